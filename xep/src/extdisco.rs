@@ -1,0 +1,95 @@
+//! STUN and TURN servers that the XMPP server knows (XEP-0215).
+
+use std::fmt;
+
+use minidom::Element;
+
+use crate::element::{parsed, text};
+use crate::{Skipped, ns};
+
+/// Services read of one answer.
+pub const MAX_SERVICES: usize = 32;
+
+/// A server that helps with connecting.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Service {
+    /// `stun`, `stuns`, `turn`, `turns`.
+    pub kind: String,
+    /// Host name or address.
+    pub host: String,
+    /// Port, if not the protocol's own.
+    pub port: Option<u16>,
+    /// `udp` or `tcp`.
+    pub transport: Option<String>,
+    /// For TURN.
+    pub username: Option<String>,
+    /// For TURN.
+    pub password: Option<String>,
+    /// When the credentials end, as written (XEP-0082).
+    pub expires: Option<String>,
+}
+
+/// The password never reaches a log.
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let password = self.password.as_ref().map(|_| "***");
+        write!(f, "{}:{}:{:?} {:?} password {password:?}", self.kind, self.host, self.port, self.transport)
+    }
+}
+
+/// The question.
+#[must_use]
+pub fn ask() -> Element {
+    Element::bare("services", ns::EXTDISCO)
+}
+
+/// Reads the answer, a `<services/>`.
+#[must_use]
+pub fn read(element: &Element, skipped: &mut Skipped) -> Vec<Service> {
+    let mut services = Vec::new();
+    for child in element.children() {
+        let service = child.is("service", ns::EXTDISCO).then(|| Service::read(child)).flatten();
+        match service {
+            Some(service) if services.len() < MAX_SERVICES => services.push(service),
+            _ => skipped.note("services", child.name()),
+        }
+    }
+    services
+}
+
+impl Service {
+    fn read(element: &Element) -> Option<Self> {
+        Some(Self {
+            kind: text(element, "type")?,
+            host: text(element, "host")?,
+            port: parsed(element, "port"),
+            transport: text(element, "transport"),
+            username: text(element, "username"),
+            password: text(element, "password"),
+            expires: text(element, "expires"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_service_of_a_new_kind_does_not_spoil_the_others() {
+        // What Prosody's mod_external_services sends.
+        let answer: Element = "<services xmlns='urn:xmpp:extdisco:2'>\
+            <service type='stun' host='stun.example' port='3478' transport='udp'/>\
+            <service type='turns' host='turn.example' port='5349' transport='tcp' username='u' password='p' \
+             restricted='1' expires='2026-11-24T00:00:00Z'/>\
+            <service host='nothing.example'/></services>"
+            .parse()
+            .expect("the text is well-formed");
+        let mut skipped = Skipped::default();
+        let services = read(&answer, &mut skipped);
+        assert_eq!(services.iter().map(|service| service.kind.as_str()).collect::<Vec<_>>(), ["stun", "turns"]);
+        assert_eq!(services[1].password.as_deref(), Some("p"));
+        assert_eq!(skipped.to_string(), "services: service");
+        assert!(!format!("{services:?}").contains("\"p\""), "a password in a log");
+    }
+}

@@ -1,0 +1,166 @@
+//! ICE-UDP transports (XEP-0176).
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use minidom::Element;
+
+use crate::dtls::Fingerprint;
+use crate::element::{Build, parsed, text};
+use crate::{Skipped, ns};
+
+/// Candidates read of one transport.
+pub const MAX_CANDIDATES: usize = 32;
+/// Fingerprints read of one transport; two can only disagree.
+const MAX_FINGERPRINTS: usize = 4;
+
+/// How an address was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CandidateKind {
+    /// An address of the machine itself.
+    Host,
+    /// What the peer saw.
+    PeerReflexive,
+    /// What a STUN server saw.
+    ServerReflexive,
+    /// An address on a TURN server.
+    Relayed,
+}
+
+impl CandidateKind {
+    const WORDS: [(Self, &'static str); 4] = [
+        (Self::Host, "host"),
+        (Self::PeerReflexive, "prflx"),
+        (Self::ServerReflexive, "srflx"),
+        (Self::Relayed, "relay"),
+    ];
+}
+
+impl fmt::Display for CandidateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::WORDS.iter().find(|(kind, _)| kind == self).expect("WORDS names every kind").1)
+    }
+}
+
+/// An address where a peer may be reached over UDP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// 1 for RTP, and with rtcp-mux for RTCP too; 2 for RTCP.
+    pub component: u8,
+    /// Equal for candidates of one kind, base and server.
+    pub foundation: String,
+    /// 0, and one more with each ICE restart.
+    pub generation: u32,
+    /// Tells candidates apart; Movim omits it.
+    pub id: Option<String>,
+    /// Where packets go. Host names are never resolved, so never read.
+    pub address: SocketAddr,
+    /// RFC 8445 5.1.2.
+    pub priority: u32,
+    /// How the address was found.
+    pub kind: CandidateKind,
+    /// The base of a reflexive or relayed candidate.
+    pub related: Option<SocketAddr>,
+}
+
+impl Candidate {
+    fn read(element: &Element) -> Result<Self, String> {
+        let ip = element.attr("ip").unwrap_or_default();
+        let ip: IpAddr = ip.parse().map_err(|_| format!("{ip} is no literal address"))?;
+        let protocol = element.attr("protocol").unwrap_or("udp");
+        if !protocol.eq_ignore_ascii_case("udp") {
+            return Err(format!("protocol {protocol}"));
+        }
+        let kind = element.attr("type").unwrap_or_default();
+        let kind = CandidateKind::WORDS.iter().find(|(_, word)| *word == kind).ok_or_else(|| format!("type {kind}"))?.0;
+        let related = parsed(element, "rel-addr").zip(parsed(element, "rel-port"));
+        Ok(Self {
+            component: parsed(element, "component").ok_or("no component")?,
+            foundation: text(element, "foundation").unwrap_or_default(),
+            generation: parsed(element, "generation").unwrap_or(0),
+            id: text(element, "id"),
+            address: SocketAddr::new(ip, parsed(element, "port").ok_or("no port")?),
+            priority: parsed(element, "priority").ok_or("no priority")?,
+            kind,
+            related: related.map(|(ip, port): (IpAddr, u16)| SocketAddr::new(ip, port)),
+        })
+    }
+
+    fn write(&self) -> Element {
+        Element::bare("candidate", ns::ICE_UDP)
+            .with("component", self.component)
+            .with("foundation", &self.foundation)
+            .with("generation", self.generation)
+            .with_opt("id", self.id.as_ref())
+            .with("ip", self.address.ip())
+            .with("network", 0)
+            .with("port", self.address.port())
+            .with("priority", self.priority)
+            .with("protocol", "udp")
+            .with_opt("rel-addr", self.related.map(|related| related.ip()))
+            .with_opt("rel-port", self.related.map(|related| related.port()))
+            .with("type", self.kind)
+    }
+}
+
+/// Credentials, fingerprint and candidates of one ICE agent.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// ICE user name; absent only where nothing but a fingerprint is sent.
+    pub ufrag: Option<String>,
+    /// ICE password. Movim omits it in transport-info.
+    pub pwd: Option<String>,
+    /// Fingerprints; one, or the peer contradicts itself.
+    pub fingerprints: Vec<Fingerprint>,
+    /// Addresses, in the order sent.
+    pub candidates: Vec<Candidate>,
+}
+
+/// The password never reaches a log.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("ufrag", &self.ufrag)
+            .field("pwd", &self.pwd.as_ref().map(|_| "***"))
+            .field("fingerprints", &self.fingerprints)
+            .field("candidates", &self.candidates)
+            .finish()
+    }
+}
+
+impl Transport {
+    /// True for the element that [`Self::read`] takes.
+    #[must_use]
+    pub fn matches(element: &Element) -> bool {
+        element.is("transport", ns::ICE_UDP)
+    }
+
+    /// Reads a `<transport/>`; what cannot be used is left out and noted.
+    #[must_use]
+    pub fn read(element: &Element, skipped: &mut Skipped) -> Self {
+        let mut this = Self { ufrag: text(element, "ufrag"), pwd: text(element, "pwd"), ..Self::default() };
+        for child in element.children() {
+            if child.is("candidate", ns::ICE_UDP) && this.candidates.len() < MAX_CANDIDATES {
+                match Candidate::read(child) {
+                    Ok(candidate) => this.candidates.push(candidate),
+                    Err(why) => skipped.note("candidate", why),
+                }
+            } else if child.is("fingerprint", ns::DTLS) && this.fingerprints.len() < MAX_FINGERPRINTS {
+                this.fingerprints.extend(Fingerprint::read(child, skipped));
+            } else {
+                skipped.note("transport", child.name());
+            }
+        }
+        this
+    }
+
+    /// Writes the element, the fingerprint before the candidates.
+    #[must_use]
+    pub fn write(&self) -> Element {
+        Element::bare("transport", ns::ICE_UDP)
+            .with_opt("ufrag", self.ufrag.as_ref())
+            .with_opt("pwd", self.pwd.as_ref())
+            .children_from(self.fingerprints.iter().map(Fingerprint::write))
+            .children_from(self.candidates.iter().map(Candidate::write))
+    }
+}

@@ -1,0 +1,436 @@
+//! Jingle itself (XEP-0166), with grouping (XEP-0338) and Muji's marker (XEP-0272 section 5).
+
+use std::fmt;
+
+use jid::BareJid;
+use minidom::{Element, NSChoice};
+
+use crate::element::{Build, parsed, text};
+use crate::ice::Transport;
+use crate::rtp::Description;
+use crate::session_info::SessionInfo;
+use crate::{Skipped, muji, ns};
+
+/// Contents read of one stanza.
+pub const MAX_CONTENTS: usize = 16;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+            /// A word we do not know.
+            Other(String),
+        }
+
+        impl $name {
+            /// The word on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)+
+                    Self::Other(word) => word,
+                }
+            }
+
+            fn from_word(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)+
+                    _ => Self::Other(word.chars().take(64).collect()),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a Jingle stanza asks for (XEP-0166 section 7.2).
+    Action {
+        /// Adds a content.
+        ContentAdd = "content-add",
+        /// Takes an added content.
+        ContentAccept = "content-accept",
+        /// Changes who sends.
+        ContentModify = "content-modify",
+        /// Refuses an added content.
+        ContentReject = "content-reject",
+        /// Removes a content.
+        ContentRemove = "content-remove",
+        /// Changes parameters of a description.
+        DescriptionInfo = "description-info",
+        /// Changes parameters of a security precondition.
+        SecurityInfo = "security-info",
+        /// Takes the session.
+        SessionAccept = "session-accept",
+        /// News about the session.
+        SessionInfo = "session-info",
+        /// Offers a session.
+        SessionInitiate = "session-initiate",
+        /// Ends the session.
+        SessionTerminate = "session-terminate",
+        /// Takes another transport.
+        TransportAccept = "transport-accept",
+        /// More candidates.
+        TransportInfo = "transport-info",
+        /// Refuses another transport.
+        TransportReject = "transport-reject",
+        /// Offers another transport.
+        TransportReplace = "transport-replace",
+    }
+}
+
+words! {
+    /// Why something ended (XEP-0166 section 7.4). Underscores, which Dino sends, are read as hyphens.
+    Reason {
+        /// Another session takes its place.
+        AlternativeSession = "alternative-session",
+        /// The user is in another call.
+        Busy = "busy",
+        /// The initiator gave up.
+        Cancel = "cancel",
+        /// No way through.
+        ConnectivityError = "connectivity-error",
+        /// The user said no.
+        Decline = "decline",
+        /// Nobody answered in time.
+        Expired = "expired",
+        /// The application could not be set up.
+        FailedApplication = "failed-application",
+        /// The transport could not be set up.
+        FailedTransport = "failed-transport",
+        /// Anything else.
+        GeneralError = "general-error",
+        /// The other side left.
+        Gone = "gone",
+        /// No common parameters.
+        IncompatibleParameters = "incompatible-parameters",
+        /// The media failed.
+        MediaError = "media-error",
+        /// A security precondition failed.
+        SecurityError = "security-error",
+        /// The call is over as it should be.
+        Success = "success",
+        /// No answer in time.
+        Timeout = "timeout",
+        /// None of the applications is known.
+        UnsupportedApplications = "unsupported-applications",
+        /// None of the transports is known.
+        UnsupportedTransports = "unsupported-transports",
+    }
+}
+
+words! {
+    /// Conditions of Jingle's own inside a stanza error (XEP-0166 section 10).
+    Condition {
+        /// The action makes no sense in this state.
+        OutOfOrder = "out-of-order",
+        /// Two crossing requests, this one loses.
+        TieBreak = "tie-break",
+        /// There is no such session with this peer.
+        UnknownSession = "unknown-session",
+        /// A session-info that is not understood.
+        UnsupportedInfo = "unsupported-info",
+    }
+}
+
+impl Condition {
+    /// The element to put into a stanza error.
+    #[must_use]
+    pub fn write(&self) -> Element {
+        Element::bare(self.as_str(), ns::JINGLE_ERRORS)
+    }
+
+    /// Reads the application-specific element of a stanza error.
+    #[must_use]
+    pub fn read(element: &Element) -> Option<Self> {
+        (element.ns() == ns::JINGLE_ERRORS).then(|| Self::from_word(element.name()))
+    }
+}
+
+/// One side of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Who sent the session-initiate.
+    Initiator,
+    /// Who received it.
+    Responder,
+}
+
+/// Who sends a content (XEP-0166 section 7.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Senders {
+    /// Both sides; the default.
+    Both,
+    /// The initiator only.
+    Initiator,
+    /// The responder only.
+    Responder,
+    /// Nobody. Dino refuses it.
+    None,
+}
+
+impl Senders {
+    /// True if `side` may send.
+    #[must_use]
+    pub fn include(self, side: Side) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Initiator => side == Side::Initiator,
+            Self::Responder => side == Side::Responder,
+            Self::None => false,
+        }
+    }
+
+    const WORDS: [(Self, &'static str); 4] =
+        [(Self::Both, "both"), (Self::Initiator, "initiator"), (Self::Responder, "responder"), (Self::None, "none")];
+}
+
+impl fmt::Display for Senders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::WORDS.iter().find(|(senders, _)| senders == self).expect("WORDS names all senders").1)
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initiator => "initiator",
+            Self::Responder => "responder",
+        })
+    }
+}
+
+/// One content of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Who added it; Dino omits it in presence, many in transport-info. Absent means the initiator.
+    pub creator: Side,
+    /// Its name, the key within the session.
+    pub name: String,
+    /// Who sends it.
+    pub senders: Senders,
+    /// What it is; absent in transport-info and the like.
+    pub description: Option<Description>,
+    /// How it travels.
+    pub transport: Option<Transport>,
+}
+
+impl Content {
+    /// A content of ours: created by the initiator, sent by both.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            creator: Side::Initiator,
+            name: name.to_owned(),
+            senders: Senders::Both,
+            description: None,
+            transport: None,
+        }
+    }
+
+    /// Reads a `<content/>`, also one in Muji's namespace; `None` without a name.
+    #[must_use]
+    pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let Some(name) = text(element, "name") else {
+            skipped.note("content", "no name, or one of more than 256 bytes");
+            return None;
+        };
+        let mut this = Self::new(&name);
+        if element.attr("creator") == Some("responder") {
+            this.creator = Side::Responder;
+        }
+        if let Some(word) = element.attr("senders") {
+            match Senders::WORDS.iter().find(|(_, known)| *known == word) {
+                Some((senders, _)) => this.senders = *senders,
+                None => skipped.note("content senders", word),
+            }
+        }
+        for child in element.children() {
+            if Description::matches(child) && this.description.is_none() {
+                this.description = Description::read(child, skipped);
+            } else if Transport::matches(child) && this.transport.is_none() {
+                this.transport = Some(Transport::read(child, skipped));
+            } else {
+                skipped.note("content", child.name());
+            }
+        }
+        Some(this)
+    }
+
+    /// Writes the element; `senders` only where it is not the default.
+    #[must_use]
+    pub fn write(&self) -> Element {
+        Element::bare("content", ns::JINGLE)
+            .with("creator", self.creator)
+            .with("name", &self.name)
+            .with_opt("senders", Some(self.senders).filter(|senders| *senders != Senders::Both))
+            .children_from(self.description.as_ref().map(Description::write))
+            .children_from(self.transport.as_ref().map(Transport::write))
+    }
+}
+
+/// A `<reason/>` with what was said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// The reason.
+    pub reason: Reason,
+    /// For people.
+    pub text: Option<String>,
+}
+
+impl From<Reason> for Why {
+    fn from(reason: Reason) -> Self {
+        Self { reason, text: None }
+    }
+}
+
+impl Why {
+    /// Longest text for people that is kept.
+    const MAX_TEXT: usize = 256;
+
+    fn read(element: &Element) -> Self {
+        let mut this = Self::from(Reason::GeneralError);
+        for child in element.children().filter(|child| child.ns() == ns::JINGLE) {
+            if child.name() == "text" {
+                this.text = Some(child.text().chars().take(Self::MAX_TEXT).collect());
+            } else {
+                this.reason = Reason::from_word(&child.name().replace('_', "-"));
+            }
+        }
+        this
+    }
+
+    fn write(&self) -> Element {
+        let text = self.text.as_ref().map(|text| {
+            let mut element = Element::bare("text", ns::JINGLE);
+            element.append_text(text);
+            element
+        });
+        Element::bare("reason", ns::JINGLE).child(Element::bare(self.reason.as_str(), ns::JINGLE)).children_from(text)
+    }
+}
+
+/// Contents that belong together, such as those that share one transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// `BUNDLE`, `LS`.
+    pub semantics: String,
+    /// The contents' names.
+    pub contents: Vec<String>,
+}
+
+impl Group {
+    fn read(element: &Element) -> Option<Self> {
+        let contents = element.children().filter(|child| child.is("content", ns::GROUPING));
+        let contents = contents.filter_map(|content| text(content, "name")).take(MAX_CONTENTS).collect();
+        Some(Self { semantics: text(element, "semantics")?, contents })
+    }
+
+    fn write(&self) -> Element {
+        let contents = self.contents.iter().map(|name| Element::bare("content", ns::GROUPING).with("name", name));
+        Element::bare("group", ns::GROUPING).with("semantics", &self.semantics).children_from(contents)
+    }
+}
+
+/// A `<jingle/>` element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jingle {
+    /// What it asks for.
+    pub action: Action,
+    /// The session, unique between the two.
+    pub sid: String,
+    /// Written by us; never trusted of others, whose stanza's `from` counts (Movim swaps the two).
+    pub initiator: Option<String>,
+    /// As `initiator`.
+    pub responder: Option<String>,
+    /// The contents it speaks of.
+    pub contents: Vec<Content>,
+    /// Contents that belong together.
+    pub group: Option<Group>,
+    /// The Muji room this session belongs to; first child at Movim, last at Dino.
+    pub room: Option<BareJid>,
+    /// Why it ends.
+    pub why: Option<Why>,
+    /// What a session-info says.
+    pub info: Option<SessionInfo>,
+}
+
+impl Jingle {
+    /// An element with nothing in it yet.
+    #[must_use]
+    pub fn new(action: Action, sid: &str) -> Self {
+        Self {
+            action,
+            sid: sid.to_owned(),
+            initiator: None,
+            responder: None,
+            contents: Vec::new(),
+            group: None,
+            room: None,
+            why: None,
+            info: None,
+        }
+    }
+
+    /// True for the element that [`Self::read`] takes.
+    #[must_use]
+    pub fn matches(element: &Element) -> bool {
+        element.is("jingle", ns::JINGLE)
+    }
+
+    /// Reads a `<jingle/>`; `None` without an action or a session id, which is the sender's fault (`bad-request`).
+    #[must_use]
+    pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let action = Action::from_word(element.attr("action")?);
+        let mut this = Self::new(action, &text(element, "sid")?);
+        this.initiator = text(element, "initiator");
+        this.responder = text(element, "responder");
+        let mut info = None;
+        for child in element.children() {
+            if child.is("content", ns::JINGLE) && this.contents.len() < MAX_CONTENTS {
+                this.contents.extend(Content::read(child, skipped));
+            } else if child.is("reason", ns::JINGLE) {
+                this.why = Some(Why::read(child));
+            } else if child.is("group", ns::GROUPING) {
+                this.group = Group::read(child);
+            } else if child.is("muji", ns::MUJI) {
+                this.room = parsed(child, "room");
+            } else if this.action == Action::SessionInfo && info.is_none() {
+                info = Some(child);
+            } else {
+                skipped.note("jingle", child.name());
+            }
+        }
+        if this.action == Action::SessionInfo {
+            this.info = Some(SessionInfo::read(info));
+        }
+        Some(this)
+    }
+
+    /// Writes the element, Muji's marker last as Dino does.
+    #[must_use]
+    pub fn write(&self) -> Element {
+        Element::bare("jingle", ns::JINGLE)
+            .with("action", &self.action)
+            .with_opt("initiator", self.initiator.as_ref())
+            .with_opt("responder", self.responder.as_ref())
+            .with("sid", &self.sid)
+            .children_from(self.contents.iter().map(Content::write))
+            .children_from(self.group.as_ref().map(Group::write))
+            .children_from(self.info.as_ref().and_then(SessionInfo::write))
+            .children_from(self.why.as_ref().map(Why::write))
+            .children_from(self.room.as_ref().map(muji::marker))
+    }
+}
+
+/// True for a Jingle content or one that inherited Muji's namespace, as XEP-0272's own examples do.
+pub(crate) fn is_content(element: &Element) -> bool {
+    element.is("content", NSChoice::AnyOf(&[ns::JINGLE, ns::MUJI]))
+}

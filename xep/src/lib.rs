@@ -1,0 +1,48 @@
+//! What Muji calls look like on the wire: readers that forgive, writers that do not.
+//!
+//! | XEP | version | module |
+//! |---|---|---|
+//! | 0272 Multiparty Jingle (Muji) | 0.2.0 | [`muji`] |
+//! | 0166 Jingle, 0338 grouping | 1.1.2, 1.0.0 | [`jingle`] |
+//! | 0167 Jingle RTP, 0293 feedback, 0294 header extensions, 0339 sources | 1.2.3, 1.0.2, 1.1.2, 1.0.1 | [`rtp`] |
+//! | 0167 session-info payloads | 1.2.3 | [`session_info`] |
+//! | 0176 ICE-UDP | 1.1.1 | [`ice`] |
+//! | 0320 DTLS-SRTP | 1.0.0 | [`dtls`] |
+//! | 0045 Multi-User Chat | 1.35.5 | [`muc`] |
+//! | 0215 External services | 1.0.0 | [`extdisco`] |
+//!
+//! ```
+//! use muji_xep::{Element, Skipped, muji::Muji};
+//!
+//! let element: Element = "<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/><device id='7'/></muji>".parse()?;
+//! let mut skipped = Skipped::default();
+//! let muji = Muji::read(&element, &mut skipped);
+//! assert!(muji.preparing);
+//! assert_eq!(skipped.to_string(), "muji: device");
+//! # Ok::<(), minidom::Error>(())
+//! ```
+//!
+//! # The contract
+//! - A reader never fails because of an unknown word. It takes what it knows and names the rest in [`Skipped`].
+//! - Call [`guard::check`] on anything a stranger sent before reading it: cloning, printing or dropping a deep tree can
+//!   exhaust the stack.
+//! - A writer writes one form only, the one that every known client reads.
+//!
+//! Out of scope: stanzas, disco, caps and data forms, which `xmpp-parsers` does well.
+#![forbid(unsafe_code)]
+
+pub mod dtls;
+mod element;
+pub mod extdisco;
+pub mod guard;
+pub mod ice;
+pub mod jingle;
+pub mod muc;
+pub mod muji;
+pub mod ns;
+pub mod rtp;
+pub mod session_info;
+mod skipped;
+
+pub use minidom::Element;
+pub use skipped::Skipped;

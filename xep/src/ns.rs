@@ -1,0 +1,46 @@
+//! Namespaces, each named as the specification calls it.
+
+/// XEP-0272.
+pub const MUJI: &str = "urn:xmpp:jingle:muji:0";
+/// XEP-0166.
+pub const JINGLE: &str = "urn:xmpp:jingle:1";
+/// XEP-0166, conditions inside stanza errors.
+pub const JINGLE_ERRORS: &str = "urn:xmpp:jingle:errors:1";
+/// XEP-0167.
+pub const RTP: &str = "urn:xmpp:jingle:apps:rtp:1";
+/// XEP-0167 before 2009; XEP-0272's own examples still use it.
+pub const RTP_0: &str = "urn:xmpp:jingle:apps:rtp:0";
+/// XEP-0167, disco feature for audio.
+pub const RTP_AUDIO: &str = "urn:xmpp:jingle:apps:rtp:audio";
+/// XEP-0167, session-info payloads.
+pub const RTP_INFO: &str = "urn:xmpp:jingle:apps:rtp:info:1";
+/// XEP-0293.
+pub const RTCP_FB: &str = "urn:xmpp:jingle:apps:rtp:rtcp-fb:0";
+/// XEP-0294.
+pub const RTP_HDREXT: &str = "urn:xmpp:jingle:apps:rtp:rtp-hdrext:0";
+/// XEP-0339.
+pub const SOURCES: &str = "urn:xmpp:jingle:apps:rtp:ssma:0";
+/// XEP-0339, disco feature.
+pub const SOURCES_FEATURE: &str = "urn:ietf:rfc:5576";
+/// XEP-0176.
+pub const ICE_UDP: &str = "urn:xmpp:jingle:transports:ice-udp:1";
+/// XEP-0320.
+pub const DTLS: &str = "urn:xmpp:jingle:apps:dtls:0";
+/// XEP-0338.
+pub const GROUPING: &str = "urn:xmpp:jingle:apps:grouping:0";
+/// XEP-0338, disco feature.
+pub const GROUPING_FEATURE: &str = "urn:ietf:rfc:5888";
+/// XEP-0045.
+pub const MUC: &str = "http://jabber.org/protocol/muc";
+/// XEP-0045, what the room says about an occupant.
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// XEP-0045, what an owner may change.
+pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
+/// XEP-0004.
+pub const DATA_FORMS: &str = "jabber:x:data";
+/// XEP-0030.
+pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// XEP-0215.
+pub const EXTDISCO: &str = "urn:xmpp:extdisco:2";
+/// RFC 6120, conditions of stanza errors.
+pub const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";

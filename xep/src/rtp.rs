@@ -1,0 +1,326 @@
+//! RTP descriptions: XEP-0167 with feedback (0293), header extensions (0294) and sources (0339).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use minidom::{Element, NSChoice};
+
+use crate::element::{Build, parsed, text};
+use crate::{Skipped, ns};
+
+/// Payload types read of one content. The id has 7 bits and 0..=63 of them collide with RTCP.
+pub const MAX_PAYLOAD_TYPES: usize = 64;
+/// Parameters read of one payload type.
+pub const MAX_PARAMETERS: usize = 32;
+/// Sources read of one content.
+pub const MAX_SOURCES: usize = 16;
+/// Header extensions read of one content: as many as the one-byte form can name, and a few.
+pub const MAX_EXTENSIONS: usize = 32;
+
+/// What kind of sound or picture a content is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Media {
+    /// Sound.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// Something else, kept as named.
+    Other(String),
+}
+
+impl Media {
+    /// The word on the wire, which is also the default name of a content.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Other(word) => word,
+        }
+    }
+
+    fn from_word(word: String) -> Self {
+        match word.as_str() {
+            "audio" => Self::Audio,
+            "video" => Self::Video,
+            _ => Self::Other(word),
+        }
+    }
+}
+
+impl fmt::Display for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name and perhaps a value: a codec parameter, or what a source says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Parameter {
+    /// The name, such as `useinbandfec`.
+    pub name: String,
+    /// The value; Chromium sends some without.
+    pub value: Option<String>,
+}
+
+impl Parameter {
+    fn read(element: &Element) -> Option<Self> {
+        // stanza.js writes the whole fmtp line of a nameless parameter as the value.
+        Some(Self { name: text(element, "name").unwrap_or_default(), value: text(element, "value") })
+            .filter(|parameter| !parameter.name.is_empty() || parameter.value.is_some())
+    }
+
+    fn write(&self, ns: &str) -> Element {
+        let name = Some(&self.name).filter(|name| !name.is_empty());
+        Element::bare("parameter", ns).with_opt("name", name).with_opt("value", self.value.as_ref())
+    }
+}
+
+/// A kind of RTCP feedback (XEP-0293), such as `nack pli`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Feedback {
+    /// `nack`, `ccm`, `goog-remb`, `transport-cc`.
+    pub kind: String,
+    /// `pli`, `fir`.
+    pub subtype: Option<String>,
+}
+
+impl Feedback {
+    fn read(element: &Element) -> Option<Self> {
+        Some(Self { kind: text(element, "type")?, subtype: text(element, "subtype") })
+    }
+
+    fn write(&self) -> Element {
+        Element::bare("rtcp-fb", ns::RTCP_FB).with("type", &self.kind).with_opt("subtype", self.subtype.as_ref())
+    }
+}
+
+/// One way of encoding a content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayloadType {
+    /// RTP's payload type, 0..=127.
+    pub id: u8,
+    /// The codec; absent only for static payload types.
+    pub name: Option<String>,
+    /// Ticks of the RTP timestamp per second.
+    pub clockrate: Option<u32>,
+    /// Channels; absent means 1.
+    pub channels: Option<u8>,
+    /// Milliseconds of sound in a packet.
+    pub ptime: Option<u32>,
+    /// Most milliseconds of sound in a packet.
+    pub maxptime: Option<u32>,
+    /// The codec's parameters, in the order sent: Dino compares them all.
+    pub parameters: Vec<Parameter>,
+    /// Feedback the receiver wants.
+    pub feedback: Vec<Feedback>,
+}
+
+impl PayloadType {
+    /// A codec with nothing but what every codec has.
+    #[must_use]
+    pub fn new(id: u8, name: &str, clockrate: u32, channels: u8) -> Self {
+        Self {
+            id,
+            name: Some(name.to_owned()),
+            clockrate: Some(clockrate),
+            channels: Some(channels).filter(|&channels| channels > 1),
+            ptime: None,
+            maxptime: None,
+            parameters: Vec::new(),
+            feedback: Vec::new(),
+        }
+    }
+
+    /// Adds a codec parameter.
+    #[must_use]
+    pub fn with_parameter(mut self, name: &str, value: &str) -> Self {
+        self.parameters.push(Parameter { name: name.to_owned(), value: Some(value.to_owned()) });
+        self
+    }
+
+    /// The value of a codec parameter.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|parameter| parameter.name == name)?.value.as_deref()
+    }
+
+    /// True if both name one codec in one form, whatever their ids, parameters and feedback.
+    #[must_use]
+    pub fn same_codec(&self, other: &Self) -> bool {
+        let names = match (&self.name, &other.name) {
+            (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
+            (None, None) => self.id == other.id,
+            _ => false,
+        };
+        names && self.clockrate == other.clockrate && self.channels.unwrap_or(1) == other.channels.unwrap_or(1)
+    }
+
+    fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let Some(id) = parsed(element, "id").filter(|&id: &u8| id < 128) else {
+            skipped.note("payload-type", "no id between 0 and 127");
+            return None;
+        };
+        let mut this = Self {
+            id,
+            name: text(element, "name"),
+            clockrate: parsed(element, "clockrate"),
+            channels: parsed(element, "channels"),
+            ptime: parsed(element, "ptime"),
+            maxptime: parsed(element, "maxptime"),
+            parameters: Vec::new(),
+            feedback: Vec::new(),
+        };
+        for child in element.children() {
+            if child.is("parameter", NSChoice::AnyOf(&[ns::RTP, ns::RTP_0])) && this.parameters.len() < MAX_PARAMETERS {
+                this.parameters.extend(Parameter::read(child));
+            } else if child.is("rtcp-fb", ns::RTCP_FB) && this.feedback.len() < MAX_PARAMETERS {
+                this.feedback.extend(Feedback::read(child));
+            } else {
+                skipped.note("payload-type", child.name());
+            }
+        }
+        Some(this)
+    }
+
+    fn write(&self) -> Element {
+        Element::bare("payload-type", ns::RTP)
+            .with("id", self.id)
+            .with_opt("name", self.name.as_ref())
+            .with_opt("clockrate", self.clockrate)
+            .with_opt("channels", self.channels)
+            .with_opt("ptime", self.ptime)
+            .with_opt("maxptime", self.maxptime)
+            .children_from(self.parameters.iter().map(|parameter| parameter.write(ns::RTP)))
+            .children_from(self.feedback.iter().map(Feedback::write))
+    }
+}
+
+impl fmt::Display for PayloadType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.id, self.name.as_deref().unwrap_or("static"))
+    }
+}
+
+/// An RTP header extension (XEP-0294).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// The id in the packets; above 4095 it is only proposed.
+    pub id: u32,
+    /// What the extension carries.
+    pub uri: String,
+    /// Who sends it, as written; absent means both.
+    pub senders: Option<String>,
+}
+
+impl Extension {
+    fn read(element: &Element) -> Option<Self> {
+        Some(Self { id: parsed(element, "id")?, uri: text(element, "uri")?, senders: text(element, "senders") })
+    }
+
+    fn write(&self) -> Element {
+        Element::bare("rtp-hdrext", ns::RTP_HDREXT)
+            .with("id", self.id)
+            .with("uri", &self.uri)
+            .with_opt("senders", self.senders.as_ref())
+    }
+}
+
+/// A stream announced by its SSRC (XEP-0339).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The synchronisation source of its packets.
+    pub ssrc: u32,
+    /// What it says of itself: `cname`, `msid`.
+    pub parameters: Vec<Parameter>,
+}
+
+impl Source {
+    fn read(element: &Element) -> Option<Self> {
+        let parameters = element.children().filter(|child| child.is("parameter", ns::SOURCES));
+        let parameters = parameters.filter_map(Parameter::read).take(MAX_PARAMETERS).collect();
+        Some(Self { ssrc: parsed(element, "ssrc")?, parameters })
+    }
+
+    fn write(&self) -> Element {
+        Element::bare("source", ns::SOURCES)
+            .with("ssrc", self.ssrc)
+            .children_from(self.parameters.iter().map(|parameter| parameter.write(ns::SOURCES)))
+    }
+}
+
+/// What a content is and how it may be encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Sound or pictures.
+    pub media: Media,
+    /// The encodings, best first.
+    pub payload_types: Vec<PayloadType>,
+    /// Header extensions.
+    pub extensions: Vec<Extension>,
+    /// Announced streams.
+    pub sources: Vec<Source>,
+    /// True if RTCP shares the RTP component.
+    pub rtcp_mux: bool,
+}
+
+impl Description {
+    /// A description with encodings only, as Muji presence carries it.
+    #[must_use]
+    pub fn new(media: Media, payload_types: Vec<PayloadType>) -> Self {
+        Self { media, payload_types, extensions: Vec::new(), sources: Vec::new(), rtcp_mux: false }
+    }
+
+    /// True for the element that [`Self::read`] takes.
+    #[must_use]
+    pub fn matches(element: &Element) -> bool {
+        element.is("description", NSChoice::AnyOf(&[ns::RTP, ns::RTP_0]))
+    }
+
+    /// Reads a `<description/>`; `None` if it does not say which media it is.
+    #[must_use]
+    pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let Some(media) = text(element, "media").map(Media::from_word) else {
+            skipped.note("description", "no media");
+            return None;
+        };
+        let mut this = Self::new(media, Vec::new());
+        let mut ids = BTreeSet::new();
+        for child in element.children() {
+            this.take(child, &mut ids, skipped);
+        }
+        Some(this)
+    }
+
+    fn take(&mut self, child: &Element, ids: &mut BTreeSet<u8>, skipped: &mut Skipped) {
+        if child.is("payload-type", NSChoice::AnyOf(&[ns::RTP, ns::RTP_0]))
+            && self.payload_types.len() < MAX_PAYLOAD_TYPES
+        {
+            let Some(payload) = PayloadType::read(child, skipped) else { return };
+            if ids.insert(payload.id) {
+                self.payload_types.push(payload);
+            } else {
+                skipped.note("payload-type", format_args!("{} a second time", payload.id));
+            }
+        } else if child.is("rtp-hdrext", ns::RTP_HDREXT) && self.extensions.len() < MAX_EXTENSIONS {
+            self.extensions.extend(Extension::read(child));
+        } else if child.is("source", ns::SOURCES) && self.sources.len() < MAX_SOURCES {
+            self.sources.extend(Source::read(child));
+        } else if child.is("rtcp-mux", NSChoice::Any) {
+            self.rtcp_mux = true; // stanza.js writes it in the description's namespace, others without one of its own.
+        } else {
+            skipped.note("description", child.name());
+        }
+    }
+
+    /// Writes the element, sources and header extensions behind the encodings.
+    #[must_use]
+    pub fn write(&self) -> Element {
+        Element::bare("description", ns::RTP)
+            .with("media", &self.media)
+            .children_from(self.payload_types.iter().map(PayloadType::write))
+            .children_from(self.extensions.iter().map(Extension::write))
+            .children_from(self.sources.iter().map(Source::write))
+            .children_from(self.rtcp_mux.then(|| Element::bare("rtcp-mux", ns::RTP)))
+    }
+}

@@ -1,0 +1,204 @@
+//! Each element of ours, compared whole with what XEP and peers expect, and read back.
+
+use minidom::Element;
+use muji_xep::dtls::{Fingerprint, Setup};
+use muji_xep::ice::{Candidate, CandidateKind, Transport};
+use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, Side, Why};
+use muji_xep::muji::Muji;
+use muji_xep::rtp::{Description, Feedback, Media, Parameter, PayloadType, Source};
+use muji_xep::session_info::SessionInfo;
+use muji_xep::{Skipped, extdisco, muc};
+
+fn xml(text: &str) -> Element {
+    text.parse().unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+fn audio() -> Content {
+    let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
+    Content { description: Some(Description::new(Media::Audio, vec![opus])), ..Content::new("audio") }
+}
+
+/// The element is written as `expected`, and `expected` is read as the value.
+fn assert_jingle(jingle: &Jingle, expected: &str) {
+    assert_eq!(jingle.write(), xml(expected), "wrote {}", String::from(&jingle.write()));
+    let mut skipped = Skipped::default();
+    assert_eq!(Jingle::read(&xml(expected), &mut skipped).as_ref(), Some(jingle));
+    assert!(skipped.is_empty(), "{skipped}");
+}
+
+const AUDIO: &str = "<content xmlns='urn:xmpp:jingle:1' creator='initiator' name='audio'>\
+    <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'>\
+    <payload-type id='111' name='opus' clockrate='48000' channels='2'><parameter name='useinbandfec' value='1'/>\
+    </payload-type></description></content>";
+
+#[test]
+fn a_participant_preparing_and_one_with_contents() {
+    let preparing = xml("<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/></muji>");
+    assert_eq!(Muji::preparing().write(), preparing);
+    let contents = xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{AUDIO}</muji>"));
+    assert_eq!(Muji::with(vec![audio()]).write(), contents);
+    let adding = Muji { preparing: true, contents: vec![audio()] };
+    assert_eq!(adding.write(), xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/>{AUDIO}</muji>")));
+}
+
+#[test]
+fn a_content_is_read_in_muji_s_namespace_too_with_the_old_description_and_behind_it_preparing() {
+    let element = xml("<muji xmlns='urn:xmpp:jingle:muji:0'><content name='audio'>\
+         <description xmlns='urn:xmpp:jingle:apps:rtp:0' media='audio'>\
+         <payload-type id='111' name='opus' clockrate='48000' channels='2'><parameter name='useinbandfec' value='1'/>\
+         </payload-type></description></content><preparing/></muji>");
+    let muji = Muji::read(&element, &mut Skipped::default());
+    assert_eq!(muji, Muji { preparing: true, contents: vec![audio()] });
+}
+
+#[test]
+fn of_two_contents_with_one_name_the_first_counts_and_the_second_is_reported() {
+    let element = xml("<muji xmlns='urn:xmpp:jingle:muji:0'><content name='a' xmlns='urn:xmpp:jingle:1'/>\
+         <content name='a' xmlns='urn:xmpp:jingle:1' senders='none'/></muji>");
+    let mut skipped = Skipped::default();
+    assert_eq!(Muji::read(&element, &mut skipped).contents, [Content::new("a")]);
+    assert_eq!(skipped.to_string(), "muji: a second content named a");
+}
+
+fn offer() -> Jingle {
+    let mut content = audio();
+    let description = content.description.as_mut().expect("audio has one");
+    description.rtcp_mux = true;
+    let cname = Parameter { name: "cname".to_owned(), value: Some("c1".to_owned()) };
+    description.sources = vec![Source { ssrc: 1_234_567, parameters: vec![cname] }];
+    content.transport = Some(Transport {
+        ufrag: Some("Ab3d".to_owned()),
+        pwd: Some("0123456789abcdefghijkl".to_owned()),
+        fingerprints: vec![Fingerprint {
+            hash: "sha-256".to_owned(),
+            setup: Some(Setup::ActPass),
+            value: vec![0xAA, 0x0B],
+        }],
+        candidates: vec![Candidate {
+            component: 1,
+            foundation: "1".to_owned(),
+            generation: 0,
+            id: Some("c1".to_owned()),
+            address: "192.0.2.1:50000".parse().expect("an address"),
+            priority: 2_130_706_431,
+            kind: CandidateKind::Host,
+            related: None,
+        }],
+    });
+    let mut jingle = Jingle::new(Action::SessionInitiate, "s1");
+    jingle.initiator = Some("alice@x/a".to_owned());
+    jingle.contents = vec![content];
+    jingle.room = Some("r@conf.x".parse().expect("a JID"));
+    jingle
+}
+
+#[test]
+fn an_offer_with_muji_s_marker_behind_everything() {
+    assert_jingle(
+        &offer(),
+        "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' initiator='alice@x/a' sid='s1'>\
+         <content creator='initiator' name='audio'>\
+         <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'>\
+         <payload-type id='111' name='opus' clockrate='48000' channels='2'><parameter name='useinbandfec' value='1'/>\
+         </payload-type><source xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' ssrc='1234567'>\
+         <parameter name='cname' value='c1'/></source><rtcp-mux/></description>\
+         <transport xmlns='urn:xmpp:jingle:transports:ice-udp:1' ufrag='Ab3d' pwd='0123456789abcdefghijkl'>\
+         <fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='sha-256' setup='actpass'>AA:0B</fingerprint>\
+         <candidate component='1' foundation='1' generation='0' id='c1' ip='192.0.2.1' network='0' port='50000' \
+         priority='2130706431' protocol='udp' type='host'/></transport></content>\
+         <muji xmlns='urn:xmpp:jingle:muji:0' room='r@conf.x'/></jingle>",
+    );
+}
+
+#[test]
+fn the_password_of_a_transport_is_not_printed() {
+    assert!(!format!("{:?}", offer()).contains("0123456789abcdefghijkl"));
+}
+
+#[test]
+fn an_answer_in_a_group_news_and_the_end() {
+    let mut accept = Jingle::new(Action::SessionAccept, "s1");
+    accept.responder = Some("bob@x/b".to_owned());
+    accept.contents = vec![Content { creator: Side::Initiator, ..Content::new("audio") }];
+    accept.group = Some(Group { semantics: "BUNDLE".to_owned(), contents: vec!["audio".to_owned()] });
+    assert_jingle(
+        &accept,
+        "<jingle xmlns='urn:xmpp:jingle:1' action='session-accept' responder='bob@x/b' sid='s1'>\
+         <content creator='initiator' name='audio'/>\
+         <group xmlns='urn:xmpp:jingle:apps:grouping:0' semantics='BUNDLE'><content name='audio'/></group></jingle>",
+    );
+    let mut mute = Jingle::new(Action::SessionInfo, "s1");
+    mute.info = Some(SessionInfo::Mute(Some("audio".to_owned())));
+    assert_jingle(
+        &mute,
+        "<jingle xmlns='urn:xmpp:jingle:1' action='session-info' sid='s1'>\
+         <mute xmlns='urn:xmpp:jingle:apps:rtp:info:1' creator='initiator' name='audio'/></jingle>",
+    );
+    let mut end = Jingle::new(Action::SessionTerminate, "s1");
+    end.why = Some(Why { reason: Reason::FailedTransport, text: Some("no way through".to_owned()) });
+    assert_jingle(
+        &end,
+        "<jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='s1'>\
+         <reason><failed-transport/><text>no way through</text></reason></jingle>",
+    );
+}
+
+#[test]
+fn a_reason_with_an_underscore_is_read_as_with_a_hyphen_and_an_unknown_one_is_kept() {
+    let read = |reason: &str| {
+        let element = xml(&format!(
+            "<jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='s'><reason><{reason}/></reason></jingle>"
+        ));
+        Jingle::read(&element, &mut Skipped::default()).and_then(|jingle| jingle.why).map(|why| why.reason)
+    };
+    assert_eq!(read("failed_transport"), Some(Reason::FailedTransport));
+    assert_eq!(read("sunspots"), Some(Reason::Other("sunspots".to_owned())));
+}
+
+#[test]
+fn feedback_stands_behind_the_parameters_of_its_payload_type() {
+    let mut vp8 = PayloadType::new(98, "VP8", 90_000, 1);
+    vp8.feedback = vec![Feedback { kind: "ccm".to_owned(), subtype: Some("fir".to_owned()) }];
+    let expected = xml("<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'>\
+         <payload-type id='98' name='VP8' clockrate='90000'>\
+         <rtcp-fb xmlns='urn:xmpp:jingle:apps:rtp:rtcp-fb:0' type='ccm' subtype='fir'/></payload-type></description>");
+    assert_eq!(Description::new(Media::Video, vec![vp8]).write(), expected);
+}
+
+#[test]
+fn the_other_elements_of_ours() {
+    assert_eq!(Condition::TieBreak.write(), xml("<tie-break xmlns='urn:xmpp:jingle:errors:1'/>"));
+    assert_eq!(
+        muc::enter(Some("secret")),
+        xml("<x xmlns='http://jabber.org/protocol/muc'><history maxchars='0'/><password>secret</password></x>")
+    );
+    assert_eq!(
+        muc::configure(),
+        xml("<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>\
+             <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+             <field var='muc#roomconfig_whois'><value>anyone</value></field>\
+             <field var='muc#roomconfig_persistentroom'><value>0</value></field>\
+             <field var='muc#roomconfig_publicroom'><value>0</value></field></x></query>")
+    );
+    assert_eq!(extdisco::ask(), xml("<services xmlns='urn:xmpp:extdisco:2'/>"));
+}
+
+#[test]
+fn what_cannot_be_used_of_a_transport_is_named_and_the_rest_stays() {
+    let element = xml("<transport xmlns='urn:xmpp:jingle:transports:ice-udp:1' ufrag='u'>\
+         <candidate component='1' ip='host.local' port='1' priority='1' type='host' protocol='udp'/>\
+         <candidate component='1' ip='192.0.2.1' port='1' priority='1' type='host' protocol='tcp'/>\
+         <candidate component='1' ip='192.0.2.1' port='9' priority='7' type='srflx' protocol='udp' tcptype='active'/>\
+         <fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='SHA-256' setup='sideways'>ab:CD</fingerprint>\
+         <fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='sha-256'>nonsense</fingerprint></transport>");
+    let mut skipped = Skipped::default();
+    let transport = Transport::read(&element, &mut skipped);
+    assert_eq!(transport.candidates.len(), 1);
+    assert_eq!(transport.fingerprints[0].hash, "sha-256");
+    assert_eq!(transport.fingerprints[0].value, [0xAB, 0xCD]);
+    assert_eq!(
+        skipped.to_string(),
+        "candidate: host.local is no literal address; candidate: protocol tcp; fingerprint setup: sideways; \
+         fingerprint: not pairs of hexadecimal digits"
+    );
+}
