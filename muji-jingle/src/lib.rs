@@ -1,1 +1,38 @@
-//! x
+//! A Jingle call with one other user, as values: stanzas and media reports in, stanzas and media commands out.
+//!
+//! ```text
+//!   we initiate                                     they initiate
+//!
+//!   Opening ── described, released ──► Offered      Held ── accept ──► Answering
+//!      │       session-initiate           │           │   described,      │
+//!      │                    session-accept│           │ session-accept    │
+//!      │                                  ▼           │                   │
+//!      │                             Connecting ◄─────┼───────────────────┘
+//!      │                                  │ every transport connected
+//!      │                                  ▼           │
+//!      │                                 Up           │
+//!      └──────────► Ended ◄───────────────┴───────────┘
+//!                   terminate from either side, a refusal, a deadline, a failed transport
+//! ```
+//!
+//! # The contract
+//! - After every call that may change a [`Session`], take [`Session::poll_output`] until it is empty: the order of the
+//!   outputs is the order on the wire.
+//! - Call [`Session::handle_timeout`] when the time of [`Session::poll_timeout`] has come. No state waits without a deadline
+//!   but [`Session::is_up`] and an offer held for its user, which has the user's.
+//! - Nothing is opened, gathered or sent to a peer before [`Session::accept`] or [`Session::open`].
+//! - Who may call whom, and when, is not decided here: the room of a session is an opaque label.
+//!
+//! Out of scope: rooms, connections, packets.
+#![forbid(unsafe_code)]
+
+pub mod answers;
+pub mod fault;
+mod ids;
+mod legs;
+pub mod media;
+mod session;
+pub mod timers;
+
+pub use ids::{CallId, Ids, SessionId, TransportId};
+pub use session::{End, Mute, Output, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss, refuse};

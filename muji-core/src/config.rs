@@ -1,0 +1,49 @@
+//! Bounds and time limits of a conference, each with its reason.
+
+use std::time::Duration;
+
+/// Calls at once. A client sits in hundreds of rooms, but a person talks in one.
+pub const MAX_CALLS: usize = 8;
+
+/// Participants with Muji kept per room; a full mesh is hopeless long before.
+pub const MAX_PARTICIPANTS: usize = 64;
+
+/// Offers held for one JID that is not a participant yet: one, and repeats with other ids.
+pub const MAX_HELD_PER_JID: usize = 4;
+
+/// Offers held in all.
+pub const MAX_HELD: usize = 64;
+
+/// Ended sessions remembered, so that late stanzas get `unknown-session` and not the answer of a stranger.
+pub const MAX_REMEMBERED: usize = 64;
+
+/// Our own presence comes back from the room.
+pub const ECHO: Duration = Duration::from_secs(10);
+
+/// Longest wait for participants who prepared before us. XEP-0272 sets no limit, and one crashed client would block a
+/// room for good; Dino probes codecs for seconds while preparing, so it is not short.
+pub const PREPARING: Duration = Duration::from_secs(20);
+
+/// Those who wait behind the same stalled participant go one after the other.
+pub const STAGGER: Duration = Duration::from_secs(4);
+
+/// Longest we keep others waiting ourselves, while the room is configured or asked.
+pub const OWN_PREPARING: Duration = Duration::from_secs(10);
+
+/// An offer can overtake its presence: they travel by different routes.
+pub const HOLD: Duration = Duration::from_secs(10);
+
+/// A participant whose turn it is to call us has not: we call.
+pub const INITIATE: Duration = Duration::from_secs(10);
+
+/// Pauses before we call again after a failure.
+pub const REDIAL: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
+
+/// A presence without Muji may be stale; a session outlives it so long.
+pub const DROPPED: Duration = Duration::from_secs(5);
+
+/// The room confirms that we left.
+pub const LEAVING: Duration = Duration::from_secs(5);
+
+/// Media goes on without the server so long.
+pub const DISCONNECTED: Duration = Duration::from_secs(60);

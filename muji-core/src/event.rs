@@ -1,0 +1,134 @@
+//! What an application is told, and what it may ask.
+
+use jid::{BareJid, FullJid};
+use muji_jingle::{CallId, Mute, SessionId};
+use muji_xep::rtp::Media;
+
+use crate::error::{Over, PeerFailure};
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// The account as a whole.
+    Account,
+    /// One call.
+    Call(CallId),
+}
+
+/// A participant other than us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its nick in the room, chosen by it.
+    pub nick: String,
+    /// Who it is.
+    pub jid: FullJid,
+}
+
+/// What happened. Those about a peer come in order: joined, connecting, connected, flowing, and left or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Our contents are public: whoever comes now calls us.
+    Joined {
+        /// The names of our contents in this room.
+        contents: Vec<String>,
+    },
+    /// A participant has contents.
+    PeerJoined(Peer),
+    /// Both sides agreed; the transports connect.
+    PeerConnecting(Peer, SessionId),
+    /// Every transport to it works.
+    PeerConnected(Peer, SessionId),
+    /// Its sound or picture arrives.
+    PeerFlowing(Peer, SessionId),
+    /// It stopped sending a content, or all (`None`).
+    PeerMuted(Peer, Option<String>),
+    /// It sends a content again, or all (`None`).
+    PeerUnmuted(Peer, Option<String>),
+    /// There is no session with it.
+    PeerFailed(Peer, PeerFailure),
+    /// It left the call or the room.
+    PeerLeft(Peer),
+    /// Something was left out; the rest works on.
+    Warning(String),
+    /// The call is over.
+    Ended(Over),
+}
+
+/// A wish about a running call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// End it.
+    Leave,
+    /// Stop or resume sending all contents of a medium.
+    Mute(Media, Mute),
+}
+
+/// How to join a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    pub(crate) nick: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) media: Vec<Media>,
+}
+
+impl Join {
+    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under a nick of chance.
+    #[must_use]
+    pub fn own() -> Self {
+        Self { nick: None, password: None, media: vec![Media::Audio] }
+    }
+
+    /// Under this nick.
+    #[must_use]
+    pub fn nick(mut self, nick: impl Into<String>) -> Self {
+        self.nick = Some(nick.into());
+        self
+    }
+
+    /// With the room's password.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// With these media instead of sound.
+    #[must_use]
+    pub fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
+        self.media = media.into_iter().collect();
+        self
+    }
+}
+
+/// What happened to the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connection {
+    /// It is gone for now.
+    Lost,
+    /// The same stream goes on (XEP-0198): nothing was lost.
+    Resumed,
+    /// A new stream: whatever the server knew of us is gone.
+    Bound {
+        /// Our full JID.
+        jid: FullJid,
+    },
+}
+
+/// Whether a stanza was for us.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// It was ours alone.
+    Taken,
+    /// We used it, and the client needs it too, such as presence in a room.
+    Shared,
+    /// It is the client's.
+    NotOurs,
+}
+
+/// The room of a call with its nick.
+pub(crate) fn occupant(room: &BareJid, nick: &str) -> Option<FullJid> {
+    room.with_resource_str(nick).ok()
+}

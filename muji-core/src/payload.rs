@@ -1,0 +1,140 @@
+//! The payload map: what we publish, given what the others have published (XEP-0272 section 3).
+//!
+//! One id means one encoding to everybody, so that a content is encoded and packetised once. The map helps, it is never a
+//! condition: each session settles its own ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jid::FullJid;
+use muji_xep::jingle::Content;
+use muji_xep::rtp::{Description, Media, PayloadType};
+
+/// The contents to publish for `media`, and the media for which nobody has a codec of ours.
+///
+/// A pure function: neither the order in which presences came nor that of `others` counts.
+pub(crate) fn derive<'a>(
+    others: &BTreeMap<FullJid, &'a [Content]>,
+    media: &[Media],
+    ours: impl Fn(&Media) -> &'a [PayloadType],
+) -> (Vec<Content>, Vec<Media>) {
+    let (mut contents, mut without) = (Vec::new(), Vec::new());
+    for media in media {
+        let lists = lists(others, media);
+        let list = if lists.is_empty() { ours(media).to_vec() } else { usable(&lists, ours(media)) };
+        if list.is_empty() {
+            without.push(media.clone());
+            continue;
+        }
+        let name = name(others, media);
+        contents.push(Content { description: Some(Description::new(media.clone(), list)), ..Content::new(&name) });
+    }
+    (contents, without)
+}
+
+/// The encodings of each participant that names some, that with the octet-lowest JID first.
+fn lists<'a>(others: &BTreeMap<FullJid, &'a [Content]>, media: &Media) -> Vec<&'a [PayloadType]> {
+    let mut others: Vec<_> = others.iter().collect();
+    others.sort_by_key(|(jid, _)| jid.to_string());
+    let descriptions = others.into_iter().filter_map(|(_, contents)| {
+        let mut of_media = contents.iter().filter_map(|content| content.description.as_ref());
+        of_media.find(|description| description.media == *media)
+    });
+    // Dino publishes none if it found no encoding in common: then it says nothing about the map.
+    descriptions.map(|description| &*description.payload_types).filter(|list| !list.is_empty()).collect()
+}
+
+/// What all have, then what some have, of what we can do, verbatim: Dino compares everything.
+fn usable(lists: &[&[PayloadType]], ours: &[PayloadType]) -> Vec<PayloadType> {
+    let mut definitions: BTreeMap<u8, &PayloadType> = BTreeMap::new();
+    let mut ambiguous = BTreeSet::new();
+    for payload in lists.iter().copied().flatten() {
+        let first = definitions.entry(payload.id).or_insert(payload);
+        if !first.same_codec(payload) {
+            ambiguous.insert(payload.id);
+        }
+    }
+    let mut order: Vec<u8> = Vec::new();
+    for payload in lists.iter().copied().flatten() {
+        if !order.contains(&payload.id) && !ambiguous.contains(&payload.id) {
+            order.push(payload.id);
+        }
+    }
+    let able = |id: &u8| ours.iter().any(|own| own.same_codec(definitions[id]));
+    let common = |id: &u8| lists.iter().all(|list| list.iter().any(|payload| payload.id == *id));
+    let (shared, rest): (Vec<u8>, Vec<u8>) = order.into_iter().filter(able).partition(common);
+    shared.into_iter().chain(rest).map(|id| definitions[&id].clone()).collect()
+}
+
+/// The name the participants use for a medium: that of the octet-lowest JID, else the medium's own.
+fn name(others: &BTreeMap<FullJid, &[Content]>, media: &Media) -> String {
+    let mut named: Vec<(String, &str)> = Vec::new();
+    for (jid, contents) in others {
+        let content = contents
+            .iter()
+            .find(|content| content.description.as_ref().is_some_and(|description| description.media == *media));
+        named.extend(content.map(|content| (jid.to_string(), content.name.as_str())));
+    }
+    named.into_iter().min().map_or_else(|| media.to_string(), |(_, name)| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opus(id: u8) -> PayloadType {
+        PayloadType::new(id, "opus", 48_000, 2).with_parameter("useinbandfec", "1")
+    }
+
+    fn speex(id: u8) -> PayloadType {
+        PayloadType::new(id, "speex", 32_000, 1)
+    }
+
+    fn audio(name: &str, list: &[PayloadType]) -> Vec<Content> {
+        let description = Description::new(Media::Audio, list.to_vec());
+        vec![Content { description: Some(description), ..Content::new(name) }]
+    }
+
+    /// Ids published for audio by somebody who knows `ours`, given what others published.
+    fn published(others: &[(&str, Vec<Content>)], ours: &[PayloadType]) -> Option<(String, Vec<PayloadType>)> {
+        let others =
+            others.iter().map(|(jid, contents)| (jid.parse().expect("a full JID"), contents.as_slice())).collect();
+        let (contents, without) = derive(&others, &[Media::Audio], |_| ours);
+        assert_eq!(contents.len() + without.len(), 1);
+        let content = contents.into_iter().next()?;
+        Some((content.name, content.description.expect("contents have one").payload_types))
+    }
+
+    #[test]
+    fn the_first_participant_publishes_all_it_has() {
+        let ours = [opus(111), speex(112)];
+        assert_eq!(published(&[], &ours), Some(("audio".to_owned(), ours.to_vec())));
+    }
+
+    #[test]
+    fn entries_are_taken_over_verbatim_the_common_ones_first() {
+        let strange = opus(96).with_parameter("stereo", "1");
+        let others =
+            [("a@x/1", audio("voice", &[speex(112), strange.clone()])), ("b@x/1", audio("audio", &[strange.clone()]))];
+        let list = vec![strange, speex(112)];
+        assert_eq!(published(&others, &[opus(111), speex(100)]), Some(("voice".to_owned(), list)));
+    }
+
+    #[test]
+    fn an_id_with_two_meanings_is_left_out() {
+        let others = [("a@x/1", audio("a", &[opus(96), opus(97)])), ("b@x/1", audio("a", &[speex(96), opus(97)]))];
+        assert_eq!(published(&others, &[opus(111)]), Some(("a".to_owned(), vec![opus(97)])));
+    }
+
+    #[test]
+    fn a_participant_without_encodings_says_nothing_about_the_map() {
+        assert_eq!(
+            published(&[("a@x/1", audio("audio", &[]))], &[opus(111)]).map(|(_, list)| list),
+            Some(vec![opus(111)])
+        );
+    }
+
+    #[test]
+    fn without_a_common_codec_nothing_is_published() {
+        assert_eq!(published(&[("a@x/1", audio("audio", &[speex(112)]))], &[opus(111)]), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! Waiting our turn to publish.
+//!
+//! Who finds others preparing waits for those, and only those: the room repeats presences to everyone in one order, so
+//! "before" means the same to all and nobody waits in a circle (XEP-0272 section 3).
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::config;
+
+/// The participants ahead of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queue {
+    ahead: BTreeSet<String>,
+    since: Instant,
+}
+
+impl Queue {
+    /// Our own presence came back; `preparing` are the nicks preparing at that moment.
+    pub(crate) fn new(now: Instant, preparing: BTreeSet<String>) -> Self {
+        Self { ahead: preparing, since: now }
+    }
+
+    /// `nick` published, withdrew or left.
+    pub(crate) fn passed(&mut self, nick: &str) {
+        self.ahead.remove(nick);
+    }
+
+    /// `nick` goes by another name.
+    pub(crate) fn renamed(&mut self, nick: &str, new: &str) {
+        if self.ahead.remove(nick) {
+            self.ahead.insert(new.to_owned());
+        }
+    }
+
+    /// True if it is our turn.
+    pub(crate) fn is_done(&self, now: Instant) -> bool {
+        self.poll_timeout().is_none_or(|until| until <= now)
+    }
+
+    /// When our turn comes, whoever is still ahead. The more are, the later: they wait for the same stalled one.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let others = u32::try_from(self.ahead.len()).expect("participants are bounded").checked_sub(1)?;
+        Some(self.since + config::PREPARING + config::STAGGER * others)
+    }
+
+    /// Who is ahead of us.
+    pub(crate) fn ahead(&self) -> impl Iterator<Item = &str> {
+        self.ahead.iter().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn queue(start: Instant, nicks: &[&str]) -> Queue {
+        Queue::new(start, nicks.iter().map(|nick| (*nick).to_owned()).collect())
+    }
+
+    #[test]
+    fn with_nobody_ahead_it_is_our_turn() {
+        let start = Instant::now();
+        assert!(queue(start, &[]).is_done(start));
+    }
+
+    #[test]
+    fn a_silent_participant_delays_us_only_so_long() {
+        let start = Instant::now();
+        let romeo = queue(start, &["tybalt"]);
+        assert!(!romeo.is_done(start + config::PREPARING - Duration::from_millis(1)));
+        assert!(romeo.is_done(start + config::PREPARING));
+    }
+
+    #[test]
+    fn two_behind_one_stalled_go_one_after_the_other() {
+        let start = Instant::now();
+        let mut second = queue(start, &["tybalt", "romeo"]);
+        assert!(!second.is_done(start + config::PREPARING));
+        assert!(second.is_done(start + config::PREPARING + config::STAGGER));
+        second.passed("romeo");
+        assert!(second.is_done(start + config::PREPARING));
+    }
+
+    #[test]
+    fn whoever_is_renamed_is_still_waited_for() {
+        let start = Instant::now();
+        let mut romeo = queue(start, &["tybalt"]);
+        romeo.renamed("tybalt", "prince of cats");
+        assert_eq!(romeo.ahead().collect::<Vec<_>>(), ["prince of cats"]);
+        romeo.passed("prince of cats");
+        assert!(romeo.is_done(start));
+    }
+}

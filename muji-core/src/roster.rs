@@ -1,0 +1,76 @@
+//! Who of a room's occupants takes part in the call, as the room tells it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jid::FullJid;
+use muji_xep::jingle::Content;
+use muji_xep::muji::Muji;
+
+use crate::config::MAX_PARTICIPANTS;
+
+/// An occupant with Muji information.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Occupant {
+    pub(crate) real: FullJid,
+    pub(crate) muji: Muji,
+}
+
+/// Occupants with Muji by nick; the others of the room are not kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Roster {
+    occupants: BTreeMap<String, Occupant>,
+}
+
+/// Why an occupant is not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotTaken {
+    #[error("its real JID is another participant's")]
+    Impostor,
+    #[error("the call has {MAX_PARTICIPANTS} participants already")]
+    Full,
+}
+
+impl Roster {
+    /// The room repeated an occupant's Muji information.
+    pub(crate) fn update(&mut self, nick: &str, real: FullJid, muji: Muji) -> Result<(), NotTaken> {
+        if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {
+            return Err(NotTaken::Impostor);
+        }
+        if self.occupants.len() == MAX_PARTICIPANTS && !self.occupants.contains_key(nick) {
+            return Err(NotTaken::Full);
+        }
+        self.occupants.insert(nick.to_owned(), Occupant { real, muji });
+        Ok(())
+    }
+
+    pub(crate) fn rename(&mut self, nick: &str, new: &str) {
+        if let Some(occupant) = self.occupants.remove(nick) {
+            self.occupants.insert(new.to_owned(), occupant);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, nick: &str) -> Option<Occupant> {
+        self.occupants.remove(nick)
+    }
+
+    pub(crate) fn get(&self, nick: &str) -> Option<&Occupant> {
+        self.occupants.get(nick)
+    }
+
+    /// The nick of a participant: somebody with contents, whether or not it is preparing more.
+    pub(crate) fn participant(&self, jid: &FullJid) -> Option<&str> {
+        self.participants().find(|(_, real, _)| *real == jid).map(|(nick, ..)| nick)
+    }
+
+    /// Everybody with contents.
+    pub(crate) fn participants(&self) -> impl Iterator<Item = (&str, &FullJid, &[Content])> {
+        let with = self.occupants.iter().filter(|(_, occupant)| !occupant.muji.contents.is_empty());
+        with.map(|(nick, occupant)| (nick.as_str(), &occupant.real, occupant.muji.contents.as_slice()))
+    }
+
+    /// Everybody preparing.
+    pub(crate) fn preparing(&self) -> BTreeSet<String> {
+        let preparing = self.occupants.iter().filter(|(_, occupant)| occupant.muji.preparing);
+        preparing.map(|(nick, _)| nick.clone()).collect()
+    }
+}

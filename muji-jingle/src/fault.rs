@@ -1,0 +1,106 @@
+//! What a peer did wrong, and what we tell it.
+
+use muji_xep::jingle::{Condition, Reason};
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+/// A request that cannot be fulfilled. Each has one answer on the wire (XEP-0166 section 10).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerFault {
+    /// `bad-request`.
+    #[error("the peer sent a Jingle element without {0}")]
+    Malformed(&'static str),
+    /// `unexpected-request`, `out-of-order`.
+    #[error("{action} makes no sense while the session is {state}")]
+    OutOfOrder {
+        /// What it asked for.
+        action: String,
+        /// Where the session stands.
+        state: &'static str,
+    },
+    /// `item-not-found`, `unknown-session`.
+    #[error("no session {sid} with this peer")]
+    UnknownSession {
+        /// The id it named.
+        sid: String,
+    },
+    /// `conflict`, `tie-break`.
+    #[error("both offered a session at once, and ours wins")]
+    TieBreak,
+    /// `feature-not-implemented`.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    /// `feature-not-implemented`, `unsupported-info`.
+    #[error("the news {0} is not understood")]
+    UnsupportedInfo(String),
+    /// `service-unavailable`: the answer that someone offline would give.
+    #[error("the peer called without being a participant of a room we are in")]
+    Stranger,
+    /// `resource-constraint`.
+    #[error("the peer offered more sessions than are held at once")]
+    TooMany,
+}
+
+impl PeerFault {
+    /// The stanza error that answers it.
+    #[must_use]
+    pub fn answer(&self) -> StanzaError {
+        let (kind, condition, jingle) = match self {
+            Self::Malformed(_) => (ErrorType::Modify, DefinedCondition::BadRequest, None),
+            Self::OutOfOrder { .. } => {
+                (ErrorType::Wait, DefinedCondition::UnexpectedRequest, Some(Condition::OutOfOrder))
+            }
+            Self::UnknownSession { .. } => {
+                (ErrorType::Cancel, DefinedCondition::ItemNotFound, Some(Condition::UnknownSession))
+            }
+            Self::TieBreak => (ErrorType::Cancel, DefinedCondition::Conflict, Some(Condition::TieBreak)),
+            Self::Unsupported(_) => (ErrorType::Cancel, DefinedCondition::FeatureNotImplemented, None),
+            Self::UnsupportedInfo(_) => {
+                (ErrorType::Modify, DefinedCondition::FeatureNotImplemented, Some(Condition::UnsupportedInfo))
+            }
+            Self::Stranger => (ErrorType::Cancel, DefinedCondition::ServiceUnavailable, None),
+            Self::TooMany => (ErrorType::Wait, DefinedCondition::ResourceConstraint, None),
+        };
+        let mut error = StanzaError::new(kind, condition, "en", "");
+        error.texts.clear();
+        error.other = jingle.map(|condition| condition.write());
+        error
+    }
+}
+
+/// Why an offer or an answer, though well-formed, cannot become a call. It ends the session with a reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// `unsupported-applications`.
+    #[error("the peer's {0} has no description that we know")]
+    Application(String),
+    /// `unsupported-transports`.
+    #[error("the peer's {0} has no ICE transport with credentials")]
+    Transport(String),
+    /// `security-error`. DTLS-SRTP is never given up for less.
+    #[error("the peer's {0} has no sha-256 fingerprint; its client must offer DTLS-SRTP")]
+    Fingerprint(String),
+    /// `security-error`.
+    #[error("the peer's {0} has two fingerprints, or a DTLS role that fits no handshake")]
+    Handshake(String),
+    /// `failed-application`, which XEP-0167 asks for.
+    #[error("the peer and we have no codec in common for {0}; one of the two must add one")]
+    Codec(String),
+    /// `failed-application`.
+    #[error("the peer's stanza names none of the contents in question")]
+    Contents,
+}
+
+impl Unusable {
+    /// The reason told to the peer.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Application(_) => Reason::UnsupportedApplications,
+            Self::Transport(_) => Reason::UnsupportedTransports,
+            Self::Fingerprint(_) | Self::Handshake(_) => Reason::SecurityError,
+            Self::Codec(_) | Self::Contents => Reason::FailedApplication,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What goes down to a media layer and what comes up from it.
+
+use std::fmt;
+
+use muji_xep::ice::Candidate;
+use muji_xep::rtp::{Media, PayloadType};
+
+use crate::ids::{CallId, SessionId, TransportId};
+
+/// Who decides which pair of addresses is used (RFC 8445 6.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IceRole {
+    /// We nominate.
+    Controlling,
+    /// The peer nominates.
+    Controlled,
+}
+
+/// Who opens the DTLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DtlsRole {
+    /// We do.
+    Client,
+    /// The peer does.
+    Server,
+}
+
+/// A content to open towards one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenContent {
+    /// Its name in the session.
+    pub name: String,
+    /// The name of what we publish, which is sent as this content.
+    pub publication: String,
+    /// Sound or pictures.
+    pub media: Media,
+    /// The SSRC we send with.
+    pub ssrc: u32,
+    /// The transport it travels by.
+    pub transport: TransportId,
+    /// The encodings that may be used, with this session's ids.
+    pub payload_types: Vec<PayloadType>,
+}
+
+/// Our end of a transport. The password never reaches a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LocalTransport {
+    /// ICE user name.
+    pub ufrag: String,
+    /// ICE password.
+    pub pwd: String,
+    /// SHA-256 of our certificate.
+    pub fingerprint: Vec<u8>,
+    /// Addresses known by now.
+    pub candidates: Vec<Candidate>,
+}
+
+impl fmt::Debug for LocalTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ufrag, fingerprint, candidates, .. } = self;
+        write!(f, "LocalTransport({ufrag}, ***, {fingerprint:02x?}, {candidates:?})")
+    }
+}
+
+/// The peer's end of a transport. The password never reaches a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemoteTransport {
+    /// ICE user name.
+    pub ufrag: String,
+    /// ICE password.
+    pub pwd: String,
+    /// SHA-256 of the certificate the peer must show.
+    pub fingerprint: Vec<u8>,
+    /// Who opens the handshake, seen from us.
+    pub dtls: DtlsRole,
+}
+
+impl fmt::Debug for RemoteTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ufrag, fingerprint, dtls, .. } = self;
+        write!(f, "RemoteTransport({ufrag}, ***, {fingerprint:02x?}, {dtls:?})")
+    }
+}
+
+/// An order to the media layer: fire and forget, answered by reports where there is something to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaCommand {
+    /// Starts capturing and encoding `publication`; it is sent wherever a content of that call carries it.
+    Publish {
+        /// The call.
+        call: CallId,
+        /// What the room knows it as.
+        publication: String,
+        /// Sound or pictures.
+        media: Media,
+    },
+    /// Stops capturing: muted, or the call is over.
+    Unpublish {
+        /// The call.
+        call: CallId,
+        /// As in `Publish`.
+        publication: String,
+    },
+    /// Makes the transports that `contents` name, and answers each with [`MediaReport::Described`].
+    Open {
+        /// The call whose publications are sent.
+        call: CallId,
+        /// The session.
+        session: SessionId,
+        /// What people call the peer, such as its nick. Chosen by the peer: no file name as it is.
+        name: String,
+        /// ICE's role for all its transports.
+        role: IceRole,
+        /// What will travel.
+        contents: Vec<OpenContent>,
+    },
+    /// Tells a transport whom to connect to.
+    Remote {
+        /// The transport.
+        transport: TransportId,
+        /// The other end.
+        remote: RemoteTransport,
+    },
+    /// One more address of the peer.
+    Candidate {
+        /// The transport.
+        transport: TransportId,
+        /// The address.
+        candidate: Candidate,
+    },
+    /// The peers agreed on a content: it may flow once the transport is connected.
+    Content {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+        /// What we send; `None` if the peer does not want it.
+        send: Option<PayloadType>,
+        /// True if the peer sends.
+        receive: bool,
+        /// SSRCs the peer announced; may be none.
+        ssrcs: Vec<u32>,
+    },
+    /// Forgets a session at once: nothing is sent to that peer any more.
+    Close {
+        /// The session.
+        session: SessionId,
+    },
+}
+
+/// News from the media layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaReport {
+    /// A transport exists; its end may be told to the peer.
+    Described {
+        /// The transport.
+        transport: TransportId,
+        /// Its end.
+        local: LocalTransport,
+    },
+    /// One more address of ours.
+    Candidate {
+        /// The transport.
+        transport: TransportId,
+        /// The address.
+        candidate: Candidate,
+    },
+    /// ICE and DTLS are done and the fingerprint is the promised one.
+    Connected {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// A transport is lost for good.
+    Failed {
+        /// The transport.
+        transport: TransportId,
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// The first packet of a content was accepted.
+    Flowing {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+    },
+    /// A source, a device or a file does not do what it should; the call goes on.
+    Trouble {
+        /// Why, as a sentence.
+        why: String,
+    },
+}
+
+impl MediaReport {
+    /// The session it speaks of.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Described { transport, .. }
+            | Self::Candidate { transport, .. }
+            | Self::Connected { transport }
+            | Self::Failed { transport, .. } => Some(transport.session),
+            Self::Flowing { session, .. } => Some(*session),
+            Self::Trouble { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,548 @@
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_xep::jingle::{Action, Condition, Jingle, Reason, Why};
+use muji_xep::rtp::{Media, PayloadType};
+use muji_xep::session_info::SessionInfo;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza_error::StanzaError;
+
+use crate::answers::Answers;
+use crate::fault::{PeerFault, Unusable};
+use crate::ids::{CallId, Ids, SessionId};
+use crate::legs::Legs;
+use crate::media::{MediaCommand, MediaReport};
+use crate::timers;
+
+/// Who talks, and about what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parties {
+    /// The call whose publications are sent.
+    pub call: CallId,
+    /// The session.
+    pub session: SessionId,
+    /// Our full JID.
+    pub us: FullJid,
+    /// The peer's real full JID: the only sender whose stanzas count.
+    pub peer: FullJid,
+    /// What people call the peer here, such as its nick; for files and tiles.
+    pub name: String,
+    /// The label: for Muji the room.
+    pub room: Option<BareJid>,
+}
+
+/// Something of ours that may be sent as a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The name we publish it under.
+    pub publication: String,
+    /// Sound or pictures.
+    pub media: Media,
+    /// The SSRC to send it with in this session.
+    pub ssrc: u32,
+    /// How it may be encoded, best first.
+    pub payload_types: Vec<PayloadType>,
+}
+
+/// What a session gives back, in the order of the wire.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// To the peer.
+    Send(Box<Iq>),
+    /// To the media layer.
+    Media(MediaCommand),
+    /// To whoever owns the session.
+    Event(SessionEvent),
+}
+
+/// What happened in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The offer is out.
+    Offered,
+    /// Both sides agreed; the transports connect.
+    Accepted,
+    /// Every transport works.
+    Connected,
+    /// The first packet of a content was accepted.
+    Flowing {
+        /// The content's name in the session.
+        content: String,
+    },
+    /// The peer stopped sending a content, or all (`None`).
+    Muted(Option<String>),
+    /// The peer sends a content again, or all (`None`).
+    Unmuted(Option<String>),
+    /// Something was left out; the rest works on.
+    Warning(String),
+    /// It is over.
+    Ended(End),
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum End {
+    /// We ended it.
+    #[error("ended by us ({0})")]
+    Ours(Reason),
+    /// The peer ended it.
+    #[error("ended by the peer ({})", .0.text.as_deref().unwrap_or(.0.reason.as_str()))]
+    Peer(Why),
+    /// The peer, or a server for it, refused our offer.
+    #[error("the offer was refused ({0})")]
+    Refused(String),
+    /// Both offered at once; the other session lives.
+    #[error("another session with this peer takes its place")]
+    TieBreak,
+    /// The peer does not know the session any more.
+    #[error("the peer forgot the session")]
+    Forgotten,
+    /// The peer kept silent too long.
+    #[error("the peer did not {0} in time")]
+    Silent(&'static str),
+    /// What the peer offered or answered cannot become a call.
+    #[error(transparent)]
+    Unusable(Unusable),
+    /// The media layer lost it.
+    #[error("no media path to the peer: {0}")]
+    Path(String),
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// The media layer makes our ends; once it has, and we are `released`, the offer goes out.
+    Opening { released: bool },
+    /// Our offer is out.
+    Offered { until: Instant },
+    /// The peer's offer waits for us.
+    Held,
+    /// We accept as soon as our ends are made.
+    Answering,
+    /// Both sides agreed; transports connect.
+    Connecting { until: Instant },
+    /// Every transport works.
+    Up,
+    /// Over; nothing is sent any more.
+    Ended,
+}
+
+impl State {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Opening { .. } => "not offered yet",
+            Self::Offered { .. } => "offered",
+            Self::Held | Self::Answering => "not accepted yet",
+            Self::Connecting { .. } | Self::Up => "active",
+            Self::Ended => "over",
+        }
+    }
+}
+
+/// What we asked the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Initiate,
+    Accept,
+    Other,
+}
+
+/// A Jingle session with one peer. The module `muji_jingle` draws its states.
+#[derive(Debug, Clone)]
+pub struct Session {
+    parties: Parties,
+    sid: String,
+    state: State,
+    legs: Legs,
+    acked: bool,
+    asked: Answers<Asked>,
+    queue: VecDeque<Output>,
+}
+
+impl Session {
+    /// Begins a session of ours: the media layer makes its ends, nothing is sent before [`Self::release`].
+    #[must_use]
+    pub fn open(parties: Parties, sid: String, wanted: Vec<Wanted>) -> Self {
+        let legs = Legs::offering(parties.session, wanted);
+        let mut this = Self::new(parties, sid, State::Opening { released: false }, legs);
+        this.queue.push_back(Output::Media(this.legs.open(&this.parties)));
+        this
+    }
+
+    /// Takes a peer's offer without answering it.
+    ///
+    /// # Errors
+    /// Why nothing of the offer can be taken; tell the peer with [`refuse`].
+    pub fn hold(parties: Parties, offer: &Jingle, wanted: &[Wanted]) -> Result<Self, Unusable> {
+        let (legs, refused) = Legs::answering(parties.session, wanted, offer)?;
+        let mut this = Self::new(parties, offer.sid.clone(), State::Held, legs);
+        for (_, why) in refused {
+            this.event(SessionEvent::Warning(why.to_string()));
+        }
+        Ok(this)
+    }
+
+    fn new(parties: Parties, sid: String, state: State, legs: Legs) -> Self {
+        Self { parties, sid, state, legs, acked: false, asked: Answers::default(), queue: VecDeque::new() }
+    }
+
+    /// Lets our offer go as soon as it can be written.
+    pub fn release(&mut self, now: Instant, ids: &mut Ids) {
+        if let State::Opening { released } = &mut self.state {
+            *released = true;
+        }
+        self.advance(now, ids);
+    }
+
+    /// Takes the peer's offer.
+    pub fn accept(&mut self, now: Instant, ids: &mut Ids) {
+        if self.state != State::Held {
+            return;
+        }
+        self.state = State::Answering;
+        self.queue.push_back(Output::Media(self.legs.open(&self.parties)));
+        // The peer can be asked before it has our answer: its end is known.
+        let start = self.legs.start(self.parties.session);
+        self.queue.extend(start.into_iter().map(Output::Media));
+        self.advance(now, ids);
+    }
+
+    /// Ends the session from our side.
+    pub fn end(&mut self, now: Instant, ids: &mut Ids, reason: Reason) {
+        self.terminate(now, ids, Why::from(reason.clone()), End::Ours(reason));
+    }
+
+    /// Forgets the session without a word: the peer's own offer takes its place, and our offer has been refused or will
+    /// be.
+    pub fn drop_for_tie_break(&mut self) {
+        self.finish(End::TieBreak);
+    }
+
+    /// Tells the peer that a content is not sent for now, or is again. Stopping the media is the owner's.
+    pub fn announce_mute(&mut self, now: Instant, ids: &mut Ids, content: &str, muted: Mute) {
+        if !matches!(self.state, State::Connecting { .. } | State::Up) {
+            return;
+        }
+        let mut jingle = Jingle::new(Action::SessionInfo, &self.sid);
+        jingle.info = Some(match muted {
+            Mute::On => SessionInfo::Mute(Some(content.to_owned())),
+            Mute::Off => SessionInfo::Unmute(Some(content.to_owned())),
+        });
+        self.request(now, ids, &jingle, Asked::Other);
+    }
+
+    /// A request of the peer with this session's id. It is answered here, whatever it is.
+    ///
+    /// # Errors
+    /// What the peer did wrong; it has been told.
+    pub fn handle_request(&mut self, now: Instant, ids: &mut Ids, id: &str, jingle: &Jingle) -> Result<(), PeerFault> {
+        let before = self.queue.len();
+        let outcome = self.act(now, ids, jingle);
+        let answer = match &outcome {
+            Ok(()) => acknowledge(&self.parties.peer, id),
+            Err(fault) => refuse(&self.parties.peer, id, fault),
+        };
+        self.queue.insert(before, Output::Send(Box::new(answer))); // Before whatever follows from it.
+        outcome
+    }
+
+    fn act(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle) -> Result<(), PeerFault> {
+        let out_of_order = PeerFault::OutOfOrder { action: jingle.action.to_string(), state: self.state.name() };
+        match (&jingle.action, &self.state) {
+            (_, State::Ended | State::Opening { .. }) => Err(PeerFault::UnknownSession { sid: self.sid.clone() }),
+            (Action::SessionTerminate, _) => {
+                self.finish(End::Peer(jingle.why.clone().unwrap_or_else(|| Reason::GeneralError.into())));
+                Ok(())
+            }
+            (Action::SessionAccept, State::Offered { .. }) => {
+                self.accepted(now, ids, jingle);
+                Ok(())
+            }
+            (Action::TransportInfo, _) => {
+                self.trickled(now, ids, jingle);
+                Ok(())
+            }
+            (Action::SessionInfo, _) => self.informed(jingle.info.clone().unwrap_or(SessionInfo::Ping)),
+            (Action::DescriptionInfo, _) => Ok(()), // What it may change, we do not use.
+            (Action::SessionInitiate | Action::SessionAccept, _) => Err(out_of_order),
+            (action, _) => Err(PeerFault::Unsupported(action.to_string())),
+        }
+    }
+
+    fn accepted(&mut self, now: Instant, ids: &mut Ids, answer: &Jingle) {
+        if let Err(why) = self.legs.answered(answer) {
+            self.give_up(now, ids, why);
+            return;
+        }
+        self.state = State::Connecting { until: now + timers::CONNECT };
+        let start = self.legs.start(self.parties.session);
+        self.queue.extend(start.into_iter().map(Output::Media));
+        self.event(SessionEvent::Accepted);
+    }
+
+    fn trickled(&mut self, now: Instant, ids: &mut Ids, news: &Jingle) {
+        let new = match self.legs.trickled(news) {
+            Ok(new) => new,
+            Err(why) => return self.give_up(now, ids, why),
+        };
+        let started = matches!(self.state, State::Answering | State::Connecting { .. } | State::Up);
+        for (transport, candidate) in new.into_iter().filter(|_| started) {
+            self.queue.push_back(Output::Media(MediaCommand::Candidate { transport, candidate }));
+        }
+    }
+
+    fn informed(&mut self, info: SessionInfo) -> Result<(), PeerFault> {
+        match info {
+            SessionInfo::Mute(content) => self.event(SessionEvent::Muted(content)),
+            SessionInfo::Unmute(content) => self.event(SessionEvent::Unmuted(content)),
+            SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
+            SessionInfo::Ping
+            | SessionInfo::Active
+            | SessionInfo::Hold
+            | SessionInfo::Unhold
+            | SessionInfo::Ringing => {}
+        }
+        Ok(())
+    }
+
+    /// The result of a request of ours, or its error. False if the id is not one of ours.
+    pub fn handle_answer(&mut self, id: &str, outcome: Result<(), &StanzaError>) -> bool {
+        let Some(asked) = self.asked.answered(id) else { return false };
+        let Err(error) = outcome else {
+            self.acked |= asked == Asked::Initiate;
+            return true;
+        };
+        match (error.other.as_ref().and_then(Condition::read), asked) {
+            (Some(Condition::TieBreak), Asked::Initiate) => self.finish(End::TieBreak),
+            (_, Asked::Initiate) => self.finish(End::Refused(describe(error))),
+            (Some(Condition::UnknownSession), _) | (_, Asked::Accept) => self.finish(End::Forgotten),
+            (_, Asked::Other) => {}
+        }
+        true
+    }
+
+    /// News from the media layer about this session.
+    pub fn handle_media(&mut self, now: Instant, ids: &mut Ids, report: MediaReport) {
+        match report {
+            MediaReport::Described { transport, local } => {
+                self.legs.described(transport, local);
+                self.advance(now, ids);
+            }
+            MediaReport::Candidate { transport, candidate } => {
+                let told = !matches!(self.state, State::Opening { .. } | State::Answering | State::Ended);
+                let content = self.legs.write_candidate(transport, candidate).filter(|_| told);
+                if let Some(content) = content {
+                    let mut jingle = Jingle::new(Action::TransportInfo, &self.sid);
+                    jingle.contents = vec![content];
+                    self.request(now, ids, &jingle, Asked::Other);
+                }
+            }
+            MediaReport::Connected { transport } => {
+                self.legs.connected(transport);
+                if matches!(self.state, State::Connecting { .. }) && self.legs.all_connected() {
+                    self.state = State::Up;
+                    self.event(SessionEvent::Connected);
+                }
+            }
+            MediaReport::Failed { why, .. } => {
+                self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
+            }
+            MediaReport::Flowing { content, .. } => self.event(SessionEvent::Flowing { content }),
+            MediaReport::Trouble { why } => self.event(SessionEvent::Warning(why)),
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, ids: &mut Ids) {
+        match self.state {
+            State::Offered { until } if until <= now => {
+                self.terminate(now, ids, Reason::Timeout.into(), End::Silent("accept the call"));
+            }
+            State::Connecting { until } if until <= now => {
+                let why = "no pair of addresses worked".to_owned();
+                self.terminate(now, ids, Reason::ConnectivityError.into(), End::Path(why));
+            }
+            _ => {}
+        }
+        for asked in self.asked.expired(now) {
+            if asked != Asked::Other {
+                self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
+            }
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = match self.state {
+            State::Offered { until } | State::Connecting { until } => Some(until),
+            State::Opening { .. } | State::Held | State::Answering | State::Up | State::Ended => None,
+        };
+        [state, self.asked.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.queue.pop_front()
+    }
+
+    /// The session's id on the wire.
+    #[must_use]
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// Who talks.
+    #[must_use]
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// True while nothing of it has reached the peer.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        matches!(self.state, State::Opening { .. })
+    }
+
+    /// True while our offer waits for its answer.
+    #[must_use]
+    pub fn is_offered(&self) -> bool {
+        matches!(self.state, State::Offered { .. })
+    }
+
+    /// True if the peer confirmed our offer.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        self.acked
+    }
+
+    /// True once every transport works.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state == State::Up
+    }
+
+    /// True once it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Sends what has been waiting for our ends.
+    fn advance(&mut self, now: Instant, ids: &mut Ids) {
+        if !self.legs.all_described() {
+            return;
+        }
+        match self.state {
+            State::Opening { released: true } => {
+                self.state = State::Offered { until: now + timers::ACCEPT };
+                let mut offer = Jingle::new(Action::SessionInitiate, &self.sid);
+                offer.initiator = Some(self.parties.us.to_string());
+                offer.contents = self.legs.write();
+                offer.room = self.parties.room.clone();
+                self.request(now, ids, &offer, Asked::Initiate);
+                self.event(SessionEvent::Offered);
+            }
+            State::Answering => {
+                self.state = State::Connecting { until: now + timers::CONNECT };
+                let mut answer = Jingle::new(Action::SessionAccept, &self.sid);
+                answer.responder = Some(self.parties.us.to_string());
+                answer.contents = self.legs.write();
+                answer.group = self.legs.group();
+                self.request(now, ids, &answer, Asked::Accept);
+                self.event(SessionEvent::Accepted);
+            }
+            State::Opening { released: false }
+            | State::Offered { .. }
+            | State::Held
+            | State::Connecting { .. }
+            | State::Up
+            | State::Ended => {}
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, ids: &mut Ids, why: Unusable) {
+        let told = Why { reason: why.reason(), text: Some(why.to_string()) };
+        self.terminate(now, ids, told, End::Unusable(why));
+    }
+
+    fn terminate(&mut self, now: Instant, ids: &mut Ids, why: Why, end: End) {
+        if !self.is_unsent() && !self.is_over() {
+            let mut jingle = Jingle::new(Action::SessionTerminate, &self.sid);
+            jingle.why = Some(why);
+            self.request(now, ids, &jingle, Asked::Other);
+        }
+        self.finish(end);
+    }
+
+    fn finish(&mut self, end: End) {
+        if self.is_over() {
+            return;
+        }
+        self.state = State::Ended;
+        self.queue.push_back(Output::Media(MediaCommand::Close { session: self.parties.session }));
+        self.event(SessionEvent::Ended(end));
+    }
+
+    fn request(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, asked: Asked) {
+        let id = ids.word();
+        self.asked.asked(now, &id, asked);
+        let to = Some(Jid::from(self.parties.peer.clone()));
+        let iq = Iq::Set { from: None, to, id, payload: jingle.write() };
+        self.queue.push_back(Output::Send(Box::new(iq)));
+    }
+
+    fn event(&mut self, event: SessionEvent) {
+        self.queue.push_back(Output::Event(event));
+    }
+}
+
+/// Whether something is muted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mute {
+    /// Not sent.
+    On,
+    /// Sent again.
+    Off,
+}
+
+/// The result of a peer's request.
+#[must_use]
+pub fn acknowledge(peer: &FullJid, id: &str) -> Iq {
+    Iq::Result { from: None, to: Some(peer.clone().into()), id: id.to_owned(), payload: None }
+}
+
+/// The error for a peer's request.
+#[must_use]
+pub fn refuse(peer: &FullJid, id: &str, fault: &PeerFault) -> Iq {
+    Iq::Error { from: None, to: Some(peer.clone().into()), id: id.to_owned(), error: fault.answer(), payload: None }
+}
+
+/// The session-terminate for a session that was acknowledged and then not taken. Nobody waits for its answer.
+#[must_use]
+pub fn dismiss(peer: &FullJid, sid: &str, why: Why, ids: &mut Ids) -> Iq {
+    let mut jingle = Jingle::new(Action::SessionTerminate, sid);
+    jingle.why = Some(why);
+    Iq::Set { from: None, to: Some(peer.clone().into()), id: ids.word(), payload: jingle.write() }
+}
+
+fn describe(error: &StanzaError) -> String {
+    let text = error.texts.values().next().filter(|text| !text.is_empty());
+    text.map_or_else(|| condition(error), |text| text.chars().take(128).collect())
+}
+
+/// The condition's own word, as RFC 6120 writes it.
+fn condition(error: &StanzaError) -> String {
+    let name = format!("{:?}", error.defined_condition);
+    let mut word = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('-');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    word
+}
