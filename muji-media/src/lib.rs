@@ -1,1 +1,5 @@
 //! x
+#![forbid(unsafe_code)]
+
+pub mod peers;
+pub mod transport;

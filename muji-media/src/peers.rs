@@ -1,0 +1,205 @@
+//! Every transport to every peer: what the core commands, what the network brings, what is sent to all.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use muji_core::CallId;
+use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
+use muji_jingle::{SessionId, TransportId};
+
+use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput};
+
+/// What comes out, in order.
+#[derive(Debug)]
+pub enum PeersOutput {
+    /// To the network.
+    Datagram {
+        /// The local address to send from.
+        from: SocketAddr,
+        /// The peer's address.
+        to: SocketAddr,
+        /// What to send.
+        bytes: Vec<u8>,
+    },
+    /// To the core.
+    Report(MediaReport),
+    /// To whoever decodes.
+    Rtp {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+        /// The packet.
+        received: ReceivedRtp,
+    },
+}
+
+struct Session {
+    call: CallId,
+    contents: Vec<Content>,
+}
+
+struct Content {
+    open: OpenContent,
+    flowing: bool,
+}
+
+/// All transports of a media layer.
+pub struct Peers {
+    make: MakeTransport,
+    addresses: Vec<SocketAddr>,
+    sessions: BTreeMap<SessionId, Session>,
+    transports: BTreeMap<TransportId, Box<dyn Transport>>,
+    /// The transport that last took a datagram by this pair of addresses: spares the search.
+    routes: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
+    out: VecDeque<PeersOutput>,
+}
+
+/// STUN begins with two zero bits; it alone says by its user name whose it is, whatever the address.
+fn is_stun(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| *first < 4)
+}
+
+impl Peers {
+    /// No transports yet; those to come receive by `addresses`.
+    #[must_use]
+    pub fn new(make: MakeTransport, addresses: Vec<SocketAddr>) -> Self {
+        Self {
+            make,
+            addresses,
+            sessions: BTreeMap::new(),
+            transports: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Does what the core commands; capturing is not its business.
+    pub fn execute(&mut self, now: Instant, command: &MediaCommand) {
+        match command {
+            MediaCommand::Open { call, session, role, contents, .. } => {
+                self.open(now, *call, *session, *role, contents);
+            }
+            MediaCommand::Remote { transport, remote } => {
+                self.with(*transport, |transport| transport.remote(now, remote));
+            }
+            MediaCommand::Candidate { transport, candidate } => {
+                self.with(*transport, |transport| transport.candidate(now, candidate));
+            }
+            MediaCommand::Content { session, content, send, receive, ssrcs } => {
+                let agreed =
+                    Agreed { content: content.clone(), send: send.clone(), receive: *receive, ssrcs: ssrcs.clone() };
+                if let Some(transport) = self.transport_of(*session, content) {
+                    self.with(transport, |transport| transport.agreed(&agreed));
+                }
+            }
+            MediaCommand::Close { session } => self.close(*session),
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, now: Instant, call: CallId, session: SessionId, role: IceRole, contents: &[OpenContent]) {
+        let mut ids: Vec<TransportId> = contents.iter().map(|content| content.transport).collect();
+        ids.dedup();
+        for id in ids {
+            let contents = contents.iter().filter(|content| content.transport == id).cloned().collect();
+            let transport = (self.make)(now, Opening { call, id, role, contents, addresses: self.addresses.clone() });
+            let local = transport.local();
+            self.transports.insert(id, transport);
+            self.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
+        }
+        let contents = contents.iter().map(|open| Content { open: open.clone(), flowing: false }).collect();
+        self.sessions.insert(session, Session { call, contents });
+    }
+
+    fn close(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+        self.transports.retain(|id, _| id.session != session);
+        self.routes.retain(|_, id| id.session != session);
+    }
+
+    fn transport_of(&self, session: SessionId, content: &str) -> Option<TransportId> {
+        let contents = &self.sessions.get(&session)?.contents;
+        contents.iter().find(|known| known.open.name == content).map(|known| known.open.transport)
+    }
+
+    /// A datagram from the network. What belongs to nobody is dropped unread.
+    pub fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        let known = self.routes.get(&(local, from)).copied().filter(|_| !is_stun(bytes));
+        let id = known.or_else(|| {
+            self.transports.iter().find(|(_, transport)| transport.accepts(now, local, from, bytes)).map(|(id, _)| *id)
+        });
+        if let Some(id) = id {
+            self.routes.insert((local, from), id);
+            self.with(id, |transport| transport.datagram(now, local, from, bytes));
+        }
+    }
+
+    /// Sends a packet to every peer that gets this publication.
+    pub fn publish(&mut self, now: Instant, call: CallId, publication: &str, packet: &RtpPacket) {
+        let of_call = self.sessions.values().filter(|session| session.call == call);
+        let contents = of_call.flat_map(|session| &session.contents);
+        let contents = contents.filter(|content| content.open.publication == publication);
+        let to: Vec<(TransportId, String)> =
+            contents.map(|content| (content.open.transport, content.open.name.clone())).collect();
+        for (id, content) in to {
+            self.with(id, |transport| transport.send(now, &content, packet));
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due = self.transports.iter().filter(|(_, transport)| transport.poll_timeout().is_some_and(|at| at <= now));
+        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.with(id, |transport| transport.handle_timeout(now));
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.transports.values().filter_map(|transport| transport.poll_timeout()).min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<PeersOutput> {
+        self.out.pop_front()
+    }
+
+    fn with(&mut self, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
+        let Some(transport) = self.transports.get_mut(&id) else { return };
+        act(&mut **transport);
+        let mut news = Vec::new();
+        while let Some(output) = transport.poll_output() {
+            news.push(output);
+        }
+        for output in news {
+            self.transport_says(id, output);
+        }
+    }
+
+    fn transport_says(&mut self, id: TransportId, output: TransportOutput) {
+        match output {
+            TransportOutput::Datagram { from, to, bytes } => {
+                self.out.push_back(PeersOutput::Datagram { from, to, bytes });
+            }
+            TransportOutput::Connected => self.report(MediaReport::Connected { transport: id }),
+            TransportOutput::Failed(why) => self.report(MediaReport::Failed { transport: id, why }),
+            TransportOutput::Rtp { content, received } => self.received(id.session, content, received),
+        }
+    }
+
+    fn received(&mut self, session: SessionId, content: String, received: ReceivedRtp) {
+        let contents = self.sessions.get_mut(&session).map(|session| &mut session.contents);
+        let known = contents.and_then(|contents| contents.iter_mut().find(|known| known.open.name == content));
+        if known.is_some_and(|known| !std::mem::replace(&mut known.flowing, true)) {
+            self.report(MediaReport::Flowing { session, content: content.clone() });
+        }
+        self.out.push_back(PeersOutput::Rtp { session, content, received });
+    }
+
+    fn report(&mut self, report: MediaReport) {
+        self.out.push_back(PeersOutput::Report(report));
+    }
+}

@@ -1,0 +1,167 @@
+//! A transport without cryptography, for tests of everything above it.
+//!
+//! Both ends greet each other with the passwords from the signalling and then send packets as they are. It is not for
+//! networks: whoever reads along can forge, and nothing is encrypted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use muji_core::media::{LocalTransport, RemoteTransport};
+use muji_xep::ice::Candidate;
+
+use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
+
+/// Between two greetings to a peer that does not answer.
+const REPEAT: Duration = Duration::from_millis(50);
+/// Greetings until we give up.
+const GREETINGS: u32 = 200;
+
+/// A transport of this kind.
+pub struct Loopback {
+    opening: Opening,
+    local: LocalTransport,
+    remote: Option<RemoteTransport>,
+    addresses: Vec<SocketAddr>,
+    path: Option<(SocketAddr, SocketAddr)>,
+    greeted: u32,
+    repeat_at: Option<Instant>,
+    agreed: Vec<Agreed>,
+    sequences: BTreeMap<String, u64>,
+    out: VecDeque<TransportOutput>,
+}
+
+/// Makes transports of this kind. The passwords are counted, not secret.
+#[must_use]
+pub fn maker() -> MakeTransport {
+    let mut made = 0u64;
+    Box::new(move |_, opening| {
+        made += 1;
+        Box::new(Loopback::new(opening, made))
+    })
+}
+
+impl Loopback {
+    fn new(opening: Opening, count: u64) -> Self {
+        let local = LocalTransport {
+            ufrag: format!("loop{count}"),
+            pwd: format!("{}/{count:022}", opening.addresses.first().map(ToString::to_string).unwrap_or_default()),
+            fingerprint: vec![0; 32],
+            candidates: host_candidates(&opening.addresses),
+        };
+        Self {
+            opening,
+            local,
+            remote: None,
+            addresses: Vec::new(),
+            path: None,
+            greeted: 0,
+            repeat_at: None,
+            agreed: Vec::new(),
+            sequences: BTreeMap::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    fn greet(&mut self, now: Instant) {
+        let Some(remote) = self.remote.as_ref().filter(|_| self.path.is_none()) else { return };
+        if self.greeted == GREETINGS {
+            self.repeat_at = None;
+            self.out.push_back(TransportOutput::Failed("the peer did not answer any greeting".to_owned()));
+            return;
+        }
+        let hello = format!("hello {} {}", remote.pwd, self.local.pwd).into_bytes();
+        for (from, to) in self.opening.addresses.iter().zip(self.addresses.iter().cycle()) {
+            self.out.push_back(TransportOutput::Datagram { from: *from, to: *to, bytes: hello.clone() });
+        }
+        self.greeted += 1;
+        self.repeat_at = Some(now + REPEAT);
+    }
+
+    fn greeted(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) {
+        if self.path.is_none() {
+            self.greet(now); // The other side may not have heard us yet.
+            self.path = Some((local, from));
+            self.repeat_at = None;
+            self.out.push_back(TransportOutput::Connected);
+        }
+    }
+
+    fn received(&mut self, now: Instant, bytes: &[u8]) -> Option<()> {
+        let (index, rest) = bytes.split_first()?;
+        let agreed = self.agreed.get(usize::from(*index)).filter(|agreed| agreed.receive)?;
+        let (payload_type, rest) = rest.split_first()?;
+        let (sequence, rest) = rest.split_first_chunk::<8>()?;
+        let (timestamp, rest) = rest.split_first_chunk::<4>()?;
+        let (marker, payload) = rest.split_first()?;
+        let packet =
+            RtpPacket { timestamp: u32::from_be_bytes(*timestamp), marker: *marker == 1, payload: Arc::from(payload) };
+        let received =
+            ReceivedRtp { payload_type: *payload_type, sequence: u64::from_be_bytes(*sequence), arrived: now, packet };
+        self.out.push_back(TransportOutput::Rtp { content: agreed.content.clone(), received });
+        Some(())
+    }
+}
+
+impl Transport for Loopback {
+    fn local(&self) -> LocalTransport {
+        self.local.clone()
+    }
+
+    fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
+        self.remote = Some(remote.clone());
+        self.greet(now);
+    }
+
+    fn candidate(&mut self, _: Instant, candidate: &Candidate) {
+        self.addresses.push(candidate.address);
+    }
+
+    fn agreed(&mut self, agreed: &Agreed) {
+        self.agreed.push(agreed.clone());
+    }
+
+    fn send(&mut self, _: Instant, content: &str, packet: &RtpPacket) {
+        let Some((from, to)) = self.path else { return };
+        let found = self.agreed.iter().enumerate().find(|(_, agreed)| agreed.content == content);
+        let Some((index, Some(payload))) = found.map(|(index, agreed)| (index, agreed.send.as_ref())) else { return };
+        let sequence = self.sequences.entry(content.to_owned()).or_default();
+        *sequence += 1;
+        let mut bytes = vec![u8::try_from(index).unwrap_or(u8::MAX), payload.id];
+        bytes.extend(sequence.to_be_bytes());
+        bytes.extend(packet.timestamp.to_be_bytes());
+        bytes.push(u8::from(packet.marker));
+        bytes.extend_from_slice(&packet.payload);
+        self.out.push_back(TransportOutput::Datagram { from, to, bytes });
+    }
+
+    fn accepts(&self, _: Instant, _: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
+        let greets = bytes.starts_with(format!("hello {} ", self.local.pwd).as_bytes());
+        greets || self.path.is_some_and(|(_, peer)| peer == from)
+    }
+
+    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        if bytes.starts_with(format!("hello {} ", self.local.pwd).as_bytes()) {
+            if self.remote.as_ref().is_some_and(|remote| bytes.ends_with(remote.pwd.as_bytes())) {
+                self.greeted(now, local, from);
+            }
+        } else {
+            let _unusable = self.received(now, bytes).is_none(); // A test that sends nonsense sees nothing arrive.
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.repeat_at.is_some_and(|at| at <= now) {
+            self.greet(now);
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<TransportOutput> {
+        self.out.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.repeat_at
+    }
+}

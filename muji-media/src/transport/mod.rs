@@ -1,0 +1,136 @@
+//! ICE and DTLS-SRTP over one path to one peer, as values: no socket, no clock.
+//!
+//! A transport is given datagrams with the local address they came by, and gives datagrams with the local address to send
+//! them from. `str0m` is the one for real calls, `loopback` the one for tests of everything above it.
+
+pub mod loopback;
+pub mod str0m;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use muji_core::CallId;
+use muji_core::media::{IceRole, LocalTransport, OpenContent, RemoteTransport};
+use muji_jingle::TransportId;
+use muji_xep::ice::{Candidate, CandidateKind};
+use muji_xep::rtp::PayloadType;
+
+/// What a new transport is for.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The call.
+    pub call: CallId,
+    /// Which of the session's transports.
+    pub id: TransportId,
+    /// ICE's role.
+    pub role: IceRole,
+    /// What travels by it.
+    pub contents: Vec<OpenContent>,
+    /// Our addresses: sockets that receive for it.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// A packet, encoded and packetised once for all peers. Each peer has its own SSRC, sequence and payload type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtpPacket {
+    /// In ticks of the codec's clock rate.
+    pub timestamp: u32,
+    /// The first of a talkspurt, or the last of a picture.
+    pub marker: bool,
+    /// What the codec made.
+    pub payload: Arc<[u8]>,
+}
+
+/// A packet a peer sent, checked and decrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedRtp {
+    /// Its payload type in this session.
+    pub payload_type: u8,
+    /// The sequence number, extended beyond 16 bits.
+    pub sequence: u64,
+    /// When it reached the socket.
+    pub arrived: Instant,
+    /// The packet.
+    pub packet: RtpPacket,
+}
+
+/// What was agreed about one content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreed {
+    /// The content's name in the session.
+    pub content: String,
+    /// What we send.
+    pub send: Option<PayloadType>,
+    /// True if the peer sends.
+    pub receive: bool,
+    /// SSRCs the peer announced.
+    pub ssrcs: Vec<u32>,
+}
+
+/// What a transport gives back.
+#[derive(Debug)]
+pub enum TransportOutput {
+    /// To the network.
+    Datagram {
+        /// The local address to send from.
+        from: SocketAddr,
+        /// The peer's address.
+        to: SocketAddr,
+        /// What to send.
+        bytes: Vec<u8>,
+    },
+    /// From the peer.
+    Rtp {
+        /// The content's name in the session.
+        content: String,
+        /// The packet.
+        received: ReceivedRtp,
+    },
+    /// ICE and DTLS are done with the promised fingerprint.
+    Connected,
+    /// Lost for good, with a sentence why.
+    Failed(String),
+}
+
+/// One path to one peer. After every call take [`Self::poll_output`] until it is empty.
+pub trait Transport: Send {
+    /// Our end.
+    fn local(&self) -> LocalTransport;
+    /// Whom to connect to: the first moment at which anything is sent.
+    fn remote(&mut self, now: Instant, remote: &RemoteTransport);
+    /// One more address of the peer.
+    fn candidate(&mut self, now: Instant, candidate: &Candidate);
+    /// A content may flow.
+    fn agreed(&mut self, agreed: &Agreed);
+    /// Sends a packet as `content`; nothing happens before the transport is connected.
+    fn send(&mut self, now: Instant, content: &str, packet: &RtpPacket);
+    /// True if a datagram belongs to it.
+    fn accepts(&self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool;
+    /// A datagram that belongs to it.
+    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]);
+    /// Does what is due.
+    fn handle_timeout(&mut self, now: Instant);
+    /// The next thing to do.
+    fn poll_output(&mut self) -> Option<TransportOutput>;
+    /// When [`Self::handle_timeout`] is due.
+    fn poll_timeout(&self) -> Option<Instant>;
+}
+
+/// Makes transports: the choice between the kinds.
+pub type MakeTransport = Box<dyn FnMut(Instant, Opening) -> Box<dyn Transport> + Send>;
+
+/// A host candidate for each of our addresses, the first preferred (RFC 8445 5.1.2.1).
+fn host_candidates(addresses: &[SocketAddr]) -> Vec<Candidate> {
+    let candidates = (0u16..).zip(addresses).map(|(index, address)| Candidate {
+        component: 1,
+        foundation: (index + 1).to_string(),
+        generation: 0,
+        id: Some(format!("host{}", index + 1)),
+        address: *address,
+        priority: (126 << 24) + (u32::from(65_535 - index) << 8) + 255,
+        kind: CandidateKind::Host,
+        related: None,
+    });
+    candidates.collect()
+}

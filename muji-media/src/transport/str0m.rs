@@ -1,0 +1,409 @@
+//! ICE and DTLS-SRTP by str0m.
+//!
+//! Its order and times matter more than its calls: each trap is named where it is avoided.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use muji_core::media::{DtlsRole, IceRole, LocalTransport, OpenContent, RemoteTransport};
+use muji_core::{CallId, config};
+use muji_xep::ice::Candidate;
+use muji_xep::rtp::{Media, PayloadType};
+use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion, Fingerprint};
+use str0m::format::{Codec, FormatParams};
+use str0m::ice::IceCreds;
+use str0m::media::{Frequency, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
+
+use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
+
+/// Streams a peer may start without having announced them; each costs memory.
+const MAX_UNANNOUNCED: usize = 16;
+
+/// Without any answer of the peer for so long, sending must stop (RFC 7675 section 5.1).
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Which versions of DTLS are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtls {
+    /// 1.3, or 1.2 if the peer knows no better.
+    Auto,
+    /// 1.2 only, as Dino speaks it.
+    V12,
+}
+
+/// The cryptography that all transports share, and a certificate a call: by it calls cannot be linked.
+pub struct Str0m {
+    crypto: Arc<CryptoProvider>,
+    certificates: BTreeMap<CallId, DtlsCert>,
+    /// Made ahead, for the next call.
+    spare: DtlsCert,
+    version: Dtls,
+}
+
+impl Str0m {
+    /// Makes the first certificate. That takes about 60 ms in a new process, so call it before there is a hurry.
+    ///
+    /// # Errors
+    /// If the cryptography library cannot make one.
+    pub fn new() -> Result<Self, NoCertificate> {
+        Self::with_dtls(Dtls::Auto)
+    }
+
+    /// The same for certain versions of DTLS.
+    ///
+    /// # Errors
+    /// If the cryptography library cannot make a certificate.
+    pub fn with_dtls(version: Dtls) -> Result<Self, NoCertificate> {
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let spare = crypto.dtls_provider.generate_certificate().ok_or(NoCertificate)?;
+        Ok(Self { crypto, certificates: BTreeMap::new(), spare, version })
+    }
+
+    /// Makes transports of this kind.
+    #[must_use]
+    pub fn maker(mut self) -> MakeTransport {
+        Box::new(move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)))
+    }
+
+    /// The certificate of a call.
+    fn certificate(&mut self, call: CallId) -> DtlsCert {
+        if let Some(known) = self.certificates.get(&call) {
+            return known.clone();
+        }
+        if self.certificates.len() == config::MAX_CALLS {
+            self.certificates.pop_first(); // Ids count up: the oldest call.
+        }
+        // Without chance for another the spare serves twice: worse for privacy, no worse for secrecy.
+        let next = self.crypto.dtls_provider.generate_certificate().unwrap_or_else(|| self.spare.clone());
+        let certificate = std::mem::replace(&mut self.spare, next);
+        self.certificates.insert(call, certificate.clone());
+        certificate
+    }
+}
+
+/// The cryptography library has no source of chance, or no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no certificate for DTLS could be made")]
+pub struct NoCertificate;
+
+/// One content as str0m knows it.
+struct Stream {
+    content: String,
+    mid: Mid,
+    ssrc: u32,
+    sequence: u64,
+    agreed: Option<Agreed>,
+}
+
+/// A transport of this kind.
+pub struct Str0mTransport {
+    rtc: Rtc,
+    local: LocalTransport,
+    dtls: Option<DtlsRole>,
+    dtls_started: bool,
+    streams: Vec<Stream>,
+    /// Which content an SSRC of the peer belongs to.
+    ssrcs: BTreeMap<u32, Mid>,
+    connected: bool,
+    silent_since: Option<Instant>,
+    due: Option<Instant>,
+    over: bool,
+    out: VecDeque<TransportOutput>,
+}
+
+impl Str0mTransport {
+    fn new(shared: &mut Str0m, now: Instant, opening: Opening) -> Self {
+        let credentials = IceCreds::new();
+        let version = match shared.version {
+            Dtls::Auto => DtlsVersion::Auto,
+            Dtls::V12 => DtlsVersion::Dtls12,
+        };
+        let mut config = RtcConfig::new()
+            .set_crypto_provider(shared.crypto.clone())
+            .set_dtls_cert(shared.certificate(opening.call))
+            .set_dtls_version(version)
+            .set_local_ice_credentials(credentials.clone())
+            .clear_codecs()
+            .clear_extension_map()
+            .set_rtp_mode(true);
+        for payload in opening.contents.iter().flat_map(|content| &content.payload_types) {
+            add_codec(&mut config, payload);
+        }
+        let mut rtc = config.build(now);
+        rtc.direct_api().set_ice_controlling(opening.role == IceRole::Controlling);
+        for address in &opening.addresses {
+            if let Ok(candidate) = str0m::Candidate::host(*address, Protocol::Udp) {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        let fingerprint = rtc.direct_api().local_dtls_fingerprint().bytes.clone();
+        let streams =
+            (0u8..).zip(&opening.contents).map(|(index, content)| declare(&mut rtc, index, content)).collect();
+        let local = LocalTransport {
+            ufrag: credentials.ufrag,
+            pwd: credentials.pass,
+            fingerprint,
+            candidates: host_candidates(&opening.addresses),
+        };
+        let mut this = Self {
+            rtc,
+            local,
+            dtls: None,
+            dtls_started: false,
+            streams,
+            ssrcs: BTreeMap::new(),
+            connected: false,
+            silent_since: None,
+            due: None,
+            over: false,
+            out: VecDeque::new(),
+        };
+        this.tick(now);
+        this
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.input(Input::Timeout(now), now);
+    }
+
+    fn input(&mut self, input: Input<'_>, now: Instant) {
+        if self.over {
+            return;
+        }
+        if let Err(error) = self.rtc.handle_input(input) {
+            self.fail(error.to_string());
+        }
+        self.drain(now);
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while !self.over {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    self.due = Some(at);
+                    return;
+                }
+                Ok(Output::Transmit(transmit)) => self.out.push_back(TransportOutput::Datagram {
+                    from: transmit.source,
+                    to: transmit.destination,
+                    bytes: transmit.contents.to_vec(),
+                }),
+                Ok(Output::Event(event)) => self.event(event, now),
+                // The end of this path, not of the call.
+                Err(error) => self.fail(error.to_string()),
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => self.silent_since = Some(now),
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
+                self.silent_since = None;
+                // Started earlier its timer runs while nobody can answer, and ends the transport at 28 s.
+                if self.dtls == Some(DtlsRole::Client) {
+                    self.start_dtls(true);
+                }
+            }
+            Event::Connected => {
+                self.connected = true;
+                self.out.push_back(TransportOutput::Connected);
+            }
+            Event::RtpPacket(packet) => {
+                let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
+                let Some(stream) = self.streams.iter().find(|stream| stream.mid == *mid) else { return };
+                let received = ReceivedRtp {
+                    payload_type: *packet.header.payload_type,
+                    sequence: *packet.seq_no,
+                    arrived: packet.timestamp,
+                    packet: RtpPacket {
+                        timestamp: packet.header.timestamp,
+                        marker: packet.header.marker,
+                        payload: packet.payload,
+                    },
+                };
+                self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
+            }
+            _ => {}
+        }
+    }
+
+    fn start_dtls(&mut self, active: bool) {
+        if !self.dtls_started {
+            self.dtls_started = true;
+            if let Err(error) = self.rtc.direct_api().start_dtls(active) {
+                self.fail(error.to_string());
+            }
+        }
+    }
+
+    fn fail(&mut self, why: String) {
+        if !self.over {
+            self.over = true;
+            self.due = None;
+            self.out.push_back(TransportOutput::Failed(why));
+        }
+    }
+
+    /// str0m drops packets of an SSRC that it does not expect, and Dino announces none. So look before it does.
+    fn expect_ssrc(&mut self, bytes: &[u8]) {
+        let Some(ssrc) = rtp_ssrc(bytes).filter(|ssrc| !self.ssrcs.contains_key(ssrc)) else { return };
+        let payload_type = bytes[1] & 0x7F;
+        let mut receiving = self.streams.iter().filter(|stream| stream.receives());
+        let by_type = receiving.clone().find(|stream| stream.sends_as(payload_type));
+        let Some(mid) = by_type.or_else(|| receiving.next()).map(|stream| stream.mid) else { return };
+        if self.ssrcs.len() < MAX_UNANNOUNCED {
+            self.expect(ssrc, mid);
+        }
+    }
+
+    fn expect(&mut self, ssrc: u32, mid: Mid) {
+        self.ssrcs.insert(ssrc, mid);
+        self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid, None);
+    }
+}
+
+impl Stream {
+    fn receives(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.receive)
+    }
+
+    /// Both directions of a content nearly always share their payload type.
+    fn sends_as(&self, payload_type: u8) -> bool {
+        let send = self.agreed.as_ref().and_then(|agreed| agreed.send.as_ref());
+        send.is_some_and(|payload| payload.id == payload_type)
+    }
+}
+
+impl Transport for Str0mTransport {
+    fn local(&self) -> LocalTransport {
+        self.local.clone()
+    }
+
+    fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
+        self.dtls = Some(remote.dtls);
+        let mut api = self.rtc.direct_api();
+        api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: remote.fingerprint.clone() });
+        api.set_remote_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.clone() });
+        // Twice, or the checks wait for its 50 ms step.
+        self.tick(now);
+        self.tick(now);
+    }
+
+    fn candidate(&mut self, now: Instant, candidate: &Candidate) {
+        let Candidate { foundation, priority, address, kind, related, .. } = candidate;
+        let related = related.map(|related| format!(" raddr {} rport {}", related.ip(), related.port()));
+        let line = format!(
+            "candidate:{foundation} 1 udp {priority} {} {} typ {kind}{}",
+            address.ip(),
+            address.port(),
+            related.unwrap_or_default()
+        );
+        if let Ok(candidate) = str0m::Candidate::from_sdp_string(&line) {
+            self.rtc.add_remote_candidate(candidate);
+            self.tick(now);
+        }
+    }
+
+    fn agreed(&mut self, agreed: &Agreed) {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.content == agreed.content) else { return };
+        stream.agreed = Some(agreed.clone());
+        let mid = stream.mid;
+        for ssrc in agreed.ssrcs.iter().take(MAX_UNANNOUNCED) {
+            self.expect(*ssrc, mid);
+        }
+    }
+
+    fn send(&mut self, now: Instant, content: &str, packet: &RtpPacket) {
+        if !self.connected || self.over {
+            return;
+        }
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.content == content) else { return };
+        let Some(payload) = stream.agreed.as_ref().and_then(|agreed| agreed.send.as_ref()) else { return };
+        stream.sequence += 1;
+        let sequence = SeqNo::from(stream.sequence);
+        let write = RtpWrite::new(payload.id.into(), sequence, packet.timestamp, now, packet.payload.clone());
+        if let Some(sender) = self.rtc.direct_api().stream_tx(&stream.ssrc.into()) {
+            sender.write_rtp(write.marker(packet.marker));
+        }
+        self.tick(now);
+    }
+
+    fn accepts(&self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
+        Receive::new(Protocol::Udp, from, local, bytes)
+            .is_ok_and(|received| self.rtc.accepts(&Input::Receive(now, received)))
+    }
+
+    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        let is_dtls = bytes.first().is_some_and(|first| (20..=63).contains(first));
+        if is_dtls && self.dtls == Some(DtlsRole::Server) && !self.dtls_started {
+            // As late as can be, and with a fresh clock, which the start would otherwise take from the last input.
+            self.tick(now);
+            self.start_dtls(false);
+            self.drain(now);
+        }
+        self.expect_ssrc(bytes);
+        if let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) {
+            self.input(Input::Receive(now, received), now);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.silent_since.is_some_and(|since| since + SILENCE <= now) {
+            self.fail(format!("no answer from the peer for {} s", SILENCE.as_secs()));
+        }
+        self.tick(now);
+    }
+
+    fn poll_output(&mut self) -> Option<TransportOutput> {
+        self.out.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.due, self.silent_since.map(|since| since + SILENCE)].into_iter().flatten().min().filter(|_| !self.over)
+    }
+}
+
+fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream {
+    let mid = Mid::from(format!("c{index}").as_str());
+    let kind = match content.media {
+        Media::Video => MediaKind::Video,
+        Media::Audio | Media::Other(_) => MediaKind::Audio,
+    };
+    let mut api = rtc.direct_api();
+    api.declare_media(mid, kind);
+    api.declare_stream_tx(content.ssrc.into(), None, mid, None);
+    // A peer's first packet starts anywhere; ours starts low, far from a wrap.
+    Stream { content: content.name.clone(), mid, ssrc: content.ssrc, sequence: 0, agreed: None }
+}
+
+fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
+    let codec = match payload.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        Some("opus") => Codec::Opus,
+        _ => return, // Nothing else is offered by this media layer.
+    };
+    let format = FormatParams {
+        use_inband_fec: payload.parameter("useinbandfec").map(|value| value == "1"),
+        ..FormatParams::default()
+    };
+    config.codec_config().add_config(
+        payload.id.into(),
+        None,
+        codec,
+        Frequency::FORTY_EIGHT_KHZ,
+        payload.channels,
+        format,
+    );
+}
+
+/// The SSRC of an RTP packet; `None` for RTCP and everything else (RFC 5761 section 4).
+fn rtp_ssrc(bytes: &[u8]) -> Option<u32> {
+    let is_rtp = bytes.len() >= 12 && (128..=191).contains(&bytes[0]) && !(64..=95).contains(&(bytes[1] & 0x7F));
+    let ssrc = bytes.get(8..12)?.try_into().ok()?;
+    is_rtp.then(|| u32::from_be_bytes(ssrc))
+}

@@ -1,0 +1,8 @@
+//! What tests are made of: chance that repeats, rooms, a server, people, a world with a clock of its own.
+
+pub mod chance;
+pub mod person;
+pub mod room;
+
+pub mod service;
+pub mod world;

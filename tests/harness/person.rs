@@ -1,0 +1,177 @@
+//! Somebody in the simulated world: a client with the real Engine and real transports, or a puppet that a test moves.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jid::FullJid;
+use muji_core::media::{Capabilities, MediaCommand};
+use muji_core::{CallId, Connection, Engine, Event, Output, SessionId};
+use muji_media::peers::{Peers, PeersOutput};
+use muji_media::transport::{MakeTransport, RtpPacket};
+use muji_xep::rtp::PayloadType;
+use xmpp_parsers::stanza::Stanza;
+
+/// Sound comes in packets of this length.
+pub const FRAME: Duration = Duration::from_millis(20);
+
+/// Nobody is heard whose last packet is older.
+const RECENT: Duration = Duration::from_millis(200);
+
+/// What all clients here can do unless a test says otherwise.
+#[must_use]
+pub fn opus() -> Capabilities {
+    let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
+    Capabilities { audio: vec![opus], video: Vec::new() }
+}
+
+/// What a client sends into the world.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    Stanza(Box<Stanza>),
+    Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+}
+
+/// Packets of one session that were accepted.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    first: Instant,
+    last: Instant,
+}
+
+/// A client without a window: the real Engine, the real transports, silence for sound.
+pub(crate) struct Client {
+    pub(crate) engine: Engine,
+    peers: Peers,
+    pub(crate) events: Vec<Event>,
+    pub(crate) call: Option<CallId>,
+    /// What is captured, with the time of the next frame.
+    publishing: BTreeMap<(CallId, String), Instant>,
+    frames: u32,
+    sessions: BTreeMap<SessionId, FullJid>,
+    heard: BTreeMap<SessionId, Heard>,
+    /// The process hangs: nothing is read or sent.
+    pub(crate) frozen: bool,
+}
+
+impl Client {
+    pub(crate) fn new(now: Instant, seed: [u8; 32], can: Capabilities, jid: FullJid, media: Peers) -> Self {
+        let mut engine = Engine::new(seed, can);
+        engine.handle_connection(now, Connection::Bound { jid });
+        Self {
+            engine,
+            peers: media,
+            events: Vec::new(),
+            call: None,
+            publishing: BTreeMap::new(),
+            frames: 0,
+            sessions: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            frozen: false,
+        }
+    }
+
+    pub(crate) fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        self.peers.datagram(now, local, from, bytes);
+    }
+
+    /// When something is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let frames = self.publishing.values().copied();
+        let others = [self.engine.poll_timeout(), self.peers.poll_timeout()];
+        others.into_iter().flatten().chain(frames).min().filter(|_| !self.frozen)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        if self.peers.poll_timeout().is_some_and(|at| at <= now) {
+            self.peers.handle_timeout(now);
+        }
+        let due: Vec<(CallId, String)> =
+            self.publishing.iter().filter(|(_, at)| **at <= now).map(|(what, _)| what.clone()).collect();
+        for (call, publication) in due {
+            self.frames += 1;
+            let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: Arc::from(&b"silence"[..]) };
+            self.peers.publish(now, call, &publication, &packet);
+            self.publishing.insert((call, publication), now + FRAME);
+        }
+    }
+
+    /// Everything that follows from the inputs so far.
+    pub(crate) fn drain(&mut self, now: Instant) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        loop {
+            if let Some(output) = self.engine.poll_output() {
+                self.engine_says(now, output, &mut sent);
+            } else if let Some(output) = self.peers.poll_output() {
+                self.peers_say(now, output, &mut sent);
+            } else {
+                return sent;
+            }
+        }
+    }
+
+    fn engine_says(&mut self, now: Instant, output: Output, sent: &mut Vec<Sent>) {
+        match output {
+            Output::Send(stanza) => sent.push(Sent::Stanza(stanza)),
+            Output::Media(MediaCommand::Publish { call, publication, .. }) => {
+                self.publishing.insert((call, publication), now);
+            }
+            Output::Media(MediaCommand::Unpublish { call, publication }) => {
+                self.publishing.remove(&(call, publication));
+            }
+            Output::Media(command) => self.peers.execute(now, &command),
+            Output::Event(_, event) => {
+                if let Event::PeerConnecting(peer, session) = &event {
+                    self.sessions.insert(*session, peer.jid.clone());
+                }
+                self.events.push(event);
+            }
+            _ => {}
+        }
+    }
+
+    fn peers_say(&mut self, now: Instant, output: PeersOutput, sent: &mut Vec<Sent>) {
+        match output {
+            PeersOutput::Datagram { from, to, bytes } => sent.push(Sent::Datagram { from, to, bytes }),
+            PeersOutput::Report(report) => self.engine.handle_media(now, &report),
+            PeersOutput::Rtp { session, .. } => {
+                self.heard.entry(session).or_insert(Heard { first: now, last: now }).last = now;
+            }
+        }
+    }
+
+    fn heard_of(&self, speaker: &FullJid) -> impl Iterator<Item = Heard> {
+        let sessions = self.heard.iter().filter(|(session, _)| self.sessions.get(session) == Some(speaker));
+        sessions.map(|(_, heard)| *heard)
+    }
+
+    pub(crate) fn hears(&self, now: Instant, speaker: &FullJid) -> bool {
+        self.heard_of(speaker).any(|heard| heard.last + RECENT >= now)
+    }
+
+    pub(crate) fn first_heard(&self, speaker: &FullJid) -> Option<Instant> {
+        self.heard_of(speaker).map(|heard| heard.first).min()
+    }
+}
+
+pub(crate) enum Body {
+    Client(Box<Client>),
+    /// What it was sent.
+    Puppet(Vec<Stanza>),
+}
+
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) jid: FullJid,
+    pub(crate) address: SocketAddr,
+    pub(crate) body: Body,
+}
+
+/// Transports for one client with one address.
+pub(crate) fn peers(make: MakeTransport, address: SocketAddr) -> Peers {
+    Peers::new(make, vec![address])
+}

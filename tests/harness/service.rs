@@ -1,0 +1,108 @@
+//! An XMPP server with a room service, as values.
+
+use std::collections::BTreeSet;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_xep::{Element, ns};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stanza_error::DefinedCondition;
+
+use super::room::{Delivery, Rooms, Rules, builder, error};
+
+/// Where the rooms live: `conference.` and the server's own domain.
+pub const ROOMS: &str = "conference.";
+
+/// A server for one domain.
+#[derive(Debug, Clone)]
+pub struct Service {
+    domain: String,
+    users: BTreeSet<FullJid>,
+    /// Its room service.
+    pub rooms: Rooms,
+}
+
+impl Service {
+    /// A server whose new rooms have these rules.
+    #[must_use]
+    pub fn new(domain: &str, rules: Rules) -> Self {
+        Self { domain: domain.to_owned(), users: BTreeSet::new(), rooms: Rooms::new(rules) }
+    }
+
+    /// The room of this name.
+    ///
+    /// # Panics
+    /// If the name is none for a room.
+    #[must_use]
+    pub fn room(&self, name: &str) -> BareJid {
+        format!("{name}@{ROOMS}{}", self.domain).parse().expect("a room's name")
+    }
+
+    /// Somebody logged in.
+    pub fn connected(&mut self, who: FullJid) {
+        self.users.insert(who);
+    }
+
+    /// Somebody's connection is gone.
+    pub fn disconnected(&mut self, who: &FullJid) -> Vec<Delivery> {
+        self.users.remove(who);
+        self.rooms.disconnected(who)
+    }
+
+    /// True if a stanza goes to or comes from the room service.
+    #[must_use]
+    pub fn is_of_rooms(&self, address: Option<&Jid>) -> bool {
+        address.is_some_and(|address| address.domain().as_str().strip_prefix(ROOMS) == Some(self.domain.as_str()))
+    }
+
+    /// A stanza from somebody logged in.
+    pub fn handle(&mut self, from: &FullJid, stanza: Stanza) -> Vec<Delivery> {
+        match stanza {
+            Stanza::Presence(presence) if self.is_of_rooms(presence.to.as_ref()) => {
+                self.rooms.presence(from, presence)
+            }
+            Stanza::Presence(_) => Vec::new(), // Nobody has contacts here.
+            Stanza::Iq(iq) => self.iq(from, iq),
+            Stanza::Message(mut message) => {
+                message.from = Some(from.clone().into());
+                let to = message.to.clone().and_then(|to| to.try_into_full().ok());
+                to.filter(|to| self.users.contains(to)).map(|to| (to, message.into())).into_iter().collect()
+            }
+        }
+    }
+
+    fn iq(&mut self, from: &FullJid, mut iq: Iq) -> Vec<Delivery> {
+        let to = iq.to().cloned();
+        if let Some(room) = to.as_ref().filter(|to| self.is_of_rooms(Some(to)) && to.node().is_some()) {
+            return self.rooms.request(&room.to_bare(), from, &iq);
+        }
+        let user = to.as_ref().and_then(|to| to.clone().try_into_full().ok()).filter(|to| self.users.contains(to));
+        if let Some(user) = user {
+            *iq.from_mut() = Some(from.clone().into());
+            return vec![(user, iq.into())];
+        }
+        let own = to.as_ref().is_none_or(|to| to.to_string() == self.domain || *to == Jid::from(from.to_bare()));
+        self.answer(from, to, &iq, own).map(|answer| (from.clone(), answer.into())).into_iter().collect()
+    }
+
+    fn answer(&self, asker: &FullJid, asked: Option<Jid>, iq: &Iq, own: bool) -> Option<Iq> {
+        let payload = match iq {
+            Iq::Get { payload, .. } if own && payload.is("ping", "urn:xmpp:ping") => Ok(None),
+            Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_INFO) => Ok(Some(info())),
+            Iq::Get { .. } | Iq::Set { .. } => Err(DefinedCondition::ServiceUnavailable),
+            Iq::Result { .. } | Iq::Error { .. } => return None,
+        };
+        let (from, to, id) = (asked, Some(asker.clone().into()), iq.id().to_owned());
+        Some(match payload {
+            Ok(payload) => Iq::Result { from, to, id, payload },
+            Err(condition) => Iq::Error { from, to, id, error: error(condition), payload: None },
+        })
+    }
+}
+
+fn info() -> Element {
+    let mut query = Element::bare("query", ns::DISCO_INFO);
+    query.append_child(builder("identity", ns::DISCO_INFO, &[("category", "server"), ("type", "im")]));
+    query.append_child(builder("feature", ns::DISCO_INFO, &[("var", ns::DISCO_INFO)]));
+    query
+}

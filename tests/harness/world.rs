@@ -1,0 +1,484 @@
+//! A world in virtual time: people, a server with rooms, the delays between them. It repeats with its seed.
+//!
+//! Stanzas to and from rooms take a way of their own, so an offer can overtake its presence; each way keeps its order.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use jid::{BareJid, FullJid, Jid};
+use muji_core::media::Capabilities;
+use muji_core::{Command, Event, Join, Media, Mute};
+use muji_media::transport::{MakeTransport, loopback};
+use muji_xep::Element;
+use xmpp_parsers::stanza::Stanza;
+
+use super::chance::Chance;
+use super::person::{Body, Client, Person, Sent, opus, peers};
+use super::room::Rules;
+use super::service::Service;
+
+/// Somebody in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who(usize);
+
+/// How long things take.
+#[derive(Debug, Clone, Copy)]
+pub struct Delays {
+    /// From a client to the server, and back: half of R.
+    pub server: Duration,
+    /// What the way over the rooms takes more, at most; drawn for each stanza.
+    pub rooms: Duration,
+    /// From peer to peer: half of P.
+    pub peer: Duration,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self { server: Duration::from_millis(25), rooms: Duration::ZERO, peer: Duration::from_millis(25) }
+    }
+}
+
+/// A stanza that a client sent.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// When, from the start.
+    pub at: Duration,
+    /// Who.
+    pub from: Who,
+    /// What.
+    pub stanza: Element,
+}
+
+/// What crossed the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Stanzas.
+    pub stanzas: usize,
+    /// Their size as XML.
+    pub bytes: usize,
+}
+
+impl Traffic {
+    fn count(&mut self, stanza: &Element) {
+        self.stanzas += 1;
+        self.bytes += String::from(stanza).len();
+    }
+}
+
+#[derive(Debug)]
+enum Arrival {
+    AtServer { from: FullJid, stanza: Box<Stanza> },
+    AtPerson { who: Who, stanza: Box<Stanza> },
+    Datagram { who: Who, local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
+}
+
+/// A way that keeps its order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    who: FullJid,
+    up: bool,
+    rooms: bool,
+}
+
+/// The world.
+pub struct World {
+    seed: u64,
+    chance: Chance,
+    start: Instant,
+    now: Instant,
+    /// The server; tests change its rooms' rules.
+    pub service: Service,
+    delays: Delays,
+    people: Vec<Person>,
+    arrivals: BTreeMap<(Instant, u64), Arrival>,
+    arrived: u64,
+    ways: BTreeMap<Way, Instant>,
+    /// Every stanza clients sent, in order.
+    pub wire: Vec<Passage>,
+    /// What clients sent.
+    pub sent: Traffic,
+    /// What clients were sent.
+    pub delivered: Traffic,
+}
+
+/// Where time begins: the one look at a real clock.
+fn epoch() -> Instant {
+    Instant::now()
+}
+
+/// So many things cannot happen at one instant: somebody is answering himself.
+const STORM: usize = 100_000;
+
+impl World {
+    /// A world with usual delays. A failing test prints the seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, Delays::default())
+    }
+
+    /// A world with these delays.
+    #[must_use]
+    pub fn with(seed: u64, delays: Delays) -> Self {
+        let now = epoch();
+        Self {
+            seed,
+            chance: Chance::new(seed),
+            start: now,
+            now,
+            service: Service::new("capulet.example", Rules::default()),
+            delays,
+            people: Vec::new(),
+            arrivals: BTreeMap::new(),
+            arrived: 0,
+            ways: BTreeMap::new(),
+            wire: Vec::new(),
+            sent: Traffic::default(),
+            delivered: Traffic::default(),
+        }
+    }
+
+    /// A client that has logged in.
+    pub fn person(&mut self, name: &str) -> Who {
+        self.client(name, opus(), loopback::maker())
+    }
+
+    /// A client with other codecs or transports.
+    pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> Who {
+        let (jid, address) = self.place(name);
+        let client = Client::new(self.now, self.chance.seed(), can, jid.clone(), peers(make, address));
+        self.add(Person { name: name.to_owned(), jid, address, body: Body::Client(Box::new(client)) })
+    }
+
+    /// Somebody who does only what the test does for it.
+    pub fn puppet(&mut self, name: &str) -> Who {
+        let (jid, address) = self.place(name);
+        self.add(Person { name: name.to_owned(), jid, address, body: Body::Puppet(Vec::new()) })
+    }
+
+    fn place(&self, name: &str) -> (FullJid, SocketAddr) {
+        let number = u8::try_from(self.people.len() + 1).expect("a world has at most 255 people");
+        let jid = format!("{name}@capulet.example/{number}").parse().expect("names are plain");
+        (jid, SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)), 5000))
+    }
+
+    fn add(&mut self, person: Person) -> Who {
+        self.service.connected(person.jid.clone());
+        self.people.push(person);
+        Who(self.people.len() - 1)
+    }
+
+    // ---- what people do ----------------------------------------------------------------------------------------------
+
+    /// Joins the room `name` under its own name.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn join(&mut self, who: Who, room: &str) {
+        let nick = self.people[who.0].name.clone();
+        self.join_how(who, room, Join::own().nick(nick));
+    }
+
+    /// Joins as told.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn join_how(&mut self, who: Who, room: &str, how: Join) {
+        let (now, room) = (self.now, self.service.room(room));
+        let client = self.client_mut(who);
+        client.call = Some(client.engine.join(now, room, how).expect("the Engine takes the wish"));
+        self.drain(who);
+    }
+
+    /// Leaves the call.
+    pub fn leave(&mut self, who: Who) {
+        self.command(who, Command::Leave);
+    }
+
+    /// Stops or resumes sending sound.
+    pub fn mute(&mut self, who: Who, mute: Mute) {
+        self.command(who, Command::Mute(Media::Audio, mute));
+    }
+
+    fn command(&mut self, who: Who, command: Command) {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let call = client.call.expect("it has joined");
+        client.engine.command(now, call, command).expect("the call is there");
+        self.drain(who);
+    }
+
+    /// The process hangs; the server does not notice.
+    pub fn freeze(&mut self, who: Who) {
+        self.client_mut(who).frozen = true;
+    }
+
+    /// The process dies, and the server notices.
+    pub fn vanish(&mut self, who: Who) {
+        self.freeze(who);
+        let jid = self.jid(who);
+        let deliveries = self.service.disconnected(&jid);
+        self.deliver(deliveries);
+    }
+
+    /// A room puts somebody out.
+    pub fn put_out(&mut self, who: Who, room: &str, codes: &[u16]) {
+        let (room, jid) = (self.service.room(room), self.jid(who));
+        let deliveries = self.service.rooms.leave(&room, &jid, codes);
+        self.deliver(deliveries);
+    }
+
+    /// A puppet sends a stanza.
+    pub fn send(&mut self, puppet: Who, stanza: impl Into<Stanza>) {
+        self.stanza_sent(puppet, stanza.into());
+    }
+
+    /// What a puppet was sent since the last look.
+    ///
+    /// # Panics
+    /// If it is no puppet.
+    pub fn inbox(&mut self, puppet: Who) -> Vec<Stanza> {
+        match &mut self.people[puppet.0].body {
+            Body::Puppet(inbox) => std::mem::take(inbox),
+            Body::Client(_) => panic!("{} is a client", self.people[puppet.0].name),
+        }
+    }
+
+    // ---- what is to see ----------------------------------------------------------------------------------------------
+
+    /// Somebody's JID.
+    #[must_use]
+    pub fn jid(&self, who: Who) -> FullJid {
+        self.people[who.0].jid.clone()
+    }
+
+    /// True if packets of `speaker` reach `listener` now.
+    #[must_use]
+    pub fn hears(&self, listener: Who, speaker: Who) -> bool {
+        self.client_ref(listener).hears(self.now, &self.people[speaker.0].jid)
+    }
+
+    /// Who does not hear whom of these, as a list to compare with an empty one.
+    #[must_use]
+    pub fn deaf(&self, people: &[Who]) -> Vec<(String, String)> {
+        let pairs = people.iter().flat_map(|a| people.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b);
+        let deaf = pairs.filter(|(listener, speaker)| !self.hears(*listener, *speaker));
+        deaf.map(|(a, b)| (self.people[a.0].name.clone(), self.people[b.0].name.clone())).collect()
+    }
+
+    /// When the first packet of `speaker` reached `listener`, from the start.
+    #[must_use]
+    pub fn first_heard(&self, listener: Who, speaker: Who) -> Option<Duration> {
+        self.client_ref(listener).first_heard(&self.people[speaker.0].jid).map(|at| at - self.start)
+    }
+
+    /// What somebody's application was told.
+    #[must_use]
+    pub fn events(&self, who: Who) -> &[Event] {
+        &self.client_ref(who).events
+    }
+
+    /// Jingle requests somebody sent, by action.
+    #[must_use]
+    pub fn asked(&self, who: Who, action: &str) -> usize {
+        let of = self.wire.iter().filter(|passage| passage.from == who);
+        of.filter(|passage| jingle_action(&passage.stanza) == Some(action)).count()
+    }
+
+    /// How long the world has been going.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.now - self.start
+    }
+
+    fn client_ref(&self, who: Who) -> &Client {
+        match &self.people[who.0].body {
+            Body::Client(client) => client,
+            Body::Puppet(_) => panic!("{} is a puppet", self.people[who.0].name),
+        }
+    }
+
+    fn client_mut(&mut self, who: Who) -> &mut Client {
+        let Person { name, body, .. } = &mut self.people[who.0];
+        match body {
+            Body::Client(client) => client,
+            Body::Puppet(_) => panic!("{name} is a puppet"),
+        }
+    }
+
+    // ---- time --------------------------------------------------------------------------------------------------------
+
+    /// Lets this much time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.run_until(until, |_| false);
+    }
+
+    /// Lets time pass until something is so; `None` if it is not within `limit`.
+    pub fn run_while(&mut self, limit: Duration, wait: impl Fn(&Self) -> bool) -> Option<Duration> {
+        let until = self.now + limit;
+        self.run_until(until, |world| !wait(world));
+        (!wait(self)).then(|| self.age())
+    }
+
+    fn run_until(&mut self, until: Instant, done: impl Fn(&Self) -> bool) {
+        let mut at_once = 0;
+        while !done(self) {
+            let Some(next) = self.next().filter(|next| *next <= until) else {
+                self.now = until;
+                return;
+            };
+            at_once = if next > self.now { 0 } else { at_once + 1 };
+            assert!(at_once < STORM, "something answers itself for ever");
+            self.now = self.now.max(next);
+            self.step();
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let arrival = self.arrivals.keys().next().map(|(at, _)| *at);
+        let timeouts = self.people.iter().filter_map(|person| match &person.body {
+            Body::Client(client) => client.poll_timeout(),
+            Body::Puppet(_) => None,
+        });
+        timeouts.chain(arrival).min()
+    }
+
+    fn step(&mut self) {
+        let due = self.arrivals.first_entry().filter(|entry| entry.key().0 <= self.now);
+        if let Some(entry) = due {
+            let arrival = entry.remove();
+            return self.arrive(arrival);
+        }
+        for index in 0..self.people.len() {
+            let now = self.now;
+            if let Body::Client(client) = &mut self.people[index].body {
+                if client.poll_timeout().is_some_and(|at| at <= now) {
+                    client.handle_timeout(now);
+                    self.drain(Who(index));
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let now = self.now;
+        match arrival {
+            Arrival::AtServer { from, stanza } => {
+                let deliveries = self.service.handle(&from, *stanza);
+                self.deliver(deliveries);
+            }
+            Arrival::AtPerson { who, stanza } => {
+                self.delivered.count(&element(&stanza));
+                match &mut self.people[who.0].body {
+                    Body::Client(client) if client.frozen => {}
+                    Body::Client(client) => {
+                        let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
+                        self.drain(who);
+                    }
+                    Body::Puppet(inbox) => inbox.push(*stanza),
+                }
+            }
+            Arrival::Datagram { who, local, from, bytes } => {
+                if let Body::Client(client) = &mut self.people[who.0].body {
+                    if !client.frozen {
+                        client.datagram(now, local, from, &bytes);
+                        self.drain(who);
+                    }
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, who: Who) {
+        let now = self.now;
+        for sent in self.client_mut(who).drain(now) {
+            match sent {
+                Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),
+                Sent::Datagram { from, to, bytes } => {
+                    let found = self.people.iter().position(|person| person.address == to);
+                    let Some(index) = found else { continue };
+                    let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };
+                    self.schedule(self.now + self.delays.peer, arrival);
+                }
+            }
+        }
+    }
+
+    fn stanza_sent(&mut self, who: Who, stanza: Stanza) {
+        let written = element(&stanza);
+        self.sent.count(&written);
+        self.wire.push(Passage { at: self.age(), from: who, stanza: written });
+        let (jid, to) = (self.jid(who), address(&stanza, End::To));
+        let rooms = self.service.is_of_rooms(to.as_ref());
+        let at = self.arrival(Way { who: jid.clone(), up: true, rooms });
+        self.schedule(at, Arrival::AtServer { from: jid, stanza: Box::new(stanza) });
+    }
+
+    fn deliver(&mut self, deliveries: Vec<(FullJid, Stanza)>) {
+        for (to, stanza) in deliveries {
+            let Some(index) = self.people.iter().position(|person| person.jid == to) else { continue };
+            let rooms = self.service.is_of_rooms(address(&stanza, End::From).as_ref());
+            let at = self.arrival(Way { who: to, up: false, rooms });
+            self.schedule(at, Arrival::AtPerson { who: Who(index), stanza: Box::new(stanza) });
+        }
+    }
+
+    fn arrival(&mut self, way: Way) -> Instant {
+        let detour = if way.rooms { self.chance.up_to(self.delays.rooms) } else { Duration::ZERO };
+        let last = self.ways.get(&way).copied().unwrap_or(self.now);
+        let at = (self.now + self.delays.server + detour).max(last);
+        self.ways.insert(way, at);
+        at
+    }
+
+    fn schedule(&mut self, at: Instant, arrival: Arrival) {
+        self.arrived += 1;
+        self.arrivals.insert((at, self.arrived), arrival);
+    }
+
+    /// The room of this name.
+    #[must_use]
+    pub fn room(&self, name: &str) -> BareJid {
+        self.service.room(name)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the world's seed was {}", self.seed);
+        }
+    }
+}
+
+enum End {
+    From,
+    To,
+}
+
+fn address(stanza: &Stanza, end: End) -> Option<Jid> {
+    match (stanza, end) {
+        (Stanza::Presence(presence), End::From) => presence.from.clone(),
+        (Stanza::Presence(presence), End::To) => presence.to.clone(),
+        (Stanza::Iq(iq), End::From) => iq.from().cloned(),
+        (Stanza::Iq(iq), End::To) => iq.to().cloned(),
+        (Stanza::Message(message), End::From) => message.from.clone(),
+        (Stanza::Message(message), End::To) => message.to.clone(),
+    }
+}
+
+/// A stanza as it is written.
+fn element(stanza: &Stanza) -> Element {
+    match stanza {
+        Stanza::Presence(presence) => presence.clone().into(),
+        Stanza::Iq(iq) => iq.clone().into(),
+        Stanza::Message(message) => message.clone().into(),
+    }
+}
+
+/// The action of a stanza that carries a Jingle request.
+#[must_use]
+pub fn jingle_action(stanza: &Element) -> Option<&str> {
+    stanza.children().find(|child| child.is("jingle", muji_xep::ns::JINGLE))?.attr("action")
+}
