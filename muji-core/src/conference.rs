@@ -78,8 +78,10 @@ impl Cx<'_> {
 /// Where we stand in the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
-    /// The presence that enters the room, with `<preparing/>`, is out.
-    Entering { until: Instant },
+    /// The presence that enters the room, with `<preparing/>`, is out. Of a room that was closed, again.
+    Entering { until: Instant, closed: usize },
+    /// The room is closed, perhaps only until its creator has configured it.
+    Closed { until: Instant, closed: usize },
     /// We are in; others prepared before us, or the room has to answer first.
     Settling { queue: Queue, check: Option<Instant> },
     /// Our contents are out.
@@ -139,7 +141,7 @@ impl Conference {
             us,
             nick,
             how,
-            stage: Stage::Entering { until: cx.now + config::ECHO },
+            stage: Stage::Entering { until: cx.now + config::ECHO, closed: 0 },
             roster: Roster::default(),
             contents: Vec::new(),
             muted: Vec::new(),
@@ -148,9 +150,13 @@ impl Conference {
             held: Vec::new(),
             asked: Answers::default(),
         };
-        let enter = muc::enter(this.how.password.as_deref());
-        this.present(cx, Type::None, vec![enter, Muji::preparing().write()]);
+        this.knock(cx);
         this
+    }
+
+    fn knock(&self, cx: &mut Cx<'_>) {
+        let enter = muc::enter(self.how.password.as_deref());
+        self.present(cx, Type::None, vec![enter, Muji::preparing().write()]);
     }
 
     pub(crate) fn room(&self) -> &BareJid {
@@ -217,7 +223,11 @@ impl Conference {
                 self.fail(cx, RoomFault::MujiStripped);
             }
             Stage::Publishing { .. } => self.published(cx),
-            Stage::Settling { .. } | Stage::Active | Stage::Leaving { .. } | Stage::Over => {}
+            Stage::Closed { .. }
+            | Stage::Settling { .. }
+            | Stage::Active
+            | Stage::Leaving { .. }
+            | Stage::Over => {}
         }
     }
 
@@ -397,8 +407,10 @@ impl Conference {
         match &mut self.stage {
             Stage::Entering { .. } if fault == RoomFault::NickInUse && self.how.nick.is_none() => {
                 self.nick = cx.ids.nick(); // Chance gave two of us one nick.
-                let enter = muc::enter(self.how.password.as_deref());
-                self.present(cx, Type::None, vec![enter, Muji::preparing().write()]);
+                self.knock(cx);
+            }
+            Stage::Entering { closed, .. } if fault == RoomFault::NotFound && *closed < config::CLOSED.len() => {
+                self.stage = Stage::Closed { until: cx.now + config::CLOSED[*closed], closed: *closed + 1 };
             }
             Stage::Entering { .. } => self.finish(cx, Over::Room(fault)),
             Stage::Publishing { refused: true, .. } => self.fail(cx, fault),
@@ -406,7 +418,11 @@ impl Conference {
                 (*refused, *until) = (true, cx.now + config::ECHO);
                 self.present(cx, Type::None, vec![Muji::with(self.contents.clone()).write()]);
             }
-            Stage::Settling { .. } | Stage::Active | Stage::Leaving { .. } | Stage::Over => {}
+            Stage::Closed { .. }
+            | Stage::Settling { .. }
+            | Stage::Active
+            | Stage::Leaving { .. }
+            | Stage::Over => {}
         }
     }
 
@@ -452,8 +468,10 @@ impl Conference {
 
     /// First the presence, then the sessions (XEP-0272 section 6), then silence.
     fn withdraw(&mut self, cx: &mut Cx<'_>, why: Over, reason: &Reason) {
-        if matches!(self.stage, Stage::Leaving { .. } | Stage::Over) {
-            return;
+        match self.stage {
+            Stage::Leaving { .. } | Stage::Over => return,
+            Stage::Closed { .. } => return self.finish(cx, why), // We are not in, so there is nothing to leave.
+            Stage::Entering { .. } | Stage::Settling { .. } | Stage::Publishing { .. } | Stage::Active => {}
         }
         self.present(cx, Type::Unavailable, Vec::new());
         self.end_sessions(cx, reason);
@@ -780,7 +798,11 @@ impl Conference {
 
     fn stage_timeout(&mut self, cx: &mut Cx<'_>) {
         match &self.stage {
-            Stage::Entering { until } if *until <= cx.now => self.fail(cx, RoomFault::Silent),
+            Stage::Entering { until, .. } if *until <= cx.now => self.fail(cx, RoomFault::Silent),
+            Stage::Closed { until, closed } if *until <= cx.now => {
+                self.stage = Stage::Entering { until: cx.now + config::ECHO, closed: *closed };
+                self.knock(cx);
+            }
             Stage::Settling { check: Some(until), .. } if *until <= cx.now => self.fail(cx, RoomFault::Silent),
             Stage::Settling { .. } => self.publish_in_turn(cx),
             Stage::Publishing { until, .. } if *until <= cx.now => self.fail(cx, RoomFault::Silent),
@@ -788,8 +810,12 @@ impl Conference {
                 let why = why.clone();
                 self.finish(cx, why);
             }
-            Stage::Entering { .. } | Stage::Publishing { .. } | Stage::Active | Stage::Leaving { .. } | Stage::Over => {
-            }
+            Stage::Entering { .. }
+            | Stage::Closed { .. }
+            | Stage::Publishing { .. }
+            | Stage::Active
+            | Stage::Leaving { .. }
+            | Stage::Over => {}
         }
     }
 
@@ -814,7 +840,10 @@ impl Conference {
     /// When [`Self::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let stage = match &self.stage {
-            Stage::Entering { until } | Stage::Publishing { until, .. } | Stage::Leaving { until, .. } => Some(*until),
+            Stage::Entering { until, .. }
+            | Stage::Closed { until, .. }
+            | Stage::Publishing { until, .. }
+            | Stage::Leaving { until, .. } => Some(*until),
             Stage::Settling { check: Some(until), .. } => Some(*until),
             Stage::Settling { queue, check: None } => queue.poll_timeout(),
             Stage::Active | Stage::Over => None,

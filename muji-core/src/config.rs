@@ -17,6 +17,9 @@ pub const MAX_HELD: usize = 64;
 /// Ended sessions remembered, so that late stanzas get `unknown-session` and not the answer of a stranger.
 pub const MAX_REMEMBERED: usize = 64;
 
+/// Pauses before we knock again at a closed room: its creator is configuring it, which takes a round trip or a person.
+pub const CLOSED: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
 /// Our own presence comes back from the room.
 pub const ECHO: Duration = Duration::from_secs(10);
 

@@ -1,16 +1,69 @@
 //! Two, three and more join at once, or one after the other.
 
-use muji_conformance::harness::world::World;
+use std::time::Duration;
 
-use crate::{SECOND, people};
+use muji_conformance::harness::world::{Delays, Who, World};
+use muji_core::Event;
+
+use crate::{SECOND, count, in_call, people};
+
+/// One session for each pair, offered once, and nothing repaired.
+fn one_session_a_pair(world: &World, people: &[Who]) {
+    let offers: usize = people.iter().map(|who| world.asked(*who, "session-initiate")).sum();
+    let ends: usize = people.iter().map(|who| world.asked(*who, "session-terminate")).sum();
+    assert_eq!((offers, ends), (people.len() * (people.len() - 1) / 2, 0), "offers, ends");
+}
 
 #[test]
 fn two_who_join_at_once_hear_each_other_over_one_session() {
     let mut world = World::new(1);
-    let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
-    world.join(romeo, "balcony");
-    world.join(juliet, "balcony");
+    let people = people(&mut world, ["romeo", "juliet"]);
+    people.into_iter().for_each(|who| world.join(who, "balcony"));
     world.run_for(2 * SECOND);
-    assert_eq!(world.deaf(&[romeo, juliet]), []);
-    assert_eq!(world.asked(romeo, "session-initiate") + world.asked(juliet, "session-initiate"), 1);
+    assert_eq!(world.deaf(&people), []);
+    one_session_a_pair(&world, &people);
+}
+
+#[test]
+fn three_who_join_at_once_hear_each_other_whatever_the_delays() {
+    for seed in 0..50 {
+        let delays = Delays { rooms: Duration::from_millis(300), ..Delays::default() };
+        let mut world = World::with(seed, delays);
+        let people = people(&mut world, ["romeo", "juliet", "nurse"]);
+        people.into_iter().for_each(|who| world.join(who, "balcony"));
+        world.run_for(9 * SECOND);
+        assert_eq!(world.deaf(&people), []);
+        one_session_a_pair(&world, &people);
+    }
+}
+
+#[test]
+fn newcomers_call_those_who_are_there() {
+    let mut world = World::new(1);
+    let people = in_call(&mut world, ["romeo", "juliet", "nurse", "tybalt"]);
+    assert_eq!(people.map(|who| world.asked(who, "session-initiate")), [0, 1, 2, 3]);
+    one_session_a_pair(&world, &people);
+}
+
+#[test]
+fn everybody_is_told_of_everybody_in_order() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    for (who, other) in [(romeo, "juliet"), (juliet, "romeo")] {
+        let story: Vec<&str> = world.events(who).iter().filter_map(|event| step(event, other)).collect();
+        assert_eq!(story, ["joined", "connecting", "connected", "flowing"]);
+        assert_eq!(count(&world, who, |event| matches!(event, Event::Joined { .. })), 1);
+        assert_eq!(count(&world, who, |event| matches!(event, Event::Warning(_))), 0);
+    }
+}
+
+fn step(event: &Event, nick: &str) -> Option<&'static str> {
+    let (peer, step) = match event {
+        Event::PeerJoined(peer) => (peer, "joined"),
+        Event::PeerConnecting(peer, _) => (peer, "connecting"),
+        Event::PeerConnected(peer, _) => (peer, "connected"),
+        Event::PeerFlowing(peer, _) => (peer, "flowing"),
+        _ => return None,
+    };
+    (peer.nick == nick).then_some(step)
 }

@@ -2,14 +2,66 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::world::{Who, World};
+use muji_conformance::harness::person::opus;
+use muji_conformance::harness::world::{Delays, Who, World};
+use muji_core::Event;
+use muji_core::error::{Over, RoomFault};
+use muji_media::transport::str0m::{Dtls, Str0m};
 
+mod consent;
 mod joining;
+mod leaving;
+mod muting;
+mod overtaking;
+mod puppet;
+mod refusing;
+mod room_refuses;
+mod signalling;
 mod speed;
+mod vanishing;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// People with these names in a world.
 fn people<const N: usize>(world: &mut World, names: [&str; N]) -> [Who; N] {
     names.map(|name| world.person(name))
+}
+
+/// People with real transports, ICE and DTLS in virtual time.
+fn with_str0m<const N: usize>(delays: Delays, dtls: Dtls, names: [&str; N]) -> (World, [Who; N]) {
+    let mut world = World::with(1, delays);
+    let people = names.map(|name| {
+        let transports = Str0m::with_dtls(dtls).expect("there is chance for a certificate");
+        world.client(name, opus(), transports.maker())
+    });
+    (world, people)
+}
+
+/// All in a call in the same room, hearing each other.
+fn in_call<const N: usize>(world: &mut World, names: [&str; N]) -> [Who; N] {
+    let people = people(world, names);
+    for who in people {
+        world.join(who, "balcony");
+        world.run_for(SECOND);
+    }
+    assert_eq!(world.deaf(&people), []);
+    people
+}
+
+/// Why somebody's call is over.
+fn over(world: &World, who: Who) -> Option<&Over> {
+    world.events(who).iter().find_map(|event| if let Event::Ended(over) = event { Some(over) } else { None })
+}
+
+/// How the room ended somebody's call.
+fn room_fault(world: &World, who: Who) -> Option<RoomFault> {
+    match over(world, who) {
+        Some(Over::Room(fault)) => Some(fault.clone()),
+        _ => None,
+    }
+}
+
+/// How many events of a kind somebody saw.
+fn count(world: &World, who: Who, kind: impl Fn(&Event) -> bool) -> usize {
+    world.events(who).iter().filter(|event| kind(event)).count()
 }

@@ -24,8 +24,11 @@ use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, T
 /// Streams a peer may start without having announced them; each costs memory.
 const MAX_UNANNOUNCED: usize = 16;
 
-/// Without any answer of the peer for so long, sending must stop (RFC 7675 section 5.1).
-const SILENCE: Duration = Duration::from_secs(30);
+/// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
+const CONSENT: Duration = Duration::from_secs(30);
+
+/// A STUN binding success response begins so (RFC 8489 section 5).
+const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 
 /// Which versions of DTLS are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +113,8 @@ pub struct Str0mTransport {
     /// Which content an SSRC of the peer belongs to.
     ssrcs: BTreeMap<u32, Mid>,
     connected: bool,
-    silent_since: Option<Instant>,
+    /// The peer's last answer to a check of ours, once ICE has connected.
+    consented: Option<Instant>,
     due: Option<Instant>,
     over: bool,
     out: VecDeque<TransportOutput>,
@@ -158,7 +162,7 @@ impl Str0mTransport {
             streams,
             ssrcs: BTreeMap::new(),
             connected: false,
-            silent_since: None,
+            consented: None,
             due: None,
             over: false,
             out: VecDeque::new(),
@@ -202,9 +206,8 @@ impl Str0mTransport {
 
     fn event(&mut self, event: Event, now: Instant) {
         match event {
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => self.silent_since = Some(now),
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
-                self.silent_since = None;
+                self.consented = Some(now);
                 // Started earlier its timer runs while nobody can answer, and ends the transport at 28 s.
                 if self.dtls == Some(DtlsRole::Client) {
                     self.start_dtls(true);
@@ -347,6 +350,9 @@ impl Transport for Str0mTransport {
             self.start_dtls(false);
             self.drain(now);
         }
+        if bytes.starts_with(&BINDING_SUCCESS) && self.consented.is_some() {
+            self.consented = Some(now);
+        }
         self.expect_ssrc(bytes);
         if let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) {
             self.input(Input::Receive(now, received), now);
@@ -354,8 +360,8 @@ impl Transport for Str0mTransport {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.silent_since.is_some_and(|since| since + SILENCE <= now) {
-            self.fail(format!("no answer from the peer for {} s", SILENCE.as_secs()));
+        if self.consented.is_some_and(|last| last + CONSENT <= now) {
+            self.fail(format!("no answer from the peer for {} s", CONSENT.as_secs()));
         }
         self.tick(now);
     }
@@ -365,7 +371,7 @@ impl Transport for Str0mTransport {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.due, self.silent_since.map(|since| since + SILENCE)].into_iter().flatten().min().filter(|_| !self.over)
+        [self.due, self.consented.map(|last| last + CONSENT)].into_iter().flatten().min().filter(|_| !self.over)
     }
 }
 

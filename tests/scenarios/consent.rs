@@ -1,0 +1,72 @@
+//! Before the local user joins, nothing is opened, sent or captured, whoever asks.
+
+use muji_conformance::harness::world::World;
+use muji_core::Event;
+use muji_xep::dtls::Setup;
+use muji_xep::jingle::{Content, Reason};
+
+use crate::puppet::{answer, ask, audio, enter, offer, opus, requests, sha256, transport};
+use crate::{SECOND, count, in_call};
+
+fn usable() -> Content {
+    Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![opus()]) }
+}
+
+#[test]
+fn a_stranger_who_calls_is_answered_as_if_nobody_were_there() {
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let tybalt = world.puppet("tybalt");
+    let offer = offer(&world, "s1", usable());
+    ask(&mut world, tybalt, romeo, "1", &offer);
+    world.run_for(60 * SECOND);
+    let inbox = world.inbox(tybalt);
+    assert_eq!(answer(&inbox, "1"), Some(Err("service-unavailable".to_owned())));
+    assert_eq!(inbox.len(), 1, "nothing else");
+    assert_eq!(world.events(romeo), []);
+}
+
+#[test]
+fn an_offer_of_somebody_outside_the_room_is_held_ten_seconds_and_declined() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    let offer = offer(&world, "s1", usable());
+    ask(&mut world, tybalt, romeo, "1", &offer);
+    world.run_for(9 * SECOND);
+    let inbox = world.inbox(tybalt);
+    assert_eq!((inbox.len(), answer(&inbox, "1")), (1, Some(Ok(()))));
+    world.run_for(2 * SECOND);
+    let ends = requests(&mut world, tybalt);
+    assert_eq!(ends.len(), 1);
+    assert_eq!(ends[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::Decline));
+    assert_eq!(world.asked(romeo, "session-accept"), 0);
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerConnecting(..))), 0);
+}
+
+#[test]
+fn of_offers_from_one_jid_only_four_are_held() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    for sid in ["a", "b", "c", "d", "e"] {
+        let offer = offer(&world, sid, usable());
+        ask(&mut world, tybalt, romeo, sid, &offer);
+    }
+    world.run_for(SECOND);
+    let inbox = world.inbox(tybalt);
+    assert_eq!(answer(&inbox, "d"), Some(Ok(())));
+    assert_eq!(answer(&inbox, "e"), Some(Err("resource-constraint".to_owned())));
+}
+
+#[test]
+fn a_participant_who_offers_is_accepted_at_once() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
+    let offer = offer(&world, "s1", usable());
+    ask(&mut world, tybalt, romeo, "1", &offer);
+    world.run_for(SECOND);
+    assert_eq!(world.asked(romeo, "session-accept"), 1);
+}

@@ -1,0 +1,88 @@
+//! Leaving: first the presence, then the sessions, then silence.
+
+use muji_conformance::harness::world::{World, jingle_action};
+use muji_core::Event;
+use muji_core::error::{Over, RoomFault};
+use muji_xep::muc::code;
+
+use crate::{SECOND, count, in_call, over, people, room_fault};
+
+#[test]
+fn who_leaves_says_so_first_to_the_room_and_then_to_everybody() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    let before = world.wire.len();
+    world.leave(romeo);
+    world.run_for(SECOND);
+    let said: Vec<String> = world.wire[before..]
+        .iter()
+        .filter(|passage| passage.from == romeo && !answers(&passage.stanza))
+        .map(|passage| jingle_action(&passage.stanza).unwrap_or_else(|| passage.stanza.name()).to_owned())
+        .collect();
+    assert_eq!(said, ["presence", "session-terminate", "session-terminate"]);
+    assert_eq!(over(&world, romeo), Some(&Over::Left));
+    assert_eq!(world.deaf(&[juliet, nurse]), []);
+    for who in [juliet, nurse] {
+        assert!(!world.hears(who, romeo));
+        assert_eq!(count(&world, who, |event| matches!(event, Event::PeerLeft(_))), 1);
+        assert_eq!(count(&world, who, |event| matches!(event, Event::PeerFailed(..))), 0);
+    }
+}
+
+/// The others' own ends of the sessions cross and are answered.
+fn answers(stanza: &muji_xep::Element) -> bool {
+    matches!(stanza.attr("type"), Some("result" | "error"))
+}
+
+#[test]
+fn nothing_is_said_after_leaving_but_that_sessions_are_unknown() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    world.leave(romeo);
+    world.leave(juliet);
+    world.run_for(10 * SECOND);
+    let quiet = world.wire.len();
+    world.run_for(100 * SECOND);
+    assert_eq!(world.wire.len(), quiet);
+    assert_eq!((over(&world, romeo), over(&world, juliet)), (Some(&Over::Left), Some(&Over::Left)));
+}
+
+#[test]
+fn who_comes_back_is_called_again() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    world.leave(romeo);
+    world.run_for(SECOND);
+    world.join(romeo, "balcony");
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn who_leaves_before_the_room_let_him_in_is_out_all_the_same() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    world.join(romeo, "balcony");
+    world.leave(romeo);
+    world.run_for(SECOND);
+    assert_eq!(over(&world, romeo), Some(&Over::Left));
+    assert!(world.service.rooms.occupants(&world.room("balcony")).is_empty());
+}
+
+#[test]
+fn who_is_put_out_learns_why_and_is_heard_no_more() {
+    let cases = [
+        (code::KICKED, RoomFault::Kicked),
+        (code::BANNED, RoomFault::Banned),
+        (code::AFFILIATION, RoomFault::NoMember),
+        (code::SHUTDOWN, RoomFault::Shutdown),
+    ];
+    for (code, fault) in cases {
+        let mut world = World::new(1);
+        let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+        world.put_out(romeo, "balcony", &[code]);
+        world.run_for(SECOND);
+        assert_eq!(room_fault(&world, romeo), Some(fault));
+        assert!(!world.hears(juliet, romeo) && !world.hears(romeo, juliet));
+    }
+}

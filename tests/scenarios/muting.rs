@@ -1,0 +1,24 @@
+//! Muting stops what is sent and tells the others; nothing else changes.
+
+use muji_conformance::harness::world::World;
+use muji_core::{Event, Mute};
+
+use crate::{SECOND, count, in_call};
+
+#[test]
+fn who_is_muted_is_not_heard_and_everybody_knows() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    world.mute(romeo, Mute::On);
+    world.run_for(SECOND);
+    assert!(!world.hears(juliet, romeo) && !world.hears(nurse, romeo));
+    assert!(world.hears(romeo, juliet) && world.hears(romeo, nurse));
+    world.mute(romeo, Mute::Off);
+    world.run_for(SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet, nurse]), []);
+    for who in [juliet, nurse] {
+        let muted = |event: &Event| matches!(event, Event::PeerMuted(peer, Some(_)) if peer.nick == "romeo");
+        let unmuted = |event: &Event| matches!(event, Event::PeerUnmuted(peer, Some(_)) if peer.nick == "romeo");
+        assert_eq!((count(&world, who, muted), count(&world, who, unmuted)), (1, 1));
+    }
+}

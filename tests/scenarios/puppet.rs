@@ -1,0 +1,93 @@
+//! A participant that the test moves, stanza by stanza.
+
+use jid::Jid;
+use muji_conformance::harness::world::{Who, World};
+use muji_xep::dtls::{Fingerprint, Setup};
+use muji_xep::ice::Transport;
+use muji_xep::jingle::{Action, Content, Jingle, Why};
+use muji_xep::muji::Muji;
+use muji_xep::rtp::{Description, Media, PayloadType};
+use muji_xep::{Element, Skipped, muc};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stanza::Stanza;
+
+use crate::SECOND;
+
+/// Enters the room and says what it has, without preparing.
+pub(crate) fn enter(world: &mut World, puppet: Who, nick: &str, contents: Vec<Content>) {
+    let to = world.room("balcony").with_resource_str(nick).expect("a nick");
+    let payloads = vec![muc::enter(None), Muji::with(contents).write()];
+    world.send(puppet, Presence::new(Type::None).with_to(to).with_payloads(payloads));
+    world.run_for(SECOND);
+    world.inbox(puppet);
+}
+
+/// Says something of a session to somebody.
+pub(crate) fn ask(world: &mut World, puppet: Who, to: Who, id: &str, jingle: &Jingle) {
+    let to = Some(Jid::from(world.jid(to)));
+    world.send(puppet, Iq::Set { from: None, to, id: id.to_owned(), payload: jingle.write() });
+}
+
+/// The requests a puppet got, confirmed.
+pub(crate) fn requests(world: &mut World, puppet: Who) -> Vec<(Jid, Jingle)> {
+    let mut requests = Vec::new();
+    for stanza in world.inbox(puppet) {
+        let Stanza::Iq(Iq::Set { from: Some(from), id, payload, .. }) = stanza else { continue };
+        let Some(jingle) = Jingle::read(&payload, &mut Skipped::default()) else { continue };
+        world.send(puppet, Iq::Result { from: None, to: Some(from.clone()), id, payload: None });
+        requests.push((from, jingle));
+    }
+    requests
+}
+
+/// The answers a puppet got, by id: the Jingle condition of an error, its stanza condition without one, or nothing.
+pub(crate) fn answer(inbox: &[Stanza], id: &str) -> Option<Result<(), String>> {
+    inbox.iter().find_map(|stanza| match stanza {
+        Stanza::Iq(Iq::Result { id: answered, .. }) if answered == id => Some(Ok(())),
+        Stanza::Iq(Iq::Error { id: answered, error, .. }) if answered == id => {
+            let jingle = error.other.as_ref().map(|element| element.name().to_owned());
+            let stanza = Element::from(error.clone()).children().next().map(|condition| condition.name().to_owned());
+            Some(Err(jingle.or(stanza).unwrap_or_default()))
+        }
+        _ => None,
+    })
+}
+
+/// An audio content with these encodings.
+pub(crate) fn audio(payload_types: Vec<PayloadType>) -> Content {
+    Content { description: Some(Description::new(Media::Audio, payload_types)), ..Content::new("audio") }
+}
+
+pub(crate) fn opus() -> PayloadType {
+    PayloadType::new(111, "opus", 48_000, 2)
+}
+
+/// An ICE transport with credentials and, if told so, a fingerprint.
+pub(crate) fn transport(fingerprint: Option<Fingerprint>) -> Transport {
+    Transport {
+        ufrag: Some("ufrag".to_owned()),
+        pwd: Some("a password of 22 letters".to_owned()),
+        fingerprints: fingerprint.into_iter().collect(),
+        candidates: Vec::new(),
+    }
+}
+
+pub(crate) fn sha256(setup: Setup) -> Fingerprint {
+    Fingerprint { hash: "sha-256".to_owned(), setup: Some(setup), value: vec![7; 32] }
+}
+
+/// An offer in the call of the room.
+pub(crate) fn offer(world: &World, sid: &str, content: Content) -> Jingle {
+    let mut offer = Jingle::new(Action::SessionInitiate, sid);
+    offer.room = Some(world.room("balcony"));
+    offer.contents = vec![content];
+    offer
+}
+
+/// The end of a session.
+pub(crate) fn terminate(sid: &str, why: Why) -> Jingle {
+    let mut end = Jingle::new(Action::SessionTerminate, sid);
+    end.why = Some(why);
+    end
+}

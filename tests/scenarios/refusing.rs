@@ -1,0 +1,157 @@
+//! A peer refuses, or cannot: the fault is named, and the call with the others goes on.
+
+use muji_conformance::harness::world::{Who, World};
+use muji_core::Event;
+use muji_core::error::PeerFailure;
+use muji_xep::dtls::Setup;
+use muji_xep::jingle::{Action, Content, Jingle, Reason};
+use muji_xep::rtp::PayloadType;
+
+use crate::puppet::{answer, ask, audio, enter, offer, opus, requests, sha256, terminate, transport};
+use crate::{SECOND, count, in_call};
+
+/// Romeo and Juliet in a call with Tybalt, a puppet that was there before Romeo.
+fn with_tybalt(contents: Vec<Content>) -> (World, [Who; 3]) {
+    let mut world = World::new(1);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "tybalt", contents);
+    let [romeo, juliet] = ["romeo", "juliet"].map(|name| world.person(name));
+    for who in [juliet, romeo] {
+        world.join(who, "balcony");
+        world.run_for(SECOND);
+    }
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    (world, [romeo, juliet, tybalt])
+}
+
+fn failures(world: &World, who: Who) -> Vec<PeerFailure> {
+    let failures = world.events(who).iter().filter_map(|event| match event {
+        Event::PeerFailed(_, failure) => Some(failure.clone()),
+        _ => None,
+    });
+    failures.collect()
+}
+
+#[test]
+fn a_peer_who_declines_is_not_called_again() {
+    let (mut world, [romeo, juliet, tybalt]) = with_tybalt(vec![audio(vec![opus()])]);
+    for (index, (from, request)) in requests(&mut world, tybalt).into_iter().enumerate() {
+        assert_eq!(request.action, Action::SessionInitiate);
+        let to = if from == world.jid(romeo) { romeo } else { juliet };
+        ask(&mut world, tybalt, to, &index.to_string(), &terminate(&request.sid, Reason::Decline.into()));
+    }
+    world.run_for(100 * SECOND);
+    for who in [romeo, juliet] {
+        let failures = failures(&world, who);
+        assert_eq!(failures.len(), 1);
+        assert_eq!(failures[0].to_string(), "ended by the peer (decline)");
+        assert!(!failures[0].retrying);
+    }
+    assert_eq!(requests(&mut world, tybalt), []);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn a_peer_that_keeps_silent_is_called_three_times_more_and_then_given_up() {
+    let (mut world, [romeo, juliet, tybalt]) = with_tybalt(vec![audio(vec![opus()])]);
+    world.run_for(300 * SECOND);
+    let offers = requests(&mut world, tybalt);
+    let of_romeo = offers.iter().filter(|(from, jingle)| {
+        *from == world.jid(romeo) && jingle.action == Action::SessionInitiate
+    });
+    assert_eq!(of_romeo.count(), 4);
+    let failures = failures(&world, romeo);
+    assert_eq!(failures.iter().map(|failure| failure.retrying).collect::<Vec<_>>(), [true, true, true, false]);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn a_peer_without_a_common_codec_is_named() {
+    let speex = PayloadType::new(112, "speex", 32_000, 1);
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "tybalt", vec![audio(vec![speex.clone()])]);
+    let content = Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![speex]) };
+    let offer = offer(&world, "s1", content);
+    ask(&mut world, tybalt, romeo, "1", &offer);
+    world.run_for(SECOND);
+    let ends = requests(&mut world, tybalt);
+    assert_eq!(ends.len(), 1);
+    assert_eq!(ends[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::FailedApplication));
+    let failures = failures(&world, romeo);
+    assert_eq!(failures.len(), 1);
+    assert_eq!(
+        failures[0].to_string(),
+        "the peer and we have no codec in common for audio; one of the two must add one"
+    );
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn a_peer_without_a_fingerprint_is_named() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
+    let content = Content { transport: Some(transport(None)), ..audio(vec![opus()]) };
+    let offer = offer(&world, "s1", content);
+    ask(&mut world, tybalt, romeo, "1", &offer);
+    world.run_for(SECOND);
+    let ends = requests(&mut world, tybalt);
+    assert_eq!(ends[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::SecurityError));
+    assert_eq!(
+        failures(&world, romeo)[0].to_string(),
+        "the peer's audio has no sha-256 fingerprint; its client must offer DTLS-SRTP"
+    );
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn whose_turn_it_is_to_call_but_does_not_is_called() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
+    world.run_for(8 * SECOND);
+    assert_eq!(world.asked(romeo, "session-initiate"), 0);
+    world.run_for(3 * SECOND);
+    let offers = requests(&mut world, tybalt);
+    assert_eq!(offers.len(), 1);
+    assert!(offers[0].1.sid.starts_with("z-"), "every regular offer must win against one out of turn");
+}
+
+#[test]
+fn of_two_crossing_offers_the_lower_session_id_lives() {
+    for (theirs, wins) in [("0", true), ("zz", false)] {
+        let (mut world, [romeo, _, tybalt]) = with_tybalt(vec![audio(vec![opus()])]);
+        let ours = requests(&mut world, tybalt).into_iter().find(|(from, _)| *from == world.jid(romeo));
+        assert!(ours.is_some());
+        let content = Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![opus()]) };
+        let offer = offer(&world, theirs, content);
+        ask(&mut world, tybalt, romeo, "glare", &offer);
+        world.run_for(SECOND);
+        let inbox = world.inbox(tybalt);
+        let expected = if wins { Ok(()) } else { Err("tie-break".to_owned()) };
+        assert_eq!(answer(&inbox, "glare"), Some(expected));
+        assert_eq!(world.asked(romeo, "session-accept"), usize::from(wins));
+    }
+}
+
+#[test]
+fn stanzas_of_others_do_not_touch_a_session() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let offer = world.wire.iter().find_map(|passage| {
+        let jingle = passage.stanza.children().find(|child| Jingle::matches(child))?;
+        Jingle::read(jingle, &mut muji_xep::Skipped::default())
+    });
+    let sid = offer.expect("there was an offer").sid;
+    let tybalt = world.puppet("tybalt");
+    for (id, action) in [("1", Action::SessionTerminate), ("2", Action::TransportInfo), ("3", Action::SessionAccept)] {
+        ask(&mut world, tybalt, romeo, id, &Jingle::new(action, &sid));
+    }
+    world.run_for(SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerFailed(..) | Event::PeerLeft(_))), 0);
+}

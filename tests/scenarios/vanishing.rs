@@ -1,0 +1,69 @@
+//! Somebody vanishes: while preparing, or in the middle of the call.
+
+use muji_conformance::harness::world::{Delays, World};
+use muji_core::{Event, config};
+use muji_media::transport::str0m::Dtls;
+
+use crate::{SECOND, count, in_call, people, with_str0m};
+
+#[test]
+fn one_who_vanishes_while_preparing_holds_up_nobody_once_the_room_says_so() {
+    let mut world = World::new(1);
+    let [tybalt, romeo, juliet] = people(&mut world, ["tybalt", "romeo", "juliet"]);
+    world.join(tybalt, "balcony");
+    world.freeze(tybalt);
+    world.join(romeo, "balcony");
+    world.join(juliet, "balcony");
+    world.run_for(2 * SECOND);
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 0);
+    world.vanish(tybalt);
+    world.run_for(SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn one_who_hangs_while_preparing_delays_the_others_only_so_long() {
+    let mut world = World::new(1);
+    let [tybalt, romeo, juliet] = people(&mut world, ["tybalt", "romeo", "juliet"]);
+    world.join(tybalt, "balcony");
+    world.freeze(tybalt);
+    world.join(romeo, "balcony");
+    world.join(juliet, "balcony");
+    world.run_for(config::PREPARING - SECOND);
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 0);
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    let warned = |event: &Event| matches!(event, Event::Warning(what) if what.contains("tybalt did not finish"));
+    assert_eq!([romeo, juliet].map(|who| count(&world, who, warned)), [1, 1]);
+}
+
+#[test]
+fn one_who_vanishes_in_the_call_is_missed_by_the_others_and_they_go_on() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    world.vanish(nurse);
+    world.run_for(SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    for who in [romeo, juliet] {
+        assert_eq!(count(&world, who, |event| matches!(event, Event::PeerLeft(peer) if peer.nick == "nurse")), 1);
+        assert!(!world.hears(who, nurse));
+    }
+}
+
+#[test]
+fn one_who_hangs_in_the_call_is_reported_and_the_others_go_on() {
+    let (mut world, people) = with_str0m(Delays::default(), Dtls::Auto, ["romeo", "juliet", "nurse"]);
+    let [romeo, juliet, nurse] = people;
+    people.into_iter().for_each(|who| world.join(who, "balcony"));
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&people), []);
+    world.freeze(nurse);
+    world.run_for(35 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    for who in [romeo, juliet] {
+        assert!(!world.hears(who, nurse));
+        let failed = |event: &Event| matches!(event, Event::PeerFailed(peer, failure)
+            if peer.nick == "nurse" && failure.to_string().starts_with("no media path to the peer: no answer"));
+        assert_eq!(count(&world, who, failed), 1);
+    }
+}
