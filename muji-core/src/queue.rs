@@ -51,6 +51,7 @@ impl Queue {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
 mod tests {
     use std::time::Duration;
 

@@ -43,10 +43,12 @@ impl Roster {
         Ok(())
     }
 
-    pub(crate) fn rename(&mut self, nick: &str, new: &str) {
-        if let Some(occupant) = self.occupants.remove(nick) {
-            self.occupants.insert(new.to_owned(), occupant);
-        }
+    /// Whose nick it was.
+    pub(crate) fn rename(&mut self, nick: &str, new: &str) -> Option<FullJid> {
+        let occupant = self.occupants.remove(nick)?;
+        let real = occupant.real.clone();
+        self.occupants.insert(new.to_owned(), occupant);
+        Some(real)
     }
 
     pub(crate) fn remove(&mut self, nick: &str) -> Option<Occupant> {

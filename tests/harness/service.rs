@@ -58,9 +58,7 @@ impl Service {
     /// A stanza from somebody logged in.
     pub fn handle(&mut self, from: &FullJid, stanza: Stanza) -> Vec<Delivery> {
         match stanza {
-            Stanza::Presence(presence) if self.is_of_rooms(presence.to.as_ref()) => {
-                self.rooms.presence(from, presence)
-            }
+            Stanza::Presence(presence) if self.is_of_rooms(presence.to.as_ref()) => self.rooms.presence(from, presence),
             Stanza::Presence(_) => Vec::new(), // Nobody has contacts here.
             Stanza::Iq(iq) => self.iq(from, iq),
             Stanza::Message(mut message) => {

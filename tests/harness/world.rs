@@ -352,11 +352,11 @@ impl World {
         }
         for index in 0..self.people.len() {
             let now = self.now;
-            if let Body::Client(client) = &mut self.people[index].body {
-                if client.poll_timeout().is_some_and(|at| at <= now) {
-                    client.handle_timeout(now);
-                    self.drain(Who(index));
-                }
+            if let Body::Client(client) = &mut self.people[index].body
+                && client.poll_timeout().is_some_and(|at| at <= now)
+            {
+                client.handle_timeout(now);
+                self.drain(Who(index));
             }
         }
     }
@@ -380,11 +380,11 @@ impl World {
                 }
             }
             Arrival::Datagram { who, local, from, bytes } => {
-                if let Body::Client(client) = &mut self.people[who.0].body {
-                    if !client.frozen {
-                        client.datagram(now, local, from, &bytes);
-                        self.drain(who);
-                    }
+                if let Body::Client(client) = &mut self.people[who.0].body
+                    && !client.frozen
+                {
+                    client.datagram(now, local, from, &bytes);
+                    self.drain(who);
                 }
             }
         }

@@ -56,9 +56,8 @@ fn a_peer_that_keeps_silent_is_called_three_times_more_and_then_given_up() {
     let (mut world, [romeo, juliet, tybalt]) = with_tybalt(vec![audio(vec![opus()])]);
     world.run_for(300 * SECOND);
     let offers = requests(&mut world, tybalt);
-    let of_romeo = offers.iter().filter(|(from, jingle)| {
-        *from == world.jid(romeo) && jingle.action == Action::SessionInitiate
-    });
+    let of_romeo =
+        offers.iter().filter(|(from, jingle)| *from == world.jid(romeo) && jingle.action == Action::SessionInitiate);
     assert_eq!(of_romeo.count(), 4);
     let failures = failures(&world, romeo);
     assert_eq!(failures.iter().map(|failure| failure.retrying).collect::<Vec<_>>(), [true, true, true, false]);

@@ -90,10 +90,8 @@ fn a_nick_in_use() {
 #[test]
 fn a_room_that_its_creator_has_not_opened_yet_is_tried_again() {
     let mut world = World::new(1);
-    world.service = muji_conformance::harness::service::Service::new(
-        "capulet.example",
-        Rules { locks: true, ..Rules::default() },
-    );
+    world.service =
+        muji_conformance::harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
     let people = people(&mut world, ["romeo", "juliet", "nurse"]);
     people.into_iter().for_each(|who| world.join(who, "balcony"));
     world.run_for(5 * SECOND);
@@ -103,10 +101,8 @@ fn a_room_that_its_creator_has_not_opened_yet_is_tried_again() {
 #[test]
 fn a_room_that_is_never_opened_is_given_up() {
     let mut world = World::new(1);
-    world.service = muji_conformance::harness::service::Service::new(
-        "capulet.example",
-        Rules { locks: true, ..Rules::default() },
-    );
+    world.service =
+        muji_conformance::harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
     let [tybalt, romeo] = people(&mut world, ["tybalt", "romeo"]);
     world.join(tybalt, "balcony");
     world.freeze(tybalt);

@@ -62,8 +62,10 @@ fn one_who_hangs_in_the_call_is_reported_and_the_others_go_on() {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     for who in [romeo, juliet] {
         assert!(!world.hears(who, nurse));
-        let failed = |event: &Event| matches!(event, Event::PeerFailed(peer, failure)
-            if peer.nick == "nurse" && failure.to_string().starts_with("no media path to the peer: no answer"));
+        let failed = |event: &Event| {
+            matches!(event, Event::PeerFailed(peer, failure)
+            if peer.nick == "nurse" && failure.to_string().starts_with("no media path to the peer: no answer"))
+        };
         assert_eq!(count(&world, who, failed), 1);
     }
 }

@@ -40,7 +40,7 @@ impl Build for Element {
         self
     }
 
-    fn children_from(self, children: impl IntoIterator<Item = Element>) -> Self {
+    fn children_from(self, children: impl IntoIterator<Item = Self>) -> Self {
         children.into_iter().fold(self, Build::child)
     }
 }

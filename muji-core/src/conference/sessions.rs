@@ -1,0 +1,308 @@
+//! One session with each participant: who calls, which offer is taken, what becomes of a pair whose session ended.
+
+use jid::FullJid;
+use muji_jingle::fault::PeerFault;
+use muji_jingle::{
+    End, Output as SessionOutput, Parties, Session, SessionEvent, SessionId, Wanted, acknowledge, dismiss, refuse,
+};
+use muji_xep::jingle::{Jingle, Reason, Why};
+use xmpp_parsers::stanza_error::StanzaError;
+
+use super::{Conference, Cx, Stage};
+use crate::config;
+use crate::engine::Output;
+use crate::error::PeerFailure;
+use crate::event::Event;
+use crate::media::{Capabilities, MediaReport};
+
+impl Conference {
+    /// Calls every participant that has no session with us.
+    pub(super) fn call_everybody(&mut self, cx: &mut Cx<'_>) {
+        let without = self.partners.iter().filter(|(_, partner)| partner.session.is_none());
+        let without: Vec<FullJid> = without.map(|(jid, _)| jid.clone()).collect();
+        for jid in without {
+            let sid = cx.ids.word();
+            self.call(cx, &jid, sid);
+        }
+    }
+
+    pub(super) fn call(&mut self, cx: &mut Cx<'_>, jid: &FullJid, sid: String) {
+        let parties = self.parties(cx, jid);
+        let id = parties.session;
+        let wanted = self.wanted(cx, |content, _| content.payload_types.clone());
+        let Some(partner) = self.partners.get_mut(jid) else { return };
+        (partner.session, partner.call_at) = (Some(id), None);
+        self.sessions.insert(id, Session::open(parties, sid, wanted));
+        self.with_session(cx, id, |session, cx| session.release(cx.now, cx.ids));
+    }
+
+    fn parties(&self, cx: &mut Cx<'_>, peer: &FullJid) -> Parties {
+        let name = self.roster.participant(peer).unwrap_or_else(|| peer.resource().as_str()).to_owned();
+        let session = cx.ids.session();
+        let room = Some(self.room.clone());
+        Parties { call: self.call, session, us: self.us.clone(), peer: peer.clone(), name, room }
+    }
+
+    fn wanted(
+        &self,
+        cx: &mut Cx<'_>,
+        payload_types: impl Fn(&muji_xep::rtp::Description, &Capabilities) -> Vec<muji_xep::rtp::PayloadType>,
+    ) -> Vec<Wanted> {
+        let described = self.contents.iter().filter_map(|content| Some((content, content.description.as_ref()?)));
+        let wanted = described.map(|(content, description)| Wanted {
+            publication: content.name.clone(),
+            media: description.media.clone(),
+            ssrc: cx.ids.ssrc(),
+            payload_types: payload_types(description, cx.capabilities),
+        });
+        wanted.collect()
+    }
+
+    /// A session-initiate marked with our room.
+    pub(crate) fn offered(&mut self, cx: &mut Cx<'_>, id: &str, from: &FullJid, offer: &Jingle) {
+        if let Err(fault) = self.may_offer(from, offer) {
+            cx.send(refuse(from, id, &fault));
+            return;
+        }
+        cx.send(acknowledge(from, id));
+        let parties = self.parties(cx, from);
+        let session = parties.session;
+        let wanted = self.answerable(cx);
+        match Session::hold(parties, offer, &wanted) {
+            Ok(held) => {
+                self.sessions.insert(session, held);
+                self.held.push((session, cx.now + config::HOLD));
+                self.with_session(cx, session, |_, _| ());
+                self.try_held(cx);
+            }
+            Err(why) => {
+                let told = Why { reason: why.reason(), text: Some(why.to_string()) };
+                let terminate = dismiss(from, &offer.sid, told, cx.ids);
+                cx.send(terminate);
+                self.peer_event(cx, from, |peer| {
+                    Event::PeerFailed(peer, PeerFailure { end: End::Unusable(why), retrying: false })
+                });
+                if let Some(partner) = self.partners.get_mut(from) {
+                    partner.call_at = None; // Our offer would fail for the same reason.
+                }
+            }
+        }
+    }
+
+    /// What may be answered: all our codecs, whatever ids the room uses. Before we publish the names are not known.
+    fn answerable(&self, cx: &mut Cx<'_>) -> Vec<Wanted> {
+        if !self.contents.is_empty() {
+            return self.wanted(cx, |description, capabilities| capabilities.of(&description.media).to_vec());
+        }
+        let wanted = self.how.media.iter().map(|media| Wanted {
+            publication: media.to_string(),
+            media: media.clone(),
+            ssrc: cx.ids.ssrc(),
+            payload_types: cx.capabilities.of(media).to_vec(),
+        });
+        wanted.collect()
+    }
+
+    fn may_offer(&self, from: &FullJid, offer: &Jingle) -> Result<(), PeerFault> {
+        if matches!(self.stage, Stage::Leaving { .. } | Stage::Over) {
+            return Err(PeerFault::Stranger);
+        }
+        let ours = self.partners.get(from).and_then(|partner| partner.session).map(|id| &self.sessions[&id]);
+        if ours.is_some_and(|ours| ours.is_offered() && ours.sid() < offer.sid.as_str()) {
+            return Err(PeerFault::TieBreak);
+        }
+        let of_jid = self.held.iter().filter(|(id, _)| self.sessions[id].parties().peer == *from).count();
+        if self.held.len() >= config::MAX_HELD || of_jid >= config::MAX_HELD_PER_JID {
+            return Err(PeerFault::TooMany);
+        }
+        Ok(())
+    }
+
+    /// Accepts every held offer whose sender is a participant, if we are one.
+    pub(super) fn try_held(&mut self, cx: &mut Cx<'_>) {
+        if !self.is_public() {
+            return;
+        }
+        let held = self.held.iter().map(|(id, _)| *id);
+        let due: Vec<SessionId> =
+            held.filter(|id| self.partners.contains_key(&self.sessions[id].parties().peer)).collect();
+        for id in due {
+            self.held.retain(|(held, _)| *held != id);
+            self.take_offer(cx, id);
+        }
+    }
+
+    fn take_offer(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let (peer, sid) = (self.sessions[&id].parties().peer.clone(), self.sessions[&id].sid().to_owned());
+        let partner = self.partners.get_mut(&peer).expect("try_held takes offers of participants only");
+        partner.call_at = None;
+        if let Some(ours) = partner.session {
+            let session = &self.sessions[&ours];
+            if session.is_offered() && session.sid() < sid.as_str() {
+                return self.with_session(cx, id, |theirs, cx| theirs.end(cx.now, cx.ids, Reason::AlternativeSession));
+            }
+            partner.session = None;
+            self.with_session(cx, ours, |ours, cx| {
+                if ours.is_offered() && !ours.is_acknowledged() {
+                    ours.drop_for_tie_break(); // The peer will refuse it.
+                } else {
+                    ours.end(cx.now, cx.ids, Reason::AlternativeSession);
+                }
+            });
+        }
+        let partner = self.partners.get_mut(&peer).expect("ending a session keeps its participant");
+        partner.session = Some(id);
+        self.with_session(cx, id, |session, cx| session.accept(cx.now, cx.ids));
+    }
+
+    /// The session a peer's stanza names.
+    pub(crate) fn session_of(&self, peer: &FullJid, sid: &str) -> Option<SessionId> {
+        let mut sessions = self.sessions.iter();
+        sessions.find(|(_, session)| session.parties().peer == *peer && session.sid() == sid).map(|(id, _)| *id)
+    }
+
+    /// A peer's request in a session.
+    pub(crate) fn session_requested(&mut self, cx: &mut Cx<'_>, session: SessionId, id: &str, jingle: &Jingle) {
+        let mut fault = None;
+        self.with_session(cx, session, |session, cx| {
+            fault = session.handle_request(cx.now, cx.ids, id, jingle).err();
+        });
+        if let Some(fault) = fault {
+            self.warn(cx, format!("a request was refused: {fault}"));
+        }
+    }
+
+    /// The result of a request in a session. False if it was none.
+    pub(crate) fn session_answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        peer: &FullJid,
+        id: &str,
+        outcome: Result<(), &StanzaError>,
+    ) -> bool {
+        let sessions: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, session)| session.parties().peer == *peer).map(|(id, _)| *id).collect();
+        sessions.into_iter().any(|session| {
+            let mut taken = false;
+            self.with_session(cx, session, |session, _| taken = session.handle_answer(id, outcome));
+            taken
+        })
+    }
+
+    /// News from the media layer. False if it is about no session of ours.
+    pub(crate) fn media(&mut self, cx: &mut Cx<'_>, session: SessionId, report: &MediaReport) -> bool {
+        let ours = self.sessions.contains_key(&session);
+        if ours {
+            self.with_session(cx, session, |session, cx| session.handle_media(cx.now, cx.ids, report.clone()));
+        }
+        ours
+    }
+
+    /// Something of the media layer that is about no session.
+    pub(crate) fn trouble(&self, cx: &mut Cx<'_>, why: &str) {
+        self.warn(cx, why.to_owned());
+    }
+
+    /// Does something with a session and then all that follows from it.
+    pub(super) fn with_session(&mut self, cx: &mut Cx<'_>, id: SessionId, act: impl FnOnce(&mut Session, &mut Cx<'_>)) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        act(session, cx);
+        let mut events = Vec::new();
+        while let Some(output) = session.poll_output() {
+            match output {
+                SessionOutput::Send(iq) => cx.send(*iq),
+                SessionOutput::Media(command) => cx.out.push_back(Output::Media(command)),
+                SessionOutput::Event(event) => events.push(event),
+            }
+        }
+        let (peer, sid, over) = (session.parties().peer.clone(), session.sid().to_owned(), session.is_over());
+        if over {
+            self.sessions.remove(&id);
+            self.held.retain(|(held, _)| *held != id);
+            cx.ended.remember(peer.clone(), sid);
+        }
+        for event in events {
+            self.session_event(cx, id, &peer, event);
+        }
+    }
+
+    fn session_event(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid, event: SessionEvent) {
+        match event {
+            SessionEvent::Offered => {}
+            SessionEvent::Accepted => self.peer_event(cx, peer, |peer| Event::PeerConnecting(peer, id)),
+            SessionEvent::Connected => {
+                if let Some(partner) = self.partners.get_mut(peer) {
+                    partner.redials = 0;
+                }
+                self.peer_event(cx, peer, |peer| Event::PeerConnected(peer, id));
+            }
+            SessionEvent::Flowing { .. } => self.peer_event(cx, peer, |peer| Event::PeerFlowing(peer, id)),
+            SessionEvent::Muted(content) => self.peer_event(cx, peer, |peer| Event::PeerMuted(peer, content)),
+            SessionEvent::Unmuted(content) => self.peer_event(cx, peer, |peer| Event::PeerUnmuted(peer, content)),
+            SessionEvent::Warning(what) => {
+                let name = self.partners.get(peer).map_or_else(|| peer.to_string(), |partner| partner.nick.clone());
+                self.warn(cx, format!("{name}: {what}"));
+            }
+            SessionEvent::Ended(end) => self.session_ended(cx, id, peer, end),
+            other => self.warn(cx, format!("{other:?}")),
+        }
+    }
+
+    /// Decides what becomes of a participant whose session ended though it is still there.
+    fn session_ended(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid, end: End) {
+        let participates = self.roster.participant(peer).is_some() && self.is_public();
+        let Some(partner) = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id)) else { return };
+        partner.session = None;
+        if !participates {
+            return;
+        }
+        let pause = match after(&end) {
+            After::Wait => {
+                partner.call_at = Some(cx.now + config::INITIATE); // Another session or its leaving is under way.
+                return;
+            }
+            After::GiveUp => None,
+            After::Redial => config::REDIAL.get(partner.redials),
+        };
+        partner.call_at = pause.map(|pause| cx.now + *pause);
+        let failure = PeerFailure { end, retrying: pause.is_some() };
+        self.peer_event(cx, peer, |peer| Event::PeerFailed(peer, failure));
+    }
+}
+
+/// What a session's end means for the pair.
+enum After {
+    /// Something else is under way; only if it does not come we call.
+    Wait,
+    /// We call again.
+    Redial,
+    /// Calling again would end the same way.
+    GiveUp,
+}
+
+fn after(end: &End) -> After {
+    match end {
+        End::TieBreak | End::Ours(_) => After::Wait,
+        End::Peer(why) => match why.reason {
+            Reason::Success | Reason::Cancel | Reason::AlternativeSession => After::Wait,
+            Reason::Busy
+            | Reason::Decline
+            | Reason::FailedApplication
+            | Reason::IncompatibleParameters
+            | Reason::SecurityError
+            | Reason::UnsupportedApplications
+            | Reason::UnsupportedTransports => After::GiveUp,
+            Reason::ConnectivityError
+            | Reason::Expired
+            | Reason::FailedTransport
+            | Reason::GeneralError
+            | Reason::Gone
+            | Reason::MediaError
+            | Reason::Timeout
+            | Reason::Other(_) => After::Redial,
+        },
+        End::Unusable(_) => After::GiveUp,
+        End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) => After::Redial,
+        _ => After::GiveUp,
+    }
+}
