@@ -224,6 +224,13 @@ impl Engine {
         }
     }
 
+    /// The media layer is gone: without it there are no calls.
+    pub fn handle_media_gone(&mut self, now: Instant) {
+        for call in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.with_call(now, call, |conference, cx| conference.media_gone(cx));
+        }
+    }
+
     /// News of the connection.
     pub fn handle_connection(&mut self, now: Instant, change: Connection) {
         match change {

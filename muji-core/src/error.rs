@@ -118,6 +118,9 @@ pub enum Over {
     /// The room's doing.
     #[error(transparent)]
     Room(RoomFault),
+    /// The media layer ended.
+    #[error("the media layer is gone, which is a fault of this program")]
+    MediaGone,
     /// The connection to the server did not come back, or came back without the room.
     #[error("the connection to the server was lost")]
     Disconnected,

@@ -1,4 +1,33 @@
-//! x
+//! Multi-party audio calls over XMPP (Muji, XEP-0272) for any chat client.
+//!
+//! A call needs nothing but the XMPP server that a client already has: people meet in a room, say in their presence what
+//! they send, and each pair talks over a Jingle session of its own. This crate does all of that but the media, which a
+//! [`media::MediaBackend`] does: `muji-media` is one, a client may bring its own.
+//!
+//! # The loop a client writes
+//! With feature `tokio`, around the connection it has:
+//! ```ignore
+#![doc = include_str!("../../examples/minimal.rs")]
+//! ```
+//!
+//! Without it: [`Engine`], which takes stanzas, media reports, commands and the time as values and gives [`Output`]s.
+//! It holds no clock, task, lock or socket.
+//!
+//! ```text
+//!   client's connection ── handle_stanza ──►  Muji (feature "tokio")  ◄── poll_report ── MediaBackend
+//!                       ◄── Notice::Send ──   Engine                  ── execute ──►
+//!   client's window     ◄── Notice::Event ──    Conference: one room, one muji_jingle::Session with each participant
+//! ```
+//!
+//! # The contract
+//! - After every input take [`Engine::poll_output`] until it is empty; the order is that of the wire.
+//! - A stanza that was [`Handled::Taken`] is answered already. [`Handled::Shared`] ones the client needs too.
+//! - Add [`Engine::features`] to the client's disco#info: others ask before they call.
+//! - Nothing is opened, captured or sent before [`Engine::join`], whatever strangers send.
+//! - Bounds and deadlines stand in [`config`]; what is over a bound is refused and reported, the rest works on.
+//!
+//! Out of scope: packets and codecs (`muji-media`), contacts, chat, encryption beyond DTLS-SRTP. Feature `tokio-xmpp` has
+//! a connection for programs without one.
 #![forbid(unsafe_code)]
 
 mod conference;
@@ -7,11 +36,17 @@ mod engine;
 pub mod error;
 mod event;
 pub mod media;
+#[cfg(feature = "tokio")]
+mod muji;
 mod payload;
 mod queue;
 mod roster;
+#[cfg(feature = "tokio-xmpp")]
+pub mod xmpp;
 
 pub use engine::{Engine, Output};
 pub use event::{About, Command, Connection, Event, Handled, Join, Peer};
+#[cfg(feature = "tokio")]
+pub use muji::{Call, Muji, Notice};
 pub use muji_jingle::{CallId, Mute, SessionId};
 pub use muji_xep::rtp::Media;

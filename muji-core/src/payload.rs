@@ -113,8 +113,10 @@ mod tests {
     #[test]
     fn entries_are_taken_over_verbatim_the_common_ones_first() {
         let strange = opus(96).with_parameter("stereo", "1");
-        let others =
-            [("a@x/1", audio("voice", &[speex(112), strange.clone()])), ("b@x/1", audio("audio", &[strange.clone()]))];
+        let others = [
+            ("a@x/1", audio("voice", &[speex(112), strange.clone()])),
+            ("b@x/1", audio("audio", std::slice::from_ref(&strange))),
+        ];
         let list = vec![strange, speex(112)];
         assert_eq!(published(&others, &[opus(111), speex(100)]), Some(("voice".to_owned(), list)));
     }

@@ -4,5 +4,6 @@ pub mod chance;
 pub mod person;
 pub mod room;
 
+pub mod server;
 pub mod service;
 pub mod world;

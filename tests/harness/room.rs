@@ -190,7 +190,7 @@ impl Room {
     fn passed_on(&self, payloads: Vec<Element>) -> Vec<Element> {
         let keep = |payload: &Element| {
             let forged = payload.is("x", ns::MUC) || payload.is("x", ns::MUC_USER);
-            !forged && !(self.rules.strips_muji && payload.is("muji", ns::MUJI))
+            !(forged || self.rules.strips_muji && payload.is("muji", ns::MUJI))
         };
         payloads.into_iter().filter(keep).collect()
     }

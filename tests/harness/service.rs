@@ -79,7 +79,7 @@ impl Service {
             *iq.from_mut() = Some(from.clone().into());
             return vec![(user, iq.into())];
         }
-        let own = to.as_ref().is_none_or(|to| to.to_string() == self.domain || *to == Jid::from(from.to_bare()));
+        let own = to.as_ref().is_none_or(|to| to.as_str() == self.domain || *to == from.to_bare());
         self.answer(from, to, &iq, own).map(|answer| (from.clone(), answer.into())).into_iter().collect()
     }
 

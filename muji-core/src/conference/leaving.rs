@@ -21,6 +21,11 @@ impl Conference {
         self.finish(cx, Over::Disconnected);
     }
 
+    /// There is nothing to send or hear with.
+    pub(crate) fn media_gone(&mut self, cx: &mut Cx<'_>) {
+        self.withdraw(cx, Over::MediaGone, &Reason::MediaError);
+    }
+
     pub(super) fn fail(&mut self, cx: &mut Cx<'_>, fault: RoomFault) {
         self.withdraw(cx, Over::Room(fault), &Reason::Gone);
     }

@@ -250,7 +250,8 @@ impl Conference {
 
     /// The room does not take a presence of ours.
     fn refused(&mut self, cx: &mut Cx<'_>, presence: &Presence) {
-        let error = presence.payloads.iter().find_map(|payload| StanzaError::try_from(payload.clone()).ok());
+        let mut sane = presence.payloads.iter().filter(|payload| guard::check(payload).is_ok());
+        let error = sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok());
         let fault = error.as_ref().map_or_else(|| RoomFault::Other("no reason".to_owned()), RoomFault::from_error);
         match &mut self.stage {
             Stage::Entering { .. } if fault == RoomFault::NickInUse && self.how.nick.is_none() => {

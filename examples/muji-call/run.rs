@@ -1,0 +1,181 @@
+//! From the login to the end of the call.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use muji_core::error::Over;
+use muji_core::xmpp::{Account, Connection, Incoming, LoginError};
+use muji_core::{CallId, Connection as Change, Event, Handled, Join, Muji, Notice};
+use muji_media::backend::{Backend, Devices, Observation};
+use muji_media::socket::local_addresses;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, interval, sleep_until, timeout};
+use xmpp_parsers::stanza::Stanza;
+
+use crate::args::Args;
+use crate::exit::Failure;
+use crate::report::Report;
+use crate::trace::Trace;
+
+/// How long the server may take to end the stream properly.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Runs the program.
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let trace = Trace::begin(args.trace.as_deref())?;
+    let source = args.source()?;
+    let addresses = if args.bind.is_empty() { local_addresses() } else { args.bind.clone() };
+    let media = Backend::start(Devices { source, record: args.record.clone(), addresses });
+    let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
+    let account = Account { jid: args.jid.clone(), password: args.password()?, server: args.server };
+    let client = Connection::open(account).await?;
+    let report = Report::new(args.json);
+    let muji = Muji::new(media);
+    let mut program = Program { args, client, muji, report, trace, call: None, interrupted: false };
+    let outcome = program.go(observations).await;
+    program.report.table();
+    let _slow = timeout(CLOSING, program.client.close()).await.is_err();
+    outcome
+}
+
+struct Program {
+    args: Args,
+    client: Connection,
+    muji: Muji,
+    report: Report,
+    trace: Trace,
+    call: Option<CallId>,
+    interrupted: bool,
+}
+
+impl Program {
+    async fn go(&mut self, mut observations: mpsc::Receiver<Observation>) -> Result<(), Failure> {
+        let mut second = interval(Duration::from_secs(1));
+        let mut over = None;
+        let far = Instant::now() + Duration::from_secs(1 << 30);
+        let mut time_up = Box::pin(sleep_until(far));
+        loop {
+            tokio::select! {
+                incoming = self.client.next() => self.incoming(incoming).await?,
+                Some(notice) = self.muji.next() => match notice {
+                    Notice::Send(stanza) => self.send(stanza).await,
+                    Notice::Event(_, event) => {
+                        self.report.event(&event);
+                        if let Event::Joined { .. } = event {
+                            self.set_time(time_up.as_mut());
+                        }
+                        if let Event::Ended(why) = event {
+                            over = Some(why);
+                        }
+                    }
+                },
+                Some(observation) = observations.recv() => self.report.observation(&observation),
+                _ = second.tick() => self.report.row(),
+                () = time_up.as_mut(), if self.call.is_some() => {
+                    time_up.as_mut().reset(far);
+                    self.leave();
+                }
+                signal = tokio::signal::ctrl_c() => self.interrupt(signal)?,
+            }
+            // What leaves the call goes out before we do: it stands in the queue before its end.
+            if let Some(why) = over.take() {
+                return self.outcome(why);
+            }
+        }
+    }
+
+    async fn incoming(&mut self, incoming: Incoming) -> Result<(), Failure> {
+        match incoming {
+            Incoming::Stanza(stanza) => {
+                self.trace.received(&stanza);
+                if self.muji.handle_stanza(&stanza) != Handled::Taken {
+                    self.client.answer(&stanza, self.muji.features()).await;
+                }
+            }
+            Incoming::Bound(jid) => {
+                self.muji.connected(jid);
+                if self.call.is_none() {
+                    self.join()?;
+                }
+            }
+            Incoming::Lost => {
+                self.report.connection("lost");
+                self.muji.connection(Change::Lost);
+            }
+            Incoming::Resumed => {
+                self.report.connection("resumed");
+                self.muji.connection(Change::Resumed);
+            }
+            Incoming::Over(why) if self.call.is_none() => return Err(why.into()),
+            Incoming::Over(why) => return Err(Failure::Call(lost(&why))),
+        }
+        Ok(())
+    }
+
+    fn join(&mut self) -> Result<(), Failure> {
+        let mut how = Join::own();
+        if let Some(nick) = &self.args.nick {
+            how = how.nick(nick);
+        }
+        if let Ok(password) = std::env::var("XMPP_ROOM_PASSWORD") {
+            how = how.password(password);
+        }
+        self.report.joining();
+        let call = self.muji.join(self.args.room.clone(), how);
+        self.call = Some(call.map_err(|why| Failure::Usage(why.to_string()))?);
+        Ok(())
+    }
+
+    async fn send(&mut self, stanza: Box<Stanza>) {
+        self.trace.sent(&stanza);
+        self.client.send(stanza).await;
+    }
+
+    fn set_time(&self, time_up: std::pin::Pin<&mut Sleep>) {
+        if let Some(seconds) = self.args.seconds {
+            time_up.reset(Instant::now() + Duration::from_secs(seconds));
+        }
+    }
+
+    fn interrupt(&mut self, signal: std::io::Result<()>) -> Result<(), Failure> {
+        let first = !std::mem::replace(&mut self.interrupted, true);
+        if signal.is_ok() && first && self.call.is_some() {
+            eprintln!("muji-call: leaving; once more to quit at once");
+            self.leave();
+            return Ok(());
+        }
+        Err(Failure::Interrupted)
+    }
+
+    fn leave(&mut self) {
+        if let Some(call) = self.call {
+            let _over_already = self.muji.call(call).leave().is_err();
+        }
+    }
+
+    /// What the end of the call means for whoever started the program.
+    fn outcome(&self, why: Over) -> Result<(), Failure> {
+        match why {
+            Over::Room(fault) => Err(fault.into()),
+            Over::Left if self.interrupted => Err(Failure::Interrupted),
+            Over::Left => self.expectation(),
+            other => Err(Failure::Call(other.to_string())),
+        }
+    }
+
+    fn expectation(&self) -> Result<(), Failure> {
+        let heard = self.report.heard();
+        match self.args.expect {
+            Some(0) => Ok(()),
+            _ if !self.report.anybody_came() => Err(Failure::NobodyCame),
+            Some(expected) if heard < expected => {
+                Err(Failure::Call(format!("{heard} others were heard, {expected} were expected")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn lost(why: &LoginError) -> String {
+    format!("the connection to the server was lost and does not come back: {why}")
+}

@@ -1,0 +1,228 @@
+//! The async face: the [`Engine`] with a clock, a media layer and a stream of what to do.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures::Stream;
+use jid::{BareJid, FullJid};
+use muji_jingle::{CallId, Mute};
+use muji_xep::rtp::Media;
+use tokio::time::{Sleep, sleep_until};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza::Stanza;
+
+use crate::engine::{Engine, Output};
+use crate::error::Refused;
+use crate::event::{About, Command, Connection, Event, Handled, Join};
+use crate::media::MediaBackend;
+
+/// What a client does for its calls, in order.
+#[derive(Debug)]
+pub enum Notice {
+    /// Send this stanza to the server.
+    Send(Box<Stanza>),
+    /// Tell the user.
+    Event(About, Event),
+}
+
+/// All calls of one account: a stream of [`Notice`]s that never ends. It owns no connection and spawns nothing.
+pub struct Muji {
+    engine: Engine,
+    backend: Box<dyn MediaBackend>,
+    backend_is_gone: bool,
+    timer: Pin<Box<Sleep>>,
+    notices: VecDeque<Notice>,
+    waker: Option<Waker>,
+}
+
+impl fmt::Debug for Muji {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Muji").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// The one look at the clock; everything below is given the time.
+#[expect(clippy::disallowed_methods, reason = "somebody has to look")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Reports taken in one go before the notices that follow from them have their turn.
+const BURST: usize = 64;
+
+/// Without a deadline of the Engine the timer sleeps so long.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+impl Muji {
+    /// Calls with this media layer. Must be made within a tokio runtime.
+    ///
+    /// # Panics
+    /// If the system has no source of chance, or there is no tokio runtime.
+    #[must_use]
+    pub fn new(backend: impl MediaBackend + 'static) -> Self {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).expect("the system gives random bytes");
+        Self {
+            engine: Engine::new(seed, backend.capabilities()),
+            backend: Box::new(backend),
+            backend_is_gone: false,
+            timer: Box::pin(sleep_until((now() + IDLE).into())),
+            notices: VecDeque::new(),
+            waker: None,
+        }
+    }
+
+    /// The server bound this JID: now calls are possible.
+    pub fn connected(&mut self, jid: FullJid) {
+        self.connection(Connection::Bound { jid });
+    }
+
+    /// Something happened to the connection.
+    pub fn connection(&mut self, change: Connection) {
+        self.engine.handle_connection(now(), change);
+        self.wake();
+    }
+
+    /// A stanza from the server. Answered with [`Handled::Taken`], the client must not answer it again.
+    pub fn handle_stanza(&mut self, stanza: &Stanza) -> Handled {
+        let handled = self.engine.handle_stanza(now(), stanza);
+        self.wake();
+        handled
+    }
+
+    /// The same for clients that hold their stanzas as elements.
+    pub fn handle_element(&mut self, element: &Element) -> Handled {
+        let handled = self.engine.handle_element(now(), element);
+        self.wake();
+        handled
+    }
+
+    /// Enters a room and its call; returns at once. What becomes of it comes as events about the call.
+    ///
+    /// # Errors
+    /// If it cannot even be tried; nothing was sent.
+    pub fn join(&mut self, room: BareJid, how: Join) -> Result<CallId, Refused> {
+        let call = self.engine.join(now(), room, how);
+        self.wake();
+        call
+    }
+
+    /// The handle of a call.
+    pub fn call(&mut self, id: CallId) -> Call<'_> {
+        Call { muji: self, id }
+    }
+
+    /// What the client adds to its disco#info and its caps.
+    #[must_use]
+    pub fn features(&self) -> &'static [&'static str] {
+        self.engine.features()
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Takes what the Engine says: commands to the media layer at once, the rest into the stream.
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Send(stanza) => self.notices.push_back(Notice::Send(stanza)),
+                Output::Media(command) => self.backend.execute(command),
+                Output::Event(about, event) => self.notices.push_back(Notice::Event(about, event)),
+            }
+        }
+    }
+
+    /// True if something came of it.
+    fn take_reports(&mut self, cx: &mut Context<'_>) -> bool {
+        for taken in 0..BURST {
+            if self.backend_is_gone {
+                return taken > 0;
+            }
+            match self.backend.poll_report(cx) {
+                Poll::Ready(Some(report)) => self.engine.handle_media(now(), &report),
+                Poll::Ready(None) => {
+                    self.backend_is_gone = true;
+                    self.engine.handle_media_gone(now());
+                    return true;
+                }
+                Poll::Pending => return taken > 0,
+            }
+        }
+        true
+    }
+
+    /// True if something was due.
+    fn take_timeout(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = now();
+        let due = self.engine.poll_timeout().unwrap_or(now + IDLE);
+        if due <= now {
+            self.engine.handle_timeout(now);
+            return true;
+        }
+        self.timer.as_mut().reset(due.into());
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Stream for Muji {
+    type Item = Notice;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
+        let this = &mut *self;
+        loop {
+            this.drain();
+            if let Some(notice) = this.notices.pop_front() {
+                return Poll::Ready(Some(notice));
+            }
+            if !this.take_reports(cx) && !this.take_timeout(cx) {
+                this.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// A call, to do something with it.
+#[derive(Debug)]
+pub struct Call<'a> {
+    muji: &'a mut Muji,
+    id: CallId,
+}
+
+impl Call<'_> {
+    /// Leaves the call; its end comes as an event.
+    ///
+    /// # Errors
+    /// If it is over already.
+    pub fn leave(&mut self) -> Result<(), Refused> {
+        self.command(Command::Leave)
+    }
+
+    /// Stops capturing and sending a medium, and tells the others.
+    ///
+    /// # Errors
+    /// If the call is over.
+    pub fn mute(&mut self, media: Media) -> Result<(), Refused> {
+        self.command(Command::Mute(media, Mute::On))
+    }
+
+    /// Sends a medium again.
+    ///
+    /// # Errors
+    /// If the call is over.
+    pub fn unmute(&mut self, media: Media) -> Result<(), Refused> {
+        self.command(Command::Mute(media, Mute::Off))
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Refused> {
+        let outcome = self.muji.engine.command(now(), self.id, command);
+        self.muji.wake();
+        outcome
+    }
+}

@@ -1,0 +1,161 @@
+//! A connection to an XMPP server, for programs that have none of their own.
+//!
+//! It logs in, comes back by itself when the connection breaks, and answers what nobody else answers. A wrong password
+//! is an error at once and is not tried again.
+//!
+//! For now it speaks plaintext, and therefore to servers on this machine only.
+
+mod login;
+
+pub use login::{Account, LoginError, Password};
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::StreamExt;
+use jid::FullJid;
+use muji_xep::ns;
+use tokio::sync::{mpsc, oneshot};
+use tokio_xmpp::stanzastream::{self, Event as StreamNews, StanzaStream, StreamEvent};
+use xmpp_parsers::disco::{DiscoInfoResult, Identity};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+/// Stanzas under way in each direction.
+const QUEUE: usize = 1_024;
+
+/// Stanzas held while the connection is gone. A call says little then; more is a mistake of the program.
+const MAX_HELD: usize = 256;
+
+/// What comes from the server.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A stanza.
+    Stanza(Box<Stanza>),
+    /// The server bound this JID to a new stream: whatever it knew of us before is gone.
+    Bound(FullJid),
+    /// The connection broke; it is being made again.
+    Lost,
+    /// The same stream goes on: nothing was lost.
+    Resumed,
+    /// It cannot be made again.
+    Over(LoginError),
+}
+
+/// A logged-in connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: StanzaStream,
+    /// Why the connection is not made again.
+    failures: mpsc::Receiver<LoginError>,
+    /// Sends wait here while the connection is gone.
+    held: Option<VecDeque<Box<Stanza>>>,
+    /// The last login led to a usable stream. Otherwise the next is made without resumption (see `login::Renewal`).
+    fruitful: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Logs in.
+    ///
+    /// # Errors
+    /// If the server is not reached, is not what it should be, or does not know the account.
+    pub async fn open(account: Account) -> Result<Self, LoginError> {
+        let mut first = Some(login::login(&account).await?);
+        let fruitful = Arc::new(AtomicBool::new(true));
+        let (failed, failures) = mpsc::channel(1);
+        let renewal = login::Renewal { account, fruitful: fruitful.clone(), failed };
+        let connector = move |_, slot: oneshot::Sender<stanzastream::Connection>| match first.take() {
+            Some(connection) => drop(slot.send(connection)), // The stream that asks is there to take it.
+            None => renewal.clone().start(slot),
+        };
+        let stream = StanzaStream::new(Box::new(connector), QUEUE);
+        Ok(Self { stream, failures, held: None, fruitful })
+    }
+
+    /// What comes next. Cancel-safe; after [`Incoming::Over`] nothing comes any more.
+    pub async fn next(&mut self) -> Incoming {
+        let news = tokio::select! {
+            news = self.stream.next() => news,
+            Some(why) = self.failures.recv() => return Incoming::Over(why),
+        };
+        match news {
+            Some(StreamNews::Stanza(stanza)) => Incoming::Stanza(Box::new(stanza)),
+            Some(StreamNews::Stream(StreamEvent::Suspended)) => {
+                self.held = Some(VecDeque::new());
+                Incoming::Lost
+            }
+            Some(StreamNews::Stream(StreamEvent::Resumed)) => {
+                self.fruitful.store(true, Ordering::Relaxed);
+                for stanza in self.held.take().unwrap_or_default() {
+                    self.send(stanza).await;
+                }
+                Incoming::Resumed
+            }
+            Some(StreamNews::Stream(StreamEvent::Reset { bound_jid, .. })) => {
+                self.fruitful.store(true, Ordering::Relaxed);
+                self.held = None; // Meant for rooms and sessions that the new stream does not know.
+                match bound_jid.try_into_full() {
+                    Ok(jid) => Incoming::Bound(jid),
+                    Err(jid) => Incoming::Over(LoginError::Protocol(format!("it bound {jid}, which has no resource"))),
+                }
+            }
+            None => Incoming::Over(LoginError::Protocol("the stream ended".to_owned())),
+        }
+    }
+
+    /// Sends a stanza, or holds it while the connection is gone.
+    pub async fn send(&mut self, stanza: Box<Stanza>) {
+        match &mut self.held {
+            Some(held) if held.len() < MAX_HELD => held.push_back(stanza),
+            Some(_) => {}
+            None => drop(self.stream.send(stanza).await),
+        }
+    }
+
+    /// Answers a stanza that nobody took: who we are, that we are here, or that we cannot do what is asked. Without an
+    /// answer the asker would wait for its time-out.
+    pub async fn answer(&mut self, stanza: &Stanza, features: &[&str]) {
+        if let Some(answer) = answer(stanza, features) {
+            self.send(Box::new(answer.into())).await;
+        }
+    }
+
+    /// Ends the stream as it should be.
+    pub async fn close(self) {
+        self.stream.close().await;
+    }
+}
+
+fn answer(stanza: &Stanza, features: &[&str]) -> Option<Iq> {
+    let (from, id, payload) = match stanza {
+        Stanza::Iq(Iq::Get { from, id, payload, .. }) if payload.is("ping", PING) => (from, id, Ok(None)),
+        Stanza::Iq(Iq::Get { from, id, payload, .. }) if payload.is("query", ns::DISCO_INFO) => {
+            (from, id, Ok(Some(info(payload.attr("node"), features))))
+        }
+        Stanza::Iq(Iq::Get { from, id, .. } | Iq::Set { from, id, .. }) => (from, id, Err(unavailable())),
+        Stanza::Iq(_) | Stanza::Presence(_) | Stanza::Message(_) => return None,
+    };
+    let (to, id) = (from.clone(), id.clone());
+    Some(match payload {
+        Ok(payload) => Iq::Result { from: None, to, id, payload },
+        Err(error) => Iq::Error { from: None, to, id, error, payload: None },
+    })
+}
+
+const PING: &str = "urn:xmpp:ping";
+
+fn info(node: Option<&str>, features: &[&str]) -> Element {
+    let identity = Identity::new("client", "console", "en", "Muji for Rust");
+    let features = features.iter().copied().chain([ns::DISCO_INFO, PING]).map(str::to_owned).collect();
+    DiscoInfoResult { node: node.map(str::to_owned), identities: vec![identity], features, extensions: Vec::new() }
+        .into()
+}
+
+fn unavailable() -> StanzaError {
+    let mut error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
+    error.texts.clear();
+    error
+}

@@ -1,0 +1,155 @@
+//! Opus by libopus (RFC 6716, RFC 7587).
+
+use std::sync::Arc;
+
+use muji_xep::rtp::PayloadType;
+use opus::{Application, Bitrate, Channels};
+
+use crate::sound::{FRAME, Frame, RATE};
+
+/// Speech in full band; music is fine too.
+const TARGET_BITRATE: i32 = 32_000;
+
+/// What the encoder prepares for with in-band FEC, in percent.
+const EXPECTED_LOSS: i32 = 10;
+
+/// Largest payload of one packet: what fits a datagram that no network splits.
+const MAX_PAYLOAD: usize = 1_200;
+
+/// Longest packet that Opus knows: 120 ms.
+const MAX_SAMPLES: usize = 6 * FRAME;
+
+/// How Opus is announced: exactly as Dino does, which compares everything.
+#[must_use]
+pub fn payload_type() -> PayloadType {
+    PayloadType::new(111, "opus", RATE, 2).with_parameter("useinbandfec", "1")
+}
+
+/// libopus said no; it has no memory, or we gave it nonsense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the Opus library failed: {0}")]
+pub struct OpusFault(String);
+
+impl From<opus::Error> for OpusFault {
+    fn from(error: opus::Error) -> Self {
+        Self(error.description().to_owned())
+    }
+}
+
+/// One encoder for all peers.
+pub struct Encoder(opus::Encoder);
+
+impl Encoder {
+    /// An encoder for speech, with in-band FEC.
+    ///
+    /// # Errors
+    /// If the library has no memory.
+    pub fn new() -> Result<Self, OpusFault> {
+        let mut encoder = opus::Encoder::new(RATE, Channels::Mono, Application::Voip)?;
+        encoder.set_bitrate(Bitrate::Bits(TARGET_BITRATE))?;
+        encoder.set_inband_fec(true)?;
+        encoder.set_packet_loss_perc(EXPECTED_LOSS)?;
+        Ok(Self(encoder))
+    }
+
+    /// The payload of a packet.
+    ///
+    /// # Errors
+    /// If the library fails; the next frame may work.
+    pub fn encode(&mut self, frame: &Frame) -> Result<Arc<[u8]>, OpusFault> {
+        Ok(Arc::from(self.0.encode_vec(frame, MAX_PAYLOAD)?))
+    }
+}
+
+/// The decoder of one stream.
+pub struct Decoder {
+    decoder: opus::Decoder,
+    /// Samples of the packet before: a lost one is taken to be as long.
+    last: usize,
+}
+
+impl Decoder {
+    /// A decoder that knows nothing yet.
+    ///
+    /// # Errors
+    /// If the library has no memory.
+    pub fn new() -> Result<Self, OpusFault> {
+        Ok(Self { decoder: opus::Decoder::new(RATE, Channels::Mono)?, last: FRAME })
+    }
+
+    /// The sound of a packet.
+    ///
+    /// # Errors
+    /// If it is no Opus packet.
+    pub fn decode(&mut self, payload: &[u8]) -> Result<Vec<i16>, OpusFault> {
+        let sound = self.run(payload, MAX_SAMPLES, false)?;
+        self.last = sound.len().max(FRAME / 8);
+        Ok(sound)
+    }
+
+    /// The sound of a lost packet, from what the packet behind it says about it (in-band FEC).
+    ///
+    /// # Errors
+    /// If that is no Opus packet.
+    pub fn recover(&mut self, following: &[u8]) -> Result<Vec<i16>, OpusFault> {
+        self.run(following, self.last, true)
+    }
+
+    /// Sound for a gap, made up from what came before.
+    ///
+    /// # Errors
+    /// If the library fails.
+    pub fn conceal(&mut self) -> Result<Vec<i16>, OpusFault> {
+        self.run(&[], FRAME, false)
+    }
+
+    fn run(&mut self, payload: &[u8], samples: usize, fec: bool) -> Result<Vec<i16>, OpusFault> {
+        let mut sound = vec![0; samples];
+        let decoded = self.decoder.decode(payload, &mut sound, fec)?;
+        sound.truncate(decoded);
+        Ok(sound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Source;
+    use crate::device::tone::Tone;
+    use crate::meter::Meter;
+
+    fn tone_of(frames: impl IntoIterator<Item = Vec<i16>>) -> f32 {
+        let mut meter = Meter::default();
+        frames.into_iter().for_each(|frame| meter.add(&frame));
+        meter.take().expect("a second of sound").frequency.expect("a tone")
+    }
+
+    #[test]
+    fn a_tone_survives_encoding_and_losses() {
+        let (mut tone, mut encoder) = (Tone::new(440.0), Encoder::new().unwrap());
+        let mut frame = [0; FRAME];
+        let payloads: Vec<_> = (0..100)
+            .map(|_| {
+                tone.fill(&mut frame).unwrap();
+                encoder.encode(&frame).unwrap()
+            })
+            .collect();
+        let mut whole = Decoder::new().unwrap();
+        let heard = tone_of(payloads.iter().map(|payload| whole.decode(payload).unwrap()));
+        assert!((heard - 440.0).abs() < 2.0, "{heard}");
+        let mut lossy = Decoder::new().unwrap();
+        let heard = tone_of((0..99).map(|index| match index % 10 {
+            9 => lossy.recover(&payloads[index + 1]).unwrap(),
+            4 => lossy.conceal().unwrap(),
+            _ => lossy.decode(&payloads[index]).unwrap(),
+        }));
+        assert!((heard - 440.0).abs() < 10.0, "{heard}");
+    }
+
+    #[test]
+    fn nonsense_is_an_error_and_no_end() {
+        let mut decoder = Decoder::new().unwrap();
+        assert!(decoder.decode(&[0xFF; 3]).is_err());
+        assert!(decoder.decode(&[]).is_ok(), "an empty payload is a gap to libopus");
+    }
+}

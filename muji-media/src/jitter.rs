@@ -1,0 +1,254 @@
+//! The jitter buffer: packets come when the network likes, sound is needed every 20 ms.
+//!
+//! It waits as long as packets have lately been late, and not longer. Growing costs a made-up frame when it runs dry,
+//! shrinking a left-out packet when it has been too full for a second; a sender whose clock runs fast ends up there too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::sound::{FRAME_TIME, RATE};
+use crate::transport::ReceivedRtp;
+
+/// The shortest wait: one packet, so that the usual unrest of a scheduler is not heard.
+const MIN_DELAY: Duration = FRAME_TIME;
+/// The longest wait: with more nobody can talk to each other.
+const MAX_DELAY: Duration = Duration::from_millis(400);
+/// Packets kept at once: a second.
+const MAX_PACKETS: usize = 50;
+/// Lateness is forgotten by this share with each packet: half of it in seven seconds.
+const FORGET: f64 = 0.002;
+/// More than so far from its time a packet begins a new stream: the sender started again.
+const JUMP_MICROS: i64 = 5_000_000;
+/// How long the buffer may be too full until a packet is left out.
+const PATIENCE: u32 = 50;
+/// Packets above the wait that are no excess.
+const SLACK: usize = 2;
+
+/// What a turn gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// The packet whose time it is.
+    Packet(Arc<[u8]>),
+    /// It is lost; this is the one behind it.
+    Lost(Arc<[u8]>),
+    /// Nothing is there: not begun, run dry, or the sender paused.
+    Empty,
+}
+
+/// What became of the packets of a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets that came.
+    pub received: u64,
+    /// Packets that came too late, twice, or beyond the bound.
+    pub discarded: u64,
+    /// Packets that never came in time.
+    pub lost: u64,
+    /// Packets left out to catch up.
+    pub skipped: u64,
+}
+
+#[derive(Debug)]
+struct Timing {
+    arrived: Instant,
+    timestamp: u32,
+    /// The least late packet, in microseconds after its time.
+    earliest: i64,
+    /// How late packets lately were at worst, in microseconds after the earliest.
+    late: f64,
+}
+
+/// The packets of one stream in their order.
+#[derive(Debug, Default)]
+pub struct JitterBuffer {
+    packets: BTreeMap<u64, (Instant, Arc<[u8]>)>,
+    next: Option<u64>,
+    timing: Option<Timing>,
+    full: u32,
+    counts: Counts,
+}
+
+impl JitterBuffer {
+    /// A packet came.
+    pub fn insert(&mut self, received: ReceivedRtp) {
+        self.counts.received += 1;
+        self.clock(&received);
+        let late = self.next.is_some_and(|next| received.sequence < next);
+        if late || self.packets.contains_key(&received.sequence) || self.packets.len() == MAX_PACKETS {
+            self.counts.discarded += 1;
+            return;
+        }
+        self.packets.insert(received.sequence, (received.arrived, received.packet.payload));
+    }
+
+    /// Learns how late packets are.
+    fn clock(&mut self, received: &ReceivedRtp) {
+        let Some(timing) = &mut self.timing else { return self.restart(received) };
+        let ticks = i64::from(received.packet.timestamp.wrapping_sub(timing.timestamp).cast_signed());
+        let due = ticks * 1_000_000 / i64::from(RATE);
+        let since = received.arrived.saturating_duration_since(timing.arrived).as_micros();
+        let lateness = i64::try_from(since).unwrap_or(i64::MAX).saturating_sub(due);
+        if lateness.abs_diff(timing.earliest) > JUMP_MICROS.unsigned_abs() {
+            return self.restart(received);
+        }
+        timing.earliest = timing.earliest.min(lateness);
+        timing.late = (timing.late * (1.0 - FORGET)).max((lateness - timing.earliest) as f64);
+        // The reference moves along, so that neither differences nor a drifting clock grow.
+        timing.earliest += ((lateness - timing.earliest) as f64 * FORGET) as i64;
+        timing.earliest -= lateness;
+        (timing.arrived, timing.timestamp) = (received.arrived, received.packet.timestamp);
+    }
+
+    fn restart(&mut self, received: &ReceivedRtp) {
+        let (arrived, timestamp) = (received.arrived, received.packet.timestamp);
+        self.timing = Some(Timing { arrived, timestamp, earliest: 0, late: 0.0 });
+        self.counts.discarded += self.packets.len() as u64;
+        self.packets.clear();
+        self.next = None;
+    }
+
+    /// How long packets wait.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        let late = self.timing.as_ref().map_or(0.0, |timing| timing.late);
+        (Duration::from_micros(late as u64) + MIN_DELAY).min(MAX_DELAY)
+    }
+
+    /// The packet whose turn it is.
+    pub fn take(&mut self, now: Instant) -> Turn {
+        let Some((first, (arrived, _))) = self.packets.first_key_value() else { return Turn::Empty };
+        let Some(next) = self.next else {
+            // The first packet waits its time; those behind it are then as many as their lateness asks for.
+            if *arrived + self.delay() > now + FRAME_TIME {
+                return Turn::Empty;
+            }
+            self.next = Some(*first);
+            return self.take(now);
+        };
+        if *first > next {
+            self.counts.lost += 1;
+            self.next = Some(next + 1);
+            let (_, following) = self.packets.first_key_value().expect("it was there before").1;
+            return Turn::Lost(following.clone());
+        }
+        let (sequence, (_, payload)) = self.packets.pop_first().expect("it was there before");
+        self.next = Some(sequence + 1);
+        self.catch_up();
+        Turn::Packet(payload)
+    }
+
+    fn catch_up(&mut self) {
+        let wait = usize::try_from(self.delay().as_millis() / FRAME_TIME.as_millis()).unwrap_or(MAX_PACKETS);
+        self.full = if self.packets.len() > wait + SLACK { self.full + 1 } else { 0 };
+        if self.full > PATIENCE {
+            self.full = PATIENCE - 10; // Not again for 200 ms: a leap would be heard.
+            if let Some((sequence, _)) = self.packets.pop_first() {
+                self.counts.skipped += 1;
+                self.next = Some(sequence + 1);
+            }
+        }
+    }
+
+    /// What became of the packets so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::RtpPacket;
+
+    fn packet(start: Instant, sequence: u64, arrives_after: Duration) -> ReceivedRtp {
+        let timestamp = (sequence * 960) as u32; // RTP timestamps wrap.
+        let packet = RtpPacket { timestamp, marker: false, payload: Arc::from(sequence.to_be_bytes().as_slice()) };
+        ReceivedRtp { payload_type: 111, sequence, arrived: start + arrives_after, packet }
+    }
+
+    fn at(frame: u64) -> Duration {
+        FRAME_TIME * u32::try_from(frame).unwrap()
+    }
+
+    /// Plays a stream whose packets arrive as `arrival` says; how many frames of a kind came out.
+    fn play(frames: u64, arrival: impl Fn(u64) -> Option<Duration>) -> (u64, u64, u64, JitterBuffer) {
+        let start = Instant::now();
+        let mut arrivals: Vec<(Duration, u64)> = (0..frames).filter_map(|n| Some((arrival(n)?, n))).collect();
+        arrivals.sort();
+        let mut arrivals = arrivals.into_iter().peekable();
+        let (mut buffer, mut packets, mut lost, mut empty) = (JitterBuffer::default(), 0, 0, 0);
+        for frame in 0..frames + 50 {
+            while let Some((time, sequence)) = arrivals.next_if(|(time, _)| *time <= at(frame)) {
+                buffer.insert(packet(start, sequence, time));
+            }
+            match buffer.take(start + at(frame)) {
+                Turn::Packet(_) => packets += 1,
+                Turn::Lost(_) => lost += 1,
+                Turn::Empty => empty += 1,
+            }
+        }
+        (packets, lost, empty, buffer)
+    }
+
+    #[test]
+    fn a_steady_stream_is_played_without_a_gap_and_with_little_delay() {
+        let (packets, lost, _, buffer) = play(500, |n| Some(at(n)));
+        assert_eq!((packets, lost), (500, 0));
+        assert_eq!(buffer.delay(), MIN_DELAY);
+    }
+
+    #[test]
+    fn a_lost_packet_is_told_with_the_one_behind_it() {
+        let (packets, lost, _, buffer) = play(500, |n| (n % 10 != 5).then(|| at(n) + at(n % 3)));
+        // Until the unrest is known a few come too late.
+        let counts = buffer.counts();
+        assert_eq!((counts.received, counts.lost), (450, lost));
+        assert_eq!(packets + counts.discarded + counts.skipped, 450);
+        assert!(lost >= 50 && counts.discarded < 5, "{counts:?}");
+    }
+
+    #[test]
+    fn the_wait_follows_the_unrest_and_packets_in_another_order_are_no_loss() {
+        let (packets, lost, _, buffer) = play(2_000, |n| Some(at(n) + Duration::from_millis((n * 37) % 60)));
+        assert!(lost < 20 && packets > 1_970, "{packets} {lost}");
+        assert!(buffer.delay() > Duration::from_millis(50) && buffer.delay() < Duration::from_millis(100));
+    }
+
+    #[test]
+    fn after_a_burst_the_delay_shrinks_again() {
+        let hold = |n: u64| if (100..120).contains(&n) { at(120) } else { at(n) };
+        let (packets, _, _, buffer) = play(6_000, |n| Some(hold(n)));
+        assert!(buffer.counts().skipped > 10, "{:?}", buffer.counts());
+        assert_eq!(packets + buffer.counts().skipped + buffer.counts().discarded, 6_000);
+        assert!(buffer.delay() < Duration::from_millis(40), "{:?}", buffer.delay());
+    }
+
+    #[test]
+    fn a_sender_whose_clock_runs_fast_does_not_pile_up() {
+        let fast = |n: u64| Duration::from_micros(n * 19_980);
+        let (_, lost, _, buffer) = play(100_000, |n| Some(fast(n)));
+        assert_eq!(lost, 0);
+        assert!(buffer.counts().skipped > 80 && buffer.packets.len() < 6, "{:?}", buffer.counts());
+    }
+
+    #[test]
+    fn a_sender_that_starts_again_is_heard_at_once() {
+        let start = Instant::now();
+        let mut buffer = JitterBuffer::default();
+        buffer.insert(packet(start, 1_000_000, Duration::ZERO));
+        assert!(matches!(buffer.take(start + FRAME_TIME), Turn::Packet(_)));
+        buffer.insert(packet(start, 5, at(2)));
+        assert!(matches!(buffer.take(start + at(3)), Turn::Packet(_)));
+    }
+
+    #[test]
+    fn a_flood_is_kept_to_the_bound() {
+        let start = Instant::now();
+        let mut buffer = JitterBuffer::default();
+        (0..10_000).for_each(|n| buffer.insert(packet(start, n, Duration::from_micros(n))));
+        assert!(buffer.packets.len() <= MAX_PACKETS);
+        buffer.insert(packet(start, u64::MAX >> 20, Duration::ZERO));
+    }
+}

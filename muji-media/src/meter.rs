@@ -1,0 +1,144 @@
+//! What is heard, as numbers: how loud, and which tone.
+
+use std::f64::consts::TAU;
+
+use crate::sound::RATE;
+
+/// Below this nothing is called sound, in dBFS.
+pub const SILENCE: f32 = -60.0;
+
+/// How much of the power a tone must hold to be called one.
+const PURITY: f64 = 0.5;
+
+/// What was measured over a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// Root mean square in dBFS: a full-scale sine has -3, silence -120.
+    pub level: f32,
+    /// The tone in Hz, if one holds most of the power.
+    pub frequency: Option<f32>,
+}
+
+impl Level {
+    /// True if there was sound at all.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.level > SILENCE
+    }
+}
+
+/// Listens for a second and then tells.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    samples: Vec<i16>,
+}
+
+impl Meter {
+    /// More sound, a second at most between two measures.
+    pub fn add(&mut self, samples: &[i16]) {
+        let room = (RATE as usize).saturating_sub(self.samples.len());
+        self.samples.extend(samples.iter().take(room));
+    }
+
+    /// The measure, once a second is full; the next second begins then.
+    pub fn take(&mut self) -> Option<Level> {
+        (self.samples.len() == RATE as usize).then(|| {
+            let samples = std::mem::take(&mut self.samples);
+            measure(&samples)
+        })
+    }
+}
+
+fn measure(samples: &[i16]) -> Level {
+    let sound: Vec<f64> = samples.iter().map(|sample| f64::from(*sample) / 32_768.0).collect();
+    let power = sound.iter().map(|sample| sample * sample).sum::<f64>() / sound.len() as f64;
+    let level = (10.0 * power.max(1e-12).log10()) as f32;
+    let frequency =
+        tone(&sound, power.sqrt() * 0.5).filter(|frequency| power > 0.0 && share(&sound, *frequency, power) >= PURITY);
+    Level { level, frequency: frequency.map(|frequency| frequency as f32) }
+}
+
+/// The frequency of a tone by its zero crossings, exact between two samples. Only one that comes from below `depth`
+/// counts: near zero every sound trembles.
+fn tone(sound: &[f64], depth: f64) -> Option<f64> {
+    let mut below = false;
+    let rising = sound.windows(2).enumerate().filter(|(_, pair)| {
+        below |= pair[0] < -depth;
+        let rises = pair[0] < 0.0 && pair[1] >= 0.0 && below;
+        below &= !rises;
+        rises
+    });
+    let crossings: Vec<f64> = rising.map(|(index, pair)| index as f64 - pair[0] / (pair[1] - pair[0])).collect();
+    let mut periods: Vec<f64> = crossings.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    periods.sort_by(f64::total_cmp);
+    // A gap makes a few periods long or short; the others agree.
+    let usual = *periods.get(periods.len() / 2)?;
+    let alike: Vec<f64> = periods.into_iter().filter(|period| (period / usual - 1.0).abs() < 0.1).collect();
+    Some(f64::from(RATE) * alike.len() as f64 / alike.iter().sum::<f64>())
+}
+
+/// How much of the power lies at a frequency (Goertzel): over short stretches, since a tone's phase may jump at a gap.
+fn share(sound: &[f64], frequency: f64, power: f64) -> f64 {
+    const STRETCH: usize = 2_400; // 50 ms, a band of 20 Hz
+    let turn = TAU * frequency / f64::from(RATE);
+    let shares = sound.chunks_exact(STRETCH).map(|stretch| {
+        let (mut one, mut two) = (0.0, 0.0);
+        for sample in stretch {
+            (one, two) = (sample + 2.0 * turn.cos() * one - two, one);
+        }
+        let magnitude = one * one + two * two - 2.0 * turn.cos() * one * two;
+        2.0 * magnitude / (STRETCH * STRETCH) as f64
+    });
+    shares.sum::<f64>() / (sound.len() / STRETCH) as f64 / power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Source;
+    use crate::device::tone::Tone;
+    use crate::sound::{FRAME, mix};
+
+    fn measured(mut frame: impl FnMut() -> [i16; FRAME]) -> Level {
+        let mut meter = Meter::default();
+        (0..50).for_each(|_| meter.add(&frame()));
+        meter.take().unwrap()
+    }
+
+    fn next(tone: &mut Tone) -> [i16; FRAME] {
+        let mut frame = [0; FRAME];
+        tone.fill(&mut frame).unwrap();
+        frame
+    }
+
+    #[test]
+    fn a_tone_is_measured_to_a_hertz_and_a_decibel() {
+        for frequency in [100.0, 440.0, 880.0, 3_000.0] {
+            let mut tone = Tone::new(frequency);
+            let level = measured(|| next(&mut tone));
+            assert!((level.frequency.unwrap() - frequency).abs() < 1.0, "{level:?}");
+            assert!((level.level + 23.0).abs() < 1.0, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn silence_has_no_tone() {
+        let level = measured(|| [0; FRAME]);
+        assert_eq!((level.frequency, level.is_sound()), (None, false));
+    }
+
+    #[test]
+    fn two_tones_at_once_are_not_taken_for_one() {
+        let (mut low, mut high) = (Tone::new(440.0), Tone::new(1_870.0));
+        let level = measured(|| mix([&next(&mut low), &next(&mut high)]));
+        assert_eq!(level.frequency, None);
+        assert!(level.is_sound());
+    }
+
+    #[test]
+    fn nothing_is_told_before_a_second_is_full() {
+        let mut meter = Meter::default();
+        (0..49).for_each(|_| meter.add(&[0; FRAME]));
+        assert_eq!(meter.take(), None);
+    }
+}

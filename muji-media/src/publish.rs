@@ -1,0 +1,72 @@
+//! From a source to packets: captured, encoded and packetised once, whatever the number of peers.
+
+use std::collections::BTreeSet;
+
+use muji_core::CallId;
+
+use crate::codec::opus::{Encoder, OpusFault};
+use crate::device::{Source, Trouble};
+use crate::sound::FRAME;
+use crate::transport::RtpPacket;
+
+/// Our sound, and the calls that publish it.
+pub struct Publisher {
+    source: Option<Box<dyn Source>>,
+    encoder: Encoder,
+    publications: BTreeSet<(CallId, String)>,
+    timestamp: u32,
+    /// The next packet is the first after a pause (RFC 3551 section 4.1).
+    pausing: bool,
+}
+
+impl Publisher {
+    /// Nothing is taken from `source` yet. Without one nothing is ever sent.
+    ///
+    /// # Errors
+    /// If there is no memory for an encoder.
+    pub fn new(source: Option<Box<dyn Source>>) -> Result<Self, OpusFault> {
+        Ok(Self { source, encoder: Encoder::new()?, publications: BTreeSet::new(), timestamp: 0, pausing: true })
+    }
+
+    /// A call publishes our sound.
+    pub fn publish(&mut self, call: CallId, publication: &str) {
+        self.publications.insert((call, publication.to_owned()));
+    }
+
+    /// A call does not any more, or we are muted.
+    pub fn unpublish(&mut self, call: CallId, publication: &str) {
+        self.publications.remove(&(call, publication.to_owned()));
+    }
+
+    /// True if there is something to capture.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.source.is_some() && !self.publications.is_empty()
+    }
+
+    /// The calls and names under which the next packet goes out.
+    pub fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
+        self.publications.iter()
+    }
+
+    /// The packet of the next 20 ms; `None` while nothing is captured.
+    ///
+    /// # Errors
+    /// If the source ends, or encoding fails; the source is then not asked again.
+    pub fn packet(&mut self) -> Result<Option<RtpPacket>, Trouble> {
+        self.timestamp = self.timestamp.wrapping_add(u32::try_from(FRAME).expect("a frame is short"));
+        let on = self.is_on();
+        let Some(source) = self.source.as_mut().filter(|_| on) else {
+            self.pausing = true;
+            return Ok(None);
+        };
+        let mut frame = [0; FRAME];
+        let filled = source.fill(&mut frame);
+        let payload = filled.and_then(|()| self.encoder.encode(&frame).map_err(|why| Trouble(why.to_string())));
+        if payload.is_err() {
+            self.source = None;
+        }
+        let marker = std::mem::replace(&mut self.pausing, false);
+        Ok(Some(RtpPacket { timestamp: self.timestamp, marker, payload: payload? }))
+    }
+}
