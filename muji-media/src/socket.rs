@@ -37,7 +37,11 @@ impl Sockets {
         let mut last = io::Error::other("the machine has no address");
         for address in addresses {
             match UdpSocket::bind((*address, 0)).await {
-                Ok(socket) => sockets.push((socket.local_addr()?, socket)),
+                Ok(socket) => {
+                    // Before it is known to be writable the first datagrams would be lost, and with them 250 ms.
+                    socket.writable().await?;
+                    sockets.push((socket.local_addr()?, socket));
+                }
                 Err(error) => last = error,
             }
         }

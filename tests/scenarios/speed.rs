@@ -53,3 +53,13 @@ fn of_n_who_join_at_once_the_last_is_heard_n_minus_one_round_trips_later() {
     let goal = trips * r + r.mul_f64(3.5) + Duration::from_millis(20);
     assert!(heard.is_some_and(|heard| heard <= goal), "{heard:?}, goal {goal:?}");
 }
+
+#[test]
+fn peers_nearer_than_their_server_do_not_wait_for_a_repetition() {
+    for millis in [0, 1, 5, 20, 100] {
+        let r = Duration::from_millis(millis);
+        let took = join_to_sound(r, Duration::from_micros(200), Dtls::Auto);
+        let goal = 3 * r + Duration::from_millis(21);
+        assert!(took <= goal, "R = {millis} ms: {took:?}, goal {goal:?}");
+    }
+}
