@@ -1,2 +1,147 @@
-//! A media layer of one's own, outside muji-media: it makes UDP "transports" without any security and counts bytes.
-fn main() {}
+//! A media layer of one's own, to show all that one has to write: words instead of sound, over UDP without encryption.
+//!
+//! Two participants of one program call each other through a server of our own and hear each other's words. A client
+//! with GStreamer or libwebrtc puts its pipeline where this has a socket.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::StreamExt;
+use muji_conformance::harness::room::Rules;
+use muji_conformance::harness::server::Server;
+use muji_core::media::{Capabilities, LocalTransport, MediaBackend, MediaCommand, MediaReport};
+use muji_core::xmpp::{Account, Connection, Incoming, Password};
+use muji_core::{Event, Join, Muji, Notice, SessionId};
+use muji_xep::ice::{Candidate, CandidateKind};
+use muji_xep::rtp::PayloadType;
+use tokio::time::{Interval, interval, sleep};
+
+/// How often something is said.
+const PACE: Duration = Duration::from_millis(20);
+
+/// The media layer: one socket, and for each session the content and where its peer is.
+struct Words {
+    word: String,
+    socket: UdpSocket,
+    pace: Interval,
+    sessions: BTreeMap<SessionId, (String, Option<SocketAddr>)>,
+    speaking: bool,
+    heard: Vec<SessionId>,
+    reports: VecDeque<MediaReport>,
+}
+
+impl Words {
+    fn new(word: &str) -> std::io::Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_nonblocking(true)?;
+        let (word, pace) = (word.to_owned(), interval(PACE));
+        let (sessions, reports) = (BTreeMap::new(), VecDeque::new());
+        Ok(Self { word, socket, pace, sessions, speaking: false, heard: Vec::new(), reports })
+    }
+
+    /// Our end. A real one has secrets here, and the hash of a certificate.
+    fn end(&self) -> LocalTransport {
+        let candidate = Candidate {
+            component: 1,
+            foundation: "1".to_owned(),
+            generation: 0,
+            id: None,
+            address: self.socket.local_addr().expect("it is bound"),
+            priority: 1,
+            kind: CandidateKind::Host,
+            related: None,
+        };
+        let (ufrag, pwd) = ("words".to_owned(), "no secret at all".to_owned());
+        LocalTransport { ufrag, pwd, fingerprint: vec![0; 32], candidates: vec![candidate] }
+    }
+
+    /// Hears what has come, says what is to say.
+    fn turn(&mut self) {
+        let mut bytes = [0; 64];
+        while let Ok((length, from)) = self.socket.recv_from(&mut bytes) {
+            let speaker = self.sessions.iter().find(|(_, (_, peer))| *peer == Some(from)).map(|(id, _)| *id);
+            let Some(session) = speaker.filter(|session| !self.heard.contains(session)) else { continue };
+            println!("{} hears {:?}", self.word, String::from_utf8_lossy(&bytes[..length]));
+            self.heard.push(session);
+            let content = self.sessions[&session].0.clone();
+            self.reports.push_back(MediaReport::Flowing { session, content });
+        }
+        for (_, peer) in self.sessions.values().filter(|_| self.speaking) {
+            let _lost = peer.is_some_and(|peer| self.socket.send_to(self.word.as_bytes(), peer).is_err());
+        }
+    }
+}
+
+impl MediaBackend for Words {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { audio: vec![PayloadType::new(96, "x-words", 48_000, 1)], video: Vec::new() }
+    }
+
+    fn execute(&mut self, command: MediaCommand) {
+        match command {
+            MediaCommand::Publish { .. } => self.speaking = true,
+            MediaCommand::Unpublish { .. } => self.speaking = false,
+            MediaCommand::Open { session, contents, .. } => {
+                for content in contents {
+                    self.sessions.insert(session, (content.name, None));
+                    let report = MediaReport::Described { transport: content.transport, local: self.end() };
+                    self.reports.push_back(report);
+                }
+            }
+            MediaCommand::Candidate { transport, candidate } => {
+                if let Some((_, peer)) = self.sessions.get_mut(&transport.session) {
+                    *peer = Some(candidate.address); // Without ICE the first that is named has to work.
+                    self.reports.push_back(MediaReport::Connected { transport });
+                }
+            }
+            MediaCommand::Close { session } => drop(self.sessions.remove(&session)),
+            _ => {} // Credentials and payload types mean nothing to words.
+        }
+    }
+
+    fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<MediaReport>> {
+        while self.pace.poll_tick(cx).is_ready() {
+            self.turn();
+        }
+        self.reports.pop_front().map_or(Poll::Pending, |report| Poll::Ready(Some(report)))
+    }
+}
+
+/// Calls until both are heard.
+async fn participant(name: &str, server: &Server, heard: &Cell<usize>) -> Result<(), Box<dyn std::error::Error>> {
+    let jid = format!("{name}@localhost").parse()?;
+    let account = Account { jid, password: Password::new("secret"), server: server.address() };
+    let mut client = Connection::open(account).await?;
+    let mut muji = Muji::new(Words::new(name)?);
+    while heard.get() < 2 {
+        tokio::select! {
+            () = sleep(PACE) => {} // Time to look whether the other has heard us.
+            incoming = client.next() => match incoming {
+                Incoming::Bound(jid) => {
+                    muji.connected(jid);
+                    muji.join("words@conference.localhost".parse()?, Join::own().nick(name))?;
+                }
+                Incoming::Stanza(stanza) => drop(muji.handle_stanza(&stanza)),
+                Incoming::Over(why) => return Err(why.into()),
+                Incoming::Lost | Incoming::Resumed => {}
+            },
+            Some(notice) = muji.next() => match notice {
+                Notice::Send(stanza) => client.send(stanza).await,
+                Notice::Event(_, Event::PeerFlowing(..)) => heard.set(heard.get() + 1),
+                Notice::Event(_, Event::Ended(why)) => return Err(why.into()),
+                Notice::Event(..) => {}
+            },
+        }
+    }
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start("localhost", "secret", Rules::default()).await?;
+    let heard = Cell::new(0);
+    tokio::try_join!(participant("romeo", &server, &heard), participant("juliet", &server, &heard)).map(drop)
+}

@@ -24,7 +24,7 @@ impl Trace {
         let Some(path) = path else { return Ok(Self { file: None, start }) };
         let unwritable = |why| Failure::Usage(format!("{} cannot be written: {why}", path.display()));
         let mut file = BufWriter::new(File::create(path).map_err(unwritable)?);
-        writeln!(file, "<trace>").map_err(unwritable)?;
+        writeln!(file, "<trace xmlns='urn:muji:trace'>").map_err(unwritable)?;
         Ok(Self { file: Some(file), start })
     }
 

@@ -49,8 +49,11 @@ pub(crate) fn measure(goals: &mut Goals) {
     let ratios = sorted(rounds.iter().map(|(ours, bare)| ours.as_secs_f64() / bare.as_secs_f64()));
     let ours = sorted(rounds.iter().map(|(ours, _)| ours.as_secs_f64() * 1_000.0));
     let bare = sorted(rounds.iter().map(|(_, bare)| bare.as_secs_f64() * 1_000.0));
-    let met = goals.check(ratios[ROUNDS / 2] <= GOAL, || format!("the mesh takes more than {GOAL} of the bare transport"));
-    println!("{ROUNDS} paired rounds, medians [smallest, largest]. Ours: XMPP over TCP, rooms, Jingle, a media thread for each");
+    let met =
+        goals.check(ratios[ROUNDS / 2] <= GOAL, || format!("the mesh takes more than {GOAL} of the bare transport"));
+    println!(
+        "{ROUNDS} paired rounds, medians [smallest, largest]. Ours: XMPP over TCP, rooms, Jingle, a media thread for each"
+    );
     println!("participant. Bare: str0m alone, every end told of its peer beforehand, one thread.\n");
     println!("| ours | bare str0m | ratio | goal | met |");
     println!("|---|---|---|---|---|");

@@ -39,7 +39,8 @@ fn row(goals: &mut Goals, who: &str, n: u32, millis: u64, dtls: Dtls, server_tri
     };
     let goal = server_trips * r + r.mul_f64(peer_trips) + FRAME;
     let took = join_to_sound(r, dtls, n);
-    let met = goals.check(took.is_some_and(|took| took <= goal), || format!("{who}, R = P = {millis} ms, DTLS {version}"));
+    let met =
+        goals.check(took.is_some_and(|took| took <= goal), || format!("{who}, R = P = {millis} ms, DTLS {version}"));
     let took = took.map_or_else(|| "never".to_owned(), |took| format!("{} ms", took.as_millis()));
     println!("| {who} | {millis} ms | {version} | {took} | {} ms | {met} |", goal.as_millis());
 }

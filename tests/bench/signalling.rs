@@ -14,7 +14,9 @@ const SESSION: usize = 3_936 + 3_700 + 2 * 150;
 
 pub(crate) fn measure(goals: &mut Goals) {
     println!("## Signalling of N who join one after the other\n");
-    println!("Formula: 2N presences and 4 stanzas a session sent; bytes of presences sent and delivered, of the rest once,");
+    println!(
+        "Formula: 2N presences and 4 stanzas a session sent; bytes of presences sent and delivered, of the rest once,"
+    );
     println!("with the sizes of common clients (1447 B for a presence with contents, 7936 B for a session).\n");
     println!("| N | sent | formula | delivered | formula | bytes | formula | met |");
     println!("|---|---|---|---|---|---|---|---|");
