@@ -93,7 +93,8 @@ impl fmt::Display for Matrix {
             0..SECONDS => "not heard".to_owned(),
             right => format!("heard {right} s"),
         };
-        let first = |direction: &Direction| direction.first_ms.map_or("never".to_owned(), |ms| format!("{ms} ms"));
+        let first =
+            |direction: &Direction| direction.first_ms.map_or_else(|| "never".to_owned(), |ms| format!("{ms} ms"));
         writeln!(f, "{}\n", self.table("heard", heard))?;
         writeln!(f, "{}", self.table("after join", first))
     }

@@ -1,4 +1,30 @@
-//! A default media layer for muji-core.
+//! A default media layer for muji-core: transports by str0m, Opus, jitter buffer, mixer, tones and WAV files.
+//!
+//! ```no_run
+//! use muji_media::backend::{Backend, Devices};
+//! use muji_media::device::tone::Tone;
+//! use muji_media::socket::local_addresses;
+//!
+//! let source = Some(Box::new(Tone::new(440.0)) as _);
+//! let (media, _observations) = Backend::start(Devices { source, record: None, addresses: local_addresses() })?;
+//! let muji = muji_core::Muji::new(media);
+//! # Ok::<(), muji_media::backend::NoMedia>(())
+//! ```
+//!
+//! ```text
+//!  device::Source ─► codec ─► publish: one packet ─► peers ─┬─► transport ─► socket     sequence, SSRC and payload type
+//!                                                           └─► transport ─► socket     are each peer's own
+//!  record, meter ◄─ sound::mix ◄─ receive ◄─ jitter ◄─────── peers ◄─ transport ◄─ socket
+//! ```
+//!
+//! # The contract
+//! - [`backend::Backend`] has a thread of its own; it ends with the backend. Sockets are bound when the first session is opened,
+//!   sound is captured while a call publishes it and is not muted.
+//! - A fault of one peer's packets is that peer's silence; a fault of a device or file is a report, and the call goes on.
+//! - [`transport::Transport`] is ICE and DTLS-SRTP over one path, as values: no socket, no clock. Everything but
+//!   [`backend`], [`socket`] and [`device`] runs in virtual time as well.
+//!
+//! Out of scope: deciding whom to call, and everything on the XMPP side.
 #![forbid(unsafe_code)]
 
 pub mod backend;

@@ -1,0 +1,25 @@
+# The commands of the README. Each prints a one-line verdict last and fails if it is not met.
+
+CARGO ?= cargo
+RUN = $(CARGO) run --quiet --locked
+
+.PHONY: demo test bench needs
+
+# A four-way call on this machine; MUTE=1..4 lets one of them send nothing, SECONDS_IN_CALL says how long it lasts.
+demo: needs
+	@echo "Building muji-call and the demonstration (minutes the first time) ..."
+	@$(CARGO) build --quiet --locked -p muji-examples --examples
+	@MUTE="$(MUTE)" SECONDS_IN_CALL="$(SECONDS_IN_CALL)" $(RUN) -p muji-examples --example demo
+
+# Format, lints, docs, the layers' bounds, and all tests.
+test: needs
+	@CARGO="$(CARGO)" scripts/test
+
+# What a call costs, beside the formula and beside the bare transport.
+bench: needs
+	@echo "Building the benchmark ..."
+	@$(RUN) -p muji-conformance --bin muji-bench
+
+# A C compiler and cmake, for libopus and the cryptography.
+needs:
+	@scripts/needs
