@@ -8,6 +8,7 @@ use muji_core::xmpp::{Account, Connection, Incoming, LoginError};
 use muji_core::{CallId, Connection as Change, Event, Handled, Join, Muji, Notice};
 use muji_media::backend::{Backend, Devices, Observation};
 use muji_media::socket::local_addresses;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, interval, sleep_until, timeout};
 use xmpp_parsers::stanza::Stanza;
@@ -50,6 +51,9 @@ struct Program {
 
 impl Program {
     async fn go(&mut self, mut observations: mpsc::Receiver<Observation>) -> Result<(), Failure> {
+        let no_signals = |why| Failure::Call(format!("the system gives no signals: {why}"));
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(no_signals)?;
+        let mut terminations = signal(SignalKind::terminate()).map_err(no_signals)?;
         let mut second = interval(Duration::from_secs(1));
         let mut over = None;
         let far = Instant::now() + Duration::from_secs(1 << 30);
@@ -75,7 +79,8 @@ impl Program {
                     time_up.as_mut().reset(far);
                     self.leave();
                 }
-                signal = tokio::signal::ctrl_c() => self.interrupt(signal)?,
+                Some(()) = interrupts.recv() => self.interrupt()?,
+                Some(()) = terminations.recv() => self.interrupt()?,
             }
             // What leaves the call goes out before we do: it stands in the queue before its end.
             if let Some(why) = over.take() {
@@ -137,9 +142,10 @@ impl Program {
         }
     }
 
-    fn interrupt(&mut self, signal: std::io::Result<()>) -> Result<(), Failure> {
+    /// The first time the call is left properly.
+    fn interrupt(&mut self) -> Result<(), Failure> {
         let first = !std::mem::replace(&mut self.interrupted, true);
-        if signal.is_ok() && first && self.call.is_some() {
+        if first && self.call.is_some() {
             eprintln!("muji-call: leaving; once more to quit at once");
             self.leave();
             return Ok(());

@@ -203,3 +203,100 @@ impl Peers {
         self.out.push_back(PeersOutput::Report(report));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use muji_core::media::{DtlsRole, RemoteTransport};
+    use muji_xep::rtp::{Media, PayloadType};
+
+    use super::*;
+    use crate::transport::loopback;
+
+    const CONTENT: &str = "audio";
+
+    fn address(number: u8) -> SocketAddr {
+        ([10, 0, 0, number], 5000).into()
+    }
+
+    /// Opens a session and gives its end.
+    fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media::LocalTransport {
+        let transport = TransportId { session, index: 0 };
+        let content = OpenContent {
+            name: CONTENT.to_owned(),
+            publication: "what the room calls it".to_owned(),
+            media: Media::Audio,
+            ssrc: 1,
+            transport,
+            payload_types: Vec::new(),
+        };
+        let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
+        peers.execute(now, &MediaCommand::Open { call, session, name, role, contents: vec![content] });
+        let Some(PeersOutput::Report(MediaReport::Described { local, .. })) = peers.poll_output() else {
+            panic!("an end is described at once");
+        };
+        local
+    }
+
+    /// Agrees on a payload type and tells whom to connect to.
+    fn agree(peers: &mut Peers, now: Instant, session: SessionId, id: u8, remote: muji_core::media::LocalTransport) {
+        let transport = TransportId { session, index: 0 };
+        let send = Some(PayloadType::new(id, "opus", 48_000, 2));
+        let content = CONTENT.to_owned();
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+        for candidate in remote.candidates {
+            peers.execute(now, &MediaCommand::Candidate { transport, candidate });
+        }
+        let (ufrag, pwd, fingerprint) = (remote.ufrag, remote.pwd, remote.fingerprint);
+        let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls: DtlsRole::Client };
+        peers.execute(now, &MediaCommand::Remote { transport, remote });
+    }
+
+    /// Carries datagrams until there are none; what was received, by the number of who received it.
+    fn carry(all: &mut [Peers; 3], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
+        let mut received = Vec::new();
+        while let Some((index, output)) = (0..3).find_map(|index| all[index].poll_output().map(|out| (index, out))) {
+            match output {
+                PeersOutput::Datagram { from, to, bytes } => {
+                    let to_whom = (0..3).find(|index| address(*index) == to).expect("one of the three");
+                    all[usize::from(to_whom)].datagram(now, to, from, &bytes);
+                }
+                PeersOutput::Rtp { received: packet, .. } => received.push((index, packet.payload_type, packet.packet)),
+                PeersOutput::Report(_) => {}
+            }
+        }
+        received
+    }
+
+    #[test]
+    fn one_packet_goes_to_all_each_with_its_own_payload_type_and_no_further_after_the_close() {
+        let now = Instant::now();
+        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        for (number, id) in [(1, 111), (2, 100)] {
+            let session = SessionId(number);
+            let index = usize::try_from(number).expect("small");
+            let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+            agree(&mut all[0], now, session, id, theirs);
+            agree(&mut all[index], now, session, id, ours);
+            assert_eq!(carry(&mut all, now), [], "only greetings");
+        }
+        let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
+        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
+        all[0].publish(now, CallId(2), "what the room calls it", &packet);
+        assert_eq!(carry(&mut all, now), [], "another call is not ours");
+        all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
+        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
+    }
+
+    #[test]
+    fn a_datagram_of_nobody_is_dropped() {
+        let mut peers = Peers::new(loopback::maker(), vec![address(0)]);
+        for bytes in [&b""[..], &[0; 20], &[0x80; 1_500]] {
+            peers.datagram(Instant::now(), address(0), address(9), bytes);
+        }
+        assert!(peers.poll_output().is_none());
+    }
+}

@@ -70,3 +70,46 @@ impl Publisher {
         Ok(Some(RtpPacket { timestamp: self.timestamp, marker, payload: payload? }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::sound::Frame;
+
+    /// Counts what is captured, and ends after three frames.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Source for Counted {
+        fn fill(&mut self, _: &mut Frame) -> Result<(), Trouble> {
+            if self.0.fetch_add(1, Ordering::Relaxed) == 3 { Err(Trouble("it ended".to_owned())) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn nothing_is_captured_unless_a_call_publishes_it() {
+        let captured = Arc::new(AtomicUsize::new(0));
+        let mut publisher = Publisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        assert_eq!(publisher.packet(), Ok(None));
+        assert_eq!(captured.load(Ordering::Relaxed), 0);
+        publisher.publish(CallId(1), "audio");
+        let first = publisher.packet().unwrap().expect("a packet");
+        let second = publisher.packet().unwrap().expect("a packet");
+        assert_eq!((first.marker, second.marker), (true, false));
+        assert_eq!(second.timestamp - first.timestamp, 960);
+        publisher.unpublish(CallId(1), "audio");
+        assert_eq!(publisher.packet(), Ok(None));
+        assert_eq!(captured.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_source_that_ends_is_told_once_and_not_asked_again() {
+        let captured = Arc::new(AtomicUsize::new(0));
+        let mut publisher = Publisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        publisher.publish(CallId(1), "audio");
+        let told = (0..6).filter(|_| publisher.packet().is_err()).count();
+        assert_eq!((told, captured.load(Ordering::Relaxed)), (1, 4));
+    }
+}

@@ -233,6 +233,16 @@ impl World {
         self.stanza_sent(puppet, stanza.into());
     }
 
+    /// The server hands somebody a stanza that nobody sent.
+    ///
+    /// # Panics
+    /// If the text is no stanza.
+    pub fn forge(&mut self, victim: Who, stanza: &str) {
+        let element: Element = stanza.parse().expect("the text is well-formed");
+        let stanza = Box::new(Stanza::try_from(element).expect("the text is a stanza"));
+        self.arrive(Arrival::AtPerson { who: victim, stanza });
+    }
+
     /// What a puppet was sent since the last look.
     ///
     /// # Panics
@@ -283,6 +293,12 @@ impl World {
     pub fn asked(&self, who: Who, action: &str) -> usize {
         let of = self.wire.iter().filter(|passage| passage.from == who);
         of.filter(|passage| jingle_action(&passage.stanza) == Some(action)).count()
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     /// How long the world has been going.
@@ -369,7 +385,6 @@ impl World {
                 self.deliver(deliveries);
             }
             Arrival::AtPerson { who, stanza } => {
-                self.delivered.count(&element(&stanza));
                 match &mut self.people[who.0].body {
                     Body::Client(client) if client.frozen => {}
                     Body::Client(client) => {
@@ -419,6 +434,7 @@ impl World {
         for (to, stanza) in deliveries {
             let Some(index) = self.people.iter().position(|person| person.jid == to) else { continue };
             let rooms = self.service.is_of_rooms(address(&stanza, End::From).as_ref());
+            self.delivered.count(&element(&stanza)); // It will arrive, and in this form.
             let at = self.arrival(Way { who: to, up: false, rooms });
             self.schedule(at, Arrival::AtPerson { who: Who(index), stanza: Box::new(stanza) });
         }

@@ -8,6 +8,7 @@ use muji_core::Event;
 use muji_core::error::{Over, RoomFault};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
+mod bounds;
 mod consent;
 mod joining;
 mod leaving;

@@ -1,19 +1,25 @@
 //! Somebody vanishes: while preparing, or in the middle of the call.
 
-use muji_conformance::harness::world::{Delays, World};
+use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::{Event, config};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, count, in_call, people, with_str0m};
 
+/// Tybalt says that he prepares and hangs; Romeo and Juliet join behind him.
+fn behind_a_frozen_one() -> (World, [Who; 3]) {
+    let mut world = World::new(1);
+    let people = people(&mut world, ["tybalt", "romeo", "juliet"]);
+    world.join(people[0], "balcony");
+    world.freeze(people[0]);
+    world.join(people[1], "balcony");
+    world.join(people[2], "balcony");
+    (world, people)
+}
+
 #[test]
 fn one_who_vanishes_while_preparing_holds_up_nobody_once_the_room_says_so() {
-    let mut world = World::new(1);
-    let [tybalt, romeo, juliet] = people(&mut world, ["tybalt", "romeo", "juliet"]);
-    world.join(tybalt, "balcony");
-    world.freeze(tybalt);
-    world.join(romeo, "balcony");
-    world.join(juliet, "balcony");
+    let (mut world, [tybalt, romeo, juliet]) = behind_a_frozen_one();
     world.run_for(2 * SECOND);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 0);
     world.vanish(tybalt);
@@ -23,12 +29,7 @@ fn one_who_vanishes_while_preparing_holds_up_nobody_once_the_room_says_so() {
 
 #[test]
 fn one_who_hangs_while_preparing_delays_the_others_only_so_long() {
-    let mut world = World::new(1);
-    let [tybalt, romeo, juliet] = people(&mut world, ["tybalt", "romeo", "juliet"]);
-    world.join(tybalt, "balcony");
-    world.freeze(tybalt);
-    world.join(romeo, "balcony");
-    world.join(juliet, "balcony");
+    let (mut world, [_, romeo, juliet]) = behind_a_frozen_one();
     world.run_for(config::PREPARING - SECOND);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 0);
     world.run_for(2 * SECOND);

@@ -89,6 +89,7 @@ impl Connection {
             }
             Some(StreamNews::Stream(StreamEvent::Resumed)) => {
                 self.fruitful.store(true, Ordering::Relaxed);
+                // Far fewer than the queue takes, so this does not wait and cannot be cancelled half-way.
                 for stanza in self.held.take().unwrap_or_default() {
                     self.send(stanza).await;
                 }

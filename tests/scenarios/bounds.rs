@@ -1,0 +1,79 @@
+//! Over a bound the excess is left out and reported; the rest works on.
+
+use muji_conformance::harness::world::World;
+use muji_core::error::Refused;
+use muji_core::{Connection, Engine, Event, Join, config};
+
+use crate::puppet::{audio, enter, opus};
+use crate::{SECOND, count, in_call};
+
+#[test]
+fn of_more_participants_than_a_call_bears_the_last_is_not_called() {
+    let mut world = World::new(1);
+    for number in 0..=config::MAX_PARTICIPANTS {
+        let guest = world.puppet(&format!("guest{number:02}"));
+        enter(&mut world, guest, &format!("guest{number:02}"), vec![audio(vec![opus()])]);
+    }
+    let romeo = world.person("romeo");
+    world.join(romeo, "balcony");
+    world.run_for(2 * SECOND);
+    assert_eq!(world.asked(romeo, "session-initiate"), config::MAX_PARTICIPANTS);
+    let full = |event: &Event| matches!(event, Event::Warning(why) if why.contains("guest64 is not called"));
+    assert_eq!(count(&world, romeo, full), 1);
+}
+
+#[test]
+fn one_call_too_many_is_refused_to_the_user() {
+    let world = World::new(1);
+    let now = world.now();
+    let mut engine = Engine::new([1; 32], muji_conformance::harness::person::opus());
+    engine.handle_connection(now, Connection::Bound { jid: "romeo@capulet.example/1".parse().unwrap() });
+    for number in 0..config::MAX_CALLS {
+        assert!(engine.join(now, world.room(&format!("room{number}")), Join::own()).is_ok());
+    }
+    assert_eq!(engine.join(now, world.room("room0"), Join::own()), Err(Refused::AlreadyThere));
+    assert_eq!(engine.join(now, world.room("another"), Join::own()), Err(Refused::TooManyCalls));
+}
+
+#[test]
+fn before_the_server_has_bound_a_jid_nothing_is_tried() {
+    let world = World::new(1);
+    let mut engine = Engine::new([1; 32], muji_conformance::harness::person::opus());
+    assert_eq!(engine.join(world.now(), world.room("balcony"), Join::own()), Err(Refused::NotConnected));
+    assert!(engine.poll_output().is_none());
+}
+
+#[test]
+fn an_occupant_who_claims_the_jid_of_another_is_not_called_and_the_other_stays() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let impostor = world.puppet("tybalt");
+    let claim = format!(
+        "<presence xmlns='jabber:client' from='{}/tybalt'><muji xmlns='urn:xmpp:jingle:muji:0'><content \
+         xmlns='urn:xmpp:jingle:1' creator='initiator' name='audio'><description xmlns='urn:xmpp:jingle:apps:rtp:1' \
+         media='audio'/></content></muji><x xmlns='http://jabber.org/protocol/muc#user'><item jid='{}'/></x></presence>",
+        world.room("balcony"),
+        world.jid(juliet)
+    );
+    world.forge(romeo, &claim);
+    world.run_for(SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    let warned = |event: &Event| matches!(event, Event::Warning(why) if why.contains("another participant's"));
+    assert_eq!((count(&world, romeo, warned), world.inbox(impostor).len()), (1, 0));
+}
+
+#[test]
+fn a_presence_nested_as_deep_as_a_server_lets_through_is_survived() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let (open, close) = ("<a>".repeat(3_000), "</a>".repeat(3_000));
+    let bomb = format!(
+        "<presence xmlns='jabber:client' from='{}/juliet'><muji xmlns='urn:xmpp:jingle:muji:0'>{open}{close}</muji>\
+         <x xmlns='http://jabber.org/protocol/muc#user'><item jid='{}'/></x></presence>",
+        world.room("balcony"),
+        world.jid(juliet)
+    );
+    world.forge(romeo, &bomb);
+    let deep = |event: &Event| matches!(event, Event::Warning(why) if why.contains("nested more than"));
+    assert_eq!(count(&world, romeo, deep), 1);
+}
