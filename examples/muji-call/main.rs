@@ -17,6 +17,7 @@ use exit::Failure;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    // On the main thread, whose stack bears the deepest stanza that servers let through.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run::run(args)),

@@ -276,22 +276,31 @@ fn sent(trace: &Path) -> Vec<String> {
     words.collect()
 }
 
-async fn interrupt(child: &Child) {
+async fn signal(child: &Child, signal: &str) {
     let id = child.id().expect("it runs").to_string();
-    let sent = Command::new("kill").args(["-INT", &id]).status().await.expect("kill is there");
+    let sent = Command::new("kill").args([signal, &id]).status().await.expect("kill is there");
     assert!(sent.success());
 }
 
 #[tokio::test]
 async fn an_interrupt_leaves_properly() {
+    leaves_properly("-INT").await;
+}
+
+#[tokio::test]
+async fn a_termination_leaves_properly() {
+    leaves_properly("-TERM").await;
+}
+
+async fn leaves_properly(kill: &str) {
     let server = server(Rules::default()).await;
-    let folder = folder("interrupt");
+    let folder = folder(kill);
     let trace = folder.join("trace.xml");
     let mut juliet = call(&server, "juliet", &["--json", "--seconds", "20"]).spawn().unwrap();
     said(&mut juliet, "joined").await;
     let mut romeo = call(&server, "romeo", &["--json", "--trace", text(&trace)]).spawn().unwrap();
     said(&mut romeo, "first-sound").await;
-    interrupt(&romeo).await;
+    signal(&romeo, kill).await;
     let output = timeout(LIMIT, romeo.wait_with_output()).await.expect("in time").unwrap();
     assert_eq!(output.status.code(), Some(130));
     let sent = sent(&trace);
@@ -310,9 +319,9 @@ async fn a_second_interrupt_quits_at_once() {
     said(&mut romeo, "joined").await;
     // A server that says nothing any more: leaving takes its five seconds.
     server.with_service(|service| service.rooms = muji_conformance::harness::room::Rooms::new(Rules::default()));
-    interrupt(&romeo).await;
+    signal(&romeo, "-INT").await;
     tokio::time::sleep(Duration::from_millis(300)).await; // Two signals at once would be one.
-    interrupt(&romeo).await;
+    signal(&romeo, "-INT").await;
     let output = timeout(Duration::from_secs(3), romeo.wait_with_output()).await.expect("at once").unwrap();
     assert_eq!(output.status.code(), Some(130));
 }

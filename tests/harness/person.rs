@@ -13,6 +13,8 @@ use muji_media::transport::{MakeTransport, RtpPacket};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
 
+use super::world::Delays;
+
 /// Sound comes in packets of this length.
 pub const FRAME: Duration = Duration::from_millis(20);
 
@@ -168,6 +170,7 @@ pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) jid: FullJid,
     pub(crate) address: SocketAddr,
+    pub(crate) delays: Delays,
     pub(crate) body: Body,
 }
 

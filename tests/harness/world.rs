@@ -22,14 +22,14 @@ use super::service::Service;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who(usize);
 
-/// How long things take.
+/// How long things take, for one person.
 #[derive(Debug, Clone, Copy)]
 pub struct Delays {
     /// From a client to the server, and back: half of R.
     pub server: Duration,
     /// What the way over the rooms takes more, at most; drawn for each stanza.
     pub rooms: Duration,
-    /// From peer to peer: half of P.
+    /// From peer to peer: half of P. Between two people the mean of theirs.
     pub peer: Duration,
 }
 
@@ -89,6 +89,7 @@ pub struct World {
     now: Instant,
     /// The server; tests change its rooms' rules.
     pub service: Service,
+    /// Of those to come.
     delays: Delays,
     people: Vec<Person>,
     arrivals: BTreeMap<(Instant, u64), Arrival>,
@@ -145,18 +146,24 @@ impl World {
 
     /// A client with other codecs or transports.
     pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> Who {
-        let (jid, address) = self.place(name);
+        let (jid, address) = self.addresses(name);
         let client = Client::new(self.now, self.chance.seed(), can, jid.clone(), peers(make, address));
-        self.add(Person { name: name.to_owned(), jid, address, body: Body::Client(Box::new(client)) })
+        self.add(Person {
+            name: name.to_owned(),
+            jid,
+            address,
+            delays: self.delays,
+            body: Body::Client(Box::new(client)),
+        })
     }
 
     /// Somebody who does only what the test does for it.
     pub fn puppet(&mut self, name: &str) -> Who {
-        let (jid, address) = self.place(name);
-        self.add(Person { name: name.to_owned(), jid, address, body: Body::Puppet(Vec::new()) })
+        let (jid, address) = self.addresses(name);
+        self.add(Person { name: name.to_owned(), jid, address, delays: self.delays, body: Body::Puppet(Vec::new()) })
     }
 
-    fn place(&self, name: &str) -> (FullJid, SocketAddr) {
+    fn addresses(&self, name: &str) -> (FullJid, SocketAddr) {
         let number = u8::try_from(self.people.len() + 1).expect("a world has at most 255 people");
         let jid = format!("{name}@capulet.example/{number}").parse().expect("names are plain");
         (jid, SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)), 5000))
@@ -193,6 +200,11 @@ impl World {
     /// Leaves the call.
     pub fn leave(&mut self, who: Who) {
         self.command(who, Command::Leave);
+    }
+
+    /// Somebody is nearer or farther than the others.
+    pub fn place(&mut self, who: Who, delays: Delays) {
+        self.people[who.0].delays = delays;
     }
 
     /// Stops or resumes sending sound.
@@ -414,7 +426,8 @@ impl World {
                     let found = self.people.iter().position(|person| person.address == to);
                     let Some(index) = found else { continue };
                     let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };
-                    self.schedule(self.now + self.delays.peer, arrival);
+                    let way = (self.people[who.0].delays.peer + self.people[index].delays.peer) / 2;
+                    self.schedule(self.now + way, arrival);
                 }
             }
         }
@@ -426,7 +439,7 @@ impl World {
         self.wire.push(Passage { at: self.age(), from: who, stanza: written });
         let (jid, to) = (self.jid(who), address(&stanza, End::To));
         let rooms = self.service.is_of_rooms(to.as_ref());
-        let at = self.arrival(Way { who: jid.clone(), up: true, rooms });
+        let at = self.arrival(self.people[who.0].delays, Way { who: jid.clone(), up: true, rooms });
         self.schedule(at, Arrival::AtServer { from: jid, stanza: Box::new(stanza) });
     }
 
@@ -435,15 +448,15 @@ impl World {
             let Some(index) = self.people.iter().position(|person| person.jid == to) else { continue };
             let rooms = self.service.is_of_rooms(address(&stanza, End::From).as_ref());
             self.delivered.count(&element(&stanza)); // It will arrive, and in this form.
-            let at = self.arrival(Way { who: to, up: false, rooms });
+            let at = self.arrival(self.people[index].delays, Way { who: to, up: false, rooms });
             self.schedule(at, Arrival::AtPerson { who: Who(index), stanza: Box::new(stanza) });
         }
     }
 
-    fn arrival(&mut self, way: Way) -> Instant {
-        let detour = if way.rooms { self.chance.up_to(self.delays.rooms) } else { Duration::ZERO };
+    fn arrival(&mut self, delays: Delays, way: Way) -> Instant {
+        let detour = if way.rooms { self.chance.up_to(delays.rooms) } else { Duration::ZERO };
         let last = self.ways.get(&way).copied().unwrap_or(self.now);
-        let at = (self.now + self.delays.server + detour).max(last);
+        let at = (self.now + delays.server + detour).max(last);
         self.ways.insert(way, at);
         at
     }

@@ -38,6 +38,22 @@ fn three_who_join_at_once_hear_each_other_whatever_the_delays() {
 }
 
 #[test]
+fn people_near_and_far_who_join_at_once_hear_each_other() {
+    for seed in 0..20 {
+        let mut world = World::with(seed, Delays { rooms: Duration::from_millis(100), ..Delays::default() });
+        let people = people(&mut world, ["romeo", "juliet", "nurse", "tybalt"]);
+        for (who, millis) in people.into_iter().zip([1, 20, 300, 900]) {
+            let way = Duration::from_millis(millis);
+            world.place(who, Delays { server: way, rooms: way, peer: way });
+        }
+        people.into_iter().for_each(|who| world.join(who, "balcony"));
+        world.run_for(30 * SECOND);
+        assert_eq!(world.deaf(&people), []);
+        one_session_a_pair(&world, &people);
+    }
+}
+
+#[test]
 fn newcomers_call_those_who_are_there() {
     let mut world = World::new(1);
     let people = in_call(&mut world, ["romeo", "juliet", "nurse", "tybalt"]);
