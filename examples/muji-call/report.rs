@@ -8,6 +8,7 @@
 //! | `heard` | once a second: `nick`, `hz` (null if no tone), `dbfs`, `received`, `lost`, `delay_ms` |
 //! | `connection` | `state` (lost, resumed) |
 //! | `warning` | `why` |
+//! | `skipped` | `from`, `what`: unknown words that had no effect |
 //! | `ended` | `why` |
 
 use std::collections::BTreeMap;
@@ -81,6 +82,9 @@ impl Report {
                 self.peer(peer, "left", None);
             }
             Event::Warning(why) => self.say("warning", json!({ "why": why }), || format!("warning: {why}")),
+            Event::Skipped { from, what } if self.json => {
+                self.say("skipped", json!({ "from": from, "what": what }), String::new);
+            }
             Event::Ended(why) => {
                 let why = why.to_string();
                 self.say("ended", json!({ "why": why }), || format!("the call is over: {why}"));

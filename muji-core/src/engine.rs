@@ -167,15 +167,25 @@ impl Engine {
         };
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             if let Some(session) = self.calls[&call].session_of(from, &jingle.sid) {
-                self.with_call(now, call, |conference, cx| conference.session_requested(cx, session, id, &jingle));
+                self.with_call(now, call, |conference, cx| {
+                    conference.skipped(cx, from.as_str(), &skipped);
+                    conference.session_requested(cx, session, id, &jingle);
+                });
                 return Handled::Taken;
             }
         }
-        self.handle_foreign_jingle(now, from, id, &jingle)
+        self.handle_foreign_jingle(now, from, id, &jingle, &skipped)
     }
 
     /// A request for no session of ours: the client's own, if it does not speak of a conference.
-    fn handle_foreign_jingle(&mut self, now: Instant, from: &FullJid, id: &str, jingle: &Jingle) -> Handled {
+    fn handle_foreign_jingle(
+        &mut self,
+        now: Instant,
+        from: &FullJid,
+        id: &str,
+        jingle: &Jingle,
+        skipped: &Skipped,
+    ) -> Handled {
         if self.ended.contains(from, &jingle.sid) {
             self.send(refuse(from, id, &PeerFault::UnknownSession { sid: jingle.sid.clone() }));
             return Handled::Taken;
@@ -184,7 +194,10 @@ impl Engine {
             return Handled::NotOurs;
         };
         match self.call_in(room) {
-            Some(call) => self.with_call(now, call, |conference, cx| conference.offered(cx, id, from, jingle)),
+            Some(call) => self.with_call(now, call, |conference, cx| {
+                conference.skipped(cx, from.as_str(), skipped);
+                conference.offered(cx, id, from, jingle);
+            }),
             None => self.send(refuse(from, id, &PeerFault::Stranger)),
         }
         Handled::Taken

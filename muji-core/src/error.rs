@@ -93,6 +93,7 @@ pub enum RoomFault {
 impl RoomFault {
     /// What a presence error says.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the conditions are RFC 6120's, and most say nothing of a room")]
     pub(crate) fn from_error(error: &StanzaError) -> Self {
         match error.defined_condition {
             DefinedCondition::ServiceUnavailable | DefinedCondition::ResourceConstraint => Self::Full,

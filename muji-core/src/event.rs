@@ -49,8 +49,15 @@ pub enum Event {
     PeerFailed(Peer, PeerFailure),
     /// It left the call or the room.
     PeerLeft(Peer),
-    /// Something was left out; the rest works on.
+    /// Something was left out or went wrong; the rest works on.
     Warning(String),
+    /// Words of a stanza that are not known, and had no effect. Dino's SDES keys are among them; for logs.
+    Skipped {
+        /// The nick or JID of whoever sent it.
+        from: String,
+        /// What was left out.
+        what: String,
+    },
     /// The call is over.
     Ended(Over),
 }

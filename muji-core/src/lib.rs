@@ -29,6 +29,7 @@
 //! Out of scope: packets and codecs (`muji-media`), contacts, chat, encryption beyond DTLS-SRTP. Feature `tokio-xmpp` has
 //! a connection for programs without one.
 #![forbid(unsafe_code)]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod conference;
 pub mod config;

@@ -25,6 +25,7 @@
 //!
 //! Out of scope: rooms, connections, packets.
 #![forbid(unsafe_code)]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod answers;
 pub mod fault;

@@ -365,7 +365,13 @@ impl Session {
                 let why = "no pair of addresses worked".to_owned();
                 self.terminate(now, ids, Reason::ConnectivityError.into(), End::Path(why));
             }
-            _ => {}
+            State::Opening { .. }
+            | State::Offered { .. }
+            | State::Held
+            | State::Answering
+            | State::Connecting { .. }
+            | State::Up
+            | State::Ended => {}
         }
         for asked in self.asked.expired(now) {
             if asked != Asked::Other {

@@ -138,6 +138,23 @@ fn of_two_crossing_offers_the_lower_session_id_lives() {
 }
 
 #[test]
+fn what_is_not_understood_of_an_offer_is_told_and_does_not_matter() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
+    let content = Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![opus()]) };
+    let mut offer = offer(&world, "s1", content).write();
+    offer.append_child("<thumbnail xmlns='urn:example:new'/>".parse().expect("well-formed"));
+    let to = Some(world.jid(romeo).into());
+    world.send(tybalt, xmpp_parsers::iq::Iq::Set { from: None, to, id: "1".to_owned(), payload: offer });
+    world.run_for(SECOND);
+    assert_eq!(world.asked(romeo, "session-accept"), 1);
+    let told = |event: &Event| matches!(event, Event::Skipped { what, .. } if what == "jingle: thumbnail");
+    assert_eq!(count(&world, romeo, told), 1);
+}
+
+#[test]
 fn stanzas_of_others_do_not_touch_a_session() {
     let mut world = World::new(1);
     let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);

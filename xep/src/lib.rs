@@ -30,6 +30,7 @@
 //!
 //! Out of scope: stanzas, disco, caps and data forms, which `xmpp-parsers` does well.
 #![forbid(unsafe_code)]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod dtls;
 mod element;

@@ -29,6 +29,7 @@ use std::time::Instant;
 use jid::{BareJid, FullJid};
 use muji_jingle::answers::Answers;
 use muji_jingle::{CallId, Ids, Mute, Session, SessionId};
+use muji_xep::Skipped;
 use muji_xep::jingle::{Content, Reason};
 use muji_xep::muc;
 use muji_xep::muji::Muji;
@@ -293,6 +294,13 @@ impl Conference {
         if let Some(partner) = self.partners.get(jid) {
             let peer = Peer { nick: partner.nick.clone(), jid: jid.clone() };
             self.event(cx, event(peer));
+        }
+    }
+
+    /// Tells what of a stanza had no effect.
+    pub(crate) fn skipped(&self, cx: &mut Cx<'_>, from: &str, skipped: &Skipped) {
+        if !skipped.is_empty() {
+            self.event(cx, Event::Skipped { from: from.to_owned(), what: skipped.to_string() });
         }
     }
 

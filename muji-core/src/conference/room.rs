@@ -47,14 +47,10 @@ impl Conference {
         let element = Muji::find(&presence.payloads)?;
         let mut skipped = Skipped::default();
         let read = guard::check(element).map(|()| Muji::read(element, &mut skipped));
-        match &read {
-            Err(excess) => self.warn(cx, format!("the call information of {nick} is ignored: {excess}")),
-            // A device element is normal, and everything else of Dino's is understood.
-            Ok(_) if !skipped.is_empty() && skipped.to_string() != "muji: device" => {
-                self.warn(cx, format!("left out of the call information of {nick}: {skipped}"));
-            }
-            Ok(_) => {}
+        if let Err(excess) = &read {
+            self.warn(cx, format!("the call information of {nick} is ignored: {excess}"));
         }
+        self.skipped(cx, nick, &skipped);
         read.ok()
     }
 

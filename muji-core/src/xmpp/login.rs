@@ -134,6 +134,7 @@ async fn negotiate(account: &Account, user: String) -> Result<stanzastream::Conn
     Ok(stanzastream::Connection { stream: stream.box_stream(), features, identity: account.jid.clone() })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors are another crate's, and most mean the same to a user")]
 fn describe(account: &Account, error: Error) -> LoginError {
     match error {
         Error::Auth(AuthError::Fail(_) | AuthError::Sasl(_)) => LoginError::Rejected(account.jid.clone()),
