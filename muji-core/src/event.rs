@@ -1,5 +1,7 @@
 //! What an application is told, and what it may ask.
 
+use std::fmt;
+
 use jid::{BareJid, FullJid};
 use muji_jingle::{CallId, Mute, SessionId};
 use muji_xep::rtp::Media;
@@ -72,12 +74,19 @@ pub enum Command {
     Mute(Media, Mute),
 }
 
-/// How to join a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How to join a call. The password never reaches a log.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Join {
     pub(crate) nick: Option<String>,
     pub(crate) password: Option<String>,
     pub(crate) media: Vec<Media>,
+}
+
+impl fmt::Debug for Join {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let password = self.password.as_ref().map(|_| "***");
+        write!(f, "Join({:?}, password {password:?}, {:?})", self.nick, self.media)
+    }
 }
 
 impl Join {

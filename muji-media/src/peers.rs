@@ -131,7 +131,10 @@ impl Peers {
             self.transports.iter().find(|(_, transport)| transport.accepts(now, local, from, bytes)).map(|(id, _)| *id)
         });
         if let Some(id) = id {
-            self.routes.insert((local, from), id);
+            // Anybody may send STUN from anywhere; everything else comes from addresses that the peer has proven.
+            if !is_stun(bytes) {
+                self.routes.insert((local, from), id);
+            }
             self.with(id, |transport| transport.datagram(now, local, from, bytes));
         }
     }

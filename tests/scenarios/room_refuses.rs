@@ -52,6 +52,7 @@ fn a_room_with_a_password() {
         let (world, romeo) = romeo_tries(locked, wrong);
         assert_eq!(room_fault(&world, romeo), Some(RoomFault::Password));
     }
+    assert!(!format!("{:?}", romeo().password("thorn")).contains("thorn"), "a password in a log");
     let mut world = World::new(1);
     let room = world.room("balcony");
     world.service.rooms.set(&room, locked(&world));

@@ -253,11 +253,12 @@ impl Str0mTransport {
         }
     }
 
-    /// str0m drops packets of an SSRC that it does not expect, and Dino announces none. So look before it does.
+    /// str0m drops packets of an SSRC that it does not expect, and Dino announces none. So look before it does; a peer
+    /// that announced its own has no others.
     fn expect_ssrc(&mut self, bytes: &[u8]) {
         let Some(ssrc) = rtp_ssrc(bytes).filter(|ssrc| !self.ssrcs.contains_key(ssrc)) else { return };
         let payload_type = bytes[1] & 0x7F;
-        let mut receiving = self.streams.iter().filter(|stream| stream.receives());
+        let mut receiving = self.streams.iter().filter(|stream| stream.receives_unannounced());
         let by_type = receiving.clone().find(|stream| stream.sends_as(payload_type));
         let Some(mid) = by_type.or_else(|| receiving.next()).map(|stream| stream.mid) else { return };
         if self.ssrcs.len() < MAX_UNANNOUNCED {
@@ -272,8 +273,8 @@ impl Str0mTransport {
 }
 
 impl Stream {
-    fn receives(&self) -> bool {
-        self.agreed.as_ref().is_some_and(|agreed| agreed.receive)
+    fn receives_unannounced(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.receive && agreed.ssrcs.is_empty())
     }
 
     /// Both directions of a content nearly always share their payload type.
