@@ -7,7 +7,6 @@ use jid::{BareJid, FullJid, Jid};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, refuse};
 use muji_xep::jingle::{Action, Jingle};
-use muji_xep::rtp::Media;
 use muji_xep::{Skipped, guard, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
@@ -283,12 +282,6 @@ impl Engine {
     /// The next thing to do. Take all after each input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.queue.pop_front()
-    }
-
-    /// What the media layer can do.
-    #[must_use]
-    pub fn can(&self, media: &Media) -> bool {
-        !self.capabilities.of(media).is_empty()
     }
 
     fn call_in(&self, room: &BareJid) -> Option<CallId> {

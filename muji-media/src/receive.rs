@@ -19,7 +19,6 @@ pub struct Receiver {
     sound: VecDeque<i16>,
     concealed: u32,
     begun: bool,
-    made_up: u64,
 }
 
 impl Receiver {
@@ -34,7 +33,6 @@ impl Receiver {
             sound: VecDeque::new(),
             concealed: 0,
             begun: false,
-            made_up: 0,
         })
     }
 
@@ -51,13 +49,9 @@ impl Receiver {
                     (self.begun, self.concealed) = (true, 0);
                     self.decoder.decode(&payload)
                 }
-                Turn::Lost(following) => {
-                    self.made_up += 1;
-                    self.decoder.recover(&following)
-                }
+                Turn::Lost(following) => self.decoder.recover(&following),
                 Turn::Empty if self.begun && self.concealed < MAX_CONCEALED => {
                     self.concealed += 1;
-                    self.made_up += 1;
                     self.decoder.conceal()
                 }
                 Turn::Empty => {
@@ -78,12 +72,6 @@ impl Receiver {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.buffer.counts()
-    }
-
-    /// Frames that were recovered or made up.
-    #[must_use]
-    pub fn made_up(&self) -> u64 {
-        self.made_up
     }
 
     /// How long packets wait.

@@ -2,22 +2,17 @@
 
 use muji_conformance::harness::world::World;
 use muji_core::Event;
-use muji_xep::dtls::Setup;
-use muji_xep::jingle::{Content, Reason};
+use muji_xep::jingle::Reason;
 
-use crate::puppet::{answer, ask, audio, enter, offer, opus, requests, sha256, transport};
+use crate::puppet::{answer, ask, audio, entered, offer, opus, requests, usable};
 use crate::{SECOND, count, in_call};
-
-fn usable() -> Content {
-    Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![opus()]) }
-}
 
 #[test]
 fn a_stranger_who_calls_is_answered_as_if_nobody_were_there() {
     let mut world = World::new(1);
     let romeo = world.person("romeo");
     let tybalt = world.puppet("tybalt");
-    let offer = offer(&world, "s1", usable());
+    let offer = offer(&world, "s1", usable(vec![opus()]));
     ask(&mut world, tybalt, romeo, "1", &offer);
     world.run_for(60 * SECOND);
     let inbox = world.inbox(tybalt);
@@ -31,7 +26,7 @@ fn an_offer_of_somebody_outside_the_room_is_held_ten_seconds_and_declined() {
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
     let tybalt = world.puppet("tybalt");
-    let offer = offer(&world, "s1", usable());
+    let offer = offer(&world, "s1", usable(vec![opus()]));
     ask(&mut world, tybalt, romeo, "1", &offer);
     world.run_for(9 * SECOND);
     let inbox = world.inbox(tybalt);
@@ -50,7 +45,7 @@ fn of_offers_from_one_jid_only_four_are_held() {
     let [romeo] = in_call(&mut world, ["romeo"]);
     let tybalt = world.puppet("tybalt");
     for sid in ["a", "b", "c", "d", "e"] {
-        let offer = offer(&world, sid, usable());
+        let offer = offer(&world, sid, usable(vec![opus()]));
         ask(&mut world, tybalt, romeo, sid, &offer);
     }
     world.run_for(SECOND);
@@ -63,9 +58,8 @@ fn of_offers_from_one_jid_only_four_are_held() {
 fn a_participant_who_offers_is_accepted_at_once() {
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
-    let tybalt = world.puppet("tybalt");
-    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
-    let offer = offer(&world, "s1", usable());
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    let offer = offer(&world, "s1", usable(vec![opus()]));
     ask(&mut world, tybalt, romeo, "1", &offer);
     world.run_for(SECOND);
     assert_eq!(world.asked(romeo, "session-accept"), 1);

@@ -14,14 +14,19 @@ fn one_session_a_pair(world: &World, people: &[Who]) {
     assert_eq!((offers, ends), (people.len() * (people.len() - 1) / 2, 0), "offers, ends");
 }
 
+/// All join in the same instant and hear each other within `limit`, over one session a pair.
+fn join_at_once(world: &mut World, people: &[Who], limit: Duration) {
+    people.iter().for_each(|who| world.join(*who, "balcony"));
+    world.run_for(limit);
+    assert_eq!(world.deaf(people), []);
+    one_session_a_pair(world, people);
+}
+
 #[test]
 fn two_who_join_at_once_hear_each_other_over_one_session() {
     let mut world = World::new(1);
     let people = people(&mut world, ["romeo", "juliet"]);
-    people.into_iter().for_each(|who| world.join(who, "balcony"));
-    world.run_for(2 * SECOND);
-    assert_eq!(world.deaf(&people), []);
-    one_session_a_pair(&world, &people);
+    join_at_once(&mut world, &people, 2 * SECOND);
 }
 
 #[test]
@@ -30,10 +35,7 @@ fn three_who_join_at_once_hear_each_other_whatever_the_delays() {
         let delays = Delays { rooms: Duration::from_millis(300), ..Delays::default() };
         let mut world = World::with(seed, delays);
         let people = people(&mut world, ["romeo", "juliet", "nurse"]);
-        people.into_iter().for_each(|who| world.join(who, "balcony"));
-        world.run_for(9 * SECOND);
-        assert_eq!(world.deaf(&people), []);
-        one_session_a_pair(&world, &people);
+        join_at_once(&mut world, &people, 9 * SECOND);
     }
 }
 
@@ -46,10 +48,7 @@ fn people_near_and_far_who_join_at_once_hear_each_other() {
             let way = Duration::from_millis(millis);
             world.place(who, Delays { server: way, rooms: way, peer: way });
         }
-        people.into_iter().for_each(|who| world.join(who, "balcony"));
-        world.run_for(30 * SECOND);
-        assert_eq!(world.deaf(&people), []);
-        one_session_a_pair(&world, &people);
+        join_at_once(&mut world, &people, 30 * SECOND);
     }
 }
 

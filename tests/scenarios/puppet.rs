@@ -23,6 +23,13 @@ pub(crate) fn enter(world: &mut World, puppet: Who, nick: &str, contents: Vec<Co
     world.inbox(puppet);
 }
 
+/// Tybalt, who is in the room with these contents.
+pub(crate) fn entered(world: &mut World, contents: Vec<Content>) -> Who {
+    let tybalt = world.puppet("tybalt");
+    enter(world, tybalt, "tybalt", contents);
+    tybalt
+}
+
 /// Says something of a session to somebody.
 pub(crate) fn ask(world: &mut World, puppet: Who, to: Who, id: &str, jingle: &Jingle) {
     let to = Some(Jid::from(world.jid(to)));
@@ -73,7 +80,7 @@ pub(crate) fn transport(fingerprint: Option<Fingerprint>) -> Transport {
     }
 }
 
-pub(crate) fn sha256(setup: Setup) -> Fingerprint {
+fn sha256(setup: Setup) -> Fingerprint {
     Fingerprint { hash: "sha-256".to_owned(), setup: Some(setup), value: vec![7; 32] }
 }
 
@@ -83,6 +90,11 @@ pub(crate) fn offer(world: &World, sid: &str, content: Content) -> Jingle {
     offer.room = Some(world.room("balcony"));
     offer.contents = vec![content];
     offer
+}
+
+/// An audio content that lacks nothing for a session.
+pub(crate) fn usable(payload_types: Vec<PayloadType>) -> Content {
+    Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(payload_types) }
 }
 
 /// The end of a session.

@@ -3,18 +3,16 @@
 use muji_conformance::harness::world::{Who, World};
 use muji_core::Event;
 use muji_core::error::PeerFailure;
-use muji_xep::dtls::Setup;
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
 
-use crate::puppet::{answer, ask, audio, enter, offer, opus, requests, sha256, terminate, transport};
+use crate::puppet::{answer, ask, audio, entered, offer, opus, requests, terminate, transport, usable};
 use crate::{SECOND, count, in_call};
 
 /// Romeo and Juliet in a call with Tybalt, a puppet that was there before Romeo.
 fn with_tybalt(contents: Vec<Content>) -> (World, [Who; 3]) {
     let mut world = World::new(1);
-    let tybalt = world.puppet("tybalt");
-    enter(&mut world, tybalt, "tybalt", contents);
+    let tybalt = entered(&mut world, contents);
     let [romeo, juliet] = ["romeo", "juliet"].map(|name| world.person(name));
     for who in [juliet, romeo] {
         world.join(who, "balcony");
@@ -69,10 +67,8 @@ fn a_peer_without_a_common_codec_is_named() {
     let speex = PayloadType::new(112, "speex", 32_000, 1);
     let mut world = World::new(1);
     let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
-    let tybalt = world.puppet("tybalt");
-    enter(&mut world, tybalt, "tybalt", vec![audio(vec![speex.clone()])]);
-    let content = Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![speex]) };
-    let offer = offer(&world, "s1", content);
+    let tybalt = entered(&mut world, vec![audio(vec![speex.clone()])]);
+    let offer = offer(&world, "s1", usable(vec![speex]));
     ask(&mut world, tybalt, romeo, "1", &offer);
     world.run_for(SECOND);
     let ends = requests(&mut world, tybalt);
@@ -91,8 +87,7 @@ fn a_peer_without_a_common_codec_is_named() {
 fn a_peer_without_a_fingerprint_is_named() {
     let mut world = World::new(1);
     let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
-    let tybalt = world.puppet("tybalt");
-    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
     let content = Content { transport: Some(transport(None)), ..audio(vec![opus()]) };
     let offer = offer(&world, "s1", content);
     ask(&mut world, tybalt, romeo, "1", &offer);
@@ -110,8 +105,7 @@ fn a_peer_without_a_fingerprint_is_named() {
 fn whose_turn_it_is_to_call_but_does_not_is_called() {
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
-    let tybalt = world.puppet("tybalt");
-    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
     world.run_for(8 * SECOND);
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
     world.run_for(3 * SECOND);
@@ -126,8 +120,7 @@ fn of_two_crossing_offers_the_lower_session_id_lives() {
         let (mut world, [romeo, _, tybalt]) = with_tybalt(vec![audio(vec![opus()])]);
         let ours = requests(&mut world, tybalt).into_iter().find(|(from, _)| *from == world.jid(romeo));
         assert!(ours.is_some());
-        let content = Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![opus()]) };
-        let offer = offer(&world, theirs, content);
+        let offer = offer(&world, theirs, usable(vec![opus()]));
         ask(&mut world, tybalt, romeo, "glare", &offer);
         world.run_for(SECOND);
         let inbox = world.inbox(tybalt);
@@ -141,10 +134,8 @@ fn of_two_crossing_offers_the_lower_session_id_lives() {
 fn what_is_not_understood_of_an_offer_is_told_and_does_not_matter() {
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
-    let tybalt = world.puppet("tybalt");
-    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()])]);
-    let content = Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(vec![opus()]) };
-    let mut offer = offer(&world, "s1", content).write();
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    let mut offer = offer(&world, "s1", usable(vec![opus()])).write();
     offer.append_child("<thumbnail xmlns='urn:example:new'/>".parse().expect("well-formed"));
     let to = Some(world.jid(romeo).into());
     world.send(tybalt, xmpp_parsers::iq::Iq::Set { from: None, to, id: "1".to_owned(), payload: offer });
