@@ -1,10 +1,10 @@
 //! The least a chat client does for calls: joins the room given as the first argument and says what happens.
 //!
-//! MUJI_JID, MUJI_PASSWORD and MUJI_SERVER (an address such as 127.0.0.1:5222) name the account.
+//! MUJI_JID and MUJI_PASSWORD name the account; its server is found by its domain.
 
 use futures::StreamExt;
-use muji_core::xmpp::{Account, Connection, Incoming, Password};
-use muji_core::{Event, Handled, Join, Muji, Notice};
+use muji_core::xmpp::{Account, Connection, Incoming};
+use muji_core::{Event, Handled, Join, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 use muji_media::socket::local_addresses;
@@ -12,12 +12,11 @@ use muji_media::socket::local_addresses;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let room = std::env::args().nth(1).ok_or("usage: minimal room@conference.example.org")?.parse()?;
-    let (jid, password) = (std::env::var("MUJI_JID")?.parse()?, Password::new(std::env::var("MUJI_PASSWORD")?));
-    let mut client =
-        Connection::open(Account { jid, password, server: std::env::var("MUJI_SERVER")?.parse()? }).await?;
+    let (jid, password) = (std::env::var("MUJI_JID")?.parse()?, Secret::new(std::env::var("MUJI_PASSWORD")?));
+    let mut client = Connection::open(Account::new(jid, password)).await?;
 
     let source = Some(Box::new(Tone::new(440.0)) as _);
-    let (media, _) = Backend::start(Devices { source, record: None, addresses: local_addresses() })?;
+    let (media, _) = Backend::start(Devices { source, sink: None, record: None, addresses: local_addresses() })?;
     let mut muji = Muji::new(media); // A stream of notices; it owns no connection and spawns nothing.
     let mut wish = Some((room, Join::own()));
     loop {
@@ -34,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                         muji.join(room, how)?;
                     }
                 }
-                Incoming::Lost => muji.connection(muji_core::Connection::Lost),
+                Incoming::Lost(_) => muji.connection(muji_core::Connection::Lost),
                 Incoming::Resumed => muji.connection(muji_core::Connection::Resumed),
                 Incoming::Over(why) => return Err(why.into()),
             },

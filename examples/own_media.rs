@@ -13,8 +13,9 @@ use futures::StreamExt;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::server::Server;
 use muji_core::media::{Capabilities, LocalTransport, MediaBackend, MediaCommand, MediaReport};
-use muji_core::xmpp::{Account, Connection, Incoming, Password};
+use muji_core::xmpp::{Account, Connection, Incoming, Server as At};
 use muji_core::{Event, Join, Muji, Notice, SessionId};
+use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::rtp::PayloadType;
 use tokio::time::{Interval, interval, sleep};
@@ -54,7 +55,7 @@ impl Words {
             kind: CandidateKind::Host,
             related: None,
         };
-        let (ufrag, pwd) = ("words".to_owned(), "no secret at all".to_owned());
+        let (ufrag, pwd) = ("words".to_owned(), Secret::new("no secret at all"));
         LocalTransport { ufrag, pwd, fingerprint: vec![0; 32], candidates: vec![candidate] }
     }
 
@@ -113,7 +114,8 @@ impl MediaBackend for Words {
 /// Calls until both are heard.
 async fn participant(name: &str, server: &Server, heard: &Cell<usize>) -> Result<(), Box<dyn std::error::Error>> {
     let jid = format!("{name}@localhost").parse()?;
-    let account = Account { jid, password: Password::new("secret"), server: server.address() };
+    let mut account = Account::new(jid, Secret::new("secret"));
+    account.server = At::Plaintext(server.address());
     let mut client = Connection::open(account).await?;
     let mut muji = Muji::new(Words::new(name)?);
     while heard.get() < 2 {
@@ -126,7 +128,7 @@ async fn participant(name: &str, server: &Server, heard: &Cell<usize>) -> Result
                 }
                 Incoming::Stanza(stanza) => drop(muji.handle_stanza(&stanza)),
                 Incoming::Over(why) => return Err(why.into()),
-                Incoming::Lost | Incoming::Resumed => {}
+                Incoming::Lost(_) | Incoming::Resumed => {}
             },
             Some(notice) = muji.next() => match notice {
                 Notice::Send(stanza) => client.send(stanza).await,

@@ -98,7 +98,7 @@ fn muji_call() -> Result<PathBuf, Failure> {
 fn join(program: &Path, server: &Server, name: &str, audio: &str, seconds: u64) -> std::io::Result<Child> {
     Command::new(program)
         .args(["demo@conference.localhost", "--jid", &format!("{name}@localhost"), "--nick", name, "--json"])
-        .args(["--server", &server.address().to_string(), "--bind", "127.0.0.1"])
+        .args(["--server", &server.address().to_string(), "--tls", "none", "--bind", "127.0.0.1"])
         .args(["--audio", audio, "--seconds", &seconds.to_string()])
         .env("XMPP_PASSWORD", PASSWORD)
         .stdin(Stdio::null())

@@ -1,58 +1,66 @@
-//! What may be said on the command line and in the environment.
+//! What may be said on the command line.
 
-use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use jid::{BareJid, Jid};
-use muji_core::xmpp::Password;
-use muji_media::device::Source;
-use muji_media::device::tone::Tone;
-use muji_media::device::wav::WavSource;
+use muji_core::xmpp::Server;
+use muji_media::record::Template;
+use serde::Deserialize;
 
 use crate::exit::Failure;
 
 const EXAMPLES: &str = "Examples:
-  XMPP_PASSWORD=secret muji-call balcony@conference.localhost --jid romeo@localhost
-  muji-call balcony@conference.localhost --jid romeo@localhost --audio speech.wav --record recordings
-  muji-call balcony@conference.localhost --jid romeo@localhost --seconds 10 --expect 3 --json
+  muji-call balcony@conference.example.org --jid romeo@example.org
+  muji-call balcony@conference.example.org --jid romeo@example.org --record 'calls/{nick}.wav'
+  muji-call balcony@conference.example.org --profile work --audio speech.wav --seconds 60 --expect 3 --json
+  muji-call balcony@conference.localhost --jid romeo@localhost --server localhost:5222 --ca-file ca.pem
+";
 
-The password comes from XMPP_PASSWORD, from --password-file, or is asked for; that of a room from XMPP_ROOM_PASSWORD.
+const NOTES: &str = "The password comes from --password-file, XMPP_PASSWORD, the profile, or is asked for; never from an option. That of a
+room comes from XMPP_ROOM_PASSWORD. What is said here wins over the environment, and that over the profile.
+
 Ctrl-C leaves the call, a second one quits at once.
 
 Exit codes: 0 ok, 1 call failed, 2 usage, 3 login, 4 room, 5 nobody came, 130 interrupted";
 
+/// What is sent if nothing else is said.
+#[cfg(feature = "devices")]
+const AUDIO: &str = "mic";
+#[cfg(not(feature = "devices"))]
+const AUDIO: &str = "tone:440";
+
 /// Join the call in an XMPP room.
 #[derive(Debug, Parser)]
-#[command(name = "muji-call", version, before_help = EXAMPLES)]
+#[command(name = "muji-call", version, before_help = EXAMPLES, after_help = NOTES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) other: Option<Other>,
+
     /// The room, such as balcony@conference.example.org
-    pub(crate) room: BareJid,
+    #[arg(required = true)]
+    pub(crate) room: Option<BareJid>,
 
-    /// Your account, such as romeo@example.org
-    #[arg(long)]
-    pub(crate) jid: Jid,
-
-    /// The server's address. This version speaks without TLS, so it must be on this machine
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5222")]
-    pub(crate) server: SocketAddr,
-
-    /// Read the password from the first line of a file, or of standard input (-)
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) login: Login,
 
     /// Your name in the room; without it one of chance
     #[arg(long)]
     pub(crate) nick: Option<String>,
 
-    /// What is sent: tone:HZ, a WAV file of 48 kHz and 16 bits, or none
-    #[arg(long, value_name = "WHAT", default_value = "tone:440")]
-    audio: String,
+    /// What is sent: mic, mic:NAME, tone:HZ, a WAV file of 48 kHz and 16 bits, or none
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) audio: Option<String>,
 
-    /// Record everybody and the mix as WAV files into this folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) record: Option<PathBuf>,
+    /// Where the others are heard: default, the NAME of a device, or none
+    #[arg(long, value_name = "NAME")]
+    pub(crate) speaker: Option<String>,
+
+    /// Record everybody, and all as "mix": a file name that holds {nick} and ends in .wav
+    #[arg(long, value_name = "DIR/{nick}.wav", value_parser = template)]
+    pub(crate) record: Option<Template>,
 
     /// Leave after so many seconds in the call
     #[arg(long, value_name = "N")]
@@ -66,6 +74,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Say more: what had no effect and how the login went; twice, what the libraries do; three times, all of it
+    #[arg(long, short, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say nothing but errors
+    #[arg(long, short, conflicts_with_all = ["verbose", "json"])]
+    pub(crate) quiet: bool,
+
     /// Write every stanza into this file, passwords left out
     #[arg(long, value_name = "FILE.xml")]
     pub(crate) trace: Option<PathBuf>,
@@ -75,52 +91,99 @@ pub(crate) struct Args {
     pub(crate) bind: Vec<IpAddr>,
 }
 
-impl Args {
-    /// The password, by file, environment or question.
-    pub(crate) fn password(&self) -> Result<Password, Failure> {
-        if let Some(path) = &self.password_file {
-            return first_line(path).map(Password::new);
-        }
-        if let Ok(password) = std::env::var("XMPP_PASSWORD") {
-            return Ok(Password::new(password));
-        }
-        let asked = rpassword::prompt_password(format!("Password of {}: ", self.jid));
-        asked.map(Password::new).map_err(|why| {
-            Failure::Usage(format!(
-                "no password: set XMPP_PASSWORD, or give --password-file, or run it in a terminal ({why})"
-            ))
-        })
-    }
+/// Who you are and where your server is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Login {
+    /// Your account, such as romeo@example.org
+    #[arg(long, env = "XMPP_JID")]
+    pub(crate) jid: Option<Jid>,
 
+    /// Take what is not said from this profile of ~/.config/muji-call/config.toml
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// The server, if it is not to be found by the domain of your account
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<String>,
+
+    /// How TLS begins there; none only with a server on this machine
+    #[arg(long, value_name = "HOW")]
+    pub(crate) tls: Option<Tls>,
+
+    /// Trust the authorities in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Read the password from the first line of a file, or of standard input (-)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Take the password from the system's keyring, where "muji-call remember" puts it
+    #[arg(long)]
+    pub(crate) keyring: bool,
+}
+
+/// How TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tls {
+    /// By STARTTLS, as on port 5222
+    Starttls,
+    /// With the first byte, as on port 5223
+    Direct,
+    /// Not at all
+    None,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Other {
+    /// List microphones and loudspeakers
+    #[cfg(feature = "devices")]
+    Devices,
+    /// Put a password into the system's keyring
+    #[cfg(feature = "keyring")]
+    Remember(Login),
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    Template::parse(text).map_err(|why| why.to_string())
+}
+
+impl Args {
     /// What is sent.
-    pub(crate) fn source(&self) -> Result<Option<Box<dyn Source>>, Failure> {
-        if self.audio == "none" {
-            return Ok(None);
-        }
-        if let Some(frequency) = self.audio.strip_prefix("tone:") {
-            let frequency = frequency.parse().ok().filter(|hz| (20.0..=20_000.0).contains(hz));
-            let hz = frequency.ok_or_else(|| Failure::Usage("--audio tone:HZ takes 20 to 20000".to_owned()))?;
-            return Ok(Some(Box::new(Tone::new(hz))));
-        }
-        match WavSource::open(Path::new(&self.audio)) {
-            Ok(source) => Ok(Some(Box::new(source))),
-            Err(why) => Err(Failure::Usage(why.to_string())),
-        }
+    pub(crate) fn audio(&self) -> &str {
+        self.audio.as_deref().unwrap_or(AUDIO)
     }
 }
 
-/// Longest password file that is read; a wrong file should not fill the memory.
-const MAX_PASSWORD: u64 = 4_096;
-
-fn first_line(path: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().take(MAX_PASSWORD).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX_PASSWORD).read_to_string(&mut text))
+/// Where the server is.
+pub(crate) fn server(place: Option<&str>, tls: Option<Tls>) -> Result<Server, Failure> {
+    let Some(place) = place else {
+        return match tls {
+            None => Ok(Server::Discovered),
+            Some(_) => Err(Failure::Usage("--tls says how to speak with --server, which is missing".to_owned())),
+        };
     };
-    match read {
-        Ok(_) => Ok(text.lines().next().unwrap_or_default().to_owned()),
-        Err(why) => Err(Failure::Usage(format!("{} cannot be read: {why}", path.display()))),
-    }
+    let wrong = || Failure::Usage(format!("--server {place} must look like xmpp.example.org:5222"));
+    let (host, port) = place.rsplit_once(':').ok_or_else(wrong)?;
+    let (host, port) = (host.to_owned(), port.parse().map_err(|_| wrong())?);
+    Ok(match tls.unwrap_or(Tls::Starttls) {
+        Tls::Starttls => Server::StartTls { host, port },
+        Tls::Direct => Server::DirectTls { host, port },
+        Tls::None => {
+            let local = if host == "localhost" { format!("127.0.0.1:{port}") } else { place.to_owned() };
+            let address: Result<SocketAddr, _> = local.parse();
+            Server::Plaintext(address.map_err(|_| {
+                Failure::Usage(format!("without TLS --server takes an address of this machine, not {place}"))
+            })?)
+        }
+    })
 }

@@ -1,5 +1,8 @@
 //! How the program ends. Scripts rely on the numbers.
 
+use muji_core::error::RoomFault;
+use muji_core::xmpp::{CertificateFault, LoginError};
+
 /// Why it does not end with 0.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -7,14 +10,30 @@ pub(crate) enum Failure {
     Call(String),
     #[error("{0}")]
     Usage(String),
+    #[error("{0}{advice}", advice = advice(.0))]
+    Login(#[from] LoginError),
     #[error("{0}")]
-    Login(#[from] muji_core::xmpp::LoginError),
-    #[error("{0}")]
-    Room(#[from] muji_core::error::RoomFault),
+    Room(#[from] RoomFault),
     #[error("nobody else came to the call")]
     NobodyCame,
     #[error("interrupted")]
     Interrupted,
+}
+
+/// Which option helps.
+fn advice(error: &LoginError) -> &'static str {
+    match error {
+        LoginError::Certificate { fault: CertificateFault::Untrusted, .. } => {
+            "; if it is your own server, name its authority with --ca-file"
+        }
+        LoginError::Certificate { fault: CertificateFault::Expired, .. } => {
+            "; its administrator must renew it, and no option gets around that, not even --ca-file"
+        }
+        LoginError::Authorities(_) => "; name a PEM file with --ca-file",
+        LoginError::UnknownHost { .. } => " with --server",
+        LoginError::NoTls(_) => "; a server on this machine can be used with --tls none",
+        _ => "",
+    }
 }
 
 /// 0 ok · 1 the call failed · 2 usage · 3 login · 4 room · 5 nobody came · 130 interrupted

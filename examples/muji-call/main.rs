@@ -1,30 +1,61 @@
-//! A call for the command line: joins the call in a room, sends a tone or a file, records, says who is heard.
+//! A call for the command line: joins the call in a room, sends and plays sound, records, says who is heard.
 //!
 //! `muji-call --help` begins with examples; the exit codes are those of [`exit`].
 
 mod args;
+mod audio;
 mod exit;
+mod live;
+mod log;
+mod password;
+mod profile;
 mod report;
 mod run;
+mod table;
 mod trace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use args::Args;
+use args::{Args, Other};
 use exit::Failure;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    // On the main thread, whose stack bears the deepest stanza that servers let through.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run::run(args)),
-        Err(why) => Err(Failure::Call(format!("the system gives no event loop: {why}"))),
+    let mut args = Args::parse();
+    let outcome = match args.other.take() {
+        None => call(args),
+        Some(other) => self::other(other),
     };
     if let Err(failure) = &outcome {
         eprintln!("muji-call: {failure}");
     }
     ExitCode::from(exit::code(&outcome))
+}
+
+fn call(mut args: Args) -> Result<(), Failure> {
+    log::begin(args.verbose);
+    profile::load(args.login.profile.as_deref())?.complete(&mut args);
+    // On the main thread, whose stack bears the deepest stanza that servers let through.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|why| Failure::Call(format!("the system gives no event loop: {why}")))?;
+    runtime.block_on(run::run(args))
+}
+
+fn other(other: Other) -> Result<(), Failure> {
+    let written = match other {
+        #[cfg(feature = "devices")]
+        Other::Devices => return audio::list(),
+        #[cfg(feature = "keyring")]
+        Other::Remember(mut login) => {
+            profile::load(login.profile.as_deref())?.complete_login(&mut login);
+            return password::keyring::remember(login);
+        }
+        Other::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "muji-call", &mut std::io::stdout());
+            Ok(())
+        }
+        Other::Man => clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout()),
+    };
+    written.map_err(|why| Failure::Usage(format!("the manual cannot be written: {why}")))
 }

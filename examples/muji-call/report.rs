@@ -1,45 +1,57 @@
-//! What the user sees: sentences, or with `--json` an object a line.
-//!
-//! | event | fields besides `event` and `ms`, the milliseconds since "join" |
-//! |---|---|
-//! | `joined` | `contents` |
-//! | `peer` | `nick`, `jid`, `state` (joined, connecting, connected, flowing, muted, unmuted, failed, left), `why` if failed |
-//! | `first-sound` | `nick` |
-//! | `heard` | once a second: `nick`, `hz` (null if no tone), `dbfs`, `received`, `lost`, `delay_ms` |
-//! | `connection` | `state` (lost, resumed) |
-//! | `warning` | `why` |
-//! | `skipped` | `from`, `what`: unknown words that had no effect |
-//! | `ended` | `why` |
+//! What the user sees: sentences, or with `--json` an object a line, as the README's table has them.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use muji_core::xmpp::{LoggedIn, Mechanism};
 use muji_core::{Event, Peer, SessionId};
 use muji_media::backend::Observation;
+use muji_media::meter::Level;
+use muji_media::receive::Stats;
 use serde_json::{Value, json};
 
-/// What is known of somebody.
-#[derive(Default)]
-struct Known {
-    /// Milliseconds from "join" to the first sound.
-    first_sound: Option<u128>,
-    /// What was heard in the last second.
-    now: Option<String>,
-    lost: u64,
-    received: u64,
-}
+use crate::args::Args;
+use crate::live::Live;
+use crate::table::{self, Known, millis};
 
 /// Tells what happens.
 pub(crate) struct Report {
     json: bool,
+    quiet: bool,
+    verbose: bool,
+    live: Live,
     joined: Instant,
     names: BTreeMap<SessionId, String>,
     people: BTreeMap<String, Known>,
+    /// Bytes of payload that each of the others was sent.
+    sent: u64,
 }
 
 impl Report {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, joined: Instant::now(), names: BTreeMap::new(), people: BTreeMap::new() }
+    pub(crate) fn new(args: &Args) -> Self {
+        Self {
+            json: args.json,
+            quiet: args.quiet,
+            verbose: args.verbose > 0,
+            live: Live::new(),
+            joined: Instant::now(),
+            names: BTreeMap::new(),
+            people: BTreeMap::new(),
+            sent: 0,
+        }
+    }
+
+    /// The login worked. That the password was shown to the server is said in any case.
+    pub(crate) fn logged_in(&mut self, login: &LoggedIn) {
+        let LoggedIn { server, encrypted, mechanism } = login;
+        if *mechanism == Mechanism::Plain {
+            eprintln!("muji-call: note: the server got the password itself (PLAIN, under TLS); it offers nothing better");
+        }
+        let (name, verbose) = (mechanism.name(), self.verbose);
+        self.say("login", json!({ "server": server, "encrypted": encrypted, "mechanism": name }), || {
+            let tls = if *encrypted { "with TLS" } else { "without TLS" };
+            verbose.then(|| format!("logged in at {server} {tls}, by {name}"))
+        });
     }
 
     /// "Join" was pressed now.
@@ -58,14 +70,12 @@ impl Report {
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
+        let verbose = self.verbose;
         match event {
             Event::Joined { contents } => {
-                self.say("joined", json!({ "contents": contents }), || "in the call".to_owned());
+                self.say("joined", json!({ "contents": contents }), || Some("in the call".to_owned()));
             }
-            Event::PeerJoined(peer) => {
-                self.people.entry(peer.nick.clone()).or_default();
-                self.peer(peer, "joined", None);
-            }
+            Event::PeerJoined(peer) => self.peer(peer, "joined", None),
             Event::PeerConnecting(peer, session) => {
                 self.names.insert(*session, peer.nick.clone());
                 self.peer(peer, "connecting", None);
@@ -75,96 +85,112 @@ impl Report {
             Event::PeerMuted(peer, _) => self.peer(peer, "muted", None),
             Event::PeerUnmuted(peer, _) => self.peer(peer, "unmuted", None),
             Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(failure.to_string())),
-            Event::PeerLeft(peer) => {
-                if let Some(known) = self.people.get_mut(&peer.nick) {
-                    known.now = None;
-                }
-                self.peer(peer, "left", None);
-            }
-            Event::Warning(why) => self.say("warning", json!({ "why": why }), || format!("warning: {why}")),
-            Event::Skipped { from, what } if self.json => {
-                self.say("skipped", json!({ "from": from, "what": what }), String::new);
+            Event::PeerLeft(peer) => self.peer(peer, "left", None),
+            Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),
+            Event::Skipped { from, what } => {
+                self.say("skipped", json!({ "from": from, "what": what }), || {
+                    verbose.then(|| format!("no effect had what {from} said: {what}"))
+                });
             }
             Event::Ended(why) => {
                 let why = why.to_string();
-                self.say("ended", json!({ "why": why }), || format!("the call is over: {why}"));
+                self.say("ended", json!({ "why": why }), || Some(format!("the call is over: {why}")));
             }
             _ => {}
         }
     }
 
-    fn peer(&self, peer: &Peer, state: &str, why: Option<String>) {
+    fn peer(&mut self, peer: &Peer, state: &'static str, why: Option<String>) {
         let Peer { nick, jid } = peer;
+        let known = self.people.entry(nick.clone()).or_default();
+        known.state = state;
+        if state == "left" {
+            known.now = None;
+        }
         let fields = json!({ "nick": nick, "jid": jid.to_string(), "state": state, "why": why });
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        self.say("peer", fields, || format!("{} {state}{why}", printable(nick)));
+        self.say("peer", fields, || Some(format!("{} {state}{why}", printable(nick))));
     }
 
-    pub(crate) fn connection(&self, state: &str) {
-        self.say("connection", json!({ "state": state }), || format!("the connection to the server is {state}"));
+    pub(crate) fn connection(&mut self, state: &str, why: Option<&str>) {
+        self.say("connection", json!({ "state": state, "why": why }), || {
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            let media = if state == "lost" { "; sound goes on while it is made again" } else { "" };
+            Some(format!("the connection to the server is {state}{why}{media}"))
+        });
     }
 
     pub(crate) fn observation(&mut self, observation: &Observation) {
         match observation {
             Observation::FirstSound { session, at } => {
-                let Some(nick) = self.names.get(session) else { return };
+                let Some(nick) = self.names.get(session).cloned() else { return };
                 let ms = at.saturating_duration_since(self.joined).as_millis();
-                let known = self.people.entry(nick.clone()).or_default();
-                known.first_sound.get_or_insert(ms);
-                let nick = nick.clone();
+                self.people.entry(nick.clone()).or_default().first_sound.get_or_insert(ms);
                 self.say("first-sound", json!({ "nick": nick, "ms": ms }), || {
-                    format!("{} is heard, {ms} ms after joining", printable(&nick))
+                    Some(format!("{} is heard, {ms} ms after joining", printable(&nick)))
                 });
             }
-            Observation::Heard { session, level, counts, delay } => {
-                let Some(nick) = self.names.get(session) else { return };
-                let tone = level.frequency.filter(|_| level.is_sound());
-                let text = match tone {
-                    Some(hz) => format!("{hz:.0} Hz {:.0} dB", level.level),
-                    None => format!("{:.0} dB", level.level),
-                };
-                let known = self.people.entry(nick.clone()).or_default();
-                known.now = level.is_sound().then_some(text);
-                (known.received, known.lost) = (counts.received, counts.lost);
-                if self.json {
-                    let fields = json!({
-                        "nick": nick, "hz": tone, "dbfs": level.level, "received": counts.received,
-                        "lost": counts.lost, "delay_ms": delay.as_millis(),
-                    });
-                    self.say("heard", fields, String::new);
+            Observation::Heard { session, level, stats } => {
+                if let Some(nick) = self.names.get(session).cloned() {
+                    self.heard_now(nick, level, stats);
                 }
+            }
+            Observation::Sent { bytes } => {
+                self.sent = *bytes;
+                self.say("sent", json!({ "bytes": bytes }), || None);
             }
             _ => {}
         }
     }
 
+    fn heard_now(&mut self, nick: String, level: &Level, stats: &Stats) {
+        let tone = level.frequency.filter(|_| level.is_sound());
+        let text = match tone {
+            Some(hz) => format!("{hz:.0} Hz {:.0} dB", level.level),
+            None => format!("{:.0} dB", level.level),
+        };
+        let known = self.people.entry(nick.clone()).or_default();
+        known.now = level.is_sound().then_some(text);
+        known.stats = *stats;
+        let fields = json!({
+            "nick": nick, "hz": tone, "dbfs": level.level, "received": stats.counts.received, "lost": stats.counts.lost,
+            "discarded": stats.counts.discarded, "skipped": stats.counts.skipped, "bytes": stats.counts.bytes,
+            "played": stats.played, "concealed": stats.concealed, "delay_ms": stats.delay.as_millis(),
+            "jitter_ms": millis(stats.jitter), "rtt_ms": stats.round_trip.map(millis),
+        });
+        self.say("heard", fields, || None);
+    }
+
     /// Who is heard now, once a second.
-    pub(crate) fn row(&self) {
-        if self.json || self.people.is_empty() {
-            return;
-        }
-        let people = self
-            .people
-            .iter()
-            .map(|(nick, known)| format!("{} {}", printable(nick), known.now.as_deref().unwrap_or("-")));
-        println!("hearing: {}", people.collect::<Vec<_>>().join(" | "));
-    }
-
-    /// The table at the end.
-    pub(crate) fn table(&self) {
-        if self.json || self.people.is_empty() {
-            return;
-        }
-        println!("{:<24} {:>16} {:>10} {:>8}", "participant", "first sound", "packets", "lost");
-        for (nick, known) in &self.people {
-            let first = known.first_sound.map_or_else(|| "never".to_owned(), |ms| format!("{ms} ms"));
-            println!("{:<24} {first:>16} {:>10} {:>8}", printable(nick), known.received, known.lost);
+    pub(crate) fn row(&mut self) {
+        if !self.json && !self.quiet {
+            self.live.draw(self.people.iter().map(|(nick, known)| (printable(nick), known)));
         }
     }
 
-    fn say(&self, event: &str, fields: Value, sentence: impl FnOnce() -> String) {
+    /// How everybody fared, at the end.
+    pub(crate) fn summary(&mut self) {
+        let people = std::mem::take(&mut self.people);
+        if self.json {
+            return people.iter().for_each(|(nick, known)| self.say("summary", known.summary(nick), || None));
+        }
+        if self.quiet || people.is_empty() {
+            return;
+        }
+        for line in table::lines(people.iter().map(|(nick, known)| (printable(nick), known))) {
+            self.live.say(&line);
+        }
+        let seconds = self.joined.elapsed().as_secs_f64();
+        self.live.say(&format!("sent to each: {:.1} kbit/s", self.sent as f64 * 8.0 / 1_000.0 / seconds));
+    }
+
+    /// Says an event as JSON, or the sentence that is worth one.
+    fn say(&mut self, event: &str, fields: Value, sentence: impl FnOnce() -> Option<String>) {
         if !self.json {
-            return println!("{}", sentence());
+            if let Some(sentence) = sentence().filter(|_| !self.quiet) {
+                self.live.say(&sentence);
+            }
+            return;
         }
         let mut line = json!({ "event": event, "ms": self.joined.elapsed().as_millis() });
         if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {

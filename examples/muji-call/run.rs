@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use jid::BareJid;
 use muji_core::error::Over;
-use muji_core::xmpp::{Account, Connection, Incoming, LoginError};
-use muji_core::{CallId, Connection as Change, Event, Handled, Join, Muji, Notice};
+use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
+use muji_core::{CallId, Connection as Change, Event, Handled, Join, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices, Observation};
 use muji_media::socket::local_addresses;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,8 +14,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, interval, sleep_until, timeout};
 use xmpp_parsers::stanza::Stanza;
 
-use crate::args::Args;
+use crate::args::{Args, server};
+use crate::audio::{self, Audio};
 use crate::exit::Failure;
+use crate::password;
 use crate::report::Report;
 use crate::trace::Trace;
 
@@ -23,24 +26,38 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the program.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let room = args.room.clone().ok_or_else(|| Failure::Usage("no room is named".to_owned()))?;
     let trace = Trace::begin(args.trace.as_deref())?;
-    let source = args.source()?;
+    let account = account(&args)?;
+    let Audio { source, sink } = audio::open(&args)?;
     let addresses = if args.bind.is_empty() { local_addresses() } else { args.bind.clone() };
-    let media = Backend::start(Devices { source, record: args.record.clone(), addresses });
+    let media = Backend::start(Devices { source, sink, record: args.record.clone(), addresses });
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
-    let account = Account { jid: args.jid.clone(), password: args.password()?, server: args.server };
     let client = Connection::open(account).await?;
-    let report = Report::new(args.json);
+    let mut report = Report::new(&args);
+    report.logged_in(client.login());
     let muji = Muji::new(media);
-    let mut program = Program { args, client, muji, report, trace, call: None, interrupted: false };
+    let mut program = Program { args, room, client, muji, report, trace, call: None, interrupted: false };
     let outcome = program.go(observations).await;
-    program.report.table();
+    program.report.summary();
     let _slow = timeout(CLOSING, program.client.close()).await.is_err();
     outcome
 }
 
+fn account(args: &Args) -> Result<Account, Failure> {
+    let login = &args.login;
+    let jid = login.jid.clone().ok_or_else(|| {
+        Failure::Usage("whose call is it? Give --jid or XMPP_JID, or a profile (see --help)".to_owned())
+    })?;
+    let server = server(login.server.as_deref(), login.tls)?;
+    let trust = login.ca_file.clone().map_or(Trust::System, Trust::Authorities);
+    let password = password::find(&jid, login)?;
+    Ok(Account { jid, password, server, trust })
+}
+
 struct Program {
     args: Args,
+    room: BareJid,
     client: Connection,
     muji: Muji,
     report: Report,
@@ -103,12 +120,12 @@ impl Program {
                     self.join()?;
                 }
             }
-            Incoming::Lost => {
-                self.report.connection("lost");
+            Incoming::Lost(why) => {
+                self.report.connection("lost", why.as_deref());
                 self.muji.connection(Change::Lost);
             }
             Incoming::Resumed => {
-                self.report.connection("resumed");
+                self.report.connection("resumed", None);
                 self.muji.connection(Change::Resumed);
             }
             Incoming::Over(why) if self.call.is_none() => return Err(why.into()),
@@ -123,10 +140,10 @@ impl Program {
             how = how.nick(nick);
         }
         if let Ok(password) = std::env::var("XMPP_ROOM_PASSWORD") {
-            how = how.password(password);
+            how = how.password(Secret::new(password));
         }
         self.report.joining();
-        let call = self.muji.join(self.args.room.clone(), how);
+        let call = self.muji.join(self.room.clone(), how);
         self.call = Some(call.map_err(|why| Failure::Usage(why.to_string()))?);
         Ok(())
     }

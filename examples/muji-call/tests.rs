@@ -35,7 +35,8 @@ fn program(arguments: &[&str]) -> Command {
 /// The program for `name` in the call of the room.
 fn call(server: &Server, name: &str, more: &[&str]) -> Command {
     let (jid, address) = (format!("{name}@localhost"), server.address().to_string());
-    let mut arguments = vec![ROOM, "--jid", &jid, "--nick", name, "--server", &address, "--bind", "127.0.0.1"];
+    let mut arguments = vec![ROOM, "--jid", &jid, "--nick", name, "--server", &address, "--tls", "none"];
+    arguments.extend(["--bind", "127.0.0.1"]);
     arguments.extend(more);
     program(&arguments)
 }
@@ -81,7 +82,7 @@ async fn said(child: &mut Child, what: &str) {
 #[tokio::test]
 async fn a_refused_port() {
     let gone = server(Rules::default()).await.address().to_string();
-    let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--server", &gone])).await;
+    let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--server", &gone, "--tls", "none"])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("is not reached") && why.contains("is it running"), "{why}");
 }
@@ -95,7 +96,7 @@ async fn a_wrong_password() {
     assert_eq!(code, Some(3));
     assert_eq!(
         why,
-        "muji-call: the server does not accept the password for romeo@localhost; check the name and the password"
+        "muji-call: the server does not accept this name and password; check both"
     );
 }
 
@@ -118,7 +119,7 @@ async fn a_password_from_a_file_and_none_at_all() {
 
 #[tokio::test]
 async fn a_server_elsewhere_is_not_spoken_to_without_tls() {
-    let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--server", "192.0.2.1:5222"])).await;
+    let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--server", "192.0.2.1:5222", "--tls", "none"])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("not on this machine"), "{why}");
 }
@@ -180,7 +181,7 @@ async fn a_nick_in_use() {
     let (code, why) = failure(call(&server, "romeo", &["--nick", "juliet"])).await;
     assert_eq!(code, Some(2), "clap takes each option once: {why}");
     let (jid, address) = ("romeo@localhost", server.address().to_string());
-    let (code, why) = failure(program(&[ROOM, "--jid", jid, "--nick", "juliet", "--server", &address])).await;
+    let (code, why) = failure(program(&[ROOM, "--jid", jid, "--nick", "juliet", "--server", &address, "--tls", "none"])).await;
     assert_eq!(code, Some(4));
     assert!(why.contains("choose another"), "{why}");
 }
@@ -229,9 +230,10 @@ async fn two_hear_and_record_each_other_and_no_secret_is_told() {
     let server = server(Rules::default()).await;
     let folder = folder("call");
     let (record, trace) = (folder.join("record"), folder.join("trace.xml"));
+    let template = record.join("{nick}.wav");
     let more = ["--audio", "tone:440", "--json", "--seconds", "4", "--expect", "1"];
     let mut more_of_romeo = more.to_vec();
-    more_of_romeo.extend(["--record", text(&record), "--trace", text(&trace)]);
+    more_of_romeo.extend(["--record", text(&template), "--trace", text(&trace)]);
     let romeo = call(&server, "romeo", &more_of_romeo);
     let juliet = call(&server, "juliet", &["--audio", "tone:660", "--seconds", "5", "--expect", "1"]);
     let (romeo, juliet) = tokio::join!(run(romeo), run(juliet));
@@ -242,7 +244,8 @@ async fn two_hear_and_record_each_other_and_no_secret_is_told() {
     let heard = events.iter().filter(|event| event["event"] == "heard" && event["nick"] == "juliet");
     let tones: Vec<f64> = heard.filter_map(|event| event["hz"].as_f64()).collect();
     assert!(tones.iter().any(|hz| (hz - 660.0).abs() < 2.0), "{tones:?}");
-    assert_eq!(events.last().map(|event| event["event"].clone()), Some(Value::from("ended")));
+    let last: Vec<&Value> = events.iter().rev().take(2).map(|event| &event["event"]).collect();
+    assert_eq!(last, ["summary", "ended"]);
     assert!(String::from_utf8_lossy(&juliet.stdout).contains("romeo 440 Hz -23 dB"));
 
     for (file, expected) in [("juliet.wav", 660.0), ("mix.wav", 660.0)] {

@@ -1,9 +1,8 @@
 //! What an application is told, and what it may ask.
 
-use std::fmt;
-
 use jid::{BareJid, FullJid};
 use muji_jingle::{CallId, Mute, SessionId};
+use muji_xep::Secret;
 use muji_xep::rtp::Media;
 
 use crate::error::{Over, PeerFailure};
@@ -74,19 +73,12 @@ pub enum Command {
     Mute(Media, Mute),
 }
 
-/// How to join a call. The password never reaches a log.
-#[derive(Clone, PartialEq, Eq)]
+/// How to join a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
     pub(crate) nick: Option<String>,
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Secret>,
     pub(crate) media: Vec<Media>,
-}
-
-impl fmt::Debug for Join {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let password = self.password.as_ref().map(|_| "***");
-        write!(f, "Join({:?}, password {password:?}, {:?})", self.nick, self.media)
-    }
 }
 
 impl Join {
@@ -105,8 +97,8 @@ impl Join {
 
     /// With the room's password.
     #[must_use]
-    pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.password = Some(password.into());
+    pub fn password(mut self, password: Secret) -> Self {
+        self.password = Some(password);
         self
     }
 

@@ -50,4 +50,5 @@ pub use event::{About, Command, Connection, Event, Handled, Join, Peer};
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
 pub use muji_jingle::{CallId, Mute, SessionId};
+pub use muji_xep::Secret;
 pub use muji_xep::rtp::Media;

@@ -1,7 +1,6 @@
 //! What goes down to a media layer and what comes up from it.
 
-use std::fmt;
-
+use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::{Media, PayloadType};
 
@@ -42,44 +41,30 @@ pub struct OpenContent {
     pub payload_types: Vec<PayloadType>,
 }
 
-/// Our end of a transport. The password never reaches a log.
-#[derive(Clone, PartialEq, Eq)]
+/// Our end of a transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalTransport {
     /// ICE user name.
     pub ufrag: String,
     /// ICE password.
-    pub pwd: String,
+    pub pwd: Secret,
     /// SHA-256 of our certificate.
     pub fingerprint: Vec<u8>,
     /// Addresses known by now.
     pub candidates: Vec<Candidate>,
 }
 
-impl fmt::Debug for LocalTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ufrag, fingerprint, candidates, .. } = self;
-        write!(f, "LocalTransport({ufrag}, ***, {fingerprint:02x?}, {candidates:?})")
-    }
-}
-
-/// The peer's end of a transport. The password never reaches a log.
-#[derive(Clone, PartialEq, Eq)]
+/// The peer's end of a transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteTransport {
     /// ICE user name.
     pub ufrag: String,
     /// ICE password.
-    pub pwd: String,
+    pub pwd: Secret,
     /// SHA-256 of the certificate the peer must show.
     pub fingerprint: Vec<u8>,
     /// Who opens the handshake, seen from us.
     pub dtls: DtlsRole,
-}
-
-impl fmt::Debug for RemoteTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ufrag, fingerprint, dtls, .. } = self;
-        write!(f, "RemoteTransport({ufrag}, ***, {fingerprint:02x?}, {dtls:?})")
-    }
 }
 
 /// An order to the media layer: fire and forget, answered by reports where there is something to say.

@@ -8,6 +8,7 @@ use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
 use muji_jingle::{
     CallId, End, Ids, Mute, Output, Parties, Session, SessionEvent, SessionId, TransportId, Wanted, timers,
 };
+use muji_xep::Secret;
 use muji_xep::Skipped;
 use muji_xep::jingle::{Action, Jingle, Reason};
 use muji_xep::rtp::{Media, PayloadType};
@@ -31,7 +32,7 @@ fn parties(us: &str, peer: &str) -> Parties {
 fn end(name: &str) -> MediaReport {
     let local = LocalTransport {
         ufrag: name.to_owned(),
-        pwd: format!("the password of {name}, long enough"),
+        pwd: Secret::new(format!("the password of {name}, long enough")),
         fingerprint: vec![u8::try_from(name.len()).expect("names are short"); 32],
         candidates: Vec::new(),
     };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -13,15 +12,14 @@ use muji_xep::rtp::PayloadType;
 use tokio::sync::mpsc;
 
 use crate::codec::opus::{self, OpusFault};
-use crate::device::{Source, Trouble};
-use crate::jitter::Counts;
+use crate::device::{Sink, Source, Trouble};
 use crate::meter::{Level, Meter};
 use crate::peers::{Peers, PeersOutput};
 use crate::publish::Publisher;
-use crate::receive::Receiver;
-use crate::record::Recordings;
+use crate::receive::{Receiver, Stats};
+use crate::record::{Recordings, Template};
 use crate::socket::{BURST, Sockets};
-use crate::sound::{FRAME_TIME, Frame, mix};
+use crate::sound::{FRAME, FRAME_TIME, Frame, RATE, mix};
 use crate::transport::MakeTransport;
 use crate::transport::str0m::{NoCertificate, Str0m};
 
@@ -35,8 +33,10 @@ const OBSERVATIONS: usize = 256;
 pub struct Devices {
     /// What is sent; without one we only listen.
     pub source: Option<Box<dyn Source>>,
-    /// A folder for recordings.
-    pub record: Option<PathBuf>,
+    /// Where everybody's sound goes as one; without it it is only measured and recorded.
+    pub sink: Option<Box<dyn Sink>>,
+    /// The files for recordings.
+    pub record: Option<Template>,
     /// The local addresses to use; see [`crate::socket::local_addresses`].
     pub addresses: Vec<IpAddr>,
 }
@@ -58,10 +58,13 @@ pub enum Observation {
         session: SessionId,
         /// How it sounded, measured on what was decoded.
         level: Level,
-        /// Its packets since the session began.
-        counts: Counts,
-        /// How long packets wait in the jitter buffer.
-        delay: Duration,
+        /// How it fared since the session began.
+        stats: Stats,
+    },
+    /// Once a second while we send: bytes of payload so far, the same to everybody.
+    Sent {
+        /// Bytes.
+        bytes: u64,
     },
 }
 
@@ -108,12 +111,14 @@ impl Backend {
         let (observed, observations) = mpsc::channel(OBSERVATIONS);
         let worker = Worker {
             publisher: Publisher::new(devices.source)?,
+            sink: devices.sink,
             recordings: devices.record.map(Recordings::new).transpose()?,
             addresses: devices.addresses,
             make: Some(make),
             running: None,
             streams: BTreeMap::new(),
             tick: None,
+            sent: 0,
             reports: news,
             observed,
         };
@@ -159,6 +164,7 @@ struct Abandoned;
 
 struct Worker {
     publisher: Publisher,
+    sink: Option<Box<dyn Sink>>,
     recordings: Option<Recordings>,
     addresses: Vec<IpAddr>,
     make: Option<MakeTransport>,
@@ -166,6 +172,8 @@ struct Worker {
     streams: BTreeMap<(SessionId, String), Stream>,
     /// When the next 20 ms are due; `None` while there is nothing to hear or say.
     tick: Option<Instant>,
+    /// Bytes of payload.
+    sent: u64,
     reports: mpsc::Sender<MediaReport>,
     observed: mpsc::Sender<Observation>,
 }
@@ -237,6 +245,11 @@ impl Worker {
         if let Some(running) = &mut self.running {
             running.peers.execute(now, &command);
         }
+        if self.streams.is_empty()
+            && let Some(sink) = &mut self.sink
+        {
+            sink.rest();
+        }
         let idle = self.streams.is_empty() && !self.publisher.is_on();
         self.tick = if idle { None } else { self.tick.or(Some(now)) };
         Ok(())
@@ -302,6 +315,11 @@ impl Worker {
                 for (call, publication) in self.publisher.publications() {
                     running.peers.publish(now, *call, publication, &packet);
                 }
+                self.sent += packet.payload.len() as u64;
+                if packet.timestamp / RATE != packet.timestamp.wrapping_sub(FRAME as u32) / RATE {
+                    // Missed by a slow observer, the next second tells anew.
+                    drop(self.observed.try_send(Observation::Sent { bytes: self.sent }));
+                }
                 Ok(())
             }
             Err(Trouble(why)) => self.report(MediaReport::Trouble { why }),
@@ -313,16 +331,24 @@ impl Worker {
         let mut troubles = Vec::new();
         for ((session, _), stream) in &mut self.streams {
             let frame = stream.receiver.frame(now);
-            stream.observe(now, *session, frame.as_ref(), &self.observed);
-            let frame = frame.unwrap_or([0; crate::sound::FRAME]);
+            let round_trip = self.running.as_ref().and_then(|running| running.peers.round_trip(*session));
+            stream.observe(now, *session, frame.as_ref(), round_trip, &self.observed);
+            let frame = frame.unwrap_or([0; FRAME]);
             if let Some(recordings) = &mut self.recordings {
                 troubles.extend(recordings.participant(&stream.name, &frame).err());
             }
             frames.push(frame);
         }
-        if let Some(recordings) = self.recordings.as_mut().filter(|_| !frames.is_empty()) {
-            troubles.extend(recordings.mix(&mix(&frames)).err());
+        if !frames.is_empty() {
+            let mix = mix(&frames);
+            troubles.extend(self.recordings.as_mut().and_then(|recordings| recordings.mix(&mix).err()));
+            if let Some(Err(trouble)) = self.sink.as_mut().map(|sink| sink.put(&mix)) {
+                self.sink = None;
+                troubles.push(trouble);
+            }
         }
+        let news = [self.publisher.news(), self.sink.as_mut().and_then(|sink| sink.news())];
+        troubles.extend(news.into_iter().flatten());
         troubles.into_iter().try_for_each(|Trouble(why)| self.report(MediaReport::Trouble { why }))
     }
 
@@ -358,9 +384,10 @@ impl Stream {
         at: Instant,
         session: SessionId,
         frame: Option<&Frame>,
+        round_trip: Option<Duration>,
         observed: &mpsc::Sender<Observation>,
     ) {
-        let silence = [0; crate::sound::FRAME];
+        let silence = [0; FRAME];
         self.meter.add(frame.unwrap_or(&silence));
         // An observer that is slow or gone misses something; the next second tells anew.
         let tell = |observation| drop(observed.try_send(observation));
@@ -369,8 +396,8 @@ impl Stream {
             tell(Observation::FirstSound { session, at });
         }
         if let Some(level) = self.meter.take() {
-            let counts = self.receiver.counts();
-            tell(Observation::Heard { session, level, counts, delay: self.receiver.delay() });
+            let stats = Stats { round_trip, ..self.receiver.stats() };
+            tell(Observation::Heard { session, level, stats });
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The jitter buffer: packets come when the network likes, sound is needed every 20 ms.
 //!
-//! It waits as long as packets have lately been late, and not longer. Growing costs a made-up frame when it runs dry,
-//! shrinking a left-out packet when it has been too full for a second; a sender whose clock runs fast ends up there too.
+//! It waits as long as packets have lately been late, and not longer. How much longer or shorter they waited than that is
+//! its [`JitterBuffer::excess`], which the receiver stretches away; so a sender's clock may run as it likes. Beyond what
+//! stretching can do, growing costs a made-up frame when it runs dry, shrinking a left-out packet when it has been too full
+//! for a second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +26,10 @@ const JUMP_MICROS: i64 = 5_000_000;
 const PATIENCE: u32 = 50;
 /// Packets above the wait that are no excess.
 const SLACK: usize = 2;
+/// The share of a packet in the measured excess: a second's worth of packets counts.
+const SMOOTH: f64 = 0.02;
+/// The share of a packet in the jitter (RFC 3550 section 6.4.1).
+const JITTER: f64 = 1.0 / 16.0;
 
 /// What a turn gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub struct Counts {
     pub lost: u64,
     /// Packets left out to catch up.
     pub skipped: u64,
+    /// Bytes of payload.
+    pub bytes: u64,
 }
 
 #[derive(Debug)]
@@ -57,14 +65,26 @@ struct Timing {
     earliest: i64,
     /// How late packets lately were at worst, in microseconds after the earliest.
     late: f64,
+    /// How unevenly they come, in microseconds (RFC 3550 section 6.4.1).
+    jitter: f64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    arrived: Instant,
+    /// When it would have come had it been as early as the earliest.
+    due: Instant,
+    payload: Arc<[u8]>,
 }
 
 /// The packets of one stream in their order.
 #[derive(Debug, Default)]
 pub struct JitterBuffer {
-    packets: BTreeMap<u64, (Instant, Arc<[u8]>)>,
+    packets: BTreeMap<u64, Waiting>,
     next: Option<u64>,
     timing: Option<Timing>,
+    /// How much longer packets lately waited than they should, in microseconds.
+    excess: f64,
     full: u32,
     counts: Counts,
 }
@@ -73,17 +93,19 @@ impl JitterBuffer {
     /// A packet came.
     pub fn insert(&mut self, received: ReceivedRtp) {
         self.counts.received += 1;
-        self.clock(&received);
+        self.counts.bytes += received.packet.payload.len() as u64;
+        let due = self.clock(&received);
         let late = self.next.is_some_and(|next| received.sequence < next);
         if late || self.packets.contains_key(&received.sequence) || self.packets.len() == MAX_PACKETS {
             self.counts.discarded += 1;
             return;
         }
-        self.packets.insert(received.sequence, (received.arrived, received.packet.payload));
+        let waiting = Waiting { arrived: received.arrived, due, payload: received.packet.payload };
+        self.packets.insert(received.sequence, waiting);
     }
 
-    /// Learns how late packets are.
-    fn clock(&mut self, received: &ReceivedRtp) {
+    /// Learns how late packets are, and says when this one was due.
+    fn clock(&mut self, received: &ReceivedRtp) -> Instant {
         let Some(timing) = &mut self.timing else { return self.restart(received) };
         let ticks = i64::from(received.packet.timestamp.wrapping_sub(timing.timestamp).cast_signed());
         let due = ticks * 1_000_000 / i64::from(RATE);
@@ -97,15 +119,33 @@ impl JitterBuffer {
         // The reference moves along, so that neither differences nor a drifting clock grow.
         timing.earliest += ((lateness - timing.earliest) as f64 * FORGET) as i64;
         timing.earliest -= lateness;
+        // Between this packet and the one before: the reference is always the packet before.
+        timing.jitter += (lateness.unsigned_abs() as f64 - timing.jitter) * JITTER;
         (timing.arrived, timing.timestamp) = (received.arrived, received.packet.timestamp);
+        let late = Duration::from_micros(timing.earliest.min(0).unsigned_abs());
+        received.arrived.checked_sub(late).unwrap_or(received.arrived)
     }
 
-    fn restart(&mut self, received: &ReceivedRtp) {
+    fn restart(&mut self, received: &ReceivedRtp) -> Instant {
         let (arrived, timestamp) = (received.arrived, received.packet.timestamp);
-        self.timing = Some(Timing { arrived, timestamp, earliest: 0, late: 0.0 });
+        self.timing = Some(Timing { arrived, timestamp, earliest: 0, late: 0.0, jitter: 0.0 });
         self.counts.discarded += self.packets.len() as u64;
         self.packets.clear();
         self.next = None;
+        self.excess = 0.0;
+        arrived
+    }
+
+    /// How much longer packets lately waited than they should, in seconds; less than zero if they come too late.
+    #[must_use]
+    pub fn excess(&self) -> f64 {
+        self.excess / 1_000_000.0
+    }
+
+    /// How unevenly packets come (RFC 3550 section 6.4.1).
+    #[must_use]
+    pub fn jitter(&self) -> Duration {
+        Duration::from_micros(self.timing.as_ref().map_or(0.0, |timing| timing.jitter) as u64)
     }
 
     /// How long packets wait.
@@ -117,7 +157,7 @@ impl JitterBuffer {
 
     /// The packet whose turn it is.
     pub fn take(&mut self, now: Instant) -> Turn {
-        let Some((first, (arrived, _))) = self.packets.first_key_value() else { return Turn::Empty };
+        let Some((first, Waiting { arrived, .. })) = self.packets.first_key_value() else { return Turn::Empty };
         let Some(next) = self.next else {
             // The first packet waits its time; those behind it are then as many as their lateness asks for.
             if *arrived + self.delay() > now + FRAME_TIME {
@@ -129,13 +169,17 @@ impl JitterBuffer {
         if *first > next {
             self.counts.lost += 1;
             self.next = Some(next + 1);
-            let (_, following) = self.packets.first_key_value().expect("it was there before").1;
-            return Turn::Lost(following.clone());
+            let (_, following) = self.packets.first_key_value().expect("it was there before");
+            return Turn::Lost(following.payload.clone());
         }
-        let (sequence, (_, payload)) = self.packets.pop_first().expect("it was there before");
+        let (sequence, packet) = self.packets.pop_first().expect("it was there before");
         self.next = Some(sequence + 1);
+        let waited = now.saturating_duration_since(packet.due).as_micros() as f64;
+        let late = self.timing.as_ref().map_or(0.0, |timing| timing.late);
+        let should = late + MIN_DELAY.as_micros() as f64 / 2.0;
+        self.excess += (waited - should) * SMOOTH - self.excess * SMOOTH;
         self.catch_up();
-        Turn::Packet(payload)
+        Turn::Packet(packet.payload)
     }
 
     fn catch_up(&mut self) {

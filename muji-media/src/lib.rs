@@ -6,7 +6,7 @@
 //! use muji_media::socket::local_addresses;
 //!
 //! let source = Some(Box::new(Tone::new(440.0)) as _);
-//! let (media, _observations) = Backend::start(Devices { source, record: None, addresses: local_addresses() })?;
+//! let (media, _observations) = Backend::start(Devices { source, sink: None, record: None, addresses: local_addresses() })?;
 //! let muji = muji_core::Muji::new(media);
 //! # Ok::<(), muji_media::backend::NoMedia>(())
 //! ```
@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod clutch;
 pub mod codec;
 pub mod device;
 pub mod jitter;

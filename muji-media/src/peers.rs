@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use muji_core::CallId;
 use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
@@ -157,6 +157,13 @@ impl Peers {
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.with(id, |transport| transport.handle_timeout(now));
         }
+    }
+
+    /// There and back to the peer of a session, as last measured.
+    #[must_use]
+    pub fn round_trip(&self, session: SessionId) -> Option<Duration> {
+        let of_session = TransportId { session, index: 0 }..=TransportId { session, index: u8::MAX };
+        self.transports.range(of_session).find_map(|(_, transport)| transport.round_trip())
     }
 
     /// When [`Self::handle_timeout`] is due.

@@ -36,12 +36,22 @@ impl Publisher {
     /// A call does not any more, or we are muted.
     pub fn unpublish(&mut self, call: CallId, publication: &str) {
         self.publications.remove(&(call, publication.to_owned()));
+        if self.publications.is_empty()
+            && let Some(source) = &mut self.source
+        {
+            source.rest();
+        }
     }
 
     /// True if there is something to capture.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.source.is_some() && !self.publications.is_empty()
+    }
+
+    /// What happened to the source meanwhile.
+    pub fn news(&mut self) -> Option<Trouble> {
+        self.source.as_mut().and_then(|source| source.news())
     }
 
     /// The calls and names under which the next packet goes out.

@@ -1,15 +1,33 @@
-//! From the packets of one stream to its sound, a frame every 20 ms.
+//! From the packets of one stream to its sound, a frame every 20 ms of our clock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::clutch::{Clutch, Fixed, rounded};
 use crate::codec::opus::{Decoder, OpusFault};
 use crate::jitter::{Counts, JitterBuffer, Turn};
-use crate::sound::{FRAME, Frame};
+use crate::sound::{FRAME, Frame, RATE};
 use crate::transport::ReceivedRtp;
 
 /// Frames made up in a row when nothing comes; then silence is more honest.
 const MAX_CONCEALED: u32 = 5;
+
+/// How a stream fared so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// What became of its packets.
+    pub counts: Counts,
+    /// Frames heard, of 20 ms.
+    pub played: u64,
+    /// Those of them that were made up, or recovered from the packet behind.
+    pub concealed: u64,
+    /// How long packets wait in the jitter buffer now.
+    pub delay: Duration,
+    /// How unevenly they come now (RFC 3550 section 6.4.1).
+    pub jitter: Duration,
+    /// There and back on its path, as last measured.
+    pub round_trip: Option<Duration>,
+}
 
 /// One stream of a peer.
 pub struct Receiver {
@@ -17,8 +35,12 @@ pub struct Receiver {
     decoder: Decoder,
     /// Decoded and not yet played; packets need not be as long as frames.
     sound: VecDeque<i16>,
-    concealed: u32,
+    clutch: Clutch,
+    /// Made up since the last packet.
+    invented: u32,
     begun: bool,
+    played: u64,
+    concealed: u64,
 }
 
 impl Receiver {
@@ -31,8 +53,11 @@ impl Receiver {
             buffer: JitterBuffer::default(),
             decoder: Decoder::new()?,
             sound: VecDeque::new(),
-            concealed: 0,
+            clutch: Clutch::new(Fixed::Output),
+            invented: 0,
             begun: false,
+            played: 0,
+            concealed: 0,
         })
     }
 
@@ -43,14 +68,20 @@ impl Receiver {
 
     /// The sound of the next 20 ms; `None` while the peer is silent.
     pub fn frame(&mut self, now: Instant) -> Option<Frame> {
-        while self.sound.len() < FRAME {
+        while self.sound.len() < self.clutch.needs() {
             let decoded = match self.buffer.take(now) {
                 Turn::Packet(payload) => {
-                    (self.begun, self.concealed) = (true, 0);
+                    (self.begun, self.invented) = (true, 0);
                     self.decoder.decode(&payload)
                 }
-                Turn::Lost(following) => self.decoder.recover(&following),
-                Turn::Empty if self.begun && self.concealed < MAX_CONCEALED => {
+                Turn::Lost(following) => {
+                    self.concealed += 1;
+                    self.decoder.recover(&following)
+                }
+                // A few samples short of a packet that comes in time are no gap.
+                Turn::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.clutch.needs() => break,
+                Turn::Empty if self.begun && self.invented < MAX_CONCEALED => {
+                    self.invented += 1;
                     self.concealed += 1;
                     self.decoder.conceal()
                 }
@@ -63,20 +94,55 @@ impl Receiver {
             // What is no Opus is a gap; a peer that sends nothing else is silent, not the end of us.
             self.sound.extend(decoded.unwrap_or_else(|_| vec![0; FRAME]));
         }
+        self.played += 1;
+        // What is decoded and not played waits too.
+        let decoded = self.sound.len().saturating_sub(self.clutch.needs()) as f64 / f64::from(RATE);
+        let stretched = self.clutch.turn(&mut self.sound, self.buffer.excess() + decoded);
         let mut frame = [0; FRAME];
-        frame.iter_mut().zip(self.sound.drain(..FRAME)).for_each(|(sample, decoded)| *sample = decoded);
+        frame.iter_mut().zip(stretched).for_each(|(sample, stretched)| *sample = rounded(*stretched));
         Some(frame)
     }
 
-    /// What became of its packets.
+    /// How it fared; the path's round trip is for others to add.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.buffer.counts()
+    pub fn stats(&self) -> Stats {
+        let (counts, delay, jitter) = (self.buffer.counts(), self.buffer.delay(), self.buffer.jitter());
+        Stats { counts, played: self.played, concealed: self.concealed, delay, jitter, round_trip: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::opus::Encoder;
+    use crate::sound::FRAME_TIME;
+    use crate::transport::RtpPacket;
+
+    /// What was made up and left out of a sender whose clock is faster than ours by `factor`.
+    fn made_up_and_left_out(minutes: u64, factor: f64) -> (u64, u64) {
+        let start = Instant::now();
+        let payload = Encoder::new().unwrap().encode(&[0; FRAME]).unwrap();
+        let mut receiver = Receiver::new().unwrap();
+        let mut sent = 0u64;
+        for turn in 0..minutes * 3_000 {
+            let now = start + FRAME_TIME * u32::try_from(turn).unwrap();
+            let at = |sent: u64| start + Duration::from_secs_f64(sent as f64 * 0.020 / factor);
+            while at(sent) <= now {
+                let packet = RtpPacket { timestamp: (sent * 960) as u32, marker: false, payload: payload.clone() };
+                receiver.insert(ReceivedRtp { payload_type: 111, sequence: sent, arrived: at(sent), packet });
+                sent += 1;
+            }
+            receiver.frame(now);
+        }
+        let stats = receiver.stats();
+        (stats.concealed, stats.counts.skipped)
     }
 
-    /// How long packets wait.
-    #[must_use]
-    pub fn delay(&self) -> Duration {
-        self.buffer.delay()
+    #[test]
+    fn a_sender_whose_clock_runs_a_thousandth_fast_or_slow_is_heard_without_gaps_and_growing_delay() {
+        for factor in [1.001, 0.999, 1.0] {
+            let (made_up, left_out) = made_up_and_left_out(60, factor);
+            assert!(made_up <= 2 && left_out == 0, "{factor}: {made_up} made up, {left_out} left out");
+        }
     }
 }

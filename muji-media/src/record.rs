@@ -1,7 +1,7 @@
-//! Recordings: a WAV file for each participant, and one of all together.
+//! Recordings: a file for each participant, and one of all together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::device::wav::WavSink;
 use crate::device::{Sink, Trouble};
@@ -16,21 +16,59 @@ const MAX_NAME: usize = 120;
 /// Files kept open: participants come and go, and their names are their own choice.
 const MAX_FILES: usize = 128;
 
-/// A folder of recordings.
-pub struct Recordings {
+/// What stands for the name in a template.
+const NICK: &str = "{nick}";
+
+/// The form that the suffix of a template asks for.
+const WAV: &str = ".wav";
+
+/// Where recordings go: a path whose file name holds `{nick}`, such as `calls/{nick}.wav`; all together are `mix` in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
     folder: PathBuf,
+    before: String,
+    after: String,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// If the file name has no `{nick}`, or a suffix that is not `.wav`.
+    pub fn parse(template: &str) -> Result<Self, Trouble> {
+        let wrong = |why: &str| Trouble(format!("{template} {why}, such as calls/{NICK}{WAV}"));
+        let path = Path::new(template);
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((before, after)) = name.split_once(NICK) else {
+            return Err(wrong("names one file for everybody; it must hold {nick}"));
+        };
+        if !after.to_ascii_lowercase().ends_with(WAV) {
+            return Err(wrong("does not say how to record; its name must end in .wav"));
+        }
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { folder, before: before.to_owned(), after: after.to_owned() })
+    }
+
+    fn path(&self, safe_name: &str) -> PathBuf {
+        self.folder.join(format!("{}{safe_name}{}", self.before, self.after))
+    }
+}
+
+/// The recordings of a call.
+pub struct Recordings {
+    template: Template,
     files: BTreeMap<String, Option<WavSink>>,
 }
 
 impl Recordings {
-    /// Into this folder, which is made.
+    /// By this template, whose folder is made.
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn new(folder: PathBuf) -> Result<Self, Trouble> {
-        match std::fs::create_dir_all(&folder) {
-            Ok(()) => Ok(Self { folder, files: BTreeMap::new() }),
-            Err(why) => Err(Trouble(format!("{} cannot be made: {why}", folder.display()))),
+    pub fn new(template: Template) -> Result<Self, Trouble> {
+        match std::fs::create_dir_all(&template.folder) {
+            Ok(()) => Ok(Self { template, files: BTreeMap::new() }),
+            Err(why) => Err(Trouble(format!("{} cannot be made: {why}", template.folder.display()))),
         }
     }
 
@@ -56,7 +94,7 @@ impl Recordings {
                 return Ok(()); // Told once, when the last one was made.
             }
             self.files.insert(name.clone(), None);
-            let sink = WavSink::create(&self.folder.join(format!("{name}.wav")))?;
+            let sink = WavSink::create(&self.template.path(&name))?;
             self.files.insert(name.clone(), Some(sink));
             if self.files.len() == MAX_FILES {
                 return Err(Trouble(format!("{MAX_FILES} recordings are open; further participants are not recorded")));
@@ -110,9 +148,21 @@ mod tests {
     }
 
     #[test]
+    fn a_template_says_where_and_how() {
+        let template = Template::parse("calls/2026 {nick} (1).WAV").unwrap();
+        assert_eq!(template.path("romeo"), Path::new("calls/2026 romeo (1).WAV"));
+        assert_eq!(Template::parse("{nick}.wav").unwrap().path("mix"), Path::new("mix.wav"));
+        for wrong in ["calls", "calls/all.wav", "calls/{nick}", "calls/{nick}.mp3", "{nick}/sound.wav", ""] {
+            let why = Template::parse(wrong).unwrap_err().0;
+            assert!(why.contains("such as calls/{nick}.wav"), "{why}");
+        }
+    }
+
+    #[test]
     fn a_file_that_cannot_be_written_is_told_once() {
         let folder = std::env::temp_dir().join(format!("muji-record-{}", std::process::id()));
-        let mut recordings = Recordings::new(folder.clone()).unwrap();
+        let template = Template::parse(folder.join("{nick}.wav").to_str().unwrap()).unwrap();
+        let mut recordings = Recordings::new(template).unwrap();
         std::fs::create_dir_all(folder.join("romeo.wav")).unwrap();
         assert!(recordings.participant("romeo", &[0; FRAME]).is_err());
         assert!(recordings.participant("romeo", &[0; FRAME]).is_ok());

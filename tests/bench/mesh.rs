@@ -9,7 +9,8 @@ use futures::StreamExt;
 use jid::BareJid;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::server::Server;
-use muji_core::xmpp::{Account, Connection, Incoming, Password};
+use muji_core::Secret;
+use muji_core::xmpp::{Account, Connection, Incoming, Server as At};
 use muji_core::{Event, Join, Muji, Notice};
 use muji_media::backend::{Backend, Devices};
 use str0m::ice::IceCreds;
@@ -93,10 +94,11 @@ async fn ours(round: usize) -> Duration {
 
 async fn participant(server: &Server, index: usize) -> Participant {
     let jid = format!("guest{index}@localhost").parse().expect("a JID");
-    let account = Account { jid, password: Password::new("secret"), server: server.address() };
+    let mut account = Account::new(jid, Secret::new("secret"));
+    account.server = At::Plaintext(server.address());
     let mut client = Connection::open(account).await.expect("the login works");
     let Incoming::Bound(jid) = client.next().await else { panic!("nothing comes before the JID") };
-    let devices = Devices { source: None, record: None, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] };
+    let devices = Devices { source: None, sink: None, record: None, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] };
     let (media, _) = Backend::start(devices).expect("media works");
     let mut muji = Muji::new(media);
     muji.connected(jid);

@@ -1,9 +1,10 @@
 //! What tests are made of: chance that repeats, rooms, a server, people, a world with a clock of its own.
 
+pub mod authority;
 pub mod chance;
 pub mod person;
 pub mod room;
-
+mod scram;
 pub mod server;
 pub mod service;
 pub mod world;

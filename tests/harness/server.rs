@@ -1,6 +1,7 @@
 //! An XMPP server on loopback TCP: logins, resources, and the [`Service`] behind them. For demonstrations and tests only.
 //!
-//! It speaks plaintext, knows one password for everybody, forgets who disconnects, and has no stream resumption.
+//! It knows one password for everybody, forgets who disconnects, and has no stream resumption. A [`Door`] says whether it
+//! speaks TLS, and what is wrong with its login.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,22 +11,28 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use jid::FullJid;
-use tokio::io::BufStream;
+use tokio::io::{AsyncBufRead, AsyncWrite, BufStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_xmpp::connect::AsyncReadAndWrite;
 use tokio_xmpp::xmlstream::{
     AcceptedStream, FallibleStreamElement, StreamHeader, Timeouts, XmppStream, XmppStreamElement, accept_stream,
 };
 use xmpp_parsers::bind::{BindFeature, BindQuery, BindResponse};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::ns::JABBER_CLIENT;
-use xmpp_parsers::sasl::{DefinedCondition, Failure, Mechanism, Nonza, Success};
+use xmpp_parsers::sasl::{Challenge, DefinedCondition, Failure, Mechanism, Nonza, Success};
 use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::starttls;
+use xmpp_parsers::stream_error::{DefinedCondition as StreamCondition, ReceivedStreamError, StreamError};
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::room::{Delivery, Rules};
+use super::scram::Exchange;
 use super::service::Service;
 
 /// Stanzas that wait for a client that reads slowly; one that lets more wait is cut off.
@@ -38,6 +45,21 @@ const LOGIN: Duration = Duration::from_secs(10);
 const TIMEOUTS: Timeouts =
     Timeouts { read_timeout: Duration::from_secs(300), response_timeout: Duration::from_secs(300) };
 
+/// How one gets in.
+#[derive(Clone, Default)]
+pub struct Door {
+    /// TLS by this certificate; none without.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// TLS from the first byte instead of STARTTLS.
+    pub direct: bool,
+    /// Shows no way to log in but PLAIN.
+    pub only_plain: bool,
+    /// Says yes to any password, without knowing one.
+    pub impostor: bool,
+    /// Ends every stream at its beginning with this error.
+    pub refuses: Option<StreamCondition>,
+}
+
 /// A running server. Dropped, it ends with all its connections.
 pub struct Server {
     address: SocketAddr,
@@ -48,19 +70,15 @@ pub struct Server {
 struct Shared {
     domain: String,
     password: String,
+    door: Door,
     state: Mutex<State>,
 }
 
 struct State {
     service: Service,
-    /// Those logged in: where their stanzas go, and what ends their connection when it is dropped.
-    clients: BTreeMap<FullJid, Client>,
+    /// Those logged in, and where what they are told goes. Dropped, it ends their connection.
+    clients: BTreeMap<FullJid, mpsc::Sender<XmppStreamElement>>,
     resources: u32,
-}
-
-struct Client {
-    stanzas: mpsc::Sender<Stanza>,
-    _ends: oneshot::Sender<()>,
 }
 
 impl Shared {
@@ -76,11 +94,19 @@ impl Server {
     /// # Errors
     /// If no port can be had.
     pub async fn start(domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
+        Self::behind(Door::default(), domain, password, rules).await
+    }
+
+    /// The same with another way in.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub async fn behind(door: Door, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let state = State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0 };
-        let shared =
-            Arc::new(Shared { domain: domain.to_owned(), password: password.to_owned(), state: Mutex::new(state) });
+        let (domain, password) = (domain.to_owned(), password.to_owned());
+        let shared = Arc::new(Shared { domain, password, door, state: Mutex::new(state) });
         let listening = tokio::spawn(listen(listener, shared.clone()));
         Ok(Self { address, shared, listening })
     }
@@ -100,6 +126,20 @@ impl Server {
     pub fn cut(&self) {
         self.shared.state().clients.clear();
     }
+
+    /// Ends every stream with an error, as a server that is stopped does.
+    pub fn end(&self, condition: StreamCondition) {
+        let mut state = self.shared.state();
+        for (_, client) in std::mem::take(&mut state.clients) {
+            tell_end(&client, condition.clone());
+        }
+    }
+}
+
+fn tell_end(client: &mpsc::Sender<XmppStreamElement>, condition: StreamCondition) {
+    let error = ReceivedStreamError(StreamError::new(condition, "en", ""));
+    // One that takes nothing any more ends without a word.
+    let _full = client.try_send(XmppStreamElement::StreamError(error)).is_err();
 }
 
 impl Drop for Server {
@@ -121,23 +161,27 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-type Stream = XmppStream<BufStream<TcpStream>>;
+type Wire = Box<dyn AsyncReadAndWrite>;
+type Stream = XmppStream<Wire>;
 
 async fn log_in(socket: TcpStream, shared: &Shared) -> io::Result<(Stream, FullJid)> {
     socket.set_nodelay(true)?;
-    let stream = accept_stream(BufStream::new(socket), JABBER_CLIENT, TIMEOUTS).await?;
-    let features = StreamFeatures { sasl_mechanisms: ["PLAIN".to_owned()].into(), ..StreamFeatures::default() };
-    let mut stream = greet(stream, shared, &features).await?;
-    let user = loop {
-        let XmppStreamElement::Sasl(Nonza::Auth(auth)) = next(&mut stream).await? else { return Err(unexpected()) };
-        let plain = auth.mechanism == Mechanism::Plain;
-        if let Some(user) = user_of(&auth.data, &shared.password).filter(|_| plain) {
-            break user;
+    let stream = accept_stream(encrypted(socket, shared).await?, JABBER_CLIENT, TIMEOUTS).await?;
+    let ways: &[&str] = if shared.door.only_plain { &["PLAIN"] } else { &["PLAIN", "SCRAM-SHA-256"] };
+    let sasl_mechanisms = ways.iter().map(|way| (*way).to_owned()).collect();
+    let mut stream = greet(stream, shared, &StreamFeatures { sasl_mechanisms, ..StreamFeatures::default() }).await?;
+    if let Some(condition) = shared.door.refuses.clone() {
+        stream.send(&ReceivedStreamError(StreamError::new(condition, "en", ""))).await?;
+        return Err(unexpected());
+    }
+    let (user, proof) = loop {
+        if let Some(proven) = prove(&mut stream, shared).await? {
+            break proven;
         }
         let failure = Failure { defined_condition: DefinedCondition::NotAuthorized, texts: BTreeMap::new() };
         stream.send(&XmppStreamElement::Sasl(Nonza::Failure(failure))).await?;
     };
-    let success = XmppStreamElement::Sasl(Nonza::Success(Success { data: Vec::new() }));
+    let success = XmppStreamElement::Sasl(Nonza::Success(Success { data: proof }));
     let stream = stream.accept_reset(&success).await?;
     let features = StreamFeatures { bind: Some(BindFeature { required: false }), ..StreamFeatures::default() };
     let mut stream = greet(stream, shared, &features).await?;
@@ -145,16 +189,50 @@ async fn log_in(socket: TcpStream, shared: &Shared) -> io::Result<(Stream, FullJ
     Ok((stream, jid))
 }
 
-async fn greet(
-    stream: AcceptedStream<BufStream<TcpStream>>,
+/// TLS, where the door has it.
+async fn encrypted(socket: TcpStream, shared: &Shared) -> io::Result<Wire> {
+    let Some(config) = &shared.door.tls else { return Ok(Box::new(BufStream::new(socket))) };
+    let mut socket = socket;
+    if !shared.door.direct {
+        let stream = accept_stream(BufStream::new(socket), JABBER_CLIENT, TIMEOUTS).await?;
+        let starttls = Some(starttls::StartTls { required: true });
+        let features = StreamFeatures { starttls, ..StreamFeatures::default() };
+        let mut stream = greet(stream, shared, &features).await?;
+        let XmppStreamElement::Starttls(starttls::Nonza::Request(_)) = next(&mut stream).await? else {
+            return Err(unexpected());
+        };
+        stream.send(&XmppStreamElement::Starttls(starttls::Nonza::Proceed(starttls::Proceed))).await?;
+        socket = stream.into_inner().into_inner();
+    }
+    Ok(Box::new(BufStream::new(TlsAcceptor::from(config.clone()).accept(socket).await?)))
+}
+
+/// One attempt: the user, and our own proof.
+async fn prove(stream: &mut Stream, shared: &Shared) -> io::Result<Option<(String, Vec<u8>)>> {
+    let XmppStreamElement::Sasl(Nonza::Auth(auth)) = next(stream).await? else { return Err(unexpected()) };
+    if auth.mechanism == Mechanism::Plain {
+        return Ok(user_of(&auth.data, &shared.password).map(|user| (user, Vec::new())));
+    }
+    let password = if shared.door.impostor { "anything" } else { &shared.password };
+    let Some(exchange) = Exchange::begin(&auth.data, password) else { return Ok(None) };
+    stream.send(&XmppStreamElement::Sasl(Nonza::Challenge(Challenge { data: exchange.challenge() }))).await?;
+    let XmppStreamElement::Sasl(Nonza::Response(response)) = next(stream).await? else { return Err(unexpected()) };
+    if shared.door.impostor {
+        return Ok(Some(("romeo".to_owned(), b"v=bm8gcHJvb2Y=".to_vec())));
+    }
+    Ok(exchange.finish(&response.data))
+}
+
+async fn greet<S: AsyncBufRead + AsyncWrite + Unpin>(
+    stream: AcceptedStream<S>,
     shared: &Shared,
     features: &StreamFeatures,
-) -> io::Result<Stream> {
+) -> io::Result<XmppStream<S>> {
     let header = StreamHeader { from: Some(shared.domain.as_str().into()), to: None, id: Some("1".into()) };
     stream.send_header(header).await?.send_features::<FallibleStreamElement>(features).await
 }
 
-async fn next(stream: &mut Stream) -> io::Result<XmppStreamElement> {
+async fn next<S: AsyncBufRead + AsyncWrite + Unpin>(stream: &mut XmppStream<S>) -> io::Result<XmppStreamElement> {
     match stream.next().await {
         Some(Ok(FallibleStreamElement::Ok(element))) => Ok(element),
         _ => Err(unexpected()),
@@ -190,19 +268,19 @@ async fn bind(stream: &mut Stream, shared: &Shared, user: &str) -> io::Result<Fu
 }
 
 async fn serve(mut stream: Stream, jid: FullJid, shared: &Shared) {
-    let (stanzas, mut to_send) = mpsc::channel(QUEUE);
-    let (ends, mut ended) = oneshot::channel::<()>();
+    let (told, mut to_tell) = mpsc::channel(QUEUE);
     {
         let mut state = shared.state();
         state.service.connected(jid.clone());
-        state.clients.insert(jid.clone(), Client { stanzas, _ends: ends }); // An older one of this name ends.
+        if let Some(older) = state.clients.insert(jid.clone(), told) {
+            tell_end(&older, StreamCondition::Conflict);
+        }
     }
     loop {
         tokio::select! {
-            _ = &mut ended => return, // Cut, or replaced: not ours to sign off.
-            stanza = to_send.recv() => {
-                let Some(stanza) = stanza else { break };
-                if stream.send(&XmppStreamElement::Stanza(stanza)).await.is_err() {
+            told = to_tell.recv() => {
+                let Some(told) = told else { return }; // Cut, or replaced: not ours to sign off.
+                if stream.send(&told).await.is_err() {
                     break;
                 }
             }
@@ -226,7 +304,8 @@ async fn serve(mut stream: Stream, jid: FullJid, shared: &Shared) {
 impl State {
     fn deliver(&mut self, deliveries: Vec<Delivery>) {
         for (to, stanza) in deliveries {
-            let full = self.clients.get(&to).is_some_and(|client| client.stanzas.try_send(stanza).is_err());
+            let told = XmppStreamElement::Stanza(stanza);
+            let full = self.clients.get(&to).is_some_and(|client| client.try_send(told).is_err());
             if full {
                 self.clients.remove(&to);
             }

@@ -7,7 +7,7 @@ use muji_xep::ice::Transport;
 use muji_xep::jingle::{Action, Content, Jingle, Why};
 use muji_xep::muji::Muji;
 use muji_xep::rtp::{Description, Media, PayloadType};
-use muji_xep::{Element, Skipped, muc};
+use muji_xep::{Element, Secret, Skipped, muc};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
@@ -74,7 +74,7 @@ pub(crate) fn opus() -> PayloadType {
 pub(crate) fn transport(fingerprint: Option<Fingerprint>) -> Transport {
     Transport {
         ufrag: Some("ufrag".to_owned()),
-        pwd: Some("a password of 22 letters".to_owned()),
+        pwd: Some(Secret::new("a password of 22 letters")),
         fingerprints: fingerprint.into_iter().collect(),
         candidates: Vec::new(),
     }

@@ -1,17 +1,15 @@
 //! STUN and TURN servers that the XMPP server knows (XEP-0215).
 
-use std::fmt;
-
 use minidom::Element;
 
 use crate::element::{parsed, text};
-use crate::{Skipped, ns};
+use crate::{Secret, Skipped, ns};
 
 /// Services read of one answer.
 pub const MAX_SERVICES: usize = 32;
 
 /// A server that helps with connecting.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// `stun`, `stuns`, `turn`, `turns`.
     pub kind: String,
@@ -24,17 +22,9 @@ pub struct Service {
     /// For TURN.
     pub username: Option<String>,
     /// For TURN.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// When the credentials end, as written (XEP-0082).
     pub expires: Option<String>,
-}
-
-/// The password never reaches a log.
-impl fmt::Debug for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let password = self.password.as_ref().map(|_| "***");
-        write!(f, "{}:{}:{:?} {:?} password {password:?}", self.kind, self.host, self.port, self.transport)
-    }
 }
 
 /// The question.
@@ -65,7 +55,7 @@ impl Service {
             port: parsed(element, "port"),
             transport: text(element, "transport"),
             username: text(element, "username"),
-            password: text(element, "password"),
+            password: text(element, "password").map(Secret::new),
             expires: text(element, "expires"),
         })
     }
@@ -88,8 +78,7 @@ mod tests {
         let mut skipped = Skipped::default();
         let services = read(&answer, &mut skipped);
         assert_eq!(services.iter().map(|service| service.kind.as_str()).collect::<Vec<_>>(), ["stun", "turns"]);
-        assert_eq!(services[1].password.as_deref(), Some("p"));
+        assert_eq!(services[1].password.as_ref().map(Secret::expose), Some("p"));
         assert_eq!(skipped.to_string(), "services: service");
-        assert!(!format!("{services:?}").contains("\"p\""), "a password in a log");
     }
 }

@@ -7,7 +7,7 @@ use minidom::Element;
 
 use crate::dtls::Fingerprint;
 use crate::element::{Build, parsed, text};
-use crate::{Skipped, ns};
+use crate::{Secret, Skipped, ns};
 
 /// Candidates read of one transport.
 pub const MAX_CANDIDATES: usize = 32;
@@ -104,28 +104,16 @@ impl Candidate {
 }
 
 /// Credentials, fingerprint and candidates of one ICE agent.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transport {
     /// ICE user name; absent only where nothing but a fingerprint is sent.
     pub ufrag: Option<String>,
     /// ICE password. Movim omits it in transport-info.
-    pub pwd: Option<String>,
+    pub pwd: Option<Secret>,
     /// Fingerprints; one, or the peer contradicts itself.
     pub fingerprints: Vec<Fingerprint>,
     /// Addresses, in the order sent.
     pub candidates: Vec<Candidate>,
-}
-
-/// The password never reaches a log.
-impl fmt::Debug for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport")
-            .field("ufrag", &self.ufrag)
-            .field("pwd", &self.pwd.as_ref().map(|_| "***"))
-            .field("fingerprints", &self.fingerprints)
-            .field("candidates", &self.candidates)
-            .finish()
-    }
 }
 
 impl Transport {
@@ -138,7 +126,7 @@ impl Transport {
     /// Reads a `<transport/>`; what cannot be used is left out and noted.
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Self {
-        let mut this = Self { ufrag: text(element, "ufrag"), pwd: text(element, "pwd"), ..Self::default() };
+        let mut this = Self { ufrag: text(element, "ufrag"), pwd: text(element, "pwd").map(Secret::new), ..Self::default() };
         for child in element.children() {
             if child.is("candidate", ns::ICE_UDP) && this.candidates.len() < MAX_CANDIDATES {
                 match Candidate::read(child) {
@@ -159,7 +147,7 @@ impl Transport {
     pub fn write(&self) -> Element {
         Element::bare("transport", ns::ICE_UDP)
             .with_opt("ufrag", self.ufrag.as_ref())
-            .with_opt("pwd", self.pwd.as_ref())
+            .with_opt("pwd", self.pwd.as_ref().map(Secret::expose))
             .children_from(self.fingerprints.iter().map(Fingerprint::write))
             .children_from(self.candidates.iter().map(Candidate::write))
     }

@@ -43,7 +43,9 @@ pub mod muji;
 pub mod ns;
 pub mod rtp;
 pub mod session_info;
+mod secret;
 mod skipped;
 
 pub use minidom::Element;
+pub use secret::Secret;
 pub use skipped::Skipped;

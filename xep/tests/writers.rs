@@ -1,6 +1,7 @@
 //! Each element of ours, compared whole with what XEP and peers expect, and read back.
 
 use minidom::Element;
+use muji_xep::Secret;
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, Side, Why};
@@ -68,7 +69,7 @@ fn offer() -> Jingle {
     description.sources = vec![Source { ssrc: 1_234_567, parameters: vec![cname] }];
     content.transport = Some(Transport {
         ufrag: Some("Ab3d".to_owned()),
-        pwd: Some("0123456789abcdefghijkl".to_owned()),
+        pwd: Some(Secret::new("0123456789abcdefghijkl")),
         fingerprints: vec![Fingerprint {
             hash: "sha-256".to_owned(),
             setup: Some(Setup::ActPass),

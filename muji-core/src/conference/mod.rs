@@ -29,7 +29,7 @@ use std::time::Instant;
 use jid::{BareJid, FullJid};
 use muji_jingle::answers::Answers;
 use muji_jingle::{CallId, Ids, Mute, Session, SessionId};
-use muji_xep::Skipped;
+use muji_xep::{Secret, Skipped};
 use muji_xep::jingle::{Content, Reason};
 use muji_xep::muc;
 use muji_xep::muji::Muji;
@@ -159,7 +159,7 @@ impl Conference {
     }
 
     fn knock(&self, cx: &mut Cx<'_>) {
-        let enter = muc::enter(self.how.password.as_deref());
+        let enter = muc::enter(self.how.password.as_ref().map(Secret::expose));
         self.present(cx, Type::None, vec![enter, Muji::preparing().write()]);
     }
 

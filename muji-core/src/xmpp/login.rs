@@ -1,25 +1,34 @@
 //! Logging in, and logging in again.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::{SinkExt, StreamExt};
 use jid::Jid;
-use sasl::common::{ChannelBinding, Credentials};
-use tokio::io::BufStream;
+use muji_xep::Secret;
+use tokio::io::{AsyncRead, AsyncWrite, BufStream};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
-use tokio_xmpp::error::{AuthError, Error};
 use tokio_xmpp::stanzastream;
-use tokio_xmpp::xmlstream::{FallibleStreamElement, StreamHeader, Timeouts, initiate_stream};
+use tokio_xmpp::xmlstream::{
+    FallibleStreamElement, InitiatingStream, RecvFeaturesError, StreamHeader, Timeouts, XmppStream, XmppStreamElement,
+    initiate_stream,
+};
 use xmpp_parsers::ns::JABBER_CLIENT;
+use xmpp_parsers::starttls;
+use xmpp_parsers::stream_error::{DefinedCondition, StreamError};
 use xmpp_parsers::stream_features::StreamFeatures;
 
-/// From the first packet to the end of the login.
+use super::last_words::{LastWords, Remembered};
+use super::reach::{self, Reached};
+use super::sasl::{self, Channel, Mechanism};
+use super::tls::{self, CertificateFault, Trust};
+
+/// From the connection to the end of the login.
 const LOGIN: Duration = Duration::from_secs(15);
 
 /// Pauses between attempts to come back. Calls are given up after a minute, so longer would help nobody.
@@ -36,33 +45,60 @@ const PAUSES: [Duration; 6] = [
 const TIMEOUTS: Timeouts =
     Timeouts { read_timeout: Duration::from_secs(30), response_timeout: Duration::from_secs(20) };
 
-/// A password. It never reaches a log.
-#[derive(Clone)]
-pub struct Password(String);
-
-impl Password {
-    /// From what the user typed.
-    #[must_use]
-    pub fn new(password: impl Into<String>) -> Self {
-        Self(password.into())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 /// Who logs in, and where.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// The account; with a resource if a certain one is wished for.
     pub jid: Jid,
     /// Its password.
-    pub password: Password,
-    /// The server's address.
-    pub server: SocketAddr,
+    pub password: Secret,
+    /// Where the server is.
+    pub server: Server,
+    /// Who vouches for it.
+    pub trust: Trust,
+}
+
+impl Account {
+    /// An account whose server is found by its domain and vouched for by the system's authorities.
+    #[must_use]
+    pub fn new(jid: Jid, password: Secret) -> Self {
+        Self { jid, password, server: Server::Discovered, trust: Trust::System }
+    }
+}
+
+/// Where a server is. Its certificate must be for the domain of the JID in any case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Server {
+    /// By the SRV records of the JID's domain, else at the domain itself, port 5222.
+    #[default]
+    Discovered,
+    /// Here, with STARTTLS (usually port 5222).
+    StartTls {
+        /// Its name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// Here, with TLS from the first byte (XEP-0368; usually port 5223 or 443).
+    DirectTls {
+        /// Its name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// On this machine, without TLS: for tests and demonstrations.
+    Plaintext(SocketAddr),
+}
+
+/// How a login went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// The server, by the name and address it was reached at.
+    pub server: String,
+    /// True if there is TLS.
+    pub encrypted: bool,
+    /// How we proved who we are.
+    pub mechanism: Mechanism,
 }
 
 /// Why there is no connection.
@@ -72,74 +108,210 @@ pub enum LoginError {
     /// A JID such as `example.org`.
     #[error("{0} names no account; it must look like name@server")]
     NoAccount(Jid),
+    /// A domain that is no name in DNS.
+    #[error("{0} cannot be a server's name")]
+    NoDomain(String),
     /// Plaintext beyond this machine.
-    #[error("{0} is not on this machine, and this version speaks without TLS; use a server on 127.0.0.1 or ::1")]
+    #[error("{0} is not on this machine, and beyond it nothing is said without TLS")]
     Plaintext(SocketAddr),
+    /// The system's resolver does not know it.
+    #[error("there is no host {host} ({why}); check what stands behind the @, or say which server to use")]
+    UnknownHost {
+        /// The host.
+        host: String,
+        /// What the system says.
+        why: String,
+    },
+    /// An SRV record whose target is `.`.
+    #[error("{0} says that it has no XMPP server; check what stands behind the @")]
+    NoService(String),
     /// Refused, or no route.
     #[error("the server at {server} is not reached: {why}; is it running, and is the port right?")]
     Unreachable {
         /// Its address.
-        server: SocketAddr,
+        server: String,
         /// What the system says.
         why: String,
     },
     /// Too slow.
     #[error("the server at {0} did not finish the login in time; it is overloaded, or no XMPP server")]
-    Silent(SocketAddr),
+    Silent(String),
+    /// No STARTTLS.
+    #[error("the server at {0} offers no encryption (STARTTLS); without it no password is sent")]
+    NoTls(String),
+    /// The handshake failed.
+    #[error("no encrypted connection with the server at {server}: {why}")]
+    Tls {
+        /// Its address.
+        server: String,
+        /// What the TLS library says.
+        why: String,
+    },
+    /// The server may be another than it says.
+    #[error("the certificate of the server at {server} is refused: {fault}")]
+    Certificate {
+        /// Its address.
+        server: String,
+        /// What is wrong.
+        fault: CertificateFault,
+    },
+    /// Nobody to trust.
+    #[error("no authorities to check the server's certificate by: {0}")]
+    Authorities(String),
     /// Wrong account or password.
-    #[error("the server does not accept the password for {0}; check the name and the password")]
-    Rejected(Jid),
+    #[error("the server does not accept this name and password; check both")]
+    Rejected,
+    /// Closed by its administrator.
+    #[error("the server says that this account is disabled or its password expired; ask its administrator")]
+    AccountDisabled,
+    /// `temporary-auth-failure`.
+    #[error("the server cannot check passwords now; try again later")]
+    Busy,
     /// Nothing of what the server offers is ours.
-    #[error("the server offers no way to log in with a password")]
+    #[error("the server offers no way to log in with a password that this program knows (SCRAM, PLAIN)")]
     NoMechanism,
+    /// The only way is one that shows the password to everybody.
+    #[error("the server wants the password in plain text, which is not sent without TLS")]
+    PlainWithoutTls,
+    /// It said yes without knowing the password.
+    #[error("the server could not prove that it knows the password; somebody else may answer in its place")]
+    Impostor,
+    /// Another program logged in with our resource.
+    #[error("the account is in use elsewhere under the same resource; leave the resource out of the JID, or choose another")]
+    Elsewhere,
+    /// A stream error.
+    #[error("the server ended the connection: {0}")]
+    Ended(String),
     /// The server speaks otherwise than RFC 6120 has it.
     #[error("the server is not understood: {0}")]
     Protocol(String),
 }
 
+impl LoginError {
+    /// What a stream error means.
+    pub(super) fn ended(error: &StreamError) -> Self {
+        if error.condition == DefinedCondition::Conflict { Self::Elsewhere } else { Self::Ended(spoken(error)) }
+    }
+
+    /// True if trying again would end the same way, or do harm.
+    fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected
+                | Self::AccountDisabled
+                | Self::NoMechanism
+                | Self::PlainWithoutTls
+                | Self::Impostor
+                | Self::Elsewhere
+        )
+    }
+}
+
+/// A stream error as a person reads it.
+pub(super) fn spoken(error: &StreamError) -> String {
+    let text = error.texts.values().next().map(|text| format!(" ({text})")).unwrap_or_default();
+    format!("{:?}{text}", error.condition)
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+
+type Wire = BufStream<Remembered<Box<dyn Io>>>;
+
 /// Logs in as far as the binding of a resource, which the stream does itself.
-pub(super) async fn login(account: &Account) -> Result<stanzastream::Connection, LoginError> {
+pub(super) async fn login(
+    account: &Account,
+    words: &LastWords,
+) -> Result<(stanzastream::Connection, LoggedIn), LoginError> {
     let Some(user) = account.jid.node().map(ToString::to_string) else {
         return Err(LoginError::NoAccount(account.jid.clone()));
     };
-    if !account.server.ip().is_loopback() {
-        return Err(LoginError::Plaintext(account.server));
+    if let Server::Plaintext(address) = account.server
+        && !address.ip().is_loopback()
+    {
+        return Err(LoginError::Plaintext(address));
     }
-    let attempt = timeout(LOGIN, negotiate(account, user)).await;
-    attempt.unwrap_or(Err(LoginError::Silent(account.server)))
+    let domain = account.jid.domain().as_str();
+    let ascii = idna::domain_to_ascii(domain).map_err(|_| LoginError::NoDomain(domain.to_owned()))?;
+    let reached = reach::connect(&ascii, &account.server).await?;
+    let name = reached.name.clone();
+    let attempt = timeout(LOGIN, negotiate(account, &user, &ascii, reached, words)).await;
+    attempt.unwrap_or(Err(LoginError::Silent(name)))
 }
 
-async fn negotiate(account: &Account, user: String) -> Result<stanzastream::Connection, LoginError> {
-    let unreachable = |why: std::io::Error| LoginError::Unreachable { server: account.server, why: why.to_string() };
-    let understood = |error| describe(account, error);
-    let socket = TcpStream::connect(account.server).await.map_err(unreachable)?;
-    socket.set_nodelay(true).map_err(unreachable)?;
-    let domain = account.jid.domain().to_string();
-    let header = || StreamHeader { to: Some(Cow::Owned(domain.clone())), from: None, id: None };
-    let stream = initiate_stream(BufStream::new(socket), JABBER_CLIENT, header(), TIMEOUTS);
-    let stream = stream.await.map_err(|why| understood(why.into()))?;
-    let features = stream.recv_features::<FallibleStreamElement>().await;
-    let (features, stream) = features.map_err(|why| understood(why.into()))?;
-    let credentials = Credentials::default()
-        .with_username(user)
-        .with_password(account.password.0.clone())
-        .with_channel_binding(ChannelBinding::None);
-    let stream = tokio_xmpp::client_login(stream, features.sasl_mechanisms, credentials).await.map_err(understood)?;
-    let stream = stream.send_header(header()).await.map_err(|why| understood(why.into()))?;
-    let features = stream.recv_features::<FallibleStreamElement>().await;
-    let (features, stream): (StreamFeatures, _) = features.map_err(|why| understood(why.into()))?;
+async fn negotiate(
+    account: &Account,
+    user: &str,
+    ascii: &str,
+    reached: Reached,
+    words: &LastWords,
+) -> Result<(stanzastream::Connection, LoggedIn), LoginError> {
+    let server = reached.name.clone();
+    let header = || StreamHeader { to: Some(Cow::Borrowed(account.jid.domain().as_str())), from: None, id: None };
+    let (wire, channel) = secured(account, ascii, reached, header()).await?;
+    words.forget();
+    let wire: Wire = BufStream::new(Remembered { inner: wire, words: words.clone() });
+    let stream = initiate_stream(wire, JABBER_CLIENT, header(), TIMEOUTS).await;
+    let (features, stream) = features(stream).await?;
+    let encrypted = channel.secure;
+    let (stream, mechanism) = sasl::authenticate(stream, &features, channel, user, &account.password).await?;
+    let (features, stream) = self::features(again(stream, header()).await).await?;
     if !features.can_bind() {
         return Err(LoginError::Protocol("it binds no resource".to_owned())); // The stream would panic.
     }
-    Ok(stanzastream::Connection { stream: stream.box_stream(), features, identity: account.jid.clone() })
+    let connection = stanzastream::Connection { stream: stream.box_stream(), features, identity: account.jid.clone() };
+    Ok((connection, LoggedIn { server, encrypted, mechanism }))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the errors are another crate's, and most mean the same to a user")]
-fn describe(account: &Account, error: Error) -> LoginError {
-    match error {
-        Error::Auth(AuthError::Fail(_) | AuthError::Sasl(_)) => LoginError::Rejected(account.jid.clone()),
-        Error::Auth(AuthError::NoMechanism) => LoginError::NoMechanism,
-        other => LoginError::Protocol(other.to_string()),
+/// Everything up to TLS, or to none where the account says so.
+async fn secured(
+    account: &Account,
+    ascii: &str,
+    reached: Reached,
+    header: StreamHeader<'_>,
+) -> Result<(Box<dyn Io>, Channel), LoginError> {
+    let Reached { socket, direct, name } = reached;
+    if let Server::Plaintext(_) = account.server {
+        return Ok((Box::new(socket), Channel::default()));
+    }
+    let socket = if direct { socket } else { start_tls(socket, header, &name).await? };
+    let stream = tls::secure(socket, ascii, direct, &account.trust, &name).await?;
+    let channel = Channel { secure: true, exporter: tls::channel_binding(&stream) };
+    Ok((Box::new(stream), channel))
+}
+
+/// Asks for TLS (RFC 6120 section 5). What came before it is forgotten, so that nobody can slip words in.
+async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> Result<TcpStream, LoginError> {
+    let stream = initiate_stream(BufStream::new(socket), JABBER_CLIENT, header, TIMEOUTS).await;
+    let (features, mut stream) = features(stream).await?;
+    if !features.can_starttls() {
+        return Err(LoginError::NoTls(name.to_owned()));
+    }
+    let request = XmppStreamElement::Starttls(starttls::Nonza::Request(starttls::Request));
+    stream.send(&request).await.map_err(|why| LoginError::Protocol(why.to_string()))?;
+    match stream.next().await {
+        Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Starttls(starttls::Nonza::Proceed(_))))) => {
+            Ok(stream.into_inner().into_inner())
+        }
+        Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)))) => Err(LoginError::ended(&error.0)),
+        _ => Err(LoginError::NoTls(name.to_owned())),
+    }
+}
+
+async fn again<'a>(stream: InitiatingStream<Wire>, header: StreamHeader<'a>) -> std::io::Result<Opened<Wire>> {
+    stream.send_header(header).await
+}
+
+type Opened<S> = tokio_xmpp::xmlstream::PendingFeaturesRecv<S>;
+
+async fn features<S: tokio::io::AsyncBufRead + AsyncWrite + Unpin>(
+    stream: std::io::Result<Opened<S>>,
+) -> Result<(StreamFeatures, XmppStream<S>), LoginError> {
+    let stream = stream.map_err(|why| LoginError::Protocol(why.to_string()))?;
+    match stream.recv_features::<FallibleStreamElement>().await {
+        Ok(features) => Ok(features),
+        Err(RecvFeaturesError::StreamError(error)) => Err(LoginError::ended(&error.0)),
+        Err(RecvFeaturesError::Io(why)) => Err(LoginError::Protocol(why.to_string())),
     }
 }
 
@@ -150,6 +322,7 @@ pub(super) struct Renewal {
     /// False if the login before led to nothing: then the server has forgotten the stream that we tried to resume, which
     /// tokio-xmpp 6.0 does not understand (Prosody's `<failed/>` has no `h`). Without resumption it works.
     pub(super) fruitful: Arc<AtomicBool>,
+    pub(super) words: LastWords,
     pub(super) failed: mpsc::Sender<LoginError>,
 }
 
@@ -159,8 +332,13 @@ impl Renewal {
         reason = "the stream asks for a connection by a call that must return at once"
     )]
     pub(super) fn start(self, slot: oneshot::Sender<stanzastream::Connection>) {
+        let said = self.words.error().map(|error| LoginError::ended(&error));
         tokio::spawn(async move {
-            match self.renew().await {
+            let renewed = match said.filter(LoginError::is_final) {
+                Some(why) => Err(why),
+                None => self.renew().await,
+            };
+            match renewed {
                 Ok(connection) => drop(slot.send(connection)), // Whoever asked may be gone by now.
                 Err(why) => {
                     let mut slot = slot;
@@ -172,17 +350,17 @@ impl Renewal {
     }
 
     async fn renew(&self) -> Result<stanzastream::Connection, LoginError> {
-        let mut last = LoginError::Silent(self.account.server);
+        let mut last = LoginError::Busy;
         for pause in PAUSES {
             sleep(pause).await;
-            match login(&self.account).await {
-                Ok(mut connection) => {
+            match login(&self.account, &self.words).await {
+                Ok((mut connection, _)) => {
                     if !self.fruitful.swap(false, Ordering::Relaxed) {
                         connection.features.stream_management = None;
                     }
                     return Ok(connection);
                 }
-                Err(wrong @ (LoginError::Rejected(_) | LoginError::NoMechanism)) => return Err(wrong),
+                Err(why) if why.is_final() => return Err(why),
                 Err(why) => last = why,
             }
         }

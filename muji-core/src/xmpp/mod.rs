@@ -1,13 +1,18 @@
 //! A connection to an XMPP server, for programs that have none of their own.
 //!
-//! It logs in, comes back by itself when the connection breaks, and answers what nobody else answers. A wrong password
-//! is an error at once and is not tried again.
-//!
-//! For now it speaks plaintext, and therefore to servers on this machine only.
+//! It finds the server by DNS, speaks TLS, logs in by SCRAM where the server can, comes back by itself when the
+//! connection breaks, and answers what nobody else answers. A wrong password is an error at once and is not tried again,
+//! and neither is a resource that another program of the user has taken.
 
+mod last_words;
 mod login;
+mod reach;
+mod sasl;
+mod tls;
 
-pub use login::{Account, LoginError, Password};
+pub use login::{Account, LoggedIn, LoginError, Server};
+pub use sasl::Mechanism;
+pub use tls::{CertificateFault, Trust};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,8 +42,8 @@ pub enum Incoming {
     Stanza(Box<Stanza>),
     /// The server bound this JID to a new stream: whatever it knew of us before is gone.
     Bound(FullJid),
-    /// The connection broke; it is being made again.
-    Lost,
+    /// The connection broke, perhaps with a reason of the server's; it is being made again.
+    Lost(Option<String>),
     /// The same stream goes on: nothing was lost.
     Resumed,
     /// It cannot be made again.
@@ -49,6 +54,9 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct Connection {
     stream: StanzaStream,
+    login: LoggedIn,
+    /// Why the connection broke, if the server said so.
+    words: last_words::LastWords,
     /// Why the connection is not made again.
     failures: mpsc::Receiver<LoginError>,
     /// Sends wait here while the connection is gone.
@@ -63,16 +71,24 @@ impl Connection {
     /// # Errors
     /// If the server is not reached, is not what it should be, or does not know the account.
     pub async fn open(account: Account) -> Result<Self, LoginError> {
-        let mut first = Some(login::login(&account).await?);
+        let words = last_words::LastWords::default();
+        let (first, login) = login::login(&account, &words).await?;
+        let mut first = Some(first);
         let fruitful = Arc::new(AtomicBool::new(true));
         let (failed, failures) = mpsc::channel(1);
-        let renewal = login::Renewal { account, fruitful: fruitful.clone(), failed };
+        let renewal = login::Renewal { account, fruitful: fruitful.clone(), words: words.clone(), failed };
         let connector = move |_, slot: oneshot::Sender<stanzastream::Connection>| match first.take() {
             Some(connection) => drop(slot.send(connection)), // The stream that asks is there to take it.
             None => renewal.clone().start(slot),
         };
         let stream = StanzaStream::new(Box::new(connector), QUEUE);
-        Ok(Self { stream, failures, held: None, fruitful })
+        Ok(Self { stream, login, words, failures, held: None, fruitful })
+    }
+
+    /// How the first login went.
+    #[must_use]
+    pub fn login(&self) -> &LoggedIn {
+        &self.login
     }
 
     /// What comes next. Cancel-safe; after [`Incoming::Over`] nothing comes any more.
@@ -85,7 +101,7 @@ impl Connection {
             Some(StreamNews::Stanza(stanza)) => Incoming::Stanza(Box::new(stanza)),
             Some(StreamNews::Stream(StreamEvent::Suspended)) => {
                 self.held = Some(VecDeque::new());
-                Incoming::Lost
+                Incoming::Lost(self.words.error().map(|error| login::spoken(&error)))
             }
             Some(StreamNews::Stream(StreamEvent::Resumed)) => {
                 self.fruitful.store(true, Ordering::Relaxed);

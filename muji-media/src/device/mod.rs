@@ -1,6 +1,10 @@
 //! Where sound comes from and where it goes.
 
+#[cfg(feature = "devices")]
+pub mod card;
 pub mod tone;
+#[cfg(feature = "devices")]
+pub mod voice;
 pub mod wav;
 
 use crate::sound::Frame;
@@ -17,6 +21,14 @@ pub trait Source: Send {
     /// # Errors
     /// If there will be no more; it is not asked again.
     fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble>;
+
+    /// Nothing more is wanted for now: muted, or no call. A microphone is let go until it is asked again.
+    fn rest(&mut self) {}
+
+    /// What happened to it meanwhile that its user should know: it vanished, or is back. It goes on.
+    fn news(&mut self) -> Option<Trouble> {
+        None
+    }
 }
 
 /// Where sound goes.
@@ -26,14 +38,12 @@ pub trait Sink: Send {
     /// # Errors
     /// If it takes no more; it is not given any again.
     fn put(&mut self, frame: &Frame) -> Result<(), Trouble>;
-}
 
-/// Takes everything and keeps nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Null;
+    /// Nothing more comes for now: there is no call. A loudspeaker is let go until it is given something again.
+    fn rest(&mut self) {}
 
-impl Sink for Null {
-    fn put(&mut self, _: &Frame) -> Result<(), Trouble> {
-        Ok(())
+    /// What happened to it meanwhile that its user should know: it vanished, or is back. It goes on.
+    fn news(&mut self) -> Option<Trouble> {
+        None
     }
 }

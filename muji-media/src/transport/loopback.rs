@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::media::{LocalTransport, RemoteTransport};
+use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
 use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
@@ -46,7 +47,7 @@ impl Loopback {
     fn new(opening: Opening, count: u64) -> Self {
         let local = LocalTransport {
             ufrag: format!("loop{count}"),
-            pwd: format!("{}/{count:022}", opening.addresses.first().map(ToString::to_string).unwrap_or_default()),
+            pwd: Secret::new(format!("{}/{count:022}", opening.addresses.first().map(ToString::to_string).unwrap_or_default())),
             fingerprint: vec![0; 32],
             candidates: host_candidates(&opening.addresses),
         };
@@ -71,7 +72,7 @@ impl Loopback {
             self.out.push_back(TransportOutput::Failed("the peer did not answer any greeting".to_owned()));
             return;
         }
-        let hello = format!("hello {} {}", remote.pwd, self.local.pwd).into_bytes();
+        let hello = format!("hello {} {}", remote.pwd.expose(), self.local.pwd.expose()).into_bytes();
         for (from, to) in self.opening.addresses.iter().zip(self.addresses.iter().cycle()) {
             self.out.push_back(TransportOutput::Datagram { from: *from, to: *to, bytes: hello.clone() });
         }
@@ -137,13 +138,13 @@ impl Transport for Loopback {
     }
 
     fn accepts(&self, _: Instant, _: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
-        let greets = bytes.starts_with(format!("hello {} ", self.local.pwd).as_bytes());
+        let greets = bytes.starts_with(format!("hello {} ", self.local.pwd.expose()).as_bytes());
         greets || self.path.is_some_and(|(_, peer)| peer == from)
     }
 
     fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        if bytes.starts_with(format!("hello {} ", self.local.pwd).as_bytes()) {
-            if self.remote.as_ref().is_some_and(|remote| bytes.ends_with(remote.pwd.as_bytes())) {
+        if bytes.starts_with(format!("hello {} ", self.local.pwd.expose()).as_bytes()) {
+            if self.remote.as_ref().is_some_and(|remote| bytes.ends_with(remote.pwd.expose().as_bytes())) {
                 self.greeted(now, local, from);
             }
         } else {
@@ -159,6 +160,10 @@ impl Transport for Loopback {
 
     fn poll_output(&mut self) -> Option<TransportOutput> {
         self.out.pop_front()
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        None
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

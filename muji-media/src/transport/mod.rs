@@ -8,7 +8,7 @@ pub mod str0m;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use muji_core::CallId;
 use muji_core::media::{IceRole, LocalTransport, OpenContent, RemoteTransport};
@@ -115,6 +115,8 @@ pub trait Transport: Send {
     fn poll_output(&mut self) -> Option<TransportOutput>;
     /// When [`Self::handle_timeout`] is due.
     fn poll_timeout(&self) -> Option<Instant>;
+    /// There and back to the peer, as last measured.
+    fn round_trip(&self) -> Option<Duration>;
 }
 
 /// Makes transports: the choice between the kinds.

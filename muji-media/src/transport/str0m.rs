@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, OpenContent, RemoteTransport};
 use muji_core::{CallId, config};
+use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::{Media, PayloadType};
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion, Fingerprint};
@@ -27,8 +28,13 @@ const MAX_UNANNOUNCED: usize = 16;
 /// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
 const CONSENT: Duration = Duration::from_secs(30);
 
-/// A STUN binding success response begins so (RFC 8489 section 5).
+/// STUN binding requests and success responses begin so, and have their transaction's id here (RFC 8489 section 5).
+const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
+const TRANSACTION: std::ops::Range<usize> = 8..20;
+
+/// Checks whose answers are awaited to measure a round trip; older ones are forgotten.
+const MAX_CHECKS: usize = 16;
 
 /// Which versions of DTLS are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +121,9 @@ pub struct Str0mTransport {
     connected: bool,
     /// The peer's last answer to a check of ours, once ICE has connected.
     consented: Option<Instant>,
+    /// Our last checks, by transaction, and when they left.
+    checks: VecDeque<(Vec<u8>, Instant)>,
+    round_trip: Option<Duration>,
     due: Option<Instant>,
     over: bool,
     out: VecDeque<TransportOutput>,
@@ -150,7 +159,7 @@ impl Str0mTransport {
             (0u8..).zip(&opening.contents).map(|(index, content)| declare(&mut rtc, index, content)).collect();
         let local = LocalTransport {
             ufrag: credentials.ufrag,
-            pwd: credentials.pass,
+            pwd: Secret::new(credentials.pass),
             fingerprint,
             candidates: host_candidates(&opening.addresses),
         };
@@ -163,6 +172,8 @@ impl Str0mTransport {
             ssrcs: BTreeMap::new(),
             connected: false,
             consented: None,
+            checks: VecDeque::new(),
+            round_trip: None,
             due: None,
             over: false,
             out: VecDeque::new(),
@@ -192,11 +203,15 @@ impl Str0mTransport {
                     self.due = Some(at);
                     return;
                 }
-                Ok(Output::Transmit(transmit)) => self.out.push_back(TransportOutput::Datagram {
-                    from: transmit.source,
-                    to: transmit.destination,
-                    bytes: transmit.contents.to_vec(),
-                }),
+                Ok(Output::Transmit(transmit)) => {
+                    let bytes = transmit.contents.to_vec();
+                    self.checked(&bytes, now);
+                    self.out.push_back(TransportOutput::Datagram {
+                        from: transmit.source,
+                        to: transmit.destination,
+                        bytes,
+                    });
+                }
                 Ok(Output::Event(event)) => self.event(event, now),
                 // The end of this path, not of the call.
                 Err(error) => self.fail(error.to_string()),
@@ -233,6 +248,26 @@ impl Str0mTransport {
                 self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
             }
             _ => {}
+        }
+    }
+
+    /// Remembers a check that leaves.
+    fn checked(&mut self, bytes: &[u8], now: Instant) {
+        if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| bytes.starts_with(&BINDING_REQUEST)) {
+            if self.checks.len() == MAX_CHECKS {
+                self.checks.pop_front();
+            }
+            self.checks.push_back((transaction.to_vec(), now));
+        }
+    }
+
+    /// The peer answered a check; of one that was sent again the last time counts.
+    fn answered(&mut self, bytes: &[u8], now: Instant) {
+        let Some(transaction) = bytes.get(TRANSACTION) else { return };
+        let sent = self.checks.iter().rfind(|(of, _)| of == transaction).map(|(_, sent)| *sent);
+        self.round_trip = sent.map(|sent| now.saturating_duration_since(sent)).or(self.round_trip);
+        if self.consented.is_some() {
+            self.consented = Some(now);
         }
     }
 
@@ -293,7 +328,7 @@ impl Transport for Str0mTransport {
         self.dtls = Some(remote.dtls);
         let mut api = self.rtc.direct_api();
         api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: remote.fingerprint.clone() });
-        api.set_remote_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.clone() });
+        api.set_remote_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.expose().to_owned() });
         // Twice, or the checks wait for its 50 ms step.
         self.tick(now);
         self.tick(now);
@@ -351,8 +386,8 @@ impl Transport for Str0mTransport {
             self.start_dtls(false);
             self.drain(now);
         }
-        if bytes.starts_with(&BINDING_SUCCESS) && self.consented.is_some() {
-            self.consented = Some(now);
+        if bytes.starts_with(&BINDING_SUCCESS) {
+            self.answered(bytes, now);
         }
         self.expect_ssrc(bytes);
         if let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) {
@@ -369,6 +404,10 @@ impl Transport for Str0mTransport {
 
     fn poll_output(&mut self) -> Option<TransportOutput> {
         self.out.pop_front()
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

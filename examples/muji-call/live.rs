@@ -1,0 +1,68 @@
+//! The matrix of who is heard now: on a terminal redrawn in place under what is said, elsewhere a line a second.
+
+use std::io::{IsTerminal, Write};
+
+use crate::table::Known;
+
+/// Where the matrix is drawn.
+pub(crate) struct Live {
+    terminal: bool,
+    colour: bool,
+    /// Lines of it that stand on the terminal now.
+    drawn: usize,
+}
+
+impl Live {
+    pub(crate) fn new() -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        Self { terminal: terminal && !dumb, colour: terminal && !unwanted && !dumb, drawn: 0 }
+    }
+
+    /// Says a sentence; the matrix comes again below it with the next second.
+    pub(crate) fn say(&mut self, sentence: &str) {
+        self.wipe();
+        println!("{sentence}");
+    }
+
+    fn wipe(&mut self) {
+        if std::mem::take(&mut self.drawn) > 0 {
+            // To where it began, and everything below away.
+            print!("\x1b8\x1b[J");
+        }
+    }
+
+    /// Shows who is heard now.
+    pub(crate) fn draw<'a>(&mut self, people: impl IntoIterator<Item = (String, &'a Known)>) {
+        let people: Vec<(String, &Known)> = people.into_iter().collect();
+        if people.is_empty() {
+            return;
+        }
+        if !self.terminal {
+            let words = people.iter().map(|(name, known)| format!("{name} {}", known.now.as_deref().unwrap_or("-")));
+            return println!("hearing: {}", words.collect::<Vec<_>>().join(" | "));
+        }
+        self.wipe();
+        let lines: Vec<String> = people.iter().map(|(name, known)| self.line(name, known)).collect();
+        // Room is made first: a terminal that scrolls would move the place that is remembered.
+        print!("{}\x1b[{}A\x1b7", "\n".repeat(lines.len()), lines.len());
+        lines.iter().for_each(|line| println!("{line}"));
+        self.drawn = lines.len();
+        let _closed = std::io::stdout().flush().is_err(); // Whoever watched is gone; the call is not.
+    }
+
+    fn line(&self, name: &str, known: &Known) -> String {
+        let heard = known.now.as_deref().unwrap_or("silent");
+        let loss = known.loss().map_or_else(String::new, |loss| format!("loss {loss:.1} %"));
+        let line = format!("  {name:<24} {:<10} {heard:<18} {loss}", known.state);
+        let colour = match known.state {
+            _ if !self.colour => return line,
+            _ if known.now.is_some() => 32,
+            "failed" => 31,
+            "left" => 90,
+            _ => 33,
+        };
+        format!("\x1b[{colour}m{line}\x1b[0m")
+    }
+}

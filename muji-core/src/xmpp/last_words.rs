@@ -1,0 +1,105 @@
+//! Why the server ended the stream.
+//!
+//! tokio-xmpp 6.0 tells that a stream is gone but not why, and whoever logs in again after a conflict fights with the
+//! user's other program for ever. So the end of what was read is remembered, and searched once the stream is gone.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stream_error::StreamError;
+
+/// Bytes remembered: a stream error with a long text and an element of its own.
+const REMEMBERED: usize = 2_048;
+
+/// The end of what a stream read; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LastWords(Arc<Mutex<Vec<u8>>>);
+
+impl LastWords {
+    fn add(&self, bytes: &[u8]) {
+        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        words.extend(&bytes[bytes.len().saturating_sub(REMEMBERED)..]);
+        let excess = words.len().saturating_sub(REMEMBERED);
+        words.drain(..excess);
+    }
+
+    /// A new stream begins.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The error the server ended with, if it said one.
+    pub(super) fn error(&self) -> Option<StreamError> {
+        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let words = String::from_utf8_lossy(&words);
+        // The prefix is the one that RFC 6120 section 4.8.5 asks for.
+        let error = &words[words.rfind("<stream:error")?..];
+        let error = &error[..error.find(END)? + END.len()];
+        let around = format!("<around xmlns='' xmlns:stream='http://etherx.jabber.org/streams'>{error}</around>");
+        let around: Element = around.parse().ok()?;
+        StreamError::try_from(around.children().next()?.clone()).ok()
+    }
+}
+
+const END: &str = "</stream:error>";
+
+/// A connection whose last words are remembered.
+pub(super) struct Remembered<S> {
+    pub(super) inner: S,
+    pub(super) words: LastWords,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Remembered<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.words.add(&buffer.filled()[before..]);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Remembered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xmpp_parsers::stream_error::DefinedCondition;
+
+    use super::*;
+
+    #[test]
+    fn an_error_at_the_end_is_found_even_in_pieces() {
+        let words = LastWords::default();
+        words.add(&[b'x'; 5_000]);
+        words.add(b"<presence/><stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
+        words.add(b"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Replaced</text></stream:error></stream:stream>");
+        assert_eq!(words.error().map(|error| error.condition), Some(DefinedCondition::Conflict));
+        words.forget();
+        assert!(words.error().is_none());
+    }
+
+    #[test]
+    fn no_error_half_an_error_and_nonsense_are_none() {
+        for words in ["", "</stream:stream>", "<stream:error><conf", "<stream:error></stream:error>", "<stream:error>&</stream:error>"]
+        {
+            let last = LastWords::default();
+            last.add(words.as_bytes());
+            assert!(last.error().is_none(), "{words}");
+        }
+    }
+}

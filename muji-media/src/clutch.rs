@@ -1,0 +1,154 @@
+//! Between two clocks that are nearly the same: what comes too fast or too slow is stretched by single samples, so that
+//! neither delay nor gaps pile up in an hour of talk.
+
+use std::collections::VecDeque;
+
+use rubato::audioadapter_buffers::direct::SequentialSlice;
+use rubato::{Adjustable, Async, FixedAsync, PolynomialDegree, ResamplerConstructionError, Slip};
+
+use crate::sound::{FRAME, RATE};
+
+/// An excess is worked off over so many seconds: a clock 0.1 % fast then costs 4 ms of delay, one as slow as much of what
+/// waits, which is less than half of the shortest wait.
+const WORKED_OFF_IN: f64 = 4.0;
+
+/// The most that sound is stretched: half a percent, a twelfth of a semitone.
+const MAX_STRETCH: f64 = 0.005;
+
+/// Which side comes in frames of 20 ms; the other takes or gives a few samples more or less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fixed {
+    /// Frames go in.
+    Input,
+    /// Frames come out.
+    Output,
+}
+
+/// A stretching connection.
+pub struct Clutch {
+    resampler: Box<dyn AdjustableResampler>,
+    input: Vec<f32>,
+    output: Vec<f32>,
+}
+
+trait AdjustableResampler: Adjustable<f32> + Send {}
+impl<R: Adjustable<f32> + Send> AdjustableResampler for R {}
+
+impl Clutch {
+    /// Between one clock and another, both of 48 kHz.
+    #[must_use]
+    pub fn new(fixed: Fixed) -> Self {
+        let slip = Slip::new(FRAME, 1, fixed.into()).expect("a frame is longer than four samples");
+        Self { resampler: Box::new(slip), input: Vec::new(), output: Vec::new() }
+    }
+
+    /// Between clocks of any two rates in Hz. From one to 48 kHz frames come out, from 48 kHz to another they go in.
+    ///
+    /// # Errors
+    /// If a rate is zero.
+    pub fn between(fixed: Fixed, from: u32, to: u32) -> Result<Self, ResamplerConstructionError> {
+        if (from, to) == (RATE, RATE) {
+            return Ok(Self::new(fixed));
+        }
+        let ratio = f64::from(to) / f64::from(from);
+        let cubic = PolynomialDegree::Cubic;
+        let resampler = Async::new_poly(ratio, 1.0 + 2.0 * MAX_STRETCH, cubic, FRAME, 1, fixed.into())?;
+        Ok(Self { resampler: Box::new(resampler), input: Vec::new(), output: Vec::new() })
+    }
+
+    /// How many samples the next turn takes.
+    #[must_use]
+    pub fn needs(&self) -> usize {
+        self.resampler.input_frames_next()
+    }
+
+    /// Takes [`Self::needs`] samples, silence for those that are missing, and gives them stretched. `excess` is how many
+    /// seconds of sound wait beyond what should.
+    pub fn turn(&mut self, sound: &mut VecDeque<i16>, excess: f64) -> &[f32] {
+        let faster = (excess / WORKED_OFF_IN).clamp(-MAX_STRETCH, MAX_STRETCH);
+        let _at_its_limit = self.resampler.set_resample_ratio_relative(1.0 - faster, true).is_err();
+        let needed = self.resampler.input_frames_next();
+        let taken = needed.min(sound.len());
+        self.input.clear();
+        self.input.extend(sound.drain(..taken).map(f32::from));
+        self.input.resize(needed, 0.0);
+        self.output.resize(self.resampler.output_frames_max(), 0.0);
+        let capacity = self.output.len();
+        let input = SequentialSlice::new(self.input.as_slice(), 1, needed).expect("it was made as long");
+        let mut output = SequentialSlice::new_mut(&mut self.output, 1, capacity).expect("it was made as long");
+        let done = self.resampler.process_into_buffer(&input, &mut output, None);
+        let (_, written) = done.expect("both sides are as long as it asked for");
+        &self.output[..written]
+    }
+}
+
+/// A sample as files and codecs have it.
+#[must_use]
+pub fn rounded(sample: f32) -> i16 {
+    sample.round() as i16 // Saturates.
+}
+
+impl From<Fixed> for FixedAsync {
+    fn from(fixed: Fixed) -> Self {
+        match fixed {
+            Fixed::Input => Self::Input,
+            Fixed::Output => Self::Output,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An hour between two clocks, the first faster by `factor`; the longest the queue became, in seconds.
+    fn longest_queue(factor: f64, from: u32) -> f64 {
+        let mut clutch = Clutch::between(Fixed::Output, from, RATE).unwrap();
+        let (mut waiting, mut longest, mut credit) = (VecDeque::new(), 0.0, 0.0);
+        for _ in 0..3_600 * 50 {
+            credit += f64::from(from) / 50.0 * factor;
+            let whole = credit as usize;
+            credit -= whole as f64;
+            waiting.extend(std::iter::repeat_n(1_000i16, whole));
+            let excess = waiting.len() as f64 / f64::from(from) - 0.020;
+            assert_eq!(clutch.turn(&mut waiting, excess).len(), FRAME);
+            longest = f64::max(longest, waiting.len() as f64 / f64::from(from));
+        }
+        longest
+    }
+
+    #[test]
+    fn in_an_hour_with_a_clock_that_runs_a_thousandth_fast_the_delay_does_not_grow() {
+        assert!(longest_queue(1.001, 48_000) < 0.035, "{}", longest_queue(1.001, 48_000));
+        assert!(longest_queue(1.001, 44_100) < 0.035);
+        assert!(longest_queue(1.0, 48_000) < 0.035);
+    }
+
+    #[test]
+    fn sound_passes_unchanged_while_the_clocks_agree() {
+        let mut clutch = Clutch::new(Fixed::Output);
+        let mut sound: VecDeque<i16> = (0..960).collect();
+        let passed: Vec<i16> = clutch.turn(&mut sound, 0.0).iter().copied().map(rounded).collect();
+        assert_eq!(passed, (0..960).collect::<Vec<i16>>());
+    }
+
+    #[test]
+    fn a_tone_that_is_stretched_is_still_a_tone() {
+        use crate::device::Source;
+        use crate::device::tone::Tone;
+        use crate::meter::Meter;
+        let (mut clutch, mut tone, mut meter) = (Clutch::new(Fixed::Output), Tone::new(440.0), Meter::default());
+        let mut sound = VecDeque::new();
+        for _ in 0..50 {
+            while sound.len() < 2 * FRAME {
+                let mut frame = [0; FRAME];
+                tone.fill(&mut frame).unwrap();
+                sound.extend(frame);
+            }
+            let stretched: Vec<i16> = clutch.turn(&mut sound, 0.02).iter().copied().map(rounded).collect();
+            meter.add(&stretched);
+        }
+        let level = meter.take().unwrap();
+        assert!(level.frequency.is_some_and(|hz| (hz - 442.2).abs() < 1.0), "{level:?}");
+    }
+}
