@@ -26,6 +26,9 @@ const JUMP_MICROS: i64 = 5_000_000;
 const PATIENCE: u32 = 50;
 /// Packets above the wait that are no excess.
 const SLACK: usize = 2;
+/// What waits beyond the wait when all is well, so that a sender whose clock runs slow does not let us run dry: a packet
+/// that comes after its turn can be waited for only while a whole one is decoded.
+const SPARE: Duration = Duration::from_millis(5);
 /// The share of a packet in the measured excess: a second's worth of packets counts.
 const SMOOTH: f64 = 0.02;
 /// The share of a packet in the jitter (RFC 3550 section 6.4.1).
@@ -175,8 +178,7 @@ impl JitterBuffer {
         let (sequence, packet) = self.packets.pop_first().expect("it was there before");
         self.next = Some(sequence + 1);
         let waited = now.saturating_duration_since(packet.due).as_micros() as f64;
-        let late = self.timing.as_ref().map_or(0.0, |timing| timing.late);
-        let should = late + MIN_DELAY.as_micros() as f64 / 2.0;
+        let should = (self.delay() + SPARE).as_micros() as f64;
         self.excess += (waited - should) * SMOOTH - self.excess * SMOOTH;
         self.catch_up();
         Turn::Packet(packet.payload)
