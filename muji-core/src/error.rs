@@ -50,7 +50,7 @@ pub enum RoomFault {
     #[error("the room is closed until its creator has configured it, or does not exist")]
     NotFound,
     /// `not-allowed`.
-    #[error("the service does not let you create rooms")]
+    #[error("the service does not let you create rooms, or has none; check what stands behind the @")]
     NotAllowed,
     /// `remote-server-not-found` and its kin.
     #[error("there is no such room service; check what stands behind the @")]

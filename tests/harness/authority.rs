@@ -1,6 +1,7 @@
 //! An authority of our own, that vouches for test servers.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
@@ -63,11 +64,18 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names for a certificate");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // rcgen's own end of time, the year 4096, is more than ejabberd's timers can count to.
+        params.not_after = date_time_ymd(year() + 2, 1, 1);
         change(&mut params);
         let key = KeyPair::generate().expect("chance for a key");
         let certificate = params.signed_by(&key, &self.0).expect("the form is right");
         Certified { certificate: certificate.pem(), key: key.serialize_pem() }
     }
+}
+
+fn year() -> i32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    1970 + i32::try_from(since.as_secs() / (365 * 24 * 3_600)).unwrap_or(0)
 }
 
 impl Default for Authority {

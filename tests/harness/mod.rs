@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod chance;
 pub mod person;
+pub mod real;
 pub mod room;
 mod scram;
 pub mod server;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use jid::FullJid;
+use muji_xep::Element;
 use tokio::io::{AsyncBufRead, AsyncWrite, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -79,6 +80,8 @@ struct State {
     /// Those logged in, and where what they are told goes. Dropped, it ends their connection.
     clients: BTreeMap<FullJid, mpsc::Sender<XmppStreamElement>>,
     resources: u32,
+    /// What was said to it, where somebody wants to know.
+    overheard: Option<Vec<Element>>,
 }
 
 impl Shared {
@@ -104,7 +107,7 @@ impl Server {
     pub async fn behind(door: Door, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let state = State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0 };
+        let state = State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0, overheard: None };
         let (domain, password) = (domain.to_owned(), password.to_owned());
         let shared = Arc::new(Shared { domain, password, door, state: Mutex::new(state) });
         let listening = tokio::spawn(listen(listener, shared.clone()));
@@ -120,6 +123,11 @@ impl Server {
     /// Looks at or changes its rooms.
     pub fn with_service<T>(&self, act: impl FnOnce(&mut Service) -> T) -> T {
         act(&mut self.shared.state().service)
+    }
+
+    /// What was said to it since the first of these questions.
+    pub fn overheard(&self) -> Vec<Element> {
+        self.shared.state().overheard.get_or_insert_default().clone()
     }
 
     /// Cuts every connection, as a server that is killed does.
@@ -287,6 +295,7 @@ async fn serve(mut stream: Stream, jid: FullJid, shared: &Shared) {
             element = stream.next() => match element {
                 Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Stanza(stanza)))) => {
                     let mut state = shared.state();
+                    let stanza = state.overhear(stanza);
                     let deliveries = state.service.handle(&jid, stanza);
                     state.deliver(deliveries);
                 }
@@ -302,6 +311,14 @@ async fn serve(mut stream: Stream, jid: FullJid, shared: &Shared) {
 }
 
 impl State {
+    /// Remembers a stanza if that is wanted.
+    fn overhear(&mut self, stanza: Stanza) -> Stanza {
+        let Some(overheard) = self.overheard.as_mut().filter(|overheard| overheard.len() < QUEUE) else { return stanza };
+        let element = Element::from(stanza);
+        overheard.push(element.clone());
+        Stanza::try_from(element).expect("it was one before")
+    }
+
     fn deliver(&mut self, deliveries: Vec<Delivery>) {
         for (to, stanza) in deliveries {
             let told = XmppStreamElement::Stanza(stanza);

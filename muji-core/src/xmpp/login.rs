@@ -209,7 +209,8 @@ impl LoginError {
 
 /// A stream error as a person reads it.
 pub(super) fn spoken(error: &StreamError) -> String {
-    let text = error.texts.values().next().map(|text| format!(" ({text})")).unwrap_or_default();
+    let text = error.texts.values().find(|text| !text.is_empty());
+    let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
     format!("{:?}{text}", error.condition)
 }
 
@@ -294,7 +295,7 @@ async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> R
             Ok(stream.into_inner().into_inner())
         }
         Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)))) => Err(LoginError::ended(&error.0)),
-        _ => Err(LoginError::NoTls(name.to_owned())),
+        _ => Err(LoginError::Tls { server: name.to_owned(), why: "it offers TLS but does not begin it".to_owned() }),
     }
 }
 

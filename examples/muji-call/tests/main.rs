@@ -1,0 +1,10 @@
+//! `muji-call` as its user sees it: what it says, what it leaves behind, how it ends.
+
+mod calling;
+#[cfg(feature = "devices")]
+mod devices;
+mod failing;
+mod login;
+mod real;
+mod support;
+mod telling;

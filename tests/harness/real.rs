@@ -1,0 +1,247 @@
+//! Real XMPP servers on this machine: Prosody and ejabberd, each on free ports of 127.0.0.1, with a certificate by an
+//! authority of the test's own. They end with the value.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::authority::Authority;
+
+/// Accounts on every server.
+pub const PEOPLE: [&str; 3] = ["romeo", "juliet", "mercutio"];
+
+/// Erlang on a busy machine needs ten seconds.
+const START: Duration = Duration::from_secs(60);
+
+/// After a request to stop.
+const STOP: Duration = Duration::from_secs(10);
+
+/// Where Debian has ejabberd's code.
+const ERLANG: &str = "/usr/lib/x86_64-linux-gnu";
+
+/// A running server.
+pub struct Real {
+    /// Its domain; rooms are at `conference.` and it.
+    pub domain: &'static str,
+    /// For STARTTLS.
+    pub port: u16,
+    /// For TLS from the first byte.
+    pub direct_port: u16,
+    folder: PathBuf,
+    command: PathBuf,
+    process: Option<Child>,
+}
+
+impl Real {
+    /// Prosody; `None` if it is not installed.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn prosody(password: &str) -> io::Result<Option<Self>> {
+        let Some(program) = found("prosody") else { return Ok(None) };
+        let domain = "prosody.localhost";
+        let mut this = Self::prepare(domain)?;
+        let accounts = this.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
+        std::fs::create_dir_all(&accounts)?;
+        for name in PEOPLE {
+            std::fs::write(accounts.join(format!("{name}.dat")), format!("return {{ password = {password:?} }};\n"))?;
+        }
+        let folder = this.folder.display();
+        let text = PROSODY
+            .replace("FOLDER", &folder.to_string())
+            .replace("DOMAIN", domain)
+            .replace("DIRECT", &this.direct_port.to_string())
+            .replace("PORT", &this.port.to_string());
+        std::fs::write(this.folder.join("prosody.cfg.lua"), text)?;
+        this.script(&format!("exec {} --config {folder}/prosody.cfg.lua -F", program.display()))?;
+        this.start()?;
+        Ok(Some(this))
+    }
+
+    /// ejabberd; `None` if it is not installed.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn ejabberd(password: &str) -> io::Result<Option<Self>> {
+        let code = std::fs::read_dir(ERLANG).into_iter().flatten().flatten().map(|entry| entry.path());
+        let code = code.map(|path| path.join("ebin/ejabberd.app")).find(|path| path.exists());
+        let (Some(erl), Some(code)) = (found("erl"), code) else { return Ok(None) };
+        let mut this = Self::prepare("ejabberd.localhost")?;
+        let api = free_port()?;
+        let folder = this.folder.display().to_string();
+        let text = EJABBERD
+            .replace("FOLDER", &folder)
+            .replace("DOMAIN", this.domain)
+            .replace("DIRECT", &this.direct_port.to_string())
+            .replace("API", &api.to_string())
+            .replace("PORT", &this.port.to_string());
+        std::fs::write(this.folder.join("ejabberd.yml"), text)?;
+        let code = code.parent().unwrap_or(Path::new(ERLANG)).display().to_string();
+        // Without epmd and without a node's name: nothing of it outlives the test, and two never meet.
+        this.script(&format!(
+            "export HOME={folder} EJABBERD_CONFIG_PATH={folder}/ejabberd.yml EJABBERD_LOG_PATH={folder}/ejabberd.log
+export ERL_LIBS={ERLANG}:/usr/lib/erlang/lib
+exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spool\"' -s ejabberd",
+            erl.display()
+        ))?;
+        this.start()?;
+        this.answers(api)?;
+        for name in PEOPLE {
+            let account = format!("{{\"user\":\"{name}\",\"host\":\"{}\",\"password\":{password:?}}}", this.domain);
+            post(api, "/api/register", &account)?;
+        }
+        Ok(Some(this))
+    }
+
+    fn prepare(domain: &'static str) -> io::Result<Self> {
+        let (port, direct_port) = (free_port()?, free_port()?);
+        let folder = std::env::temp_dir().join(format!("muji-{domain}-{port}"));
+        std::fs::create_dir_all(folder.join("certs"))?;
+        let authority = Authority::new();
+        let certified = authority.certify(&[domain, &format!("conference.{domain}")]);
+        std::fs::write(folder.join("ca.pem"), authority.pem())?;
+        std::fs::write(folder.join("certs").join(format!("{domain}.crt")), &certified.certificate)?;
+        std::fs::write(folder.join("certs").join(format!("{domain}.key")), &certified.key)?;
+        std::fs::write(folder.join("both.pem"), certified.certificate + &certified.key)?;
+        let command = folder.join("start.sh");
+        Ok(Self { domain, port, direct_port, folder, command, process: None })
+    }
+
+    fn script(&self, text: &str) -> io::Result<()> {
+        std::fs::write(&self.command, format!("#!/bin/sh\n{text}\n"))
+    }
+
+    /// Starts it, again if it was killed, and waits until it listens.
+    ///
+    /// # Errors
+    /// If it ends at once, or does not listen in time.
+    pub fn start(&mut self) -> io::Result<()> {
+        let log = std::fs::File::create(self.folder.join("out"))?;
+        let mut command = Command::new("/bin/sh");
+        command.arg(&self.command).current_dir(&self.folder).stdin(Stdio::null());
+        // A group of its own: Erlang has helpers that must end with it.
+        let process = command.stdout(log.try_clone()?).stderr(log).process_group(0).spawn()?;
+        self.process = Some(process);
+        self.answers(self.port)?;
+        self.answers(self.direct_port)
+    }
+
+    fn answers(&mut self, port: u16) -> io::Result<()> {
+        let limit = Instant::now() + START;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let ended = self.process.as_mut().map_or(Ok(None), Child::try_wait)?;
+            if ended.is_some() || Instant::now() > limit {
+                let out = std::fs::read_to_string(self.folder.join("out")).unwrap_or_default();
+                return Err(io::Error::other(format!("{} does not start: {out}", self.domain)));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Where to reach it with STARTTLS.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where to reach it with TLS from the first byte.
+    #[must_use]
+    pub fn direct_address(&self) -> String {
+        format!("127.0.0.1:{}", self.direct_port)
+    }
+
+    /// The file of the authority that vouches for it.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.folder.join("ca.pem").display().to_string()
+    }
+
+    /// Ends it as a power cut does.
+    pub fn kill(&mut self) {
+        self.signal("-KILL");
+    }
+
+    fn signal(&mut self, signal: &str) {
+        let Some(mut process) = self.process.take() else { return };
+        let group = format!("-{}", process.id());
+        let _gone = Command::new("kill").args([signal, "--", &group]).status().is_err();
+        let limit = Instant::now() + STOP;
+        while process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if Instant::now() > limit {
+                let _gone = Command::new("kill").args(["-KILL", "--", &group]).status().is_err();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        self.signal("-TERM");
+        let _left_over = std::fs::remove_dir_all(&self.folder).is_err();
+    }
+}
+
+fn found(program: &str) -> Option<PathBuf> {
+    let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+    places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists())
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn post(port: u16, path: &str, body: &str) -> io::Result<()> {
+    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    socket.set_read_timeout(Some(STOP))?;
+    write!(
+        socket,
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(io::Error::other(answer)) }
+}
+
+const PROSODY: &str = r#"
+pidfile = "FOLDER/prosody.pid"; data_path = "FOLDER/data"; run_as_root = true; daemonize = false
+log = { { levels = { min = "info" }; to = "file"; filename = "FOLDER/prosody.log" } }
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix" }
+modules_disabled = { "s2s" }
+authentication = "internal_plain"
+c2s_require_encryption = true
+interfaces = { "127.0.0.1" }
+c2s_ports = { PORT }; c2s_direct_tls_ports = { DIRECT }; s2s_ports = {}; http_ports = {}; https_ports = {}
+certificates = "certs"
+c2s_direct_tls_ssl = { key = "FOLDER/certs/DOMAIN.key"; certificate = "FOLDER/certs/DOMAIN.crt" }
+limits = {}
+VirtualHost "DOMAIN"
+Component "conference.DOMAIN" "muc"
+  restrict_room_creation = false
+"#;
+
+const EJABBERD: &str = r#"
+loglevel: info
+hosts: ["DOMAIN"]
+certfiles: ["FOLDER/both.pem"]
+ca_file: "FOLDER/ca.pem"
+auth_method: internal
+listen:
+  - {port: PORT, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, starttls_required: true}
+  - {port: DIRECT, ip: "127.0.0.1", module: ejabberd_c2s, tls: true}
+  - {port: API, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {/api: mod_http_api}}
+acl: {local: {user_regexp: ""}}
+access_rules: {local: {allow: local}, c2s: {allow: all}}
+api_permissions: {"tests": {from: [mod_http_api], who: {ip: [127.0.0.0/8]}, what: "register"}}
+modules:
+  mod_disco: {}
+  mod_muc: {host: "conference.@HOST@", access_create: local}
+  mod_ping: {}
+  mod_roster: {}
+  mod_stream_mgmt: {}
+"#;
