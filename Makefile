@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo test bench needs
+.PHONY: demo test bench install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, SECONDS_IN_CALL says how long it lasts.
 demo: needs
@@ -12,13 +12,20 @@ demo: needs
 	@MUTE="$(MUTE)" SECONDS_IN_CALL="$(SECONDS_IN_CALL)" $(RUN) -p muji-examples --example demo
 
 # Format, lints, docs, the layers' bounds, and all tests.
-test: needs
+test:
+	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/test
 
 # What a call costs, beside the formula and beside the bare transport.
 bench: needs
 	@echo "Building the benchmark ..."
 	@$(RUN) -p muji-conformance --bin muji-bench
+
+# muji-call with microphones, loudspeakers and the keyring, into cargo's folder for programs.
+install:
+	@scripts/needs devices
+	$(CARGO) install --locked --path examples --example muji-call --features devices,keyring
+	@echo "install: muji-call is installed; begin with: muji-call --help"
 
 # A C compiler and cmake, for libopus and the cryptography.
 needs:

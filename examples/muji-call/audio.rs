@@ -43,7 +43,8 @@ fn microphone(what: &str) -> Option<Option<&str>> {
 fn devices(args: &Args) -> Result<Audio, Failure> {
     let asked = microphone(args.audio()).is_some() || args.speaker.as_deref().is_some_and(|name| name != "none");
     if asked {
-        let how = "this muji-call was built without sound devices; build it with --features devices, or run make install";
+        let how =
+            "this muji-call was built without sound devices; build it with --features devices, or run make install";
         return Err(Failure::Usage(how.to_owned()));
     }
     Ok(Audio { source: None, sink: None })
@@ -71,7 +72,8 @@ fn devices(args: &Args) -> Result<Audio, Failure> {
         }
         (None, None) => Ok(Audio { source: None, sink: None }),
     };
-    opened.map_err(|why| Failure::Usage(format!("{why}; see muji-call devices, or use --audio FILE.wav --speaker none")))
+    opened
+        .map_err(|why| Failure::Usage(format!("{why}; see muji-call devices, or use --audio FILE.wav --speaker none")))
 }
 
 /// Prints microphones and loudspeakers.

@@ -4,8 +4,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// These write what travels word for word, passwords and all; `--trace` writes stanzas without them.
-const WORD_FOR_WORD: [&str; 2] = ["tokio_xmpp", "rxml"];
+/// These write what travels word for word, passwords and all, or the passwords of ICE (`is`); `--trace` writes stanzas
+/// without them.
+const WORD_FOR_WORD: [&str; 3] = ["tokio_xmpp", "rxml", "is::"];
 
 /// Begins, if there is anything to say.
 pub(crate) fn begin(verbose: u8) {
@@ -15,7 +16,7 @@ pub(crate) fn begin(verbose: u8) {
         _ => LevelFilter::TRACE,
     };
     let targets = Targets::new().with_default(level);
-    let targets = targets.with_targets(WORD_FOR_WORD.map(|name| (name, LevelFilter::DEBUG)));
+    let targets = targets.with_targets(WORD_FOR_WORD.map(|name| (name, LevelFilter::INFO)));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // What is logged by the older crate `log` comes along. A second call would be ours, and there is none.
     let _begun_before = tracing_subscriber::registry().with(lines).with(targets).try_init().is_err();

@@ -76,7 +76,9 @@ pub(crate) mod keyring {
         let bare = jid.to_bare().to_string();
         let found = Entry::new(SERVICE, &bare).and_then(|entry| entry.get_password());
         found.map(Secret::new).map_err(|why| {
-            Failure::Usage(format!("the keyring gives no password for {bare} ({why}); put it there with: muji-call remember --jid {bare}"))
+            Failure::Usage(format!(
+                "the keyring gives no password for {bare} ({why}); put it there with: muji-call remember --jid {bare}"
+            ))
         })
     }
 

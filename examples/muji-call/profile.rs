@@ -75,7 +75,11 @@ fn choose(text: &str, name: Option<&str>) -> Result<Profile, String> {
     let Some(name) = name.map(str::to_owned).or(file.default.take()) else { return Ok(Profile::default()) };
     let known = file.profile.keys().cloned().collect::<Vec<_>>().join(", ");
     file.profile.remove(&name).ok_or_else(|| {
-        if known.is_empty() { format!("there is no profile {name}") } else { format!("there is no profile {name}, but {known}") }
+        if known.is_empty() {
+            format!("there is no profile {name}")
+        } else {
+            format!("there is no profile {name}, but {known}")
+        }
     })
 }
 

@@ -45,7 +45,9 @@ impl Report {
     pub(crate) fn logged_in(&mut self, login: &LoggedIn) {
         let LoggedIn { server, encrypted, mechanism } = login;
         if *mechanism == Mechanism::Plain {
-            eprintln!("muji-call: note: the server got the password itself (PLAIN, under TLS); it offers nothing better");
+            eprintln!(
+                "muji-call: note: the server got the password itself (PLAIN, under TLS); it offers nothing better"
+            );
         }
         let (name, verbose) = (mechanism.name(), self.verbose);
         self.say("login", json!({ "server": server, "encrypted": encrypted, "mechanism": name }), || {

@@ -88,7 +88,13 @@ mod tests {
     #[test]
     fn a_minute_of_sound_is_summed_up() {
         let counts = Counts { received: 2_970, lost: 30, bytes: 240_000, ..Counts::default() };
-        let stats = Stats { counts, played: 3_000, concealed: 45, round_trip: Some(Duration::from_micros(20_500)), ..Stats::default() };
+        let stats = Stats {
+            counts,
+            played: 3_000,
+            concealed: 45,
+            round_trip: Some(Duration::from_micros(20_500)),
+            ..Stats::default()
+        };
         let known = Known { first_sound: Some(335), state: "flowing", now: None, stats };
         let lines = lines([("romeo".to_owned(), &known), ("juliet".to_owned(), &Known::default())]);
         let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>().join(" ");

@@ -162,8 +162,8 @@ impl JitterBuffer {
     pub fn take(&mut self, now: Instant) -> Turn {
         let Some((first, Waiting { arrived, .. })) = self.packets.first_key_value() else { return Turn::Empty };
         let Some(next) = self.next else {
-            // The first packet waits its time; those behind it are then as many as their lateness asks for.
-            if *arrived + self.delay() > now + FRAME_TIME {
+            // The first packet waits its time, to half a turn; those behind it are then as many as their lateness asks for.
+            if *arrived + self.delay() + SPARE > now + FRAME_TIME / 2 {
                 return Turn::Empty;
             }
             self.next = Some(*first);

@@ -107,7 +107,8 @@ impl Server {
     pub async fn behind(door: Door, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let state = State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0, overheard: None };
+        let state =
+            State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0, overheard: None };
         let (domain, password) = (domain.to_owned(), password.to_owned());
         let shared = Arc::new(Shared { domain, password, door, state: Mutex::new(state) });
         let listening = tokio::spawn(listen(listener, shared.clone()));
@@ -313,7 +314,9 @@ async fn serve(mut stream: Stream, jid: FullJid, shared: &Shared) {
 impl State {
     /// Remembers a stanza if that is wanted.
     fn overhear(&mut self, stanza: Stanza) -> Stanza {
-        let Some(overheard) = self.overheard.as_mut().filter(|overheard| overheard.len() < QUEUE) else { return stanza };
+        let Some(overheard) = self.overheard.as_mut().filter(|overheard| overheard.len() < QUEUE) else {
+            return stanza;
+        };
         let element = Element::from(stanza);
         overheard.push(element.clone());
         Stanza::try_from(element).expect("it was one before")

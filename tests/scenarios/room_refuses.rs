@@ -2,8 +2,8 @@
 
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Who, World};
-use muji_core::{Join, Secret};
 use muji_core::error::RoomFault;
+use muji_core::{Join, Secret};
 
 use crate::{SECOND, in_call, people, room_fault};
 

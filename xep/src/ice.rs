@@ -126,7 +126,8 @@ impl Transport {
     /// Reads a `<transport/>`; what cannot be used is left out and noted.
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Self {
-        let mut this = Self { ufrag: text(element, "ufrag"), pwd: text(element, "pwd").map(Secret::new), ..Self::default() };
+        let mut this =
+            Self { ufrag: text(element, "ufrag"), pwd: text(element, "pwd").map(Secret::new), ..Self::default() };
         for child in element.children() {
             if child.is("candidate", ns::ICE_UDP) && this.candidates.len() < MAX_CANDIDATES {
                 match Candidate::read(child) {

@@ -42,8 +42,8 @@ pub mod muc;
 pub mod muji;
 pub mod ns;
 pub mod rtp;
-pub mod session_info;
 mod secret;
+pub mod session_info;
 mod skipped;
 
 pub use minidom::Element;

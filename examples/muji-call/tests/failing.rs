@@ -20,10 +20,7 @@ async fn a_wrong_password() {
     romeo.env("XMPP_PASSWORD", "thorn");
     let (code, why) = failure(romeo).await;
     assert_eq!(code, Some(3));
-    assert_eq!(
-        why,
-        "muji-call: the server does not accept this name and password; check both"
-    );
+    assert_eq!(why, "muji-call: the server does not accept this name and password; check both");
 }
 
 #[tokio::test]
@@ -45,7 +42,8 @@ async fn a_password_from_a_file_and_none_at_all() {
 
 #[tokio::test]
 async fn a_server_elsewhere_is_not_spoken_to_without_tls() {
-    let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--server", "192.0.2.1:5222", "--tls", "none"])).await;
+    let (code, why) =
+        failure(program(&[ROOM, "--jid", "romeo@localhost", "--server", "192.0.2.1:5222", "--tls", "none"])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("not on this machine"), "{why}");
 }
@@ -82,7 +80,12 @@ async fn a_file_that_is_no_wav() {
 #[tokio::test]
 async fn a_file_of_another_rate_and_one_that_is_cut_off() {
     let folder = folder("rates");
-    let spec = |rate| hound::WavSpec { channels: 1, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = |rate| hound::WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     for (rate, cut, sentence) in [(44_100, 0, "44100 Hz"), (48_000, 500, "cannot be read as a WAV file")] {
         let file = folder.join("speech.wav");
         let mut writer = hound::WavWriter::create(&file, spec(rate)).unwrap();
@@ -167,7 +170,8 @@ async fn a_nick_in_use() {
     let (code, why) = failure(call(&server, "romeo", &["--nick", "juliet"])).await;
     assert_eq!(code, Some(2), "clap takes each option once: {why}");
     let (jid, address) = ("romeo@localhost", server.address().to_string());
-    let (code, why) = failure(program(&[ROOM, "--jid", jid, "--nick", "juliet", "--server", &address, "--tls", "none"])).await;
+    let (code, why) =
+        failure(program(&[ROOM, "--jid", jid, "--nick", "juliet", "--server", &address, "--tls", "none"])).await;
     assert_eq!(code, Some(4));
     assert!(why.contains("choose another"), "{why}");
 }

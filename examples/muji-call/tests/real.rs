@@ -92,8 +92,7 @@ async fn wrong_words(server: &Real) {
 
     let (jid, address, authority) = (format!("romeo@{}", server.domain), server.address(), server.authority());
     let nowhere = format!("balcony@nowhere.{}", server.domain);
-    let (code, why) =
-        failure(program(&[&nowhere, "--jid", &jid, "--server", &address, "--ca-file", &authority])).await;
+    let (code, why) = failure(program(&[&nowhere, "--jid", &jid, "--server", &address, "--ca-file", &authority])).await;
     assert_eq!(code, Some(4), "{why}");
     assert!(why.contains("check what stands behind the @"), "{why}");
 }

@@ -109,18 +109,19 @@ async fn no_secret_is_told_even_at_the_highest_level() {
             command.env("XMPP_ROOM_PASSWORD", ROOM_PASSWORD);
             command
         };
-        let (romeo, juliet) = tokio::join!(
-            run(person("romeo", &["--trace", text(&trace)])),
-            run(person("juliet", &["--json"]))
-        );
+        let (romeo, juliet) =
+            tokio::join!(run(person("romeo", &["--trace", text(&trace)])), run(person("juliet", &["--json"])));
         assert_eq!((romeo.status.code(), juliet.status.code()), (Some(0), Some(0)));
 
         let mut secrets = vec![PASSWORD.to_owned(), ROOM_PASSWORD.to_owned()];
         secrets.extend(["romeo", "juliet"].map(|name| base64(&format!("\0{name}\0{PASSWORD}"))));
         let passwords_of_ice = server.overheard().into_iter().flat_map(|stanza| {
             let text = String::from(&stanza);
-            let found: Vec<String> =
-                text.split("pwd=").skip(1).map(|rest| rest[1..].split(['"', '\'']).next().unwrap().to_owned()).collect();
+            let found: Vec<String> = text
+                .split("pwd=")
+                .skip(1)
+                .map(|rest| rest[1..].split(['"', '\'']).next().unwrap().to_owned())
+                .collect();
             found
         });
         secrets.extend(passwords_of_ice);

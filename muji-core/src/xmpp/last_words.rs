@@ -95,8 +95,13 @@ mod tests {
 
     #[test]
     fn no_error_half_an_error_and_nonsense_are_none() {
-        for words in ["", "</stream:stream>", "<stream:error><conf", "<stream:error></stream:error>", "<stream:error>&</stream:error>"]
-        {
+        for words in [
+            "",
+            "</stream:stream>",
+            "<stream:error><conf",
+            "<stream:error></stream:error>",
+            "<stream:error>&</stream:error>",
+        ] {
             let last = LastWords::default();
             last.add(words.as_bytes());
             assert!(last.error().is_none(), "{words}");

@@ -177,7 +177,9 @@ pub enum LoginError {
     #[error("the server could not prove that it knows the password; somebody else may answer in its place")]
     Impostor,
     /// Another program logged in with our resource.
-    #[error("the account is in use elsewhere under the same resource; leave the resource out of the JID, or choose another")]
+    #[error(
+        "the account is in use elsewhere under the same resource; leave the resource out of the JID, or choose another"
+    )]
     Elsewhere,
     /// A stream error.
     #[error("the server ended the connection: {0}")]

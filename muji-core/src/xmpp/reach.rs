@@ -63,7 +63,8 @@ pub(super) async fn connect(domain: &str, server: &Server) -> Result<Reached, Lo
         };
         for address in addresses.into_iter().take(MAX_TRIES - tries) {
             tries += 1;
-            let name = if address.ip().to_string() == host { address.to_string() } else { format!("{host} ({address})") };
+            let name =
+                if address.ip().to_string() == host { address.to_string() } else { format!("{host} ({address})") };
             match dial(address).await {
                 Ok(socket) => return Ok(Reached { socket, direct, name }),
                 Err(why) => last = Some(LoginError::Unreachable { server: name, why }),
@@ -125,14 +126,17 @@ async fn services(resolver: &TokioResolver, domain: &str) -> Vec<Service> {
         let records = found.answers().iter().filter_map(|record| match &record.data {
             RData::SRV(srv) => {
                 let host = srv.target.to_ascii().trim_end_matches('.').to_owned();
-                Some(Service { priority: srv.priority, weight: srv.weight, target: Target { host, port: srv.port, direct } })
+                Some(Service {
+                    priority: srv.priority,
+                    weight: srv.weight,
+                    target: Target { host, port: srv.port, direct },
+                })
             }
             _ => None,
         });
         records.collect()
     };
-    let (direct, started): (Vec<_>, Vec<_>) =
-        tokio::join!(ask("_xmpps-client", true), ask("_xmpp-client", false));
+    let (direct, started): (Vec<_>, Vec<_>) = tokio::join!(ask("_xmpps-client", true), ask("_xmpp-client", false));
     direct.into_iter().chain(started).collect()
 }
 

@@ -162,10 +162,7 @@ fn check_challenge(first: &[u8], challenge: &[u8]) -> Result<(), LoginError> {
     Ok(())
 }
 
-async fn say<S: AsyncBufRead + AsyncWrite + Unpin>(
-    stream: &mut XmppStream<S>,
-    nonza: Nonza,
-) -> Result<(), LoginError> {
+async fn say<S: AsyncBufRead + AsyncWrite + Unpin>(stream: &mut XmppStream<S>, nonza: Nonza) -> Result<(), LoginError> {
     stream.send(&XmppStreamElement::Sasl(nonza)).await.map_err(|why| LoginError::Protocol(why.to_string()))
 }
 

@@ -10,9 +10,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, Error as TlsError, ProtocolVersion, RootCertStore,
-};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, ProtocolVersion, RootCertStore};
 
 use super::login::LoginError;
 
@@ -71,9 +69,12 @@ pub(super) async fn secure(
         config.alpn_protocols = vec![ALPN.to_vec()];
     }
     let connected = TlsConnector::from(Arc::new(config)).connect(name, socket).await;
-    connected.map_err(|why| certificate_fault(&why).map_or_else(|| fault(why.to_string()), |fault| {
-        LoginError::Certificate { server: server.to_owned(), fault }
-    }))
+    connected.map_err(|why| {
+        certificate_fault(&why).map_or_else(
+            || fault(why.to_string()),
+            |fault| LoginError::Certificate { server: server.to_owned(), fault },
+        )
+    })
 }
 
 fn authorities(trust: &Trust) -> Result<RootCertStore, LoginError> {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
-    BufferSize, Device, Error, ErrorKind, FromSample, Sample, SampleFormat, SizedSample, StreamConfig, SupportedStreamConfig,
+    BufferSize, Device, Error, ErrorKind, FromSample, Sample, SampleFormat, SizedSample, StreamConfig,
+    SupportedStreamConfig,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -35,8 +36,12 @@ const WAITING: f64 = 0.020;
 /// The share of a turn in the measured wait: two seconds count.
 const SMOOTH: f64 = 0.01;
 
-/// Frames without a sample to or from a card that is open: two seconds, then it is taken for gone.
-const PATIENCE: u32 = 100;
+/// The most that may wait, where stretching would take minutes to work it off: cards begin late, and sleep.
+const MAX_WAITING: f64 = 0.100;
+
+/// Frames without a sample to or from a card that is open: four seconds, then it is taken for gone. A card that slept
+/// takes two to wake up (PulseAudio's null sink).
+const PATIENCE: u32 = 200;
 
 /// Words between a card and its thread.
 const WORDS: usize = 16;
@@ -112,6 +117,9 @@ impl Microphone {
     /// If there is none.
     pub fn named(name: Option<&str>) -> Result<Self, Trouble> {
         known("microphone", name, &microphones()?)?;
+        let host = cpal::default_host();
+        let found = find(name, host.default_input_device(), host.input_devices());
+        found.and_then(|device| device.default_input_config()).map_err(|why| unusable("microphone", &why))?;
         let name = name.map(str::to_owned);
         Ok(Self { name, voice: None, line: None, waiting: VecDeque::new(), flow: Flow::new(Fixed::Output) })
     }
@@ -124,19 +132,27 @@ impl Loudspeaker {
     /// If there is none.
     pub fn named(name: Option<&str>) -> Result<Self, Trouble> {
         known("loudspeaker", name, &loudspeakers()?)?;
+        let host = cpal::default_host();
+        let found = find(name, host.default_output_device(), host.output_devices());
+        found.and_then(|device| device.default_output_config()).map_err(|why| unusable("loudspeaker", &why))?;
         Ok(Self { name: name.map(str::to_owned), voice: None, line: None, flow: Flow::new(Fixed::Input) })
     }
 }
 
 fn known(what: &str, name: Option<&str>, cards: &[Card]) -> Result<(), Trouble> {
     match name {
-        None if cards.is_empty() => Err(Trouble(format!("there is no {what} on this machine"))),
+        None if cards.is_empty() => Err(Trouble(format!("no {what} is to be had on this machine"))),
         Some(name) if !cards.iter().any(|card| matches(&card.name, name)) => {
             let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
             Err(Trouble(format!("there is no {what} called {name}, but: {}", names.join(", "))))
         }
         _ => Ok(()),
     }
+}
+
+/// ALSA names cards that are not there, or that another program has.
+fn unusable(what: &str, why: &Error) -> Trouble {
+    Trouble(format!("no {what} is to be had on this machine: {}", spoken(why)))
 }
 
 fn matches(name: &str, wanted: &str) -> bool {
@@ -154,12 +170,14 @@ struct Flow {
     excess: f64,
     /// There was enough to begin with.
     begun: bool,
+    /// What waited when we last looked.
+    left: usize,
     idle: u32,
 }
 
 impl Flow {
     fn new(fixed: Fixed) -> Self {
-        Self { fixed, rate: RATE, clutch: Clutch::new(fixed), excess: 0.0, begun: false, idle: 0 }
+        Self { fixed, rate: RATE, clutch: Clutch::new(fixed), excess: 0.0, begun: false, left: 0, idle: 0 }
     }
 
     fn opened(&mut self, rate: u32) {
@@ -181,6 +199,10 @@ impl Flow {
         (WAITING * f64::from(self.rate)) as usize
     }
 
+    fn may_wait(&self) -> usize {
+        (MAX_WAITING * f64::from(self.rate)) as usize
+    }
+
     /// True if a card has been idle for too long.
     fn is_dead(&mut self, idle: bool) -> bool {
         self.idle = if idle { self.idle + 1 } else { 0 };
@@ -200,7 +222,8 @@ impl Source for Microphone {
             line.fail("no sound comes from it");
         }
         let (needed, spare) = (self.flow.clutch.needs(), self.flow.should_wait());
-        self.waiting.drain(..self.waiting.len().saturating_sub(RING / 2)); // After a pause of ours: the newest counts.
+        let excess = self.waiting.len().saturating_sub(needed + self.flow.may_wait());
+        self.waiting.drain(..excess); // The newest counts.
         self.flow.begun = self.waiting.len() >= if self.flow.begun { needed } else { needed + spare };
         if !self.flow.begun {
             *frame = [0; FRAME];
@@ -246,12 +269,18 @@ impl Sink for Loudspeaker {
             // It ran dry, or begins: a little silence ahead, or it would run dry again.
             push(end, std::iter::repeat_n(0.0, self.flow.should_wait()));
         }
+        if self.flow.is_dead(waiting >= self.flow.left && waiting > 0) {
+            line.fail("it takes no sound");
+            return Ok(());
+        }
+        self.flow.left = waiting;
+        if waiting > self.flow.may_wait() {
+            return Ok(()); // This frame is left out.
+        }
         self.flow.measure(waiting);
         let sound = self.flow.clutch.turn(&mut frame.iter().copied().collect(), self.flow.excess);
         push(end, sound.iter().map(|sample| sample / 32_768.0));
-        if self.flow.is_dead(waiting > RING / 2) {
-            line.fail("it takes no sound");
-        }
+        self.flow.left = RING - end.slots();
         Ok(())
     }
 
@@ -354,7 +383,8 @@ fn hold<E>(
                     return;
                 }
                 let word = said.recv();
-                drop(stream);
+                // PulseAudio may never answer for a card that is gone (cpal 0.18), so nothing waits for it.
+                let _dropped_here = std::thread::Builder::new().spawn(move || drop(stream)).is_err();
                 match word {
                     Ok(Word::Fault(why)) => why,
                     Ok(Word::Stop) | Err(_) => return,
@@ -389,7 +419,8 @@ fn open_microphone(name: Option<String>) -> Line<Consumer<f32>> {
         let device = find(name.as_deref(), host.default_input_device(), host.input_devices())?;
         let usual = device.default_input_config()?;
         let fitting = device.supported_input_configs().into_iter().flatten().any(|range| {
-            range.sample_format() == usual.sample_format() && (range.min_sample_rate()..=range.max_sample_rate()).contains(&RATE)
+            range.sample_format() == usual.sample_format()
+                && (range.min_sample_rate()..=range.max_sample_rate()).contains(&RATE)
         });
         let config = config(&usual, fitting);
         match usual.sample_format() {
@@ -407,7 +438,8 @@ fn open_loudspeaker(name: Option<String>) -> Line<Producer<f32>> {
         let device = find(name.as_deref(), host.default_output_device(), host.output_devices())?;
         let usual = device.default_output_config()?;
         let fitting = device.supported_output_configs().into_iter().flatten().any(|range| {
-            range.sample_format() == usual.sample_format() && (range.min_sample_rate()..=range.max_sample_rate()).contains(&RATE)
+            range.sample_format() == usual.sample_format()
+                && (range.min_sample_rate()..=range.max_sample_rate()).contains(&RATE)
         });
         let config = config(&usual, fitting);
         match usual.sample_format() {
@@ -454,9 +486,8 @@ where
     let channels = usize::from(config.channels.max(1));
     let rate = config.sample_rate;
     let captured = move |samples: &[T], _: &_| {
-        let mean = |together: &[T]| {
-            together.iter().map(|sample| f32::from_sample(*sample)).sum::<f32>() / channels as f32
-        };
+        let mean =
+            |together: &[T]| together.iter().map(|sample| f32::from_sample(*sample)).sum::<f32>() / channels as f32;
         push(&mut into, samples.chunks_exact(channels).map(mean));
     };
     let stream = device.build_input_stream(config, captured, faults(words), Some(OPENING))?;
@@ -490,5 +521,36 @@ fn faults(words: SyncSender<Word>) -> impl FnMut(Error) + Send + 'static {
         if !passing {
             let _known_already = words.try_send(Word::Fault(spoken(&error))).is_err();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_card_is_said_in_words() {
+        for (kind, words) in [
+            (ErrorKind::DeviceBusy, "another program uses it"),
+            (ErrorKind::DeviceNotAvailable, "it is not there"),
+            (ErrorKind::PermissionDenied, "this user may not use it"),
+        ] {
+            assert_eq!(spoken(&Error::with_message(kind, "snd_pcm_open: -16")), words);
+        }
+    }
+
+    #[test]
+    fn a_card_that_is_busy_is_told_once_and_tried_again_until_nobody_wants_it() {
+        let attempts = Arc::new(Mutex::new(0));
+        let counted = attempts.clone();
+        let mut line: Line<()> = tend("microphone", move |_| {
+            *counted.lock().unwrap() += 1;
+            Err(Error::with_message(ErrorKind::DeviceBusy, ""))
+        });
+        let news = line.news.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(news.0, "the microphone is not to be had: another program uses it; trying again each second");
+        assert!(line.news.recv_timeout(RETRY * 3 / 2).is_err(), "told once");
+        assert!(*attempts.lock().unwrap() >= 2);
+        assert_eq!(line.renewed(), None);
     }
 }

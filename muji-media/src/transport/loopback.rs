@@ -47,7 +47,10 @@ impl Loopback {
     fn new(opening: Opening, count: u64) -> Self {
         let local = LocalTransport {
             ufrag: format!("loop{count}"),
-            pwd: Secret::new(format!("{}/{count:022}", opening.addresses.first().map(ToString::to_string).unwrap_or_default())),
+            pwd: Secret::new(format!(
+                "{}/{count:022}",
+                opening.addresses.first().map(ToString::to_string).unwrap_or_default()
+            )),
             fingerprint: vec![0; 32],
             candidates: host_candidates(&opening.addresses),
         };
