@@ -79,7 +79,7 @@ impl Real {
             .replace("API", &api.to_string())
             .replace("PORT", &this.port.to_string());
         std::fs::write(this.folder.join("ejabberd.yml"), text)?;
-        let code = code.parent().unwrap_or(Path::new(ERLANG)).display().to_string();
+        let code = code.parent().unwrap_or_else(|| Path::new(ERLANG)).display().to_string();
         // Without epmd and without a node's name: nothing of it outlives the test, and two never meet.
         this.script(&format!(
             "export HOME={folder} EJABBERD_CONFIG_PATH={folder}/ejabberd.yml EJABBERD_LOG_PATH={folder}/ejabberd.log

@@ -123,16 +123,11 @@ async fn services(resolver: &TokioResolver, domain: &str) -> Vec<Service> {
     let ask = |service: &'static str, direct| async move {
         let name = format!("{service}._tcp.{domain}.");
         let Ok(Ok(found)) = timeout(DISCOVERY, resolver.srv_lookup(name)).await else { return Vec::new() };
-        let records = found.answers().iter().filter_map(|record| match &record.data {
-            RData::SRV(srv) => {
-                let host = srv.target.to_ascii().trim_end_matches('.').to_owned();
-                Some(Service {
-                    priority: srv.priority,
-                    weight: srv.weight,
-                    target: Target { host, port: srv.port, direct },
-                })
-            }
-            _ => None,
+        let records = found.answers().iter().filter_map(|record| {
+            let RData::SRV(srv) = &record.data else { return None };
+            let host = srv.target.to_ascii().trim_end_matches('.').to_owned();
+            let target = Target { host, port: srv.port, direct };
+            Some(Service { priority: srv.priority, weight: srv.weight, target })
         });
         records.collect()
     };

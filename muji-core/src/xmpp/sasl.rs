@@ -108,7 +108,7 @@ pub(super) async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
                 return match hear(&mut stream).await? {
                     Nonza::Success(_) => Ok((stream.initiate_reset(), mechanism)),
                     Nonza::Failure(failure) => Err(refusal(&failure)),
-                    other => Err(unexpected(&other)),
+                    Nonza::Abort(_) | Nonza::Auth(_) | Nonza::Challenge(_) | Nonza::Response(_) => Err(unexpected()),
                 };
             }
             Nonza::Success(success) => {
@@ -116,7 +116,7 @@ pub(super) async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
                 return Ok((stream.initiate_reset(), mechanism));
             }
             Nonza::Failure(failure) => return Err(refusal(&failure)),
-            other => return Err(unexpected(&other)),
+            Nonza::Abort(_) | Nonza::Auth(_) | Nonza::Challenge(_) | Nonza::Response(_) => return Err(unexpected()),
         }
     }
 }
@@ -184,13 +184,8 @@ fn wire_name(mechanism: Mechanism) -> Name {
     }
 }
 
-fn unexpected(nonza: &Nonza) -> LoginError {
-    let what = match nonza {
-        Nonza::Challenge(_) => "a challenge",
-        Nonza::Auth(_) | Nonza::Response(_) | Nonza::Abort(_) => "what a client says",
-        Nonza::Success(_) | Nonza::Failure(_) => "an end",
-    };
-    LoginError::Protocol(format!("it said {what} where none has a meaning"))
+fn unexpected() -> LoginError {
+    LoginError::Protocol("it said something in the login that has no meaning there".to_owned())
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most conditions mean the same to a user")]
@@ -202,6 +197,10 @@ fn refusal(failure: &Failure) -> LoginError {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the errors are another crate's, and few mean something of their own"
+)]
 fn fault(error: &MechanismError) -> LoginError {
     match error {
         MechanismError::InvalidSignatureInSuccessResponse

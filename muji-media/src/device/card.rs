@@ -24,6 +24,9 @@ use crate::sound::{FRAME, Frame, RATE};
 /// Between two attempts to have a card back.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Attempts in a row, some minutes, until a card is given up; one that hangs costs a thread.
+const MAX_ATTEMPTS: u32 = 300;
+
 /// How long a sound system may take to open a card.
 const OPENING: Duration = Duration::from_secs(5);
 
@@ -348,10 +351,14 @@ impl<E> Drop for Line<E> {
     }
 }
 
+/// Opens a card; called in a thread of its own, since a sound system may never answer.
+type Open<E> = Arc<dyn Fn(SyncSender<Word>) -> Result<(cpal::Stream, Opened<E>), Error> + Send + Sync>;
+
 fn tend<E: Send + 'static>(
     what: &'static str,
-    open: impl Fn(SyncSender<Word>) -> Result<(cpal::Stream, Opened<E>), Error> + Send + 'static,
+    open: impl Fn(SyncSender<Word>) -> Result<(cpal::Stream, Opened<E>), Error> + Send + Sync + 'static,
 ) -> Line<E> {
+    let open: Open<E> = Arc::new(open);
     let ((opened, to_open), (news, to_tell)) = (sync_channel(1), sync_channel(WORDS));
     let (words, said) = sync_channel(WORDS);
     let (own_words, told) = (words.clone(), news.clone());
@@ -362,20 +369,35 @@ fn tend<E: Send + 'static>(
     Line { end: None, opened: to_open, news: to_tell, words }
 }
 
-fn hold<E>(
+/// Opens within the time for it. An attempt that hangs is left to itself, and lets its card go if it ever ends.
+fn open_in_time<E: Send + 'static>(
+    open: &Open<E>,
+    words: &SyncSender<Word>,
+) -> Result<(cpal::Stream, Opened<E>), Error> {
+    let ((done, ended), open, words) = (sync_channel(1), open.clone(), words.clone());
+    let attempt = move || drop(done.send(open(words)));
+    let no_thread = |why: std::io::Error| Error::with_message(ErrorKind::ResourceExhausted, why.to_string());
+    std::thread::Builder::new().spawn(attempt).map_err(no_thread)?;
+    let hangs = |_| Error::with_message(ErrorKind::HostUnavailable, "the sound system does not answer");
+    ended.recv_timeout(OPENING).map_err(hangs)?
+}
+
+fn hold<E: Send + 'static>(
     what: &str,
-    open: &dyn Fn(SyncSender<Word>) -> Result<(cpal::Stream, Opened<E>), Error>,
+    open: &Open<E>,
     words: &SyncSender<Word>,
     said: &Receiver<Word>,
     opened: &SyncSender<Opened<E>>,
     news: &SyncSender<Trouble>,
 ) {
-    let mut missing = false;
+    let (mut missing, mut attempts) = (false, 0);
     // Who does not fetch the news misses some.
     let tell = |text: String| drop(news.try_send(Trouble(text)));
-    loop {
-        let why = match open(words.clone()) {
+    while attempts < MAX_ATTEMPTS {
+        attempts += 1;
+        let why = match open_in_time(open, words) {
             Ok((stream, ready)) => {
+                attempts = 0;
                 if std::mem::take(&mut missing) {
                     tell(format!("the {what} is back"));
                 }
@@ -400,6 +422,7 @@ fn hold<E>(
             Err(RecvTimeoutError::Disconnected) | Ok(Word::Stop) => return,
         }
     }
+    tell(format!("the {what} is given up"));
 }
 
 fn spoken(error: &Error) -> String {
