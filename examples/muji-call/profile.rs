@@ -72,7 +72,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 
 fn choose(text: &str, name: Option<&str>) -> Result<Profile, String> {
     let mut file: File = toml::from_str(text).map_err(|why| why.to_string().trim_end().to_owned())?;
-    let Some(name) = name.map(str::to_owned).or(file.default.take()) else { return Ok(Profile::default()) };
+    let Some(name) = name.map(str::to_owned).or_else(|| file.default.take()) else { return Ok(Profile::default()) };
     let known = file.profile.keys().cloned().collect::<Vec<_>>().join(", ");
     file.profile.remove(&name).ok_or_else(|| {
         if known.is_empty() {
@@ -98,9 +98,9 @@ fn path() -> Option<PathBuf> {
 impl Profile {
     /// Fills what was not said.
     pub(crate) fn complete(self, args: &mut Args) {
-        args.nick = args.nick.take().or(self.nick.clone());
-        args.audio = args.audio.take().or(self.audio.clone());
-        args.speaker = args.speaker.take().or(self.speaker.clone());
+        args.nick = args.nick.take().or_else(|| self.nick.clone());
+        args.audio = args.audio.take().or_else(|| self.audio.clone());
+        args.speaker = args.speaker.take().or_else(|| self.speaker.clone());
         self.complete_login(&mut args.login);
     }
 
@@ -115,7 +115,7 @@ impl Profile {
             login.ca_file = login.ca_file.take().or(self.ca_file);
             login.keyring |= self.keyring;
             let elsewhere = std::env::var_os("XMPP_PASSWORD").is_some();
-            login.password_file = login.password_file.take().or(self.password_file.filter(|_| !elsewhere));
+            login.password_file = login.password_file.take().or_else(|| self.password_file.filter(|_| !elsewhere));
         }
         login.jid = login.jid.take().or(self.jid);
     }

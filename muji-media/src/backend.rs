@@ -18,7 +18,7 @@ use crate::peers::{Peers, PeersOutput};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Recordings, Template};
-use crate::socket::{BURST, Sockets};
+use crate::socket::{Datagram, Sockets};
 use crate::sound::{FRAME, FRAME_TIME, Frame, RATE, mix};
 use crate::transport::MakeTransport;
 use crate::transport::str0m::{NoCertificate, Str0m};
@@ -118,6 +118,7 @@ impl Backend {
             running: None,
             streams: BTreeMap::new(),
             tick: None,
+            settled: false,
             sent: 0,
             reports: news,
             observed,
@@ -172,6 +173,8 @@ struct Worker {
     streams: BTreeMap<(SessionId, String), Stream>,
     /// When the next 20 ms are due; `None` while there is nothing to hear or say.
     tick: Option<Instant>,
+    /// Every peer is connected, and packets are fetched with the tick.
+    settled: bool,
     /// Bytes of payload.
     sent: u64,
     reports: mpsc::Sender<MediaReport>,
@@ -180,7 +183,7 @@ struct Worker {
 
 enum Woken {
     Command(Option<MediaCommand>),
-    Datagrams(Vec<crate::socket::Datagram>),
+    Datagrams,
     Time,
 }
 
@@ -192,8 +195,7 @@ impl Worker {
             let outcome = match woken {
                 Woken::Command(None) => return,
                 Woken::Command(Some(command)) => self.command(now, command).await,
-                Woken::Datagrams(datagrams) => self.datagrams(now, datagrams),
-                Woken::Time => Ok(()),
+                Woken::Datagrams | Woken::Time => self.datagrams(now),
             };
             // Whatever came: a flood of packets must not keep the clock from being looked at.
             if outcome.and_then(|()| self.time(now)).and_then(|()| self.drain()).is_err() {
@@ -203,8 +205,16 @@ impl Worker {
     }
 
     /// Waits for whatever comes first; commands before packets, so that a closed session hears nothing more.
+    ///
+    /// In a settled call that is the next tick: packets are played then anyway, and every wake-up costs more than what it
+    /// does. With seven peers it would be hundreds a second.
     async fn sleep(&mut self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
-        let peers = self.running.as_ref().and_then(|running| running.peers.poll_timeout());
+        let settled = self.tick.is_some() && self.running.as_ref().is_some_and(|running| running.peers.are_settled());
+        if let Some(running) = self.running.as_mut().filter(|_| settled != self.settled) {
+            running.sockets.watch(!settled);
+            self.settled = settled;
+        }
+        let peers = self.running.as_ref().and_then(|running| running.peers.poll_timeout()).filter(|_| !settled);
         let due = [peers, self.tick].into_iter().flatten().min();
         let far = Instant::now() + Duration::from_secs(3_600);
         let mut timer = pin!(tokio::time::sleep_until(due.unwrap_or(far).into()));
@@ -212,15 +222,10 @@ impl Worker {
             if let Poll::Ready(command) = commands.poll_recv(cx) {
                 return Poll::Ready(Woken::Command(command));
             }
-            let mut datagrams = Vec::new();
-            if let Some(running) = &mut self.running {
-                while datagrams.len() < BURST {
-                    let Poll::Ready(datagram) = running.sockets.poll_receive(cx) else { break };
-                    datagrams.push(datagram);
-                }
-            }
-            if !datagrams.is_empty() {
-                return Poll::Ready(Woken::Datagrams(datagrams));
+            if let Some(running) = self.running.as_ref().filter(|_| !settled)
+                && running.sockets.poll_readable(cx).is_ready()
+            {
+                return Poll::Ready(Woken::Datagrams);
             }
             timer.as_mut().poll(cx).map(|()| Woken::Time)
         })
@@ -285,10 +290,11 @@ impl Worker {
         }
     }
 
-    fn datagrams(&mut self, now: Instant, datagrams: Vec<crate::socket::Datagram>) -> Result<(), Abandoned> {
-        for datagram in datagrams {
+    fn datagrams(&mut self, now: Instant) -> Result<(), Abandoned> {
+        let datagrams = self.running.as_mut().map(|running| running.sockets.receive(now)).unwrap_or_default();
+        for Datagram { local, from, arrived, bytes } in datagrams {
             if let Some(running) = &mut self.running {
-                running.peers.datagram(now, datagram.local, datagram.from, &datagram.bytes);
+                running.peers.datagram(arrived, local, from, &bytes);
             }
             self.drain()?;
         }

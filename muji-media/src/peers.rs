@@ -1,6 +1,6 @@
 //! Every transport to every peer: what the core commands, what the network brings, what is sent to all.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,7 @@ pub struct Peers {
     transports: BTreeMap<TransportId, Box<dyn Transport>>,
     /// The transport that last took a datagram by this pair of addresses: spares the search.
     routes: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
+    connected: BTreeSet<TransportId>,
     out: VecDeque<PeersOutput>,
 }
 
@@ -70,7 +71,7 @@ impl Peers {
             addresses,
             sessions: BTreeMap::new(),
             transports: BTreeMap::new(),
-            routes: BTreeMap::new(),
+            routes: BTreeMap::new(), connected: BTreeSet::new(),
             out: VecDeque::new(),
         }
     }
@@ -117,6 +118,7 @@ impl Peers {
         self.sessions.remove(&session);
         self.transports.retain(|id, _| id.session != session);
         self.routes.retain(|_, id| id.session != session);
+        self.connected.retain(|id| id.session != session);
     }
 
     fn transport_of(&self, session: SessionId, content: &str) -> Option<TransportId> {
@@ -159,6 +161,12 @@ impl Peers {
         }
     }
 
+    /// True if there are connections and none is being made.
+    #[must_use]
+    pub fn are_settled(&self) -> bool {
+        !self.transports.is_empty() && self.transports.keys().all(|id| self.connected.contains(id))
+    }
+
     /// There and back to the peer of a session, as last measured.
     #[must_use]
     pub fn round_trip(&self, session: SessionId) -> Option<Duration> {
@@ -194,8 +202,14 @@ impl Peers {
             TransportOutput::Datagram { from, to, bytes } => {
                 self.out.push_back(PeersOutput::Datagram { from, to, bytes });
             }
-            TransportOutput::Connected => self.report(MediaReport::Connected { transport: id }),
-            TransportOutput::Failed(why) => self.report(MediaReport::Failed { transport: id, why }),
+            TransportOutput::Connected => {
+                self.connected.insert(id);
+                self.report(MediaReport::Connected { transport: id });
+            }
+            TransportOutput::Failed(why) => {
+                self.connected.remove(&id);
+                self.report(MediaReport::Failed { transport: id, why });
+            }
             TransportOutput::Rtp { content, received } => self.received(id.session, content, received),
         }
     }

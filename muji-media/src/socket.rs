@@ -1,34 +1,57 @@
 //! The UDP sockets that serve all peers, one a local address.
+//!
+//! While connections are being made each datagram wakes us. In a settled call nobody is woken: what came is fetched with
+//! the next 20 ms of sound, many datagrams at once, each with the time at which the kernel took it.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use tokio::io::Interest;
+use tokio::net::UdpSocket as Watched;
 
-/// Largest datagram: more than any network delivers to us whole.
-const MAX_DATAGRAM: usize = 2_048;
+/// Room for what one call of the kernel gives at once: it joins datagrams of one sender up to this (UDP GRO).
+const ROOM: usize = 65_536;
 
-/// Datagrams taken in one go before timers and commands have their turn.
-pub(crate) const BURST: usize = 64;
+/// Calls of the kernel in one go before timers and commands have their turn.
+const BURST: usize = 8;
+
+/// A datagram that waited longer in the kernel was stamped by another clock: one that was set meanwhile.
+const PLAUSIBLE: Duration = Duration::from_secs(1);
 
 /// A datagram that came.
 pub(crate) struct Datagram {
     pub(crate) local: SocketAddr,
     pub(crate) from: SocketAddr,
+    pub(crate) arrived: Instant,
     pub(crate) bytes: Vec<u8>,
 }
 
 /// All our sockets.
 pub(crate) struct Sockets {
-    sockets: Vec<(SocketAddr, UdpSocket)>,
-    /// Where the search for the next datagram begins, so that no socket starves.
-    turn: usize,
+    sockets: Vec<Socket>,
+    room: Vec<u8>,
+}
+
+struct Socket {
+    address: SocketAddr,
+    state: UdpSocketState,
+    io: Io,
+}
+
+enum Io {
+    /// A datagram wakes us.
+    Watched(Watched),
+    /// Nobody is woken.
+    Unwatched(UdpSocket),
+    /// It could not be watched any more; the system has no room for it.
+    Lost,
 }
 
 impl Sockets {
-    /// Binds a free port of each address. Without any address of the machine the loopback serves.
+    /// Binds a free port of each address.
     ///
     /// # Errors
     /// If not one can be bound.
@@ -36,47 +59,98 @@ impl Sockets {
         let mut sockets = Vec::new();
         let mut last = io::Error::other("the machine has no address");
         for address in addresses {
-            match UdpSocket::bind((*address, 0)).await {
-                Ok(socket) => {
-                    // Before it is known to be writable the first datagrams would be lost, and with them 250 ms.
-                    socket.writable().await?;
-                    sockets.push((socket.local_addr()?, socket));
-                }
+            match Self::open(*address).await {
+                Ok(socket) => sockets.push(socket),
                 Err(error) => last = error,
             }
         }
-        if sockets.is_empty() { Err(last) } else { Ok(Self { sockets, turn: 0 }) }
+        if sockets.is_empty() { Err(last) } else { Ok(Self { sockets, room: vec![0; ROOM * BATCH_SIZE] }) }
+    }
+
+    async fn open(address: IpAddr) -> io::Result<Socket> {
+        let socket = Watched::bind((address, 0)).await?;
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        Ok(Socket { address: socket.local_addr()?, state, io: Io::Watched(socket) })
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().map(|(address, _)| *address).collect()
+        self.sockets.iter().map(|socket| socket.address).collect()
+    }
+
+    /// Whether a datagram wakes us, which [`Self::poll_readable`] then tells.
+    pub(crate) fn watch(&mut self, wanted: bool) {
+        for socket in &mut self.sockets {
+            let io = std::mem::replace(&mut socket.io, Io::Lost);
+            socket.io = match io {
+                Io::Watched(watched) if !wanted => watched.into_std().map_or(Io::Lost, Io::Unwatched),
+                Io::Unwatched(unwatched) if wanted => Watched::from_std(unwatched).map_or(Io::Lost, Io::Watched),
+                as_it_should_be => as_it_should_be,
+            };
+        }
     }
 
     /// Sends if the kernel takes it; what it does not take is lost as on any network.
     pub(crate) fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        let socket = self.sockets.iter().find(|(address, _)| *address == from);
-        if let Some((_, socket)) = socket {
-            let _lost = socket.try_send_to(bytes, to).is_err();
-        }
+        let Some(Socket { state, io, .. }) = self.sockets.iter().find(|socket| socket.address == from) else { return };
+        let transmit = Transmit { destination: to, ecn: None, contents: bytes, segment_size: None, src_ip: None };
+        let _lost = match io {
+            // Not by tokio: a socket that it has just begun to watch would not be writable yet, and 250 ms be lost.
+            Io::Watched(socket) => state.try_send(UdpSockRef::from(socket), &transmit).is_err(),
+            Io::Unwatched(socket) => state.try_send(UdpSockRef::from(socket), &transmit).is_err(),
+            Io::Lost => true,
+        };
     }
 
-    /// The next datagram of any socket.
-    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Datagram> {
-        let mut bytes = [0; MAX_DATAGRAM];
-        for offset in 0..self.sockets.len() {
-            let index = (self.turn + offset) % self.sockets.len();
-            let (local, socket) = &self.sockets[index];
-            let mut buffer = ReadBuf::new(&mut bytes);
-            // An error is the echo of a datagram that nobody took (ICMP); the next call gives the next datagram.
-            while let Poll::Ready(received) = socket.poll_recv_from(cx, &mut buffer) {
-                if let Ok(from) = received {
-                    self.turn = index + 1;
-                    return Poll::Ready(Datagram { local: *local, from, bytes: buffer.filled().to_vec() });
-                }
-                buffer.clear();
+    /// Ready when a watched socket has something.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut readable = false;
+        for socket in &self.sockets {
+            if let Io::Watched(socket) = &socket.io {
+                readable |= socket.poll_recv_ready(cx).is_ready();
             }
         }
-        Poll::Pending
+        if readable { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// What came on all sockets, of each in its order.
+    pub(crate) fn receive(&mut self, now: Instant) -> Vec<Datagram> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut datagrams = Vec::new();
+        for socket in &self.sockets {
+            for _ in 0..BURST {
+                let mut metas = [RecvMeta::default(); BATCH_SIZE];
+                // An error is the echo of a datagram that nobody took (ICMP), or means that nothing is there.
+                let Ok(count) = socket.receive(&mut self.room, &mut metas) else { break };
+                for (meta, bytes) in metas[..count].iter().zip(self.room.chunks_exact(ROOM)) {
+                    let waited = meta.timestamp.and_then(|stamp| since_epoch.checked_sub(stamp));
+                    let waited = waited.filter(|waited| *waited < PLAUSIBLE).unwrap_or_default();
+                    let arrived = now.checked_sub(waited).unwrap_or(now);
+                    let stride = meta.stride.max(1);
+                    datagrams.extend(bytes[..meta.len].chunks(stride).map(|bytes| Datagram {
+                        local: socket.address,
+                        from: meta.addr,
+                        arrived,
+                        bytes: bytes.to_vec(),
+                    }));
+                }
+            }
+        }
+        datagrams
+    }
+}
+
+impl Socket {
+    fn receive(&self, room: &mut [u8], metas: &mut [RecvMeta; BATCH_SIZE]) -> io::Result<usize> {
+        let mut chunks = room.chunks_exact_mut(ROOM);
+        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        match &self.io {
+            Io::Watched(socket) => socket.try_io(Interest::READABLE, || {
+                self.state.recv(UdpSockRef::from(socket), &mut slices, metas)
+            }),
+            Io::Unwatched(socket) => self.state.recv(UdpSockRef::from(socket), &mut slices, metas),
+            Io::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 }
 
