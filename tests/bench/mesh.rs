@@ -20,7 +20,7 @@ use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-use crate::Goals;
+use crate::{Goals, sorted, spread};
 
 /// Participants.
 const N: usize = 4;
@@ -59,17 +59,6 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!("| ours | bare str0m | ratio | goal | met |");
     println!("|---|---|---|---|---|");
     println!("| {} ms | {} ms | {} | {GOAL} | {met} |\n", spread(&ours), spread(&bare), spread(&ratios));
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-fn spread(sorted: &[f64]) -> String {
-    let (first, last) = (sorted.first().expect("there were rounds"), sorted.last().expect("there were rounds"));
-    format!("{:.2} [{first:.2}, {last:.2}]", sorted[sorted.len() / 2])
 }
 
 // ---- ours ------------------------------------------------------------------------------------------------------------
