@@ -10,6 +10,7 @@ use muji_core::SessionId;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
 use muji_xep::rtp::PayloadType;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::codec::opus::{self, OpusFault};
 use crate::device::{Sink, Source, Trouble};
@@ -118,7 +119,6 @@ impl Backend {
             running: None,
             streams: BTreeMap::new(),
             tick: None,
-            settled: false,
             sent: 0,
             reports: news,
             observed,
@@ -173,8 +173,6 @@ struct Worker {
     streams: BTreeMap<(SessionId, String), Stream>,
     /// When the next 20 ms are due; `None` while there is nothing to hear or say.
     tick: Option<Instant>,
-    /// Every peer is connected, and packets are fetched with the tick.
-    settled: bool,
     /// Bytes of payload.
     sent: u64,
     reports: mpsc::Sender<MediaReport>,
@@ -209,12 +207,16 @@ impl Worker {
     /// In a settled call that is the next tick: packets are played then anyway, and every wake-up costs more than what it
     /// does. With seven peers it would be hundreds a second.
     async fn sleep(&mut self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
-        let settled = self.tick.is_some() && self.running.as_ref().is_some_and(|running| running.peers.are_settled());
-        if let Some(running) = self.running.as_mut().filter(|_| settled != self.settled) {
-            running.sockets.watch(!settled);
-            self.settled = settled;
+        if let Some(tick) = self.tick.filter(|_| self.running.as_ref().is_some_and(|running| running.peers.are_settled())) {
+            // The thread is ours alone. tokio's timer would wake it at each 64 ms too, and its sockets with each datagram.
+            std::thread::sleep(tick.saturating_duration_since(Instant::now()));
+            return match commands.try_recv() {
+                Ok(command) => Woken::Command(Some(command)),
+                Err(TryRecvError::Disconnected) => Woken::Command(None),
+                Err(TryRecvError::Empty) => Woken::Time,
+            };
         }
-        let peers = self.running.as_ref().and_then(|running| running.peers.poll_timeout()).filter(|_| !settled);
+        let peers = self.running.as_ref().and_then(|running| running.peers.poll_timeout());
         let due = [peers, self.tick].into_iter().flatten().min();
         let far = Instant::now() + Duration::from_secs(3_600);
         let mut timer = pin!(tokio::time::sleep_until(due.unwrap_or(far).into()));
@@ -222,7 +224,7 @@ impl Worker {
             if let Poll::Ready(command) = commands.poll_recv(cx) {
                 return Poll::Ready(Woken::Command(command));
             }
-            if let Some(running) = self.running.as_ref().filter(|_| !settled)
+            if let Some(running) = &self.running
                 && running.sockets.poll_readable(cx).is_ready()
             {
                 return Poll::Ready(Woken::Datagrams);
@@ -393,6 +395,9 @@ impl Stream {
         round_trip: Option<Duration>,
         observed: &mpsc::Sender<Observation>,
     ) {
+        if observed.is_closed() {
+            return; // Measuring tones costs more than decoding them.
+        }
         let silence = [0; FRAME];
         self.meter.add(frame.unwrap_or(&silence));
         // An observer that is slow or gone misses something; the next second tells anew.

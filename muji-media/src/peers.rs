@@ -53,9 +53,14 @@ pub struct Peers {
     transports: BTreeMap<TransportId, Box<dyn Transport>>,
     /// The transport that last took a datagram by this pair of addresses: spares the search.
     routes: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
+    /// Where a search probably ends, after addresses alone.
+    hints: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
     connected: BTreeSet<TransportId>,
     out: VecDeque<PeersOutput>,
 }
+
+/// Pairs of addresses remembered to shorten a search; a stranger can make us forget them, which costs time only.
+const MAX_HINTS: usize = 1_024;
 
 /// STUN begins with two zero bits; it alone says by its user name whose it is, whatever the address.
 fn is_stun(bytes: &[u8]) -> bool {
@@ -71,7 +76,7 @@ impl Peers {
             addresses,
             sessions: BTreeMap::new(),
             transports: BTreeMap::new(),
-            routes: BTreeMap::new(), connected: BTreeSet::new(),
+            routes: BTreeMap::new(), hints: BTreeMap::new(), connected: BTreeSet::new(),
             out: VecDeque::new(),
         }
     }
@@ -119,6 +124,7 @@ impl Peers {
         self.transports.retain(|id, _| id.session != session);
         self.routes.retain(|_, id| id.session != session);
         self.connected.retain(|id| id.session != session);
+        self.hints.retain(|_, id| id.session != session);
     }
 
     fn transport_of(&self, session: SessionId, content: &str) -> Option<TransportId> {
@@ -128,17 +134,21 @@ impl Peers {
 
     /// A datagram from the network. What belongs to nobody is dropped unread.
     pub fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        let known = self.routes.get(&(local, from)).copied().filter(|_| !is_stun(bytes));
-        let id = known.or_else(|| {
-            self.transports.iter().find(|(_, transport)| transport.accepts(now, local, from, bytes)).map(|(id, _)| *id)
-        });
-        if let Some(id) = id {
-            // Anybody may send STUN from anywhere; everything else comes from addresses that the peer has proven.
-            if !is_stun(bytes) {
-                self.routes.insert((local, from), id);
+        // Anybody may send STUN from anywhere; everything else comes from addresses that the peer has proven.
+        let (stun, path) = (is_stun(bytes), (local, from));
+        let known = self.routes.get(&path).copied().filter(|_| !stun);
+        let accepts = |transport: &dyn Transport| transport.accepts(now, local, from, bytes);
+        let likely = || self.hints.get(&path).copied().filter(|id| self.transports.get(id).is_some_and(|it| accepts(&**it)));
+        let any = || self.transports.iter().find(|(_, transport)| accepts(&***transport)).map(|(id, _)| *id);
+        let Some(id) = known.or_else(likely).or_else(any) else { return };
+        if known.is_none() {
+            if stun && self.hints.len() == MAX_HINTS {
+                self.hints.clear();
             }
-            self.with(id, |transport| transport.datagram(now, local, from, bytes));
+            let proven = if stun { &mut self.hints } else { &mut self.routes };
+            proven.insert(path, id);
         }
+        self.with(id, |transport| transport.datagram(now, local, from, bytes));
     }
 
     /// Sends a packet to every peer that gets this publication.

@@ -1,16 +1,16 @@
 //! The UDP sockets that serve all peers, one a local address.
 //!
-//! While connections are being made each datagram wakes us. In a settled call nobody is woken: what came is fetched with
-//! the next 20 ms of sound, many datagrams at once, each with the time at which the kernel took it.
+//! What came is fetched many datagrams at once, each with the time at which the kernel took it, so that nobody need be
+//! woken for each.
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
-use tokio::net::UdpSocket as Watched;
+use tokio::net::UdpSocket;
 
 /// Room for what one call of the kernel gives at once: it joins datagrams of one sender up to this (UDP GRO).
 const ROOM: usize = 65_536;
@@ -38,16 +38,7 @@ pub(crate) struct Sockets {
 struct Socket {
     address: SocketAddr,
     state: UdpSocketState,
-    io: Io,
-}
-
-enum Io {
-    /// A datagram wakes us.
-    Watched(Watched),
-    /// Nobody is woken.
-    Unwatched(UdpSocket),
-    /// It could not be watched any more; the system has no room for it.
-    Lost,
+    io: UdpSocket,
 }
 
 impl Sockets {
@@ -68,48 +59,27 @@ impl Sockets {
     }
 
     async fn open(address: IpAddr) -> io::Result<Socket> {
-        let socket = Watched::bind((address, 0)).await?;
+        let socket = UdpSocket::bind((address, 0)).await?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        Ok(Socket { address: socket.local_addr()?, state, io: Io::Watched(socket) })
+        Ok(Socket { address: socket.local_addr()?, state, io: socket })
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(|socket| socket.address).collect()
     }
 
-    /// Whether a datagram wakes us, which [`Self::poll_readable`] then tells.
-    pub(crate) fn watch(&mut self, wanted: bool) {
-        for socket in &mut self.sockets {
-            let io = std::mem::replace(&mut socket.io, Io::Lost);
-            socket.io = match io {
-                Io::Watched(watched) if !wanted => watched.into_std().map_or(Io::Lost, Io::Unwatched),
-                Io::Unwatched(unwatched) if wanted => Watched::from_std(unwatched).map_or(Io::Lost, Io::Watched),
-                as_it_should_be => as_it_should_be,
-            };
-        }
-    }
-
     /// Sends if the kernel takes it; what it does not take is lost as on any network.
     pub(crate) fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let Some(Socket { state, io, .. }) = self.sockets.iter().find(|socket| socket.address == from) else { return };
         let transmit = Transmit { destination: to, ecn: None, contents: bytes, segment_size: None, src_ip: None };
-        let _lost = match io {
-            // Not by tokio: a socket that it has just begun to watch would not be writable yet, and 250 ms be lost.
-            Io::Watched(socket) => state.try_send(UdpSockRef::from(socket), &transmit).is_err(),
-            Io::Unwatched(socket) => state.try_send(UdpSockRef::from(socket), &transmit).is_err(),
-            Io::Lost => true,
-        };
+        // Not by tokio: to it a socket is not writable before it was polled, and 250 ms would be lost.
+        let _lost = state.try_send(UdpSockRef::from(io), &transmit).is_err();
     }
 
-    /// Ready when a watched socket has something.
+    /// Ready when a socket has something.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut readable = false;
-        for socket in &self.sockets {
-            if let Io::Watched(socket) = &socket.io {
-                readable |= socket.poll_recv_ready(cx).is_ready();
-            }
-        }
-        if readable { Poll::Ready(()) } else { Poll::Pending }
+        let readable = self.sockets.iter().filter(|socket| socket.io.poll_recv_ready(cx).is_ready());
+        if readable.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// What came on all sockets, of each in its order.
@@ -144,13 +114,11 @@ impl Socket {
         let mut chunks = room.chunks_exact_mut(ROOM);
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        match &self.io {
-            Io::Watched(socket) => socket.try_io(Interest::READABLE, || {
-                self.state.recv(UdpSockRef::from(socket), &mut slices, metas)
-            }),
-            Io::Unwatched(socket) => self.state.recv(UdpSockRef::from(socket), &mut slices, metas),
-            Io::Lost => Err(io::ErrorKind::NotConnected.into()),
-        }
+        let mut receive = || self.state.recv(UdpSockRef::from(&self.io), &mut slices, metas);
+        // That nothing is there must reach tokio, which would call us again and again otherwise; but what it has not
+        // noticed yet may be there all the same.
+        let received = self.io.try_io(Interest::READABLE, &mut receive);
+        if received.is_err() { receive() } else { received }
     }
 }
 
