@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -170,7 +171,7 @@ struct Worker {
     addresses: Vec<IpAddr>,
     make: Option<MakeTransport>,
     running: Option<Running>,
-    streams: BTreeMap<(SessionId, String), Stream>,
+    streams: BTreeMap<(SessionId, Arc<str>), Stream>,
     /// When the next 20 ms are due; `None` while there is nothing to hear or say.
     tick: Option<Instant>,
     /// Bytes of payload.
@@ -207,7 +208,9 @@ impl Worker {
     /// In a settled call that is the next tick: packets are played then anyway, and every wake-up costs more than what it
     /// does. With seven peers it would be hundreds a second.
     async fn sleep(&mut self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
-        if let Some(tick) = self.tick.filter(|_| self.running.as_ref().is_some_and(|running| running.peers.are_settled())) {
+        if let Some(tick) =
+            self.tick.filter(|_| self.running.as_ref().is_some_and(|running| running.peers.are_settled()))
+        {
             // The thread is ours alone. tokio's timer would wake it at each 64 ms too, and its sockets with each datagram.
             std::thread::sleep(tick.saturating_duration_since(Instant::now()));
             return match commands.try_recv() {
@@ -285,7 +288,7 @@ impl Worker {
         match Receiver::new() {
             Ok(receiver) => {
                 let stream = Stream { name, payload_types, receiver, meter: Meter::default(), sounded: false };
-                self.streams.insert((session, content.to_owned()), stream);
+                self.streams.insert((session, content.into()), stream);
                 Ok(())
             }
             Err(why) => self.report(MediaReport::Trouble { why: why.to_string() }),

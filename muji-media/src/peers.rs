@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::CallId;
@@ -29,7 +30,7 @@ pub enum PeersOutput {
         /// The session.
         session: SessionId,
         /// The content's name in the session.
-        content: String,
+        content: Arc<str>,
         /// The packet.
         received: ReceivedRtp,
     },
@@ -49,12 +50,20 @@ struct Content {
 pub struct Peers {
     make: MakeTransport,
     addresses: Vec<SocketAddr>,
-    sessions: BTreeMap<SessionId, Session>,
     transports: BTreeMap<TransportId, Box<dyn Transport>>,
     /// The transport that last took a datagram by this pair of addresses: spares the search.
     routes: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
     /// Where a search probably ends, after addresses alone.
     hints: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
+    /// Transports that were given a packet and have not been asked for what comes of it; empty between two calls.
+    spoken: Vec<TransportId>,
+    known: Known,
+}
+
+/// What is known beside the transports themselves, and what comes of what they say.
+#[derive(Default)]
+struct Known {
+    sessions: BTreeMap<SessionId, Session>,
     connected: BTreeSet<TransportId>,
     out: VecDeque<PeersOutput>,
 }
@@ -74,10 +83,11 @@ impl Peers {
         Self {
             make,
             addresses,
-            sessions: BTreeMap::new(),
             transports: BTreeMap::new(),
-            routes: BTreeMap::new(), hints: BTreeMap::new(), connected: BTreeSet::new(),
-            out: VecDeque::new(),
+            routes: BTreeMap::new(),
+            hints: BTreeMap::new(),
+            spoken: Vec::new(),
+            known: Known::default(),
         }
     }
 
@@ -113,23 +123,23 @@ impl Peers {
             let transport = (self.make)(now, Opening { call, id, role, contents, addresses: self.addresses.clone() });
             let local = transport.local();
             self.transports.insert(id, transport);
-            self.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
+            self.known.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
         }
         let contents = contents.iter().map(|open| Content { open: open.clone(), flowing: false }).collect();
-        self.sessions.insert(session, Session { call, contents });
+        self.known.sessions.insert(session, Session { call, contents });
     }
 
     fn close(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
+        self.known.sessions.remove(&session);
         self.transports.retain(|id, _| id.session != session);
         self.routes.retain(|_, id| id.session != session);
-        self.connected.retain(|id| id.session != session);
+        self.known.connected.retain(|id| id.session != session);
         self.hints.retain(|_, id| id.session != session);
     }
 
     fn transport_of(&self, session: SessionId, content: &str) -> Option<TransportId> {
-        let contents = &self.sessions.get(&session)?.contents;
-        contents.iter().find(|known| known.open.name == content).map(|known| known.open.transport)
+        let contents = &self.known.sessions.get(&session)?.contents;
+        contents.iter().find(|known| *known.open.name == *content).map(|known| known.open.transport)
     }
 
     /// A datagram from the network. What belongs to nobody is dropped unread.
@@ -138,7 +148,8 @@ impl Peers {
         let (stun, path) = (is_stun(bytes), (local, from));
         let known = self.routes.get(&path).copied().filter(|_| !stun);
         let accepts = |transport: &dyn Transport| transport.accepts(now, local, from, bytes);
-        let likely = || self.hints.get(&path).copied().filter(|id| self.transports.get(id).is_some_and(|it| accepts(&**it)));
+        let likely =
+            || self.hints.get(&path).copied().filter(|id| self.transports.get(id).is_some_and(|it| accepts(&**it)));
         let any = || self.transports.iter().find(|(_, transport)| accepts(&***transport)).map(|(id, _)| *id);
         let Some(id) = known.or_else(likely).or_else(any) else { return };
         if known.is_none() {
@@ -153,14 +164,18 @@ impl Peers {
 
     /// Sends a packet to every peer that gets this publication.
     pub fn publish(&mut self, now: Instant, call: CallId, publication: &str, packet: &RtpPacket) {
-        let of_call = self.sessions.values().filter(|session| session.call == call);
+        let of_call = self.known.sessions.values().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &session.contents);
-        let contents = contents.filter(|content| content.open.publication == publication);
-        let to: Vec<(TransportId, String)> =
-            contents.map(|content| (content.open.transport, content.open.name.clone())).collect();
-        for (id, content) in to {
-            self.with(id, |transport| transport.send(now, &content, packet));
+        for content in contents.filter(|content| content.open.publication == publication) {
+            let id = content.open.transport;
+            if let Some(transport) = self.transports.get_mut(&id) {
+                transport.send(now, &content.open.name, packet);
+                self.spoken.push(id);
+            }
         }
+        let mut spoken = std::mem::take(&mut self.spoken);
+        spoken.drain(..).for_each(|id| self.collect(id));
+        self.spoken = spoken; // With the room that it has.
     }
 
     /// Does what is due.
@@ -174,7 +189,7 @@ impl Peers {
     /// True if there are connections and none is being made.
     #[must_use]
     pub fn are_settled(&self) -> bool {
-        !self.transports.is_empty() && self.transports.keys().all(|id| self.connected.contains(id))
+        !self.transports.is_empty() && self.transports.keys().all(|id| self.known.connected.contains(id))
     }
 
     /// There and back to the peer of a session, as last measured.
@@ -192,22 +207,26 @@ impl Peers {
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<PeersOutput> {
-        self.out.pop_front()
+        self.known.out.pop_front()
     }
 
     fn with(&mut self, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
-        let Some(transport) = self.transports.get_mut(&id) else { return };
-        act(&mut **transport);
-        let mut news = Vec::new();
-        while let Some(output) = transport.poll_output() {
-            news.push(output);
-        }
-        for output in news {
-            self.transport_says(id, output);
+        if let Some(transport) = self.transports.get_mut(&id) {
+            act(&mut **transport);
+            self.collect(id);
         }
     }
 
-    fn transport_says(&mut self, id: TransportId, output: TransportOutput) {
+    fn collect(&mut self, id: TransportId) {
+        let Some(transport) = self.transports.get_mut(&id) else { return };
+        while let Some(output) = transport.poll_output() {
+            self.known.says(id, output);
+        }
+    }
+}
+
+impl Known {
+    fn says(&mut self, id: TransportId, output: TransportOutput) {
         match output {
             TransportOutput::Datagram { from, to, bytes } => {
                 self.out.push_back(PeersOutput::Datagram { from, to, bytes });
@@ -224,11 +243,11 @@ impl Peers {
         }
     }
 
-    fn received(&mut self, session: SessionId, content: String, received: ReceivedRtp) {
+    fn received(&mut self, session: SessionId, content: Arc<str>, received: ReceivedRtp) {
         let contents = self.sessions.get_mut(&session).map(|session| &mut session.contents);
-        let known = contents.and_then(|contents| contents.iter_mut().find(|known| known.open.name == content));
+        let known = contents.and_then(|contents| contents.iter_mut().find(|known| *known.open.name == *content));
         if known.is_some_and(|known| !std::mem::replace(&mut known.flowing, true)) {
-            self.report(MediaReport::Flowing { session, content: content.clone() });
+            self.report(MediaReport::Flowing { session, content: content.to_string() });
         }
         self.out.push_back(PeersOutput::Rtp { session, content, received });
     }

@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaBackend, MediaCommand, MediaReport};
 use muji_core::CallId;
+use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaBackend, MediaCommand, MediaReport};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 
@@ -33,7 +33,8 @@ pub(crate) fn measure(goals: &mut Goals) {
         let before = threads();
         std::thread::sleep(WINDOW);
         let after = threads();
-        let used: f64 = after.iter().map(|(id, now)| (now.cpu - before.get(id).map_or(0, |then| then.cpu)) as f64).sum();
+        let used: f64 =
+            after.iter().map(|(id, now)| (now.cpu - before.get(id).map_or(0, |then| then.cpu)) as f64).sum();
         ours_cpu.push(per_participant_minute(used / 1e9));
         let waking = |id: &u32| after[id].woken - before.get(id).map_or(0, |then| then.woken);
         let most = after.keys().map(waking).max().unwrap_or_default();
@@ -52,7 +53,10 @@ pub(crate) fn measure(goals: &mut Goals) {
         spread(&sorted(bare_cpu.into_iter())),
         spread(&ratios)
     );
-    println!("| wake-ups a second of the participant woken most | {} | | | {WAKE_UPS_GOAL} | {met} |\n", spread(&woken));
+    println!(
+        "| wake-ups a second of the participant woken most | {} | | | {WAKE_UPS_GOAL} | {met} |\n",
+        spread(&woken)
+    );
     backends.clear();
 }
 
@@ -76,7 +80,8 @@ fn threads() -> BTreeMap<u32, Thread> {
         }
         let cpu = read("schedstat")?.split(' ').next()?.parse().ok()?;
         let status = read("status")?;
-        let woken = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()?;
+        let woken =
+            status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()?;
         Some((task.file_name().to_str()?.parse().ok()?, Thread { cpu, woken }))
     });
     threads.collect()

@@ -54,7 +54,11 @@ fn main() -> ExitCode {
 fn machine() {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown").trim_matches([':', '\t', ' ']);
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("unknown")
+        .trim_matches([':', '\t', ' ']);
     let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = read("/proc/sys/kernel/osrelease");
     let load = read("/proc/loadavg");
@@ -65,7 +69,11 @@ fn machine() {
         format!("{name} {}", version.unwrap_or("unknown"))
     };
     let versions = ["str0m", "aws-lc-rs", "opus", "tokio-xmpp"].map(version).join(", ");
-    println!("{cores} cores of {model}, Linux {}, load {}; {versions}; development profile.\n", kernel.trim(), load.split(' ').next().unwrap_or("?"));
+    println!(
+        "{cores} cores of {model}, Linux {}, load {}; {versions}; development profile.\n",
+        kernel.trim(),
+        load.split(' ').next().unwrap_or("?")
+    );
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {

@@ -103,7 +103,7 @@ impl Loopback {
             RtpPacket { timestamp: u32::from_be_bytes(*timestamp), marker: *marker == 1, payload: Arc::from(payload) };
         let received =
             ReceivedRtp { payload_type: *payload_type, sequence: u64::from_be_bytes(*sequence), arrived: now, packet };
-        self.out.push_back(TransportOutput::Rtp { content: agreed.content.clone(), received });
+        self.out.push_back(TransportOutput::Rtp { content: agreed.content.as_str().into(), received });
         Some(())
     }
 }

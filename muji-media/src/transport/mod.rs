@@ -83,7 +83,7 @@ pub enum TransportOutput {
     /// From the peer.
     Rtp {
         /// The content's name in the session.
-        content: String,
+        content: Arc<str>,
         /// The packet.
         received: ReceivedRtp,
     },

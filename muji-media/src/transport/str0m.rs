@@ -102,7 +102,7 @@ pub struct NoCertificate;
 
 /// One content as str0m knows it.
 struct Stream {
-    content: String,
+    content: Arc<str>,
     mid: Mid,
     ssrc: u32,
     sequence: u64,
@@ -204,7 +204,7 @@ impl Str0mTransport {
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    let bytes = transmit.contents.to_vec();
+                    let bytes = Vec::from(transmit.contents);
                     self.checked(&bytes, now);
                     self.out.push_back(TransportOutput::Datagram {
                         from: transmit.source,
@@ -350,7 +350,7 @@ impl Transport for Str0mTransport {
     }
 
     fn agreed(&mut self, agreed: &Agreed) {
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.content == agreed.content) else { return };
+        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *agreed.content) else { return };
         stream.agreed = Some(agreed.clone());
         let mid = stream.mid;
         for ssrc in agreed.ssrcs.iter().take(MAX_UNANNOUNCED) {
@@ -362,7 +362,7 @@ impl Transport for Str0mTransport {
         if !self.connected || self.over {
             return;
         }
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.content == content) else { return };
+        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
         let Some(payload) = stream.agreed.as_ref().and_then(|agreed| agreed.send.as_ref()) else { return };
         stream.sequence += 1;
         let sequence = SeqNo::from(stream.sequence);
@@ -425,7 +425,7 @@ fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream {
     api.declare_media(mid, kind);
     api.declare_stream_tx(content.ssrc.into(), None, mid, None);
     // A peer's first packet starts anywhere; ours starts low, far from a wrap.
-    Stream { content: content.name.clone(), mid, ssrc: content.ssrc, sequence: 0, agreed: None }
+    Stream { content: content.name.as_str().into(), mid, ssrc: content.ssrc, sequence: 0, agreed: None }
 }
 
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
