@@ -207,7 +207,7 @@ impl Worker {
     ///
     /// In a settled call that is the next tick: packets are played then anyway, and every wake-up costs more than what it
     /// does. With seven peers it would be hundreds a second.
-    async fn sleep(&mut self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
+    async fn sleep(&self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
         if let Some(tick) =
             self.tick.filter(|_| self.running.as_ref().is_some_and(|running| running.peers.are_settled()))
         {

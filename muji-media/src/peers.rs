@@ -174,7 +174,7 @@ impl Peers {
             }
         }
         let mut spoken = std::mem::take(&mut self.spoken);
-        spoken.drain(..).for_each(|id| self.collect(id));
+        spoken.drain(..).for_each(|id| self.with(id, |_| {}));
         self.spoken = spoken; // With the room that it has.
     }
 
@@ -211,14 +211,8 @@ impl Peers {
     }
 
     fn with(&mut self, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
-        if let Some(transport) = self.transports.get_mut(&id) {
-            act(&mut **transport);
-            self.collect(id);
-        }
-    }
-
-    fn collect(&mut self, id: TransportId) {
         let Some(transport) = self.transports.get_mut(&id) else { return };
+        act(&mut **transport);
         while let Some(output) = transport.poll_output() {
             self.known.says(id, output);
         }

@@ -205,6 +205,7 @@ mod tests {
     }
 
     /// A name server that knows one record.
+    #[expect(clippy::disallowed_methods, reason = "it runs beside the test")]
     async fn name_server() -> TokioResolver {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
