@@ -28,8 +28,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let room = args.room.clone().ok_or_else(|| Failure::Usage("no room is named".to_owned()))?;
     let trace = Trace::begin(args.trace.as_deref())?;
-    let account = account(&args)?;
+    // What is missing is said before the password is asked for.
     let Audio { source, sink } = audio::open(&args)?;
+    let account = account(&args)?;
     let addresses = if args.bind.is_empty() { local_addresses() } else { args.bind.clone() };
     let media = Backend::start(Devices { source, sink, record: args.record.clone(), addresses });
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;

@@ -211,12 +211,14 @@ impl Worker {
         if let Some(tick) =
             self.tick.filter(|_| self.running.as_ref().is_some_and(|running| running.peers.are_settled()))
         {
-            // The thread is ours alone. tokio's timer would wake it at each 64 ms too, and its sockets with each datagram.
-            std::thread::sleep(tick.saturating_duration_since(Instant::now()));
             return match commands.try_recv() {
                 Ok(command) => Woken::Command(Some(command)),
                 Err(TryRecvError::Disconnected) => Woken::Command(None),
-                Err(TryRecvError::Empty) => Woken::Time,
+                Err(TryRecvError::Empty) => {
+                    // The thread is ours alone. tokio's timer would wake it each 64 ms too, and its sockets with each datagram.
+                    std::thread::sleep(tick.saturating_duration_since(Instant::now()));
+                    Woken::Time
+                }
             };
         }
         let peers = self.running.as_ref().and_then(|running| running.peers.poll_timeout());

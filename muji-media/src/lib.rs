@@ -1,4 +1,5 @@
-//! A default media layer for muji-core: transports by str0m, Opus, jitter buffer, mixer, tones and WAV files.
+//! A default media layer for muji-core: transports by str0m, Opus, jitter buffer, mixer; tones, WAV files and, with feature
+//! `devices`, microphones and loudspeakers.
 //!
 //! ```no_run
 //! use muji_media::backend::{Backend, Devices};
@@ -14,12 +15,14 @@
 //! ```text
 //!  device::Source ─► codec ─► publish: one packet ─► peers ─┬─► transport ─► socket     sequence, SSRC and payload type
 //!                                                           └─► transport ─► socket     are each peer's own
-//!  record, meter ◄─ sound::mix ◄─ receive ◄─ jitter ◄─────── peers ◄─ transport ◄─ socket
+//!  device::Sink, record, meter ◄─ sound::mix ◄─ receive ◄─ clutch ◄─ jitter ◄─ peers ◄─ transport ◄─ socket
 //! ```
 //!
 //! # The contract
 //! - [`backend::Backend`] has a thread of its own; it ends with the backend. Sockets are bound when the first session is opened,
 //!   sound is captured while a call publishes it and is not muted.
+//! - Once every peer is connected the thread wakes each 20 ms and not otherwise: packets are fetched with the tick and have the
+//!   kernel's times. Before, each packet wakes it.
 //! - A fault of one peer's packets is that peer's silence; a fault of a device or file is a report, and the call goes on.
 //! - [`transport::Transport`] is ICE and DTLS-SRTP over one path, as values: no socket, no clock. Everything but
 //!   [`backend`], [`socket`] and [`device`] runs in virtual time as well.

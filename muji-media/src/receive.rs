@@ -25,7 +25,8 @@ pub struct Stats {
     pub delay: Duration,
     /// How unevenly they come now (RFC 3550 section 6.4.1).
     pub jitter: Duration,
-    /// There and back on its path, as last measured.
+    /// There and back on its path, as last measured by ICE's checks: a peer that answers with its next tick, as we do, adds up
+    /// to 20 ms.
     pub round_trip: Option<Duration>,
 }
 

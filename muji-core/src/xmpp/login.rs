@@ -1,6 +1,7 @@
 //! Logging in, and logging in again.
 
 use std::borrow::Cow;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +10,14 @@ use std::time::Duration;
 use futures::{SinkExt, StreamExt};
 use jid::Jid;
 use muji_xep::Secret;
-use tokio::io::{AsyncRead, AsyncWrite, BufStream};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, BufStream};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_xmpp::stanzastream;
 use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, InitiatingStream, RecvFeaturesError, StreamHeader, Timeouts, XmppStream, XmppStreamElement,
-    initiate_stream,
+    FallibleStreamElement, PendingFeaturesRecv, RecvFeaturesError, StreamHeader, Timeouts, XmppStream,
+    XmppStreamElement, initiate_stream,
 };
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::starttls;
@@ -258,7 +259,7 @@ async fn negotiate(
     let (features, stream) = features(stream).await?;
     let encrypted = channel.secure;
     let (stream, mechanism) = sasl::authenticate(stream, &features, channel, user, &account.password).await?;
-    let (features, stream) = self::features(again(stream, header()).await).await?;
+    let (features, stream) = self::features(stream.send_header(header()).await).await?;
     if !features.can_bind() {
         return Err(LoginError::Protocol("it binds no resource".to_owned())); // The stream would panic.
     }
@@ -301,14 +302,8 @@ async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> R
     }
 }
 
-async fn again<'a>(stream: InitiatingStream<Wire>, header: StreamHeader<'a>) -> std::io::Result<Opened<Wire>> {
-    stream.send_header(header).await
-}
-
-type Opened<S> = tokio_xmpp::xmlstream::PendingFeaturesRecv<S>;
-
-async fn features<S: tokio::io::AsyncBufRead + AsyncWrite + Unpin>(
-    stream: std::io::Result<Opened<S>>,
+async fn features<S: AsyncBufRead + AsyncWrite + Unpin>(
+    stream: io::Result<PendingFeaturesRecv<S>>,
 ) -> Result<(StreamFeatures, XmppStream<S>), LoginError> {
     let stream = stream.map_err(|why| LoginError::Protocol(why.to_string()))?;
     match stream.recv_features::<FallibleStreamElement>().await {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
     BufferSize, Device, Error, ErrorKind, FromSample, Sample, SampleFormat, SizedSample, StreamConfig,
-    SupportedStreamConfig,
+    SupportedStreamConfig, SupportedStreamConfigRange,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -441,11 +441,7 @@ fn open_microphone(name: Option<String>) -> Line<Consumer<f32>> {
         let host = cpal::default_host();
         let device = find(name.as_deref(), host.default_input_device(), host.input_devices())?;
         let usual = device.default_input_config()?;
-        let fitting = device.supported_input_configs().into_iter().flatten().any(|range| {
-            range.sample_format() == usual.sample_format()
-                && (range.min_sample_rate()..=range.max_sample_rate()).contains(&RATE)
-        });
-        let config = config(&usual, fitting);
+        let config = config(&usual, device.supported_input_configs().into_iter().flatten());
         match usual.sample_format() {
             SampleFormat::F32 => record::<f32>(&device, config, words),
             SampleFormat::I16 => record::<i16>(&device, config, words),
@@ -460,11 +456,7 @@ fn open_loudspeaker(name: Option<String>) -> Line<Producer<f32>> {
         let host = cpal::default_host();
         let device = find(name.as_deref(), host.default_output_device(), host.output_devices())?;
         let usual = device.default_output_config()?;
-        let fitting = device.supported_output_configs().into_iter().flatten().any(|range| {
-            range.sample_format() == usual.sample_format()
-                && (range.min_sample_rate()..=range.max_sample_rate()).contains(&RATE)
-        });
-        let config = config(&usual, fitting);
+        let config = config(&usual, device.supported_output_configs().into_iter().flatten());
         match usual.sample_format() {
             SampleFormat::F32 => play::<f32>(&device, config, words),
             SampleFormat::I16 => play::<i16>(&device, config, words),
@@ -487,7 +479,11 @@ fn find(
 }
 
 /// 48 kHz where the card can, in small pieces.
-fn config(usual: &SupportedStreamConfig, fitting: bool) -> StreamConfig {
+fn config(usual: &SupportedStreamConfig, mut ranges: impl Iterator<Item = SupportedStreamConfigRange>) -> StreamConfig {
+    let fitting = ranges.any(|range| {
+        let rates = range.min_sample_rate()..=range.max_sample_rate();
+        range.sample_format() == usual.sample_format() && rates.contains(&RATE)
+    });
     let sample_rate = if fitting { RATE } else { usual.sample_rate() };
     StreamConfig { channels: usual.channels(), sample_rate, buffer_size: BufferSize::Fixed(sample_rate / 50) }
 }
