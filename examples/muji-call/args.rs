@@ -18,8 +18,8 @@ const EXAMPLES: &str = "Examples:
   muji-call balcony@conference.localhost --jid romeo@localhost --server localhost:5222 --ca-file ca.pem
 ";
 
-const NOTES: &str = "The password comes from --password-file, XMPP_PASSWORD, the profile, or is asked for; never from an option. That of a
-room comes from XMPP_ROOM_PASSWORD. What is said here wins over the environment, and that over the profile.
+const NOTES: &str = "The password comes from --password-file, XMPP_PASSWORD, the profile, the keyring, or is asked for; never from an
+option. That of a room comes from XMPP_ROOM_PASSWORD. What is said here wins over the environment, and that over the profile.
 
 Ctrl-C leaves the call, a second one quits at once.
 

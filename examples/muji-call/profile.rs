@@ -97,10 +97,10 @@ fn path() -> Option<PathBuf> {
 
 impl Profile {
     /// Fills what was not said.
-    pub(crate) fn complete(self, args: &mut Args) {
-        args.nick = args.nick.take().or_else(|| self.nick.clone());
-        args.audio = args.audio.take().or_else(|| self.audio.clone());
-        args.speaker = args.speaker.take().or_else(|| self.speaker.clone());
+    pub(crate) fn complete(mut self, args: &mut Args) {
+        args.nick = args.nick.take().or_else(|| self.nick.take());
+        args.audio = args.audio.take().or_else(|| self.audio.take());
+        args.speaker = args.speaker.take().or_else(|| self.speaker.take());
         self.complete_login(&mut args.login);
     }
 
@@ -114,6 +114,7 @@ impl Profile {
             }
             login.ca_file = login.ca_file.take().or(self.ca_file);
             login.keyring |= self.keyring;
+            // The environment wins over the profile.
             let elsewhere = std::env::var_os("XMPP_PASSWORD").is_some();
             login.password_file = login.password_file.take().or_else(|| self.password_file.filter(|_| !elsewhere));
         }

@@ -21,7 +21,7 @@ use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Recordings, Template};
 use crate::socket::{Datagram, Sockets};
-use crate::sound::{FRAME, FRAME_TIME, Frame, RATE, mix};
+use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
 use crate::transport::MakeTransport;
 use crate::transport::str0m::{NoCertificate, Str0m};
 
@@ -30,6 +30,9 @@ const UNDER_WAY: usize = 4_096;
 
 /// Observations under way; more are dropped, the next second tells anew.
 const OBSERVATIONS: usize = 256;
+
+/// One for each frame.
+const PACKETS_PER_SECOND: u64 = 50;
 
 /// What a media layer works with.
 pub struct Devices {
@@ -120,7 +123,8 @@ impl Backend {
             running: None,
             streams: BTreeMap::new(),
             tick: None,
-            sent: 0,
+            packets: 0,
+            bytes: 0,
             reports: news,
             observed,
         };
@@ -174,8 +178,9 @@ struct Worker {
     streams: BTreeMap<(SessionId, Arc<str>), Stream>,
     /// When the next 20 ms are due; `None` while there is nothing to hear or say.
     tick: Option<Instant>,
-    /// Bytes of payload.
-    sent: u64,
+    /// Sent so far, to each.
+    packets: u64,
+    bytes: u64,
     reports: mpsc::Sender<MediaReport>,
     observed: mpsc::Sender<Observation>,
 }
@@ -328,10 +333,11 @@ impl Worker {
                 for (call, publication) in self.publisher.publications() {
                     running.peers.publish(now, *call, publication, &packet);
                 }
-                self.sent += packet.payload.len() as u64;
-                if packet.timestamp / RATE != packet.timestamp.wrapping_sub(FRAME as u32) / RATE {
+                self.packets += 1;
+                self.bytes += packet.payload.len() as u64;
+                if self.packets.is_multiple_of(PACKETS_PER_SECOND) {
                     // Missed by a slow observer, the next second tells anew.
-                    drop(self.observed.try_send(Observation::Sent { bytes: self.sent }));
+                    drop(self.observed.try_send(Observation::Sent { bytes: self.bytes }));
                 }
                 Ok(())
             }
@@ -344,7 +350,7 @@ impl Worker {
         let mut troubles = Vec::new();
         for ((session, _), stream) in &mut self.streams {
             let frame = stream.receiver.frame(now);
-            let round_trip = self.running.as_ref().and_then(|running| running.peers.round_trip(*session));
+            let round_trip = || self.running.as_ref().and_then(|running| running.peers.round_trip(*session));
             stream.observe(now, *session, frame.as_ref(), round_trip, &self.observed);
             let frame = frame.unwrap_or([0; FRAME]);
             if let Some(recordings) = &mut self.recordings {
@@ -397,7 +403,7 @@ impl Stream {
         at: Instant,
         session: SessionId,
         frame: Option<&Frame>,
-        round_trip: Option<Duration>,
+        round_trip: impl FnOnce() -> Option<Duration>,
         observed: &mpsc::Sender<Observation>,
     ) {
         if observed.is_closed() {
@@ -412,7 +418,7 @@ impl Stream {
             tell(Observation::FirstSound { session, at });
         }
         if let Some(level) = self.meter.take() {
-            let stats = Stats { round_trip, ..self.receiver.stats() };
+            let stats = Stats { round_trip: round_trip(), ..self.receiver.stats() };
             tell(Observation::Heard { session, level, stats });
         }
     }

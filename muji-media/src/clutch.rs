@@ -8,8 +8,8 @@ use rubato::{Adjustable, Async, FixedAsync, PolynomialDegree, ResamplerConstruct
 
 use crate::sound::{FRAME, RATE};
 
-/// An excess is worked off over so many seconds: a clock 0.1 % fast then costs 4 ms of delay, one as slow as much of what
-/// waits, which is less than half of the shortest wait.
+/// An excess is worked off over so many seconds. A clock 0.1 % fast then waits 4 ms longer than it should, one 0.1 % slow 4 ms
+/// less: within what the buffers on both sides have to spare.
 const WORKED_OFF_IN: f64 = 4.0;
 
 /// The most that sound is stretched: half a percent, a twelfth of a semitone.
@@ -119,9 +119,19 @@ mod tests {
 
     #[test]
     fn in_an_hour_with_a_clock_that_runs_a_thousandth_fast_the_delay_does_not_grow() {
-        assert!(longest_queue(1.001, 48_000) < 0.035, "{}", longest_queue(1.001, 48_000));
-        assert!(longest_queue(1.001, 44_100) < 0.035);
-        assert!(longest_queue(1.0, 48_000) < 0.035);
+        for (factor, from) in [(1.001, 48_000), (1.001, 44_100), (1.0, 48_000)] {
+            let longest = longest_queue(factor, from);
+            assert!(longest < 0.035, "{factor} of {from} Hz: {longest}");
+        }
+    }
+
+    #[test]
+    fn frames_for_a_card_of_another_rate_become_as_many_samples_as_it_plays() {
+        let mut clutch = Clutch::between(Fixed::Input, RATE, 44_100).unwrap();
+        for (excess, expected) in [(0.0, 44_100), (1.0, 43_880), (-1.0, 44_321)] {
+            let second: usize = (0..50).map(|_| clutch.turn(&mut vec![1_000; FRAME].into(), excess).len()).sum();
+            assert!(second.abs_diff(expected) < 20, "{excess}: {second}");
+        }
     }
 
     #[test]

@@ -38,33 +38,28 @@ pub enum PeersOutput {
 
 struct Session {
     call: CallId,
-    contents: Vec<Content>,
-}
-
-struct Content {
-    open: OpenContent,
-    flowing: bool,
+    contents: Vec<OpenContent>,
 }
 
 /// All transports of a media layer.
 pub struct Peers {
     make: MakeTransport,
     addresses: Vec<SocketAddr>,
+    sessions: BTreeMap<SessionId, Session>,
     transports: BTreeMap<TransportId, Box<dyn Transport>>,
     /// The transport that last took a datagram by this pair of addresses: spares the search.
     routes: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
     /// Where a search probably ends, after addresses alone.
     hints: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
-    /// Transports that were given a packet and have not been asked for what comes of it; empty between two calls.
-    spoken: Vec<TransportId>,
-    known: Known,
+    told: Told,
 }
 
-/// What is known beside the transports themselves, and what comes of what they say.
+/// What transports told, and what comes of it.
 #[derive(Default)]
-struct Known {
-    sessions: BTreeMap<SessionId, Session>,
+struct Told {
     connected: BTreeSet<TransportId>,
+    /// Contents of which something came.
+    flowing: BTreeSet<(SessionId, Arc<str>)>,
     out: VecDeque<PeersOutput>,
 }
 
@@ -86,8 +81,8 @@ impl Peers {
             transports: BTreeMap::new(),
             routes: BTreeMap::new(),
             hints: BTreeMap::new(),
-            spoken: Vec::new(),
-            known: Known::default(),
+            sessions: BTreeMap::new(),
+            told: Told::default(),
         }
     }
 
@@ -123,23 +118,23 @@ impl Peers {
             let transport = (self.make)(now, Opening { call, id, role, contents, addresses: self.addresses.clone() });
             let local = transport.local();
             self.transports.insert(id, transport);
-            self.known.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
+            self.told.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
         }
-        let contents = contents.iter().map(|open| Content { open: open.clone(), flowing: false }).collect();
-        self.known.sessions.insert(session, Session { call, contents });
+        self.sessions.insert(session, Session { call, contents: contents.to_vec() });
     }
 
     fn close(&mut self, session: SessionId) {
-        self.known.sessions.remove(&session);
+        self.sessions.remove(&session);
         self.transports.retain(|id, _| id.session != session);
         self.routes.retain(|_, id| id.session != session);
-        self.known.connected.retain(|id| id.session != session);
+        self.told.connected.retain(|id| id.session != session);
+        self.told.flowing.retain(|(of, _)| *of != session);
         self.hints.retain(|_, id| id.session != session);
     }
 
     fn transport_of(&self, session: SessionId, content: &str) -> Option<TransportId> {
-        let contents = &self.known.sessions.get(&session)?.contents;
-        contents.iter().find(|known| *known.open.name == *content).map(|known| known.open.transport)
+        let contents = &self.sessions.get(&session)?.contents;
+        contents.iter().find(|known| known.name == content).map(|known| known.transport)
     }
 
     /// A datagram from the network. What belongs to nobody is dropped unread.
@@ -164,18 +159,15 @@ impl Peers {
 
     /// Sends a packet to every peer that gets this publication.
     pub fn publish(&mut self, now: Instant, call: CallId, publication: &str, packet: &RtpPacket) {
-        let of_call = self.known.sessions.values().filter(|session| session.call == call);
+        let of_call = self.sessions.values().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &session.contents);
-        for content in contents.filter(|content| content.open.publication == publication) {
-            let id = content.open.transport;
+        for content in contents.filter(|content| content.publication == publication) {
+            let id = content.transport;
             if let Some(transport) = self.transports.get_mut(&id) {
-                transport.send(now, &content.open.name, packet);
-                self.spoken.push(id);
+                transport.send(now, &content.name, packet);
+                self.told.listen(id, &mut **transport);
             }
         }
-        let mut spoken = std::mem::take(&mut self.spoken);
-        spoken.drain(..).for_each(|id| self.with(id, |_| {}));
-        self.spoken = spoken; // With the room that it has.
     }
 
     /// Does what is due.
@@ -189,7 +181,7 @@ impl Peers {
     /// True if there are connections and none is being made.
     #[must_use]
     pub fn are_settled(&self) -> bool {
-        !self.transports.is_empty() && self.transports.keys().all(|id| self.known.connected.contains(id))
+        !self.transports.is_empty() && self.transports.keys().all(|id| self.told.connected.contains(id))
     }
 
     /// There and back to the peer of a session, as last measured.
@@ -207,19 +199,24 @@ impl Peers {
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<PeersOutput> {
-        self.known.out.pop_front()
+        self.told.out.pop_front()
     }
 
     fn with(&mut self, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
         let Some(transport) = self.transports.get_mut(&id) else { return };
         act(&mut **transport);
-        while let Some(output) = transport.poll_output() {
-            self.known.says(id, output);
-        }
+        self.told.listen(id, &mut **transport);
     }
 }
 
-impl Known {
+impl Told {
+    /// Takes what a transport has to say.
+    fn listen(&mut self, id: TransportId, transport: &mut dyn Transport) {
+        while let Some(output) = transport.poll_output() {
+            self.says(id, output);
+        }
+    }
+
     fn says(&mut self, id: TransportId, output: TransportOutput) {
         match output {
             TransportOutput::Datagram { from, to, bytes } => {
@@ -238,9 +235,9 @@ impl Known {
     }
 
     fn received(&mut self, session: SessionId, content: Arc<str>, received: ReceivedRtp) {
-        let contents = self.sessions.get_mut(&session).map(|session| &mut session.contents);
-        let known = contents.and_then(|contents| contents.iter_mut().find(|known| *known.open.name == *content));
-        if known.is_some_and(|known| !std::mem::replace(&mut known.flowing, true)) {
+        let stream = (session, content.clone());
+        if !self.flowing.contains(&stream) {
+            self.flowing.insert(stream);
             self.report(MediaReport::Flowing { session, content: content.to_string() });
         }
         self.out.push_back(PeersOutput::Rtp { session, content, received });

@@ -13,7 +13,8 @@ use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaBackend, MediaCom
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 
-use crate::load::{self, agree, open};
+use crate::bare::RealBare;
+use crate::ours::{agree, open};
 use crate::{Goals, sorted, spread};
 
 const N: usize = 8;
@@ -27,7 +28,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!("## A call of {N} over loopback\n");
     let mut backends = connected();
     std::thread::sleep(Duration::from_secs(1));
-    let mut bare = load::RealBare::connected(N);
+    let mut bare = RealBare::connected(N);
     let (mut ours_cpu, mut bare_cpu, mut woken) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let before = threads();

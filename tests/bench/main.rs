@@ -2,9 +2,11 @@
 //!
 //! Signalling, round trips and instructions are exact and repeat; times are medians of paired rounds with their spread.
 
+mod bare;
 mod call;
 mod load;
 mod mesh;
+mod ours;
 mod round_trips;
 mod signalling;
 

@@ -256,10 +256,10 @@ async fn negotiate(
     words.forget();
     let wire: Wire = BufStream::new(Remembered { inner: wire, words: words.clone() });
     let stream = initiate_stream(wire, JABBER_CLIENT, header(), TIMEOUTS).await;
-    let (features, stream) = features(stream).await?;
+    let (features, stream) = offers(stream).await?;
     let encrypted = channel.secure;
     let (stream, mechanism) = sasl::authenticate(stream, &features, channel, user, &account.password).await?;
-    let (features, stream) = self::features(stream.send_header(header()).await).await?;
+    let (features, stream) = offers(stream.send_header(header()).await).await?;
     if !features.can_bind() {
         return Err(LoginError::Protocol("it binds no resource".to_owned())); // The stream would panic.
     }
@@ -287,7 +287,7 @@ async fn secured(
 /// Asks for TLS (RFC 6120 section 5). What came before it is forgotten, so that nobody can slip words in.
 async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> Result<TcpStream, LoginError> {
     let stream = initiate_stream(BufStream::new(socket), JABBER_CLIENT, header, TIMEOUTS).await;
-    let (features, mut stream) = features(stream).await?;
+    let (features, mut stream) = offers(stream).await?;
     if !features.can_starttls() {
         return Err(LoginError::NoTls(name.to_owned()));
     }
@@ -302,7 +302,8 @@ async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> R
     }
 }
 
-async fn features<S: AsyncBufRead + AsyncWrite + Unpin>(
+/// What the server offers on a stream that was just opened.
+async fn offers<S: AsyncBufRead + AsyncWrite + Unpin>(
     stream: io::Result<PendingFeaturesRecv<S>>,
 ) -> Result<(StreamFeatures, XmppStream<S>), LoginError> {
     let stream = stream.map_err(|why| LoginError::Protocol(why.to_string()))?;

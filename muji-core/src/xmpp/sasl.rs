@@ -92,33 +92,25 @@ pub(super) async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
     let mut exchange = begin(mechanism, channel, features, user, password).map_err(|why| fault(&why))?;
     let first = exchange.initial();
     say(&mut stream, Nonza::Auth(Auth { mechanism: wire_name(mechanism), data: first.clone() })).await?;
-    let mut nonce_seen = mechanism == Mechanism::Plain;
-    loop {
-        match hear(&mut stream).await? {
-            Nonza::Challenge(challenge) if !nonce_seen => {
-                nonce_seen = true;
-                check_challenge(&first, &challenge.data)?;
-                let data = exchange.response(&challenge.data).map_err(|why| fault(&why))?;
-                say(&mut stream, Nonza::Response(Response { data })).await?;
-            }
-            Nonza::Challenge(challenge) if mechanism != Mechanism::Plain => {
-                // Some servers prove themselves in a challenge of its own (RFC 5802 allows both).
-                exchange.success(&challenge.data).map_err(|why| fault(&why))?;
-                say(&mut stream, Nonza::Response(Response { data: Vec::new() })).await?;
-                return match hear(&mut stream).await? {
-                    Nonza::Success(_) => Ok((stream.initiate_reset(), mechanism)),
-                    Nonza::Failure(failure) => Err(refusal(&failure)),
-                    Nonza::Abort(_) | Nonza::Auth(_) | Nonza::Challenge(_) | Nonza::Response(_) => Err(unexpected()),
-                };
-            }
-            Nonza::Success(success) => {
-                exchange.success(&success.data).map_err(|why| fault(&why))?;
-                return Ok((stream.initiate_reset(), mechanism));
-            }
-            Nonza::Failure(failure) => return Err(refusal(&failure)),
-            Nonza::Abort(_) | Nonza::Auth(_) | Nonza::Challenge(_) | Nonza::Response(_) => return Err(unexpected()),
+    let mut answer = hear(&mut stream).await?;
+    if mechanism != Mechanism::Plain {
+        let Nonza::Challenge(challenge) = answer else { return Err(instead(&answer)) };
+        check_challenge(&first, &challenge.data)?;
+        let data = exchange.response(&challenge.data).map_err(|why| fault(&why))?;
+        say(&mut stream, Nonza::Response(Response { data })).await?;
+        answer = hear(&mut stream).await?;
+        if let Nonza::Challenge(proof) = &answer {
+            // Some servers prove themselves in a challenge of its own; RFC 5802 allows both.
+            exchange.success(&proof.data).map_err(|why| fault(&why))?;
+            say(&mut stream, Nonza::Response(Response { data: Vec::new() })).await?;
+            let end = hear(&mut stream).await?;
+            let Nonza::Success(_) = end else { return Err(instead(&end)) };
+            return Ok((stream.initiate_reset(), mechanism));
         }
     }
+    let Nonza::Success(success) = answer else { return Err(instead(&answer)) };
+    exchange.success(&success.data).map_err(|why| fault(&why))?;
+    Ok((stream.initiate_reset(), mechanism))
 }
 
 fn begin(
@@ -184,7 +176,11 @@ fn wire_name(mechanism: Mechanism) -> Name {
     }
 }
 
-fn unexpected() -> LoginError {
+/// What came is not what the exchange goes on with.
+fn instead(nonza: &Nonza) -> LoginError {
+    if let Nonza::Failure(failure) = nonza {
+        return refusal(failure);
+    }
     LoginError::Protocol("it said something in the login that has no meaning there".to_owned())
 }
 
