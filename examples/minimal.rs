@@ -4,7 +4,7 @@
 
 use futures::StreamExt;
 use muji_core::xmpp::{Account, Connection, Incoming};
-use muji_core::{Event, Handled, Join, Muji, Notice, Secret};
+use muji_core::{Disco, Event, Handled, Join, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 use muji_media::socket::local_addresses;
@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let source = Some(Box::new(Tone::new(440.0)) as _);
     let (media, _) = Backend::start(Devices { source, sink: None, record: None, addresses: local_addresses() })?;
     let mut muji = Muji::new(media); // A stream of notices; it owns no connection and spawns nothing.
+    muji.introduce(Disco::new("https://example.org/minimal", "minimal", muji.features())); // A client does this itself.
     let mut wish = Some((room, Join::own()));
     loop {
         tokio::select! {
@@ -25,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Incoming::Stanza(stanza) => match muji.handle_stanza(&stanza) {
                     Handled::Taken => {}
                     // Here a client goes on with what it does itself; this one only answers that it cannot.
-                    Handled::Shared | Handled::NotOurs => client.answer(&stanza, muji.features()).await,
+                    Handled::Shared | Handled::NotOurs => client.answer(&stanza).await,
                 },
                 Incoming::Bound(jid) => {
                     muji.connected(jid);

@@ -112,7 +112,7 @@ impl Program {
             Incoming::Stanza(stanza) => {
                 self.trace.received(&stanza);
                 if self.muji.handle_stanza(&stanza) != Handled::Taken {
-                    self.client.answer(&stanza, self.muji.features()).await;
+                    self.client.answer(&stanza).await;
                 }
             }
             Incoming::Bound(jid) => {

@@ -50,3 +50,28 @@ pub const LEAVING: Duration = Duration::from_secs(5);
 
 /// Media goes on without the server so long.
 pub const DISCONNECTED: Duration = Duration::from_secs(60);
+
+/// Media goes on without the room so long, while we come back to it.
+pub const ROOM_LOSS: Duration = Duration::from_secs(60);
+
+/// Pauses before we knock again at a room that lost us; the last one repeats. A service that restarts needs seconds.
+pub const REJOIN: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
+/// Silence of the room after which we ask whether we are still in it (XEP-0410).
+pub const SELF_PING: Duration = Duration::from_secs(60);
+
+/// Nicks of chance tried in one room. Two in a row are taken only if somebody wants it so.
+pub const MAX_NICKS: usize = 3;
+
+/// Times our presence is said again after others overwrote it; a client that goes on does not know of the call.
+pub const MAX_RESTATED: usize = 3;
+
+/// Movim drops an offer that overtakes our presence, and the two travel by different routes.
+pub const MOVIM_GRACE: Duration = Duration::from_millis(500);
+
+/// Rooms whose calls are observed. A client may sit in hundreds; of each only those with Muji are kept.
+pub const MAX_ROOMS: usize = 512;
+
+/// Rooms remembered after a call, so that offers from before are known for what they are.
+pub const MAX_LEFT: usize = 64;

@@ -3,22 +3,27 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, DomainPart, FullJid, Jid, NodePart};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, refuse};
 use muji_xep::jingle::{Action, Jingle};
+use muji_xep::muc::MucUser;
 use muji_xep::{Skipped, guard, ns};
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::conference::{Conference, Cx, Ended};
+use crate::seat::Seat;
 use crate::config;
+use crate::disco::Disco;
 use crate::error::Refused;
-use crate::event::{About, Command, Connection, Event, Handled, Join, occupant};
+use crate::event::{About, Command, Connection, Event, Handled, Join, Peer, Style, occupant};
 use crate::media::{Capabilities, MediaCommand, MediaReport};
+use crate::pair::Pair;
 
 /// What the engine wants done, in the order of the wire.
 #[derive(Debug)]
@@ -32,13 +37,40 @@ pub enum Output {
     Event(About, Event),
 }
 
+impl Clone for Output {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Send(stanza) => Self::Send(Box::new(copy(stanza))),
+            Self::Media(command) => Self::Media(command.clone()),
+            Self::Event(about, event) => Self::Event(about.clone(), event.clone()),
+        }
+    }
+}
+
+/// `Stanza` cannot be cloned, what it holds can.
+fn copy(stanza: &Stanza) -> Stanza {
+    match stanza {
+        Stanza::Iq(iq) => iq.clone().into(),
+        Stanza::Message(message) => message.clone().into(),
+        Stanza::Presence(presence) => presence.clone().into(),
+    }
+}
+
 /// All calls of one account, as values: stanzas, media reports, commands and the time go in, [`Output`]s come out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     ids: Ids,
     capabilities: Capabilities,
     us: Option<FullJid>,
+    /// What the client says in every presence.
+    extras: Vec<Element>,
+    /// What is answered to those who ask who we are, if the client does not do it.
+    disco: Option<Disco>,
     calls: BTreeMap<CallId, Conference>,
+    /// Chat rooms in which the client sits, and who is in a call there.
+    seats: BTreeMap<BareJid, Seat>,
+    /// Rooms whose calls are over, oldest first.
+    left: VecDeque<BareJid>,
     /// The connection is gone; if it does not come back the calls end then.
     lost_until: Option<Instant>,
     ended: Ended,
@@ -53,11 +85,32 @@ impl Engine {
             ids: Ids::new(seed),
             capabilities,
             us: None,
+            extras: Vec::new(),
+            disco: None,
             calls: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            left: VecDeque::new(),
             lost_until: None,
             ended: Ended::default(),
             queue: VecDeque::new(),
         }
+    }
+
+    /// What the client says in every presence, such as its entity capabilities (XEP-0115) and that it is away. The presences
+    /// of calls say it too; a change is said at once in the rooms of calls.
+    pub fn set_presence_extras(&mut self, now: Instant, extras: Vec<Element>) {
+        self.extras = extras;
+        self.with_all(now, |conference, cx| conference.extras_changed(cx));
+    }
+
+    /// Lets the Engine answer disco#info queries and put the capabilities into its presences, for programs that have no
+    /// client around them. Outside of calls only the own account and server are answered.
+    pub fn introduce(&mut self, now: Instant, disco: Disco) {
+        let mut extras = std::mem::take(&mut self.extras);
+        extras.retain(|extra| !extra.is("c", ns::CAPS));
+        extras.push(disco.caps());
+        self.disco = Some(disco);
+        self.set_presence_extras(now, extras);
     }
 
     /// What the client adds to its disco#info and its caps: others ask for it before they call (Dino does).
@@ -80,6 +133,45 @@ impl Engine {
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
     pub fn join(&mut self, now: Instant, room: BareJid, how: Join) -> Result<CallId, Refused> {
+        let seat = match how.style {
+            Style::Own => None,
+            Style::InChat => {
+                let seat = self.seats.get(&room).filter(|seat| seat.nick.is_some());
+                Some(seat.cloned().ok_or(Refused::NotInRoom)?)
+            }
+        };
+        let again = self.left.contains(&room);
+        let (call, mut conference) = self.enter(now, room, how, seat.as_ref().and_then(|seat| seat.nick.clone()))?;
+        if again {
+            conference = conference.again();
+        }
+        if let Some(seat) = seat {
+            conference = conference.seated(&mut self.cx(now), &seat);
+        }
+        self.calls.insert(call, conference);
+        Ok(call)
+    }
+
+    /// Makes a room for a call at this service and enters it: for members only, whom [`Command::Admit`] makes, under a name
+    /// that nobody can guess. It is gone when the last one leaves.
+    ///
+    /// # Errors
+    /// If it cannot even be tried; nothing was sent.
+    pub fn open(&mut self, now: Instant, service: &DomainPart, how: Join) -> Result<(BareJid, CallId), Refused> {
+        let word = NodePart::new(&self.ids.word()).expect("hexadecimal digits are a node").into_owned();
+        let room = BareJid::from_parts(Some(&word), service);
+        let (call, conference) = self.enter(now, room.clone(), Join { style: Style::Own, ..how }, None)?;
+        self.calls.insert(call, conference.closed_to_strangers());
+        Ok((room, call))
+    }
+
+    fn enter(
+        &mut self,
+        now: Instant,
+        room: BareJid,
+        how: Join,
+        seated: Option<String>,
+    ) -> Result<(CallId, Conference), Refused> {
         let us = self.us.clone().ok_or(Refused::NotConnected)?;
         if self.calls.values().any(|call| *call.room() == room) {
             return Err(Refused::AlreadyThere);
@@ -90,27 +182,42 @@ impl Engine {
         if how.media.iter().all(|media| self.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
         }
-        let nick = how.nick.clone().unwrap_or_else(|| self.ids.nick());
+        let nick = seated.or_else(|| how.nick.clone()).unwrap_or_else(|| self.ids.nick());
         let nick = occupant(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
         let call = self.ids.call();
-        let conference = Conference::enter(&mut self.cx(now), call, us, room, how, nick);
-        self.calls.insert(call, conference);
-        Ok(call)
+        Ok((call, Conference::enter(&mut self.cx(now), call, us, room, how, nick)))
     }
 
     /// Does what the user wants of a call.
     ///
     /// # Errors
-    /// If there is no such call.
+    /// If there is no such call, or it is not ours to do.
     pub fn command(&mut self, now: Instant, call: CallId, command: Command) -> Result<(), Refused> {
-        if !self.calls.contains_key(&call) {
-            return Err(Refused::UnknownCall);
-        }
-        self.with_call(now, call, |conference, cx| match command {
-            Command::Leave => conference.leave(cx),
-            Command::Mute(media, mute) => conference.mute(cx, &media, mute),
+        let mut outcome = Err(Refused::UnknownCall);
+        self.with_call(now, call, |conference, cx| {
+            outcome = Ok(());
+            match command {
+                Command::Leave => conference.leave(cx),
+                Command::EndForAll => outcome = conference.end_for_all(cx),
+                Command::Mute(media, mute) => conference.mute(cx, &media, mute),
+                Command::Admit(guest) => outcome = conference.admit(cx, &guest),
+            }
         });
-        Ok(())
+        outcome
+    }
+
+    /// How we stand with each other participant of a call, by nick: who hears whom. Empty if there is no such call.
+    #[must_use]
+    pub fn pairs(&self, call: CallId) -> Vec<Pair> {
+        self.calls.get(&call).map_or_else(Vec::new, Conference::pairs)
+    }
+
+    /// Who is in a call in a chat room in which the client sits, whether or not we take part.
+    #[must_use]
+    pub fn people_in_call(&self, room: &BareJid) -> Vec<Peer> {
+        let seat = self.seats.get(room);
+        let people = seat.into_iter().flat_map(|seat| seat.roster.participants());
+        people.map(|(nick, jid, _)| Peer { nick: nick.to_owned(), jid: jid.clone() }).collect()
     }
 
     /// A stanza from the server. Answered with [`Handled::Taken`], the client must not answer it again.
@@ -118,7 +225,7 @@ impl Engine {
         match stanza {
             Stanza::Presence(presence) => self.handle_presence(now, presence),
             Stanza::Iq(iq) => self.handle_iq(now, iq),
-            Stanza::Message(_) => Handled::NotOurs,
+            Stanza::Message(message) => self.handle_message(now, message),
         }
     }
 
@@ -135,8 +242,39 @@ impl Engine {
 
     fn handle_presence(&mut self, now: Instant, presence: &Presence) -> Handled {
         let Some(room) = presence.from.as_ref().map(Jid::to_bare) else { return Handled::NotOurs };
+        self.observe(now, &room, presence);
         let Some(call) = self.call_in(&room) else { return Handled::NotOurs };
         self.with_call(now, call, |conference, cx| conference.presence(cx, presence));
+        Handled::Shared
+    }
+
+    /// Keeps up with who is in a call in a room, whether or not we are.
+    fn observe(&mut self, now: Instant, room: &BareJid, presence: &Presence) {
+        let before = self.people_in_call(room);
+        if !self.seats.contains_key(room) && self.seats.len() >= config::MAX_ROOMS {
+            return; // Who sits in so many rooms is told of calls in the first ones.
+        }
+        let seat = self.seats.entry(room.clone()).or_default();
+        seat.heard(now, presence);
+        if seat.is_empty() {
+            self.seats.remove(room);
+        }
+        let people = self.people_in_call(room);
+        if people != before && self.call_in(room).is_none() {
+            let event = Event::CallRunning { people };
+            self.queue.push_back(Output::Event(About::Room(room.clone()), event));
+        }
+    }
+
+    /// A room speaks of itself in messages.
+    fn handle_message(&mut self, now: Instant, message: &Message) -> Handled {
+        let Some(room) = message.from.as_ref().filter(|from| from.is_bare()).map(Jid::to_bare) else {
+            return Handled::NotOurs;
+        };
+        let (Some(call), Some(user)) = (self.call_in(&room), MucUser::find(&message.payloads)) else {
+            return Handled::NotOurs;
+        };
+        self.with_call(now, call, |conference, cx| conference.room_changed(cx, &user));
         Handled::Shared
     }
 
@@ -148,10 +286,30 @@ impl Engine {
                 };
                 self.handle_jingle(now, &from, id, payload)
             }
+            Iq::Get { from: Some(from), id, payload, .. } if payload.is("ping", ns::PING) && self.is_us(from) => {
+                let (to, id) = (Some(from.clone()), id.clone());
+                self.send(Iq::Result { from: None, to, id, payload: None });
+                Handled::Taken
+            }
+            Iq::Get { from: Some(from), id, payload, .. } if payload.is("query", ns::DISCO_INFO) => {
+                self.handle_disco(from, id, payload)
+            }
             Iq::Result { from: Some(from), id, payload, .. } => self.handle_answer(now, from, id, Ok(payload.as_ref())),
             Iq::Error { from: Some(from), id, error, .. } => self.handle_answer(now, from, id, Err(error)),
             Iq::Get { .. } | Iq::Set { .. } | Iq::Result { .. } | Iq::Error { .. } => Handled::NotOurs,
         }
+    }
+
+    /// A participant's query can come before its presence, so in a call everybody is answered (Dino asks before it calls).
+    fn handle_disco(&mut self, from: &Jid, id: &str, payload: &Element) -> Handled {
+        let ours = self.us.as_ref().is_some_and(|us| from.to_bare() == us.to_bare() || from.as_str() == us.domain().as_str());
+        let Some(disco) = self.disco.as_ref().filter(|_| ours || !self.calls.is_empty()) else { return Handled::NotOurs };
+        let (to, id) = (Some(from.clone()), id.to_owned());
+        self.send(match disco.answer(payload.attr("node")) {
+            Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
+            Err(error) => Iq::Error { from: None, to, id, error, payload: None },
+        });
+        Handled::Taken
     }
 
     fn handle_jingle(&mut self, now: Instant, from: &FullJid, id: &str, payload: &Element) -> Handled {
@@ -164,6 +322,11 @@ impl Engine {
             self.send(refuse(from, id, &PeerFault::Malformed("an action and a sid, within bounds")));
             return Handled::Taken;
         };
+        if self.call_in(&from.to_bare()).is_some() {
+            // Sessions run between real JIDs (XEP-0272 section 3), so nothing of a call comes from an occupant's.
+            self.send(refuse(from, id, &PeerFault::Stranger));
+            return Handled::Taken;
+        }
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             if let Some(session) = self.calls[&call].session_of(from, &jingle.sid) {
                 self.with_call(now, call, |conference, cx| {
@@ -213,9 +376,11 @@ impl Engine {
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             let mut taken = false;
             self.with_call(now, call, |conference, cx| {
-                taken = match from.clone().try_into_full() {
-                    Ok(peer) => conference.session_answered(cx, &peer, id, answer.map(|_| ())),
-                    Err(bare) => bare == *conference.room() && conference.room_answered(cx, id, answer),
+                taken = if from.to_bare() == *conference.room() {
+                    conference.room_answered(cx, id, answer)
+                } else {
+                    let peer = from.clone().try_into_full();
+                    peer.is_ok_and(|peer| conference.session_answered(cx, &peer, id, answer.map(|_| ())))
                 };
             });
             if taken {
@@ -227,38 +392,35 @@ impl Engine {
 
     /// News from the media layer.
     pub fn handle_media(&mut self, now: Instant, report: &MediaReport) {
-        for call in self.calls.keys().copied().collect::<Vec<_>>() {
-            self.with_call(now, call, |conference, cx| match (report.session(), report) {
-                (Some(session), report) => drop(conference.media(cx, session, report)),
-                (None, MediaReport::Trouble { why }) => conference.trouble(cx, why),
-                (None, _) => {}
-            });
-        }
+        self.with_all(now, |conference, cx| match (report.session(), report) {
+            (Some(session), report) => drop(conference.media(cx, session, report)),
+            (None, MediaReport::Trouble { why }) => conference.trouble(cx, why),
+            (None, _) => {}
+        });
     }
 
     /// The media layer is gone: without it there are no calls.
     pub fn handle_media_gone(&mut self, now: Instant) {
-        for call in self.calls.keys().copied().collect::<Vec<_>>() {
-            self.with_call(now, call, |conference, cx| conference.media_gone(cx));
-        }
+        self.with_all(now, Conference::media_gone);
     }
 
     /// News of the connection.
     pub fn handle_connection(&mut self, now: Instant, change: Connection) {
         match change {
-            Connection::Lost => self.lost_until = Some(now + config::DISCONNECTED),
-            Connection::Resumed => self.lost_until = None,
+            Connection::Lost => {
+                self.lost_until.get_or_insert(now + config::DISCONNECTED);
+                self.with_all(now, |conference, _| conference.went_offline());
+            }
+            Connection::Resumed => {
+                self.lost_until = None;
+                self.with_all(now, Conference::resumed);
+            }
             Connection::Bound { jid } => {
                 self.lost_until = None;
-                self.us = Some(jid);
-                self.end_all(now);
+                self.us = Some(jid.clone());
+                self.seats.clear(); // The client enters its rooms anew.
+                self.with_all(now, |conference, cx| conference.rebound(cx, jid.clone()));
             }
-        }
-    }
-
-    fn end_all(&mut self, now: Instant) {
-        for call in self.calls.keys().copied().collect::<Vec<_>>() {
-            self.with_call(now, call, |conference, cx| conference.disconnected(cx));
         }
     }
 
@@ -266,11 +428,9 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.lost_until.is_some_and(|until| until <= now) {
             self.lost_until = None;
-            self.end_all(now);
+            self.with_all(now, Conference::disconnected);
         }
-        for call in self.calls.keys().copied().collect::<Vec<_>>() {
-            self.with_call(now, call, |conference, cx| conference.handle_timeout(cx));
-        }
+        self.with_all(now, Conference::handle_timeout);
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -288,16 +448,43 @@ impl Engine {
         self.calls.iter().find(|(_, call)| call.room() == room).map(|(call, _)| *call)
     }
 
+    /// True if it is our own occupant in the room of a call.
+    fn is_us(&self, who: &Jid) -> bool {
+        self.calls.values().any(|call| call.is_us(who))
+    }
+
+    fn with_all(&mut self, now: Instant, act: impl Fn(&mut Conference, &mut Cx<'_>)) {
+        for call in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.with_call(now, call, &act);
+        }
+    }
+
     fn with_call(&mut self, now: Instant, call: CallId, act: impl FnOnce(&mut Conference, &mut Cx<'_>)) {
         let Some(mut conference) = self.calls.remove(&call) else { return };
         act(&mut conference, &mut self.cx(now));
         if !conference.is_over() {
             self.calls.insert(call, conference);
+            return;
         }
+        if conference.has_room_of_its_own() {
+            self.seats.remove(conference.room());
+        }
+        self.left.retain(|room| room != conference.room());
+        if self.left.len() == config::MAX_LEFT {
+            self.left.pop_front();
+        }
+        self.left.push_back(conference.room().clone());
     }
 
     fn cx(&mut self, now: Instant) -> Cx<'_> {
-        Cx { now, ids: &mut self.ids, capabilities: &self.capabilities, out: &mut self.queue, ended: &mut self.ended }
+        Cx {
+            now,
+            ids: &mut self.ids,
+            capabilities: &self.capabilities,
+            extras: &self.extras,
+            out: &mut self.queue,
+            ended: &mut self.ended,
+        }
     }
 
     fn send(&mut self, iq: Iq) {

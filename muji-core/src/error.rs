@@ -1,7 +1,12 @@
 //! Errors, sorted by whose fault they are.
 
+use std::fmt;
+
 use muji_jingle::End;
+use muji_xep::muc::Destroyed;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
+
+use crate::pair::Remedy;
 
 /// The caller asked for something that cannot be now. Nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +30,12 @@ pub enum Refused {
     /// The nick is no valid resource.
     #[error("the nick cannot be used in a JID")]
     BadNick,
+    /// A call inside a chat room needs the client to be in it.
+    #[error("the client is not in that room; enter it first, or join the call as one with a room of its own")]
+    NotInRoom,
+    /// Only the owner of the room can.
+    #[error("the room is not ours; only whoever made it can do that")]
+    NotOwner,
 }
 
 /// What the room, or the service it lives on, does not let us do.
@@ -37,9 +48,9 @@ pub enum RoomFault {
     /// `registration-required`.
     #[error("the room is for members only; ask its owner to make you one")]
     MembersOnly,
-    /// `forbidden`.
-    #[error("you are banned from the room")]
-    Banned,
+    /// `forbidden`, or status 301.
+    #[error("you are banned from the room{0}")]
+    Banned(PutOut),
     /// `not-authorized`.
     #[error("the room wants a password, or another one")]
     Password,
@@ -49,6 +60,12 @@ pub enum RoomFault {
     /// `item-not-found`.
     #[error("the room is closed until its creator has configured it, or does not exist")]
     NotFound,
+    /// `not-acceptable`.
+    #[error("the room wants a nick that is registered for you; give that one")]
+    NickReserved,
+    /// `jid-malformed`.
+    #[error("the room does not take this nick; choose another")]
+    NickInvalid,
     /// `not-allowed`.
     #[error("the service does not let you create rooms, or has none; check what stands behind the @")]
     NotAllowed,
@@ -64,33 +81,78 @@ pub enum RoomFault {
     /// The self-presence came back without Muji.
     #[error("the room removes call information from presence; its service must let other elements through")]
     MujiStripped,
+    /// The room repeated, as ours, what we never said.
+    #[error("another device of this account is in the call under the same nick; one of them must take another")]
+    SharedNick,
     /// No self-presence in time.
     #[error("the room did not answer in time")]
     Silent,
-    /// A wish for another form was refused.
+    /// The room did not take our configuration.
     #[error("the new room could not be configured to show real JIDs")]
     Configuration,
+    /// The room of an invitation was gone: we would have made it anew.
+    #[error("the call is over; everybody has left it")]
+    CallIsOver,
     /// No participant's codec is ours.
     #[error("nobody in the call has a codec in common with us; the clients must agree on one such as opus")]
     NoCommonCodec,
     /// Status 307.
-    #[error("you were kicked out of the room")]
-    Kicked,
+    #[error("you were kicked out of the room{0}")]
+    Kicked(PutOut),
     /// Status 321 or 322.
     #[error("the room is for members only now, and you are none")]
     NoMember,
     /// Status 332.
     #[error("the room service shut down")]
     Shutdown,
+    /// Status 333, or the room does not know us any more.
+    #[error("the room lost us")]
+    Lost,
     /// `<destroy/>`.
-    #[error("the room was destroyed")]
-    Destroyed,
+    #[error("the room was destroyed{}", .0.alternate.as_ref().map(|room| format!("; go to {room}")).unwrap_or_default())]
+    Destroyed(Destroyed),
     /// Unavailable without a reason we know.
     #[error("the room put you out")]
     Removed,
 }
 
+/// Who put somebody out of a room, and why, as far as the room tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOut {
+    /// The nick of whoever did it.
+    pub by: Option<String>,
+    /// What was said about it.
+    pub reason: Option<String>,
+}
+
+impl fmt::Display for PutOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(by) = &self.by {
+            write!(f, " by {by}")?;
+        }
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl RoomFault {
+    /// True if the room may let us in again: its trouble is not about us.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Full
+                | Self::NickInUse
+                | Self::NotFound
+                | Self::NoService
+                | Self::Other(_)
+                | Self::Silent
+                | Self::Shutdown
+                | Self::Lost
+        )
+    }
+
     /// What a presence error says.
     #[must_use]
     #[expect(clippy::wildcard_enum_match_arm, reason = "the conditions are RFC 6120's, and most say nothing of a room")]
@@ -98,10 +160,12 @@ impl RoomFault {
         match error.defined_condition {
             DefinedCondition::ServiceUnavailable | DefinedCondition::ResourceConstraint => Self::Full,
             DefinedCondition::RegistrationRequired => Self::MembersOnly,
-            DefinedCondition::Forbidden => Self::Banned,
+            DefinedCondition::Forbidden => Self::Banned(PutOut::default()),
             DefinedCondition::NotAuthorized => Self::Password,
             DefinedCondition::Conflict => Self::NickInUse,
             DefinedCondition::ItemNotFound => Self::NotFound,
+            DefinedCondition::NotAcceptable => Self::NickReserved,
+            DefinedCondition::JidMalformed => Self::NickInvalid,
             DefinedCondition::NotAllowed => Self::NotAllowed,
             DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => Self::NoService,
             _ => Self::Other(format!("{:?}", error.defined_condition)),
@@ -129,10 +193,18 @@ pub enum Over {
 
 /// Why there is no session with a participant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{end}{}", if *.retrying { "; trying again" } else { "" })]
+#[error("{end}{}", told(.remedy))]
 pub struct PeerFailure {
     /// How the session ended.
     pub end: End,
-    /// True if we try again by ourselves.
-    pub retrying: bool,
+    /// What is done about it.
+    pub remedy: Remedy,
+}
+
+fn told(remedy: &Remedy) -> &'static str {
+    match remedy {
+        Remedy::Nothing => "",
+        Remedy::TheirTurn { .. } | Remedy::CallAgain { .. } => "; trying again",
+        Remedy::NeedsRejoin => "; its client takes no second call: one of you must leave the call and join again",
+    }
 }

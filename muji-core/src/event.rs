@@ -12,6 +12,8 @@ use crate::error::{Over, PeerFailure};
 pub enum About {
     /// The account as a whole.
     Account,
+    /// A room whose call we are not in.
+    Room(BareJid),
     /// One call.
     Call(CallId),
 }
@@ -29,19 +31,32 @@ pub struct Peer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Our contents are public: whoever comes now calls us.
+    /// In a room whose call we are not in: these people are in a call; nobody any more if empty.
+    CallRunning {
+        /// Who has contents there.
+        people: Vec<Peer>,
+    },
+    /// Our contents are public, for the first time or after the room was lost: whoever comes now calls us.
     Joined {
         /// The names of our contents in this room.
         contents: Vec<String>,
     },
+    /// The room is lost, or the connection to it. Sound goes on while we come back; then [`Event::Joined`].
+    RoomLost(Over),
+    /// Somebody is about to take part.
+    PeerPreparing(Peer),
     /// A participant has contents.
     PeerJoined(Peer),
+    /// We called it.
+    PeerOffered(Peer),
     /// Both sides agreed; the transports connect.
     PeerConnecting(Peer, SessionId),
     /// Every transport to it works.
     PeerConnected(Peer, SessionId),
     /// Its sound or picture arrives.
     PeerFlowing(Peer, SessionId),
+    /// Nothing arrives from it for now.
+    PeerInterrupted(Peer),
     /// It stopped sending a content, or all (`None`).
     PeerMuted(Peer, Option<String>),
     /// It sends a content again, or all (`None`).
@@ -69,26 +84,48 @@ pub enum Event {
 pub enum Command {
     /// End it.
     Leave,
+    /// Destroy the room, and with it the call for everybody. Only for a room that we made.
+    EndForAll,
     /// Stop or resume sending all contents of a medium.
     Mute(Media, Mute),
+    /// Let somebody into a room that we made.
+    Admit(BareJid),
+}
+
+/// In what room a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// In a room for the call, entered and left with it (Dino's way).
+    Own,
+    /// Inside a chat room in which the client sits (Movim's way).
+    InChat,
 }
 
 /// How to join a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
+    pub(crate) style: Style,
     pub(crate) nick: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) media: Vec<Media>,
+    pub(crate) invited: bool,
 }
 
 impl Join {
     /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under a nick of chance.
     #[must_use]
     pub fn own() -> Self {
-        Self { nick: None, password: None, media: vec![Media::Audio] }
+        Self { style: Style::Own, nick: None, password: None, media: vec![Media::Audio], invited: false }
     }
 
-    /// Under this nick.
+    /// Takes part in the call inside a chat room that the client has entered (Movim's way), with sound. The client must
+    /// say what else it says there through [`crate::Engine::set_presence_extras`], or it would take back the call's part.
+    #[must_use]
+    pub fn in_chat() -> Self {
+        Self { style: Style::InChat, ..Self::own() }
+    }
+
+    /// Under this nick. Inside a chat room the client's own counts.
     #[must_use]
     pub fn nick(mut self, nick: impl Into<String>) -> Self {
         self.nick = Some(nick.into());
@@ -106,6 +143,13 @@ impl Join {
     #[must_use]
     pub fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
         self.media = media.into_iter().collect();
+        self
+    }
+
+    /// Somebody invited us: if the room is not there any more, the call is over, and none is made.
+    #[must_use]
+    pub fn invited(mut self) -> Self {
+        self.invited = true;
         self
     }
 }

@@ -22,7 +22,8 @@
 //! # The contract
 //! - After every input take [`Engine::poll_output`] until it is empty; the order is that of the wire.
 //! - A stanza that was [`Handled::Taken`] is answered already. [`Handled::Shared`] ones the client needs too.
-//! - Add [`Engine::features`] to the client's disco#info: others ask before they call.
+//! - Add [`Engine::features`] to the client's disco#info: others ask before they call. A program that has no disco#info
+//!   lets the Engine answer for it: [`Engine::introduce`].
 //! - Nothing is opened, captured or sent before [`Engine::join`], whatever strangers send.
 //! - Bounds and deadlines stand in [`config`]; what is over a bound is refused and reported, the rest works on.
 //!
@@ -33,22 +34,28 @@
 
 mod conference;
 pub mod config;
+mod disco;
+mod echo;
 mod engine;
 pub mod error;
 mod event;
 pub mod media;
 #[cfg(feature = "tokio")]
 mod muji;
+mod pair;
 mod payload;
 mod queue;
 mod roster;
+mod seat;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;
 
+pub use disco::Disco;
 pub use engine::{Engine, Output};
 pub use event::{About, Command, Connection, Event, Handled, Join, Peer};
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
+pub use pair::{Pair, PairState, Remedy};
 pub use muji_jingle::{CallId, Mute, SessionId};
 pub use muji_xep::Secret;
 pub use muji_xep::rtp::Media;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use jid::{BareJid, FullJid};
+use jid::{BareJid, DomainPart, FullJid};
 use muji_jingle::{CallId, Mute};
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
@@ -16,8 +16,10 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::engine::{Engine, Output};
 use crate::error::Refused;
-use crate::event::{About, Command, Connection, Event, Handled, Join};
+use crate::disco::Disco;
+use crate::event::{About, Command, Connection, Event, Handled, Join, Peer};
 use crate::media::MediaBackend;
+use crate::pair::Pair;
 
 /// What a client does for its calls, in order.
 #[derive(Debug)]
@@ -108,6 +110,35 @@ impl Muji {
         let call = self.engine.join(now(), room, how);
         self.wake();
         call
+    }
+
+    /// Makes a room for a call at this service, such as `conference.example.org`, and enters it: for members only, whom
+    /// [`Call::admit`] makes, under a name that nobody can guess. Returns at once.
+    ///
+    /// # Errors
+    /// If it cannot even be tried; nothing was sent.
+    pub fn open(&mut self, service: &DomainPart, how: Join) -> Result<(BareJid, CallId), Refused> {
+        let opened = self.engine.open(now(), service, how);
+        self.wake();
+        opened
+    }
+
+    /// Who is in a call in a chat room in which the client sits, whether or not we take part.
+    #[must_use]
+    pub fn people_in_call(&self, room: &BareJid) -> Vec<Peer> {
+        self.engine.people_in_call(room)
+    }
+
+    /// What the client says in every presence, such as that it is away: see [`Engine::set_presence_extras`].
+    pub fn set_presence_extras(&mut self, extras: Vec<Element>) {
+        self.engine.set_presence_extras(now(), extras);
+        self.wake();
+    }
+
+    /// Answers who asks what we are, for programs without a client around them: see [`Engine::introduce`].
+    pub fn introduce(&mut self, disco: Disco) {
+        self.engine.introduce(now(), disco);
+        self.wake();
     }
 
     /// The handle of a call.
@@ -202,6 +233,28 @@ impl Call<'_> {
     /// If it is over already.
     pub fn leave(&mut self) -> Result<(), Refused> {
         self.command(Command::Leave)
+    }
+
+    /// Ends the call for everybody by destroying its room.
+    ///
+    /// # Errors
+    /// If the room is not ours.
+    pub fn end_for_all(&mut self) -> Result<(), Refused> {
+        self.command(Command::EndForAll)
+    }
+
+    /// Lets somebody into the room of the call.
+    ///
+    /// # Errors
+    /// If the room is not ours.
+    pub fn admit(&mut self, guest: BareJid) -> Result<(), Refused> {
+        self.command(Command::Admit(guest))
+    }
+
+    /// How we stand with each other participant, by nick: who hears whom.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<Pair> {
+        self.muji.engine.pairs(self.id)
     }
 
     /// Stops capturing and sending a medium, and tells the others.

@@ -77,6 +77,45 @@ fn name(others: &BTreeMap<FullJid, &[Content]>, media: &Media) -> String {
     named.into_iter().min().map_or_else(|| media.to_string(), |(_, name)| name.to_owned())
 }
 
+/// Ids that may be given to any encoding (RFC 3551 section 6).
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+
+/// What we publish instead of `ours`, as an id of ours means something else to one of the `winners`; `None` if there is
+/// no such id.
+///
+/// Of two who disagree the one with the octet-smallest real JID keeps its meaning; the other takes the id under which the
+/// winner knows the encoding, or one that nobody has used in this call (`used`). The XEP forbids the conflict and does not
+/// say what to do about it; only time-outs and faulty clients make one.
+pub(crate) fn yielding(ours: &[Content], winners: &[&[Content]], used: &BTreeSet<u8>) -> Option<Vec<Content>> {
+    let mut changed = false;
+    let mut used = used.clone();
+    let mut contents = ours.to_vec();
+    for description in contents.iter_mut().filter_map(|content| content.description.as_mut()) {
+        let theirs: Vec<&PayloadType> = winners
+            .iter()
+            .flat_map(|contents| contents.iter().filter_map(|content| content.description.as_ref()))
+            .filter(|theirs| theirs.media == description.media)
+            .flat_map(|theirs| &theirs.payload_types)
+            .collect();
+        let mut kept: Vec<PayloadType> = Vec::new();
+        for payload in &description.payload_types {
+            let mut payload = payload.clone();
+            if theirs.iter().any(|theirs| theirs.id == payload.id && !theirs.same_codec(&payload)) {
+                changed = true;
+                let known = theirs.iter().find(|theirs| theirs.same_codec(&payload)).map(|theirs| theirs.id);
+                let Some(id) = known.or_else(|| DYNAMIC.rev().find(|id| !used.contains(id))) else { continue };
+                payload.id = id;
+            }
+            used.insert(payload.id);
+            if kept.iter().all(|other| other.id != payload.id) {
+                kept.push(payload);
+            }
+        }
+        description.payload_types = kept;
+    }
+    changed.then_some(contents)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +177,24 @@ mod tests {
     #[test]
     fn without_a_common_codec_nothing_is_published() {
         assert_eq!(published(&[("a@x/1", audio("audio", &[speex(112)]))], &[opus(111)]), None);
+    }
+
+    /// Ids published for audio by somebody with `ours` after a participant who wins has published `theirs`.
+    fn yielded(ours: &[PayloadType], theirs: &[PayloadType]) -> Option<Vec<u8>> {
+        let used = ours.iter().chain(theirs).map(|payload| payload.id).collect();
+        let contents = yielding(&audio("audio", ours), &[&audio("audio", theirs)], &used)?;
+        let description = contents[0].description.as_ref().expect("it was there");
+        Some(description.payload_types.iter().map(|payload| payload.id).collect())
+    }
+
+    #[test]
+    fn who_must_yield_an_id_takes_that_of_the_winner_or_a_free_one() {
+        assert_eq!(yielded(&[opus(96)], &[speex(96), opus(97)]), Some(vec![97]));
+        assert_eq!(yielded(&[opus(96)], &[speex(96)]), Some(vec![127]));
+    }
+
+    #[test]
+    fn whoever_agrees_yields_nothing() {
+        assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96), speex(98)]), None);
     }
 }

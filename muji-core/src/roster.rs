@@ -1,6 +1,7 @@
 //! Who of a room's occupants takes part in the call, as the room tells it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use jid::FullJid;
 use muji_xep::jingle::Content;
@@ -13,6 +14,8 @@ use crate::config::MAX_PARTICIPANTS;
 pub(crate) struct Occupant {
     pub(crate) real: FullJid,
     pub(crate) muji: Muji,
+    /// Since when it has been preparing, or has not.
+    pub(crate) since: Instant,
 }
 
 /// Occupants with Muji by nick; the others of the room are not kept.
@@ -32,14 +35,16 @@ pub(crate) enum NotTaken {
 
 impl Roster {
     /// The room repeated an occupant's Muji information.
-    pub(crate) fn update(&mut self, nick: &str, real: FullJid, muji: Muji) -> Result<(), NotTaken> {
+    pub(crate) fn update(&mut self, now: Instant, nick: &str, real: FullJid, muji: Muji) -> Result<(), NotTaken> {
         if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {
             return Err(NotTaken::Impostor);
         }
         if self.occupants.len() == MAX_PARTICIPANTS && !self.occupants.contains_key(nick) {
             return Err(NotTaken::Full);
         }
-        self.occupants.insert(nick.to_owned(), Occupant { real, muji });
+        let known = self.occupants.get(nick).filter(|known| known.muji.preparing == muji.preparing);
+        let since = known.map_or(now, |known| known.since);
+        self.occupants.insert(nick.to_owned(), Occupant { real, muji, since });
         Ok(())
     }
 
@@ -68,6 +73,16 @@ impl Roster {
     pub(crate) fn participants(&self) -> impl Iterator<Item = (&str, &FullJid, &[Content])> {
         let with = self.occupants.iter().filter(|(_, occupant)| !occupant.muji.contents.is_empty());
         with.map(|(nick, occupant)| (nick.as_str(), &occupant.real, occupant.muji.contents.as_slice()))
+    }
+
+    /// Everybody, with contents or preparing them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Occupant)> {
+        self.occupants.iter().map(|(nick, occupant)| (nick.as_str(), occupant))
+    }
+
+    /// Forgets everybody.
+    pub(crate) fn clear(&mut self) {
+        self.occupants.clear();
     }
 
     /// Everybody preparing.

@@ -152,8 +152,13 @@ pub enum MediaReport {
         /// The address.
         candidate: Candidate,
     },
-    /// ICE and DTLS are done and the fingerprint is the promised one.
+    /// ICE and DTLS are done and the fingerprint is the promised one; or, after `Interrupted`, it works again.
     Connected {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// Nothing comes from the other end for now.
+    Interrupted {
         /// The transport.
         transport: TransportId,
     },
@@ -186,6 +191,7 @@ impl MediaReport {
             Self::Described { transport, .. }
             | Self::Candidate { transport, .. }
             | Self::Connected { transport }
+            | Self::Interrupted { transport }
             | Self::Failed { transport, .. } => Some(transport.session),
             Self::Flowing { session, .. } => Some(*session),
             Self::Trouble { .. } => None,

@@ -62,10 +62,14 @@ pub enum Output {
 pub enum SessionEvent {
     /// The offer is out.
     Offered,
+    /// The peer confirmed the offer and has not answered it for [`timers::UNANSWERED`]. The session goes on waiting.
+    Unanswered,
     /// Both sides agreed; the transports connect.
     Accepted,
-    /// Every transport works.
+    /// Every transport works, for the first time or again.
     Connected,
+    /// Nothing comes from the peer for now; it may come again.
+    Interrupted,
     /// The first packet of a content was accepted.
     Flowing {
         /// The content's name in the session.
@@ -109,19 +113,22 @@ pub enum End {
     /// The media layer lost it.
     #[error("no media path to the peer: {0}")]
     Path(String),
+    /// Our own media layer did not make its ends.
+    #[error("the media layer did not get ready in time, which is a fault of this program")]
+    Unready,
 }
 
 /// Where a session stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// The media layer makes our ends; once it has, and we are `released`, the offer goes out.
-    Opening { released: bool },
+    Opening { released: bool, until: Instant },
     /// Our offer is out.
     Offered { until: Instant },
     /// The peer's offer waits for us.
     Held,
     /// We accept as soon as our ends are made.
-    Answering,
+    Answering { until: Instant },
     /// Both sides agreed; transports connect.
     Connecting { until: Instant },
     /// Every transport works.
@@ -135,7 +142,7 @@ impl State {
         match self {
             Self::Opening { .. } => "not offered yet",
             Self::Offered { .. } => "offered",
-            Self::Held | Self::Answering => "not accepted yet",
+            Self::Held | Self::Answering { .. } => "not accepted yet",
             Self::Connecting { .. } | Self::Up => "active",
             Self::Ended => "over",
         }
@@ -158,6 +165,8 @@ pub struct Session {
     state: State,
     legs: Legs,
     acked: bool,
+    /// When the owner is told that the offer, though confirmed, is not answered.
+    unanswered_at: Option<Instant>,
     asked: Answers<Asked>,
     queue: VecDeque<Output>,
 }
@@ -165,9 +174,10 @@ pub struct Session {
 impl Session {
     /// Begins a session of ours: the media layer makes its ends, nothing is sent before [`Self::release`].
     #[must_use]
-    pub fn open(parties: Parties, sid: String, wanted: Vec<Wanted>) -> Self {
+    pub fn open(now: Instant, parties: Parties, sid: String, wanted: Vec<Wanted>) -> Self {
         let legs = Legs::offering(parties.session, wanted);
-        let mut this = Self::new(parties, sid, State::Opening { released: false }, legs);
+        let state = State::Opening { released: false, until: now + timers::DESCRIBE };
+        let mut this = Self::new(parties, sid, state, legs);
         this.queue.push_back(Output::Media(this.legs.open(&this.parties)));
         this
     }
@@ -186,12 +196,13 @@ impl Session {
     }
 
     fn new(parties: Parties, sid: String, state: State, legs: Legs) -> Self {
-        Self { parties, sid, state, legs, acked: false, asked: Answers::default(), queue: VecDeque::new() }
+        let (acked, unanswered_at) = (false, None);
+        Self { parties, sid, state, legs, acked, unanswered_at, asked: Answers::default(), queue: VecDeque::new() }
     }
 
     /// Lets our offer go as soon as it can be written.
     pub fn release(&mut self, now: Instant, ids: &mut Ids) {
-        if let State::Opening { released } = &mut self.state {
+        if let State::Opening { released, .. } = &mut self.state {
             *released = true;
         }
         self.advance(now, ids);
@@ -202,7 +213,7 @@ impl Session {
         if self.state != State::Held {
             return;
         }
-        self.state = State::Answering;
+        self.state = State::Answering { until: now + timers::DESCRIBE };
         self.queue.push_back(Output::Media(self.legs.open(&self.parties)));
         // The peer can be asked before it has our answer: its end is known.
         let start = self.legs.start(self.parties.session);
@@ -278,6 +289,7 @@ impl Session {
             return;
         }
         self.state = State::Connecting { until: now + timers::CONNECT };
+        self.unanswered_at = None;
         let start = self.legs.start(self.parties.session);
         self.queue.extend(start.into_iter().map(Output::Media));
         self.event(SessionEvent::Accepted);
@@ -288,7 +300,7 @@ impl Session {
             Ok(new) => new,
             Err(why) => return self.give_up(now, ids, why),
         };
-        let started = matches!(self.state, State::Answering | State::Connecting { .. } | State::Up);
+        let started = matches!(self.state, State::Answering { .. } | State::Connecting { .. } | State::Up);
         for (transport, candidate) in new.into_iter().filter(|_| started) {
             self.queue.push_back(Output::Media(MediaCommand::Candidate { transport, candidate }));
         }
@@ -309,10 +321,12 @@ impl Session {
     }
 
     /// The result of a request of ours, or its error. False if the id is not one of ours.
-    pub fn handle_answer(&mut self, id: &str, outcome: Result<(), &StanzaError>) -> bool {
+    pub fn handle_answer(&mut self, now: Instant, id: &str, outcome: Result<(), &StanzaError>) -> bool {
         let Some(asked) = self.asked.answered(id) else { return false };
         let Err(error) = outcome else {
-            self.acked |= asked == Asked::Initiate;
+            if asked == Asked::Initiate && self.is_offered() {
+                (self.acked, self.unanswered_at) = (true, Some(now + timers::UNANSWERED));
+            }
             return true;
         };
         match (error.other.as_ref().and_then(Condition::read), asked) {
@@ -332,7 +346,7 @@ impl Session {
                 self.advance(now, ids);
             }
             MediaReport::Candidate { transport, candidate } => {
-                let told = !matches!(self.state, State::Opening { .. } | State::Answering | State::Ended);
+                let told = !matches!(self.state, State::Opening { .. } | State::Answering { .. } | State::Ended);
                 let content = self.legs.write_candidate(transport, candidate).filter(|_| told);
                 if let Some(content) = content {
                     let mut jingle = Jingle::new(Action::TransportInfo, &self.sid);
@@ -342,11 +356,12 @@ impl Session {
             }
             MediaReport::Connected { transport } => {
                 self.legs.connected(transport);
-                if matches!(self.state, State::Connecting { .. }) && self.legs.all_connected() {
+                if matches!(self.state, State::Connecting { .. } | State::Up) && self.legs.all_connected() {
                     self.state = State::Up;
                     self.event(SessionEvent::Connected);
                 }
             }
+            MediaReport::Interrupted { .. } => self.event(SessionEvent::Interrupted),
             MediaReport::Failed { why, .. } => {
                 self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
             }
@@ -365,13 +380,20 @@ impl Session {
                 let why = "no pair of addresses worked".to_owned();
                 self.terminate(now, ids, Reason::ConnectivityError.into(), End::Path(why));
             }
+            State::Opening { until, .. } | State::Answering { until } if until <= now => {
+                self.terminate(now, ids, Reason::MediaError.into(), End::Unready);
+            }
             State::Opening { .. }
             | State::Offered { .. }
             | State::Held
-            | State::Answering
+            | State::Answering { .. }
             | State::Connecting { .. }
             | State::Up
             | State::Ended => {}
+        }
+        if self.unanswered_at.is_some_and(|at| at <= now) {
+            self.unanswered_at = None;
+            self.event(SessionEvent::Unanswered);
         }
         for asked in self.asked.expired(now) {
             if asked != Asked::Other {
@@ -384,10 +406,13 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let state = match self.state {
-            State::Offered { until } | State::Connecting { until } => Some(until),
-            State::Opening { .. } | State::Held | State::Answering | State::Up | State::Ended => None,
+            State::Opening { until, .. }
+            | State::Answering { until }
+            | State::Offered { until }
+            | State::Connecting { until } => Some(until),
+            State::Held | State::Up | State::Ended => None,
         };
-        [state, self.asked.poll_timeout()].into_iter().flatten().min()
+        [state, self.unanswered_at, self.asked.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The next thing to do, in order.
@@ -443,7 +468,7 @@ impl Session {
             return;
         }
         match self.state {
-            State::Opening { released: true } => {
+            State::Opening { released: true, .. } => {
                 self.state = State::Offered { until: now + timers::ACCEPT };
                 let mut offer = Jingle::new(Action::SessionInitiate, &self.sid);
                 offer.initiator = Some(self.parties.us.to_string());
@@ -452,7 +477,7 @@ impl Session {
                 self.request(now, ids, &offer, Asked::Initiate);
                 self.event(SessionEvent::Offered);
             }
-            State::Answering => {
+            State::Answering { .. } => {
                 self.state = State::Connecting { until: now + timers::CONNECT };
                 let mut answer = Jingle::new(Action::SessionAccept, &self.sid);
                 answer.responder = Some(self.parties.us.to_string());
@@ -461,7 +486,7 @@ impl Session {
                 self.request(now, ids, &answer, Asked::Accept);
                 self.event(SessionEvent::Accepted);
             }
-            State::Opening { released: false }
+            State::Opening { released: false, .. }
             | State::Offered { .. }
             | State::Held
             | State::Connecting { .. }
@@ -489,6 +514,7 @@ impl Session {
             return;
         }
         self.state = State::Ended;
+        self.unanswered_at = None;
         self.queue.push_back(Output::Media(MediaCommand::Close { session: self.parties.session }));
         self.event(SessionEvent::Ended(end));
     }

@@ -82,7 +82,7 @@ struct Pair {
 /// A caller whose offer lies before a callee, who has not decided.
 fn offered() -> Pair {
     let (now, mut ids) = (Instant::now(), Ids::new([7; 32]));
-    let mut caller = Session::open(parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
+    let mut caller = Session::open(now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
     caller.release(now, &mut ids);
     let opening = drain(&mut caller);
     assert!(matches!(&opening.media[..], [MediaCommand::Open { .. }]) && opening.requests.is_empty());
@@ -92,7 +92,7 @@ fn offered() -> Pair {
     let [(id, offer)] = &offer.requests[..] else { panic!("one offer") };
     let mut callee = Session::hold(parties("juliet", "romeo"), offer, &wanted(vec![opus()])).expect("it fits");
     assert!(callee.poll_output().is_none(), "nothing happens before the user decides");
-    assert!(caller.handle_answer(id, Ok(())));
+    assert!(caller.handle_answer(now, id, Ok(())));
     Pair { now, ids, caller, callee }
 }
 
@@ -111,7 +111,7 @@ fn agreed() -> Pair {
     let accepted = drain(&mut pair.caller);
     assert_eq!(accepted.events, [SessionEvent::Accepted]);
     assert!(matches!(&accepted.media[..], [MediaCommand::Remote { .. }, MediaCommand::Content { .. }]));
-    assert!(pair.callee.handle_answer(id, Ok(())));
+    assert!(pair.callee.handle_answer(pair.now, id, Ok(())));
     pair
 }
 
@@ -194,7 +194,7 @@ fn what_makes_no_sense_now_is_refused_and_changes_nothing() {
 fn another_fingerprint_later_ends_the_session() {
     let mut pair = up();
     let forged = {
-        let mut forger = Session::open(parties("juliet", "romeo"), "s1".to_owned(), wanted(vec![opus()]));
+        let mut forger = Session::open(pair.now, parties("juliet", "romeo"), "s1".to_owned(), wanted(vec![opus()]));
         forger.release(pair.now, &mut pair.ids);
         forger.handle_media(pair.now, &mut pair.ids, end("somebody else"));
         let [(_, jingle)] = &drain(&mut forger).requests[..] else { panic!("one offer") };

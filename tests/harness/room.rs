@@ -7,9 +7,20 @@ use muji_xep::Element;
 use muji_xep::muc::code;
 use muji_xep::ns;
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+/// Stands for the element `<destroy/>`, which has no status code.
+const DESTROYED: u16 = 0;
+
+/// What the form of a room says it is.
+const ROOM_CONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
+
+/// A field that only this service has and that must come back as it was.
+const OWN_FIELD: &str = "example#taste";
+const OWN_VALUE: &str = "sweet";
 
 /// A stanza on its way to somebody.
 pub type Delivery = (FullJid, Stanza);
@@ -31,6 +42,16 @@ pub struct Rules {
     pub strips_muji: bool,
     /// A new room lets nobody else in until its creator has configured it, as at Prosody.
     pub locks: bool,
+    /// It outlives its last occupant; those that people make do not.
+    pub persistent: bool,
+    /// The service does not take rooms for members only.
+    pub no_members_only: bool,
+    /// Presences are repeated without the id they came with.
+    pub drops_ids: bool,
+    /// The next presences with contents, so many, are refused.
+    pub refusals: usize,
+    /// Presences are swallowed.
+    pub silent: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +65,7 @@ struct Occupant {
 struct Room {
     rules: Rules,
     locked: bool,
+    owner: Option<BareJid>,
     occupants: Vec<Occupant>,
 }
 
@@ -64,15 +86,40 @@ impl Rooms {
 
     /// Makes a room, or changes the rules of one.
     pub fn set(&mut self, room: &BareJid, rules: Rules) {
-        self.rooms.entry(room.clone()).or_default().rules = rules;
+        self.rooms.entry(room.clone()).or_default().rules = Rules { persistent: true, ..rules };
+    }
+
+    /// The rules of a room, if it is there.
+    #[must_use]
+    pub fn rules(&self, room: &BareJid) -> Option<&Rules> {
+        self.rooms.get(room).map(|room| &room.rules)
+    }
+
+    /// The service starts anew and knows nothing of its rooms; who was in them is not told.
+    pub fn forget_all(&mut self) {
+        self.rooms.clear();
+    }
+
+    /// A room forgets an occupant without telling anybody.
+    pub fn forget(&mut self, address: &BareJid, who: &FullJid) {
+        if let Some(room) = self.rooms.get_mut(address) {
+            room.occupants.retain(|occupant| occupant.real != *who);
+        }
     }
 
     /// A presence to an occupant JID of this service.
     pub fn presence(&mut self, from: &FullJid, mut presence: Presence) -> Vec<Delivery> {
         let Some(to) = presence.to.take().and_then(|to| to.try_into_full().ok()) else { return Vec::new() };
         let (address, nick) = (to.to_bare(), to.resource().as_str().to_owned());
-        let inside = self.rooms.get(&address).and_then(|room| room.find(from)).is_some();
+        let room = self.rooms.get(&address);
+        if room.is_some_and(|room| room.rules.silent) {
+            return Vec::new();
+        }
+        let inside = room.and_then(|room| room.find(from)).is_some();
+        let enters = presence.payloads.iter().any(|payload| payload.is("x", ns::MUC));
         match (&presence.type_, inside) {
+            (Type::None, true) if enters => self.enter_again(&address, from, presence),
+            (Type::None, false) if !enters => vec![lost(&address, from, &nick)],
             (Type::Unavailable, true) => self.leave(&address, from, &[]),
             (Type::None, true) => self.update(&address, from, presence),
             (Type::None, false) => self.enter(&address, from, nick, presence),
@@ -85,6 +132,7 @@ impl Rooms {
         let room = self.rooms.entry(address.clone()).or_insert_with(|| Room {
             locked: self.rules.locks,
             rules: self.rules.clone(),
+            owner: Some(from.to_bare()),
             occupants: Vec::new(),
         });
         let enter = presence.payloads.iter().find(|payload| payload.is("x", ns::MUC));
@@ -105,10 +153,31 @@ impl Rooms {
 
     fn update(&mut self, address: &BareJid, from: &FullJid, presence: Presence) -> Vec<Delivery> {
         let room = self.rooms.get_mut(address).expect("the caller found somebody in it");
+        let nick = room.find(from).expect("the caller found it").nick.clone();
+        if room.rules.refusals > 0 && has_contents(&presence) {
+            room.rules.refusals -= 1;
+            return vec![refusal(address, from, &nick, &presence, DefinedCondition::NotAcceptable)];
+        }
         let payloads = room.passed_on(presence.payloads);
         let own = room.occupants.iter_mut().find(|occupant| occupant.real == *from).expect("the caller found it");
         own.payloads = payloads;
         room.repeat(address, from, presence.id, &[code::SELF])
+    }
+
+    /// Somebody enters who is in already: it wants to know everything anew (XEP-0045 section 17.3).
+    fn enter_again(&mut self, address: &BareJid, from: &FullJid, presence: Presence) -> Vec<Delivery> {
+        let room = &self.rooms[address];
+        let others = room.occupants.iter().filter(|other| other.real != *from);
+        let mut out: Vec<Delivery> =
+            others.map(|other| (from.clone(), other.presence(address, room, Type::None, &[]))).collect();
+        let codes = [code::SELF, code::NON_ANONYMOUS];
+        let codes = &codes[..if room.rules.hides_jids { 1 } else { 2 }];
+        let id = presence.id.clone();
+        let payloads = room.passed_on(presence.payloads);
+        let room = self.rooms.get_mut(address).expect("it was there just now");
+        room.occupants.iter_mut().filter(|own| own.real == *from).for_each(|own| own.payloads.clone_from(&payloads));
+        out.extend(room.repeat(address, from, id, codes));
+        out
     }
 
     /// Lets an occupant go; with `codes`, put out.
@@ -123,7 +192,45 @@ impl Rooms {
             out.push((other.real.clone(), gone.presence(address, room, Type::Unavailable, &codes)));
         }
         room.occupants.remove(index);
+        if room.occupants.is_empty() && !room.rules.persistent {
+            self.rooms.remove(address);
+        }
         out
+    }
+
+    /// Everybody is put out of a room, and the room is no more.
+    pub fn destroy(&mut self, address: &BareJid) -> Vec<Delivery> {
+        let Some(room) = self.rooms.remove(address) else { return Vec::new() };
+        let everybody = room.occupants.iter();
+        everybody.map(|own| (own.real.clone(), own.presence(address, &room, Type::Unavailable, &[DESTROYED]))).collect()
+    }
+
+    /// The service shuts down: everybody is told of everybody, and knows nothing of its rooms when it comes back.
+    pub fn shut_down(&mut self) -> Vec<Delivery> {
+        let rooms: Vec<BareJid> = self.rooms.keys().cloned().collect();
+        let mut out = Vec::new();
+        for address in rooms {
+            for who in self.occupants(&address) {
+                out.extend(self.leave(&address, &who, &[code::SHUTDOWN]));
+            }
+        }
+        out
+    }
+
+    /// A room tells its occupants of a change.
+    #[must_use]
+    pub fn announce(&self, address: &BareJid, code: u16) -> Vec<Delivery> {
+        let mut x = Element::bare("x", ns::MUC_USER);
+        x.append_child(builder("status", ns::MUC_USER, &[("code", &code.to_string())]));
+        let everybody = self.occupants(address).into_iter();
+        everybody
+            .map(|who| {
+                let mut message = Message::new(Some(Jid::from(who.clone())));
+                (message.from, message.type_) = (Some(address.clone().into()), MessageType::Groupchat);
+                message.payloads.push(x.clone());
+                (who, message.into())
+            })
+            .collect()
     }
 
     /// Somebody's connection is gone.
@@ -133,24 +240,43 @@ impl Rooms {
         out.into_iter().filter(|(to, _)| to != who).collect()
     }
 
-    /// A request to the room itself: configuration by its owner, disco#info by anybody.
-    pub fn request(&mut self, address: &BareJid, from: &FullJid, iq: &Iq) -> Vec<Delivery> {
-        let answer = match (self.rooms.get_mut(address), iq) {
-            (Some(room), Iq::Set { payload, .. }) if payload.is("query", ns::MUC_OWNER) => {
-                room.locked = false;
-                Ok(None)
+    /// A request to the room or, with a nick, to one of its occupants.
+    pub fn request(&mut self, address: &BareJid, nick: Option<&str>, from: &FullJid, iq: &Iq) -> Vec<Delivery> {
+        if let Some(nick) = nick {
+            return vec![(from.clone(), reply(address, Some(nick), from, iq, self.ping(address, nick, from, iq)))];
+        }
+        let Some(room) = self.rooms.get_mut(address) else {
+            return vec![(from.clone(), reply(address, None, from, iq, Err(DefinedCondition::ItemNotFound)))];
+        };
+        let owner = room.owner == Some(from.to_bare());
+        let answer = match iq {
+            Iq::Get { payload, .. } if payload.is("query", ns::DISCO_INFO) => Ok(Some(room.info())),
+            Iq::Get { payload, .. } if payload.is("query", ns::MUC_OWNER) && owner => Ok(Some(room.form())),
+            Iq::Set { payload, .. } if payload.is("query", ns::MUC_OWNER) && owner => {
+                if payload.has_child("destroy", ns::MUC_OWNER) || is_cancel(payload) {
+                    let mut out = self.destroy(address);
+                    out.push((from.clone(), reply(address, None, from, iq, Ok(None))));
+                    return out;
+                }
+                room.configure(payload).map(|()| None)
             }
-            (Some(room), Iq::Get { payload, .. }) if payload.is("query", ns::DISCO_INFO) => Ok(Some(room.info())),
-            (Some(_), _) => Err(DefinedCondition::ServiceUnavailable),
-            (None, _) => Err(DefinedCondition::ItemNotFound),
+            Iq::Set { payload, .. } if payload.is("query", ns::MUC_ADMIN) && owner => room.admit(payload).map(|()| None),
+            Iq::Get { .. } | Iq::Set { .. } => Err(DefinedCondition::Forbidden),
+            Iq::Result { .. } | Iq::Error { .. } => return Vec::new(),
         };
-        let (from_room, to) = (Some(Jid::from(address.clone())), Some(Jid::from(from.clone())));
-        let id = iq.id().to_owned();
-        let iq = match answer {
-            Ok(payload) => Iq::Result { from: from_room, to, id, payload },
-            Err(condition) => Iq::Error { from: from_room, to, id, error: error(condition), payload: None },
-        };
-        vec![(from.clone(), iq.into())]
+        vec![(from.clone(), reply(address, None, from, iq, answer))]
+    }
+
+    /// A ping of oneself, which the service answers (XEP-0410 section 3.3).
+    fn ping(&self, address: &BareJid, nick: &str, from: &FullJid, iq: &Iq) -> Result<Option<Element>, DefinedCondition> {
+        let own = self.rooms.get(address).and_then(|room| room.find(from));
+        let pings = matches!(iq, Iq::Get { payload, .. } if payload.is("ping", ns::PING));
+        match own {
+            None => Err(DefinedCondition::NotAcceptable),
+            Some(own) if own.nick == nick && pings => Ok(None),
+            Some(own) if own.nick == nick => Err(DefinedCondition::ServiceUnavailable),
+            Some(_) => Err(DefinedCondition::ItemNotFound),
+        }
     }
 
     /// Who is in a room, in the order of entering.
@@ -165,6 +291,67 @@ impl Room {
         self.occupants.iter().find(|occupant| occupant.real == *who)
     }
 
+    /// The form of XEP-0045 section 10.1.3, with a field of this service's own.
+    fn form(&self) -> Element {
+        let yes = |yes: bool| if yes { "1" } else { "0" };
+        let mut fields = vec![
+            ("FORM_TYPE", ROOM_CONFIG),
+            ("muc#roomconfig_whois", if self.rules.hides_jids { "moderators" } else { "anyone" }),
+            ("muc#roomconfig_persistentroom", yes(self.rules.persistent)),
+            ("muc#roomconfig_publicroom", "1"),
+            ("muc#roomconfig_allowinvites", "0"),
+            (OWN_FIELD, OWN_VALUE),
+        ];
+        if !self.rules.no_members_only {
+            fields.push(("muc#roomconfig_membersonly", yes(self.rules.members.is_some())));
+        }
+        let mut form = builder("x", ns::DATA_FORMS, &[("type", "form")]);
+        for (var, value) in fields {
+            let mut field = builder("field", ns::DATA_FORMS, &[("var", var)]);
+            let mut element = Element::bare("value", ns::DATA_FORMS);
+            element.append_text(value);
+            field.append_child(element);
+            form.append_child(field);
+        }
+        let mut query = Element::bare("query", ns::MUC_OWNER);
+        query.append_child(form);
+        query
+    }
+
+    fn configure(&mut self, query: &Element) -> Result<(), DefinedCondition> {
+        let form = query.get_child("x", ns::DATA_FORMS).ok_or(DefinedCondition::BadRequest)?;
+        let value = |var: &str| {
+            let field = form.children().find(|field| field.attr("var") == Some(var))?;
+            Some(field.get_child("value", ns::DATA_FORMS)?.text())
+        };
+        let mentioned = form.children().next().is_some();
+        let least = form.children().count() == 2; // FORM_TYPE and who sees real JIDs.
+        if mentioned && !least && value(OWN_FIELD).as_deref() != Some(OWN_VALUE) {
+            return Err(DefinedCondition::NotAcceptable);
+        }
+        if let Some(whois) = value("muc#roomconfig_whois") {
+            self.rules.hides_jids = whois != "anyone";
+        }
+        if let Some(members) = value("muc#roomconfig_membersonly") {
+            self.rules.members = (members == "1").then(BTreeSet::new);
+        }
+        self.locked = false;
+        Ok(())
+    }
+
+    fn admit(&mut self, query: &Element) -> Result<(), DefinedCondition> {
+        let item = query.get_child("item", ns::MUC_ADMIN).ok_or(DefinedCondition::BadRequest)?;
+        let guest = item.attr("jid").and_then(|jid| jid.parse().ok()).ok_or(DefinedCondition::JidMalformed)?;
+        match (item.attr("affiliation"), &mut self.rules.members) {
+            (Some("member"), Some(members)) => {
+                members.insert(guest);
+                Ok(())
+            }
+            (Some("member"), None) => Ok(()),
+            _ => Err(DefinedCondition::NotAllowed),
+        }
+    }
+
     fn refuses(&self, who: &FullJid, nick: &str, password: Option<&str>, created: bool) -> Option<DefinedCondition> {
         let bare = who.to_bare();
         if self.locked && !created {
@@ -173,7 +360,8 @@ impl Room {
         if self.rules.banned.contains(&bare) {
             return Some(DefinedCondition::Forbidden);
         }
-        if self.rules.members.as_ref().is_some_and(|members| !members.contains(&bare)) {
+        let member = |members: &BTreeSet<BareJid>| members.contains(&bare) || self.owner.as_ref() == Some(&bare);
+        if self.rules.members.as_ref().is_some_and(|members| !member(members)) {
             return Some(DefinedCondition::RegistrationRequired);
         }
         if self.rules.password.as_deref().is_some_and(|wanted| password != Some(wanted)) {
@@ -203,7 +391,7 @@ impl Room {
             others.map(|other| (other.real.clone(), own.presence(address, self, Type::None, &[]))).collect();
         let mut echo = own.presence(address, self, Type::None, own_codes);
         if let Stanza::Presence(echo) = &mut echo {
-            echo.id = id;
+            echo.id = id.filter(|_| !self.rules.drops_ids);
         }
         out.push((who.clone(), echo));
         out
@@ -225,11 +413,15 @@ impl Occupant {
     fn presence(&self, address: &BareJid, room: &Room, kind: Type, codes: &[u16]) -> Stanza {
         let jid = self.real.to_string();
         let role = if kind == Type::Unavailable { "none" } else { "participant" };
-        let mut attributes = vec![("affiliation", "none"), ("role", role)];
+        let owns = room.owner == Some(self.real.to_bare());
+        let mut attributes = vec![("affiliation", if owns { "owner" } else { "none" }), ("role", role)];
         attributes.extend((!room.rules.hides_jids).then_some(("jid", jid.as_str())));
         let mut x = Element::bare("x", ns::MUC_USER);
         x.append_child(builder("item", ns::MUC_USER, &attributes));
-        for code in codes {
+        if codes.contains(&DESTROYED) {
+            x.append_child(Element::bare("destroy", ns::MUC_USER));
+        }
+        for code in codes.iter().filter(|code| **code != DESTROYED) {
             x.append_child(builder("status", ns::MUC_USER, &[("code", &code.to_string())]));
         }
         let mut payloads = if kind == Type::Unavailable { Vec::new() } else { self.payloads.clone() };
@@ -237,6 +429,39 @@ impl Occupant {
         let from = address.with_resource_str(&self.nick).expect("the nick came as a resource");
         Presence::new(kind).with_from(from).with_payloads(payloads).into()
     }
+}
+
+fn has_contents(presence: &Presence) -> bool {
+    let muji = presence.payloads.iter().find(|payload| payload.is("muji", ns::MUJI));
+    muji.is_some_and(|muji| muji.children().any(|child| child.name() == "content"))
+}
+
+fn is_cancel(query: &Element) -> bool {
+    query.get_child("x", ns::DATA_FORMS).is_some_and(|form| form.attr("type") == Some("cancel"))
+}
+
+/// To somebody who speaks as an occupant and is none (XEP-0045 section 7.2.18).
+fn lost(address: &BareJid, to: &FullJid, nick: &str) -> Delivery {
+    let nobody = Occupant { nick: nick.to_owned(), real: to.clone(), payloads: Vec::new() };
+    let codes = [code::SELF, code::KICKED, code::TECHNICAL];
+    (to.clone(), nobody.presence(address, &Room::default(), Type::Unavailable, &codes))
+}
+
+fn reply(
+    address: &BareJid,
+    nick: Option<&str>,
+    to: &FullJid,
+    iq: &Iq,
+    answer: Result<Option<Element>, DefinedCondition>,
+) -> Stanza {
+    let occupant = nick.map(|nick| address.with_resource_str(nick).expect("the nick came as a resource"));
+    let from = Some(occupant.map_or_else(|| Jid::from(address.clone()), Jid::from));
+    let (to, id) = (Some(Jid::from(to.clone())), iq.id().to_owned());
+    let iq = match answer {
+        Ok(payload) => Iq::Result { from, to, id, payload },
+        Err(condition) => Iq::Error { from, to, id, error: error(condition), payload: None },
+    };
+    iq.into()
 }
 
 fn refusal(address: &BareJid, to: &FullJid, nick: &str, presence: &Presence, condition: DefinedCondition) -> Delivery {

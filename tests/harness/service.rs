@@ -72,7 +72,7 @@ impl Service {
     fn iq(&mut self, from: &FullJid, mut iq: Iq) -> Vec<Delivery> {
         let to = iq.to().cloned();
         if let Some(room) = to.as_ref().filter(|to| self.is_of_rooms(Some(to)) && to.node().is_some()) {
-            return self.rooms.request(&room.to_bare(), from, &iq);
+            return self.rooms.request(&room.to_bare(), room.resource().map(|nick| nick.as_str()), from, &iq);
         }
         let user = to.as_ref().and_then(|to| to.clone().try_into_full().ok()).filter(|to| self.users.contains(to));
         if let Some(user) = user {
@@ -85,7 +85,7 @@ impl Service {
 
     fn answer(&self, asker: &FullJid, asked: Option<Jid>, iq: &Iq, own: bool) -> Option<Iq> {
         let payload = match iq {
-            Iq::Get { payload, .. } if own && payload.is("ping", "urn:xmpp:ping") => Ok(None),
+            Iq::Get { payload, .. } if own && payload.is("ping", ns::PING) => Ok(None),
             Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_INFO) => Ok(Some(info())),
             Iq::Get { .. } | Iq::Set { .. } => Err(DefinedCondition::ServiceUnavailable),
             Iq::Result { .. } | Iq::Error { .. } => return None,

@@ -2,7 +2,7 @@
 
 use muji_conformance::harness::world::{World, jingle_action};
 use muji_core::Event;
-use muji_core::error::{Over, RoomFault};
+use muji_core::error::{Over, PutOut, RoomFault};
 use muji_xep::muc::code;
 
 use crate::{SECOND, count, in_call, over, people, room_fault};
@@ -72,10 +72,10 @@ fn who_leaves_before_the_room_let_him_in_is_out_all_the_same() {
 #[test]
 fn who_is_put_out_learns_why_and_is_heard_no_more() {
     let cases = [
-        (code::KICKED, RoomFault::Kicked),
-        (code::BANNED, RoomFault::Banned),
+        (code::KICKED, RoomFault::Kicked(PutOut::default())),
+        (code::BANNED, RoomFault::Banned(PutOut::default())),
         (code::AFFILIATION, RoomFault::NoMember),
-        (code::SHUTDOWN, RoomFault::Shutdown),
+        (code::MEMBERS_ONLY, RoomFault::NoMember),
     ];
     for (code, fault) in cases {
         let mut world = World::new(1);

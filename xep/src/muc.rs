@@ -4,14 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use jid::{FullJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 use minidom::Element;
 
-use crate::element::{Build, parsed};
+use crate::element::{Build, MAX_NAME, parsed, text};
 use crate::ns;
 
 /// Status codes read of one presence.
 const MAX_CODES: usize = 16;
+
+/// Fields copied of a room's form, and values of each; Prosody's has about 20.
+const MAX_FIELDS: usize = 128;
 
 /// Status codes that mean something to a call.
 pub mod code {
@@ -19,6 +22,12 @@ pub mod code {
     pub const NON_ANONYMOUS: u16 = 100;
     /// This presence is about ourselves.
     pub const SELF: u16 = 110;
+    /// Something of the room's configuration changed.
+    pub const CONFIGURED: u16 = 104;
+    /// The room shows real JIDs from now on.
+    pub const NOW_NON_ANONYMOUS: u16 = 172;
+    /// The room shows real JIDs to moderators only from now on.
+    pub const NOW_SEMI_ANONYMOUS: u16 = 173;
     /// The room is new and ours to configure.
     pub const CREATED: u16 = 201;
     /// Banned.
@@ -33,23 +42,38 @@ pub mod code {
     pub const MEMBERS_ONLY: u16 = 322;
     /// Removed since the service shuts down.
     pub const SHUTDOWN: u16 = 332;
+    /// Removed for a technical reason; a [`KICKED`] beside it means nothing.
+    pub const TECHNICAL: u16 = 333;
 }
 
-/// The `<x/>` with which a room annotates a presence.
+/// The `<x/>` with which a room annotates a presence or a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MucUser {
     /// The occupant's real JID, if we may know it and it is a full one.
     pub real: Option<FullJid>,
     /// The nick it changes to, with [`code::RENAMED`].
     pub new_nick: Option<String>,
+    /// The nick of whoever put the occupant out.
+    pub actor: Option<String>,
+    /// What was said about it.
+    pub reason: Option<String>,
     /// Status codes, unknown ones included.
     pub codes: BTreeSet<u16>,
     /// The room was destroyed.
-    pub destroyed: bool,
+    pub destroyed: Option<Destroyed>,
+}
+
+/// The end of a room (XEP-0045 section 10.9).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Destroyed {
+    /// Where to go instead.
+    pub alternate: Option<BareJid>,
+    /// What was said about it.
+    pub reason: Option<String>,
 }
 
 impl MucUser {
-    /// Reads the one `<x/>` among the children of a presence. A second one is a forgery and makes none count.
+    /// Reads the one `<x/>` among the children of a stanza. A second one is a forgery and makes none count.
     #[must_use]
     pub fn find(payloads: &[Element]) -> Option<Self> {
         let mut found = payloads.iter().filter(|payload| payload.is("x", ns::MUC_USER));
@@ -63,41 +87,128 @@ impl MucUser {
             match child.name() {
                 "item" => {
                     this.real = parsed(child, "jid").and_then(|jid: Jid| jid.try_into_full().ok());
-                    this.new_nick = child.attr("nick").map(str::to_owned);
+                    this.new_nick = text(child, "nick");
+                    this.actor = child.get_child("actor", ns::MUC_USER).and_then(|actor| text(actor, "nick"));
+                    this.reason = reason(child);
                 }
                 "status" if this.codes.len() < MAX_CODES => this.codes.extend(parsed::<u16>(child, "code")),
-                "destroy" => this.destroyed = true,
+                "destroy" => {
+                    this.destroyed = Some(Destroyed { alternate: parsed(child, "jid"), reason: reason(child) });
+                }
                 _ => {}
             }
         }
         this
     }
+
+    /// True if the room gave this status.
+    #[must_use]
+    pub fn has(&self, code: u16) -> bool {
+        self.codes.contains(&code)
+    }
+}
+
+fn reason(element: &Element) -> Option<String> {
+    let text = element.get_child("reason", ns::MUC_USER)?.text();
+    let text: String = text.trim().chars().take(MAX_NAME).collect();
+    (!text.is_empty()).then_some(text)
 }
 
 /// The `<x/>` that enters a room, without its history.
 #[must_use]
 pub fn enter(password: Option<&str>) -> Element {
-    let password = password.map(|password| {
-        let mut element = Element::bare("password", ns::MUC);
-        element.append_text(password);
-        element
-    });
+    let password = password.map(|password| with_text("password", ns::MUC, password));
     Element::bare("x", ns::MUC).child(Element::bare("history", ns::MUC).with("maxchars", 0)).children_from(password)
 }
 
-/// The form that opens a room of our own: real JIDs for everyone, gone when empty.
+/// What a room of a call should be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    /// For members, who may invite.
+    Members,
+    /// For whoever knows its name.
+    Open,
+}
+
+/// Fields of the room's form that we set (XEP-0045 section 16.5.3).
+fn wishes(privacy: Privacy) -> Vec<(&'static str, &'static str)> {
+    let mut wishes = vec![
+        ("muc#roomconfig_whois", "anyone"),
+        ("muc#roomconfig_persistentroom", "0"),
+        ("muc#roomconfig_publicroom", "0"),
+    ];
+    if privacy == Privacy::Members {
+        wishes.extend([("muc#roomconfig_membersonly", "1"), ("muc#roomconfig_allowinvites", "1")]);
+    }
+    wishes
+}
+
+/// Fills in the form of a new room: our wishes where it has the field, its own defaults elsewhere.
+///
+/// `None` if `form` is no such form.
 #[must_use]
-pub fn configure() -> Element {
-    let field = |var: &str, value: &str| {
-        let mut text = Element::bare("value", ns::DATA_FORMS);
-        text.append_text(value);
-        Element::bare("field", ns::DATA_FORMS).with("var", var).child(text)
-    };
-    let form = Element::bare("x", ns::DATA_FORMS)
-        .with("type", "submit")
-        .child(field("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"))
-        .child(field("muc#roomconfig_whois", "anyone"))
-        .child(field("muc#roomconfig_persistentroom", "0"))
-        .child(field("muc#roomconfig_publicroom", "0"));
+pub fn fill_in(form: &Element, privacy: Privacy) -> Option<Element> {
+    let form = form.get_child("x", ns::DATA_FORMS).filter(|form| form.attr("type") == Some("form"))?;
+    let wishes = wishes(privacy);
+    let fields = form.children().filter(|field| field.is("field", ns::DATA_FORMS)).take(MAX_FIELDS);
+    let filled = fields.filter_map(|field| {
+        let var = text(field, "var")?;
+        let wish = wishes.iter().find(|(name, _)| *name == var).map(|(_, value)| vec![(*value).to_owned()]);
+        Some(write_field(&var, wish.unwrap_or_else(|| defaults(field))))
+    });
+    Some(submit(filled))
+}
+
+fn defaults(field: &Element) -> Vec<String> {
+    let values = field.children().filter(|value| value.is("value", ns::DATA_FORMS)).take(MAX_FIELDS);
+    values.map(Element::text).collect()
+}
+
+/// The least we need of a room whose owner's form was refused: everybody sees real JIDs.
+#[must_use]
+pub fn only_real_jids() -> Element {
+    let fields =
+        [("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"), ("muc#roomconfig_whois", "anyone")];
+    submit(fields.map(|(var, value)| write_field(var, vec![value.to_owned()])))
+}
+
+fn submit(fields: impl IntoIterator<Item = Element>) -> Element {
+    let form = Element::bare("x", ns::DATA_FORMS).with("type", "submit").children_from(fields);
     Element::bare("query", ns::MUC_OWNER).child(form)
+}
+
+fn write_field(var: &str, values: Vec<String>) -> Element {
+    let values = values.into_iter().map(|value| with_text("value", ns::DATA_FORMS, &value));
+    Element::bare("field", ns::DATA_FORMS).with("var", var).children_from(values)
+}
+
+/// Asks for the form of a new room.
+#[must_use]
+pub fn ask_form() -> Element {
+    Element::bare("query", ns::MUC_OWNER)
+}
+
+/// Gives a new room up instead of configuring it; it is destroyed.
+#[must_use]
+pub fn cancel() -> Element {
+    Element::bare("query", ns::MUC_OWNER).child(Element::bare("x", ns::DATA_FORMS).with("type", "cancel"))
+}
+
+/// Destroys a room.
+#[must_use]
+pub fn destroy() -> Element {
+    Element::bare("query", ns::MUC_OWNER).child(Element::bare("destroy", ns::MUC_OWNER))
+}
+
+/// Makes somebody a member, who may enter a members-only room.
+#[must_use]
+pub fn admit(guest: &BareJid) -> Element {
+    let item = Element::bare("item", ns::MUC_ADMIN).with("affiliation", "member").with("jid", guest);
+    Element::bare("query", ns::MUC_ADMIN).child(item)
+}
+
+fn with_text(name: &str, ns: &str, text: &str) -> Element {
+    let mut element = Element::bare(name, ns);
+    element.append_text(text);
+    element
 }

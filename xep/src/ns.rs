@@ -36,6 +36,22 @@ pub const MUC: &str = "http://jabber.org/protocol/muc";
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0045, what an owner may change.
 pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
+/// XEP-0045, who may enter and do what.
+pub const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
+/// XEP-0249.
+pub const CONFERENCE: &str = "jabber:x:conference";
+/// XEP-0482.
+pub const CALL_INVITES: &str = "urn:xmpp:call-invites:0";
+/// XEP-0482 before it had that name; Dino 0.4 knows no other.
+pub const CALL_MESSAGE: &str = "urn:xmpp:call-message:1";
+/// XEP-0334.
+pub const HINTS: &str = "urn:xmpp:hints";
+/// XEP-0359.
+pub const STANZA_ID: &str = "urn:xmpp:sid:0";
+/// XEP-0115.
+pub const CAPS: &str = "http://jabber.org/protocol/caps";
+/// XEP-0199.
+pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0004.
 pub const DATA_FORMS: &str = "jabber:x:data";
 /// XEP-0030.

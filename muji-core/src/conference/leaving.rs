@@ -1,60 +1,92 @@
 //! Leaving: first the presence, then the sessions, then silence (XEP-0272 section 6).
 
+use jid::BareJid;
 use muji_jingle::{Mute, SessionId};
 use muji_xep::jingle::Reason;
+use muji_xep::muc;
 use xmpp_parsers::presence::Type;
 
-use super::{Conference, Cx, Stage};
+use super::{Asked, Conference, Cx, Refused, Stage};
 use crate::config;
 use crate::error::{Over, RoomFault};
-use crate::event::Event;
+use crate::event::{Event, Style};
 
 impl Conference {
     /// The user leaves.
     pub(crate) fn leave(&mut self, cx: &mut Cx<'_>) {
-        self.withdraw(cx, Over::Left, &Reason::Success);
+        self.withdraw(cx, Over::Left);
     }
 
-    /// The stream is another one, or none: the room has forgotten us.
+    /// The user ends the call for everybody.
+    pub(crate) fn end_for_all(&mut self, cx: &mut Cx<'_>) -> Result<(), Refused> {
+        if self.made.is_none() || !self.is_public() {
+            return Err(Refused::NotOwner);
+        }
+        self.withdraw(cx, Over::Left);
+        self.ask(cx, Asked::Favour("destroy itself"), muc::destroy());
+        Ok(())
+    }
+
+    /// The user lets somebody in. As a member, not an owner: Dino makes owners, who may then destroy the room.
+    pub(crate) fn admit(&mut self, cx: &mut Cx<'_>, guest: &BareJid) -> Result<(), Refused> {
+        if self.made.is_none() {
+            return Err(Refused::NotOwner);
+        }
+        self.ask(cx, Asked::Favour("let a guest in"), muc::admit(guest));
+        Ok(())
+    }
+
+    /// There is no stream any more on which anything could be said.
     pub(crate) fn disconnected(&mut self, cx: &mut Cx<'_>) {
-        self.end_sessions(cx, &Reason::Gone);
+        self.end_sessions(cx);
         self.finish(cx, Over::Disconnected);
     }
 
     /// There is nothing to send or hear with.
     pub(crate) fn media_gone(&mut self, cx: &mut Cx<'_>) {
-        self.withdraw(cx, Over::MediaGone, &Reason::MediaError);
+        self.withdraw(cx, Over::MediaGone);
     }
 
     pub(super) fn fail(&mut self, cx: &mut Cx<'_>, fault: RoomFault) {
-        self.withdraw(cx, Over::Room(fault), &Reason::Gone);
+        self.withdraw(cx, Over::Room(fault));
     }
 
-    /// First the presence, then the sessions (XEP-0272 section 6), then silence.
-    pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, why: Over, reason: &Reason) {
-        match self.stage {
+    /// First the presence, then the sessions, then silence. Also a join that was given up withdraws so, or others would
+    /// wait behind it (Dino for ever).
+    pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, why: Over) {
+        let outside = match self.stage {
             Stage::Leaving { .. } | Stage::Over => return,
-            Stage::Closed { .. } => return self.finish(cx, why), // We are not in, so there is nothing to leave.
-            Stage::Entering { .. } | Stage::Settling { .. } | Stage::Publishing { .. } | Stage::Active => {}
+            Stage::Closed { .. } | Stage::Outside { .. } => true,
+            Stage::Entering { .. } | Stage::Settling { .. } | Stage::Publishing { .. } | Stage::Active => false,
+        };
+        match self.how.style {
+            _ if outside => {}
+            Style::Own => self.present(cx, Type::Unavailable, None, None),
+            Style::InChat => self.say(cx, None),
         }
-        self.present(cx, Type::Unavailable, Vec::new());
-        self.end_sessions(cx, reason);
+        self.end_sessions(cx);
+        if outside {
+            return self.finish(cx, why); // There is nothing to leave.
+        }
         self.stage = Stage::Leaving { until: cx.now + config::LEAVING, why };
     }
 
-    pub(super) fn end_sessions(&mut self, cx: &mut Cx<'_>, reason: &Reason) {
+    /// Ends all sessions as one who leaves does: `gone` is for those whom the room has seen leaving.
+    pub(super) fn end_sessions(&mut self, cx: &mut Cx<'_>) {
         for content in std::mem::take(&mut self.contents) {
             self.capture(cx, &content, Mute::On);
         }
         self.partners.clear();
+        self.close_orphans(cx, |_| true);
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in sessions {
-            self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, reason.clone()));
+            self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Success));
         }
     }
 
     pub(super) fn finish(&mut self, cx: &mut Cx<'_>, why: Over) {
         self.stage = Stage::Over;
+        self.absence = None;
         self.event(cx, Event::Ended(why));
     }
 }

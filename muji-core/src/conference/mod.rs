@@ -1,17 +1,17 @@
-//! One call in one room: entering, publishing, a session with each participant, leaving.
+//! One call in one room: entering, publishing, a session with each participant, coming back, leaving.
 //!
 //! ```text
 //!  Closed ◄─── not open yet, 1, 2, 4 s ──┐
-//!     └──────── knock again ─────────────► Entering
-//!                                           │ our echo with preparing
-//!                                           ▼
-//!                                        Settling
-//!                                           │ our turn: presence, then offers to all seen
-//!                                           ▼
-//!                                        Publishing
-//!                                           │ our echo with contents
-//!                                           ▼
-//!   Over ◄── room confirms, 5 s ── Leaving  Active
+//!     └──────── knock again ─────────────► Entering ◄──── 1, 2, 4, 8 s ──── Outside
+//!                                           │ our echo with preparing          ▲
+//!                                           ▼                                  │
+//!                                        Settling                              │ the room or the stream
+//!                                           │ our turn: presence, then         │ lost us; sessions live on
+//!                                           ▼ offers to all seen               │ for 60 s
+//!                                        Publishing                            │
+//!                                           │ our echo with contents           │
+//!                                           ▼                                  │
+//!   Over ◄── room confirms, 5 s ── Leaving  Active ────────────────────────────┘
 //!     ▲                               ▲     │
 //!     └── refused, put out            └─────┴── the user leaves, or the room is no place for a call; from any state
 //! ```
@@ -19,44 +19,52 @@
 //! Of each pair, whoever published later calls. Those seen before we publish are called right behind our presence; those
 //! between that and our echo at the echo; later ones call us (XEP-0272 section 3; shared order of the room).
 
+mod entering;
 mod leaving;
-mod room;
+mod occupants;
 mod sessions;
+mod staying;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use jid::{BareJid, FullJid};
+use jid::{BareJid, FullJid, Jid};
 use muji_jingle::answers::Answers;
 use muji_jingle::{CallId, Ids, Mute, Session, SessionId};
 use muji_xep::jingle::{Content, Reason};
 use muji_xep::muc;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
-use muji_xep::{Secret, Skipped};
+use muji_xep::Skipped;
+use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::config;
+use crate::echo::Said;
 use crate::engine::Output;
-use crate::error::{Over, RoomFault};
-use crate::event::{About, Event, Join, Peer, occupant};
+use crate::error::{Over, Refused};
+use crate::event::{About, Event, Join, Peer, Style, occupant};
 use crate::media::{Capabilities, MediaCommand};
+use crate::pair::{Pair, PairState, Partner, Remedy, Turn};
 use crate::queue::Queue;
 use crate::roster::Roster;
+use crate::seat::Seat;
 
 /// What a conference is given with each input.
 pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     pub(crate) ids: &'a mut Ids,
     pub(crate) capabilities: &'a Capabilities,
+    /// What the client says in every presence.
+    pub(crate) extras: &'a [Element],
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) ended: &'a mut Ended,
 }
 
 /// Sessions that were, so that latecomers get `unknown-session` and not the answer of a stranger.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ended(VecDeque<(FullJid, String)>);
 
 impl Ended {
@@ -81,16 +89,19 @@ impl Cx<'_> {
 /// Where we stand in the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
-    /// The presence that enters the room, with `<preparing/>`, is out. Of a room that was closed, again.
-    Entering { until: Instant, closed: usize },
+    /// The presence with `<preparing/>` is out, and with it we enter unless we sit in the room already. `repeated`: for the
+    /// second time. `closed`: so often the room was not open.
+    Entering { until: Instant, repeated: bool, closed: usize },
     /// The room is closed, perhaps only until its creator has configured it.
     Closed { until: Instant, closed: usize },
     /// We are in; others prepared before us, or the room has to answer first.
     Settling { queue: Queue, check: Option<Instant> },
-    /// Our contents are out.
-    Publishing { until: Instant, refused: bool },
+    /// Our contents are out. `again`: the room refused or swallowed them once.
+    Publishing { until: Instant, again: bool },
     /// Our contents are public.
     Active,
+    /// The room lost us; we knock at this time, or when the client is back in its chat room (`None`).
+    Outside { at: Option<Instant> },
     /// The presence that leaves is out.
     Leaving { until: Instant, why: Over },
     /// Nothing is sent any more.
@@ -100,20 +111,34 @@ enum Stage {
 /// What we asked the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
-    Configuration,
+    /// The form of a new room.
+    Form,
+    /// To take the form. `least`: the full one was refused.
+    Configuration { least: bool },
+    /// Who sees real JIDs.
     Anonymity,
+    /// Whether we are still in (XEP-0410).
+    SelfPing,
+    /// To let somebody in, or to end.
+    Favour(&'static str),
 }
 
-/// A participant and our session with it.
-#[derive(Debug, Clone)]
-struct Partner {
-    nick: String,
-    session: Option<SessionId>,
-    /// When we call (again), unless there is a session by then.
-    call_at: Option<Instant>,
-    redials: usize,
-    /// Its presence lost Muji; the session ends then.
-    ends_at: Option<Instant>,
+/// The room lost us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Absence {
+    /// When we give up.
+    until: Instant,
+    why: Over,
+    attempts: usize,
+}
+
+/// A session under a JID that is not ours any more. Nothing can be said about it, but sound goes on until another session
+/// takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Orphan {
+    session: SessionId,
+    peer: FullJid,
+    until: Instant,
 }
 
 /// A call in a room.
@@ -125,46 +150,100 @@ pub(crate) struct Conference {
     nick: String,
     how: Join,
     stage: Stage,
+    said: Said,
     roster: Roster,
     /// What we published.
     contents: Vec<Content>,
+    /// Payload type ids that meant something to somebody in this call.
+    used: BTreeSet<u8>,
     muted: Vec<Media>,
     partners: BTreeMap<FullJid, Partner>,
     sessions: BTreeMap<SessionId, Session>,
+    orphans: Vec<Orphan>,
     /// Offers of those who are no participants yet.
     held: Vec<(SessionId, Instant)>,
     asked: Answers<Asked>,
+    absence: Option<Absence>,
+    /// We were in this room before: offers from then may still be under way.
+    later_stay: bool,
+    /// The room said that everybody sees real JIDs.
+    shows_jids: bool,
+    /// The room is ours to configure, members-only if we made it for this call.
+    made: Option<muc::Privacy>,
+    /// Nicks of chance tried.
+    nicks: usize,
+    restated: usize,
+    /// When the room last said something, or should have.
+    heard: Instant,
+    /// The connection is gone: nobody can answer.
+    offline: bool,
 }
 
 impl Conference {
     /// Enters the room, saying at once that we are preparing.
     pub(crate) fn enter(cx: &mut Cx<'_>, call: CallId, us: FullJid, room: BareJid, how: Join, nick: String) -> Self {
-        let this = Self {
+        let mut this = Self {
             call,
             room,
             us,
             nick,
             how,
-            stage: Stage::Entering { until: cx.now + config::ECHO, closed: 0 },
+            stage: Stage::Over,
+            said: Said::default(),
             roster: Roster::default(),
             contents: Vec::new(),
+            used: BTreeSet::new(),
             muted: Vec::new(),
             partners: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            orphans: Vec::new(),
             held: Vec::new(),
             asked: Answers::default(),
+            absence: None,
+            later_stay: false,
+            shows_jids: false,
+            made: None,
+            nicks: 1,
+            restated: 0,
+            heard: cx.now,
+            offline: false,
         };
-        this.knock(cx);
+        this.prepare(cx, 0);
         this
     }
 
-    fn knock(&self, cx: &mut Cx<'_>) {
-        let enter = muc::enter(self.how.password.as_ref().map(Secret::expose));
-        self.present(cx, Type::None, vec![enter, Muji::preparing().write()]);
+    /// We were in this room before.
+    pub(crate) fn again(mut self) -> Self {
+        self.later_stay = true;
+        self
+    }
+
+    /// The room is made for this call: nobody may enter who was not invited.
+    pub(crate) fn closed_to_strangers(mut self) -> Self {
+        self.made = Some(muc::Privacy::Members);
+        self
+    }
+
+    /// The client sits in the room already.
+    pub(crate) fn seated(mut self, cx: &mut Cx<'_>, seat: &Seat) -> Self {
+        self.shows_jids = seat.shows_jids;
+        for (nick, occupant) in seat.roster.iter() {
+            self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone());
+        }
+        self
+    }
+
+    /// True if it is our own occupant in the room.
+    pub(crate) fn is_us(&self, who: &Jid) -> bool {
+        who.to_bare() == self.room && who.resource().is_some_and(|nick| nick.as_str() == self.nick)
     }
 
     pub(crate) fn room(&self) -> &BareJid {
         &self.room
+    }
+
+    pub(crate) fn has_room_of_its_own(&self) -> bool {
+        self.how.style == Style::Own
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -173,6 +252,31 @@ impl Conference {
 
     fn is_public(&self) -> bool {
         matches!(self.stage, Stage::Publishing { .. } | Stage::Active)
+    }
+
+    /// How we stand with each other participant, by nick.
+    pub(crate) fn pairs(&self) -> Vec<Pair> {
+        let partners = self.partners.iter().map(|(jid, partner)| partner.pair(jid));
+        let preparing = self.roster.iter().filter(|(_, occupant)| !self.partners.contains_key(&occupant.real));
+        let preparing = preparing.map(|(nick, occupant)| Pair {
+            peer: Peer { nick: nick.to_owned(), jid: occupant.real.clone() },
+            state: PairState::Preparing,
+            since: occupant.since,
+            remedy: Remedy::Nothing,
+        });
+        let mut pairs: Vec<Pair> = partners.chain(preparing).collect();
+        pairs.sort_by(|a, b| a.peer.nick.cmp(&b.peer.nick));
+        pairs
+    }
+
+    /// What the client says in every presence is another thing now: we say it too.
+    pub(crate) fn extras_changed(&mut self, cx: &mut Cx<'_>) {
+        let muji = match self.stage {
+            Stage::Entering { .. } | Stage::Settling { .. } => Muji::preparing(),
+            Stage::Publishing { .. } | Stage::Active => Muji::with(self.contents.clone()),
+            Stage::Closed { .. } | Stage::Outside { .. } | Stage::Leaving { .. } | Stage::Over => return,
+        };
+        self.say(cx, Some(&muji));
     }
 
     /// Stops or resumes sending.
@@ -207,7 +311,11 @@ impl Conference {
 
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        self.stage_timeout(cx);
+        if !self.offline {
+            self.stage_timeout(cx);
+            self.ping_timeout(cx);
+        }
+        self.absence_timeout(cx);
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in sessions {
             self.with_session(cx, id, |session, cx| session.handle_timeout(cx.now, cx.ids));
@@ -217,45 +325,17 @@ impl Conference {
             self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Decline));
         }
         self.partners_timeout(cx);
-        drop(self.asked.expired(cx.now)); // The stage has its own, shorter patience.
-    }
-
-    fn stage_timeout(&mut self, cx: &mut Cx<'_>) {
-        match &self.stage {
-            Stage::Entering { until, .. } if *until <= cx.now => self.fail(cx, RoomFault::Silent),
-            Stage::Closed { until, closed } if *until <= cx.now => {
-                self.stage = Stage::Entering { until: cx.now + config::ECHO, closed: *closed };
-                self.knock(cx);
-            }
-            Stage::Settling { check: Some(until), .. } if *until <= cx.now => self.fail(cx, RoomFault::Silent),
-            Stage::Settling { .. } => self.publish_in_turn(cx),
-            Stage::Publishing { until, .. } if *until <= cx.now => self.fail(cx, RoomFault::Silent),
-            Stage::Leaving { until, why } if *until <= cx.now => {
-                let why = why.clone();
-                self.finish(cx, why);
-            }
-            Stage::Entering { .. }
-            | Stage::Closed { .. }
-            | Stage::Publishing { .. }
-            | Stage::Active
-            | Stage::Leaving { .. }
-            | Stage::Over => {}
-        }
     }
 
     fn partners_timeout(&mut self, cx: &mut Cx<'_>) {
-        let partners: Vec<(FullJid, Partner)> =
-            self.partners.iter().map(|(jid, partner)| (jid.clone(), partner.clone())).collect();
-        for (jid, partner) in partners {
+        let due: Vec<FullJid> = self.partners.keys().cloned().collect();
+        for jid in due {
+            let Some(partner) = self.partners.get_mut(&jid) else { continue };
             if partner.ends_at.is_some_and(|at| at <= cx.now) {
                 self.part(cx, &jid);
-            } else if partner.call_at.is_some_and(|at| at <= cx.now) {
-                // Out of turn: every regular offer of the peer's wins against this one.
-                let sid = format!("z-{}", cx.ids.word());
-                if let Some(partner) = self.partners.get_mut(&jid) {
-                    partner.redials += 1;
-                }
-                self.call(cx, &jid, sid);
+            } else if let Some(due) = partner.call.filter(|due| due.at <= cx.now) {
+                partner.repairs += usize::from(due.turn == Turn::Out);
+                self.call(cx, &jid, due.turn);
             }
         }
     }
@@ -269,21 +349,50 @@ impl Conference {
             | Stage::Leaving { until, .. } => Some(*until),
             Stage::Settling { check: Some(until), .. } => Some(*until),
             Stage::Settling { queue, check: None } => queue.poll_timeout(),
+            Stage::Outside { at } => *at,
             Stage::Active | Stage::Over => None,
         };
+        let room = [stage, self.ping_at(), self.asked.poll_timeout()].into_iter().flatten().filter(|_| !self.offline);
+        let absence = self.absence.as_ref().map(|absence| absence.until);
         let sessions = self.sessions.values().filter_map(Session::poll_timeout);
         let held = self.held.iter().map(|(_, until)| *until);
-        let partners = self.partners.values().flat_map(|partner| [partner.call_at, partner.ends_at]).flatten();
-        sessions.chain(held).chain(partners).chain(stage).chain(self.asked.poll_timeout()).min()
+        let calls = self.partners.values().filter_map(|partner| partner.call.map(|due| due.at));
+        let ends = self.partners.values().filter_map(|partner| partner.ends_at);
+        let orphans = self.orphans.iter().map(|orphan| orphan.until);
+        sessions.chain(held).chain(calls).chain(ends).chain(orphans).chain(room).chain(absence).min()
     }
 
     // ---- words -------------------------------------------------------------------------------------------------------
 
-    fn present(&self, cx: &mut Cx<'_>, kind: Type, payloads: Vec<Element>) {
+    /// Says something to the room as an occupant.
+    fn say(&mut self, cx: &mut Cx<'_>, muji: Option<&Muji>) {
+        self.present(cx, Type::None, None, muji);
+    }
+
+    fn present(&mut self, cx: &mut Cx<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) {
         let to = occupant(&self.room, &self.nick).expect("the nick was checked when joining or came from the room");
+        let id = cx.ids.word();
+        if kind == Type::None {
+            self.said.say(&id, muji.cloned());
+        }
+        let extras = cx.extras.iter().filter(|_| kind == Type::None).cloned();
+        let payloads = enter.into_iter().chain(muji.map(Muji::write)).chain(extras).collect();
         let mut presence = Presence::new(kind).with_to(to).with_payloads(payloads);
-        presence.id = Some(cx.ids.word());
+        presence.id = Some(id);
         cx.send(presence);
+    }
+
+    /// Asks the room, or ourselves through the room.
+    fn ask(&mut self, cx: &mut Cx<'_>, asked: Asked, payload: Element) {
+        let id = cx.ids.word();
+        self.asked.asked(cx.now, &id, asked);
+        let room = Some(Jid::from(self.room.clone()));
+        let iq = match asked {
+            Asked::Configuration { .. } | Asked::Favour(_) => Iq::Set { from: None, to: room, id, payload },
+            Asked::Form | Asked::Anonymity => Iq::Get { from: None, to: room, id, payload },
+            Asked::SelfPing => Iq::Get { from: None, to: occupant(&self.room, &self.nick).map(Jid::from), id, payload },
+        };
+        cx.send(iq);
     }
 
     fn event(&self, cx: &mut Cx<'_>, event: Event) {

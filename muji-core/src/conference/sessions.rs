@@ -14,25 +14,36 @@ use crate::engine::Output;
 use crate::error::PeerFailure;
 use crate::event::Event;
 use crate::media::{Capabilities, MediaReport};
+use crate::pair::{Due, PairState, Turn};
 
 impl Conference {
     /// Calls every participant that has no session with us.
     pub(super) fn call_everybody(&mut self, cx: &mut Cx<'_>) {
-        let without = self.partners.iter().filter(|(_, partner)| partner.session.is_none());
+        let heard_by_all = self.stage == Stage::Active;
+        let without = self.partners.iter().filter(|(_, partner)| partner.session.is_none() && partner.call.is_none());
         let without: Vec<FullJid> = without.map(|(jid, _)| jid.clone()).collect();
         for jid in without {
-            let sid = cx.ids.word();
-            self.call(cx, &jid, sid);
+            let Some(partner) = self.partners.get_mut(&jid) else { continue };
+            match partner.profile.call_after {
+                None => self.call(cx, &jid, Turn::Ours),
+                Some(grace) if heard_by_all => partner.call = Some(Due { at: cx.now + grace, turn: Turn::Ours }),
+                Some(_) => {} // At the echo.
+            }
         }
     }
 
-    pub(super) fn call(&mut self, cx: &mut Cx<'_>, jid: &FullJid, sid: String) {
+    pub(super) fn call(&mut self, cx: &mut Cx<'_>, jid: &FullJid, turn: Turn) {
+        let sid = match turn {
+            Turn::Ours => cx.ids.word(),
+            // It sorts behind any other, so a late regular offer of the peer's wins.
+            Turn::Out => format!("z-{}", cx.ids.word()),
+        };
         let parties = self.parties(cx, jid);
         let id = parties.session;
         let wanted = self.wanted(cx, |content, _| content.payload_types.clone());
         let Some(partner) = self.partners.get_mut(jid) else { return };
-        (partner.session, partner.call_at) = (Some(id), None);
-        self.sessions.insert(id, Session::open(parties, sid, wanted));
+        (partner.session, partner.call) = (Some(id), None);
+        self.sessions.insert(id, Session::open(cx.now, parties, sid, wanted));
         self.with_session(cx, id, |session, cx| session.release(cx.now, cx.ids));
     }
 
@@ -65,6 +76,11 @@ impl Conference {
             return;
         }
         cx.send(acknowledge(from, id));
+        if self.later_stay && !self.is_public() {
+            // It was made to us in an earlier stay; the offer of this one follows our contents.
+            let terminate = dismiss(from, &offer.sid, Reason::AlternativeSession.into(), cx.ids);
+            return cx.send(terminate);
+        }
         let parties = self.parties(cx, from);
         let session = parties.session;
         let wanted = self.answerable(cx);
@@ -79,12 +95,7 @@ impl Conference {
                 let told = Why { reason: why.reason(), text: Some(why.to_string()) };
                 let terminate = dismiss(from, &offer.sid, told, cx.ids);
                 cx.send(terminate);
-                self.peer_event(cx, from, |peer| {
-                    Event::PeerFailed(peer, PeerFailure { end: End::Unusable(why), retrying: false })
-                });
-                if let Some(partner) = self.partners.get_mut(from) {
-                    partner.call_at = None; // Our offer would fail for the same reason.
-                }
+                self.failed(cx, from, End::Unusable(why)); // Our offer would fail for the same reason.
             }
         }
     }
@@ -135,7 +146,7 @@ impl Conference {
     fn take_offer(&mut self, cx: &mut Cx<'_>, id: SessionId) {
         let (peer, sid) = (self.sessions[&id].parties().peer.clone(), self.sessions[&id].sid().to_owned());
         let partner = self.partners.get_mut(&peer).expect("try_held takes offers of participants only");
-        partner.call_at = None;
+        partner.call = None;
         if let Some(ours) = partner.session {
             let session = &self.sessions[&ours];
             if session.is_offered() && session.sid() < sid.as_str() {
@@ -184,18 +195,22 @@ impl Conference {
             self.sessions.iter().filter(|(_, session)| session.parties().peer == *peer).map(|(id, _)| *id).collect();
         sessions.into_iter().any(|session| {
             let mut taken = false;
-            self.with_session(cx, session, |session, _| taken = session.handle_answer(id, outcome));
+            self.with_session(cx, session, |session, cx| taken = session.handle_answer(cx.now, id, outcome));
             taken
         })
     }
 
     /// News from the media layer. False if it is about no session of ours.
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, session: SessionId, report: &MediaReport) -> bool {
-        let ours = self.sessions.contains_key(&session);
-        if ours {
+        if self.sessions.contains_key(&session) {
             self.with_session(cx, session, |session, cx| session.handle_media(cx.now, cx.ids, report.clone()));
+            return true;
         }
-        ours
+        let orphaned = self.orphans.iter().any(|orphan| orphan.session == session);
+        if orphaned && matches!(report, MediaReport::Failed { .. }) {
+            self.close_orphans(cx, |orphan| orphan.session == session);
+        }
+        orphaned
     }
 
     /// Something of the media layer that is about no session.
@@ -228,15 +243,24 @@ impl Conference {
 
     fn session_event(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid, event: SessionEvent) {
         match event {
-            SessionEvent::Offered => {}
-            SessionEvent::Accepted => self.peer_event(cx, peer, |peer| Event::PeerConnecting(peer, id)),
+            SessionEvent::Offered => self.stands(cx, id, peer, PairState::Offered, Event::PeerOffered),
+            SessionEvent::Unanswered => self.unanswered(cx, id, peer),
+            SessionEvent::Accepted => {
+                self.stands(cx, id, peer, PairState::Connecting, |peer| Event::PeerConnecting(peer, id));
+            }
             SessionEvent::Connected => {
                 if let Some(partner) = self.partners.get_mut(peer) {
-                    partner.redials = 0;
+                    partner.repairs = 0;
                 }
-                self.peer_event(cx, peer, |peer| Event::PeerConnected(peer, id));
+                self.close_orphans(cx, |orphan| orphan.peer == *peer);
+                self.stands(cx, id, peer, PairState::Connected, |peer| Event::PeerConnected(peer, id));
             }
-            SessionEvent::Flowing { .. } => self.peer_event(cx, peer, |peer| Event::PeerFlowing(peer, id)),
+            SessionEvent::Flowing { .. } => {
+                self.stands(cx, id, peer, PairState::Flowing, |peer| Event::PeerFlowing(peer, id));
+            }
+            SessionEvent::Interrupted => {
+                self.stands(cx, id, peer, PairState::Interrupted, Event::PeerInterrupted);
+            }
             SessionEvent::Muted(content) => self.peer_event(cx, peer, |peer| Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => self.peer_event(cx, peer, |peer| Event::PeerUnmuted(peer, content)),
             SessionEvent::Warning(what) => {
@@ -248,24 +272,67 @@ impl Conference {
         }
     }
 
+    /// A pair's session made a step; one that is not the pair's any more changes nothing.
+    fn stands(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        peer: &FullJid,
+        state: PairState,
+        event: impl FnOnce(crate::event::Peer) -> Event,
+    ) {
+        let partner = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id));
+        if let Some(partner) = partner {
+            partner.is(cx.now, state);
+            self.peer_event(cx, peer, event);
+        }
+    }
+
+    /// The peer confirmed our offer and seems to have dropped it: another one, if it takes another one.
+    fn unanswered(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid) {
+        let Some(partner) = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id)) else { return };
+        if partner.profile.can_redial && partner.repairs < config::REDIAL.len() {
+            self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Timeout));
+        }
+    }
+
     /// Decides what becomes of a participant whose session ended though it is still there.
     fn session_ended(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid, end: End) {
         let participates = self.roster.participant(peer).is_some() && self.is_public();
         let Some(partner) = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id)) else { return };
         partner.session = None;
         if !participates {
-            return;
+            return partner.is(cx.now, PairState::Announced); // It left, or we are on our way back.
         }
-        let pause = match after(&end) {
-            After::Wait => {
-                partner.call_at = Some(cx.now + config::INITIATE); // Another session or its leaving is under way.
-                return;
+        match after(&end) {
+            After::Wait if partner.repairs < config::REDIAL.len() => {
+                partner.is(cx.now, PairState::Announced);
+                partner.repair_at(cx.now + config::INITIATE); // Another session or its leaving is under way.
             }
-            After::GiveUp => None,
-            After::Redial => config::REDIAL.get(partner.redials),
-        };
-        partner.call_at = pause.map(|pause| cx.now + *pause);
-        let failure = PeerFailure { end, retrying: pause.is_some() };
+            After::AtOnce if partner.repairs < config::REDIAL.len() => {
+                partner.repairs += 1;
+                self.call(cx, peer, Turn::Out);
+            }
+            After::GiveUp | After::AtOnce | After::Wait => self.failed(cx, peer, end),
+            After::Redial => {
+                partner.repair(cx.now);
+                self.told_failure(cx, peer, end);
+            }
+        }
+    }
+
+    /// There is no session with a participant and we do not call it again.
+    fn failed(&mut self, cx: &mut Cx<'_>, peer: &FullJid, end: End) {
+        if let Some(partner) = self.partners.get_mut(peer) {
+            partner.call = None;
+        }
+        self.told_failure(cx, peer, end);
+    }
+
+    fn told_failure(&mut self, cx: &mut Cx<'_>, peer: &FullJid, end: End) {
+        let Some(partner) = self.partners.get_mut(peer) else { return };
+        partner.is(cx.now, PairState::Failed(end.clone()));
+        let failure = PeerFailure { end, remedy: partner.remedy() };
         self.peer_event(cx, peer, |peer| Event::PeerFailed(peer, failure));
     }
 }
@@ -274,17 +341,21 @@ impl Conference {
 enum After {
     /// Something else is under way; only if it does not come we call.
     Wait,
-    /// We call again.
+    /// We call again after a pause.
     Redial,
+    /// The peer had not seen that we are back: we call again now.
+    AtOnce,
     /// Calling again would end the same way.
     GiveUp,
 }
 
 fn after(end: &End) -> After {
     match end {
+        End::Ours(Reason::Timeout) => After::AtOnce, // Confirmed and dropped.
         End::TieBreak | End::Ours(_) => After::Wait,
         End::Peer(why) => match why.reason {
             Reason::Success | Reason::Cancel | Reason::AlternativeSession => After::Wait,
+            Reason::Gone => After::AtOnce,
             Reason::Busy
             | Reason::Decline
             | Reason::FailedApplication
@@ -296,13 +367,12 @@ fn after(end: &End) -> After {
             | Reason::Expired
             | Reason::FailedTransport
             | Reason::GeneralError
-            | Reason::Gone
             | Reason::MediaError
             | Reason::Timeout
             | Reason::Other(_) => After::Redial,
         },
         End::Unusable(_) => After::GiveUp,
-        End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) => After::Redial,
+        End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::Unready => After::Redial,
         _ => After::GiveUp,
     }
 }

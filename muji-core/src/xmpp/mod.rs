@@ -23,9 +23,7 @@ use jid::FullJid;
 use muji_xep::ns;
 use tokio::sync::{mpsc, oneshot};
 use tokio_xmpp::stanzastream::{self, Event as StreamNews, StanzaStream, StreamEvent};
-use xmpp_parsers::disco::{DiscoInfoResult, Identity};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
@@ -132,10 +130,10 @@ impl Connection {
         }
     }
 
-    /// Answers a stanza that nobody took: who we are, that we are here, or that we cannot do what is asked. Without an
-    /// answer the asker would wait for its time-out.
-    pub async fn answer(&mut self, stanza: &Stanza, features: &[&str]) {
-        if let Some(answer) = answer(stanza, features) {
+    /// Answers a stanza that nobody took: that we are here, or that we cannot do what is asked. Without an answer the asker
+    /// would wait for its time-out.
+    pub async fn answer(&mut self, stanza: &Stanza) {
+        if let Some(answer) = answer(stanza) {
             self.send(Box::new(answer.into())).await;
         }
     }
@@ -146,29 +144,17 @@ impl Connection {
     }
 }
 
-fn answer(stanza: &Stanza, features: &[&str]) -> Option<Iq> {
-    let (from, id, payload) = match stanza {
-        Stanza::Iq(Iq::Get { from, id, payload, .. }) if payload.is("ping", PING) => (from, id, Ok(None)),
-        Stanza::Iq(Iq::Get { from, id, payload, .. }) if payload.is("query", ns::DISCO_INFO) => {
-            (from, id, Ok(Some(info(payload.attr("node"), features))))
-        }
-        Stanza::Iq(Iq::Get { from, id, .. } | Iq::Set { from, id, .. }) => (from, id, Err(unavailable())),
+fn answer(stanza: &Stanza) -> Option<Iq> {
+    let (from, id, pings) = match stanza {
+        Stanza::Iq(Iq::Get { from, id, payload, .. }) => (from, id, payload.is("ping", ns::PING)),
+        Stanza::Iq(Iq::Set { from, id, .. }) => (from, id, false),
         Stanza::Iq(_) | Stanza::Presence(_) | Stanza::Message(_) => return None,
     };
     let (to, id) = (from.clone(), id.clone());
-    Some(match payload {
-        Ok(payload) => Iq::Result { from: None, to, id, payload },
-        Err(error) => Iq::Error { from: None, to, id, error, payload: None },
+    Some(match pings {
+        true => Iq::Result { from: None, to, id, payload: None },
+        false => Iq::Error { from: None, to, id, error: unavailable(), payload: None },
     })
-}
-
-const PING: &str = "urn:xmpp:ping";
-
-fn info(node: Option<&str>, features: &[&str]) -> Element {
-    let identity = Identity::new("client", "console", "en", "Muji for Rust");
-    let features = features.iter().copied().chain([ns::DISCO_INFO, PING]).map(str::to_owned).collect();
-    DiscoInfoResult { node: node.map(str::to_owned), identities: vec![identity], features, extensions: Vec::new() }
-        .into()
 }
 
 fn unavailable() -> StanzaError {

@@ -1,0 +1,190 @@
+//! What the room says about its occupants.
+
+use jid::FullJid;
+use muji_jingle::SessionId;
+use muji_xep::jingle::{Content, Reason};
+use muji_xep::muc::{MucUser, code};
+use muji_xep::muji::Muji;
+use muji_xep::{Skipped, guard};
+use xmpp_parsers::presence::{Presence, Type};
+
+use super::{Conference, Cx, Stage};
+use crate::config;
+use crate::event::{Event, Peer};
+use crate::pair::{Partner, Profile};
+use crate::payload;
+
+impl Conference {
+    /// A presence from the room.
+    pub(crate) fn presence(&mut self, cx: &mut Cx<'_>, presence: &Presence) {
+        self.heard = cx.now;
+        let Some(nick) = presence.from.as_ref().and_then(|from| from.resource()).map(|nick| nick.as_str().to_owned())
+        else {
+            return; // The room itself has no part in a call.
+        };
+        let ours = nick == self.nick;
+        if presence.type_ == Type::Error {
+            if ours {
+                self.refused(cx, presence);
+            }
+            return;
+        }
+        let Some(user) = MucUser::find(&presence.payloads) else { return };
+        match (&presence.type_, ours || user.has(code::SELF)) {
+            (Type::None, true) => self.echoed(cx, &nick, &user, presence),
+            (Type::None, false) => self.occupant_says(cx, &nick, user, presence),
+            (Type::Unavailable, true) => self.put_out(cx, user),
+            (Type::Unavailable, false) => self.occupant_left(cx, &nick, user),
+            _ => {}
+        }
+    }
+
+    pub(super) fn read_muji(&self, cx: &mut Cx<'_>, nick: &str, presence: &Presence) -> Option<Muji> {
+        let element = Muji::find(&presence.payloads)?;
+        let mut skipped = Skipped::default();
+        let read = guard::check(element).map(|()| Muji::read(element, &mut skipped));
+        if let Err(excess) = &read {
+            self.warn(cx, format!("the call information of {nick} is ignored: {excess}"));
+        }
+        self.skipped(cx, nick, &skipped);
+        read.ok()
+    }
+
+    fn occupant_says(&mut self, cx: &mut Cx<'_>, nick: &str, user: MucUser, presence: &Presence) {
+        let muji = self.read_muji(cx, nick, presence).filter(|muji| *muji != Muji::default());
+        let known = self.roster.get(nick).map(|occupant| occupant.real.clone());
+        let Some(muji) = muji else { return self.occupant_dropped(cx, nick) };
+        // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
+        let Some(real) = user.real.or_else(|| known.clone()) else {
+            self.warn(cx, format!("{nick} is not called: the room hides its real JID"));
+            return self.occupant_dropped(cx, nick);
+        };
+        if known.is_some_and(|known| known != real) {
+            self.occupant_gone(cx, nick); // A new occupant under an old nick, whose leaving we missed.
+        }
+        self.takes_part(cx, nick, real.clone(), muji);
+        if let Some(partner) = self.partners.get_mut(&real)
+            && let Some(profile) = Profile::find(&presence.payloads)
+        {
+            partner.profile = profile;
+        }
+        self.publish_in_turn(cx);
+    }
+
+    /// An occupant prepares or has contents.
+    pub(super) fn takes_part(&mut self, cx: &mut Cx<'_>, nick: &str, real: FullJid, muji: Muji) {
+        let (preparing, news) = (muji.preparing, self.roster.get(nick).is_none());
+        if let Err(why) = self.roster.update(cx.now, nick, real.clone(), muji) {
+            return self.warn(cx, format!("{nick} is not called: {why}"));
+        }
+        if !preparing && let Stage::Settling { queue, .. } = &mut self.stage {
+            queue.passed(nick);
+        }
+        if self.roster.participant(&real).is_some() {
+            self.participates(cx, nick, real);
+        } else if news && !self.partners.contains_key(&real) {
+            self.event(cx, Event::PeerPreparing(Peer { nick: nick.to_owned(), jid: real }));
+        }
+    }
+
+    fn participates(&mut self, cx: &mut Cx<'_>, nick: &str, real: FullJid) {
+        if let Some(partner) = self.partners.get_mut(&real) {
+            partner.ends_at = None;
+            nick.clone_into(&mut partner.nick);
+        } else {
+            let mut partner = Partner::new(cx.now, nick, Profile::default());
+            if self.stage == Stage::Active {
+                partner.repair_at(cx.now + config::INITIATE); // It came later, so it calls.
+            }
+            self.partners.insert(real.clone(), partner);
+            self.event(cx, Event::PeerJoined(Peer { nick: nick.to_owned(), jid: real }));
+            self.try_held(cx);
+        }
+        if self.stage == Stage::Active {
+            self.settle_ids(cx);
+        }
+    }
+
+    /// An occupant's presence has no Muji (any more).
+    fn occupant_dropped(&mut self, cx: &mut Cx<'_>, nick: &str) {
+        if let Stage::Settling { queue, .. } = &mut self.stage {
+            queue.passed(nick);
+        }
+        if let Some(occupant) = self.roster.remove(nick)
+            && let Some(partner) = self.partners.get_mut(&occupant.real)
+        {
+            partner.ends_at = Some(cx.now + config::DROPPED);
+            partner.call = None;
+        }
+        self.publish_in_turn(cx);
+    }
+
+    fn occupant_left(&mut self, cx: &mut Cx<'_>, nick: &str, user: MucUser) {
+        let renamed = user.has(code::RENAMED);
+        match user.new_nick.filter(|_| renamed) {
+            Some(new) => {
+                let renamed = self.roster.rename(nick, &new);
+                if let Some(partner) = renamed.and_then(|real| self.partners.get_mut(&real)) {
+                    partner.nick.clone_from(&new);
+                }
+                if let Stage::Settling { queue, .. } = &mut self.stage {
+                    queue.renamed(nick, &new);
+                }
+            }
+            None if user.codes.contains(&code::SHUTDOWN) => self.occupant_lost(cx, nick),
+            None => self.occupant_gone(cx, nick),
+        }
+    }
+
+    /// The service shuts down: whoever was in the room comes back as we do.
+    fn occupant_lost(&mut self, cx: &mut Cx<'_>, nick: &str) {
+        if let Some(occupant) = self.roster.remove(nick)
+            && let Some(partner) = self.partners.get_mut(&occupant.real)
+        {
+            partner.ends_at = Some(cx.now + config::ROOM_LOSS);
+            partner.call = None;
+        }
+    }
+
+    fn occupant_gone(&mut self, cx: &mut Cx<'_>, nick: &str) {
+        if let Stage::Settling { queue, .. } = &mut self.stage {
+            queue.passed(nick);
+        }
+        if let Some(occupant) = self.roster.remove(nick) {
+            self.part(cx, &occupant.real);
+        }
+        self.publish_in_turn(cx);
+    }
+
+    /// Ends everything with a participant that is not there any more.
+    pub(super) fn part(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
+        let Some(partner) = self.partners.remove(jid) else { return };
+        let held = self.held.iter().map(|(id, _)| *id).filter(|id| self.sessions[id].parties().peer == *jid);
+        let sessions: Vec<SessionId> = held.chain(partner.session).collect();
+        for id in sessions {
+            self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Gone));
+        }
+        self.close_orphans(cx, |orphan| orphan.peer == *jid);
+        self.event(cx, Event::PeerLeft(Peer { nick: partner.nick, jid: jid.clone() }));
+    }
+
+    /// Gives way where a payload type id of ours means something else to a participant that comes first.
+    pub(super) fn settle_ids(&mut self, cx: &mut Cx<'_>) {
+        let heard: Vec<Vec<Content>> = self.roster.participants().map(|(.., contents)| contents.to_vec()).collect();
+        heard.iter().for_each(|contents| self.note_ids(contents));
+        let us = self.us.to_string();
+        let winners = self.roster.participants().filter(|(_, jid, _)| jid.to_string() < us);
+        let winners: Vec<&[Content]> = winners.map(|(.., contents)| contents).collect();
+        if let Some(contents) = payload::yielding(&self.contents, &winners, &self.used) {
+            self.note_ids(&contents);
+            self.contents = contents;
+            self.say_contents(cx);
+        }
+    }
+
+    /// Ids that mean something in this call are never given another meaning.
+    pub(super) fn note_ids(&mut self, contents: &[Content]) {
+        let described = contents.iter().filter_map(|content| content.description.as_ref());
+        self.used.extend(described.flat_map(|description| &description.payload_types).map(|payload| payload.id));
+    }
+}

@@ -1,0 +1,241 @@
+//! Staying in the room: asking whether we are, and coming back when the room or the connection lost us.
+//!
+//! Sound does not stop because signalling does: sessions live on for a minute while we come back (XEP-0045 section 9.1,
+//! statuses 332 and 333; XEP-0410).
+
+use jid::FullJid;
+use muji_jingle::SessionId;
+use muji_xep::muc::{MucUser, code};
+use muji_xep::ns;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
+
+use super::entering::shows_real_jids;
+use super::{Absence, Asked, Conference, Cx, Orphan, Stage};
+use crate::config;
+use crate::engine::Output;
+use crate::error::{Over, PutOut, RoomFault};
+use crate::event::{Event, Style};
+use crate::media::MediaCommand;
+
+impl Conference {
+    pub(super) fn ping_at(&self) -> Option<std::time::Instant> {
+        (self.stage == Stage::Active).then(|| self.heard + config::SELF_PING)
+    }
+
+    pub(super) fn ping_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.ping_at().is_some_and(|at| at <= cx.now) {
+            self.heard = cx.now;
+            self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
+        }
+        for asked in self.asked.expired(cx.now) {
+            match asked {
+                Asked::SelfPing => self.warn(cx, "the room does not answer; the call goes on".to_owned()),
+                Asked::Favour(what) => self.warn(cx, format!("the room did not answer when asked to {what}")),
+                Asked::Form | Asked::Configuration { .. } | Asked::Anonymity => {} // The stage has less patience.
+            }
+        }
+    }
+
+    /// The room, or we ourselves through it, answered a question of ours. False if it was none.
+    pub(crate) fn room_answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: &str,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) -> bool {
+        let Some(asked) = self.asked.answered(id) else { return false };
+        self.heard = cx.now;
+        match (asked, answer) {
+            (Asked::SelfPing, answer) => self.pinged(cx, answer.err()),
+            (Asked::Favour(what), Err(error)) => {
+                self.warn(cx, format!("the room refused to {what}: {}", RoomFault::from_error(error)));
+            }
+            (Asked::Favour(_), Ok(_)) => {}
+            (Asked::Anonymity, Ok(Some(info))) if self.stage == Stage::Active => {
+                self.shows_jids = shows_real_jids(info);
+                self.tell_if_hidden(cx);
+            }
+            (asked, answer) => self.checked(cx, asked, answer),
+        }
+        true
+    }
+
+    /// What a ping of ourselves says (XEP-0410 section 3.2).
+    fn pinged(&mut self, cx: &mut Cx<'_>, error: Option<&StanzaError>) {
+        let Some(condition) = error.map(|error| &error.defined_condition) else { return };
+        match condition {
+            DefinedCondition::ServiceUnavailable | DefinedCondition::FeatureNotImplemented => {} // We are in.
+            DefinedCondition::ItemNotFound => {} // We are in under another nick; its presence is under way.
+            DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => {
+                self.warn(cx, "the room cannot be reached for now; the call goes on".to_owned());
+            }
+            DefinedCondition::BadRequest
+            | DefinedCondition::Conflict
+            | DefinedCondition::Forbidden
+            | DefinedCondition::Gone { .. }
+            | DefinedCondition::InternalServerError
+            | DefinedCondition::JidMalformed
+            | DefinedCondition::NotAcceptable
+            | DefinedCondition::NotAllowed
+            | DefinedCondition::NotAuthorized
+            | DefinedCondition::PolicyViolation
+            | DefinedCondition::RecipientUnavailable
+            | DefinedCondition::Redirect { .. }
+            | DefinedCondition::RegistrationRequired
+            | DefinedCondition::ResourceConstraint
+            | DefinedCondition::SubscriptionRequired
+            | DefinedCondition::UndefinedCondition
+            | DefinedCondition::UnexpectedRequest => self.lost(cx, Over::Room(RoomFault::Lost)),
+        }
+    }
+
+    /// The room said something about itself.
+    pub(crate) fn room_changed(&mut self, cx: &mut Cx<'_>, user: &MucUser) {
+        self.heard = cx.now;
+        self.shows_jids |= user.has(code::NOW_NON_ANONYMOUS);
+        if user.has(code::NOW_SEMI_ANONYMOUS) {
+            self.shows_jids = false;
+            self.tell_if_hidden(cx);
+        } else if user.has(code::CONFIGURED) && self.stage == Stage::Active {
+            self.ask(cx, Asked::Anonymity, Element::bare("query", ns::DISCO_INFO));
+        }
+    }
+
+    fn tell_if_hidden(&self, cx: &mut Cx<'_>) {
+        if !self.shows_jids && self.is_public() {
+            let what = "the room hides real JIDs from now on; whoever comes cannot be called, those who are here stay";
+            self.warn(cx, what.to_owned());
+        }
+    }
+
+    /// We are not in the room any more.
+    pub(super) fn put_out(&mut self, cx: &mut Cx<'_>, user: MucUser) {
+        if user.has(code::RENAMED)
+            && let Some(new) = user.new_nick
+        {
+            self.nick = new;
+            return;
+        }
+        if let Stage::Leaving { why, .. } = &self.stage {
+            let why = why.clone();
+            return self.finish(cx, why);
+        }
+        let put_out = PutOut { by: user.actor.clone(), reason: user.reason.clone() };
+        let fault = match () {
+            () if user.destroyed.is_some() => RoomFault::Destroyed(user.destroyed.unwrap_or_default()),
+            () if user.has(code::BANNED) => RoomFault::Banned(put_out),
+            () if user.has(code::SHUTDOWN) => return self.lost(cx, Over::Room(RoomFault::Shutdown)),
+            // A kick beside it is only the way the room puts it (XEP-0045 section 17.3).
+            () if user.has(code::TECHNICAL) => return self.lost(cx, Over::Room(RoomFault::Lost)),
+            () if user.has(code::KICKED) => RoomFault::Kicked(put_out),
+            () if user.has(code::AFFILIATION) || user.has(code::MEMBERS_ONLY) => RoomFault::NoMember,
+            () => RoomFault::Removed,
+        };
+        self.end_sessions(cx);
+        self.finish(cx, Over::Room(fault));
+    }
+
+    /// The room lost us through no fault of ours: we come back while sound goes on.
+    pub(super) fn lost(&mut self, cx: &mut Cx<'_>, why: Over) {
+        if matches!(self.stage, Stage::Leaving { .. } | Stage::Over) {
+            return;
+        }
+        let news = self.absence.is_none();
+        let until = cx.now + config::ROOM_LOSS;
+        let absence = self.absence.get_or_insert(Absence { until, why: why.clone(), attempts: 0 });
+        let pause = config::REJOIN[absence.attempts.min(config::REJOIN.len() - 1)];
+        absence.attempts += 1;
+        self.stage = Stage::Outside { at: Some(cx.now + pause) };
+        (self.later_stay, self.restated) = (true, 0);
+        self.said.clear();
+        self.asked.clear();
+        self.roster.clear();
+        for partner in self.partners.values_mut() {
+            partner.ends_at = Some(until);
+            partner.call = None;
+        }
+        if news {
+            self.event(cx, Event::RoomLost(why));
+        }
+    }
+
+    /// Entering or publishing failed. On the way back that may pass.
+    pub(super) fn trouble_inside(&mut self, cx: &mut Cx<'_>, fault: RoomFault) {
+        if self.absence.is_some() && fault.may_pass() {
+            return self.lost(cx, Over::Room(fault));
+        }
+        self.fail(cx, fault);
+    }
+
+    pub(super) fn absence_timeout(&mut self, cx: &mut Cx<'_>) {
+        if let Some(absence) = self.absence.take_if(|absence| absence.until <= cx.now) {
+            return self.withdraw(cx, absence.why);
+        }
+        let now = cx.now;
+        self.close_orphans(cx, |orphan| orphan.until <= now);
+    }
+
+    /// The connection is gone for now: nobody can be asked or answer.
+    pub(crate) fn went_offline(&mut self) {
+        self.offline = true;
+    }
+
+    /// The same stream goes on: what was asked may take its full time again.
+    pub(crate) fn resumed(&mut self, cx: &mut Cx<'_>) {
+        self.offline = false;
+        self.heard = cx.now;
+        match &mut self.stage {
+            Stage::Entering { until, .. } | Stage::Publishing { until, .. } | Stage::Leaving { until, .. } => {
+                *until = cx.now + config::ECHO;
+            }
+            Stage::Settling { check: Some(until), .. } => *until = cx.now + config::OWN_PREPARING,
+            Stage::Closed { .. }
+            | Stage::Settling { check: None, .. }
+            | Stage::Active
+            | Stage::Outside { .. }
+            | Stage::Over => {}
+        }
+    }
+
+    /// A new stream: the room has forgotten us, or will when it notices.
+    pub(crate) fn rebound(&mut self, cx: &mut Cx<'_>, jid: FullJid) {
+        self.offline = false;
+        if let Stage::Leaving { why, .. } = &self.stage {
+            let why = why.clone();
+            return self.finish(cx, why);
+        }
+        self.lost(cx, Over::Disconnected);
+        if jid != self.us {
+            self.us = jid;
+            self.orphan_sessions(cx);
+            if self.how.nick.is_none() && self.how.style == Style::Own {
+                self.nick = cx.ids.nick(); // Our ghost may still have the old one.
+            }
+        }
+        let at = (self.how.style == Style::Own).then_some(cx.now); // A client enters its chat rooms itself.
+        self.stage = Stage::Outside { at };
+    }
+
+    /// What was agreed under another JID goes on without words until something takes its place.
+    fn orphan_sessions(&mut self, cx: &mut Cx<'_>) {
+        self.held.clear();
+        for (id, session) in std::mem::take(&mut self.sessions) {
+            if session.is_up() {
+                let (peer, until) = (session.parties().peer.clone(), cx.now + config::ROOM_LOSS);
+                self.orphans.push(Orphan { session: id, peer, until });
+            } else {
+                cx.out.push_back(Output::Media(MediaCommand::Close { session: id }));
+            }
+        }
+        for partner in self.partners.values_mut() {
+            partner.session = None;
+        }
+    }
+
+    pub(super) fn close_orphans(&mut self, cx: &mut Cx<'_>, which: impl Fn(&Orphan) -> bool) {
+        let closed: Vec<SessionId> = self.orphans.iter().filter(|orphan| which(orphan)).map(|it| it.session).collect();
+        self.orphans.retain(|orphan| !closed.contains(&orphan.session));
+        cx.out.extend(closed.into_iter().map(|session| Output::Media(MediaCommand::Close { session })));
+    }
+}

@@ -1,0 +1,185 @@
+//! Who hears whom: how we stand with each participant, since when, and what is being done about it.
+
+use std::time::{Duration, Instant};
+
+use jid::FullJid;
+use muji_jingle::{End, SessionId};
+use xmpp_parsers::minidom::Element;
+
+use crate::config;
+use crate::event::Peer;
+use muji_xep::ns;
+
+/// How we stand with another participant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PairState {
+    /// It chooses what it will send.
+    Preparing,
+    /// It said what it sends; there is no session yet.
+    Announced,
+    /// Our offer waits for its answer.
+    Offered,
+    /// Both sides agreed; the transports connect.
+    Connecting,
+    /// The transports work, and nothing was heard yet.
+    Connected,
+    /// Its sound or picture arrives.
+    Flowing,
+    /// Nothing arrives for now.
+    Interrupted,
+    /// There is no session.
+    Failed(End),
+}
+
+/// What is done about a pair that is not well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing needs to be done, or nothing more can be.
+    Nothing,
+    /// It is the other's turn to call; if it does not, we do.
+    TheirTurn {
+        /// When we do.
+        until: Instant,
+    },
+    /// We call again.
+    CallAgain {
+        /// When.
+        at: Instant,
+        /// The first, second or third time.
+        attempt: usize,
+    },
+    /// Its client takes no second call: one of the two must leave the call and join again.
+    NeedsRejoin,
+}
+
+/// Another participant as we see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// Who.
+    pub peer: Peer,
+    /// How we stand with it.
+    pub state: PairState,
+    /// Since when.
+    pub since: Instant,
+    /// What is done about it.
+    pub remedy: Remedy,
+}
+
+/// What a participant's client cannot do, known by the node of its entity capabilities (XEP-0115).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// It takes another offer after one that came to nothing.
+    pub(crate) can_redial: bool,
+    /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
+    pub(crate) call_after: Option<Duration>,
+}
+
+impl Profile {
+    const USUAL: Self = Self { can_redial: true, call_after: None };
+
+    /// The profile of whoever sends this presence; `None` if it does not say who made the client, which means nothing
+    /// (XEP-0115 section 8.4).
+    pub(crate) fn find(payloads: &[Element]) -> Option<Self> {
+        let caps = payloads.iter().find(|payload| payload.is("c", ns::CAPS))?;
+        Some(match caps.attr("node").unwrap_or_default().trim_end_matches('/') {
+            // Parks a second offer until it sees us join anew, and hangs up with its last session.
+            "https://dino.im" => Self { can_redial: false, ..Self::USUAL },
+            // Drops an offer that comes before our presence, which takes a way of its own.
+            "https://movim.eu" => Self { call_after: Some(config::MOVIM_GRACE), ..Self::USUAL },
+            _ => Self::USUAL,
+        })
+    }
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
+
+/// When we call, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) at: Instant,
+    pub(crate) turn: Turn,
+}
+
+/// Whether a call is one the rules give us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// We came later, so we call.
+    Ours,
+    /// A repair: every regular offer of the peer's wins against it.
+    Out,
+}
+
+/// A participant and our session with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Partner {
+    pub(crate) nick: String,
+    pub(crate) profile: Profile,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) state: PairState,
+    pub(crate) since: Instant,
+    /// When we call (again), unless there is a session by then.
+    pub(crate) call: Option<Due>,
+    /// Repairs since the last success.
+    pub(crate) repairs: usize,
+    /// Its presence lost Muji, or the room was lost; the session ends then.
+    pub(crate) ends_at: Option<Instant>,
+}
+
+impl Partner {
+    pub(crate) fn new(now: Instant, nick: &str, profile: Profile) -> Self {
+        Self {
+            nick: nick.to_owned(),
+            profile,
+            session: None,
+            state: PairState::Announced,
+            since: now,
+            call: None,
+            repairs: 0,
+            ends_at: None,
+        }
+    }
+
+    /// Its state is another one now.
+    pub(crate) fn is(&mut self, now: Instant, state: PairState) {
+        if self.state != state {
+            (self.state, self.since) = (state, now);
+        }
+    }
+
+    /// When a repair may follow a failure, if one may.
+    pub(crate) fn repair(&mut self, now: Instant) -> Remedy {
+        if !self.profile.can_redial {
+            return Remedy::NeedsRejoin;
+        }
+        match config::REDIAL.get(self.repairs) {
+            Some(pause) => self.repair_at(now + *pause),
+            None => Remedy::Nothing,
+        }
+    }
+
+    /// Calls again at this time, out of turn.
+    pub(crate) fn repair_at(&mut self, at: Instant) -> Remedy {
+        self.call = Some(Due { at, turn: Turn::Out });
+        self.remedy()
+    }
+
+    pub(crate) fn remedy(&self) -> Remedy {
+        let failed = matches!(self.state, PairState::Failed(_));
+        match self.call {
+            Some(Due { at, turn: Turn::Out }) if self.repairs == 0 && !failed => Remedy::TheirTurn { until: at },
+            Some(Due { at, .. }) => Remedy::CallAgain { at, attempt: self.repairs + 1 },
+            None if failed && !self.profile.can_redial => Remedy::NeedsRejoin,
+            None => Remedy::Nothing,
+        }
+    }
+
+    pub(crate) fn pair(&self, jid: &FullJid) -> Pair {
+        let peer = Peer { nick: self.nick.clone(), jid: jid.clone() };
+        Pair { peer, state: self.state.clone(), since: self.since, remedy: self.remedy() }
+    }
+}
