@@ -15,6 +15,7 @@ const EXAMPLES: &str = "Examples:
   muji-call balcony@conference.example.org --jid romeo@example.org
   muji-call balcony@conference.example.org --jid romeo@example.org --record 'calls/{nick}.wav'
   muji-call balcony@conference.example.org --profile work --audio speech.wav --seconds 60 --expect 3 --json
+  muji-call conference.example.org --new --admit juliet@example.org --jid romeo@example.org
   muji-call balcony@conference.localhost --jid romeo@localhost --server localhost:5222 --ca-file ca.pem
 ";
 
@@ -39,7 +40,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) other: Option<Other>,
 
-    /// The room, such as balcony@conference.example.org
+    /// The room, such as balcony@conference.example.org; with --new the service that has it, conference.example.org
     #[arg(required = true)]
     pub(crate) room: Option<BareJid>,
 
@@ -49,6 +50,18 @@ pub(crate) struct Args {
     /// Your name in the room; without it one of chance
     #[arg(long)]
     pub(crate) nick: Option<String>,
+
+    /// Take part in the call inside this chat room, as Movim does, instead of entering a room for the call
+    #[arg(long, conflicts_with = "new")]
+    pub(crate) in_chat: bool,
+
+    /// Make a room for this call, for members only; its name is told
+    #[arg(long)]
+    pub(crate) new: bool,
+
+    /// With --new: let this person in; may be given several times
+    #[arg(long, value_name = "JID", requires = "new")]
+    pub(crate) admit: Vec<BareJid>,
 
     /// What is sent: mic, mic:NAME, tone:HZ, a WAV file of 48 kHz and 16 bits, or none
     #[arg(long, value_name = "WHAT")]

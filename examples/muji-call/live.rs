@@ -40,7 +40,10 @@ impl Live {
             return;
         }
         if !self.terminal {
-            let words = people.iter().map(|(name, known)| format!("{name} {}", known.now.as_deref().unwrap_or("-")));
+            let words = people.iter().map(|(name, known)| {
+                let not_well = known.doing.as_deref().map(|doing| format!(" ({}, {doing})", known.state));
+                format!("{name} {}{}", known.now.as_deref().unwrap_or("-"), not_well.unwrap_or_default())
+            });
             return println!("hearing: {}", words.collect::<Vec<_>>().join(" | "));
         }
         self.wipe();
@@ -55,7 +58,10 @@ impl Live {
     fn line(&self, name: &str, known: &Known) -> String {
         let heard = known.now.as_deref().unwrap_or("silent");
         let loss = known.loss().map_or_else(String::new, |loss| format!("loss {loss:.1} %"));
-        let line = format!("  {name:<24} {:<10} {heard:<18} {loss}", known.state);
+        let since = known.since.map_or_else(String::new, |since| format!("{} s", since.elapsed().as_secs()));
+        let doing = known.doing.as_deref().unwrap_or_default();
+        let line = format!("  {name:<24} {:<11} {since:>6} {heard:<18} {loss} {doing}", known.state);
+        let line = line.trim_end().to_owned();
         let colour = match known.state {
             _ if !self.colour => return line,
             _ if known.now.is_some() => 32,

@@ -4,6 +4,7 @@
 
 mod args;
 mod audio;
+mod chat;
 mod exit;
 mod live;
 mod log;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use jid::BareJid;
 use muji_core::xmpp::{LoggedIn, Mechanism};
-use muji_core::{Event, Peer, SessionId};
+use muji_core::{Event, Pair, PairState, Peer, Remedy, SessionId};
 use muji_media::backend::Observation;
 use muji_media::meter::Level;
 use muji_media::receive::Stats;
@@ -23,6 +24,8 @@ pub(crate) struct Report {
     joined: Instant,
     names: BTreeMap<SessionId, String>,
     people: BTreeMap<String, Known>,
+    /// The last rows that were said, without their times.
+    picture: Vec<Value>,
     /// Bytes of payload that each of the others was sent.
     sent: u64,
 }
@@ -37,6 +40,7 @@ impl Report {
             joined: Instant::now(),
             names: BTreeMap::new(),
             people: BTreeMap::new(),
+            picture: Vec::new(),
             sent: 0,
         }
     }
@@ -77,6 +81,15 @@ impl Report {
             Event::Joined { contents } => {
                 self.say("joined", json!({ "contents": contents }), || Some("in the call".to_owned()));
             }
+            Event::RoomLost(why) => {
+                let why = why.to_string();
+                self.say("room-lost", json!({ "why": why }), || {
+                    Some(format!("{why}; sound goes on while we come back"))
+                });
+            }
+            Event::PeerPreparing(peer) => self.peer(peer, "preparing", None),
+            Event::PeerOffered(peer) => self.peer(peer, "offered", None),
+            Event::PeerInterrupted(peer) => self.peer(peer, "interrupted", None),
             Event::PeerJoined(peer) => self.peer(peer, "joined", None),
             Event::PeerConnecting(peer, session) => {
                 self.names.insert(*session, peer.nick.clone());
@@ -112,6 +125,27 @@ impl Report {
         let fields = json!({ "nick": nick, "jid": jid.to_string(), "state": state, "why": why });
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         self.say("peer", fields, || Some(format!("{} {state}{why}", printable(nick))));
+    }
+
+    /// How we stand with everybody; as JSON when it is another picture than before.
+    pub(crate) fn pairs(&mut self, pairs: &[Pair]) {
+        for pair in pairs {
+            let known = self.people.entry(pair.peer.nick.clone()).or_default();
+            (known.state, known.since) = (state(&pair.state), Some(pair.since));
+            known.doing = doing(pair.remedy);
+        }
+        let picture: Vec<Value> = pairs.iter().map(|pair| row(pair, false)).collect();
+        if self.picture != picture {
+            self.picture = picture;
+            let rows: Vec<Value> = pairs.iter().map(|pair| row(pair, true)).collect();
+            self.say("pairs", json!({ "pairs": rows }), || None);
+        }
+    }
+
+    /// A room was made for the call.
+    pub(crate) fn made(&mut self, room: &BareJid) {
+        let room = room.to_string();
+        self.say("room", json!({ "room": room }), || Some(format!("the room of the call is {room}")));
     }
 
     pub(crate) fn connection(&mut self, state: &str, why: Option<&str>) {
@@ -200,6 +234,44 @@ impl Report {
         }
         println!("{line}");
     }
+}
+
+fn state(state: &PairState) -> &'static str {
+    match state {
+        PairState::Preparing => "preparing",
+        PairState::Announced => "joined",
+        PairState::Offered => "offered",
+        PairState::Connecting => "connecting",
+        PairState::Connected => "connected",
+        PairState::Flowing => "flowing",
+        PairState::Interrupted => "interrupted",
+        PairState::Failed(_) => "failed",
+        _ => "unknown",
+    }
+}
+
+fn doing(remedy: Remedy) -> Option<String> {
+    match remedy {
+        Remedy::Nothing => None,
+        Remedy::TheirTurn { .. } => Some("it is to call us".to_owned()),
+        Remedy::CallAgain { attempt, .. } => Some(format!("calling again, attempt {attempt}")),
+        Remedy::NeedsRejoin => Some("one of you must join again".to_owned()),
+    }
+}
+
+/// A row of the matrix.
+fn row(pair: &Pair, with_time: bool) -> Value {
+    let mut row = json!({ "nick": pair.peer.nick, "jid": pair.peer.jid.to_string(), "state": state(&pair.state) });
+    if let Some(doing) = doing(pair.remedy) {
+        row["doing"] = json!(doing);
+    }
+    if let PairState::Failed(why) = &pair.state {
+        row["why"] = json!(why.to_string());
+    }
+    if with_time {
+        row["for_ms"] = json!(pair.since.elapsed().as_millis());
+    }
+    row
 }
 
 /// A name that a stranger chose, without what would move the cursor.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jid::BareJid;
-use muji_core::error::Over;
+use muji_core::error::{Over, Refused};
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
-use muji_core::{CallId, Connection as Change, Event, Handled, Join, Muji, Notice, Secret};
+use muji_core::{CallId, Connection as Change, Disco, Event, Handled, Join, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices, Observation};
 use muji_media::socket::local_addresses;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,10 +16,14 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::args::{Args, server};
 use crate::audio::{self, Audio};
+use crate::chat::Chat;
 use crate::exit::Failure;
 use crate::password;
 use crate::report::Report;
 use crate::trace::Trace;
+
+/// Who made this client, as its capabilities say it.
+const NODE: &str = "https://github.com/muji-rs/muji";
 
 /// How long the server may take to end the stream properly.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -37,9 +41,19 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let client = Connection::open(account).await?;
     let mut report = Report::new(&args);
     report.logged_in(client.login());
-    let muji = Muji::new(media);
-    let mut program = Program { args, room, client, muji, report, trace, call: None, interrupted: false };
+    let mut muji = Muji::new(media);
+    let disco = Disco::new(NODE, "muji-call", muji.features());
+    muji.introduce(disco.clone());
+    let chat = match &args.nick {
+        _ if !args.in_chat => None,
+        Some(nick) => Some(Chat::new(&room, nick).ok_or_else(|| Failure::Usage("no room takes this nick".to_owned()))?),
+        None => return Err(Failure::Usage("a chat room knows you by a nick; give --nick".to_owned())),
+    };
+    let mut program = Program { args, room, client, muji, disco, chat, report, trace, call: None, interrupted: false };
     let outcome = program.go(observations).await;
+    if let Some(chat) = program.chat.take() {
+        program.send(chat.leave()).await;
+    }
     program.report.summary();
     let _slow = timeout(CLOSING, program.client.close()).await.is_err();
     outcome
@@ -61,6 +75,9 @@ struct Program {
     room: BareJid,
     client: Connection,
     muji: Muji,
+    disco: Disco,
+    /// The chat room around the call, if it is inside one.
+    chat: Option<Chat>,
     report: Report,
     trace: Trace,
     call: Option<CallId>,
@@ -84,7 +101,7 @@ impl Program {
                     Notice::Event(_, event) => {
                         self.report.event(&event);
                         if let Event::Joined { .. } = event {
-                            self.set_time(time_up.as_mut());
+                            self.joined(time_up.as_mut());
                         }
                         if let Event::Ended(why) = event {
                             over = Some(why);
@@ -92,7 +109,12 @@ impl Program {
                     }
                 },
                 Some(observation) = observations.recv() => self.report.observation(&observation),
-                _ = second.tick() => self.report.row(),
+                _ = second.tick() => {
+                    if let Some(call) = self.call {
+                        self.report.pairs(&self.muji.call(call).pairs());
+                    }
+                    self.report.row();
+                }
                 () = time_up.as_mut(), if self.call.is_some() => {
                     time_up.as_mut().reset(far);
                     self.leave();
@@ -114,11 +136,15 @@ impl Program {
                 if self.muji.handle_stanza(&stanza) != Handled::Taken {
                     self.client.answer(&stanza).await;
                 }
+                self.chatted(&stanza)?;
             }
             Incoming::Bound(jid) => {
                 self.muji.connected(jid);
-                if self.call.is_none() {
-                    self.join()?;
+                if let Some(chat) = &self.chat {
+                    let enter = chat.enter(room_password().as_deref(), &self.disco);
+                    self.send(enter).await;
+                } else if self.call.is_none() {
+                    self.join(Join::own())?;
                 }
             }
             Incoming::Lost(why) => {
@@ -135,29 +161,52 @@ impl Program {
         Ok(())
     }
 
-    fn join(&mut self) -> Result<(), Failure> {
-        let mut how = Join::own();
+    /// What the chat room around the call says.
+    fn chatted(&mut self, stanza: &Stanza) -> Result<(), Failure> {
+        let Some(chat) = self.chat.as_ref().filter(|_| self.call.is_none()) else { return Ok(()) };
+        if let Some(why) = chat.refusal(stanza) {
+            return Err(Failure::Chat(why));
+        }
+        if chat.is_entered(stanza) {
+            self.join(Join::in_chat())?;
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, mut how: Join) -> Result<(), Failure> {
         if let Some(nick) = &self.args.nick {
             how = how.nick(nick);
         }
-        if let Ok(password) = std::env::var("XMPP_ROOM_PASSWORD") {
+        if let Some(password) = room_password() {
             how = how.password(Secret::new(password));
         }
         self.report.joining();
-        let call = self.muji.join(self.room.clone(), how);
-        self.call = Some(call.map_err(|why| Failure::Usage(why.to_string()))?);
+        let refused = |why: Refused| Failure::Usage(why.to_string());
+        self.call = Some(if self.args.new {
+            let (room, call) = self.muji.open(self.room.domain(), how).map_err(refused)?;
+            self.report.made(&room);
+            self.room = room;
+            call
+        } else {
+            self.muji.join(self.room.clone(), how).map_err(refused)?
+        });
         Ok(())
+    }
+
+    /// We are in, for the first time or again.
+    fn joined(&mut self, time_up: std::pin::Pin<&mut Sleep>) {
+        if let Some(seconds) = self.args.seconds.take() {
+            time_up.reset(Instant::now() + Duration::from_secs(seconds));
+        }
+        let Some(call) = self.call else { return };
+        for guest in std::mem::take(&mut self.args.admit) {
+            let _not_ours = self.muji.call(call).admit(guest).is_err(); // It is: --admit needs --new.
+        }
     }
 
     async fn send(&mut self, stanza: Box<Stanza>) {
         self.trace.sent(&stanza);
         self.client.send(stanza).await;
-    }
-
-    fn set_time(&self, time_up: std::pin::Pin<&mut Sleep>) {
-        if let Some(seconds) = self.args.seconds {
-            time_up.reset(Instant::now() + Duration::from_secs(seconds));
-        }
     }
 
     /// The first time the call is left properly.
@@ -198,6 +247,10 @@ impl Program {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn room_password() -> Option<String> {
+    std::env::var("XMPP_ROOM_PASSWORD").ok()
 }
 
 fn lost(why: &LoginError) -> String {

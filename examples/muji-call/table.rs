@@ -1,6 +1,6 @@
 //! How each pair fared, as a table and as numbers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use muji_media::receive::Stats;
 use serde_json::{Value, json};
@@ -12,6 +12,10 @@ pub(crate) struct Known {
     pub(crate) first_sound: Option<u128>,
     /// The last that was said of it.
     pub(crate) state: &'static str,
+    /// Since when it is so.
+    pub(crate) since: Option<Instant>,
+    /// What is done about it.
+    pub(crate) doing: Option<String>,
     /// What was heard in the last second.
     pub(crate) now: Option<String>,
     /// Its stream so far, the last of several sessions.
@@ -95,7 +99,7 @@ mod tests {
             round_trip: Some(Duration::from_micros(20_500)),
             ..Stats::default()
         };
-        let known = Known { first_sound: Some(335), state: "flowing", now: None, stats };
+        let known = Known { first_sound: Some(335), state: "flowing", stats, ..Known::default() };
         let lines = lines([("romeo".to_owned(), &known), ("juliet".to_owned(), &Known::default())]);
         let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(words(1), "romeo flowing 335 ms 32.0 kbit/s 1.0 % 20.5 ms 0.0 ms 1.5 %");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use jid::{BareJid, DomainPart, FullJid, Jid, NodePart};
+use jid::{BareJid, DomainRef, FullJid, Jid, NodePart};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, refuse};
 use muji_xep::jingle::{Action, Jingle};
@@ -17,13 +17,13 @@ use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::conference::{Conference, Cx, Ended};
-use crate::seat::Seat;
 use crate::config;
 use crate::disco::Disco;
 use crate::error::Refused;
 use crate::event::{About, Command, Connection, Event, Handled, Join, Peer, Style, occupant};
 use crate::media::{Capabilities, MediaCommand, MediaReport};
 use crate::pair::Pair;
+use crate::seat::Seat;
 
 /// What the engine wants done, in the order of the wire.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Engine {
     ///
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
-    pub fn open(&mut self, now: Instant, service: &DomainPart, how: Join) -> Result<(BareJid, CallId), Refused> {
+    pub fn open(&mut self, now: Instant, service: &DomainRef, how: Join) -> Result<(BareJid, CallId), Refused> {
         let word = NodePart::new(&self.ids.word()).expect("hexadecimal digits are a node").into_owned();
         let room = BareJid::from_parts(Some(&word), service);
         let (call, conference) = self.enter(now, room.clone(), Join { style: Style::Own, ..how }, None)?;
@@ -302,8 +302,11 @@ impl Engine {
 
     /// A participant's query can come before its presence, so in a call everybody is answered (Dino asks before it calls).
     fn handle_disco(&mut self, from: &Jid, id: &str, payload: &Element) -> Handled {
-        let ours = self.us.as_ref().is_some_and(|us| from.to_bare() == us.to_bare() || from.as_str() == us.domain().as_str());
-        let Some(disco) = self.disco.as_ref().filter(|_| ours || !self.calls.is_empty()) else { return Handled::NotOurs };
+        let ours =
+            self.us.as_ref().is_some_and(|us| from.to_bare() == us.to_bare() || from.as_str() == us.domain().as_str());
+        let Some(disco) = self.disco.as_ref().filter(|_| ours || !self.calls.is_empty()) else {
+            return Handled::NotOurs;
+        };
         let (to, id) = (Some(from.clone()), id.to_owned());
         self.send(match disco.answer(payload.attr("node")) {
             Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },

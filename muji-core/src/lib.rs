@@ -55,7 +55,7 @@ pub use engine::{Engine, Output};
 pub use event::{About, Command, Connection, Event, Handled, Join, Peer};
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
-pub use pair::{Pair, PairState, Remedy};
 pub use muji_jingle::{CallId, Mute, SessionId};
 pub use muji_xep::Secret;
 pub use muji_xep::rtp::Media;
+pub use pair::{Pair, PairState, Remedy};

@@ -7,16 +7,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use jid::{BareJid, DomainPart, FullJid};
+use jid::{BareJid, DomainRef, FullJid};
 use muji_jingle::{CallId, Mute};
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza::Stanza;
 
+use crate::disco::Disco;
 use crate::engine::{Engine, Output};
 use crate::error::Refused;
-use crate::disco::Disco;
 use crate::event::{About, Command, Connection, Event, Handled, Join, Peer};
 use crate::media::MediaBackend;
 use crate::pair::Pair;
@@ -117,7 +117,7 @@ impl Muji {
     ///
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
-    pub fn open(&mut self, service: &DomainPart, how: Join) -> Result<(BareJid, CallId), Refused> {
+    pub fn open(&mut self, service: &DomainRef, how: Join) -> Result<(BareJid, CallId), Refused> {
         let opened = self.engine.open(now(), service, how);
         self.wake();
         opened

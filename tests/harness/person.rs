@@ -55,6 +55,8 @@ pub(crate) struct Client {
     heard: BTreeMap<SessionId, Heard>,
     /// The process hangs: nothing is read or sent.
     pub(crate) frozen: bool,
+    /// Its connection is broken: packets still travel.
+    pub(crate) cut: bool,
 }
 
 impl Client {
@@ -71,6 +73,7 @@ impl Client {
             sessions: BTreeMap::new(),
             heard: BTreeMap::new(),
             frozen: false,
+            cut: false,
         }
     }
 

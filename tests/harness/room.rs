@@ -260,7 +260,9 @@ impl Rooms {
                 }
                 room.configure(payload).map(|()| None)
             }
-            Iq::Set { payload, .. } if payload.is("query", ns::MUC_ADMIN) && owner => room.admit(payload).map(|()| None),
+            Iq::Set { payload, .. } if payload.is("query", ns::MUC_ADMIN) && owner => {
+                room.admit(payload).map(|()| None)
+            }
             Iq::Get { .. } | Iq::Set { .. } => Err(DefinedCondition::Forbidden),
             Iq::Result { .. } | Iq::Error { .. } => return Vec::new(),
         };
@@ -268,7 +270,13 @@ impl Rooms {
     }
 
     /// A ping of oneself, which the service answers (XEP-0410 section 3.3).
-    fn ping(&self, address: &BareJid, nick: &str, from: &FullJid, iq: &Iq) -> Result<Option<Element>, DefinedCondition> {
+    fn ping(
+        &self,
+        address: &BareJid,
+        nick: &str,
+        from: &FullJid,
+        iq: &Iq,
+    ) -> Result<Option<Element>, DefinedCondition> {
         let own = self.rooms.get(address).and_then(|room| room.find(from));
         let pings = matches!(iq, Iq::Get { payload, .. } if payload.is("ping", ns::PING));
         match own {

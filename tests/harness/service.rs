@@ -43,6 +43,11 @@ impl Service {
         self.users.insert(who);
     }
 
+    /// Somebody's connection is broken, and the server has not noticed.
+    pub fn cut(&mut self, who: &FullJid) {
+        self.users.remove(who);
+    }
+
     /// Somebody's connection is gone.
     pub fn disconnected(&mut self, who: &FullJid) -> Vec<Delivery> {
         self.users.remove(who);

@@ -7,15 +7,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
+use muji_core::error::Refused;
 use muji_core::media::Capabilities;
-use muji_core::{Command, Event, Join, Media, Mute};
+use muji_core::{Command, Connection, Event, Join, Media, Mute, Pair};
 use muji_media::transport::{MakeTransport, loopback};
-use muji_xep::Element;
+use muji_xep::{Element, muc};
+use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use super::chance::Chance;
 use super::person::{Body, Client, Person, Sent, opus, peers};
-use super::room::Rules;
+use super::room::{Delivery, Rooms, Rules};
 use super::service::Service;
 
 /// Somebody in the world.
@@ -177,6 +179,47 @@ impl World {
 
     // ---- what people do ----------------------------------------------------------------------------------------------
 
+    /// Enters a chat room under its own name, as a client does for its user.
+    pub fn sit_in(&mut self, who: Who, room: &str) {
+        self.say_in(who, room, vec![muc::enter(None)]);
+    }
+
+    /// The client says something in a chat room in which it sits, knowing nothing of calls.
+    pub fn say_in(&mut self, who: Who, room: &str, payloads: Vec<Element>) {
+        let to = self.occupant(who, room);
+        self.stanza_sent(who, Presence::new(Type::None).with_to(to).with_payloads(payloads).into());
+    }
+
+    /// Leaves a chat room.
+    pub fn get_up(&mut self, who: Who, room: &str) {
+        let to = self.occupant(who, room);
+        self.stanza_sent(who, Presence::new(Type::Unavailable).with_to(to).into());
+    }
+
+    fn occupant(&self, who: Who, room: &str) -> FullJid {
+        self.service.room(room).with_resource_str(&self.people[who.0].name).expect("names are plain")
+    }
+
+    /// Takes part in the call inside a chat room.
+    pub fn join_in_chat(&mut self, who: Who, room: &str) {
+        self.join_how(who, room, Join::in_chat());
+    }
+
+    /// Makes a room for a call and enters it; the name of the room.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn open(&mut self, who: Who) -> BareJid {
+        let (now, nick) = (self.now, self.people[who.0].name.clone());
+        let service = self.service.room("any");
+        let client = self.client_mut(who);
+        let (room, call) =
+            client.engine.open(now, service.domain(), Join::own().nick(nick)).expect("the Engine takes the wish");
+        client.call = Some(call);
+        self.drain(who);
+        room
+    }
+
     /// Joins the room `name` under its own name.
     ///
     /// # Panics
@@ -191,10 +234,20 @@ impl World {
     /// # Panics
     /// If the Engine refuses even to try.
     pub fn join_how(&mut self, who: Who, room: &str, how: Join) {
-        let (now, room) = (self.now, self.service.room(room));
+        let room = self.service.room(room);
+        self.try_join(who, &room, how).expect("the Engine takes the wish");
+    }
+
+    /// The same, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::join`].
+    pub fn try_join(&mut self, who: Who, room: &BareJid, how: Join) -> Result<(), Refused> {
+        let now = self.now;
         let client = self.client_mut(who);
-        client.call = Some(client.engine.join(now, room, how).expect("the Engine takes the wish"));
+        client.call = Some(client.engine.join(now, room.clone(), how)?);
         self.drain(who);
+        Ok(())
     }
 
     /// Leaves the call.
@@ -212,12 +265,91 @@ impl World {
         self.command(who, Command::Mute(Media::Audio, mute));
     }
 
-    fn command(&mut self, who: Who, command: Command) {
+    /// Lets somebody into the room of a call.
+    ///
+    /// # Panics
+    /// If it is not the person's room.
+    pub fn admit(&mut self, who: Who, guest: Who) {
+        let guest = self.jid(guest).to_bare();
+        self.command(who, Command::Admit(guest));
+    }
+
+    /// Does something of a call.
+    ///
+    /// # Panics
+    /// If there is no call, or it is refused.
+    pub fn command(&mut self, who: Who, command: Command) {
+        self.try_command(who, command).expect("the call takes the wish");
+    }
+
+    /// The same, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::command`].
+    ///
+    /// # Panics
+    /// If it has joined no call.
+    pub fn try_command(&mut self, who: Who, command: Command) -> Result<(), Refused> {
         let now = self.now;
         let client = self.client_mut(who);
         let call = client.call.expect("it has joined");
-        client.engine.command(now, call, command).expect("the call is there");
+        let outcome = client.engine.command(now, call, command);
         self.drain(who);
+        outcome
+    }
+
+    /// The client says something in all its presences from now on.
+    pub fn set_extras(&mut self, who: Who, extras: Vec<Element>) {
+        let now = self.now;
+        self.client_mut(who).engine.set_presence_extras(now, extras);
+        self.drain(who);
+    }
+
+    /// The connection breaks: what is sent goes nowhere, and nothing comes. The server does not notice.
+    pub fn cut(&mut self, who: Who) {
+        let (now, jid) = (self.now, self.jid(who));
+        self.service.cut(&jid);
+        let client = self.client_mut(who);
+        client.cut = true;
+        client.engine.handle_connection(now, Connection::Lost);
+        self.drain(who);
+    }
+
+    /// The same stream goes on; what came meanwhile is lost here, which XEP-0198 would not allow.
+    pub fn resume(&mut self, who: Who) {
+        self.reconnect(who, Connection::Resumed);
+    }
+
+    /// A new stream, under another resource; the server has noticed that the old one is gone.
+    pub fn rebind(&mut self, who: Who) {
+        let old = self.jid(who);
+        let deliveries = self.service.disconnected(&old);
+        self.deliver(deliveries);
+        let person = &mut self.people[who.0];
+        person.jid = old.to_bare().with_resource_str(&format!("{}-again", old.resource())).expect("it is plain");
+        let jid = person.jid.clone();
+        self.reconnect(who, Connection::Bound { jid });
+    }
+
+    /// A new stream under the old JID: the server was restarted and knows nothing of before.
+    pub fn rebind_same(&mut self, who: Who) {
+        let jid = self.jid(who);
+        self.reconnect(who, Connection::Bound { jid });
+    }
+
+    fn reconnect(&mut self, who: Who, change: Connection) {
+        let (now, jid) = (self.now, self.jid(who));
+        self.service.connected(jid);
+        let client = self.client_mut(who);
+        client.cut = false;
+        client.engine.handle_connection(now, change);
+        self.drain(who);
+    }
+
+    /// The room service does something by itself.
+    pub fn rooms_do(&mut self, act: impl FnOnce(&mut Rooms) -> Vec<Delivery>) {
+        let deliveries = act(&mut self.service.rooms);
+        self.deliver(deliveries);
     }
 
     /// The process hangs; the server does not notice.
@@ -292,6 +424,27 @@ impl World {
     #[must_use]
     pub fn first_heard(&self, listener: Who, speaker: Who) -> Option<Duration> {
         self.client_ref(listener).first_heard(&self.people[speaker.0].jid).map(|at| at - self.start)
+    }
+
+    /// How somebody stands with each of the others.
+    #[must_use]
+    pub fn pairs(&self, who: Who) -> Vec<Pair> {
+        let client = self.client_ref(who);
+        client.call.map_or_else(Vec::new, |call| client.engine.pairs(call))
+    }
+
+    /// Who is in a call in a chat room, as somebody in it sees.
+    #[must_use]
+    pub fn people_in_call(&self, who: Who, room: &str) -> Vec<String> {
+        let people = self.client_ref(who).engine.people_in_call(&self.service.room(room));
+        people.into_iter().map(|peer| peer.nick).collect()
+    }
+
+    /// The presences somebody sent, in order.
+    #[must_use]
+    pub fn presences(&self, who: Who) -> Vec<Element> {
+        let of = self.wire.iter().filter(|passage| passage.from == who && passage.stanza.name() == "presence");
+        of.map(|passage| passage.stanza.clone()).collect()
     }
 
     /// What somebody's application was told.
@@ -398,7 +551,7 @@ impl World {
             }
             Arrival::AtPerson { who, stanza } => {
                 match &mut self.people[who.0].body {
-                    Body::Client(client) if client.frozen => {}
+                    Body::Client(client) if client.frozen || client.cut => {}
                     Body::Client(client) => {
                         let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
                         self.drain(who);
@@ -434,6 +587,9 @@ impl World {
     }
 
     fn stanza_sent(&mut self, who: Who, stanza: Stanza) {
+        if matches!(&self.people[who.0].body, Body::Client(client) if client.cut) {
+            return;
+        }
         let written = element(&stanza);
         self.sent.count(&written);
         self.wire.push(Passage { at: self.age(), from: who, stanza: written });

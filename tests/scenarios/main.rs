@@ -17,8 +17,10 @@ mod overtaking;
 mod puppet;
 mod refusing;
 mod room_refuses;
+mod rooms;
 mod signalling;
 mod speed;
+mod staying;
 mod vanishing;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,8 +1,8 @@
 //! A peer refuses, or cannot: the fault is named, and the call with the others goes on.
 
 use muji_conformance::harness::world::{Who, World};
-use muji_core::{Event, Remedy};
 use muji_core::error::PeerFailure;
+use muji_core::{Event, Remedy};
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
 
@@ -58,7 +58,10 @@ fn a_peer_that_keeps_silent_is_called_three_times_more_and_then_given_up() {
         offers.iter().filter(|(from, jingle)| *from == world.jid(romeo) && jingle.action == Action::SessionInitiate);
     assert_eq!(of_romeo.count(), 4);
     let failures = failures(&world, romeo);
-    assert_eq!(failures.iter().map(|failure| failure.remedy != Remedy::Nothing).collect::<Vec<_>>(), [true, true, true, false]);
+    assert_eq!(
+        failures.iter().map(|failure| failure.remedy != Remedy::Nothing).collect::<Vec<_>>(),
+        [true, true, true, false]
+    );
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 

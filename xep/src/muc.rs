@@ -167,8 +167,7 @@ fn defaults(field: &Element) -> Vec<String> {
 /// The least we need of a room whose owner's form was refused: everybody sees real JIDs.
 #[must_use]
 pub fn only_real_jids() -> Element {
-    let fields =
-        [("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"), ("muc#roomconfig_whois", "anyone")];
+    let fields = [("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"), ("muc#roomconfig_whois", "anyone")];
     submit(fields.map(|(var, value)| write_field(var, vec![value.to_owned()])))
 }
 

@@ -178,18 +178,22 @@ fn the_other_elements_of_ours() {
 
 #[test]
 fn a_rooms_form_is_filled_in_with_our_wishes_and_its_own_defaults() {
-    let form = xml("<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='form'><title>Room</title>\
+    let form = xml(
+        "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='form'><title>Room</title>\
          <field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
          <field var='muc#roomconfig_whois' type='list-single'><value>moderators</value><option><value>anyone</value></option></field>\
          <field var='muc#roomconfig_membersonly'><value>0</value></field>\
          <field var='example#taste'><required/><value>sweet</value></field><field type='fixed'><value>words</value></field>\
-         </x></query>");
+         </x></query>",
+    );
     let filled = |members: &str| {
-        xml(&format!("<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>\
+        xml(&format!(
+            "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>\
              <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
              <field var='muc#roomconfig_whois'><value>anyone</value></field>\
              <field var='muc#roomconfig_membersonly'><value>{members}</value></field>\
-             <field var='example#taste'><value>sweet</value></field></x></query>"))
+             <field var='example#taste'><value>sweet</value></field></x></query>"
+        ))
     };
     assert_eq!(muc::fill_in(&form, muc::Privacy::Members), Some(filled("1")));
     assert_eq!(muc::fill_in(&form, muc::Privacy::Open), Some(filled("0")));
@@ -201,7 +205,9 @@ fn the_orders_of_a_rooms_owner() {
     let guest = "juliet@capulet.example".parse().expect("a JID");
     assert_eq!(
         muc::admit(&guest),
-        xml("<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='juliet@capulet.example'/></query>")
+        xml(
+            "<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='juliet@capulet.example'/></query>"
+        )
     );
     assert_eq!(muc::destroy(), xml("<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>"));
     assert_eq!(

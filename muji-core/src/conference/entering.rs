@@ -13,7 +13,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 use super::{Asked, Conference, Cx, Stage};
 use crate::config;
 use crate::echo::Echo;
-use crate::error::{Over, RoomFault};
+use crate::error::RoomFault;
 use crate::event::{Event, Style};
 use crate::payload;
 use crate::queue::Queue;
@@ -240,11 +240,11 @@ impl Conference {
             Stage::Entering { closed, .. } if fault == RoomFault::NotFound && *closed < config::CLOSED.len() => {
                 self.stage = Stage::Closed { until: cx.now + config::CLOSED[*closed], closed: *closed + 1 };
             }
-            Stage::Entering { .. } if self.absence.is_none() => {
+            Stage::Entering { .. } => {
+                self.stage = Stage::Outside { at: None }; // So there is nothing to leave.
                 let over = fault == RoomFault::NotFound && self.how.invited;
-                self.finish(cx, Over::Room(if over { RoomFault::CallIsOver } else { fault }));
+                self.trouble_inside(cx, if over { RoomFault::CallIsOver } else { fault });
             }
-            Stage::Entering { .. } => self.trouble_inside(cx, fault),
             Stage::Publishing { again: true, .. } if latest => self.fail(cx, fault),
             Stage::Publishing { again, until } if latest => {
                 (*again, *until) = (true, cx.now + config::ECHO);

@@ -1,0 +1,248 @@
+//! Rooms of both kinds: one made for the call, and the chat room in which people sit.
+
+use muji_conformance::harness::room::Rules;
+use muji_conformance::harness::service::Service;
+use muji_conformance::harness::world::{Who, World};
+use muji_core::error::{Over, Refused, RoomFault};
+use muji_core::{Command, Event, Join};
+use muji_xep::{Element, ns};
+
+use crate::{SECOND, count, over, people, room_fault};
+
+fn name(room: &jid::BareJid) -> String {
+    room.node().expect("a room has a name").to_string()
+}
+
+/// The elements with which somebody described itself, presence by presence.
+fn said(world: &World, who: Who) -> Vec<Vec<String>> {
+    let presences = world.presences(who).into_iter();
+    let words = |presence: &Element| {
+        let children = presence.children().map(|child| child.name().to_owned());
+        children.filter(|name| name != "priority").collect() // Which the library writes in every presence.
+    };
+    presences.map(|presence| words(&presence)).collect()
+}
+
+#[test]
+fn a_room_made_for_a_call_has_a_name_that_nobody_guesses_and_lets_in_whom_we_admit() {
+    let mut world = World::new(1);
+    world.service = Service::new("capulet.example", Rules { hides_jids: true, locks: true, ..Rules::default() });
+    let [romeo, juliet, tybalt] = people(&mut world, ["romeo", "juliet", "tybalt"]);
+    let room = world.open(romeo);
+    assert_eq!(name(&room).len(), 32, "128 bits as hexadecimal digits");
+    world.run_for(SECOND);
+    world.admit(romeo, juliet);
+    world.run_for(SECOND);
+    for guest in [juliet, tybalt] {
+        let nick = if guest == juliet { "juliet" } else { "tybalt" };
+        world.join_how(guest, &name(&room), Join::own().nick(nick));
+    }
+    world.run_for(5 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    assert_eq!(room_fault(&world, tybalt), Some(RoomFault::MembersOnly));
+    let rules = world.service.rooms.rules(&room).expect("it is there").clone();
+    assert!(!rules.hides_jids && !rules.persistent);
+    world.leave(juliet);
+    world.leave(romeo);
+    world.run_for(SECOND);
+    assert!(world.service.rooms.rules(&room).is_none(), "it is gone with the last one");
+}
+
+#[test]
+fn a_service_that_has_no_rooms_for_members_only_makes_one_all_the_same() {
+    let mut world = World::new(1);
+    world.service =
+        Service::new("capulet.example", Rules { hides_jids: true, no_members_only: true, ..Rules::default() });
+    let [romeo] = people(&mut world, ["romeo"]);
+    let room = world.open(romeo);
+    world.run_for(SECOND);
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 1);
+    assert!(!world.service.rooms.rules(&room).expect("it is there").hides_jids);
+}
+
+#[test]
+fn who_made_the_room_may_end_the_call_for_everybody() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
+    let room = world.open(romeo);
+    world.run_for(SECOND);
+    world.admit(romeo, juliet);
+    world.run_for(SECOND);
+    world.join_how(juliet, &name(&room), Join::own().nick("juliet"));
+    world.run_for(SECOND);
+    assert_eq!(world.try_command(juliet, Command::EndForAll), Err(Refused::NotOwner));
+    world.command(romeo, Command::EndForAll);
+    world.run_for(SECOND);
+    assert!(matches!(room_fault(&world, juliet), Some(RoomFault::Destroyed(_))));
+    assert_eq!(over(&world, romeo), Some(&Over::Left));
+}
+
+#[test]
+fn the_room_of_an_invitation_that_is_gone_is_not_made_anew() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    world.join_how(romeo, "balcony", Join::own().nick("romeo").invited());
+    world.run_for(SECOND);
+    assert_eq!(room_fault(&world, romeo), Some(RoomFault::CallIsOver));
+    assert!(world.service.rooms.rules(&world.room("balcony")).is_none());
+}
+
+/// Romeo, Juliet and the nurse sit in a chat room.
+fn chat(world: &mut World) -> [Who; 3] {
+    let room = world.room("kitchen");
+    world.service.rooms.set(&room, Rules::default());
+    let people = people(world, ["romeo", "juliet", "nurse"]);
+    people.into_iter().for_each(|who| world.sit_in(who, "kitchen"));
+    world.run_for(SECOND);
+    people
+}
+
+#[test]
+fn a_call_inside_a_chat_room_is_seen_by_all_joined_by_some_and_left_without_leaving_the_room() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = chat(&mut world);
+    for who in [romeo, juliet] {
+        world.join_in_chat(who, "kitchen");
+        world.run_for(SECOND);
+    }
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    assert_eq!(world.people_in_call(nurse, "kitchen"), ["juliet", "romeo"]);
+    world.leave(romeo);
+    world.run_for(SECOND);
+    assert_eq!(over(&world, romeo), Some(&Over::Left));
+    assert_eq!(world.people_in_call(nurse, "kitchen"), ["juliet"]);
+    assert_eq!(world.service.rooms.occupants(&world.room("kitchen")).len(), 3);
+    assert!(!world.hears(juliet, romeo));
+    world.leave(juliet);
+    world.run_for(SECOND);
+    assert_eq!(world.people_in_call(nurse, "kitchen"), [""; 0]);
+    let running = |event: &Event| matches!(event, Event::CallRunning { .. });
+    assert_eq!(count(&world, nurse, running), 4, "one, two, one, nobody");
+}
+
+#[test]
+fn what_the_client_says_in_its_presence_is_said_in_the_calls_too() {
+    let mut world = World::new(1);
+    let [romeo, ..] = chat(&mut world);
+    let away = || -> Element { "<show xmlns='jabber:client'>away</show>".parse().expect("well-formed") };
+    world.set_extras(romeo, vec![away()]);
+    world.join_in_chat(romeo, "kitchen");
+    world.run_for(SECOND);
+    world.set_extras(romeo, Vec::new());
+    world.run_for(SECOND);
+    world.leave(romeo);
+    world.run_for(SECOND);
+    let expected: [&[&str]; 5] = [&["x"], &["muji", "show"], &["muji", "show"], &["muji"], &[]];
+    assert_eq!(said(&world, romeo), expected);
+}
+
+#[test]
+fn a_client_that_overwrites_the_calls_part_of_its_presence_is_told_and_the_part_is_said_again() {
+    let mut world = World::new(1);
+    let [romeo, juliet, _] = chat(&mut world);
+    for who in [romeo, juliet] {
+        world.join_in_chat(who, "kitchen");
+        world.run_for(SECOND);
+    }
+    world.say_in(romeo, "kitchen", Vec::new());
+    world.run_for(10 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("took back the call's part"));
+    assert_eq!(count(&world, romeo, told), 1);
+}
+
+#[test]
+fn who_is_not_in_the_chat_room_cannot_take_part_in_its_call() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    let room = world.room("kitchen");
+    assert_eq!(world.try_join(romeo, &room, Join::in_chat()), Err(Refused::NotInRoom));
+}
+
+#[test]
+fn who_leaves_the_chat_room_leaves_its_call() {
+    let mut world = World::new(1);
+    let [romeo, juliet, _] = chat(&mut world);
+    for who in [romeo, juliet] {
+        world.join_in_chat(who, "kitchen");
+        world.run_for(SECOND);
+    }
+    world.get_up(romeo, "kitchen");
+    world.run_for(SECOND);
+    assert_eq!(room_fault(&world, romeo), Some(RoomFault::Removed));
+    assert!(!world.hears(juliet, romeo) && !world.hears(romeo, juliet));
+}
+
+#[test]
+fn a_chat_room_that_loses_its_people_has_the_call_again_when_they_are_back() {
+    let mut world = World::new(1);
+    let [romeo, juliet, _] = chat(&mut world);
+    for who in [romeo, juliet] {
+        world.join_in_chat(who, "kitchen");
+        world.run_for(SECOND);
+    }
+    for who in [romeo, juliet] {
+        world.cut(who);
+    }
+    world.service.rooms.forget_all();
+    world.run_for(5 * SECOND);
+    for who in [romeo, juliet] {
+        world.rebind_same(who);
+        world.run_for(SECOND);
+        assert_eq!(world.deaf(&[romeo, juliet]), [], "sound goes on");
+        world.sit_in(who, "kitchen");
+    }
+    world.run_for(5 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 2);
+}
+
+#[test]
+fn of_a_room_that_does_not_repeat_ids_the_echo_is_known_by_what_it_says() {
+    let mut world = World::new(1);
+    let room = world.room("balcony");
+    world.service.rooms.set(&room, Rules { drops_ids: true, ..Rules::default() });
+    let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
+    world.join(romeo, "balcony");
+    world.join(juliet, "balcony");
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn another_device_under_the_same_nick_is_named() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    world.join(romeo, "balcony");
+    world.run_for(SECOND);
+    let muji =
+        format!("<muji xmlns='{}'><content xmlns='{}' creator='initiator' name='video'/></muji>", ns::MUJI, ns::JINGLE);
+    let echo = format!(
+        "<presence xmlns='jabber:client' from='{}/romeo'>{muji}<x xmlns='http://jabber.org/protocol/muc#user'>\
+         <item jid='{}'/><status code='110'/></x></presence>",
+        world.room("balcony"),
+        world.jid(romeo)
+    );
+    world.forge(romeo, &echo);
+    world.run_for(SECOND);
+    assert_eq!(room_fault(&world, romeo), Some(RoomFault::SharedNick));
+}
+
+#[test]
+fn contents_that_the_room_refuses_once_are_said_again() {
+    for (refusals, expected) in [(1, None), (2, Some(RoomFault::NickReserved))] {
+        let mut world = World::new(1);
+        let room = world.room("balcony");
+        let [juliet, romeo] = people(&mut world, ["juliet", "romeo"]);
+        world.service.rooms.set(&room, Rules::default());
+        world.join(juliet, "balcony");
+        world.run_for(SECOND);
+        world.service.rooms.set(&room, Rules { refusals, ..Rules::default() });
+        world.join(romeo, "balcony");
+        world.run_for(5 * SECOND);
+        assert_eq!(room_fault(&world, romeo), expected);
+        assert_eq!(world.hears(juliet, romeo), expected.is_none());
+        let occupants = world.service.rooms.occupants(&room).len();
+        assert_eq!(occupants, if expected.is_none() { 2 } else { 1 }, "nobody stays preparing");
+    }
+}
