@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+/// What a client may want otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Longest wait for participants who prepared before us; by default [`PREPARING`].
+    pub preparing: Duration,
+    /// Pause between those who wait behind the same stalled participant; by default [`STAGGER`].
+    pub stagger: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { preparing: PREPARING, stagger: STAGGER }
+    }
+}
+
 /// Calls at once. A client sits in hundreds of rooms, but a person talks in one.
 pub const MAX_CALLS: usize = 8;
 
@@ -75,3 +90,6 @@ pub const MAX_ROOMS: usize = 512;
 
 /// Rooms remembered after a call, so that offers from before are known for what they are.
 pub const MAX_LEFT: usize = 64;
+
+/// Times our payload map is changed for others who were there first. More is a game of somebody's.
+pub const MAX_YIELDED: usize = 8;

@@ -17,7 +17,7 @@ use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::conference::{Conference, Cx, Ended};
-use crate::config;
+use crate::config::{self, Config};
 use crate::disco::Disco;
 use crate::error::Refused;
 use crate::event::{About, Command, Connection, Event, Handled, Join, Peer, Style, occupant};
@@ -61,6 +61,7 @@ fn copy(stanza: &Stanza) -> Stanza {
 pub struct Engine {
     ids: Ids,
     capabilities: Capabilities,
+    config: Config,
     us: Option<FullJid>,
     /// What the client says in every presence.
     extras: Vec<Element>,
@@ -81,9 +82,16 @@ impl Engine {
     /// An engine without calls. `seed` is a secret of chance, used once: all ids follow from it.
     #[must_use]
     pub fn new(seed: [u8; 32], capabilities: Capabilities) -> Self {
+        Self::with_config(seed, capabilities, Config::default())
+    }
+
+    /// The same with other time limits.
+    #[must_use]
+    pub fn with_config(seed: [u8; 32], capabilities: Capabilities, config: Config) -> Self {
         Self {
             ids: Ids::new(seed),
             capabilities,
+            config,
             us: None,
             extras: Vec::new(),
             disco: None,
@@ -484,6 +492,7 @@ impl Engine {
             now,
             ids: &mut self.ids,
             capabilities: &self.capabilities,
+            config: &self.config,
             extras: &self.extras,
             out: &mut self.queue,
             ended: &mut self.ended,

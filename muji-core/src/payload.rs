@@ -80,8 +80,8 @@ fn name(others: &BTreeMap<FullJid, &[Content]>, media: &Media) -> String {
 /// Ids that may be given to any encoding (RFC 3551 section 6).
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
-/// What we publish instead of `ours`, as an id of ours means something else to one of the `winners`; `None` if there is
-/// no such id.
+/// What we publish instead of `ours`, as an id of ours means something else to one of the `winners`, or they know an
+/// encoding of ours by another id; `None` if we agree.
 ///
 /// Of two who disagree the one with the octet-smallest real JID keeps its meaning; the other takes the id under which the
 /// winner knows the encoding, or one that nobody has used in this call (`used`). The XEP forbids the conflict and does not
@@ -100,9 +100,11 @@ pub(crate) fn yielding(ours: &[Content], winners: &[&[Content]], used: &BTreeSet
         let mut kept: Vec<PayloadType> = Vec::new();
         for payload in &description.payload_types {
             let mut payload = payload.clone();
-            if theirs.iter().any(|theirs| theirs.id == payload.id && !theirs.same_codec(&payload)) {
+            let agreed = theirs.iter().any(|theirs| theirs.id == payload.id && theirs.same_codec(&payload));
+            let conflict = theirs.iter().any(|theirs| theirs.id == payload.id && !theirs.same_codec(&payload));
+            let known = theirs.iter().find(|theirs| theirs.same_codec(&payload)).map(|theirs| theirs.id);
+            if conflict || (!agreed && known.is_some()) {
                 changed = true;
-                let known = theirs.iter().find(|theirs| theirs.same_codec(&payload)).map(|theirs| theirs.id);
                 let Some(id) = known.or_else(|| DYNAMIC.rev().find(|id| !used.contains(id))) else { continue };
                 payload.id = id;
             }
@@ -191,10 +193,11 @@ mod tests {
     fn who_must_yield_an_id_takes_that_of_the_winner_or_a_free_one() {
         assert_eq!(yielded(&[opus(96)], &[speex(96), opus(97)]), Some(vec![97]));
         assert_eq!(yielded(&[opus(96)], &[speex(96)]), Some(vec![127]));
+        assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96), speex(98)]), Some(vec![96, 98]));
     }
 
     #[test]
     fn whoever_agrees_yields_nothing() {
-        assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96), speex(98)]), None);
+        assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96)]), None);
     }
 }

@@ -4,21 +4,23 @@
 //! "before" means the same to all and nobody waits in a circle (XEP-0272 section 3).
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::config;
+use crate::config::Config;
 
 /// The participants ahead of us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Queue {
     ahead: BTreeSet<String>,
-    since: Instant,
+    /// When our turn comes if only one is ahead.
+    until: Instant,
+    stagger: Duration,
 }
 
 impl Queue {
     /// Our own presence came back; `preparing` are the nicks preparing at that moment.
-    pub(crate) fn new(now: Instant, preparing: BTreeSet<String>) -> Self {
-        Self { ahead: preparing, since: now }
+    pub(crate) fn new(now: Instant, preparing: BTreeSet<String>, config: &Config) -> Self {
+        Self { ahead: preparing, until: now + config.preparing, stagger: config.stagger }
     }
 
     /// `nick` published, withdrew or left.
@@ -41,7 +43,7 @@ impl Queue {
     /// When our turn comes, whoever is still ahead. The more are, the later: they wait for the same stalled one.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let others = u32::try_from(self.ahead.len()).expect("participants are bounded").checked_sub(1)?;
-        Some(self.since + config::PREPARING + config::STAGGER * others)
+        Some(self.until + self.stagger * others)
     }
 
     /// Who is ahead of us.
@@ -53,12 +55,11 @@ impl Queue {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::config;
 
     fn queue(start: Instant, nicks: &[&str]) -> Queue {
-        Queue::new(start, nicks.iter().map(|nick| (*nick).to_owned()).collect())
+        Queue::new(start, nicks.iter().map(|nick| (*nick).to_owned()).collect(), &Config::default())
     }
 
     #[test]

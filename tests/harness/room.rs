@@ -287,6 +287,12 @@ impl Rooms {
         }
     }
 
+    /// What an occupant says in its presence.
+    #[must_use]
+    pub fn said(&self, room: &BareJid, who: &FullJid) -> Option<&[Element]> {
+        Some(&self.rooms.get(room)?.find(who)?.payloads)
+    }
+
     /// Who is in a room, in the order of entering.
     #[must_use]
     pub fn occupants(&self, room: &BareJid) -> Vec<FullJid> {

@@ -125,7 +125,7 @@ impl Conference {
             self.ask(cx, asked, payload);
             cx.now + config::OWN_PREPARING
         });
-        self.stage = Stage::Settling { queue: Queue::new(cx.now, self.roster.preparing()), check };
+        self.stage = Stage::Settling { queue: Queue::new(cx.now, self.roster.preparing(), cx.config), check };
         self.publish_in_turn(cx);
     }
 

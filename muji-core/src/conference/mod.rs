@@ -41,7 +41,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
-use crate::config;
+use crate::config::{self, Config};
 use crate::echo::Said;
 use crate::engine::Output;
 use crate::error::{Over, Refused};
@@ -57,6 +57,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     pub(crate) ids: &'a mut Ids,
     pub(crate) capabilities: &'a Capabilities,
+    pub(crate) config: &'a Config,
     /// What the client says in every presence.
     pub(crate) extras: &'a [Element],
     pub(crate) out: &'a mut VecDeque<Output>,
@@ -173,6 +174,8 @@ pub(crate) struct Conference {
     /// Nicks of chance tried.
     nicks: usize,
     restated: usize,
+    /// Times we gave way to others' payload type ids.
+    yielded: usize,
     /// When the room last said something, or should have.
     heard: Instant,
     /// The connection is gone: nobody can answer.
@@ -205,6 +208,7 @@ impl Conference {
             made: None,
             nicks: 1,
             restated: 0,
+            yielded: 0,
             heard: cx.now,
             offline: false,
         };

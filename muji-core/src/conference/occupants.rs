@@ -175,7 +175,10 @@ impl Conference {
         let us = self.us.to_string();
         let winners = self.roster.participants().filter(|(_, jid, _)| jid.to_string() < us);
         let winners: Vec<&[Content]> = winners.map(|(.., contents)| contents).collect();
-        if let Some(contents) = payload::yielding(&self.contents, &winners, &self.used) {
+        if let Some(contents) = payload::yielding(&self.contents, &winners, &self.used)
+            && self.yielded < config::MAX_YIELDED
+        {
+            self.yielded += 1;
             self.note_ids(&contents);
             self.contents = contents;
             self.say_contents(cx);

@@ -1,0 +1,43 @@
+//! The way to a fault as a ladder that a person can read.
+
+use muji_xep::Element;
+
+use crate::model::{Move, Row, State};
+
+/// A line for each step: what happens and what it carries.
+pub(crate) fn draw(row: Row, seed: u8, steps: &[Move]) -> Vec<String> {
+    let mut state = State::new(row, seed);
+    let mut lines = Vec::new();
+    for (index, happens) in steps.iter().enumerate() {
+        let carries = state.letter(*happens).map(words).unwrap_or_default();
+        lines.push(format!("{:>4}  {:<44} {carries}", index + 1, happens.to_string()));
+        state.act(*happens);
+    }
+    lines
+}
+
+/// A stanza in a few words.
+fn words(stanza: &Element) -> String {
+    let kind = stanza.attr("type").unwrap_or_default();
+    let from = stanza.attr("from").map(|from| format!(" of {from}")).unwrap_or_default();
+    if let Some(jingle) = stanza.children().find(|child| child.name() == "jingle") {
+        let sid: String = jingle.attr("sid").unwrap_or_default().chars().take(8).collect();
+        let reason = jingle.get_child("reason", muji_xep::ns::JINGLE).and_then(|reason| reason.children().next());
+        let reason = reason.map(|reason| format!(" ({})", reason.name())).unwrap_or_default();
+        return format!("{} {sid}{reason}", jingle.attr("action").unwrap_or_default());
+    }
+    if stanza.name() != "presence" {
+        return format!("{} {kind}{from}", stanza.name());
+    }
+    let muji = stanza.children().find(|child| child.name() == "muji");
+    let says = match muji {
+        Some(muji) => {
+            let mut parts: Vec<&str> = muji.children().map(Element::name).collect();
+            parts.dedup();
+            parts.join(" and ")
+        }
+        None => "nothing of a call".to_owned(),
+    };
+    let own = stanza.children().any(|child| child.children().any(|code| code.attr("code") == Some("110")));
+    format!("presence{from}{}: {}", if own { " (its own)" } else { "" }, if kind.is_empty() { &says } else { kind })
+}

@@ -1,0 +1,210 @@
+//! Every state that can be reached, each once.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::model::{Move, Row, State, Violation};
+
+/// Parts of the set of known states, so that threads seldom wait for each other.
+const PARTS: usize = 64;
+
+/// How long a pair may take to mend itself by rule 8: 10 s, then 5, 10 and 20.
+const HEALING: Duration = Duration::from_secs(120);
+
+/// States looked at for the shortest way to a fault that is known to exist.
+const SHORTEST: usize = 2_000_000;
+
+/// The way to a state, last step first.
+#[derive(Debug)]
+struct Step {
+    happens: Move,
+    before: Way,
+}
+
+type Way = Option<Arc<Step>>;
+
+fn steps(mut way: &Way) -> Vec<Move> {
+    let mut steps = Vec::new();
+    while let Some(step) = way {
+        steps.push(step.happens);
+        way = &step.before;
+    }
+    steps.reverse();
+    steps
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) states: u64,
+    pub(crate) moves: u64,
+    /// States in which nothing was under way.
+    pub(crate) quiet: u64,
+    /// Of those, such as only time mended.
+    pub(crate) healed: u64,
+    pub(crate) took: Duration,
+    /// The time was over before all states were seen.
+    pub(crate) cut: bool,
+    pub(crate) fault: Option<(Violation, Vec<Move>)>,
+}
+
+struct Search {
+    known: Vec<Mutex<HashSet<u64>>>,
+    /// States whose moves were not tried, for threads that have none left.
+    spare: Mutex<Vec<(State, Way)>>,
+    threads: usize,
+    busy: AtomicUsize,
+    stop: AtomicBool,
+    cut: AtomicBool,
+    until: Instant,
+    states: AtomicU64,
+    moves: AtomicU64,
+    quiet: AtomicU64,
+    healed: AtomicU64,
+    fault: Mutex<Option<(Violation, Way)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panics while it holds the lock")
+}
+
+/// Sees every state of a row, or as many as the time allows.
+pub(crate) fn exhaust(row: Row, seed: u8, threads: usize, limit: Duration) -> Found {
+    let start = Instant::now();
+    let first = State::new(row, seed);
+    let search = Search {
+        known: (0..PARTS).map(|_| Mutex::default()).collect(),
+        spare: Mutex::default(),
+        threads,
+        busy: AtomicUsize::new(threads),
+        stop: AtomicBool::new(false),
+        cut: AtomicBool::new(false),
+        until: start + limit,
+        states: AtomicU64::new(0),
+        moves: AtomicU64::new(0),
+        quiet: AtomicU64::new(0),
+        healed: AtomicU64::new(0),
+        fault: Mutex::default(),
+    };
+    search.is_new(first.digest());
+    lock(&search.spare).push((first.clone(), None));
+    std::thread::scope(|scope| {
+        (0..threads).for_each(|_| drop(scope.spawn(|| search.work())));
+    });
+    let fault = lock(&search.fault).take();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Found {
+        states: count(&search.states),
+        moves: count(&search.moves),
+        quiet: count(&search.quiet),
+        healed: count(&search.healed),
+        took: start.elapsed(),
+        cut: search.cut.load(Ordering::Relaxed),
+        fault: fault.map(|(violation, way)| shortest(&first).unwrap_or_else(|| (violation, steps(&way)))),
+    }
+}
+
+impl Search {
+    fn is_new(&self, digest: u64) -> bool {
+        let new = lock(&self.known[digest as usize % PARTS]).insert(digest);
+        self.states.fetch_add(u64::from(new), Ordering::Relaxed);
+        new
+    }
+
+    fn work(&self) {
+        let mut own: Vec<(State, Way)> = Vec::new();
+        let mut working = true;
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some((state, way)) = own.pop().or_else(|| lock(&self.spare).pop()) else {
+                if std::mem::replace(&mut working, false) {
+                    self.busy.fetch_sub(1, Ordering::SeqCst);
+                }
+                if self.busy.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                std::thread::yield_now();
+                continue;
+            };
+            if !std::mem::replace(&mut working, true) {
+                self.busy.fetch_add(1, Ordering::SeqCst);
+            }
+            self.visit(&state, &way, &mut own);
+            if own.len() > 1 && self.busy.load(Ordering::Relaxed) < self.threads {
+                let half = own.len() / 2;
+                lock(&self.spare).extend(own.drain(..half));
+            }
+            if Instant::now() >= self.until {
+                self.cut.store(true, Ordering::Relaxed);
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn visit(&self, state: &State, way: &Way, own: &mut Vec<(State, Way)>) {
+        match faults(state) {
+            Err(violation) => {
+                lock(&self.fault).get_or_insert_with(|| (violation, way.clone()));
+                self.stop.store(true, Ordering::Relaxed);
+                return;
+            }
+            Ok(Rest::Busy) => {}
+            Ok(Rest::Quiet) => drop(self.quiet.fetch_add(1, Ordering::Relaxed)),
+            Ok(Rest::Healed) => {
+                self.quiet.fetch_add(1, Ordering::Relaxed);
+                self.healed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        for happens in state.moves() {
+            let mut next = state.clone();
+            next.act(happens);
+            self.moves.fetch_add(1, Ordering::Relaxed);
+            if self.is_new(next.digest()) {
+                own.push((next, Some(Arc::new(Step { happens, before: way.clone() }))));
+            }
+        }
+    }
+}
+
+/// What kind of state it is.
+enum Rest {
+    Busy,
+    Quiet,
+    Healed,
+}
+
+fn faults(state: &State) -> Result<Rest, Violation> {
+    state.check_always()?;
+    if !state.is_quiet() {
+        return Ok(Rest::Busy);
+    }
+    match state.check() {
+        Ok(()) => Ok(Rest::Quiet),
+        Err(violation) if state.needs_no_repair() => Err(violation),
+        Err(_) => {
+            let mut later = state.clone();
+            later.heal(HEALING);
+            later.check().map(|()| Rest::Healed)
+        }
+    }
+}
+
+/// The shortest way to a fault, if it is not too far.
+fn shortest(first: &State) -> Option<(Violation, Vec<Move>)> {
+    let mut known = HashSet::from([first.digest()]);
+    let mut next: VecDeque<(State, Way)> = VecDeque::from([(first.clone(), None)]);
+    while let Some((state, way)) = next.pop_front() {
+        if let Err(violation) = faults(&state) {
+            return Some((violation, steps(&way)));
+        }
+        for happens in state.moves() {
+            let mut after = state.clone();
+            after.act(happens);
+            if known.len() < SHORTEST && known.insert(after.digest()) {
+                next.push_back((after, Some(Arc::new(Step { happens, before: way.clone() }))));
+            }
+        }
+    }
+    None
+}
