@@ -258,6 +258,9 @@ impl Engine {
 
     /// Keeps up with who is in a call in a room, whether or not we are.
     fn observe(&mut self, now: Instant, room: &BareJid, presence: &Presence) {
+        if self.calls.values().any(|call| call.room() == room && call.has_room_of_its_own()) {
+            return;
+        }
         let before = self.people_in_call(room);
         if !self.seats.contains_key(room) && self.seats.len() >= config::MAX_ROOMS {
             return; // Who sits in so many rooms is told of calls in the first ones.
@@ -476,9 +479,6 @@ impl Engine {
         if !conference.is_over() {
             self.calls.insert(call, conference);
             return;
-        }
-        if conference.has_room_of_its_own() {
-            self.seats.remove(conference.room());
         }
         self.left.retain(|room| room != conference.room());
         if self.left.len() == config::MAX_LEFT {

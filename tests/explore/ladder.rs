@@ -9,7 +9,7 @@ pub(crate) fn draw(row: Row, seed: u8, steps: &[Move]) -> Vec<String> {
     let mut state = State::new(row, seed);
     let mut lines = Vec::new();
     for (index, happens) in steps.iter().enumerate() {
-        let carries = state.letter(*happens).map(words).unwrap_or_default();
+        let carries = state.letter(*happens).as_ref().map(words).unwrap_or_default();
         lines.push(format!("{:>4}  {:<44} {carries}", index + 1, happens.to_string()));
         state.act(*happens);
     }

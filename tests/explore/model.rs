@@ -3,12 +3,12 @@
 //! To the room and from it each person has a way of its own, and so has each person to each other; every way keeps its
 //! order, and there is none between ways. The media layer answers at once, and so does whoever confirms a request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use jid::{FullJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::service::Service;
 use muji_core::config::Config;
@@ -122,18 +122,14 @@ type Known<T> = Arc<(T, Digest)>;
 /// A stanza under way.
 #[derive(Debug)]
 struct Letter {
-    stanza: Element,
+    stanza: Stanza,
     digest: Digest,
 }
 
 impl Letter {
-    fn new(stanza: Element) -> Arc<Self> {
-        let digest = Digest::of_text(&String::from(&stanza));
+    fn new(stanza: Stanza) -> Arc<Self> {
+        let digest = Digest::of_text(&String::from(&element(&stanza)));
         Arc::new(Self { stanza, digest })
-    }
-
-    fn read(&self) -> Stanza {
-        Stanza::try_from(self.stanza.clone()).expect("it was a stanza when it was sent")
     }
 }
 
@@ -156,6 +152,10 @@ pub(crate) struct State {
     left: Row,
     /// Offers made out of turn.
     pub(crate) repairs: usize,
+    /// Two who have offered each other more than one session.
+    rivals: Option<(usize, usize)>,
+    /// Who has offered whom a session.
+    offers: BTreeSet<(usize, usize)>,
 }
 
 /// What should not be.
@@ -177,6 +177,8 @@ pub(crate) enum Violation {
     Ghost(String, String),
     #[error("I9, I10, I11, I13: {0}'s state changed by {1} of a stranger")]
     Stranger(String, &'static str),
+    #[error("J1: {0} and {1} offered each other more than one session, though nothing made a repair necessary")]
+    Rivals(String, String),
     #[error("4.5: {0} offers were made out of turn, though nothing made a repair necessary")]
     Repairs(usize),
 }
@@ -212,12 +214,13 @@ impl State {
         }
         let digest = Digest::of(&service.rooms, start);
         let service = Arc::new((service, digest));
-        let mut this = Self { row, people, service, ways: BTreeMap::new(), left: row, repairs: 0 };
+        let (ways, offers) = (BTreeMap::new(), BTreeSet::new());
+        let mut this = Self { row, people, service, ways, left: row, repairs: 0, rivals: None, offers };
         if row.in_chat {
             for index in 0..row.people {
                 let to = occupant(index);
                 let sit = Presence::new(Type::None).with_to(to).with_payloads(vec![muc::enter(None)]);
-                this.to_room(index, &Stanza::from(sit));
+                this.post(Way::ToRoom(index), sit.into());
             }
             this.settle();
         }
@@ -259,7 +262,7 @@ impl State {
             match way {
                 Way::ToRoom(who) => {
                     moves.push(Move::Hear(*who));
-                    if self.left.refusals > 0 && has_contents(&letters[0].stanza) {
+                    if self.left.refusals > 0 && has_contents(&element(&letters[0].stanza)) {
                         moves.push(Move::Refuse(*who));
                     }
                 }
@@ -285,6 +288,31 @@ impl State {
 
     /// Lets one thing happen.
     pub(crate) fn act(&mut self, happens: Move) {
+        self.happen(happens);
+        if self.left.rejoins == 0 {
+            (0..self.people.len()).for_each(|who| self.spare_reading(who));
+        }
+    }
+
+    /// Who has left for good has nothing of presences and ends of sessions, so when it reads them makes no difference.
+    fn spare_reading(&mut self, who: usize) {
+        let person = &self.people[who].0;
+        if !person.joined || person.call.is_some() {
+            return;
+        }
+        self.ways.retain(|way, letters| match way {
+            Way::FromRoom(to) => *to != who,
+            Way::Between { to, .. } if *to == who => {
+                while letters.front().is_some_and(|letter| is_end(&letter.stanza)) {
+                    letters.pop_front();
+                }
+                !letters.is_empty()
+            }
+            Way::Between { .. } | Way::ToRoom(_) => true,
+        });
+    }
+
+    fn happen(&mut self, happens: Move) {
         match happens {
             Move::Join(who) => {
                 let again = usize::from(self.people[who].0.joined);
@@ -333,11 +361,14 @@ impl State {
             }
             Move::Read(who) => {
                 let letter = self.next(Way::FromRoom(who));
-                self.receive(who, &letter.read());
+                self.receive(who, &letter.stanza);
             }
             Move::Answer { from, to } => {
                 let letter = self.next(Way::Between { from, to });
-                self.receive(to, &letter.read());
+                self.receive(to, &letter.stanza);
+                if is_end(&letter.stanza) {
+                    self.forget_answer(to, from, id(&letter.stanza));
+                }
             }
         }
     }
@@ -358,13 +389,13 @@ impl State {
         letter
     }
 
-    fn post(&mut self, way: Way, stanza: Element) {
+    fn post(&mut self, way: Way, stanza: Stanza) {
         self.ways.entry(way).or_default().push_back(Letter::new(stanza));
     }
 
     fn hear(&mut self, who: usize) {
         let letter = self.next(Way::ToRoom(who));
-        self.serve(|service| service.handle(&jid(who), letter.read()));
+        self.serve(|service| service.handle(&jid(who), copy(&letter.stanza)));
     }
 
     fn serve(&mut self, act: impl FnOnce(&mut Service) -> Vec<(FullJid, Stanza)>) {
@@ -374,13 +405,9 @@ impl State {
         for (to, stanza) in deliveries {
             let who = index(&to);
             if self.people[who].0.alive {
-                self.post(Way::FromRoom(who), element(&stanza));
+                self.post(Way::FromRoom(who), stanza);
             }
         }
-    }
-
-    fn to_room(&mut self, who: usize, stanza: &Stanza) {
-        self.post(Way::ToRoom(who), element(stanza));
     }
 
     fn receive(&mut self, who: usize, stanza: &Stanza) {
@@ -410,7 +437,11 @@ impl State {
                 _ => {}
             }
         }
-        *digest = Digest::of(person, person.now);
+        *digest = if person.alive {
+            Digest::of(person, person.now)
+        } else {
+            Digest::of_text(if person.noticed { "gone" } else { "dead" }) // What it knew does nothing any more.
+        };
         for stanza in said {
             self.send(who, *stanza);
         }
@@ -419,18 +450,38 @@ impl State {
     fn send(&mut self, who: usize, mut stanza: Stanza) {
         let to = address(&stanza).expect("everything goes to somebody");
         if to.to_bare() == room() {
-            return self.to_room(who, &stanza);
+            return self.post(Way::ToRoom(who), stanza);
         }
         let to = index(&to.try_into_full().expect("a session runs between full JIDs"));
-        self.repairs += usize::from(is_repair(&stanza));
+        if let Some(sid) = offer(&stanza) {
+            self.repairs += usize::from(sid.starts_with("z-"));
+            let pair = (who.min(to), who.max(to));
+            if !self.offers.insert(pair) {
+                self.rivals = Some(pair);
+            }
+        }
         let Stanza::Iq(iq) = &mut stanza else { return };
         *iq.from_mut() = Some(jid(who).into());
         match (&*iq, self.people[to].0.alive) {
             (Iq::Result { .. }, true) => self.receive(to, &stanza), // Confirmations travel at once.
-            (_, true) => self.post(Way::Between { from: who, to }, element(&stanza)),
+            (_, true) => self.post(Way::Between { from: who, to }, stanza),
             // Its server answers for whoever is gone.
             (Iq::Set { .. }, false) if self.people[to].0.noticed => self.bounce(who, to, iq),
             (_, false) => {}
+        }
+    }
+
+    /// Nobody waits for what is said to the end of a session.
+    fn forget_answer(&mut self, from: usize, to: usize, id: Option<&str>) {
+        let way = Way::Between { from, to };
+        let answers = self.ways.get(&way).and_then(|letters| letters.back()).is_some_and(
+            |letter| matches!(&letter.stanza, Stanza::Iq(Iq::Error { id: of, .. }) if Some(of.as_str()) == id),
+        );
+        if answers && let Some(letters) = self.ways.get_mut(&way) {
+            letters.pop_back();
+            if letters.is_empty() {
+                self.ways.remove(&way);
+            }
         }
     }
 
@@ -439,7 +490,7 @@ impl State {
         let error = muji_conformance::harness::room::error(condition);
         let (from, id) = (Some(Jid::from(jid(to))), iq.id().to_owned());
         let error = Iq::Error { from, to: Some(jid(who).into()), id, error, payload: None };
-        self.post(Way::Between { from: to, to: who }, element(&error.into()));
+        self.post(Way::Between { from: to, to: who }, error.into());
     }
 
     /// Delivers everything, the oldest first of each way in turn.
@@ -486,6 +537,9 @@ impl State {
     pub(crate) fn check_always(&self) -> Result<(), Violation> {
         if self.row.needs_no_repair() && self.repairs > 0 {
             return Err(Violation::Repairs(self.repairs));
+        }
+        if let Some((a, b)) = self.rivals.filter(|_| self.row.needs_no_repair()) {
+            return Err(Violation::Rivals(NAMES[a].to_owned(), NAMES[b].to_owned()));
         }
         for (index, person) in self.people().enumerate().filter(|(_, person)| person.call.is_none()) {
             if !person.sessions.is_empty() {
@@ -589,14 +643,14 @@ impl State {
     }
 
     /// The next letter of a move, for the ladder.
-    pub(crate) fn letter(&self, happens: Move) -> Option<&Element> {
+    pub(crate) fn letter(&self, happens: Move) -> Option<Element> {
         let way = match happens {
             Move::Hear(who) | Move::Refuse(who) => Way::ToRoom(who),
             Move::Read(who) => Way::FromRoom(who),
             Move::Answer { from, to } => Way::Between { from, to },
             Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Notice(_) | Move::Expire(_) => return None,
         };
-        Some(&self.ways.get(&way)?.front()?.stanza)
+        Some(element(&self.ways.get(&way)?.front()?.stanza))
     }
 }
 
@@ -657,9 +711,16 @@ fn is_delivery(happens: Move) -> bool {
     }
 }
 
+/// Everybody's JID, made once: checking one takes longer than most moves.
+static JIDS: LazyLock<Vec<FullJid>> = LazyLock::new(|| {
+    // The name is also the device's: a session that is older than its presence is called by that.
+    NAMES.iter().map(|name| format!("{name}@x/{name}").parse().expect("names are plain")).collect()
+});
+
+static ROOM: LazyLock<BareJid> = LazyLock::new(|| "r@conference.x".parse().expect("a room's name"));
+
 fn jid(index: usize) -> FullJid {
-    let name = NAMES[index]; // Also of the device: a session that is older than its presence is called by that.
-    format!("{name}@x/{name}").parse().expect("names are plain")
+    JIDS[index].clone()
 }
 
 fn index(jid: &FullJid) -> usize {
@@ -670,19 +731,18 @@ fn position(name: &str) -> usize {
     NAMES.iter().position(|known| *known == name).expect("there are no others")
 }
 
-fn room() -> jid::BareJid {
-    "r@conference.x".parse().expect("a room's name")
+fn room() -> BareJid {
+    ROOM.clone()
 }
 
 fn occupant(index: usize) -> FullJid {
     room().with_resource_str(NAMES[index]).expect("names are plain")
 }
 
-/// Everybody knows Opus and Speex, each by other ids: without the order of the room their maps would differ.
+/// Everybody knows Opus, each by another id: without the order of the room their maps would differ.
 fn codecs(index: usize) -> Capabilities {
     let id = 96 + u8::try_from(index).expect("few");
-    let codecs = vec![PayloadType::new(id, "opus", 48_000, 2), PayloadType::new(id + 1, "speex", 32_000, 1)];
-    Capabilities { audio: codecs, video: Vec::new() }
+    Capabilities { audio: vec![PayloadType::new(id, "opus", 48_000, 2)], video: Vec::new() }
 }
 
 fn address(stanza: &Stanza) -> Option<Jid> {
@@ -690,6 +750,15 @@ fn address(stanza: &Stanza) -> Option<Jid> {
         Stanza::Presence(presence) => presence.to.clone(),
         Stanza::Iq(iq) => iq.to().cloned(),
         Stanza::Message(message) => message.to.clone(),
+    }
+}
+
+/// `Stanza` cannot be cloned, what it holds can.
+fn copy(stanza: &Stanza) -> Stanza {
+    match stanza {
+        Stanza::Presence(presence) => presence.clone().into(),
+        Stanza::Iq(iq) => iq.clone().into(),
+        Stanza::Message(message) => message.clone().into(),
     }
 }
 
@@ -718,8 +787,19 @@ fn offer_or_answer(stanza: &Stanza) -> Option<(usize, String)> {
     matches!(jingle.action, SessionInitiate | SessionAccept).then_some((to, jingle.sid))
 }
 
-fn is_repair(stanza: &Stanza) -> bool {
-    jingle(stanza).is_some_and(|(_, jingle)| {
-        jingle.action == muji_xep::jingle::Action::SessionInitiate && jingle.sid.starts_with("z-")
-    })
+fn is_end(stanza: &Stanza) -> bool {
+    jingle(stanza).is_some_and(|(_, jingle)| jingle.action == muji_xep::jingle::Action::SessionTerminate)
+}
+
+fn id(stanza: &Stanza) -> Option<&str> {
+    match stanza {
+        Stanza::Iq(iq) => Some(iq.id()),
+        Stanza::Presence(_) | Stanza::Message(_) => None,
+    }
+}
+
+/// The id of the session that is offered.
+fn offer(stanza: &Stanza) -> Option<String> {
+    let (_, jingle) = jingle(stanza)?;
+    (jingle.action == muji_xep::jingle::Action::SessionInitiate).then_some(jingle.sid)
 }

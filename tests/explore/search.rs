@@ -142,13 +142,14 @@ impl Search {
         }
     }
 
+    fn report(&self, violation: Violation, way: &Way) {
+        lock(&self.fault).get_or_insert_with(|| (violation, way.clone()));
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
     fn visit(&self, state: &State, way: &Way, own: &mut Vec<(State, Way)>) {
         match faults(state) {
-            Err(violation) => {
-                lock(&self.fault).get_or_insert_with(|| (violation, way.clone()));
-                self.stop.store(true, Ordering::Relaxed);
-                return;
-            }
+            Err(violation) => return self.report(violation, way),
             Ok(Rest::Busy) => {}
             Ok(Rest::Quiet) => drop(self.quiet.fetch_add(1, Ordering::Relaxed)),
             Ok(Rest::Healed) => {
@@ -160,8 +161,13 @@ impl Search {
             let mut next = state.clone();
             next.act(happens);
             self.moves.fetch_add(1, Ordering::Relaxed);
+            let way = Some(Arc::new(Step { happens, before: way.clone() }));
+            // How it came about counts too, and another way to the same state may be blameless.
+            if let Err(violation) = next.check_always() {
+                return self.report(violation, &way);
+            }
             if self.is_new(next.digest()) {
-                own.push((next, Some(Arc::new(Step { happens, before: way.clone() }))));
+                own.push((next, way));
             }
         }
     }
@@ -201,6 +207,9 @@ fn shortest(first: &State) -> Option<(Violation, Vec<Move>)> {
         for happens in state.moves() {
             let mut after = state.clone();
             after.act(happens);
+            if let Err(violation) = after.check_always() {
+                return Some((violation, steps(&Some(Arc::new(Step { happens, before: way })))));
+            }
             if known.len() < SHORTEST && known.insert(after.digest()) {
                 next.push_back((after, Some(Arc::new(Step { happens, before: way.clone() }))));
             }

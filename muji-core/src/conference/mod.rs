@@ -176,8 +176,8 @@ pub(crate) struct Conference {
     restated: usize,
     /// Times we gave way to others' payload type ids.
     yielded: usize,
-    /// When the room last said something, or should have.
-    heard: Instant,
+    /// When we ask the room whether we are in it, unless it says something before.
+    ping_at: Instant,
     /// The connection is gone: nobody can answer.
     offline: bool,
 }
@@ -209,7 +209,7 @@ impl Conference {
             nicks: 1,
             restated: 0,
             yielded: 0,
-            heard: cx.now,
+            ping_at: cx.now + config::SELF_PING,
             offline: false,
         };
         this.prepare(cx, 0);
@@ -356,7 +356,8 @@ impl Conference {
             Stage::Outside { at } => *at,
             Stage::Active | Stage::Over => None,
         };
-        let room = [stage, self.ping_at(), self.asked.poll_timeout()].into_iter().flatten().filter(|_| !self.offline);
+        let ping = (self.stage == Stage::Active).then_some(self.ping_at);
+        let room = [stage, ping, self.asked.poll_timeout()].into_iter().flatten().filter(|_| !self.offline);
         let absence = self.absence.as_ref().map(|absence| absence.until);
         let sessions = self.sessions.values().filter_map(Session::poll_timeout);
         let held = self.held.iter().map(|(_, until)| *until);

@@ -17,7 +17,7 @@ use crate::payload;
 impl Conference {
     /// A presence from the room.
     pub(crate) fn presence(&mut self, cx: &mut Cx<'_>, presence: &Presence) {
-        self.heard = cx.now;
+        self.heard_room(cx);
         let Some(nick) = presence.from.as_ref().and_then(|from| from.resource()).map(|nick| nick.as_str().to_owned())
         else {
             return; // The room itself has no part in a call.

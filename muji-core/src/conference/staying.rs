@@ -19,13 +19,14 @@ use crate::event::{Event, Style};
 use crate::media::MediaCommand;
 
 impl Conference {
-    pub(super) fn ping_at(&self) -> Option<std::time::Instant> {
-        (self.stage == Stage::Active).then(|| self.heard + config::SELF_PING)
+    /// The room said something, so it is there and we are in it.
+    pub(super) fn heard_room(&mut self, cx: &Cx<'_>) {
+        self.ping_at = cx.now + config::SELF_PING;
     }
 
     pub(super) fn ping_timeout(&mut self, cx: &mut Cx<'_>) {
-        if self.ping_at().is_some_and(|at| at <= cx.now) {
-            self.heard = cx.now;
+        if self.stage == Stage::Active && self.ping_at <= cx.now {
+            self.heard_room(cx); // Or the next ping follows so much later.
             self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
         }
         for asked in self.asked.expired(cx.now) {
@@ -45,7 +46,7 @@ impl Conference {
         answer: Result<Option<&Element>, &StanzaError>,
     ) -> bool {
         let Some(asked) = self.asked.answered(id) else { return false };
-        self.heard = cx.now;
+        self.heard_room(cx);
         match (asked, answer) {
             (Asked::SelfPing, answer) => self.pinged(cx, answer.err()),
             (Asked::Favour(what), Err(error)) => {
@@ -92,7 +93,7 @@ impl Conference {
 
     /// The room said something about itself.
     pub(crate) fn room_changed(&mut self, cx: &mut Cx<'_>, user: &MucUser) {
-        self.heard = cx.now;
+        self.heard_room(cx);
         self.shows_jids |= user.has(code::NOW_NON_ANONYMOUS);
         if user.has(code::NOW_SEMI_ANONYMOUS) {
             self.shows_jids = false;
@@ -184,7 +185,7 @@ impl Conference {
     /// The same stream goes on: what was asked may take its full time again.
     pub(crate) fn resumed(&mut self, cx: &mut Cx<'_>) {
         self.offline = false;
-        self.heard = cx.now;
+        self.heard_room(cx);
         match &mut self.stage {
             Stage::Entering { until, .. } | Stage::Publishing { until, .. } | Stage::Leaving { until, .. } => {
                 *until = cx.now + config::ECHO;
