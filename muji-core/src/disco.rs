@@ -63,6 +63,7 @@ mod tests {
         Disco::new("https://example.org/muji", "muji", &[ns::MUJI, ns::JINGLE])
     }
 
+    // Shows caps-04.
     #[test]
     fn the_capabilities_are_the_hash_of_what_is_answered() {
         let disco = disco();
@@ -74,6 +75,7 @@ mod tests {
         assert_eq!(Element::from(Caps::new("https://example.org/muji", hash)), disco.caps());
     }
 
+    // Shows disco-02.
     #[test]
     fn a_node_that_is_not_ours_is_an_error() {
         let error = disco().answer(Some("foo")).expect_err("there is no such node");
@@ -81,6 +83,7 @@ mod tests {
     }
 
     /// XEP-0115 section 5.2.
+    // Shows caps-02.
     #[test]
     fn the_hash_is_that_of_the_specification() {
         let info = DiscoInfoResult {

@@ -6,11 +6,12 @@ use std::time::Instant;
 use jid::{BareJid, DomainRef, FullJid, Jid, NodePart};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, refuse};
+use muji_xep::invite::{CallInvite, Word};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::muc::MucUser;
 use muji_xep::{Skipped, guard, ns};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::message::Message;
+use xmpp_parsers::message::{Id as MessageId, Message, MessageType};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza::Stanza;
@@ -20,7 +21,7 @@ use crate::conference::{Conference, Cx, Ended};
 use crate::config::{self, Config};
 use crate::disco::Disco;
 use crate::error::Refused;
-use crate::event::{About, Command, Connection, Event, Handled, Join, Peer, Style, occupant};
+use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer, Style, occupant};
 use crate::media::{Capabilities, MediaCommand, MediaReport};
 use crate::pair::Pair;
 use crate::seat::Seat;
@@ -45,6 +46,14 @@ impl Clone for Output {
             Self::Event(about, event) => Self::Event(about.clone(), event.clone()),
         }
     }
+}
+
+/// A message that speaks of an invitation. It is for every device of its reader, so nothing forbids copies.
+pub(crate) fn call_message(to: Jid, id: String, invite: &CallInvite) -> Message {
+    let mut message = Message::chat(to);
+    message.id = Some(MessageId(id));
+    message.payloads = invite.write();
+    message
 }
 
 /// `Stanza` cannot be cloned, what it holds can.
@@ -133,6 +142,7 @@ impl Engine {
             ns::GROUPING_FEATURE,
             ns::SOURCES_FEATURE,
             ns::MUJI,
+            ns::CALL_INVITES,
         ]
     }
 
@@ -196,6 +206,28 @@ impl Engine {
         Ok((call, Conference::enter(&mut self.cx(now), call, us, room, how, nick)))
     }
 
+    /// Takes an invitation: tells whoever invited us and joins the call, if it is still there.
+    ///
+    /// # Errors
+    /// As [`Self::join`]; nothing was sent then.
+    pub fn accept(&mut self, now: Instant, invitation: &Invitation, how: Join) -> Result<CallId, Refused> {
+        let call = self.join(now, invitation.room.clone(), how.invited())?;
+        self.answer_invitation(invitation, Word::Accept);
+        Ok(call)
+    }
+
+    /// Tells whoever invited us that we do not come.
+    pub fn decline(&mut self, invitation: &Invitation) {
+        self.answer_invitation(invitation, Word::Reject);
+    }
+
+    fn answer_invitation(&mut self, invitation: &Invitation, word: Word) {
+        let room = (word == Word::Accept).then(|| invitation.room.clone());
+        let invite = CallInvite { id: invitation.id.clone(), word, room };
+        let message = call_message(invitation.from.to_bare().into(), self.ids.word(), &invite);
+        self.queue.push_back(Output::Send(Box::new(message.into())));
+    }
+
     /// Does what the user wants of a call.
     ///
     /// # Errors
@@ -209,6 +241,7 @@ impl Engine {
                 Command::EndForAll => outcome = conference.end_for_all(cx),
                 Command::Mute(media, mute) => conference.mute(cx, &media, mute),
                 Command::Admit(guest) => outcome = conference.admit(cx, &guest),
+                Command::Invite(guest) => conference.invite(cx, guest),
             }
         });
         outcome
@@ -279,6 +312,9 @@ impl Engine {
 
     /// A room speaks of itself in messages.
     fn handle_message(&mut self, now: Instant, message: &Message) -> Handled {
+        if let Some(handled) = self.handle_invite(message) {
+            return handled;
+        }
         let Some(room) = message.from.as_ref().filter(|from| from.is_bare()).map(Jid::to_bare) else {
             return Handled::NotOurs;
         };
@@ -287,6 +323,24 @@ impl Engine {
         };
         self.with_call(now, call, |conference, cx| conference.room_changed(cx, &user));
         Handled::Shared
+    }
+
+    /// Invitations of others; a copy of our own, or an old one from an archive, is none.
+    fn handle_invite(&mut self, message: &Message) -> Option<Handled> {
+        if message.type_ == MessageType::Error || message.payloads.iter().any(|payload| payload.is("delay", ns::DELAY))
+        {
+            return None;
+        }
+        let invite = CallInvite::find(&message.payloads, message.id.as_ref().map(|id| id.0.as_str()))?;
+        let Word::Invite { video } = invite.word else { return None };
+        let from =
+            message.from.clone().filter(|from| self.us.as_ref().is_none_or(|us| us.to_bare() != from.to_bare()))?;
+        let invitation = Invitation { from, room: invite.room?, id: invite.id, video };
+        if self.call_in(&invitation.room).is_some() {
+            return Some(Handled::Taken); // We are there.
+        }
+        self.queue.push_back(Output::Event(About::Account, Event::Invited(invitation)));
+        Some(Handled::Taken)
     }
 
     fn handle_iq(&mut self, now: Instant, iq: &Iq) -> Handled {

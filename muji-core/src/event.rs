@@ -1,6 +1,6 @@
 //! What an application is told, and what it may ask.
 
-use jid::{BareJid, FullJid};
+use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Mute, SessionId};
 use muji_xep::Secret;
 use muji_xep::rtp::Media;
@@ -31,6 +31,8 @@ pub struct Peer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Somebody invites us to a call. About the account; [`crate::Engine::accept`] or [`crate::Engine::decline`] it.
+    Invited(Invitation),
     /// In a room whose call we are not in: these people are in a call; nobody any more if empty.
     CallRunning {
         /// Who has contents there.
@@ -78,6 +80,19 @@ pub enum Event {
     Ended(Over),
 }
 
+/// Somebody's invitation to a call in a room (XEP-0482).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Who invites.
+    pub from: Jid,
+    /// Where the call is.
+    pub room: BareJid,
+    /// The invitation's id.
+    pub id: String,
+    /// True if it is a call with pictures.
+    pub video: bool,
+}
+
 /// A wish about a running call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,6 +105,8 @@ pub enum Command {
     Mute(Media, Mute),
     /// Let somebody into a room that we made.
     Admit(BareJid),
+    /// Invite somebody to the call, after letting it in where that is ours to do.
+    Invite(BareJid),
 }
 
 /// In what room a call is.

@@ -52,7 +52,7 @@ pub mod xmpp;
 
 pub use disco::Disco;
 pub use engine::{Engine, Output};
-pub use event::{About, Command, Connection, Event, Handled, Join, Peer};
+pub use event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
 pub use muji_jingle::{CallId, Mute, SessionId};

@@ -17,7 +17,7 @@ use xmpp_parsers::stanza::Stanza;
 use crate::disco::Disco;
 use crate::engine::{Engine, Output};
 use crate::error::Refused;
-use crate::event::{About, Command, Connection, Event, Handled, Join, Peer};
+use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
 use crate::media::MediaBackend;
 use crate::pair::Pair;
 
@@ -121,6 +121,22 @@ impl Muji {
         let opened = self.engine.open(now(), service, how);
         self.wake();
         opened
+    }
+
+    /// Takes an invitation and joins its call; see [`Engine::accept`].
+    ///
+    /// # Errors
+    /// If it cannot even be tried; nothing was sent.
+    pub fn accept(&mut self, invitation: &Invitation, how: Join) -> Result<CallId, Refused> {
+        let call = self.engine.accept(now(), invitation, how);
+        self.wake();
+        call
+    }
+
+    /// Tells whoever invited us that we do not come.
+    pub fn decline(&mut self, invitation: &Invitation) {
+        self.engine.decline(invitation);
+        self.wake();
     }
 
     /// Who is in a call in a chat room in which the client sits, whether or not we take part.
@@ -249,6 +265,14 @@ impl Call<'_> {
     /// If the room is not ours.
     pub fn admit(&mut self, guest: BareJid) -> Result<(), Refused> {
         self.command(Command::Admit(guest))
+    }
+
+    /// Invites somebody to the call, after letting it in where that is ours to do.
+    ///
+    /// # Errors
+    /// If the call is over.
+    pub fn invite(&mut self, guest: BareJid) -> Result<(), Refused> {
+        self.command(Command::Invite(guest))
     }
 
     /// How we stand with each other participant, by nick: who hears whom.

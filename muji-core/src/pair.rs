@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use jid::FullJid;
 use muji_jingle::{End, SessionId};
+use muji_xep::ns;
+use muji_xep::rtp::Media;
 use xmpp_parsers::minidom::Element;
 
 use crate::config;
 use crate::event::Peer;
-use muji_xep::ns;
 
 /// How we stand with another participant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub enum Remedy {
 pub struct Pair {
     /// Who.
     pub peer: Peer,
+    /// What it sends, by the names that the room knows.
+    pub contents: Vec<(String, Media)>,
     /// How we stand with it.
     pub state: PairState,
     /// Since when.
@@ -176,10 +178,5 @@ impl Partner {
             None if failed && !self.profile.can_redial => Remedy::NeedsRejoin,
             None => Remedy::Nothing,
         }
-    }
-
-    pub(crate) fn pair(&self, jid: &FullJid) -> Pair {
-        let peer = Peer { nick: self.nick.clone(), jid: jid.clone() };
-        Pair { peer, state: self.state.clone(), since: self.since, remedy: self.remedy() }
     }
 }

@@ -151,6 +151,7 @@ mod tests {
         assert_eq!(published(&[], &ours), Some(("audio".to_owned(), ours.to_vec())));
     }
 
+    // Shows R-PT-1.
     #[test]
     fn entries_are_taken_over_verbatim_the_common_ones_first() {
         let strange = opus(96).with_parameter("stereo", "1");
@@ -162,12 +163,14 @@ mod tests {
         assert_eq!(published(&others, &[opus(111), speex(100)]), Some(("voice".to_owned(), list)));
     }
 
+    // Shows R-PT-2.
     #[test]
     fn an_id_with_two_meanings_is_left_out() {
         let others = [("a@x/1", audio("a", &[opus(96), opus(97)])), ("b@x/1", audio("a", &[speex(96), opus(97)]))];
         assert_eq!(published(&others, &[opus(111)]), Some(("a".to_owned(), vec![opus(97)])));
     }
 
+    // Shows R-XML-2.
     #[test]
     fn a_participant_without_encodings_says_nothing_about_the_map() {
         assert_eq!(
@@ -189,6 +192,7 @@ mod tests {
         Some(description.payload_types.iter().map(|payload| payload.id).collect())
     }
 
+    // Shows R-PT-3.
     #[test]
     fn who_must_yield_an_id_takes_that_of_the_winner_or_a_free_one() {
         assert_eq!(yielded(&[opus(96)], &[speex(96), opus(97)]), Some(vec![97]));

@@ -6,6 +6,7 @@ use std::time::Instant;
 use jid::FullJid;
 use muji_xep::jingle::Content;
 use muji_xep::muji::Muji;
+use muji_xep::rtp::Media;
 
 use crate::config::MAX_PARTICIPANTS;
 
@@ -67,6 +68,14 @@ impl Roster {
     /// The nick of a participant: somebody with contents, whether or not it is preparing more.
     pub(crate) fn participant(&self, jid: &FullJid) -> Option<&str> {
         self.participants().find(|(_, real, _)| *real == jid).map(|(nick, ..)| nick)
+    }
+
+    /// What somebody sends: names and media.
+    pub(crate) fn contents(&self, jid: &FullJid) -> Vec<(String, Media)> {
+        let of = self.participants().find(|(_, real, _)| *real == jid);
+        let contents = of.into_iter().flat_map(|(.., contents)| contents);
+        let described = contents.filter_map(|content| Some((content, content.description.as_ref()?)));
+        described.map(|(content, description)| (content.name.clone(), description.media.clone())).collect()
     }
 
     /// Everybody with contents.

@@ -62,7 +62,7 @@ enum Next {
 }
 
 /// `Debug` writes each name, number and string as one piece.
-impl fmt::Write for Reader {
+impl Write for Reader {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         if piece.len() > 2 || piece.starts_with(|letter: char| letter.is_ascii_alphanumeric()) {
             self.word(piece);

@@ -52,9 +52,14 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// True if nothing happens that rule 8 alone may have to mend.
+    /// True if nobody may have to call out of turn: nobody is mistaken for who it was before.
     pub(crate) fn needs_no_repair(&self) -> bool {
-        self.timeouts == 0 && self.rejoins == 0
+        self.rejoins == 0
+    }
+
+    /// True if only time may mend a pair (rule 8).
+    pub(crate) fn needs_time(&self) -> bool {
+        self.rejoins > 0 && self.leaves + self.crashes + self.timeouts > 1
     }
 }
 
@@ -234,9 +239,9 @@ impl State {
         self.people.iter().map(|known| &known.0)
     }
 
-    /// True if nothing happened that rule 8 alone may have to mend.
-    pub(crate) fn needs_no_repair(&self) -> bool {
-        self.row.needs_no_repair()
+    /// True if only time may mend a pair.
+    pub(crate) fn needs_time(&self) -> bool {
+        self.row.needs_time()
     }
 
     /// What may happen now.

@@ -57,6 +57,8 @@ pub(crate) struct Client {
     pub(crate) frozen: bool,
     /// Its connection is broken: packets still travel.
     pub(crate) cut: bool,
+    /// Its media layer does nothing any more.
+    pub(crate) media_hangs: bool,
 }
 
 impl Client {
@@ -74,6 +76,7 @@ impl Client {
             heard: BTreeMap::new(),
             frozen: false,
             cut: false,
+            media_hangs: false,
         }
     }
 
@@ -128,6 +131,7 @@ impl Client {
             Output::Media(MediaCommand::Unpublish { call, publication }) => {
                 self.publishing.remove(&(call, publication));
             }
+            Output::Media(_) if self.media_hangs => {}
             Output::Media(command) => self.peers.execute(now, &command),
             Output::Event(_, event) => {
                 if let Event::PeerConnecting(peer, session) = &event {

@@ -46,11 +46,15 @@ pub struct Rules {
     pub persistent: bool,
     /// The service does not take rooms for members only.
     pub no_members_only: bool,
+    /// The service has no forms for its rooms.
+    pub no_forms: bool,
+    /// The service lets nothing be set but who sees real JIDs.
+    pub strict: bool,
     /// Presences are repeated without the id they came with.
     pub drops_ids: bool,
     /// The next presences with contents, so many, are refused.
     pub refusals: usize,
-    /// Presences are swallowed.
+    /// It does not answer anybody, and says nothing.
     pub silent: bool,
 }
 
@@ -242,6 +246,9 @@ impl Rooms {
 
     /// A request to the room or, with a nick, to one of its occupants.
     pub fn request(&mut self, address: &BareJid, nick: Option<&str>, from: &FullJid, iq: &Iq) -> Vec<Delivery> {
+        if self.rules(address).is_some_and(|rules| rules.silent) {
+            return Vec::new();
+        }
         if let Some(nick) = nick {
             return vec![(from.clone(), reply(address, Some(nick), from, iq, self.ping(address, nick, from, iq)))];
         }
@@ -251,7 +258,9 @@ impl Rooms {
         let owner = room.owner == Some(from.to_bare());
         let answer = match iq {
             Iq::Get { payload, .. } if payload.is("query", ns::DISCO_INFO) => Ok(Some(room.info())),
-            Iq::Get { payload, .. } if payload.is("query", ns::MUC_OWNER) && owner => Ok(Some(room.form())),
+            Iq::Get { payload, .. } if payload.is("query", ns::MUC_OWNER) && owner && !room.rules.no_forms => {
+                Ok(Some(room.form()))
+            }
             Iq::Set { payload, .. } if payload.is("query", ns::MUC_OWNER) && owner => {
                 if payload.has_child("destroy", ns::MUC_OWNER) || is_cancel(payload) {
                     let mut out = self.destroy(address);
@@ -340,6 +349,9 @@ impl Room {
         };
         let mentioned = form.children().next().is_some();
         let least = form.children().count() == 2; // FORM_TYPE and who sees real JIDs.
+        if self.rules.strict && !least {
+            return Err(DefinedCondition::NotAcceptable);
+        }
         if mentioned && !least && value(OWN_FIELD).as_deref() != Some(OWN_VALUE) {
             return Err(DefinedCondition::NotAcceptable);
         }

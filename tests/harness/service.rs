@@ -68,8 +68,13 @@ impl Service {
             Stanza::Iq(iq) => self.iq(from, iq),
             Stanza::Message(mut message) => {
                 message.from = Some(from.clone().into());
-                let to = message.to.clone().and_then(|to| to.try_into_full().ok());
-                to.filter(|to| self.users.contains(to)).map(|to| (to, message.into())).into_iter().collect()
+                let Some(to) = message.to.clone() else { return Vec::new() };
+                // To a person every device hears it.
+                let devices = self.users.iter().filter(|user| match to.resource() {
+                    Some(_) => **user == to,
+                    None => user.to_bare() == to,
+                });
+                devices.map(|device| (device.clone(), message.clone().into())).collect()
             }
         }
     }

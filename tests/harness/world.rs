@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
 use muji_core::media::Capabilities;
-use muji_core::{Command, Connection, Event, Join, Media, Mute, Pair};
+use muji_core::{Command, Connection, Disco, Event, Invitation, Join, Media, Mute, Pair};
 use muji_media::transport::{MakeTransport, loopback};
 use muji_xep::{Element, muc};
 use xmpp_parsers::presence::{Presence, Type};
@@ -23,6 +23,14 @@ use super::service::Service;
 /// Somebody in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who(usize);
+
+impl Who {
+    /// Whoever came to the world as the `index`th, from 0.
+    #[must_use]
+    pub fn nth(index: usize) -> Self {
+        Self(index)
+    }
+}
 
 /// How long things take, for one person.
 #[derive(Debug, Clone, Copy)]
@@ -157,6 +165,50 @@ impl World {
             delays: self.delays,
             body: Body::Client(Box::new(client)),
         })
+    }
+
+    /// Two clients of one account.
+    pub fn devices(&mut self, name: &str) -> [Who; 2] {
+        [self.person(name), self.person(name)]
+    }
+
+    /// The media layer of somebody makes no transports any more.
+    pub fn hang_media(&mut self, who: Who) {
+        self.client_mut(who).media_hangs = true;
+    }
+
+    /// The Engine of somebody answers who asks what it is.
+    pub fn introduce(&mut self, who: Who, node: &str) -> Disco {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let disco = Disco::new(node, "muji", client.engine.features());
+        client.engine.introduce(now, disco.clone());
+        self.drain(who);
+        disco
+    }
+
+    /// Invites somebody to the call.
+    pub fn invite(&mut self, who: Who, guest: Who) {
+        let guest = self.jid(guest).to_bare();
+        self.command(who, Command::Invite(guest));
+    }
+
+    /// Takes an invitation.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn accept(&mut self, who: Who, invitation: &Invitation) {
+        let (now, nick) = (self.now, self.people[who.0].name.clone());
+        let client = self.client_mut(who);
+        let call = client.engine.accept(now, invitation, Join::own().nick(nick));
+        client.call = Some(call.expect("the Engine takes the wish"));
+        self.drain(who);
+    }
+
+    /// Declines an invitation.
+    pub fn decline(&mut self, who: Who, invitation: &Invitation) {
+        self.client_mut(who).engine.decline(invitation);
+        self.drain(who);
     }
 
     /// Somebody who does only what the test does for it.

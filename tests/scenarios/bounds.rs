@@ -43,6 +43,7 @@ fn before_the_server_has_bound_a_jid_nothing_is_tried() {
     assert!(engine.poll_output().is_none());
 }
 
+// Shows muc-pres-03.
 #[test]
 fn an_occupant_who_claims_the_jid_of_another_is_not_called_and_the_other_stays() {
     let mut world = World::new(1);

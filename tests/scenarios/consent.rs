@@ -21,6 +21,7 @@ fn a_stranger_who_calls_is_answered_as_if_nobody_were_there() {
     assert_eq!(world.events(romeo), []);
 }
 
+// Shows muji-sess-06.
 #[test]
 fn an_offer_of_somebody_outside_the_room_is_held_ten_seconds_and_declined() {
     let mut world = World::new(1);

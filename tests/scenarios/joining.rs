@@ -22,6 +22,7 @@ fn join_at_once(world: &mut World, people: &[Who], limit: Duration) {
     one_session_a_pair(world, people);
 }
 
+// Shows R-PREP-1, R-INIT-1.
 #[test]
 fn two_who_join_at_once_hear_each_other_over_one_session() {
     let mut world = World::new(1);
@@ -29,6 +30,7 @@ fn two_who_join_at_once_hear_each_other_over_one_session() {
     join_at_once(&mut world, &people, 2 * SECOND);
 }
 
+// Shows R-ORDER-1.
 #[test]
 fn three_who_join_at_once_hear_each_other_whatever_the_delays() {
     for seed in 0..50 {
@@ -52,6 +54,7 @@ fn people_near_and_far_who_join_at_once_hear_each_other() {
     }
 }
 
+// Shows muji-sess-01, muji-sess-02.
 #[test]
 fn newcomers_call_those_who_are_there() {
     let mut world = World::new(1);

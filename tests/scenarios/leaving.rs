@@ -7,6 +7,7 @@ use muji_xep::muc::code;
 
 use crate::{SECOND, count, in_call, over, people, room_fault};
 
+// Shows muji-leave-01, muji-leave-02, R-LEAVE-1.
 #[test]
 fn who_leaves_says_so_first_to_the_room_and_then_to_everybody() {
     let mut world = World::new(1);
@@ -47,6 +48,7 @@ fn nothing_is_said_after_leaving_but_that_sessions_are_unknown() {
     assert_eq!((over(&world, romeo), over(&world, juliet)), (Some(&Over::Left), Some(&Over::Left)));
 }
 
+// Shows R-REJOIN-1.
 #[test]
 fn who_comes_back_is_called_again() {
     let mut world = World::new(1);
@@ -58,6 +60,7 @@ fn who_comes_back_is_called_again() {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
+// Shows R-LEAVE-2.
 #[test]
 fn who_leaves_before_the_room_let_him_in_is_out_all_the_same() {
     let mut world = World::new(1);
@@ -69,6 +72,7 @@ fn who_leaves_before_the_room_let_him_in_is_out_all_the_same() {
     assert!(world.service.rooms.occupants(&world.room("balcony")).is_empty());
 }
 
+// Shows muc-kick-01, muc-kick-02, muc-kick-03.
 #[test]
 fn who_is_put_out_learns_why_and_is_heard_no_more() {
     let cases = [

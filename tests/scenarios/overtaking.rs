@@ -7,6 +7,7 @@ use muji_core::Event;
 
 use crate::{SECOND, count, people};
 
+// Shows R-INIT-4.
 #[test]
 fn an_offer_that_overtakes_its_presence_is_held_and_accepted() {
     let mut overtaken = 0;

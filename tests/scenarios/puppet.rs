@@ -16,8 +16,13 @@ use crate::SECOND;
 
 /// Enters the room and says what it has, without preparing.
 pub(crate) fn enter(world: &mut World, puppet: Who, nick: &str, contents: Vec<Content>) {
+    enter_with(world, puppet, nick, contents, Vec::new());
+}
+
+/// The same, saying something else too.
+pub(crate) fn enter_with(world: &mut World, puppet: Who, nick: &str, contents: Vec<Content>, more: Vec<Element>) {
     let to = world.room("balcony").with_resource_str(nick).expect("a nick");
-    let payloads = vec![muc::enter(None), Muji::with(contents).write()];
+    let payloads = [muc::enter(None), Muji::with(contents).write()].into_iter().chain(more).collect();
     world.send(puppet, Presence::new(Type::None).with_to(to).with_payloads(payloads));
     world.run_for(SECOND);
     world.inbox(puppet);

@@ -117,6 +117,7 @@ fn whose_turn_it_is_to_call_but_does_not_is_called() {
     assert!(offers[0].1.sid.starts_with("z-"), "every regular offer must win against one out of turn");
 }
 
+// Shows R-GLARE-1.
 #[test]
 fn of_two_crossing_offers_the_lower_session_id_lives() {
     for (theirs, wins) in [("0", true), ("zz", false)] {

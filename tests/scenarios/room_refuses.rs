@@ -26,18 +26,21 @@ fn romeo() -> Join {
     Join::own().nick("romeo")
 }
 
+// Shows muc-err-05.
 #[test]
 fn a_full_room() {
     let (world, romeo) = romeo_tries(|_| Rules { capacity: Some(1), ..Rules::default() }, romeo());
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::Full));
 }
 
+// Shows muc-err-03.
 #[test]
 fn a_members_only_room() {
     let (world, romeo) = romeo_tries(|_| Rules { members: Some([].into()), ..Rules::default() }, romeo());
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::MembersOnly));
 }
 
+// Shows muc-err-02.
 #[test]
 fn a_room_that_has_banned_us() {
     let banned = |_: &World| Rules { banned: ["romeo@capulet.example".parse().unwrap()].into(), ..Rules::default() };
@@ -45,6 +48,7 @@ fn a_room_that_has_banned_us() {
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::Banned(PutOut::default())));
 }
 
+// Shows muc-join-04.
 #[test]
 fn a_room_with_a_password() {
     let locked = |_: &World| Rules { password: Some("rose".to_owned()), ..Rules::default() };
@@ -62,6 +66,7 @@ fn a_room_with_a_password() {
     assert_eq!(world.deaf(&[first, second]), []);
 }
 
+// Shows muji-room-01, muc-pres-07.
 #[test]
 fn a_room_that_hides_who_is_there() {
     let (world, romeo) = romeo_tries(|_| Rules { hides_jids: true, ..Rules::default() }, romeo());
@@ -75,6 +80,7 @@ fn said_contents(stanza: &muji_xep::Element) -> bool {
     muji.is_some_and(|muji| muji.children().any(|child| child.name() == "content"))
 }
 
+// Shows muc-disco-02, R-ECHO-2.
 #[test]
 fn a_room_that_takes_out_what_it_does_not_know() {
     let (world, romeo) = romeo_tries(|_| Rules { strips_muji: true, ..Rules::default() }, romeo());
@@ -87,6 +93,7 @@ fn a_nick_in_use() {
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::NickInUse));
 }
 
+// Shows muc-err-04.
 #[test]
 fn a_room_that_its_creator_has_not_opened_yet_is_tried_again() {
     let mut world = World::new(1);
@@ -134,4 +141,55 @@ fn the_others_do_not_notice() {
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::Full));
     assert_eq!(world.deaf(&[juliet, nurse]), []);
     assert_eq!(world.events(juliet).len(), world.events(nurse).len());
+}
+
+// Shows muc-err-01.
+#[test]
+fn a_nick_of_chance_that_is_in_use_is_changed_three_times_at_most() {
+    let mut world = World::new(1);
+    let romeo = {
+        let romeo = world.person("romeo");
+        let room = world.room("balcony");
+        world.service.rooms.set(&room, Rules { silent: true, ..Rules::default() });
+        world.join_how(romeo, "balcony", Join::own());
+        romeo
+    };
+    for _ in 0..5 {
+        let last = world.presences(romeo).pop().expect("it knocks");
+        let (id, to) = (last.attr("id").expect("an id").to_owned(), last.attr("to").expect("an occupant").to_owned());
+        let error = "<error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+        world.forge(
+            romeo,
+            &format!("<presence xmlns='jabber:client' type='error' id='{id}' from='{to}'>{error}</presence>"),
+        );
+    }
+    let presences = world.presences(romeo);
+    let mut nicks: Vec<String> =
+        presences.iter().filter_map(|presence| presence.attr("to").map(str::to_owned)).collect();
+    nicks.dedup();
+    assert_eq!((presences.len(), nicks.len()), (3, 3));
+    assert_eq!(room_fault(&world, romeo), Some(RoomFault::NickInUse));
+}
+
+// Shows muc-err-06.
+#[test]
+fn rooms_that_are_not_to_be_made_and_nicks_that_are_not_taken_have_names_of_their_own() {
+    let cases = [
+        ("not-allowed", RoomFault::NotAllowed),
+        ("not-acceptable", RoomFault::NickReserved),
+        ("jid-malformed", RoomFault::NickInvalid),
+    ];
+    for (condition, fault) in cases {
+        let mut world = World::new(1);
+        let romeo = crate::scripted::entering(&mut world);
+        let last = world.presences(romeo).pop().expect("it knocks");
+        let (id, to) = (last.attr("id").expect("an id").to_owned(), last.attr("to").expect("an occupant").to_owned());
+        let error = format!("<error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>");
+        world.forge(
+            romeo,
+            &format!("<presence xmlns='jabber:client' type='error' id='{id}' from='{to}'>{error}</presence>"),
+        );
+        assert_eq!(room_fault(&world, romeo), Some(fault));
+        assert_eq!(world.presences(romeo).len(), 1, "nothing is tried again");
+    }
 }

@@ -23,6 +23,7 @@ fn said(world: &World, who: Who) -> Vec<Vec<String>> {
     presences.map(|presence| words(&presence)).collect()
 }
 
+// Shows muc-cfg-01, muc-create-01, muc-create-03.
 #[test]
 fn a_room_made_for_a_call_has_a_name_that_nobody_guesses_and_lets_in_whom_we_admit() {
     let mut world = World::new(1);
@@ -60,6 +61,7 @@ fn a_service_that_has_no_rooms_for_members_only_makes_one_all_the_same() {
     assert!(!world.service.rooms.rules(&room).expect("it is there").hides_jids);
 }
 
+// Shows muc-destroy-01, muc-destroy-02.
 #[test]
 fn who_made_the_room_may_end_the_call_for_everybody() {
     let mut world = World::new(1);
@@ -77,6 +79,7 @@ fn who_made_the_room_may_end_the_call_for_everybody() {
     assert_eq!(over(&world, romeo), Some(&Over::Left));
 }
 
+// Shows R-MUC-2.
 #[test]
 fn the_room_of_an_invitation_that_is_gone_is_not_made_anew() {
     let mut world = World::new(1);
@@ -97,6 +100,7 @@ fn chat(world: &mut World) -> [Who; 3] {
     people
 }
 
+// Shows R-INV-3.
 #[test]
 fn a_call_inside_a_chat_room_is_seen_by_all_joined_by_some_and_left_without_leaving_the_room() {
     let mut world = World::new(1);
@@ -197,6 +201,7 @@ fn a_chat_room_that_loses_its_people_has_the_call_again_when_they_are_back() {
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 2);
 }
 
+// Shows R-ECHO-1, muc-pres-05.
 #[test]
 fn of_a_room_that_does_not_repeat_ids_the_echo_is_known_by_what_it_says() {
     let mut world = World::new(1);
@@ -209,6 +214,7 @@ fn of_a_room_that_does_not_repeat_ids_the_echo_is_known_by_what_it_says() {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
+// Shows muc-nick-02.
 #[test]
 fn another_device_under_the_same_nick_is_named() {
     let mut world = World::new(1);
@@ -228,6 +234,7 @@ fn another_device_under_the_same_nick_is_named() {
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::SharedNick));
 }
 
+// Shows R-MUC-1.
 #[test]
 fn contents_that_the_room_refuses_once_are_said_again() {
     for (refusals, expected) in [(1, None), (2, Some(RoomFault::NickReserved))] {
@@ -245,4 +252,36 @@ fn contents_that_the_room_refuses_once_are_said_again() {
         let occupants = world.service.rooms.occupants(&room).len();
         assert_eq!(occupants, if expected.is_none() { 2 } else { 1 }, "nobody stays preparing");
     }
+}
+
+// Shows muc-create-02.
+#[test]
+fn a_service_without_forms_makes_a_room_as_it_makes_them_and_it_is_used_if_it_shows_real_jids() {
+    for (hides_jids, fault) in [(false, None), (true, Some(RoomFault::HidesRealJids))] {
+        let mut world = World::new(1);
+        world.service =
+            Service::new("capulet.example", Rules { no_forms: true, locks: true, hides_jids, ..Rules::default() });
+        let [romeo] = people(&mut world, ["romeo"]);
+        let room = world.open(romeo);
+        world.run_for(SECOND);
+        let instant = world.wire.iter().any(|passage| {
+            let form =
+                passage.stanza.get_child("query", ns::MUC_OWNER).and_then(|query| query.get_child("x", ns::DATA_FORMS));
+            form.is_some_and(|form| form.attr("type") == Some("submit") && form.children().count() == 0)
+        });
+        assert!(instant);
+        assert_eq!(room_fault(&world, romeo), fault);
+        assert_eq!(world.service.rooms.rules(&room).is_some(), fault.is_none(), "what is of no use is given up");
+    }
+}
+
+#[test]
+fn a_service_that_refuses_our_form_is_asked_for_real_jids_alone() {
+    let mut world = World::new(1);
+    world.service = Service::new("capulet.example", Rules { hides_jids: true, strict: true, ..Rules::default() });
+    let [romeo] = people(&mut world, ["romeo"]);
+    let room = world.open(romeo);
+    world.run_for(SECOND);
+    assert_eq!(room_fault(&world, romeo), None);
+    assert!(!world.service.rooms.rules(&room).expect("it is there").hides_jids);
 }

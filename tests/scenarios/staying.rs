@@ -5,6 +5,7 @@ use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{Over, RoomFault};
 use muji_core::{Event, config};
 use muji_xep::muc::code;
+use muji_xep::ns;
 
 use crate::{SECOND, count, in_call, over, room_fault};
 
@@ -21,6 +22,7 @@ fn pings(world: &World, who: Who) -> usize {
     of.filter(|passage| passage.stanza.has_child("ping", "urn:xmpp:ping")).count()
 }
 
+// Shows ping-01.
 #[test]
 fn a_silent_room_is_asked_every_minute_whether_we_are_in_it() {
     let mut world = World::new(1);
@@ -31,6 +33,7 @@ fn a_silent_room_is_asked_every_minute_whether_we_are_in_it() {
     assert_eq!(count(&world, romeo, lost), 0);
 }
 
+// Shows ping-05, R-REJOIN-2.
 #[test]
 fn who_was_forgotten_by_the_room_comes_back_and_keeps_its_sessions() {
     let mut world = World::new(1);
@@ -46,6 +49,7 @@ fn who_was_forgotten_by_the_room_comes_back_and_keeps_its_sessions() {
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 2);
 }
 
+// Shows muc-kick-05.
 #[test]
 fn who_is_removed_for_a_technical_reason_comes_back_though_a_kick_stands_beside_it() {
     let mut world = World::new(1);
@@ -56,6 +60,7 @@ fn who_is_removed_for_a_technical_reason_comes_back_though_a_kick_stands_beside_
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
+// Shows muc-kick-04.
 #[test]
 fn a_service_that_restarts_interrupts_no_sound() {
     let mut world = World::new(1);
@@ -100,6 +105,7 @@ fn who_comes_back_to_a_room_that_bans_it_now_ends_its_call() {
     assert!(!world.hears(juliet, romeo));
 }
 
+// Shows R-STREAM-1.
 #[test]
 fn a_stream_that_is_resumed_disturbs_nothing() {
     let mut world = World::new(1);
@@ -116,6 +122,7 @@ fn a_stream_that_is_resumed_disturbs_nothing() {
     assert_eq!(count(&world, romeo, lost), 0);
 }
 
+// Shows ping-06.
 #[test]
 fn while_the_connection_is_gone_nobody_is_asked() {
     let mut world = World::new(1);
@@ -172,6 +179,7 @@ fn a_connection_that_does_not_come_back_ends_the_call_after_a_minute() {
     assert!(!world.hears(romeo, juliet));
 }
 
+// Shows muc-cfg-03.
 #[test]
 fn a_room_that_hides_who_comes_from_now_on_keeps_those_who_are_there() {
     let mut world = World::new(1);
@@ -188,6 +196,7 @@ fn a_room_that_hides_who_comes_from_now_on_keeps_those_who_are_there() {
     assert_eq!(count(&world, romeo, told), 1);
 }
 
+// Shows ping-08.
 #[test]
 fn a_ping_that_the_room_reflects_is_answered() {
     let mut world = World::new(1);
@@ -200,4 +209,79 @@ fn a_ping_that_the_room_reflects_is_answered() {
     );
     assert_eq!(world.wire[before..].len(), 1);
     assert_eq!(world.wire[before].stanza.attr("type"), Some("result"));
+}
+
+/// Romeo's minute of silence is over; the room answers his ping of himself so.
+fn pinged(answer: &str) -> (World, Who) {
+    let mut world = World::new(1);
+    let romeo = crate::scripted::entering(&mut world);
+    crate::scripted::repeat(&mut world, romeo);
+    crate::scripted::repeat(&mut world, romeo);
+    let room = world.room("balcony");
+    world.run_for(config::SELF_PING + SECOND);
+    let ping = world.wire.iter().rev().find(|passage| passage.stanza.has_child("ping", ns::PING)).expect("it asks");
+    let id = ping.stanza.attr("id").expect("requests have ids").to_owned();
+    let error = format!("<error type='cancel'><{answer} xmlns='{}'/></error>", ns::STANZAS);
+    let (kind, error) = if answer.is_empty() { ("result", String::new()) } else { ("error", error) };
+    let answer = format!("<iq xmlns='jabber:client' type='{kind}' id='{id}' from='{room}/romeo'>{error}</iq>");
+    world.forge(romeo, &answer);
+    world.run_for(5 * SECOND);
+    (world, romeo)
+}
+
+// Shows ping-02, ping-03.
+#[test]
+fn an_answer_of_the_client_itself_means_that_we_are_in_the_room() {
+    for answer in ["", "service-unavailable", "feature-not-implemented", "item-not-found"] {
+        let (world, romeo) = pinged(answer);
+        assert_eq!(count(&world, romeo, lost), 0, "{answer}");
+        assert_eq!(world.presences(romeo).len(), 2, "{answer}");
+    }
+}
+
+// Shows ping-04.
+#[test]
+fn a_room_that_is_not_reached_for_now_is_asked_again_and_the_call_goes_on() {
+    for answer in ["remote-server-not-found", "remote-server-timeout"] {
+        let (mut world, romeo) = pinged(answer);
+        let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("cannot be reached for now"));
+        assert_eq!((count(&world, romeo, lost), count(&world, romeo, told)), (0, 1), "{answer}");
+        world.run_for(config::SELF_PING);
+        assert_eq!(pings(&world, romeo), 2, "{answer}");
+    }
+}
+
+#[test]
+fn any_other_answer_means_that_we_are_not_in_the_room_and_come_back() {
+    for answer in ["not-acceptable", "not-allowed", "bad-request"] {
+        let (world, romeo) = pinged(answer);
+        assert_eq!(count(&world, romeo, lost), 1, "{answer}");
+        assert!(world.presences(romeo).len() > 2, "{answer}");
+    }
+}
+
+// Shows muc-desync-01.
+#[test]
+fn who_speaks_to_a_room_that_forgot_it_comes_back() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let (room, jid) = (world.room("balcony"), world.jid(romeo));
+    world.service.rooms.forget(&room, &jid);
+    world.set_extras(romeo, vec!["<show xmlns='jabber:client'>away</show>".parse().expect("well-formed")]);
+    world.run_for(5 * SECOND);
+    assert_eq!(world.service.rooms.occupants(&room).len(), 2);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+// Shows muc-pres-02.
+#[test]
+fn a_room_that_gives_us_another_nick_is_spoken_to_under_that() {
+    let mut world = World::new(1);
+    let romeo = crate::scripted::entering(&mut world);
+    let codes = "<status code='100'/><status code='110'/><status code='210'/>";
+    let muji = format!("<muji xmlns='{}'><preparing/></muji>", ns::MUJI);
+    let x = format!("<x xmlns='{}'><item jid='{}'/>{codes}</x>", ns::MUC_USER, world.jid(romeo));
+    crate::scripted::present(&mut world, romeo, "romeo-2", "", &format!("{muji}{x}"));
+    let last = world.presences(romeo).pop().expect("it published");
+    assert_eq!(last.attr("to"), Some(format!("{}/romeo-2", world.room("balcony")).as_str()));
 }

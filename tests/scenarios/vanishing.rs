@@ -17,6 +17,7 @@ fn behind_a_frozen_one() -> (World, [Who; 3]) {
     (world, people)
 }
 
+// Shows R-PREP-2.
 #[test]
 fn one_who_vanishes_while_preparing_holds_up_nobody_once_the_room_says_so() {
     let (mut world, [tybalt, romeo, juliet]) = behind_a_frozen_one();
@@ -27,6 +28,7 @@ fn one_who_vanishes_while_preparing_holds_up_nobody_once_the_room_says_so() {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
+// Shows R-PREP-3.
 #[test]
 fn one_who_hangs_while_preparing_delays_the_others_only_so_long() {
     let (mut world, [_, romeo, juliet]) = behind_a_frozen_one();
@@ -38,6 +40,7 @@ fn one_who_hangs_while_preparing_delays_the_others_only_so_long() {
     assert_eq!([romeo, juliet].map(|who| count(&world, who, warned)), [1, 1]);
 }
 
+// Shows R-GONE-1, muc-exit-02.
 #[test]
 fn one_who_vanishes_in_the_call_is_missed_by_the_others_and_they_go_on() {
     let mut world = World::new(1);

@@ -9,6 +9,7 @@
 //! | 0176 ICE-UDP | 1.1.1 | [`ice`] |
 //! | 0320 DTLS-SRTP | 1.0.0 | [`dtls`] |
 //! | 0045 Multi-User Chat | 1.35.5 | [`muc`] |
+//! | 0482 Call invites, 0334 hints | 0.1.0, 1.0.0 | [`invite`] |
 //! | 0215 External services | 1.0.0 | [`extdisco`] |
 //!
 //! ```
@@ -37,6 +38,7 @@ mod element;
 pub mod extdisco;
 pub mod guard;
 pub mod ice;
+pub mod invite;
 pub mod jingle;
 pub mod muc;
 pub mod muji;

@@ -164,6 +164,12 @@ fn defaults(field: &Element) -> Vec<String> {
     values.map(Element::text).collect()
 }
 
+/// Takes a new room as the service makes it.
+#[must_use]
+pub fn instant() -> Element {
+    submit([])
+}
+
 /// The least we need of a room whose owner's form was refused: everybody sees real JIDs.
 #[must_use]
 pub fn only_real_jids() -> Element {

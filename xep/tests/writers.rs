@@ -176,6 +176,7 @@ fn the_other_elements_of_ours() {
     assert_eq!(extdisco::ask(), xml("<services xmlns='urn:xmpp:extdisco:2'/>"));
 }
 
+// Shows muc-create-04.
 #[test]
 fn a_rooms_form_is_filled_in_with_our_wishes_and_its_own_defaults() {
     let form = xml(

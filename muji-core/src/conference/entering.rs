@@ -137,6 +137,8 @@ impl Conference {
                 Some(form) => Ok(Some((Asked::Configuration { least: false }, form))),
                 None => Err(RoomFault::Configuration),
             },
+            // A service without forms: the room as it is, if that is good enough.
+            (Asked::Form, Err(_)) => Ok(Some((Asked::Configuration { least: true }, muc::instant()))),
             (Asked::Configuration { least: false }, Err(error)) if is_policy(error) => {
                 Ok(Some((Asked::Configuration { least: true }, muc::only_real_jids())))
             }
@@ -148,7 +150,7 @@ impl Conference {
             (Asked::Form | Asked::Configuration { .. }, _) => Err(RoomFault::Configuration),
             (Asked::Anonymity, Ok(Some(info))) if shows_real_jids(info) => Ok(None),
             (Asked::Anonymity, _) => Err(RoomFault::HidesRealJids),
-            (Asked::SelfPing | Asked::Favour(_), _) => return,
+            (Asked::SelfPing | Asked::Admission(_) | Asked::Favour(_), _) => return,
         };
         let Stage::Settling { check, .. } = &mut self.stage else { return };
         match next {

@@ -1,6 +1,5 @@
 //! Leaving: first the presence, then the sessions, then silence (XEP-0272 section 6).
 
-use jid::BareJid;
 use muji_jingle::{Mute, SessionId};
 use muji_xep::jingle::Reason;
 use muji_xep::muc;
@@ -24,15 +23,6 @@ impl Conference {
         }
         self.withdraw(cx, Over::Left);
         self.ask(cx, Asked::Favour("destroy itself"), muc::destroy());
-        Ok(())
-    }
-
-    /// The user lets somebody in. As a member, not an owner: Dino makes owners, who may then destroy the room.
-    pub(crate) fn admit(&mut self, cx: &mut Cx<'_>, guest: &BareJid) -> Result<(), Refused> {
-        if self.made.is_none() {
-            return Err(Refused::NotOwner);
-        }
-        self.ask(cx, Asked::Favour("let a guest in"), muc::admit(guest));
         Ok(())
     }
 

@@ -20,6 +20,7 @@
 //! between that and our echo at the echo; later ones call us (XEP-0272 section 3; shared order of the room).
 
 mod entering;
+mod inviting;
 mod leaving;
 mod occupants;
 mod sessions;
@@ -110,7 +111,7 @@ enum Stage {
 }
 
 /// What we asked the room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Asked {
     /// The form of a new room.
     Form,
@@ -120,7 +121,9 @@ enum Asked {
     Anonymity,
     /// Whether we are still in (XEP-0410).
     SelfPing,
-    /// To let somebody in, or to end.
+    /// To let a guest in, who is invited then.
+    Admission(BareJid),
+    /// Something that nothing waits for.
     Favour(&'static str),
 }
 
@@ -260,10 +263,17 @@ impl Conference {
 
     /// How we stand with each other participant, by nick.
     pub(crate) fn pairs(&self) -> Vec<Pair> {
-        let partners = self.partners.iter().map(|(jid, partner)| partner.pair(jid));
+        let partners = self.partners.iter().map(|(jid, partner)| Pair {
+            peer: Peer { nick: partner.nick.clone(), jid: jid.clone() },
+            contents: self.roster.contents(jid),
+            state: partner.state.clone(),
+            since: partner.since,
+            remedy: partner.remedy(),
+        });
         let preparing = self.roster.iter().filter(|(_, occupant)| !self.partners.contains_key(&occupant.real));
         let preparing = preparing.map(|(nick, occupant)| Pair {
             peer: Peer { nick: nick.to_owned(), jid: occupant.real.clone() },
+            contents: Vec::new(),
             state: PairState::Preparing,
             since: occupant.since,
             remedy: Remedy::Nothing,
@@ -390,10 +400,12 @@ impl Conference {
     /// Asks the room, or ourselves through the room.
     fn ask(&mut self, cx: &mut Cx<'_>, asked: Asked, payload: Element) {
         let id = cx.ids.word();
-        self.asked.asked(cx.now, &id, asked);
+        self.asked.asked(cx.now, &id, asked.clone());
         let room = Some(Jid::from(self.room.clone()));
         let iq = match asked {
-            Asked::Configuration { .. } | Asked::Favour(_) => Iq::Set { from: None, to: room, id, payload },
+            Asked::Configuration { .. } | Asked::Admission(_) | Asked::Favour(_) => {
+                Iq::Set { from: None, to: room, id, payload }
+            }
             Asked::Form | Asked::Anonymity => Iq::Get { from: None, to: room, id, payload },
             Asked::SelfPing => Iq::Get { from: None, to: occupant(&self.room, &self.nick).map(Jid::from), id, payload },
         };

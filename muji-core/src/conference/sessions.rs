@@ -20,7 +20,10 @@ impl Conference {
     /// Calls every participant that has no session with us.
     pub(super) fn call_everybody(&mut self, cx: &mut Cx<'_>) {
         let heard_by_all = self.stage == Stage::Active;
-        let without = self.partners.iter().filter(|(_, partner)| partner.session.is_none() && partner.call.is_none());
+        let without = self.partners.iter().filter(|(jid, partner)| {
+            let leaving = self.roster.participant(jid).is_none(); // It took its contents back just now.
+            partner.session.is_none() && partner.call.is_none() && !leaving
+        });
         let without: Vec<FullJid> = without.map(|(jid, _)| jid.clone()).collect();
         for jid in without {
             let Some(partner) = self.partners.get_mut(&jid) else { continue };

@@ -33,6 +33,7 @@ impl Conference {
             match asked {
                 Asked::SelfPing => self.warn(cx, "the room does not answer; the call goes on".to_owned()),
                 Asked::Favour(what) => self.warn(cx, format!("the room did not answer when asked to {what}")),
+                Asked::Admission(guest) => self.admitted(cx, &guest, Some("it did not answer".to_owned())),
                 Asked::Form | Asked::Configuration { .. } | Asked::Anonymity => {} // The stage has less patience.
             }
         }
@@ -53,6 +54,10 @@ impl Conference {
                 self.warn(cx, format!("the room refused to {what}: {}", RoomFault::from_error(error)));
             }
             (Asked::Favour(_), Ok(_)) => {}
+            (Asked::Admission(guest), answer) => {
+                let refused = answer.err().map(|error| RoomFault::from_error(error).to_string());
+                self.admitted(cx, &guest, refused);
+            }
             (Asked::Anonymity, Ok(Some(info))) if self.stage == Stage::Active => {
                 self.shows_jids = shows_real_jids(info);
                 self.tell_if_hidden(cx);

@@ -1,0 +1,84 @@
+//! Inviting to a call in a room (XEP-0482, and the form it had before, which is the only one that Dino 0.4 knows).
+
+use jid::BareJid;
+use minidom::Element;
+
+use crate::element::{Build, parsed, text};
+use crate::ns;
+
+/// What is said of an invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Come to a call.
+    Invite {
+        /// With pictures.
+        video: bool,
+    },
+    /// I come.
+    Accept,
+    /// I do not come.
+    Reject,
+    /// Nobody should come any more.
+    Retract,
+    /// I was there and am no more.
+    Left,
+}
+
+/// A word about an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallInvite {
+    /// Which invitation; the id of its message too, since others refer to either.
+    pub id: String,
+    /// What is said.
+    pub word: Word,
+    /// The room of the call, if it is named.
+    pub room: Option<BareJid>,
+}
+
+impl CallInvite {
+    /// The word among the children of a message: in the new form if it stands in both, so that nothing rings twice.
+    #[must_use]
+    pub fn find(payloads: &[Element], message_id: Option<&str>) -> Option<Self> {
+        let of = |ns: &str| payloads.iter().find(|payload| payload.ns() == ns);
+        let element = of(ns::CALL_INVITES).or_else(|| of(ns::CALL_MESSAGE))?;
+        let word = match element.name() {
+            "invite" | "propose" => Word::Invite { video: matches!(element.attr("video"), Some("true" | "1")) },
+            "accept" => Word::Accept,
+            "reject" => Word::Reject,
+            "retract" => Word::Retract,
+            "left" | "finish" => Word::Left,
+            _ => return None,
+        };
+        // Whoever follows the XEP to the letter gives the message an id and the element none.
+        let id = text(element, "id").or_else(|| message_id.map(str::to_owned))?;
+        let room = element.get_child("muji", ns::MUJI).and_then(|muji| parsed(muji, "room"));
+        Some(Self { id, word, room })
+    }
+
+    /// What a message carries: both forms, and the wish that archives keep it, as it has no body (XEP-0334).
+    #[must_use]
+    pub fn write(&self) -> Vec<Element> {
+        let (new, old) = match self.word {
+            Word::Invite { .. } => ("invite", "propose"),
+            Word::Accept => ("accept", "accept"),
+            Word::Reject => ("reject", "reject"),
+            Word::Retract => ("retract", "retract"),
+            Word::Left => ("left", "finish"),
+        };
+        let mut payloads = vec![self.form(new, ns::CALL_INVITES), self.form(old, ns::CALL_MESSAGE)];
+        if matches!(self.word, Word::Invite { .. }) {
+            payloads.push(Element::bare("origin-id", ns::STANZA_ID).with("id", &self.id));
+        }
+        payloads.push(Element::bare("store", ns::HINTS));
+        payloads
+    }
+
+    fn form(&self, name: &'static str, ns: &'static str) -> Element {
+        let element = Element::bare(name, ns).with("id", &self.id);
+        let element = match self.word {
+            Word::Invite { video } => element.with("video", video).with("multi", true),
+            Word::Accept | Word::Reject | Word::Retract | Word::Left => element,
+        };
+        element.children_from(self.room.as_ref().map(crate::muji::marker))
+    }
+}
