@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo test bench install needs
+.PHONY: demo test bench requirements explore install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, SECONDS_IN_CALL says how long it lasts.
 demo: needs
@@ -20,6 +20,17 @@ test:
 bench: needs
 	@echo "Building the benchmark ..."
 	@$(RUN) -p muji-conformance --bin muji-bench
+
+# Every demand of the XEPs with the tests that show it.
+requirements:
+	@scripts/needs tests
+	@CARGO="$(CARGO)" scripts/requirements
+
+# Every order in which events can reach the Engine, and twelve faults that this must find. EXPLORE=--quick: in minutes;
+# EXPLORE="--people 4 --seconds 600": deeper, see muji-explore --help.
+explore:
+	@scripts/needs tests
+	@CARGO="$(CARGO)" scripts/explore $(EXPLORE)
 
 # muji-call with microphones, loudspeakers and the keyring, into cargo's folder for programs.
 install:

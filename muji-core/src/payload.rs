@@ -20,7 +20,11 @@ pub(crate) fn derive<'a>(
     let (mut contents, mut without) = (Vec::new(), Vec::new());
     for media in media {
         let lists = lists(others, media);
-        let list = if lists.is_empty() { ours(media).to_vec() } else { usable(&lists, ours(media)) };
+        // Somebody with whom we have nothing in common cannot talk to us whatever we publish, and must not keep us from
+        // those who can.
+        let common = |list: &&[PayloadType]| list.iter().any(|it| ours(media).iter().any(|own| own.same_codec(it)));
+        let partners: Vec<&[PayloadType]> = lists.iter().copied().filter(common).collect();
+        let list = if lists.is_empty() { ours(media).to_vec() } else { usable(&partners, ours(media)) };
         if list.is_empty() {
             without.push(media.clone());
             continue;
@@ -177,6 +181,13 @@ mod tests {
             published(&[("a@x/1", audio("audio", &[]))], &[opus(111)]).map(|(_, list)| list),
             Some(vec![opus(111)])
         );
+    }
+
+    #[test]
+    fn whoever_has_nothing_in_common_with_us_does_not_count() {
+        let noise = (96..128).map(|id| PayloadType::new(id, "x-noise", 8_000, 1)).collect::<Vec<_>>();
+        let others = [("a@x/1", audio("audio", &noise)), ("b@x/1", audio("audio", &[opus(111)]))];
+        assert_eq!(published(&others, &[opus(111)]).map(|(_, list)| list), Some(vec![opus(111)]));
     }
 
     #[test]

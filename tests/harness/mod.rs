@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod chance;
+pub mod instant;
 pub mod person;
 pub mod real;
 pub mod room;

@@ -1,6 +1,6 @@
 //! Somebody in the simulated world: a client with the real Engine and real transports, or a puppet that a test moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use muji_media::transport::{MakeTransport, RtpPacket};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
 
+use super::instant;
 use super::world::Delays;
 
 /// Sound comes in packets of this length.
@@ -42,10 +43,18 @@ struct Heard {
     last: Instant,
 }
 
-/// A client without a window: the real Engine, the real transports, silence for sound.
+/// What does the media of a client.
+pub(crate) enum Layer {
+    /// The real transports, and silence for sound.
+    Transports(Box<Peers>),
+    /// [`instant`]: for worlds in which only words matter.
+    Instant,
+}
+
+/// A client without a window: the real Engine, and a media layer.
 pub(crate) struct Client {
     pub(crate) engine: Engine,
-    peers: Peers,
+    media: Layer,
     pub(crate) events: Vec<Event>,
     pub(crate) call: Option<CallId>,
     /// What is captured, with the time of the next frame.
@@ -53,6 +62,8 @@ pub(crate) struct Client {
     frames: u32,
     sessions: BTreeMap<SessionId, FullJid>,
     heard: BTreeMap<SessionId, Heard>,
+    /// Sessions whose media are open.
+    pub(crate) open: BTreeSet<SessionId>,
     /// The process hangs: nothing is read or sent.
     pub(crate) frozen: bool,
     /// Its connection is broken: packets still travel.
@@ -62,18 +73,19 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(now: Instant, seed: [u8; 32], can: Capabilities, jid: FullJid, media: Peers) -> Self {
+    pub(crate) fn new(now: Instant, seed: [u8; 32], can: Capabilities, jid: FullJid, media: Layer) -> Self {
         let mut engine = Engine::new(seed, can);
         engine.handle_connection(now, Connection::Bound { jid });
         Self {
             engine,
-            peers: media,
+            media,
             events: Vec::new(),
             call: None,
             publishing: BTreeMap::new(),
             frames: 0,
             sessions: BTreeMap::new(),
             heard: BTreeMap::new(),
+            open: BTreeSet::new(),
             frozen: false,
             cut: false,
             media_hangs: false,
@@ -81,13 +93,19 @@ impl Client {
     }
 
     pub(crate) fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        self.peers.datagram(now, local, from, bytes);
+        if let Layer::Transports(peers) = &mut self.media {
+            peers.datagram(now, local, from, bytes);
+        }
     }
 
     /// When something is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let frames = self.publishing.values().copied();
-        let others = [self.engine.poll_timeout(), self.peers.poll_timeout()];
+        let transports = match &self.media {
+            Layer::Transports(peers) => peers.poll_timeout(),
+            Layer::Instant => None,
+        };
+        let others = [self.engine.poll_timeout(), transports];
         others.into_iter().flatten().chain(frames).min().filter(|_| !self.frozen)
     }
 
@@ -95,15 +113,16 @@ impl Client {
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
         }
-        if self.peers.poll_timeout().is_some_and(|at| at <= now) {
-            self.peers.handle_timeout(now);
+        let Layer::Transports(peers) = &mut self.media else { return };
+        if peers.poll_timeout().is_some_and(|at| at <= now) {
+            peers.handle_timeout(now);
         }
         let due: Vec<(CallId, String)> =
             self.publishing.iter().filter(|(_, at)| **at <= now).map(|(what, _)| what.clone()).collect();
         for (call, publication) in due {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: Arc::from(&b"silence"[..]) };
-            self.peers.publish(now, call, &publication, &packet);
+            peers.publish(now, call, &publication, &packet);
             self.publishing.insert((call, publication), now + FRAME);
         }
     }
@@ -114,7 +133,7 @@ impl Client {
         loop {
             if let Some(output) = self.engine.poll_output() {
                 self.engine_says(now, output, &mut sent);
-            } else if let Some(output) = self.peers.poll_output() {
+            } else if let Some(output) = self.poll_transports() {
                 self.peers_say(now, output, &mut sent);
             } else {
                 return sent;
@@ -122,17 +141,41 @@ impl Client {
         }
     }
 
+    fn poll_transports(&mut self) -> Option<PeersOutput> {
+        match &mut self.media {
+            Layer::Transports(peers) => peers.poll_output(),
+            Layer::Instant => None,
+        }
+    }
+
+    fn do_media(&mut self, now: Instant, command: &MediaCommand) {
+        match command {
+            MediaCommand::Open { session, .. } => drop(self.open.insert(*session)),
+            MediaCommand::Close { session } => drop(self.open.remove(session)),
+            _ => {}
+        }
+        match &mut self.media {
+            Layer::Transports(peers) => peers.execute(now, command),
+            Layer::Instant => {
+                let reports = instant::obey(command);
+                reports.iter().for_each(|report| self.engine.handle_media(now, report));
+            }
+        }
+    }
+
     fn engine_says(&mut self, now: Instant, output: Output, sent: &mut Vec<Sent>) {
         match output {
             Output::Send(stanza) => sent.push(Sent::Stanza(stanza)),
-            Output::Media(MediaCommand::Publish { call, publication, .. }) => {
+            Output::Media(MediaCommand::Publish { call, publication, .. })
+                if matches!(self.media, Layer::Transports(_)) =>
+            {
                 self.publishing.insert((call, publication), now);
             }
             Output::Media(MediaCommand::Unpublish { call, publication }) => {
                 self.publishing.remove(&(call, publication));
             }
             Output::Media(_) if self.media_hangs => {}
-            Output::Media(command) => self.peers.execute(now, &command),
+            Output::Media(command) => self.do_media(now, &command),
             Output::Event(_, event) => {
                 if let Event::PeerConnecting(peer, session) = &event {
                     self.sessions.insert(*session, peer.jid.clone());
@@ -151,6 +194,10 @@ impl Client {
                 self.heard.entry(session).or_insert(Heard { first: now, last: now }).last = now;
             }
         }
+    }
+
+    pub(crate) fn publications(&self) -> Vec<String> {
+        self.publishing.keys().map(|(_, publication)| publication.clone()).collect()
     }
 
     fn heard_of(&self, speaker: &FullJid) -> impl Iterator<Item = Heard> {
@@ -182,6 +229,6 @@ pub(crate) struct Person {
 }
 
 /// Transports for one client with one address.
-pub(crate) fn peers(make: MakeTransport, address: SocketAddr) -> Peers {
-    Peers::new(make, vec![address])
+pub(crate) fn transports(make: MakeTransport, address: SocketAddr) -> Layer {
+    Layer::Transports(Box::new(Peers::new(make, vec![address])))
 }

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
 use muji_core::media::Capabilities;
-use muji_core::{Command, Connection, Disco, Event, Invitation, Join, Media, Mute, Pair};
+use muji_core::{Command, Connection, Disco, Event, Invitation, Join, Media, Mute, Pair, PairState};
 use muji_media::transport::{MakeTransport, loopback};
 use muji_xep::{Element, muc};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use super::chance::Chance;
-use super::person::{Body, Client, Person, Sent, opus, peers};
+use super::person::{Body, Client, Layer, Person, Sent, opus, transports};
 use super::room::{Delivery, Rooms, Rules};
 use super::service::Service;
 
@@ -105,6 +105,8 @@ pub struct World {
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     arrived: u64,
     ways: BTreeMap<Way, Instant>,
+    /// Packets sent to each address.
+    datagrams: BTreeMap<SocketAddr, usize>,
     /// Every stanza clients sent, in order.
     pub wire: Vec<Passage>,
     /// What clients sent.
@@ -143,6 +145,7 @@ impl World {
             arrivals: BTreeMap::new(),
             arrived: 0,
             ways: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             wire: Vec::new(),
             sent: Traffic::default(),
             delivered: Traffic::default(),
@@ -157,7 +160,17 @@ impl World {
     /// A client with other codecs or transports.
     pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> Who {
         let (jid, address) = self.addresses(name);
-        let client = Client::new(self.now, self.chance.seed(), can, jid.clone(), peers(make, address));
+        self.add_client(name, can, jid, address, transports(make, address))
+    }
+
+    /// A client whose media need no time and send nothing: for worlds in which only words matter.
+    pub fn talker(&mut self, name: &str) -> Who {
+        let (jid, address) = self.addresses(name);
+        self.add_client(name, opus(), jid, address, Layer::Instant)
+    }
+
+    fn add_client(&mut self, name: &str, can: Capabilities, jid: FullJid, address: SocketAddr, media: Layer) -> Who {
+        let client = Client::new(self.now, self.chance.seed(), can, jid.clone(), media);
         self.add(Person {
             name: name.to_owned(),
             jid,
@@ -499,6 +512,48 @@ impl World {
         of.map(|passage| passage.stanza.clone()).collect()
     }
 
+    /// With how many others somebody's session is up.
+    #[must_use]
+    pub fn connected(&self, who: Who) -> usize {
+        let up = |pair: &Pair| matches!(pair.state, PairState::Connected | PairState::Flowing);
+        self.pairs(who).iter().filter(|pair| up(pair)).count()
+    }
+
+    /// Sessions whose media are open at somebody's.
+    #[must_use]
+    pub fn sessions(&self, who: Who) -> usize {
+        self.client_ref(who).open.len()
+    }
+
+    /// What somebody captures, by name.
+    #[must_use]
+    pub fn published(&self, who: Who) -> Vec<String> {
+        self.client_ref(who).publications()
+    }
+
+    /// Packets that were sent to somebody so far.
+    #[must_use]
+    pub fn datagrams_to(&self, who: Who) -> usize {
+        self.datagrams.get(&self.people[who.0].address).copied().unwrap_or_default()
+    }
+
+    /// About how many bytes somebody's Engine keeps: those of its text.
+    #[must_use]
+    pub fn kept(&self, who: Who) -> usize {
+        format!("{:?}", self.client_ref(who).engine).len()
+    }
+
+    /// True if somebody has joined a call that is not over.
+    #[must_use]
+    pub fn is_in_call(&self, who: Who) -> bool {
+        let ended = self.events(who).iter().rev().find_map(|event| match event {
+            Event::Ended(_) => Some(true),
+            Event::Joined { .. } => Some(false),
+            _ => None,
+        });
+        ended == Some(false)
+    }
+
     /// What somebody's application was told.
     #[must_use]
     pub fn events(&self, who: Who) -> &[Event] {
@@ -628,6 +683,7 @@ impl World {
             match sent {
                 Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),
                 Sent::Datagram { from, to, bytes } => {
+                    *self.datagrams.entry(to).or_default() += 1;
                     let found = self.people.iter().position(|person| person.address == to);
                     let Some(index) = found else { continue };
                     let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };

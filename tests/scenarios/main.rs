@@ -12,6 +12,7 @@ mod bounds;
 mod clients;
 mod consent;
 mod contents;
+mod hostile;
 mod inviting;
 mod joining;
 mod leaving;

@@ -1,0 +1,237 @@
+//! Calls of up to 32 people in worlds of chance, with faults in most of them. In the end everybody who is there has one
+//! session with everybody else who is, and none with anybody who is not.
+//!
+//! A seed that fails is printed; `muji-random --seed N` shows it alone.
+#![forbid(unsafe_code)]
+
+mod schedule;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use muji_conformance::harness::chance::Chance;
+use muji_conformance::harness::room::Rules;
+use muji_conformance::harness::world::{Delays, Who, World};
+use muji_core::{Join, PairState};
+use muji_xep::muc::code;
+use muji_xep::ns;
+use schedule::{BUSY, Happening, Schedule};
+
+/// How long after the last fault everything is as it should be: half a minute until the server notices who hangs, a minute
+/// for the room, ten seconds for those who do not call, and three repairs.
+const CALM: Duration = Duration::from_secs(240);
+
+const ROOM: &str = "balcony";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let index = args.iter().position(|arg| arg == name)?;
+        args.get(index + 1)?.parse::<u64>().ok()
+    };
+    if let Some(seed) = value("--seed") {
+        let schedule = Schedule::new(seed);
+        println!("{schedule:#?}");
+        let faults = run(seed, &schedule);
+        faults.iter().for_each(|fault| println!("{fault}"));
+        println!("random: {}", if faults.is_empty() { "holds" } else { "does not hold" });
+        return if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let (first, seeds) = (value("--from").unwrap_or(0), value("--seeds").unwrap_or(1_000));
+    let start = Instant::now();
+    let (next, failed) = (AtomicU64::new(first), Mutex::new(Vec::new()));
+    let people = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        return;
+                    }
+                    let schedule = Schedule::new(seed);
+                    people.fetch_add(schedule.people as u64, Ordering::Relaxed);
+                    let faults = run(seed, &schedule);
+                    if !faults.is_empty() {
+                        failed.lock().expect("no thread panics here").push((seed, faults));
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().expect("no thread panics here");
+    failed.sort_by_key(|(seed, _)| *seed);
+    for (seed, faults) in failed.iter().take(5) {
+        println!("seed {seed}: {}", faults.join("; "));
+    }
+    let people = people.into_inner();
+    let took = start.elapsed().as_secs_f64();
+    if failed.is_empty() {
+        println!("random: holds in {seeds} worlds of {people} people, {took:.0} s");
+        return ExitCode::SUCCESS;
+    }
+    println!(
+        "random: does not hold in {} of {seeds} worlds; muji-random --seed {} shows one",
+        failed.len(),
+        failed[0].0
+    );
+    ExitCode::FAILURE
+}
+
+/// Somebody and what has become of it.
+struct Person {
+    who: Who,
+    name: String,
+    alive: bool,
+    cut: bool,
+    /// Told to be in the call.
+    wants: bool,
+    noticed_at: Option<Duration>,
+}
+
+/// What is not as it should be in the end.
+fn run(seed: u64, schedule: &Schedule) -> Vec<String> {
+    let delays = Delays { rooms: schedule.detour, ..Delays::default() };
+    let mut world = World::with(seed, delays);
+    let room = world.room(ROOM);
+    world.service.rooms.set(&room, Rules::default());
+    let mut people: Vec<Person> = (0..schedule.people)
+        .map(|index| {
+            let name = format!("guest{index:02}");
+            let who = world.talker(&name);
+            Person { who, name, alive: true, cut: false, wants: false, noticed_at: None }
+        })
+        .collect();
+    let mut chance = Chance::new(!seed);
+    for (at, happens, index) in &schedule.happenings {
+        notice(&mut world, &mut people, *at);
+        world.run_for(at.saturating_sub(world.age()));
+        happen(&mut world, &mut people, *happens, *index, &mut chance);
+    }
+    notice(&mut world, &mut people, Duration::MAX);
+    world.run_for((BUSY + CALM).saturating_sub(world.age()));
+    faults(&world, &people)
+}
+
+/// The server notices those who hang, in time.
+fn notice(world: &mut World, people: &mut [Person], until: Duration) {
+    for person in people {
+        if let Some(at) = person.noticed_at.take_if(|at| *at <= until) {
+            world.run_for(at.saturating_sub(world.age()));
+            world.vanish(person.who);
+        }
+    }
+}
+
+fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: usize, chance: &mut Chance) {
+    let room = world.room(ROOM);
+    if happens == Happening::Restart {
+        return world.rooms_do(|rooms| rooms.shut_down());
+    }
+    let others: Vec<String> = people.iter().map(|person| world.jid(person.who).to_string()).collect();
+    let person = &mut people[index];
+    if !person.alive {
+        return;
+    }
+    let who = person.who;
+    match happens {
+        Happening::Join if !person.cut => {
+            let joined = world.try_join(who, &room, Join::own().nick(person.name.clone()));
+            person.wants |= joined.is_ok();
+        }
+        Happening::Leave if person.wants && !person.cut => {
+            person.wants = false;
+            let _over_already = world.try_command(who, muji_core::Command::Leave).is_err();
+        }
+        Happening::Die => {
+            person.alive = false;
+            world.vanish(who);
+        }
+        Happening::Hang => {
+            person.alive = false;
+            person.noticed_at = Some(world.age() + Duration::from_secs(30));
+            world.freeze(who);
+        }
+        Happening::Cut if !person.cut => {
+            person.cut = true;
+            world.cut(who);
+        }
+        Happening::Resume if person.cut => {
+            person.cut = false;
+            world.resume(who);
+        }
+        Happening::Rebind if person.cut => {
+            person.cut = false;
+            world.rebind(who);
+        }
+        Happening::Forget => {
+            let jid = world.jid(who);
+            world.service.rooms.forget(&room, &jid);
+        }
+        Happening::PutOut => world.put_out(who, ROOM, &[code::KICKED, code::TECHNICAL]),
+        Happening::Shout if !person.cut => world.forge(who, &shout(&room, &others, chance)),
+        Happening::Join
+        | Happening::Leave
+        | Happening::Cut
+        | Happening::Resume
+        | Happening::Rebind
+        | Happening::Restart
+        | Happening::Shout => {}
+    }
+}
+
+/// Something that nobody should say in a room.
+fn shout(room: &jid::BareJid, others: &[String], chance: &mut Chance) -> String {
+    let somebody = &others[(chance.number() % others.len() as u64) as usize];
+    let number = chance.number() % 200;
+    let content = format!(
+        "<content xmlns='{}' name='audio'><description xmlns='{}' media='audio'/></content>",
+        ns::JINGLE,
+        ns::RTP
+    );
+    let muji = match number % 4 {
+        0 => format!("<muji xmlns='{}'><preparing/></muji>", ns::MUJI),
+        1 => format!("<muji xmlns='{}'>{content}</muji>", ns::MUJI),
+        2 => format!("<muji xmlns='{}'>{}</muji>", ns::MUJI, "<x>".repeat(60) + &"</x>".repeat(60)),
+        _ => String::new(),
+    };
+    // Another's real JID, none, or that of somebody who does not exist.
+    let item = match chance.number() % 3 {
+        0 => format!("<item jid='{somebody}'/>"),
+        1 => "<item/>".to_owned(),
+        _ => format!("<item jid='nobody{number}@nowhere.example/1'/>"),
+    };
+    let kind = if number % 5 == 0 { "type='unavailable'" } else { "" };
+    format!(
+        "<presence xmlns='jabber:client' from='{room}/mallory{number}' {kind}>{muji}<x xmlns='{}'>{item}</x></presence>",
+        ns::MUC_USER
+    )
+}
+
+fn faults(world: &World, people: &[Person]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let is_in = |person: &Person| person.alive && person.wants && world.is_in_call(person.who);
+    for person in people.iter().filter(|person| person.alive) {
+        if person.wants && !is_in(person) {
+            // A call may end for a reason that was told; silence is a fault.
+            let ended = world.events(person.who).iter().any(|event| matches!(event, muji_core::Event::Ended(_)));
+            if !ended {
+                faults.push(format!("{} never came in and was not told why", person.name));
+            }
+            continue;
+        }
+        let pairs = world.pairs(person.who);
+        for other in people.iter().filter(|other| other.who != person.who) {
+            let jid = world.jid(other.who);
+            let with = pairs.iter().filter(|pair| pair.peer.jid == jid);
+            let up = with.filter(|pair| pair.state == PairState::Connected).count();
+            let wanted = usize::from(is_in(person) && is_in(other));
+            if up != wanted {
+                faults.push(format!("{} has {up} sessions with {}, not {wanted}", person.name, other.name));
+            }
+        }
+    }
+    faults
+}
