@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
-use muji_core::media::{Capabilities, MediaCommand};
+use muji_core::media::{Capabilities, MediaCommand, MediaReport};
 use muji_core::{CallId, Connection, Engine, Event, Output, SessionId};
+use muji_jingle::TransportId;
 use muji_media::peers::{Peers, PeersOutput};
 use muji_media::transport::{MakeTransport, RtpPacket};
 use muji_xep::rtp::PayloadType;
@@ -68,6 +69,9 @@ pub(crate) struct Client {
     pub(crate) frozen: bool,
     /// Its connection is broken: packets still travel.
     pub(crate) cut: bool,
+    /// What came while it was, and what should have gone.
+    pub(crate) missed: Vec<Box<Stanza>>,
+    pub(crate) unsent: Vec<Stanza>,
     /// Its media layer does nothing any more.
     pub(crate) media_hangs: bool,
 }
@@ -88,6 +92,8 @@ impl Client {
             open: BTreeSet::new(),
             frozen: false,
             cut: false,
+            missed: Vec::new(),
+            unsent: Vec::new(),
             media_hangs: false,
         }
     }
@@ -193,6 +199,15 @@ impl Client {
             PeersOutput::Rtp { session, .. } => {
                 self.heard.entry(session).or_insert(Heard { first: now, last: now }).last = now;
             }
+        }
+    }
+
+    /// The media layer finds nobody at the other end of the sessions with `peer`.
+    pub(crate) fn lose(&mut self, now: Instant, peer: &FullJid) {
+        let with = self.open.iter().filter(|session| self.sessions.get(session) == Some(peer));
+        for session in with.copied().collect::<Vec<_>>() {
+            let transport = TransportId { session, index: 0 };
+            self.engine.handle_media(now, &MediaReport::Failed { transport, why: "no answer".to_owned() });
         }
     }
 

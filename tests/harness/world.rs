@@ -372,17 +372,20 @@ impl World {
 
     /// The connection breaks: what is sent goes nowhere, and nothing comes. The server does not notice.
     pub fn cut(&mut self, who: Who) {
-        let (now, jid) = (self.now, self.jid(who));
-        self.service.cut(&jid);
+        let now = self.now;
         let client = self.client_mut(who);
         client.cut = true;
         client.engine.handle_connection(now, Connection::Lost);
         self.drain(who);
     }
 
-    /// The same stream goes on; what came meanwhile is lost here, which XEP-0198 would not allow.
+    /// The same stream goes on, and what was said meanwhile in both directions arrives (XEP-0198).
     pub fn resume(&mut self, who: Who) {
+        let client = self.client_mut(who);
+        let (missed, unsent) = (std::mem::take(&mut client.missed), std::mem::take(&mut client.unsent));
         self.reconnect(who, Connection::Resumed);
+        unsent.into_iter().for_each(|stanza| self.stanza_sent(who, stanza));
+        missed.into_iter().for_each(|stanza| self.arrive(Arrival::AtPerson { who, stanza }));
     }
 
     /// A new stream, under another resource; the server has noticed that the old one is gone.
@@ -407,6 +410,7 @@ impl World {
         self.service.connected(jid);
         let client = self.client_mut(who);
         client.cut = false;
+        (client.missed, client.unsent) = (Vec::new(), Vec::new()); // Of a stream that is no more.
         client.engine.handle_connection(now, change);
         self.drain(who);
     }
@@ -420,6 +424,17 @@ impl World {
     /// The process hangs; the server does not notice.
     pub fn freeze(&mut self, who: Who) {
         self.client_mut(who).frozen = true;
+    }
+
+    /// Whoever still has a session with somebody hears from its media layer that nothing answers there.
+    pub fn lose_media(&mut self, gone: Who) {
+        let (now, jid) = (self.now, self.jid(gone));
+        for index in 0..self.people.len() {
+            if let Body::Client(client) = &mut self.people[index].body {
+                client.lose(now, &jid);
+                self.drain(Who(index));
+            }
+        }
     }
 
     /// The process dies, and the server notices.
@@ -658,7 +673,8 @@ impl World {
             }
             Arrival::AtPerson { who, stanza } => {
                 match &mut self.people[who.0].body {
-                    Body::Client(client) if client.frozen || client.cut => {}
+                    Body::Client(client) if client.frozen => {}
+                    Body::Client(client) if client.cut => client.missed.push(stanza),
                     Body::Client(client) => {
                         let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
                         self.drain(who);
@@ -695,8 +711,10 @@ impl World {
     }
 
     fn stanza_sent(&mut self, who: Who, stanza: Stanza) {
-        if matches!(&self.people[who.0].body, Body::Client(client) if client.cut) {
-            return;
+        if let Body::Client(client) = &mut self.people[who.0].body
+            && client.cut
+        {
+            return client.unsent.push(stanza);
         }
         let written = element(&stanza);
         self.sent.count(&written);

@@ -23,6 +23,9 @@ use schedule::{BUSY, Happening, Schedule};
 /// for the room, ten seconds for those who do not call, and three repairs.
 const CALM: Duration = Duration::from_secs(240);
 
+/// How long a media layer goes on without an answer, and the server with a client that hangs.
+const CONSENT: Duration = Duration::from_secs(30);
+
 const ROOM: &str = "balcony";
 
 fn main() -> ExitCode {
@@ -89,6 +92,8 @@ struct Person {
     /// Told to be in the call.
     wants: bool,
     noticed_at: Option<Duration>,
+    /// When the others' media layers find nobody there (RFC 7675).
+    missed_at: Option<Duration>,
 }
 
 /// What is not as it should be in the end.
@@ -101,7 +106,7 @@ fn run(seed: u64, schedule: &Schedule) -> Vec<String> {
         .map(|index| {
             let name = format!("guest{index:02}");
             let who = world.talker(&name);
-            Person { who, name, alive: true, cut: false, wants: false, noticed_at: None }
+            Person { who, name, alive: true, cut: false, wants: false, noticed_at: None, missed_at: None }
         })
         .collect();
     let mut chance = Chance::new(!seed);
@@ -115,12 +120,16 @@ fn run(seed: u64, schedule: &Schedule) -> Vec<String> {
     faults(&world, &people)
 }
 
-/// The server notices those who hang, in time.
+/// The server notices those who hang, and the others' media layers those who are gone, in time.
 fn notice(world: &mut World, people: &mut [Person], until: Duration) {
     for person in people {
         if let Some(at) = person.noticed_at.take_if(|at| *at <= until) {
             world.run_for(at.saturating_sub(world.age()));
             world.vanish(person.who);
+        }
+        if let Some(at) = person.missed_at.take_if(|at| *at <= until) {
+            world.run_for(at.saturating_sub(world.age()));
+            world.lose_media(person.who);
         }
     }
 }
@@ -130,7 +139,6 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
     if happens == Happening::Restart {
         return world.rooms_do(|rooms| rooms.shut_down());
     }
-    let others: Vec<String> = people.iter().map(|person| world.jid(person.who).to_string()).collect();
     let person = &mut people[index];
     if !person.alive {
         return;
@@ -147,11 +155,13 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
         }
         Happening::Die => {
             person.alive = false;
+            person.missed_at = Some(world.age() + CONSENT);
             world.vanish(who);
         }
         Happening::Hang => {
             person.alive = false;
-            person.noticed_at = Some(world.age() + Duration::from_secs(30));
+            person.noticed_at = Some(world.age() + CONSENT);
+            person.missed_at = person.noticed_at;
             world.freeze(who);
         }
         Happening::Cut if !person.cut => {
@@ -171,7 +181,7 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
             world.service.rooms.forget(&room, &jid);
         }
         Happening::PutOut => world.put_out(who, ROOM, &[code::KICKED, code::TECHNICAL]),
-        Happening::Shout if !person.cut => world.forge(who, &shout(&room, &others, chance)),
+        Happening::Shout if !person.cut => world.forge(who, &shout(&room, chance)),
         Happening::Join
         | Happening::Leave
         | Happening::Cut
@@ -183,8 +193,7 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
 }
 
 /// Something that nobody should say in a room.
-fn shout(room: &jid::BareJid, others: &[String], chance: &mut Chance) -> String {
-    let somebody = &others[(chance.number() % others.len() as u64) as usize];
+fn shout(room: &jid::BareJid, chance: &mut Chance) -> String {
     let number = chance.number() % 200;
     let content = format!(
         "<content xmlns='{}' name='audio'><description xmlns='{}' media='audio'/></content>",
@@ -197,10 +206,9 @@ fn shout(room: &jid::BareJid, others: &[String], chance: &mut Chance) -> String 
         2 => format!("<muji xmlns='{}'>{}</muji>", ns::MUJI, "<x>".repeat(60) + &"</x>".repeat(60)),
         _ => String::new(),
     };
-    // Another's real JID, none, or that of somebody who does not exist.
+    // None, or that of somebody who does not answer: whose it is the room alone says.
     let item = match chance.number() % 3 {
-        0 => format!("<item jid='{somebody}'/>"),
-        1 => "<item/>".to_owned(),
+        0 => "<item/>".to_owned(),
         _ => format!("<item jid='nobody{number}@nowhere.example/1'/>"),
     };
     let kind = if number % 5 == 0 { "type='unavailable'" } else { "" };
