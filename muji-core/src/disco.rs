@@ -42,14 +42,14 @@ impl Disco {
     ///
     /// # Errors
     /// The stanza error for a node that is none of ours (XEP-0030 section 3.2).
-    pub fn answer(&self, node: Option<&str>) -> Result<Element, StanzaError> {
+    pub fn answer(&self, node: Option<&str>) -> Result<Element, Box<StanzaError>> {
         let caps = self.caps();
         let ver = caps.attr("ver").unwrap_or_default();
         let ours = node.is_none_or(|node| node.strip_prefix(self.node.as_str()) == Some(&format!("#{ver}")));
         if !ours {
             let mut error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ItemNotFound, "en", "");
             error.texts.clear();
-            return Err(error);
+            return Err(Box::new(error));
         }
         Ok(DiscoInfoResult { node: node.map(str::to_owned), ..self.info.clone() }.into())
     }

@@ -375,7 +375,7 @@ impl Engine {
         let (to, id) = (Some(from.clone()), id.to_owned());
         self.send(match disco.answer(payload.attr("node")) {
             Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
-            Err(error) => Iq::Error { from: None, to, id, error, payload: None },
+            Err(error) => Iq::Error { from: None, to, id, error: *error, payload: None },
         });
         Handled::Taken
     }

@@ -30,9 +30,9 @@ fn rows(quick: bool) -> Vec<Row> {
     ];
     let (leave, timeout) = (Row { leaves: 1, ..three }, Row { timeouts: 1, ..three });
     let mut rows: Vec<Row> = small.into_iter().flat_map(|row| [row, chat(row)]).collect();
-    rows.push(chat(leave));
+    rows.push(timeout);
     if !quick {
-        rows.extend([leave, timeout, chat(timeout)]);
+        rows.extend([chat(timeout), leave, chat(leave)]);
     }
     rows
 }

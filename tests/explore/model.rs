@@ -576,13 +576,13 @@ impl State {
         if person.call.is_some() && !person.active {
             return Err(Violation::Stuck(name()));
         }
-        for other in 0..self.people.len() {
+        for (other, name_of) in NAMES.iter().enumerate().take(self.people.len()) {
             let sessions = person.sessions.values().filter(|(peer, _)| *peer == other).count();
             if sessions > 1 {
-                return Err(Violation::Twice(name(), NAMES[other].to_owned()));
+                return Err(Violation::Twice(name(), (*name_of).to_owned()));
             }
             if sessions > 0 && !self.people[other].0.is_in() {
-                return Err(Violation::Ghost(name(), NAMES[other].to_owned()));
+                return Err(Violation::Ghost(name(), (*name_of).to_owned()));
             }
         }
         self.check_stranger(index)

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod chance;
 pub mod instant;
 pub mod person;
+pub mod profile;
 pub mod real;
 pub mod room;
 mod scram;

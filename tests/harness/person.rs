@@ -15,6 +15,7 @@ use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
 
 use super::instant;
+use super::profile::Scripted;
 use super::world::Delays;
 
 /// Sound comes in packets of this length.
@@ -70,7 +71,7 @@ pub(crate) struct Client {
     /// Its connection is broken: packets still travel.
     pub(crate) cut: bool,
     /// What came while it was, and what should have gone.
-    pub(crate) missed: Vec<Box<Stanza>>,
+    pub(crate) missed: Vec<Stanza>,
     pub(crate) unsent: Vec<Stanza>,
     /// Its media layer does nothing any more.
     pub(crate) media_hangs: bool,
@@ -233,6 +234,8 @@ pub(crate) enum Body {
     Client(Box<Client>),
     /// What it was sent.
     Puppet(Vec<Stanza>),
+    /// Another client, as far as words go.
+    Scripted(Box<Scripted>),
 }
 
 pub(crate) struct Person {

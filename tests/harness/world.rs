@@ -17,6 +17,7 @@ use xmpp_parsers::stanza::Stanza;
 
 use super::chance::Chance;
 use super::person::{Body, Client, Layer, Person, Sent, opus, transports};
+use super::profile::{Profile, Scripted};
 use super::room::{Delivery, Rooms, Rules};
 use super::service::Service;
 
@@ -230,6 +231,38 @@ impl World {
         self.add(Person { name: name.to_owned(), jid, address, delays: self.delays, body: Body::Puppet(Vec::new()) })
     }
 
+    /// Somebody with another client, who will join the call of this room.
+    pub fn other_client(&mut self, name: &str, profile: Profile, room: &str) -> Who {
+        let (jid, address) = self.addresses(name);
+        let scripted = Scripted::new(profile, jid.clone(), self.service.room(room), name);
+        let body = Body::Scripted(Box::new(scripted));
+        self.add(Person { name: name.to_owned(), jid, address, delays: self.delays, body })
+    }
+
+    /// Somebody with another client joins.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn enter(&mut self, who: Who) {
+        match &mut self.people[who.0].body {
+            Body::Scripted(scripted) => scripted.enter(),
+            Body::Client(_) | Body::Puppet(_) => panic!("{} is no other client", self.people[who.0].name),
+        }
+        self.drain(who);
+    }
+
+    /// Another client, to look at.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn other(&self, who: Who) -> &Scripted {
+        match &self.people[who.0].body {
+            Body::Scripted(scripted) => scripted,
+            Body::Client(_) | Body::Puppet(_) => panic!("{} is no other client", self.people[who.0].name),
+        }
+    }
+
     fn addresses(&self, name: &str) -> (FullJid, SocketAddr) {
         let number = u8::try_from(self.people.len() + 1).expect("a world has at most 255 people");
         let jid = format!("{name}@capulet.example/{number}").parse().expect("names are plain");
@@ -385,7 +418,7 @@ impl World {
         let (missed, unsent) = (std::mem::take(&mut client.missed), std::mem::take(&mut client.unsent));
         self.reconnect(who, Connection::Resumed);
         unsent.into_iter().for_each(|stanza| self.stanza_sent(who, stanza));
-        missed.into_iter().for_each(|stanza| self.arrive(Arrival::AtPerson { who, stanza }));
+        missed.into_iter().for_each(|stanza| self.arrive(Arrival::AtPerson { who, stanza: Box::new(stanza) }));
     }
 
     /// A new stream, under another resource; the server has noticed that the old one is gone.
@@ -474,7 +507,7 @@ impl World {
     pub fn inbox(&mut self, puppet: Who) -> Vec<Stanza> {
         match &mut self.people[puppet.0].body {
             Body::Puppet(inbox) => std::mem::take(inbox),
-            Body::Client(_) => panic!("{} is a client", self.people[puppet.0].name),
+            Body::Client(_) | Body::Scripted(_) => panic!("{} is a client", self.people[puppet.0].name),
         }
     }
 
@@ -597,7 +630,7 @@ impl World {
     fn client_ref(&self, who: Who) -> &Client {
         match &self.people[who.0].body {
             Body::Client(client) => client,
-            Body::Puppet(_) => panic!("{} is a puppet", self.people[who.0].name),
+            Body::Puppet(_) | Body::Scripted(_) => panic!("{} is no client of ours", self.people[who.0].name),
         }
     }
 
@@ -605,7 +638,7 @@ impl World {
         let Person { name, body, .. } = &mut self.people[who.0];
         match body {
             Body::Client(client) => client,
-            Body::Puppet(_) => panic!("{name} is a puppet"),
+            Body::Puppet(_) | Body::Scripted(_) => panic!("{name} is no client of ours"),
         }
     }
 
@@ -642,7 +675,7 @@ impl World {
         let arrival = self.arrivals.keys().next().map(|(at, _)| *at);
         let timeouts = self.people.iter().filter_map(|person| match &person.body {
             Body::Client(client) => client.poll_timeout(),
-            Body::Puppet(_) => None,
+            Body::Puppet(_) | Body::Scripted(_) => None,
         });
         timeouts.chain(arrival).min()
     }
@@ -674,12 +707,16 @@ impl World {
             Arrival::AtPerson { who, stanza } => {
                 match &mut self.people[who.0].body {
                     Body::Client(client) if client.frozen => {}
-                    Body::Client(client) if client.cut => client.missed.push(stanza),
+                    Body::Client(client) if client.cut => client.missed.push(*stanza),
                     Body::Client(client) => {
                         let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
                         self.drain(who);
                     }
                     Body::Puppet(inbox) => inbox.push(*stanza),
+                    Body::Scripted(scripted) => {
+                        scripted.handle(&stanza);
+                        self.drain(who);
+                    }
                 }
             }
             Arrival::Datagram { who, local, from, bytes } => {
@@ -695,6 +732,10 @@ impl World {
 
     fn drain(&mut self, who: Who) {
         let now = self.now;
+        if let Body::Scripted(scripted) = &mut self.people[who.0].body {
+            let said = scripted.drain();
+            return said.into_iter().for_each(|stanza| self.stanza_sent(who, stanza));
+        }
         for sent in self.client_mut(who).drain(now) {
             match sent {
                 Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),

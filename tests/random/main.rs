@@ -211,7 +211,7 @@ fn shout(room: &jid::BareJid, chance: &mut Chance) -> String {
         0 => "<item/>".to_owned(),
         _ => format!("<item jid='nobody{number}@nowhere.example/1'/>"),
     };
-    let kind = if number % 5 == 0 { "type='unavailable'" } else { "" };
+    let kind = if number.is_multiple_of(5) { "type='unavailable'" } else { "" };
     format!(
         "<presence xmlns='jabber:client' from='{room}/mallory{number}' {kind}>{muji}<x xmlns='{}'>{item}</x></presence>",
         ns::MUC_USER

@@ -57,7 +57,7 @@ impl Schedule {
         for who in 0..people {
             this.at(chance.up_to(joining), Happening::Join, who);
         }
-        if chance.number() % 3 > 0 {
+        if !chance.number().is_multiple_of(3) {
             let faults = 1 + chance.number() % (people as u64).min(6);
             (0..faults).for_each(|_| this.fault(&mut chance));
         }

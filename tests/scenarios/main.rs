@@ -16,6 +16,7 @@ mod hostile;
 mod inviting;
 mod joining;
 mod leaving;
+mod mixes;
 mod muting;
 mod overtaking;
 mod preparing;

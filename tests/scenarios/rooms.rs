@@ -285,3 +285,13 @@ fn a_service_that_refuses_our_form_is_asked_for_real_jids_alone() {
     assert_eq!(room_fault(&world, romeo), None);
     assert!(!world.service.rooms.rules(&room).expect("it is there").hides_jids);
 }
+
+#[test]
+fn who_enters_a_room_that_is_being_configured_comes_again_when_it_is() {
+    let mut world = World::new(1);
+    world.service = Service::new("capulet.example", Rules { hides_jids: true, ..Rules::default() });
+    let people = people(&mut world, ["romeo", "juliet", "nurse"]);
+    people.into_iter().for_each(|who| world.join(who, "balcony"));
+    world.run_for(10 * SECOND);
+    assert_eq!(world.deaf(&people), []);
+}

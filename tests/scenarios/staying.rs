@@ -189,7 +189,7 @@ fn a_room_that_hides_who_comes_from_now_on_keeps_those_who_are_there() {
     world.rooms_do(|rooms| rooms.announce(&room, code::NOW_SEMI_ANONYMOUS));
     let nurse = world.person("nurse");
     world.join(nurse, "balcony");
-    world.run_for(5 * SECOND);
+    world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     assert_eq!(room_fault(&world, nurse), Some(RoomFault::HidesRealJids));
     let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("hides real JIDs from now on"));

@@ -75,19 +75,19 @@ pub(crate) async fn next_line(child: &mut Child) -> Option<String> {
 }
 
 /// Waits until a line of the output contains `what`.
-pub(crate) async fn said(child: &mut Child, what: &str) {
+pub(crate) async fn said(child: &mut Child, what: &str) -> String {
     let mut before = Vec::new();
     let search = async {
         while let Some(line) = next_line(child).await {
             if line.contains(what) {
-                return true;
+                return Some(line);
             }
             before.push(line);
         }
-        false
+        None
     };
-    let found = timeout(LIMIT, search).await.is_ok_and(|found| found);
-    assert!(found, "it never said {what}, but:\n{}", before.join("\n"));
+    let found = timeout(LIMIT, search).await.ok().flatten();
+    found.unwrap_or_else(|| panic!("it never said {what}, but:\n{}", before.join("\n")))
 }
 
 /// The tone of a recording: the middle one of its seconds.

@@ -20,8 +20,8 @@ use crate::queue::Queue;
 
 impl Conference {
     /// Says that we are preparing; whoever is not in the room enters with it.
-    pub(super) fn prepare(&mut self, cx: &mut Cx<'_>, closed: usize) {
-        self.stage = Stage::Entering { until: cx.now + config::ECHO, repeated: false, closed };
+    pub(super) fn prepare(&mut self, cx: &mut Cx<'_>) {
+        self.stage = Stage::Entering { until: cx.now + config::ECHO, repeated: false };
         self.say_preparing(cx);
     }
 
@@ -33,7 +33,7 @@ impl Conference {
 
     pub(super) fn stage_timeout(&mut self, cx: &mut Cx<'_>) {
         match &mut self.stage {
-            Stage::Entering { until, repeated, .. } if *until <= cx.now && !*repeated => {
+            Stage::Entering { until, repeated } if *until <= cx.now && !*repeated => {
                 (*until, *repeated) = (cx.now + config::ECHO, true);
                 self.say_preparing(cx);
             }
@@ -45,11 +45,7 @@ impl Conference {
             Stage::Entering { until, .. } | Stage::Publishing { until, .. } if *until <= cx.now => {
                 self.trouble_inside(cx, RoomFault::Silent);
             }
-            Stage::Closed { until, closed } if *until <= cx.now => {
-                let closed = *closed;
-                self.prepare(cx, closed);
-            }
-            Stage::Outside { at: Some(at) } if *at <= cx.now => self.prepare(cx, 0),
+            Stage::Closed { until: at } | Stage::Outside { at: Some(at) } if *at <= cx.now => self.prepare(cx),
             Stage::Settling { check: Some(until), .. } if *until <= cx.now => {
                 self.trouble_inside(cx, RoomFault::Silent);
             }
@@ -75,7 +71,7 @@ impl Conference {
         let muji = self.read_muji(cx, nick, presence);
         let echo = self.said.repeated(presence.id.as_deref(), muji.as_ref());
         match (&self.stage, echo, muji) {
-            (Stage::Outside { at: None }, ..) => self.prepare(cx, 0), // The client is back.
+            (Stage::Outside { at: None }, ..) => self.prepare(cx), // The client is back.
             (Stage::Entering { .. } | Stage::Publishing { .. }, Echo::Latest | Echo::Strange, None)
                 if echo == Echo::Latest || self.how.style == Style::Own =>
             {
@@ -159,6 +155,12 @@ impl Conference {
                 (*check, self.shows_jids) = (None, true);
                 self.publish_in_turn(cx);
             }
+            Err(RoomFault::HidesRealJids) if !self.hidden.is_empty() && self.knocks < config::CLOSED.len() => {
+                // Others prepare a call here, so perhaps one of them is configuring the room just now (ejabberd does not
+                // lock a new one). Who is there is told to those who enter.
+                self.present(cx, Type::Unavailable, None, None);
+                self.knock_later(cx);
+            }
             Err(fault) => {
                 if fault == RoomFault::Configuration {
                     self.ask(cx, Asked::Favour("give the new room up"), muc::cancel());
@@ -186,6 +188,9 @@ impl Conference {
         drop(others);
         if contents.is_empty() {
             return self.fail(cx, RoomFault::NoCommonCodec);
+        }
+        for nick in std::mem::take(&mut self.hidden) {
+            self.warn(cx, format!("{nick} is not called: the room hides its real JID"));
         }
         for media in without {
             self.warn(cx, format!("no codec in common for {media}; it is not sent"));
@@ -239,8 +244,8 @@ impl Conference {
                 self.nick = cx.ids.nick(); // Chance gave two of us one nick, or our ghost still has it.
                 self.say_preparing(cx);
             }
-            Stage::Entering { closed, .. } if fault == RoomFault::NotFound && *closed < config::CLOSED.len() => {
-                self.stage = Stage::Closed { until: cx.now + config::CLOSED[*closed], closed: *closed + 1 };
+            Stage::Entering { .. } if fault == RoomFault::NotFound && self.knocks < config::CLOSED.len() => {
+                self.knock_later(cx);
             }
             Stage::Entering { .. } => {
                 self.stage = Stage::Outside { at: None }; // So there is nothing to leave.
@@ -264,6 +269,15 @@ impl Conference {
             | Stage::Leaving { .. }
             | Stage::Over => {}
         }
+    }
+
+    /// The room is not open yet, perhaps.
+    fn knock_later(&mut self, cx: &Cx<'_>) {
+        self.stage = Stage::Closed { until: cx.now + config::CLOSED[self.knocks] };
+        self.knocks += 1;
+        self.hidden.clear();
+        self.said.clear();
+        self.roster.clear();
     }
 
     fn may_take_another_nick(&self) -> bool {

@@ -28,7 +28,7 @@ impl Conference {
     }
 
     /// The room let a guest in, or did not.
-    pub(super) fn admitted(&mut self, cx: &mut Cx<'_>, guest: &BareJid, refused: Option<String>) {
+    pub(super) fn admitted(&self, cx: &mut Cx<'_>, guest: &BareJid, refused: Option<String>) {
         match refused {
             None => self.tell(cx, guest),
             Some(why) => self.warn(cx, format!("{guest} is not invited, as the room does not let it in: {why}")),

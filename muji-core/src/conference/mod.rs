@@ -92,10 +92,10 @@ impl Cx<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     /// The presence with `<preparing/>` is out, and with it we enter unless we sit in the room already. `repeated`: for the
-    /// second time. `closed`: so often the room was not open.
-    Entering { until: Instant, repeated: bool, closed: usize },
-    /// The room is closed, perhaps only until its creator has configured it.
-    Closed { until: Instant, closed: usize },
+    /// second time.
+    Entering { until: Instant, repeated: bool },
+    /// The room is closed or hides who is there, perhaps only until its creator has configured it; then we knock again.
+    Closed { until: Instant },
     /// We are in; others prepared before us, or the room has to answer first.
     Settling { queue: Queue, check: Option<Instant> },
     /// Our contents are out. `again`: the room refused or swallowed them once.
@@ -174,6 +174,10 @@ pub(crate) struct Conference {
     shows_jids: bool,
     /// The room is ours to configure, members-only if we made it for this call.
     made: Option<muc::Privacy>,
+    /// Times the room was not open.
+    knocks: usize,
+    /// Those with Muji whose real JIDs the room hides.
+    hidden: BTreeSet<String>,
     /// Nicks of chance tried.
     nicks: usize,
     restated: usize,
@@ -209,13 +213,15 @@ impl Conference {
             later_stay: false,
             shows_jids: false,
             made: None,
+            knocks: 0,
+            hidden: BTreeSet::new(),
             nicks: 1,
             restated: 0,
             yielded: 0,
             ping_at: cx.now + config::SELF_PING,
             offline: false,
         };
-        this.prepare(cx, 0);
+        this.prepare(cx);
         this
     }
 
@@ -358,7 +364,7 @@ impl Conference {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let stage = match &self.stage {
             Stage::Entering { until, .. }
-            | Stage::Closed { until, .. }
+            | Stage::Closed { until }
             | Stage::Publishing { until, .. }
             | Stage::Leaving { until, .. } => Some(*until),
             Stage::Settling { check: Some(until), .. } => Some(*until),

@@ -56,7 +56,11 @@ impl Conference {
         let Some(muji) = muji else { return self.occupant_dropped(cx, nick) };
         // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
         let Some(real) = user.real.or_else(|| known.clone()) else {
-            self.warn(cx, format!("{nick} is not called: the room hides its real JID"));
+            if self.is_public() {
+                self.warn(cx, format!("{nick} is not called: the room hides its real JID"));
+            } else if self.hidden.len() < config::MAX_PARTICIPANTS {
+                self.hidden.insert(nick.to_owned()); // Perhaps only until the room is configured.
+            }
             return self.occupant_dropped(cx, nick);
         };
         if known.is_some_and(|known| known != real) {
@@ -137,7 +141,7 @@ impl Conference {
     }
 
     /// The service shuts down: whoever was in the room comes back as we do.
-    fn occupant_lost(&mut self, cx: &mut Cx<'_>, nick: &str) {
+    fn occupant_lost(&mut self, cx: &Cx<'_>, nick: &str) {
         if let Some(occupant) = self.roster.remove(nick)
             && let Some(partner) = self.partners.get_mut(&occupant.real)
         {

@@ -127,6 +127,9 @@ impl Conference {
             let why = why.clone();
             return self.finish(cx, why);
         }
+        if matches!(self.stage, Stage::Closed { .. }) {
+            return; // We went ourselves, to come again.
+        }
         let put_out = PutOut { by: user.actor.clone(), reason: user.reason.clone() };
         let fault = match () {
             () if user.destroyed.is_some() => RoomFault::Destroyed(user.destroyed.unwrap_or_default()),
@@ -149,7 +152,7 @@ impl Conference {
         }
         let news = self.absence.is_none();
         let until = cx.now + config::ROOM_LOSS;
-        let absence = self.absence.get_or_insert(Absence { until, why: why.clone(), attempts: 0 });
+        let absence = self.absence.get_or_insert_with(|| Absence { until, why: why.clone(), attempts: 0 });
         let pause = config::REJOIN[absence.attempts.min(config::REJOIN.len() - 1)];
         absence.attempts += 1;
         self.stage = Stage::Outside { at: Some(cx.now + pause) };

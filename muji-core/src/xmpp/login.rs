@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use jid::Jid;
+use jid::{FullJid, Jid};
 use muji_xep::Secret;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, BufStream};
 use tokio::net::TcpStream;
@@ -323,6 +323,8 @@ pub(super) struct Renewal {
     pub(super) fruitful: Arc<AtomicBool>,
     pub(super) words: LastWords,
     pub(super) failed: mpsc::Sender<LoginError>,
+    /// What was bound first. Under the same JID again, sessions of a call survive a server that was restarted.
+    pub(super) bound: Arc<OnceLock<FullJid>>,
 }
 
 impl Renewal {
@@ -350,9 +352,11 @@ impl Renewal {
 
     async fn renew(&self) -> Result<stanzastream::Connection, LoginError> {
         let mut last = LoginError::Busy;
+        let jid = self.bound.get().map_or_else(|| self.account.jid.clone(), |bound| bound.clone().into());
+        let account = Account { jid, ..self.account.clone() };
         for pause in PAUSES {
             sleep(pause).await;
-            match login(&self.account, &self.words).await {
+            match login(&account, &self.words).await {
                 Ok((mut connection, _)) => {
                     if !self.fruitful.swap(false, Ordering::Relaxed) {
                         connection.features.stream_management = None;

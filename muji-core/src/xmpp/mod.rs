@@ -15,8 +15,8 @@ pub use sasl::Mechanism;
 pub use tls::{CertificateFault, Trust};
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures::StreamExt;
 use jid::FullJid;
@@ -61,6 +61,8 @@ pub struct Connection {
     held: Option<VecDeque<Box<Stanza>>>,
     /// The last login led to a usable stream. Otherwise the next is made without resumption (see `login::Renewal`).
     fruitful: Arc<AtomicBool>,
+    /// What was bound first: the next streams ask for the same.
+    bound: Arc<OnceLock<FullJid>>,
 }
 
 impl Connection {
@@ -74,13 +76,15 @@ impl Connection {
         let mut first = Some(first);
         let fruitful = Arc::new(AtomicBool::new(true));
         let (failed, failures) = mpsc::channel(1);
-        let renewal = login::Renewal { account, fruitful: fruitful.clone(), words: words.clone(), failed };
+        let bound = Arc::new(OnceLock::new());
+        let (kept, said) = (fruitful.clone(), words.clone());
+        let renewal = login::Renewal { account, fruitful: kept, words: said, failed, bound: bound.clone() };
         let connector = move |_, slot: oneshot::Sender<stanzastream::Connection>| match first.take() {
             Some(connection) => drop(slot.send(connection)), // The stream that asks is there to take it.
             None => renewal.clone().start(slot),
         };
         let stream = StanzaStream::new(Box::new(connector), QUEUE);
-        Ok(Self { stream, login, words, failures, held: None, fruitful })
+        Ok(Self { stream, login, words, failures, held: None, fruitful, bound })
     }
 
     /// How the first login went.
@@ -113,7 +117,10 @@ impl Connection {
                 self.fruitful.store(true, Ordering::Relaxed);
                 self.held = None; // Meant for rooms and sessions that the new stream does not know.
                 match bound_jid.try_into_full() {
-                    Ok(jid) => Incoming::Bound(jid),
+                    Ok(jid) => {
+                        self.bound.get_or_init(|| jid.clone());
+                        Incoming::Bound(jid)
+                    }
                     Err(jid) => Incoming::Over(LoginError::Protocol(format!("it bound {jid}, which has no resource"))),
                 }
             }
