@@ -159,7 +159,11 @@ fn a_mute_is_told_by_the_name_of_the_content() {
 #[test]
 fn an_offer_that_is_not_answered_ends_in_time() {
     let mut pair = offered();
-    let until = pair.caller.poll_timeout().expect("an answer is waited for");
+    let asked = pair.caller.poll_timeout().expect("an answer is waited for");
+    assert_eq!(asked, pair.now + timers::UNANSWERED);
+    pair.caller.handle_timeout(asked, &mut pair.ids);
+    assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Unanswered]);
+    let until = pair.caller.poll_timeout().expect("an answer is still waited for");
     assert_eq!(until, pair.now + timers::ACCEPT);
     pair.caller.handle_timeout(until - Duration::from_millis(1), &mut pair.ids);
     assert!(!pair.caller.is_over());

@@ -226,6 +226,10 @@ impl Told {
                 self.connected.insert(id);
                 self.report(MediaReport::Connected { transport: id });
             }
+            TransportOutput::Interrupted => {
+                self.flowing.retain(|(session, _)| *session != id.session); // What comes again is told again.
+                self.report(MediaReport::Interrupted { transport: id });
+            }
             TransportOutput::Failed(why) => {
                 self.connected.remove(&id);
                 self.report(MediaReport::Failed { transport: id, why });

@@ -17,6 +17,7 @@ struct End {
     transport: Box<dyn Transport>,
     address: SocketAddr,
     connected: bool,
+    interrupted: bool,
     failed: Option<String>,
     received: Vec<RtpPacket>,
 }
@@ -44,7 +45,7 @@ fn end(now: Instant, number: u8, dtls: Dtls) -> End {
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
     let opening = Opening { call: CallId(1), id, role, contents: vec![content], addresses: vec![address] };
     let transport = Str0m::with_dtls(dtls).expect("there is chance").maker()(now, opening);
-    End { transport, address, connected: false, failed: None, received: Vec::new() }
+    End { transport, address, connected: false, interrupted: false, failed: None, received: Vec::new() }
 }
 
 impl Pair {
@@ -105,7 +106,10 @@ impl Pair {
                         }
                     }
                     TransportOutput::Rtp { received, .. } => self.ends[index].received.push(received.packet),
-                    TransportOutput::Connected => self.ends[index].connected = true,
+                    TransportOutput::Connected => {
+                        (self.ends[index].connected, self.ends[index].interrupted) = (true, false);
+                    }
+                    TransportOutput::Interrupted => self.ends[index].interrupted = true,
                     TransportOutput::Failed(why) => self.ends[index].failed = Some(why),
                 }
             }
@@ -173,4 +177,19 @@ fn a_peer_that_does_not_answer_any_more_is_given_up_after_thirty_seconds() {
     assert!(pair.ends[0].failed.as_deref().is_some_and(|why| why.contains("no answer from the peer")));
     let took = pair.now - connected;
     assert!(took <= Duration::from_secs(30), "{took:?}");
+}
+
+#[test]
+fn a_peer_that_is_not_heard_for_five_seconds_is_interrupted_and_well_again_when_it_is() {
+    let mut pair = Pair::connected(Dtls::Auto, true);
+    pair.run(Duration::from_secs(60), |ends| ends.iter().any(|end| end.interrupted));
+    assert!(pair.ends.iter().all(|end| !end.interrupted), "silence of both is no interruption: checks are answered");
+    pair.ends[1].address.set_port(1); // Whatever is sent to it is lost.
+    let cut = pair.now;
+    pair.run(Duration::from_secs(20), |ends| ends[0].interrupted);
+    let took = pair.now - cut;
+    assert!(pair.ends[0].interrupted && took <= Duration::from_secs(5), "{took:?}");
+    pair.ends[1].address.set_port(5_000);
+    pair.run(Duration::from_secs(10), |ends| !ends[0].interrupted);
+    assert!(!pair.ends[0].interrupted);
 }

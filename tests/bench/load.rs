@@ -143,9 +143,14 @@ pub(crate) fn child(arguments: &[String]) -> Option<()> {
 }
 
 fn resident<T>(_held: &T) {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    println!("{}", line.trim().trim_end_matches(" kB"));
+    println!("{}", resident_kilobytes().map_or_else(String::new, |kilobytes| kilobytes.to_string()));
+}
+
+/// Resident memory of this process, where the system tells.
+pub(crate) fn resident_kilobytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// The address of a participant, or of one of its ends.

@@ -4,6 +4,7 @@
 
 mod bare;
 mod call;
+mod engine;
 mod load;
 mod mesh;
 mod ours;
@@ -34,13 +35,14 @@ impl Goals {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if load::child(&arguments).is_some() {
+    if load::child(&arguments).or_else(|| engine::child(&arguments)).is_some() {
         return ExitCode::SUCCESS;
     }
     let mut goals = Goals::default();
     println!("# What a call costs\n");
     machine();
     signalling::measure(&mut goals);
+    engine::measure(&mut goals);
     round_trips::measure(&mut goals);
     load::measure(&mut goals);
     call::measure(&mut goals);

@@ -87,8 +87,10 @@ pub enum TransportOutput {
         /// The packet.
         received: ReceivedRtp,
     },
-    /// ICE and DTLS are done with the promised fingerprint.
+    /// ICE and DTLS are done with the promised fingerprint; or, after `Interrupted`, the peer is heard again.
     Connected,
+    /// Neither packets nor answers come from the peer for now.
+    Interrupted,
     /// Lost for good, with a sentence why.
     Failed(String),
 }

@@ -25,6 +25,9 @@ use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, T
 /// Streams a peer may start without having announced them; each costs memory.
 const MAX_UNANNOUNCED: usize = 16;
 
+/// Without a packet or an answer for so long, the peer is taken for interrupted. A lost check or two are not enough.
+const INTERRUPTED: Duration = Duration::from_secs(5);
+
 /// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
 const CONSENT: Duration = Duration::from_secs(30);
 
@@ -121,6 +124,9 @@ pub struct Str0mTransport {
     connected: bool,
     /// The peer's last answer to a check of ours, once ICE has connected.
     consented: Option<Instant>,
+    /// When anything that is surely the peer's last came, once connected.
+    heard: Option<Instant>,
+    interrupted: bool,
     /// Our last checks, by transaction, and when they left.
     checks: VecDeque<(Vec<u8>, Instant)>,
     round_trip: Option<Duration>,
@@ -172,6 +178,8 @@ impl Str0mTransport {
             ssrcs: BTreeMap::new(),
             connected: false,
             consented: None,
+            heard: None,
+            interrupted: false,
             checks: VecDeque::new(),
             round_trip: None,
             due: None,
@@ -230,9 +238,11 @@ impl Str0mTransport {
             }
             Event::Connected => {
                 self.connected = true;
+                self.heard = Some(now);
                 self.out.push_back(TransportOutput::Connected);
             }
             Event::RtpPacket(packet) => {
+                self.heard_peer(now);
                 let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
                 let Some(stream) = self.streams.iter().find(|stream| stream.mid == *mid) else { return };
                 let received = ReceivedRtp {
@@ -268,7 +278,22 @@ impl Str0mTransport {
         self.round_trip = sent.map(|sent| now.saturating_duration_since(sent)).or(self.round_trip);
         if self.consented.is_some() {
             self.consented = Some(now);
+            self.heard_peer(now);
         }
+    }
+
+    fn heard_peer(&mut self, now: Instant) {
+        if self.connected {
+            self.heard = Some(now);
+        }
+        if std::mem::take(&mut self.interrupted) {
+            self.out.push_back(TransportOutput::Connected);
+        }
+    }
+
+    /// When the peer is taken for interrupted.
+    fn interrupted_at(&self) -> Option<Instant> {
+        self.heard.filter(|_| !self.interrupted).map(|last| last + INTERRUPTED)
     }
 
     fn start_dtls(&mut self, active: bool) {
@@ -399,6 +424,10 @@ impl Transport for Str0mTransport {
         if self.consented.is_some_and(|last| last + CONSENT <= now) {
             self.fail(format!("no answer from the peer for {} s", CONSENT.as_secs()));
         }
+        if self.interrupted_at().is_some_and(|at| at <= now) && !self.over {
+            self.interrupted = true;
+            self.out.push_back(TransportOutput::Interrupted);
+        }
         self.tick(now);
     }
 
@@ -411,7 +440,8 @@ impl Transport for Str0mTransport {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.due, self.consented.map(|last| last + CONSENT)].into_iter().flatten().min().filter(|_| !self.over)
+        let consent = self.consented.map(|last| last + CONSENT);
+        [self.due, consent, self.interrupted_at()].into_iter().flatten().min().filter(|_| !self.over)
     }
 }
 
