@@ -19,11 +19,22 @@
 //!   client's window     ◄── Notice::Event ──    Conference: one room, one muji_jingle::Session with each participant
 //! ```
 //!
+//! # In which room
+//! | the call is | the client |
+//! |---|---|
+//! | in a room of its own, known by name | [`Join::own`]; on an invitation [`Engine::accept`] |
+//! | in a room made for it | [`Engine::open`], then [`Command::Invite`] or [`Command::Admit`] |
+//! | inside a chat room | enters it, [`Engine::set_presence_extras`], [`Join::in_chat`]; before that [`Engine::people_in_call`] |
+//!
+//! How it stands with each of the others, since when and what is done about it: [`Engine::pairs`].
+//!
 //! # The contract
 //! - After every input take [`Engine::poll_output`] until it is empty; the order is that of the wire.
 //! - A stanza that was [`Handled::Taken`] is answered already. [`Handled::Shared`] ones the client needs too.
 //! - Add [`Engine::features`] to the client's disco#info: others ask before they call. A program that has no disco#info
 //!   lets the Engine answer for it: [`Engine::introduce`].
+//! - Say what becomes of the connection: [`Engine::handle_connection`]. A call outlives a lost stream, a lost room and a
+//!   restarted server by a minute; sound goes on meanwhile.
 //! - Nothing is opened, captured or sent before [`Engine::join`], whatever strangers send.
 //! - Bounds and deadlines stand in [`config`]; what is over a bound is refused and reported, the rest works on.
 //!

@@ -1,10 +1,15 @@
 //! Over a bound the excess is left out and reported; the rest works on.
 
-use muji_conformance::harness::world::World;
+use std::time::Duration;
+
+use muji_conformance::harness::world::{Who, World};
 use muji_core::error::Refused;
 use muji_core::{Connection, Engine, Event, Join, config};
 
-use crate::puppet::{audio, enter, opus};
+use muji_xep::jingle::Content;
+use muji_xep::rtp::PayloadType;
+
+use crate::puppet::{answer, ask, audio, enter, offer, opus, usable};
 use crate::{SECOND, count, in_call};
 
 #[test]
@@ -77,4 +82,62 @@ fn a_presence_nested_as_deep_as_a_server_lets_through_is_survived() {
     world.forge(romeo, &bomb);
     let deep = |event: &Event| matches!(event, Event::Warning(why) if why.contains("nested more than"));
     assert_eq!(count(&world, romeo, deep), 1);
+}
+
+/// Romeo in a call with Tybalt, who published these contents.
+fn published(contents: Vec<Content>) -> (World, Who) {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "tybalt", contents);
+    (world, romeo)
+}
+
+fn named(name: &str) -> Content {
+    Content { name: name.to_owned(), ..audio(vec![opus()]) }
+}
+
+fn left_out(world: &World, who: Who) -> usize {
+    count(world, who, |event| matches!(event, Event::Skipped { .. }))
+}
+
+#[test]
+fn of_more_contents_than_a_participant_may_have_the_last_is_left_out_and_told() {
+    for (many, told) in [(16, 0), (17, 1)] {
+        let (world, romeo) = published((0..many).map(|number| named(&format!("audio{number}"))).collect());
+        assert_eq!((world.pairs(romeo)[0].contents.len(), left_out(&world, romeo)), (16, told));
+    }
+}
+
+#[test]
+fn a_name_that_is_too_long_is_left_out_with_its_content_and_told() {
+    for (length, told) in [(256, 0), (257, 1)] {
+        let (world, romeo) = published(vec![named("audio"), named(&"n".repeat(length))]);
+        assert_eq!((world.pairs(romeo)[0].contents.len(), left_out(&world, romeo)), (2 - told, told));
+    }
+}
+
+#[test]
+fn of_more_encodings_than_a_content_may_have_the_last_is_left_out_and_told() {
+    for (many, told) in [(64, 0), (65, 1)] {
+        let encodings = (0..many).map(|id| PayloadType::new(id, "opus", 48_000, 2)).collect();
+        let (world, romeo) = published(vec![audio(encodings)]);
+        assert_eq!(left_out(&world, romeo), told);
+    }
+}
+
+#[test]
+fn of_more_early_offers_than_are_held_in_all_the_last_is_refused() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let mut answers = Vec::new();
+    for number in 0..=config::MAX_HELD {
+        let stranger = world.puppet(&format!("stranger{number}"));
+        let offer = offer(&world, &format!("s{number}"), usable(vec![opus()]));
+        ask(&mut world, stranger, romeo, "1", &offer);
+        world.run_for(Duration::from_millis(100));
+        answers.push(answer(&world.inbox(stranger), "1"));
+    }
+    assert_eq!(answers[config::MAX_HELD - 1], Some(Ok(())));
+    assert_eq!(answers[config::MAX_HELD], Some(Err("resource-constraint".to_owned())));
 }
