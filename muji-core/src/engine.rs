@@ -390,11 +390,6 @@ impl Engine {
             self.send(refuse(from, id, &PeerFault::Malformed("an action and a sid, within bounds")));
             return Handled::Taken;
         };
-        if self.call_in(&from.to_bare()).is_some() {
-            // Sessions run between real JIDs (XEP-0272 section 3), so nothing of a call comes from an occupant's.
-            self.send(refuse(from, id, &PeerFault::Stranger));
-            return Handled::Taken;
-        }
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             if let Some(session) = self.calls[&call].session_of(from, &jingle.sid) {
                 self.with_call(now, call, |conference, cx| {
@@ -423,7 +418,9 @@ impl Engine {
         let Some(room) = jingle.room.as_ref().filter(|_| jingle.action == Action::SessionInitiate) else {
             return Handled::NotOurs;
         };
-        match self.call_in(room) {
+        // Sessions run between real JIDs (XEP-0272 section 3), so nothing of a call comes from an occupant's.
+        let through_room = self.call_in(&from.to_bare()).is_some();
+        match self.call_in(room).filter(|_| !through_room) {
             Some(call) => self.with_call(now, call, |conference, cx| {
                 conference.skipped(cx, from.as_str(), skipped);
                 conference.offered(cx, id, from, jingle);

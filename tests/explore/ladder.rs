@@ -2,7 +2,8 @@
 
 use muji_xep::Element;
 
-use crate::model::{Move, Row, State};
+use crate::model::State;
+use crate::row::{Move, Row};
 
 /// A line for each step: what happens and what it carries.
 pub(crate) fn draw(row: Row, seed: u8, steps: &[Move]) -> Vec<String> {

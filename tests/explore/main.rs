@@ -3,15 +3,19 @@
 //! The last line is the verdict; anything but "holds" ends with 1.
 #![forbid(unsafe_code)]
 
+mod check;
 mod digest;
 mod ladder;
+mod letter;
 mod model;
+mod person;
+mod row;
 mod search;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use model::Row;
+use row::Row;
 
 const NOTHING: Row = Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0 };
 

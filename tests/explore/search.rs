@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::model::{Move, Row, State, Violation};
+use crate::check::Violation;
+use crate::model::State;
+use crate::row::{Move, Row};
 
 /// Parts of the set of known states, so that threads seldom wait for each other.
 const PARTS: usize = 64;

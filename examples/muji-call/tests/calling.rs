@@ -109,3 +109,41 @@ async fn a_second_interrupt_quits_at_once() {
     let output = timeout(Duration::from_secs(3), romeo.wait_with_output()).await.expect("at once").unwrap();
     assert_eq!(output.status.code(), Some(130));
 }
+
+#[tokio::test]
+async fn two_who_sit_in_a_chat_room_talk_inside_it_and_stay_until_they_go() {
+    let server = server(Rules::default()).await;
+    let more = ["--in-chat", "--json", "--seconds", "4", "--expect", "1"];
+    let (romeo, juliet) = tokio::join!(run(call(&server, "romeo", &more)), run(call(&server, "juliet", &more)));
+    for output in [&romeo, &juliet] {
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let pairs =
+        events(&romeo).into_iter().rfind(|event| event["event"] == "pairs" && event["pairs"][0]["state"] == "flowing");
+    let pair = pairs.expect("the matrix is told")["pairs"][0].clone();
+    assert_eq!((&pair["nick"], pair["for_ms"].is_u64()), (&"juliet".into(), true));
+}
+
+#[tokio::test]
+async fn a_room_is_made_for_a_call_and_lets_in_who_was_named() {
+    let server = server(Rules::default()).await;
+    let (address, service) = (server.address().to_string(), "conference.localhost");
+    let mut arguments =
+        vec![service, "--new", "--admit", "juliet@localhost", "--jid", "romeo@localhost", "--nick", "romeo"];
+    arguments.extend(["--server", &address, "--tls", "none", "--bind", "127.0.0.1", "--json"]);
+    let mut romeo = program(&arguments).spawn().unwrap();
+    let made: Value = serde_json::from_str(&said(&mut romeo, "\"room\"").await).unwrap();
+    let room = made["room"].as_str().unwrap().to_owned();
+    said(&mut romeo, "\"joined\"").await;
+
+    let guest = |name: &str| {
+        let jid = format!("{name}@localhost");
+        let mut arguments = vec![room.clone(), "--jid".to_owned(), jid, "--server".to_owned(), address.clone()];
+        arguments.extend(["--tls", "none", "--bind", "127.0.0.1", "--seconds", "3"].map(str::to_owned));
+        program(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert_eq!(run(guest("juliet")).await.status.code(), Some(0));
+    let (code, why) = failure(guest("tybalt")).await;
+    assert_eq!(code, Some(4));
+    assert!(why.contains("for members only"), "{why}");
+}

@@ -1,0 +1,140 @@
+//! What is to see of a world.
+
+use std::time::{Duration, Instant};
+
+use jid::FullJid;
+use muji_core::{Event, Pair, PairState};
+use muji_xep::Element;
+
+use super::{Body, Client, Person, Who, World, jingle_action};
+
+impl World {
+    /// Somebody's JID.
+    #[must_use]
+    pub fn jid(&self, who: Who) -> FullJid {
+        self.people[who.0].jid.clone()
+    }
+
+    /// True if packets of `speaker` reach `listener` now.
+    #[must_use]
+    pub fn hears(&self, listener: Who, speaker: Who) -> bool {
+        self.client_ref(listener).hears(self.now, &self.people[speaker.0].jid)
+    }
+
+    /// Who does not hear whom of these, as a list to compare with an empty one.
+    #[must_use]
+    pub fn deaf(&self, people: &[Who]) -> Vec<(String, String)> {
+        let pairs = people.iter().flat_map(|a| people.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b);
+        let deaf = pairs.filter(|(listener, speaker)| !self.hears(*listener, *speaker));
+        deaf.map(|(a, b)| (self.people[a.0].name.clone(), self.people[b.0].name.clone())).collect()
+    }
+
+    /// When the first packet of `speaker` reached `listener`, from the start.
+    #[must_use]
+    pub fn first_heard(&self, listener: Who, speaker: Who) -> Option<Duration> {
+        self.client_ref(listener).first_heard(&self.people[speaker.0].jid).map(|at| at - self.start)
+    }
+
+    /// How somebody stands with each of the others.
+    #[must_use]
+    pub fn pairs(&self, who: Who) -> Vec<Pair> {
+        let client = self.client_ref(who);
+        client.call.map_or_else(Vec::new, |call| client.engine.pairs(call))
+    }
+
+    /// Who is in a call in a chat room, as somebody in it sees.
+    #[must_use]
+    pub fn people_in_call(&self, who: Who, room: &str) -> Vec<String> {
+        let people = self.client_ref(who).engine.people_in_call(&self.service.room(room));
+        people.into_iter().map(|peer| peer.nick).collect()
+    }
+
+    /// The presences somebody sent, in order.
+    #[must_use]
+    pub fn presences(&self, who: Who) -> Vec<Element> {
+        let of = self.wire.iter().filter(|passage| passage.from == who && passage.stanza.name() == "presence");
+        of.map(|passage| passage.stanza.clone()).collect()
+    }
+
+    /// With how many others somebody's session is up.
+    #[must_use]
+    pub fn connected(&self, who: Who) -> usize {
+        let up = |pair: &Pair| matches!(pair.state, PairState::Connected | PairState::Flowing);
+        self.pairs(who).iter().filter(|pair| up(pair)).count()
+    }
+
+    /// Sessions whose media are open at somebody's.
+    #[must_use]
+    pub fn sessions(&self, who: Who) -> usize {
+        self.client_ref(who).open.len()
+    }
+
+    /// What somebody captures, by name.
+    #[must_use]
+    pub fn published(&self, who: Who) -> Vec<String> {
+        self.client_ref(who).publications()
+    }
+
+    /// Packets that were sent to somebody so far.
+    #[must_use]
+    pub fn datagrams_to(&self, who: Who) -> usize {
+        self.datagrams.get(&self.people[who.0].address).copied().unwrap_or_default()
+    }
+
+    /// About how many bytes somebody's Engine keeps: those of its text.
+    #[must_use]
+    pub fn kept(&self, who: Who) -> usize {
+        format!("{:?}", self.client_ref(who).engine).len()
+    }
+
+    /// True if somebody has joined a call that is not over.
+    #[must_use]
+    pub fn is_in_call(&self, who: Who) -> bool {
+        let ended = self.events(who).iter().rev().find_map(|event| match event {
+            Event::Ended(_) => Some(true),
+            Event::Joined { .. } => Some(false),
+            _ => None,
+        });
+        ended == Some(false)
+    }
+
+    /// What somebody's application was told.
+    #[must_use]
+    pub fn events(&self, who: Who) -> &[Event] {
+        &self.client_ref(who).events
+    }
+
+    /// Jingle requests somebody sent, by action.
+    #[must_use]
+    pub fn asked(&self, who: Who, action: &str) -> usize {
+        let of = self.wire.iter().filter(|passage| passage.from == who);
+        of.filter(|passage| jingle_action(&passage.stanza) == Some(action)).count()
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How long the world has been going.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.now - self.start
+    }
+
+    pub(super) fn client_ref(&self, who: Who) -> &Client {
+        match &self.people[who.0].body {
+            Body::Client(client) => client,
+            Body::Puppet(_) | Body::Scripted(_) => panic!("{} is no client of ours", self.people[who.0].name),
+        }
+    }
+
+    pub(super) fn client_mut(&mut self, who: Who) -> &mut Client {
+        let Person { name, body, .. } = &mut self.people[who.0];
+        match body {
+            Body::Client(client) => client,
+            Body::Puppet(_) | Body::Scripted(_) => panic!("{name} is no client of ours"),
+        }
+    }
+}
