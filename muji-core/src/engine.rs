@@ -296,7 +296,10 @@ impl Engine {
         }
         let before = self.people_in_call(room);
         if !self.seats.contains_key(room) && self.seats.len() >= config::MAX_ROOMS {
-            return; // Who sits in so many rooms is told of calls in the first ones.
+            // Rooms in which the client does not sit may be a stranger's invention.
+            let invented = self.seats.iter().find(|(_, seat)| seat.nick.is_none()).map(|(room, _)| room.clone());
+            let Some(invented) = invented else { return }; // Who sits in so many is told of calls in the first ones.
+            self.seats.remove(&invented);
         }
         let seat = self.seats.entry(room.clone()).or_default();
         seat.heard(now, presence);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Who, World};
 use muji_core::error::Refused;
 use muji_core::{Connection, Engine, Event, Join, config};
@@ -140,4 +141,26 @@ fn of_more_early_offers_than_are_held_in_all_the_last_is_refused() {
     }
     assert_eq!(answers[config::MAX_HELD - 1], Some(Ok(())));
     assert_eq!(answers[config::MAX_HELD], Some(Err("resource-constraint".to_owned())));
+}
+
+#[test]
+fn strangers_who_invent_rooms_do_not_hide_the_calls_of_real_ones() {
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let says = |room: &str, nick: &str, code: &str| {
+        format!(
+            "<presence xmlns='jabber:client' from='{room}/{nick}'><muji xmlns='urn:xmpp:jingle:muji:0'><preparing/></muji>\
+             <x xmlns='http://jabber.org/protocol/muc#user'><item jid='{nick}@x/1'/>{code}</x></presence>"
+        )
+    };
+    for number in 0..=config::MAX_ROOMS {
+        world.forge(romeo, &says(&format!("room{number}@strange.example"), "mallory", ""));
+    }
+    let room = world.room("kitchen");
+    world.service.rooms.set(&room, Rules::default());
+    world.sit_in(romeo, "kitchen");
+    let juliet = world.person("juliet");
+    world.join(juliet, "kitchen");
+    world.run_for(SECOND);
+    assert_eq!(world.people_in_call(romeo, "kitchen"), ["juliet"]);
 }

@@ -63,7 +63,7 @@ fn a_guest_is_let_in_before_it_is_invited() {
     assert!(admitted < invited);
 }
 
-// Shows muji-inv-02.
+// Shows muji-inv-02, hint-03.
 #[test]
 fn who_takes_an_invitation_says_so_and_joins_that_room_preparing() {
     let (mut world, [romeo, juliet], invitation) = invited();

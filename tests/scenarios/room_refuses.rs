@@ -66,7 +66,7 @@ fn a_room_with_a_password() {
     assert_eq!(world.deaf(&[first, second]), []);
 }
 
-// Shows muji-room-01, muc-pres-07.
+// Shows muji-room-01, muc-pres-07, R-PREP-5.
 #[test]
 fn a_room_that_hides_who_is_there() {
     let (world, romeo) = romeo_tries(|_| Rules { hides_jids: true, ..Rules::default() }, romeo());

@@ -236,3 +236,15 @@ fn what_cannot_be_used_of_a_transport_is_named_and_the_rest_stays() {
          fingerprint: not pairs of hexadecimal digits"
     );
 }
+
+// Shows muji-xml-02.
+#[test]
+fn preparing_is_read_whatever_stands_in_it_and_however_often() {
+    for inside in ["<preparing/>", "<preparing>soon</preparing>", "<preparing><x/></preparing><preparing/>"] {
+        let muji = xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{inside}</muji>"));
+        let mut skipped = Skipped::default();
+        assert_eq!(Muji::read(&muji, &mut skipped), Muji::preparing(), "{inside}");
+    }
+    let both = Muji { preparing: true, contents: vec![Content::new("audio"), Content::new("video")] };
+    assert_eq!(Muji::read(&both.write(), &mut Skipped::default()), both);
+}
