@@ -86,7 +86,9 @@ impl Conference {
                 let why = why.clone();
                 self.finish(cx, why);
             }
-            (Stage::Leaving { .. } | Stage::Over, ..) | (_, Echo::Latest | Echo::Older, _) | (_, _, None) => {}
+            // Outside, what comes is of an earlier stay.
+            (Stage::Closed { .. } | Stage::Outside { .. } | Stage::Leaving { .. } | Stage::Over, ..) => {}
+            (_, Echo::Latest | Echo::Older, _) | (_, _, None) => {}
             (_, Echo::Strange, Some(_)) => self.fail(cx, RoomFault::SharedNick),
         }
     }
