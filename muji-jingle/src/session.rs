@@ -208,6 +208,11 @@ impl Session {
         self.advance(now, ids);
     }
 
+    /// What people call the peer is known by now: an offer can come before its presence.
+    pub fn name_peer(&mut self, name: &str) {
+        name.clone_into(&mut self.parties.name);
+    }
+
     /// Takes the peer's offer.
     pub fn accept(&mut self, now: Instant, ids: &mut Ids) {
         if self.state != State::Held {

@@ -166,7 +166,11 @@ impl Conference {
         }
         let partner = self.partners.get_mut(&peer).expect("ending a session keeps its participant");
         partner.session = Some(id);
-        self.with_session(cx, id, |session, cx| session.accept(cx.now, cx.ids));
+        let nick = partner.nick.clone();
+        self.with_session(cx, id, |session, cx| {
+            session.name_peer(&nick);
+            session.accept(cx.now, cx.ids);
+        });
     }
 
     /// The session a peer's stanza names.
