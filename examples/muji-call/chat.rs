@@ -2,9 +2,12 @@
 
 use jid::{BareJid, FullJid};
 use muji_core::Disco;
+use muji_core::error::RoomFault;
+use muji_xep::guard;
 use muji_xep::muc::{self, MucUser, code};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stanza_error::StanzaError;
 
 /// Our place in the room.
 pub(crate) struct Chat {
@@ -31,20 +34,22 @@ impl Chat {
     /// True if this says that we are in.
     pub(crate) fn is_entered(&self, stanza: &Stanza) -> bool {
         let Stanza::Presence(presence) = stanza else { return false };
-        let of_room = presence.from.as_ref().is_some_and(|from| from.to_bare() == self.occupant.to_bare());
         let ours = MucUser::find(&presence.payloads).is_some_and(|user| user.has(code::SELF));
-        of_room && ours && presence.type_ == Type::None
+        self.is_of_room(presence) && ours && presence.type_ == Type::None
     }
 
     /// Why the room does not let us in, if this says so.
-    pub(crate) fn refusal(&self, stanza: &Stanza) -> Option<String> {
+    pub(crate) fn refusal(&self, stanza: &Stanza) -> Option<RoomFault> {
         let Stanza::Presence(presence) = stanza else { return None };
-        let of_room = presence.from.as_ref().is_some_and(|from| from.to_bare() == self.occupant.to_bare());
-        if !of_room || presence.type_ != Type::Error {
+        if !self.is_of_room(presence) || presence.type_ != Type::Error {
             return None;
         }
-        let error = presence.payloads.iter().find(|payload| payload.name() == "error")?;
-        let condition = error.children().next().map_or("no reason", |condition| condition.name());
-        Some(format!("the chat room does not let you in ({condition})"))
+        let mut sane = presence.payloads.iter().filter(|payload| guard::check(payload).is_ok());
+        let error = sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())?;
+        Some(RoomFault::from_error(&error))
+    }
+
+    fn is_of_room(&self, presence: &Presence) -> bool {
+        presence.from.as_ref().is_some_and(|from| from.to_bare() == self.occupant.to_bare())
     }
 }

@@ -14,8 +14,6 @@ pub(crate) enum Failure {
     Login(#[from] LoginError),
     #[error("{0}")]
     Room(#[from] RoomFault),
-    #[error("{0}")]
-    Chat(String),
     #[error("nobody else came to the call")]
     NobodyCame,
     #[error("interrupted")]
@@ -45,7 +43,7 @@ pub(crate) fn code(outcome: &Result<(), Failure>) -> u8 {
         Err(Failure::Call(_)) => 1,
         Err(Failure::Usage(_)) => 2,
         Err(Failure::Login(_)) => 3,
-        Err(Failure::Room(_) | Failure::Chat(_)) => 4,
+        Err(Failure::Room(_)) => 4,
         Err(Failure::NobodyCame) => 5,
         Err(Failure::Interrupted) => 130,
     }

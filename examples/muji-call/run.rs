@@ -165,7 +165,7 @@ impl Program {
     fn chatted(&mut self, stanza: &Stanza) -> Result<(), Failure> {
         let Some(chat) = self.chat.as_ref().filter(|_| self.call.is_none()) else { return Ok(()) };
         if let Some(why) = chat.refusal(stanza) {
-            return Err(Failure::Chat(why));
+            return Err(why.into());
         }
         if chat.is_entered(stanza) {
             self.join(Join::in_chat())?;

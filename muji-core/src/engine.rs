@@ -328,10 +328,11 @@ impl Engine {
         Handled::Shared
     }
 
-    /// Invitations of others; a copy of our own, or an old one from an archive, is none.
+    /// Invitations of others to us; a copy of our own, or an old one from an archive, is none. Those to all of a chat room are
+    /// not taken yet.
     fn handle_invite(&mut self, message: &Message) -> Option<Handled> {
-        if message.type_ == MessageType::Error || message.payloads.iter().any(|payload| payload.is("delay", ns::DELAY))
-        {
+        let for_us = matches!(message.type_, MessageType::Chat | MessageType::Normal);
+        if !for_us || message.payloads.iter().any(|payload| payload.is("delay", ns::DELAY)) {
             return None;
         }
         let invite = CallInvite::find(&message.payloads, message.id.as_ref().map(|id| id.0.as_str()))?;

@@ -153,10 +153,10 @@ impl RoomFault {
         )
     }
 
-    /// What a presence error says.
+    /// What a presence error says, for clients that enter chat rooms themselves.
     #[must_use]
     #[expect(clippy::wildcard_enum_match_arm, reason = "the conditions are RFC 6120's, and most say nothing of a room")]
-    pub(crate) fn from_error(error: &StanzaError) -> Self {
+    pub fn from_error(error: &StanzaError) -> Self {
         match error.defined_condition {
             DefinedCondition::ServiceUnavailable | DefinedCondition::ResourceConstraint => Self::Full,
             DefinedCondition::RegistrationRequired => Self::MembersOnly,

@@ -153,23 +153,24 @@ impl Partner {
         }
     }
 
-    /// When a repair may follow a failure, if one may.
-    pub(crate) fn repair(&mut self, now: Instant) -> Remedy {
-        if !self.profile.can_redial {
-            return Remedy::NeedsRejoin;
-        }
-        match config::REDIAL.get(self.repairs) {
-            Some(pause) => self.repair_at(now + *pause),
-            None => Remedy::Nothing,
+    /// True while another repair may be tried.
+    pub(crate) fn may_repair(&self) -> bool {
+        self.repairs < config::REDIAL.len()
+    }
+
+    /// A failure: after a pause we call again, if the peer takes another call and there were not too many.
+    pub(crate) fn repair(&mut self, now: Instant) {
+        if let Some(pause) = config::REDIAL.get(self.repairs).filter(|_| self.profile.can_redial) {
+            self.repair_at(now + *pause);
         }
     }
 
-    /// Calls again at this time, out of turn.
-    pub(crate) fn repair_at(&mut self, at: Instant) -> Remedy {
+    /// Calls at this time, out of turn.
+    pub(crate) fn repair_at(&mut self, at: Instant) {
         self.call = Some(Due { at, turn: Turn::Out });
-        self.remedy()
     }
 
+    /// What is being done about the pair.
     pub(crate) fn remedy(&self) -> Remedy {
         let failed = matches!(self.state, PairState::Failed(_));
         match self.call {

@@ -9,12 +9,15 @@ use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
 
 use crate::config::MAX_PARTICIPANTS;
+use crate::pair::Profile;
 
 /// An occupant with Muji information.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Occupant {
     pub(crate) real: FullJid,
     pub(crate) muji: Muji,
+    /// What its client cannot do.
+    pub(crate) profile: Profile,
     /// Since when it has been preparing, or has not.
     pub(crate) since: Instant,
 }
@@ -35,17 +38,26 @@ pub(crate) enum NotTaken {
 }
 
 impl Roster {
-    /// The room repeated an occupant's Muji information.
-    pub(crate) fn update(&mut self, now: Instant, nick: &str, real: FullJid, muji: Muji) -> Result<(), NotTaken> {
+    /// The room repeated an occupant's Muji information; `profile` if it said what its client is, which it need not say
+    /// each time (XEP-0115 section 8.4).
+    pub(crate) fn update(
+        &mut self,
+        now: Instant,
+        nick: &str,
+        real: FullJid,
+        muji: Muji,
+        profile: Option<Profile>,
+    ) -> Result<(), NotTaken> {
         if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {
             return Err(NotTaken::Impostor);
         }
         if self.occupants.len() == MAX_PARTICIPANTS && !self.occupants.contains_key(nick) {
             return Err(NotTaken::Full);
         }
-        let known = self.occupants.get(nick).filter(|known| known.muji.preparing == muji.preparing);
-        let since = known.map_or(now, |known| known.since);
-        self.occupants.insert(nick.to_owned(), Occupant { real, muji, since });
+        let known = self.occupants.get(nick);
+        let profile = profile.or(known.map(|known| known.profile)).unwrap_or_default();
+        let since = known.filter(|known| known.muji.preparing == muji.preparing).map_or(now, |known| known.since);
+        self.occupants.insert(nick.to_owned(), Occupant { real, muji, profile, since });
         Ok(())
     }
 

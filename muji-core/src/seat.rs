@@ -7,6 +7,7 @@ use muji_xep::muji::Muji;
 use muji_xep::{Skipped, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
+use crate::pair::Profile;
 use crate::roster::Roster;
 
 /// The client's place in a room. Of the others only those with Muji are kept.
@@ -43,7 +44,10 @@ impl Seat {
         let real = user.real.clone().or_else(|| self.roster.get(nick).map(|known| known.real.clone()));
         match (muji, real) {
             // Who is over a bound is not told of; who joins the call hears why.
-            (Some(muji), Some(real)) => drop(self.roster.update(now, nick, real, muji)),
+            (Some(muji), Some(real)) => {
+                let _over_a_bound =
+                    self.roster.update(now, nick, real, muji, Profile::find(&presence.payloads)).is_err();
+            }
             _ => drop(self.roster.remove(nick)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Who, World};
 use muji_core::{Event, PairState, Remedy, config};
 use muji_xep::jingle::{Action, Jingle, Reason};
@@ -9,7 +10,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza::Stanza;
 
 use crate::puppet::{ask, audio, entered, offer, opus, requests, terminate, usable};
-use crate::scripted::{AUDIO, entering, present, repeat};
+use crate::scripted::{AUDIO, PREPARING, entering, present, repeat};
 use crate::{SECOND, count, in_call};
 
 fn offers(requests: &[(jid::Jid, Jingle)]) -> Vec<String> {
@@ -74,17 +75,22 @@ fn a_dino_that_drops_an_offer_is_not_called_again_and_the_user_is_told_what_help
     assert_eq!(count(&world, romeo, told), 1);
 }
 
-#[test]
-fn a_movim_is_called_half_a_second_after_the_room_repeated_our_contents() {
-    let mut world = World::new(1);
-    let romeo = entering(&mut world);
-    let caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://movim.eu/' ver='x'/>";
-    let muji = format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{AUDIO}</muji>");
+/// The room tells Romeo of Tybalt, with or without the capabilities of a Movim; `says` is what stands in Muji.
+fn tell_of_movim(world: &mut World, romeo: Who, says: &str, caps: bool) {
+    let caps = if caps {
+        "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://movim.eu/' ver='x'/>"
+    } else {
+        ""
+    };
+    let muji = format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{says}</muji>");
     let x = "<x xmlns='http://jabber.org/protocol/muc#user'><item jid='tybalt@capulet.example/1'/></x>";
-    present(&mut world, romeo, "tybalt", "", &format!("{muji}{caps}{x}"));
-    repeat(&mut world, romeo);
+    present(world, romeo, "tybalt", "", &format!("{muji}{caps}{x}"));
+}
+
+/// Romeo's contents are out and the room repeats them: a Movim is called half a second later, in turn.
+fn called_as_a_movim(world: &mut World, romeo: Who) {
     assert_eq!(world.asked(romeo, "session-initiate"), 0, "not behind our presence");
-    repeat(&mut world, romeo);
+    repeat(world, romeo);
     world.run_for(config::MOVIM_GRACE - Duration::from_millis(1));
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
     world.run_for(Duration::from_millis(2));
@@ -94,18 +100,38 @@ fn a_movim_is_called_half_a_second_after_the_room_repeated_our_contents() {
     assert!(!sid.starts_with("z-"), "it is our turn");
 }
 
+#[test]
+fn a_movim_is_called_half_a_second_after_the_room_repeated_our_contents() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    tell_of_movim(&mut world, romeo, AUDIO, true);
+    repeat(&mut world, romeo);
+    called_as_a_movim(&mut world, romeo);
+}
+
 // Shows caps-06.
 #[test]
 fn a_presence_without_capabilities_does_not_change_what_is_known() {
     let mut world = World::new(1);
     let romeo = entering(&mut world);
-    let caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://movim.eu/' ver='x'/>";
-    let muji = format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{AUDIO}</muji>");
-    let x = "<x xmlns='http://jabber.org/protocol/muc#user'><item jid='tybalt@capulet.example/1'/></x>";
-    present(&mut world, romeo, "tybalt", "", &format!("{muji}{caps}{x}"));
-    present(&mut world, romeo, "tybalt", "", &format!("{muji}{x}"));
+    tell_of_movim(&mut world, romeo, PREPARING, true);
+    tell_of_movim(&mut world, romeo, AUDIO, false);
     repeat(&mut world, romeo);
-    assert_eq!(world.asked(romeo, "session-initiate"), 0, "it is still a Movim");
+    called_as_a_movim(&mut world, romeo);
+}
+
+#[test]
+fn a_movim_that_was_in_the_call_of_a_chat_room_before_us_is_known_for_one() {
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let room = world.room("balcony");
+    world.service.rooms.set(&room, Rules { silent: true, ..Rules::default() });
+    tell_of_movim(&mut world, romeo, AUDIO, true);
+    let us = format!("<item jid='{}'/><status code='100'/><status code='110'/>", world.jid(romeo));
+    present(&mut world, romeo, "romeo", "", &format!("<x xmlns='http://jabber.org/protocol/muc#user'>{us}</x>"));
+    world.join_in_chat(romeo, "balcony");
+    repeat(&mut world, romeo);
+    called_as_a_movim(&mut world, romeo);
 }
 
 // Shows occ-01, occ-02.

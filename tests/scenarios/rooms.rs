@@ -4,7 +4,7 @@ use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::service::Service;
 use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{Over, Refused, RoomFault};
-use muji_core::{Command, Event, Join};
+use muji_core::{Command, Event, Join, config};
 use muji_xep::{Element, ns};
 
 use crate::{SECOND, count, over, people, room_fault};
@@ -294,4 +294,22 @@ fn who_enters_a_room_that_is_being_configured_comes_again_when_it_is() {
     people.into_iter().for_each(|who| world.join(who, "balcony"));
     world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&people), []);
+}
+
+#[test]
+fn who_is_forgotten_by_the_chat_room_of_its_call_enters_it_again() {
+    let mut world = World::new(1);
+    let [romeo, juliet, _] = chat(&mut world);
+    for who in [romeo, juliet] {
+        world.join_in_chat(who, "kitchen");
+        world.run_for(SECOND);
+    }
+    let (room, jid) = (world.room("kitchen"), world.jid(romeo));
+    world.service.rooms.forget(&room, &jid);
+    world.run_for(config::SELF_PING + 5 * SECOND);
+    assert_eq!(world.service.rooms.occupants(&room).len(), 3);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    world.leave(romeo);
+    world.run_for(SECOND);
+    assert_eq!(world.service.rooms.occupants(&room).len(), 3, "it leaves the call, not the room");
 }

@@ -29,9 +29,13 @@ fn started(name: &str, server: std::io::Result<Option<Real>>) -> Option<Real> {
 }
 
 fn person(server: &Real, name: &str, more: &[&str]) -> tokio::process::Command {
-    let (jid, room) = (format!("{name}@{}", server.domain), format!("balcony@conference.{}", server.domain));
+    in_room(server, name, &format!("balcony@conference.{}", server.domain), more)
+}
+
+fn in_room(server: &Real, name: &str, room: &str, more: &[&str]) -> tokio::process::Command {
+    let jid = format!("{name}@{}", server.domain);
     let (address, authority) = (server.address(), server.authority());
-    let mut arguments = vec![room.as_str(), "--jid", &jid, "--nick", name, "--ca-file", &authority];
+    let mut arguments = vec![room, "--jid", &jid, "--nick", name, "--ca-file", &authority];
     if !more.contains(&"--server") {
         arguments.extend(["--server", &address]);
     }
@@ -44,6 +48,8 @@ fn person(server: &Real, name: &str, more: &[&str]) -> tokio::process::Command {
 async fn three_hear_each_other_in_a_room_of_prosody() {
     let Some(server) = prosody() else { return };
     three_hear_each_other(&server).await;
+    a_room_for_members_only(&server).await;
+    inside_a_chat_room(&server).await;
     wrong_words(&server).await;
 }
 
@@ -51,6 +57,8 @@ async fn three_hear_each_other_in_a_room_of_prosody() {
 async fn three_hear_each_other_in_a_room_of_ejabberd() {
     let Some(server) = ejabberd() else { return };
     three_hear_each_other(&server).await;
+    a_room_for_members_only(&server).await;
+    inside_a_chat_room(&server).await;
     wrong_words(&server).await;
 }
 
@@ -78,6 +86,33 @@ async fn three_hear_each_other(server: &Real) {
         }
     }
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// The service's own form is filled in so that only who was named gets in.
+async fn a_room_for_members_only(server: &Real) {
+    let (service, guest) = (format!("conference.{}", server.domain), format!("{}@{}", PEOPLE[1], server.domain));
+    let mut maker = in_room(server, PEOPLE[0], &service, &["--new", "--admit", &guest, "--json"]).spawn().unwrap();
+    let made: Value = serde_json::from_str(&said(&mut maker, "\"room\"").await).unwrap();
+    said(&mut maker, "\"joined\"").await;
+    let room = made["room"].as_str().unwrap();
+    let output = run(in_room(server, PEOPLE[1], room, &["--seconds", "4", "--expect", "1"])).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let (code, why) = failure(in_room(server, PEOPLE[2], room, &["--seconds", "4"])).await;
+    assert_eq!(code, Some(4), "{why}");
+    assert!(why.contains("for members only"), "{why}");
+}
+
+/// The first to come makes the chat room, which the client has to configure; here the one before did.
+async fn inside_a_chat_room(server: &Real) {
+    let kitchen = format!("kitchen@conference.{}", server.domain);
+    let mut host = in_room(server, PEOPLE[2], &kitchen, &["--json"]).spawn().unwrap();
+    said(&mut host, "\"joined\"").await;
+    let more = ["--in-chat", "--seconds", CALL, "--expect", "2"];
+    let guests = [PEOPLE[0], PEOPLE[1]].map(|name| run(in_room(server, name, &kitchen, &more)));
+    for output in futures::future::join_all(guests).await {
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+    }
 }
 
 async fn wrong_words(server: &Real) {

@@ -26,7 +26,9 @@ impl Conference {
     }
 
     fn say_preparing(&mut self, cx: &mut Cx<'_>) {
-        let enters = self.how.style == Style::Own;
+        // Inside a chat room the client has entered it; but a room that lost us lost the client too, and whoever is in it
+        // all the same is only told everything again.
+        let enters = self.how.style == Style::Own || self.absence.is_some();
         let enter = enters.then(|| muc::enter(self.how.password.as_ref().map(Secret::expose)));
         self.present(cx, Type::None, enter, Some(&Muji::preparing()));
     }

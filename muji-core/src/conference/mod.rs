@@ -241,7 +241,7 @@ impl Conference {
     pub(crate) fn seated(mut self, cx: &mut Cx<'_>, seat: &Seat) -> Self {
         self.shows_jids = seat.shows_jids;
         for (nick, occupant) in seat.roster.iter() {
-            self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone());
+            self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone(), Some(occupant.profile));
         }
         self
     }

@@ -66,19 +66,21 @@ impl Conference {
         if known.is_some_and(|known| known != real) {
             self.occupant_gone(cx, nick); // A new occupant under an old nick, whose leaving we missed.
         }
-        self.takes_part(cx, nick, real.clone(), muji);
-        if let Some(partner) = self.partners.get_mut(&real)
-            && let Some(profile) = Profile::find(&presence.payloads)
-        {
-            partner.profile = profile;
-        }
+        self.takes_part(cx, nick, real, muji, Profile::find(&presence.payloads));
         self.publish_in_turn(cx);
     }
 
     /// An occupant prepares or has contents.
-    pub(super) fn takes_part(&mut self, cx: &mut Cx<'_>, nick: &str, real: FullJid, muji: Muji) {
+    pub(super) fn takes_part(
+        &mut self,
+        cx: &mut Cx<'_>,
+        nick: &str,
+        real: FullJid,
+        muji: Muji,
+        profile: Option<Profile>,
+    ) {
         let (preparing, news) = (muji.preparing, self.roster.get(nick).is_none());
-        if let Err(why) = self.roster.update(cx.now, nick, real.clone(), muji) {
+        if let Err(why) = self.roster.update(cx.now, nick, real.clone(), muji, profile) {
             return self.warn(cx, format!("{nick} is not called: {why}"));
         }
         if !preparing && let Stage::Settling { queue, .. } = &mut self.stage {
@@ -92,11 +94,12 @@ impl Conference {
     }
 
     fn participates(&mut self, cx: &mut Cx<'_>, nick: &str, real: FullJid) {
+        let profile = self.roster.get(nick).map(|occupant| occupant.profile).unwrap_or_default();
         if let Some(partner) = self.partners.get_mut(&real) {
-            partner.ends_at = None;
+            (partner.ends_at, partner.profile) = (None, profile);
             nick.clone_into(&mut partner.nick);
         } else {
-            let mut partner = Partner::new(cx.now, nick, Profile::default());
+            let mut partner = Partner::new(cx.now, nick, profile);
             if self.stage == Stage::Active {
                 partner.repair_at(cx.now + config::INITIATE); // It came later, so it calls.
             }

@@ -298,7 +298,7 @@ impl Conference {
     /// The peer confirmed our offer and seems to have dropped it: another one, if it takes another one.
     fn unanswered(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid) {
         let Some(partner) = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id)) else { return };
-        if partner.profile.can_redial && partner.repairs < config::REDIAL.len() {
+        if partner.profile.can_redial && partner.may_repair() {
             self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Timeout));
         }
     }
@@ -312,11 +312,11 @@ impl Conference {
             return partner.is(cx.now, PairState::Announced); // It left, or we are on our way back.
         }
         match after(&end) {
-            After::Wait if partner.repairs < config::REDIAL.len() => {
+            After::Wait if partner.may_repair() => {
                 partner.is(cx.now, PairState::Announced);
                 partner.repair_at(cx.now + config::INITIATE); // Another session or its leaving is under way.
             }
-            After::AtOnce if partner.repairs < config::REDIAL.len() => {
+            After::AtOnce if partner.may_repair() => {
                 partner.repairs += 1;
                 self.call(cx, peer, Turn::Out);
             }
