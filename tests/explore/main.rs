@@ -15,6 +15,7 @@ mod search;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use row::Row;
 
 const NOTHING: Row = Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0 };
@@ -41,37 +42,61 @@ fn rows(quick: bool) -> Vec<Row> {
     rows
 }
 
+/// Explores every order of events that can reach real Engines.
+#[derive(Debug, Parser)]
+#[command(name = "muji-explore")]
+struct Args {
+    /// Only what takes minutes
+    #[arg(long, conflicts_with = "people")]
+    quick: bool,
+    /// One row of so many people instead of all rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    people: Option<u8>,
+    /// They sit in a chat room
+    #[arg(long, requires = "people")]
+    in_chat: bool,
+    /// How many leave
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    leaves: usize,
+    /// How many die
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    crashes: usize,
+    /// How often patience with those ahead runs out
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    timeouts: usize,
+    /// How often the room refuses contents
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    refusals: usize,
+    /// How many come back
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    rejoins: usize,
+    /// Give up after so long
+    #[arg(long, value_name = "N", default_value_t = 3_600)]
+    seconds: u64,
+    /// Threads, by default one a core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Other ids
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u8,
+}
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let index = args.iter().position(|arg| arg == name)?;
-        args.get(index + 1)?.parse::<usize>().ok()
-    };
-    if args.iter().any(|arg| arg == "--help") {
-        println!("usage: muji-explore [--seconds N] [--threads N] [--seed N] [--quick]");
-        println!(
-            "       [--people N [--in-chat] [--leaves N] [--crashes N] [--timeouts N] [--refusals N] [--rejoins N]]"
-        );
-        return ExitCode::SUCCESS;
-    }
-    let number = |name| value(name).unwrap_or(0);
-    let rows = match value("--people") {
+    let args = Args::parse();
+    let rows = match args.people {
         Some(people) => vec![Row {
-            people,
-            in_chat: args.iter().any(|arg| arg == "--in-chat"),
-            leaves: number("--leaves"),
-            crashes: number("--crashes"),
-            timeouts: number("--timeouts"),
-            refusals: number("--refusals"),
-            rejoins: number("--rejoins"),
+            people: people.into(),
+            in_chat: args.in_chat,
+            leaves: args.leaves,
+            crashes: args.crashes,
+            timeouts: args.timeouts,
+            refusals: args.refusals,
+            rejoins: args.rejoins,
         }],
-        None => rows(args.iter().any(|arg| arg == "--quick")),
+        None => rows(args.quick),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = value("--threads").unwrap_or(cores);
-    let limit = Duration::from_secs(value("--seconds").unwrap_or(3_600) as u64);
-    let seed = u8::try_from(number("--seed") % 256).expect("it is below 256");
-    explore(&rows, seed, threads, limit)
+    explore(&rows, args.seed, args.threads.unwrap_or(cores), Duration::from_secs(args.seconds))
 }
 
 fn explore(rows: &[Row], seed: u8, threads: usize, limit: Duration) -> ExitCode {

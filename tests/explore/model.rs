@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use jid::{FullJid, Jid};
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::service::Service;
+use muji_conformance::harness::stanza::{self, copy, element, has_contents};
 use muji_core::config::Config;
 use muji_core::{Command, Connection, Engine, Join, Output};
 use muji_xep::{Element, muc};
@@ -18,7 +19,7 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::digest::{self, Digest};
-use crate::letter::{Letter, address, copy, element, has_contents, id, is_end, offer, offer_or_answer};
+use crate::letter::{Letter, id, is_end, offer, offer_or_answer};
 use crate::person::{PREPARING, Person, STAGGER, codecs, index, jid, occupant, room};
 use crate::row::{Move, NAMES, Row, is_delivery};
 
@@ -130,7 +131,7 @@ impl State {
             match way {
                 Way::ToRoom(who) => {
                     moves.push(Move::Hear(*who));
-                    if self.left.refusals > 0 && has_contents(&element(&letters[0].stanza)) {
+                    if self.left.refusals > 0 && has_contents(element(&letters[0].stanza).children()) {
                         moves.push(Move::Refuse(*who));
                     }
                 }
@@ -298,7 +299,7 @@ impl State {
                     {
                         person.sessions.insert(session, (to, sid));
                     }
-                    person.published += usize::from(has_contents(&element(&stanza)));
+                    person.published += usize::from(has_contents(element(&stanza).children()));
                     said.push(stanza);
                 }
                 Output::Media(command) => person.obey(&command, &mut opened),
@@ -317,7 +318,7 @@ impl State {
     }
 
     fn send(&mut self, who: usize, mut stanza: Stanza) {
-        let to = address(&stanza).expect("everything goes to somebody");
+        let to = stanza::to(&stanza).expect("everything goes to somebody");
         if to.to_bare() == room() {
             return self.post(Way::ToRoom(who), stanza);
         }

@@ -10,4 +10,5 @@ pub mod room;
 mod scram;
 pub mod server;
 pub mod service;
+pub mod stanza;
 pub mod world;

@@ -12,6 +12,8 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
+use super::stanza::has_contents;
+
 /// Stands for the element `<destroy/>`, which has no status code.
 const DESTROYED: u16 = 0;
 
@@ -158,7 +160,7 @@ impl Rooms {
     fn update(&mut self, address: &BareJid, from: &FullJid, presence: Presence) -> Vec<Delivery> {
         let room = self.rooms.get_mut(address).expect("the caller found somebody in it");
         let nick = room.find(from).expect("the caller found it").nick.clone();
-        if room.rules.refusals > 0 && has_contents(&presence) {
+        if room.rules.refusals > 0 && has_contents(&presence.payloads) {
             room.rules.refusals -= 1;
             return vec![refusal(address, from, &nick, &presence, DefinedCondition::NotAcceptable)];
         }
@@ -455,11 +457,6 @@ impl Occupant {
         let from = address.with_resource_str(&self.nick).expect("the nick came as a resource");
         Presence::new(kind).with_from(from).with_payloads(payloads).into()
     }
-}
-
-fn has_contents(presence: &Presence) -> bool {
-    let muji = presence.payloads.iter().find(|payload| payload.is("muji", ns::MUJI));
-    muji.is_some_and(|muji| muji.children().any(|child| child.name() == "content"))
 }
 
 fn is_cancel(query: &Element) -> bool {

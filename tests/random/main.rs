@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use muji_conformance::harness::chance::Chance;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Delays, Who, World};
@@ -28,59 +29,73 @@ const CONSENT: Duration = Duration::from_secs(30);
 
 const ROOM: &str = "balcony";
 
+/// Calls in worlds of chance.
+#[derive(Debug, Parser)]
+#[command(name = "muji-random")]
+struct Args {
+    /// Show the world of this seed alone
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How many worlds
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    from: u64,
+}
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let index = args.iter().position(|arg| arg == name)?;
-        args.get(index + 1)?.parse::<u64>().ok()
+    let args = Args::parse();
+    let holds = match args.seed {
+        Some(seed) => show(seed),
+        None => search(args.from, args.seeds),
     };
-    if let Some(seed) = value("--seed") {
-        let schedule = Schedule::new(seed);
-        println!("{schedule:#?}");
-        let faults = run(seed, &schedule);
-        faults.iter().for_each(|fault| println!("{fault}"));
-        println!("random: {}", if faults.is_empty() { "holds" } else { "does not hold" });
-        return if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
-    let (first, seeds) = (value("--from").unwrap_or(0), value("--seeds").unwrap_or(1_000));
+    ExitCode::from(u8::from(!holds))
+}
+
+/// One world with all that happens in it. True if it holds.
+fn show(seed: u64) -> bool {
+    let schedule = Schedule::new(seed);
+    println!("{schedule:#?}");
+    let faults = run(seed, &schedule);
+    faults.iter().for_each(|fault| println!("{fault}"));
+    println!("random: {}", if faults.is_empty() { "holds" } else { "does not hold" });
+    faults.is_empty()
+}
+
+/// Many worlds, on all cores. True if all hold.
+fn search(first: u64, seeds: u64) -> bool {
     let start = Instant::now();
-    let (next, failed) = (AtomicU64::new(first), Mutex::new(Vec::new()));
-    let people = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + seeds {
-                        return;
-                    }
-                    let schedule = Schedule::new(seed);
-                    people.fetch_add(schedule.people as u64, Ordering::Relaxed);
-                    let faults = run(seed, &schedule);
-                    if !faults.is_empty() {
-                        failed.lock().expect("no thread panics here").push((seed, faults));
-                    }
-                }
-            });
+    let (next, people, failed) = (AtomicU64::new(first), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds {
+                return;
+            }
+            let schedule = Schedule::new(seed);
+            people.fetch_add(schedule.people as u64, Ordering::Relaxed);
+            let faults = run(seed, &schedule);
+            if !faults.is_empty() {
+                failed.lock().expect("no thread panics here").push((seed, faults));
+            }
         }
-    });
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
     let mut failed = failed.into_inner().expect("no thread panics here");
     failed.sort_by_key(|(seed, _)| *seed);
     for (seed, faults) in failed.iter().take(5) {
         println!("seed {seed}: {}", faults.join("; "));
     }
-    let people = people.into_inner();
-    let took = start.elapsed().as_secs_f64();
-    if failed.is_empty() {
-        println!("random: holds in {seeds} worlds of {people} people, {took:.0} s");
-        return ExitCode::SUCCESS;
+    let (people, took) = (people.into_inner(), start.elapsed().as_secs_f64());
+    match failed.first() {
+        None => println!("random: holds in {seeds} worlds of {people} people, {took:.0} s"),
+        Some((seed, _)) => {
+            println!("random: does not hold in {} of {seeds} worlds; muji-random --seed {seed} shows one", failed.len())
+        }
     }
-    println!(
-        "random: does not hold in {} of {seeds} worlds; muji-random --seed {} shows one",
-        failed.len(),
-        failed[0].0
-    );
-    ExitCode::FAILURE
+    failed.is_empty()
 }
 
 /// Somebody and what has become of it.

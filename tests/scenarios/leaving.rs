@@ -1,6 +1,7 @@
 //! Leaving: first the presence, then the sessions, then silence.
 
-use muji_conformance::harness::world::{World, jingle_action};
+use muji_conformance::harness::stanza::jingle_action;
+use muji_conformance::harness::world::World;
 use muji_core::Event;
 use muji_core::error::{Over, PutOut, RoomFault};
 use muji_xep::muc::code;

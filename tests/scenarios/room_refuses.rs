@@ -1,6 +1,7 @@
 //! A room does not let us in, or not as we need: one sentence each, and nothing of a call was sent.
 
 use muji_conformance::harness::room::Rules;
+use muji_conformance::harness::stanza::has_contents;
 use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{PutOut, RoomFault};
 use muji_core::{Join, Secret};
@@ -71,13 +72,8 @@ fn a_room_with_a_password() {
 fn a_room_that_hides_who_is_there() {
     let (world, romeo) = romeo_tries(|_| Rules { hides_jids: true, ..Rules::default() }, romeo());
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::HidesRealJids));
-    let contents = world.wire.iter().filter(|passage| passage.from == romeo && said_contents(&passage.stanza));
+    let contents = world.wire.iter().filter(|passage| passage.from == romeo && has_contents(passage.stanza.children()));
     assert_eq!(contents.count(), 0, "contents were published before the room was known");
-}
-
-fn said_contents(stanza: &muji_xep::Element) -> bool {
-    let muji = stanza.children().find(|child| child.name() == "muji");
-    muji.is_some_and(|muji| muji.children().any(|child| child.name() == "content"))
 }
 
 // Shows muc-disco-02, R-ECHO-2.

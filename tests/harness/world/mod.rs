@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, FullJid};
 use muji_core::media::Capabilities;
 use muji_core::{Command, Disco, Invitation, Join};
 use muji_media::transport::{MakeTransport, loopback};
@@ -21,6 +21,7 @@ use super::person::{Body, Client, Layer, Person, Sent, opus, transports};
 use super::profile::{Profile, Scripted};
 use super::room::{Delivery, Rooms, Rules};
 use super::service::Service;
+use super::stanza;
 
 /// Somebody in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -391,10 +392,10 @@ impl World {
         {
             return client.unsent.push(stanza);
         }
-        let written = element(&stanza);
+        let written = stanza::element(&stanza);
         self.sent.count(&written);
         self.wire.push(Passage { at: self.age(), from: who, stanza: written });
-        let (jid, to) = (self.jid(who), address(&stanza, End::To));
+        let (jid, to) = (self.jid(who), stanza::to(&stanza));
         let rooms = self.service.is_of_rooms(to.as_ref());
         let at = self.arrival(self.people[who.0].delays, Way { who: jid.clone(), up: true, rooms });
         self.schedule(at, Arrival::AtServer { from: jid, stanza: Box::new(stanza) });
@@ -403,8 +404,8 @@ impl World {
     fn deliver(&mut self, deliveries: Vec<(FullJid, Stanza)>) {
         for (to, stanza) in deliveries {
             let Some(index) = self.people.iter().position(|person| person.jid == to) else { continue };
-            let rooms = self.service.is_of_rooms(address(&stanza, End::From).as_ref());
-            self.delivered.count(&element(&stanza)); // It will arrive, and in this form.
+            let rooms = self.service.is_of_rooms(stanza::from(&stanza).as_ref());
+            self.delivered.count(&stanza::element(&stanza)); // It will arrive, and in this form.
             let at = self.arrival(self.people[index].delays, Way { who: to, up: false, rooms });
             self.schedule(at, Arrival::AtPerson { who: Who(index), stanza: Box::new(stanza) });
         }
@@ -436,35 +437,4 @@ impl Drop for World {
             eprintln!("the world's seed was {}", self.seed);
         }
     }
-}
-
-enum End {
-    From,
-    To,
-}
-
-fn address(stanza: &Stanza, end: End) -> Option<Jid> {
-    match (stanza, end) {
-        (Stanza::Presence(presence), End::From) => presence.from.clone(),
-        (Stanza::Presence(presence), End::To) => presence.to.clone(),
-        (Stanza::Iq(iq), End::From) => iq.from().cloned(),
-        (Stanza::Iq(iq), End::To) => iq.to().cloned(),
-        (Stanza::Message(message), End::From) => message.from.clone(),
-        (Stanza::Message(message), End::To) => message.to.clone(),
-    }
-}
-
-/// A stanza as it is written.
-fn element(stanza: &Stanza) -> Element {
-    match stanza {
-        Stanza::Presence(presence) => presence.clone().into(),
-        Stanza::Iq(iq) => iq.clone().into(),
-        Stanza::Message(message) => message.clone().into(),
-    }
-}
-
-/// The action of a stanza that carries a Jingle request.
-#[must_use]
-pub fn jingle_action(stanza: &Element) -> Option<&str> {
-    stanza.children().find(|child| child.is("jingle", muji_xep::ns::JINGLE))?.attr("action")
 }

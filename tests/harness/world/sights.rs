@@ -6,7 +6,8 @@ use jid::FullJid;
 use muji_core::{Event, Pair, PairState};
 use muji_xep::Element;
 
-use super::{Body, Client, Person, Who, World, jingle_action};
+use super::{Body, Client, Person, Who, World};
+use crate::harness::stanza::jingle_action;
 
 impl World {
     /// Somebody's JID.
