@@ -55,7 +55,7 @@ impl Roster {
             return Err(NotTaken::Full);
         }
         let known = self.occupants.get(nick);
-        let profile = profile.or(known.map(|known| known.profile)).unwrap_or_default();
+        let profile = profile.or_else(|| known.map(|known| known.profile)).unwrap_or_default();
         let since = known.filter(|known| known.muji.preparing == muji.preparing).map_or(now, |known| known.since);
         self.occupants.insert(nick.to_owned(), Occupant { real, muji, profile, since });
         Ok(())
