@@ -100,15 +100,22 @@ fn chat(world: &mut World) -> [Who; 3] {
     people
 }
 
+/// The same, and Romeo and Juliet talk.
+fn talking(world: &mut World) -> [Who; 3] {
+    let people = chat(world);
+    for who in &people[..2] {
+        world.join_in_chat(*who, "kitchen");
+        world.run_for(SECOND);
+    }
+    assert_eq!(world.deaf(&people[..2]), []);
+    people
+}
+
 // Shows R-INV-3.
 #[test]
 fn a_call_inside_a_chat_room_is_seen_by_all_joined_by_some_and_left_without_leaving_the_room() {
     let mut world = World::new(1);
-    let [romeo, juliet, nurse] = chat(&mut world);
-    for who in [romeo, juliet] {
-        world.join_in_chat(who, "kitchen");
-        world.run_for(SECOND);
-    }
+    let [romeo, juliet, nurse] = talking(&mut world);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     assert_eq!(world.people_in_call(nurse, "kitchen"), ["juliet", "romeo"]);
     world.leave(romeo);
@@ -143,11 +150,7 @@ fn what_the_client_says_in_its_presence_is_said_in_the_calls_too() {
 #[test]
 fn a_client_that_overwrites_the_calls_part_of_its_presence_is_told_and_the_part_is_said_again() {
     let mut world = World::new(1);
-    let [romeo, juliet, _] = chat(&mut world);
-    for who in [romeo, juliet] {
-        world.join_in_chat(who, "kitchen");
-        world.run_for(SECOND);
-    }
+    let [romeo, juliet, _] = talking(&mut world);
     world.say_in(romeo, "kitchen", Vec::new());
     world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
@@ -166,11 +169,7 @@ fn who_is_not_in_the_chat_room_cannot_take_part_in_its_call() {
 #[test]
 fn who_leaves_the_chat_room_leaves_its_call() {
     let mut world = World::new(1);
-    let [romeo, juliet, _] = chat(&mut world);
-    for who in [romeo, juliet] {
-        world.join_in_chat(who, "kitchen");
-        world.run_for(SECOND);
-    }
+    let [romeo, juliet, _] = talking(&mut world);
     world.get_up(romeo, "kitchen");
     world.run_for(SECOND);
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::Removed));
@@ -180,11 +179,7 @@ fn who_leaves_the_chat_room_leaves_its_call() {
 #[test]
 fn a_chat_room_that_loses_its_people_has_the_call_again_when_they_are_back() {
     let mut world = World::new(1);
-    let [romeo, juliet, _] = chat(&mut world);
-    for who in [romeo, juliet] {
-        world.join_in_chat(who, "kitchen");
-        world.run_for(SECOND);
-    }
+    let [romeo, juliet, _] = talking(&mut world);
     for who in [romeo, juliet] {
         world.cut(who);
     }
@@ -299,11 +294,7 @@ fn who_enters_a_room_that_is_being_configured_comes_again_when_it_is() {
 #[test]
 fn who_is_forgotten_by_the_chat_room_of_its_call_enters_it_again() {
     let mut world = World::new(1);
-    let [romeo, juliet, _] = chat(&mut world);
-    for who in [romeo, juliet] {
-        world.join_in_chat(who, "kitchen");
-        world.run_for(SECOND);
-    }
+    let [romeo, juliet, _] = talking(&mut world);
     let (room, jid) = (world.room("kitchen"), world.jid(romeo));
     world.service.rooms.forget(&room, &jid);
     world.run_for(config::SELF_PING + 5 * SECOND);
