@@ -240,6 +240,8 @@ impl Engine {
                 Command::Leave => conference.leave(cx),
                 Command::EndForAll => outcome = conference.end_for_all(cx),
                 Command::Mute(media, mute) => conference.mute(cx, &media, mute),
+                Command::Add(media) => outcome = conference.add(cx, media),
+                Command::Remove(media) => outcome = conference.remove(cx, &media),
                 Command::Admit(guest) => outcome = conference.admit(cx, &guest),
                 Command::Invite(guest) => conference.invite(cx, guest),
             }

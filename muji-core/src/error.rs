@@ -33,6 +33,9 @@ pub enum Refused {
     /// A call inside a chat room needs the client to be in it.
     #[error("the client is not in that room; enter it first, or join the call as one with a room of its own")]
     NotInRoom,
+    /// Somebody without contents does not take part.
+    #[error("it is the only content; mute it, or leave the call")]
+    OnlyContent,
     /// Only the owner of the room can.
     #[error("the room is not ours; only whoever made it can do that")]
     NotOwner,

@@ -5,7 +5,7 @@ use muji_jingle::{CallId, Mute, SessionId};
 use muji_xep::Secret;
 use muji_xep::rtp::Media;
 
-use crate::error::{Over, PeerFailure};
+use crate::error::{Over, PeerFailure, RoomFault};
 
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +43,26 @@ pub enum Event {
         /// The names of our contents in this room.
         contents: Vec<String>,
     },
+    /// These are our public contents now: one was added or taken out.
+    ContentsChanged {
+        /// Their names in this room.
+        contents: Vec<String>,
+    },
+    /// A content could not be added; all is as before.
+    NotAdded {
+        /// What was to be sent.
+        media: Media,
+        /// Why it is not.
+        why: RoomFault,
+    },
     /// The room is lost, or the connection to it. Sound goes on while we come back; then [`Event::Joined`].
     RoomLost(Over),
     /// Somebody is about to take part.
     PeerPreparing(Peer),
     /// A participant has contents.
     PeerJoined(Peer),
+    /// A participant has other contents than before: their names and media.
+    PeerContents(Peer, Vec<(String, Media)>),
     /// We called it.
     PeerOffered(Peer),
     /// Both sides agreed; the transports connect.
@@ -59,6 +73,10 @@ pub enum Event {
     PeerFlowing(Peer, SessionId),
     /// Nothing arrives from it for now.
     PeerInterrupted(Peer),
+    /// A content was added to the session with it, under this name.
+    PeerContentAdded(Peer, SessionId, String),
+    /// The content of this name was taken out of the session with it.
+    PeerContentRemoved(Peer, SessionId, String),
     /// It stopped sending a content, or all (`None`).
     PeerMuted(Peer, Option<String>),
     /// It sends a content again, or all (`None`).
@@ -103,6 +121,10 @@ pub enum Command {
     EndForAll,
     /// Stop or resume sending all contents of a medium.
     Mute(Media, Mute),
+    /// Send this medium too. Others see it once [`Event::ContentsChanged`] says so.
+    Add(Media),
+    /// Send this medium no more. Unlike muting, nobody expects it any more, and what others send of it ends too.
+    Remove(Media),
     /// Let somebody into a room that we made.
     Admit(BareJid),
     /// Invite somebody to the call, after letting it in where that is ours to do.

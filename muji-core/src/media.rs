@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 pub use muji_jingle::media::{
-    DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport,
+    DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
 };
 use muji_xep::rtp::{Media, PayloadType};
 

@@ -275,6 +275,22 @@ impl Call<'_> {
         self.command(Command::Invite(guest))
     }
 
+    /// Sends this medium too, such as pictures in a call that began with sound; what becomes of it comes as events.
+    ///
+    /// # Errors
+    /// If the call is over, or the media layer has no codec for it.
+    pub fn add(&mut self, media: Media) -> Result<(), Refused> {
+        self.command(Command::Add(media))
+    }
+
+    /// Sends this medium no more, and takes no part in it any more.
+    ///
+    /// # Errors
+    /// If the call is over, or it is the only content.
+    pub fn remove(&mut self, media: Media) -> Result<(), Refused> {
+        self.command(Command::Remove(media))
+    }
+
     /// How we stand with each other participant, by nick: who hears whom.
     #[must_use]
     pub fn pairs(&self) -> Vec<Pair> {

@@ -75,10 +75,12 @@ pub(crate) struct Profile {
     pub(crate) can_redial: bool,
     /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
     pub(crate) call_after: Option<Duration>,
+    /// It answers changes of contents with a session-accept, and knows no other answer.
+    pub(crate) restates: bool,
 }
 
 impl Profile {
-    const USUAL: Self = Self { can_redial: true, call_after: None };
+    const USUAL: Self = Self { can_redial: true, call_after: None, restates: false };
 
     /// The profile of whoever sends this presence; `None` if it does not say who made the client, which means nothing
     /// (XEP-0115 section 8.4).
@@ -88,7 +90,7 @@ impl Profile {
             // Parks a second offer until it sees us join anew, and hangs up with its last session.
             "https://dino.im" => Self { can_redial: false, ..Self::USUAL },
             // Drops an offer that comes before our presence, which takes a way of its own.
-            "https://movim.eu" => Self { call_after: Some(config::MOVIM_GRACE), ..Self::USUAL },
+            "https://movim.eu" => Self { call_after: Some(config::MOVIM_GRACE), restates: true, ..Self::USUAL },
             _ => Self::USUAL,
         })
     }
@@ -128,6 +130,8 @@ pub(crate) struct Partner {
     pub(crate) call: Option<Due>,
     /// Repairs since the last success.
     pub(crate) repairs: usize,
+    /// Media that we add to the session then, unless it has them.
+    pub(crate) owed: Vec<(Media, Instant)>,
     /// Its presence lost Muji, or the room was lost; the session ends then.
     pub(crate) ends_at: Option<Instant>,
 }
@@ -142,6 +146,7 @@ impl Partner {
             since: now,
             call: None,
             repairs: 0,
+            owed: Vec::new(),
             ends_at: None,
         }
     }

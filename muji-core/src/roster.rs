@@ -37,6 +37,11 @@ pub(crate) enum NotTaken {
     Full,
 }
 
+/// The names and media of contents.
+pub(crate) fn described(contents: &[Content]) -> impl Iterator<Item = (String, Media)> {
+    contents.iter().filter_map(|content| Some((content.name.clone(), content.media()?.clone())))
+}
+
 impl Roster {
     /// The room repeated an occupant's Muji information; `profile` if it said what its client is, which it need not say
     /// each time (XEP-0115 section 8.4).
@@ -85,9 +90,7 @@ impl Roster {
     /// What somebody sends: names and media.
     pub(crate) fn contents(&self, jid: &FullJid) -> Vec<(String, Media)> {
         let of = self.participants().find(|(_, real, _)| *real == jid);
-        let contents = of.into_iter().flat_map(|(.., contents)| contents);
-        let described = contents.filter_map(|content| Some((content, content.description.as_ref()?)));
-        described.map(|(content, description)| (content.name.clone(), description.media.clone())).collect()
+        of.map_or_else(Vec::new, |(.., contents)| described(contents).collect())
     }
 
     /// Everybody with contents.

@@ -88,6 +88,9 @@ pub enum Unusable {
     #[error("the peer and we have no codec in common for {0}; one of the two must add one")]
     Codec(String),
     /// `failed-application`.
+    #[error("the session has as many contents as it may have")]
+    TooMany,
+    /// `failed-application`.
     #[error("the peer's stanza names none of the contents in question")]
     Contents,
 }
@@ -100,7 +103,7 @@ impl Unusable {
             Self::Application(_) => Reason::UnsupportedApplications,
             Self::Transport(_) => Reason::UnsupportedTransports,
             Self::Fingerprint(_) | Self::Handshake(_) => Reason::SecurityError,
-            Self::Codec(_) | Self::Contents => Reason::FailedApplication,
+            Self::Codec(_) | Self::Contents | Self::TooMany => Reason::FailedApplication,
         }
     }
 }

@@ -13,6 +13,13 @@
 //!      │                                 Up           │
 //!      └──────────► Ended ◄───────────────┴───────────┘
 //!                   terminate from either side, a refusal, a deadline, a failed transport
+//!
+//!   a content in Connecting or Up
+//!
+//!   Adding ── described ──► Offered ── content-accept ──► Connecting ── connected ──► there ──► Removing ──► gone
+//!             content-add      │                              ▲                        content-remove
+//!                              └─ rejected, 30 s ─► gone      │ described, content-accept
+//!                                  their content-add ──► Accepting
 //! ```
 //!
 //! # The contract

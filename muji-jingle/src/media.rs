@@ -1,5 +1,6 @@
 //! What goes down to a media layer and what comes up from it.
 
+use jid::BareJid;
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::{Media, PayloadType};
@@ -29,8 +30,6 @@ pub enum DtlsRole {
 pub struct OpenContent {
     /// Its name in the session.
     pub name: String,
-    /// The name of what we publish, which is sent as this content.
-    pub publication: String,
     /// Sound or pictures.
     pub media: Media,
     /// The SSRC we send with.
@@ -67,6 +66,15 @@ pub struct RemoteTransport {
     pub dtls: DtlsRole,
 }
 
+/// What we send as a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    /// The name of what we publish.
+    pub publication: String,
+    /// How it is encoded, with this session's id.
+    pub payload_type: PayloadType,
+}
+
 /// An order to the media layer: fire and forget, answered by reports where there is something to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,12 +95,15 @@ pub enum MediaCommand {
         /// As in `Publish`.
         publication: String,
     },
-    /// Makes the transports that `contents` name, and answers each with [`MediaReport::Described`].
+    /// Makes the transports that `contents` name, and answers each with [`MediaReport::Described`]. Later contents of a
+    /// session may name a transport that exists already: they travel by it, and nothing is answered.
     Open {
         /// The call whose publications are sent.
         call: CallId,
         /// The session.
         session: SessionId,
+        /// The account at the other end. Sessions with one account may run to the same addresses.
+        peer: BareJid,
         /// What people call the peer, such as its nick. Chosen by the peer: no file name as it is.
         name: String,
         /// ICE's role for all its transports.
@@ -114,18 +125,25 @@ pub enum MediaCommand {
         /// The address.
         candidate: Candidate,
     },
-    /// The peers agreed on a content: it may flow once the transport is connected.
+    /// The peers agreed on a content, or agreed anew: it may flow so once the transport is connected.
     Content {
         /// The session.
         session: SessionId,
         /// The content's name in the session.
         content: String,
-        /// What we send; `None` if the peer does not want it.
-        send: Option<PayloadType>,
+        /// What we send; `None` if nothing.
+        send: Option<Sending>,
         /// True if the peer sends.
         receive: bool,
         /// SSRCs the peer announced; may be none.
         ssrcs: Vec<u32>,
+    },
+    /// Forgets a content, and its transport if nothing else travels by it.
+    Drop {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
     },
     /// Forgets a session at once: nothing is sent to that peer any more.
     Close {

@@ -249,12 +249,15 @@ impl Worker {
             MediaCommand::Publish { call, publication, .. } => self.publisher.publish(*call, publication),
             MediaCommand::Unpublish { call, publication } => self.publisher.unpublish(*call, publication),
             MediaCommand::Open { session, name, contents, .. } => {
-                if let Err(why) = self.start().await {
+                if let Err(why) = self.start(&command).await {
                     return self.report(MediaReport::Trouble { why: format!("no UDP socket can be opened: {why}") });
                 }
                 for content in contents {
                     self.listen(*session, name, &content.name, &content.payload_types)?;
                 }
+            }
+            MediaCommand::Drop { session, content } => {
+                self.streams.retain(|(of, name), _| of != session || **name != **content);
             }
             MediaCommand::Close { session } => self.streams.retain(|(of, _), _| of != session),
             _ => {}
@@ -272,14 +275,17 @@ impl Worker {
         Ok(())
     }
 
-    async fn start(&mut self) -> std::io::Result<()> {
-        if self.running.is_some() {
-            return Ok(());
-        }
-        let sockets = Sockets::bind(&self.addresses).await?;
+    /// Binds the sockets that a command needs.
+    async fn start(&mut self, command: &MediaCommand) -> std::io::Result<()> {
         if let Some(make) = self.make.take() {
-            let peers = Peers::new(make, sockets.addresses());
+            let mut sockets = Sockets::new();
+            let peers = Peers::new(make, sockets.bind(&self.addresses).await?);
             self.running = Some(Running { sockets, peers });
+        }
+        if let Some(Running { sockets, peers }) = &mut self.running {
+            while peers.lanes() < peers.lanes_wanted(command) {
+                peers.add_lane(sockets.bind(&self.addresses).await?);
+            }
         }
         Ok(())
     }

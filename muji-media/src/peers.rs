@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jid::BareJid;
 use muji_core::CallId;
 use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
 use muji_jingle::{SessionId, TransportId};
@@ -38,15 +39,25 @@ pub enum PeersOutput {
 
 struct Session {
     call: CallId,
-    contents: Vec<OpenContent>,
+    peer: BareJid,
+    contents: Vec<Carried>,
+}
+
+/// Where a content travels, and what of ours is sent as it.
+struct Carried {
+    name: String,
+    transport: TransportId,
+    publication: Option<String>,
 }
 
 /// All transports of a media layer.
 pub struct Peers {
     make: MakeTransport,
-    addresses: Vec<SocketAddr>,
+    lanes: Vec<Vec<SocketAddr>>,
     sessions: BTreeMap<SessionId, Session>,
     transports: BTreeMap<TransportId, Box<dyn Transport>>,
+    /// Which lane each transport uses.
+    used: BTreeMap<TransportId, usize>,
     /// The transport that last took a datagram by this pair of addresses: spares the search.
     routes: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
     /// Where a search probably ends, after addresses alone.
@@ -72,13 +83,14 @@ fn is_stun(bytes: &[u8]) -> bool {
 }
 
 impl Peers {
-    /// No transports yet; those to come receive by `addresses`.
+    /// No transports yet; those to come receive by `addresses`, one of each session.
     #[must_use]
     pub fn new(make: MakeTransport, addresses: Vec<SocketAddr>) -> Self {
         Self {
             make,
-            addresses,
+            lanes: vec![addresses],
             transports: BTreeMap::new(),
+            used: BTreeMap::new(),
             routes: BTreeMap::new(),
             hints: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -86,11 +98,46 @@ impl Peers {
         }
     }
 
+    /// How many lanes must be there before a command is executed. Transports to one peer cannot share a port: nothing but
+    /// the addresses says to which of them a packet belongs.
+    #[must_use]
+    pub fn lanes_wanted(&self, command: &MediaCommand) -> usize {
+        let MediaCommand::Open { peer, contents, .. } = command else { return 0 };
+        let taken = self.taken_lanes(peer);
+        let new: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
+        let new = new.into_iter().filter(|id| !self.transports.contains_key(id)).count();
+        (0..).filter(|lane| !taken.contains(lane)).take(new).last().map_or(0, |lane| lane + 1)
+    }
+
+    /// The lanes by which an account is talked to already, in whatever session.
+    fn taken_lanes(&self, peer: &BareJid) -> BTreeSet<usize> {
+        let sessions: BTreeSet<SessionId> =
+            self.sessions.iter().filter(|(_, session)| session.peer == *peer).map(|(id, _)| *id).collect();
+        self.used.iter().filter(|(id, _)| sessions.contains(&id.session)).map(|(_, lane)| *lane).collect()
+    }
+
+    /// How many are.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Other sockets for a further transport of each session.
+    pub fn add_lane(&mut self, addresses: Vec<SocketAddr>) {
+        self.lanes.push(addresses);
+    }
+
+    fn of_session(&self, session: SessionId) -> impl Iterator<Item = (&TransportId, &Box<dyn Transport>)> {
+        self.transports.range(TransportId { session, index: 0 }..=TransportId { session, index: u8::MAX })
+    }
+
     /// Does what the core commands; capturing is not its business.
     pub fn execute(&mut self, now: Instant, command: &MediaCommand) {
         match command {
-            MediaCommand::Open { call, session, role, contents, .. } => {
-                self.open(now, *call, *session, *role, contents);
+            MediaCommand::Open { call, session, peer, role, contents, .. } => {
+                let of_session = Session { call: *call, peer: peer.clone(), contents: Vec::new() };
+                self.sessions.entry(*session).or_insert(of_session);
+                self.open(now, *session, *role, contents);
             }
             MediaCommand::Remote { transport, remote } => {
                 self.with(*transport, |transport| transport.remote(now, remote));
@@ -99,42 +146,78 @@ impl Peers {
                 self.with(*transport, |transport| transport.candidate(now, candidate));
             }
             MediaCommand::Content { session, content, send, receive, ssrcs } => {
-                let agreed =
-                    Agreed { content: content.clone(), send: send.clone(), receive: *receive, ssrcs: ssrcs.clone() };
-                if let Some(transport) = self.transport_of(*session, content) {
-                    self.with(transport, |transport| transport.agreed(&agreed));
-                }
+                let mut contents = self.sessions.get_mut(session).into_iter().flat_map(|it| &mut it.contents);
+                let Some(carried) = contents.find(|carried| carried.name == *content) else { return };
+                carried.publication = send.as_ref().map(|send| send.publication.clone());
+                let (send, ssrcs) = (send.as_ref().map(|send| send.payload_type.clone()), ssrcs.clone());
+                let agreed = Agreed { content: content.clone(), send, receive: *receive, ssrcs };
+                let transport = carried.transport;
+                self.with(transport, |transport| transport.agreed(&agreed));
             }
+            MediaCommand::Drop { session, content } => self.drop_content(*session, content),
             MediaCommand::Close { session } => self.close(*session),
             _ => {}
         }
     }
 
-    fn open(&mut self, now: Instant, call: CallId, session: SessionId, role: IceRole, contents: &[OpenContent]) {
+    fn open(&mut self, now: Instant, session: SessionId, role: IceRole, contents: &[OpenContent]) {
+        let Some(Session { call, peer, .. }) = self.sessions.get(&session) else { return };
+        let (call, peer) = (*call, peer.clone());
         let mut ids: Vec<TransportId> = contents.iter().map(|content| content.transport).collect();
         ids.dedup();
         for id in ids {
-            let contents = contents.iter().filter(|content| content.transport == id).cloned().collect();
-            let transport = (self.make)(now, Opening { call, id, role, contents, addresses: self.addresses.clone() });
+            let contents: Vec<OpenContent> = contents.iter().filter(|it| it.transport == id).cloned().collect();
+            if let Some(transport) = self.transports.get_mut(&id) {
+                contents.iter().for_each(|content| transport.add(content));
+                continue;
+            }
+            let taken = self.taken_lanes(&peer);
+            let free = self.lanes.iter().enumerate().find(|(lane, _)| !taken.contains(lane));
+            let Some((lane, addresses)) = free.map(|(lane, addresses)| (lane, addresses.clone())) else {
+                let why = "there is no port for another transport to the same peer".to_owned();
+                self.told.report(MediaReport::Failed { transport: id, why });
+                continue;
+            };
+            let transport = (self.make)(now, Opening { call, id, role, contents, addresses });
             let local = transport.local();
             self.transports.insert(id, transport);
+            self.used.insert(id, lane);
             self.told.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
         }
-        self.sessions.insert(session, Session { call, contents: contents.to_vec() });
+        let Some(session) = self.sessions.get_mut(&session) else { return };
+        session.contents.extend(contents.iter().map(|content| Carried {
+            name: content.name.clone(),
+            transport: content.transport,
+            publication: None,
+        }));
+    }
+
+    /// Forgets a content. Others may travel by its transport; then only its packets stop.
+    fn drop_content(&mut self, session: SessionId, content: &str) {
+        let Some(of_session) = self.sessions.get_mut(&session) else { return };
+        let Some(index) = of_session.contents.iter().position(|carried| carried.name == content) else { return };
+        let dropped = of_session.contents.remove(index);
+        self.told.flowing.retain(|(of, name)| *of != session || **name != *content);
+        if of_session.contents.iter().all(|other| other.transport != dropped.transport) {
+            self.forget(|id| *id == dropped.transport);
+        } else {
+            let silent = Agreed { content: content.to_owned(), send: None, receive: false, ssrcs: Vec::new() };
+            self.with(dropped.transport, |transport| transport.agreed(&silent));
+        }
     }
 
     fn close(&mut self, session: SessionId) {
         self.sessions.remove(&session);
-        self.transports.retain(|id, _| id.session != session);
-        self.routes.retain(|_, id| id.session != session);
-        self.told.connected.retain(|id| id.session != session);
         self.told.flowing.retain(|(of, _)| *of != session);
-        self.hints.retain(|_, id| id.session != session);
+        self.forget(|id| id.session == session);
     }
 
-    fn transport_of(&self, session: SessionId, content: &str) -> Option<TransportId> {
-        let contents = &self.sessions.get(&session)?.contents;
-        contents.iter().find(|known| known.name == content).map(|known| known.transport)
+    fn forget(&mut self, gone: impl Fn(&TransportId) -> bool) {
+        self.transports.retain(|id, _| !gone(id));
+        self.used.retain(|id, _| !gone(id));
+        self.routes.retain(|_, id| !gone(id));
+        self.hints.retain(|_, id| !gone(id));
+        self.told.connected.retain(|id| !gone(id));
     }
 
     /// A datagram from the network. What belongs to nobody is dropped unread.
@@ -142,10 +225,14 @@ impl Peers {
         // Anybody may send STUN from anywhere; everything else comes from addresses that the peer has proven.
         let (stun, path) = (is_stun(bytes), (local, from));
         let known = self.routes.get(&path).copied().filter(|_| !stun);
-        let accepts = |transport: &dyn Transport| transport.accepts(now, local, from, bytes);
-        let likely =
-            || self.hints.get(&path).copied().filter(|id| self.transports.get(id).is_some_and(|it| accepts(&**it)));
-        let any = || self.transports.iter().find(|(_, transport)| accepts(&***transport)).map(|(id, _)| *id);
+        // str0m takes whatever comes from its peer's address, also what is for another transport to it.
+        let lane = self.lanes.iter().position(|lane| lane.contains(&local));
+        let accepts = |id: &TransportId| {
+            self.used.get(id).copied() == lane
+                && self.transports.get(id).is_some_and(|transport| transport.accepts(now, local, from, bytes))
+        };
+        let likely = || self.hints.get(&path).copied().filter(|id| accepts(id));
+        let any = || self.transports.keys().find(|id| accepts(id)).copied();
         let Some(id) = known.or_else(likely).or_else(any) else { return };
         if known.is_none() {
             if stun && self.hints.len() == MAX_HINTS {
@@ -161,10 +248,10 @@ impl Peers {
     pub fn publish(&mut self, now: Instant, call: CallId, publication: &str, packet: &RtpPacket) {
         let of_call = self.sessions.values().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &session.contents);
-        for content in contents.filter(|content| content.publication == publication) {
-            let id = content.transport;
+        for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
+            let id = carried.transport;
             if let Some(transport) = self.transports.get_mut(&id) {
-                transport.send(now, &content.name, packet);
+                transport.send(now, &carried.name, packet);
                 self.told.listen(id, &mut **transport);
             }
         }
@@ -187,8 +274,7 @@ impl Peers {
     /// There and back to the peer of a session, as last measured.
     #[must_use]
     pub fn round_trip(&self, session: SessionId) -> Option<Duration> {
-        let of_session = TransportId { session, index: 0 }..=TransportId { session, index: u8::MAX };
-        self.transports.range(of_session).find_map(|(_, transport)| transport.round_trip())
+        self.of_session(session).find_map(|(_, transport)| transport.round_trip())
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -256,7 +342,7 @@ impl Told {
 mod tests {
     use std::sync::Arc;
 
-    use muji_core::media::{DtlsRole, RemoteTransport};
+    use muji_core::media::{DtlsRole, RemoteTransport, Sending};
     use muji_xep::rtp::{Media, PayloadType};
 
     use super::*;
@@ -273,14 +359,14 @@ mod tests {
         let transport = TransportId { session, index: 0 };
         let content = OpenContent {
             name: CONTENT.to_owned(),
-            publication: "what the room calls it".to_owned(),
             media: Media::Audio,
             ssrc: 1,
             transport,
             payload_types: Vec::new(),
         };
         let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
-        peers.execute(now, &MediaCommand::Open { call, session, name, role, contents: vec![content] });
+        let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
+        peers.execute(now, &MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
         let Some(PeersOutput::Report(MediaReport::Described { local, .. })) = peers.poll_output() else {
             panic!("an end is described at once");
         };
@@ -290,7 +376,8 @@ mod tests {
     /// Agrees on a payload type and tells whom to connect to.
     fn agree(peers: &mut Peers, now: Instant, session: SessionId, id: u8, remote: muji_core::media::LocalTransport) {
         let transport = TransportId { session, index: 0 };
-        let send = Some(PayloadType::new(id, "opus", 48_000, 2));
+        let publication = "what the room calls it".to_owned();
+        let send = Some(Sending { publication, payload_type: PayloadType::new(id, "opus", 48_000, 2) });
         let content = CONTENT.to_owned();
         peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
         for candidate in remote.candidates {
@@ -337,6 +424,81 @@ mod tests {
         all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
         all[0].publish(now, CallId(1), "what the room calls it", &packet);
         assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
+    }
+
+    #[test]
+    fn another_transport_to_the_same_account_needs_another_lane_and_gives_it_back() {
+        let now = Instant::now();
+        let mut peers = Peers::new(loopback::maker(), vec![address(0)]);
+        let open_one = |peers: &mut Peers, session: u64, index: u8| {
+            let session = SessionId(session);
+            let content = OpenContent {
+                name: format!("{CONTENT}{index}"),
+                media: Media::Audio,
+                ssrc: 1,
+                transport: TransportId { session, index },
+                payload_types: Vec::new(),
+            };
+            let peer = "juliet@x.example".parse().expect("a bare JID");
+            let (call, name, role) = (CallId(1), "juliet".to_owned(), IceRole::Controlling);
+            let command = MediaCommand::Open { call, session, peer, name, role, contents: vec![content] };
+            let wanted = peers.lanes_wanted(&command);
+            peers.execute(now, &command);
+            (wanted, peers.poll_output())
+        };
+        let port = |output: Option<PeersOutput>| match output {
+            Some(PeersOutput::Report(MediaReport::Described { local, .. })) => local.candidates[0].address,
+            other => panic!("{other:?}"),
+        };
+        let (wanted, first) = open_one(&mut peers, 1, 0);
+        assert_eq!((wanted, port(first)), (1, address(0)));
+        let (wanted, none) = open_one(&mut peers, 1, 1);
+        assert!(wanted == 2 && matches!(none, Some(PeersOutput::Report(MediaReport::Failed { .. }))));
+        peers.add_lane(vec![address(9)]);
+        let (wanted, second) = open_one(&mut peers, 2, 0);
+        assert_eq!((wanted, port(second)), (2, address(9)), "also in another session");
+        let content = format!("{CONTENT}0");
+        peers.execute(now, &MediaCommand::Drop { session: SessionId(1), content });
+        let (wanted, third) = open_one(&mut peers, 1, 2);
+        assert_eq!((wanted, port(third)), (1, address(0)));
+    }
+
+    #[test]
+    fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
+        let now = Instant::now();
+        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        let session = SessionId(1);
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[1], now, session));
+        agree(&mut all[0], now, session, 111, theirs);
+        agree(&mut all[1], now, session, 111, ours);
+        carry(&mut all, now);
+        let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"noise"[..]) };
+        for peers in &mut all[..2] {
+            let content = OpenContent {
+                name: "second".to_owned(),
+                media: Media::Audio,
+                ssrc: 2,
+                transport: TransportId { session, index: 0 },
+                payload_types: Vec::new(),
+            };
+            let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
+            let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
+            let open = MediaCommand::Open { call, session, peer, name, role, contents: vec![content] };
+            assert_eq!(peers.lanes_wanted(&open), 0);
+            peers.execute(now, &open);
+            assert!(peers.poll_output().is_none(), "the end is known");
+            let payload_type = PayloadType::new(112, "opus", 48_000, 2);
+            let send = Some(Sending { publication: "noise".to_owned(), payload_type });
+            let content = "second".to_owned();
+            peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+        }
+        all[0].publish(now, CallId(1), "noise", &packet);
+        assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
+        all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
+        all[0].publish(now, CallId(1), "noise", &packet);
+        assert_eq!(carry(&mut all, now), []);
+        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// All our sockets.
+/// All our sockets: one a local address, and more where a peer has more transports than one.
 pub(crate) struct Sockets {
     sockets: Vec<Socket>,
     room: Vec<u8>,
@@ -42,30 +42,33 @@ struct Socket {
 }
 
 impl Sockets {
-    /// Binds a free port of each address.
+    pub(crate) fn new() -> Self {
+        Self { sockets: Vec::new(), room: vec![0; ROOM * BATCH_SIZE] }
+    }
+
+    /// Binds a free port of each address; those bound now are returned.
     ///
     /// # Errors
     /// If not one can be bound.
-    pub(crate) async fn bind(addresses: &[IpAddr]) -> io::Result<Self> {
-        let mut sockets = Vec::new();
+    pub(crate) async fn bind(&mut self, addresses: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
+        let mut bound = Vec::new();
         let mut last = io::Error::other("the machine has no address");
         for address in addresses {
             match Self::open(*address).await {
-                Ok(socket) => sockets.push(socket),
+                Ok(socket) => {
+                    bound.push(socket.address);
+                    self.sockets.push(socket);
+                }
                 Err(error) => last = error,
             }
         }
-        if sockets.is_empty() { Err(last) } else { Ok(Self { sockets, room: vec![0; ROOM * BATCH_SIZE] }) }
+        if bound.is_empty() { Err(last) } else { Ok(bound) }
     }
 
     async fn open(address: IpAddr) -> io::Result<Socket> {
         let socket = UdpSocket::bind((address, 0)).await?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         Ok(Socket { address: socket.local_addr()?, state, io: socket })
-    }
-
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().map(|socket| socket.address).collect()
     }
 
     /// Sends if the kernel takes it; what it does not take is lost as on any network.

@@ -36,7 +36,6 @@ fn end(now: Instant, number: u8, dtls: Dtls) -> End {
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
     let content = OpenContent {
         name: "audio".to_owned(),
-        publication: "audio".to_owned(),
         media: Media::Audio,
         ssrc: SSRCS[usize::from(number)],
         transport: id,
@@ -128,6 +127,28 @@ impl Pair {
 
 fn packet(number: u32) -> RtpPacket {
     RtpPacket { timestamp: number * 960, marker: number == 1, payload: Arc::from(&b"sound"[..]) }
+}
+
+#[test]
+fn a_content_added_later_flows_beside_the_first() {
+    let mut pair = Pair::connected(Dtls::Auto, true);
+    for (number, end) in pair.ends.iter_mut().enumerate() {
+        let content = OpenContent {
+            name: "second".to_owned(),
+            media: Media::Audio,
+            ssrc: SSRCS[number] + 1,
+            transport: TransportId { session: SessionId(number as u64), index: 0 },
+            payload_types: vec![opus::payload_type()],
+        };
+        end.transport.add(&content);
+        let send = Some(opus::payload_type());
+        let ssrcs = vec![SSRCS[1 - number] + 1];
+        end.transport.agreed(&Agreed { content: "second".to_owned(), send, receive: true, ssrcs });
+    }
+    pair.ends[0].transport.send(pair.now, "audio", &packet(1));
+    pair.ends[0].transport.send(pair.now, "second", &packet(2));
+    pair.run(Duration::from_secs(1), |ends| ends[1].received.len() == 2);
+    assert_eq!(pair.ends[1].received, [packet(1), packet(2)]);
 }
 
 #[test]

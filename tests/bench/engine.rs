@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use jid::{BareJid, FullJid};
 use muji_conformance::harness::instant;
-use muji_conformance::harness::person::opus;
+use muji_conformance::harness::person::usual;
 use muji_core::{Connection, Engine, Join, Output};
 use muji_xep::{Element, ns};
 use xmpp_parsers::stanza::Stanza;
@@ -123,7 +123,7 @@ impl Call {
         let now = Instant::now();
         let room: BareJid = "balcony@conference.x".parse().expect("a room");
         let us: FullJid = "romeo@x/1".parse().expect("a JID");
-        let mut engine = Engine::new([1; 32], opus());
+        let mut engine = Engine::new([1; 32], usual());
         engine.handle_connection(now, Connection::Bound { jid: us.clone() });
         engine.join(now, room.clone(), Join::own().nick("romeo")).expect("nothing keeps it");
         let others = (0..n).map(|index| format!("guest{index}@x/1").parse().expect("a JID")).collect();

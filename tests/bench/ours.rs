@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport};
+use muji_core::media::{
+    DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
+};
 use muji_core::{Media, SessionId};
 use muji_media::codec::opus;
 use muji_media::peers::{Peers, PeersOutput};
@@ -114,21 +116,21 @@ pub(crate) fn open(with: usize, role: IceRole) -> (MediaCommand, SessionId) {
     let session = SessionId(with as u64);
     let content = OpenContent {
         name: PUBLICATION.to_owned(),
-        publication: PUBLICATION.to_owned(),
         media: Media::Audio,
         ssrc: SSRC,
         transport: muji_jingle::TransportId { session, index: 0 },
         payload_types: vec![opus::payload_type()],
     };
-    let name = "somebody".to_owned();
-    (MediaCommand::Open { call: CALL, session, name, role, contents: vec![content] }, session)
+    let (peer, name) = (format!("{with}@x.example").parse().expect("a bare JID"), "somebody".to_owned());
+    (MediaCommand::Open { call: CALL, session, peer, name, role, contents: vec![content] }, session)
 }
 
 /// What lets it flow.
 pub(crate) fn agree(with: usize, remote: LocalTransport, dtls: DtlsRole) -> Vec<MediaCommand> {
     let session = SessionId(with as u64);
     let transport = muji_jingle::TransportId { session, index: 0 };
-    let (content, send, ssrcs) = (PUBLICATION.to_owned(), Some(opus::payload_type()), vec![SSRC]);
+    let send = Some(Sending { publication: PUBLICATION.to_owned(), payload_type: opus::payload_type() });
+    let (content, ssrcs) = (PUBLICATION.to_owned(), vec![SSRC]);
     let mut commands = vec![MediaCommand::Content { session, content, send, receive: true, ssrcs }];
     let LocalTransport { ufrag, pwd, fingerprint, candidates } = remote;
     commands.extend(candidates.into_iter().map(|candidate| MediaCommand::Candidate { transport, candidate }));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::person::opus;
+use muji_conformance::harness::person::usual;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
@@ -53,7 +53,7 @@ fn join_to_sound(r: Duration, dtls: Dtls, newcomers: u32) -> Option<Duration> {
     let mut people: Vec<Who> = Vec::new();
     let mut person = |world: &mut World, name: &str| {
         let transports = Str0m::with_dtls(dtls).expect("there is chance for a certificate");
-        people.push(world.client(name, opus(), transports.maker()));
+        people.push(world.client(name, usual(), transports.maker()));
         *people.last().expect("one was just added")
     };
     if newcomers == 1 {

@@ -1,7 +1,7 @@
 //! Somebody in the simulated world: a client with the real Engine and real transports, or a puppet that a test moves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ use super::instant;
 use super::profile::Scripted;
 use super::world::Delays;
 
+/// The first transports of all sessions receive there, further ones at the ports that follow.
+const PORT: u16 = 5_000;
+
 /// Sound comes in packets of this length.
 pub const FRAME: Duration = Duration::from_millis(20);
 
@@ -26,9 +29,9 @@ const RECENT: Duration = Duration::from_millis(200);
 
 /// What all clients here can do unless a test says otherwise.
 #[must_use]
-pub fn opus() -> Capabilities {
+pub fn usual() -> Capabilities {
     let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
-    Capabilities { audio: vec![opus], video: Vec::new() }
+    Capabilities { audio: vec![opus], video: vec![PayloadType::new(98, "VP8", 90_000, 1)] }
 }
 
 /// What a client sends into the world.
@@ -56,6 +59,7 @@ pub(crate) enum Layer {
 /// A client without a window: the real Engine, and a media layer.
 pub(crate) struct Client {
     pub(crate) engine: Engine,
+    address: IpAddr,
     media: Layer,
     pub(crate) events: Vec<Event>,
     pub(crate) call: Option<CallId>,
@@ -63,7 +67,7 @@ pub(crate) struct Client {
     publishing: BTreeMap<(CallId, String), Instant>,
     frames: u32,
     sessions: BTreeMap<SessionId, FullJid>,
-    heard: BTreeMap<SessionId, Heard>,
+    heard: BTreeMap<(SessionId, Arc<str>), Heard>,
     /// Sessions whose media are open.
     pub(crate) open: BTreeSet<SessionId>,
     /// The process hangs: nothing is read or sent.
@@ -78,11 +82,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(now: Instant, seed: [u8; 32], can: Capabilities, jid: FullJid, media: Layer) -> Self {
-        let mut engine = Engine::new(seed, can);
+    pub(crate) fn new(now: Instant, mut engine: Engine, jid: FullJid, address: IpAddr, media: Layer) -> Self {
         engine.handle_connection(now, Connection::Bound { jid });
         Self {
             engine,
+            address,
             media,
             events: Vec::new(),
             call: None,
@@ -162,7 +166,13 @@ impl Client {
             _ => {}
         }
         match &mut self.media {
-            Layer::Transports(peers) => peers.execute(now, command),
+            Layer::Transports(peers) => {
+                while peers.lanes() < peers.lanes_wanted(command) {
+                    let port = PORT + u16::try_from(peers.lanes()).expect("few contents");
+                    peers.add_lane(vec![SocketAddr::new(self.address, port)]);
+                }
+                peers.execute(now, command);
+            }
             Layer::Instant => {
                 let reports = instant::obey(command);
                 reports.iter().for_each(|report| self.engine.handle_media(now, report));
@@ -197,8 +207,8 @@ impl Client {
         match output {
             PeersOutput::Datagram { from, to, bytes } => sent.push(Sent::Datagram { from, to, bytes }),
             PeersOutput::Report(report) => self.engine.handle_media(now, &report),
-            PeersOutput::Rtp { session, .. } => {
-                self.heard.entry(session).or_insert(Heard { first: now, last: now }).last = now;
+            PeersOutput::Rtp { session, content, .. } => {
+                self.heard.entry((session, content)).or_insert(Heard { first: now, last: now }).last = now;
             }
         }
     }
@@ -216,17 +226,19 @@ impl Client {
         self.publishing.keys().map(|(_, publication)| publication.clone()).collect()
     }
 
-    fn heard_of(&self, speaker: &FullJid) -> impl Iterator<Item = Heard> {
-        let sessions = self.heard.iter().filter(|(session, _)| self.sessions.get(session) == Some(speaker));
-        sessions.map(|(_, heard)| *heard)
+    fn heard_of(&self, speaker: &FullJid) -> impl Iterator<Item = (&str, Heard)> {
+        let contents = self.heard.iter().filter(|((session, _), _)| self.sessions.get(session) == Some(speaker));
+        contents.map(|((_, content), heard)| (&**content, *heard))
     }
 
-    pub(crate) fn hears(&self, now: Instant, speaker: &FullJid) -> bool {
-        self.heard_of(speaker).any(|heard| heard.last + RECENT >= now)
+    /// The contents of which something of `speaker` came just now.
+    pub(crate) fn receives(&self, now: Instant, speaker: &FullJid) -> BTreeSet<String> {
+        let recent = self.heard_of(speaker).filter(|(_, heard)| heard.last + RECENT >= now);
+        recent.map(|(content, _)| content.to_owned()).collect()
     }
 
     pub(crate) fn first_heard(&self, speaker: &FullJid) -> Option<Instant> {
-        self.heard_of(speaker).map(|heard| heard.first).min()
+        self.heard_of(speaker).map(|(_, heard)| heard.first).min()
     }
 }
 
@@ -241,12 +253,12 @@ pub(crate) enum Body {
 pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) jid: FullJid,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: IpAddr,
     pub(crate) delays: Delays,
     pub(crate) body: Body,
 }
 
 /// Transports for one client with one address.
-pub(crate) fn transports(make: MakeTransport, address: SocketAddr) -> Layer {
-    Layer::Transports(Box::new(Peers::new(make, vec![address])))
+pub(crate) fn transports(make: MakeTransport, address: IpAddr) -> Layer {
+    Layer::Transports(Box::new(Peers::new(make, vec![SocketAddr::new(address, PORT)])))
 }

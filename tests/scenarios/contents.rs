@@ -15,7 +15,7 @@ use crate::scripted::{AUDIO, entering, repeat, tell, tell_as};
 use crate::{SECOND, count, in_call, room_fault};
 
 /// What somebody published last.
-fn published(world: &World, who: Who) -> Vec<Content> {
+pub(crate) fn published(world: &World, who: Who) -> Vec<Content> {
     let mujis = world.presences(who).into_iter().filter_map(|presence| {
         let muji = presence.children().find(|child| child.name() == "muji")?;
         Some(Muji::read(muji, &mut Skipped::default()))
@@ -23,7 +23,7 @@ fn published(world: &World, who: Who) -> Vec<Content> {
     mujis.last().expect("it published").contents
 }
 
-fn ids(contents: &[Content]) -> Vec<u8> {
+pub(crate) fn ids(contents: &[Content]) -> Vec<u8> {
     let described = contents.iter().filter_map(|content| content.description.as_ref());
     described.flat_map(|description| &description.payload_types).map(|payload| payload.id).collect()
 }
@@ -32,7 +32,7 @@ fn speex(id: u8) -> PayloadType {
     PayloadType::new(id, "speex", 8_000, 1)
 }
 
-fn video(name: &str) -> Content {
+pub(crate) fn video(name: &str) -> Content {
     let vp8 = PayloadType::new(98, "VP8", 90_000, 1);
     Content { description: Some(Description::new(Media::Video, vec![vp8])), ..Content::new(name) }
 }

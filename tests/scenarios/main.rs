@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::person::opus;
+use muji_conformance::harness::person::usual;
 use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::Event;
 use muji_core::error::{Over, RoomFault};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
+mod adding;
 mod bounds;
 mod clients;
 mod consent;
@@ -43,7 +44,7 @@ fn with_str0m<const N: usize>(delays: Delays, dtls: Dtls, names: [&str; N]) -> (
     let mut world = World::with(1, delays);
     let people = names.map(|name| {
         let transports = Str0m::with_dtls(dtls).expect("there is chance for a certificate");
-        world.client(name, opus(), transports.maker())
+        world.client(name, usual(), transports.maker())
     });
     (world, people)
 }

@@ -6,6 +6,7 @@ use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{PutOut, RoomFault};
 use muji_core::{Join, Secret};
 
+use crate::scripted::{entering, refuse};
 use crate::{SECOND, in_call, people, room_fault};
 
 /// Romeo tries a room with these rules, in which Juliet may already be.
@@ -151,13 +152,7 @@ fn a_nick_of_chance_that_is_in_use_is_changed_three_times_at_most() {
         romeo
     };
     for _ in 0..5 {
-        let last = world.presences(romeo).pop().expect("it knocks");
-        let (id, to) = (last.attr("id").expect("an id").to_owned(), last.attr("to").expect("an occupant").to_owned());
-        let error = "<error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
-        world.forge(
-            romeo,
-            &format!("<presence xmlns='jabber:client' type='error' id='{id}' from='{to}'>{error}</presence>"),
-        );
+        refuse(&mut world, romeo, "conflict");
     }
     let presences = world.presences(romeo);
     let mut nicks: Vec<String> =
@@ -177,14 +172,8 @@ fn rooms_that_are_not_to_be_made_and_nicks_that_are_not_taken_have_names_of_thei
     ];
     for (condition, fault) in cases {
         let mut world = World::new(1);
-        let romeo = crate::scripted::entering(&mut world);
-        let last = world.presences(romeo).pop().expect("it knocks");
-        let (id, to) = (last.attr("id").expect("an id").to_owned(), last.attr("to").expect("an occupant").to_owned());
-        let error = format!("<error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>");
-        world.forge(
-            romeo,
-            &format!("<presence xmlns='jabber:client' type='error' id='{id}' from='{to}'>{error}</presence>"),
-        );
+        let romeo = entering(&mut world);
+        refuse(&mut world, romeo, condition);
         assert_eq!(room_fault(&world, romeo), Some(fault));
         assert_eq!(world.presences(romeo).len(), 1, "nothing is tried again");
     }

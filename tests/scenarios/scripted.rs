@@ -48,6 +48,17 @@ pub(crate) fn repeat(world: &mut World, romeo: Who) {
     present(world, romeo, "romeo", &format!("id='{id}'"), &format!("{muji}{us}"));
 }
 
+/// The room refuses the last presence that Romeo sent.
+pub(crate) fn refuse(world: &mut World, romeo: Who, condition: &str) {
+    let last = world.presences(romeo).pop().expect("it said something");
+    let (id, to) = (last.attr("id").expect("an id"), last.attr("to").expect("an occupant"));
+    let error = format!("<error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>");
+    world.forge(
+        romeo,
+        &format!("<presence xmlns='jabber:client' type='error' id='{id}' from='{to}'>{error}</presence>"),
+    );
+}
+
 /// A presence of the room as it stands.
 pub(crate) fn present(world: &mut World, romeo: Who, nick: &str, attributes: &str, children: &str) {
     let room = world.room("balcony");

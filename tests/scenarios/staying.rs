@@ -1,13 +1,14 @@
 //! The room or the connection loses somebody: sound goes on while it comes back, and nobody is called twice.
 
 use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Who, World};
+use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::error::{Over, RoomFault};
 use muji_core::{Event, config};
+use muji_media::transport::str0m::Dtls;
 use muji_xep::muc::code;
 use muji_xep::ns;
 
-use crate::{SECOND, count, in_call, over, room_fault};
+use crate::{SECOND, count, in_call, over, room_fault, with_str0m};
 
 fn offers(world: &World, people: &[Who]) -> usize {
     people.iter().map(|who| world.asked(*who, "session-initiate")).sum()
@@ -147,6 +148,22 @@ fn who_comes_back_on_a_new_stream_is_called_anew_and_heard_until_then() {
     let pairs = world.pairs(romeo);
     assert_eq!(pairs.len(), 2, "each of the others once: {pairs:?}");
     assert_eq!(world.pairs(juliet).len(), 2, "no ghost is left");
+}
+
+#[test]
+fn sessions_of_before_and_after_a_new_stream_do_not_take_each_others_packets() {
+    let (mut world, people) = with_str0m(Delays::default(), Dtls::Auto, ["romeo", "juliet", "nurse"]);
+    for who in people {
+        world.join(who, "balcony");
+        world.run_for(2 * SECOND);
+    }
+    assert_eq!(world.deaf(&people), []);
+    world.cut(people[0]);
+    world.run_for(20 * SECOND);
+    world.rebind(people[0]);
+    world.run_for(5 * SECOND);
+    assert_eq!(world.deaf(&people), []);
+    assert_eq!(world.connected(people[0]), 2);
 }
 
 #[test]

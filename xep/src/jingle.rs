@@ -7,7 +7,7 @@ use minidom::{Element, NSChoice};
 
 use crate::element::{Build, parsed, text};
 use crate::ice::Transport;
-use crate::rtp::Description;
+use crate::rtp::{Description, Media};
 use crate::session_info::SessionInfo;
 use crate::{Skipped, muji, ns};
 
@@ -188,8 +188,31 @@ impl Senders {
         }
     }
 
+    /// The same with `side` sending too, or not.
+    #[must_use]
+    pub fn with(self, side: Side, sends: bool) -> Self {
+        let may = |other| if other == side { sends } else { self.include(other) };
+        match (may(Side::Initiator), may(Side::Responder)) {
+            (true, true) => Self::Both,
+            (true, false) => Self::Initiator,
+            (false, true) => Self::Responder,
+            (false, false) => Self::None,
+        }
+    }
+
     const WORDS: [(Self, &'static str); 4] =
         [(Self::Both, "both"), (Self::Initiator, "initiator"), (Self::Responder, "responder"), (Self::None, "none")];
+}
+
+impl Side {
+    /// The side across.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Initiator => Self::Responder,
+            Self::Responder => Self::Initiator,
+        }
+    }
 }
 
 impl fmt::Display for Senders {
@@ -235,6 +258,12 @@ impl Content {
         }
     }
 
+    /// What it is made of, if it says so.
+    #[must_use]
+    pub fn media(&self) -> Option<&Media> {
+        self.description.as_ref().map(|description| &description.media)
+    }
+
     /// Reads a `<content/>`, also one in Muji's namespace; `None` without a name.
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
@@ -267,10 +296,14 @@ impl Content {
     /// Writes the element; `senders` only where it is not the default.
     #[must_use]
     pub fn write(&self) -> Element {
+        self.write_with(Some(self.senders).filter(|senders| *senders != Senders::Both))
+    }
+
+    fn write_with(&self, senders: Option<Senders>) -> Element {
         Element::bare("content", ns::JINGLE)
             .with("creator", self.creator)
             .with("name", &self.name)
-            .with_opt("senders", Some(self.senders).filter(|senders| *senders != Senders::Both))
+            .with_opt("senders", senders)
             .children_from(self.description.as_ref().map(Description::write))
             .children_from(self.transport.as_ref().map(Transport::write))
     }
@@ -417,12 +450,17 @@ impl Jingle {
     /// Writes the element, Muji's marker last as Dino does.
     #[must_use]
     pub fn write(&self) -> Element {
+        let modifies = self.action == Action::ContentModify; // Who sends is mandatory there (XEP-0166 section 7.2.3).
+        let contents = self.contents.iter().map(|content| match modifies {
+            true => content.write_with(Some(content.senders)),
+            false => content.write(),
+        });
         Element::bare("jingle", ns::JINGLE)
             .with("action", &self.action)
             .with_opt("initiator", self.initiator.as_ref())
             .with_opt("responder", self.responder.as_ref())
             .with("sid", &self.sid)
-            .children_from(self.contents.iter().map(Content::write))
+            .children_from(contents)
             .children_from(self.group.as_ref().map(Group::write))
             .children_from(self.info.as_ref().and_then(SessionInfo::write))
             .children_from(self.why.as_ref().map(Why::write))

@@ -3,7 +3,17 @@
 use minidom::Element;
 
 use crate::element::{Build, text};
+use crate::jingle::Side;
 use crate::ns;
+
+/// The content that a piece of news is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentRef {
+    /// Who added it; Dino and Movim omit it. Absent means the initiator.
+    pub creator: Side,
+    /// Its name.
+    pub name: String,
+}
 
 /// One piece of news about a running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +26,10 @@ pub enum SessionInfo {
     Hold,
     /// The sender listens again.
     Unhold,
-    /// The sender stops sending a content, or all. Dino omits the creator, Movim too.
-    Mute(Option<String>),
+    /// The sender stops sending a content, or all.
+    Mute(Option<ContentRef>),
     /// The sender sends again.
-    Unmute(Option<String>),
+    Unmute(Option<ContentRef>),
     /// The user is being asked.
     Ringing,
     /// Something we do not know, by its element name.
@@ -36,8 +46,8 @@ impl SessionInfo {
             "active" => Self::Active,
             "hold" => Self::Hold,
             "unhold" => Self::Unhold,
-            "mute" => Self::Mute(text(element, "name")),
-            "unmute" => Self::Unmute(text(element, "name")),
+            "mute" => Self::Mute(ContentRef::read(element)),
+            "unmute" => Self::Unmute(ContentRef::read(element)),
             "ringing" => Self::Ringing,
             other => Self::Unknown(other.to_owned()),
         }
@@ -53,8 +63,15 @@ impl SessionInfo {
             Self::Unmute(content) => ("unmute", content.as_ref()),
             Self::Ringing => ("ringing", None),
         };
-        // Every content of ours is created by the initiator, so far.
-        let creator = content.map(|_| "initiator");
-        Some(Element::bare(word, ns::RTP_INFO).with_opt("creator", creator).with_opt("name", content))
+        let creator = content.map(|content| content.creator);
+        let name = content.map(|content| &content.name);
+        Some(Element::bare(word, ns::RTP_INFO).with_opt("creator", creator).with_opt("name", name))
+    }
+}
+
+impl ContentRef {
+    fn read(element: &Element) -> Option<Self> {
+        let creator = if element.attr("creator") == Some("responder") { Side::Responder } else { Side::Initiator };
+        Some(Self { creator, name: text(element, "name")? })
     }
 }

@@ -7,7 +7,7 @@ use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, Side, Why};
 use muji_xep::muji::Muji;
 use muji_xep::rtp::{Description, Feedback, Media, Parameter, PayloadType, Source};
-use muji_xep::session_info::SessionInfo;
+use muji_xep::session_info::{ContentRef, SessionInfo};
 use muji_xep::{Skipped, extdisco, muc};
 
 fn xml(text: &str) -> Element {
@@ -129,7 +129,7 @@ fn an_answer_in_a_group_news_and_the_end() {
          <group xmlns='urn:xmpp:jingle:apps:grouping:0' semantics='BUNDLE'><content name='audio'/></group></jingle>",
     );
     let mut mute = Jingle::new(Action::SessionInfo, "s1");
-    mute.info = Some(SessionInfo::Mute(Some("audio".to_owned())));
+    mute.info = Some(SessionInfo::Mute(Some(ContentRef { creator: Side::Initiator, name: "audio".to_owned() })));
     assert_jingle(
         &mute,
         "<jingle xmlns='urn:xmpp:jingle:1' action='session-info' sid='s1'>\

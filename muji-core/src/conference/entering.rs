@@ -4,6 +4,7 @@ use muji_jingle::Mute;
 use muji_xep::jingle::Content;
 use muji_xep::muc::{self, MucUser, Privacy, code};
 use muji_xep::muji::Muji;
+use muji_xep::rtp::Media;
 use muji_xep::{Secret, guard, ns};
 use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::minidom::Element;
@@ -42,7 +43,7 @@ impl Conference {
             Stage::Publishing { until, again } if *until <= cx.now && !*again => {
                 (*until, *again) = (cx.now + config::ECHO, true);
                 self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
-                self.say_contents(cx);
+                self.restate_muji(cx);
             }
             Stage::Entering { until, .. } | Stage::Publishing { until, .. } if *until <= cx.now => {
                 self.trouble_inside(cx, RoomFault::Silent);
@@ -81,6 +82,7 @@ impl Conference {
             }
             (Stage::Entering { .. }, Echo::Latest, _) => self.entered(cx, user),
             (Stage::Publishing { .. }, Echo::Latest, _) => self.published(cx),
+            (Stage::Active, Echo::Latest, Some(_)) => self.round_repeated(cx),
             (Stage::Settling { .. } | Stage::Publishing { .. } | Stage::Active, Echo::Strange, None) => {
                 self.restate(cx);
             }
@@ -178,18 +180,28 @@ impl Conference {
         if matches!(&self.stage, Stage::Settling { queue, check: None } if queue.is_done(cx.now)) {
             self.publish(cx);
         }
+        self.publish_added_in_turn(cx);
+    }
+
+    /// Those who kept us waiting too long may be left without a session.
+    pub(super) fn warn_of_late(&self, cx: &mut Cx<'_>, queue: &Queue) {
+        let late: Vec<&str> = queue.ahead().collect();
+        if !late.is_empty() {
+            self.warn(cx, format!("{} did not finish preparing in time; going on", late.join(", ")));
+        }
+    }
+
+    /// What to publish of these media, and those that nobody has in common with us.
+    pub(super) fn derive(&self, cx: &Cx<'_>, media: &[Media]) -> (Vec<Content>, Vec<Media>) {
+        let others = self.roster.participants().map(|(_, jid, contents)| (jid.clone(), contents)).collect();
+        payload::derive(&others, media, |media| cx.capabilities.of(media))
     }
 
     fn publish(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Settling { queue, .. } = &self.stage {
-            let late: Vec<&str> = queue.ahead().collect();
-            if !late.is_empty() {
-                self.warn(cx, format!("{} did not finish preparing in time; going on", late.join(", ")));
-            }
+            self.warn_of_late(cx, queue);
         }
-        let others = self.roster.participants().map(|(_, jid, contents)| (jid.clone(), contents)).collect();
-        let (contents, without) = payload::derive(&others, &self.how.media, |media| cx.capabilities.of(media));
-        drop(others);
+        let (contents, without) = self.derive(cx, &self.how.media);
         if contents.is_empty() {
             return self.fail(cx, RoomFault::NoCommonCodec);
         }
@@ -202,17 +214,13 @@ impl Conference {
         let before = std::mem::take(&mut self.contents);
         self.note_ids(&contents);
         self.contents = contents;
+        self.adding.clear();
         self.stage = Stage::Publishing { until: cx.now + config::ECHO, again: false };
-        self.say_contents(cx);
+        self.restate_muji(cx);
         self.capture_all(cx, &before);
         // Those we see now are before us in any order the room can choose.
         self.call_everybody(cx);
         self.try_held(cx);
-    }
-
-    pub(super) fn say_contents(&mut self, cx: &mut Cx<'_>) {
-        let muji = Muji::with(self.contents.clone());
-        self.say(cx, Some(&muji));
     }
 
     /// Captures what is published now and was not `before`, and stops what is not any more.
@@ -228,11 +236,16 @@ impl Conference {
 
     fn published(&mut self, cx: &mut Cx<'_>) {
         self.stage = Stage::Active;
-        self.absence = None;
+        let back = self.absence.take().is_some();
         let contents = self.contents.iter().map(|content| content.name.clone()).collect();
         self.event(cx, Event::Joined { contents });
         self.call_everybody(cx);
         self.settle_ids(cx);
+        if back {
+            let media: Vec<Media> = self.contents.iter().filter_map(|content| content.media().cloned()).collect();
+            self.owe_everybody(cx, &media); // Sessions that lived on may lack what came meanwhile.
+        }
+        self.begin_round(cx);
     }
 
     /// The room does not take a presence of ours.
@@ -259,8 +272,9 @@ impl Conference {
             Stage::Publishing { again: true, .. } if latest => self.fail(cx, fault),
             Stage::Publishing { again, until } if latest => {
                 (*again, *until) = (true, cx.now + config::ECHO);
-                self.say_contents(cx);
+                self.restate_muji(cx);
             }
+            Stage::Active if latest && self.round.is_some() => self.give_up_round(cx, &fault),
             Stage::Active if latest => {
                 // It does not mean that we are out; only our leaving or a self-ping does.
                 self.warn(cx, format!("a change of our presence was refused: {fault}"));

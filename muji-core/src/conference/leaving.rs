@@ -66,6 +66,7 @@ impl Conference {
         for content in std::mem::take(&mut self.contents) {
             self.capture(cx, &content, Mute::On);
         }
+        (self.round, self.adding) = (None, Vec::new());
         self.partners.clear();
         self.close_orphans(cx, |_| true);
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();

@@ -16,9 +16,12 @@
 //!     └── refused, put out            └─────┴── the user leaves, or the room is no place for a call; from any state
 //! ```
 //!
+//! In Active, contents of ours come and go: `adding`.
+//!
 //! Of each pair, whoever published later calls. Those seen before we publish are called right behind our presence; those
 //! between that and our echo at the echo; later ones call us (XEP-0272 section 3; shared order of the room).
 
+mod adding;
 mod entering;
 mod inviting;
 mod leaving;
@@ -52,6 +55,7 @@ use crate::pair::{Pair, PairState, Partner, Remedy, Turn};
 use crate::queue::Queue;
 use crate::roster::Roster;
 use crate::seat::Seat;
+use adding::Round;
 
 /// What a conference is given with each input.
 pub(crate) struct Cx<'a> {
@@ -161,6 +165,9 @@ pub(crate) struct Conference {
     /// Payload type ids that meant something to somebody in this call.
     used: BTreeSet<u8>,
     muted: Vec<Media>,
+    /// Media that the user wants to add and that are not published yet.
+    adding: Vec<Media>,
+    round: Option<Round>,
     partners: BTreeMap<FullJid, Partner>,
     sessions: BTreeMap<SessionId, Session>,
     orphans: Vec<Orphan>,
@@ -204,6 +211,8 @@ impl Conference {
             contents: Vec::new(),
             used: BTreeSet::new(),
             muted: Vec::new(),
+            adding: Vec::new(),
+            round: None,
             partners: BTreeMap::new(),
             sessions: BTreeMap::new(),
             orphans: Vec::new(),
@@ -291,12 +300,28 @@ impl Conference {
 
     /// What the client says in every presence is another thing now: we say it too.
     pub(crate) fn extras_changed(&mut self, cx: &mut Cx<'_>) {
+        self.restate_muji(cx);
+    }
+
+    /// Says what holds of us in the call now.
+    fn restate_muji(&mut self, cx: &mut Cx<'_>) {
         let muji = match self.stage {
             Stage::Entering { .. } | Stage::Settling { .. } => Muji::preparing(),
-            Stage::Publishing { .. } | Stage::Active => Muji::with(self.contents.clone()),
+            Stage::Publishing { .. } | Stage::Active => {
+                let preparing = self.round.as_ref().is_some_and(Round::prepares);
+                Muji { preparing, contents: self.contents.clone() }
+            }
             Stage::Closed { .. } | Stage::Outside { .. } | Stage::Leaving { .. } | Stage::Over => return,
         };
         self.say(cx, Some(&muji));
+    }
+
+    /// Those for whom we wait before we publish, in the first round or a later one.
+    fn queue_mut(&mut self) -> Option<&mut Queue> {
+        if let Stage::Settling { queue, .. } = &mut self.stage {
+            return Some(queue);
+        }
+        self.round.as_mut().and_then(Round::queue_mut)
     }
 
     /// Stops or resumes sending.
@@ -305,7 +330,7 @@ impl Conference {
         if mute == Mute::On {
             self.muted.push(media.clone());
         }
-        let of_media = |content: &&Content| content.description.as_ref().is_some_and(|own| own.media == *media);
+        let of_media = |content: &&Content| content.media() == Some(media);
         let contents: Vec<Content> = self.contents.iter().filter(of_media).cloned().collect();
         for content in contents {
             let (command, name) = (mute, content.name.clone());
@@ -317,9 +342,18 @@ impl Conference {
         }
     }
 
+    /// Tells a peer what of ours is muted: it could not know.
+    fn tell_muted(&mut self, cx: &mut Cx<'_>, session: SessionId) {
+        let muted = |content: &&Content| content.media().is_some_and(|media| self.muted.contains(media));
+        let muted: Vec<String> = self.contents.iter().filter(muted).map(|content| content.name.clone()).collect();
+        for name in muted {
+            self.with_session(cx, session, |session, cx| session.announce_mute(cx.now, cx.ids, &name, Mute::On));
+        }
+    }
+
     /// Starts or stops capturing what is sent as `content`; nothing starts while it is muted.
     fn capture(&self, cx: &mut Cx<'_>, content: &Content, mute: Mute) {
-        let Some(media) = content.description.as_ref().map(|description| description.media.clone()) else { return };
+        let Some(media) = content.media().cloned() else { return };
         let (call, publication) = (self.call, content.name.clone());
         let command = match mute {
             Mute::Off if self.muted.contains(&media) => return,
@@ -333,6 +367,7 @@ impl Conference {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
         if !self.offline {
             self.stage_timeout(cx);
+            self.round_timeout(cx);
             self.ping_timeout(cx);
         }
         self.absence_timeout(cx);
@@ -356,6 +391,8 @@ impl Conference {
             } else if let Some(due) = partner.call.filter(|due| due.at <= cx.now) {
                 partner.repairs += usize::from(due.turn == Turn::Out);
                 self.call(cx, &jid, due.turn);
+            } else {
+                self.pay(cx, &jid);
             }
         }
     }
@@ -373,14 +410,16 @@ impl Conference {
             Stage::Active | Stage::Over => None,
         };
         let ping = (self.stage == Stage::Active).then_some(self.ping_at);
-        let room = [stage, ping, self.asked.poll_timeout()].into_iter().flatten().filter(|_| !self.offline);
+        let round = self.round.as_ref().and_then(Round::poll_timeout);
+        let room = [stage, round, ping, self.asked.poll_timeout()].into_iter().flatten().filter(|_| !self.offline);
         let absence = self.absence.as_ref().map(|absence| absence.until);
         let sessions = self.sessions.values().filter_map(Session::poll_timeout);
         let held = self.held.iter().map(|(_, until)| *until);
         let calls = self.partners.values().filter_map(|partner| partner.call.map(|due| due.at));
+        let owed = self.partners.values().filter_map(|partner| self.owed_at(partner));
         let ends = self.partners.values().filter_map(|partner| partner.ends_at);
         let orphans = self.orphans.iter().map(|orphan| orphan.until);
-        sessions.chain(held).chain(calls).chain(ends).chain(orphans).chain(room).chain(absence).min()
+        sessions.chain(held).chain(calls).chain(owed).chain(ends).chain(orphans).chain(room).chain(absence).min()
     }
 
     // ---- words -------------------------------------------------------------------------------------------------------

@@ -79,25 +79,30 @@ impl Conference {
         muji: Muji,
         profile: Option<Profile>,
     ) {
-        let (preparing, news) = (muji.preparing, self.roster.get(nick).is_none());
+        let (preparing, known) = (muji.preparing, self.roster.get(nick));
+        let news = known.is_none();
+        let before = known.map(|known| known.muji.contents.clone());
         if let Err(why) = self.roster.update(cx.now, nick, real.clone(), muji, profile) {
             return self.warn(cx, format!("{nick} is not called: {why}"));
         }
-        if !preparing && let Stage::Settling { queue, .. } = &mut self.stage {
+        if !preparing && let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
         if self.roster.participant(&real).is_some() {
-            self.participates(cx, nick, real);
+            self.participates(cx, nick, real, before.as_deref());
         } else if news && !self.partners.contains_key(&real) {
             self.event(cx, Event::PeerPreparing(Peer { nick: nick.to_owned(), jid: real }));
         }
     }
 
-    fn participates(&mut self, cx: &mut Cx<'_>, nick: &str, real: FullJid) {
+    fn participates(&mut self, cx: &mut Cx<'_>, nick: &str, real: FullJid, before: Option<&[Content]>) {
         let profile = self.roster.get(nick).map(|occupant| occupant.profile).unwrap_or_default();
         if let Some(partner) = self.partners.get_mut(&real) {
             (partner.ends_at, partner.profile) = (None, profile);
             nick.clone_into(&mut partner.nick);
+            if let Some(before) = before {
+                self.contents_changed(cx, &real, before);
+            }
         } else {
             let mut partner = Partner::new(cx.now, nick, profile);
             if self.stage == Stage::Active {
@@ -114,7 +119,7 @@ impl Conference {
 
     /// An occupant's presence has no Muji (any more).
     fn occupant_dropped(&mut self, cx: &mut Cx<'_>, nick: &str) {
-        if let Stage::Settling { queue, .. } = &mut self.stage {
+        if let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
         if let Some(occupant) = self.roster.remove(nick)
@@ -134,7 +139,7 @@ impl Conference {
                 if let Some(partner) = renamed.and_then(|real| self.partners.get_mut(&real)) {
                     partner.nick.clone_from(&new);
                 }
-                if let Stage::Settling { queue, .. } = &mut self.stage {
+                if let Some(queue) = self.queue_mut() {
                     queue.renamed(nick, &new);
                 }
             }
@@ -154,7 +159,7 @@ impl Conference {
     }
 
     fn occupant_gone(&mut self, cx: &mut Cx<'_>, nick: &str) {
-        if let Stage::Settling { queue, .. } = &mut self.stage {
+        if let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
         if let Some(occupant) = self.roster.remove(nick) {
@@ -188,7 +193,7 @@ impl Conference {
             self.yielded += 1;
             self.note_ids(&contents);
             self.contents = contents;
-            self.say_contents(cx);
+            self.restate_muji(cx);
         }
     }
 

@@ -1,11 +1,12 @@
 //! One session with each participant: who calls, which offer is taken, what becomes of a pair whose session ended.
 
 use jid::FullJid;
-use muji_jingle::fault::PeerFault;
+use muji_jingle::fault::{PeerFault, Unusable};
 use muji_jingle::{
     End, Output as SessionOutput, Parties, Session, SessionEvent, SessionId, Wanted, acknowledge, dismiss, refuse,
 };
-use muji_xep::jingle::{Jingle, Reason, Why};
+use muji_xep::jingle::{Action, Jingle, Reason, Why};
+use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::{Conference, Cx, Stage};
@@ -54,10 +55,11 @@ impl Conference {
         let name = self.roster.participant(peer).unwrap_or_else(|| peer.resource().as_str()).to_owned();
         let session = cx.ids.session();
         let room = Some(self.room.clone());
-        Parties { call: self.call, session, us: self.us.clone(), peer: peer.clone(), name, room }
+        let restates = self.partners.get(peer).is_some_and(|partner| partner.profile.restates);
+        Parties { call: self.call, session, us: self.us.clone(), peer: peer.clone(), name, room, restates }
     }
 
-    fn wanted(
+    pub(super) fn wanted(
         &self,
         cx: &mut Cx<'_>,
         payload_types: impl Fn(&muji_xep::rtp::Description, &Capabilities) -> Vec<muji_xep::rtp::PayloadType>,
@@ -65,6 +67,7 @@ impl Conference {
         let described = self.contents.iter().filter_map(|content| Some((content, content.description.as_ref()?)));
         let wanted = described.map(|(content, description)| Wanted {
             publication: content.name.clone(),
+            sends: true,
             media: description.media.clone(),
             ssrc: cx.ids.ssrc(),
             payload_types: payload_types(description, cx.capabilities),
@@ -108,13 +111,17 @@ impl Conference {
         if !self.contents.is_empty() {
             return self.wanted(cx, |description, capabilities| capabilities.of(&description.media).to_vec());
         }
-        let wanted = self.how.media.iter().map(|media| Wanted {
-            publication: media.to_string(),
-            media: media.clone(),
-            ssrc: cx.ids.ssrc(),
-            payload_types: cx.capabilities.of(media).to_vec(),
-        });
-        wanted.collect()
+        self.how.media.iter().map(|media| of_medium(cx, media, true)).collect()
+    }
+
+    /// What a peer may add: all that we send, and whatever else we can decode (Dino shows its camera to everybody, without
+    /// a word in the room). Nothing of ours is captured for it.
+    fn addable(&self, cx: &mut Cx<'_>) -> Vec<Wanted> {
+        let mut wanted = self.answerable(cx);
+        let decoded = [Media::Audio, Media::Video].into_iter().filter(|media| !cx.capabilities.of(media).is_empty());
+        let decoded: Vec<Media> = decoded.collect();
+        wanted.extend(decoded.iter().map(|media| of_medium(cx, media, false)));
+        wanted
     }
 
     fn may_offer(&self, from: &FullJid, offer: &Jingle) -> Result<(), PeerFault> {
@@ -166,9 +173,9 @@ impl Conference {
         }
         let partner = self.partners.get_mut(&peer).expect("ending a session keeps its participant");
         partner.session = Some(id);
-        let nick = partner.nick.clone();
+        let (nick, restates) = (partner.nick.clone(), partner.profile.restates);
         self.with_session(cx, id, |session, cx| {
-            session.name_peer(&nick);
+            session.name_peer(&nick, restates);
             session.accept(cx.now, cx.ids);
         });
     }
@@ -182,8 +189,9 @@ impl Conference {
     /// A peer's request in a session.
     pub(crate) fn session_requested(&mut self, cx: &mut Cx<'_>, session: SessionId, id: &str, jingle: &Jingle) {
         let mut fault = None;
+        let wanted = if jingle.action == Action::ContentAdd { self.addable(cx) } else { Vec::new() };
         self.with_session(cx, session, |session, cx| {
-            fault = session.handle_request(cx.now, cx.ids, id, jingle).err();
+            fault = session.handle_request(cx.now, cx.ids, id, jingle, &wanted).err();
         });
         if let Some(fault) = fault {
             self.warn(cx, format!("a request was refused: {fault}"));
@@ -202,7 +210,7 @@ impl Conference {
             self.sessions.iter().filter(|(_, session)| session.parties().peer == *peer).map(|(id, _)| *id).collect();
         sessions.into_iter().any(|session| {
             let mut taken = false;
-            self.with_session(cx, session, |session, cx| taken = session.handle_answer(cx.now, id, outcome));
+            self.with_session(cx, session, |session, cx| taken = session.handle_answer(cx.now, cx.ids, id, outcome));
             taken
         })
     }
@@ -254,6 +262,16 @@ impl Conference {
             SessionEvent::Unanswered => self.unanswered(cx, id, peer),
             SessionEvent::Accepted => {
                 self.stands(cx, id, peer, PairState::Connecting, |peer| Event::PeerConnecting(peer, id));
+                self.tell_muted(cx, id);
+                self.pay(cx, peer);
+            }
+            SessionEvent::ContentAdded { content, .. } => {
+                self.peer_event(cx, peer, |peer| Event::PeerContentAdded(peer, id, content));
+                self.tell_muted(cx, id);
+                self.pay(cx, peer);
+            }
+            SessionEvent::ContentRemoved { content } => {
+                self.peer_event(cx, peer, |peer| Event::PeerContentRemoved(peer, id, content));
             }
             SessionEvent::Connected => {
                 if let Some(partner) = self.partners.get_mut(peer) {
@@ -311,6 +329,10 @@ impl Conference {
         if !participates {
             return partner.is(cx.now, PairState::Announced); // It left, or we are on our way back.
         }
+        if !self.shares_content(peer) {
+            return self.failed(cx, peer, End::Unshared);
+        }
+        let Some(partner) = self.partners.get_mut(peer) else { return };
         match after(&end) {
             After::Wait if partner.may_repair() => {
                 partner.is(cx.now, PairState::Announced);
@@ -328,6 +350,12 @@ impl Conference {
         }
     }
 
+    /// True if we and a participant have published something of one medium.
+    fn shares_content(&self, peer: &FullJid) -> bool {
+        let theirs = self.roster.contents(peer);
+        self.contents.iter().any(|content| theirs.iter().any(|(_, media)| content.media() == Some(media)))
+    }
+
     /// There is no session with a participant and we do not call it again.
     fn failed(&mut self, cx: &mut Cx<'_>, peer: &FullJid, end: End) {
         if let Some(partner) = self.partners.get_mut(peer) {
@@ -342,6 +370,19 @@ impl Conference {
         let failure = PeerFailure { end, remedy: partner.remedy() };
         self.peer_event(cx, peer, |peer| Event::PeerFailed(peer, failure));
     }
+}
+
+/// A medium as it may be received, or sent before it has a name in the room.
+fn of_medium(cx: &mut Cx<'_>, media: &Media, sends: bool) -> Wanted {
+    let (publication, media, ssrc) = (media.to_string(), media.clone(), cx.ids.ssrc());
+    Wanted { publication, sends, payload_types: cx.capabilities.of(&media).to_vec(), media, ssrc }
+}
+
+/// True if another content may make a session possible.
+pub(super) fn lacked_content(end: &End) -> bool {
+    let peers = if let End::Peer(why) = end { Some(&why.reason) } else { None };
+    matches!(end, End::Unshared | End::Unusable(Unusable::Application(_) | Unusable::Contents))
+        || matches!(peers, Some(Reason::UnsupportedApplications | Reason::FailedApplication))
 }
 
 /// What a session's end means for the pair.
@@ -378,7 +419,7 @@ fn after(end: &End) -> After {
             | Reason::Timeout
             | Reason::Other(_) => After::Redial,
         },
-        End::Unusable(_) => After::GiveUp,
+        End::Unusable(_) | End::Unshared => After::GiveUp,
         End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::Unready => After::Redial,
         _ => After::GiveUp,
     }

@@ -144,7 +144,7 @@ impl Conference {
         let pause = config::REJOIN[absence.attempts.min(config::REJOIN.len() - 1)];
         absence.attempts += 1;
         self.stage = Stage::Outside { at: Some(cx.now + pause) };
-        (self.later_stay, self.restated) = (true, 0);
+        (self.later_stay, self.restated, self.round) = (true, 0, None);
         self.said.clear();
         self.asked.clear();
         self.roster.clear();
@@ -182,6 +182,7 @@ impl Conference {
     pub(crate) fn resumed(&mut self, cx: &mut Cx<'_>) {
         self.offline = false;
         self.heard_room(cx);
+        self.round_resumed(cx.now);
         match &mut self.stage {
             Stage::Entering { until, .. } | Stage::Publishing { until, .. } | Stage::Leaving { until, .. } => {
                 *until = cx.now + config::ECHO;

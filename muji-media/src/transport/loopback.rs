@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use muji_core::media::{LocalTransport, RemoteTransport};
+use muji_core::media::{LocalTransport, OpenContent, RemoteTransport};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
@@ -46,7 +46,7 @@ pub fn maker() -> MakeTransport {
 impl Loopback {
     fn new(opening: Opening, count: u64) -> Self {
         let local = LocalTransport {
-            ufrag: format!("loop{count}"),
+            ufrag: format!("loop{count:08}"),
             pwd: Secret::new(format!(
                 "{}/{count:022}",
                 opening.addresses.first().map(ToString::to_string).unwrap_or_default()
@@ -93,8 +93,12 @@ impl Loopback {
     }
 
     fn received(&mut self, now: Instant, bytes: &[u8]) -> Option<()> {
-        let (index, rest) = bytes.split_first()?;
-        let agreed = self.agreed.get(usize::from(*index)).filter(|agreed| agreed.receive)?;
+        // As a key would, it tells packets of other transports from ours.
+        let rest = bytes.strip_prefix(self.local.ufrag.as_bytes())?;
+        let (length, rest) = rest.split_first()?;
+        let (name, rest) = rest.split_at_checked(usize::from(*length))?;
+        let mut receiving = self.agreed.iter().filter(|agreed| agreed.receive);
+        let agreed = receiving.find(|agreed| agreed.content.as_bytes() == name)?;
         let (payload_type, rest) = rest.split_first()?;
         let (sequence, rest) = rest.split_first_chunk::<8>()?;
         let (timestamp, rest) = rest.split_first_chunk::<4>()?;
@@ -122,17 +126,28 @@ impl Transport for Loopback {
         self.addresses.push(candidate.address);
     }
 
+    fn add(&mut self, content: &OpenContent) {
+        self.opening.contents.push(content.clone());
+    }
+
     fn agreed(&mut self, agreed: &Agreed) {
-        self.agreed.push(agreed.clone());
+        match self.agreed.iter_mut().find(|known| known.content == agreed.content) {
+            Some(known) => known.clone_from(agreed),
+            None => self.agreed.push(agreed.clone()),
+        }
     }
 
     fn send(&mut self, _: Instant, content: &str, packet: &RtpPacket) {
-        let Some((from, to)) = self.path else { return };
-        let found = self.agreed.iter().enumerate().find(|(_, agreed)| agreed.content == content);
-        let Some((index, Some(payload))) = found.map(|(index, agreed)| (index, agreed.send.as_ref())) else { return };
+        let (Some((from, to)), Some(remote)) = (self.path, &self.remote) else { return };
+        let found = self.agreed.iter().find(|agreed| agreed.content == content);
+        let Some(payload) = found.and_then(|agreed| agreed.send.as_ref()) else { return };
+        let Ok(length) = u8::try_from(content.len()) else { return }; // No test has such names.
         let sequence = self.sequences.entry(content.to_owned()).or_default();
         *sequence += 1;
-        let mut bytes = vec![u8::try_from(index).unwrap_or(u8::MAX), payload.id];
+        let mut bytes = remote.ufrag.clone().into_bytes();
+        bytes.push(length);
+        bytes.extend_from_slice(content.as_bytes());
+        bytes.push(payload.id);
         bytes.extend(sequence.to_be_bytes());
         bytes.extend(packet.timestamp.to_be_bytes());
         bytes.push(u8::from(packet.marker));
@@ -140,9 +155,9 @@ impl Transport for Loopback {
         self.out.push_back(TransportOutput::Datagram { from, to, bytes });
     }
 
-    fn accepts(&self, _: Instant, _: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
+    fn accepts(&self, _: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
         let greets = bytes.starts_with(format!("hello {} ", self.local.pwd.expose()).as_bytes());
-        greets || self.path.is_some_and(|(_, peer)| peer == from)
+        greets || self.path == Some((local, from))
     }
 
     fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {

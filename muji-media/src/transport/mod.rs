@@ -103,7 +103,9 @@ pub trait Transport: Send {
     fn remote(&mut self, now: Instant, remote: &RemoteTransport);
     /// One more address of the peer.
     fn candidate(&mut self, now: Instant, candidate: &Candidate);
-    /// A content may flow.
+    /// Another content will travel by it.
+    fn add(&mut self, content: &OpenContent);
+    /// A content may flow, or flows otherwise from now on.
     fn agreed(&mut self, agreed: &Agreed);
     /// Sends a packet as `content`; nothing happens before the transport is connected.
     fn send(&mut self, now: Instant, content: &str, packet: &RtpPacket);

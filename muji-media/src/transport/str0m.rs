@@ -374,6 +374,12 @@ impl Transport for Str0mTransport {
         }
     }
 
+    fn add(&mut self, content: &OpenContent) {
+        // Payload types that it was not made with it would not know; with one codec there are none.
+        let index = u8::try_from(self.streams.len()).unwrap_or(u8::MAX);
+        self.streams.push(declare(&mut self.rtc, index, content));
+    }
+
     fn agreed(&mut self, agreed: &Agreed) {
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *agreed.content) else { return };
         stream.agreed = Some(agreed.clone());

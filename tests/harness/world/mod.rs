@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
 use muji_core::media::Capabilities;
-use muji_core::{Command, Disco, Invitation, Join};
+use muji_core::{Command, Disco, Engine, Invitation, Join};
 use muji_media::transport::{MakeTransport, loopback};
 use muji_xep::Element;
 use xmpp_parsers::stanza::Stanza;
 
 use super::chance::Chance;
-use super::person::{Body, Client, Layer, Person, Sent, opus, transports};
+use super::person::{Body, Client, Layer, Person, Sent, transports, usual};
 use super::profile::{Profile, Scripted};
 use super::room::{Delivery, Rooms, Rules};
 use super::service::Service;
@@ -109,7 +109,7 @@ pub struct World {
     arrived: u64,
     ways: BTreeMap<Way, Instant>,
     /// Packets sent to each address.
-    datagrams: BTreeMap<SocketAddr, usize>,
+    datagrams: BTreeMap<IpAddr, usize>,
     /// Every stanza clients sent, in order.
     pub wire: Vec<Passage>,
     /// What clients sent.
@@ -157,7 +157,7 @@ impl World {
 
     /// A client that has logged in.
     pub fn person(&mut self, name: &str) -> Who {
-        self.client(name, opus(), loopback::maker())
+        self.client(name, usual(), loopback::maker())
     }
 
     /// A client with other codecs or transports.
@@ -169,11 +169,12 @@ impl World {
     /// A client whose media need no time and send nothing: for worlds in which only words matter.
     pub fn talker(&mut self, name: &str) -> Who {
         let (jid, address) = self.addresses(name);
-        self.add_client(name, opus(), jid, address, Layer::Instant)
+        self.add_client(name, usual(), jid, address, Layer::Instant)
     }
 
-    fn add_client(&mut self, name: &str, can: Capabilities, jid: FullJid, address: SocketAddr, media: Layer) -> Who {
-        let client = Client::new(self.now, self.chance.seed(), can, jid.clone(), media);
+    fn add_client(&mut self, name: &str, can: Capabilities, jid: FullJid, address: IpAddr, media: Layer) -> Who {
+        let engine = Engine::new(self.chance.seed(), can);
+        let client = Client::new(self.now, engine, jid.clone(), address, media);
         self.add(Person {
             name: name.to_owned(),
             jid,
@@ -265,10 +266,10 @@ impl World {
         }
     }
 
-    fn addresses(&self, name: &str) -> (FullJid, SocketAddr) {
+    fn addresses(&self, name: &str) -> (FullJid, IpAddr) {
         let number = u8::try_from(self.people.len() + 1).expect("a world has at most 255 people");
         let jid = format!("{name}@capulet.example/{number}").parse().expect("names are plain");
-        (jid, SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)), 5000))
+        (jid, IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)))
     }
 
     fn add(&mut self, person: Person) -> Who {
@@ -375,8 +376,8 @@ impl World {
             match sent {
                 Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),
                 Sent::Datagram { from, to, bytes } => {
-                    *self.datagrams.entry(to).or_default() += 1;
-                    let found = self.people.iter().position(|person| person.address == to);
+                    *self.datagrams.entry(to.ip()).or_default() += 1;
+                    let found = self.people.iter().position(|person| person.address == to.ip());
                     let Some(index) = found else { continue };
                     let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };
                     let way = (self.people[who.0].delays.peer + self.people[index].delays.peer) / 2;

@@ -1,5 +1,6 @@
 //! What is to see of a world.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
@@ -19,7 +20,13 @@ impl World {
     /// True if packets of `speaker` reach `listener` now.
     #[must_use]
     pub fn hears(&self, listener: Who, speaker: Who) -> bool {
-        self.client_ref(listener).hears(self.now, &self.people[speaker.0].jid)
+        !self.receives(listener, speaker).is_empty()
+    }
+
+    /// The contents of `speaker` whose packets reach `listener` now.
+    #[must_use]
+    pub fn receives(&self, listener: Who, speaker: Who) -> BTreeSet<String> {
+        self.client_ref(listener).receives(self.now, &self.people[speaker.0].jid)
     }
 
     /// Who does not hear whom of these, as a list to compare with an empty one.

@@ -1,129 +1,18 @@
-//! Two sessions talk to each other, stanza by stanza, with made-up ends for media.
+//! Two sessions talk to each other, stanza by stanza.
 #![expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
 
-use std::time::{Duration, Instant};
+mod contents;
+mod pair;
 
-use jid::FullJid;
-use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
-use muji_jingle::{
-    CallId, End, Ids, Mute, Output, Parties, Session, SessionEvent, SessionId, TransportId, Wanted, timers,
-};
-use muji_xep::Secret;
-use muji_xep::Skipped;
+use std::time::Duration;
+
+use muji_jingle::media::MediaCommand;
+use muji_jingle::{End, Mute, Session, SessionEvent, SessionId, timers};
 use muji_xep::jingle::{Action, Jingle, Reason};
-use muji_xep::rtp::{Media, PayloadType};
+use muji_xep::rtp::PayloadType;
 use xmpp_parsers::iq::Iq;
 
-fn opus() -> PayloadType {
-    PayloadType::new(111, "opus", 48_000, 2)
-}
-
-fn wanted(payload_types: Vec<PayloadType>) -> Vec<Wanted> {
-    vec![Wanted { publication: "audio".to_owned(), media: Media::Audio, ssrc: 7, payload_types }]
-}
-
-fn parties(us: &str, peer: &str) -> Parties {
-    let jid = |name: &str| -> FullJid { format!("{name}@x.example/1").parse().expect("a full JID") };
-    let room = Some("r@conf.example".parse().expect("a room"));
-    let session = SessionId(1);
-    Parties { call: CallId(1), session, us: jid(us), peer: jid(peer), name: peer.to_owned(), room }
-}
-
-fn end(name: &str) -> MediaReport {
-    let local = LocalTransport {
-        ufrag: name.to_owned(),
-        pwd: Secret::new(format!("the password of {name}, long enough")),
-        fingerprint: vec![u8::try_from(name.len()).expect("names are short"); 32],
-        candidates: Vec::new(),
-    };
-    MediaReport::Described { transport: transport(), local }
-}
-
-fn transport() -> TransportId {
-    TransportId { session: SessionId(1), index: 0 }
-}
-
-/// What a session gave, sorted.
-#[derive(Default)]
-struct Given {
-    requests: Vec<(String, Jingle)>,
-    answers: Vec<Iq>,
-    media: Vec<MediaCommand>,
-    events: Vec<SessionEvent>,
-}
-
-fn drain(session: &mut Session) -> Given {
-    let mut given = Given::default();
-    while let Some(output) = session.poll_output() {
-        match output {
-            Output::Send(iq) => match *iq {
-                Iq::Set { id, payload, .. } => {
-                    let mut skipped = Skipped::default();
-                    let jingle = Jingle::read(&payload, &mut skipped).expect("what we write can be read");
-                    assert!(skipped.is_empty(), "what we write is understood: {skipped}");
-                    given.requests.push((id, jingle));
-                }
-                answer => given.answers.push(answer),
-            },
-            Output::Media(command) => given.media.push(command),
-            Output::Event(event) => given.events.push(event),
-        }
-    }
-    given
-}
-
-struct Pair {
-    now: Instant,
-    ids: Ids,
-    caller: Session,
-    callee: Session,
-}
-
-/// A caller whose offer lies before a callee, who has not decided.
-fn offered() -> Pair {
-    let (now, mut ids) = (Instant::now(), Ids::new([7; 32]));
-    let mut caller = Session::open(now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
-    caller.release(now, &mut ids);
-    let opening = drain(&mut caller);
-    assert!(matches!(&opening.media[..], [MediaCommand::Open { .. }]) && opening.requests.is_empty());
-    caller.handle_media(now, &mut ids, end("romeo"));
-    let offer = drain(&mut caller);
-    assert_eq!(offer.events, [SessionEvent::Offered]);
-    let [(id, offer)] = &offer.requests[..] else { panic!("one offer") };
-    let mut callee = Session::hold(parties("juliet", "romeo"), offer, &wanted(vec![opus()])).expect("it fits");
-    assert!(callee.poll_output().is_none(), "nothing happens before the user decides");
-    assert!(caller.handle_answer(now, id, Ok(())));
-    Pair { now, ids, caller, callee }
-}
-
-/// Both have agreed; transports connect.
-fn agreed() -> Pair {
-    let mut pair = offered();
-    pair.callee.accept(pair.now, &mut pair.ids);
-    let start = drain(&mut pair.callee);
-    assert!(matches!(
-        &start.media[..],
-        [MediaCommand::Open { .. }, MediaCommand::Remote { .. }, MediaCommand::Content { .. }]
-    ));
-    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
-    let [(id, accept)] = &drain(&mut pair.callee).requests[..] else { panic!("one answer") };
-    pair.caller.handle_request(pair.now, &mut pair.ids, id, accept).expect("it is in order");
-    let accepted = drain(&mut pair.caller);
-    assert_eq!(accepted.events, [SessionEvent::Accepted]);
-    assert!(matches!(&accepted.media[..], [MediaCommand::Remote { .. }, MediaCommand::Content { .. }]));
-    assert!(pair.callee.handle_answer(pair.now, id, Ok(())));
-    pair
-}
-
-fn up() -> Pair {
-    let mut pair = agreed();
-    for session in [&mut pair.caller, &mut pair.callee] {
-        session.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: transport() });
-        assert_eq!(drain(session).events, [SessionEvent::Connected]);
-        assert!(session.is_up());
-    }
-    pair
-}
+use pair::{agreed, drain, end, offered, opus, parties, up, wanted};
 
 #[test]
 fn a_session_comes_up_with_an_offer_and_an_answer() {
@@ -139,11 +28,11 @@ fn whoever_ends_says_why_once_and_the_other_hears_it() {
     let said = drain(&mut pair.caller);
     let [(id, terminate)] = &said.requests[..] else { panic!("one end") };
     assert_eq!(said.media, [MediaCommand::Close { session: SessionId(1) }]);
-    pair.callee.handle_request(pair.now, &mut pair.ids, id, terminate).expect("it is in order");
+    pair.callee.handle_request(pair.now, &mut pair.ids, id, terminate, &[]).expect("it is in order");
     let heard = drain(&mut pair.callee);
     assert_eq!(heard.events, [SessionEvent::Ended(End::Peer(Reason::Success.into()))]);
     assert_eq!((heard.answers.len(), heard.requests.len()), (1, 0));
-    let late = pair.callee.handle_request(pair.now, &mut pair.ids, "x", terminate);
+    let late = pair.callee.handle_request(pair.now, &mut pair.ids, "x", terminate, &[]);
     assert_eq!(late.expect_err("it is over").to_string(), "no session s1 with this peer");
 }
 
@@ -152,7 +41,7 @@ fn a_mute_is_told_by_the_name_of_the_content() {
     let mut pair = up();
     pair.callee.announce_mute(pair.now, &mut pair.ids, "audio", Mute::On);
     let [(id, info)] = &drain(&mut pair.callee).requests[..] else { panic!("one piece of news") };
-    pair.caller.handle_request(pair.now, &mut pair.ids, id, info).expect("it is understood");
+    pair.caller.handle_request(pair.now, &mut pair.ids, id, info, &[]).expect("it is understood");
     assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Muted(Some("audio".to_owned()))]);
 }
 
@@ -186,7 +75,7 @@ fn what_makes_no_sense_now_is_refused_and_changes_nothing() {
     let mut pair = up();
     for action in [Action::SessionInitiate, Action::SessionAccept, Action::TransportReplace, Action::ContentAdd] {
         let request = Jingle::new(action, "s1");
-        assert!(pair.caller.handle_request(pair.now, &mut pair.ids, "x", &request).is_err());
+        assert!(pair.caller.handle_request(pair.now, &mut pair.ids, "x", &request, &[]).is_err());
         let given = drain(&mut pair.caller);
         assert!(matches!(&given.answers[..], [Iq::Error { .. }]));
         assert_eq!((given.requests.len(), given.media.len(), given.events.len()), (0, 0, 0));
@@ -206,7 +95,7 @@ fn another_fingerprint_later_ends_the_session() {
         jingle.action = Action::TransportInfo;
         jingle
     };
-    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &forged).expect("it is well-formed");
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &forged, &[]).expect("it is well-formed");
     let end = drain(&mut pair.caller);
     assert_eq!(end.requests[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::SecurityError));
     assert!(pair.caller.is_over());
@@ -221,7 +110,7 @@ fn an_answer_without_a_codec_of_ours_ends_with_the_fault_named() {
     let (id, mut accept) = given.requests[0].clone();
     let description = accept.contents[0].description.as_mut().expect("an answer has one");
     description.payload_types = vec![PayloadType::new(0, "PCMU", 8_000, 1)];
-    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept).expect("it is in order");
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
     let end = drain(&mut pair.caller);
     assert_eq!(end.requests[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::FailedApplication));
 }
@@ -244,7 +133,7 @@ fn candidates_before_the_decision_are_kept_within_the_bound_and_lead_nowhere() {
         };
         content.transport = Some(muji_xep::ice::Transport { candidates: vec![candidate], ..Default::default() });
         news.contents = vec![content];
-        pair.callee.handle_request(pair.now, &mut pair.ids, "x", &news).expect("it is in order");
+        pair.callee.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect("it is in order");
         assert!(drain(&mut pair.callee).media.is_empty());
     }
     pair.callee.accept(pair.now, &mut pair.ids);

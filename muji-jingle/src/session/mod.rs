@@ -1,10 +1,14 @@
+//! One session from its offer to its end.
+
+mod contents;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
-use muji_xep::jingle::{Action, Condition, Jingle, Reason, Why};
+use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, Why};
 use muji_xep::rtp::{Media, PayloadType};
-use muji_xep::session_info::SessionInfo;
+use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::StanzaError;
 
@@ -30,13 +34,17 @@ pub struct Parties {
     pub name: String,
     /// The label: for Muji the room.
     pub room: Option<BareJid>,
+    /// The peer wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
+    pub restates: bool,
 }
 
-/// Something of ours that may be sent as a content.
+/// Something of ours that may be sent as a content, or a medium that may be received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// The name we publish it under.
+    /// The name we publish it under; for what is only received it means nothing.
     pub publication: String,
+    /// True if we send it; false if the peer may only send it to us.
+    pub sends: bool,
     /// Sound or pictures.
     pub media: Media,
     /// The SSRC to send it with in this session.
@@ -79,6 +87,18 @@ pub enum SessionEvent {
     Muted(Option<String>),
     /// The peer sends a content again, or all (`None`).
     Unmuted(Option<String>),
+    /// Both sides agreed on another content.
+    ContentAdded {
+        /// Its name in the session.
+        content: String,
+        /// Sound or pictures.
+        media: Media,
+    },
+    /// A content was taken out.
+    ContentRemoved {
+        /// Its name in the session.
+        content: String,
+    },
     /// Something was left out; the rest works on.
     Warning(String),
     /// It is over.
@@ -98,6 +118,9 @@ pub enum End {
     /// The peer, or a server for it, refused our offer.
     #[error("the offer was refused ({0})")]
     Refused(String),
+    /// The last content that both had was taken out.
+    #[error("you and the peer have no content in common any more")]
+    Unshared,
     /// Both offered at once; the other session lives.
     #[error("another session with this peer takes its place")]
     TieBreak,
@@ -150,10 +173,14 @@ impl State {
 }
 
 /// What we asked the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Asked {
     Initiate,
     Accept,
+    /// To add a content, or to take our answer to one of its own.
+    Add(Content),
+    /// To take a content out.
+    Remove(Content),
     Other,
 }
 
@@ -208,9 +235,10 @@ impl Session {
         self.advance(now, ids);
     }
 
-    /// What people call the peer is known by now: an offer can come before its presence.
-    pub fn name_peer(&mut self, name: &str) {
+    /// What people call the peer, and whether it [`Parties::restates`], is known by now: an offer can come before its presence.
+    pub fn name_peer(&mut self, name: &str, restates: bool) {
         name.clone_into(&mut self.parties.name);
+        self.parties.restates = restates;
     }
 
     /// Takes the peer's offer.
@@ -220,9 +248,7 @@ impl Session {
         }
         self.state = State::Answering { until: now + timers::DESCRIBE };
         self.queue.push_back(Output::Media(self.legs.open(&self.parties)));
-        // The peer can be asked before it has our answer: its end is known.
-        let start = self.legs.start(self.parties.session);
-        self.queue.extend(start.into_iter().map(Output::Media));
+        self.start(); // The peer can be asked before it has our answer: its end is known.
         self.advance(now, ids);
     }
 
@@ -237,26 +263,42 @@ impl Session {
         self.finish(End::TieBreak);
     }
 
-    /// Tells the peer that a content is not sent for now, or is again. Stopping the media is the owner's.
-    pub fn announce_mute(&mut self, now: Instant, ids: &mut Ids, content: &str, muted: Mute) {
-        if !matches!(self.state, State::Connecting { .. } | State::Up) {
-            return;
+    /// Tells the peer that a publication is not sent for now, or is again. Stopping the media is the owner's.
+    pub fn announce_mute(&mut self, now: Instant, ids: &mut Ids, publication: &str, muted: Mute) {
+        if let Some(content) = self.legs.carrier(publication).filter(|_| self.is_active()) {
+            let content = Some(ContentRef { creator: content.creator, name: content.name });
+            self.inform(
+                now,
+                ids,
+                match muted {
+                    Mute::On => SessionInfo::Mute(content),
+                    Mute::Off => SessionInfo::Unmute(content),
+                },
+            );
         }
+    }
+
+    fn inform(&mut self, now: Instant, ids: &mut Ids, info: SessionInfo) {
         let mut jingle = Jingle::new(Action::SessionInfo, &self.sid);
-        jingle.info = Some(match muted {
-            Mute::On => SessionInfo::Mute(Some(content.to_owned())),
-            Mute::Off => SessionInfo::Unmute(Some(content.to_owned())),
-        });
+        jingle.info = Some(info);
         self.request(now, ids, &jingle, Asked::Other);
     }
 
-    /// A request of the peer with this session's id. It is answered here, whatever it is.
+    /// A request of the peer with this session's id. It is answered here, whatever it is. `wanted` is what the peer could be
+    /// given or may show, if it adds a content.
     ///
     /// # Errors
     /// What the peer did wrong; it has been told.
-    pub fn handle_request(&mut self, now: Instant, ids: &mut Ids, id: &str, jingle: &Jingle) -> Result<(), PeerFault> {
+    pub fn handle_request(
+        &mut self,
+        now: Instant,
+        ids: &mut Ids,
+        id: &str,
+        jingle: &Jingle,
+        wanted: &[Wanted],
+    ) -> Result<(), PeerFault> {
         let before = self.queue.len();
-        let outcome = self.act(now, ids, jingle);
+        let outcome = self.act(now, ids, jingle, wanted);
         let answer = match &outcome {
             Ok(()) => acknowledge(&self.parties.peer, id),
             Err(fault) => refuse(&self.parties.peer, id, fault),
@@ -265,7 +307,7 @@ impl Session {
         outcome
     }
 
-    fn act(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle) -> Result<(), PeerFault> {
+    fn act(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, wanted: &[Wanted]) -> Result<(), PeerFault> {
         let out_of_order = PeerFault::OutOfOrder { action: jingle.action.to_string(), state: self.state.name() };
         match (&jingle.action, &self.state) {
             (_, State::Ended | State::Opening { .. }) => Err(PeerFault::UnknownSession { sid: self.sid.clone() }),
@@ -283,7 +325,19 @@ impl Session {
             }
             (Action::SessionInfo, _) => self.informed(jingle.info.clone().unwrap_or(SessionInfo::Ping)),
             (Action::DescriptionInfo, _) => Ok(()), // What it may change, we do not use.
+            // Movim's answer to a content-add.
+            (Action::SessionAccept, State::Connecting { .. } | State::Up) if self.legs.has_offered() => {
+                self.contents_accepted(now, ids, jingle)
+            }
             (Action::SessionInitiate | Action::SessionAccept, _) => Err(out_of_order),
+            (Action::ContentAdd, _) => self.contents_added(now, ids, jingle, wanted),
+            (Action::ContentAccept, _) => self.contents_accepted(now, ids, jingle),
+            (Action::ContentReject, _) => self.contents_rejected(now, ids, jingle),
+            (Action::ContentModify, _) => self.contents_modified(now, ids, jingle),
+            (Action::ContentRemove, _) => {
+                self.contents_removed(now, ids, jingle);
+                Ok(())
+            }
             (action, _) => Err(PeerFault::Unsupported(action.to_string())),
         }
     }
@@ -295,26 +349,26 @@ impl Session {
         }
         self.state = State::Connecting { until: now + timers::CONNECT };
         self.unanswered_at = None;
-        let start = self.legs.start(self.parties.session);
-        self.queue.extend(start.into_iter().map(Output::Media));
+        self.start();
         self.event(SessionEvent::Accepted);
+        self.open_waiting(now, ids);
     }
 
     fn trickled(&mut self, now: Instant, ids: &mut Ids, news: &Jingle) {
-        let new = match self.legs.trickled(news) {
-            Ok(new) => new,
-            Err(why) => return self.give_up(now, ids, why),
-        };
-        let started = matches!(self.state, State::Answering { .. } | State::Connecting { .. } | State::Up);
-        for (transport, candidate) in new.into_iter().filter(|_| started) {
-            self.queue.push_back(Output::Media(MediaCommand::Candidate { transport, candidate }));
+        match self.legs.trickled(news) {
+            Ok(new) => {
+                let commands =
+                    new.into_iter().map(|(transport, candidate)| MediaCommand::Candidate { transport, candidate });
+                self.queue.extend(commands.map(Output::Media));
+            }
+            Err(why) => self.give_up(now, ids, why),
         }
     }
 
     fn informed(&mut self, info: SessionInfo) -> Result<(), PeerFault> {
         match info {
-            SessionInfo::Mute(content) => self.event(SessionEvent::Muted(content)),
-            SessionInfo::Unmute(content) => self.event(SessionEvent::Unmuted(content)),
+            SessionInfo::Mute(content) => self.event(SessionEvent::Muted(content.map(|content| content.name))),
+            SessionInfo::Unmute(content) => self.event(SessionEvent::Unmuted(content.map(|content| content.name))),
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
             SessionInfo::Ping
             | SessionInfo::Active
@@ -326,18 +380,20 @@ impl Session {
     }
 
     /// The result of a request of ours, or its error. False if the id is not one of ours.
-    pub fn handle_answer(&mut self, now: Instant, id: &str, outcome: Result<(), &StanzaError>) -> bool {
+    pub fn handle_answer(&mut self, now: Instant, ids: &mut Ids, id: &str, outcome: Result<(), &StanzaError>) -> bool {
         let Some(asked) = self.asked.answered(id) else { return false };
         let Err(error) = outcome else {
             if asked == Asked::Initiate && self.is_offered() {
                 (self.acked, self.unanswered_at) = (true, Some(now + timers::UNANSWERED));
             }
+            self.content_answered(now, ids, &asked, None);
             return true;
         };
-        match (error.other.as_ref().and_then(Condition::read), asked) {
+        match (error.other.as_ref().and_then(Condition::read), &asked) {
             (Some(Condition::TieBreak), Asked::Initiate) => self.finish(End::TieBreak),
             (_, Asked::Initiate) => self.finish(End::Refused(describe(error))),
             (Some(Condition::UnknownSession), _) | (_, Asked::Accept) => self.finish(End::Forgotten),
+            (_, Asked::Add(_) | Asked::Remove(_)) => self.content_answered(now, ids, &asked, Some(error)),
             (_, Asked::Other) => {}
         }
         true
@@ -349,26 +405,26 @@ impl Session {
             MediaReport::Described { transport, local } => {
                 self.legs.described(transport, local);
                 self.advance(now, ids);
+                self.grow(now, ids);
             }
             MediaReport::Candidate { transport, candidate } => {
                 let told = !matches!(self.state, State::Opening { .. } | State::Answering { .. } | State::Ended);
-                let content = self.legs.write_candidate(transport, candidate).filter(|_| told);
-                if let Some(content) = content {
-                    let mut jingle = Jingle::new(Action::TransportInfo, &self.sid);
-                    jingle.contents = vec![content];
-                    self.request(now, ids, &jingle, Asked::Other);
+                if let Some(content) = self.legs.found_candidate(transport, candidate).filter(|_| told) {
+                    self.about(now, ids, Action::TransportInfo, content, Asked::Other);
                 }
             }
             MediaReport::Connected { transport } => {
-                self.legs.connected(transport);
-                if matches!(self.state, State::Connecting { .. } | State::Up) && self.legs.all_connected() {
+                let grew = self.legs.connected(transport);
+                if self.is_active() && self.legs.all_connected() && !grew {
                     self.state = State::Up;
                     self.event(SessionEvent::Connected);
                 }
             }
             MediaReport::Interrupted { .. } => self.event(SessionEvent::Interrupted),
-            MediaReport::Failed { why, .. } => {
-                self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
+            MediaReport::Failed { transport, why } => {
+                if !self.survives(now, ids, transport, &why) {
+                    self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
+                }
             }
             MediaReport::Flowing { content, .. } => self.event(SessionEvent::Flowing { content }),
             MediaReport::Trouble { why } => self.event(SessionEvent::Warning(why)),
@@ -401,10 +457,15 @@ impl Session {
             self.event(SessionEvent::Unanswered);
         }
         for asked in self.asked.expired(now) {
-            if asked != Asked::Other {
-                self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
+            match asked {
+                Asked::Initiate | Asked::Accept => {
+                    self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
+                }
+                Asked::Add(_) | Asked::Other => {} // The content has a deadline of its own.
+                Asked::Remove(_) => self.content_answered(now, ids, &asked, None),
             }
         }
+        self.growth_timeout(now, ids);
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -417,7 +478,7 @@ impl Session {
             | State::Connecting { until } => Some(until),
             State::Held | State::Up | State::Ended => None,
         };
-        [state, self.unanswered_at, self.asked.poll_timeout()].into_iter().flatten().min()
+        [state, self.unanswered_at, self.asked.poll_timeout(), self.legs.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The next thing to do, in order.
@@ -490,6 +551,7 @@ impl Session {
                 answer.group = self.legs.group();
                 self.request(now, ids, &answer, Asked::Accept);
                 self.event(SessionEvent::Accepted);
+                self.open_waiting(now, ids);
             }
             State::Opening { released: false, .. }
             | State::Offered { .. }
@@ -520,6 +582,7 @@ impl Session {
         }
         self.state = State::Ended;
         self.unanswered_at = None;
+        self.legs.give_up();
         self.queue.push_back(Output::Media(MediaCommand::Close { session: self.parties.session }));
         self.event(SessionEvent::Ended(end));
     }

@@ -1,0 +1,269 @@
+//! Contents of ours that come and go while we take part (XEP-0272 sections 5 and 6).
+//!
+//! Adding one goes like joining: we say that we prepare, wait for those who did before us, publish. Then each pair that has
+//! the content on both sides adds it to its session; whoever published it later does. Taking one out needs no waiting.
+
+use std::time::Instant;
+
+use jid::FullJid;
+use muji_jingle::{Mute, SessionId};
+use muji_xep::jingle::Content;
+use muji_xep::rtp::Media;
+use muji_xep::{Element, ns};
+
+use super::{Asked, Conference, Cx, Refused, Stage};
+use crate::config;
+use crate::error::RoomFault;
+use crate::event::Event;
+use crate::pair::{PairState, Turn};
+use crate::queue::Queue;
+use crate::roster;
+
+/// Where we stand in adding contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Round {
+    /// Our contents are out with `<preparing/>` beside them. `again`: for the second time.
+    Announcing { until: Instant, again: bool },
+    /// Others prepared before us.
+    Waiting(Queue),
+    /// The greater set of contents is out, with these media new in it.
+    Publishing { until: Instant, again: bool, added: Vec<Media> },
+}
+
+impl Conference {
+    /// The user sends something more.
+    pub(crate) fn add(&mut self, cx: &mut Cx<'_>, media: Media) -> Result<(), Refused> {
+        if cx.capabilities.of(&media).is_empty() {
+            return Err(Refused::NoCodec);
+        }
+        if self.how.media.contains(&media) {
+            return Ok(());
+        }
+        self.how.media.push(media.clone());
+        if self.is_public() {
+            self.adding.push(media); // Before that it is published with the others.
+        }
+        self.begin_round(cx);
+        Ok(())
+    }
+
+    /// The user sends something no more.
+    pub(crate) fn remove(&mut self, cx: &mut Cx<'_>, media: &Media) -> Result<(), Refused> {
+        if !self.how.media.contains(media) {
+            return Ok(());
+        }
+        let (gone, left): (Vec<Content>, Vec<Content>) =
+            self.contents.iter().cloned().partition(|content| content.media() == Some(media));
+        if self.how.media.len() == 1 || (left.is_empty() && !gone.is_empty()) {
+            return Err(Refused::OnlyContent);
+        }
+        self.how.media.retain(|wanted| wanted != media);
+        self.adding.retain(|wanted| wanted != media);
+        self.contents = left;
+        match &mut self.round {
+            Some(Round::Publishing { added, .. }) => added.retain(|added| added != media),
+            Some(Round::Announcing { .. } | Round::Waiting(_)) if self.adding.is_empty() => self.round = None,
+            _ if gone.is_empty() => return Ok(()),
+            _ => {}
+        }
+        self.restate_muji(cx); // The presence first: newcomers must not ask for what goes.
+        for content in gone {
+            self.capture(cx, &content, Mute::On);
+            for id in self.sessions.keys().copied().collect::<Vec<SessionId>>() {
+                self.with_session(cx, id, |session, cx| session.remove(cx.now, cx.ids, &content.name));
+            }
+        }
+        self.tell_contents(cx);
+        Ok(())
+    }
+
+    /// Says that we prepare to add what the user wants.
+    pub(super) fn begin_round(&mut self, cx: &mut Cx<'_>) {
+        if self.stage == Stage::Active && self.round.is_none() && !self.adding.is_empty() {
+            self.round = Some(Round::Announcing { until: cx.now + config::ECHO, again: false });
+            self.restate_muji(cx);
+        }
+    }
+
+    /// The room repeated what we said last.
+    pub(super) fn round_repeated(&mut self, cx: &mut Cx<'_>) {
+        match &self.round {
+            Some(Round::Announcing { .. }) => {
+                self.round = Some(Round::Waiting(Queue::new(cx.now, self.roster.preparing(), cx.config)));
+                self.publish_in_turn(cx);
+            }
+            Some(Round::Publishing { added, .. }) => {
+                let added = added.clone();
+                self.round = None;
+                self.tell_contents(cx);
+                self.owe_everybody(cx, &added);
+                self.begin_round(cx); // For what the user wished meanwhile.
+            }
+            Some(Round::Waiting(_)) | None => {}
+        }
+    }
+
+    /// Publishes what is to be added, if it is our turn.
+    pub(super) fn publish_added_in_turn(&mut self, cx: &mut Cx<'_>) {
+        let Some(Round::Waiting(queue)) = self.round.take_if(|round| round.is_our_turn(cx.now)) else { return };
+        self.warn_of_late(cx, &queue);
+        let wanted = std::mem::take(&mut self.adding);
+        let (new, without) = self.derive(cx, &wanted);
+        for media in without {
+            self.not_added(cx, media, RoomFault::NoCommonCodec);
+        }
+        self.note_ids(&new);
+        if !new.is_empty() {
+            let added = new.iter().filter_map(|content| content.media().cloned()).collect();
+            self.round = Some(Round::Publishing { until: cx.now + config::ECHO, again: false, added });
+        }
+        self.contents.extend(new.iter().cloned());
+        self.restate_muji(cx);
+        new.iter().for_each(|content| self.capture(cx, content, Mute::Off));
+    }
+
+    pub(super) fn round_timeout(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.round {
+            Some(Round::Announcing { until, again } | Round::Publishing { until, again, .. }) if *until <= cx.now => {
+                if *again {
+                    return self.give_up_round(cx, &RoomFault::Silent);
+                }
+                (*until, *again) = (cx.now + config::ECHO, true);
+                self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
+                self.restate_muji(cx);
+            }
+            Some(Round::Waiting(_)) => self.publish_added_in_turn(cx),
+            Some(Round::Announcing { .. } | Round::Publishing { .. }) | None => {}
+        }
+    }
+
+    /// The stream goes on: the room may take its full time again.
+    pub(super) fn round_resumed(&mut self, now: Instant) {
+        if let Some(Round::Announcing { until, .. } | Round::Publishing { until, .. }) = &mut self.round {
+            *until = now + config::ECHO;
+        }
+    }
+
+    /// The room does not let us add anything: all is as before.
+    pub(super) fn give_up_round(&mut self, cx: &mut Cx<'_>, why: &RoomFault) {
+        let media = match self.round.take() {
+            Some(Round::Publishing { added, .. }) => added,
+            Some(Round::Announcing { .. } | Round::Waiting(_)) => std::mem::take(&mut self.adding),
+            None => return,
+        };
+        let gone = |content: &Content| content.media().is_some_and(|of| media.contains(of));
+        let (gone, left): (Vec<Content>, Vec<Content>) = self.contents.iter().cloned().partition(gone);
+        self.contents = left;
+        self.restate_muji(cx); // Or others would wait behind us.
+        gone.iter().for_each(|content| self.capture(cx, content, Mute::On));
+        for media in media {
+            self.not_added(cx, media, why.clone());
+        }
+    }
+
+    fn not_added(&mut self, cx: &mut Cx<'_>, media: Media, why: RoomFault) {
+        self.how.media.retain(|wanted| *wanted != media);
+        self.event(cx, Event::NotAdded { media, why });
+    }
+
+    fn tell_contents(&self, cx: &mut Cx<'_>) {
+        let contents = self.contents.iter().map(|content| content.name.clone()).collect();
+        self.event(cx, Event::ContentsChanged { contents });
+    }
+
+    // ---- sessions ----------------------------------------------------------------------------------------------------
+
+    /// We published these media after all who have them by now: we add them to our sessions.
+    pub(super) fn owe_everybody(&mut self, cx: &mut Cx<'_>, media: &[Media]) {
+        for jid in self.partners.keys().cloned().collect::<Vec<_>>() {
+            let theirs: Vec<Media> = self.roster.contents(&jid).into_iter().map(|(_, media)| media).collect();
+            let shared = media.iter().filter(|media| theirs.contains(media)).cloned().collect();
+            self.owe(cx, &jid, shared, Turn::Ours);
+        }
+    }
+
+    /// A participant has other contents than before. What is new is its to add, after what we have; if it does not, we do.
+    pub(super) fn contents_changed(&mut self, cx: &mut Cx<'_>, jid: &FullJid, before: &[Content]) {
+        let now = self.roster.contents(jid);
+        if roster::described(before).eq(now.iter().cloned()) || !self.partners.contains_key(jid) {
+            return;
+        }
+        let had = |media: &Media| before.iter().any(|content| content.media() == Some(media));
+        let new = now.iter().map(|(_, media)| media).filter(|media| !had(media) && self.publishes(media));
+        let new: Vec<Media> = new.cloned().collect();
+        self.peer_event(cx, jid, |peer| Event::PeerContents(peer, now));
+        if self.is_public() {
+            self.owe(cx, jid, new, Turn::Out);
+        }
+    }
+
+    fn publishes(&self, media: &Media) -> bool {
+        self.contents.iter().any(|content| content.media() == Some(media))
+    }
+
+    /// Media that both have now are added to the session with a participant: by us at once, or later if it is the other's
+    /// turn. Who had no session for want of them gets one.
+    fn owe(&mut self, cx: &mut Cx<'_>, jid: &FullJid, media: Vec<Media>, turn: Turn) {
+        let Some(partner) = self.partners.get_mut(jid).filter(|_| !media.is_empty()) else { return };
+        if let PairState::Failed(end) = &partner.state
+            && super::sessions::lacked_content(end)
+            && partner.session.is_none()
+        {
+            match turn {
+                Turn::Ours => self.call(cx, jid, turn),
+                Turn::Out => partner.repair_at(cx.now + config::INITIATE),
+            }
+            return;
+        }
+        let at = match turn {
+            Turn::Ours => cx.now,
+            Turn::Out => cx.now + config::INITIATE,
+        };
+        partner.owed.retain(|(owed, _)| !media.contains(owed));
+        partner.owed.extend(media.into_iter().map(|media| (media, at)));
+        self.pay(cx, jid);
+    }
+
+    /// Adds what is due to the session with a participant, if both sides have accepted it.
+    pub(super) fn pay(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
+        let Some(partner) = self.partners.get_mut(jid).filter(|partner| !partner.owed.is_empty()) else { return };
+        let session = partner.session.filter(|id| self.sessions[id].is_active());
+        let Some(session) = session else { return };
+        let due: Vec<Media> = partner.owed.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media).collect();
+        let wanted = self.wanted(cx, |content, _| content.payload_types.clone());
+        for wanted in wanted.into_iter().filter(|wanted| due.contains(&wanted.media)) {
+            self.with_session(cx, session, |session, cx| session.add(cx.now, cx.ids, wanted));
+        }
+    }
+
+    /// When something must be added to the session with a participant.
+    pub(super) fn owed_at(&self, partner: &crate::pair::Partner) -> Option<Instant> {
+        let active = || partner.session.is_some_and(|id| self.sessions[&id].is_active());
+        partner.owed.iter().map(|(_, at)| *at).min().filter(|_| active())
+    }
+}
+
+impl Round {
+    fn is_our_turn(&self, now: Instant) -> bool {
+        matches!(self, Self::Waiting(queue) if queue.is_done(now))
+    }
+
+    pub(super) fn queue_mut(&mut self) -> Option<&mut Queue> {
+        match self {
+            Self::Waiting(queue) => Some(queue),
+            Self::Announcing { .. } | Self::Publishing { .. } => None,
+        }
+    }
+
+    /// True while others see us preparing.
+    pub(super) fn prepares(&self) -> bool {
+        matches!(self, Self::Announcing { .. } | Self::Waiting(_))
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Announcing { until, .. } | Self::Publishing { until, .. } => Some(*until),
+            Self::Waiting(queue) => queue.poll_timeout(),
+        }
+    }
+}

@@ -1,0 +1,540 @@
+//! The contents of a session and the transports they travel by: what we offer, what we take of an offer or an answer.
+
+mod growth;
+
+use std::time::Instant;
+
+use muji_xep::dtls::{Fingerprint, Setup};
+use muji_xep::ice::{Candidate, Transport};
+use muji_xep::jingle::{Content, Group, Jingle, MAX_CONTENTS, Senders, Side};
+use muji_xep::rtp::{Description, Media, Parameter, PayloadType, Source};
+
+use crate::fault::Unusable;
+use crate::ids::{SessionId, TransportId};
+use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, OpenContent, RemoteTransport, Sending};
+use crate::session::{Parties, Wanted};
+
+pub(crate) use growth::Removal;
+
+/// Candidates taken of a peer for one transport.
+const MAX_CANDIDATES: usize = 32;
+
+/// The only hash function taken: weaker ones are broken, others are not supported by the default transport.
+const HASH: &str = "sha-256";
+
+/// A content with one peer.
+#[derive(Debug, Clone)]
+struct Leg {
+    wanted: Wanted,
+    /// Its name in this session, which need not be that of what we publish.
+    name: String,
+    /// Who added it.
+    creator: Side,
+    transport: TransportId,
+    /// What we may receive, with this session's ids: our offer, or the answer we give.
+    payload_types: Vec<PayloadType>,
+    /// Who may send it, as last offered or agreed.
+    senders: Senders,
+    /// What the peer agreed to.
+    agreed: Option<Agreed>,
+    /// The media layer knows what was agreed.
+    started: bool,
+    /// How far it has come, if it was added to a running session or is being removed; `None` if it simply is there.
+    growth: Option<Growth>,
+    /// When that is given up.
+    until: Option<Instant>,
+}
+
+impl Leg {
+    fn is(&self, creator: Side, name: &str) -> bool {
+        self.creator == creator && self.name == name
+    }
+
+    fn grows(&mut self, growth: Growth, until: Instant) {
+        (self.growth, self.until) = (Some(growth), Some(until));
+    }
+}
+
+/// How far a content has come that is not simply there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Growth {
+    /// Ours: the content-add goes out once our end is made.
+    Adding,
+    /// Our content-add is out.
+    Offered,
+    /// The peer's: taken once the session is accepted.
+    Waiting,
+    /// The peer's: taken once our end is made.
+    Accepting,
+    /// Agreed; its transport connects.
+    Connecting,
+    /// Our content-remove is out.
+    Removing,
+}
+
+#[derive(Debug, Clone)]
+struct Agreed {
+    send: PayloadType,
+    ssrcs: Vec<u32>,
+}
+
+/// One transport with both its ends.
+#[derive(Debug, Clone)]
+struct Path {
+    id: TransportId,
+    local: Option<LocalTransport>,
+    remote: Option<RemoteTransport>,
+    candidates: Vec<Candidate>,
+    /// The media layer knows the peer's end.
+    started: bool,
+    connected: bool,
+}
+
+/// All contents and transports of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Legs {
+    side: Side,
+    legs: Vec<Leg>,
+    paths: Vec<Path>,
+    /// Transports made so far.
+    made: u8,
+    bundled: bool,
+}
+
+impl Legs {
+    /// What we offer: a transport of its own for each content, which every known client takes.
+    pub(crate) fn offering(session: SessionId, wanted: Vec<Wanted>) -> Self {
+        let mut this = Self::new(Side::Initiator, false);
+        for wanted in wanted.into_iter().take(MAX_CONTENTS) {
+            let name = wanted.publication.clone();
+            let transport = this.add_path(session).expect("a session may have so many");
+            this.add_leg(wanted, name, transport);
+        }
+        this
+    }
+
+    fn new(side: Side, bundled: bool) -> Self {
+        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled }
+    }
+
+    /// What we take of an offer, and why not the rest.
+    ///
+    /// # Errors
+    /// The first reason, if nothing of the offer can be taken.
+    pub(crate) fn answering(
+        session: SessionId,
+        wanted: &[Wanted],
+        offer: &Jingle,
+    ) -> Result<(Self, Vec<(String, Unusable)>), Unusable> {
+        let bundled = offer.group.as_ref().is_some_and(|group| group.semantics == "BUNDLE");
+        let mut this = Self::new(Side::Responder, bundled);
+        let mut refused = Vec::new();
+        for content in &offer.contents {
+            if let Err(why) = this.take(session, wanted, content) {
+                refused.push((content.name.clone(), why));
+            }
+        }
+        match (this.legs.is_empty(), refused.first()) {
+            (false, _) => Ok((this, refused)),
+            (true, Some((_, why))) => Err(why.clone()),
+            (true, None) => Err(Unusable::Contents),
+        }
+    }
+
+    /// Takes a content that the peer offers.
+    ///
+    /// # Errors
+    /// Why it cannot be taken.
+    pub(crate) fn take(&mut self, session: SessionId, wanted: &[Wanted], content: &Content) -> Result<(), Unusable> {
+        let description = description(content)?;
+        let free = wanted.iter().filter(|wanted| !wanted.sends || !self.carries(&wanted.publication));
+        let wanted =
+            bind(free, &content.name, &description.media).ok_or_else(|| Unusable::Application(content.name.clone()))?;
+        let chosen = choose(&description.payload_types, &wanted.payload_types)
+            .ok_or_else(|| Unusable::Codec(content.name.clone()))?;
+        let remote = remote_end(content, |setup| match setup.unwrap_or(Setup::ActPass) {
+            // The offerer waits for our handshake, so the one who knows both ends begins.
+            Setup::ActPass | Setup::Passive => Some(DtlsRole::Client),
+            Setup::Active => Some(DtlsRole::Server),
+            Setup::HoldConn => None,
+        })?;
+        let bundled = self.paths.first().filter(|_| self.bundled).map(|path| path.id);
+        let transport = match bundled {
+            Some(transport) => transport,
+            None => self.add_path(session).ok_or(Unusable::TooMany)?,
+        };
+        let path = self.path(transport).expect("the path was just found or added");
+        if path.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
+            return Err(Unusable::Handshake(content.name.clone())); // A bundle has one certificate.
+        }
+        add_candidates(path, content);
+        let agreed = Agreed { send: chosen.clone(), ssrcs: ssrcs(description) };
+        let leg = Leg {
+            creator: content.creator,
+            payload_types: vec![chosen],
+            senders: content.senders.with(self.side, wanted.sends && content.senders.include(self.side)),
+            agreed: Some(agreed),
+            ..leg(wanted.clone(), content.name.clone(), transport)
+        };
+        self.legs.push(leg);
+        Ok(())
+    }
+
+    fn add_path(&mut self, session: SessionId) -> Option<TransportId> {
+        if self.legs.len() >= MAX_CONTENTS {
+            return None;
+        }
+        let id = TransportId { session, index: self.made };
+        self.made = self.made.checked_add(1)?; // An index is never used again: reports about it may be under way.
+        let (local, remote, candidates) = (None, None, Vec::new());
+        self.paths.push(Path { id, local, remote, candidates, started: false, connected: false });
+        Some(id)
+    }
+
+    fn add_leg(&mut self, wanted: Wanted, name: String, transport: TransportId) -> &mut Leg {
+        self.legs.push(Leg { creator: self.side, ..leg(wanted, name, transport) });
+        self.legs.last_mut().expect("it was just added")
+    }
+
+    /// The command that makes our ends of all contents which came with the session itself.
+    pub(crate) fn open(&self, parties: &Parties) -> MediaCommand {
+        self.open_those(parties, |leg| leg.growth.is_none())
+    }
+
+    fn open_those(&self, parties: &Parties, which: impl Fn(&Leg) -> bool) -> MediaCommand {
+        let role = match self.side {
+            Side::Initiator => IceRole::Controlling,
+            Side::Responder => IceRole::Controlled,
+        };
+        let contents = self.legs.iter().filter(|leg| which(leg)).map(|leg| OpenContent {
+            name: leg.name.clone(),
+            media: leg.wanted.media.clone(),
+            ssrc: leg.wanted.ssrc,
+            transport: leg.transport,
+            payload_types: leg.payload_types.clone(),
+        });
+        let Parties { call, session, name, peer, .. } = parties.clone();
+        MediaCommand::Open { call, session, peer: peer.to_bare(), name, role, contents: contents.collect() }
+    }
+
+    /// One of our ends exists.
+    pub(crate) fn described(&mut self, transport: TransportId, local: LocalTransport) {
+        if let Some(path) = self.path(transport) {
+            path.local = Some(local);
+        }
+    }
+
+    /// True once all our ends exist that came with the session itself.
+    pub(crate) fn all_described(&self) -> bool {
+        self.settled().all(|leg| self.path_of(leg).local.is_some())
+    }
+
+    /// One of the transports works. True if that completes a content which was added.
+    pub(crate) fn connected(&mut self, transport: TransportId) -> bool {
+        if let Some(path) = self.path(transport) {
+            path.connected = true;
+        }
+        let mut grew = false;
+        let by_it = self.legs.iter_mut().filter(|leg| leg.transport == transport);
+        for leg in by_it.filter(|leg| leg.growth == Some(Growth::Connecting)) {
+            (leg.growth, leg.until, grew) = (None, None, true);
+        }
+        grew
+    }
+
+    /// True once every transport works that came with the session itself.
+    pub(crate) fn all_connected(&self) -> bool {
+        self.settled().all(|leg| self.path_of(leg).connected)
+    }
+
+    fn settled(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.iter().filter(|leg| leg.growth.is_none())
+    }
+
+    /// The contents for a session-initiate or a session-accept.
+    pub(crate) fn write(&self) -> Vec<Content> {
+        let mut written: Vec<TransportId> = Vec::new();
+        let there = |leg: &&Leg| matches!(leg.growth, None | Some(Growth::Accepting | Growth::Connecting));
+        let legs = self.legs.iter().filter(there).filter(|leg| self.path_of(leg).local.is_some());
+        let contents = legs.map(|leg| {
+            let mut content = self.write_leg(leg);
+            if let Some(transport) = content.transport.as_mut().filter(|_| written.contains(&leg.transport)) {
+                transport.candidates.clear(); // In a bundle once is enough.
+            }
+            written.push(leg.transport);
+            content
+        });
+        contents.collect()
+    }
+
+    fn write_leg(&self, leg: &Leg) -> Content {
+        let cname = Parameter { name: "cname".to_owned(), value: Some(format!("{:08x}", leg.wanted.ssrc)) };
+        let description = Description {
+            sources: vec![Source { ssrc: leg.wanted.ssrc, parameters: vec![cname] }],
+            rtcp_mux: true,
+            ..Description::new(leg.wanted.media.clone(), leg.payload_types.clone())
+        };
+        Content {
+            senders: leg.senders,
+            description: Some(description),
+            transport: Some(local_end(self.path_of(leg), leg.growth == Some(Growth::Adding))),
+            ..named(leg)
+        }
+    }
+
+    /// The group of an answer to a bundled offer, and of what is added to it.
+    pub(crate) fn group(&self) -> Option<Group> {
+        let contents = self.legs.iter().map(|leg| leg.name.clone()).collect();
+        self.bundled.then(|| Group { semantics: "BUNDLE".to_owned(), contents })
+    }
+
+    /// One more address of ours: the content with which it is told, if the peer knows that transport.
+    pub(crate) fn found_candidate(&mut self, transport: TransportId, candidate: Candidate) -> Option<Content> {
+        let local = self.path(transport)?.local.as_mut()?;
+        local.candidates.push(candidate.clone()); // If the end is not told yet, it goes with it.
+        let leg = self.legs.iter().find(|leg| leg.transport == transport)?;
+        if matches!(leg.growth, Some(Growth::Adding | Growth::Waiting | Growth::Accepting)) {
+            return None;
+        }
+        let local = self.path_of(leg).local.as_ref()?;
+        let transport = Transport {
+            ufrag: Some(local.ufrag.clone()),
+            pwd: Some(local.pwd.clone()),
+            candidates: vec![candidate],
+            ..Transport::default()
+        };
+        Some(Content { transport: Some(transport), ..named(leg) })
+    }
+
+    /// The peer's answer to our offer. Contents it leaves out are gone; its reasons come with the error.
+    ///
+    /// # Errors
+    /// What makes the whole answer unusable.
+    pub(crate) fn answered(&mut self, answer: &Jingle) -> Result<(), Unusable> {
+        let answered = |leg: &Leg| answer.contents.iter().any(|content| content.name == leg.name);
+        self.legs.retain(|leg| leg.growth.is_some() || answered(leg));
+        self.forget_unused_paths();
+        if self.settled().next().is_none() {
+            return Err(Unusable::Contents);
+        }
+        let settled: Vec<(Side, String)> = self.settled().map(|leg| (leg.creator, leg.name.clone())).collect();
+        for (creator, name) in settled {
+            let content = answer.contents.iter().find(|content| content.name == name).expect("retained above");
+            self.leg_answered(creator, content)?;
+        }
+        Ok(())
+    }
+
+    /// The peer's answer to one of our contents.
+    fn leg_answered(&mut self, creator: Side, content: &Content) -> Result<(), Unusable> {
+        let description = description(content)?;
+        let Some(leg) = self.legs.iter_mut().find(|leg| leg.is(creator, &content.name)) else {
+            return Err(Unusable::Contents);
+        };
+        let send = same_id(&leg.payload_types, &description.payload_types)
+            .ok_or_else(|| Unusable::Codec(content.name.clone()))?;
+        let remote = remote_end(content, |setup| match setup.unwrap_or(Setup::Active) {
+            Setup::Active => Some(DtlsRole::Server),
+            Setup::Passive => Some(DtlsRole::Client),
+            Setup::ActPass | Setup::HoldConn => None,
+        })?;
+        leg.agreed = Some(Agreed { send, ssrcs: ssrcs(description) });
+        // It may narrow who sends, never widen it.
+        let narrowed = [Side::Initiator, Side::Responder].into_iter().filter(|side| !content.senders.include(*side));
+        leg.senders = narrowed.fold(leg.senders, |senders, side| senders.with(side, false));
+        let transport = leg.transport;
+        let path = self.path(transport).expect("every leg has its path");
+        if path.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
+            return Err(Unusable::Handshake(content.name.clone()));
+        }
+        add_candidates(path, content);
+        Ok(())
+    }
+
+    /// The commands that set in motion what is agreed and not in motion yet.
+    pub(crate) fn start(&mut self, session: SessionId) -> Vec<MediaCommand> {
+        let ready = |leg: &&Leg| !matches!(leg.growth, Some(Growth::Waiting));
+        let transports: Vec<TransportId> = self.legs.iter().filter(ready).map(|leg| leg.transport).collect();
+        let mut commands = Vec::new();
+        for path in self.paths.iter_mut().filter(|path| transports.contains(&path.id) && !path.started) {
+            let Some(remote) = path.remote.clone() else { continue };
+            path.started = true;
+            // Candidates first: the checks that begin with the credentials then have whom to ask.
+            let candidates = path.candidates.iter().cloned();
+            commands.extend(candidates.map(|candidate| MediaCommand::Candidate { transport: path.id, candidate }));
+            commands.push(MediaCommand::Remote { transport: path.id, remote });
+        }
+        let side = self.side;
+        let waiting = |leg: &&mut Leg| !leg.started && leg.growth != Some(Growth::Waiting);
+        for leg in self.legs.iter_mut().filter(waiting) {
+            let Some(agreed) = leg.agreed.clone() else { continue };
+            leg.started = true;
+            let flows = leg.growth != Some(Growth::Removing);
+            let sends = flows && leg.wanted.sends && leg.senders.include(side);
+            let publication = leg.wanted.publication.clone();
+            commands.push(MediaCommand::Content {
+                session,
+                content: leg.name.clone(),
+                send: sends.then_some(Sending { publication, payload_type: agreed.send }),
+                receive: flows && leg.senders.include(side.other()),
+                ssrcs: agreed.ssrcs,
+            });
+        }
+        commands
+    }
+
+    /// More candidates of the peer, kept within the bound; those are returned that the media layer must be told.
+    ///
+    /// # Errors
+    /// A fingerprint other than the one promised.
+    pub(crate) fn trickled(&mut self, news: &Jingle) -> Result<Vec<(TransportId, Candidate)>, Unusable> {
+        let mut new = Vec::new();
+        for content in &news.contents {
+            let Some(transport) = self.named(content).map(|leg| leg.transport) else { continue };
+            let path = self.path(transport).expect("every leg has its path");
+            let promised = path.remote.as_ref().map(|remote| &remote.fingerprint);
+            let named = content.transport.iter().flat_map(|transport| &transport.fingerprints);
+            if named.filter(|_| promised.is_some()).any(|named| Some(&named.value) != promised) {
+                return Err(Unusable::Handshake(content.name.clone()));
+            }
+            let added = add_candidates(path, content);
+            new.extend(added.into_iter().filter(|_| path.started).map(|candidate| (transport, candidate)));
+        }
+        Ok(new)
+    }
+
+    /// The content that a peer's stanza names: by creator and name, else by name alone (Dino and Movim always say that the
+    /// initiator created it).
+    fn named(&self, content: &Content) -> Option<&Leg> {
+        let exactly = self.legs.iter().find(|leg| leg.is(content.creator, &content.name));
+        exactly.or_else(|| self.legs.iter().find(|leg| leg.name == content.name))
+    }
+
+    fn named_mut(&mut self, content: &Content) -> Option<&mut Leg> {
+        let (creator, name) = self.named(content).map(|leg| (leg.creator, leg.name.clone()))?;
+        self.legs.iter_mut().find(|leg| leg.is(creator, &name))
+    }
+
+    fn path(&mut self, transport: TransportId) -> Option<&mut Path> {
+        self.paths.iter_mut().find(|path| path.id == transport)
+    }
+
+    fn path_of(&self, leg: &Leg) -> &Path {
+        self.paths.iter().find(|path| path.id == leg.transport).expect("every leg has its path")
+    }
+
+    fn forget_unused_paths(&mut self) {
+        let used: Vec<TransportId> = self.legs.iter().map(|leg| leg.transport).collect();
+        self.paths.retain(|path| used.contains(&path.id));
+    }
+}
+
+fn description(content: &Content) -> Result<&Description, Unusable> {
+    content.description.as_ref().ok_or_else(|| Unusable::Application(content.name.clone()))
+}
+
+/// What of ours a peer's content stands for; only if there is nothing, what we could hear or see.
+fn bind<'a>(wanted: impl Iterator<Item = &'a Wanted> + Clone, name: &str, media: &Media) -> Option<&'a Wanted> {
+    let of_media = wanted.filter(|wanted| wanted.media == *media);
+    let sent = of_media.clone().filter(|wanted| wanted.sends);
+    let by_name = sent.clone().find(|wanted| wanted.publication == name);
+    // By media if only one fits: Movim's names are `0`, `1`.
+    let by_media = || sent.clone().next().filter(|_| sent.clone().nth(1).is_none());
+    by_name.or_else(by_media).or_else(|| of_media.clone().find(|wanted| !wanted.sends))
+}
+
+/// The peer's best encoding that we can do, with its id and our parameters. One only: Dino uses the first.
+fn choose(offered: &[PayloadType], ours: &[PayloadType]) -> Option<PayloadType> {
+    offered.iter().find_map(|offered| {
+        let own = ours.iter().find(|own| own.same_codec(offered))?;
+        Some(PayloadType { id: offered.id, ..own.clone() })
+    })
+}
+
+/// The first encoding of an answer that is one of ours.
+fn same_id(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType> {
+    answered.iter().find(|answered| ours.iter().any(|own| own.id == answered.id && own.same_codec(answered))).cloned()
+}
+
+fn ssrcs(description: &Description) -> Vec<u32> {
+    description.sources.iter().map(|source| source.ssrc).collect()
+}
+
+/// A content as a stanza names it that says no more of it.
+fn named(leg: &Leg) -> Content {
+    Content { creator: leg.creator, senders: leg.senders, ..Content::new(&leg.name) }
+}
+
+/// A content created by the initiator that simply is there; nothing is agreed about it.
+fn leg(wanted: Wanted, name: String, transport: TransportId) -> Leg {
+    Leg {
+        name,
+        creator: Side::Initiator,
+        transport,
+        payload_types: wanted.payload_types.clone(),
+        senders: Senders::Both,
+        agreed: None,
+        started: false,
+        growth: None,
+        until: None,
+        wanted,
+    }
+}
+
+/// Our end of a transport as it is told.
+fn local_end(path: &Path, offering: bool) -> Transport {
+    let local = path.local.as_ref().expect("contents are written once their ends are described");
+    let setup = match path.remote.as_ref().map(|remote| remote.dtls).filter(|_| !offering) {
+        None => Setup::ActPass,
+        Some(DtlsRole::Server) => Setup::Passive,
+        Some(DtlsRole::Client) => Setup::Active,
+    };
+    let fingerprint = Fingerprint { hash: HASH.to_owned(), setup: Some(setup), value: local.fingerprint.clone() };
+    Transport {
+        ufrag: Some(local.ufrag.clone()),
+        pwd: Some(local.pwd.clone()),
+        fingerprints: vec![fingerprint],
+        candidates: local.candidates.clone(),
+    }
+}
+
+/// Keeps more candidates of the peer, within the bound; those new are returned.
+fn add_candidates(path: &mut Path, content: &Content) -> Vec<Candidate> {
+    let mut new = Vec::new();
+    for candidate in usable(content) {
+        if path.candidates.len() < MAX_CANDIDATES && !path.candidates.contains(&candidate) {
+            path.candidates.push(candidate.clone());
+            new.push(candidate);
+        }
+    }
+    new
+}
+
+fn remote_end(
+    content: &Content,
+    dtls: impl FnOnce(Option<Setup>) -> Option<DtlsRole>,
+) -> Result<RemoteTransport, Unusable> {
+    let name = || content.name.clone();
+    let transport = content.transport.as_ref().ok_or_else(|| Unusable::Transport(name()))?;
+    let (Some(ufrag), Some(pwd)) = (transport.ufrag.clone(), transport.pwd.clone()) else {
+        return Err(Unusable::Transport(name()));
+    };
+    let mut usable = transport.fingerprints.iter().filter(|fingerprint| fingerprint.hash == HASH);
+    let fingerprint = usable.next().filter(|fingerprint| fingerprint.value.len() == 32);
+    let fingerprint = fingerprint.ok_or_else(|| Unusable::Fingerprint(name()))?;
+    if usable.any(|other| other.value != fingerprint.value) {
+        return Err(Unusable::Handshake(name()));
+    }
+    let dtls = dtls(fingerprint.setup).ok_or_else(|| Unusable::Handshake(name()))?;
+    Ok(RemoteTransport { ufrag, pwd, fingerprint: fingerprint.value.clone(), dtls })
+}
+
+/// The candidates we may send to: RTCP always shares the first component, and nothing goes to many at once.
+fn usable(content: &Content) -> impl Iterator<Item = Candidate> + '_ {
+    let candidates = content.transport.iter().flat_map(|transport| &transport.candidates);
+    let usable = candidates.filter(|candidate| {
+        let ip = candidate.address.ip();
+        candidate.component == 1 && candidate.address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
+    });
+    usable.cloned()
+}

@@ -1,0 +1,516 @@
+//! Contents that come and go while the session runs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
+use muji_jingle::{End, Mute, Output, Session, SessionEvent, TransportId, Wanted, timers};
+use muji_xep::Secret;
+use muji_xep::jingle::{Action, Content, Group, Jingle, MAX_CONTENTS, Reason, Senders, Side};
+use muji_xep::rtp::{Description, Media, PayloadType};
+use muji_xep::session_info::SessionInfo;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use crate::pair::{Pair, agreed, drain, end, offered, opus, parties, up, wanted};
+
+const CALLER: usize = 0;
+const CALLEE: usize = 1;
+
+fn vp8() -> PayloadType {
+    PayloadType::new(98, "VP8", 90_000, 1)
+}
+
+/// Pictures, sent or only received.
+fn video(sends: bool) -> Wanted {
+    let (publication, media, payload_types) = ("video".to_owned(), Media::Video, vec![vp8()]);
+    Wanted { publication, sends, media, ssrc: 9, payload_types }
+}
+
+/// Two sessions, what they said to each other, and their media layers, which do at once what they are asked.
+struct Talk {
+    pair: Pair,
+    /// What each side could be given.
+    able: [Vec<Wanted>; 2],
+    /// Who asked for what.
+    requests: Vec<(usize, Jingle)>,
+    events: [Vec<SessionEvent>; 2],
+    media: [Vec<MediaCommand>; 2],
+    /// This side's client does not know these actions.
+    ignorant: [Vec<Action>; 2],
+    /// This side's media layer makes no ends.
+    hangs: [bool; 2],
+    /// Nothing connects.
+    unreachable: bool,
+    made: BTreeSet<(usize, TransportId)>,
+}
+
+impl Talk {
+    fn with(pair: Pair) -> Self {
+        let made = (0..2).map(|side| (side, crate::pair::transport())).collect();
+        Self {
+            pair,
+            able: [Vec::new(), Vec::new()],
+            requests: Vec::new(),
+            events: [Vec::new(), Vec::new()],
+            media: [Vec::new(), Vec::new()],
+            ignorant: [Vec::new(), Vec::new()],
+            hangs: [false; 2],
+            unreachable: false,
+            made,
+        }
+    }
+
+    /// A running session of two who can all send pictures.
+    fn able() -> Self {
+        let mut talk = Self::with(up());
+        talk.able = [vec![video(true)], vec![video(true)]];
+        talk
+    }
+
+    /// The same, with pictures added by the caller.
+    fn with_video() -> Self {
+        let mut talk = Self::able();
+        talk.add(CALLER);
+        talk.requests.clear();
+        talk.media = [Vec::new(), Vec::new()];
+        talk
+    }
+
+    fn session(&mut self, side: usize) -> &mut Session {
+        if side == CALLER { &mut self.pair.caller } else { &mut self.pair.callee }
+    }
+
+    fn act(&mut self, side: usize, act: impl FnOnce(&mut Session, std::time::Instant, &mut muji_jingle::Ids)) {
+        let now = self.pair.now;
+        let session = if side == CALLER { &mut self.pair.caller } else { &mut self.pair.callee };
+        act(session, now, &mut self.pair.ids);
+    }
+
+    fn add(&mut self, side: usize) {
+        self.act(side, |session, now, ids| session.add(now, ids, video(true)));
+        self.run();
+    }
+
+    fn remove(&mut self, side: usize, publication: &str) {
+        self.act(side, |session, now, ids| session.remove(now, ids, publication));
+        self.run();
+    }
+
+    /// A request that a session of ours would not make.
+    fn ask(&mut self, to: usize, jingle: &Jingle) -> bool {
+        let able = self.able[to].clone();
+        let mut taken = false;
+        self.act(to, |session, now, ids| taken = session.handle_request(now, ids, "x", jingle, &able).is_ok());
+        self.run();
+        taken
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.pair.now += time;
+        for side in 0..2 {
+            self.act(side, |session, now, ids| session.handle_timeout(now, ids));
+        }
+        self.run();
+    }
+
+    /// Carries what was said until all is quiet; what was said at once crosses.
+    fn run(&mut self) {
+        loop {
+            let said = [self.take(CALLER), self.take(CALLEE)];
+            if said.iter().all(Vec::is_empty) {
+                return;
+            }
+            for (side, outputs) in said.into_iter().enumerate() {
+                outputs.into_iter().for_each(|output| self.carry(side, output));
+            }
+        }
+    }
+
+    fn take(&mut self, side: usize) -> Vec<Output> {
+        std::iter::from_fn(|| self.session(side).poll_output()).collect()
+    }
+
+    fn carry(&mut self, side: usize, output: Output) {
+        let other = 1 - side;
+        match output {
+            Output::Event(event) => self.events[side].push(event),
+            Output::Media(command) => self.obey(side, command),
+            Output::Send(iq) => match *iq {
+                Iq::Set { id, payload, .. } => {
+                    let jingle = Jingle::read(&payload, &mut muji_xep::Skipped::default()).expect("we can read ours");
+                    self.requests.push((side, jingle.clone()));
+                    if self.ignorant[other].contains(&jingle.action) {
+                        let (kind, condition) = (ErrorType::Cancel, DefinedCondition::FeatureNotImplemented);
+                        let error = StanzaError::new(kind, condition, "en", "");
+                        return self.act(side, |session, now, ids| {
+                            session.handle_answer(now, ids, &id, Err(&error));
+                        });
+                    }
+                    let able = self.able[other].clone();
+                    self.act(other, |session, now, ids| {
+                        let _told = session.handle_request(now, ids, &id, &jingle, &able).is_err();
+                    });
+                }
+                Iq::Result { id, .. } if id == "x" => {} // Of a request that no session made.
+                Iq::Error { id, .. } if id == "x" => {}
+                Iq::Result { id, .. } => {
+                    self.act(other, |session, now, ids| assert!(session.handle_answer(now, ids, &id, Ok(()))));
+                }
+                Iq::Error { id, error, .. } => {
+                    self.act(other, |session, now, ids| assert!(session.handle_answer(now, ids, &id, Err(&error))));
+                }
+                Iq::Get { .. } => unreachable!("nobody asks"),
+            },
+        }
+    }
+
+    fn obey(&mut self, side: usize, command: MediaCommand) {
+        let mut reports = Vec::new();
+        match &command {
+            MediaCommand::Open { contents, .. } if !self.hangs[side] => {
+                let new = contents.iter().map(|content| content.transport);
+                reports.extend(new.filter(|transport| self.made.insert((side, *transport))).map(|transport| {
+                    let local = LocalTransport {
+                        ufrag: format!("{side}-{}", transport.index),
+                        pwd: Secret::new("a password of 22 letters"),
+                        fingerprint: vec![7; 32],
+                        candidates: Vec::new(),
+                    };
+                    MediaReport::Described { transport, local }
+                }));
+            }
+            MediaCommand::Remote { transport, .. } if !self.unreachable => {
+                reports.push(MediaReport::Connected { transport: *transport });
+            }
+            _ => {}
+        }
+        self.media[side].push(command);
+        for report in reports {
+            self.act(side, |session, now, ids| session.handle_media(now, ids, report));
+        }
+    }
+
+    /// Who asked for what, in order, without news and the ends of transports.
+    fn asked(&self) -> Vec<(usize, &str)> {
+        self.requests.iter().map(|(side, jingle)| (*side, jingle.action.as_str())).collect()
+    }
+
+    /// What one side's media layer was last told of a content: whether it sends and receives.
+    fn flows(&self, side: usize, name: &str) -> Option<(bool, bool)> {
+        self.media[side].iter().rev().find_map(|command| match command {
+            MediaCommand::Content { content, send, receive, .. } if content == name => Some((send.is_some(), *receive)),
+            MediaCommand::Drop { content, .. } if content == name => Some((false, false)),
+            _ => None,
+        })
+    }
+
+    fn is_dropped(&self, side: usize, name: &str) -> bool {
+        self.media[side].iter().any(|command| matches!(command, MediaCommand::Drop { content, .. } if content == name))
+    }
+
+    fn warnings(&self, side: usize) -> usize {
+        self.events[side].iter().filter(|event| matches!(event, SessionEvent::Warning(_))).count()
+    }
+}
+
+// Shows jingle-cadd-01, jingle-cadd-02, jingle-content-01.
+#[test]
+fn either_side_adds_a_content_by_itself_and_the_other_takes_it() {
+    for (side, creator) in [(CALLER, Side::Initiator), (CALLEE, Side::Responder)] {
+        let mut talk = Talk::able();
+        talk.add(side);
+        assert_eq!(talk.asked(), [(side, "content-add"), (1 - side, "content-accept")]);
+        for (_, jingle) in &talk.requests {
+            let [content] = &jingle.contents[..] else { panic!("one content") };
+            assert_eq!((content.name.as_str(), content.creator), ("video", creator));
+            assert!(content.transport.as_ref().is_some_and(|transport| transport.fingerprints.len() == 1));
+        }
+        for side in [CALLER, CALLEE] {
+            assert_eq!(talk.flows(side, "video"), Some((true, true)));
+            let added = SessionEvent::ContentAdded { content: "video".to_owned(), media: Media::Video };
+            assert!(talk.events[side].contains(&added));
+            assert_eq!(talk.session(side).poll_timeout(), None, "nothing is waited for");
+        }
+    }
+}
+
+// Shows dtls-fp-02.
+#[test]
+fn an_added_content_has_a_handshake_of_its_own_whose_role_the_other_chooses() {
+    let mut talk = Talk::able();
+    talk.add(CALLEE);
+    let setups: Vec<String> = talk
+        .requests
+        .iter()
+        .map(|(_, jingle)| {
+            let transport = jingle.contents[0].transport.as_ref().expect("it has one");
+            format!("{:?}", transport.fingerprints[0].setup.expect("it says"))
+        })
+        .collect();
+    assert_eq!(setups, ["ActPass", "Active"]);
+}
+
+// Shows R-ADD-1.
+#[test]
+fn what_we_do_not_send_is_received_and_nothing_of_ours_is_sent_for_it() {
+    let mut talk = Talk::able();
+    talk.able[CALLEE] = vec![video(false)];
+    talk.add(CALLER);
+    assert_eq!((talk.flows(CALLER, "video"), talk.flows(CALLEE, "video")), (Some((true, false)), Some((false, true))));
+    assert_eq!(talk.requests[1].1.contents[0].senders, Senders::Initiator);
+}
+
+#[test]
+fn what_is_sent_later_goes_by_the_content_that_is_there() {
+    let mut talk = Talk::able();
+    talk.able[CALLEE] = vec![video(false)];
+    talk.add(CALLER);
+    talk.requests.clear();
+    talk.add(CALLEE);
+    assert_eq!(talk.asked(), [(CALLEE, "content-modify")]);
+    assert_eq!(talk.flows(CALLEE, "video"), Some((true, true)));
+    assert_eq!(talk.flows(CALLER, "video"), Some((true, true)));
+}
+
+// Shows rtp-add-01.
+#[test]
+fn a_content_without_a_codec_of_ours_is_rejected_with_what_we_have() {
+    let mut talk = Talk::able();
+    talk.able[CALLEE] = vec![Wanted { payload_types: vec![PayloadType::new(34, "H263", 90_000, 1)], ..video(true) }];
+    talk.add(CALLER);
+    assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "content-reject")]);
+    let reject = &talk.requests[1].1;
+    assert_eq!(reject.why.as_ref().map(|why| why.reason.clone()), Some(Reason::FailedApplication));
+    let described = reject.contents[0].description.as_ref().expect("it says what it can");
+    assert_eq!(described.payload_types[0].name.as_deref(), Some("H263"));
+    assert!(talk.is_dropped(CALLER, "video") && talk.warnings(CALLER) == 1 && talk.pair.caller.is_up());
+}
+
+// Shows jingle-tie-05.
+#[test]
+fn of_two_who_add_the_same_at_once_the_initiator_does() {
+    let mut talk = Talk::able();
+    for side in [CALLER, CALLEE] {
+        talk.act(side, |session, now, ids| session.add(now, ids, video(true)));
+    }
+    talk.run();
+    let adds = [(CALLER, "content-add"), (CALLEE, "content-add"), (CALLEE, "content-accept")];
+    assert_eq!(talk.asked(), adds);
+    assert_eq!(talk.requests[2].1.contents[0].creator, Side::Initiator);
+    for side in [CALLER, CALLEE] {
+        assert_eq!(talk.flows(side, "video"), Some((true, true)));
+    }
+}
+
+// Shows jingle-crem-01, jingle-crem-02.
+#[test]
+fn a_content_taken_out_stops_at_both_ends_and_the_rest_goes_on() {
+    let mut talk = Talk::with_video();
+    talk.remove(CALLEE, "video");
+    assert_eq!(talk.asked(), [(CALLEE, "content-remove")]);
+    assert_eq!(talk.requests[0].1.contents.len(), 1);
+    for side in [CALLER, CALLEE] {
+        assert!(talk.is_dropped(side, "video") && talk.session(side).is_up());
+        assert!(talk.events[side].contains(&SessionEvent::ContentRemoved { content: "video".to_owned() }));
+    }
+}
+
+// Shows jingle-crem-03.
+#[test]
+fn with_the_last_content_the_session_ends() {
+    let mut talk = Talk::able();
+    let mut remove = Jingle::new(Action::ContentRemove, "s1");
+    remove.contents = vec![Content::new("audio")];
+    assert!(talk.ask(CALLER, &remove));
+    assert_eq!(talk.asked(), [(CALLER, "session-terminate")]);
+    assert!(talk.events[CALLER].contains(&SessionEvent::Ended(End::Unshared)));
+    let mut talk = Talk::able();
+    talk.remove(CALLEE, "audio");
+    assert_eq!(talk.asked(), [(CALLEE, "session-terminate")]);
+}
+
+// Shows R-ADD-3.
+#[test]
+fn a_content_that_the_peer_cannot_take_out_is_muted_and_used_again_later() {
+    let mut talk = Talk::with_video();
+    talk.ignorant[CALLER] = vec![Action::ContentRemove];
+    talk.remove(CALLEE, "video");
+    assert_eq!(talk.asked(), [(CALLEE, "content-remove"), (CALLEE, "session-info")]);
+    let mute = talk.requests[1].1.info.clone();
+    assert!(matches!(mute, Some(SessionInfo::Mute(Some(content))) if content.name == "video"));
+    assert_eq!(talk.flows(CALLEE, "video"), Some((false, false)));
+    talk.remove(CALLEE, "video");
+    assert_eq!(talk.requests.len(), 2, "and that is all");
+    talk.add(CALLEE);
+    assert_eq!(talk.flows(CALLEE, "video"), Some((true, true)));
+    let unmute = talk.requests[2].1.info.clone();
+    assert!(matches!(unmute, Some(SessionInfo::Unmute(Some(content))) if content.name == "video"));
+}
+
+// Shows jingle-cmod-02.
+#[test]
+fn the_peer_changes_who_sends_and_cannot_make_us_send() {
+    let mut talk = Talk::with_video();
+    let mut modify = Jingle::new(Action::ContentModify, "s1");
+    modify.contents = vec![Content { senders: Senders::None, ..Content::new("video") }];
+    assert!(talk.ask(CALLEE, &modify));
+    assert_eq!((talk.flows(CALLEE, "video"), talk.asked()), (Some((false, false)), vec![]));
+    talk.able[CALLEE] = vec![video(false)];
+    let mut talk = Talk::able();
+    talk.able[CALLEE] = vec![video(false)];
+    talk.add(CALLER);
+    modify.contents[0].senders = Senders::Both;
+    assert!(talk.ask(CALLEE, &modify));
+    assert_eq!(talk.flows(CALLEE, "video"), Some((false, true)));
+    modify.contents = vec![Content::new("smell")];
+    assert!(!talk.ask(CALLEE, &modify), "there is no such content");
+}
+
+#[test]
+fn what_was_never_offered_cannot_be_accepted_or_rejected() {
+    for action in [Action::ContentAccept, Action::ContentReject, Action::SessionAccept] {
+        let mut talk = Talk::with_video();
+        let mut answer = Jingle::new(action, "s1");
+        answer.contents = vec![Content::new("video"), Content::new("smell")];
+        assert!(!talk.ask(CALLER, &answer));
+        assert!(talk.media[CALLER].is_empty() && talk.pair.caller.is_up());
+    }
+}
+
+#[test]
+fn a_content_that_comes_before_the_session_is_accepted_waits_for_it() {
+    let mut talk = Talk::with(offered());
+    talk.made.clear();
+    talk.able[CALLEE] = vec![video(true)];
+    let added = {
+        let mut other = Talk::able();
+        other.add(CALLER);
+        other.requests.swap_remove(0).1
+    };
+    assert!(talk.ask(CALLEE, &added));
+    assert!(talk.media[CALLEE].is_empty() && talk.requests.is_empty(), "nothing is made before the user accepts");
+    talk.act(CALLEE, |session, now, ids| session.accept(now, ids));
+    talk.run();
+    assert_eq!(talk.asked()[..2], [(CALLEE, "session-accept"), (CALLEE, "content-accept")]);
+}
+
+#[test]
+fn what_nobody_answers_is_given_up_in_time() {
+    let mut talk = Talk::able();
+    talk.hangs[CALLER] = true;
+    talk.add(CALLER);
+    talk.wait(timers::DESCRIBE);
+    assert!(talk.requests.is_empty() && talk.is_dropped(CALLER, "video") && talk.warnings(CALLER) == 1);
+
+    let mut talk = Talk::able();
+    talk.hangs[CALLEE] = true;
+    talk.add(CALLER);
+    talk.wait(timers::DESCRIBE);
+    assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "content-remove")]);
+    assert!(talk.is_dropped(CALLER, "video") && talk.is_dropped(CALLEE, "video"));
+
+    let mut talk = Talk::able();
+    talk.unreachable = true;
+    talk.add(CALLER);
+    talk.wait(timers::CONNECT);
+    assert!(talk.is_dropped(CALLER, "video") && talk.is_dropped(CALLEE, "video"));
+    assert!(talk.pair.caller.is_up() && talk.pair.callee.is_up());
+}
+
+#[test]
+fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
+    let mut talk = Talk::able();
+    talk.unreachable = true;
+    talk.add(CALLER);
+    let lost = TransportId { index: 1, ..crate::pair::transport() };
+    let report = MediaReport::Failed { transport: lost, why: "no answer".to_owned() };
+    talk.act(CALLER, |session, now, ids| session.handle_media(now, ids, report));
+    talk.run();
+    assert!(talk.is_dropped(CALLER, "video") && talk.pair.caller.is_up());
+    let report = MediaReport::Failed { transport: crate::pair::transport(), why: "no answer".to_owned() };
+    talk.act(CALLER, |session, now, ids| session.handle_media(now, ids, report));
+    assert!(talk.pair.caller.is_over());
+}
+
+#[test]
+fn a_peer_that_knows_no_content_accept_is_answered_with_all_contents_and_answers_so() {
+    let mut talk = Talk::able();
+    talk.act(CALLEE, |session, _, _| session.name_peer("movim", true));
+    talk.add(CALLER);
+    assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "session-accept")]);
+    let names: Vec<&str> = talk.requests[1].1.contents.iter().map(|content| content.name.as_str()).collect();
+    assert_eq!(names, ["audio", "video"]);
+    assert_eq!(talk.flows(CALLER, "video"), Some((true, true)));
+    talk.remove(CALLER, "video");
+    assert_eq!(talk.asked()[2..], [(CALLER, "content-remove"), (CALLEE, "session-accept")]);
+}
+
+#[test]
+fn what_is_added_to_a_bundle_travels_by_its_transport() {
+    let mut talk = bundled();
+    talk.able = [vec![video(true)], vec![video(true)]];
+    talk.add(CALLEE);
+    let added = &talk.requests[0].1;
+    let grouped = added.group.as_ref().map(|group| group.contents.clone());
+    assert_eq!(grouped, Some(vec!["audio".to_owned(), "video".to_owned()]));
+    let opened = talk.media[CALLEE].iter().find_map(|command| match command {
+        MediaCommand::Open { contents, .. } => Some(contents[0].transport.index),
+        _ => None,
+    });
+    assert_eq!(opened, Some(0));
+}
+
+/// A session whose callee answered an offer that groups all contents.
+fn bundled() -> Talk {
+    let mut pair = agreed();
+    let (now, mut caller) =
+        (pair.now, Session::open(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()])));
+    caller.release(now, &mut pair.ids);
+    caller.handle_media(now, &mut pair.ids, end("romeo"));
+    let mut offer = drain(&mut caller).requests.swap_remove(0).1;
+    offer.group = Some(Group { semantics: "BUNDLE".to_owned(), contents: vec!["audio".to_owned()] });
+    pair.callee = Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it fits");
+    pair.callee.accept(now, &mut pair.ids);
+    pair.callee.handle_media(now, &mut pair.ids, end("juliet"));
+    let (_, accept) = drain(&mut pair.callee).requests.swap_remove(0);
+    caller.handle_request(now, &mut pair.ids, "x", &accept, &[]).expect("it is in order");
+    drain(&mut caller);
+    pair.caller = caller;
+    Talk::with(pair)
+}
+
+#[test]
+fn no_more_contents_are_taken_than_a_session_may_have() {
+    let mut talk = Talk::able();
+    talk.able[CALLEE] = vec![video(false)];
+    let transport = {
+        let mut other = Talk::able();
+        other.add(CALLER);
+        other.requests.swap_remove(0).1.contents.swap_remove(0).transport
+    };
+    let content = |number: usize| {
+        let description = Some(Description::new(Media::Video, vec![vp8()]));
+        Content { description, transport: transport.clone(), ..Content::new(&format!("video{number}")) }
+    };
+    let mut added = Jingle::new(Action::ContentAdd, "s1");
+    added.contents = (0..=MAX_CONTENTS).map(content).collect();
+    assert!(talk.ask(CALLEE, &added));
+    let opened = talk.media[CALLEE].iter().map(|command| match command {
+        MediaCommand::Open { contents, .. } => contents.len(),
+        _ => 0,
+    });
+    assert_eq!(opened.sum::<usize>(), MAX_CONTENTS - 1, "beside the sound");
+    let rejected = talk.requests.iter().filter(|(_, jingle)| jingle.action == Action::ContentReject).count();
+    assert_eq!(rejected, 2);
+}
+
+#[test]
+fn a_mute_names_the_content_as_the_session_knows_it() {
+    let mut talk = Talk::able();
+    talk.add(CALLEE);
+    talk.act(CALLER, |session, now, ids| session.announce_mute(now, ids, "video", Mute::On));
+    talk.run();
+    let news = talk.requests.last().and_then(|(_, jingle)| jingle.info.clone());
+    assert!(matches!(news, Some(SessionInfo::Mute(Some(content))) if content.creator == Side::Responder));
+}

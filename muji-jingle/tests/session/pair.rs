@@ -1,0 +1,122 @@
+//! Two sessions with made-up ends for media, and all that they gave.
+
+use std::time::Instant;
+
+use jid::FullJid;
+use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
+use muji_jingle::{CallId, Ids, Output, Parties, Session, SessionEvent, SessionId, TransportId, Wanted};
+use muji_xep::jingle::Jingle;
+use muji_xep::rtp::{Media, PayloadType};
+use muji_xep::{Secret, Skipped};
+use xmpp_parsers::iq::Iq;
+
+pub(crate) fn opus() -> PayloadType {
+    PayloadType::new(111, "opus", 48_000, 2)
+}
+
+pub(crate) fn wanted(payload_types: Vec<PayloadType>) -> Vec<Wanted> {
+    vec![Wanted { publication: "audio".to_owned(), sends: true, media: Media::Audio, ssrc: 7, payload_types }]
+}
+
+pub(crate) fn parties(us: &str, peer: &str) -> Parties {
+    let jid = |name: &str| -> FullJid { format!("{name}@x.example/1").parse().expect("a full JID") };
+    let room = Some("r@conf.example".parse().expect("a room"));
+    let session = SessionId(1);
+    Parties { call: CallId(1), session, us: jid(us), peer: jid(peer), name: peer.to_owned(), room, restates: false }
+}
+
+pub(crate) fn end(name: &str) -> MediaReport {
+    let local = LocalTransport {
+        ufrag: name.to_owned(),
+        pwd: Secret::new(format!("the password of {name}, long enough")),
+        fingerprint: vec![u8::try_from(name.len()).expect("names are short"); 32],
+        candidates: Vec::new(),
+    };
+    MediaReport::Described { transport: transport(), local }
+}
+
+pub(crate) fn transport() -> TransportId {
+    TransportId { session: SessionId(1), index: 0 }
+}
+
+/// What a session gave, sorted.
+#[derive(Default)]
+pub(crate) struct Given {
+    pub(crate) requests: Vec<(String, Jingle)>,
+    pub(crate) answers: Vec<Iq>,
+    pub(crate) media: Vec<MediaCommand>,
+    pub(crate) events: Vec<SessionEvent>,
+}
+
+pub(crate) fn drain(session: &mut Session) -> Given {
+    let mut given = Given::default();
+    while let Some(output) = session.poll_output() {
+        match output {
+            Output::Send(iq) => match *iq {
+                Iq::Set { id, payload, .. } => {
+                    let mut skipped = Skipped::default();
+                    let jingle = Jingle::read(&payload, &mut skipped).expect("what we write can be read");
+                    assert!(skipped.is_empty(), "what we write is understood: {skipped}");
+                    given.requests.push((id, jingle));
+                }
+                answer => given.answers.push(answer),
+            },
+            Output::Media(command) => given.media.push(command),
+            Output::Event(event) => given.events.push(event),
+        }
+    }
+    given
+}
+
+pub(crate) struct Pair {
+    pub(crate) now: Instant,
+    pub(crate) ids: Ids,
+    pub(crate) caller: Session,
+    pub(crate) callee: Session,
+}
+
+/// A caller whose offer lies before a callee, who has not decided.
+pub(crate) fn offered() -> Pair {
+    let (now, mut ids) = (Instant::now(), Ids::new([7; 32]));
+    let mut caller = Session::open(now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
+    caller.release(now, &mut ids);
+    let opening = drain(&mut caller);
+    assert!(matches!(&opening.media[..], [MediaCommand::Open { .. }]) && opening.requests.is_empty());
+    caller.handle_media(now, &mut ids, end("romeo"));
+    let offer = drain(&mut caller);
+    assert_eq!(offer.events, [SessionEvent::Offered]);
+    let [(id, offer)] = &offer.requests[..] else { panic!("one offer") };
+    let mut callee = Session::hold(parties("juliet", "romeo"), offer, &wanted(vec![opus()])).expect("it fits");
+    assert!(callee.poll_output().is_none(), "nothing happens before the user decides");
+    assert!(caller.handle_answer(now, &mut ids, id, Ok(())));
+    Pair { now, ids, caller, callee }
+}
+
+/// Both have agreed; transports connect.
+pub(crate) fn agreed() -> Pair {
+    let mut pair = offered();
+    pair.callee.accept(pair.now, &mut pair.ids);
+    let start = drain(&mut pair.callee);
+    assert!(matches!(
+        &start.media[..],
+        [MediaCommand::Open { .. }, MediaCommand::Remote { .. }, MediaCommand::Content { .. }]
+    ));
+    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    let [(id, accept)] = &drain(&mut pair.callee).requests[..] else { panic!("one answer") };
+    pair.caller.handle_request(pair.now, &mut pair.ids, id, accept, &[]).expect("it is in order");
+    let accepted = drain(&mut pair.caller);
+    assert_eq!(accepted.events, [SessionEvent::Accepted]);
+    assert!(matches!(&accepted.media[..], [MediaCommand::Remote { .. }, MediaCommand::Content { .. }]));
+    assert!(pair.callee.handle_answer(pair.now, &mut pair.ids, id, Ok(())));
+    pair
+}
+
+pub(crate) fn up() -> Pair {
+    let mut pair = agreed();
+    for session in [&mut pair.caller, &mut pair.callee] {
+        session.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: transport() });
+        assert_eq!(drain(session).events, [SessionEvent::Connected]);
+        assert!(session.is_up());
+    }
+    pair
+}

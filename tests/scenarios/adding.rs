@@ -1,0 +1,465 @@
+//! Contents that are added while the call runs, and taken out.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use muji_conformance::harness::person::usual;
+use muji_conformance::harness::stanza::jingle_action;
+use muji_conformance::harness::world::{Delays, Who, World};
+use muji_core::error::{Refused, RoomFault};
+use muji_core::media::Capabilities;
+use muji_core::{Command, Event, Join, Media, PairState, config};
+use muji_media::transport::loopback;
+use muji_media::transport::str0m::{Dtls, Str0m};
+use muji_xep::jingle::{Action, Content, Jingle, Senders};
+use muji_xep::rtp::{Description, PayloadType};
+
+use crate::contents::{ids, published, video};
+use crate::puppet::{answer, ask, audio, enter, entered, offer, opus, requests, transport, usable};
+use crate::scripted::{AUDIO, PREPARING, entering, refuse, repeat, said, tell};
+use crate::{SECOND, count, in_call};
+
+const VIDEO: &str = "<content xmlns='urn:xmpp:jingle:1' name='video'><description xmlns='urn:xmpp:jingle:apps:rtp:1' \
+     media='video'><payload-type id='98' name='VP8' clockrate='90000'/></description></content>";
+
+fn add(world: &mut World, who: Who) {
+    world.command(who, Command::Add(Media::Video));
+}
+
+fn remove(world: &mut World, who: Who) {
+    world.command(who, Command::Remove(Media::Video));
+}
+
+fn both() -> BTreeSet<String> {
+    ["audio", "video"].map(str::to_owned).into()
+}
+
+/// Pairs of these in which one does not receive both sound and pictures of the other.
+fn blind(world: &World, people: &[Who]) -> usize {
+    let pairs = people.iter().flat_map(|a| people.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b);
+    pairs.filter(|(a, b)| world.receives(*a, *b) != both()).count()
+}
+
+/// Romeo, whose contents are public, in a room that says only what the test lets it say.
+fn active(world: &mut World) -> Who {
+    let romeo = entering(world);
+    repeat(world, romeo);
+    repeat(world, romeo);
+    romeo
+}
+
+fn not_added(world: &World, who: Who) -> Vec<RoomFault> {
+    let faults = world.events(who).iter().filter_map(|event| match event {
+        Event::NotAdded { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    faults.collect()
+}
+
+// Shows muji-add-01, muji-add-04.
+#[test]
+fn adding_begins_with_preparing_beside_our_contents_and_ends_with_all_of_them() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let before = published(&world, romeo);
+    add(&mut world, romeo);
+    assert_eq!(said(&world, romeo), ["preparing", "content", "preparing content"]);
+    assert_eq!(published(&world, romeo), before, "they are as they were");
+    world.run_for(SECOND);
+    assert_eq!(said(&world, romeo)[3..], ["content content"]);
+    let now = published(&world, romeo);
+    assert_eq!((&now[..1], ids(&now)), (&before[..], vec![111, 98]));
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    let changed = Event::ContentsChanged { contents: vec!["audio".to_owned(), "video".to_owned()] };
+    assert!(world.events(romeo).contains(&changed));
+    let told = |event: &Event| matches!(event, Event::PeerContents(_, contents) if contents.len() == 2);
+    assert_eq!(count(&world, juliet, told), 1);
+}
+
+// Shows muji-add-02.
+#[test]
+fn nothing_is_added_before_the_room_has_repeated_that_we_prepare() {
+    let mut world = World::new(1);
+    let romeo = active(&mut world);
+    tell(&mut world, romeo, "juliet", Some(&format!("{AUDIO}{VIDEO}")));
+    add(&mut world, romeo);
+    world.run_for(3 * SECOND);
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("preparing content"));
+    assert_eq!(world.asked(romeo, "content-add"), 0);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content content"));
+}
+
+// Shows muji-add-03.
+#[test]
+fn whoever_prepared_before_is_waited_for_and_nobody_else() {
+    let mut world = World::new(1);
+    let romeo = active(&mut world);
+    tell(&mut world, romeo, "juliet", Some(PREPARING));
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    tell(&mut world, romeo, "nurse", Some(PREPARING));
+    world.run_for(SECOND);
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("preparing content"));
+    tell(&mut world, romeo, "juliet", Some(AUDIO));
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content content"));
+}
+
+#[test]
+fn somebody_stalled_delays_an_addition_only_so_long() {
+    let mut world = World::new(1);
+    let romeo = active(&mut world);
+    tell(&mut world, romeo, "juliet", Some(PREPARING));
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    world.run_for(config::PREPARING - Duration::from_millis(1));
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("preparing content"));
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content content"));
+}
+
+// Shows muji-add-05.
+#[test]
+fn a_content_is_added_to_the_sessions_with_those_who_share_it() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let people = ["tybalt", "nurse"].map(|name| world.puppet(name));
+    for (puppet, contents) in
+        people.into_iter().zip([vec![audio(vec![opus()]), video("video")], vec![audio(vec![opus()])]])
+    {
+        let name = if puppet == people[0] { "tybalt" } else { "nurse" };
+        enter(&mut world, puppet, name, contents);
+        take_part(&mut world, puppet, romeo, name);
+    }
+    add(&mut world, romeo);
+    world.run_for(5 * SECOND);
+    let added: [Vec<usize>; 2] = people.map(|puppet| {
+        let asked = requests(&mut world, puppet).into_iter();
+        asked
+            .filter(|(_, jingle)| jingle.action == Action::ContentAdd)
+            .map(|(_, jingle)| jingle.contents.len())
+            .collect()
+    });
+    assert_eq!(added, [vec![1], vec![]], "one content to one of them");
+}
+
+/// A puppet calls somebody who takes it; the session has only sound.
+fn take_part(world: &mut World, puppet: Who, with: Who, sid: &str) {
+    let offer = offer(world, sid, usable(vec![opus()]));
+    ask(world, puppet, with, "o", &offer);
+    world.run_for(SECOND);
+    let asked = requests(world, puppet);
+    assert!(asked.iter().any(|(_, jingle)| jingle.action == Action::SessionAccept));
+}
+
+// Shows R-ADD-2.
+#[test]
+fn of_two_who_have_it_whoever_published_it_later_adds_it() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    add(&mut world, romeo);
+    world.run_for(2 * SECOND);
+    assert_eq!(world.asked(romeo, "content-add"), 0, "nobody shares it yet");
+    add(&mut world, juliet);
+    world.run_for(20 * SECOND);
+    assert_eq!((world.asked(romeo, "content-add"), world.asked(juliet, "content-add")), (0, 1));
+    assert_eq!(blind(&world, &[romeo, juliet]), 0);
+}
+
+#[test]
+fn all_who_add_at_the_same_time_see_each_other_by_one_addition_a_pair() {
+    for (seed, detour) in [(1, 0), (2, 300), (3, 2_000), (4, 4_000)] {
+        let delays = Delays { rooms: Duration::from_millis(detour), ..Delays::default() };
+        let mut world = World::with(seed, delays);
+        let people = ["romeo", "juliet", "nurse", "tybalt", "paris"].map(|name| world.person(name));
+        for who in people {
+            world.join(who, "balcony");
+        }
+        world.run_for(120 * SECOND);
+        assert_eq!(world.deaf(&people), []);
+        people.into_iter().for_each(|who| add(&mut world, who));
+        world.run_for(120 * SECOND);
+        assert_eq!(blind(&world, &people), 0, "seed {seed}");
+        let added: usize = people.iter().map(|who| world.asked(*who, "content-add")).sum();
+        let accepted: usize = people.iter().map(|who| world.asked(*who, "content-accept")).sum();
+        assert_eq!((added, accepted), (10, 10), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_newcomer_has_all_contents_of_whoever_is_adding_one_just_then() {
+    for delay in [0, 20, 40, 60, 80, 100, 150] {
+        let mut world = World::new(1);
+        let [romeo] = in_call(&mut world, ["romeo"]);
+        let juliet = world.person("juliet");
+        add(&mut world, romeo);
+        world.run_for(Duration::from_millis(delay));
+        world.join_how(juliet, "balcony", Join::own().nick("juliet").media([Media::Audio, Media::Video]));
+        world.run_for(15 * SECOND);
+        assert_eq!(blind(&world, &[romeo, juliet]), 0, "{delay} ms later");
+    }
+}
+
+#[test]
+fn what_the_other_should_add_and_does_not_we_add_in_the_end() {
+    let mut world = World::new(1);
+    let romeo = world.talker("romeo"); // Whose transports connect with anybody.
+    world.join(romeo, "balcony");
+    world.run_for(SECOND);
+    add(&mut world, romeo);
+    world.run_for(SECOND);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    take_part(&mut world, tybalt, romeo, "s1");
+    enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()]), video("video")]);
+    world.run_for(config::INITIATE - 2 * SECOND);
+    assert_eq!(world.asked(romeo, "content-add"), 0);
+    world.run_for(2 * SECOND);
+    assert_eq!(world.asked(romeo, "content-add"), 1);
+    world.run_for(120 * SECOND);
+    assert_eq!(world.asked(romeo, "content-add"), 1, "and once only");
+}
+
+// Shows R-ADD-1.
+#[test]
+fn pictures_that_are_added_without_a_word_in_the_room_are_taken_and_nothing_of_ours_is_shown() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    take_part(&mut world, tybalt, romeo, "s1");
+    let sound = usable(vec![opus()]);
+    let vp8 = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
+    let mut added = Jingle::new(Action::ContentAdd, "s1");
+    added.contents = vec![Content { description: Some(vp8), transport: sound.transport, ..Content::new("video") }];
+    ask(&mut world, tybalt, romeo, "a", &added);
+    world.run_for(SECOND);
+    let asked = requests(&mut world, tybalt);
+    let accept = asked.iter().find(|(_, jingle)| jingle.action == Action::ContentAccept).expect("it is taken");
+    assert_eq!(accept.1.contents[0].senders, Senders::Initiator);
+    assert_eq!(world.published(romeo), ["audio"], "no camera");
+    let told = |event: &Event| matches!(event, Event::PeerContentAdded(_, _, name) if name == "video");
+    assert_eq!(count(&world, romeo, told), 1);
+}
+
+#[test]
+fn pictures_for_somebody_who_cannot_show_any_are_rejected() {
+    let mut world = World::new(1);
+    let can = Capabilities { video: Vec::new(), ..usual() };
+    let romeo = world.client("romeo", can, loopback::maker());
+    world.join(romeo, "balcony");
+    world.run_for(SECOND);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    take_part(&mut world, tybalt, romeo, "s1");
+    let mut added = Jingle::new(Action::ContentAdd, "s1");
+    added.contents = vec![Content { transport: Some(transport(None)), ..video("video") }];
+    ask(&mut world, tybalt, romeo, "a", &added);
+    world.run_for(SECOND);
+    let inbox = world.inbox(tybalt);
+    assert_eq!(answer(&inbox, "a"), Some(Ok(())));
+    let rejects = world.wire.iter().filter(|passage| jingle_action(&passage.stanza) == Some("content-reject"));
+    assert_eq!(rejects.count(), 1);
+    assert_eq!(world.try_command(romeo, Command::Add(Media::Video)), Err(Refused::NoCodec));
+}
+
+// Shows muji-rem-01, muji-rem-02.
+#[test]
+fn removing_begins_with_the_presence_and_takes_it_out_of_each_session_that_has_it() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    for who in [romeo, juliet] {
+        add(&mut world, who);
+        world.run_for(SECOND);
+    }
+    assert_eq!(blind(&world, &[romeo, juliet]), 0);
+    let before = world.wire.len();
+    remove(&mut world, romeo);
+    world.run_for(SECOND);
+    let said: Vec<String> = world.wire[before..]
+        .iter()
+        .filter(|passage| passage.from == romeo)
+        .map(|passage| jingle_action(&passage.stanza).unwrap_or_else(|| passage.stanza.name()).to_owned())
+        .collect();
+    assert_eq!(said, ["presence", "content-remove"]);
+    let removed =
+        world.wire[before..].iter().find_map(|passage| passage.stanza.get_child("jingle", muji_xep::ns::JINGLE));
+    let names: Vec<Option<&str>> =
+        removed.expect("it was said").children().map(|content| content.attr("name")).collect();
+    assert_eq!(names, [Some("video")]);
+    assert_eq!(published(&world, romeo).len(), 1);
+    assert_eq!(world.receives(juliet, romeo), ["audio".to_owned()].into());
+    assert_eq!(world.published(romeo), ["audio"]);
+    assert_eq!(world.deaf(&[romeo, juliet, nurse]), []);
+    let told = |event: &Event| matches!(event, Event::PeerContentRemoved(..));
+    assert_eq!((count(&world, juliet, told), count(&world, nurse, told)), (1, 0));
+}
+
+#[test]
+fn a_content_comes_and_goes_as_often_as_the_user_likes() {
+    let mut world = World::new(1);
+    let people = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    for who in &people[1..] {
+        add(&mut world, *who);
+        world.run_for(SECOND);
+    }
+    for _ in 0..5 {
+        add(&mut world, people[0]);
+        world.run_for(2 * SECOND);
+        assert_eq!(blind(&world, &people), 0);
+        remove(&mut world, people[0]);
+        world.run_for(2 * SECOND);
+        assert_eq!(blind(&world, &people), 4);
+    }
+}
+
+#[test]
+fn the_only_content_cannot_be_removed() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    assert_eq!(world.try_command(romeo, Command::Remove(Media::Audio)), Err(Refused::OnlyContent));
+    assert_eq!(world.try_command(romeo, Command::Remove(Media::Video)), Ok(()), "it is not sent anyway");
+    assert_eq!(said(&world, romeo).len(), 2);
+}
+
+#[test]
+fn whoever_changes_his_mind_while_waiting_keeps_nobody_waiting() {
+    let mut world = World::new(1);
+    let romeo = active(&mut world);
+    tell(&mut world, romeo, "juliet", Some(PREPARING));
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    remove(&mut world, romeo);
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"));
+    world.run_for(60 * SECOND);
+    assert_eq!(world.published(romeo), ["audio"]);
+}
+
+#[test]
+fn a_room_that_refuses_an_addition_leaves_all_as_it_was() {
+    let mut world = World::new(1);
+    let romeo = active(&mut world);
+    add(&mut world, romeo);
+    refuse(&mut world, romeo, "not-acceptable");
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"), "nobody is kept waiting");
+    assert_eq!(not_added(&world, romeo), [RoomFault::NickReserved]);
+    repeat(&mut world, romeo);
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content content"));
+    refuse(&mut world, romeo, "not-acceptable");
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"));
+    assert_eq!((not_added(&world, romeo).len(), world.published(romeo)), (2, vec!["audio".to_owned()]));
+}
+
+#[test]
+fn a_room_that_does_not_repeat_an_addition_is_asked_once_more_and_then_given_up() {
+    let mut world = World::new(1);
+    let romeo = active(&mut world);
+    add(&mut world, romeo);
+    world.run_for(config::ECHO);
+    assert_eq!(said(&world, romeo)[2..], ["preparing content", "preparing content"]);
+    world.run_for(config::ECHO);
+    assert_eq!(not_added(&world, romeo), [RoomFault::Silent]);
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"));
+}
+
+#[test]
+fn what_nobody_has_a_codec_in_common_for_is_not_added() {
+    let mut world = World::new(1);
+    let romeo = active(&mut world);
+    tell(&mut world, romeo, "juliet", Some(&format!("{AUDIO}{}", VIDEO.replace("VP8", "theora"))));
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    assert_eq!(not_added(&world, romeo), [RoomFault::NoCommonCodec]);
+    assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"));
+}
+
+#[test]
+fn what_is_wished_before_we_have_published_is_published_at_once() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo), ["preparing", "content content"]);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo).len(), 2);
+}
+
+#[test]
+fn what_is_wished_while_an_addition_is_on_its_way_follows_it() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    repeat(&mut world, romeo);
+    add(&mut world, romeo); // Our contents are out and not repeated yet.
+    assert_eq!(said(&world, romeo), ["preparing", "content"]);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo)[2..], ["preparing content"]);
+}
+
+#[test]
+fn an_addition_outlives_a_lost_room_and_a_broken_stream() {
+    let ways: [fn(&mut World, Who); 3] = [
+        |world, who| world.rebind(who),
+        |world, who| world.put_out(who, "balcony", &[307, 333]),
+        |world, who| {
+            world.run_for(30 * SECOND);
+            world.resume(who);
+        },
+    ];
+    for (index, way) in ways.into_iter().enumerate() {
+        let mut world = World::new(1);
+        let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+        add(&mut world, juliet);
+        world.run_for(SECOND);
+        if index != 1 {
+            world.cut(romeo);
+        }
+        add(&mut world, romeo);
+        way(&mut world, romeo);
+        world.run_for(30 * SECOND);
+        assert_eq!(blind(&world, &[romeo, juliet]), 0, "way {index}");
+    }
+}
+
+#[test]
+fn two_without_anything_in_common_have_a_session_once_they_do() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = ["romeo", "juliet"].map(|name| world.person(name));
+    world.join_how(romeo, "balcony", Join::own().nick("romeo").media([Media::Video]));
+    world.run_for(SECOND);
+    world.join(juliet, "balcony");
+    world.run_for(30 * SECOND);
+    assert!(matches!(world.pairs(juliet)[0].state, PairState::Failed(_)));
+    world.command(romeo, Command::Add(Media::Audio));
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    world.command(romeo, Command::Remove(Media::Audio));
+    world.run_for(30 * SECOND);
+    assert!(matches!(world.pairs(juliet)[0].state, PairState::Failed(_)));
+    assert!(matches!(world.pairs(romeo)[0].state, PairState::Failed(_)));
+    world.command(juliet, Command::Add(Media::Video));
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn an_added_content_flows_through_real_transports_beside_the_first_one() {
+    let mut world = World::new(1);
+    // The transports know one codec, so it stands in for one of pictures.
+    let can = || Capabilities { video: vec![PayloadType::new(98, "opus", 48_000, 2)], ..usual() };
+    let people = ["romeo", "juliet", "nurse"].map(|name| {
+        let transports = Str0m::with_dtls(Dtls::Auto).expect("there is chance for a certificate");
+        world.client(name, can(), transports.maker())
+    });
+    for who in people {
+        world.join(who, "balcony");
+        world.run_for(2 * SECOND);
+    }
+    for who in people {
+        add(&mut world, who);
+        world.run_for(2 * SECOND);
+    }
+    assert_eq!(blind(&world, &people), 0);
+    remove(&mut world, people[0]);
+    world.run_for(2 * SECOND);
+    assert_eq!((blind(&world, &people), blind(&world, &people[1..])), (4, 0));
+    assert_eq!(world.deaf(&people), []);
+}
