@@ -1,7 +1,9 @@
 //! Our own presences on their way through the room.
 //!
-//! Only the repetition of the latest one says where we stand: an earlier one may still be under way when a new one has
-//! been sent. Rooms repeat a presence at other times too, such as when somebody is made a member.
+//! Only the repetition of the latest one says that the room and we agree: an earlier one may still be under way when a new
+//! one has been sent. Our place among the others is that of the first presence of a step, though, and is marked: with that
+//! of a later one two could each believe to come after the other. Rooms repeat a presence at other times too, such as when
+//! somebody is made a member.
 
 use std::collections::VecDeque;
 
@@ -10,8 +12,24 @@ use muji_xep::muji::Muji;
 /// What we said to the room, oldest first, until it has been repeated.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Said {
-    under_way: VecDeque<(String, Option<Muji>)>,
+    under_way: VecDeque<Saying>,
     repeated: Option<Muji>,
+}
+
+#[derive(Debug, Clone)]
+struct Saying {
+    id: String,
+    muji: Option<Muji>,
+    /// A step begins with it.
+    marked: bool,
+}
+
+/// What the room repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) echo: Echo,
+    /// The first presence of a step was among what it has heard by now.
+    pub(crate) marked: bool,
 }
 
 /// What a presence of the room about ourselves is.
@@ -28,24 +46,45 @@ pub(crate) enum Echo {
 impl Said {
     /// A presence goes out.
     pub(crate) fn say(&mut self, id: &str, muji: Option<Muji>) {
-        self.under_way.push_back((id.to_owned(), muji));
+        self.under_way.push_back(Saying { id: id.to_owned(), muji, marked: false });
+    }
+
+    /// A step begins with what was said last, and none that began before counts any more.
+    pub(crate) fn mark(&mut self) {
+        self.unmark();
+        if let Some(last) = self.under_way.back_mut() {
+            last.marked = true;
+        }
+    }
+
+    /// The step was said again: if its first presence was refused, this one counts.
+    pub(crate) fn mark_again(&mut self) {
+        if self.under_way.iter().all(|saying| !saying.marked) {
+            self.mark();
+        }
+    }
+
+    /// No step waits for its place.
+    pub(crate) fn unmark(&mut self) {
+        self.under_way.iter_mut().for_each(|saying| saying.marked = false);
     }
 
     /// The room repeated a presence of ours. Not all rooms repeat its id (XEP-0045 leaves it to them).
-    pub(crate) fn repeated(&mut self, id: Option<&str>, muji: Option<&Muji>) -> Echo {
-        let by_id = self.under_way.iter().position(|(said, _)| Some(said.as_str()) == id);
-        let found = by_id.or_else(|| self.under_way.iter().position(|(_, said)| said.as_ref() == muji));
+    pub(crate) fn repeated(&mut self, id: Option<&str>, muji: Option<&Muji>) -> Heard {
+        let by_id = self.under_way.iter().position(|saying| Some(saying.id.as_str()) == id);
+        let found = by_id.or_else(|| self.under_way.iter().position(|saying| saying.muji.as_ref() == muji));
         let Some(index) = found else {
-            return if self.repeated.as_ref() == muji { Echo::Older } else { Echo::Strange };
+            let echo = if self.repeated.as_ref() == muji { Echo::Older } else { Echo::Strange };
+            return Heard { echo, marked: false };
         };
-        self.under_way.drain(..=index);
+        let marked = self.under_way.drain(..=index).any(|saying| saying.marked);
         self.repeated = muji.cloned();
-        if self.under_way.is_empty() { Echo::Latest } else { Echo::Older }
+        Heard { echo: if self.under_way.is_empty() { Echo::Latest } else { Echo::Older }, marked }
     }
 
     /// The room refused a presence of ours: that is its answer. True if it was the one said last.
     pub(crate) fn refused(&mut self, id: Option<&str>) -> bool {
-        let index = self.under_way.iter().position(|(said, _)| Some(said.as_str()) == id);
+        let index = self.under_way.iter().position(|saying| Some(saying.id.as_str()) == id);
         let until = index.map_or(1, |index| index + 1).min(self.under_way.len());
         self.under_way.drain(..until);
         self.under_way.is_empty()
@@ -79,21 +118,38 @@ mod tests {
     fn only_the_repetition_of_the_latest_presence_is_the_latest() {
         for ids in [[Some("1"), Some("2")], [None, None]] {
             let mut said = in_a_hurry();
-            assert_eq!(said.repeated(ids[0], Some(&Muji::preparing())), Echo::Older);
-            assert_eq!(said.repeated(ids[1], Some(&contents())), Echo::Latest);
+            assert_eq!(said.repeated(ids[0], Some(&Muji::preparing())).echo, Echo::Older);
+            assert_eq!(said.repeated(ids[1], Some(&contents())).echo, Echo::Latest);
         }
     }
 
     #[test]
     fn what_the_room_says_again_by_itself_is_no_news() {
         let mut said = in_a_hurry();
-        assert_eq!(said.repeated(None, Some(&contents())), Echo::Latest);
-        assert_eq!(said.repeated(None, Some(&contents())), Echo::Older);
+        assert_eq!(said.repeated(None, Some(&contents())).echo, Echo::Latest);
+        assert_eq!(said.repeated(None, Some(&contents())).echo, Echo::Older);
     }
 
     #[test]
     fn what_another_device_said_is_strange() {
-        assert_eq!(in_a_hurry().repeated(Some("9"), Some(&Muji::with(vec![Content::new("video")]))), Echo::Strange);
+        assert_eq!(
+            in_a_hurry().repeated(Some("9"), Some(&Muji::with(vec![Content::new("video")]))).echo,
+            Echo::Strange
+        );
+    }
+
+    #[test]
+    fn a_step_has_the_place_of_its_first_presence() {
+        let mut said = Said::default();
+        said.say("1", Some(Muji::preparing()));
+        said.mark();
+        said.say("2", Some(Muji::preparing()));
+        assert_eq!(said.repeated(Some("1"), Some(&Muji::preparing())), Heard { echo: Echo::Older, marked: true });
+        assert_eq!(said.repeated(Some("2"), Some(&Muji::preparing())), Heard { echo: Echo::Latest, marked: false });
+        said.say("3", Some(contents()));
+        said.mark();
+        said.say("4", Some(contents()));
+        assert!(said.repeated(Some("4"), Some(&contents())).marked, "the first one was lost");
     }
 
     #[test]

@@ -130,8 +130,10 @@ pub(crate) struct Partner {
     pub(crate) call: Option<Due>,
     /// Repairs since the last success.
     pub(crate) repairs: usize,
-    /// Media that we add to the session then, unless it has them.
-    pub(crate) owed: Vec<(Media, Instant)>,
+    /// Media that we published after it did: ours to add to the session.
+    pub(crate) ours: Vec<Media>,
+    /// When we add what was the other's to add.
+    pub(crate) share_at: Option<Instant>,
     /// Its presence lost Muji, or the room was lost; the session ends then.
     pub(crate) ends_at: Option<Instant>,
 }
@@ -146,7 +148,8 @@ impl Partner {
             since: now,
             call: None,
             repairs: 0,
-            owed: Vec::new(),
+            ours: Vec::new(),
+            share_at: None,
             ends_at: None,
         }
     }

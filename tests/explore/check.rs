@@ -1,6 +1,7 @@
 //! What must hold: always, and when nothing is under way.
 
-use muji_core::{Pair, PairState};
+use muji_core::{Media, Pair, PairState};
+use muji_xep::jingle::Content;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::PayloadType;
 use muji_xep::{Element, Skipped};
@@ -33,6 +34,10 @@ pub(crate) enum Violation {
     Stranger(String, &'static str),
     #[error("J1: {0} and {1} offered each other more than one session, though nothing made a repair necessary")]
     Rivals(String, String),
+    #[error("R-ADD-2: {0} and {1} added pictures to their session more than once")]
+    AddedTwice(String, String),
+    #[error("muji-add: {0} was told to show pictures, and does not")]
+    NotAdded(String),
     #[error("4.5: {0} offers were made out of turn, though nothing made a repair necessary")]
     Repairs(usize),
 }
@@ -57,7 +62,10 @@ impl State {
         if let Some((a, b)) = self.rivals.filter(|_| self.row.needs_no_repair()) {
             return Err(Violation::Rivals(NAMES[a].to_owned(), NAMES[b].to_owned()));
         }
-        let once = self.row.timeouts + self.row.refusals == 0;
+        if let Some((a, b)) = self.added_twice.filter(|_| self.row.adds_once()) {
+            return Err(Violation::AddedTwice(NAMES[a].to_owned(), NAMES[b].to_owned()));
+        }
+        let once = self.row.timeouts + self.row.refusals + self.row.adds == 0;
         if let Some(who) = self.people().position(|person| person.published > 1).filter(|_| once) {
             return Err(Violation::Republished(NAMES[who].to_owned()));
         }
@@ -65,7 +73,7 @@ impl State {
             if !person.sessions.is_empty() {
                 return Err(Violation::Consent(NAMES[index].to_owned()));
             }
-            if person.captures {
+            if !person.captures.is_empty() {
                 return Err(Violation::Capture(NAMES[index].to_owned()));
             }
         }
@@ -80,6 +88,10 @@ impl State {
         }
         if person.call.is_some() && !person.active {
             return Err(Violation::Stuck(name()));
+        }
+        let refused = self.row.refusals > 0; // Then it is told so, and all is as before.
+        if person.is_in() && person.shows && !refused && !self.shows(index) {
+            return Err(Violation::NotAdded(name()));
         }
         for (other, name_of) in NAMES.iter().enumerate().take(self.people.len()) {
             let sessions = person.sessions.values().filter(|(peer, _)| *peer == other).count();
@@ -134,12 +146,38 @@ impl State {
             let found = pairs.iter().find(|pair| pair.peer.jid == jid(peer));
             found.is_some_and(|pair| pair.state == PairState::Connected)
         };
-        if up(one, b) && up(other, a) { Ok(()) } else { violation("their session is not up") }
+        if !up(one, b) || !up(other, a) {
+            return violation("their session is not up");
+        }
+        let both = self.shows(a) && self.shows(b);
+        let pictures = |person: &Person, peer: usize| {
+            let session = person.sessions.iter().find(|(_, (other, _))| *other == peer).map(|(id, _)| *id);
+            session.and_then(|id| person.pictures.get(&id).copied()).unwrap_or_default()
+        };
+        if pictures(one, b) != (both, both) || pictures(other, a) != (both, both) {
+            return violation("do not see each other as they published");
+        }
+        Ok(())
+    }
+
+    /// True if the room knows that somebody shows pictures.
+    fn shows(&self, index: usize) -> bool {
+        self.said(index).iter().any(|content| content.media() == Some(&Media::Video))
+    }
+
+    fn said(&self, index: usize) -> Vec<Content> {
+        let muji = self.service.0.rooms.said(&room(), &jid(index)).and_then(|payloads| Muji::find(payloads));
+        muji.map_or_else(Vec::new, |muji| Muji::read(muji, &mut Skipped::default()).contents)
     }
 
     /// Everybody's payload types mean the same, and all have one in common.
     fn check_map(&self) -> Result<(), Violation> {
-        let published: Vec<(usize, Vec<PayloadType>)> = self.published();
+        self.check_map_of(&Media::Audio)?;
+        self.check_map_of(&Media::Video)
+    }
+
+    fn check_map_of(&self, media: &Media) -> Result<(), Violation> {
+        let published: Vec<(usize, Vec<PayloadType>)> = self.published(media);
         for (a, ours) in &published {
             for (b, theirs) in &published {
                 let clash = ours.iter().any(|one| theirs.iter().any(|it| it.id == one.id && !it.same_codec(one)));
@@ -152,13 +190,11 @@ impl State {
         Ok(())
     }
 
-    fn published(&self) -> Vec<(usize, Vec<PayloadType>)> {
-        let said = |index: usize| {
-            let payloads = self.service.0.rooms.said(&room(), &jid(index))?;
-            let muji = Muji::read(Muji::find(payloads)?, &mut Skipped::default());
-            let description = muji.contents.into_iter().next()?.description?;
-            Some((index, description.payload_types))
+    fn published(&self, media: &Media) -> Vec<(usize, Vec<PayloadType>)> {
+        let described = |index: usize| {
+            let content = self.said(index).into_iter().find(|content| content.media() == Some(media))?;
+            Some((index, content.description?.payload_types))
         };
-        (0..self.people.len()).filter(|index| self.people[*index].0.is_in()).filter_map(said).collect()
+        (0..self.people.len()).filter(|index| self.people[*index].0.is_in()).filter_map(described).collect()
     }
 }

@@ -56,3 +56,8 @@ pub(crate) fn offer(stanza: &Stanza) -> Option<String> {
     let (_, jingle) = jingle(stanza)?;
     (jingle.action == Action::SessionInitiate).then_some(jingle.sid)
 }
+
+/// True if it adds a content to a session.
+pub(crate) fn adds(stanza: &Stanza) -> bool {
+    jingle(stanza).is_some_and(|(_, jingle)| jingle.action == Action::ContentAdd)
+}

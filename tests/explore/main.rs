@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use row::Row;
 
-const NOTHING: Row = Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0 };
+const NOTHING: Row =
+    Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0, adds: 0 };
 
 /// What `make explore` sees to the end; with `--quick` what takes minutes.
 fn rows(quick: bool) -> Vec<Row> {
@@ -36,6 +37,7 @@ fn rows(quick: bool) -> Vec<Row> {
     let (leave, timeout) = (Row { leaves: 1, ..three }, Row { timeouts: 1, ..three });
     let mut rows: Vec<Row> = small.into_iter().flat_map(|row| [row, chat(row)]).collect();
     rows.push(timeout);
+    rows.extend([Row { adds: 2, ..two }, Row { adds: 1, ..three }]);
     if !quick {
         rows.extend([chat(timeout), leave, chat(leave)]);
     }
@@ -70,6 +72,9 @@ struct Args {
     /// How many come back
     #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
     rejoins: usize,
+    /// How many begin to show pictures
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    adds: usize,
     /// Give up after so long
     #[arg(long, value_name = "N", default_value_t = 3_600)]
     seconds: u64,
@@ -92,6 +97,7 @@ fn main() -> ExitCode {
             timeouts: args.timeouts,
             refusals: args.refusals,
             rejoins: args.rejoins,
+            adds: args.adds,
         }],
         None => rows(args.quick),
     };
@@ -101,13 +107,15 @@ fn main() -> ExitCode {
 
 fn explore(rows: &[Row], seed: u8, threads: usize, limit: Duration) -> ExitCode {
     let (start, mut states) = (Instant::now(), 0);
-    println!("people  room       leave crash T_PREP refuse rejoin      states       moves     quiet  healed      time");
+    println!(
+        "people  room       leave crash T_PREP refuse rejoin   add      states       moves     quiet  healed      time"
+    );
     for row in rows {
         let left = limit.saturating_sub(start.elapsed());
         let found = search::exhaust(*row, seed, threads, left);
         states += found.states;
         println!(
-            "{:>6}  {:<9} {:>6} {:>5} {:>6} {:>6} {:>6} {:>11} {:>11} {:>9} {:>7} {:>7.1} s",
+            "{:>6}  {:<9} {:>6} {:>5} {:>6} {:>6} {:>6} {:>5} {:>11} {:>11} {:>9} {:>7} {:>7.1} s",
             row.people,
             if row.in_chat { "chat" } else { "dedicated" },
             row.leaves,
@@ -115,6 +123,7 @@ fn explore(rows: &[Row], seed: u8, threads: usize, limit: Duration) -> ExitCode 
             row.timeouts,
             row.refusals,
             row.rejoins,
+            row.adds,
             found.states,
             found.moves,
             found.quiet,

@@ -12,14 +12,14 @@ use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::service::Service;
 use muji_conformance::harness::stanza::{self, copy, element, has_contents};
 use muji_core::config::Config;
-use muji_core::{Command, Connection, Engine, Join, Output};
+use muji_core::{Command, Connection, Engine, Join, Media, Output};
 use muji_xep::{Element, muc};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::digest::{self, Digest};
-use crate::letter::{Letter, id, is_end, offer, offer_or_answer};
+use crate::letter::{Letter, adds, id, is_end, offer, offer_or_answer};
 use crate::person::{PREPARING, Person, STAGGER, codecs, index, jid, occupant, room};
 use crate::row::{Move, NAMES, Row, is_delivery};
 
@@ -49,6 +49,10 @@ pub(crate) struct State {
     pub(crate) rivals: Option<(usize, usize)>,
     /// Who has offered whom a session.
     pub(crate) offers: BTreeSet<(usize, usize)>,
+    /// Who has added pictures to the session with whom.
+    pub(crate) additions: BTreeSet<(usize, usize)>,
+    /// Two whose session had them added twice.
+    pub(crate) added_twice: Option<(usize, usize)>,
 }
 
 impl State {
@@ -75,7 +79,9 @@ impl State {
                 active: false,
                 published: 0,
                 sessions: BTreeMap::new(),
-                captures: false,
+                pictures: BTreeMap::new(),
+                shows: false,
+                captures: BTreeSet::new(),
                 alive: true,
                 noticed: false,
             };
@@ -83,8 +89,18 @@ impl State {
         }
         let digest = Digest::of(&service.rooms, start);
         let service = Arc::new((service, digest));
-        let (ways, offers) = (BTreeMap::new(), BTreeSet::new());
-        let mut this = Self { row, people, service, ways, left: row, repairs: 0, rivals: None, offers };
+        let mut this = Self {
+            row,
+            people,
+            service,
+            ways: BTreeMap::new(),
+            left: row,
+            repairs: 0,
+            rivals: None,
+            offers: BTreeSet::new(),
+            additions: BTreeSet::new(),
+            added_twice: None,
+        };
         if row.in_chat {
             for index in 0..row.people {
                 let to = occupant(index);
@@ -117,6 +133,9 @@ impl State {
             }
             if person.call.is_some() && self.left.leaves > 0 && !person.leaving {
                 moves.push(Move::Leave(index));
+            }
+            if person.call.is_some() && self.left.adds > 0 && !person.shows && !person.leaving {
+                moves.push(Move::Add(index));
             }
             if person.joined && self.left.crashes > 0 {
                 moves.push(Move::Crash(index));
@@ -189,7 +208,7 @@ impl State {
                 let how = if self.row.in_chat { Join::in_chat() } else { Join::own().nick(NAMES[who]) };
                 self.touch(who, |person| {
                     let room = room();
-                    (person.joined, person.published) = (true, 0);
+                    (person.joined, person.published, person.shows) = (true, 0, false);
                     person.call = Some(person.engine.join(person.now, room, how).expect("it is not in the room"));
                 });
             }
@@ -199,6 +218,14 @@ impl State {
                     let call = person.call.expect("only who has joined leaves");
                     person.leaving = true;
                     person.engine.command(person.now, call, Command::Leave).expect("the call is there");
+                });
+            }
+            Move::Add(who) => {
+                self.left.adds -= 1;
+                self.touch(who, |person| {
+                    let call = person.call.expect("only who has joined shows anything");
+                    person.shows = true;
+                    person.engine.command(person.now, call, Command::Add(Media::Video)).expect("the call is there");
                 });
             }
             Move::Crash(who) => {
@@ -330,6 +357,12 @@ impl State {
                 self.rivals = Some(pair);
             }
         }
+        if adds(&stanza) {
+            let pair = (who.min(to), who.max(to));
+            if !self.additions.insert(pair) {
+                self.added_twice = Some(pair);
+            }
+        }
         let Stanza::Iq(iq) = &mut stanza else { return };
         *iq.from_mut() = Some(jid(who).into());
         match (&*iq, self.people[to].0.alive) {
@@ -398,7 +431,9 @@ impl State {
             Move::Hear(who) | Move::Refuse(who) => Way::ToRoom(who),
             Move::Read(who) => Way::FromRoom(who),
             Move::Answer { from, to } => Way::Between { from, to },
-            Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Notice(_) | Move::Expire(_) => return None,
+            Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Add(_) | Move::Notice(_) | Move::Expire(_) => {
+                return None;
+            }
         };
         Some(element(&self.ways.get(&way)?.front()?.stanza))
     }

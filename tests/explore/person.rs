@@ -1,6 +1,6 @@
 //! Somebody with a real Engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,12 @@ pub(crate) struct Person {
     pub(crate) published: usize,
     /// Sessions whose media are open, with the peer and the id on the wire.
     pub(crate) sessions: BTreeMap<SessionId, (usize, String)>,
-    /// Whether something is captured.
-    pub(crate) captures: bool,
+    /// What is agreed of pictures in each session: whether we send and receive them.
+    pub(crate) pictures: BTreeMap<SessionId, (bool, bool)>,
+    /// Told to show pictures.
+    pub(crate) shows: bool,
+    /// What is captured.
+    pub(crate) captures: BTreeSet<String>,
     pub(crate) alive: bool,
     pub(crate) noticed: bool,
 }
@@ -53,10 +57,19 @@ impl Person {
             self.engine.handle_media(self.now, &report);
         }
         match command {
-            MediaCommand::Open { session, name, .. } => drop(opened.insert(position(name), *session)),
-            MediaCommand::Close { session } => drop(self.sessions.remove(session)),
-            MediaCommand::Publish { .. } => self.captures = true,
-            MediaCommand::Unpublish { .. } => self.captures = false,
+            MediaCommand::Open { session, name, .. } if !self.sessions.contains_key(session) => {
+                opened.insert(position(name), *session);
+            }
+            MediaCommand::Content { session, content, send, receive, .. } if content == "video" => {
+                self.pictures.insert(*session, (send.is_some(), *receive));
+            }
+            MediaCommand::Drop { session, content } if content == "video" => drop(self.pictures.remove(session)),
+            MediaCommand::Close { session } => {
+                self.sessions.remove(session);
+                self.pictures.remove(session);
+            }
+            MediaCommand::Publish { publication, .. } => drop(self.captures.insert(publication.clone())),
+            MediaCommand::Unpublish { publication, .. } => drop(self.captures.remove(publication)),
             _ => {}
         }
     }
@@ -98,8 +111,9 @@ pub(crate) fn occupant(index: usize) -> FullJid {
     room().with_resource_str(NAMES[index]).expect("names are plain")
 }
 
-/// Everybody knows Opus, each by another id: without the order of the room their maps would differ.
+/// Everybody knows Opus and VP8, each by other ids: without the order of the room their maps would differ.
 pub(crate) fn codecs(index: usize) -> Capabilities {
-    let id = 96 + u8::try_from(index).expect("few");
-    Capabilities { audio: vec![PayloadType::new(id, "opus", 48_000, 2)], video: Vec::new() }
+    let index = u8::try_from(index).expect("few");
+    let audio = PayloadType::new(96 + index, "opus", 48_000, 2);
+    Capabilities { audio: vec![audio], video: vec![PayloadType::new(104 + index, "VP8", 90_000, 1)] }
 }

@@ -22,12 +22,19 @@ pub(crate) struct Row {
     pub(crate) refusals: usize,
     /// Returns of who has left.
     pub(crate) rejoins: usize,
+    /// People who begin to show pictures, at any time.
+    pub(crate) adds: usize,
 }
 
 impl Row {
     /// True if nobody may have to call out of turn: nobody is mistaken for who it was before.
     pub(crate) fn needs_no_repair(&self) -> bool {
         self.rejoins == 0
+    }
+
+    /// True if each pair adds pictures to its session once at most: nobody has to add out of turn.
+    pub(crate) fn adds_once(&self) -> bool {
+        self.leaves + self.crashes + self.timeouts + self.rejoins == 0
     }
 
     /// True if only time may mend a pair (rule 8).
@@ -43,6 +50,8 @@ pub(crate) enum Move {
     Join(usize),
     Leave(usize),
     Crash(usize),
+    /// Somebody begins to show pictures.
+    Add(usize),
     /// The server notices that somebody is gone.
     Notice(usize),
     /// Somebody's patience with those ahead runs out.
@@ -65,6 +74,7 @@ impl fmt::Display for Move {
         match self {
             Self::Join(who) => write!(f, "{} joins", NAMES[*who]),
             Self::Leave(who) => write!(f, "{} leaves", NAMES[*who]),
+            Self::Add(who) => write!(f, "{} begins to show pictures", NAMES[*who]),
             Self::Crash(who) => write!(f, "{} dies", NAMES[*who]),
             Self::Notice(who) => write!(f, "the server notices that {} is gone", NAMES[*who]),
             Self::Expire(who) => write!(f, "{} waits no longer for those ahead", NAMES[*who]),
@@ -79,6 +89,6 @@ impl fmt::Display for Move {
 pub(crate) fn is_delivery(happens: Move) -> bool {
     match happens {
         Move::Hear(_) | Move::Read(_) | Move::Answer { .. } | Move::Notice(_) => true,
-        Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Expire(_) | Move::Refuse(_) => false,
+        Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Add(_) | Move::Expire(_) | Move::Refuse(_) => false,
     }
 }

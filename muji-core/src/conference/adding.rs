@@ -11,6 +11,7 @@ use muji_xep::jingle::Content;
 use muji_xep::rtp::Media;
 use muji_xep::{Element, ns};
 
+use super::sessions::lacked_content;
 use super::{Asked, Conference, Cx, Refused, Stage};
 use crate::config;
 use crate::error::RoomFault;
@@ -62,19 +63,27 @@ impl Conference {
         self.contents = left;
         match &mut self.round {
             Some(Round::Publishing { added, .. }) => added.retain(|added| added != media),
-            Some(Round::Announcing { .. } | Round::Waiting(_)) if self.adding.is_empty() => self.round = None,
+            Some(Round::Announcing { .. } | Round::Waiting(_)) if self.adding.is_empty() => {
+                self.round = None;
+                self.said.unmark();
+            }
             _ if gone.is_empty() => return Ok(()),
             _ => {}
         }
         self.restate_muji(cx); // The presence first: newcomers must not ask for what goes.
+        self.take_out(cx, &gone);
+        self.tell_contents(cx);
+        Ok(())
+    }
+
+    /// What is not public any more is not sent any more.
+    fn take_out(&mut self, cx: &mut Cx<'_>, gone: &[Content]) {
         for content in gone {
-            self.capture(cx, &content, Mute::On);
+            self.capture(cx, content, Mute::On);
             for id in self.sessions.keys().copied().collect::<Vec<SessionId>>() {
                 self.with_session(cx, id, |session, cx| session.remove(cx.now, cx.ids, &content.name));
             }
         }
-        self.tell_contents(cx);
-        Ok(())
     }
 
     /// Says that we prepare to add what the user wants.
@@ -82,10 +91,11 @@ impl Conference {
         if self.stage == Stage::Active && self.round.is_none() && !self.adding.is_empty() {
             self.round = Some(Round::Announcing { until: cx.now + config::ECHO, again: false });
             self.restate_muji(cx);
+            self.said.mark();
         }
     }
 
-    /// The room repeated what we said last.
+    /// The room repeated what this step of ours began with.
     pub(super) fn round_repeated(&mut self, cx: &mut Cx<'_>) {
         match &self.round {
             Some(Round::Announcing { .. }) => {
@@ -119,6 +129,7 @@ impl Conference {
         }
         self.contents.extend(new.iter().cloned());
         self.restate_muji(cx);
+        self.said.mark();
         new.iter().for_each(|content| self.capture(cx, content, Mute::Off));
     }
 
@@ -131,6 +142,7 @@ impl Conference {
                 (*until, *again) = (cx.now + config::ECHO, true);
                 self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
                 self.restate_muji(cx);
+                self.said.mark_again();
             }
             Some(Round::Waiting(_)) => self.publish_added_in_turn(cx),
             Some(Round::Announcing { .. } | Round::Publishing { .. }) | None => {}
@@ -155,7 +167,7 @@ impl Conference {
         let (gone, left): (Vec<Content>, Vec<Content>) = self.contents.iter().cloned().partition(gone);
         self.contents = left;
         self.restate_muji(cx); // Or others would wait behind us.
-        gone.iter().for_each(|content| self.capture(cx, content, Mute::On));
+        self.take_out(cx, &gone); // Offers may have been taken with it meanwhile.
         for media in media {
             self.not_added(cx, media, why.clone());
         }
@@ -173,12 +185,14 @@ impl Conference {
 
     // ---- sessions ----------------------------------------------------------------------------------------------------
 
-    /// We published these media after all who have them by now: we add them to our sessions.
+    /// We published these media after all who have them by now: it is ours to add them to our sessions.
     pub(super) fn owe_everybody(&mut self, cx: &mut Cx<'_>, media: &[Media]) {
         for jid in self.partners.keys().cloned().collect::<Vec<_>>() {
             let theirs: Vec<Media> = self.roster.contents(&jid).into_iter().map(|(_, media)| media).collect();
-            let shared = media.iter().filter(|media| theirs.contains(media)).cloned().collect();
-            self.owe(cx, &jid, shared, Turn::Ours);
+            let Some(partner) = self.partners.get_mut(&jid) else { continue };
+            partner.ours.retain(|ours| !media.contains(ours));
+            partner.ours.extend(media.iter().filter(|media| theirs.contains(media)).cloned());
+            self.share(cx, &jid);
         }
     }
 
@@ -189,57 +203,60 @@ impl Conference {
             return;
         }
         let had = |media: &Media| before.iter().any(|content| content.media() == Some(media));
-        let new = now.iter().map(|(_, media)| media).filter(|media| !had(media) && self.publishes(media));
-        let new: Vec<Media> = new.cloned().collect();
+        if let Some(partner) = self.partners.get_mut(jid) {
+            partner.ours.retain(had); // It comes back after us.
+        }
         self.peer_event(cx, jid, |peer| Event::PeerContents(peer, now));
         if self.is_public() {
-            self.owe(cx, jid, new, Turn::Out);
+            self.share(cx, jid);
         }
     }
 
-    fn publishes(&self, media: &Media) -> bool {
-        self.contents.iter().any(|content| content.media() == Some(media))
-    }
-
-    /// Media that both have now are added to the session with a participant: by us at once, or later if it is the other's
-    /// turn. Who had no session for want of them gets one.
-    fn owe(&mut self, cx: &mut Cx<'_>, jid: &FullJid, media: Vec<Media>, turn: Turn) {
-        let Some(partner) = self.partners.get_mut(jid).filter(|_| !media.is_empty()) else { return };
-        if let PairState::Failed(end) = &partner.state
-            && super::sessions::lacked_content(end)
-            && partner.session.is_none()
-        {
-            match turn {
-                Turn::Ours => self.call(cx, jid, turn),
-                Turn::Out => partner.repair_at(cx.now + config::INITIATE),
+    /// What we and a participant have published and their session lacks is added to it: by us at once if we published it
+    /// later, else by the other, and if it does not, by us all the same. Who had no session for want of it gets one.
+    pub(super) fn share(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
+        let theirs = self.roster.contents(jid);
+        let shared = self.contents.iter().filter(|content| theirs.iter().any(|(_, it)| content.media() == Some(it)));
+        let Some(partner) = self.partners.get_mut(jid) else { return };
+        let Some(id) = partner.session else {
+            let lacked = matches!(&partner.state, PairState::Failed(end) if lacked_content(end));
+            let shared: Vec<&Media> = shared.filter_map(Content::media).filter(|_| lacked).collect();
+            if shared.iter().any(|media| partner.ours.contains(media)) {
+                self.call(cx, jid, Turn::Ours);
+            } else if !shared.is_empty() {
+                partner.repair_at(cx.now + config::INITIATE);
             }
             return;
-        }
-        let at = match turn {
-            Turn::Ours => cx.now,
-            Turn::Out => cx.now + config::INITIATE,
         };
-        partner.owed.retain(|(owed, _)| !media.contains(owed));
-        partner.owed.extend(media.into_iter().map(|media| (media, at)));
-        self.pay(cx, jid);
+        let session = &self.sessions[&id];
+        if !session.is_active() {
+            return; // Once it is.
+        }
+        let lacking = shared.filter(|content| !session.sends(&content.name)).filter_map(Content::media);
+        let (now, later): (Vec<&Media>, Vec<&Media>) = lacking.partition(|media| partner.ours.contains(media));
+        partner.share_at = (!later.is_empty()).then_some(cx.now + config::INITIATE);
+        let now: Vec<Media> = now.into_iter().cloned().collect();
+        self.add_to(cx, id, |media| now.contains(media));
     }
 
-    /// Adds what is due to the session with a participant, if both sides have accepted it.
-    pub(super) fn pay(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
-        let Some(partner) = self.partners.get_mut(jid).filter(|partner| !partner.owed.is_empty()) else { return };
-        let session = partner.session.filter(|id| self.sessions[id].is_active());
-        let Some(session) = session else { return };
-        let due: Vec<Media> = partner.owed.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media).collect();
+    /// The other did not add what was its to add.
+    pub(super) fn share_late(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
+        let Some(partner) = self.partners.get_mut(jid) else { return };
+        let due = partner.share_at.take_if(|at| *at <= cx.now);
+        if let (Some(_), Some(id)) = (due, partner.session) {
+            let theirs = self.roster.contents(jid);
+            self.add_to(cx, id, |media| theirs.iter().any(|(_, of)| of == media));
+        }
+    }
+
+    fn add_to(&mut self, cx: &mut Cx<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
+        if !self.contents.iter().filter_map(Content::media).any(&which) {
+            return;
+        }
         let wanted = self.wanted(cx, |content, _| content.payload_types.clone());
-        for wanted in wanted.into_iter().filter(|wanted| due.contains(&wanted.media)) {
+        for wanted in wanted.into_iter().filter(|wanted| which(&wanted.media)) {
             self.with_session(cx, session, |session, cx| session.add(cx.now, cx.ids, wanted));
         }
-    }
-
-    /// When something must be added to the session with a participant.
-    pub(super) fn owed_at(&self, partner: &crate::pair::Partner) -> Option<Instant> {
-        let active = || partner.session.is_some_and(|id| self.sessions[&id].is_active());
-        partner.owed.iter().map(|(_, at)| *at).min().filter(|_| active())
     }
 }
 

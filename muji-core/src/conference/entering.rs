@@ -13,7 +13,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::{Asked, Conference, Cx, Stage};
 use crate::config;
-use crate::echo::Echo;
+use crate::echo::{Echo, Heard};
 use crate::error::RoomFault;
 use crate::event::{Event, Style};
 use crate::payload;
@@ -24,6 +24,7 @@ impl Conference {
     pub(super) fn prepare(&mut self, cx: &mut Cx<'_>) {
         self.stage = Stage::Entering { until: cx.now + config::ECHO, repeated: false };
         self.say_preparing(cx);
+        self.said.mark();
     }
 
     fn say_preparing(&mut self, cx: &mut Cx<'_>) {
@@ -39,11 +40,13 @@ impl Conference {
             Stage::Entering { until, repeated } if *until <= cx.now && !*repeated => {
                 (*until, *repeated) = (cx.now + config::ECHO, true);
                 self.say_preparing(cx);
+                self.said.mark_again();
             }
             Stage::Publishing { until, again } if *until <= cx.now && !*again => {
                 (*until, *again) = (cx.now + config::ECHO, true);
                 self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
                 self.restate_muji(cx);
+                self.said.mark_again();
             }
             Stage::Entering { until, .. } | Stage::Publishing { until, .. } if *until <= cx.now => {
                 self.trouble_inside(cx, RoomFault::Silent);
@@ -72,7 +75,7 @@ impl Conference {
         nick.clone_into(&mut self.nick); // The room may have given us another one (status 210).
         self.shows_jids |= user.has(code::NON_ANONYMOUS);
         let muji = self.read_muji(cx, nick, presence);
-        let echo = self.said.repeated(presence.id.as_deref(), muji.as_ref());
+        let Heard { echo, marked } = self.said.repeated(presence.id.as_deref(), muji.as_ref());
         match (&self.stage, echo, muji) {
             (Stage::Outside { at: None }, ..) => self.prepare(cx), // The client is back.
             (Stage::Entering { .. } | Stage::Publishing { .. }, Echo::Latest | Echo::Strange, None)
@@ -80,9 +83,9 @@ impl Conference {
             {
                 self.fail(cx, RoomFault::MujiStripped);
             }
-            (Stage::Entering { .. }, Echo::Latest, _) => self.entered(cx, user),
-            (Stage::Publishing { .. }, Echo::Latest, _) => self.published(cx),
-            (Stage::Active, Echo::Latest, Some(_)) => self.round_repeated(cx),
+            (Stage::Entering { .. }, ..) if marked => self.entered(cx, user),
+            (Stage::Publishing { .. }, ..) if marked => self.published(cx),
+            (Stage::Active, ..) if marked => self.round_repeated(cx),
             (Stage::Settling { .. } | Stage::Publishing { .. } | Stage::Active, Echo::Strange, None) => {
                 self.restate(cx);
             }
@@ -217,6 +220,7 @@ impl Conference {
         self.adding.clear();
         self.stage = Stage::Publishing { until: cx.now + config::ECHO, again: false };
         self.restate_muji(cx);
+        self.said.mark();
         self.capture_all(cx, &before);
         // Those we see now are before us in any order the room can choose.
         self.call_everybody(cx);
@@ -236,15 +240,13 @@ impl Conference {
 
     fn published(&mut self, cx: &mut Cx<'_>) {
         self.stage = Stage::Active;
-        let back = self.absence.take().is_some();
+        self.absence = None;
         let contents = self.contents.iter().map(|content| content.name.clone()).collect();
         self.event(cx, Event::Joined { contents });
         self.call_everybody(cx);
         self.settle_ids(cx);
-        if back {
-            let media: Vec<Media> = self.contents.iter().filter_map(|content| content.media().cloned()).collect();
-            self.owe_everybody(cx, &media); // Sessions that lived on may lack what came meanwhile.
-        }
+        let media: Vec<Media> = self.contents.iter().filter_map(|content| content.media().cloned()).collect();
+        self.owe_everybody(cx, &media);
         self.begin_round(cx);
     }
 
@@ -260,6 +262,7 @@ impl Conference {
                 self.nicks += 1;
                 self.nick = cx.ids.nick(); // Chance gave two of us one nick, or our ghost still has it.
                 self.say_preparing(cx);
+                self.said.mark();
             }
             Stage::Entering { .. } if fault == RoomFault::NotFound && self.knocks < config::CLOSED.len() => {
                 self.knock_later(cx);
@@ -273,6 +276,7 @@ impl Conference {
             Stage::Publishing { again, until } if latest => {
                 (*again, *until) = (true, cx.now + config::ECHO);
                 self.restate_muji(cx);
+                self.said.mark();
             }
             Stage::Active if latest && self.round.is_some() => self.give_up_round(cx, &fault),
             Stage::Active if latest => {

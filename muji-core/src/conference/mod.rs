@@ -392,7 +392,7 @@ impl Conference {
                 partner.repairs += usize::from(due.turn == Turn::Out);
                 self.call(cx, &jid, due.turn);
             } else {
-                self.pay(cx, &jid);
+                self.share_late(cx, &jid);
             }
         }
     }
@@ -416,10 +416,10 @@ impl Conference {
         let sessions = self.sessions.values().filter_map(Session::poll_timeout);
         let held = self.held.iter().map(|(_, until)| *until);
         let calls = self.partners.values().filter_map(|partner| partner.call.map(|due| due.at));
-        let owed = self.partners.values().filter_map(|partner| self.owed_at(partner));
+        let shares = self.partners.values().filter_map(|partner| partner.share_at);
         let ends = self.partners.values().filter_map(|partner| partner.ends_at);
         let orphans = self.orphans.iter().map(|orphan| orphan.until);
-        sessions.chain(held).chain(calls).chain(owed).chain(ends).chain(orphans).chain(room).chain(absence).min()
+        sessions.chain(held).chain(calls).chain(shares).chain(ends).chain(orphans).chain(room).chain(absence).min()
     }
 
     // ---- words -------------------------------------------------------------------------------------------------------

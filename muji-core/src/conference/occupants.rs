@@ -100,8 +100,9 @@ impl Conference {
         if let Some(partner) = self.partners.get_mut(&real) {
             (partner.ends_at, partner.profile) = (None, profile);
             nick.clone_into(&mut partner.nick);
-            if let Some(before) = before {
-                self.contents_changed(cx, &real, before);
+            match before {
+                Some(before) => self.contents_changed(cx, &real, before),
+                None => partner.ours.clear(), // Whatever it has comes after us now.
             }
         } else {
             let mut partner = Partner::new(cx.now, nick, profile);

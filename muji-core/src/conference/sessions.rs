@@ -263,12 +263,12 @@ impl Conference {
             SessionEvent::Accepted => {
                 self.stands(cx, id, peer, PairState::Connecting, |peer| Event::PeerConnecting(peer, id));
                 self.tell_muted(cx, id);
-                self.pay(cx, peer);
+                self.share(cx, peer);
             }
             SessionEvent::ContentAdded { content, .. } => {
                 self.peer_event(cx, peer, |peer| Event::PeerContentAdded(peer, id, content));
                 self.tell_muted(cx, id);
-                self.pay(cx, peer);
+                self.share(cx, peer);
             }
             SessionEvent::ContentRemoved { content } => {
                 self.peer_event(cx, peer, |peer| Event::PeerContentRemoved(peer, id, content));
