@@ -134,6 +134,8 @@ pub(crate) struct Partner {
     pub(crate) ours: Vec<Media>,
     /// When we add what was the other's to add.
     pub(crate) share_at: Option<Instant>,
+    /// What it has published no more, and when we stop sending it too.
+    pub(crate) dropped: Vec<(Media, Instant)>,
     /// Its presence lost Muji, or the room was lost; the session ends then.
     pub(crate) ends_at: Option<Instant>,
 }
@@ -150,6 +152,7 @@ impl Partner {
             repairs: 0,
             ours: Vec::new(),
             share_at: None,
+            dropped: Vec::new(),
             ends_at: None,
         }
     }

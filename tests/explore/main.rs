@@ -33,13 +33,16 @@ fn rows(quick: bool) -> Vec<Row> {
         three,
         Row { crashes: 1, ..three },
         Row { refusals: 1, ..three },
+        Row { adds: 2, ..two },
     ];
     let (leave, timeout) = (Row { leaves: 1, ..three }, Row { timeouts: 1, ..three });
     let mut rows: Vec<Row> = small.into_iter().flat_map(|row| [row, chat(row)]).collect();
     rows.push(timeout);
-    rows.extend([Row { adds: 2, ..two }, Row { adds: 1, ..three }]);
+    let shown = Row { adds: 2, ..two };
+    rows.extend([Row { crashes: 1, ..shown }, Row { timeouts: 1, ..shown }, Row { refusals: 1, ..shown }]);
     if !quick {
         rows.extend([chat(timeout), leave, chat(leave)]);
+        rows.extend([Row { leaves: 1, rejoins: 1, ..shown }, Row { adds: 1, ..three }]);
     }
     rows
 }

@@ -68,6 +68,8 @@ pub(crate) struct Client {
     frames: u32,
     sessions: BTreeMap<SessionId, FullJid>,
     heard: BTreeMap<(SessionId, Arc<str>), Heard>,
+    /// What is agreed of each content: whether we send and receive it.
+    agreed: BTreeMap<SessionId, BTreeMap<String, (bool, bool)>>,
     /// Sessions whose media are open.
     pub(crate) open: BTreeSet<SessionId>,
     /// The process hangs: nothing is read or sent.
@@ -94,6 +96,7 @@ impl Client {
             frames: 0,
             sessions: BTreeMap::new(),
             heard: BTreeMap::new(),
+            agreed: BTreeMap::new(),
             open: BTreeSet::new(),
             frozen: false,
             cut: false,
@@ -162,7 +165,17 @@ impl Client {
     fn do_media(&mut self, now: Instant, command: &MediaCommand) {
         match command {
             MediaCommand::Open { session, .. } => drop(self.open.insert(*session)),
-            MediaCommand::Close { session } => drop(self.open.remove(session)),
+            MediaCommand::Content { session, content, send, receive, .. } => {
+                let of_session = self.agreed.entry(*session).or_default();
+                of_session.insert(content.clone(), (send.is_some(), *receive));
+            }
+            MediaCommand::Drop { session, content } => {
+                self.agreed.entry(*session).or_default().remove(content);
+            }
+            MediaCommand::Close { session } => {
+                self.open.remove(session);
+                self.agreed.remove(session);
+            }
             _ => {}
         }
         match &mut self.media {
@@ -220,6 +233,13 @@ impl Client {
             let transport = TransportId { session, index: 0 };
             self.engine.handle_media(now, &MediaReport::Failed { transport, why: "no answer".to_owned() });
         }
+    }
+
+    /// Whether we send and receive a content in the sessions with somebody.
+    pub(crate) fn flows(&self, peer: &FullJid, content: &str) -> (bool, bool) {
+        let with = self.agreed.iter().filter(|(session, _)| self.sessions.get(session) == Some(peer));
+        let of = with.filter_map(|(_, contents)| contents.get(content));
+        of.fold((false, false), |(sends, receives), (send, receive)| (sends | send, receives | receive))
     }
 
     pub(crate) fn publications(&self) -> Vec<String> {

@@ -15,7 +15,7 @@ use clap::Parser;
 use muji_conformance::harness::chance::Chance;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Delays, Who, World};
-use muji_core::{Join, PairState};
+use muji_core::{Command, Event, Join, Media, PairState};
 use muji_xep::muc::code;
 use muji_xep::ns;
 use schedule::{BUSY, Happening, Schedule};
@@ -106,6 +106,8 @@ struct Person {
     cut: bool,
     /// Told to be in the call.
     wants: bool,
+    /// Told to show pictures.
+    shows: bool,
     noticed_at: Option<Duration>,
     /// When the others' media layers find nobody there (RFC 7675).
     missed_at: Option<Duration>,
@@ -121,7 +123,7 @@ fn run(seed: u64, schedule: &Schedule) -> Vec<String> {
         .map(|index| {
             let name = format!("guest{index:02}");
             let who = world.talker(&name);
-            Person { who, name, alive: true, cut: false, wants: false, noticed_at: None, missed_at: None }
+            Person { who, name, alive: true, cut: false, wants: false, shows: false, noticed_at: None, missed_at: None }
         })
         .collect();
     let mut chance = Chance::new(!seed);
@@ -162,11 +164,19 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
     match happens {
         Happening::Join if !person.cut => {
             let joined = world.try_join(who, &room, Join::own().nick(person.name.clone()));
-            person.wants |= joined.is_ok();
+            if joined.is_ok() {
+                (person.wants, person.shows) = (true, false);
+            }
         }
         Happening::Leave if person.wants && !person.cut => {
             person.wants = false;
-            let _over_already = world.try_command(who, muji_core::Command::Leave).is_err();
+            let _over_already = world.try_command(who, Command::Leave).is_err();
+        }
+        Happening::Show if person.wants => {
+            let command = if person.shows { Command::Remove(Media::Video) } else { Command::Add(Media::Video) };
+            if world.try_command(who, command).is_ok() {
+                person.shows = !person.shows;
+            }
         }
         Happening::Die => {
             person.alive = false;
@@ -203,6 +213,7 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
         | Happening::Resume
         | Happening::Rebind
         | Happening::Restart
+        | Happening::Show
         | Happening::Shout => {}
     }
 }
@@ -233,26 +244,43 @@ fn shout(room: &jid::BareJid, chance: &mut Chance) -> String {
     )
 }
 
+fn shows(world: &World, person: &Person) -> bool {
+    world.public(person.who).iter().any(|content| content == "video")
+}
+
+fn was_refused(world: &World, person: &Person) -> bool {
+    world.events(person.who).iter().any(|event| matches!(event, Event::NotAdded { .. }))
+}
+
 fn faults(world: &World, people: &[Person]) -> Vec<String> {
     let mut faults = Vec::new();
     let is_in = |person: &Person| person.alive && person.wants && world.is_in_call(person.who);
     for person in people.iter().filter(|person| person.alive) {
         if person.wants && !is_in(person) {
             // A call may end for a reason that was told; silence is a fault.
-            let ended = world.events(person.who).iter().any(|event| matches!(event, muji_core::Event::Ended(_)));
+            let ended = world.events(person.who).iter().any(|event| matches!(event, Event::Ended(_)));
             if !ended {
                 faults.push(format!("{} never came in and was not told why", person.name));
             }
             continue;
+        }
+        if is_in(person) && shows(world, person) != person.shows && !was_refused(world, person) {
+            faults.push(format!("{} did not get its way with pictures and was not told why", person.name));
         }
         let pairs = world.pairs(person.who);
         for other in people.iter().filter(|other| other.who != person.who) {
             let jid = world.jid(other.who);
             let with = pairs.iter().filter(|pair| pair.peer.jid == jid);
             let up = with.filter(|pair| pair.state == PairState::Connected).count();
-            let wanted = usize::from(is_in(person) && is_in(other));
+            let both = is_in(person) && is_in(other);
+            let wanted = usize::from(both);
             if up != wanted {
                 faults.push(format!("{} has {up} sessions with {}, not {wanted}", person.name, other.name));
+            }
+            let seen = both && shows(world, person) && shows(world, other);
+            if both && world.flows(person.who, other.who, "video") != (seen, seen) {
+                let what = if seen { "do not see" } else { "still see" };
+                faults.push(format!("{} and {} {what} each other", person.name, other.name));
             }
         }
     }

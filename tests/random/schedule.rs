@@ -32,6 +32,8 @@ pub(crate) enum Happening {
     PutOut,
     /// The whole service shuts down and knows nothing when it is back.
     Restart,
+    /// Begins to show pictures, or ends it.
+    Show,
     /// Somebody hostile says something.
     Shout,
 }
@@ -56,6 +58,13 @@ impl Schedule {
         let joining = [Duration::ZERO, Duration::from_secs(3), BUSY / 2][(chance.number() % 3) as usize];
         for who in 0..people {
             this.at(chance.up_to(joining), Happening::Join, who);
+        }
+        if chance.number().is_multiple_of(2) {
+            // Many like to be seen at the same moment, and some change their minds.
+            for _ in 0..chance.number() % (2 * people as u64) {
+                let who = (chance.number() % people as u64) as usize;
+                this.at(BUSY / 3 + chance.up_to(BUSY * 2 / 3), Happening::Show, who);
+            }
         }
         if !chance.number().is_multiple_of(3) {
             let faults = 1 + chance.number() % (people as u64).min(6);

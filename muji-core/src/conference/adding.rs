@@ -204,7 +204,10 @@ impl Conference {
         }
         let had = |media: &Media| before.iter().any(|content| content.media() == Some(media));
         if let Some(partner) = self.partners.get_mut(jid) {
-            partner.ours.retain(had); // It comes back after us.
+            partner.ours.retain(had); // What comes back comes after us.
+            let dropped = roster::described(before).map(|(_, media)| media);
+            let dropped = dropped.filter(|media| now.iter().all(|(_, of)| of != media));
+            partner.dropped.extend(dropped.map(|media| (media, cx.now + config::DROPPED)));
         }
         self.peer_event(cx, jid, |peer| Event::PeerContents(peer, now));
         if self.is_public() {
@@ -246,6 +249,24 @@ impl Conference {
         if let (Some(_), Some(id)) = (due, partner.session) {
             let theirs = self.roster.contents(jid);
             self.add_to(cx, id, |media| theirs.iter().any(|(_, of)| of == media));
+        }
+    }
+
+    /// Takes out what a participant has not published for a while: it should have done so itself, but our adding it may have
+    /// crossed its removing it.
+    pub(super) fn unshare(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
+        let Some(partner) = self.partners.get_mut(jid) else { return };
+        let theirs = self.roster.contents(jid);
+        let due = partner.dropped.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media);
+        let due: Vec<Media> = due.filter(|media| theirs.iter().all(|(_, of)| of != media)).collect();
+        let Some(id) = partner.session.filter(|_| !due.is_empty()) else { return };
+        if !self.sessions[&id].is_active() {
+            let again = cx.now + config::DROPPED;
+            return partner.dropped.extend(due.into_iter().map(|media| (media, again)));
+        }
+        let names = self.contents.iter().filter(|content| content.media().is_some_and(|media| due.contains(media)));
+        for name in names.map(|content| content.name.clone()).collect::<Vec<_>>() {
+            self.with_session(cx, id, |session, cx| session.remove(cx.now, cx.ids, &name));
         }
     }
 

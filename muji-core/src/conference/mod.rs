@@ -393,6 +393,7 @@ impl Conference {
                 self.call(cx, &jid, due.turn);
             } else {
                 self.share_late(cx, &jid);
+                self.unshare(cx, &jid);
             }
         }
     }
@@ -417,9 +418,19 @@ impl Conference {
         let held = self.held.iter().map(|(_, until)| *until);
         let calls = self.partners.values().filter_map(|partner| partner.call.map(|due| due.at));
         let shares = self.partners.values().filter_map(|partner| partner.share_at);
+        let drops = self.partners.values().flat_map(|partner| &partner.dropped).map(|(_, at)| *at);
         let ends = self.partners.values().filter_map(|partner| partner.ends_at);
         let orphans = self.orphans.iter().map(|orphan| orphan.until);
-        sessions.chain(held).chain(calls).chain(shares).chain(ends).chain(orphans).chain(room).chain(absence).min()
+        sessions
+            .chain(held)
+            .chain(calls)
+            .chain(shares)
+            .chain(drops)
+            .chain(ends)
+            .chain(orphans)
+            .chain(room)
+            .chain(absence)
+            .min()
     }
 
     // ---- words -------------------------------------------------------------------------------------------------------

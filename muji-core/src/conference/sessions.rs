@@ -270,8 +270,11 @@ impl Conference {
                 self.tell_muted(cx, id);
                 self.share(cx, peer);
             }
-            SessionEvent::ContentRemoved { content } => {
+            SessionEvent::ContentRemoved { content, by_us } => {
                 self.peer_event(cx, peer, |peer| Event::PeerContentRemoved(peer, id, content));
+                if by_us {
+                    self.share(cx, peer); // The user may have changed his mind meanwhile.
+                }
             }
             SessionEvent::Connected => {
                 if let Some(partner) = self.partners.get_mut(peer) {

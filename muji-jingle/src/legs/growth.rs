@@ -29,6 +29,11 @@ impl Legs {
         self.legs.iter().filter(ours).any(|leg| leg.wanted.publication == publication)
     }
 
+    /// True if the content that sent this publication is being taken out.
+    pub(crate) fn is_leaving(&self, publication: &str) -> bool {
+        self.legs.iter().any(|leg| leg.is_going() && leg.wanted.publication == publication)
+    }
+
     /// The content that carries a publication, as stanzas name it.
     pub(crate) fn carrier(&self, publication: &str) -> Option<Content> {
         self.legs.iter().find(|leg| leg.wanted.sends && leg.wanted.publication == publication).map(named)

@@ -15,9 +15,10 @@ use crate::timers;
 
 impl Session {
     /// Sends another publication, by a content of its own or by one that only the peer has sent so far. Nothing happens
-    /// before both sides have accepted the session, or if it is sent already.
+    /// before both sides have accepted the session, if it is sent already, or if the peer has not answered yet that it is
+    /// taken out: then [`SessionEvent::ContentRemoved`] comes first.
     pub fn add(&mut self, now: Instant, ids: &mut Ids, wanted: Wanted) {
-        if !self.is_active() || self.sends(&wanted.publication) {
+        if !self.is_active() || self.sends(&wanted.publication) || self.legs.is_leaving(&wanted.publication) {
             return;
         }
         if let Some((content, told)) = self.legs.widen(&wanted) {
@@ -109,7 +110,7 @@ impl Session {
     /// The peer takes contents out.
     pub(super) fn contents_removed(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle) {
         let contents: Vec<Content> = jingle.contents.iter().filter_map(|content| self.legs.known(content)).collect();
-        contents.iter().for_each(|content| self.content_removed(content));
+        contents.iter().for_each(|content| self.content_removed(content, false));
         if self.legs.is_empty() {
             self.terminate(now, ids, Reason::Success.into(), End::Unshared);
         } else {
@@ -187,9 +188,9 @@ impl Session {
         }
     }
 
-    fn content_removed(&mut self, content: &Content) {
+    fn content_removed(&mut self, content: &Content, by_us: bool) {
         self.drop_content(content);
-        self.event(SessionEvent::ContentRemoved { content: content.name.clone() });
+        self.event(SessionEvent::ContentRemoved { content: content.name.clone(), by_us });
     }
 
     fn drop_content(&mut self, content: &Content) {
@@ -224,9 +225,10 @@ impl Session {
                 let idle = ContentRef { creator: content.creator, name: content.name.clone() };
                 self.inform(now, ids, SessionInfo::Mute(Some(idle)));
                 self.legs.keep_idle(content);
+                self.event(SessionEvent::ContentRemoved { content: content.name.clone(), by_us: true });
             }
             (Asked::Remove(content), _) if self.legs.find(content, Growth::Removing).is_some() => {
-                self.content_removed(content);
+                self.content_removed(content, true);
             }
             (Asked::Add(content), Some(error)) => {
                 let why = super::describe(error);

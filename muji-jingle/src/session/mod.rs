@@ -94,10 +94,12 @@ pub enum SessionEvent {
         /// Sound or pictures.
         media: Media,
     },
-    /// A content was taken out.
+    /// A content was taken out, and the other side knows.
     ContentRemoved {
         /// Its name in the session.
         content: String,
+        /// Who took it out.
+        by_us: bool,
     },
     /// Something was left out; the rest works on.
     Warning(String),

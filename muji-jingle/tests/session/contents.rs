@@ -312,7 +312,10 @@ fn a_content_taken_out_stops_at_both_ends_and_the_rest_goes_on() {
     assert_eq!(talk.requests[0].1.contents.len(), 1);
     for side in [CALLER, CALLEE] {
         assert!(talk.is_dropped(side, "video") && talk.session(side).is_up());
-        assert!(talk.events[side].contains(&SessionEvent::ContentRemoved { content: "video".to_owned() }));
+        assert!(
+            talk.events[side]
+                .contains(&SessionEvent::ContentRemoved { content: "video".to_owned(), by_us: side == CALLEE })
+        );
     }
 }
 

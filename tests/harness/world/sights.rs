@@ -37,6 +37,22 @@ impl World {
         deaf.map(|(a, b)| (self.people[a.0].name.clone(), self.people[b.0].name.clone())).collect()
     }
 
+    /// Whether somebody sends and receives a content in the session with another.
+    #[must_use]
+    pub fn flows(&self, who: Who, with: Who, content: &str) -> (bool, bool) {
+        self.client_ref(who).flows(&self.people[with.0].jid, content)
+    }
+
+    /// What somebody has public in the call, as its application was told last.
+    #[must_use]
+    pub fn public(&self, who: Who) -> &[String] {
+        let told = self.events(who).iter().rev().find_map(|event| match event {
+            Event::Joined { contents } | Event::ContentsChanged { contents } => Some(contents.as_slice()),
+            _ => None,
+        });
+        told.unwrap_or_default()
+    }
+
     /// When the first packet of `speaker` reached `listener`, from the start.
     #[must_use]
     pub fn first_heard(&self, listener: Who, speaker: Who) -> Option<Duration> {
