@@ -99,6 +99,12 @@ impl Report {
             Event::PeerFlowing(peer, _) => self.peer(peer, "flowing", None),
             Event::PeerMuted(peer, _) => self.peer(peer, "muted", None),
             Event::PeerUnmuted(peer, _) => self.peer(peer, "unmuted", None),
+            Event::PeerContents(peer, contents) => {
+                let names: Vec<&str> = contents.iter().map(|(name, _)| name.as_str()).collect();
+                self.say("contents", json!({ "nick": peer.nick, "contents": names }), || {
+                    Some(format!("{} sends {} now", printable(&peer.nick), printable(&names.join(", "))))
+                });
+            }
             Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(failure.to_string())),
             Event::PeerLeft(peer) => self.peer(peer, "left", None),
             Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),

@@ -42,7 +42,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let mut report = Report::new(&args);
     report.logged_in(client.login());
     let mut muji = Muji::new(media);
-    let disco = Disco::new(NODE, "muji-call", muji.features());
+    let disco = Disco::new(NODE, "muji-call", &muji.features());
     muji.introduce(disco.clone());
     let chat = match &args.nick {
         _ if !args.in_chat => None,

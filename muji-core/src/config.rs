@@ -91,5 +91,14 @@ pub const MAX_ROOMS: usize = 512;
 /// Rooms remembered after a call, so that offers from before are known for what they are.
 pub const MAX_LEFT: usize = 64;
 
+/// Invitations to one room are shown once in so long: they come directly, through the room and to the call at once.
+pub const INVITED: Duration = Duration::from_secs(30);
+
+/// Rooms remembered for that.
+pub const MAX_INVITED: usize = 64;
+
+/// A participant has offered a session and the room has not told of it for so long: we ask the room to tell everything anew.
+pub const RESYNC: Duration = Duration::from_secs(3);
+
 /// Times our payload map is changed for others who were there first. More is a game of somebody's.
 pub const MAX_YIELDED: usize = 8;

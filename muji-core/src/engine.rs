@@ -9,6 +9,8 @@ use muji_jingle::{CallId, Ids, refuse};
 use muji_xep::invite::{CallInvite, Word};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::muc::MucUser;
+use muji_xep::room_invite::{self, RoomInvite, Via};
+use muji_xep::rtp::Media;
 use muji_xep::{Skipped, guard, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::message::{Id as MessageId, Message, MessageType};
@@ -17,7 +19,7 @@ use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::conference::{Conference, Cx, Ended};
+use crate::conference::{Conference, Cx, Ended, Guest, Invites};
 use crate::config::{self, Config};
 use crate::disco::Disco;
 use crate::error::Refused;
@@ -65,6 +67,14 @@ fn copy(stanza: &Stanza) -> Stanza {
     }
 }
 
+/// An invitation that was shown.
+#[derive(Debug, Clone)]
+struct Invited {
+    room: BareJid,
+    call: bool,
+    until: Instant,
+}
+
 /// All calls of one account, as values: stanzas, media reports, commands and the time go in, [`Output`]s come out.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -81,6 +91,8 @@ pub struct Engine {
     seats: BTreeMap<BareJid, Seat>,
     /// Rooms whose calls are over, oldest first.
     left: VecDeque<BareJid>,
+    /// Rooms to which we were invited of late, and whether to their calls.
+    invited: VecDeque<Invited>,
     /// The connection is gone; if it does not come back the calls end then.
     lost_until: Option<Instant>,
     ended: Ended,
@@ -107,6 +119,7 @@ impl Engine {
             calls: BTreeMap::new(),
             seats: BTreeMap::new(),
             left: VecDeque::new(),
+            invited: VecDeque::new(),
             lost_until: None,
             ended: Ended::default(),
             queue: VecDeque::new(),
@@ -132,18 +145,21 @@ impl Engine {
 
     /// What the client adds to its disco#info and its caps: others ask for it before they call (Dino does).
     #[must_use]
-    pub fn features(&self) -> &'static [&'static str] {
-        &[
+    pub fn features(&self) -> Vec<&'static str> {
+        let media = [(Media::Audio, ns::RTP_AUDIO), (Media::Video, ns::RTP_VIDEO)];
+        let able = media.into_iter().filter(|(media, _)| !self.capabilities.of(media).is_empty());
+        let always = [
             ns::JINGLE,
             ns::RTP,
-            ns::RTP_AUDIO,
             ns::ICE_UDP,
             ns::DTLS,
             ns::GROUPING_FEATURE,
             ns::SOURCES_FEATURE,
             ns::MUJI,
             ns::CALL_INVITES,
-        ]
+            ns::CONFERENCE,
+        ];
+        always.into_iter().chain(able.map(|(_, feature)| feature)).collect()
     }
 
     /// Enters a room and its call. What becomes of it comes as events.
@@ -221,6 +237,16 @@ impl Engine {
         self.answer_invitation(invitation, Word::Reject);
     }
 
+    /// Tells whoever invited us to a room that we do not come. Who did so directly is not told (XEP-0249 section 2). To
+    /// come: [`Self::join`] it with [`Join::invited`].
+    pub fn decline_room(&mut self, invite: &RoomInvite) {
+        if invite.via == Via::Room {
+            let mut message = Message::normal(Some(invite.room.clone().into()));
+            message.payloads = vec![room_invite::decline(&invite.from.to_bare())];
+            self.queue.push_back(Output::Send(Box::new(message.into())));
+        }
+    }
+
     fn answer_invitation(&mut self, invitation: &Invitation, word: Word) {
         let room = (word == Word::Accept).then(|| invitation.room.clone());
         let invite = CallInvite { id: invitation.id.clone(), word, room };
@@ -243,7 +269,10 @@ impl Engine {
                 Command::Add(media) => outcome = conference.add(cx, media),
                 Command::Remove(media) => outcome = conference.remove(cx, &media),
                 Command::Admit(guest) => outcome = conference.admit(cx, &guest),
-                Command::Invite(guest) => conference.invite(cx, guest),
+                Command::Invite(guest) => conference.invite(cx, Guest { jid: guest, to: Invites::Call }),
+                Command::InviteToRoom(guest, via) => {
+                    conference.invite(cx, Guest { jid: guest, to: Invites::Room(via) });
+                }
             }
         });
         outcome
@@ -317,7 +346,7 @@ impl Engine {
 
     /// A room speaks of itself in messages.
     fn handle_message(&mut self, now: Instant, message: &Message) -> Handled {
-        if let Some(handled) = self.handle_invite(message) {
+        if let Some(handled) = self.handle_invite(now, message) {
             return handled;
         }
         let Some(room) = message.from.as_ref().filter(|from| from.is_bare()).map(Jid::to_bare) else {
@@ -326,27 +355,60 @@ impl Engine {
         let (Some(call), Some(user)) = (self.call_in(&room), MucUser::find(&message.payloads)) else {
             return Handled::NotOurs;
         };
-        self.with_call(now, call, |conference, cx| conference.room_changed(cx, &user));
+        let declined = room_invite::declined(&message.payloads);
+        self.with_call(now, call, |conference, cx| match declined {
+            Some((guest, reason)) => conference.was_declined(cx, guest, reason),
+            None => conference.room_changed(cx, &user),
+        });
         Handled::Shared
     }
 
     /// Invitations of others to us; a copy of our own, or an old one from an archive, is none. Those to all of a chat room are
     /// not taken yet.
-    fn handle_invite(&mut self, message: &Message) -> Option<Handled> {
+    fn handle_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
         let for_us = matches!(message.type_, MessageType::Chat | MessageType::Normal);
         if !for_us || message.payloads.iter().any(|payload| payload.is("delay", ns::DELAY)) {
             return None;
         }
+        self.handle_call_invite(now, message).or_else(|| self.handle_room_invite(now, message))
+    }
+
+    fn handle_call_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
         let invite = CallInvite::find(&message.payloads, message.id.as_ref().map(|id| id.0.as_str()))?;
         let Word::Invite { video } = invite.word else { return None };
         let from =
             message.from.clone().filter(|from| self.us.as_ref().is_none_or(|us| us.to_bare() != from.to_bare()))?;
         let invitation = Invitation { from, room: invite.room?, id: invite.id, video };
-        if self.call_in(&invitation.room).is_some() {
-            return Some(Handled::Taken); // We are there.
+        let there = self.call_in(&invitation.room).is_some();
+        if !there && self.is_news(now, &invitation.room, true) {
+            self.queue.push_back(Output::Event(About::Account, Event::Invited(invitation)));
         }
-        self.queue.push_back(Output::Event(About::Account, Event::Invited(invitation)));
         Some(Handled::Taken)
+    }
+
+    /// An invitation to a room as such; whether there is a call the client may find out.
+    fn handle_room_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
+        let invite = RoomInvite::find(message.from.as_ref()?, &message.payloads)?;
+        let ours = self.us.as_ref().is_some_and(|us| us.to_bare() == invite.from.to_bare());
+        let there = self.call_in(&invite.room).is_some()
+            || self.seats.get(&invite.room).is_some_and(|seat| seat.nick.is_some());
+        if !ours && !there && self.is_news(now, &invite.room, false) {
+            self.queue.push_back(Output::Event(About::Account, Event::RoomInvited(invite)));
+        }
+        Some(Handled::Shared)
+    }
+
+    /// False if an invitation to this room was shown just now; one to its call comes behind one to the room all the same.
+    fn is_news(&mut self, now: Instant, room: &BareJid, call: bool) -> bool {
+        self.invited.retain(|shown| shown.until > now);
+        if self.invited.iter().any(|shown| shown.room == *room && (shown.call || !call)) {
+            return false;
+        }
+        if self.invited.len() == config::MAX_INVITED {
+            self.invited.pop_front();
+        }
+        self.invited.push_back(Invited { room: room.clone(), call, until: now + config::INVITED });
+        true
     }
 
     fn handle_iq(&mut self, now: Instant, iq: &Iq) -> Handled {

@@ -3,6 +3,7 @@
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Mute, SessionId};
 use muji_xep::Secret;
+use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
 
 use crate::error::{Over, PeerFailure, RoomFault};
@@ -33,6 +34,11 @@ pub struct Peer {
 pub enum Event {
     /// Somebody invites us to a call. About the account; [`crate::Engine::accept`] or [`crate::Engine::decline`] it.
     Invited(Invitation),
+    /// Somebody invites us to a room, with no word of a call. About the account; [`crate::Engine::join`] it as
+    /// [`Join::invited`], or [`crate::Engine::decline_room`] it.
+    RoomInvited(RoomInvite),
+    /// Somebody whom we invited through the room does not come, and why, if it said so.
+    Declined(Jid, Option<String>),
     /// In a room whose call we are not in: these people are in a call; nobody any more if empty.
     CallRunning {
         /// Who has contents there.
@@ -129,6 +135,8 @@ pub enum Command {
     Admit(BareJid),
     /// Invite somebody to the call, after letting it in where that is ours to do.
     Invite(BareJid),
+    /// Invite somebody to the room as such, whose client may know nothing of calls.
+    InviteToRoom(BareJid, Via),
 }
 
 /// In what room a call is.

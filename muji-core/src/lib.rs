@@ -68,5 +68,6 @@ pub use event::{About, Command, Connection, Event, Handled, Invitation, Join, Pe
 pub use muji::{Call, Muji, Notice};
 pub use muji_jingle::{CallId, Mute, SessionId};
 pub use muji_xep::Secret;
+pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;
 pub use pair::{Pair, PairState, Remedy};

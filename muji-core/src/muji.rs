@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures::Stream;
 use jid::{BareJid, DomainRef, FullJid};
 use muji_jingle::{CallId, Mute};
+use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
 use xmpp_parsers::minidom::Element;
@@ -139,6 +140,12 @@ impl Muji {
         self.wake();
     }
 
+    /// Tells whoever invited us to a room that we do not come: see [`Engine::decline_room`].
+    pub fn decline_room(&mut self, invite: &RoomInvite) {
+        self.engine.decline_room(invite);
+        self.wake();
+    }
+
     /// Who is in a call in a chat room in which the client sits, whether or not we take part.
     #[must_use]
     pub fn people_in_call(&self, room: &BareJid) -> Vec<Peer> {
@@ -164,7 +171,7 @@ impl Muji {
 
     /// What the client adds to its disco#info and its caps.
     #[must_use]
-    pub fn features(&self) -> &'static [&'static str] {
+    pub fn features(&self) -> Vec<&'static str> {
         self.engine.features()
     }
 
@@ -273,6 +280,14 @@ impl Call<'_> {
     /// If the call is over.
     pub fn invite(&mut self, guest: BareJid) -> Result<(), Refused> {
         self.command(Command::Invite(guest))
+    }
+
+    /// Invites somebody to the room as such, whose client may know nothing of calls; after letting it in.
+    ///
+    /// # Errors
+    /// If the call is over.
+    pub fn invite_to_room(&mut self, guest: BareJid, via: Via) -> Result<(), Refused> {
+        self.command(Command::InviteToRoom(guest, via))
     }
 
     /// Sends this medium too, such as pictures in a call that began with sound; what becomes of it comes as events.

@@ -134,6 +134,8 @@ pub(crate) struct Partner {
     pub(crate) ours: Vec<Media>,
     /// When we add what was the other's to add.
     pub(crate) share_at: Option<Instant>,
+    /// Media that it has published.
+    pub(crate) had: Vec<Media>,
     /// What it has published no more, and when we stop sending it too.
     pub(crate) dropped: Vec<(Media, Instant)>,
     /// Its presence lost Muji, or the room was lost; the session ends then.
@@ -152,6 +154,7 @@ impl Partner {
             repairs: 0,
             ours: Vec::new(),
             share_at: None,
+            had: Vec::new(),
             dropped: Vec::new(),
             ends_at: None,
         }

@@ -389,13 +389,14 @@ mod tests {
     }
 
     /// Carries datagrams until there are none; what was received, by the number of who received it.
-    fn carry(all: &mut [Peers; 3], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
+    fn carry(all: &mut [Peers], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
         let mut received = Vec::new();
-        while let Some((index, output)) = (0..3).find_map(|index| all[index].poll_output().map(|out| (index, out))) {
+        let next = |all: &mut [Peers]| all.iter_mut().enumerate().find_map(|(who, it)| Some((who, it.poll_output()?)));
+        while let Some((index, output)) = next(all) {
             match output {
                 PeersOutput::Datagram { from, to, bytes } => {
-                    let to_whom = (0..3).find(|index| address(*index) == to).expect("one of the three");
-                    all[usize::from(to_whom)].datagram(now, to, from, &bytes);
+                    let to_whom = (0u8..).zip(&mut *all).find(|(number, _)| address(*number) == to);
+                    to_whom.expect("one of them").1.datagram(now, to, from, &bytes);
                 }
                 PeersOutput::Rtp { received: packet, .. } => received.push((index, packet.payload_type, packet.packet)),
                 PeersOutput::Report(_) => {}
@@ -424,6 +425,25 @@ mod tests {
         all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
         all[0].publish(now, CallId(1), "what the room calls it", &packet);
         assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
+    }
+
+    // Shows muji-model-03.
+    #[test]
+    fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
+        let now = Instant::now();
+        let mut all = [0, 1, 2, 3].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        for number in 1..4 {
+            let session = SessionId(number);
+            let index = usize::try_from(number).expect("small");
+            let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+            agree(&mut all[0], now, session, 111, theirs);
+            agree(&mut all[index], now, session, 111, ours);
+        }
+        carry(&mut all, now);
+        let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
+        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        let same = |index: usize| (index, 111, packet.clone());
+        assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub(crate) struct Client {
     frames: u32,
     sessions: BTreeMap<SessionId, FullJid>,
     heard: BTreeMap<(SessionId, Arc<str>), Heard>,
+    /// Peers' ends that are known, and their addresses.
+    pub(crate) ends: BTreeMap<TransportId, usize>,
     /// What is agreed of each content: whether we send and receive it.
     agreed: BTreeMap<SessionId, BTreeMap<String, (bool, bool)>>,
     /// Sessions whose media are open.
@@ -96,6 +98,7 @@ impl Client {
             frames: 0,
             sessions: BTreeMap::new(),
             heard: BTreeMap::new(),
+            ends: BTreeMap::new(),
             agreed: BTreeMap::new(),
             open: BTreeSet::new(),
             frozen: false,
@@ -169,6 +172,7 @@ impl Client {
                 let of_session = self.agreed.entry(*session).or_default();
                 of_session.insert(content.clone(), (send.is_some(), *receive));
             }
+            MediaCommand::Candidate { transport, .. } => *self.ends.entry(*transport).or_default() += 1,
             MediaCommand::Drop { session, content } => {
                 self.agreed.entry(*session).or_default().remove(content);
             }
@@ -240,6 +244,12 @@ impl Client {
         let with = self.agreed.iter().filter(|(session, _)| self.sessions.get(session) == Some(peer));
         let of = with.filter_map(|(_, contents)| contents.get(content));
         of.fold((false, false), |(sends, receives), (send, receive)| (sends | send, receives | receive))
+    }
+
+    /// Transports of the sessions with somebody to which an address is known, and those addresses.
+    pub(crate) fn transports(&self, peer: &FullJid) -> (usize, usize) {
+        let with = self.ends.iter().filter(|(id, _)| self.sessions.get(&id.session) == Some(peer));
+        with.fold((0, 0), |(transports, addresses), (_, known)| (transports + 1, addresses + known))
     }
 
     pub(crate) fn publications(&self) -> Vec<String> {

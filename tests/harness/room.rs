@@ -239,6 +239,25 @@ impl Rooms {
             .collect()
     }
 
+    /// An invitation or its decline goes through the room (XEP-0045 section 7.8.2). Only who is in may invite.
+    #[must_use]
+    pub fn pass_on(&self, from: &FullJid, message: &Message) -> Option<Message> {
+        let address = message.to.as_ref()?.to_bare();
+        let x = message.payloads.iter().find(|payload| payload.is("x", ns::MUC_USER))?;
+        let (word, said) =
+            ["invite", "decline"].into_iter().find_map(|word| Some((word, x.get_child(word, ns::MUC_USER)?)))?;
+        let inside = self.rooms.get(&address)?.occupants.iter().any(|occupant| occupant.real == *from);
+        if word == "invite" && !inside {
+            return None;
+        }
+        let mut passed = Message::normal(Some(said.attr("to")?.parse().ok()?));
+        passed.from = Some(address.into());
+        let mut x = Element::bare("x", ns::MUC_USER);
+        x.append_child(builder(word, ns::MUC_USER, &[("from", from.to_string().as_str())]));
+        passed.payloads = vec![x];
+        Some(passed)
+    }
+
     /// Somebody's connection is gone.
     pub fn disconnected(&mut self, who: &FullJid) -> Vec<Delivery> {
         let rooms: Vec<BareJid> = self.rooms.keys().cloned().collect();

@@ -68,6 +68,11 @@ impl Service {
             Stanza::Iq(iq) => self.iq(from, iq),
             Stanza::Message(mut message) => {
                 message.from = Some(from.clone().into());
+                if self.is_of_rooms(message.to.as_ref())
+                    && let Some(passed) = self.rooms.pass_on(from, &message)
+                {
+                    message = passed;
+                }
                 let Some(to) = message.to.clone() else { return Vec::new() };
                 // To a person every device hears it.
                 let devices = self.users.iter().filter(|user| match to.resource() {

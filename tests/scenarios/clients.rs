@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Who, World};
-use muji_core::{Event, PairState, Remedy, config};
-use muji_xep::jingle::{Action, Jingle, Reason};
+use muji_core::{Command, Event, Join, Media, PairState, Remedy, config};
+use muji_xep::ice::{Candidate, CandidateKind};
+use muji_xep::jingle::{Action, Content, Jingle, Reason};
+use muji_xep::rtp::{Description, PayloadType};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza::Stanza;
 
+use crate::contents::video;
 use crate::puppet::{ask, audio, entered, offer, opus, requests, terminate, usable};
 use crate::scripted::{AUDIO, PREPARING, entering, present, repeat};
 use crate::{SECOND, count, in_call};
@@ -198,4 +201,84 @@ fn an_offer_from_an_earlier_stay_is_ended_and_that_of_this_one_taken() {
     let actions: Vec<(Action, bool)> =
         heard.iter().map(|(_, jingle)| (jingle.action.clone(), jingle.sid == "stale")).collect();
     assert_eq!(actions, [(Action::SessionTerminate, true), (Action::SessionInitiate, false)]);
+}
+
+// Shows caps-05.
+#[test]
+fn a_client_is_known_by_what_its_own_presence_says_and_not_by_a_hash_that_others_have_used() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    let caps = |node: &str| format!("<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{node}' ver='x'/>");
+    for (nick, node) in [("tybalt", "https://movim.eu/"), ("nurse", "https://example.org")] {
+        let muji = format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{AUDIO}</muji>");
+        let x = format!("<x xmlns='http://jabber.org/protocol/muc#user'><item jid='{nick}@capulet.example/1'/></x>");
+        present(&mut world, romeo, nick, "", &format!("{muji}{}{x}", caps(node)));
+    }
+    repeat(&mut world, romeo);
+    assert_eq!(world.asked(romeo, "session-initiate"), 1, "only the Movim is called later");
+}
+
+// Shows R-DINO-4.
+#[test]
+fn a_dino_has_a_transport_for_each_content_and_two_components_and_groups_nothing() {
+    let mut world = World::new(1);
+    let romeo = world.talker("romeo");
+    world.join_how(romeo, "balcony", Join::own().media([Media::Audio, Media::Video]));
+    world.run_for(SECOND);
+    let vp8 = PayloadType::new(98, "VP8", 90_000, 1);
+    let both = vec![audio(vec![opus()]), video("video")];
+    let tybalt = entered(&mut world, both);
+    let mut offer = offer(&world, "s1", with_components(usable(vec![opus()]), "a"));
+    let pictures = Description::new(Media::Video, vec![vp8]);
+    let sound = with_components(usable(vec![opus()]), "v");
+    offer.contents.push(Content { name: "video".to_owned(), description: Some(pictures), ..sound });
+    ask(&mut world, tybalt, romeo, "o", &offer);
+    world.run_for(SECOND);
+    let asked = requests(&mut world, tybalt);
+    let accept = asked.iter().find(|(_, jingle)| jingle.action == Action::SessionAccept).expect("it is taken");
+    assert_eq!((accept.1.contents.len(), accept.1.group.clone()), (2, None));
+    let (transports, candidates) = world.transports(romeo, tybalt);
+    assert_eq!((transports, candidates), (2, 2), "of each the first component's address");
+}
+
+/// The same with an address for each of two components, and credentials of its own.
+fn with_components(mut content: Content, ufrag: &str) -> Content {
+    let candidate = |component: u8| Candidate {
+        component,
+        foundation: "1".to_owned(),
+        generation: 0,
+        id: Some(format!("c{component}")),
+        address: ([192, 0, 2, 1], 40_000 + u16::from(component)).into(),
+        priority: 1,
+        kind: CandidateKind::Host,
+        related: None,
+    };
+    if let Some(transport) = &mut content.transport {
+        transport.ufrag = Some(ufrag.to_owned());
+        transport.candidates = vec![candidate(1), candidate(2)];
+    }
+    content
+}
+
+// Shows R-DINO-1.
+#[test]
+fn requests_about_contents_speak_of_one_content_each() {
+    let mut world = World::new(1);
+    let people = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    for who in people {
+        world.command(who, Command::Add(Media::Video));
+        world.run_for(2 * SECOND);
+    }
+    world.command(people[0], Command::Remove(Media::Video));
+    world.run_for(2 * SECOND);
+    let mut seen = std::collections::BTreeSet::new();
+    for passage in &world.wire {
+        let Some(jingle) = passage.stanza.get_child("jingle", muji_xep::ns::JINGLE) else { continue };
+        let action = jingle.attr("action").expect("it has one");
+        if action.starts_with("content-") || action == "transport-info" || action == "description-info" {
+            seen.insert(action.to_owned());
+            assert_eq!(jingle.children().filter(|child| child.name() == "content").count(), 1, "{action}");
+        }
+    }
+    assert!(["content-add", "content-accept", "content-remove"].iter().all(|action| seen.contains(*action)));
 }

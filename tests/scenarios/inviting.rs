@@ -2,7 +2,7 @@
 
 use muji_conformance::harness::world::{Who, World};
 use muji_core::error::RoomFault;
-use muji_core::{Event, Invitation};
+use muji_core::{Command, Event, Invitation, Join, RoomInvite, Secret, Via, config};
 use muji_xep::invite::{CallInvite, Word};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::Message;
@@ -136,4 +136,132 @@ fn an_invitation_from_an_archive_does_not_ring() {
                   room='r@conference.capulet.example'/></invite><delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/>";
     hears(&mut world, tybalt, romeo, invite);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Invited(_))), 0);
+}
+
+fn room_invitations(world: &World, who: Who) -> Vec<RoomInvite> {
+    let invited = world.events(who).iter().filter_map(|event| match event {
+        Event::RoomInvited(invite) => Some(invite.clone()),
+        _ => None,
+    });
+    invited.collect()
+}
+
+/// Romeo makes a room for a call and invites Juliet to the room as such.
+fn invited_to_room(via: Via) -> (World, [Who; 2], RoomInvite) {
+    let mut world = World::new(1);
+    let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
+    world.open(romeo);
+    world.run_for(SECOND);
+    let guest = world.jid(juliet).to_bare();
+    world.command(romeo, Command::InviteToRoom(guest, via));
+    world.run_for(SECOND);
+    let [invite] = &room_invitations(&world, juliet)[..] else { panic!("one invitation") };
+    let invite = invite.clone();
+    (world, [romeo, juliet], invite)
+}
+
+// Shows dinv-01, dinv-02, dinv-03.
+#[test]
+fn who_is_invited_directly_was_let_in_before_and_comes_or_says_nothing() {
+    let (mut world, [romeo, juliet], invite) = invited_to_room(Via::Message);
+    let sent = messages(&world, romeo).pop().expect("an invitation");
+    assert_eq!(sent.attr("to"), Some("juliet@capulet.example"));
+    let names: Vec<(&str, String)> = sent.children().map(|child| (child.name(), child.ns())).collect();
+    assert_eq!(names, [("x", ns::CONFERENCE.to_owned())], "not a word of a call");
+    let said = world.wire.iter().filter(|passage| passage.from == romeo);
+    let said: Vec<&Element> = said.map(|passage| &passage.stanza).collect();
+    let admitted = said.iter().position(|stanza| stanza.has_child("query", ns::MUC_ADMIN)).expect("it is let in");
+    assert!(admitted < said.iter().position(|stanza| stanza.name() == "message").expect("it is invited"));
+    assert!(invitations(&world, juliet).is_empty(), "nothing rings");
+    world.decline_room(juliet, &invite);
+    assert!(messages(&world, juliet).is_empty());
+    world.try_join(juliet, &invite.room, Join::own().nick("juliet").invited()).expect("the Engine takes the wish");
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+#[test]
+fn a_direct_invitation_to_a_room_with_a_password_names_it() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
+    world.join_how(romeo, "balcony", Join::own().password(Secret::new("cauldron")));
+    world.run_for(SECOND);
+    let guest = world.jid(juliet).to_bare();
+    world.command(romeo, Command::InviteToRoom(guest, Via::Message));
+    world.run_for(SECOND);
+    let password = room_invitations(&world, juliet)[0].password.clone();
+    assert_eq!(password.expect("it is named").expose(), "cauldron");
+}
+
+// Shows muc-inv-01, muc-inv-02.
+#[test]
+fn an_invitation_through_the_room_goes_to_the_room_and_so_does_its_decline() {
+    let (mut world, [romeo, juliet], invite) = invited_to_room(Via::Room);
+    let sent = messages(&world, romeo).pop().expect("an invitation");
+    assert_eq!((sent.attr("to"), sent.attr("type")), (Some(invite.room.as_str()), None), "of type normal");
+    let guest = sent.get_child("x", ns::MUC_USER).and_then(|x| x.get_child("invite", ns::MUC_USER));
+    assert_eq!(guest.and_then(|invite| invite.attr("to")), Some("juliet@capulet.example"));
+    assert_eq!(invite.from, world.jid(romeo));
+    world.decline_room(juliet, &invite);
+    world.run_for(SECOND);
+    let sent = messages(&world, juliet).pop().expect("an answer");
+    assert_eq!(sent.attr("to"), Some(invite.room.as_str()));
+    let inviter = sent.get_child("x", ns::MUC_USER).and_then(|x| x.get_child("decline", ns::MUC_USER));
+    assert_eq!(inviter.and_then(|decline| decline.attr("to")), Some("romeo@capulet.example"));
+    let told = |event: &Event| matches!(event, Event::Declined(who, _) if who.node().is_some_and(|node| node.as_str() == "juliet"));
+    assert_eq!(count(&world, romeo, told), 1);
+}
+
+// Shows dinv-04.
+#[test]
+fn invitations_to_one_room_are_shown_once_and_that_to_its_call_wins() {
+    let room = "r@conference.capulet.example";
+    let direct = format!("<x xmlns='jabber:x:conference' jid='{room}'/>");
+    let call = format!(
+        "<invite xmlns='urn:xmpp:call-invites:0' id='i1'><muji xmlns='urn:xmpp:jingle:muji:0' room='{room}'/></invite>"
+    );
+    let shown = |said: &[&str]| {
+        let mut world = World::new(1);
+        let [romeo] = people(&mut world, ["romeo"]);
+        let tybalt = world.puppet("tybalt");
+        said.iter().for_each(|children| hears(&mut world, tybalt, romeo, children));
+        (room_invitations(&world, romeo).len(), invitations(&world, romeo).len())
+    };
+    let together = format!("{direct}{call}");
+    assert_eq!(shown(&[&direct, &direct]), (1, 0));
+    assert_eq!(shown(&[&call, &direct, &call]), (0, 1));
+    assert_eq!(shown(&[&direct, &call]), (1, 1), "what was no call is one now");
+    assert_eq!(shown(&[&together]), (0, 1));
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    hears(&mut world, tybalt, romeo, &direct);
+    world.run_for(config::INVITED);
+    hears(&mut world, tybalt, romeo, &direct);
+    assert_eq!(room_invitations(&world, romeo).len(), 2, "somebody asks again");
+}
+
+#[test]
+fn an_invitation_to_a_room_that_we_are_in_is_not_shown() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
+    world.join(romeo, "balcony");
+    world.sit_in(juliet, "kitchen");
+    world.run_for(SECOND);
+    let tybalt = world.puppet("tybalt");
+    for (who, room) in [(romeo, "balcony"), (juliet, "kitchen")] {
+        let direct = format!("<x xmlns='jabber:x:conference' jid='{}'/>", world.room(room));
+        hears(&mut world, tybalt, who, &direct);
+        assert!(room_invitations(&world, who).is_empty());
+    }
+}
+
+// Shows dinv-05.
+#[test]
+fn our_features_say_that_we_take_direct_invitations() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    let disco = world.introduce(romeo, "https://example.org/muji");
+    let info = disco.answer(None).expect("whoever asks is answered");
+    assert!(info.children().any(|feature| feature.attr("var") == Some(ns::CONFERENCE)));
 }

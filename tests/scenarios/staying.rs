@@ -8,6 +8,8 @@ use muji_media::transport::str0m::Dtls;
 use muji_xep::muc::code;
 use muji_xep::ns;
 
+use crate::puppet::{ask, offer, opus, usable};
+use crate::scripted::{AUDIO, entering, repeat, said, tell, tell_as};
 use crate::{SECOND, count, in_call, over, room_fault, with_str0m};
 
 fn offers(world: &World, people: &[Who]) -> usize {
@@ -231,9 +233,9 @@ fn a_ping_that_the_room_reflects_is_answered() {
 /// Romeo's minute of silence is over; the room answers his ping of himself so.
 fn pinged(answer: &str) -> (World, Who) {
     let mut world = World::new(1);
-    let romeo = crate::scripted::entering(&mut world);
-    crate::scripted::repeat(&mut world, romeo);
-    crate::scripted::repeat(&mut world, romeo);
+    let romeo = entering(&mut world);
+    repeat(&mut world, romeo);
+    repeat(&mut world, romeo);
     let room = world.room("balcony");
     world.run_for(config::SELF_PING + SECOND);
     let ping = world.wire.iter().rev().find(|passage| passage.stanza.has_child("ping", ns::PING)).expect("it asks");
@@ -294,11 +296,54 @@ fn who_speaks_to_a_room_that_forgot_it_comes_back() {
 #[test]
 fn a_room_that_gives_us_another_nick_is_spoken_to_under_that() {
     let mut world = World::new(1);
-    let romeo = crate::scripted::entering(&mut world);
+    let romeo = entering(&mut world);
     let codes = "<status code='100'/><status code='110'/><status code='210'/>";
     let muji = format!("<muji xmlns='{}'><preparing/></muji>", ns::MUJI);
     let x = format!("<x xmlns='{}'><item jid='{}'/>{codes}</x>", ns::MUC_USER, world.jid(romeo));
     crate::scripted::present(&mut world, romeo, "romeo-2", "", &format!("{muji}{x}"));
     let last = world.presences(romeo).pop().expect("it published");
     assert_eq!(last.attr("to"), Some(format!("{}/romeo-2", world.room("balcony")).as_str()));
+}
+
+// Shows muc-desync-02.
+#[test]
+fn somebody_who_calls_and_of_whom_the_room_has_not_told_makes_us_ask_it_to_tell_everything_anew() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    repeat(&mut world, romeo);
+    repeat(&mut world, romeo);
+    for nick in ["tybalt", "nurse"] {
+        tell(&mut world, romeo, nick, Some(AUDIO));
+    }
+    let juliet = world.puppet("juliet"); // Her presence was lost on its way.
+    let offer = offer(&world, "s1", usable(vec![opus()]));
+    ask(&mut world, juliet, romeo, "o", &offer);
+    world.run_for(config::RESYNC - SECOND);
+    assert_eq!(said(&world, romeo).len(), 2);
+    world.run_for(2 * SECOND);
+    let asked = world.presences(romeo).pop().expect("it asks");
+    assert!(asked.has_child("x", ns::MUC) && said(&world, romeo).last().is_some_and(|said| said == "content"));
+    tell(&mut world, romeo, "tybalt", Some(AUDIO));
+    let jid = world.jid(juliet).to_string();
+    tell_as(&mut world, romeo, "juliet", &jid, Some(AUDIO));
+    assert_eq!(world.asked(romeo, "session-accept"), 1, "her offer has waited");
+    assert_eq!(world.pairs(romeo).len(), 3, "the nurse may come yet");
+    repeat(&mut world, romeo);
+    let nicks: Vec<String> = world.pairs(romeo).into_iter().map(|pair| pair.peer.nick).collect();
+    assert_eq!(nicks, ["juliet", "tybalt"]);
+    assert_eq!(world.asked(romeo, "session-terminate"), 0);
+}
+
+#[test]
+fn strangers_do_not_make_us_ask_the_room_more_than_once_a_minute() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    for number in 0..60 {
+        let offer = offer(&world, &format!("s{number}"), usable(vec![opus()]));
+        ask(&mut world, tybalt, romeo, &format!("o{number}"), &offer);
+        world.run_for(SECOND);
+    }
+    assert_eq!(world.presences(romeo).len(), 2 + 1);
+    assert!(world.is_in_call(romeo));
 }

@@ -43,6 +43,7 @@ pub mod jingle;
 pub mod muc;
 pub mod muji;
 pub mod ns;
+pub mod room_invite;
 pub mod rtp;
 mod secret;
 pub mod session_info;

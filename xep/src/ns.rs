@@ -12,6 +12,8 @@ pub const RTP: &str = "urn:xmpp:jingle:apps:rtp:1";
 pub const RTP_0: &str = "urn:xmpp:jingle:apps:rtp:0";
 /// XEP-0167, disco feature for audio.
 pub const RTP_AUDIO: &str = "urn:xmpp:jingle:apps:rtp:audio";
+/// XEP-0167, disco feature for video.
+pub const RTP_VIDEO: &str = "urn:xmpp:jingle:apps:rtp:video";
 /// XEP-0167, session-info payloads.
 pub const RTP_INFO: &str = "urn:xmpp:jingle:apps:rtp:info:1";
 /// XEP-0293.

@@ -196,20 +196,24 @@ impl Conference {
         }
     }
 
-    /// A participant has other contents than before. What is new is its to add, after what we have; if it does not, we do.
-    pub(super) fn contents_changed(&mut self, cx: &mut Cx<'_>, jid: &FullJid, before: &[Content]) {
+    /// A participant that we know said what it has; `before` is what it said the last time in this stay.
+    pub(super) fn contents_heard(&mut self, cx: &mut Cx<'_>, jid: &FullJid, before: Option<&[Content]>) {
         let now = self.roster.contents(jid);
-        if roster::described(before).eq(now.iter().cloned()) || !self.partners.contains_key(jid) {
+        let Some(partner) = self.partners.get_mut(jid) else { return };
+        let has = |media: &Media| now.iter().any(|(_, of)| of == media);
+        let dropped = partner.had.extract_if(.., |media| !has(media));
+        partner.dropped.extend(dropped.map(|media| (media, cx.now + config::DROPPED)));
+        partner.had = now.iter().map(|(_, media)| media.clone()).collect(); // What it dropped is extracted.
+        // What it did not have the last time comes after ours now.
+        let had = |media: &Media| before.is_some_and(|before| before.iter().any(|it| it.media() == Some(media)));
+        partner.ours.retain(had);
+        let before = before.unwrap_or_default();
+        if roster::described(before).eq(now.iter().cloned()) {
             return;
         }
-        let had = |media: &Media| before.iter().any(|content| content.media() == Some(media));
-        if let Some(partner) = self.partners.get_mut(jid) {
-            partner.ours.retain(had); // What comes back comes after us.
-            let dropped = roster::described(before).map(|(_, media)| media);
-            let dropped = dropped.filter(|media| now.iter().all(|(_, of)| of != media));
-            partner.dropped.extend(dropped.map(|media| (media, cx.now + config::DROPPED)));
+        if !before.is_empty() {
+            self.peer_event(cx, jid, |peer| Event::PeerContents(peer, now));
         }
-        self.peer_event(cx, jid, |peer| Event::PeerContents(peer, now));
         if self.is_public() {
             self.share(cx, jid);
         }

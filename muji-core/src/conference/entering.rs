@@ -76,6 +76,9 @@ impl Conference {
         self.shows_jids |= user.has(code::NON_ANONYMOUS);
         let muji = self.read_muji(cx, nick, presence);
         let Heard { echo, marked } = self.said.repeated(presence.id.as_deref(), muji.as_ref());
+        if echo == Echo::Latest {
+            self.resynced(cx);
+        }
         match (&self.stage, echo, muji) {
             (Stage::Outside { at: None }, ..) => self.prepare(cx), // The client is back.
             (Stage::Entering { .. } | Stage::Publishing { .. }, Echo::Latest | Echo::Strange, None)

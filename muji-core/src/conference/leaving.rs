@@ -5,6 +5,7 @@ use muji_xep::jingle::Reason;
 use muji_xep::muc;
 use xmpp_parsers::presence::Type;
 
+use super::staying::Resync;
 use super::{Asked, Conference, Cx, Refused, Stage};
 use crate::config;
 use crate::error::{Over, RoomFault};
@@ -66,7 +67,7 @@ impl Conference {
         for content in std::mem::take(&mut self.contents) {
             self.capture(cx, &content, Mute::On);
         }
-        (self.round, self.adding) = (None, Vec::new());
+        (self.round, self.adding, self.resync) = (None, Vec::new(), Resync::default());
         self.partners.clear();
         self.close_orphans(cx, |_| true);
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();

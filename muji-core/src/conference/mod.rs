@@ -56,6 +56,8 @@ use crate::queue::Queue;
 use crate::roster::Roster;
 use crate::seat::Seat;
 use adding::Round;
+pub(crate) use inviting::{Guest, Invites};
+use staying::Resync;
 
 /// What a conference is given with each input.
 pub(crate) struct Cx<'a> {
@@ -126,7 +128,7 @@ enum Asked {
     /// Whether we are still in (XEP-0410).
     SelfPing,
     /// To let a guest in, who is invited then.
-    Admission(BareJid),
+    Admission(Guest),
     /// Something that nothing waits for.
     Favour(&'static str),
 }
@@ -173,6 +175,7 @@ pub(crate) struct Conference {
     orphans: Vec<Orphan>,
     /// Offers of those who are no participants yet.
     held: Vec<(SessionId, Instant)>,
+    resync: Resync,
     asked: Answers<Asked>,
     absence: Option<Absence>,
     /// We were in this room before: offers from then may still be under way.
@@ -217,6 +220,7 @@ impl Conference {
             sessions: BTreeMap::new(),
             orphans: Vec::new(),
             held: Vec::new(),
+            resync: Resync::default(),
             asked: Answers::default(),
             absence: None,
             later_stay: false,
@@ -305,15 +309,21 @@ impl Conference {
 
     /// Says what holds of us in the call now.
     fn restate_muji(&mut self, cx: &mut Cx<'_>) {
-        let muji = match self.stage {
-            Stage::Entering { .. } | Stage::Settling { .. } => Muji::preparing(),
+        if let Some(muji) = self.muji() {
+            self.say(cx, Some(&muji));
+        }
+    }
+
+    /// What holds of us in the call now; `None` if we are not in the room.
+    fn muji(&self) -> Option<Muji> {
+        match self.stage {
+            Stage::Entering { .. } | Stage::Settling { .. } => Some(Muji::preparing()),
             Stage::Publishing { .. } | Stage::Active => {
                 let preparing = self.round.as_ref().is_some_and(Round::prepares);
-                Muji { preparing, contents: self.contents.clone() }
+                Some(Muji { preparing, contents: self.contents.clone() })
             }
-            Stage::Closed { .. } | Stage::Outside { .. } | Stage::Leaving { .. } | Stage::Over => return,
-        };
-        self.say(cx, Some(&muji));
+            Stage::Closed { .. } | Stage::Outside { .. } | Stage::Leaving { .. } | Stage::Over => None,
+        }
     }
 
     /// Those for whom we wait before we publish, in the first round or a later one.
@@ -369,6 +379,7 @@ impl Conference {
             self.stage_timeout(cx);
             self.round_timeout(cx);
             self.ping_timeout(cx);
+            self.resync_timeout(cx);
         }
         self.absence_timeout(cx);
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
@@ -412,7 +423,10 @@ impl Conference {
         };
         let ping = (self.stage == Stage::Active).then_some(self.ping_at);
         let round = self.round.as_ref().and_then(Round::poll_timeout);
-        let room = [stage, round, ping, self.asked.poll_timeout()].into_iter().flatten().filter(|_| !self.offline);
+        let room = [stage, round, ping, self.resync_at(), self.resync.until, self.asked.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .filter(|_| !self.offline);
         let absence = self.absence.as_ref().map(|absence| absence.until);
         let sessions = self.sessions.values().filter_map(Session::poll_timeout);
         let held = self.held.iter().map(|(_, until)| *until);

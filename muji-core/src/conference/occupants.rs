@@ -30,6 +30,7 @@ impl Conference {
             return;
         }
         let Some(user) = MucUser::find(&presence.payloads) else { return };
+        self.resync.told_of(&nick);
         match (&presence.type_, ours || user.has(code::SELF)) {
             (Type::None, true) => self.echoed(cx, &nick, &user, presence),
             (Type::None, false) => self.occupant_says(cx, &nick, user, presence),
@@ -100,12 +101,10 @@ impl Conference {
         if let Some(partner) = self.partners.get_mut(&real) {
             (partner.ends_at, partner.profile) = (None, profile);
             nick.clone_into(&mut partner.nick);
-            match before {
-                Some(before) => self.contents_changed(cx, &real, before),
-                None => partner.ours.clear(), // Whatever it has comes after us now.
-            }
+            self.contents_heard(cx, &real, before);
         } else {
             let mut partner = Partner::new(cx.now, nick, profile);
+            partner.had = self.roster.contents(&real).into_iter().map(|(_, media)| media).collect();
             if self.stage == Stage::Active {
                 partner.repair_at(cx.now + config::INITIATE); // It came later, so it calls.
             }
@@ -159,7 +158,7 @@ impl Conference {
         }
     }
 
-    fn occupant_gone(&mut self, cx: &mut Cx<'_>, nick: &str) {
+    pub(super) fn occupant_gone(&mut self, cx: &mut Cx<'_>, nick: &str) {
         if let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }

@@ -3,11 +3,15 @@
 //! Sound does not stop because signalling does: sessions live on for a minute while we come back (XEP-0045 section 9.1,
 //! statuses 332 and 333; XEP-0410).
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use jid::FullJid;
 use muji_jingle::SessionId;
-use muji_xep::muc::{MucUser, code};
-use muji_xep::ns;
+use muji_xep::muc::{self, MucUser, code};
+use muji_xep::{Secret, ns};
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::presence::Type;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::entering::shows_real_jids;
@@ -17,6 +21,23 @@ use crate::engine::Output;
 use crate::error::{Over, PutOut, RoomFault};
 use crate::event::{Event, Style};
 use crate::media::MediaCommand;
+
+/// Asking the room to tell everything anew, where it seems that we have missed something.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resync {
+    /// We have asked; the answer is complete by then.
+    pub(super) until: Option<Instant>,
+    /// Occupants of whom it has not told yet.
+    stale: BTreeSet<String>,
+    /// When we asked last.
+    last: Option<Instant>,
+}
+
+impl Resync {
+    pub(super) fn told_of(&mut self, nick: &str) {
+        self.stale.remove(nick);
+    }
+}
 
 impl Conference {
     /// The room said something, so it is there and we are in it.
@@ -103,6 +124,44 @@ impl Conference {
         }
     }
 
+    /// When we ask the room to tell everything anew: somebody offers a session of whom it has not told. Its presence may be
+    /// on its way, or we have missed it.
+    pub(super) fn resync_at(&self) -> Option<Instant> {
+        if self.stage != Stage::Active || self.resync.until.is_some() {
+            return None;
+        }
+        let due = self.held.iter().map(|(_, until)| *until - (config::HOLD - config::RESYNC));
+        due.filter(|at| self.resync.last.is_none_or(|last| last + config::SELF_PING <= *at)).min()
+    }
+
+    pub(super) fn resync_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.resync_at().is_some_and(|at| at <= cx.now) {
+            self.resync(cx);
+        }
+        if self.resync.until.take_if(|until| *until <= cx.now).is_some() {
+            self.resync.stale.clear();
+            self.warn(cx, "the room did not tell anew who is in it; the call goes on".to_owned());
+        }
+    }
+
+    /// Asks the room to tell everything anew, as to one who enters (XEP-0045 section 17.3). Sessions are not touched.
+    fn resync(&mut self, cx: &mut Cx<'_>) {
+        let stale = self.roster.iter().map(|(nick, _)| nick.to_owned()).collect();
+        self.resync = Resync { until: Some(cx.now + config::ECHO), stale, last: Some(cx.now) };
+        let enter = muc::enter(self.how.password.as_ref().map(Secret::expose));
+        let muji = self.muji();
+        self.present(cx, Type::None, Some(enter), muji.as_ref());
+    }
+
+    /// Our own presence comes last: whoever was not told of before it is gone.
+    pub(super) fn resynced(&mut self, cx: &mut Cx<'_>) {
+        if self.resync.until.take().is_some() {
+            for nick in std::mem::take(&mut self.resync.stale) {
+                self.occupant_gone(cx, &nick);
+            }
+        }
+    }
+
     /// We are not in the room any more.
     pub(super) fn put_out(&mut self, cx: &mut Cx<'_>, user: MucUser) {
         if user.has(code::RENAMED)
@@ -145,6 +204,7 @@ impl Conference {
         absence.attempts += 1;
         self.stage = Stage::Outside { at: Some(cx.now + pause) };
         (self.later_stay, self.restated, self.round) = (true, 0, None);
+        self.resync = Resync::default();
         self.said.clear();
         self.asked.clear();
         self.roster.clear();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
 use muji_core::media::Capabilities;
-use muji_core::{Command, Disco, Engine, Invitation, Join};
+use muji_core::{Command, Disco, Engine, Invitation, Join, RoomInvite};
 use muji_media::transport::{MakeTransport, loopback};
 use muji_xep::Element;
 use xmpp_parsers::stanza::Stanza;
@@ -198,7 +198,7 @@ impl World {
     pub fn introduce(&mut self, who: Who, node: &str) -> Disco {
         let now = self.now;
         let client = self.client_mut(who);
-        let disco = Disco::new(node, "muji", client.engine.features());
+        let disco = Disco::new(node, "muji", &client.engine.features());
         client.engine.introduce(now, disco.clone());
         self.drain(who);
         disco
@@ -225,6 +225,12 @@ impl World {
     /// Declines an invitation.
     pub fn decline(&mut self, who: Who, invitation: &Invitation) {
         self.client_mut(who).engine.decline(invitation);
+        self.drain(who);
+    }
+
+    /// Declines an invitation to a room.
+    pub fn decline_room(&mut self, who: Who, invite: &RoomInvite) {
+        self.client_mut(who).engine.decline_room(invite);
         self.drain(who);
     }
 

@@ -43,6 +43,12 @@ impl World {
         self.client_ref(who).flows(&self.people[with.0].jid, content)
     }
 
+    /// Transports of somebody to another of which an address is known, and how many addresses are.
+    #[must_use]
+    pub fn transports(&self, who: Who, with: Who) -> (usize, usize) {
+        self.client_ref(who).transports(&self.people[with.0].jid)
+    }
+
     /// What somebody has public in the call, as its application was told last.
     #[must_use]
     pub fn public(&self, who: Who) -> &[String] {
