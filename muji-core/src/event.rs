@@ -79,8 +79,17 @@ pub enum Event {
     PeerFlowing(Peer, SessionId),
     /// Nothing arrives from it for now.
     PeerInterrupted(Peer),
-    /// A content was added to the session with it, under this name.
-    PeerContentAdded(Peer, SessionId, String),
+    /// A content was added to the session with it.
+    PeerContentAdded {
+        /// With whom.
+        peer: Peer,
+        /// The session.
+        session: SessionId,
+        /// Its name there.
+        content: String,
+        /// Sound or pictures.
+        media: Media,
+    },
     /// The content of this name was taken out of the session with it.
     PeerContentRemoved(Peer, SessionId, String),
     /// It stopped sending a content, or all (`None`).

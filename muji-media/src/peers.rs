@@ -74,6 +74,10 @@ struct Told {
     out: VecDeque<PeersOutput>,
 }
 
+/// Sets of sockets. A person with three devices that send three contents each needs nine; an account with a crowd of devices
+/// must not use up the sockets of the process.
+const MAX_LANES: usize = 16;
+
 /// Pairs of addresses remembered to shorten a search; a stranger can make us forget them, which costs time only.
 const MAX_HINTS: usize = 1_024;
 
@@ -106,7 +110,7 @@ impl Peers {
         let taken = self.taken_lanes(peer);
         let new: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
         let new = new.into_iter().filter(|id| !self.transports.contains_key(id)).count();
-        (0..).filter(|lane| !taken.contains(lane)).take(new).last().map_or(0, |lane| lane + 1)
+        (0..).filter(|lane| !taken.contains(lane)).take(new).last().map_or(0, |lane| lane + 1).min(MAX_LANES)
     }
 
     /// The lanes by which an account is talked to already, in whatever session.
@@ -481,6 +485,12 @@ mod tests {
         peers.execute(now, &MediaCommand::Drop { session: SessionId(1), content });
         let (wanted, third) = open_one(&mut peers, 1, 2);
         assert_eq!((wanted, port(third)), (1, address(0)));
+        for session in 3..3 + MAX_LANES as u64 {
+            let (wanted, _) = open_one(&mut peers, session, 0);
+            (peers.lanes()..wanted).for_each(|_| peers.add_lane(vec![address(100)]));
+            open_one(&mut peers, session, 1);
+        }
+        assert_eq!(peers.lanes(), MAX_LANES, "a crowd of devices gets no more");
     }
 
     #[test]

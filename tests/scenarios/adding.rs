@@ -236,7 +236,7 @@ fn pictures_that_are_added_without_a_word_in_the_room_are_taken_and_nothing_of_o
     let accept = asked.iter().find(|(_, jingle)| jingle.action == Action::ContentAccept).expect("it is taken");
     assert_eq!(accept.1.contents[0].senders, Senders::Initiator);
     assert_eq!(world.published(romeo), ["audio"], "no camera");
-    let told = |event: &Event| matches!(event, Event::PeerContentAdded(_, _, name) if name == "video");
+    let told = |event: &Event| matches!(event, Event::PeerContentAdded { media: Media::Video, .. });
     assert_eq!(count(&world, romeo, told), 1);
 }
 

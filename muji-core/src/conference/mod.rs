@@ -353,8 +353,8 @@ impl Conference {
     }
 
     /// Tells a peer what of ours is muted: it could not know.
-    fn tell_muted(&mut self, cx: &mut Cx<'_>, session: SessionId) {
-        let muted = |content: &&Content| content.media().is_some_and(|media| self.muted.contains(media));
+    fn tell_muted(&mut self, cx: &mut Cx<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
+        let muted = |content: &&Content| content.media().is_some_and(|it| self.muted.contains(it) && which(it));
         let muted: Vec<String> = self.contents.iter().filter(muted).map(|content| content.name.clone()).collect();
         for name in muted {
             self.with_session(cx, session, |session, cx| session.announce_mute(cx.now, cx.ids, &name, Mute::On));

@@ -262,12 +262,13 @@ impl Conference {
             SessionEvent::Unanswered => self.unanswered(cx, id, peer),
             SessionEvent::Accepted => {
                 self.stands(cx, id, peer, PairState::Connecting, |peer| Event::PeerConnecting(peer, id));
-                self.tell_muted(cx, id);
+                self.tell_muted(cx, id, |_| true);
                 self.share(cx, peer);
             }
-            SessionEvent::ContentAdded { content, .. } => {
-                self.peer_event(cx, peer, |peer| Event::PeerContentAdded(peer, id, content));
-                self.tell_muted(cx, id);
+            SessionEvent::ContentAdded { content, media } => {
+                self.tell_muted(cx, id, |muted| *muted == media);
+                let session = id;
+                self.peer_event(cx, peer, |peer| Event::PeerContentAdded { peer, session, content, media });
                 self.share(cx, peer);
             }
             SessionEvent::ContentRemoved { content, by_us } => {
