@@ -442,8 +442,8 @@ mod tests {
             let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
             agree(&mut all[0], now, session, 111, theirs);
             agree(&mut all[index], now, session, 111, ours);
+            carry(&mut all, now);
         }
-        carry(&mut all, now);
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
         all[0].publish(now, CallId(1), "what the room calls it", &packet);
         let same = |index: usize| (index, 111, packet.clone());
