@@ -23,8 +23,13 @@
 //! | the call is | the client |
 //! |---|---|
 //! | in a room of its own, known by name | [`Join::own`]; on an invitation [`Engine::accept`] |
-//! | in a room made for it | [`Engine::open`], then [`Command::Invite`] or [`Command::Admit`] |
+//! | in a room made for it | [`Engine::open`], then [`Command::Invite`], [`Command::InviteToRoom`] or [`Command::Admit`] |
 //! | inside a chat room | enters it, [`Engine::set_presence_extras`], [`Join::in_chat`]; before that [`Engine::people_in_call`] |
+//!
+//! # What is sent
+//! [`Join::media`] says what we take part in, [`Command::Add`] and [`Command::Remove`] change it in a running call, and
+//! [`Command::Mute`] stops sending without giving it up. Others send us what both take part in: to see them without showing
+//! oneself, take part with [`Media::Video`] and mute it.
 //!
 //! How it stands with each of the others, since when and what is done about it: [`Engine::pairs`].
 //!
