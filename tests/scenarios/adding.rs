@@ -16,7 +16,7 @@ use muji_xep::rtp::{Description, PayloadType};
 
 use crate::contents::{ids, published, video};
 use crate::puppet::{answer, ask, audio, enter, entered, offer, opus, requests, transport, usable};
-use crate::scripted::{AUDIO, PREPARING, entering, refuse, repeat, said, tell};
+use crate::scripted::{AUDIO, PREPARING, entering, gone, refuse, repeat, said, tell};
 use crate::{SECOND, count, in_call};
 
 const VIDEO: &str = "<content xmlns='urn:xmpp:jingle:1' name='video'><description xmlns='urn:xmpp:jingle:apps:rtp:1' \
@@ -370,6 +370,24 @@ fn what_nobody_has_a_codec_in_common_for_is_not_added() {
     repeat(&mut world, romeo);
     assert_eq!(not_added(&world, romeo), [RoomFault::NoCommonCodec]);
     assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"));
+}
+
+#[test]
+fn what_nobody_had_a_codec_in_common_for_can_be_added_when_they_have_gone() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    add(&mut world, romeo);
+    tell(&mut world, romeo, "juliet", Some(&format!("{AUDIO}{}", VIDEO.replace("VP8", "theora"))));
+    repeat(&mut world, romeo);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo), ["preparing", "content"]);
+    gone(&mut world, romeo, "juliet", "", &[]);
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo)[2..], ["preparing content", "content content"]);
+    add(&mut world, romeo);
+    repeat(&mut world, romeo);
+    assert_eq!(said(&world, romeo).len(), 4, "it is there");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Who, World};
 use muji_core::{Command, Event, Join, Media, PairState, Remedy, config};
 use muji_xep::ice::{Candidate, CandidateKind};
-use muji_xep::jingle::{Action, Content, Jingle, Reason};
+use muji_xep::jingle::{Action, Content, Group, Jingle, Reason};
 use muji_xep::rtp::{Description, PayloadType};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza::Stanza;
@@ -281,4 +281,31 @@ fn requests_about_contents_speak_of_one_content_each() {
         }
     }
     assert!(["content-add", "content-accept", "content-remove"].iter().all(|action| seen.contains(*action)));
+}
+
+#[test]
+fn a_movim_that_adds_pictures_is_answered_with_all_contents_in_a_session_accept() {
+    let (mut world, [romeo, tybalt]) = silent("https://movim.eu/");
+    let bundle = |names: &[&str]| {
+        let contents = names.iter().map(|name| (*name).to_owned()).collect();
+        Some(Group { semantics: "BUNDLE".to_owned(), contents })
+    };
+    let sound = Content { name: "0".to_owned(), ..usable(vec![opus()]) };
+    let mut offer = offer(&world, "s1", sound.clone());
+    offer.group = bundle(&["0"]);
+    ask(&mut world, tybalt, romeo, "o", &offer);
+    world.run_for(SECOND);
+    requests(&mut world, tybalt);
+    let pictures = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
+    let mut added = Jingle::new(Action::ContentAdd, "s1");
+    added.contents = vec![Content { name: "1".to_owned(), description: Some(pictures), ..sound }];
+    added.group = bundle(&["0", "1"]);
+    ask(&mut world, tybalt, romeo, "a", &added);
+    world.run_for(SECOND);
+    let [(_, answer)] = &requests(&mut world, tybalt)[..] else { panic!("one answer") };
+    assert_eq!(answer.action, Action::SessionAccept);
+    let names: Vec<&str> = answer.contents.iter().map(|content| content.name.as_str()).collect();
+    assert_eq!((names, answer.group.clone()), (vec!["0", "1"], bundle(&["0", "1"])));
+    let ends: Vec<_> = answer.contents.iter().filter_map(|content| content.transport.clone()?.ufrag).collect();
+    assert_eq!(ends[0], ends[1], "both by one transport");
 }

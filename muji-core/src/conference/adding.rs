@@ -37,11 +37,11 @@ impl Conference {
         if cx.capabilities.of(&media).is_empty() {
             return Err(Refused::NoCodec);
         }
-        if self.how.media.contains(&media) {
-            return Ok(());
+        if !self.how.media.contains(&media) {
+            self.how.media.push(media.clone());
         }
-        self.how.media.push(media.clone());
-        if self.is_public() {
+        let public = self.contents.iter().any(|content| content.media() == Some(&media));
+        if self.is_public() && !public && !self.adding.contains(&media) {
             self.adding.push(media); // Before that it is published with the others.
         }
         self.begin_round(cx);
