@@ -99,6 +99,8 @@ impl Report {
             Event::PeerFlowing(peer, _) => self.peer(peer, "flowing", None),
             Event::PeerMuted(peer, _) => self.peer(peer, "muted", None),
             Event::PeerUnmuted(peer, _) => self.peer(peer, "unmuted", None),
+            Event::PeerHeld(peer) => self.peer(peer, "held", None),
+            Event::PeerUnheld(peer) => self.peer(peer, "unheld", None),
             Event::PeerContents(peer, contents) => {
                 let names: Vec<&str> = contents.iter().map(|(name, _)| name.as_str()).collect();
                 self.say("contents", json!({ "nick": peer.nick, "contents": names }), || {

@@ -96,6 +96,10 @@ pub enum Event {
     PeerMuted(Peer, Option<String>),
     /// It sends a content again, or all (`None`).
     PeerUnmuted(Peer, Option<String>),
+    /// It does not listen for now: nothing is sent to it.
+    PeerHeld(Peer),
+    /// It listens again.
+    PeerUnheld(Peer),
     /// There is no session with it.
     PeerFailed(Peer, PeerFailure),
     /// It left the call or the room.

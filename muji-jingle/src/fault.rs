@@ -1,6 +1,6 @@
 //! What a peer did wrong, and what we tell it.
 
-use muji_xep::jingle::{Condition, Reason};
+use muji_xep::jingle::{Condition, Reason, Why};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 /// A request that cannot be fulfilled. Each has one answer on the wire (XEP-0166 section 10).
@@ -30,6 +30,9 @@ pub enum PeerFault {
     /// `feature-not-implemented`.
     #[error("{0} is not supported")]
     Unsupported(String),
+    /// `bad-request`.
+    #[error("there is no action {0}")]
+    NoAction(String),
     /// `feature-not-implemented`, `unsupported-info`.
     #[error("the news {0} is not understood")]
     UnsupportedInfo(String),
@@ -46,7 +49,7 @@ impl PeerFault {
     #[must_use]
     pub fn answer(&self) -> StanzaError {
         let (kind, condition, jingle) = match self {
-            Self::Malformed(_) => (ErrorType::Modify, DefinedCondition::BadRequest, None),
+            Self::Malformed(_) | Self::NoAction(_) => (ErrorType::Modify, DefinedCondition::BadRequest, None),
             Self::OutOfOrder { .. } => {
                 (ErrorType::Wait, DefinedCondition::UnexpectedRequest, Some(Condition::OutOfOrder))
             }
@@ -93,6 +96,12 @@ pub enum Unusable {
     /// `failed-application`.
     #[error("the peer's stanza names none of the contents in question")]
     Contents,
+}
+
+impl From<&Unusable> for Why {
+    fn from(why: &Unusable) -> Self {
+        Self { text: Some(why.to_string()), ..why.reason().into() }
+    }
 }
 
 impl Unusable {

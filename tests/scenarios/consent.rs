@@ -7,6 +7,7 @@ use muji_xep::jingle::Reason;
 use crate::puppet::{answer, ask, audio, entered, offer, opus, requests, usable};
 use crate::{SECOND, count, in_call};
 
+// Shows jingle-err-01.
 #[test]
 fn a_stranger_who_calls_is_answered_as_if_nobody_were_there() {
     let mut world = World::new(1);

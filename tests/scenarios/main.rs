@@ -15,6 +15,7 @@ mod consent;
 mod contents;
 mod hostile;
 mod inviting;
+mod jingle;
 mod joining;
 mod leaving;
 mod mixes;

@@ -102,6 +102,11 @@ pub(crate) fn usable(payload_types: Vec<PayloadType>) -> Content {
     Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(payload_types) }
 }
 
+/// The same for an answer.
+pub(crate) fn answering(payload_types: Vec<PayloadType>) -> Content {
+    Content { transport: Some(transport(Some(sha256(Setup::Active)))), ..audio(payload_types) }
+}
+
 /// The end of a session.
 pub(crate) fn terminate(sid: &str, why: Why) -> Jingle {
     let mut end = Jingle::new(Action::SessionTerminate, sid);

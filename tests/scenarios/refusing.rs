@@ -86,6 +86,7 @@ fn a_peer_without_a_common_codec_is_named() {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
+// Shows dtls-policy-01.
 #[test]
 fn a_peer_without_a_fingerprint_is_named() {
     let mut world = World::new(1);
@@ -117,7 +118,7 @@ fn whose_turn_it_is_to_call_but_does_not_is_called() {
     assert!(offers[0].1.sid.starts_with("z-"), "every regular offer must win against one out of turn");
 }
 
-// Shows R-GLARE-1.
+// Shows R-GLARE-1, jingle-tie-01, jingle-tie-02.
 #[test]
 fn of_two_crossing_offers_the_lower_session_id_lives() {
     for (theirs, wins) in [("0", true), ("zz", false)] {

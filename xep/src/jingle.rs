@@ -316,11 +316,13 @@ pub struct Why {
     pub reason: Reason,
     /// For people.
     pub text: Option<String>,
+    /// The session that takes its place, with [`Reason::AlternativeSession`].
+    pub instead: Option<String>,
 }
 
 impl From<Reason> for Why {
     fn from(reason: Reason) -> Self {
-        Self { reason, text: None }
+        Self { reason, text: None, instead: None }
     }
 }
 
@@ -335,6 +337,7 @@ impl Why {
                 this.text = Some(child.text().chars().take(Self::MAX_TEXT).collect());
             } else {
                 this.reason = Reason::from_word(&child.name().replace('_', "-"));
+                this.instead = child.get_child("sid", ns::JINGLE).map(|sid| sid.text().chars().take(64).collect());
             }
         }
         this
@@ -346,7 +349,13 @@ impl Why {
             element.append_text(text);
             element
         });
-        Element::bare("reason", ns::JINGLE).child(Element::bare(self.reason.as_str(), ns::JINGLE)).children_from(text)
+        let instead = self.instead.as_ref().map(|instead| {
+            let mut sid = Element::bare("sid", ns::JINGLE);
+            sid.append_text(instead);
+            sid
+        });
+        let reason = Element::bare(self.reason.as_str(), ns::JINGLE).children_from(instead);
+        Element::bare("reason", ns::JINGLE).child(reason).children_from(text)
     }
 }
 
@@ -418,7 +427,8 @@ impl Jingle {
         element.is("jingle", ns::JINGLE)
     }
 
-    /// Reads a `<jingle/>`; `None` without an action or a session id, which is the sender's fault (`bad-request`).
+    /// Reads a `<jingle/>`; `None` without an action or a session id, or if it modifies contents without saying who sends
+    /// them: that is the sender's fault (`bad-request`).
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
         let action = Action::from_word(element.attr("action")?);
@@ -426,6 +436,10 @@ impl Jingle {
         this.initiator = text(element, "initiator");
         this.responder = text(element, "responder");
         let mut info = None;
+        let vague = |content: &Element| content.is("content", ns::JINGLE) && content.attr("senders").is_none();
+        if this.action == Action::ContentModify && element.children().any(vague) {
+            return None;
+        }
         for child in element.children() {
             if child.is("content", ns::JINGLE) && this.contents.len() < MAX_CONTENTS {
                 this.contents.extend(Content::read(child, skipped));

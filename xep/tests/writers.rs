@@ -136,7 +136,7 @@ fn an_answer_in_a_group_news_and_the_end() {
          <mute xmlns='urn:xmpp:jingle:apps:rtp:info:1' creator='initiator' name='audio'/></jingle>",
     );
     let mut end = Jingle::new(Action::SessionTerminate, "s1");
-    end.why = Some(Why { reason: Reason::FailedTransport, text: Some("no way through".to_owned()) });
+    end.why = Some(Why { text: Some("no way through".to_owned()), ..Reason::FailedTransport.into() });
     assert_jingle(
         &end,
         "<jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='s1'>\
@@ -144,6 +144,7 @@ fn an_answer_in_a_group_news_and_the_end() {
     );
 }
 
+// Shows jingle-reason-01.
 #[test]
 fn a_reason_with_an_underscore_is_read_as_with_a_hyphen_and_an_unknown_one_is_kept() {
     let read = |reason: &str| {

@@ -98,8 +98,7 @@ impl Conference {
                 self.try_held(cx);
             }
             Err(why) => {
-                let told = Why { reason: why.reason(), text: Some(why.to_string()) };
-                let terminate = dismiss(from, &offer.sid, told, cx.ids);
+                let terminate = dismiss(from, &offer.sid, Why::from(&why), cx.ids);
                 cx.send(terminate);
                 self.failed(cx, from, End::Unusable(why)); // Our offer would fail for the same reason.
             }
@@ -127,6 +126,9 @@ impl Conference {
     fn may_offer(&self, from: &FullJid, offer: &Jingle) -> Result<(), PeerFault> {
         if matches!(self.stage, Stage::Leaving { .. } | Stage::Over) {
             return Err(PeerFault::Stranger);
+        }
+        if offer.contents.is_empty() {
+            return Err(PeerFault::Malformed("a content that has a name"));
         }
         let ours = self.partners.get(from).and_then(|partner| partner.session).map(|id| &self.sessions[&id]);
         if ours.is_some_and(|ours| ours.is_offered() && ours.sid() < offer.sid.as_str()) {
@@ -160,14 +162,15 @@ impl Conference {
         if let Some(ours) = partner.session {
             let session = &self.sessions[&ours];
             if session.is_offered() && session.sid() < sid.as_str() {
-                return self.with_session(cx, id, |theirs, cx| theirs.end(cx.now, cx.ids, Reason::AlternativeSession));
+                let instead = instead(session.sid());
+                return self.with_session(cx, id, |theirs, cx| theirs.end(cx.now, cx.ids, instead));
             }
             partner.session = None;
             self.with_session(cx, ours, |ours, cx| {
                 if ours.is_offered() && !ours.is_acknowledged() {
                     ours.drop_for_tie_break(); // The peer will refuse it.
                 } else {
-                    ours.end(cx.now, cx.ids, Reason::AlternativeSession);
+                    ours.end(cx.now, cx.ids, instead(&sid));
                 }
             });
         }
@@ -292,6 +295,8 @@ impl Conference {
             }
             SessionEvent::Muted(content) => self.peer_event(cx, peer, |peer| Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => self.peer_event(cx, peer, |peer| Event::PeerUnmuted(peer, content)),
+            SessionEvent::Held => self.peer_event(cx, peer, Event::PeerHeld),
+            SessionEvent::Unheld => self.peer_event(cx, peer, Event::PeerUnheld),
             SessionEvent::Warning(what) => {
                 let name = self.partners.get(peer).map_or_else(|| peer.to_string(), |partner| partner.nick.clone());
                 self.warn(cx, format!("{name}: {what}"));
@@ -374,6 +379,11 @@ impl Conference {
         let failure = PeerFailure { end, remedy: partner.remedy() };
         self.peer_event(cx, peer, |peer| Event::PeerFailed(peer, failure));
     }
+}
+
+/// Another session takes the place of one.
+fn instead(sid: &str) -> Why {
+    Why { instead: Some(sid.to_owned()), ..Reason::AlternativeSession.into() }
 }
 
 /// A medium as it may be received, or sent before it has a name in the room.

@@ -99,6 +99,8 @@ pub(crate) struct Legs {
     /// Transports made so far.
     made: u8,
     bundled: bool,
+    /// The peer does not listen for now.
+    held: bool,
 }
 
 impl Legs {
@@ -114,7 +116,7 @@ impl Legs {
     }
 
     fn new(side: Side, bundled: bool) -> Self {
-        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled }
+        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled, held: false }
     }
 
     /// What we take of an offer, and why not the rest.
@@ -364,13 +366,13 @@ impl Legs {
             commands.extend(candidates.map(|candidate| MediaCommand::Candidate { transport: path.id, candidate }));
             commands.push(MediaCommand::Remote { transport: path.id, remote });
         }
-        let side = self.side;
+        let (side, held) = (self.side, self.held);
         let waiting = |leg: &&mut Leg| !leg.started && leg.growth != Some(Growth::Waiting);
         for leg in self.legs.iter_mut().filter(waiting) {
             let Some(agreed) = leg.agreed.clone() else { continue };
             leg.started = true;
             let flows = leg.growth != Some(Growth::Removing);
-            let sends = flows && leg.wanted.sends && leg.senders.include(side);
+            let sends = flows && !held && leg.wanted.sends && leg.senders.include(side);
             let publication = leg.wanted.publication.clone();
             commands.push(MediaCommand::Content {
                 session,
@@ -381,6 +383,14 @@ impl Legs {
             });
         }
         commands
+    }
+
+    /// The peer listens, or does not. True if that is news; [`Self::start`] tells the media layer.
+    pub(crate) fn hold(&mut self, held: bool) -> bool {
+        let news = self.held != held;
+        self.held = held;
+        self.legs.iter_mut().filter(|leg| news && leg.agreed.is_some()).for_each(|leg| leg.started = false);
+        news
     }
 
     /// More candidates of the peer, kept within the bound; those are returned that the media layer must be told.
@@ -447,7 +457,9 @@ fn bind<'a>(wanted: impl Iterator<Item = &'a Wanted> + Clone, name: &str, media:
 fn choose(offered: &[PayloadType], ours: &[PayloadType]) -> Option<PayloadType> {
     offered.iter().find_map(|offered| {
         let own = ours.iter().find(|own| own.same_codec(offered))?;
-        Some(PayloadType { id: offered.id, ..own.clone() })
+        let mut chosen = PayloadType { id: offered.id, ..own.clone() };
+        chosen.feedback.retain(|kind| offered.feedback.contains(kind)); // An answer adds none (XEP-0293 section 4).
+        Some(chosen)
     })
 }
 

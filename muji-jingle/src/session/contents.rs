@@ -7,7 +7,7 @@ use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::{Asked, End, Mute, Output, Session, SessionEvent, State, Wanted};
-use crate::fault::{PeerFault, Unusable};
+use crate::fault::PeerFault;
 use crate::ids::{Ids, TransportId};
 use crate::legs::{Growth, Legs, Removal};
 use crate::media::MediaCommand;
@@ -71,7 +71,7 @@ impl Session {
                     self.start();
                     self.told_added(&content);
                 }
-                Err(why) => self.withdraw(now, ids, &content, &why.to_string(), told(&why)),
+                Err(why) => self.withdraw(now, ids, &content, &why.to_string(), Why::from(&why)),
             }
         }
         Ok(())
@@ -143,7 +143,7 @@ impl Session {
                 self.event(SessionEvent::Warning(why.to_string()));
                 let refusal = Legs::refusal(content, wanted);
                 let mut reject = Jingle::new(Action::ContentReject, &self.sid);
-                (reject.contents, reject.why) = (vec![refusal], Some(told(&why)));
+                (reject.contents, reject.why) = (vec![refusal], Some(Why::from(&why)));
                 self.request(now, ids, &reject, Asked::Other);
             }
         }
@@ -302,8 +302,4 @@ impl Session {
 /// The content's name and no more.
 fn bare(content: &Content) -> Content {
     Content { creator: content.creator, ..Content::new(&content.name) }
-}
-
-fn told(why: &Unusable) -> Why {
-    Why { reason: why.reason(), text: Some(why.to_string()) }
 }

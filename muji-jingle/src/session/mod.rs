@@ -87,6 +87,10 @@ pub enum SessionEvent {
     Muted(Option<String>),
     /// The peer sends a content again, or all (`None`).
     Unmuted(Option<String>),
+    /// The peer does not listen for now.
+    Held,
+    /// The peer listens again.
+    Unheld,
     /// Both sides agreed on another content.
     ContentAdded {
         /// Its name in the session.
@@ -255,8 +259,10 @@ impl Session {
     }
 
     /// Ends the session from our side.
-    pub fn end(&mut self, now: Instant, ids: &mut Ids, reason: Reason) {
-        self.terminate(now, ids, Why::from(reason.clone()), End::Ours(reason));
+    pub fn end(&mut self, now: Instant, ids: &mut Ids, why: impl Into<Why>) {
+        let why = why.into();
+        let reason = why.reason.clone();
+        self.terminate(now, ids, why, End::Ours(reason));
     }
 
     /// Forgets the session without a word: the peer's own offer takes its place, and our offer has been refused or will
@@ -318,6 +324,10 @@ impl Session {
                 Ok(())
             }
             (Action::SessionAccept, State::Offered { .. }) => {
+                let whole = |content: &Content| content.description.is_some() && content.transport.is_some();
+                if jingle.contents.is_empty() || !jingle.contents.iter().all(whole) {
+                    return Err(PeerFault::Malformed("contents that have a description and a transport"));
+                }
                 self.accepted(now, ids, jingle);
                 Ok(())
             }
@@ -340,7 +350,17 @@ impl Session {
                 self.contents_removed(now, ids, jingle);
                 Ok(())
             }
-            (action, _) => Err(PeerFault::Unsupported(action.to_string())),
+            // We have one kind of transport, so another is acknowledged and not taken.
+            (Action::TransportReplace, _) => {
+                let mut reject = Jingle::new(Action::TransportReject, &self.sid);
+                reject.contents.clone_from(&jingle.contents);
+                self.request(now, ids, &reject, Asked::Other);
+                Ok(())
+            }
+            (Action::Other(word), _) => Err(PeerFault::NoAction(word.clone())),
+            (Action::SecurityInfo | Action::TransportAccept | Action::TransportReject, _) => {
+                Err(PeerFault::Unsupported(jingle.action.to_string()))
+            }
         }
     }
 
@@ -372,13 +392,23 @@ impl Session {
             SessionInfo::Mute(content) => self.event(SessionEvent::Muted(content.map(|content| content.name))),
             SessionInfo::Unmute(content) => self.event(SessionEvent::Unmuted(content.map(|content| content.name))),
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
-            SessionInfo::Ping
-            | SessionInfo::Active
-            | SessionInfo::Hold
-            | SessionInfo::Unhold
-            | SessionInfo::Ringing => {}
+            SessionInfo::Hold => self.held(true),
+            SessionInfo::Unhold => self.held(false),
+            SessionInfo::Active => {
+                self.held(false);
+                self.event(SessionEvent::Unmuted(None));
+            }
+            SessionInfo::Ping | SessionInfo::Ringing => {}
         }
         Ok(())
+    }
+
+    /// The peer does not listen for now, or does again: nothing is sent to it meanwhile (XEP-0167 section 8).
+    fn held(&mut self, held: bool) {
+        if self.legs.hold(held) {
+            self.start();
+            self.event(if held { SessionEvent::Held } else { SessionEvent::Unheld });
+        }
     }
 
     /// The result of a request of ours, or its error. False if the id is not one of ours.
@@ -565,8 +595,7 @@ impl Session {
     }
 
     fn give_up(&mut self, now: Instant, ids: &mut Ids, why: Unusable) {
-        let told = Why { reason: why.reason(), text: Some(why.to_string()) };
-        self.terminate(now, ids, told, End::Unusable(why));
+        self.terminate(now, ids, Why::from(&why), End::Unusable(why));
     }
 
     fn terminate(&mut self, now: Instant, ids: &mut Ids, why: Why, end: End) {
