@@ -4,6 +4,7 @@ mod calling;
 #[cfg(feature = "devices")]
 mod devices;
 mod failing;
+mod library;
 mod login;
 mod real;
 mod support;

@@ -12,11 +12,11 @@ const TONES: [f32; 3] = [440.0, 660.0, 880.0];
 /// A server takes seconds to start on a busy machine, and then the call its time.
 const CALL: &str = "8";
 
-fn prosody() -> Option<Real> {
+pub(crate) fn prosody() -> Option<Real> {
     started("Prosody", Real::prosody(PASSWORD))
 }
 
-fn ejabberd() -> Option<Real> {
+pub(crate) fn ejabberd() -> Option<Real> {
     started("ejabberd", Real::ejabberd(PASSWORD))
 }
 
