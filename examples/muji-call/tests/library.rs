@@ -168,7 +168,7 @@ async fn a_call_grows(server: &Real) {
     // He makes the room: in one of ejabberd's only its moderators may invite through it.
     romeo.wishes(Wish::Join);
     until("one is there", || romeo.saw(|event| matches!(event, Event::Joined { .. }).then_some(())).is_some()).await;
-    [juliet, mercutio].map(|person| person.wishes(Wish::Join));
+    [juliet, mercutio].iter().for_each(|person| person.wishes(Wish::Join));
     until("all hear each other", || all.iter().all(|person| person.with("audio") == 2)).await;
 
     romeo.wishes(Wish::Add);
