@@ -232,14 +232,16 @@ impl Engine {
         Ok(call)
     }
 
-    /// Tells whoever invited us that we do not come.
+    /// Tells whoever invited us that we do not come. Whoever asks again is shown again.
     pub fn decline(&mut self, invitation: &Invitation) {
+        self.invited.retain(|shown| shown.room != invitation.room);
         self.answer_invitation(invitation, Word::Reject);
     }
 
     /// Tells whoever invited us to a room that we do not come. Who did so directly is not told (XEP-0249 section 2). To
     /// come: [`Self::join`] it with [`Join::invited`].
     pub fn decline_room(&mut self, invite: &RoomInvite) {
+        self.invited.retain(|shown| shown.room != invite.room);
         if invite.via == Via::Room {
             let mut message = Message::normal(Some(invite.room.clone().into()));
             message.payloads = vec![room_invite::decline(&invite.from.to_bare())];
@@ -357,6 +359,7 @@ impl Engine {
         };
         let declined = room_invite::declined(&message.payloads);
         self.with_call(now, call, |conference, cx| match declined {
+            _ if message.type_ == MessageType::Error => conference.not_passed_on(cx, &message.payloads),
             Some((guest, reason)) => conference.was_declined(cx, guest, reason),
             None => conference.room_changed(cx, &user),
         });

@@ -4,6 +4,7 @@ use std::fmt;
 
 use muji_jingle::End;
 use muji_xep::muc::Destroyed;
+use muji_xep::{Element, guard};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::pair::Remedy;
@@ -117,6 +118,12 @@ pub enum RoomFault {
     /// Unavailable without a reason we know.
     #[error("the room put you out")]
     Removed,
+}
+
+/// The error among the children of a stanza.
+pub(crate) fn stanza_error(payloads: &[Element]) -> Option<StanzaError> {
+    let mut sane = payloads.iter().filter(|payload| guard::check(payload).is_ok()); // Copying could exhaust the stack.
+    sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())
 }
 
 /// Who put somebody out of a room, and why, as far as the room tells.

@@ -44,7 +44,7 @@ pub(crate) fn described(contents: &[Content]) -> impl Iterator<Item = (String, M
 
 impl Roster {
     /// The room repeated an occupant's Muji information; `profile` if it said what its client is, which it need not say
-    /// each time (XEP-0115 section 8.4).
+    /// each time (XEP-0115 section 8.4). What was known of it before is returned.
     pub(crate) fn update(
         &mut self,
         now: Instant,
@@ -52,7 +52,7 @@ impl Roster {
         real: FullJid,
         muji: Muji,
         profile: Option<Profile>,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<Option<Occupant>, NotTaken> {
         if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {
             return Err(NotTaken::Impostor);
         }
@@ -62,8 +62,7 @@ impl Roster {
         let known = self.occupants.get(nick);
         let profile = profile.or_else(|| known.map(|known| known.profile)).unwrap_or_default();
         let since = known.filter(|known| known.muji.preparing == muji.preparing).map_or(now, |known| known.since);
-        self.occupants.insert(nick.to_owned(), Occupant { real, muji, profile, since });
-        Ok(())
+        Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, profile, since }))
     }
 
     /// Whose nick it was.

@@ -25,7 +25,7 @@ pub enum PeerFault {
         sid: String,
     },
     /// `conflict`, `tie-break`.
-    #[error("both offered a session at once, and ours wins")]
+    #[error("both asked for the same at once, and ours wins")]
     TieBreak,
     /// `feature-not-implemented`.
     #[error("{0} is not supported")]

@@ -256,6 +256,29 @@ fn an_invitation_to_a_room_that_we_are_in_is_not_shown() {
     }
 }
 
+#[test]
+fn an_invitation_that_the_room_does_not_pass_on_is_told() {
+    let (mut world, [romeo, _], invite) = invited_to_room(Via::Room);
+    let error = "<error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    let x = format!("<x xmlns='{}'><invite to='nurse@capulet.example'/></x>", ns::MUC_USER);
+    world.forge(
+        romeo,
+        &format!("<message xmlns='jabber:client' type='error' from='{}'>{x}{error}</message>", invite.room),
+    );
+    let told =
+        |event: &Event| matches!(event, Event::Warning(what) if what.contains("does not pass the invitation on"));
+    assert_eq!(count(&world, romeo, told), 1);
+}
+
+#[test]
+fn whoever_invites_again_after_we_declined_is_shown_again() {
+    let (mut world, [romeo, juliet], invitation) = invited();
+    world.decline(juliet, &invitation);
+    world.invite(romeo, juliet);
+    world.run_for(SECOND);
+    assert_eq!(invitations(&world, juliet).len(), 2);
+}
+
 // Shows dinv-05.
 #[test]
 fn our_features_say_that_we_take_direct_invitations() {

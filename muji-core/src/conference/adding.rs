@@ -197,8 +197,12 @@ impl Conference {
     }
 
     /// A participant that we know said what it has; `before` is what it said the last time in this stay.
-    pub(super) fn contents_heard(&mut self, cx: &mut Cx<'_>, jid: &FullJid, before: Option<&[Content]>) {
-        let now = self.roster.contents(jid);
+    pub(super) fn contents_heard(&mut self, cx: &mut Cx<'_>, nick: &str, jid: &FullJid, before: Option<&[Content]>) {
+        let now = self.roster.get(nick).map(|occupant| occupant.muji.contents.as_slice()).unwrap_or_default();
+        if before == Some(now) {
+            return;
+        }
+        let now: Vec<(String, Media)> = roster::described(now).collect();
         let Some(partner) = self.partners.get_mut(jid) else { return };
         let has = |media: &Media| now.iter().any(|(_, of)| of == media);
         let dropped = partner.had.extract_if(.., |media| !has(media));

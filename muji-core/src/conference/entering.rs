@@ -5,7 +5,7 @@ use muji_xep::jingle::Content;
 use muji_xep::muc::{self, MucUser, Privacy, code};
 use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
-use muji_xep::{Secret, guard, ns};
+use muji_xep::{Secret, ns};
 use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
@@ -14,7 +14,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 use super::{Asked, Conference, Cx, Stage};
 use crate::config;
 use crate::echo::{Echo, Heard};
-use crate::error::RoomFault;
+use crate::error::{RoomFault, stanza_error};
 use crate::event::{Event, Style};
 use crate::payload;
 use crate::queue::Queue;
@@ -76,9 +76,7 @@ impl Conference {
         self.shows_jids |= user.has(code::NON_ANONYMOUS);
         let muji = self.read_muji(cx, nick, presence);
         let Heard { echo, marked } = self.said.repeated(presence.id.as_deref(), muji.as_ref());
-        if echo == Echo::Latest {
-            self.resynced(cx);
-        }
+        self.resynced(cx, presence.id.as_deref());
         match (&self.stage, echo, muji) {
             (Stage::Outside { at: None }, ..) => self.prepare(cx), // The client is back.
             (Stage::Entering { .. } | Stage::Publishing { .. }, Echo::Latest | Echo::Strange, None)
@@ -255,8 +253,7 @@ impl Conference {
 
     /// The room does not take a presence of ours.
     pub(super) fn refused(&mut self, cx: &mut Cx<'_>, presence: &Presence) {
-        let mut sane = presence.payloads.iter().filter(|payload| guard::check(payload).is_ok());
-        let error = sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok());
+        let error = stanza_error(&presence.payloads);
         let fault = error.as_ref().map_or_else(|| RoomFault::Other("no reason".to_owned()), RoomFault::from_error);
         let latest = self.said.refused(presence.id.as_deref());
         let another_nick = fault == RoomFault::NickInUse && self.may_take_another_nick();

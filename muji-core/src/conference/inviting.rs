@@ -4,11 +4,12 @@ use jid::{BareJid, Jid};
 use muji_xep::invite::{CallInvite, Word};
 use muji_xep::room_invite::{self, Via};
 use muji_xep::rtp::Media;
-use muji_xep::{Secret, muc};
+use muji_xep::{Element, Secret, muc};
 use xmpp_parsers::message::{Id, Message};
 
 use super::{Asked, Conference, Cx, Refused};
 use crate::engine::call_message;
+use crate::error::stanza_error;
 use crate::event::Event;
 
 /// Somebody to be invited.
@@ -78,6 +79,16 @@ impl Conference {
 
     fn password(&self) -> Option<&Secret> {
         self.how.password.as_ref()
+    }
+
+    /// The room does not pass an invitation on: in some of ejabberd's only moderators may invite.
+    pub(crate) fn not_passed_on(&self, cx: &mut Cx<'_>, payloads: &[Element]) {
+        let error = stanza_error(payloads);
+        let why = error.map_or_else(|| "no reason".to_owned(), |error| format!("{:?}", error.defined_condition));
+        self.warn(
+            cx,
+            format!("the room does not pass the invitation on ({why}); invite directly, or ask its owner to"),
+        );
     }
 
     /// A guest whom the room has told does not come.

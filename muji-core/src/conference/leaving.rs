@@ -52,7 +52,7 @@ impl Conference {
         };
         match self.how.style {
             _ if outside => {}
-            Style::Own => self.present(cx, Type::Unavailable, None, None),
+            Style::Own => drop(self.present(cx, Type::Unavailable, None, None)),
             Style::InChat => self.say(cx, None),
         }
         self.end_sessions(cx);

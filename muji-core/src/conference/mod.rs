@@ -423,7 +423,7 @@ impl Conference {
         };
         let ping = (self.stage == Stage::Active).then_some(self.ping_at);
         let round = self.round.as_ref().and_then(Round::poll_timeout);
-        let room = [stage, round, ping, self.resync_at(), self.resync.until, self.asked.poll_timeout()]
+        let room = [stage, round, ping, self.resync_at(), self.resync.until(), self.asked.poll_timeout()]
             .into_iter()
             .flatten()
             .filter(|_| !self.offline);
@@ -454,7 +454,8 @@ impl Conference {
         self.present(cx, Type::None, None, muji);
     }
 
-    fn present(&mut self, cx: &mut Cx<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) {
+    /// Sends a presence to the room; its id.
+    fn present(&mut self, cx: &mut Cx<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) -> String {
         let to = occupant(&self.room, &self.nick).expect("the nick was checked when joining or came from the room");
         let id = cx.ids.word();
         if kind == Type::None {
@@ -463,8 +464,9 @@ impl Conference {
         let extras = cx.extras.iter().filter(|_| kind == Type::None).cloned();
         let payloads = enter.into_iter().chain(muji.map(Muji::write)).chain(extras).collect();
         let mut presence = Presence::new(kind).with_to(to).with_payloads(payloads);
-        presence.id = Some(id);
+        presence.id = Some(id.clone());
         cx.send(presence);
+        id
     }
 
     /// Asks the room, or ourselves through the room.

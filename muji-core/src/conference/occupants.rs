@@ -80,18 +80,17 @@ impl Conference {
         muji: Muji,
         profile: Option<Profile>,
     ) {
-        let (preparing, known) = (muji.preparing, self.roster.get(nick));
-        let news = known.is_none();
-        let before = known.map(|known| known.muji.contents.clone());
-        if let Err(why) = self.roster.update(cx.now, nick, real.clone(), muji, profile) {
-            return self.warn(cx, format!("{nick} is not called: {why}"));
-        }
+        let preparing = muji.preparing;
+        let before = match self.roster.update(cx.now, nick, real.clone(), muji, profile) {
+            Ok(before) => before.map(|occupant| occupant.muji.contents),
+            Err(why) => return self.warn(cx, format!("{nick} is not called: {why}")),
+        };
         if !preparing && let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
         if self.roster.participant(&real).is_some() {
             self.participates(cx, nick, real, before.as_deref());
-        } else if news && !self.partners.contains_key(&real) {
+        } else if before.is_none() && !self.partners.contains_key(&real) {
             self.event(cx, Event::PeerPreparing(Peer { nick: nick.to_owned(), jid: real }));
         }
     }
@@ -101,7 +100,7 @@ impl Conference {
         if let Some(partner) = self.partners.get_mut(&real) {
             (partner.ends_at, partner.profile) = (None, profile);
             nick.clone_into(&mut partner.nick);
-            self.contents_heard(cx, &real, before);
+            self.contents_heard(cx, nick, &real, before);
         } else {
             let mut partner = Partner::new(cx.now, nick, profile);
             partner.had = self.roster.contents(&real).into_iter().map(|(_, media)| media).collect();

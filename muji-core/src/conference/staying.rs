@@ -25,8 +25,8 @@ use crate::media::MediaCommand;
 /// Asking the room to tell everything anew, where it seems that we have missed something.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Resync {
-    /// We have asked; the answer is complete by then.
-    pub(super) until: Option<Instant>,
+    /// We have asked by the presence of this id; the answer is complete by then.
+    asked: Option<(String, Instant)>,
     /// Occupants of whom it has not told yet.
     stale: BTreeSet<String>,
     /// When we asked last.
@@ -34,6 +34,10 @@ pub(super) struct Resync {
 }
 
 impl Resync {
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.asked.as_ref().map(|(_, until)| *until)
+    }
+
     pub(super) fn told_of(&mut self, nick: &str) {
         self.stale.remove(nick);
     }
@@ -127,7 +131,7 @@ impl Conference {
     /// When we ask the room to tell everything anew: somebody offers a session of whom it has not told. Its presence may be
     /// on its way, or we have missed it.
     pub(super) fn resync_at(&self) -> Option<Instant> {
-        if self.stage != Stage::Active || self.resync.until.is_some() {
+        if self.stage != Stage::Active || self.resync.asked.is_some() {
             return None;
         }
         let due = self.held.iter().map(|(_, until)| *until - (config::HOLD - config::RESYNC));
@@ -138,7 +142,7 @@ impl Conference {
         if self.resync_at().is_some_and(|at| at <= cx.now) {
             self.resync(cx);
         }
-        if self.resync.until.take_if(|until| *until <= cx.now).is_some() {
+        if self.resync.asked.take_if(|(_, until)| *until <= cx.now).is_some() {
             self.resync.stale.clear();
             self.warn(cx, "the room did not tell anew who is in it; the call goes on".to_owned());
         }
@@ -147,15 +151,16 @@ impl Conference {
     /// Asks the room to tell everything anew, as to one who enters (XEP-0045 section 17.3). Sessions are not touched.
     fn resync(&mut self, cx: &mut Cx<'_>) {
         let stale = self.roster.iter().map(|(nick, _)| nick.to_owned()).collect();
-        self.resync = Resync { until: Some(cx.now + config::ECHO), stale, last: Some(cx.now) };
         let enter = muc::enter(self.how.password.as_ref().map(Secret::expose));
         let muji = self.muji();
-        self.present(cx, Type::None, Some(enter), muji.as_ref());
+        let id = self.present(cx, Type::None, Some(enter), muji.as_ref());
+        self.resync = Resync { asked: Some((id, cx.now + config::ECHO)), stale, last: Some(cx.now) };
     }
 
-    /// Our own presence comes last: whoever was not told of before it is gone.
-    pub(super) fn resynced(&mut self, cx: &mut Cx<'_>) {
-        if self.resync.until.take().is_some() {
+    /// Our own presence comes last: whoever was not told of before it is gone. A room repeats it for other reasons too, so
+    /// only the one with which we asked says that; where ids are not repeated nobody is taken for gone.
+    pub(super) fn resynced(&mut self, cx: &mut Cx<'_>, id: Option<&str>) {
+        if self.resync.asked.take_if(|(asked, _)| Some(asked.as_str()) == id).is_some() {
             for nick in std::mem::take(&mut self.resync.stale) {
                 self.occupant_gone(cx, &nick);
             }

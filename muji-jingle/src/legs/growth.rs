@@ -65,8 +65,7 @@ impl Legs {
     /// If the session has too many already.
     pub(crate) fn add(&mut self, parties: &Parties, wanted: Wanted, until: Instant) -> Result<MediaCommand, Unusable> {
         let name = self.free_name(&wanted.publication);
-        let bundled = self.paths.first().filter(|_| self.bundled).map(|path| path.id);
-        let transport = bundled.or_else(|| self.add_path(parties.session)).ok_or(Unusable::TooMany)?;
+        let transport = self.transport(parties.session)?;
         self.add_leg(wanted, name.clone(), transport).grows(Growth::Adding, until);
         Ok(self.open_those(parties, |leg| leg.name == name))
     }

@@ -109,7 +109,7 @@ impl Legs {
         let mut this = Self::new(Side::Initiator, false);
         for wanted in wanted.into_iter().take(MAX_CONTENTS) {
             let name = wanted.publication.clone();
-            let transport = this.add_path(session).expect("a session may have so many");
+            let transport = this.transport(session).expect("a session may have so many");
             this.add_leg(wanted, name, transport);
         }
         this
@@ -160,11 +160,7 @@ impl Legs {
             Setup::Active => Some(DtlsRole::Server),
             Setup::HoldConn => None,
         })?;
-        let bundled = self.paths.first().filter(|_| self.bundled).map(|path| path.id);
-        let transport = match bundled {
-            Some(transport) => transport,
-            None => self.add_path(session).ok_or(Unusable::TooMany)?,
-        };
+        let transport = self.transport(session)?;
         let path = self.path(transport).expect("the path was just found or added");
         if path.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
             return Err(Unusable::Handshake(content.name.clone())); // A bundle has one certificate.
@@ -182,15 +178,20 @@ impl Legs {
         Ok(())
     }
 
-    fn add_path(&mut self, session: SessionId) -> Option<TransportId> {
+    /// The transport for one more content: that of the bundle, else another one.
+    fn transport(&mut self, session: SessionId) -> Result<TransportId, Unusable> {
         if self.legs.len() >= MAX_CONTENTS {
-            return None;
+            return Err(Unusable::TooMany);
+        }
+        if let Some(path) = self.paths.first().filter(|_| self.bundled) {
+            return Ok(path.id);
         }
         let id = TransportId { session, index: self.made };
-        self.made = self.made.checked_add(1)?; // An index is never used again: reports about it may be under way.
+        // An index is never used again: reports about it may be under way.
+        self.made = self.made.checked_add(1).ok_or(Unusable::TooMany)?;
         let (local, remote, candidates) = (None, None, Vec::new());
         self.paths.push(Path { id, local, remote, candidates, started: false, connected: false });
-        Some(id)
+        Ok(id)
     }
 
     fn add_leg(&mut self, wanted: Wanted, name: String, transport: TransportId) -> &mut Leg {

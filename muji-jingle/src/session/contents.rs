@@ -274,8 +274,11 @@ impl Session {
         true
     }
 
-    /// Tells the media layer what is agreed and new.
+    /// Tells the media layer what is agreed and new; nothing before we have accepted, whatever the peer says about it.
     pub(super) fn start(&mut self) {
+        if !matches!(self.state, State::Answering { .. } | State::Connecting { .. } | State::Up) {
+            return;
+        }
         let start: Vec<MediaCommand> = self.legs.start(self.parties.session);
         self.queue.extend(start.into_iter().map(Output::Media));
     }

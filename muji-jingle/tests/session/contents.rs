@@ -399,6 +399,25 @@ fn a_content_that_comes_before_the_session_is_accepted_waits_for_it() {
 }
 
 #[test]
+fn whatever_is_said_of_an_offer_before_it_is_accepted_leads_nowhere_and_it_can_be_accepted_all_the_same() {
+    let mut talk = Talk::with(offered());
+    talk.made.clear();
+    let mut hold = Jingle::new(Action::SessionInfo, "s1");
+    hold.info = Some(SessionInfo::Hold);
+    let mut modify = Jingle::new(Action::ContentModify, "s1");
+    modify.contents = vec![Content::new("audio")];
+    let mut unhold = hold.clone();
+    unhold.info = Some(SessionInfo::Unhold);
+    for jingle in [hold, modify, unhold] {
+        assert!(talk.ask(CALLEE, &jingle));
+    }
+    assert!(talk.media[CALLEE].is_empty(), "{:?}", talk.media[CALLEE]);
+    talk.act(CALLEE, |session, now, ids| session.accept(now, ids));
+    talk.run();
+    assert!(talk.pair.callee.is_up() && talk.flows(CALLEE, "audio") == Some((true, true)));
+}
+
+#[test]
 fn what_nobody_answers_is_given_up_in_time() {
     let mut talk = Talk::able();
     talk.hangs[CALLER] = true;
@@ -485,12 +504,20 @@ fn bundled() -> Talk {
 
 #[test]
 fn no_more_contents_are_taken_than_a_session_may_have() {
-    let mut talk = Talk::able();
-    talk.able[CALLEE] = vec![video(false)];
+    for mut talk in [Talk::able(), bundled()] {
+        talk.able[CALLEE] = vec![video(false)];
+        seventeen_more(talk);
+    }
+}
+
+fn seventeen_more(mut talk: Talk) {
     let transport = {
         let mut other = Talk::able();
         other.add(CALLER);
-        other.requests.swap_remove(0).1.contents.swap_remove(0).transport
+        let mut transport = other.requests[0].1.contents[0].transport.clone().expect("it has one");
+        // In a bundle the certificate is that of the session.
+        transport.fingerprints[0].value = vec![5; 32];
+        Some(transport)
     };
     let content = |number: usize| {
         let description = Some(Description::new(Media::Video, vec![vp8()]));
