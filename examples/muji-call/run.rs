@@ -111,7 +111,7 @@ impl Program {
                 Some(observation) = observations.recv() => self.report.observation(&observation),
                 _ = second.tick() => {
                     if let Some(call) = self.call {
-                        self.report.pairs(&self.muji.call(call).pairs());
+                        self.report.pairs(&self.muji.in_call(call).pairs());
                     }
                     self.report.row();
                 }
@@ -200,7 +200,7 @@ impl Program {
         }
         let Some(call) = self.call else { return };
         for guest in std::mem::take(&mut self.args.admit) {
-            let _not_ours = self.muji.call(call).admit(guest).is_err(); // It is: --admit needs --new.
+            let _not_ours = self.muji.in_call(call).admit(guest).is_err(); // It is: --admit needs --new.
         }
     }
 
@@ -222,7 +222,7 @@ impl Program {
 
     fn leave(&mut self) {
         if let Some(call) = self.call {
-            let _over_already = self.muji.call(call).leave().is_err();
+            let _over_already = self.muji.in_call(call).leave().is_err();
         }
     }
 

@@ -9,16 +9,23 @@ pub struct Config {
     pub preparing: Duration,
     /// Pause between those who wait behind the same stalled participant; by default [`STAGGER`].
     pub stagger: Duration,
+    /// False if the client makes calls with one person itself, by other code: what is said about them is left to it.
+    pub one_to_one: bool,
+    /// True if people who are no contacts make us ring too, and so learn that we are there (XEP-0353 section 6).
+    pub anybody_rings: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { preparing: PREPARING, stagger: STAGGER }
+        Self { preparing: PREPARING, stagger: STAGGER, one_to_one: true, anybody_rings: false }
     }
 }
 
 /// Calls at once. A client sits in hundreds of rooms, but a person talks in one.
 pub const MAX_CALLS: usize = 8;
+
+/// Strangers who wait for the user at once: anybody can be many.
+pub const MAX_STRANGERS: usize = 2;
 
 /// Participants with Muji kept per room; a full mesh is hopeless long before.
 pub const MAX_PARTICIPANTS: usize = 64;
@@ -91,8 +98,12 @@ pub const MAX_ROOMS: usize = 512;
 /// Rooms remembered after a call, so that offers from before are known for what they are.
 pub const MAX_LEFT: usize = 64;
 
-/// Invitations to one room are shown once in so long: they come directly, through the room and to the call at once.
-pub const INVITED: Duration = Duration::from_secs(30);
+/// An invitation asks so long, and others to the same room are not shown meanwhile: they come directly, through the room
+/// and to the call at once.
+pub const INVITED: Duration = Duration::from_secs(60);
+
+/// Guests of one call who are told when it comes to nothing.
+pub const MAX_GUESTS: usize = 64;
 
 /// Rooms remembered for that.
 pub const MAX_INVITED: usize = 64;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use jid::FullJid;
 use muji_jingle::End;
 use muji_xep::muc::Destroyed;
-use muji_xep::{Element, guard};
+use muji_xep::{Element, guard, ns};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::pair::Remedy;
@@ -37,6 +38,21 @@ pub enum Refused {
     /// Somebody without contents does not take part.
     #[error("it is the only content; mute it, or leave the call")]
     OnlyContent,
+    /// Only a call in a room has guests and an owner.
+    #[error("it is a call with one person, without a room")]
+    NoRoom,
+    /// The user has not taken the call.
+    #[error("the call rings; accept it first")]
+    NotAccepted,
+    /// The call does not wait for the user.
+    #[error("the call does not ring")]
+    NotRinging,
+    /// The account cannot call itself.
+    #[error("that is this account itself")]
+    Oneself,
+    /// There is a call with that person.
+    #[error("there is a call with that person already")]
+    AlreadyCalling,
     /// Only the owner of the room can.
     #[error("the room is not ours; only whoever made it can do that")]
     NotOwner,
@@ -126,6 +142,14 @@ pub(crate) fn stanza_error(payloads: &[Element]) -> Option<StanzaError> {
     sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())
 }
 
+/// The word of the error among the children of a stanza, as RFC 6120 writes it.
+pub(crate) fn condition(payloads: &[Element]) -> String {
+    let error = payloads.iter().find(|payload| payload.name() == "error");
+    let condition =
+        error.and_then(|error| error.children().find(|child| child.ns() == ns::STANZAS && child.name() != "text"));
+    condition.map_or_else(|| "no reason".to_owned(), |condition| condition.name().chars().take(64).collect())
+}
+
 /// Who put somebody out of a room, and why, as far as the room tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutOut {
@@ -193,6 +217,39 @@ pub enum Over {
     /// The room's doing.
     #[error(transparent)]
     Room(RoomFault),
+    /// The other hung up.
+    #[error("the other hung up")]
+    HungUp,
+    /// On this device the other said no.
+    #[error("declined on {0}")]
+    Declined(FullJid),
+    /// On this device the other is busy, or does not want to talk: most clients say only this.
+    #[error("busy on {0}")]
+    Busy(FullJid),
+    /// Nobody picked up.
+    #[error("nobody picked up")]
+    Unanswered,
+    /// The server could not deliver the call.
+    #[error("the call could not be delivered: {0}")]
+    Unreachable(String),
+    /// The caller gave up before anybody had picked up.
+    #[error("the caller gave up")]
+    Cancelled,
+    /// Another device of this account took the call.
+    #[error("answered on {0}")]
+    Elsewhere(FullJid),
+    /// On another device of this account the user said no.
+    #[error("declined on {0}, another device of this account")]
+    DeclinedElsewhere(FullJid),
+    /// It rang too long.
+    #[error("it rang too long")]
+    Expired,
+    /// We picked up and the caller did not come.
+    #[error("the caller did not come; another device may have been first")]
+    NoOffer,
+    /// The session did not come to be, or was lost.
+    #[error(transparent)]
+    Session(End),
     /// The media layer ended.
     #[error("the media layer is gone, which is a fault of this program")]
     MediaGone,

@@ -1,11 +1,14 @@
 //! What an application is told, and what it may ask.
 
 use jid::{BareJid, FullJid, Jid};
-use muji_jingle::{CallId, Mute, SessionId};
+use muji_jingle::{CallId, Hold, Mute, SessionId, Silenced};
 use muji_xep::Secret;
+use muji_xep::invite::{CallInvite, Word};
 use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
+use xmpp_parsers::message::{Message, MessageType};
 
+use crate::cx::chat as chat_message;
 use crate::error::{Over, PeerFailure, RoomFault};
 
 /// What an event is about.
@@ -33,7 +36,38 @@ pub struct Peer {
 #[non_exhaustive]
 pub enum Event {
     /// Somebody invites us to a call. About the account; [`crate::Engine::accept`] or [`crate::Engine::decline`] it.
-    Invited(Invitation),
+    Invited(Box<Invitation>),
+    /// An invitation needs no answer any more: another device of ours answered it, or it was taken back. About the account.
+    InvitationOver(Box<Invitation>, Silenced),
+    /// Somebody calls us. [`Command::Accept`] or [`Command::Decline`] it; [`Event::Ended`] if another device did, or the
+    /// caller gave up.
+    Ringing {
+        /// The device that calls.
+        from: FullJid,
+        /// What it wants to send.
+        media: Vec<Media>,
+    },
+    /// Somebody who is no contact calls us: the same, but it does not learn that we are there before we accept or decline. Do
+    /// not let it ring; show it, or nothing.
+    Stranger {
+        /// The device that calls.
+        from: FullJid,
+        /// What it wants to send.
+        media: Vec<Media>,
+    },
+    /// Somebody called while we were not there, and may have given up long since. About the account.
+    Missed {
+        /// The device that called.
+        from: FullJid,
+        /// What it wanted to send.
+        media: Vec<Media>,
+    },
+    /// A device of the person we call rings.
+    DeviceRings(FullJid),
+    /// This device of the other takes the call.
+    PickedUp(FullJid),
+    /// The other goes on with the call on this device.
+    PeerMoved(Peer),
     /// Somebody invites us to a room, with no word of a call. About the account; [`crate::Engine::join`] it as
     /// [`Join::invited`], or [`crate::Engine::decline_room`] it.
     RoomInvited(RoomInvite),
@@ -126,16 +160,40 @@ pub struct Invitation {
     pub room: BareJid,
     /// The invitation's id.
     pub id: String,
+    /// True if it is a call with sound, as nearly always.
+    pub audio: bool,
     /// True if it is a call with pictures.
     pub video: bool,
+    /// Another way to join, by a URI for people. It is not opened here.
+    pub external: Option<String>,
+    /// The chat room in which all were invited.
+    pub within: Option<BareJid>,
+}
+
+impl Invitation {
+    /// The message that says something of ours about it, to whoever was told of it: one person, or all of a chat room.
+    pub(crate) fn answer(&self, id: String, word: Word) -> Message {
+        let room = (word == Word::Accept).then_some(&self.room);
+        let payloads = CallInvite::new(&self.id, word, room).write();
+        match &self.within {
+            Some(chat) => Message { type_: MessageType::Groupchat, ..chat_message(chat.clone().into(), id, payloads) },
+            None => chat_message(self.from.to_bare().into(), id, payloads),
+        }
+    }
 }
 
 /// A wish about a running call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
-    /// End it.
+    /// Take a call that rings, sending these media; what else the caller sends is received.
+    Accept(Vec<Media>),
+    /// Do not take a call that rings: on no device of ours.
+    Decline,
+    /// End it, or give it up, or decline it.
     Leave,
+    /// Stop listening and sending for a while, or go on; the others are told.
+    Hold(Hold),
     /// Destroy the room, and with it the call for everybody. Only for a room that we made.
     EndForAll,
     /// Stop or resume sending all contents of a medium.

@@ -48,13 +48,17 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod attendance;
 mod conference;
 pub mod config;
+mod cx;
+mod direct;
 mod disco;
 mod echo;
 mod engine;
 pub mod error;
 mod event;
+mod invitations;
 pub mod media;
 #[cfg(feature = "tokio")]
 mod muji;
@@ -71,7 +75,7 @@ pub use engine::{Engine, Output};
 pub use event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
-pub use muji_jingle::{CallId, Mute, SessionId};
+pub use muji_jingle::{CallId, Hold, Mute, SessionId, Silenced};
 pub use muji_xep::Secret;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;

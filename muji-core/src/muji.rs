@@ -7,14 +7,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use jid::{BareJid, DomainRef, FullJid};
-use muji_jingle::{CallId, Mute};
+use jid::{BareJid, DomainRef, FullJid, Jid};
+use muji_jingle::{CallId, Hold, Mute};
 use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza::Stanza;
 
+use crate::config::Config;
 use crate::disco::Disco;
 use crate::engine::{Engine, Output};
 use crate::error::Refused;
@@ -66,10 +67,19 @@ impl Muji {
     /// If the system has no source of chance, or there is no tokio runtime.
     #[must_use]
     pub fn new(backend: impl MediaBackend + 'static) -> Self {
+        Self::with_config(backend, Config::default())
+    }
+
+    /// The same with other limits and policies.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn with_config(backend: impl MediaBackend + 'static, config: Config) -> Self {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("the system gives random bytes");
         Self {
-            engine: Engine::new(seed, backend.capabilities()),
+            engine: Engine::with_config(seed, backend.capabilities(), config),
             backend: Box::new(backend),
             backend_is_gone: false,
             timer: Box::pin(sleep_until((now() + IDLE).into())),
@@ -164,9 +174,30 @@ impl Muji {
         self.wake();
     }
 
-    /// The handle of a call.
-    pub fn call(&mut self, id: CallId) -> Call<'_> {
+    /// Calls somebody, sending these media: all its devices ring. Returns at once; see [`Engine::call`].
+    ///
+    /// # Errors
+    /// If it cannot even be tried; nothing was sent.
+    pub fn call(&mut self, to: impl Into<Jid>, media: impl IntoIterator<Item = Media>) -> Result<CallId, Refused> {
+        let call = self.engine.call(now(), to, media.into_iter().collect());
+        self.wake();
+        call
+    }
+
+    /// A call, to do something with it.
+    pub fn in_call(&mut self, id: CallId) -> Call<'_> {
         Call { muji: self, id }
+    }
+
+    /// Lets people call us, for programs without a client around them: see [`Engine::attend`].
+    pub fn attend(&mut self) {
+        self.engine.attend(now());
+        self.wake();
+    }
+
+    /// Who sees our presence and may make us ring: see [`Engine::set_contacts`].
+    pub fn set_contacts(&mut self, contacts: impl IntoIterator<Item = BareJid>) {
+        self.engine.set_contacts(contacts);
     }
 
     /// What the client adds to its disco#info and its caps.
@@ -250,6 +281,38 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Takes a call that rings, sending these media.
+    ///
+    /// # Errors
+    /// If it does not ring, or the media layer has no codec for them.
+    pub fn accept(&mut self, media: impl IntoIterator<Item = Media>) -> Result<(), Refused> {
+        self.command(Command::Accept(media.into_iter().collect()))
+    }
+
+    /// Declines a call that rings, for all devices of ours.
+    ///
+    /// # Errors
+    /// If it does not ring.
+    pub fn decline(&mut self) -> Result<(), Refused> {
+        self.command(Command::Decline)
+    }
+
+    /// Stops listening and sending for a while, and tells the others.
+    ///
+    /// # Errors
+    /// If the call is over.
+    pub fn hold(&mut self) -> Result<(), Refused> {
+        self.command(Command::Hold(Hold::On))
+    }
+
+    /// Listens and sends again.
+    ///
+    /// # Errors
+    /// If the call is over.
+    pub fn unhold(&mut self) -> Result<(), Refused> {
+        self.command(Command::Hold(Hold::Off))
+    }
+
     /// Leaves the call; its end comes as an event.
     ///
     /// # Errors

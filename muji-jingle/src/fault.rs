@@ -18,6 +18,9 @@ pub enum PeerFault {
         /// Where the session stands.
         state: &'static str,
     },
+    /// `unexpected-request`, `out-of-order`: a session before the user has taken the call.
+    #[error("the peer offered a session that was not asked for")]
+    Unexpected,
     /// `item-not-found`, `unknown-session`.
     #[error("no session {sid} with this peer")]
     UnknownSession {
@@ -27,6 +30,9 @@ pub enum PeerFault {
     /// `conflict`, `tie-break`.
     #[error("both asked for the same at once, and ours wins")]
     TieBreak,
+    /// `conflict`: the call was answered or declined on another device.
+    #[error("the peer offered a session to another device than the one that took the call")]
+    Elsewhere,
     /// `feature-not-implemented`.
     #[error("{0} is not supported")]
     Unsupported(String),
@@ -37,7 +43,7 @@ pub enum PeerFault {
     #[error("the news {0} is not understood")]
     UnsupportedInfo(String),
     /// `service-unavailable`: the answer that someone offline would give.
-    #[error("the peer called without being a participant of a room we are in")]
+    #[error("the peer called without being somebody who may")]
     Stranger,
     /// `resource-constraint`.
     #[error("the peer offered more sessions than are held at once")]
@@ -50,13 +56,14 @@ impl PeerFault {
     pub fn answer(&self) -> StanzaError {
         let (kind, condition, jingle) = match self {
             Self::Malformed(_) | Self::NoAction(_) => (ErrorType::Modify, DefinedCondition::BadRequest, None),
-            Self::OutOfOrder { .. } => {
+            Self::OutOfOrder { .. } | Self::Unexpected => {
                 (ErrorType::Wait, DefinedCondition::UnexpectedRequest, Some(Condition::OutOfOrder))
             }
             Self::UnknownSession { .. } => {
                 (ErrorType::Cancel, DefinedCondition::ItemNotFound, Some(Condition::UnknownSession))
             }
             Self::TieBreak => (ErrorType::Cancel, DefinedCondition::Conflict, Some(Condition::TieBreak)),
+            Self::Elsewhere => (ErrorType::Cancel, DefinedCondition::Conflict, None),
             Self::Unsupported(_) => (ErrorType::Cancel, DefinedCondition::FeatureNotImplemented, None),
             Self::UnsupportedInfo(_) => {
                 (ErrorType::Modify, DefinedCondition::FeatureNotImplemented, Some(Condition::UnsupportedInfo))

@@ -22,6 +22,9 @@
 //!                                  their content-add ──► Accepting
 //! ```
 //!
+//! Before a session stands a [`Fork`], which calls all devices of somebody, or a [`Ring`], which is one of several that are
+//! called; the session then has their id.
+//!
 //! # The contract
 //! - After every call that may change a [`Session`], take [`Session::poll_output`] until it is empty: the order of the
 //!   outputs is the order on the wire.
@@ -36,11 +39,15 @@
 
 pub mod answers;
 pub mod fault;
+pub mod fork;
 mod ids;
 mod legs;
 pub mod media;
+pub mod ring;
 mod session;
 pub mod timers;
 
+pub use fork::{Fork, ForkEvent, Say, Unanswered};
 pub use ids::{CallId, Ids, SessionId, TransportId};
-pub use session::{End, Mute, Output, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss, refuse};
+pub use ring::{Manner, Ring, Silenced};
+pub use session::{End, Hold, Mute, Output, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss, refuse};

@@ -17,3 +17,13 @@ pub const DESCRIBE: Duration = Duration::from_secs(10);
 /// From the confirmation of our offer to its answer, before the owner is told that there is none yet: Movim confirms an
 /// offer that overtook its presence and drops it.
 pub const UNANSWERED: Duration = Duration::from_secs(5);
+
+/// From proposing a call to somebody picking up. People need to find the phone; clients that ring for ever hope for this.
+pub const RING: Duration = Duration::from_secs(60);
+
+/// Longest that a device rings. The caller's word that it gave up can get lost, and it comes later than its time is over.
+pub const RUNG: Duration = Duration::from_secs(90);
+
+/// From accepting to the caller's session-initiate. It takes a round trip and the caller's ends; a caller whose call was
+/// answered by another device, and who does not tell, is known by it.
+pub const OFFER: Duration = Duration::from_secs(15);

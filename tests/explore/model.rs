@@ -65,7 +65,7 @@ impl State {
         let mut people = Vec::new();
         for index in 0..row.people {
             service.connected(jid(index));
-            let config = Config { preparing: PREPARING, stagger: STAGGER };
+            let config = Config { preparing: PREPARING, stagger: STAGGER, ..Config::default() };
             let mut chance = [seed; 32];
             chance[0] = u8::try_from(index).expect("few");
             let mut engine = Engine::with_config(chance, codecs(index), config);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use muji_core::media::{Capabilities, MediaCommand, MediaReport};
-use muji_core::{CallId, Connection, Engine, Event, Output, SessionId};
+use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::peers::{Peers, PeersOutput};
 use muji_media::transport::{MakeTransport, RtpPacket};
@@ -210,7 +210,10 @@ impl Client {
             }
             Output::Media(_) if self.media_hangs => {}
             Output::Media(command) => self.do_media(now, &command),
-            Output::Event(_, event) => {
+            Output::Event(about, event) => {
+                if let (About::Call(call), Event::Ringing { .. } | Event::Stranger { .. }) = (&about, &event) {
+                    self.call = Some(*call);
+                }
                 if let Event::PeerConnecting(peer, session) = &event {
                     self.sessions.insert(*session, peer.jid.clone());
                 }

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_xep::{Element, ns};
+use xmpp_parsers::carbons::{Received, Sent};
+use xmpp_parsers::forwarding::Forwarded;
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
@@ -18,6 +21,10 @@ pub const ROOMS: &str = "conference.";
 pub struct Service {
     domain: String,
     users: BTreeSet<FullJid>,
+    /// Who is sent copies of what their other devices hear and say (XEP-0280).
+    copying: BTreeSet<FullJid>,
+    /// Whom everybody has among the contacts, both seeing the other's presence.
+    pub contacts: BTreeSet<BareJid>,
     /// Its room service.
     pub rooms: Rooms,
 }
@@ -26,7 +33,13 @@ impl Service {
     /// A server whose new rooms have these rules.
     #[must_use]
     pub fn new(domain: &str, rules: Rules) -> Self {
-        Self { domain: domain.to_owned(), users: BTreeSet::new(), rooms: Rooms::new(rules) }
+        Self {
+            domain: domain.to_owned(),
+            users: BTreeSet::new(),
+            copying: BTreeSet::new(),
+            contacts: BTreeSet::new(),
+            rooms: Rooms::new(rules),
+        }
     }
 
     /// The room of this name.
@@ -41,6 +54,11 @@ impl Service {
     /// Somebody logged in.
     pub fn connected(&mut self, who: FullJid) {
         self.users.insert(who);
+    }
+
+    /// Somebody wants copies.
+    pub fn copy_to(&mut self, who: FullJid) {
+        self.copying.insert(who);
     }
 
     /// Somebody's connection is broken, and the server has not noticed.
@@ -73,15 +91,33 @@ impl Service {
                 {
                     message = passed;
                 }
-                let Some(to) = message.to.clone() else { return Vec::new() };
-                // To a person every device hears it.
-                let devices = self.users.iter().filter(|user| match to.resource() {
-                    Some(_) => **user == to,
-                    None => user.to_bare() == to,
-                });
-                devices.map(|device| (device.clone(), message.clone().into())).collect()
+                self.message(from, &message)
             }
         }
+    }
+
+    /// A message to a person reaches every device, and of chats the others hear by copies.
+    fn message(&self, from: &FullJid, message: &Message) -> Vec<Delivery> {
+        let Some(to) = message.to.clone() else { return Vec::new() };
+        let reached = |user: &FullJid| match to.resource() {
+            Some(_) => *user == to,
+            None => user.to_bare() == to,
+        };
+        let direct = self.users.iter().filter(|user| reached(user)).map(|user| (user.clone(), message.clone().into()));
+        let chat = message.type_ == MessageType::Chat;
+        let others = self.copying.iter().filter(|user| chat && self.users.contains(*user) && !reached(user));
+        let copies = others.filter(|user| *user != from).filter_map(|user| {
+            let forwarded = Forwarded { delay: None, message: message.clone() };
+            let copy: Element = match user.to_bare() {
+                own if own == from.to_bare() => Sent { forwarded }.into(),
+                own if own == to.to_bare() => Received { forwarded }.into(),
+                _ => return None,
+            };
+            let mut wrapper = Message::chat(Jid::from(user.clone()));
+            (wrapper.from, wrapper.payloads) = (Some(user.to_bare().into()), vec![copy]);
+            Some((user.clone(), wrapper.into()))
+        });
+        direct.chain(copies).collect()
     }
 
     fn iq(&mut self, from: &FullJid, mut iq: Iq) -> Vec<Delivery> {
@@ -94,6 +130,9 @@ impl Service {
             *iq.from_mut() = Some(from.clone().into());
             return vec![(user, iq.into())];
         }
+        if matches!(&iq, Iq::Set { payload, .. } if payload.is("enable", ns::CARBONS)) {
+            self.copy_to(from.clone());
+        }
         let own = to.as_ref().is_none_or(|to| to.as_str() == self.domain || *to == from.to_bare());
         self.answer(from, to, &iq, own).map(|answer| (from.clone(), answer.into())).into_iter().collect()
     }
@@ -102,6 +141,8 @@ impl Service {
         let payload = match iq {
             Iq::Get { payload, .. } if own && payload.is("ping", ns::PING) => Ok(None),
             Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_INFO) => Ok(Some(info())),
+            Iq::Get { payload, .. } if own && payload.is("query", ns::ROSTER) => Ok(Some(self.roster())),
+            Iq::Set { payload, .. } if own && payload.is("enable", ns::CARBONS) => Ok(None),
             Iq::Get { .. } | Iq::Set { .. } => Err(DefinedCondition::ServiceUnavailable),
             Iq::Result { .. } | Iq::Error { .. } => return None,
         };
@@ -110,6 +151,17 @@ impl Service {
             Ok(payload) => Iq::Result { from, to, id, payload },
             Err(condition) => Iq::Error { from, to, id, error: error(condition), payload: None },
         })
+    }
+}
+
+impl Service {
+    fn roster(&self) -> Element {
+        let mut query = Element::bare("query", ns::ROSTER);
+        for contact in &self.contacts {
+            let item = builder("item", ns::ROSTER, &[("jid", contact.as_str()), ("subscription", "both")]);
+            query.append_child(item);
+        }
+        query
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{SECOND, count, people, room_fault};
 
 fn invitations(world: &World, who: Who) -> Vec<Invitation> {
     let invited = world.events(who).iter().filter_map(|event| match event {
-        Event::Invited(invitation) => Some(invitation.clone()),
+        Event::Invited(invitation) => Some((**invitation).clone()),
         _ => None,
     });
     invited.collect()
@@ -36,7 +36,7 @@ fn messages(world: &World, who: Who) -> Vec<Element> {
     of.map(|passage| passage.stanza.clone()).collect()
 }
 
-// Shows muji-inv-01, hint-01, hint-02.
+// Shows muji-inv-01, hint-01, hint-02, cinv-invite-01, cinv-id-05.
 #[test]
 fn an_invitation_names_the_room_is_kept_by_archives_and_reaches_every_device() {
     let (world, [romeo, _], _) = invited();
@@ -47,6 +47,9 @@ fn an_invitation_names_the_room_is_kept_by_archives_and_reaches_every_device() {
     assert_eq!(mujis.len(), 1);
     assert!(mujis[0].is("muji", ns::MUJI) && mujis[0].attr("room").is_some());
     assert!(messages[0].has_child("store", ns::HINTS));
+    let origin = messages[0].get_child("origin-id", ns::STANZA_ID).and_then(|origin| origin.attr("id"));
+    assert!(invite.attr("id").is_some() && messages[0].attr("id") == invite.attr("id") && origin == invite.attr("id"));
+    assert_eq!((messages[0].attr("type"), invite.attr("video")), (Some("chat"), Some("false")));
     let forbidden = ["no-copy", "no-store", "private"];
     assert!(messages[0].children().all(|child| !forbidden.contains(&child.name())));
     assert_eq!(messages[0].attr("to"), Some("juliet@capulet.example"), "not one device");
@@ -63,7 +66,7 @@ fn a_guest_is_let_in_before_it_is_invited() {
     assert!(admitted < invited);
 }
 
-// Shows muji-inv-02, hint-03.
+// Shows muji-inv-02, hint-03, cinv-accept-01, cinv-accept-02.
 #[test]
 fn who_takes_an_invitation_says_so_and_joins_that_room_preparing() {
     let (mut world, [romeo, juliet], invitation) = invited();
@@ -72,21 +75,27 @@ fn who_takes_an_invitation_says_so_and_joins_that_room_preparing() {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     let answer = messages(&world, juliet).pop().expect("an answer");
     let payloads: Vec<Element> = answer.children().cloned().collect();
-    let accept = CallInvite { id: invitation.id.clone(), word: Word::Accept, room: Some(invitation.room.clone()) };
+    let accept = CallInvite::new(&invitation.id, Word::Accept, Some(&invitation.room));
     assert_eq!(CallInvite::find(&payloads, None), Some(accept));
     let first = &world.presences(juliet)[0];
     assert_eq!(first.attr("to"), Some(format!("{}/juliet", invitation.room).as_str()));
     assert!(first.get_child("muji", ns::MUJI).is_some_and(|muji| muji.has_child("preparing", ns::MUJI)));
 }
 
+// Shows cinv-reject-01.
 #[test]
 fn who_does_not_come_says_so_and_enters_nothing() {
-    let (mut world, [_, juliet], invitation) = invited();
+    let (mut world, [romeo, juliet], invitation) = invited();
     world.decline(juliet, &invitation);
     world.run_for(SECOND);
     let answer = messages(&world, juliet).pop().expect("an answer");
-    assert!(answer.has_child("reject", ns::CALL_INVITES) && answer.has_child("reject", ns::CALL_MESSAGE));
+    for form in [ns::CALL_INVITES, ns::CALL_MESSAGE] {
+        let reject = answer.get_child("reject", form).expect("in both forms");
+        assert_eq!(reject.attr("id"), Some(invitation.id.as_str()));
+    }
     assert!(world.presences(juliet).is_empty());
+    let told = |event: &Event| matches!(event, Event::Declined(..));
+    assert_eq!(count(&world, romeo, told), 1);
 }
 
 #[test]

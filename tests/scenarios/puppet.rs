@@ -91,8 +91,14 @@ fn sha256(setup: Setup) -> Fingerprint {
 
 /// An offer in the call of the room.
 pub(crate) fn offer(world: &World, sid: &str, content: Content) -> Jingle {
-    let mut offer = Jingle::new(Action::SessionInitiate, sid);
+    let mut offer = direct_offer(sid, content);
     offer.room = Some(world.room("balcony"));
+    offer
+}
+
+/// An offer outside of rooms.
+pub(crate) fn direct_offer(sid: &str, content: Content) -> Jingle {
+    let mut offer = Jingle::new(Action::SessionInitiate, sid);
     offer.contents = vec![content];
     offer
 }

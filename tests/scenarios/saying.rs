@@ -167,6 +167,7 @@ fn an_occupant_who_asks_is_told_what_we_can() {
             "urn:ietf:rfc:5576",
             "urn:ietf:rfc:5888",
             "urn:xmpp:call-invites:0",
+            "urn:xmpp:jingle-message:0",
             "urn:xmpp:jingle:1",
             "urn:xmpp:jingle:apps:dtls:0",
             "urn:xmpp:jingle:apps:rtp:1",

@@ -11,6 +11,8 @@ use crate::ns;
 pub enum Word {
     /// Come to a call.
     Invite {
+        /// With sound, as nearly always.
+        audio: bool,
         /// With pictures.
         video: bool,
     },
@@ -33,26 +35,38 @@ pub struct CallInvite {
     pub word: Word,
     /// The room of the call, if it is named.
     pub room: Option<BareJid>,
+    /// Another way to join, by a URI for people.
+    pub external: Option<String>,
 }
 
 impl CallInvite {
-    /// The word among the children of a message: in the new form if it stands in both, so that nothing rings twice.
+    /// A word about the invitation of this id, naming the room or not.
     #[must_use]
-    pub fn find(payloads: &[Element], message_id: Option<&str>) -> Option<Self> {
+    pub fn new(id: &str, word: Word, room: Option<&BareJid>) -> Self {
+        Self { id: id.to_owned(), word, room: room.cloned(), external: None }
+    }
+
+    /// The word among the children of a message: in the new form if it stands in both, so that nothing rings twice. Whoever
+    /// follows the XEP to the letter gives the element no id; then the message's [`reference()`] is it.
+    #[must_use]
+    pub fn find(payloads: &[Element], reference: Option<String>) -> Option<Self> {
         let of = |ns: &str| payloads.iter().find(|payload| payload.ns() == ns);
         let element = of(ns::CALL_INVITES).or_else(|| of(ns::CALL_MESSAGE))?;
         let word = match element.name() {
-            "invite" | "propose" => Word::Invite { video: matches!(element.attr("video"), Some("true" | "1")) },
+            "invite" | "propose" => Word::Invite {
+                audio: !matches!(element.attr("audio"), Some("false" | "0")),
+                video: matches!(element.attr("video"), Some("true" | "1")),
+            },
             "accept" => Word::Accept,
             "reject" => Word::Reject,
             "retract" => Word::Retract,
             "left" | "finish" => Word::Left,
             _ => return None,
         };
-        // Whoever follows the XEP to the letter gives the message an id and the element none.
-        let id = text(element, "id").or_else(|| message_id.map(str::to_owned))?;
+        let id = text(element, "id").or(reference)?;
         let room = element.get_child("muji", ns::MUJI).and_then(|muji| parsed(muji, "room"));
-        Some(Self { id, word, room })
+        let external = element.get_child("external", ns::CALL_INVITES).and_then(|external| text(external, "uri"));
+        Some(Self { id, word, room, external })
     }
 
     /// What a message carries: both forms, and the wish that archives keep it, as it has no body (XEP-0334).
@@ -76,9 +90,29 @@ impl CallInvite {
     fn form(&self, name: &'static str, ns: &'static str) -> Element {
         let element = Element::bare(name, ns).with("id", &self.id);
         let element = match self.word {
-            Word::Invite { video } => element.with("video", video).with("multi", true),
+            Word::Invite { audio, video } => {
+                let element = element.with_opt("audio", (!audio).then_some(false));
+                element.with("video", video).with("multi", true)
+            }
             Word::Accept | Word::Reject | Word::Retract | Word::Left => element,
         };
         element.children_from(self.room.as_ref().map(crate::muji::marker))
+    }
+}
+
+/// By what a message is referred to (XEP-0482 section 3.1): in a chat room the id that the room itself gave it, else the one
+/// that its sender gave it.
+#[must_use]
+pub fn reference(payloads: &[Element], message_id: Option<&str>, chat: Option<&BareJid>) -> Option<String> {
+    let of = |name: &str| payloads.iter().filter(move |payload| payload.is(name, ns::STANZA_ID)).collect::<Vec<_>>();
+    match chat {
+        Some(room) => {
+            let own = of("stanza-id").into_iter().find(|id| id.attr("by") == Some(room.as_str()));
+            own.and_then(|id| text(id, "id"))
+        }
+        None => {
+            let origin = of("origin-id").into_iter().find_map(|id| text(id, "id"));
+            origin.or_else(|| message_id.map(|id| id.to_owned()))
+        }
     }
 }

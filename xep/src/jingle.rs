@@ -330,7 +330,7 @@ impl Why {
     /// Longest text for people that is kept.
     const MAX_TEXT: usize = 256;
 
-    fn read(element: &Element) -> Self {
+    pub(crate) fn read(element: &Element) -> Self {
         let mut this = Self::from(Reason::GeneralError);
         for child in element.children().filter(|child| child.ns() == ns::JINGLE) {
             if child.name() == "text" {
@@ -343,7 +343,7 @@ impl Why {
         this
     }
 
-    fn write(&self) -> Element {
+    pub(crate) fn write(&self) -> Element {
         let text = self.text.as_ref().map(|text| {
             let mut element = Element::bare("text", ns::JINGLE);
             element.append_text(text);

@@ -9,6 +9,7 @@
 //! | 0176 ICE-UDP | 1.1.1 | [`ice`] |
 //! | 0320 DTLS-SRTP | 1.0.0 | [`dtls`] |
 //! | 0045 Multi-User Chat | 1.35.5 | [`muc`] |
+//! | 0353 Jingle Message Initiation | 0.8.0 | [`jmi`] |
 //! | 0482 Call invites, 0334 hints | 0.1.0, 1.0.0 | [`invite`] |
 //! | 0215 External services | 1.0.0 | [`extdisco`] |
 //!
@@ -40,6 +41,7 @@ pub mod guard;
 pub mod ice;
 pub mod invite;
 pub mod jingle;
+pub mod jmi;
 pub mod muc;
 pub mod muji;
 pub mod ns;

@@ -42,6 +42,10 @@ pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
 pub const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
 /// XEP-0249.
 pub const CONFERENCE: &str = "jabber:x:conference";
+/// XEP-0353. Its registrar section spells it otherwise; all that speak it use this.
+pub const JINGLE_MESSAGE: &str = "urn:xmpp:jingle-message:0";
+/// XEP-0280.
+pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// XEP-0482.
 pub const CALL_INVITES: &str = "urn:xmpp:call-invites:0";
 /// XEP-0482 before it had that name; Dino 0.4 knows no other.
@@ -56,6 +60,8 @@ pub const STANZA_ID: &str = "urn:xmpp:sid:0";
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0199.
 pub const PING: &str = "urn:xmpp:ping";
+/// RFC 6121, contacts.
+pub const ROSTER: &str = "jabber:iq:roster";
 /// XEP-0004.
 pub const DATA_FORMS: &str = "jabber:x:data";
 /// XEP-0030.

@@ -39,7 +39,7 @@ impl Media {
         }
     }
 
-    fn from_word(word: String) -> Self {
+    pub(crate) fn from_word(word: String) -> Self {
         match word.as_str() {
             "audio" => Self::Audio,
             "video" => Self::Video,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use minidom::Element;
 use muji_xep::jingle::{Action, Jingle};
+use muji_xep::jmi::JingleMessage;
 use muji_xep::muc::MucUser;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::Description;
@@ -151,4 +152,28 @@ fn every_occupant_of_a_real_room_keeps_its_real_jid_and_status_codes() {
         }
     }
     assert!(seen > 200, "only {seen} occupants in the fixtures");
+}
+
+/// Copies of other devices' messages included.
+fn messages(element: &Element) -> Vec<&Element> {
+    let inner = element.children().flat_map(messages);
+    inner.chain((element.name() == "message").then_some(element)).collect()
+}
+
+#[test]
+fn every_word_of_real_clients_about_a_call_before_its_session_is_read() {
+    let mut seen = 0;
+    for file in files() {
+        for stanza in stanzas(&file) {
+            for message in messages(&stanza) {
+                let payloads: Vec<Element> = message.children().cloned().collect();
+                let Some(raw) = payloads.iter().find(|payload| payload.ns() == ns::JINGLE_MESSAGE) else { continue };
+                let read = JingleMessage::find(&payloads).unwrap_or_else(|| panic!("{}", file.display()));
+                assert_eq!(Some(read.id.as_str()), raw.attr("id"));
+                assert_eq!(JingleMessage::find(&read.write()), Some(read), "what we write of it reads the same");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} words in the fixtures");
 }

@@ -5,6 +5,7 @@ use muji_xep::Secret;
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, Side, Why};
+use muji_xep::jmi::{self, JingleMessage};
 use muji_xep::muji::Muji;
 use muji_xep::rtp::{Description, Feedback, Media, Parameter, PayloadType, Source};
 use muji_xep::session_info::{ContentRef, SessionInfo};
@@ -248,4 +249,32 @@ fn preparing_is_read_whatever_stands_in_it_and_however_often() {
     }
     let both = Muji { preparing: true, contents: vec![Content::new("audio"), Content::new("video")] };
     assert_eq!(Muji::read(&both.write(), &mut Skipped::default()), both);
+}
+
+fn assert_jmi(id: &str, word: jmi::Word, expected: &str) {
+    let message = JingleMessage { id: id.to_owned(), word };
+    let written = message.write();
+    assert_eq!(written, [xml(expected), xml("<store xmlns='urn:xmpp:hints'/>")]);
+    assert_eq!(JingleMessage::find(&written), Some(message));
+}
+
+#[test]
+fn what_is_said_of_a_call_before_its_session() {
+    use jmi::{Because, Word};
+    let propose = "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'>\
+         <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>\
+         <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'/></propose>";
+    assert_jmi("c1", Word::Propose(vec![Media::Audio, Media::Video]), propose);
+    for (word, name) in [(Word::Ringing, "ringing"), (Word::Proceed, "proceed"), (Word::Accept, "accept")] {
+        assert_jmi("c1", word, &format!("<{name} xmlns='urn:xmpp:jingle-message:0' id='c1'/>"));
+    }
+    let busy =
+        "<reject xmlns='urn:xmpp:jingle-message:0' id='c1'><reason xmlns='urn:xmpp:jingle:1'><busy/></reason></reject>";
+    assert_jmi("c1", Word::Reject(Reason::Busy.into()), busy);
+    let tie = "<retract xmlns='urn:xmpp:jingle-message:0' id='c1'>\
+         <reason xmlns='urn:xmpp:jingle:1'><expired/></reason><tie-break/></retract>";
+    assert_jmi("c1", Word::Retract(Because::tie_break()), tie);
+    let moved = "<finish xmlns='urn:xmpp:jingle-message:0' id='c1'>\
+         <reason xmlns='urn:xmpp:jingle:1'><expired/></reason><migrated to='c2'/></finish>";
+    assert_jmi("c1", Word::Finish(Because::migrated("c2")), moved);
 }

@@ -127,7 +127,7 @@ async fn live(
     loop {
         tokio::select! {
             Some(wish) = wishes.recv() => {
-                let mut in_call = |act: &dyn Fn(&mut Call<'_>)| act(&mut muji.call(call.expect("it has joined")));
+                let mut in_call = |act: &dyn Fn(&mut Call<'_>)| act(&mut muji.in_call(call.expect("it has joined")));
                 match wish {
                     Wish::Join => call = Some(muji.join(room.clone(), Join::own().nick(&name)).unwrap()),
                     Wish::Leave => in_call(&|call| call.leave().unwrap()),

@@ -8,9 +8,10 @@ use muji_xep::{Element, Secret, muc};
 use xmpp_parsers::message::{Id, Message};
 
 use super::{Asked, Conference, Cx, Refused};
-use crate::engine::call_message;
+use crate::config;
+use crate::cx::chat;
 use crate::error::stanza_error;
-use crate::event::Event;
+use crate::event::{Event, Invitation};
 
 /// Somebody to be invited.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Conference {
     }
 
     /// The room let a guest in, or did not.
-    pub(super) fn admitted(&self, cx: &mut Cx<'_>, guest: &Guest, refused: Option<String>) {
+    pub(super) fn admitted(&mut self, cx: &mut Cx<'_>, guest: &Guest, refused: Option<String>) {
         match refused {
             None => self.tell(cx, guest),
             Some(why) => {
@@ -56,13 +57,17 @@ impl Conference {
         }
     }
 
-    fn tell(&self, cx: &mut Cx<'_>, guest: &Guest) {
+    fn tell(&mut self, cx: &mut Cx<'_>, guest: &Guest) {
         let id = cx.ids.word();
         let message = match guest.to {
             Invites::Call => {
-                let word = Word::Invite { video: self.how.media.contains(&Media::Video) };
-                let invite = CallInvite { id: id.clone(), word, room: Some(self.room.clone()) };
-                call_message(guest.jid.clone().into(), id, &invite)
+                if self.guests.len() == config::MAX_GUESTS {
+                    self.guests.remove(0);
+                }
+                self.guests.push((guest.jid.clone(), id.clone()));
+                let [audio, video] = [Media::Audio, Media::Video].map(|media| self.how.media.contains(&media));
+                let payloads = CallInvite::new(&id, Word::Invite { audio, video }, Some(&self.room)).write();
+                chat(guest.jid.clone().into(), id, payloads)
             }
             Invites::Room(via) => {
                 let (to, payload) = match via {
@@ -75,6 +80,35 @@ impl Conference {
             }
         };
         cx.send(message);
+    }
+
+    /// An invitation brought us here; whoever made it is told when we leave.
+    pub(crate) fn came_by(&mut self, invitation: Invitation) {
+        self.came_by = Some(invitation);
+    }
+
+    /// Somebody whom we invited does not come.
+    pub(crate) fn guest_rejects(&mut self, cx: &mut Cx<'_>, guest: &Jid, id: &str) {
+        let known = |(jid, invited): &(BareJid, String)| *jid == guest.to_bare() && invited == id;
+        if let Some(index) = self.guests.iter().position(known) {
+            self.guests.remove(index);
+            self.event(cx, Event::Declined(guest.clone(), None));
+        }
+    }
+
+    /// Tells of our leaving those who were told of our coming: whom we invited in vain shall not come to an empty room, and
+    /// whoever invited us knows that we are gone (XEP-0482 sections 2.2 and 2.5).
+    pub(super) fn uninvite(&mut self, cx: &mut Cx<'_>) {
+        let alone = self.partners.is_empty();
+        for (guest, invited) in std::mem::take(&mut self.guests) {
+            let word = if alone { Word::Retract } else { Word::Left };
+            let id = cx.ids.word();
+            cx.send(chat(guest.into(), id, CallInvite::new(&invited, word, None).write()));
+        }
+        if let Some(invitation) = self.came_by.take() {
+            let message = invitation.answer(cx.ids.word(), Word::Left);
+            cx.send(message);
+        }
     }
 
     fn password(&self) -> Option<&Secret> {

@@ -55,6 +55,7 @@ impl Conference {
             Style::Own => drop(self.present(cx, Type::Unavailable, None, None)),
             Style::InChat => self.say(cx, None),
         }
+        self.uninvite(cx);
         self.end_sessions(cx);
         if outside {
             return self.finish(cx, why); // There is nothing to leave.

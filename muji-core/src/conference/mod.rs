@@ -29,12 +29,12 @@ mod occupants;
 mod sessions;
 mod staying;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::answers::Answers;
-use muji_jingle::{CallId, Ids, Mute, Session, SessionId};
+use muji_jingle::{CallId, Hold, Mute, Session, SessionId};
 use muji_xep::Skipped;
 use muji_xep::jingle::{Content, Reason};
 use muji_xep::muc;
@@ -43,56 +43,21 @@ use muji_xep::rtp::Media;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
-use xmpp_parsers::stanza::Stanza;
 
-use crate::config::{self, Config};
+use crate::config;
+use crate::cx::Cx;
 use crate::echo::Said;
 use crate::engine::Output;
 use crate::error::{Over, Refused};
-use crate::event::{About, Event, Join, Peer, Style, occupant};
-use crate::media::{Capabilities, MediaCommand};
+use crate::event::{About, Command, Event, Invitation, Join, Peer, Style, occupant};
+use crate::media::MediaCommand;
 use crate::pair::{Pair, PairState, Partner, Remedy, Turn};
 use crate::queue::Queue;
 use crate::roster::Roster;
 use crate::seat::Seat;
 use adding::Round;
-pub(crate) use inviting::{Guest, Invites};
+use inviting::{Guest, Invites};
 use staying::Resync;
-
-/// What a conference is given with each input.
-pub(crate) struct Cx<'a> {
-    pub(crate) now: Instant,
-    pub(crate) ids: &'a mut Ids,
-    pub(crate) capabilities: &'a Capabilities,
-    pub(crate) config: &'a Config,
-    /// What the client says in every presence.
-    pub(crate) extras: &'a [Element],
-    pub(crate) out: &'a mut VecDeque<Output>,
-    pub(crate) ended: &'a mut Ended,
-}
-
-/// Sessions that were, so that latecomers get `unknown-session` and not the answer of a stranger.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Ended(VecDeque<(FullJid, String)>);
-
-impl Ended {
-    fn remember(&mut self, peer: FullJid, sid: String) {
-        if self.0.len() == config::MAX_REMEMBERED {
-            self.0.pop_front();
-        }
-        self.0.push_back((peer, sid));
-    }
-
-    pub(crate) fn contains(&self, peer: &FullJid, sid: &str) -> bool {
-        self.0.iter().any(|(known, id)| known == peer && id == sid)
-    }
-}
-
-impl Cx<'_> {
-    fn send(&mut self, stanza: impl Into<Stanza>) {
-        self.out.push_back(Output::Send(Box::new(stanza.into())));
-    }
-}
 
 /// Where we stand in the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +132,11 @@ pub(crate) struct Conference {
     /// Payload type ids that meant something to somebody in this call.
     used: BTreeSet<u8>,
     muted: Vec<Media>,
+    holding: bool,
+    /// The invitation that brought us here.
+    came_by: Option<Invitation>,
+    /// Whom we invited to the call, and the invitations' ids.
+    guests: Vec<(BareJid, String)>,
     /// Media that the user wants to add and that are not published yet.
     adding: Vec<Media>,
     round: Option<Round>,
@@ -214,6 +184,9 @@ impl Conference {
             contents: Vec::new(),
             used: BTreeSet::new(),
             muted: Vec::new(),
+            holding: false,
+            came_by: None,
+            guests: Vec::new(),
             adding: Vec::new(),
             round: None,
             partners: BTreeMap::new(),
@@ -262,6 +235,11 @@ impl Conference {
     /// True if it is our own occupant in the room.
     pub(crate) fn is_us(&self, who: &Jid) -> bool {
         who.to_bare() == self.room && who.resource().is_some_and(|nick| nick.as_str() == self.nick)
+    }
+
+    /// True if this person is in the call too.
+    pub(crate) fn has_met(&self, who: &BareJid) -> bool {
+        self.partners.keys().any(|partner| partner.to_bare() == *who)
     }
 
     pub(crate) fn room(&self) -> &BareJid {
@@ -334,8 +312,43 @@ impl Conference {
         self.round.as_mut().and_then(Round::queue_mut)
     }
 
+    /// Does what the user wants.
+    pub(crate) fn command(&mut self, cx: &mut Cx<'_>, command: Command) -> Result<(), Refused> {
+        match command {
+            Command::Leave => self.leave(cx),
+            Command::EndForAll => return self.end_for_all(cx),
+            Command::Mute(media, mute) => self.mute(cx, &media, mute),
+            Command::Hold(hold) => self.hold(cx, hold),
+            Command::Add(media) => return self.add(cx, media),
+            Command::Remove(media) => return self.remove(cx, &media),
+            Command::Admit(guest) => return self.admit(cx, &guest),
+            Command::Invite(guest) => self.invite(cx, Guest { jid: guest, to: Invites::Call }),
+            Command::InviteToRoom(guest, via) => self.invite(cx, Guest { jid: guest, to: Invites::Room(via) }),
+            Command::Accept(_) | Command::Decline => return Err(Refused::NotRinging),
+        }
+        Ok(())
+    }
+
+    /// Stops listening and sending, or goes on.
+    fn hold(&mut self, cx: &mut Cx<'_>, hold: Hold) {
+        self.holding = hold == Hold::On;
+        for content in self.contents.clone() {
+            self.capture(cx, &content, if self.holding { Mute::On } else { Mute::Off });
+        }
+        for id in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.with_session(cx, id, |session, cx| session.set_hold(cx.now, cx.ids, hold));
+        }
+    }
+
+    /// A session learns that we hold, if we do; the peer is told once it is accepted.
+    fn holds_too(&self, session: &mut Session, cx: &mut Cx<'_>) {
+        if self.holding {
+            session.set_hold(cx.now, cx.ids, Hold::On);
+        }
+    }
+
     /// Stops or resumes sending.
-    pub(crate) fn mute(&mut self, cx: &mut Cx<'_>, media: &Media, mute: Mute) {
+    fn mute(&mut self, cx: &mut Cx<'_>, media: &Media, mute: Mute) {
         self.muted.retain(|muted| muted != media);
         if mute == Mute::On {
             self.muted.push(media.clone());
@@ -366,7 +379,7 @@ impl Conference {
         let Some(media) = content.media().cloned() else { return };
         let (call, publication) = (self.call, content.name.clone());
         let command = match mute {
-            Mute::Off if self.muted.contains(&media) => return,
+            Mute::Off if self.holding || self.muted.contains(&media) => return,
             Mute::Off => MediaCommand::Publish { call, publication, media },
             Mute::On => MediaCommand::Unpublish { call, publication },
         };

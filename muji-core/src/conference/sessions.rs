@@ -6,11 +6,11 @@ use muji_jingle::{
     End, Output as SessionOutput, Parties, Session, SessionEvent, SessionId, Wanted, acknowledge, dismiss, refuse,
 };
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
-use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::{Conference, Cx, Stage};
 use crate::config;
+use crate::cx::Whose;
 use crate::engine::Output;
 use crate::error::PeerFailure;
 use crate::event::Event;
@@ -47,7 +47,9 @@ impl Conference {
         let wanted = self.wanted(cx, |content, _| content.payload_types.clone());
         let Some(partner) = self.partners.get_mut(jid) else { return };
         (partner.session, partner.call) = (Some(id), None);
-        self.sessions.insert(id, Session::open(cx.now, parties, sid, wanted));
+        let mut session = Session::open(cx.now, parties, sid, wanted);
+        self.holds_too(&mut session, cx);
+        self.sessions.insert(id, session);
         self.with_session(cx, id, |session, cx| session.release(cx.now, cx.ids));
     }
 
@@ -91,7 +93,8 @@ impl Conference {
         let session = parties.session;
         let wanted = self.answerable(cx);
         match Session::hold(parties, offer, &wanted) {
-            Ok(held) => {
+            Ok(mut held) => {
+                self.holds_too(&mut held, cx);
                 self.sessions.insert(session, held);
                 self.held.push((session, cx.now + config::HOLD));
                 self.with_session(cx, session, |_, _| ());
@@ -110,16 +113,14 @@ impl Conference {
         if !self.contents.is_empty() {
             return self.wanted(cx, |description, capabilities| capabilities.of(&description.media).to_vec());
         }
-        self.how.media.iter().map(|media| of_medium(cx, media, true)).collect()
+        self.how.media.iter().map(|media| cx.of_medium(media, true)).collect()
     }
 
     /// What a peer may add: all that we send, and whatever else we can decode (Dino shows its camera to everybody, without
     /// a word in the room). Nothing of ours is captured for it.
     fn addable(&self, cx: &mut Cx<'_>) -> Vec<Wanted> {
         let mut wanted = self.answerable(cx);
-        let decoded = [Media::Audio, Media::Video].into_iter().filter(|media| !cx.capabilities.of(media).is_empty());
-        let decoded: Vec<Media> = decoded.collect();
-        wanted.extend(decoded.iter().map(|media| of_medium(cx, media, false)));
+        wanted.extend(cx.decodable(false));
         wanted
     }
 
@@ -252,7 +253,7 @@ impl Conference {
         if over {
             self.sessions.remove(&id);
             self.held.retain(|(held, _)| *held != id);
-            cx.ended.remember(peer.clone(), sid);
+            cx.ended.remember(peer.clone(), sid, Whose::Ours);
         }
         for event in events {
             self.session_event(cx, id, &peer, event);
@@ -302,6 +303,7 @@ impl Conference {
                 self.warn(cx, format!("{name}: {what}"));
             }
             SessionEvent::Ended(end) => self.session_ended(cx, id, peer, end),
+            SessionEvent::Ringing => {} // Participants accept by themselves.
             other => self.warn(cx, format!("{other:?}")),
         }
     }
@@ -384,12 +386,6 @@ impl Conference {
 /// Another session takes the place of one.
 fn instead(sid: &str) -> Why {
     Why { instead: Some(sid.to_owned()), ..Reason::AlternativeSession.into() }
-}
-
-/// A medium as it may be received, or sent before it has a name in the room.
-fn of_medium(cx: &mut Cx<'_>, media: &Media, sends: bool) -> Wanted {
-    let (publication, media, ssrc) = (media.to_string(), media.clone(), cx.ids.ssrc());
-    Wanted { publication, sends, payload_types: cx.capabilities.of(&media).to_vec(), media, ssrc }
 }
 
 /// True if another content may make a session possible.

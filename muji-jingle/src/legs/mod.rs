@@ -101,6 +101,8 @@ pub(crate) struct Legs {
     bundled: bool,
     /// The peer does not listen for now.
     held: bool,
+    /// We do not.
+    holding: bool,
 }
 
 impl Legs {
@@ -116,7 +118,7 @@ impl Legs {
     }
 
     fn new(side: Side, bundled: bool) -> Self {
-        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled, held: false }
+        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled, held: false, holding: false }
     }
 
     /// What we take of an offer, and why not the rest.
@@ -176,6 +178,21 @@ impl Legs {
         };
         self.legs.push(leg);
         Ok(())
+    }
+
+    /// The user sends these media only.
+    pub(crate) fn send_only(&mut self, media: &[Media]) {
+        let side = self.side;
+        for leg in self.legs.iter_mut().filter(|leg| !media.contains(&leg.wanted.media)) {
+            leg.wanted.sends = false;
+            leg.senders = leg.senders.with(side, false);
+        }
+    }
+
+    /// What the peer sends, as agreed.
+    pub(crate) fn received(&self) -> Vec<(String, Media)> {
+        let sent = self.legs.iter().filter(|leg| leg.agreed.is_some() && leg.senders.include(self.side.other()));
+        sent.map(|leg| (leg.name.clone(), leg.wanted.media.clone())).collect()
     }
 
     /// The transport for one more content: that of the bundle, else another one.
@@ -367,12 +384,12 @@ impl Legs {
             commands.extend(candidates.map(|candidate| MediaCommand::Candidate { transport: path.id, candidate }));
             commands.push(MediaCommand::Remote { transport: path.id, remote });
         }
-        let (side, held) = (self.side, self.held);
+        let (side, held, holding) = (self.side, self.held, self.holding);
         let waiting = |leg: &&mut Leg| !leg.started && leg.growth != Some(Growth::Waiting);
         for leg in self.legs.iter_mut().filter(waiting) {
             let Some(agreed) = leg.agreed.clone() else { continue };
             leg.started = true;
-            let flows = leg.growth != Some(Growth::Removing);
+            let flows = leg.growth != Some(Growth::Removing) && !holding;
             let sends = flows && !held && leg.wanted.sends && leg.senders.include(side);
             let publication = leg.wanted.publication.clone();
             commands.push(MediaCommand::Content {
@@ -387,11 +404,28 @@ impl Legs {
     }
 
     /// The peer listens, or does not. True if that is news; [`Self::start`] tells the media layer.
-    pub(crate) fn hold(&mut self, held: bool) -> bool {
+    pub(crate) fn peer_holds(&mut self, held: bool) -> bool {
         let news = self.held != held;
         self.held = held;
-        self.legs.iter_mut().filter(|leg| news && leg.agreed.is_some()).for_each(|leg| leg.started = false);
+        self.restart(news);
         news
+    }
+
+    /// We listen, or do not: nothing flows either way meanwhile. True if that is news; [`Self::start`] tells the media layer.
+    pub(crate) fn hold(&mut self, holding: bool) -> bool {
+        let news = self.holding != holding;
+        self.holding = holding;
+        self.restart(news);
+        news
+    }
+
+    /// True while we do not listen.
+    pub(crate) fn holds(&self) -> bool {
+        self.holding
+    }
+
+    fn restart(&mut self, news: bool) {
+        self.legs.iter_mut().filter(|leg| news && leg.agreed.is_some()).for_each(|leg| leg.started = false);
     }
 
     /// More candidates of the peer, kept within the bound; those are returned that the media layer must be told.

@@ -72,6 +72,8 @@ pub enum SessionEvent {
     Offered,
     /// The peer confirmed the offer and has not answered it for [`timers::UNANSWERED`]. The session goes on waiting.
     Unanswered,
+    /// The peer asks its user.
+    Ringing,
     /// Both sides agreed; the transports connect.
     Accepted,
     /// Every transport works, for the first time or again.
@@ -247,6 +249,19 @@ impl Session {
         self.parties.restates = restates;
     }
 
+    /// Of the media that the peer's offer may be given, these are the ones that the user sends.
+    pub fn sends_only(&mut self, media: &[Media]) {
+        if self.state == State::Held {
+            self.legs.send_only(media);
+        }
+    }
+
+    /// What the peer sends, by name.
+    #[must_use]
+    pub fn contents(&self) -> Vec<(String, Media)> {
+        self.legs.received()
+    }
+
     /// Takes the peer's offer.
     pub fn accept(&mut self, now: Instant, ids: &mut Ids) {
         if self.state != State::Held {
@@ -284,6 +299,33 @@ impl Session {
                 },
             );
         }
+    }
+
+    /// Tells the peer that the user is being asked, about an offer that waits for it (XEP-0167 section 8.3).
+    pub fn announce_ringing(&mut self, now: Instant, ids: &mut Ids) {
+        if self.state == State::Held {
+            self.inform(now, ids, SessionInfo::Ringing);
+        }
+    }
+
+    /// Stops listening and sending, or begins again, and tells the peer once the session is accepted.
+    pub fn set_hold(&mut self, now: Instant, ids: &mut Ids, hold: Hold) {
+        let news = self.legs.hold(hold == Hold::On);
+        if news && self.is_active() {
+            self.start();
+            self.announce_hold(now, ids, hold);
+        }
+    }
+
+    fn announce_hold(&mut self, now: Instant, ids: &mut Ids, hold: Hold) {
+        self.inform(
+            now,
+            ids,
+            match hold {
+                Hold::On => SessionInfo::Hold,
+                Hold::Off => SessionInfo::Unhold,
+            },
+        );
     }
 
     fn inform(&mut self, now: Instant, ids: &mut Ids, info: SessionInfo) {
@@ -372,7 +414,15 @@ impl Session {
         self.state = State::Connecting { until: now + timers::CONNECT };
         self.unanswered_at = None;
         self.start();
+        self.has_accepted(now, ids);
+    }
+
+    /// Both sides agreed.
+    fn has_accepted(&mut self, now: Instant, ids: &mut Ids) {
         self.event(SessionEvent::Accepted);
+        if self.legs.holds() {
+            self.announce_hold(now, ids, Hold::On);
+        }
         self.open_waiting(now, ids);
     }
 
@@ -398,6 +448,7 @@ impl Session {
                 self.held(false);
                 self.event(SessionEvent::Unmuted(None));
             }
+            SessionInfo::Ringing if self.is_offered() => self.event(SessionEvent::Ringing),
             SessionInfo::Ping | SessionInfo::Ringing => {}
         }
         Ok(())
@@ -405,7 +456,7 @@ impl Session {
 
     /// The peer does not listen for now, or does again: nothing is sent to it meanwhile (XEP-0167 section 8).
     fn held(&mut self, held: bool) {
-        if self.legs.hold(held) {
+        if self.legs.peer_holds(held) {
             self.start();
             self.event(if held { SessionEvent::Held } else { SessionEvent::Unheld });
         }
@@ -582,8 +633,7 @@ impl Session {
                 answer.contents = self.legs.write();
                 answer.group = self.legs.group();
                 self.request(now, ids, &answer, Asked::Accept);
-                self.event(SessionEvent::Accepted);
-                self.open_waiting(now, ids);
+                self.has_accepted(now, ids);
             }
             State::Opening { released: false, .. }
             | State::Offered { .. }
@@ -637,6 +687,15 @@ pub enum Mute {
     /// Not sent.
     On,
     /// Sent again.
+    Off,
+}
+
+/// Whether we listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Not for now.
+    On,
+    /// Again.
     Off,
 }
 

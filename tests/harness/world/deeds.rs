@@ -1,6 +1,6 @@
 //! What people, their connections and their rooms do.
 
-use jid::{BareJid, FullJid};
+use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
 use muji_core::{Command, Connection, Join, Media, Mute};
 use muji_xep::{Element, muc};
@@ -79,6 +79,41 @@ impl World {
         client.call = Some(client.engine.join(now, room.clone(), how)?);
         self.drain(who);
         Ok(())
+    }
+
+    /// All who are there have each other among their contacts.
+    pub fn befriend_all(&mut self) {
+        let contacts: Vec<BareJid> = self.people.iter().map(|person| person.jid.to_bare()).collect();
+        for person in &mut self.people {
+            if let Body::Client(client) = &mut person.body {
+                client.engine.set_contacts(contacts.clone());
+            }
+        }
+    }
+
+    /// Calls somebody on all devices, or on one.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn ring(&mut self, who: Who, whom: impl Into<Jid>) {
+        self.try_ring(who, whom, vec![Media::Audio]).expect("the Engine takes the wish");
+    }
+
+    /// The same with these media, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::call`].
+    pub fn try_ring(&mut self, who: Who, whom: impl Into<Jid>, media: Vec<Media>) -> Result<(), Refused> {
+        let now = self.now;
+        let client = self.client_mut(who);
+        client.call = Some(client.engine.call(now, whom, media)?);
+        self.drain(who);
+        Ok(())
+    }
+
+    /// Takes the call that rings, with sound.
+    pub fn pick_up(&mut self, who: Who) {
+        self.command(who, Command::Accept(vec![Media::Audio]));
     }
 
     /// Leaves the call.

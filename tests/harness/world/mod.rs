@@ -184,9 +184,9 @@ impl World {
         })
     }
 
-    /// Two clients of one account.
-    pub fn devices(&mut self, name: &str) -> [Who; 2] {
-        [self.person(name), self.person(name)]
+    /// Several clients of one account.
+    pub fn devices<const N: usize>(&mut self, name: &str) -> [Who; N] {
+        [(); N].map(|()| self.person(name))
     }
 
     /// The media layer of somebody makes no transports any more.
@@ -280,6 +280,7 @@ impl World {
 
     fn add(&mut self, person: Person) -> Who {
         self.service.connected(person.jid.clone());
+        self.service.copy_to(person.jid.clone());
         self.people.push(person);
         Who(self.people.len() - 1)
     }

@@ -1,29 +1,34 @@
 //! Routing between stanzas, media and calls, and nothing clever.
 
+mod messages;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use jid::{BareJid, DomainRef, FullJid, Jid, NodePart};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, refuse};
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::Word;
 use muji_xep::jingle::{Action, Jingle};
-use muji_xep::muc::MucUser;
 use muji_xep::room_invite::{self, RoomInvite, Via};
 use muji_xep::rtp::Media;
 use muji_xep::{Skipped, guard, ns};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::message::{Id as MessageId, Message, MessageType};
+use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::presence::Presence;
+use xmpp_parsers::presence::{self, Presence};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::conference::{Conference, Cx, Ended, Guest, Invites};
+use crate::attendance::{Answer, Attendance, is_from_account};
+use crate::conference::Conference;
 use crate::config::{self, Config};
+use crate::cx::{Cx, Ended};
+use crate::direct::{Directs, Sender};
 use crate::disco::Disco;
 use crate::error::Refused;
 use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer, Style, occupant};
+use crate::invitations::Invitations;
 use crate::media::{Capabilities, MediaCommand, MediaReport};
 use crate::pair::Pair;
 use crate::seat::Seat;
@@ -50,14 +55,6 @@ impl Clone for Output {
     }
 }
 
-/// A message that speaks of an invitation. It is for every device of its reader, so nothing forbids copies.
-pub(crate) fn call_message(to: Jid, id: String, invite: &CallInvite) -> Message {
-    let mut message = Message::chat(to);
-    message.id = Some(MessageId(id));
-    message.payloads = invite.write();
-    message
-}
-
 /// `Stanza` cannot be cloned, what it holds can.
 fn copy(stanza: &Stanza) -> Stanza {
     match stanza {
@@ -65,14 +62,6 @@ fn copy(stanza: &Stanza) -> Stanza {
         Stanza::Message(message) => message.clone().into(),
         Stanza::Presence(presence) => presence.clone().into(),
     }
-}
-
-/// An invitation that was shown.
-#[derive(Debug, Clone)]
-struct Invited {
-    room: BareJid,
-    call: bool,
-    until: Instant,
 }
 
 /// All calls of one account, as values: stanzas, media reports, commands and the time go in, [`Output`]s come out.
@@ -91,8 +80,10 @@ pub struct Engine {
     seats: BTreeMap<BareJid, Seat>,
     /// Rooms whose calls are over, oldest first.
     left: VecDeque<BareJid>,
-    /// Rooms to which we were invited of late, and whether to their calls.
-    invited: VecDeque<Invited>,
+    invitations: Invitations,
+    /// Calls with one other person.
+    directs: Directs,
+    attendance: Attendance,
     /// The connection is gone; if it does not come back the calls end then.
     lost_until: Option<Instant>,
     ended: Ended,
@@ -119,7 +110,9 @@ impl Engine {
             calls: BTreeMap::new(),
             seats: BTreeMap::new(),
             left: VecDeque::new(),
-            invited: VecDeque::new(),
+            invitations: Invitations::default(),
+            directs: Directs::default(),
+            attendance: Attendance::default(),
             lost_until: None,
             ended: Ended::default(),
             queue: VecDeque::new(),
@@ -130,6 +123,10 @@ impl Engine {
     /// of calls say it too; a change is said at once in the rooms of calls.
     pub fn set_presence_extras(&mut self, now: Instant, extras: Vec<Element>) {
         self.extras = extras;
+        if self.attendance.attends() && self.us.is_some() {
+            let presence = self.attendance.presence(&self.extras);
+            self.queue.push_back(Output::Send(Box::new(presence)));
+        }
         self.with_all(now, |conference, cx| conference.extras_changed(cx));
     }
 
@@ -141,6 +138,25 @@ impl Engine {
         extras.push(disco.caps());
         self.disco = Some(disco);
         self.set_presence_extras(now, extras);
+    }
+
+    /// Lets people call us, for programs that have no client around them: now and on each new stream it says that we are
+    /// there, asks the server for copies of what our other devices hear and say (XEP-0280), and who our contacts are.
+    pub fn attend(&mut self, now: Instant) {
+        self.attendance.begin();
+        if self.us.is_some() {
+            self.greet(now);
+        }
+    }
+
+    fn greet(&mut self, now: Instant) {
+        let greeting = self.attendance.greeting(now, &mut self.ids, &self.extras);
+        self.queue.extend(greeting.into_iter().map(|stanza| Output::Send(Box::new(stanza))));
+    }
+
+    /// Who sees our presence, for clients that know it: only they make us ring, and others are [`Event::Stranger`]s.
+    pub fn set_contacts(&mut self, contacts: impl IntoIterator<Item = BareJid>) {
+        self.directs.set_contacts(contacts.into_iter().collect());
     }
 
     /// What the client adds to its disco#info and its caps: others ask for it before they call (Dino does).
@@ -159,7 +175,20 @@ impl Engine {
             ns::CALL_INVITES,
             ns::CONFERENCE,
         ];
-        always.into_iter().chain(able.map(|(_, feature)| feature)).collect()
+        let rings = self.config.one_to_one.then_some(ns::JINGLE_MESSAGE);
+        always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).collect()
+    }
+
+    /// Calls somebody, sending these media: all its devices ring and the first to pick up takes the call (XEP-0353). A full
+    /// JID is called without a word before, for clients whose disco#info lacks `urn:xmpp:jingle-message:0`.
+    ///
+    /// # Errors
+    /// If it cannot even be tried; nothing was sent.
+    pub fn call(&mut self, now: Instant, to: impl Into<Jid>, media: Vec<Media>) -> Result<CallId, Refused> {
+        let to = to.into();
+        let mut outcome = Err(Refused::NotConnected);
+        self.with_directs(now, |directs, cx, us, _| outcome = directs.place(cx, us, to, media));
+        outcome
     }
 
     /// Enters a room and its call. What becomes of it comes as events.
@@ -228,20 +257,23 @@ impl Engine {
     /// As [`Self::join`]; nothing was sent then.
     pub fn accept(&mut self, now: Instant, invitation: &Invitation, how: Join) -> Result<CallId, Refused> {
         let call = self.join(now, invitation.room.clone(), how.invited())?;
+        self.invitations.accepted(&invitation.room);
         self.answer_invitation(invitation, Word::Accept);
+        let answered = invitation.clone();
+        self.with_call(now, call, |conference, _| conference.came_by(answered));
         Ok(call)
     }
 
     /// Tells whoever invited us that we do not come. Whoever asks again is shown again.
     pub fn decline(&mut self, invitation: &Invitation) {
-        self.invited.retain(|shown| shown.room != invitation.room);
+        self.invitations.declined(&invitation.room);
         self.answer_invitation(invitation, Word::Reject);
     }
 
     /// Tells whoever invited us to a room that we do not come. Who did so directly is not told (XEP-0249 section 2). To
     /// come: [`Self::join`] it with [`Join::invited`].
     pub fn decline_room(&mut self, invite: &RoomInvite) {
-        self.invited.retain(|shown| shown.room != invite.room);
+        self.invitations.declined(&invite.room);
         if invite.via == Via::Room {
             let mut message = Message::normal(Some(invite.room.clone().into()));
             message.payloads = vec![room_invite::decline(&invite.from.to_bare())];
@@ -250,9 +282,7 @@ impl Engine {
     }
 
     fn answer_invitation(&mut self, invitation: &Invitation, word: Word) {
-        let room = (word == Word::Accept).then(|| invitation.room.clone());
-        let invite = CallInvite { id: invitation.id.clone(), word, room };
-        let message = call_message(invitation.from.to_bare().into(), self.ids.word(), &invite);
+        let message = invitation.answer(self.ids.word(), word);
         self.queue.push_back(Output::Send(Box::new(message.into())));
     }
 
@@ -262,28 +292,18 @@ impl Engine {
     /// If there is no such call, or it is not ours to do.
     pub fn command(&mut self, now: Instant, call: CallId, command: Command) -> Result<(), Refused> {
         let mut outcome = Err(Refused::UnknownCall);
-        self.with_call(now, call, |conference, cx| {
-            outcome = Ok(());
-            match command {
-                Command::Leave => conference.leave(cx),
-                Command::EndForAll => outcome = conference.end_for_all(cx),
-                Command::Mute(media, mute) => conference.mute(cx, &media, mute),
-                Command::Add(media) => outcome = conference.add(cx, media),
-                Command::Remove(media) => outcome = conference.remove(cx, &media),
-                Command::Admit(guest) => outcome = conference.admit(cx, &guest),
-                Command::Invite(guest) => conference.invite(cx, Guest { jid: guest, to: Invites::Call }),
-                Command::InviteToRoom(guest, via) => {
-                    conference.invite(cx, Guest { jid: guest, to: Invites::Room(via) });
-                }
-            }
-        });
+        if self.calls.contains_key(&call) {
+            self.with_call(now, call, |conference, cx| outcome = conference.command(cx, command));
+        } else {
+            self.with_directs(now, |directs, cx, _, _| outcome = directs.command(cx, call, command));
+        }
         outcome
     }
 
     /// How we stand with each other participant of a call, by nick: who hears whom. Empty if there is no such call.
     #[must_use]
     pub fn pairs(&self, call: CallId) -> Vec<Pair> {
-        self.calls.get(&call).map_or_else(Vec::new, Conference::pairs)
+        self.calls.get(&call).map_or_else(|| self.directs.pairs(call), Conference::pairs)
     }
 
     /// Who is in a call in a chat room in which the client sits, whether or not we take part.
@@ -316,6 +336,12 @@ impl Engine {
 
     fn handle_presence(&mut self, now: Instant, presence: &Presence) -> Handled {
         let Some(room) = presence.from.as_ref().map(Jid::to_bare) else { return Handled::NotOurs };
+        if let Some(Ok(device)) = presence.from.clone().map(Jid::try_into_full)
+            && presence.type_ == presence::Type::Unavailable
+            && !self.directs.is_empty()
+        {
+            self.with_directs(now, |directs, cx, _, _| directs.vanished(cx, &device));
+        }
         self.observe(now, &room, presence);
         let Some(call) = self.call_in(&room) else { return Handled::NotOurs };
         self.with_call(now, call, |conference, cx| conference.presence(cx, presence));
@@ -346,74 +372,6 @@ impl Engine {
         }
     }
 
-    /// A room speaks of itself in messages.
-    fn handle_message(&mut self, now: Instant, message: &Message) -> Handled {
-        if let Some(handled) = self.handle_invite(now, message) {
-            return handled;
-        }
-        let Some(room) = message.from.as_ref().filter(|from| from.is_bare()).map(Jid::to_bare) else {
-            return Handled::NotOurs;
-        };
-        let (Some(call), Some(user)) = (self.call_in(&room), MucUser::find(&message.payloads)) else {
-            return Handled::NotOurs;
-        };
-        let declined = room_invite::declined(&message.payloads);
-        self.with_call(now, call, |conference, cx| match declined {
-            _ if message.type_ == MessageType::Error => conference.not_passed_on(cx, &message.payloads),
-            Some((guest, reason)) => conference.was_declined(cx, guest, reason),
-            None => conference.room_changed(cx, &user),
-        });
-        Handled::Shared
-    }
-
-    /// Invitations of others to us; a copy of our own, or an old one from an archive, is none. Those to all of a chat room are
-    /// not taken yet.
-    fn handle_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
-        let for_us = matches!(message.type_, MessageType::Chat | MessageType::Normal);
-        if !for_us || message.payloads.iter().any(|payload| payload.is("delay", ns::DELAY)) {
-            return None;
-        }
-        self.handle_call_invite(now, message).or_else(|| self.handle_room_invite(now, message))
-    }
-
-    fn handle_call_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
-        let invite = CallInvite::find(&message.payloads, message.id.as_ref().map(|id| id.0.as_str()))?;
-        let Word::Invite { video } = invite.word else { return None };
-        let from =
-            message.from.clone().filter(|from| self.us.as_ref().is_none_or(|us| us.to_bare() != from.to_bare()))?;
-        let invitation = Invitation { from, room: invite.room?, id: invite.id, video };
-        let there = self.call_in(&invitation.room).is_some();
-        if !there && self.is_news(now, &invitation.room, true) {
-            self.queue.push_back(Output::Event(About::Account, Event::Invited(invitation)));
-        }
-        Some(Handled::Taken)
-    }
-
-    /// An invitation to a room as such; whether there is a call the client may find out.
-    fn handle_room_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
-        let invite = RoomInvite::find(message.from.as_ref()?, &message.payloads)?;
-        let ours = self.us.as_ref().is_some_and(|us| us.to_bare() == invite.from.to_bare());
-        let there = self.call_in(&invite.room).is_some()
-            || self.seats.get(&invite.room).is_some_and(|seat| seat.nick.is_some());
-        if !ours && !there && self.is_news(now, &invite.room, false) {
-            self.queue.push_back(Output::Event(About::Account, Event::RoomInvited(invite)));
-        }
-        Some(Handled::Shared)
-    }
-
-    /// False if an invitation to this room was shown just now; one to its call comes behind one to the room all the same.
-    fn is_news(&mut self, now: Instant, room: &BareJid, call: bool) -> bool {
-        self.invited.retain(|shown| shown.until > now);
-        if self.invited.iter().any(|shown| shown.room == *room && (shown.call || !call)) {
-            return false;
-        }
-        if self.invited.len() == config::MAX_INVITED {
-            self.invited.pop_front();
-        }
-        self.invited.push_back(Invited { room: room.clone(), call, until: now + config::INVITED });
-        true
-    }
-
     fn handle_iq(&mut self, now: Instant, iq: &Iq) -> Handled {
         match iq {
             Iq::Set { from, id, payload, .. } if Jingle::matches(payload) => {
@@ -430,9 +388,53 @@ impl Engine {
             Iq::Get { from: Some(from), id, payload, .. } if payload.is("query", ns::DISCO_INFO) => {
                 self.handle_disco(from, id, payload)
             }
+            Iq::Set { from, id, payload, .. } if payload.is("query", ns::ROSTER) => {
+                self.handle_contacts(from.as_ref(), id, payload)
+            }
+            Iq::Result { from, id, payload, .. } if self.account_answered(from.as_ref(), id, Ok(payload.as_ref())) => {
+                Handled::Taken
+            }
+            Iq::Error { from, id, .. } if self.account_answered(from.as_ref(), id, Err(())) => Handled::Taken,
             Iq::Result { from: Some(from), id, payload, .. } => self.handle_answer(now, from, id, Ok(payload.as_ref())),
             Iq::Error { from: Some(from), id, error, .. } => self.handle_answer(now, from, id, Err(error)),
             Iq::Get { .. } | Iq::Set { .. } | Iq::Result { .. } | Iq::Error { .. } => Handled::NotOurs,
+        }
+    }
+
+    /// Our server answers what we asked it for being there. False if it was something else.
+    fn account_answered(&mut self, from: Option<&Jid>, id: &str, answer: Result<Option<&Element>, ()>) -> bool {
+        if !self.us.as_ref().is_some_and(|us| is_from_account(from, us)) {
+            return false;
+        }
+        let answer = match answer {
+            Ok(payload) => {
+                let sane = payload.filter(|payload| guard::check(payload).is_ok());
+                self.attendance.answered(id, sane)
+            }
+            Err(()) => self.attendance.refused(id),
+        };
+        answer.map(|answer| self.about_account(answer)).is_some()
+    }
+
+    /// A contact came or went.
+    fn handle_contacts(&mut self, from: Option<&Jid>, id: &str, payload: &Element) -> Handled {
+        let ours = self.us.as_ref().is_some_and(|us| is_from_account(from, us));
+        let sane = ours && guard::check(payload).is_ok();
+        let Some(answer) = sane.then(|| self.attendance.pushed(payload)).flatten() else { return Handled::NotOurs };
+        self.about_account(answer);
+        let (to, id) = (from.cloned(), id.to_owned());
+        self.send(Iq::Result { from: None, to, id, payload: None });
+        Handled::Taken
+    }
+
+    fn about_account(&mut self, answer: Answer) {
+        match answer {
+            Answer::Contacts(contacts) => self.directs.set_contacts(contacts),
+            Answer::Alone => {
+                let what = "the server copies nothing between your devices: others may go on ringing when one answers";
+                self.queue.push_back(Output::Event(About::Account, Event::Warning(what.to_owned())));
+            }
+            Answer::Nothing => {}
         }
     }
 
@@ -440,7 +442,9 @@ impl Engine {
     fn handle_disco(&mut self, from: &Jid, id: &str, payload: &Element) -> Handled {
         let ours =
             self.us.as_ref().is_some_and(|us| from.to_bare() == us.to_bare() || from.as_str() == us.domain().as_str());
-        let Some(disco) = self.disco.as_ref().filter(|_| ours || !self.calls.is_empty()) else {
+        let who = from.to_bare();
+        let known = ours || !self.calls.is_empty() || self.directs.is_contact(&who) || self.directs.wants(&who);
+        let Some(disco) = self.disco.as_ref().filter(|_| known) else {
             return Handled::NotOurs;
         };
         let (to, id) = (Some(from.clone()), id.to_owned());
@@ -470,6 +474,11 @@ impl Engine {
                 return Handled::Taken;
             }
         }
+        let mut taken = false;
+        self.with_directs(now, |directs, cx, _, _| taken = directs.requested(cx, from, id, &jingle));
+        if taken {
+            return Handled::Taken;
+        }
         self.handle_foreign_jingle(now, from, id, &jingle, &skipped)
     }
 
@@ -482,13 +491,14 @@ impl Engine {
         jingle: &Jingle,
         skipped: &Skipped,
     ) -> Handled {
-        if self.ended.contains(from, &jingle.sid) {
-            self.send(refuse(from, id, &PeerFault::UnknownSession { sid: jingle.sid.clone() }));
+        if let Some(fault) = self.ended.fault(from, &jingle.sid) {
+            self.send(refuse(from, id, &fault));
             return Handled::Taken;
         }
-        let Some(room) = jingle.room.as_ref().filter(|_| jingle.action == Action::SessionInitiate) else {
+        if jingle.action != Action::SessionInitiate {
             return Handled::NotOurs;
-        };
+        }
+        let Some(room) = &jingle.room else { return self.handle_direct_offer(now, from, id, jingle) };
         // Sessions run between real JIDs (XEP-0272 section 3), so nothing of a call comes from an occupant's.
         let through_room = self.call_in(&from.to_bare()).is_some();
         match self.call_in(room).filter(|_| !through_room) {
@@ -499,6 +509,18 @@ impl Engine {
             None => self.send(refuse(from, id, &PeerFault::Stranger)),
         }
         Handled::Taken
+    }
+
+    /// A session with one person. Without a word before, only those who may make us ring can offer one.
+    fn handle_direct_offer(&mut self, now: Instant, from: &FullJid, id: &str, offer: &Jingle) -> Handled {
+        let mut taken = false;
+        if self.config.one_to_one {
+            let sender = Sender::Peer(from.clone());
+            self.with_directs(now, |directs, cx, us, met| {
+                taken = directs.offered(cx, us, from, id, offer, met(&sender));
+            });
+        }
+        if taken { Handled::Taken } else { Handled::NotOurs }
     }
 
     fn handle_answer(
@@ -523,11 +545,17 @@ impl Engine {
                 return Handled::Taken;
             }
         }
-        Handled::NotOurs
+        let mut taken = false;
+        if let Ok(peer) = from.clone().try_into_full() {
+            let answer = answer.map(|_| ());
+            self.with_directs(now, |directs, cx, _, _| taken = directs.answered(cx, &peer, id, answer));
+        }
+        if taken { Handled::Taken } else { Handled::NotOurs }
     }
 
     /// News from the media layer.
     pub fn handle_media(&mut self, now: Instant, report: &MediaReport) {
+        self.with_directs(now, |directs, cx, _, _| directs.media(cx, report));
         self.with_all(now, |conference, cx| match (report.session(), report) {
             (Some(session), report) => drop(conference.media(cx, session, report)),
             (None, MediaReport::Trouble { why }) => conference.trouble(cx, why),
@@ -537,6 +565,7 @@ impl Engine {
 
     /// The media layer is gone: without it there are no calls.
     pub fn handle_media_gone(&mut self, now: Instant) {
+        self.with_directs(now, |directs, cx, _, _| directs.media_gone(cx));
         self.with_all(now, Conference::media_gone);
     }
 
@@ -555,6 +584,8 @@ impl Engine {
                 self.lost_until = None;
                 self.us = Some(jid.clone());
                 self.seats.clear(); // The client enters its rooms anew.
+                self.with_directs(now, |directs, cx, us, _| directs.rebound(cx, us));
+                self.greet(now);
                 self.with_all(now, |conference, cx| conference.rebound(cx, jid.clone()));
             }
         }
@@ -564,15 +595,21 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.lost_until.is_some_and(|until| until <= now) {
             self.lost_until = None;
+            self.with_directs(now, |directs, cx, _, _| directs.disconnected(cx));
             self.with_all(now, Conference::disconnected);
         }
+        self.with_directs(now, |directs, cx, _, _| directs.handle_timeout(cx));
+        self.invitations.handle_timeout(now, &mut self.queue);
+        self.attendance.handle_timeout(now);
         self.with_all(now, Conference::handle_timeout);
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.calls.values().filter_map(Conference::poll_timeout).chain(self.lost_until).min()
+        let others = [self.directs.poll_timeout(), self.invitations.poll_timeout(), self.attendance.poll_timeout()];
+        let calls = self.calls.values().filter_map(Conference::poll_timeout);
+        calls.chain(self.lost_until).chain(others.into_iter().flatten()).min()
     }
 
     /// The next thing to do. Take all after each input.

@@ -1,0 +1,124 @@
+//! Being there to be called, for programs without a client: presence, copies of what other devices hear and say
+//! (XEP-0280), and who our contacts are (RFC 6121).
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_jingle::Ids;
+use muji_jingle::answers::Answers;
+use muji_xep::ns;
+use xmpp_parsers::carbons::Enable;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::roster::{Item, Roster, Subscription};
+use xmpp_parsers::stanza::Stanza;
+
+/// What we asked our server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Copies,
+    Contacts,
+}
+
+/// What the server's answer means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Contacts(BTreeSet<BareJid>),
+    /// It makes no copies.
+    Alone,
+    Nothing,
+}
+
+/// Whether we are there, and what we asked for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attendance {
+    attends: bool,
+    asked: Answers<Asked>,
+    contacts: BTreeSet<BareJid>,
+}
+
+impl Attendance {
+    pub(crate) fn begin(&mut self) {
+        self.attends = true;
+    }
+
+    /// What a new stream begins with. The copies come first, so that none is missed once we are seen.
+    pub(crate) fn greeting(&mut self, now: Instant, ids: &mut Ids, extras: &[Element]) -> Vec<Stanza> {
+        if !self.attends {
+            return Vec::new();
+        }
+        self.asked.clear();
+        let mut ask = |asked, iq: &dyn Fn(String) -> Iq| {
+            let id = ids.word();
+            self.asked.asked(now, &id, asked);
+            iq(id)
+        };
+        let copies = ask(Asked::Copies, &|id| Iq::Set { from: None, to: None, id, payload: Enable.into() });
+        let roster = Element::from(Roster { ver: None, items: Vec::new() });
+        let contacts = ask(Asked::Contacts, &|id| Iq::Get { from: None, to: None, id, payload: roster.clone() });
+        vec![copies.into(), contacts.into(), self.presence(extras)]
+    }
+
+    /// Our presence, for all contacts.
+    pub(crate) fn presence(&self, extras: &[Element]) -> Stanza {
+        Presence::new(Type::None).with_payloads(extras.to_vec()).into()
+    }
+
+    pub(crate) fn attends(&self) -> bool {
+        self.attends
+    }
+
+    /// The server answers; `None` if it was asked nothing with this id.
+    pub(crate) fn answered(&mut self, id: &str, payload: Option<&Element>) -> Option<Answer> {
+        let asked = self.asked.answered(id)?;
+        let roster = payload.filter(|payload| payload.is("query", ns::ROSTER)).cloned();
+        match (asked, roster.and_then(|roster| Roster::try_from(roster).ok())) {
+            (Asked::Contacts, Some(roster)) => {
+                self.contacts.clear();
+                Some(self.updated(roster.items))
+            }
+            (Asked::Contacts, None) | (Asked::Copies, _) => Some(Answer::Nothing),
+        }
+    }
+
+    /// The server cannot do what it was asked.
+    pub(crate) fn refused(&mut self, id: &str) -> Option<Answer> {
+        self.asked.answered(id).map(|asked| match asked {
+            Asked::Copies => Answer::Alone,
+            Asked::Contacts => Answer::Nothing,
+        })
+    }
+
+    /// A contact came, went or changed.
+    pub(crate) fn pushed(&mut self, payload: &Element) -> Option<Answer> {
+        let roster = Some(payload).filter(|payload| self.attends && payload.is("query", ns::ROSTER))?;
+        Some(self.updated(Roster::try_from(roster.clone()).ok()?.items))
+    }
+
+    /// Contacts are those who see our presence.
+    fn updated(&mut self, items: Vec<Item>) -> Answer {
+        for item in items {
+            match item.subscription {
+                Subscription::From | Subscription::Both => self.contacts.insert(item.jid),
+                Subscription::None | Subscription::To | Subscription::Remove => self.contacts.remove(&item.jid),
+            };
+        }
+        Answer::Contacts(self.contacts.clone())
+    }
+
+    /// Forgets what is not answered.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        drop(self.asked.expired(now));
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.asked.poll_timeout()
+    }
+}
+
+/// True if only our own server can have sent it (RFC 6120 section 8.1.2.1): nothing else about our account counts.
+pub(crate) fn is_from_account(from: Option<&Jid>, us: &FullJid) -> bool {
+    from.is_none_or(|from| *from == us.to_bare() || from.as_str() == us.domain().as_str())
+}

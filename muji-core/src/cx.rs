@@ -1,0 +1,97 @@
+//! What a call is given with each input.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use jid::{FullJid, Jid};
+use muji_jingle::fault::PeerFault;
+use muji_jingle::{CallId, Ids, Say, Wanted};
+use muji_xep::rtp::Media;
+use xmpp_parsers::message::{Id as MessageId, Message};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza::Stanza;
+
+use crate::config::{self, Config};
+use crate::engine::Output;
+use crate::event::{About, Event};
+use crate::media::Capabilities;
+
+/// The time, what all calls share, and where to put what follows.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Instant,
+    pub(crate) ids: &'a mut Ids,
+    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) config: &'a Config,
+    /// What the client says in every presence.
+    pub(crate) extras: &'a [Element],
+    pub(crate) out: &'a mut VecDeque<Output>,
+    pub(crate) ended: &'a mut Ended,
+}
+
+impl Cx<'_> {
+    pub(crate) fn send(&mut self, stanza: impl Into<Stanza>) {
+        self.out.push_back(Output::Send(Box::new(stanza.into())));
+    }
+
+    pub(crate) fn event(&mut self, call: CallId, event: Event) {
+        self.out.push_back(Output::Event(About::Call(call), event));
+    }
+
+    /// Says something about ringing. A proposal's message has its id, by which an error is known.
+    pub(crate) fn say(&mut self, say: Say) {
+        let id = if say.to.is_bare() { say.message.id.clone() } else { self.ids.word() };
+        let payloads = say.message.write();
+        self.send(chat(say.to, id, payloads));
+    }
+
+    /// A medium as it may be received, or sent before it has a name in a room.
+    pub(crate) fn of_medium(&mut self, media: &Media, sends: bool) -> Wanted {
+        let (publication, media, ssrc) = (media.to_string(), media.clone(), self.ids.ssrc());
+        Wanted { publication, sends, payload_types: self.capabilities.of(&media).to_vec(), media, ssrc }
+    }
+
+    /// All that can be decoded, to be received, and to be sent too if the user wants it.
+    pub(crate) fn decodable(&mut self, sends: bool) -> Vec<Wanted> {
+        let media = [Media::Audio, Media::Video].into_iter().filter(|media| !self.capabilities.of(media).is_empty());
+        let media: Vec<Media> = media.collect();
+        media.iter().map(|media| self.of_medium(media, sends)).collect()
+    }
+}
+
+/// A message of type chat: it reaches every device of its reader, and nothing forbids copies.
+pub(crate) fn chat(to: Jid, id: String, payloads: Vec<Element>) -> Message {
+    let mut message = Message::chat(to);
+    message.id = Some(MessageId(id));
+    message.payloads = payloads;
+    message
+}
+
+/// Sessions that were, and what latecomers are answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ended(VecDeque<(FullJid, String, Whose)>);
+
+/// Who had a session that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Ours,
+    /// Another device of the user had it, or still has.
+    Elsewhere,
+}
+
+impl Ended {
+    pub(crate) fn remember(&mut self, peer: FullJid, sid: String, whose: Whose) {
+        if self.0.len() == config::MAX_REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back((peer, sid, whose));
+    }
+
+    /// What is wrong with a request for a session of this id; `None` if there was none.
+    pub(crate) fn fault(&self, peer: &FullJid, sid: &str) -> Option<PeerFault> {
+        let (_, _, whose) = self.0.iter().find(|(known, id, _)| known == peer && id == sid)?;
+        Some(match whose {
+            Whose::Ours => PeerFault::UnknownSession { sid: sid.to_owned() },
+            Whose::Elsewhere => PeerFault::Elsewhere,
+        })
+    }
+}

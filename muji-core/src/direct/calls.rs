@@ -1,0 +1,320 @@
+//! All calls with single persons: which one a stanza is about, and who may begin one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_jingle::fault::PeerFault;
+use muji_jingle::{CallId, Manner, Ring, refuse};
+use muji_xep::jingle::{Jingle, Reason};
+use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::rtp::Media;
+use xmpp_parsers::stanza_error::StanzaError;
+
+use super::{Direct, Sight};
+use crate::config;
+use crate::cx::{Cx, Whose};
+use crate::engine::Output;
+use crate::error::Refused;
+use crate::event::{About, Command, Event};
+use crate::media::MediaReport;
+use crate::pair::Pair;
+
+/// Who said something about a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Peer(FullJid),
+    /// Another device of ours, to a peer or to all of us.
+    Device(FullJid),
+}
+
+/// Something said about a call, directly or in a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) sender: Sender,
+    pub(crate) message: JingleMessage,
+    /// It waited somewhere, so it may be long over.
+    pub(crate) delayed: bool,
+}
+
+/// All calls with one other person.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Directs {
+    calls: BTreeMap<CallId, Direct>,
+    /// Who sees our presence, and may make us ring.
+    contacts: BTreeSet<BareJid>,
+}
+
+impl Directs {
+    pub(crate) fn set_contacts(&mut self, contacts: BTreeSet<BareJid>) {
+        self.contacts = contacts;
+    }
+
+    pub(crate) fn is_contact(&self, who: &BareJid) -> bool {
+        self.contacts.contains(who)
+    }
+
+    /// True if the user talks, or wants to talk, with this person.
+    pub(crate) fn wants(&self, who: &BareJid) -> bool {
+        self.calls.values().any(|call| call.peer == *who && call.is_wanted())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Calls somebody.
+    pub(crate) fn place(
+        &mut self,
+        cx: &mut Cx<'_>,
+        us: &FullJid,
+        to: Jid,
+        media: Vec<Media>,
+    ) -> Result<CallId, Refused> {
+        if media.iter().all(|media| cx.capabilities.of(media).is_empty()) {
+            return Err(Refused::NoCodec);
+        }
+        if self.calls.len() >= config::MAX_CALLS {
+            return Err(Refused::TooManyCalls);
+        }
+        if to.to_bare() == us.to_bare() {
+            return Err(Refused::Oneself);
+        }
+        if self.calls.values().any(|call| call.peer == to.to_bare()) {
+            return Err(Refused::AlreadyCalling);
+        }
+        let (call, sight) = (cx.ids.call(), self.sight(&to.to_bare()));
+        let direct = Direct::place(cx, call, us, to, media, sight);
+        self.keep(call, direct);
+        Ok(call)
+    }
+
+    fn sight(&self, who: &BareJid) -> Sight {
+        if self.is_contact(who) { Sight::Sees } else { Sight::SeesNot }
+    }
+
+    pub(crate) fn command(&mut self, cx: &mut Cx<'_>, call: CallId, command: Command) -> Result<(), Refused> {
+        let mut outcome = Err(Refused::UnknownCall);
+        self.with(cx, call, |direct, cx| outcome = direct.command(cx, command));
+        outcome
+    }
+
+    pub(crate) fn pairs(&self, call: CallId) -> Vec<Pair> {
+        self.calls.get(&call).map_or_else(Vec::new, Direct::pairs)
+    }
+
+    /// Something was said. `met`: the sender is somebody with whom we are in a call of a room.
+    pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, us: &FullJid, heard: &Heard, met: bool) {
+        let JingleMessage { id, word } = &heard.message;
+        match &heard.sender {
+            Sender::Device(device) => {
+                if let Some(call) = self.find(|direct| direct.id() == Some(id)) {
+                    self.with(cx, call, |direct, cx| direct.device_said(cx, device, word));
+                }
+            }
+            Sender::Peer(peer) => {
+                let ours = |direct: &Direct| direct.id() == Some(id) && direct.peer == peer.to_bare();
+                match (self.find(ours), word) {
+                    (Some(call), word) if !self.crosses(call, word) => {
+                        self.with(cx, call, |direct, cx| direct.peer_said(cx, peer, word))
+                    }
+                    (_, Word::Propose(media)) if heard.delayed => {
+                        let event = Event::Missed { from: peer.clone(), media: media.clone() };
+                        cx.out.push_back(Output::Event(About::Account, event));
+                    }
+                    (_, Word::Propose(media)) => self.proposed(cx, us, peer, id, media, met),
+                    (_, _) => {}
+                }
+            }
+        }
+    }
+
+    /// True if somebody proposes under the very id of our own proposal.
+    fn crosses(&self, call: CallId, word: &Word) -> bool {
+        matches!(word, Word::Propose(_)) && self.calls[&call].is_placed()
+    }
+
+    fn proposed(&mut self, cx: &mut Cx<'_>, us: &FullJid, from: &FullJid, id: &str, media: &[Media], met: bool) {
+        if cx.ended.fault(from, id).is_some() {
+            return; // A copy of what was decided already.
+        }
+        let (now, id, media) = (cx.now, id.to_owned(), media.to_vec());
+        let ring = |manner| Ring::proposed(now, id.clone(), from.clone(), media, manner);
+        let bare = from.to_bare();
+        let Some(call) = self.find(|direct| direct.peer == bare) else {
+            return self.rings(cx, us, &bare, met, ring);
+        };
+        let direct = &self.calls[&call];
+        if direct.is_placed() {
+            // Both call each other: the lower id lives (XEP-0353 section 4.1).
+            if (direct.id(), us.to_bare()) < (Some(&id), bare) {
+                reject(cx, ring(Manner::Discreet), Because::tie_break());
+                cx.ended.remember(from.clone(), id.clone(), Whose::Ours);
+            } else {
+                self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Manner::Discreet)));
+            }
+        } else if direct.is_wanted() {
+            self.with(cx, call, |direct, cx| direct.migrates(cx, ring(Manner::Discreet)));
+        } else {
+            // It began anew before the user decided.
+            self.with(cx, call, |direct, cx| direct.cancelled(cx));
+            self.rings(cx, us, &bare, met, ring);
+        }
+    }
+
+    /// Lets somebody ring who may; others are shown apart, few at a time.
+    fn rings(&mut self, cx: &mut Cx<'_>, us: &FullJid, from: &BareJid, met: bool, ring: impl FnOnce(Manner) -> Ring) {
+        let manner = if self.may_ring(cx, from, met) { Manner::Told } else { Manner::Discreet };
+        let strangers = self.calls.values().filter(|direct| direct.sight == Sight::SeesNot && !direct.is_wanted());
+        if manner == Manner::Discreet && strangers.count() >= config::MAX_STRANGERS {
+            return;
+        }
+        if self.calls.len() >= config::MAX_CALLS {
+            if manner == Manner::Told {
+                reject(cx, ring(Manner::Discreet), Reason::Busy.into());
+            }
+            return;
+        }
+        let (call, sight) = (cx.ids.call(), self.sight(from));
+        let direct = Direct::rung(cx, call, us, ring(manner), sight, manner);
+        self.keep(call, direct);
+    }
+
+    fn may_ring(&self, cx: &Cx<'_>, who: &BareJid, met: bool) -> bool {
+        met || cx.config.anybody_rings || self.is_contact(who)
+    }
+
+    /// A message of ours came back.
+    pub(crate) fn bounced(&mut self, cx: &mut Cx<'_>, from: &BareJid, id: &str, why: String) -> bool {
+        let placed = |direct: &Direct| direct.is_placed() && direct.peer == *from && direct.id() == Some(id);
+        let Some(call) = self.find(placed) else { return false };
+        self.with(cx, call, |direct, cx| direct.undelivered(cx, why));
+        true
+    }
+
+    /// Somebody's device is gone.
+    pub(crate) fn vanished(&mut self, cx: &mut Cx<'_>, device: &FullJid) {
+        if let Some(call) = self.find(|direct| direct.peer == device.to_bare()) {
+            self.with(cx, call, |direct, cx| direct.caller_vanished(cx, device));
+        }
+    }
+
+    /// A request in a session of ours. False if it is none.
+    pub(crate) fn requested(&mut self, cx: &mut Cx<'_>, from: &FullJid, id: &str, jingle: &Jingle) -> bool {
+        let Some(call) = self.find(|direct| direct.has_session(from, &jingle.sid)) else { return false };
+        self.with(cx, call, |direct, cx| direct.session_requested(cx, id, jingle));
+        true
+    }
+
+    /// An offer outside of rooms. False if it is for others to answer.
+    pub(crate) fn offered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        us: &FullJid,
+        from: &FullJid,
+        id: &str,
+        offer: &Jingle,
+        met: bool,
+    ) -> bool {
+        if !offer.contents.iter().any(|content| content.description.is_some()) {
+            return false; // A file, or whatever else the client does with Jingle.
+        }
+        let rung = |direct: &Direct| direct.peer == from.to_bare() && direct.id() == Some(offer.sid.as_str());
+        if let Some(call) = self.find(rung) {
+            let mut taken = false;
+            self.with(cx, call, |direct, cx| taken = direct.session_offered(cx, id, from, offer));
+            if !taken {
+                cx.send(refuse(from, id, &PeerFault::Unexpected));
+            }
+            return true;
+        }
+        let known = self.may_ring(cx, &from.to_bare(), met);
+        let busy = self.calls.len() >= config::MAX_CALLS || self.calls.values().any(|it| it.peer == from.to_bare());
+        match (known, busy) {
+            (false, _) => cx.send(refuse(from, id, &PeerFault::Stranger)),
+            (true, true) => cx.send(refuse(from, id, &PeerFault::TooMany)),
+            (true, false) => {
+                let call = cx.ids.call();
+                let direct = Direct::offered(cx, call, us, id, from, offer);
+                self.keep(call, direct);
+            }
+        }
+        true
+    }
+
+    /// The result of a request. False if it was none of ours.
+    pub(crate) fn answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        peer: &FullJid,
+        id: &str,
+        outcome: Result<(), &StanzaError>,
+    ) -> bool {
+        let with = self.calls.iter().filter(|(_, direct)| direct.peer == peer.to_bare()).map(|(call, _)| *call);
+        with.collect::<Vec<_>>().into_iter().any(|call| {
+            let mut taken = false;
+            self.with(cx, call, |direct, cx| taken = direct.session_answered(cx, peer, id, outcome));
+            taken
+        })
+    }
+
+    pub(crate) fn media(&mut self, cx: &mut Cx<'_>, report: &MediaReport) {
+        self.with_all(cx, |direct, cx| direct.session_media(cx, report));
+    }
+
+    pub(crate) fn media_gone(&mut self, cx: &mut Cx<'_>) {
+        self.with_all(cx, Direct::media_gone);
+    }
+
+    /// The connection is gone for good.
+    pub(crate) fn disconnected(&mut self, cx: &mut Cx<'_>) {
+        self.with_all(cx, Direct::disconnected);
+    }
+
+    /// A new stream. Under the JID of before the others go on talking to us.
+    pub(crate) fn rebound(&mut self, cx: &mut Cx<'_>, us: &FullJid) {
+        self.with_all(cx, |direct, cx| {
+            if direct.us != *us {
+                direct.disconnected(cx);
+            }
+        });
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.with_all(cx, Direct::handle_timeout);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.calls.values().filter_map(Direct::poll_timeout).min()
+    }
+
+    fn find(&self, which: impl Fn(&Direct) -> bool) -> Option<CallId> {
+        self.calls.iter().find(|(_, direct)| which(direct)).map(|(call, _)| *call)
+    }
+
+    fn keep(&mut self, call: CallId, direct: Direct) {
+        if !direct.over {
+            self.calls.insert(call, direct);
+        }
+    }
+
+    fn with_all(&mut self, cx: &mut Cx<'_>, act: impl Fn(&mut Direct, &mut Cx<'_>)) {
+        for call in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.with(cx, call, &act);
+        }
+    }
+
+    fn with(&mut self, cx: &mut Cx<'_>, call: CallId, act: impl FnOnce(&mut Direct, &mut Cx<'_>)) {
+        let Some(direct) = self.calls.get_mut(&call) else { return };
+        act(direct, cx);
+        if direct.over {
+            self.calls.remove(&call);
+        }
+    }
+}
+
+/// Turns a call down without asking anybody.
+fn reject(cx: &mut Cx<'_>, mut ring: Ring, because: Because) {
+    ring.reject(because);
+    std::iter::from_fn(|| ring.poll_output()).for_each(|say| cx.say(say));
+}

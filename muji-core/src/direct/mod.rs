@@ -1,0 +1,324 @@
+//! Calls with one other person (XEP-0353, then one Jingle session).
+//!
+//! ```text
+//!  we call                                        we are called
+//!
+//!  Placed ── proceed ──► session ◄── offer ── Rung, accepted ◄── the user ── Rung
+//!     │ a full JID: at once ─┘ ▲                                               │
+//!     │ both call: ours dies   └── the user ── Offered (an offer without a word before)
+//!     ▼                        │                                               ▼
+//!    Over ◄────────────────────┴── hung up, lost, another device ──────────────┘
+//! ```
+//!
+//! Before the user accepts, nothing is opened, and to strangers nothing is said.
+
+mod calls;
+mod placing;
+mod ringing;
+mod talking;
+
+use std::time::Instant;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_jingle::{CallId, Fork, Hold, Mute, Ring, Session};
+use muji_xep::jingle::Reason;
+use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::rtp::Media;
+use xmpp_parsers::presence::{Presence, Type};
+
+use crate::cx::{Cx, Whose};
+use crate::error::{Over, Refused};
+use crate::event::{Command, Event, Peer};
+use crate::media::MediaCommand;
+use crate::pair::{Pair, PairState, Remedy};
+pub(crate) use calls::{Directs, Heard, Sender};
+
+/// How it began.
+#[derive(Debug, Clone)]
+enum Begun {
+    /// We call all devices of the other.
+    Placed(Fork),
+    /// The other calls all devices of ours.
+    Rung(Ring),
+    /// The other offered a session without a word before; it waits for the user.
+    Offered { until: Instant },
+    /// We offered one, or took the other's.
+    Plain,
+}
+
+/// Whether the other sees that we are there, as contacts do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Sees,
+    SeesNot,
+}
+
+/// A call with one other person.
+#[derive(Debug, Clone)]
+pub(crate) struct Direct {
+    call: CallId,
+    us: FullJid,
+    peer: BareJid,
+    /// What we send.
+    media: Vec<Media>,
+    muted: Vec<Media>,
+    holding: bool,
+    begun: Begun,
+    session: Option<Session>,
+    state: PairState,
+    since: Instant,
+    sight: Sight,
+    /// To whom we showed ourselves, as it cannot see our presence.
+    shown_to: Option<Jid>,
+    over: bool,
+}
+
+impl Direct {
+    fn new(cx: &Cx<'_>, call: CallId, us: &FullJid, peer: BareJid, sight: Sight, begun: Begun) -> Self {
+        Self {
+            call,
+            us: us.clone(),
+            peer,
+            media: Vec::new(),
+            muted: Vec::new(),
+            holding: false,
+            begun,
+            session: None,
+            state: PairState::Announced,
+            since: cx.now,
+            sight,
+            shown_to: None,
+            over: false,
+        }
+    }
+
+    /// What the user wants.
+    fn command(&mut self, cx: &mut Cx<'_>, command: Command) -> Result<(), Refused> {
+        match command {
+            Command::Accept(media) => self.accept(cx, media),
+            Command::Decline => self.decline(cx),
+            Command::Leave => {
+                self.leave(cx);
+                Ok(())
+            }
+            Command::Mute(media, mute) => {
+                self.mute(cx, &media, mute);
+                Ok(())
+            }
+            Command::Hold(hold) => {
+                self.hold(cx, hold);
+                Ok(())
+            }
+            Command::Add(media) => self.add(cx, media),
+            Command::Remove(media) => self.remove(cx, &media),
+            Command::EndForAll | Command::Admit(_) | Command::Invite(_) | Command::InviteToRoom(..) => {
+                Err(Refused::NoRoom)
+            }
+        }
+    }
+
+    /// The user hangs up, gives up or does not want to talk.
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.begun {
+            Begun::Rung(ring) if ring.is_ringing() => return drop(self.decline(cx)),
+            Begun::Offered { .. } => return drop(self.decline(cx)),
+            Begun::Placed(fork) => fork.retract(Reason::Cancel.into()),
+            Begun::Rung(_) | Begun::Plain => {}
+        }
+        self.said(cx);
+        self.hang_up(cx, Reason::Success);
+        self.end(cx, Over::Left);
+    }
+
+    /// Says what the ringing wants said.
+    fn said(&mut self, cx: &mut Cx<'_>) {
+        let mut says = Vec::new();
+        match &mut self.begun {
+            Begun::Placed(fork) => says.extend(std::iter::from_fn(|| fork.poll_output())),
+            Begun::Rung(ring) => says.extend(std::iter::from_fn(|| ring.poll_output())),
+            Begun::Offered { .. } | Begun::Plain => {}
+        }
+        says.into_iter().for_each(|say| cx.say(say));
+    }
+
+    /// A device of the other says something about this call.
+    fn peer_said(&mut self, cx: &mut Cx<'_>, from: &FullJid, word: &Word) {
+        if matches!(word, Word::Finish(_)) {
+            self.finished(cx, from);
+        }
+        match &self.begun {
+            Begun::Placed(_) => self.callee_said(cx, from, word),
+            Begun::Rung(ring) if ring.caller() == from => self.caller_said(cx, word),
+            Begun::Rung(_) | Begun::Offered { .. } | Begun::Plain => {}
+        }
+    }
+
+    /// Does what is due.
+    fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.placing_timeout(cx);
+        self.ringing_timeout(cx);
+        self.with_session(cx, |session, cx| session.handle_timeout(cx.now, cx.ids));
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let begun = match &self.begun {
+            Begun::Placed(fork) => fork.poll_timeout(),
+            Begun::Rung(ring) => ring.poll_timeout(),
+            Begun::Offered { until } => Some(*until),
+            Begun::Plain => None,
+        };
+        begun.into_iter().chain(self.session.as_ref().and_then(Session::poll_timeout)).min()
+    }
+
+    /// The connection is gone for good, or everything that the server knew of us.
+    fn disconnected(&mut self, cx: &mut Cx<'_>) {
+        self.hang_up(cx, Reason::Gone);
+        self.end(cx, Over::Disconnected);
+    }
+
+    fn media_gone(&mut self, cx: &mut Cx<'_>) {
+        self.leave(cx);
+    }
+
+    /// It is over: nothing is captured or said any more.
+    fn end(&mut self, cx: &mut Cx<'_>, why: Over) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        let media = std::mem::take(&mut self.media);
+        media.iter().for_each(|media| self.uncapture(cx, media));
+        if let Begun::Rung(ring) = &self.begun {
+            let elsewhere = matches!(why, Over::Elsewhere(_) | Over::DeclinedElsewhere(_));
+            let whose = if elsewhere { Whose::Elsewhere } else { Whose::Ours };
+            cx.ended.remember(ring.caller().clone(), ring.id().to_owned(), whose);
+        }
+        if let Some(to) = self.shown_to.take() {
+            cx.send(Presence::new(Type::Unavailable).with_to(to));
+        }
+        cx.event(self.call, Event::Ended(why));
+    }
+
+    /// Lets somebody who does not see our presence see it for this call: what we can do, and that we are there
+    /// (XEP-0353 sections 3.1 and 3.4).
+    fn show_to(&mut self, cx: &mut Cx<'_>, to: Jid) {
+        if self.sight == Sight::Sees {
+            return;
+        }
+        cx.send(Presence::new(Type::None).with_to(to.clone()).with_payloads(cx.extras.to_vec()));
+        self.shown_to = Some(to);
+    }
+
+    /// Tells both sides' devices that the call is over.
+    fn say_finished(&self, cx: &mut Cx<'_>, to: &FullJid, because: Because) {
+        let (Begun::Placed(_) | Begun::Rung(_), Some(id)) = (&self.begun, self.id()) else { return };
+        let message = JingleMessage { id: id.to_owned(), word: Word::Finish(because) };
+        cx.say(muji_jingle::Say { to: to.clone().into(), message });
+    }
+
+    /// The call's id on the wire, if it was proposed.
+    fn id(&self) -> Option<&str> {
+        match &self.begun {
+            Begun::Placed(fork) => Some(fork.id()),
+            Begun::Rung(ring) => Some(ring.id()),
+            Begun::Offered { .. } | Begun::Plain => None,
+        }
+    }
+
+    /// True if the user wants this call: we placed it or took it.
+    fn is_wanted(&self) -> bool {
+        match &self.begun {
+            Begun::Placed(_) | Begun::Plain => true,
+            Begun::Rung(ring) => !ring.is_ringing(),
+            Begun::Offered { .. } => false,
+        }
+    }
+
+    /// How we stand with the other, once there is a session.
+    fn pairs(&self) -> Vec<Pair> {
+        let session = self.session.as_ref().filter(|_| self.is_wanted());
+        let pair = session.map(|session| Pair {
+            peer: self.named(&session.parties().peer),
+            contents: session.contents(),
+            state: self.state.clone(),
+            since: self.since,
+            remedy: Remedy::Nothing,
+        });
+        pair.into_iter().collect()
+    }
+
+    fn named(&self, device: &FullJid) -> Peer {
+        Peer { nick: self.peer.to_string(), jid: device.clone() }
+    }
+
+    // ---- what we send ------------------------------------------------------------------------------------------------
+
+    fn mute(&mut self, cx: &mut Cx<'_>, media: &Media, mute: Mute) {
+        self.muted.retain(|muted| muted != media);
+        if mute == Mute::On {
+            self.muted.push(media.clone());
+        }
+        if self.is_talking() && self.media.contains(media) {
+            self.recapture(cx, media);
+            self.with_session(cx, |session, cx| session.announce_mute(cx.now, cx.ids, media.as_str(), mute));
+        }
+    }
+
+    fn hold(&mut self, cx: &mut Cx<'_>, hold: Hold) {
+        self.holding = hold == Hold::On;
+        if self.is_talking() {
+            self.media.clone().iter().for_each(|media| self.recapture(cx, media));
+        }
+        self.with_session(cx, |session, cx| session.set_hold(cx.now, cx.ids, hold));
+    }
+
+    fn add(&mut self, cx: &mut Cx<'_>, media: Media) -> Result<(), Refused> {
+        if cx.capabilities.of(&media).is_empty() {
+            return Err(Refused::NoCodec);
+        }
+        if !self.is_wanted() {
+            return Err(Refused::NotAccepted);
+        }
+        if !self.media.contains(&media) {
+            self.media.push(media.clone());
+            if self.is_talking() {
+                let wanted = cx.of_medium(&media, true);
+                self.recapture(cx, &media);
+                self.with_session(cx, |session, cx| session.add(cx.now, cx.ids, wanted));
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, cx: &mut Cx<'_>, media: &Media) -> Result<(), Refused> {
+        if !self.media.contains(media) {
+            return Ok(());
+        }
+        if self.media.len() == 1 {
+            return Err(Refused::OnlyContent);
+        }
+        self.media.retain(|sent| sent != media);
+        self.uncapture(cx, media);
+        self.with_session(cx, |session, cx| session.remove(cx.now, cx.ids, media.as_str()));
+        Ok(())
+    }
+
+    /// True once both sides agreed to talk.
+    fn is_talking(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_active)
+    }
+
+    /// Captures a medium, unless it is muted or the call is held.
+    fn recapture(&self, cx: &mut Cx<'_>, media: &Media) {
+        if self.holding || self.muted.contains(media) {
+            return self.uncapture(cx, media);
+        }
+        let (call, publication, media) = (self.call, media.to_string(), media.clone());
+        cx.out.push_back(crate::engine::Output::Media(MediaCommand::Publish { call, publication, media }));
+    }
+
+    fn uncapture(&self, cx: &mut Cx<'_>, media: &Media) {
+        let command = MediaCommand::Unpublish { call: self.call, publication: media.to_string() };
+        cx.out.push_back(crate::engine::Output::Media(command));
+    }
+}

@@ -1,0 +1,253 @@
+//! The session of a call with one person.
+
+use jid::FullJid;
+use muji_jingle::{End, Output as SessionOutput, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss};
+use muji_xep::jingle::{Action, Jingle, Reason, Why};
+use muji_xep::jmi::Because;
+use xmpp_parsers::stanza_error::StanzaError;
+
+use super::{Begun, Direct};
+use crate::cx::{Cx, Whose};
+use crate::engine::Output;
+use crate::error::Over;
+use crate::event::Event;
+use crate::media::MediaReport;
+use crate::pair::PairState;
+
+impl Direct {
+    /// Offers a session to a device.
+    pub(super) fn open_session(&mut self, cx: &mut Cx<'_>, device: FullJid, sid: String) {
+        let parties = self.parties(cx, device);
+        let wanted = self.media.iter().map(|media| cx.of_medium(media, true)).collect();
+        self.session = Some(Session::open(cx.now, parties, sid, wanted));
+        let hold = self.holding;
+        self.with_session(cx, |session, cx| {
+            if hold {
+                session.set_hold(cx.now, cx.ids, muji_jingle::Hold::On);
+            }
+            session.release(cx.now, cx.ids);
+        });
+    }
+
+    /// Takes an offer without answering it. False if nothing of it can be taken, which ends the call.
+    pub(super) fn hold_session(&mut self, cx: &mut Cx<'_>, from: &FullJid, offer: &Jingle) -> bool {
+        let parties = self.parties(cx, from.clone());
+        let wanted = cx.decodable(true);
+        match Session::hold(parties, offer, &wanted) {
+            Ok(session) => {
+                self.session = Some(session);
+                self.with_session(cx, |_, _| ());
+                true
+            }
+            Err(why) => {
+                let terminate = dismiss(from, &offer.sid, Why::from(&why), cx.ids);
+                cx.send(terminate);
+                self.say_finished(cx, from, Reason::ConnectivityError.into());
+                self.end(cx, Over::Session(End::Unusable(why)));
+                false
+            }
+        }
+    }
+
+    /// What we send, and whatever else we can decode.
+    fn answerable(&self, cx: &mut Cx<'_>) -> Vec<Wanted> {
+        let sent = self.media.iter().map(|media| cx.of_medium(media, true));
+        let mut wanted: Vec<Wanted> = sent.collect();
+        wanted.extend(cx.decodable(false));
+        wanted
+    }
+
+    /// The caller offers the session that we accepted. False if it is none of ours.
+    pub(super) fn session_offered(&mut self, cx: &mut Cx<'_>, id: &str, from: &FullJid, offer: &Jingle) -> bool {
+        let Begun::Rung(ring) = &mut self.begun else { return false };
+        if !ring.offered(from, &offer.sid) {
+            return false;
+        }
+        cx.send(acknowledge(from, id));
+        if self.hold_session(cx, from, offer) {
+            self.accept_session(cx);
+        }
+        true
+    }
+
+    /// The user has accepted.
+    pub(super) fn accept_session(&mut self, cx: &mut Cx<'_>) {
+        let (hold, sent) = (self.holding, self.media.clone());
+        self.with_session(cx, |session, cx| {
+            session.sends_only(&sent);
+            if hold {
+                session.set_hold(cx.now, cx.ids, muji_jingle::Hold::On);
+            }
+            session.accept(cx.now, cx.ids);
+        });
+    }
+
+    fn parties(&self, cx: &mut Cx<'_>, peer: FullJid) -> Parties {
+        let (session, name) = (cx.ids.session(), self.peer.to_string());
+        Parties { call: self.call, session, us: self.us.clone(), peer, name, room: None, restates: false }
+    }
+
+    /// True if the peer's stanza is about our session.
+    pub(super) fn has_session(&self, peer: &FullJid, sid: &str) -> bool {
+        self.session.as_ref().is_some_and(|session| session.parties().peer == *peer && session.sid() == sid)
+    }
+
+    pub(super) fn session_requested(&mut self, cx: &mut Cx<'_>, id: &str, jingle: &Jingle) {
+        let wanted = if jingle.action == Action::ContentAdd { self.answerable(cx) } else { Vec::new() };
+        let mut fault = None;
+        self.with_session(cx, |session, cx| {
+            fault = session.handle_request(cx.now, cx.ids, id, jingle, &wanted).err();
+        });
+        if let Some(fault) = fault {
+            cx.event(self.call, Event::Warning(format!("a request was refused: {fault}")));
+        }
+    }
+
+    /// The result of a request. False if it was none of ours.
+    pub(super) fn session_answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        peer: &FullJid,
+        id: &str,
+        outcome: Result<(), &StanzaError>,
+    ) -> bool {
+        let mut taken = false;
+        self.with_session(cx, |session, cx| {
+            taken = session.parties().peer == *peer && session.handle_answer(cx.now, cx.ids, id, outcome);
+        });
+        taken
+    }
+
+    pub(super) fn session_media(&mut self, cx: &mut Cx<'_>, report: &MediaReport) {
+        let id = report.session();
+        if self.session.as_ref().is_some_and(|session| Some(session.parties().session) == id) {
+            self.with_session(cx, |session, cx| session.handle_media(cx.now, cx.ids, report.clone()));
+        } else if let MediaReport::Trouble { why } = report {
+            cx.event(self.call, Event::Warning(why.clone()));
+        }
+    }
+
+    /// Ends the session, if there is one, without ending the call.
+    pub(super) fn hang_up(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+        let Some(mut session) = self.session.take() else { return };
+        session.end(cx.now, cx.ids, reason);
+        drop(pass_on(cx, &mut session));
+        let peer = session.parties().peer.clone();
+        cx.ended.remember(peer.clone(), session.sid().to_owned(), Whose::Ours);
+        self.say_finished(cx, &peer, Reason::Success.into());
+    }
+
+    /// The other goes on with the call on another device, or after its program started anew (XEP-0353 section 4.2).
+    pub(super) fn migrates(&mut self, cx: &mut Cx<'_>, mut theirs: muji_jingle::Ring) {
+        if let Some(mut session) = self.session.take() {
+            self.say_finished(cx, &session.parties().peer, Because::migrated(theirs.id()));
+            session.end(cx.now, cx.ids, Reason::Expired);
+            drop(pass_on(cx, &mut session));
+            cx.ended.remember(session.parties().peer.clone(), session.sid().to_owned(), Whose::Ours);
+        }
+        self.media.clone().iter().for_each(|media| self.uncapture(cx, media));
+        theirs.accept(cx.now);
+        let peer = self.named(theirs.caller());
+        self.begun = Begun::Rung(theirs);
+        self.said(cx);
+        cx.event(self.call, Event::PeerMoved(peer));
+    }
+
+    /// Does something with the session and then all that follows from it.
+    pub(super) fn with_session(&mut self, cx: &mut Cx<'_>, act: impl FnOnce(&mut Session, &mut Cx<'_>)) {
+        let Some(session) = &mut self.session else { return };
+        act(session, cx);
+        let events = pass_on(cx, session);
+        if session.is_over() {
+            let (peer, sid) = (session.parties().peer.clone(), session.sid().to_owned());
+            cx.ended.remember(peer, sid, Whose::Ours);
+        }
+        events.into_iter().for_each(|event| self.session_event(cx, event));
+    }
+
+    fn session_event(&mut self, cx: &mut Cx<'_>, event: SessionEvent) {
+        let Some(session) = &self.session else { return };
+        let (id, peer) = (session.parties().session, self.named(&session.parties().peer));
+        match event {
+            SessionEvent::Offered => self.stands(cx, PairState::Offered, Event::PeerOffered(peer)),
+            SessionEvent::Ringing => cx.event(self.call, Event::DeviceRings(peer.jid)),
+            SessionEvent::Accepted => {
+                self.stands(cx, PairState::Connecting, Event::PeerConnecting(peer, id));
+                self.begins_to_send(cx);
+            }
+            SessionEvent::ContentAdded { content, media } => {
+                self.tell_muted(cx);
+                cx.event(self.call, Event::PeerContentAdded { peer, session: id, content, media });
+            }
+            SessionEvent::ContentRemoved { content, .. } => {
+                cx.event(self.call, Event::PeerContentRemoved(peer, id, content));
+            }
+            SessionEvent::Connected => self.stands(cx, PairState::Connected, Event::PeerConnected(peer, id)),
+            SessionEvent::Flowing { .. } => self.stands(cx, PairState::Flowing, Event::PeerFlowing(peer, id)),
+            SessionEvent::Interrupted => self.stands(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
+            SessionEvent::Muted(content) => cx.event(self.call, Event::PeerMuted(peer, content)),
+            SessionEvent::Unmuted(content) => cx.event(self.call, Event::PeerUnmuted(peer, content)),
+            SessionEvent::Held => cx.event(self.call, Event::PeerHeld(peer)),
+            SessionEvent::Unheld => cx.event(self.call, Event::PeerUnheld(peer)),
+            SessionEvent::Warning(what) => cx.event(self.call, Event::Warning(what)),
+            SessionEvent::Ended(end) => self.session_ended(cx, &peer.jid, end),
+            SessionEvent::Unanswered => {} // A person is being asked.
+            other => cx.event(self.call, Event::Warning(format!("{other:?}"))),
+        }
+    }
+
+    fn stands(&mut self, cx: &mut Cx<'_>, state: PairState, event: Event) {
+        self.is(cx, state);
+        cx.event(self.call, event);
+    }
+
+    fn begins_to_send(&mut self, cx: &mut Cx<'_>) {
+        self.media.clone().iter().for_each(|media| self.recapture(cx, media));
+        self.tell_muted(cx);
+    }
+
+    /// Tells the other what of ours is muted: it could not know.
+    fn tell_muted(&mut self, cx: &mut Cx<'_>) {
+        let muted: Vec<_> = self.media.iter().filter(|media| self.muted.contains(media)).cloned().collect();
+        self.with_session(cx, |session, cx| {
+            for media in muted {
+                session.announce_mute(cx.now, cx.ids, media.as_str(), muji_jingle::Mute::On);
+            }
+        });
+    }
+
+    fn session_ended(&mut self, cx: &mut Cx<'_>, peer: &FullJid, end: End) {
+        self.session = None;
+        let theirs = if let End::Peer(why) = &end { Some(&why.reason) } else { None };
+        let reason = if theirs.is_some() { Reason::Success } else { Reason::ConnectivityError };
+        let over = match theirs {
+            Some(Reason::Success | Reason::Cancel | Reason::Gone) => Over::HungUp,
+            Some(Reason::Busy) => Over::Busy(peer.clone()),
+            Some(Reason::Decline) => Over::Declined(peer.clone()),
+            Some(_) | None => Over::Session(end),
+        };
+        self.say_finished(cx, peer, reason.into());
+        self.end(cx, over);
+    }
+
+    /// The other says that the call is over; the end of its session may have got lost.
+    pub(super) fn finished(&mut self, cx: &mut Cx<'_>, from: &FullJid) {
+        if self.session.as_ref().is_some_and(|session| session.parties().peer == *from) {
+            self.hang_up(cx, Reason::Success);
+            self.end(cx, Over::HungUp);
+        }
+    }
+}
+
+/// Hands over what a session says to others, and gives what it says to its owner.
+fn pass_on(cx: &mut Cx<'_>, session: &mut Session) -> Vec<SessionEvent> {
+    let mut events = Vec::new();
+    while let Some(output) = session.poll_output() {
+        match output {
+            SessionOutput::Send(iq) => cx.send(*iq),
+            SessionOutput::Media(command) => cx.out.push_back(Output::Media(command)),
+            SessionOutput::Event(event) => events.push(event),
+        }
+    }
+    events
+}

@@ -1,0 +1,230 @@
+//! Messages: ringing, invitations, what a room says of itself; and the copies of what other devices hear and say (XEP-0280).
+
+use std::time::Instant;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_xep::invite::{CallInvite, Word};
+use muji_xep::jmi::JingleMessage;
+use muji_xep::muc::MucUser;
+use muji_xep::room_invite::{self, RoomInvite};
+use muji_xep::{Element, guard, ns};
+use xmpp_parsers::carbons::{Received, Sent};
+use xmpp_parsers::message::{Message, MessageType};
+
+use super::{Engine, Output};
+use crate::cx::Cx;
+use crate::direct::{Directs, Heard, Sender};
+use crate::error::condition;
+use crate::event::{About, Event, Handled, Invitation};
+
+/// A message, and who said it to whom, whichever way it came.
+struct Letter<'a> {
+    message: &'a Message,
+    sender: Sender,
+    delayed: bool,
+}
+
+impl Engine {
+    pub(super) fn handle_message(&mut self, now: Instant, message: &Message) -> Handled {
+        if message.payloads.iter().any(|payload| guard::check(payload).is_err()) {
+            return Handled::NotOurs; // Copying it could exhaust the stack.
+        }
+        let copied = message.payloads.iter().any(|payload| payload.ns() == ns::CARBONS);
+        let copy = if copied { self.copied(message) } else { None };
+        if copied {
+            let Some((copy, sender, delayed)) = copy else { return Handled::NotOurs };
+            self.handle_letter(now, &Letter { message: &copy, sender, delayed });
+            return Handled::Shared;
+        }
+        if let Some(letter) = self.letter(message)
+            && self.handle_letter(now, &letter)
+        {
+            return Handled::Shared;
+        }
+        if message.type_ == MessageType::Error && self.handle_bounce(now, message) {
+            return Handled::Shared;
+        }
+        if let Some(handled) = self.handle_invite(now, message) {
+            return handled;
+        }
+        self.handle_words_of_room(now, message)
+    }
+
+    /// A message that was said to us.
+    fn letter<'a>(&self, message: &'a Message) -> Option<Letter<'a>> {
+        let from = message.from.clone()?.try_into_full().ok()?;
+        let us = self.us.as_ref().filter(|us| **us != from)?;
+        if message.type_ == MessageType::Error || message.type_ == MessageType::Groupchat {
+            return None;
+        }
+        let sender = if from.to_bare() == us.to_bare() { Sender::Device(from) } else { Sender::Peer(from) };
+        Some(Letter { message, sender, delayed: is_delayed(message) })
+    }
+
+    /// What was said to all of our devices, or by another of them. Only our own account makes copies (XEP-0280 section 11).
+    fn copied(&self, message: &Message) -> Option<(Message, Sender, bool)> {
+        let us = self.us.as_ref().filter(|us| message.from.as_ref().is_some_and(|from| *from == us.to_bare()))?;
+        let of = |name: &str| message.payloads.iter().find(|payload| payload.is(name, ns::CARBONS)).cloned();
+        let (forwarded, sent) = match (of("sent"), of("received")) {
+            (Some(sent), _) => (Sent::try_from(sent).ok()?.forwarded, true),
+            (None, Some(received)) => (Received::try_from(received).ok()?.forwarded, false),
+            (None, None) => return None,
+        };
+        let copy = forwarded.message;
+        let from = copy.from.clone()?.try_into_full().ok()?;
+        let ours = from.to_bare() == us.to_bare();
+        let sender = match sent {
+            true if ours && from != *us => Sender::Device(from),
+            // What was said to another device alone is none of our business: a late one is told that it was late.
+            false if !ours && copy.to.as_ref().is_none_or(Jid::is_bare) => Sender::Peer(from),
+            true | false => return None,
+        };
+        let delayed = forwarded.delay.is_some() || is_delayed(&copy);
+        Some((copy, sender, delayed))
+    }
+
+    /// True if it spoke of a call.
+    fn handle_letter(&mut self, now: Instant, letter: &Letter<'_>) -> bool {
+        if let Some(message) = JingleMessage::find(&letter.message.payloads) {
+            let heard = Heard { sender: letter.sender.clone(), message, delayed: letter.delayed };
+            if self.config.one_to_one {
+                self.with_directs(now, |directs, cx, us, met| directs.heard(cx, us, &heard, met(&heard.sender)));
+            }
+            return self.config.one_to_one;
+        }
+        let id = letter.message.id.as_ref().map(|id| id.0.as_str());
+        let reference = muji_xep::invite::reference(&letter.message.payloads, id, None);
+        let Some(invite) = CallInvite::find(&letter.message.payloads, reference) else { return false };
+        self.handle_call_invite(now, letter, invite);
+        true
+    }
+
+    fn handle_call_invite(&mut self, now: Instant, letter: &Letter<'_>, invite: CallInvite) {
+        match (&letter.sender, invite.word) {
+            (Sender::Device(device), word) => {
+                self.invitations.device_said(device, &invite.id, word, &mut self.queue);
+            }
+            (Sender::Peer(_), Word::Invite { .. }) if letter.delayed => {}
+            (Sender::Peer(from), Word::Invite { .. }) => self.show_invitation(now, from.clone().into(), invite, None),
+            (Sender::Peer(from), word) => self.guest_said(now, &from.clone().into(), &invite.id, word),
+        }
+    }
+
+    /// Somebody answers an invitation of ours, or takes its own back.
+    fn guest_said(&mut self, now: Instant, from: &Jid, id: &str, word: Word) {
+        match word {
+            Word::Retract => self.invitations.retracted(from, id, &mut self.queue),
+            Word::Reject => self.with_all(now, |conference, cx| conference.guest_rejects(cx, from, id)),
+            Word::Invite { .. } | Word::Accept | Word::Left => {} // Who comes is seen in the room.
+        }
+    }
+
+    fn show_invitation(&mut self, now: Instant, from: Jid, invite: CallInvite, within: Option<BareJid>) {
+        let (Word::Invite { audio, video }, Some(room)) = (invite.word, invite.room) else { return };
+        let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
+        if self.call_in(&invitation.room).is_none()
+            && self.invitations.is_news(now, &invitation.room, Some(&invitation))
+        {
+            self.queue.push_back(Output::Event(About::Account, Event::Invited(Box::new(invitation))));
+        }
+    }
+
+    /// Our own proposal came back: the server says why.
+    fn handle_bounce(&mut self, now: Instant, message: &Message) -> bool {
+        let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
+        let (from, id, why) = (from.to_bare(), id.0.clone(), condition(&message.payloads));
+        let mut taken = false;
+        self.with_directs(now, |directs, cx, _, _| taken = directs.bounced(cx, &from, &id, why));
+        taken
+    }
+
+    /// Invitations that are not from a person's device to ours: to all of a chat room, and to a room as such. A copy of our
+    /// own, or an old one from an archive, is none.
+    fn handle_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
+        if is_delayed(message) {
+            return None;
+        }
+        match message.type_ {
+            MessageType::Groupchat => self.handle_group_invite(now, message),
+            MessageType::Chat | MessageType::Normal => self.handle_room_invite(now, message),
+            MessageType::Error | MessageType::Headline => None,
+        }
+    }
+
+    /// Somebody invites all of a chat room, or answers there. What a device of ours says comes back under our nick.
+    fn handle_group_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
+        let from = message.from.clone()?;
+        let chat = from.to_bare();
+        let nick = from.resource()?.as_str();
+        let ours = self.seats.get(&chat).and_then(|seat| seat.nick.as_deref()) == Some(nick);
+        let id = message.id.as_ref().map(|id| id.0.as_str());
+        let reference = muji_xep::invite::reference(&message.payloads, id, Some(&chat));
+        let invite = CallInvite::find(&message.payloads, reference)?;
+        match (ours, invite.word) {
+            (true, word) => {
+                let device = from.try_into_full().ok()?;
+                self.invitations.device_said(&device, &invite.id, word, &mut self.queue);
+            }
+            (false, Word::Invite { .. }) => self.show_invitation(now, from, invite, Some(chat)),
+            (false, word) => self.guest_said(now, &from, &invite.id, word),
+        }
+        Some(Handled::Shared)
+    }
+
+    /// An invitation to a room as such; whether there is a call the client may find out.
+    fn handle_room_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
+        let invite = RoomInvite::find(message.from.as_ref()?, &message.payloads)?;
+        let ours = self.us.as_ref().is_some_and(|us| us.to_bare() == invite.from.to_bare());
+        let there = self.call_in(&invite.room).is_some()
+            || self.seats.get(&invite.room).is_some_and(|seat| seat.nick.is_some());
+        if !ours && !there && self.invitations.is_news(now, &invite.room, None) {
+            self.queue.push_back(Output::Event(About::Account, Event::RoomInvited(invite)));
+        }
+        Some(Handled::Shared)
+    }
+
+    /// A room speaks of itself in messages.
+    fn handle_words_of_room(&mut self, now: Instant, message: &Message) -> Handled {
+        let Some(room) = message.from.as_ref().filter(|from| from.is_bare()).map(Jid::to_bare) else {
+            return Handled::NotOurs;
+        };
+        let (Some(call), Some(user)) = (self.call_in(&room), MucUser::find(&message.payloads)) else {
+            return Handled::NotOurs;
+        };
+        let declined = room_invite::declined(&message.payloads);
+        self.with_call(now, call, |conference, cx| match declined {
+            _ if message.type_ == MessageType::Error => conference.not_passed_on(cx, &message.payloads),
+            Some((guest, reason)) => conference.was_declined(cx, guest, reason),
+            None => conference.room_changed(cx, &user),
+        });
+        Handled::Shared
+    }
+
+    /// Does something with the calls with one person. `met` says whether somebody is in a call of a room with us.
+    pub(super) fn with_directs(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Directs, &mut Cx<'_>, &FullJid, &dyn Fn(&Sender) -> bool),
+    ) {
+        let Some(us) = &self.us else { return };
+        let calls = &self.calls;
+        let met = |sender: &Sender| match sender {
+            Sender::Peer(peer) => calls.values().any(|call| call.has_met(&peer.to_bare())),
+            Sender::Device(_) => false,
+        };
+        let mut cx = Cx {
+            now,
+            ids: &mut self.ids,
+            capabilities: &self.capabilities,
+            config: &self.config,
+            extras: &self.extras,
+            out: &mut self.queue,
+            ended: &mut self.ended,
+        };
+        act(&mut self.directs, &mut cx, us, &met);
+    }
+}
+
+fn is_delayed(message: &Message) -> bool {
+    message.payloads.iter().any(|payload: &Element| payload.is("delay", ns::DELAY))
+}

@@ -1,0 +1,98 @@
+//! Invitations that were shown: each once, whichever ways it comes, and on every device until one of them answers.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_jingle::Silenced;
+use muji_xep::invite::Word;
+
+use crate::config;
+use crate::engine::Output;
+use crate::event::{About, Event, Invitation};
+
+/// An invitation that was shown.
+#[derive(Debug, Clone)]
+struct Shown {
+    room: BareJid,
+    /// To its call, not to the room as such.
+    call: bool,
+    /// What the user has not answered yet.
+    open: Option<Invitation>,
+    until: Instant,
+}
+
+/// Invitations of late, oldest first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Invitations(VecDeque<Shown>);
+
+impl Invitations {
+    /// False if an invitation to this room was shown just now; one to its call comes behind one to the room all the same.
+    pub(crate) fn is_news(&mut self, now: Instant, room: &BareJid, to_call: Option<&Invitation>) -> bool {
+        self.0.retain(|shown| shown.until > now);
+        let call = to_call.is_some();
+        if self.0.iter().any(|shown| shown.room == *room && (shown.call || !call)) {
+            return false;
+        }
+        if self.0.len() == config::MAX_INVITED {
+            self.0.pop_front();
+        }
+        let (room, open, until) = (room.clone(), to_call.cloned(), now + config::INVITED);
+        self.0.push_back(Shown { room, call, open, until });
+        true
+    }
+
+    /// The user comes: it is not asked again for a while.
+    pub(crate) fn accepted(&mut self, room: &BareJid) {
+        self.0.iter_mut().filter(|shown| shown.room == *room).for_each(|shown| shown.open = None);
+    }
+
+    /// The user does not come. Whoever asks again is shown again.
+    pub(crate) fn declined(&mut self, room: &BareJid) {
+        self.0.retain(|shown| shown.room != *room);
+    }
+
+    /// Another device of the user answers.
+    pub(crate) fn device_said(&mut self, device: &FullJid, id: &str, word: Word, out: &mut VecDeque<Output>) {
+        let why = match word {
+            Word::Accept | Word::Left => Silenced::Elsewhere(device.clone()),
+            Word::Reject => Silenced::DeclinedElsewhere(device.clone()),
+            Word::Invite { .. } | Word::Retract => return,
+        };
+        self.close(out, why, |invitation| invitation.id == id);
+    }
+
+    /// Whoever invited takes it back.
+    pub(crate) fn retracted(&mut self, from: &Jid, id: &str, out: &mut VecDeque<Output>) {
+        let same = |invitation: &Invitation| match invitation.within {
+            Some(_) => invitation.from == *from,
+            None => invitation.from.to_bare() == from.to_bare(),
+        };
+        self.close(out, Silenced::Cancelled, |invitation| invitation.id == id && same(invitation));
+    }
+
+    /// Nobody waits for an answer for ever.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Output>) {
+        for shown in self.0.iter_mut().filter(|shown| shown.until <= now) {
+            over(shown, out, &Silenced::Expired);
+        }
+        self.0.retain(|shown| shown.until > now);
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.0.iter().filter(|shown| shown.open.is_some()).map(|shown| shown.until).min()
+    }
+
+    fn close(&mut self, out: &mut VecDeque<Output>, why: Silenced, which: impl Fn(&Invitation) -> bool) {
+        for shown in self.0.iter_mut().filter(|shown| shown.open.as_ref().is_some_and(&which)) {
+            over(shown, out, &why);
+        }
+    }
+}
+
+fn over(shown: &mut Shown, out: &mut VecDeque<Output>, why: &Silenced) {
+    if let Some(invitation) = shown.open.take() {
+        out.push_back(Output::Event(About::Account, Event::InvitationOver(Box::new(invitation), why.clone())));
+    }
+}

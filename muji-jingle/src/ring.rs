@@ -1,0 +1,203 @@
+//! Being one of several devices that ring (XEP-0353): whichever picks up first takes the call, the others fall silent.
+//!
+//! ```text
+//!            the user accepts                 the caller offers the session
+//!  Ringing ───────────────────► Accepted ─────────────────────────────────► Answered
+//!     │                            │ no session in 15 s: another device was first, or the caller is gone
+//!     └── declined, answered or declined elsewhere, taken back, 90 s ─► Over
+//! ```
+//!
+//! Only the user makes us accept: [`Ring::accept`].
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use jid::FullJid;
+use muji_xep::jingle::Reason;
+use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::rtp::Media;
+
+use crate::fork::Say;
+use crate::timers;
+
+/// Why a device does not ring any more, and has no call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Silenced {
+    /// Another device of the user took the call.
+    Elsewhere(FullJid),
+    /// On another device the user said no.
+    DeclinedElsewhere(FullJid),
+    /// The caller does not want to talk any more.
+    Cancelled,
+    /// It rang for [`timers::RUNG`].
+    Expired,
+    /// We accepted, and the caller did not offer the session.
+    NoOffer,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Ringing {
+        until: Instant,
+    },
+    /// `rival`: a device of ours that accepted too.
+    Accepted {
+        until: Instant,
+        rival: Option<FullJid>,
+    },
+    Answered,
+    Over,
+}
+
+/// A call that somebody proposes to us.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    id: String,
+    caller: FullJid,
+    media: Vec<Media>,
+    state: State,
+    queue: VecDeque<Say>,
+}
+
+/// Whether the caller learns that there is somebody who could answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// It hears that it rings.
+    Told,
+    /// It hears nothing before the user has decided.
+    Discreet,
+}
+
+impl Ring {
+    /// The caller's proposal.
+    #[must_use]
+    pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, manner: Manner) -> Self {
+        let state = State::Ringing { until: now + timers::RUNG };
+        let mut this = Self { id, caller, media, state, queue: VecDeque::new() };
+        if manner == Manner::Told {
+            this.say(Word::Ringing);
+        }
+        this
+    }
+
+    /// The call's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The device that calls.
+    #[must_use]
+    pub fn caller(&self) -> &FullJid {
+        &self.caller
+    }
+
+    /// What the caller wants to send.
+    #[must_use]
+    pub fn media(&self) -> &[Media] {
+        &self.media
+    }
+
+    /// True while the user has not decided.
+    #[must_use]
+    pub fn is_ringing(&self) -> bool {
+        matches!(self.state, State::Ringing { .. })
+    }
+
+    /// The user takes the call.
+    pub fn accept(&mut self, now: Instant) {
+        if self.is_ringing() {
+            self.state = State::Accepted { until: now + timers::OFFER, rival: None };
+            self.say(Word::Proceed);
+        }
+    }
+
+    /// The user does not want to talk, which is told as `busy`: it says the least (XEP-0353 section 6).
+    pub fn decline(&mut self) {
+        self.reject(Reason::Busy.into());
+    }
+
+    /// Tells why there will be no call.
+    pub fn reject(&mut self, because: Because) {
+        if self.is_ringing() {
+            self.state = State::Over;
+            self.say(Word::Reject(because));
+        }
+    }
+
+    /// The caller says something about this call.
+    pub fn caller_said(&mut self, word: &Word) -> Option<Silenced> {
+        let waiting = matches!(self.state, State::Ringing { .. } | State::Accepted { .. });
+        if !waiting || !matches!(word, Word::Retract(_) | Word::Finish(_)) {
+            return None;
+        }
+        let why = match &self.state {
+            State::Accepted { rival: Some(rival), .. } => Silenced::Elsewhere(rival.clone()),
+            State::Ringing { .. } | State::Accepted { .. } | State::Answered | State::Over => Silenced::Cancelled,
+        };
+        self.state = State::Over;
+        Some(why)
+    }
+
+    /// Another device of the user says something about this call.
+    pub fn device_said(&mut self, device: &FullJid, word: &Word) -> Option<Silenced> {
+        let accepts = matches!(word, Word::Proceed | Word::Accept);
+        match &mut self.state {
+            State::Ringing { .. } => {
+                let why = match word {
+                    Word::Proceed | Word::Accept | Word::Finish(_) => Silenced::Elsewhere(device.clone()),
+                    Word::Reject(_) => Silenced::DeclinedElsewhere(device.clone()),
+                    Word::Propose(_) | Word::Ringing | Word::Retract(_) => return None,
+                };
+                self.state = State::Over;
+                Some(why)
+            }
+            // Both accepted: the caller decides.
+            State::Accepted { rival, .. } if accepts => {
+                rival.get_or_insert_with(|| device.clone());
+                None
+            }
+            State::Accepted { .. } | State::Answered | State::Over => None,
+        }
+    }
+
+    /// The caller offers a session. True if it is the one we accepted, which happens once.
+    pub fn offered(&mut self, from: &FullJid, sid: &str) -> bool {
+        let ours = matches!(self.state, State::Accepted { .. }) && *from == self.caller && sid == self.id;
+        if ours {
+            self.state = State::Answered;
+        }
+        ours
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Silenced> {
+        self.poll_timeout().filter(|until| *until <= now)?;
+        let why = match &self.state {
+            State::Ringing { .. } => Silenced::Expired,
+            State::Accepted { rival: Some(rival), .. } => Silenced::Elsewhere(rival.clone()),
+            State::Accepted { rival: None, .. } | State::Answered | State::Over => Silenced::NoOffer,
+        };
+        self.state = State::Over;
+        Some(why)
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Ringing { until } | State::Accepted { until, .. } => Some(until),
+            State::Answered | State::Over => None,
+        }
+    }
+
+    /// The next thing to say. Take all after each input.
+    pub fn poll_output(&mut self) -> Option<Say> {
+        self.queue.pop_front()
+    }
+
+    fn say(&mut self, word: Word) {
+        let message = JingleMessage { id: self.id.clone(), word };
+        self.queue.push_back(Say { to: self.caller.clone().into(), message });
+    }
+}

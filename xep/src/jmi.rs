@@ -1,0 +1,130 @@
+//! Ringing somebody's devices before there is a session (XEP-0353).
+
+use minidom::Element;
+
+use crate::element::{Build, text};
+use crate::jingle::{Reason, Why};
+use crate::ns;
+use crate::rtp::Media;
+
+/// Media read of one proposal; there are two kinds.
+const MAX_MEDIA: usize = 4;
+
+/// What is said of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// I want to talk, with these media.
+    Propose(Vec<Media>),
+    /// A device is asking its user.
+    Ringing,
+    /// Call me on this device.
+    Proceed,
+    /// The same, to one's own devices, before version 0.5; Dino and stanza.js still say it beside `proceed`.
+    Accept,
+    /// I do not want to talk.
+    Reject(Because),
+    /// I do not want to talk any more.
+    Retract(Because),
+    /// The call is over.
+    Finish(Because),
+}
+
+/// Why something was said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Because {
+    /// The reason, if there is one.
+    pub why: Option<Why>,
+    /// Both proposed at once, and the other proposal lives.
+    pub tie_break: bool,
+    /// The call goes on under this id, with `finish`.
+    pub migrated: Option<String>,
+}
+
+impl From<Reason> for Because {
+    fn from(reason: Reason) -> Self {
+        Self { why: Some(reason.into()), ..Self::default() }
+    }
+}
+
+impl Because {
+    /// Both proposed at once; of the two proposals this one dies.
+    #[must_use]
+    pub fn tie_break() -> Self {
+        Self { tie_break: true, ..Reason::Expired.into() }
+    }
+
+    /// The call goes on under another id.
+    #[must_use]
+    pub fn migrated(to: &str) -> Self {
+        Self { migrated: Some(to.to_owned()), ..Reason::Expired.into() }
+    }
+
+    fn read(element: &Element) -> Self {
+        let migrated = element.get_child("migrated", ns::JINGLE_MESSAGE);
+        Self {
+            why: element.get_child("reason", ns::JINGLE).map(Why::read),
+            tie_break: element.has_child("tie-break", ns::JINGLE_MESSAGE),
+            migrated: migrated.and_then(|migrated| text(migrated, "to")),
+        }
+    }
+
+    fn write(&self) -> impl Iterator<Item = Element> {
+        let tie_break = self.tie_break.then(|| Element::bare("tie-break", ns::JINGLE_MESSAGE));
+        let migrated = self.migrated.as_ref().map(|to| Element::bare("migrated", ns::JINGLE_MESSAGE).with("to", to));
+        self.why.as_ref().map(Why::write).into_iter().chain(tie_break).chain(migrated)
+    }
+}
+
+/// A word about a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JingleMessage {
+    /// The call; its Jingle session has the same id.
+    pub id: String,
+    /// What is said.
+    pub word: Word,
+}
+
+impl JingleMessage {
+    /// The word among the children of a message. A proposal without a medium is none.
+    #[must_use]
+    pub fn find(payloads: &[Element]) -> Option<Self> {
+        let element = payloads.iter().find(|payload| payload.ns() == ns::JINGLE_MESSAGE)?;
+        let word = match element.name() {
+            "propose" => {
+                let described = element.children().filter(|child| child.is("description", ns::RTP));
+                let mut media: Vec<Media> = Vec::new();
+                for medium in described.filter_map(|child| text(child, "media")).take(MAX_MEDIA).map(Media::from_word) {
+                    media.extend((!media.contains(&medium)).then_some(medium));
+                }
+                Word::Propose(Some(media).filter(|media| !media.is_empty())?)
+            }
+            "ringing" => Word::Ringing,
+            "proceed" => Word::Proceed,
+            "accept" => Word::Accept,
+            "reject" => Word::Reject(Because::read(element)),
+            "retract" => Word::Retract(Because::read(element)),
+            "finish" => Word::Finish(Because::read(element)),
+            _ => return None,
+        };
+        Some(Self { id: text(element, "id").filter(|id| !id.is_empty())?, word })
+    }
+
+    /// What a message of type chat carries: the word, and the wish that archives keep it, as it has no body (XEP-0334).
+    #[must_use]
+    pub fn write(&self) -> Vec<Element> {
+        let element = |name| Element::bare(name, ns::JINGLE_MESSAGE).with("id", &self.id);
+        let element = match &self.word {
+            Word::Propose(media) => {
+                let described = media.iter().map(|media| Element::bare("description", ns::RTP).with("media", media));
+                element("propose").children_from(described)
+            }
+            Word::Ringing => element("ringing"),
+            Word::Proceed => element("proceed"),
+            Word::Accept => element("accept"),
+            Word::Reject(because) => element("reject").children_from(because.write()),
+            Word::Retract(because) => element("retract").children_from(because.write()),
+            Word::Finish(because) => element("finish").children_from(because.write()),
+        };
+        vec![element, Element::bare("store", ns::HINTS)]
+    }
+}
