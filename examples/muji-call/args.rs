@@ -15,7 +15,9 @@ const EXAMPLES: &str = "Examples:
   muji-call balcony@conference.example.org --jid romeo@example.org
   muji-call balcony@conference.example.org --jid romeo@example.org --record 'calls/{nick}.wav'
   muji-call balcony@conference.example.org --profile work --audio speech.wav --seconds 60 --expect 3 --json
-  muji-call conference.example.org --new --admit juliet@example.org --jid romeo@example.org
+  muji-call conference.example.org --new --invite juliet@example.org --jid romeo@example.org
+  muji-call juliet@example.org --jid romeo@example.org
+  muji-call --wait --jid juliet@example.org
   muji-call balcony@conference.localhost --jid romeo@localhost --server localhost:5222 --ca-file ca.pem
 ";
 
@@ -32,7 +34,7 @@ const AUDIO: &str = "mic";
 #[cfg(not(feature = "devices"))]
 const AUDIO: &str = "tone:440";
 
-/// Join the call in an XMPP room.
+/// Join the call in an XMPP room, call somebody, or wait to be called.
 #[derive(Debug, Parser)]
 #[command(name = "muji-call", version, before_help = EXAMPLES, after_help = NOTES)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -40,9 +42,10 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) other: Option<Other>,
 
-    /// The room, such as balcony@conference.example.org; with --new the service that has it, conference.example.org
-    #[arg(required = true)]
-    pub(crate) room: Option<BareJid>,
+    /// The room, such as balcony@conference.example.org, with --new the service that has it, conference.example.org; or
+    /// whom to call, such as juliet@example.org, on all devices or on one, juliet@example.org/phone
+    #[arg(required_unless_present = "wait", conflicts_with = "wait")]
+    pub(crate) whom: Option<Jid>,
 
     #[command(flatten)]
     pub(crate) login: Login,
@@ -62,6 +65,26 @@ pub(crate) struct Args {
     /// With --new: let this person in; may be given several times
     #[arg(long, value_name = "JID", requires = "new")]
     pub(crate) admit: Vec<BareJid>,
+
+    /// Invite this person to the call in the room; may be given several times
+    #[arg(long, value_name = "JID", conflicts_with = "wait")]
+    pub(crate) invite: Vec<BareJid>,
+
+    /// Wait to be called or invited: a accepts, d declines
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    /// With --wait: end with the first call
+    #[arg(long, requires = "wait")]
+    pub(crate) once: bool,
+
+    /// With --wait: accept by itself after so many seconds, but not strangers
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    pub(crate) auto_answer: Option<u64>,
+
+    /// With --wait: let people ring who are not among your contacts, and so learn that you are there
+    #[arg(long, requires = "wait")]
+    pub(crate) anybody: bool,
 
     /// What is sent: mic, mic:NAME, tone:HZ, a WAV file of 48 kHz and 16 bits, or none
     #[arg(long, value_name = "WHAT")]

@@ -26,6 +26,14 @@ impl Live {
         println!("{sentence}");
     }
 
+    /// Sounds the terminal's bell.
+    pub(crate) fn bell(&self) {
+        if self.terminal {
+            print!("\x07");
+            let _closed = std::io::stdout().flush().is_err();
+        }
+    }
+
     fn wipe(&mut self) {
         if std::mem::take(&mut self.drawn) > 0 {
             // To where it began, and everything below away.

@@ -1,4 +1,5 @@
-//! A call for the command line: joins the call in a room, sends and plays sound, records, says who is heard.
+//! A call for the command line: joins the call in a room, calls somebody or waits to be called, sends and plays sound,
+//! records, says who is heard.
 //!
 //! `muji-call --help` begins with examples; the exit codes are those of [`exit`].
 
@@ -6,11 +7,13 @@ mod args;
 mod audio;
 mod chat;
 mod exit;
+mod keys;
 mod live;
 mod log;
 mod password;
 mod profile;
 mod report;
+mod ringing;
 mod run;
 mod table;
 mod trace;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use jid::BareJid;
+use jid::{BareJid, FullJid};
 use muji_core::xmpp::{LoggedIn, Mechanism};
-use muji_core::{Event, Pair, PairState, Peer, Remedy, SessionId};
+use muji_core::{Event, Media, Pair, PairState, Peer, Remedy, SessionId};
 use muji_media::backend::Observation;
 use muji_media::meter::Level;
 use muji_media::receive::Stats;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::args::Args;
 use crate::live::Live;
+use crate::ringing::silenced;
 use crate::table::{self, Known, millis};
 
 /// Tells what happens.
@@ -87,6 +88,33 @@ impl Report {
                     Some(format!("{why}; sound goes on while we come back"))
                 });
             }
+            Event::DeviceRings(device) => self.device(device, "rings"),
+            Event::PickedUp(device) => self.device(device, "picked up"),
+            Event::PeerMoved(peer) => self.device(&peer.jid, "goes on with the call"),
+            Event::Ringing { from, media } => self.rings(from, media, true),
+            Event::Stranger { from, media } => self.rings(from, media, false),
+            Event::Missed { from, .. } => {
+                let from = from.to_string();
+                self.say("missed", json!({ "from": from }), || Some(format!("{from} called while you were not there")));
+            }
+            Event::Invited(invitation) => {
+                let (from, room) = (invitation.from.to_string(), invitation.room.to_string());
+                self.say("invited", json!({ "from": from, "room": room }), || {
+                    Some(format!("{from} invites you to the call in {room}"))
+                });
+            }
+            Event::InvitationOver(invitation, why) => {
+                let (room, why) = (invitation.room.to_string(), silenced(why));
+                self.say("invitation-over", json!({ "room": room, "why": why }), || {
+                    Some(format!("the invitation to {room} is over: {why}"))
+                });
+            }
+            Event::Declined(guest, reason) => {
+                let guest = guest.to_string();
+                self.say("declined", json!({ "guest": guest, "why": reason }), || {
+                    Some(format!("{guest} does not come"))
+                });
+            }
             Event::PeerPreparing(peer) => self.peer(peer, "preparing", None),
             Event::PeerOffered(peer) => self.peer(peer, "offered", None),
             Event::PeerInterrupted(peer) => self.peer(peer, "interrupted", None),
@@ -121,6 +149,34 @@ impl Report {
             }
             _ => {}
         }
+    }
+
+    /// What a device of somebody whom we call does.
+    fn device(&mut self, device: &FullJid, does: &'static str) {
+        let jid = device.to_string();
+        self.say("device", json!({ "jid": jid, "state": does }), || Some(format!("{jid} {does}")));
+    }
+
+    /// Somebody calls us.
+    fn rings(&mut self, from: &FullJid, media: &[Media], known: bool) {
+        let from = from.to_string();
+        let names: Vec<&str> = media.iter().map(Media::as_str).collect();
+        self.say("ringing", json!({ "from": from, "media": names, "contact": known }), || {
+            let who = if known { "" } else { ", who is none of your contacts and does not know that you are there," };
+            Some(format!("{from}{who} calls you ({}): a accepts, d declines", names.join(", ")))
+        });
+    }
+
+    /// It rings aloud.
+    pub(crate) fn bell(&self) {
+        if !self.json && !self.quiet {
+            self.live.bell();
+        }
+    }
+
+    /// Nothing happens before somebody calls.
+    pub(crate) fn waiting(&mut self) {
+        self.say("waiting", json!({}), || Some("waiting to be called; Ctrl-C ends it".to_owned()));
     }
 
     fn peer(&mut self, peer: &Peer, state: &'static str, why: Option<String>) {

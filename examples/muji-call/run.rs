@@ -3,23 +3,28 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use jid::BareJid;
+use jid::{BareJid, Jid};
+use muji_core::config::Config;
 use muji_core::error::{Over, Refused};
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
-use muji_core::{CallId, Connection as Change, Disco, Event, Handled, Join, Muji, Notice, Secret};
+use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Join, Media, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices, Observation};
 use muji_media::socket::local_addresses;
+use muji_xep::{Element, ns};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, interval, sleep_until, timeout};
+use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza::Stanza;
 
 use crate::args::{Args, server};
 use crate::audio::{self, Audio};
 use crate::chat::Chat;
 use crate::exit::Failure;
+use crate::keys::Keys;
 use crate::password;
 use crate::report::Report;
+use crate::ringing::{Due, Manner, Ringing, Waiting};
 use crate::trace::Trace;
 
 /// Who made this client, as its capabilities say it.
@@ -28,28 +33,76 @@ const NODE: &str = "https://github.com/muji-rs/muji";
 /// How long the server may take to end the stream properly.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// What the program is for.
+#[derive(Debug, Clone)]
+enum Goal {
+    /// The call in this room, or in one made at its service.
+    Room(BareJid),
+    /// Somebody, on all devices or on one.
+    Person(Jid),
+    /// A room or a person: the server of the name is asked which.
+    Either(BareJid),
+    /// Whoever calls.
+    Wait,
+}
+
+/// Names on one's own server are persons, and only persons have devices.
+fn goal(args: &Args, account: &Account) -> Result<Goal, Failure> {
+    let Some(whom) = args.whom.clone() else { return Ok(Goal::Wait) };
+    let room = args.new || args.in_chat || !args.admit.is_empty() || !args.invite.is_empty();
+    Ok(match whom.try_into_full() {
+        Ok(device) if room => return Err(Failure::Usage(format!("{device} is no room"))),
+        Ok(device) => Goal::Person(device.into()),
+        Err(bare) if room => Goal::Room(bare),
+        Err(bare) if bare.domain() == account.jid.domain() => Goal::Person(bare.into()),
+        Err(bare) => Goal::Either(bare),
+    })
+}
+
 /// Runs the program.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let room = args.room.clone().ok_or_else(|| Failure::Usage("no room is named".to_owned()))?;
     let trace = Trace::begin(args.trace.as_deref())?;
     // What is missing is said before the password is asked for.
     let Audio { source, sink } = audio::open(&args)?;
     let account = account(&args)?;
+    let goal = goal(&args, &account)?;
     let addresses = if args.bind.is_empty() { local_addresses() } else { args.bind.clone() };
     let media = Backend::start(Devices { source, sink, record: args.record.clone(), addresses });
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
     let client = Connection::open(account).await?;
     let mut report = Report::new(&args);
     report.logged_in(client.login());
-    let mut muji = Muji::new(media);
+    let mut muji = Muji::with_config(media, Config { anybody_rings: args.anybody, ..Config::default() });
     let disco = Disco::new(NODE, "muji-call", &muji.features());
     muji.introduce(disco.clone());
-    let chat = match &args.nick {
-        _ if !args.in_chat => None,
-        Some(nick) => Some(Chat::new(&room, nick).ok_or_else(|| Failure::Usage("no room takes this nick".to_owned()))?),
-        None => return Err(Failure::Usage("a chat room knows you by a nick; give --nick".to_owned())),
+    if args.wait {
+        muji.attend();
+    }
+    let chat = match (&args.nick, &goal) {
+        (Some(nick), Goal::Room(room)) if args.in_chat => {
+            Some(Chat::new(room, nick).ok_or_else(|| Failure::Usage("no room takes this nick".to_owned()))?)
+        }
+        _ if args.in_chat => return Err(Failure::Usage("a chat room knows you by a nick; give --nick".to_owned())),
+        _ => None,
     };
-    let mut program = Program { args, room, client, muji, disco, chat, report, trace, call: None, interrupted: false };
+    let (keys, ringing) = (Keys::listen(args.wait), Ringing::default());
+    let interrupted = false;
+    let mut program = Program {
+        args,
+        goal,
+        client,
+        muji,
+        disco,
+        chat,
+        report,
+        trace,
+        keys,
+        ringing,
+        call: None,
+        asked: None,
+        timed: false,
+        interrupted,
+    };
     let outcome = program.go(observations).await;
     if let Some(chat) = program.chat.take() {
         program.send(chat.leave()).await;
@@ -72,7 +125,7 @@ fn account(args: &Args) -> Result<Account, Failure> {
 
 struct Program {
     args: Args,
-    room: BareJid,
+    goal: Goal,
     client: Connection,
     muji: Muji,
     disco: Disco,
@@ -80,7 +133,13 @@ struct Program {
     chat: Option<Chat>,
     report: Report,
     trace: Trace,
+    keys: Keys,
+    ringing: Ringing,
     call: Option<CallId>,
+    /// The query about what a name stands for.
+    asked: Option<String>,
+    /// The time in this call is running.
+    timed: bool,
     interrupted: bool,
 }
 
@@ -98,15 +157,21 @@ impl Program {
                 incoming = self.client.next() => self.incoming(incoming).await?,
                 Some(notice) = self.muji.next() => match notice {
                     Notice::Send(stanza) => self.send(stanza).await,
-                    Notice::Event(_, event) => {
+                    Notice::Event(about, event) => {
                         self.report.event(&event);
-                        if let Event::Joined { .. } = event {
+                        if let Event::Joined { .. } | Event::PeerConnecting(..) = event {
                             self.joined(time_up.as_mut());
                         }
-                        if let Event::Ended(why) = event {
-                            over = Some(why);
-                        }
+                        over = self.happened(&about, event);
                     }
+                },
+                key = self.keys.next() => self.key(key)?,
+                due = self.ringing.due() => match due {
+                    Due::Bell => {
+                        self.report.bell();
+                        self.ringing.belled();
+                    }
+                    Due::Answer => self.accept()?,
                 },
                 Some(observation) = observations.recv() => self.report.observation(&observation),
                 _ = second.tick() => {
@@ -124,9 +189,88 @@ impl Program {
             }
             // What leaves the call goes out before we do: it stands in the queue before its end.
             if let Some(why) = over.take() {
-                return self.outcome(why);
+                (self.call, self.timed) = (None, false);
+                if !self.args.wait || self.args.once || self.interrupted {
+                    return self.outcome(why);
+                }
+                time_up.as_mut().reset(far);
+                self.report.waiting();
             }
         }
+    }
+
+    /// What an event means for the program; why its call is over, if it is.
+    fn happened(&mut self, about: &About, event: Event) -> Option<Over> {
+        let answer_after = self.args.auto_answer.map(Duration::from_secs);
+        let aloud = Manner::Aloud { answer_after };
+        match (about, event) {
+            (About::Call(call), Event::Ringing { from, .. }) => self.rings(Waiting::Call(*call), aloud, from.as_str()),
+            (About::Call(call), Event::Stranger { from, .. }) => {
+                self.rings(Waiting::Call(*call), Manner::Silent, from.as_str());
+            }
+            (_, Event::Invited(invitation)) => {
+                let from = invitation.from.to_string();
+                self.rings(Waiting::Invitation(invitation), aloud, &from);
+            }
+            (_, Event::InvitationOver(invitation, _)) => {
+                let rang = self.ringing.invitation_over(&invitation);
+                return (rang && self.args.once).then_some(Over::Cancelled);
+            }
+            (About::Call(call), Event::Ended(why)) if self.ringing.call_over(*call) || self.call == Some(*call) => {
+                return Some(why);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Somebody wants to talk. Who waits is in one call at a time.
+    fn rings(&mut self, waiting: Waiting, manner: Manner, who: &str) {
+        let free = self.args.wait && self.call.is_none();
+        if free && self.ringing.begin(waiting.clone(), manner, who) {
+            return;
+        }
+        match waiting {
+            Waiting::Call(call) if manner != Manner::Silent => drop(self.muji.in_call(call).decline()),
+            Waiting::Call(_) | Waiting::Invitation(_) => {} // Nobody is told, as nobody was asked.
+        }
+    }
+
+    fn accept(&mut self) -> Result<(), Failure> {
+        let refused = |why: Refused| Failure::Call(why.to_string());
+        let Some(waiting) = self.ringing.take() else { return Ok(()) };
+        self.report.joining();
+        self.call = Some(match waiting {
+            Waiting::Call(call) => {
+                self.muji.in_call(call).accept([Media::Audio]).map_err(refused)?;
+                call
+            }
+            Waiting::Invitation(invitation) => {
+                let how = self.how(Join::own());
+                self.muji.accept(&invitation, how).map_err(refused)?
+            }
+        });
+        Ok(())
+    }
+
+    fn decline(&mut self) {
+        match self.ringing.take() {
+            Some(Waiting::Call(call)) => {
+                self.call = Some(call); // Its end is the program's, with --once.
+                let _over_already = self.muji.in_call(call).decline().is_err();
+            }
+            Some(Waiting::Invitation(invitation)) => self.muji.decline(&invitation),
+            None => {}
+        }
+    }
+
+    fn key(&mut self, key: u8) -> Result<(), Failure> {
+        match key {
+            b'a' => return self.accept(),
+            b'd' => self.decline(),
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn incoming(&mut self, incoming: Incoming) -> Result<(), Failure> {
@@ -137,6 +281,7 @@ impl Program {
                     self.client.answer(&stanza).await;
                 }
                 self.chatted(&stanza)?;
+                self.told(&stanza)?;
             }
             Incoming::Bound(jid) => {
                 self.muji.connected(jid);
@@ -144,7 +289,7 @@ impl Program {
                     let enter = chat.enter(room_password().as_deref(), &self.disco);
                     self.send(enter).await;
                 } else if self.call.is_none() {
-                    self.join(Join::own())?;
+                    self.begin().await?;
                 }
             }
             Incoming::Lost(why) => {
@@ -173,34 +318,87 @@ impl Program {
         Ok(())
     }
 
-    fn join(&mut self, mut how: Join) -> Result<(), Failure> {
+    /// Does what the program is for.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        match self.goal.clone() {
+            Goal::Room(_) => self.join(Join::own())?,
+            Goal::Person(whom) => self.dial(whom)?,
+            Goal::Either(name) => {
+                let id = "what-is-it";
+                self.asked = Some(id.to_owned());
+                let domain = Jid::from(BareJid::from_parts(None, name.domain()));
+                let query = Element::bare("query", ns::DISCO_INFO);
+                let ask = Iq::Get { from: None, to: Some(domain), id: id.to_owned(), payload: query };
+                self.send(Box::new(ask.into())).await;
+            }
+            Goal::Wait => self.report.waiting(),
+        }
+        Ok(())
+    }
+
+    /// The server of a name says what it is: rooms live on services of their own.
+    fn told(&mut self, stanza: &Stanza) -> Result<(), Failure> {
+        let (Stanza::Iq(iq), Goal::Either(name)) = (stanza, self.goal.clone()) else { return Ok(()) };
+        let from = iq.from().is_some_and(|from| from.as_str() == name.domain().as_str());
+        if !from || self.asked.as_deref() != Some(iq.id()) {
+            return Ok(());
+        }
+        self.asked = None;
+        let info = if let Iq::Result { payload, .. } = iq { payload.as_ref() } else { None };
+        let identities = info.into_iter().flat_map(Element::children).filter(|child| child.name() == "identity");
+        let categories: Vec<&str> = identities.filter_map(|identity| identity.attr("category")).collect();
+        // Who does not say what it is may still have the room: then that is the better error.
+        if categories.contains(&"conference") || !categories.contains(&"server") {
+            self.goal = Goal::Room(name);
+            return self.join(Join::own());
+        }
+        self.dial(name.into())
+    }
+
+    fn dial(&mut self, whom: Jid) -> Result<(), Failure> {
+        self.report.joining();
+        let refused = |why: Refused| Failure::Usage(why.to_string());
+        self.call = Some(self.muji.call(whom, [Media::Audio]).map_err(refused)?);
+        Ok(())
+    }
+
+    fn how(&self, mut how: Join) -> Join {
         if let Some(nick) = &self.args.nick {
             how = how.nick(nick);
         }
         if let Some(password) = room_password() {
             how = how.password(Secret::new(password));
         }
+        how
+    }
+
+    fn join(&mut self, how: Join) -> Result<(), Failure> {
+        let Goal::Room(room) = self.goal.clone() else { return Ok(()) };
+        let how = self.how(how);
         self.report.joining();
         let refused = |why: Refused| Failure::Usage(why.to_string());
         self.call = Some(if self.args.new {
-            let (room, call) = self.muji.open(self.room.domain(), how).map_err(refused)?;
+            let (room, call) = self.muji.open(room.domain(), how).map_err(refused)?;
             self.report.made(&room);
-            self.room = room;
             call
         } else {
-            self.muji.join(self.room.clone(), how).map_err(refused)?
+            self.muji.join(room, how).map_err(refused)?
         });
         Ok(())
     }
 
     /// We are in, for the first time or again.
     fn joined(&mut self, time_up: std::pin::Pin<&mut Sleep>) {
-        if let Some(seconds) = self.args.seconds.take() {
+        if let Some(seconds) = self.args.seconds.filter(|_| !self.timed) {
+            self.timed = true;
             time_up.reset(Instant::now() + Duration::from_secs(seconds));
         }
         let Some(call) = self.call else { return };
         for guest in std::mem::take(&mut self.args.admit) {
             let _not_ours = self.muji.in_call(call).admit(guest).is_err(); // It is: --admit needs --new.
+        }
+        for guest in std::mem::take(&mut self.args.invite) {
+            let _over_already = self.muji.in_call(call).invite(guest).is_err();
         }
     }
 
@@ -230,8 +428,11 @@ impl Program {
     fn outcome(&self, why: Over) -> Result<(), Failure> {
         match why {
             Over::Room(fault) => Err(fault.into()),
+            // What rang here was answered elsewhere, or is no matter any more.
+            Over::Elsewhere(_) | Over::DeclinedElsewhere(_) | Over::Cancelled | Over::Expired => Ok(()),
             Over::Left if self.interrupted => Err(Failure::Interrupted),
-            Over::Left => self.expectation(),
+            Over::Left if self.args.wait && !self.timed => Ok(()), // It was declined.
+            Over::Left | Over::HungUp => self.expectation(),
             other => Err(Failure::Call(other.to_string())),
         }
     }

@@ -61,6 +61,12 @@ impl Service {
         self.copying.insert(who);
     }
 
+    /// How many who are there want copies.
+    #[must_use]
+    pub fn copying(&self) -> usize {
+        self.copying.intersection(&self.users).count()
+    }
+
     /// Somebody's connection is broken, and the server has not noticed.
     pub fn cut(&mut self, who: &FullJid) {
         self.users.remove(who);
@@ -140,7 +146,10 @@ impl Service {
     fn answer(&self, asker: &FullJid, asked: Option<Jid>, iq: &Iq, own: bool) -> Option<Iq> {
         let payload = match iq {
             Iq::Get { payload, .. } if own && payload.is("ping", ns::PING) => Ok(None),
-            Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_INFO) => Ok(Some(info())),
+            Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_INFO) => Ok(Some(info("server", "im"))),
+            Iq::Get { payload, .. } if self.is_of_rooms(asked.as_ref()) && payload.is("query", ns::DISCO_INFO) => {
+                Ok(Some(info("conference", "text")))
+            }
             Iq::Get { payload, .. } if own && payload.is("query", ns::ROSTER) => Ok(Some(self.roster())),
             Iq::Set { payload, .. } if own && payload.is("enable", ns::CARBONS) => Ok(None),
             Iq::Get { .. } | Iq::Set { .. } => Err(DefinedCondition::ServiceUnavailable),
@@ -165,9 +174,9 @@ impl Service {
     }
 }
 
-fn info() -> Element {
+fn info(category: &str, kind: &str) -> Element {
     let mut query = Element::bare("query", ns::DISCO_INFO);
-    query.append_child(builder("identity", ns::DISCO_INFO, &[("category", "server"), ("type", "im")]));
+    query.append_child(builder("identity", ns::DISCO_INFO, &[("category", category), ("type", kind)]));
     query.append_child(builder("feature", ns::DISCO_INFO, &[("var", ns::DISCO_INFO)]));
     query
 }

@@ -1,0 +1,112 @@
+//! Calls and invitations that wait for the user: who rings, for how long, and what is heard of it on this machine.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use muji_core::{CallId, Invitation, Silenced};
+use tokio::process::Command;
+use tokio::time::Instant;
+
+/// The bell sounds so often.
+const BELL: Duration = Duration::from_secs(2);
+
+/// What waits for the user.
+#[derive(Debug, Clone)]
+pub(crate) enum Waiting {
+    Call(CallId),
+    Invitation(Box<Invitation>),
+}
+
+/// What rings, if anything does.
+#[derive(Debug, Default)]
+pub(crate) struct Ringing {
+    waiting: Option<Waiting>,
+    bell_at: Option<Instant>,
+    answer_at: Option<Instant>,
+}
+
+/// Whether it makes itself heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Aloud {
+        answer_after: Option<Duration>,
+    },
+    /// A stranger's call is shown and no more.
+    Silent,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    Bell,
+    Answer,
+}
+
+impl Ringing {
+    /// Begins to ring; false if something rings already.
+    pub(crate) fn begin(&mut self, waiting: Waiting, manner: Manner, who: &str) -> bool {
+        if self.waiting.is_some() {
+            return false;
+        }
+        self.waiting = Some(waiting);
+        if let Manner::Aloud { answer_after } = manner {
+            self.bell_at = Some(Instant::now());
+            self.answer_at = answer_after.map(|after| Instant::now() + after);
+            notify(who);
+        }
+        true
+    }
+
+    /// What the user answers: it rings no more.
+    pub(crate) fn take(&mut self) -> Option<Waiting> {
+        (self.bell_at, self.answer_at) = (None, None);
+        self.waiting.take()
+    }
+
+    /// A call ended. True if it was the one that rang.
+    pub(crate) fn call_over(&mut self, call: CallId) -> bool {
+        let rang = matches!(self.waiting, Some(Waiting::Call(ringing)) if ringing == call);
+        rang && self.take().is_some()
+    }
+
+    /// An invitation ended. True if it was the one that rang.
+    pub(crate) fn invitation_over(&mut self, invitation: &Invitation) -> bool {
+        let rang = matches!(&self.waiting, Some(Waiting::Invitation(ringing)) if **ringing == *invitation);
+        rang && self.take().is_some()
+    }
+
+    /// Waits for what is due next; for ever if nothing rings.
+    pub(crate) async fn due(&self) -> Due {
+        let (at, due) = match (self.bell_at, self.answer_at) {
+            (Some(bell), Some(answer)) if answer <= bell => (answer, Due::Answer),
+            (Some(bell), _) => (bell, Due::Bell),
+            (None, _) => return std::future::pending().await,
+        };
+        tokio::time::sleep_until(at).await;
+        due
+    }
+
+    /// The bell sounded.
+    pub(crate) fn belled(&mut self) {
+        self.bell_at = Some(Instant::now() + BELL);
+    }
+}
+
+/// Shows it on the desktop, where there is one.
+fn notify(who: &str) {
+    let mut command = Command::new("notify-send");
+    command.args(["--app-name=muji-call", "--urgency=critical", "--", "muji-call", who]);
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _no_desktop = quiet.spawn().is_err();
+}
+
+/// Why it rings no more, for people.
+pub(crate) fn silenced(why: &Silenced) -> String {
+    match why {
+        Silenced::Elsewhere(device) => format!("answered on {device}"),
+        Silenced::DeclinedElsewhere(device) => format!("declined on {device}"),
+        Silenced::Cancelled => "taken back".to_owned(),
+        Silenced::Expired => "it rang too long".to_owned(),
+        Silenced::NoOffer => "the caller did not come".to_owned(),
+    }
+}
