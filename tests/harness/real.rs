@@ -239,6 +239,7 @@ acl: {local: {user_regexp: ""}}
 access_rules: {local: {allow: local}, c2s: {allow: all}}
 api_permissions: {"tests": {from: [mod_http_api], who: {ip: [127.0.0.0/8]}, what: "register"}}
 modules:
+  mod_carboncopy: {}
   mod_disco: {}
   mod_muc: {host: "conference.@HOST@", access_create: local}
   mod_ping: {}

@@ -7,5 +7,6 @@ mod failing;
 mod library;
 mod login;
 mod real;
+mod ringing;
 mod support;
 mod telling;
