@@ -66,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "JID", requires = "new")]
     pub(crate) admit: Vec<BareJid>,
 
-    /// Invite this person to the call in the room; may be given several times
+    /// Invite this person to the call, which goes on in a room if it is with one person; may be given several times
     #[arg(long, value_name = "JID", conflicts_with = "wait")]
     pub(crate) invite: Vec<BareJid>,
 

@@ -109,6 +109,16 @@ impl Report {
                     Some(format!("the invitation to {room} is over: {why}"))
                 });
             }
+            Event::GoesOnInRoom(room) => {
+                let room = room.to_string();
+                self.say("goes-on-in-room", json!({ "room": room }), || Some(format!("the call goes on in {room}")));
+            }
+            Event::NotInRoom(fault) => {
+                let why = fault.to_string();
+                self.say("not-in-room", json!({ "why": why }), || {
+                    Some(format!("the call goes on without a room, and nobody else can come: {why}"))
+                });
+            }
             Event::Declined(guest, reason) => {
                 let guest = guest.to_string();
                 self.say("declined", json!({ "guest": guest, "why": reason }), || {

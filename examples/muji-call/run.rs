@@ -49,7 +49,7 @@ enum Goal {
 /// Names on one's own server are persons, and only persons have devices.
 fn goal(args: &Args, account: &Account) -> Result<Goal, Failure> {
     let Some(whom) = args.whom.clone() else { return Ok(Goal::Wait) };
-    let room = args.new || args.in_chat || !args.admit.is_empty() || !args.invite.is_empty();
+    let room = args.new || args.in_chat || !args.admit.is_empty();
     Ok(match whom.try_into_full() {
         Ok(device) if room => return Err(Failure::Usage(format!("{device} is no room"))),
         Ok(device) => Goal::Person(device.into()),
@@ -224,9 +224,15 @@ impl Program {
         None
     }
 
-    /// Somebody wants to talk. Who waits is in one call at a time.
+    /// Somebody wants to talk. Who waits is in one call at a time; but whoever we talk with may invite us to go on in a room.
     fn rings(&mut self, waiting: Waiting, manner: Manner, who: &str) {
-        let free = self.args.wait && self.call.is_none();
+        let free = match (&waiting, self.call) {
+            (Waiting::Invitation(invitation), Some(call)) => {
+                let pairs = self.muji.in_call(call).pairs();
+                matches!(&pairs[..], [pair] if pair.peer.jid.to_bare() == invitation.from.to_bare())
+            }
+            (_, call) => self.args.wait && call.is_none(),
+        };
         if free && self.ringing.begin(waiting.clone(), manner, who) {
             return;
         }
@@ -239,7 +245,9 @@ impl Program {
     fn accept(&mut self) -> Result<(), Failure> {
         let refused = |why: Refused| Failure::Call(why.to_string());
         let Some(waiting) = self.ringing.take() else { return Ok(()) };
-        self.report.joining();
+        if self.call.is_none() {
+            self.report.joining();
+        }
         self.call = Some(match waiting {
             Waiting::Call(call) => {
                 self.muji.in_call(call).accept([Media::Audio]).map_err(refused)?;

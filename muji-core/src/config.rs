@@ -13,11 +13,14 @@ pub struct Config {
     pub one_to_one: bool,
     /// True if people who are no contacts make us ring too, and so learn that we are there (XEP-0353 section 6).
     pub anybody_rings: bool,
+    /// True if a call with one person goes on in a room without asking the user when the other invites us to one (as Dino
+    /// does): the room may hold anybody.
+    pub follow: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { preparing: PREPARING, stagger: STAGGER, one_to_one: true, anybody_rings: false }
+        Self { preparing: PREPARING, stagger: STAGGER, one_to_one: true, anybody_rings: false, follow: false }
     }
 }
 

@@ -41,6 +41,9 @@ pub enum Refused {
     /// Only a call in a room has guests and an owner.
     #[error("it is a call with one person, without a room")]
     NoRoom,
+    /// Nobody can be invited before somebody has picked up.
+    #[error("nobody has picked up yet; invite others then")]
+    NotTalking,
     /// The user has not taken the call.
     #[error("the call rings; accept it first")]
     NotAccepted,

@@ -68,6 +68,11 @@ pub enum Event {
     PickedUp(FullJid),
     /// The other goes on with the call on this device.
     PeerMoved(Peer),
+    /// A call with one person goes on in this room, so that others can come; sound does not stop. What becomes of entering it
+    /// comes as for any room.
+    GoesOnInRoom(BareJid),
+    /// A call with one person could not go on in a room; it goes on without.
+    NotInRoom(RoomFault),
     /// Somebody invites us to a room, with no word of a call. About the account; [`crate::Engine::join`] it as
     /// [`Join::invited`], or [`crate::Engine::decline_room`] it.
     RoomInvited(RoomInvite),
@@ -204,7 +209,8 @@ pub enum Command {
     Remove(Media),
     /// Let somebody into a room that we made.
     Admit(BareJid),
-    /// Invite somebody to the call, after letting it in where that is ours to do.
+    /// Invite somebody to the call, after letting it in where that is ours to do. A call with one person first goes on in a
+    /// room of its own.
     Invite(BareJid),
     /// Invite somebody to the room as such, whose client may know nothing of calls.
     InviteToRoom(BareJid, Via),

@@ -67,6 +67,7 @@ mod payload;
 mod queue;
 mod roster;
 mod seat;
+mod services;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;
 

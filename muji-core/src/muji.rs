@@ -195,6 +195,11 @@ impl Muji {
         self.wake();
     }
 
+    /// Where rooms for calls are made: see [`Engine::set_room_service`].
+    pub fn set_room_service(&mut self, service: &DomainRef) {
+        self.engine.set_room_service(service);
+    }
+
     /// Who sees our presence and may make us ring: see [`Engine::set_contacts`].
     pub fn set_contacts(&mut self, contacts: impl IntoIterator<Item = BareJid>) {
         self.engine.set_contacts(contacts);

@@ -140,6 +140,8 @@ pub(crate) struct Partner {
     pub(crate) dropped: Vec<(Media, Instant)>,
     /// Its presence lost Muji, or the room was lost; the session ends then.
     pub(crate) ends_at: Option<Instant>,
+    /// We have talked since before the room, and it is not there (yet).
+    pub(crate) beside: bool,
 }
 
 impl Partner {
@@ -157,6 +159,7 @@ impl Partner {
             had: Vec::new(),
             dropped: Vec::new(),
             ends_at: None,
+            beside: false,
         }
     }
 

@@ -23,6 +23,10 @@ pub struct Service {
     users: BTreeSet<FullJid>,
     /// Who is sent copies of what their other devices hear and say (XEP-0280).
     copying: BTreeSet<FullJid>,
+    /// Whether it can make copies.
+    pub makes_copies: bool,
+    /// Whether its rooms are named among what lives beside it.
+    pub has_rooms: bool,
     /// Whom everybody has among the contacts, both seeing the other's presence.
     pub contacts: BTreeSet<BareJid>,
     /// Its room service.
@@ -35,6 +39,8 @@ impl Service {
     pub fn new(domain: &str, rules: Rules) -> Self {
         Self {
             domain: domain.to_owned(),
+            makes_copies: true,
+            has_rooms: true,
             users: BTreeSet::new(),
             copying: BTreeSet::new(),
             contacts: BTreeSet::new(),
@@ -150,8 +156,9 @@ impl Service {
             Iq::Get { payload, .. } if self.is_of_rooms(asked.as_ref()) && payload.is("query", ns::DISCO_INFO) => {
                 Ok(Some(info("conference", "text")))
             }
+            Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_ITEMS) => Ok(Some(self.items())),
             Iq::Get { payload, .. } if own && payload.is("query", ns::ROSTER) => Ok(Some(self.roster())),
-            Iq::Set { payload, .. } if own && payload.is("enable", ns::CARBONS) => Ok(None),
+            Iq::Set { payload, .. } if own && self.makes_copies && payload.is("enable", ns::CARBONS) => Ok(None),
             Iq::Get { .. } | Iq::Set { .. } => Err(DefinedCondition::ServiceUnavailable),
             Iq::Result { .. } | Iq::Error { .. } => return None,
         };
@@ -164,6 +171,16 @@ impl Service {
 }
 
 impl Service {
+    /// What lives beside the server: somewhere among it the rooms.
+    fn items(&self) -> Element {
+        let mut query = Element::bare("query", ns::DISCO_ITEMS);
+        for service in ["pubsub.", ROOMS].into_iter().filter(|service| self.has_rooms || *service != ROOMS) {
+            let jid = format!("{service}{}", self.domain);
+            query.append_child(builder("item", ns::DISCO_ITEMS, &[("jid", jid.as_str())]));
+        }
+        query
+    }
+
     fn roster(&self) -> Element {
         let mut query = Element::bare("query", ns::ROSTER);
         for contact in &self.contacts {
@@ -178,5 +195,8 @@ fn info(category: &str, kind: &str) -> Element {
     let mut query = Element::bare("query", ns::DISCO_INFO);
     query.append_child(builder("identity", ns::DISCO_INFO, &[("category", category), ("type", kind)]));
     query.append_child(builder("feature", ns::DISCO_INFO, &[("var", ns::DISCO_INFO)]));
+    if category == "conference" {
+        query.append_child(builder("feature", ns::DISCO_INFO, &[("var", ns::MUC)]));
+    }
     query
 }

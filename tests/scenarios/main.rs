@@ -9,10 +9,12 @@ use muji_core::error::{Over, RoomFault};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 mod adding;
+mod attending;
 mod bounds;
 mod clients;
 mod consent;
 mod contents;
+mod growing;
 mod hostile;
 mod invitation_over;
 mod inviting;

@@ -116,11 +116,48 @@ async fn an_invitation_is_shown_on_every_device(place: &Place) {
     assert_eq!(romeo.wait_with_output().await.unwrap().status.code(), Some(0));
 }
 
+/// Romeo talks with Juliet and invites Mercutio; both say yes, and all three hear each other.
+async fn a_third_person_comes_into_the_call(place: &Place) {
+    let [juliet, mercutio] = ["juliet", "mercutio"].map(|name| place.account(name));
+    let mut phone = place.device("juliet/phone", &["--anybody", "--audio", "tone:550"]).await;
+    let mut third = place.device("mercutio/street", &["--audio", "tone:660"]).await;
+    let more = [&juliet, "--invite", &mercutio, "--audio", "tone:440"].map(|word| word as &str);
+    let mut romeo = place.program("romeo/balcony", &more).spawn().unwrap();
+    said(&mut phone, "\"ringing\"").await;
+    press(&mut phone, b'a').await;
+    said(&mut phone, "\"invited\"").await;
+    press(&mut phone, b'a').await;
+    said(&mut phone, "\"goes-on-in-room\"").await;
+    said(&mut third, "\"invited\"").await;
+    press(&mut third, b'a').await;
+    for (listener, tones) in [(&mut romeo, [550.0, 660.0]), (&mut phone, [440.0, 660.0]), (&mut third, [440.0, 550.0])]
+    {
+        hears(listener, tones).await;
+    }
+    for device in [&romeo, &phone, &third] {
+        signal(device, "-INT").await;
+    }
+}
+
+/// Waits until these tones were heard, give or take what the clocks differ.
+async fn hears(listener: &mut Child, tones: [f64; 2]) {
+    let mut missing = tones.map(Some);
+    while missing.iter().any(Option::is_some) {
+        let line = said(listener, "\"heard\"").await;
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let heard = event["hz"].as_f64().unwrap_or_default();
+        for tone in &mut missing {
+            tone.take_if(|tone| (*tone - heard).abs() < 5.0);
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_device_of_a_person_rings_until_one_answers() {
     let server = server(Rules::default()).await;
     every_device_rings_and_stops(&Place::own(&server)).await;
     an_invitation_is_shown_on_every_device(&Place::own(&server)).await;
+    a_third_person_comes_into_the_call(&Place::own(&server)).await;
 }
 
 #[tokio::test]
@@ -128,6 +165,7 @@ async fn every_device_of_a_person_rings_until_one_answers_on_prosody() {
     let Some(server) = prosody() else { return };
     every_device_rings_and_stops(&Place::real(&server)).await;
     an_invitation_is_shown_on_every_device(&Place::real(&server)).await;
+    a_third_person_comes_into_the_call(&Place::real(&server)).await;
 }
 
 #[tokio::test]
@@ -135,6 +173,7 @@ async fn every_device_of_a_person_rings_until_one_answers_on_ejabberd() {
     let Some(server) = ejabberd() else { return };
     every_device_rings_and_stops(&Place::real(&server)).await;
     an_invitation_is_shown_on_every_device(&Place::real(&server)).await;
+    a_third_person_comes_into_the_call(&Place::real(&server)).await;
 }
 
 #[tokio::test]

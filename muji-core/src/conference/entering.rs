@@ -223,6 +223,7 @@ impl Conference {
         self.restate_muji(cx);
         self.said.mark();
         self.capture_all(cx, &before);
+        self.has_moved(cx);
         // Those we see now are before us in any order the room can choose.
         self.call_everybody(cx);
         self.try_held(cx);
@@ -249,6 +250,9 @@ impl Conference {
         let media: Vec<Media> = self.contents.iter().filter_map(|content| content.media().cloned()).collect();
         self.owe_everybody(cx, &media);
         self.begin_round(cx);
+        for guest in std::mem::take(&mut self.to_invite) {
+            self.invite(cx, guest);
+        }
     }
 
     /// The room does not take a presence of ours.

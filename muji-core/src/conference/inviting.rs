@@ -7,7 +7,7 @@ use muji_xep::rtp::Media;
 use muji_xep::{Element, Secret, muc};
 use xmpp_parsers::message::{Id, Message};
 
-use super::{Asked, Conference, Cx, Refused};
+use super::{Asked, Conference, Cx, Refused, Stage};
 use crate::config;
 use crate::cx::chat;
 use crate::error::stanza_error;
@@ -38,7 +38,14 @@ impl Conference {
     }
 
     /// The user invites somebody. Into a room of ours it is let before, or it would stand before a closed door.
+    /// Before we are in, it waits.
     pub(crate) fn invite(&mut self, cx: &mut Cx<'_>, guest: Guest) {
+        if self.stage != Stage::Active {
+            if self.to_invite.len() < config::MAX_GUESTS {
+                self.to_invite.push(guest);
+            }
+            return;
+        }
         if self.made.is_none() {
             return self.tell(cx, &guest);
         }

@@ -50,6 +50,11 @@ impl Conference {
             Stage::Closed { .. } | Stage::Outside { .. } => true,
             Stage::Entering { .. } | Stage::Settling { .. } | Stage::Publishing { .. } | Stage::Active => false,
         };
+        if let Over::Room(fault) = &why
+            && self.goes_back(cx, fault)
+        {
+            return;
+        }
         match self.how.style {
             _ if outside => {}
             Style::Own => drop(self.present(cx, Type::Unavailable, None, None)),

@@ -22,6 +22,7 @@
 //! between that and our echo at the echo; later ones call us (XEP-0272 section 3; shared order of the room).
 
 mod adding;
+mod continuing;
 mod entering;
 mod inviting;
 mod leaving;
@@ -46,6 +47,7 @@ use xmpp_parsers::presence::{Presence, Type};
 
 use crate::config;
 use crate::cx::Cx;
+use crate::direct::Direct;
 use crate::echo::Said;
 use crate::engine::Output;
 use crate::error::{Over, Refused};
@@ -56,6 +58,7 @@ use crate::queue::Queue;
 use crate::roster::Roster;
 use crate::seat::Seat;
 use adding::Round;
+use continuing::Before;
 use inviting::{Guest, Invites};
 use staying::Resync;
 
@@ -137,6 +140,11 @@ pub(crate) struct Conference {
     came_by: Option<Invitation>,
     /// Whom we invited to the call, and the invitations' ids.
     guests: Vec<(BareJid, String)>,
+    /// Whom to invite once we are in.
+    to_invite: Vec<Guest>,
+    /// The call with one person that this was; until we are in, we can go back to it.
+    before: Option<Before>,
+    gone_back: Option<Box<Direct>>,
     /// Media that the user wants to add and that are not published yet.
     adding: Vec<Media>,
     round: Option<Round>,
@@ -187,6 +195,9 @@ impl Conference {
             holding: false,
             came_by: None,
             guests: Vec::new(),
+            to_invite: Vec::new(),
+            before: None,
+            gone_back: None,
             adding: Vec::new(),
             round: None,
             partners: BTreeMap::new(),
@@ -218,9 +229,8 @@ impl Conference {
     }
 
     /// The room is made for this call: nobody may enter who was not invited.
-    pub(crate) fn closed_to_strangers(mut self) -> Self {
+    pub(crate) fn is_ours_alone(&mut self) {
         self.made = Some(muc::Privacy::Members);
-        self
     }
 
     /// The client sits in the room already.
@@ -262,7 +272,7 @@ impl Conference {
     pub(crate) fn pairs(&self) -> Vec<Pair> {
         let partners = self.partners.iter().map(|(jid, partner)| Pair {
             peer: Peer { nick: partner.nick.clone(), jid: jid.clone() },
-            contents: self.roster.contents(jid),
+            contents: if partner.beside { self.sent_beside(partner) } else { self.roster.contents(jid) },
             state: partner.state.clone(),
             since: partner.since,
             remedy: partner.remedy(),
@@ -278,6 +288,12 @@ impl Conference {
         let mut pairs: Vec<Pair> = partners.chain(preparing).collect();
         pairs.sort_by(|a, b| a.peer.nick.cmp(&b.peer.nick));
         pairs
+    }
+
+    /// What somebody sends who is not in the room.
+    fn sent_beside(&self, partner: &Partner) -> Vec<(String, Media)> {
+        let session = partner.session.and_then(|id| self.sessions.get(&id));
+        session.map_or_else(Vec::new, Session::contents)
     }
 
     /// What the client says in every presence is another thing now: we say it too.

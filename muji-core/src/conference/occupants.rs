@@ -100,6 +100,7 @@ impl Conference {
         if let Some(partner) = self.partners.get_mut(&real) {
             (partner.ends_at, partner.profile) = (None, profile);
             nick.clone_into(&mut partner.nick);
+            self.arrives(cx, Peer { nick: nick.to_owned(), jid: real.clone() });
             self.contents_heard(cx, nick, &real, before);
         } else {
             let mut partner = Partner::new(cx.now, nick, profile);

@@ -337,6 +337,9 @@ impl Conference {
         let participates = self.roster.participant(peer).is_some() && self.is_public();
         let Some(partner) = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id)) else { return };
         partner.session = None;
+        if partner.beside {
+            return self.part(cx, peer);
+        }
         if !participates {
             return partner.is(cx.now, PairState::Announced); // It left, or we are on our way back.
         }

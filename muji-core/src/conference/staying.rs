@@ -213,7 +213,7 @@ impl Conference {
         self.said.clear();
         self.asked.clear();
         self.roster.clear();
-        for partner in self.partners.values_mut() {
+        for partner in self.partners.values_mut().filter(|partner| !partner.beside) {
             partner.ends_at = Some(until);
             partner.call = None;
         }
@@ -293,6 +293,9 @@ impl Conference {
         }
         for partner in self.partners.values_mut() {
             partner.session = None;
+            if partner.beside {
+                partner.ends_at = Some(cx.now + config::ROOM_LOSS); // Nothing brings it back but its coming.
+            }
         }
     }
 

@@ -99,6 +99,30 @@ impl Directs {
         outcome
     }
 
+    /// The other person of a call in which both talk.
+    pub(crate) fn talks_with(&self, call: CallId) -> Option<&BareJid> {
+        self.calls.get(&call).filter(|direct| direct.is_talking()).map(|direct| &direct.peer)
+    }
+
+    /// The call in which we talk with this person.
+    pub(crate) fn talking_with(&self, who: &BareJid) -> Option<CallId> {
+        self.find(|direct| direct.is_talking() && direct.peer == *who)
+    }
+
+    /// Takes a call out, to go on in a room.
+    pub(crate) fn take(&mut self, call: CallId) -> Option<Direct> {
+        self.calls.remove(&call)
+    }
+
+    /// A call is one with one person again.
+    pub(crate) fn come_back(&mut self, call: CallId, direct: Direct) {
+        self.keep(call, direct);
+    }
+
+    pub(crate) fn contains(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call)
+    }
+
     pub(crate) fn pairs(&self, call: CallId) -> Vec<Pair> {
         self.calls.get(&call).map_or_else(Vec::new, Direct::pairs)
     }

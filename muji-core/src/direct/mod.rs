@@ -73,6 +73,17 @@ pub(crate) struct Direct {
     over: bool,
 }
 
+/// What a call with one person takes into a room.
+#[derive(Debug)]
+pub(crate) struct Moving {
+    pub(crate) session: Session,
+    pub(crate) media: Vec<Media>,
+    pub(crate) muted: Vec<Media>,
+    pub(crate) holding: bool,
+    pub(crate) state: PairState,
+    pub(crate) since: Instant,
+}
+
 impl Direct {
     fn new(cx: &Cx<'_>, call: CallId, us: &FullJid, peer: BareJid, sight: Sight, begun: Begun) -> Self {
         Self {
@@ -111,6 +122,7 @@ impl Direct {
             }
             Command::Add(media) => self.add(cx, media),
             Command::Remove(media) => self.remove(cx, &media),
+            // To invite somebody the call first goes on in a room.
             Command::EndForAll | Command::Admit(_) | Command::Invite(_) | Command::InviteToRoom(..) => {
                 Err(Refused::NoRoom)
             }
@@ -178,6 +190,18 @@ impl Direct {
 
     fn media_gone(&mut self, cx: &mut Cx<'_>) {
         self.leave(cx);
+    }
+
+    /// It goes on in a room: what it takes with it. `None` if there is nobody to take along.
+    pub(crate) fn leaves_for_room(&mut self) -> Option<Moving> {
+        let (media, muted, holding) = (self.media.clone(), self.muted.clone(), self.holding);
+        let session = self.session.take()?;
+        Some(Moving { session, media, muted, holding, state: self.state.clone(), since: self.since })
+    }
+
+    /// There was no room to go on in.
+    pub(crate) fn comes_back(&mut self, session: Session, muted: Vec<Media>, holding: bool) {
+        (self.session, self.muted, self.holding) = (Some(session), muted, holding);
     }
 
     /// It is over: nothing is captured or said any more.

@@ -15,7 +15,7 @@ use super::{Engine, Output};
 use crate::cx::Cx;
 use crate::direct::{Directs, Heard, Sender};
 use crate::error::condition;
-use crate::event::{About, Event, Handled, Invitation};
+use crate::event::{About, Event, Handled, Invitation, Join};
 
 /// A message, and who said it to whom, whichever way it came.
 struct Letter<'a> {
@@ -122,6 +122,12 @@ impl Engine {
     fn show_invitation(&mut self, now: Instant, from: Jid, invite: CallInvite, within: Option<BareJid>) {
         let (Word::Invite { audio, video }, Some(room)) = (invite.word, invite.room) else { return };
         let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
+        let counterpart = self.directs.talking_with(&invitation.from.to_bare()).is_some();
+        if self.config.follow && counterpart && invitation.within.is_none() && self.call_in(&invitation.room).is_none()
+        {
+            // A refusal has its reason in calls that are there; the call with one person goes on.
+            return drop(self.accept(now, &invitation, Join::own()));
+        }
         if self.call_in(&invitation.room).is_none()
             && self.invitations.is_news(now, &invitation.room, Some(&invitation))
         {

@@ -26,12 +26,13 @@ use crate::config::{self, Config};
 use crate::cx::{Cx, Ended};
 use crate::direct::{Directs, Sender};
 use crate::disco::Disco;
-use crate::error::Refused;
+use crate::error::{Refused, RoomFault};
 use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer, Style, occupant};
 use crate::invitations::Invitations;
 use crate::media::{Capabilities, MediaCommand, MediaReport};
 use crate::pair::Pair;
 use crate::seat::Seat;
+use crate::services::{Next, Services};
 
 /// What the engine wants done, in the order of the wire.
 #[derive(Debug)]
@@ -84,6 +85,7 @@ pub struct Engine {
     /// Calls with one other person.
     directs: Directs,
     attendance: Attendance,
+    services: Services,
     /// The connection is gone; if it does not come back the calls end then.
     lost_until: Option<Instant>,
     ended: Ended,
@@ -113,6 +115,7 @@ impl Engine {
             invitations: Invitations::default(),
             directs: Directs::default(),
             attendance: Attendance::default(),
+            services: Services::default(),
             lost_until: None,
             ended: Ended::default(),
             queue: VecDeque::new(),
@@ -221,11 +224,21 @@ impl Engine {
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
     pub fn open(&mut self, now: Instant, service: &DomainRef, how: Join) -> Result<(BareJid, CallId), Refused> {
-        let word = NodePart::new(&self.ids.word()).expect("hexadecimal digits are a node").into_owned();
-        let room = BareJid::from_parts(Some(&word), service);
-        let (call, conference) = self.enter(now, room.clone(), Join { style: Style::Own, ..how }, None)?;
-        self.calls.insert(call, conference.closed_to_strangers());
+        let room = BareJid::from_parts(Some(&self.room_name()), service);
+        let (call, mut conference) = self.enter(now, room.clone(), Join { style: Style::Own, ..how }, None)?;
+        conference.is_ours_alone();
+        self.calls.insert(call, conference);
         Ok((room, call))
+    }
+
+    /// A name that nobody can guess.
+    fn room_name(&mut self) -> NodePart {
+        NodePart::new(&self.ids.word()).expect("hexadecimal digits are a node").into_owned()
+    }
+
+    /// Where rooms for calls are made, such as `conference.example.org`; without it the own server is asked.
+    pub fn set_room_service(&mut self, service: &DomainRef) {
+        self.services.set(service);
     }
 
     fn enter(
@@ -236,12 +249,7 @@ impl Engine {
         seated: Option<String>,
     ) -> Result<(CallId, Conference), Refused> {
         let us = self.us.clone().ok_or(Refused::NotConnected)?;
-        if self.calls.values().any(|call| *call.room() == room) {
-            return Err(Refused::AlreadyThere);
-        }
-        if self.calls.len() >= config::MAX_CALLS {
-            return Err(Refused::TooManyCalls);
-        }
+        self.may_enter(&room)?;
         if how.media.iter().all(|media| self.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
         }
@@ -251,12 +259,31 @@ impl Engine {
         Ok((call, Conference::enter(&mut self.cx(now), call, us, room, how, nick)))
     }
 
-    /// Takes an invitation: tells whoever invited us and joins the call, if it is still there.
+    fn may_enter(&self, room: &BareJid) -> Result<(), Refused> {
+        if self.calls.values().any(|call| call.room() == room) {
+            return Err(Refused::AlreadyThere);
+        }
+        if self.calls.len() >= config::MAX_CALLS {
+            return Err(Refused::TooManyCalls);
+        }
+        Ok(())
+    }
+
+    /// Takes an invitation: tells whoever invited us and joins the call, if it is still there. If we talk with whoever invited
+    /// us, that call goes on there: it keeps its id, its session and what is sent in it.
     ///
     /// # Errors
     /// As [`Self::join`]; nothing was sent then.
     pub fn accept(&mut self, now: Instant, invitation: &Invitation, how: Join) -> Result<CallId, Refused> {
-        let call = self.join(now, invitation.room.clone(), how.invited())?;
+        let before = self.directs.talking_with(&invitation.from.to_bare());
+        let call = match before.filter(|_| invitation.within.is_none()) {
+            Some(call) => {
+                self.may_enter(&invitation.room)?;
+                self.goes_on_in(now, call, invitation.room.clone(), how.invited());
+                call
+            }
+            None => self.join(now, invitation.room.clone(), how.invited())?,
+        };
         self.invitations.accepted(&invitation.room);
         self.answer_invitation(invitation, Word::Accept);
         let answered = invitation.clone();
@@ -292,12 +319,62 @@ impl Engine {
     /// If there is no such call, or it is not ours to do.
     pub fn command(&mut self, now: Instant, call: CallId, command: Command) -> Result<(), Refused> {
         let mut outcome = Err(Refused::UnknownCall);
+        if let Command::Invite(guest) = &command
+            && self.directs.contains(call)
+        {
+            return self.invite_third(now, call, guest.clone());
+        }
         if self.calls.contains_key(&call) {
             self.with_call(now, call, |conference, cx| outcome = conference.command(cx, command));
         } else {
             self.with_directs(now, |directs, cx, _, _| outcome = directs.command(cx, call, command));
         }
         outcome
+    }
+
+    /// A call with one person needs a room before somebody else can come.
+    fn invite_third(&mut self, now: Instant, call: CallId, guest: BareJid) -> Result<(), Refused> {
+        if self.directs.talks_with(call).is_none() {
+            return Err(Refused::NotTalking);
+        }
+        if self.services.known().is_some() {
+            self.widen(now, call, guest);
+        } else if let Some(us) = self.us.clone()
+            && let Some(question) = self.services.wait(now, &mut self.ids, us.domain(), call, guest)
+        {
+            self.send(question);
+        }
+        Ok(())
+    }
+
+    /// Makes a room in which a call goes on, and invites both.
+    fn widen(&mut self, now: Instant, call: CallId, guest: BareJid) {
+        if self.calls.contains_key(&call) {
+            // Somebody was faster: the room is there.
+            return self.with_call(now, call, |conference, cx| drop(conference.command(cx, Command::Invite(guest))));
+        }
+        let Some(peer) = self.directs.talks_with(call).cloned() else { return };
+        let Some(service) = self.services.known().map(ToOwned::to_owned) else {
+            let event = Event::NotInRoom(RoomFault::NoService);
+            return self.queue.push_back(Output::Event(About::Call(call), event));
+        };
+        let room = BareJid::from_parts(Some(&self.room_name()), &service);
+        self.goes_on_in(now, call, room, Join::own());
+        self.with_call(now, call, |conference, cx| {
+            conference.is_ours_alone();
+            for guest in [peer, guest] {
+                drop(conference.command(cx, Command::Invite(guest)));
+            }
+        });
+    }
+
+    /// Moves a call with one person into a room.
+    fn goes_on_in(&mut self, now: Instant, call: CallId, room: BareJid, how: Join) {
+        let (Some(us), Some(direct)) = (self.us.clone(), self.directs.take(call)) else { return };
+        let nick = how.nick.clone().unwrap_or_else(|| self.ids.nick());
+        let mut cx = self.cx(now);
+        let conference = Conference::enter(&mut cx, call, us, room, how, nick).continues(&mut cx, direct);
+        self.calls.insert(call, conference);
     }
 
     /// How we stand with each other participant of a call, by nick: who hears whom. Empty if there is no such call.
@@ -531,6 +608,17 @@ impl Engine {
         answer: Result<Option<&Element>, &StanzaError>,
     ) -> Handled {
         let answer = answer.map(|payload| payload.filter(|payload| guard::check(payload).is_ok()));
+        match self.services.answered(now, &mut self.ids, from, id, answer.ok().flatten()) {
+            Next::NotOurs => {}
+            Next::Ask(questions) => {
+                questions.into_iter().for_each(|question| self.send(question));
+                return Handled::Taken;
+            }
+            Next::Decided(waiting) => {
+                waiting.into_iter().for_each(|(call, guest)| self.widen(now, call, guest));
+                return Handled::Taken;
+            }
+        }
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             let mut taken = false;
             self.with_call(now, call, |conference, cx| {
@@ -601,15 +689,19 @@ impl Engine {
         self.with_directs(now, |directs, cx, _, _| directs.handle_timeout(cx));
         self.invitations.handle_timeout(now, &mut self.queue);
         self.attendance.handle_timeout(now);
+        for (call, guest) in self.services.handle_timeout(now) {
+            self.widen(now, call, guest);
+        }
         self.with_all(now, Conference::handle_timeout);
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let others = [self.directs.poll_timeout(), self.invitations.poll_timeout(), self.attendance.poll_timeout()];
+        let server = [self.attendance.poll_timeout(), self.services.poll_timeout()];
+        let others = [self.directs.poll_timeout(), self.invitations.poll_timeout()].into_iter().chain(server);
         let calls = self.calls.values().filter_map(Conference::poll_timeout);
-        calls.chain(self.lost_until).chain(others.into_iter().flatten()).min()
+        calls.chain(self.lost_until).chain(others.flatten()).min()
     }
 
     /// The next thing to do. Take all after each input.
@@ -635,6 +727,9 @@ impl Engine {
     fn with_call(&mut self, now: Instant, call: CallId, act: impl FnOnce(&mut Conference, &mut Cx<'_>)) {
         let Some(mut conference) = self.calls.remove(&call) else { return };
         act(&mut conference, &mut self.cx(now));
+        if let Some(direct) = conference.gone_back() {
+            return self.directs.come_back(call, direct);
+        }
         if !conference.is_over() {
             self.calls.insert(call, conference);
             return;

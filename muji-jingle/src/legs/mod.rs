@@ -189,6 +189,17 @@ impl Legs {
         }
     }
 
+    /// What we send of a medium has another name. True if that changes anything; [`Self::start`] tells the media layer.
+    pub(crate) fn publish_as(&mut self, media: &Media, name: &str) -> bool {
+        let mut changed = false;
+        let others = |leg: &&mut Leg| leg.wanted.media == *media && leg.wanted.sends && leg.wanted.publication != name;
+        for leg in self.legs.iter_mut().filter(others) {
+            name.clone_into(&mut leg.wanted.publication);
+            (leg.started, changed) = (false, true);
+        }
+        changed
+    }
+
     /// What the peer sends, as agreed.
     pub(crate) fn received(&self) -> Vec<(String, Media)> {
         let sent = self.legs.iter().filter(|leg| leg.agreed.is_some() && leg.senders.include(self.side.other()));

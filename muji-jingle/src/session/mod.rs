@@ -256,6 +256,13 @@ impl Session {
         }
     }
 
+    /// What we send of a medium is published under this name from now on.
+    pub fn publish_as(&mut self, media: &Media, name: &str) {
+        if self.legs.publish_as(media, name) {
+            self.start();
+        }
+    }
+
     /// What the peer sends, by name.
     #[must_use]
     pub fn contents(&self) -> Vec<(String, Media)> {

@@ -111,6 +111,12 @@ impl World {
         Ok(())
     }
 
+    /// Where somebody makes rooms for calls.
+    pub fn set_room_service(&mut self, who: Who, service: &str) {
+        let service: BareJid = service.parse().expect("a domain");
+        self.client_mut(who).engine.set_room_service(service.domain());
+    }
+
     /// Takes the call that rings, with sound.
     pub fn pick_up(&mut self, who: Who) {
         self.command(who, Command::Accept(vec![Media::Audio]));

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
+use muji_core::config::Config;
 use muji_core::media::Capabilities;
 use muji_core::{Command, Disco, Engine, Invitation, Join, RoomInvite};
 use muji_media::transport::{MakeTransport, loopback};
@@ -162,18 +163,24 @@ impl World {
 
     /// A client with other codecs or transports.
     pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> Who {
+        self.configured(name, can, make, Config::default())
+    }
+
+    /// The same with other limits and policies.
+    pub fn configured(&mut self, name: &str, can: Capabilities, make: MakeTransport, config: Config) -> Who {
         let (jid, address) = self.addresses(name);
-        self.add_client(name, can, jid, address, transports(make, address))
+        let engine = Engine::with_config(self.chance.seed(), can, config);
+        self.add_client(name, engine, jid, address, transports(make, address))
     }
 
     /// A client whose media need no time and send nothing: for worlds in which only words matter.
     pub fn talker(&mut self, name: &str) -> Who {
         let (jid, address) = self.addresses(name);
-        self.add_client(name, usual(), jid, address, Layer::Instant)
+        let engine = Engine::new(self.chance.seed(), usual());
+        self.add_client(name, engine, jid, address, Layer::Instant)
     }
 
-    fn add_client(&mut self, name: &str, can: Capabilities, jid: FullJid, address: IpAddr, media: Layer) -> Who {
-        let engine = Engine::new(self.chance.seed(), can);
+    fn add_client(&mut self, name: &str, engine: Engine, jid: FullJid, address: IpAddr, media: Layer) -> Who {
         let client = Client::new(self.now, engine, jid.clone(), address, media);
         self.add(Person {
             name: name.to_owned(),
@@ -202,6 +209,13 @@ impl World {
         client.engine.introduce(now, disco.clone());
         self.drain(who);
         disco
+    }
+
+    /// The Engine of somebody lets people call it, without a client around.
+    pub fn attend(&mut self, who: Who) {
+        let now = self.now;
+        self.client_mut(who).engine.attend(now);
+        self.drain(who);
     }
 
     /// Invites somebody to the call.

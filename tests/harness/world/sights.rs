@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
-use muji_core::{Event, Pair, PairState};
+use muji_core::{CallId, Event, Pair, PairState};
 use muji_xep::Element;
 
 use super::{Body, Client, Person, Who, World};
@@ -70,6 +70,12 @@ impl World {
     pub fn pairs(&self, who: Who) -> Vec<Pair> {
         let client = self.client_ref(who);
         client.call.map_or_else(Vec::new, |call| client.engine.pairs(call))
+    }
+
+    /// The call that somebody is in, as its client knows it.
+    #[must_use]
+    pub fn client_call(&self, who: Who) -> Option<CallId> {
+        self.client_ref(who).call
     }
 
     /// Who is in a call in a chat room, as somebody in it sees.

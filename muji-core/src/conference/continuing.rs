@@ -1,0 +1,90 @@
+//! A call with one person that goes on in a room, so that others can come (XEP-0272 says nothing of it; Dino does it so).
+//!
+//! The session with that person stays: once it is in the room, it is the pair's. Sound does not stop meanwhile, and if the
+//! room comes to nothing the call goes on as it was.
+
+use jid::FullJid;
+use muji_xep::jingle::Content;
+use muji_xep::rtp::{Description, Media};
+
+use super::{Conference, Cx, Stage};
+use crate::direct::{Direct, Moving};
+use crate::error::RoomFault;
+use crate::event::{Event, Peer, Style};
+use crate::pair::{Partner, Profile};
+use xmpp_parsers::presence::Type;
+
+/// The call with one person, to go back to if we do not get into the room.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    direct: Box<Direct>,
+    peer: FullJid,
+}
+
+impl Conference {
+    /// This call goes on with what was said and sent to one person.
+    pub(crate) fn continues(mut self, cx: &mut Cx<'_>, mut direct: Direct) -> Self {
+        let Some(moving) = direct.leaves_for_room() else { return self };
+        let Moving { session, media, muted, holding, state, since } = moving;
+        let (id, peer) = (session.parties().session, session.parties().peer.clone());
+        let mut partner = Partner::new(since, peer.to_bare().as_str(), Profile::default());
+        (partner.session, partner.state, partner.beside) = (Some(id), state, true);
+        self.partners.insert(peer.clone(), partner);
+        self.sessions.insert(id, session);
+        self.contents = media.iter().map(|media| captured(cx, media)).collect();
+        (self.how.media, self.muted, self.holding) = (media, muted, holding);
+        self.before = Some(Before { direct: Box::new(direct), peer });
+        let room = self.room.clone();
+        self.event(cx, Event::GoesOnInRoom(room));
+        self
+    }
+
+    /// Our contents are public: from now on the session is one of the room's, under the names that the room knows.
+    pub(super) fn has_moved(&mut self, cx: &mut Cx<'_>) {
+        let Some(before) = self.before.take() else { return };
+        let Some(id) = self.partners.get(&before.peer).and_then(|partner| partner.session) else { return };
+        let names: Vec<(Media, String)> =
+            self.contents.iter().filter_map(|it| Some((it.media()?.clone(), it.name.clone()))).collect();
+        self.with_session(cx, id, |session, _| {
+            names.iter().for_each(|(media, name)| session.publish_as(media, name));
+        });
+    }
+
+    /// We do not get into the room: the call goes on with one person. False if there is none to go back to.
+    pub(super) fn goes_back(&mut self, cx: &mut Cx<'_>, fault: &RoomFault) -> bool {
+        let Some(before) = self.before.take() else { return false };
+        let id = self.partners.get(&before.peer).and_then(|partner| partner.session);
+        let Some(session) = id.and_then(|id| self.sessions.remove(&id)) else { return false };
+        let outside = matches!(self.stage, Stage::Closed { .. } | Stage::Outside { .. });
+        if !outside && self.how.style == Style::Own {
+            self.present(cx, Type::Unavailable, None, None);
+        }
+        self.partners.remove(&before.peer);
+        let mut direct = before.direct;
+        direct.comes_back(session, self.muted.clone(), self.holding);
+        self.stage = Stage::Over;
+        self.gone_back = Some(direct);
+        self.event(cx, Event::NotInRoom(fault.clone()));
+        true
+    }
+
+    /// The call with one person that this was, and is again.
+    pub(crate) fn gone_back(&mut self) -> Option<Direct> {
+        self.gone_back.take().map(|direct| *direct)
+    }
+
+    /// Somebody whom we have talked to before is in the room now.
+    pub(super) fn arrives(&mut self, cx: &mut Cx<'_>, peer: Peer) {
+        if let Some(partner) = self.partners.get_mut(&peer.jid)
+            && std::mem::take(&mut partner.beside)
+        {
+            self.event(cx, Event::PeerJoined(peer));
+        }
+    }
+}
+
+/// What is captured already. Its ids mean nothing to the room yet.
+fn captured(cx: &Cx<'_>, media: &Media) -> Content {
+    let description = Description::new(media.clone(), cx.capabilities.of(media).to_vec());
+    Content { description: Some(description), ..Content::new(media.as_str()) }
+}

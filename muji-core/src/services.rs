@@ -1,0 +1,137 @@
+//! Where rooms can be made: the client says it, or the own server is asked what lives beside it (XEP-0030, XEP-0045).
+
+use std::time::Instant;
+
+use jid::{BareJid, DomainPart, DomainRef, Jid};
+use muji_jingle::answers::Answers;
+use muji_jingle::{CallId, Ids};
+use muji_xep::ns;
+use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+
+/// Services that are asked what they are. A server with more has its room service among the first.
+const MAX_SERVICES: usize = 16;
+
+/// Guests who wait until it is known where the room will be.
+const MAX_WAITING: usize = 16;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Items(DomainPart),
+    Info(DomainPart),
+}
+
+/// The room service, if it is known, and who waits for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Services {
+    known: Option<DomainPart>,
+    asked: Answers<Asked>,
+    /// Questions without an answer.
+    open: usize,
+    waiting: Vec<(CallId, BareJid)>,
+}
+
+/// What follows from an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Next {
+    /// It answered nothing that was asked.
+    NotOurs,
+    Ask(Vec<Iq>),
+    /// It is known whether there is a service: those who waited.
+    Decided(Vec<(CallId, BareJid)>),
+}
+
+impl Services {
+    pub(crate) fn set(&mut self, service: &DomainRef) {
+        self.known = Some(service.to_owned());
+    }
+
+    pub(crate) fn known(&self) -> Option<&DomainRef> {
+        self.known.as_deref()
+    }
+
+    /// Somebody is to be invited once a service is known; what to ask for it.
+    pub(crate) fn wait(
+        &mut self,
+        now: Instant,
+        ids: &mut Ids,
+        own: &DomainRef,
+        call: CallId,
+        guest: BareJid,
+    ) -> Option<Iq> {
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push((call, guest));
+        }
+        let query = Element::bare("query", ns::DISCO_ITEMS);
+        (self.open == 0).then(|| self.ask(now, ids, Asked::Items(own.to_owned()), query))
+    }
+
+    fn ask(&mut self, now: Instant, ids: &mut Ids, asked: Asked, payload: Element) -> Iq {
+        let id = ids.word();
+        let (Asked::Items(domain) | Asked::Info(domain)) = &asked;
+        let to = Some(Jid::from(BareJid::from_parts(None, domain)));
+        self.open += 1;
+        self.asked.asked(now, &id, asked);
+        Iq::Get { from: None, to, id, payload }
+    }
+
+    /// Somebody answers; `None` for an error.
+    pub(crate) fn answered(
+        &mut self,
+        now: Instant,
+        ids: &mut Ids,
+        from: &Jid,
+        id: &str,
+        payload: Option<&Element>,
+    ) -> Next {
+        // Only who was asked can answer, and the ids are not to be guessed.
+        let Some(asked) = self.asked.answered(id) else { return Next::NotOurs };
+        self.open -= 1;
+        let (Asked::Items(domain) | Asked::Info(domain)) = &asked;
+        let payload = payload.filter(|_| from.as_str() == domain.as_str()).cloned();
+        match asked {
+            Asked::Items(_) => {
+                let items = payload.and_then(|payload| DiscoItemsResult::try_from(payload).ok());
+                let items = items.into_iter().flat_map(|items| items.items).map(|item| item.jid);
+                let services = items.filter(|jid| jid.node().is_none()).take(MAX_SERVICES);
+                let info = |jid: Jid| {
+                    let query = Element::bare("query", ns::DISCO_INFO);
+                    self.ask(now, ids, Asked::Info(jid.domain().to_owned()), query)
+                };
+                let questions: Vec<Iq> = services.map(info).collect();
+                if questions.is_empty() { self.decided() } else { Next::Ask(questions) }
+            }
+            Asked::Info(domain) => {
+                let info = payload.and_then(|payload| DiscoInfoResult::try_from(payload).ok());
+                if self.known.is_none() && info.is_some_and(|info| has_rooms(&info)) {
+                    self.known = Some(domain);
+                }
+                if self.known.is_some() || self.open == 0 { self.decided() } else { Next::Ask(Vec::new()) }
+            }
+        }
+    }
+
+    fn decided(&mut self) -> Next {
+        Next::Decided(std::mem::take(&mut self.waiting))
+    }
+
+    /// Whoever does not answer has no rooms: those who waited for the last one.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<(CallId, BareJid)> {
+        let silent = self.asked.expired(now).len();
+        self.open -= silent;
+        if silent > 0 && self.open == 0 { std::mem::take(&mut self.waiting) } else { Vec::new() }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.asked.poll_timeout()
+    }
+}
+
+/// A gateway to another network has rooms too, but is no text conference of ours to make.
+fn has_rooms(info: &DiscoInfoResult) -> bool {
+    let conference = |identity: &xmpp_parsers::disco::Identity| {
+        identity.category == "conference" && matches!(identity.type_.as_str(), "text" | "x-muc")
+    };
+    info.identities.iter().any(conference) && info.features.iter().any(|feature| feature == ns::MUC)
+}
