@@ -4,6 +4,7 @@
 //!            the user accepts                 the caller offers the session
 //!  Ringing ───────────────────► Accepted ─────────────────────────────────► Answered
 //!     │                            │ no session in 15 s: another device was first, or the caller is gone
+//!     │                            │ or the user changes his mind
 //!     └── declined, answered or declined elsewhere, taken back, 90 s ─► Over
 //! ```
 //!
@@ -122,6 +123,14 @@ impl Ring {
         if self.is_ringing() {
             self.state = State::Over;
             self.say(Word::Reject(because));
+        }
+    }
+
+    /// The user has changed his mind before the session came.
+    pub fn give_up(&mut self) {
+        if matches!(self.state, State::Accepted { .. }) {
+            self.state = State::Over;
+            self.say(Word::Finish(Reason::Success.into()));
         }
     }
 

@@ -38,13 +38,15 @@ pub(crate) enum Violation {
     AddedTwice(String, String),
     #[error("muji-add: {0} was told to show pictures, and does not")]
     NotAdded(String),
+    #[error("fork: {0}")]
+    Fork(String),
     #[error("4.5: {0} offers were made out of turn, though nothing made a repair necessary")]
     Repairs(usize),
 }
 
 impl State {
     /// What should not be though nothing is under way.
-    pub(crate) fn check(&self) -> Result<(), Violation> {
+    pub(crate) fn holds(&self) -> Result<(), Violation> {
         for index in 0..self.people.len() {
             self.check_person(index)?;
             for other in index + 1..self.people.len() {
@@ -55,7 +57,7 @@ impl State {
     }
 
     /// What should never be.
-    pub(crate) fn check_always(&self) -> Result<(), Violation> {
+    pub(crate) fn holds_always(&self) -> Result<(), Violation> {
         if self.row.needs_no_repair() && self.repairs > 0 {
             return Err(Violation::Repairs(self.repairs));
         }

@@ -5,6 +5,7 @@
 
 mod check;
 mod digest;
+mod forking;
 mod ladder;
 mod letter;
 mod model;
@@ -16,7 +17,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use forking::{Forking, Row as Fork};
+use model::State;
 use row::Row;
+use search::World;
 
 const NOTHING: Row =
     Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0, adds: 0 };
@@ -47,12 +51,30 @@ fn rows(quick: bool) -> Vec<Row> {
     rows
 }
 
+const ONE: Fork = Fork { devices: 2, accepts: 1, declines: 0, ends: 0, calls_back: 0 };
+
+/// The same for calls with one person.
+fn forks(quick: bool) -> Vec<Fork> {
+    let two = Fork { accepts: 2, ..ONE };
+    let mut rows = vec![ONE, Fork { declines: 1, ends: 1, ..two }, Fork { calls_back: 1, ..two }];
+    rows.push(Fork { devices: 3, ..two });
+    if !quick {
+        rows.push(Fork { devices: 3, accepts: 3, ..ONE });
+        rows.push(Fork { devices: 3, declines: 1, ends: 1, ..two });
+        rows.push(Fork { ends: 1, calls_back: 1, ..two });
+    }
+    rows
+}
+
+/// What is counted of each row.
+const COUNTS: &str = "     states       moves     quiet  healed      time";
+
 /// Explores every order of events that can reach real Engines.
 #[derive(Debug, Parser)]
 #[command(name = "muji-explore")]
 struct Args {
     /// Only what takes minutes
-    #[arg(long, conflicts_with = "people")]
+    #[arg(long, conflicts_with_all = ["people", "devices"])]
     quick: bool,
     /// One row of so many people instead of all rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
@@ -78,6 +100,21 @@ struct Args {
     /// How many begin to show pictures
     #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
     adds: usize,
+    /// One row of a call to somebody with so many devices
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3), conflicts_with = "people")]
+    devices: Option<u8>,
+    /// How often somebody picks up
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    accepts: usize,
+    /// How often somebody declines
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    declines: usize,
+    /// How often somebody gives up or hangs up
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    ends: usize,
+    /// How often the other calls too
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    calls_back: usize,
     /// Give up after so long
     #[arg(long, value_name = "N", default_value_t = 3_600)]
     seconds: u64,
@@ -91,8 +128,17 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let rows = match args.people {
-        Some(people) => vec![Row {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut sum = Sum {
+        seed: args.seed,
+        threads: args.threads.unwrap_or(cores),
+        limit: Duration::from_secs(args.seconds),
+        start: Instant::now(),
+        states: 0,
+        rows: 0,
+    };
+    let outcome = match (args.people, args.devices) {
+        (Some(people), _) => sum.conferences(&[Row {
             people: people.into(),
             in_chat: args.in_chat,
             leaves: args.leaves,
@@ -101,32 +147,78 @@ fn main() -> ExitCode {
             refusals: args.refusals,
             rejoins: args.rejoins,
             adds: args.adds,
-        }],
-        None => rows(args.quick),
+        }]),
+        (None, Some(devices)) => sum.forks(&[Fork {
+            devices: devices.into(),
+            accepts: args.accepts,
+            declines: args.declines,
+            ends: args.ends,
+            calls_back: args.calls_back,
+        }]),
+        (None, None) => sum.conferences(&rows(args.quick)).and_then(|()| sum.forks(&forks(args.quick))),
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    explore(&rows, args.seed, args.threads.unwrap_or(cores), Duration::from_secs(args.seconds))
+    match outcome {
+        Ok(()) => {
+            let Sum { states, rows, start, .. } = sum;
+            let seconds = start.elapsed().as_secs_f64();
+            println!("explore: holds in all {states} states of {rows} rows, seen in {seconds:.0} s");
+            ExitCode::SUCCESS
+        }
+        Err(verdict) => {
+            println!("explore: {verdict}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn explore(rows: &[Row], seed: u8, threads: usize, limit: Duration) -> ExitCode {
-    let (start, mut states) = (Instant::now(), 0);
-    println!(
-        "people  room       leave crash T_PREP refuse rejoin   add      states       moves     quiet  healed      time"
-    );
-    for row in rows {
-        let left = limit.saturating_sub(start.elapsed());
-        let found = search::exhaust(*row, seed, threads, left);
-        states += found.states;
+/// All rows so far.
+struct Sum {
+    seed: u8,
+    threads: usize,
+    limit: Duration,
+    start: Instant,
+    states: u64,
+    rows: usize,
+}
+
+impl Sum {
+    fn conferences(&mut self, rows: &[Row]) -> Result<(), String> {
+        println!("people  room       leave crash T_PREP refuse rejoin   add {COUNTS}");
+        for row in rows {
+            let room = if row.in_chat { "chat" } else { "dedicated" };
+            let Row { people, leaves, crashes, timeouts, refusals, rejoins, adds, .. } = row;
+            let first = State::new(*row, self.seed);
+            self.explore(
+                &first,
+                &format!(
+                    "{people:>6}  {room:<9} {leaves:>6} {crashes:>5} {timeouts:>6} {refusals:>6} {rejoins:>6} {adds:>5}"
+                ),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn forks(&mut self, rows: &[Fork]) -> Result<(), String> {
+        println!("\ndevices                  pick up decline hang up call back {COUNTS}");
+        for row in rows {
+            let Fork { devices, accepts, declines, ends, calls_back } = row;
+            let first = Forking::new(*row, self.seed);
+            self.explore(
+                &first,
+                &format!("{devices:>7} {:>16} {accepts:>7} {declines:>7} {ends:>7} {calls_back:>9}", ""),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Sees all states of a row, and tells how many.
+    fn explore<W: World>(&mut self, first: &W, row: &str) -> Result<(), String> {
+        let left = self.limit.saturating_sub(self.start.elapsed());
+        let found = search::exhaust(first, self.threads, left);
+        self.states += found.states;
+        self.rows += 1;
         println!(
-            "{:>6}  {:<9} {:>6} {:>5} {:>6} {:>6} {:>6} {:>5} {:>11} {:>11} {:>9} {:>7} {:>7.1} s",
-            row.people,
-            if row.in_chat { "chat" } else { "dedicated" },
-            row.leaves,
-            row.crashes,
-            row.timeouts,
-            row.refusals,
-            row.rejoins,
-            row.adds,
+            "{row} {:>11} {:>11} {:>9} {:>7} {:>7.1} s",
             found.states,
             found.moves,
             found.quiet,
@@ -135,19 +227,13 @@ fn explore(rows: &[Row], seed: u8, threads: usize, limit: Duration) -> ExitCode 
         );
         if let Some((violation, steps)) = found.fault {
             println!();
-            ladder::draw(*row, seed, &steps).iter().for_each(|line| println!("{line}"));
-            println!("\nexplore: after {} steps: {violation}", steps.len());
-            return ExitCode::FAILURE;
+            ladder::draw(first, &steps).iter().for_each(|line| println!("{line}"));
+            println!();
+            return Err(format!("after {} steps: {violation}", steps.len()));
         }
         if found.cut {
-            println!("explore: the time was over before every state was seen; {states} were");
-            return ExitCode::FAILURE;
+            return Err(format!("the time was over before every state was seen; {} were", self.states));
         }
+        Ok(())
     }
-    println!(
-        "explore: holds in all {states} states of {} rows, seen in {:.0} s",
-        rows.len(),
-        start.elapsed().as_secs_f64()
-    );
-    ExitCode::SUCCESS
 }

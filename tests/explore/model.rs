@@ -18,10 +18,13 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
+use crate::check::Violation;
 use crate::digest::{self, Digest};
+use crate::ladder;
 use crate::letter::{Letter, adds, id, is_end, offer, offer_or_answer};
 use crate::person::{PREPARING, Person, STAGGER, codecs, index, jid, occupant, room};
 use crate::row::{Move, NAMES, Row, is_delivery};
+use crate::search::World;
 
 /// A part of the state with what makes it what it is.
 type Known<T> = Arc<(T, Digest)>;
@@ -53,6 +56,70 @@ pub(crate) struct State {
     pub(crate) additions: BTreeSet<(usize, usize)>,
     /// Two whose session had them added twice.
     pub(crate) added_twice: Option<(usize, usize)>,
+}
+
+impl World for State {
+    type Move = Move;
+
+    fn moves(&self) -> Vec<Move> {
+        self.possible()
+    }
+
+    fn act(&mut self, happens: Move) {
+        self.happen(happens);
+        if self.left.rejoins == 0 {
+            (0..self.people.len()).for_each(|who| self.spare_reading(who));
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        let marks = Digest::of_text(&format!("{:?} {:?}", self.left, self.ways.keys().collect::<Vec<_>>()));
+        let people = self.people.iter().map(|known| &known.1);
+        let letters = self.ways.values().flatten().map(|letter| &letter.digest);
+        digest::together([&marks, &self.service.1].into_iter().chain(people).chain(letters))
+    }
+
+    fn check_always(&self) -> Result<(), Violation> {
+        self.holds_always()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.ways.is_empty() && self.people().all(|person| person.alive || person.noticed)
+    }
+
+    fn check(&self) -> Result<(), Violation> {
+        self.holds()
+    }
+
+    fn needs_time(&self) -> bool {
+        self.row.needs_time()
+    }
+
+    /// Everything is delivered at once meanwhile.
+    fn heal(&mut self, time: Duration) {
+        self.settle();
+        let mut passed = Duration::ZERO;
+        loop {
+            let alive = self.people().filter(|person| person.alive);
+            let next =
+                alive.filter_map(|person| Some(person.engine.poll_timeout()?.saturating_duration_since(person.now)));
+            let Some(pause) = next.min().filter(|pause| passed + *pause <= time) else { return };
+            passed += pause;
+            for index in 0..self.people.len() {
+                self.touch(index, |person| {
+                    person.now += pause;
+                    if person.alive {
+                        person.engine.handle_timeout(person.now);
+                    }
+                });
+            }
+            self.settle();
+        }
+    }
+
+    fn line(&self, happens: Move) -> String {
+        ladder::line(&happens, self.letter(happens).as_ref())
+    }
 }
 
 impl State {
@@ -119,13 +186,7 @@ impl State {
         self.people.iter().map(|known| &known.0)
     }
 
-    /// True if only time may mend a pair.
-    pub(crate) fn needs_time(&self) -> bool {
-        self.row.needs_time()
-    }
-
-    /// What may happen now.
-    pub(crate) fn moves(&self) -> Vec<Move> {
+    fn possible(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         for (index, person) in self.people().enumerate().filter(|(_, person)| person.alive) {
             if person.call.is_none() && (!person.joined || self.left.rejoins > 0) {
@@ -159,27 +220,6 @@ impl State {
             }
         }
         moves
-    }
-
-    /// Nothing is under way: whatever happens next, somebody has to decide it.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.ways.is_empty() && self.people().all(|person| person.alive || person.noticed)
-    }
-
-    /// What makes it the state it is.
-    pub(crate) fn digest(&self) -> u64 {
-        let marks = Digest::of_text(&format!("{:?} {:?}", self.left, self.ways.keys().collect::<Vec<_>>()));
-        let people = self.people.iter().map(|known| &known.1);
-        let letters = self.ways.values().flatten().map(|letter| &letter.digest);
-        digest::together([&marks, &self.service.1].into_iter().chain(people).chain(letters))
-    }
-
-    /// Lets one thing happen.
-    pub(crate) fn act(&mut self, happens: Move) {
-        self.happen(happens);
-        if self.left.rejoins == 0 {
-            (0..self.people.len()).for_each(|who| self.spare_reading(who));
-        }
     }
 
     /// Who has left for good has nothing of presences and ends of sessions, so when it reads them makes no difference.
@@ -398,35 +438,13 @@ impl State {
 
     /// Delivers everything, the oldest first of each way in turn.
     fn settle(&mut self) {
-        while let Some(happens) = self.moves().into_iter().find(|happens| is_delivery(*happens)) {
+        while let Some(happens) = self.possible().into_iter().find(|happens| is_delivery(*happens)) {
             self.act(happens);
         }
     }
 
-    /// Lets time pass, everything being delivered at once, until nothing is due for a while.
-    pub(crate) fn heal(&mut self, time: Duration) {
-        self.settle();
-        let mut passed = Duration::ZERO;
-        loop {
-            let alive = self.people().filter(|person| person.alive);
-            let next =
-                alive.filter_map(|person| Some(person.engine.poll_timeout()?.saturating_duration_since(person.now)));
-            let Some(pause) = next.min().filter(|pause| passed + *pause <= time) else { return };
-            passed += pause;
-            for index in 0..self.people.len() {
-                self.touch(index, |person| {
-                    person.now += pause;
-                    if person.alive {
-                        person.engine.handle_timeout(person.now);
-                    }
-                });
-            }
-            self.settle();
-        }
-    }
-
-    /// The next letter of a move, for the ladder.
-    pub(crate) fn letter(&self, happens: Move) -> Option<Element> {
+    /// The next letter of a move.
+    fn letter(&self, happens: Move) -> Option<Element> {
         let way = match happens {
             Move::Hear(who) | Move::Refuse(who) => Way::ToRoom(who),
             Move::Read(who) => Way::FromRoom(who),

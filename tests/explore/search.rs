@@ -6,8 +6,30 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::check::Violation;
-use crate::model::State;
-use crate::row::{Move, Row};
+
+/// Something with states, between which lie moves.
+pub(crate) trait World: Clone + Send {
+    /// One thing that happens.
+    type Move: Copy + Send + Sync;
+    /// What may happen now.
+    fn moves(&self) -> Vec<Self::Move>;
+    /// Lets one thing happen.
+    fn act(&mut self, happens: Self::Move);
+    /// What makes it the state it is.
+    fn digest(&self) -> u64;
+    /// What should never be.
+    fn check_always(&self) -> Result<(), Violation>;
+    /// Nothing is under way: whatever happens next, somebody has to decide it.
+    fn is_quiet(&self) -> bool;
+    /// What should not be though nothing is under way.
+    fn check(&self) -> Result<(), Violation>;
+    /// True if only time may mend it.
+    fn needs_time(&self) -> bool;
+    /// Lets time pass until nothing is due for a while.
+    fn heal(&mut self, time: Duration);
+    /// What a move is and carries, for people.
+    fn line(&self, happens: Self::Move) -> String;
+}
 
 /// Parts of the set of known states, so that threads seldom wait for each other.
 const PARTS: usize = 64;
@@ -20,14 +42,14 @@ const SHORTEST: usize = 300_000;
 
 /// The way to a state, last step first.
 #[derive(Debug)]
-struct Step {
+struct Step<Move> {
     happens: Move,
-    before: Way,
+    before: Way<Move>,
 }
 
-type Way = Option<Arc<Step>>;
+type Way<Move> = Option<Arc<Step<Move>>>;
 
-fn steps(mut way: &Way) -> Vec<Move> {
+fn steps<Move: Copy>(mut way: &Way<Move>) -> Vec<Move> {
     let mut steps = Vec::new();
     while let Some(step) = way {
         steps.push(step.happens);
@@ -38,8 +60,8 @@ fn steps(mut way: &Way) -> Vec<Move> {
 }
 
 /// What a search found.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
+#[derive(Debug, Clone)]
+pub(crate) struct Found<Move> {
     pub(crate) states: u64,
     pub(crate) moves: u64,
     /// States in which nothing was under way.
@@ -52,10 +74,10 @@ pub(crate) struct Found {
     pub(crate) fault: Option<(Violation, Vec<Move>)>,
 }
 
-struct Search {
+struct Search<W: World> {
     known: Vec<Mutex<HashSet<u64>>>,
     /// States whose moves were not tried, for threads that have none left.
-    spare: Mutex<Vec<(State, Way)>>,
+    spare: Mutex<Vec<(W, Way<W::Move>)>>,
     threads: usize,
     busy: AtomicUsize,
     stop: AtomicBool,
@@ -65,17 +87,16 @@ struct Search {
     moves: AtomicU64,
     quiet: AtomicU64,
     healed: AtomicU64,
-    fault: Mutex<Option<(Violation, Way)>>,
+    fault: Mutex<Option<(Violation, Way<W::Move>)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread panics while it holds the lock")
 }
 
-/// Sees every state of a row, or as many as the time allows.
-pub(crate) fn exhaust(row: Row, seed: u8, threads: usize, limit: Duration) -> Found {
+/// Sees every state that follows from the first, or as many as the time allows.
+pub(crate) fn exhaust<W: World>(first: &W, threads: usize, limit: Duration) -> Found<W::Move> {
     let start = Instant::now();
-    let first = State::new(row, seed);
     let search = Search {
         known: (0..PARTS).map(|_| Mutex::default()).collect(),
         spare: Mutex::default(),
@@ -104,11 +125,11 @@ pub(crate) fn exhaust(row: Row, seed: u8, threads: usize, limit: Duration) -> Fo
         healed: count(&search.healed),
         took: start.elapsed(),
         cut: search.cut.load(Ordering::Relaxed),
-        fault: fault.map(|(violation, way)| shortest(&first).unwrap_or_else(|| (violation, steps(&way)))),
+        fault: fault.map(|(violation, way)| shortest(first).unwrap_or_else(|| (violation, steps(&way)))),
     }
 }
 
-impl Search {
+impl<W: World> Search<W> {
     fn is_new(&self, digest: u64) -> bool {
         let new = lock(&self.known[digest as usize % PARTS]).insert(digest);
         self.states.fetch_add(u64::from(new), Ordering::Relaxed);
@@ -116,7 +137,7 @@ impl Search {
     }
 
     fn work(&self) {
-        let mut own: Vec<(State, Way)> = Vec::new();
+        let mut own: Vec<(W, Way<W::Move>)> = Vec::new();
         let mut working = true;
         while !self.stop.load(Ordering::Relaxed) {
             let Some((state, way)) = own.pop().or_else(|| lock(&self.spare).pop()) else {
@@ -144,12 +165,12 @@ impl Search {
         }
     }
 
-    fn report(&self, violation: Violation, way: &Way) {
+    fn report(&self, violation: Violation, way: &Way<W::Move>) {
         lock(&self.fault).get_or_insert_with(|| (violation, way.clone()));
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn visit(&self, state: &State, way: &Way, own: &mut Vec<(State, Way)>) {
+    fn visit(&self, state: &W, way: &Way<W::Move>, own: &mut Vec<(W, Way<W::Move>)>) {
         match faults(state) {
             Err(violation) => return self.report(violation, way),
             Ok(Rest::Busy) => {}
@@ -182,7 +203,7 @@ enum Rest {
     Healed,
 }
 
-fn faults(state: &State) -> Result<Rest, Violation> {
+fn faults<W: World>(state: &W) -> Result<Rest, Violation> {
     state.check_always()?;
     if !state.is_quiet() {
         return Ok(Rest::Busy);
@@ -199,9 +220,9 @@ fn faults(state: &State) -> Result<Rest, Violation> {
 }
 
 /// The shortest way to a fault, if it is not too far.
-fn shortest(first: &State) -> Option<(Violation, Vec<Move>)> {
+fn shortest<W: World>(first: &W) -> Option<(Violation, Vec<W::Move>)> {
     let mut known = HashSet::from([first.digest()]);
-    let mut next: VecDeque<(State, Way)> = VecDeque::from([(first.clone(), None)]);
+    let mut next: VecDeque<(W, Way<W::Move>)> = VecDeque::from([(first.clone(), None)]);
     while let Some((state, way)) = next.pop_front() {
         if let Err(violation) = faults(&state) {
             return Some((violation, steps(&way)));

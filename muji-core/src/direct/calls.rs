@@ -1,11 +1,11 @@
 //! All calls with single persons: which one a stanza is about, and who may begin one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::fault::PeerFault;
-use muji_jingle::{CallId, Manner, Ring, refuse};
+use muji_jingle::{CallId, Manner, Ring, Say, refuse};
 use muji_xep::jingle::{Jingle, Reason};
 use muji_xep::jmi::{Because, JingleMessage, Word};
 use muji_xep::rtp::Media;
@@ -43,6 +43,8 @@ pub(crate) struct Directs {
     calls: BTreeMap<CallId, Direct>,
     /// Who sees our presence, and may make us ring.
     contacts: BTreeSet<BareJid>,
+    /// Calls of ours that came to nothing: a device that picks up now must not wait for a session.
+    given_up: VecDeque<(BareJid, String)>,
 }
 
 impl Directs {
@@ -147,9 +149,18 @@ impl Directs {
                         cx.out.push_back(Output::Event(About::Account, event));
                     }
                     (_, Word::Propose(media)) => self.proposed(cx, us, peer, id, media, met),
+                    (None, Word::Proceed | Word::Accept) => self.picked_up_late(cx, peer, id),
                     (_, _) => {}
                 }
             }
+        }
+    }
+
+    /// A device takes a call that was given up, or declined by another: the two crossed.
+    fn picked_up_late(&self, cx: &mut Cx<'_>, device: &FullJid, id: &str) {
+        if self.given_up.iter().any(|(callee, given_up)| *callee == device.to_bare() && given_up == id) {
+            let message = JingleMessage { id: id.to_owned(), word: Word::Retract(Reason::Expired.into()) };
+            cx.say(Say { to: device.clone().into(), message });
         }
     }
 
@@ -169,15 +180,15 @@ impl Directs {
             return self.rings(cx, us, &bare, met, ring);
         };
         let direct = &self.calls[&call];
-        if direct.is_placed() {
+        let ours = direct.placed_id().filter(|_| !direct.is_talking()).map(|ours| (ours, us.to_bare()));
+        if ours.is_some_and(|ours| ours < (&id, bare.clone())) {
             // Both call each other: the lower id lives (XEP-0353 section 4.1).
-            if (direct.id(), us.to_bare()) < (Some(&id), bare) {
-                reject(cx, ring(Manner::Discreet), Because::tie_break());
-                cx.ended.remember(from.clone(), id.clone(), Whose::Ours);
-            } else {
-                self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Manner::Discreet)));
-            }
+            reject(cx, ring(Manner::Discreet), Because::tie_break());
+            cx.ended.remember(from.clone(), id.clone(), Whose::Ours);
+        } else if direct.is_placed() {
+            self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Manner::Discreet)));
         } else if direct.is_wanted() {
+            self.give_up(call);
             self.with(cx, call, |direct, cx| direct.migrates(cx, ring(Manner::Discreet)));
         } else {
             // It began anew before the user decided.
@@ -332,7 +343,19 @@ impl Directs {
         let Some(direct) = self.calls.get_mut(&call) else { return };
         act(direct, cx);
         if direct.over {
+            self.give_up(call);
             self.calls.remove(&call);
+        }
+    }
+
+    /// Remembers a call that we placed, for devices that pick up late.
+    fn give_up(&mut self, call: CallId) {
+        let direct = &self.calls[&call];
+        if let Some(id) = direct.placed_id() {
+            if self.given_up.len() == config::MAX_REMEMBERED {
+                self.given_up.pop_front();
+            }
+            self.given_up.push_back((direct.peer.clone(), id.to_owned()));
         }
     }
 }

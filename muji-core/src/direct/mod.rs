@@ -135,7 +135,8 @@ impl Direct {
             Begun::Rung(ring) if ring.is_ringing() => return drop(self.decline(cx)),
             Begun::Offered { .. } => return drop(self.decline(cx)),
             Begun::Placed(fork) => fork.retract(Reason::Cancel.into()),
-            Begun::Rung(_) | Begun::Plain => {}
+            Begun::Rung(ring) => ring.give_up(),
+            Begun::Plain => {}
         }
         self.said(cx);
         self.hang_up(cx, Reason::Success);

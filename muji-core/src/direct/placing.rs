@@ -84,6 +84,11 @@ impl Direct {
         }
     }
 
+    /// The id of a call that we placed.
+    pub(super) fn placed_id(&self) -> Option<&str> {
+        matches!(self.begun, Begun::Placed(_)).then(|| self.id()).flatten()
+    }
+
     /// True while nobody has picked up, and we have to wait.
     pub(super) fn is_placed(&self) -> bool {
         matches!(&self.begun, Begun::Placed(fork) if fork.is_open())
