@@ -41,10 +41,10 @@ enum State {
     Ringing {
         until: Instant,
     },
-    /// `rival`: a device of ours that accepted too.
+    /// `rival`: what another device of ours did at the same time. The caller decides.
     Accepted {
         until: Instant,
-        rival: Option<FullJid>,
+        rival: Option<Silenced>,
     },
     Answered,
     Over,
@@ -141,7 +141,7 @@ impl Ring {
             return None;
         }
         let why = match &self.state {
-            State::Accepted { rival: Some(rival), .. } => Silenced::Elsewhere(rival.clone()),
+            State::Accepted { rival: Some(rival), .. } => rival.clone(),
             State::Ringing { .. } | State::Accepted { .. } | State::Answered | State::Over => Silenced::Cancelled,
         };
         self.state = State::Over;
@@ -150,23 +150,21 @@ impl Ring {
 
     /// Another device of the user says something about this call.
     pub fn device_said(&mut self, device: &FullJid, word: &Word) -> Option<Silenced> {
-        let accepts = matches!(word, Word::Proceed | Word::Accept);
+        let why = match word {
+            Word::Proceed | Word::Accept | Word::Finish(_) => Silenced::Elsewhere(device.clone()),
+            Word::Reject(_) => Silenced::DeclinedElsewhere(device.clone()),
+            Word::Propose(_) | Word::Ringing | Word::Retract(_) => return None,
+        };
         match &mut self.state {
             State::Ringing { .. } => {
-                let why = match word {
-                    Word::Proceed | Word::Accept | Word::Finish(_) => Silenced::Elsewhere(device.clone()),
-                    Word::Reject(_) => Silenced::DeclinedElsewhere(device.clone()),
-                    Word::Propose(_) | Word::Ringing | Word::Retract(_) => return None,
-                };
                 self.state = State::Over;
                 Some(why)
             }
-            // Both accepted: the caller decides.
-            State::Accepted { rival, .. } if accepts => {
-                rival.get_or_insert_with(|| device.clone());
+            State::Accepted { rival, .. } => {
+                rival.get_or_insert(why);
                 None
             }
-            State::Accepted { .. } | State::Answered | State::Over => None,
+            State::Answered | State::Over => None,
         }
     }
 
@@ -184,7 +182,7 @@ impl Ring {
         self.poll_timeout().filter(|until| *until <= now)?;
         let why = match &self.state {
             State::Ringing { .. } => Silenced::Expired,
-            State::Accepted { rival: Some(rival), .. } => Silenced::Elsewhere(rival.clone()),
+            State::Accepted { rival: Some(rival), .. } => rival.clone(),
             State::Accepted { rival: None, .. } | State::Answered | State::Over => Silenced::NoOffer,
         };
         self.state = State::Over;

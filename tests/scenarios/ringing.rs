@@ -288,9 +288,9 @@ fn one_picks_up_as_another_declines_and_the_caller_takes_what_comes_first() {
     let (mut world, romeo, [phone, laptop, _]) = ringing();
     world.command(laptop, Command::Decline);
     world.pick_up(phone);
-    world.run_for(2 * timers::OFFER);
+    world.run_for(SECOND);
     assert_eq!(over(&world, romeo), Some(&Over::Busy(world.jid(laptop))));
-    assert_eq!(over(&world, phone), Some(&Over::NoOffer));
+    assert_eq!(over(&world, phone), Some(&Over::DeclinedElsewhere(world.jid(laptop))));
     assert_eq!(world.sessions(phone), 0);
 }
 
@@ -303,6 +303,16 @@ fn a_device_that_picks_up_as_the_caller_gives_up_hears_of_it() {
     assert_eq!((world.asked(romeo, "session-initiate"), world.sessions(phone)), (0, 0));
     assert_eq!(over(&world, phone), Some(&Over::Cancelled));
     assert!(matches!(over(&world, laptop), Some(Over::Cancelled | Over::Elsewhere(_))));
+}
+
+#[test]
+fn who_picks_up_and_changes_his_mind_says_so() {
+    let (mut world, romeo, [phone, ..]) = ringing();
+    world.pick_up(phone);
+    world.leave(phone);
+    world.run_for(2 * SECOND);
+    assert_eq!((over(&world, phone), over(&world, romeo)), (Some(&Over::Left), Some(&Over::HungUp)));
+    assert_eq!((world.sessions(romeo), world.sessions(phone)), (0, 0));
 }
 
 /// A caller that knows nothing of telling the late.
