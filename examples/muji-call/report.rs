@@ -27,6 +27,8 @@ pub(crate) struct Report {
     people: BTreeMap<String, Known>,
     /// The last rows that were said, without their times.
     picture: Vec<Value>,
+    /// The digits that were said last.
+    digits: Option<String>,
     /// Bytes of payload that each of the others was sent.
     sent: u64,
 }
@@ -42,6 +44,7 @@ impl Report {
             names: BTreeMap::new(),
             people: BTreeMap::new(),
             picture: Vec::new(),
+            digits: None,
             sent: 0,
         }
     }
@@ -147,6 +150,10 @@ impl Report {
             }
             Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(failure.to_string())),
             Event::PeerLeft(peer) => self.peer(peer, "left", None),
+            Event::CertificateChanged(peer) => {
+                let why = format!("{} shows another certificate than those that are tied to it", printable(&peer.nick));
+                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
+            }
             Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),
             Event::Skipped { from, what } => {
                 self.say("skipped", json!({ "from": from, "what": what }), || {
@@ -213,6 +220,19 @@ impl Report {
             self.picture = picture;
             let rows: Vec<Value> = pairs.iter().map(|pair| row(pair, true)).collect();
             self.say("pairs", json!({ "pairs": rows }), || None);
+        }
+    }
+
+    /// Digits to compare by voice, when they are others than before.
+    pub(crate) fn authentication(&mut self, digits: Option<String>) {
+        if self.digits == digits {
+            return;
+        }
+        self.digits = digits;
+        if let Some(digits) = self.digits.clone() {
+            self.say("authentication", json!({ "digits": digits }), || {
+                Some(format!("nobody listens in between if the others read the same: {digits}"))
+            });
         }
     }
 

@@ -176,7 +176,9 @@ impl Program {
                 Some(observation) = observations.recv() => self.report.observation(&observation),
                 _ = second.tick() => {
                     if let Some(call) = self.call {
-                        self.report.pairs(&self.muji.in_call(call).pairs());
+                        let call = self.muji.in_call(call);
+                        self.report.pairs(&call.pairs());
+                        self.report.authentication(call.authentication());
                     }
                     self.report.row();
                 }

@@ -16,11 +16,20 @@ pub struct Config {
     /// True if a call with one person goes on in a room without asking the user when the other invites us to one (as Dino
     /// does): the room may hold anybody.
     pub follow: bool,
+    /// True if whoever shows another certificate than those tied to it ([`crate::Engine::pin`]) is not talked with at all.
+    pub refuse_changed: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { preparing: PREPARING, stagger: STAGGER, one_to_one: true, anybody_rings: false, follow: false }
+        Self {
+            preparing: PREPARING,
+            stagger: STAGGER,
+            one_to_one: true,
+            anybody_rings: false,
+            follow: false,
+            refuse_changed: false,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::engine::Output;
 use crate::event::{About, Event};
 use crate::media::Capabilities;
+use crate::trust::{Fingerprint, Trust};
 
 /// The time, what all calls share, and where to put what follows.
 pub(crate) struct Cx<'a> {
@@ -24,6 +25,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) config: &'a Config,
     /// What the client says in every presence.
     pub(crate) extras: &'a [Element],
+    pub(crate) trust: &'a Trust,
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) ended: &'a mut Ended,
 }
@@ -42,6 +44,11 @@ impl Cx<'_> {
         let id = if say.to.is_bare() { say.message.id.clone() } else { self.ids.word() };
         let payloads = say.message.write();
         self.send(chat(say.to, id, payloads));
+    }
+
+    /// The certificates that somebody may show, if others are refused.
+    pub(crate) fn certificates(&self, who: &FullJid) -> Vec<Fingerprint> {
+        if self.config.refuse_changed { self.trust.pinned(&who.to_bare()) } else { Vec::new() }
     }
 
     /// A medium as it may be received, or sent before it has a name in a room.

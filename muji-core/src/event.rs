@@ -116,6 +116,8 @@ pub enum Event {
     PeerConnected(Peer, SessionId),
     /// Its sound or picture arrives.
     PeerFlowing(Peer, SessionId),
+    /// It shows another certificate than those that are tied to it: another device of its, or somebody between.
+    CertificateChanged(Peer),
     /// Nothing arrives from it for now.
     PeerInterrupted(Peer),
     /// A content was added to the session with it.

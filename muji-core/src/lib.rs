@@ -68,6 +68,7 @@ mod queue;
 mod roster;
 mod seat;
 mod services;
+mod trust;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;
 
@@ -81,3 +82,4 @@ pub use muji_xep::Secret;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;
 pub use pair::{Pair, PairState, Remedy};
+pub use trust::{Fingerprint, Verification};

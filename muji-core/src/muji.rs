@@ -22,6 +22,7 @@ use crate::error::Refused;
 use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
 use crate::media::MediaBackend;
 use crate::pair::Pair;
+use crate::trust::Fingerprint;
 
 /// What a client does for its calls, in order.
 #[derive(Debug)]
@@ -193,6 +194,11 @@ impl Muji {
     pub fn attend(&mut self) {
         self.engine.attend(now());
         self.wake();
+    }
+
+    /// Ties certificates to a person: see [`Engine::pin`].
+    pub fn pin(&mut self, who: BareJid, certificates: Vec<Fingerprint>) {
+        self.engine.pin(who, certificates);
     }
 
     /// Where rooms for calls are made: see [`Engine::set_room_service`].
@@ -372,6 +378,12 @@ impl Call<'_> {
     /// If the call is over, or it is the only content.
     pub fn remove(&mut self, media: Media) -> Result<(), Refused> {
         self.command(Command::Remove(media))
+    }
+
+    /// Digits to be compared by voice: see [`Engine::authentication`].
+    #[must_use]
+    pub fn authentication(&self) -> Option<String> {
+        self.muji.engine.authentication(self.id)
     }
 
     /// How we stand with each other participant, by nick: who hears whom.

@@ -9,6 +9,7 @@ use xmpp_parsers::minidom::Element;
 
 use crate::config;
 use crate::event::Peer;
+use crate::trust::{Fingerprint, Verification};
 
 /// How we stand with another participant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,10 @@ pub struct Pair {
     pub since: Instant,
     /// What is done about it.
     pub remedy: Remedy,
+    /// Whose certificate it shows.
+    pub verification: Verification,
+    /// The certificate, as SHA-256, once it is known; see [`crate::Engine::pin`].
+    pub certificate: Option<Fingerprint>,
 }
 
 /// What a participant's client cannot do, known by the node of its entity capabilities (XEP-0115).
@@ -142,6 +147,7 @@ pub(crate) struct Partner {
     pub(crate) ends_at: Option<Instant>,
     /// We have talked since before the room, and it is not there (yet).
     pub(crate) beside: bool,
+    pub(crate) verification: Verification,
 }
 
 impl Partner {
@@ -160,6 +166,7 @@ impl Partner {
             dropped: Vec::new(),
             ends_at: None,
             beside: false,
+            verification: Verification::Unverified,
         }
     }
 

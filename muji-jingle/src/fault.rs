@@ -94,6 +94,9 @@ pub enum Unusable {
     /// `security-error`.
     #[error("the peer's {0} has two fingerprints, or a DTLS role that fits no handshake")]
     Handshake(String),
+    /// `security-error`.
+    #[error("the peer's {0} comes with another certificate than those that are tied to the peer; check who it is")]
+    Certificate(String),
     /// `failed-application`, which XEP-0167 asks for.
     #[error("the peer and we have no codec in common for {0}; one of the two must add one")]
     Codec(String),
@@ -118,7 +121,7 @@ impl Unusable {
         match self {
             Self::Application(_) => Reason::UnsupportedApplications,
             Self::Transport(_) => Reason::UnsupportedTransports,
-            Self::Fingerprint(_) | Self::Handshake(_) => Reason::SecurityError,
+            Self::Fingerprint(_) | Self::Handshake(_) | Self::Certificate(_) => Reason::SecurityError,
             Self::Codec(_) | Self::Contents | Self::TooMany => Reason::FailedApplication,
         }
     }

@@ -38,6 +38,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod answers;
+pub mod authentication;
 pub mod fault;
 pub mod fork;
 mod ids;

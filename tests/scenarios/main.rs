@@ -11,6 +11,7 @@ use muji_media::transport::str0m::{Dtls, Str0m};
 mod adding;
 mod attending;
 mod bounds;
+mod certificates;
 mod clients;
 mod consent;
 mod contents;

@@ -25,10 +25,11 @@ impl Conference {
     /// This call goes on with what was said and sent to one person.
     pub(crate) fn continues(mut self, cx: &mut Cx<'_>, mut direct: Direct) -> Self {
         let Some(moving) = direct.leaves_for_room() else { return self };
-        let Moving { session, media, muted, holding, state, since } = moving;
+        let Moving { session, media, muted, holding, state, since, verification } = moving;
         let (id, peer) = (session.parties().session, session.parties().peer.clone());
         let mut partner = Partner::new(since, peer.to_bare().as_str(), Profile::default());
         (partner.session, partner.state, partner.beside) = (Some(id), state, true);
+        partner.verification = verification;
         self.partners.insert(peer.clone(), partner);
         self.sessions.insert(id, session);
         self.contents = media.iter().map(|media| captured(cx, media)).collect();

@@ -57,6 +57,7 @@ use crate::pair::{Pair, PairState, Partner, Remedy, Turn};
 use crate::queue::Queue;
 use crate::roster::Roster;
 use crate::seat::Seat;
+use crate::trust::{Verification, certificate};
 use adding::Round;
 use continuing::Before;
 use inviting::{Guest, Invites};
@@ -276,6 +277,8 @@ impl Conference {
             state: partner.state.clone(),
             since: partner.since,
             remedy: partner.remedy(),
+            verification: partner.verification,
+            certificate: partner.session.and_then(|id| self.sessions.get(&id)).and_then(certificate),
         });
         let preparing = self.roster.iter().filter(|(_, occupant)| !self.partners.contains_key(&occupant.real));
         let preparing = preparing.map(|(nick, occupant)| Pair {
@@ -284,10 +287,21 @@ impl Conference {
             state: PairState::Preparing,
             since: occupant.since,
             remedy: Remedy::Nothing,
+            verification: Verification::Unverified,
+            certificate: None,
         });
         let mut pairs: Vec<Pair> = partners.chain(preparing).collect();
         pairs.sort_by(|a, b| a.peer.nick.cmp(&b.peer.nick));
         pairs
+    }
+
+    /// The sessions with all others; `None` if one is not connected.
+    pub(crate) fn connected_sessions(&self) -> Option<Vec<&Session>> {
+        let connected = |partner: &Partner| {
+            let up = matches!(partner.state, PairState::Connected | PairState::Flowing | PairState::Interrupted);
+            partner.session.filter(|_| up).and_then(|id| self.sessions.get(&id))
+        };
+        self.partners.values().map(connected).collect()
     }
 
     /// What somebody sends who is not in the room.

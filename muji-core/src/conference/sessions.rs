@@ -16,6 +16,7 @@ use crate::error::PeerFailure;
 use crate::event::Event;
 use crate::media::{Capabilities, MediaReport};
 use crate::pair::{Due, PairState, Turn};
+use crate::trust::Verification;
 
 impl Conference {
     /// Calls every participant that has no session with us.
@@ -58,7 +59,17 @@ impl Conference {
         let session = cx.ids.session();
         let room = Some(self.room.clone());
         let restates = self.partners.get(peer).is_some_and(|partner| partner.profile.restates);
-        Parties { call: self.call, session, us: self.us.clone(), peer: peer.clone(), name, room, restates }
+        let certificates = cx.certificates(peer);
+        Parties {
+            call: self.call,
+            session,
+            us: self.us.clone(),
+            peer: peer.clone(),
+            name,
+            room,
+            restates,
+            certificates,
+        }
     }
 
     pub(super) fn wanted(
@@ -266,6 +277,7 @@ impl Conference {
             SessionEvent::Unanswered => self.unanswered(cx, id, peer),
             SessionEvent::Accepted => {
                 self.stands(cx, id, peer, PairState::Connecting, |peer| Event::PeerConnecting(peer, id));
+                self.recognise(cx, id, peer);
                 self.tell_muted(cx, id, |_| true);
                 self.share(cx, peer);
             }
@@ -305,6 +317,18 @@ impl Conference {
             SessionEvent::Ended(end) => self.session_ended(cx, id, peer, end),
             SessionEvent::Ringing => {} // Participants accept by themselves.
             other => self.warn(cx, format!("{other:?}")),
+        }
+    }
+
+    /// A peer shows its certificate.
+    fn recognise(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let verification = cx.trust.judge(session);
+        if let Some(partner) = self.partners.get_mut(peer) {
+            partner.verification = verification;
+        }
+        if verification == Verification::Changed {
+            self.peer_event(cx, peer, Event::CertificateChanged);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::fault::PeerFault;
-use muji_jingle::{CallId, Manner, Ring, Say, refuse};
+use muji_jingle::{CallId, Manner, Ring, Say, Session, refuse};
 use muji_xep::jingle::{Jingle, Reason};
 use muji_xep::jmi::{Because, JingleMessage, Word};
 use muji_xep::rtp::Media;
@@ -119,6 +119,11 @@ impl Directs {
     /// A call is one with one person again.
     pub(crate) fn come_back(&mut self, call: CallId, direct: Direct) {
         self.keep(call, direct);
+    }
+
+    /// The session of a call, once it is connected.
+    pub(crate) fn connected_session(&self, call: CallId) -> Option<&Session> {
+        self.calls.get(&call).and_then(Direct::connected_session)
     }
 
     pub(crate) fn contains(&self, call: CallId) -> bool {

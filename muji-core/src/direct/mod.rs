@@ -31,6 +31,7 @@ use crate::error::{Over, Refused};
 use crate::event::{Command, Event, Peer};
 use crate::media::MediaCommand;
 use crate::pair::{Pair, PairState, Remedy};
+use crate::trust::{Verification, certificate};
 pub(crate) use calls::{Directs, Heard, Sender};
 
 /// How it began.
@@ -67,6 +68,7 @@ pub(crate) struct Direct {
     session: Option<Session>,
     state: PairState,
     since: Instant,
+    verification: Verification,
     sight: Sight,
     /// To whom we showed ourselves, as it cannot see our presence.
     shown_to: Option<Jid>,
@@ -82,6 +84,7 @@ pub(crate) struct Moving {
     pub(crate) holding: bool,
     pub(crate) state: PairState,
     pub(crate) since: Instant,
+    pub(crate) verification: Verification,
 }
 
 impl Direct {
@@ -97,6 +100,7 @@ impl Direct {
             session: None,
             state: PairState::Announced,
             since: cx.now,
+            verification: Verification::Unverified,
             sight,
             shown_to: None,
             over: false,
@@ -197,7 +201,8 @@ impl Direct {
     pub(crate) fn leaves_for_room(&mut self) -> Option<Moving> {
         let (media, muted, holding) = (self.media.clone(), self.muted.clone(), self.holding);
         let session = self.session.take()?;
-        Some(Moving { session, media, muted, holding, state: self.state.clone(), since: self.since })
+        let (state, since, verification) = (self.state.clone(), self.since, self.verification);
+        Some(Moving { session, media, muted, holding, state, since, verification })
     }
 
     /// There was no room to go on in.
@@ -268,8 +273,16 @@ impl Direct {
             state: self.state.clone(),
             since: self.since,
             remedy: Remedy::Nothing,
+            verification: self.verification,
+            certificate: certificate(session),
         });
         pair.into_iter().collect()
+    }
+
+    /// The session, once it is connected.
+    pub(crate) fn connected_session(&self) -> Option<&Session> {
+        let up = matches!(self.state, PairState::Connected | PairState::Flowing | PairState::Interrupted);
+        self.session.as_ref().filter(|_| up)
     }
 
     fn named(&self, device: &FullJid) -> Peer {

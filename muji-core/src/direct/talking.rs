@@ -13,6 +13,7 @@ use crate::error::Over;
 use crate::event::Event;
 use crate::media::MediaReport;
 use crate::pair::PairState;
+use crate::trust::Verification;
 
 impl Direct {
     /// Offers a session to a device.
@@ -84,7 +85,8 @@ impl Direct {
 
     fn parties(&self, cx: &mut Cx<'_>, peer: FullJid) -> Parties {
         let (session, name) = (cx.ids.session(), self.peer.to_string());
-        Parties { call: self.call, session, us: self.us.clone(), peer, name, room: None, restates: false }
+        let (call, us, certificates) = (self.call, self.us.clone(), cx.certificates(&peer));
+        Parties { call, session, us, peer, name, room: None, restates: false, certificates }
     }
 
     /// True if the peer's stanza is about our session.
@@ -172,7 +174,11 @@ impl Direct {
             SessionEvent::Offered => self.stands(cx, PairState::Offered, Event::PeerOffered(peer)),
             SessionEvent::Ringing => cx.event(self.call, Event::DeviceRings(peer.jid)),
             SessionEvent::Accepted => {
-                self.stands(cx, PairState::Connecting, Event::PeerConnecting(peer, id));
+                self.verification = cx.trust.judge(session);
+                self.stands(cx, PairState::Connecting, Event::PeerConnecting(peer.clone(), id));
+                if self.verification == Verification::Changed {
+                    cx.event(self.call, Event::CertificateChanged(peer));
+                }
                 self.begins_to_send(cx);
             }
             SessionEvent::ContentAdded { content, media } => {

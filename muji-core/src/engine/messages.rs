@@ -224,6 +224,7 @@ impl Engine {
             capabilities: &self.capabilities,
             config: &self.config,
             extras: &self.extras,
+            trust: &self.trust,
             out: &mut self.queue,
             ended: &mut self.ended,
         };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use jid::{BareJid, DomainRef, FullJid, Jid, NodePart};
+use muji_jingle::authentication::short_string;
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, refuse};
 use muji_xep::invite::Word;
@@ -33,6 +34,7 @@ use crate::media::{Capabilities, MediaCommand, MediaReport};
 use crate::pair::Pair;
 use crate::seat::Seat;
 use crate::services::{Next, Services};
+use crate::trust::{Fingerprint, Trust};
 
 /// What the engine wants done, in the order of the wire.
 #[derive(Debug)]
@@ -86,6 +88,7 @@ pub struct Engine {
     directs: Directs,
     attendance: Attendance,
     services: Services,
+    trust: Trust,
     /// The connection is gone; if it does not come back the calls end then.
     lost_until: Option<Instant>,
     ended: Ended,
@@ -116,6 +119,7 @@ impl Engine {
             directs: Directs::default(),
             attendance: Attendance::default(),
             services: Services::default(),
+            trust: Trust::default(),
             lost_until: None,
             ended: Ended::default(),
             queue: VecDeque::new(),
@@ -381,6 +385,25 @@ impl Engine {
     #[must_use]
     pub fn pairs(&self, call: CallId) -> Vec<Pair> {
         self.calls.get(&call).map_or_else(|| self.directs.pairs(call), Conference::pairs)
+    }
+
+    /// Ties certificates to a person: whoever shows one of them is [`crate::Verification::Pinned`], and whoever shows another is told
+    /// of by [`Event::CertificateChanged`], or refused if [`Config::refuse_changed`]. None at all unties the person. Clients make
+    /// certificates for each call, or keep them: this is for those whose certificates somebody has learned another way.
+    pub fn pin(&mut self, who: BareJid, certificates: Vec<Fingerprint>) {
+        self.trust.pin(who, certificates);
+    }
+
+    /// Digits that all in a call read alike if nobody sits between any two of them: to be compared by voice. `None` until all
+    /// pairs are connected. Clients that show each other another certificate (Dino) cannot be compared so in a group.
+    #[must_use]
+    pub fn authentication(&self, call: CallId) -> Option<String> {
+        let sessions = match self.calls.get(&call) {
+            Some(conference) => conference.connected_sessions()?,
+            None => self.directs.connected_session(call).into_iter().collect(),
+        };
+        let shown = sessions.iter().flat_map(|session| session.fingerprints()).flatten();
+        (!sessions.is_empty()).then(|| short_string(shown))
     }
 
     /// Who is in a call in a chat room in which the client sits, whether or not we take part.
@@ -748,6 +771,7 @@ impl Engine {
             capabilities: &self.capabilities,
             config: &self.config,
             extras: &self.extras,
+            trust: &self.trust,
             out: &mut self.queue,
             ended: &mut self.ended,
         }

@@ -103,22 +103,25 @@ pub(crate) struct Legs {
     held: bool,
     /// We do not.
     holding: bool,
+    /// The certificates that the peer may show; any if empty.
+    certificates: Vec<[u8; 32]>,
 }
 
 impl Legs {
     /// What we offer: a transport of its own for each content, which every known client takes.
-    pub(crate) fn offering(session: SessionId, wanted: Vec<Wanted>) -> Self {
-        let mut this = Self::new(Side::Initiator, false);
+    pub(crate) fn offering(parties: &Parties, wanted: Vec<Wanted>) -> Self {
+        let mut this = Self::new(parties, Side::Initiator, false);
         for wanted in wanted.into_iter().take(MAX_CONTENTS) {
             let name = wanted.publication.clone();
-            let transport = this.transport(session).expect("a session may have so many");
+            let transport = this.transport(parties.session).expect("a session may have so many");
             this.add_leg(wanted, name, transport);
         }
         this
     }
 
-    fn new(side: Side, bundled: bool) -> Self {
-        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled, held: false, holding: false }
+    fn new(parties: &Parties, side: Side, bundled: bool) -> Self {
+        let certificates = parties.certificates.clone();
+        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled, held: false, holding: false, certificates }
     }
 
     /// What we take of an offer, and why not the rest.
@@ -126,15 +129,15 @@ impl Legs {
     /// # Errors
     /// The first reason, if nothing of the offer can be taken.
     pub(crate) fn answering(
-        session: SessionId,
+        parties: &Parties,
         wanted: &[Wanted],
         offer: &Jingle,
     ) -> Result<(Self, Vec<(String, Unusable)>), Unusable> {
         let bundled = offer.group.as_ref().is_some_and(|group| group.semantics == "BUNDLE");
-        let mut this = Self::new(Side::Responder, bundled);
+        let mut this = Self::new(parties, Side::Responder, bundled);
         let mut refused = Vec::new();
         for content in &offer.contents {
-            if let Err(why) = this.take(session, wanted, content) {
+            if let Err(why) = this.take(parties.session, wanted, content) {
                 refused.push((content.name.clone(), why));
             }
         }
@@ -162,6 +165,7 @@ impl Legs {
             Setup::Active => Some(DtlsRole::Server),
             Setup::HoldConn => None,
         })?;
+        may_show(&self.certificates, &remote, &content.name)?;
         let transport = self.transport(session)?;
         let path = self.path(transport).expect("the path was just found or added");
         if path.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
@@ -198,6 +202,13 @@ impl Legs {
             (leg.started, changed) = (false, true);
         }
         changed
+    }
+
+    /// The certificates of both sides, ours first.
+    pub(crate) fn fingerprints(&self) -> [Vec<&[u8]>; 2] {
+        let ours = self.paths.iter().filter_map(|path| Some(path.local.as_ref()?.fingerprint.as_slice()));
+        let theirs = self.paths.iter().filter_map(|path| Some(path.remote.as_ref()?.fingerprint.as_slice()));
+        [ours.collect(), theirs.collect()]
     }
 
     /// What the peer sends, as agreed.
@@ -369,6 +380,7 @@ impl Legs {
             Setup::Passive => Some(DtlsRole::Client),
             Setup::ActPass | Setup::HoldConn => None,
         })?;
+        may_show(&self.certificates, &remote, &content.name)?;
         leg.agreed = Some(Agreed { send, ssrcs: ssrcs(description) });
         // It may narrow who sends, never widen it.
         let narrowed = [Side::Initiator, Side::Responder].into_iter().filter(|side| !content.senders.include(*side));
@@ -483,6 +495,12 @@ impl Legs {
         let used: Vec<TransportId> = self.legs.iter().map(|leg| leg.transport).collect();
         self.paths.retain(|path| used.contains(&path.id));
     }
+}
+
+/// The peer shows a certificate that is tied to it, if any is.
+fn may_show(certificates: &[[u8; 32]], remote: &RemoteTransport, name: &str) -> Result<(), Unusable> {
+    let known = certificates.is_empty() || certificates.iter().any(|it| it[..] == remote.fingerprint[..]);
+    if known { Ok(()) } else { Err(Unusable::Certificate(name.to_owned())) }
 }
 
 fn description(content: &Content) -> Result<&Description, Unusable> {

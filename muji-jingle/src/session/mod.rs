@@ -36,6 +36,8 @@ pub struct Parties {
     pub room: Option<BareJid>,
     /// The peer wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
     pub restates: bool,
+    /// The certificates that the peer may show, as SHA-256; any if empty.
+    pub certificates: Vec<[u8; 32]>,
 }
 
 /// Something of ours that may be sent as a content, or a medium that may be received.
@@ -210,7 +212,7 @@ impl Session {
     /// Begins a session of ours: the media layer makes its ends, nothing is sent before [`Self::release`].
     #[must_use]
     pub fn open(now: Instant, parties: Parties, sid: String, wanted: Vec<Wanted>) -> Self {
-        let legs = Legs::offering(parties.session, wanted);
+        let legs = Legs::offering(&parties, wanted);
         let state = State::Opening { released: false, until: now + timers::DESCRIBE };
         let mut this = Self::new(parties, sid, state, legs);
         this.queue.push_back(Output::Media(this.legs.open(&this.parties)));
@@ -222,7 +224,7 @@ impl Session {
     /// # Errors
     /// Why nothing of the offer can be taken; tell the peer with [`refuse`].
     pub fn hold(parties: Parties, offer: &Jingle, wanted: &[Wanted]) -> Result<Self, Unusable> {
-        let (legs, refused) = Legs::answering(parties.session, wanted, offer)?;
+        let (legs, refused) = Legs::answering(&parties, wanted, offer)?;
         let mut this = Self::new(parties, offer.sid.clone(), State::Held, legs);
         for (_, why) in refused {
             this.event(SessionEvent::Warning(why.to_string()));
@@ -261,6 +263,12 @@ impl Session {
         if self.legs.publish_as(media, name) {
             self.start();
         }
+    }
+
+    /// The certificates by which each side is known, ours first, as SHA-256; empty where they are not known yet.
+    #[must_use]
+    pub fn fingerprints(&self) -> [Vec<&[u8]>; 2] {
+        self.legs.fingerprints()
     }
 
     /// What the peer sends, by name.

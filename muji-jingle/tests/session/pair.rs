@@ -22,7 +22,16 @@ pub(crate) fn parties(us: &str, peer: &str) -> Parties {
     let jid = |name: &str| -> FullJid { format!("{name}@x.example/1").parse().expect("a full JID") };
     let room = Some("r@conf.example".parse().expect("a room"));
     let session = SessionId(1);
-    Parties { call: CallId(1), session, us: jid(us), peer: jid(peer), name: peer.to_owned(), room, restates: false }
+    Parties {
+        call: CallId(1),
+        session,
+        us: jid(us),
+        peer: jid(peer),
+        name: peer.to_owned(),
+        room,
+        restates: false,
+        certificates: Vec::new(),
+    }
 }
 
 pub(crate) fn end(name: &str) -> MediaReport {

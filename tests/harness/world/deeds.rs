@@ -2,7 +2,7 @@
 
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
-use muji_core::{Command, Connection, Join, Media, Mute};
+use muji_core::{Command, Connection, Fingerprint, Join, Media, Mute};
 use muji_xep::{Element, muc};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
@@ -115,6 +115,11 @@ impl World {
     pub fn set_room_service(&mut self, who: Who, service: &str) {
         let service: BareJid = service.parse().expect("a domain");
         self.client_mut(who).engine.set_room_service(service.domain());
+    }
+
+    /// Ties certificates to a person.
+    pub fn pin(&mut self, who: Who, person: BareJid, certificates: Vec<Fingerprint>) {
+        self.client_mut(who).engine.pin(person, certificates);
     }
 
     /// Takes the call that rings, with sound.

@@ -109,8 +109,10 @@ pub struct World {
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     arrived: u64,
     ways: BTreeMap<Way, Instant>,
-    /// Packets sent to each address.
-    datagrams: BTreeMap<IpAddr, usize>,
+    /// Packets sent from each address to each.
+    datagrams: BTreeMap<(IpAddr, IpAddr), usize>,
+    /// The servers name another certificate in what they pass on.
+    pub swaps_certificates: bool,
     /// Every stanza clients sent, in order.
     pub wire: Vec<Passage>,
     /// What clients sent.
@@ -150,6 +152,7 @@ impl World {
             arrived: 0,
             ways: BTreeMap::new(),
             datagrams: BTreeMap::new(),
+            swaps_certificates: false,
             wire: Vec::new(),
             sent: Traffic::default(),
             delivered: Traffic::default(),
@@ -358,6 +361,7 @@ impl World {
         let now = self.now;
         match arrival {
             Arrival::AtServer { from, stanza } => {
+                let stanza = if self.swaps_certificates { stanza::with_other_certificates(stanza) } else { stanza };
                 let deliveries = self.service.handle(&from, *stanza);
                 self.deliver(deliveries);
             }
@@ -397,7 +401,7 @@ impl World {
             match sent {
                 Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),
                 Sent::Datagram { from, to, bytes } => {
-                    *self.datagrams.entry(to.ip()).or_default() += 1;
+                    *self.datagrams.entry((from.ip(), to.ip())).or_default() += 1;
                     let found = self.people.iter().position(|person| person.address == to.ip());
                     let Some(index) = found else { continue };
                     let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };

@@ -114,7 +114,22 @@ impl World {
     /// Packets that were sent to somebody so far.
     #[must_use]
     pub fn datagrams_to(&self, who: Who) -> usize {
-        self.datagrams.get(&self.people[who.0].address).copied().unwrap_or_default()
+        let of = self.datagrams.iter().filter(|((_, to), _)| *to == self.people[who.0].address);
+        of.map(|(_, count)| count).sum()
+    }
+
+    /// Those of them that somebody sent.
+    #[must_use]
+    pub fn datagrams_to_from(&self, who: Who, from: Who) -> usize {
+        let way = (self.people[from.0].address, self.people[who.0].address);
+        self.datagrams.get(&way).copied().unwrap_or_default()
+    }
+
+    /// The digits that somebody could compare with the others.
+    #[must_use]
+    pub fn authentication(&self, who: Who) -> Option<String> {
+        let client = self.client_ref(who);
+        client.call.and_then(|call| client.engine.authentication(call))
     }
 
     /// About how many bytes somebody's Engine keeps: those of its text.

@@ -1,0 +1,118 @@
+//! Who is at the other end: certificates that are tied to people, and digits to compare by voice.
+
+use muji_conformance::harness::person::usual;
+use muji_conformance::harness::world::{Delays, Who, World};
+use muji_core::config::Config;
+use muji_core::{Event, Fingerprint, Verification};
+use muji_media::transport::str0m::{Dtls, Str0m};
+
+use crate::{SECOND, count, with_str0m};
+
+fn in_call<const N: usize>(names: [&str; N]) -> (World, [Who; N]) {
+    let (mut world, people) = with_str0m(Delays::default(), Dtls::Auto, names);
+    for who in people {
+        world.join(who, "balcony");
+        world.run_for(SECOND);
+    }
+    world.run_for(3 * SECOND);
+    assert_eq!(world.deaf(&people), []);
+    (world, people)
+}
+
+#[test]
+fn all_in_a_call_read_the_same_digits_and_another_call_has_others() {
+    let (world, people) = in_call(["romeo", "juliet", "nurse"]);
+    let digits = people.map(|who| world.authentication(who).expect("all are connected"));
+    assert!(digits.iter().all(|read| *read == digits[0]), "{digits:?}");
+    let (another, [romeo, _]) = in_call(["romeo", "juliet"]);
+    assert_ne!(another.authentication(romeo), Some(digits[0].clone()));
+}
+
+#[test]
+fn there_are_no_digits_before_all_are_connected() {
+    let (mut world, [romeo, juliet]) = with_str0m(Delays::default(), Dtls::Auto, ["romeo", "juliet"]);
+    world.join(romeo, "balcony");
+    world.run_for(SECOND);
+    assert_eq!(world.authentication(romeo), None);
+    world.join(juliet, "balcony");
+    world.run_while(SECOND, |world| world.pairs(romeo).is_empty());
+    assert_eq!(world.authentication(romeo), None);
+    world.run_for(SECOND);
+    assert!(world.authentication(romeo).is_some());
+}
+
+fn certificate(world: &World, who: Who) -> Fingerprint {
+    world.pairs(who)[0].certificate.expect("it is known")
+}
+
+/// Romeo, for whom a certificate is tied to Juliet's account, comes to her; the certificate he sees is the right one or not.
+fn pinned(config: Config, right: bool) -> (World, [Who; 2]) {
+    let mut world = World::new(1);
+    let made = || Str0m::with_dtls(Dtls::Auto).expect("there is chance for a certificate").maker();
+    let juliet = world.client("juliet", usual(), made());
+    let romeo = world.configured("romeo", usual(), made(), config);
+    let nurse = world.client("nurse", usual(), made());
+    for who in [juliet, nurse] {
+        world.join(who, "balcony");
+        world.run_for(2 * SECOND);
+    }
+    let shown = if right { certificate(&world, nurse) } else { [9; 32] };
+    world.leave(nurse);
+    world.run_for(SECOND);
+    let account = world.jid(juliet).to_bare();
+    world.pin(romeo, account, vec![shown]);
+    world.join(romeo, "balcony");
+    world.run_for(3 * SECOND);
+    (world, [romeo, juliet])
+}
+
+fn changed(event: &Event) -> bool {
+    matches!(event, Event::CertificateChanged(_))
+}
+
+#[test]
+fn a_certificate_that_is_tied_to_somebody_is_known() {
+    let (world, [romeo, juliet]) = pinned(Config::default(), true);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+    assert_eq!(world.pairs(romeo)[0].verification, Verification::Pinned);
+    assert_eq!(world.pairs(juliet)[0].verification, Verification::Unverified);
+    assert_eq!(count(&world, romeo, changed), 0);
+}
+
+#[test]
+fn another_certificate_is_told() {
+    let (world, [romeo, juliet]) = pinned(Config::default(), false);
+    assert_eq!(world.pairs(romeo)[0].verification, Verification::Changed);
+    assert_eq!(count(&world, romeo, changed), 1);
+    assert_eq!(world.deaf(&[romeo, juliet]), [], "what follows is the client's");
+}
+
+#[test]
+fn another_certificate_is_refused_by_who_wants_it_so_and_nothing_is_sent_there() {
+    let (mut world, [romeo, juliet]) = pinned(Config { refuse_changed: true, ..Config::default() }, false);
+    assert_eq!(world.datagrams_to(juliet), datagrams_of_the_nurse(&world, juliet), "not a packet of Romeo's");
+    assert!(!world.hears(juliet, romeo) && !world.hears(romeo, juliet));
+    let failed = |event: &Event| matches!(event, Event::PeerFailed(_, why) if why.to_string().contains("certificate"));
+    assert_eq!(count(&world, romeo, failed), 1);
+    let before = world.asked(romeo, "session-initiate");
+    world.run_for(60 * SECOND);
+    assert_eq!(world.asked(romeo, "session-initiate"), before, "calling again would end the same way");
+}
+
+/// Those were sent before Romeo came.
+fn datagrams_of_the_nurse(world: &World, juliet: Who) -> usize {
+    world.datagrams_to_from(juliet, Who::nth(2))
+}
+
+/// K2: the servers put their own certificates into what they pass on.
+#[test]
+fn who_sits_between_two_hears_nothing_with_another_certificate() {
+    let (mut world, [romeo, juliet]) = with_str0m(Delays::default(), Dtls::Auto, ["romeo", "juliet"]);
+    world.swaps_certificates = true;
+    for who in [romeo, juliet] {
+        world.join(who, "balcony");
+    }
+    world.run_for(10 * SECOND);
+    assert!(!world.hears(romeo, juliet) && !world.hears(juliet, romeo));
+    assert_eq!((world.authentication(romeo), world.authentication(juliet)), (None, None));
+}
