@@ -187,6 +187,11 @@ pub enum MediaReport {
         /// Why, as a sentence.
         why: String,
     },
+    /// The other end of a transport shows another certificate than the promised one: nothing flows by it.
+    Impostor {
+        /// The transport.
+        transport: TransportId,
+    },
     /// The first packet of a content was accepted.
     Flowing {
         /// The session.
@@ -210,6 +215,7 @@ impl MediaReport {
             | Self::Candidate { transport, .. }
             | Self::Connected { transport }
             | Self::Interrupted { transport }
+            | Self::Impostor { transport }
             | Self::Failed { transport, .. } => Some(transport.session),
             Self::Flowing { session, .. } => Some(*session),
             Self::Trouble { .. } => None,

@@ -324,6 +324,10 @@ impl Told {
                 self.connected.remove(&id);
                 self.report(MediaReport::Failed { transport: id, why });
             }
+            TransportOutput::Impostor => {
+                self.connected.remove(&id);
+                self.report(MediaReport::Impostor { transport: id });
+            }
             TransportOutput::Rtp { content, received } => self.received(id.session, content, received),
         }
     }

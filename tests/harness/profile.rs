@@ -437,7 +437,7 @@ impl Scripted {
             ufrag: Some("ufrag".to_owned()),
             pwd: Some(Secret::new("a password of 22 letters")),
             fingerprints: vec![fingerprint],
-            candidates: Vec::new(),
+            ..Transport::default()
         };
         Content { name: self.profile.audio.to_owned(), transport: Some(transport), ..audio(payload_types) }
     }

@@ -81,7 +81,7 @@ pub(crate) fn transport(fingerprint: Option<Fingerprint>) -> Transport {
         ufrag: Some("ufrag".to_owned()),
         pwd: Some(Secret::new("a password of 22 letters")),
         fingerprints: fingerprint.into_iter().collect(),
-        candidates: Vec::new(),
+        ..Transport::default()
     }
 }
 

@@ -5,13 +5,13 @@ use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{Over, Refused};
 use muji_core::{Command, Event, Hold, Media, Mute};
 use muji_jingle::timers;
-use muji_xep::jingle::{Action, Reason, Why};
+use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use muji_xep::jmi::{Because, JingleMessage, Word};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
 
-use crate::puppet::{answer, ask, direct_offer, opus, usable};
+use crate::puppet::{answer, answering, ask, direct_offer, opus, requests, usable};
 use crate::{SECOND, count, over, people};
 
 const TICK: std::time::Duration = std::time::Duration::from_millis(1);
@@ -806,4 +806,118 @@ fn a_reason_of_the_other_s_is_told() {
     world.run_for(SECOND);
     assert_eq!(over(&world, romeo), Some(&Over::Busy(world.jid(juliet))));
     assert_eq!(heard(&mut world, juliet).len(), 1, "the proposal and no more");
+}
+
+/// A puppet that Romeo calls without a word before, and what it was offered.
+fn called_directly() -> (World, Who, Who, String) {
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let juliet = world.puppet("juliet");
+    world.befriend_all();
+    let device = world.jid(juliet);
+    world.ring(romeo, device);
+    world.run_for(SECOND);
+    let (_, offer) = requests(&mut world, juliet).pop().expect("an offer");
+    world.run_for(SECOND);
+    (world, romeo, juliet, offer.sid)
+}
+
+fn reason_told(world: &mut World, puppet: Who) -> Option<Reason> {
+    let ends = requests(world, puppet).into_iter().filter_map(|(_, jingle)| jingle.why).next();
+    ends.map(|why| why.reason)
+}
+
+// Shows jingle-term-06.
+#[test]
+fn each_way_to_end_has_its_reason() {
+    // The caller gives up.
+    let (mut world, romeo, juliet, _) = called_directly();
+    world.leave(romeo);
+    world.run_for(SECOND);
+    assert_eq!(reason_told(&mut world, juliet), Some(Reason::Cancel));
+    // The call has its end.
+    let (mut world, romeo, juliet, sid) = called_directly();
+    let mut accept = Jingle::new(Action::SessionAccept, &sid);
+    accept.contents = vec![answering(vec![opus()])];
+    ask(&mut world, juliet, romeo, "a1", &accept);
+    world.run_for(SECOND);
+    world.leave(romeo);
+    world.run_for(SECOND);
+    assert_eq!(reason_told(&mut world, juliet), Some(Reason::Success));
+    // The user does not want to talk.
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let juliet = world.puppet("juliet");
+    world.befriend_all();
+    ask(&mut world, juliet, romeo, "o1", &direct_offer("s1", usable(vec![opus()])));
+    world.run_for(SECOND);
+    world.command(romeo, Command::Decline);
+    world.run_for(SECOND);
+    assert_eq!(reason_told(&mut world, juliet), Some(Reason::Decline));
+}
+
+// Shows jingle-accept-04, jingle-accept-03.
+#[test]
+fn all_that_follows_the_answer_goes_to_the_device_that_gave_it() {
+    let (mut world, romeo, [phone, laptop, _]) = ringing();
+    world.pick_up(laptop);
+    world.run_for(2 * SECOND);
+    world.mute(romeo, Mute::On);
+    world.command(romeo, Command::Add(Media::Video));
+    world.run_for(2 * SECOND);
+    world.leave(romeo);
+    world.run_for(SECOND);
+    let of = |who: Who| world.wire.iter().filter(move |it| it.from == who).map(|it| &it.stanza);
+    let requests = of(romeo).filter(|stanza| stanza.has_child("jingle", ns::JINGLE));
+    let to: Vec<&str> = requests.filter_map(|stanza| stanza.attr("to")).collect();
+    assert!(to.len() >= 4 && to.iter().all(|to| *to == world.jid(laptop).to_string()), "{to:?}");
+    assert_eq!(world.asked(phone, "session-accept"), 0);
+    let accept = of(laptop).filter_map(|stanza| stanza.get_child("jingle", ns::JINGLE));
+    let accept = accept.filter(|jingle| jingle.attr("action") == Some("session-accept")).next();
+    assert_eq!(accept.and_then(|it| it.attr("responder")), Some(world.jid(laptop).to_string().as_str()));
+}
+
+// Shows jingle-state-03, jingle-init-03.
+#[test]
+fn a_session_is_known_by_its_id_and_its_peer_and_what_is_not_known_is_an_error() {
+    let (mut world, romeo, juliet, sid) = called_directly();
+    world.introduce(romeo, "https://example.org/client");
+    let tybalt = world.puppet("tybalt");
+    world.befriend_all();
+    let mut info = Jingle::new(Action::TransportInfo, "another");
+    ask(&mut world, juliet, romeo, "i1", &info);
+    info.sid.clone_from(&sid);
+    ask(&mut world, tybalt, romeo, "i2", &info);
+    info.initiator = Some("somebody@else.example/1".to_owned());
+    ask(&mut world, juliet, romeo, "i3", &info);
+    let stranger = world.puppet("paris");
+    ask(&mut world, stranger, romeo, "i4", &info);
+    world.run_for(SECOND);
+    let hers = world.inbox(juliet);
+    assert_eq!(answer(&hers, "i1"), Some(Err("unknown-session".to_owned())));
+    assert_eq!(answer(&hers, "i3"), Some(Ok(())), "whom it names as initiator does not count");
+    assert_eq!(answer(&world.inbox(tybalt), "i2"), Some(Err("unknown-session".to_owned())));
+    let his = world.inbox(stranger);
+    assert_eq!(answer(&his, "i4"), Some(Err("service-unavailable".to_owned())), "as if nobody were there");
+    assert_eq!(over(&world, romeo), None);
+}
+
+// Shows jingle-accept-05.
+#[test]
+fn what_the_answer_leaves_out_is_no_part_of_the_call() {
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let juliet = world.puppet("juliet");
+    world.befriend_all();
+    let device = world.jid(juliet);
+    world.try_ring(romeo, device, vec![Media::Audio, Media::Video]).expect("it can be tried");
+    world.run_for(SECOND);
+    let (_, offer) = requests(&mut world, juliet).pop().expect("an offer");
+    assert_eq!(offer.contents.len(), 2);
+    let mut accept = Jingle::new(Action::SessionAccept, &offer.sid);
+    accept.contents = vec![answering(vec![opus()])];
+    ask(&mut world, juliet, romeo, "a1", &accept);
+    world.run_for(SECOND);
+    assert_eq!(over(&world, romeo), None);
+    assert!(world.flows(romeo, juliet, "audio").0 && world.flows(romeo, juliet, "video") == (false, false));
 }

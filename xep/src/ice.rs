@@ -63,24 +63,37 @@ pub struct Candidate {
     pub related: Option<SocketAddr>,
 }
 
+/// Why a candidate is left out.
+enum NotTaken {
+    /// Of a kind that is not used here.
+    Unusable(String),
+    /// None at all.
+    Malformed(String),
+}
+
 impl Candidate {
-    fn read(element: &Element) -> Result<Self, String> {
+    fn read(element: &Element) -> Result<Self, NotTaken> {
         let ip = element.attr("ip").unwrap_or_default();
-        let ip: IpAddr = ip.parse().map_err(|_| format!("{ip} is no literal address"))?;
+        // A name would have to be resolved, which tells others that somebody is there.
+        let ip: IpAddr = ip.parse().map_err(|_| NotTaken::Unusable(format!("{ip} is no literal address")))?;
         let protocol = element.attr("protocol").unwrap_or("udp");
         if !protocol.eq_ignore_ascii_case("udp") {
-            return Err(format!("protocol {protocol}"));
+            return Err(NotTaken::Unusable(format!("protocol {protocol}")));
         }
-        let kind = element.attr("type").unwrap_or_default();
-        let kind = CandidateKind::WORDS.iter().find(|(_, word)| *word == kind).ok_or_else(|| format!("type {kind}"))?.0;
+        Self::well_formed(element, ip).ok_or_else(|| NotTaken::Malformed(format!("that of {ip} is malformed")))
+    }
+
+    fn well_formed(element: &Element, ip: IpAddr) -> Option<Self> {
+        let kind = element.attr("type")?;
+        let kind = CandidateKind::WORDS.iter().find(|(_, word)| *word == kind)?.0;
         let related = parsed(element, "rel-addr").zip(parsed(element, "rel-port"));
-        Ok(Self {
-            component: parsed(element, "component").ok_or("no component")?,
+        Some(Self {
+            component: parsed(element, "component")?,
             foundation: text(element, "foundation").unwrap_or_default(),
             generation: parsed(element, "generation").unwrap_or(0),
             id: text(element, "id"),
-            address: SocketAddr::new(ip, parsed(element, "port").ok_or("no port")?),
-            priority: parsed(element, "priority").ok_or("no priority")?,
+            address: SocketAddr::new(ip, parsed(element, "port")?),
+            priority: parsed(element, "priority")?,
             kind,
             related: related.map(|(ip, port): (IpAddr, u16)| SocketAddr::new(ip, port)),
         })
@@ -114,6 +127,8 @@ pub struct Transport {
     pub fingerprints: Vec<Fingerprint>,
     /// Addresses, in the order sent.
     pub candidates: Vec<Candidate>,
+    /// There were candidates that are none, which whoever sent them is told (XEP-0176 section 5.5). Never written.
+    pub malformed: bool,
 }
 
 impl Transport {
@@ -132,7 +147,11 @@ impl Transport {
             if child.is("candidate", ns::ICE_UDP) && this.candidates.len() < MAX_CANDIDATES {
                 match Candidate::read(child) {
                     Ok(candidate) => this.candidates.push(candidate),
-                    Err(why) => skipped.note("candidate", why),
+                    Err(NotTaken::Unusable(why)) => skipped.note("candidate", why),
+                    Err(NotTaken::Malformed(why)) => {
+                        this.malformed = true;
+                        skipped.note("candidate", why);
+                    }
                 }
             } else if child.is("fingerprint", ns::DTLS) && this.fingerprints.len() < MAX_FINGERPRINTS {
                 this.fingerprints.extend(Fingerprint::read(child, skipped));

@@ -95,6 +95,16 @@ impl Feedback {
     }
 }
 
+/// What payload types mean that need no name (RFC 3551 section 6); those of sound that anybody still sends.
+const STATIC: [(u8, &str, u32); 6] = [
+    (0, "PCMU", 8_000),
+    (3, "GSM", 8_000),
+    (4, "G723", 8_000),
+    (8, "PCMA", 8_000),
+    (9, "G722", 8_000),
+    (18, "G729", 8_000),
+];
+
 /// One way of encoding a content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PayloadType {
@@ -161,10 +171,15 @@ impl PayloadType {
             skipped.note("payload-type", "no id between 0 and 127");
             return None;
         };
+        let fixed = STATIC.iter().find(|(fixed, ..)| *fixed == id);
+        let Some(name) = text(element, "name").or_else(|| fixed.map(|(_, name, _)| (*name).to_owned())) else {
+            skipped.note("payload-type", format_args!("{id} without a name"));
+            return None;
+        };
         let mut this = Self {
             id,
-            name: text(element, "name"),
-            clockrate: parsed(element, "clockrate"),
+            name: Some(name),
+            clockrate: parsed(element, "clockrate").or_else(|| fixed.map(|(.., rate)| *rate)),
             channels: parsed(element, "channels"),
             ptime: parsed(element, "ptime"),
             maxptime: parsed(element, "maxptime"),
@@ -289,6 +304,17 @@ impl Description {
         for child in element.children() {
             this.take(child, &mut ids, skipped);
         }
+        // What stands beside the payload types is said of each (XEP-0293 section 3).
+        let common: Vec<Feedback> = element
+            .children()
+            .filter(|it| it.is("rtcp-fb", ns::RTCP_FB))
+            .take(MAX_PARAMETERS)
+            .filter_map(Feedback::read)
+            .collect();
+        for payload in &mut this.payload_types {
+            let new = common.iter().filter(|feedback| !payload.feedback.contains(feedback)).cloned();
+            payload.feedback.extend(new.collect::<Vec<_>>());
+        }
         Some(this)
     }
 
@@ -308,7 +334,7 @@ impl Description {
             self.sources.extend(Source::read(child));
         } else if child.is("rtcp-mux", NSChoice::Any) {
             self.rtcp_mux = true; // stanza.js writes it in the description's namespace, others without one of its own.
-        } else {
+        } else if !child.is("rtcp-fb", ns::RTCP_FB) {
             skipped.note("description", child.name());
         }
     }

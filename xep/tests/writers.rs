@@ -86,6 +86,7 @@ fn offer() -> Jingle {
             kind: CandidateKind::Host,
             related: None,
         }],
+        ..Transport::default()
     });
     let mut jingle = Jingle::new(Action::SessionInitiate, "s1");
     jingle.initiator = Some("alice@x/a".to_owned());

@@ -456,7 +456,7 @@ fn after(end: &End) -> After {
             | Reason::Timeout
             | Reason::Other(_) => After::Redial,
         },
-        End::Unusable(_) | End::Unshared => After::GiveUp,
+        End::Unusable(_) | End::Unshared | End::Impostor => After::GiveUp,
         End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::Unready => After::Redial,
         _ => After::GiveUp,
     }

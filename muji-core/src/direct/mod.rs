@@ -143,7 +143,8 @@ impl Direct {
             Begun::Plain => {}
         }
         self.said(cx);
-        self.hang_up(cx, Reason::Success);
+        let offered = self.session.as_ref().is_some_and(Session::is_offered);
+        self.hang_up(cx, if offered { Reason::Cancel } else { Reason::Success });
         self.end(cx, Over::Left);
     }
 

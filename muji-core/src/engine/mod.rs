@@ -596,7 +596,7 @@ impl Engine {
             return Handled::Taken;
         }
         if jingle.action != Action::SessionInitiate {
-            return Handled::NotOurs;
+            return self.handle_unknown_session(from, id, jingle);
         }
         let Some(room) = &jingle.room else { return self.handle_direct_offer(now, from, id, jingle) };
         // Sessions run between real JIDs (XEP-0272 section 3), so nothing of a call comes from an occupant's.
@@ -608,6 +608,20 @@ impl Engine {
             }),
             None => self.send(refuse(from, id, &PeerFault::Stranger)),
         }
+        Handled::Taken
+    }
+
+    /// A request in no session of ours: perhaps the client's. Without a client it is answered, to strangers as if nobody were
+    /// there.
+    fn handle_unknown_session(&mut self, from: &FullJid, id: &str, jingle: &Jingle) -> Handled {
+        if self.disco.is_none() {
+            return Handled::NotOurs;
+        }
+        let who = from.to_bare();
+        let met = self.calls.values().any(|call| call.has_met(&who));
+        let known = met || self.directs.is_contact(&who) || self.directs.wants(&who);
+        let unknown = PeerFault::UnknownSession { sid: jingle.sid.clone() };
+        self.send(refuse(from, id, if known { &unknown } else { &PeerFault::Stranger }));
         Handled::Taken
     }
 

@@ -571,6 +571,7 @@ fn local_end(path: &Path, offering: bool) -> Transport {
         pwd: Some(local.pwd.clone()),
         fingerprints: vec![fingerprint],
         candidates: local.candidates.clone(),
+        ..Transport::default()
     }
 }
 

@@ -146,6 +146,9 @@ pub enum End {
     /// The media layer lost it.
     #[error("no media path to the peer: {0}")]
     Path(String),
+    /// The other end showed another certificate than the peer promised.
+    #[error("the other end shows another certificate than the peer promised; somebody may sit between")]
+    Impostor,
     /// Our own media layer did not make its ends.
     #[error("the media layer did not get ready in time, which is a fault of this program")]
     Unready,
@@ -390,6 +393,11 @@ impl Session {
             }
             (Action::TransportInfo, _) => {
                 self.trickled(now, ids, jingle);
+                // What is well-formed of it is taken all the same (XEP-0176 section 5.5).
+                let malformed = |content: &Content| content.transport.as_ref().is_some_and(|it| it.malformed);
+                if jingle.contents.iter().any(malformed) {
+                    return Err(PeerFault::Malformed("candidates that are well-formed"));
+                }
                 Ok(())
             }
             (Action::SessionInfo, _) => self.informed(jingle.info.clone().unwrap_or(SessionInfo::Ping)),
@@ -521,9 +529,12 @@ impl Session {
             MediaReport::Interrupted { .. } => self.event(SessionEvent::Interrupted),
             MediaReport::Failed { transport, why } => {
                 if !self.survives(now, ids, transport, &why) {
-                    self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
+                    // Before there was none it could not be set up (XEP-0166 section 7.4).
+                    let reason = if self.is_up() { Reason::ConnectivityError } else { Reason::FailedTransport };
+                    self.terminate(now, ids, reason.into(), End::Path(why));
                 }
             }
+            MediaReport::Impostor { .. } => self.terminate(now, ids, Reason::SecurityError.into(), End::Impostor),
             MediaReport::Flowing { content, .. } => self.event(SessionEvent::Flowing { content }),
             MediaReport::Trouble { why } => self.event(SessionEvent::Warning(why)),
         }
@@ -537,7 +548,7 @@ impl Session {
             }
             State::Connecting { until } if until <= now => {
                 let why = "no pair of addresses worked".to_owned();
-                self.terminate(now, ids, Reason::ConnectivityError.into(), End::Path(why));
+                self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
             }
             State::Opening { until, .. } | State::Answering { until } if until <= now => {
                 self.terminate(now, ids, Reason::MediaError.into(), End::Unready);

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
 
 mod contents;
+mod demands;
 mod pair;
 
 use std::time::Duration;
@@ -67,7 +68,7 @@ fn transports_that_do_not_connect_end_it_in_time() {
     let mut pair = agreed();
     pair.caller.handle_timeout(pair.now + timers::CONNECT, &mut pair.ids);
     let end = drain(&mut pair.caller);
-    assert_eq!(end.requests[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::ConnectivityError));
+    assert_eq!(end.requests[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::FailedTransport));
 }
 
 #[test]

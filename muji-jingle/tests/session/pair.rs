@@ -82,6 +82,8 @@ pub(crate) struct Pair {
     pub(crate) ids: Ids,
     pub(crate) caller: Session,
     pub(crate) callee: Session,
+    /// What the caller offered.
+    pub(crate) offer: Jingle,
 }
 
 /// A caller whose offer lies before a callee, who has not decided.
@@ -98,7 +100,7 @@ pub(crate) fn offered() -> Pair {
     let mut callee = Session::hold(parties("juliet", "romeo"), offer, &wanted(vec![opus()])).expect("it fits");
     assert!(callee.poll_output().is_none(), "nothing happens before the user decides");
     assert!(caller.handle_answer(now, &mut ids, id, Ok(())));
-    Pair { now, ids, caller, callee }
+    Pair { now, ids, caller, callee, offer: offer.clone() }
 }
 
 /// Both have agreed; transports connect.

@@ -93,6 +93,8 @@ pub enum TransportOutput {
     Interrupted,
     /// Lost for good, with a sentence why.
     Failed(String),
+    /// Lost for good: the other end shows another certificate than the promised one.
+    Impostor,
 }
 
 /// One path to one peer. After every call take [`Self::poll_output`] until it is empty.

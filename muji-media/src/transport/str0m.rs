@@ -18,7 +18,7 @@ use str0m::ice::IceCreds;
 use str0m::media::{Frequency, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
-use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
+use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError};
 
 use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
 
@@ -199,7 +199,7 @@ impl Str0mTransport {
             return;
         }
         if let Err(error) = self.rtc.handle_input(input) {
-            self.fail(error.to_string());
+            self.broke(&error);
         }
         self.drain(now);
     }
@@ -222,7 +222,7 @@ impl Str0mTransport {
                 }
                 Ok(Output::Event(event)) => self.event(event, now),
                 // The end of this path, not of the call.
-                Err(error) => self.fail(error.to_string()),
+                Err(error) => self.broke(&error),
             }
         }
     }
@@ -305,11 +305,23 @@ impl Str0mTransport {
         }
     }
 
+    fn broke(&mut self, error: &RtcError) {
+        match error {
+            // There is no SDP here: so str0m puts that the certificate is another one.
+            RtcError::RemoteSdp(_) => self.end(TransportOutput::Impostor),
+            other => self.fail(other.to_string()),
+        }
+    }
+
     fn fail(&mut self, why: String) {
+        self.end(TransportOutput::Failed(why));
+    }
+
+    fn end(&mut self, told: TransportOutput) {
         if !self.over {
             self.over = true;
             self.due = None;
-            self.out.push_back(TransportOutput::Failed(why));
+            self.out.push_back(told);
         }
     }
 

@@ -1,0 +1,190 @@
+//! What XEP-0166, 0167 and 0176 ask of a session, one by one.
+
+use muji_jingle::media::{MediaCommand, MediaReport};
+use muji_jingle::{End, Session, SessionEvent, SessionId};
+use muji_xep::ice::{Candidate, CandidateKind};
+use muji_xep::jingle::{Action, Content, Jingle, Reason, Senders};
+use muji_xep::rtp::PayloadType;
+use xmpp_parsers::iq::Iq;
+
+use crate::pair::{Pair, agreed, drain, end, offered, opus, parties, transport, up, wanted};
+
+fn why(given: &crate::pair::Given) -> Option<Reason> {
+    given.requests.iter().find_map(|(_, jingle)| jingle.why.as_ref()).map(|why| why.reason.clone())
+}
+
+fn candidate(port: u16) -> Candidate {
+    Candidate {
+        component: 1,
+        foundation: "1".to_owned(),
+        generation: 0,
+        id: None,
+        address: ([192, 0, 2, 1], port).into(),
+        priority: 1,
+        kind: CandidateKind::Host,
+        related: None,
+    }
+}
+
+// Shows ice-cred-01.
+#[test]
+fn a_candidate_never_travels_without_the_credentials() {
+    let mut pair = agreed();
+    let described = end("romeo");
+    let MediaReport::Described { local, .. } = described else { panic!("an end") };
+    for port in [5_000, 5_001] {
+        let report = MediaReport::Candidate { transport: transport(), candidate: candidate(port) };
+        pair.caller.handle_media(pair.now, &mut pair.ids, report);
+        let given = drain(&mut pair.caller);
+        let [(_, told)] = &given.requests[..] else { panic!("one piece of news") };
+        let sent = told.contents[0].transport.as_ref().expect("it has one");
+        assert_eq!(told.action, Action::TransportInfo);
+        assert_eq!((sent.ufrag.as_ref(), sent.pwd.as_ref()), (Some(&local.ufrag), Some(&local.pwd)));
+        assert_eq!(sent.candidates, [candidate(port)]);
+    }
+}
+
+// Shows ice-cand-03.
+#[test]
+fn what_is_no_candidate_is_answered_with_an_error_and_the_rest_is_taken() {
+    let mut pair = agreed();
+    let mut news = Jingle::new(Action::TransportInfo, "s1");
+    let mut content = Content::new("audio");
+    let told = muji_xep::ice::Transport { candidates: vec![candidate(5_000)], malformed: true, ..Default::default() };
+    content.transport = Some(told);
+    news.contents = vec![content];
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect_err("one is malformed");
+    let given = drain(&mut pair.caller);
+    assert!(matches!(&given.answers[..], [Iq::Error { .. }]));
+    assert_eq!(given.media, [MediaCommand::Candidate { transport: transport(), candidate: candidate(5_000) }]);
+    assert!(!pair.caller.is_over());
+}
+
+// Shows ice-fail-01, jingle-term-08.
+#[test]
+fn a_path_that_cannot_be_made_ends_it_otherwise_than_one_that_is_lost() {
+    let lost = || MediaReport::Failed { transport: transport(), why: "no answer".to_owned() };
+    let mut pair = agreed();
+    pair.caller.handle_media(pair.now, &mut pair.ids, lost());
+    assert_eq!(why(&drain(&mut pair.caller)), Some(Reason::FailedTransport));
+    let mut pair = up();
+    pair.caller.handle_media(pair.now, &mut pair.ids, lost());
+    let given = drain(&mut pair.caller);
+    assert_eq!(why(&given), Some(Reason::ConnectivityError));
+    assert_eq!(given.events, [SessionEvent::Ended(End::Path("no answer".to_owned()))]);
+}
+
+// Shows dtls-bind-01.
+#[test]
+fn who_shows_another_certificate_than_promised_is_left_with_a_security_error() {
+    let mut pair = agreed();
+    pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Impostor { transport: transport() });
+    let given = drain(&mut pair.caller);
+    assert_eq!(why(&given), Some(Reason::SecurityError));
+    assert_eq!(given.media, [MediaCommand::Close { session: SessionId(1) }]);
+    assert_eq!(given.events, [SessionEvent::Ended(End::Impostor)]);
+}
+
+/// Whether the media layer of a session is told to send and to receive.
+fn flows(given: &crate::pair::Given) -> Option<(bool, bool)> {
+    given.media.iter().rev().find_map(|command| match command {
+        MediaCommand::Content { send, receive, .. } => Some((send.is_some(), *receive)),
+        _ => None,
+    })
+}
+
+const ALL: [(Senders, bool, bool); 4] = [
+    (Senders::Both, true, true),
+    (Senders::Initiator, true, false),
+    (Senders::Responder, false, true),
+    (Senders::None, false, false),
+];
+
+// Shows jingle-content-03.
+#[test]
+fn who_sends_is_seen_from_the_initiator() {
+    for (senders, initiator, responder) in ALL {
+        // Of an offer, by the responder.
+        let mut pair = offered();
+        let mut offer = pair.offer.clone();
+        offer.contents[0].senders = senders;
+        let mut callee =
+            Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it is usable");
+        callee.accept(pair.now, &mut pair.ids);
+        assert_eq!(flows(&drain(&mut callee)), Some((responder, initiator)), "{senders:?}");
+        // Of an answer, by the initiator.
+        let mut pair = offered();
+        let (id, mut accept) = answer(&mut pair);
+        accept.contents[0].senders = senders;
+        pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+        assert_eq!(flows(&drain(&mut pair.caller)), Some((initiator, responder)), "{senders:?}");
+    }
+    let bare: muji_xep::Element = "<content xmlns='urn:xmpp:jingle:1' name='audio'/>".parse().expect("well-formed");
+    let read = Content::read(&bare, &mut muji_xep::Skipped::default()).expect("it has a name");
+    assert_eq!(read.senders, Senders::Both, "if it is not said");
+}
+
+/// The callee's answer.
+fn answer(pair: &mut Pair) -> (String, Jingle) {
+    pair.callee.accept(pair.now, &mut pair.ids);
+    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    drain(&mut pair.callee).requests[0].clone()
+}
+
+// Shows rtp-answer-03.
+#[test]
+fn what_is_sent_is_the_first_of_the_answer_that_was_offered() {
+    let speex = PayloadType::new(112, "speex", 16_000, 1);
+    let mut pair = offered();
+    let mut caller =
+        Session::open(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus(), speex.clone()]));
+    caller.release(pair.now, &mut pair.ids);
+    caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
+    drain(&mut caller);
+    let (id, mut accept) = answer(&mut pair);
+    let description = accept.contents[0].description.as_mut().expect("an answer has one");
+    description.payload_types = vec![PayloadType::new(0, "PCMU", 8_000, 1), speex.clone(), opus()];
+    caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    let sent = drain(&mut caller).media.into_iter().find_map(|command| match command {
+        MediaCommand::Content { send, .. } => send,
+        _ => None,
+    });
+    assert_eq!(sent.map(|sent| sent.payload_type), Some(speex));
+}
+
+// Shows rtp-listen-01.
+#[test]
+fn both_listen_before_anybody_confirms_the_answer() {
+    let mut pair = offered();
+    pair.callee.accept(pair.now, &mut pair.ids);
+    let given = drain(&mut pair.callee);
+    assert_eq!((flows(&given), given.requests.len()), (Some((true, true)), 0), "before its answer goes out");
+    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    let (id, accept) = drain(&mut pair.callee).requests[0].clone();
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    assert_eq!(flows(&drain(&mut pair.caller)), Some((true, true)));
+}
+
+// Shows rtp-comp-01.
+#[test]
+fn rtcp_shares_the_component_of_rtp_and_candidates_for_another_are_left_alone() {
+    let mut pair = offered();
+    let described = pair.offer.contents[0].description.as_ref().expect("an offer has one");
+    assert!(described.rtcp_mux);
+    let mut news = Jingle::new(Action::TransportInfo, "s1");
+    let mut content = Content::new("audio");
+    let second = Candidate { component: 2, ..candidate(5_001) };
+    content.transport =
+        Some(muji_xep::ice::Transport { candidates: vec![second, candidate(5_000)], ..Default::default() });
+    news.contents = vec![content];
+    pair.callee.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect("it is in order");
+    pair.callee.accept(pair.now, &mut pair.ids);
+    let told = drain(&mut pair.callee).media.into_iter().filter_map(|command| match command {
+        MediaCommand::Candidate { candidate, .. } => Some(candidate),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [candidate(5_000)]);
+    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    let (_, accept) = drain(&mut pair.callee).requests[0].clone();
+    assert!(accept.contents[0].description.as_ref().is_some_and(|it| it.rtcp_mux));
+}
