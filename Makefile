@@ -32,7 +32,7 @@ requirements:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/requirements
 
-# Every order in which events can reach the Engine, and twelve faults that this must find. EXPLORE=--quick: in minutes;
+# Every order in which events can reach the Engine, and the faults made on purpose that this must find. EXPLORE=--quick: in minutes;
 # EXPLORE="--people 4 --seconds 600": deeper, see muji-explore --help.
 explore:
 	@scripts/needs tests

@@ -211,6 +211,20 @@ mod tests {
         assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96), speex(98)]), Some(vec![96, 98]));
     }
 
+    // Shows rtp-pt-04.
+    #[test]
+    fn a_free_id_is_a_dynamic_one_and_when_none_is_left_the_encoding_is_left_out() {
+        let ours = audio("audio", &[opus(96)]);
+        let mut used = BTreeSet::from([96]);
+        for _ in 97..=127 {
+            let given = yielding(&ours, &[&audio("audio", &[speex(96)])], &used).expect("it must yield");
+            let id = given[0].description.as_ref().expect("it was there").payload_types[0].id;
+            assert!((96..=127).contains(&id) && used.insert(id), "{id}");
+        }
+        let given = yielding(&ours, &[&audio("audio", &[speex(96)])], &used).expect("it must yield");
+        assert_eq!(given[0].description.as_ref().expect("it was there").payload_types, []);
+    }
+
     #[test]
     fn whoever_agrees_yields_nothing() {
         assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96)]), None);

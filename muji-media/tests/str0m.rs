@@ -19,6 +19,7 @@ struct End {
     connected: bool,
     interrupted: bool,
     failed: Option<String>,
+    impostor: bool,
     received: Vec<RtpPacket>,
 }
 
@@ -27,6 +28,12 @@ struct Pair {
     start: Instant,
     ends: [End; 2],
     datagrams: usize,
+    /// What each sent.
+    wire: Vec<(usize, Vec<u8>)>,
+    /// Answers to checks come from this address instead of the true one.
+    answers_from: Option<SocketAddr>,
+    /// Who opens the handshake.
+    client: usize,
 }
 
 const SSRCS: [u32; 2] = [1_000, 2_000];
@@ -37,20 +44,36 @@ fn end(now: Instant, number: u8, dtls: Dtls) -> End {
     let content = OpenContent {
         name: "audio".to_owned(),
         media: Media::Audio,
-        ssrc: SSRCS[usize::from(number)],
+        ssrc: SSRCS[usize::from(number % 2)],
         transport: id,
         payload_types: vec![opus::payload_type()],
     };
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
     let opening = Opening { call: CallId(1), id, role, contents: vec![content], addresses: vec![address] };
     let transport = Str0m::with_dtls(dtls).expect("there is chance").maker()(now, opening);
-    End { transport, address, connected: false, interrupted: false, failed: None, received: Vec::new() }
+    End {
+        transport,
+        address,
+        connected: false,
+        interrupted: false,
+        failed: None,
+        impostor: false,
+        received: Vec::new(),
+    }
 }
 
 impl Pair {
     fn new(dtls: Dtls) -> Self {
         let now = Instant::now();
-        Self { now, start: now, ends: [end(now, 0, dtls), end(now, 1, dtls)], datagrams: 0 }
+        Self {
+            now,
+            start: now,
+            ends: [end(now, 0, dtls), end(now, 1, dtls)],
+            datagrams: 0,
+            wire: Vec::new(),
+            answers_from: None,
+            client: 1,
+        }
     }
 
     /// Tells each of the other; `fingerprint` may change what the first expects of the second.
@@ -61,7 +84,7 @@ impl Pair {
             if one == 0 {
                 fingerprint(&mut expected);
             }
-            let dtls = if one == 1 { DtlsRole::Client } else { DtlsRole::Server };
+            let dtls = if one == self.client { DtlsRole::Client } else { DtlsRole::Server };
             let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint: expected, dtls };
             let ssrcs = if announced { vec![SSRCS[other]] } else { Vec::new() };
             let agreed = Agreed { content: "audio".to_owned(), send: Some(opus::payload_type()), receive: true, ssrcs };
@@ -99,6 +122,8 @@ impl Pair {
                     TransportOutput::Datagram { from, to, bytes } => {
                         carried = true;
                         self.datagrams += 1;
+                        self.wire.push((index, bytes.clone()));
+                        let from = self.answers_from.filter(|_| bytes.starts_with(&[1, 1])).unwrap_or(from);
                         let peer = &mut self.ends[1 - index];
                         if peer.address == to && peer.transport.accepts(self.now, to, from, &bytes) {
                             peer.transport.datagram(self.now, to, from, &bytes);
@@ -110,6 +135,7 @@ impl Pair {
                     }
                     TransportOutput::Interrupted => self.ends[index].interrupted = true,
                     TransportOutput::Failed(why) => self.ends[index].failed = Some(why),
+                    TransportOutput::Impostor => self.ends[index].impostor = true,
                 }
             }
         }
@@ -176,13 +202,14 @@ fn packets_arrive_as_they_were_sent_with_either_dtls_whether_their_source_was_an
     }
 }
 
+// Shows dtls-bind-01.
 #[test]
 fn a_peer_with_another_certificate_than_promised_is_never_connected_to() {
     for dtls in [Dtls::Auto, Dtls::V12] {
         let mut pair = Pair::new(dtls);
         pair.introduce(true, |fingerprint| fingerprint[0] ^= 1);
-        pair.run(Duration::from_secs(60), |ends| ends[0].failed.is_some());
-        assert!(!pair.ends[0].connected, "{dtls:?}");
+        pair.run(Duration::from_secs(60), |ends| ends[0].impostor);
+        assert!(pair.ends[0].impostor && !pair.ends[0].connected, "{dtls:?}");
         pair.ends[1].transport.send(pair.now, "audio", &packet(1));
         pair.run(Duration::from_secs(1), |_| false);
         assert!(pair.ends[0].received.is_empty());
@@ -213,4 +240,107 @@ fn a_peer_that_is_not_heard_for_five_seconds_is_interrupted_and_well_again_when_
     pair.ends[1].address.set_port(5_000);
     pair.run(Duration::from_secs(10), |ends| !ends[0].interrupted);
     assert!(!pair.ends[0].interrupted);
+}
+
+const BINDING: u16 = 0x0001;
+const BINDING_SUCCESS: u16 = 0x0101;
+const USERNAME: u16 = 0x0006;
+const PRIORITY: u16 = 0x0024;
+const ICE_CONTROLLED: u16 = 0x8029;
+const ICE_CONTROLLING: u16 = 0x802A;
+
+/// Each by its kind.
+type Attributes = Vec<(u16, Vec<u8>)>;
+
+/// The kind and the attributes of a STUN message (RFC 8489 section 5).
+fn stun(bytes: &[u8]) -> Option<(u16, Attributes)> {
+    let word = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+    if bytes.get(4..8)? != [0x21, 0x12, 0xA4, 0x42] {
+        return None;
+    }
+    let (mut at, mut attributes) = (20, Vec::new());
+    while let (Some(kind), Some(length)) = (word(at), word(at + 2)) {
+        let length = usize::from(length);
+        attributes.push((kind, bytes.get(at + 4..at + 4 + length)?.to_vec()));
+        at += 4 + length.next_multiple_of(4);
+    }
+    Some((word(0)?, attributes))
+}
+
+// Shows ice-role-01, ice-check-01.
+#[test]
+fn the_initiator_controls_and_every_check_has_its_priority_and_the_names_of_both() {
+    let pair = Pair::connected(Dtls::Auto, true);
+    let names = [0, 1].map(|index| pair.ends[index].transport.local().ufrag);
+    for (sender, bytes) in &pair.wire {
+        let Some((BINDING, attributes)) = stun(bytes) else { continue };
+        let has = |kind: u16| attributes.iter().any(|(of, _)| *of == kind);
+        assert!(has(PRIORITY));
+        assert_eq!((has(ICE_CONTROLLING), has(ICE_CONTROLLED)), (*sender == 0, *sender == 1));
+        let user = attributes.iter().find(|(of, _)| *of == USERNAME).map(|(_, name)| name.as_slice());
+        assert_eq!(user, Some(format!("{}:{}", names[1 - sender], names[*sender]).as_bytes()));
+    }
+    assert!(pair.wire.iter().filter(|(_, bytes)| stun(bytes).is_some_and(|(kind, _)| kind == BINDING)).count() >= 2);
+}
+
+// Shows ice-check-01.
+#[test]
+fn a_check_that_somebody_forged_is_not_answered() {
+    let mut pair = Pair::connected(Dtls::Auto, true);
+    let check = pair.wire.iter().find(|(sender, bytes)| *sender == 1 && stun(bytes).is_some_and(|it| it.0 == BINDING));
+    let (_, mut forged) = check.expect("the other checks").clone();
+    forged[8..20].copy_from_slice(b"forged check"); // Another transaction, so the integrity does not fit.
+    let (to, from) = (pair.ends[0].address, pair.ends[1].address);
+    pair.ends[0].transport.datagram(pair.now, to, from, &forged);
+    pair.carry();
+    let answered =
+        |bytes: &[u8]| stun(bytes).is_some_and(|it| it.0 == BINDING_SUCCESS) && bytes[8..20] == forged[8..20];
+    assert!(!pair.wire.iter().any(|(_, bytes)| answered(bytes)));
+}
+
+// Shows ice-check-02.
+#[test]
+fn every_check_is_answered_and_an_answer_from_elsewhere_makes_no_path() {
+    let pair = Pair::connected(Dtls::Auto, true);
+    let of = |kind: u16| {
+        let of = pair.wire.iter().filter(move |(_, bytes)| stun(bytes).is_some_and(|it| it.0 == kind));
+        of.map(|(_, bytes)| bytes[8..20].to_vec()).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(of(BINDING), of(BINDING_SUCCESS));
+    let mut pair = Pair::new(Dtls::Auto);
+    pair.answers_from = Some(SocketAddr::from(([10, 0, 0, 99], 5_000)));
+    pair.introduce(true, |_| ());
+    pair.run(Duration::from_secs(5), |_| false);
+    assert!(pair.ends.iter().all(|end| !end.connected));
+}
+
+// Shows ice-cred-02.
+#[test]
+fn every_end_has_credentials_of_its_own_that_are_long_enough() {
+    let locals: Vec<_> = (0..8).map(|number| end(Instant::now(), number, Dtls::Auto).transport.local()).collect();
+    for (index, local) in locals.iter().enumerate() {
+        let (ufrag, pwd) = (&local.ufrag, local.pwd.expose());
+        assert!(ufrag.len() >= 4 && pwd.len() >= 22, "RFC 8445 section 5.3: 24 and 128 bits");
+        let ice = |letter: char| letter.is_ascii_alphanumeric() || letter == '+' || letter == '/';
+        assert!(ufrag.chars().all(ice) && pwd.chars().all(ice));
+        let others = locals.iter().enumerate().filter(|(other, _)| *other != index);
+        assert!(others.into_iter().all(|(_, other)| other.ufrag != *ufrag && other.pwd != local.pwd));
+    }
+}
+
+// Shows dtls-role-01.
+#[test]
+fn the_handshake_is_opened_by_whom_both_agreed_on() {
+    for (client, dtls) in [(0, Dtls::Auto), (1, Dtls::Auto), (0, Dtls::V12), (1, Dtls::V12)] {
+        let mut pair = Pair::new(dtls);
+        pair.client = client;
+        pair.introduce(true, |_| ());
+        pair.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));
+        assert!(pair.ends.iter().all(|end| end.connected), "{client} {dtls:?}");
+        // A record with a handshake message, whose first is the ClientHello (RFC 6347 sections 4.1 and 4.2.2).
+        let hello = |bytes: &[u8]| bytes.first() == Some(&22) && bytes.get(13) == Some(&1);
+        let greeting = pair.wire.iter().filter(|(_, bytes)| hello(bytes)).map(|(sender, _)| *sender);
+        let greeting: Vec<usize> = greeting.collect();
+        assert!(!greeting.is_empty() && greeting.iter().all(|sender| *sender == client), "{greeting:?}");
+    }
 }

@@ -25,6 +25,7 @@ mod leaving;
 mod mixes;
 mod muting;
 mod overtaking;
+mod picking_up;
 mod preparing;
 mod puppet;
 mod refusing;
@@ -36,6 +37,8 @@ mod scripted;
 mod signalling;
 mod speed;
 mod staying;
+mod strangers;
+mod talking;
 mod vanishing;
 
 const SECOND: Duration = Duration::from_secs(1);

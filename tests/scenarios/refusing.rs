@@ -5,6 +5,8 @@ use muji_core::error::PeerFailure;
 use muji_core::{Event, Remedy};
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza::Stanza;
 
 use crate::puppet::{answer, ask, audio, entered, offer, opus, requests, terminate, transport, usable};
 use crate::{SECOND, count, in_call};
@@ -143,7 +145,7 @@ fn what_is_not_understood_of_an_offer_is_told_and_does_not_matter() {
     let mut offer = offer(&world, "s1", usable(vec![opus()])).write();
     offer.append_child("<thumbnail xmlns='urn:example:new'/>".parse().expect("well-formed"));
     let to = Some(world.jid(romeo).into());
-    world.send(tybalt, xmpp_parsers::iq::Iq::Set { from: None, to, id: "1".to_owned(), payload: offer });
+    world.send(tybalt, Iq::Set { from: None, to, id: "1".to_owned(), payload: offer });
     world.run_for(SECOND);
     assert_eq!(world.asked(romeo, "session-accept"), 1);
     let told = |event: &Event| matches!(event, Event::Skipped { what, .. } if what == "jingle: thumbnail");
@@ -166,4 +168,65 @@ fn stanzas_of_others_do_not_touch_a_session() {
     world.run_for(SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerFailed(..) | Event::PeerLeft(_))), 0);
+}
+
+// Shows jingle-tie-03.
+#[test]
+fn whose_id_is_higher_takes_the_other_s_offer_and_gives_its_own_up_without_a_word() {
+    let (mut world, [romeo, _, tybalt]) = with_tybalt(vec![audio(vec![opus()])]);
+    let ours = world.inbox(tybalt).into_iter().find_map(|stanza| match stanza {
+        Stanza::Iq(Iq::Set { from: Some(from), id, payload, .. }) if from == world.jid(romeo) => {
+            Some((id, Jingle::read(&payload, &mut muji_xep::Skipped::default())?))
+        }
+        _ => None,
+    });
+    let (id, ours) = ours.expect("Romeo calls");
+    let offer = offer(&world, "0", usable(vec![opus()]));
+    ask(&mut world, tybalt, romeo, "glare", &offer);
+    let conflict = muji_jingle::refuse(&world.jid(romeo), &id, &muji_jingle::fault::PeerFault::TieBreak);
+    world.send(tybalt, conflict);
+    world.run_for(SECOND);
+    let inbox = world.inbox(tybalt);
+    assert_eq!(answer(&inbox, "glare"), Some(Ok(())));
+    let ends = inbox.iter().filter_map(|stanza| match stanza {
+        Stanza::Iq(Iq::Set { payload, .. }) => Jingle::read(payload, &mut muji_xep::Skipped::default()),
+        _ => None,
+    });
+    assert!(ends.into_iter().all(|jingle| jingle.sid != ours.sid), "nothing more is said of ours");
+}
+
+// Shows jingle-term-09.
+#[test]
+fn what_cannot_become_a_call_ends_with_its_reason() {
+    let reason = |world: &mut World, tybalt: Who| {
+        let end = requests(world, tybalt).into_iter().filter(|(_, jingle)| jingle.action == Action::SessionTerminate);
+        end.filter_map(|(_, jingle)| jingle.why).map(|why| why.reason).next()
+    };
+    // A file.
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    let mut file = usable(vec![opus()]);
+    file.description = None;
+    let file = offer(&world, "s1", file);
+    ask(&mut world, tybalt, romeo, "1", &file);
+    world.run_for(SECOND);
+    assert_eq!(reason(&mut world, tybalt), Some(Reason::UnsupportedApplications));
+    // A codec that we do not have.
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    let speex = offer(&world, "s1", usable(vec![PayloadType::new(110, "speex", 16_000, 1)]));
+    ask(&mut world, tybalt, romeo, "1", &speex);
+    world.run_for(SECOND);
+    assert_eq!(reason(&mut world, tybalt), Some(Reason::FailedApplication));
+    // Our media layer does nothing.
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    world.hang_media(romeo);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    let good = offer(&world, "s1", usable(vec![opus()]));
+    ask(&mut world, tybalt, romeo, "1", &good);
+    world.run_for(15 * SECOND);
+    assert_eq!(reason(&mut world, tybalt), Some(Reason::FailedApplication));
 }

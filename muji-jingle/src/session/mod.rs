@@ -551,7 +551,7 @@ impl Session {
                 self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
             }
             State::Opening { until, .. } | State::Answering { until } if until <= now => {
-                self.terminate(now, ids, Reason::MediaError.into(), End::Unready);
+                self.terminate(now, ids, Reason::FailedApplication.into(), End::Unready);
             }
             State::Opening { .. }
             | State::Offered { .. }

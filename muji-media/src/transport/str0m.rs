@@ -36,8 +36,8 @@ const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 const TRANSACTION: std::ops::Range<usize> = 8..20;
 
-/// Checks whose answers are awaited to measure a round trip; older ones are forgotten.
-const MAX_CHECKS: usize = 16;
+/// Checks whose answers are awaited: a hundred pairs at most (RFC 8445 section 6.1.2.5), and some asked again.
+const MAX_CHECKS: usize = 256;
 
 /// Which versions of DTLS are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +127,8 @@ pub struct Str0mTransport {
     /// When anything that is surely the peer's last came, once connected.
     heard: Option<Instant>,
     interrupted: bool,
-    /// Our last checks, by transaction, and when they left.
-    checks: VecDeque<(Vec<u8>, Instant)>,
+    /// Our last checks: by transaction, whom they asked, and when they left.
+    checks: VecDeque<(Vec<u8>, SocketAddr, Instant)>,
     round_trip: Option<Duration>,
     due: Option<Instant>,
     over: bool,
@@ -213,7 +213,7 @@ impl Str0mTransport {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
-                    self.checked(&bytes, now);
+                    self.checked(&bytes, transmit.destination, now);
                     self.out.push_back(TransportOutput::Datagram {
                         from: transmit.source,
                         to: transmit.destination,
@@ -262,24 +262,28 @@ impl Str0mTransport {
     }
 
     /// Remembers a check that leaves.
-    fn checked(&mut self, bytes: &[u8], now: Instant) {
+    fn checked(&mut self, bytes: &[u8], to: SocketAddr, now: Instant) {
         if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| bytes.starts_with(&BINDING_REQUEST)) {
             if self.checks.len() == MAX_CHECKS {
                 self.checks.pop_front();
             }
-            self.checks.push_back((transaction.to_vec(), now));
+            self.checks.push_back((transaction.to_vec(), to, now));
         }
     }
 
-    /// The peer answered a check; of one that was sent again the last time counts.
-    fn answered(&mut self, bytes: &[u8], now: Instant) {
-        let Some(transaction) = bytes.get(TRANSACTION) else { return };
-        let sent = self.checks.iter().rfind(|(of, _)| of == transaction).map(|(_, sent)| *sent);
-        self.round_trip = sent.map(|sent| now.saturating_duration_since(sent)).or(self.round_trip);
+    /// Something answers a check; of one that was sent again the last time counts. False if it was not asked, or another
+    /// address was (RFC 8445 section 7.2.5.2.1): that is neither a path nor the peer's consent.
+    fn answered(&mut self, bytes: &[u8], from: SocketAddr, now: Instant) -> bool {
+        let asked = |of: &[u8], whom: SocketAddr| bytes.get(TRANSACTION) == Some(of) && whom == from;
+        let Some(sent) = self.checks.iter().rfind(|(of, whom, _)| asked(of, *whom)).map(|(.., sent)| *sent) else {
+            return false;
+        };
+        self.round_trip = Some(now.saturating_duration_since(sent));
         if self.consented.is_some() {
             self.consented = Some(now);
             self.heard_peer(now);
         }
+        true
     }
 
     fn heard_peer(&mut self, now: Instant) {
@@ -429,8 +433,8 @@ impl Transport for Str0mTransport {
             self.start_dtls(false);
             self.drain(now);
         }
-        if bytes.starts_with(&BINDING_SUCCESS) {
-            self.answered(bytes, now);
+        if bytes.starts_with(&BINDING_SUCCESS) && !self.answered(bytes, from, now) {
+            return;
         }
         self.expect_ssrc(bytes);
         if let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) {
