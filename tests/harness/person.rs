@@ -63,6 +63,8 @@ pub(crate) struct Client {
     media: Layer,
     pub(crate) events: Vec<Event>,
     pub(crate) call: Option<CallId>,
+    /// Calls that its user wants: nothing is opened or captured for another.
+    wanted: BTreeSet<CallId>,
     /// What is captured, with the time of the next frame.
     publishing: BTreeMap<(CallId, String), Instant>,
     frames: u32,
@@ -94,6 +96,7 @@ impl Client {
             media,
             events: Vec::new(),
             call: None,
+            wanted: BTreeSet::new(),
             publishing: BTreeMap::new(),
             frames: 0,
             sessions: BTreeMap::new(),
@@ -107,6 +110,12 @@ impl Client {
             unsent: Vec::new(),
             media_hangs: false,
         }
+    }
+
+    /// Its user wants this call.
+    pub(crate) fn wants(&mut self, call: CallId) {
+        self.call = Some(call);
+        self.wanted.insert(call);
     }
 
     pub(crate) fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
@@ -198,6 +207,9 @@ impl Client {
     }
 
     fn engine_says(&mut self, now: Instant, output: Output, sent: &mut Vec<Sent>) {
+        if let Output::Media(MediaCommand::Open { call, .. } | MediaCommand::Publish { call, .. }) = &output {
+            assert!(self.wanted.contains(call), "something is opened that the user did not ask for");
+        }
         match output {
             Output::Send(stanza) => sent.push(Sent::Stanza(stanza)),
             Output::Media(MediaCommand::Publish { call, publication, .. })

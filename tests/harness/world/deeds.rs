@@ -46,7 +46,7 @@ impl World {
         let client = self.client_mut(who);
         let (room, call) =
             client.engine.open(now, service.domain(), Join::own().nick(nick)).expect("the Engine takes the wish");
-        client.call = Some(call);
+        client.wants(call);
         self.drain(who);
         room
     }
@@ -76,7 +76,8 @@ impl World {
     pub fn try_join(&mut self, who: Who, room: &BareJid, how: Join) -> Result<(), Refused> {
         let now = self.now;
         let client = self.client_mut(who);
-        client.call = Some(client.engine.join(now, room.clone(), how)?);
+        let call = client.engine.join(now, room.clone(), how)?;
+        client.wants(call);
         self.drain(who);
         Ok(())
     }
@@ -106,7 +107,8 @@ impl World {
     pub fn try_ring(&mut self, who: Who, whom: impl Into<Jid>, media: Vec<Media>) -> Result<(), Refused> {
         let now = self.now;
         let client = self.client_mut(who);
-        client.call = Some(client.engine.call(now, whom, media)?);
+        let call = client.engine.call(now, whom, media)?;
+        client.wants(call);
         self.drain(who);
         Ok(())
     }
@@ -170,7 +172,11 @@ impl World {
         let now = self.now;
         let client = self.client_mut(who);
         let call = client.call.expect("it has joined");
+        let accepts = matches!(command, Command::Accept(_));
         let outcome = client.engine.command(now, call, command);
+        if accepts && outcome.is_ok() {
+            client.wants(call);
+        }
         self.drain(who);
         outcome
     }

@@ -235,7 +235,7 @@ impl World {
         let (now, nick) = (self.now, self.people[who.0].name.clone());
         let client = self.client_mut(who);
         let call = client.engine.accept(now, invitation, Join::own().nick(nick));
-        client.call = Some(call.expect("the Engine takes the wish"));
+        client.wants(call.expect("the Engine takes the wish"));
         self.drain(who);
     }
 
