@@ -114,7 +114,7 @@ pub const MAX_LEFT: usize = 64;
 /// and to the call at once.
 pub const INVITED: Duration = Duration::from_secs(60);
 
-/// Guests of one call who are told when it comes to nothing.
+/// Guests who wait to be invited, and those who are told when a call comes to nothing.
 pub const MAX_GUESTS: usize = 64;
 
 /// Rooms remembered for that.

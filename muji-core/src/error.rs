@@ -41,6 +41,9 @@ pub enum Refused {
     /// Only a call in a room has guests and an owner.
     #[error("it is a call with one person, without a room")]
     NoRoom,
+    /// More guests wait than [`crate::config::MAX_GUESTS`].
+    #[error("too many guests wait to be invited; invite the others later")]
+    TooManyGuests,
     /// Nobody can be invited before somebody has picked up.
     #[error("nobody has picked up yet; invite others then")]
     NotTalking,

@@ -1,4 +1,4 @@
-//! Multi-party audio calls over XMPP (Muji, XEP-0272) for any chat client.
+//! Audio calls over XMPP, with many (Muji, XEP-0272) or with one (Jingle, XEP-0353), for any chat client.
 //!
 //! A call needs nothing but the XMPP server that a client already has: people meet in a room, say in their presence what
 //! they send, and each pair talks over a Jingle session of its own. This crate does all of that but the media, which a
@@ -17,7 +17,17 @@
 //!   client's connection ── handle_stanza ──►  Muji (feature "tokio")  ◄── poll_report ── MediaBackend
 //!                       ◄── Notice::Send ──   Engine                  ── execute ──►
 //!   client's window     ◄── Notice::Event ──    Conference: one room, one muji_jingle::Session with each participant
+//!                                               Direct: one person, several devices, one muji_jingle::Session
 //! ```
+//!
+//! # With one person
+//! [`Engine::call`] rings on all devices of somebody and talks with the one that picks up first. Who calls us comes as
+//! [`Event::Ringing`], on every device of ours; [`Command::Accept`] or [`Command::Decline`] it, and [`Event::Ended`] says if another
+//! device was faster. Whoever is no contact comes as [`Event::Stranger`] and learns nothing before the user acts: say who the
+//! contacts are ([`Engine::set_contacts`]), or let [`Engine::attend`] ask. To invite a third, [`Command::Invite`]: the call goes on in
+//! a room ([`Event::GoesOnInRoom`]), under the same [`CallId`] and without a pause.
+//!
+//! A client that makes such calls by other code sets [`config::Config::one_to_one`] to false.
 //!
 //! # In which room
 //! | the call is | the client |
@@ -40,10 +50,15 @@
 //!   lets the Engine answer for it: [`Engine::introduce`].
 //! - Say what becomes of the connection: [`Engine::handle_connection`]. A call outlives a lost stream, a lost room and a
 //!   restarted server by a minute; sound goes on meanwhile.
-//! - Nothing is opened, captured or sent before [`Engine::join`], whatever strangers send.
+//! - Turn on the server's copies (XEP-0280) at each login: what other devices of the account do is known by them alone.
+//! - Nothing is opened, captured or sent before [`Engine::join`], [`Engine::call`] or [`Command::Accept`], whatever others send,
+//!   but that it rings, to contacts and to those who are in a call with us.
 //! - Bounds and deadlines stand in [`config`]; what is over a bound is refused and reported, the rest works on.
 //!
-//! Out of scope: packets and codecs (`muji-media`), contacts, chat, encryption beyond DTLS-SRTP. Feature `tokio-xmpp` has
+//! Who is at the other end the servers say, unless the users compare [`Engine::authentication`] or the client knows
+//! certificates ([`Engine::pin`]).
+//!
+//! Out of scope: packets and codecs (`muji-media`), chat, archives, encryption beyond DTLS-SRTP. Feature `tokio-xmpp` has
 //! a connection for programs without one.
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]

@@ -10,11 +10,10 @@ use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
+use crate::config::MAX_GUESTS;
+
 /// Services that are asked what they are. A server with more has its room service among the first.
 const MAX_SERVICES: usize = 16;
-
-/// Guests who wait until it is known where the room will be.
-const MAX_WAITING: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Asked {
@@ -51,6 +50,11 @@ impl Services {
         self.known.as_deref()
     }
 
+    /// True if nobody else can wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= MAX_GUESTS
+    }
+
     /// Somebody is to be invited once a service is known; what to ask for it.
     pub(crate) fn wait(
         &mut self,
@@ -60,9 +64,7 @@ impl Services {
         call: CallId,
         guest: BareJid,
     ) -> Option<Iq> {
-        if self.waiting.len() < MAX_WAITING {
-            self.waiting.push((call, guest));
-        }
+        self.waiting.push((call, guest));
         let query = Element::bare("query", ns::DISCO_ITEMS);
         (self.open == 0).then(|| self.ask(now, ids, Asked::Items(own.to_owned()), query))
     }

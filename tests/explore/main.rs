@@ -60,7 +60,7 @@ fn forks(quick: bool) -> Vec<Fork> {
     rows.push(Fork { devices: 3, ..two });
     if !quick {
         rows.push(Fork { devices: 3, accepts: 3, ..ONE });
-        rows.push(Fork { devices: 3, declines: 1, ends: 1, ..two });
+        rows.push(Fork { devices: 3, declines: 1, ..two });
         rows.push(Fork { ends: 1, calls_back: 1, ..two });
     }
     rows

@@ -48,6 +48,22 @@ fn a_stranger_hears_nothing_before_the_user_acts() {
 }
 
 #[test]
+fn nobody_calls_from_behind_a_nick() {
+    let mut world = World::new(1);
+    let juliet = world.person("juliet");
+    world.join(juliet, "balcony");
+    world.run_for(SECOND);
+    let (before, room, to) = (world.events(juliet).len(), world.room("balcony"), world.jid(juliet));
+    let message = JingleMessage { id: "c1".to_owned(), word: Word::Propose(vec![Media::Audio]) };
+    let payloads: String = message.write().iter().map(String::from).collect();
+    world.forge(
+        juliet,
+        &format!("<message xmlns='jabber:client' type='chat' from='{room}/tybalt' to='{to}'>{payloads}</message>"),
+    );
+    assert_eq!(world.events(juliet).len(), before);
+}
+
+#[test]
 fn few_strangers_wait_at_once_and_the_others_are_not_shown() {
     let mut world = World::new(1);
     let juliet = world.person("juliet");

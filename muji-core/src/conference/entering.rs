@@ -251,7 +251,7 @@ impl Conference {
         self.owe_everybody(cx, &media);
         self.begin_round(cx);
         for guest in std::mem::take(&mut self.to_invite) {
-            self.invite(cx, guest);
+            self.invite_now(cx, guest);
         }
     }
 

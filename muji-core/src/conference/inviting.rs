@@ -37,15 +37,20 @@ impl Conference {
         Ok(())
     }
 
-    /// The user invites somebody. Into a room of ours it is let before, or it would stand before a closed door.
-    /// Before we are in, it waits.
-    pub(crate) fn invite(&mut self, cx: &mut Cx<'_>, guest: Guest) {
-        if self.stage != Stage::Active {
-            if self.to_invite.len() < config::MAX_GUESTS {
-                self.to_invite.push(guest);
-            }
-            return;
+    /// The user invites somebody, which waits until we are in.
+    pub(super) fn invite(&mut self, cx: &mut Cx<'_>, guest: Guest) -> Result<(), Refused> {
+        if self.stage == Stage::Active {
+            self.invite_now(cx, guest);
+        } else if self.to_invite.len() >= config::MAX_GUESTS {
+            return Err(Refused::TooManyGuests);
+        } else {
+            self.to_invite.push(guest);
         }
+        Ok(())
+    }
+
+    /// Into a room of ours a guest is let before, or it would stand before a closed door.
+    pub(super) fn invite_now(&mut self, cx: &mut Cx<'_>, guest: Guest) {
         if self.made.is_none() {
             return self.tell(cx, &guest);
         }

@@ -352,8 +352,10 @@ impl Conference {
             Command::Add(media) => return self.add(cx, media),
             Command::Remove(media) => return self.remove(cx, &media),
             Command::Admit(guest) => return self.admit(cx, &guest),
-            Command::Invite(guest) => self.invite(cx, Guest { jid: guest, to: Invites::Call }),
-            Command::InviteToRoom(guest, via) => self.invite(cx, Guest { jid: guest, to: Invites::Room(via) }),
+            Command::Invite(guest) => return self.invite(cx, Guest { jid: guest, to: Invites::Call }),
+            Command::InviteToRoom(guest, via) => {
+                return self.invite(cx, Guest { jid: guest, to: Invites::Room(via) });
+            }
             Command::Accept(_) | Command::Decline => return Err(Refused::NotRinging),
         }
         Ok(())

@@ -29,12 +29,8 @@ impl Engine {
         if message.payloads.iter().any(|payload| guard::check(payload).is_err()) {
             return Handled::NotOurs; // Copying it could exhaust the stack.
         }
-        let copied = message.payloads.iter().any(|payload| payload.ns() == ns::CARBONS);
-        let copy = if copied { self.copied(message) } else { None };
-        if copied {
-            let Some((copy, sender, delayed)) = copy else { return Handled::NotOurs };
-            self.handle_letter(now, &Letter { message: &copy, sender, delayed });
-            return Handled::Shared;
+        if message.payloads.iter().any(|payload| payload.ns() == ns::CARBONS) {
+            return self.handle_copy(now, message);
         }
         if let Some(letter) = self.letter(message)
             && self.handle_letter(now, &letter)
@@ -48,6 +44,12 @@ impl Engine {
             return handled;
         }
         self.handle_words_of_room(now, message)
+    }
+
+    fn handle_copy(&mut self, now: Instant, message: &Message) -> Handled {
+        let Some((copy, sender, delayed)) = self.copied(message) else { return Handled::NotOurs };
+        self.handle_letter(now, &Letter { message: &copy, sender, delayed });
+        Handled::Shared
     }
 
     /// A message that was said to us.
@@ -87,7 +89,9 @@ impl Engine {
     fn handle_letter(&mut self, now: Instant, letter: &Letter<'_>) -> bool {
         if let Some(message) = JingleMessage::find(&letter.message.payloads) {
             let heard = Heard { sender: letter.sender.clone(), message, delayed: letter.delayed };
-            if self.config.one_to_one {
+            // Sessions run between real JIDs, so nobody is called from behind a nick.
+            let nick = matches!(&heard.sender, Sender::Peer(peer) if self.is_room(&peer.to_bare()));
+            if self.config.one_to_one && !nick {
                 self.with_directs(now, |directs, cx, us, met| directs.heard(cx, us, &heard, met(&heard.sender)));
             }
             return self.config.one_to_one;
@@ -97,6 +101,10 @@ impl Engine {
         let Some(invite) = CallInvite::find(&letter.message.payloads, reference) else { return false };
         self.handle_call_invite(now, letter, invite);
         true
+    }
+
+    fn is_room(&self, jid: &BareJid) -> bool {
+        self.call_in(jid).is_some() || self.seats.contains_key(jid)
     }
 
     fn handle_call_invite(&mut self, now: Instant, letter: &Letter<'_>, invite: CallInvite) {

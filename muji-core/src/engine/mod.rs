@@ -341,6 +341,9 @@ impl Engine {
         if self.directs.talks_with(call).is_none() {
             return Err(Refused::NotTalking);
         }
+        if self.services.is_full() {
+            return Err(Refused::TooManyGuests);
+        }
         if self.services.known().is_some() {
             self.widen(now, call, guest);
         } else if let Some(us) = self.us.clone()
