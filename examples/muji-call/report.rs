@@ -31,6 +31,8 @@ pub(crate) struct Report {
     digits: Option<String>,
     /// Bytes of payload that each of the others was sent.
     sent: u64,
+    /// Those of calls before this one.
+    sent_before: u64,
 }
 
 impl Report {
@@ -46,6 +48,7 @@ impl Report {
             picture: Vec::new(),
             digits: None,
             sent: 0,
+            sent_before: 0,
         }
     }
 
@@ -67,6 +70,7 @@ impl Report {
     /// "Join" was pressed now.
     pub(crate) fn joining(&mut self) {
         self.joined = Instant::now();
+        self.sent_before = self.sent;
     }
 
     /// How many others were heard so far.
@@ -301,6 +305,7 @@ impl Report {
     /// How everybody fared, at the end.
     pub(crate) fn summary(&mut self) {
         let people = std::mem::take(&mut self.people);
+        (self.picture, self.digits) = (Vec::new(), None);
         if self.json {
             return people.iter().for_each(|(nick, known)| self.say("summary", known.summary(nick), || None));
         }
@@ -311,7 +316,10 @@ impl Report {
             self.live.say(&line);
         }
         let seconds = self.joined.elapsed().as_secs_f64();
-        self.live.say(&format!("sent to each: {:.1} kbit/s", self.sent as f64 * 8.0 / 1_000.0 / seconds));
+        self.live.say(&format!(
+            "sent to each: {:.1} kbit/s",
+            (self.sent - self.sent_before) as f64 * 8.0 / 1_000.0 / seconds
+        ));
     }
 
     /// Says an event as JSON, or the sentence that is worth one.

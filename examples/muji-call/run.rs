@@ -196,6 +196,7 @@ impl Program {
                     return self.outcome(why);
                 }
                 time_up.as_mut().reset(far);
+                self.report.summary(); // Of this call; the next begins anew.
                 self.report.waiting();
             }
         }

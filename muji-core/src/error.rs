@@ -230,13 +230,13 @@ pub enum Over {
     #[error("declined on {0}")]
     Declined(FullJid),
     /// On this device the other is busy, or does not want to talk: most clients say only this.
-    #[error("busy on {0}")]
+    #[error("busy or declined on {0}")]
     Busy(FullJid),
     /// Nobody picked up.
     #[error("nobody picked up")]
     Unanswered,
-    /// The server could not deliver the call.
-    #[error("the call could not be delivered: {0}")]
+    /// The server could not deliver the call: its condition (RFC 6120 section 8.3.3).
+    #[error("the call could not be delivered: {}", undelivered(.0))]
     Unreachable(String),
     /// The caller gave up before anybody had picked up.
     #[error("the caller gave up")]
@@ -262,6 +262,17 @@ pub enum Over {
     /// The connection to the server did not come back, or came back without the room.
     #[error("the connection to the server was lost")]
     Disconnected,
+}
+
+/// What a server means that does not deliver a message to a person.
+fn undelivered(condition: &str) -> &str {
+    match condition {
+        "service-unavailable" | "item-not-found" => "there is no such account, or it takes no messages of yours",
+        "remote-server-not-found" | "remote-server-timeout" => {
+            "the other's server cannot be reached; check what stands behind the @"
+        }
+        other => other,
+    }
 }
 
 /// Why there is no session with a participant.

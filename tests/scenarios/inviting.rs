@@ -36,7 +36,7 @@ fn messages(world: &World, who: Who) -> Vec<Element> {
     of.map(|passage| passage.stanza.clone()).collect()
 }
 
-// Shows muji-inv-01, hint-01, hint-02, cinv-invite-01, cinv-id-05.
+// Shows muji-inv-01, hint-01, hint-02.
 #[test]
 fn an_invitation_names_the_room_is_kept_by_archives_and_reaches_every_device() {
     let (world, [romeo, _], _) = invited();
@@ -47,12 +47,20 @@ fn an_invitation_names_the_room_is_kept_by_archives_and_reaches_every_device() {
     assert_eq!(mujis.len(), 1);
     assert!(mujis[0].is("muji", ns::MUJI) && mujis[0].attr("room").is_some());
     assert!(messages[0].has_child("store", ns::HINTS));
-    let origin = messages[0].get_child("origin-id", ns::STANZA_ID).and_then(|origin| origin.attr("id"));
-    assert!(invite.attr("id").is_some() && messages[0].attr("id") == invite.attr("id") && origin == invite.attr("id"));
-    assert_eq!((messages[0].attr("type"), invite.attr("video")), (Some("chat"), Some("false")));
     let forbidden = ["no-copy", "no-store", "private"];
     assert!(messages[0].children().all(|child| !forbidden.contains(&child.name())));
     assert_eq!(messages[0].attr("to"), Some("juliet@capulet.example"), "not one device");
+}
+
+// Shows cinv-invite-01, cinv-id-05.
+#[test]
+fn by_whatever_id_an_invitation_is_referred_to_it_is_the_same() {
+    let (world, [romeo, _], invitation) = invited();
+    let message = messages(&world, romeo).pop().expect("an invitation");
+    let invite = message.get_child("invite", ns::CALL_INVITES).expect("an invitation");
+    let origin = message.get_child("origin-id", ns::STANZA_ID).and_then(|origin| origin.attr("id"));
+    assert_eq!([message.attr("id"), origin, invite.attr("id")], [Some(invitation.id.as_str()); 3]);
+    assert_eq!((message.attr("type"), invite.attr("video")), (Some("chat"), Some("false")));
 }
 
 // Shows muc-cfg-02.
@@ -66,7 +74,7 @@ fn a_guest_is_let_in_before_it_is_invited() {
     assert!(admitted < invited);
 }
 
-// Shows muji-inv-02, hint-03, cinv-accept-01, cinv-accept-02.
+// Shows muji-inv-02, hint-03.
 #[test]
 fn who_takes_an_invitation_says_so_and_joins_that_room_preparing() {
     let (mut world, [romeo, juliet], invitation) = invited();
@@ -80,6 +88,19 @@ fn who_takes_an_invitation_says_so_and_joins_that_room_preparing() {
     let first = &world.presences(juliet)[0];
     assert_eq!(first.attr("to"), Some(format!("{}/juliet", invitation.room).as_str()));
     assert!(first.get_child("muji", ns::MUJI).is_some_and(|muji| muji.has_child("preparing", ns::MUJI)));
+}
+
+// Shows cinv-accept-01, cinv-accept-02.
+#[test]
+fn who_takes_an_invitation_names_it_and_the_room_and_nothing_else() {
+    let (mut world, [_, juliet], invitation) = invited();
+    world.accept(juliet, &invitation);
+    let answer = messages(&world, juliet).pop().expect("an answer");
+    assert_eq!(answer.attr("to"), Some("romeo@capulet.example"));
+    let accept = answer.get_child("accept", ns::CALL_INVITES).expect("it comes");
+    assert_eq!(accept.attr("id"), Some(invitation.id.as_str()));
+    let ways: Vec<&Element> = accept.children().collect();
+    assert_eq!((ways.len(), ways[0].attr("room")), (1, Some(invitation.room.as_str())));
 }
 
 // Shows cinv-reject-01.
