@@ -116,7 +116,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
     calls_back: usize,
     /// Give up after so long
-    #[arg(long, value_name = "N", default_value_t = 3_600)]
+    #[arg(long, value_name = "N", default_value_t = 7_200)]
     seconds: u64,
     /// Threads, by default one a core
     #[arg(long, value_name = "N")]

@@ -113,6 +113,9 @@ impl Directs {
 
     /// Takes a call out, to go on in a room.
     pub(crate) fn take(&mut self, call: CallId) -> Option<Direct> {
+        if self.contains(call) {
+            self.give_up(call); // Who picks up now is as late as ever.
+        }
         self.calls.remove(&call)
     }
 
