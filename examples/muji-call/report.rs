@@ -188,6 +188,13 @@ impl Report {
         });
     }
 
+    /// Somebody calls or invites who cannot be answered here now.
+    pub(crate) fn busy(&mut self, who: &str) {
+        self.say("busy", json!({ "from": who }), || {
+            Some(format!("{who} calls too; it can be answered on your other devices"))
+        });
+    }
+
     /// It rings aloud.
     pub(crate) fn bell(&self) {
         if !self.json && !self.quiet {

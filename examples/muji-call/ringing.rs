@@ -63,10 +63,14 @@ impl Ringing {
         self.waiting.take()
     }
 
+    /// True if it is this call that rings.
+    pub(crate) fn is(&self, call: CallId) -> bool {
+        matches!(self.waiting, Some(Waiting::Call(ringing)) if ringing == call)
+    }
+
     /// A call ended. True if it was the one that rang.
     pub(crate) fn call_over(&mut self, call: CallId) -> bool {
-        let rang = matches!(self.waiting, Some(Waiting::Call(ringing)) if ringing == call);
-        rang && self.take().is_some()
+        self.is(call) && self.take().is_some()
     }
 
     /// An invitation ended. True if it was the one that rang.

@@ -30,6 +30,12 @@ use crate::trace::Trace;
 /// Who made this client, as its capabilities say it.
 const NODE: &str = "https://github.com/muji-rs/muji";
 
+/// How long a server may take to say what a name stands for; one that has to be reached first takes seconds.
+const DECIDING: Duration = Duration::from_secs(10);
+
+/// The id of that question.
+const QUESTION: &str = "what-is-it";
+
 /// How long the server may take to end the stream properly.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -99,7 +105,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         keys,
         ringing,
         call: None,
-        asked: None,
+        undecided: None,
         timed: false,
         interrupted,
     };
@@ -136,8 +142,8 @@ struct Program {
     keys: Keys,
     ringing: Ringing,
     call: Option<CallId>,
-    /// The query about what a name stands for.
-    asked: Option<String>,
+    /// Until when we wait to be told what a name stands for.
+    undecided: Option<Instant>,
     /// The time in this call is running.
     timed: bool,
     interrupted: bool,
@@ -158,7 +164,9 @@ impl Program {
                 Some(notice) = self.muji.next() => match notice {
                     Notice::Send(stanza) => self.send(stanza).await,
                     Notice::Event(about, event) => {
-                        self.report.event(&event);
+                        if self.concerns(&about, &event) {
+                            self.report.event(&event);
+                        }
                         if let Event::Joined { .. } | Event::PeerConnecting(..) = event {
                             self.joined(time_up.as_mut());
                         }
@@ -175,6 +183,7 @@ impl Program {
                 },
                 Some(observation) = observations.recv() => self.report.observation(&observation),
                 _ = second.tick() => {
+                    self.decide()?;
                     if let Some(call) = self.call {
                         let call = self.muji.in_call(call);
                         self.report.pairs(&call.pairs());
@@ -236,12 +245,18 @@ impl Program {
             }
             (_, call) => self.args.wait && call.is_none(),
         };
-        if free && self.ringing.begin(waiting.clone(), manner, who) {
-            return;
+        // Declining would silence the user's other devices too, where it may be picked up.
+        if !free || !self.ringing.begin(waiting, manner, who) {
+            self.report.busy(who);
         }
-        match waiting {
-            Waiting::Call(call) if manner != Manner::Silent => drop(self.muji.in_call(call).decline()),
-            Waiting::Call(_) | Waiting::Invitation(_) => {} // Nobody is told, as nobody was asked.
+    }
+
+    /// False for the end of a call that only other devices could take.
+    fn concerns(&self, about: &About, event: &Event) -> bool {
+        match (about, event) {
+            (About::Call(call), Event::Ended(_)) => self.call == Some(*call) || self.ringing.is(*call),
+            (_, Event::Ringing { .. } | Event::Stranger { .. }) => self.args.wait && self.call.is_none(),
+            _ => true,
         }
     }
 
@@ -335,11 +350,10 @@ impl Program {
             Goal::Room(_) => self.join(Join::own())?,
             Goal::Person(whom) => self.dial(whom)?,
             Goal::Either(name) => {
-                let id = "what-is-it";
-                self.asked = Some(id.to_owned());
+                self.undecided = Some(Instant::now() + DECIDING);
                 let domain = Jid::from(BareJid::from_parts(None, name.domain()));
                 let query = Element::bare("query", ns::DISCO_INFO);
-                let ask = Iq::Get { from: None, to: Some(domain), id: id.to_owned(), payload: query };
+                let ask = Iq::Get { from: None, to: Some(domain), id: QUESTION.to_owned(), payload: query };
                 self.send(Box::new(ask.into())).await;
             }
             Goal::Wait => self.report.waiting(),
@@ -351,19 +365,30 @@ impl Program {
     fn told(&mut self, stanza: &Stanza) -> Result<(), Failure> {
         let (Stanza::Iq(iq), Goal::Either(name)) = (stanza, self.goal.clone()) else { return Ok(()) };
         let from = iq.from().is_some_and(|from| from.as_str() == name.domain().as_str());
-        if !from || self.asked.as_deref() != Some(iq.id()) {
+        if !from || iq.id() != QUESTION || self.undecided.take().is_none() {
             return Ok(());
         }
-        self.asked = None;
         let info = if let Iq::Result { payload, .. } = iq { payload.as_ref() } else { None };
         let identities = info.into_iter().flat_map(Element::children).filter(|child| child.name() == "identity");
         let categories: Vec<&str> = identities.filter_map(|identity| identity.attr("category")).collect();
         // Who does not say what it is may still have the room: then that is the better error.
         if categories.contains(&"conference") || !categories.contains(&"server") {
-            self.goal = Goal::Room(name);
-            return self.join(Join::own());
+            return self.take_for_room(name);
         }
         self.dial(name.into())
+    }
+
+    fn take_for_room(&mut self, name: BareJid) -> Result<(), Failure> {
+        self.goal = Goal::Room(name);
+        self.join(Join::own())
+    }
+
+    /// Nobody says what a name stands for: entering a room has its own deadlines and errors.
+    fn decide(&mut self) -> Result<(), Failure> {
+        match (&self.goal, self.undecided.take_if(|until| *until <= Instant::now())) {
+            (Goal::Either(name), Some(_)) => self.take_for_room(name.clone()),
+            _ => Ok(()),
+        }
     }
 
     fn dial(&mut self, whom: Jid) -> Result<(), Failure> {

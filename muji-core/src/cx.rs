@@ -9,6 +9,7 @@ use muji_jingle::{CallId, Ids, Say, Wanted};
 use muji_xep::rtp::Media;
 use xmpp_parsers::message::{Id as MessageId, Message};
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::config::{self, Config};
@@ -37,6 +38,13 @@ impl Cx<'_> {
 
     pub(crate) fn event(&mut self, call: CallId, event: Event) {
         self.out.push_back(Output::Event(About::Call(call), event));
+    }
+
+    /// Takes back that somebody saw us for one call.
+    pub(crate) fn hide_from(&mut self, shown_to: Option<Jid>) {
+        if let Some(to) = shown_to {
+            self.send(Presence::new(Type::Unavailable).with_to(to));
+        }
     }
 
     /// Says something about ringing. A proposal's message has its id, by which an error is known.

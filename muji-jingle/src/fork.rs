@@ -97,12 +97,6 @@ impl Fork {
         &self.id
     }
 
-    /// Whom it calls.
-    #[must_use]
-    pub fn callee(&self) -> &BareJid {
-        &self.callee
-    }
-
     /// True while nobody has picked up.
     #[must_use]
     pub fn is_open(&self) -> bool {

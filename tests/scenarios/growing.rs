@@ -5,7 +5,7 @@ use muji_conformance::harness::person::usual;
 use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::config::Config;
 use muji_core::error::{Over, Refused, RoomFault};
-use muji_core::{Command, Event, Invitation, Media, Mute, PairState};
+use muji_core::{Command, Event, Invitation, Join, Media, Mute, PairState};
 use muji_media::transport::loopback;
 
 use crate::{SECOND, count, over, people};
@@ -263,4 +263,37 @@ fn following_without_being_asked_is_for_those_who_want_it() {
     assert_eq!(count(&world, juliet, moved), 1);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     assert_eq!(count(&world, juliet, |event| matches!(event, Event::Joined { .. })), 1);
+}
+
+#[test]
+fn a_nick_that_no_room_takes_is_refused_and_the_call_goes_on() {
+    let (mut world, [romeo, juliet, nurse]) = couple();
+    world.invite(romeo, nurse);
+    world.run_for(2 * SECOND);
+    let asked = invitation(&world, juliet);
+    assert_eq!(world.try_accept(juliet, &asked, Join::own().nick("")), Err(Refused::BadNick));
+    world.run_for(SECOND);
+    assert_eq!((count(&world, juliet, moved), world.deaf(&[romeo, juliet])), (0, Vec::new()));
+}
+
+/// A caller whom the other does not know shows itself for the call, and only for it.
+#[test]
+fn who_was_shown_for_a_call_is_hidden_again_when_it_ends_in_a_room() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = people(&mut world, ["romeo", "juliet", "nurse"]);
+    talk(&mut world, romeo, juliet);
+    world.invite(romeo, nurse);
+    world.run_for(2 * SECOND);
+    let asked = invitation(&world, juliet);
+    world.accept(juliet, &asked);
+    world.run_for(3 * SECOND);
+    let directed = |world: &World| {
+        let hers = account(world, juliet).to_string();
+        let of = world.presences(romeo).into_iter().filter(|it| it.attr("to") == Some(hers.as_str()));
+        of.map(|it| it.attr("type").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(directed(&world), [None]);
+    world.leave(romeo);
+    world.run_for(2 * SECOND);
+    assert_eq!(directed(&world), [None, Some("unavailable".to_owned())]);
 }

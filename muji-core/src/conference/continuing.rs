@@ -6,13 +6,13 @@
 use jid::FullJid;
 use muji_xep::jingle::Content;
 use muji_xep::rtp::{Description, Media};
+use xmpp_parsers::presence::Type;
 
 use super::{Conference, Cx, Stage};
 use crate::direct::{Direct, Moving};
 use crate::error::RoomFault;
 use crate::event::{Event, Peer, Style};
 use crate::pair::{Partner, Profile};
-use xmpp_parsers::presence::Type;
 
 /// The call with one person, to go back to if we do not get into the room.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ impl Conference {
     /// This call goes on with what was said and sent to one person.
     pub(crate) fn continues(mut self, cx: &mut Cx<'_>, mut direct: Direct) -> Self {
         let Some(moving) = direct.leaves_for_room() else { return self };
-        let Moving { session, media, muted, holding, state, since, verification } = moving;
+        let Moving { session, media, muted, holding, state, since, verification, shown_to } = moving;
         let (id, peer) = (session.parties().session, session.parties().peer.clone());
         let mut partner = Partner::new(since, peer.to_bare().as_str(), Profile::default());
         (partner.session, partner.state, partner.beside) = (Some(id), state, true);
@@ -35,6 +35,7 @@ impl Conference {
         self.contents = media.iter().map(|media| captured(cx, media)).collect();
         (self.how.media, self.muted, self.holding) = (media, muted, holding);
         self.before = Some(Before { direct: Box::new(direct), peer });
+        self.shown_to = shown_to;
         let room = self.room.clone();
         self.event(cx, Event::GoesOnInRoom(room));
         self
@@ -60,9 +61,18 @@ impl Conference {
         if !outside && self.how.style == Style::Own {
             self.present(cx, Type::Unavailable, None, None);
         }
-        self.partners.remove(&before.peer);
+        let Some(partner) = self.partners.remove(&before.peer) else { return false };
         let mut direct = before.direct;
-        direct.comes_back(session, self.muted.clone(), self.holding);
+        direct.comes_back(Moving {
+            session,
+            media: self.contents.iter().filter_map(Content::media).cloned().collect(),
+            muted: self.muted.clone(),
+            holding: self.holding,
+            state: partner.state,
+            since: partner.since,
+            verification: partner.verification,
+            shown_to: self.shown_to.take(),
+        });
         self.stage = Stage::Over;
         self.gone_back = Some(direct);
         self.event(cx, Event::NotInRoom(fault.clone()));

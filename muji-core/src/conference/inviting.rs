@@ -49,6 +49,15 @@ impl Conference {
         Ok(())
     }
 
+    /// The same for several; who is one too many is told of.
+    pub(crate) fn invite_all(&mut self, cx: &mut Cx<'_>, guests: Vec<BareJid>) {
+        for jid in guests {
+            if let Err(why) = self.invite(cx, Guest { jid: jid.clone(), to: Invites::Call }) {
+                self.warn(cx, format!("{jid} is not invited: {why}"));
+            }
+        }
+    }
+
     /// Into a room of ours a guest is let before, or it would stand before a closed door.
     pub(super) fn invite_now(&mut self, cx: &mut Cx<'_>, guest: Guest) {
         if self.made.is_none() {

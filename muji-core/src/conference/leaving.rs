@@ -85,6 +85,7 @@ impl Conference {
     pub(super) fn finish(&mut self, cx: &mut Cx<'_>, why: Over) {
         self.stage = Stage::Over;
         self.absence = None;
+        cx.hide_from(self.shown_to.take());
         self.event(cx, Event::Ended(why));
     }
 }

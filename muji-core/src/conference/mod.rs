@@ -146,6 +146,8 @@ pub(crate) struct Conference {
     /// The call with one person that this was; until we are in, we can go back to it.
     before: Option<Before>,
     gone_back: Option<Box<Direct>>,
+    /// Who sees us for this call, since it was one with one person.
+    shown_to: Option<Jid>,
     /// Media that the user wants to add and that are not published yet.
     adding: Vec<Media>,
     round: Option<Round>,
@@ -199,6 +201,7 @@ impl Conference {
             to_invite: Vec::new(),
             before: None,
             gone_back: None,
+            shown_to: None,
             adding: Vec::new(),
             round: None,
             partners: BTreeMap::new(),

@@ -85,6 +85,8 @@ pub(crate) struct Moving {
     pub(crate) state: PairState,
     pub(crate) since: Instant,
     pub(crate) verification: Verification,
+    /// To whom we showed ourselves for this call.
+    pub(crate) shown_to: Option<Jid>,
 }
 
 impl Direct {
@@ -113,7 +115,7 @@ impl Direct {
             Command::Accept(media) => self.accept(cx, media),
             Command::Decline => self.decline(cx),
             Command::Leave => {
-                self.leave(cx);
+                self.leave(cx, Over::Left);
                 Ok(())
             }
             Command::Mute(media, mute) => {
@@ -134,18 +136,27 @@ impl Direct {
     }
 
     /// The user hangs up, gives up or does not want to talk.
-    fn leave(&mut self, cx: &mut Cx<'_>) {
-        match &mut self.begun {
-            Begun::Rung(ring) if ring.is_ringing() => return drop(self.decline(cx)),
-            Begun::Offered { .. } => return drop(self.decline(cx)),
-            Begun::Placed(fork) => fork.retract(Reason::Cancel.into()),
-            Begun::Rung(ring) => ring.give_up(),
-            Begun::Plain => {}
-        }
+    fn leave(&mut self, cx: &mut Cx<'_>, why: Over) {
+        let reason = match &mut self.begun {
+            Begun::Rung(ring) if ring.is_ringing() => {
+                ring.decline();
+                Reason::Decline
+            }
+            Begun::Rung(ring) => {
+                ring.give_up();
+                Reason::Success
+            }
+            Begun::Offered { .. } => Reason::Decline,
+            Begun::Placed(fork) => {
+                fork.retract(Reason::Cancel.into());
+                Reason::Success
+            }
+            Begun::Plain => Reason::Success,
+        };
         self.said(cx);
         let offered = self.session.as_ref().is_some_and(Session::is_offered);
-        self.hang_up(cx, if offered { Reason::Cancel } else { Reason::Success });
-        self.end(cx, Over::Left);
+        self.hang_up(cx, if offered { Reason::Cancel } else { reason });
+        self.end(cx, why);
     }
 
     /// Says what the ringing wants said.
@@ -195,7 +206,7 @@ impl Direct {
     }
 
     fn media_gone(&mut self, cx: &mut Cx<'_>) {
-        self.leave(cx);
+        self.leave(cx, Over::MediaGone);
     }
 
     /// It goes on in a room: what it takes with it. `None` if there is nobody to take along.
@@ -203,12 +214,17 @@ impl Direct {
         let (media, muted, holding) = (self.media.clone(), self.muted.clone(), self.holding);
         let session = self.session.take()?;
         let (state, since, verification) = (self.state.clone(), self.since, self.verification);
-        Some(Moving { session, media, muted, holding, state, since, verification })
+        let shown_to = self.shown_to.take();
+        Some(Moving { session, media, muted, holding, state, since, verification, shown_to })
     }
 
     /// There was no room to go on in.
-    pub(crate) fn comes_back(&mut self, session: Session, muted: Vec<Media>, holding: bool) {
-        (self.session, self.muted, self.holding) = (Some(session), muted, holding);
+    pub(crate) fn comes_back(&mut self, moving: Moving) {
+        let Moving { session, media, muted, holding, state, since, verification, shown_to } = moving;
+        self.session = Some(session);
+        (self.media, self.muted, self.holding) = (media, muted, holding);
+        (self.state, self.since, self.verification) = (state, since, verification);
+        self.shown_to = shown_to;
     }
 
     /// It is over: nothing is captured or said any more.
@@ -224,9 +240,7 @@ impl Direct {
             let whose = if elsewhere { Whose::Elsewhere } else { Whose::Ours };
             cx.ended.remember(ring.caller().clone(), ring.id().to_owned(), whose);
         }
-        if let Some(to) = self.shown_to.take() {
-            cx.send(Presence::new(Type::Unavailable).with_to(to));
-        }
+        cx.hide_from(self.shown_to.take());
         cx.event(self.call, Event::Ended(why));
     }
 

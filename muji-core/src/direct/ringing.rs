@@ -71,13 +71,10 @@ impl Direct {
 
     /// The user does not want to talk.
     pub(super) fn decline(&mut self, cx: &mut Cx<'_>) -> Result<(), Refused> {
-        match &mut self.begun {
-            Begun::Rung(ring) if ring.is_ringing() => ring.decline(),
-            Begun::Offered { .. } => self.hang_up(cx, Reason::Decline),
-            Begun::Rung(_) | Begun::Placed(_) | Begun::Plain => return Err(Refused::NotRinging),
+        if self.is_wanted() {
+            return Err(Refused::NotRinging);
         }
-        self.said(cx);
-        self.end(cx, Over::Left);
+        self.leave(cx, Over::Left);
         Ok(())
     }
 

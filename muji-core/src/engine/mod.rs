@@ -211,7 +211,8 @@ impl Engine {
             }
         };
         let again = self.left.contains(&room);
-        let (call, mut conference) = self.enter(now, room, how, seat.as_ref().and_then(|seat| seat.nick.clone()))?;
+        let seated = seat.as_ref().and_then(|seat| seat.nick.clone());
+        let (call, mut conference) = self.enter(now, None, room, how, seated)?;
         if again {
             conference = conference.again();
         }
@@ -229,7 +230,7 @@ impl Engine {
     /// If it cannot even be tried; nothing was sent.
     pub fn open(&mut self, now: Instant, service: &DomainRef, how: Join) -> Result<(BareJid, CallId), Refused> {
         let room = BareJid::from_parts(Some(&self.room_name()), service);
-        let (call, mut conference) = self.enter(now, room.clone(), Join { style: Style::Own, ..how }, None)?;
+        let (call, mut conference) = self.enter(now, None, room.clone(), Join { style: Style::Own, ..how }, None)?;
         conference.is_ours_alone();
         self.calls.insert(call, conference);
         Ok((room, call))
@@ -245,9 +246,11 @@ impl Engine {
         self.services.set(service);
     }
 
+    /// The way into every room; `call` is one that goes on there.
     fn enter(
         &mut self,
         now: Instant,
+        call: Option<CallId>,
         room: BareJid,
         how: Join,
         seated: Option<String>,
@@ -259,7 +262,7 @@ impl Engine {
         }
         let nick = seated.or_else(|| how.nick.clone()).unwrap_or_else(|| self.ids.nick());
         let nick = occupant(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
-        let call = self.ids.call();
+        let call = call.unwrap_or_else(|| self.ids.call());
         Ok((call, Conference::enter(&mut self.cx(now), call, us, room, how, nick)))
     }
 
@@ -282,8 +285,7 @@ impl Engine {
         let before = self.directs.talking_with(&invitation.from.to_bare());
         let call = match before.filter(|_| invitation.within.is_none()) {
             Some(call) => {
-                self.may_enter(&invitation.room)?;
-                self.goes_on_in(now, call, invitation.room.clone(), how.invited());
+                self.goes_on_in(now, call, invitation.room.clone(), how.invited())?;
                 call
             }
             None => self.join(now, invitation.room.clone(), how.invited())?,
@@ -344,6 +346,9 @@ impl Engine {
         if self.services.is_full() {
             return Err(Refused::TooManyGuests);
         }
+        if self.calls.len() >= config::MAX_CALLS {
+            return Err(Refused::TooManyCalls);
+        }
         if self.services.known().is_some() {
             self.widen(now, call, guest);
         } else if let Some(us) = self.us.clone()
@@ -354,34 +359,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes a room in which a call goes on, and invites both.
+    /// Makes a room in which a call goes on, and invites both. Somebody may have been faster, or the call is over by now.
     fn widen(&mut self, now: Instant, call: CallId, guest: BareJid) {
-        if self.calls.contains_key(&call) {
-            // Somebody was faster: the room is there.
-            return self.with_call(now, call, |conference, cx| drop(conference.command(cx, Command::Invite(guest))));
-        }
-        let Some(peer) = self.directs.talks_with(call).cloned() else { return };
-        let Some(service) = self.services.known().map(ToOwned::to_owned) else {
-            let event = Event::NotInRoom(RoomFault::NoService);
-            return self.queue.push_back(Output::Event(About::Call(call), event));
-        };
-        let room = BareJid::from_parts(Some(&self.room_name()), &service);
-        self.goes_on_in(now, call, room, Join::own());
-        self.with_call(now, call, |conference, cx| {
-            conference.is_ours_alone();
-            for guest in [peer, guest] {
-                drop(conference.command(cx, Command::Invite(guest)));
+        let mut guests = vec![guest];
+        if let Some(peer) = self.directs.talks_with(call).cloned() {
+            let Some(service) = self.services.known().map(ToOwned::to_owned) else {
+                let event = Event::NotInRoom(RoomFault::NoService);
+                return self.queue.push_back(Output::Event(About::Call(call), event));
+            };
+            let room = BareJid::from_parts(Some(&self.room_name()), &service);
+            if let Err(why) = self.goes_on_in(now, call, room, Join::own()) {
+                let event = Event::Warning(format!("nobody is invited: {why}"));
+                return self.queue.push_back(Output::Event(About::Call(call), event));
             }
-        });
+            self.with_call(now, call, |conference, _| conference.is_ours_alone());
+            guests.insert(0, peer);
+        }
+        self.with_call(now, call, |conference, cx| conference.invite_all(cx, guests));
     }
 
     /// Moves a call with one person into a room.
-    fn goes_on_in(&mut self, now: Instant, call: CallId, room: BareJid, how: Join) {
-        let (Some(us), Some(direct)) = (self.us.clone(), self.directs.take(call)) else { return };
-        let nick = how.nick.clone().unwrap_or_else(|| self.ids.nick());
-        let mut cx = self.cx(now);
-        let conference = Conference::enter(&mut cx, call, us, room, how, nick).continues(&mut cx, direct);
+    fn goes_on_in(&mut self, now: Instant, call: CallId, room: BareJid, how: Join) -> Result<(), Refused> {
+        let (_, conference) = self.enter(now, Some(call), room, how, None)?;
+        let direct = self.directs.take(call).ok_or(Refused::UnknownCall)?;
+        let conference = conference.continues(&mut self.cx(now), direct);
         self.calls.insert(call, conference);
+        Ok(())
     }
 
     /// How we stand with each other participant of a call, by nick: who hears whom. Empty if there is no such call.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
 use muji_core::config::Config;
+use muji_core::error::Refused;
 use muji_core::media::Capabilities;
 use muji_core::{Command, Disco, Engine, Invitation, Join, RoomInvite};
 use muji_media::transport::{MakeTransport, loopback};
@@ -232,11 +233,21 @@ impl World {
     /// # Panics
     /// If the Engine refuses even to try.
     pub fn accept(&mut self, who: Who, invitation: &Invitation) {
-        let (now, nick) = (self.now, self.people[who.0].name.clone());
+        let nick = self.people[who.0].name.clone();
+        self.try_accept(who, invitation, Join::own().nick(nick)).expect("the Engine takes the wish");
+    }
+
+    /// The same as told, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::accept`].
+    pub fn try_accept(&mut self, who: Who, invitation: &Invitation, how: Join) -> Result<(), Refused> {
+        let now = self.now;
         let client = self.client_mut(who);
-        let call = client.engine.accept(now, invitation, Join::own().nick(nick));
-        client.wants(call.expect("the Engine takes the wish"));
+        let call = client.engine.accept(now, invitation, how)?;
+        client.wants(call);
         self.drain(who);
+        Ok(())
     }
 
     /// Declines an invitation.
