@@ -95,6 +95,33 @@ impl Report {
                     Some(format!("{why}; sound goes on while we come back"))
                 });
             }
+            Event::PeerContents(peer, contents) => {
+                let names: Vec<&str> = contents.iter().map(|(name, _)| name.as_str()).collect();
+                self.say("contents", json!({ "nick": peer.nick, "contents": names }), || {
+                    Some(format!("{} sends {} now", printable(&peer.nick), printable(&names.join(", "))))
+                });
+            }
+            Event::CertificateChanged(peer) => {
+                let why = format!("{} shows another certificate than those that are tied to it", printable(&peer.nick));
+                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
+            }
+            Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),
+            Event::Skipped { from, what } => {
+                self.say("skipped", json!({ "from": from, "what": what }), || {
+                    verbose.then(|| format!("no effect had what {from} said: {what}"))
+                });
+            }
+            Event::Ended(why) => {
+                let why = why.to_string();
+                self.say("ended", json!({ "why": why }), || Some(format!("the call is over: {why}")));
+            }
+            other => self.call_event(other),
+        }
+    }
+
+    /// Who is called, calls or is invited.
+    fn call_event(&mut self, event: &Event) {
+        match event {
             Event::DeviceRings(device) => self.device(device, "rings"),
             Event::PickedUp(device) => self.device(device, "picked up"),
             Event::PeerMoved(peer) => self.device(&peer.jid, "goes on with the call"),
@@ -132,6 +159,13 @@ impl Report {
                     Some(format!("{guest} does not come"))
                 });
             }
+            other => self.peer_event(other),
+        }
+    }
+
+    /// How it stands with one of the others.
+    fn peer_event(&mut self, event: &Event) {
+        match event {
             Event::PeerPreparing(peer) => self.peer(peer, "preparing", None),
             Event::PeerOffered(peer) => self.peer(peer, "offered", None),
             Event::PeerInterrupted(peer) => self.peer(peer, "interrupted", None),
@@ -146,28 +180,8 @@ impl Report {
             Event::PeerUnmuted(peer, _) => self.peer(peer, "unmuted", None),
             Event::PeerHeld(peer) => self.peer(peer, "held", None),
             Event::PeerUnheld(peer) => self.peer(peer, "unheld", None),
-            Event::PeerContents(peer, contents) => {
-                let names: Vec<&str> = contents.iter().map(|(name, _)| name.as_str()).collect();
-                self.say("contents", json!({ "nick": peer.nick, "contents": names }), || {
-                    Some(format!("{} sends {} now", printable(&peer.nick), printable(&names.join(", "))))
-                });
-            }
             Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(failure.to_string())),
             Event::PeerLeft(peer) => self.peer(peer, "left", None),
-            Event::CertificateChanged(peer) => {
-                let why = format!("{} shows another certificate than those that are tied to it", printable(&peer.nick));
-                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
-            }
-            Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),
-            Event::Skipped { from, what } => {
-                self.say("skipped", json!({ "from": from, "what": what }), || {
-                    verbose.then(|| format!("no effect had what {from} said: {what}"))
-                });
-            }
-            Event::Ended(why) => {
-                let why = why.to_string();
-                self.say("ended", json!({ "why": why }), || Some(format!("the call is over: {why}")));
-            }
             _ => {}
         }
     }

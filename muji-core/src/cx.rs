@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jid::{FullJid, Jid};
 use muji_jingle::fault::PeerFault;
-use muji_jingle::{CallId, Ids, Say, Wanted};
+use muji_jingle::{CallId, Ids, Output as SessionOutput, Say, Session, SessionEvent, Wanted};
 use muji_xep::rtp::Media;
 use xmpp_parsers::message::{Id as MessageId, Message};
 use xmpp_parsers::minidom::Element;
@@ -17,6 +17,39 @@ use crate::engine::Output;
 use crate::event::{About, Event};
 use crate::media::Capabilities;
 use crate::trust::{Fingerprint, Trust};
+
+/// What all calls share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) ids: Ids,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) config: Config,
+    /// What the client says in every presence.
+    pub(crate) extras: Vec<Element>,
+    pub(crate) trust: Trust,
+    pub(crate) out: VecDeque<Output>,
+    pub(crate) ended: Ended,
+}
+
+impl Shared {
+    pub(crate) fn new(ids: Ids, capabilities: Capabilities, config: Config) -> Self {
+        let (extras, trust, out, ended) = (Vec::new(), Trust::default(), VecDeque::new(), Ended::default());
+        Self { ids, capabilities, config, extras, trust, out, ended }
+    }
+
+    pub(crate) fn cx(&mut self, now: Instant) -> Cx<'_> {
+        Cx {
+            now,
+            ids: &mut self.ids,
+            capabilities: &self.capabilities,
+            config: &self.config,
+            extras: &self.extras,
+            trust: &self.trust,
+            out: &mut self.out,
+            ended: &mut self.ended,
+        }
+    }
+}
 
 /// The time, what all calls share, and where to put what follows.
 pub(crate) struct Cx<'a> {
@@ -57,6 +90,19 @@ impl Cx<'_> {
     /// The certificates that somebody may show, if others are refused.
     pub(crate) fn certificates(&self, who: &FullJid) -> Vec<Fingerprint> {
         if self.config.refuse_changed { self.trust.pinned(&who.to_bare()) } else { Vec::new() }
+    }
+
+    /// Hands over what a session says to others, and gives what it says to its owner.
+    pub(crate) fn pass_on(&mut self, session: &mut Session) -> Vec<SessionEvent> {
+        let mut events = Vec::new();
+        while let Some(output) = session.poll_output() {
+            match output {
+                SessionOutput::Send(iq) => self.send(*iq),
+                SessionOutput::Media(command) => self.out.push_back(Output::Media(command)),
+                SessionOutput::Event(event) => events.push(event),
+            }
+        }
+        events
     }
 
     /// A medium as it may be received, or sent before it has a name in a room.

@@ -33,6 +33,14 @@ pub enum PairState {
     Failed(End),
 }
 
+impl PairState {
+    /// True once its transports work, whatever comes by them just now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected | Self::Flowing | Self::Interrupted)
+    }
+}
+
 /// What is done about a pair that is not well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {

@@ -301,8 +301,7 @@ impl Conference {
     /// The sessions with all others; `None` if one is not connected.
     pub(crate) fn connected_sessions(&self) -> Option<Vec<&Session>> {
         let connected = |partner: &Partner| {
-            let up = matches!(partner.state, PairState::Connected | PairState::Flowing | PairState::Interrupted);
-            partner.session.filter(|_| up).and_then(|id| self.sessions.get(&id))
+            partner.session.filter(|_| partner.state.is_connected()).and_then(|id| self.sessions.get(&id))
         };
         self.partners.values().map(connected).collect()
     }

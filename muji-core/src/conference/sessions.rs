@@ -2,16 +2,13 @@
 
 use jid::FullJid;
 use muji_jingle::fault::{PeerFault, Unusable};
-use muji_jingle::{
-    End, Output as SessionOutput, Parties, Session, SessionEvent, SessionId, Wanted, acknowledge, dismiss, refuse,
-};
+use muji_jingle::{End, Parties, Session, SessionEvent, SessionId, Wanted, acknowledge, dismiss, refuse};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::{Conference, Cx, Stage};
 use crate::config;
 use crate::cx::Whose;
-use crate::engine::Output;
 use crate::error::PeerFailure;
 use crate::event::Event;
 use crate::media::{Capabilities, MediaReport};
@@ -252,14 +249,7 @@ impl Conference {
     pub(super) fn with_session(&mut self, cx: &mut Cx<'_>, id: SessionId, act: impl FnOnce(&mut Session, &mut Cx<'_>)) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         act(session, cx);
-        let mut events = Vec::new();
-        while let Some(output) = session.poll_output() {
-            match output {
-                SessionOutput::Send(iq) => cx.send(*iq),
-                SessionOutput::Media(command) => cx.out.push_back(Output::Media(command)),
-                SessionOutput::Event(event) => events.push(event),
-            }
-        }
+        let events = cx.pass_on(session);
         let (peer, sid, over) = (session.parties().peer.clone(), session.sid().to_owned(), session.is_over());
         if over {
             self.sessions.remove(&id);

@@ -28,6 +28,14 @@ pub(crate) enum Sender {
     Device(FullJid),
 }
 
+impl Sender {
+    pub(crate) fn jid(&self) -> &FullJid {
+        match self {
+            Self::Peer(jid) | Self::Device(jid) => jid,
+        }
+    }
+}
+
 /// Something said about a call, directly or in a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Heard {

@@ -296,8 +296,7 @@ impl Direct {
 
     /// The session, once it is connected.
     pub(crate) fn connected_session(&self) -> Option<&Session> {
-        let up = matches!(self.state, PairState::Connected | PairState::Flowing | PairState::Interrupted);
-        self.session.as_ref().filter(|_| up)
+        self.session.as_ref().filter(|_| self.state.is_connected())
     }
 
     fn named(&self, device: &FullJid) -> Peer {

@@ -1,14 +1,13 @@
 //! The session of a call with one person.
 
 use jid::FullJid;
-use muji_jingle::{End, Output as SessionOutput, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss};
+use muji_jingle::{End, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use muji_xep::jmi::Because;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::{Begun, Direct};
 use crate::cx::{Cx, Whose};
-use crate::engine::Output;
 use crate::error::Over;
 use crate::event::Event;
 use crate::media::MediaReport;
@@ -133,7 +132,7 @@ impl Direct {
     pub(super) fn hang_up(&mut self, cx: &mut Cx<'_>, reason: Reason) {
         let Some(mut session) = self.session.take() else { return };
         session.end(cx.now, cx.ids, reason);
-        drop(pass_on(cx, &mut session));
+        drop(cx.pass_on(&mut session));
         let peer = session.parties().peer.clone();
         cx.ended.remember(peer.clone(), session.sid().to_owned(), Whose::Ours);
         self.say_finished(cx, &peer, Reason::Success.into());
@@ -144,7 +143,7 @@ impl Direct {
         if let Some(mut session) = self.session.take() {
             self.say_finished(cx, &session.parties().peer, Because::migrated(theirs.id()));
             session.end(cx.now, cx.ids, Reason::Expired);
-            drop(pass_on(cx, &mut session));
+            drop(cx.pass_on(&mut session));
             cx.ended.remember(session.parties().peer.clone(), session.sid().to_owned(), Whose::Ours);
         }
         self.media.clone().iter().for_each(|media| self.uncapture(cx, media));
@@ -159,7 +158,7 @@ impl Direct {
     pub(super) fn with_session(&mut self, cx: &mut Cx<'_>, act: impl FnOnce(&mut Session, &mut Cx<'_>)) {
         let Some(session) = &mut self.session else { return };
         act(session, cx);
-        let events = pass_on(cx, session);
+        let events = cx.pass_on(session);
         if session.is_over() {
             let (peer, sid) = (session.parties().peer.clone(), session.sid().to_owned());
             cx.ended.remember(peer, sid, Whose::Ours);
@@ -243,17 +242,4 @@ impl Direct {
             self.end(cx, Over::HungUp);
         }
     }
-}
-
-/// Hands over what a session says to others, and gives what it says to its owner.
-fn pass_on(cx: &mut Cx<'_>, session: &mut Session) -> Vec<SessionEvent> {
-    let mut events = Vec::new();
-    while let Some(output) = session.poll_output() {
-        match output {
-            SessionOutput::Send(iq) => cx.send(*iq),
-            SessionOutput::Media(command) => cx.out.push_back(Output::Media(command)),
-            SessionOutput::Event(event) => events.push(event),
-        }
-    }
-    events
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, Jid};
 use muji_xep::invite::{CallInvite, Word};
 use muji_xep::jmi::JingleMessage;
 use muji_xep::muc::MucUser;
@@ -12,8 +12,7 @@ use xmpp_parsers::carbons::{Received, Sent};
 use xmpp_parsers::message::{Message, MessageType};
 
 use super::{Engine, Output};
-use crate::cx::Cx;
-use crate::direct::{Directs, Heard, Sender};
+use crate::direct::{Heard, Sender};
 use crate::error::condition;
 use crate::event::{About, Event, Handled, Invitation, Join};
 
@@ -90,11 +89,12 @@ impl Engine {
         if let Some(message) = JingleMessage::find(&letter.message.payloads) {
             let heard = Heard { sender: letter.sender.clone(), message, delayed: letter.delayed };
             // Sessions run between real JIDs, so nobody is called from behind a nick.
-            let nick = matches!(&heard.sender, Sender::Peer(peer) if self.is_room(&peer.to_bare()));
-            if self.config.one_to_one && !nick {
-                self.with_directs(now, |directs, cx, us, met| directs.heard(cx, us, &heard, met(&heard.sender)));
+            let bare = heard.sender.jid().to_bare();
+            if self.shared.config.one_to_one && !self.is_room(&bare) {
+                let met = self.has_met(&bare);
+                self.with_directs(now, |directs, cx, us| directs.heard(cx, us, &heard, met));
             }
-            return self.config.one_to_one;
+            return self.shared.config.one_to_one;
         }
         let id = letter.message.id.as_ref().map(|id| id.0.as_str());
         let reference = muji_xep::invite::reference(&letter.message.payloads, id, None);
@@ -110,7 +110,7 @@ impl Engine {
     fn handle_call_invite(&mut self, now: Instant, letter: &Letter<'_>, invite: CallInvite) {
         match (&letter.sender, invite.word) {
             (Sender::Device(device), word) => {
-                self.invitations.device_said(device, &invite.id, word, &mut self.queue);
+                self.invitations.device_said(device, &invite.id, word, &mut self.shared.out);
             }
             (Sender::Peer(_), Word::Invite { .. }) if letter.delayed => {}
             (Sender::Peer(from), Word::Invite { .. }) => self.show_invitation(now, from.clone().into(), invite, None),
@@ -121,7 +121,7 @@ impl Engine {
     /// Somebody answers an invitation of ours, or takes its own back.
     fn guest_said(&mut self, now: Instant, from: &Jid, id: &str, word: Word) {
         match word {
-            Word::Retract => self.invitations.retracted(from, id, &mut self.queue),
+            Word::Retract => self.invitations.retracted(from, id, &mut self.shared.out),
             Word::Reject => self.with_all(now, |conference, cx| conference.guest_rejects(cx, from, id)),
             Word::Invite { .. } | Word::Accept | Word::Left => {} // Who comes is seen in the room.
         }
@@ -131,7 +131,10 @@ impl Engine {
         let (Word::Invite { audio, video }, Some(room)) = (invite.word, invite.room) else { return };
         let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
         let counterpart = self.directs.talking_with(&invitation.from.to_bare()).is_some();
-        if self.config.follow && counterpart && invitation.within.is_none() && self.call_in(&invitation.room).is_none()
+        if self.shared.config.follow
+            && counterpart
+            && invitation.within.is_none()
+            && self.call_in(&invitation.room).is_none()
         {
             // A refusal has its reason in calls that are there; the call with one person goes on.
             return drop(self.accept(now, &invitation, Join::own()));
@@ -139,7 +142,7 @@ impl Engine {
         if self.call_in(&invitation.room).is_none()
             && self.invitations.is_news(now, &invitation.room, Some(&invitation))
         {
-            self.queue.push_back(Output::Event(About::Account, Event::Invited(Box::new(invitation))));
+            self.shared.out.push_back(Output::Event(About::Account, Event::Invited(Box::new(invitation))));
         }
     }
 
@@ -148,7 +151,7 @@ impl Engine {
         let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
         let (from, id, why) = (from.to_bare(), id.0.clone(), condition(&message.payloads));
         let mut taken = false;
-        self.with_directs(now, |directs, cx, _, _| taken = directs.bounced(cx, &from, &id, why));
+        self.with_directs(now, |directs, cx, _| taken = directs.bounced(cx, &from, &id, why));
         taken
     }
 
@@ -177,7 +180,7 @@ impl Engine {
         match (ours, invite.word) {
             (true, word) => {
                 let device = from.try_into_full().ok()?;
-                self.invitations.device_said(&device, &invite.id, word, &mut self.queue);
+                self.invitations.device_said(&device, &invite.id, word, &mut self.shared.out);
             }
             (false, Word::Invite { .. }) => self.show_invitation(now, from, invite, Some(chat)),
             (false, word) => self.guest_said(now, &from, &invite.id, word),
@@ -192,7 +195,7 @@ impl Engine {
         let there = self.call_in(&invite.room).is_some()
             || self.seats.get(&invite.room).is_some_and(|seat| seat.nick.is_some());
         if !ours && !there && self.invitations.is_news(now, &invite.room, None) {
-            self.queue.push_back(Output::Event(About::Account, Event::RoomInvited(invite)));
+            self.shared.out.push_back(Output::Event(About::Account, Event::RoomInvited(invite)));
         }
         Some(Handled::Shared)
     }
@@ -212,31 +215,6 @@ impl Engine {
             None => conference.room_changed(cx, &user),
         });
         Handled::Shared
-    }
-
-    /// Does something with the calls with one person. `met` says whether somebody is in a call of a room with us.
-    pub(super) fn with_directs(
-        &mut self,
-        now: Instant,
-        act: impl FnOnce(&mut Directs, &mut Cx<'_>, &FullJid, &dyn Fn(&Sender) -> bool),
-    ) {
-        let Some(us) = &self.us else { return };
-        let calls = &self.calls;
-        let met = |sender: &Sender| match sender {
-            Sender::Peer(peer) => calls.values().any(|call| call.has_met(&peer.to_bare())),
-            Sender::Device(_) => false,
-        };
-        let mut cx = Cx {
-            now,
-            ids: &mut self.ids,
-            capabilities: &self.capabilities,
-            config: &self.config,
-            extras: &self.extras,
-            trust: &self.trust,
-            out: &mut self.queue,
-            ended: &mut self.ended,
-        };
-        act(&mut self.directs, &mut cx, us, &met);
     }
 }
 

@@ -1,158 +1,29 @@
 //! One session from its offer to its end.
 
 mod contents;
+mod stanzas;
+mod words;
+
+pub use stanzas::{acknowledge, dismiss, refuse};
+pub use words::{End, Hold, Mute, Output, Parties, SessionEvent, Wanted};
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use jid::{BareJid, FullJid, Jid};
+use jid::Jid;
 use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, Why};
-use muji_xep::rtp::{Media, PayloadType};
+use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::answers::Answers;
 use crate::fault::{PeerFault, Unusable};
-use crate::ids::{CallId, Ids, SessionId};
+use crate::ids::Ids;
 use crate::legs::Legs;
 use crate::media::{MediaCommand, MediaReport};
 use crate::timers;
-
-/// Who talks, and about what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parties {
-    /// The call whose publications are sent.
-    pub call: CallId,
-    /// The session.
-    pub session: SessionId,
-    /// Our full JID.
-    pub us: FullJid,
-    /// The peer's real full JID: the only sender whose stanzas count.
-    pub peer: FullJid,
-    /// What people call the peer here, such as its nick; for files and tiles.
-    pub name: String,
-    /// The label: for Muji the room.
-    pub room: Option<BareJid>,
-    /// The peer wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
-    pub restates: bool,
-    /// The certificates that the peer may show, as SHA-256; any if empty.
-    pub certificates: Vec<[u8; 32]>,
-}
-
-/// Something of ours that may be sent as a content, or a medium that may be received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// The name we publish it under; for what is only received it means nothing.
-    pub publication: String,
-    /// True if we send it; false if the peer may only send it to us.
-    pub sends: bool,
-    /// Sound or pictures.
-    pub media: Media,
-    /// The SSRC to send it with in this session.
-    pub ssrc: u32,
-    /// How it may be encoded, best first.
-    pub payload_types: Vec<PayloadType>,
-}
-
-/// What a session gives back, in the order of the wire.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// To the peer.
-    Send(Box<Iq>),
-    /// To the media layer.
-    Media(MediaCommand),
-    /// To whoever owns the session.
-    Event(SessionEvent),
-}
-
-/// What happened in a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionEvent {
-    /// The offer is out.
-    Offered,
-    /// The peer confirmed the offer and has not answered it for [`timers::UNANSWERED`]. The session goes on waiting.
-    Unanswered,
-    /// The peer asks its user.
-    Ringing,
-    /// Both sides agreed; the transports connect.
-    Accepted,
-    /// Every transport works, for the first time or again.
-    Connected,
-    /// Nothing comes from the peer for now; it may come again.
-    Interrupted,
-    /// The first packet of a content was accepted.
-    Flowing {
-        /// The content's name in the session.
-        content: String,
-    },
-    /// The peer stopped sending a content, or all (`None`).
-    Muted(Option<String>),
-    /// The peer sends a content again, or all (`None`).
-    Unmuted(Option<String>),
-    /// The peer does not listen for now.
-    Held,
-    /// The peer listens again.
-    Unheld,
-    /// Both sides agreed on another content.
-    ContentAdded {
-        /// Its name in the session.
-        content: String,
-        /// Sound or pictures.
-        media: Media,
-    },
-    /// A content was taken out, and the other side knows.
-    ContentRemoved {
-        /// Its name in the session.
-        content: String,
-        /// Who took it out.
-        by_us: bool,
-    },
-    /// Something was left out; the rest works on.
-    Warning(String),
-    /// It is over.
-    Ended(End),
-}
-
-/// Why a session is over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum End {
-    /// We ended it.
-    #[error("ended by us ({0})")]
-    Ours(Reason),
-    /// The peer ended it.
-    #[error("ended by the peer ({})", .0.text.as_deref().unwrap_or(.0.reason.as_str()))]
-    Peer(Why),
-    /// The peer, or a server for it, refused our offer.
-    #[error("the offer was refused ({0})")]
-    Refused(String),
-    /// The last content that both had was taken out.
-    #[error("you and the peer have no content in common any more")]
-    Unshared,
-    /// Both offered at once; the other session lives.
-    #[error("another session with this peer takes its place")]
-    TieBreak,
-    /// The peer does not know the session any more.
-    #[error("the peer forgot the session")]
-    Forgotten,
-    /// The peer kept silent too long.
-    #[error("the peer did not {0} in time")]
-    Silent(&'static str),
-    /// What the peer offered or answered cannot become a call.
-    #[error(transparent)]
-    Unusable(Unusable),
-    /// The media layer lost it.
-    #[error("no media path to the peer: {0}")]
-    Path(String),
-    /// The other end showed another certificate than the peer promised.
-    #[error("the other end shows another certificate than the peer promised; somebody may sit between")]
-    Impostor,
-    /// Our own media layer did not make its ends.
-    #[error("the media layer did not get ready in time, which is a fault of this program")]
-    Unready,
-}
+use stanzas::describe;
 
 /// Where a session stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -705,60 +576,4 @@ impl Session {
     fn event(&mut self, event: SessionEvent) {
         self.queue.push_back(Output::Event(event));
     }
-}
-
-/// Whether something is muted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mute {
-    /// Not sent.
-    On,
-    /// Sent again.
-    Off,
-}
-
-/// Whether we listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// Not for now.
-    On,
-    /// Again.
-    Off,
-}
-
-/// The result of a peer's request.
-#[must_use]
-pub fn acknowledge(peer: &FullJid, id: &str) -> Iq {
-    Iq::Result { from: None, to: Some(peer.clone().into()), id: id.to_owned(), payload: None }
-}
-
-/// The error for a peer's request.
-#[must_use]
-pub fn refuse(peer: &FullJid, id: &str, fault: &PeerFault) -> Iq {
-    Iq::Error { from: None, to: Some(peer.clone().into()), id: id.to_owned(), error: fault.answer(), payload: None }
-}
-
-/// The session-terminate for a session that was acknowledged and then not taken. Nobody waits for its answer.
-#[must_use]
-pub fn dismiss(peer: &FullJid, sid: &str, why: Why, ids: &mut Ids) -> Iq {
-    let mut jingle = Jingle::new(Action::SessionTerminate, sid);
-    jingle.why = Some(why);
-    Iq::Set { from: None, to: Some(peer.clone().into()), id: ids.word(), payload: jingle.write() }
-}
-
-fn describe(error: &StanzaError) -> String {
-    let text = error.texts.values().next().filter(|text| !text.is_empty());
-    text.map_or_else(|| condition(error), |text| text.chars().take(128).collect())
-}
-
-/// The condition's own word, as RFC 6120 writes it.
-fn condition(error: &StanzaError) -> String {
-    let name = format!("{:?}", error.defined_condition);
-    let mut word = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !word.is_empty() {
-            word.push('-');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
 }

@@ -1,0 +1,228 @@
+//! Requests and their answers: sessions, what others ask of us, what our own server and the rooms answer.
+
+use std::time::Instant;
+
+use jid::{FullJid, Jid};
+use muji_jingle::fault::PeerFault;
+use muji_jingle::refuse;
+use muji_xep::jingle::{Action, Jingle};
+use muji_xep::{Skipped, guard, ns};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::StanzaError;
+
+use super::{Engine, Output};
+use crate::attendance::{Answer, is_from_account};
+use crate::event::{About, Event, Handled};
+use crate::services::Next;
+
+impl Engine {
+    pub(super) fn handle_iq(&mut self, now: Instant, iq: &Iq) -> Handled {
+        match iq {
+            Iq::Set { from, id, payload, .. } if Jingle::matches(payload) => {
+                let Some(from) = from.clone().and_then(|from| from.try_into_full().ok()) else {
+                    return Handled::NotOurs;
+                };
+                self.handle_jingle(now, &from, id, payload)
+            }
+            Iq::Get { from: Some(from), id, payload, .. } if payload.is("ping", ns::PING) && self.is_us(from) => {
+                let (to, id) = (Some(from.clone()), id.clone());
+                self.send(Iq::Result { from: None, to, id, payload: None });
+                Handled::Taken
+            }
+            Iq::Get { from: Some(from), id, payload, .. } if payload.is("query", ns::DISCO_INFO) => {
+                self.handle_disco(from, id, payload)
+            }
+            Iq::Set { from, id, payload, .. } if payload.is("query", ns::ROSTER) => {
+                self.handle_contacts(from.as_ref(), id, payload)
+            }
+            Iq::Result { from, id, payload, .. } => self.handle_answer(now, from.as_ref(), id, Ok(payload.as_ref())),
+            Iq::Error { from, id, error, .. } => self.handle_answer(now, from.as_ref(), id, Err(error)),
+            Iq::Get { .. } | Iq::Set { .. } => Handled::NotOurs,
+        }
+    }
+
+    /// Our server answers what we asked it for being there. False if it was something else.
+    fn account_answered(
+        &mut self,
+        from: Option<&Jid>,
+        id: &str,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) -> bool {
+        if !self.us.as_ref().is_some_and(|us| is_from_account(from, us)) {
+            return false;
+        }
+        let answer = match answer {
+            Ok(payload) => self.attendance.answered(id, payload),
+            Err(_) => self.attendance.refused(id),
+        };
+        answer.map(|answer| self.about_account(answer)).is_some()
+    }
+
+    /// A contact came or went.
+    fn handle_contacts(&mut self, from: Option<&Jid>, id: &str, payload: &Element) -> Handled {
+        let ours = self.us.as_ref().is_some_and(|us| is_from_account(from, us));
+        let sane = ours && guard::check(payload).is_ok();
+        let Some(answer) = sane.then(|| self.attendance.pushed(payload)).flatten() else { return Handled::NotOurs };
+        self.about_account(answer);
+        let (to, id) = (from.cloned(), id.to_owned());
+        self.send(Iq::Result { from: None, to, id, payload: None });
+        Handled::Taken
+    }
+
+    fn about_account(&mut self, answer: Answer) {
+        match answer {
+            Answer::Contacts(contacts) => self.directs.set_contacts(contacts),
+            Answer::Alone => {
+                let what = "the server copies nothing between your devices: others may go on ringing when one answers";
+                self.shared.out.push_back(Output::Event(About::Account, Event::Warning(what.to_owned())));
+            }
+            Answer::Nothing => {}
+        }
+    }
+
+    /// A participant's query can come before its presence, so in a call everybody is answered (Dino asks before it calls).
+    fn handle_disco(&mut self, from: &Jid, id: &str, payload: &Element) -> Handled {
+        let ours =
+            self.us.as_ref().is_some_and(|us| from.to_bare() == us.to_bare() || from.as_str() == us.domain().as_str());
+        let who = from.to_bare();
+        let known = ours || !self.calls.is_empty() || self.directs.is_contact(&who) || self.directs.wants(&who);
+        let Some(disco) = self.disco.as_ref().filter(|_| known) else {
+            return Handled::NotOurs;
+        };
+        let (to, id) = (Some(from.clone()), id.to_owned());
+        self.send(match disco.answer(payload.attr("node")) {
+            Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
+            Err(error) => Iq::Error { from: None, to, id, error: *error, payload: None },
+        });
+        Handled::Taken
+    }
+
+    fn handle_jingle(&mut self, now: Instant, from: &FullJid, id: &str, payload: &Element) -> Handled {
+        let mut skipped = Skipped::default();
+        let read = match guard::check(payload) {
+            Ok(()) => Jingle::read(payload, &mut skipped),
+            Err(_) => None,
+        };
+        let Some(jingle) = read else {
+            self.send(refuse(from, id, &PeerFault::Malformed("an action and a sid, within bounds")));
+            return Handled::Taken;
+        };
+        for call in self.calls.keys().copied().collect::<Vec<_>>() {
+            if let Some(session) = self.calls[&call].session_of(from, &jingle.sid) {
+                self.with_call(now, call, |conference, cx| {
+                    conference.skipped(cx, from.as_str(), &skipped);
+                    conference.session_requested(cx, session, id, &jingle);
+                });
+                return Handled::Taken;
+            }
+        }
+        let mut taken = false;
+        self.with_directs(now, |directs, cx, _| taken = directs.requested(cx, from, id, &jingle));
+        if taken {
+            return Handled::Taken;
+        }
+        self.handle_foreign_jingle(now, from, id, &jingle, &skipped)
+    }
+
+    /// A request for no session of ours: the client's own, if it does not speak of a conference.
+    fn handle_foreign_jingle(
+        &mut self,
+        now: Instant,
+        from: &FullJid,
+        id: &str,
+        jingle: &Jingle,
+        skipped: &Skipped,
+    ) -> Handled {
+        if let Some(fault) = self.shared.ended.fault(from, &jingle.sid) {
+            self.send(refuse(from, id, &fault));
+            return Handled::Taken;
+        }
+        if jingle.action != Action::SessionInitiate {
+            return self.handle_unknown_session(from, id, jingle);
+        }
+        let Some(room) = &jingle.room else { return self.handle_direct_offer(now, from, id, jingle) };
+        // Sessions run between real JIDs (XEP-0272 section 3), so nothing of a call comes from an occupant's.
+        let through_room = self.call_in(&from.to_bare()).is_some();
+        match self.call_in(room).filter(|_| !through_room) {
+            Some(call) => self.with_call(now, call, |conference, cx| {
+                conference.skipped(cx, from.as_str(), skipped);
+                conference.offered(cx, id, from, jingle);
+            }),
+            None => self.send(refuse(from, id, &PeerFault::Stranger)),
+        }
+        Handled::Taken
+    }
+
+    /// A request in no session of ours: perhaps the client's. Without a client it is answered, to strangers as if nobody were
+    /// there.
+    fn handle_unknown_session(&mut self, from: &FullJid, id: &str, jingle: &Jingle) -> Handled {
+        if self.disco.is_none() {
+            return Handled::NotOurs;
+        }
+        let who = from.to_bare();
+        let known = self.has_met(&who) || self.directs.is_contact(&who) || self.directs.wants(&who);
+        let unknown = PeerFault::UnknownSession { sid: jingle.sid.clone() };
+        self.send(refuse(from, id, if known { &unknown } else { &PeerFault::Stranger }));
+        Handled::Taken
+    }
+
+    /// A session with one person. Without a word before, only those who may make us ring can offer one.
+    fn handle_direct_offer(&mut self, now: Instant, from: &FullJid, id: &str, offer: &Jingle) -> Handled {
+        let mut taken = false;
+        if self.shared.config.one_to_one {
+            let met = self.has_met(&from.to_bare());
+            self.with_directs(now, |directs, cx, us| taken = directs.offered(cx, us, from, id, offer, met));
+        }
+        if taken { Handled::Taken } else { Handled::NotOurs }
+    }
+
+    fn handle_answer(
+        &mut self,
+        now: Instant,
+        from: Option<&Jid>,
+        id: &str,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) -> Handled {
+        let answer = answer.map(|payload| payload.filter(|payload| guard::check(payload).is_ok()));
+        if self.account_answered(from, id, answer) {
+            return Handled::Taken;
+        }
+        let Some(from) = from else { return Handled::NotOurs };
+        match self.services.answered(now, &mut self.shared.ids, from, id, answer.ok().flatten()) {
+            Next::NotOurs => {}
+            Next::Ask(questions) => {
+                questions.into_iter().for_each(|question| self.send(question));
+                return Handled::Taken;
+            }
+            Next::Decided(waiting) => {
+                waiting.into_iter().for_each(|(call, guest)| self.widen(now, call, guest));
+                return Handled::Taken;
+            }
+        }
+        let mut taken = false;
+        for call in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.with_call(now, call, |conference, cx| {
+                taken = if from.to_bare() == *conference.room() {
+                    conference.room_answered(cx, id, answer)
+                } else {
+                    let peer = from.clone().try_into_full();
+                    peer.is_ok_and(|peer| conference.session_answered(cx, &peer, id, answer.map(|_| ())))
+                };
+            });
+            if taken {
+                return Handled::Taken;
+            }
+        }
+        if let Ok(peer) = from.clone().try_into_full() {
+            let answer = answer.map(|_| ());
+            self.with_directs(now, |directs, cx, _| taken = directs.answered(cx, &peer, id, answer));
+        }
+        if taken { Handled::Taken } else { Handled::NotOurs }
+    }
+
+    /// True if it is our own occupant in the room of a call.
+    fn is_us(&self, who: &Jid) -> bool {
+        self.calls.values().any(|call| call.is_us(who))
+    }
+}

@@ -1,0 +1,47 @@
+//! Answers to requests, and what an error says.
+
+use jid::FullJid;
+use muji_xep::jingle::{Action, Jingle, Why};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza_error::StanzaError;
+
+use crate::fault::PeerFault;
+use crate::ids::Ids;
+
+/// The result of a peer's request.
+#[must_use]
+pub fn acknowledge(peer: &FullJid, id: &str) -> Iq {
+    Iq::Result { from: None, to: Some(peer.clone().into()), id: id.to_owned(), payload: None }
+}
+
+/// The error for a peer's request.
+#[must_use]
+pub fn refuse(peer: &FullJid, id: &str, fault: &PeerFault) -> Iq {
+    Iq::Error { from: None, to: Some(peer.clone().into()), id: id.to_owned(), error: fault.answer(), payload: None }
+}
+
+/// The session-terminate for a session that was acknowledged and then not taken. Nobody waits for its answer.
+#[must_use]
+pub fn dismiss(peer: &FullJid, sid: &str, why: Why, ids: &mut Ids) -> Iq {
+    let mut jingle = Jingle::new(Action::SessionTerminate, sid);
+    jingle.why = Some(why);
+    Iq::Set { from: None, to: Some(peer.clone().into()), id: ids.word(), payload: jingle.write() }
+}
+
+pub(super) fn describe(error: &StanzaError) -> String {
+    let text = error.texts.values().next().filter(|text| !text.is_empty());
+    text.map_or_else(|| condition(error), |text| text.chars().take(128).collect())
+}
+
+/// The condition's own word, as RFC 6120 writes it.
+fn condition(error: &StanzaError) -> String {
+    let name = format!("{:?}", error.defined_condition);
+    let mut word = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('-');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    word
+}

@@ -1,0 +1,165 @@
+//! What goes into a session and what comes out of it.
+
+use jid::{BareJid, FullJid};
+use muji_xep::jingle::{Reason, Why};
+use muji_xep::rtp::{Media, PayloadType};
+use xmpp_parsers::iq::Iq;
+
+use crate::fault::Unusable;
+use crate::ids::{CallId, SessionId};
+use crate::media::MediaCommand;
+#[cfg(doc)]
+use crate::timers;
+
+/// Who talks, and about what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parties {
+    /// The call whose publications are sent.
+    pub call: CallId,
+    /// The session.
+    pub session: SessionId,
+    /// Our full JID.
+    pub us: FullJid,
+    /// The peer's real full JID: the only sender whose stanzas count.
+    pub peer: FullJid,
+    /// What people call the peer here, such as its nick; for files and tiles.
+    pub name: String,
+    /// The label: for Muji the room.
+    pub room: Option<BareJid>,
+    /// The peer wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
+    pub restates: bool,
+    /// The certificates that the peer may show, as SHA-256; any if empty.
+    pub certificates: Vec<[u8; 32]>,
+}
+
+/// Something of ours that may be sent as a content, or a medium that may be received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The name we publish it under; for what is only received it means nothing.
+    pub publication: String,
+    /// True if we send it; false if the peer may only send it to us.
+    pub sends: bool,
+    /// Sound or pictures.
+    pub media: Media,
+    /// The SSRC to send it with in this session.
+    pub ssrc: u32,
+    /// How it may be encoded, best first.
+    pub payload_types: Vec<PayloadType>,
+}
+
+/// What a session gives back, in the order of the wire.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// To the peer.
+    Send(Box<Iq>),
+    /// To the media layer.
+    Media(MediaCommand),
+    /// To whoever owns the session.
+    Event(SessionEvent),
+}
+
+/// What happened in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The offer is out.
+    Offered,
+    /// The peer confirmed the offer and has not answered it for [`timers::UNANSWERED`]. The session goes on waiting.
+    Unanswered,
+    /// The peer asks its user.
+    Ringing,
+    /// Both sides agreed; the transports connect.
+    Accepted,
+    /// Every transport works, for the first time or again.
+    Connected,
+    /// Nothing comes from the peer for now; it may come again.
+    Interrupted,
+    /// The first packet of a content was accepted.
+    Flowing {
+        /// The content's name in the session.
+        content: String,
+    },
+    /// The peer stopped sending a content, or all (`None`).
+    Muted(Option<String>),
+    /// The peer sends a content again, or all (`None`).
+    Unmuted(Option<String>),
+    /// The peer does not listen for now.
+    Held,
+    /// The peer listens again.
+    Unheld,
+    /// Both sides agreed on another content.
+    ContentAdded {
+        /// Its name in the session.
+        content: String,
+        /// Sound or pictures.
+        media: Media,
+    },
+    /// A content was taken out, and the other side knows.
+    ContentRemoved {
+        /// Its name in the session.
+        content: String,
+        /// Who took it out.
+        by_us: bool,
+    },
+    /// Something was left out; the rest works on.
+    Warning(String),
+    /// It is over.
+    Ended(End),
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum End {
+    /// We ended it.
+    #[error("ended by us ({0})")]
+    Ours(Reason),
+    /// The peer ended it.
+    #[error("ended by the peer ({})", .0.text.as_deref().unwrap_or(.0.reason.as_str()))]
+    Peer(Why),
+    /// The peer, or a server for it, refused our offer.
+    #[error("the offer was refused ({0})")]
+    Refused(String),
+    /// The last content that both had was taken out.
+    #[error("you and the peer have no content in common any more")]
+    Unshared,
+    /// Both offered at once; the other session lives.
+    #[error("another session with this peer takes its place")]
+    TieBreak,
+    /// The peer does not know the session any more.
+    #[error("the peer forgot the session")]
+    Forgotten,
+    /// The peer kept silent too long.
+    #[error("the peer did not {0} in time")]
+    Silent(&'static str),
+    /// What the peer offered or answered cannot become a call.
+    #[error(transparent)]
+    Unusable(Unusable),
+    /// The media layer lost it.
+    #[error("no media path to the peer: {0}")]
+    Path(String),
+    /// The other end showed another certificate than the peer promised.
+    #[error("the other end shows another certificate than the peer promised; somebody may sit between")]
+    Impostor,
+    /// Our own media layer did not make its ends.
+    #[error("the media layer did not get ready in time, which is a fault of this program")]
+    Unready,
+}
+
+/// Whether something is muted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mute {
+    /// Not sent.
+    On,
+    /// Sent again.
+    Off,
+}
+
+/// Whether we listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Not for now.
+    On,
+    /// Again.
+    Off,
+}
