@@ -110,7 +110,8 @@ pub enum Unusable {
 
 impl From<&Unusable> for Why {
     fn from(why: &Unusable) -> Self {
-        Self { text: Some(why.to_string()), ..why.reason().into() }
+        let crypto_required = matches!(why, Unusable::Fingerprint(_));
+        Self { text: Some(why.to_string()), crypto_required, ..why.reason().into() }
     }
 }
 

@@ -200,6 +200,10 @@ impl Senders {
         }
     }
 
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(senders, _)| *senders)
+    }
+
     const WORDS: [(Self, &'static str); 4] =
         [(Self::Both, "both"), (Self::Initiator, "initiator"), (Self::Responder, "responder"), (Self::None, "none")];
 }
@@ -276,8 +280,8 @@ impl Content {
             this.creator = Side::Responder;
         }
         if let Some(word) = element.attr("senders") {
-            match Senders::WORDS.iter().find(|(_, known)| *known == word) {
-                Some((senders, _)) => this.senders = *senders,
+            match Senders::from_word(word) {
+                Some(senders) => this.senders = senders,
                 None => skipped.note("content senders", word),
             }
         }
@@ -318,11 +322,13 @@ pub struct Why {
     pub text: Option<String>,
     /// The session that takes its place, with [`Reason::AlternativeSession`].
     pub instead: Option<String>,
+    /// The sender talks only with encryption, and the other offered none (XEP-0167 section 7.2).
+    pub crypto_required: bool,
 }
 
 impl From<Reason> for Why {
     fn from(reason: Reason) -> Self {
-        Self { reason, text: None, instead: None }
+        Self { reason, text: None, instead: None, crypto_required: false }
     }
 }
 
@@ -340,6 +346,7 @@ impl Why {
                 this.instead = child.get_child("sid", ns::JINGLE).map(|sid| sid.text().chars().take(64).collect());
             }
         }
+        this.crypto_required = element.has_child("crypto-required", ns::RTP_ERRORS);
         this
     }
 
@@ -355,7 +362,8 @@ impl Why {
             sid
         });
         let reason = Element::bare(self.reason.as_str(), ns::JINGLE).children_from(instead);
-        Element::bare("reason", ns::JINGLE).child(reason).children_from(text)
+        let crypto_required = self.crypto_required.then(|| Element::bare("crypto-required", ns::RTP_ERRORS));
+        Element::bare("reason", ns::JINGLE).child(reason).children_from(text).children_from(crypto_required)
     }
 }
 
@@ -427,8 +435,8 @@ impl Jingle {
         element.is("jingle", ns::JINGLE)
     }
 
-    /// Reads a `<jingle/>`; `None` without an action or a session id, or if it modifies contents without saying who sends
-    /// them: that is the sender's fault (`bad-request`).
+    /// Reads a `<jingle/>`; `None` without an action or a session id, if it modifies contents without saying who sends them,
+    /// or if it offers a session none of whose contents are the session's own: that is the sender's fault (`bad-request`).
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
         let action = Action::from_word(element.attr("action")?);
@@ -436,8 +444,13 @@ impl Jingle {
         this.initiator = text(element, "initiator");
         this.responder = text(element, "responder");
         let mut info = None;
-        let vague = |content: &Element| content.is("content", ns::JINGLE) && content.attr("senders").is_none();
-        if this.action == Action::ContentModify && element.children().any(vague) {
+        let contents = || element.children().filter(|child| child.is("content", ns::JINGLE));
+        if this.action == Action::ContentModify && contents().any(|content| content.attr("senders").is_none()) {
+            return None;
+        }
+        // Such as early media alone (XEP-0166 section 7.2.9).
+        let own = |content: &Element| content.attr("disposition").is_none_or(|disposition| disposition == "session");
+        if this.action == Action::SessionInitiate && contents().next().is_some() && !contents().any(own) {
             return None;
         }
         for child in element.children() {

@@ -14,6 +14,8 @@ pub const RTP_0: &str = "urn:xmpp:jingle:apps:rtp:0";
 pub const RTP_AUDIO: &str = "urn:xmpp:jingle:apps:rtp:audio";
 /// XEP-0167, disco feature for video.
 pub const RTP_VIDEO: &str = "urn:xmpp:jingle:apps:rtp:video";
+/// XEP-0167, why a session about RTP ends.
+pub const RTP_ERRORS: &str = "urn:xmpp:jingle:apps:rtp:errors:1";
 /// XEP-0167, session-info payloads.
 pub const RTP_INFO: &str = "urn:xmpp:jingle:apps:rtp:info:1";
 /// XEP-0293.

@@ -6,6 +6,7 @@ use std::fmt;
 use minidom::{Element, NSChoice};
 
 use crate::element::{Build, parsed, text};
+use crate::jingle::Senders;
 use crate::{Skipped, ns};
 
 /// Payload types read of one content. The id has 7 bits and 0..=63 of them collide with RTCP.
@@ -220,24 +221,30 @@ impl fmt::Display for PayloadType {
 /// An RTP header extension (XEP-0294).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extension {
-    /// The id in the packets; above 4095 it is only proposed.
-    pub id: u32,
+    /// The id in the packets, 1 to 256; from 4096 on it is only proposed, and whoever answers chooses another.
+    pub id: u16,
     /// What the extension carries.
     pub uri: String,
-    /// Who sends it, as written; absent means both.
-    pub senders: Option<String>,
+    /// Who sends it.
+    pub senders: Senders,
 }
 
 impl Extension {
-    fn read(element: &Element) -> Option<Self> {
-        Some(Self { id: parsed(element, "id")?, uri: text(element, "uri")?, senders: text(element, "senders") })
+    fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let id = parsed(element, "id").filter(|id| matches!(id, 1..=256 | 4096..=4351));
+        let senders = element.attr("senders").map_or(Some(Senders::Both), Senders::from_word);
+        let (Some(id), Some(uri), Some(senders)) = (id, text(element, "uri"), senders) else {
+            skipped.note("rtp-hdrext", "an id, a URI or senders that there are not");
+            return None;
+        };
+        Some(Self { id, uri, senders })
     }
 
     fn write(&self) -> Element {
         Element::bare("rtp-hdrext", ns::RTP_HDREXT)
             .with("id", self.id)
             .with("uri", &self.uri)
-            .with_opt("senders", self.senders.as_ref())
+            .with_opt("senders", Some(self.senders).filter(|senders| *senders != Senders::Both))
     }
 }
 
@@ -264,6 +271,49 @@ impl Source {
     }
 }
 
+/// Announced streams that belong together, such as one and its repetition (XEP-0339).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceGroup {
+    /// `FID`, `SIM`.
+    pub semantics: String,
+    /// Their SSRCs, in an order that means something.
+    pub sources: Vec<u32>,
+}
+
+impl SourceGroup {
+    fn read(element: &Element) -> Option<Self> {
+        let sources = element.children().filter(|child| child.is("source", ns::SOURCES));
+        let sources = sources.filter_map(|source| parsed(source, "ssrc")).take(MAX_SOURCES).collect();
+        Some(Self { semantics: text(element, "semantics")?, sources })
+    }
+
+    fn write(&self) -> Element {
+        let sources = self.sources.iter().map(|ssrc| Element::bare("source", ns::SOURCES).with("ssrc", ssrc));
+        Element::bare("ssrc-group", ns::SOURCES).with("semantics", &self.semantics).children_from(sources)
+    }
+}
+
+/// What a content may use of the network (XEP-0167 section 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// `AS`: of this content, in kbit/s with all headers; `CT`: of the whole session.
+    pub kind: String,
+    /// How much, in the unit of its kind.
+    pub value: u32,
+}
+
+impl Bandwidth {
+    fn read(element: &Element) -> Option<Self> {
+        Some(Self { kind: text(element, "type")?, value: element.text().trim().parse().ok()? })
+    }
+
+    fn write(&self) -> Element {
+        let mut element = Element::bare("bandwidth", ns::RTP).with("type", &self.kind);
+        element.append_text(self.value.to_string());
+        element
+    }
+}
+
 /// What a content is and how it may be encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
@@ -275,6 +325,12 @@ pub struct Description {
     pub extensions: Vec<Extension>,
     /// Announced streams.
     pub sources: Vec<Source>,
+    /// Announced streams that belong together.
+    pub source_groups: Vec<SourceGroup>,
+    /// The SSRC of the only stream, where it is announced without saying more of it.
+    pub ssrc: Option<u32>,
+    /// What it may use of the network.
+    pub bandwidth: Option<Bandwidth>,
     /// True if RTCP shares the RTP component.
     pub rtcp_mux: bool,
 }
@@ -283,7 +339,16 @@ impl Description {
     /// A description with encodings only, as Muji presence carries it.
     #[must_use]
     pub fn new(media: Media, payload_types: Vec<PayloadType>) -> Self {
-        Self { media, payload_types, extensions: Vec::new(), sources: Vec::new(), rtcp_mux: false }
+        Self {
+            media,
+            payload_types,
+            extensions: Vec::new(),
+            sources: Vec::new(),
+            source_groups: Vec::new(),
+            ssrc: None,
+            bandwidth: None,
+            rtcp_mux: false,
+        }
     }
 
     /// True for the element that [`Self::read`] takes.
@@ -299,7 +364,7 @@ impl Description {
             skipped.note("description", "no media");
             return None;
         };
-        let mut this = Self::new(media, Vec::new());
+        let mut this = Self { ssrc: parsed(element, "ssrc"), ..Self::new(media, Vec::new()) };
         let mut ids = BTreeSet::new();
         for child in element.children() {
             this.take(child, &mut ids, skipped);
@@ -329,9 +394,13 @@ impl Description {
                 skipped.note("payload-type", format_args!("{} a second time", payload.id));
             }
         } else if child.is("rtp-hdrext", ns::RTP_HDREXT) && self.extensions.len() < MAX_EXTENSIONS {
-            self.extensions.extend(Extension::read(child));
+            self.extensions.extend(Extension::read(child, skipped));
         } else if child.is("source", ns::SOURCES) && self.sources.len() < MAX_SOURCES {
             self.sources.extend(Source::read(child));
+        } else if child.is("ssrc-group", ns::SOURCES) && self.source_groups.len() < MAX_SOURCES {
+            self.source_groups.extend(SourceGroup::read(child));
+        } else if child.is("bandwidth", ns::RTP) {
+            self.bandwidth = Bandwidth::read(child);
         } else if child.is("rtcp-mux", NSChoice::Any) {
             self.rtcp_mux = true; // stanza.js writes it in the description's namespace, others without one of its own.
         } else if !child.is("rtcp-fb", ns::RTCP_FB) {
@@ -339,14 +408,25 @@ impl Description {
         }
     }
 
+    /// The SSRCs of all announced streams.
+    #[must_use]
+    pub fn ssrcs(&self) -> Vec<u32> {
+        let announced: Vec<u32> = self.sources.iter().map(|source| source.ssrc).collect();
+        let alone = self.ssrc.filter(|ssrc| !announced.contains(ssrc));
+        announced.into_iter().chain(alone).collect()
+    }
+
     /// Writes the element, sources and header extensions behind the encodings.
     #[must_use]
     pub fn write(&self) -> Element {
         Element::bare("description", ns::RTP)
             .with("media", &self.media)
+            .with_opt("ssrc", self.ssrc)
             .children_from(self.payload_types.iter().map(PayloadType::write))
+            .children_from(self.bandwidth.as_ref().map(Bandwidth::write))
             .children_from(self.extensions.iter().map(Extension::write))
             .children_from(self.sources.iter().map(Source::write))
+            .children_from(self.source_groups.iter().map(SourceGroup::write))
             .children_from(self.rtcp_mux.then(|| Element::bare("rtcp-mux", ns::RTP)))
     }
 }

@@ -4,6 +4,7 @@ use minidom::Element;
 use muji_xep::Skipped;
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
+use muji_xep::jingle::{Action, Jingle, Reason, Senders, Why};
 use muji_xep::rtp::{Description, PayloadType};
 
 fn description(inner: &str) -> Option<Description> {
@@ -161,4 +162,95 @@ fn a_fingerprint_is_written_in_capitals_and_read_in_any_form() {
         digits.to_lowercase()
     ));
     assert_eq!(read.fingerprints, [fingerprint]);
+}
+
+// Shows rtp-desc-02.
+#[test]
+fn a_description_may_name_its_stream_and_what_it_may_use_of_the_network() {
+    let element: Element = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio' ssrc='4294967295'>\
+         <bandwidth type='AS'>128</bandwidth><rtcp-mux/></description>"
+        .parse()
+        .unwrap();
+    let mut skipped = Skipped::default();
+    let read = Description::read(&element, &mut skipped).expect("it has a medium");
+    assert!(skipped.is_empty(), "{skipped}");
+    assert_eq!((read.ssrc, read.ssrcs(), read.rtcp_mux), (Some(u32::MAX), vec![u32::MAX], true));
+    let bandwidth = read.bandwidth.as_ref().map(|bandwidth| (bandwidth.kind.as_str(), bandwidth.value));
+    assert_eq!(bandwidth, Some(("AS", 128)));
+    assert_eq!(Description::read(&read.write(), &mut skipped), Some(read));
+}
+
+// Shows hdrx-01.
+#[test]
+fn header_extensions_have_ids_that_packets_can_name_or_that_are_only_proposed() {
+    let ext = |attributes: &str| format!("<rtp-hdrext xmlns='urn:xmpp:jingle:apps:rtp:rtp-hdrext:0' {attributes}/>");
+    let ids = ["1", "256", "4096", "4351", "0", "257", "4095", "4352", "70000", "-1"];
+    let all: String = ids.map(|id| ext(&format!("id='{id}' uri='urn:x:{id}'"))).concat();
+    let of_one = ext("id='2' uri='urn:x:one' senders='initiator'") + &ext("id='3' uri='urn:x:nobody' senders='me'");
+    let read = description(&(all + &of_one)).expect("it has a medium");
+    let ids: Vec<u16> = read.extensions.iter().map(|extension| extension.id).collect();
+    assert_eq!(ids, [1, 256, 4096, 4351, 2]);
+    let senders: Vec<Senders> = read.extensions.iter().map(|extension| extension.senders).collect();
+    assert_eq!(senders[0], Senders::Both, "if it is not said");
+    assert_eq!(senders[4], Senders::Initiator);
+    assert_eq!(Description::read(&read.write(), &mut Skipped::default()), Some(read));
+}
+
+// Shows ssma-01.
+#[test]
+fn a_source_says_what_it_is_and_of_some_things_only_that_they_are_so() {
+    let read = description(
+        "<source xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' ssrc='4294967295'>\
+         <parameter name='cname' value='Yv/wrtRIWTGbQ=='/><parameter name='msid' value='a b'/><parameter name='x'/></source>\
+         <source xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' ssrc='4294967296'/>\
+         <source xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' ssrc='-1'/>",
+    )
+    .expect("it has a medium");
+    let [source] = &read.sources[..] else { panic!("an SSRC has 32 bits: {:?}", read.sources) };
+    let said: Vec<_> = source.parameters.iter().map(|it| (it.name.as_str(), it.value.as_deref())).collect();
+    assert_eq!(said, [("cname", Some("Yv/wrtRIWTGbQ==")), ("msid", Some("a b")), ("x", None)]);
+    assert_eq!(Description::read(&read.write(), &mut Skipped::default()), Some(read));
+}
+
+// Shows ssma-02.
+#[test]
+fn sources_that_belong_together_stay_so_whatever_that_means() {
+    let group = |semantics: &str| {
+        format!(
+            "<ssrc-group xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' semantics='{semantics}'>\
+             <source ssrc='1'/><source ssrc='2'/></ssrc-group>"
+        )
+    };
+    let read = description(&(group("FID") + &group("SOMETHING"))).expect("it has a medium");
+    let groups: Vec<_> = read.source_groups.iter().map(|it| (it.semantics.as_str(), it.sources.as_slice())).collect();
+    assert_eq!(groups, [("FID", &[1, 2][..]), ("SOMETHING", &[1, 2])]);
+    assert_eq!(Description::read(&read.write(), &mut Skipped::default()), Some(read));
+}
+
+// Shows jingle-init-05.
+#[test]
+fn an_offer_has_a_content_of_the_session_itself() {
+    let offer = |contents: &[&str]| {
+        let contents =
+            contents.iter().map(|disposition| format!("<content creator='initiator' {disposition} name='a'/>"));
+        let contents: String = contents.collect();
+        let element: Element =
+            format!("<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='s'>{contents}</jingle>")
+                .parse()
+                .unwrap();
+        Jingle::read(&element, &mut Skipped::default()).is_some()
+    };
+    assert!(!offer(&["disposition='early-session'"]));
+    assert!(offer(&["disposition='early-session'", "disposition='session'"]));
+    assert!(offer(&["disposition='early-session'", ""]), "it is so if nothing is said");
+}
+
+#[test]
+fn that_somebody_talks_only_with_encryption_is_said_with_the_reason() {
+    let mut end = Jingle::new(Action::SessionTerminate, "s");
+    end.why = Some(Why { crypto_required: true, ..Reason::SecurityError.into() });
+    let written = end.write();
+    let reason = written.get_child("reason", "urn:xmpp:jingle:1").expect("it has one");
+    assert!(reason.has_child("crypto-required", "urn:xmpp:jingle:apps:rtp:errors:1"));
+    assert_eq!(Jingle::read(&written, &mut Skipped::default()), Some(end));
 }

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use muji_xep::jingle::{Content, Side};
+use muji_xep::jingle::{Content, Group, Side};
 use muji_xep::rtp::{Description, Media};
 
-use super::{Growth, Leg, Legs, bind, named};
+use super::{Bundle, Growth, Leg, Legs, bind, free, named};
 use crate::fault::Unusable;
 use crate::ids::{SessionId, TransportId};
 use crate::media::MediaCommand;
@@ -64,17 +64,16 @@ impl Legs {
     /// # Errors
     /// If the session has too many already.
     pub(crate) fn add(&mut self, parties: &Parties, wanted: Wanted, until: Instant) -> Result<MediaCommand, Unusable> {
-        let name = self.free_name(&wanted.publication);
-        let transport = self.transport(parties.session)?;
-        self.add_leg(wanted, name.clone(), transport).grows(Growth::Adding, until);
-        Ok(self.open_those(parties, |leg| leg.name == name))
-    }
-
-    /// A peer may have added something of its own under our name.
-    fn free_name(&self, publication: &str) -> String {
-        let free = |name: &String| self.legs.iter().all(|leg| leg.name != *name);
-        let others = (2..).map(|number| format!("{publication}-{number}"));
-        std::iter::once(publication.to_owned()).chain(others).find(free).expect("a session has few contents")
+        // A peer may have added something of its own under our name, and many look at the name alone.
+        let name = free(&wanted.publication, |name| self.legs.iter().all(|leg| leg.name != *name));
+        if self.bundle.transport.is_some() {
+            self.bundle.names.push(name.clone());
+        }
+        let (side, transport) = (self.side, self.transport(parties.session, &name, &wanted.payload_types)?);
+        let leg = self.add_leg(wanted, side, name, transport);
+        leg.grows(Growth::Adding, until);
+        let label = leg.label.clone();
+        Ok(self.open_those(parties, |leg| leg.label == label))
     }
 
     /// Sends this too by a content that only the peer sends so far; `None` if there is none. The content as it is now, if the
@@ -120,10 +119,10 @@ impl Legs {
 
     /// Takes a content out; the transport that nothing travels by any more is closed with it.
     pub(crate) fn forget(&mut self, session: SessionId, content: &Content) -> Option<MediaCommand> {
-        let (creator, name) = self.named(content).map(|leg| (leg.creator, leg.name.clone()))?;
-        self.legs.retain(|leg| !leg.is(creator, &name));
+        let label = self.label(content)?;
+        self.legs.retain(|leg| leg.label != label);
         self.forget_unused_paths();
-        Some(MediaCommand::Drop { session, content: name })
+        Some(MediaCommand::Drop { session, content: label })
     }
 
     /// The content that a peer's stanza names, if it is there and stands so.
@@ -141,10 +140,15 @@ impl Legs {
         self.legs.iter().find(|leg| leg.is(content.creator, &content.name)).map(named)
     }
 
-    /// True if the name of the peer's new content is that of one which is there.
+    /// True if the peer's new content is there already, and is not one that both add at once.
     pub(crate) fn has(&self, content: &Content) -> bool {
         let crossing = self.crossing(content).map(|(ours, _)| ours.name);
-        self.legs.iter().any(|leg| leg.name == content.name && Some(&leg.name) != crossing.as_ref())
+        self.legs.iter().any(|leg| leg.is(content.creator, &content.name) && Some(&leg.name) != crossing.as_ref())
+    }
+
+    /// What the media layer and the user know a content by that the peer names.
+    pub(crate) fn label(&self, content: &Content) -> Option<String> {
+        self.named(content).map(|leg| leg.label.clone())
     }
 
     /// A content of ours that is being added and stands for the same as one the peer adds, and whether the peer knows.
@@ -153,6 +157,14 @@ impl Legs {
         let ours = |leg: &&Leg| matches!(leg.growth, Some(Growth::Adding | Growth::Offered));
         let leg = self.legs.iter().filter(ours).find(|leg| leg.wanted.media == *media)?;
         Some((named(leg), leg.growth == Some(Growth::Offered)))
+    }
+
+    /// What the peer adds may belong to the bundle that there is.
+    pub(crate) fn regroup(&mut self, group: Option<&Group>) {
+        let named = Bundle::of(group).names;
+        if self.bundle.transport.is_some() && !named.is_empty() {
+            self.bundle.names = named;
+        }
     }
 
     /// Takes a content that the peer adds; nothing is made before [`Self::open_waiting`].

@@ -19,6 +19,12 @@ pub(crate) use growth::Removal;
 /// Candidates taken of a peer for one transport.
 const MAX_CANDIDATES: usize = 32;
 
+/// What a group means whose contents share one transport (RFC 9143).
+const BUNDLE: &str = "BUNDLE";
+
+/// Fingerprints kept of a peer that has not answered yet; two can only disagree.
+const MAX_EARLY: usize = 2;
+
 /// The only hash function taken: weaker ones are broken, others are not supported by the default transport.
 const HASH: &str = "sha-256";
 
@@ -26,10 +32,13 @@ const HASH: &str = "sha-256";
 #[derive(Debug, Clone)]
 struct Leg {
     wanted: Wanted,
-    /// Its name in this session, which need not be that of what we publish.
+    /// Its name in this session, which need not be that of what we publish. Each side names what it adds, so two contents
+    /// can have one name (XEP-0166 section 7.3).
     name: String,
     /// Who added it.
     creator: Side,
+    /// What the media layer and the user know it by: its name, if no other has it.
+    label: String,
     transport: TransportId,
     /// What we may receive, with this session's ids: our offer, or the answer we give.
     payload_types: Vec<PayloadType>,
@@ -85,9 +94,26 @@ struct Path {
     local: Option<LocalTransport>,
     remote: Option<RemoteTransport>,
     candidates: Vec<Candidate>,
+    /// Fingerprints that came before the peer's end did (XEP-0320 section 3).
+    early: Vec<Fingerprint>,
     /// The media layer knows the peer's end.
     started: bool,
     connected: bool,
+}
+
+/// Contents that share one transport, since the peer's offer said so (XEP-0338).
+#[derive(Debug, Clone, Default)]
+struct Bundle {
+    names: Vec<String>,
+    /// The transport of the first of them.
+    transport: Option<TransportId>,
+}
+
+impl Bundle {
+    fn of(group: Option<&Group>) -> Self {
+        let names = group.filter(|group| group.semantics == BUNDLE).map(|group| group.contents.clone());
+        Self { names: names.unwrap_or_default(), transport: None }
+    }
 }
 
 /// All contents and transports of a session.
@@ -98,7 +124,9 @@ pub(crate) struct Legs {
     paths: Vec<Path>,
     /// Transports made so far.
     made: u8,
-    bundled: bool,
+    bundle: Bundle,
+    /// Says that all we send belongs together, so that it is played together (RFC 3550 section 6.5.1); the first SSRC.
+    cname: Option<u32>,
     /// The peer does not listen for now.
     held: bool,
     /// We do not.
@@ -110,18 +138,29 @@ pub(crate) struct Legs {
 impl Legs {
     /// What we offer: a transport of its own for each content, which every known client takes.
     pub(crate) fn offering(parties: &Parties, wanted: Vec<Wanted>) -> Self {
-        let mut this = Self::new(parties, Side::Initiator, false);
+        let mut this = Self::new(parties, Side::Initiator, Bundle::default());
         for wanted in wanted.into_iter().take(MAX_CONTENTS) {
             let name = wanted.publication.clone();
-            let transport = this.transport(parties.session).expect("a session may have so many");
-            this.add_leg(wanted, name, transport);
+            let transport =
+                this.transport(parties.session, &name, &wanted.payload_types).expect("a session may have so many");
+            this.add_leg(wanted, Side::Initiator, name, transport);
         }
         this
     }
 
-    fn new(parties: &Parties, side: Side, bundled: bool) -> Self {
+    fn new(parties: &Parties, side: Side, bundle: Bundle) -> Self {
         let certificates = parties.certificates.clone();
-        Self { side, legs: Vec::new(), paths: Vec::new(), made: 0, bundled, held: false, holding: false, certificates }
+        Self {
+            side,
+            legs: Vec::new(),
+            paths: Vec::new(),
+            made: 0,
+            bundle,
+            cname: None,
+            held: false,
+            holding: false,
+            certificates,
+        }
     }
 
     /// What we take of an offer, and why not the rest.
@@ -133,8 +172,7 @@ impl Legs {
         wanted: &[Wanted],
         offer: &Jingle,
     ) -> Result<(Self, Vec<(String, Unusable)>), Unusable> {
-        let bundled = offer.group.as_ref().is_some_and(|group| group.semantics == "BUNDLE");
-        let mut this = Self::new(parties, Side::Responder, bundled);
+        let mut this = Self::new(parties, Side::Responder, Bundle::of(offer.group.as_ref()));
         let mut refused = Vec::new();
         for content in &offer.contents {
             if let Err(why) = this.take(parties.session, wanted, content) {
@@ -166,21 +204,18 @@ impl Legs {
             Setup::HoldConn => None,
         })?;
         may_show(&self.certificates, &remote, &content.name)?;
-        let transport = self.transport(session)?;
+        let transport = self.transport(session, &content.name, std::slice::from_ref(&chosen))?;
         let path = self.path(transport).expect("the path was just found or added");
         if path.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
             return Err(Unusable::Handshake(content.name.clone())); // A bundle has one certificate.
         }
         add_candidates(path, content);
-        let agreed = Agreed { send: chosen.clone(), ssrcs: ssrcs(description) };
-        let leg = Leg {
-            creator: content.creator,
-            payload_types: vec![chosen],
-            senders: content.senders.with(self.side, wanted.sends && content.senders.include(self.side)),
-            agreed: Some(agreed),
-            ..leg(wanted.clone(), content.name.clone(), transport)
-        };
-        self.legs.push(leg);
+        let agreed = Agreed { send: chosen.clone(), ssrcs: description.ssrcs() };
+        let side = self.side;
+        let leg = self.add_leg(wanted.clone(), content.creator, content.name.clone(), transport);
+        leg.payload_types = vec![chosen];
+        leg.senders = content.senders.with(side, leg.wanted.sends && content.senders.include(side));
+        leg.agreed = Some(agreed);
         Ok(())
     }
 
@@ -214,27 +249,57 @@ impl Legs {
     /// What the peer sends, as agreed.
     pub(crate) fn received(&self) -> Vec<(String, Media)> {
         let sent = self.legs.iter().filter(|leg| leg.agreed.is_some() && leg.senders.include(self.side.other()));
-        sent.map(|leg| (leg.name.clone(), leg.wanted.media.clone())).collect()
+        sent.map(|leg| (leg.label.clone(), leg.wanted.media.clone())).collect()
     }
 
-    /// The transport for one more content: that of the bundle, else another one.
-    fn transport(&mut self, session: SessionId) -> Result<TransportId, Unusable> {
+    /// The transport for one more content: that of the bundle, if it belongs there and its payload types mean there what
+    /// they mean to the others; else another one.
+    fn transport(
+        &mut self,
+        session: SessionId,
+        name: &str,
+        payload_types: &[PayloadType],
+    ) -> Result<TransportId, Unusable> {
         if self.legs.len() >= MAX_CONTENTS {
             return Err(Unusable::TooMany);
         }
-        if let Some(path) = self.paths.first().filter(|_| self.bundled) {
-            return Ok(path.id);
+        let bundled = self.bundle.names.iter().any(|bundled| bundled == name);
+        let shared = self.bundle.transport.filter(|shared| self.paths.iter().any(|path| path.id == *shared));
+        if let Some(shared) = shared.filter(|_| bundled) {
+            let used = self.legs.iter().filter(|leg| leg.transport == shared).flat_map(|leg| &leg.payload_types);
+            let clashes = |used: &PayloadType| payload_types.iter().any(|it| it.id == used.id && !it.same_codec(used));
+            if !used.into_iter().any(clashes) {
+                return Ok(shared);
+            }
         }
         let id = TransportId { session, index: self.made };
+        if bundled && shared.is_none() {
+            self.bundle.transport = Some(id);
+        }
         // An index is never used again: reports about it may be under way.
         self.made = self.made.checked_add(1).ok_or(Unusable::TooMany)?;
-        let (local, remote, candidates) = (None, None, Vec::new());
-        self.paths.push(Path { id, local, remote, candidates, started: false, connected: false });
+        let (local, remote, candidates, early) = (None, None, Vec::new(), Vec::new());
+        self.paths.push(Path { id, local, remote, candidates, early, started: false, connected: false });
         Ok(id)
     }
 
-    fn add_leg(&mut self, wanted: Wanted, name: String, transport: TransportId) -> &mut Leg {
-        self.legs.push(Leg { creator: self.side, ..leg(wanted, name, transport) });
+    /// Adds a content about which nothing is agreed.
+    fn add_leg(&mut self, wanted: Wanted, creator: Side, name: String, transport: TransportId) -> &mut Leg {
+        self.cname.get_or_insert(wanted.ssrc);
+        let leg = Leg {
+            label: free(&name, |label| self.legs.iter().all(|leg| leg.label != *label)),
+            name,
+            creator,
+            transport,
+            payload_types: wanted.payload_types.clone(),
+            senders: Senders::Both,
+            agreed: None,
+            started: false,
+            growth: None,
+            until: None,
+            wanted,
+        };
+        self.legs.push(leg);
         self.legs.last_mut().expect("it was just added")
     }
 
@@ -249,7 +314,7 @@ impl Legs {
             Side::Responder => IceRole::Controlled,
         };
         let contents = self.legs.iter().filter(|leg| which(leg)).map(|leg| OpenContent {
-            name: leg.name.clone(),
+            name: leg.label.clone(),
             media: leg.wanted.media.clone(),
             ssrc: leg.wanted.ssrc,
             transport: leg.transport,
@@ -310,7 +375,7 @@ impl Legs {
     }
 
     fn write_leg(&self, leg: &Leg) -> Content {
-        let cname = Parameter { name: "cname".to_owned(), value: Some(format!("{:08x}", leg.wanted.ssrc)) };
+        let cname = Parameter { name: "cname".to_owned(), value: self.cname.map(|cname| format!("{cname:08x}")) };
         let description = Description {
             sources: vec![Source { ssrc: leg.wanted.ssrc, parameters: vec![cname] }],
             rtcp_mux: true,
@@ -326,8 +391,10 @@ impl Legs {
 
     /// The group of an answer to a bundled offer, and of what is added to it.
     pub(crate) fn group(&self) -> Option<Group> {
-        let contents = self.legs.iter().map(|leg| leg.name.clone()).collect();
-        self.bundled.then(|| Group { semantics: "BUNDLE".to_owned(), contents })
+        let shared = self.bundle.transport?;
+        let contents: Vec<String> =
+            self.legs.iter().filter(|leg| leg.transport == shared).map(|leg| leg.name.clone()).collect();
+        (!contents.is_empty()).then(|| Group { semantics: BUNDLE.to_owned(), contents })
     }
 
     /// One more address of ours: the content with which it is told, if the peer knows that transport.
@@ -375,17 +442,18 @@ impl Legs {
         };
         let send = same_id(&leg.payload_types, &description.payload_types)
             .ok_or_else(|| Unusable::Codec(content.name.clone()))?;
-        let remote = remote_end(content, |setup| match setup.unwrap_or(Setup::Active) {
+        let transport = leg.transport;
+        let early = self.paths.iter().find(|path| path.id == transport).map_or(&[][..], |path| &path.early);
+        let remote = remote_end(&with_early(content, early), |setup| match setup.unwrap_or(Setup::Active) {
             Setup::Active => Some(DtlsRole::Server),
             Setup::Passive => Some(DtlsRole::Client),
             Setup::ActPass | Setup::HoldConn => None,
         })?;
         may_show(&self.certificates, &remote, &content.name)?;
-        leg.agreed = Some(Agreed { send, ssrcs: ssrcs(description) });
+        leg.agreed = Some(Agreed { send, ssrcs: description.ssrcs() });
         // It may narrow who sends, never widen it.
         let narrowed = [Side::Initiator, Side::Responder].into_iter().filter(|side| !content.senders.include(*side));
         leg.senders = narrowed.fold(leg.senders, |senders, side| senders.with(side, false));
-        let transport = leg.transport;
         let path = self.path(transport).expect("every leg has its path");
         if path.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
             return Err(Unusable::Handshake(content.name.clone()));
@@ -417,7 +485,7 @@ impl Legs {
             let publication = leg.wanted.publication.clone();
             commands.push(MediaCommand::Content {
                 session,
-                content: leg.name.clone(),
+                content: leg.label.clone(),
                 send: sends.then_some(Sending { publication, payload_type: agreed.send }),
                 receive: flows && leg.senders.include(side.other()),
                 ssrcs: agreed.ssrcs,
@@ -460,10 +528,14 @@ impl Legs {
         for content in &news.contents {
             let Some(transport) = self.named(content).map(|leg| leg.transport) else { continue };
             let path = self.path(transport).expect("every leg has its path");
-            let promised = path.remote.as_ref().map(|remote| &remote.fingerprint);
-            let named = content.transport.iter().flat_map(|transport| &transport.fingerprints);
-            if named.filter(|_| promised.is_some()).any(|named| Some(&named.value) != promised) {
-                return Err(Unusable::Handshake(content.name.clone()));
+            let named = || content.transport.iter().flat_map(|transport| &transport.fingerprints);
+            match path.remote.as_ref().map(|remote| &remote.fingerprint) {
+                Some(promised) if named().any(|named| named.value != *promised) => {
+                    return Err(Unusable::Handshake(content.name.clone()));
+                }
+                Some(_) => {}
+                None if path.early.len() < MAX_EARLY => path.early.extend(named().take(MAX_EARLY).cloned()),
+                None => {}
             }
             let added = add_candidates(path, content);
             new.extend(added.into_iter().filter(|_| path.started).map(|candidate| (transport, candidate)));
@@ -532,29 +604,24 @@ fn same_id(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType
     answered.iter().find(|answered| ours.iter().any(|own| own.id == answered.id && own.same_codec(answered))).cloned()
 }
 
-fn ssrcs(description: &Description) -> Vec<u32> {
-    description.sources.iter().map(|source| source.ssrc).collect()
-}
-
 /// A content as a stanza names it that says no more of it.
 fn named(leg: &Leg) -> Content {
     Content { creator: leg.creator, senders: leg.senders, ..Content::new(&leg.name) }
 }
 
-/// A content created by the initiator that simply is there; nothing is agreed about it.
-fn leg(wanted: Wanted, name: String, transport: TransportId) -> Leg {
-    Leg {
-        name,
-        creator: Side::Initiator,
-        transport,
-        payload_types: wanted.payload_types.clone(),
-        senders: Senders::Both,
-        agreed: None,
-        started: false,
-        growth: None,
-        until: None,
-        wanted,
+/// The first of `name`, `name-2`, … that is free.
+fn free(name: &str, is_free: impl Fn(&String) -> bool) -> String {
+    let others = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.to_owned()).chain(others).find(is_free).expect("a session has few contents")
+}
+
+/// A peer's content with the fingerprints that came before it.
+fn with_early(content: &Content, early: &[Fingerprint]) -> Content {
+    let mut content = content.clone();
+    if let Some(transport) = &mut content.transport {
+        transport.fingerprints.extend_from_slice(early);
     }
+    content
 }
 
 /// Our end of a transport as it is told.

@@ -24,7 +24,8 @@ impl Session {
         if let Some((content, told)) = self.legs.widen(&wanted) {
             self.start();
             if told {
-                self.about(now, ids, Action::ContentModify, content, Asked::Other);
+                let asked = Asked::Modify(content.clone());
+                self.about(now, ids, Action::ContentModify, content, asked);
             } else {
                 self.announce_mute(now, ids, &wanted.publication, Mute::Off); // It was only idle.
             }
@@ -138,6 +139,7 @@ impl Session {
         for (content, _) in crossing {
             self.drop_content(&content);
         }
+        self.legs.regroup(jingle.group.as_ref());
         for content in &jingle.contents {
             if let Err(why) = self.legs.take_added(self.parties.session, wanted, content) {
                 self.event(SessionEvent::Warning(why.to_string()));
@@ -183,14 +185,15 @@ impl Session {
     }
 
     fn told_added(&mut self, content: &Content) {
-        if let Some(media) = self.legs.media(content) {
-            self.event(SessionEvent::ContentAdded { content: content.name.clone(), media });
+        if let (Some(content), Some(media)) = (self.legs.label(content), self.legs.media(content)) {
+            self.event(SessionEvent::ContentAdded { content, media });
         }
     }
 
     fn content_removed(&mut self, content: &Content, by_us: bool) {
+        let label = self.legs.label(content).unwrap_or_else(|| content.name.clone());
         self.drop_content(content);
-        self.event(SessionEvent::ContentRemoved { content: content.name.clone(), by_us });
+        self.event(SessionEvent::ContentRemoved { content: label, by_us });
     }
 
     fn drop_content(&mut self, content: &Content) {
@@ -226,6 +229,13 @@ impl Session {
                 self.inform(now, ids, SessionInfo::Mute(Some(idle)));
                 self.legs.keep_idle(content);
                 self.event(SessionEvent::ContentRemoved { content: content.name.clone(), by_us: true });
+            }
+            (Asked::Modify(content), Some(error))
+                if error.defined_condition == DefinedCondition::BadRequest && content.creator == Side::Responder =>
+            {
+                // Dino's answer: to it the initiator has created every content. Asked so it is not asked again.
+                let content = Content { creator: Side::Initiator, ..content.clone() };
+                self.about(now, ids, Action::ContentModify, content, Asked::Other);
             }
             (Asked::Remove(content), _) if self.legs.find(content, Growth::Removing).is_some() => {
                 self.content_removed(content, true);

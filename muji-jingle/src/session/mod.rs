@@ -63,6 +63,8 @@ enum Asked {
     Accept,
     /// To add a content, or to take our answer to one of its own.
     Add(Content),
+    /// To send a content otherwise.
+    Modify(Content),
     /// To take a content out.
     Remove(Content),
     Other,
@@ -333,8 +335,8 @@ impl Session {
 
     fn informed(&mut self, info: SessionInfo) -> Result<(), PeerFault> {
         match info {
-            SessionInfo::Mute(content) => self.event(SessionEvent::Muted(content.map(|content| content.name))),
-            SessionInfo::Unmute(content) => self.event(SessionEvent::Unmuted(content.map(|content| content.name))),
+            SessionInfo::Mute(content) => self.event(SessionEvent::Muted(content.map(|it| self.label(it)))),
+            SessionInfo::Unmute(content) => self.event(SessionEvent::Unmuted(content.map(|it| self.label(it)))),
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
             SessionInfo::Hold => self.held(true),
             SessionInfo::Unhold => self.held(false),
@@ -346,6 +348,12 @@ impl Session {
             SessionInfo::Ping | SessionInfo::Ringing => {}
         }
         Ok(())
+    }
+
+    /// What we know a content by that the peer speaks of.
+    fn label(&self, content: ContentRef) -> String {
+        let named = Content { creator: content.creator, ..Content::new(&content.name) };
+        self.legs.label(&named).unwrap_or(content.name)
     }
 
     /// The peer does not listen for now, or does again: nothing is sent to it meanwhile (XEP-0167 section 8).
@@ -370,7 +378,9 @@ impl Session {
             (Some(Condition::TieBreak), Asked::Initiate) => self.finish(End::TieBreak),
             (_, Asked::Initiate) => self.finish(End::Refused(describe(error))),
             (Some(Condition::UnknownSession), _) | (_, Asked::Accept) => self.finish(End::Forgotten),
-            (_, Asked::Add(_) | Asked::Remove(_)) => self.content_answered(now, ids, &asked, Some(error)),
+            (_, Asked::Add(_) | Asked::Modify(_) | Asked::Remove(_)) => {
+                self.content_answered(now, ids, &asked, Some(error))
+            }
             (_, Asked::Other) => {}
         }
         true
@@ -441,7 +451,7 @@ impl Session {
                 Asked::Initiate | Asked::Accept => {
                     self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
                 }
-                Asked::Add(_) | Asked::Other => {} // The content has a deadline of its own.
+                Asked::Add(_) | Asked::Modify(_) | Asked::Other => {} // The content has a deadline of its own.
                 Asked::Remove(_) => self.content_answered(now, ids, &asked, None),
             }
         }

@@ -8,7 +8,7 @@ use muji_jingle::{End, Mute, Output, Session, SessionEvent, TransportId, Wanted,
 use muji_xep::Secret;
 use muji_xep::jingle::{Action, Content, Group, Jingle, MAX_CONTENTS, Reason, Senders, Side};
 use muji_xep::rtp::{Description, Media, PayloadType};
-use muji_xep::session_info::SessionInfo;
+use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
@@ -38,6 +38,8 @@ struct Talk {
     media: [Vec<MediaCommand>; 2],
     /// This side's client does not know these actions.
     ignorant: [Vec<Action>; 2],
+    /// This side's client only confirms what it is told.
+    scripted: [bool; 2],
     /// This side's media layer makes no ends.
     hangs: [bool; 2],
     /// Nothing connects.
@@ -55,6 +57,7 @@ impl Talk {
             events: [Vec::new(), Vec::new()],
             media: [Vec::new(), Vec::new()],
             ignorant: [Vec::new(), Vec::new()],
+            scripted: [false; 2],
             hangs: [false; 2],
             unreachable: false,
             made,
@@ -145,6 +148,11 @@ impl Talk {
                         let error = StanzaError::new(kind, condition, "en", "");
                         return self.act(side, |session, now, ids| {
                             session.handle_answer(now, ids, &id, Err(&error));
+                        });
+                    }
+                    if self.scripted[other] {
+                        return self.act(side, |session, now, ids| {
+                            session.handle_answer(now, ids, &id, Ok(()));
                         });
                     }
                     let able = self.able[other].clone();
@@ -543,4 +551,71 @@ fn a_mute_names_the_content_as_the_session_knows_it() {
     talk.run();
     let news = talk.requests.last().and_then(|(_, jingle)| jingle.info.clone());
     assert!(matches!(news, Some(SessionInfo::Mute(Some(content))) if content.creator == Side::Responder));
+}
+
+// Shows jingle-crej-01.
+#[test]
+fn a_refusal_that_leaves_no_content_ends_the_session() {
+    let mut talk = Talk::able();
+    talk.hangs[CALLEE] = true; // It never answers by itself.
+    talk.add(CALLER);
+    let mut remove = Jingle::new(Action::ContentRemove, "s1");
+    remove.contents = vec![Content::new("audio")];
+    assert!(talk.ask(CALLER, &remove));
+    assert!(!talk.session(CALLER).is_over(), "an offered one is left");
+    let mut reject = Jingle::new(Action::ContentReject, "s1");
+    reject.contents = vec![Content::new("video")];
+    assert!(talk.ask(CALLER, &reject));
+    assert!(talk.asked().contains(&(CALLER, "session-terminate")));
+    assert_eq!(talk.events[CALLER].last(), Some(&SessionEvent::Ended(End::Unshared)));
+}
+
+// Shows jingle-content-02.
+#[test]
+fn both_sides_may_give_a_content_the_same_name() {
+    let mut talk = Talk::with_video();
+    talk.able[CALLER] = vec![video(false)];
+    talk.scripted[CALLEE] = true; // None of ours would.
+    let theirs = {
+        let mut other = Talk::able();
+        other.add(CALLEE);
+        other.requests.swap_remove(0).1
+    };
+    assert_eq!((theirs.contents[0].creator, theirs.contents[0].name.as_str()), (Side::Responder, "video"));
+    assert!(talk.ask(CALLER, &theirs));
+    assert_eq!(talk.flows(CALLER, "video"), None, "ours goes on as before");
+    assert_eq!(talk.flows(CALLER, "video-2"), Some((false, true)));
+    assert_eq!(talk.requests.iter().filter(|(_, jingle)| jingle.action == Action::ContentAccept).count(), 1);
+    // Each is taken out, and muted, by creator and name.
+    let mut mute = Jingle::new(Action::SessionInfo, "s1");
+    let named = |creator| Some(ContentRef { creator, name: "video".to_owned() });
+    mute.info = Some(SessionInfo::Mute(named(Side::Responder)));
+    assert!(talk.ask(CALLER, &mute));
+    assert_eq!(talk.events[CALLER].last(), Some(&SessionEvent::Muted(Some("video-2".to_owned()))));
+    let mut remove = Jingle::new(Action::ContentRemove, "s1");
+    remove.contents = vec![Content { creator: Side::Responder, ..Content::new("video") }];
+    assert!(talk.ask(CALLER, &remove));
+    assert!(talk.is_dropped(CALLER, "video-2") && !talk.is_dropped(CALLER, "video"));
+}
+
+// Shows R-DINO-3.
+#[test]
+fn a_change_that_is_not_understood_is_asked_again_as_if_the_initiator_had_created_everything() {
+    let mut talk = Talk::able();
+    talk.ignorant[CALLER] = vec![Action::ContentRemove];
+    talk.add(CALLEE);
+    talk.remove(CALLEE, "video");
+    let mut narrowed = Jingle::new(Action::ContentModify, "s1");
+    let video = Content { creator: Side::Responder, ..Content::new("video") };
+    narrowed.contents = vec![Content { senders: Senders::Initiator, ..video }];
+    assert!(talk.ask(CALLEE, &narrowed));
+    talk.act(CALLEE, |session, now, ids| session.add(now, ids, self::video(true)));
+    for creator in [Some(Side::Responder), Some(Side::Initiator), None] {
+        let asked = drain(&mut talk.pair.callee).requests;
+        assert_eq!(asked.first().map(|(_, modify)| modify.contents[0].creator), creator);
+        let Some((id, modify)) = asked.first() else { return };
+        assert_eq!((&modify.action, modify.contents[0].senders), (&Action::ContentModify, Senders::Both));
+        let error = StanzaError::new(ErrorType::Modify, DefinedCondition::BadRequest, "en", "");
+        talk.act(CALLEE, |session, now, ids| assert!(session.handle_answer(now, ids, id, Err(&error))));
+    }
 }

@@ -4,13 +4,14 @@ use muji_jingle::media::{MediaCommand, MediaReport};
 use muji_jingle::{End, Session, SessionEvent, SessionId};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, Senders};
-use muji_xep::rtp::PayloadType;
+use muji_xep::rtp::{Description, Media, PayloadType};
+use muji_xep::session_info::SessionInfo;
 use xmpp_parsers::iq::Iq;
 
-use crate::pair::{Pair, agreed, drain, end, offered, opus, parties, transport, up, wanted};
+use crate::pair::{Given, agreed, answer, drain, end, offered, opus, parties, transport, up, wanted};
 
-fn why(given: &crate::pair::Given) -> Option<Reason> {
-    given.requests.iter().find_map(|(_, jingle)| jingle.why.as_ref()).map(|why| why.reason.clone())
+fn why(given: &Given) -> Option<Reason> {
+    given.told().map(|why| why.reason.clone())
 }
 
 fn candidate(port: u16) -> Candidate {
@@ -86,7 +87,7 @@ fn who_shows_another_certificate_than_promised_is_left_with_a_security_error() {
 }
 
 /// Whether the media layer of a session is told to send and to receive.
-fn flows(given: &crate::pair::Given) -> Option<(bool, bool)> {
+fn flows(given: &Given) -> Option<(bool, bool)> {
     given.media.iter().rev().find_map(|command| match command {
         MediaCommand::Content { send, receive, .. } => Some((send.is_some(), *receive)),
         _ => None,
@@ -122,13 +123,6 @@ fn who_sends_is_seen_from_the_initiator() {
     let bare: muji_xep::Element = "<content xmlns='urn:xmpp:jingle:1' name='audio'/>".parse().expect("well-formed");
     let read = Content::read(&bare, &mut muji_xep::Skipped::default()).expect("it has a name");
     assert_eq!(read.senders, Senders::Both, "if it is not said");
-}
-
-/// The callee's answer.
-fn answer(pair: &mut Pair) -> (String, Jingle) {
-    pair.callee.accept(pair.now, &mut pair.ids);
-    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
-    drain(&mut pair.callee).requests[0].clone()
 }
 
 // Shows rtp-answer-03.
@@ -187,4 +181,81 @@ fn rtcp_shares_the_component_of_rtp_and_candidates_for_another_are_left_alone() 
     pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
     let (_, accept) = drain(&mut pair.callee).requests[0].clone();
     assert!(accept.contents[0].description.as_ref().is_some_and(|it| it.rtcp_mux));
+}
+
+// Shows jingle-dinfo-01, rtp-param-01.
+#[test]
+fn what_the_peer_would_like_otherwise_is_confirmed_and_changes_nothing() {
+    let mut pair = up();
+    let mut wish = Jingle::new(Action::DescriptionInfo, "s1");
+    let parameter = |name: &str, value: &str| PayloadType::new(111, "opus", 48_000, 2).with_parameter(name, value);
+    let description = Description::new(Media::Audio, vec![parameter("width", "4000"), parameter("x-unknown", "1")]);
+    wish.contents = vec![Content { description: Some(description), ..Content::new("audio") }];
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &wish, &[]).expect("it is advice");
+    let given = drain(&mut pair.caller);
+    assert!(matches!(&given.answers[..], [Iq::Result { .. }]));
+    assert_eq!((given.requests.len(), given.media.len(), given.events.len()), (0, 0, 0));
+    assert!(pair.caller.is_up());
+}
+
+// Shows jingle-redirect-01.
+#[test]
+fn whom_an_answer_names_as_the_one_to_talk_with_does_not_count() {
+    for responder in ["other@x.example/1", "juliet@x.example/2"] {
+        let mut pair = offered();
+        let (id, mut accept) = answer(&mut pair);
+        accept.responder = Some(responder.to_owned());
+        pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+        drain(&mut pair.caller);
+        pair.caller.end(pair.now, &mut pair.ids, Reason::Success);
+        let Some(muji_jingle::Output::Send(iq)) = pair.caller.poll_output() else { panic!("it is told") };
+        assert_eq!(iq.to().map(ToString::to_string).as_deref(), Some("juliet@x.example/1"), "{responder}");
+    }
+}
+
+// Shows rtp-info-05.
+#[test]
+fn who_holds_hears_again_by_either_word() {
+    for word in [SessionInfo::Unhold, SessionInfo::Active] {
+        let mut pair = up();
+        for (info, sends) in [(SessionInfo::Hold, false), (word, true)] {
+            let mut news = Jingle::new(Action::SessionInfo, "s1");
+            news.info = Some(info);
+            pair.caller.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect("it is understood");
+            assert_eq!(flows(&drain(&mut pair.caller)).map(|(sent, _)| sent), Some(sends));
+        }
+    }
+}
+
+// Shows ice-new-01.
+#[test]
+fn an_address_that_comes_once_it_is_connected_is_tried_too() {
+    let mut pair = up();
+    let mut news = Jingle::new(Action::TransportInfo, "s1");
+    let relayed = Candidate { kind: CandidateKind::Relayed, ..candidate(6_000) };
+    let told = muji_xep::ice::Transport { candidates: vec![relayed.clone()], ..Default::default() };
+    news.contents = vec![Content { transport: Some(told), ..Content::new("audio") }];
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect("it is in order");
+    let given = drain(&mut pair.caller);
+    assert!(matches!(&given.answers[..], [Iq::Result { .. }]));
+    assert_eq!(given.media, [MediaCommand::Candidate { transport: transport(), candidate: relayed }]);
+}
+
+// Shows fb-04.
+#[test]
+fn how_often_feedback_may_come_is_not_answered_otherwise_than_asked() {
+    let written = {
+        let mut element = offered().offer.write();
+        let interval: muji_xep::Element =
+            "<rtcp-fb-trr-int xmlns='urn:xmpp:jingle:apps:rtp:rtcp-fb:0' value='100'/>".parse().expect("well-formed");
+        let content = element.get_child_mut("content", "urn:xmpp:jingle:1").expect("an offer has one");
+        let description = content.get_child_mut("description", "urn:xmpp:jingle:apps:rtp:1").expect("it has one");
+        description.append_child(interval);
+        element
+    };
+    let offer = Jingle::read(&written, &mut muji_xep::Skipped::default()).expect("it is an offer");
+    let mut pair = offered();
+    pair.callee = Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it fits");
+    let (_, accept) = answer(&mut pair);
+    assert!(!String::from(&accept.write()).contains("trr-int"));
 }

@@ -1,9 +1,11 @@
 //! Two sessions talk to each other, stanza by stanza.
 #![expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
 
+mod bundles;
 mod contents;
 mod demands;
 mod pair;
+mod security;
 
 use std::time::Duration;
 

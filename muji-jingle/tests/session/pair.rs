@@ -5,7 +5,7 @@ use std::time::Instant;
 use jid::FullJid;
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
 use muji_jingle::{CallId, Ids, Output, Parties, Session, SessionEvent, SessionId, TransportId, Wanted};
-use muji_xep::jingle::Jingle;
+use muji_xep::jingle::{Jingle, Why};
 use muji_xep::rtp::{Media, PayloadType};
 use muji_xep::{Secret, Skipped};
 use xmpp_parsers::iq::Iq;
@@ -57,6 +57,13 @@ pub(crate) struct Given {
     pub(crate) events: Vec<SessionEvent>,
 }
 
+impl Given {
+    /// Why something ended or is refused, as the peer is told.
+    pub(crate) fn told(&self) -> Option<&Why> {
+        self.requests.iter().find_map(|(_, jingle)| jingle.why.as_ref())
+    }
+}
+
 pub(crate) fn drain(session: &mut Session) -> Given {
     let mut given = Given::default();
     while let Some(output) = session.poll_output() {
@@ -101,6 +108,13 @@ pub(crate) fn offered() -> Pair {
     assert!(callee.poll_output().is_none(), "nothing happens before the user decides");
     assert!(caller.handle_answer(now, &mut ids, id, Ok(())));
     Pair { now, ids, caller, callee, offer: offer.clone() }
+}
+
+/// The callee's answer.
+pub(crate) fn answer(pair: &mut Pair) -> (String, Jingle) {
+    pair.callee.accept(pair.now, &mut pair.ids);
+    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    drain(&mut pair.callee).requests[0].clone()
 }
 
 /// Both have agreed; transports connect.

@@ -1,0 +1,71 @@
+//! A session is encrypted with keys that the peer has promised, or there is none.
+
+use muji_jingle::media::MediaCommand;
+use muji_jingle::{End, Session, SessionEvent, fault::Unusable};
+use muji_xep::jingle::{Action, Content, Jingle, Reason, Why};
+
+use crate::pair::{answer, drain, offered, opus, parties, wanted};
+
+fn disarm(jingle: &mut Jingle) -> Vec<muji_xep::dtls::Fingerprint> {
+    let transport = jingle.contents[0].transport.as_mut().expect("it has one");
+    std::mem::take(&mut transport.fingerprints)
+}
+
+// Shows rtp-srtp-02.
+#[test]
+fn an_offer_without_encryption_is_refused_for_that_reason() {
+    let mut offer = offered().offer;
+    disarm(&mut offer);
+    let refused = Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect_err("it is plain");
+    let told = Why::from(&refused);
+    assert_eq!((told.reason, told.crypto_required), (Reason::SecurityError, true));
+}
+
+// Shows rtp-srtp-03.
+#[test]
+fn an_answer_without_encryption_ends_the_session_before_anything_is_sent() {
+    let mut pair = offered();
+    let (id, mut accept) = answer(&mut pair);
+    disarm(&mut accept);
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    let given = drain(&mut pair.caller);
+    assert_eq!(given.told().map(|why| (&why.reason, why.crypto_required)), Some((&Reason::SecurityError, true)));
+    assert!(matches!(&given.media[..], [MediaCommand::Close { .. }]));
+    assert_eq!(given.events, [SessionEvent::Ended(End::Unusable(Unusable::Fingerprint("audio".to_owned())))]);
+}
+
+/// What the peer tells of its transport before it answers.
+fn early(fingerprints: Vec<muji_xep::dtls::Fingerprint>) -> Jingle {
+    let mut news = Jingle::new(Action::TransportInfo, "s1");
+    let told = muji_xep::ice::Transport { fingerprints, ..Default::default() };
+    news.contents = vec![Content { transport: Some(told), ..Content::new("audio") }];
+    news
+}
+
+// Shows dtls-fp-04.
+#[test]
+fn a_fingerprint_that_comes_before_the_answer_is_that_of_the_answer() {
+    let mut pair = offered();
+    let (id, mut accept) = answer(&mut pair);
+    let promised = disarm(&mut accept);
+    let news = early(promised.clone());
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect("it is in order");
+    assert!(drain(&mut pair.caller).media.is_empty(), "nothing is begun by it");
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    let remote = drain(&mut pair.caller).media.into_iter().find_map(|command| match command {
+        MediaCommand::Remote { remote, .. } => Some(remote.fingerprint),
+        _ => None,
+    });
+    assert_eq!(remote.as_ref(), Some(&promised[0].value));
+}
+
+#[test]
+fn an_answer_that_contradicts_what_came_before_it_ends_the_session() {
+    let mut pair = offered();
+    let (id, accept) = answer(&mut pair);
+    let mut forged = accept.contents[0].transport.as_ref().expect("it has one").fingerprints.clone();
+    forged[0].value = vec![0; 32];
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &early(forged), &[]).expect("it is in order");
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    assert_eq!(drain(&mut pair.caller).told().map(|why| &why.reason), Some(&Reason::SecurityError));
+}
