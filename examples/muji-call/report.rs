@@ -105,6 +105,10 @@ impl Report {
                 let why = format!("{} shows another certificate than those that are tied to it", printable(&peer.nick));
                 self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
             }
+            Event::CertificateUnbound(peer) => {
+                let why = format!("{} shows a certificate that is tied to no device", printable(&peer.nick));
+                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
+            }
             Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),
             Event::Skipped { from, what } => {
                 self.say("skipped", json!({ "from": from, "what": what }), || {

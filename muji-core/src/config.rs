@@ -18,6 +18,9 @@ pub struct Config {
     pub follow: bool,
     /// True if whoever shows another certificate than those tied to it ([`crate::Engine::pin`]) is not talked with at all.
     pub refuse_changed: bool,
+    /// True if nobody is talked with whose certificate is not tied to one of its devices by the client's own encryption
+    /// ([`crate::Engine::set_verifier`]): who shows it plainly is refused.
+    pub require_bound: bool,
 }
 
 impl Default for Config {
@@ -29,6 +32,7 @@ impl Default for Config {
             anybody_rings: false,
             follow: false,
             refuse_changed: false,
+            require_bound: false,
         }
     }
 }
@@ -116,6 +120,9 @@ pub const INVITED: Duration = Duration::from_secs(60);
 
 /// Guests who wait to be invited, and those who are told when a call comes to nothing.
 pub const MAX_GUESTS: usize = 64;
+
+/// Devices and certificates remembered of those we talk with, so that sessions can be tied to them.
+pub const MAX_BOUND: usize = 4 * MAX_PARTICIPANTS;
 
 /// Rooms remembered for that.
 pub const MAX_INVITED: usize = 64;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use jid::{FullJid, Jid};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, Output as SessionOutput, Say, Session, SessionEvent, Wanted};
+use muji_xep::jmi::Word;
 use muji_xep::rtp::Media;
 use xmpp_parsers::message::{Id as MessageId, Message};
 use xmpp_parsers::minidom::Element;
@@ -44,7 +45,7 @@ impl Shared {
             capabilities: &self.capabilities,
             config: &self.config,
             extras: &self.extras,
-            trust: &self.trust,
+            trust: &mut self.trust,
             out: &mut self.out,
             ended: &mut self.ended,
         }
@@ -59,7 +60,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) config: &'a Config,
     /// What the client says in every presence.
     pub(crate) extras: &'a [Element],
-    pub(crate) trust: &'a Trust,
+    pub(crate) trust: &'a mut Trust,
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) ended: &'a mut Ended,
 }
@@ -81,7 +82,10 @@ impl Cx<'_> {
     }
 
     /// Says something about ringing. A proposal's message has its id, by which an error is known.
-    pub(crate) fn say(&mut self, say: Say) {
+    pub(crate) fn say(&mut self, mut say: Say) {
+        if say.message.word == Word::Proceed {
+            say.message.device = self.trust.own_device();
+        }
         let id = if say.to.is_bare() { say.message.id.clone() } else { self.ids.word() };
         let payloads = say.message.write();
         self.send(chat(say.to, id, payloads));
@@ -97,7 +101,14 @@ impl Cx<'_> {
         let mut events = Vec::new();
         while let Some(output) = session.poll_output() {
             match output {
-                SessionOutput::Send(iq) => self.send(*iq),
+                SessionOutput::Send(mut iq) => {
+                    if !self.trust.seal(&mut iq) {
+                        let what =
+                            "the client could not tie our certificate to its device: the other sees it unverified";
+                        self.event(session.parties().call, Event::Warning(what.to_owned()));
+                    }
+                    self.send(*iq);
+                }
                 SessionOutput::Media(command) => self.out.push_back(Output::Media(command)),
                 SessionOutput::Event(event) => events.push(event),
             }

@@ -118,6 +118,9 @@ pub enum Event {
     PeerFlowing(Peer, SessionId),
     /// It shows another certificate than those that are tied to it: another device of its, or somebody between.
     CertificateChanged(Peer),
+    /// It named a device of its to which its certificate could have been tied, and shows it plainly: its client did not do
+    /// it, or somebody between took that away.
+    CertificateUnbound(Peer),
     /// Nothing arrives from it for now.
     PeerInterrupted(Peer),
     /// A content was added to the session with it.

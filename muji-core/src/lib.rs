@@ -55,8 +55,8 @@
 //!   but that it rings, to contacts and to those who are in a call with us.
 //! - Bounds and deadlines stand in [`config`]; what is over a bound is refused and reported, the rest works on.
 //!
-//! Who is at the other end the servers say, unless the users compare [`Engine::authentication`] or the client knows
-//! certificates ([`Engine::pin`]).
+//! Who is at the other end the servers say, unless the users compare [`Engine::authentication`], the client knows
+//! certificates ([`Engine::pin`]), or it has an encryption between devices to which they are tied ([`FingerprintVerifier`]).
 //!
 //! Out of scope: packets and codecs (`muji-media`), chat, archives, encryption beyond DTLS-SRTP. Feature `tokio-xmpp` has
 //! a connection for programs without one.
@@ -97,4 +97,4 @@ pub use muji_xep::Secret;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;
 pub use pair::{Pair, PairState, Remedy};
-pub use trust::{Fingerprint, Verification};
+pub use trust::{Fingerprint, FingerprintVerifier, Opened, Verification};

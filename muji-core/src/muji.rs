@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use crate::error::Refused;
 use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
 use crate::media::MediaBackend;
 use crate::pair::Pair;
-use crate::trust::Fingerprint;
+use crate::trust::{Fingerprint, FingerprintVerifier};
 
 /// What a client does for its calls, in order.
 #[derive(Debug)]
@@ -199,6 +200,11 @@ impl Muji {
     /// Ties certificates to a person: see [`Engine::pin`].
     pub fn pin(&mut self, who: BareJid, certificates: Vec<Fingerprint>) {
         self.engine.pin(who, certificates);
+    }
+
+    /// Ties certificates to devices by an encryption of the client's: see [`Engine::set_verifier`].
+    pub fn set_verifier(&mut self, verifier: Arc<dyn FingerprintVerifier>) {
+        self.engine.set_verifier(verifier);
     }
 
     /// Where rooms for calls are made: see [`Engine::set_room_service`].

@@ -92,6 +92,14 @@ pub enum Unusable {
     #[error("the peer's {0} has no sha-256 fingerprint; its client must offer DTLS-SRTP")]
     Fingerprint(String),
     /// `security-error`.
+    #[error(
+        "the fingerprint of the peer's {0} is encrypted, and not for us or by nobody we know; call again without that"
+    )]
+    Sealed(String),
+    /// `security-error`.
+    #[error("the fingerprint of the peer's {0} is not tied to a device of the peer's, and nothing less is wanted")]
+    Unbound(String),
+    /// `security-error`.
     #[error("the peer's {0} has two fingerprints, or a DTLS role that fits no handshake")]
     Handshake(String),
     /// `security-error`.
@@ -122,7 +130,9 @@ impl Unusable {
         match self {
             Self::Application(_) => Reason::UnsupportedApplications,
             Self::Transport(_) => Reason::UnsupportedTransports,
-            Self::Fingerprint(_) | Self::Handshake(_) | Self::Certificate(_) => Reason::SecurityError,
+            Self::Fingerprint(_) | Self::Sealed(_) | Self::Unbound(_) | Self::Handshake(_) | Self::Certificate(_) => {
+                Reason::SecurityError
+            }
             Self::Codec(_) | Self::Contents | Self::TooMany => Reason::FailedApplication,
         }
     }

@@ -184,6 +184,6 @@ impl Fork {
     }
 
     fn say(&mut self, to: Jid, word: Word) {
-        self.queue.push_back(Say { to, message: JingleMessage { id: self.id.clone(), word } });
+        self.queue.push_back(Say { to, message: JingleMessage::new(&self.id, word) });
     }
 }

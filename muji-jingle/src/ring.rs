@@ -204,7 +204,7 @@ impl Ring {
     }
 
     fn say(&mut self, word: Word) {
-        let message = JingleMessage { id: self.id.clone(), word };
+        let message = JingleMessage::new(&self.id, word);
         self.queue.push_back(Say { to: self.caller.clone().into(), message });
     }
 }

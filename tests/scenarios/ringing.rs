@@ -63,7 +63,7 @@ pub(crate) fn id_of(world: &World, caller: Who) -> String {
 pub(crate) fn say(world: &mut World, who: Who, to: impl Into<jid::Jid>, id: &str, word: Word) {
     let mut message = Message::chat(to.into());
     message.id = Some(Id(format!("m-{id}")));
-    message.payloads = JingleMessage { id: id.to_owned(), word }.write();
+    message.payloads = JingleMessage::new(id, word).write();
     world.send(who, message);
 }
 

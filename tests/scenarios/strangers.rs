@@ -54,7 +54,7 @@ fn nobody_calls_from_behind_a_nick() {
     world.join(juliet, "balcony");
     world.run_for(SECOND);
     let (before, room, to) = (world.events(juliet).len(), world.room("balcony"), world.jid(juliet));
-    let message = JingleMessage { id: "c1".to_owned(), word: Word::Propose(vec![Media::Audio]) };
+    let message = JingleMessage::new("c1", Word::Propose(vec![Media::Audio]));
     let payloads: String = message.write().iter().map(String::from).collect();
     world.forge(
         juliet,
@@ -126,7 +126,7 @@ fn copies_count_only_from_ones_own_account() {
     let id = id_of(&world, romeo);
     let (us, sister) = (world.jid(phone), world.jid(laptop));
     let wrapped = |kind: &str, from: &str, inner_from: &FullJid, inner_to: &str, word: &Word| {
-        let message = JingleMessage { id: id.clone(), word: word.clone() };
+        let message = JingleMessage::new(&id, word.clone());
         let payloads: String = message.write().iter().map(String::from).collect();
         format!(
             "<message xmlns='jabber:client' type='chat' from='{from}' to='{us}'><{kind} xmlns='{}'><forwarded \
@@ -168,7 +168,7 @@ fn a_copy_of_a_call_rings_as_the_call_and_one_of_our_own_does_nothing() {
     assert_eq!(world.asked(his_tablet, "session-initiate"), 0);
 
     let us = world.jid(his_tablet);
-    let message = JingleMessage { id: "c9".to_owned(), word: Word::Propose(vec![Media::Audio]) };
+    let message = JingleMessage::new("c9", Word::Propose(vec![Media::Audio]));
     let payloads: String = message.write().iter().map(String::from).collect();
     let copy = format!(
         "<message xmlns='jabber:client' type='chat' from='{0}' to='{us}'><received xmlns='{1}'><forwarded \
@@ -210,7 +210,7 @@ fn dino_s_accept_to_its_own_devices_stops_the_ringing_and_to_the_caller_it_is_a_
 fn a_call_from_an_archive_does_not_ring_and_is_shown_as_missed() {
     let (mut world, romeo, [phone, ..]) = couple();
     let (from, to) = (world.jid(romeo), world.jid(phone));
-    let message = JingleMessage { id: "c1".to_owned(), word: Word::Propose(vec![Media::Audio]) };
+    let message = JingleMessage::new("c1", Word::Propose(vec![Media::Audio]));
     let payloads: String = message.write().iter().map(String::from).collect();
     let late = format!(
         "<message xmlns='jabber:client' type='chat' from='{from}' to='{to}'>{payloads}\

@@ -1,10 +1,10 @@
-//! DTLS fingerprints (XEP-0320).
+//! DTLS fingerprints (XEP-0320), and those that are tied to a device by an end-to-end encryption (a draft around OMEMO).
 
 use std::fmt;
 
 use minidom::Element;
 
-use crate::element::{Build, text};
+use crate::element::{Build, parsed, text};
 use crate::{Skipped, ns};
 
 /// Who opens the DTLS handshake.
@@ -27,6 +27,15 @@ impl Setup {
         (Self::ActPass, "actpass"),
         (Self::HoldConn, "holdconn"),
     ];
+
+    fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let word = element.attr("setup")?;
+        let setup = Self::from_word(word);
+        if setup.is_none() {
+            skipped.note("fingerprint setup", word);
+        }
+        setup
+    }
 
     fn from_word(word: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(_, known)| *known == word).map(|(setup, _)| *setup)
@@ -60,24 +69,76 @@ impl Fingerprint {
             skipped.note("fingerprint", "not pairs of hexadecimal digits");
             return None;
         };
-        let setup = element.attr("setup").and_then(|word| {
-            let setup = Setup::from_word(word);
-            if setup.is_none() {
-                skipped.note("fingerprint setup", word);
-            }
-            setup
-        });
-        Some(Self { hash, setup, value })
+        Some(Self { hash, setup: Setup::read(element, skipped), value })
     }
 
-    /// Writes the element, digits in upper case with colons between.
+    /// Its value in digits, in upper case with colons between.
+    #[must_use]
+    pub fn digits(&self) -> String {
+        let digits: Vec<String> = self.value.iter().map(|byte| format!("{byte:02X}")).collect();
+        digits.join(":")
+    }
+
+    /// Writes the element.
     #[must_use]
     pub fn write(&self) -> Element {
-        let digits: Vec<String> = self.value.iter().map(|byte| format!("{byte:02X}")).collect();
         let mut element = Element::bare("fingerprint", ns::DTLS).with("hash", &self.hash).with_opt("setup", self.setup);
-        element.append_text(digits.join(":"));
+        element.append_text(self.digits());
         element
     }
+}
+
+/// A fingerprint that one device of its reader can read, and that nobody but a device of its sender can have written. It
+/// stands in place of the plain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// As of the plain one.
+    pub hash: String,
+    /// As of the plain one.
+    pub setup: Option<Setup>,
+    /// What the encryption has made of its digits; OMEMO's `<encrypted/>`.
+    pub payload: Element,
+}
+
+impl Sealed {
+    /// A fingerprint inside what an encryption has made of its digits.
+    #[must_use]
+    pub fn new(fingerprint: &Fingerprint, payload: Element) -> Self {
+        Self { hash: fingerprint.hash.clone(), setup: fingerprint.setup, payload }
+    }
+
+    /// The plain one, whose digits these are; `None` if they are none.
+    #[must_use]
+    pub fn opened(&self, digits: &str) -> Option<Fingerprint> {
+        Some(Fingerprint { hash: self.hash.clone(), setup: self.setup, value: bytes(digits.trim())? })
+    }
+
+    /// Reads a `<fingerprint/>`; `None` if nothing is in it.
+    #[must_use]
+    pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let hash = text(element, "hash")?.trim().to_ascii_lowercase();
+        let payload = element.children().next()?.clone();
+        Some(Self { hash, setup: Setup::read(element, skipped), payload })
+    }
+
+    /// Writes the element.
+    #[must_use]
+    pub fn write(&self) -> Element {
+        let element = Element::bare("fingerprint", ns::DTLS_OMEMO).with("hash", &self.hash);
+        element.with_opt("setup", self.setup).child(self.payload.clone())
+    }
+}
+
+/// The device that somebody names inside a word or a presence about calls.
+#[must_use]
+pub fn device(parent: &Element) -> Option<u32> {
+    parent.get_child("device", ns::DTLS_OMEMO).and_then(|device| parsed(device, "id"))
+}
+
+/// Our device, to be named there.
+#[must_use]
+pub fn write_device(id: u32) -> Element {
+    Element::bare("device", ns::DTLS_OMEMO).with("id", id)
 }
 
 /// Longest hash there is: SHA-512.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use minidom::Element;
 
-use crate::dtls::Fingerprint;
+use crate::dtls::{Fingerprint, Sealed};
 use crate::element::{Build, parsed, text};
 use crate::{Secret, Skipped, ns};
 
@@ -125,6 +125,8 @@ pub struct Transport {
     pub pwd: Option<Secret>,
     /// Fingerprints; one, or the peer contradicts itself.
     pub fingerprints: Vec<Fingerprint>,
+    /// Fingerprints that only the reader's device can read.
+    pub sealed: Vec<Sealed>,
     /// Addresses, in the order sent.
     pub candidates: Vec<Candidate>,
     /// There were candidates that are none, which whoever sent them is told (XEP-0176 section 5.5). Never written.
@@ -155,6 +157,8 @@ impl Transport {
                 }
             } else if child.is("fingerprint", ns::DTLS) && this.fingerprints.len() < MAX_FINGERPRINTS {
                 this.fingerprints.extend(Fingerprint::read(child, skipped));
+            } else if child.is("fingerprint", ns::DTLS_OMEMO) && this.sealed.len() < MAX_FINGERPRINTS {
+                this.sealed.extend(Sealed::read(child, skipped));
             } else {
                 skipped.note("transport", child.name());
             }
@@ -169,6 +173,7 @@ impl Transport {
             .with_opt("ufrag", self.ufrag.as_ref())
             .with_opt("pwd", self.pwd.as_ref().map(Secret::expose))
             .children_from(self.fingerprints.iter().map(Fingerprint::write))
+            .children_from(self.sealed.iter().map(Sealed::write))
             .children_from(self.candidates.iter().map(Candidate::write))
     }
 }

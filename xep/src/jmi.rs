@@ -4,8 +4,8 @@ use minidom::Element;
 
 use crate::element::{Build, text};
 use crate::jingle::{Reason, Why};
-use crate::ns;
 use crate::rtp::Media;
+use crate::{dtls, ns};
 
 /// Media read of one proposal; there are two kinds.
 const MAX_MEDIA: usize = 4;
@@ -82,9 +82,17 @@ pub struct JingleMessage {
     pub id: String,
     /// What is said.
     pub word: Word,
+    /// With [`Word::Proceed`]: the sender's device for the encryption to which its certificate can be tied.
+    pub device: Option<u32>,
 }
 
 impl JingleMessage {
+    /// A word about the call of this id.
+    #[must_use]
+    pub fn new(id: &str, word: Word) -> Self {
+        Self { id: id.to_owned(), word, device: None }
+    }
+
     /// The word among the children of a message. A proposal without a medium is none.
     #[must_use]
     pub fn find(payloads: &[Element]) -> Option<Self> {
@@ -106,7 +114,9 @@ impl JingleMessage {
             "finish" => Word::Finish(Because::read(element)),
             _ => return None,
         };
-        Some(Self { id: text(element, "id").filter(|id| !id.is_empty())?, word })
+        let id = text(element, "id").filter(|id| !id.is_empty())?;
+        let device = dtls::device(element).filter(|_| word == Word::Proceed);
+        Some(Self { id, word, device })
     }
 
     /// What a message of type chat carries: the word, and the wish that archives keep it, as it has no body (XEP-0334).
@@ -119,7 +129,7 @@ impl JingleMessage {
                 element("propose").children_from(described)
             }
             Word::Ringing => element("ringing"),
-            Word::Proceed => element("proceed"),
+            Word::Proceed => element("proceed").children_from(self.device.map(dtls::write_device)),
             Word::Accept => element("accept"),
             Word::Reject(because) => element("reject").children_from(because.write()),
             Word::Retract(because) => element("retract").children_from(because.write()),

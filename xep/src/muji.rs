@@ -52,8 +52,8 @@ impl Muji {
                 } else {
                     skipped.note("muji", format_args!("a second content named {}", content.name));
                 }
-            } else {
-                skipped.note("muji", child.name()); // Dino and monocles put a device in.
+            } else if !child.is("device", ns::DTLS_OMEMO) {
+                skipped.note("muji", child.name());
             }
         }
         this

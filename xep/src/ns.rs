@@ -30,6 +30,8 @@ pub const SOURCES_FEATURE: &str = "urn:ietf:rfc:5576";
 pub const ICE_UDP: &str = "urn:xmpp:jingle:transports:ice-udp:1";
 /// XEP-0320.
 pub const DTLS: &str = "urn:xmpp:jingle:apps:dtls:0";
+/// Fingerprints inside OMEMO, a draft that Dino and Conversations speak; so spelled.
+pub const DTLS_OMEMO: &str = "http://gultsch.de/xmpp/drafts/omemo/dlts-srtp-verification";
 /// XEP-0338.
 pub const GROUPING: &str = "urn:xmpp:jingle:apps:grouping:0";
 /// XEP-0338, disco feature.

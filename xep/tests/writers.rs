@@ -2,7 +2,7 @@
 
 use minidom::Element;
 use muji_xep::Secret;
-use muji_xep::dtls::{Fingerprint, Setup};
+use muji_xep::dtls::{self, Fingerprint, Sealed, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, Side, Why};
 use muji_xep::jmi::{self, JingleMessage};
@@ -253,7 +253,7 @@ fn preparing_is_read_whatever_stands_in_it_and_however_often() {
 }
 
 fn assert_jmi(id: &str, word: jmi::Word, expected: &str) {
-    let message = JingleMessage { id: id.to_owned(), word };
+    let message = JingleMessage::new(id, word);
     let written = message.write();
     assert_eq!(written, [xml(expected), xml("<store xmlns='urn:xmpp:hints'/>")]);
     assert_eq!(JingleMessage::find(&written), Some(message));
@@ -278,4 +278,33 @@ fn what_is_said_of_a_call_before_its_session() {
     let moved = "<finish xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <reason xmlns='urn:xmpp:jingle:1'><expired/></reason><migrated to='c2'/></finish>";
     assert_jmi("c1", Word::Finish(Because::migrated("c2")), moved);
+}
+
+/// Dino's words: a device is named where somebody may offer a session to it, and a fingerprint is encrypted for that device.
+#[test]
+fn a_device_and_a_fingerprint_that_only_a_device_can_read() {
+    const NS: &str = "http://gultsch.de/xmpp/drafts/omemo/dlts-srtp-verification";
+    let device = format!("<device xmlns='{NS}' id='27'/>");
+    let proceed = JingleMessage { device: Some(27), ..JingleMessage::new("c1", jmi::Word::Proceed) };
+    let written = xml(&format!("<proceed xmlns='urn:xmpp:jingle-message:0' id='c1'>{device}</proceed>"));
+    assert_eq!(proceed.write()[0], written);
+    assert_eq!(JingleMessage::find(&proceed.write()), Some(proceed));
+    let muji = xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/>{device}</muji>"));
+    let mut skipped = Skipped::default();
+    assert_eq!((Muji::read(&muji, &mut skipped), dtls::device(&muji)), (Muji::preparing(), Some(27)));
+
+    let plain = Fingerprint { hash: "sha-256".to_owned(), setup: Some(Setup::Active), value: vec![0xab; 32] };
+    let payload = xml("<encrypted xmlns='eu.siacs.conversations.axolotl'><payload>YWJj</payload></encrypted>");
+    let sealed = Sealed::new(&plain, payload.clone());
+    let transport = Transport { sealed: vec![sealed.clone()], ..Transport::default() };
+    let expected = xml(&format!(
+        "<transport xmlns='urn:xmpp:jingle:transports:ice-udp:1'><fingerprint xmlns='{NS}' hash='sha-256' setup='active'>{}\
+         </fingerprint></transport>",
+        String::from(&payload)
+    ));
+    assert_eq!(transport.write(), expected);
+    assert_eq!(Transport::read(&expected, &mut skipped), transport);
+    assert!(skipped.is_empty(), "{skipped}");
+    assert_eq!(sealed.opened(&format!(" {}\n", plain.digits())), Some(plain));
+    assert_eq!(sealed.opened("three words only"), None);
 }

@@ -36,11 +36,11 @@ use std::time::Instant;
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::answers::Answers;
 use muji_jingle::{CallId, Hold, Mute, Session, SessionId};
-use muji_xep::Skipped;
 use muji_xep::jingle::{Content, Reason};
 use muji_xep::muc;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
+use muji_xep::{Skipped, dtls};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
@@ -509,7 +509,14 @@ impl Conference {
             self.said.say(&id, muji.cloned());
         }
         let extras = cx.extras.iter().filter(|_| kind == Type::None).cloned();
-        let payloads = enter.into_iter().chain(muji.map(Muji::write)).chain(extras).collect();
+        // Dino's place for it, so that who offers us a session knows whom to encrypt its fingerprint for.
+        let device = cx.trust.own_device().map(dtls::write_device);
+        let muji = muji.map(|muji| {
+            let mut element = muji.write();
+            device.map(|device| element.append_child(device));
+            element
+        });
+        let payloads = enter.into_iter().chain(muji).chain(extras).collect();
         let mut presence = Presence::new(kind).with_to(to).with_payloads(payloads);
         presence.id = Some(id.clone());
         cx.send(presence);

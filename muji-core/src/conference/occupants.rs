@@ -5,7 +5,7 @@ use muji_jingle::SessionId;
 use muji_xep::jingle::{Content, Reason};
 use muji_xep::muc::{MucUser, code};
 use muji_xep::muji::Muji;
-use muji_xep::{Skipped, guard};
+use muji_xep::{Skipped, dtls, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
 use super::{Conference, Cx, Stage};
@@ -66,6 +66,9 @@ impl Conference {
         };
         if known.is_some_and(|known| known != real) {
             self.occupant_gone(cx, nick); // A new occupant under an old nick, whose leaving we missed.
+        }
+        if let Some(device) = Muji::find(&presence.payloads).and_then(dtls::device) {
+            cx.trust.names_device(&real, device);
         }
         self.takes_part(cx, nick, real, muji, Profile::find(&presence.payloads));
         self.publish_in_turn(cx);

@@ -13,7 +13,6 @@ use crate::error::PeerFailure;
 use crate::event::Event;
 use crate::media::{Capabilities, MediaReport};
 use crate::pair::{Due, PairState, Turn};
-use crate::trust::Verification;
 
 impl Conference {
     /// Calls every participant that has no session with us.
@@ -66,6 +65,7 @@ impl Conference {
             room,
             restates,
             certificates,
+            bound_only: cx.config.require_bound,
         }
     }
 
@@ -317,8 +317,8 @@ impl Conference {
         if let Some(partner) = self.partners.get_mut(peer) {
             partner.verification = verification;
         }
-        if verification == Verification::Changed {
-            self.peer_event(cx, peer, Event::CertificateChanged);
+        if let Some(event) = verification.event() {
+            self.peer_event(cx, peer, event);
         }
     }
 

@@ -147,7 +147,7 @@ impl Directs {
 
     /// Something was said. `met`: the sender is somebody with whom we are in a call of a room.
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, us: &FullJid, heard: &Heard, met: bool) {
-        let JingleMessage { id, word } = &heard.message;
+        let JingleMessage { id, word, device } = &heard.message;
         match &heard.sender {
             Sender::Device(device) => {
                 if let Some(call) = self.find(|direct| direct.id() == Some(id)) {
@@ -156,7 +156,11 @@ impl Directs {
             }
             Sender::Peer(peer) => {
                 let ours = |direct: &Direct| direct.id() == Some(id) && direct.peer == peer.to_bare();
-                match (self.find(ours), word) {
+                let call = self.find(ours);
+                if let (Some(_), Some(device)) = (call, device) {
+                    cx.trust.names_device(peer, *device);
+                }
+                match (call, word) {
                     (Some(call), word) if !self.crosses(call, word) => {
                         self.with(cx, call, |direct, cx| direct.peer_said(cx, peer, word))
                     }
@@ -175,7 +179,7 @@ impl Directs {
     /// A device takes a call that was given up, or declined by another: the two crossed.
     fn picked_up_late(&self, cx: &mut Cx<'_>, device: &FullJid, id: &str) {
         if self.given_up.iter().any(|(callee, given_up)| *callee == device.to_bare() && given_up == id) {
-            let message = JingleMessage { id: id.to_owned(), word: Word::Retract(Reason::Expired.into()) };
+            let message = JingleMessage::new(id, Word::Retract(Reason::Expired.into()));
             cx.say(Say { to: device.clone().into(), message });
         }
     }

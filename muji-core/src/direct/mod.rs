@@ -257,7 +257,7 @@ impl Direct {
     /// Tells both sides' devices that the call is over.
     fn say_finished(&self, cx: &mut Cx<'_>, to: &FullJid, because: Because) {
         let (Begun::Placed(_) | Begun::Rung(_), Some(id)) = (&self.begun, self.id()) else { return };
-        let message = JingleMessage { id: id.to_owned(), word: Word::Finish(because) };
+        let message = JingleMessage::new(id, Word::Finish(because));
         cx.say(muji_jingle::Say { to: to.clone().into(), message });
     }
 

@@ -12,7 +12,6 @@ use crate::error::Over;
 use crate::event::Event;
 use crate::media::MediaReport;
 use crate::pair::PairState;
-use crate::trust::Verification;
 
 impl Direct {
     /// Offers a session to a device.
@@ -85,7 +84,8 @@ impl Direct {
     fn parties(&self, cx: &mut Cx<'_>, peer: FullJid) -> Parties {
         let (session, name) = (cx.ids.session(), self.peer.to_string());
         let (call, us, certificates) = (self.call, self.us.clone(), cx.certificates(&peer));
-        Parties { call, session, us, peer, name, room: None, restates: false, certificates }
+        let bound_only = cx.config.require_bound;
+        Parties { call, session, us, peer, name, room: None, restates: false, certificates, bound_only }
     }
 
     /// True if the peer's stanza is about our session.
@@ -175,8 +175,8 @@ impl Direct {
             SessionEvent::Accepted => {
                 self.verification = cx.trust.judge(session);
                 self.stands(cx, PairState::Connecting, Event::PeerConnecting(peer.clone(), id));
-                if self.verification == Verification::Changed {
-                    cx.event(self.call, Event::CertificateChanged(peer));
+                if let Some(event) = self.verification.event() {
+                    cx.event(self.call, event(peer));
                 }
                 self.begins_to_send(cx);
             }

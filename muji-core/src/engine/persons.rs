@@ -1,5 +1,6 @@
 //! Calls with one person: being there to be called, calling, a third who is invited, and who is at the other end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jid::{BareJid, DomainRef, Jid};
@@ -13,7 +14,7 @@ use crate::config;
 use crate::config::Config;
 use crate::error::{Refused, RoomFault};
 use crate::event::{About, Event, Join};
-use crate::trust::Fingerprint;
+use crate::trust::{Fingerprint, FingerprintVerifier};
 
 impl Engine {
     /// Lets people call us, for programs that have no client around them: now and on each new stream it says that we are
@@ -106,6 +107,12 @@ impl Engine {
     /// certificates for each call, or keep them: this is for those whose certificates somebody has learned another way.
     pub fn pin(&mut self, who: BareJid, certificates: Vec<Fingerprint>) {
         self.shared.trust.pin(who, certificates);
+    }
+
+    /// Ties certificates to devices by an encryption of the client's, such as OMEMO: for those who do it too, and who name
+    /// their device. It is then [`crate::Verification::Bound`]; with [`Config::require_bound`] nobody else is talked with.
+    pub fn set_verifier(&mut self, verifier: Arc<dyn FingerprintVerifier>) {
+        self.shared.trust.set_verifier(verifier);
     }
 
     /// Digits that all in a call read alike if nobody sits between any two of them: to be compared by voice. `None` until all

@@ -104,10 +104,11 @@ impl Engine {
             Ok(()) => Jingle::read(payload, &mut skipped),
             Err(_) => None,
         };
-        let Some(jingle) = read else {
+        let Some(mut jingle) = read else {
             self.send(refuse(from, id, &PeerFault::Malformed("an action and a sid, within bounds")));
             return Handled::Taken;
         };
+        self.shared.trust.open(from, &mut jingle);
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             if let Some(session) = self.calls[&call].session_of(from, &jingle.sid) {
                 self.with_call(now, call, |conference, cx| {

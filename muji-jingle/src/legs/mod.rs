@@ -131,8 +131,32 @@ pub(crate) struct Legs {
     held: bool,
     /// We do not.
     holding: bool,
-    /// The certificates that the peer may show; any if empty.
+    asks: Asks,
+}
+
+/// What the peer's certificate has to be.
+#[derive(Debug, Clone)]
+struct Asks {
+    /// One of these; any if empty.
     certificates: Vec<[u8; 32]>,
+    /// Tied to a device of the peer's.
+    bound: bool,
+}
+
+impl Asks {
+    fn may_show(&self, content: &Content, remote: &RemoteTransport) -> Result<(), Unusable> {
+        let known = self.certificates.is_empty() || self.certificates.iter().any(|it| it[..] == remote.fingerprint[..]);
+        match content.transport.as_ref().is_some_and(|transport| self.admits(transport)) {
+            false => Err(Unusable::Unbound(content.name.clone())),
+            true if !known => Err(Unusable::Certificate(content.name.clone())),
+            true => Ok(()),
+        }
+    }
+
+    /// Whoever opens what is sealed puts the plain fingerprint beside it, and takes away any other.
+    fn admits(&self, transport: &Transport) -> bool {
+        !self.bound || !transport.sealed.is_empty()
+    }
 }
 
 impl Legs {
@@ -149,7 +173,7 @@ impl Legs {
     }
 
     fn new(parties: &Parties, side: Side, bundle: Bundle) -> Self {
-        let certificates = parties.certificates.clone();
+        let asks = Asks { certificates: parties.certificates.clone(), bound: parties.bound_only };
         Self {
             side,
             legs: Vec::new(),
@@ -159,7 +183,7 @@ impl Legs {
             cname: None,
             held: false,
             holding: false,
-            certificates,
+            asks,
         }
     }
 
@@ -203,7 +227,7 @@ impl Legs {
             Setup::Active => Some(DtlsRole::Server),
             Setup::HoldConn => None,
         })?;
-        may_show(&self.certificates, &remote, &content.name)?;
+        self.asks.may_show(content, &remote)?;
         let transport = self.transport(session, &content.name, std::slice::from_ref(&chosen))?;
         let path = self.path(transport).expect("the path was just found or added");
         if path.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
@@ -449,7 +473,7 @@ impl Legs {
             Setup::Passive => Some(DtlsRole::Client),
             Setup::ActPass | Setup::HoldConn => None,
         })?;
-        may_show(&self.certificates, &remote, &content.name)?;
+        self.asks.may_show(content, &remote)?;
         leg.agreed = Some(Agreed { send, ssrcs: description.ssrcs() });
         // It may narrow who sends, never widen it.
         let narrowed = [Side::Initiator, Side::Responder].into_iter().filter(|side| !content.senders.include(*side));
@@ -527,6 +551,7 @@ impl Legs {
         let mut new = Vec::new();
         for content in &news.contents {
             let Some(transport) = self.named(content).map(|leg| leg.transport) else { continue };
+            let admitted = content.transport.as_ref().is_some_and(|transport| self.asks.admits(transport));
             let path = self.path(transport).expect("every leg has its path");
             let named = || content.transport.iter().flat_map(|transport| &transport.fingerprints);
             match path.remote.as_ref().map(|remote| &remote.fingerprint) {
@@ -534,7 +559,7 @@ impl Legs {
                     return Err(Unusable::Handshake(content.name.clone()));
                 }
                 Some(_) => {}
-                None if path.early.len() < MAX_EARLY => path.early.extend(named().take(MAX_EARLY).cloned()),
+                None if admitted && path.early.len() < MAX_EARLY => path.early.extend(named().take(MAX_EARLY).cloned()),
                 None => {}
             }
             let added = add_candidates(path, content);
@@ -567,12 +592,6 @@ impl Legs {
         let used: Vec<TransportId> = self.legs.iter().map(|leg| leg.transport).collect();
         self.paths.retain(|path| used.contains(&path.id));
     }
-}
-
-/// The peer shows a certificate that is tied to it, if any is.
-fn may_show(certificates: &[[u8; 32]], remote: &RemoteTransport, name: &str) -> Result<(), Unusable> {
-    let known = certificates.is_empty() || certificates.iter().any(|it| it[..] == remote.fingerprint[..]);
-    if known { Ok(()) } else { Err(Unusable::Certificate(name.to_owned())) }
 }
 
 fn description(content: &Content) -> Result<&Description, Unusable> {
@@ -665,7 +684,10 @@ fn remote_end(
     };
     let mut usable = transport.fingerprints.iter().filter(|fingerprint| fingerprint.hash == HASH);
     let fingerprint = usable.next().filter(|fingerprint| fingerprint.value.len() == 32);
-    let fingerprint = fingerprint.ok_or_else(|| Unusable::Fingerprint(name()))?;
+    let fingerprint = fingerprint.ok_or_else(|| match transport.sealed.is_empty() {
+        true => Unusable::Fingerprint(name()),
+        false => Unusable::Sealed(name()),
+    })?;
     if usable.any(|other| other.value != fingerprint.value) {
         return Err(Unusable::Handshake(name()));
     }

@@ -30,6 +30,8 @@ pub struct Parties {
     pub restates: bool,
     /// The certificates that the peer may show, as SHA-256; any if empty.
     pub certificates: Vec<[u8; 32]>,
+    /// Only a certificate counts that came inside an end-to-end encryption ([`muji_xep::dtls::Sealed`]) and was opened.
+    pub bound_only: bool,
 }
 
 /// Something of ours that may be sent as a content, or a medium that may be received.

@@ -31,6 +31,7 @@ pub(crate) fn parties(us: &str, peer: &str) -> Parties {
         room,
         restates: false,
         certificates: Vec::new(),
+        bound_only: false,
     }
 }
 

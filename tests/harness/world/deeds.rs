@@ -1,8 +1,10 @@
 //! What people, their connections and their rooms do.
 
+use std::sync::Arc;
+
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
-use muji_core::{Command, Connection, Fingerprint, Join, Media, Mute};
+use muji_core::{Command, Connection, Fingerprint, FingerprintVerifier, Join, Media, Mute};
 use muji_xep::{Element, muc};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
@@ -122,6 +124,11 @@ impl World {
     /// Ties certificates to a person.
     pub fn pin(&mut self, who: Who, person: BareJid, certificates: Vec<Fingerprint>) {
         self.client_mut(who).engine.pin(person, certificates);
+    }
+
+    /// Ties certificates to devices by an encryption of the client's.
+    pub fn set_verifier(&mut self, who: Who, verifier: Arc<dyn FingerprintVerifier>) {
+        self.client_mut(who).engine.set_verifier(verifier);
     }
 
     /// Takes the call that rings, with sound.
