@@ -121,11 +121,18 @@ pub const INVITED: Duration = Duration::from_secs(60);
 /// Guests who wait to be invited, and those who are told when a call comes to nothing.
 pub const MAX_GUESTS: usize = 64;
 
+/// Rooms to which we were invited that are remembered for that.
+pub const MAX_INVITED: usize = 64;
+
 /// Devices and certificates remembered of those we talk with, so that sessions can be tied to them.
 pub const MAX_BOUND: usize = 4 * MAX_PARTICIPANTS;
 
-/// Rooms remembered for that.
-pub const MAX_INVITED: usize = 64;
+/// A device with which we talk is unavailable for so long, and nothing is heard of it either: the call is over (XEP-0166
+/// section 6.7 says five to ten seconds). A client that only lost its stream is back by then, or is still heard.
+pub const UNAVAILABLE: Duration = Duration::from_secs(10);
+
+/// Calls found in an archive that are looked at together. More than that in one absence are told by the client's own history.
+pub const MAX_ARCHIVED: usize = 64;
 
 /// A participant has offered a session and the room has not told of it for so long: we ask the room to tell everything anew.
 pub const RESYNC: Duration = Duration::from_secs(3);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use jid::{FullJid, Jid};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, Ids, Output as SessionOutput, Say, Session, SessionEvent, Wanted};
-use muji_xep::jmi::Word;
+use muji_xep::jmi::{Because, JingleMessage, Word};
 use muji_xep::rtp::Media;
 use xmpp_parsers::message::{Id as MessageId, Message};
 use xmpp_parsers::minidom::Element;
@@ -79,6 +79,12 @@ impl Cx<'_> {
         if let Some(to) = shown_to {
             self.send(Presence::new(Type::Unavailable).with_to(to));
         }
+    }
+
+    /// Tells a device with which we talked that the call of this id is over, and by copies all other devices of both.
+    pub(crate) fn say_finished(&mut self, to: &FullJid, id: &str, because: Because) {
+        let message = JingleMessage::new(id, Word::Finish(because));
+        self.say(Say { to: to.clone().into(), message });
     }
 
     /// Says something about ringing. A proposal's message has its id, by which an error is known.

@@ -226,6 +226,9 @@ pub enum Over {
     /// The other hung up.
     #[error("the other hung up")]
     HungUp,
+    /// The other's device is gone, and nothing is heard of it.
+    #[error("{0} is gone")]
+    Gone(FullJid),
     /// On this device the other said no.
     #[error("declined on {0}")]
     Declined(FullJid),

@@ -63,6 +63,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod archived;
 mod attendance;
 mod conference;
 pub mod config;

@@ -13,6 +13,7 @@ use muji_jingle::{CallId, Hold, Mute};
 use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
+use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza::Stanza;
 
@@ -194,6 +195,17 @@ impl Muji {
     /// Lets people call us, for programs without a client around them: see [`Engine::attend`].
     pub fn attend(&mut self) {
         self.engine.attend(now());
+        self.wake();
+    }
+
+    /// A message that was said while we were away: see [`Engine::handle_archived`].
+    pub fn handle_archived(&mut self, age: Duration, message: &Message) {
+        self.engine.handle_archived(now(), age, message);
+    }
+
+    /// That was all that had been said: see [`Engine::caught_up`].
+    pub fn caught_up(&mut self) {
+        self.engine.caught_up(now());
         self.wake();
     }
 

@@ -117,7 +117,10 @@ impl Service {
         };
         let direct = self.users.iter().filter(|user| reached(user)).map(|user| (user.clone(), message.clone().into()));
         let chat = message.type_ == MessageType::Chat;
-        let others = self.copying.iter().filter(|user| chat && self.users.contains(*user) && !reached(user));
+        let others = self
+            .copying
+            .iter()
+            .filter(|user| self.makes_copies && chat && self.users.contains(*user) && !reached(user));
         let copies = others.filter(|user| *user != from).filter_map(|user| {
             let forwarded = Forwarded { delay: None, message: message.clone() };
             let copy: Element = match user.to_bare() {

@@ -41,6 +41,7 @@ fn an_offer_of_somebody_outside_the_room_is_held_ten_seconds_and_declined() {
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerConnecting(..))), 0);
 }
 
+// Shows jingle-err-03.
 #[test]
 fn of_offers_from_one_jid_only_four_are_held() {
     let mut world = World::new(1);

@@ -7,7 +7,9 @@ use muji_core::config::Config;
 use muji_core::error::{Over, Refused, RoomFault};
 use muji_core::{Command, Event, Invitation, Join, Media, Mute, PairState};
 use muji_media::transport::loopback;
+use muji_xep::jmi::Word;
 
+use crate::ringing::{id_of, said};
 use crate::{SECOND, count, over, people};
 
 /// Romeo and Juliet talk; the nurse is at home.
@@ -179,6 +181,23 @@ fn who_leaves_the_room_hangs_up_on_all() {
     world.run_for(2 * SECOND);
     assert_eq!((world.sessions(romeo), world.published(romeo).len()), (0, 0));
     assert_eq!(world.deaf(&[juliet, nurse]), []);
+}
+
+// Shows jmi-finish-01.
+#[test]
+fn at_its_end_both_say_that_what_began_as_a_call_is_finished() {
+    let (mut world, [romeo, juliet, nurse]) = grown();
+    let id = id_of(&world, romeo);
+    let finished = |world: &World, who: Who| {
+        let finishes = said(world, who).into_iter().filter(|(_, message)| matches!(message.word, Word::Finish(_)));
+        finishes.map(|(to, message)| (to, message.id)).collect::<Vec<_>>()
+    };
+    assert_eq!([romeo, juliet, nurse].map(|who| finished(&world, who)), [vec![], vec![], vec![]]);
+    world.leave(romeo);
+    world.run_for(2 * SECOND);
+    assert_eq!(finished(&world, romeo), [(world.jid(juliet).to_string(), id.clone())]);
+    assert_eq!(finished(&world, juliet), [(world.jid(romeo).to_string(), id)]);
+    assert_eq!(finished(&world, nurse), []);
 }
 
 // ---- no room ---------------------------------------------------------------------------------------------------------

@@ -156,6 +156,19 @@ fn invitations_of_all_who_invite_are_understood_and_ring_once() {
     }
 }
 
+#[test]
+fn an_invitation_to_a_call_in_no_room_is_reported() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    let tybalt = world.puppet("tybalt");
+    hears(&mut world, tybalt, romeo, "<invite xmlns='urn:xmpp:call-invites:0' id='i1'><jingle sid='s1'/></invite>");
+    assert_eq!(
+        count(&world, romeo, |event| matches!(event, Event::Skipped { what, .. } if what.contains("no room"))),
+        1
+    );
+    assert_eq!(world.events(romeo).len(), 1);
+}
+
 // Shows R-INV-4.
 #[test]
 fn an_invitation_from_an_archive_does_not_ring() {

@@ -84,6 +84,29 @@ fn without_a_word_from_the_caller_a_late_device_learns_from_its_sister() {
     assert_eq!(over(&world, phone), Some(&Over::Elsewhere(world.jid(laptop))), "neither got a session");
 }
 
+/// No server copies anything here, and nobody promised it.
+// Shows carb-06.
+#[test]
+fn without_copies_the_caller_tells_who_is_late_and_nobody_rings_for_ever() {
+    let mut world = World::new(1);
+    world.service.makes_copies = false;
+    let romeo = world.person("romeo");
+    let [phone, laptop, tablet] = world.devices("juliet");
+    world.befriend_all();
+    let account = account(&world, phone);
+    world.ring(romeo, account);
+    world.run_for(SECOND);
+    world.pick_up(laptop);
+    world.run_for(SECOND);
+    assert_eq!([phone, tablet].map(|device| over(&world, device)), [None, None], "nobody has told them");
+    world.pick_up(phone);
+    world.run_for(SECOND);
+    assert_eq!(over(&world, phone), Some(&Over::Cancelled));
+    world.run_for(timers::RUNG);
+    assert_eq!(over(&world, tablet), Some(&Over::Expired));
+    assert!(world.hears(romeo, laptop) && world.hears(laptop, romeo));
+}
+
 // Shows R-FORK-1.
 #[test]
 fn a_session_offered_for_a_call_that_another_device_took_is_a_conflict() {

@@ -1,7 +1,9 @@
 //! What a join says on the wire, stanza by stanza.
 
 use muji_conformance::harness::world::{Who, World};
-use muji_core::{Disco, Join};
+use muji_core::media::Capabilities;
+use muji_core::{Disco, Engine, Join};
+use muji_xep::rtp::{Feedback, PayloadType};
 use muji_xep::{Element, ns};
 use xmpp_parsers::caps::{compute_disco, hash_caps};
 use xmpp_parsers::disco::DiscoInfoResult;
@@ -178,6 +180,21 @@ fn an_occupant_who_asks_is_told_what_we_can() {
             "urn:xmpp:ping",
         ]
     );
+}
+
+// Shows fb-06, grp-04, ssma-03.
+#[test]
+fn what_we_say_that_we_can_is_what_the_media_layer_can() {
+    let features = |capabilities: Capabilities| Engine::new([1; 32], capabilities).features();
+    let always = features(Capabilities::default());
+    for feature in [ns::GROUPING_FEATURE, ns::SOURCES_FEATURE] {
+        assert!(always.contains(&feature), "bundles and sources are in every offer that needs them");
+    }
+    assert!(!always.contains(&ns::RTP_AUDIO) && !always.contains(&ns::RTCP_FB));
+    let mut vp8 = PayloadType::new(98, "VP8", 90_000, 1);
+    assert!(!features(Capabilities { video: vec![vp8.clone()], ..Capabilities::default() }).contains(&ns::RTCP_FB));
+    vp8.feedback = vec![Feedback { kind: "nack".to_owned(), subtype: None }];
+    assert!(features(Capabilities { video: vec![vp8], ..Capabilities::default() }).contains(&ns::RTCP_FB));
 }
 
 // Shows muji-join-05, caps-01.

@@ -1,13 +1,17 @@
 //! Before the user accepts nothing is said, opened or sent but that it rings, and to strangers not even that; and only our
 //! own account tells what our other devices do.
 
-use jid::FullJid;
-use muji_conformance::harness::world::World;
+use std::time::Duration;
+
+use jid::{FullJid, Jid};
+use muji_conformance::harness::world::{Who, World};
 use muji_core::error::Over;
 use muji_core::{Event, Media};
+use muji_jingle::timers;
 use muji_xep::jingle::{Action, Reason};
-use muji_xep::jmi::{JingleMessage, Word};
+use muji_xep::jmi::{Because, JingleMessage, Word};
 use muji_xep::{Element, ns};
+use xmpp_parsers::message::Message;
 
 use crate::puppet::{answer, ask, direct_offer, opus, usable};
 use crate::ringing::{account, busy, couple, id_of, ringing, say, words};
@@ -219,6 +223,54 @@ fn a_call_from_an_archive_does_not_ring_and_is_shown_as_missed() {
     world.forge(phone, &late);
     assert_eq!(world.events(phone), [Event::Missed { from, media: vec![Media::Audio] }]);
     assert_eq!(world.wire.len(), 0);
+}
+
+/// What Juliet's phone finds in its archive: what Romeo said, or her laptop.
+fn archived(world: &World, [from, to]: [Who; 2], word: Word) -> Message {
+    let mut message = Message::chat(Jid::from(world.jid(to).to_bare()));
+    message.from = Some(world.jid(from).into());
+    message.payloads = JingleMessage::new("c1", word).write();
+    message
+}
+
+// Shows jmi-retract-03.
+#[test]
+fn a_call_found_in_the_archive_rings_for_the_rest_of_its_time_if_nothing_behind_it_ends_it() {
+    let ago = Duration::from_secs;
+    let calls = || Word::Propose(vec![Media::Audio]);
+    let (mut world, romeo, [phone, ..]) = couple();
+    let propose = archived(&world, [romeo, phone], calls());
+    world.catch_up(phone, &[(ago(20), propose)]);
+    assert_eq!(world.events(phone), [Event::Ringing { from: world.jid(romeo), media: vec![Media::Audio] }]);
+    world.run_for(timers::RUNG - ago(20) - SECOND);
+    assert_eq!(over(&world, phone), None);
+    world.run_for(2 * SECOND);
+    assert_eq!(over(&world, phone), Some(&Over::Expired));
+}
+
+// Shows jmi-retract-03.
+#[test]
+fn a_call_in_the_archive_that_is_over_was_missed_unless_another_device_took_it() {
+    let ago = Duration::from_secs;
+    let calls = || Word::Propose(vec![Media::Audio]);
+    let missed = |world: &World, who: Who| vec![Event::Missed { from: world.jid(who), media: vec![Media::Audio] }];
+    let because = || Because::from(Reason::Cancel);
+    for (age, word, by_device, is_missed) in [
+        (60, None, false, true),
+        (20, Some(Word::Retract(because())), false, true),
+        (20, Some(Word::Finish(because())), false, true),
+        (20, Some(Word::Proceed), true, false),
+        (20, Some(Word::Reject(because())), true, false),
+        (20, Some(Word::Accept), true, false),
+    ] {
+        let (mut world, romeo, [phone, laptop, _]) = couple();
+        let mut found = vec![(ago(age), archived(&world, [romeo, phone], calls()))];
+        let way = if by_device { [laptop, romeo] } else { [romeo, phone] };
+        found.extend(word.clone().map(|word| (ago(age - 1), archived(&world, way, word))));
+        world.catch_up(phone, &found);
+        let expected = if is_missed { missed(&world, romeo) } else { Vec::new() };
+        assert_eq!(world.events(phone), expected, "{word:?}");
+    }
 }
 
 // Shows jmi-propose-01, jmi-propose-02, jmi-gen-03.

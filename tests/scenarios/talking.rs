@@ -2,13 +2,13 @@
 
 use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{Over, Refused};
-use muji_core::{Command, Event, Hold, Media, Mute};
+use muji_core::{Command, Event, Hold, Media, Mute, config};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use muji_xep::jmi::{Because, Word};
 use muji_xep::ns;
 
 use crate::puppet::{answer, answering, ask, direct_offer, opus, requests, usable};
-use crate::ringing::{account, couple, heard, id_of, ringing, said, say};
+use crate::ringing::{TICK, account, couple, heard, id_of, ringing, said, say};
 use crate::{SECOND, count, over};
 
 // Shows rtp-info-04.
@@ -75,7 +75,7 @@ fn who_picks_up_a_video_call_without_a_camera_sees_and_is_not_seen() {
     assert_eq!(world.published(phone), ["audio"]);
 }
 
-// Shows rtp-info-06.
+// Shows rtp-info-06, rtp-info-08.
 #[test]
 fn a_full_jid_is_called_without_a_word_before_and_rings() {
     let (mut world, romeo, [phone, laptop, _]) = couple();
@@ -214,6 +214,44 @@ fn each_way_to_end_has_its_reason() {
     world.command(romeo, Command::Decline);
     world.run_for(SECOND);
     assert_eq!(reason_told(&mut world, juliet), Some(Reason::Decline));
+}
+
+/// The server says that Juliet's device is there, or that it is not.
+fn presence(world: &mut World, juliet: Who, romeo: Who, type_: &str) {
+    let (from, to) = (world.jid(juliet), world.jid(romeo));
+    world.forge(romeo, &format!("<presence xmlns='jabber:client' from='{from}' to='{to}'{type_}/>"));
+}
+
+// Shows jingle-term-05, jingle-term-10.
+#[test]
+fn a_device_that_is_unavailable_and_of_which_nothing_is_heard_is_gone_after_ten_seconds() {
+    let (mut world, romeo, juliet, _) = called_directly();
+    presence(&mut world, juliet, romeo, " type='unavailable'");
+    world.run_for(config::UNAVAILABLE - TICK);
+    assert_eq!(over(&world, romeo), None);
+    world.run_for(TICK);
+    assert_eq!(over(&world, romeo), Some(&Over::Gone(world.jid(juliet))));
+    world.run_for(SECOND);
+    assert_eq!(reason_told(&mut world, juliet), Some(Reason::Gone));
+}
+
+// Shows jingle-term-05.
+#[test]
+fn a_device_that_lost_its_stream_and_is_heard_or_comes_back_is_not_gone() {
+    let (mut world, romeo, juliet, _) = called_directly();
+    presence(&mut world, juliet, romeo, " type='unavailable'");
+    world.run_for(SECOND);
+    presence(&mut world, juliet, romeo, "");
+    world.run_for(config::UNAVAILABLE);
+    assert_eq!(over(&world, romeo), None);
+
+    let (mut world, romeo, [phone, laptop, _]) = ringing();
+    world.pick_up(phone);
+    world.run_for(2 * SECOND);
+    presence(&mut world, phone, romeo, " type='unavailable'");
+    presence(&mut world, laptop, romeo, " type='unavailable'");
+    world.run_for(2 * config::UNAVAILABLE);
+    assert!(world.hears(romeo, phone) && over(&world, romeo).is_none());
 }
 
 // Shows jingle-accept-04, jingle-accept-03.

@@ -25,7 +25,7 @@ impl Conference {
     /// This call goes on with what was said and sent to one person.
     pub(crate) fn continues(mut self, cx: &mut Cx<'_>, mut direct: Direct) -> Self {
         let Some(moving) = direct.leaves_for_room() else { return self };
-        let Moving { session, media, muted, holding, state, since, verification, shown_to } = moving;
+        let Moving { session, media, muted, holding, state, since, verification, shown_to, proposed } = moving;
         let (id, peer) = (session.parties().session, session.parties().peer.clone());
         let mut partner = Partner::new(since, peer.to_bare().as_str(), Profile::default());
         (partner.session, partner.state, partner.beside) = (Some(id), state, true);
@@ -34,6 +34,7 @@ impl Conference {
         self.sessions.insert(id, session);
         self.contents = media.iter().map(|media| captured(cx, media)).collect();
         (self.how.media, self.muted, self.holding) = (media, muted, holding);
+        self.proposed = proposed.map(|word| (id, word));
         self.before = Some(Before { direct: Box::new(direct), peer });
         self.shown_to = shown_to;
         let room = self.room.clone();
@@ -72,6 +73,7 @@ impl Conference {
             since: partner.since,
             verification: partner.verification,
             shown_to: self.shown_to.take(),
+            proposed: self.proposed.take().map(|(_, word)| word),
         });
         self.stage = Stage::Over;
         self.gone_back = Some(direct);

@@ -148,6 +148,8 @@ pub(crate) struct Conference {
     gone_back: Option<Box<Direct>>,
     /// Who sees us for this call, since it was one with one person.
     shown_to: Option<Jid>,
+    /// The session with which it began as a call with one person, and the id under which that was proposed.
+    proposed: Option<(SessionId, String)>,
     /// Media that the user wants to add and that are not published yet.
     adding: Vec<Media>,
     round: Option<Round>,
@@ -202,6 +204,7 @@ impl Conference {
             before: None,
             gone_back: None,
             shown_to: None,
+            proposed: None,
             adding: Vec::new(),
             round: None,
             partners: BTreeMap::new(),

@@ -255,6 +255,9 @@ impl Conference {
             self.sessions.remove(&id);
             self.held.retain(|(held, _)| *held != id);
             cx.ended.remember(peer.clone(), sid, Whose::Ours);
+            if let Some((_, word)) = self.proposed.take_if(|(proposed, _)| *proposed == id) {
+                cx.say_finished(&peer, &word, Reason::Success.into());
+            }
         }
         for event in events {
             self.session_event(cx, id, &peer, event);

@@ -41,8 +41,8 @@ impl Sender {
 pub(crate) struct Heard {
     pub(crate) sender: Sender,
     pub(crate) message: JingleMessage,
-    /// It waited somewhere, so it may be long over.
-    pub(crate) delayed: bool,
+    /// When. `None` if it waited somewhere, so that it may be long over.
+    pub(crate) since: Option<Instant>,
 }
 
 /// All calls with one other person.
@@ -67,10 +67,6 @@ impl Directs {
     /// True if the user talks, or wants to talk, with this person.
     pub(crate) fn wants(&self, who: &BareJid) -> bool {
         self.calls.values().any(|call| call.peer == *who && call.is_wanted())
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.calls.is_empty()
     }
 
     /// Calls somebody.
@@ -164,11 +160,17 @@ impl Directs {
                     (Some(call), word) if !self.crosses(call, word) => {
                         self.with(cx, call, |direct, cx| direct.peer_said(cx, peer, word))
                     }
-                    (_, Word::Propose(media)) if heard.delayed => {
-                        let event = Event::Missed { from: peer.clone(), media: media.clone() };
-                        cx.out.push_back(Output::Event(About::Account, event));
-                    }
-                    (_, Word::Propose(media)) => self.proposed(cx, us, peer, id, media, met),
+                    (_, Word::Propose(media)) => match heard.since {
+                        Some(since) => {
+                            let (id, media) = (id.clone(), media.clone());
+                            let ring = |manner| Ring::proposed(since, id, peer.clone(), media, manner);
+                            self.proposed(cx, us, met, peer, &heard.message.id, ring);
+                        }
+                        None => {
+                            let event = Event::Missed { from: peer.clone(), media: media.clone() };
+                            cx.out.push_back(Output::Event(About::Account, event));
+                        }
+                    },
                     (None, Word::Proceed | Word::Accept) => self.picked_up_late(cx, peer, id),
                     (_, _) => {}
                 }
@@ -189,22 +191,28 @@ impl Directs {
         matches!(word, Word::Propose(_)) && self.calls[&call].is_placed()
     }
 
-    fn proposed(&mut self, cx: &mut Cx<'_>, us: &FullJid, from: &FullJid, id: &str, media: &[Media], met: bool) {
+    fn proposed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        us: &FullJid,
+        met: bool,
+        from: &FullJid,
+        id: &str,
+        ring: impl FnOnce(Manner) -> Ring,
+    ) {
         if cx.ended.fault(from, id).is_some() {
             return; // A copy of what was decided already.
         }
-        let (now, id, media) = (cx.now, id.to_owned(), media.to_vec());
-        let ring = |manner| Ring::proposed(now, id.clone(), from.clone(), media, manner);
         let bare = from.to_bare();
         let Some(call) = self.find(|direct| direct.peer == bare) else {
             return self.rings(cx, us, &bare, met, ring);
         };
         let direct = &self.calls[&call];
         let ours = direct.placed_id().filter(|_| !direct.is_talking()).map(|ours| (ours, us.to_bare()));
-        if ours.is_some_and(|ours| ours < (&id, bare.clone())) {
+        if ours.is_some_and(|ours| ours < (id, bare.clone())) {
             // Both call each other: the lower id lives (XEP-0353 section 4.1).
             reject(cx, ring(Manner::Discreet), Because::tie_break());
-            cx.ended.remember(from.clone(), id.clone(), Whose::Ours);
+            cx.ended.remember(from.clone(), id.to_owned(), Whose::Ours);
         } else if direct.is_placed() {
             self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Manner::Discreet)));
         } else if direct.is_wanted() {
@@ -247,10 +255,10 @@ impl Directs {
         true
     }
 
-    /// Somebody's device is gone.
-    pub(crate) fn vanished(&mut self, cx: &mut Cx<'_>, device: &FullJid) {
+    /// Somebody's device comes or goes.
+    pub(crate) fn presence(&mut self, cx: &mut Cx<'_>, device: &FullJid, available: bool) {
         if let Some(call) = self.find(|direct| direct.peer == device.to_bare()) {
-            self.with(cx, call, |direct, cx| direct.caller_vanished(cx, device));
+            self.with(cx, call, |direct, cx| direct.peer_presence(cx, device, available));
         }
     }
 

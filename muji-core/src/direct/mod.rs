@@ -22,7 +22,7 @@ use std::time::Instant;
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Fork, Hold, Mute, Ring, Session};
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::jmi::{Because, Word};
 use muji_xep::rtp::Media;
 use xmpp_parsers::presence::{Presence, Type};
 
@@ -72,6 +72,8 @@ pub(crate) struct Direct {
     sight: Sight,
     /// To whom we showed ourselves, as it cannot see our presence.
     shown_to: Option<Jid>,
+    /// The other's device is unavailable: when the call ends if nothing is heard of it.
+    ends_at: Option<Instant>,
     over: bool,
 }
 
@@ -87,6 +89,8 @@ pub(crate) struct Moving {
     pub(crate) verification: Verification,
     /// To whom we showed ourselves for this call.
     pub(crate) shown_to: Option<Jid>,
+    /// Under what id it was proposed, if it was: at its end that is said.
+    pub(crate) proposed: Option<String>,
 }
 
 impl Direct {
@@ -105,6 +109,7 @@ impl Direct {
             verification: Verification::Unverified,
             sight,
             shown_to: None,
+            ends_at: None,
             over: false,
         }
     }
@@ -186,6 +191,7 @@ impl Direct {
     fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
         self.placing_timeout(cx);
         self.ringing_timeout(cx);
+        self.unavailable_timeout(cx);
         self.with_session(cx, |session, cx| session.handle_timeout(cx.now, cx.ids));
     }
 
@@ -196,7 +202,7 @@ impl Direct {
             Begun::Offered { until } => Some(*until),
             Begun::Plain => None,
         };
-        begun.into_iter().chain(self.session.as_ref().and_then(Session::poll_timeout)).min()
+        begun.into_iter().chain(self.ends_at).chain(self.session.as_ref().and_then(Session::poll_timeout)).min()
     }
 
     /// The connection is gone for good, or everything that the server knew of us.
@@ -214,13 +220,13 @@ impl Direct {
         let (media, muted, holding) = (self.media.clone(), self.muted.clone(), self.holding);
         let session = self.session.take()?;
         let (state, since, verification) = (self.state.clone(), self.since, self.verification);
-        let shown_to = self.shown_to.take();
-        Some(Moving { session, media, muted, holding, state, since, verification, shown_to })
+        let (shown_to, proposed) = (self.shown_to.take(), self.id().map(str::to_owned));
+        Some(Moving { session, media, muted, holding, state, since, verification, shown_to, proposed })
     }
 
     /// There was no room to go on in.
     pub(crate) fn comes_back(&mut self, moving: Moving) {
-        let Moving { session, media, muted, holding, state, since, verification, shown_to } = moving;
+        let Moving { session, media, muted, holding, state, since, verification, shown_to, proposed: _ } = moving;
         self.session = Some(session);
         (self.media, self.muted, self.holding) = (media, muted, holding);
         (self.state, self.since, self.verification) = (state, since, verification);
@@ -256,9 +262,9 @@ impl Direct {
 
     /// Tells both sides' devices that the call is over.
     fn say_finished(&self, cx: &mut Cx<'_>, to: &FullJid, because: Because) {
-        let (Begun::Placed(_) | Begun::Rung(_), Some(id)) = (&self.begun, self.id()) else { return };
-        let message = JingleMessage::new(id, Word::Finish(because));
-        cx.say(muji_jingle::Say { to: to.clone().into(), message });
+        if let Some(id) = self.id() {
+            cx.say_finished(to, id, because);
+        }
     }
 
     /// The call's id on the wire, if it was proposed.

@@ -3,7 +3,7 @@
 use jid::FullJid;
 use muji_jingle::{CallId, Manner, Ring, Silenced, acknowledge, timers};
 use muji_xep::jingle::{Jingle, Reason};
-use muji_xep::jmi::{Because, Word};
+use muji_xep::jmi::Word;
 use muji_xep::rtp::Media;
 
 use super::{Begun, Direct, Sight};
@@ -96,13 +96,6 @@ impl Direct {
     pub(super) fn cancelled(&mut self, cx: &mut Cx<'_>) {
         self.hang_up(cx, Reason::Expired);
         self.end(cx, Over::Cancelled);
-    }
-
-    /// The caller's device is gone.
-    pub(super) fn caller_vanished(&mut self, cx: &mut Cx<'_>, device: &FullJid) {
-        if matches!(&self.begun, Begun::Rung(ring) if ring.caller() == device) {
-            self.caller_said(cx, &Word::Retract(Because::default()));
-        }
     }
 
     pub(super) fn ringing_timeout(&mut self, cx: &mut Cx<'_>) {

@@ -3,10 +3,11 @@
 use jid::FullJid;
 use muji_jingle::{End, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
-use muji_xep::jmi::Because;
+use muji_xep::jmi::{Because, Word};
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::{Begun, Direct};
+use crate::config;
 use crate::cx::{Cx, Whose};
 use crate::error::Over;
 use crate::event::Event;
@@ -94,6 +95,7 @@ impl Direct {
     }
 
     pub(super) fn session_requested(&mut self, cx: &mut Cx<'_>, id: &str, jingle: &Jingle) {
+        self.ends_at = None;
         let wanted = if jingle.action == Action::ContentAdd { self.answerable(cx) } else { Vec::new() };
         let mut fault = None;
         self.with_session(cx, |session, cx| {
@@ -233,6 +235,29 @@ impl Direct {
         };
         self.say_finished(cx, peer, reason.into());
         self.end(cx, over);
+    }
+
+    /// The other's device comes or goes: of a caller that is gone nothing can be expected, and one with which we talk may come
+    /// back.
+    pub(super) fn peer_presence(&mut self, cx: &mut Cx<'_>, device: &FullJid, available: bool) {
+        if !available && matches!(&self.begun, Begun::Rung(ring) if ring.caller() == device) {
+            self.caller_said(cx, &Word::Retract(Because::default()));
+        }
+        if self.session.as_ref().is_some_and(|session| session.parties().peer == *device) {
+            self.ends_at = (!available).then_some(cx.now + config::UNAVAILABLE);
+        }
+    }
+
+    pub(super) fn unavailable_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.ends_at.is_none_or(|at| at > cx.now) {
+            return;
+        }
+        self.ends_at = None;
+        let heard = self.state.is_connected() && self.state != PairState::Interrupted;
+        if let Some(peer) = self.session.as_ref().map(|session| session.parties().peer.clone()).filter(|_| !heard) {
+            self.hang_up(cx, Reason::Gone);
+            self.end(cx, Over::Gone(peer));
+        }
     }
 
     /// The other says that the call is over; the end of its session may have got lost.

@@ -1,6 +1,6 @@
 //! Messages: ringing, invitations, what a room says of itself; and the copies of what other devices hear and say (XEP-0280).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jid::{BareJid, Jid};
 use muji_xep::invite::{CallInvite, Word};
@@ -87,12 +87,13 @@ impl Engine {
     /// True if it spoke of a call.
     fn handle_letter(&mut self, now: Instant, letter: &Letter<'_>) -> bool {
         if let Some(message) = JingleMessage::find(&letter.message.payloads) {
-            let heard = Heard { sender: letter.sender.clone(), message, delayed: letter.delayed };
+            let since = (!letter.delayed).then_some(now);
+            let heard = Heard { sender: letter.sender.clone(), message, since };
+            self.archived.said(&heard);
             // Sessions run between real JIDs, so nobody is called from behind a nick.
             let bare = heard.sender.jid().to_bare();
             if self.shared.config.one_to_one && !self.is_room(&bare) {
-                let met = self.has_met(&bare);
-                self.with_directs(now, |directs, cx, us| directs.heard(cx, us, &heard, met));
+                self.hear(now, &heard);
             }
             return self.shared.config.one_to_one;
         }
@@ -101,6 +102,31 @@ impl Engine {
         let Some(invite) = CallInvite::find(&letter.message.payloads, reference) else { return false };
         self.handle_call_invite(now, letter, invite);
         true
+    }
+
+    fn hear(&mut self, now: Instant, heard: &Heard) {
+        let met = self.has_met(&heard.sender.jid().to_bare());
+        self.with_directs(now, |directs, cx, us| directs.heard(cx, us, heard, met));
+    }
+
+    /// A message that was said while we were away, oldest first: out of the archive (XEP-0313) or kept for us by the server.
+    /// `age` is how long ago it was said, by the server's stamp. A call of which it speaks waits for [`Self::caught_up`], as what
+    /// became of it may come behind it. Where the client does not do this, such a call is [`Event::Missed`] at once.
+    pub fn handle_archived(&mut self, now: Instant, age: Duration, message: &Message) {
+        if message.payloads.iter().any(|payload| guard::check(payload).is_err()) || !self.shared.config.one_to_one {
+            return; // Copying it could exhaust the stack.
+        }
+        let Some(letter) = self.letter(message) else { return };
+        let Some(spoken) = JingleMessage::find(&message.payloads) else { return };
+        if !self.is_room(&letter.sender.jid().to_bare()) {
+            self.archived.found(now, age, Heard { sender: letter.sender, message: spoken, since: None });
+        }
+    }
+
+    /// That was all that had been said while we were away. Whoever still calls rings for the rest of its time; calls that are
+    /// over and were answered on no device are [`Event::Missed`].
+    pub fn caught_up(&mut self, now: Instant) {
+        self.archived.take().iter().for_each(|heard| self.hear(now, heard));
     }
 
     fn is_room(&self, jid: &BareJid) -> bool {
@@ -128,7 +154,13 @@ impl Engine {
     }
 
     fn show_invitation(&mut self, now: Instant, from: Jid, invite: CallInvite, within: Option<BareJid>) {
-        let (Word::Invite { audio, video }, Some(room)) = (invite.word, invite.room) else { return };
+        let Word::Invite { audio, video } = invite.word else { return };
+        let Some(room) = invite.room else {
+            // A session that is offered later (`jingle`): calls with one person are proposed (XEP-0353), here and by all clients.
+            let what = "an invitation to a call that is in no room".to_owned();
+            let event = Event::Skipped { from: from.to_string(), what };
+            return self.shared.out.push_back(Output::Event(About::Account, event));
+        };
         let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
         let counterpart = self.directs.talking_with(&invitation.from.to_bare()).is_some();
         if self.shared.config.follow

@@ -19,6 +19,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{self, Presence};
 use xmpp_parsers::stanza::Stanza;
 
+use crate::archived::Archived;
 use crate::attendance::Attendance;
 use crate::conference::Conference;
 use crate::config::{self, Config};
@@ -55,6 +56,20 @@ impl Clone for Output {
     }
 }
 
+/// Whether somebody is there, if a presence of this type says it.
+fn available(type_: &presence::Type) -> Option<bool> {
+    match type_ {
+        presence::Type::None => Some(true),
+        presence::Type::Unavailable => Some(false),
+        presence::Type::Error
+        | presence::Type::Probe
+        | presence::Type::Subscribe
+        | presence::Type::Subscribed
+        | presence::Type::Unsubscribe
+        | presence::Type::Unsubscribed => None,
+    }
+}
+
 /// `Stanza` cannot be cloned, what it holds can.
 fn copy(stanza: &Stanza) -> Stanza {
     match stanza {
@@ -79,6 +94,8 @@ pub struct Engine {
     invitations: Invitations,
     /// Calls with one other person.
     directs: Directs,
+    /// Such calls that were found in an archive.
+    archived: Archived,
     attendance: Attendance,
     services: Services,
     /// The connection is gone; if it does not come back the calls end then.
@@ -104,6 +121,7 @@ impl Engine {
             left: VecDeque::new(),
             invitations: Invitations::default(),
             directs: Directs::default(),
+            archived: Archived::default(),
             attendance: Attendance::default(),
             services: Services::default(),
             lost_until: None,
@@ -148,7 +166,9 @@ impl Engine {
             ns::CONFERENCE,
         ];
         let rings = self.shared.config.one_to_one.then_some(ns::JINGLE_MESSAGE);
-        always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).collect()
+        let mut encodings = self.shared.capabilities.audio.iter().chain(&self.shared.capabilities.video);
+        let feedback = encodings.any(|encoding| !encoding.feedback.is_empty()).then_some(ns::RTCP_FB);
+        always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).chain(feedback).collect()
     }
 
     /// Enters a room and its call. What becomes of it comes as events.
@@ -323,10 +343,9 @@ impl Engine {
     fn handle_presence(&mut self, now: Instant, presence: &Presence) -> Handled {
         let Some(room) = presence.from.as_ref().map(Jid::to_bare) else { return Handled::NotOurs };
         if let Some(Ok(device)) = presence.from.clone().map(Jid::try_into_full)
-            && presence.type_ == presence::Type::Unavailable
-            && !self.directs.is_empty()
+            && let Some(available) = available(&presence.type_)
         {
-            self.with_directs(now, |directs, cx, _| directs.vanished(cx, &device));
+            self.with_directs(now, |directs, cx, _| directs.presence(cx, &device, available));
         }
         self.observe(now, &room, presence);
         let Some(call) = self.call_in(&room) else { return Handled::NotOurs };

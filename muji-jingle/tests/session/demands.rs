@@ -4,7 +4,7 @@ use muji_jingle::media::{MediaCommand, MediaReport};
 use muji_jingle::{End, Session, SessionEvent, SessionId};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, Senders};
-use muji_xep::rtp::{Description, Media, PayloadType};
+use muji_xep::rtp::{Description, Extension, Media, PayloadType};
 use muji_xep::session_info::SessionInfo;
 use xmpp_parsers::iq::Iq;
 
@@ -59,6 +59,19 @@ fn what_is_no_candidate_is_answered_with_an_error_and_the_rest_is_taken() {
     assert!(matches!(&given.answers[..], [Iq::Error { .. }]));
     assert_eq!(given.media, [MediaCommand::Candidate { transport: transport(), candidate: candidate(5_000) }]);
     assert!(!pair.caller.is_over());
+}
+
+// Shows hdrx-02.
+#[test]
+fn an_answer_has_no_header_extension_that_nobody_here_knows() {
+    let mut pair = offered();
+    let description = pair.offer.contents[0].description.as_mut().expect("sound");
+    let extension = |id, uri: &str| Extension { id, uri: uri.to_owned(), senders: Senders::Both };
+    description.extensions = vec![extension(1, "urn:example:tilt"), extension(4_096, "urn:example:pan")];
+    pair.callee = Session::hold(parties("juliet", "romeo"), &pair.offer, &wanted(vec![opus()])).expect("it fits");
+    let (_, accept) = answer(&mut pair);
+    let described = accept.contents[0].description.as_ref().expect("sound");
+    assert_eq!((described.payload_types.len(), described.extensions.len()), (1, 0));
 }
 
 // Shows ice-fail-01, jingle-term-08.

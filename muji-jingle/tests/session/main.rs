@@ -48,6 +48,7 @@ fn a_mute_is_told_by_the_name_of_the_content() {
     assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Muted(Some("audio".to_owned()))]);
 }
 
+// Shows jingle-term-10.
 #[test]
 fn an_offer_that_is_not_answered_ends_in_time() {
     let mut pair = offered();
@@ -86,6 +87,7 @@ fn what_makes_no_sense_now_is_refused_and_changes_nothing() {
     }
 }
 
+// Shows jingle-term-10.
 #[test]
 fn another_fingerprint_later_ends_the_session() {
     let mut pair = up();

@@ -1,11 +1,13 @@
 //! What people, their connections and their rooms do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
 use muji_core::{Command, Connection, Fingerprint, FingerprintVerifier, Join, Media, Mute};
 use muji_xep::{Element, muc};
+use xmpp_parsers::message::Message;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
@@ -129,6 +131,15 @@ impl World {
     /// Ties certificates to devices by an encryption of the client's.
     pub fn set_verifier(&mut self, who: Who, verifier: Arc<dyn FingerprintVerifier>) {
         self.client_mut(who).engine.set_verifier(verifier);
+    }
+
+    /// The client finds messages in its archive, oldest first, with how long ago they were said, and no more.
+    pub fn catch_up(&mut self, who: Who, messages: &[(Duration, Message)]) {
+        let now = self.now;
+        let engine = &mut self.client_mut(who).engine;
+        messages.iter().for_each(|(age, message)| engine.handle_archived(now, *age, message));
+        engine.caught_up(now);
+        self.drain(who);
     }
 
     /// Takes the call that rings, with sound.
