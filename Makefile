@@ -15,7 +15,7 @@ demo: needs
 demo-fork: needs
 	@echo "Building muji-call and the demonstration (minutes the first time) ..."
 	@$(CARGO) build --quiet --locked -p muji-examples --examples
-	@$(RUN) -p muji-examples --example demo_fork
+	@$(RUN) -p muji-examples --example demo -- fork
 
 # Format, lints, docs, the layers' bounds, and all tests.
 test:

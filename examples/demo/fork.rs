@@ -1,19 +1,15 @@
-//! One account with three devices and a caller, as four `muji-call` processes around an XMPP server of our own: all three
-//! ring, one picks up after two seconds, the others fall silent.
+//! One account with three devices and a caller, as four processes: all three ring, one picks up after two seconds, the
+//! others fall silent.
 
-use std::env;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::server::Server;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+use crate::processes::{Failure, PASSWORD, Processes};
 
 /// Juliet's devices and Romeo's, as columns.
 const DEVICES: [&str; 4] = ["caller", "phone", "laptop", "tablet"];
@@ -27,92 +23,34 @@ const TONES: [&str; 2] = ["440", "550"];
 /// Longer than this and something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Password of everybody on the server of this demonstration.
-const PASSWORD: &str = "montague";
-
-type Failure = Box<dyn std::error::Error>;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match demo().await {
-        Ok(seen) if seen.is_right() => {
-            println!(
-                "demo-fork: 3 devices rang, the {} picked up, 2 fell silent, both sides heard",
-                DEVICES[ANSWERS.0]
-            );
-            ExitCode::SUCCESS
-        }
-        Ok(seen) => {
-            println!("demo-fork: failed, {seen:?}");
-            ExitCode::FAILURE
-        }
-        Err(why) => {
-            println!("demo-fork: failed, {why}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn demo() -> Result<Seen, Failure> {
+pub(crate) async fn demo() -> Result<crate::Seen, Failure> {
     let server = Server::start("localhost", PASSWORD, Rules::default()).await?;
     server.with_service(|service| {
         service.contacts.extend(["romeo@localhost", "juliet@localhost"].map(|jid| jid.parse().expect("it is plain")));
     });
-    let program = muji_call()?;
-    let (lines, mut said) = mpsc::channel(1_024);
-    let mut processes = Vec::new();
+    let mut processes = Processes::around(&server)?;
     for index in [1, 2, 3] {
-        let jid = format!("juliet@localhost/{}", DEVICES[index]);
         let mut arguments = vec!["--wait", "--once", "--audio", "tone:550"];
         if index == ANSWERS.0 {
             arguments.extend(["--auto-answer", ANSWERS.1]);
         }
-        processes.push(start(&program, &server, &jid, &arguments, index, lines.clone())?);
+        processes.start(index, &format!("juliet@localhost/{}", DEVICES[index]), &arguments)?;
     }
     wait_until_there(&server, 3).await?;
     println!("Romeo calls juliet@localhost, who has a phone, a laptop and a tablet.\n\n{}", row("seconds", DEVICES));
     let arguments = ["juliet@localhost", "--audio", "tone:440", "--seconds", "4"];
-    processes.push(start(&program, &server, "romeo@localhost/caller", &arguments, 0, lines)?);
+    processes.start(0, "romeo@localhost/caller", &arguments)?;
+    processes.all_started();
     let mut seen = Seen::default();
-    let watched = timeout(PATIENCE, watch(&mut said, &mut seen)).await;
+    let watched = timeout(PATIENCE, watch(&mut processes, &mut seen)).await;
     println!();
     watched.map_err(|_| "a process did not end in time")?;
-    Ok(seen)
-}
-
-/// The other example, built beside this one.
-fn muji_call() -> Result<PathBuf, Failure> {
-    let beside = env::current_exe()?.with_file_name("muji-call");
-    if beside.exists() { Ok(beside) } else { Err(format!("{} is not built", beside.display()).into()) }
-}
-
-fn start(
-    program: &Path,
-    server: &Server,
-    jid: &str,
-    arguments: &[&str],
-    index: usize,
-    lines: mpsc::Sender<(usize, String)>,
-) -> Result<Child, Failure> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .args(["--jid", jid, "--json", "--server", &server.address().to_string(), "--tls", "none"])
-        .args(["--bind", "127.0.0.1"])
-        .env("XMPP_PASSWORD", PASSWORD)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let output = child.stdout.take().ok_or("a process without output")?;
-    tokio::spawn(async move {
-        let mut output = BufReader::new(output).lines();
-        while let Ok(Some(line)) = output.next_line().await {
-            if lines.send((index, line)).await.is_err() {
-                return;
-            }
-        }
-    });
-    Ok(child)
+    let winner = DEVICES[ANSWERS.0];
+    let text = match seen.is_right() {
+        true => format!("3 devices rang, the {winner} picked up, 2 fell silent, both sides heard"),
+        false => format!("failed, {seen:?}"),
+    };
+    Ok(crate::Seen { right: seen.is_right(), text })
 }
 
 /// The devices are there once they have asked for copies, which they do first.
@@ -179,10 +117,9 @@ fn tone_is(hz: f64, tone: &str) -> bool {
     tone.parse::<f64>().is_ok_and(|tone| (tone - hz).abs() <= 5.0)
 }
 
-async fn watch(said: &mut mpsc::Receiver<(usize, String)>, seen: &mut Seen) {
+async fn watch(processes: &mut Processes, seen: &mut Seen) {
     let start = Instant::now();
-    while let Some((index, line)) = said.recv().await {
-        let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
+    while let Some((index, event)) = processes.next().await {
         if let Some(shown) = seen.take(index, &event) {
             let mut cells = [""; 4];
             cells[index] = &shown;
