@@ -35,9 +35,12 @@ pub enum Verification {
 }
 
 impl Verification {
-    /// What the user should know.
-    pub(crate) fn event(self) -> Option<fn(Peer) -> Event> {
-        match self {
+    /// Takes what is known now; what the user should know, if it is something else than before.
+    pub(crate) fn becomes(&mut self, now: Self) -> Option<fn(Peer) -> Event> {
+        if std::mem::replace(self, now) == now {
+            return None;
+        }
+        match now {
             Self::Changed => Some(Event::CertificateChanged),
             Self::Downgraded => Some(Event::CertificateUnbound),
             Self::Unverified | Self::Pinned | Self::Bound => None,

@@ -3,7 +3,7 @@
 use muji_conformance::harness::person::usual;
 use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::config::Config;
-use muji_core::{Event, Fingerprint, Verification};
+use muji_core::{Command, Event, Fingerprint, Media, Verification};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 use crate::{SECOND, count, with_str0m};
@@ -102,6 +102,19 @@ fn another_certificate_is_refused_by_who_wants_it_so_and_nothing_is_sent_there()
 /// Those were sent before Romeo came.
 fn datagrams_of_the_nurse(world: &World, juliet: Who) -> usize {
     world.datagrams_to_from(juliet, Who::nth(2))
+}
+
+/// Pictures come by a transport of their own, for which the servers can name another certificate.
+#[test]
+fn a_content_that_is_added_with_another_certificate_is_told_though_the_first_was_right() {
+    let (mut world, [romeo, juliet]) = pinned(Config::default(), true);
+    world.swaps_certificates = true;
+    for who in [romeo, juliet] {
+        world.command(who, Command::Add(Media::Video));
+    }
+    world.run_for(5 * SECOND);
+    assert_eq!(world.pairs(romeo)[0].verification, Verification::Changed);
+    assert_eq!(count(&world, romeo, changed), 1);
 }
 
 /// K2: the servers put their own certificates into what they pass on.

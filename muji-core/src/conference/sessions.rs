@@ -13,6 +13,7 @@ use crate::error::PeerFailure;
 use crate::event::Event;
 use crate::media::{Capabilities, MediaReport};
 use crate::pair::{Due, PairState, Turn};
+use crate::trust::Verification;
 
 impl Conference {
     /// Calls every participant that has no session with us.
@@ -184,7 +185,7 @@ impl Conference {
             });
         }
         let partner = self.partners.get_mut(&peer).expect("ending a session keeps its participant");
-        partner.session = Some(id);
+        (partner.session, partner.verification) = (Some(id), Verification::default());
         let (nick, restates) = (partner.nick.clone(), partner.profile.restates);
         self.with_session(cx, id, |session, cx| {
             session.name_peer(&nick, restates);
@@ -275,6 +276,7 @@ impl Conference {
                 self.share(cx, peer);
             }
             SessionEvent::ContentAdded { content, media } => {
+                self.recognise(cx, id, peer);
                 self.tell_muted(cx, id, |muted| *muted == media);
                 let session = id;
                 self.peer_event(cx, peer, |peer| Event::PeerContentAdded { peer, session, content, media });
@@ -313,14 +315,10 @@ impl Conference {
         }
     }
 
-    /// A peer shows its certificate.
+    /// A peer shows a certificate; each content that has a transport of its own can bring another one.
     fn recognise(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let verification = cx.trust.judge(session);
-        if let Some(partner) = self.partners.get_mut(peer) {
-            partner.verification = verification;
-        }
-        if let Some(event) = verification.event() {
+        let (Some(session), Some(partner)) = (self.sessions.get(&id), self.partners.get_mut(peer)) else { return };
+        if let Some(event) = partner.verification.becomes(cx.trust.judge(session)) {
             self.peer_event(cx, peer, event);
         }
     }

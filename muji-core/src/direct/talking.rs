@@ -10,16 +10,18 @@ use super::{Begun, Direct};
 use crate::config;
 use crate::cx::{Cx, Whose};
 use crate::error::Over;
-use crate::event::Event;
+use crate::event::{Event, Peer};
 use crate::media::MediaReport;
 use crate::pair::PairState;
+use crate::trust::Verification;
 
 impl Direct {
     /// Offers a session to a device.
     pub(super) fn open_session(&mut self, cx: &mut Cx<'_>, device: FullJid, sid: String) {
         let parties = self.parties(cx, device);
         let wanted = self.media.iter().map(|media| cx.of_medium(media, true)).collect();
-        self.session = Some(Session::open(cx.now, parties, sid, wanted));
+        (self.session, self.verification) =
+            (Some(Session::open(cx.now, parties, sid, wanted)), Verification::default());
         let hold = self.holding;
         self.with_session(cx, |session, cx| {
             if hold {
@@ -35,7 +37,7 @@ impl Direct {
         let wanted = cx.decodable(true);
         match Session::hold(parties, offer, &wanted) {
             Ok(session) => {
-                self.session = Some(session);
+                (self.session, self.verification) = (Some(session), Verification::default());
                 self.with_session(cx, |_, _| ());
                 true
             }
@@ -175,14 +177,12 @@ impl Direct {
             SessionEvent::Offered => self.stands(cx, PairState::Offered, Event::PeerOffered(peer)),
             SessionEvent::Ringing => cx.event(self.call, Event::DeviceRings(peer.jid)),
             SessionEvent::Accepted => {
-                self.verification = cx.trust.judge(session);
                 self.stands(cx, PairState::Connecting, Event::PeerConnecting(peer.clone(), id));
-                if let Some(event) = self.verification.event() {
-                    cx.event(self.call, event(peer));
-                }
+                self.recognise(cx, peer);
                 self.begins_to_send(cx);
             }
             SessionEvent::ContentAdded { content, media } => {
+                self.recognise(cx, peer.clone());
                 self.tell_muted(cx);
                 cx.event(self.call, Event::PeerContentAdded { peer, session: id, content, media });
             }
@@ -200,6 +200,14 @@ impl Direct {
             SessionEvent::Ended(end) => self.session_ended(cx, &peer.jid, end),
             SessionEvent::Unanswered => {} // A person is being asked.
             other => cx.event(self.call, Event::Warning(format!("{other:?}"))),
+        }
+    }
+
+    /// The other shows a certificate; each content that has a transport of its own can bring another one.
+    fn recognise(&mut self, cx: &mut Cx<'_>, peer: Peer) {
+        let Some(session) = &self.session else { return };
+        if let Some(event) = self.verification.becomes(cx.trust.judge(session)) {
+            cx.event(self.call, event(peer));
         }
     }
 
