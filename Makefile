@@ -44,6 +44,6 @@ install:
 	$(CARGO) install --locked --path examples --example muji-call --features devices,keyring
 	@echo "install: muji-call is installed; begin with: muji-call --help"
 
-# A C compiler and cmake, for libopus and the cryptography.
+# A C compiler and cmake, for libopus and the cryptography; libvpx, for pictures.
 needs:
 	@scripts/needs

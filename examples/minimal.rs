@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut client = Connection::open(Account::new(jid, password)).await?;
 
     let source = Some(Box::new(Tone::new(440.0)) as _);
-    let (media, _) = Backend::start(Devices { source, sink: None, record: None, addresses: local_addresses() })?;
+    let (media, _) = Backend::start(Devices { source, addresses: local_addresses(), ..Devices::default() })?;
     let mut muji = Muji::new(media); // A stream of notices; it owns no connection and spawns nothing.
     muji.introduce(Disco::new("https://example.org/minimal", "minimal", &muji.features())); // A client does this itself.
     let mut wish = Some((room, Join::own()));

@@ -1,6 +1,7 @@
-//! A four-way call: four processes, each with a tone of its own, and a matrix of who hears whom, measured on decoded sound.
+//! A four-way call: four processes, each with a tone and a colour of its own, and a matrix of who hears and sees whom, measured on what was
+//! decoded.
 //!
-//! `MUTE=2` lets the second send nothing: then 9 of 12 directions are heard, and the demonstration fails as it should.
+//! `MUTE=2` lets the second send nothing: then 9 of 12 directions are heard and seen, and the demonstration fails as it should.
 //! `SECONDS_IN_CALL` says how long the call lasts.
 
 use std::env;
@@ -12,7 +13,7 @@ use muji_conformance::harness::server::Server;
 use tokio::time::{interval, timeout};
 
 use crate::Seen;
-use crate::matrix::{Matrix, PEOPLE};
+use crate::matrix::{Matrix, PEOPLE, Person};
 use crate::processes::{Failure, PASSWORD, Processes};
 
 /// How long the call lasts if nothing else is said.
@@ -30,10 +31,14 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
     let server = Server::start("localhost", PASSWORD, Rules::default()).await?;
     println!("An XMPP server of our own listens on {}; four muji-call processes join a call.", server.address());
     let mut processes = Processes::around(&server)?;
-    for (index, (name, hz)) in PEOPLE.iter().enumerate() {
-        let audio = if muted == Some(index + 1) { "none".to_owned() } else { format!("tone:{hz}") };
-        let seconds = seconds.to_string();
-        let arguments = ["demo@conference.localhost", "--nick", name, "--audio", audio.as_str(), "--seconds", &seconds];
+    for (index, Person { name, hz, rgb: [red, green, blue] }) in PEOPLE.iter().enumerate() {
+        let (mut audio, mut video) = (format!("tone:{hz}"), format!("pattern:{red:02x}{green:02x}{blue:02x}"));
+        if muted == Some(index + 1) {
+            (audio, video) = ("none".to_owned(), "none".to_owned());
+        }
+        let room = "demo@conference.localhost";
+        let (seconds, what) = (seconds.to_string(), ["--audio", &audio, "--video", &video]);
+        let arguments = [&[room, "--nick", name, "--seconds", &seconds], &what[..]].concat();
         processes.start(index, &format!("{name}@localhost"), &arguments)?;
     }
     processes.all_started();
@@ -42,13 +47,14 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
     let watched = timeout(limit, watch(&mut processes, &mut matrix)).await;
     println!("\n{matrix}");
     watched.map_err(|_| "a process did not end in time")?;
-    for (status, (name, _)) in processes.ended().await?.iter().zip(PEOPLE) {
+    for (status, Person { name, .. }) in processes.ended().await?.iter().zip(PEOPLE) {
         if !status.success() {
             println!("{name} ended with {status}");
         }
     }
-    let text = format!("{} of {} directions heard", matrix.heard(), matrix.directions());
-    Ok(Seen { right: matrix.heard() == matrix.directions(), text })
+    let (heard, seen, all) = (matrix.heard(), matrix.seen(), matrix.directions());
+    let text = format!("{heard} of {all} directions heard, {seen} of {all} seen");
+    Ok(Seen { right: heard == all && seen == all, text })
 }
 
 /// Takes what the processes say until all have ended, and shows the matrix meanwhile.
@@ -66,9 +72,9 @@ async fn watch(processes: &mut Processes, matrix: &mut Matrix) {
                 if live && shown > 0 {
                     print!("\x1b[{shown}A"); // Up to where the matrix began.
                 }
-                let text = matrix.levels();
+                let text = matrix.now();
                 shown = text.lines().count();
-                text.lines().for_each(|line| println!("{line:<72}"));
+                text.lines().for_each(|line| println!("{line:<99}"));
             }
         }
     }

@@ -15,6 +15,7 @@ const EXAMPLES: &str = "Examples:
   muji-call balcony@conference.example.org --jid romeo@example.org
   muji-call balcony@conference.example.org --jid romeo@example.org --record 'calls/{nick}.wav'
   muji-call balcony@conference.example.org --profile work --audio speech.wav --seconds 60 --expect 3 --json
+  muji-call balcony@conference.example.org --jid romeo@example.org --video pattern:c83c28
   muji-call conference.example.org --new --invite juliet@example.org --jid romeo@example.org
   muji-call juliet@example.org --jid romeo@example.org
   muji-call --wait --jid juliet@example.org
@@ -89,6 +90,10 @@ pub(crate) struct Args {
     /// What is sent: mic, mic:NAME, tone:HZ, a WAV file of 48 kHz and 16 bits, or none
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
+
+    /// What is shown: pattern, pattern:RRGGBB, none to see the others alone, or off for sound alone, which is the default
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) video: Option<String>,
 
     /// Where the others are heard: default, the NAME of a device, or none
     #[arg(long, value_name = "NAME")]

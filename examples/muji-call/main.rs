@@ -17,6 +17,7 @@ mod ringing;
 mod run;
 mod table;
 mod trace;
+mod video;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@
 //! ca_file = "/home/romeo/ca.pem"
 //! audio = "mic:Headset"
 //! speaker = "Headset"
+//! video = "none"
 //! keyring = true
 //! ```
 
@@ -49,6 +50,7 @@ pub(crate) struct Profile {
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) audio: Option<String>,
     pub(crate) speaker: Option<String>,
+    pub(crate) video: Option<String>,
     #[serde(default)]
     pub(crate) keyring: bool,
 }
@@ -101,6 +103,7 @@ impl Profile {
         args.nick = args.nick.take().or_else(|| self.nick.take());
         args.audio = args.audio.take().or_else(|| self.audio.take());
         args.speaker = args.speaker.take().or_else(|| self.speaker.take());
+        args.video = args.video.take().or_else(|| self.video.take());
         self.complete_login(&mut args.login);
     }
 

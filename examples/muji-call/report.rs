@@ -294,6 +294,15 @@ impl Report {
                     self.heard_now(nick, level, stats);
                 }
             }
+            Observation::Seen { session, size: [width, height], colour: [red, green, blue], shown } => {
+                let Some(nick) = self.names.get(session).cloned() else { return };
+                let colour = format!("{red:02x}{green:02x}{blue:02x}");
+                let fields =
+                    json!({ "nick": nick, "width": width, "height": height, "colour": colour, "shown": shown });
+                let first = self.people.entry(nick.clone()).or_default().pictures.replace(*shown).is_none();
+                let sentence = format!("{} is seen, {width} x {height}", printable(&nick));
+                self.say("seen", fields, || first.then_some(sentence));
+            }
             Observation::Sent { bytes } => {
                 self.sent = *bytes;
                 self.say("sent", json!({ "bytes": bytes }), || None);

@@ -26,6 +26,7 @@ use crate::password;
 use crate::report::Report;
 use crate::ringing::{Due, Manner, Ringing, Waiting};
 use crate::trace::Trace;
+use crate::video::{self, Video};
 
 /// Who made this client, as its capabilities say it.
 const NODE: &str = "https://github.com/muji-rs/muji";
@@ -70,10 +71,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let trace = Trace::begin(args.trace.as_deref())?;
     // What is missing is said before the password is asked for.
     let Audio { source, sink } = audio::open(&args)?;
+    let video = video::open(&args)?;
+    let (contents, watches) = (video.media(), matches!(video, Video::Watch));
+    let pictures = if let Video::Show(source) = video { Some(source) } else { None };
     let account = account(&args)?;
     let goal = goal(&args, &account)?;
     let addresses = if args.bind.is_empty() { local_addresses() } else { args.bind.clone() };
-    let media = Backend::start(Devices { source, sink, record: args.record.clone(), addresses });
+    let media = Backend::start(Devices { source, pictures, sink, record: args.record.clone(), addresses });
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
     let client = Connection::open(account).await?;
     let mut report = Report::new(&args);
@@ -95,6 +99,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let interrupted = false;
     let mut program = Program {
         args,
+        contents,
+        watches,
         goal,
         client,
         muji,
@@ -131,6 +137,10 @@ fn account(args: &Args) -> Result<Account, Failure> {
 
 struct Program {
     args: Args,
+    /// What our calls carry.
+    contents: Vec<Media>,
+    /// Pictures of the others are seen, and none are sent.
+    watches: bool,
     goal: Goal,
     client: Connection,
     muji: Muji,
@@ -268,7 +278,7 @@ impl Program {
         }
         self.call = Some(match waiting {
             Waiting::Call(call) => {
-                self.muji.in_call(call).accept([Media::Audio]).map_err(refused)?;
+                self.muji.in_call(call).accept(self.contents.clone()).map_err(refused)?;
                 call
             }
             Waiting::Invitation(invitation) => {
@@ -394,11 +404,12 @@ impl Program {
     fn dial(&mut self, whom: Jid) -> Result<(), Failure> {
         self.report.joining();
         let refused = |why: Refused| Failure::Usage(why.to_string());
-        self.call = Some(self.muji.call(whom, [Media::Audio]).map_err(refused)?);
+        self.call = Some(self.muji.call(whom, self.contents.clone()).map_err(refused)?);
         Ok(())
     }
 
-    fn how(&self, mut how: Join) -> Join {
+    fn how(&self, how: Join) -> Join {
+        let mut how = how.media(self.contents.clone());
         if let Some(nick) = &self.args.nick {
             how = how.nick(nick);
         }
@@ -430,6 +441,9 @@ impl Program {
             time_up.reset(Instant::now() + Duration::from_secs(seconds));
         }
         let Some(call) = self.call else { return };
+        if self.watches {
+            let _over_already = self.muji.in_call(call).mute(Media::Video).is_err();
+        }
         for guest in std::mem::take(&mut self.args.admit) {
             let _not_ours = self.muji.in_call(call).admit(guest).is_err(); // It is: --admit needs --new.
         }

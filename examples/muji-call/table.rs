@@ -18,6 +18,8 @@ pub(crate) struct Known {
     pub(crate) doing: Option<String>,
     /// What was heard in the last second.
     pub(crate) now: Option<String>,
+    /// Its pictures that were shown.
+    pub(crate) pictures: Option<u64>,
     /// Its stream so far, the last of several sessions.
     pub(crate) stats: Stats,
 }

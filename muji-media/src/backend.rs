@@ -1,22 +1,24 @@
 //! The media layer as the core commands it: a thread of its own with sockets, clock and sound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use muji_core::SessionId;
-use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
-use muji_xep::rtp::PayloadType;
+use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport, OpenContent};
+use muji_core::{CallId, SessionId};
+use muji_xep::rtp::{Media, PayloadType};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::codec::opus::{self, OpusFault};
-use crate::device::{Sink, Source, Trouble};
+use crate::codec::vp8;
+use crate::device::{PictureSource, Sink, Source, Trouble};
 use crate::meter::{Level, Meter};
 use crate::peers::{Peers, PeersOutput};
+use crate::pictures::{Done, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Recordings, Template};
@@ -34,10 +36,13 @@ const OBSERVATIONS: usize = 256;
 /// One for each frame.
 const PACKETS_PER_SECOND: u64 = 50;
 
-/// What a media layer works with.
+/// What a media layer works with; by default it listens and looks, and has no addresses.
+#[derive(Default)]
 pub struct Devices {
     /// What is sent; without one we only listen.
     pub source: Option<Box<dyn Source>>,
+    /// What is shown to the others; without one we only look.
+    pub pictures: Option<Box<dyn PictureSource>>,
     /// Where everybody's sound goes as one; without it it is only measured and recorded.
     pub sink: Option<Box<dyn Sink>>,
     /// The files for recordings.
@@ -65,6 +70,17 @@ pub enum Observation {
         level: Level,
         /// How it fared since the session began.
         stats: Stats,
+    },
+    /// Once a second while pictures of a participant are shown.
+    Seen {
+        /// The session.
+        session: SessionId,
+        /// Width and height, in pixels.
+        size: [usize; 2],
+        /// The mean colour of the last picture: red, green, blue.
+        colour: [u8; 3],
+        /// Pictures shown so far.
+        shown: u64,
     },
     /// Once a second while we send: bytes of payload so far, the same to everybody.
     Sent {
@@ -116,6 +132,9 @@ impl Backend {
         let (observed, observations) = mpsc::channel(OBSERVATIONS);
         let worker = Worker {
             publisher: Publisher::new(devices.source)?,
+            pictures: Pictures::start(devices.pictures, observed.clone()).map_err(NoMedia::Thread)?,
+            shown: BTreeSet::new(),
+            watched: BTreeMap::new(),
             sink: devices.sink,
             recordings: devices.record.map(Recordings::new).transpose()?,
             addresses: devices.addresses,
@@ -137,7 +156,8 @@ impl Backend {
 
 impl MediaBackend for Backend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { audio: vec![opus::payload_type()], video: Vec::new() }
+        let video = cfg!(feature = "vp8").then(vp8::payload_type);
+        Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video) }
     }
 
     fn execute(&mut self, command: MediaCommand) {
@@ -170,6 +190,11 @@ struct Abandoned;
 
 struct Worker {
     publisher: Publisher,
+    pictures: Pictures,
+    /// Under which names our pictures go out, in which calls.
+    shown: BTreeSet<(CallId, String)>,
+    /// The pictures that may come, and how they are encoded.
+    watched: BTreeMap<StreamId, Vec<PayloadType>>,
     sink: Option<Box<dyn Sink>>,
     recordings: Option<Recordings>,
     addresses: Vec<IpAddr>,
@@ -246,20 +271,32 @@ impl Worker {
 
     async fn command(&mut self, now: Instant, command: MediaCommand) -> Result<(), Abandoned> {
         match &command {
+            MediaCommand::Publish { call, publication, media: Media::Video } => {
+                self.shown.insert((*call, publication.clone()));
+                self.pictures.give(Task::Capture(true));
+            }
             MediaCommand::Publish { call, publication, .. } => self.publisher.publish(*call, publication),
-            MediaCommand::Unpublish { call, publication } => self.publisher.unpublish(*call, publication),
+            MediaCommand::Unpublish { call, publication } => {
+                let shown = self.shown.remove(&(*call, publication.clone()));
+                if shown && self.shown.is_empty() {
+                    self.pictures.give(Task::Capture(false));
+                }
+                self.publisher.unpublish(*call, publication);
+            }
             MediaCommand::Open { session, name, contents, .. } => {
                 if let Err(why) = self.start(&command).await {
                     return self.report(MediaReport::Trouble { why: format!("no UDP socket can be opened: {why}") });
                 }
                 for content in contents {
-                    self.listen(*session, name, &content.name, &content.payload_types)?;
+                    self.attend(*session, name, content)?;
                 }
             }
+            // Who begins to look knows no picture before.
+            MediaCommand::Content { send: Some(_), .. } => self.pictures.give(Task::KeyFrame),
             MediaCommand::Drop { session, content } => {
-                self.streams.retain(|(of, name), _| of != session || **name != **content);
+                self.ignore(|(of, name)| of == session && **name == **content);
             }
-            MediaCommand::Close { session } => self.streams.retain(|(of, _), _| of != session),
+            MediaCommand::Close { session } => self.ignore(|(of, _)| of == session),
             _ => {}
         }
         if let Some(running) = &mut self.running {
@@ -270,7 +307,8 @@ impl Worker {
         {
             sink.rest();
         }
-        let idle = self.streams.is_empty() && !self.publisher.is_on();
+        let idle =
+            self.streams.is_empty() && self.watched.is_empty() && self.shown.is_empty() && !self.publisher.is_on();
         self.tick = if idle { None } else { self.tick.or(Some(now)) };
         Ok(())
     }
@@ -290,21 +328,31 @@ impl Worker {
         Ok(())
     }
 
-    fn listen(
-        &mut self,
-        session: SessionId,
-        name: &str,
-        content: &str,
-        payload_types: &[PayloadType],
-    ) -> Result<(), Abandoned> {
-        let (name, payload_types) = (name.to_owned(), payload_types.to_vec());
+    /// A content of a participant may come from now on.
+    fn attend(&mut self, session: SessionId, name: &str, content: &OpenContent) -> Result<(), Abandoned> {
+        let id = (session, content.name.as_str().into());
+        let (name, payload_types) = (name.to_owned(), content.payload_types.clone());
+        if content.media == Media::Video {
+            self.watched.insert(id, payload_types);
+            return Ok(());
+        }
         match Receiver::new() {
             Ok(receiver) => {
                 let stream = Stream { name, payload_types, receiver, meter: Meter::default(), sounded: false };
-                self.streams.insert((session, content.into()), stream);
+                self.streams.insert(id, stream);
                 Ok(())
             }
             Err(why) => self.report(MediaReport::Trouble { why: why.to_string() }),
+        }
+    }
+
+    /// Nothing that comes of these contents matters any more.
+    fn ignore(&mut self, gone: impl Fn(&StreamId) -> bool) {
+        self.streams.retain(|id, _| !gone(id));
+        let unwatched: Vec<StreamId> = self.watched.keys().filter(|id| gone(id)).cloned().collect();
+        for id in unwatched {
+            self.watched.remove(&id);
+            self.pictures.give(Task::Drop(id));
         }
     }
 
@@ -328,6 +376,7 @@ impl Worker {
         let late = now.duration_since(due) > 10 * FRAME_TIME;
         self.tick = Some(if late { now + FRAME_TIME } else { due + FRAME_TIME });
         self.say(now)?;
+        self.show(now)?;
         self.hear(now)
     }
 
@@ -349,6 +398,25 @@ impl Worker {
             }
             Err(Trouble(why)) => self.report(MediaReport::Trouble { why }),
         }
+    }
+
+    /// Passes on what comes of pictures.
+    fn show(&mut self, now: Instant) -> Result<(), Abandoned> {
+        while let Some(done) = self.pictures.poll() {
+            match (done, &mut self.running) {
+                (Done::Packets(packets), Some(running)) => {
+                    for (call, publication) in &self.shown {
+                        packets.iter().for_each(|packet| running.peers.publish(now, *call, publication, packet));
+                    }
+                }
+                (Done::AskKeyFrame((session, content)), Some(running)) => {
+                    running.peers.ask_key_frame(now, session, &content);
+                }
+                (Done::Trouble(Trouble(why)), _) => self.report(MediaReport::Trouble { why })?,
+                (Done::Packets(_) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
+            }
+        }
+        Ok(())
     }
 
     fn hear(&mut self, now: Instant) -> Result<(), Abandoned> {
@@ -386,11 +454,22 @@ impl Worker {
                         running.sockets.send(from, to, &bytes);
                     }
                 }
-                PeersOutput::Report(report) => self.report(report)?,
+                PeersOutput::Report(report) => {
+                    if let MediaReport::Connected { .. } = report {
+                        self.pictures.give(Task::KeyFrame); // What was sent before, it did not get.
+                    }
+                    self.report(report)?;
+                }
+                PeersOutput::KeyFrameAsked => self.pictures.give(Task::KeyFrame),
                 PeersOutput::Rtp { session, content, received } => {
-                    let Some(stream) = self.streams.get_mut(&(session, content)) else { continue };
-                    if stream.payload_types.iter().any(|payload| payload.id == received.payload_type) {
+                    let id = (session, content);
+                    let known = |types: &[PayloadType]| types.iter().any(|it| it.id == received.payload_type);
+                    if let Some(stream) = self.streams.get_mut(&id).filter(|stream| known(&stream.payload_types)) {
                         stream.receiver.insert(received);
+                    } else if self.watched.get(&id).is_some_and(|types| known(types))
+                        && let Err(Trouble(why)) = self.pictures.packet(id, received)
+                    {
+                        self.report(MediaReport::Trouble { why })?;
                     }
                 }
             }

@@ -1,5 +1,5 @@
 //! A default media layer for muji-core: transports by str0m, Opus, jitter buffer, mixer; tones, WAV files and, with feature
-//! `devices`, microphones and loudspeakers.
+//! `devices`, microphones and loudspeakers; with feature `vp8`, pictures.
 //!
 //! ```no_run
 //! use muji_media::backend::{Backend, Devices};
@@ -7,7 +7,7 @@
 //! use muji_media::socket::local_addresses;
 //!
 //! let source = Some(Box::new(Tone::new(440.0)) as _);
-//! let (media, _observations) = Backend::start(Devices { source, sink: None, record: None, addresses: local_addresses() })?;
+//! let (media, _observations) = Backend::start(Devices { source, addresses: local_addresses(), ..Devices::default() })?;
 //! let muji = muji_core::Muji::new(media);
 //! # Ok::<(), muji_media::backend::NoMedia>(())
 //! ```
@@ -16,11 +16,13 @@
 //!  device::Source ─► codec ─► publish: one packet ─► peers ─┬─► transport ─► socket     sequence, SSRC and payload type
 //!                                                           └─► transport ─► socket     are each peer's own
 //!  device::Sink, record, meter ◄─ sound::mix ◄─ receive ◄─ clutch ◄─ jitter ◄─ peers ◄─ transport ◄─ socket
+//!
+//!  device::PictureSource ─► codec::vp8 ─► peers, and back, in a thread of its own: sound waits for no picture
 //! ```
 //!
 //! # The contract
 //! - [`backend::Backend`] has a thread of its own; it ends with the backend. Sockets are bound when the first session is opened,
-//!   sound is captured while a call publishes it and is not muted.
+//!   sound and pictures are captured while a call publishes them and they are not muted.
 //! - Once every peer is connected the thread wakes each 20 ms and not otherwise: packets are fetched with the tick and have the
 //!   kernel's times. Before, each packet wakes it.
 //! - A fault of one peer's packets is that peer's silence; a fault of a device or file is a report, and the call goes on.
@@ -28,7 +30,7 @@
 //!   [`backend`], [`socket`] and [`device`] runs in virtual time as well.
 //!
 //! Out of scope: deciding whom to call, and everything on the XMPP side.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)] // Allowed in codec::vp8::libvpx alone.
 
 pub mod backend;
 pub mod clutch;
@@ -37,6 +39,8 @@ pub mod device;
 pub mod jitter;
 pub mod meter;
 pub mod peers;
+pub mod picture;
+mod pictures;
 pub mod publish;
 pub mod receive;
 pub mod record;

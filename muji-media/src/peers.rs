@@ -35,6 +35,8 @@ pub enum PeersOutput {
         /// The packet.
         received: ReceivedRtp,
     },
+    /// To whoever encodes: a peer cannot show our pictures before a key frame comes.
+    KeyFrameAsked,
 }
 
 struct Session {
@@ -261,6 +263,15 @@ impl Peers {
         }
     }
 
+    /// Asks a peer for a key frame of a content.
+    pub fn ask_key_frame(&mut self, now: Instant, session: SessionId, content: &str) {
+        let contents = self.sessions.get(&session).into_iter().flat_map(|session| &session.contents);
+        let by = contents.filter(|carried| carried.name == *content).map(|carried| carried.transport).next();
+        if let Some(by) = by {
+            self.with(by, |transport| transport.ask_key_frame(now, content));
+        }
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let due = self.transports.iter().filter(|(_, transport)| transport.poll_timeout().is_some_and(|at| at <= now));
@@ -329,6 +340,7 @@ impl Told {
                 self.report(MediaReport::Impostor { transport: id });
             }
             TransportOutput::Rtp { content, received } => self.received(id.session, content, received),
+            TransportOutput::KeyFrameAsked => self.out.push_back(PeersOutput::KeyFrameAsked),
         }
     }
 
@@ -407,7 +419,7 @@ mod tests {
                     to_whom.expect("one of them").1.datagram(now, to, from, &bytes);
                 }
                 PeersOutput::Rtp { received: packet, .. } => received.push((index, packet.payload_type, packet.packet)),
-                PeersOutput::Report(_) => {}
+                PeersOutput::Report(_) | PeersOutput::KeyFrameAsked => {}
             }
         }
         received

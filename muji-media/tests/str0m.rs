@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::codec::opus;
+use muji_media::codec::{opus, vp8};
 use muji_media::transport::str0m::{Dtls, Str0m};
 use muji_media::transport::{Agreed, Opening, RtpPacket, Transport, TransportOutput};
 use muji_xep::rtp::Media;
@@ -20,6 +20,8 @@ struct End {
     interrupted: bool,
     failed: Option<String>,
     impostor: bool,
+    /// How often a key frame was asked for.
+    asked: usize,
     received: Vec<RtpPacket>,
 }
 
@@ -38,18 +40,26 @@ struct Pair {
 
 const SSRCS: [u32; 2] = [1_000, 2_000];
 
+/// An SSRC of pictures is so far from that of sound.
+const OF_PICTURES: u32 = 100;
+
 fn end(now: Instant, number: u8, dtls: Dtls) -> End {
     let address = SocketAddr::from(([10, 0, 0, number + 1], 5_000));
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
-    let content = OpenContent {
-        name: "audio".to_owned(),
-        media: Media::Audio,
-        ssrc: SSRCS[usize::from(number % 2)],
+    let ssrc = SSRCS[usize::from(number % 2)];
+    let content = |name: &str, media, ssrc, payload_type| OpenContent {
+        name: name.to_owned(),
+        media,
+        ssrc,
         transport: id,
-        payload_types: vec![opus::payload_type()],
+        payload_types: vec![payload_type],
     };
+    let contents = vec![
+        content("audio", Media::Audio, ssrc, opus::payload_type()),
+        content("video", Media::Video, ssrc + OF_PICTURES, vp8::payload_type()),
+    ];
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
-    let opening = Opening { call: CallId(1), id, role, contents: vec![content], addresses: vec![address] };
+    let opening = Opening { call: CallId(1), id, role, contents, addresses: vec![address] };
     let transport = Str0m::with_dtls(dtls).expect("there is chance").maker()(now, opening);
     End {
         transport,
@@ -58,6 +68,7 @@ fn end(now: Instant, number: u8, dtls: Dtls) -> End {
         interrupted: false,
         failed: None,
         impostor: false,
+        asked: 0,
         received: Vec::new(),
     }
 }
@@ -86,13 +97,19 @@ impl Pair {
             }
             let dtls = if one == self.client { DtlsRole::Client } else { DtlsRole::Server };
             let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint: expected, dtls };
-            let ssrcs = if announced { vec![SSRCS[other]] } else { Vec::new() };
-            let agreed = Agreed { content: "audio".to_owned(), send: Some(opus::payload_type()), receive: true, ssrcs };
+            let agreed = |content: &str, ssrc, payload_type| Agreed {
+                content: content.to_owned(),
+                send: Some(payload_type),
+                receive: true,
+                ssrcs: if announced { vec![ssrc] } else { Vec::new() },
+            };
+            let audio = agreed("audio", SSRCS[other], opus::payload_type());
+            let video = agreed("video", SSRCS[other] + OF_PICTURES, vp8::payload_type());
             let now = self.now;
             let transport = &mut self.ends[one].transport;
             local.candidates.iter().for_each(|candidate| transport.candidate(now, candidate));
             transport.remote(now, &remote);
-            transport.agreed(&agreed);
+            [audio, video].iter().for_each(|agreed| transport.agreed(agreed));
         }
     }
 
@@ -136,6 +153,7 @@ impl Pair {
                     TransportOutput::Interrupted => self.ends[index].interrupted = true,
                     TransportOutput::Failed(why) => self.ends[index].failed = Some(why),
                     TransportOutput::Impostor => self.ends[index].impostor = true,
+                    TransportOutput::KeyFrameAsked => self.ends[index].asked += 1,
                 }
             }
         }
@@ -199,6 +217,19 @@ fn packets_arrive_as_they_were_sent_with_either_dtls_whether_their_source_was_an
         for end in &pair.ends {
             assert_eq!(end.received, sent, "{dtls:?}, announced: {announced}");
         }
+    }
+}
+
+#[test]
+fn whoever_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
+    for announced in [true, false] {
+        let mut pair = Pair::connected(Dtls::Auto, announced);
+        pair.ends[0].transport.send(pair.now, "video", &packet(1));
+        pair.run(Duration::from_millis(20), |_| false);
+        assert_eq!((pair.ends[1].received.len(), pair.ends[0].asked), (1, 0));
+        pair.ends[1].transport.ask_key_frame(pair.now, "video");
+        pair.run(Duration::from_secs(2), |_| false);
+        assert_eq!(pair.ends.each_ref().map(|end| end.asked), [1, 0], "announced: {announced}");
     }
 }
 

@@ -87,7 +87,7 @@ async fn participant(server: &Server, index: usize) -> Participant {
     account.server = At::Plaintext(server.address());
     let mut client = Connection::open(account).await.expect("the login works");
     let Incoming::Bound(jid) = client.next().await else { panic!("nothing comes before the JID") };
-    let devices = Devices { source: None, sink: None, record: None, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] };
+    let devices = Devices { addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
     let (media, _) = Backend::start(devices).expect("media works");
     let mut muji = Muji::new(media);
     muji.connected(jid);

@@ -52,7 +52,7 @@ impl Ours {
             match self.peers[who].poll_output().expect("an end is described at once") {
                 PeersOutput::Report(MediaReport::Described { local, .. }) => return local,
                 PeersOutput::Datagram { from, to, bytes } => self.wire.push_back((from, to, bytes)),
-                PeersOutput::Report(_) | PeersOutput::Rtp { .. } => {}
+                PeersOutput::Report(_) | PeersOutput::Rtp { .. } | PeersOutput::KeyFrameAsked => {}
             }
         }
     }
@@ -70,7 +70,7 @@ impl Ours {
                 PeersOutput::Datagram { from, to, bytes } => self.wire.push_back((from, to, bytes)),
                 PeersOutput::Report(MediaReport::Connected { .. }) => self.connected += 1,
                 PeersOutput::Rtp { .. } => self.received += 1,
-                PeersOutput::Report(_) => {}
+                PeersOutput::Report(_) | PeersOutput::KeyFrameAsked => {}
             }
         }
     }

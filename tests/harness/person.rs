@@ -242,6 +242,7 @@ impl Client {
             PeersOutput::Rtp { session, content, .. } => {
                 self.heard.entry((session, content)).or_insert(Heard { first: now, last: now }).last = now;
             }
+            PeersOutput::KeyFrameAsked => {} // Nothing is encoded here.
         }
     }
 

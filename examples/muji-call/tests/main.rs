@@ -8,5 +8,6 @@ mod library;
 mod login;
 mod real;
 mod ringing;
+mod seeing;
 mod support;
 mod telling;

@@ -1,3 +1,4 @@
-//! Codecs: between 20 ms of sound and the payload of a packet.
+//! Codecs: between 20 ms of sound, or a picture, and the payload of packets.
 
 pub mod opus;
+pub mod vp8;

@@ -1,12 +1,14 @@
-//! Where sound comes from and where it goes.
+//! Where sound and pictures come from, and where sound goes.
 
 #[cfg(feature = "devices")]
 pub mod card;
+pub mod pattern;
 pub mod tone;
 #[cfg(feature = "devices")]
 pub mod voice;
 pub mod wav;
 
+use crate::picture::Picture;
 use crate::sound::Frame;
 
 /// A device or file does not do what it should. The call goes on without it.
@@ -29,6 +31,22 @@ pub trait Source: Send {
     fn news(&mut self) -> Option<Trouble> {
         None
     }
+}
+
+/// Where pictures come from, thirty a second. Nothing is taken from it before a call has published pictures, nor while they are
+/// muted.
+pub trait PictureSource: Send {
+    /// The width and height of its pictures, in pixels; both even.
+    fn size(&self) -> [usize; 2];
+
+    /// The picture of now.
+    ///
+    /// # Errors
+    /// If there will be no more; it is not asked again.
+    fn take(&mut self) -> Result<Picture, Trouble>;
+
+    /// Nothing more is wanted for now: muted, or no call. A camera is let go until it is asked again.
+    fn rest(&mut self) {}
 }
 
 /// Where sound goes.

@@ -89,6 +89,8 @@ pub enum TransportOutput {
     },
     /// ICE and DTLS are done with the promised fingerprint; or, after `Interrupted`, the peer is heard again.
     Connected,
+    /// The peer cannot show what we send before a key frame comes (PLI or FIR, RFC 4585 and 5104).
+    KeyFrameAsked,
     /// Neither packets nor answers come from the peer for now.
     Interrupted,
     /// Lost for good, with a sentence why.
@@ -111,6 +113,8 @@ pub trait Transport: Send {
     fn agreed(&mut self, agreed: &Agreed);
     /// Sends a packet as `content`; nothing happens before the transport is connected.
     fn send(&mut self, now: Instant, content: &str, packet: &RtpPacket);
+    /// Asks the peer for a key frame of this content.
+    fn ask_key_frame(&mut self, now: Instant, content: &str);
     /// True if a datagram belongs to it.
     fn accepts(&self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool;
     /// A datagram that belongs to it.

@@ -15,7 +15,7 @@ use muji_xep::rtp::{Media, PayloadType};
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion, Fingerprint};
 use str0m::format::{Codec, FormatParams};
 use str0m::ice::IceCreds;
-use str0m::media::{Frequency, MediaKind, Mid};
+use str0m::media::{Frequency, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError};
@@ -257,6 +257,7 @@ impl Str0mTransport {
                 };
                 self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
             }
+            Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameAsked),
             _ => {}
         }
     }
@@ -420,6 +421,19 @@ impl Transport for Str0mTransport {
         self.tick(now);
     }
 
+    fn ask_key_frame(&mut self, now: Instant, content: &str) {
+        let Some(mid) = self.streams.iter().find(|stream| *stream.content == *content).map(|stream| stream.mid) else {
+            return;
+        };
+        // The last SSRC that came: who starts anew takes another.
+        if let Some(ssrc) = self.ssrcs.iter().rfind(|(_, of)| **of == mid).map(|(ssrc, _)| *ssrc)
+            && let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into())
+        {
+            receiver.request_keyframe(KeyframeRequestKind::Pli);
+            self.tick(now);
+        }
+    }
+
     fn accepts(&self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
         Receive::new(Protocol::Udp, from, local, bytes)
             .is_ok_and(|received| self.rtc.accepts(&Input::Receive(now, received)))
@@ -481,8 +495,9 @@ fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream {
 }
 
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
-    let codec = match payload.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        Some("opus") => Codec::Opus,
+    let (codec, clock) = match payload.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        Some("opus") => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ),
+        Some("vp8") => (Codec::Vp8, Frequency::NINETY_KHZ),
         _ => return, // Nothing else is offered by this media layer.
     };
     let format = FormatParams {
@@ -493,8 +508,8 @@ fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
         payload.id.into(),
         None,
         codec,
-        Frequency::FORTY_EIGHT_KHZ,
-        payload.channels,
+        clock,
+        payload.channels.filter(|_| codec.is_audio()),
         format,
     );
 }

@@ -1,0 +1,57 @@
+//! Pictures: who is seen, in which colour, and by whom.
+
+use muji_conformance::harness::room::Rules;
+use serde_json::Value;
+
+use crate::support::*;
+
+/// The colours in which somebody was seen.
+fn colours<'a>(events: &'a [Value], nick: &'a str) -> Vec<&'a str> {
+    let seen = events.iter().filter(|event| event["event"] == "seen" && event["nick"] == nick);
+    seen.filter_map(|event| event["colour"].as_str()).collect()
+}
+
+/// Whether a colour is nearly this one.
+fn like(colour: &str, rgb: [u8; 3]) -> bool {
+    let parts = rgb.iter().enumerate();
+    colour.len() == 6
+        && parts.into_iter().all(|(part, wanted)| {
+            let seen = u8::from_str_radix(&colour[2 * part..2 * part + 2], 16).expect("two digits");
+            seen.abs_diff(*wanted) <= 32
+        })
+}
+
+#[tokio::test]
+async fn who_shows_pictures_is_seen_by_all_who_look_and_by_nobody_else() {
+    let server = server(Rules::default()).await;
+    let more = |video, seconds| ["--video", video, "--seconds", seconds, "--json", "--audio", "tone:440"];
+    let romeo = call(&server, "romeo", &more("pattern:c03030", "5"));
+    let juliet = call(&server, "juliet", &more("pattern:3040c0", "5"));
+    let nurse = call(&server, "nurse", &more("none", "5"));
+    let tybalt = call(&server, "tybalt", &more("off", "5"));
+    let all = tokio::join!(run(romeo), run(juliet), run(nurse), run(tybalt));
+    let [romeo, juliet, nurse, tybalt] = [all.0, all.1, all.2, all.3].map(|output| events(&output));
+    for (who, sees, rgb) in [
+        (&romeo, "juliet", [0x30, 0x40, 0xC0]),
+        (&juliet, "romeo", [0xC0, 0x30, 0x30]),
+        (&nurse, "romeo", [0xC0, 0x30, 0x30]),
+        (&nurse, "juliet", [0x30, 0x40, 0xC0]),
+    ] {
+        let colours = colours(who, sees);
+        assert!(colours.len() >= 2 && colours.iter().all(|colour| like(colour, rgb)), "{sees}: {colours:?}");
+    }
+    for (who, sees) in [(&romeo, "nurse"), (&juliet, "tybalt"), (&tybalt, "romeo"), (&nurse, "tybalt")] {
+        assert!(colours(who, sees).is_empty(), "{sees} is seen");
+    }
+    let muted = romeo.iter().any(|event| event["nick"] == "nurse" && event["state"] == "muted");
+    assert!(muted, "it is told that the nurse shows nothing");
+}
+
+#[tokio::test]
+async fn what_is_no_picture_is_told_with_what_there_is() {
+    for what in ["camcorder", "pattern:blue", "pattern:"] {
+        let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--video", what])).await;
+        assert_eq!(code, Some(2));
+        assert!(why.contains("pattern:RRGGBB") && why.contains(what), "{why}");
+    }
+}

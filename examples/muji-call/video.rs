@@ -1,0 +1,72 @@
+//! What is shown to the others.
+
+use muji_core::Media;
+use muji_media::device::PictureSource;
+use muji_media::device::pattern::Pattern;
+
+use crate::args::Args;
+use crate::exit::Failure;
+
+/// The pattern's colour if none is said: the grey of a rainy day in Verona.
+const GREY: [u8; 3] = [112, 120, 128];
+
+/// What is done about pictures.
+pub(crate) enum Video {
+    /// Nothing: a call with sound alone.
+    Off,
+    /// Those of the others are seen.
+    Watch,
+    /// Ours are shown too.
+    Show(Box<dyn PictureSource>),
+}
+
+/// Opens what the user asked for.
+pub(crate) fn open(args: &Args) -> Result<Video, Failure> {
+    let what = args.video.as_deref().unwrap_or("off");
+    if what != "off" && !cfg!(feature = "vp8") {
+        let how = "this muji-call was built without pictures; build it with --features vp8";
+        return Err(Failure::Usage(how.to_owned()));
+    }
+    let name = args.nick.as_deref().unwrap_or("muji-call");
+    match what {
+        "off" => Ok(Video::Off),
+        "none" => Ok(Video::Watch),
+        "pattern" => Ok(Video::Show(Box::new(Pattern::new(name, GREY)))),
+        other => {
+            let colour = other.strip_prefix("pattern:").and_then(colour);
+            let colour = colour.ok_or_else(|| {
+                Failure::Usage(format!("--video takes pattern, pattern:RRGGBB, none or off, not {other}"))
+            })?;
+            Ok(Video::Show(Box::new(Pattern::new(name, colour))))
+        }
+    }
+}
+
+/// A colour in six hexadecimal digits.
+fn colour(digits: &str) -> Option<[u8; 3]> {
+    let hexadecimal = digits.len() == 6 && digits.chars().all(|digit| digit.is_ascii_hexdigit());
+    let number = u32::from_str_radix(digits, 16).ok().filter(|_| hexadecimal)?;
+    let [_, red, green, blue] = number.to_be_bytes();
+    Some([red, green, blue])
+}
+
+impl Video {
+    /// What the call carries.
+    pub(crate) fn media(&self) -> Vec<Media> {
+        match self {
+            Self::Off => vec![Media::Audio],
+            Self::Watch | Self::Show(_) => vec![Media::Audio, Media::Video],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_have_six_digits() {
+        assert_eq!(colour("c83c28"), Some([0xC8, 0x3C, 0x28]));
+        assert_eq!((colour("c83c2"), colour("+83c28"), colour("blue!!")), (None, None, None));
+    }
+}

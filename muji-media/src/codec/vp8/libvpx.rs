@@ -1,0 +1,226 @@
+//! The one place with `unsafe` code: libvpx, as far as it is needed here.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::os::raw::{c_int, c_uint};
+use std::ptr::{null, null_mut};
+
+use vpx_sys::vp8e_enc_control_id::{VP8E_SET_CPUUSED, VP8E_SET_MAX_INTRA_BITRATE_PCT, VP8E_SET_STATIC_THRESHOLD};
+use vpx_sys::{
+    VPX_CODEC_OK, VPX_DECODER_ABI_VERSION, VPX_DL_REALTIME, VPX_EFLAG_FORCE_KF, VPX_ENCODER_ABI_VERSION,
+    VPX_ERROR_RESILIENT_DEFAULT, VPX_FRAME_IS_KEY, vpx_codec_ctx_t, vpx_codec_cx_pkt_kind, vpx_codec_enc_cfg_t,
+    vpx_codec_err_t, vpx_image_t, vpx_img_fmt, vpx_kf_mode, vpx_rational, vpx_rc_mode,
+};
+
+use super::{Encoded, Vp8Fault};
+use crate::picture::{MAX_PIXELS, Picture};
+
+/// Ticks a second of the times that are given to the encoder.
+const CLOCK: c_int = 90_000;
+
+/// How long a picture lasts: of the first the encoder knows nothing else, later it goes by their times.
+const LASTS: u64 = 3_000;
+
+/// How much of what it could do the encoder leaves out to be quick; 6 takes some 4 ms for 640 times 360.
+const SPEED: c_int = -6;
+
+/// What the bit rate is kept over, in ms. libvpx's own 6 s never reach a lower target, 1 s takes 21 frames; with this it
+/// takes four frames down and two up.
+const BUFFER: c_uint = 200;
+
+/// A key frame may be so large, in percent of a frame of the target bit rate: five frames.
+const MAX_KEY_FRAME: c_uint = 500;
+
+/// Encodes pictures of one size.
+pub struct Encoder {
+    context: Box<vpx_codec_ctx_t>,
+    config: vpx_codec_enc_cfg_t,
+}
+
+// SAFETY: libvpx keeps no state by thread; whoever owns the context may use it wherever it is.
+unsafe impl Send for Encoder {}
+
+impl Encoder {
+    /// For pictures of this size, at so many bits a second.
+    ///
+    /// # Errors
+    /// If libvpx has no memory, or is not the one that was built against.
+    pub fn new(width: usize, height: usize, bit_rate: u32) -> Result<Self, Vp8Fault> {
+        let side = |side: usize| c_uint::try_from(side).map_err(|_| Vp8Fault::Size);
+        let mut config = MaybeUninit::uninit();
+        // SAFETY: the interface is libvpx's own, and the configuration is filled if the result says so.
+        let mut config = unsafe {
+            checked(vpx_sys::vpx_codec_enc_config_default(vpx_sys::vpx_codec_vp8_cx(), config.as_mut_ptr(), 0))?;
+            config.assume_init()
+        };
+        (config.g_w, config.g_h) = (side(width)?, side(height)?);
+        config.g_timebase = vpx_rational { num: 1, den: CLOCK };
+        config.g_threads = 1;
+        config.g_lag_in_frames = 0;
+        config.g_error_resilient = VPX_ERROR_RESILIENT_DEFAULT;
+        config.rc_end_usage = vpx_rc_mode::VPX_CBR;
+        config.rc_target_bitrate = kilobits(bit_rate);
+        (config.rc_buf_sz, config.rc_buf_initial_sz, config.rc_buf_optimal_sz) = (BUFFER, BUFFER / 2, BUFFER * 3 / 5);
+        (config.rc_min_quantizer, config.rc_max_quantizer) = (2, 56);
+        (config.rc_undershoot_pct, config.rc_overshoot_pct) = (100, 15);
+        config.rc_dropframe_thresh = 30;
+        // Key frames come when somebody asks, or when the picture is all new.
+        config.kf_mode = vpx_kf_mode::VPX_KF_AUTO;
+        config.kf_max_dist = 3_000;
+        let mut context = Box::new(empty());
+        // SAFETY: the context does not move while it is in use, being boxed, and the configuration outlives the call.
+        unsafe {
+            let version = VPX_ENCODER_ABI_VERSION as c_int;
+            let interface = vpx_sys::vpx_codec_vp8_cx();
+            checked(vpx_sys::vpx_codec_enc_init_ver(&raw mut *context, interface, &raw const config, 0, version))?;
+        }
+        let mut this = Self { context, config };
+        this.control(VP8E_SET_CPUUSED as c_int, SPEED)?;
+        this.control(VP8E_SET_STATIC_THRESHOLD as c_int, 1)?;
+        this.control(VP8E_SET_MAX_INTRA_BITRATE_PCT as c_int, MAX_KEY_FRAME as c_int)?;
+        Ok(this)
+    }
+
+    fn control(&mut self, id: c_int, value: c_int) -> Result<(), Vp8Fault> {
+        // SAFETY: all that is set here takes one int.
+        checked(unsafe { vpx_sys::vpx_codec_control_(&raw mut *self.context, id, value) })
+    }
+
+    /// Encodes the next picture, which was taken at `at` in ticks of 90 kHz. `None` if it is left out to keep to the bit rate.
+    ///
+    /// # Errors
+    /// If the picture has another size, or libvpx fails.
+    pub fn encode(&mut self, picture: &Picture, at: u64, key: bool) -> Result<Option<Encoded>, Vp8Fault> {
+        let (width, height) = (picture.width() as c_uint, picture.height() as c_uint);
+        if (width, height) != (self.config.g_w, self.config.g_h) {
+            return Err(Vp8Fault::Size);
+        }
+        let (flags, at) = (if key { VPX_EFLAG_FORCE_KF } else { 0 }, i64::try_from(at).unwrap_or(i64::MAX));
+        let mut image = MaybeUninit::<vpx_image_t>::zeroed();
+        // SAFETY: the samples are as many as an I420 picture of this size has, and libvpx only reads them. The image is used
+        // only if wrapping it succeeded.
+        unsafe {
+            let samples = picture.samples().as_ptr().cast_mut();
+            let format = vpx_img_fmt::VPX_IMG_FMT_I420;
+            let wrapped = vpx_sys::vpx_img_wrap(image.as_mut_ptr(), format, width, height, 1, samples);
+            if wrapped.is_null() {
+                return Err(Vp8Fault::Memory);
+            }
+            let deadline = u64::from(VPX_DL_REALTIME);
+            checked(vpx_sys::vpx_codec_encode(&raw mut *self.context, wrapped, at, LASTS, flags.into(), deadline))?;
+        }
+        Ok(self.encoded())
+    }
+
+    fn encoded(&mut self) -> Option<Encoded> {
+        let (mut iterator, mut found) = (null(), None);
+        loop {
+            // SAFETY: libvpx hands out packets that live until the next call; a frame's bytes are copied before that. Which
+            // member of the union is there, its kind says.
+            unsafe {
+                let packet = vpx_sys::vpx_codec_get_cx_data(&raw mut *self.context, &raw mut iterator);
+                let Some(packet) = packet.as_ref() else { return found };
+                if packet.kind == vpx_codec_cx_pkt_kind::VPX_CODEC_CX_FRAME_PKT {
+                    let frame = packet.data.frame;
+                    let bytes = std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz as usize).to_vec();
+                    found = Some(Encoded { bytes, key: frame.flags & VPX_FRAME_IS_KEY != 0 });
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        // SAFETY: the context was set up, and nobody uses it any more.
+        unsafe { vpx_sys::vpx_codec_destroy(&raw mut *self.context) };
+    }
+}
+
+/// Decodes one stream.
+pub struct Decoder {
+    context: Box<vpx_codec_ctx_t>,
+}
+
+// SAFETY: as of the encoder.
+unsafe impl Send for Decoder {}
+
+impl Decoder {
+    /// Waits for a key frame.
+    ///
+    /// # Errors
+    /// If libvpx has no memory, or is not the one that was built against.
+    pub fn new() -> Result<Self, Vp8Fault> {
+        let mut context = Box::new(empty());
+        // SAFETY: the context does not move while it is in use, being boxed; without a configuration libvpx has its own.
+        unsafe {
+            let version = VPX_DECODER_ABI_VERSION as c_int;
+            let interface = vpx_sys::vpx_codec_vp8_dx();
+            checked(vpx_sys::vpx_codec_dec_init_ver(&raw mut *context, interface, null(), 0, version))?;
+        }
+        Ok(Self { context })
+    }
+
+    /// Decodes what one picture was encoded to. `None` if it is not to be shown.
+    ///
+    /// # Errors
+    /// If it is no such thing, or larger than is taken; a key frame is needed then.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<Picture>, Vp8Fault> {
+        // Looked at before libvpx makes room for it.
+        if super::size(bytes).is_some_and(|[width, height]| width * height > MAX_PIXELS) {
+            return Err(Vp8Fault::Size);
+        }
+        let length = c_uint::try_from(bytes.len()).map_err(|_| Vp8Fault::Size)?;
+        // SAFETY: libvpx reads the bytes during the call and never writes to them.
+        checked(unsafe { vpx_sys::vpx_codec_decode(&raw mut *self.context, bytes.as_ptr(), length, null_mut(), 0) })?;
+        let mut iterator = null();
+        // SAFETY: the picture lives until the next call and is copied before that. Its planes have as many rows and bytes in a
+        // row as its sides say.
+        unsafe {
+            let image = vpx_sys::vpx_codec_get_frame(&raw mut *self.context, &raw mut iterator);
+            image.as_ref().map(|image| copied(image)).transpose()
+        }
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // SAFETY: the context was set up, and nobody uses it any more.
+        unsafe { vpx_sys::vpx_codec_destroy(&raw mut *self.context) };
+    }
+}
+
+/// A decoded picture of our own, its sides made even: the last row or column of an odd one is left out.
+///
+/// # Safety
+/// The image is one of libvpx's in I420, and alive.
+unsafe fn copied(image: &vpx_image_t) -> Result<Picture, Vp8Fault> {
+    if image.fmt != vpx_img_fmt::VPX_IMG_FMT_I420 {
+        return Err(Vp8Fault::Size);
+    }
+    let (width, height) = (image.d_w as usize & !1, image.d_h as usize & !1);
+    let mut samples = Vec::with_capacity(width * height * 3 / 2);
+    for (plane, (width, height)) in
+        [(width, height), (width / 2, height / 2), (width / 2, height / 2)].into_iter().enumerate()
+    {
+        for row in 0..height {
+            let offset = isize::try_from(row).map_err(|_| Vp8Fault::Size)? * image.stride[plane] as isize;
+            // SAFETY: the caller's promise; a row has at least as many bytes as the picture is wide.
+            samples.extend_from_slice(unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) });
+        }
+    }
+    Picture::from_samples(width, height, samples).ok_or(Vp8Fault::Size)
+}
+
+fn empty() -> vpx_codec_ctx_t {
+    // SAFETY: numbers and pointers, of which nothing is used before libvpx has set it up.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+fn kilobits(bit_rate: u32) -> c_uint {
+    (bit_rate / 1_000).max(1)
+}
+
+fn checked(result: vpx_codec_err_t) -> Result<(), Vp8Fault> {
+    if result == VPX_CODEC_OK { Ok(()) } else { Err(Vp8Fault::Codec(result as u32)) }
+}

@@ -1,0 +1,117 @@
+//! VP8 (RFC 6386) by libvpx, and how it travels in packets (RFC 7741).
+
+#[cfg(not(feature = "vp8"))]
+mod absent;
+#[cfg(feature = "vp8")]
+mod libvpx;
+mod payload;
+
+use muji_xep::rtp::{Feedback, PayloadType};
+
+#[cfg(not(feature = "vp8"))]
+pub use absent::{Decoder, Encoder};
+#[cfg(feature = "vp8")]
+pub use libvpx::{Decoder, Encoder};
+pub use payload::{Assembled, Assembler, Payloader};
+
+/// Ticks a second of a video timestamp.
+pub const CLOCK_RATE: u32 = 90_000;
+
+/// VP8, as we offer it, under the id that Dino gives it: whoever wants key frames can ask.
+#[must_use]
+pub fn payload_type() -> PayloadType {
+    let feedback = |kind: &str, subtype: &str| Feedback { kind: kind.to_owned(), subtype: Some(subtype.to_owned()) };
+    PayloadType {
+        feedback: vec![feedback("nack", "pli"), feedback("ccm", "fir")],
+        ..PayloadType::new(98, "VP8", CLOCK_RATE, 1)
+    }
+}
+
+/// A picture, encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// What came out.
+    pub bytes: Vec<u8>,
+    /// It needs no picture before it.
+    pub key: bool,
+}
+
+/// What cannot be encoded or decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Vp8Fault {
+    /// The picture has not the size that was said, or is too large.
+    #[error("a picture of a size that is not taken")]
+    Size,
+    /// This program was built without feature `vp8`.
+    #[error("this program was built without VP8")]
+    Absent,
+    /// There is no memory.
+    #[error("no memory for a picture")]
+    Memory,
+    /// libvpx says no, with its number.
+    #[error("libvpx: error {0}")]
+    Codec(u32),
+}
+
+#[cfg(feature = "vp8")]
+/// The sides of the picture that a key frame begins with, in pixels (RFC 6386 section 9.1); `None` if it is none.
+fn size(frame: &[u8]) -> Option<[usize; 2]> {
+    let [tag, _, _, 0x9D, 0x01, 0x2A, rest @ ..] = frame else { return None };
+    let [w0, w1, h0, h1, ..] = rest else { return None };
+    let side = |low: u8, high: u8| usize::from(u16::from_le_bytes([low, high]) & 0x3FFF);
+    (tag & 1 == 0).then(|| [side(*w0, *w1), side(*h0, *h1)])
+}
+
+#[cfg(all(test, feature = "vp8"))]
+mod tests {
+    use super::*;
+    use crate::picture::Picture;
+
+    fn encoder() -> Encoder {
+        Encoder::new(160, 96, 200_000).expect("libvpx works")
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_to_nearly_the_same() {
+        let (mut encoder, mut decoder) = (encoder(), Decoder::new().expect("libvpx works"));
+        let picture = Picture::filled(160, 96, [200, 60, 40]);
+        for number in 0..10 {
+            let encoded = encoder.encode(&picture, number * 3_000, false).unwrap().expect("it is small");
+            assert_eq!(encoded.key, number == 0);
+            let decoded = decoder.decode(&encoded.bytes).unwrap().expect("it is shown");
+            assert_eq!((decoded.width(), decoded.height()), (160, 96));
+            let near = decoded.mean().iter().zip(picture.mean()).all(|(seen, put)| seen.abs_diff(put) <= 10);
+            assert!(near, "{:?} became {:?}", picture.mean(), decoded.mean());
+        }
+    }
+
+    #[test]
+    fn a_key_frame_comes_when_it_is_asked_for_and_says_its_size() {
+        let mut encoder = encoder();
+        let picture = Picture::filled(160, 96, [0, 0, 0]);
+        for (number, key) in [(0, true), (1, false), (2, true), (3, false)] {
+            let encoded = encoder.encode(&picture, number * 3_000, number == 2).unwrap().expect("it is small");
+            assert_eq!((encoded.key, size(&encoded.bytes)), (key, key.then_some([160, 96])));
+        }
+    }
+
+    #[test]
+    fn nonsense_and_pictures_beyond_the_bound_are_faults_and_the_stream_goes_on() {
+        let (mut encoder, mut decoder) = (encoder(), Decoder::new().expect("libvpx works"));
+        let picture = Picture::filled(160, 96, [9, 99, 199]);
+        assert!(Encoder::new(320, 96, 200_000).unwrap().encode(&picture, 0, false).is_err());
+        let key = encoder.encode(&picture, 0, true).unwrap().expect("it is small").bytes;
+        let mut huge = key.clone();
+        huge[6..10].copy_from_slice(&[0xFF, 0x3F, 0xFF, 0x3F]);
+        assert_eq!(decoder.decode(&huge), Err(Vp8Fault::Size));
+        for bytes in [&key[..4], &key[..9], &[0xFF; 40], &[1]] {
+            assert!(!matches!(decoder.decode(bytes), Ok(Some(_))), "{bytes:02x?}");
+        }
+        assert!(matches!(decoder.decode(&key), Ok(Some(_))));
+        for length in (0..key.len()).step_by(7) {
+            let _whatever = decoder.decode(&key[..length]);
+        }
+        assert!(matches!(decoder.decode(&key), Ok(Some(_))));
+    }
+}

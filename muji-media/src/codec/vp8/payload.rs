@@ -1,0 +1,253 @@
+//! Frames in packets (RFC 7741).
+//!
+//! Our own reader and writer, where the `rtp` crate has some: its writer knows no temporal layers, and it brings an async
+//! runtime's network layer with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::transport::{ReceivedRtp, RtpPacket};
+
+/// Bytes of a packet's payload: with all headers and the tag it stays under 1280, which every path of IPv6 carries.
+const MAX_PAYLOAD: usize = 1_150;
+
+/// Bits of the descriptor's first byte.
+const EXTENDED: u8 = 0x80;
+const START: u8 = 0x10;
+const PARTITION: u8 = 0x0F;
+/// Bits of the second: the picture's id follows, the index of its base layer, and one byte for the layer or the key frame's.
+const PICTURE_ID: u8 = 0x80;
+const TL0PICIDX: u8 = 0x40;
+const LAYER: u8 = 0x20;
+const KEY_INDEX: u8 = 0x10;
+
+/// Packets kept of one stream: at 30 frames a second of 10 packets, a second and a half.
+const MAX_PACKETS: usize = 512;
+
+/// How long a missing packet is waited for. Later than that its picture is no use to a conversation.
+const PATIENCE: Duration = Duration::from_millis(120);
+
+/// Between two requests for a key frame: one that is under way arrives within this on all but the worst paths.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Cuts frames into packets.
+#[derive(Debug, Default)]
+pub struct Payloader {
+    picture_id: u16,
+}
+
+impl Payloader {
+    /// The packets of the next frame.
+    pub fn packets(&mut self, frame: &[u8], timestamp: u32) -> Vec<RtpPacket> {
+        self.picture_id = self.picture_id.wrapping_add(1) & 0x7FFF;
+        let [high, low] = (self.picture_id | 0x8000).to_be_bytes();
+        // Packets of about one size: a small last one is lost as often as a large one.
+        let count = frame.len().div_ceil(MAX_PAYLOAD - 4).max(1);
+        let pieces: Vec<&[u8]> = frame.chunks(frame.len().div_ceil(count).max(1)).collect();
+        let last = pieces.len().saturating_sub(1);
+        let packet = |(index, piece): (usize, &&[u8])| {
+            let first = if index == 0 { EXTENDED | START } else { EXTENDED };
+            let payload: Vec<u8> = [&[first, PICTURE_ID, high, low], *piece].concat();
+            RtpPacket { timestamp, marker: index == last, payload: Arc::from(payload) }
+        };
+        pieces.iter().enumerate().map(packet).collect()
+    }
+}
+
+/// What of a packet is the frame's, and whether it begins there. `None` if it is no such packet.
+fn read(payload: &[u8]) -> Option<(bool, &[u8])> {
+    let (first, mut rest) = payload.split_first()?;
+    if first & EXTENDED != 0 {
+        let (second, behind) = rest.split_first()?;
+        let long_id = second & PICTURE_ID != 0 && behind.first()? & 0x80 != 0;
+        let id = usize::from(second & PICTURE_ID != 0) + usize::from(long_id);
+        let index = usize::from(second & TL0PICIDX != 0);
+        let layer = usize::from(second & (LAYER | KEY_INDEX) != 0);
+        rest = behind.get(id + index + layer..)?;
+    }
+    (!rest.is_empty()).then_some((first & START != 0 && first & PARTITION == 0, rest))
+}
+
+/// A packet that waits for others.
+struct Waiting {
+    timestamp: u32,
+    marker: bool,
+    arrived: Instant,
+    starts: bool,
+    piece: Vec<u8>,
+}
+
+impl Waiting {
+    /// The first bit of a frame is zero in key frames (RFC 6386 section 9.1).
+    fn is_key(&self) -> bool {
+        self.starts && self.piece.first().is_some_and(|first| first & 1 == 0)
+    }
+}
+
+/// What an [`Assembler`] has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assembled {
+    /// A whole frame.
+    Frame(Vec<u8>),
+    /// Nothing can be shown before the sender begins anew: it should be asked for a key frame.
+    Broken,
+}
+
+/// Puts the frames of one stream together again.
+#[derive(Default)]
+pub struct Assembler {
+    packets: BTreeMap<u64, Waiting>,
+    /// The packet that comes next; `None` before a key frame has begun.
+    next: Option<u64>,
+    asked: Option<Instant>,
+}
+
+impl Assembler {
+    /// A packet came. False if it is none, too late or one too many.
+    pub fn insert(&mut self, received: &ReceivedRtp) -> bool {
+        let Some((starts, piece)) = read(&received.packet.payload) else { return false };
+        let late = self.next.is_some_and(|next| received.sequence < next);
+        if late || self.packets.len() >= MAX_PACKETS || self.packets.contains_key(&received.sequence) {
+            return false;
+        }
+        let RtpPacket { timestamp, marker, .. } = received.packet;
+        let waiting = Waiting { timestamp, marker, arrived: received.arrived, starts, piece: piece.to_vec() };
+        self.packets.insert(received.sequence, waiting);
+        true
+    }
+
+    /// The decoder could not use a frame: the next must be a key frame.
+    pub fn broke(&mut self) {
+        self.next = None;
+    }
+
+    /// What there is now.
+    pub fn poll(&mut self, now: Instant) -> Option<Assembled> {
+        if let Some(frame) = self.frame() {
+            return Some(Assembled::Frame(frame));
+        }
+        let stale = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= PATIENCE;
+        let full = self.packets.len() >= MAX_PACKETS;
+        if !full && !self.packets.values().next().is_some_and(stale) {
+            return None;
+        }
+        self.next = None;
+        self.packets.retain(|_, packet| !full && !stale(packet));
+        // A key frame of which a piece is still missing may need no other.
+        if self.packets.values().any(Waiting::is_key)
+            || self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN)
+        {
+            return None;
+        }
+        self.asked = Some(now);
+        Some(Assembled::Broken)
+    }
+
+    /// The next frame, if all of it is there.
+    fn frame(&mut self) -> Option<Vec<u8>> {
+        let next = self.next.or_else(|| self.packets.iter().find(|(_, packet)| packet.is_key()).map(|(at, _)| *at))?;
+        let timestamp = self.packets.get(&next).filter(|first| first.starts)?.timestamp;
+        let mut end = next;
+        loop {
+            let packet = self.packets.get(&end).filter(|packet| packet.timestamp == timestamp)?;
+            if packet.marker {
+                break;
+            }
+            end += 1;
+        }
+        self.packets = self.packets.split_off(&next); // What came before a key frame is no use.
+        let rest = self.packets.split_off(&(end + 1));
+        let frame = std::mem::replace(&mut self.packets, rest);
+        (self.next, self.asked) = (Some(end + 1), None);
+        Some(frame.into_values().flat_map(|packet| packet.piece).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: u8 = 0x10;
+    const OTHER: u8 = 0x11;
+
+    /// Frames of so many bytes, as packets from sequence number 1 on, 33 ms apart.
+    fn sent(start: Instant, frames: &[(u8, usize)]) -> Vec<ReceivedRtp> {
+        let mut payloader = Payloader::default();
+        let mut packets = Vec::new();
+        for (number, (first, length)) in (0u32..).zip(frames) {
+            let mut frame = vec![u8::try_from(number).unwrap(); *length];
+            frame[0] = *first;
+            let arrived = start + Duration::from_millis(33) * number;
+            packets.extend(payloader.packets(&frame, number * 3_000).into_iter().map(|packet| (arrived, packet)));
+        }
+        let received = |(sequence, (arrived, packet)): (u64, (Instant, RtpPacket))| ReceivedRtp {
+            payload_type: 98,
+            sequence,
+            arrived,
+            packet,
+        };
+        (1u64..).zip(packets).map(received).collect()
+    }
+
+    /// What comes out, by the length of frames; zero for a request.
+    fn played(packets: &[ReceivedRtp]) -> Vec<usize> {
+        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        for packet in packets {
+            assembler.insert(packet);
+            while let Some(assembled) = assembler.poll(packet.arrived) {
+                out.push(match assembled {
+                    Assembled::Frame(frame) => frame.len(),
+                    Assembled::Broken => 0,
+                });
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in_whatever_order_their_packets_take() {
+        let frames = [(KEY, 5_000), (OTHER, 1), (OTHER, 1_146), (OTHER, 1_147), (OTHER, 3_000)];
+        let mut packets = sent(Instant::now(), &frames);
+        assert!(packets.iter().all(|packet| packet.packet.payload.len() <= MAX_PAYLOAD));
+        assert_eq!(played(&packets), [5_000, 1, 1_146, 1_147, 3_000]);
+        packets[..5].reverse();
+        assert_eq!(played(&packets), [5_000, 1, 1_146, 1_147, 3_000]);
+    }
+
+    #[test]
+    fn behind_a_packet_that_never_comes_a_key_frame_is_asked_for_once_and_nothing_else_is_shown() {
+        let mut frames = vec![(KEY, 3_000), (OTHER, 2_000)];
+        frames.extend([(OTHER, 500); 8]);
+        frames.push((KEY, 2_500));
+        frames.push((OTHER, 600));
+        let mut packets = sent(Instant::now(), &frames);
+        packets.remove(3);
+        assert_eq!(played(&packets), [3_000, 0, 2_500, 600]);
+    }
+
+    #[test]
+    fn who_comes_into_a_running_stream_asks_and_waits_for_a_key_frame() {
+        let frames = [[(OTHER, 500); 5].as_slice(), &[(KEY, 2_500), (OTHER, 600)]].concat();
+        assert_eq!(played(&sent(Instant::now(), &frames)), [0, 2_500, 600]);
+    }
+
+    #[test]
+    fn as_long_as_no_key_frame_comes_it_is_asked_again() {
+        let frames = [(OTHER, 500); 60];
+        assert_eq!(played(&sent(Instant::now(), &frames)), [0; 4], "two seconds");
+    }
+
+    #[test]
+    fn a_flood_is_kept_to_the_bound_and_nonsense_is_no_packet() {
+        let (mut assembler, now) = (Assembler::default(), Instant::now());
+        for packet in sent(now, &[(OTHER, 900_000)]) {
+            assembler.insert(&packet);
+        }
+        assert!(assembler.packets.len() <= MAX_PACKETS);
+        for payload in [&[][..], &[0x80], &[0x80, 0x80], &[0x80, 0x80, 0x80], &[0x90, 0xF0, 1, 2, 3], &[0x10]] {
+            assert_eq!(read(payload), None, "{payload:02x?}");
+        }
+        assert_eq!(read(&[0x90, 0xF0, 0x81, 2, 3, 4, 9]), Some((true, &[9][..])));
+    }
+}

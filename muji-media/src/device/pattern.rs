@@ -1,0 +1,82 @@
+//! A test pattern, so that a call can be seen without any camera: a colour, a bar that moves, a name and a counter.
+
+use font8x8::UnicodeFonts;
+
+use super::{PictureSource, Trouble};
+use crate::picture::Picture;
+
+/// The sides of the pattern, in pixels.
+const WIDTH: usize = 640;
+const HEIGHT: usize = 360;
+
+/// The bar's width, and how far it moves with each picture, in pixels.
+const BAR: usize = 24;
+const STEP: usize = 4;
+
+/// Pixels of a letter's dot.
+const DOT: usize = 4;
+
+/// The brightness of the bar and of letters (BT.601, limited range).
+const WHITE: u8 = 235;
+
+/// The pattern.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    name: String,
+    field: Picture,
+    shown: usize,
+}
+
+impl Pattern {
+    /// A pattern in this colour, as red, green and blue, with this name in it.
+    #[must_use]
+    pub fn new(name: &str, rgb: [u8; 3]) -> Self {
+        Self { name: name.to_owned(), field: Picture::filled(WIDTH, HEIGHT, rgb), shown: 0 }
+    }
+}
+
+impl PictureSource for Pattern {
+    fn size(&self) -> [usize; 2] {
+        [WIDTH, HEIGHT]
+    }
+
+    fn take(&mut self) -> Result<Picture, Trouble> {
+        let mut picture = self.field.clone();
+        let left = self.shown * STEP % (WIDTH - BAR);
+        for (x, y) in (left..left + BAR).flat_map(|x| (0..HEIGHT / 8).map(move |y| (x, y))) {
+            picture.set_brightness(x, y, WHITE);
+        }
+        write(&mut picture, [16, HEIGHT / 2], &self.name);
+        write(&mut picture, [16, HEIGHT / 2 + 10 * DOT], &self.shown.to_string());
+        self.shown += 1;
+        Ok(picture)
+    }
+}
+
+/// Writes a line of letters; what the font has not is left out.
+fn write(picture: &mut Picture, [x, y]: [usize; 2], line: &str) {
+    for (number, rows) in line.chars().map(|letter| font8x8::BASIC_FONTS.get(letter)).enumerate() {
+        for (row, bits) in rows.into_iter().flatten().enumerate() {
+            for column in (0..8).filter(|column| bits & (1 << column) != 0) {
+                let (left, top) = (x + (8 * number + column) * DOT, y + row * DOT);
+                for (x, y) in (left..left + DOT).flat_map(|x| (top..top + DOT).map(move |y| (x, y))) {
+                    picture.set_brightness(x, y, WHITE);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_has_its_colour_and_no_two_pictures_are_alike() {
+        let rgb = [40, 160, 40];
+        let mut pattern = Pattern::new("romeo", rgb);
+        let [first, second] = [pattern.take().unwrap(), pattern.take().unwrap()];
+        assert_ne!(first, second);
+        assert!(first.mean().iter().zip(rgb).all(|(seen, put)| seen.abs_diff(put) < 25), "{:?}", first.mean());
+    }
+}

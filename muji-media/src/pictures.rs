@@ -1,0 +1,495 @@
+//! Pictures, in a thread of their own: so long that one is encoded or decoded, sound would have to wait.
+//!
+//! ```text
+//!  PictureSource ─► Encoder ─► Payloader ─► once ─► backend ─► every peer
+//!  observation ◄─ Decoder ◄─ Assembler ◄─ backend ◄─ each peer
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::time::{Duration, Instant};
+
+use muji_core::SessionId;
+use tokio::sync::mpsc;
+
+use crate::backend::Observation;
+use crate::codec::vp8::{Assembled, Assembler, CLOCK_RATE, Decoder, Encoder, Payloader, Vp8Fault};
+use crate::device::{PictureSource, Trouble};
+use crate::transport::{ReceivedRtp, RtpPacket};
+
+/// Packets that wait: those of a second from seven peers. More means that this machine cannot keep up, and the packets behind
+/// are lost as if the network had lost them.
+const WAITING: usize = 2_048;
+
+/// Packets and requests that wait for the backend.
+const DONE: usize = 1_024;
+
+/// Between two pictures.
+const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
+
+/// What pictures are encoded to, in bits a second.
+const BIT_RATE: u32 = 600_000;
+
+/// Between two key frames that peers ask for. Each costs all of them several pictures' worth of bits.
+const KEY_FRAMES: Duration = Duration::from_millis(300);
+
+/// Without work the thread looks so rarely whether it is still wanted.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// A stream: the session and the content's name in it.
+pub(crate) type StreamId = (SessionId, Arc<str>);
+
+/// Something to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Take pictures, or do not any more.
+    Capture(bool),
+    /// Somebody cannot show what we send before it begins anew.
+    KeyFrame,
+    /// A packet of a peer.
+    Packet(StreamId, ReceivedRtp),
+    /// A stream is no more.
+    Drop(StreamId),
+}
+
+/// What comes of it.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// Another picture of ours.
+    Packets(Vec<RtpPacket>),
+    /// A peer is to be asked for a key frame.
+    AskKeyFrame(StreamId),
+    /// Something does not do what it should.
+    Trouble(Trouble),
+}
+
+/// The thread, as the backend has it. It ends with this.
+pub(crate) struct Pictures {
+    tasks: Sender<Task>,
+    /// Packets on their way to it.
+    waiting: Arc<AtomicUsize>,
+    /// It could not keep up, which was told.
+    behind: bool,
+    done: Receiver<Done>,
+}
+
+impl Pictures {
+    pub(crate) fn start(
+        source: Option<Box<dyn PictureSource>>,
+        observed: mpsc::Sender<Observation>,
+    ) -> std::io::Result<Self> {
+        let ((tasks, to_do), (report, done)) = (channel(), sync_channel(DONE));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let worker = Worker::new(source, waiting.clone(), report, observed);
+        std::thread::Builder::new().name("muji-pictures".to_owned()).spawn(move || worker.run(&to_do))?;
+        Ok(Self { tasks, waiting, behind: false, done })
+    }
+
+    /// Gives the thread something to do.
+    pub(crate) fn give(&self, task: Task) {
+        let _ended = self.tasks.send(task).is_err(); // With the program alone.
+    }
+
+    /// A packet of a peer. The first that is lost because the thread is behind is told.
+    pub(crate) fn packet(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), Trouble> {
+        if self.waiting.load(Ordering::Relaxed) < WAITING {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.give(Task::Packet(id, received));
+        } else if !std::mem::replace(&mut self.behind, true) {
+            return Err(Trouble("this machine is too slow for all the pictures that come".to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poll(&self) -> Option<Done> {
+        self.done.try_recv().ok()
+    }
+}
+
+/// Our pictures on their way out.
+struct Capture {
+    encoder: Encoder,
+    payloader: Payloader,
+    begun: Instant,
+    next: Instant,
+    /// Somebody waits for a key frame, and when the last one was made.
+    asked: bool,
+    last_key: Option<Instant>,
+}
+
+/// A peer's pictures on their way in.
+struct Stream {
+    assembler: Assembler,
+    decoder: Decoder,
+    shown: u64,
+    told: Instant,
+    /// Something was wrong with it: told once.
+    faulty: bool,
+}
+
+struct Worker {
+    source: Option<Box<dyn PictureSource>>,
+    /// While pictures are taken.
+    capture: Option<Capture>,
+    streams: BTreeMap<StreamId, Stream>,
+    /// Packets that were given and not yet taken.
+    taken: Arc<AtomicUsize>,
+    report: SyncSender<Done>,
+    observed: mpsc::Sender<Observation>,
+}
+
+/// The backend is gone.
+struct Abandoned;
+
+impl Worker {
+    fn new(
+        source: Option<Box<dyn PictureSource>>,
+        taken: Arc<AtomicUsize>,
+        report: SyncSender<Done>,
+        observed: mpsc::Sender<Observation>,
+    ) -> Self {
+        Self { source, capture: None, streams: BTreeMap::new(), taken, report, observed }
+    }
+
+    fn run(mut self, to_do: &Receiver<Task>) {
+        loop {
+            let due = self.capture.as_ref().map(|capture| capture.next);
+            let wait = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
+            let outcome = match to_do.recv_timeout(wait) {
+                Ok(task) => self.task(Instant::now(), task),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if outcome.and_then(|()| self.send(Instant::now())).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn task(&mut self, now: Instant, task: Task) -> Result<(), Abandoned> {
+        match task {
+            Task::Capture(true) if self.capture.is_none() => self.begin(now),
+            Task::Capture(true) => Ok(()),
+            Task::Capture(false) => {
+                self.capture = None;
+                if let Some(source) = &mut self.source {
+                    source.rest();
+                }
+                Ok(())
+            }
+            Task::KeyFrame => {
+                if let Some(capture) = &mut self.capture {
+                    capture.asked = true;
+                }
+                Ok(())
+            }
+            Task::Packet(id, received) => {
+                self.taken.fetch_sub(1, Ordering::Relaxed);
+                self.receive(now, id, &received)
+            }
+            Task::Drop(id) => {
+                self.streams.remove(&id);
+                Ok(())
+            }
+        }
+    }
+
+    // ---- ours --------------------------------------------------------------------------------------------------------
+
+    fn begin(&mut self, now: Instant) -> Result<(), Abandoned> {
+        let Some([width, height]) = self.source.as_ref().map(|source| source.size()) else { return Ok(()) };
+        match Encoder::new(width, height, BIT_RATE) {
+            Ok(encoder) => {
+                let payloader = Payloader::default();
+                self.capture = Some(Capture { encoder, payloader, begun: now, next: now, asked: true, last_key: None });
+                Ok(())
+            }
+            Err(why) => self.trouble(why.to_string()),
+        }
+    }
+
+    /// Takes and encodes the picture that is due.
+    fn send(&mut self, now: Instant) -> Result<(), Abandoned> {
+        let (Some(capture), Some(source)) = (&mut self.capture, &mut self.source) else { return Ok(()) };
+        if capture.next > now {
+            return Ok(());
+        }
+        // A machine that was busy leaves out what it missed.
+        capture.next = (capture.next + INTERVAL).max(now);
+        let packets =
+            source.take().and_then(|picture| capture.packets(now, &picture).map_err(|why| Trouble(why.to_string())));
+        match packets {
+            Ok(packets) if packets.is_empty() => Ok(()),
+            Ok(packets) => self.done(Done::Packets(packets)),
+            Err(Trouble(why)) => {
+                (self.capture, self.source) = (None, None);
+                self.trouble(why)
+            }
+        }
+    }
+
+    // ---- theirs ------------------------------------------------------------------------------------------------------
+
+    fn receive(&mut self, now: Instant, id: StreamId, received: &ReceivedRtp) -> Result<(), Abandoned> {
+        if !self.streams.contains_key(&id) {
+            match Stream::new(now) {
+                Ok(stream) => drop(self.streams.insert(id.clone(), stream)),
+                Err(why) => return self.trouble(why.to_string()),
+            }
+        }
+        let stream = self.streams.get_mut(&id).expect("it was just made");
+        stream.assembler.insert(received);
+        let mut done = Vec::new();
+        while let Some(assembled) = stream.assembler.poll(now) {
+            match assembled {
+                Assembled::Broken => done.push(Done::AskKeyFrame(id.clone())),
+                Assembled::Frame(frame) => match stream.decoder.decode(&frame) {
+                    Ok(Some(picture)) => {
+                        stream.shown += 1;
+                        if now >= stream.told {
+                            stream.told = now + Duration::from_secs(1);
+                            let (size, colour, shown) =
+                                ([picture.width(), picture.height()], picture.mean(), stream.shown);
+                            let seen = Observation::Seen { session: id.0, size, colour, shown };
+                            drop(self.observed.try_send(seen)); // Missed by a slow observer, the next second tells anew.
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(why) => {
+                        stream.assembler.broke();
+                        if !std::mem::replace(&mut stream.faulty, true) {
+                            done.push(Done::Trouble(Trouble(format!(
+                                "a picture of a participant cannot be shown: {why}"
+                            ))));
+                        }
+                    }
+                },
+            }
+        }
+        done.into_iter().try_for_each(|done| self.done(done))
+    }
+
+    fn trouble(&self, why: String) -> Result<(), Abandoned> {
+        self.done(Done::Trouble(Trouble(why)))
+    }
+
+    /// What the backend is too busy to take is lost as if by the network.
+    fn done(&self, done: Done) -> Result<(), Abandoned> {
+        match self.report.try_send(done) {
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Disconnected(_)) => Err(Abandoned),
+        }
+    }
+}
+
+impl Capture {
+    fn packets(&mut self, now: Instant, picture: &crate::picture::Picture) -> Result<Vec<RtpPacket>, Vp8Fault> {
+        let since = now.saturating_duration_since(self.begun).as_micros();
+        let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
+        let key = self.asked && self.last_key.is_none_or(|last| now.saturating_duration_since(last) >= KEY_FRAMES);
+        let Some(encoded) = self.encoder.encode(picture, at, key)? else { return Ok(Vec::new()) };
+        if encoded.key {
+            (self.asked, self.last_key) = (false, Some(now));
+        }
+        Ok(self.payloader.packets(&encoded.bytes, at as u32)) // RTP timestamps wrap.
+    }
+}
+
+impl Stream {
+    fn new(now: Instant) -> Result<Self, Vp8Fault> {
+        Ok(Self { assembler: Assembler::default(), decoder: Decoder::new()?, shown: 0, told: now, faulty: false })
+    }
+}
+
+#[cfg(all(test, feature = "vp8"))]
+mod tests {
+    use super::*;
+    use crate::picture::Picture;
+
+    /// Pictures of one colour, counted; it ends after some.
+    struct Counted {
+        taken: Arc<AtomicUsize>,
+        ends_after: usize,
+        rested: Arc<AtomicUsize>,
+    }
+
+    impl PictureSource for Counted {
+        fn size(&self) -> [usize; 2] {
+            [160, 96]
+        }
+
+        fn take(&mut self) -> Result<Picture, Trouble> {
+            if self.taken.fetch_add(1, Ordering::Relaxed) == self.ends_after {
+                return Err(Trouble("it ended".to_owned()));
+            }
+            Ok(Picture::filled(160, 96, [200, 60, 40]))
+        }
+
+        fn rest(&mut self) {
+            self.rested.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The thread's work without the thread.
+    struct Bench {
+        worker: Worker,
+        done: Receiver<Done>,
+        seen: mpsc::Receiver<Observation>,
+        now: Instant,
+        taken: Arc<AtomicUsize>,
+        rested: Arc<AtomicUsize>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self::with_pictures(usize::MAX)
+        }
+
+        fn with_pictures(ends_after: usize) -> Self {
+            let ((report, done), (observed, seen)) = (sync_channel(DONE), mpsc::channel(64));
+            let (taken, rested) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let source = Counted { taken: taken.clone(), ends_after, rested: rested.clone() };
+            let worker = Worker::new(Some(Box::new(source)), Arc::new(AtomicUsize::new(0)), report, observed);
+            Self { worker, done, seen, now: Instant::now(), taken, rested }
+        }
+
+        fn give(&mut self, task: Task) {
+            assert!(self.worker.task(self.now, task).is_ok());
+        }
+
+        /// Lets time pass; what came of it.
+        fn run(&mut self, time: Duration) -> Vec<Done> {
+            let until = self.now + time;
+            while let Some(next) = self.worker.capture.as_ref().map(|capture| capture.next).filter(|next| *next < until)
+            {
+                self.now = next;
+                assert!(self.worker.send(next).is_ok());
+            }
+            self.now = until;
+            self.done.try_iter().collect()
+        }
+
+        fn taken(&self) -> usize {
+            self.taken.load(Ordering::Relaxed)
+        }
+    }
+
+    fn id(session: u64) -> StreamId {
+        (SessionId(session), "video".into())
+    }
+
+    fn packets(done: Vec<Done>) -> Vec<RtpPacket> {
+        done.into_iter().flat_map(|done| if let Done::Packets(packets) = done { packets } else { Vec::new() }).collect()
+    }
+
+    /// As they come over a network that loses none.
+    fn received(packets: &[RtpPacket], first: u64, now: Instant) -> Vec<ReceivedRtp> {
+        let received = |(sequence, packet): (u64, &RtpPacket)| ReceivedRtp {
+            payload_type: 98,
+            sequence,
+            arrived: now,
+            packet: packet.clone(),
+        };
+        (first..).zip(packets).map(received).collect()
+    }
+
+    fn is_key(packet: &RtpPacket) -> bool {
+        packet.payload[0] & 0x10 != 0 && packet.payload[4] & 1 == 0
+    }
+
+    #[test]
+    fn nothing_is_captured_unless_it_is_wanted_and_the_camera_is_let_go_when_not() {
+        let mut bench = Bench::new();
+        assert!(bench.run(Duration::from_secs(1)).is_empty());
+        assert_eq!(bench.taken(), 0);
+        bench.give(Task::Capture(true));
+        assert_eq!(packets(bench.run(INTERVAL * 30)).iter().filter(|packet| packet.marker).count(), 30);
+        bench.give(Task::Capture(false));
+        assert!(bench.run(Duration::from_secs(1)).is_empty());
+        assert_eq!((bench.taken(), bench.rested.load(Ordering::Relaxed)), (30, 1));
+    }
+
+    #[test]
+    fn a_key_frame_comes_first_and_when_asked_but_not_more_often_than_all_can_bear() {
+        let mut bench = Bench::new();
+        bench.give(Task::Capture(true));
+        let mut keys = packets(bench.run(Duration::from_secs(1))).iter().filter(|packet| is_key(packet)).count();
+        assert_eq!(keys, 1);
+        for _ in 0..100 {
+            bench.give(Task::KeyFrame);
+            keys += packets(bench.run(Duration::from_millis(10))).iter().filter(|packet| is_key(packet)).count();
+        }
+        assert!((4..=5).contains(&keys), "{keys} in two seconds");
+    }
+
+    #[test]
+    fn what_one_sends_is_seen_by_another_in_its_colour() {
+        let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+        romeo.give(Task::Capture(true));
+        let sent = packets(romeo.run(Duration::from_secs(1)));
+        for packet in received(&sent, 1, juliet.now) {
+            juliet.give(Task::Packet(id(1), packet));
+        }
+        let Ok(Observation::Seen { session, size, colour, shown }) = juliet.seen.try_recv() else { panic!("not seen") };
+        assert_eq!((session, size, shown), (SessionId(1), [160, 96], 1));
+        assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
+        assert!(juliet.done.try_iter().next().is_none(), "nobody was asked for anything");
+    }
+
+    #[test]
+    fn a_source_that_ends_is_told_once() {
+        let mut bench = Bench::with_pictures(3);
+        bench.give(Task::Capture(true));
+        let done = bench.run(Duration::from_secs(1));
+        assert_eq!(done.iter().filter(|done| matches!(done, Done::Trouble(_))).count(), 1);
+        assert_eq!(bench.taken(), 4);
+    }
+
+    #[test]
+    fn a_hostile_stream_is_told_once_asks_for_key_frames_and_touches_no_other() {
+        let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+        romeo.give(Task::Capture(true));
+        let sent = packets(romeo.run(Duration::from_secs(1)));
+        // A key frame that says 16383 times 16383 pixels, in every form of it that may be cut off.
+        let huge = [0x90, 0x80, 0x80, 1, 0x10, 0, 0, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F, 7, 7, 7];
+        let mut nonsense = Vec::new();
+        for length in (1..=huge.len()).cycle().take(400) {
+            let payload = Arc::from(&huge[..length]);
+            nonsense.push(RtpPacket { timestamp: nonsense.len() as u32 * 3_000, marker: true, payload });
+        }
+        for packet in received(&nonsense, 1, juliet.now) {
+            juliet.give(Task::Packet(id(666), packet));
+            juliet.now += Duration::from_millis(5);
+        }
+        for packet in received(&sent, 1, juliet.now) {
+            juliet.give(Task::Packet(id(1), packet));
+        }
+        let done: Vec<Done> = juliet.done.try_iter().collect();
+        let troubles = done.iter().filter(|done| matches!(done, Done::Trouble(_))).count();
+        let asked = done.iter().filter(|done| matches!(done, Done::AskKeyFrame(of) if *of == id(666))).count();
+        assert_eq!(troubles, 1);
+        assert!(done.len() == troubles + asked && asked <= 5, "{asked} in two seconds");
+        assert!(matches!(juliet.seen.try_recv(), Ok(Observation::Seen { session: SessionId(1), .. })));
+    }
+
+    #[test]
+    fn a_stream_whose_pictures_change_their_size_goes_on() {
+        let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+        romeo.give(Task::Capture(true));
+        let mut sent = packets(romeo.run(Duration::from_millis(100)));
+        let mut larger = Encoder::new(320, 192, 300_000).expect("libvpx works");
+        let (mut payloader, picture) = (Payloader::default(), Picture::filled(320, 192, [0, 0, 255]));
+        let encoded = larger.encode(&picture, 0, true).unwrap().expect("it is small");
+        sent.extend(payloader.packets(&encoded.bytes, 90_000));
+        for packet in received(&sent, 1, juliet.now) {
+            juliet.give(Task::Packet(id(1), packet));
+            juliet.now += Duration::from_secs(1);
+        }
+        let sizes: Vec<[usize; 2]> = std::iter::from_fn(|| juliet.seen.try_recv().ok())
+            .filter_map(|seen| if let Observation::Seen { size, .. } = seen { Some(size) } else { None })
+            .collect();
+        assert_eq!((sizes.first(), sizes.last()), (Some(&[160, 96]), Some(&[320, 192])));
+    }
+}
