@@ -5,11 +5,12 @@ RUN = $(CARGO) run --quiet --locked
 
 .PHONY: demo demo-fork test bench requirements explore install needs
 
-# A four-way call on this machine; MUTE=1..4 lets one of them send nothing, SECONDS_IN_CALL says how long it lasts.
+# A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
+# says how long it lasts.
 demo: needs
 	@echo "Building muji-call and the demonstration (minutes the first time) ..."
 	@$(CARGO) build --quiet --locked -p muji-examples --examples
-	@MUTE="$(MUTE)" SECONDS_IN_CALL="$(SECONDS_IN_CALL)" $(RUN) -p muji-examples --example demo
+	@MUTE="$(MUTE)" WINDOWS="$(WINDOWS)" SECONDS_IN_CALL="$(SECONDS_IN_CALL)" $(RUN) -p muji-examples --example demo
 
 # One account with three devices, and a caller: all ring, one picks up, the others fall silent.
 demo-fork: needs

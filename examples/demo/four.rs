@@ -2,7 +2,7 @@
 //! decoded.
 //!
 //! `MUTE=2` lets the second send nothing: then 9 of 12 directions are heard and seen, and the demonstration fails as it should.
-//! `SECONDS_IN_CALL` says how long the call lasts.
+//! `SECONDS_IN_CALL` says how long the call lasts, and `WINDOWS=4` opens the windows of all.
 
 use std::env;
 use std::io::IsTerminal;
@@ -14,6 +14,8 @@ use tokio::time::{interval, timeout};
 
 use crate::Seen;
 use crate::matrix::{Matrix, PEOPLE, Person};
+#[cfg(feature = "window")]
+use crate::pictures;
 use crate::processes::{Failure, PASSWORD, Processes};
 
 /// How long the call lasts if nothing else is said.
@@ -23,22 +25,28 @@ const SECONDS: u64 = 6;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn demo() -> Result<Seen, Failure> {
-    let muted = match env::var("MUTE").ok().filter(|number| !number.is_empty()) {
-        Some(number) => Some(number.parse::<usize>().map_err(|_| "MUTE takes 1 to 4")?),
-        None => None,
-    };
-    let seconds = env::var("SECONDS_IN_CALL").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(SECONDS);
+    let muted = number("MUTE")?;
+    let seconds = number("SECONDS_IN_CALL")?.unwrap_or(SECONDS);
+    #[cfg(feature = "window")]
+    let windows = number("WINDOWS")?.unwrap_or(0);
     let server = Server::start("localhost", PASSWORD, Rules::default()).await?;
     println!("An XMPP server of our own listens on {}; four muji-call processes join a call.", server.address());
     let mut processes = Processes::around(&server)?;
+    #[cfg(feature = "window")]
+    let folder = pictures::folder()?;
     for (index, Person { name, hz, rgb: [red, green, blue] }) in PEOPLE.iter().enumerate() {
         let (mut audio, mut video) = (format!("tone:{hz}"), format!("pattern:{red:02x}{green:02x}{blue:02x}"));
-        if muted == Some(index + 1) {
+        if muted == Some(index as u64 + 1) {
             (audio, video) = ("none".to_owned(), "none".to_owned());
         }
         let room = "demo@conference.localhost";
-        let (seconds, what) = (seconds.to_string(), ["--audio", &audio, "--video", &video]);
-        let arguments = [&[room, "--nick", name, "--seconds", &seconds], &what[..]].concat();
+        let seconds = seconds.to_string();
+        let mut arguments = vec![room, "--nick", name, "--seconds", &seconds, "--audio", &audio, "--video", &video];
+        #[cfg(feature = "window")]
+        let of_window = pictures::options(&folder, name, (index as u64) < windows);
+        #[cfg(not(feature = "window"))]
+        let of_window: Vec<String> = Vec::new();
+        arguments.extend(of_window.iter().map(String::as_str));
         processes.start(index, &format!("{name}@localhost"), &arguments)?;
     }
     processes.all_started();
@@ -53,8 +61,21 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
         }
     }
     let (heard, seen, all) = (matrix.heard(), matrix.seen(), matrix.directions());
+    let right = heard == all && seen == all;
     let text = format!("{heard} of {all} directions heard, {seen} of {all} seen");
-    Ok(Seen { right: heard == all && seen == all, text })
+    #[cfg(feature = "window")]
+    let (right, text) = {
+        println!("What each saw: {}", pictures::file(&folder, "*"));
+        let tiles = pictures::tiles(&folder)?;
+        (right && tiles == all, format!("{text}, {tiles} of {all} tiles in the windows"))
+    };
+    Ok(Seen { right, text })
+}
+
+/// What the environment says, if it says anything.
+fn number(name: &str) -> Result<Option<u64>, Failure> {
+    let said = env::var(name).ok().filter(|said| !said.is_empty());
+    said.map(|said| said.parse().map_err(|_| format!("{name} takes a number, not {said}").into())).transpose()
 }
 
 /// Takes what the processes say until all have ended, and shows the matrix meanwhile.

@@ -6,6 +6,8 @@
 mod fork;
 mod four;
 mod matrix;
+#[cfg(feature = "window")]
+mod pictures;
 mod processes;
 
 use std::process::ExitCode;

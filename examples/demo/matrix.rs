@@ -61,8 +61,7 @@ impl Matrix {
             }
             (Some("seen"), Some((direction, Person { rgb, .. }))) => {
                 direction.colour = event["colour"].as_str().and_then(colour);
-                let like = |seen: [u8; 3]| seen.iter().zip(rgb).all(|(seen, sent)| seen.abs_diff(*sent) <= SHADE);
-                direction.right_colour += u32::from(direction.colour.is_some_and(like));
+                direction.right_colour += u32::from(direction.colour.is_some_and(|seen| is_like(seen, *rgb)));
             }
             (Some("first-sound"), Some((direction, _))) => direction.first_ms = event["ms"].as_u64(),
             (Some("warning"), _) => println!("{}: {}", PEOPLE[listener].name, event["why"]),
@@ -118,6 +117,11 @@ impl Matrix {
         }
         text
     }
+}
+
+/// Whether a colour is nearly another.
+pub(crate) fn is_like(one: [u8; 3], other: [u8; 3]) -> bool {
+    one.iter().zip(other).all(|(one, other)| one.abs_diff(other) <= SHADE)
 }
 
 /// A colour as the program says it.

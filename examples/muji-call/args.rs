@@ -25,7 +25,8 @@ const EXAMPLES: &str = "Examples:
 const NOTES: &str = "The password comes from --password-file, XMPP_PASSWORD, the profile, the keyring, or is asked for; never from an
 option. That of a room comes from XMPP_ROOM_PASSWORD. What is said here wins over the environment, and that over the profile.
 
-Ctrl-C leaves the call, a second one quits at once.
+Keys: m mutes and unmutes, v stops and shows pictures, q leaves; of a call that rings a accepts and d declines. Ctrl-C leaves the
+call, a second one quits at once.
 
 Exit codes: 0 ok, 1 call failed, 2 usage, 3 login, 4 room, 5 nobody came, 130 interrupted";
 
@@ -91,9 +92,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
 
-    /// What is shown: pattern, pattern:RRGGBB, none to see the others alone, or off for sound alone, which is the default
+    /// What is shown: pattern, pattern:RRGGBB, none to see the others alone (usual with a window), or
+    /// off for sound alone (usual without)
     #[arg(long, value_name = "WHAT")]
     pub(crate) video: Option<String>,
+
+    /// Open no window, though there is a screen
+    #[cfg(feature = "window")]
+    #[arg(long)]
+    pub(crate) no_window: bool,
+
+    /// Write what the window shows, or would show, into this file, anew each second of the call
+    #[cfg(feature = "window")]
+    #[arg(long, value_name = "FILE.png")]
+    pub(crate) snapshot: Option<PathBuf>,
 
     /// Where the others are heard: default, the NAME of a device, or none
     #[arg(long, value_name = "NAME")]

@@ -6,6 +6,8 @@ use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::sync::mpsc;
 
+use crate::wish::Wish;
+
 /// Keys that wait; nobody presses more while the program does something else.
 const QUEUE: usize = 16;
 
@@ -34,11 +36,17 @@ impl Keys {
         Self { pressed, before }
     }
 
-    /// The next key; never if there is nobody to press one.
-    pub(crate) async fn next(&mut self) -> u8 {
-        match self.pressed.recv().await {
-            Some(key) => key,
-            None => std::future::pending().await,
+    /// What the next key means; never if there is nobody to press one.
+    pub(crate) async fn next(&mut self) -> Wish {
+        loop {
+            match self.pressed.recv().await {
+                Some(key) => {
+                    if let Some(wish) = Wish::of_key(key) {
+                        return wish;
+                    }
+                }
+                None => std::future::pending().await,
+            }
         }
     }
 }

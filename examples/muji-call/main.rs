@@ -15,9 +15,13 @@ mod profile;
 mod report;
 mod ringing;
 mod run;
+mod stage;
 mod table;
 mod trace;
 mod video;
+#[cfg(feature = "window")]
+mod window;
+mod wish;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,7 @@ use clap::{CommandFactory, Parser};
 
 use args::{Args, Other};
 use exit::Failure;
+use run::Surroundings;
 
 fn main() -> ExitCode {
     let mut args = Args::parse();
@@ -41,10 +46,42 @@ fn main() -> ExitCode {
 fn call(mut args: Args) -> Result<(), Failure> {
     log::begin(args.verbose);
     profile::load(args.login.profile.as_deref())?.complete(&mut args);
+    #[cfg(feature = "window")]
+    if !args.no_window && window::has_screen() {
+        return call_with_window(args);
+    }
     // On the main thread, whose stack bears the deepest stanza that servers let through.
+    block_on(run::run(args, Surroundings::default()))
+}
+
+/// The window has to be on the main thread; the rest goes into another, with a stack as large.
+#[cfg(feature = "window")]
+fn call_with_window(args: Args) -> Result<(), Failure> {
+    let stage = stage::Stage::default();
+    let (wish, wishes) = window::wishes();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let around = Surroundings { stage: stage.clone(), wishes: Some(wishes), ready: Some(ready) };
+    let over = stage.clone();
+    let program = std::thread::Builder::new().name("muji-call".to_owned()).stack_size(STACK).spawn(move || {
+        let outcome = block_on(run::run(args, around));
+        over.with(|scene| scene.over = true);
+        outcome
+    });
+    let program = program.map_err(|why| Failure::Call(format!("the system gives no thread: {why}")))?;
+    // Until then the terminal may ask for a password, or say why there is no login.
+    let shown = if is_ready.recv().is_ok() { window::show(stage, wish) } else { Ok(()) };
+    let outcome = program.join().unwrap_or_else(|_| Err(Failure::Call("the program broke".to_owned())));
+    shown.and(outcome)
+}
+
+/// What the main thread's stack usually is.
+#[cfg(feature = "window")]
+const STACK: usize = 8 << 20;
+
+fn block_on(program: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| Failure::Call(format!("the system gives no event loop: {why}")))?;
-    runtime.block_on(run::run(args))
+    runtime.block_on(program)
 }
 
 fn other(other: Other) -> Result<(), Failure> {

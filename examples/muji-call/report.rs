@@ -1,6 +1,6 @@
 //! What the user sees: sentences, or with `--json` an object a line, as the README's table has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use jid::{BareJid, FullJid};
@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 use crate::args::Args;
 use crate::live::Live;
 use crate::ringing::silenced;
+use crate::stage::{Person, Stage};
 use crate::table::{self, Known, millis};
+
+/// Louder than this is somebody who speaks, in dBFS.
+const SPEECH: f32 = -45.0;
 
 /// Tells what happens.
 pub(crate) struct Report {
@@ -22,6 +26,7 @@ pub(crate) struct Report {
     quiet: bool,
     verbose: bool,
     live: Live,
+    stage: Stage,
     joined: Instant,
     names: BTreeMap<SessionId, String>,
     people: BTreeMap<String, Known>,
@@ -36,12 +41,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(args: &Args) -> Self {
+    pub(crate) fn new(args: &Args, stage: Stage) -> Self {
         Self {
             json: args.json,
             quiet: args.quiet,
             verbose: args.verbose > 0,
             live: Live::new(),
+            stage,
             joined: Instant::now(),
             names: BTreeMap::new(),
             people: BTreeMap::new(),
@@ -176,15 +182,24 @@ impl Report {
             Event::PeerJoined(peer) => self.peer(peer, "joined", None),
             Event::PeerConnecting(peer, session) => {
                 self.names.insert(*session, peer.nick.clone());
+                let known = self.people.entry(peer.nick.clone()).or_default();
+                (known.session, known.muted) = (Some(*session), BTreeSet::new());
                 self.peer(peer, "connecting", None);
             }
             Event::PeerConnected(peer, _) => self.peer(peer, "connected", None),
             Event::PeerFlowing(peer, _) => self.peer(peer, "flowing", None),
-            Event::PeerMuted(peer, _) => self.peer(peer, "muted", None),
-            Event::PeerUnmuted(peer, _) => self.peer(peer, "unmuted", None),
+            Event::PeerMuted(peer, content) => {
+                self.people.entry(peer.nick.clone()).or_default().muted.insert(content.clone());
+                self.peer(peer, "muted", content.clone().map(|content| ("content", content)));
+            }
+            Event::PeerUnmuted(peer, content) => {
+                let known = self.people.entry(peer.nick.clone()).or_default();
+                known.muted.retain(|muted| content.is_some() && muted != content);
+                self.peer(peer, "unmuted", content.clone().map(|content| ("content", content)));
+            }
             Event::PeerHeld(peer) => self.peer(peer, "held", None),
             Event::PeerUnheld(peer) => self.peer(peer, "unheld", None),
-            Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(failure.to_string())),
+            Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(("why", failure.to_string()))),
             Event::PeerLeft(peer) => self.peer(peer, "left", None),
             _ => {}
         }
@@ -225,16 +240,20 @@ impl Report {
         self.say("waiting", json!({}), || Some("waiting to be called; Ctrl-C ends it".to_owned()));
     }
 
-    fn peer(&mut self, peer: &Peer, state: &'static str, why: Option<String>) {
+    fn peer(&mut self, peer: &Peer, state: &'static str, detail: Option<(&str, String)>) {
         let Peer { nick, jid } = peer;
         let known = self.people.entry(nick.clone()).or_default();
         known.state = state;
         if state == "left" {
             known.now = None;
         }
-        let fields = json!({ "nick": nick, "jid": jid.to_string(), "state": state, "why": why });
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        self.say("peer", fields, || Some(format!("{} {state}{why}", printable(nick))));
+        let mut fields = json!({ "nick": nick, "jid": jid.to_string(), "state": state });
+        let mut sentence = format!("{} {state}", printable(nick));
+        if let Some((name, detail)) = detail {
+            sentence = format!("{sentence}: {}", plain(&detail));
+            fields[name] = json!(detail);
+        }
+        self.say("peer", fields, || Some(sentence));
     }
 
     /// How we stand with everybody; as JSON when it is another picture than before.
@@ -243,7 +262,9 @@ impl Report {
             let known = self.people.entry(pair.peer.nick.clone()).or_default();
             (known.state, known.since) = (state(&pair.state), Some(pair.since));
             known.doing = doing(pair.remedy);
+            known.contents.clone_from(&pair.contents);
         }
+        self.stage();
         let picture: Vec<Value> = pairs.iter().map(|pair| row(pair, false)).collect();
         if self.picture != picture {
             self.picture = picture;
@@ -263,6 +284,25 @@ impl Report {
                 Some(format!("nobody listens in between if the others read the same: {digits}"))
             });
         }
+    }
+
+    /// Puts the people on the stage, as they are now.
+    fn stage(&self) {
+        let people = self.people.iter().filter(|(_, known)| known.state != "left" && !known.state.is_empty());
+        let people = people.map(|(nick, known)| Person {
+            name: printable(nick),
+            session: known.session,
+            speaks: known.speaks,
+            muted: known.mutes(&Media::Audio),
+            dark: !known.contents.is_empty() && !known.contents.iter().any(|(_, media)| *media == Media::Video)
+                || known.mutes(&Media::Video),
+            trouble: trouble(known),
+        });
+        let people = people.collect();
+        self.stage.with(|scene| {
+            scene.people = people;
+            scene.digits.clone_from(&self.digits);
+        });
     }
 
     /// A room was made for the call.
@@ -292,6 +332,16 @@ impl Report {
             Observation::Heard { session, level, stats } => {
                 if let Some(nick) = self.names.get(session).cloned() {
                     self.heard_now(nick, level, stats);
+                }
+            }
+            Observation::Loud { session, level } => {
+                let known = self.names.get(session).and_then(|nick| self.people.get_mut(nick));
+                if let Some(known) = known {
+                    let speaks = *level > SPEECH;
+                    if known.speaks != speaks {
+                        known.speaks = speaks;
+                        self.stage();
+                    }
                 }
             }
             Observation::Seen { session, size: [width, height], colour: [red, green, blue], shown } => {
@@ -340,6 +390,7 @@ impl Report {
     pub(crate) fn summary(&mut self) {
         let people = std::mem::take(&mut self.people);
         (self.picture, self.digits) = (Vec::new(), None);
+        self.stage();
         if self.json {
             return people.iter().for_each(|(nick, known)| self.say("summary", known.summary(nick), || None));
         }
@@ -358,8 +409,12 @@ impl Report {
 
     /// Says an event as JSON, or the sentence that is worth one.
     fn say(&mut self, event: &str, fields: Value, sentence: impl FnOnce() -> Option<String>) {
+        let sentence = sentence();
+        if let Some(sentence) = &sentence {
+            self.stage.with(|scene| scene.said.clone_from(sentence));
+        }
         if !self.json {
-            if let Some(sentence) = sentence().filter(|_| !self.quiet) {
+            if let Some(sentence) = sentence.filter(|_| !self.quiet) {
                 self.live.say(&sentence);
             }
             return;
@@ -370,6 +425,16 @@ impl Report {
         }
         println!("{line}");
     }
+}
+
+/// How we stand with somebody with whom it is not well.
+fn trouble(known: &Known) -> Option<String> {
+    if matches!(known.state, "flowing" | "connected" | "muted" | "unmuted" | "left") {
+        return None;
+    }
+    let since = known.since.map_or(0, |since| since.elapsed().as_secs());
+    let doing = known.doing.as_deref().map(|doing| format!(", {doing}")).unwrap_or_default();
+    Some(format!("{} for {since} s{doing}", known.state))
 }
 
 fn state(state: &PairState) -> &'static str {
@@ -410,7 +475,12 @@ fn row(pair: &Pair, with_time: bool) -> Value {
     row
 }
 
-/// A name that a stranger chose, without what would move the cursor.
+/// What a stranger chose, without what would move the cursor.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
+}
+
+/// The same of a name, and no longer than fits.
 fn printable(nick: &str) -> String {
-    nick.chars().filter(|letter| !letter.is_control()).take(24).collect()
+    plain(nick).chars().take(24).collect()
 }

@@ -21,6 +21,7 @@ pub(crate) enum Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Ringing {
     waiting: Option<Waiting>,
+    who: String,
     bell_at: Option<Instant>,
     answer_at: Option<Instant>,
 }
@@ -49,12 +50,18 @@ impl Ringing {
             return false;
         }
         self.waiting = Some(waiting);
+        who.clone_into(&mut self.who);
         if let Manner::Aloud { answer_after } = manner {
             self.bell_at = Some(Instant::now());
             self.answer_at = answer_after.map(|after| Instant::now() + after);
             notify(who);
         }
         true
+    }
+
+    /// Who rings.
+    pub(crate) fn who(&self) -> Option<&str> {
+        self.waiting.is_some().then_some(&self.who)
     }
 
     /// What the user answers: it rings no more.

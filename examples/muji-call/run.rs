@@ -1,5 +1,6 @@
 //! From the login to the end of the call.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -25,8 +26,12 @@ use crate::keys::Keys;
 use crate::password;
 use crate::report::Report;
 use crate::ringing::{Due, Manner, Ringing, Waiting};
+use crate::stage::Stage;
 use crate::trace::Trace;
 use crate::video::{self, Video};
+#[cfg(feature = "window")]
+use crate::window::snapshot::Snapshots;
+use crate::wish::Wish;
 
 /// Who made this client, as its capabilities say it.
 const NODE: &str = "https://github.com/muji-rs/muji";
@@ -66,22 +71,44 @@ fn goal(args: &Args, account: &Account) -> Result<Goal, Failure> {
     })
 }
 
+/// What is around the program: with a window, more than nothing.
+#[derive(Default)]
+pub(crate) struct Surroundings {
+    /// What a window shows.
+    pub(crate) stage: Stage,
+    /// What the user wants in it.
+    pub(crate) wishes: Option<mpsc::Receiver<Wish>>,
+    /// Told once the login worked, and dropped if it does not.
+    pub(crate) ready: Option<std::sync::mpsc::Sender<()>>,
+}
+
 /// Runs the program.
-pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure> {
+    let Surroundings { stage, wishes, ready } = around;
     let trace = Trace::begin(args.trace.as_deref())?;
     // What is missing is said before the password is asked for.
     let Audio { source, sink } = audio::open(&args)?;
-    let video = video::open(&args)?;
+    let video = video::open(&args, ready.is_some())?;
     let (contents, watches) = (video.media(), matches!(video, Video::Watch));
     let pictures = if let Video::Show(source) = video { Some(source) } else { None };
     let account = account(&args)?;
     let goal = goal(&args, &account)?;
     let addresses = if args.bind.is_empty() { local_addresses() } else { args.bind.clone() };
-    let media = Backend::start(Devices { source, pictures, sink, record: args.record.clone(), addresses });
+    let media = Backend::start(Devices {
+        source,
+        pictures,
+        view: Some(Box::new(stage.clone())),
+        sink,
+        record: args.record.clone(),
+        addresses,
+    });
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
     let client = Connection::open(account).await?;
-    let mut report = Report::new(&args);
+    let mut report = Report::new(&args, stage.clone());
     report.logged_in(client.login());
+    let _there_is_no_window = ready.is_none_or(|ready| ready.send(()).is_err());
+    #[cfg(feature = "window")]
+    let _snapshots = snapshots(&args, &stage)?;
     let mut muji = Muji::with_config(media, Config { anybody_rings: args.anybody, ..Config::default() });
     let disco = Disco::new(NODE, "muji-call", &muji.features());
     muji.introduce(disco.clone());
@@ -100,7 +127,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let mut program = Program {
         args,
         contents,
-        watches,
+        muted: BTreeSet::from_iter(watches.then_some(Media::Video)),
+        stage,
+        wishes,
         goal,
         client,
         muji,
@@ -124,6 +153,20 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     outcome
 }
 
+/// What is wanted in the window; never anything without one.
+async fn wanted(wishes: &mut Option<mpsc::Receiver<Wish>>) -> Option<Wish> {
+    match wishes {
+        Some(wishes) => wishes.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(feature = "window")]
+fn snapshots(args: &Args, stage: &Stage) -> Result<Option<Snapshots>, Failure> {
+    let begun = args.snapshot.clone().map(|file| Snapshots::begin(stage.clone(), file)).transpose();
+    begun.map_err(|why| Failure::Usage(format!("--snapshot: {why}")))
+}
+
 fn account(args: &Args) -> Result<Account, Failure> {
     let login = &args.login;
     let jid = login.jid.clone().ok_or_else(|| {
@@ -139,8 +182,10 @@ struct Program {
     args: Args,
     /// What our calls carry.
     contents: Vec<Media>,
-    /// Pictures of the others are seen, and none are sent.
-    watches: bool,
+    /// What of that is not sent for now.
+    muted: BTreeSet<Media>,
+    stage: Stage,
+    wishes: Option<mpsc::Receiver<Wish>>,
     goal: Goal,
     client: Connection,
     muji: Muji,
@@ -183,7 +228,8 @@ impl Program {
                         over = self.happened(&about, event);
                     }
                 },
-                key = self.keys.next() => self.key(key)?,
+                wish = self.keys.next() => self.wish(wish)?,
+                Some(wish) = wanted(&mut self.wishes) => self.wish(wish)?,
                 due = self.ringing.due() => match due {
                     Due::Bell => {
                         self.report.bell();
@@ -208,6 +254,7 @@ impl Program {
                 Some(()) = interrupts.recv() => self.interrupt()?,
                 Some(()) = terminations.recv() => self.interrupt()?,
             }
+            self.show();
             // What leaves the call goes out before we do: it stands in the queue before its end.
             if let Some(why) = over.take() {
                 (self.call, self.timed) = (None, false);
@@ -219,6 +266,22 @@ impl Program {
                 self.report.waiting();
             }
         }
+    }
+
+    /// Puts on the stage what is ours.
+    fn show(&self) {
+        self.stage.with(|scene| {
+            scene.in_call = self.call.is_some();
+            scene.rings = self.ringing.who().map(str::to_owned);
+            scene.muted = self.muted.contains(&Media::Audio);
+            scene.dark = self.muted.contains(&Media::Video) || !self.contents.contains(&Media::Video);
+            scene.title = match &self.goal {
+                Goal::Room(name) | Goal::Either(name) => name.to_string(),
+                Goal::Person(whom) => whom.to_string(),
+                Goal::Wait => "Waiting to be called".to_owned(),
+            };
+            scene.name = self.args.nick.clone().unwrap_or_default();
+        });
     }
 
     /// What an event means for the program; why its call is over, if it is.
@@ -276,7 +339,7 @@ impl Program {
         if self.call.is_none() {
             self.report.joining();
         }
-        self.call = Some(match waiting {
+        let call = match waiting {
             Waiting::Call(call) => {
                 self.muji.in_call(call).accept(self.contents.clone()).map_err(refused)?;
                 call
@@ -285,7 +348,8 @@ impl Program {
                 let how = self.how(Join::own());
                 self.muji.accept(&invitation, how).map_err(refused)?
             }
-        });
+        };
+        self.begun(call);
         Ok(())
     }
 
@@ -300,13 +364,38 @@ impl Program {
         }
     }
 
-    fn key(&mut self, key: u8) -> Result<(), Failure> {
-        match key {
-            b'a' => return self.accept(),
-            b'd' => self.decline(),
-            _ => {}
+    fn wish(&mut self, wish: Wish) -> Result<(), Failure> {
+        match wish {
+            Wish::Accept => return self.accept(),
+            Wish::Decline => self.decline(),
+            Wish::Mute => self.toggle(Media::Audio),
+            Wish::Camera => self.toggle(Media::Video),
+            Wish::Invite(guest) => {
+                if let Some(call) = self.call {
+                    let _over_already = self.muji.in_call(call).invite(guest).is_err();
+                }
+            }
+            Wish::Leave => self.leave(),
+            Wish::Quit => return self.interrupt(),
         }
         Ok(())
+    }
+
+    /// Mutes a medium, or goes on; one that the call does not carry yet is added.
+    fn toggle(&mut self, media: Media) {
+        let Some(call) = self.call else { return };
+        let mut in_call = self.muji.in_call(call);
+        if !self.contents.contains(&media) {
+            if in_call.add(media.clone()).is_ok() {
+                self.contents.push(media);
+            }
+            return;
+        }
+        let done =
+            if self.muted.contains(&media) { in_call.unmute(media.clone()) } else { in_call.mute(media.clone()) };
+        if done.is_ok() && !self.muted.remove(&media) {
+            self.muted.insert(media);
+        }
     }
 
     async fn incoming(&mut self, incoming: Incoming) -> Result<(), Failure> {
@@ -404,8 +493,17 @@ impl Program {
     fn dial(&mut self, whom: Jid) -> Result<(), Failure> {
         self.report.joining();
         let refused = |why: Refused| Failure::Usage(why.to_string());
-        self.call = Some(self.muji.call(whom, self.contents.clone()).map_err(refused)?);
+        let call = self.muji.call(whom, self.contents.clone()).map_err(refused)?;
+        self.begun(call);
         Ok(())
+    }
+
+    /// This is our call. Others learn from its first moment what of ours is muted.
+    fn begun(&mut self, call: CallId) {
+        self.call = Some(call);
+        for media in &self.muted {
+            let _over_already = self.muji.in_call(call).mute(media.clone()).is_err();
+        }
     }
 
     fn how(&self, how: Join) -> Join {
@@ -424,13 +522,14 @@ impl Program {
         let how = self.how(how);
         self.report.joining();
         let refused = |why: Refused| Failure::Usage(why.to_string());
-        self.call = Some(if self.args.new {
+        let call = if self.args.new {
             let (room, call) = self.muji.open(room.domain(), how).map_err(refused)?;
             self.report.made(&room);
             call
         } else {
             self.muji.join(room, how).map_err(refused)?
-        });
+        };
+        self.begun(call);
         Ok(())
     }
 
@@ -441,9 +540,6 @@ impl Program {
             time_up.reset(Instant::now() + Duration::from_secs(seconds));
         }
         let Some(call) = self.call else { return };
-        if self.watches {
-            let _over_already = self.muji.in_call(call).mute(Media::Video).is_err();
-        }
         for guest in std::mem::take(&mut self.args.admit) {
             let _not_ours = self.muji.in_call(call).admit(guest).is_err(); // It is: --admit needs --new.
         }

@@ -1,7 +1,9 @@
 //! How each pair fared, as a table and as numbers.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use muji_core::{Media, SessionId};
 use muji_media::receive::Stats;
 use serde_json::{Value, json};
 
@@ -18,6 +20,14 @@ pub(crate) struct Known {
     pub(crate) doing: Option<String>,
     /// What was heard in the last second.
     pub(crate) now: Option<String>,
+    /// The session with it, the last of several.
+    pub(crate) session: Option<SessionId>,
+    /// What it sends, by name.
+    pub(crate) contents: Vec<(String, Media)>,
+    /// What of that it has muted; all of it under no name.
+    pub(crate) muted: BTreeSet<Option<String>>,
+    /// It is heard just now.
+    pub(crate) speaks: bool,
     /// Its pictures that were shown.
     pub(crate) pictures: Option<u64>,
     /// Its stream so far, the last of several sessions.
@@ -40,6 +50,13 @@ impl Known {
     /// Sound that was made up, in percent.
     pub(crate) fn concealed(&self) -> Option<f64> {
         share(self.stats.concealed, self.stats.played)
+    }
+
+    /// Whether it has muted all that it has of a medium.
+    pub(crate) fn mutes(&self, media: &Media) -> bool {
+        let mut of = self.contents.iter().filter(|(_, of)| of == media).peekable();
+        of.peek().is_some()
+            && (self.muted.contains(&None) || of.all(|(name, _)| self.muted.contains(&Some(name.clone()))))
     }
 
     /// The numbers of a `summary`.

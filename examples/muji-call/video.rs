@@ -20,9 +20,10 @@ pub(crate) enum Video {
     Show(Box<dyn PictureSource>),
 }
 
-/// Opens what the user asked for.
-pub(crate) fn open(args: &Args) -> Result<Video, Failure> {
-    let what = args.video.as_deref().unwrap_or("off");
+/// Opens what the user asked for; whoever has a window wants to see the others.
+pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
+    let usual = if window && cfg!(feature = "vp8") { "none" } else { "off" };
+    let what = args.video.as_deref().unwrap_or(usual);
     if what != "off" && !cfg!(feature = "vp8") {
         let how = "this muji-call was built without pictures; build it with --features vp8";
         return Err(Failure::Usage(how.to_owned()));

@@ -15,8 +15,8 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::codec::opus::{self, OpusFault};
 use crate::codec::vp8;
-use crate::device::{PictureSource, Sink, Source, Trouble};
-use crate::meter::{Level, Meter};
+use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
+use crate::meter::{Level, Loudness, Meter};
 use crate::peers::{Peers, PeersOutput};
 use crate::pictures::{Done, Pictures, StreamId, Task};
 use crate::publish::Publisher;
@@ -43,6 +43,8 @@ pub struct Devices {
     pub source: Option<Box<dyn Source>>,
     /// What is shown to the others; without one we only look.
     pub pictures: Option<Box<dyn PictureSource>>,
+    /// Where everybody's pictures go, ours too; without it they are only measured.
+    pub view: Option<Box<dyn PictureSink>>,
     /// Where everybody's sound goes as one; without it it is only measured and recorded.
     pub sink: Option<Box<dyn Sink>>,
     /// The files for recordings.
@@ -61,6 +63,13 @@ pub enum Observation {
         session: SessionId,
         /// When it was decoded.
         at: Instant,
+    },
+    /// Five times a second: how loud it is, for a mark at whoever speaks.
+    Loud {
+        /// The session.
+        session: SessionId,
+        /// Root mean square of these 200 ms in dBFS: silence has -120.
+        level: f32,
     },
     /// Once a second.
     Heard {
@@ -132,7 +141,7 @@ impl Backend {
         let (observed, observations) = mpsc::channel(OBSERVATIONS);
         let worker = Worker {
             publisher: Publisher::new(devices.source)?,
-            pictures: Pictures::start(devices.pictures, observed.clone()).map_err(NoMedia::Thread)?,
+            pictures: Pictures::start(devices.pictures, devices.view, observed.clone()).map_err(NoMedia::Thread)?,
             shown: BTreeSet::new(),
             watched: BTreeMap::new(),
             sink: devices.sink,
@@ -176,6 +185,7 @@ struct Stream {
     payload_types: Vec<PayloadType>,
     receiver: Receiver,
     meter: Meter,
+    loudness: Loudness,
     sounded: bool,
 }
 
@@ -338,7 +348,8 @@ impl Worker {
         }
         match Receiver::new() {
             Ok(receiver) => {
-                let stream = Stream { name, payload_types, receiver, meter: Meter::default(), sounded: false };
+                let (meter, loudness) = (Meter::default(), Loudness::default());
+                let stream = Stream { name, payload_types, receiver, meter, loudness, sounded: false };
                 self.streams.insert(id, stream);
                 Ok(())
             }
@@ -496,11 +507,15 @@ impl Stream {
         }
         let silence = [0; FRAME];
         self.meter.add(frame.unwrap_or(&silence));
+        self.loudness.add(frame.unwrap_or(&silence));
         // An observer that is slow or gone misses something; the next second tells anew.
         let tell = |observation| drop(observed.try_send(observation));
         if !self.sounded && frame.is_some_and(|frame| frame.iter().any(|sample| sample.unsigned_abs() > FIRST)) {
             self.sounded = true;
             tell(Observation::FirstSound { session, at });
+        }
+        if let Some(level) = self.loudness.take() {
+            tell(Observation::Loud { session, level });
         }
         if let Some(level) = self.meter.take() {
             let stats = Stats { round_trip: round_trip(), ..self.receiver.stats() };

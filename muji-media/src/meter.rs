@@ -49,10 +49,41 @@ impl Meter {
     }
 }
 
+/// Samples over which loudness is told: a fifth of a second.
+const SHORT: u32 = RATE / 5;
+
+/// How loud it is, five times a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loudness {
+    power: f64,
+    samples: u32,
+}
+
+impl Loudness {
+    /// More sound.
+    pub fn add(&mut self, samples: &[i16]) {
+        let power = |sample: &i16| (f64::from(*sample) / 32_768.0).powi(2);
+        self.power += samples.iter().map(power).sum::<f64>();
+        self.samples += u32::try_from(samples.len()).unwrap_or(u32::MAX);
+    }
+
+    /// The level in dBFS, once a fifth of a second is full.
+    pub fn take(&mut self) -> Option<f32> {
+        (self.samples >= SHORT).then(|| {
+            let Self { power, samples } = std::mem::take(self);
+            decibels(power / f64::from(samples))
+        })
+    }
+}
+
+fn decibels(power: f64) -> f32 {
+    (10.0 * power.max(1e-12).log10()) as f32
+}
+
 fn measure(samples: &[i16]) -> Level {
     let sound: Vec<f64> = samples.iter().map(|sample| f64::from(*sample) / 32_768.0).collect();
     let power = sound.iter().map(|sample| sample * sample).sum::<f64>() / sound.len() as f64;
-    let level = (10.0 * power.max(1e-12).log10()) as f32;
+    let level = decibels(power);
     let frequency =
         tone(&sound, power.sqrt() * 0.5).filter(|frequency| power > 0.0 && share(&sound, *frequency, power) >= PURITY);
     Level { level, frequency: frequency.map(|frequency| frequency as f32) }

@@ -59,6 +59,29 @@ impl Picture {
         }
     }
 
+    /// Its pixels as red, green, blue and an alpha of 255, row by row.
+    #[must_use]
+    pub fn to_rgba(&self) -> Vec<u8> {
+        let (pixels, half) = (self.width * self.height, self.width / 2);
+        let (brightness, colours) = self.samples.split_at(pixels);
+        let (us, vs) = colours.split_at(pixels / 4);
+        let mut rgba = Vec::with_capacity(4 * pixels);
+        for (row, brightness) in brightness.chunks_exact(self.width).enumerate() {
+            let (us, vs) = (&us[row / 2 * half..][..half], &vs[row / 2 * half..][..half]);
+            for ((pair, u), v) in brightness.chunks_exact(2).zip(us).zip(vs) {
+                // Parts of 256: 1.164, 1.596, 0.392, 0.813 and 2.017.
+                let (u, v) = (i32::from(*u) - 128, i32::from(*v) - 128);
+                let (red, green, blue) = (409 * v, -100 * u - 208 * v, 516 * u);
+                for y in pair {
+                    let y = 298 * (i32::from(*y) - 16) + 128;
+                    let [red, green, blue] = [red, green, blue].map(|part| ((y + part) >> 8).clamp(0, 255) as u8);
+                    rgba.extend([red, green, blue, 255]);
+                }
+            }
+        }
+        rgba
+    }
+
     /// Its mean colour as red, green and blue.
     #[must_use]
     pub fn mean(&self) -> [u8; 3] {
@@ -94,6 +117,19 @@ mod tests {
         for rgb in [[200, 40, 40], [40, 200, 40], [40, 40, 200], [128, 128, 128]] {
             let mean = Picture::filled(16, 8, rgb).mean();
             assert!(mean.iter().zip(rgb).all(|(seen, put)| seen.abs_diff(put) <= 3), "{rgb:?} became {mean:?}");
+        }
+    }
+
+    #[test]
+    fn every_pixel_has_the_colour_of_its_place() {
+        let mut picture = Picture::filled(4, 4, [200, 40, 40]);
+        picture.set_brightness(3, 2, 235);
+        let rgba = picture.to_rgba();
+        assert_eq!(rgba.len(), 64);
+        for (number, pixel) in rgba.chunks(4).enumerate() {
+            let brighter = number == 2 * 4 + 3;
+            let near = pixel[..3].iter().zip([200, 40, 40]).all(|(seen, put)| seen.abs_diff(put) <= 3);
+            assert!(near != brighter && pixel[3] == 255, "pixel {number}: {pixel:?}");
         }
     }
 

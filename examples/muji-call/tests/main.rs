@@ -11,3 +11,5 @@ mod ringing;
 mod seeing;
 mod support;
 mod telling;
+#[cfg(feature = "window")]
+mod window;

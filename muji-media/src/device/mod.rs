@@ -1,4 +1,4 @@
-//! Where sound and pictures come from, and where sound goes.
+//! Where sound and pictures come from, and where they go.
 
 #[cfg(feature = "devices")]
 pub mod card;
@@ -7,6 +7,10 @@ pub mod tone;
 #[cfg(feature = "devices")]
 pub mod voice;
 pub mod wav;
+
+use std::sync::Arc;
+
+use muji_core::SessionId;
 
 use crate::picture::Picture;
 use crate::sound::Frame;
@@ -47,6 +51,24 @@ pub trait PictureSource: Send {
 
     /// Nothing more is wanted for now: muted, or no call. A camera is let go until it is asked again.
     fn rest(&mut self) {}
+}
+
+/// Whose pictures.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Ours, as they are sent.
+    Ours,
+    /// Those of a participant: the session, and the content's name in it.
+    Theirs(SessionId, Arc<str>),
+}
+
+/// Where pictures go: a window, usually.
+pub trait PictureSink: Send {
+    /// The next picture of somebody. It is asked in the thread that decodes, so what takes long delays everybody's.
+    fn show(&mut self, whose: &Whose, picture: Picture);
+
+    /// There are no more of somebody.
+    fn end(&mut self, whose: &Whose);
 }
 
 /// Where sound goes.

@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!  PictureSource ─► Encoder ─► Payloader ─► once ─► backend ─► every peer
-//!  observation ◄─ Decoder ◄─ Assembler ◄─ backend ◄─ each peer
+//!  PictureSink ◄─ Decoder ◄─ Assembler ◄─ backend ◄─ each peer
 //! ```
+
+mod ours;
+mod theirs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +15,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendErr
 use std::time::{Duration, Instant};
 
 use muji_core::SessionId;
+use ours::Ours;
+use theirs::{Output, Theirs};
 use tokio::sync::mpsc;
 
 use crate::backend::Observation;
-use crate::codec::vp8::{Assembled, Assembler, CLOCK_RATE, Decoder, Encoder, Payloader, Vp8Fault};
-use crate::device::{PictureSource, Trouble};
+use crate::device::{PictureSink, PictureSource, Trouble, Whose};
+use crate::picture::Picture;
 use crate::transport::{ReceivedRtp, RtpPacket};
 
 /// Packets that wait: those of a second from seven peers. More means that this machine cannot keep up, and the packets behind
@@ -25,15 +30,6 @@ const WAITING: usize = 2_048;
 
 /// Packets and requests that wait for the backend.
 const DONE: usize = 1_024;
-
-/// Between two pictures.
-const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
-
-/// What pictures are encoded to, in bits a second.
-const BIT_RATE: u32 = 600_000;
-
-/// Between two key frames that peers ask for. Each costs all of them several pictures' worth of bits.
-const KEY_FRAMES: Duration = Duration::from_millis(300);
 
 /// Without work the thread looks so rarely whether it is still wanted.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -78,11 +74,12 @@ pub(crate) struct Pictures {
 impl Pictures {
     pub(crate) fn start(
         source: Option<Box<dyn PictureSource>>,
+        sink: Option<Box<dyn PictureSink>>,
         observed: mpsc::Sender<Observation>,
     ) -> std::io::Result<Self> {
         let ((tasks, to_do), (report, done)) = (channel(), sync_channel(DONE));
         let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = Worker::new(source, waiting.clone(), report, observed);
+        let worker = Worker::new(source, sink, waiting.clone(), report, observed);
         std::thread::Builder::new().name("muji-pictures".to_owned()).spawn(move || worker.run(&to_do))?;
         Ok(Self { tasks, waiting, behind: false, done })
     }
@@ -108,32 +105,12 @@ impl Pictures {
     }
 }
 
-/// Our pictures on their way out.
-struct Capture {
-    encoder: Encoder,
-    payloader: Payloader,
-    begun: Instant,
-    next: Instant,
-    /// Somebody waits for a key frame, and when the last one was made.
-    asked: bool,
-    last_key: Option<Instant>,
-}
-
-/// A peer's pictures on their way in.
-struct Stream {
-    assembler: Assembler,
-    decoder: Decoder,
-    shown: u64,
-    told: Instant,
-    /// Something was wrong with it: told once.
-    faulty: bool,
-}
-
 struct Worker {
     source: Option<Box<dyn PictureSource>>,
+    sink: Option<Box<dyn PictureSink>>,
     /// While pictures are taken.
-    capture: Option<Capture>,
-    streams: BTreeMap<StreamId, Stream>,
+    ours: Option<Ours>,
+    theirs: BTreeMap<StreamId, Theirs>,
     /// Packets that were given and not yet taken.
     taken: Arc<AtomicUsize>,
     report: SyncSender<Done>,
@@ -146,16 +123,17 @@ struct Abandoned;
 impl Worker {
     fn new(
         source: Option<Box<dyn PictureSource>>,
+        sink: Option<Box<dyn PictureSink>>,
         taken: Arc<AtomicUsize>,
         report: SyncSender<Done>,
         observed: mpsc::Sender<Observation>,
     ) -> Self {
-        Self { source, capture: None, streams: BTreeMap::new(), taken, report, observed }
+        Self { source, sink, ours: None, theirs: BTreeMap::new(), taken, report, observed }
     }
 
     fn run(mut self, to_do: &Receiver<Task>) {
         loop {
-            let due = self.capture.as_ref().map(|capture| capture.next);
+            let due = self.ours.as_ref().map(Ours::next);
             let wait = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
             let outcome = match to_do.recv_timeout(wait) {
                 Ok(task) => self.task(Instant::now(), task),
@@ -170,18 +148,14 @@ impl Worker {
 
     fn task(&mut self, now: Instant, task: Task) -> Result<(), Abandoned> {
         match task {
-            Task::Capture(true) if self.capture.is_none() => self.begin(now),
-            Task::Capture(true) => Ok(()),
+            Task::Capture(true) => self.begin(now),
             Task::Capture(false) => {
-                self.capture = None;
-                if let Some(source) = &mut self.source {
-                    source.rest();
-                }
+                self.rest();
                 Ok(())
             }
             Task::KeyFrame => {
-                if let Some(capture) = &mut self.capture {
-                    capture.asked = true;
+                if let Some(ours) = &mut self.ours {
+                    ours.ask_key_frame();
                 }
                 Ok(())
             }
@@ -190,85 +164,93 @@ impl Worker {
                 self.receive(now, id, &received)
             }
             Task::Drop(id) => {
-                self.streams.remove(&id);
+                self.theirs.remove(&id);
+                let (session, content) = id;
+                self.end(&Whose::Theirs(session, content));
                 Ok(())
             }
         }
     }
 
-    // ---- ours --------------------------------------------------------------------------------------------------------
-
     fn begin(&mut self, now: Instant) -> Result<(), Abandoned> {
-        let Some([width, height]) = self.source.as_ref().map(|source| source.size()) else { return Ok(()) };
-        match Encoder::new(width, height, BIT_RATE) {
-            Ok(encoder) => {
-                let payloader = Payloader::default();
-                self.capture = Some(Capture { encoder, payloader, begun: now, next: now, asked: true, last_key: None });
-                Ok(())
-            }
-            Err(why) => self.trouble(why.to_string()),
+        let Some(source) = self.source.as_ref().filter(|_| self.ours.is_none()) else { return Ok(()) };
+        match Ours::new(now, source.size()) {
+            Ok(ours) => self.ours = Some(ours),
+            Err(why) => return self.trouble(why.to_string()),
         }
+        Ok(())
+    }
+
+    fn rest(&mut self) {
+        self.ours = None;
+        if let Some(source) = &mut self.source {
+            source.rest();
+        }
+        self.end(&Whose::Ours);
     }
 
     /// Takes and encodes the picture that is due.
     fn send(&mut self, now: Instant) -> Result<(), Abandoned> {
-        let (Some(capture), Some(source)) = (&mut self.capture, &mut self.source) else { return Ok(()) };
-        if capture.next > now {
+        let (Some(ours), Some(source)) = (&mut self.ours, &mut self.source) else { return Ok(()) };
+        if !ours.is_due(now) {
             return Ok(());
         }
-        // A machine that was busy leaves out what it missed.
-        capture.next = (capture.next + INTERVAL).max(now);
-        let packets =
-            source.take().and_then(|picture| capture.packets(now, &picture).map_err(|why| Trouble(why.to_string())));
-        match packets {
-            Ok(packets) if packets.is_empty() => Ok(()),
-            Ok(packets) => self.done(Done::Packets(packets)),
+        let taken = source.take().and_then(|picture| {
+            let packets = ours.packets(now, &picture).map_err(|why| Trouble(why.to_string()))?;
+            Ok((picture, packets))
+        });
+        match taken {
+            Ok((picture, packets)) => {
+                self.show(&Whose::Ours, picture);
+                if packets.is_empty() { Ok(()) } else { self.done(Done::Packets(packets)) }
+            }
             Err(Trouble(why)) => {
-                (self.capture, self.source) = (None, None);
+                self.rest();
+                self.source = None;
                 self.trouble(why)
             }
         }
     }
 
-    // ---- theirs ------------------------------------------------------------------------------------------------------
-
     fn receive(&mut self, now: Instant, id: StreamId, received: &ReceivedRtp) -> Result<(), Abandoned> {
-        if !self.streams.contains_key(&id) {
-            match Stream::new(now) {
-                Ok(stream) => drop(self.streams.insert(id.clone(), stream)),
+        if !self.theirs.contains_key(&id) {
+            match Theirs::new(now) {
+                Ok(theirs) => drop(self.theirs.insert(id.clone(), theirs)),
                 Err(why) => return self.trouble(why.to_string()),
             }
         }
-        let stream = self.streams.get_mut(&id).expect("it was just made");
-        stream.assembler.insert(received);
-        let mut done = Vec::new();
-        while let Some(assembled) = stream.assembler.poll(now) {
-            match assembled {
-                Assembled::Broken => done.push(Done::AskKeyFrame(id.clone())),
-                Assembled::Frame(frame) => match stream.decoder.decode(&frame) {
-                    Ok(Some(picture)) => {
-                        stream.shown += 1;
-                        if now >= stream.told {
-                            stream.told = now + Duration::from_secs(1);
-                            let (size, colour, shown) =
-                                ([picture.width(), picture.height()], picture.mean(), stream.shown);
-                            let seen = Observation::Seen { session: id.0, size, colour, shown };
-                            drop(self.observed.try_send(seen)); // Missed by a slow observer, the next second tells anew.
-                        }
-                    }
-                    Ok(None) => {}
-                    Err(why) => {
-                        stream.assembler.broke();
-                        if !std::mem::replace(&mut stream.faulty, true) {
-                            done.push(Done::Trouble(Trouble(format!(
-                                "a picture of a participant cannot be shown: {why}"
-                            ))));
-                        }
-                    }
-                },
+        let theirs = self.theirs.get_mut(&id).expect("it was just made");
+        let outputs = theirs.receive(now, received);
+        for output in outputs {
+            match output {
+                Output::AskKeyFrame => self.done(Done::AskKeyFrame(id.clone()))?,
+                Output::Faulty(why) => self.trouble(format!("a picture of a participant cannot be shown: {why}"))?,
+                Output::Picture(picture) => self.shown(now, &id, picture),
             }
         }
-        done.into_iter().try_for_each(|done| self.done(done))
+        Ok(())
+    }
+
+    fn shown(&mut self, now: Instant, id: &StreamId, picture: Picture) {
+        if let Some(shown) = self.theirs.get_mut(id).and_then(|theirs| theirs.tell(now)) {
+            let (session, size, colour) = (id.0, [picture.width(), picture.height()], picture.mean());
+            let seen = Observation::Seen { session, size, colour, shown };
+            drop(self.observed.try_send(seen)); // Missed by a slow observer, the next second tells anew.
+        }
+        let (session, content) = id.clone();
+        self.show(&Whose::Theirs(session, content), picture);
+    }
+
+    fn show(&mut self, whose: &Whose, picture: Picture) {
+        if let Some(sink) = &mut self.sink {
+            sink.show(whose, picture);
+        }
+    }
+
+    fn end(&mut self, whose: &Whose) {
+        if let Some(sink) = &mut self.sink {
+            sink.end(whose);
+        }
     }
 
     fn trouble(&self, why: String) -> Result<(), Abandoned> {
@@ -284,29 +266,10 @@ impl Worker {
     }
 }
 
-impl Capture {
-    fn packets(&mut self, now: Instant, picture: &crate::picture::Picture) -> Result<Vec<RtpPacket>, Vp8Fault> {
-        let since = now.saturating_duration_since(self.begun).as_micros();
-        let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
-        let key = self.asked && self.last_key.is_none_or(|last| now.saturating_duration_since(last) >= KEY_FRAMES);
-        let Some(encoded) = self.encoder.encode(picture, at, key)? else { return Ok(Vec::new()) };
-        if encoded.key {
-            (self.asked, self.last_key) = (false, Some(now));
-        }
-        Ok(self.payloader.packets(&encoded.bytes, at as u32)) // RTP timestamps wrap.
-    }
-}
-
-impl Stream {
-    fn new(now: Instant) -> Result<Self, Vp8Fault> {
-        Ok(Self { assembler: Assembler::default(), decoder: Decoder::new()?, shown: 0, told: now, faulty: false })
-    }
-}
-
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
-    use crate::picture::Picture;
+    use crate::codec::vp8::{Encoder, Payloader};
 
     /// Pictures of one colour, counted; it ends after some.
     struct Counted {
@@ -351,7 +314,7 @@ mod tests {
             let ((report, done), (observed, seen)) = (sync_channel(DONE), mpsc::channel(64));
             let (taken, rested) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let source = Counted { taken: taken.clone(), ends_after, rested: rested.clone() };
-            let worker = Worker::new(Some(Box::new(source)), Arc::new(AtomicUsize::new(0)), report, observed);
+            let worker = Worker::new(Some(Box::new(source)), None, Arc::new(AtomicUsize::new(0)), report, observed);
             Self { worker, done, seen, now: Instant::now(), taken, rested }
         }
 
@@ -362,8 +325,7 @@ mod tests {
         /// Lets time pass; what came of it.
         fn run(&mut self, time: Duration) -> Vec<Done> {
             let until = self.now + time;
-            while let Some(next) = self.worker.capture.as_ref().map(|capture| capture.next).filter(|next| *next < until)
-            {
+            while let Some(next) = self.worker.ours.as_ref().map(Ours::next).filter(|next| *next < until) {
                 self.now = next;
                 assert!(self.worker.send(next).is_ok());
             }
@@ -405,7 +367,7 @@ mod tests {
         assert!(bench.run(Duration::from_secs(1)).is_empty());
         assert_eq!(bench.taken(), 0);
         bench.give(Task::Capture(true));
-        assert_eq!(packets(bench.run(INTERVAL * 30)).iter().filter(|packet| packet.marker).count(), 30);
+        assert_eq!(packets(bench.run(ours::INTERVAL * 30)).iter().filter(|packet| packet.marker).count(), 30);
         bench.give(Task::Capture(false));
         assert!(bench.run(Duration::from_secs(1)).is_empty());
         assert_eq!((bench.taken(), bench.rested.load(Ordering::Relaxed)), (30, 1));

@@ -1,0 +1,74 @@
+//! The window: everybody's picture, how it stands with them, and buttons.
+
+pub(crate) mod snapshot;
+mod textures;
+mod view;
+
+use std::time::Duration;
+
+use eframe::egui;
+use tokio::sync::mpsc;
+
+use crate::exit::Failure;
+use crate::stage::Stage;
+use crate::wish::Wish;
+use textures::Textures;
+use view::View;
+
+/// Between two looks at the scene: pictures come every 33 ms. egui takes off what it thinks a frame takes, a sixtieth of a
+/// second.
+const INTERVAL: Duration = Duration::from_millis(33 + 17);
+
+/// The window's sides when it opens, in points.
+const SIZE: [f32; 2] = [1_000.0, 640.0];
+
+/// Wishes that wait; nobody presses faster.
+const WISHES: usize = 16;
+
+/// Whether there is a screen to open a window on.
+pub(crate) fn has_screen() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|screen| !screen.is_empty()))
+}
+
+/// A way for wishes from the window to the program.
+pub(crate) fn wishes() -> (mpsc::Sender<Wish>, mpsc::Receiver<Wish>) {
+    mpsc::channel(WISHES)
+}
+
+/// Shows the window until it is closed or the program is over.
+pub(crate) fn show(stage: Stage, wishes: mpsc::Sender<Wish>) -> Result<(), Failure> {
+    let viewport = egui::ViewportBuilder::default().with_inner_size(SIZE).with_min_inner_size([360.0, 240.0]);
+    // Frames come when pictures do; waiting for the screen would be a second clock.
+    let options = eframe::NativeOptions { viewport, vsync: false, ..Default::default() };
+    let app = App { stage, wishes, view: View::default(), textures: Textures::default() };
+    eframe::run_native("muji-call", options, Box::new(|_| Ok(Box::new(app))))
+        .map_err(|why| Failure::Usage(format!("no window can be opened: {why}; try --no-window")))
+}
+
+struct App {
+    stage: Stage,
+    wishes: mpsc::Sender<Wish>,
+    view: View,
+    textures: Textures,
+}
+
+impl eframe::App for App {
+    fn update(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        let Self { stage, view, textures, .. } = self;
+        let (wishes, over) = stage.with(|scene| {
+            textures.update(ctx, scene);
+            (view.show(ctx, scene, textures), scene.over)
+        });
+        for wish in wishes {
+            let _ended = self.wishes.try_send(wish).is_err(); // Then so does the window.
+        }
+        if over {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        } else if ctx.input(|input| input.viewport().close_requested()) {
+            // The call is left properly first; the window goes with the program.
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            let _ended = self.wishes.try_send(Wish::Quit).is_err();
+        }
+        ctx.request_repaint_after(INTERVAL);
+    }
+}
