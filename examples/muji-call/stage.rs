@@ -1,5 +1,7 @@
 //! What a window or a picture of it shows: the people of the call, their pictures, what goes on.
 
+#![cfg_attr(not(feature = "window"), allow(dead_code, reason = "without a window nobody looks"))]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
