@@ -36,6 +36,9 @@ const OBSERVATIONS: usize = 256;
 /// One for each frame.
 const PACKETS_PER_SECOND: u64 = 50;
 
+/// How often pictures are told what is heard: five times a second, so that they follow the jitter buffer.
+const FRAMES_PER_CLOCK: u64 = 10;
+
 /// What a media layer works with; by default it listens and looks, and has no addresses.
 #[derive(Default)]
 pub struct Devices {
@@ -186,6 +189,7 @@ struct Stream {
     receiver: Receiver,
     meter: Meter,
     loudness: Loudness,
+    frames: u64,
     sounded: bool,
 }
 
@@ -349,7 +353,7 @@ impl Worker {
         match Receiver::new() {
             Ok(receiver) => {
                 let (meter, loudness) = (Meter::default(), Loudness::default());
-                let stream = Stream { name, payload_types, receiver, meter, loudness, sounded: false };
+                let stream = Stream { name, payload_types, receiver, meter, loudness, frames: 0, sounded: false };
                 self.streams.insert(id, stream);
                 Ok(())
             }
@@ -397,7 +401,9 @@ impl Worker {
             Ok(Some(packet)) => {
                 let Some(running) = &mut self.running else { return Ok(()) };
                 for (call, publication) in self.publisher.publications() {
-                    running.peers.publish(now, *call, publication, &packet);
+                    // Its timestamp is that of its first sample, 20 ms ago.
+                    let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
+                    running.peers.publish(now, captured, *call, publication, &packet);
                 }
                 self.packets += 1;
                 self.bytes += packet.payload.len() as u64;
@@ -415,16 +421,18 @@ impl Worker {
     fn show(&mut self, now: Instant) -> Result<(), Abandoned> {
         while let Some(done) = self.pictures.poll() {
             match (done, &mut self.running) {
-                (Done::Packets(packets), Some(running)) => {
+                (Done::Packets(captured, packets), Some(running)) => {
                     for (call, publication) in &self.shown {
-                        packets.iter().for_each(|packet| running.peers.publish(now, *call, publication, packet));
+                        for packet in &packets {
+                            running.peers.publish(now, captured, *call, publication, packet);
+                        }
                     }
                 }
                 (Done::AskKeyFrame((session, content)), Some(running)) => {
                     running.peers.ask_key_frame(now, session, &content);
                 }
                 (Done::Trouble(Trouble(why)), _) => self.report(MediaReport::Trouble { why })?,
-                (Done::Packets(_) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
+                (Done::Packets(..) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
             }
         }
         Ok(())
@@ -436,6 +444,11 @@ impl Worker {
         for ((session, _), stream) in &mut self.streams {
             let frame = stream.receiver.frame(now);
             let round_trip = || self.running.as_ref().and_then(|running| running.peers.round_trip(*session));
+            if stream.keeps_time()
+                && let Some(clock) = stream.receiver.clock()
+            {
+                self.pictures.give(Task::Clock(*session, clock));
+            }
             stream.observe(now, *session, frame.as_ref(), round_trip, &self.observed);
             let frame = frame.unwrap_or([0; FRAME]);
             if let Some(recordings) = &mut self.recordings {
@@ -494,6 +507,12 @@ impl Worker {
 }
 
 impl Stream {
+    /// Whether it is time to say what is heard now, for the pictures.
+    fn keeps_time(&mut self) -> bool {
+        self.frames += 1;
+        self.frames.is_multiple_of(FRAMES_PER_CLOCK)
+    }
+
     fn observe(
         &mut self,
         at: Instant,

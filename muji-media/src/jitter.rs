@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::sound::{FRAME_TIME, RATE};
-use crate::transport::ReceivedRtp;
+use crate::transport::{ReceivedRtp, RtpPacket};
 
 /// The shortest wait: one packet, so that the usual unrest of a scheduler is not heard.
 const MIN_DELAY: Duration = FRAME_TIME;
@@ -38,7 +38,12 @@ const JITTER: f64 = 1.0 / 16.0;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
     /// The packet whose time it is.
-    Packet(Arc<[u8]>),
+    Packet {
+        /// The timestamp of its first sample.
+        timestamp: u32,
+        /// What the codec made.
+        payload: Arc<[u8]>,
+    },
     /// It is lost; this is the one behind it.
     Lost(Arc<[u8]>),
     /// Nothing is there: not begun, run dry, or the sender paused.
@@ -77,6 +82,7 @@ struct Waiting {
     arrived: Instant,
     /// When it would have come had it been as early as the earliest.
     due: Instant,
+    timestamp: u32,
     payload: Arc<[u8]>,
 }
 
@@ -103,7 +109,8 @@ impl JitterBuffer {
             self.counts.discarded += 1;
             return;
         }
-        let waiting = Waiting { arrived: received.arrived, due, payload: received.packet.payload };
+        let RtpPacket { timestamp, payload, .. } = received.packet;
+        let waiting = Waiting { arrived: received.arrived, due, timestamp, payload };
         self.packets.insert(received.sequence, waiting);
     }
 
@@ -181,7 +188,7 @@ impl JitterBuffer {
         let should = (self.delay() + SPARE).as_micros() as f64;
         self.excess += (waited - should) * SMOOTH - self.excess * SMOOTH;
         self.catch_up();
-        Turn::Packet(packet.payload)
+        Turn::Packet { timestamp: packet.timestamp, payload: packet.payload }
     }
 
     fn catch_up(&mut self) {
@@ -206,12 +213,11 @@ impl JitterBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::RtpPacket;
 
     fn packet(start: Instant, sequence: u64, arrives_after: Duration) -> ReceivedRtp {
         let timestamp = (sequence * 960) as u32; // RTP timestamps wrap.
         let packet = RtpPacket { timestamp, marker: false, payload: Arc::from(sequence.to_be_bytes().as_slice()) };
-        ReceivedRtp { payload_type: 111, sequence, arrived: start + arrives_after, packet }
+        ReceivedRtp { payload_type: 111, sequence, arrived: start + arrives_after, captured: None, packet }
     }
 
     fn at(frame: u64) -> Duration {
@@ -230,7 +236,7 @@ mod tests {
                 buffer.insert(packet(start, sequence, time));
             }
             match buffer.take(start + at(frame)) {
-                Turn::Packet(_) => packets += 1,
+                Turn::Packet { .. } => packets += 1,
                 Turn::Lost(_) => lost += 1,
                 Turn::Empty => empty += 1,
             }
@@ -284,9 +290,9 @@ mod tests {
         let start = Instant::now();
         let mut buffer = JitterBuffer::default();
         buffer.insert(packet(start, 1_000_000, Duration::ZERO));
-        assert!(matches!(buffer.take(start + FRAME_TIME), Turn::Packet(_)));
+        assert!(matches!(buffer.take(start + FRAME_TIME), Turn::Packet { .. }));
         buffer.insert(packet(start, 5, at(2)));
-        assert!(matches!(buffer.take(start + at(3)), Turn::Packet(_)));
+        assert!(matches!(buffer.take(start + at(3)), Turn::Packet { .. }));
     }
 
     #[test]

@@ -250,14 +250,14 @@ impl Peers {
         self.with(id, |transport| transport.datagram(now, local, from, bytes));
     }
 
-    /// Sends a packet to every peer that gets this publication.
-    pub fn publish(&mut self, now: Instant, call: CallId, publication: &str, packet: &RtpPacket) {
+    /// Sends a packet to every peer that gets this publication; `captured` is when its timestamp was.
+    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packet: &RtpPacket) {
         let of_call = self.sessions.values().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &session.contents);
         for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
             let id = carried.transport;
             if let Some(transport) = self.transports.get_mut(&id) {
-                transport.send(now, &carried.name, packet);
+                transport.send(now, captured, &carried.name, packet);
                 self.told.listen(id, &mut **transport);
             }
         }
@@ -438,12 +438,12 @@ mod tests {
             assert_eq!(carry(&mut all, now), [], "only greetings");
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
         assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-        all[0].publish(now, CallId(2), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(2), "what the room calls it", &packet);
         assert_eq!(carry(&mut all, now), [], "another call is not ours");
         all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
         assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
     }
 
@@ -461,7 +461,7 @@ mod tests {
             carry(&mut all, now);
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
         let same = |index: usize| (index, 111, packet.clone());
         assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
     }
@@ -538,12 +538,12 @@ mod tests {
             let content = "second".to_owned();
             peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
         }
-        all[0].publish(now, CallId(1), "noise", &packet);
+        all[0].publish(now, now, CallId(1), "noise", &packet);
         assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
         all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
-        all[0].publish(now, CallId(1), "noise", &packet);
+        all[0].publish(now, now, CallId(1), "noise", &packet);
         assert_eq!(carry(&mut all, now), []);
-        all[0].publish(now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
         assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
     }
 

@@ -1,7 +1,7 @@
 //! From the packets of one stream to its sound, a frame every 20 ms of our clock.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::clutch::{Clutch, Fixed, rounded};
 use crate::codec::opus::{Decoder, OpusFault};
@@ -30,6 +30,43 @@ pub struct Stats {
     pub round_trip: Option<Duration>,
 }
 
+/// A moment here, and when what is heard at it was captured by the sender's clock. Pictures of that sender are shown by it
+/// (RFC 3550 section 6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// The moment.
+    pub at: Instant,
+    /// When it was captured.
+    pub captured: SystemTime,
+}
+
+impl Clock {
+    /// The moment here at which something captured then is to be shown.
+    #[must_use]
+    pub fn due(&self, captured: SystemTime) -> Option<Instant> {
+        match captured.duration_since(self.captured) {
+            Ok(later) => self.at.checked_add(later),
+            Err(earlier) => self.at.checked_sub(earlier.duration()),
+        }
+    }
+}
+
+/// When one sample was captured.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    timestamp: u32,
+    captured: SystemTime,
+}
+
+impl Known {
+    /// When another was.
+    fn at(self, timestamp: u32) -> Option<SystemTime> {
+        let samples = timestamp.wrapping_sub(self.timestamp).cast_signed();
+        let apart = Duration::from_secs_f64(f64::from(samples.unsigned_abs()) / f64::from(RATE));
+        if samples < 0 { self.captured.checked_sub(apart) } else { self.captured.checked_add(apart) }
+    }
+}
+
 /// One stream of a peer.
 pub struct Receiver {
     buffer: JitterBuffer,
@@ -37,6 +74,11 @@ pub struct Receiver {
     /// Decoded and not yet played; packets need not be as long as frames.
     sound: VecDeque<i16>,
     clutch: Clutch,
+    /// The timestamp behind the last decoded sample.
+    decoded_to: u32,
+    /// When a sample was captured.
+    known: Option<Known>,
+    clock: Option<Clock>,
     /// Made up since the last packet.
     invented: u32,
     begun: bool,
@@ -55,6 +97,9 @@ impl Receiver {
             decoder: Decoder::new()?,
             sound: VecDeque::new(),
             clutch: Clutch::new(Fixed::Output),
+            decoded_to: 0,
+            known: None,
+            clock: None,
             invented: 0,
             begun: false,
             played: 0,
@@ -64,15 +109,28 @@ impl Receiver {
 
     /// A packet came.
     pub fn insert(&mut self, received: ReceivedRtp) {
+        let timestamp = received.packet.timestamp;
+        self.known = received.captured.map(|captured| Known { timestamp, captured }).or(self.known);
         self.buffer.insert(received);
+    }
+
+    /// The timestamp of the sample that is played next.
+    fn next_sample(&self) -> u32 {
+        self.decoded_to.wrapping_sub(u32::try_from(self.sound.len()).unwrap_or(u32::MAX))
+    }
+
+    /// What was played last, by the clock of whoever sent it; `None` before it has told.
+    #[must_use]
+    pub fn clock(&self) -> Option<Clock> {
+        self.clock
     }
 
     /// The sound of the next 20 ms; `None` while the peer is silent.
     pub fn frame(&mut self, now: Instant) -> Option<Frame> {
         while self.sound.len() < self.clutch.needs() {
             let decoded = match self.buffer.take(now) {
-                Turn::Packet(payload) => {
-                    (self.begun, self.invented) = (true, 0);
+                Turn::Packet { timestamp, payload } => {
+                    (self.begun, self.invented, self.decoded_to) = (true, 0, timestamp);
                     self.decoder.decode(&payload)
                 }
                 Turn::Lost(following) => {
@@ -93,9 +151,13 @@ impl Receiver {
                 }
             };
             // What is no Opus is a gap; a peer that sends nothing else is silent, not the end of us.
-            self.sound.extend(decoded.unwrap_or_else(|_| vec![0; FRAME]));
+            let decoded = decoded.unwrap_or_else(|_| vec![0; FRAME]);
+            self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
+            self.sound.extend(decoded);
         }
         self.played += 1;
+        self.clock =
+            self.known.and_then(|known| known.at(self.next_sample())).map(|captured| Clock { at: now, captured });
         // What is decoded and not played waits too.
         let decoded = self.sound.len().saturating_sub(self.clutch.needs()) as f64 / f64::from(RATE);
         let stretched = self.clutch.turn(&mut self.sound, self.buffer.excess() + decoded);
@@ -130,7 +192,13 @@ mod tests {
             let at = |sent: u64| start + Duration::from_secs_f64(sent as f64 * 0.020 / factor);
             while at(sent) <= now {
                 let packet = RtpPacket { timestamp: (sent * 960) as u32, marker: false, payload: payload.clone() };
-                receiver.insert(ReceivedRtp { payload_type: 111, sequence: sent, arrived: at(sent), packet });
+                receiver.insert(ReceivedRtp {
+                    payload_type: 111,
+                    sequence: sent,
+                    arrived: at(sent),
+                    captured: None,
+                    packet,
+                });
                 sent += 1;
             }
             receiver.frame(now);

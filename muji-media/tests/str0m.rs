@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
@@ -23,6 +23,8 @@ struct End {
     /// How often a key frame was asked for.
     asked: usize,
     received: Vec<RtpPacket>,
+    /// When each of those was captured, by the sender's clock.
+    captured: Vec<Option<SystemTime>>,
 }
 
 struct Pair {
@@ -32,6 +34,9 @@ struct Pair {
     datagrams: usize,
     /// What each sent.
     wire: Vec<(usize, Vec<u8>)>,
+    /// Of the packets of the first with sound or pictures, whether each arrives: by its number among them.
+    arrives: fn(usize) -> bool,
+    packets: usize,
     /// Answers to checks come from this address instead of the true one.
     answers_from: Option<SocketAddr>,
     /// Who opens the handshake.
@@ -70,6 +75,7 @@ fn end(now: Instant, number: u8, dtls: Dtls) -> End {
         impostor: false,
         asked: 0,
         received: Vec::new(),
+        captured: Vec::new(),
     }
 }
 
@@ -82,6 +88,8 @@ impl Pair {
             ends: [end(now, 0, dtls), end(now, 1, dtls)],
             datagrams: 0,
             wire: Vec::new(),
+            arrives: |_| true,
+            packets: 0,
             answers_from: None,
             client: 1,
         }
@@ -140,13 +148,22 @@ impl Pair {
                         carried = true;
                         self.datagrams += 1;
                         self.wire.push((index, bytes.clone()));
+                        if index == 0 && is_rtp(&bytes) {
+                            self.packets += 1;
+                            if !(self.arrives)(self.packets) {
+                                continue;
+                            }
+                        }
                         let from = self.answers_from.filter(|_| bytes.starts_with(&[1, 1])).unwrap_or(from);
                         let peer = &mut self.ends[1 - index];
                         if peer.address == to && peer.transport.accepts(self.now, to, from, &bytes) {
                             peer.transport.datagram(self.now, to, from, &bytes);
                         }
                     }
-                    TransportOutput::Rtp { received, .. } => self.ends[index].received.push(received.packet),
+                    TransportOutput::Rtp { received, .. } => {
+                        self.ends[index].captured.push(received.captured);
+                        self.ends[index].received.push(received.packet);
+                    }
                     TransportOutput::Connected => {
                         (self.ends[index].connected, self.ends[index].interrupted) = (true, false);
                     }
@@ -169,6 +186,10 @@ impl Pair {
     }
 }
 
+fn is_rtp(bytes: &[u8]) -> bool {
+    (128..=191).contains(&bytes[0]) && !(64..=95).contains(&(bytes[1] & 0x7F))
+}
+
 fn packet(number: u32) -> RtpPacket {
     RtpPacket { timestamp: number * 960, marker: number == 1, payload: Arc::from(&b"sound"[..]) }
 }
@@ -189,8 +210,8 @@ fn a_content_added_later_flows_beside_the_first() {
         let ssrcs = vec![SSRCS[1 - number] + 1];
         end.transport.agreed(&Agreed { content: "second".to_owned(), send, receive: true, ssrcs });
     }
-    pair.ends[0].transport.send(pair.now, "audio", &packet(1));
-    pair.ends[0].transport.send(pair.now, "second", &packet(2));
+    pair.ends[0].transport.send(pair.now, pair.now, "audio", &packet(1));
+    pair.ends[0].transport.send(pair.now, pair.now, "second", &packet(2));
     pair.run(Duration::from_secs(1), |ends| ends[1].received.len() == 2);
     assert_eq!(pair.ends[1].received, [packet(1), packet(2)]);
 }
@@ -210,7 +231,7 @@ fn packets_arrive_as_they_were_sent_with_either_dtls_whether_their_source_was_an
         let sent: Vec<RtpPacket> = (1..=10).map(packet).collect();
         for packet in &sent {
             for index in 0..2 {
-                pair.ends[index].transport.send(pair.now, "audio", packet);
+                pair.ends[index].transport.send(pair.now, pair.now, "audio", packet);
             }
             pair.run(Duration::from_millis(20), |_| false);
         }
@@ -220,11 +241,66 @@ fn packets_arrive_as_they_were_sent_with_either_dtls_whether_their_source_was_an
     }
 }
 
+/// What the second got of a content of which every tenth packet was lost, and how many packets that took.
+fn across_a_lossy_path(content: &str) -> (Vec<u32>, usize) {
+    let mut pair = Pair::connected(Dtls::Auto, true);
+    pair.arrives = |number| number % 10 != 0;
+    for number in 1..=100 {
+        pair.ends[0].transport.send(pair.now, pair.now, content, &packet(number));
+        let until = pair.now + Duration::from_millis(10);
+        pair.run(Duration::from_millis(10), |_| false);
+        pair.now = until;
+    }
+    pair.run(Duration::from_secs(1), |_| false);
+    let mut received: Vec<u32> = pair.ends[1].received.iter().map(|packet| packet.timestamp / 960).collect();
+    received.sort_unstable();
+    (received, pair.packets)
+}
+
+#[test]
+fn lost_packets_of_pictures_are_asked_for_and_come_again_and_those_of_sound_are_not() {
+    let (pictures, packets) = across_a_lossy_path("video");
+    assert_eq!(pictures, (1..=100).collect::<Vec<u32>>());
+    assert!((110..=115).contains(&packets), "{packets}");
+    let (sound, packets) = across_a_lossy_path("audio");
+    assert_eq!((sound.len(), packets), (90, 100));
+}
+
+#[test]
+fn when_sound_and_pictures_were_captured_is_known_by_the_first_report_and_to_a_millisecond() {
+    let mut pair = Pair::connected(Dtls::Auto, true);
+    let begun = pair.now;
+    // The timestamps of both begin anywhere, and the pictures' wrap on the way.
+    let (sound, pictures) = (1_000_000u32, u32::MAX - 45_000);
+    for turn in 0..200u32 {
+        let captured = begun + Duration::from_millis(20) * turn;
+        let of_sound = RtpPacket { timestamp: sound + turn * 960, ..packet(turn) };
+        let of_pictures = RtpPacket { timestamp: pictures.wrapping_add(turn * 1_800), ..packet(turn) };
+        // What is captured leaves later, and pictures later than sound.
+        pair.now = pair.now.max(captured + Duration::from_millis(20));
+        pair.ends[0].transport.send(pair.now, captured, "audio", &of_sound);
+        pair.run(Duration::from_millis(13), |_| false);
+        pair.ends[0].transport.send(pair.now, captured, "video", &of_pictures);
+        pair.run(Duration::from_millis(1), |_| false);
+    }
+    let end = &pair.ends[1];
+    let known = end.captured.iter().zip(&end.received).filter_map(|(captured, packet)| Some(((*captured)?, packet)));
+    let since = |(captured, packet): (SystemTime, &RtpPacket)| {
+        let ticks = packet.timestamp.wrapping_sub(sound);
+        let turn = if ticks < 200 * 960 { ticks / 960 } else { packet.timestamp.wrapping_sub(pictures) / 1_800 };
+        captured - Duration::from_millis(20) * turn // All of the same moment, then.
+    };
+    let moments: Vec<SystemTime> = known.map(since).collect();
+    let (first, last) = (moments.iter().min().expect("some"), moments.iter().max().expect("some"));
+    assert!(moments.len() >= 295, "of 400 packets {} say when", moments.len());
+    assert!(last.duration_since(*first).expect("it is later") <= Duration::from_millis(1));
+}
+
 #[test]
 fn whoever_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
     for announced in [true, false] {
         let mut pair = Pair::connected(Dtls::Auto, announced);
-        pair.ends[0].transport.send(pair.now, "video", &packet(1));
+        pair.ends[0].transport.send(pair.now, pair.now, "video", &packet(1));
         pair.run(Duration::from_millis(20), |_| false);
         assert_eq!((pair.ends[1].received.len(), pair.ends[0].asked), (1, 0));
         pair.ends[1].transport.ask_key_frame(pair.now, "video");
@@ -241,7 +317,7 @@ fn a_peer_with_another_certificate_than_promised_is_never_connected_to() {
         pair.introduce(true, |fingerprint| fingerprint[0] ^= 1);
         pair.run(Duration::from_secs(60), |ends| ends[0].impostor);
         assert!(pair.ends[0].impostor && !pair.ends[0].connected, "{dtls:?}");
-        pair.ends[1].transport.send(pair.now, "audio", &packet(1));
+        pair.ends[1].transport.send(pair.now, pair.now, "audio", &packet(1));
         pair.run(Duration::from_secs(1), |_| false);
         assert!(pair.ends[0].received.is_empty());
     }

@@ -16,12 +16,13 @@ use std::time::{Duration, Instant};
 
 use muji_core::SessionId;
 use ours::Ours;
-use theirs::{Output, Theirs};
+use theirs::{Theirs, Wanted};
 use tokio::sync::mpsc;
 
 use crate::backend::Observation;
 use crate::device::{PictureSink, PictureSource, Trouble, Whose};
 use crate::picture::Picture;
+use crate::receive::Clock;
 use crate::transport::{ReceivedRtp, RtpPacket};
 
 /// Packets that wait: those of a second from seven peers. More means that this machine cannot keep up, and the packets behind
@@ -46,6 +47,8 @@ pub(crate) enum Task {
     KeyFrame,
     /// A packet of a peer.
     Packet(StreamId, ReceivedRtp),
+    /// What is heard of a participant now.
+    Clock(SessionId, Clock),
     /// A stream is no more.
     Drop(StreamId),
 }
@@ -53,8 +56,8 @@ pub(crate) enum Task {
 /// What comes of it.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// Another picture of ours.
-    Packets(Vec<RtpPacket>),
+    /// Another picture of ours, and when it was taken.
+    Packets(Instant, Vec<RtpPacket>),
     /// A peer is to be asked for a key frame.
     AskKeyFrame(StreamId),
     /// Something does not do what it should.
@@ -133,13 +136,14 @@ impl Worker {
 
     fn run(mut self, to_do: &Receiver<Task>) {
         loop {
-            let due = self.ours.as_ref().map(Ours::next);
+            let due = self.theirs.values().filter_map(Theirs::due).chain(self.ours.as_ref().map(Ours::next)).min();
             let wait = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
             let outcome = match to_do.recv_timeout(wait) {
                 Ok(task) => self.task(Instant::now(), task),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            self.show_due(Instant::now());
             if outcome.and_then(|()| self.send(Instant::now())).is_err() {
                 return;
             }
@@ -162,6 +166,11 @@ impl Worker {
             Task::Packet(id, received) => {
                 self.taken.fetch_sub(1, Ordering::Relaxed);
                 self.receive(now, id, &received)
+            }
+            Task::Clock(session, clock) => {
+                let of_session = self.theirs.iter_mut().filter(|((of, _), _)| *of == session);
+                of_session.for_each(|(_, theirs)| theirs.set_clock(clock));
+                Ok(())
             }
             Task::Drop(id) => {
                 self.theirs.remove(&id);
@@ -202,7 +211,7 @@ impl Worker {
         match taken {
             Ok((picture, packets)) => {
                 self.show(&Whose::Ours, picture);
-                if packets.is_empty() { Ok(()) } else { self.done(Done::Packets(packets)) }
+                if packets.is_empty() { Ok(()) } else { self.done(Done::Packets(now, packets)) }
             }
             Err(Trouble(why)) => {
                 self.rest();
@@ -220,25 +229,30 @@ impl Worker {
             }
         }
         let theirs = self.theirs.get_mut(&id).expect("it was just made");
-        let outputs = theirs.receive(now, received);
-        for output in outputs {
-            match output {
-                Output::AskKeyFrame => self.done(Done::AskKeyFrame(id.clone()))?,
-                Output::Faulty(why) => self.trouble(format!("a picture of a participant cannot be shown: {why}"))?,
-                Output::Picture(picture) => self.shown(now, &id, picture),
+        for wanted in theirs.receive(now, received) {
+            match wanted {
+                Wanted::KeyFrame => self.done(Done::AskKeyFrame(id.clone()))?,
+                Wanted::Complaint(why) => {
+                    self.trouble(format!("a picture of a participant cannot be shown: {why}"))?;
+                }
             }
         }
         Ok(())
     }
 
-    fn shown(&mut self, now: Instant, id: &StreamId, picture: Picture) {
-        if let Some(shown) = self.theirs.get_mut(id).and_then(|theirs| theirs.tell(now)) {
-            let (session, size, colour) = (id.0, [picture.width(), picture.height()], picture.mean());
-            let seen = Observation::Seen { session, size, colour, shown };
-            drop(self.observed.try_send(seen)); // Missed by a slow observer, the next second tells anew.
+    /// Shows what is due of everybody.
+    fn show_due(&mut self, now: Instant) {
+        for ((session, content), theirs) in &mut self.theirs {
+            let Some(picture) = theirs.take(now) else { continue };
+            if let Some(shown) = theirs.tell(now) {
+                let (session, size, colour) = (*session, [picture.width(), picture.height()], picture.mean());
+                let seen = Observation::Seen { session, size, colour, shown };
+                drop(self.observed.try_send(seen)); // Missed by a slow observer, the next second tells anew.
+            }
+            if let Some(sink) = &mut self.sink {
+                sink.show(&Whose::Theirs(*session, content.clone()), picture);
+            }
         }
-        let (session, content) = id.clone();
-        self.show(&Whose::Theirs(session, content), picture);
     }
 
     fn show(&mut self, whose: &Whose, picture: Picture) {
@@ -320,6 +334,7 @@ mod tests {
 
         fn give(&mut self, task: Task) {
             assert!(self.worker.task(self.now, task).is_ok());
+            self.worker.show_due(self.now);
         }
 
         /// Lets time pass; what came of it.
@@ -343,7 +358,9 @@ mod tests {
     }
 
     fn packets(done: Vec<Done>) -> Vec<RtpPacket> {
-        done.into_iter().flat_map(|done| if let Done::Packets(packets) = done { packets } else { Vec::new() }).collect()
+        done.into_iter()
+            .flat_map(|done| if let Done::Packets(_, packets) = done { packets } else { Vec::new() })
+            .collect()
     }
 
     /// As they come over a network that loses none.
@@ -352,6 +369,7 @@ mod tests {
             payload_type: 98,
             sequence,
             arrived: now,
+            captured: None,
             packet: packet.clone(),
         };
         (first..).zip(packets).map(received).collect()

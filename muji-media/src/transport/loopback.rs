@@ -105,8 +105,13 @@ impl Loopback {
         let (marker, payload) = rest.split_first()?;
         let packet =
             RtpPacket { timestamp: u32::from_be_bytes(*timestamp), marker: *marker == 1, payload: Arc::from(payload) };
-        let received =
-            ReceivedRtp { payload_type: *payload_type, sequence: u64::from_be_bytes(*sequence), arrived: now, packet };
+        let received = ReceivedRtp {
+            payload_type: *payload_type,
+            sequence: u64::from_be_bytes(*sequence),
+            arrived: now,
+            captured: None,
+            packet,
+        };
         self.out.push_back(TransportOutput::Rtp { content: agreed.content.as_str().into(), received });
         Some(())
     }
@@ -137,7 +142,7 @@ impl Transport for Loopback {
         }
     }
 
-    fn send(&mut self, _: Instant, content: &str, packet: &RtpPacket) {
+    fn send(&mut self, _: Instant, _: Instant, content: &str, packet: &RtpPacket) {
         let (Some((from, to)), Some(remote)) = (self.path, &self.remote) else { return };
         let found = self.agreed.iter().find(|agreed| agreed.content == content);
         let Some(payload) = found.and_then(|agreed| agreed.send.as_ref()) else { return };

@@ -4,11 +4,12 @@
 //! them from. `str0m` is the one for real calls, `loopback` the one for tests of everything above it.
 
 pub mod loopback;
+mod resend;
 pub mod str0m;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::CallId;
 use muji_core::media::{IceRole, LocalTransport, OpenContent, RemoteTransport};
@@ -51,6 +52,8 @@ pub struct ReceivedRtp {
     pub sequence: u64,
     /// When it reached the socket.
     pub arrived: Instant,
+    /// When it was captured, by the sender's clock; `None` before a sender report says how to tell (RFC 3550 section 6.4.1).
+    pub captured: Option<SystemTime>,
     /// The packet.
     pub packet: RtpPacket,
 }
@@ -111,8 +114,8 @@ pub trait Transport: Send {
     fn add(&mut self, content: &OpenContent);
     /// A content may flow, or flows otherwise from now on.
     fn agreed(&mut self, agreed: &Agreed);
-    /// Sends a packet as `content`; nothing happens before the transport is connected.
-    fn send(&mut self, now: Instant, content: &str, packet: &RtpPacket);
+    /// Sends a packet as `content`; nothing happens before the transport is connected. `captured` is when its timestamp was.
+    fn send(&mut self, now: Instant, captured: Instant, content: &str, packet: &RtpPacket);
     /// Asks the peer for a key frame of this content.
     fn ask_key_frame(&mut self, now: Instant, content: &str);
     /// True if a datagram belongs to it.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, OpenContent, RemoteTransport};
 use muji_core::{CallId, config};
@@ -17,9 +17,11 @@ use str0m::format::{Codec, FormatParams};
 use str0m::ice::IceCreds;
 use str0m::media::{Frequency, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::rtp::rtcp::{Rtcp, SenderInfo};
+use str0m::rtp::{RawPacket, RtpWrite, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError};
 
+use super::resend::{Numbered, Sent};
 use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
 
 /// Streams a peer may start without having announced them; each costs memory.
@@ -27,6 +29,9 @@ const MAX_UNANNOUNCED: usize = 16;
 
 /// Without a packet or an answer for so long, the peer is taken for interrupted. A lost check or two are not enough.
 const INTERRUPTED: Duration = Duration::from_secs(5);
+
+/// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
+const REPORTS: Duration = Duration::from_secs(1);
 
 /// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
 const CONSENT: Duration = Duration::from_secs(30);
@@ -103,6 +108,9 @@ impl Str0m {
 #[error("no certificate for DTLS could be made")]
 pub struct NoCertificate;
 
+/// Packets that a peer misses and that were not looked for yet: a NACK names 17 at most, and a datagram holds some 200 of those.
+const MAX_MISSED: usize = 1_024;
+
 /// One content as str0m knows it.
 struct Stream {
     content: Arc<str>,
@@ -110,6 +118,9 @@ struct Stream {
     ssrc: u32,
     sequence: u64,
     agreed: Option<Agreed>,
+    /// What is lost is asked for, and sent again.
+    nack: bool,
+    sent: Sent,
 }
 
 /// A transport of this kind.
@@ -130,6 +141,8 @@ pub struct Str0mTransport {
     /// Our last checks: by transaction, whom they asked, and when they left.
     checks: VecDeque<(Vec<u8>, SocketAddr, Instant)>,
     round_trip: Option<Duration>,
+    /// What the peer misses: SSRC, and the lower half of the number.
+    missed: Vec<(u32, u16)>,
     due: Option<Instant>,
     over: bool,
     out: VecDeque<TransportOutput>,
@@ -149,7 +162,10 @@ impl Str0mTransport {
             .set_local_ice_credentials(credentials.clone())
             .clear_codecs()
             .clear_extension_map()
-            .set_rtp_mode(true);
+            .set_rtp_mode(true)
+            .set_rtcp_report_interval_audio(REPORTS)
+            // What a peer misses is told by nothing else, without RTX; it costs a copy of every packet.
+            .enable_raw_packets(opening.contents.iter().any(asks_again));
         for payload in opening.contents.iter().flat_map(|content| &content.payload_types) {
             add_codec(&mut config, payload);
         }
@@ -182,6 +198,7 @@ impl Str0mTransport {
             interrupted: false,
             checks: VecDeque::new(),
             round_trip: None,
+            missed: Vec::new(),
             due: None,
             over: false,
             out: VecDeque::new(),
@@ -202,6 +219,7 @@ impl Str0mTransport {
             self.broke(&error);
         }
         self.drain(now);
+        self.resend(now);
     }
 
     fn drain(&mut self, now: Instant) {
@@ -249,6 +267,9 @@ impl Str0mTransport {
                     payload_type: *packet.header.payload_type,
                     sequence: *packet.seq_no,
                     arrived: packet.timestamp,
+                    captured: packet
+                        .last_sender_info
+                        .and_then(|known| captured(&known, packet.header.timestamp, packet.time.frequency())),
                     packet: RtpPacket {
                         timestamp: packet.header.timestamp,
                         marker: packet.header.marker,
@@ -257,8 +278,36 @@ impl Str0mTransport {
                 };
                 self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
             }
+            Event::RawPacket(raw) => {
+                if let RawPacket::RtcpRx(Rtcp::Nack(nack)) = *raw {
+                    let numbers = nack.reports.iter().flat_map(|entry| entry.into_iter(SeqNo::default()));
+                    let missed = numbers.map(|number| (*nack.ssrc, number.as_u16()));
+                    self.missed.extend(missed.take(MAX_MISSED.saturating_sub(self.missed.len())));
+                }
+            }
             Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameAsked),
             _ => {}
+        }
+    }
+
+    /// Sends again what the peer misses.
+    fn resend(&mut self, now: Instant) {
+        for (ssrc, number) in std::mem::take(&mut self.missed) {
+            let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc && stream.nack) else {
+                continue;
+            };
+            if let Some(numbered) = stream.sent.again(now, number) {
+                self.write(ssrc, numbered);
+                self.tick(now);
+            }
+        }
+    }
+
+    fn write(&mut self, ssrc: u32, numbered: Numbered) {
+        let Numbered { sequence, payload_type, captured, packet: RtpPacket { timestamp, marker, payload } } = numbered;
+        let write = RtpWrite::new(payload_type.into(), SeqNo::from(sequence), timestamp, captured, payload);
+        if let Some(sender) = self.rtc.direct_api().stream_tx(&ssrc.into()) {
+            sender.write_rtp(write.marker(marker));
         }
     }
 
@@ -345,7 +394,8 @@ impl Str0mTransport {
 
     fn expect(&mut self, ssrc: u32, mid: Mid) {
         self.ssrcs.insert(ssrc, mid);
-        self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid, None);
+        let nack = self.streams.iter().any(|stream| stream.mid == mid && stream.nack);
+        self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid, None).suppress_nack(!nack);
     }
 }
 
@@ -400,24 +450,28 @@ impl Transport for Str0mTransport {
     fn agreed(&mut self, agreed: &Agreed) {
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *agreed.content) else { return };
         stream.agreed = Some(agreed.clone());
+        if let Some(send) = &agreed.send {
+            stream.nack = is_nacked(send);
+        }
         let mid = stream.mid;
         for ssrc in agreed.ssrcs.iter().take(MAX_UNANNOUNCED) {
             self.expect(*ssrc, mid);
         }
     }
 
-    fn send(&mut self, now: Instant, content: &str, packet: &RtpPacket) {
+    fn send(&mut self, now: Instant, captured: Instant, content: &str, packet: &RtpPacket) {
         if !self.connected || self.over {
             return;
         }
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
         let Some(payload) = stream.agreed.as_ref().and_then(|agreed| agreed.send.as_ref()) else { return };
         stream.sequence += 1;
-        let sequence = SeqNo::from(stream.sequence);
-        let write = RtpWrite::new(payload.id.into(), sequence, packet.timestamp, now, packet.payload.clone());
-        if let Some(sender) = self.rtc.direct_api().stream_tx(&stream.ssrc.into()) {
-            sender.write_rtp(write.marker(packet.marker));
+        let (ssrc, payload_type, packet) = (stream.ssrc, payload.id, packet.clone());
+        let numbered = Numbered { sequence: stream.sequence, payload_type, captured, packet };
+        if stream.nack {
+            stream.sent.keep(now, numbered.clone());
         }
+        self.write(ssrc, numbered);
         self.tick(now);
     }
 
@@ -491,7 +545,25 @@ fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream {
     api.declare_media(mid, kind);
     api.declare_stream_tx(content.ssrc.into(), None, mid, None);
     // A peer's first packet starts anywhere; ours starts low, far from a wrap.
-    Stream { content: content.name.as_str().into(), mid, ssrc: content.ssrc, sequence: 0, agreed: None }
+    let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
+    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default() }
+}
+
+/// When a packet was captured, by what the sender reported last (RFC 3550 section 6.4.1).
+fn captured(known: &SenderInfo, timestamp: u32, clock_rate: Frequency) -> Option<SystemTime> {
+    // Timestamps wrap, so only what lies between two counts.
+    let ticks = timestamp.wrapping_sub(known.rtp_time.numer() as u32).cast_signed();
+    let since = Duration::from_secs_f64(f64::from(ticks.unsigned_abs()) / f64::from(clock_rate.get()));
+    if ticks < 0 { known.ntp_time.checked_sub(since) } else { known.ntp_time.checked_add(since) }
+}
+
+/// Whether lost packets of a content may be asked for.
+fn asks_again(content: &OpenContent) -> bool {
+    content.payload_types.iter().any(is_nacked)
+}
+
+fn is_nacked(payload: &PayloadType) -> bool {
+    payload.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
 }
 
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {

@@ -17,12 +17,13 @@ pub use payload::{Assembled, Assembler, Payloader};
 /// Ticks a second of a video timestamp.
 pub const CLOCK_RATE: u32 = 90_000;
 
-/// VP8, as we offer it, under the id that Dino gives it: whoever wants key frames can ask.
+/// VP8, as we offer it, under the id that Dino gives it: whoever misses packets can ask for them, and for key frames.
 #[must_use]
 pub fn payload_type() -> PayloadType {
-    let feedback = |kind: &str, subtype: &str| Feedback { kind: kind.to_owned(), subtype: Some(subtype.to_owned()) };
+    let feedback =
+        |kind: &str, subtype: Option<&str>| Feedback { kind: kind.to_owned(), subtype: subtype.map(str::to_owned) };
     PayloadType {
-        feedback: vec![feedback("nack", "pli"), feedback("ccm", "fir")],
+        feedback: vec![feedback("ccm", Some("fir")), feedback("nack", None), feedback("nack", Some("pli"))],
         ..PayloadType::new(98, "VP8", CLOCK_RATE, 1)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::transport::{ReceivedRtp, RtpPacket};
 
@@ -25,8 +25,12 @@ const KEY_INDEX: u8 = 0x10;
 /// Packets kept of one stream: at 30 frames a second of 10 packets, a second and a half.
 const MAX_PACKETS: usize = 512;
 
-/// How long a missing packet is waited for. Later than that its picture is no use to a conversation.
-const PATIENCE: Duration = Duration::from_millis(120);
+/// How long a missing packet is waited for: it is asked for, and comes a round trip later on all but the worst paths. Later than
+/// that its picture is no use to a conversation.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long the beginning of a key frame is waited for by whoever has shown nothing yet: packets overtake each other by less.
+const BEGINNING: Duration = Duration::from_millis(40);
 
 /// Between two requests for a key frame: one that is under way arrives within this on all but the worst paths.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -74,6 +78,7 @@ struct Waiting {
     timestamp: u32,
     marker: bool,
     arrived: Instant,
+    captured: Option<SystemTime>,
     starts: bool,
     piece: Vec<u8>,
 }
@@ -88,8 +93,8 @@ impl Waiting {
 /// What an [`Assembler`] has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assembled {
-    /// A whole frame.
-    Frame(Vec<u8>),
+    /// A whole frame, and when it was captured by the sender's clock.
+    Frame(Vec<u8>, Option<SystemTime>),
     /// Nothing can be shown before the sender begins anew: it should be asked for a key frame.
     Broken,
 }
@@ -112,7 +117,14 @@ impl Assembler {
             return false;
         }
         let RtpPacket { timestamp, marker, .. } = received.packet;
-        let waiting = Waiting { timestamp, marker, arrived: received.arrived, starts, piece: piece.to_vec() };
+        let waiting = Waiting {
+            timestamp,
+            marker,
+            arrived: received.arrived,
+            captured: received.captured,
+            starts,
+            piece: piece.to_vec(),
+        };
         self.packets.insert(received.sequence, waiting);
         true
     }
@@ -124,10 +136,12 @@ impl Assembler {
 
     /// What there is now.
     pub fn poll(&mut self, now: Instant) -> Option<Assembled> {
-        if let Some(frame) = self.frame() {
-            return Some(Assembled::Frame(frame));
+        if let Some((frame, captured)) = self.frame() {
+            return Some(Assembled::Frame(frame, captured));
         }
-        let stale = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= PATIENCE;
+        let waits = self.next.is_some() || self.packets.values().any(Waiting::is_key);
+        let patience = if waits { PATIENCE } else { BEGINNING };
+        let stale = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= patience;
         let full = self.packets.len() >= MAX_PACKETS;
         if !full && !self.packets.values().next().is_some_and(stale) {
             return None;
@@ -145,7 +159,7 @@ impl Assembler {
     }
 
     /// The next frame, if all of it is there.
-    fn frame(&mut self) -> Option<Vec<u8>> {
+    fn frame(&mut self) -> Option<(Vec<u8>, Option<SystemTime>)> {
         let next = self.next.or_else(|| self.packets.iter().find(|(_, packet)| packet.is_key()).map(|(at, _)| *at))?;
         let timestamp = self.packets.get(&next).filter(|first| first.starts)?.timestamp;
         let mut end = next;
@@ -160,7 +174,8 @@ impl Assembler {
         let rest = self.packets.split_off(&(end + 1));
         let frame = std::mem::replace(&mut self.packets, rest);
         (self.next, self.asked) = (Some(end + 1), None);
-        Some(frame.into_values().flat_map(|packet| packet.piece).collect())
+        let captured = frame.values().find_map(|packet| packet.captured);
+        Some((frame.into_values().flat_map(|packet| packet.piece).collect(), captured))
     }
 }
 
@@ -185,6 +200,7 @@ mod tests {
             payload_type: 98,
             sequence,
             arrived,
+            captured: None,
             packet,
         };
         (1u64..).zip(packets).map(received).collect()
@@ -197,7 +213,7 @@ mod tests {
             assembler.insert(packet);
             while let Some(assembled) = assembler.poll(packet.arrived) {
                 out.push(match assembled {
-                    Assembled::Frame(frame) => frame.len(),
+                    Assembled::Frame(frame, _) => frame.len(),
                     Assembled::Broken => 0,
                 });
             }
@@ -218,7 +234,7 @@ mod tests {
     #[test]
     fn behind_a_packet_that_never_comes_a_key_frame_is_asked_for_once_and_nothing_else_is_shown() {
         let mut frames = vec![(KEY, 3_000), (OTHER, 2_000)];
-        frames.extend([(OTHER, 500); 8]);
+        frames.extend([(OTHER, 500); 12]);
         frames.push((KEY, 2_500));
         frames.push((OTHER, 600));
         let mut packets = sent(Instant::now(), &frames);

@@ -1,0 +1,85 @@
+//! Packets kept for a peer that misses some of them (generic NACK, RFC 4585 section 6.2.1).
+//!
+//! They are sent again as they were, by their own SSRC: Dino knows no RTX (RFC 4588), and browsers do without it if it is not
+//! agreed on.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::RtpPacket;
+
+/// Packets kept of one stream: three seconds of pictures at 1 Mbit/s, which is longer than any peer asks.
+const KEPT: usize = 384;
+
+/// How often one packet is sent again. Whoever misses it after that has other troubles; and nobody makes us send more than four
+/// times what we send anyway.
+const AGAIN: u8 = 3;
+
+/// Between two times: peers ask again before an answer can have come.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A packet as one peer gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) sequence: u64,
+    pub(super) payload_type: u8,
+    pub(super) captured: Instant,
+    pub(super) packet: RtpPacket,
+}
+
+/// What was sent last of one stream.
+#[derive(Default)]
+pub(super) struct Sent {
+    packets: VecDeque<Kept>,
+}
+
+struct Kept {
+    numbered: Numbered,
+    last: Instant,
+    again: u8,
+}
+
+impl Sent {
+    /// A packet was sent.
+    pub(super) fn keep(&mut self, now: Instant, numbered: Numbered) {
+        if self.packets.len() == KEPT {
+            self.packets.pop_front();
+        }
+        self.packets.push_back(Kept { numbered, last: now, again: 0 });
+    }
+
+    /// The packet that a peer misses, by the lower half of its number; `None` if it is not sent again.
+    pub(super) fn again(&mut self, now: Instant, number: u16) -> Option<Numbered> {
+        let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
+        if kept.again == AGAIN || now.saturating_duration_since(kept.last) < PAUSE {
+            return None;
+        }
+        (kept.again, kept.last) = (kept.again + 1, now);
+        Some(kept.numbered.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn numbered(captured: Instant, sequence: u64) -> Numbered {
+        let packet = RtpPacket { timestamp: 1, marker: true, payload: Arc::from(&b"picture"[..]) };
+        Numbered { sequence, payload_type: 98, captured, packet }
+    }
+
+    #[test]
+    fn what_was_sent_lately_is_sent_again_but_not_without_end() {
+        let (mut sent, begun) = (Sent::default(), Instant::now());
+        (65_000..66_000).for_each(|number| sent.keep(begun, numbered(begun, number)));
+        assert_eq!(sent.packets.len(), KEPT);
+        assert_eq!(sent.again(begun, 65_000), None, "too old");
+        assert_eq!(sent.again(begun, 463), None, "it was sent just now");
+        assert_eq!(sent.again(begun + PAUSE, 463), Some(numbered(begun, 65_999)), "beyond the wrap");
+        assert_eq!(sent.again(begun + PAUSE, 463), None);
+        let again = (0..10).filter(|turn| sent.again(begun + PAUSE * (turn + 2), 463).is_some()).count();
+        assert_eq!(again, usize::from(AGAIN) - 1);
+    }
+}

@@ -1,0 +1,253 @@
+//! Two media layers on this machine, in real time: what flashes and beeps at once is seen and heard at once, though sound takes a
+//! longer way than pictures.
+#![cfg(feature = "vp8")]
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use muji_core::media::{
+    DtlsRole, IceRole, LocalTransport, MediaBackend, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
+};
+use muji_core::{CallId, SessionId};
+use muji_jingle::TransportId;
+use muji_media::backend::{Backend, Devices};
+use muji_media::codec::{opus, vp8};
+use muji_media::device::{PictureSink, PictureSource, Sink, Source, Trouble, Whose};
+use muji_media::picture::Picture;
+use muji_media::sound::{FRAME, FRAME_TIME, Frame};
+use muji_media::transport::str0m::Str0m;
+use muji_media::transport::{Agreed, MakeTransport, RtpPacket, Transport, TransportOutput};
+use muji_xep::ice::Candidate;
+use muji_xep::rtp::Media;
+
+/// How often it flashes and beeps, and how long.
+const PERIOD: Duration = Duration::from_millis(700);
+const LONG: Duration = Duration::from_millis(150);
+
+/// How much longer sound is under way than pictures.
+const DETOUR: Duration = Duration::from_millis(150);
+
+/// Sound and pictures apart by more than this are noticed (EBU R37 has 40 ms for pictures that are late, 60 for early ones).
+const SKEW: Duration = Duration::from_millis(45);
+
+/// Until the first reports have come.
+const BEGINNING: Duration = Duration::from_secs(2);
+const DURATION: Duration = Duration::from_secs(7);
+
+fn is_on(begun: Instant, at: Instant) -> bool {
+    let since = at.saturating_duration_since(begun).as_micros();
+    since % PERIOD.as_micros() < LONG.as_micros()
+}
+
+/// A microphone and a camera before the same lamp and horn.
+struct Stage(Instant);
+
+impl Source for Stage {
+    fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble> {
+        let first = Instant::now() - FRAME_TIME;
+        for (number, sample) in (0u32..).zip(frame) {
+            let on = is_on(self.0, first + FRAME_TIME * number / FRAME as u32);
+            *sample = if !on {
+                0
+            } else if number / 24 % 2 == 0 {
+                8_000
+            } else {
+                -8_000
+            };
+        }
+        Ok(())
+    }
+}
+
+impl PictureSource for Stage {
+    fn size(&self) -> [usize; 2] {
+        [160, 96]
+    }
+
+    fn take(&mut self) -> Result<Picture, Trouble> {
+        let brightness = if is_on(self.0, Instant::now()) { 255 } else { 0 };
+        Ok(Picture::filled(160, 96, [brightness; 3]))
+    }
+}
+
+/// The moments at which it became loud, or bright.
+#[derive(Clone, Default)]
+struct Audience(Arc<Mutex<(bool, Vec<Instant>)>>);
+
+impl Audience {
+    fn notices(&self, on: bool, at: Instant) {
+        let (was, onsets) = &mut *self.0.lock().unwrap();
+        if on && !std::mem::replace(was, on) {
+            onsets.push(at);
+        }
+        *was = on;
+    }
+
+    fn onsets(&self) -> Vec<Instant> {
+        self.0.lock().unwrap().1.clone()
+    }
+}
+
+impl Sink for Audience {
+    fn put(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let first = frame.iter().position(|sample| sample.unsigned_abs() > 2_000).unwrap_or(0) as u32;
+        let loud = frame.iter().any(|sample| sample.unsigned_abs() > 2_000);
+        self.notices(loud, Instant::now() + FRAME_TIME * first / FRAME as u32);
+        Ok(())
+    }
+}
+
+impl PictureSink for Audience {
+    fn show(&mut self, whose: &Whose, picture: Picture) {
+        if *whose != Whose::Ours {
+            self.notices(picture.mean()[1] > 128, Instant::now());
+        }
+    }
+
+    fn end(&mut self, _: &Whose) {}
+}
+
+/// What comes by it comes later.
+struct Detour {
+    transport: Box<dyn Transport>,
+    delay: Duration,
+    under_way: VecDeque<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
+}
+
+impl Transport for Detour {
+    fn local(&self) -> LocalTransport {
+        self.transport.local()
+    }
+    fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
+        self.transport.remote(now, remote);
+    }
+    fn candidate(&mut self, now: Instant, candidate: &Candidate) {
+        self.transport.candidate(now, candidate);
+    }
+    fn add(&mut self, content: &OpenContent) {
+        self.transport.add(content);
+    }
+    fn agreed(&mut self, agreed: &Agreed) {
+        self.transport.agreed(agreed);
+    }
+    fn send(&mut self, now: Instant, captured: Instant, content: &str, packet: &RtpPacket) {
+        self.transport.send(now, captured, content, packet);
+    }
+    fn ask_key_frame(&mut self, now: Instant, content: &str) {
+        self.transport.ask_key_frame(now, content);
+    }
+    fn accepts(&self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
+        self.transport.accepts(now, local, from, bytes)
+    }
+    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        self.under_way.push_back((now + self.delay, local, from, bytes.to_vec()));
+        self.handle_timeout(now);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        while self.under_way.front().is_some_and(|(due, ..)| *due <= now) {
+            let (due, local, from, bytes) = self.under_way.pop_front().expect("it was there");
+            self.transport.datagram(due, local, from, &bytes);
+        }
+        self.transport.handle_timeout(now);
+    }
+    fn poll_output(&mut self) -> Option<TransportOutput> {
+        self.transport.poll_output()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.under_way.front().map(|(due, ..)| *due).into_iter().chain(self.transport.poll_timeout()).min()
+    }
+    fn round_trip(&self) -> Option<Duration> {
+        self.transport.round_trip()
+    }
+}
+
+/// Transports of which those that carry sound have a detour.
+fn maker() -> MakeTransport {
+    let mut make = Str0m::new().expect("there is chance").maker();
+    Box::new(move |now, opening| {
+        let sound = opening.contents.iter().any(|content| content.media == Media::Audio);
+        let delay = if sound { DETOUR } else { Duration::ZERO };
+        Box::new(Detour { transport: make(now, opening), delay, under_way: VecDeque::new() })
+    })
+}
+
+fn devices() -> Devices {
+    Devices { addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() }
+}
+
+fn contents(session: SessionId) -> [OpenContent; 2] {
+    let content = |index: u8, name: &str, media, payload_type| OpenContent {
+        name: name.to_owned(),
+        media,
+        ssrc: 1 + u32::from(index),
+        transport: TransportId { session, index },
+        payload_types: vec![payload_type],
+    };
+    [content(0, "audio", Media::Audio, opus::payload_type()), content(1, "video", Media::Video, vp8::payload_type())]
+}
+
+/// Lets two know each other, and the first send.
+async fn introduce(all: &mut [Backend; 2]) {
+    let call = CallId(1);
+    for (number, backend) in all.iter_mut().enumerate() {
+        let session = SessionId(number as u64);
+        let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
+        let (peer, name) = ("juliet@example.org".parse().expect("a bare JID"), "juliet".to_owned());
+        backend.execute(MediaCommand::Open { call, session, peer, name, role, contents: contents(session).to_vec() });
+    }
+    let mut described = Vec::new();
+    for (number, backend) in all.iter_mut().enumerate() {
+        for _ in 0..2 {
+            let report = std::future::poll_fn(|cx| backend.poll_report(cx)).await;
+            let Some(MediaReport::Described { transport, local }) = report else { panic!("{report:?}") };
+            described.push((1 - number, transport.index, local));
+        }
+    }
+    for (number, index, local) in described {
+        let transport = TransportId { session: SessionId(number as u64), index };
+        let dtls = if number == 0 { DtlsRole::Client } else { DtlsRole::Server };
+        for candidate in local.candidates {
+            all[number].execute(MediaCommand::Candidate { transport, candidate });
+        }
+        let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint: local.fingerprint, dtls };
+        all[number].execute(MediaCommand::Remote { transport, remote });
+    }
+    for (number, backend) in all.iter_mut().enumerate() {
+        let session = SessionId(number as u64);
+        for OpenContent { name, media, payload_types, .. } in contents(session) {
+            let (publication, payload_type) = (name.clone(), payload_types[0].clone());
+            let send = (number == 0).then(|| Sending { publication: publication.clone(), payload_type });
+            if number == 0 {
+                backend.execute(MediaCommand::Publish { call, publication, media });
+            }
+            let receive = number == 1;
+            backend.execute(MediaCommand::Content { session, content: name, send, receive, ssrcs: Vec::new() });
+        }
+    }
+}
+
+// Shows rtp-sync-01.
+#[tokio::test]
+async fn what_flashes_and_beeps_at_once_is_seen_and_heard_at_once() {
+    let (begun, ears, eyes) = (Instant::now(), Audience::default(), Audience::default());
+    let stage = Devices { source: Some(Box::new(Stage(begun))), pictures: Some(Box::new(Stage(begun))), ..devices() };
+    let audience = Devices { sink: Some(Box::new(ears.clone())), view: Some(Box::new(eyes.clone())), ..devices() };
+    let start = |devices| Backend::start_with(maker(), devices).expect("a media layer").0;
+    let mut all = [start(stage), start(audience)];
+    introduce(&mut all).await;
+    tokio::time::sleep(DURATION).await;
+    let (heard, seen) = (ears.onsets(), eyes.onsets());
+    let late = |at: &&Instant| at.duration_since(begun) > BEGINNING;
+    let skews = seen.iter().filter(late).map(|seen| {
+        let apart = heard.iter().map(|heard| seen.max(heard).duration_since(*seen.min(heard)));
+        apart.min().expect("it was heard")
+    });
+    let mut skews: Vec<Duration> = skews.collect();
+    skews.sort();
+    println!("apart: {skews:?}");
+    assert!(skews.len() >= 5, "it flashed {} times", skews.len());
+    // One that the machine was too busy for is no lack of step.
+    assert!(skews[skews.len() * 3 / 4] <= SKEW, "{skews:?}");
+}
