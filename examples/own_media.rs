@@ -78,7 +78,7 @@ impl Words {
 
 impl MediaBackend for Words {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { audio: vec![PayloadType::new(96, "x-words", 48_000, 1)], video: Vec::new() }
+        Capabilities { audio: vec![PayloadType::new(96, "x-words", 48_000, 1)], ..Capabilities::default() }
     }
 
     fn execute(&mut self, command: MediaCommand) {

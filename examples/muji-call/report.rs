@@ -353,6 +353,7 @@ impl Report {
                 let sentence = format!("{} is seen, {width} x {height}", printable(&nick));
                 self.say("seen", fields, || first.then_some(sentence));
             }
+            Observation::Target { bits } => self.say("target", json!({ "kbps": bits / 1_000 }), || None),
             Observation::Sent { bytes } => {
                 self.sent = *bytes;
                 self.say("sent", json!({ "bytes": bytes }), || None);

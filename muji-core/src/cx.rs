@@ -125,7 +125,9 @@ impl Cx<'_> {
     /// A medium as it may be received, or sent before it has a name in a room.
     pub(crate) fn of_medium(&mut self, media: &Media, sends: bool) -> Wanted {
         let (publication, media, ssrc) = (media.to_string(), media.clone(), self.ids.ssrc());
-        Wanted { publication, sends, payload_types: self.capabilities.of(&media).to_vec(), media, ssrc }
+        let payload_types = self.capabilities.of(&media).to_vec();
+        let extensions = self.capabilities.extensions(&media).to_vec();
+        Wanted { publication, sends, payload_types, extensions, media, ssrc }
     }
 
     /// All that can be decoded, to be received, and to be sent too if the user wants it.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 pub use muji_jingle::media::{
     DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
 };
-use muji_xep::rtp::{Media, PayloadType};
+use muji_xep::rtp::{Extension, Media, PayloadType};
 
 /// What a media layer can encode and decode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Capabilities {
     pub audio: Vec<PayloadType>,
     /// Encodings of pictures, best first, with the ids we propose.
     pub video: Vec<PayloadType>,
+    /// Header extensions that packets of pictures may have, with the ids we propose, 1 to 14 (XEP-0294, RFC 8285 section 4.2).
+    pub video_extensions: Vec<Extension>,
 }
 
 impl Capabilities {
@@ -24,6 +26,15 @@ impl Capabilities {
             Media::Audio => &self.audio,
             Media::Video => &self.video,
             Media::Other(_) => &[],
+        }
+    }
+
+    /// Header extensions of a medium.
+    #[must_use]
+    pub fn extensions(&self, media: &Media) -> &[Extension] {
+        match media {
+            Media::Video => &self.video_extensions,
+            Media::Audio | Media::Other(_) => &[],
         }
     }
 }

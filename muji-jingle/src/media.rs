@@ -3,7 +3,7 @@
 use jid::BareJid;
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::{Media, PayloadType};
+use muji_xep::rtp::{Extension, Media, PayloadType};
 
 use crate::ids::{CallId, SessionId, TransportId};
 
@@ -38,6 +38,8 @@ pub struct OpenContent {
     pub transport: TransportId,
     /// The encodings that may be used, with this session's ids.
     pub payload_types: Vec<PayloadType>,
+    /// The header extensions that may be.
+    pub extensions: Vec<Extension>,
 }
 
 /// Our end of a transport.
@@ -64,6 +66,8 @@ pub struct RemoteTransport {
     pub fingerprint: Vec<u8>,
     /// Who opens the handshake, seen from us.
     pub dtls: DtlsRole,
+    /// Header extensions that both ends know, with the ids that they have here.
+    pub extensions: Vec<Extension>,
 }
 
 /// What we send as a content.

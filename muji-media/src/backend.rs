@@ -13,6 +13,7 @@ use muji_xep::rtp::{Media, PayloadType};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use crate::bandwidth::Bandwidth;
 use crate::codec::opus::{self, OpusFault};
 use crate::codec::vp8;
 use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
@@ -94,6 +95,11 @@ pub enum Observation {
         /// Pictures shown so far.
         shown: u64,
     },
+    /// From now on our pictures are encoded to so many bits a second.
+    Target {
+        /// Bits a second.
+        bits: u32,
+    },
     /// Once a second while we send: bytes of payload so far, the same to everybody.
     Sent {
         /// Bytes.
@@ -147,6 +153,7 @@ impl Backend {
             pictures: Pictures::start(devices.pictures, devices.view, observed.clone()).map_err(NoMedia::Thread)?,
             shown: BTreeSet::new(),
             watched: BTreeMap::new(),
+            bandwidth: Bandwidth::default(),
             sink: devices.sink,
             recordings: devices.record.map(Recordings::new).transpose()?,
             addresses: devices.addresses,
@@ -169,7 +176,8 @@ impl Backend {
 impl MediaBackend for Backend {
     fn capabilities(&self) -> Capabilities {
         let video = cfg!(feature = "vp8").then(vp8::payload_type);
-        Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video) }
+        let video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
+        Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), video_extensions }
     }
 
     fn execute(&mut self, command: MediaCommand) {
@@ -209,6 +217,7 @@ struct Worker {
     shown: BTreeSet<(CallId, String)>,
     /// The pictures that may come, and how they are encoded.
     watched: BTreeMap<StreamId, Vec<PayloadType>>,
+    bandwidth: Bandwidth,
     sink: Option<Box<dyn Sink>>,
     recordings: Option<Recordings>,
     addresses: Vec<IpAddr>,
@@ -252,9 +261,10 @@ impl Worker {
     /// In a settled call that is the next tick: packets are played then anyway, and every wake-up costs more than what it
     /// does. With seven peers it would be hundreds a second.
     async fn sleep(&self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
-        if let Some(tick) =
-            self.tick.filter(|_| self.running.as_ref().is_some_and(|running| running.peers.are_settled()))
-        {
+        // Pictures are paced, and shown as soon as they come.
+        let pictures = !self.shown.is_empty() || !self.watched.is_empty();
+        let settled = !pictures && self.running.as_ref().is_some_and(|running| running.peers.are_settled());
+        if let Some(tick) = self.tick.filter(|_| settled) {
             return match commands.try_recv() {
                 Ok(command) => Woken::Command(Some(command)),
                 Err(TryRecvError::Disconnected) => Woken::Command(None),
@@ -363,6 +373,9 @@ impl Worker {
 
     /// Nothing that comes of these contents matters any more.
     fn ignore(&mut self, gone: impl Fn(&StreamId) -> bool) {
+        // What comes by a path that stays is estimated anew.
+        let sessions: BTreeSet<SessionId> = self.watched.keys().filter(|id| gone(id)).map(|(of, _)| *of).collect();
+        self.bandwidth.forget(|path| sessions.contains(&path.session));
         self.streams.retain(|id, _| !gone(id));
         let unwatched: Vec<StreamId> = self.watched.keys().filter(|id| gone(id)).cloned().collect();
         for id in unwatched {
@@ -417,8 +430,12 @@ impl Worker {
         }
     }
 
-    /// Passes on what comes of pictures.
+    /// Passes on what comes of pictures, and what they are encoded to.
     fn show(&mut self, now: Instant) -> Result<(), Abandoned> {
+        if let Some(bits) = self.bandwidth.news() {
+            self.pictures.give(Task::Target(bits));
+            drop(self.observed.try_send(Observation::Target { bits })); // A slow observer misses it.
+        }
         while let Some(done) = self.pictures.poll() {
             match (done, &mut self.running) {
                 (Done::Packets(captured, packets), Some(running)) => {
@@ -479,12 +496,17 @@ impl Worker {
                     }
                 }
                 PeersOutput::Report(report) => {
-                    if let MediaReport::Connected { .. } = report {
-                        self.pictures.give(Task::KeyFrame); // What was sent before, it did not get.
+                    match &report {
+                        // What was sent before, it did not get.
+                        MediaReport::Connected { .. } => self.pictures.give(Task::KeyFrame),
+                        MediaReport::Failed { transport, .. } => self.bandwidth.forget(|path| path == transport),
+                        _ => {}
                     }
                     self.report(report)?;
                 }
                 PeersOutput::KeyFrameAsked => self.pictures.give(Task::KeyFrame),
+                PeersOutput::Lost { transport, share } => self.bandwidth.lost(transport, share),
+                PeersOutput::Estimate { transport, bits } => self.bandwidth.estimated(transport, bits),
                 PeersOutput::Rtp { session, content, received } => {
                     let id = (session, content);
                     let known = |types: &[PayloadType]| types.iter().any(|it| it.id == received.payload_type);

@@ -33,6 +33,7 @@
 #![deny(unsafe_code)] // Allowed in codec::vp8::libvpx alone.
 
 pub mod backend;
+pub mod bandwidth;
 pub mod clutch;
 pub mod codec;
 pub mod device;

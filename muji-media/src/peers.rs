@@ -37,6 +37,20 @@ pub enum PeersOutput {
     },
     /// To whoever encodes: a peer cannot show our pictures before a key frame comes.
     KeyFrameAsked,
+    /// What a path carries, in bits a second.
+    Estimate {
+        /// The path.
+        transport: TransportId,
+        /// Bits a second.
+        bits: u32,
+    },
+    /// So much of our pictures was lost on a path lately.
+    Lost {
+        /// The path.
+        transport: TransportId,
+        /// From 0 to 1.
+        share: f32,
+    },
 }
 
 struct Session {
@@ -341,6 +355,8 @@ impl Told {
             }
             TransportOutput::Rtp { content, received } => self.received(id.session, content, received),
             TransportOutput::KeyFrameAsked => self.out.push_back(PeersOutput::KeyFrameAsked),
+            TransportOutput::Lost(share) => self.out.push_back(PeersOutput::Lost { transport: id, share }),
+            TransportOutput::Estimate(bits) => self.out.push_back(PeersOutput::Estimate { transport: id, bits }),
         }
     }
 
@@ -383,6 +399,7 @@ mod tests {
             ssrc: 1,
             transport,
             payload_types: Vec::new(),
+            extensions: Vec::new(),
         };
         let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
         let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
@@ -404,7 +421,7 @@ mod tests {
             peers.execute(now, &MediaCommand::Candidate { transport, candidate });
         }
         let (ufrag, pwd, fingerprint) = (remote.ufrag, remote.pwd, remote.fingerprint);
-        let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls: DtlsRole::Client };
+        let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls: DtlsRole::Client, extensions: Vec::new() };
         peers.execute(now, &MediaCommand::Remote { transport, remote });
     }
 
@@ -419,7 +436,7 @@ mod tests {
                     to_whom.expect("one of them").1.datagram(now, to, from, &bytes);
                 }
                 PeersOutput::Rtp { received: packet, .. } => received.push((index, packet.payload_type, packet.packet)),
-                PeersOutput::Report(_) | PeersOutput::KeyFrameAsked => {}
+                _ => {}
             }
         }
         received
@@ -478,6 +495,7 @@ mod tests {
                 ssrc: 1,
                 transport: TransportId { session, index },
                 payload_types: Vec::new(),
+                extensions: Vec::new(),
             };
             let peer = "juliet@x.example".parse().expect("a bare JID");
             let (call, name, role) = (CallId(1), "juliet".to_owned(), IceRole::Controlling);
@@ -526,6 +544,7 @@ mod tests {
                 ssrc: 2,
                 transport: TransportId { session, index: 0 },
                 payload_types: Vec::new(),
+                extensions: Vec::new(),
             };
             let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
             let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);

@@ -59,6 +59,27 @@ impl Picture {
         }
     }
 
+    /// The same in half the width and half the height.
+    #[must_use]
+    pub fn halved(&self) -> Self {
+        let (width, height) = (self.width / 4 * 2, self.height / 4 * 2);
+        let mut samples = Vec::with_capacity(width * height * 3 / 2);
+        let pixels = self.width * self.height;
+        let planes = [(0, self.width, width, height), (pixels, self.width / 2, width / 2, height / 2)];
+        let second = (pixels + pixels / 4, self.width / 2, width / 2, height / 2);
+        for (begin, stride, width, height) in planes.into_iter().chain([second]) {
+            for row in 0..height {
+                let [above, below] = [0, 1].map(|half| &self.samples[begin + (2 * row + half) * stride..][..2 * width]);
+                let of_four = |(above, below): (&[u8], &[u8])| {
+                    let sum: u16 = above.iter().chain(below).map(|sample| u16::from(*sample)).sum();
+                    ((sum + 2) / 4) as u8
+                };
+                samples.extend(above.chunks_exact(2).zip(below.chunks_exact(2)).map(of_four));
+            }
+        }
+        Self { width, height, samples }
+    }
+
     /// Its pixels as red, green, blue and an alpha of 255, row by row.
     #[must_use]
     pub fn to_rgba(&self) -> Vec<u8> {
@@ -131,6 +152,16 @@ mod tests {
             let near = pixel[..3].iter().zip([200, 40, 40]).all(|(seen, put)| seen.abs_diff(put) <= 3);
             assert!(near != brighter && pixel[3] == 255, "pixel {number}: {pixel:?}");
         }
+    }
+
+    #[test]
+    fn half_a_picture_has_the_colours_of_the_whole() {
+        let mut picture = Picture::filled(18, 10, [200, 40, 40]);
+        [(0, 0), (1, 0), (0, 1), (1, 1)].into_iter().for_each(|(x, y)| picture.set_brightness(x, y, 235));
+        let half = picture.halved();
+        assert_eq!((half.width(), half.height(), half.samples().len()), (8, 4, 48));
+        assert_eq!(half.samples()[0], 235);
+        assert_eq!(half.samples()[1..], Picture::filled(8, 4, [200, 40, 40]).samples()[1..]);
     }
 
     #[test]

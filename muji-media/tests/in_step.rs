@@ -184,6 +184,7 @@ fn contents(session: SessionId) -> [OpenContent; 2] {
         ssrc: 1 + u32::from(index),
         transport: TransportId { session, index },
         payload_types: vec![payload_type],
+        extensions: Vec::new(),
     };
     [content(0, "audio", Media::Audio, opus::payload_type()), content(1, "video", Media::Video, vp8::payload_type())]
 }
@@ -211,7 +212,8 @@ async fn introduce(all: &mut [Backend; 2]) {
         for candidate in local.candidates {
             all[number].execute(MediaCommand::Candidate { transport, candidate });
         }
-        let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint: local.fingerprint, dtls };
+        let (fingerprint, extensions) = (local.fingerprint, Vec::new());
+        let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint, dtls, extensions };
         all[number].execute(MediaCommand::Remote { transport, remote });
     }
     for (number, backend) in all.iter_mut().enumerate() {

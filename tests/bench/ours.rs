@@ -52,7 +52,7 @@ impl Ours {
             match self.peers[who].poll_output().expect("an end is described at once") {
                 PeersOutput::Report(MediaReport::Described { local, .. }) => return local,
                 PeersOutput::Datagram { from, to, bytes } => self.wire.push_back((from, to, bytes)),
-                PeersOutput::Report(_) | PeersOutput::Rtp { .. } | PeersOutput::KeyFrameAsked => {}
+                _ => {}
             }
         }
     }
@@ -70,7 +70,7 @@ impl Ours {
                 PeersOutput::Datagram { from, to, bytes } => self.wire.push_back((from, to, bytes)),
                 PeersOutput::Report(MediaReport::Connected { .. }) => self.connected += 1,
                 PeersOutput::Rtp { .. } => self.received += 1,
-                PeersOutput::Report(_) | PeersOutput::KeyFrameAsked => {}
+                _ => {}
             }
         }
     }
@@ -120,6 +120,7 @@ pub(crate) fn open(with: usize, role: IceRole) -> (MediaCommand, SessionId) {
         ssrc: SSRC,
         transport: muji_jingle::TransportId { session, index: 0 },
         payload_types: vec![opus::payload_type()],
+        extensions: Vec::new(),
     };
     let (peer, name) = (format!("{with}@x.example").parse().expect("a bare JID"), "somebody".to_owned());
     (MediaCommand::Open { call: CALL, session, peer, name, role, contents: vec![content] }, session)
@@ -134,6 +135,9 @@ pub(crate) fn agree(with: usize, remote: LocalTransport, dtls: DtlsRole) -> Vec<
     let mut commands = vec![MediaCommand::Content { session, content, send, receive: true, ssrcs }];
     let LocalTransport { ufrag, pwd, fingerprint, candidates } = remote;
     commands.extend(candidates.into_iter().map(|candidate| MediaCommand::Candidate { transport, candidate }));
-    commands.push(MediaCommand::Remote { transport, remote: RemoteTransport { ufrag, pwd, fingerprint, dtls } });
+    commands.push(MediaCommand::Remote {
+        transport,
+        remote: RemoteTransport { ufrag, pwd, fingerprint, dtls, extensions: Vec::new() },
+    });
     commands
 }

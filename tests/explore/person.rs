@@ -115,5 +115,9 @@ pub(crate) fn occupant(index: usize) -> FullJid {
 pub(crate) fn codecs(index: usize) -> Capabilities {
     let index = u8::try_from(index).expect("few");
     let audio = PayloadType::new(96 + index, "opus", 48_000, 2);
-    Capabilities { audio: vec![audio], video: vec![PayloadType::new(104 + index, "VP8", 90_000, 1)] }
+    Capabilities {
+        audio: vec![audio],
+        video: vec![PayloadType::new(104 + index, "VP8", 90_000, 1)],
+        ..Capabilities::default()
+    }
 }

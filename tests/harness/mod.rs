@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod chance;
 pub mod instant;
+pub mod link;
 pub mod person;
 pub mod profile;
 pub mod real;

@@ -31,7 +31,7 @@ const RECENT: Duration = Duration::from_millis(200);
 #[must_use]
 pub fn usual() -> Capabilities {
     let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
-    Capabilities { audio: vec![opus], video: vec![PayloadType::new(98, "VP8", 90_000, 1)] }
+    Capabilities { audio: vec![opus], video: vec![PayloadType::new(98, "VP8", 90_000, 1)], ..Capabilities::default() }
 }
 
 /// What a client sends into the world.
@@ -242,7 +242,7 @@ impl Client {
             PeersOutput::Rtp { session, content, .. } => {
                 self.heard.entry((session, content)).or_insert(Heard { first: now, last: now }).last = now;
             }
-            PeersOutput::KeyFrameAsked => {} // Nothing is encoded here.
+            PeersOutput::KeyFrameAsked | PeersOutput::Estimate { .. } | PeersOutput::Lost { .. } => {} // Nothing is encoded here.
         }
     }
 

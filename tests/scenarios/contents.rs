@@ -45,7 +45,7 @@ fn joins_after(others: &[Vec<Content>], audio: Vec<PayloadType>) -> (World, Who)
         let guest = world.puppet(&nick);
         enter(&mut world, guest, &nick, contents.clone());
     }
-    let can = Capabilities { audio, video: vec![] };
+    let can = Capabilities { audio, ..Capabilities::default() };
     let romeo = world.client("romeo", can, loopback::maker());
     world.join(romeo, "balcony");
     world.run_for(SECOND);
@@ -123,7 +123,7 @@ fn the_name_that_the_room_uses_for_a_medium_is_taken_over() {
 #[test]
 fn who_is_there_changes_nothing_for_a_newcomer_with_less() {
     let mut world = World::new(1);
-    let can = Capabilities { audio: vec![opus(), speex(112)], video: vec![] };
+    let can = Capabilities { audio: vec![opus(), speex(112)], ..Capabilities::default() };
     let romeo = world.client("romeo", can, loopback::maker());
     world.join(romeo, "balcony");
     world.run_for(SECOND);

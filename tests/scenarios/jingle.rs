@@ -402,7 +402,7 @@ fn an_answer_has_of_the_offered_encodings_one_that_we_can_do_by_its_own_id() {
 fn an_offer_lists_what_we_have_published_in_that_order() {
     let mut world = World::new(1);
     let speex = PayloadType::new(112, "speex", 8_000, 1);
-    let can = Capabilities { audio: vec![opus(), speex], video: Vec::new() };
+    let can = Capabilities { audio: vec![opus(), speex], ..Capabilities::default() };
     let romeo = world.client("romeo", can, loopback::maker());
     let tybalt = entered(&mut world, vec![audio(vec![])]);
     world.join_how(romeo, "balcony", Join::own().media([Media::Audio]));

@@ -10,6 +10,7 @@ use muji_media::transport::str0m::{Dtls, Str0m};
 
 mod adding;
 mod attending;
+mod bandwidth;
 mod bound;
 mod bounds;
 mod certificates;

@@ -3,7 +3,8 @@
 use muji_conformance::harness::world::{Who, World};
 use muji_core::media::Capabilities;
 use muji_core::{Disco, Engine, Join};
-use muji_xep::rtp::{Feedback, PayloadType};
+use muji_xep::jingle::Senders;
+use muji_xep::rtp::{Extension, Feedback, PayloadType};
 use muji_xep::{Element, ns};
 use xmpp_parsers::caps::{compute_disco, hash_caps};
 use xmpp_parsers::disco::DiscoInfoResult;
@@ -183,6 +184,7 @@ fn an_occupant_who_asks_is_told_what_we_can() {
 }
 
 // Shows fb-06, grp-04, ssma-03.
+// Shows hdrx-04.
 #[test]
 fn what_we_say_that_we_can_is_what_the_media_layer_can() {
     let features = |capabilities: Capabilities| Engine::new([1; 32], capabilities).features();
@@ -195,6 +197,10 @@ fn what_we_say_that_we_can_is_what_the_media_layer_can() {
     assert!(!features(Capabilities { video: vec![vp8.clone()], ..Capabilities::default() }).contains(&ns::RTCP_FB));
     vp8.feedback = vec![Feedback { kind: "nack".to_owned(), subtype: None }];
     assert!(features(Capabilities { video: vec![vp8], ..Capabilities::default() }).contains(&ns::RTCP_FB));
+    assert!(!always.contains(&ns::RTP_HDREXT));
+    let counted = Extension { id: 2, uri: "urn:example:counted".to_owned(), senders: Senders::Both };
+    let extends = Capabilities { video_extensions: vec![counted], ..Capabilities::default() };
+    assert!(features(extends).contains(&ns::RTP_HDREXT));
 }
 
 // Shows muji-join-05, caps-01.

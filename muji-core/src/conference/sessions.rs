@@ -82,6 +82,7 @@ impl Conference {
             media: description.media.clone(),
             ssrc: cx.ids.ssrc(),
             payload_types: payload_types(description, cx.capabilities),
+            extensions: cx.capabilities.extensions(&description.media).to_vec(),
         });
         wanted.collect()
     }

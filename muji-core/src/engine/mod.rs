@@ -168,7 +168,8 @@ impl Engine {
         let rings = self.shared.config.one_to_one.then_some(ns::JINGLE_MESSAGE);
         let mut encodings = self.shared.capabilities.audio.iter().chain(&self.shared.capabilities.video);
         let feedback = encodings.any(|encoding| !encoding.feedback.is_empty()).then_some(ns::RTCP_FB);
-        always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).chain(feedback).collect()
+        let extends = (!self.shared.capabilities.video_extensions.is_empty()).then_some(ns::RTP_HDREXT);
+        always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).chain(feedback).chain(extends).collect()
     }
 
     /// Enters a room and its call. What becomes of it comes as events.

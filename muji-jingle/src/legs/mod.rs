@@ -7,7 +7,7 @@ use std::time::Instant;
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::{Content, Group, Jingle, MAX_CONTENTS, Senders, Side};
-use muji_xep::rtp::{Description, Media, Parameter, PayloadType, Source};
+use muji_xep::rtp::{Description, Extension, Media, Parameter, PayloadType, Source};
 
 use crate::fault::Unusable;
 use crate::ids::{SessionId, TransportId};
@@ -28,6 +28,12 @@ const MAX_EARLY: usize = 2;
 /// The only hash function taken: weaker ones are broken, others are not supported by the default transport.
 const HASH: &str = "sha-256";
 
+/// Ids of header extensions from here on are only proposed (XEP-0294 section 3).
+const PROPOSED: u16 = 4_096;
+
+/// Ids that fit into the one-byte form (RFC 8285 section 4.2).
+const ONE_BYTE: std::ops::RangeInclusive<u16> = 1..=14;
+
 /// A content with one peer.
 #[derive(Debug, Clone)]
 struct Leg {
@@ -42,6 +48,8 @@ struct Leg {
     transport: TransportId,
     /// What we may receive, with this session's ids: our offer, or the answer we give.
     payload_types: Vec<PayloadType>,
+    /// The same of header extensions; once it is agreed, those that both know.
+    extensions: Vec<Extension>,
     /// Who may send it, as last offered or agreed.
     senders: Senders,
     /// What the peer agreed to.
@@ -238,6 +246,7 @@ impl Legs {
         let side = self.side;
         let leg = self.add_leg(wanted.clone(), content.creator, content.name.clone(), transport);
         leg.payload_types = vec![chosen];
+        leg.extensions = shared(&leg.wanted.extensions, &description.extensions);
         leg.senders = content.senders.with(side, leg.wanted.sends && content.senders.include(side));
         leg.agreed = Some(agreed);
         Ok(())
@@ -316,6 +325,7 @@ impl Legs {
             creator,
             transport,
             payload_types: wanted.payload_types.clone(),
+            extensions: wanted.extensions.clone(),
             senders: Senders::Both,
             agreed: None,
             started: false,
@@ -343,6 +353,7 @@ impl Legs {
             ssrc: leg.wanted.ssrc,
             transport: leg.transport,
             payload_types: leg.payload_types.clone(),
+            extensions: leg.extensions.clone(),
         });
         let Parties { call, session, name, peer, .. } = parties.clone();
         MediaCommand::Open { call, session, peer: peer.to_bare(), name, role, contents: contents.collect() }
@@ -403,6 +414,7 @@ impl Legs {
         let description = Description {
             sources: vec![Source { ssrc: leg.wanted.ssrc, parameters: vec![cname] }],
             rtcp_mux: true,
+            extensions: leg.extensions.clone(),
             ..Description::new(leg.wanted.media.clone(), leg.payload_types.clone())
         };
         Content {
@@ -475,6 +487,7 @@ impl Legs {
         })?;
         self.asks.may_show(content, &remote)?;
         leg.agreed = Some(Agreed { send, ssrcs: description.ssrcs() });
+        leg.extensions = shared(&leg.extensions, &description.extensions);
         // It may narrow who sends, never widen it.
         let narrowed = [Side::Initiator, Side::Responder].into_iter().filter(|side| !content.senders.include(*side));
         leg.senders = narrowed.fold(leg.senders, |senders, side| senders.with(side, false));
@@ -492,8 +505,13 @@ impl Legs {
         let transports: Vec<TransportId> = self.legs.iter().filter(ready).map(|leg| leg.transport).collect();
         let mut commands = Vec::new();
         for path in self.paths.iter_mut().filter(|path| transports.contains(&path.id) && !path.started) {
-            let Some(remote) = path.remote.clone() else { continue };
+            let Some(mut remote) = path.remote.clone() else { continue };
             path.started = true;
+            for leg in self.legs.iter().filter(|leg| leg.transport == path.id && leg.agreed.is_some()) {
+                let new = leg.extensions.iter().filter(|new| remote.extensions.iter().all(|known| known.id != new.id));
+                let new: Vec<Extension> = new.cloned().collect();
+                remote.extensions.extend(new);
+            }
             // Candidates first: the checks that begin with the credentials then have whom to ask.
             let candidates = path.candidates.iter().cloned();
             commands.extend(candidates.map(|candidate| MediaCommand::Candidate { transport: path.id, candidate }));
@@ -692,7 +710,24 @@ fn remote_end(
         return Err(Unusable::Handshake(name()));
     }
     let dtls = dtls(fingerprint.setup).ok_or_else(|| Unusable::Handshake(name()))?;
-    Ok(RemoteTransport { ufrag, pwd, fingerprint: fingerprint.value.clone(), dtls })
+    Ok(RemoteTransport { ufrag, pwd, fingerprint: fingerprint.value.clone(), dtls, extensions: Vec::new() })
+}
+
+/// The header extensions of ours that an offer or answer has too, with the ids that it gives them; of those that it leaves open,
+/// and of what does not fit into the one-byte form, with ours or not at all (XEP-0294 section 3, RFC 8285 section 4.2).
+fn shared(ours: &[Extension], theirs: &[Extension]) -> Vec<Extension> {
+    let both = ours.iter().filter_map(|ours| {
+        let theirs = theirs.iter().find(|theirs| theirs.uri == ours.uri)?;
+        let id = if theirs.id >= PROPOSED { ours.id } else { theirs.id };
+        ONE_BYTE.contains(&id).then(|| Extension { id, ..theirs.clone() })
+    });
+    let mut shared: Vec<Extension> = Vec::new();
+    for extension in both {
+        if shared.iter().all(|other| other.id != extension.id) {
+            shared.push(extension);
+        }
+    }
+    shared
 }
 
 /// The candidates we may send to: RTCP always shares the first component, and nothing goes to many at once.

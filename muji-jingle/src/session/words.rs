@@ -2,7 +2,7 @@
 
 use jid::{BareJid, FullJid};
 use muji_xep::jingle::{Reason, Why};
-use muji_xep::rtp::{Media, PayloadType};
+use muji_xep::rtp::{Extension, Media, PayloadType};
 use xmpp_parsers::iq::Iq;
 
 use crate::fault::Unusable;
@@ -47,6 +47,8 @@ pub struct Wanted {
     pub ssrc: u32,
     /// How it may be encoded, best first.
     pub payload_types: Vec<PayloadType>,
+    /// Header extensions that its packets may have.
+    pub extensions: Vec<Extension>,
 }
 
 /// What a session gives back, in the order of the wire.

@@ -14,7 +14,14 @@ fn vp8(id: u8) -> PayloadType {
 fn both(sound: u8, pictures: u8) -> Vec<Wanted> {
     let mut both = wanted(vec![PayloadType { id: sound, ..opus() }]);
     let payload_types = vec![vp8(pictures)];
-    both.push(Wanted { publication: "video".to_owned(), sends: true, media: Media::Video, ssrc: 8, payload_types });
+    both.push(Wanted {
+        publication: "video".to_owned(),
+        sends: true,
+        media: Media::Video,
+        ssrc: 8,
+        payload_types,
+        extensions: Vec::new(),
+    });
     both
 }
 

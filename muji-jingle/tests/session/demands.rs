@@ -1,7 +1,7 @@
 //! What XEP-0166, 0167 and 0176 ask of a session, one by one.
 
 use muji_jingle::media::{MediaCommand, MediaReport};
-use muji_jingle::{End, Session, SessionEvent, SessionId};
+use muji_jingle::{End, Session, SessionEvent, SessionId, Wanted};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, Senders};
 use muji_xep::rtp::{Description, Extension, Media, PayloadType};
@@ -43,6 +43,48 @@ fn a_candidate_never_travels_without_the_credentials() {
         assert_eq!((sent.ufrag.as_ref(), sent.pwd.as_ref()), (Some(&local.ufrag), Some(&local.pwd)));
         assert_eq!(sent.candidates, [candidate(port)]);
     }
+}
+
+fn extensions(of: &[(u16, &str)]) -> Vec<Extension> {
+    let extension =
+        |(id, name): &(u16, &str)| Extension { id: *id, uri: format!("urn:example:{name}"), senders: Senders::Both };
+    of.iter().map(extension).collect()
+}
+
+/// What each side's media layer learns, when one offers these header extensions and the other knows those.
+fn extended(offered: &[(u16, &str)], known: &[(u16, &str)]) -> [Vec<Extension>; 2] {
+    let now = std::time::Instant::now();
+    let mut ids = muji_jingle::Ids::new([7; 32]);
+    let with = |of| vec![Wanted { extensions: extensions(of), ..wanted(vec![opus()]).remove(0) }];
+    let mut caller = Session::open(now, parties("romeo", "juliet"), "s1".to_owned(), with(offered));
+    caller.release(now, &mut ids);
+    caller.handle_media(now, &mut ids, end("romeo"));
+    let offer = drain(&mut caller).requests.remove(0).1;
+    let mut callee = Session::hold(parties("juliet", "romeo"), &offer, &with(known)).expect("it fits");
+    callee.accept(now, &mut ids);
+    callee.handle_media(now, &mut ids, end("juliet"));
+    let given = drain(&mut callee);
+    let (id, answer) = given.requests[0].clone();
+    caller.handle_request(now, &mut ids, &id, &answer, &[]).expect("it is in order");
+    let learnt = |media: &[MediaCommand]| {
+        let remote = media.iter().find_map(|command| match command {
+            MediaCommand::Remote { remote, .. } => Some(remote.extensions.clone()),
+            _ => None,
+        });
+        remote.expect("it learns whom to connect to")
+    };
+    [learnt(&drain(&mut caller).media), learnt(&given.media)]
+}
+
+#[test]
+fn header_extensions_are_those_that_both_know_with_the_ids_of_the_offer() {
+    let both = extensions(&[(3, "order")]);
+    assert_eq!(extended(&[(1, "orientation"), (3, "order")], &[(2, "order"), (4, "level")]), [both.clone(), both]);
+    assert_eq!(extended(&[(1, "orientation")], &[]), [Vec::new(), Vec::new()]);
+    assert_eq!(extended(&[], &[(1, "orientation")]), [Vec::new(), Vec::new()]);
+    let proposed = extensions(&[(2, "order")]);
+    assert_eq!(extended(&[(4_096, "order")], &[(2, "order")])[1], proposed, "whoever answers chooses");
+    assert_eq!(extended(&[(15, "order")], &[(2, "order")])[1], [], "it does not fit into the one-byte form");
 }
 
 // Shows ice-cand-03.

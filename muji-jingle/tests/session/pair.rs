@@ -15,7 +15,14 @@ pub(crate) fn opus() -> PayloadType {
 }
 
 pub(crate) fn wanted(payload_types: Vec<PayloadType>) -> Vec<Wanted> {
-    vec![Wanted { publication: "audio".to_owned(), sends: true, media: Media::Audio, ssrc: 7, payload_types }]
+    vec![Wanted {
+        publication: "audio".to_owned(),
+        sends: true,
+        media: Media::Audio,
+        ssrc: 7,
+        payload_types,
+        extensions: Vec::new(),
+    }]
 }
 
 pub(crate) fn parties(us: &str, peer: &str) -> Parties {

@@ -20,6 +20,7 @@ use theirs::{Theirs, Wanted};
 use tokio::sync::mpsc;
 
 use crate::backend::Observation;
+use crate::bandwidth;
 use crate::device::{PictureSink, PictureSource, Trouble, Whose};
 use crate::picture::Picture;
 use crate::receive::Clock;
@@ -45,6 +46,8 @@ pub(crate) enum Task {
     Capture(bool),
     /// Somebody cannot show what we send before it begins anew.
     KeyFrame,
+    /// Encode to so many bits a second.
+    Target(u32),
     /// A packet of a peer.
     Packet(StreamId, ReceivedRtp),
     /// What is heard of a participant now.
@@ -111,6 +114,8 @@ impl Pictures {
 struct Worker {
     source: Option<Box<dyn PictureSource>>,
     sink: Option<Box<dyn PictureSink>>,
+    /// What pictures are encoded to, in bits a second.
+    target: u32,
     /// While pictures are taken.
     ours: Option<Ours>,
     theirs: BTreeMap<StreamId, Theirs>,
@@ -131,7 +136,7 @@ impl Worker {
         report: SyncSender<Done>,
         observed: mpsc::Sender<Observation>,
     ) -> Self {
-        Self { source, sink, ours: None, theirs: BTreeMap::new(), taken, report, observed }
+        Self { source, sink, target: bandwidth::INITIAL, ours: None, theirs: BTreeMap::new(), taken, report, observed }
     }
 
     fn run(mut self, to_do: &Receiver<Task>) {
@@ -163,6 +168,13 @@ impl Worker {
                 }
                 Ok(())
             }
+            Task::Target(bits) => {
+                self.target = bits;
+                self.ours
+                    .as_mut()
+                    .map_or(Ok(()), |ours| ours.set_target(bits))
+                    .or_else(|why| self.trouble(why.to_string()))
+            }
             Task::Packet(id, received) => {
                 self.taken.fetch_sub(1, Ordering::Relaxed);
                 self.receive(now, id, &received)
@@ -183,7 +195,7 @@ impl Worker {
 
     fn begin(&mut self, now: Instant) -> Result<(), Abandoned> {
         let Some(source) = self.source.as_ref().filter(|_| self.ours.is_none()) else { return Ok(()) };
-        match Ours::new(now, source.size()) {
+        match Ours::new(now, source.size(), self.target) {
             Ok(ours) => self.ours = Some(ours),
             Err(why) => return self.trouble(why.to_string()),
         }

@@ -1,5 +1,6 @@
 //! Our pictures on their way out.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::codec::vp8::{CLOCK_RATE, Encoder, Payloader, Vp8Fault};
@@ -9,16 +10,22 @@ use crate::transport::RtpPacket;
 /// Between two pictures.
 pub(super) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
 
-/// What pictures are encoded to, in bits a second.
-const BIT_RATE: u32 = 600_000;
-
 /// Between two key frames that peers ask for. Each costs all of them several pictures' worth of bits.
 const KEY_FRAMES: Duration = Duration::from_millis(300);
+
+/// With fewer bits for each pixel and picture, half the sides look better; with more again, the whole does. In between it stays as
+/// it is, so that it does not go back and forth.
+const HALVE: f64 = 0.025;
+const RESTORE: f64 = 0.045;
 
 /// Encodes and packetises, for everybody at once.
 pub(super) struct Ours {
     encoder: Encoder,
     payloader: Payloader,
+    /// The sides of what comes, and whether they are halved.
+    size: [usize; 2],
+    halved: bool,
+    target: u32,
     begun: Instant,
     next: Instant,
     /// Somebody waits for a key frame, and when the last one was made.
@@ -27,10 +34,24 @@ pub(super) struct Ours {
 }
 
 impl Ours {
-    /// For pictures of this size.
-    pub(super) fn new(now: Instant, [width, height]: [usize; 2]) -> Result<Self, Vp8Fault> {
-        let (encoder, payloader) = (Encoder::new(width, height, BIT_RATE)?, Payloader::default());
-        Ok(Self { encoder, payloader, begun: now, next: now, asked: true, last_key: None })
+    /// For pictures of this size, at so many bits a second.
+    pub(super) fn new(now: Instant, size: [usize; 2], target: u32) -> Result<Self, Vp8Fault> {
+        let halved = bits_per_pixel(size, target) < HALVE;
+        let encoder = encoder(size, halved, target)?;
+        let payloader = Payloader::default();
+        Ok(Self { encoder, payloader, size, halved, target, begun: now, next: now, asked: true, last_key: None })
+    }
+
+    /// From now on so many bits a second.
+    pub(super) fn set_target(&mut self, target: u32) -> Result<(), Vp8Fault> {
+        self.target = target;
+        let bits = bits_per_pixel(self.size, target);
+        let halved = bits < if self.halved { RESTORE } else { HALVE };
+        if halved == self.halved {
+            return self.encoder.set_bit_rate(target);
+        }
+        (self.encoder, self.halved) = (encoder(self.size, halved, target)?, halved);
+        Ok(())
     }
 
     /// When the next picture is due.
@@ -58,10 +79,22 @@ impl Ours {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
         let key = self.asked && self.last_key.is_none_or(|last| now.saturating_duration_since(last) >= KEY_FRAMES);
-        let Some(encoded) = self.encoder.encode(picture, at, key)? else { return Ok(Vec::new()) };
+        let picture = if self.halved { Cow::Owned(picture.halved()) } else { Cow::Borrowed(picture) };
+        let Some(encoded) = self.encoder.encode(&picture, at, key)? else { return Ok(Vec::new()) };
         if encoded.key {
             (self.asked, self.last_key) = (false, Some(now));
         }
         Ok(self.payloader.packets(&encoded.bytes, at as u32)) // RTP timestamps wrap.
     }
+}
+
+fn encoder([width, height]: [usize; 2], halved: bool, target: u32) -> Result<Encoder, Vp8Fault> {
+    // As `Picture::halved` makes them.
+    let side = |side: usize| if halved { side / 4 * 2 } else { side };
+    Encoder::new(side(width), side(height), target)
+}
+
+/// Bits for each pixel of a picture.
+fn bits_per_pixel([width, height]: [usize; 2], target: u32) -> f64 {
+    f64::from(target) * INTERVAL.as_secs_f64() / (width * height) as f64
 }

@@ -94,6 +94,10 @@ pub enum TransportOutput {
     Connected,
     /// The peer cannot show what we send before a key frame comes (PLI or FIR, RFC 4585 and 5104).
     KeyFrameAsked,
+    /// What the path carries, in bits a second, as it seems (TWCC or REMB).
+    Estimate(u32),
+    /// So much of our pictures was lost on the path lately, as the peer reports: 0 to 1.
+    Lost(f32),
     /// Neither packets nor answers come from the peer for now.
     Interrupted,
     /// Lost for good, with a sentence why.

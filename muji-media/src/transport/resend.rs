@@ -11,9 +11,15 @@ use super::RtpPacket;
 /// Packets kept of one stream: three seconds of pictures at 1 Mbit/s, which is longer than any peer asks.
 const KEPT: usize = 384;
 
-/// How often one packet is sent again. Whoever misses it after that has other troubles; and nobody makes us send more than four
-/// times what we send anyway.
+/// How often one packet is sent again. Whoever misses it after that has other troubles.
 const AGAIN: u8 = 3;
+
+/// Packets for each of which one may be sent again: of a path that loses an eighth little can be saved, and one that loses because it is
+/// too narrow would only lose more.
+const FOR_EACH: usize = 8;
+
+/// So many may be sent again at once, after a while without losses.
+const SAVED: usize = 24;
 
 /// Between two times: peers ask again before an answer can have come.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,6 +37,8 @@ pub(super) struct Numbered {
 #[derive(Default)]
 pub(super) struct Sent {
     packets: VecDeque<Kept>,
+    /// What may be sent again, in parts of [`FOR_EACH`].
+    credit: usize,
 }
 
 struct Kept {
@@ -45,15 +53,17 @@ impl Sent {
         if self.packets.len() == KEPT {
             self.packets.pop_front();
         }
+        self.credit = (self.credit + 1).min(SAVED * FOR_EACH);
         self.packets.push_back(Kept { numbered, last: now, again: 0 });
     }
 
     /// The packet that a peer misses, by the lower half of its number; `None` if it is not sent again.
     pub(super) fn again(&mut self, now: Instant, number: u16) -> Option<Numbered> {
         let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
-        if kept.again == AGAIN || now.saturating_duration_since(kept.last) < PAUSE {
+        if self.credit < FOR_EACH || kept.again == AGAIN || now.saturating_duration_since(kept.last) < PAUSE {
             return None;
         }
+        self.credit -= FOR_EACH;
         (kept.again, kept.last) = (kept.again + 1, now);
         Some(kept.numbered.clone())
     }
@@ -81,5 +91,16 @@ mod tests {
         assert_eq!(sent.again(begun + PAUSE, 463), None);
         let again = (0..10).filter(|turn| sent.again(begun + PAUSE * (turn + 2), 463).is_some()).count();
         assert_eq!(again, usize::from(AGAIN) - 1);
+    }
+
+    #[test]
+    fn not_more_is_sent_again_than_a_path_can_bear() {
+        let (mut sent, begun) = (Sent::default(), Instant::now());
+        (0..300).for_each(|number| sent.keep(begun, numbered(begun, number)));
+        let again = (0..300).filter(|number| sent.again(begun + PAUSE, *number).is_some()).count();
+        assert_eq!(again, SAVED);
+        (300..320).for_each(|number| sent.keep(begun, numbered(begun, number)));
+        let again = (0..300).filter(|number| sent.again(begun + 2 * PAUSE, *number).is_some()).count();
+        assert_eq!(again, 20 / FOR_EACH);
     }
 }

@@ -81,6 +81,16 @@ impl Encoder {
         Ok(this)
     }
 
+    /// From now on so many bits a second.
+    ///
+    /// # Errors
+    /// If libvpx fails.
+    pub fn set_bit_rate(&mut self, bit_rate: u32) -> Result<(), Vp8Fault> {
+        self.config.rc_target_bitrate = kilobits(bit_rate);
+        // SAFETY: the context was set up, and the configuration outlives the call.
+        checked(unsafe { vpx_sys::vpx_codec_enc_config_set(&raw mut *self.context, &raw const self.config) })
+    }
+
     fn control(&mut self, id: c_int, value: c_int) -> Result<(), Vp8Fault> {
         // SAFETY: all that is set here takes one int.
         checked(unsafe { vpx_sys::vpx_codec_control_(&raw mut *self.context, id, value) })

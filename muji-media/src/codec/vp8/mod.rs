@@ -6,7 +6,8 @@ mod absent;
 mod libvpx;
 mod payload;
 
-use muji_xep::rtp::{Feedback, PayloadType};
+use muji_xep::jingle::Senders;
+use muji_xep::rtp::{Extension, Feedback, PayloadType};
 
 #[cfg(not(feature = "vp8"))]
 pub use absent::{Decoder, Encoder};
@@ -23,9 +24,23 @@ pub fn payload_type() -> PayloadType {
     let feedback =
         |kind: &str, subtype: Option<&str>| Feedback { kind: kind.to_owned(), subtype: subtype.map(str::to_owned) };
     PayloadType {
-        feedback: vec![feedback("ccm", Some("fir")), feedback("nack", None), feedback("nack", Some("pli"))],
+        feedback: vec![
+            feedback("ccm", Some("fir")),
+            feedback("nack", None),
+            feedback("nack", Some("pli")),
+            feedback("transport-cc", None),
+        ],
         ..PayloadType::new(98, "VP8", CLOCK_RATE, 1)
     }
+}
+
+/// Counts packets through all contents of a transport, so that whoever gets them can tell how they fared.
+pub const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// The header extensions we offer with pictures.
+#[must_use]
+pub fn extensions() -> Vec<Extension> {
+    vec![Extension { id: 2, uri: TRANSPORT_CC.to_owned(), senders: Senders::Both }]
 }
 
 /// A picture, encoded.

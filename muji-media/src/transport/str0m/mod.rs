@@ -2,36 +2,36 @@
 //!
 //! Its order and times matter more than its calls: each trap is named where it is avoided.
 
+mod plan;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use muji_core::media::{DtlsRole, IceRole, LocalTransport, OpenContent, RemoteTransport};
-use muji_core::{CallId, config};
+use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::{Media, PayloadType};
-use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion, Fingerprint};
-use str0m::format::{Codec, FormatParams};
+use muji_xep::rtp::Extension;
+use str0m::bwe::{Bitrate, BweKind};
+use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
-use str0m::media::{Frequency, KeyframeRequestKind, MediaKind, Mid};
+use str0m::media::{Frequency, KeyframeRequestKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{RawPacket, RtpWrite, SeqNo};
-use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError};
+use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::resend::{Numbered, Sent};
-use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
+use super::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
+pub use plan::{Dtls, NoCertificate, Str0m};
+use plan::{Plan, declare, is_nacked};
 
 /// Streams a peer may start without having announced them; each costs memory.
 const MAX_UNANNOUNCED: usize = 16;
 
 /// Without a packet or an answer for so long, the peer is taken for interrupted. A lost check or two are not enough.
 const INTERRUPTED: Duration = Duration::from_secs(5);
-
-/// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
-const REPORTS: Duration = Duration::from_secs(1);
 
 /// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
 const CONSENT: Duration = Duration::from_secs(30);
@@ -44,69 +44,8 @@ const TRANSACTION: std::ops::Range<usize> = 8..20;
 /// Checks whose answers are awaited: a hundred pairs at most (RFC 8445 section 6.1.2.5), and some asked again.
 const MAX_CHECKS: usize = 256;
 
-/// Which versions of DTLS are spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dtls {
-    /// 1.3, or 1.2 if the peer knows no better.
-    Auto,
-    /// 1.2 only, as Dino speaks it.
-    V12,
-}
-
-/// The cryptography that all transports share, and a certificate a call: by it calls cannot be linked.
-pub struct Str0m {
-    crypto: Arc<CryptoProvider>,
-    certificates: BTreeMap<CallId, DtlsCert>,
-    /// Made ahead, for the next call.
-    spare: DtlsCert,
-    version: Dtls,
-}
-
-impl Str0m {
-    /// Makes the first certificate. That takes about 60 ms in a new process, so call it before there is a hurry.
-    ///
-    /// # Errors
-    /// If the cryptography library cannot make one.
-    pub fn new() -> Result<Self, NoCertificate> {
-        Self::with_dtls(Dtls::Auto)
-    }
-
-    /// The same for certain versions of DTLS.
-    ///
-    /// # Errors
-    /// If the cryptography library cannot make a certificate.
-    pub fn with_dtls(version: Dtls) -> Result<Self, NoCertificate> {
-        let crypto = Arc::new(str0m::crypto::from_feature_flags());
-        let spare = crypto.dtls_provider.generate_certificate().ok_or(NoCertificate)?;
-        Ok(Self { crypto, certificates: BTreeMap::new(), spare, version })
-    }
-
-    /// Makes transports of this kind.
-    #[must_use]
-    pub fn maker(mut self) -> MakeTransport {
-        Box::new(move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)))
-    }
-
-    /// The certificate of a call.
-    fn certificate(&mut self, call: CallId) -> DtlsCert {
-        if let Some(known) = self.certificates.get(&call) {
-            return known.clone();
-        }
-        if self.certificates.len() == config::MAX_CALLS {
-            self.certificates.pop_first(); // Ids count up: the oldest call.
-        }
-        // Without chance for another the spare serves twice: worse for privacy, no worse for secrecy.
-        let next = self.crypto.dtls_provider.generate_certificate().unwrap_or_else(|| self.spare.clone());
-        let certificate = std::mem::replace(&mut self.spare, next);
-        self.certificates.insert(call, certificate.clone());
-        certificate
-    }
-}
-
-/// The cryptography library has no source of chance, or no memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no certificate for DTLS could be made")]
-pub struct NoCertificate;
+/// Between two looks at an estimate of which nothing new is known.
+const ESTIMATES: Duration = Duration::from_millis(25);
 
 /// Packets that a peer misses and that were not looked for yet: a NACK names 17 at most, and a datagram holds some 200 of those.
 const MAX_MISSED: usize = 1_024;
@@ -126,6 +65,10 @@ struct Stream {
 /// A transport of this kind.
 pub struct Str0mTransport {
     rtc: Rtc,
+    /// How it was built, until it is known what the peer knows.
+    plan: Option<Plan>,
+    /// Candidates that came before.
+    early: Vec<Candidate>,
     local: LocalTransport,
     dtls: Option<DtlsRole>,
     dtls_started: bool,
@@ -150,43 +93,20 @@ pub struct Str0mTransport {
 
 impl Str0mTransport {
     fn new(shared: &mut Str0m, now: Instant, opening: Opening) -> Self {
-        let credentials = IceCreds::new();
-        let version = match shared.version {
-            Dtls::Auto => DtlsVersion::Auto,
-            Dtls::V12 => DtlsVersion::Dtls12,
-        };
-        let mut config = RtcConfig::new()
-            .set_crypto_provider(shared.crypto.clone())
-            .set_dtls_cert(shared.certificate(opening.call))
-            .set_dtls_version(version)
-            .set_local_ice_credentials(credentials.clone())
-            .clear_codecs()
-            .clear_extension_map()
-            .set_rtp_mode(true)
-            .set_rtcp_report_interval_audio(REPORTS)
-            // What a peer misses is told by nothing else, without RTX; it costs a copy of every packet.
-            .enable_raw_packets(opening.contents.iter().any(asks_again));
-        for payload in opening.contents.iter().flat_map(|content| &content.payload_types) {
-            add_codec(&mut config, payload);
-        }
-        let mut rtc = config.build(now);
-        rtc.direct_api().set_ice_controlling(opening.role == IceRole::Controlling);
-        for address in &opening.addresses {
-            if let Ok(candidate) = str0m::Candidate::host(*address, Protocol::Udp) {
-                rtc.add_local_candidate(candidate);
-            }
-        }
+        let (plan, credentials) = Plan::new(shared, opening);
+        let built = plan.offered();
+        let (mut rtc, streams) = plan.build(now, &built);
         let fingerprint = rtc.direct_api().local_dtls_fingerprint().bytes.clone();
-        let streams =
-            (0u8..).zip(&opening.contents).map(|(index, content)| declare(&mut rtc, index, content)).collect();
         let local = LocalTransport {
             ufrag: credentials.ufrag,
             pwd: Secret::new(credentials.pass),
             fingerprint,
-            candidates: host_candidates(&opening.addresses),
+            candidates: host_candidates(plan.addresses()),
         };
         let mut this = Self {
             rtc,
+            plan: Some(plan),
+            early: Vec::new(),
             local,
             dtls: None,
             dtls_started: false,
@@ -205,6 +125,21 @@ impl Str0mTransport {
         };
         this.tick(now);
         this
+    }
+
+    /// The peer knows these header extensions. Nothing was sent yet, so what was built for others is built again.
+    fn settle(&mut self, now: Instant, extensions: &[Extension]) {
+        let Some(plan) = self.plan.take() else { return };
+        if plan.offered() != extensions {
+            let agreed: Vec<Option<Agreed>> = self.streams.iter_mut().map(|stream| stream.agreed.take()).collect();
+            (self.rtc, self.streams) = plan.build(now, extensions);
+            self.ssrcs.clear();
+            self.tick(now);
+            agreed.iter().flatten().for_each(|agreed| self.agreed(agreed));
+        }
+        for candidate in std::mem::take(&mut self.early) {
+            self.candidate(now, &candidate);
+        }
     }
 
     fn tick(&mut self, now: Instant) {
@@ -226,7 +161,9 @@ impl Str0mTransport {
         while !self.over {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
-                    self.due = Some(at);
+                    // When nothing is heard of what was sent, its estimate of delay is due at once for ever.
+                    let idle = at <= now && self.rtc.last_timeout_reason() == Reason::BweDelayControl;
+                    self.due = Some(if idle { now + ESTIMATES } else { at });
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {
@@ -279,15 +216,39 @@ impl Str0mTransport {
                 self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
             }
             Event::RawPacket(raw) => {
-                if let RawPacket::RtcpRx(Rtcp::Nack(nack)) = *raw {
-                    let numbers = nack.reports.iter().flat_map(|entry| entry.into_iter(SeqNo::default()));
-                    let missed = numbers.map(|number| (*nack.ssrc, number.as_u16()));
-                    self.missed.extend(missed.take(MAX_MISSED.saturating_sub(self.missed.len())));
+                if let RawPacket::RtcpRx(rtcp) = *raw {
+                    self.reported(rtcp);
                 }
             }
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => self.estimated(estimate),
+            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => self.estimated(estimate),
             Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameAsked),
             _ => {}
         }
+    }
+
+    /// What the peer says of what it gets.
+    fn reported(&mut self, rtcp: Rtcp) {
+        let reports = match rtcp {
+            Rtcp::Nack(nack) => {
+                let numbers = nack.reports.iter().flat_map(|entry| entry.into_iter(SeqNo::default()));
+                let missed = numbers.map(|number| (*nack.ssrc, number.as_u16()));
+                return self.missed.extend(missed.take(MAX_MISSED.saturating_sub(self.missed.len())));
+            }
+            Rtcp::SenderReport(report) => report.reports,
+            Rtcp::ReceiverReport(report) => report.reports,
+            _ => return,
+        };
+        for report in reports.iter() {
+            if self.streams.iter().any(|stream| stream.ssrc == *report.ssrc && stream.nack) {
+                self.out.push_back(TransportOutput::Lost(f32::from(report.fraction_lost) / 256.0));
+            }
+        }
+    }
+
+    fn estimated(&mut self, estimate: Bitrate) {
+        let bits = u32::try_from(estimate.as_u64()).unwrap_or(u32::MAX);
+        self.out.push_back(TransportOutput::Estimate(bits));
     }
 
     /// Sends again what the peer misses.
@@ -418,6 +379,7 @@ impl Transport for Str0mTransport {
 
     fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
         self.dtls = Some(remote.dtls);
+        self.settle(now, &remote.extensions);
         let mut api = self.rtc.direct_api();
         api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: remote.fingerprint.clone() });
         api.set_remote_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.expose().to_owned() });
@@ -427,6 +389,10 @@ impl Transport for Str0mTransport {
     }
 
     fn candidate(&mut self, now: Instant, candidate: &Candidate) {
+        if self.plan.is_some() {
+            self.early.push(candidate.clone());
+            return;
+        }
         let Candidate { foundation, priority, address, kind, related, .. } = candidate;
         let related = related.map(|related| format!(" raddr {} rport {}", related.ip(), related.port()));
         let line = format!(
@@ -535,55 +501,12 @@ impl Transport for Str0mTransport {
     }
 }
 
-fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream {
-    let mid = Mid::from(format!("c{index}").as_str());
-    let kind = match content.media {
-        Media::Video => MediaKind::Video,
-        Media::Audio | Media::Other(_) => MediaKind::Audio,
-    };
-    let mut api = rtc.direct_api();
-    api.declare_media(mid, kind);
-    api.declare_stream_tx(content.ssrc.into(), None, mid, None);
-    // A peer's first packet starts anywhere; ours starts low, far from a wrap.
-    let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
-    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default() }
-}
-
 /// When a packet was captured, by what the sender reported last (RFC 3550 section 6.4.1).
 fn captured(known: &SenderInfo, timestamp: u32, clock_rate: Frequency) -> Option<SystemTime> {
     // Timestamps wrap, so only what lies between two counts.
     let ticks = timestamp.wrapping_sub(known.rtp_time.numer() as u32).cast_signed();
     let since = Duration::from_secs_f64(f64::from(ticks.unsigned_abs()) / f64::from(clock_rate.get()));
     if ticks < 0 { known.ntp_time.checked_sub(since) } else { known.ntp_time.checked_add(since) }
-}
-
-/// Whether lost packets of a content may be asked for.
-fn asks_again(content: &OpenContent) -> bool {
-    content.payload_types.iter().any(is_nacked)
-}
-
-fn is_nacked(payload: &PayloadType) -> bool {
-    payload.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
-}
-
-fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
-    let (codec, clock) = match payload.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        Some("opus") => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ),
-        Some("vp8") => (Codec::Vp8, Frequency::NINETY_KHZ),
-        _ => return, // Nothing else is offered by this media layer.
-    };
-    let format = FormatParams {
-        use_inband_fec: payload.parameter("useinbandfec").map(|value| value == "1"),
-        ..FormatParams::default()
-    };
-    config.codec_config().add_config(
-        payload.id.into(),
-        None,
-        codec,
-        clock,
-        payload.channels.filter(|_| codec.is_audio()),
-        format,
-    );
 }
 
 /// The SSRC of an RTP packet; `None` for RTCP and everything else (RFC 5761 section 4).

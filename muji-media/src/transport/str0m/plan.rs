@@ -1,0 +1,216 @@
+//! What a transport is built from: cryptography, codecs and header extensions.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use muji_core::media::{IceRole, OpenContent};
+use muji_core::{CallId, config};
+use muji_xep::rtp::{Extension, Media, PayloadType};
+use str0m::bwe::Bitrate;
+use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
+use str0m::format::{Codec, FormatParams};
+use str0m::ice::IceCreds;
+use str0m::media::{Frequency, MediaKind, Mid};
+use str0m::net::Protocol;
+use str0m::{Rtc, RtcConfig};
+
+use super::{Sent, Str0mTransport, Stream};
+use crate::bandwidth;
+use crate::codec::vp8::TRANSPORT_CC;
+use crate::transport::{MakeTransport, Opening};
+
+/// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
+const REPORTS: Duration = Duration::from_secs(1);
+
+/// Which versions of DTLS are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtls {
+    /// 1.3, or 1.2 if the peer knows no better.
+    Auto,
+    /// 1.2 only, as Dino speaks it.
+    V12,
+}
+
+/// The cryptography that all transports share, and a certificate a call: by it calls cannot be linked.
+pub struct Str0m {
+    crypto: Arc<CryptoProvider>,
+    certificates: BTreeMap<CallId, DtlsCert>,
+    /// Made ahead, for the next call.
+    spare: DtlsCert,
+    version: Dtls,
+}
+
+impl Str0m {
+    /// Makes the first certificate. That takes about 60 ms in a new process, so call it before there is a hurry.
+    ///
+    /// # Errors
+    /// If the cryptography library cannot make one.
+    pub fn new() -> Result<Self, NoCertificate> {
+        Self::with_dtls(Dtls::Auto)
+    }
+
+    /// The same for certain versions of DTLS.
+    ///
+    /// # Errors
+    /// If the cryptography library cannot make a certificate.
+    pub fn with_dtls(version: Dtls) -> Result<Self, NoCertificate> {
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let spare = crypto.dtls_provider.generate_certificate().ok_or(NoCertificate)?;
+        Ok(Self { crypto, certificates: BTreeMap::new(), spare, version })
+    }
+
+    /// Makes transports of this kind.
+    #[must_use]
+    pub fn maker(mut self) -> MakeTransport {
+        Box::new(move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)))
+    }
+
+    /// The certificate of a call.
+    fn certificate(&mut self, call: CallId) -> DtlsCert {
+        if let Some(known) = self.certificates.get(&call) {
+            return known.clone();
+        }
+        if self.certificates.len() == config::MAX_CALLS {
+            self.certificates.pop_first(); // Ids count up: the oldest call.
+        }
+        // Without chance for another the spare serves twice: worse for privacy, no worse for secrecy.
+        let next = self.crypto.dtls_provider.generate_certificate().unwrap_or_else(|| self.spare.clone());
+        let certificate = std::mem::replace(&mut self.spare, next);
+        self.certificates.insert(call, certificate.clone());
+        certificate
+    }
+}
+
+/// The cryptography library has no source of chance, or no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no certificate for DTLS could be made")]
+pub struct NoCertificate;
+
+/// How a transport is built. The payload types of an [`Rtc`] and its header extensions cannot be changed later, and of ours it is not
+/// known which the peer knows before it answers.
+pub(super) struct Plan {
+    config: RtcConfig,
+    role: IceRole,
+    contents: Vec<OpenContent>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Plan {
+    /// With credentials of its own.
+    pub(super) fn new(shared: &mut Str0m, opening: Opening) -> (Self, IceCreds) {
+        let Opening { call, role, contents, addresses, .. } = opening;
+        let credentials = IceCreds::new();
+        let version = match shared.version {
+            Dtls::Auto => DtlsVersion::Auto,
+            Dtls::V12 => DtlsVersion::Dtls12,
+        };
+        let mut config = RtcConfig::new()
+            .set_crypto_provider(shared.crypto.clone())
+            .set_dtls_cert(shared.certificate(call))
+            .set_dtls_version(version)
+            .set_local_ice_credentials(credentials.clone())
+            .clear_codecs()
+            .clear_extension_map()
+            .set_rtp_mode(true)
+            .set_rtcp_report_interval_audio(REPORTS)
+            // What a peer misses is told by nothing else, without RTX; it costs a copy of every packet.
+            .enable_raw_packets(contents.iter().any(asks_again));
+        for payload in contents.iter().flat_map(|content| &content.payload_types) {
+            add_codec(&mut config, payload);
+        }
+        (Self { config, role, contents, addresses }, credentials)
+    }
+
+    /// The header extensions of all contents.
+    pub(super) fn offered(&self) -> Vec<Extension> {
+        let mut offered: Vec<Extension> = Vec::new();
+        for extension in self.contents.iter().flat_map(|content| &content.extensions) {
+            if offered.iter().all(|other| other.id != extension.id) {
+                offered.push(extension.clone());
+            }
+        }
+        offered
+    }
+
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Builds it with these header extensions.
+    pub(super) fn build(&self, now: Instant, extensions: &[Extension]) -> (Rtc, Vec<Stream>) {
+        let mut config = self.config.clone();
+        for extension in extensions {
+            if let (Ok(id), Some(known)) = (u8::try_from(extension.id), known(&extension.uri)) {
+                config = config.set_extension(id, known);
+            }
+        }
+        let estimates = extensions.iter().any(|extension| extension.uri == TRANSPORT_CC);
+        if estimates {
+            config = config.enable_bwe(Some(Bitrate::from(u64::from(bandwidth::INITIAL))));
+        }
+        let mut rtc = config.build(now);
+        rtc.direct_api().set_ice_controlling(self.role == IceRole::Controlling);
+        for address in &self.addresses {
+            if let Ok(candidate) = str0m::Candidate::host(*address, Protocol::Udp) {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        if estimates {
+            rtc.direct_api().enable_twcc_feedback();
+            rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(u64::from(bandwidth::DESIRED)));
+        }
+        let contents = (0u8..).zip(&self.contents);
+        let streams = contents.map(|(index, content)| declare(&mut rtc, index, content)).collect();
+        (rtc, streams)
+    }
+}
+
+/// The header extensions that are understood here.
+fn known(uri: &str) -> Option<str0m::rtp::Extension> {
+    (uri == TRANSPORT_CC).then_some(str0m::rtp::Extension::TransportSequenceNumber)
+}
+
+pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream {
+    let mid = Mid::from(format!("c{index}").as_str());
+    let kind = match content.media {
+        Media::Video => MediaKind::Video,
+        Media::Audio | Media::Other(_) => MediaKind::Audio,
+    };
+    let mut api = rtc.direct_api();
+    api.declare_media(mid, kind);
+    api.declare_stream_tx(content.ssrc.into(), None, mid, None);
+    // A peer's first packet starts anywhere; ours starts low, far from a wrap.
+    let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
+    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default() }
+}
+
+/// Whether lost packets of a content may be asked for.
+fn asks_again(content: &OpenContent) -> bool {
+    content.payload_types.iter().any(is_nacked)
+}
+
+pub(super) fn is_nacked(payload: &PayloadType) -> bool {
+    payload.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
+}
+
+fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
+    let (codec, clock) = match payload.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        Some("opus") => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ),
+        Some("vp8") => (Codec::Vp8, Frequency::NINETY_KHZ),
+        _ => return, // Nothing else is offered by this media layer.
+    };
+    let format = FormatParams {
+        use_inband_fec: payload.parameter("useinbandfec").map(|value| value == "1"),
+        ..FormatParams::default()
+    };
+    config.codec_config().add_config(
+        payload.id.into(),
+        None,
+        codec,
+        clock,
+        payload.channels.filter(|_| codec.is_audio()),
+        format,
+    );
+}
