@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test bench requirements explore install needs
+.PHONY: demo demo-fork test bench bitrate requirements explore install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -27,6 +27,11 @@ test:
 bench: needs
 	@echo "Building the benchmark ..."
 	@$(RUN) -p muji-conformance --bin muji-bench
+
+# How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
+bitrate: needs
+	@echo "Building the benchmark of bit rates ..."
+	@$(RUN) -p muji-examples --example bitrate
 
 # Every demand of the XEPs with the tests that show it.
 requirements:

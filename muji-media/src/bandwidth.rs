@@ -65,8 +65,9 @@ impl Bandwidth {
         if share > TOO_MUCH {
             known.bound = Some((known.carries().min(told) as f32 * (1.0 - share.min(1.0) / 2.0)) as u32);
         } else if share < LITTLE {
-            let more = (known.bound.unwrap_or_else(|| known.carries()) as f32 * MORE) as u32;
-            known.bound = Some(more.min(DESIRED)).filter(|more| *more < DESIRED || known.estimate.is_none());
+            // Where nothing bounds it but an estimate, nothing else is needed.
+            let before = known.bound.or_else(|| known.estimate.is_none().then_some(INITIAL));
+            known.bound = before.map(|bound| ((bound as f32 * MORE) as u32).min(DESIRED));
         }
     }
 

@@ -41,7 +41,7 @@ pub mod jitter;
 pub mod meter;
 pub mod peers;
 pub mod picture;
-mod pictures;
+pub mod pictures;
 pub mod publish;
 pub mod receive;
 pub mod record;

@@ -47,9 +47,20 @@ impl Encoder {
     pub fn new() -> Result<Self, OpusFault> {
         let mut encoder = opus::Encoder::new(RATE, Channels::Mono, Application::Voip)?;
         encoder.set_bitrate(Bitrate::Bits(TARGET_BITRATE))?;
+        // Sizes that vary with what is said tell it to whoever sees the packets, though they are encrypted (RFC 6562 section 3).
+        encoder.set_vbr(false)?;
         encoder.set_inband_fec(true)?;
         encoder.set_packet_loss_perc(EXPECTED_LOSS)?;
         Ok(Self(encoder))
+    }
+
+    /// From now on so many bits a second, 6000 to 510000.
+    ///
+    /// # Errors
+    /// If it is none of these.
+    pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), OpusFault> {
+        let bits = i32::try_from(bits).unwrap_or(i32::MAX);
+        Ok(self.0.set_bitrate(Bitrate::Bits(bits))?)
     }
 
     /// The payload of a packet.

@@ -8,6 +8,9 @@
 mod ours;
 mod theirs;
 
+pub use ours::Ours;
+pub use theirs::{Theirs, Wanted};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +18,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendErr
 use std::time::{Duration, Instant};
 
 use muji_core::SessionId;
-use ours::Ours;
-use theirs::{Theirs, Wanted};
 use tokio::sync::mpsc;
 
 use crate::backend::Observation;

@@ -8,7 +8,7 @@ use crate::picture::Picture;
 use crate::transport::RtpPacket;
 
 /// Between two pictures.
-pub(super) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
+pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
 
 /// Between two key frames that peers ask for. Each costs all of them several pictures' worth of bits.
 const KEY_FRAMES: Duration = Duration::from_millis(300);
@@ -19,7 +19,7 @@ const HALVE: f64 = 0.025;
 const RESTORE: f64 = 0.045;
 
 /// Encodes and packetises, for everybody at once.
-pub(super) struct Ours {
+pub struct Ours {
     encoder: Encoder,
     payloader: Payloader,
     /// The sides of what comes, and whether they are halved.
@@ -34,16 +34,22 @@ pub(super) struct Ours {
 }
 
 impl Ours {
-    /// For pictures of this size, at so many bits a second.
-    pub(super) fn new(now: Instant, size: [usize; 2], target: u32) -> Result<Self, Vp8Fault> {
+    /// For pictures of this size, in pixels, at so many bits a second.
+    ///
+    /// # Errors
+    /// If there is no encoder.
+    pub fn new(now: Instant, size: [usize; 2], target: u32) -> Result<Self, Vp8Fault> {
         let halved = bits_per_pixel(size, target) < HALVE;
         let encoder = encoder(size, halved, target)?;
         let payloader = Payloader::default();
         Ok(Self { encoder, payloader, size, halved, target, begun: now, next: now, asked: true, last_key: None })
     }
 
-    /// From now on so many bits a second.
-    pub(super) fn set_target(&mut self, target: u32) -> Result<(), Vp8Fault> {
+    /// From now on so many bits a second; with few of them pictures are made smaller.
+    ///
+    /// # Errors
+    /// If libvpx fails.
+    pub fn set_target(&mut self, target: u32) -> Result<(), Vp8Fault> {
         self.target = target;
         let bits = bits_per_pixel(self.size, target);
         let halved = bits < if self.halved { RESTORE } else { HALVE };
@@ -55,12 +61,13 @@ impl Ours {
     }
 
     /// When the next picture is due.
-    pub(super) fn next(&self) -> Instant {
+    #[must_use]
+    pub fn next(&self) -> Instant {
         self.next
     }
 
     /// Whether a picture is due now; then the next is later.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    pub fn is_due(&mut self, now: Instant) -> bool {
         let due = self.next <= now;
         if due {
             // A machine that was busy leaves out what it missed.
@@ -70,12 +77,15 @@ impl Ours {
     }
 
     /// Somebody cannot show what we send before a key frame comes.
-    pub(super) fn ask_key_frame(&mut self) {
+    pub fn ask_key_frame(&mut self) {
         self.asked = true;
     }
 
     /// The packets of a picture; none if it is left out to keep to the bit rate.
-    pub(super) fn packets(&mut self, now: Instant, picture: &Picture) -> Result<Vec<RtpPacket>, Vp8Fault> {
+    ///
+    /// # Errors
+    /// If the picture has another size, or libvpx fails.
+    pub fn packets(&mut self, now: Instant, picture: &Picture) -> Result<Vec<RtpPacket>, Vp8Fault> {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
         let key = self.asked && self.last_key.is_none_or(|last| now.saturating_duration_since(last) >= KEY_FRAMES);

@@ -18,7 +18,7 @@ const MAX_WAIT: Duration = Duration::from_millis(500);
 const MAX_WAITING: usize = 16;
 
 /// What a packet leads to.
-pub(super) enum Wanted {
+pub enum Wanted {
     /// Nothing can be shown before the sender begins anew.
     KeyFrame,
     /// Something is wrong with what it sends; this is said once.
@@ -32,7 +32,7 @@ struct Waiting {
 }
 
 /// Puts together, decodes, and waits for the sound that belongs to a picture.
-pub(super) struct Theirs {
+pub struct Theirs {
     assembler: Assembler,
     decoder: Decoder,
     waiting: VecDeque<Waiting>,
@@ -46,7 +46,10 @@ pub(super) struct Theirs {
 
 impl Theirs {
     /// A stream of which nothing came yet.
-    pub(super) fn new(now: Instant) -> Result<Self, Vp8Fault> {
+    ///
+    /// # Errors
+    /// If there is no decoder.
+    pub fn new(now: Instant) -> Result<Self, Vp8Fault> {
         Ok(Self {
             assembler: Assembler::default(),
             decoder: Decoder::new()?,
@@ -59,12 +62,12 @@ impl Theirs {
     }
 
     /// Its sound is heard by this clock.
-    pub(super) fn set_clock(&mut self, clock: Clock) {
+    pub fn set_clock(&mut self, clock: Clock) {
         self.clock = Some(clock);
     }
 
     /// A packet came.
-    pub(super) fn receive(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<Wanted> {
+    pub fn receive(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<Wanted> {
         self.assembler.insert(received);
         let mut wanted = Vec::new();
         while let Some(assembled) = self.assembler.poll(now) {
@@ -94,7 +97,8 @@ impl Theirs {
     }
 
     /// When the next picture is due.
-    pub(super) fn due(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
         self.waiting.front().map(|next| {
             let with_sound = next.captured.and_then(|captured| self.clock?.due(captured));
             with_sound.map_or(next.since, |due| due.clamp(next.since, next.since + MAX_WAIT))
@@ -102,7 +106,7 @@ impl Theirs {
     }
 
     /// The picture that is to be seen now: the last, if several are due.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Picture> {
+    pub fn take(&mut self, now: Instant) -> Option<Picture> {
         let mut last = None;
         while self.due().is_some_and(|due| due <= now) {
             last = self.waiting.pop_front();
@@ -112,7 +116,7 @@ impl Theirs {
     }
 
     /// How many pictures were shown so far, if it is time to tell.
-    pub(super) fn tell(&mut self, now: Instant) -> Option<u64> {
+    pub fn tell(&mut self, now: Instant) -> Option<u64> {
         (now >= self.tell).then(|| {
             self.tell = now + TELL;
             self.shown

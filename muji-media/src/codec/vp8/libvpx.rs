@@ -12,7 +12,7 @@ use vpx_sys::{
     vpx_codec_err_t, vpx_image_t, vpx_img_fmt, vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
-use super::{Encoded, Vp8Fault};
+use super::{Encoded, RateControl, Vp8Fault};
 use crate::picture::{MAX_PIXELS, Picture};
 
 /// Ticks a second of the times that are given to the encoder.
@@ -23,10 +23,6 @@ const LASTS: u64 = 3_000;
 
 /// How much of what it could do the encoder leaves out to be quick; 6 takes some 4 ms for 640 times 360.
 const SPEED: c_int = -6;
-
-/// What the bit rate is kept over, in ms. libvpx's own 6 s never reach a lower target, 1 s takes 21 frames; with this it
-/// takes four frames down and two up.
-const BUFFER: c_uint = 200;
 
 /// A key frame may be so large, in percent of a frame of the target bit rate: five frames.
 const MAX_KEY_FRAME: c_uint = 500;
@@ -41,11 +37,24 @@ pub struct Encoder {
 unsafe impl Send for Encoder {}
 
 impl Encoder {
-    /// For pictures of this size, at so many bits a second.
+    /// For pictures of this size, at so many bits a second, for a conversation.
     ///
     /// # Errors
     /// If libvpx has no memory, or is not the one that was built against.
     pub fn new(width: usize, height: usize, bit_rate: u32) -> Result<Self, Vp8Fault> {
+        Self::with_rate_control(width, height, bit_rate, RateControl::CONVERSATION)
+    }
+
+    /// The same with another way of keeping to the bit rate.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn with_rate_control(
+        width: usize,
+        height: usize,
+        bit_rate: u32,
+        control: RateControl,
+    ) -> Result<Self, Vp8Fault> {
         let side = |side: usize| c_uint::try_from(side).map_err(|_| Vp8Fault::Size);
         let mut config = MaybeUninit::uninit();
         // SAFETY: the interface is libvpx's own, and the configuration is filled if the result says so.
@@ -58,12 +67,13 @@ impl Encoder {
         config.g_threads = 1;
         config.g_lag_in_frames = 0;
         config.g_error_resilient = VPX_ERROR_RESILIENT_DEFAULT;
-        config.rc_end_usage = vpx_rc_mode::VPX_CBR;
+        config.rc_end_usage = if control.constant { vpx_rc_mode::VPX_CBR } else { vpx_rc_mode::VPX_VBR };
         config.rc_target_bitrate = kilobits(bit_rate);
-        (config.rc_buf_sz, config.rc_buf_initial_sz, config.rc_buf_optimal_sz) = (BUFFER, BUFFER / 2, BUFFER * 3 / 5);
+        let RateControl { buffer, initial, optimal, .. } = control;
+        (config.rc_buf_sz, config.rc_buf_initial_sz, config.rc_buf_optimal_sz) = (buffer, initial, optimal);
         (config.rc_min_quantizer, config.rc_max_quantizer) = (2, 56);
         (config.rc_undershoot_pct, config.rc_overshoot_pct) = (100, 15);
-        config.rc_dropframe_thresh = 30;
+        config.rc_dropframe_thresh = control.drop_below;
         // Key frames come when somebody asks, or when the picture is all new.
         config.kf_mode = vpx_kf_mode::VPX_KF_AUTO;
         config.kf_max_dist = 3_000;

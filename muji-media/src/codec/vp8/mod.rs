@@ -52,6 +52,27 @@ pub struct Encoded {
     pub key: bool,
 }
 
+/// How libvpx keeps to its bit rate. Times are in ms of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateControl {
+    /// As constant as it can be, or varying with what is seen.
+    pub constant: bool,
+    /// What may be ahead or behind.
+    pub buffer: u32,
+    /// How full that is in the beginning, and should be.
+    pub initial: u32,
+    /// See `initial`.
+    pub optimal: u32,
+    /// Pictures are left out when it is less full than that, in percent; 0: never.
+    pub drop_below: u32,
+}
+
+impl RateControl {
+    /// For conversations: a new target is reached within four frames, where browsers' second of buffer takes up to 23, and libvpx's
+    /// own six seconds never reach a lower one (`make bitrate`).
+    pub const CONVERSATION: Self = Self { constant: true, buffer: 200, initial: 150, optimal: 160, drop_below: 30 };
+}
+
 /// What cannot be encoded or decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
