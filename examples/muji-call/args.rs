@@ -92,7 +92,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
 
-    /// What is shown: pattern, pattern:RRGGBB, none to see the others alone (usual with a window), or
+    /// What is shown: pattern, pattern:RRGGBB, FILE.y4m, none to see the others alone (usual with a window), or
     /// off for sound alone (usual without)
     #[arg(long, value_name = "WHAT")]
     pub(crate) video: Option<String>,

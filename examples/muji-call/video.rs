@@ -1,8 +1,11 @@
 //! What is shown to the others.
 
+use std::path::Path;
+
 use muji_core::Media;
 use muji_media::device::PictureSource;
 use muji_media::device::pattern::Pattern;
+use muji_media::device::y4m::Y4mSource;
 
 use crate::args::Args;
 use crate::exit::Failure;
@@ -33,10 +36,14 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
         "off" => Ok(Video::Off),
         "none" => Ok(Video::Watch),
         "pattern" => Ok(Video::Show(Box::new(Pattern::new(name, GREY)))),
+        file if file.ends_with(".y4m") => {
+            let source = Y4mSource::open(Path::new(file)).map_err(|why| Failure::Usage(why.to_string()))?;
+            Ok(Video::Show(Box::new(source)))
+        }
         other => {
             let colour = other.strip_prefix("pattern:").and_then(colour);
             let colour = colour.ok_or_else(|| {
-                Failure::Usage(format!("--video takes pattern, pattern:RRGGBB, none or off, not {other}"))
+                Failure::Usage(format!("--video takes pattern, pattern:RRGGBB, FILE.y4m, none or off, not {other}"))
             })?;
             Ok(Video::Show(Box::new(Pattern::new(name, colour))))
         }

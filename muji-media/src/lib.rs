@@ -23,8 +23,8 @@
 //! # The contract
 //! - [`backend::Backend`] has a thread of its own; it ends with the backend. Sockets are bound when the first session is opened,
 //!   sound and pictures are captured while a call publishes them and they are not muted.
-//! - Once every peer is connected the thread wakes each 20 ms and not otherwise: packets are fetched with the tick and have the
-//!   kernel's times. Before, each packet wakes it.
+//! - Once every peer is connected the thread of a call with sound alone wakes each 20 ms and not otherwise: packets are fetched
+//!   with the tick and have the kernel's times. Before, and in a call with pictures, each packet wakes it.
 //! - A fault of one peer's packets is that peer's silence; a fault of a device or file is a report, and the call goes on.
 //! - [`transport::Transport`] is ICE and DTLS-SRTP over one path, as values: no socket, no clock. Everything but
 //!   [`backend`], [`socket`] and [`device`] runs in virtual time as well.

@@ -1,6 +1,7 @@
 //! Pictures: who is seen, in which colour, and by whom.
 
 use muji_conformance::harness::room::Rules;
+use muji_media::picture::Picture;
 use serde_json::Value;
 
 use crate::support::*;
@@ -48,7 +49,26 @@ async fn who_shows_pictures_is_seen_by_all_who_look_and_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_film_is_shown() {
+    let (server, folder) = (server(Rules::default()).await, folder("film"));
+    let film = folder.join("film.y4m");
+    let (width, height, blue) = (64, 36, Picture::filled(64, 36, [0x30, 0x40, 0xC0]));
+    let header = format!("YUV4MPEG2 W{width} H{height} F25:1 C420jpeg\nFRAME\n");
+    std::fs::write(&film, [header.as_bytes(), blue.samples()].concat()).expect("a temporary file");
+    let more = |video| ["--video", video, "--seconds", "4", "--json"];
+    let romeo = call(&server, "romeo", &more(text(&film)));
+    let juliet = call(&server, "juliet", &more("none"));
+    let (_, juliet) = tokio::join!(run(romeo), run(juliet));
+    let events = events(&juliet);
+    let colours = colours(&events, "romeo");
+    assert!(!colours.is_empty() && colours.iter().all(|colour| like(colour, [0x30, 0x40, 0xC0])), "{colours:?}");
+    std::fs::remove_dir_all(folder).expect("it is there");
+}
+
+#[tokio::test]
 async fn what_is_no_picture_is_told_with_what_there_is() {
+    let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--video", "nowhere.y4m"])).await;
+    assert!(code == Some(2) && why.contains("nowhere.y4m cannot be read"), "{why}");
     for what in ["camcorder", "pattern:blue", "pattern:"] {
         let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--video", what])).await;
         assert_eq!(code, Some(2));

@@ -7,6 +7,7 @@ pub mod tone;
 #[cfg(feature = "devices")]
 pub mod voice;
 pub mod wav;
+pub mod y4m;
 
 use std::sync::Arc;
 

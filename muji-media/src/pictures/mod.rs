@@ -117,6 +117,8 @@ struct Worker {
     sink: Option<Box<dyn PictureSink>>,
     /// What pictures are encoded to, in bits a second.
     target: u32,
+    /// When the first picture was taken.
+    begun: Option<Instant>,
     /// While pictures are taken.
     ours: Option<Ours>,
     theirs: BTreeMap<StreamId, Theirs>,
@@ -137,7 +139,8 @@ impl Worker {
         report: SyncSender<Done>,
         observed: mpsc::Sender<Observation>,
     ) -> Self {
-        Self { source, sink, target: bandwidth::INITIAL, ours: None, theirs: BTreeMap::new(), taken, report, observed }
+        let (target, begun, ours, theirs) = (bandwidth::INITIAL, None, None, BTreeMap::new());
+        Self { source, sink, target, begun, ours, theirs, taken, report, observed }
     }
 
     fn run(mut self, to_do: &Receiver<Task>) {
@@ -197,7 +200,7 @@ impl Worker {
     fn begin(&mut self, now: Instant) -> Result<(), Abandoned> {
         let Some(source) = self.source.as_ref().filter(|_| self.ours.is_none()) else { return Ok(()) };
         match Ours::new(now, source.size(), self.target) {
-            Ok(ours) => self.ours = Some(ours),
+            Ok(ours) => self.ours = Some(ours.counting_from(*self.begun.get_or_insert(now))),
             Err(why) => return self.trouble(why.to_string()),
         }
         Ok(())
@@ -429,6 +432,19 @@ mod tests {
         assert_eq!((session, size, shown), (SessionId(1), [160, 96], 1));
         assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
         assert!(juliet.done.try_iter().next().is_none(), "nobody was asked for anything");
+    }
+
+    #[test]
+    fn who_stops_for_a_while_goes_on_with_the_timestamps_of_then() {
+        let mut bench = Bench::new();
+        bench.give(Task::Capture(true));
+        bench.run(Duration::from_secs(1));
+        bench.give(Task::Capture(false));
+        bench.run(Duration::from_secs(2));
+        bench.give(Task::Capture(true));
+        let first = packets(bench.run(Duration::from_secs(1))).remove(0);
+        assert_eq!(first.timestamp, 270_000, "three seconds");
+        assert!(is_key(&first));
     }
 
     #[test]

@@ -13,6 +13,12 @@ pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
 /// Between two key frames that peers ask for. Each costs all of them several pictures' worth of bits.
 const KEY_FRAMES: Duration = Duration::from_millis(300);
 
+/// And they wait no longer than this, in seconds: whoever comes waits too.
+const MAX_WAIT: f64 = 2.0;
+
+/// The share of all bits that key frames may take: asked for again and again on a path that is too narrow, they would be what fills it.
+const KEY_SHARE: f64 = 0.3;
+
 /// With fewer bits for each pixel and picture, half the sides look better; with more again, the whole does. In between it stays as
 /// it is, so that it does not go back and forth.
 const HALVE: f64 = 0.025;
@@ -28,9 +34,9 @@ pub struct Ours {
     target: u32,
     begun: Instant,
     next: Instant,
-    /// Somebody waits for a key frame, and when the last one was made.
+    /// Somebody waits for a key frame, and when the next one may be made.
     asked: bool,
-    last_key: Option<Instant>,
+    key_from: Instant,
 }
 
 impl Ours {
@@ -42,7 +48,13 @@ impl Ours {
         let halved = bits_per_pixel(size, target) < HALVE;
         let encoder = encoder(size, halved, target)?;
         let payloader = Payloader::default();
-        Ok(Self { encoder, payloader, size, halved, target, begun: now, next: now, asked: true, last_key: None })
+        Ok(Self { encoder, payloader, size, halved, target, begun: now, next: now, asked: true, key_from: now })
+    }
+
+    /// Timestamps count from then on: who stops and goes on must not begin anew (RFC 3550 section 5.1).
+    #[must_use]
+    pub fn counting_from(self, begun: Instant) -> Self {
+        Self { begun, ..self }
     }
 
     /// From now on so many bits a second; with few of them pictures are made smaller.
@@ -88,11 +100,12 @@ impl Ours {
     pub fn packets(&mut self, now: Instant, picture: &Picture) -> Result<Vec<RtpPacket>, Vp8Fault> {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
-        let key = self.asked && self.last_key.is_none_or(|last| now.saturating_duration_since(last) >= KEY_FRAMES);
+        let key = self.asked && self.key_from <= now;
         let picture = if self.halved { Cow::Owned(picture.halved()) } else { Cow::Borrowed(picture) };
         let Some(encoded) = self.encoder.encode(&picture, at, key)? else { return Ok(Vec::new()) };
         if encoded.key {
-            (self.asked, self.last_key) = (false, Some(now));
+            let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.max(1)) * KEY_SHARE);
+            (self.asked, self.key_from) = (false, now + KEY_FRAMES.max(Duration::from_secs_f64(costs.min(MAX_WAIT))));
         }
         Ok(self.payloader.packets(&encoded.bytes, at as u32)) // RTP timestamps wrap.
     }
