@@ -69,9 +69,12 @@ fn call_with_window(args: Args) -> Result<(), Failure> {
     });
     let program = program.map_err(|why| Failure::Call(format!("the system gives no thread: {why}")))?;
     // Until then the terminal may ask for a password, or say why there is no login.
-    let shown = if is_ready.recv().is_ok() { window::show(stage, wish) } else { Ok(()) };
-    let outcome = program.join().unwrap_or_else(|_| Err(Failure::Call("the program broke".to_owned())));
-    shown.and(outcome)
+    if is_ready.recv().is_ok()
+        && let Err(why) = window::show(stage, wish)
+    {
+        eprintln!("muji-call: note: no window can be opened, and the call goes on without: {why}");
+    }
+    program.join().unwrap_or_else(|_| Err(Failure::Call("the program broke".to_owned())))
 }
 
 /// What the main thread's stack usually is.

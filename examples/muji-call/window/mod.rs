@@ -9,7 +9,6 @@ use std::time::Duration;
 use eframe::egui;
 use tokio::sync::mpsc;
 
-use crate::exit::Failure;
 use crate::stage::Stage;
 use crate::wish::Wish;
 use textures::Textures;
@@ -36,13 +35,12 @@ pub(crate) fn wishes() -> (mpsc::Sender<Wish>, mpsc::Receiver<Wish>) {
 }
 
 /// Shows the window until it is closed or the program is over.
-pub(crate) fn show(stage: Stage, wishes: mpsc::Sender<Wish>) -> Result<(), Failure> {
+pub(crate) fn show(stage: Stage, wishes: mpsc::Sender<Wish>) -> eframe::Result {
     let viewport = egui::ViewportBuilder::default().with_inner_size(SIZE).with_min_inner_size([360.0, 240.0]);
     // Frames come when pictures do; waiting for the screen would be a second clock.
     let options = eframe::NativeOptions { viewport, vsync: false, ..Default::default() };
     let app = App { stage, wishes, view: View::default(), textures: Textures::default() };
     eframe::run_native("muji-call", options, Box::new(|_| Ok(Box::new(app))))
-        .map_err(|why| Failure::Usage(format!("no window can be opened: {why}; try --no-window")))
 }
 
 struct App {
