@@ -184,7 +184,6 @@ fn an_occupant_who_asks_is_told_what_we_can() {
 }
 
 // Shows fb-06, grp-04, ssma-03.
-// Shows hdrx-04.
 #[test]
 fn what_we_say_that_we_can_is_what_the_media_layer_can() {
     let features = |capabilities: Capabilities| Engine::new([1; 32], capabilities).features();
@@ -197,7 +196,13 @@ fn what_we_say_that_we_can_is_what_the_media_layer_can() {
     assert!(!features(Capabilities { video: vec![vp8.clone()], ..Capabilities::default() }).contains(&ns::RTCP_FB));
     vp8.feedback = vec![Feedback { kind: "nack".to_owned(), subtype: None }];
     assert!(features(Capabilities { video: vec![vp8], ..Capabilities::default() }).contains(&ns::RTCP_FB));
-    assert!(!always.contains(&ns::RTP_HDREXT));
+}
+
+// Shows hdrx-04.
+#[test]
+fn that_we_know_header_extensions_is_said_if_the_media_layer_does() {
+    let features = |capabilities: Capabilities| Engine::new([1; 32], capabilities).features();
+    assert!(!features(Capabilities::default()).contains(&ns::RTP_HDREXT));
     let counted = Extension { id: 2, uri: "urn:example:counted".to_owned(), senders: Senders::Both };
     let extends = Capabilities { video_extensions: vec![counted], ..Capabilities::default() };
     assert!(features(extends).contains(&ns::RTP_HDREXT));
