@@ -30,9 +30,7 @@ pub(crate) async fn demo() -> Result<crate::Seen, Failure> {
     });
     let mut processes = Processes::around(&server)?;
     for index in [1, 2, 3] {
-        let mut arguments = vec!["--wait", "--once", "--audio", "tone:550"];
-        #[cfg(feature = "window")]
-        arguments.push("--no-window");
+        let mut arguments = vec!["--wait", "--once", "--audio", "tone:550", "--no-window"];
         if index == ANSWERS.0 {
             arguments.extend(["--auto-answer", ANSWERS.1]);
         }
@@ -40,9 +38,7 @@ pub(crate) async fn demo() -> Result<crate::Seen, Failure> {
     }
     wait_until_there(&server, 3).await?;
     println!("Romeo calls juliet@localhost, who has a phone, a laptop and a tablet.\n\n{}", row("seconds", DEVICES));
-    let arguments = ["juliet@localhost", "--audio", "tone:440", "--seconds", "4"];
-    #[cfg(feature = "window")]
-    let arguments = [&arguments[..], &["--no-window"]].concat();
+    let arguments = ["juliet@localhost", "--audio", "tone:440", "--seconds", "4", "--no-window"];
     processes.start(0, "romeo@localhost/caller", &arguments)?;
     processes.all_started();
     let mut seen = Seen::default();

@@ -14,7 +14,6 @@ use tokio::time::{interval, timeout};
 
 use crate::Seen;
 use crate::matrix::{Matrix, PEOPLE, Person};
-#[cfg(feature = "window")]
 use crate::pictures;
 use crate::processes::{Failure, PASSWORD, Processes};
 
@@ -27,12 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) async fn demo() -> Result<Seen, Failure> {
     let muted = number("MUTE")?;
     let seconds = number("SECONDS_IN_CALL")?.unwrap_or(SECONDS);
-    #[cfg(feature = "window")]
     let windows = number("WINDOWS")?.unwrap_or(0);
     let server = Server::start("localhost", PASSWORD, Rules::default()).await?;
     println!("An XMPP server of our own listens on {}; four muji-call processes join a call.", server.address());
     let mut processes = Processes::around(&server)?;
-    #[cfg(feature = "window")]
     let folder = pictures::folder()?;
     for (index, Person { name, hz, rgb: [red, green, blue] }) in PEOPLE.iter().enumerate() {
         let (mut audio, mut video) = (format!("tone:{hz}"), format!("pattern:{red:02x}{green:02x}{blue:02x}"));
@@ -42,10 +39,7 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
         let room = "demo@conference.localhost";
         let seconds = seconds.to_string();
         let mut arguments = vec![room, "--nick", name, "--seconds", &seconds, "--audio", &audio, "--video", &video];
-        #[cfg(feature = "window")]
         let of_window = pictures::options(&folder, name, (index as u64) < windows);
-        #[cfg(not(feature = "window"))]
-        let of_window: Vec<String> = Vec::new();
         arguments.extend(of_window.iter().map(String::as_str));
         processes.start(index, &format!("{name}@localhost"), &arguments)?;
     }
@@ -61,15 +55,11 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
         }
     }
     let (heard, seen, all) = (matrix.heard(), matrix.seen(), matrix.directions());
-    let right = heard == all && seen == all;
-    let text = format!("{heard} of {all} directions heard, {seen} of {all} seen");
-    #[cfg(feature = "window")]
-    let (right, text) = {
-        println!("What each saw: {}", pictures::file(&folder, "*"));
-        let tiles = pictures::tiles(&folder)?;
-        (right && tiles == all, format!("{text}, {tiles} of {all} tiles in the windows"))
-    };
-    Ok(Seen { right, text })
+    println!("What each saw: {}", pictures::file(&folder, "*"));
+    let tiles = pictures::tiles(&folder)?;
+    let text =
+        format!("{heard} of {all} directions heard, {seen} of {all} seen, {tiles} of {all} tiles in the windows");
+    Ok(Seen { right: [heard, seen, tiles].iter().all(|found| *found == all), text })
 }
 
 /// What the environment says, if it says anything.

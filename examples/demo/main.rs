@@ -6,7 +6,6 @@
 mod fork;
 mod four;
 mod matrix;
-#[cfg(feature = "window")]
 mod pictures;
 mod processes;
 

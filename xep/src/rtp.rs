@@ -230,6 +230,18 @@ pub struct Extension {
 }
 
 impl Extension {
+    /// All of these, of those with the same id the first: in one transport an id means one thing (RFC 8843 section 9.2).
+    #[must_use]
+    pub fn unite(extensions: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut united: Vec<Self> = Vec::new();
+        for extension in extensions {
+            if united.iter().all(|other| other.id != extension.id) {
+                united.push(extension);
+            }
+        }
+        united
+    }
+
     fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
         let id = parsed(element, "id").filter(|id| matches!(id, 1..=256 | 4096..=4351));
         let senders = element.attr("senders").map_or(Some(Senders::Both), Senders::from_word);

@@ -5,7 +5,8 @@ use std::time::Instant;
 use muji_xep::jingle::{Content, Group, Side};
 use muji_xep::rtp::{Description, Media};
 
-use super::{Bundle, Growth, Leg, Legs, bind, free, named};
+use super::fitting::bind;
+use super::{Bundle, Growth, Leg, Legs, free, named};
 use crate::fault::Unusable;
 use crate::ids::{SessionId, TransportId};
 use crate::media::MediaCommand;

@@ -1,10 +1,12 @@
 //! The contents of a session and the transports they travel by: what we offer, what we take of an offer or an answer.
 
+mod fitting;
 mod growth;
+mod path;
 
 use std::time::Instant;
 
-use muji_xep::dtls::{Fingerprint, Setup};
+use muji_xep::dtls::Setup;
 use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::{Content, Group, Jingle, MAX_CONTENTS, Senders, Side};
 use muji_xep::rtp::{Description, Extension, Media, Parameter, PayloadType, Source};
@@ -14,25 +16,15 @@ use crate::ids::{SessionId, TransportId};
 use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, OpenContent, RemoteTransport, Sending};
 use crate::session::{Parties, Wanted};
 
+use fitting::{bind, choose, same_id, shared};
 pub(crate) use growth::Removal;
-
-/// Candidates taken of a peer for one transport.
-const MAX_CANDIDATES: usize = 32;
+use path::{Path, add_candidates, local_end, remote_end, with_early};
 
 /// What a group means whose contents share one transport (RFC 9143).
 const BUNDLE: &str = "BUNDLE";
 
 /// Fingerprints kept of a peer that has not answered yet; two can only disagree.
 const MAX_EARLY: usize = 2;
-
-/// The only hash function taken: weaker ones are broken, others are not supported by the default transport.
-const HASH: &str = "sha-256";
-
-/// Ids of header extensions from here on are only proposed (XEP-0294 section 3).
-const PROPOSED: u16 = 4_096;
-
-/// Ids that fit into the one-byte form (RFC 8285 section 4.2).
-const ONE_BYTE: std::ops::RangeInclusive<u16> = 1..=14;
 
 /// A content with one peer.
 #[derive(Debug, Clone)]
@@ -93,20 +85,6 @@ pub(crate) enum Growth {
 struct Agreed {
     send: PayloadType,
     ssrcs: Vec<u32>,
-}
-
-/// One transport with both its ends.
-#[derive(Debug, Clone)]
-struct Path {
-    id: TransportId,
-    local: Option<LocalTransport>,
-    remote: Option<RemoteTransport>,
-    candidates: Vec<Candidate>,
-    /// Fingerprints that came before the peer's end did (XEP-0320 section 3).
-    early: Vec<Fingerprint>,
-    /// The media layer knows the peer's end.
-    started: bool,
-    connected: bool,
 }
 
 /// Contents that share one transport, since the peer's offer said so (XEP-0338).
@@ -507,11 +485,8 @@ impl Legs {
         for path in self.paths.iter_mut().filter(|path| transports.contains(&path.id) && !path.started) {
             let Some(mut remote) = path.remote.clone() else { continue };
             path.started = true;
-            for leg in self.legs.iter().filter(|leg| leg.transport == path.id && leg.agreed.is_some()) {
-                let new = leg.extensions.iter().filter(|new| remote.extensions.iter().all(|known| known.id != new.id));
-                let new: Vec<Extension> = new.cloned().collect();
-                remote.extensions.extend(new);
-            }
+            let by_it = self.legs.iter().filter(|leg| leg.transport == path.id && leg.agreed.is_some());
+            remote.extensions = Extension::unite(by_it.flat_map(|leg| leg.extensions.clone()));
             // Candidates first: the checks that begin with the credentials then have whom to ask.
             let candidates = path.candidates.iter().cloned();
             commands.extend(candidates.map(|candidate| MediaCommand::Candidate { transport: path.id, candidate }));
@@ -616,31 +591,6 @@ fn description(content: &Content) -> Result<&Description, Unusable> {
     content.description.as_ref().ok_or_else(|| Unusable::Application(content.name.clone()))
 }
 
-/// What of ours a peer's content stands for; only if there is nothing, what we could hear or see.
-fn bind<'a>(wanted: impl Iterator<Item = &'a Wanted> + Clone, name: &str, media: &Media) -> Option<&'a Wanted> {
-    let of_media = wanted.filter(|wanted| wanted.media == *media);
-    let sent = of_media.clone().filter(|wanted| wanted.sends);
-    let by_name = sent.clone().find(|wanted| wanted.publication == name);
-    // By media if only one fits: Movim's names are `0`, `1`.
-    let by_media = || sent.clone().next().filter(|_| sent.clone().nth(1).is_none());
-    by_name.or_else(by_media).or_else(|| of_media.clone().find(|wanted| !wanted.sends))
-}
-
-/// The peer's best encoding that we can do, with its id and our parameters. One only: Dino uses the first.
-fn choose(offered: &[PayloadType], ours: &[PayloadType]) -> Option<PayloadType> {
-    offered.iter().find_map(|offered| {
-        let own = ours.iter().find(|own| own.same_codec(offered))?;
-        let mut chosen = PayloadType { id: offered.id, ..own.clone() };
-        chosen.feedback.retain(|kind| offered.feedback.contains(kind)); // An answer adds none (XEP-0293 section 4).
-        Some(chosen)
-    })
-}
-
-/// The first encoding of an answer that is one of ours.
-fn same_id(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType> {
-    answered.iter().find(|answered| ours.iter().any(|own| own.id == answered.id && own.same_codec(answered))).cloned()
-}
-
 /// A content as a stanza names it that says no more of it.
 fn named(leg: &Leg) -> Content {
     Content { creator: leg.creator, senders: leg.senders, ..Content::new(&leg.name) }
@@ -650,92 +600,4 @@ fn named(leg: &Leg) -> Content {
 fn free(name: &str, is_free: impl Fn(&String) -> bool) -> String {
     let others = (2..).map(|number| format!("{name}-{number}"));
     std::iter::once(name.to_owned()).chain(others).find(is_free).expect("a session has few contents")
-}
-
-/// A peer's content with the fingerprints that came before it.
-fn with_early(content: &Content, early: &[Fingerprint]) -> Content {
-    let mut content = content.clone();
-    if let Some(transport) = &mut content.transport {
-        transport.fingerprints.extend_from_slice(early);
-    }
-    content
-}
-
-/// Our end of a transport as it is told.
-fn local_end(path: &Path, offering: bool) -> Transport {
-    let local = path.local.as_ref().expect("contents are written once their ends are described");
-    let setup = match path.remote.as_ref().map(|remote| remote.dtls).filter(|_| !offering) {
-        None => Setup::ActPass,
-        Some(DtlsRole::Server) => Setup::Passive,
-        Some(DtlsRole::Client) => Setup::Active,
-    };
-    let fingerprint = Fingerprint { hash: HASH.to_owned(), setup: Some(setup), value: local.fingerprint.clone() };
-    Transport {
-        ufrag: Some(local.ufrag.clone()),
-        pwd: Some(local.pwd.clone()),
-        fingerprints: vec![fingerprint],
-        candidates: local.candidates.clone(),
-        ..Transport::default()
-    }
-}
-
-/// Keeps more candidates of the peer, within the bound; those new are returned.
-fn add_candidates(path: &mut Path, content: &Content) -> Vec<Candidate> {
-    let mut new = Vec::new();
-    for candidate in usable(content) {
-        if path.candidates.len() < MAX_CANDIDATES && !path.candidates.contains(&candidate) {
-            path.candidates.push(candidate.clone());
-            new.push(candidate);
-        }
-    }
-    new
-}
-
-fn remote_end(
-    content: &Content,
-    dtls: impl FnOnce(Option<Setup>) -> Option<DtlsRole>,
-) -> Result<RemoteTransport, Unusable> {
-    let name = || content.name.clone();
-    let transport = content.transport.as_ref().ok_or_else(|| Unusable::Transport(name()))?;
-    let (Some(ufrag), Some(pwd)) = (transport.ufrag.clone(), transport.pwd.clone()) else {
-        return Err(Unusable::Transport(name()));
-    };
-    let mut usable = transport.fingerprints.iter().filter(|fingerprint| fingerprint.hash == HASH);
-    let fingerprint = usable.next().filter(|fingerprint| fingerprint.value.len() == 32);
-    let fingerprint = fingerprint.ok_or_else(|| match transport.sealed.is_empty() {
-        true => Unusable::Fingerprint(name()),
-        false => Unusable::Sealed(name()),
-    })?;
-    if usable.any(|other| other.value != fingerprint.value) {
-        return Err(Unusable::Handshake(name()));
-    }
-    let dtls = dtls(fingerprint.setup).ok_or_else(|| Unusable::Handshake(name()))?;
-    Ok(RemoteTransport { ufrag, pwd, fingerprint: fingerprint.value.clone(), dtls, extensions: Vec::new() })
-}
-
-/// The header extensions of ours that an offer or answer has too, with the ids that it gives them; of those that it leaves open,
-/// and of what does not fit into the one-byte form, with ours or not at all (XEP-0294 section 3, RFC 8285 section 4.2).
-fn shared(ours: &[Extension], theirs: &[Extension]) -> Vec<Extension> {
-    let both = ours.iter().filter_map(|ours| {
-        let theirs = theirs.iter().find(|theirs| theirs.uri == ours.uri)?;
-        let id = if theirs.id >= PROPOSED { ours.id } else { theirs.id };
-        ONE_BYTE.contains(&id).then(|| Extension { id, ..theirs.clone() })
-    });
-    let mut shared: Vec<Extension> = Vec::new();
-    for extension in both {
-        if shared.iter().all(|other| other.id != extension.id) {
-            shared.push(extension);
-        }
-    }
-    shared
-}
-
-/// The candidates we may send to: RTCP always shares the first component, and nothing goes to many at once.
-fn usable(content: &Content) -> impl Iterator<Item = Candidate> + '_ {
-    let candidates = content.transport.iter().flat_map(|transport| &transport.candidates);
-    let usable = candidates.filter(|candidate| {
-        let ip = candidate.address.ip();
-        candidate.component == 1 && candidate.address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
-    });
-    usable.cloned()
 }

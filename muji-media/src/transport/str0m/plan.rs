@@ -125,13 +125,7 @@ impl Plan {
 
     /// The header extensions of all contents.
     pub(super) fn offered(&self) -> Vec<Extension> {
-        let mut offered: Vec<Extension> = Vec::new();
-        for extension in self.contents.iter().flat_map(|content| &content.extensions) {
-            if offered.iter().all(|other| other.id != extension.id) {
-                offered.push(extension.clone());
-            }
-        }
-        offered
+        Extension::unite(self.contents.iter().flat_map(|content| content.extensions.clone()))
     }
 
     pub(super) fn addresses(&self) -> &[SocketAddr] {
