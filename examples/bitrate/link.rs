@@ -138,7 +138,7 @@ impl Call {
                 }
             }
         }
-        if self.theirs.take(now).is_some() {
+        if !self.theirs.take(now).is_empty() {
             self.longest = self.longest.max(now - self.shown);
             self.shown = now;
         }

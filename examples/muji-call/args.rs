@@ -13,7 +13,7 @@ use crate::exit::Failure;
 
 const EXAMPLES: &str = "Examples:
   muji-call balcony@conference.example.org --jid romeo@example.org
-  muji-call balcony@conference.example.org --jid romeo@example.org --record 'calls/{nick}.wav'
+  muji-call balcony@conference.example.org --jid romeo@example.org --record 'calls/{nick}.webm'
   muji-call balcony@conference.example.org --profile work --audio speech.wav --seconds 60 --expect 3 --json
   muji-call balcony@conference.example.org --jid romeo@example.org --video pattern:c83c28
   muji-call conference.example.org --new --invite juliet@example.org --jid romeo@example.org
@@ -88,11 +88,11 @@ pub(crate) struct Args {
     #[arg(long, requires = "wait")]
     pub(crate) anybody: bool,
 
-    /// What is sent: mic, mic:NAME, tone:HZ, a WAV file of 48 kHz and 16 bits, or none
+    /// What is sent: mic, mic:NAME, tone:HZ, a WAV file of 48 kHz and 16 bits, the sound of a WebM file, or none
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
 
-    /// What is shown: pattern, pattern:RRGGBB, FILE.y4m, none to see the others alone (usual with a window), or
+    /// What is shown: pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, none to see the others alone (usual with a window), or
     /// off for sound alone (usual without)
     #[arg(long, value_name = "WHAT")]
     pub(crate) video: Option<String>,
@@ -111,8 +111,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) speaker: Option<String>,
 
-    /// Record everybody, and all as "mix": a file name that holds {nick} and ends in .wav
-    #[arg(long, value_name = "DIR/{nick}.wav", value_parser = template)]
+    /// Record everybody, and all as "mix": a file name that holds {nick} and ends in .webm, or in .wav for sound alone
+    #[arg(long, value_name = "DIR/{nick}.webm", value_parser = template)]
     pub(crate) record: Option<Template>,
 
     /// Leave after so many seconds in the call

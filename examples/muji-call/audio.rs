@@ -4,6 +4,7 @@ use std::path::Path;
 
 use muji_media::device::tone::Tone;
 use muji_media::device::wav::WavSource;
+use muji_media::device::webm::WebmSound;
 use muji_media::device::{Sink, Source};
 
 use crate::args::Args;
@@ -22,10 +23,17 @@ pub(crate) fn open(args: &Args) -> Result<Audio, Failure> {
     if audio.source.is_none() && what != "none" {
         audio.source = Some(match what.strip_prefix("tone:") {
             Some(frequency) => tone(frequency)?,
-            None => Box::new(WavSource::open(Path::new(what)).map_err(|why| Failure::Usage(why.to_string()))?),
+            None => file(Path::new(what))?,
         });
     }
     Ok(audio)
+}
+
+fn file(path: &Path) -> Result<Box<dyn Source>, Failure> {
+    if path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("webm")) {
+        return Ok(Box::new(WebmSound::open(path).map_err(|why| Failure::Usage(why.to_string()))?));
+    }
+    Ok(Box::new(WavSource::open(path).map_err(|why| Failure::Usage(why.to_string()))?))
 }
 
 fn tone(frequency: &str) -> Result<Box<dyn Source>, Failure> {

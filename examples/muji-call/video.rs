@@ -4,6 +4,7 @@ use std::path::Path;
 
 use muji_core::Media;
 use muji_media::device::PictureSource;
+use muji_media::device::film::Film;
 use muji_media::device::pattern::Pattern;
 use muji_media::device::y4m::Y4mSource;
 
@@ -40,10 +41,15 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
             let source = Y4mSource::open(Path::new(file)).map_err(|why| Failure::Usage(why.to_string()))?;
             Ok(Video::Show(Box::new(source)))
         }
+        file if file.ends_with(".webm") || file.ends_with(".ivf") => {
+            let source = Film::open(Path::new(file)).map_err(|why| Failure::Usage(why.to_string()))?;
+            Ok(Video::Show(Box::new(source)))
+        }
         other => {
             let colour = other.strip_prefix("pattern:").and_then(colour);
             let colour = colour.ok_or_else(|| {
-                Failure::Usage(format!("--video takes pattern, pattern:RRGGBB, FILE.y4m, none or off, not {other}"))
+                let known = "pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, none or off";
+                Failure::Usage(format!("--video takes {known}, not {other}"))
             })?;
             Ok(Video::Show(Box::new(Pattern::new(name, colour))))
         }

@@ -22,7 +22,7 @@ use crate::peers::{Peers, PeersOutput};
 use crate::pictures::{Done, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
-use crate::record::{Recordings, Template};
+use crate::record::{Finish, Piece, Recordings, Template};
 use crate::socket::{Datagram, Sockets};
 use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
 use crate::transport::MakeTransport;
@@ -125,10 +125,12 @@ pub enum NoMedia {
     Thread(std::io::Error),
 }
 
-/// The default media layer. Dropped, it ends its thread and with it everything it sends.
+/// The default media layer. Dropped, it ends its thread and with it everything it sends, and waits for recordings to be written.
 pub struct Backend {
+    // In this order: the thread ends with the commands, and what it still had to record is then written.
     commands: mpsc::Sender<MediaCommand>,
     reports: mpsc::Receiver<MediaReport>,
+    _finish: Option<Finish>,
 }
 
 impl Backend {
@@ -148,14 +150,17 @@ impl Backend {
         let (commands, to_do) = mpsc::channel(UNDER_WAY);
         let (news, reports) = mpsc::channel(UNDER_WAY);
         let (observed, observations) = mpsc::channel(OBSERVATIONS);
+        let (recordings, finish) = devices.record.map(Recordings::start).transpose()?.unzip();
+        let recorder = recordings.as_ref().and_then(Recordings::of_pictures);
+        let pictures = Pictures::start(devices.pictures, devices.view, recorder, observed.clone());
         let worker = Worker {
             publisher: Publisher::new(devices.source)?,
-            pictures: Pictures::start(devices.pictures, devices.view, observed.clone()).map_err(NoMedia::Thread)?,
+            pictures: pictures.map_err(NoMedia::Thread)?,
             shown: BTreeSet::new(),
             watched: BTreeMap::new(),
             bandwidth: Bandwidth::default(),
             sink: devices.sink,
-            recordings: devices.record.map(Recordings::new).transpose()?,
+            recordings,
             addresses: devices.addresses,
             make: Some(make),
             running: None,
@@ -169,7 +174,7 @@ impl Backend {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoMedia::Thread)?;
         let thread = std::thread::Builder::new().name("muji-media".to_owned());
         thread.spawn(move || runtime.block_on(worker.run(to_do))).map_err(NoMedia::Thread)?;
-        Ok((Self { commands, reports }, observations))
+        Ok((Self { commands, reports, _finish: finish }, observations))
     }
 }
 
@@ -192,7 +197,6 @@ impl MediaBackend for Backend {
 
 /// One content of a session, as it is heard.
 struct Stream {
-    name: String,
     payload_types: Vec<PayloadType>,
     receiver: Receiver,
     meter: Meter,
@@ -311,8 +315,9 @@ impl Worker {
                 if let Err(why) = self.start(&command).await {
                     return self.report(MediaReport::Trouble { why: format!("no UDP socket can be opened: {why}") });
                 }
+                self.record(Piece::Named(*session, name.clone()))?;
                 for content in contents {
-                    self.attend(*session, name, content)?;
+                    self.attend(*session, content)?;
                 }
             }
             // Who begins to look knows no picture before.
@@ -353,9 +358,9 @@ impl Worker {
     }
 
     /// A content of a participant may come from now on.
-    fn attend(&mut self, session: SessionId, name: &str, content: &OpenContent) -> Result<(), Abandoned> {
+    fn attend(&mut self, session: SessionId, content: &OpenContent) -> Result<(), Abandoned> {
         let id = (session, content.name.as_str().into());
-        let (name, payload_types) = (name.to_owned(), content.payload_types.clone());
+        let payload_types = content.payload_types.clone();
         if content.media == Media::Video {
             self.watched.insert(id, payload_types);
             return Ok(());
@@ -363,7 +368,7 @@ impl Worker {
         match Receiver::new() {
             Ok(receiver) => {
                 let (meter, loudness) = (Meter::default(), Loudness::default());
-                let stream = Stream { name, payload_types, receiver, meter, loudness, frames: 0, sounded: false };
+                let stream = Stream { payload_types, receiver, meter, loudness, frames: 0, sounded: false };
                 self.streams.insert(id, stream);
                 Ok(())
             }
@@ -468,14 +473,17 @@ impl Worker {
             }
             stream.observe(now, *session, frame.as_ref(), round_trip, &self.observed);
             let frame = frame.unwrap_or([0; FRAME]);
-            if let Some(recordings) = &mut self.recordings {
-                troubles.extend(recordings.participant(&stream.name, &frame).err());
+            if let Some(recordings) = &self.recordings {
+                troubles.extend(recordings.recorder.give(Piece::Sound(*session, now, frame)).err());
             }
             frames.push(frame);
         }
         if !frames.is_empty() {
             let mix = mix(&frames);
-            troubles.extend(self.recordings.as_mut().and_then(|recordings| recordings.mix(&mix).err()));
+            if let Some(recordings) = &self.recordings {
+                troubles.extend(recordings.recorder.give(Piece::Mix(now, mix)).err());
+                troubles.extend(recordings.trouble());
+            }
             if let Some(Err(trouble)) = self.sink.as_mut().map(|sink| sink.put(&mix)) {
                 self.sink = None;
                 troubles.push(trouble);
@@ -521,6 +529,11 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    fn record(&self, piece: Piece) -> Result<(), Abandoned> {
+        let given = self.recordings.as_ref().map_or(Ok(()), |recordings| recordings.recorder.give(piece));
+        given.or_else(|Trouble(why)| self.report(MediaReport::Trouble { why }))
     }
 
     fn report(&self, report: MediaReport) -> Result<(), Abandoned> {

@@ -80,6 +80,26 @@ impl Picture {
         Self { width, height, samples }
     }
 
+    /// The same in another size; a side that is odd loses a pixel.
+    #[must_use]
+    pub fn resized(&self, [width, height]: [usize; 2]) -> Self {
+        if [width, height] == [self.width, self.height] {
+            return self.clone();
+        }
+        let (width, height) = ((width / 2).max(1) * 2, (height / 2).max(1) * 2);
+        let pixels = self.width * self.height;
+        let colours = [pixels, pixels + pixels / 4].map(|begin| (begin, 2));
+        let mut samples = Vec::with_capacity(width * height * 3 / 2);
+        for (begin, part) in [(0, 1)].into_iter().chain(colours) {
+            let (from, to) = ([self.width / part, self.height / part], [width / part, height / part]);
+            for row in 0..to[1] {
+                let row = &self.samples[begin + row * from[1] / to[1] * from[0]..][..from[0]];
+                samples.extend((0..to[0]).map(|column| row[column * from[0] / to[0]]));
+            }
+        }
+        Self { width, height, samples }
+    }
+
     /// Its pixels as red, green, blue and an alpha of 255, row by row.
     #[must_use]
     pub fn to_rgba(&self) -> Vec<u8> {

@@ -66,6 +66,28 @@ async fn a_film_is_shown() {
 }
 
 #[tokio::test]
+async fn a_call_is_recorded_with_pictures_and_played_back_into_another() {
+    let (server, folder) = (server(Rules::default()).await, folder("recorded"));
+    let template = folder.join("{nick}.webm");
+    let romeo = call(&server, "romeo", &["--video", "pattern:c03030", "--audio", "tone:440", "--seconds", "5"]);
+    let juliet =
+        call(&server, "juliet", &["--video", "none", "--audio", "none", "--record", text(&template), "--seconds", "4"]);
+    let (_, _) = tokio::join!(run(romeo), run(juliet));
+    let recording = folder.join("romeo.webm");
+    let (film, sound) = (["--video", text(&recording)], ["--audio", text(&recording)]);
+    let romeo = call(&server, "romeo", &[&film[..], &sound, &["--seconds", "6"]].concat());
+    let juliet = call(&server, "juliet", &["--video", "none", "--audio", "none", "--json", "--seconds", "6"]);
+    let (_, juliet) = tokio::join!(run(romeo), run(juliet));
+    let events = events(&juliet);
+    let colours = colours(&events, "romeo");
+    assert!(colours.len() >= 3 && colours.iter().all(|colour| like(colour, [0xC0, 0x30, 0x30])), "{colours:?}");
+    let tones: Vec<f64> = events.iter().filter_map(|event| event["hz"].as_f64()).collect();
+    let right = tones.iter().filter(|tone| (**tone - 440.0).abs() < 5.0).count();
+    assert!(right >= 3, "{tones:?}");
+    std::fs::remove_dir_all(folder).expect("it is there");
+}
+
+#[tokio::test]
 async fn what_is_no_picture_is_told_with_what_there_is() {
     let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--video", "nowhere.y4m"])).await;
     assert!(code == Some(2) && why.contains("nowhere.y4m cannot be read"), "{why}");

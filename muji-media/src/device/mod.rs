@@ -2,11 +2,14 @@
 
 #[cfg(feature = "devices")]
 pub mod card;
+pub mod film;
+pub mod ivf;
 pub mod pattern;
 pub mod tone;
 #[cfg(feature = "devices")]
 pub mod voice;
 pub mod wav;
+pub mod webm;
 pub mod y4m;
 
 use std::sync::Arc;

@@ -8,8 +8,9 @@
 mod ours;
 mod theirs;
 
+pub(crate) use ours::INTERVAL;
 pub use ours::Ours;
-pub use theirs::{Theirs, Wanted};
+pub use theirs::{Decoded, Theirs, Wanted};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::bandwidth;
 use crate::device::{PictureSink, PictureSource, Trouble, Whose};
 use crate::picture::Picture;
 use crate::receive::Clock;
+use crate::record::{Piece, Recorder};
 use crate::transport::{ReceivedRtp, RtpPacket};
 
 /// Packets that wait: those of a second from seven peers. More means that this machine cannot keep up, and the packets behind
@@ -82,11 +84,12 @@ impl Pictures {
     pub(crate) fn start(
         source: Option<Box<dyn PictureSource>>,
         sink: Option<Box<dyn PictureSink>>,
+        recorder: Option<Recorder>,
         observed: mpsc::Sender<Observation>,
     ) -> std::io::Result<Self> {
         let ((tasks, to_do), (report, done)) = (channel(), sync_channel(DONE));
         let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = Worker::new(source, sink, waiting.clone(), report, observed);
+        let worker = Worker { recorder, ..Worker::new(source, sink, waiting.clone(), report, observed) };
         std::thread::Builder::new().name("muji-pictures".to_owned()).spawn(move || worker.run(&to_do))?;
         Ok(Self { tasks, waiting, behind: false, done })
     }
@@ -122,6 +125,7 @@ struct Worker {
     /// While pictures are taken.
     ours: Option<Ours>,
     theirs: BTreeMap<StreamId, Theirs>,
+    recorder: Option<Recorder>,
     /// Packets that were given and not yet taken.
     taken: Arc<AtomicUsize>,
     report: SyncSender<Done>,
@@ -139,8 +143,9 @@ impl Worker {
         report: SyncSender<Done>,
         observed: mpsc::Sender<Observation>,
     ) -> Self {
-        let (target, begun, ours, theirs) = (bandwidth::INITIAL, None, None, BTreeMap::new());
-        Self { source, sink, target, begun, ours, theirs, taken, report, observed }
+        let (target, theirs) = (bandwidth::INITIAL, BTreeMap::new());
+        let (begun, ours, recorder) = (None, None, None);
+        Self { source, sink, target, begun, ours, theirs, recorder, taken, report, observed }
     }
 
     fn run(mut self, to_do: &Receiver<Task>) {
@@ -152,8 +157,8 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            self.show_due(Instant::now());
-            if outcome.and_then(|()| self.send(Instant::now())).is_err() {
+            let shown = outcome.and_then(|()| self.show_due(Instant::now()));
+            if shown.and_then(|()| self.send(Instant::now())).is_err() {
                 return;
             }
         }
@@ -256,10 +261,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Shows what is due of everybody.
-    fn show_due(&mut self, now: Instant) {
+    /// Shows what is due of everybody, and records it.
+    fn show_due(&mut self, now: Instant) -> Result<(), Abandoned> {
+        let mut troubles = Vec::new();
         for ((session, content), theirs) in &mut self.theirs {
-            let Some(picture) = theirs.take(now) else { continue };
+            let mut due = theirs.take(now);
+            if let Some(recorder) = &self.recorder {
+                let encoded = due.iter_mut().map(|due| std::mem::take(&mut due.encoded));
+                let given = encoded.map(|encoded| recorder.give(Piece::Picture(*session, now, encoded)));
+                troubles.extend(given.filter_map(Result::err));
+            }
+            // The last, if several are due.
+            let Some(Decoded { picture, .. }) = due.pop() else { continue };
             if let Some(shown) = theirs.tell(now) {
                 let (session, size, colour) = (*session, [picture.width(), picture.height()], picture.mean());
                 let seen = Observation::Seen { session, size, colour, shown };
@@ -269,6 +282,7 @@ impl Worker {
                 sink.show(&Whose::Theirs(*session, content.clone()), picture);
             }
         }
+        troubles.into_iter().try_for_each(|Trouble(why)| self.trouble(why))
     }
 
     fn show(&mut self, whose: &Whose, picture: Picture) {
@@ -350,7 +364,7 @@ mod tests {
 
         fn give(&mut self, task: Task) {
             assert!(self.worker.task(self.now, task).is_ok());
-            self.worker.show_due(self.now);
+            self.worker.show_due(self.now).unwrap_or_else(|_| panic!("the bench listens"));
         }
 
         /// Lets time pass; what came of it.
@@ -401,7 +415,7 @@ mod tests {
         assert!(bench.run(Duration::from_secs(1)).is_empty());
         assert_eq!(bench.taken(), 0);
         bench.give(Task::Capture(true));
-        assert_eq!(packets(bench.run(ours::INTERVAL * 30)).iter().filter(|packet| packet.marker).count(), 30);
+        assert_eq!(packets(bench.run(INTERVAL * 30)).iter().filter(|packet| packet.marker).count(), 30);
         bench.give(Task::Capture(false));
         assert!(bench.run(Duration::from_secs(1)).is_empty());
         assert_eq!((bench.taken(), bench.rested.load(Ordering::Relaxed)), (30, 1));

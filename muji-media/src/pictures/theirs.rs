@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::codec::vp8::{Assembled, Assembler, Decoder, Vp8Fault};
+use crate::codec::vp8::{Assembled, Assembler, Decoder, Encoded, Vp8Fault};
 use crate::picture::Picture;
 use crate::receive::Clock;
 use crate::transport::ReceivedRtp;
@@ -14,7 +14,7 @@ const TELL: Duration = Duration::from_secs(1);
 /// How long a picture waits for its sound at most: a clock that says more is wrong.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
-/// Pictures that wait at once: those of the longest wait.
+/// Pictures that wait at once: those of the longest wait. With more the first waits no longer.
 const MAX_WAITING: usize = 16;
 
 /// What a packet leads to.
@@ -25,8 +25,12 @@ pub enum Wanted {
     Complaint(Vp8Fault),
 }
 
-struct Waiting {
-    picture: Picture,
+/// A picture, and what it was decoded from.
+pub struct Decoded {
+    /// What is shown.
+    pub picture: Picture,
+    /// What came.
+    pub encoded: Encoded,
     since: Instant,
     captured: Option<SystemTime>,
 }
@@ -35,7 +39,7 @@ struct Waiting {
 pub struct Theirs {
     assembler: Assembler,
     decoder: Decoder,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Decoded>,
     /// What is heard of the same participant.
     clock: Option<Clock>,
     shown: u64,
@@ -73,20 +77,18 @@ impl Theirs {
         while let Some(assembled) = self.assembler.poll(now) {
             match assembled {
                 Assembled::Broken => wanted.push(Wanted::KeyFrame),
-                Assembled::Frame(frame, captured) => wanted.extend(self.decode(now, &frame, captured)),
+                Assembled::Frame(frame, captured) => wanted.extend(self.decode(now, frame, captured)),
             }
         }
         wanted
     }
 
-    fn decode(&mut self, since: Instant, frame: &[u8], captured: Option<SystemTime>) -> Option<Wanted> {
-        match self.decoder.decode(frame) {
+    fn decode(&mut self, since: Instant, frame: Vec<u8>, captured: Option<SystemTime>) -> Option<Wanted> {
+        match self.decoder.decode(&frame) {
             Ok(picture) => {
-                let picture = picture.map(|picture| Waiting { picture, since, captured });
-                if self.waiting.len() == MAX_WAITING {
-                    self.waiting.pop_front();
-                }
-                self.waiting.extend(picture);
+                // The first bit of a frame is zero in key frames (RFC 6386 section 9.1).
+                let encoded = Encoded { key: frame.first().is_some_and(|first| first & 1 == 0), bytes: frame };
+                self.waiting.extend(picture.map(|picture| Decoded { picture, encoded, since, captured }));
                 None
             }
             Err(why) => {
@@ -100,19 +102,22 @@ impl Theirs {
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.waiting.front().map(|next| {
+            if self.waiting.len() > MAX_WAITING {
+                return next.since;
+            }
             let with_sound = next.captured.and_then(|captured| self.clock?.due(captured));
             with_sound.map_or(next.since, |due| due.clamp(next.since, next.since + MAX_WAIT))
         })
     }
 
-    /// The picture that is to be seen now: the last, if several are due.
-    pub fn take(&mut self, now: Instant) -> Option<Picture> {
-        let mut last = None;
-        while self.due().is_some_and(|due| due <= now) {
-            last = self.waiting.pop_front();
+    /// The pictures that are due. If they are several, only the last can be seen.
+    pub fn take(&mut self, now: Instant) -> Vec<Decoded> {
+        let mut due = Vec::new();
+        while self.due().is_some_and(|at| at <= now) {
+            due.extend(self.waiting.pop_front());
         }
-        self.shown += u64::from(last.is_some());
-        last.map(|last| last.picture)
+        self.shown += u64::from(!due.is_empty());
+        due
     }
 
     /// How many pictures were shown so far, if it is time to tell.

@@ -1,0 +1,209 @@
+//! Films: VP8 from a file, decoded and shown again and again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::ivf::Ivf;
+use super::webm::{Wanted, WebmTrack};
+use super::{PictureSource, Trouble};
+use crate::codec::vp8::{self, Decoder, Vp8Fault};
+use crate::picture::Picture;
+use crate::pictures::INTERVAL;
+
+/// Pictures decoded for one that is shown: a film of 300 a second keeps its pace, and a file that says nonsense cannot stop ours.
+const MAX_AT_ONCE: usize = 10;
+
+/// A file cannot be played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilmFault {
+    /// Not there, not ours to read, or of a form that is not known.
+    #[error("{path} cannot be read: {why}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the reader says.
+        why: String,
+    },
+    /// Other codecs, or none.
+    #[error(
+        "{path} holds {found}; convert it, for example with: ffmpeg -i {path} -c:v libvpx -b:v 2M -c:a libopus out.webm"
+    )]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// What it has.
+        found: String,
+    },
+    /// No picture can be decoded.
+    #[error("the first picture of {path} cannot be shown: {why}")]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: Vp8Fault,
+    },
+}
+
+/// A piece of a film, and when it is due from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) at: Duration,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The encoded pieces of a track, in order.
+pub(crate) trait Track: Send {
+    /// The next; `None` at the end.
+    fn next(&mut self) -> Result<Option<Piece>, String>;
+
+    /// Begins anew.
+    fn rewind(&mut self) -> Result<(), String>;
+
+    /// How long the film is, if the file says it: its pictures and its sound begin anew together.
+    fn length(&self) -> Option<Duration>;
+}
+
+/// A film in WebM or IVF.
+pub struct Film {
+    path: PathBuf,
+    track: Box<dyn Track>,
+    decoder: Decoder,
+    size: [usize; 2],
+    /// What is shown now.
+    picture: Picture,
+    /// What is next, and where in time the film began this time.
+    next: Option<Piece>,
+    begun: Duration,
+    /// When the last was due, counted from there, and how long after the one before.
+    last: Duration,
+    apart: Duration,
+    /// How far the film is.
+    now: Duration,
+}
+
+impl Film {
+    /// Opens a file. Its pictures are all shown in the size of the first.
+    ///
+    /// # Errors
+    /// If it is not there, or holds no VP8.
+    pub fn open(path: &Path) -> Result<Self, FilmFault> {
+        let unreadable = |why| FilmFault::Unreadable { path: path.to_owned(), why };
+        let is_ivf = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("ivf"));
+        let mut track: Box<dyn Track> =
+            if is_ivf { Box::new(Ivf::open(path)?) } else { Box::new(WebmTrack::open(path, Wanted::Pictures)?) };
+        let no_picture = |why| FilmFault::Picture { path: path.to_owned(), why };
+        let mut decoder = Decoder::new().map_err(no_picture)?;
+        let first = track.next().map_err(unreadable)?;
+        let first = first.ok_or_else(|| FilmFault::Codec { path: path.to_owned(), found: "no picture".to_owned() })?;
+        if vp8::size(&first.bytes).is_none() {
+            return Err(FilmFault::Codec { path: path.to_owned(), found: "no VP8 that begins anew".to_owned() });
+        }
+        let picture = decoder.decode(&first.bytes).map_err(no_picture)?.ok_or_else(|| no_picture(Vp8Fault::Size))?;
+        let size = [picture.width(), picture.height()];
+        let (path, zero) = (path.to_owned(), Duration::ZERO);
+        let (begun, last, apart, now) = (zero, first.at, INTERVAL, zero);
+        Ok(Self { path, track, decoder, size, picture, next: None, begun, last, apart, now })
+    }
+
+    /// Decodes what is due.
+    fn advance(&mut self) -> Result<(), String> {
+        // Files count in their own ticks, which fall beside ours.
+        let due = self.now + INTERVAL / 2;
+        let mut rewound = false;
+        for _ in 0..MAX_AT_ONCE {
+            if self.next.is_none() {
+                self.next = self.track.next()?;
+            }
+            match &self.next {
+                Some(next) if self.begun + next.at > due => return Ok(()),
+                Some(next) => {
+                    // What cannot be decoded is left out, as if it had been lost.
+                    if let Ok(Some(picture)) = self.decoder.decode(&next.bytes) {
+                        self.picture = picture;
+                    }
+                    (self.apart, self.last) = (next.at.saturating_sub(self.last), next.at);
+                    self.next = None;
+                }
+                None => {
+                    let end = self.begun + self.track.length().unwrap_or(self.last + self.apart);
+                    if rewound || end > due {
+                        return Ok(());
+                    }
+                    (self.begun, rewound) = (end, true);
+                    self.track.rewind()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PictureSource for Film {
+    fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    fn take(&mut self) -> Result<Picture, Trouble> {
+        self.advance().map_err(|why| Trouble(format!("{}: {why}", self.path.display())))?;
+        self.now += INTERVAL;
+        Ok(self.picture.resized(self.size))
+    }
+}
+
+#[cfg(all(test, feature = "vp8"))]
+mod tests {
+    use super::*;
+    use crate::codec::vp8::Encoder;
+
+    /// An IVF file of so many pictures, 15 a second, red and blue by turns.
+    fn ivf(path: &Path, pictures: u64) {
+        let mut encoder = Encoder::new(160, 96, 300_000).expect("libvpx works");
+        let mut file =
+            [&b"DKIF\0\0\x20\0VP80\xA0\0\x60\0"[..], &15u32.to_le_bytes(), &1u32.to_le_bytes(), &[0; 8]].concat();
+        for number in 0..pictures {
+            let colour = if number.is_multiple_of(2) { [200, 0, 0] } else { [0, 0, 200] };
+            let encoded = encoder.encode(&Picture::filled(160, 96, colour), number * 6_000, true).unwrap();
+            let bytes = encoded.expect("key frames are not left out").bytes;
+            file.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
+            file.extend(number.to_le_bytes());
+            file.extend(bytes);
+        }
+        std::fs::write(path, file).unwrap();
+    }
+
+    #[test]
+    fn an_ivf_file_is_shown_at_its_own_pace_again_and_again() {
+        let path = std::env::temp_dir().join(format!("muji-film-{}.ivf", std::process::id()));
+        ivf(&path, 6);
+        let mut film = Film::open(&path).unwrap();
+        let shown: Vec<char> = (0..24)
+            .map(|_| {
+                let [red, _, blue] = film.take().unwrap().mean();
+                if red > blue { 'r' } else { 'b' }
+            })
+            .collect();
+        // Behind the end comes the first, as soon as the last had its time.
+        assert_eq!(String::from_iter(shown), "rrbbrrbbrrbbrrbbrrbbrrbb");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn other_codecs_and_nonsense_are_named_with_what_to_do() {
+        let path = std::env::temp_dir().join(format!("muji-film-{}-wrong.ivf", std::process::id()));
+        ivf(&path, 1);
+        let good = std::fs::read(&path).unwrap();
+        let with = |at: usize, bytes: &[u8]| {
+            let mut file = good.clone();
+            file[at..at + bytes.len()].copy_from_slice(bytes);
+            std::fs::write(&path, file).unwrap();
+            Film::open(&path).err().unwrap().to_string()
+        };
+        assert!(with(8, b"AV01").contains("holds AV01 instead of VP8; convert it"));
+        assert!(with(0, b"RIFF").contains("something else than IVF"));
+        assert!(with(16, &[0; 4]).contains("a header that makes no sense"));
+        assert!(with(32, &[0xFF; 4]).contains("a picture of 4294967295 bytes"));
+        assert!(with(44, &[0xFF; 10]).contains("no VP8 that begins anew"));
+        std::fs::remove_file(path).unwrap();
+    }
+}
