@@ -115,6 +115,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR/{nick}.webm", value_parser = template)]
     pub(crate) record: Option<Template>,
 
+    /// Show once a second how the network fares with each: bit rates, round trip, codecs, pictures that stood still, addresses
+    #[arg(long)]
+    pub(crate) stats: bool,
+
     /// Leave after so many seconds in the call
     #[arg(long, value_name = "N")]
     pub(crate) seconds: Option<u64>,

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use crate::table::Known;
+use crate::table::{self, Known};
 
 /// Where the matrix is drawn.
 pub(crate) struct Live {
@@ -41,21 +41,25 @@ impl Live {
         }
     }
 
-    /// Shows who is heard now.
-    pub(crate) fn draw<'a>(&mut self, people: impl IntoIterator<Item = (String, &'a Known)>) {
+    /// Shows who is heard now, and with `stats` how the network fares.
+    pub(crate) fn draw<'a>(&mut self, people: impl IntoIterator<Item = (String, &'a Known)>, stats: bool) {
         let people: Vec<(String, &Known)> = people.into_iter().collect();
         if people.is_empty() {
             return;
         }
+        let named = || people.iter().map(|(name, known)| (name.clone(), *known));
+        let network = if stats { table::network_lines(named()) } else { Vec::new() };
         if !self.terminal {
             let words = people.iter().map(|(name, known)| {
                 let not_well = known.doing.as_deref().map(|doing| format!(" ({}, {doing})", known.state));
                 format!("{name} {}{}", known.now.as_deref().unwrap_or("-"), not_well.unwrap_or_default())
             });
-            return println!("hearing: {}", words.collect::<Vec<_>>().join(" | "));
+            println!("hearing: {}", words.collect::<Vec<_>>().join(" | "));
+            return network.iter().for_each(|line| println!("{line}"));
         }
         self.wipe();
-        let lines: Vec<String> = people.iter().map(|(name, known)| self.line(name, known)).collect();
+        let mut lines: Vec<String> = people.iter().map(|(name, known)| self.line(name, known)).collect();
+        lines.extend(network);
         // Room is made first: a terminal that scrolls would move the place that is remembered.
         print!("{}\x1b[{}A\x1b7", "\n".repeat(lines.len()), lines.len());
         lines.iter().for_each(|line| println!("{line}"));

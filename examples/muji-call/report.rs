@@ -25,6 +25,8 @@ pub(crate) struct Report {
     json: bool,
     quiet: bool,
     verbose: bool,
+    /// The network is shown too.
+    stats: bool,
     live: Live,
     stage: Stage,
     joined: Instant,
@@ -46,6 +48,7 @@ impl Report {
             json: args.json,
             quiet: args.quiet,
             verbose: args.verbose > 0,
+            stats: args.stats,
             live: Live::new(),
             stage,
             joined: Instant::now(),
@@ -344,14 +347,24 @@ impl Report {
                     }
                 }
             }
-            Observation::Seen { session, size: [width, height], colour: [red, green, blue], shown } => {
+            Observation::Seen { session, size, colour: [red, green, blue], stats } => {
                 let Some(nick) = self.names.get(session).cloned() else { return };
-                let colour = format!("{red:02x}{green:02x}{blue:02x}");
-                let fields =
-                    json!({ "nick": nick, "width": width, "height": height, "colour": colour, "shown": shown });
-                let first = self.people.entry(nick.clone()).or_default().pictures.replace(*shown).is_none();
+                let (colour, [width, height]) = (format!("{red:02x}{green:02x}{blue:02x}"), size);
+                let fields = json!({
+                    "nick": nick, "width": width, "height": height, "colour": colour, "shown": stats.shown,
+                    "decoded": stats.decoded, "freezes": stats.freezes, "frozen_ms": stats.frozen.as_millis(),
+                    "bytes": stats.bytes,
+                });
+                let first = self.people.entry(nick.clone()).or_default().see(*size, *stats);
                 let sentence = format!("{} is seen, {width} x {height}", printable(&nick));
                 self.say("seen", fields, || first.then_some(sentence));
+            }
+            Observation::Paths { session, paths, codecs } => {
+                let Some(nick) = self.names.get(session).cloned() else { return };
+                let known = self.people.entry(nick.clone()).or_default();
+                known.travels(*session, paths, codecs);
+                let fields = known.network(&nick);
+                self.say("network", fields, || None);
             }
             Observation::Target { bits } => self.say("target", json!({ "kbps": bits / 1_000 }), || None),
             Observation::Sent { bytes } => {
@@ -383,7 +396,7 @@ impl Report {
     /// Who is heard now, once a second.
     pub(crate) fn row(&mut self) {
         if !self.json && !self.quiet {
-            self.live.draw(self.people.iter().map(|(nick, known)| (printable(nick), known)));
+            self.live.draw(self.people.iter().map(|(nick, known)| (printable(nick), known)), self.stats);
         }
     }
 
@@ -398,7 +411,8 @@ impl Report {
         if self.quiet || people.is_empty() {
             return;
         }
-        for line in table::lines(people.iter().map(|(nick, known)| (printable(nick), known))) {
+        let named = || people.iter().map(|(nick, known)| (printable(nick), known));
+        for line in [table::lines(named()), table::network_lines(named())].concat() {
             self.live.say(&line);
         }
         let seconds = self.joined.elapsed().as_secs_f64();

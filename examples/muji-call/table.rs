@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
+use muji_media::peers::Path;
+use muji_media::pictures::PictureStats;
 use muji_media::receive::Stats;
 use serde_json::{Value, json};
 
@@ -28,13 +30,54 @@ pub(crate) struct Known {
     pub(crate) muted: BTreeSet<Option<String>>,
     /// It is heard just now.
     pub(crate) speaks: bool,
-    /// Its pictures that were shown.
-    pub(crate) pictures: Option<u64>,
+    /// Its pictures: their size, and how they fared.
+    pub(crate) pictures: Option<([usize; 2], PictureStats)>,
+    /// The network's view of the session with it.
+    network: Network,
     /// Its stream so far, the last of several sessions.
     pub(crate) stats: Stats,
 }
 
+/// How the network fares with a participant.
+#[derive(Debug, Default)]
+struct Network {
+    session: Option<SessionId>,
+    paths: Vec<Path>,
+    codecs: BTreeSet<String>,
+    /// Bytes that came and went in the second before this, and up to then.
+    last: [u64; 2],
+    second: [u64; 2],
+}
+
 impl Known {
+    /// Its pictures are seen. True for the first.
+    pub(crate) fn see(&mut self, size: [usize; 2], stats: PictureStats) -> bool {
+        self.pictures.replace((size, stats)).is_none()
+    }
+
+    /// What goes over its paths now.
+    pub(crate) fn travels(&mut self, session: SessionId, paths: &[Path], codecs: &BTreeSet<String>) {
+        let sum = |bytes: fn(&Path) -> u64| paths.iter().map(bytes).sum::<u64>();
+        let all = [sum(|path| path.received.bytes), sum(|path| path.sent.bytes)];
+        let known = &mut self.network;
+        // A session that begins anew counts from nothing, and so does one whose transport was given up.
+        let same = known.session == Some(session) && all.iter().zip(known.last).all(|(now, before)| *now >= before);
+        known.second = if same { [all[0] - known.last[0], all[1] - known.last[1]] } else { all };
+        (known.session, known.last) = (Some(session), all);
+        (known.paths, known.codecs) = (paths.to_vec(), codecs.clone());
+    }
+
+    /// The numbers of `network`.
+    pub(crate) fn network(&self, nick: &str) -> Value {
+        let Network { paths, codecs, last, second, .. } = &self.network;
+        let pairs: Vec<Value> =
+            paths.iter().map(|path| json!([path.local.to_string(), path.remote.to_string()])).collect();
+        let trip = paths.iter().find_map(|path| path.round_trip).map(millis);
+        json!({
+            "nick": nick, "in_bytes": last[0], "out_bytes": last[1], "in_kbps": kbps(second[0]), "out_kbps": kbps(second[1]),
+            "rtt_ms": trip, "codecs": codecs, "candidate_pairs": pairs,
+        })
+    }
     /// Kilobits a second of payload, over the time it was heard.
     pub(crate) fn bit_rate(&self) -> Option<f64> {
         let seconds = self.stats.played as f64 * 0.020;
@@ -66,8 +109,17 @@ impl Known {
             "nick": nick, "state": self.state, "first_sound_ms": self.first_sound, "kbps": rounded(self.bit_rate()),
             "loss_percent": rounded(self.loss()), "rtt_ms": rounded(self.stats.round_trip.map(millis)),
             "jitter_ms": rounded(Some(millis(self.stats.jitter))), "concealed_percent": rounded(self.concealed()),
+            "codecs": self.network.codecs, "decoded": self.pictures.map(|(_, stats)| stats.decoded),
+            "freezes": self.pictures.map(|(_, stats)| stats.freezes),
+            "frozen_ms": self.pictures.map(|(_, stats)| stats.frozen.as_millis()),
+            "in_bytes": self.network.last[0], "out_bytes": self.network.last[1],
         })
     }
+}
+
+/// Kilobits a second from the bytes of one.
+fn kbps(bytes: u64) -> f64 {
+    bytes as f64 * 8.0 / 1_000.0
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
@@ -100,6 +152,43 @@ pub(crate) fn lines<'a>(people: impl IntoIterator<Item = (String, &'a Known)>) -
         ]));
     }
     lines
+}
+
+/// How the network fares: a line for each participant with whom something was exchanged, below the names of the columns.
+pub(crate) fn network_lines<'a>(people: impl IntoIterator<Item = (String, &'a Known)>) -> Vec<String> {
+    let line = |words: [&str; 8]| {
+        let [name, rate_in, rate_out, codecs, pictures, decoded, frozen, path] = words;
+        let line = format!(
+            "{name:<24} {rate_in:>11} {rate_out:>11} {codecs:<10} {pictures:<9} {decoded:>7} {frozen:>12} {path}"
+        );
+        line.trim_end().to_owned()
+    };
+    let mut lines =
+        vec![line(["network", "in", "out", "codecs", "pictures", "decoded", "stood still", "candidate pair"])];
+    for (name, known) in people {
+        let Network { paths, codecs, second, .. } = &known.network;
+        if paths.is_empty() {
+            continue;
+        }
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let [rate_in, rate_out] = second.map(|bytes| format!("{:.0} kbit/s", kbps(bytes)));
+        let size = known.pictures.map(|([width, height], _)| format!("{width}x{height}"));
+        let decoded = known.pictures.map(|(_, stats)| stats.decoded.to_string());
+        let frozen = known.pictures.map(|(_, stats)| format!("{} x, {} ms", stats.freezes, stats.frozen.as_millis()));
+        let pairs: Vec<String> = paths.iter().map(|path| format!("{} - {}", path.local, path.remote)).collect();
+        let codecs = Vec::from_iter(codecs.iter().map(String::as_str)).join(", ");
+        lines.push(line([
+            &name,
+            &rate_in,
+            &rate_out,
+            &codecs,
+            &or_dash(size),
+            &or_dash(decoded),
+            &or_dash(frozen),
+            &pairs.join(", "),
+        ]));
+    }
+    if lines.len() == 1 { Vec::new() } else { lines }
 }
 
 #[cfg(test)]

@@ -18,15 +18,15 @@ use crate::codec::opus::{self, OpusFault};
 use crate::codec::vp8;
 use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
 use crate::meter::{Level, Loudness, Meter};
-use crate::peers::{Peers, PeersOutput};
-use crate::pictures::{Done, Pictures, StreamId, Task};
+use crate::peers::{Path, Peers, PeersOutput};
+use crate::pictures::{Done, PictureStats, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings, Template};
 use crate::socket::{Datagram, Sockets};
 use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
-use crate::transport::MakeTransport;
 use crate::transport::str0m::{NoCertificate, Str0m};
+use crate::transport::{MakeTransport, ReceivedRtp};
 
 /// Commands and reports under way. A call of 64 makes some hundred at once; with more the other side has stopped.
 const UNDER_WAY: usize = 4_096;
@@ -34,8 +34,8 @@ const UNDER_WAY: usize = 4_096;
 /// Observations under way; more are dropped, the next second tells anew.
 const OBSERVATIONS: usize = 256;
 
-/// One for each frame.
-const PACKETS_PER_SECOND: u64 = 50;
+/// One for each frame of sound.
+const TICKS_PER_SECOND: u64 = 50;
 
 /// How often pictures are told what is heard: five times a second, so that they follow the jitter buffer.
 const FRAMES_PER_CLOCK: u64 = 10;
@@ -92,8 +92,17 @@ pub enum Observation {
         size: [usize; 2],
         /// The mean colour of the last picture: red, green, blue.
         colour: [u8; 3],
-        /// Pictures shown so far.
-        shown: u64,
+        /// How they fared since the session began.
+        stats: PictureStats,
+    },
+    /// Once a second: the network's view of a session.
+    Paths {
+        /// The session.
+        session: SessionId,
+        /// A path for each transport that has one.
+        paths: Vec<Path>,
+        /// The codecs of what came, by their names in SDP.
+        codecs: BTreeSet<String>,
     },
     /// From now on our pictures are encoded to so many bits a second.
     Target {
@@ -165,6 +174,8 @@ impl Backend {
             make: Some(make),
             running: None,
             streams: BTreeMap::new(),
+            codecs: BTreeMap::new(),
+            untold: 0,
             tick: None,
             packets: 0,
             bytes: 0,
@@ -228,6 +239,10 @@ struct Worker {
     make: Option<MakeTransport>,
     running: Option<Running>,
     streams: BTreeMap<(SessionId, Arc<str>), Stream>,
+    /// The codecs of what came.
+    codecs: BTreeMap<StreamId, String>,
+    /// Ticks since the paths were told last.
+    untold: u64,
     /// When the next 20 ms are due; `None` while there is nothing to hear or say.
     tick: Option<Instant>,
     /// Sent so far, to each.
@@ -382,6 +397,7 @@ impl Worker {
         let sessions: BTreeSet<SessionId> = self.watched.keys().filter(|id| gone(id)).map(|(of, _)| *of).collect();
         self.bandwidth.forget(|path| sessions.contains(&path.session));
         self.streams.retain(|id, _| !gone(id));
+        self.codecs.retain(|id, _| !gone(id));
         let unwatched: Vec<StreamId> = self.watched.keys().filter(|id| gone(id)).cloned().collect();
         for id in unwatched {
             self.watched.remove(&id);
@@ -408,9 +424,25 @@ impl Worker {
         // A machine that slept does not send all it missed.
         let late = now.duration_since(due) > 10 * FRAME_TIME;
         self.tick = Some(if late { now + FRAME_TIME } else { due + FRAME_TIME });
+        self.tell_paths();
         self.say(now)?;
         self.show(now)?;
         self.hear(now)
+    }
+
+    fn tell_paths(&mut self) {
+        self.untold += 1;
+        if self.untold < TICKS_PER_SECOND {
+            return;
+        }
+        self.untold = 0;
+        let Some(Running { peers, .. }) = &self.running else { return };
+        for (session, paths) in peers.paths() {
+            let of_session = self.codecs.iter().filter(|((of, _), _)| *of == session);
+            let codecs = of_session.map(|(_, codec)| codec.clone()).collect();
+            // Missed by a slow observer, the next second tells anew.
+            drop(self.observed.try_send(Observation::Paths { session, paths, codecs }));
+        }
     }
 
     fn say(&mut self, now: Instant) -> Result<(), Abandoned> {
@@ -425,7 +457,7 @@ impl Worker {
                 }
                 self.packets += 1;
                 self.bytes += packet.payload.len() as u64;
-                if self.packets.is_multiple_of(PACKETS_PER_SECOND) {
+                if self.packets.is_multiple_of(TICKS_PER_SECOND) {
                     // Missed by a slow observer, the next second tells anew.
                     drop(self.observed.try_send(Observation::Sent { bytes: self.bytes }));
                 }
@@ -516,15 +548,27 @@ impl Worker {
                 PeersOutput::Lost { transport, share } => self.bandwidth.lost(transport, share),
                 PeersOutput::Estimate { transport, bits } => self.bandwidth.estimated(transport, bits),
                 PeersOutput::Rtp { session, content, received } => {
-                    let id = (session, content);
-                    let known = |types: &[PayloadType]| types.iter().any(|it| it.id == received.payload_type);
-                    if let Some(stream) = self.streams.get_mut(&id).filter(|stream| known(&stream.payload_types)) {
-                        stream.receiver.insert(received);
-                    } else if self.watched.get(&id).is_some_and(|types| known(types))
-                        && let Err(Trouble(why)) = self.pictures.packet(id, received)
-                    {
-                        self.report(MediaReport::Trouble { why })?;
-                    }
+                    self.received((session, content), received)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A packet of a participant.
+    fn received(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), Abandoned> {
+        let types = self.streams.get(&id).map(|stream| &stream.payload_types).or_else(|| self.watched.get(&id));
+        let known = types.and_then(|types| types.iter().find(|known| known.id == received.payload_type));
+        let Some(known) = known else { return Ok(()) };
+        if !self.codecs.contains_key(&id) {
+            let name = known.name.clone().unwrap_or_else(|| known.id.to_string());
+            self.codecs.insert(id.clone(), name);
+        }
+        match self.streams.get_mut(&id) {
+            Some(stream) => stream.receiver.insert(received),
+            None => {
+                if let Err(Trouble(why)) = self.pictures.packet(id, received) {
+                    return self.report(MediaReport::Trouble { why });
                 }
             }
         }

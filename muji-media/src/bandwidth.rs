@@ -26,6 +26,11 @@ const TOO_MUCH: f32 = 0.10;
 const LITTLE: f32 = 0.02;
 const MORE: f32 = 1.08;
 
+/// A path that loses more than this is full, and carries what comes through; yet not less than that share of what was sent, for some of
+/// what is lost is what waited.
+const FULL: f32 = 0.25;
+const KEPT: f32 = 0.5;
+
 /// What is known of a path, in bits a second.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
@@ -63,7 +68,8 @@ impl Bandwidth {
         let told = self.told.unwrap_or(INITIAL);
         let known = self.paths.entry(path).or_default();
         if share > TOO_MUCH {
-            known.bound = Some((known.carries().min(told) as f32 * (1.0 - share.min(1.0) / 2.0)) as u32);
+            let kept = if share > FULL { 1.0 - share.min(1.0) } else { 1.0 - share / 2.0 };
+            known.bound = Some((known.carries().min(told) as f32 * kept.max(KEPT)) as u32);
         } else if share < LITTLE {
             // Where nothing bounds it but an estimate, nothing else is needed.
             let before = known.bound.or_else(|| known.estimate.is_none().then_some(INITIAL));
@@ -126,12 +132,16 @@ mod tests {
         let mut bandwidth = Bandwidth::default();
         bandwidth.estimated(path(1), 1_000_000);
         assert_eq!(bandwidth.news(), Some(850_000));
+        bandwidth.lost(path(1), 0.2);
+        assert_eq!(bandwidth.news(), Some(765_000));
         bandwidth.lost(path(1), 0.4);
-        assert_eq!(bandwidth.news(), Some(680_000));
+        assert_eq!(bandwidth.news(), Some(459_000), "what comes through is what it carries");
+        bandwidth.lost(path(1), 0.9);
+        assert_eq!(bandwidth.news(), Some(229_500), "some of that had only waited");
         bandwidth.lost(path(1), 0.05);
         assert_eq!(bandwidth.news(), None, "a little is lost on any path");
         bandwidth.lost(path(1), 0.0);
-        assert_eq!(bandwidth.news(), Some(734_400));
+        assert_eq!(bandwidth.news(), Some(247_860));
         (0..60).for_each(|_| bandwidth.lost(path(1), 0.0));
         assert_eq!(bandwidth.news(), Some(850_000), "the estimate still holds");
     }

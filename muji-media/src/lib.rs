@@ -18,6 +18,7 @@
 //!  device::Sink, record, meter ◄─ sound::mix ◄─ receive ◄─ clutch ◄─ jitter ◄─ peers ◄─ transport ◄─ socket
 //!
 //!  device::PictureSource ─► codec::vp8 ─► peers, and back, in a thread of its own: sound waits for no picture
+//!  record writes in another: sound waits for no disk
 //! ```
 //!
 //! # The contract

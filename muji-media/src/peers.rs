@@ -53,6 +53,46 @@ pub enum PeersOutput {
     },
 }
 
+/// What goes by a transport, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path {
+    /// Our address.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// Datagrams sent since the transport began, and their bytes above UDP.
+    pub sent: Traffic,
+    /// Those that came.
+    pub received: Traffic,
+    /// There and back, as last measured.
+    pub round_trip: Option<Duration>,
+}
+
+/// Datagrams so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// How many.
+    pub datagrams: u64,
+    /// Their bytes, without the headers of UDP and IP.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, bytes: &[u8]) {
+        self.datagrams += 1;
+        self.bytes += bytes.len() as u64;
+    }
+}
+
+/// What is known of a transport's traffic.
+#[derive(Debug, Default)]
+struct Counted {
+    /// By which addresses something else than checks was sent last.
+    between: Option<[SocketAddr; 2]>,
+    sent: Traffic,
+    received: Traffic,
+}
+
 struct Session {
     call: CallId,
     peer: BareJid,
@@ -87,6 +127,7 @@ struct Told {
     connected: BTreeSet<TransportId>,
     /// Contents of which something came.
     flowing: BTreeSet<(SessionId, Arc<str>)>,
+    counted: BTreeMap<TransportId, Counted>,
     out: VecDeque<PeersOutput>,
 }
 
@@ -238,6 +279,7 @@ impl Peers {
         self.routes.retain(|_, id| !gone(id));
         self.hints.retain(|_, id| !gone(id));
         self.told.connected.retain(|id| !gone(id));
+        self.told.counted.retain(|id, _| !gone(id));
     }
 
     /// A datagram from the network. What belongs to nobody is dropped unread.
@@ -261,6 +303,7 @@ impl Peers {
             let proven = if stun { &mut self.hints } else { &mut self.routes };
             proven.insert(path, id);
         }
+        self.told.counted.entry(id).or_default().received.count(bytes);
         self.with(id, |transport| transport.datagram(now, local, from, bytes));
     }
 
@@ -306,6 +349,18 @@ impl Peers {
         self.of_session(session).find_map(|(_, transport)| transport.round_trip())
     }
 
+    /// The paths of each session over which something goes.
+    #[must_use]
+    pub fn paths(&self) -> BTreeMap<SessionId, Vec<Path>> {
+        let mut paths: BTreeMap<SessionId, Vec<Path>> = BTreeMap::new();
+        for (id, Counted { between, sent, received }) in &self.told.counted {
+            let (Some([local, remote]), Some(transport)) = (*between, self.transports.get(id)) else { continue };
+            let path = Path { local, remote, sent: *sent, received: *received, round_trip: transport.round_trip() };
+            paths.entry(id.session).or_default().push(path);
+        }
+        paths
+    }
+
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -335,6 +390,11 @@ impl Told {
     fn says(&mut self, id: TransportId, output: TransportOutput) {
         match output {
             TransportOutput::Datagram { from, to, bytes } => {
+                let counted = self.counted.entry(id).or_default();
+                counted.sent.count(&bytes);
+                if !is_stun(&bytes) {
+                    counted.between = Some([from, to]);
+                }
                 self.out.push_back(PeersOutput::Datagram { from, to, bytes });
             }
             TransportOutput::Connected => {

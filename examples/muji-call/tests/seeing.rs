@@ -44,6 +44,13 @@ async fn who_shows_pictures_is_seen_by_all_who_look_and_by_nobody_else() {
     for (who, sees) in [(&romeo, "nurse"), (&juliet, "tybalt"), (&tybalt, "romeo"), (&nurse, "tybalt")] {
         assert!(colours(who, sees).is_empty(), "{sees} is seen");
     }
+    let network = romeo.iter().rfind(|event| event["event"] == "network" && event["nick"] == "juliet");
+    let network = network.expect("it is told each second");
+    assert_eq!(network["codecs"], serde_json::json!(["VP8", "opus"]));
+    assert!(network["in_kbps"].as_f64() > Some(50.0) && network["out_kbps"].as_f64() > Some(50.0), "{network}");
+    let pairs = network["candidate_pairs"].as_array().expect("a list");
+    let on_loopback = |end: &Value| end.as_str().is_some_and(|end| end.starts_with("127.0.0.1:"));
+    assert!(pairs.len() == 2 && pairs.iter().all(|pair| on_loopback(&pair[0]) && on_loopback(&pair[1])), "{network}");
     let muted = romeo.iter().any(|event| event["nick"] == "nurse" && event["state"] == "muted");
     assert!(muted, "it is told that the nurse shows nothing");
 }
@@ -55,10 +62,12 @@ async fn a_film_is_shown() {
     let (width, height, blue) = (64, 36, Picture::filled(64, 36, [0x30, 0x40, 0xC0]));
     let header = format!("YUV4MPEG2 W{width} H{height} F25:1 C420jpeg\nFRAME\n");
     std::fs::write(&film, [header.as_bytes(), blue.samples()].concat()).expect("a temporary file");
-    let more = |video| ["--video", video, "--seconds", "4", "--json"];
-    let romeo = call(&server, "romeo", &more(text(&film)));
-    let juliet = call(&server, "juliet", &more("none"));
-    let (_, juliet) = tokio::join!(run(romeo), run(juliet));
+    let romeo = call(&server, "romeo", &["--video", text(&film), "--seconds", "4", "--stats"]);
+    let juliet = call(&server, "juliet", &["--video", "none", "--seconds", "4", "--json"]);
+    let (romeo, juliet) = tokio::join!(run(romeo), run(juliet));
+    let said = String::from_utf8_lossy(&romeo.stdout).into_owned();
+    let of_juliet = said.lines().filter(|line| line.starts_with("juliet") && line.contains("127.0.0.1:"));
+    assert!(of_juliet.count() >= 3, "with the network each second and at the end:\n{said}");
     let events = events(&juliet);
     let colours = colours(&events, "romeo");
     assert!(!colours.is_empty() && colours.iter().all(|colour| like(colour, [0x30, 0x40, 0xC0])), "{colours:?}");

@@ -10,7 +10,7 @@ mod theirs;
 
 pub(crate) use ours::INTERVAL;
 pub use ours::Ours;
-pub use theirs::{Decoded, Theirs, Wanted};
+pub use theirs::{Decoded, PictureStats, Theirs, Wanted};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -273,9 +273,9 @@ impl Worker {
             }
             // The last, if several are due.
             let Some(Decoded { picture, .. }) = due.pop() else { continue };
-            if let Some(shown) = theirs.tell(now) {
+            if let Some(stats) = theirs.tell(now) {
                 let (session, size, colour) = (*session, [picture.width(), picture.height()], picture.mean());
-                let seen = Observation::Seen { session, size, colour, shown };
+                let seen = Observation::Seen { session, size, colour, stats };
                 drop(self.observed.try_send(seen)); // Missed by a slow observer, the next second tells anew.
             }
             if let Some(sink) = &mut self.sink {
@@ -442,8 +442,8 @@ mod tests {
         for packet in received(&sent, 1, juliet.now) {
             juliet.give(Task::Packet(id(1), packet));
         }
-        let Ok(Observation::Seen { session, size, colour, shown }) = juliet.seen.try_recv() else { panic!("not seen") };
-        assert_eq!((session, size, shown), (SessionId(1), [160, 96], 1));
+        let Ok(Observation::Seen { session, size, colour, stats }) = juliet.seen.try_recv() else { panic!("not seen") };
+        assert_eq!((session, size, stats.shown), (SessionId(1), [160, 96], 1));
         assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
         assert!(juliet.done.try_iter().next().is_none(), "nobody was asked for anything");
     }
@@ -495,6 +495,37 @@ mod tests {
         assert_eq!(troubles, 1);
         assert!(done.len() == troubles + asked && asked <= 5, "{asked} in two seconds");
         assert!(matches!(juliet.seen.try_recv(), Ok(Observation::Seen { session: SessionId(1), .. })));
+    }
+
+    /// How often pictures stood still for somebody who gets nothing for two seconds in the middle: the sender paused, or all was lost.
+    fn freezes(paused: bool) -> u64 {
+        let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+        romeo.give(Task::Capture(true));
+        let before = romeo.run(Duration::from_secs(1));
+        romeo.give(Task::Capture(!paused));
+        let lost = romeo.run(Duration::from_secs(2));
+        romeo.give(Task::Capture(true));
+        romeo.give(Task::KeyFrame);
+        let behind = romeo.run(Duration::from_secs(2));
+        let mut number = 1;
+        for (arrives, done) in [(true, before), (false, lost), (true, behind)] {
+            for done in done {
+                let Done::Packets(at, packets) = done else { panic!("nothing else") };
+                juliet.now = at;
+                for packet in received(&packets, number, at).into_iter().filter(|_| arrives) {
+                    juliet.give(Task::Packet(id(1), packet));
+                }
+                number += packets.len() as u64;
+            }
+        }
+        let seen = std::iter::from_fn(|| juliet.seen.try_recv().ok());
+        let stats = seen.filter_map(|seen| if let Observation::Seen { stats, .. } = seen { Some(stats) } else { None });
+        stats.last().expect("it is told each second").freezes
+    }
+
+    #[test]
+    fn pictures_that_stand_still_are_counted_but_a_sender_that_pauses_is_not() {
+        assert_eq!((freezes(true), freezes(false)), (0, 1));
     }
 
     #[test]

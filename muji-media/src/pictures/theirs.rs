@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::codec::vp8::{Assembled, Assembler, Decoder, Encoded, Vp8Fault};
+use crate::codec::vp8::{Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Vp8Fault};
 use crate::picture::Picture;
+use crate::pictures::INTERVAL;
 use crate::receive::Clock;
 use crate::transport::ReceivedRtp;
 
@@ -16,6 +17,24 @@ const MAX_WAIT: Duration = Duration::from_millis(500);
 
 /// Pictures that wait at once: those of the longest wait. With more the first waits no longer.
 const MAX_WAITING: usize = 16;
+
+/// So much longer than usual is standing still.
+const STILL: Duration = Duration::from_millis(150);
+
+/// How the pictures of a participant fared so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PictureStats {
+    /// Bytes of payload that came.
+    pub bytes: u64,
+    /// Pictures decoded.
+    pub decoded: u64,
+    /// Pictures shown: of several that were due at once the last.
+    pub shown: u64,
+    /// How often one stood still: for three times as long as usual, and 150 ms longer at least.
+    pub freezes: u64,
+    /// For how long together.
+    pub frozen: Duration,
+}
 
 /// What a packet leads to.
 pub enum Wanted {
@@ -31,6 +50,7 @@ pub struct Decoded {
     pub picture: Picture,
     /// What came.
     pub encoded: Encoded,
+    timestamp: u32,
     since: Instant,
     captured: Option<SystemTime>,
 }
@@ -42,7 +62,13 @@ pub struct Theirs {
     waiting: VecDeque<Decoded>,
     /// What is heard of the same participant.
     clock: Option<Clock>,
-    shown: u64,
+    stats: PictureStats,
+    /// The numbers of packets so far: the highest, and whether any was missing since the last picture.
+    highest: Option<u64>,
+    gap: bool,
+    /// The last picture that was shown: when, and its timestamp; and how far they are apart on average.
+    last: Option<(Instant, u32)>,
+    apart: Duration,
     /// When it is told again.
     tell: Instant,
     faulty: bool,
@@ -59,7 +85,11 @@ impl Theirs {
             decoder: Decoder::new()?,
             waiting: VecDeque::new(),
             clock: None,
-            shown: 0,
+            stats: PictureStats::default(),
+            highest: None,
+            gap: false,
+            last: None,
+            apart: INTERVAL,
             tell: now,
             faulty: false,
         })
@@ -72,23 +102,29 @@ impl Theirs {
 
     /// A packet came.
     pub fn receive(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<Wanted> {
+        let highest = self.highest.unwrap_or_else(|| received.sequence.saturating_sub(1));
+        self.gap |= received.sequence > highest + 1;
+        self.highest = Some(highest.max(received.sequence));
+        self.stats.bytes += received.packet.payload.len() as u64;
         self.assembler.insert(received);
         let mut wanted = Vec::new();
         while let Some(assembled) = self.assembler.poll(now) {
             match assembled {
                 Assembled::Broken => wanted.push(Wanted::KeyFrame),
-                Assembled::Frame(frame, captured) => wanted.extend(self.decode(now, frame, captured)),
+                Assembled::Frame(frame) => wanted.extend(self.decode(now, frame)),
             }
         }
         wanted
     }
 
-    fn decode(&mut self, since: Instant, frame: Vec<u8>, captured: Option<SystemTime>) -> Option<Wanted> {
-        match self.decoder.decode(&frame) {
+    fn decode(&mut self, since: Instant, frame: Frame) -> Option<Wanted> {
+        let Frame { bytes, timestamp, captured } = frame;
+        match self.decoder.decode(&bytes) {
             Ok(picture) => {
+                self.stats.decoded += 1;
                 // The first bit of a frame is zero in key frames (RFC 6386 section 9.1).
-                let encoded = Encoded { key: frame.first().is_some_and(|first| first & 1 == 0), bytes: frame };
-                self.waiting.extend(picture.map(|picture| Decoded { picture, encoded, since, captured }));
+                let encoded = Encoded { key: bytes.first().is_some_and(|first| first & 1 == 0), bytes };
+                self.waiting.extend(picture.map(|picture| Decoded { picture, encoded, timestamp, since, captured }));
                 None
             }
             Err(why) => {
@@ -116,15 +152,34 @@ impl Theirs {
         while self.due().is_some_and(|at| at <= now) {
             due.extend(self.waiting.pop_front());
         }
-        self.shown += u64::from(!due.is_empty());
+        if let Some(last) = due.last() {
+            self.stats.shown += 1;
+            self.froze(now, last.timestamp);
+        }
         due
     }
 
-    /// How many pictures were shown so far, if it is time to tell.
-    pub fn tell(&mut self, now: Instant) -> Option<u64> {
+    /// Counts it if the picture before stood still (as W3C's webrtc-stats do, "freezeCount"). A sender that paused, and of whose packets
+    /// none is missing, did not freeze.
+    fn froze(&mut self, now: Instant, timestamp: u32) {
+        let gap = std::mem::take(&mut self.gap);
+        let Some((before, of_before)) = self.last.replace((now, timestamp)) else { return };
+        let stood = now.saturating_duration_since(before);
+        let ticks = timestamp.wrapping_sub(of_before);
+        let meant = Duration::from_secs_f64(f64::from(ticks) / f64::from(CLOCK_RATE));
+        if stood < (3 * self.apart).max(self.apart + STILL) {
+            self.apart = (self.apart * 29 + stood) / 30;
+        } else if gap || stood > meant + STILL {
+            self.stats.freezes += 1;
+            self.stats.frozen += stood;
+        }
+    }
+
+    /// How they fared so far, if it is time to tell.
+    pub fn tell(&mut self, now: Instant) -> Option<PictureStats> {
         (now >= self.tell).then(|| {
             self.tell = now + TELL;
-            self.shown
+            self.stats
         })
     }
 }

@@ -13,7 +13,7 @@ use muji_xep::rtp::{Extension, Feedback, PayloadType};
 pub use absent::{Decoder, Encoder};
 #[cfg(feature = "vp8")]
 pub use libvpx::{Decoder, Encoder};
-pub use payload::{Assembled, Assembler, Payloader};
+pub use payload::{Assembled, Assembler, Frame, Payloader};
 
 /// Ticks a second of a video timestamp.
 pub const CLOCK_RATE: u32 = 90_000;

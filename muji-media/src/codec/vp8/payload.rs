@@ -90,11 +90,22 @@ impl Waiting {
     }
 }
 
+/// A whole frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What the encoder made.
+    pub bytes: Vec<u8>,
+    /// In ticks of [`super::CLOCK_RATE`].
+    pub timestamp: u32,
+    /// When it was captured, by the sender's clock.
+    pub captured: Option<SystemTime>,
+}
+
 /// What an [`Assembler`] has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assembled {
-    /// A whole frame, and when it was captured by the sender's clock.
-    Frame(Vec<u8>, Option<SystemTime>),
+    /// A frame.
+    Frame(Frame),
     /// Nothing can be shown before the sender begins anew: it should be asked for a key frame.
     Broken,
 }
@@ -136,8 +147,8 @@ impl Assembler {
 
     /// What there is now.
     pub fn poll(&mut self, now: Instant) -> Option<Assembled> {
-        if let Some((frame, captured)) = self.frame() {
-            return Some(Assembled::Frame(frame, captured));
+        if let Some(frame) = self.frame() {
+            return Some(Assembled::Frame(frame));
         }
         let waits = self.next.is_some() || self.packets.values().any(Waiting::is_key);
         let patience = if waits { PATIENCE } else { BEGINNING };
@@ -145,6 +156,12 @@ impl Assembler {
         let full = self.packets.len() >= MAX_PACKETS;
         if !full && !self.packets.values().next().is_some_and(stale) {
             return None;
+        }
+        // What is missing does not come any more, but something whole may be there that needs nothing before it.
+        let keys = self.packets.iter().filter(|(_, packet)| packet.is_key()).map(|(number, _)| *number);
+        if let Some(whole) = keys.into_iter().find(|number| self.end(*number).is_some()) {
+            self.next = Some(whole);
+            return self.frame().map(Assembled::Frame);
         }
         self.next = None;
         self.packets.retain(|_, packet| !full && !stale(packet));
@@ -158,24 +175,30 @@ impl Assembler {
         Some(Assembled::Broken)
     }
 
-    /// The next frame, if all of it is there.
-    fn frame(&mut self) -> Option<(Vec<u8>, Option<SystemTime>)> {
-        let next = self.next.or_else(|| self.packets.iter().find(|(_, packet)| packet.is_key()).map(|(at, _)| *at))?;
-        let timestamp = self.packets.get(&next).filter(|first| first.starts)?.timestamp;
-        let mut end = next;
+    /// The last packet of the frame that begins with this one, if all of it is there, and its timestamp.
+    fn end(&self, first: u64) -> Option<(u64, u32)> {
+        let timestamp = self.packets.get(&first).filter(|first| first.starts)?.timestamp;
+        let mut end = first;
         loop {
             let packet = self.packets.get(&end).filter(|packet| packet.timestamp == timestamp)?;
             if packet.marker {
-                break;
+                return Some((end, timestamp));
             }
             end += 1;
         }
+    }
+
+    /// The next frame, if all of it is there.
+    fn frame(&mut self) -> Option<Frame> {
+        let next = self.next.or_else(|| self.packets.iter().find(|(_, packet)| packet.is_key()).map(|(at, _)| *at))?;
+        let (end, timestamp) = self.end(next)?;
         self.packets = self.packets.split_off(&next); // What came before a key frame is no use.
         let rest = self.packets.split_off(&(end + 1));
         let frame = std::mem::replace(&mut self.packets, rest);
         (self.next, self.asked) = (Some(end + 1), None);
         let captured = frame.values().find_map(|packet| packet.captured);
-        Some((frame.into_values().flat_map(|packet| packet.piece).collect(), captured))
+        let bytes = frame.into_values().flat_map(|packet| packet.piece).collect();
+        Some(Frame { bytes, timestamp, captured })
     }
 }
 
@@ -213,7 +236,7 @@ mod tests {
             assembler.insert(packet);
             while let Some(assembled) = assembler.poll(packet.arrived) {
                 out.push(match assembled {
-                    Assembled::Frame(frame, _) => frame.len(),
+                    Assembled::Frame(frame) => frame.bytes.len(),
                     Assembled::Broken => 0,
                 });
             }
@@ -240,6 +263,16 @@ mod tests {
         let mut packets = sent(Instant::now(), &frames);
         packets.remove(3);
         assert_eq!(played(&packets), [3_000, 0, 2_500, 600]);
+    }
+
+    #[test]
+    fn a_key_frame_that_is_there_is_not_asked_for_again() {
+        let mut frames = vec![(KEY, 3_000), (OTHER, 2_000), (KEY, 2_500)];
+        frames.extend([(OTHER, 500); 12]);
+        let mut packets = sent(Instant::now(), &frames);
+        packets.remove(3);
+        // After 300 ms without the packet.
+        assert_eq!(played(&packets), [&[3_000, 2_500][..], &[500; 12]].concat());
     }
 
     #[test]
