@@ -26,7 +26,7 @@ test:
 # What a call costs, beside the formula and beside the bare transport.
 bench: needs
 	@echo "Building the benchmark ..."
-	@$(RUN) -p muji-conformance --bin muji-bench
+	@$(RUN) -p muji-conformance --features vp8 --bin muji-bench
 
 # How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
 bitrate: needs

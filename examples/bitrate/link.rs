@@ -121,7 +121,7 @@ impl Call {
     fn picture(&mut self) -> Result<u32, Failure> {
         self.pictures += 1;
         let packets = self.ours.packets(self.link.now(), &picture(self.pictures))?;
-        packets.iter().for_each(|packet| self.link.send(packet));
+        self.link.send(&packets);
         Ok(packets.len() as u32)
     }
 

@@ -119,6 +119,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) stats: bool,
 
+    /// Take the whole terminal: everybody with a bar of how loud they are, the network, what happened last
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
+    pub(crate) tui: bool,
+
     /// Leave after so many seconds in the call
     #[arg(long, value_name = "N")]
     pub(crate) seconds: Option<u64>,

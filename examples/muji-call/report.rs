@@ -49,7 +49,7 @@ impl Report {
             quiet: args.quiet,
             verbose: args.verbose > 0,
             stats: args.stats,
-            live: Live::new(),
+            live: Live::new(args.tui),
             stage,
             joined: Instant::now(),
             names: BTreeMap::new(),
@@ -79,6 +79,7 @@ impl Report {
     /// "Join" was pressed now.
     pub(crate) fn joining(&mut self) {
         self.joined = Instant::now();
+        self.live.begin();
         self.sent_before = self.sent;
     }
 
@@ -248,7 +249,7 @@ impl Report {
         let known = self.people.entry(nick.clone()).or_default();
         known.state = state;
         if state == "left" {
-            known.now = None;
+            (known.now, known.level) = (None, None);
         }
         let mut fields = json!({ "nick": nick, "jid": jid.to_string(), "state": state });
         let mut sentence = format!("{} {state}", printable(nick));
@@ -340,11 +341,15 @@ impl Report {
             Observation::Loud { session, level } => {
                 let known = self.names.get(session).and_then(|nick| self.people.get_mut(nick));
                 if let Some(known) = known {
+                    known.level = Some(*level);
                     let speaks = *level > SPEECH;
                     if known.speaks != speaks {
                         known.speaks = speaks;
                         self.stage();
                     }
+                }
+                if self.live.is_due() {
+                    self.row();
                 }
             }
             Observation::Seen { session, size, colour: [red, green, blue], stats } => {
@@ -403,6 +408,7 @@ impl Report {
     /// How everybody fared, at the end.
     pub(crate) fn summary(&mut self) {
         let people = std::mem::take(&mut self.people);
+        self.live.end();
         (self.picture, self.digits) = (Vec::new(), None);
         self.stage();
         if self.json {

@@ -30,6 +30,8 @@ pub(crate) struct Known {
     pub(crate) muted: BTreeSet<Option<String>>,
     /// It is heard just now.
     pub(crate) speaks: bool,
+    /// How loud it is, in dBFS, if it is heard at all.
+    pub(crate) level: Option<f32>,
     /// Its pictures: their size, and how they fared.
     pub(crate) pictures: Option<([usize; 2], PictureStats)>,
     /// The network's view of the session with it.

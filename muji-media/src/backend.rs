@@ -360,7 +360,7 @@ impl Worker {
     /// Binds the sockets that a command needs.
     async fn start(&mut self, command: &MediaCommand) -> std::io::Result<()> {
         if let Some(make) = self.make.take() {
-            let mut sockets = Sockets::new();
+            let mut sockets = Sockets::default();
             let peers = Peers::new(make, sockets.bind(&self.addresses).await?);
             self.running = Some(Running { sockets, peers });
         }
@@ -453,7 +453,7 @@ impl Worker {
                 for (call, publication) in self.publisher.publications() {
                     // Its timestamp is that of its first sample, 20 ms ago.
                     let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
-                    running.peers.publish(now, captured, *call, publication, &packet);
+                    running.peers.publish(now, captured, *call, publication, std::slice::from_ref(&packet));
                 }
                 self.packets += 1;
                 self.bytes += packet.payload.len() as u64;
@@ -471,15 +471,16 @@ impl Worker {
     fn show(&mut self, now: Instant) -> Result<(), Abandoned> {
         if let Some(bits) = self.bandwidth.news() {
             self.pictures.give(Task::Target(bits));
+            if let Err(Trouble(why)) = self.publisher.set_bit_rate(opus::beside(bits)) {
+                self.report(MediaReport::Trouble { why })?;
+            }
             drop(self.observed.try_send(Observation::Target { bits })); // A slow observer misses it.
         }
         while let Some(done) = self.pictures.poll() {
             match (done, &mut self.running) {
                 (Done::Packets(captured, packets), Some(running)) => {
                     for (call, publication) in &self.shown {
-                        for packet in &packets {
-                            running.peers.publish(now, captured, *call, publication, packet);
-                        }
+                        running.peers.publish(now, captured, *call, publication, &packets);
                     }
                 }
                 (Done::AskKeyFrame((session, content)), Some(running)) => {
@@ -531,7 +532,7 @@ impl Worker {
         while let Some(output) = self.running.as_mut().and_then(|running| running.peers.poll_output()) {
             match output {
                 PeersOutput::Datagram { from, to, bytes } => {
-                    if let Some(running) = &self.running {
+                    if let Some(running) = &mut self.running {
                         running.sockets.send(from, to, &bytes);
                     }
                 }
@@ -551,6 +552,9 @@ impl Worker {
                     self.received((session, content), received)?;
                 }
             }
+        }
+        if let Some(running) = &mut self.running {
+            running.sockets.flush();
         }
         Ok(())
     }

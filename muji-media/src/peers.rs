@@ -84,9 +84,9 @@ impl Traffic {
     }
 }
 
-/// What is known of a transport's traffic.
-#[derive(Debug, Default)]
-struct Counted {
+/// A transport, and its traffic.
+struct Line {
+    transport: Box<dyn Transport>,
     /// By which addresses something else than checks was sent last.
     between: Option<[SocketAddr; 2]>,
     sent: Traffic,
@@ -111,7 +111,7 @@ pub struct Peers {
     make: MakeTransport,
     lanes: Vec<Vec<SocketAddr>>,
     sessions: BTreeMap<SessionId, Session>,
-    transports: BTreeMap<TransportId, Box<dyn Transport>>,
+    transports: BTreeMap<TransportId, Line>,
     /// Which lane each transport uses.
     used: BTreeMap<TransportId, usize>,
     /// The transport that last took a datagram by this pair of addresses: spares the search.
@@ -127,7 +127,6 @@ struct Told {
     connected: BTreeSet<TransportId>,
     /// Contents of which something came.
     flowing: BTreeSet<(SessionId, Arc<str>)>,
-    counted: BTreeMap<TransportId, Counted>,
     out: VecDeque<PeersOutput>,
 }
 
@@ -188,8 +187,10 @@ impl Peers {
         self.lanes.push(addresses);
     }
 
-    fn of_session(&self, session: SessionId) -> impl Iterator<Item = (&TransportId, &Box<dyn Transport>)> {
-        self.transports.range(TransportId { session, index: 0 }..=TransportId { session, index: u8::MAX })
+    fn of_session(&self, session: SessionId) -> impl Iterator<Item = &Line> {
+        self.transports
+            .range(TransportId { session, index: 0 }..=TransportId { session, index: u8::MAX })
+            .map(|(_, line)| line)
     }
 
     /// Does what the core commands; capturing is not its business.
@@ -228,8 +229,8 @@ impl Peers {
         ids.dedup();
         for id in ids {
             let contents: Vec<OpenContent> = contents.iter().filter(|it| it.transport == id).cloned().collect();
-            if let Some(transport) = self.transports.get_mut(&id) {
-                contents.iter().for_each(|content| transport.add(content));
+            if let Some(line) = self.transports.get_mut(&id) {
+                contents.iter().for_each(|content| line.transport.add(content));
                 continue;
             }
             let taken = self.taken_lanes(&peer);
@@ -241,7 +242,8 @@ impl Peers {
             };
             let transport = (self.make)(now, Opening { call, id, role, contents, addresses });
             let local = transport.local();
-            self.transports.insert(id, transport);
+            let (sent, received) = (Traffic::default(), Traffic::default());
+            self.transports.insert(id, Line { transport, between: None, sent, received });
             self.used.insert(id, lane);
             self.told.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
         }
@@ -279,7 +281,6 @@ impl Peers {
         self.routes.retain(|_, id| !gone(id));
         self.hints.retain(|_, id| !gone(id));
         self.told.connected.retain(|id| !gone(id));
-        self.told.counted.retain(|id, _| !gone(id));
     }
 
     /// A datagram from the network. What belongs to nobody is dropped unread.
@@ -291,7 +292,7 @@ impl Peers {
         let lane = self.lanes.iter().position(|lane| lane.contains(&local));
         let accepts = |id: &TransportId| {
             self.used.get(id).copied() == lane
-                && self.transports.get(id).is_some_and(|transport| transport.accepts(now, local, from, bytes))
+                && self.transports.get(id).is_some_and(|line| line.transport.accepts(now, local, from, bytes))
         };
         let likely = || self.hints.get(&path).copied().filter(|id| accepts(id));
         let any = || self.transports.keys().find(|id| accepts(id)).copied();
@@ -303,19 +304,21 @@ impl Peers {
             let proven = if stun { &mut self.hints } else { &mut self.routes };
             proven.insert(path, id);
         }
-        self.told.counted.entry(id).or_default().received.count(bytes);
-        self.with(id, |transport| transport.datagram(now, local, from, bytes));
+        let Some(line) = self.transports.get_mut(&id) else { return };
+        line.received.count(bytes);
+        line.transport.datagram(now, local, from, bytes);
+        self.told.listen(id, line);
     }
 
-    /// Sends a packet to every peer that gets this publication; `captured` is when its timestamp was.
-    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packet: &RtpPacket) {
+    /// Sends packets to every peer that gets this publication, all to one before any to the next; `captured` is when their timestamp was.
+    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packets: &[RtpPacket]) {
         let of_call = self.sessions.values().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &session.contents);
         for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
             let id = carried.transport;
-            if let Some(transport) = self.transports.get_mut(&id) {
-                transport.send(now, captured, &carried.name, packet);
-                self.told.listen(id, &mut **transport);
+            if let Some(line) = self.transports.get_mut(&id) {
+                line.transport.send(now, captured, &carried.name, packets);
+                self.told.listen(id, line);
             }
         }
     }
@@ -331,7 +334,7 @@ impl Peers {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let due = self.transports.iter().filter(|(_, transport)| transport.poll_timeout().is_some_and(|at| at <= now));
+        let due = self.transports.iter().filter(|(_, line)| line.transport.poll_timeout().is_some_and(|at| at <= now));
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.with(id, |transport| transport.handle_timeout(now));
         }
@@ -346,15 +349,15 @@ impl Peers {
     /// There and back to the peer of a session, as last measured.
     #[must_use]
     pub fn round_trip(&self, session: SessionId) -> Option<Duration> {
-        self.of_session(session).find_map(|(_, transport)| transport.round_trip())
+        self.of_session(session).find_map(|line| line.transport.round_trip())
     }
 
     /// The paths of each session over which something goes.
     #[must_use]
     pub fn paths(&self) -> BTreeMap<SessionId, Vec<Path>> {
         let mut paths: BTreeMap<SessionId, Vec<Path>> = BTreeMap::new();
-        for (id, Counted { between, sent, received }) in &self.told.counted {
-            let (Some([local, remote]), Some(transport)) = (*between, self.transports.get(id)) else { continue };
+        for (id, Line { transport, between, sent, received }) in &self.transports {
+            let Some([local, remote]) = *between else { continue };
             let path = Path { local, remote, sent: *sent, received: *received, round_trip: transport.round_trip() };
             paths.entry(id.session).or_default().push(path);
         }
@@ -364,7 +367,7 @@ impl Peers {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.transports.values().filter_map(|transport| transport.poll_timeout()).min()
+        self.transports.values().filter_map(|line| line.transport.poll_timeout()).min()
     }
 
     /// The next thing to do.
@@ -373,16 +376,22 @@ impl Peers {
     }
 
     fn with(&mut self, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
-        let Some(transport) = self.transports.get_mut(&id) else { return };
-        act(&mut **transport);
-        self.told.listen(id, &mut **transport);
+        let Some(line) = self.transports.get_mut(&id) else { return };
+        act(&mut *line.transport);
+        self.told.listen(id, line);
     }
 }
 
 impl Told {
     /// Takes what a transport has to say.
-    fn listen(&mut self, id: TransportId, transport: &mut dyn Transport) {
-        while let Some(output) = transport.poll_output() {
+    fn listen(&mut self, id: TransportId, line: &mut Line) {
+        while let Some(output) = line.transport.poll_output() {
+            if let TransportOutput::Datagram { from, to, bytes } = &output {
+                line.sent.count(bytes);
+                if !is_stun(bytes) {
+                    line.between = Some([*from, *to]);
+                }
+            }
             self.says(id, output);
         }
     }
@@ -390,11 +399,6 @@ impl Told {
     fn says(&mut self, id: TransportId, output: TransportOutput) {
         match output {
             TransportOutput::Datagram { from, to, bytes } => {
-                let counted = self.counted.entry(id).or_default();
-                counted.sent.count(&bytes);
-                if !is_stun(&bytes) {
-                    counted.between = Some([from, to]);
-                }
                 self.out.push_back(PeersOutput::Datagram { from, to, bytes });
             }
             TransportOutput::Connected => {
@@ -436,6 +440,7 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
     use std::sync::Arc;
 
     use muji_core::media::{DtlsRole, RemoteTransport, Sending};
@@ -515,12 +520,12 @@ mod tests {
             assert_eq!(carry(&mut all, now), [], "only greetings");
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-        all[0].publish(now, now, CallId(2), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(2), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [], "another call is not ours");
         all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
     }
 
@@ -538,7 +543,7 @@ mod tests {
             carry(&mut all, now);
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         let same = |index: usize| (index, 111, packet.clone());
         assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
     }
@@ -617,12 +622,12 @@ mod tests {
             let content = "second".to_owned();
             peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
         }
-        all[0].publish(now, now, CallId(1), "noise", &packet);
+        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
         all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
-        all[0].publish(now, now, CallId(1), "noise", &packet);
+        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
         assert_eq!(carry(&mut all, now), []);
-        all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
     }
 

@@ -54,6 +54,14 @@ impl Publisher {
         self.source.as_mut().and_then(|source| source.news())
     }
 
+    /// From now on so many bits a second.
+    ///
+    /// # Errors
+    /// If the codec does not take it; it goes on as before.
+    pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), Trouble> {
+        self.encoder.set_bit_rate(bits).map_err(|why| Trouble(why.to_string()))
+    }
+
     /// The calls and names under which the next packet goes out.
     pub fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
         self.publications.iter()
@@ -87,6 +95,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::codec::opus;
     use crate::sound::Frame;
 
     /// Counts what is captured, and ends after three frames.
@@ -112,6 +121,17 @@ mod tests {
         publisher.unpublish(CallId(1), "audio");
         assert_eq!(publisher.packet(), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn where_pictures_hardly_fit_sound_takes_less_and_then_as_much_again() {
+        let mut publisher = Publisher::new(Some(Box::new(Counted(Arc::default())))).unwrap();
+        publisher.publish(CallId(1), "audio");
+        let bytes = [600_000, 90_000, 600_000].map(|pictures| {
+            publisher.set_bit_rate(opus::beside(pictures)).unwrap();
+            publisher.packet().unwrap().expect("a packet").payload.len()
+        });
+        assert_eq!(bytes, [80, 50, 80], "bits of 20 ms");
     }
 
     #[test]

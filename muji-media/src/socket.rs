@@ -1,7 +1,7 @@
 //! The UDP sockets that serve all peers, one a local address.
 //!
 //! What came is fetched many datagrams at once, each with the time at which the kernel took it, so that nobody need be
-//! woken for each.
+//! woken for each. What leaves to one address in a row, the packets of a picture, leaves by one call of the kernel (UDP GSO).
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -21,18 +21,48 @@ const BURST: usize = 8;
 /// A datagram that waited longer in the kernel was stamped by another clock: one that was set meanwhile.
 const PLAUSIBLE: Duration = Duration::from_secs(1);
 
+/// Bytes that leave at once at most: what a datagram of all of them could hold.
+const MAX_BATCH: usize = 65_000;
+
 /// A datagram that came.
-pub(crate) struct Datagram {
-    pub(crate) local: SocketAddr,
-    pub(crate) from: SocketAddr,
-    pub(crate) arrived: Instant,
-    pub(crate) bytes: Vec<u8>,
+pub struct Datagram {
+    /// Our address.
+    pub local: SocketAddr,
+    /// The sender's.
+    pub from: SocketAddr,
+    /// When the kernel took it.
+    pub arrived: Instant,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// Datagrams that leave together: of one size, but for the last.
+#[derive(Default)]
+struct Batch {
+    /// By which socket, and to whom.
+    way: Option<(usize, SocketAddr)>,
+    size: usize,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    /// Whether another can leave with them; `most` is how many the kernel takes.
+    fn takes(&self, way: (usize, SocketAddr), bytes: &[u8], most: usize) -> bool {
+        self.way == Some(way)
+            && bytes.len() <= self.size
+            && self.bytes.len().is_multiple_of(self.size) // The last was not a shorter one.
+            && self.bytes.len() / self.size < most
+            && self.bytes.len() + bytes.len() <= MAX_BATCH
+    }
 }
 
 /// All our sockets: one a local address, and more where a peer has more transports than one.
-pub(crate) struct Sockets {
+#[derive(Default)]
+pub struct Sockets {
     sockets: Vec<Socket>,
+    /// Where the kernel puts what came.
     room: Vec<u8>,
+    leaving: Batch,
 }
 
 struct Socket {
@@ -42,15 +72,12 @@ struct Socket {
 }
 
 impl Sockets {
-    pub(crate) fn new() -> Self {
-        Self { sockets: Vec::new(), room: vec![0; ROOM * BATCH_SIZE] }
-    }
-
     /// Binds a free port of each address; those bound now are returned.
     ///
     /// # Errors
     /// If not one can be bound.
-    pub(crate) async fn bind(&mut self, addresses: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
+    pub async fn bind(&mut self, addresses: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
+        self.room.resize(ROOM * BATCH_SIZE, 0);
         let mut bound = Vec::new();
         let mut last = io::Error::other("the machine has no address");
         for address in addresses {
@@ -71,29 +98,45 @@ impl Sockets {
         Ok(Socket { address: socket.local_addr()?, state, io: socket })
     }
 
-    /// Sends if the kernel takes it; what it does not take is lost as on any network.
-    pub(crate) fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        let Some(Socket { state, io, .. }) = self.sockets.iter().find(|socket| socket.address == from) else { return };
-        let transmit = Transmit { destination: to, ecn: None, contents: bytes, segment_size: None, src_ip: None };
+    /// Sends, together with what follows to the same address; [`Self::flush`] ends that.
+    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let Some(by) = self.sockets.iter().position(|socket| socket.address == from) else { return };
+        if !self.leaving.takes((by, to), bytes, self.sockets[by].state.max_gso_segments()) {
+            self.flush();
+            (self.leaving.way, self.leaving.size) = (Some((by, to)), bytes.len().max(1));
+        }
+        self.leaving.bytes.extend(bytes);
+    }
+
+    /// Nothing more follows for now. What the kernel does not take is lost as on any network.
+    pub fn flush(&mut self) {
+        let Batch { way, size, bytes } = &mut self.leaving;
+        let Some((by, destination)) = way.take() else { return };
+        let Socket { state, io, .. } = &self.sockets[by];
+        let segment_size = Some(*size).filter(|size| *size < bytes.len());
+        let transmit = Transmit { destination, ecn: None, contents: bytes, segment_size, src_ip: None };
         // Not by tokio: to it a socket is not writable before it was polled, and 250 ms would be lost.
         let _lost = state.try_send(UdpSockRef::from(io), &transmit).is_err();
+        bytes.clear();
     }
 
     /// Ready when a socket has something.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let readable = self.sockets.iter().filter(|socket| socket.io.poll_recv_ready(cx).is_ready());
         if readable.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// What came on all sockets, of each in its order.
-    pub(crate) fn receive(&mut self, now: Instant) -> Vec<Datagram> {
+    pub fn receive(&mut self, now: Instant) -> Vec<Datagram> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut datagrams = Vec::new();
         for socket in &self.sockets {
+            let mut probable = true;
             for _ in 0..BURST {
                 let mut metas = [RecvMeta::default(); BATCH_SIZE];
                 // An error is the echo of a datagram that nobody took (ICMP), or means that nothing is there.
-                let Ok(count) = socket.receive(&mut self.room, &mut metas) else { break };
+                let Ok(count) = socket.receive(&mut self.room, &mut metas, probable) else { break };
+                probable = count == BATCH_SIZE;
                 for (meta, bytes) in metas[..count].iter().zip(self.room.chunks_exact(ROOM)) {
                     let waited = meta.timestamp.and_then(|stamp| since_epoch.checked_sub(stamp));
                     let waited = waited.filter(|waited| *waited < PLAUSIBLE).unwrap_or_default();
@@ -113,7 +156,8 @@ impl Sockets {
 }
 
 impl Socket {
-    fn receive(&self, room: &mut [u8], metas: &mut [RecvMeta; BATCH_SIZE]) -> io::Result<usize> {
+    /// `probable`: there may be something of which tokio knows nothing yet.
+    fn receive(&self, room: &mut [u8], metas: &mut [RecvMeta; BATCH_SIZE], probable: bool) -> io::Result<usize> {
         let mut chunks = room.chunks_exact_mut(ROOM);
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
@@ -121,7 +165,7 @@ impl Socket {
         // That nothing is there must reach tokio, which would call us again and again otherwise; but what it has not
         // noticed yet may be there all the same.
         let received = self.io.try_io(Interest::READABLE, &mut receive);
-        if received.is_err() { receive() } else { received }
+        if received.is_err() && probable { receive() } else { received }
     }
 }
 
@@ -139,3 +183,38 @@ pub fn local_addresses() -> Vec<IpAddr> {
 
 /// More addresses are more candidates for every peer to try.
 const MAX_ADDRESSES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Longest that loopback may take.
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn what_leaves_together_arrives_one_by_one_and_in_its_order() {
+        let local = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        let (mut ours, mut theirs, mut others) = (Sockets::default(), Sockets::default(), Sockets::default());
+        let from = ours.bind(&local).await.unwrap()[0];
+        let (to, other) = (theirs.bind(&local).await.unwrap()[0], others.bind(&local).await.unwrap()[0]);
+        let lengths = [1_000, 1_000, 1_000, 400, 400, 1_000, 7, 1_200, 1_200, 1, 1_100].into_iter().chain([900; 150]);
+        let sent: Vec<Vec<u8>> = (0u8..).zip(lengths).map(|(number, length)| vec![number; length]).collect();
+        for (number, bytes) in sent.iter().enumerate() {
+            ours.send(from, to, bytes);
+            if number == 7 {
+                ours.send(from, other, b"something else");
+            }
+        }
+        ours.flush();
+        let mut received = Vec::new();
+        while received.len() < sent.len() {
+            let readable = std::future::poll_fn(|cx| theirs.poll_readable(cx));
+            tokio::time::timeout(LIMIT, readable).await.expect("loopback loses nothing");
+            received.extend(theirs.receive(Instant::now()).into_iter().map(|datagram| datagram.bytes));
+        }
+        assert!(received == sent, "{:?}", received.iter().map(Vec::len).collect::<Vec<_>>());
+        assert_eq!(others.receive(Instant::now()).len(), 1);
+    }
+}

@@ -132,8 +132,8 @@ impl Transport for Detour {
     fn agreed(&mut self, agreed: &Agreed) {
         self.transport.agreed(agreed);
     }
-    fn send(&mut self, now: Instant, captured: Instant, content: &str, packet: &RtpPacket) {
-        self.transport.send(now, captured, content, packet);
+    fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
+        self.transport.send(now, captured, content, packets);
     }
     fn ask_key_frame(&mut self, now: Instant, content: &str) {
         self.transport.ask_key_frame(now, content);

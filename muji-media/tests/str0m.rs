@@ -223,8 +223,8 @@ fn a_content_added_later_flows_beside_the_first() {
         let ssrcs = vec![SSRCS[1 - number] + 1];
         end.transport.agreed(&Agreed { content: "second".to_owned(), send, receive: true, ssrcs });
     }
-    pair.ends[0].transport.send(pair.now, pair.now, "audio", &packet(1));
-    pair.ends[0].transport.send(pair.now, pair.now, "second", &packet(2));
+    pair.ends[0].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
+    pair.ends[0].transport.send(pair.now, pair.now, "second", &[packet(2)]);
     pair.run(Duration::from_secs(1), |ends| ends[1].received.len() == 2);
     assert_eq!(pair.ends[1].received, [packet(1), packet(2)]);
 }
@@ -244,7 +244,7 @@ fn packets_arrive_as_they_were_sent_with_either_dtls_whether_their_source_was_an
         let sent: Vec<RtpPacket> = (1..=10).map(packet).collect();
         for packet in &sent {
             for index in 0..2 {
-                pair.ends[index].transport.send(pair.now, pair.now, "audio", packet);
+                pair.ends[index].transport.send(pair.now, pair.now, "audio", std::slice::from_ref(packet));
             }
             pair.run(Duration::from_millis(20), |_| false);
         }
@@ -260,7 +260,7 @@ fn across_a_lossy_path(content: &str) -> (Vec<u32>, usize) {
     let mut pair = Pair::connected_with(Dtls::Auto, true, Vec::new());
     pair.arrives = |number| number % 10 != 0;
     for number in 1..=100 {
-        pair.ends[0].transport.send(pair.now, pair.now, content, &packet(number));
+        pair.ends[0].transport.send(pair.now, pair.now, content, &[packet(number)]);
         let until = pair.now + Duration::from_millis(10);
         pair.run(Duration::from_millis(10), |_| false);
         pair.now = until;
@@ -292,9 +292,9 @@ fn when_sound_and_pictures_were_captured_is_known_by_the_first_report_and_to_a_m
         let of_pictures = RtpPacket { timestamp: pictures.wrapping_add(turn * 1_800), ..packet(turn) };
         // What is captured leaves later, and pictures later than sound.
         pair.now = pair.now.max(captured + Duration::from_millis(20));
-        pair.ends[0].transport.send(pair.now, captured, "audio", &of_sound);
+        pair.ends[0].transport.send(pair.now, captured, "audio", &[of_sound]);
         pair.run(Duration::from_millis(13), |_| false);
-        pair.ends[0].transport.send(pair.now, captured, "video", &of_pictures);
+        pair.ends[0].transport.send(pair.now, captured, "video", &[of_pictures]);
         pair.run(Duration::from_millis(1), |_| false);
     }
     let end = &pair.ends[1];
@@ -314,7 +314,7 @@ fn when_sound_and_pictures_were_captured_is_known_by_the_first_report_and_to_a_m
 fn whoever_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
     for announced in [true, false] {
         let mut pair = Pair::connected(Dtls::Auto, announced);
-        pair.ends[0].transport.send(pair.now, pair.now, "video", &packet(1));
+        pair.ends[0].transport.send(pair.now, pair.now, "video", &[packet(1)]);
         pair.run(Duration::from_millis(20), |_| false);
         assert_eq!((pair.ends[1].received.len(), pair.ends[0].asked), (1, 0));
         pair.ends[1].transport.ask_key_frame(pair.now, "video");
@@ -331,7 +331,7 @@ fn a_peer_with_another_certificate_than_promised_is_never_connected_to() {
         pair.introduce(true, |fingerprint| fingerprint[0] ^= 1);
         pair.run(Duration::from_secs(60), |ends| ends[0].impostor);
         assert!(pair.ends[0].impostor && !pair.ends[0].connected, "{dtls:?}");
-        pair.ends[1].transport.send(pair.now, pair.now, "audio", &packet(1));
+        pair.ends[1].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
         pair.run(Duration::from_secs(1), |_| false);
         assert!(pair.ends[0].received.is_empty());
     }

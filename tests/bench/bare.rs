@@ -1,7 +1,7 @@
 //! The other side of the benchmarks: bare str0m, from hand to hand in virtual time, or over loopback in real time.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,39 +40,47 @@ struct End {
 }
 
 impl Bare {
+    /// Everybody has an end with everybody else.
     pub(crate) fn mesh(n: usize) -> Self {
+        Self::connected(n, (0..n).flat_map(|one| (0..one).map(move |other| (one, other))))
+    }
+
+    /// The first has an end with everybody else.
+    fn star(n: usize) -> Self {
+        Self::connected(n, (1..n).map(|one| (one, 0)))
+    }
+
+    fn connected(n: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Self {
         let now = Instant::now();
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let certificates: Vec<DtlsCert> =
             (0..n).map(|_| crypto.dtls_provider.generate_certificate().expect("a certificate")).collect();
         let (ends, wire) = (Vec::new(), VecDeque::new());
         let mut this = Self { now, ends, places: HashMap::new(), wire, connected: 0, received: 0 };
-        for one in 0..n {
-            for other in 0..one {
-                for (who, with) in [(one, other), (other, one)] {
-                    let credentials = IceCreds::new();
-                    let mut config = RtcConfig::new()
-                        .set_crypto_provider(crypto.clone())
-                        .set_dtls_cert(certificates[who].clone())
-                        .set_local_ice_credentials(credentials.clone())
-                        .set_dtls_version(DtlsVersion::Auto)
-                        .clear_codecs()
-                        .clear_extension_map()
-                        .set_rtp_mode(true);
-                    config.codec_config().add_config(
-                        111.into(),
-                        None,
-                        Codec::Opus,
-                        Frequency::FORTY_EIGHT_KHZ,
-                        Some(2),
-                        Default::default(),
-                    );
-                    let address = address(who, with + 1);
-                    this.places.insert(address, this.ends.len());
-                    this.ends.push(End { rtc: config.build(now), address, credentials, due: now, sequence: 0 });
-                }
-                this.introduce();
+        for (one, other) in pairs {
+            for (who, with) in [(one, other), (other, one)] {
+                let credentials = IceCreds::new();
+                let mut config = RtcConfig::new()
+                    .set_crypto_provider(crypto.clone())
+                    .set_dtls_cert(certificates[who].clone())
+                    .set_local_ice_credentials(credentials.clone())
+                    .set_dtls_version(DtlsVersion::Auto)
+                    .clear_codecs()
+                    .clear_extension_map()
+                    .set_rtp_mode(true);
+                config.codec_config().add_config(
+                    111.into(),
+                    None,
+                    Codec::Opus,
+                    Frequency::FORTY_EIGHT_KHZ,
+                    Some(2),
+                    Default::default(),
+                );
+                let address = address(who, with + 1);
+                this.places.insert(address, this.ends.len());
+                this.ends.push(End { rtc: config.build(now), address, credentials, due: now, sequence: 0 });
             }
+            this.introduce();
         }
         while this.connected < this.ends.len() {
             this.step();
@@ -170,6 +178,17 @@ impl Bare {
         }
     }
 
+    /// The same through the kernel, each datagram by itself.
+    fn carry_over(&mut self, socket: &UdpSocket, mut heard: impl FnMut(usize, &[u8])) {
+        let mut room = [0; 2_048];
+        let own = socket.local_addr().expect("it is bound");
+        while let Some((from, to, bytes)) = self.wire.pop_front() {
+            socket.send_to(&bytes, own).expect("loopback takes it");
+            let (length, _) = socket.recv_from(&mut room).expect("loopback gives it at once");
+            self.deliver((from, to), &room[..length], &mut heard);
+        }
+    }
+
     pub(crate) fn packets(mut self, count: usize) {
         for number in 0..count {
             self.now += Duration::from_millis(1);
@@ -189,7 +208,7 @@ impl Bare {
 pub(crate) struct RealBare {
     bare: Bare,
     participants: usize,
-    socket: std::net::UdpSocket,
+    socket: UdpSocket,
     encoder: opus::Encoder,
     decoders: Vec<opus::Decoder>,
     tone: Tone,
@@ -198,9 +217,7 @@ pub(crate) struct RealBare {
 
 impl RealBare {
     pub(crate) fn connected(n: usize) -> Self {
-        let socket = std::net::UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
-        socket.set_nonblocking(true).expect("every socket can");
-        let bare = Bare::mesh(n);
+        let (socket, bare) = (loopback(), Bare::mesh(n));
         let decoders = bare.ends.iter().map(|_| opus::Decoder::new().expect("memory")).collect();
         let (encoder, tone) = (opus::Encoder::new().expect("memory"), Tone::new(440.0));
         Self { bare, participants: n, socket, encoder, decoders, tone, tick: 0 }
@@ -240,15 +257,45 @@ impl RealBare {
     }
 
     fn carry(&mut self) {
-        let mut room = [0; 2_048];
-        let own = self.socket.local_addr().expect("it is bound");
-        while let Some((from, to, bytes)) = self.bare.wire.pop_front() {
-            self.socket.send_to(&bytes, own).expect("loopback takes it");
-            let (length, _) = self.socket.recv_from(&mut room).expect("loopback gives it at once");
-            let decoders = &mut self.decoders;
-            self.bare.deliver((from, to), &room[..length], |who, payload| {
-                let _sound = decoders[who].decode(payload).expect("it decodes");
-            });
-        }
+        let Self { bare, socket, decoders, .. } = self;
+        bare.carry_over(socket, |who, payload| {
+            let _sound = decoders[who].decode(payload).expect("it decodes");
+        });
     }
+}
+
+/// One who sends to many over loopback, packet by packet.
+pub(crate) struct FanBare {
+    bare: Bare,
+    socket: UdpSocket,
+    sent: usize,
+}
+
+impl FanBare {
+    pub(crate) fn connected(peers: usize) -> Self {
+        Self { bare: Bare::star(peers + 1), socket: loopback(), sent: 0 }
+    }
+
+    pub(crate) fn send(&mut self, pictures: &[Vec<RtpPacket>]) {
+        for packets in pictures {
+            self.bare.now += Duration::from_micros(1_000_000 / 30);
+            // Of each pair of ends the second is the sender's.
+            for who in (1..self.bare.ends.len()).step_by(2) {
+                for packet in packets {
+                    self.bare.write(who, packet.timestamp, packet.payload.clone());
+                    self.bare.carry_over(&self.socket, |_, _| {});
+                    self.sent += 1;
+                }
+            }
+            self.bare.time();
+            self.bare.carry_over(&self.socket, |_, _| {});
+        }
+        assert_eq!(self.bare.received, self.sent, "loopback loses nothing");
+    }
+}
+
+fn loopback() -> UdpSocket {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+    socket.set_nonblocking(true).expect("every socket can");
+    socket
 }

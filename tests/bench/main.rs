@@ -5,6 +5,7 @@
 mod bare;
 mod call;
 mod engine;
+mod fan_out;
 mod load;
 mod mesh;
 mod ours;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     round_trips::measure(&mut goals);
     load::measure(&mut goals);
     call::measure(&mut goals);
+    fan_out::measure(&mut goals);
     mesh::measure(&mut goals);
     for missed in &goals.missed {
         println!("missed: {missed}");

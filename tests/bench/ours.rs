@@ -98,7 +98,7 @@ impl Ours {
     pub(crate) fn packets(mut self, count: usize) {
         for number in 0..count {
             self.now += Duration::from_millis(1);
-            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, &packet(number as u32));
+            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, &[packet(number as u32)]);
             self.drain(0);
             self.carry();
             if number.is_multiple_of(20) {

@@ -94,9 +94,9 @@ impl Link {
         self.ways[0].rate = Some(bits);
     }
 
-    /// The first sends a packet.
-    pub fn send(&mut self, packet: &RtpPacket) {
-        self.ends[0].send(self.now, self.now, CONTENT, packet);
+    /// The first sends packets.
+    pub fn send(&mut self, packets: &[RtpPacket]) {
+        self.ends[0].send(self.now, self.now, CONTENT, packets);
         self.take();
     }
 

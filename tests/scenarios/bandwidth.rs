@@ -14,7 +14,7 @@ fn send(link: &mut Link, bandwidth: &mut Bandwidth, target: &mut u32, seconds: u
     for number in 0..seconds * 30 {
         bytes += *target as usize / 8 / 30;
         while bytes >= 1_000 {
-            link.send(&packet(number, true, 1_000));
+            link.send(&[packet(number, true, 1_000)]);
             (bytes, packets) = (bytes - 1_000, packets + 1);
         }
         link.run(Duration::from_micros(33_333));

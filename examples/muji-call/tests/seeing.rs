@@ -97,6 +97,24 @@ async fn a_call_is_recorded_with_pictures_and_played_back_into_another() {
 }
 
 #[tokio::test]
+async fn a_terminal_is_taken_as_a_whole_and_given_back() {
+    let server = server(Rules::default()).await;
+    let romeo = call(&server, "romeo", &["--seconds", "4", "--tui"]);
+    let juliet = call(&server, "juliet", &["--seconds", "4"]);
+    let romeo = on_a_terminal(&romeo);
+    let (romeo, _) = tokio::join!(run(romeo), run(juliet));
+    let said = String::from_utf8_lossy(&romeo.stdout).into_owned();
+    let (before, full) = said.split_once("\x1b[?1049h").expect("the other screen is asked for");
+    let (full, behind) = full.split_once("\x1b[?1049l").expect("and given back");
+    assert!(!before.contains("juliet"));
+    let screens: Vec<&str> = full.split("\x1b[H").collect();
+    assert!(screens.len() > 10, "{} times drawn in four seconds", screens.len());
+    let last = screens.last().expect("there are some");
+    assert!(last.contains('█') && last.contains("juliet") && last.contains("127.0.0.1:"), "{last}");
+    assert!(behind.contains("participant") && behind.contains("juliet"), "the table stays: {behind}");
+}
+
+#[tokio::test]
 async fn what_is_no_picture_is_told_with_what_there_is() {
     let (code, why) = failure(program(&[ROOM, "--jid", "romeo@localhost", "--video", "nowhere.y4m"])).await;
     assert!(code == Some(2) && why.contains("nowhere.y4m cannot be read"), "{why}");

@@ -40,6 +40,18 @@ pub(crate) fn call(server: &Server, name: &str, more: &[&str]) -> Command {
     program(&arguments)
 }
 
+/// The same program with a terminal around it.
+pub(crate) fn on_a_terminal(command: &Command) -> Command {
+    let command = command.as_std();
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+    script.env("XMPP_PASSWORD", PASSWORD).env("TERM", "xterm");
+    script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    script
+}
+
 pub(crate) async fn run(mut command: Command) -> Output {
     timeout(LIMIT, command.output()).await.expect("it ends in time").expect("it is built")
 }

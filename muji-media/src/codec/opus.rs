@@ -10,6 +10,12 @@ use crate::sound::{FRAME, Frame, RATE};
 /// Speech in full band; music is fine too.
 const TARGET_BITRATE: i32 = 32_000;
 
+/// Speech in wide band, for a path that can hardly carry pictures beside it.
+const NARROW_BITRATE: u32 = 20_000;
+
+/// A path is so if its pictures get less than this, in bits a second.
+const NARROW: u32 = 120_000;
+
 /// What the encoder prepares for with in-band FEC, in percent.
 const EXPECTED_LOSS: i32 = 10;
 
@@ -23,6 +29,12 @@ const MAX_SAMPLES: usize = 6 * FRAME;
 #[must_use]
 pub fn payload_type() -> PayloadType {
     PayloadType::new(111, "opus", RATE, 2).with_parameter("useinbandfec", "1")
+}
+
+/// What sound gets while pictures get so many bits a second.
+#[must_use]
+pub fn beside(pictures: u32) -> u32 {
+    if pictures < NARROW { NARROW_BITRATE } else { TARGET_BITRATE.unsigned_abs() }
 }
 
 /// libopus said no; it has no memory, or we gave it nonsense.

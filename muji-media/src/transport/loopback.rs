@@ -142,22 +142,24 @@ impl Transport for Loopback {
         }
     }
 
-    fn send(&mut self, _: Instant, _: Instant, content: &str, packet: &RtpPacket) {
+    fn send(&mut self, _: Instant, _: Instant, content: &str, packets: &[RtpPacket]) {
         let (Some((from, to)), Some(remote)) = (self.path, &self.remote) else { return };
         let found = self.agreed.iter().find(|agreed| agreed.content == content);
         let Some(payload) = found.and_then(|agreed| agreed.send.as_ref()) else { return };
         let Ok(length) = u8::try_from(content.len()) else { return }; // No test has such names.
         let sequence = self.sequences.entry(content.to_owned()).or_default();
-        *sequence += 1;
-        let mut bytes = remote.ufrag.clone().into_bytes();
-        bytes.push(length);
-        bytes.extend_from_slice(content.as_bytes());
-        bytes.push(payload.id);
-        bytes.extend(sequence.to_be_bytes());
-        bytes.extend(packet.timestamp.to_be_bytes());
-        bytes.push(u8::from(packet.marker));
-        bytes.extend_from_slice(&packet.payload);
-        self.out.push_back(TransportOutput::Datagram { from, to, bytes });
+        for packet in packets {
+            *sequence += 1;
+            let mut bytes = remote.ufrag.clone().into_bytes();
+            bytes.push(length);
+            bytes.extend_from_slice(content.as_bytes());
+            bytes.push(payload.id);
+            bytes.extend(sequence.to_be_bytes());
+            bytes.extend(packet.timestamp.to_be_bytes());
+            bytes.push(u8::from(packet.marker));
+            bytes.extend_from_slice(&packet.payload);
+            self.out.push_back(TransportOutput::Datagram { from, to, bytes });
+        }
     }
 
     fn ask_key_frame(&mut self, _: Instant, _: &str) {} // No test sends pictures by it.

@@ -118,8 +118,8 @@ pub trait Transport: Send {
     fn add(&mut self, content: &OpenContent);
     /// A content may flow, or flows otherwise from now on.
     fn agreed(&mut self, agreed: &Agreed);
-    /// Sends a packet as `content`; nothing happens before the transport is connected. `captured` is when its timestamp was.
-    fn send(&mut self, now: Instant, captured: Instant, content: &str, packet: &RtpPacket);
+    /// Sends packets as `content`; nothing happens before the transport is connected. `captured` is when their timestamp was.
+    fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]);
     /// Asks the peer for a key frame of this content.
     fn ask_key_frame(&mut self, now: Instant, content: &str);
     /// True if a datagram belongs to it.

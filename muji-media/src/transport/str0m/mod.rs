@@ -258,17 +258,9 @@ impl Str0mTransport {
                 continue;
             };
             if let Some(numbered) = stream.sent.again(now, number) {
-                self.write(ssrc, numbered);
+                write(&mut self.rtc, ssrc, numbered);
                 self.tick(now);
             }
-        }
-    }
-
-    fn write(&mut self, ssrc: u32, numbered: Numbered) {
-        let Numbered { sequence, payload_type, captured, packet: RtpPacket { timestamp, marker, payload } } = numbered;
-        let write = RtpWrite::new(payload_type.into(), SeqNo::from(sequence), timestamp, captured, payload);
-        if let Some(sender) = self.rtc.direct_api().stream_tx(&ssrc.into()) {
-            sender.write_rtp(write.marker(marker));
         }
     }
 
@@ -425,19 +417,21 @@ impl Transport for Str0mTransport {
         }
     }
 
-    fn send(&mut self, now: Instant, captured: Instant, content: &str, packet: &RtpPacket) {
+    fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         if !self.connected || self.over {
             return;
         }
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
         let Some(payload) = stream.agreed.as_ref().and_then(|agreed| agreed.send.as_ref()) else { return };
-        stream.sequence += 1;
-        let (ssrc, payload_type, packet) = (stream.ssrc, payload.id, packet.clone());
-        let numbered = Numbered { sequence: stream.sequence, payload_type, captured, packet };
-        if stream.nack {
-            stream.sent.keep(now, numbered.clone());
+        let (ssrc, payload_type, first) = (stream.ssrc, payload.id, stream.sequence + 1);
+        stream.sequence += packets.len() as u64;
+        for (sequence, packet) in (first..).zip(packets.iter().cloned()) {
+            let numbered = Numbered { sequence, payload_type, captured, packet };
+            if stream.nack {
+                stream.sent.keep(now, numbered.clone());
+            }
+            write(&mut self.rtc, ssrc, numbered);
         }
-        self.write(ssrc, numbered);
         self.tick(now);
     }
 
@@ -498,6 +492,14 @@ impl Transport for Str0mTransport {
     fn poll_timeout(&self) -> Option<Instant> {
         let consent = self.consented.map(|last| last + CONSENT);
         [self.due, consent, self.interrupted_at()].into_iter().flatten().min().filter(|_| !self.over)
+    }
+}
+
+fn write(rtc: &mut Rtc, ssrc: u32, numbered: Numbered) {
+    let Numbered { sequence, payload_type, captured, packet: RtpPacket { timestamp, marker, payload } } = numbered;
+    let write = RtpWrite::new(payload_type.into(), SeqNo::from(sequence), timestamp, captured, payload);
+    if let Some(sender) = rtc.direct_api().stream_tx(&ssrc.into()) {
+        sender.write_rtp(write.marker(marker));
     }
 }
 

@@ -1,21 +1,21 @@
 //! From the login to the end of the call.
 
+mod goal;
+mod wishes;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
-use jid::{BareJid, Jid};
 use muji_core::config::Config;
-use muji_core::error::{Over, Refused};
+use muji_core::error::Over;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
-use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Join, Media, Muji, Notice, Secret};
+use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Media, Muji, Notice};
 use muji_media::backend::{Backend, Devices, Observation};
 use muji_media::socket::local_addresses;
-use muji_xep::{Element, ns};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, interval, sleep_until, timeout};
-use xmpp_parsers::iq::Iq;
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::args::{Args, server};
@@ -32,44 +32,13 @@ use crate::video::{self, Video};
 #[cfg(feature = "window")]
 use crate::window::snapshot::Snapshots;
 use crate::wish::Wish;
+use goal::{Goal, goal, room_password};
 
 /// Who made this client, as its capabilities say it.
 const NODE: &str = "https://github.com/muji-rs/muji";
 
-/// How long a server may take to say what a name stands for; one that has to be reached first takes seconds.
-const DECIDING: Duration = Duration::from_secs(10);
-
-/// The id of that question.
-const QUESTION: &str = "what-is-it";
-
 /// How long the server may take to end the stream properly.
 const CLOSING: Duration = Duration::from_secs(2);
-
-/// What the program is for.
-#[derive(Debug, Clone)]
-enum Goal {
-    /// The call in this room, or in one made at its service.
-    Room(BareJid),
-    /// Somebody, on all devices or on one.
-    Person(Jid),
-    /// A room or a person: the server of the name is asked which.
-    Either(BareJid),
-    /// Whoever calls.
-    Wait,
-}
-
-/// Names on one's own server are persons, and only persons have devices.
-fn goal(args: &Args, account: &Account) -> Result<Goal, Failure> {
-    let Some(whom) = args.whom.clone() else { return Ok(Goal::Wait) };
-    let room = args.new || args.in_chat || !args.admit.is_empty();
-    Ok(match whom.try_into_full() {
-        Ok(device) if room => return Err(Failure::Usage(format!("{device} is no room"))),
-        Ok(device) => Goal::Person(device.into()),
-        Err(bare) if room => Goal::Room(bare),
-        Err(bare) if bare.domain() == account.jid.domain() => Goal::Person(bare.into()),
-        Err(bare) => Goal::Either(bare),
-    })
-}
 
 /// What is around the program: with a window, more than nothing.
 #[derive(Default)]
@@ -309,92 +278,12 @@ impl Program {
         None
     }
 
-    /// Somebody wants to talk. Who waits is in one call at a time; but whoever we talk with may invite us to go on in a room.
-    fn rings(&mut self, waiting: Waiting, manner: Manner, who: &str) {
-        let free = match (&waiting, self.call) {
-            (Waiting::Invitation(invitation), Some(call)) => {
-                let pairs = self.muji.in_call(call).pairs();
-                matches!(&pairs[..], [pair] if pair.peer.jid.to_bare() == invitation.from.to_bare())
-            }
-            (_, call) => self.args.wait && call.is_none(),
-        };
-        // Declining would silence the user's other devices too, where it may be picked up.
-        if !free || !self.ringing.begin(waiting, manner, who) {
-            self.report.busy(who);
-        }
-    }
-
     /// False for the end of a call that only other devices could take.
     fn concerns(&self, about: &About, event: &Event) -> bool {
         match (about, event) {
             (About::Call(call), Event::Ended(_)) => self.call == Some(*call) || self.ringing.is(*call),
             (_, Event::Ringing { .. } | Event::Stranger { .. }) => self.args.wait && self.call.is_none(),
             _ => true,
-        }
-    }
-
-    fn accept(&mut self) -> Result<(), Failure> {
-        let refused = |why: Refused| Failure::Call(why.to_string());
-        let Some(waiting) = self.ringing.take() else { return Ok(()) };
-        if self.call.is_none() {
-            self.report.joining();
-        }
-        let call = match waiting {
-            Waiting::Call(call) => {
-                self.muji.in_call(call).accept(self.contents.clone()).map_err(refused)?;
-                call
-            }
-            Waiting::Invitation(invitation) => {
-                let how = self.how(Join::own());
-                self.muji.accept(&invitation, how).map_err(refused)?
-            }
-        };
-        self.begun(call);
-        Ok(())
-    }
-
-    fn decline(&mut self) {
-        match self.ringing.take() {
-            Some(Waiting::Call(call)) => {
-                self.call = Some(call); // Its end is the program's, with --once.
-                let _over_already = self.muji.in_call(call).decline().is_err();
-            }
-            Some(Waiting::Invitation(invitation)) => self.muji.decline(&invitation),
-            None => {}
-        }
-    }
-
-    fn wish(&mut self, wish: Wish) -> Result<(), Failure> {
-        match wish {
-            Wish::Accept => return self.accept(),
-            Wish::Decline => self.decline(),
-            Wish::Mute => self.toggle(Media::Audio),
-            Wish::Camera => self.toggle(Media::Video),
-            Wish::Invite(guest) => {
-                if let Some(call) = self.call {
-                    let _over_already = self.muji.in_call(call).invite(guest).is_err();
-                }
-            }
-            Wish::Leave => self.leave(),
-            Wish::Quit => return self.interrupt(),
-        }
-        Ok(())
-    }
-
-    /// Mutes a medium, or goes on; one that the call does not carry yet is added.
-    fn toggle(&mut self, media: Media) {
-        let Some(call) = self.call else { return };
-        let mut in_call = self.muji.in_call(call);
-        if !self.contents.contains(&media) {
-            if in_call.add(media.clone()).is_ok() {
-                self.contents.push(media);
-            }
-            return;
-        }
-        let done =
-            if self.muted.contains(&media) { in_call.unmute(media.clone()) } else { in_call.mute(media.clone()) };
-        if done.is_ok() && !self.muted.remove(&media) {
-            self.muted.insert(media);
         }
     }
 
@@ -431,143 +320,9 @@ impl Program {
         Ok(())
     }
 
-    /// What the chat room around the call says.
-    fn chatted(&mut self, stanza: &Stanza) -> Result<(), Failure> {
-        let Some(chat) = self.chat.as_ref().filter(|_| self.call.is_none()) else { return Ok(()) };
-        if let Some(why) = chat.refusal(stanza) {
-            return Err(why.into());
-        }
-        if chat.is_entered(stanza) {
-            self.join(Join::in_chat())?;
-        }
-        Ok(())
-    }
-
-    /// Does what the program is for.
-    async fn begin(&mut self) -> Result<(), Failure> {
-        match self.goal.clone() {
-            Goal::Room(_) => self.join(Join::own())?,
-            Goal::Person(whom) => self.dial(whom)?,
-            Goal::Either(name) => {
-                self.undecided = Some(Instant::now() + DECIDING);
-                let domain = Jid::from(BareJid::from_parts(None, name.domain()));
-                let query = Element::bare("query", ns::DISCO_INFO);
-                let ask = Iq::Get { from: None, to: Some(domain), id: QUESTION.to_owned(), payload: query };
-                self.send(Box::new(ask.into())).await;
-            }
-            Goal::Wait => self.report.waiting(),
-        }
-        Ok(())
-    }
-
-    /// The server of a name says what it is: rooms live on services of their own.
-    fn told(&mut self, stanza: &Stanza) -> Result<(), Failure> {
-        let (Stanza::Iq(iq), Goal::Either(name)) = (stanza, self.goal.clone()) else { return Ok(()) };
-        let from = iq.from().is_some_and(|from| from.as_str() == name.domain().as_str());
-        if !from || iq.id() != QUESTION || self.undecided.take().is_none() {
-            return Ok(());
-        }
-        let info = if let Iq::Result { payload, .. } = iq { payload.as_ref() } else { None };
-        let identities = info.into_iter().flat_map(Element::children).filter(|child| child.name() == "identity");
-        let categories: Vec<&str> = identities.filter_map(|identity| identity.attr("category")).collect();
-        // Who does not say what it is may still have the room: then that is the better error.
-        if categories.contains(&"conference") || !categories.contains(&"server") {
-            return self.take_for_room(name);
-        }
-        self.dial(name.into())
-    }
-
-    fn take_for_room(&mut self, name: BareJid) -> Result<(), Failure> {
-        self.goal = Goal::Room(name);
-        self.join(Join::own())
-    }
-
-    /// Nobody says what a name stands for: entering a room has its own deadlines and errors.
-    fn decide(&mut self) -> Result<(), Failure> {
-        match (&self.goal, self.undecided.take_if(|until| *until <= Instant::now())) {
-            (Goal::Either(name), Some(_)) => self.take_for_room(name.clone()),
-            _ => Ok(()),
-        }
-    }
-
-    fn dial(&mut self, whom: Jid) -> Result<(), Failure> {
-        self.report.joining();
-        let refused = |why: Refused| Failure::Usage(why.to_string());
-        let call = self.muji.call(whom, self.contents.clone()).map_err(refused)?;
-        self.begun(call);
-        Ok(())
-    }
-
-    /// This is our call. Others learn from its first moment what of ours is muted.
-    fn begun(&mut self, call: CallId) {
-        self.call = Some(call);
-        for media in &self.muted {
-            let _over_already = self.muji.in_call(call).mute(media.clone()).is_err();
-        }
-    }
-
-    fn how(&self, how: Join) -> Join {
-        let mut how = how.media(self.contents.clone());
-        if let Some(nick) = &self.args.nick {
-            how = how.nick(nick);
-        }
-        if let Some(password) = room_password() {
-            how = how.password(Secret::new(password));
-        }
-        how
-    }
-
-    fn join(&mut self, how: Join) -> Result<(), Failure> {
-        let Goal::Room(room) = self.goal.clone() else { return Ok(()) };
-        let how = self.how(how);
-        self.report.joining();
-        let refused = |why: Refused| Failure::Usage(why.to_string());
-        let call = if self.args.new {
-            let (room, call) = self.muji.open(room.domain(), how).map_err(refused)?;
-            self.report.made(&room);
-            call
-        } else {
-            self.muji.join(room, how).map_err(refused)?
-        };
-        self.begun(call);
-        Ok(())
-    }
-
-    /// We are in, for the first time or again.
-    fn joined(&mut self, time_up: std::pin::Pin<&mut Sleep>) {
-        if let Some(seconds) = self.args.seconds.filter(|_| !self.timed) {
-            self.timed = true;
-            time_up.reset(Instant::now() + Duration::from_secs(seconds));
-        }
-        let Some(call) = self.call else { return };
-        for guest in std::mem::take(&mut self.args.admit) {
-            let _not_ours = self.muji.in_call(call).admit(guest).is_err(); // It is: --admit needs --new.
-        }
-        for guest in std::mem::take(&mut self.args.invite) {
-            let _over_already = self.muji.in_call(call).invite(guest).is_err();
-        }
-    }
-
     async fn send(&mut self, stanza: Box<Stanza>) {
         self.trace.sent(&stanza);
         self.client.send(stanza).await;
-    }
-
-    /// The first time the call is left properly.
-    fn interrupt(&mut self) -> Result<(), Failure> {
-        let first = !std::mem::replace(&mut self.interrupted, true);
-        if first && self.call.is_some() {
-            eprintln!("muji-call: leaving; once more to quit at once");
-            self.leave();
-            return Ok(());
-        }
-        Err(Failure::Interrupted)
-    }
-
-    fn leave(&mut self) {
-        if let Some(call) = self.call {
-            let _over_already = self.muji.in_call(call).leave().is_err();
-        }
     }
 
     /// What the end of the call means for whoever started the program.
@@ -594,10 +349,6 @@ impl Program {
             Some(_) | None => Ok(()),
         }
     }
-}
-
-fn room_password() -> Option<String> {
-    std::env::var("XMPP_ROOM_PASSWORD").ok()
 }
 
 fn lost(why: &LoginError) -> String {

@@ -1,0 +1,108 @@
+//! What rings, and what the user wants.
+
+use muji_core::error::Refused;
+use muji_core::{Join, Media};
+
+use super::Program;
+use crate::exit::Failure;
+use crate::ringing::{Manner, Waiting};
+use crate::wish::Wish;
+
+impl Program {
+    /// Somebody wants to talk. Who waits is in one call at a time; but whoever we talk with may invite us to go on in a room.
+    pub(super) fn rings(&mut self, waiting: Waiting, manner: Manner, who: &str) {
+        let free = match (&waiting, self.call) {
+            (Waiting::Invitation(invitation), Some(call)) => {
+                let pairs = self.muji.in_call(call).pairs();
+                matches!(&pairs[..], [pair] if pair.peer.jid.to_bare() == invitation.from.to_bare())
+            }
+            (_, call) => self.args.wait && call.is_none(),
+        };
+        // Declining would silence the user's other devices too, where it may be picked up.
+        if !free || !self.ringing.begin(waiting, manner, who) {
+            self.report.busy(who);
+        }
+    }
+
+    pub(super) fn accept(&mut self) -> Result<(), Failure> {
+        let refused = |why: Refused| Failure::Call(why.to_string());
+        let Some(waiting) = self.ringing.take() else { return Ok(()) };
+        if self.call.is_none() {
+            self.report.joining();
+        }
+        let call = match waiting {
+            Waiting::Call(call) => {
+                self.muji.in_call(call).accept(self.contents.clone()).map_err(refused)?;
+                call
+            }
+            Waiting::Invitation(invitation) => {
+                let how = self.how(Join::own());
+                self.muji.accept(&invitation, how).map_err(refused)?
+            }
+        };
+        self.begun(call);
+        Ok(())
+    }
+
+    pub(super) fn decline(&mut self) {
+        match self.ringing.take() {
+            Some(Waiting::Call(call)) => {
+                self.call = Some(call); // Its end is the program's, with --once.
+                let _over_already = self.muji.in_call(call).decline().is_err();
+            }
+            Some(Waiting::Invitation(invitation)) => self.muji.decline(&invitation),
+            None => {}
+        }
+    }
+
+    pub(super) fn wish(&mut self, wish: Wish) -> Result<(), Failure> {
+        match wish {
+            Wish::Accept => return self.accept(),
+            Wish::Decline => self.decline(),
+            Wish::Mute => self.toggle(Media::Audio),
+            Wish::Camera => self.toggle(Media::Video),
+            Wish::Invite(guest) => {
+                if let Some(call) = self.call {
+                    let _over_already = self.muji.in_call(call).invite(guest).is_err();
+                }
+            }
+            Wish::Leave => self.leave(),
+            Wish::Quit => return self.interrupt(),
+        }
+        Ok(())
+    }
+
+    /// Mutes a medium, or goes on; one that the call does not carry yet is added.
+    fn toggle(&mut self, media: Media) {
+        let Some(call) = self.call else { return };
+        let mut in_call = self.muji.in_call(call);
+        if !self.contents.contains(&media) {
+            if in_call.add(media.clone()).is_ok() {
+                self.contents.push(media);
+            }
+            return;
+        }
+        let done =
+            if self.muted.contains(&media) { in_call.unmute(media.clone()) } else { in_call.mute(media.clone()) };
+        if done.is_ok() && !self.muted.remove(&media) {
+            self.muted.insert(media);
+        }
+    }
+
+    /// The first time the call is left properly.
+    pub(super) fn interrupt(&mut self) -> Result<(), Failure> {
+        let first = !std::mem::replace(&mut self.interrupted, true);
+        if first && self.call.is_some() {
+            eprintln!("muji-call: leaving; once more to quit at once");
+            self.leave();
+            return Ok(());
+        }
+        Err(Failure::Interrupted)
+    }
+
+    pub(super) fn leave(&mut self) {
+        if let Some(call) = self.call {
+            let _over_already = self.muji.in_call(call).leave().is_err();
+        }
+    }
+}
