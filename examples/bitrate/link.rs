@@ -4,12 +4,12 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use muji_conformance::harness::content::{HEIGHT, WIDTH, picture};
 use muji_conformance::harness::link::Link;
 use muji_jingle::{SessionId, TransportId};
 use muji_media::bandwidth::{Bandwidth, INITIAL};
 use muji_media::pictures::{Ours, Theirs, Wanted};
 
-use crate::content::{HEIGHT, WIDTH, picture};
 use crate::plot::{Line, plot};
 use crate::{Failure, Goal};
 

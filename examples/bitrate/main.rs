@@ -3,7 +3,6 @@
 //! `make bitrate` writes plots (PNG) and numbers (CSV) into `target/bitrate` and prints tables; the last line says which of the
 //! goals were met. Everything runs in virtual time, so the same numbers come each time on the same libraries.
 
-mod content;
 mod follow;
 mod link;
 mod plot;

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use muji_conformance::harness::content::{HEIGHT, WIDTH, picture, sound};
 use muji_media::codec::opus;
 use muji_media::codec::vp8::{CLOCK_RATE, Encoder, RateControl};
 
-use crate::content::{HEIGHT, WIDTH, picture, sound};
 use crate::follow::Series;
 use crate::plot::{Line, plot};
 use crate::{Failure, Goal};

@@ -185,6 +185,21 @@ mod tests {
     }
 
     #[test]
+    fn in_another_size_it_is_the_same_picture() {
+        let mut picture = Picture::filled(16, 8, [200, 40, 40]);
+        (0..4).for_each(|y| (0..8).for_each(|x| picture.set_brightness(x, y, 235)));
+        for [width, height] in [[8, 4], [32, 16], [6, 10], [7, 5]] {
+            let other = picture.resized([width, height]);
+            let (width, height) = (width / 2 * 2, height / 2 * 2);
+            assert_eq!((other.width(), other.height(), other.samples().len()), (width, height, width * height * 3 / 2));
+            let (bright, rest) = (other.samples()[0], other.samples()[width * height - 1]);
+            assert_eq!((bright, rest), (235, Picture::filled(2, 2, [200, 40, 40]).samples()[0]));
+            let colours = Picture::filled(width, height, [200, 40, 40]);
+            assert_eq!(other.samples()[width * height..], colours.samples()[width * height..]);
+        }
+    }
+
+    #[test]
     fn what_is_no_picture_is_not_taken() {
         for (width, height, samples) in [(0, 0, 0), (3, 2, 9), (2, 2, 5), (4_096, 4_096, 4_096 * 4_096 * 3 / 2)] {
             assert_eq!(Picture::from_samples(width, height, vec![0; samples]), None, "{width} x {height}");

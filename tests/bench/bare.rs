@@ -19,6 +19,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, Ssrc};
 use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
 
+use crate::fan_out::INTERVAL;
 use crate::load::{SSRC, Wire, address, packet};
 
 /// One `Rtc` for each end.
@@ -278,7 +279,7 @@ impl FanBare {
 
     pub(crate) fn send(&mut self, pictures: &[Vec<RtpPacket>]) {
         for packets in pictures {
-            self.bare.now += Duration::from_micros(1_000_000 / 30);
+            self.bare.now += INTERVAL;
             // Of each pair of ends the second is the sender's.
             for who in (1..self.bare.ends.len()).step_by(2) {
                 for packet in packets {

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
+use muji_conformance::harness::content::{HEIGHT, WIDTH, picture};
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
 use muji_media::codec::vp8::{Encoder, Payloader};
 use muji_media::peers::{Peers, PeersOutput};
@@ -22,11 +23,9 @@ use crate::{Goals, sorted, spread};
 
 const PEERS: [usize; 3] = [1, 3, 7];
 const ROUNDS: usize = 5;
-const WIDTH: usize = 640;
-const HEIGHT: usize = 360;
 /// Four seconds of pictures.
 const PICTURES: usize = 120;
-const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
+pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
 /// Bits a second.
 const TARGET: u32 = 1_000_000;
 /// Of bare str0m's CPU time for a packet to one peer, there and received.
@@ -74,22 +73,6 @@ pub(crate) fn measure(goals: &mut Goals) {
         );
     }
     println!();
-}
-
-/// A camera that pans over a wall of stains: an empty picture would fit one packet.
-fn picture(number: usize) -> Picture {
-    let stain = |x: usize, y: usize| {
-        let mixed = (x as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (y as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
-        (mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 57) as u8
-    };
-    let mut samples: Vec<u8> = (0..HEIGHT)
-        .flat_map(|y| {
-            (0..WIDTH)
-                .map(move |x| 60 + stain((x + 3 * number) / 8, y / 8) / 2 + stain((x + 3 * number) / 2, y / 2) / 4)
-        })
-        .collect();
-    samples.resize(WIDTH * HEIGHT * 3 / 2, 128);
-    Picture::from_samples(WIDTH, HEIGHT, samples).expect("it has as many samples as it should")
 }
 
 fn encode(pictures: &[Picture]) -> Vec<Vec<RtpPacket>> {

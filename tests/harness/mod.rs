@@ -1,7 +1,8 @@
-//! What tests are made of: chance that repeats, rooms, a server, people, a world with a clock of its own.
+//! What tests and benchmarks are made of: chance that repeats, something to encode, rooms, a server, people, a world with a clock of its own.
 
 pub mod authority;
 pub mod chance;
+pub mod content;
 pub mod instant;
 pub mod link;
 pub mod person;

@@ -265,14 +265,14 @@ impl Worker {
     fn show_due(&mut self, now: Instant) -> Result<(), Abandoned> {
         let mut troubles = Vec::new();
         for ((session, content), theirs) in &mut self.theirs {
-            let mut due = theirs.take(now);
-            if let Some(recorder) = &self.recorder {
-                let encoded = due.iter_mut().map(|due| std::mem::take(&mut due.encoded));
-                let given = encoded.map(|encoded| recorder.give(Piece::Picture(*session, now, encoded)));
-                troubles.extend(given.filter_map(Result::err));
+            let mut last = None;
+            for Decoded { picture, encoded, .. } in theirs.take(now) {
+                if let Some(recorder) = &self.recorder {
+                    troubles.extend(recorder.give(Piece::Picture(*session, now, encoded)).err());
+                }
+                last = Some(picture);
             }
-            // The last, if several are due.
-            let Some(Decoded { picture, .. }) = due.pop() else { continue };
+            let Some(picture) = last else { continue };
             if let Some(stats) = theirs.tell(now) {
                 let (session, size, colour) = (*session, [picture.width(), picture.height()], picture.mean());
                 let seen = Observation::Seen { session, size, colour, stats };

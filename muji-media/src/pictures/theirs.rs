@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::codec::vp8::{Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Vp8Fault};
+use crate::codec::vp8::{self, Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Vp8Fault};
 use crate::picture::Picture;
 use crate::pictures::INTERVAL;
 use crate::receive::Clock;
@@ -122,8 +122,7 @@ impl Theirs {
         match self.decoder.decode(&bytes) {
             Ok(picture) => {
                 self.stats.decoded += 1;
-                // The first bit of a frame is zero in key frames (RFC 6386 section 9.1).
-                let encoded = Encoded { key: bytes.first().is_some_and(|first| first & 1 == 0), bytes };
+                let encoded = Encoded { key: vp8::is_key(&bytes), bytes };
                 self.waiting.extend(picture.map(|picture| Decoded { picture, encoded, timestamp, since, captured }));
                 None
             }

@@ -178,9 +178,9 @@ impl Head {
 }
 
 /// A recording.
-pub(super) struct WebmSink<F = File> {
+pub(super) struct WebmSink {
     path: PathBuf,
-    file: F,
+    file: File,
     head: Head,
     begun: Instant,
     encoder: Encoder,
@@ -200,15 +200,9 @@ impl WebmSink {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn create(path: &Path, begun: Instant) -> Result<Self, Trouble> {
-        let file = File::create(path).map_err(|why| unwritable(path, &why))?;
-        Self::begin(path, file, begun)
-    }
-}
-
-impl<F: Write + Seek> WebmSink<F> {
-    fn begin(path: &Path, mut file: F, begun: Instant) -> Result<Self, Trouble> {
         let head = Head::new();
-        file.write_all(&head.bytes).map_err(|why| unwritable(path, &why))?;
+        let created = File::create(path).and_then(|mut file| file.write_all(&head.bytes).map(|()| file));
+        let file = created.map_err(|why| unwritable(path, &why))?;
         let encoder = Encoder::new().and_then(|mut encoder| encoder.set_bit_rate(BIT_RATE).map(|()| encoder));
         let encoder = encoder.map_err(|why| no_codec(path, &why))?;
         let (path, cluster) = (path.to_owned(), Vec::new());

@@ -44,7 +44,7 @@ pub fn extensions() -> Vec<Extension> {
 }
 
 /// A picture, encoded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// What came out.
     pub bytes: Vec<u8>,
@@ -91,12 +91,17 @@ pub enum Vp8Fault {
     Codec(u32),
 }
 
+/// Whether a frame, or what begins one, needs no picture before it: its first bit is zero then (RFC 6386 section 9.1).
+pub(crate) fn is_key(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|first| first & 1 == 0)
+}
+
 /// The sides of the picture that a key frame begins with, in pixels (RFC 6386 section 9.1); `None` if it is none.
 pub(crate) fn size(frame: &[u8]) -> Option<[usize; 2]> {
-    let [tag, _, _, 0x9D, 0x01, 0x2A, rest @ ..] = frame else { return None };
+    let [_, _, _, 0x9D, 0x01, 0x2A, rest @ ..] = frame else { return None };
     let [w0, w1, h0, h1, ..] = rest else { return None };
     let side = |low: u8, high: u8| usize::from(u16::from_le_bytes([low, high]) & 0x3FFF);
-    (tag & 1 == 0).then(|| [side(*w0, *w1), side(*h0, *h1)])
+    is_key(frame).then(|| [side(*w0, *w1), side(*h0, *h1)])
 }
 
 #[cfg(all(test, feature = "vp8"))]

@@ -84,9 +84,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// The first bit of a frame is zero in key frames (RFC 6386 section 9.1).
     fn is_key(&self) -> bool {
-        self.starts && self.piece.first().is_some_and(|first| first & 1 == 0)
+        self.starts && super::is_key(&self.piece)
     }
 }
 

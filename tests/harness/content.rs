@@ -4,9 +4,10 @@
 use muji_media::picture::Picture;
 use muji_media::sound::{FRAME, Frame};
 
-/// The sides of the picture, in pixels.
-pub(crate) const WIDTH: usize = 640;
-pub(crate) const HEIGHT: usize = 360;
+/// The width of the picture, in pixels.
+pub const WIDTH: usize = 640;
+/// Its height.
+pub const HEIGHT: usize = 360;
 
 /// The camera moves so far with each picture, in pixels.
 const PAN: usize = 3;
@@ -14,7 +15,7 @@ const PAN: usize = 3;
 const BALL: f64 = 40.0;
 
 /// The picture of this number.
-pub(crate) fn picture(number: usize) -> Picture {
+pub fn picture(number: usize) -> Picture {
     let mut samples = Vec::with_capacity(WIDTH * HEIGHT * 3 / 2);
     let (x0, y0) = ball(number);
     for y in 0..HEIGHT {
@@ -54,7 +55,7 @@ fn chance(x: usize, y: usize) -> u8 {
 }
 
 /// 20 ms of steady noise.
-pub(crate) fn sound(number: usize) -> Frame {
+pub fn sound(number: usize) -> Frame {
     let loud = 2_500.0;
     let mut frame = [0; FRAME];
     for (place, sample) in frame.iter_mut().enumerate() {
