@@ -11,7 +11,7 @@ pub const INITIAL: u32 = 600_000;
 pub const DESIRED: u32 = 1_500_000;
 
 /// With less nothing can be recognised, in bits a second: then it is better that a path loses some.
-const LEAST: u32 = 50_000;
+pub(crate) const LEAST: u32 = 50_000;
 
 /// The share of a path that pictures get, in percent: headers, retransmissions and sound need the rest.
 const SHARE: u64 = 85;
@@ -22,9 +22,9 @@ const WORTH: u32 = 3;
 /// A path that loses more has too much to carry; one that loses less may be tried with a little more each time it says so. These are
 /// what congestion control of conversations has by loss (draft-ietf-rmcat-gcc-02 section 6): delay alone does not show a queue
 /// that is always full.
-const TOO_MUCH: f32 = 0.10;
-const LITTLE: f32 = 0.02;
-const MORE: f32 = 1.08;
+pub(crate) const TOO_MUCH: f32 = 0.10;
+pub(crate) const LITTLE: f32 = 0.02;
+pub(crate) const MORE: f32 = 1.08;
 
 /// A path that loses more than this is full, and carries what comes through; yet not less than that share of what was sent, for some of
 /// what is lost is what waited.

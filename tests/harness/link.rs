@@ -11,7 +11,7 @@ use muji_jingle::{SessionId, TransportId};
 use muji_media::codec::vp8;
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput};
-use muji_xep::rtp::Media;
+use muji_xep::rtp::{Extension, Media};
 
 const CONTENT: &str = "video";
 
@@ -54,6 +54,19 @@ impl Link {
     /// If they do not connect.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_extensions(&vp8::extensions())
+    }
+
+    /// The same between ends of which one, as Dino, does not count packets for the other (no TWCC).
+    ///
+    /// # Panics
+    /// If they do not connect.
+    #[must_use]
+    pub fn without_counting() -> Self {
+        Self::with_extensions(&[])
+    }
+
+    fn with_extensions(extensions: &[Extension]) -> Self {
         let now = Instant::now();
         let way = || Way { rate: None, free: now, under_way: VecDeque::new(), dropped: 0 };
         let mut this = Self {
@@ -70,7 +83,7 @@ impl Link {
         for (one, other) in [(1, 0), (0, 1)] {
             let local = this.ends[other].local();
             let dtls = if one == 1 { DtlsRole::Client } else { DtlsRole::Server };
-            let (fingerprint, extensions) = (local.fingerprint, vp8::extensions());
+            let (fingerprint, extensions) = (local.fingerprint, extensions.to_vec());
             let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint, dtls, extensions };
             let end = &mut this.ends[one];
             local.candidates.iter().for_each(|candidate| end.candidate(now, candidate));

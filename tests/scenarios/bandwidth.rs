@@ -28,6 +28,20 @@ fn send(link: &mut Link, bandwidth: &mut Bandwidth, target: &mut u32, seconds: u
 }
 
 #[test]
+fn a_peer_that_counts_no_packets_is_told_how_much_it_may_send_and_so_follows_too() {
+    let (mut link, mut bandwidth, mut target) = (Link::without_counting(), Bandwidth::default(), INITIAL);
+    assert_eq!(link.estimate(), None);
+    link.limit(2_000_000);
+    let (wide, lost) = send(&mut link, &mut bandwidth, &mut target, 30);
+    assert!(wide >= 1_000_000 && lost < 0.01, "{wide} bit/s, {lost} lost");
+    link.limit(300_000);
+    send(&mut link, &mut bandwidth, &mut target, 8);
+    let (narrow, lost) = send(&mut link, &mut bandwidth, &mut target, 15);
+    let told = link.estimate().expect("it is told");
+    assert!((100_000..330_000).contains(&narrow) && lost < 0.1, "{narrow} bit/s, {lost} lost, {told} told");
+}
+
+#[test]
 fn what_is_sent_follows_a_link_that_becomes_narrow_and_wide_again() {
     let (mut link, mut bandwidth, mut target) = (Link::new(), Bandwidth::default(), INITIAL);
     link.limit(2_000_000);

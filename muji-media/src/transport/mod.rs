@@ -3,6 +3,7 @@
 //! A transport is given datagrams with the local address they came by, and gives datagrams with the local address to send
 //! them from. `str0m` is the one for real calls, `loopback` the one for tests of everything above it.
 
+mod allowance;
 pub mod loopback;
 mod resend;
 pub mod str0m;

@@ -26,6 +26,7 @@ pub fn payload_type() -> PayloadType {
     PayloadType {
         feedback: vec![
             feedback("ccm", Some("fir")),
+            feedback("goog-remb", None),
             feedback("nack", None),
             feedback("nack", Some("pli")),
             feedback("transport-cc", None),

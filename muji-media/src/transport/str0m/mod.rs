@@ -22,10 +22,11 @@ use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{RawPacket, RtpWrite, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
+use super::allowance::Allowance;
 use super::resend::{Numbered, Sent};
 use super::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
 pub use plan::{Dtls, NoCertificate, Str0m};
-use plan::{Plan, declare, is_nacked};
+use plan::{Plan, counts_packets, declare, is_nacked};
 
 /// Streams a peer may start without having announced them; each costs memory.
 const MAX_UNANNOUNCED: usize = 16;
@@ -60,6 +61,8 @@ struct Stream {
     /// What is lost is asked for, and sent again.
     nack: bool,
     sent: Sent,
+    /// How much the peer may send of it, if it does not find out itself.
+    allowance: Option<Allowance>,
 }
 
 /// A transport of this kind.
@@ -73,6 +76,8 @@ pub struct Str0mTransport {
     dtls: Option<DtlsRole>,
     dtls_started: bool,
     streams: Vec<Stream>,
+    /// The peer and we find out by ourselves how much we may send.
+    counted: bool,
     /// Which content an SSRC of the peer belongs to.
     ssrcs: BTreeMap<u32, Mid>,
     connected: bool,
@@ -96,6 +101,7 @@ impl Str0mTransport {
         let (plan, credentials) = Plan::new(shared, opening);
         let built = plan.offered();
         let (mut rtc, streams) = plan.build(now, &built);
+        let counted = counts_packets(&built);
         let fingerprint = rtc.direct_api().local_dtls_fingerprint().bytes.clone();
         let local = LocalTransport {
             ufrag: credentials.ufrag,
@@ -111,6 +117,7 @@ impl Str0mTransport {
             dtls: None,
             dtls_started: false,
             streams,
+            counted,
             ssrcs: BTreeMap::new(),
             connected: false,
             consented: None,
@@ -133,6 +140,7 @@ impl Str0mTransport {
         if plan.offered() != extensions {
             let agreed: Vec<Option<Agreed>> = self.streams.iter_mut().map(|stream| stream.agreed.take()).collect();
             (self.rtc, self.streams) = plan.build(now, extensions);
+            self.counted = counts_packets(extensions);
             self.ssrcs.clear();
             self.tick(now);
             agreed.iter().flatten().for_each(|agreed| self.agreed(agreed));
@@ -199,7 +207,10 @@ impl Str0mTransport {
             Event::RtpPacket(packet) => {
                 self.heard_peer(now);
                 let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
-                let Some(stream) = self.streams.iter().find(|stream| stream.mid == *mid) else { return };
+                let Some(stream) = self.streams.iter_mut().find(|stream| stream.mid == *mid) else { return };
+                if let Some(allowance) = &mut stream.allowance {
+                    allowance.packet(now, *packet.seq_no, packet.payload.len());
+                }
                 let received = ReceivedRtp {
                     payload_type: *packet.header.payload_type,
                     sequence: *packet.seq_no,
@@ -287,6 +298,18 @@ impl Str0mTransport {
             self.heard_peer(now);
         }
         true
+    }
+
+    /// Tells the peer how much it may send, where that is due.
+    fn allow(&mut self, now: Instant) {
+        for stream in &mut self.streams {
+            let Some(bits) = stream.allowance.as_mut().and_then(|allowance| allowance.take(now)) else { continue };
+            let by = self.ssrcs.iter().rfind(|(_, mid)| **mid == stream.mid).map(|(ssrc, _)| *ssrc);
+            let mut api = self.rtc.direct_api();
+            if let Some(receiver) = by.and_then(|ssrc| api.stream_rx(&ssrc.into())) {
+                receiver.request_remb(Bitrate::from(u64::from(bits)));
+            }
+        }
     }
 
     fn heard_peer(&mut self, now: Instant) {
@@ -402,7 +425,7 @@ impl Transport for Str0mTransport {
     fn add(&mut self, content: &OpenContent) {
         // Payload types that it was not made with it would not know; with one codec there are none.
         let index = u8::try_from(self.streams.len()).unwrap_or(u8::MAX);
-        self.streams.push(declare(&mut self.rtc, index, content));
+        self.streams.push(declare(&mut self.rtc, index, content, self.counted));
     }
 
     fn agreed(&mut self, agreed: &Agreed) {
@@ -478,6 +501,7 @@ impl Transport for Str0mTransport {
             self.interrupted = true;
             self.out.push_back(TransportOutput::Interrupted);
         }
+        self.allow(now);
         self.tick(now);
     }
 
@@ -491,7 +515,9 @@ impl Transport for Str0mTransport {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let consent = self.consented.map(|last| last + CONSENT);
-        [self.due, consent, self.interrupted_at()].into_iter().flatten().min().filter(|_| !self.over)
+        let allowances = self.streams.iter().filter_map(|stream| stream.allowance.as_ref()?.due());
+        let due = [self.due, consent, self.interrupted_at()].into_iter().flatten();
+        due.chain(allowances).min().filter(|_| !self.over)
     }
 }
 

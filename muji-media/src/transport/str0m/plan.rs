@@ -16,7 +16,7 @@ use str0m::media::{Frequency, MediaKind, Mid};
 use str0m::net::Protocol;
 use str0m::{Rtc, RtcConfig};
 
-use super::{Sent, Str0mTransport, Stream};
+use super::{Allowance, Sent, Str0mTransport, Stream};
 use crate::bandwidth;
 use crate::codec::vp8::TRANSPORT_CC;
 use crate::transport::{MakeTransport, Opening};
@@ -140,7 +140,7 @@ impl Plan {
                 config = config.set_extension(id, known);
             }
         }
-        let estimates = extensions.iter().any(|extension| extension.uri == TRANSPORT_CC);
+        let estimates = counts_packets(extensions);
         if estimates {
             config = config.enable_bwe(Some(Bitrate::from(u64::from(bandwidth::INITIAL))));
         }
@@ -156,9 +156,14 @@ impl Plan {
             rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(u64::from(bandwidth::DESIRED)));
         }
         let contents = (0u8..).zip(&self.contents);
-        let streams = contents.map(|(index, content)| declare(&mut rtc, index, content)).collect();
+        let streams = contents.map(|(index, content)| declare(&mut rtc, index, content, estimates)).collect();
         (rtc, streams)
     }
+}
+
+/// Whether the peer tells of each packet how it fared, and we do. If not, it is told how much it may send.
+pub(super) fn counts_packets(extensions: &[Extension]) -> bool {
+    extensions.iter().any(|extension| extension.uri == TRANSPORT_CC)
 }
 
 /// The header extensions that are understood here.
@@ -166,7 +171,8 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
     (uri == TRANSPORT_CC).then_some(str0m::rtp::Extension::TransportSequenceNumber)
 }
 
-pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream {
+pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: bool) -> Stream {
+    let allowance = (content.media == Media::Video && !counted).then(Allowance::default);
     let mid = Mid::from(format!("c{index}").as_str());
     let kind = match content.media {
         Media::Video => MediaKind::Video,
@@ -177,7 +183,7 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent) -> Stream
     api.declare_stream_tx(content.ssrc.into(), None, mid, None);
     // A peer's first packet starts anywhere; ours starts low, far from a wrap.
     let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
-    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default() }
+    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default(), allowance }
 }
 
 /// Whether lost packets of a content may be asked for.
