@@ -1,0 +1,108 @@
+//! How much a peer may send that does not count packets for us: what it gets told by REMB (draft-alvestrand-rmcat-remb-03), once a
+//! second. Dino follows nothing else.
+
+use std::time::{Duration, Instant};
+
+use crate::bandwidth::{DESIRED, INITIAL, LEAST, LITTLE, MORE, TOO_MUCH};
+
+/// Between two times that it is told.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// It is not told more than so many times what came: of what was never tried nothing is known.
+const UNTRIED: f32 = 2.0;
+
+/// What came of one stream, and what may.
+#[derive(Debug, Default)]
+pub(super) struct Allowance {
+    /// In bits a second, once told.
+    told: Option<f32>,
+    /// When the second began that is counted now.
+    begun: Option<Instant>,
+    bytes: usize,
+    packets: u64,
+    /// The first number that was not counted before, and the first that did not come yet.
+    from: u64,
+    to: u64,
+}
+
+impl Allowance {
+    /// A packet came.
+    pub(super) fn packet(&mut self, now: Instant, sequence: u64, bytes: usize) {
+        if self.begun.is_none() {
+            (self.begun, self.from) = (Some(now), sequence);
+        }
+        (self.bytes, self.packets) = (self.bytes + bytes, self.packets + 1);
+        self.to = self.to.max(sequence + 1);
+    }
+
+    /// When it is to be told.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.begun.map(|begun| begun + INTERVAL)
+    }
+
+    /// What to tell now, in bits a second.
+    pub(super) fn take(&mut self, now: Instant) -> Option<u32> {
+        let begun = self.begun.filter(|begun| *begun + INTERVAL <= now)?;
+        let expected = self.to.saturating_sub(self.from);
+        let lost = expected.saturating_sub(self.packets) as f32 / expected.max(1) as f32;
+        let came = self.bytes as f32 * 8.0 / now.duration_since(begun).as_secs_f32();
+        let before = self.told.unwrap_or(INITIAL as f32);
+        let bits = if lost > TOO_MUCH {
+            before.min(came) * (1.0 - lost / 2.0)
+        } else if lost < LITTLE {
+            (before * MORE).min((came * UNTRIED).max(before))
+        } else {
+            before
+        };
+        let bits = bits.clamp(LEAST as f32, DESIRED as f32);
+        // A peer that sends nothing is told nothing, until something comes.
+        let begun = (self.packets > 0).then_some(now);
+        *self = Self { told: Some(bits), begun, from: self.to, to: self.to, ..Self::default() };
+        begun.map(|_| bits as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told in each of so many seconds, in kbit/s, to a peer that sends 100 packets of so many bytes in each, of which some are
+    /// lost.
+    fn told(allowance: &mut Allowance, now: &mut Instant, seconds: u64, bytes: usize, lost: u64) -> Vec<u32> {
+        let second = |_| {
+            let first = allowance.to;
+            let came = (0..100).filter(|number| *number >= lost || *number == 0);
+            came.for_each(|number| allowance.packet(*now, first + number, bytes));
+            *now += INTERVAL;
+            allowance.take(*now).expect("it is due") / 1_000
+        };
+        (0..seconds).map(second).collect()
+    }
+
+    #[test]
+    fn a_path_without_losses_is_allowed_a_little_more_each_second_but_not_far_more_than_is_sent() {
+        let (mut allowance, mut now) = (Allowance::default(), Instant::now());
+        assert_eq!(allowance.take(now), None, "nothing came yet");
+        assert_eq!(told(&mut allowance, &mut now, 3, 625, 0), [648, 699, 755]);
+        let later = told(&mut allowance, &mut now, 20, 625, 0);
+        assert_eq!(later.last(), Some(&1_000), "twice the 500 that come");
+        assert_eq!(told(&mut allowance, &mut now, 20, 5_000, 0).last(), Some(&1_500));
+    }
+
+    #[test]
+    fn a_path_that_loses_is_allowed_less_than_comes_and_one_that_loses_a_little_as_before() {
+        let (mut allowance, mut now) = (Allowance::default(), Instant::now());
+        assert_eq!(told(&mut allowance, &mut now, 2, 625, 5), [600, 600]);
+        assert_eq!(told(&mut allowance, &mut now, 2, 625, 40), [245, 197]);
+        assert_eq!(told(&mut allowance, &mut now, 2, 10, 90), [50, 50], "not less than can be of use");
+    }
+
+    #[test]
+    fn who_sends_nothing_is_told_nothing() {
+        let (mut allowance, mut now) = (Allowance::default(), Instant::now());
+        told(&mut allowance, &mut now, 1, 625, 0);
+        now += INTERVAL;
+        assert_eq!((allowance.take(now), allowance.due()), (None, None));
+        assert_eq!(told(&mut allowance, &mut now, 1, 625, 0), [699]);
+    }
+}
