@@ -1,15 +1,11 @@
-//! Pictures over a link that becomes narrow and wide again: the real encoder, transports and estimates.
+//! Pictures over a link that becomes narrow and wide again.
 
 use std::fmt::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use muji_conformance::harness::content::{HEIGHT, WIDTH, picture};
-use muji_conformance::harness::link::Link;
-use muji_jingle::{SessionId, TransportId};
-use muji_media::bandwidth::{Bandwidth, INITIAL};
-use muji_media::pictures::{Ours, Theirs, Wanted};
+use muji_media::bandwidth::Policy;
 
+use crate::call::Call;
 use crate::plot::{Line, plot};
 use crate::{Failure, Goal};
 
@@ -28,12 +24,15 @@ struct Second {
 }
 
 pub(crate) fn run(folder: &Path) -> Result<Vec<Goal>, Failure> {
-    let mut call = Call::begin()?;
+    let mut call = Call::begin(Policy::default(), 1)?;
     let mut seconds = Vec::new();
     for bits in [WIDE, NARROW, WIDE] {
-        call.link.limit(bits);
+        call.viewers[0].link.limit(bits);
         for _ in 0..SECONDS {
-            seconds.push(call.second(bits)?);
+            call.second()?;
+            let viewer = &call.viewers[0];
+            let (link, target) = (bits / 1_000, call.target.bits / 1_000);
+            seconds.push(Second { link, target, sent: viewer.sent, received: viewer.received, lost: viewer.lost });
         }
     }
     println!(
@@ -64,97 +63,8 @@ pub(crate) fn run(folder: &Path) -> Result<Vec<Goal>, Failure> {
             0.0,
             " kbit/s",
         ),
-        Goal::at_most("link, longest time without a new picture", call.longest.as_secs_f64(), 2.0, " s"),
+        Goal::at_most("link, longest time without a new picture", call.viewers[0].longest.as_secs_f64(), 2.0, " s"),
     ])
-}
-
-struct Call {
-    link: Link,
-    ours: Ours,
-    theirs: Theirs,
-    bandwidth: Bandwidth,
-    target: u32,
-    pictures: usize,
-    /// When the last picture was shown, and the longest time without one.
-    shown: Instant,
-    longest: Duration,
-}
-
-impl Call {
-    fn begin() -> Result<Self, Failure> {
-        let link = Link::new();
-        let now = link.now();
-        Ok(Self {
-            ours: Ours::new(now, [WIDTH, HEIGHT], INITIAL)?,
-            theirs: Theirs::new(now)?,
-            link,
-            bandwidth: Bandwidth::default(),
-            target: INITIAL,
-            pictures: 0,
-            shown: now,
-            longest: Duration::ZERO,
-        })
-    }
-
-    fn second(&mut self, bits: u32) -> Result<Second, Failure> {
-        let (end, sent_before) = (self.link.now() + Duration::from_secs(1), self.link.sent());
-        let (mut packets, mut received) = (0, 0);
-        self.link.dropped();
-        while self.link.now() < end {
-            if self.ours.is_due(self.link.now()) {
-                packets += self.picture()?;
-            }
-            received += self.look()?;
-            let wait = self.ours.next().saturating_duration_since(self.link.now());
-            self.link.run(wait.clamp(Duration::from_micros(100), Duration::from_millis(5)));
-        }
-        Ok(Second {
-            link: bits / 1_000,
-            target: self.target / 1_000,
-            sent: (self.link.sent() - sent_before) as f64 * 8.0 / 1_000.0,
-            received: received as f64 * 8.0 / 1_000.0,
-            lost: self.link.dropped() as f64 * 100.0 / f64::from(packets.max(1)),
-        })
-    }
-
-    /// The next picture leaves; in how many packets.
-    fn picture(&mut self) -> Result<u32, Failure> {
-        self.pictures += 1;
-        let packets = self.ours.packets(self.link.now(), &picture(self.pictures))?;
-        self.link.send(&packets);
-        Ok(packets.len() as u32)
-    }
-
-    /// What has come to either end; bytes of payload.
-    fn look(&mut self) -> Result<usize, Failure> {
-        let path = TransportId { session: SessionId(0), index: 0 };
-        let (mut bytes, now) = (0, self.link.now());
-        for received in self.link.received() {
-            bytes += received.packet.payload.len();
-            for wanted in self.theirs.receive(now, &received) {
-                match wanted {
-                    Wanted::KeyFrame => self.link.ask_key_frame(),
-                    Wanted::Complaint(why) => return Err(why.into()),
-                }
-            }
-        }
-        if !self.theirs.take(now).is_empty() {
-            self.longest = self.longest.max(now - self.shown);
-            self.shown = now;
-        }
-        if self.link.asked() > 0 {
-            self.ours.ask_key_frame();
-        }
-        if let Some(bits) = self.link.estimate() {
-            self.bandwidth.estimated(path, bits);
-        }
-        self.link.lost().into_iter().for_each(|share| self.bandwidth.lost(path, share));
-        if let Some(target) = self.bandwidth.news() {
-            self.target = target;
-            self.ours.set_target(target)?;
-        }
-        Ok(bytes)
-    }
 }
 
 fn draw(folder: &Path, seconds: &[Second]) -> Result<(), Failure> {

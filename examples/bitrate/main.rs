@@ -3,10 +3,12 @@
 //! `make bitrate` writes plots (PNG) and numbers (CSV) into `target/bitrate` and prints tables; the last line says which of the
 //! goals were met. Everything runs in virtual time, so the same numbers come each time on the same libraries.
 
+mod call;
 mod follow;
 mod link;
 mod plot;
 mod steps;
+mod unequal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +52,7 @@ fn run() -> Result<Vec<Goal>, Failure> {
     let folder = folder()?;
     let mut goals = steps::run(&folder)?;
     goals.extend(link::run(&folder)?);
+    goals.extend(unequal::run()?);
     println!("\nPlots and numbers: {}", folder.display());
     Ok(goals)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use jid::{BareJid, Jid};
 use muji_core::xmpp::Server;
+use muji_media::bandwidth::Policy;
 use muji_media::record::Template;
 use serde::Deserialize;
 
@@ -96,6 +97,11 @@ pub(crate) struct Args {
     /// off for sound alone (usual without)
     #[arg(long, value_name = "WHAT")]
     pub(crate) video: Option<String>,
+
+    /// To whom the bit rate of our pictures is fitted: layers, those on slow paths get fewer pictures a second; slowest, all get what
+    /// the slowest can carry; or 80%, so many get all, and the others what comes through
+    #[arg(long, value_name = "WHOM", value_parser = policy, default_value = "layers")]
+    pub(crate) fit: Policy,
 
     /// Open no window, though there is a screen
     #[cfg(feature = "window")]
@@ -216,6 +222,15 @@ pub(crate) enum Other {
 
 fn template(text: &str) -> Result<Template, String> {
     Template::parse(text).map_err(|why| why.to_string())
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let share = || text.strip_suffix('%')?.parse().ok().filter(|share| *share <= 100);
+    match text {
+        "layers" => Ok(Policy::Layers),
+        "slowest" => Ok(Policy::Slowest),
+        _ => share().map(Policy::Most).ok_or_else(|| "it is layers, slowest, or a share such as 80%".to_owned()),
+    }
 }
 
 impl Args {

@@ -7,6 +7,7 @@ use jid::{BareJid, FullJid};
 use muji_core::xmpp::{LoggedIn, Mechanism};
 use muji_core::{Event, Media, Pair, PairState, Peer, Remedy, SessionId};
 use muji_media::backend::Observation;
+use muji_media::bandwidth::Target;
 use muji_media::meter::Level;
 use muji_media::receive::Stats;
 use serde_json::{Value, json};
@@ -371,7 +372,9 @@ impl Report {
                 let fields = known.network(&nick);
                 self.say("network", fields, || None);
             }
-            Observation::Target { bits } => self.say("target", json!({ "kbps": bits / 1_000 }), || None),
+            Observation::Target(Target { bits, layered }) => {
+                self.say("target", json!({ "kbps": bits / 1_000, "layered": layered }), || None);
+            }
             Observation::Sent { bytes } => {
                 self.sent = *bytes;
                 self.say("sent", json!({ "bytes": bytes }), || None);

@@ -13,13 +13,13 @@ use muji_xep::rtp::{Media, PayloadType};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::bandwidth::Bandwidth;
+use crate::bandwidth::{Bandwidth, Policy, Target};
 use crate::codec::opus::{self, OpusFault};
 use crate::codec::vp8;
 use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
 use crate::meter::{Level, Loudness, Meter};
 use crate::peers::{Path, Peers, PeersOutput};
-use crate::pictures::{Done, PictureStats, Pictures, StreamId, Task};
+use crate::pictures::{Coded, Done, PictureStats, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings, Template};
@@ -47,6 +47,8 @@ pub struct Devices {
     pub source: Option<Box<dyn Source>>,
     /// What is shown to the others; without one we only look.
     pub pictures: Option<Box<dyn PictureSource>>,
+    /// To whom their bit rate is fitted.
+    pub policy: Policy,
     /// Where everybody's pictures go, ours too; without it they are only measured.
     pub view: Option<Box<dyn PictureSink>>,
     /// Where everybody's sound goes as one; without it it is only measured and recorded.
@@ -104,11 +106,8 @@ pub enum Observation {
         /// The codecs of what came, by their names in SDP.
         codecs: BTreeSet<String>,
     },
-    /// From now on our pictures are encoded to so many bits a second.
-    Target {
-        /// Bits a second.
-        bits: u32,
-    },
+    /// What our pictures are encoded to from now on.
+    Target(Target),
     /// Once a second while we send: bytes of payload so far, the same to everybody.
     Sent {
         /// Bytes.
@@ -167,7 +166,7 @@ impl Backend {
             pictures: pictures.map_err(NoMedia::Thread)?,
             shown: BTreeSet::new(),
             watched: BTreeMap::new(),
-            bandwidth: Bandwidth::default(),
+            bandwidth: Bandwidth::new(devices.policy),
             sink: devices.sink,
             recordings,
             addresses: devices.addresses,
@@ -453,7 +452,7 @@ impl Worker {
                 for (call, publication) in self.publisher.publications() {
                     // Its timestamp is that of its first sample, 20 ms ago.
                     let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
-                    running.peers.publish(now, captured, *call, publication, std::slice::from_ref(&packet));
+                    running.peers.publish(now, captured, (*call, publication), 0, std::slice::from_ref(&packet));
                 }
                 self.packets += 1;
                 self.bytes += packet.payload.len() as u64;
@@ -469,25 +468,28 @@ impl Worker {
 
     /// Passes on what comes of pictures, and what they are encoded to.
     fn show(&mut self, now: Instant) -> Result<(), Abandoned> {
-        if let Some(bits) = self.bandwidth.news() {
-            self.pictures.give(Task::Target(bits));
-            if let Err(Trouble(why)) = self.publisher.set_bit_rate(opus::beside(bits)) {
+        if let Some(target) = self.bandwidth.news() {
+            self.pictures.give(Task::Target(target));
+            if let Err(Trouble(why)) = self.publisher.set_bit_rate(opus::beside(target.bits)) {
                 self.report(MediaReport::Trouble { why })?;
             }
-            drop(self.observed.try_send(Observation::Target { bits })); // A slow observer misses it.
+            drop(self.observed.try_send(Observation::Target(target))); // A slow observer misses it.
+        }
+        if let Some(running) = &mut self.running {
+            self.bandwidth.layers().for_each(|(path, most)| running.peers.limit(path, most));
         }
         while let Some(done) = self.pictures.poll() {
             match (done, &mut self.running) {
-                (Done::Packets(captured, packets), Some(running)) => {
+                (Done::Picture(captured, Coded { layer, packets }), Some(running)) => {
                     for (call, publication) in &self.shown {
-                        running.peers.publish(now, captured, *call, publication, &packets);
+                        running.peers.publish(now, captured, (*call, publication), layer, &packets);
                     }
                 }
                 (Done::AskKeyFrame((session, content)), Some(running)) => {
                     running.peers.ask_key_frame(now, session, &content);
                 }
                 (Done::Trouble(Trouble(why)), _) => self.report(MediaReport::Trouble { why })?,
-                (Done::Packets(..) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
+                (Done::Picture(..) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
             }
         }
         Ok(())

@@ -1,8 +1,10 @@
-//! One bit rate for all: what each path can carry, and what pictures are encoded to.
+//! One encoding for all: what each path can carry, what pictures are encoded to, and who gets fewer of them.
 
 use std::collections::BTreeMap;
 
 use muji_jingle::TransportId;
+
+use crate::codec::vp8::LAYERS;
 
 /// Before anything is known of the paths, in bits a second.
 pub const INITIAL: u32 = 600_000;
@@ -31,6 +33,42 @@ pub(crate) const MORE: f32 = 1.08;
 const FULL: f32 = 0.25;
 const KEPT: f32 = 0.5;
 
+/// Pictures go out in layers from the moment on at which others than those on the slowest path can get so many times as much, and no more
+/// when they cannot get so many times as much: layers cost some bits themselves.
+const WORTH_LAYERS: f64 = 1.5;
+const NOT_WORTH_LAYERS: f64 = 1.25;
+
+/// A path gets a layer more when it carries so many times what that needs.
+const EASILY: f64 = 1.1;
+
+/// To whom the bit rate of our pictures is fitted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// To the slowest path: everybody gets everything.
+    Slowest,
+    /// To the fastest, but not so that the slowest could not carry the lowest temporal layer: slow ones get fewer pictures a second.
+    #[default]
+    Layers,
+    /// To what this share of the paths, in percent, can carry; slower ones get fewer layers, and lose something if even the lowest is
+    /// too much.
+    Most(u8),
+}
+
+/// What pictures are encoded to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Bits a second.
+    pub bits: u32,
+    /// In temporal layers, of which slow paths get fewer.
+    pub layered: bool,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self { bits: INITIAL, layered: false }
+    }
+}
+
 /// What is known of a path, in bits a second.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
@@ -38,6 +76,8 @@ struct Known {
     estimate: Option<u32>,
     /// By what is lost.
     bound: Option<u32>,
+    /// Layers that are kept back.
+    kept_back: u8,
 }
 
 impl Known {
@@ -53,11 +93,18 @@ impl Known {
 /// What is known of the paths by which our pictures go.
 #[derive(Debug, Default)]
 pub struct Bandwidth {
+    policy: Policy,
     paths: BTreeMap<TransportId, Known>,
-    told: Option<u32>,
+    told: Target,
 }
 
 impl Bandwidth {
+    /// Of no path yet.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
     /// A path carries so many bits a second, as it seems.
     pub fn estimated(&mut self, path: TransportId, bits: u32) {
         self.paths.entry(path).or_default().estimate = Some(bits);
@@ -65,7 +112,7 @@ impl Bandwidth {
 
     /// This share of our pictures was lost on a path lately, as its other end reports about each second.
     pub fn lost(&mut self, path: TransportId, share: f32) {
-        let told = self.told.unwrap_or(INITIAL);
+        let told = self.told.bits;
         let known = self.paths.entry(path).or_default();
         if share > TOO_MUCH {
             let kept = if share > FULL { 1.0 - share.min(1.0) } else { 1.0 - share / 2.0 };
@@ -82,16 +129,56 @@ impl Bandwidth {
         self.paths.retain(|path, _| !gone(path));
     }
 
-    /// What is to be encoded to, in bits a second: what the slowest path can bear. `None` if that is as before.
-    pub fn news(&mut self) -> Option<u32> {
-        let target = self.paths.values().map(|known| known.carries()).min().unwrap_or(INITIAL);
-        let told = self.told.unwrap_or(INITIAL);
-        if u64::from(target.abs_diff(told)) * 100 < u64::from(told) * u64::from(WORTH) {
+    /// What is to be encoded to. `None` if that is as before.
+    pub fn news(&mut self) -> Option<Target> {
+        let (target, told) = (self.target(), self.told);
+        let little = u64::from(target.bits.abs_diff(told.bits)) * 100 < u64::from(told.bits) * u64::from(WORTH);
+        if little && target.layered == told.layered {
             return None;
         }
-        self.told = Some(target);
+        self.told = target;
         Some(target)
     }
+
+    fn target(&self) -> Target {
+        let mut carries: Vec<u32> = self.paths.values().map(|known| known.carries()).collect();
+        carries.sort_unstable();
+        let [slowest, .., fastest] = *carries else {
+            return Target { bits: carries.first().copied().unwrap_or(INITIAL), layered: false };
+        };
+        let wanted = match self.policy {
+            Policy::Slowest => slowest,
+            Policy::Layers => fastest.min(needed(slowest, LAYERS[2], LAYERS[0])),
+            Policy::Most(share) => {
+                carries.get(carries.len() * usize::from(100 - share.min(100)) / 100).copied().unwrap_or(fastest)
+            }
+        };
+        let worth = if self.told.layered { NOT_WORTH_LAYERS } else { WORTH_LAYERS };
+        let layered = f64::from(wanted) > f64::from(slowest) * worth;
+        Target { bits: if layered { wanted } else { slowest }, layered }
+    }
+
+    /// The highest temporal layer that each path gets of what is encoded to the last target.
+    pub fn layers(&mut self) -> impl Iterator<Item = (TransportId, u8)> {
+        let Target { bits, layered } = self.told;
+        let highest = LAYERS.len() as u8 - 1;
+        self.paths.iter_mut().map(move |(path, known)| {
+            let gets = highest - known.kept_back;
+            let fits = |layer: u8| {
+                let easily = if layer > gets { EASILY } else { 1.0 };
+                let needs = needed(bits, LAYERS[usize::from(layer)], LAYERS[2]);
+                f64::from(known.carries()) >= f64::from(needs) * easily
+            };
+            let most = if layered { (1..=highest).rev().find(|layer| fits(*layer)).unwrap_or(0) } else { highest };
+            known.kept_back = highest - most;
+            (*path, most)
+        })
+    }
+}
+
+/// So many of so many parts of a bit rate.
+fn needed(bits: u32, parts: u32, of: u32) -> u32 {
+    u32::try_from(u64::from(bits) * u64::from(parts) / u64::from(of)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -104,52 +191,102 @@ mod tests {
         TransportId { session: SessionId(session), index: 0 }
     }
 
+    /// What is encoded to if that changed, for everybody.
+    fn news(bandwidth: &mut Bandwidth) -> Option<u32> {
+        bandwidth.news().map(|target| {
+            assert!(!target.layered);
+            target.bits
+        })
+    }
+
     #[test]
     fn the_slowest_path_decides_and_small_changes_nothing() {
-        let mut bandwidth = Bandwidth::default();
-        assert_eq!(bandwidth.news(), None);
+        let mut bandwidth = Bandwidth::new(Policy::Slowest);
+        assert_eq!(news(&mut bandwidth), None);
         bandwidth.estimated(path(1), 1_000_000);
-        assert_eq!(bandwidth.news(), Some(850_000));
+        assert_eq!(news(&mut bandwidth), Some(850_000));
         bandwidth.estimated(path(2), 400_000);
-        assert_eq!(bandwidth.news(), Some(340_000));
+        assert_eq!(news(&mut bandwidth), Some(340_000));
         bandwidth.estimated(path(2), 405_000);
-        assert_eq!(bandwidth.news(), None);
+        assert_eq!(news(&mut bandwidth), None);
         bandwidth.forget(|gone| *gone == path(2));
-        assert_eq!(bandwidth.news(), Some(850_000));
+        assert_eq!(news(&mut bandwidth), Some(850_000));
+    }
+
+    /// What is encoded to when paths carry so many kbit/s, and the highest layer that each gets.
+    fn layered(bandwidth: &mut Bandwidth, carried: &[u32]) -> (u32, bool, Vec<u8>) {
+        for (number, kilobits) in (0u64..).zip(carried) {
+            bandwidth.estimated(path(number), kilobits * 100_000 / 85 + 100);
+        }
+        bandwidth.news();
+        let Target { bits, layered } = bandwidth.told;
+        (bits / 1_000, layered, bandwidth.layers().map(|(_, most)| most).collect())
+    }
+
+    #[test]
+    fn slow_paths_get_fewer_layers_of_what_the_fast_ones_can_carry() {
+        let mut bandwidth = Bandwidth::default();
+        assert_eq!(layered(&mut bandwidth, &[400, 500, 550]), (400, false, vec![2, 2, 2]), "about the same");
+        assert_eq!(layered(&mut bandwidth, &[400, 600, 1_000]), (1_000, true, vec![0, 1, 2]));
+        assert_eq!(
+            layered(&mut bandwidth, &[200, 600, 1_000]),
+            (500, true, vec![0, 2, 2]),
+            "the slowest can carry the lowest"
+        );
+        assert_eq!(layered(&mut bandwidth, &[400, 500, 560]), (560, true, vec![1, 1, 2]), "not yet as one again");
+        assert_eq!(layered(&mut bandwidth, &[500, 500, 560]), (500, false, vec![2, 2, 2]));
+    }
+
+    #[test]
+    fn a_path_gets_a_layer_more_only_when_it_carries_that_easily() {
+        let mut bandwidth = Bandwidth::default();
+        assert_eq!(layered(&mut bandwidth, &[400, 590, 1_000]), (1_000, true, vec![0, 0, 2]));
+        assert_eq!(layered(&mut bandwidth, &[400, 630, 1_000]).2, [0, 0, 2]);
+        assert_eq!(layered(&mut bandwidth, &[400, 670, 1_000]).2, [0, 1, 2]);
+        assert_eq!(layered(&mut bandwidth, &[400, 610, 1_000]).2, [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_most_can_carry_may_be_too_much_for_the_others() {
+        let paths = [100, 900, 1_000, 1_100, 1_200];
+        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(80)), &paths), (900, true, vec![0, 2, 2, 2, 2]));
+        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(50)), &paths), (1_000, true, vec![0, 1, 2, 2, 2]));
+        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(100)), &paths), (100, false, vec![2; 5]));
+        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(0)), &paths), (1_200, true, vec![0, 1, 1, 1, 2]));
     }
 
     #[test]
     fn no_path_makes_us_send_nothing_or_more_than_is_wanted() {
         let mut bandwidth = Bandwidth::default();
         bandwidth.estimated(path(1), u32::MAX);
-        assert_eq!(bandwidth.news(), Some(DESIRED));
+        assert_eq!(news(&mut bandwidth), Some(DESIRED));
         bandwidth.estimated(path(1), 0);
-        assert_eq!(bandwidth.news(), Some(LEAST));
+        assert_eq!(news(&mut bandwidth), Some(LEAST));
     }
 
     #[test]
     fn a_path_that_loses_gets_less_and_slowly_more_again() {
         let mut bandwidth = Bandwidth::default();
         bandwidth.estimated(path(1), 1_000_000);
-        assert_eq!(bandwidth.news(), Some(850_000));
+        assert_eq!(news(&mut bandwidth), Some(850_000));
         bandwidth.lost(path(1), 0.2);
-        assert_eq!(bandwidth.news(), Some(765_000));
+        assert_eq!(news(&mut bandwidth), Some(765_000));
         bandwidth.lost(path(1), 0.4);
-        assert_eq!(bandwidth.news(), Some(459_000), "what comes through is what it carries");
+        assert_eq!(news(&mut bandwidth), Some(459_000), "what comes through is what it carries");
         bandwidth.lost(path(1), 0.9);
-        assert_eq!(bandwidth.news(), Some(229_500), "some of that had only waited");
+        assert_eq!(news(&mut bandwidth), Some(229_500), "some of that had only waited");
         bandwidth.lost(path(1), 0.05);
-        assert_eq!(bandwidth.news(), None, "a little is lost on any path");
+        assert_eq!(news(&mut bandwidth), None, "a little is lost on any path");
         bandwidth.lost(path(1), 0.0);
-        assert_eq!(bandwidth.news(), Some(247_860));
+        assert_eq!(news(&mut bandwidth), Some(247_860));
         (0..60).for_each(|_| bandwidth.lost(path(1), 0.0));
-        assert_eq!(bandwidth.news(), Some(850_000), "the estimate still holds");
+        assert_eq!(news(&mut bandwidth), Some(850_000), "the estimate still holds");
     }
 
     #[test]
     fn a_path_of_which_losses_alone_are_known_begins_as_usual_and_grows_while_nothing_is_lost() {
         let mut bandwidth = Bandwidth::default();
         (0..60).for_each(|_| bandwidth.lost(path(1), 0.0));
-        assert_eq!(bandwidth.news(), Some(DESIRED));
+        assert_eq!(news(&mut bandwidth), Some(DESIRED));
     }
 }

@@ -39,6 +39,7 @@ pub mod clutch;
 pub mod codec;
 pub mod device;
 pub mod jitter;
+pub mod layers;
 pub mod meter;
 pub mod peers;
 pub mod picture;

@@ -10,6 +10,7 @@ use muji_core::CallId;
 use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
 use muji_jingle::{SessionId, TransportId};
 
+use crate::layers::LayerFilter;
 use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput};
 
 /// What comes out, in order.
@@ -104,6 +105,7 @@ struct Carried {
     name: String,
     transport: TransportId,
     publication: Option<String>,
+    filter: LayerFilter,
 }
 
 /// All transports of a media layer.
@@ -252,6 +254,7 @@ impl Peers {
             name: content.name.clone(),
             transport: content.transport,
             publication: None,
+            filter: LayerFilter::default(),
         }));
     }
 
@@ -310,17 +313,32 @@ impl Peers {
         self.told.listen(id, line);
     }
 
-    /// Sends packets to every peer that gets this publication, all to one before any to the next; `captured` is when their timestamp was.
-    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packets: &[RtpPacket]) {
-        let of_call = self.sessions.values().filter(|session| session.call == call);
-        let contents = of_call.flat_map(|session| &session.contents);
+    /// Sends packets to every peer that gets this publication, all to one before any to the next; `captured` is when their timestamp
+    /// was. They are a piece of sound, or a picture of this temporal layer, and peers that get fewer layers do without it.
+    pub fn publish(
+        &mut self,
+        now: Instant,
+        captured: Instant,
+        (call, publication): (CallId, &str),
+        layer: u8,
+        packets: &[RtpPacket],
+    ) {
+        let of_call = self.sessions.values_mut().filter(|session| session.call == call);
+        let contents = of_call.flat_map(|session| &mut session.contents);
         for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
             let id = carried.transport;
-            if let Some(line) = self.transports.get_mut(&id) {
-                line.transport.send(now, captured, &carried.name, packets);
+            let Some(line) = self.transports.get_mut(&id) else { continue };
+            if let Some(packets) = carried.filter.take(layer, packets) {
+                line.transport.send(now, captured, &carried.name, &packets);
                 self.told.listen(id, line);
             }
         }
+    }
+
+    /// From now on not more than the temporal layers up to this one go by a transport.
+    pub fn limit(&mut self, transport: TransportId, most: u8) {
+        let contents = self.sessions.get_mut(&transport.session).into_iter().flat_map(|session| &mut session.contents);
+        contents.filter(|carried| carried.transport == transport).for_each(|carried| carried.filter.limit(most));
     }
 
     /// Asks a peer for a key frame of a content.
@@ -520,13 +538,36 @@ mod tests {
             assert_eq!(carry(&mut all, now), [], "only greetings");
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-        all[0].publish(now, now, CallId(2), "what the room calls it", from_ref(&packet));
+        all[0].publish(now, now, (CallId(2), "what the room calls it"), 0, from_ref(&packet));
         assert_eq!(carry(&mut all, now), [], "another call is not ours");
         all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
+    }
+
+    #[test]
+    fn peers_on_slow_paths_do_without_the_higher_layers() {
+        let now = Instant::now();
+        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        for number in 1..3 {
+            let session = SessionId(number);
+            let index = usize::try_from(number).expect("small");
+            let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+            agree(&mut all[0], now, session, 98, theirs);
+            agree(&mut all[index], now, session, 98, ours);
+            carry(&mut all, now);
+        }
+        let packet =
+            RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x90, 0xE0, 0x80, 9, 1, 0, 7][..]) };
+        all[0].limit(TransportId { session: SessionId(1), index: 0 }, 1);
+        let mut got = |layer| {
+            all[0].publish(now, now, (CallId(1), "what the room calls it"), layer, from_ref(&packet));
+            let got = carry(&mut all, now).into_iter();
+            got.map(|(who, _, packet)| (who, packet.payload[3])).collect::<Vec<_>>()
+        };
+        assert_eq!([0, 2, 1].map(&mut got), [vec![(1, 9), (2, 9)], vec![(2, 9)], vec![(1, 8), (2, 9)]]);
     }
 
     // Shows muji-model-03.
@@ -543,7 +584,7 @@ mod tests {
             carry(&mut all, now);
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
         let same = |index: usize| (index, 111, packet.clone());
         assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
     }
@@ -622,12 +663,12 @@ mod tests {
             let content = "second".to_owned();
             peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
         }
-        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+        all[0].publish(now, now, (CallId(1), "noise"), 0, from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
         all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
-        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+        all[0].publish(now, now, (CallId(1), "noise"), 0, from_ref(&packet));
         assert_eq!(carry(&mut all, now), []);
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
     }
 

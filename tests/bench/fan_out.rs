@@ -81,7 +81,7 @@ fn encode(pictures: &[Picture]) -> Vec<Vec<RtpPacket>> {
     let packets = (0u32..).zip(pictures).map(|(number, picture)| {
         let at = number * 3_000;
         let encoded = encoder.encode(picture, at.into(), false).expect("libvpx works");
-        encoded.map_or_else(Vec::new, |encoded| payloader.packets(&encoded.bytes, at))
+        encoded.map_or_else(Vec::new, |encoded| payloader.packets(&encoded, at))
     });
     packets.collect()
 }
@@ -185,7 +185,7 @@ impl Fan {
     fn send(&mut self, pictures: &[Vec<RtpPacket>]) {
         for packets in pictures {
             self.now += INTERVAL;
-            self.parties[0].peers.publish(self.now, self.now, CALL, PUBLICATION, packets);
+            self.parties[0].peers.publish(self.now, self.now, (CALL, PUBLICATION), 0, packets);
             self.parties[0].drain();
             self.turn();
         }

@@ -148,7 +148,7 @@ impl Client {
         for (call, publication) in due {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: Arc::from(&b"silence"[..]) };
-            peers.publish(now, now, call, &publication, &[packet]);
+            peers.publish(now, now, (call, &publication), 0, &[packet]);
             self.publishing.insert((call, publication), now + FRAME);
         }
     }

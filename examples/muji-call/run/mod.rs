@@ -66,6 +66,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     let media = Backend::start(Devices {
         source,
         pictures,
+        policy: args.fit,
         view: Some(Box::new(stage.clone())),
         sink,
         record: args.record.clone(),

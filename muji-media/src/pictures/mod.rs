@@ -9,7 +9,7 @@ mod ours;
 mod theirs;
 
 pub(crate) use ours::INTERVAL;
-pub use ours::Ours;
+pub use ours::{Coded, Ours};
 pub use theirs::{Decoded, PictureStats, Theirs, Wanted};
 
 use std::collections::BTreeMap;
@@ -22,12 +22,12 @@ use muji_core::SessionId;
 use tokio::sync::mpsc;
 
 use crate::backend::Observation;
-use crate::bandwidth;
+use crate::bandwidth::Target;
 use crate::device::{PictureSink, PictureSource, Trouble, Whose};
 use crate::picture::Picture;
 use crate::receive::Clock;
 use crate::record::{Piece, Recorder};
-use crate::transport::{ReceivedRtp, RtpPacket};
+use crate::transport::ReceivedRtp;
 
 /// Packets that wait: those of a second from seven peers. More means that this machine cannot keep up, and the packets behind
 /// are lost as if the network had lost them.
@@ -49,8 +49,8 @@ pub(crate) enum Task {
     Capture(bool),
     /// Somebody cannot show what we send before it begins anew.
     KeyFrame,
-    /// Encode to so many bits a second.
-    Target(u32),
+    /// What to encode to.
+    Target(Target),
     /// A packet of a peer.
     Packet(StreamId, ReceivedRtp),
     /// What is heard of a participant now.
@@ -63,7 +63,7 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub(crate) enum Done {
     /// Another picture of ours, and when it was taken.
-    Packets(Instant, Vec<RtpPacket>),
+    Picture(Instant, Coded),
     /// A peer is to be asked for a key frame.
     AskKeyFrame(StreamId),
     /// Something does not do what it should.
@@ -118,8 +118,8 @@ impl Pictures {
 struct Worker {
     source: Option<Box<dyn PictureSource>>,
     sink: Option<Box<dyn PictureSink>>,
-    /// What pictures are encoded to, in bits a second.
-    target: u32,
+    /// What pictures are encoded to.
+    target: Target,
     /// When the first picture was taken.
     begun: Option<Instant>,
     /// While pictures are taken.
@@ -143,7 +143,7 @@ impl Worker {
         report: SyncSender<Done>,
         observed: mpsc::Sender<Observation>,
     ) -> Self {
-        let (target, theirs) = (bandwidth::INITIAL, BTreeMap::new());
+        let (target, theirs) = (Target::default(), BTreeMap::new());
         let (begun, ours, recorder) = (None, None, None);
         Self { source, sink, target, begun, ours, theirs, recorder, taken, report, observed }
     }
@@ -177,11 +177,11 @@ impl Worker {
                 }
                 Ok(())
             }
-            Task::Target(bits) => {
-                self.target = bits;
+            Task::Target(target) => {
+                self.target = target;
                 self.ours
                     .as_mut()
-                    .map_or(Ok(()), |ours| ours.set_target(bits))
+                    .map_or(Ok(()), |ours| ours.set_target(target))
                     .or_else(|why| self.trouble(why.to_string()))
             }
             Task::Packet(id, received) => {
@@ -226,13 +226,13 @@ impl Worker {
             return Ok(());
         }
         let taken = source.take().and_then(|picture| {
-            let packets = ours.packets(now, &picture).map_err(|why| Trouble(why.to_string()))?;
-            Ok((picture, packets))
+            let coded = ours.packets(now, &picture).map_err(|why| Trouble(why.to_string()))?;
+            Ok((picture, coded))
         });
         match taken {
-            Ok((picture, packets)) => {
+            Ok((picture, coded)) => {
                 self.show(&Whose::Ours, picture);
-                if packets.is_empty() { Ok(()) } else { self.done(Done::Packets(now, packets)) }
+                coded.map_or(Ok(()), |coded| self.done(Done::Picture(now, coded)))
             }
             Err(Trouble(why)) => {
                 self.rest();
@@ -314,6 +314,7 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::codec::vp8::{Encoder, Payloader};
+    use crate::transport::RtpPacket;
 
     /// Pictures of one colour, counted; it ends after some.
     struct Counted {
@@ -389,7 +390,7 @@ mod tests {
 
     fn packets(done: Vec<Done>) -> Vec<RtpPacket> {
         done.into_iter()
-            .flat_map(|done| if let Done::Packets(_, packets) = done { packets } else { Vec::new() })
+            .flat_map(|done| if let Done::Picture(_, coded) = done { coded.packets } else { Vec::new() })
             .collect()
     }
 
@@ -406,7 +407,7 @@ mod tests {
     }
 
     fn is_key(packet: &RtpPacket) -> bool {
-        packet.payload[0] & 0x10 != 0 && packet.payload[4] & 1 == 0
+        packet.payload[0] & 0x10 != 0 && packet.payload[6] & 1 == 0
     }
 
     #[test]
@@ -510,7 +511,7 @@ mod tests {
         let mut number = 1;
         for (arrives, done) in [(true, before), (false, lost), (true, behind)] {
             for done in done {
-                let Done::Packets(at, packets) = done else { panic!("nothing else") };
+                let Done::Picture(at, Coded { packets, .. }) = done else { panic!("nothing else") };
                 juliet.now = at;
                 for packet in received(&packets, number, at).into_iter().filter(|_| arrives) {
                     juliet.give(Task::Packet(id(1), packet));
@@ -536,7 +537,7 @@ mod tests {
         let mut larger = Encoder::new(320, 192, 300_000).expect("libvpx works");
         let (mut payloader, picture) = (Payloader::default(), Picture::filled(320, 192, [0, 0, 255]));
         let encoded = larger.encode(&picture, 0, true).unwrap().expect("it is small");
-        sent.extend(payloader.packets(&encoded.bytes, 90_000));
+        sent.extend(payloader.packets(&encoded, 90_000));
         for packet in received(&sent, 1, juliet.now) {
             juliet.give(Task::Packet(id(1), packet));
             juliet.now += Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use crate::bandwidth::Target;
 use crate::codec::vp8::{CLOCK_RATE, Encoder, Payloader, Vp8Fault};
 use crate::picture::Picture;
 use crate::transport::RtpPacket;
@@ -24,6 +25,15 @@ const KEY_SHARE: f64 = 0.3;
 const HALVE: f64 = 0.025;
 const RESTORE: f64 = 0.045;
 
+/// A picture of ours on its way out.
+#[derive(Debug)]
+pub struct Coded {
+    /// Its temporal layer: who gets fewer pictures does without the higher ones.
+    pub layer: u8,
+    /// What it is sent as.
+    pub packets: Vec<RtpPacket>,
+}
+
 /// Encodes and packetises, for everybody at once.
 pub struct Ours {
     encoder: Encoder,
@@ -31,7 +41,7 @@ pub struct Ours {
     /// The sides of what comes, and whether they are halved.
     size: [usize; 2],
     halved: bool,
-    target: u32,
+    target: Target,
     begun: Instant,
     next: Instant,
     /// Somebody waits for a key frame, and when the next one may be made.
@@ -40,12 +50,12 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// For pictures of this size, in pixels, at so many bits a second.
+    /// For pictures of this size, in pixels.
     ///
     /// # Errors
     /// If there is no encoder.
-    pub fn new(now: Instant, size: [usize; 2], target: u32) -> Result<Self, Vp8Fault> {
-        let halved = bits_per_pixel(size, target) < HALVE;
+    pub fn new(now: Instant, size: [usize; 2], target: Target) -> Result<Self, Vp8Fault> {
+        let halved = bits_per_pixel(size, target.bits) < HALVE;
         let encoder = encoder(size, halved, target)?;
         let payloader = Payloader::default();
         Ok(Self { encoder, payloader, size, halved, target, begun: now, next: now, asked: true, key_from: now })
@@ -57,19 +67,22 @@ impl Ours {
         Self { begun, ..self }
     }
 
-    /// From now on so many bits a second; with few of them pictures are made smaller.
+    /// From now on so many bits a second, and in layers or not; with few bits pictures are made smaller.
     ///
     /// # Errors
     /// If libvpx fails.
-    pub fn set_target(&mut self, target: u32) -> Result<(), Vp8Fault> {
-        self.target = target;
-        let bits = bits_per_pixel(self.size, target);
+    pub fn set_target(&mut self, target: Target) -> Result<(), Vp8Fault> {
+        let before = std::mem::replace(&mut self.target, target);
+        let bits = bits_per_pixel(self.size, target.bits);
         let halved = bits < if self.halved { RESTORE } else { HALVE };
-        if halved == self.halved {
-            return self.encoder.set_bit_rate(target);
+        if halved != self.halved {
+            (self.encoder, self.halved) = (encoder(self.size, halved, target)?, halved);
+            return Ok(());
         }
-        (self.encoder, self.halved) = (encoder(self.size, halved, target)?, halved);
-        Ok(())
+        if before.layered != target.layered {
+            self.encoder.set_layered(target.layered)?;
+        }
+        self.encoder.set_bit_rate(target.bits)
     }
 
     /// When the next picture is due.
@@ -93,28 +106,33 @@ impl Ours {
         self.asked = true;
     }
 
-    /// The packets of a picture; none if it is left out to keep to the bit rate.
+    /// The packets of a picture; `None` if it is left out to keep to the bit rate.
     ///
     /// # Errors
     /// If the picture has another size, or libvpx fails.
-    pub fn packets(&mut self, now: Instant, picture: &Picture) -> Result<Vec<RtpPacket>, Vp8Fault> {
+    pub fn packets(&mut self, now: Instant, picture: &Picture) -> Result<Option<Coded>, Vp8Fault> {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
         let key = self.asked && self.key_from <= now;
         let picture = if self.halved { Cow::Owned(picture.halved()) } else { Cow::Borrowed(picture) };
-        let Some(encoded) = self.encoder.encode(&picture, at, key)? else { return Ok(Vec::new()) };
+        let Some(encoded) = self.encoder.encode(&picture, at, key)? else { return Ok(None) };
         if encoded.key {
-            let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.max(1)) * KEY_SHARE);
+            let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.bits.max(1)) * KEY_SHARE);
             (self.asked, self.key_from) = (false, now + KEY_FRAMES.max(Duration::from_secs_f64(costs.min(MAX_WAIT))));
         }
-        Ok(self.payloader.packets(&encoded.bytes, at as u32)) // RTP timestamps wrap.
+        let packets = self.payloader.packets(&encoded, at as u32); // RTP timestamps wrap.
+        Ok(Some(Coded { layer: encoded.layer.number, packets }))
     }
 }
 
-fn encoder([width, height]: [usize; 2], halved: bool, target: u32) -> Result<Encoder, Vp8Fault> {
+fn encoder([width, height]: [usize; 2], halved: bool, target: Target) -> Result<Encoder, Vp8Fault> {
     // As `Picture::halved` makes them.
     let side = |side: usize| if halved { side / 4 * 2 } else { side };
-    Encoder::new(side(width), side(height), target)
+    let mut encoder = Encoder::new(side(width), side(height), target.bits)?;
+    if target.layered {
+        encoder.set_layered(true)?;
+    }
+    Ok(encoder)
 }
 
 /// Bits for each pixel of a picture.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::codec::vp8::{self, Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Vp8Fault};
+use crate::codec::vp8::{self, Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Layer, Vp8Fault};
 use crate::picture::Picture;
 use crate::pictures::INTERVAL;
 use crate::receive::Clock;
@@ -122,7 +122,7 @@ impl Theirs {
         match self.decoder.decode(&bytes) {
             Ok(picture) => {
                 self.stats.decoded += 1;
-                let encoded = Encoded { key: vp8::is_key(&bytes), bytes };
+                let encoded = Encoded { key: vp8::is_key(&bytes), bytes, layer: Layer::default() };
                 self.waiting.extend(picture.map(|picture| Decoded { picture, encoded, timestamp, since, captured }));
                 None
             }

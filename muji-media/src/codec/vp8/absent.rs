@@ -27,6 +27,14 @@ impl Encoder {
     ///
     /// # Errors
     /// Never.
+    pub fn set_layered(&mut self, _: bool) -> Result<(), Vp8Fault> {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// Never.
     pub fn encode(&mut self, _: &Picture, _: u64, _: bool) -> Result<Option<Encoded>, Vp8Fault> {
         match *self {}
     }

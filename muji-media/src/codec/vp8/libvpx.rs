@@ -5,14 +5,18 @@ use std::mem::MaybeUninit;
 use std::os::raw::{c_int, c_uint};
 use std::ptr::{null, null_mut};
 
-use vpx_sys::vp8e_enc_control_id::{VP8E_SET_CPUUSED, VP8E_SET_MAX_INTRA_BITRATE_PCT, VP8E_SET_STATIC_THRESHOLD};
+use vpx_sys::vp8e_enc_control_id::{
+    VP8E_SET_CPUUSED, VP8E_SET_MAX_INTRA_BITRATE_PCT, VP8E_SET_STATIC_THRESHOLD, VP8E_SET_TEMPORAL_LAYER_ID,
+};
 use vpx_sys::{
-    VPX_CODEC_OK, VPX_DECODER_ABI_VERSION, VPX_DL_REALTIME, VPX_EFLAG_FORCE_KF, VPX_ENCODER_ABI_VERSION,
-    VPX_ERROR_RESILIENT_DEFAULT, VPX_FRAME_IS_KEY, vpx_codec_ctx_t, vpx_codec_cx_pkt_kind, vpx_codec_enc_cfg_t,
-    vpx_codec_err_t, vpx_image_t, vpx_img_fmt, vpx_kf_mode, vpx_rational, vpx_rc_mode,
+    VP8_EFLAG_FORCE_ARF, VP8_EFLAG_FORCE_GF, VP8_EFLAG_NO_REF_ARF, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_UPD_ARF,
+    VP8_EFLAG_NO_UPD_ENTROPY, VP8_EFLAG_NO_UPD_GF, VP8_EFLAG_NO_UPD_LAST, VPX_CODEC_OK, VPX_DECODER_ABI_VERSION,
+    VPX_DL_REALTIME, VPX_EFLAG_FORCE_KF, VPX_ENCODER_ABI_VERSION, VPX_ERROR_RESILIENT_DEFAULT, VPX_FRAME_IS_KEY,
+    vpx_codec_ctx_t, vpx_codec_cx_pkt_kind, vpx_codec_enc_cfg_t, vpx_codec_err_t, vpx_image_t, vpx_img_fmt,
+    vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
-use super::{Encoded, RateControl, Vp8Fault};
+use super::{Encoded, LAYERS, Layer, RateControl, Vp8Fault};
 use crate::picture::{MAX_PIXELS, Picture};
 
 /// Ticks a second of the times that are given to the encoder.
@@ -27,10 +31,47 @@ const SPEED: c_int = -6;
 /// A key frame may be so large, in percent of a frame of the target bit rate: five frames.
 const MAX_KEY_FRAME: c_uint = 500;
 
+/// The layers of four pictures that follow each other, and what each may refer to and leave behind. "Last" is always the picture of layer
+/// 0 before, and "golden" that of layer 1; nobody needs the statistics of symbols of a picture that he may not get.
+const PATTERN: [(Layer, u32); 4] = [
+    (
+        Layer { number: 0, sync: false },
+        VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_NO_UPD_GF | VP8_EFLAG_NO_UPD_ARF,
+    ),
+    (Layer { number: 2, sync: true }, VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | NOTHING_BEHIND),
+    (
+        Layer { number: 1, sync: true },
+        VP8_EFLAG_NO_REF_GF
+            | VP8_EFLAG_NO_REF_ARF
+            | VP8_EFLAG_NO_UPD_LAST
+            | VP8_EFLAG_NO_UPD_ARF
+            | VP8_EFLAG_NO_UPD_ENTROPY,
+    ),
+    (Layer { number: 2, sync: false }, VP8_EFLAG_NO_REF_ARF | NOTHING_BEHIND),
+];
+
+const NOTHING_BEHIND: u32 =
+    VP8_EFLAG_NO_UPD_LAST | VP8_EFLAG_NO_UPD_GF | VP8_EFLAG_NO_UPD_ARF | VP8_EFLAG_NO_UPD_ENTROPY;
+
+/// The first picture without layers refers to the last of layer 0, which everybody has, and is what all others may refer to.
+const UNITE: u32 = VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_FORCE_GF | VP8_EFLAG_FORCE_ARF;
+
+/// Where in a stream its layers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Without layers, everybody gets everything.
+    Single,
+    /// Without layers from the next picture on.
+    Uniting,
+    /// The next picture is this one of [`PATTERN`].
+    At(usize),
+}
+
 /// Encodes pictures of one size.
 pub struct Encoder {
     context: Box<vpx_codec_ctx_t>,
     config: vpx_codec_enc_cfg_t,
+    place: Place,
 }
 
 // SAFETY: libvpx keeps no state by thread; whoever owns the context may use it wherever it is.
@@ -84,7 +125,7 @@ impl Encoder {
             let interface = vpx_sys::vpx_codec_vp8_cx();
             checked(vpx_sys::vpx_codec_enc_init_ver(&raw mut *context, interface, &raw const config, 0, version))?;
         }
-        let mut this = Self { context, config };
+        let mut this = Self { context, config, place: Place::Single };
         this.control(VP8E_SET_CPUUSED as c_int, SPEED)?;
         this.control(VP8E_SET_STATIC_THRESHOLD as c_int, 1)?;
         this.control(VP8E_SET_MAX_INTRA_BITRATE_PCT as c_int, MAX_KEY_FRAME as c_int)?;
@@ -97,8 +138,30 @@ impl Encoder {
     /// If libvpx fails.
     pub fn set_bit_rate(&mut self, bit_rate: u32) -> Result<(), Vp8Fault> {
         self.config.rc_target_bitrate = kilobits(bit_rate);
+        for (target, share) in self.config.ts_target_bitrate.iter_mut().zip(LAYERS) {
+            *target = kilobits(bit_rate) * share / LAYERS[2];
+        }
         // SAFETY: the context was set up, and the configuration outlives the call.
         checked(unsafe { vpx_sys::vpx_codec_enc_config_set(&raw mut *self.context, &raw const self.config) })
+    }
+
+    /// From now on in temporal layers, or in one: then nothing that is sent can be done without.
+    ///
+    /// # Errors
+    /// If libvpx fails.
+    pub fn set_layered(&mut self, layered: bool) -> Result<(), Vp8Fault> {
+        self.place = match (self.place, layered) {
+            (Place::Single | Place::Uniting, true) => Place::At(0),
+            (Place::At(_), false) => Place::Uniting,
+            (place, _) => place,
+        };
+        self.config.ts_number_layers = if layered { 3 } else { 1 };
+        self.config.ts_periodicity = PATTERN.len() as c_uint;
+        self.config.ts_rate_decimator[..3].copy_from_slice(&[4, 2, 1]);
+        for (of, (layer, _)) in self.config.ts_layer_id.iter_mut().zip(PATTERN) {
+            *of = layer.number.into();
+        }
+        self.set_bit_rate(self.config.rc_target_bitrate * 1_000)
     }
 
     fn control(&mut self, id: c_int, value: c_int) -> Result<(), Vp8Fault> {
@@ -115,7 +178,16 @@ impl Encoder {
         if (width, height) != (self.config.g_w, self.config.g_h) {
             return Err(Vp8Fault::Size);
         }
-        let (flags, at) = (if key { VPX_EFLAG_FORCE_KF } else { 0 }, i64::try_from(at).unwrap_or(i64::MAX));
+        let (layer, flags) = match self.place {
+            _ if key => (Layer::default(), VPX_EFLAG_FORCE_KF),
+            Place::At(place) => PATTERN[place],
+            Place::Uniting => (Layer::default(), UNITE),
+            Place::Single => (Layer::default(), 0),
+        };
+        if self.config.ts_number_layers > 1 {
+            self.control(VP8E_SET_TEMPORAL_LAYER_ID as c_int, layer.number.into())?;
+        }
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
         let mut image = MaybeUninit::<vpx_image_t>::zeroed();
         // SAFETY: the samples are as many as an I420 picture of this size has, and libvpx only reads them. The image is used
         // only if wrapping it succeeded.
@@ -129,10 +201,19 @@ impl Encoder {
             let deadline = u64::from(VPX_DL_REALTIME);
             checked(vpx_sys::vpx_codec_encode(&raw mut *self.context, wrapped, at, LASTS, flags.into(), deadline))?;
         }
-        Ok(self.encoded())
+        let encoded = self.encoded(layer);
+        if let Some(encoded) = &encoded {
+            self.place = match self.place {
+                // libvpx may make a key frame of any picture.
+                Place::At(_) if encoded.key => Place::At(1),
+                Place::At(place) => Place::At((place + 1) % PATTERN.len()),
+                Place::Single | Place::Uniting => Place::Single,
+            };
+        }
+        Ok(encoded)
     }
 
-    fn encoded(&mut self) -> Option<Encoded> {
+    fn encoded(&mut self, layer: Layer) -> Option<Encoded> {
         let (mut iterator, mut found) = (null(), None);
         loop {
             // SAFETY: libvpx hands out packets that live until the next call; a frame's bytes are copied before that. Which
@@ -143,7 +224,8 @@ impl Encoder {
                 if packet.kind == vpx_codec_cx_pkt_kind::VPX_CODEC_CX_FRAME_PKT {
                     let frame = packet.data.frame;
                     let bytes = std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz as usize).to_vec();
-                    found = Some(Encoded { bytes, key: frame.flags & VPX_FRAME_IS_KEY != 0 });
+                    let key = frame.flags & VPX_FRAME_IS_KEY != 0;
+                    found = Some(Encoded { bytes, key, layer: if key { Layer::default() } else { layer } });
                 }
             }
         }

@@ -13,6 +13,7 @@ use muji_xep::rtp::{Extension, Feedback, PayloadType};
 pub use absent::{Decoder, Encoder};
 #[cfg(feature = "vp8")]
 pub use libvpx::{Decoder, Encoder};
+pub(crate) use payload::renumbered;
 pub use payload::{Assembled, Assembler, Frame, Payloader};
 
 /// Ticks a second of a video timestamp.
@@ -51,6 +52,21 @@ pub struct Encoded {
     pub bytes: Vec<u8>,
     /// It needs no picture before it.
     pub key: bool,
+    /// Who can do without it.
+    pub layer: Layer,
+}
+
+/// What of the bit rate the pictures up to each temporal layer take, in percent: of four pictures one is of layer 0 and needs none but
+/// those of layer 0 before it, one is of layer 1 and needs none of layer 2, and two are of layer 2, which nothing needs.
+pub const LAYERS: [u32; 3] = [40, 60, 100];
+
+/// The temporal layer of a picture (RFC 7741 section 4.2). Without layers all are of the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// From 0 on: an index of [`LAYERS`].
+    pub number: u8,
+    /// Of those before it needs one of layer 0 alone.
+    pub sync: bool,
 }
 
 /// How libvpx keeps to its bit rate. Times are in ms of it.
@@ -135,6 +151,37 @@ mod tests {
         for (number, key) in [(0, true), (1, false), (2, true), (3, false)] {
             let encoded = encoder.encode(&picture, number * 3_000, number == 2).unwrap().expect("it is small");
             assert_eq!((encoded.key, size(&encoded.bytes)), (key, key.then_some([160, 96])));
+        }
+    }
+
+    /// Pictures that change, in three layers from the first on, then as one, with the layer of each; a key frame is asked for once.
+    fn layered(count: u64) -> Vec<Encoded> {
+        let mut encoder = encoder();
+        let encode = |number: u64| {
+            if number == 0 || number == 2 * count / 3 {
+                encoder.set_layered(number == 0).unwrap();
+            }
+            let colour = u8::try_from(number * 3).expect("there are few");
+            let picture = Picture::filled(160, 96, [colour, 255 - colour, 90]);
+            encoder.encode(&picture, number * 3_000, number == count / 3).unwrap()
+        };
+        (0..count).filter_map(encode).collect()
+    }
+
+    #[test]
+    fn whoever_does_without_the_higher_layers_sees_the_others_as_everybody_does() {
+        let all = layered(60);
+        let layers: Vec<u8> = all.iter().map(|encoded| encoded.layer.number).collect();
+        assert_eq!(layers[..8], [0, 2, 1, 2, 0, 2, 1, 2]);
+        assert_eq!(layers[40..], [0; 20], "as one again");
+        for highest in [0, 1] {
+            let (mut whole, mut part) = (Decoder::new().unwrap(), Decoder::new().unwrap());
+            for encoded in &all {
+                let seen = whole.decode(&encoded.bytes).unwrap().expect("it is shown");
+                if encoded.layer.number <= highest {
+                    assert_eq!(part.decode(&encoded.bytes).unwrap().as_ref(), Some(&seen));
+                }
+            }
         }
     }
 

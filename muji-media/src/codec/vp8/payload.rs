@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::{Encoded, Layer};
 use crate::transport::{ReceivedRtp, RtpPacket};
 
 /// Bytes of a packet's payload: with all headers and the tag it stays under 1280, which every path of IPv6 carries.
@@ -21,6 +22,13 @@ const PICTURE_ID: u8 = 0x80;
 const TL0PICIDX: u8 = 0x40;
 const LAYER: u8 = 0x20;
 const KEY_INDEX: u8 = 0x10;
+/// Bits of the byte with the layer: its number, and that it needs nothing but the picture of layer 0 before.
+const LAYER_SHIFT: u8 = 6;
+const SYNC: u8 = 0x20;
+
+/// Bytes of our descriptor, and where in it the picture's id is.
+const DESCRIPTOR: usize = 6;
+const PICTURE_ID_AT: std::ops::Range<usize> = 2..4;
 
 /// Packets kept of one stream: at 30 frames a second of 10 packets, a second and a half.
 const MAX_PACKETS: usize = 512;
@@ -28,6 +36,9 @@ const MAX_PACKETS: usize = 512;
 /// How long a missing packet is waited for: it is asked for, and comes a round trip later on all but the worst paths. Later than
 /// that its picture is no use to a conversation.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a missing packet is waited for if what follows can be shown without it: then it was a picture that nothing needs.
+const SKIPPED: Duration = Duration::from_millis(100);
 
 /// How long the beginning of a key frame is waited for by whoever has shown nothing yet: packets overtake each other by less.
 const BEGINNING: Duration = Duration::from_millis(40);
@@ -39,38 +50,70 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct Payloader {
     picture_id: u16,
+    /// Counts the pictures of layer 0.
+    base: u8,
 }
 
 impl Payloader {
-    /// The packets of the next frame.
-    pub fn packets(&mut self, frame: &[u8], timestamp: u32) -> Vec<RtpPacket> {
+    /// The packets of the next frame. They always tell its layer: libwebrtc begins anew when streams go from one way to the other.
+    pub fn packets(&mut self, frame: &Encoded, timestamp: u32) -> Vec<RtpPacket> {
+        let (Layer { number, sync }, frame) = (frame.layer, &frame.bytes);
         self.picture_id = self.picture_id.wrapping_add(1) & 0x7FFF;
+        self.base = self.base.wrapping_add(u8::from(number == 0));
         let [high, low] = (self.picture_id | 0x8000).to_be_bytes();
+        let layer = number << LAYER_SHIFT | if sync { SYNC } else { 0 };
+        let rest = [PICTURE_ID | TL0PICIDX | LAYER, high, low, self.base, layer];
         // Packets of about one size: a small last one is lost as often as a large one.
-        let count = frame.len().div_ceil(MAX_PAYLOAD - 4).max(1);
+        let count = frame.len().div_ceil(MAX_PAYLOAD - DESCRIPTOR).max(1);
         let pieces: Vec<&[u8]> = frame.chunks(frame.len().div_ceil(count).max(1)).collect();
         let last = pieces.len().saturating_sub(1);
         let packet = |(index, piece): (usize, &&[u8])| {
             let first = if index == 0 { EXTENDED | START } else { EXTENDED };
-            let payload: Vec<u8> = [&[first, PICTURE_ID, high, low], *piece].concat();
+            let payload: Vec<u8> = [&[first], &rest[..], *piece].concat();
             RtpPacket { timestamp, marker: index == last, payload: Arc::from(payload) }
         };
         pieces.iter().enumerate().map(packet).collect()
     }
 }
 
-/// What of a packet is the frame's, and whether it begins there. `None` if it is no such packet.
-fn read(payload: &[u8]) -> Option<(bool, &[u8])> {
+/// A packet of ours as it goes to somebody from whom so many pictures were kept back: for him the ids of pictures have no gaps, which
+/// libwebrtc would take for losses.
+pub(crate) fn renumbered(packet: &RtpPacket, kept_back: u16) -> RtpPacket {
+    let mut payload = packet.payload.to_vec();
+    if let Some(id) = payload.get_mut(PICTURE_ID_AT) {
+        let number = u16::from_be_bytes([id[0], id[1]]).wrapping_sub(kept_back);
+        id.copy_from_slice(&(number | 0x8000).to_be_bytes());
+    }
+    RtpPacket { payload: payload.into(), ..packet.clone() }
+}
+
+/// What a packet says of its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Descriptor {
+    /// The frame begins with it.
+    starts: bool,
+    /// Its layer, and the number of the last picture of layer 0.
+    layer: Option<(Layer, u8)>,
+}
+
+/// What a packet says of its frame, and what of it is the frame's. `None` if it is no such packet.
+fn read(payload: &[u8]) -> Option<(Descriptor, &[u8])> {
     let (first, mut rest) = payload.split_first()?;
+    let mut layer = None;
     if first & EXTENDED != 0 {
         let (second, behind) = rest.split_first()?;
         let long_id = second & PICTURE_ID != 0 && behind.first()? & 0x80 != 0;
         let id = usize::from(second & PICTURE_ID != 0) + usize::from(long_id);
         let index = usize::from(second & TL0PICIDX != 0);
-        let layer = usize::from(second & (LAYER | KEY_INDEX) != 0);
-        rest = behind.get(id + index + layer..)?;
+        let key_index = usize::from(second & (LAYER | KEY_INDEX) != 0);
+        if second & TL0PICIDX != 0 && second & LAYER != 0 {
+            let [base, of, ..] = *behind.get(id..)? else { return None };
+            layer = Some((Layer { number: of >> LAYER_SHIFT, sync: of & SYNC != 0 }, base));
+        }
+        rest = behind.get(id + index + key_index..)?;
     }
-    (!rest.is_empty()).then_some((first & START != 0 && first & PARTITION == 0, rest))
+    let starts = first & START != 0 && first & PARTITION == 0;
+    (!rest.is_empty()).then_some((Descriptor { starts, layer }, rest))
 }
 
 /// A packet that waits for others.
@@ -79,13 +122,23 @@ struct Waiting {
     marker: bool,
     arrived: Instant,
     captured: Option<SystemTime>,
-    starts: bool,
+    descriptor: Descriptor,
     piece: Vec<u8>,
 }
 
 impl Waiting {
     fn is_key(&self) -> bool {
-        self.starts && super::is_key(&self.piece)
+        self.descriptor.starts && super::is_key(&self.piece)
+    }
+
+    /// It begins a frame that can be shown if the last that was shown of layer 0 has this number, whatever was between.
+    fn follows(&self, base: u8) -> bool {
+        let Descriptor { starts, layer } = self.descriptor;
+        starts
+            && layer.is_some_and(|(layer, number)| match layer.number {
+                0 => number == base.wrapping_add(1),
+                _ => layer.sync && number == base,
+            })
     }
 }
 
@@ -115,13 +168,15 @@ pub struct Assembler {
     packets: BTreeMap<u64, Waiting>,
     /// The packet that comes next; `None` before a key frame has begun.
     next: Option<u64>,
+    /// The number of the last frame of layer 0, if the sender has layers.
+    base: Option<u8>,
     asked: Option<Instant>,
 }
 
 impl Assembler {
     /// A packet came. False if it is none, too late or one too many.
     pub fn insert(&mut self, received: &ReceivedRtp) -> bool {
-        let Some((starts, piece)) = read(&received.packet.payload) else { return false };
+        let Some((descriptor, piece)) = read(&received.packet.payload) else { return false };
         let late = self.next.is_some_and(|next| received.sequence < next);
         if late || self.packets.len() >= MAX_PACKETS || self.packets.contains_key(&received.sequence) {
             return false;
@@ -132,7 +187,7 @@ impl Assembler {
             marker,
             arrived: received.arrived,
             captured: received.captured,
-            starts,
+            descriptor,
             piece: piece.to_vec(),
         };
         self.packets.insert(received.sequence, waiting);
@@ -147,6 +202,9 @@ impl Assembler {
     /// What there is now.
     pub fn poll(&mut self, now: Instant) -> Option<Assembled> {
         if let Some(frame) = self.frame() {
+            return Some(Assembled::Frame(frame));
+        }
+        if let Some(frame) = self.skip(now) {
             return Some(Assembled::Frame(frame));
         }
         let waits = self.next.is_some() || self.packets.values().any(Waiting::is_key);
@@ -174,9 +232,20 @@ impl Assembler {
         Some(Assembled::Broken)
     }
 
+    /// The next frame that can be shown though one before it is missing.
+    fn skip(&mut self, now: Instant) -> Option<Frame> {
+        let (_, base) = (self.next?, self.base?);
+        let late = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= SKIPPED;
+        self.packets.values().next().filter(|first| late(first))?;
+        let follow = self.packets.iter().filter(|(_, packet)| packet.follows(base)).map(|(number, _)| *number);
+        let whole = follow.into_iter().find(|number| self.end(*number).is_some())?;
+        self.next = Some(whole);
+        self.frame()
+    }
+
     /// The last packet of the frame that begins with this one, if all of it is there, and its timestamp.
     fn end(&self, first: u64) -> Option<(u64, u32)> {
-        let timestamp = self.packets.get(&first).filter(|first| first.starts)?.timestamp;
+        let timestamp = self.packets.get(&first).filter(|first| first.descriptor.starts)?.timestamp;
         let mut end = first;
         loop {
             let packet = self.packets.get(&end).filter(|packet| packet.timestamp == timestamp)?;
@@ -195,6 +264,9 @@ impl Assembler {
         let rest = self.packets.split_off(&(end + 1));
         let frame = std::mem::replace(&mut self.packets, rest);
         (self.next, self.asked) = (Some(end + 1), None);
+        if let Some((Layer { number: 0, .. }, base)) = frame.values().find_map(|packet| packet.descriptor.layer) {
+            self.base = Some(base);
+        }
         let captured = frame.values().find_map(|packet| packet.captured);
         let bytes = frame.into_values().flat_map(|packet| packet.piece).collect();
         Some(Frame { bytes, timestamp, captured })
@@ -216,6 +288,7 @@ mod tests {
             let mut frame = vec![u8::try_from(number).unwrap(); *length];
             frame[0] = *first;
             let arrived = start + Duration::from_millis(33) * number;
+            let frame = Encoded { key: *first == KEY, bytes: frame, layer: Layer::default() };
             packets.extend(payloader.packets(&frame, number * 3_000).into_iter().map(|packet| (arrived, packet)));
         }
         let received = |(sequence, (arrived, packet)): (u64, (Instant, RtpPacket))| ReceivedRtp {
@@ -245,12 +318,12 @@ mod tests {
 
     #[test]
     fn frames_come_out_as_they_went_in_whatever_order_their_packets_take() {
-        let frames = [(KEY, 5_000), (OTHER, 1), (OTHER, 1_146), (OTHER, 1_147), (OTHER, 3_000)];
+        let frames = [(KEY, 5_000), (OTHER, 1), (OTHER, 1_144), (OTHER, 1_145), (OTHER, 3_000)];
         let mut packets = sent(Instant::now(), &frames);
         assert!(packets.iter().all(|packet| packet.packet.payload.len() <= MAX_PAYLOAD));
-        assert_eq!(played(&packets), [5_000, 1, 1_146, 1_147, 3_000]);
+        assert_eq!(played(&packets), [5_000, 1, 1_144, 1_145, 3_000]);
         packets[..5].reverse();
-        assert_eq!(played(&packets), [5_000, 1, 1_146, 1_147, 3_000]);
+        assert_eq!(played(&packets), [5_000, 1, 1_144, 1_145, 3_000]);
     }
 
     #[test]
@@ -287,15 +360,53 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_picture_that_nothing_needs_is_left_out_without_asking() {
+        let mut payloader = Payloader::default();
+        let pattern = [(0, false), (2, true), (1, true), (2, false)];
+        let (mut packets, start) = (Vec::new(), Instant::now());
+        for (number, (layer, sync)) in (0u32..).zip(pattern.into_iter().cycle().take(24)) {
+            let mut bytes = vec![7; 1_000 + number as usize];
+            bytes[0] = if number == 0 { KEY } else { OTHER };
+            let frame = Encoded { key: number == 0, bytes, layer: Layer { number: layer, sync } };
+            let packet = payloader.packets(&frame, number * 3_000).remove(0);
+            let (payload_type, sequence, captured) = (98, u64::from(number), None);
+            let arrived = start + Duration::from_millis(33) * number;
+            packets.push(ReceivedRtp { payload_type, sequence, arrived, captured, packet });
+        }
+        let without = |lost: &[usize]| {
+            let came = packets.iter().filter(|packet| !lost.contains(&(packet.sequence as usize)));
+            played(&came.cloned().collect::<Vec<_>>())
+                .into_iter()
+                .map(|length| length.saturating_sub(1_000))
+                .collect::<Vec<_>>()
+        };
+        let all_but = |lost: &[usize]| (0..24).filter(|number| !lost.contains(number)).collect::<Vec<_>>();
+        assert_eq!(without(&[5]), all_but(&[5]), "of layer 2");
+        assert_eq!(without(&[6]), all_but(&[6, 7]), "of layer 1, which one of layer 2 needs");
+        assert_eq!(without(&[5, 6, 7]), all_but(&[5, 6, 7]));
+        assert_eq!(without(&[8])[8], 0, "of layer 0, which all need: it is asked for a key frame");
+        assert_eq!(without(&[8]).len(), 9);
+    }
+
+    #[test]
     fn a_flood_is_kept_to_the_bound_and_nonsense_is_no_packet() {
         let (mut assembler, now) = (Assembler::default(), Instant::now());
         for packet in sent(now, &[(OTHER, 900_000)]) {
             assembler.insert(&packet);
         }
         assert!(assembler.packets.len() <= MAX_PACKETS);
+        let layered = [0x90, 0xE0, 0x81, 2, 77, 0x60, 9];
+        for length in 0..6 {
+            assert_eq!(read(&layered[..length]), None, "{length} bytes");
+        }
+        let layer = Layer { number: 1, sync: true };
+        assert_eq!(read(&layered), Some((Descriptor { starts: true, layer: Some((layer, 77)) }, &[9][..])));
         for payload in [&[][..], &[0x80], &[0x80, 0x80], &[0x80, 0x80, 0x80], &[0x90, 0xF0, 1, 2, 3], &[0x10]] {
             assert_eq!(read(payload), None, "{payload:02x?}");
         }
-        assert_eq!(read(&[0x90, 0xF0, 0x81, 2, 3, 4, 9]), Some((true, &[9][..])));
+        assert_eq!(
+            read(&[0x90, 0xF0, 0x81, 2, 3, 4, 9]),
+            Some((Descriptor { starts: true, layer: Some((Layer { number: 0, sync: false }, 3)) }, &[9][..]))
+        );
     }
 }
