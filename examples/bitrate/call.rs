@@ -7,7 +7,7 @@ use muji_conformance::harness::content::{HEIGHT, WIDTH, picture};
 use muji_conformance::harness::link::Link;
 use muji_jingle::{SessionId, TransportId};
 use muji_media::bandwidth::{Bandwidth, Policy, Target};
-use muji_media::layers::LayerFilter;
+use muji_media::layers::{LayerFilter, Share};
 use muji_media::pictures::{Coded, Ours, Theirs, Wanted};
 
 use crate::Failure;
@@ -17,6 +17,7 @@ pub(crate) struct Viewer {
     pub(crate) link: Link,
     path: TransportId,
     filter: LayerFilter,
+    wants_key_frame: bool,
     theirs: Theirs,
     /// In the last second, in kbit/s: what left for it and what came; the share of packets that was lost, in percent; pictures shown.
     pub(crate) sent: f64,
@@ -39,6 +40,7 @@ impl Viewer {
             link,
             path,
             filter,
+            wants_key_frame: false,
             theirs,
             sent: 0.0,
             received: 0.0,
@@ -51,9 +53,13 @@ impl Viewer {
     }
 
     fn send(&mut self, coded: &Coded) {
-        if let Some(packets) = self.filter.take(coded.layer, &coded.packets) {
-            self.packets += packets.len();
-            self.link.send(&packets);
+        match self.filter.take(self.link.now(), coded) {
+            Share::All(packets) => {
+                self.packets += packets.len();
+                self.link.send(&packets);
+            }
+            Share::WantsKeyFrame => self.wants_key_frame = true,
+            Share::Nothing => {}
         }
     }
 
@@ -79,7 +85,11 @@ impl Viewer {
             bandwidth.estimated(self.path, bits);
         }
         self.link.lost().into_iter().for_each(|share| bandwidth.lost(self.path, share));
-        Ok(self.link.asked() > 0)
+        for share in self.link.overflowed() {
+            bandwidth.overflowed(self.path, share);
+            self.filter.pause(now);
+        }
+        Ok(self.link.asked() > 0 || std::mem::take(&mut self.wants_key_frame))
     }
 }
 
@@ -96,7 +106,7 @@ pub(crate) struct Call {
 }
 
 /// So long all links run before anybody else has a turn.
-const TURN: Duration = Duration::from_millis(1);
+const TURN: Duration = Duration::from_millis(2);
 
 impl Call {
     /// With so many who look.

@@ -268,7 +268,7 @@ impl Worker {
                 Woken::Datagrams | Woken::Time => self.datagrams(now),
             };
             // Whatever came: a flood of packets must not keep the clock from being looked at.
-            if outcome.and_then(|()| self.time(now)).and_then(|()| self.drain()).is_err() {
+            if outcome.and_then(|()| self.time(now)).and_then(|()| self.drain(now)).is_err() {
                 return;
             }
         }
@@ -410,7 +410,7 @@ impl Worker {
             if let Some(running) = &mut self.running {
                 running.peers.datagram(arrived, local, from, &bytes);
             }
-            self.drain()?;
+            self.drain(now)?;
         }
         Ok(())
     }
@@ -449,13 +449,14 @@ impl Worker {
             Ok(None) => Ok(()),
             Ok(Some(packet)) => {
                 let Some(running) = &mut self.running else { return Ok(()) };
+                self.bytes += packet.payload.len() as u64;
+                let sound = Coded::sound(packet);
                 for (call, publication) in self.publisher.publications() {
                     // Its timestamp is that of its first sample, 20 ms ago.
                     let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
-                    running.peers.publish(now, captured, (*call, publication), 0, std::slice::from_ref(&packet));
+                    running.peers.publish(now, captured, *call, publication, &sound);
                 }
                 self.packets += 1;
-                self.bytes += packet.payload.len() as u64;
                 if self.packets.is_multiple_of(TICKS_PER_SECOND) {
                     // Missed by a slow observer, the next second tells anew.
                     drop(self.observed.try_send(Observation::Sent { bytes: self.bytes }));
@@ -480,9 +481,9 @@ impl Worker {
         }
         while let Some(done) = self.pictures.poll() {
             match (done, &mut self.running) {
-                (Done::Picture(captured, Coded { layer, packets }), Some(running)) => {
+                (Done::Picture(captured, coded), Some(running)) => {
                     for (call, publication) in &self.shown {
-                        running.peers.publish(now, captured, (*call, publication), layer, &packets);
+                        running.peers.publish(now, captured, *call, publication, &coded);
                     }
                 }
                 (Done::AskKeyFrame((session, content)), Some(running)) => {
@@ -530,7 +531,7 @@ impl Worker {
     }
 
     /// Passes on what the peers' transports give.
-    fn drain(&mut self) -> Result<(), Abandoned> {
+    fn drain(&mut self, now: Instant) -> Result<(), Abandoned> {
         while let Some(output) = self.running.as_mut().and_then(|running| running.peers.poll_output()) {
             match output {
                 PeersOutput::Datagram { from, to, bytes } => {
@@ -549,6 +550,12 @@ impl Worker {
                 }
                 PeersOutput::KeyFrameAsked => self.pictures.give(Task::KeyFrame),
                 PeersOutput::Lost { transport, share } => self.bandwidth.lost(transport, share),
+                PeersOutput::Overflowed { transport, share } => {
+                    self.bandwidth.overflowed(transport, share);
+                    if let Some(running) = &mut self.running {
+                        running.peers.pause(now, transport);
+                    }
+                }
                 PeersOutput::Estimate { transport, bits } => self.bandwidth.estimated(transport, bits),
                 PeersOutput::Rtp { session, content, received } => {
                     self.received((session, content), received)?;

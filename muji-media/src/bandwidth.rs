@@ -41,6 +41,9 @@ const NOT_WORTH_LAYERS: f64 = 1.25;
 /// A path gets a layer more when it carries so many times what that needs.
 const EASILY: f64 = 1.1;
 
+/// The lowest layer may take so much of the slowest path, in percent: its pictures are few and large, and a lost one costs a key frame.
+const ROOM: u32 = 78;
+
 /// To whom the bit rate of our pictures is fitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Policy {
@@ -68,6 +71,9 @@ impl Default for Target {
         Self { bits: INITIAL, layered: false }
     }
 }
+
+/// A path with a full queue is left so much of what it carries, until that is gone.
+const DRAINS: f32 = 0.75;
 
 /// What is known of a path, in bits a second.
 #[derive(Debug, Clone, Copy, Default)]
@@ -124,6 +130,13 @@ impl Bandwidth {
         }
     }
 
+    /// So much of what left on a path in the last moments is lost: it carries the rest, and less until the queue before it is gone.
+    pub fn overflowed(&mut self, path: TransportId, share: f32) {
+        let told = self.told.bits;
+        let known = self.paths.entry(path).or_default();
+        known.bound = Some((known.carries().min(told) as f32 * (1.0 - share) * DRAINS) as u32);
+    }
+
     /// These paths are no more.
     pub fn forget(&mut self, gone: impl Fn(&TransportId) -> bool) {
         self.paths.retain(|path, _| !gone(path));
@@ -148,7 +161,7 @@ impl Bandwidth {
         };
         let wanted = match self.policy {
             Policy::Slowest => slowest,
-            Policy::Layers => fastest.min(needed(slowest, LAYERS[2], LAYERS[0])),
+            Policy::Layers => fastest.min(needed(slowest, ROOM * LAYERS[2] / 100, LAYERS[0])),
             Policy::Most(share) => {
                 carries.get(carries.len() * usize::from(100 - share.min(100)) / 100).copied().unwrap_or(fastest)
             }
@@ -227,10 +240,10 @@ mod tests {
     fn slow_paths_get_fewer_layers_of_what_the_fast_ones_can_carry() {
         let mut bandwidth = Bandwidth::default();
         assert_eq!(layered(&mut bandwidth, &[400, 500, 550]), (400, false, vec![2, 2, 2]), "about the same");
-        assert_eq!(layered(&mut bandwidth, &[400, 600, 1_000]), (1_000, true, vec![0, 1, 2]));
+        assert_eq!(layered(&mut bandwidth, &[400, 600, 1_000]), (780, true, vec![0, 1, 2]));
         assert_eq!(
             layered(&mut bandwidth, &[200, 600, 1_000]),
-            (500, true, vec![0, 2, 2]),
+            (390, true, vec![0, 2, 2]),
             "the slowest can carry the lowest"
         );
         assert_eq!(layered(&mut bandwidth, &[400, 500, 560]), (560, true, vec![1, 1, 2]), "not yet as one again");
@@ -240,10 +253,10 @@ mod tests {
     #[test]
     fn a_path_gets_a_layer_more_only_when_it_carries_that_easily() {
         let mut bandwidth = Bandwidth::default();
-        assert_eq!(layered(&mut bandwidth, &[400, 590, 1_000]), (1_000, true, vec![0, 0, 2]));
-        assert_eq!(layered(&mut bandwidth, &[400, 630, 1_000]).2, [0, 0, 2]);
-        assert_eq!(layered(&mut bandwidth, &[400, 670, 1_000]).2, [0, 1, 2]);
-        assert_eq!(layered(&mut bandwidth, &[400, 610, 1_000]).2, [0, 1, 2]);
+        assert_eq!(layered(&mut bandwidth, &[520, 590, 1_000]), (1_000, true, vec![0, 0, 2]));
+        assert_eq!(layered(&mut bandwidth, &[520, 630, 1_000]).2, [0, 0, 2]);
+        assert_eq!(layered(&mut bandwidth, &[520, 670, 1_000]).2, [0, 1, 2]);
+        assert_eq!(layered(&mut bandwidth, &[520, 610, 1_000]).2, [0, 1, 2]);
     }
 
     #[test]
@@ -281,6 +294,15 @@ mod tests {
         assert_eq!(news(&mut bandwidth), Some(247_860));
         (0..60).for_each(|_| bandwidth.lost(path(1), 0.0));
         assert_eq!(news(&mut bandwidth), Some(850_000), "the estimate still holds");
+    }
+
+    #[test]
+    fn a_path_that_becomes_narrow_gets_less_than_comes_through_at_once() {
+        let mut bandwidth = Bandwidth::default();
+        bandwidth.estimated(path(1), 1_000_000);
+        assert_eq!(news(&mut bandwidth), Some(850_000));
+        bandwidth.overflowed(path(1), 0.6);
+        assert_eq!(news(&mut bandwidth), Some(254_999), "three quarters of the 340 that come through");
     }
 
     #[test]

@@ -1,9 +1,15 @@
-//! Who gets which of our pictures: those on slow paths do without the higher temporal layers.
+//! Who gets which of our pictures: those on slow paths do without the higher temporal layers, and whoever's path has just become narrower
+//! gets none until the queue before it is gone.
 
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use crate::codec::vp8::renumbered;
+use crate::pictures::Coded;
 use crate::transport::RtpPacket;
+
+/// So long a queue before a path that has become narrower takes to go: home routers hold some 300 ms.
+const DRAINS: Duration = Duration::from_millis(500);
 
 /// Keeps pictures back from one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,12 +19,34 @@ pub struct LayerFilter {
     sent: u8,
     /// Pictures kept back so far.
     kept_back: u16,
+    pause: Pause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// Pictures are sent.
+    None,
+    /// Nothing is sent before then.
+    Until(Instant),
+    /// Nothing is sent before the next key frame, which is asked for.
+    KeyFrame,
+}
+
+/// What a peer gets of a picture.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Share<'a> {
+    /// All of it.
+    All(Cow<'a, [RtpPacket]>),
+    /// Nothing.
+    Nothing,
+    /// Nothing, but it can be sent a key frame again.
+    WantsKeyFrame,
 }
 
 impl Default for LayerFilter {
     /// Everything is sent.
     fn default() -> Self {
-        Self { most: u8::MAX, sent: u8::MAX, kept_back: 0 }
+        Self { most: u8::MAX, sent: u8::MAX, kept_back: 0, pause: Pause::None }
     }
 }
 
@@ -29,14 +57,27 @@ impl LayerFilter {
         self.most = most;
     }
 
-    /// The packets of a picture of this layer as this peer gets them; `None` if it does without. Sound has layer 0.
-    pub fn take<'a>(&mut self, layer: u8, packets: &'a [RtpPacket]) -> Option<Cow<'a, [RtpPacket]>> {
-        self.sent = if layer == 0 { self.most } else { self.sent.min(self.most) };
-        if layer > self.sent {
-            self.kept_back = self.kept_back.wrapping_add(1);
-            return None;
+    /// The path has become narrower: nothing is sent until the queue before it is gone.
+    pub fn pause(&mut self, now: Instant) {
+        self.pause = Pause::Until(now + DRAINS);
+    }
+
+    /// What this peer gets of a picture; of sound always all.
+    pub fn take<'a>(&mut self, now: Instant, coded: &'a Coded) -> Share<'a> {
+        let Coded { layer, key, packets } = coded;
+        self.sent = if *layer == 0 { self.most } else { self.sent.min(self.most) };
+        let wants_key_frame = match self.pause {
+            Pause::Until(until) => until <= now,
+            Pause::None | Pause::KeyFrame => false,
+        };
+        if wants_key_frame || self.pause == Pause::KeyFrame && *key {
+            self.pause = if *key { Pause::None } else { Pause::KeyFrame };
         }
-        Some(match self.kept_back {
+        if *layer > self.sent || self.pause != Pause::None {
+            self.kept_back = self.kept_back.wrapping_add(1);
+            return if wants_key_frame { Share::WantsKeyFrame } else { Share::Nothing };
+        }
+        Share::All(match self.kept_back {
             0 => Cow::Borrowed(packets),
             kept_back => packets.iter().map(|packet| renumbered(packet, kept_back)).collect(),
         })
@@ -48,12 +89,18 @@ mod tests {
     use super::*;
     use crate::codec::vp8::{Encoded, Layer, Payloader};
 
+    fn coded(payloader: &mut Payloader, number: u8, key: bool) -> Coded {
+        let layer = Layer { number, sync: false };
+        let packets = payloader.packets(&Encoded { bytes: vec![1; 3_000], key, layer }, 0);
+        Coded { layer: number, key, packets }
+    }
+
     /// The numbers of pictures as they are counted on the wire, of those that pass; `None` for those kept back.
     fn passes(filter: &mut LayerFilter, payloader: &mut Payloader, layers: &[u8]) -> Vec<Option<u16>> {
         let pass = |number: &u8| {
-            let layer = Layer { number: *number, sync: false };
-            let packets = payloader.packets(&Encoded { bytes: vec![1; 3_000], key: false, layer }, 0);
-            let taken = filter.take(*number, &packets)?;
+            let coded = coded(payloader, *number, false);
+            let Share::All(taken) = filter.take(Instant::now(), &coded) else { return None };
+            let packets = &coded.packets;
             assert_eq!(taken.len(), packets.len());
             let ids = taken.iter().map(|packet| u16::from_be_bytes([packet.payload[2], packet.payload[3]]) & 0x7FFF);
             let (ids, ends): (Vec<u16>, Vec<_>) = ids.zip(taken.iter().map(|packet| &packet.payload[4..])).unzip();
@@ -73,6 +120,27 @@ mod tests {
         assert_eq!(passes(&mut filter, &mut payloader, &[0, 2, 1, 2]), [Some(5), None, Some(6), None]);
         filter.limit(0);
         assert_eq!(passes(&mut filter, &mut payloader, &[0, 2, 1, 2]), [Some(7), None, None, None]);
+    }
+
+    #[test]
+    fn whose_path_became_narrower_gets_nothing_for_a_while_and_then_a_key_frame_first() {
+        let (mut filter, mut payloader, begun) = (LayerFilter::default(), Payloader::default(), Instant::now());
+        let mut shown = |filter: &mut LayerFilter, ms, key| {
+            let coded = coded(&mut payloader, 0, key);
+            match filter.take(begun + Duration::from_millis(ms), &coded) {
+                Share::All(_) => "all",
+                Share::Nothing => "nothing",
+                Share::WantsKeyFrame => "wants a key frame",
+            }
+        };
+        filter.pause(begun);
+        let pictures = [(0, false), (33, true), (499, false), (500, false), (533, false), (566, true), (600, false)];
+        assert_eq!(
+            pictures.map(|(ms, key)| shown(&mut filter, ms, key)),
+            ["nothing", "nothing", "nothing", "wants a key frame", "nothing", "all", "all"]
+        );
+        filter.pause(begun);
+        assert_eq!(shown(&mut filter, 600, true), "all", "it comes in time");
     }
 
     #[test]

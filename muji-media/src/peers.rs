@@ -9,9 +9,11 @@ use jid::BareJid;
 use muji_core::CallId;
 use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
 use muji_jingle::{SessionId, TransportId};
+use muji_xep::rtp::Media;
 
-use crate::layers::LayerFilter;
-use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput};
+use crate::layers::{LayerFilter, Share};
+use crate::pictures::Coded;
+use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, Transport, TransportOutput};
 
 /// What comes out, in order.
 #[derive(Debug)]
@@ -47,6 +49,13 @@ pub enum PeersOutput {
     },
     /// So much of our pictures was lost on a path lately.
     Lost {
+        /// The path.
+        transport: TransportId,
+        /// From 0 to 1.
+        share: f32,
+    },
+    /// So much of what left in the last moments was lost that a path has become narrower.
+    Overflowed {
         /// The path.
         transport: TransportId,
         /// From 0 to 1.
@@ -105,6 +114,7 @@ struct Carried {
     name: String,
     transport: TransportId,
     publication: Option<String>,
+    media: Media,
     filter: LayerFilter,
 }
 
@@ -254,6 +264,7 @@ impl Peers {
             name: content.name.clone(),
             transport: content.transport,
             publication: None,
+            media: content.media.clone(),
             filter: LayerFilter::default(),
         }));
     }
@@ -314,31 +325,38 @@ impl Peers {
     }
 
     /// Sends packets to every peer that gets this publication, all to one before any to the next; `captured` is when their timestamp
-    /// was. They are a piece of sound, or a picture of this temporal layer, and peers that get fewer layers do without it.
-    pub fn publish(
-        &mut self,
-        now: Instant,
-        captured: Instant,
-        (call, publication): (CallId, &str),
-        layer: u8,
-        packets: &[RtpPacket],
-    ) {
+    /// was. Peers that get fewer layers do without some.
+    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, coded: &Coded) {
         let of_call = self.sessions.values_mut().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &mut session.contents);
         for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
             let id = carried.transport;
             let Some(line) = self.transports.get_mut(&id) else { continue };
-            if let Some(packets) = carried.filter.take(layer, packets) {
-                line.transport.send(now, captured, &carried.name, &packets);
-                self.told.listen(id, line);
+            match carried.filter.take(now, coded) {
+                Share::All(packets) => {
+                    line.transport.send(now, captured, &carried.name, &packets);
+                    self.told.listen(id, line);
+                }
+                Share::WantsKeyFrame => self.told.out.push_back(PeersOutput::KeyFrameAsked),
+                Share::Nothing => {}
             }
         }
     }
 
     /// From now on not more than the temporal layers up to this one go by a transport.
     pub fn limit(&mut self, transport: TransportId, most: u8) {
+        self.filters(transport).for_each(|filter| filter.limit(most));
+    }
+
+    /// A path has become narrower: no pictures go by it until the queue before it is gone.
+    pub fn pause(&mut self, now: Instant, transport: TransportId) {
+        self.filters(transport).for_each(|filter| filter.pause(now));
+    }
+
+    fn filters(&mut self, transport: TransportId) -> impl Iterator<Item = &mut LayerFilter> {
         let contents = self.sessions.get_mut(&transport.session).into_iter().flat_map(|session| &mut session.contents);
-        contents.filter(|carried| carried.transport == transport).for_each(|carried| carried.filter.limit(most));
+        let pictures = move |carried: &&mut Carried| carried.transport == transport && carried.media == Media::Video;
+        contents.filter(pictures).map(|carried| &mut carried.filter)
     }
 
     /// Asks a peer for a key frame of a content.
@@ -438,6 +456,7 @@ impl Told {
             TransportOutput::Rtp { content, received } => self.received(id.session, content, received),
             TransportOutput::KeyFrameAsked => self.out.push_back(PeersOutput::KeyFrameAsked),
             TransportOutput::Lost(share) => self.out.push_back(PeersOutput::Lost { transport: id, share }),
+            TransportOutput::Overflowed(share) => self.out.push_back(PeersOutput::Overflowed { transport: id, share }),
             TransportOutput::Estimate(bits) => self.out.push_back(PeersOutput::Estimate { transport: id, bits }),
         }
     }
@@ -458,14 +477,13 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use std::slice::from_ref;
     use std::sync::Arc;
 
     use muji_core::media::{DtlsRole, RemoteTransport, Sending};
-    use muji_xep::rtp::{Media, PayloadType};
+    use muji_xep::rtp::PayloadType;
 
     use super::*;
-    use crate::transport::loopback;
+    use crate::transport::{RtpPacket, loopback};
 
     const CONTENT: &str = "audio";
 
@@ -473,12 +491,16 @@ mod tests {
         ([10, 0, 0, number], 5000).into()
     }
 
-    /// Opens a session and gives its end.
+    fn sound(packet: &RtpPacket) -> Coded {
+        Coded::sound(packet.clone())
+    }
+
+    /// Opens a session with pictures and gives its end.
     fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media::LocalTransport {
         let transport = TransportId { session, index: 0 };
         let content = OpenContent {
             name: CONTENT.to_owned(),
-            media: Media::Audio,
+            media: Media::Video,
             ssrc: 1,
             transport,
             payload_types: Vec::new(),
@@ -538,12 +560,12 @@ mod tests {
             assert_eq!(carry(&mut all, now), [], "only greetings");
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-        all[0].publish(now, now, (CallId(2), "what the room calls it"), 0, from_ref(&packet));
+        all[0].publish(now, now, CallId(2), "what the room calls it", &sound(&packet));
         assert_eq!(carry(&mut all, now), [], "another call is not ours");
         all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
         assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
     }
 
@@ -563,7 +585,7 @@ mod tests {
             RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x90, 0xE0, 0x80, 9, 1, 0, 7][..]) };
         all[0].limit(TransportId { session: SessionId(1), index: 0 }, 1);
         let mut got = |layer| {
-            all[0].publish(now, now, (CallId(1), "what the room calls it"), layer, from_ref(&packet));
+            all[0].publish(now, now, CallId(1), "what the room calls it", &Coded { layer, ..sound(&packet) });
             let got = carry(&mut all, now).into_iter();
             got.map(|(who, _, packet)| (who, packet.payload[3])).collect::<Vec<_>>()
         };
@@ -584,7 +606,7 @@ mod tests {
             carry(&mut all, now);
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
         let same = |index: usize| (index, 111, packet.clone());
         assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
     }
@@ -663,12 +685,12 @@ mod tests {
             let content = "second".to_owned();
             peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
         }
-        all[0].publish(now, now, (CallId(1), "noise"), 0, from_ref(&packet));
+        all[0].publish(now, now, CallId(1), "noise", &sound(&packet));
         assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
         all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
-        all[0].publish(now, now, (CallId(1), "noise"), 0, from_ref(&packet));
+        all[0].publish(now, now, CallId(1), "noise", &sound(&packet));
         assert_eq!(carry(&mut all, now), []);
-        all[0].publish(now, now, (CallId(1), "what the room calls it"), 0, from_ref(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
     }
 

@@ -177,7 +177,8 @@ impl Pair {
                     TransportOutput::Failed(why) => self.ends[index].failed = Some(why),
                     TransportOutput::Impostor => self.ends[index].impostor = true,
                     TransportOutput::KeyFrameAsked => self.ends[index].asked += 1,
-                    TransportOutput::Estimate(_) | TransportOutput::Lost(_) => {} // The scenarios look at these.
+                    // The scenarios look at these.
+                    TransportOutput::Estimate(_) | TransportOutput::Lost(_) | TransportOutput::Overflowed(_) => {}
                 }
             }
         }

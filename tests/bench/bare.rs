@@ -9,6 +9,7 @@ use cpu_time::ThreadTime;
 use muji_media::codec::opus;
 use muji_media::device::Source;
 use muji_media::device::tone::Tone;
+use muji_media::pictures::Coded;
 use muji_media::sound::FRAME;
 use muji_media::transport::RtpPacket;
 use str0m::config::{DtlsCert, DtlsVersion};
@@ -277,8 +278,8 @@ impl FanBare {
         Self { bare: Bare::star(peers + 1), socket: loopback(), sent: 0 }
     }
 
-    pub(crate) fn send(&mut self, pictures: &[Vec<RtpPacket>]) {
-        for packets in pictures {
+    pub(crate) fn send(&mut self, pictures: &[Coded]) {
+        for Coded { packets, .. } in pictures {
             self.bare.now += INTERVAL;
             // Of each pair of ends the second is the sender's.
             for who in (1..self.bare.ends.len()).step_by(2) {

@@ -12,8 +12,8 @@ use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
 use muji_media::codec::vp8::{Encoder, Payloader};
 use muji_media::peers::{Peers, PeersOutput};
 use muji_media::picture::Picture;
+use muji_media::pictures::Coded;
 use muji_media::socket::Sockets;
-use muji_media::transport::RtpPacket;
 use muji_media::transport::str0m::Str0m;
 
 use crate::bare::FanBare;
@@ -37,7 +37,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     let _sockets_know_it = runtime.enter();
     let pictures: Vec<Picture> = (0..PICTURES).map(picture).collect();
     let sent = encode(&pictures);
-    let packets: usize = sent.iter().map(Vec::len).sum();
+    let packets: usize = sent.iter().map(|coded| coded.packets.len()).sum();
     println!(
         "640 x 360, {PICTURES} pictures, {TARGET} bit/s, {packets} packets; {ROUNDS} paired rounds; medians [smallest, largest].\n"
     );
@@ -75,15 +75,15 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!();
 }
 
-fn encode(pictures: &[Picture]) -> Vec<Vec<RtpPacket>> {
+fn encode(pictures: &[Picture]) -> Vec<Coded> {
     let mut encoder = Encoder::new(WIDTH, HEIGHT, TARGET).expect("libvpx works");
     let mut payloader = Payloader::default();
-    let packets = (0u32..).zip(pictures).map(|(number, picture)| {
+    let coded = (0u32..).zip(pictures).filter_map(|(number, picture)| {
         let at = number * 3_000;
         let encoded = encoder.encode(picture, at.into(), false).expect("libvpx works");
-        encoded.map_or_else(Vec::new, |encoded| payloader.packets(&encoded, at))
+        encoded.map(|encoded| Coded { layer: 0, key: encoded.key, packets: payloader.packets(&encoded, at) })
     });
-    packets.collect()
+    coded.collect()
 }
 
 fn cpu(work: impl FnOnce()) -> Duration {
@@ -182,10 +182,10 @@ impl Fan {
         self.parties.iter_mut().for_each(|party| party.time(now));
     }
 
-    fn send(&mut self, pictures: &[Vec<RtpPacket>]) {
-        for packets in pictures {
+    fn send(&mut self, pictures: &[Coded]) {
+        for coded in pictures {
             self.now += INTERVAL;
-            self.parties[0].peers.publish(self.now, self.now, (CALL, PUBLICATION), 0, packets);
+            self.parties[0].peers.publish(self.now, self.now, CALL, PUBLICATION, coded);
             self.parties[0].drain();
             self.turn();
         }

@@ -42,6 +42,7 @@ pub struct Link {
     connected: [bool; 2],
     estimate: Option<u32>,
     lost: Vec<f32>,
+    overflowed: Vec<f32>,
     received: Vec<ReceivedRtp>,
     asked: usize,
     sent: u64,
@@ -76,6 +77,7 @@ impl Link {
             connected: [false; 2],
             estimate: None,
             lost: Vec::new(),
+            overflowed: Vec::new(),
             received: Vec::new(),
             asked: 0,
             sent: 0,
@@ -133,6 +135,11 @@ impl Link {
     /// The shares that the second said it misses, since they were last looked at.
     pub fn lost(&mut self) -> Vec<f32> {
         std::mem::take(&mut self.lost)
+    }
+
+    /// The shares of which the first noticed at once that they were lost, since they were last looked at.
+    pub fn overflowed(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.overflowed)
     }
 
     /// What the second got since it was last looked at.
@@ -195,7 +202,8 @@ impl Link {
                     TransportOutput::KeyFrameAsked => self.asked += 1,
                     TransportOutput::Estimate(bits) if index == 0 => self.estimate = Some(bits),
                     TransportOutput::Lost(share) if index == 0 => self.lost.push(share),
-                    TransportOutput::Estimate(_) | TransportOutput::Lost(_) => {} // It sends nothing.
+                    TransportOutput::Overflowed(share) if index == 0 => self.overflowed.push(share),
+                    TransportOutput::Estimate(_) | TransportOutput::Lost(_) | TransportOutput::Overflowed(_) => {} // It sends nothing.
                     TransportOutput::Interrupted | TransportOutput::Failed(_) | TransportOutput::Impostor => {
                         self.connected[index] = false;
                     }

@@ -10,6 +10,7 @@ use muji_core::media::{Capabilities, MediaCommand, MediaReport};
 use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::peers::{Peers, PeersOutput};
+use muji_media::pictures::Coded;
 use muji_media::transport::{MakeTransport, RtpPacket};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
@@ -148,7 +149,7 @@ impl Client {
         for (call, publication) in due {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: Arc::from(&b"silence"[..]) };
-            peers.publish(now, now, (call, &publication), 0, &[packet]);
+            peers.publish(now, now, call, &publication, &Coded::sound(packet));
             self.publishing.insert((call, publication), now + FRAME);
         }
     }
@@ -242,7 +243,10 @@ impl Client {
             PeersOutput::Rtp { session, content, .. } => {
                 self.heard.entry((session, content)).or_insert(Heard { first: now, last: now }).last = now;
             }
-            PeersOutput::KeyFrameAsked | PeersOutput::Estimate { .. } | PeersOutput::Lost { .. } => {} // Nothing is encoded here.
+            PeersOutput::KeyFrameAsked
+            | PeersOutput::Estimate { .. }
+            | PeersOutput::Lost { .. }
+            | PeersOutput::Overflowed { .. } => {} // Nothing is encoded here.
         }
     }
 

@@ -22,7 +22,8 @@ fn send(link: &mut Link, bandwidth: &mut Bandwidth, target: &mut u32, seconds: u
             bandwidth.estimated(path, bits);
         }
         link.lost().into_iter().for_each(|share| bandwidth.lost(path, share));
-        *target = bandwidth.news().unwrap_or(*target);
+        link.overflowed().into_iter().for_each(|share| bandwidth.overflowed(path, share));
+        *target = bandwidth.news().map_or(*target, |news| news.bits);
     }
     (*target, link.dropped() as f64 / packets.max(1) as f64)
 }

@@ -25,13 +25,23 @@ const KEY_SHARE: f64 = 0.3;
 const HALVE: f64 = 0.025;
 const RESTORE: f64 = 0.045;
 
-/// A picture of ours on its way out.
+/// A picture of ours on its way out; or a piece of sound, which is of the lowest layer and needs nothing.
 #[derive(Debug)]
 pub struct Coded {
     /// Its temporal layer: who gets fewer pictures does without the higher ones.
     pub layer: u8,
+    /// It needs no picture before it.
+    pub key: bool,
     /// What it is sent as.
     pub packets: Vec<RtpPacket>,
+}
+
+impl Coded {
+    /// A piece of sound.
+    #[must_use]
+    pub fn sound(packet: RtpPacket) -> Self {
+        Self { layer: 0, key: true, packets: vec![packet] }
+    }
 }
 
 /// Encodes and packetises, for everybody at once.
@@ -121,7 +131,7 @@ impl Ours {
             (self.asked, self.key_from) = (false, now + KEY_FRAMES.max(Duration::from_secs_f64(costs.min(MAX_WAIT))));
         }
         let packets = self.payloader.packets(&encoded, at as u32); // RTP timestamps wrap.
-        Ok(Some(Coded { layer: encoded.layer.number, packets }))
+        Ok(Some(Coded { layer: encoded.layer.number, key: encoded.key, packets }))
     }
 }
 

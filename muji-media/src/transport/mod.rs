@@ -97,8 +97,10 @@ pub enum TransportOutput {
     KeyFrameAsked,
     /// What the path carries, in bits a second, as it seems (TWCC or REMB).
     Estimate(u32),
-    /// So much of our pictures was lost on the path lately, as the peer reports: 0 to 1.
+    /// So much of our pictures was lost on the path lately, as the peer reports about each second: 0 to 1.
     Lost(f32),
+    /// So much of what left in the last moments is lost that the path has become narrower: 0 to 1.
+    Overflowed(f32),
     /// Neither packets nor answers come from the peer for now.
     Interrupted,
     /// Lost for good, with a sentence why.

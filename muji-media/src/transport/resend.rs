@@ -33,18 +33,32 @@ pub(super) struct Numbered {
     pub(super) packet: RtpPacket,
 }
 
+/// Whoever misses much says so long before his next report: so many of the packets that left in this time, and of not too few, are a loss
+/// to be told at once.
+const WINDOW: Duration = Duration::from_millis(400);
+const MANY: f32 = 0.25;
+const FEW: usize = 12;
+
+/// And his reports of that time would tell it again.
+const REPORTS: Duration = Duration::from_secs(2);
+
 /// What was sent last of one stream.
 #[derive(Default)]
 pub(super) struct Sent {
     packets: VecDeque<Kept>,
     /// What may be sent again, in parts of [`FOR_EACH`].
     credit: usize,
+    /// The first number of the packets that are looked at for losses, and when a loss was told last.
+    window: u64,
+    told: Option<Instant>,
 }
 
 struct Kept {
     numbered: Numbered,
+    first: Instant,
     last: Instant,
     again: u8,
+    missed: bool,
 }
 
 impl Sent {
@@ -54,7 +68,39 @@ impl Sent {
             self.packets.pop_front();
         }
         self.credit = (self.credit + 1).min(SAVED * FOR_EACH);
-        self.packets.push_back(Kept { numbered, last: now, again: 0 });
+        self.packets.push_back(Kept { numbered, first: now, last: now, again: 0, missed: false });
+    }
+
+    /// A peer misses this packet, by the lower half of its number. What it misses of all, if that is much and not told yet: from 0 to 1.
+    pub(super) fn misses(&mut self, now: Instant, number: u16) -> Option<f32> {
+        let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
+        kept.missed = true;
+        let (missed_at, sequence) = (kept.first, kept.numbered.sequence);
+        // Of those behind it nothing is known yet.
+        let looked_at = |kept: &&Kept| {
+            kept.numbered.sequence >= self.window
+                && kept.numbered.sequence <= sequence
+                && missed_at.saturating_duration_since(kept.first) <= WINDOW
+        };
+        let (mut all, mut missed) = (0, 0);
+        for kept in self.packets.iter().filter(looked_at) {
+            (all, missed) = (all + 1, missed + usize::from(kept.missed));
+        }
+        let share = missed as f32 / all as f32;
+        if all < FEW || share <= MANY {
+            return None;
+        }
+        // What has left already, left before anybody could have heard of it.
+        self.window = self.packets.back().map_or(0, |last| last.numbered.sequence + 1);
+        self.told = Some(now);
+        // Sent again they would only lengthen the queue; a key frame comes.
+        self.packets.clear();
+        Some(share)
+    }
+
+    /// A loss was told so lately that the peer's next report is of the same.
+    pub(super) fn told_lately(&self, now: Instant) -> bool {
+        self.told.is_some_and(|told| now.saturating_duration_since(told) < REPORTS)
     }
 
     /// The packet that a peer misses, by the lower half of its number; `None` if it is not sent again.
@@ -91,6 +137,25 @@ mod tests {
         assert_eq!(sent.again(begun + PAUSE, 463), None);
         let again = (0..10).filter(|turn| sent.again(begun + PAUSE * (turn + 2), 463).is_some()).count();
         assert_eq!(again, usize::from(AGAIN) - 1);
+    }
+
+    #[test]
+    fn who_misses_much_of_what_left_lately_is_noticed_at_once_and_once() {
+        let (mut sent, begun) = (Sent::default(), Instant::now());
+        let at = |number: u64| begun + Duration::from_millis(10) * number as u32;
+        (0..100).for_each(|number| sent.keep(at(number), numbered(begun, number)));
+        let missed = |sent: &mut Sent, numbers: &[u16]| {
+            let told: Vec<f32> = numbers.iter().filter_map(|number| sent.misses(at(100), *number)).collect();
+            told.into_iter().map(|share| (share * 100.0).round()).collect::<Vec<_>>()
+        };
+        assert_eq!(missed(&mut sent, &[20, 30, 40, 50]), [0.0; 0], "a little is lost on any path");
+        assert!(!sent.told_lately(at(100)));
+        let half: Vec<u16> = (60..90).step_by(2).collect();
+        assert_eq!(missed(&mut sent, &half), [27.0], "of the 41 up to the ninth of these");
+        assert!(sent.told_lately(at(100)) && !sent.told_lately(at(400)));
+        assert_eq!(sent.again(at(101), 88), None, "it would only lengthen the queue");
+        (100..120).for_each(|number| sent.keep(at(number), numbered(begun, number)));
+        assert_eq!(missed(&mut sent, &[100, 101, 102]), [0.0; 0], "of too few nothing is known");
     }
 
     #[test]

@@ -161,6 +161,9 @@ impl Encoder {
         for (of, (layer, _)) in self.config.ts_layer_id.iter_mut().zip(PATTERN) {
             *of = layer.number.into();
         }
+        // Key frames go to those too who get the lowest layer alone.
+        let largest = if layered { MAX_KEY_FRAME * LAYERS[0] / LAYERS[2] } else { MAX_KEY_FRAME };
+        self.control(VP8E_SET_MAX_INTRA_BITRATE_PCT as c_int, largest as c_int)?;
         self.set_bit_rate(self.config.rc_target_bitrate * 1_000)
     }
 

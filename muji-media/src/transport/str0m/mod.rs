@@ -228,7 +228,7 @@ impl Str0mTransport {
             }
             Event::RawPacket(raw) => {
                 if let RawPacket::RtcpRx(rtcp) = *raw {
-                    self.reported(rtcp);
+                    self.reported(now, rtcp);
                 }
             }
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => self.estimated(estimate),
@@ -239,19 +239,27 @@ impl Str0mTransport {
     }
 
     /// What the peer says of what it gets.
-    fn reported(&mut self, rtcp: Rtcp) {
+    fn reported(&mut self, now: Instant, rtcp: Rtcp) {
         let reports = match rtcp {
             Rtcp::Nack(nack) => {
                 let numbers = nack.reports.iter().flat_map(|entry| entry.into_iter(SeqNo::default()));
                 let missed = numbers.map(|number| (*nack.ssrc, number.as_u16()));
-                return self.missed.extend(missed.take(MAX_MISSED.saturating_sub(self.missed.len())));
+                let room = MAX_MISSED.saturating_sub(self.missed.len());
+                let missed: Vec<(u32, u16)> = missed.take(room).collect();
+                if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == *nack.ssrc && stream.nack) {
+                    let lost = missed.iter().filter_map(|(_, number)| stream.sent.misses(now, *number)).last();
+                    self.out.extend(lost.map(TransportOutput::Overflowed));
+                }
+                self.missed.extend(missed);
+                return;
             }
             Rtcp::SenderReport(report) => report.reports,
             Rtcp::ReceiverReport(report) => report.reports,
             _ => return,
         };
         for report in reports.iter() {
-            if self.streams.iter().any(|stream| stream.ssrc == *report.ssrc && stream.nack) {
+            let mut streams = self.streams.iter();
+            if streams.any(|stream| stream.ssrc == *report.ssrc && stream.nack && !stream.sent.told_lately(now)) {
                 self.out.push_back(TransportOutput::Lost(f32::from(report.fraction_lost) / 256.0));
             }
         }
