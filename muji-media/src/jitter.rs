@@ -217,7 +217,7 @@ mod tests {
     fn packet(start: Instant, sequence: u64, arrives_after: Duration) -> ReceivedRtp {
         let timestamp = (sequence * 960) as u32; // RTP timestamps wrap.
         let packet = RtpPacket { timestamp, marker: false, payload: Arc::from(sequence.to_be_bytes().as_slice()) };
-        ReceivedRtp { payload_type: 111, sequence, arrived: start + arrives_after, captured: None, packet }
+        ReceivedRtp { payload_type: 111, sequence, arrived: start + arrives_after, captured: None, turns: None, packet }
     }
 
     fn at(frame: u64) -> Duration {

@@ -80,6 +80,32 @@ impl Picture {
         Self { width, height, samples }
     }
 
+    /// The same turned right by so many times 90 degrees.
+    #[must_use]
+    pub fn turned(self, turns: u8) -> Self {
+        let (width, height) = (self.width, self.height);
+        let pixels = width * height;
+        let turned = |place: &dyn Fn(usize, usize, [usize; 2]) -> [usize; 2], [new_width, new_height]: [usize; 2]| {
+            let mut samples = Vec::with_capacity(pixels * 3 / 2);
+            for (begin, part) in [(0, 1), (pixels, 2), (pixels + pixels / 4, 2)] {
+                let plane = &self.samples[begin..][..pixels / part / part];
+                for row in 0..new_height / part {
+                    samples.extend((0..new_width / part).map(|column| {
+                        let [x, y] = place(column, row, [width / part, height / part]);
+                        plane[y * (width / part) + x]
+                    }));
+                }
+            }
+            Self { width: new_width, height: new_height, samples }
+        };
+        match turns % 4 {
+            1 => turned(&|column, row, [_, height]| [row, height - 1 - column], [height, width]),
+            2 => turned(&|column, row, [width, height]| [width - 1 - column, height - 1 - row], [width, height]),
+            3 => turned(&|column, row, [width, _]| [width - 1 - row, column], [height, width]),
+            _ => self,
+        }
+    }
+
     /// The same in another size; a side that is odd loses a pixel.
     #[must_use]
     pub fn resized(&self, [width, height]: [usize; 2]) -> Self {
@@ -172,6 +198,19 @@ mod tests {
             let near = pixel[..3].iter().zip([200, 40, 40]).all(|(seen, put)| seen.abs_diff(put) <= 3);
             assert!(near != brighter && pixel[3] == 255, "pixel {number}: {pixel:?}");
         }
+    }
+
+    #[test]
+    fn a_picture_is_turned_right_as_often_as_is_said() {
+        let mut picture = Picture::filled(6, 4, [200, 40, 40]);
+        picture.set_brightness(5, 0, 235);
+        let corner = |turns: u8| {
+            let turned = picture.clone().turned(turns);
+            let at = turned.samples().iter().position(|sample| *sample == 235).expect("it is there");
+            ([turned.width(), turned.height()], [at % turned.width(), at / turned.width()])
+        };
+        assert_eq!([0, 1, 2, 3].map(corner), [([6, 4], [5, 0]), ([4, 6], [3, 5]), ([6, 4], [0, 3]), ([4, 6], [0, 0]),]);
+        assert_eq!(picture.clone().turned(1).turned(3), picture);
     }
 
     #[test]

@@ -197,6 +197,7 @@ mod tests {
                     sequence: sent,
                     arrived: at(sent),
                     captured: None,
+                    turns: None,
                     packet,
                 });
                 sent += 1;

@@ -401,6 +401,7 @@ mod tests {
             sequence,
             arrived: now,
             captured: None,
+            turns: None,
             packet: packet.clone(),
         };
         (first..).zip(packets).map(received).collect()
@@ -447,6 +448,26 @@ mod tests {
         assert_eq!((session, size, stats.shown), (SessionId(1), [160, 96], 1));
         assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
         assert!(juliet.done.try_iter().next().is_none(), "nobody was asked for anything");
+    }
+
+    #[test]
+    fn what_a_phone_sends_as_it_is_held_is_shown_upright_until_it_says_otherwise() {
+        let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+        romeo.give(Task::Capture(true));
+        let sent = packets(romeo.run(Duration::from_secs(3)));
+        for (number, mut packet) in received(&sent, 1, juliet.now).into_iter().enumerate() {
+            packet.turns = match number {
+                0 => Some(1),
+                60 => Some(2),
+                _ => None,
+            };
+            juliet.give(Task::Packet(id(1), packet));
+            juliet.now += INTERVAL;
+        }
+        let seen = std::iter::from_fn(|| juliet.seen.try_recv().ok());
+        let sizes: Vec<_> =
+            seen.filter_map(|seen| if let Observation::Seen { size, .. } = seen { Some(size) } else { None }).collect();
+        assert_eq!(sizes, [[96, 160], [96, 160], [160, 96]]);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct Decoded {
 pub struct Theirs {
     assembler: Assembler,
     decoder: Decoder,
+    /// How often pictures are turned right by 90 degrees, as was said last.
+    turns: u8,
     waiting: VecDeque<Decoded>,
     /// What is heard of the same participant.
     clock: Option<Clock>,
@@ -83,6 +85,7 @@ impl Theirs {
         Ok(Self {
             assembler: Assembler::default(),
             decoder: Decoder::new()?,
+            turns: 0,
             waiting: VecDeque::new(),
             clock: None,
             stats: PictureStats::default(),
@@ -118,11 +121,13 @@ impl Theirs {
     }
 
     fn decode(&mut self, since: Instant, frame: Frame) -> Option<Wanted> {
-        let Frame { bytes, timestamp, captured } = frame;
+        let Frame { bytes, timestamp, captured, turns } = frame;
+        self.turns = turns.unwrap_or(self.turns);
         match self.decoder.decode(&bytes) {
             Ok(picture) => {
                 self.stats.decoded += 1;
                 let encoded = Encoded { key: vp8::is_key(&bytes), bytes, layer: Layer::default() };
+                let picture = picture.map(|picture| picture.turned(self.turns));
                 self.waiting.extend(picture.map(|picture| Decoded { picture, encoded, timestamp, since, captured }));
                 None
             }

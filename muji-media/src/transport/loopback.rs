@@ -110,6 +110,7 @@ impl Loopback {
             sequence: u64::from_be_bytes(*sequence),
             arrived: now,
             captured: None,
+            turns: None,
             packet,
         };
         self.out.push_back(TransportOutput::Rtp { content: agreed.content.as_str().into(), received });

@@ -55,6 +55,8 @@ pub struct ReceivedRtp {
     pub arrived: Instant,
     /// When it was captured, by the sender's clock; `None` before a sender report says how to tell (RFC 3550 section 6.4.1).
     pub captured: Option<SystemTime>,
+    /// How often the picture is to be turned right by 90 degrees, if the packet says so (3GPP TS 26.114 section 7.4.5).
+    pub turns: Option<u8>,
     /// The packet.
     pub packet: RtpPacket,
 }

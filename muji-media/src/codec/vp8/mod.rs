@@ -39,10 +39,14 @@ pub fn payload_type() -> PayloadType {
 /// Counts packets through all contents of a transport, so that whoever gets them can tell how they fared.
 pub const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
-/// The header extensions we offer with pictures.
+/// Says how a picture is to be turned: phones send what their camera sees as it is held.
+pub const ORIENTATION: &str = "urn:3gpp:video-orientation";
+
+/// The header extensions we offer with pictures; the first under the id that Dino gives it.
 #[must_use]
 pub fn extensions() -> Vec<Extension> {
-    vec![Extension { id: 2, uri: TRANSPORT_CC.to_owned(), senders: Senders::Both }]
+    let extension = |(id, uri): (u16, &str)| Extension { id, uri: uri.to_owned(), senders: Senders::Both };
+    [(1, ORIENTATION), (2, TRANSPORT_CC)].map(extension).into()
 }
 
 /// A picture, encoded.

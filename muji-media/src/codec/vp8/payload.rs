@@ -122,6 +122,7 @@ struct Waiting {
     marker: bool,
     arrived: Instant,
     captured: Option<SystemTime>,
+    turns: Option<u8>,
     descriptor: Descriptor,
     piece: Vec<u8>,
 }
@@ -151,6 +152,8 @@ pub struct Frame {
     pub timestamp: u32,
     /// When it was captured, by the sender's clock.
     pub captured: Option<SystemTime>,
+    /// How often it is to be turned right by 90 degrees, if that is said anew.
+    pub turns: Option<u8>,
 }
 
 /// What an [`Assembler`] has.
@@ -187,6 +190,7 @@ impl Assembler {
             marker,
             arrived: received.arrived,
             captured: received.captured,
+            turns: received.turns,
             descriptor,
             piece: piece.to_vec(),
         };
@@ -268,8 +272,9 @@ impl Assembler {
             self.base = Some(base);
         }
         let captured = frame.values().find_map(|packet| packet.captured);
+        let turns = frame.values().find_map(|packet| packet.turns);
         let bytes = frame.into_values().flat_map(|packet| packet.piece).collect();
-        Some(Frame { bytes, timestamp, captured })
+        Some(Frame { bytes, timestamp, captured, turns })
     }
 }
 
@@ -296,6 +301,7 @@ mod tests {
             sequence,
             arrived,
             captured: None,
+            turns: None,
             packet,
         };
         (1u64..).zip(packets).map(received).collect()
@@ -371,7 +377,7 @@ mod tests {
             let packet = payloader.packets(&frame, number * 3_000).remove(0);
             let (payload_type, sequence, captured) = (98, u64::from(number), None);
             let arrived = start + Duration::from_millis(33) * number;
-            packets.push(ReceivedRtp { payload_type, sequence, arrived, captured, packet });
+            packets.push(ReceivedRtp { payload_type, sequence, arrived, captured, turns: None, packet });
         }
         let without = |lost: &[usize]| {
             let came = packets.iter().filter(|packet| !lost.contains(&(packet.sequence as usize)));

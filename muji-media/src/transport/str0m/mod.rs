@@ -218,6 +218,7 @@ impl Str0mTransport {
                     captured: packet
                         .last_sender_info
                         .and_then(|known| captured(&known, packet.header.timestamp, packet.time.frequency())),
+                    turns: packet.header.ext_vals.video_orientation.map(|orientation| orientation as u8),
                     packet: RtpPacket {
                         timestamp: packet.header.timestamp,
                         marker: packet.header.marker,

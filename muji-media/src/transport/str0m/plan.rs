@@ -18,7 +18,7 @@ use str0m::{Rtc, RtcConfig};
 
 use super::{Allowance, Sent, Str0mTransport, Stream};
 use crate::bandwidth;
-use crate::codec::vp8::TRANSPORT_CC;
+use crate::codec::vp8::{ORIENTATION, TRANSPORT_CC};
 use crate::transport::{MakeTransport, Opening};
 
 /// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
@@ -168,7 +168,11 @@ pub(super) fn counts_packets(extensions: &[Extension]) -> bool {
 
 /// The header extensions that are understood here.
 fn known(uri: &str) -> Option<str0m::rtp::Extension> {
-    (uri == TRANSPORT_CC).then_some(str0m::rtp::Extension::TransportSequenceNumber)
+    match uri {
+        TRANSPORT_CC => Some(str0m::rtp::Extension::TransportSequenceNumber),
+        ORIENTATION => Some(str0m::rtp::Extension::VideoOrientation),
+        _ => None,
+    }
 }
 
 pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: bool) -> Stream {
