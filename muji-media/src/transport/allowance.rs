@@ -18,6 +18,8 @@ pub(super) struct Allowance {
     told: Option<f32>,
     /// When the second began that is counted now.
     begun: Option<Instant>,
+    /// By which SSRC it comes.
+    ssrc: u32,
     bytes: usize,
     packets: u64,
     /// The first number that was not counted before, and the first that did not come yet.
@@ -27,7 +29,8 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// A packet came.
-    pub(super) fn packet(&mut self, now: Instant, sequence: u64, bytes: usize) {
+    pub(super) fn packet(&mut self, now: Instant, ssrc: u32, sequence: u64, bytes: usize) {
+        self.ssrc = ssrc;
         if self.begun.is_none() {
             (self.begun, self.from) = (Some(now), sequence);
         }
@@ -40,8 +43,8 @@ impl Allowance {
         self.begun.map(|begun| begun + INTERVAL)
     }
 
-    /// What to tell now, in bits a second.
-    pub(super) fn take(&mut self, now: Instant) -> Option<u32> {
+    /// What to tell now: of which SSRC, and bits a second.
+    pub(super) fn take(&mut self, now: Instant) -> Option<(u32, u32)> {
         let begun = self.begun.filter(|begun| *begun + INTERVAL <= now)?;
         let expected = self.to.saturating_sub(self.from);
         let lost = expected.saturating_sub(self.packets) as f32 / expected.max(1) as f32;
@@ -57,8 +60,9 @@ impl Allowance {
         let bits = bits.clamp(LEAST as f32, DESIRED as f32);
         // A peer that sends nothing is told nothing, until something comes.
         let begun = (self.packets > 0).then_some(now);
-        *self = Self { told: Some(bits), begun, from: self.to, to: self.to, ..Self::default() };
-        begun.map(|_| bits as u32)
+        let ssrc = self.ssrc;
+        *self = Self { told: Some(bits), begun, ssrc, from: self.to, to: self.to, ..Self::default() };
+        begun.map(|_| (ssrc, bits as u32))
     }
 }
 
@@ -72,9 +76,11 @@ mod tests {
         let second = |_| {
             let first = allowance.to;
             let came = (0..100).filter(|number| *number >= lost || *number == 0);
-            came.for_each(|number| allowance.packet(*now, first + number, bytes));
+            came.for_each(|number| allowance.packet(*now, 1, first + number, bytes));
             *now += INTERVAL;
-            allowance.take(*now).expect("it is due") / 1_000
+            let (ssrc, bits) = allowance.take(*now).expect("it is due");
+            assert_eq!(ssrc, 1);
+            bits / 1_000
         };
         (0..seconds).map(second).collect()
     }

@@ -209,7 +209,7 @@ impl Str0mTransport {
                 let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
                 let Some(stream) = self.streams.iter_mut().find(|stream| stream.mid == *mid) else { return };
                 if let Some(allowance) = &mut stream.allowance {
-                    allowance.packet(now, *packet.seq_no, packet.payload.len());
+                    allowance.packet(now, *packet.header.ssrc, *packet.seq_no, packet.payload.len());
                 }
                 let received = ReceivedRtp {
                     payload_type: *packet.header.payload_type,
@@ -312,10 +312,10 @@ impl Str0mTransport {
     /// Tells the peer how much it may send, where that is due.
     fn allow(&mut self, now: Instant) {
         for stream in &mut self.streams {
-            let Some(bits) = stream.allowance.as_mut().and_then(|allowance| allowance.take(now)) else { continue };
-            let by = self.ssrcs.iter().rfind(|(_, mid)| **mid == stream.mid).map(|(ssrc, _)| *ssrc);
-            let mut api = self.rtc.direct_api();
-            if let Some(receiver) = by.and_then(|ssrc| api.stream_rx(&ssrc.into())) {
+            let Some((ssrc, bits)) = stream.allowance.as_mut().and_then(|allowance| allowance.take(now)) else {
+                continue;
+            };
+            if let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
                 receiver.request_remb(Bitrate::from(u64::from(bits)));
             }
         }
