@@ -19,7 +19,7 @@ use crate::codec::vp8;
 use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
 use crate::meter::{Level, Loudness, Meter};
 use crate::peers::{Path, Peers, PeersOutput};
-use crate::pictures::{Coded, Done, PictureStats, Pictures, StreamId, Task};
+use crate::pictures::{Done, PictureStats, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings, Template};
@@ -449,14 +449,13 @@ impl Worker {
             Ok(None) => Ok(()),
             Ok(Some(packet)) => {
                 let Some(running) = &mut self.running else { return Ok(()) };
-                self.bytes += packet.payload.len() as u64;
-                let sound = Coded::sound(packet);
                 for (call, publication) in self.publisher.publications() {
                     // Its timestamp is that of its first sample, 20 ms ago.
                     let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
-                    running.peers.publish(now, captured, *call, publication, &sound);
+                    running.peers.publish(now, captured, *call, publication, std::slice::from_ref(&packet));
                 }
                 self.packets += 1;
+                self.bytes += packet.payload.len() as u64;
                 if self.packets.is_multiple_of(TICKS_PER_SECOND) {
                     // Missed by a slow observer, the next second tells anew.
                     drop(self.observed.try_send(Observation::Sent { bytes: self.bytes }));
@@ -483,7 +482,7 @@ impl Worker {
             match (done, &mut self.running) {
                 (Done::Picture(captured, coded), Some(running)) => {
                     for (call, publication) in &self.shown {
-                        running.peers.publish(now, captured, *call, publication, &coded);
+                        running.peers.show(now, captured, *call, publication, &coded);
                     }
                 }
                 (Done::AskKeyFrame((session, content)), Some(running)) => {

@@ -62,7 +62,7 @@ impl LayerFilter {
         self.pause = Pause::Until(now + DRAINS);
     }
 
-    /// What this peer gets of a picture; of sound always all.
+    /// What this peer gets of a picture.
     pub fn take<'a>(&mut self, now: Instant, coded: &'a Coded) -> Share<'a> {
         let Coded { layer, key, packets } = coded;
         self.sent = if *layer == 0 { self.most } else { self.sent.min(self.most) };

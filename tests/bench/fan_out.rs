@@ -185,7 +185,7 @@ impl Fan {
     fn send(&mut self, pictures: &[Coded]) {
         for coded in pictures {
             self.now += INTERVAL;
-            self.parties[0].peers.publish(self.now, self.now, CALL, PUBLICATION, coded);
+            self.parties[0].peers.show(self.now, self.now, CALL, PUBLICATION, coded);
             self.parties[0].drain();
             self.turn();
         }

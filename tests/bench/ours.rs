@@ -10,7 +10,6 @@ use muji_core::media::{
 use muji_core::{Media, SessionId};
 use muji_media::codec::opus;
 use muji_media::peers::{Peers, PeersOutput};
-use muji_media::pictures::Coded;
 use muji_media::transport::str0m::Str0m;
 
 use crate::load::{CALL, PUBLICATION, SSRC, Wire, address, packet};
@@ -99,7 +98,7 @@ impl Ours {
     pub(crate) fn packets(mut self, count: usize) {
         for number in 0..count {
             self.now += Duration::from_millis(1);
-            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, &Coded::sound(packet(number as u32)));
+            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, &[packet(number as u32)]);
             self.drain(0);
             self.carry();
             if number.is_multiple_of(20) {

@@ -10,7 +10,6 @@ use muji_core::media::{Capabilities, MediaCommand, MediaReport};
 use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::peers::{Peers, PeersOutput};
-use muji_media::pictures::Coded;
 use muji_media::transport::{MakeTransport, RtpPacket};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
@@ -149,7 +148,7 @@ impl Client {
         for (call, publication) in due {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: Arc::from(&b"silence"[..]) };
-            peers.publish(now, now, call, &publication, &Coded::sound(packet));
+            peers.publish(now, now, call, &publication, &[packet]);
             self.publishing.insert((call, publication), now + FRAME);
         }
     }

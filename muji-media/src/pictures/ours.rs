@@ -25,7 +25,7 @@ const KEY_SHARE: f64 = 0.3;
 const HALVE: f64 = 0.025;
 const RESTORE: f64 = 0.045;
 
-/// A picture of ours on its way out; or a piece of sound, which is of the lowest layer and needs nothing.
+/// A picture of ours on its way out.
 #[derive(Debug)]
 pub struct Coded {
     /// Its temporal layer: who gets fewer pictures does without the higher ones.
@@ -34,14 +34,6 @@ pub struct Coded {
     pub key: bool,
     /// What it is sent as.
     pub packets: Vec<RtpPacket>,
-}
-
-impl Coded {
-    /// A piece of sound.
-    #[must_use]
-    pub fn sound(packet: RtpPacket) -> Self {
-        Self { layer: 0, key: true, packets: vec![packet] }
-    }
 }
 
 /// Encodes and packetises, for everybody at once.

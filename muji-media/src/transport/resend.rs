@@ -48,8 +48,7 @@ pub(super) struct Sent {
     packets: VecDeque<Kept>,
     /// What may be sent again, in parts of [`FOR_EACH`].
     credit: usize,
-    /// The first number of the packets that are looked at for losses, and when a loss was told last.
-    window: u64,
+    /// When a loss was told last.
     told: Option<Instant>,
 }
 
@@ -78,9 +77,7 @@ impl Sent {
         let (missed_at, sequence) = (kept.first, kept.numbered.sequence);
         // Of those behind it nothing is known yet.
         let looked_at = |kept: &&Kept| {
-            kept.numbered.sequence >= self.window
-                && kept.numbered.sequence <= sequence
-                && missed_at.saturating_duration_since(kept.first) <= WINDOW
+            kept.numbered.sequence <= sequence && missed_at.saturating_duration_since(kept.first) <= WINDOW
         };
         let (mut all, mut missed) = (0, 0);
         for kept in self.packets.iter().filter(looked_at) {
@@ -90,10 +87,8 @@ impl Sent {
         if all < FEW || share <= MANY {
             return None;
         }
-        // What has left already, left before anybody could have heard of it.
-        self.window = self.packets.back().map_or(0, |last| last.numbered.sequence + 1);
         self.told = Some(now);
-        // Sent again they would only lengthen the queue; a key frame comes.
+        // What has left already, left before anybody could have heard of it; sent again it would only lengthen the queue. A key frame comes.
         self.packets.clear();
         Some(share)
     }

@@ -1,6 +1,8 @@
 //! Every transport to every peer: what the core commands, what the network brings, what is sent to all.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,11 +11,11 @@ use jid::BareJid;
 use muji_core::CallId;
 use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
 use muji_jingle::{SessionId, TransportId};
-use muji_xep::rtp::Media;
 
 use crate::layers::{LayerFilter, Share};
 use crate::pictures::Coded;
-use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, Transport, TransportOutput};
+use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport};
+use told::Told;
 
 /// What comes out, in order.
 #[derive(Debug)]
@@ -114,7 +116,7 @@ struct Carried {
     name: String,
     transport: TransportId,
     publication: Option<String>,
-    media: Media,
+    /// Of pictures.
     filter: LayerFilter,
 }
 
@@ -131,15 +133,6 @@ pub struct Peers {
     /// Where a search probably ends, after addresses alone.
     hints: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
     told: Told,
-}
-
-/// What transports told, and what comes of it.
-#[derive(Default)]
-struct Told {
-    connected: BTreeSet<TransportId>,
-    /// Contents of which something came.
-    flowing: BTreeSet<(SessionId, Arc<str>)>,
-    out: VecDeque<PeersOutput>,
 }
 
 /// Sets of sockets. A person with three devices that send three contents each needs nine; an account with a crowd of devices
@@ -264,7 +257,6 @@ impl Peers {
             name: content.name.clone(),
             transport: content.transport,
             publication: None,
-            media: content.media.clone(),
             filter: LayerFilter::default(),
         }));
     }
@@ -324,21 +316,32 @@ impl Peers {
         self.told.listen(id, line);
     }
 
-    /// Sends packets to every peer that gets this publication, all to one before any to the next; `captured` is when their timestamp
-    /// was. Peers that get fewer layers do without some.
-    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, coded: &Coded) {
+    /// Sends packets to every peer that gets this publication, all to one before any to the next; `captured` is when their timestamp was.
+    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packets: &[RtpPacket]) {
+        self.each(call, publication, |carried, transport| transport.send(now, captured, &carried.name, packets));
+    }
+
+    /// The same with a picture: peers that get fewer layers do without some.
+    pub fn show(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, coded: &Coded) {
+        let mut wants_key_frame = false;
+        self.each(call, publication, |carried, transport| match carried.filter.take(now, coded) {
+            Share::All(packets) => transport.send(now, captured, &carried.name, &packets),
+            Share::WantsKeyFrame => wants_key_frame = true,
+            Share::Nothing => {}
+        });
+        if wants_key_frame {
+            self.told.out.push_back(PeersOutput::KeyFrameAsked);
+        }
+    }
+
+    fn each(&mut self, call: CallId, publication: &str, mut send: impl FnMut(&mut Carried, &mut dyn Transport)) {
         let of_call = self.sessions.values_mut().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &mut session.contents);
         for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
             let id = carried.transport;
-            let Some(line) = self.transports.get_mut(&id) else { continue };
-            match carried.filter.take(now, coded) {
-                Share::All(packets) => {
-                    line.transport.send(now, captured, &carried.name, &packets);
-                    self.told.listen(id, line);
-                }
-                Share::WantsKeyFrame => self.told.out.push_back(PeersOutput::KeyFrameAsked),
-                Share::Nothing => {}
+            if let Some(line) = self.transports.get_mut(&id) {
+                send(carried, &mut *line.transport);
+                self.told.listen(id, line);
             }
         }
     }
@@ -355,8 +358,7 @@ impl Peers {
 
     fn filters(&mut self, transport: TransportId) -> impl Iterator<Item = &mut LayerFilter> {
         let contents = self.sessions.get_mut(&transport.session).into_iter().flat_map(|session| &mut session.contents);
-        let pictures = move |carried: &&mut Carried| carried.transport == transport && carried.media == Media::Video;
-        contents.filter(pictures).map(|carried| &mut carried.filter)
+        contents.filter(move |carried| carried.transport == transport).map(|carried| &mut carried.filter)
     }
 
     /// Asks a peer for a key frame of a content.
@@ -418,72 +420,16 @@ impl Peers {
     }
 }
 
-impl Told {
-    /// Takes what a transport has to say.
-    fn listen(&mut self, id: TransportId, line: &mut Line) {
-        while let Some(output) = line.transport.poll_output() {
-            if let TransportOutput::Datagram { from, to, bytes } = &output {
-                line.sent.count(bytes);
-                if !is_stun(bytes) {
-                    line.between = Some([*from, *to]);
-                }
-            }
-            self.says(id, output);
-        }
-    }
-
-    fn says(&mut self, id: TransportId, output: TransportOutput) {
-        match output {
-            TransportOutput::Datagram { from, to, bytes } => {
-                self.out.push_back(PeersOutput::Datagram { from, to, bytes });
-            }
-            TransportOutput::Connected => {
-                self.connected.insert(id);
-                self.report(MediaReport::Connected { transport: id });
-            }
-            TransportOutput::Interrupted => {
-                self.flowing.retain(|(session, _)| *session != id.session); // What comes again is told again.
-                self.report(MediaReport::Interrupted { transport: id });
-            }
-            TransportOutput::Failed(why) => {
-                self.connected.remove(&id);
-                self.report(MediaReport::Failed { transport: id, why });
-            }
-            TransportOutput::Impostor => {
-                self.connected.remove(&id);
-                self.report(MediaReport::Impostor { transport: id });
-            }
-            TransportOutput::Rtp { content, received } => self.received(id.session, content, received),
-            TransportOutput::KeyFrameAsked => self.out.push_back(PeersOutput::KeyFrameAsked),
-            TransportOutput::Lost(share) => self.out.push_back(PeersOutput::Lost { transport: id, share }),
-            TransportOutput::Overflowed(share) => self.out.push_back(PeersOutput::Overflowed { transport: id, share }),
-            TransportOutput::Estimate(bits) => self.out.push_back(PeersOutput::Estimate { transport: id, bits }),
-        }
-    }
-
-    fn received(&mut self, session: SessionId, content: Arc<str>, received: ReceivedRtp) {
-        let stream = (session, content.clone());
-        if !self.flowing.contains(&stream) {
-            self.flowing.insert(stream);
-            self.report(MediaReport::Flowing { session, content: content.to_string() });
-        }
-        self.out.push_back(PeersOutput::Rtp { session, content, received });
-    }
-
-    fn report(&mut self, report: MediaReport) {
-        self.out.push_back(PeersOutput::Report(report));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
     use std::sync::Arc;
 
     use muji_core::media::{DtlsRole, RemoteTransport, Sending};
-    use muji_xep::rtp::PayloadType;
+    use muji_xep::rtp::{Media, PayloadType};
 
     use super::*;
-    use crate::transport::{RtpPacket, loopback};
+    use crate::transport::loopback;
 
     const CONTENT: &str = "audio";
 
@@ -491,16 +437,12 @@ mod tests {
         ([10, 0, 0, number], 5000).into()
     }
 
-    fn sound(packet: &RtpPacket) -> Coded {
-        Coded::sound(packet.clone())
-    }
-
-    /// Opens a session with pictures and gives its end.
+    /// Opens a session and gives its end.
     fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media::LocalTransport {
         let transport = TransportId { session, index: 0 };
         let content = OpenContent {
             name: CONTENT.to_owned(),
-            media: Media::Video,
+            media: Media::Audio,
             ssrc: 1,
             transport,
             payload_types: Vec::new(),
@@ -560,12 +502,12 @@ mod tests {
             assert_eq!(carry(&mut all, now), [], "only greetings");
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-        all[0].publish(now, now, CallId(2), "what the room calls it", &sound(&packet));
+        all[0].publish(now, now, CallId(2), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [], "another call is not ours");
         all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
     }
 
@@ -585,7 +527,8 @@ mod tests {
             RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x90, 0xE0, 0x80, 9, 1, 0, 7][..]) };
         all[0].limit(TransportId { session: SessionId(1), index: 0 }, 1);
         let mut got = |layer| {
-            all[0].publish(now, now, CallId(1), "what the room calls it", &Coded { layer, ..sound(&packet) });
+            let packets = vec![packet.clone()];
+            all[0].show(now, now, CallId(1), "what the room calls it", &Coded { layer, key: false, packets });
             let got = carry(&mut all, now).into_iter();
             got.map(|(who, _, packet)| (who, packet.payload[3])).collect::<Vec<_>>()
         };
@@ -606,7 +549,7 @@ mod tests {
             carry(&mut all, now);
         }
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         let same = |index: usize| (index, 111, packet.clone());
         assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
     }
@@ -685,12 +628,12 @@ mod tests {
             let content = "second".to_owned();
             peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
         }
-        all[0].publish(now, now, CallId(1), "noise", &sound(&packet));
+        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
         all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
-        all[0].publish(now, now, CallId(1), "noise", &sound(&packet));
+        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
         assert_eq!(carry(&mut all, now), []);
-        all[0].publish(now, now, CallId(1), "what the room calls it", &sound(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
         assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
     }
 
