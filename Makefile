@@ -44,10 +44,10 @@ explore:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/explore $(EXPLORE)
 
-# muji-call with microphones, loudspeakers and the keyring, into cargo's folder for programs.
+# muji-call with microphones, loudspeakers, cameras and the keyring, into cargo's folder for programs.
 install:
 	@scripts/needs devices
-	$(CARGO) install --locked --path examples --example muji-call --features devices,keyring
+	$(CARGO) install --locked --path examples --example muji-call --features devices,camera,keyring
 	@echo "install: muji-call is installed; begin with: muji-call --help"
 
 # A C compiler and cmake, for libopus and the cryptography; libvpx, for pictures.

@@ -205,8 +205,8 @@ pub(crate) enum Tls {
 /// What else the program does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Other {
-    /// List microphones and loudspeakers
-    #[cfg(feature = "devices")]
+    /// List microphones, loudspeakers and cameras
+    #[cfg(any(feature = "devices", feature = "camera"))]
     Devices,
     /// Put a password into the system's keyring
     #[cfg(feature = "keyring")]

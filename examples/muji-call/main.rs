@@ -87,10 +87,20 @@ fn block_on(program: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     runtime.block_on(program)
 }
 
+/// Prints what there is for sound and pictures.
+#[cfg(any(feature = "devices", feature = "camera"))]
+fn devices() -> Result<(), Failure> {
+    #[cfg(all(feature = "camera", target_os = "linux"))]
+    video::list();
+    #[cfg(feature = "devices")]
+    audio::list()?;
+    Ok(())
+}
+
 fn other(other: Other) -> Result<(), Failure> {
     let written = match other {
-        #[cfg(feature = "devices")]
-        Other::Devices => return audio::list(),
+        #[cfg(any(feature = "devices", feature = "camera"))]
+        Other::Devices => return devices(),
         #[cfg(feature = "keyring")]
         Other::Remember(mut login) => {
             profile::load(login.profile.as_deref())?.complete_login(&mut login);

@@ -33,26 +33,56 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
         return Err(Failure::Usage(how.to_owned()));
     }
     let name = args.nick.as_deref().unwrap_or("muji-call");
-    match what {
-        "off" => Ok(Video::Off),
-        "none" => Ok(Video::Watch),
-        "pattern" => Ok(Video::Show(Box::new(Pattern::new(name, GREY)))),
-        file if file.ends_with(".y4m") => {
-            let source = Y4mSource::open(Path::new(file)).map_err(|why| Failure::Usage(why.to_string()))?;
-            Ok(Video::Show(Box::new(source)))
-        }
-        file if file.ends_with(".webm") || file.ends_with(".ivf") => {
-            let source = Film::open(Path::new(file)).map_err(|why| Failure::Usage(why.to_string()))?;
-            Ok(Video::Show(Box::new(source)))
-        }
-        other => {
-            let colour = other.strip_prefix("pattern:").and_then(colour);
-            let colour = colour.ok_or_else(|| {
-                let known = "pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, none or off";
-                Failure::Usage(format!("--video takes {known}, not {other}"))
-            })?;
-            Ok(Video::Show(Box::new(Pattern::new(name, colour))))
-        }
+    Ok(match what {
+        "off" => Video::Off,
+        "none" => Video::Watch,
+        what => Video::Show(source(what, name)?),
+    })
+}
+
+/// Opens where pictures come from.
+fn source(what: &str, name: &str) -> Result<Box<dyn PictureSource>, Failure> {
+    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| what.ends_with(suffix));
+    Ok(match what {
+        "camera" => camera(None)?,
+        "pattern" => Box::new(Pattern::new(name, GREY)),
+        file if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(file)).map_err(usage)?),
+        file if ends(&[".webm", ".ivf"]) => Box::new(Film::open(Path::new(file)).map_err(usage)?),
+        other => match (other.strip_prefix("camera:"), other.strip_prefix("pattern:").and_then(colour)) {
+            (Some(camera_name), _) => camera(Some(camera_name))?,
+            (None, Some(colour)) => Box::new(Pattern::new(name, colour)),
+            (None, None) => {
+                let known = "camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, none or off";
+                return Err(Failure::Usage(format!("--video takes {known}, not {other}")));
+            }
+        },
+    })
+}
+
+fn usage(why: impl ToString) -> Failure {
+    Failure::Usage(why.to_string())
+}
+
+#[cfg(not(all(feature = "camera", target_os = "linux")))]
+fn camera(_name: Option<&str>) -> Result<Box<dyn PictureSource>, Failure> {
+    Err(usage(
+        "this muji-call was built without cameras; on Linux build it with --features camera, or run make install",
+    ))
+}
+
+#[cfg(all(feature = "camera", target_os = "linux"))]
+fn camera(name: Option<&str>) -> Result<Box<dyn PictureSource>, Failure> {
+    let camera = muji_media::device::camera::Camera::named(name)
+        .map_err(|why| usage(format!("{why}; see muji-call devices")))?;
+    Ok(Box::new(camera))
+}
+
+/// Prints the cameras.
+#[cfg(all(feature = "camera", target_os = "linux"))]
+pub(crate) fn list() {
+    println!("Cameras:");
+    for muji_media::device::camera::Listed { name, path } in muji_media::device::camera::cameras() {
+        println!("  --video camera:{}   ({name})", path.display());
     }
 }
 

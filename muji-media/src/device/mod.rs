@@ -1,5 +1,7 @@
 //! Where sound and pictures come from, and where they go.
 
+#[cfg(all(feature = "camera", target_os = "linux"))]
+pub mod camera;
 #[cfg(feature = "devices")]
 pub mod card;
 pub mod film;
