@@ -93,10 +93,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
 
-    /// What is shown: pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, none to see the others alone (usual with a window), or
-    /// off for sound alone (usual without)
+    /// What is shown: camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, none to see the others alone
+    /// (usual with a window), or off for sound alone (usual without)
     #[arg(long, value_name = "WHAT")]
     pub(crate) video: Option<String>,
+
+    /// What is shown beside it as slides, as --video takes it
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) screen: Option<String>,
 
     /// To whom the bit rate of our pictures is fitted: layers, those on slow paths get fewer pictures a second; slowest, all get what
     /// the slowest can carry; or 80%, so many get all, and the others what comes through

@@ -353,16 +353,20 @@ impl Report {
                     self.row();
                 }
             }
-            Observation::Seen { session, size, colour: [red, green, blue], stats } => {
+            Observation::Seen { session, media, size, colour: [red, green, blue], stats } => {
                 let Some(nick) = self.names.get(session).cloned() else { return };
                 let (colour, [width, height]) = (format!("{red:02x}{green:02x}{blue:02x}"), size);
                 let fields = json!({
-                    "nick": nick, "width": width, "height": height, "colour": colour, "shown": stats.shown,
+                    "nick": nick, "media": media.as_str(), "width": width, "height": height, "colour": colour, "shown": stats.shown,
                     "decoded": stats.decoded, "freezes": stats.freezes, "frozen_ms": stats.frozen.as_millis(),
                     "bytes": stats.bytes,
                 });
-                let first = self.people.entry(nick.clone()).or_default().see(*size, *stats);
-                let sentence = format!("{} is seen, {width} x {height}", printable(&nick));
+                let known = self.people.entry(nick.clone()).or_default();
+                let (whose, first) = match media {
+                    Media::Slides => ("a screen of ", !std::mem::replace(&mut known.shows_screen, true)),
+                    _ => ("", known.see(*size, *stats)),
+                };
+                let sentence = format!("{whose}{} is seen, {width} x {height}", printable(&nick));
                 self.say("seen", fields, || first.then_some(sentence));
             }
             Observation::Paths { session, paths, codecs } => {
@@ -372,8 +376,9 @@ impl Report {
                 let fields = known.network(&nick);
                 self.say("network", fields, || None);
             }
-            Observation::Target(Target { bits, layered }) => {
-                self.say("target", json!({ "kbps": bits / 1_000, "layered": layered }), || None);
+            Observation::Target(media, Target { bits, layered }) => {
+                let fields = json!({ "media": media.as_str(), "kbps": bits / 1_000, "layered": layered });
+                self.say("target", fields, || None);
             }
             Observation::Sent { bytes } => {
                 self.sent = *bytes;

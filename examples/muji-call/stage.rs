@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use muji_core::SessionId;
+use muji_core::{Media, SessionId};
 use muji_media::device::{PictureSink, Whose};
 use muji_media::picture::Picture;
 
@@ -54,13 +54,14 @@ pub(crate) struct Scene {
 impl Scene {
     /// Our picture, while we show some.
     pub(crate) fn ours(&self) -> Option<(&Picture, Instant)> {
-        self.fresh(&Whose::Ours)
+        self.fresh(&Whose::Ours(Media::Video))
     }
 
-    /// The picture of somebody: the newest, if there are several.
-    pub(crate) fn of(&self, person: &Person) -> Option<(&Whose, &Picture, Instant)> {
+    /// The picture of somebody, or of their screen: the newest, if there are several.
+    pub(crate) fn of(&self, person: &Person, media: &Media) -> Option<(&Whose, &Picture, Instant)> {
         let session = person.session?;
-        let theirs = self.pictures.keys().filter(|whose| matches!(whose, Whose::Theirs(of, _) if *of == session));
+        let shows = |whose: &&Whose| matches!(whose, Whose::Theirs(of, _, what) if *of == session && what == media);
+        let theirs = self.pictures.keys().filter(shows);
         let fresh = theirs.filter_map(|whose| self.fresh(whose).map(|(picture, at)| (whose, picture, at)));
         fresh.max_by_key(|(.., at)| *at)
     }

@@ -34,6 +34,8 @@ pub(crate) struct Known {
     pub(crate) level: Option<f32>,
     /// Its pictures: their size, and how they fared.
     pub(crate) pictures: Option<([usize; 2], PictureStats)>,
+    /// A screen of it was seen.
+    pub(crate) shows_screen: bool,
     /// The network's view of the session with it.
     network: Network,
     /// Its stream so far, the last of several sessions.

@@ -29,19 +29,32 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
     let usual = if window && cfg!(feature = "vp8") { "none" } else { "off" };
     let what = args.video.as_deref().unwrap_or(usual);
     if what != "off" && !cfg!(feature = "vp8") {
-        let how = "this muji-call was built without pictures; build it with --features vp8";
-        return Err(Failure::Usage(how.to_owned()));
+        return Err(without_pictures());
     }
     let name = args.nick.as_deref().unwrap_or("muji-call");
     Ok(match what {
         "off" => Video::Off,
         "none" => Video::Watch,
-        what => Video::Show(source(what, name)?),
+        what => Video::Show(source("--video", what, name)?),
     })
 }
 
+/// Opens what is shown beside, as slides.
+pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn PictureSource>>, Failure> {
+    let name = format!("{}'s screen", args.nick.as_deref().unwrap_or("muji-call"));
+    let Some(what) = &args.screen else { return Ok(None) };
+    if !cfg!(feature = "vp8") {
+        return Err(without_pictures());
+    }
+    source("--screen", what, &name).map(Some)
+}
+
+fn without_pictures() -> Failure {
+    usage("this muji-call was built without pictures; build it with --features vp8")
+}
+
 /// Opens where pictures come from.
-fn source(what: &str, name: &str) -> Result<Box<dyn PictureSource>, Failure> {
+fn source(option: &str, what: &str, name: &str) -> Result<Box<dyn PictureSource>, Failure> {
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| what.ends_with(suffix));
     Ok(match what {
         "camera" => camera(None)?,
@@ -52,8 +65,9 @@ fn source(what: &str, name: &str) -> Result<Box<dyn PictureSource>, Failure> {
             (Some(camera_name), _) => camera(Some(camera_name))?,
             (None, Some(colour)) => Box::new(Pattern::new(name, colour)),
             (None, None) => {
-                let known = "camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, none or off";
-                return Err(Failure::Usage(format!("--video takes {known}, not {other}")));
+                let known = "camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf or FILE.y4m";
+                let more = if option == "--video" { ", none or off" } else { "" };
+                return Err(Failure::Usage(format!("{option} takes {known}{more}, not {other}")));
             }
         },
     })

@@ -132,7 +132,9 @@ impl Cx<'_> {
 
     /// All that can be decoded, to be received, and to be sent too if the user wants it.
     pub(crate) fn decodable(&mut self, sends: bool) -> Vec<Wanted> {
-        let media = [Media::Audio, Media::Video].into_iter().filter(|media| !self.capabilities.of(media).is_empty());
+        let media = [Media::Audio, Media::Video, Media::Slides]
+            .into_iter()
+            .filter(|media| !self.capabilities.of(media).is_empty());
         let media: Vec<Media> = media.collect();
         media.iter().map(|media| self.of_medium(media, sends)).collect()
     }

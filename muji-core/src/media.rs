@@ -12,7 +12,7 @@ use muji_xep::rtp::{Extension, Media, PayloadType};
 pub struct Capabilities {
     /// Encodings of sound, best first, with the ids we propose.
     pub audio: Vec<PayloadType>,
-    /// Encodings of pictures, best first, with the ids we propose.
+    /// Encodings of pictures, a camera's or a screen's, best first, with the ids we propose.
     pub video: Vec<PayloadType>,
     /// Header extensions that packets of pictures may have, with the ids we propose, 1 to 14 (XEP-0294, RFC 8285 section 4.2).
     pub video_extensions: Vec<Extension>,
@@ -24,7 +24,7 @@ impl Capabilities {
     pub fn of(&self, media: &Media) -> &[PayloadType] {
         match media {
             Media::Audio => &self.audio,
-            Media::Video => &self.video,
+            Media::Video | Media::Slides => &self.video,
             Media::Other(_) => &[],
         }
     }
@@ -33,7 +33,7 @@ impl Capabilities {
     #[must_use]
     pub fn extensions(&self, media: &Media) -> &[Extension] {
         match media {
-            Media::Video => &self.video_extensions,
+            Media::Video | Media::Slides => &self.video_extensions,
             Media::Audio | Media::Other(_) => &[],
         }
     }

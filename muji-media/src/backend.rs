@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport, OpenContent};
-use muji_core::{CallId, SessionId};
-use muji_xep::rtp::{Media, PayloadType};
+use muji_core::{CallId, Media, SessionId};
+use muji_jingle::TransportId;
+use muji_xep::rtp::PayloadType;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -37,6 +38,9 @@ const OBSERVATIONS: usize = 256;
 /// One for each frame of sound.
 const TICKS_PER_SECOND: u64 = 50;
 
+/// What goes to the thread of pictures.
+const PICTURES: [Media; 2] = [Media::Video, Media::Slides];
+
 /// How often pictures are told what is heard: five times a second, so that they follow the jitter buffer.
 const FRAMES_PER_CLOCK: u64 = 10;
 
@@ -45,8 +49,10 @@ const FRAMES_PER_CLOCK: u64 = 10;
 pub struct Devices {
     /// What is sent; without one we only listen.
     pub source: Option<Box<dyn Source>>,
-    /// What is shown to the others; without one we only look.
+    /// What is shown to the others as [`Media::Video`]; without one we only look.
     pub pictures: Option<Box<dyn PictureSource>>,
+    /// What is shown to them as [`Media::Slides`]: a screen.
+    pub slides: Option<Box<dyn PictureSource>>,
     /// To whom their bit rate is fitted.
     pub policy: Policy,
     /// Where everybody's pictures go, ours too; without it they are only measured.
@@ -90,6 +96,8 @@ pub enum Observation {
     Seen {
         /// The session.
         session: SessionId,
+        /// A person, or a screen.
+        media: Media,
         /// Width and height, in pixels.
         size: [usize; 2],
         /// The mean colour of the last picture: red, green, blue.
@@ -107,7 +115,7 @@ pub enum Observation {
         codecs: BTreeSet<String>,
     },
     /// What our pictures are encoded to from now on.
-    Target(Target),
+    Target(Media, Target),
     /// Once a second while we send: bytes of payload so far, the same to everybody.
     Sent {
         /// Bytes.
@@ -160,13 +168,15 @@ impl Backend {
         let (observed, observations) = mpsc::channel(OBSERVATIONS);
         let (recordings, finish) = devices.record.map(Recordings::start).transpose()?.unzip();
         let recorder = recordings.as_ref().and_then(Recordings::of_pictures);
-        let pictures = Pictures::start(devices.pictures, devices.view, recorder, observed.clone());
+        let sources = [(Media::Video, devices.pictures), (Media::Slides, devices.slides)];
+        let sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
+        let pictures = Pictures::start(sources, devices.view, recorder, observed.clone());
         let worker = Worker {
             publisher: Publisher::new(devices.source)?,
             pictures: pictures.map_err(NoMedia::Thread)?,
-            shown: BTreeSet::new(),
+            shown: BTreeMap::new(),
             watched: BTreeMap::new(),
-            bandwidth: Bandwidth::new(devices.policy),
+            bandwidth: PICTURES.map(|media| (media, Bandwidth::new(devices.policy))).into(),
             sink: devices.sink,
             recordings,
             addresses: devices.addresses,
@@ -227,11 +237,12 @@ struct Abandoned;
 struct Worker {
     publisher: Publisher,
     pictures: Pictures,
-    /// Under which names our pictures go out, in which calls.
-    shown: BTreeSet<(CallId, String)>,
+    /// In which calls and under which names our pictures go out.
+    shown: BTreeMap<(CallId, String), Media>,
     /// The pictures that may come, and how they are encoded.
-    watched: BTreeMap<StreamId, Vec<PayloadType>>,
-    bandwidth: Bandwidth,
+    watched: BTreeMap<StreamId, (Media, Vec<PayloadType>)>,
+    /// Of each kind of pictures: each follows what it finds on its paths.
+    bandwidth: BTreeMap<Media, Bandwidth>,
     sink: Option<Box<dyn Sink>>,
     recordings: Option<Recordings>,
     addresses: Vec<IpAddr>,
@@ -313,15 +324,15 @@ impl Worker {
 
     async fn command(&mut self, now: Instant, command: MediaCommand) -> Result<(), Abandoned> {
         match &command {
-            MediaCommand::Publish { call, publication, media: Media::Video } => {
-                self.shown.insert((*call, publication.clone()));
-                self.pictures.give(Task::Capture(true));
+            MediaCommand::Publish { call, publication, media } if PICTURES.contains(media) => {
+                self.shown.insert((*call, publication.clone()), media.clone());
+                self.pictures.give(Task::Capture(media.clone(), true));
             }
             MediaCommand::Publish { call, publication, .. } => self.publisher.publish(*call, publication),
             MediaCommand::Unpublish { call, publication } => {
-                let shown = self.shown.remove(&(*call, publication.clone()));
-                if shown && self.shown.is_empty() {
-                    self.pictures.give(Task::Capture(false));
+                let media = self.shown.remove(&(*call, publication.clone()));
+                if let Some(media) = media.filter(|media| self.shown.values().all(|other| other != media)) {
+                    self.pictures.give(Task::Capture(media, false));
                 }
                 self.publisher.unpublish(*call, publication);
             }
@@ -375,8 +386,8 @@ impl Worker {
     fn attend(&mut self, session: SessionId, content: &OpenContent) -> Result<(), Abandoned> {
         let id = (session, content.name.as_str().into());
         let payload_types = content.payload_types.clone();
-        if content.media == Media::Video {
-            self.watched.insert(id, payload_types);
+        if PICTURES.contains(&content.media) {
+            self.watched.insert(id, (content.media.clone(), payload_types));
             return Ok(());
         }
         match Receiver::new() {
@@ -394,7 +405,7 @@ impl Worker {
     fn ignore(&mut self, gone: impl Fn(&StreamId) -> bool) {
         // What comes by a path that stays is estimated anew.
         let sessions: BTreeSet<SessionId> = self.watched.keys().filter(|id| gone(id)).map(|(of, _)| *of).collect();
-        self.bandwidth.forget(|path| sessions.contains(&path.session));
+        self.forget(|path| sessions.contains(&path.session));
         self.streams.retain(|id, _| !gone(id));
         self.codecs.retain(|id, _| !gone(id));
         let unwatched: Vec<StreamId> = self.watched.keys().filter(|id| gone(id)).cloned().collect();
@@ -402,6 +413,19 @@ impl Worker {
             self.watched.remove(&id);
             self.pictures.give(Task::Drop(id));
         }
+    }
+
+    /// These paths are no more.
+    fn forget(&mut self, gone: impl Fn(&TransportId) -> bool) {
+        self.bandwidth.values_mut().for_each(|bandwidth| bandwidth.forget(&gone));
+    }
+
+    /// Something is known of a path: each kind of pictures that goes by it is told, and how many kinds there are.
+    fn learn(&mut self, path: TransportId, mut tell: impl FnMut(&mut Bandwidth, u32)) {
+        let shown = self.running.as_mut().map(|running| running.peers.shown_by(path)).unwrap_or_default();
+        let kinds = shown.len() as u32;
+        let concerned = self.bandwidth.iter_mut().filter(|(media, _)| shown.contains(media));
+        concerned.for_each(|(_, bandwidth)| tell(bandwidth, kinds));
     }
 
     fn datagrams(&mut self, now: Instant) -> Result<(), Abandoned> {
@@ -468,20 +492,24 @@ impl Worker {
 
     /// Passes on what comes of pictures, and what they are encoded to.
     fn show(&mut self, now: Instant) -> Result<(), Abandoned> {
-        if let Some(target) = self.bandwidth.news() {
-            self.pictures.give(Task::Target(target));
-            if let Err(Trouble(why)) = self.publisher.set_bit_rate(opus::beside(target.bits)) {
+        let news = self.bandwidth.iter_mut().filter_map(|(media, bandwidth)| Some((media.clone(), bandwidth.news()?)));
+        for (media, target) in news.collect::<Vec<_>>() {
+            self.pictures.give(Task::Target(media.clone(), target));
+            let least = self.bandwidth.values().map(|bandwidth| bandwidth.told().bits).min().unwrap_or(target.bits);
+            if let Err(Trouble(why)) = self.publisher.set_bit_rate(opus::beside(least)) {
                 self.report(MediaReport::Trouble { why })?;
             }
-            drop(self.observed.try_send(Observation::Target(target))); // A slow observer misses it.
+            drop(self.observed.try_send(Observation::Target(media, target))); // A slow observer misses it.
         }
         if let Some(running) = &mut self.running {
-            self.bandwidth.layers().for_each(|(path, most)| running.peers.limit(path, most));
+            for (media, bandwidth) in &mut self.bandwidth {
+                bandwidth.layers().for_each(|(path, most)| running.peers.limit(path, media, most));
+            }
         }
         while let Some(done) = self.pictures.poll() {
             match (done, &mut self.running) {
-                (Done::Picture(captured, coded), Some(running)) => {
-                    for (call, publication) in &self.shown {
+                (Done::Picture(of, captured, coded), Some(running)) => {
+                    for ((call, publication), _) in self.shown.iter().filter(|(_, media)| **media == of) {
                         running.peers.show(now, captured, *call, publication, &coded);
                     }
                 }
@@ -542,20 +570,25 @@ impl Worker {
                     match &report {
                         // What was sent before, it did not get.
                         MediaReport::Connected { .. } => self.pictures.give(Task::KeyFrame),
-                        MediaReport::Failed { transport, .. } => self.bandwidth.forget(|path| path == transport),
+                        MediaReport::Failed { transport, .. } => self.forget(|path| path == transport),
                         _ => {}
                     }
                     self.report(report)?;
                 }
                 PeersOutput::KeyFrameAsked => self.pictures.give(Task::KeyFrame),
-                PeersOutput::Lost { transport, share } => self.bandwidth.lost(transport, share),
+                PeersOutput::Lost { transport, share } => {
+                    self.learn(transport, |bandwidth, _| bandwidth.lost(transport, share));
+                }
                 PeersOutput::Overflowed { transport, share } => {
-                    self.bandwidth.overflowed(transport, share);
+                    self.learn(transport, |bandwidth, _| bandwidth.overflowed(transport, share));
                     if let Some(running) = &mut self.running {
                         running.peers.pause(now, transport);
                     }
                 }
-                PeersOutput::Estimate { transport, bits } => self.bandwidth.estimated(transport, bits),
+                // Those that share a path share what it carries.
+                PeersOutput::Estimate { transport, bits } => {
+                    self.learn(transport, |bandwidth, kinds| bandwidth.estimated(transport, bits / kinds));
+                }
                 PeersOutput::Rtp { session, content, received } => {
                     self.received((session, content), received)?;
                 }
@@ -569,20 +602,21 @@ impl Worker {
 
     /// A packet of a participant.
     fn received(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), Abandoned> {
-        let types = self.streams.get(&id).map(|stream| &stream.payload_types).or_else(|| self.watched.get(&id));
+        let watched = self.watched.get(&id);
+        let heard = self.streams.get(&id).map(|stream| &stream.payload_types);
+        let types = heard.or_else(|| watched.map(|(_, types)| types));
         let known = types.and_then(|types| types.iter().find(|known| known.id == received.payload_type));
         let Some(known) = known else { return Ok(()) };
         if !self.codecs.contains_key(&id) {
             let name = known.name.clone().unwrap_or_else(|| known.id.to_string());
             self.codecs.insert(id.clone(), name);
         }
-        match self.streams.get_mut(&id) {
-            Some(stream) => stream.receiver.insert(received),
-            None => {
-                if let Err(Trouble(why)) = self.pictures.packet(id, received) {
-                    return self.report(MediaReport::Trouble { why });
-                }
-            }
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.receiver.insert(received);
+        } else if let Some((media, _)) = watched
+            && let Err(Trouble(why)) = self.pictures.packet(id, media, received)
+        {
+            return self.report(MediaReport::Trouble { why });
         }
         Ok(())
     }

@@ -153,6 +153,12 @@ impl Bandwidth {
         Some(target)
     }
 
+    /// What was told last.
+    #[must_use]
+    pub fn told(&self) -> Target {
+        self.told
+    }
+
     fn target(&self) -> Target {
         let mut carries: Vec<u32> = self.paths.values().map(|known| known.carries()).collect();
         carries.sort_unstable();

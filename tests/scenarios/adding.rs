@@ -76,6 +76,34 @@ fn adding_begins_with_preparing_beside_our_contents_and_ends_with_all_of_them() 
     assert_eq!(count(&world, juliet, told), 1);
 }
 
+// Shows jcc-01.
+#[test]
+fn a_screen_goes_beside_pictures_to_those_who_take_part_in_screens_too() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    [romeo, juliet, nurse].into_iter().for_each(|who| add(&mut world, who));
+    world.run_for(3 * SECOND);
+    [romeo, juliet].into_iter().for_each(|who| world.command(who, Command::Add(Media::Slides)));
+    world.run_for(3 * SECOND);
+    assert_eq!(blind(&world, &[romeo, nurse]), 0);
+    let with_screen: BTreeSet<String> = ["audio", "slides", "video"].map(str::to_owned).into();
+    assert_eq!([world.receives(romeo, juliet), world.receives(juliet, romeo)], [with_screen.clone(), with_screen]);
+    // Nobody is left without what both have, and the nurse is offered no screen.
+    assert_eq!(world.receives(nurse, romeo), both());
+    let added: Vec<&str> = world
+        .events(juliet)
+        .iter()
+        .filter_map(|event| match event {
+            Event::PeerContentAdded { media, .. } => Some(media.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert!(added.contains(&"slides"), "{added:?}");
+    world.command(romeo, Command::Remove(Media::Slides));
+    world.run_for(3 * SECOND);
+    assert_eq!(world.receives(juliet, romeo), both());
+}
+
 // Shows muji-add-02.
 #[test]
 fn nothing_is_added_before_the_room_has_repeated_that_we_prepare() {

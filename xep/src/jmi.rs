@@ -101,7 +101,7 @@ impl JingleMessage {
             "propose" => {
                 let described = element.children().filter(|child| child.is("description", ns::RTP));
                 let mut media: Vec<Media> = Vec::new();
-                for medium in described.filter_map(|child| text(child, "media")).take(MAX_MEDIA).map(Media::from_word) {
+                for medium in described.filter_map(Media::read).take(MAX_MEDIA) {
                     media.extend((!media.contains(&medium)).then_some(medium));
                 }
                 Word::Propose(Some(media).filter(|media| !media.is_empty())?)
@@ -125,7 +125,7 @@ impl JingleMessage {
         let element = |name| Element::bare(name, ns::JINGLE_MESSAGE).with("id", &self.id);
         let element = match &self.word {
             Word::Propose(media) => {
-                let described = media.iter().map(|media| Element::bare("description", ns::RTP).with("media", media));
+                let described = media.iter().map(Media::describe);
                 element("propose").children_from(described)
             }
             Word::Ringing => element("ringing"),

@@ -20,6 +20,8 @@ pub const RTP_ERRORS: &str = "urn:xmpp:jingle:apps:rtp:errors:1";
 pub const RTP_INFO: &str = "urn:xmpp:jingle:apps:rtp:info:1";
 /// XEP-0293.
 pub const RTCP_FB: &str = "urn:xmpp:jingle:apps:rtp:rtcp-fb:0";
+/// What kind of content it is (XEP-0507).
+pub const CATEGORY: &str = "urn:xmpp:jingle:apps:category:0";
 /// XEP-0294.
 pub const RTP_HDREXT: &str = "urn:xmpp:jingle:apps:rtp:rtp-hdrext:0";
 /// XEP-0339.

@@ -25,28 +25,50 @@ pub enum Media {
     Audio,
     /// Moving pictures.
     Video,
+    /// Moving pictures of category `slides`: a screen, or a part of it (XEP-0507).
+    Slides,
     /// Something else, kept as named.
     Other(String),
 }
 
 impl Media {
-    /// The word on the wire, which is also the default name of a content.
+    /// Its name, which is also the default name of a content.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Audio => "audio",
             Self::Video => "video",
+            Self::Slides => "slides",
             Self::Other(word) => word,
         }
     }
 
-    pub(crate) fn from_word(word: String) -> Self {
-        match word.as_str() {
+    /// What a `<description/>` says that it describes, if it does. Of several categories `slides` is the one that matters.
+    pub(crate) fn read(description: &Element) -> Option<Self> {
+        let word = text(description, "media")?;
+        Some(match word.as_str() {
             "audio" => Self::Audio,
+            "video" if description.children().any(is_slides) => Self::Slides,
             "video" => Self::Video,
             _ => Self::Other(word),
+        })
+    }
+
+    /// A `<description/>` of it.
+    pub(crate) fn describe(&self) -> Element {
+        let element = Element::bare("description", ns::RTP);
+        match self {
+            Self::Slides => {
+                let category = Element::bare("category", ns::CATEGORY).with("name", Self::Slides);
+                element.with("media", Self::Video).child(category)
+            }
+            Self::Audio | Self::Video | Self::Other(_) => element.with("media", self),
         }
     }
+}
+
+fn is_slides(child: &Element) -> bool {
+    child.is("category", ns::CATEGORY) && child.attr("name") == Some(Media::Slides.as_str())
 }
 
 impl fmt::Display for Media {
@@ -372,7 +394,7 @@ impl Description {
     /// Reads a `<description/>`; `None` if it does not say which media it is.
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
-        let Some(media) = text(element, "media").map(Media::from_word) else {
+        let Some(media) = Media::read(element) else {
             skipped.note("description", "no media");
             return None;
         };
@@ -415,7 +437,7 @@ impl Description {
             self.bandwidth = Bandwidth::read(child);
         } else if child.is("rtcp-mux", NSChoice::Any) {
             self.rtcp_mux = true; // stanza.js writes it in the description's namespace, others without one of its own.
-        } else if !child.is("rtcp-fb", ns::RTCP_FB) {
+        } else if !child.is("rtcp-fb", ns::RTCP_FB) && !is_slides(child) {
             skipped.note("description", child.name());
         }
     }
@@ -431,8 +453,8 @@ impl Description {
     /// Writes the element, sources and header extensions behind the encodings.
     #[must_use]
     pub fn write(&self) -> Element {
-        Element::bare("description", ns::RTP)
-            .with("media", &self.media)
+        self.media
+            .describe()
             .with_opt("ssrc", self.ssrc)
             .children_from(self.payload_types.iter().map(PayloadType::write))
             .children_from(self.bandwidth.as_ref().map(Bandwidth::write))

@@ -159,6 +159,42 @@ fn a_reason_with_an_underscore_is_read_as_with_a_hyphen_and_an_unknown_one_is_ke
     assert_eq!(read("sunspots"), Some(Reason::Other("sunspots".to_owned())));
 }
 
+// Shows jcc-01, jcc-02.
+#[test]
+fn a_screen_is_pictures_of_category_slides_in_offers_presences_and_proposals() {
+    let description = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'>\
+         <category xmlns='urn:xmpp:jingle:apps:category:0' name='slides'/>";
+    let expected = xml(&format!("{description}<payload-type id='98' name='VP8' clockrate='90000'/></description>"));
+    let slides = Description::new(Media::Slides, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
+    assert_eq!(slides.write(), expected);
+    let mut skipped = Skipped::default();
+    assert_eq!(Description::read(&expected, &mut skipped), Some(slides));
+    assert_eq!(skipped, Skipped::default());
+    let propose = format!(
+        "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'>\
+         <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>{description}</description></propose>"
+    );
+    assert_jmi("c1", jmi::Word::Propose(vec![Media::Audio, Media::Slides]), &propose);
+}
+
+// Shows jcc-03.
+#[test]
+fn of_several_categories_slides_counts_and_others_leave_pictures_what_they_are() {
+    let read = |media: &str, categories: &[&str]| {
+        let categories: String = categories
+            .iter()
+            .map(|name| format!("<category xmlns='urn:xmpp:jingle:apps:category:0' name='{name}'/>"))
+            .collect();
+        let description =
+            format!("<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='{media}'>{categories}</description>");
+        Description::read(&xml(&description), &mut Skipped::default()).map(|description| description.media)
+    };
+    assert_eq!(read("video", &["alt", "slides"]), Some(Media::Slides));
+    assert_eq!(read("video", &["speaker"]), Some(Media::Video));
+    assert_eq!(read("video", &["sunspots"]), Some(Media::Video));
+    assert_eq!(read("audio", &["slides"]), Some(Media::Audio));
+}
+
 #[test]
 fn feedback_stands_behind_the_parameters_of_its_payload_type() {
     let mut vp8 = PayloadType::new(98, "VP8", 90_000, 1);

@@ -58,7 +58,9 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     // What is missing is said before the password is asked for.
     let Audio { source, sink } = audio::open(&args)?;
     let video = video::open(&args, ready.is_some())?;
-    let (contents, watches) = (video.media(), matches!(video, Video::Watch));
+    let slides = video::screen(&args)?;
+    let (mut contents, watches) = (video.media(), matches!(video, Video::Watch));
+    contents.extend(slides.is_some().then_some(Media::Slides));
     let pictures = if let Video::Show(source) = video { Some(source) } else { None };
     let account = account(&args)?;
     let goal = goal(&args, &account)?;
@@ -66,6 +68,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     let media = Backend::start(Devices {
         source,
         pictures,
+        slides,
         policy: args.fit,
         view: Some(Box::new(stage.clone())),
         sink,
@@ -211,9 +214,11 @@ impl Program {
                 _ = second.tick() => {
                     self.decide()?;
                     if let Some(call) = self.call {
-                        let call = self.muji.in_call(call);
-                        self.report.pairs(&call.pairs());
-                        self.report.authentication(call.authentication());
+                        let in_call = self.muji.in_call(call);
+                        let pairs = in_call.pairs();
+                        self.report.pairs(&pairs);
+                        self.report.authentication(in_call.authentication());
+                        self.watch_screens(call, &pairs);
                     }
                     self.report.row();
                 }

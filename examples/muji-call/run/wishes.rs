@@ -1,7 +1,7 @@
 //! What rings, and what the user wants.
 
 use muji_core::error::Refused;
-use muji_core::{Join, Media};
+use muji_core::{CallId, Join, Media, Pair};
 
 use super::Program;
 use crate::exit::Failure;
@@ -86,6 +86,20 @@ impl Program {
             if self.muted.contains(&media) { in_call.unmute(media.clone()) } else { in_call.mute(media.clone()) };
         if done.is_ok() && !self.muted.remove(&media) {
             self.muted.insert(media);
+        }
+    }
+
+    /// Whoever sees people wants to see the screens that they show; ours is not shown for it.
+    pub(super) fn watch_screens(&mut self, call: CallId, pairs: &[Pair]) {
+        let shown = pairs.iter().flat_map(|pair| &pair.contents).any(|(_, media)| *media == Media::Slides);
+        if !shown || !self.contents.contains(&Media::Video) || self.contents.contains(&Media::Slides) {
+            return;
+        }
+        let mut in_call = self.muji.in_call(call);
+        if in_call.add(Media::Slides).is_ok() {
+            let _over_already = in_call.mute(Media::Slides).is_err();
+            self.contents.push(Media::Slides);
+            self.muted.insert(Media::Slides);
         }
     }
 

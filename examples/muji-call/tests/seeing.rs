@@ -56,6 +56,27 @@ async fn who_shows_pictures_is_seen_by_all_who_look_and_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_screen_is_seen_beside_its_owner_by_all_who_look() {
+    let server = server(Rules::default()).await;
+    let romeo = ["--video", "pattern:c03030", "--screen", "pattern:30c040", "--seconds", "8", "--json"];
+    let romeo = call(&server, "romeo", &[&romeo[..], &["--audio", "tone:440"]].concat());
+    let juliet = call(&server, "juliet", &["--video", "none", "--audio", "none", "--json", "--seconds", "8"]);
+    let tybalt = call(&server, "tybalt", &["--video", "off", "--audio", "none", "--json", "--seconds", "8"]);
+    let (romeo, juliet, tybalt) = tokio::join!(run(romeo), run(juliet), run(tybalt));
+    let [romeo, juliet, tybalt] = [romeo, juliet, tybalt].map(|output| events(&output));
+    let of = |media: &str| {
+        let seen = juliet.iter().filter(|event| event["event"] == "seen" && event["media"] == media);
+        seen.cloned().collect::<Vec<_>>()
+    };
+    for (media, rgb) in [("video", [0xC0, 0x30, 0x30]), ("slides", [0x30, 0xC0, 0x40])] {
+        let seen = of(media);
+        let colours = colours(&seen, "romeo");
+        assert!(colours.len() >= 2 && colours.iter().all(|colour| like(colour, rgb)), "{media}: {colours:?}");
+    }
+    assert!(colours(&tybalt, "romeo").is_empty() && colours(&romeo, "juliet").is_empty());
+}
+
+#[tokio::test]
 async fn a_film_is_shown() {
     let (server, folder) = (server(Rules::default()).await, folder("film"));
     let film = folder.join("film.y4m");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use eframe::egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions, Vec2};
+use muji_core::Media;
 use muji_media::device::Whose;
 use muji_media::picture::Picture;
 
@@ -18,8 +19,10 @@ pub(crate) struct Textures {
 impl Textures {
     /// Takes what is new in the scene.
     pub(crate) fn update(&mut self, ctx: &Context, scene: &Scene) {
-        let ours = scene.ours().map(|(picture, at)| (&Whose::Ours, picture, at));
-        let shown: Vec<_> = scene.people.iter().filter_map(|person| scene.of(person)).chain(ours).collect();
+        let us = Whose::Ours(Media::Video);
+        let ours = scene.ours().map(|(picture, at)| (&us, picture, at));
+        let of = |person| [Media::Slides, Media::Video].into_iter().filter_map(move |media| scene.of(person, &media));
+        let shown: Vec<_> = scene.people.iter().flat_map(of).chain(ours).collect();
         self.textures.retain(|whose, _| shown.iter().any(|(of, ..)| *of == whose));
         for (whose, picture, at) in shown {
             match self.textures.get_mut(whose) {

@@ -2,9 +2,10 @@
 
 use eframe::egui::{
     Align2, Button, CentralPanel, Color32, Context, FontId, Frame, Id, Key, Label, Modal, Painter, Pos2, Rect,
-    RichText, Sense, Stroke, StrokeKind, TextEdit, TopBottomPanel, Ui, Vec2, ViewportCommand, pos2, vec2,
+    RichText, Sense, Stroke, StrokeKind, TextEdit, TextureId, TopBottomPanel, Ui, Vec2, ViewportCommand, pos2, vec2,
 };
 use jid::BareJid;
+use muji_core::Media;
 use muji_media::device::Whose;
 
 use super::textures::Textures;
@@ -144,9 +145,20 @@ fn ringing(ctx: &Context, scene: &Scene, wishes: &mut Vec<Wish>) {
 fn tiles(ui: &mut Ui, scene: &Scene, textures: &Textures) {
     let (response, painter) = ui.allocate_painter(ui.available_size(), Sense::hover());
     let whole = response.rect;
-    let places = grid(whole, scene.people.len());
-    for (person, place) in scene.people.iter().zip(places) {
-        tile(&painter, place, person, scene.of(person).and_then(|(whose, ..)| textures.of(whose)));
+    // Screens first: they are what is talked about.
+    let screens = scene.people.iter().filter(|person| scene.of(person, &Media::Slides).is_some());
+    let shown: Vec<(&Person, Media)> = screens
+        .map(|person| (person, Media::Slides))
+        .chain(scene.people.iter().map(|person| (person, Media::Video)))
+        .collect();
+    let places = grid(whole, shown.len());
+    for ((person, media), place) in shown.into_iter().zip(places) {
+        let picture = scene.of(person, &media).and_then(|(whose, ..)| textures.of(whose));
+        if media == Media::Slides {
+            screen(&painter, place, person, picture);
+        } else {
+            tile(&painter, place, person, picture);
+        }
     }
     if scene.people.is_empty() {
         let text = if scene.in_call { format!("Nobody else is in {} yet", scene.title) } else { scene.title.clone() };
@@ -179,14 +191,10 @@ fn grid(whole: Rect, count: usize) -> Vec<Rect> {
     (0..count).map(place).collect()
 }
 
-fn tile(painter: &Painter, place: Rect, person: &Person, picture: Option<(eframe::egui::TextureId, Vec2)>) {
+fn tile(painter: &Painter, place: Rect, person: &Person, picture: Option<(TextureId, Vec2)>) {
     painter.rect_filled(place, 6.0, TILE);
     match picture {
-        Some((texture, size)) => {
-            let scale = (place.width() / size.x).min(place.height() / size.y);
-            let shown = Rect::from_center_size(place.center(), size * scale);
-            painter.image(texture, shown, Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)), Color32::WHITE);
-        }
+        Some(picture) => draw(painter, place, picture),
         None => {
             let font = FontId::proportional(place.height() * 0.3);
             painter.text(place.center(), Align2::CENTER_CENTER, initials(&person.name), font, Color32::LIGHT_GRAY);
@@ -208,9 +216,26 @@ fn tile(painter: &Painter, place: Rect, person: &Person, picture: Option<(eframe
     }
 }
 
+/// What somebody shows of a screen.
+fn screen(painter: &Painter, place: Rect, person: &Person, picture: Option<(TextureId, Vec2)>) {
+    painter.rect_filled(place, 6.0, TILE);
+    if let Some(picture) = picture {
+        draw(painter, place, picture);
+    }
+    let (at, words) = (place.left_bottom() + vec2(GAP, -GAP), format!("{} · screen", person.name));
+    label(painter, at, Align2::LEFT_BOTTOM, &words, Color32::WHITE);
+}
+
+/// The whole of a picture, as large as it fits.
+fn draw(painter: &Painter, place: Rect, (texture, size): (TextureId, Vec2)) {
+    let scale = (place.width() / size.x).min(place.height() / size.y);
+    let shown = Rect::from_center_size(place.center(), size * scale);
+    painter.image(texture, shown, Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)), Color32::WHITE);
+}
+
 /// Our own picture, small and in the corner.
 fn own(painter: &Painter, whole: Rect, scene: &Scene, textures: &Textures) {
-    let Some((texture, size)) = textures.of(&Whose::Ours) else { return };
+    let Some((texture, size)) = textures.of(&Whose::Ours(Media::Video)) else { return };
     let width = whole.width() * OURS;
     let place =
         Rect::from_min_size(whole.max - vec2(width, width * size.y / size.x), vec2(width, width * size.y / size.x));

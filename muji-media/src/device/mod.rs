@@ -16,7 +16,7 @@ pub mod y4m;
 
 use std::sync::Arc;
 
-use muji_core::SessionId;
+use muji_core::{Media, SessionId};
 
 use crate::picture::Picture;
 use crate::sound::Frame;
@@ -59,13 +59,13 @@ pub trait PictureSource: Send {
     fn rest(&mut self) {}
 }
 
-/// Whose pictures.
+/// Whose pictures, and what they show: a person ([`Media::Video`]) or a screen ([`Media::Slides`]).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whose {
     /// Ours, as they are sent.
-    Ours,
+    Ours(Media),
     /// Those of a participant: the session, and the content's name in it.
-    Theirs(SessionId, Arc<str>),
+    Theirs(SessionId, Arc<str>, Media),
 }
 
 /// Where pictures go: a window, usually.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use muji_core::CallId;
 use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
+use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
 use crate::layers::{LayerFilter, Share};
@@ -114,6 +114,7 @@ struct Session {
 /// Where a content travels, and what of ours is sent as it.
 struct Carried {
     name: String,
+    media: Media,
     transport: TransportId,
     publication: Option<String>,
     /// Of pictures.
@@ -255,6 +256,7 @@ impl Peers {
         let Some(session) = self.sessions.get_mut(&session) else { return };
         session.contents.extend(contents.iter().map(|content| Carried {
             name: content.name.clone(),
+            media: content.media.clone(),
             transport: content.transport,
             publication: None,
             filter: LayerFilter::default(),
@@ -346,19 +348,26 @@ impl Peers {
         }
     }
 
-    /// From now on not more than the temporal layers up to this one go by a transport.
-    pub fn limit(&mut self, transport: TransportId, most: u8) {
-        self.filters(transport).for_each(|filter| filter.limit(most));
+    /// From now on not more than the temporal layers up to this one of these pictures go by a transport.
+    pub fn limit(&mut self, transport: TransportId, media: &Media, most: u8) {
+        let of_media = self.by(transport).filter(|carried| carried.media == *media);
+        of_media.for_each(|carried| carried.filter.limit(most));
+    }
+
+    /// What of ours goes by a transport.
+    pub fn shown_by(&mut self, transport: TransportId) -> Vec<Media> {
+        let published = self.by(transport).filter(|carried| carried.publication.is_some());
+        published.map(|carried| carried.media.clone()).filter(|media| *media != Media::Audio).collect()
     }
 
     /// A path has become narrower: no pictures go by it until the queue before it is gone.
     pub fn pause(&mut self, now: Instant, transport: TransportId) {
-        self.filters(transport).for_each(|filter| filter.pause(now));
+        self.by(transport).for_each(|carried| carried.filter.pause(now));
     }
 
-    fn filters(&mut self, transport: TransportId) -> impl Iterator<Item = &mut LayerFilter> {
+    fn by(&mut self, transport: TransportId) -> impl Iterator<Item = &mut Carried> {
         let contents = self.sessions.get_mut(&transport.session).into_iter().flat_map(|session| &mut session.contents);
-        contents.filter(move |carried| carried.transport == transport).map(|carried| &mut carried.filter)
+        contents.filter(move |carried| carried.transport == transport)
     }
 
     /// Asks a peer for a key frame of a content.
@@ -426,7 +435,7 @@ mod tests {
     use std::sync::Arc;
 
     use muji_core::media::{DtlsRole, RemoteTransport, Sending};
-    use muji_xep::rtp::{Media, PayloadType};
+    use muji_xep::rtp::PayloadType;
 
     use super::*;
     use crate::transport::loopback;
@@ -525,7 +534,7 @@ mod tests {
         }
         let packet =
             RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x90, 0xE0, 0x80, 9, 1, 0, 7][..]) };
-        all[0].limit(TransportId { session: SessionId(1), index: 0 }, 1);
+        all[0].limit(TransportId { session: SessionId(1), index: 0 }, &Media::Audio, 1);
         let mut got = |layer| {
             let packets = vec![packet.clone()];
             all[0].show(now, now, CallId(1), "what the room calls it", &Coded { layer, key: false, packets });

@@ -6,6 +6,7 @@
 //! ```
 
 mod ours;
+mod show;
 mod theirs;
 
 pub(crate) use ours::INTERVAL;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use muji_core::SessionId;
+use muji_core::{Media, SessionId};
 use tokio::sync::mpsc;
 
 use crate::backend::Observation;
@@ -28,6 +29,10 @@ use crate::picture::Picture;
 use crate::receive::Clock;
 use crate::record::{Piece, Recorder};
 use crate::transport::ReceivedRtp;
+use show::Show;
+
+/// Where our pictures come from: a camera's ([`Media::Video`]), a screen's ([`Media::Slides`]).
+pub(crate) type Sources = BTreeMap<Media, Box<dyn PictureSource>>;
 
 /// Packets that wait: those of a second from seven peers. More means that this machine cannot keep up, and the packets behind
 /// are lost as if the network had lost them.
@@ -46,13 +51,13 @@ pub(crate) type StreamId = (SessionId, Arc<str>);
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Take pictures, or do not any more.
-    Capture(bool),
+    Capture(Media, bool),
     /// Somebody cannot show what we send before it begins anew.
     KeyFrame,
     /// What to encode to.
-    Target(Target),
+    Target(Media, Target),
     /// A packet of a peer.
-    Packet(StreamId, ReceivedRtp),
+    Packet(StreamId, Media, ReceivedRtp),
     /// What is heard of a participant now.
     Clock(SessionId, Clock),
     /// A stream is no more.
@@ -63,7 +68,7 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub(crate) enum Done {
     /// Another picture of ours, and when it was taken.
-    Picture(Instant, Coded),
+    Picture(Media, Instant, Coded),
     /// A peer is to be asked for a key frame.
     AskKeyFrame(StreamId),
     /// Something does not do what it should.
@@ -82,14 +87,14 @@ pub(crate) struct Pictures {
 
 impl Pictures {
     pub(crate) fn start(
-        source: Option<Box<dyn PictureSource>>,
+        sources: Sources,
         sink: Option<Box<dyn PictureSink>>,
         recorder: Option<Recorder>,
         observed: mpsc::Sender<Observation>,
     ) -> std::io::Result<Self> {
         let ((tasks, to_do), (report, done)) = (channel(), sync_channel(DONE));
         let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = Worker { recorder, ..Worker::new(source, sink, waiting.clone(), report, observed) };
+        let worker = Worker { recorder, ..Worker::new(sources, sink, waiting.clone(), report, observed) };
         std::thread::Builder::new().name("muji-pictures".to_owned()).spawn(move || worker.run(&to_do))?;
         Ok(Self { tasks, waiting, behind: false, done })
     }
@@ -100,10 +105,10 @@ impl Pictures {
     }
 
     /// A packet of a peer. The first that is lost because the thread is behind is told.
-    pub(crate) fn packet(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), Trouble> {
+    pub(crate) fn packet(&mut self, id: StreamId, media: &Media, received: ReceivedRtp) -> Result<(), Trouble> {
         if self.waiting.load(Ordering::Relaxed) < WAITING {
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            self.give(Task::Packet(id, received));
+            self.give(Task::Packet(id, media.clone(), received));
         } else if !std::mem::replace(&mut self.behind, true) {
             return Err(Trouble("this machine is too slow for all the pictures that come".to_owned()));
         }
@@ -116,15 +121,9 @@ impl Pictures {
 }
 
 struct Worker {
-    source: Option<Box<dyn PictureSource>>,
+    shows: BTreeMap<Media, Show>,
     sink: Option<Box<dyn PictureSink>>,
-    /// What pictures are encoded to.
-    target: Target,
-    /// When the first picture was taken.
-    begun: Option<Instant>,
-    /// While pictures are taken.
-    ours: Option<Ours>,
-    theirs: BTreeMap<StreamId, Theirs>,
+    theirs: BTreeMap<StreamId, (Media, Theirs)>,
     recorder: Option<Recorder>,
     /// Packets that were given and not yet taken.
     taken: Arc<AtomicUsize>,
@@ -137,20 +136,20 @@ struct Abandoned;
 
 impl Worker {
     fn new(
-        source: Option<Box<dyn PictureSource>>,
+        sources: Sources,
         sink: Option<Box<dyn PictureSink>>,
         taken: Arc<AtomicUsize>,
         report: SyncSender<Done>,
         observed: mpsc::Sender<Observation>,
     ) -> Self {
-        let (target, theirs) = (Target::default(), BTreeMap::new());
-        let (begun, ours, recorder) = (None, None, None);
-        Self { source, sink, target, begun, ours, theirs, recorder, taken, report, observed }
+        let shows = sources.into_iter().map(|(media, source)| (media, Show::new(source))).collect();
+        Self { shows, sink, theirs: BTreeMap::new(), recorder: None, taken, report, observed }
     }
 
     fn run(mut self, to_do: &Receiver<Task>) {
         loop {
-            let due = self.theirs.values().filter_map(Theirs::due).chain(self.ours.as_ref().map(Ours::next)).min();
+            let theirs = self.theirs.values().filter_map(|(_, theirs)| theirs.due());
+            let due = theirs.chain(self.shows.values().filter_map(Show::next)).min();
             let wait = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
             let outcome = match to_do.recv_timeout(wait) {
                 Ok(task) => self.task(Instant::now(), task),
@@ -166,90 +165,70 @@ impl Worker {
 
     fn task(&mut self, now: Instant, task: Task) -> Result<(), Abandoned> {
         match task {
-            Task::Capture(true) => self.begin(now),
-            Task::Capture(false) => {
-                self.rest();
+            Task::Capture(media, true) => {
+                let begun = self.shows.get_mut(&media).map_or(Ok(()), |show| show.begin(now));
+                begun.or_else(|why| self.trouble(why.to_string()))
+            }
+            Task::Capture(media, false) => {
+                if let Some(show) = self.shows.get_mut(&media) {
+                    show.rest();
+                }
+                self.end(&Whose::Ours(media));
                 Ok(())
             }
             Task::KeyFrame => {
-                if let Some(ours) = &mut self.ours {
-                    ours.ask_key_frame();
-                }
+                self.shows.values_mut().for_each(Show::ask_key_frame);
                 Ok(())
             }
-            Task::Target(target) => {
-                self.target = target;
-                self.ours
-                    .as_mut()
-                    .map_or(Ok(()), |ours| ours.set_target(target))
-                    .or_else(|why| self.trouble(why.to_string()))
+            Task::Target(media, target) => {
+                let set = self.shows.get_mut(&media).map_or(Ok(()), |show| show.set_target(target));
+                set.or_else(|why| self.trouble(why.to_string()))
             }
-            Task::Packet(id, received) => {
+            Task::Packet(id, media, received) => {
                 self.taken.fetch_sub(1, Ordering::Relaxed);
-                self.receive(now, id, &received)
+                self.receive(now, id, media, &received)
             }
             Task::Clock(session, clock) => {
                 let of_session = self.theirs.iter_mut().filter(|((of, _), _)| *of == session);
-                of_session.for_each(|(_, theirs)| theirs.set_clock(clock));
+                of_session.for_each(|(_, (_, theirs))| theirs.set_clock(clock));
                 Ok(())
             }
             Task::Drop(id) => {
-                self.theirs.remove(&id);
-                let (session, content) = id;
-                self.end(&Whose::Theirs(session, content));
+                if let Some((media, _)) = self.theirs.remove(&id) {
+                    let (session, content) = id;
+                    self.end(&Whose::Theirs(session, content, media));
+                }
                 Ok(())
             }
         }
     }
 
-    fn begin(&mut self, now: Instant) -> Result<(), Abandoned> {
-        let Some(source) = self.source.as_ref().filter(|_| self.ours.is_none()) else { return Ok(()) };
-        match Ours::new(now, source.size(), self.target) {
-            Ok(ours) => self.ours = Some(ours.counting_from(*self.begun.get_or_insert(now))),
-            Err(why) => return self.trouble(why.to_string()),
+    /// Takes and encodes the pictures that are due.
+    fn send(&mut self, now: Instant) -> Result<(), Abandoned> {
+        let due = self.shows.iter_mut().filter_map(|(media, show)| Some((media.clone(), show.take(now).transpose()?)));
+        for (media, taken) in due.collect::<Vec<_>>() {
+            match taken {
+                Ok((picture, coded)) => {
+                    self.show(&Whose::Ours(media.clone()), picture);
+                    coded.map_or(Ok(()), |coded| self.done(Done::Picture(media, now, coded)))?;
+                }
+                Err(Trouble(why)) => {
+                    self.end(&Whose::Ours(media));
+                    self.trouble(why)?;
+                }
+            }
         }
         Ok(())
     }
 
-    fn rest(&mut self) {
-        self.ours = None;
-        if let Some(source) = &mut self.source {
-            source.rest();
-        }
-        self.end(&Whose::Ours);
-    }
-
-    /// Takes and encodes the picture that is due.
-    fn send(&mut self, now: Instant) -> Result<(), Abandoned> {
-        let (Some(ours), Some(source)) = (&mut self.ours, &mut self.source) else { return Ok(()) };
-        if !ours.is_due(now) {
-            return Ok(());
-        }
-        let taken = source.take().and_then(|picture| {
-            let coded = ours.packets(now, &picture).map_err(|why| Trouble(why.to_string()))?;
-            Ok((picture, coded))
-        });
-        match taken {
-            Ok((picture, coded)) => {
-                self.show(&Whose::Ours, picture);
-                coded.map_or(Ok(()), |coded| self.done(Done::Picture(now, coded)))
-            }
-            Err(Trouble(why)) => {
-                self.rest();
-                self.source = None;
-                self.trouble(why)
-            }
-        }
-    }
-
-    fn receive(&mut self, now: Instant, id: StreamId, received: &ReceivedRtp) -> Result<(), Abandoned> {
+    fn receive(&mut self, now: Instant, id: StreamId, of: Media, received: &ReceivedRtp) -> Result<(), Abandoned> {
         if !self.theirs.contains_key(&id) {
             match Theirs::new(now) {
-                Ok(theirs) => drop(self.theirs.insert(id.clone(), theirs)),
+                Ok(theirs) => drop(self.theirs.insert(id.clone(), (of, theirs))),
                 Err(why) => return self.trouble(why.to_string()),
             }
         }
-        let theirs = self.theirs.get_mut(&id).expect("it was just made");
+        let (_, theirs) = self.theirs.get_mut(&id).expect("it was just made");
         for wanted in theirs.receive(now, received) {
             match wanted {
                 Wanted::KeyFrame => self.done(Done::AskKeyFrame(id.clone()))?,
@@ -264,22 +243,24 @@ impl Worker {
     /// Shows what is due of everybody, and records it.
     fn show_due(&mut self, now: Instant) -> Result<(), Abandoned> {
         let mut troubles = Vec::new();
-        for ((session, content), theirs) in &mut self.theirs {
+        for ((session, content), (media, theirs)) in &mut self.theirs {
             let mut last = None;
             for Decoded { picture, encoded, .. } in theirs.take(now) {
-                if let Some(recorder) = &self.recorder {
+                // A file has one track of pictures: whoever speaks.
+                if let Some(recorder) = self.recorder.as_ref().filter(|_| *media == Media::Video) {
                     troubles.extend(recorder.give(Piece::Picture(*session, now, encoded)).err());
                 }
                 last = Some(picture);
             }
             let Some(picture) = last else { continue };
             if let Some(stats) = theirs.tell(now) {
-                let (session, size, colour) = (*session, [picture.width(), picture.height()], picture.mean());
-                let seen = Observation::Seen { session, size, colour, stats };
+                let (session, media) = (*session, media.clone());
+                let (size, colour) = ([picture.width(), picture.height()], picture.mean());
+                let seen = Observation::Seen { session, media, size, colour, stats };
                 drop(self.observed.try_send(seen)); // Missed by a slow observer, the next second tells anew.
             }
             if let Some(sink) = &mut self.sink {
-                sink.show(&Whose::Theirs(*session, content.clone()), picture);
+                sink.show(&Whose::Theirs(*session, content.clone(), media.clone()), picture);
             }
         }
         troubles.into_iter().try_for_each(|Trouble(why)| self.trouble(why))
@@ -359,7 +340,7 @@ mod tests {
             let ((report, done), (observed, seen)) = (sync_channel(DONE), mpsc::channel(64));
             let (taken, rested) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let source = Counted { taken: taken.clone(), ends_after, rested: rested.clone() };
-            let worker = Worker::new(Some(Box::new(source)), None, Arc::new(AtomicUsize::new(0)), report, observed);
+            let worker = Worker::new(sources(source), None, Arc::new(AtomicUsize::new(0)), report, observed);
             Self { worker, done, seen, now: Instant::now(), taken, rested }
         }
 
@@ -371,7 +352,8 @@ mod tests {
         /// Lets time pass; what came of it.
         fn run(&mut self, time: Duration) -> Vec<Done> {
             let until = self.now + time;
-            while let Some(next) = self.worker.ours.as_ref().map(Ours::next).filter(|next| *next < until) {
+            let next = |worker: &Worker| worker.shows.values().filter_map(Show::next).min();
+            while let Some(next) = next(&self.worker).filter(|next| *next < until) {
                 self.now = next;
                 assert!(self.worker.send(next).is_ok());
             }
@@ -384,13 +366,17 @@ mod tests {
         }
     }
 
+    fn sources(source: impl PictureSource + 'static) -> Sources {
+        Sources::from([(Media::Video, Box::new(source) as _)])
+    }
+
     fn id(session: u64) -> StreamId {
         (SessionId(session), "video".into())
     }
 
     fn packets(done: Vec<Done>) -> Vec<RtpPacket> {
         done.into_iter()
-            .flat_map(|done| if let Done::Picture(_, coded) = done { coded.packets } else { Vec::new() })
+            .flat_map(|done| if let Done::Picture(_, _, coded) = done { coded.packets } else { Vec::new() })
             .collect()
     }
 
@@ -416,9 +402,9 @@ mod tests {
         let mut bench = Bench::new();
         assert!(bench.run(Duration::from_secs(1)).is_empty());
         assert_eq!(bench.taken(), 0);
-        bench.give(Task::Capture(true));
+        bench.give(Task::Capture(Media::Video, true));
         assert_eq!(packets(bench.run(INTERVAL * 30)).iter().filter(|packet| packet.marker).count(), 30);
-        bench.give(Task::Capture(false));
+        bench.give(Task::Capture(Media::Video, false));
         assert!(bench.run(Duration::from_secs(1)).is_empty());
         assert_eq!((bench.taken(), bench.rested.load(Ordering::Relaxed)), (30, 1));
     }
@@ -426,7 +412,7 @@ mod tests {
     #[test]
     fn a_key_frame_comes_first_and_when_asked_but_not_more_often_than_all_can_bear() {
         let mut bench = Bench::new();
-        bench.give(Task::Capture(true));
+        bench.give(Task::Capture(Media::Video, true));
         let mut keys = packets(bench.run(Duration::from_secs(1))).iter().filter(|packet| is_key(packet)).count();
         assert_eq!(keys, 1);
         for _ in 0..100 {
@@ -439,12 +425,14 @@ mod tests {
     #[test]
     fn what_one_sends_is_seen_by_another_in_its_colour() {
         let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
-        romeo.give(Task::Capture(true));
+        romeo.give(Task::Capture(Media::Video, true));
         let sent = packets(romeo.run(Duration::from_secs(1)));
         for packet in received(&sent, 1, juliet.now) {
-            juliet.give(Task::Packet(id(1), packet));
+            juliet.give(Task::Packet(id(1), Media::Video, packet));
         }
-        let Ok(Observation::Seen { session, size, colour, stats }) = juliet.seen.try_recv() else { panic!("not seen") };
+        let Ok(Observation::Seen { session, size, colour, stats, .. }) = juliet.seen.try_recv() else {
+            panic!("not seen")
+        };
         assert_eq!((session, size, stats.shown), (SessionId(1), [160, 96], 1));
         assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
         assert!(juliet.done.try_iter().next().is_none(), "nobody was asked for anything");
@@ -453,7 +441,7 @@ mod tests {
     #[test]
     fn what_a_phone_sends_as_it_is_held_is_shown_upright_until_it_says_otherwise() {
         let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
-        romeo.give(Task::Capture(true));
+        romeo.give(Task::Capture(Media::Video, true));
         let sent = packets(romeo.run(Duration::from_secs(3)));
         for (number, mut packet) in received(&sent, 1, juliet.now).into_iter().enumerate() {
             packet.turns = match number {
@@ -461,7 +449,7 @@ mod tests {
                 60 => Some(2),
                 _ => None,
             };
-            juliet.give(Task::Packet(id(1), packet));
+            juliet.give(Task::Packet(id(1), Media::Video, packet));
             juliet.now += INTERVAL;
         }
         let seen = std::iter::from_fn(|| juliet.seen.try_recv().ok());
@@ -473,11 +461,11 @@ mod tests {
     #[test]
     fn who_stops_for_a_while_goes_on_with_the_timestamps_of_then() {
         let mut bench = Bench::new();
-        bench.give(Task::Capture(true));
+        bench.give(Task::Capture(Media::Video, true));
         bench.run(Duration::from_secs(1));
-        bench.give(Task::Capture(false));
+        bench.give(Task::Capture(Media::Video, false));
         bench.run(Duration::from_secs(2));
-        bench.give(Task::Capture(true));
+        bench.give(Task::Capture(Media::Video, true));
         let first = packets(bench.run(Duration::from_secs(1))).remove(0);
         assert_eq!(first.timestamp, 270_000, "three seconds");
         assert!(is_key(&first));
@@ -486,7 +474,7 @@ mod tests {
     #[test]
     fn a_source_that_ends_is_told_once() {
         let mut bench = Bench::with_pictures(3);
-        bench.give(Task::Capture(true));
+        bench.give(Task::Capture(Media::Video, true));
         let done = bench.run(Duration::from_secs(1));
         assert_eq!(done.iter().filter(|done| matches!(done, Done::Trouble(_))).count(), 1);
         assert_eq!(bench.taken(), 4);
@@ -495,7 +483,7 @@ mod tests {
     #[test]
     fn a_hostile_stream_is_told_once_asks_for_key_frames_and_touches_no_other() {
         let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
-        romeo.give(Task::Capture(true));
+        romeo.give(Task::Capture(Media::Video, true));
         let sent = packets(romeo.run(Duration::from_secs(1)));
         // A key frame that says 16383 times 16383 pixels, in every form of it that may be cut off.
         let huge = [0x90, 0x80, 0x80, 1, 0x10, 0, 0, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F, 7, 7, 7];
@@ -505,11 +493,11 @@ mod tests {
             nonsense.push(RtpPacket { timestamp: nonsense.len() as u32 * 3_000, marker: true, payload });
         }
         for packet in received(&nonsense, 1, juliet.now) {
-            juliet.give(Task::Packet(id(666), packet));
+            juliet.give(Task::Packet(id(666), Media::Video, packet));
             juliet.now += Duration::from_millis(5);
         }
         for packet in received(&sent, 1, juliet.now) {
-            juliet.give(Task::Packet(id(1), packet));
+            juliet.give(Task::Packet(id(1), Media::Video, packet));
         }
         let done: Vec<Done> = juliet.done.try_iter().collect();
         let troubles = done.iter().filter(|done| matches!(done, Done::Trouble(_))).count();
@@ -522,20 +510,20 @@ mod tests {
     /// How often pictures stood still for somebody who gets nothing for two seconds in the middle: the sender paused, or all was lost.
     fn freezes(paused: bool) -> u64 {
         let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
-        romeo.give(Task::Capture(true));
+        romeo.give(Task::Capture(Media::Video, true));
         let before = romeo.run(Duration::from_secs(1));
-        romeo.give(Task::Capture(!paused));
+        romeo.give(Task::Capture(Media::Video, !paused));
         let lost = romeo.run(Duration::from_secs(2));
-        romeo.give(Task::Capture(true));
+        romeo.give(Task::Capture(Media::Video, true));
         romeo.give(Task::KeyFrame);
         let behind = romeo.run(Duration::from_secs(2));
         let mut number = 1;
         for (arrives, done) in [(true, before), (false, lost), (true, behind)] {
             for done in done {
-                let Done::Picture(at, Coded { packets, .. }) = done else { panic!("nothing else") };
+                let Done::Picture(_, at, Coded { packets, .. }) = done else { panic!("nothing else") };
                 juliet.now = at;
                 for packet in received(&packets, number, at).into_iter().filter(|_| arrives) {
-                    juliet.give(Task::Packet(id(1), packet));
+                    juliet.give(Task::Packet(id(1), Media::Video, packet));
                 }
                 number += packets.len() as u64;
             }
@@ -553,14 +541,14 @@ mod tests {
     #[test]
     fn a_stream_whose_pictures_change_their_size_goes_on() {
         let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
-        romeo.give(Task::Capture(true));
+        romeo.give(Task::Capture(Media::Video, true));
         let mut sent = packets(romeo.run(Duration::from_millis(100)));
         let mut larger = Encoder::new(320, 192, 300_000).expect("libvpx works");
         let (mut payloader, picture) = (Payloader::default(), Picture::filled(320, 192, [0, 0, 255]));
         let encoded = larger.encode(&picture, 0, true).unwrap().expect("it is small");
         sent.extend(payloader.packets(&encoded, 90_000));
         for packet in received(&sent, 1, juliet.now) {
-            juliet.give(Task::Packet(id(1), packet));
+            juliet.give(Task::Packet(id(1), Media::Video, packet));
             juliet.now += Duration::from_secs(1);
         }
         let sizes: Vec<[usize; 2]> = std::iter::from_fn(|| juliet.seen.try_recv().ok())

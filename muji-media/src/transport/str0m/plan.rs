@@ -176,10 +176,10 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
 }
 
 pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: bool) -> Stream {
-    let allowance = (content.media == Media::Video && !counted).then(Allowance::default);
+    let allowance = (content.media != Media::Audio && !counted).then(Allowance::default);
     let mid = Mid::from(format!("c{index}").as_str());
     let kind = match content.media {
-        Media::Video => MediaKind::Video,
+        Media::Video | Media::Slides => MediaKind::Video,
         Media::Audio | Media::Other(_) => MediaKind::Audio,
     };
     let mut api = rtc.direct_api();
