@@ -369,10 +369,10 @@ impl Worker {
 
     /// Binds the sockets that a command needs.
     async fn start(&mut self, command: &MediaCommand) -> std::io::Result<()> {
-        if let Some(make) = self.make.take() {
+        if self.running.is_none() {
             let mut sockets = Sockets::default();
-            let peers = Peers::new(make, sockets.bind(&self.addresses).await?);
-            self.running = Some(Running { sockets, peers });
+            let bound = sockets.bind(&self.addresses).await?; // If it fails, the next session tries again.
+            self.running = self.make.take().map(|make| Running { sockets, peers: Peers::new(make, bound) });
         }
         if let Some(Running { sockets, peers }) = &mut self.running {
             while peers.lanes() < peers.lanes_wanted(command) {

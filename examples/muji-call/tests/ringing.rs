@@ -198,6 +198,24 @@ async fn a_stranger_is_shown_and_learns_nothing_and_a_contact_rings() {
 }
 
 #[tokio::test]
+async fn who_picks_up_with_pictures_is_seen_and_sees() {
+    let server = server(Rules::default()).await;
+    let place = Place::own(&server);
+    let juliet = place.account("juliet");
+    let hers = ["--anybody", "--auto-answer", "0", "--video", "pattern:3040c0"];
+    let mut phone = place.device("juliet/phone", &hers).await;
+    let his = [&juliet, "--video", "pattern:c03030", "--screen", "pattern:30c040"].map(|word| word as &str);
+    let mut romeo = place.program("romeo/balcony", &his).spawn().unwrap();
+    assert!(said(&mut phone, "\"ringing\"").await.contains("[\"audio\",\"video\",\"slides\"]"));
+    for what in ["\"video\"", "\"slides\""] {
+        said(&mut phone, &format!("\"media\":{what}")).await;
+    }
+    assert!(said(&mut romeo, "\"event\":\"seen\"").await.contains("\"media\":\"video\""));
+    signal(&romeo, "-INT").await;
+    ended(&mut phone, "").await;
+}
+
+#[tokio::test]
 async fn one_device_is_called_without_a_word_before() {
     let server = server(Rules::default()).await;
     let place = Place::own(&server);

@@ -55,6 +55,14 @@ impl Screen {
             self.xdotool(click).expect("the window can be clicked");
         }
     }
+
+    /// Presses a key in a window; then something is to happen.
+    async fn type_until<Outcome>(&self, window: &str, key: &[&str], happens: impl Future<Output = Outcome>) -> Outcome {
+        // There is nobody else on this screen who gives windows the keyboard.
+        self.xdotool(&["windowfocus", "--sync", window]).expect("the window takes the keyboard");
+        self.xdotool(key).expect("it can be pressed");
+        happens.await
+    }
 }
 
 impl Drop for Screen {
@@ -93,6 +101,37 @@ async fn what_is_clicked_in_the_window_happens_and_leaving_ends_the_program() {
     signal(&juliet, "-INT").await;
     timeout(LIMIT, juliet.wait()).await.expect("it ends in time").expect("it ran");
 }
+
+#[tokio::test]
+async fn a_call_is_accepted_and_a_third_invited_in_the_window() {
+    let Some(screen) = Screen::open().filter(|screen| screen.xdotool(&["version"]).is_some()) else {
+        return skipped("Xvfb or xdotool is not installed");
+    };
+    let server = server(Rules::default()).await;
+    let address = server.address().to_string();
+    let login = |jid: &str| ["--jid", jid, "--server", &address, "--tls", "none"].map(str::to_owned);
+    let of = |jid: &str, more: &[&str]| {
+        let more = ["--json", "--audio", "none", "--bind", "127.0.0.1"].iter().chain(more);
+        program(&login(jid).iter().map(String::as_str).chain(more.copied()).collect::<Vec<&str>>())
+    };
+    let mut nurse = of("nurse@localhost", &["--wait", "--anybody"]).spawn().expect("it is built");
+    said(&mut nurse, "\"waiting\"").await;
+    let mut juliet = of("juliet@localhost/phone", &["--wait", "--anybody", "--once"]);
+    let mut juliet = juliet.env("DISPLAY", &screen.display).spawn().expect("it is built");
+    said(&mut juliet, "\"waiting\"").await;
+    let window = screen.window().await;
+    let romeo = of("romeo@localhost", &["juliet@localhost"]).spawn().expect("it is built");
+    said(&mut juliet, "\"ringing\"").await;
+    screen.type_until(&window, &["key", "a"], said(&mut juliet, "\"state\":\"connected\"")).await;
+    screen.type_until(&window, &["key", "i"], sleep(Duration::from_millis(500))).await;
+    screen.xdotool(&["type", "nurse@localhost"]).expect("it can be typed");
+    screen.type_until(&window, &["key", "Return"], said(&mut nurse, "\"invited\"")).await;
+    for mut program in [romeo, juliet, nurse] {
+        signal(&program, "-INT").await;
+        timeout(LIMIT, program.wait()).await.expect("it ends in time").expect("it ran");
+    }
+}
+
 #[tokio::test]
 async fn without_the_screen_that_is_named_the_call_goes_on() {
     let server = server(Rules::default()).await;

@@ -1,0 +1,129 @@
+//! A picture is encoded and packetised once, whatever the number of those who see it.
+#![cfg(feature = "vp8")]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use muji_core::media::{IceRole, LocalTransport, MediaBackend, MediaCommand, OpenContent, RemoteTransport, Sending};
+use muji_core::{CallId, Media, SessionId};
+use muji_jingle::TransportId;
+use muji_media::backend::{Backend, Devices};
+use muji_media::codec::vp8;
+use muji_media::device::pattern::Pattern;
+use muji_media::device::{PictureSource, Trouble};
+use muji_media::picture::Picture;
+use muji_media::transport::{Agreed, Opening, RtpPacket, Transport, TransportOutput};
+use muji_xep::Secret;
+use muji_xep::ice::Candidate;
+
+/// Pictures until the test has seen enough, and how long it waits for each.
+const ENOUGH: usize = 20;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A pattern that counts how often it was asked.
+struct Counted(Pattern, Arc<AtomicUsize>);
+
+impl PictureSource for Counted {
+    fn size(&self) -> [usize; 2] {
+        self.0.size()
+    }
+
+    fn take(&mut self) -> Result<Picture, Trouble> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.take()
+    }
+}
+
+/// Tells what it is given to send, and sends nothing.
+struct Tap(SessionId, Sender<(SessionId, Vec<RtpPacket>)>);
+
+impl Transport for Tap {
+    fn local(&self) -> LocalTransport {
+        LocalTransport {
+            ufrag: "tap".to_owned(),
+            pwd: Secret::new("tap"),
+            fingerprint: vec![0; 32],
+            candidates: Vec::new(),
+        }
+    }
+
+    fn send(&mut self, _now: Instant, _captured: Instant, _content: &str, packets: &[RtpPacket]) {
+        let _test_over = self.1.send((self.0, packets.to_vec())).is_err();
+    }
+
+    fn remote(&mut self, _now: Instant, _remote: &RemoteTransport) {}
+    fn candidate(&mut self, _now: Instant, _candidate: &Candidate) {}
+    fn add(&mut self, _content: &OpenContent) {}
+    fn agreed(&mut self, _agreed: &Agreed) {}
+    fn ask_key_frame(&mut self, _now: Instant, _content: &str) {}
+    fn accepts(&self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) -> bool {
+        false
+    }
+    fn datagram(&mut self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) {}
+    fn handle_timeout(&mut self, _now: Instant) {}
+    fn poll_output(&mut self) -> Option<TransportOutput> {
+        None
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+    fn round_trip(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// A call that shows pictures to three; what each was sent, picture by picture.
+fn three(sent: &Receiver<(SessionId, Vec<RtpPacket>)>) -> BTreeMap<SessionId, Vec<Vec<RtpPacket>>> {
+    let mut pictures: BTreeMap<SessionId, Vec<Vec<RtpPacket>>> = BTreeMap::new();
+    while pictures.len() < 3 || pictures.values().any(|pictures| pictures.len() < ENOUGH) {
+        let (session, packets) = sent.recv_timeout(LIMIT).expect("pictures are sent");
+        pictures.entry(session).or_default().push(packets);
+    }
+    pictures
+}
+
+// Shows muji-model-03.
+#[test]
+fn three_who_look_get_the_very_bytes_of_one_encoding() {
+    let (taken, (tell, sent)) = (Arc::new(AtomicUsize::new(0)), channel());
+    let pictures = Some(Box::new(Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone())) as _);
+    let make = move |_, opening: Opening| Box::new(Tap(opening.id.session, tell.clone())) as Box<dyn Transport>;
+    let devices = Devices { pictures, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
+    let (mut backend, _observations) = Backend::start_with(Box::new(make), devices).expect("a media layer");
+    let (call, publication) = (CallId(1), "video".to_owned());
+    for number in 0..3 {
+        let session = SessionId(number);
+        let content = OpenContent {
+            name: publication.clone(),
+            media: Media::Video,
+            ssrc: 1,
+            transport: TransportId { session, index: 0 },
+            payload_types: vec![vp8::payload_type()],
+            extensions: Vec::new(),
+        };
+        let (peer, name) = (format!("p{number}@example.org").parse().expect("a bare JID"), "somebody".to_owned());
+        let role = IceRole::Controlling;
+        backend.execute(MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
+        let send = Some(Sending { publication: publication.clone(), payload_type: vp8::payload_type() });
+        let content = publication.clone();
+        backend.execute(MediaCommand::Content { session, content, send, receive: false, ssrcs: Vec::new() });
+    }
+    backend.execute(MediaCommand::Publish { call, publication, media: Media::Video });
+    let pictures = three(&sent);
+    drop(backend);
+    let all: Vec<&[Vec<RtpPacket>]> = pictures.values().map(|pictures| &pictures[..ENOUGH]).collect();
+    assert!(all[0].iter().flatten().count() >= ENOUGH, "a picture has a packet at least");
+    for (first, others) in all[0].iter().zip(all[1].iter().zip(all[2])) {
+        for other in [others.0, others.1] {
+            assert_eq!(first, other);
+            // Not only alike: the same, made once.
+            assert!(first.iter().zip(other).all(|(one, two)| Arc::ptr_eq(&one.payload, &two.payload)));
+        }
+    }
+    let (taken, shown) = (taken.load(Ordering::Relaxed), pictures[&SessionId(0)].len());
+    assert!(taken <= shown + 10, "{taken} pictures were taken for {shown} that were sent to each");
+}
