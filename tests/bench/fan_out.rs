@@ -75,7 +75,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!();
 }
 
-fn encode(pictures: &[Picture]) -> Vec<Coded> {
+pub(crate) fn encode(pictures: &[Picture]) -> Vec<Coded> {
     let mut encoder = Encoder::new(WIDTH, HEIGHT, TARGET).expect("libvpx works");
     let mut payloader = Payloader::default();
     let coded = (0u32..).zip(pictures).filter_map(|(number, picture)| {

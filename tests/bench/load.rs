@@ -142,7 +142,7 @@ pub(crate) fn child(arguments: &[String]) -> Option<()> {
     Some(())
 }
 
-fn resident<T>(_held: &T) {
+pub(crate) fn resident<T>(_held: &T) {
     println!("{}", resident_kilobytes().map_or_else(String::new, |kilobytes| kilobytes.to_string()));
 }
 

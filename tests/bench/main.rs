@@ -10,6 +10,7 @@ mod load;
 mod mesh;
 mod ours;
 mod round_trips;
+mod seeing;
 mod signalling;
 
 use std::process::ExitCode;
@@ -36,7 +37,7 @@ impl Goals {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if load::child(&arguments).or_else(|| engine::child(&arguments)).is_some() {
+    if load::child(&arguments).or_else(|| engine::child(&arguments)).or_else(|| seeing::child(&arguments)).is_some() {
         return ExitCode::SUCCESS;
     }
     let mut goals = Goals::default();
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     load::measure(&mut goals);
     call::measure(&mut goals);
     fan_out::measure(&mut goals);
+    seeing::measure(&mut goals);
     mesh::measure(&mut goals);
     for missed in &goals.missed {
         println!("missed: {missed}");

@@ -8,9 +8,10 @@ use muji_core::media::{
     DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
 };
 use muji_core::{Media, SessionId};
-use muji_media::codec::opus;
+use muji_media::codec::{opus, vp8};
 use muji_media::peers::{Peers, PeersOutput};
 use muji_media::transport::str0m::Str0m;
+use muji_xep::rtp::{Extension, PayloadType};
 
 use crate::load::{CALL, PUBLICATION, SSRC, Wire, address, packet};
 
@@ -113,31 +114,56 @@ impl Ours {
 
 /// What opens a session with the participant of this number.
 pub(crate) fn open(with: usize, role: IceRole) -> (MediaCommand, SessionId) {
+    open_with(with, role, &[Media::Audio])
+}
+
+/// The same with these media, each by a transport of its own and under its own name.
+pub(crate) fn open_with(with: usize, role: IceRole, media: &[Media]) -> (MediaCommand, SessionId) {
     let session = SessionId(with as u64);
-    let content = OpenContent {
-        name: PUBLICATION.to_owned(),
-        media: Media::Audio,
-        ssrc: SSRC,
-        transport: muji_jingle::TransportId { session, index: 0 },
-        payload_types: vec![opus::payload_type()],
-        extensions: Vec::new(),
+    let content = |(index, media): (u8, &Media)| OpenContent {
+        name: media.to_string(),
+        media: media.clone(),
+        ssrc: SSRC + u32::from(index),
+        transport: muji_jingle::TransportId { session, index },
+        payload_types: vec![payload_type(media)],
+        extensions: extensions(media),
     };
+    let contents = (0..).zip(media).map(content).collect();
     let (peer, name) = (format!("{with}@x.example").parse().expect("a bare JID"), "somebody".to_owned());
-    (MediaCommand::Open { call: CALL, session, peer, name, role, contents: vec![content] }, session)
+    (MediaCommand::Open { call: CALL, session, peer, name, role, contents }, session)
+}
+
+fn payload_type(media: &Media) -> PayloadType {
+    if *media == Media::Video { vp8::payload_type() } else { opus::payload_type() }
 }
 
 /// What lets it flow.
 pub(crate) fn agree(with: usize, remote: LocalTransport, dtls: DtlsRole) -> Vec<MediaCommand> {
+    agree_on(with, 0, &Media::Audio, remote, dtls)
+}
+
+/// What lets a medium flow, by the transport of this number.
+pub(crate) fn agree_on(
+    with: usize,
+    index: u8,
+    media: &Media,
+    remote: LocalTransport,
+    dtls: DtlsRole,
+) -> Vec<MediaCommand> {
     let session = SessionId(with as u64);
-    let transport = muji_jingle::TransportId { session, index: 0 };
-    let send = Some(Sending { publication: PUBLICATION.to_owned(), payload_type: opus::payload_type() });
-    let (content, ssrcs) = (PUBLICATION.to_owned(), vec![SSRC]);
+    let transport = muji_jingle::TransportId { session, index };
+    let send = Some(Sending { publication: media.to_string(), payload_type: payload_type(media) });
+    let (content, ssrcs) = (media.to_string(), vec![SSRC + u32::from(index)]);
     let mut commands = vec![MediaCommand::Content { session, content, send, receive: true, ssrcs }];
     let LocalTransport { ufrag, pwd, fingerprint, candidates } = remote;
     commands.extend(candidates.into_iter().map(|candidate| MediaCommand::Candidate { transport, candidate }));
     commands.push(MediaCommand::Remote {
         transport,
-        remote: RemoteTransport { ufrag, pwd, fingerprint, dtls, extensions: Vec::new() },
+        remote: RemoteTransport { ufrag, pwd, fingerprint, dtls, extensions: extensions(media) },
     });
     commands
+}
+
+fn extensions(media: &Media) -> Vec<Extension> {
+    if *media == Media::Video { vp8::extensions() } else { Vec::new() }
 }
