@@ -9,6 +9,7 @@ mod link;
 mod plot;
 mod steps;
 mod unequal;
+mod x264;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
