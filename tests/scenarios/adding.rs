@@ -104,6 +104,18 @@ fn a_screen_goes_beside_pictures_to_those_who_take_part_in_screens_too() {
     assert_eq!(world.receives(juliet, romeo), both());
 }
 
+#[test]
+fn what_was_offered_too_early_flows_both_ways_once_the_other_adds_it_too() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    let juliet = world.person("juliet");
+    world.join_how(juliet, "balcony", Join::own().nick("juliet").media([Media::Audio, Media::Video]));
+    world.run_for(3 * SECOND);
+    add(&mut world, romeo);
+    world.run_for(10 * SECOND);
+    assert_eq!(blind(&world, &[romeo, juliet]), 0);
+}
+
 // Shows muji-add-02.
 #[test]
 fn nothing_is_added_before_the_room_has_repeated_that_we_prepare() {

@@ -429,13 +429,15 @@ impl Legs {
         Some(Content { transport: Some(transport), ..named(leg) })
     }
 
-    /// The peer's answer to our offer. Contents it leaves out are gone; its reasons come with the error.
+    /// The peer's answer to our offer. Contents it leaves out are gone, for the media layer too: it would take one that is added later
+    /// under the same name for the one that was refused.
     ///
     /// # Errors
     /// What makes the whole answer unusable.
-    pub(crate) fn answered(&mut self, answer: &Jingle) -> Result<(), Unusable> {
+    pub(crate) fn answered(&mut self, session: SessionId, answer: &Jingle) -> Result<Vec<MediaCommand>, Unusable> {
         let answered = |leg: &Leg| answer.contents.iter().any(|content| content.name == leg.name);
-        self.legs.retain(|leg| leg.growth.is_some() || answered(leg));
+        let left_out = self.legs.extract_if(.., |leg| leg.growth.is_none() && !answered(leg));
+        let dropped = left_out.map(|leg| MediaCommand::Drop { session, content: leg.label }).collect();
         self.forget_unused_paths();
         if self.settled().next().is_none() {
             return Err(Unusable::Contents);
@@ -445,7 +447,7 @@ impl Legs {
             let content = answer.contents.iter().find(|content| content.name == name).expect("retained above");
             self.leg_answered(creator, content)?;
         }
-        Ok(())
+        Ok(dropped)
     }
 
     /// The peer's answer to one of our contents.

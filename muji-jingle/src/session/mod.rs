@@ -303,9 +303,9 @@ impl Session {
     }
 
     fn accepted(&mut self, now: Instant, ids: &mut Ids, answer: &Jingle) {
-        if let Err(why) = self.legs.answered(answer) {
-            self.give_up(now, ids, why);
-            return;
+        match self.legs.answered(self.parties.session, answer) {
+            Ok(dropped) => self.queue.extend(dropped.into_iter().map(Output::Media)),
+            Err(why) => return self.give_up(now, ids, why),
         }
         self.state = State::Connecting { until: now + timers::CONNECT };
         self.unanswered_at = None;
