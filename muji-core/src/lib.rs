@@ -39,7 +39,7 @@
 //! # What is sent
 //! [`Join::media`] says what we take part in, [`Command::Add`] and [`Command::Remove`] change it in a running call, and
 //! [`Command::Mute`] stops sending without giving it up. Others send us what both take part in: to see them without showing
-//! oneself, take part with [`Media::Video`] and mute it.
+//! oneself, take part with [`Media::Video`] and mute it. A screen is [`Media::Slides`], beside it and by the same rules.
 //!
 //! How it stands with each of the others, since when and what is done about it: [`Engine::pairs`].
 //!

@@ -422,7 +422,7 @@ impl Worker {
 
     /// Something is known of a path: each kind of pictures that goes by it is told, and how many kinds there are.
     fn learn(&mut self, path: TransportId, mut tell: impl FnMut(&mut Bandwidth, u32)) {
-        let shown = self.running.as_mut().map(|running| running.peers.shown_by(path)).unwrap_or_default();
+        let shown = self.running.as_ref().map(|running| running.peers.shown_by(path)).unwrap_or_default();
         let kinds = shown.len() as u32;
         let concerned = self.bandwidth.iter_mut().filter(|(media, _)| shown.contains(media));
         concerned.for_each(|(_, bandwidth)| tell(bandwidth, kinds));

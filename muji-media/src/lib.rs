@@ -1,5 +1,5 @@
 //! A default media layer for muji-core: transports by str0m, Opus, jitter buffer, mixer; tones, WAV files and, with feature
-//! `devices`, microphones and loudspeakers; with feature `vp8`, pictures.
+//! `devices`, microphones and loudspeakers; with feature `vp8`, pictures, and with `camera`, cameras on Linux.
 //!
 //! ```no_run
 //! use muji_media::backend::{Backend, Devices};

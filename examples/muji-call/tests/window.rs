@@ -9,6 +9,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::*;
 
+/// Until what was asked for by a key is drawn and takes the next ones; nothing tells it.
+const DRAWN: Duration = Duration::from_millis(500);
+
 /// A screen in memory; it ends with this.
 struct Screen {
     server: Child,
@@ -56,12 +59,11 @@ impl Screen {
         }
     }
 
-    /// Presses a key in a window; then something is to happen.
-    async fn type_until<Outcome>(&self, window: &str, key: &[&str], happens: impl Future<Output = Outcome>) -> Outcome {
+    /// Writes into a window, or presses a key.
+    fn keyboard(&self, window: &str, what: [&str; 2]) {
         // There is nobody else on this screen who gives windows the keyboard.
         self.xdotool(&["windowfocus", "--sync", window]).expect("the window takes the keyboard");
-        self.xdotool(key).expect("it can be pressed");
-        happens.await
+        self.xdotool(&what).expect("there is a keyboard");
     }
 }
 
@@ -122,10 +124,13 @@ async fn a_call_is_accepted_and_a_third_invited_in_the_window() {
     let window = screen.window().await;
     let romeo = of("romeo@localhost", &["juliet@localhost"]).spawn().expect("it is built");
     said(&mut juliet, "\"ringing\"").await;
-    screen.type_until(&window, &["key", "a"], said(&mut juliet, "\"state\":\"connected\"")).await;
-    screen.type_until(&window, &["key", "i"], sleep(Duration::from_millis(500))).await;
-    screen.xdotool(&["type", "nurse@localhost"]).expect("it can be typed");
-    screen.type_until(&window, &["key", "Return"], said(&mut nurse, "\"invited\"")).await;
+    screen.keyboard(&window, ["key", "a"]);
+    said(&mut juliet, "\"state\":\"connected\"").await;
+    screen.keyboard(&window, ["key", "i"]);
+    sleep(DRAWN).await;
+    screen.keyboard(&window, ["type", "nurse@localhost"]);
+    screen.keyboard(&window, ["key", "Return"]);
+    said(&mut nurse, "\"invited\"").await;
     for mut program in [romeo, juliet, nurse] {
         signal(&program, "-INT").await;
         timeout(LIMIT, program.wait()).await.expect("it ends in time").expect("it ran");

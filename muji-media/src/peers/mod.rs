@@ -354,9 +354,10 @@ impl Peers {
         of_media.for_each(|carried| carried.filter.limit(most));
     }
 
-    /// What of ours goes by a transport.
-    pub fn shown_by(&mut self, transport: TransportId) -> Vec<Media> {
-        let published = self.by(transport).filter(|carried| carried.publication.is_some());
+    /// Which pictures of ours go by a transport.
+    pub fn shown_by(&self, transport: TransportId) -> Vec<Media> {
+        let contents = self.sessions.get(&transport.session).into_iter().flat_map(|session| &session.contents);
+        let published = contents.filter(|it| it.transport == transport && it.publication.is_some());
         published.map(|carried| carried.media.clone()).filter(|media| *media != Media::Audio).collect()
     }
 

@@ -24,6 +24,9 @@ const SILENT: Duration = Duration::from_secs(5);
 /// Between two looks for a picture: a sixth of the time between two pictures.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// What is read here, best first: plain pictures, then JPEG.
+const READ: [PixelFormat; 3] = [PixelFormat::YUYV, PixelFormat::MJPG, PixelFormat::JPEG];
+
 /// What is shown until the first picture comes.
 const BLACK: [u8; 3] = [0, 0, 0];
 
@@ -67,8 +70,8 @@ pub fn cameras() -> Vec<Listed> {
 fn listed(device: &Device) -> Option<Listed> {
     let capabilities = device.capabilities().ok()?;
     let captures = capabilities.device_capabilities().contains(CapabilityFlags::VIDEO_CAPTURE);
-    let knows_format = || device.formats(BufType::VIDEO_CAPTURE).flatten().any(|it| known(it.pixel_format()).is_some());
-    (captures && knows_format()).then(|| device.path().ok()).flatten().map(|path| {
+    let is_read = || device.formats(BufType::VIDEO_CAPTURE).flatten().any(|it| READ.contains(&it.pixel_format()));
+    (captures && is_read()).then(|| device.path().ok()).flatten().map(|path| {
         let name = capabilities.card().to_owned();
         Listed { name, path }
     })
@@ -105,27 +108,28 @@ fn find(name: Option<&str>) -> Result<PathBuf, Trouble> {
     }
 }
 
-fn known(format: PixelFormat) -> Option<fn([usize; 2], usize) -> Format> {
-    match format {
-        PixelFormat::YUYV => Some(|sides, row| Format::Yuyv { sides, row }),
-        PixelFormat::MJPG | PixelFormat::JPEG => Some(|sides, _| Format::Jpeg { sides }),
-        _ => None,
-    }
+/// What the system says of a camera.
+fn fault(path: &Path) -> impl Fn(std::io::Error) -> Trouble {
+    move |why| Trouble(format!("camera {}: {why}", path.display()))
 }
 
-/// Opens a camera, in a form that we read: plain if it has that, else JPEG.
+/// Opens a camera, in the best form that is read here.
 fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), Trouble> {
-    let fault = |why: std::io::Error| Trouble(format!("camera {}: {why}", path.display()));
-    let device = Device::open(path).map_err(fault)?;
+    let fault = fault(path);
+    let device = Device::open(path).map_err(&fault)?;
     let formats: Vec<PixelFormat> =
         device.formats(BufType::VIDEO_CAPTURE).flatten().map(|format| format.pixel_format()).collect();
-    let ours = [PixelFormat::YUYV, PixelFormat::MJPG, PixelFormat::JPEG];
     let unread = || Trouble(format!("camera {} gives pictures in no form that is read here", path.display()));
-    let wanted = ours.into_iter().find(|format| formats.contains(format)).ok_or_else(unread)?;
-    let device = device.video_capture(PixFormat::new(SIDES[0], SIDES[1], wanted)).map_err(fault)?;
+    let wanted = READ.into_iter().find(|format| formats.contains(format)).ok_or_else(unread)?;
+    let device = device.video_capture(PixFormat::new(SIDES[0], SIDES[1], wanted)).map_err(&fault)?;
     let given = device.format();
     let sides = [given.width(), given.height()].map(|side| side as usize);
-    let format = known(given.pixel_format()).ok_or_else(unread)?(sides, given.bytes_per_line() as usize);
+    // It may give another than was asked for.
+    let format = match given.pixel_format() {
+        PixelFormat::YUYV => Format::Yuyv { sides, row: given.bytes_per_line() as usize },
+        PixelFormat::MJPG | PixelFormat::JPEG => Format::Jpeg { sides },
+        _ => return Err(unread()),
+    };
     let pixels = sides[0].saturating_mul(sides[1]);
     if format.even_sides().contains(&0) || pixels > MAX_PIXELS {
         let [width, height] = sides;
@@ -144,12 +148,12 @@ fn watch(path: &Path, latest: &Weak<Latest>) {
 }
 
 fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), Trouble> {
-    let fault = |why: std::io::Error| Trouble(format!("camera {}: {why}", path.display()));
+    let fault = fault(path);
     let (device, format) = open(path)?;
-    let mut stream = device.into_stream().map_err(fault)?;
+    let mut stream = device.into_stream().map_err(&fault)?;
     let mut until = Instant::now() + SILENT;
     while let Some(latest) = latest.upgrade() {
-        if stream.will_block().map_err(fault)? {
+        if stream.will_block().map_err(&fault)? {
             if until <= Instant::now() {
                 return Err(Trouble(format!("camera {} gives no more pictures", path.display())));
             }
@@ -158,7 +162,7 @@ fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), Trouble> {
             continue;
         }
         // A picture that came broken, over a cable that is too long, is left out.
-        let picture = stream.dequeue(|bytes| Ok(format.read(&bytes).filter(|_| !bytes.is_error()))).map_err(fault)?;
+        let picture = stream.dequeue(|bytes| Ok(format.read(&bytes).filter(|_| !bytes.is_error()))).map_err(&fault)?;
         if let Some(picture) = picture {
             until = Instant::now() + SILENT;
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = Ok(Some(picture));
