@@ -6,6 +6,7 @@
 
 use std::env;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 
 use muji_conformance::harness::room::Rules;
@@ -31,6 +32,7 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
     println!("An XMPP server of our own listens on {}; four muji-call processes join a call.", server.address());
     let mut processes = Processes::around(&server)?;
     let folder = pictures::folder()?;
+    pictures::clear(&folder);
     for (index, Person { name, hz, rgb: [red, green, blue] }) in PEOPLE.iter().enumerate() {
         let (mut audio, mut video) = (format!("tone:{hz}"), format!("pattern:{red:02x}{green:02x}{blue:02x}"));
         if muted == Some(index as u64 + 1) {
@@ -46,9 +48,9 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
     processes.all_started();
     let mut matrix = Matrix::default();
     let limit = Duration::from_secs(seconds) + PATIENCE;
-    let watched = timeout(limit, watch(&mut processes, &mut matrix)).await;
+    let watched = timeout(limit, watch(&mut processes, &mut matrix, &folder)).await;
     println!("\n{matrix}");
-    watched.map_err(|_| "a process did not end in time")?;
+    let tiles = watched.map_err(|_| "a process did not end in time")?;
     for (status, Person { name, .. }) in processes.ended().await?.iter().zip(PEOPLE) {
         if !status.success() {
             println!("{name} ended with {status}");
@@ -56,7 +58,6 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
     }
     let (heard, seen, all) = (matrix.heard(), matrix.seen(), matrix.directions());
     println!("What each saw: {}", pictures::file(&folder, "*"));
-    let tiles = pictures::tiles(&folder)?;
     let text =
         format!("{heard} of {all} directions heard, {seen} of {all} seen, {tiles} of {all} tiles in the windows");
     Ok(Seen { right: [heard, seen, tiles].iter().all(|found| *found == all), text })
@@ -69,20 +70,22 @@ fn number(name: &str) -> Result<Option<u64>, Failure> {
 }
 
 /// Takes what the processes say until all have ended, and shows the matrix meanwhile.
-async fn watch(processes: &mut Processes, matrix: &mut Matrix) {
+/// The most tiles that the windows had at once: those of whoever leaves first are gone from the last pictures of the others.
+async fn watch(processes: &mut Processes, matrix: &mut Matrix, folder: &Path) -> usize {
     let live = std::io::stdout().is_terminal();
     let mut second = interval(Duration::from_secs(1));
-    let mut shown = 0;
+    let (mut shown, mut tiles) = (0, 0);
     loop {
         tokio::select! {
             event = processes.next() => {
-                let Some((listener, event)) = event else { return };
+                let Some((listener, event)) = event else { return tiles };
                 matrix.take(listener, &event);
             }
             _ = second.tick() => {
                 if live && shown > 0 {
                     print!("\x1b[{shown}A"); // Up to where the matrix began.
                 }
+                tiles = tiles.max(pictures::tiles(folder).unwrap_or(0)); // Not all are written from the beginning.
                 let text = matrix.now();
                 shown = text.lines().count();
                 text.lines().for_each(|line| println!("{line:<99}"));

@@ -19,6 +19,13 @@ pub(crate) fn folder() -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
+/// Takes away what an earlier demonstration left: it would be counted.
+pub(crate) fn clear(folder: &Path) {
+    for person in &PEOPLE {
+        let _none_was_there = std::fs::remove_file(file(folder, person.name)).is_err();
+    }
+}
+
 /// Where the picture of somebody goes.
 pub(crate) fn file(folder: &Path, name: &str) -> String {
     folder.join(name).with_extension("png").display().to_string()
