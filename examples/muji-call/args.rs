@@ -1,6 +1,6 @@
 //! What may be said on the command line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
@@ -11,6 +11,7 @@ use muji_media::record::Template;
 use serde::Deserialize;
 
 use crate::exit::Failure;
+use crate::network::Network;
 
 const EXAMPLES: &str = "Examples:
   muji-call balcony@conference.example.org --jid romeo@example.org
@@ -24,7 +25,7 @@ const EXAMPLES: &str = "Examples:
 ";
 
 const NOTES: &str = "The password comes from --password-file, XMPP_PASSWORD, the profile, the keyring, or is asked for; never from an
-option. That of a room comes from XMPP_ROOM_PASSWORD. What is said here wins over the environment, and that over the profile.
+option. That of a room comes from XMPP_ROOM_PASSWORD, that for --turn from TURN_PASSWORD. What is said here wins over the environment, and that over the profile.
 
 Keys: m mutes and unmutes, v stops and shows pictures, q leaves; of a call that rings a accepts and d declines. Ctrl-C leaves the
 call, a second one quits at once.
@@ -157,9 +158,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.xml")]
     pub(crate) trace: Option<PathBuf>,
 
-    /// Use only this address of the machine for media; may be given several times
-    #[arg(long, value_name = "IP")]
-    pub(crate) bind: Vec<IpAddr>,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 /// Who you are and where your server is.

@@ -10,6 +10,7 @@ mod exit;
 mod keys;
 mod live;
 mod log;
+mod network;
 mod password;
 mod profile;
 mod report;

@@ -32,7 +32,8 @@ pub(crate) fn find(jid: &Jid, login: &Login) -> Result<Secret, Failure> {
     })
 }
 
-fn first_line(path: &Path) -> Result<Secret, Failure> {
+/// The first line of a file, or of standard input (`-`).
+pub(crate) fn first_line(path: &Path) -> Result<Secret, Failure> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
         std::io::stdin().take(MAX_PASSWORD).read_to_string(&mut text)

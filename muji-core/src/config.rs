@@ -21,6 +21,8 @@ pub struct Config {
     /// True if nobody is talked with whose certificate is not tied to one of its devices by the client's own encryption
     /// ([`crate::Engine::set_verifier`]): who shows it plainly is refused.
     pub require_bound: bool,
+    /// True if the own server is asked for STUN and TURN servers when a call begins (XEP-0215).
+    pub discover_servers: bool,
 }
 
 impl Default for Config {
@@ -33,6 +35,7 @@ impl Default for Config {
             follow: false,
             refuse_changed: false,
             require_bound: false,
+            discover_servers: true,
         }
     }
 }
@@ -136,6 +139,18 @@ pub const MAX_ARCHIVED: usize = 64;
 
 /// A participant has offered a session and the room has not told of it for so long: we ask the room to tell everything anew.
 pub const RESYNC: Duration = Duration::from_secs(3);
+
+/// Credentials of STUN and TURN servers are asked for anew so long before they end: an allocation made with them must come about.
+pub const SERVERS_AHEAD: Duration = Duration::from_secs(60);
+
+/// They are believed to last so long at least: whose clock is wrong asks each minute, not without end.
+pub const SERVERS_LEAST: Duration = Duration::from_secs(120);
+
+/// And so long at most, also where the server says nothing of their end.
+pub const SERVERS_MOST: Duration = Duration::from_secs(12 * 3_600);
+
+/// STUN and TURN servers that are used.
+pub const MAX_ICE_SERVERS: usize = 8;
 
 /// Times our payload map is changed for others who were there first. More is a game of somebody's.
 pub const MAX_YIELDED: usize = 8;

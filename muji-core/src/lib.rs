@@ -74,6 +74,7 @@ mod echo;
 mod engine;
 pub mod error;
 mod event;
+mod external;
 mod invitations;
 pub mod media;
 #[cfg(feature = "tokio")]
@@ -84,6 +85,8 @@ mod queue;
 mod roster;
 mod seat;
 mod services;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod trust;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;

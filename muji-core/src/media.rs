@@ -3,7 +3,8 @@
 use std::task::{Context, Poll};
 
 pub use muji_jingle::media::{
-    DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
+    DtlsRole, IceRole, IceServer, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
+    ServerKind, ServerTransport,
 };
 use muji_xep::rtp::{Extension, Media, PayloadType};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::Stream;
 use jid::{BareJid, DomainRef, FullJid, Jid};
@@ -81,8 +81,10 @@ impl Muji {
     pub fn with_config(backend: impl MediaBackend + 'static, config: Config) -> Self {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("the system gives random bytes");
+        let mut engine = Engine::with_config(seed, backend.capabilities(), config);
+        engine.set_clock(now(), SystemTime::now());
         Self {
-            engine: Engine::with_config(seed, backend.capabilities(), config),
+            engine,
             backend: Box::new(backend),
             backend_is_gone: false,
             timer: Box::pin(sleep_until((now() + IDLE).into())),

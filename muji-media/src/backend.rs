@@ -1,13 +1,13 @@
 //! The media layer as the core commands it: a thread of its own with sockets, clock and sound.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport, OpenContent};
+use muji_core::media::{Capabilities, IceServer, MediaBackend, MediaCommand, MediaReport, OpenContent};
 use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
 use muji_xep::rtp::PayloadType;
@@ -18,6 +18,8 @@ use crate::bandwidth::{Bandwidth, Policy, Target};
 use crate::codec::opus::{self, OpusFault};
 use crate::codec::vp8;
 use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
+use crate::gather::streams::{News, Streams, usable};
+use crate::gather::{Gathered, Gatherer, Reach};
 use crate::meter::{Level, Loudness, Meter};
 use crate::peers::{Path, Peers, PeersOutput};
 use crate::pictures::{Done, PictureStats, Pictures, StreamId, Task};
@@ -63,6 +65,8 @@ pub struct Devices {
     pub record: Option<Template>,
     /// The local addresses to use; see [`crate::socket::local_addresses`].
     pub addresses: Vec<IpAddr>,
+    /// How others may reach us beyond them.
+    pub reach: Reach,
 }
 
 /// What is heard of a participant, for whoever wants to look.
@@ -180,6 +184,8 @@ impl Backend {
             sink: devices.sink,
             recordings,
             addresses: devices.addresses,
+            reach: devices.reach,
+            servers: Vec::new(),
             make: Some(make),
             running: None,
             streams: BTreeMap::new(),
@@ -228,7 +234,81 @@ struct Stream {
 /// What exists once the first call needs it.
 struct Running {
     sockets: Sockets,
+    gatherer: Gatherer,
+    streams: Streams,
     peers: Peers,
+}
+
+impl Running {
+    /// A lane of sockets more.
+    async fn add_lane(&mut self, now: Instant, addresses: &[IpAddr]) -> std::io::Result<()> {
+        let bound = self.sockets.bind(addresses).await?;
+        self.peers.add_lane(self.gatherer.add_lane(now, bound));
+        Ok(())
+    }
+
+    /// A datagram of a peer, or of a server.
+    fn datagram(&mut self, now: Instant, Datagram { local, from, arrived, bytes }: Datagram) {
+        if !self.gatherer.datagram(now, local, from, &bytes) {
+            self.peers.datagram(arrived, local, from, &bytes);
+        }
+    }
+
+    /// What a server's stream, or the resolver, has to say.
+    fn hear_news(&mut self, now: Instant, news: News) {
+        match news {
+            News::Servers(servers) => {
+                self.streams.resolved();
+                self.gatherer.set_servers(now, servers);
+            }
+            News::Opened(stream, local) => self.gatherer.opened(now, stream, local),
+            News::Read(stream, bytes) => self.gatherer.read(now, stream, &bytes),
+            News::Closed(stream, why) => {
+                self.streams.close(stream);
+                self.gatherer.closed(now, stream, &why);
+            }
+        }
+    }
+
+    /// Sends to a peer, by a socket or by a relay.
+    fn send(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if self.gatherer.lends(from) {
+            self.gatherer.send(now, from, to, bytes);
+            self.gather(now);
+        } else {
+            self.sockets.send(from, to, bytes);
+        }
+    }
+
+    /// Passes on what comes of gathering.
+    fn gather(&mut self, now: Instant) {
+        while let Some(gathered) = self.gatherer.poll_output() {
+            match gathered {
+                Gathered::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
+                Gathered::Connect { stream, to, secure } => self.streams.connect(stream, to, secure),
+                Gathered::Write { stream, bytes } => self.streams.write(stream, bytes),
+                Gathered::Close(stream) => self.streams.close(stream),
+                Gathered::Received { local, from, bytes } => self.peers.datagram(now, local, from, &bytes),
+                Gathered::Found { lane, candidate } => self.peers.found(now, lane, &candidate),
+                Gathered::Lost { lane, base } => self.peers.lost(now, lane, base),
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.gatherer.handle_timeout(now);
+        self.gather(now);
+        self.peers.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.peers.poll_timeout(), self.gatherer.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// True if nothing is being made: what comes can wait for the next tick.
+    fn is_settled(&self) -> bool {
+        self.peers.are_settled() && !self.streams.are_busy()
+    }
 }
 
 /// The core, or the program behind it, does not listen any more.
@@ -246,6 +326,9 @@ struct Worker {
     sink: Option<Box<dyn Sink>>,
     recordings: Option<Recordings>,
     addresses: Vec<IpAddr>,
+    reach: Reach,
+    /// What the XMPP server knows.
+    servers: Vec<IceServer>,
     make: Option<MakeTransport>,
     running: Option<Running>,
     streams: BTreeMap<(SessionId, Arc<str>), Stream>,
@@ -264,6 +347,7 @@ struct Worker {
 
 enum Woken {
     Command(Option<MediaCommand>),
+    News(News),
     Datagrams,
     Time,
 }
@@ -276,6 +360,10 @@ impl Worker {
             let outcome = match woken {
                 Woken::Command(None) => return,
                 Woken::Command(Some(command)) => self.command(now, command).await,
+                Woken::News(news) => {
+                    self.hear_news(now, news);
+                    Ok(())
+                }
                 Woken::Datagrams | Woken::Time => self.datagrams(now),
             };
             // Whatever came: a flood of packets must not keep the clock from being looked at.
@@ -289,10 +377,10 @@ impl Worker {
     ///
     /// In a settled call that is the next tick: packets are played then anyway, and every wake-up costs more than what it
     /// does. With seven peers it would be hundreds a second.
-    async fn sleep(&self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
+    async fn sleep(&mut self, commands: &mut mpsc::Receiver<MediaCommand>) -> Woken {
         // Pictures are paced, and shown as soon as they come.
         let pictures = !self.shown.is_empty() || !self.watched.is_empty();
-        let settled = !pictures && self.running.as_ref().is_some_and(|running| running.peers.are_settled());
+        let settled = !pictures && self.running.as_ref().is_some_and(Running::is_settled);
         if let Some(tick) = self.tick.filter(|_| settled) {
             return match commands.try_recv() {
                 Ok(command) => Woken::Command(Some(command)),
@@ -304,18 +392,21 @@ impl Worker {
                 }
             };
         }
-        let peers = self.running.as_ref().and_then(|running| running.peers.poll_timeout());
-        let due = [peers, self.tick].into_iter().flatten().min();
+        let running = self.running.as_ref().and_then(Running::poll_timeout);
+        let due = [running, self.tick].into_iter().flatten().min();
         let far = Instant::now() + Duration::from_secs(3_600);
         let mut timer = pin!(tokio::time::sleep_until(due.unwrap_or(far).into()));
         std::future::poll_fn(|cx| {
             if let Poll::Ready(command) = commands.poll_recv(cx) {
                 return Poll::Ready(Woken::Command(command));
             }
-            if let Some(running) = &self.running
-                && running.sockets.poll_readable(cx).is_ready()
-            {
-                return Poll::Ready(Woken::Datagrams);
+            if let Some(running) = &mut self.running {
+                if let Poll::Ready(Some(news)) = running.streams.news.poll_recv(cx) {
+                    return Poll::Ready(Woken::News(news));
+                }
+                if running.sockets.poll_readable(cx).is_ready() {
+                    return Poll::Ready(Woken::Datagrams);
+                }
             }
             timer.as_mut().poll(cx).map(|()| Woken::Time)
         })
@@ -336,14 +427,24 @@ impl Worker {
                 }
                 self.publisher.unpublish(*call, publication);
             }
+            MediaCommand::Servers { servers } => {
+                self.servers.clone_from(servers);
+                self.resolve();
+            }
             MediaCommand::Open { session, name, contents, .. } => {
-                if let Err(why) = self.start(&command).await {
+                if let Err(why) = self.start(now, &command).await {
                     return self.report(MediaReport::Trouble { why: format!("no UDP socket can be opened: {why}") });
                 }
                 self.record(Piece::Named(*session, name.clone()))?;
                 for content in contents {
                     self.attend(*session, content)?;
                 }
+            }
+            // Whoever names an address of no use is told nothing of it: that would say which we try.
+            MediaCommand::Candidate { candidate, .. }
+                if self.running.as_ref().is_some_and(|running| !running.gatherer.tries(candidate)) =>
+            {
+                return Ok(());
             }
             // Who begins to look knows no picture before.
             MediaCommand::Content { send: Some(_), .. } => self.pictures.give(Task::KeyFrame),
@@ -355,6 +456,9 @@ impl Worker {
         }
         if let Some(running) = &mut self.running {
             running.peers.execute(now, &command);
+            let wanted = !running.peers.is_empty();
+            running.gatherer.set_wanted(now, wanted);
+            running.gather(now);
         }
         if self.streams.is_empty()
             && let Some(sink) = &mut self.sink
@@ -368,18 +472,37 @@ impl Worker {
     }
 
     /// Binds the sockets that a command needs.
-    async fn start(&mut self, command: &MediaCommand) -> std::io::Result<()> {
+    async fn start(&mut self, now: Instant, command: &MediaCommand) -> std::io::Result<()> {
         if self.running.is_none() {
             let mut sockets = Sockets::default();
             let bound = sockets.bind(&self.addresses).await?; // If it fails, the next session tries again.
-            self.running = self.make.take().map(|make| Running { sockets, peers: Peers::new(make, bound) });
+            let (mut gatherer, streams) = (Gatherer::new(self.reach.clone()), Streams::new(self.reach.trust.clone()));
+            let hosts = gatherer.add_lane(now, bound);
+            let running = |make| Running { sockets, gatherer, streams, peers: Peers::new(make, hosts) };
+            self.running = self.make.take().map(running);
+            self.resolve();
         }
-        if let Some(Running { sockets, peers }) = &mut self.running {
-            while peers.lanes() < peers.lanes_wanted(command) {
-                peers.add_lane(sockets.bind(&self.addresses).await?);
+        if let Some(running) = &mut self.running {
+            while running.peers.lanes() < running.peers.lanes_wanted(command) {
+                running.add_lane(now, &self.addresses).await?;
             }
         }
         Ok(())
+    }
+
+    /// Looks up the addresses of the servers, once something runs that needs them.
+    fn resolve(&mut self) {
+        let servers = usable(&self.reach.servers, &self.servers);
+        if let Some(running) = self.running.as_mut().filter(|_| !servers.is_empty()) {
+            running.streams.resolve(servers);
+        }
+    }
+
+    fn hear_news(&mut self, now: Instant, news: News) {
+        if let Some(running) = &mut self.running {
+            running.hear_news(now, news);
+            running.gather(now);
+        }
     }
 
     /// A content of a participant may come from now on.
@@ -430,9 +553,10 @@ impl Worker {
 
     fn datagrams(&mut self, now: Instant) -> Result<(), Abandoned> {
         let datagrams = self.running.as_mut().map(|running| running.sockets.receive(now)).unwrap_or_default();
-        for Datagram { local, from, arrived, bytes } in datagrams {
+        for datagram in datagrams {
             if let Some(running) = &mut self.running {
-                running.peers.datagram(arrived, local, from, &bytes);
+                running.datagram(now, datagram);
+                running.gather(now);
             }
             self.drain(now)?;
         }
@@ -441,7 +565,7 @@ impl Worker {
 
     fn time(&mut self, now: Instant) -> Result<(), Abandoned> {
         if let Some(running) = &mut self.running {
-            running.peers.handle_timeout(now);
+            running.handle_timeout(now);
         }
         let Some(due) = self.tick.filter(|due| *due <= now) else { return Ok(()) };
         // A machine that slept does not send all it missed.
@@ -563,7 +687,7 @@ impl Worker {
             match output {
                 PeersOutput::Datagram { from, to, bytes } => {
                     if let Some(running) = &mut self.running {
-                        running.sockets.send(from, to, &bytes);
+                        running.send(now, from, to, &bytes);
                     }
                 }
                 PeersOutput::Report(report) => {

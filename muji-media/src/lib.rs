@@ -38,6 +38,7 @@ pub mod bandwidth;
 pub mod clutch;
 pub mod codec;
 pub mod device;
+pub mod gather;
 pub mod jitter;
 pub mod layers;
 pub mod meter;

@@ -15,6 +15,7 @@ use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
 use muji_media::codec::{opus, vp8};
 use muji_media::device::{PictureSink, PictureSource, Sink, Source, Trouble, Whose};
+use muji_media::gather::LocalCandidate;
 use muji_media::picture::Picture;
 use muji_media::sound::{FRAME, FRAME_TIME, Frame};
 use muji_media::transport::str0m::Str0m;
@@ -125,6 +126,12 @@ impl Transport for Detour {
     }
     fn candidate(&mut self, now: Instant, candidate: &Candidate) {
         self.transport.candidate(now, candidate);
+    }
+    fn found(&mut self, now: Instant, candidate: &LocalCandidate) {
+        self.transport.found(now, candidate);
+    }
+    fn lost(&mut self, now: Instant, base: SocketAddr) {
+        self.transport.lost(now, base);
     }
     fn add(&mut self, content: &OpenContent) {
         self.transport.add(content);

@@ -15,6 +15,7 @@ use muji_media::backend::{Backend, Devices};
 use muji_media::codec::vp8;
 use muji_media::device::pattern::Pattern;
 use muji_media::device::{PictureSource, Trouble};
+use muji_media::gather::LocalCandidate;
 use muji_media::picture::Picture;
 use muji_media::transport::{Agreed, Opening, RtpPacket, Transport, TransportOutput};
 use muji_xep::Secret;
@@ -57,6 +58,8 @@ impl Transport for Tap {
 
     fn remote(&mut self, _now: Instant, _remote: &RemoteTransport) {}
     fn candidate(&mut self, _now: Instant, _candidate: &Candidate) {}
+    fn found(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
+    fn lost(&mut self, _now: Instant, _base: SocketAddr) {}
     fn add(&mut self, _content: &OpenContent) {}
     fn agreed(&mut self, _agreed: &Agreed) {}
     fn ask_key_frame(&mut self, _now: Instant, _content: &str) {}

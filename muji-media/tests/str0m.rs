@@ -8,6 +8,7 @@ use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
 use muji_media::codec::{opus, vp8};
+use muji_media::gather::hosts;
 use muji_media::transport::str0m::{Dtls, Str0m};
 use muji_media::transport::{Agreed, Opening, RtpPacket, Transport, TransportOutput};
 use muji_xep::rtp::{Extension, Media};
@@ -67,7 +68,7 @@ fn end(now: Instant, number: u8, dtls: Dtls) -> End {
         content("video", Media::Video, ssrc + OF_PICTURES, vp8::payload_type()),
     ];
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
-    let opening = Opening { call: CallId(1), id, role, contents, addresses: vec![address] };
+    let opening = Opening { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
     let transport = Str0m::with_dtls(dtls).expect("there is chance").maker()(now, opening);
     End {
         transport,

@@ -10,6 +10,7 @@ use cpu_time::ThreadTime;
 use muji_conformance::harness::content::{HEIGHT, WIDTH, picture};
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
 use muji_media::codec::vp8::{Encoder, Payloader};
+use muji_media::gather::hosts;
 use muji_media::peers::{Peers, PeersOutput};
 use muji_media::picture::Picture;
 use muji_media::pictures::Coded;
@@ -110,7 +111,7 @@ impl Party {
         let mut sockets = Sockets::default();
         let addresses = sockets.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).await.expect("a free port");
         let maker = Str0m::new().expect("chance for a certificate").maker();
-        Self { peers: Peers::new(maker, addresses), sockets, connected: 0, received: 0 }
+        Self { peers: Peers::new(maker, hosts(&addresses)), sockets, connected: 0, received: 0 }
     }
 
     fn open(&mut self, now: Instant, with: usize, role: IceRole) -> LocalTransport {

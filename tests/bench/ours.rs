@@ -9,6 +9,7 @@ use muji_core::media::{
 };
 use muji_core::{Media, SessionId};
 use muji_media::codec::{opus, vp8};
+use muji_media::gather::hosts;
 use muji_media::peers::{Peers, PeersOutput};
 use muji_media::transport::str0m::Str0m;
 use muji_xep::rtp::{Extension, PayloadType};
@@ -27,7 +28,7 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn mesh(n: usize) -> Self {
         let maker = || Str0m::new().expect("chance for a certificate").maker();
-        let peers = (0..n).map(|index| Peers::new(maker(), vec![address(index, 0)])).collect();
+        let peers = (0..n).map(|index| Peers::new(maker(), hosts(&[address(index, 0)]))).collect();
         let mut this = Self { now: Instant::now(), peers, wire: VecDeque::new(), connected: 0, received: 0 };
         for one in 0..n {
             for other in 0..one {

@@ -9,6 +9,7 @@ use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
 use muji_media::codec::vp8;
+use muji_media::gather::hosts;
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput};
 use muji_xep::rtp::{Extension, Media};
@@ -246,8 +247,8 @@ fn end(now: Instant, number: u8) -> Box<dyn Transport> {
         extensions: vp8::extensions(),
     };
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
-    let addresses = vec![SocketAddr::from(([10, 0, 0, number + 1], 5_000))];
-    let opening = Opening { call: CallId(1), id, role, contents: vec![content], addresses };
+    let candidates = hosts(&[SocketAddr::from(([10, 0, 0, number + 1], 5_000))]);
+    let opening = Opening { call: CallId(1), id, role, contents: vec![content], candidates };
     Str0m::new().expect("there is chance").maker()(now, opening)
 }
 

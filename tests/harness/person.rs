@@ -9,6 +9,7 @@ use jid::FullJid;
 use muji_core::media::{Capabilities, MediaCommand, MediaReport};
 use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
+use muji_media::gather::hosts;
 use muji_media::peers::{Peers, PeersOutput};
 use muji_media::transport::{MakeTransport, RtpPacket};
 use muji_xep::rtp::PayloadType;
@@ -195,7 +196,7 @@ impl Client {
             Layer::Transports(peers) => {
                 while peers.lanes() < peers.lanes_wanted(command) {
                     let port = PORT + u16::try_from(peers.lanes()).expect("few contents");
-                    peers.add_lane(vec![SocketAddr::new(self.address, port)]);
+                    peers.add_lane(hosts(&[SocketAddr::new(self.address, port)]));
                 }
                 peers.execute(now, command);
             }
@@ -309,5 +310,5 @@ pub(crate) struct Person {
 
 /// Transports for one client with one address.
 pub(crate) fn transports(make: MakeTransport, address: IpAddr) -> Layer {
-    Layer::Transports(Box::new(Peers::new(make, vec![SocketAddr::new(address, PORT)])))
+    Layer::Transports(Box::new(Peers::new(make, hosts(&[SocketAddr::new(address, PORT)]))))
 }

@@ -2,22 +2,14 @@
 //! authority of the test's own. They end with the value.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 
 use super::authority::Authority;
+use super::process::{Process, STOP, found, free_port};
 
 /// Accounts on every server.
 pub const PEOPLE: [&str; 3] = ["romeo", "juliet", "mercutio"];
-
-/// Erlang on a busy machine needs ten seconds.
-const START: Duration = Duration::from_secs(60);
-
-/// After a request to stop.
-const STOP: Duration = Duration::from_secs(10);
 
 /// Where Debian has ejabberd's code.
 const ERLANG: &str = "/usr/lib/x86_64-linux-gnu";
@@ -30,9 +22,7 @@ pub struct Real {
     pub port: u16,
     /// For TLS from the first byte.
     pub direct_port: u16,
-    folder: PathBuf,
-    command: PathBuf,
-    process: Option<Child>,
+    process: Process,
 }
 
 impl Real {
@@ -44,19 +34,19 @@ impl Real {
         let Some(program) = found("prosody") else { return Ok(None) };
         let domain = "prosody.localhost";
         let mut this = Self::prepare(domain)?;
-        let accounts = this.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
+        let accounts = this.process.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
         std::fs::create_dir_all(&accounts)?;
         for name in PEOPLE {
             std::fs::write(accounts.join(format!("{name}.dat")), format!("return {{ password = {password:?} }};\n"))?;
         }
-        let folder = this.folder.display();
+        let folder = this.process.folder.display();
         let text = PROSODY
             .replace("FOLDER", &folder.to_string())
             .replace("DOMAIN", domain)
             .replace("DIRECT", &this.direct_port.to_string())
             .replace("PORT", &this.port.to_string());
-        std::fs::write(this.folder.join("prosody.cfg.lua"), text)?;
-        this.script(&format!("exec {} --config {folder}/prosody.cfg.lua -F", program.display()))?;
+        std::fs::write(this.process.folder.join("prosody.cfg.lua"), text)?;
+        this.process.script(&format!("exec {} --config {folder}/prosody.cfg.lua -F", program.display()))?;
         this.start()?;
         Ok(Some(this))
     }
@@ -71,24 +61,24 @@ impl Real {
         let (Some(erl), Some(code)) = (found("erl"), code) else { return Ok(None) };
         let mut this = Self::prepare("ejabberd.localhost")?;
         let api = free_port()?;
-        let folder = this.folder.display().to_string();
+        let folder = this.process.folder.display().to_string();
         let text = EJABBERD
             .replace("FOLDER", &folder)
             .replace("DOMAIN", this.domain)
             .replace("DIRECT", &this.direct_port.to_string())
             .replace("API", &api.to_string())
             .replace("PORT", &this.port.to_string());
-        std::fs::write(this.folder.join("ejabberd.yml"), text)?;
+        std::fs::write(this.process.folder.join("ejabberd.yml"), text)?;
         let code = code.parent().unwrap_or_else(|| Path::new(ERLANG)).display().to_string();
         // Without epmd and without a node's name: nothing of it outlives the test, and two never meet.
-        this.script(&format!(
+        this.process.script(&format!(
             "export HOME={folder} EJABBERD_CONFIG_PATH={folder}/ejabberd.yml EJABBERD_LOG_PATH={folder}/ejabberd.log
 export ERL_LIBS={ERLANG}:/usr/lib/erlang/lib
 exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spool\"' -s ejabberd",
             erl.display()
         ))?;
         this.start()?;
-        this.answers(api)?;
+        this.process.answers(api)?;
         for name in PEOPLE {
             let account = format!("{{\"user\":\"{name}\",\"host\":\"{}\",\"password\":{password:?}}}", this.domain);
             post(api, "/api/register", &account)?;
@@ -97,8 +87,8 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
     }
 
     fn prepare(domain: &'static str) -> io::Result<Self> {
-        let (port, direct_port) = (free_port()?, free_port()?);
-        let folder = std::env::temp_dir().join(format!("muji-{domain}-{port}"));
+        let process = Process::prepare(domain, 2)?;
+        let folder = &process.folder;
         std::fs::create_dir_all(folder.join("certs"))?;
         let authority = Authority::new();
         let certified = authority.certify(&[domain, &format!("conference.{domain}")]);
@@ -106,12 +96,8 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
         std::fs::write(folder.join("certs").join(format!("{domain}.crt")), &certified.certificate)?;
         std::fs::write(folder.join("certs").join(format!("{domain}.key")), &certified.key)?;
         std::fs::write(folder.join("both.pem"), certified.certificate + &certified.key)?;
-        let command = folder.join("start.sh");
-        Ok(Self { domain, port, direct_port, folder, command, process: None })
-    }
-
-    fn script(&self, text: &str) -> io::Result<()> {
-        std::fs::write(&self.command, format!("#!/bin/sh\n{text}\n"))
+        let [port, direct_port] = process.ports[..] else { unreachable!("two were asked for") };
+        Ok(Self { domain, port, direct_port, process })
     }
 
     /// Starts it, again if it was killed, and waits until it listens.
@@ -119,27 +105,7 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
     /// # Errors
     /// If it ends at once, or does not listen in time.
     pub fn start(&mut self) -> io::Result<()> {
-        let log = std::fs::File::create(self.folder.join("out"))?;
-        let mut command = Command::new("/bin/sh");
-        command.arg(&self.command).current_dir(&self.folder).stdin(Stdio::null());
-        // A group of its own: Erlang has helpers that must end with it.
-        let process = command.stdout(log.try_clone()?).stderr(log).process_group(0).spawn()?;
-        self.process = Some(process);
-        self.answers(self.port)?;
-        self.answers(self.direct_port)
-    }
-
-    fn answers(&mut self, port: u16) -> io::Result<()> {
-        let limit = Instant::now() + START;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let ended = self.process.as_mut().map_or(Ok(None), Child::try_wait)?;
-            if ended.is_some() || Instant::now() > limit {
-                let out = std::fs::read_to_string(self.folder.join("out")).unwrap_or_default();
-                return Err(io::Error::other(format!("{} does not start: {out}", self.domain)));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(())
+        self.process.start()
     }
 
     /// Where to reach it with STARTTLS.
@@ -157,42 +123,13 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
     /// The file of the authority that vouches for it.
     #[must_use]
     pub fn authority(&self) -> String {
-        self.folder.join("ca.pem").display().to_string()
+        self.process.folder.join("ca.pem").display().to_string()
     }
 
     /// Ends it as a power cut does.
     pub fn kill(&mut self) {
-        self.signal("-KILL");
+        self.process.signal("-KILL");
     }
-
-    fn signal(&mut self, signal: &str) {
-        let Some(mut process) = self.process.take() else { return };
-        let group = format!("-{}", process.id());
-        let _gone = Command::new("kill").args([signal, "--", &group]).status().is_err();
-        let limit = Instant::now() + STOP;
-        while process.try_wait().is_ok_and(|ended| ended.is_none()) {
-            if Instant::now() > limit {
-                let _gone = Command::new("kill").args(["-KILL", "--", &group]).status().is_err();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        self.signal("-TERM");
-        let _left_over = std::fs::remove_dir_all(&self.folder).is_err();
-    }
-}
-
-fn found(program: &str) -> Option<PathBuf> {
-    let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
-    places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists())
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn post(port: u16, path: &str, body: &str) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use minidom::Element;
 
-use crate::element::{parsed, text};
+use crate::element::{Build, parsed, text};
 use crate::{Secret, Skipped, ns};
 
 /// Services read of one answer.
@@ -25,6 +25,8 @@ pub struct Service {
     pub password: Option<Secret>,
     /// When the credentials end, as written (XEP-0082).
     pub expires: Option<String>,
+    /// It wants credentials; where there are none they are asked for.
+    pub restricted: bool,
 }
 
 /// The question.
@@ -33,7 +35,14 @@ pub fn ask() -> Element {
     Element::bare("services", ns::EXTDISCO)
 }
 
-/// Reads the answer, a `<services/>`.
+/// The question for the credentials of one service (section 3.3).
+#[must_use]
+pub fn ask_credentials(service: &Service) -> Element {
+    let which = Element::bare("service", ns::EXTDISCO).with("host", &service.host).with("type", &service.kind);
+    Element::bare("credentials", ns::EXTDISCO).child(which.with_opt("port", service.port))
+}
+
+/// Reads either answer, a `<services/>` or a `<credentials/>`.
 #[must_use]
 pub fn read(element: &Element, skipped: &mut Skipped) -> Vec<Service> {
     let mut services = Vec::new();
@@ -57,6 +66,7 @@ impl Service {
             username: text(element, "username"),
             password: text(element, "password").map(Secret::new),
             expires: text(element, "expires"),
+            restricted: matches!(element.attr("restricted"), Some("1" | "true")),
         })
     }
 }
@@ -79,6 +89,7 @@ mod tests {
         let services = read(&answer, &mut skipped);
         assert_eq!(services.iter().map(|service| service.kind.as_str()).collect::<Vec<_>>(), ["stun", "turns"]);
         assert_eq!(services[1].password.as_ref().map(Secret::expose), Some("p"));
+        assert_eq!(services.iter().map(|service| service.restricted).collect::<Vec<_>>(), [false, true]);
         assert_eq!(skipped.to_string(), "services: service");
     }
 }

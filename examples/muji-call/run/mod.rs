@@ -12,7 +12,6 @@ use muji_core::error::Over;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
 use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Media, Muji, Notice};
 use muji_media::backend::{Backend, Devices, Observation};
-use muji_media::socket::local_addresses;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until, timeout};
@@ -64,7 +63,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     let pictures = if let Video::Show(source) = video { Some(source) } else { None };
     let account = account(&args)?;
     let goal = goal(&args, &account)?;
-    let addresses = if args.bind.is_empty() { local_addresses() } else { args.bind.clone() };
+    let reach = args.network.reach(args.login.ca_file.as_deref())?;
     let media = Backend::start(Devices {
         source,
         pictures,
@@ -73,7 +72,8 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
         view: Some(Box::new(stage.clone())),
         sink,
         record: args.record.clone(),
-        addresses,
+        addresses: args.network.addresses(),
+        reach,
     });
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
     let client = Connection::open(account).await?;

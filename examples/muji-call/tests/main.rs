@@ -7,6 +7,7 @@ mod failing;
 mod library;
 mod login;
 mod real;
+mod relays;
 mod ringing;
 mod seeing;
 mod support;

@@ -110,6 +110,11 @@ impl Directs {
         self.calls.get(&call).filter(|direct| direct.is_talking()).map(|direct| &direct.peer)
     }
 
+    /// True if there is a call that the user wants: one of ours, or one that was picked up here.
+    pub(crate) fn talks(&self) -> bool {
+        self.calls.values().any(Direct::is_wanted)
+    }
+
     /// The call in which we talk with this person.
     pub(crate) fn talking_with(&self, who: &BareJid) -> Option<CallId> {
         self.find(|direct| direct.is_talking() && direct.peer == *who)

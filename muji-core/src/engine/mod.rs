@@ -5,7 +5,7 @@ mod persons;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use jid::{BareJid, DomainRef, FullJid, Jid, NodePart};
 use muji_jingle::{CallId, Ids};
@@ -28,6 +28,7 @@ use crate::direct::Directs;
 use crate::disco::Disco;
 use crate::error::Refused;
 use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer, Style, occupant};
+use crate::external::External;
 use crate::invitations::Invitations;
 use crate::media::{Capabilities, MediaCommand, MediaReport};
 use crate::pair::Pair;
@@ -98,6 +99,7 @@ pub struct Engine {
     archived: Archived,
     attendance: Attendance,
     services: Services,
+    external: External,
     /// The connection is gone; if it does not come back the calls end then.
     lost_until: Option<Instant>,
 }
@@ -124,6 +126,7 @@ impl Engine {
             archived: Archived::default(),
             attendance: Attendance::default(),
             services: Services::default(),
+            external: External::default(),
             lost_until: None,
         }
     }
@@ -232,6 +235,7 @@ impl Engine {
         let nick = seated.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
         let nick = occupant(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
         let call = call.unwrap_or_else(|| self.shared.ids.call());
+        self.seek_servers(now);
         Ok((call, Conference::enter(&mut self.cx(now), call, us, room, how, nick)))
     }
 
@@ -298,6 +302,9 @@ impl Engine {
             && self.directs.contains(call)
         {
             return self.invite_third(now, call, guest.clone());
+        }
+        if matches!(command, Command::Accept(_)) {
+            self.seek_servers(now);
         }
         if self.calls.contains_key(&call) {
             self.with_call(now, call, |conference, cx| outcome = conference.command(cx, command));
@@ -408,10 +415,14 @@ impl Engine {
             Connection::Bound { jid } => {
                 self.lost_until = None;
                 self.us = Some(jid.clone());
+                self.external.rebound();
                 self.seats.clear(); // The client enters its rooms anew.
                 self.with_directs(now, |directs, cx, us| directs.rebound(cx, us));
                 self.greet(now);
                 self.with_all(now, |conference, cx| conference.rebound(cx, jid.clone()));
+                if self.talks() {
+                    self.seek_servers(now);
+                }
             }
         }
     }
@@ -426,6 +437,10 @@ impl Engine {
         self.with_directs(now, |directs, cx, _| directs.handle_timeout(cx));
         self.invitations.handle_timeout(now, &mut self.shared.out);
         self.attendance.handle_timeout(now);
+        self.external.handle_timeout(now);
+        if self.external.poll_timeout(self.talks()).is_some_and(|due| due <= now) {
+            self.seek_servers(now);
+        }
         for (call, guest) in self.services.handle_timeout(now) {
             self.widen(now, call, guest);
         }
@@ -435,7 +450,8 @@ impl Engine {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let server = [self.attendance.poll_timeout(), self.services.poll_timeout()];
+        let external = self.external.poll_timeout(self.talks());
+        let server = [self.attendance.poll_timeout(), self.services.poll_timeout(), external];
         let others = [self.directs.poll_timeout(), self.invitations.poll_timeout()].into_iter().chain(server);
         let calls = self.calls.values().filter_map(Conference::poll_timeout);
         calls.chain(self.lost_until).chain(others.flatten()).min()
@@ -444,6 +460,25 @@ impl Engine {
     /// The next thing to do. Take all after each input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.shared.out.pop_front()
+    }
+
+    /// What the clocks on the wall show now: by them servers say how long credentials of STUN and TURN servers last. Without
+    /// it they are believed to last half a day.
+    pub fn set_clock(&mut self, now: Instant, wall: SystemTime) {
+        self.external.set_clock(now, wall);
+    }
+
+    /// True if there is a call that the user wants.
+    fn talks(&self) -> bool {
+        !self.calls.is_empty() || self.directs.talks()
+    }
+
+    /// Asks for STUN and TURN servers, if there is something to ask.
+    fn seek_servers(&mut self, now: Instant) {
+        let Some(us) = self.us.clone().filter(|_| self.shared.config.discover_servers) else { return };
+        if let Some(question) = self.external.needed(now, &mut self.shared.ids, us.domain()) {
+            self.send(question);
+        }
     }
 
     fn call_in(&self, room: &BareJid) -> Option<CallId> {

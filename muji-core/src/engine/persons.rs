@@ -45,6 +45,9 @@ impl Engine {
         let to = to.into();
         let mut outcome = Err(Refused::NotConnected);
         self.with_directs(now, |directs, cx, us| outcome = directs.place(cx, us, to, media));
+        if outcome.is_ok() {
+            self.seek_servers(now);
+        }
         outcome
     }
 

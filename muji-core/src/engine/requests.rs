@@ -14,6 +14,7 @@ use xmpp_parsers::stanza_error::StanzaError;
 use super::{Engine, Output};
 use crate::attendance::{Answer, is_from_account};
 use crate::event::{About, Event, Handled};
+use crate::media::MediaCommand;
 use crate::services::Next;
 
 impl Engine {
@@ -189,6 +190,9 @@ impl Engine {
         if self.account_answered(from, id, answer) {
             return Handled::Taken;
         }
+        if self.server_answered(now, from, id, answer.ok().flatten()) {
+            return Handled::Taken;
+        }
         let Some(from) = from else { return Handled::NotOurs };
         match self.services.answered(now, &mut self.shared.ids, from, id, answer.ok().flatten()) {
             Next::NotOurs => {}
@@ -220,6 +224,23 @@ impl Engine {
             self.with_directs(now, |directs, cx, _| taken = directs.answered(cx, &peer, id, answer));
         }
         if taken { Handled::Taken } else { Handled::NotOurs }
+    }
+
+    /// Our server answers what we asked it for STUN and TURN servers. False if it was something else.
+    fn server_answered(&mut self, now: Instant, from: Option<&Jid>, id: &str, payload: Option<&Element>) -> bool {
+        let Some(us) = self.us.clone().filter(|us| is_from_account(from, us)) else { return false };
+        let Some(learned) = self.external.answered(now, &mut self.shared.ids, us.domain(), id, payload) else {
+            return false;
+        };
+        if !learned.skipped.is_empty() {
+            let event = Event::Skipped { from: us.domain().to_string(), what: learned.skipped.to_string() };
+            self.shared.out.push_back(Output::Event(About::Account, event));
+        }
+        learned.questions.into_iter().for_each(|question| self.send(question));
+        if let Some(servers) = learned.servers {
+            self.shared.out.push_back(Output::Media(MediaCommand::Servers { servers }));
+        }
+        true
     }
 
     /// True if it is our own occupant in the room of a call.

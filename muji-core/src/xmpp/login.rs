@@ -27,7 +27,10 @@ use xmpp_parsers::stream_features::StreamFeatures;
 use super::last_words::{LastWords, Remembered};
 use super::reach::{self, Reached};
 use super::sasl::{self, Channel, Mechanism};
-use super::tls::{self, CertificateFault, Trust};
+use crate::tls::{self, CertificateFault, TlsFault, Trust};
+
+/// What direct TLS announces, so that a server can tell clients from other servers (XEP-0368 section 3).
+const ALPN: &[u8] = b"xmpp-client";
 
 /// From the connection to the end of the login.
 const LOGIN: Duration = Duration::from_secs(15);
@@ -191,6 +194,15 @@ pub enum LoginError {
 }
 
 impl LoginError {
+    /// There is no TLS with the server at this address.
+    fn of_tls(server: String, fault: TlsFault) -> Self {
+        match fault {
+            TlsFault::Certificate(fault) => Self::Certificate { server, fault },
+            TlsFault::Authorities(why) => Self::Authorities(why),
+            TlsFault::Handshake(why) => Self::Tls { server, why },
+        }
+    }
+
     /// What a stream error means.
     pub(super) fn ended(error: &StreamError) -> Self {
         if error.condition == DefinedCondition::Conflict { Self::Elsewhere } else { Self::Ended(spoken(error)) }
@@ -279,7 +291,8 @@ async fn secured(
         return Ok((Box::new(socket), Channel::default()));
     }
     let socket = if direct { socket } else { start_tls(socket, header, &name).await? };
-    let stream = tls::secure(socket, ascii, direct, &account.trust, &name).await?;
+    let stream = tls::connect(socket, ascii, direct.then_some(ALPN), &account.trust).await;
+    let stream = stream.map_err(|fault| LoginError::of_tls(name, fault))?;
     let channel = Channel { secure: true, exporter: tls::channel_binding(&stream) };
     Ok((Box::new(stream), channel))
 }

@@ -8,11 +8,10 @@ mod last_words;
 mod login;
 mod reach;
 mod sasl;
-mod tls;
 
+pub use crate::tls::{CertificateFault, Trust};
 pub use login::{Account, LoggedIn, LoginError, Server};
 pub use sasl::Mechanism;
-pub use tls::{CertificateFault, Trust};
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,6 +12,7 @@ use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
+use crate::gather::LocalCandidate;
 use crate::layers::{LayerFilter, Share};
 use crate::pictures::Coded;
 use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport};
@@ -96,6 +97,17 @@ impl Traffic {
     }
 }
 
+/// Addresses that transports share.
+struct Lane {
+    candidates: Vec<LocalCandidate>,
+}
+
+impl Lane {
+    fn has(&self, base: SocketAddr) -> bool {
+        self.candidates.iter().any(|candidate| candidate.base == base)
+    }
+}
+
 /// A transport, and its traffic.
 struct Line {
     transport: Box<dyn Transport>,
@@ -124,7 +136,7 @@ struct Carried {
 /// All transports of a media layer.
 pub struct Peers {
     make: MakeTransport,
-    lanes: Vec<Vec<SocketAddr>>,
+    lanes: Vec<Lane>,
     sessions: BTreeMap<SessionId, Session>,
     transports: BTreeMap<TransportId, Line>,
     /// Which lane each transport uses.
@@ -144,17 +156,17 @@ const MAX_LANES: usize = 16;
 const MAX_HINTS: usize = 1_024;
 
 /// STUN begins with two zero bits; it alone says by its user name whose it is, whatever the address.
-fn is_stun(bytes: &[u8]) -> bool {
+pub(crate) fn is_stun(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| *first < 4)
 }
 
 impl Peers {
-    /// No transports yet; those to come receive by `addresses`, one of each session.
+    /// No transports yet; those to come receive by these addresses, one of each session.
     #[must_use]
-    pub fn new(make: MakeTransport, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(make: MakeTransport, candidates: Vec<LocalCandidate>) -> Self {
         Self {
             make,
-            lanes: vec![addresses],
+            lanes: vec![Lane { candidates }],
             transports: BTreeMap::new(),
             used: BTreeMap::new(),
             routes: BTreeMap::new(),
@@ -189,8 +201,39 @@ impl Peers {
     }
 
     /// Other sockets for a further transport of each session.
-    pub fn add_lane(&mut self, addresses: Vec<SocketAddr>) {
-        self.lanes.push(addresses);
+    pub fn add_lane(&mut self, candidates: Vec<LocalCandidate>) {
+        self.lanes.push(Lane { candidates });
+    }
+
+    /// One more address of a lane: all that use it learn of it, and tell their peers.
+    pub fn found(&mut self, now: Instant, lane: usize, candidate: &LocalCandidate) {
+        let Some(of_lane) = self.lanes.get_mut(lane) else { return };
+        of_lane.candidates.push(candidate.clone());
+        for id in self.users(lane) {
+            self.with(id, |transport| transport.found(now, candidate));
+            self.told.report(MediaReport::Candidate { transport: id, candidate: candidate.told.clone() });
+        }
+    }
+
+    /// The addresses with this base are not the lane's any more.
+    pub fn lost(&mut self, now: Instant, lane: usize, base: SocketAddr) {
+        let Some(of_lane) = self.lanes.get_mut(lane) else { return };
+        of_lane.candidates.retain(|candidate| candidate.base != base);
+        self.routes.retain(|(local, _), _| *local != base);
+        for id in self.users(lane) {
+            self.with(id, |transport| transport.lost(now, base));
+        }
+    }
+
+    /// The transports that use a lane.
+    fn users(&self, lane: usize) -> Vec<TransportId> {
+        self.used.iter().filter(|(_, used)| **used == lane).map(|(id, _)| *id).collect()
+    }
+
+    /// True if there is nobody to connect with.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.transports.is_empty()
     }
 
     fn of_session(&self, session: SessionId) -> impl Iterator<Item = &Line> {
@@ -241,12 +284,12 @@ impl Peers {
             }
             let taken = self.taken_lanes(&peer);
             let free = self.lanes.iter().enumerate().find(|(lane, _)| !taken.contains(lane));
-            let Some((lane, addresses)) = free.map(|(lane, addresses)| (lane, addresses.clone())) else {
+            let Some((lane, candidates)) = free.map(|(lane, it)| (lane, it.candidates.clone())) else {
                 let why = "there is no port for another transport to the same peer".to_owned();
                 self.told.report(MediaReport::Failed { transport: id, why });
                 continue;
             };
-            let transport = (self.make)(now, Opening { call, id, role, contents, addresses });
+            let transport = (self.make)(now, Opening { call, id, role, contents, candidates });
             let local = transport.local();
             let (sent, received) = (Traffic::default(), Traffic::default());
             self.transports.insert(id, Line { transport, between: None, sent, received });
@@ -297,7 +340,7 @@ impl Peers {
         let (stun, path) = (is_stun(bytes), (local, from));
         let known = self.routes.get(&path).copied().filter(|_| !stun);
         // str0m takes whatever comes from its peer's address, also what is for another transport to it.
-        let lane = self.lanes.iter().position(|lane| lane.contains(&local));
+        let lane = self.lanes.iter().position(|lane| lane.has(local));
         let accepts = |id: &TransportId| {
             self.used.get(id).copied() == lane
                 && self.transports.get(id).is_some_and(|line| line.transport.accepts(now, local, from, bytes))
@@ -439,6 +482,7 @@ mod tests {
     use muji_xep::rtp::PayloadType;
 
     use super::*;
+    use crate::gather::hosts;
     use crate::transport::loopback;
 
     const CONTENT: &str = "audio";
@@ -502,7 +546,7 @@ mod tests {
     #[test]
     fn one_packet_goes_to_all_each_with_its_own_payload_type_and_no_further_after_the_close() {
         let now = Instant::now();
-        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
         for (number, id) in [(1, 111), (2, 100)] {
             let session = SessionId(number);
             let index = usize::try_from(number).expect("small");
@@ -524,7 +568,7 @@ mod tests {
     #[test]
     fn peers_on_slow_paths_do_without_the_higher_layers() {
         let now = Instant::now();
-        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
         for number in 1..3 {
             let session = SessionId(number);
             let index = usize::try_from(number).expect("small");
@@ -549,7 +593,7 @@ mod tests {
     #[test]
     fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
         let now = Instant::now();
-        let mut all = [0, 1, 2, 3].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        let mut all = [0, 1, 2, 3].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
         for number in 1..4 {
             let session = SessionId(number);
             let index = usize::try_from(number).expect("small");
@@ -567,7 +611,7 @@ mod tests {
     #[test]
     fn another_transport_to_the_same_account_needs_another_lane_and_gives_it_back() {
         let now = Instant::now();
-        let mut peers = Peers::new(loopback::maker(), vec![address(0)]);
+        let mut peers = Peers::new(loopback::maker(), hosts(&[address(0)]));
         let open_one = |peers: &mut Peers, session: u64, index: u8| {
             let session = SessionId(session);
             let content = OpenContent {
@@ -593,7 +637,7 @@ mod tests {
         assert_eq!((wanted, port(first)), (1, address(0)));
         let (wanted, none) = open_one(&mut peers, 1, 1);
         assert!(wanted == 2 && matches!(none, Some(PeersOutput::Report(MediaReport::Failed { .. }))));
-        peers.add_lane(vec![address(9)]);
+        peers.add_lane(hosts(&[address(9)]));
         let (wanted, second) = open_one(&mut peers, 2, 0);
         assert_eq!((wanted, port(second)), (2, address(9)), "also in another session");
         let content = format!("{CONTENT}0");
@@ -602,7 +646,7 @@ mod tests {
         assert_eq!((wanted, port(third)), (1, address(0)));
         for session in 3..3 + MAX_LANES as u64 {
             let (wanted, _) = open_one(&mut peers, session, 0);
-            (peers.lanes()..wanted).for_each(|_| peers.add_lane(vec![address(100)]));
+            (peers.lanes()..wanted).for_each(|_| peers.add_lane(hosts(&[address(100)])));
             open_one(&mut peers, session, 1);
         }
         assert_eq!(peers.lanes(), MAX_LANES, "a crowd of devices gets no more");
@@ -611,7 +655,7 @@ mod tests {
     #[test]
     fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
         let now = Instant::now();
-        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), vec![address(number)]));
+        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
         let session = SessionId(1);
         let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[1], now, session));
         agree(&mut all[0], now, session, 111, theirs);
@@ -649,7 +693,7 @@ mod tests {
 
     #[test]
     fn a_datagram_of_nobody_is_dropped() {
-        let mut peers = Peers::new(loopback::maker(), vec![address(0)]);
+        let mut peers = Peers::new(loopback::maker(), hosts(&[address(0)]));
         for bytes in [&b""[..], &[0; 20], &[0x80; 1_500]] {
             peers.datagram(Instant::now(), address(0), address(9), bytes);
         }

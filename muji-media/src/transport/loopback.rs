@@ -12,7 +12,8 @@ use muji_core::media::{LocalTransport, OpenContent, RemoteTransport};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
-use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
+use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, told};
+use crate::gather::LocalCandidate;
 
 /// Between two greetings to a peer that does not answer.
 const REPEAT: Duration = Duration::from_millis(50);
@@ -49,10 +50,10 @@ impl Loopback {
             ufrag: format!("loop{count:08}"),
             pwd: Secret::new(format!(
                 "{}/{count:022}",
-                opening.addresses.first().map(ToString::to_string).unwrap_or_default()
+                opening.candidates.first().map(|ours| ours.base.to_string()).unwrap_or_default()
             )),
             fingerprint: vec![0; 32],
-            candidates: host_candidates(&opening.addresses),
+            candidates: told(&opening.candidates),
         };
         Self {
             opening,
@@ -76,8 +77,8 @@ impl Loopback {
             return;
         }
         let hello = format!("hello {} {}", remote.pwd.expose(), self.local.pwd.expose()).into_bytes();
-        for (from, to) in self.opening.addresses.iter().zip(self.addresses.iter().cycle()) {
-            self.out.push_back(TransportOutput::Datagram { from: *from, to: *to, bytes: hello.clone() });
+        for (ours, to) in self.opening.candidates.iter().zip(self.addresses.iter().cycle()) {
+            self.out.push_back(TransportOutput::Datagram { from: ours.base, to: *to, bytes: hello.clone() });
         }
         self.greeted += 1;
         self.repeat_at = Some(now + REPEAT);
@@ -126,6 +127,14 @@ impl Transport for Loopback {
     fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
         self.remote = Some(remote.clone());
         self.greet(now);
+    }
+
+    fn found(&mut self, _: Instant, candidate: &LocalCandidate) {
+        self.opening.candidates.push(candidate.clone());
+    }
+
+    fn lost(&mut self, _: Instant, base: SocketAddr) {
+        self.opening.candidates.retain(|ours| ours.base != base);
     }
 
     fn candidate(&mut self, _: Instant, candidate: &Candidate) {

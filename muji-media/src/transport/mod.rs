@@ -15,8 +15,10 @@ use std::time::{Duration, Instant, SystemTime};
 use muji_core::CallId;
 use muji_core::media::{IceRole, LocalTransport, OpenContent, RemoteTransport};
 use muji_jingle::TransportId;
-use muji_xep::ice::{Candidate, CandidateKind};
+use muji_xep::ice::Candidate;
 use muji_xep::rtp::PayloadType;
+
+use crate::gather::LocalCandidate;
 
 /// What a new transport is for.
 #[derive(Debug, Clone)]
@@ -29,8 +31,8 @@ pub struct Opening {
     pub role: IceRole,
     /// What travels by it.
     pub contents: Vec<OpenContent>,
-    /// Our addresses: sockets that receive for it.
-    pub addresses: Vec<SocketAddr>,
+    /// Our addresses that are known by now.
+    pub candidates: Vec<LocalCandidate>,
 }
 
 /// A packet, encoded and packetised once for all peers. Each peer has its own SSRC, sequence and payload type.
@@ -117,6 +119,10 @@ pub trait Transport: Send {
     fn local(&self) -> LocalTransport;
     /// Whom to connect to: the first moment at which anything is sent.
     fn remote(&mut self, now: Instant, remote: &RemoteTransport);
+    /// One more address of ours.
+    fn found(&mut self, now: Instant, candidate: &LocalCandidate);
+    /// The address that packets are sent from is not ours any more.
+    fn lost(&mut self, now: Instant, base: SocketAddr);
     /// One more address of the peer.
     fn candidate(&mut self, now: Instant, candidate: &Candidate);
     /// Another content will travel by it.
@@ -144,17 +150,7 @@ pub trait Transport: Send {
 /// Makes transports: the choice between the kinds.
 pub type MakeTransport = Box<dyn FnMut(Instant, Opening) -> Box<dyn Transport> + Send>;
 
-/// A host candidate for each of our addresses, the first preferred (RFC 8445 5.1.2.1).
-fn host_candidates(addresses: &[SocketAddr]) -> Vec<Candidate> {
-    let candidates = (0u16..).zip(addresses).map(|(index, address)| Candidate {
-        component: 1,
-        foundation: (index + 1).to_string(),
-        generation: 0,
-        id: Some(format!("host{}", index + 1)),
-        address: *address,
-        priority: (126 << 24) + (u32::from(65_535 - index) << 8) + 255,
-        kind: CandidateKind::Host,
-        related: None,
-    });
-    candidates.collect()
+/// Our addresses as others learn them.
+fn told(candidates: &[LocalCandidate]) -> Vec<Candidate> {
+    candidates.iter().map(|candidate| candidate.told.clone()).collect()
 }

@@ -24,9 +24,10 @@ use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::allowance::Allowance;
 use super::resend::{Numbered, Sent};
-use super::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, host_candidates};
+use super::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, told};
+use crate::gather::LocalCandidate;
 pub use plan::{Dtls, NoCertificate, Str0m};
-use plan::{Plan, counts_packets, declare, is_nacked};
+use plan::{Plan, counts_packets, declare, is_nacked, local};
 
 /// Streams a peer may start without having announced them; each costs memory.
 const MAX_UNANNOUNCED: usize = 16;
@@ -70,6 +71,8 @@ pub struct Str0mTransport {
     rtc: Rtc,
     /// How it was built, until it is known what the peer knows.
     plan: Option<Plan>,
+    /// Our addresses.
+    ours: Vec<LocalCandidate>,
     /// Candidates that came before.
     early: Vec<Candidate>,
     local: LocalTransport,
@@ -98,7 +101,7 @@ pub struct Str0mTransport {
 
 impl Str0mTransport {
     fn new(shared: &mut Str0m, now: Instant, opening: Opening) -> Self {
-        let (plan, credentials) = Plan::new(shared, opening);
+        let (mut plan, credentials) = Plan::new(shared, opening);
         let built = plan.offered();
         let (mut rtc, streams) = plan.build(now, &built);
         let counted = counts_packets(&built);
@@ -107,10 +110,11 @@ impl Str0mTransport {
             ufrag: credentials.ufrag,
             pwd: Secret::new(credentials.pass),
             fingerprint,
-            candidates: host_candidates(plan.addresses()),
+            candidates: told(plan.candidates()),
         };
         let mut this = Self {
             rtc,
+            ours: plan.candidates().clone(),
             plan: Some(plan),
             early: Vec::new(),
             local,
@@ -409,6 +413,27 @@ impl Transport for Str0mTransport {
         api.set_remote_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.expose().to_owned() });
         // Twice, or the checks wait for its 50 ms step.
         self.tick(now);
+        self.tick(now);
+    }
+
+    fn found(&mut self, now: Instant, candidate: &LocalCandidate) {
+        if let Some(plan) = &mut self.plan {
+            plan.candidates().push(candidate.clone());
+        }
+        if let Some(candidate) = local(candidate) {
+            self.rtc.add_local_candidate(candidate);
+            self.tick(now);
+        }
+        self.ours.push(candidate.clone());
+    }
+
+    fn lost(&mut self, now: Instant, base: SocketAddr) {
+        if let Some(plan) = &mut self.plan {
+            plan.candidates().retain(|ours| ours.base != base);
+        }
+        for gone in self.ours.extract_if(.., |ours| ours.base == base).filter_map(|ours| local(&ours)) {
+            self.rtc.direct_api().invalidate_candidate(&gone);
+        }
         self.tick(now);
     }
 

@@ -1,12 +1,12 @@
 //! What a transport is built from: cryptography, codecs and header extensions.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::media::{IceRole, OpenContent};
 use muji_core::{CallId, config};
+use muji_xep::ice::CandidateKind;
 use muji_xep::rtp::{Extension, Media, PayloadType};
 use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
@@ -19,6 +19,7 @@ use str0m::{Rtc, RtcConfig};
 use super::{Allowance, Sent, Str0mTransport, Stream};
 use crate::bandwidth;
 use crate::codec::vp8::{ORIENTATION, TRANSPORT_CC};
+use crate::gather::LocalCandidate;
 use crate::transport::{MakeTransport, Opening};
 
 /// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
@@ -94,13 +95,13 @@ pub(super) struct Plan {
     config: RtcConfig,
     role: IceRole,
     contents: Vec<OpenContent>,
-    addresses: Vec<SocketAddr>,
+    candidates: Vec<LocalCandidate>,
 }
 
 impl Plan {
     /// With credentials of its own.
     pub(super) fn new(shared: &mut Str0m, opening: Opening) -> (Self, IceCreds) {
-        let Opening { call, role, contents, addresses, .. } = opening;
+        let Opening { call, role, contents, candidates, .. } = opening;
         let credentials = IceCreds::new();
         let version = match shared.version {
             Dtls::Auto => DtlsVersion::Auto,
@@ -120,7 +121,7 @@ impl Plan {
         for payload in contents.iter().flat_map(|content| &content.payload_types) {
             add_codec(&mut config, payload);
         }
-        (Self { config, role, contents, addresses }, credentials)
+        (Self { config, role, contents, candidates }, credentials)
     }
 
     /// The header extensions of all contents.
@@ -128,8 +129,8 @@ impl Plan {
         Extension::unite(self.contents.iter().flat_map(|content| content.extensions.clone()))
     }
 
-    pub(super) fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub(super) fn candidates(&mut self) -> &mut Vec<LocalCandidate> {
+        &mut self.candidates
     }
 
     /// Builds it with these header extensions.
@@ -146,10 +147,8 @@ impl Plan {
         }
         let mut rtc = config.build(now);
         rtc.direct_api().set_ice_controlling(self.role == IceRole::Controlling);
-        for address in &self.addresses {
-            if let Ok(candidate) = str0m::Candidate::host(*address, Protocol::Udp) {
-                rtc.add_local_candidate(candidate);
-            }
+        for candidate in self.candidates.iter().filter_map(local) {
+            rtc.add_local_candidate(candidate);
         }
         if estimates {
             rtc.direct_api().enable_twcc_feedback();
@@ -159,6 +158,17 @@ impl Plan {
         let streams = contents.map(|(index, content)| declare(&mut rtc, index, content, estimates)).collect();
         (rtc, streams)
     }
+}
+
+/// An address of ours as str0m knows it.
+pub(super) fn local(candidate: &LocalCandidate) -> Option<str0m::Candidate> {
+    let (address, base) = (candidate.told.address, candidate.base);
+    let made = match candidate.told.kind {
+        CandidateKind::Host | CandidateKind::PeerReflexive => str0m::Candidate::host(address, Protocol::Udp),
+        CandidateKind::ServerReflexive => str0m::Candidate::server_reflexive(address, base, Protocol::Udp),
+        CandidateKind::Relayed => str0m::Candidate::relayed(address, base, Protocol::Udp),
+    };
+    made.ok() // It refuses what no packet can come from.
 }
 
 /// Whether the peer tells of each packet how it fared, and we do. If not, it is told how much it may send.

@@ -1,4 +1,4 @@
-//! TLS: whom we trust, and what a certificate may be refused for.
+//! TLS, to XMPP servers and to TURN servers: whom we trust, and what a certificate may be refused for.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,17 +7,15 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+#[cfg(feature = "tokio-xmpp")]
+use tokio_rustls::rustls::ProtocolVersion;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, ProtocolVersion, RootCertStore};
-
-use super::login::LoginError;
-
-/// What direct TLS announces, so that a server can tell clients from other servers (XEP-0368 section 3).
-const ALPN: &[u8] = b"xmpp-client";
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
 
 /// Label and length of the channel binding `tls-exporter` (RFC 9266 section 4.2).
+#[cfg(feature = "tokio-xmpp")]
 const EXPORTER: (&[u8], usize) = (b"EXPORTER-Channel-Binding", 32);
 
 /// Who vouches for the server's certificate.
@@ -51,44 +49,55 @@ pub enum CertificateFault {
     Other(String),
 }
 
-/// Does the handshake. The certificate must be for `domain`, wherever the connection leads (RFC 6120 section 13.7.2).
-pub(super) async fn secure(
-    socket: TcpStream,
-    domain: &str,
-    direct: bool,
-    trust: &Trust,
-    server: &str,
-) -> Result<TlsStream<TcpStream>, LoginError> {
-    let fault = |why: String| LoginError::Tls { server: server.to_owned(), why };
-    let name = ServerName::try_from(domain.to_owned()).map_err(|_| fault(format!("{domain} is no name for TLS")))?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|why| fault(why.to_string()))?;
-    let mut config = config.with_root_certificates(authorities(trust)?).with_no_client_auth();
-    if direct {
-        config.alpn_protocols = vec![ALPN.to_vec()];
-    }
-    let connected = TlsConnector::from(Arc::new(config)).connect(name, socket).await;
-    connected.map_err(|why| {
-        certificate_fault(&why).map_or_else(
-            || fault(why.to_string()),
-            |fault| LoginError::Certificate { server: server.to_owned(), fault },
-        )
-    })
+/// There is no TLS with a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// It shows a certificate that is not taken.
+    #[error("its certificate is refused: {0}")]
+    Certificate(#[from] CertificateFault),
+    /// There is nobody whom we trust.
+    #[error("{0}")]
+    Authorities(String),
+    /// Anything else.
+    #[error("{0}")]
+    Handshake(String),
 }
 
-fn authorities(trust: &Trust) -> Result<RootCertStore, LoginError> {
+/// Does the handshake. The certificate must be for `name`, wherever the connection leads (RFC 6120 section 13.7.2).
+/// `protocol` is what is announced by ALPN.
+///
+/// # Errors
+/// If there is nobody to trust, or the other end is not whom it should be.
+pub async fn connect(
+    socket: TcpStream,
+    name: &str,
+    protocol: Option<&[u8]>,
+    trust: &Trust,
+) -> Result<TlsStream<TcpStream>, TlsFault> {
+    let of = ServerName::try_from(name.to_owned());
+    let of = of.map_err(|_| TlsFault::Handshake(format!("{name} is no name for TLS")))?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|why| TlsFault::Handshake(why.to_string()))?;
+    let mut config = config.with_root_certificates(authorities(trust)?).with_no_client_auth();
+    config.alpn_protocols.extend(protocol.map(<[u8]>::to_vec));
+    let connected = TlsConnector::from(Arc::new(config)).connect(of, socket).await;
+    connected.map_err(|why| certificate_fault(&why).map_or_else(|| TlsFault::Handshake(why.to_string()), Into::into))
+}
+
+fn authorities(trust: &Trust) -> Result<RootCertStore, TlsFault> {
     let mut roots = RootCertStore::empty();
     match trust {
         Trust::System => {
             let found = rustls_native_certs::load_native_certs();
             let _unusable = roots.add_parsable_certificates(found.certs); // Stores hold old forms that rustls does not take.
             if roots.is_empty() {
-                return Err(LoginError::Authorities("this system has no list of authorities".to_owned()));
+                return Err(TlsFault::Authorities("this system has no list of authorities".to_owned()));
             }
         }
         Trust::Authorities(path) => {
-            let unusable = |why: String| LoginError::Authorities(format!("{}: {why}", path.display()));
+            let unusable = |why: String| TlsFault::Authorities(format!("{}: {why}", path.display()));
             for certificate in CertificateDer::pem_file_iter(path).map_err(|why| unusable(why.to_string()))? {
                 let certificate = certificate.map_err(|why| unusable(why.to_string()))?;
                 roots.add(certificate).map_err(|why| unusable(why.to_string()))?;
@@ -117,7 +126,8 @@ fn certificate_fault(error: &io::Error) -> Option<CertificateFault> {
 }
 
 /// What ties a login to this very connection; only TLS 1.3 always has it.
-pub(super) fn channel_binding(stream: &TlsStream<TcpStream>) -> Option<Vec<u8>> {
+#[cfg(feature = "tokio-xmpp")]
+pub(crate) fn channel_binding(stream: &TlsStream<TcpStream>) -> Option<Vec<u8>> {
     let (_, tls) = stream.get_ref();
     let (label, length) = EXPORTER;
     let recent = tls.protocol_version() == Some(ProtocolVersion::TLSv1_3);

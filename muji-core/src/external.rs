@@ -1,0 +1,201 @@
+//! STUN and TURN servers that the own server knows (XEP-0215): asked for when a call begins, and anew before their
+//! credentials end.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use jid::{BareJid, DomainRef, Jid};
+use muji_jingle::Ids;
+use muji_jingle::answers::Answers;
+use muji_xep::extdisco::{self, Service};
+use muji_xep::{Skipped, ns};
+use xmpp_parsers::date::DateTime;
+use xmpp_parsers::disco::DiscoInfoResult;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+
+use crate::config;
+use crate::media::{IceServer, ServerKind, ServerTransport};
+
+/// Ports of STUN and TURN, plain and within TLS (RFC 8489 section 18.6).
+const PORT: u16 = 3_478;
+const TLS_PORT: u16 = 5_349;
+
+#[derive(Debug, Clone)]
+enum Asked {
+    Support,
+    Services,
+    Credentials(Service),
+}
+
+/// What is known of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct External {
+    /// An instant, and what the clocks on the wall showed then.
+    clock: Option<(Instant, SystemTime)>,
+    /// The server knows such services; `None` before it was asked.
+    supported: Option<bool>,
+    asked: Answers<Asked>,
+    known: Vec<IceServer>,
+    /// When they are asked for anew; `None` before they were asked for.
+    again: Option<Instant>,
+}
+
+/// What follows from an answer.
+pub(crate) struct Learned {
+    /// What to ask next.
+    pub(crate) questions: Vec<Iq>,
+    /// The servers, if they are others than before.
+    pub(crate) servers: Option<Vec<IceServer>>,
+    /// What was left out.
+    pub(crate) skipped: Skipped,
+}
+
+impl External {
+    pub(crate) fn set_clock(&mut self, now: Instant, wall: SystemTime) {
+        self.clock = Some((now, wall));
+    }
+
+    /// Another stream, maybe with another server.
+    pub(crate) fn rebound(&mut self) {
+        (self.supported, self.again) = (None, None);
+        self.asked.clear();
+    }
+
+    /// A call begins, or goes on: what to ask, if anything is.
+    pub(crate) fn needed(&mut self, now: Instant, ids: &mut Ids, own: &DomainRef) -> Option<Iq> {
+        if self.again.is_some_and(|again| now < again) || self.asked.poll_timeout().is_some() {
+            return None;
+        }
+        match self.supported {
+            None => Some(self.ask(now, ids, own, Asked::Support)),
+            Some(true) => Some(self.ask(now, ids, own, Asked::Services)),
+            Some(false) => None,
+        }
+    }
+
+    fn ask(&mut self, now: Instant, ids: &mut Ids, own: &DomainRef, asked: Asked) -> Iq {
+        let payload = match &asked {
+            Asked::Support => Element::bare("query", ns::DISCO_INFO),
+            Asked::Services => extdisco::ask(),
+            Asked::Credentials(service) => extdisco::ask_credentials(service),
+        };
+        let id = ids.word();
+        self.asked.asked(now, &id, asked);
+        Iq::Get { from: None, to: Some(Jid::from(BareJid::from_parts(None, own))), id, payload }
+    }
+
+    /// The own server answers, `None` for an error. `None` if it was asked nothing with this id.
+    pub(crate) fn answered(
+        &mut self,
+        now: Instant,
+        ids: &mut Ids,
+        own: &DomainRef,
+        id: &str,
+        payload: Option<&Element>,
+    ) -> Option<Learned> {
+        let asked = self.asked.answered(id)?;
+        let mut learned = Learned { questions: Vec::new(), servers: None, skipped: Skipped::default() };
+        let services = payload.map(|payload| extdisco::read(payload, &mut learned.skipped)).unwrap_or_default();
+        match asked {
+            Asked::Support => {
+                learned.skipped = Skipped::default(); // It was no list of services.
+                let info = payload.cloned().and_then(|payload| DiscoInfoResult::try_from(payload).ok());
+                let supported = info.is_some_and(|info| info.features.iter().any(|it| it == ns::EXTDISCO));
+                self.supported = Some(supported);
+                if supported {
+                    learned.questions.push(self.ask(now, ids, own, Asked::Services));
+                }
+            }
+            // What was known may go on being of use.
+            Asked::Services if payload.is_none() => self.again = Some(now + config::SERVERS_LEAST),
+            Asked::Services => {
+                self.again = Some(now + config::SERVERS_MOST);
+                let before = std::mem::take(&mut self.known);
+                let (lacking, whole): (Vec<Service>, Vec<Service>) = services.into_iter().partition(lacks_credentials);
+                whole.iter().for_each(|service| self.take(now, service, &mut learned.skipped));
+                let room = config::MAX_ICE_SERVERS.saturating_sub(self.known.len());
+                let lacking = lacking.into_iter().take(room).map(Asked::Credentials);
+                learned.questions = lacking.map(|asked| self.ask(now, ids, own, asked)).collect();
+                learned.servers = (before != self.known).then(|| self.known.clone());
+            }
+            // An answer may leave out what was in the question.
+            Asked::Credentials(asked) => match services.into_iter().find(|given| given.host == asked.host) {
+                Some(given) if !lacks_credentials(&given) => {
+                    let Service { username, password, expires, .. } = given;
+                    self.take(now, &Service { username, password, expires, ..asked }, &mut learned.skipped);
+                    learned.servers = Some(self.known.clone());
+                }
+                _ => learned.skipped.note("services", format!("{} gives no credentials", asked.host)),
+            },
+        }
+        Some(learned)
+    }
+
+    /// Keeps a service that is of use.
+    fn take(&mut self, now: Instant, service: &Service, skipped: &mut Skipped) {
+        match server(service).filter(|_| self.known.len() < config::MAX_ICE_SERVERS) {
+            Some(server) if !self.known.contains(&server) => self.known.push(server),
+            Some(_) => {}
+            None => {
+                let by = service.transport.as_deref().unwrap_or("any way");
+                skipped.note("services", format!("{} at {} by {by}", service.kind, service.host));
+            }
+        }
+        if service.password.is_some() {
+            let again = now + self.lasts(now, service) - config::SERVERS_AHEAD;
+            self.again = Some(self.again.map_or(again, |earlier| earlier.min(again)));
+        }
+    }
+
+    /// How long a service's credentials last.
+    fn lasts(&self, now: Instant, service: &Service) -> Duration {
+        let expires = service.expires.as_ref().and_then(|expires| expires.parse::<DateTime>().ok());
+        let expires = expires.and_then(|DateTime(at)| u64::try_from(at.timestamp()).ok());
+        let lasts = expires.zip(self.clock).map(|(expires, (then, wall))| {
+            let wall = wall + now.saturating_duration_since(then);
+            let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires));
+            ends.and_then(|ends| ends.duration_since(wall).ok()).unwrap_or_default()
+        });
+        lasts.unwrap_or(config::SERVERS_MOST).clamp(config::SERVERS_LEAST, config::SERVERS_MOST)
+    }
+
+    /// Forgets what is not answered: a server that says nothing has none.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if !self.asked.expired(now).is_empty() {
+            self.again = Some(now + config::SERVERS_LEAST);
+        }
+    }
+
+    /// When something is due; `needed`: there are calls.
+    pub(crate) fn poll_timeout(&self, needed: bool) -> Option<Instant> {
+        let asked = self.asked.poll_timeout();
+        asked.or_else(|| self.again.filter(|_| needed && self.supported == Some(true) && !self.known.is_empty()))
+    }
+}
+
+fn lacks_credentials(service: &Service) -> bool {
+    let relays = matches!(service.kind.as_str(), "turn" | "turns");
+    relays && service.restricted && (service.username.is_none() || service.password.is_none())
+}
+
+/// A service as it is used; `None` for one of another kind, or one that nobody lets us use.
+fn server(service: &Service) -> Option<IceServer> {
+    let secure = matches!(service.kind.as_str(), "stuns" | "turns");
+    let by = match (service.transport.as_deref(), secure) {
+        (Some("udp") | None, false) => ServerTransport::Udp,
+        (Some("tcp"), false) => ServerTransport::Tcp,
+        (Some("tcp") | None, true) => ServerTransport::Tls,
+        _ => return None, // DTLS among them.
+    };
+    let kind = match service.kind.as_str() {
+        // What a server sees of a stream says nothing of datagrams.
+        "stun" if by == ServerTransport::Udp => ServerKind::Stun,
+        "turn" | "turns" => {
+            let (username, password) = service.username.clone().zip(service.password.clone())?;
+            ServerKind::Turn { username, password }
+        }
+        _ => return None,
+    };
+    let port = service.port.unwrap_or(if secure { TLS_PORT } else { PORT });
+    Some(IceServer { kind, by, host: service.host.clone(), port })
+}

@@ -1,0 +1,119 @@
+//! By which addresses others may reach us, and by which we try to reach them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use muji_core::media::IceServer;
+
+/// What a media layer may do to be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// STUN and TURN servers beside those that the XMPP server knows; they come first.
+    pub servers: Vec<IceServer>,
+    /// Whether TURN servers are used.
+    pub relays: Relays,
+    /// Whether others learn our addresses in private networks (RFC 1918, RFC 4193, RFC 6598), and we try theirs. Without them
+    /// two in one local network meet by their router, if it can do that.
+    pub private: bool,
+    /// Whose certificates are believed, of TURN servers within TLS.
+    pub trust: muji_core::tls::Trust,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { servers: Vec::new(), relays: Relays::default(), private: true, trust: muji_core::tls::Trust::System }
+    }
+}
+
+/// Whether TURN servers are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Relays {
+    /// Where nothing better works.
+    #[default]
+    Allowed,
+    /// For everything: nobody in a call learns an address of ours, and no packet goes to anybody but a server.
+    Only,
+    /// Never.
+    Never,
+}
+
+/// Ports of services that no media comes from, and that would take our packets for questions: DNS and SIP.
+const NOT_MEDIA: [u16; 3] = [0, 53, 5_060];
+
+impl Reach {
+    /// Whether others may learn this address of a socket of ours.
+    pub(super) fn tells(&self, ours: IpAddr) -> bool {
+        self.relays != Relays::Only && (self.private || !is_private(ours))
+    }
+
+    /// Whether an address that a peer names is tried. Loopback is tried by those only who use it themselves: anybody else
+    /// would speak with services of the own machine.
+    pub(crate) fn tries(&self, theirs: SocketAddr, local: bool) -> bool {
+        let ip = theirs.ip().to_canonical();
+        let possible = !NOT_MEDIA.contains(&theirs.port()) && !ip.is_unspecified() && !ip.is_multicast() && !links(ip);
+        possible && (local || !ip.is_loopback()) && (self.private || !is_private(ip))
+    }
+}
+
+/// Means something on one link only, or nothing.
+fn links(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast() || ip.octets()[0] == 0,
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1])),
+        IpAddr::V6(ip) => ip.is_unique_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_are_no_peers_are_never_tried() {
+        let reach = Reach::default();
+        let tried = |address: &str| reach.tries(address.parse().expect("an address"), false);
+        for never in [
+            "127.0.0.1:5000",
+            "127.9.9.9:5000",
+            "[::1]:5000",
+            "[::ffff:127.0.0.1]:5000",
+            "0.0.0.0:5000",
+            "0.1.2.3:5000",
+            "[::]:5000",
+            "224.0.0.1:5000",
+            "[ff02::1]:5000",
+            "255.255.255.255:5000",
+            "169.254.169.254:80",
+            "[fe80::1]:5000",
+            "192.0.2.1:0",
+            "192.0.2.1:53",
+            "192.0.2.1:5060",
+        ] {
+            assert!(!tried(never), "{never}");
+        }
+        for usual in ["192.0.2.1:5000", "192.168.1.7:40000", "[2001:db8::1]:5000", "[fd00::1]:9"] {
+            assert!(tried(usual), "{usual}");
+        }
+        assert!(reach.tries("127.0.0.1:5000".parse().expect("an address"), true), "by who uses it too");
+    }
+
+    #[test]
+    fn private_addresses_are_neither_told_nor_tried_where_that_is_unwanted() {
+        let reach = Reach { private: false, ..Reach::default() };
+        for private in ["10.0.0.1", "172.31.0.1", "192.168.0.1", "100.64.0.1", "100.127.255.255", "fd12::1"] {
+            let ip: IpAddr = private.parse().expect("an address");
+            assert!(!reach.tells(ip) && !reach.tries((ip, 5_000).into(), false), "{private}");
+        }
+        for public in ["172.32.0.1", "100.128.0.1", "198.51.100.1", "2001:db8::1"] {
+            let ip: IpAddr = public.parse().expect("an address");
+            assert!(reach.tells(ip) && reach.tries((ip, 5_000).into(), false), "{public}");
+        }
+        let relayed = Reach { relays: Relays::Only, ..Reach::default() };
+        assert!(!relayed.tells(IpAddr::from([198, 51, 100, 1])), "nobody learns any address of ours");
+    }
+}

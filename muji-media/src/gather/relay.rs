@@ -1,0 +1,219 @@
+//! An address that a TURN server lends us (RFC 8656): asking for it, keeping it, and speaking with peers through it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use turn_client_proto::api::{Transmit, TurnClientApi, TurnConfig};
+use turn_client_proto::client::{TurnClient, TurnEvent, TurnPollRet, TurnRecvRet};
+use turn_client_proto::stun::types::TransportType;
+use turn_client_proto::tcp::TurnClientTcp;
+use turn_client_proto::types::{AddressFamily, TurnCredentials};
+use turn_client_proto::udp::TurnClientUdp;
+
+use super::time::Clock;
+
+/// Datagrams to one address kept until the server lets us speak with it: the checks of one round trip.
+const MAX_WAITING: usize = 8;
+
+/// Addresses that we ask to speak with: those of a full room with a full list of candidates each.
+const MAX_PERMISSIONS: usize = 512;
+
+/// Asked so often, with these pauses, a server that says nothing is not there: 8.5 s in all.
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(2);
+const REPEATS: u32 = 4;
+const LAST: Duration = Duration::from_secs(2);
+
+/// What comes of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RelayOutput {
+    /// To the server, by the way it was asked by.
+    Send(Vec<u8>),
+    /// This address is ours.
+    Allocated(SocketAddr),
+    /// Somebody sent this to that address.
+    Received { local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
+    /// There is none any more, or never was.
+    Over,
+}
+
+/// One allocation: an address of each family, if the server has both.
+// Never printed: the library's client holds the password.
+pub(super) struct Relay {
+    clock: Clock,
+    client: TurnClient,
+    allocated: Vec<SocketAddr>,
+    /// What waits for the permission to be sent there.
+    waiting: BTreeMap<IpAddr, Vec<(SocketAddr, Vec<u8>)>>,
+    refused: BTreeSet<IpAddr>,
+    /// Addresses with a channel, or with one asked for.
+    channels: BTreeSet<SocketAddr>,
+    due: Option<Instant>,
+    out: VecDeque<RelayOutput>,
+    over: bool,
+}
+
+impl Relay {
+    /// Asks a server for an address; `local` is where its answers come to.
+    pub(super) fn ask(
+        now: Instant,
+        datagrams: bool,
+        local: SocketAddr,
+        server: SocketAddr,
+        username: &str,
+        password: &str,
+    ) -> Self {
+        let mut config = TurnConfig::new(TurnCredentials::new(username, password));
+        config.add_address_family(AddressFamily::IPV6);
+        config.set_request_retransmits(FIRST, LONGEST, REPEATS, LAST);
+        let client = match datagrams {
+            true => TurnClient::Udp(TurnClientUdp::allocate(local, server, config)),
+            false => TurnClient::Tcp(TurnClientTcp::allocate(local, server, config)),
+        };
+        let mut this = Self {
+            clock: Clock::new(now),
+            client,
+            allocated: Vec::new(),
+            waiting: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            channels: BTreeSet::new(),
+            due: None,
+            out: VecDeque::new(),
+            over: false,
+        };
+        this.advance(now);
+        this
+    }
+
+    /// The addresses that are ours.
+    pub(super) fn allocated(&self) -> &[SocketAddr] {
+        &self.allocated
+    }
+
+    /// Sends something from our address there to a peer.
+    pub(super) fn send(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
+        if self.client.have_permission(TransportType::Udp, to.ip()) {
+            // The short form spares 32 bytes a packet; checks of paths that come to nothing are not worth a channel.
+            if !crate::peers::is_stun(bytes) && self.channels.len() < MAX_PERMISSIONS && self.channels.insert(to) {
+                // Without one the long form does.
+                let _unbound = self.client.bind_channel(TransportType::Udp, to, self.clock.at(now)).is_err();
+            }
+            self.pass(now, to, bytes);
+        } else if let Some(waiting) = self.waiting.get_mut(&to.ip()) {
+            if waiting.len() < MAX_WAITING {
+                waiting.push((to, bytes.to_vec()));
+            }
+        } else if !self.refused.contains(&to.ip()) && self.waiting.len() + self.refused.len() < MAX_PERMISSIONS {
+            let asked = self.client.create_permission(TransportType::Udp, to.ip(), self.clock.at(now));
+            match asked {
+                Ok(()) => drop(self.waiting.insert(to.ip(), vec![(to, bytes.to_vec())])),
+                Err(_) => drop(self.refused.insert(to.ip())), // Of a family of which we have no address.
+            }
+        }
+        self.advance(now);
+    }
+
+    fn pass(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
+        // Between asking and sending a permission can end: lost as on any network.
+        if let Ok(Some(transmit)) = self.client.send_to(TransportType::Udp, to, bytes, self.clock.at(now)) {
+            self.out.push_back(RelayOutput::Send(transmit.build().data));
+        }
+    }
+
+    /// What the server sent.
+    pub(super) fn received(&mut self, now: Instant, bytes: &[u8]) {
+        let (from, to) = (self.client.remote_addr(), self.client.local_addr());
+        let transmit = Transmit::new(bytes, self.client.transport(), from, to);
+        if let TurnRecvRet::PeerData(data) = self.client.recv(transmit, self.clock.at(now)) {
+            self.peer_sent(data.peer, data.as_ref().to_vec());
+        }
+        while let Some(data) = self.client.poll_recv(self.clock.at(now)) {
+            self.peer_sent(data.peer, data.as_ref().to_vec());
+        }
+        self.advance(now);
+    }
+
+    fn peer_sent(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+        if let Some(local) = self.allocated.iter().find(|ours| ours.is_ipv4() == from.is_ipv4()) {
+            self.out.push_back(RelayOutput::Received { local: *local, from, bytes });
+        }
+    }
+
+    /// Gives the address back. What the server answers does not matter any more.
+    pub(super) fn give_back(&mut self, now: Instant) {
+        let _none = self.client.delete(self.clock.at(now)).is_err();
+        self.advance(now);
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.due.is_some_and(|due| due <= now) {
+            self.advance(now);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.over)
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<RelayOutput> {
+        self.out.pop_front()
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let at = self.clock.at(now);
+        for _ in 0..MAX_PERMISSIONS {
+            let polled = self.client.poll(at);
+            let mut moved = false;
+            while let Some(transmit) = self.client.poll_transmit(at) {
+                self.out.push_back(RelayOutput::Send(transmit.data.to_vec()));
+                moved = true;
+            }
+            while let Some(event) = self.client.poll_event() {
+                self.event(now, event);
+                moved = true;
+            }
+            match polled {
+                TurnPollRet::Closed => return self.end(),
+                TurnPollRet::WaitUntil(due) if moved || due > at => self.due = Some(self.clock.instant(due).max(now)),
+                // Due, and yet nothing happens: looked at again a little later.
+                TurnPollRet::WaitUntil(_) => self.due = Some(now + Clock::STEP),
+                TurnPollRet::AllocateTcpSocket { .. } | TurnPollRet::TcpClose { .. } => {} // Asked for by nobody.
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn event(&mut self, now: Instant, event: TurnEvent) {
+        match event {
+            TurnEvent::AllocationCreated(_, address) => {
+                self.allocated.push(address);
+                self.out.push_back(RelayOutput::Allocated(address));
+            }
+            TurnEvent::PermissionCreated(_, ip) => {
+                for (to, bytes) in self.waiting.remove(&ip).unwrap_or_default() {
+                    self.pass(now, to, &bytes);
+                }
+            }
+            TurnEvent::PermissionCreateFailed(_, ip) => {
+                self.waiting.remove(&ip);
+                self.refused.insert(ip);
+            }
+            TurnEvent::ChannelCreateFailed(_, to) => drop(self.channels.remove(&to)),
+            // A server has often only one family.
+            TurnEvent::AllocationCreateFailed(_)
+            | TurnEvent::ChannelCreated(..)
+            | TurnEvent::TcpConnected(_)
+            | TurnEvent::TcpConnectFailed(_) => {}
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.over {
+            self.over = true;
+            self.out.push_back(RelayOutput::Over);
+        }
+    }
+}

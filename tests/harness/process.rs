@@ -1,0 +1,98 @@
+//! A server's process on this machine: started with a folder of its own, asked until it listens, ended by its id with the value.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Erlang on a busy machine needs ten seconds.
+const START: Duration = Duration::from_secs(60);
+
+/// After a request to stop.
+pub(super) const STOP: Duration = Duration::from_secs(10);
+
+/// One server.
+pub(super) struct Process {
+    name: &'static str,
+    /// What it reads and writes; gone with it.
+    pub(super) folder: PathBuf,
+    /// Ports it must listen on once it has started.
+    pub(super) ports: Vec<u16>,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// A folder for a server with this many ports of its own.
+    pub(super) fn prepare(name: &'static str, ports: usize) -> io::Result<Self> {
+        let ports = (0..ports).map(|_| free_port()).collect::<io::Result<Vec<u16>>>()?;
+        let id = std::process::id();
+        let folder = std::env::temp_dir().join(format!("muji-{name}-{id}-{}", ports.first().copied().unwrap_or(0)));
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { name, folder, ports, child: None })
+    }
+
+    /// How it is started.
+    pub(super) fn script(&self, text: &str) -> io::Result<()> {
+        std::fs::write(self.folder.join("start.sh"), format!("#!/bin/sh\n{text}\n"))
+    }
+
+    /// Starts it, again if it was killed, and waits until it listens.
+    pub(super) fn start(&mut self) -> io::Result<()> {
+        let log = std::fs::File::create(self.folder.join("out"))?;
+        let mut command = Command::new("/bin/sh");
+        command.arg(self.folder.join("start.sh")).current_dir(&self.folder).stdin(Stdio::null());
+        // A group of its own: Erlang has helpers that must end with it.
+        self.child = Some(command.stdout(log.try_clone()?).stderr(log).process_group(0).spawn()?);
+        for port in self.ports.clone() {
+            self.answers(port)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until it listens on a port.
+    pub(super) fn answers(&mut self, port: u16) -> io::Result<()> {
+        let limit = Instant::now() + START;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let ended = self.child.as_mut().map_or(Ok(None), Child::try_wait)?;
+            if ended.is_some() || Instant::now() > limit {
+                let out = std::fs::read_to_string(self.folder.join("out")).unwrap_or_default();
+                return Err(io::Error::other(format!("{} does not start: {out}", self.name)));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(super) fn signal(&mut self, signal: &str) {
+        let Some(mut child) = self.child.take() else { return };
+        let group = format!("-{}", child.id());
+        let _gone = Command::new("kill").args([signal, "--", &group]).status().is_err();
+        let limit = Instant::now() + STOP;
+        while child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if Instant::now() > limit {
+                let _gone = Command::new("kill").args(["-KILL", "--", &group]).status().is_err();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal("-TERM");
+        let _left_over = std::fs::remove_dir_all(&self.folder).is_err();
+    }
+}
+
+/// Where a program is, if it is installed.
+pub(super) fn found(program: &str) -> Option<PathBuf> {
+    let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+    places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists())
+}
+
+pub(super) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
