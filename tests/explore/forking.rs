@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use muji_conformance::harness::instant;
+use muji_conformance::harness::person::settled;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::service::Service;
 use muji_conformance::harness::stanza::{self, copy, element};
@@ -121,7 +122,7 @@ impl Forking {
             service.copy_to(jid(index));
             let mut chance = [seed; 32];
             chance[0] = u8::try_from(index).expect("few");
-            let mut engine = Engine::new(chance, codecs(index));
+            let mut engine = Engine::with_config(chance, codecs(index), settled());
             engine.handle_connection(start, Connection::Bound { jid: jid(index) });
             engine.set_contacts([jid(0).to_bare(), jid(1).to_bare()]);
             let device = Device {

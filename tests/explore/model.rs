@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::{FullJid, Jid};
+use muji_conformance::harness::person::settled;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::service::Service;
 use muji_conformance::harness::stanza::{self, copy, element, has_contents};
@@ -132,7 +133,7 @@ impl State {
         let mut people = Vec::new();
         for index in 0..row.people {
             service.connected(jid(index));
-            let config = Config { preparing: PREPARING, stagger: STAGGER, ..Config::default() };
+            let config = Config { preparing: PREPARING, stagger: STAGGER, ..settled() };
             let mut chance = [seed; 32];
             chance[0] = u8::try_from(index).expect("few");
             let mut engine = Engine::with_config(chance, codecs(index), config);

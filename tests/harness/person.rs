@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
-use muji_core::media::{Capabilities, MediaCommand, MediaReport};
+use muji_core::config::Config;
+use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport};
 use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::gather::hosts;
@@ -33,6 +34,12 @@ const RECENT: Duration = Duration::from_millis(200);
 pub fn usual() -> Capabilities {
     let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
     Capabilities { audio: vec![opus], video: vec![PayloadType::new(98, "VP8", 90_000, 1)], ..Capabilities::default() }
+}
+
+/// Their limits: the usual ones. They do not ask for servers that the world has not, which costs two stanzas for each stream.
+#[must_use]
+pub fn settled() -> Config {
+    Config { discover_servers: false, ..Config::default() }
 }
 
 /// What a client sends into the world.
@@ -86,6 +93,8 @@ pub(crate) struct Client {
     pub(crate) unsent: Vec<Stanza>,
     /// Its media layer does nothing any more.
     pub(crate) media_hangs: bool,
+    /// STUN and TURN servers, as often as the media layer was told.
+    pub(crate) servers: Vec<Vec<IceServer>>,
 }
 
 impl Client {
@@ -110,6 +119,7 @@ impl Client {
             missed: Vec::new(),
             unsent: Vec::new(),
             media_hangs: false,
+            servers: Vec::new(),
         }
     }
 
@@ -177,6 +187,7 @@ impl Client {
 
     fn do_media(&mut self, now: Instant, command: &MediaCommand) {
         match command {
+            MediaCommand::Servers { servers } => self.servers.push(servers.clone()),
             MediaCommand::Open { session, .. } => drop(self.open.insert(*session)),
             MediaCommand::Content { session, content, send, receive, .. } => {
                 let of_session = self.agreed.entry(*session).or_default();

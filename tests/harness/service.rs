@@ -29,6 +29,10 @@ pub struct Service {
     pub has_rooms: bool,
     /// Whom everybody has among the contacts, both seeing the other's presence.
     pub contacts: BTreeSet<BareJid>,
+    /// What it says of servers beside it (XEP-0215), each a `<service/>`; `None` if it knows nothing of that.
+    pub external: Option<Vec<Element>>,
+    /// What it answers to who asks for the credentials of one.
+    pub credentials: Option<Element>,
     /// Its room service.
     pub rooms: Rooms,
 }
@@ -44,6 +48,8 @@ impl Service {
             users: BTreeSet::new(),
             copying: BTreeSet::new(),
             contacts: BTreeSet::new(),
+            external: None,
+            credentials: None,
             rooms: Rooms::new(rules),
         }
     }
@@ -155,7 +161,11 @@ impl Service {
     fn answer(&self, asker: &FullJid, asked: Option<Jid>, iq: &Iq, own: bool) -> Option<Iq> {
         let payload = match iq {
             Iq::Get { payload, .. } if own && payload.is("ping", ns::PING) => Ok(None),
-            Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_INFO) => Ok(Some(info("server", "im"))),
+            Iq::Get { payload, .. } if own && payload.is("query", ns::DISCO_INFO) => Ok(Some(self.own_info())),
+            Iq::Get { payload, .. } if own && payload.is("services", ns::EXTDISCO) => self.services(),
+            Iq::Get { payload, .. } if own && payload.is("credentials", ns::EXTDISCO) => {
+                self.credentials.clone().map(Some).ok_or(DefinedCondition::Forbidden)
+            }
             Iq::Get { payload, .. } if self.is_of_rooms(asked.as_ref()) && payload.is("query", ns::DISCO_INFO) => {
                 Ok(Some(info("conference", "text")))
             }
@@ -182,6 +192,24 @@ impl Service {
             query.append_child(builder("item", ns::DISCO_ITEMS, &[("jid", jid.as_str())]));
         }
         query
+    }
+
+    fn own_info(&self) -> Element {
+        let mut info = info("server", "im");
+        if self.external.is_some() {
+            info.append_child(builder("feature", ns::DISCO_INFO, &[("var", ns::EXTDISCO)]));
+        }
+        info
+    }
+
+    fn services(&self) -> Result<Option<Element>, DefinedCondition> {
+        let external = self.external.as_ref().filter(|external| !external.is_empty());
+        let external = external.ok_or(DefinedCondition::ServiceUnavailable)?;
+        let mut services = Element::bare("services", ns::EXTDISCO);
+        for service in external {
+            services.append_child(service.clone());
+        }
+        Ok(Some(services))
     }
 
     fn roster(&self) -> Element {

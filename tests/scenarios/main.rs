@@ -36,6 +36,7 @@ mod room_refuses;
 mod rooms;
 mod saying;
 mod scripted;
+mod servers;
 mod signalling;
 mod speed;
 mod staying;

@@ -1,7 +1,7 @@
 //! What people, their connections and their rooms do.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
@@ -131,6 +131,12 @@ impl World {
     /// Ties certificates to devices by an encryption of the client's.
     pub fn set_verifier(&mut self, who: Who, verifier: Arc<dyn FingerprintVerifier>) {
         self.client_mut(who).engine.set_verifier(verifier);
+    }
+
+    /// The clocks on the wall of somebody show this now.
+    pub fn set_clock(&mut self, who: Who, wall: SystemTime) {
+        let now = self.now;
+        self.client_mut(who).engine.set_clock(now, wall);
     }
 
     /// The client finds messages in its archive, oldest first, with how long ago they were said, and no more.

@@ -19,7 +19,7 @@ use muji_xep::Element;
 use xmpp_parsers::stanza::Stanza;
 
 use super::chance::Chance;
-use super::person::{Body, Client, Layer, Person, Sent, transports, usual};
+use super::person::{Body, Client, Layer, Person, Sent, settled, transports, usual};
 use super::profile::{Profile, Scripted};
 use super::room::{Delivery, Rooms, Rules};
 use super::service::Service;
@@ -167,7 +167,7 @@ impl World {
 
     /// A client with other codecs or transports.
     pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> Who {
-        self.configured(name, can, make, Config::default())
+        self.configured(name, can, make, settled())
     }
 
     /// The same with other limits and policies.
@@ -180,7 +180,7 @@ impl World {
     /// A client whose media need no time and send nothing: for worlds in which only words matter.
     pub fn talker(&mut self, name: &str) -> Who {
         let (jid, address) = self.addresses(name);
-        let engine = Engine::new(self.chance.seed(), usual());
+        let engine = Engine::with_config(self.chance.seed(), usual(), settled());
         self.add_client(name, engine, jid, address, Layer::Instant)
     }
 

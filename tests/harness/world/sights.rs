@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
+use muji_core::media::IceServer;
 use muji_core::{CallId, Event, Pair, PairState};
 use muji_xep::Element;
 
@@ -160,6 +161,12 @@ impl World {
     pub fn asked(&self, who: Who, action: &str) -> usize {
         let of = self.wire.iter().filter(|passage| passage.from == who);
         of.filter(|passage| jingle_action(&passage.stanza) == Some(action)).count()
+    }
+
+    /// The STUN and TURN servers that the media layer of somebody was told, each time.
+    #[must_use]
+    pub fn servers(&self, who: Who) -> &[Vec<IceServer>] {
+        &self.client_ref(who).servers
     }
 
     /// The time.
