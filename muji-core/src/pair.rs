@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use muji_jingle::{End, SessionId};
+use muji_jingle::{End, Habits, SessionId};
 use muji_xep::ns;
 use muji_xep::rtp::Media;
 use xmpp_parsers::minidom::Element;
@@ -88,22 +88,29 @@ pub(crate) struct Profile {
     pub(crate) can_redial: bool,
     /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
     pub(crate) call_after: Option<Duration>,
-    /// It answers changes of contents with a session-accept, and knows no other answer.
-    pub(crate) restates: bool,
+    /// What it does in sessions in its own way.
+    pub(crate) habits: Habits,
 }
 
 impl Profile {
-    const USUAL: Self = Self { can_redial: true, call_after: None, restates: false };
+    const USUAL: Self = Self { can_redial: true, call_after: None, habits: Habits { restates: false, restarts: true } };
 
     /// The profile of whoever sends this presence; `None` if it does not say who made the client, which means nothing
     /// (XEP-0115 section 8.4).
     pub(crate) fn find(payloads: &[Element]) -> Option<Self> {
         let caps = payloads.iter().find(|payload| payload.is("c", ns::CAPS))?;
         Some(match caps.attr("node").unwrap_or_default().trim_end_matches('/') {
-            // Parks a second offer until it sees us join anew, and hangs up with its last session.
-            "https://dino.im" => Self { can_redial: false, ..Self::USUAL },
+            // Parks a second offer until it sees us join anew, and hangs up with its last session; takes other credentials for
+            // candidates of the old ones.
+            "https://dino.im" => {
+                let habits = Habits { restarts: false, ..Self::USUAL.habits };
+                Self { can_redial: false, habits, ..Self::USUAL }
+            }
             // Drops an offer that comes before our presence, which takes a way of its own.
-            "https://movim.eu" => Self { call_after: Some(config::MOVIM_GRACE), restates: true, ..Self::USUAL },
+            "https://movim.eu" => {
+                let habits = Habits { restates: true, ..Self::USUAL.habits };
+                Self { call_after: Some(config::MOVIM_GRACE), habits, ..Self::USUAL }
+            }
             _ => Self::USUAL,
         })
     }

@@ -51,4 +51,6 @@ pub mod timers;
 pub use fork::{Fork, ForkEvent, Say, Unanswered};
 pub use ids::{CallId, Ids, SessionId, TransportId};
 pub use ring::{Manner, Ring, Silenced};
-pub use session::{End, Hold, Mute, Output, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss, refuse};
+pub use session::{
+    End, Habits, Hold, Mute, Output, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss, refuse,
+};

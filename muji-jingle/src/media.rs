@@ -168,7 +168,7 @@ pub enum MediaCommand {
         /// What will travel.
         contents: Vec<OpenContent>,
     },
-    /// Tells a transport whom to connect to.
+    /// Tells a transport whom to connect to. Told again with other credentials, the peer has restarted ICE; `Restart` came before.
     Remote {
         /// The transport.
         transport: TransportId,
@@ -181,6 +181,12 @@ pub enum MediaCommand {
         transport: TransportId,
         /// The address.
         candidate: Candidate,
+    },
+    /// Makes other credentials for a transport (ICE restart, RFC 8445 section 2.4), and answers with [`MediaReport::Described`]: its
+    /// certificate is the same. They count from the peer's next `Remote` on; until then all goes on as before.
+    Restart {
+        /// The transport.
+        transport: TransportId,
     },
     /// The peers agreed on a content, or agreed anew: it may flow so once the transport is connected.
     Content {
@@ -237,6 +243,11 @@ pub enum MediaReport {
         /// The transport.
         transport: TransportId,
     },
+    /// The address of ours that a transport used is gone; others are told as candidates.
+    Moved {
+        /// The transport.
+        transport: TransportId,
+    },
     /// A transport is lost for good.
     Failed {
         /// The transport.
@@ -272,6 +283,7 @@ impl MediaReport {
             | Self::Candidate { transport, .. }
             | Self::Connected { transport }
             | Self::Interrupted { transport }
+            | Self::Moved { transport }
             | Self::Impostor { transport }
             | Self::Failed { transport, .. } => Some(transport.session),
             Self::Flowing { session, .. } => Some(*session),

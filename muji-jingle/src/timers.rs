@@ -11,6 +11,9 @@ pub const CONNECT: Duration = Duration::from_secs(30);
 /// From a request to its result. Servers answer for the unreachable, so silence means that something is broken.
 pub const ANSWER: Duration = Duration::from_secs(15);
 
+/// From one ICE restart to the next, as long as a path does not work.
+pub const RESTART: Duration = Duration::from_secs(5);
+
 /// From opening our ends to their description. Sockets and certificates are quick; a hung device must not hang the call.
 pub const DESCRIBE: Duration = Duration::from_secs(10);
 

@@ -121,6 +121,9 @@ impl Transport for Detour {
     fn local(&self) -> LocalTransport {
         self.transport.local()
     }
+    fn restart(&mut self) {
+        self.transport.restart();
+    }
     fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
         self.transport.remote(now, remote);
     }

@@ -56,6 +56,7 @@ impl Transport for Tap {
         let _test_over = self.1.send((self.0, packets.to_vec())).is_err();
     }
 
+    fn restart(&mut self) {}
     fn remote(&mut self, _now: Instant, _remote: &RemoteTransport) {}
     fn candidate(&mut self, _now: Instant, _candidate: &Candidate) {}
     fn found(&mut self, _now: Instant, _candidate: &LocalCandidate) {}

@@ -128,6 +128,19 @@ impl Pair {
         }
     }
 
+    /// Tells each the credentials that the other has after a restart.
+    fn renew(&mut self) {
+        for (one, other) in [(1, 0), (0, 1)] {
+            let local = self.ends[other].transport.local();
+            let dtls = if one == self.client { DtlsRole::Client } else { DtlsRole::Server };
+            let (ufrag, pwd, fingerprint) = (local.ufrag, local.pwd, local.fingerprint);
+            let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls, extensions: self.extensions.clone() };
+            let (now, transport) = (self.now, &mut self.ends[one].transport);
+            transport.remote(now, &remote);
+            local.candidates.iter().for_each(|candidate| transport.candidate(now, candidate));
+        }
+    }
+
     /// Carries datagrams and lets time pass until `done` or the limit.
     fn run(&mut self, limit: Duration, done: impl Fn(&[End; 2]) -> bool) {
         let until = self.now + limit;
@@ -340,14 +353,105 @@ fn a_peer_with_another_certificate_than_promised_is_never_connected_to() {
 }
 
 #[test]
-fn a_peer_that_does_not_answer_any_more_is_given_up_after_thirty_seconds() {
+fn to_a_peer_that_does_not_answer_any_more_nothing_is_sent_after_thirty_seconds_and_it_is_given_up_after_sixty() {
     let mut pair = Pair::connected(Dtls::Auto, true);
     pair.ends[1].address.set_port(1); // Whatever is sent to it is lost.
     let connected = pair.now;
-    pair.run(Duration::from_secs(120), |ends| ends[0].failed.is_some());
+    let mut last = Duration::ZERO;
+    for number in 1..=700 {
+        let before = pair.packets;
+        pair.ends[0].transport.send(pair.now, pair.now, "audio", &[packet(number)]);
+        let until = pair.now + Duration::from_millis(100);
+        pair.run(Duration::from_millis(100), |ends| ends[0].failed.is_some());
+        if pair.packets > before {
+            last = pair.now - connected;
+        }
+        if pair.ends[0].failed.is_some() {
+            break;
+        }
+        pair.now = until;
+    }
     assert!(pair.ends[0].failed.as_deref().is_some_and(|why| why.contains("no answer from the peer")));
     let took = pair.now - connected;
-    assert!(took <= Duration::from_secs(30), "{took:?}");
+    assert!((Duration::from_secs(25)..=Duration::from_secs(30)).contains(&last), "sent until {last:?}");
+    assert!((Duration::from_secs(55)..=Duration::from_secs(60)).contains(&took), "{took:?}");
+}
+
+/// Sounds go both ways; how many of the packets arrive.
+fn flow(pair: &mut Pair, numbers: std::ops::Range<u32>) -> [usize; 2] {
+    let before = pair.ends.each_ref().map(|end| end.received.len());
+    for number in numbers {
+        for index in 0..2 {
+            pair.ends[index].transport.send(pair.now, pair.now, "audio", &[packet(number)]);
+        }
+        let until = pair.now + Duration::from_millis(20);
+        pair.run(Duration::from_millis(20), |_| false);
+        pair.now = until;
+    }
+    let after = pair.ends.each_ref().map(|end| end.received.len());
+    [after[0] - before[0], after[1] - before[1]]
+}
+
+#[test]
+fn a_restart_changes_credentials_and_nothing_else_and_until_it_is_answered_all_goes_on_as_before() {
+    for dtls in [Dtls::Auto, Dtls::V12] {
+        let mut pair = Pair::connected(dtls, true);
+        let before = pair.ends[0].transport.local();
+        pair.ends[0].transport.restart();
+        let after = pair.ends[0].transport.local();
+        assert!(before.ufrag != after.ufrag && before.pwd.expose() != after.pwd.expose());
+        assert_eq!(before.fingerprint, after.fingerprint);
+        assert_eq!(flow(&mut pair, 1..300), [299, 299], "the peer has not answered");
+        pair.ends[1].transport.restart();
+        pair.renew();
+        let flowed = flow(&mut pair, 300..600);
+        assert!(flowed.iter().all(|arrived| *arrived >= 298), "{flowed:?} of 300 after the answer, {dtls:?}");
+        assert!(pair.ends.iter().all(|end| end.failed.is_none() && !end.interrupted));
+        let wire = pair.wire.len();
+        pair.run(Duration::from_secs(20), |_| false);
+        let requests =
+            pair.wire[wire..].iter().filter_map(|(_, bytes)| stun(bytes)).filter(|(kind, _)| *kind == BINDING);
+        let attributes = requests.flat_map(|(_, attributes)| attributes);
+        let names: Vec<Vec<u8>> = attributes.filter(|(kind, _)| *kind == USERNAME).map(|(_, name)| name).collect();
+        let old = |name: &Vec<u8>| String::from_utf8_lossy(name).contains(&before.ufrag);
+        assert!(!names.is_empty() && !names.iter().any(old), "the old names are forgotten");
+    }
+}
+
+#[test]
+fn after_thirty_seconds_without_a_network_a_restart_brings_sound_back_at_once() {
+    let mut pair = Pair::connected(Dtls::Auto, true);
+    let places = pair.ends.each_ref().map(|end| end.address);
+    pair.ends.iter_mut().for_each(|end| end.address.set_port(1)); // Whatever is sent to them is lost.
+    pair.run(Duration::from_secs(30), |_| false);
+    pair.now += Duration::from_millis(1);
+    pair.ends.iter_mut().zip(places).for_each(|(end, place)| end.address = place);
+    pair.ends.iter_mut().for_each(|end| end.transport.restart());
+    pair.renew();
+    let back = pair.now;
+    pair.run(Duration::from_secs(10), |ends| ends.iter().all(|end| !end.interrupted));
+    let took = pair.now - back;
+    assert!(took <= Duration::from_millis(500), "{took:?}");
+    let flowed = flow(&mut pair, 1..100);
+    assert!(flowed.iter().all(|arrived| *arrived >= 97), "{flowed:?}");
+}
+
+#[test]
+fn whoever_gets_another_address_goes_on_there_after_a_restart() {
+    let mut pair = Pair::connected(Dtls::Auto, true);
+    assert_eq!(flow(&mut pair, 1..50), [49, 49]);
+    let old = pair.ends[0].address;
+    pair.ends[0].address = SocketAddr::from(([10, 0, 0, 77], 6_000));
+    let now = pair.now;
+    let found = hosts(&[pair.ends[0].address]);
+    pair.ends[0].transport.found(now, &found[0]);
+    pair.ends[0].transport.lost(now, old);
+    pair.ends.iter_mut().for_each(|end| end.transport.restart());
+    pair.renew();
+    pair.run(Duration::from_secs(1), |_| false);
+    let flowed = flow(&mut pair, 50..150);
+    assert!(flowed.iter().all(|arrived| *arrived >= 98), "{flowed:?}");
+    assert!(pair.ends.iter().all(|end| end.failed.is_none()));
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Conference {
         let name = self.roster.participant(peer).unwrap_or_else(|| peer.resource().as_str()).to_owned();
         let session = cx.ids.session();
         let room = Some(self.room.clone());
-        let restates = self.partners.get(peer).is_some_and(|partner| partner.profile.restates);
+        let habits = self.partners.get(peer).map(|partner| partner.profile.habits).unwrap_or_default();
         let certificates = cx.certificates(peer);
         Parties {
             call: self.call,
@@ -64,7 +64,7 @@ impl Conference {
             peer: peer.clone(),
             name,
             room,
-            restates,
+            habits,
             certificates,
             bound_only: cx.config.require_bound,
         }
@@ -187,9 +187,9 @@ impl Conference {
         }
         let partner = self.partners.get_mut(&peer).expect("ending a session keeps its participant");
         (partner.session, partner.verification) = (Some(id), Verification::default());
-        let (nick, restates) = (partner.nick.clone(), partner.profile.restates);
+        let (nick, habits) = (partner.nick.clone(), partner.profile.habits);
         self.with_session(cx, id, |session, cx| {
-            session.name_peer(&nick, restates);
+            session.name_peer(&nick, habits);
             session.accept(cx.now, cx.ids);
         });
     }

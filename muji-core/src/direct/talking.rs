@@ -1,7 +1,7 @@
 //! The session of a call with one person.
 
 use jid::FullJid;
-use muji_jingle::{End, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss};
+use muji_jingle::{End, Habits, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use muji_xep::jmi::{Because, Word};
 use xmpp_parsers::stanza_error::StanzaError;
@@ -87,8 +87,8 @@ impl Direct {
     fn parties(&self, cx: &mut Cx<'_>, peer: FullJid) -> Parties {
         let (session, name) = (cx.ids.session(), self.peer.to_string());
         let (call, us, certificates) = (self.call, self.us.clone(), cx.certificates(&peer));
-        let bound_only = cx.config.require_bound;
-        Parties { call, session, us, peer, name, room: None, restates: false, certificates, bound_only }
+        let (bound_only, habits) = (cx.config.require_bound, Habits::default());
+        Parties { call, session, us, peer, name, room: None, habits, certificates, bound_only }
     }
 
     /// True if the peer's stanza is about our session.

@@ -3,6 +3,7 @@
 mod fitting;
 mod growth;
 mod path;
+mod restart;
 
 use std::time::Instant;
 
@@ -289,8 +290,7 @@ impl Legs {
         }
         // An index is never used again: reports about it may be under way.
         self.made = self.made.checked_add(1).ok_or(Unusable::TooMany)?;
-        let (local, remote, candidates, early) = (None, None, Vec::new(), Vec::new());
-        self.paths.push(Path { id, local, remote, candidates, early, started: false, connected: false });
+        self.paths.push(Path::new(id));
         Ok(id)
     }
 
@@ -337,11 +337,14 @@ impl Legs {
         MediaCommand::Open { call, session, peer: peer.to_bare(), name, role, contents: contents.collect() }
     }
 
-    /// One of our ends exists.
-    pub(crate) fn described(&mut self, transport: TransportId, local: LocalTransport) {
-        if let Some(path) = self.path(transport) {
-            path.local = Some(local);
+    /// One of our ends exists, or is another after a restart: what the peer is told of it then.
+    pub(crate) fn described(&mut self, transport: TransportId, local: LocalTransport) -> Option<Content> {
+        let path = self.path(transport)?;
+        if path.local.is_some() {
+            return self.renewed(transport, local);
         }
+        path.local = Some(local);
+        None
     }
 
     /// True once all our ends exist that came with the session itself.
@@ -352,7 +355,7 @@ impl Legs {
     /// One of the transports works. True if that completes a content which was added.
     pub(crate) fn connected(&mut self, transport: TransportId) -> bool {
         if let Some(path) = self.path(transport) {
-            path.connected = true;
+            path.works();
         }
         let mut grew = false;
         let by_it = self.legs.iter_mut().filter(|leg| leg.transport == transport);
@@ -419,11 +422,12 @@ impl Legs {
         if matches!(leg.growth, Some(Growth::Adding | Growth::Waiting | Growth::Accepting)) {
             return None;
         }
-        let local = self.path_of(leg).local.as_ref()?;
+        let path = self.path_of(leg);
+        let local = path.local.as_ref()?;
         let transport = Transport {
             ufrag: Some(local.ufrag.clone()),
             pwd: Some(local.pwd.clone()),
-            candidates: vec![candidate],
+            candidates: path.dated(&[candidate]),
             ..Transport::default()
         };
         Some(Content { transport: Some(transport), ..named(leg) })
@@ -538,11 +542,11 @@ impl Legs {
         self.legs.iter_mut().filter(|leg| news && leg.agreed.is_some()).for_each(|leg| leg.started = false);
     }
 
-    /// More candidates of the peer, kept within the bound; those are returned that the media layer must be told.
+    /// More candidates of the peer, kept within the bound, or other credentials; what the media layer must be told.
     ///
     /// # Errors
     /// A fingerprint other than the one promised.
-    pub(crate) fn trickled(&mut self, news: &Jingle) -> Result<Vec<(TransportId, Candidate)>, Unusable> {
+    pub(crate) fn trickled(&mut self, news: &Jingle) -> Result<Vec<MediaCommand>, Unusable> {
         let mut new = Vec::new();
         for content in &news.contents {
             let Some(transport) = self.named(content).map(|leg| leg.transport) else { continue };
@@ -557,8 +561,7 @@ impl Legs {
                 None if admitted && path.early.len() < MAX_EARLY => path.early.extend(named().take(MAX_EARLY).cloned()),
                 None => {}
             }
-            let added = add_candidates(path, content);
-            new.extend(added.into_iter().filter(|_| path.started).map(|candidate| (transport, candidate)));
+            new.extend(path.heard(content));
         }
         Ok(new)
     }

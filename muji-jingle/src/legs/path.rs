@@ -4,6 +4,7 @@ use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::Content;
 
+use super::restart::Restart;
 use crate::fault::Unusable;
 use crate::ids::TransportId;
 use crate::media::{DtlsRole, LocalTransport, RemoteTransport};
@@ -26,6 +27,29 @@ pub(super) struct Path {
     /// The media layer knows the peer's end.
     pub(super) started: bool,
     pub(super) connected: bool,
+    pub(super) restart: Restart,
+}
+
+impl Path {
+    /// Nothing is known of either end.
+    pub(super) fn new(id: TransportId) -> Self {
+        Self {
+            id,
+            local: None,
+            remote: None,
+            candidates: Vec::new(),
+            early: Vec::new(),
+            started: false,
+            connected: false,
+            restart: Restart::default(),
+        }
+    }
+
+    /// Addresses of ours as they are told: with the number of the restart they belong to.
+    pub(super) fn dated(&self, candidates: &[Candidate]) -> Vec<Candidate> {
+        let generation = self.restart.generation;
+        candidates.iter().map(|candidate| Candidate { generation, ..candidate.clone() }).collect()
+    }
 }
 
 /// A peer's content with the fingerprints that came before it.
@@ -50,7 +74,7 @@ pub(super) fn local_end(path: &Path, offering: bool) -> Transport {
         ufrag: Some(local.ufrag.clone()),
         pwd: Some(local.pwd.clone()),
         fingerprints: vec![fingerprint],
-        candidates: local.candidates.clone(),
+        candidates: path.dated(&local.candidates),
         ..Transport::default()
     }
 }

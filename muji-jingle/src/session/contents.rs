@@ -175,7 +175,7 @@ impl Session {
                 self.about(now, ids, Action::ContentAdd, content, asked);
                 continue;
             }
-            if self.parties.restates {
+            if self.parties.habits.restates {
                 self.restate(now, ids);
             } else {
                 self.about(now, ids, Action::ContentAccept, content, asked);
@@ -295,7 +295,7 @@ impl Session {
 
     /// Says all contents anew to a peer that wants it so.
     fn restate(&mut self, now: Instant, ids: &mut Ids) {
-        if self.parties.restates {
+        if self.parties.habits.restates {
             let mut accept = Jingle::new(Action::SessionAccept, &self.sid);
             (accept.contents, accept.group) = (self.legs.write(), self.legs.group());
             self.request(now, ids, &accept, Asked::Other);

@@ -5,13 +5,13 @@ mod stanzas;
 mod words;
 
 pub use stanzas::{acknowledge, dismiss, refuse};
-pub use words::{End, Hold, Mute, Output, Parties, SessionEvent, Wanted};
+pub use words::{End, Habits, Hold, Mute, Output, Parties, SessionEvent, Wanted};
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use jid::Jid;
-use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, Why};
+use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, Side, Why};
 use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::iq::Iq;
@@ -19,7 +19,7 @@ use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::answers::Answers;
 use crate::fault::{PeerFault, Unusable};
-use crate::ids::Ids;
+use crate::ids::{Ids, TransportId};
 use crate::legs::Legs;
 use crate::media::{MediaCommand, MediaReport};
 use crate::timers;
@@ -67,6 +67,8 @@ enum Asked {
     Modify(Content),
     /// To take a content out.
     Remove(Content),
+    /// To use other credentials.
+    Restart(TransportId),
     Other,
 }
 
@@ -121,10 +123,10 @@ impl Session {
         self.advance(now, ids);
     }
 
-    /// What people call the peer, and whether it [`Parties::restates`], is known by now: an offer can come before its presence.
-    pub fn name_peer(&mut self, name: &str, restates: bool) {
+    /// What people call the peer, and how its client is, is known by now: an offer can come before its presence.
+    pub fn name_peer(&mut self, name: &str, habits: Habits) {
         name.clone_into(&mut self.parties.name);
-        self.parties.restates = restates;
+        self.parties.habits = habits;
     }
 
     /// Of the media that the peer's offer may be given, these are the ones that the user sends.
@@ -324,11 +326,7 @@ impl Session {
 
     fn trickled(&mut self, now: Instant, ids: &mut Ids, news: &Jingle) {
         match self.legs.trickled(news) {
-            Ok(new) => {
-                let commands =
-                    new.into_iter().map(|(transport, candidate)| MediaCommand::Candidate { transport, candidate });
-                self.queue.extend(commands.map(Output::Media));
-            }
+            Ok(commands) => self.queue.extend(commands.into_iter().map(Output::Media)),
             Err(why) => self.give_up(now, ids, why),
         }
     }
@@ -381,6 +379,7 @@ impl Session {
             (_, Asked::Add(_) | Asked::Modify(_) | Asked::Remove(_)) => {
                 self.content_answered(now, ids, &asked, Some(error))
             }
+            (_, Asked::Restart(transport)) => self.legs.restart_lost(*transport),
             (_, Asked::Other) => {}
         }
         true
@@ -390,7 +389,9 @@ impl Session {
     pub fn handle_media(&mut self, now: Instant, ids: &mut Ids, report: MediaReport) {
         match report {
             MediaReport::Described { transport, local } => {
-                self.legs.described(transport, local);
+                if let Some(renewed) = self.legs.described(transport, local) {
+                    self.about(now, ids, Action::TransportInfo, renewed, Asked::Restart(transport));
+                }
                 self.advance(now, ids);
                 self.grow(now, ids);
             }
@@ -407,7 +408,14 @@ impl Session {
                     self.event(SessionEvent::Connected);
                 }
             }
-            MediaReport::Interrupted { .. } => self.event(SessionEvent::Interrupted),
+            MediaReport::Interrupted { transport } => {
+                self.event(SessionEvent::Interrupted);
+                // One side is enough, and it is the one that decides which addresses are used.
+                if self.legs.side() == Side::Initiator {
+                    self.restart(now, transport);
+                }
+            }
+            MediaReport::Moved { transport } => self.restart(now, transport),
             MediaReport::Failed { transport, why } => {
                 if !self.survives(now, ids, transport, &why) {
                     // Before there was none it could not be set up (XEP-0166 section 7.4).
@@ -419,6 +427,19 @@ impl Session {
             MediaReport::Flowing { content, .. } => self.event(SessionEvent::Flowing { content }),
             MediaReport::Trouble { why } => self.event(SessionEvent::Warning(why)),
         }
+    }
+
+    /// A transport begins anew with other credentials, if the peer knows how.
+    fn restart(&mut self, now: Instant, transport: TransportId) {
+        if self.is_active() && self.parties.habits.restarts {
+            self.legs.want_restart(now, transport);
+            self.restart_due(now);
+        }
+    }
+
+    fn restart_due(&mut self, now: Instant) {
+        let commands = self.legs.restart_due(now);
+        self.queue.extend(commands.into_iter().map(Output::Media));
     }
 
     /// Does what is due.
@@ -451,9 +472,13 @@ impl Session {
                 Asked::Initiate | Asked::Accept => {
                     self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
                 }
+                Asked::Restart(transport) => self.legs.restart_lost(transport),
                 Asked::Add(_) | Asked::Modify(_) | Asked::Other => {} // The content has a deadline of its own.
                 Asked::Remove(_) => self.content_answered(now, ids, &asked, None),
             }
+        }
+        if self.is_active() {
+            self.restart_due(now);
         }
         self.growth_timeout(now, ids);
     }
@@ -468,7 +493,9 @@ impl Session {
             | State::Connecting { until } => Some(until),
             State::Held | State::Up | State::Ended => None,
         };
-        [state, self.unanswered_at, self.asked.poll_timeout(), self.legs.poll_timeout()].into_iter().flatten().min()
+        let restart = self.legs.restart_timeout().filter(|_| self.is_active());
+        let others = [self.unanswered_at, self.asked.poll_timeout(), self.legs.poll_timeout(), restart];
+        others.into_iter().chain([state]).flatten().min()
     }
 
     /// The next thing to do, in order.

@@ -26,12 +26,27 @@ pub struct Parties {
     pub name: String,
     /// The label: for Muji the room.
     pub room: Option<BareJid>,
-    /// The peer wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
-    pub restates: bool,
+    /// What the peer's client does in its own way.
+    pub habits: Habits,
     /// The certificates that the peer may show, as SHA-256; any if empty.
     pub certificates: Vec<[u8; 32]>,
     /// Only a certificate counts that came inside an end-to-end encryption ([`muji_xep::dtls::Sealed`]) and was opened.
     pub bound_only: bool,
+}
+
+/// What a client does in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habits {
+    /// It wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
+    pub restates: bool,
+    /// It knows ICE restarts (XEP-0176 section 5.9); Dino does not.
+    pub restarts: bool,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self { restates: false, restarts: true }
+    }
 }
 
 /// Something of ours that may be sent as a content, or a medium that may be received.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
-use muji_jingle::{End, Mute, Output, Session, SessionEvent, TransportId, Wanted, timers};
+use muji_jingle::{End, Habits, Mute, Output, Session, SessionEvent, TransportId, Wanted, timers};
 use muji_xep::Secret;
 use muji_xep::jingle::{Action, Content, Group, Jingle, MAX_CONTENTS, Reason, Senders, Side};
 use muji_xep::rtp::{Description, Media, PayloadType};
@@ -466,7 +466,7 @@ fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
 #[test]
 fn a_peer_that_knows_no_content_accept_is_answered_with_all_contents_and_answers_so() {
     let mut talk = Talk::able();
-    talk.act(CALLEE, |session, _, _| session.name_peer("movim", true));
+    talk.act(CALLEE, |session, _, _| session.name_peer("movim", Habits { restates: true, ..Habits::default() }));
     talk.add(CALLER);
     assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "session-accept")]);
     let names: Vec<&str> = talk.requests[1].1.contents.iter().map(|content| content.name.as_str()).collect();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jid::FullJid;
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
-use muji_jingle::{CallId, Ids, Output, Parties, Session, SessionEvent, SessionId, TransportId, Wanted};
+use muji_jingle::{CallId, Habits, Ids, Output, Parties, Session, SessionEvent, SessionId, TransportId, Wanted};
 use muji_xep::jingle::{Jingle, Why};
 use muji_xep::rtp::{Media, PayloadType};
 use muji_xep::{Secret, Skipped};
@@ -36,7 +36,7 @@ pub(crate) fn parties(us: &str, peer: &str) -> Parties {
         peer: jid(peer),
         name: peer.to_owned(),
         room,
-        restates: false,
+        habits: Habits::default(),
         certificates: Vec::new(),
         bound_only: false,
     }

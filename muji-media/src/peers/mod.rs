@@ -222,6 +222,10 @@ impl Peers {
         self.routes.retain(|(local, _), _| *local != base);
         for id in self.users(lane) {
             self.with(id, |transport| transport.lost(now, base));
+            let used = self.transports.get(&id).and_then(|line| line.between);
+            if used.is_some_and(|[local, _]| local == base) {
+                self.told.report(MediaReport::Moved { transport: id });
+            }
         }
     }
 
@@ -252,6 +256,12 @@ impl Peers {
             }
             MediaCommand::Remote { transport, remote } => {
                 self.with(*transport, |transport| transport.remote(now, remote));
+            }
+            MediaCommand::Restart { transport } => {
+                let Some(line) = self.transports.get_mut(transport) else { return };
+                line.transport.restart();
+                let local = line.transport.local();
+                self.told.report(MediaReport::Described { transport: *transport, local });
             }
             MediaCommand::Candidate { transport, candidate } => {
                 self.with(*transport, |transport| transport.candidate(now, candidate));

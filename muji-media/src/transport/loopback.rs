@@ -124,8 +124,16 @@ impl Transport for Loopback {
         self.local.clone()
     }
 
+    fn restart(&mut self) {
+        self.local.pwd = Secret::new(format!("{}+", self.local.pwd.expose()));
+        self.local.ufrag.push('+');
+    }
+
     fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
-        self.remote = Some(remote.clone());
+        if self.remote.replace(remote.clone()).is_some_and(|before| before != *remote) {
+            (self.path, self.greeted) = (None, 0);
+            self.addresses.clear();
+        }
         self.greet(now);
     }
 
@@ -137,8 +145,11 @@ impl Transport for Loopback {
         self.opening.candidates.retain(|ours| ours.base != base);
     }
 
-    fn candidate(&mut self, _: Instant, candidate: &Candidate) {
+    fn candidate(&mut self, now: Instant, candidate: &Candidate) {
         self.addresses.push(candidate.address);
+        if self.greeted > 0 {
+            self.greet(now);
+        }
     }
 
     fn add(&mut self, content: &OpenContent) {

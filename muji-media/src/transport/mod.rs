@@ -117,7 +117,9 @@ pub enum TransportOutput {
 pub trait Transport: Send {
     /// Our end.
     fn local(&self) -> LocalTransport;
-    /// Whom to connect to: the first moment at which anything is sent.
+    /// Makes other credentials, which [`Self::local`] tells from now on: ICE restarts with them when the peer's others come.
+    fn restart(&mut self);
+    /// Whom to connect to: the first moment at which anything is sent. With other credentials than before ICE restarts.
     fn remote(&mut self, now: Instant, remote: &RemoteTransport);
     /// One more address of ours.
     fn found(&mut self, now: Instant, candidate: &LocalCandidate);

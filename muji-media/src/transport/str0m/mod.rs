@@ -26,6 +26,7 @@ use super::allowance::Allowance;
 use super::resend::{Numbered, Sent};
 use super::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, told};
 use crate::gather::LocalCandidate;
+use crate::peers::is_stun;
 pub use plan::{Dtls, NoCertificate, Str0m};
 use plan::{Plan, counts_packets, declare, is_nacked, local};
 
@@ -37,6 +38,9 @@ const INTERRUPTED: Duration = Duration::from_secs(5);
 
 /// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
 const CONSENT: Duration = Duration::from_secs(30);
+
+/// And for so long, the path is given up. By then a router has started anew, and people have.
+const GIVEN_UP: Duration = Duration::from_secs(60);
 
 /// STUN binding requests and success responses begin so, and have their transaction's id here (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
@@ -73,6 +77,11 @@ pub struct Str0mTransport {
     plan: Option<Plan>,
     /// Our addresses.
     ours: Vec<LocalCandidate>,
+    /// Our credentials after the restart that we have told of.
+    renewed: Option<IceCreds>,
+    /// The peer's candidates, and its credentials.
+    theirs: Vec<str0m::Candidate>,
+    remote: Option<IceCreds>,
     /// Candidates that came before.
     early: Vec<Candidate>,
     local: LocalTransport,
@@ -116,6 +125,9 @@ impl Str0mTransport {
             rtc,
             ours: plan.candidates().clone(),
             plan: Some(plan),
+            renewed: None,
+            theirs: Vec::new(),
+            remote: None,
             early: Vec::new(),
             local,
             dtls: None,
@@ -154,6 +166,26 @@ impl Str0mTransport {
         }
     }
 
+    /// ICE with other credentials on both sides; DTLS and what flows know nothing of it. str0m keeps pairs of addresses, which would
+    /// be asked with the old ones, so all addresses go and ours come back.
+    fn begin_anew(&mut self, now: Instant, theirs: IceCreds) {
+        let gone: Vec<str0m::Candidate> = self.ours.iter().filter_map(local).chain(self.theirs.drain(..)).collect();
+        let mut api = self.rtc.direct_api();
+        for candidate in &gone {
+            api.invalidate_candidate(candidate);
+        }
+        if let Some(ours) = self.renewed.take() {
+            api.set_local_ice_credentials(ours);
+        }
+        api.set_remote_ice_credentials(theirs);
+        for candidate in self.ours.iter().filter_map(local) {
+            self.rtc.add_local_candidate(candidate);
+        }
+        self.checks.clear();
+        self.tick(now);
+        self.tick(now);
+    }
+
     fn tick(&mut self, now: Instant) {
         self.input(Input::Timeout(now), now);
     }
@@ -180,6 +212,9 @@ impl Str0mTransport {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
+                    if self.is_silent(now) && !is_stun(&bytes) {
+                        continue; // Probes of what the path carries, and reports.
+                    }
                     self.checked(&bytes, transmit.destination, now);
                     self.out.push_back(TransportOutput::Datagram {
                         from: transmit.source,
@@ -334,6 +369,11 @@ impl Str0mTransport {
         }
     }
 
+    /// True if the peer's consent has ended: it gets nothing but checks.
+    fn is_silent(&self, now: Instant) -> bool {
+        self.consented.is_some_and(|last| last + CONSENT <= now)
+    }
+
     /// When the peer is taken for interrupted.
     fn interrupted_at(&self) -> Option<Instant> {
         self.heard.filter(|_| !self.interrupted).map(|last| last + INTERRUPTED)
@@ -405,12 +445,24 @@ impl Transport for Str0mTransport {
         self.local.clone()
     }
 
+    fn restart(&mut self) {
+        let renewed = IceCreds::new();
+        self.local.ufrag.clone_from(&renewed.ufrag);
+        self.local.pwd = Secret::new(&renewed.pass);
+        self.local.candidates = told(&self.ours);
+        self.renewed = Some(renewed);
+    }
+
     fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
+        let theirs = IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.expose().to_owned() };
+        if self.remote.replace(theirs.clone()).is_some_and(|before| before != theirs) {
+            return self.begin_anew(now, theirs);
+        }
         self.dtls = Some(remote.dtls);
         self.settle(now, &remote.extensions);
         let mut api = self.rtc.direct_api();
         api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: remote.fingerprint.clone() });
-        api.set_remote_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.expose().to_owned() });
+        api.set_remote_ice_credentials(theirs);
         // Twice, or the checks wait for its 50 ms step.
         self.tick(now);
         self.tick(now);
@@ -451,6 +503,7 @@ impl Transport for Str0mTransport {
             related.unwrap_or_default()
         );
         if let Ok(candidate) = str0m::Candidate::from_sdp_string(&line) {
+            self.theirs.push(candidate.clone());
             self.rtc.add_remote_candidate(candidate);
             self.tick(now);
         }
@@ -475,7 +528,7 @@ impl Transport for Str0mTransport {
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        if !self.connected || self.over {
+        if !self.connected || self.over || self.is_silent(now) {
             return;
         }
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
@@ -528,8 +581,8 @@ impl Transport for Str0mTransport {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.consented.is_some_and(|last| last + CONSENT <= now) {
-            self.fail(format!("no answer from the peer for {} s", CONSENT.as_secs()));
+        if self.consented.is_some_and(|last| last + GIVEN_UP <= now) {
+            self.fail(format!("no answer from the peer for {} s", GIVEN_UP.as_secs()));
         }
         if self.interrupted_at().is_some_and(|at| at <= now) && !self.over {
             self.interrupted = true;
@@ -548,7 +601,7 @@ impl Transport for Str0mTransport {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let consent = self.consented.map(|last| last + CONSENT);
+        let consent = self.consented.map(|last| last + GIVEN_UP);
         let allowances = self.streams.iter().filter_map(|stream| stream.allowance.as_ref()?.due());
         let due = [self.due, consent, self.interrupted_at()].into_iter().flatten();
         due.chain(allowances).min().filter(|_| !self.over)
