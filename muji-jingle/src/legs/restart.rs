@@ -3,7 +3,7 @@
 //! Each side makes credentials of its own and tells them by transport-info; the certificate stays, and with it DTLS. Whoever
 //! hears of other credentials and has told none itself answers with its own. Told at once by both, each takes the other's for the answer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use muji_xep::ice::Transport;
 use muji_xep::jingle::Content;
@@ -41,7 +41,9 @@ impl Legs {
     /// A path does not work, or its address is gone: it begins anew, and again until it works.
     pub(crate) fn want_restart(&mut self, now: Instant, transport: TransportId) {
         if let Some(path) = self.path(transport).filter(|path| path.started) {
-            path.restart.at = Some(now);
+            // While one is under way, addresses that come meanwhile are told as candidates.
+            let pause = if path.restart.owed > 0 { timers::RESTART } else { Duration::ZERO };
+            path.restart.at.get_or_insert(now + pause);
         }
     }
 

@@ -5,6 +5,7 @@ mod bundles;
 mod contents;
 mod demands;
 mod pair;
+mod restarting;
 mod security;
 
 use std::time::Duration;

@@ -52,7 +52,7 @@ pub(crate) fn end(name: &str) -> MediaReport {
     MediaReport::Described { transport: transport(), local }
 }
 
-pub(crate) fn transport() -> TransportId {
+pub(crate) const fn transport() -> TransportId {
     TransportId { session: SessionId(1), index: 0 }
 }
 
