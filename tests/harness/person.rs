@@ -129,6 +129,16 @@ impl Client {
         self.wanted.insert(call);
     }
 
+    /// Its sockets are at another address.
+    pub(crate) fn moves(&mut self, now: Instant, address: IpAddr) {
+        let before = std::mem::replace(&mut self.address, address);
+        let Layer::Transports(peers) = &mut self.media else { return };
+        for (lane, port) in (PORT..).enumerate().take(peers.lanes()) {
+            hosts(&[SocketAddr::new(address, port)]).iter().for_each(|found| peers.found(now, lane, found));
+            peers.lost(now, lane, SocketAddr::new(before, port));
+        }
+    }
+
     pub(crate) fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         if let Layer::Transports(peers) = &mut self.media {
             peers.datagram(now, local, from, bytes);

@@ -27,6 +27,7 @@ mod leaving;
 mod mixes;
 mod muting;
 mod overtaking;
+mod paths;
 mod picking_up;
 mod preparing;
 mod puppet;

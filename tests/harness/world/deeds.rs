@@ -1,5 +1,6 @@
 //! What people, their connections and their rooms do.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -131,6 +132,31 @@ impl World {
     /// Ties certificates to devices by an encryption of the client's.
     pub fn set_verifier(&mut self, who: Who, verifier: Arc<dyn FingerprintVerifier>) {
         self.client_mut(who).engine.set_verifier(verifier);
+    }
+
+    /// No packet gets from one to the other, or again any.
+    pub fn part(&mut self, from: Who, to: Who, parted: bool) {
+        let way = (self.people[from.0].address, self.people[to.0].address);
+        if parted {
+            self.dark.insert(way)
+        } else {
+            self.dark.remove(&way)
+        };
+    }
+
+    /// No packet gets anywhere, or again all do; what was said to the server is not concerned.
+    pub fn darken(&mut self, people: &[Who], dark: bool) {
+        for from in people {
+            people.iter().for_each(|to| self.part(*from, *to, dark));
+        }
+    }
+
+    /// Somebody has another address from now on: of another network, or another of the same.
+    pub fn moves(&mut self, who: Who, address: IpAddr) {
+        let now = self.now;
+        self.people[who.0].address = address;
+        self.client_mut(who).moves(now, address);
+        self.drain(who);
     }
 
     /// The clocks on the wall of somebody show this now.

@@ -5,7 +5,7 @@
 mod deeds;
 mod sights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -112,6 +112,8 @@ pub struct World {
     ways: BTreeMap<Way, Instant>,
     /// Packets sent from each address to each.
     datagrams: BTreeMap<(IpAddr, IpAddr), usize>,
+    /// Between these addresses every packet is lost.
+    pub(super) dark: BTreeSet<(IpAddr, IpAddr)>,
     /// The servers name another certificate in what they pass on.
     pub swaps_certificates: bool,
     /// Every stanza clients sent, in order.
@@ -153,6 +155,7 @@ impl World {
             arrived: 0,
             ways: BTreeMap::new(),
             datagrams: BTreeMap::new(),
+            dark: BTreeSet::new(),
             swaps_certificates: false,
             wire: Vec::new(),
             sent: Traffic::default(),
@@ -413,6 +416,9 @@ impl World {
                 Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),
                 Sent::Datagram { from, to, bytes } => {
                     *self.datagrams.entry((from.ip(), to.ip())).or_default() += 1;
+                    if self.dark.contains(&(from.ip(), to.ip())) {
+                        continue;
+                    }
                     let found = self.people.iter().position(|person| person.address == to.ip());
                     let Some(index) = found else { continue };
                     let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };
