@@ -7,7 +7,6 @@ use muji_core::xmpp::{Account, Connection, Incoming};
 use muji_core::{Disco, Event, Handled, Join, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
-use muji_media::socket::local_addresses;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut client = Connection::open(Account::new(jid, password)).await?;
 
     let source = Some(Box::new(Tone::new(440.0)) as _);
-    let (media, _) = Backend::start(Devices { source, addresses: local_addresses(), ..Devices::default() })?;
+    let (media, _) = Backend::start(Devices { source, ..Devices::default() })?;
     let mut muji = Muji::new(media); // A stream of notices; it owns no connection and spawns nothing.
     muji.introduce(Disco::new("https://example.org/minimal", "minimal", &muji.features())); // A client does this itself.
     let mut wish = Some((room, Join::own()));

@@ -7,7 +7,6 @@ use muji_core::Secret;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_core::tls::Trust;
 use muji_media::gather::{Reach, Relays};
-use muji_media::socket::local_addresses;
 
 use crate::exit::Failure;
 use crate::password;
@@ -62,11 +61,6 @@ pub(crate) struct Turn {
 }
 
 impl Network {
-    /// The local addresses to use.
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        if self.bind.is_empty() { local_addresses() } else { self.bind.clone() }
-    }
-
     /// What the media layer may do.
     pub(crate) fn reach(&self, ca_file: Option<&Path>) -> Result<Reach, Failure> {
         let mut servers = self.stun.clone();

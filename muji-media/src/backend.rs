@@ -26,7 +26,7 @@ use crate::pictures::{Done, PictureStats, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings, Template};
-use crate::socket::{Datagram, Sockets};
+use crate::socket::{Datagram, Sockets, interface_addresses, local_addresses};
 use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
 use crate::transport::str0m::{NoCertificate, Str0m};
 use crate::transport::{MakeTransport, ReceivedRtp};
@@ -43,10 +43,13 @@ const TICKS_PER_SECOND: u64 = 50;
 /// What goes to the thread of pictures.
 const PICTURES: [Media; 2] = [Media::Video, Media::Slides];
 
+/// How often the machine's addresses are looked at while there are sessions: a network that changes is used within this.
+const WATCH: Duration = Duration::from_secs(2);
+
 /// How often pictures are told what is heard: five times a second, so that they follow the jitter buffer.
 const FRAMES_PER_CLOCK: u64 = 10;
 
-/// What a media layer works with; by default it listens and looks, and has no addresses.
+/// What a media layer works with; by default it listens and looks, at all addresses of the machine.
 #[derive(Default)]
 pub struct Devices {
     /// What is sent; without one we only listen.
@@ -63,7 +66,8 @@ pub struct Devices {
     pub sink: Option<Box<dyn Sink>>,
     /// The files for recordings.
     pub record: Option<Template>,
-    /// The local addresses to use; see [`crate::socket::local_addresses`].
+    /// The local addresses to use. Empty: all that the machine has, see [`crate::socket::local_addresses`], and those that it gets
+    /// while a call goes on.
     pub addresses: Vec<IpAddr>,
     /// How others may reach us beyond them.
     pub reach: Reach,
@@ -183,6 +187,7 @@ impl Backend {
             bandwidth: PICTURES.map(|media| (media, Bandwidth::new(devices.policy))).into(),
             sink: devices.sink,
             recordings,
+            watched_at: None,
             addresses: devices.addresses,
             reach: devices.reach,
             servers: Vec::new(),
@@ -234,6 +239,8 @@ struct Stream {
 /// What exists once the first call needs it.
 struct Running {
     sockets: Sockets,
+    /// Their addresses, by lane.
+    lanes: Vec<Vec<SocketAddr>>,
     gatherer: Gatherer,
     streams: Streams,
     peers: Peers,
@@ -243,8 +250,30 @@ impl Running {
     /// A lane of sockets more.
     async fn add_lane(&mut self, now: Instant, addresses: &[IpAddr]) -> std::io::Result<()> {
         let bound = self.sockets.bind(addresses).await?;
+        self.lanes.push(bound.clone());
         self.peers.add_lane(self.gatherer.add_lane(now, bound));
         Ok(())
+    }
+
+    /// The machine has these addresses by now. One that talks to itself goes on doing so.
+    async fn follow(&mut self, now: Instant, addresses: &[IpAddr]) {
+        for number in 0..self.lanes.len() {
+            let lane = self.lanes[number].clone();
+            let gone = lane.iter().filter(|socket| !socket.ip().is_loopback() && !addresses.contains(&socket.ip()));
+            for socket in gone {
+                self.lanes[number].retain(|ours| ours != socket);
+                self.sockets.close(*socket);
+                self.gatherer.remove_socket(now, number, *socket);
+            }
+            let new = addresses.iter().filter(|address| lane.iter().all(|socket| socket.ip() != **address));
+            for address in new.copied() {
+                // What cannot be bound yet, such as an address of IPv6 that is still being checked, is tried at the next look.
+                for socket in self.sockets.bind(&[address]).await.unwrap_or_default() {
+                    self.lanes[number].push(socket);
+                    self.gatherer.add_socket(now, number, socket);
+                }
+            }
+        }
     }
 
     /// A datagram of a peer, or of a server.
@@ -326,6 +355,8 @@ struct Worker {
     sink: Option<Box<dyn Sink>>,
     recordings: Option<Recordings>,
     addresses: Vec<IpAddr>,
+    /// When the machine's addresses are looked at next, if they are to be followed.
+    watched_at: Option<Instant>,
     reach: Reach,
     /// What the XMPP server knows.
     servers: Vec<IceServer>,
@@ -357,6 +388,7 @@ impl Worker {
         loop {
             let woken = self.sleep(&mut commands).await;
             let now = Instant::now();
+            self.watch(now).await;
             let outcome = match woken {
                 Woken::Command(None) => return,
                 Woken::Command(Some(command)) => self.command(now, command).await,
@@ -393,7 +425,8 @@ impl Worker {
             };
         }
         let running = self.running.as_ref().and_then(Running::poll_timeout);
-        let due = [running, self.tick].into_iter().flatten().min();
+        let watched_at = self.watched_at.filter(|_| self.running.as_ref().is_some_and(|it| !it.peers.is_empty()));
+        let due = [running, self.tick, watched_at].into_iter().flatten().min();
         let far = Instant::now() + Duration::from_secs(3_600);
         let mut timer = pin!(tokio::time::sleep_until(due.unwrap_or(far).into()));
         std::future::poll_fn(|cx| {
@@ -471,23 +504,43 @@ impl Worker {
         Ok(())
     }
 
+    /// The addresses that sockets are bound to.
+    fn usable(&self) -> Vec<IpAddr> {
+        if self.addresses.is_empty() { local_addresses() } else { self.addresses.clone() }
+    }
+
     /// Binds the sockets that a command needs.
     async fn start(&mut self, now: Instant, command: &MediaCommand) -> std::io::Result<()> {
         if self.running.is_none() {
             let mut sockets = Sockets::default();
-            let bound = sockets.bind(&self.addresses).await?; // If it fails, the next session tries again.
+            let bound = sockets.bind(&self.usable()).await?; // If it fails, the next session tries again.
+            self.watched_at = self.addresses.is_empty().then_some(now + WATCH);
             let (mut gatherer, streams) = (Gatherer::new(self.reach.clone()), Streams::new(self.reach.trust.clone()));
+            let lanes = vec![bound.clone()];
             let hosts = gatherer.add_lane(now, bound);
-            let running = |make| Running { sockets, gatherer, streams, peers: Peers::new(make, hosts) };
+            let running = |make| Running { sockets, lanes, gatherer, streams, peers: Peers::new(make, hosts) };
             self.running = self.make.take().map(running);
             self.resolve();
         }
+        let usable = self.usable();
         if let Some(running) = &mut self.running {
             while running.peers.lanes() < running.peers.lanes_wanted(command) {
-                running.add_lane(now, &self.addresses).await?;
+                running.add_lane(now, &usable).await?;
             }
         }
         Ok(())
+    }
+
+    /// Looks whether the machine has other addresses, if it is time.
+    async fn watch(&mut self, now: Instant) {
+        let Some(running) = self.running.as_mut().filter(|_| self.watched_at.is_some_and(|at| at <= now)) else {
+            return;
+        };
+        self.watched_at = Some(now + WATCH);
+        if !running.peers.is_empty() {
+            running.follow(now, &interface_addresses()).await;
+            running.gather(now);
+        }
     }
 
     /// Looks up the addresses of the servers, once something runs that needs them.

@@ -4,10 +4,9 @@
 //! ```no_run
 //! use muji_media::backend::{Backend, Devices};
 //! use muji_media::device::tone::Tone;
-//! use muji_media::socket::local_addresses;
 //!
 //! let source = Some(Box::new(Tone::new(440.0)) as _);
-//! let (media, _observations) = Backend::start(Devices { source, addresses: local_addresses(), ..Devices::default() })?;
+//! let (media, _observations) = Backend::start(Devices { source, ..Devices::default() })?;
 //! let muji = muji_core::Muji::new(media);
 //! # Ok::<(), muji_media::backend::NoMedia>(())
 //! ```

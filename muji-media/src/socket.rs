@@ -72,6 +72,12 @@ struct Socket {
 }
 
 impl Sockets {
+    /// The address of a socket is gone: the socket too.
+    pub fn close(&mut self, address: SocketAddr) {
+        self.flush();
+        self.sockets.retain(|socket| socket.address != address);
+    }
+
     /// Binds a free port of each address; those bound now are returned.
     ///
     /// # Errors
@@ -173,12 +179,18 @@ impl Socket {
 /// mean nothing beyond one link. A machine without any talks to itself.
 #[must_use]
 pub fn local_addresses() -> Vec<IpAddr> {
+    let addresses = interface_addresses();
+    if addresses.is_empty() { vec![IpAddr::from([127, 0, 0, 1])] } else { addresses }
+}
+
+/// The same as they are now, be they none.
+pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let usable = interfaces.into_iter().filter(|interface| !interface.is_loopback() && !interface.is_link_local());
     let mut addresses: Vec<IpAddr> = usable.map(|interface| interface.ip()).collect();
     addresses.sort_by_key(IpAddr::is_ipv6); // IPv4 first: it works in more places.
     addresses.truncate(MAX_ADDRESSES);
-    if addresses.is_empty() { vec![IpAddr::from([127, 0, 0, 1])] } else { addresses }
+    addresses
 }
 
 /// More addresses are more candidates for every peer to try.

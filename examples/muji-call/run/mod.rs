@@ -72,7 +72,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
         view: Some(Box::new(stage.clone())),
         sink,
         record: args.record.clone(),
-        addresses: args.network.addresses(),
+        addresses: args.network.bind.clone(),
         reach,
     });
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;

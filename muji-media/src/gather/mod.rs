@@ -225,6 +225,31 @@ impl Gatherer {
         hosts
     }
 
+    /// A socket more in a lane: the machine has another address.
+    pub fn add_socket(&mut self, now: Instant, number: usize, socket: SocketAddr) {
+        let Some(lane) = self.lanes.get_mut(number) else { return };
+        lane.sockets.push(socket);
+        if self.reach.tells(socket.ip()) {
+            let found = lane.keep(CandidateKind::Host, socket, socket, None, 0);
+            self.out.extend(found.map(|candidate| Gathered::Found { lane: number, candidate }));
+        }
+        if self.wanted {
+            self.begin(now, number);
+        }
+    }
+
+    /// A socket is gone with its address, and what was found by it.
+    pub fn remove_socket(&mut self, now: Instant, number: usize, socket: SocketAddr) {
+        let Some(lane) = self.lanes.get_mut(number) else { return };
+        lane.sockets.retain(|ours| *ours != socket);
+        lane.candidates.retain(|candidate| candidate.base != socket);
+        lane.mappings.retain(|mapping| mapping.socket() != socket);
+        lane.untried.retain(|way| way.socket != Some(socket));
+        self.out.push_back(Gathered::Lost { lane: number, base: socket });
+        self.over(now, number, By::Socket(socket), "the address that it was asked by is gone");
+        self.advance(now);
+    }
+
     /// What the servers' addresses are. They serve from now on; relays that lent an address before go on.
     pub fn set_servers(&mut self, now: Instant, servers: Vec<(IceServer, Vec<SocketAddr>)>) {
         self.servers = servers.into_iter().map(|(server, addresses)| Server { server, addresses }).collect();
@@ -506,7 +531,7 @@ impl Gatherer {
         self.out.extend(lent.iter().map(|base| Gathered::Lost { lane: number, base: *base }));
         self.attempted(&asked.name, Err(why.to_owned()));
         let lane = &mut self.lanes[number];
-        if !lent.is_empty() && lane.losses < MAX_LOSSES {
+        if self.wanted && !lent.is_empty() && lane.losses < MAX_LOSSES {
             lane.losses += 1;
             lane.untried = ways(&self.servers, &lane.sockets);
         }
