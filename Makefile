@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test bench bitrate requirements explore install needs
+.PHONY: demo demo-fork test lab bench bitrate requirements explore install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -27,6 +27,11 @@ test:
 bench: needs
 	@echo "Building the benchmark ..."
 	@$(RUN) -p muji-conformance --features vp8 --bin muji-bench
+
+# Calls over networks of the kernel's with NATs and outages, real XMPP and TURN servers; as root, in some minutes.
+lab:
+	@scripts/needs lab
+	@CARGO="$(CARGO)" scripts/lab
 
 # How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
 bitrate: needs

@@ -5,6 +5,7 @@ pub mod chance;
 pub mod content;
 pub mod instant;
 pub mod link;
+pub mod net;
 pub mod person;
 mod process;
 pub mod profile;

@@ -20,6 +20,8 @@ pub(super) struct Process {
     pub(super) folder: PathBuf,
     /// Ports it must listen on once it has started.
     pub(super) ports: Vec<u16>,
+    /// The namespace it runs in, if not that of the test.
+    place: Option<String>,
     child: Option<Child>,
 }
 
@@ -30,7 +32,12 @@ impl Process {
         let id = std::process::id();
         let folder = std::env::temp_dir().join(format!("muji-{name}-{id}-{}", ports.first().copied().unwrap_or(0)));
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { name, folder, ports, child: None })
+        Ok(Self { name, folder, ports, place: None, child: None })
+    }
+
+    /// It runs in this network namespace.
+    pub(super) fn settle(&mut self, place: &str) {
+        self.place = Some(place.to_owned());
     }
 
     /// How it is started.
@@ -41,7 +48,7 @@ impl Process {
     /// Starts it, again if it was killed, and waits until it listens.
     pub(super) fn start(&mut self) -> io::Result<()> {
         let log = std::fs::File::create(self.folder.join("out"))?;
-        let mut command = Command::new("/bin/sh");
+        let mut command = self.command("/bin/sh");
         command.arg(self.folder.join("start.sh")).current_dir(&self.folder).stdin(Stdio::null());
         // A group of its own: Erlang has helpers that must end with it.
         self.child = Some(command.stdout(log.try_clone()?).stderr(log).process_group(0).spawn()?);
@@ -54,7 +61,7 @@ impl Process {
     /// Waits until it listens on a port.
     pub(super) fn answers(&mut self, port: u16) -> io::Result<()> {
         let limit = Instant::now() + START;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while !self.listens(port) {
             let ended = self.child.as_mut().map_or(Ok(None), Child::try_wait)?;
             if ended.is_some() || Instant::now() > limit {
                 let out = std::fs::read_to_string(self.folder.join("out")).unwrap_or_default();
@@ -63,6 +70,23 @@ impl Process {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// A program where this server runs.
+    fn command(&self, program: &str) -> Command {
+        let Some(place) = &self.place else { return Command::new(program) };
+        let mut command = Command::new(found("ip").unwrap_or_else(|| "ip".into()));
+        command.args(["netns", "exec", place, program]);
+        command
+    }
+
+    fn listens(&self, port: u16) -> bool {
+        if self.place.is_none() {
+            return TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        }
+        let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+        let tried = self.command("bash").args(["-c", &connect]).stderr(Stdio::null()).status();
+        tried.is_ok_and(|status| status.success())
     }
 
     /// Sends a signal and waits for the end.

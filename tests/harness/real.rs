@@ -31,9 +31,19 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn prosody(password: &str) -> io::Result<Option<Self>> {
+        Self::prosody_in(None, password, "")
+    }
+
+    /// Prosody in a network namespace, where it listens at every address, knowing `services`: the entries of its
+    /// `external_services` (XEP-0215).
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn prosody_in(place: Option<&str>, password: &str, services: &str) -> io::Result<Option<Self>> {
         let Some(program) = found("prosody") else { return Ok(None) };
         let domain = "prosody.localhost";
         let mut this = Self::prepare(domain)?;
+        place.into_iter().for_each(|place| this.process.settle(place));
         let accounts = this.process.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
         std::fs::create_dir_all(&accounts)?;
         for name in PEOPLE {
@@ -44,7 +54,9 @@ impl Real {
             .replace("FOLDER", &folder.to_string())
             .replace("DOMAIN", domain)
             .replace("DIRECT", &this.direct_port.to_string())
-            .replace("PORT", &this.port.to_string());
+            .replace("PORT", &this.port.to_string())
+            .replace("INTERFACE", if place.is_some() { "\"*\", \"::\"" } else { "\"127.0.0.1\"" })
+            .replace("SERVICES", services);
         std::fs::write(this.process.folder.join("prosody.cfg.lua"), text)?;
         this.process.script(&format!("exec {} --config {folder}/prosody.cfg.lua -F", program.display()))?;
         this.start()?;
@@ -148,11 +160,12 @@ fn post(port: u16, path: &str, body: &str) -> io::Result<()> {
 const PROSODY: &str = r#"
 pidfile = "FOLDER/prosody.pid"; data_path = "FOLDER/data"; run_as_root = true; daemonize = false
 log = { { levels = { min = "info" }; to = "file"; filename = "FOLDER/prosody.log" } }
-modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix" }
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services" }
 modules_disabled = { "s2s" }
 authentication = "internal_plain"
 c2s_require_encryption = true
-interfaces = { "127.0.0.1" }
+interfaces = { INTERFACE }
+external_services = { SERVICES }
 c2s_ports = { PORT }; c2s_direct_tls_ports = { DIRECT }; s2s_ports = {}; http_ports = {}; https_ports = {}
 certificates = "certs"
 c2s_direct_tls_ssl = { key = "FOLDER/certs/DOMAIN.key"; certificate = "FOLDER/certs/DOMAIN.crt" }

@@ -25,8 +25,23 @@ impl Turn {
     /// # Errors
     /// If it does not start.
     pub fn start() -> io::Result<Option<Self>> {
+        Self::start_in(None, "listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\nallow-loopback-peers\n")
+    }
+
+    /// Starts it in a network namespace, with these addresses of it as well as its loopback.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start_at(place: &str, addresses: &[&str]) -> io::Result<Option<Self>> {
+        let own = addresses.iter().map(|address| format!("listening-ip={address}\nrelay-ip={address}\n"));
+        let own: String = own.collect();
+        Self::start_in(Some(place), &format!("listening-ip=127.0.0.1\n{own}"))
+    }
+
+    fn start_in(place: Option<&str>, addresses: &str) -> io::Result<Option<Self>> {
         let Some(program) = found("turnserver") else { return Ok(None) };
         let mut this = Self { process: Process::prepare("coturn", 2)? };
+        place.into_iter().for_each(|place| this.process.settle(place));
         let folder = this.process.folder.clone();
         let authority = Authority::new();
         let certified = authority.certify(&[NAME]);
@@ -39,7 +54,7 @@ impl Turn {
             .replace("PORT", &this.port().to_string())
             .replace("USER", USER)
             .replace("PASSWORD", PASSWORD);
-        std::fs::write(folder.join("turnserver.conf"), text)?;
+        std::fs::write(folder.join("turnserver.conf"), format!("{addresses}{text}"))?;
         this.process.script(&format!("exec {} -c {}/turnserver.conf", program.display(), folder.display()))?;
         this.process.start()?;
         Ok(Some(this))
@@ -63,6 +78,19 @@ impl Turn {
         self.process.folder.join("ca.pem")
     }
 
+    /// What Prosody's `external_services` says of it, at an address of its.
+    #[must_use]
+    pub fn services(&self, host: &str) -> String {
+        let (port, tls) = (self.port(), self.tls_port());
+        let mut services = format!("{{ type = \"stun\", host = \"{host}\", port = {port}, transport = \"udp\" }};");
+        for (kind, port, by) in [("turn", port, "udp"), ("turn", port, "tcp"), ("turns", tls, "tcp")] {
+            services += &format!(
+                "{{ type = \"{kind}\", host = \"{host}\", port = {port}, transport = \"{by}\", username = \"{USER}\", password = \"{PASSWORD}\" }};"
+            );
+        }
+        services
+    }
+
     /// Ends it as a power cut does.
     pub fn kill(&mut self) {
         self.process.signal("-KILL");
@@ -77,9 +105,7 @@ impl Turn {
     }
 }
 
-const CONFIG: &str = "listening-ip=127.0.0.1
-relay-ip=127.0.0.1
-listening-port=PORT
+const CONFIG: &str = "listening-port=PORT
 tls-listening-port=TLS_PORT
 lt-cred-mech
 user=USER:PASSWORD
@@ -89,7 +115,6 @@ pkey=FOLDER/key.pem
 no-cli
 no-dtls
 no-rfc5780
-allow-loopback-peers
 cli-password=unused
 log-file=FOLDER/turn.log
 simple-log

@@ -10,6 +10,7 @@
 //! Each lane of sockets gathers for itself; all sessions that use a lane share what was found. Nothing is asked before a session opens,
 //! and what was lent is given back when the last has closed.
 
+mod frames;
 mod mapping;
 mod reach;
 mod relay;
@@ -26,6 +27,7 @@ use muji_xep::ice::{Candidate, CandidateKind};
 
 pub use reach::{Reach, Relays};
 
+use frames::{Frames, padded};
 use mapping::Mapping;
 use relay::{Relay, RelayOutput};
 
@@ -158,6 +160,8 @@ struct Asked {
     relay: Option<Relay>,
     /// The server has said something.
     heard: bool,
+    /// What came by a stream.
+    frames: Frames,
     way: Way,
 }
 
@@ -326,7 +330,16 @@ impl Gatherer {
             }
         };
         let (name, transport, to) = (way.name(), way.by, way.to);
-        lane.asked.push(Asked { by, name: name.clone(), transport, to, relay, heard: false, way });
+        lane.asked.push(Asked {
+            by,
+            name: name.clone(),
+            transport,
+            to,
+            relay,
+            heard: false,
+            frames: Frames::default(),
+            way,
+        });
         self.attempt(name);
     }
 
@@ -408,8 +421,17 @@ impl Gatherer {
 
     /// Something came by a stream.
     pub fn read(&mut self, now: Instant, stream: StreamNumber, bytes: &[u8]) {
-        let _unopened = self.by_stream(stream).is_none_or(|(_, asked)| !asked.read(now, bytes));
-        self.advance(now);
+        let whole = self.by_stream(stream).map(|(_, asked)| asked.frames.take(bytes));
+        match whole {
+            Some(Some(frames)) => {
+                for frame in frames {
+                    let _unopened = self.by_stream(stream).is_none_or(|(_, asked)| !asked.read(now, &frame));
+                }
+                self.advance(now);
+            }
+            Some(None) => self.closed(now, stream, "what it says is not TURN"),
+            None => {}
+        }
     }
 
     /// A stream could not be opened, or is closed.
@@ -493,7 +515,7 @@ impl Gatherer {
                 match output {
                     RelayOutput::Send(bytes) => self.out.push_back(match by {
                         By::Socket(from) => Gathered::Datagram { from, to, bytes },
-                        By::Stream(stream) => Gathered::Write { stream, bytes },
+                        By::Stream(stream) => Gathered::Write { stream, bytes: padded(bytes) },
                     }),
                     RelayOutput::Received { local, from, bytes } => {
                         self.out.push_back(Gathered::Received { local, from, bytes });

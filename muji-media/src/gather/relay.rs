@@ -11,6 +11,7 @@ use turn_client_proto::tcp::TurnClientTcp;
 use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
+use super::reach::is_private;
 use super::time::Clock;
 
 /// Datagrams to one address kept until the server lets us speak with it: the checks of one round trip.
@@ -93,6 +94,11 @@ impl Relay {
 
     /// Sends something from our address there to a peer.
     pub(super) fn send(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
+        // Beyond the internet lies nothing that a server in it could reach; it would be asked for each address in vain, and coturn
+        // has been seen to take the allocation back when its machine knows no way there.
+        if is_private(to.ip()) && !self.allocated.iter().any(|ours| is_private(ours.ip())) {
+            return;
+        }
         if self.client.have_permission(TransportType::Udp, to.ip()) {
             // The short form spares 32 bytes a packet; checks of paths that come to nothing are not worth a channel.
             if !crate::peers::is_stun(bytes) && self.channels.len() < MAX_PERMISSIONS && self.channels.insert(to) {

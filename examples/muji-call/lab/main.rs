@@ -1,0 +1,9 @@
+//! `muji-call` over real networks: namespaces of the kernel's with NATs between them, real XMPP and TURN servers. `make lab` runs it; it
+//! takes root, and what is missing is said.
+
+#[path = "../tests/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of the program, which use more of it")]
+mod support;
+
+mod nats;
+mod place;
