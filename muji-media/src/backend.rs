@@ -479,6 +479,12 @@ impl Worker {
             {
                 return Ok(());
             }
+            MediaCommand::Restart { .. } => {
+                if let Some(running) = &mut self.running {
+                    running.gatherer.renew(now);
+                    running.gather(now);
+                }
+            }
             // Who begins to look knows no picture before.
             MediaCommand::Content { send: Some(_), .. } => self.pictures.give(Task::KeyFrame),
             MediaCommand::Drop { session, content } => {
@@ -743,11 +749,16 @@ impl Worker {
                         running.send(now, from, to, &bytes);
                     }
                 }
-                PeersOutput::Report(report) => {
-                    match &report {
+                PeersOutput::Report(mut report) => {
+                    match &mut report {
                         // What was sent before, it did not get.
                         MediaReport::Connected { .. } => self.pictures.give(Task::KeyFrame),
-                        MediaReport::Failed { transport, .. } => self.forget(|path| path == transport),
+                        MediaReport::Failed { transport, why } => {
+                            let failures = self.running.as_ref().map(|it| it.gatherer.failures()).unwrap_or_default();
+                            failures.iter().for_each(|failure| *why += &format!("; {failure}"));
+                            let gone = *transport;
+                            self.forget(|path| *path == gone);
+                        }
                         _ => {}
                     }
                     self.report(report)?;

@@ -6,4 +6,5 @@
 mod support;
 
 mod nats;
+mod outages;
 mod place;

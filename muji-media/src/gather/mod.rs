@@ -133,7 +133,7 @@ enum By {
 }
 
 /// A way to ask for a relay.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Way {
     /// By which of our sockets, or by a stream.
     socket: Option<SocketAddr>,
@@ -378,6 +378,33 @@ impl Gatherer {
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempt> {
         self.attempts.iter().cloned().collect()
+    }
+
+    /// What was tried in vain, as sentences.
+    #[must_use]
+    pub fn failures(&self) -> Vec<String> {
+        let failed = self.attempts.iter().filter_map(|attempt| match &attempt.outcome {
+            Some(Err(why)) => Some(format!("{}: {why}", attempt.what)),
+            Some(Ok(_)) | None => None,
+        });
+        failed.collect()
+    }
+
+    /// A path does not work: how we are seen may be otherwise by now, and a relay may be reached another way.
+    pub fn renew(&mut self, now: Instant) {
+        for number in 0..self.lanes.len() {
+            if self.reach.relays != Relays::Only {
+                self.ask_mappings(now, number);
+            }
+            let lane = &mut self.lanes[number];
+            if self.wanted && self.reach.relays != Relays::Never && lane.untried.is_empty() && lane.next.is_none() {
+                let mut others = ways(&self.servers, &lane.sockets);
+                others.retain(|way| lane.asked.iter().all(|asked| asked.way != *way));
+                lane.untried = others;
+                self.try_next(now, number);
+            }
+        }
+        self.advance(now);
     }
 
     /// True if packets from this address of ours go through a relay: [`Self::send`] sends them.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport};
 use muji_xep::Secret;
-use muji_xep::ice::Candidate;
+use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::rtp::Extension;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::config::Fingerprint;
@@ -38,6 +38,9 @@ const INTERRUPTED: Duration = Duration::from_secs(5);
 
 /// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
 const CONSENT: Duration = Duration::from_secs(30);
+
+/// From knowing the peer to a path to it; ICE alone would go on, but people do not.
+const NO_PATH: Duration = Duration::from_secs(25);
 
 /// And for so long, the path is given up. By then a router has started anew, and people have.
 const GIVEN_UP: Duration = Duration::from_secs(60);
@@ -93,6 +96,8 @@ pub struct Str0mTransport {
     /// Which content an SSRC of the peer belongs to.
     ssrcs: BTreeMap<u32, Mid>,
     connected: bool,
+    /// Until then it must be.
+    connected_by: Option<Instant>,
     /// The peer's last answer to a check of ours, once ICE has connected.
     consented: Option<Instant>,
     /// When anything that is surely the peer's last came, once connected.
@@ -136,6 +141,7 @@ impl Str0mTransport {
             counted,
             ssrcs: BTreeMap::new(),
             connected: false,
+            connected_by: None,
             consented: None,
             heard: None,
             interrupted: false,
@@ -239,7 +245,7 @@ impl Str0mTransport {
                 }
             }
             Event::Connected => {
-                self.connected = true;
+                (self.connected, self.connected_by) = (true, None);
                 self.heard = Some(now);
                 self.out.push_back(TransportOutput::Connected);
             }
@@ -388,6 +394,22 @@ impl Str0mTransport {
         }
     }
 
+    /// What was tried.
+    fn no_path(&self) -> String {
+        if self.consented.is_some() {
+            return "the peer's addresses answer, but it does not finish the handshake (DTLS)".to_owned();
+        }
+        let of_kind = |kind| self.ours.iter().filter(|ours| ours.told.kind == kind).count();
+        let kinds = [CandidateKind::Host, CandidateKind::ServerReflexive, CandidateKind::Relayed].map(of_kind);
+        let [own, seen, lent] = kinds;
+        let theirs = self.theirs.len();
+        format!(
+            "between our addresses ({own} of this machine, {seen} seen by STUN, {lent} lent by TURN) and the {theirs} that the peer \
+             named nothing was answered in {} s",
+            NO_PATH.as_secs()
+        )
+    }
+
     fn broke(&mut self, error: &RtcError) {
         match error {
             // There is no SDP here: so str0m puts that the certificate is another one.
@@ -459,6 +481,7 @@ impl Transport for Str0mTransport {
             return self.begin_anew(now, theirs);
         }
         self.dtls = Some(remote.dtls);
+        self.connected_by = Some(now + NO_PATH);
         self.settle(now, &remote.extensions);
         let mut api = self.rtc.direct_api();
         api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: remote.fingerprint.clone() });
@@ -584,6 +607,9 @@ impl Transport for Str0mTransport {
         if self.consented.is_some_and(|last| last + GIVEN_UP <= now) {
             self.fail(format!("no answer from the peer for {} s", GIVEN_UP.as_secs()));
         }
+        if self.connected_by.is_some_and(|by| by <= now) {
+            self.fail(self.no_path());
+        }
         if self.interrupted_at().is_some_and(|at| at <= now) && !self.over {
             self.interrupted = true;
             self.out.push_back(TransportOutput::Interrupted);
@@ -603,7 +629,7 @@ impl Transport for Str0mTransport {
     fn poll_timeout(&self) -> Option<Instant> {
         let consent = self.consented.map(|last| last + GIVEN_UP);
         let allowances = self.streams.iter().filter_map(|stream| stream.allowance.as_ref()?.due());
-        let due = [self.due, consent, self.interrupted_at()].into_iter().flatten();
+        let due = [self.due, consent, self.interrupted_at(), self.connected_by].into_iter().flatten();
         due.chain(allowances).min().filter(|_| !self.over)
     }
 }
