@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 Incoming::Lost(_) => muji.connection(muji_core::Connection::Lost),
                 Incoming::Resumed => muji.connection(muji_core::Connection::Resumed),
+                Incoming::Unsent(_) => {} // Here a client says that a message is lost.
                 Incoming::Over(why) => return Err(why.into()),
             },
             Some(notice) = muji.next() => match notice {

@@ -128,7 +128,7 @@ async fn participant(name: &str, server: &Server, heard: &Cell<usize>) -> Result
                 }
                 Incoming::Stanza(stanza) => drop(muji.handle_stanza(&stanza)),
                 Incoming::Over(why) => return Err(why.into()),
-                Incoming::Lost(_) | Incoming::Resumed => {}
+                Incoming::Lost(_) | Incoming::Resumed | Incoming::Unsent(_) => {}
             },
             Some(notice) = muji.next() => match notice {
                 Notice::Send(stanza) => client.send(stanza).await,

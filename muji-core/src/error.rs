@@ -17,6 +17,9 @@ pub enum Refused {
     /// No bound JID yet.
     #[error("not connected; wait until the server has bound a JID")]
     NotConnected,
+    /// The connection is gone for now, and whether what is said meanwhile gets through is not known.
+    #[error("the connection to the server is being made again; try it then")]
+    Offline,
     /// Another call is in that room.
     #[error("this account is already in that room, or still leaving it")]
     AlreadyThere,

@@ -9,6 +9,7 @@ pub mod net;
 pub mod person;
 mod process;
 pub mod profile;
+pub mod proxy;
 pub mod real;
 pub mod room;
 mod scram;

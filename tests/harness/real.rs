@@ -11,6 +11,10 @@ use super::process::{Process, STOP, found, free_port};
 /// Accounts on every server.
 pub const PEOPLE: [&str; 3] = ["romeo", "juliet", "mercutio"];
 
+/// For so many seconds a server waits for somebody whose connection broke, before the rooms learn of it. Usually it is minutes, which
+/// no test should wait.
+pub const HIBERNATION: u64 = 10;
+
 /// Where Debian has ejabberd's code.
 const ERLANG: &str = "/usr/lib/x86_64-linux-gnu";
 
@@ -53,6 +57,7 @@ impl Real {
         let text = PROSODY
             .replace("FOLDER", &folder.to_string())
             .replace("DOMAIN", domain)
+            .replace("HIBERNATION", &HIBERNATION.to_string())
             .replace("DIRECT", &this.direct_port.to_string())
             .replace("PORT", &this.port.to_string())
             .replace("INTERFACE", if place.is_some() { "\"*\", \"::\"" } else { "\"127.0.0.1\"" })
@@ -77,6 +82,7 @@ impl Real {
         let text = EJABBERD
             .replace("FOLDER", &folder)
             .replace("DOMAIN", this.domain)
+            .replace("HIBERNATION", &HIBERNATION.to_string())
             .replace("DIRECT", &this.direct_port.to_string())
             .replace("API", &api.to_string())
             .replace("PORT", &this.port.to_string());
@@ -163,7 +169,8 @@ log = { { levels = { min = "info" }; to = "file"; filename = "FOLDER/prosody.log
 modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services" }
 modules_disabled = { "s2s" }
 authentication = "internal_plain"
-c2s_require_encryption = true
+c2s_require_encryption = false
+smacks_hibernation_time = HIBERNATION
 interfaces = { INTERFACE }
 external_services = { SERVICES }
 c2s_ports = { PORT }; c2s_direct_tls_ports = { DIRECT }; s2s_ports = {}; http_ports = {}; https_ports = {}
@@ -182,7 +189,7 @@ certfiles: ["FOLDER/both.pem"]
 ca_file: "FOLDER/ca.pem"
 auth_method: internal
 listen:
-  - {port: PORT, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, starttls_required: true}
+  - {port: PORT, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true}
   - {port: DIRECT, ip: "127.0.0.1", module: ejabberd_c2s, tls: true}
   - {port: API, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {/api: mod_http_api}}
 acl: {local: {user_regexp: ""}}
@@ -194,5 +201,5 @@ modules:
   mod_muc: {host: "conference.@HOST@", access_create: local}
   mod_ping: {}
   mod_roster: {}
-  mod_stream_mgmt: {}
+  mod_stream_mgmt: {resume_timeout: HIBERNATION}
 "#;

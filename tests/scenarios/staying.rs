@@ -1,9 +1,10 @@
 //! The room or the connection loses somebody: sound goes on while it comes back, and nobody is called twice.
 
+use jid::BareJid;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Delays, Who, World};
-use muji_core::error::{Over, RoomFault};
-use muji_core::{Event, config};
+use muji_core::error::{Over, Refused, RoomFault};
+use muji_core::{Command, Event, Media, Mute, config};
 use muji_media::transport::str0m::Dtls;
 use muji_xep::muc::code;
 use muji_xep::ns;
@@ -346,4 +347,21 @@ fn strangers_do_not_make_us_ask_the_room_more_than_once_a_minute() {
     }
     assert_eq!(world.presences(romeo).len(), 2 + 1);
     assert!(world.is_in_call(romeo));
+}
+
+#[test]
+fn what_is_said_once_is_refused_while_the_connection_is_gone_and_what_is_so_is_told_afterwards() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    world.cut(romeo);
+    world.run_for(SECOND);
+    let guest: BareJid = "nurse@capulet.example".parse().expect("a bare JID");
+    for refused in [Command::Invite(guest.clone()), Command::Admit(guest), Command::EndForAll] {
+        assert_eq!(world.try_command(romeo, refused), Err(Refused::Offline));
+    }
+    assert_eq!(world.try_ring(romeo, world.jid(juliet), vec![Media::Audio]), Err(Refused::Offline));
+    world.command(romeo, Command::Mute(Media::Audio, Mute::On));
+    world.resume(romeo);
+    world.run_for(SECOND);
+    assert_eq!(count(&world, juliet, |event| matches!(event, Event::PeerMuted(..))), 1);
 }

@@ -15,6 +15,7 @@ use muji_media::backend::{Backend, Devices, Observation};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until, timeout};
+use xmpp_parsers::message::Message;
 use xmpp_parsers::stanza::Stanza;
 
 use crate::args::{Args, server};
@@ -319,6 +320,12 @@ impl Program {
             Incoming::Resumed => {
                 self.report.connection("resumed", None);
                 self.muji.connection(Change::Resumed);
+            }
+            // Requests and presences are made good by the Engine, which asks and says anew.
+            Incoming::Unsent(stanza) => {
+                if let Stanza::Message(Message { to: Some(to), .. }) = *stanza {
+                    self.report.event(&Event::Warning(format!("what was said to {to} without a connection is lost")));
+                }
             }
             Incoming::Over(why) if self.call.is_none() => return Err(why.into()),
             Incoming::Over(why) => return Err(Failure::Call(lost(&why))),

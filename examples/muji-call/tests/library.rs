@@ -143,7 +143,7 @@ async fn live(
                     let _whose = muji.handle_stanza(&stanza);
                 }
                 Incoming::Over(why) => panic!("{why}"),
-                Incoming::Lost(_) | Incoming::Resumed => {}
+                Incoming::Lost(_) | Incoming::Resumed | Incoming::Unsent(_) => {}
             },
             Some(notice) = muji.next() => match notice {
                 Notice::Send(stanza) => connection.send(stanza).await,

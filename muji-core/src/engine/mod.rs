@@ -100,7 +100,9 @@ pub struct Engine {
     attendance: Attendance,
     services: Services,
     external: External,
-    /// The connection is gone; if it does not come back the calls end then.
+    /// The connection is gone.
+    offline: bool,
+    /// If it does not come back the calls end then.
     lost_until: Option<Instant>,
 }
 
@@ -127,6 +129,7 @@ impl Engine {
             attendance: Attendance::default(),
             services: Services::default(),
             external: External::default(),
+            offline: false,
             lost_until: None,
         }
     }
@@ -228,6 +231,7 @@ impl Engine {
         seated: Option<String>,
     ) -> Result<(CallId, Conference), Refused> {
         let us = self.us.clone().ok_or(Refused::NotConnected)?;
+        self.is_online()?;
         self.may_enter(&room)?;
         if how.media.iter().all(|media| self.shared.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
@@ -237,6 +241,12 @@ impl Engine {
         let call = call.unwrap_or_else(|| self.shared.ids.call());
         self.seek_servers(now);
         Ok((call, Conference::enter(&mut self.cx(now), call, us, room, how, nick)))
+    }
+
+    /// What others are told once cannot be said while the connection is gone: a new stream would not carry it. What they are told by how
+    /// things stand, such as that we are muted, can.
+    pub(super) fn is_online(&self) -> Result<(), Refused> {
+        if self.offline { Err(Refused::Offline) } else { Ok(()) }
     }
 
     fn may_enter(&self, room: &BareJid) -> Result<(), Refused> {
@@ -298,6 +308,9 @@ impl Engine {
     /// If there is no such call, or it is not ours to do.
     pub fn command(&mut self, now: Instant, call: CallId, command: Command) -> Result<(), Refused> {
         let mut outcome = Err(Refused::UnknownCall);
+        if matches!(command, Command::Invite(_) | Command::InviteToRoom(..) | Command::Admit(_) | Command::EndForAll) {
+            self.is_online()?;
+        }
         if let Command::Invite(guest) = &command
             && self.directs.contains(call)
         {
@@ -405,15 +418,16 @@ impl Engine {
     pub fn handle_connection(&mut self, now: Instant, change: Connection) {
         match change {
             Connection::Lost => {
+                self.offline = true;
                 self.lost_until.get_or_insert(now + config::DISCONNECTED);
                 self.with_all(now, |conference, _| conference.went_offline());
             }
             Connection::Resumed => {
-                self.lost_until = None;
+                (self.offline, self.lost_until) = (false, None);
                 self.with_all(now, Conference::resumed);
             }
             Connection::Bound { jid } => {
-                self.lost_until = None;
+                (self.offline, self.lost_until) = (false, None);
                 self.us = Some(jid.clone());
                 self.external.rebound();
                 self.seats.clear(); // The client enters its rooms anew.

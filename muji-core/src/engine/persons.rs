@@ -42,6 +42,7 @@ impl Engine {
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
     pub fn call(&mut self, now: Instant, to: impl Into<Jid>, media: Vec<Media>) -> Result<CallId, Refused> {
+        self.is_online()?;
         let to = to.into();
         let mut outcome = Err(Refused::NotConnected);
         self.with_directs(now, |directs, cx, us| outcome = directs.place(cx, us, to, media));

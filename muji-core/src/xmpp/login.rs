@@ -25,6 +25,7 @@ use xmpp_parsers::stream_error::{DefinedCondition, StreamError};
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::last_words::{LastWords, Remembered};
+use super::place::Placed;
 use super::reach::{self, Reached};
 use super::sasl::{self, Channel, Mechanism};
 use crate::tls::{self, CertificateFault, TlsFault, Trust};
@@ -35,7 +36,8 @@ const ALPN: &[u8] = b"xmpp-client";
 /// From the connection to the end of the login.
 const LOGIN: Duration = Duration::from_secs(15);
 
-/// Pauses between attempts to come back. Calls are given up after a minute, so longer would help nobody.
+/// Pauses between attempts to come back, each longer by chance by up to a half: thousands whose server was restarted should not come
+/// in one second. Calls are given up after a minute, so longer would help nobody.
 const PAUSES: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -45,9 +47,10 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(30),
 ];
 
-/// Silence after which the server is asked whether it is still there, and how long it may take to answer.
+/// Silence after which the server is asked whether it is still there, and how long it may take to answer. Together much less than the
+/// minute after which calls end without it.
 const TIMEOUTS: Timeouts =
-    Timeouts { read_timeout: Duration::from_secs(30), response_timeout: Duration::from_secs(20) };
+    Timeouts { read_timeout: Duration::from_secs(15), response_timeout: Duration::from_secs(10) };
 
 /// Who logs in, and where.
 #[derive(Debug, Clone)]
@@ -287,14 +290,15 @@ async fn secured(
     header: StreamHeader<'_>,
 ) -> Result<(Box<dyn Io>, Channel), LoginError> {
     let Reached { socket, direct, name } = reached;
+    let local = socket.local_addr().map_err(|why| LoginError::Protocol(why.to_string()))?;
     if let Server::Plaintext(_) = account.server {
-        return Ok((Box::new(socket), Channel::default()));
+        return Ok((Box::new(Placed::new(socket, local)), Channel::default()));
     }
     let socket = if direct { socket } else { start_tls(socket, header, &name).await? };
     let stream = tls::connect(socket, ascii, direct.then_some(ALPN), &account.trust).await;
     let stream = stream.map_err(|fault| LoginError::of_tls(name, fault))?;
     let channel = Channel { secure: true, exporter: tls::channel_binding(&stream) };
-    Ok((Box::new(stream), channel))
+    Ok((Box::new(Placed::new(stream, local)), channel))
 }
 
 /// Asks for TLS (RFC 6120 section 5). What came before it is forgotten, so that nobody can slip words in.
@@ -325,6 +329,11 @@ async fn offers<S: AsyncBufRead + AsyncWrite + Unpin>(
         Err(RecvFeaturesError::StreamError(error)) => Err(LoginError::ended(&error.0)),
         Err(RecvFeaturesError::Io(why)) => Err(LoginError::Protocol(why.to_string())),
     }
+}
+
+/// From 0 to 1.
+fn chance() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
 /// Comes back after the connection broke.
@@ -368,7 +377,7 @@ impl Renewal {
         let jid = self.bound.get().map_or_else(|| self.account.jid.clone(), |bound| bound.clone().into());
         let account = Account { jid, ..self.account.clone() };
         for pause in PAUSES {
-            sleep(pause).await;
+            sleep(pause.mul_f64(1.0 + chance() / 2.0)).await;
             match login(&account, &self.words).await {
                 Ok((mut connection, _)) => {
                     if !self.fruitful.swap(false, Ordering::Relaxed) {

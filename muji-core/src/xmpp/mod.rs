@@ -6,6 +6,7 @@
 
 mod last_words;
 mod login;
+mod place;
 mod reach;
 mod sasl;
 
@@ -41,6 +42,9 @@ pub enum Incoming {
     Bound(FullJid),
     /// The connection broke, perhaps with a reason of the server's; it is being made again.
     Lost(Option<String>),
+    /// A stanza that was to be sent while the connection was gone cannot be: too many wait, or the new stream knows nothing of what
+    /// it was meant for.
+    Unsent(Box<Stanza>),
     /// The same stream goes on: nothing was lost.
     Resumed,
     /// It cannot be made again.
@@ -58,6 +62,8 @@ pub struct Connection {
     failures: mpsc::Receiver<LoginError>,
     /// Sends wait here while the connection is gone.
     held: Option<VecDeque<Box<Stanza>>>,
+    /// What will not be sent.
+    unsent: VecDeque<Box<Stanza>>,
     /// The last login led to a usable stream. Otherwise the next is made without resumption (see `login::Renewal`).
     fruitful: Arc<AtomicBool>,
     /// What was bound first: the next streams ask for the same.
@@ -83,7 +89,7 @@ impl Connection {
             None => renewal.clone().start(slot),
         };
         let stream = StanzaStream::new(Box::new(connector), QUEUE);
-        Ok(Self { stream, login, words, failures, held: None, fruitful, bound })
+        Ok(Self { stream, login, words, failures, held: None, unsent: VecDeque::new(), fruitful, bound })
     }
 
     /// How the first login went.
@@ -94,6 +100,9 @@ impl Connection {
 
     /// What comes next. Cancel-safe; after [`Incoming::Over`] nothing comes any more.
     pub async fn next(&mut self) -> Incoming {
+        if let Some(unsent) = self.unsent.pop_front() {
+            return Incoming::Unsent(unsent);
+        }
         let news = tokio::select! {
             news = self.stream.next() => news,
             Some(why) = self.failures.recv() => return Incoming::Over(why),
@@ -114,7 +123,7 @@ impl Connection {
             }
             Some(StreamNews::Stream(StreamEvent::Reset { bound_jid, .. })) => {
                 self.fruitful.store(true, Ordering::Relaxed);
-                self.held = None; // Meant for rooms and sessions that the new stream does not know.
+                self.unsent.extend(self.held.take().into_iter().flatten());
                 match bound_jid.try_into_full() {
                     Ok(jid) => {
                         self.bound.get_or_init(|| jid.clone());
@@ -131,7 +140,8 @@ impl Connection {
     pub async fn send(&mut self, stanza: Box<Stanza>) {
         match &mut self.held {
             Some(held) if held.len() < MAX_HELD => held.push_back(stanza),
-            Some(_) => {}
+            Some(_) if self.unsent.len() < QUEUE => self.unsent.push_back(stanza),
+            Some(_) => {} // The program does not listen.
             None => drop(self.stream.send(stanza).await),
         }
     }
