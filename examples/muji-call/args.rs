@@ -10,6 +10,7 @@ use muji_media::bandwidth::Policy;
 use muji_media::record::Template;
 use serde::Deserialize;
 
+use crate::doctor::Patient;
 use crate::exit::Failure;
 use crate::network::Network;
 
@@ -215,6 +216,8 @@ pub(crate) enum Other {
     /// Put a password into the system's keyring
     #[cfg(feature = "keyring")]
     Remember(Login),
+    /// Say what would work from here: login, rooms, STUN and TURN; and why a pair failed last time
+    Doctor(Box<Patient>),
     /// Print a completion script
     Completions {
         /// The shell

@@ -6,6 +6,7 @@
 mod args;
 mod audio;
 mod chat;
+mod doctor;
 mod exit;
 mod keys;
 mod live;
@@ -106,6 +107,10 @@ fn other(other: Other) -> Result<(), Failure> {
         Other::Remember(mut login) => {
             profile::load(login.profile.as_deref())?.complete_login(&mut login);
             return password::keyring::remember(login);
+        }
+        Other::Doctor(mut patient) => {
+            profile::load(patient.login.profile.as_deref())?.complete_login(&mut patient.login);
+            return block_on(doctor::examine(*patient));
         }
         Other::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "muji-call", &mut std::io::stdout());

@@ -133,7 +133,7 @@ impl External {
 
     /// Keeps a service that is of use.
     fn take(&mut self, now: Instant, service: &Service, skipped: &mut Skipped) {
-        match server(service).filter(|_| self.known.len() < config::MAX_ICE_SERVERS) {
+        match ice_server(service).filter(|_| self.known.len() < config::MAX_ICE_SERVERS) {
             Some(server) if !self.known.contains(&server) => self.known.push(server),
             Some(_) => {}
             None => {
@@ -178,8 +178,9 @@ fn lacks_credentials(service: &Service) -> bool {
     relays && service.restricted && (service.username.is_none() || service.password.is_none())
 }
 
-/// A service as it is used; `None` for one of another kind, or one that nobody lets us use.
-fn server(service: &Service) -> Option<IceServer> {
+/// A service that an XMPP server names (XEP-0215) as a media layer uses it; `None` for one of another kind, or without its credentials.
+#[must_use]
+pub fn ice_server(service: &Service) -> Option<IceServer> {
     let secure = matches!(service.kind.as_str(), "stuns" | "turns");
     let by = match (service.transport.as_deref(), secure) {
         (Some("udp") | None, false) => ServerTransport::Udp,

@@ -8,6 +8,8 @@ pub use muji_jingle::media::{
 };
 use muji_xep::rtp::{Extension, Media, PayloadType};
 
+pub use crate::external::ice_server;
+
 /// What a media layer can encode and decode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capabilities {

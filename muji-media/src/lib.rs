@@ -16,6 +16,8 @@
 //!                                                           └─► transport ─► socket     are each peer's own
 //!  device::Sink, record, meter ◄─ sound::mix ◄─ receive ◄─ clutch ◄─ jitter ◄─ peers ◄─ transport ◄─ socket
 //!
+//!  gather ◄─► STUN and TURN servers: which addresses a transport may use; relayed packets go by it
+//!
 //!  device::PictureSource ─► codec::vp8 ─► peers, and back, in a thread of its own: sound waits for no picture
 //!  record writes in another: sound waits for no disk
 //! ```
@@ -25,9 +27,10 @@
 //!   sound and pictures are captured while a call publishes them and they are not muted.
 //! - Once every peer is connected the thread of a call with sound alone wakes each 20 ms and not otherwise: packets are fetched
 //!   with the tick and have the kernel's times. Before, and in a call with pictures, each packet wakes it.
+//! - While there are sessions the machine's addresses are looked at each 2 s, and STUN and TURN servers are asked; before and after nobody is.
 //! - A fault of one peer's packets is that peer's silence; a fault of a device or file is a report, and the call goes on.
-//! - [`transport::Transport`] is ICE and DTLS-SRTP over one path, as values: no socket, no clock. Everything but
-//!   [`backend`], [`socket`] and [`device`] runs in virtual time as well.
+//! - [`transport::Transport`] is ICE and DTLS-SRTP over one path, as values: no socket, no clock. [`gather`] is the same for
+//!   servers. Everything but [`backend`], [`socket`] and [`device`] runs in virtual time as well.
 //!
 //! Out of scope: deciding whom to call, and everything on the XMPP side.
 #![deny(unsafe_code)] // Allowed in codec::vp8::libvpx alone.

@@ -109,7 +109,7 @@ fn who_comes_back_to_a_room_that_bans_it_now_ends_its_call() {
     assert!(!world.hears(juliet, romeo));
 }
 
-// Shows R-STREAM-1.
+// Shows R-STREAM-1, sm-01.
 #[test]
 fn a_stream_that_is_resumed_disturbs_nothing() {
     let mut world = World::new(1);
@@ -137,6 +137,7 @@ fn while_the_connection_is_gone_nobody_is_asked() {
     assert_eq!(pings(&world, romeo), 0);
 }
 
+// Shows sm-03.
 #[test]
 fn who_comes_back_on_a_new_stream_is_called_anew_and_heard_until_then() {
     let mut world = World::new(1);

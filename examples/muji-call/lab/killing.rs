@@ -49,6 +49,9 @@ async fn at_every_step(name: &str, server: &Real) {
     for child in [&mut romeo, &mut juliet] {
         event(child, LIMIT, |event| event["event"] == "first-sound").await.expect("they hear each other");
     }
+    // Whoever is not listened to says no more one day, and does no more.
+    let mut unread = juliet.stdout.take().expect("it is piped");
+    tokio::spawn(async move { tokio::io::copy(&mut unread, &mut tokio::io::sink()).await });
     // The picture is told when it changes.
     let mut people = 1;
     let (mut slowest, mut longest) = (Duration::ZERO, Duration::ZERO);

@@ -18,9 +18,10 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::stanza::Stanza;
 
-use crate::args::{Args, server};
+use crate::args::{Args, Login, server};
 use crate::audio::{self, Audio};
 use crate::chat::Chat;
+use crate::doctor;
 use crate::exit::Failure;
 use crate::keys::Keys;
 use crate::password;
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     let (mut contents, watches) = (video.media(), matches!(video, Video::Watch));
     contents.extend(slides.is_some().then_some(Media::Slides));
     let pictures = if let Video::Show(source) = video { Some(source) } else { None };
-    let account = account(&args)?;
+    let account = account(&args.login)?;
     let goal = goal(&args, &account)?;
     let reach = args.network.reach(args.login.ca_file.as_deref())?;
     let media = Backend::start(Devices {
@@ -141,8 +142,8 @@ fn snapshots(args: &Args, stage: &Stage) -> Result<Option<Snapshots>, Failure> {
     begun.map_err(|why| Failure::Usage(format!("--snapshot: {why}")))
 }
 
-fn account(args: &Args) -> Result<Account, Failure> {
-    let login = &args.login;
+/// Who logs in.
+pub(crate) fn account(login: &Login) -> Result<Account, Failure> {
     let jid = login.jid.clone().ok_or_else(|| {
         Failure::Usage("whose call is it? Give --jid or XMPP_JID, or a profile (see --help)".to_owned())
     })?;
@@ -277,6 +278,7 @@ impl Program {
                 let rang = self.ringing.invitation_over(&invitation);
                 return (rang && self.args.once).then_some(Over::Cancelled);
             }
+            (_, Event::PeerFailed(peer, failure)) => doctor::remember(&peer.nick, &failure.to_string()),
             (About::Call(call), Event::Ended(why)) if self.ringing.call_over(*call) || self.call == Some(*call) => {
                 return Some(why);
             }

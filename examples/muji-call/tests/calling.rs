@@ -66,6 +66,7 @@ fn sent(trace: &Path) -> Vec<String> {
     words.collect()
 }
 
+// Shows sm-05.
 #[tokio::test]
 async fn an_interrupt_leaves_properly() {
     leaves_properly("-INT").await;

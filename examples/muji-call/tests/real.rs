@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muji_conformance::harness::proxy::Proxy;
 use muji_conformance::harness::real::{PEOPLE, Real};
 use serde_json::Value;
 
@@ -149,6 +150,30 @@ async fn when_prosody_is_killed_sound_goes_on_and_the_program_comes_back_into_th
     said(&mut juliet, "\"joined\"").await;
     let heard = heard_in_seconds(&mut romeo, 4).await;
     assert!(heard >= 3, "sound goes on for {heard} of 4 s after coming back");
+}
+
+// Shows sm-02.
+#[tokio::test]
+async fn a_stream_that_is_cut_is_resumed_and_what_was_under_way_arrives_once() {
+    let Some(server) = prosody() else { return };
+    let direct = std::net::SocketAddr::from(([127, 0, 0, 1], server.port));
+    let mut juliet = person(&server, "juliet", &["--json"]).spawn().unwrap();
+    said(&mut juliet, "\"joined\"").await;
+    // The offer is on its way when the wire freezes, and what follows of it comes by the next one.
+    let mut proxy = Proxy::before(direct, 14).await.unwrap();
+    let through = proxy.address().to_string();
+    let mut romeo = person(&server, "romeo", &["--json", "--server", &through, "--tls", "none"]).spawn().unwrap();
+    proxy.frozen().await;
+    proxy.cut();
+    said(&mut romeo, "\"resumed\"").await;
+    said(&mut romeo, "\"first-sound\"").await;
+    said(&mut juliet, "\"first-sound\"").await;
+    signal(&romeo, "-INT").await;
+    let left = said(&mut juliet, "\"left\"").await;
+    assert!(left.contains("romeo"), "{left}");
+    let told = romeo.wait_with_output().await.unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(!told.contains("\"failed\"") && !told.contains("room-lost"), "{told}");
 }
 
 async fn heard_in_seconds(child: &mut tokio::process::Child, seconds: u64) -> usize {

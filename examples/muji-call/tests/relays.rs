@@ -1,5 +1,6 @@
 //! Calls through a real TURN server, by each way.
 
+use muji_conformance::harness::real::Real;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::turn::{NAME, PASSWORD as TURN_PASSWORD, Turn, USER};
 use serde_json::Value;
@@ -81,4 +82,38 @@ async fn who_has_no_relay_and_wants_nothing_else_hears_nobody() {
     assert_eq!(romeo.status.code(), Some(1), "somebody came, and was not heard");
     let sounds: Vec<Value> = events(&romeo).into_iter().filter(|event| event["event"] == "first-sound").collect();
     assert_eq!(sounds, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_works_from_here_and_why_the_rest_does_not() {
+    let Some(turn) = coturn() else { return };
+    let services = turn.services("127.0.0.1");
+    let Some(server) = Real::prosody_in(None, PASSWORD, &services).unwrap_or_else(|why| panic!("{why}")) else {
+        return skipped("Prosody is not installed");
+    };
+    let (jid, address, authority) = (format!("romeo@{}", server.domain), server.address(), server.authority());
+    let wrong = format!("turn:127.0.0.1:{}", turn.port());
+    let arguments = ["doctor", "--jid", &jid, "--server", &address, "--ca-file", &authority, "--bind", "127.0.0.1"];
+    let mut command = program(&arguments);
+    command.args(["--turn", &wrong, "--turn-user", USER, "--stun", "127.0.0.1:9"]).env("TURN_PASSWORD", "wrong");
+    let output = run(command).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for expected in [
+        "login            works: 127.0.0.1:",
+        &format!("rooms            can be made at conference.{}", server.domain),
+        "XEP-0215         the XMPP server names 4 STUN and TURN servers",
+        &format!("STUN             127.0.0.1:{} sees this machine as 127.0.0.1:", turn.port()),
+        &format!("TURN by UDP      127.0.0.1:{} lends 127.0.0.1:", turn.port()),
+        &format!("TURN by TCP      127.0.0.1:{} lends 127.0.0.1:", turn.port()),
+        // Prosody's authority vouches for nothing there.
+        &format!("TURN by TLS      127.0.0.1:{}: its certificate is refused: ", turn.tls_port()),
+        "STUN             127.0.0.1:9: no answer",
+        &format!("TURN by UDP      127.0.0.1:{}: the server refuses: are the credentials right?", turn.port()),
+        "and with all others through a relay, by UDP, TCP",
+        "last failure     ",
+    ] {
+        assert!(said.contains(expected), "{expected}\nis not in\n{said}");
+    }
+    assert!(!said.contains(PASSWORD) && !said.contains(TURN_PASSWORD));
 }

@@ -27,6 +27,7 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
         std::env::current_exe().expect("a test has a place").parent().and_then(Path::parent).map(Path::to_owned);
     let mut command = Command::new(folder.expect("below target").join("examples/muji-call"));
     command.args(arguments).env("XMPP_PASSWORD", PASSWORD).env_remove("XMPP_ROOM_PASSWORD");
+    command.env("XDG_STATE_HOME", std::env::temp_dir().join(format!("muji-call-{}-state", std::process::id())));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

@@ -12,6 +12,7 @@
 
 mod frames;
 mod mapping;
+mod probe;
 mod reach;
 mod relay;
 pub(crate) mod streams;
@@ -25,6 +26,7 @@ use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 
+pub use probe::probe;
 pub use reach::{Reach, Relays};
 
 use frames::{Frames, padded};

@@ -26,6 +26,9 @@ const LONGEST: Duration = Duration::from_secs(2);
 const REPEATS: u32 = 4;
 const LAST: Duration = Duration::from_secs(2);
 
+/// Between two looks at an allocation that is not there yet.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// What comes of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RelayOutput {
@@ -187,6 +190,10 @@ impl Relay {
                 TurnPollRet::AllocateTcpSocket { .. } | TurnPollRet::TcpClose { .. } => {} // Asked for by nobody.
             }
             if !moved {
+                // That it has given up it tells only who looks again.
+                if self.allocated.is_empty() {
+                    self.due = self.due.map(|due| due.min(now + LOOK));
+                }
                 return;
             }
         }
