@@ -250,8 +250,8 @@ impl Running {
     /// A lane of sockets more.
     async fn add_lane(&mut self, now: Instant, addresses: &[IpAddr]) -> std::io::Result<()> {
         let bound = self.sockets.bind(addresses).await?;
-        self.lanes.push(bound.clone());
-        self.peers.add_lane(self.gatherer.add_lane(now, bound));
+        self.peers.add_lane(self.gatherer.add_lane(now, &bound));
+        self.lanes.push(bound);
         Ok(())
     }
 
@@ -319,7 +319,7 @@ impl Running {
                 Gathered::Close(stream) => self.streams.close(stream),
                 Gathered::Received { local, from, bytes } => self.peers.datagram(now, local, from, &bytes),
                 Gathered::Found { lane, candidate } => self.peers.found(now, lane, &candidate),
-                Gathered::Lost { lane, base } => self.peers.lost(now, lane, base),
+                Gathered::Lost { lane, candidate } => self.peers.lost(now, lane, &candidate),
             }
         }
     }
@@ -522,8 +522,8 @@ impl Worker {
             let bound = sockets.bind(&self.usable()).await?; // If it fails, the next session tries again.
             self.watched_at = self.addresses.is_empty().then_some(now + WATCH);
             let (mut gatherer, streams) = (Gatherer::new(self.reach.clone()), Streams::new(self.reach.trust.clone()));
-            let lanes = vec![bound.clone()];
-            let hosts = gatherer.add_lane(now, bound);
+            let hosts = gatherer.add_lane(now, &bound);
+            let lanes = vec![bound];
             let running = |make| Running { sockets, lanes, gatherer, streams, peers: Peers::new(make, hosts) };
             self.running = self.make.take().map(running);
             self.resolve();

@@ -56,7 +56,7 @@ fn gathering(
     servers: Vec<(IceServer, Vec<SocketAddr>)>,
 ) -> (Gatherer, Vec<LocalCandidate>) {
     let mut gatherer = Gatherer::new(reach);
-    let hosts = gatherer.add_lane(now, vec![ours()]);
+    let hosts = gatherer.add_lane(now, &[ours()]);
     gatherer.set_servers(now, servers);
     assert!(outputs(&mut gatherer).is_empty(), "nobody is asked before there is a session");
     gatherer.set_wanted(now, true);

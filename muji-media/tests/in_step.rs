@@ -133,8 +133,8 @@ impl Transport for Detour {
     fn found(&mut self, now: Instant, candidate: &LocalCandidate) {
         self.transport.found(now, candidate);
     }
-    fn lost(&mut self, now: Instant, base: SocketAddr) {
-        self.transport.lost(now, base);
+    fn lost(&mut self, now: Instant, candidate: &LocalCandidate) {
+        self.transport.lost(now, candidate);
     }
     fn add(&mut self, content: &OpenContent) {
         self.transport.add(content);

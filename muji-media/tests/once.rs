@@ -60,7 +60,7 @@ impl Transport for Tap {
     fn remote(&mut self, _now: Instant, _remote: &RemoteTransport) {}
     fn candidate(&mut self, _now: Instant, _candidate: &Candidate) {}
     fn found(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
-    fn lost(&mut self, _now: Instant, _base: SocketAddr) {}
+    fn lost(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn add(&mut self, _content: &OpenContent) {}
     fn agreed(&mut self, _agreed: &Agreed) {}
     fn ask_key_frame(&mut self, _now: Instant, _content: &str) {}

@@ -445,7 +445,7 @@ fn whoever_gets_another_address_goes_on_there_after_a_restart() {
     let now = pair.now;
     let found = hosts(&[pair.ends[0].address]);
     pair.ends[0].transport.found(now, &found[0]);
-    pair.ends[0].transport.lost(now, old);
+    pair.ends[0].transport.lost(now, &hosts(&[old])[0]);
     pair.ends.iter_mut().for_each(|end| end.transport.restart());
     pair.renew();
     pair.run(Duration::from_secs(1), |_| false);

@@ -22,6 +22,11 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
+    /// True in this share of cases, from 0 to 1.
+    pub fn happens(&mut self, share: f64) -> bool {
+        (self.number() as f64) < share * (u64::MAX as f64)
+    }
+
     /// A time between nothing and `most`.
     pub fn up_to(&mut self, most: Duration) -> Duration {
         let micros = u64::try_from(most.as_micros()).expect("delays are short");

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod chance;
 pub mod content;
+pub mod impairment;
 pub mod instant;
 pub mod link;
 pub mod net;

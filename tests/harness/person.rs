@@ -10,8 +10,11 @@ use muji_core::config::Config;
 use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport};
 use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
+use muji_media::codec::opus::Encoder;
 use muji_media::gather::hosts;
 use muji_media::peers::{Peers, PeersOutput};
+use muji_media::receive::{Receiver, Stats};
+use muji_media::sound::FRAME as FRAME_LENGTH;
 use muji_media::transport::{MakeTransport, RtpPacket};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
@@ -56,6 +59,25 @@ struct Heard {
     last: Instant,
 }
 
+/// What is heard of one content.
+struct Ear {
+    receiver: Receiver,
+    due: Instant,
+}
+
+impl Ear {
+    fn new(now: Instant) -> Self {
+        Self { receiver: Receiver::new().expect("there is a decoder"), due: now + FRAME }
+    }
+
+    fn hear(&mut self, now: Instant) {
+        while self.due <= now {
+            let _silent = self.receiver.frame(self.due).is_none();
+            self.due += FRAME;
+        }
+    }
+}
+
 /// What does the media of a client.
 pub(crate) enum Layer {
     /// The real transports, and silence for sound.
@@ -93,6 +115,10 @@ pub(crate) struct Client {
     pub(crate) unsent: Vec<Stanza>,
     /// Its media layer does nothing any more.
     pub(crate) media_hangs: bool,
+    /// What it hears, if it listens.
+    ears: Option<BTreeMap<(SessionId, Arc<str>), Ear>>,
+    /// What it sends twenty milliseconds of sound as.
+    sound: Arc<[u8]>,
     /// STUN and TURN servers, as often as the media layer was told.
     pub(crate) servers: Vec<Vec<IceServer>>,
 }
@@ -119,6 +145,8 @@ impl Client {
             missed: Vec::new(),
             unsent: Vec::new(),
             media_hangs: false,
+            ears: None,
+            sound: Arc::from(&b"silence"[..]),
             servers: Vec::new(),
         }
     }
@@ -129,13 +157,26 @@ impl Client {
         self.wanted.insert(call);
     }
 
+    /// It hears what comes, and sends what can be heard.
+    pub(crate) fn listen(&mut self) {
+        self.ears = Some(BTreeMap::new());
+        self.sound =
+            Encoder::new().and_then(|mut encoder| encoder.encode(&[0; FRAME_LENGTH])).expect("silence is sound");
+    }
+
+    /// How what somebody sent is heard.
+    pub(crate) fn sound(&self, speaker: &FullJid) -> Option<Stats> {
+        let mut of = self.ears.iter().flatten().filter(|((session, _), _)| self.sessions.get(session) == Some(speaker));
+        of.next_back().map(|(_, ear)| ear.receiver.stats())
+    }
+
     /// Its sockets are at another address.
     pub(crate) fn moves(&mut self, now: Instant, address: IpAddr) {
         let before = std::mem::replace(&mut self.address, address);
         let Layer::Transports(peers) = &mut self.media else { return };
         for (lane, port) in (PORT..).enumerate().take(peers.lanes()) {
             hosts(&[SocketAddr::new(address, port)]).iter().for_each(|found| peers.found(now, lane, found));
-            peers.lost(now, lane, SocketAddr::new(before, port));
+            hosts(&[SocketAddr::new(before, port)]).iter().for_each(|lost| peers.lost(now, lane, lost));
         }
     }
 
@@ -152,13 +193,17 @@ impl Client {
             Layer::Transports(peers) => peers.poll_timeout(),
             Layer::Instant => None,
         };
-        let others = [self.engine.poll_timeout(), transports];
+        let ears = self.ears.iter().flat_map(BTreeMap::values).map(|ear| ear.due).min();
+        let others = [self.engine.poll_timeout(), transports, ears];
         others.into_iter().flatten().chain(frames).min().filter(|_| !self.frozen)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
+        }
+        for ear in self.ears.iter_mut().flat_map(BTreeMap::values_mut) {
+            ear.hear(now);
         }
         let Layer::Transports(peers) = &mut self.media else { return };
         if peers.poll_timeout().is_some_and(|at| at <= now) {
@@ -168,7 +213,7 @@ impl Client {
             self.publishing.iter().filter(|(_, at)| **at <= now).map(|(what, _)| what.clone()).collect();
         for (call, publication) in due {
             self.frames += 1;
-            let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: Arc::from(&b"silence"[..]) };
+            let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: self.sound.clone() };
             peers.publish(now, now, call, &publication, &[packet]);
             self.publishing.insert((call, publication), now + FRAME);
         }
@@ -261,7 +306,10 @@ impl Client {
         match output {
             PeersOutput::Datagram { from, to, bytes } => sent.push(Sent::Datagram { from, to, bytes }),
             PeersOutput::Report(report) => self.engine.handle_media(now, &report),
-            PeersOutput::Rtp { session, content, .. } => {
+            PeersOutput::Rtp { session, content, received } => {
+                if let Some(ears) = &mut self.ears {
+                    ears.entry((session, content.clone())).or_insert_with(|| Ear::new(now)).receiver.insert(received);
+                }
                 self.heard.entry((session, content)).or_insert(Heard { first: now, last: now }).last = now;
             }
             PeersOutput::KeyFrameAsked

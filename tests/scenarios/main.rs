@@ -19,6 +19,7 @@ mod consent;
 mod contents;
 mod growing;
 mod hostile;
+mod impaired;
 mod invitation_over;
 mod inviting;
 mod jingle;

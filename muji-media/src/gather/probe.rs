@@ -22,7 +22,7 @@ pub async fn probe(server: IceServer, addresses: Vec<IpAddr>, trust: Trust) -> R
     let bound = sockets.bind(&addresses).await.map_err(|why| format!("no UDP socket can be opened: {why}"))?;
     let mut gatherer = Gatherer::new(Reach { trust, ..Reach::default() });
     let begun = Instant::now();
-    gatherer.add_lane(begun, bound);
+    gatherer.add_lane(begun, &bound);
     streams.resolve(vec![server.clone()]);
     gatherer.set_wanted(begun, true);
     let mut asked = false;

@@ -215,15 +215,16 @@ impl Peers {
         }
     }
 
-    /// The addresses with this base are not the lane's any more.
-    pub fn lost(&mut self, now: Instant, lane: usize, base: SocketAddr) {
+    /// An address is not the lane's any more. Those whose packets were sent from where it was have to begin anew.
+    pub fn lost(&mut self, now: Instant, lane: usize, candidate: &LocalCandidate) {
         let Some(of_lane) = self.lanes.get_mut(lane) else { return };
-        of_lane.candidates.retain(|candidate| candidate.base != base);
-        self.routes.retain(|(local, _), _| *local != base);
+        of_lane.candidates.retain(|known| known != candidate);
+        let gone = !of_lane.has(candidate.base);
+        self.routes.retain(|(local, _), _| !gone || *local != candidate.base);
         for id in self.users(lane) {
-            self.with(id, |transport| transport.lost(now, base));
-            let used = self.transports.get(&id).and_then(|line| line.between);
-            if used.is_some_and(|[local, _]| local == base) {
+            self.with(id, |transport| transport.lost(now, candidate));
+            let Some(line) = self.transports.get_mut(&id) else { continue };
+            if gone && line.between.take_if(|[local, _]| *local == candidate.base).is_some() {
                 self.told.report(MediaReport::Moved { transport: id });
             }
         }

@@ -141,8 +141,8 @@ impl Transport for Loopback {
         self.opening.candidates.push(candidate.clone());
     }
 
-    fn lost(&mut self, _: Instant, base: SocketAddr) {
-        self.opening.candidates.retain(|ours| ours.base != base);
+    fn lost(&mut self, _: Instant, candidate: &LocalCandidate) {
+        self.opening.candidates.retain(|ours| ours != candidate);
     }
 
     fn candidate(&mut self, now: Instant, candidate: &Candidate) {

@@ -123,8 +123,8 @@ pub trait Transport: Send {
     fn remote(&mut self, now: Instant, remote: &RemoteTransport);
     /// One more address of ours.
     fn found(&mut self, now: Instant, candidate: &LocalCandidate);
-    /// The address that packets are sent from is not ours any more.
-    fn lost(&mut self, now: Instant, base: SocketAddr);
+    /// An address is not ours any more.
+    fn lost(&mut self, now: Instant, candidate: &LocalCandidate);
     /// One more address of the peer.
     fn candidate(&mut self, now: Instant, candidate: &Candidate);
     /// Another content will travel by it.

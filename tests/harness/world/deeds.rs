@@ -134,6 +134,11 @@ impl World {
         self.client_mut(who).engine.set_verifier(verifier);
     }
 
+    /// Somebody sends sound and hears it as a person would: with a jitter buffer and a decoder for each of the others.
+    pub fn listen(&mut self, who: Who) {
+        self.client_mut(who).listen();
+    }
+
     /// No packet gets from one to the other, or again any.
     pub fn part(&mut self, from: Who, to: Who, parted: bool) {
         let way = (self.people[from.0].address, self.people[to.0].address);

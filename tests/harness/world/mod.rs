@@ -19,6 +19,7 @@ use muji_xep::Element;
 use xmpp_parsers::stanza::Stanza;
 
 use super::chance::Chance;
+use super::impairment::{self, Impairment};
 use super::person::{Body, Client, Layer, Person, Sent, settled, transports, usual};
 use super::profile::{Profile, Scripted};
 use super::room::{Delivery, Rooms, Rules};
@@ -114,6 +115,9 @@ pub struct World {
     datagrams: BTreeMap<(IpAddr, IpAddr), usize>,
     /// Between these addresses every packet is lost.
     pub(super) dark: BTreeSet<(IpAddr, IpAddr)>,
+    /// What the network between any two does to their packets.
+    pub impairment: Option<Impairment>,
+    ways_of_packets: BTreeMap<(IpAddr, IpAddr), impairment::Way>,
     /// The servers name another certificate in what they pass on.
     pub swaps_certificates: bool,
     /// Every stanza clients sent, in order.
@@ -156,6 +160,8 @@ impl World {
             ways: BTreeMap::new(),
             datagrams: BTreeMap::new(),
             dark: BTreeSet::new(),
+            impairment: None,
+            ways_of_packets: BTreeMap::new(),
             swaps_certificates: false,
             wire: Vec::new(),
             sent: Traffic::default(),
@@ -422,11 +428,21 @@ impl World {
                     let found = self.people.iter().position(|person| person.address == to.ip());
                     let Some(index) = found else { continue };
                     let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };
-                    let way = (self.people[who.0].delays.peer + self.people[index].delays.peer) / 2;
-                    self.schedule(self.now + way, arrival);
+                    let Some(takes) = self.takes(who, Who(index), &arrival) else { continue };
+                    self.schedule(self.now + takes, arrival);
                 }
             }
         }
+    }
+
+    /// How long a packet is on its way; `None` if it is lost.
+    fn takes(&mut self, from: Who, to: Who, arrival: &Arrival) -> Option<Duration> {
+        let (from, to) = (&self.people[from.0], &self.people[to.0]);
+        let usual = (from.delays.peer + to.delays.peer) / 2;
+        let (Some(kind), Arrival::Datagram { bytes, .. }) = (&self.impairment, arrival) else { return Some(usual) };
+        let now = self.now;
+        let way = self.ways_of_packets.entry((from.address, to.address)).or_insert_with(|| impairment::Way::new(now));
+        way.takes(now, kind, bytes.len(), &mut self.chance)
     }
 
     fn stanza_sent(&mut self, who: Who, stanza: Stanza) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jid::FullJid;
 use muji_core::media::IceServer;
 use muji_core::{CallId, Event, Pair, PairState};
+use muji_media::receive::Stats;
 use muji_xep::Element;
 
 use super::{Body, Client, Person, Who, World};
@@ -161,6 +162,15 @@ impl World {
     pub fn asked(&self, who: Who, action: &str) -> usize {
         let of = self.wire.iter().filter(|passage| passage.from == who);
         of.filter(|passage| jingle_action(&passage.stanza) == Some(action)).count()
+    }
+
+    /// How somebody fared who was sent to somebody who listens ([`World::listen`]): all contents together.
+    ///
+    /// # Panics
+    /// If it heard nothing, or does not listen.
+    #[must_use]
+    pub fn sound(&self, listener: Who, speaker: Who) -> Stats {
+        self.client_ref(listener).sound(&self.jid(speaker)).expect("it listens")
     }
 
     /// The STUN and TURN servers that the media layer of somebody was told, each time.

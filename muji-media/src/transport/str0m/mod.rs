@@ -502,11 +502,12 @@ impl Transport for Str0mTransport {
         self.ours.push(candidate.clone());
     }
 
-    fn lost(&mut self, now: Instant, base: SocketAddr) {
+    fn lost(&mut self, now: Instant, candidate: &LocalCandidate) {
         if let Some(plan) = &mut self.plan {
-            plan.candidates().retain(|ours| ours.base != base);
+            plan.candidates().retain(|ours| ours != candidate);
         }
-        for gone in self.ours.extract_if(.., |ours| ours.base == base).filter_map(|ours| local(&ours)) {
+        self.ours.retain(|ours| ours != candidate);
+        if let Some(gone) = local(candidate) {
             self.rtc.direct_api().invalidate_candidate(&gone);
         }
         self.tick(now);
