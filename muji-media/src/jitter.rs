@@ -26,6 +26,8 @@ const JUMP_MICROS: i64 = 5_000_000;
 const PATIENCE: u32 = 50;
 /// Packets above the wait that are no excess.
 const SLACK: usize = 2;
+/// A packet that waits so much longer than it should, behind others that are missing, waits for them no more.
+const RESUME: Duration = Duration::from_millis(40);
 /// What waits beyond the wait when all is well, so that a sender whose clock runs slow does not let us run dry: a packet
 /// that comes after its turn can be waited for only while a whole one is decoded.
 const SPARE: Duration = Duration::from_millis(5);
@@ -167,16 +169,23 @@ impl JitterBuffer {
 
     /// The packet whose turn it is.
     pub fn take(&mut self, now: Instant) -> Turn {
-        let Some((first, Waiting { arrived, .. })) = self.packets.first_key_value() else { return Turn::Empty };
+        let Some((first, Waiting { arrived, due, .. })) = self.packets.first_key_value() else { return Turn::Empty };
+        let (first, since) = (*first, now.saturating_duration_since(*due));
         let Some(next) = self.next else {
             // The first packet waits its time, to half a turn; those behind it are then as many as their lateness asks for.
             if *arrived + self.delay() + SPARE > now + FRAME_TIME / 2 {
                 return Turn::Empty;
             }
-            self.next = Some(*first);
+            self.next = Some(first);
             return self.take(now);
         };
-        if *first > next {
+        if first > next && since > self.delay() + SPARE + RESUME {
+            // Not a packet is missing but a network was: what was lost meanwhile is not made up one by one.
+            self.counts.lost += first - next;
+            self.next = Some(first);
+            return self.take(now);
+        }
+        if first > next {
             self.counts.lost += 1;
             self.next = Some(next + 1);
             let (_, following) = self.packets.first_key_value().expect("it was there before");
@@ -259,6 +268,17 @@ mod tests {
         assert_eq!((counts.received, counts.lost), (450, lost));
         assert_eq!(packets + counts.discarded + counts.skipped, 450);
         assert!(lost >= 50 && counts.discarded < 5, "{counts:?}");
+    }
+
+    #[test]
+    fn after_an_outage_sound_is_played_as_soon_as_it_comes() {
+        for outage in [5, 50, 120, 1_500, 20_000] {
+            let (packets, lost, _, buffer) = play(outage + 1_000, |n| (n < 200 || n >= 200 + outage).then(|| at(n)));
+            let counts = buffer.counts();
+            assert!(packets >= 997, "{packets} of 1000 are played after {outage} lost ones: {counts:?}");
+            assert!(lost <= outage.min(6), "{lost} frames are made up for {outage}");
+            assert_eq!(counts.lost, outage);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Internet {
     pub(crate) net: Net,
     pub(crate) xmpp: Real,
-    pub(crate) turn: Option<Turn>,
+    _turn: Option<Turn>,
 }
 
 impl Internet {
@@ -46,7 +46,7 @@ impl Internet {
             skipped("Prosody is not installed");
             return None;
         };
-        Some(Self { net, xmpp, turn })
+        Some(Self { net, xmpp, _turn: turn })
     }
 
     pub(crate) fn site(&mut self, access: Access) -> Site {

@@ -95,7 +95,7 @@ pub enum TransportOutput {
         /// The packet.
         received: ReceivedRtp,
     },
-    /// ICE and DTLS are done with the promised fingerprint; or, after `Interrupted`, the peer is heard again.
+    /// ICE and DTLS are done with the promised fingerprint; or, after `Interrupted` or a restart, the peer answers again.
     Connected,
     /// The peer cannot show what we send before a key frame comes (PLI or FIR, RFC 4585 and 5104).
     KeyFrameAsked,

@@ -80,6 +80,8 @@ pub struct Str0mTransport {
     plan: Option<Plan>,
     /// Our addresses.
     ours: Vec<LocalCandidate>,
+    /// ICE has begun anew, and no check was answered since.
+    anew: bool,
     /// Our credentials after the restart that we have told of.
     renewed: Option<IceCreds>,
     /// The peer's candidates, and its credentials.
@@ -130,6 +132,7 @@ impl Str0mTransport {
             rtc,
             ours: plan.candidates().clone(),
             plan: Some(plan),
+            anew: false,
             renewed: None,
             theirs: Vec::new(),
             remote: None,
@@ -188,6 +191,7 @@ impl Str0mTransport {
             self.rtc.add_local_candidate(candidate);
         }
         self.checks.clear();
+        self.anew = true;
         self.tick(now);
         self.tick(now);
     }
@@ -351,6 +355,9 @@ impl Str0mTransport {
             self.consented = Some(now);
             self.heard_peer(now);
         }
+        if std::mem::take(&mut self.anew) && self.connected {
+            self.out.push_back(TransportOutput::Connected);
+        }
         true
     }
 
@@ -370,7 +377,7 @@ impl Str0mTransport {
         if self.connected {
             self.heard = Some(now);
         }
-        if std::mem::take(&mut self.interrupted) {
+        if std::mem::take(&mut self.interrupted) && !self.anew {
             self.out.push_back(TransportOutput::Connected);
         }
     }
