@@ -121,6 +121,10 @@ fn certificate_fault(error: &io::Error) -> Option<CertificateFault> {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             CertificateFault::WrongName
         }
+        // Made in one step and given to us as the authority too: webpki tells it by this word alone.
+        other if other.to_string().contains("CaUsedAsEndEntity") => CertificateFault::Other(
+            "it is an authority's own; a server needs one of its own, by that authority (CA:FALSE)".to_owned(),
+        ),
         other => CertificateFault::Other(other.to_string()),
     })
 }

@@ -44,6 +44,36 @@ struct Pair {
     client: usize,
     /// Header extensions that both know.
     extensions: Vec<Extension>,
+    /// What the network does to the order of datagrams.
+    disorder: Option<Disorder>,
+}
+
+/// Every so many datagrams are lost, come twice, or come behind the next; the same with the same beginning.
+struct Disorder {
+    state: u32,
+    /// One that waits for the next.
+    held: Option<Flight>,
+}
+
+/// By whom, from where, to where, and what.
+type Flight = (usize, SocketAddr, SocketAddr, Vec<u8>);
+
+impl Disorder {
+    /// What arrives now that this was sent.
+    fn passes(&mut self, flight: Flight) -> Vec<Flight> {
+        self.state = self.state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let mut arrives = match self.state >> 24 {
+            0..26 => Vec::new(),
+            26..52 => vec![flight.clone(), flight],
+            52..104 if self.held.is_none() => {
+                self.held = Some(flight);
+                return Vec::new();
+            }
+            _ => vec![flight],
+        };
+        arrives.extend(self.held.take());
+        arrives
+    }
 }
 
 const SSRCS: [u32; 2] = [1_000, 2_000];
@@ -52,6 +82,11 @@ const SSRCS: [u32; 2] = [1_000, 2_000];
 const OF_PICTURES: u32 = 100;
 
 fn end(now: Instant, number: u8, dtls: Dtls) -> End {
+    let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
+    end_as(now, number, dtls, role)
+}
+
+fn end_as(now: Instant, number: u8, dtls: Dtls, role: IceRole) -> End {
     let address = SocketAddr::from(([10, 0, 0, number + 1], 5_000));
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
     let ssrc = SSRCS[usize::from(number % 2)];
@@ -67,7 +102,6 @@ fn end(now: Instant, number: u8, dtls: Dtls) -> End {
         content("audio", Media::Audio, ssrc, opus::payload_type()),
         content("video", Media::Video, ssrc + OF_PICTURES, vp8::payload_type()),
     ];
-    let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
     let opening = Opening { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
     let transport = Str0m::with_dtls(dtls).expect("there is chance").maker()(now, opening);
     End {
@@ -97,6 +131,7 @@ impl Pair {
             answers_from: None,
             client: 1,
             extensions: vp8::extensions(),
+            disorder: None,
         }
     }
 
@@ -175,10 +210,12 @@ impl Pair {
                             }
                         }
                         let from = self.answers_from.filter(|_| bytes.starts_with(&[1, 1])).unwrap_or(from);
-                        let peer = &mut self.ends[1 - index];
-                        if peer.address == to && peer.transport.accepts(self.now, to, from, &bytes) {
-                            peer.transport.datagram(self.now, to, from, &bytes);
-                        }
+                        let flight = (index, from, to, bytes);
+                        let arrives = match &mut self.disorder {
+                            Some(disorder) => disorder.passes(flight),
+                            None => vec![flight],
+                        };
+                        arrives.into_iter().for_each(|flight| self.arrive(flight));
                     }
                     TransportOutput::Rtp { received, .. } => {
                         self.ends[index].captured.push(received.captured);
@@ -197,6 +234,13 @@ impl Pair {
             }
         }
         carried
+    }
+
+    fn arrive(&mut self, (index, from, to, bytes): Flight) {
+        let peer = &mut self.ends[1 - index];
+        if peer.address == to && peer.transport.accepts(self.now, to, from, &bytes) {
+            peer.transport.datagram(self.now, to, from, &bytes);
+        }
     }
 
     fn connected(dtls: Dtls, announced: bool) -> Self {
@@ -569,5 +613,133 @@ fn the_handshake_is_opened_by_whom_both_agreed_on() {
         let greeting = pair.wire.iter().filter(|(_, bytes)| hello(bytes)).map(|(sender, _)| *sender);
         let greeting: Vec<usize> = greeting.collect();
         assert!(!greeting.is_empty() && greeting.iter().all(|sender| *sender == client), "{greeting:?}");
+    }
+}
+
+#[test]
+fn two_who_both_want_to_decide_or_neither_find_out_who_does() {
+    for role in [IceRole::Controlling, IceRole::Controlled] {
+        for dtls in [Dtls::Auto, Dtls::V12] {
+            let mut pair = Pair::new(dtls);
+            pair.ends = [0, 1].map(|number| end_as(pair.now, number, dtls, role));
+            pair.introduce(true, |_| ());
+            pair.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));
+            assert!(pair.ends.iter().all(|end| end.connected), "both {role:?}, {dtls:?}");
+            assert_eq!(flow(&mut pair, 1..50), [49, 49]);
+        }
+    }
+}
+
+#[test]
+fn the_handshake_ends_though_datagrams_are_lost_doubled_and_out_of_order() {
+    for seed in 1..=20 {
+        for dtls in [Dtls::Auto, Dtls::V12] {
+            let mut pair = Pair::new(dtls);
+            pair.disorder = Some(Disorder { state: seed, held: None });
+            pair.introduce(true, |_| ());
+            pair.run(Duration::from_secs(8), |ends| ends.iter().all(|end| end.connected));
+            assert!(pair.ends.iter().all(|end| end.connected), "seed {seed}, {dtls:?}");
+        }
+    }
+}
+
+#[test]
+fn a_packet_that_comes_again_or_is_not_whole_is_dropped() {
+    for dtls in [Dtls::Auto, Dtls::V12] {
+        let mut pair = Pair::connected_with(dtls, true, Vec::new());
+        let before = pair.wire.len();
+        pair.ends[0].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
+        pair.run(Duration::from_millis(20), |_| false);
+        let sent = pair.wire[before..].iter().find(|(sender, bytes)| *sender == 0 && is_rtp(bytes));
+        let (_, sent) = sent.expect("it was sent").clone();
+        assert_eq!(pair.ends[1].received.len(), 1);
+        let (from, to) = (pair.ends[0].address, pair.ends[1].address);
+        pair.arrive((0, from, to, sent.clone()));
+        for length in 1..sent.len() {
+            pair.arrive((0, from, to, sent[..length].to_vec()));
+        }
+        for index in 0..sent.len() {
+            let mut forged = sent.clone();
+            forged[index] ^= 0x10;
+            pair.arrive((0, from, to, forged));
+        }
+        // An RTCP packet shorter than what protects it (RFC 3711 section 3.4).
+        (4..20).for_each(|length| {
+            pair.arrive((0, from, to, [&[0x81, 201, 0, 1][..], &[0; 16]].concat()[..length].to_vec()))
+        });
+        pair.run(Duration::from_millis(100), |_| false);
+        assert_eq!(pair.ends[1].received.len(), 1, "{dtls:?}");
+        assert_eq!(flow(&mut pair, 2..50), [48, 48], "and all goes on");
+    }
+}
+
+/// A ClientHello in one record without anything in it, and an alert that ends everything (RFC 6347, RFC 5246 section 7.2).
+const FORGED: [&[u8]; 2] = [
+    &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0],
+    &[21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40],
+];
+
+#[test]
+fn a_handshake_that_somebody_else_forges_is_read_by_nobody() {
+    let elsewhere = SocketAddr::from(([10, 0, 0, 1], 6_666)); // The right machine, another port.
+    let forge = |pair: &mut Pair| {
+        for bytes in FORGED {
+            let to = pair.ends[1].address;
+            assert!(!pair.ends[1].transport.accepts(pair.now, to, elsewhere, bytes));
+        }
+    };
+    for dtls in [Dtls::Auto, Dtls::V12] {
+        let mut pair = Pair::new(dtls);
+        forge(&mut pair);
+        pair.introduce(true, |_| ());
+        while !pair.ends.iter().all(|end| end.connected) {
+            forge(&mut pair);
+            let until = pair.now + Duration::from_millis(5);
+            pair.run(Duration::from_millis(5), |_| false);
+            pair.now = until;
+            assert!(pair.now - pair.start < Duration::from_secs(5));
+        }
+        forge(&mut pair);
+        assert_eq!(flow(&mut pair, 1..50), [49, 49]);
+    }
+}
+
+#[test]
+fn no_datagram_is_longer_than_what_every_network_carries() {
+    for dtls in [Dtls::Auto, Dtls::V12] {
+        let mut pair = Pair::connected(dtls, true);
+        // As long as our packets of pictures are at most.
+        let picture = RtpPacket { timestamp: 90, marker: true, payload: Arc::from(vec![7; 1_150]) };
+        pair.ends[0].transport.send(pair.now, pair.now, "video", &[picture]);
+        pair.run(Duration::from_secs(1), |_| false);
+        let longest = pair.wire.iter().map(|(_, bytes)| bytes.len()).max();
+        // IPv6 carries 1280 bytes everywhere, of which IP and UDP take 48.
+        assert!(longest.is_some_and(|longest| longest <= 1_232), "{longest:?} bytes, {dtls:?}");
+    }
+}
+
+/// The two datagrams of a Chromium's ClientHello.
+const CHROMIUM: [&[u8]; 2] = [
+    include_bytes!("fixtures/chromium156-clienthello-1.bin"),
+    include_bytes!("fixtures/chromium156-clienthello-2.bin"),
+];
+
+#[test]
+fn a_greeting_in_two_datagrams_is_answered_in_whichever_order_they_come() {
+    for order in [[0, 1], [1, 0]] {
+        for dtls in [Dtls::Auto, Dtls::V12] {
+            let mut pair = Pair::new(dtls);
+            pair.client = 2; // Both wait to be greeted.
+            pair.introduce(true, |_| ());
+            pair.run(Duration::from_millis(400), |_| false);
+            let before = pair.wire.len();
+            let (from, to) = (pair.ends[0].address, pair.ends[1].address);
+            order.into_iter().for_each(|index| pair.arrive((0, from, to, CHROMIUM[index].to_vec())));
+            pair.run(Duration::from_millis(200), |_| false);
+            let answers =
+                pair.wire[before..].iter().filter(|(sender, bytes)| *sender == 1 && bytes.first() == Some(&22));
+            assert!(answers.count() > 0, "{order:?}, {dtls:?}");
+            assert!(pair.ends[1].failed.is_none());
+        }
     }
 }

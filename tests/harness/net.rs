@@ -24,7 +24,9 @@ pub enum Access {
 
 /// Addresses of the internet's servers.
 pub const SERVER: &str = "198.51.100.1";
-/// The same by IPv6.
+/// Another one, of the same machine.
+pub const SERVER2: &str = "198.51.100.2";
+/// The first by IPv6.
 pub const SERVER6: &str = "2001:db8::1";
 
 /// An internet.
@@ -66,6 +68,7 @@ impl Net {
         this.inside("ip link add br0 type bridge")?;
         this.inside("ip link set br0 up")?;
         this.inside(&format!("ip addr add {SERVER}/24 dev br0"))?;
+        this.inside(&format!("ip addr add {SERVER2}/24 dev br0"))?;
         this.inside(&format!("ip addr add {SERVER6}/64 dev br0 nodad"))?;
         // What is for nobody is lost, as it is behind a router of the internet.
         this.inside("ip route add default dev lo")?;
@@ -219,21 +222,32 @@ impl Site {
         within(&self.place, &format!("ip route replace default via {lan}.1"))
     }
 
-    /// From now on no datagram gets through its router, or again all do.
+    /// From now on nothing of this kind gets through its router.
     ///
     /// # Errors
     /// If the kernel does not do it.
     pub fn block(&self, what: &str) -> io::Result<()> {
-        let router = self.router.as_deref().unwrap_or(&self.place);
-        feed(router, &format!("add rule ip filter pass {what} drop\n"))
+        feed(self.router.as_deref().unwrap_or(&self.place), &format!("add rule ip filter pass {what} drop\n"))
     }
 
-    /// All that [`Self::block`] forbade is allowed again.
+    /// Connections to and from this port are reset, at a site without a router, or are not any more.
     ///
     /// # Errors
     /// If the kernel does not do it.
-    pub fn unblock(&self) -> io::Result<()> {
-        feed(self.router.as_deref().unwrap_or(&self.place), "flush chain ip filter pass\n")
+    pub fn refuse(&self, port: u16, refuses: bool) -> io::Result<()> {
+        if !refuses {
+            return feed(&self.place, "delete table ip refuse\n");
+        }
+        let reset = format!("tcp dport {port} reject with tcp reset; tcp sport {port} reject with tcp reset;");
+        feed(
+            &self.place,
+            &format!(
+                "table ip refuse {{
+                    chain in {{ type filter hook input priority 0; {reset} }}
+                    chain out {{ type filter hook output priority 0; {reset} }}
+                }}\n"
+            ),
+        )
     }
 }
 

@@ -18,6 +18,14 @@ pub const HIBERNATION: u64 = 10;
 /// Where Debian has ejabberd's code.
 const ERLANG: &str = "/usr/lib/x86_64-linux-gnu";
 
+/// What a Prosody is for.
+struct Part<'a> {
+    domain: &'static str,
+    rooms: &'a str,
+    services: &'a str,
+    federates: bool,
+}
+
 /// A running server.
 pub struct Real {
     /// Its domain; rooms are at `conference.` and it.
@@ -44,9 +52,23 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn prosody_in(place: Option<&str>, password: &str, services: &str) -> io::Result<Option<Self>> {
+        let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
+        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false })
+    }
+
+    /// Prosody in a network namespace that speaks with other servers. Its domain and that of its rooms, if it has any, are its
+    /// addresses there: so the others find it without DNS.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn federated(place: &str, password: &str, domain: &'static str, rooms: &str) -> io::Result<Option<Self>> {
+        Self::prosody_as(Some(place), password, &Part { domain, rooms, services: "", federates: true })
+    }
+
+    fn prosody_as(place: Option<&str>, password: &str, part: &Part<'_>) -> io::Result<Option<Self>> {
         let Some(program) = found("prosody") else { return Ok(None) };
-        let domain = "prosody.localhost";
-        let mut this = Self::prepare(domain)?;
+        let Part { domain, rooms, services, federates } = *part;
+        let mut this = Self::prepare(domain, rooms)?;
         place.into_iter().for_each(|place| this.process.settle(place));
         let accounts = this.process.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
         std::fs::create_dir_all(&accounts)?;
@@ -56,6 +78,8 @@ impl Real {
         let folder = this.process.folder.display();
         let text = PROSODY
             .replace("FOLDER", &folder.to_string())
+            .replace("BESIDE", if federates { FEDERATED } else { ALONE })
+            .replace("ROOMS", rooms)
             .replace("DOMAIN", domain)
             .replace("HIBERNATION", &HIBERNATION.to_string())
             .replace("DIRECT", &this.direct_port.to_string())
@@ -76,7 +100,7 @@ impl Real {
         let code = std::fs::read_dir(ERLANG).into_iter().flatten().flatten().map(|entry| entry.path());
         let code = code.map(|path| path.join("ebin/ejabberd.app")).find(|path| path.exists());
         let (Some(erl), Some(code)) = (found("erl"), code) else { return Ok(None) };
-        let mut this = Self::prepare("ejabberd.localhost")?;
+        let mut this = Self::prepare("ejabberd.localhost", "conference.ejabberd.localhost")?;
         let api = free_port()?;
         let folder = this.process.folder.display().to_string();
         let text = EJABBERD
@@ -104,15 +128,17 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
         Ok(Some(this))
     }
 
-    fn prepare(domain: &'static str) -> io::Result<Self> {
+    fn prepare(domain: &'static str, rooms: &str) -> io::Result<Self> {
         let process = Process::prepare(domain, 2)?;
         let folder = &process.folder;
         std::fs::create_dir_all(folder.join("certs"))?;
         let authority = Authority::new();
-        let certified = authority.certify(&[domain, &format!("conference.{domain}")]);
+        let certified = authority.certify(&[domain, rooms]);
         std::fs::write(folder.join("ca.pem"), authority.pem())?;
-        std::fs::write(folder.join("certs").join(format!("{domain}.crt")), &certified.certificate)?;
-        std::fs::write(folder.join("certs").join(format!("{domain}.key")), &certified.key)?;
+        for name in [domain, rooms] {
+            std::fs::write(folder.join("certs").join(format!("{name}.crt")), &certified.certificate)?;
+            std::fs::write(folder.join("certs").join(format!("{name}.key")), &certified.key)?;
+        }
         std::fs::write(folder.join("both.pem"), certified.certificate + &certified.key)?;
         let [port, direct_port] = process.ports[..] else { unreachable!("two were asked for") };
         Ok(Self { domain, port, direct_port, process })
@@ -163,22 +189,28 @@ fn post(port: u16, path: &str, body: &str) -> io::Result<()> {
     if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(io::Error::other(answer)) }
 }
 
+/// Nobody else is there.
+const ALONE: &str = "modules_disabled = { \"s2s\" }; s2s_ports = {}";
+
+/// Other servers are, whom nobody vouches for but their addresses (XEP-0220).
+const FEDERATED: &str = "s2s_ports = { 5269 }; s2s_require_encryption = false; s2s_secure_auth = false";
+
 const PROSODY: &str = r#"
 pidfile = "FOLDER/prosody.pid"; data_path = "FOLDER/data"; run_as_root = true; daemonize = false
 log = { { levels = { min = "info" }; to = "file"; filename = "FOLDER/prosody.log" } }
-modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services" }
-modules_disabled = { "s2s" }
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services"; "dialback" }
+BESIDE
 authentication = "internal_plain"
 c2s_require_encryption = false
 smacks_hibernation_time = HIBERNATION
 interfaces = { INTERFACE }
 external_services = { SERVICES }
-c2s_ports = { PORT }; c2s_direct_tls_ports = { DIRECT }; s2s_ports = {}; http_ports = {}; https_ports = {}
+c2s_ports = { PORT }; c2s_direct_tls_ports = { DIRECT }; http_ports = {}; https_ports = {}
 certificates = "certs"
 c2s_direct_tls_ssl = { key = "FOLDER/certs/DOMAIN.key"; certificate = "FOLDER/certs/DOMAIN.crt" }
 limits = {}
 VirtualHost "DOMAIN"
-Component "conference.DOMAIN" "muc"
+Component "ROOMS" "muc"
   restrict_room_creation = false
 "#;
 

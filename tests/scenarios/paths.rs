@@ -31,6 +31,16 @@ fn until_heard(world: &mut World, limit: Duration, listener: Who, speaker: Who) 
     heard.unwrap_or_else(|| panic!("not within {limit:?}")) - before
 }
 
+/// How often somebody told other credentials: transport-info with a name that was not told before.
+fn restarts(world: &World, who: Who) -> usize {
+    let of = world.wire.iter().filter(|passage| passage.from == who).map(|passage| String::from(&passage.stanza));
+    let names = of.filter(|stanza| stanza.contains("transport-info")).filter_map(|stanza| {
+        let name = stanza.split("ufrag=").nth(1)?.split(['"', '\'']).nth(1)?.to_owned();
+        Some(name)
+    });
+    names.collect::<std::collections::BTreeSet<String>>().len()
+}
+
 fn sessions(world: &World) -> usize {
     world.wire.iter().filter(|passage| String::from(&passage.stanza).contains("session-initiate")).count()
 }
@@ -102,6 +112,11 @@ fn whoever_changes_networks_is_heard_again_within_five_seconds_whichever_side_of
         assert_eq!(world.deaf(&people), []);
         world.run_for(30 * SECOND);
         assert_eq!((world.deaf(&people), sessions(&world)), (Vec::new(), before));
+        for who in people {
+            let states: Vec<PairState> = world.pairs(who).into_iter().map(|pair| pair.state).collect();
+            assert_eq!(states, [PairState::Flowing, PairState::Flowing]);
+            assert!(restarts(&world, who) <= 4, "one with each of the others, or an answer, and no more");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! An internet with its servers, and people at sites of it.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use muji_conformance::harness::net::{Access, Net, SERVER, SERVER6, Site};
@@ -62,16 +63,17 @@ impl Internet {
         let mut arguments = vec![room.as_str(), "--jid", &jid, "--nick", name, "--server", &server];
         arguments.extend(["--ca-file", &authority, "--json", "--no-window"]);
         arguments.extend(more);
-        let inner = program(&arguments);
-        let mut command = Command::from(site.command("env"));
-        command
-            .arg(format!("XMPP_PASSWORD={PASSWORD}"))
-            .arg(inner.as_std().get_program())
-            .args(inner.as_std().get_args());
-        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
-        command.stderr(std::process::Stdio::piped()).kill_on_drop(true);
-        command
+        at(site, &program(&arguments))
     }
+}
+
+/// The same program at a site.
+pub(crate) fn at(site: &Site, inner: &Command) -> Command {
+    let inner = inner.as_std();
+    let mut command = Command::from(site.command("env"));
+    command.arg(format!("XMPP_PASSWORD={PASSWORD}")).arg(inner.get_program()).args(inner.get_args());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
 }
 
 /// Waits for an event of which this is so.

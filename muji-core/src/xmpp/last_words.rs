@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stream_error::StreamError;
 
+use super::place::Place;
+
 /// Bytes remembered: a stream error with a long text and an element of its own.
 const REMEMBERED: usize = 2_048;
 
@@ -47,10 +49,11 @@ impl LastWords {
 
 const END: &str = "</stream:error>";
 
-/// A connection whose last words are remembered.
+/// A connection whose last words are remembered, and that fails when its address is gone.
 pub(super) struct Remembered<S> {
     pub(super) inner: S,
     pub(super) words: LastWords,
+    pub(super) place: Place,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Remembered<S> {
@@ -58,7 +61,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Remembered<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
         self.words.add(&buffer.filled()[before..]);
-        read
+        match read {
+            Poll::Pending => self.place.poll_gone(cx).map_or(Poll::Pending, |why| Poll::Ready(Err(why))),
+            Poll::Ready(read) => Poll::Ready(read),
+        }
     }
 }
 

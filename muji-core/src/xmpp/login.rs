@@ -25,7 +25,7 @@ use xmpp_parsers::stream_error::{DefinedCondition, StreamError};
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::last_words::{LastWords, Remembered};
-use super::place::Placed;
+use super::place::Place;
 use super::reach::{self, Reached};
 use super::sasl::{self, Channel, Mechanism};
 use crate::tls::{self, CertificateFault, TlsFault, Trust};
@@ -266,10 +266,11 @@ async fn negotiate(
     words: &LastWords,
 ) -> Result<(stanzastream::Connection, LoggedIn), LoginError> {
     let server = reached.name.clone();
+    let local = reached.socket.local_addr().map_err(|why| LoginError::Protocol(why.to_string()))?;
     let header = || StreamHeader { to: Some(Cow::Borrowed(account.jid.domain().as_str())), from: None, id: None };
     let (wire, channel) = secured(account, ascii, reached, header()).await?;
     words.forget();
-    let wire: Wire = BufStream::new(Remembered { inner: wire, words: words.clone() });
+    let wire: Wire = BufStream::new(Remembered { inner: wire, words: words.clone(), place: Place::new(local) });
     let stream = initiate_stream(wire, JABBER_CLIENT, header(), TIMEOUTS).await;
     let (features, stream) = offers(stream).await?;
     let encrypted = channel.secure;
@@ -290,15 +291,14 @@ async fn secured(
     header: StreamHeader<'_>,
 ) -> Result<(Box<dyn Io>, Channel), LoginError> {
     let Reached { socket, direct, name } = reached;
-    let local = socket.local_addr().map_err(|why| LoginError::Protocol(why.to_string()))?;
     if let Server::Plaintext(_) = account.server {
-        return Ok((Box::new(Placed::new(socket, local)), Channel::default()));
+        return Ok((Box::new(socket), Channel::default()));
     }
     let socket = if direct { socket } else { start_tls(socket, header, &name).await? };
     let stream = tls::connect(socket, ascii, direct.then_some(ALPN), &account.trust).await;
     let stream = stream.map_err(|fault| LoginError::of_tls(name, fault))?;
     let channel = Channel { secure: true, exporter: tls::channel_binding(&stream) };
-    Ok((Box::new(Placed::new(stream, local)), channel))
+    Ok((Box::new(stream), channel))
 }
 
 /// Asks for TLS (RFC 6120 section 5). What came before it is forgotten, so that nobody can slip words in.

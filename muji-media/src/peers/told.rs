@@ -38,13 +38,11 @@ impl Told {
                 self.out.push_back(PeersOutput::Datagram { from, to, bytes });
             }
             TransportOutput::Connected => {
+                self.flowing.retain(|(session, _)| *session != id.session); // What comes again is told again.
                 self.connected.insert(id);
                 self.report(MediaReport::Connected { transport: id });
             }
-            TransportOutput::Interrupted => {
-                self.flowing.retain(|(session, _)| *session != id.session); // What comes again is told again.
-                self.report(MediaReport::Interrupted { transport: id });
-            }
+            TransportOutput::Interrupted => self.report(MediaReport::Interrupted { transport: id }),
             TransportOutput::Failed(why) => {
                 self.connected.remove(&id);
                 self.report(MediaReport::Failed { transport: id, why });
