@@ -98,36 +98,41 @@ impl Path {
         self.restart.at = None;
     }
 
-    /// What follows from a peer's news about its end of a path that is in use.
+    /// What follows from a peer's news about its end. Before that is in use, addresses are kept for later: they may come before the
+    /// answer does.
     pub(super) fn heard(&mut self, content: &Content) -> Vec<MediaCommand> {
-        let mut commands = Vec::new();
-        let (Some(told), Some(remote)) = (&content.transport, &mut self.remote) else { return commands };
-        if told.ufrag.as_ref().is_some_and(|ufrag| self.restart.past.contains(ufrag)) {
+        let mut commands = self.peer_restarts(content);
+        let ufrag = content.transport.as_ref().and_then(|told| told.ufrag.as_ref());
+        if ufrag.is_some_and(|ufrag| self.restart.past.contains(ufrag)) {
             return commands;
-        }
-        if let (Some(ufrag), Some(pwd)) = (&told.ufrag, &told.pwd)
-            && *ufrag != remote.ufrag
-            && self.started
-        {
-            if self.restart.past.len() == MAX_PAST {
-                self.restart.past.remove(0);
-            }
-            self.restart.past.push(std::mem::replace(&mut remote.ufrag, ufrag.clone()));
-            remote.pwd = pwd.clone();
-            self.candidates.clear();
-            if self.restart.owed > 0 {
-                self.restart.owed -= 1;
-            } else {
-                self.restart.answers = true;
-                if !std::mem::replace(&mut self.restart.making, true) {
-                    commands.push(MediaCommand::Restart { transport: self.id });
-                }
-            }
-            commands.push(MediaCommand::Remote { transport: self.id, remote: remote.clone() });
         }
         let (transport, started) = (self.id, self.started);
         let new = add_candidates(self, content).into_iter().filter(|_| started);
         commands.extend(new.map(|candidate| MediaCommand::Candidate { transport, candidate }));
         commands
+    }
+
+    /// Takes other credentials of the peer, if they are: its restart, or its answer to ours.
+    fn peer_restarts(&mut self, content: &Content) -> Vec<MediaCommand> {
+        let (Some(told), Some(remote)) = (&content.transport, &mut self.remote) else { return Vec::new() };
+        let (Some(ufrag), Some(pwd)) = (&told.ufrag, &told.pwd) else { return Vec::new() };
+        if !self.started || *ufrag == remote.ufrag || self.restart.past.contains(ufrag) {
+            return Vec::new();
+        }
+        if self.restart.past.len() == MAX_PAST {
+            self.restart.past.remove(0);
+        }
+        self.restart.past.push(std::mem::replace(&mut remote.ufrag, ufrag.clone()));
+        remote.pwd = pwd.clone();
+        let remote = MediaCommand::Remote { transport: self.id, remote: remote.clone() };
+        self.candidates.clear();
+        if self.restart.owed > 0 {
+            self.restart.owed -= 1;
+            return vec![remote];
+        }
+        self.restart.answers = true;
+        let makes = std::mem::replace(&mut self.restart.making, true);
+        let ours = (!makes).then_some(MediaCommand::Restart { transport: self.id });
+        ours.into_iter().chain([remote]).collect()
     }
 }

@@ -45,6 +45,27 @@ fn a_candidate_never_travels_without_the_credentials() {
     }
 }
 
+#[test]
+fn an_address_that_comes_before_the_answer_is_used_with_it() {
+    let mut pair = offered();
+    let (id, accept) = answer(&mut pair);
+    let mut early = Jingle::new(Action::TransportInfo, "s1");
+    let mut content = Content::new("audio");
+    let end = accept.contents[0].transport.clone().expect("an answer has one");
+    content.transport = Some(muji_xep::ice::Transport {
+        ufrag: end.ufrag,
+        pwd: end.pwd,
+        candidates: vec![candidate(5_000)],
+        ..Default::default()
+    });
+    early.contents = vec![content];
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &early, &[]).expect("it is in order");
+    assert!(drain(&mut pair.caller).media.is_empty(), "whom to connect to is not known yet");
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    let used = |command: &MediaCommand| matches!(command, MediaCommand::Candidate { candidate: it, .. } if *it == candidate(5_000));
+    assert!(drain(&mut pair.caller).media.iter().any(used));
+}
+
 fn extensions(of: &[(u16, &str)]) -> Vec<Extension> {
     let extension =
         |(id, name): &(u16, &str)| Extension { id: *id, uri: format!("urn:example:{name}"), senders: Senders::Both };
