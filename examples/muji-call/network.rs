@@ -11,10 +11,6 @@ use muji_media::gather::{Reach, Relays};
 use crate::exit::Failure;
 use crate::password;
 
-/// Ports of STUN and TURN, plain and within TLS (RFC 8489 section 18.6).
-const PORT: u16 = 3_478;
-const TLS_PORT: u16 = 5_349;
-
 /// How others reach us.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Network {
@@ -95,7 +91,8 @@ impl Network {
 
 fn stun(text: &str) -> Result<IceServer, String> {
     let (host, port) = host_and_port(text)?;
-    Ok(IceServer { kind: ServerKind::Stun, by: ServerTransport::Udp, host, port: port.unwrap_or(PORT) })
+    let by = ServerTransport::Udp;
+    Ok(IceServer { kind: ServerKind::Stun, by, host, port: port.unwrap_or(by.usual_port()) })
 }
 
 /// As URIs name it (RFC 7065).
@@ -110,8 +107,7 @@ fn turn(text: &str) -> Result<Turn, String> {
         _ => return Err("it begins with turn: or turns:".to_owned()),
     };
     let (host, port) = host_and_port(place)?;
-    let usual = if by == ServerTransport::Tls { TLS_PORT } else { PORT };
-    Ok(Turn { by, host, port: port.unwrap_or(usual) })
+    Ok(Turn { by, host, port: port.unwrap_or(by.usual_port()) })
 }
 
 /// `host`, `host:port`, `[address]` or `[address]:port`.

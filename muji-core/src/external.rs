@@ -16,10 +16,6 @@ use xmpp_parsers::minidom::Element;
 use crate::config;
 use crate::media::{IceServer, ServerKind, ServerTransport};
 
-/// Ports of STUN and TURN, plain and within TLS (RFC 8489 section 18.6).
-const PORT: u16 = 3_478;
-const TLS_PORT: u16 = 5_349;
-
 #[derive(Debug, Clone)]
 enum Asked {
     Support,
@@ -197,6 +193,6 @@ pub fn ice_server(service: &Service) -> Option<IceServer> {
         }
         _ => return None,
     };
-    let port = service.port.unwrap_or(if secure { TLS_PORT } else { PORT });
+    let port = service.port.unwrap_or(by.usual_port());
     Some(IceServer { kind, by, host: service.host.clone(), port })
 }

@@ -117,6 +117,17 @@ pub enum ServerTransport {
     Tls,
 }
 
+impl ServerTransport {
+    /// Where STUN and TURN servers are if nothing else is said (RFC 8489 section 18.6).
+    #[must_use]
+    pub fn usual_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 3_478,
+            Self::Tls => 5_349,
+        }
+    }
+}
+
 impl std::fmt::Display for ServerTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
