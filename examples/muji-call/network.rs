@@ -92,7 +92,7 @@ impl Network {
 fn stun(text: &str) -> Result<IceServer, String> {
     let (host, port) = host_and_port(text)?;
     let by = ServerTransport::Udp;
-    Ok(IceServer { kind: ServerKind::Stun, by, host, port: port.unwrap_or(by.usual_port()) })
+    Ok(IceServer { kind: ServerKind::Stun, by, host, port: port.unwrap_or_else(|| by.usual_port()) })
 }
 
 /// As URIs name it (RFC 7065).
@@ -107,7 +107,7 @@ fn turn(text: &str) -> Result<Turn, String> {
         _ => return Err("it begins with turn: or turns:".to_owned()),
     };
     let (host, port) = host_and_port(place)?;
-    Ok(Turn { by, host, port: port.unwrap_or(by.usual_port()) })
+    Ok(Turn { by, host, port: port.unwrap_or_else(|| by.usual_port()) })
 }
 
 /// `host`, `host:port`, `[address]` or `[address]:port`.

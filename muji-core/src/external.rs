@@ -193,6 +193,6 @@ pub fn ice_server(service: &Service) -> Option<IceServer> {
         }
         _ => return None,
     };
-    let port = service.port.unwrap_or(by.usual_port());
+    let port = service.port.unwrap_or_else(|| by.usual_port());
     Some(IceServer { kind, by, host: service.host.clone(), port })
 }
