@@ -18,15 +18,16 @@ use crate::bandwidth::{Bandwidth, Policy, Target};
 use crate::codec::opus::{self, OpusFault};
 use crate::codec::vp8;
 use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
-use crate::gather::streams::{News, Streams, usable};
-use crate::gather::{Gathered, Gatherer, Reach};
+use crate::gather::Reach;
+use crate::gather::streams::{News, usable};
 use crate::meter::{Level, Loudness, Meter};
+use crate::network::{ForPeers, Network};
 use crate::peers::{Path, Peers, PeersOutput};
 use crate::pictures::{Done, PictureStats, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings, Template};
-use crate::socket::{Datagram, Sockets, interface_addresses, local_addresses};
+use crate::socket::{Datagram, interface_addresses, local_addresses};
 use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
 use crate::transport::str0m::{NoCertificate, Str0m};
 use crate::transport::{MakeTransport, ReceivedRtp};
@@ -238,105 +239,49 @@ struct Stream {
 
 /// What exists once the first call needs it.
 struct Running {
-    sockets: Sockets,
-    /// Their addresses, by lane.
-    lanes: Vec<Vec<SocketAddr>>,
-    gatherer: Gatherer,
-    streams: Streams,
+    network: Network,
     peers: Peers,
 }
 
 impl Running {
-    /// A lane of sockets more.
-    async fn add_lane(&mut self, now: Instant, addresses: &[IpAddr]) -> std::io::Result<()> {
-        let bound = self.sockets.bind(addresses).await?;
-        self.peers.add_lane(self.gatherer.add_lane(now, &bound));
-        self.lanes.push(bound);
-        Ok(())
-    }
-
-    /// The machine has these addresses by now. One that talks to itself goes on doing so.
-    async fn follow(&mut self, now: Instant, addresses: &[IpAddr]) {
-        for number in 0..self.lanes.len() {
-            let lane = self.lanes[number].clone();
-            let gone = lane.iter().filter(|socket| !socket.ip().is_loopback() && !addresses.contains(&socket.ip()));
-            for socket in gone {
-                self.lanes[number].retain(|ours| ours != socket);
-                self.sockets.close(*socket);
-                self.gatherer.remove_socket(now, number, *socket);
-            }
-            let new = addresses.iter().filter(|address| lane.iter().all(|socket| socket.ip() != **address));
-            for address in new.copied() {
-                // What cannot be bound yet, such as an address of IPv6 that is still being checked, is tried at the next look.
-                for socket in self.sockets.bind(&[address]).await.unwrap_or_default() {
-                    self.lanes[number].push(socket);
-                    self.gatherer.add_socket(now, number, socket);
-                }
-            }
-        }
-    }
-
     /// A datagram of a peer, or of a server.
-    fn datagram(&mut self, now: Instant, Datagram { local, from, arrived, bytes }: Datagram) {
-        if !self.gatherer.datagram(now, local, from, &bytes) {
-            self.peers.datagram(arrived, local, from, &bytes);
+    fn datagram(&mut self, now: Instant, datagram: &Datagram) {
+        if !self.network.takes(now, datagram) {
+            self.peers.datagram(datagram.arrived, datagram.local, datagram.from, &datagram.bytes);
         }
+        self.gather(now);
     }
 
-    /// What a server's stream, or the resolver, has to say.
-    fn hear_news(&mut self, now: Instant, news: News) {
-        match news {
-            News::Servers(servers) => {
-                self.streams.resolved();
-                self.gatherer.set_servers(now, servers);
-            }
-            News::Opened(stream, local) => self.gatherer.opened(now, stream, local),
-            News::Read(stream, bytes) => self.gatherer.read(now, stream, &bytes),
-            News::Closed(stream, why) => {
-                self.streams.close(stream);
-                self.gatherer.closed(now, stream, &why);
-            }
-        }
-    }
-
-    /// Sends to a peer, by a socket or by a relay.
+    /// Sends to a peer.
     fn send(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if self.gatherer.lends(from) {
-            self.gatherer.send(now, from, to, bytes);
-            self.gather(now);
-        } else {
-            self.sockets.send(from, to, bytes);
-        }
+        self.network.send(now, from, to, bytes);
+        self.gather(now);
     }
 
-    /// Passes on what comes of gathering.
+    /// Tells the peers' transports what comes of gathering.
     fn gather(&mut self, now: Instant) {
-        while let Some(gathered) = self.gatherer.poll_output() {
-            match gathered {
-                Gathered::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
-                Gathered::Connect { stream, to, secure } => self.streams.connect(stream, to, secure),
-                Gathered::Write { stream, bytes } => self.streams.write(stream, bytes),
-                Gathered::Close(stream) => self.streams.close(stream),
-                Gathered::Received { local, from, bytes } => self.peers.datagram(now, local, from, &bytes),
-                Gathered::Found { lane, candidate } => self.peers.found(now, lane, &candidate),
-                Gathered::Lost { lane, candidate } => self.peers.lost(now, lane, &candidate),
+        while let Some(output) = self.network.poll_output() {
+            match output {
+                ForPeers::Received { local, from, bytes } => self.peers.datagram(now, local, from, &bytes),
+                ForPeers::Found { lane, candidate } => self.peers.found(now, lane, &candidate),
+                ForPeers::Lost { lane, candidate } => self.peers.lost(now, lane, &candidate),
             }
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.gatherer.handle_timeout(now);
+        self.network.gatherer.handle_timeout(now);
         self.gather(now);
         self.peers.handle_timeout(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.peers.poll_timeout(), self.gatherer.poll_timeout()].into_iter().flatten().min()
+        [self.peers.poll_timeout(), self.network.gatherer.poll_timeout()].into_iter().flatten().min()
     }
 
     /// True if nothing is being made: what comes can wait for the next tick.
     fn is_settled(&self) -> bool {
-        self.peers.are_settled() && !self.streams.are_busy()
+        self.peers.are_settled() && !self.network.is_busy()
     }
 }
 
@@ -433,13 +378,10 @@ impl Worker {
             if let Poll::Ready(command) = commands.poll_recv(cx) {
                 return Poll::Ready(Woken::Command(command));
             }
-            if let Some(running) = &mut self.running {
-                if let Poll::Ready(Some(news)) = running.streams.news.poll_recv(cx) {
-                    return Poll::Ready(Woken::News(news));
-                }
-                if running.sockets.poll_readable(cx).is_ready() {
-                    return Poll::Ready(Woken::Datagrams);
-                }
+            if let Some(running) = &mut self.running
+                && let Poll::Ready(woken) = running.network.poll_woken(cx)
+            {
+                return Poll::Ready(woken.map_or(Woken::Datagrams, Woken::News));
             }
             timer.as_mut().poll(cx).map(|()| Woken::Time)
         })
@@ -475,13 +417,13 @@ impl Worker {
             }
             // Whoever names an address of no use is told nothing of it: that would say which we try.
             MediaCommand::Candidate { candidate, .. }
-                if self.running.as_ref().is_some_and(|running| !running.gatherer.tries(candidate)) =>
+                if self.running.as_ref().is_some_and(|running| !running.network.gatherer.tries(candidate)) =>
             {
                 return Ok(());
             }
             MediaCommand::Restart { .. } => {
                 if let Some(running) = &mut self.running {
-                    running.gatherer.renew(now);
+                    running.network.gatherer.renew(now);
                     running.gather(now);
                 }
             }
@@ -496,7 +438,7 @@ impl Worker {
         if let Some(running) = &mut self.running {
             running.peers.execute(now, &command);
             let wanted = !running.peers.is_empty();
-            running.gatherer.set_wanted(now, wanted);
+            running.network.gatherer.set_wanted(now, wanted);
             running.gather(now);
         }
         if self.streams.is_empty()
@@ -517,21 +459,17 @@ impl Worker {
 
     /// Binds the sockets that a command needs.
     async fn start(&mut self, now: Instant, command: &MediaCommand) -> std::io::Result<()> {
+        let usable = self.usable();
         if self.running.is_none() {
-            let mut sockets = Sockets::default();
-            let bound = sockets.bind(&self.usable()).await?; // If it fails, the next session tries again.
+            let mut network = Network::new(self.reach.clone());
+            let told = network.add_lane(now, &usable).await?; // If it fails, the next session tries again.
             self.watched_at = self.addresses.is_empty().then_some(now + WATCH);
-            let (mut gatherer, streams) = (Gatherer::new(self.reach.clone()), Streams::new(self.reach.trust.clone()));
-            let hosts = gatherer.add_lane(now, &bound);
-            let lanes = vec![bound];
-            let running = |make| Running { sockets, lanes, gatherer, streams, peers: Peers::new(make, hosts) };
-            self.running = self.make.take().map(running);
+            self.running = self.make.take().map(|make| Running { network, peers: Peers::new(make, told) });
             self.resolve();
         }
-        let usable = self.usable();
-        if let Some(running) = &mut self.running {
-            while running.peers.lanes() < running.peers.lanes_wanted(command) {
-                running.add_lane(now, &usable).await?;
+        if let Some(Running { network, peers }) = &mut self.running {
+            while peers.lanes() < peers.lanes_wanted(command) {
+                peers.add_lane(network.add_lane(now, &usable).await?);
             }
         }
         Ok(())
@@ -544,7 +482,7 @@ impl Worker {
         };
         self.watched_at = Some(now + WATCH);
         if !running.peers.is_empty() {
-            running.follow(now, &interface_addresses()).await;
+            running.network.follow(now, &interface_addresses()).await;
             running.gather(now);
         }
     }
@@ -553,13 +491,13 @@ impl Worker {
     fn resolve(&mut self) {
         let servers = usable(&self.reach.servers, &self.servers);
         if let Some(running) = self.running.as_mut().filter(|_| !servers.is_empty()) {
-            running.streams.resolve(servers);
+            running.network.resolve(servers);
         }
     }
 
     fn hear_news(&mut self, now: Instant, news: News) {
         if let Some(running) = &mut self.running {
-            running.hear_news(now, news);
+            running.network.hear(now, news);
             running.gather(now);
         }
     }
@@ -611,11 +549,10 @@ impl Worker {
     }
 
     fn datagrams(&mut self, now: Instant) -> Result<(), Abandoned> {
-        let datagrams = self.running.as_mut().map(|running| running.sockets.receive(now)).unwrap_or_default();
+        let datagrams = self.running.as_mut().map(|running| running.network.receive(now)).unwrap_or_default();
         for datagram in datagrams {
             if let Some(running) = &mut self.running {
-                running.datagram(now, datagram);
-                running.gather(now);
+                running.datagram(now, &datagram);
             }
             self.drain(now)?;
         }
@@ -754,7 +691,8 @@ impl Worker {
                         // What was sent before, it did not get.
                         MediaReport::Connected { .. } => self.pictures.give(Task::KeyFrame),
                         MediaReport::Failed { transport, why } => {
-                            let failures = self.running.as_ref().map(|it| it.gatherer.failures()).unwrap_or_default();
+                            let failures =
+                                self.running.as_ref().map(|it| it.network.gatherer.failures()).unwrap_or_default();
                             failures.iter().for_each(|failure| *why += &format!("; {failure}"));
                             let gone = *transport;
                             self.forget(|path| *path == gone);
@@ -783,7 +721,7 @@ impl Worker {
             }
         }
         if let Some(running) = &mut self.running {
-            running.sockets.flush();
+            running.network.flush();
         }
         Ok(())
     }

@@ -44,6 +44,7 @@ pub mod gather;
 pub mod jitter;
 pub mod layers;
 pub mod meter;
+mod network;
 pub mod peers;
 pub mod picture;
 pub mod pictures;
