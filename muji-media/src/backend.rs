@@ -29,8 +29,8 @@ use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings, Template};
 use crate::socket::{Datagram, interface_addresses, local_addresses};
 use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
-use crate::transport::str0m::{NoCertificate, Str0m};
-use crate::transport::{MakeTransport, ReceivedRtp};
+use crate::transport::str0m::Str0m;
+use crate::transport::{MakeTransport, NoCertificate, ReceivedRtp};
 
 /// Commands and reports under way. A call of 64 makes some hundred at once; with more the other side has stopped.
 const UNDER_WAY: usize = 4_096;
@@ -155,6 +155,7 @@ pub struct Backend {
     // In this order: the thread ends with the commands, and what it still had to record is then written.
     commands: mpsc::Sender<MediaCommand>,
     reports: mpsc::Receiver<MediaReport>,
+    capabilities: Capabilities,
     _finish: Option<Finish>,
 }
 
@@ -172,6 +173,7 @@ impl Backend {
     /// # Errors
     /// If something it needs is not to be had.
     pub fn start_with(make: MakeTransport, devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
+        let capabilities = capabilities(make.counts_packets);
         let (commands, to_do) = mpsc::channel(UNDER_WAY);
         let (news, reports) = mpsc::channel(UNDER_WAY);
         let (observed, observations) = mpsc::channel(OBSERVATIONS);
@@ -206,15 +208,13 @@ impl Backend {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoMedia::Thread)?;
         let thread = std::thread::Builder::new().name("muji-media".to_owned());
         thread.spawn(move || runtime.block_on(worker.run(to_do))).map_err(NoMedia::Thread)?;
-        Ok((Self { commands, reports, _finish: finish }, observations))
+        Ok((Self { commands, reports, capabilities, _finish: finish }, observations))
     }
 }
 
 impl MediaBackend for Backend {
     fn capabilities(&self) -> Capabilities {
-        let video = cfg!(feature = "vp8").then(vp8::payload_type);
-        let video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
-        Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), video_extensions }
+        self.capabilities.clone()
     }
 
     fn execute(&mut self, command: MediaCommand) {
@@ -225,6 +225,13 @@ impl MediaBackend for Backend {
     fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<MediaReport>> {
         self.reports.poll_recv(cx)
     }
+}
+
+fn capabilities(counts_packets: bool) -> Capabilities {
+    let video = cfg!(feature = "vp8").then(vp8::payload_type);
+    let mut video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
+    video_extensions.retain(|extension| counts_packets || extension.uri != vp8::TRANSPORT_CC);
+    Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), video_extensions }
 }
 
 /// One content of a session, as it is heard.

@@ -19,7 +19,7 @@ use muji_media::gather::LocalCandidate;
 use muji_media::picture::Picture;
 use muji_media::sound::{FRAME, FRAME_TIME, Frame};
 use muji_media::transport::str0m::Str0m;
-use muji_media::transport::{Agreed, MakeTransport, RtpPacket, Transport, TransportOutput};
+use muji_media::transport::{Agreed, MakeTransport, Opening, RtpPacket, Transport, TransportOutput};
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::Media;
 
@@ -176,11 +176,13 @@ impl Transport for Detour {
 /// Transports of which those that carry sound have a detour.
 fn maker() -> MakeTransport {
     let mut make = Str0m::new().expect("there is chance").maker();
-    Box::new(move |now, opening| {
+    let detoured = move |now, opening: Opening| {
         let sound = opening.contents.iter().any(|content| content.media == Media::Audio);
         let delay = if sound { DETOUR } else { Duration::ZERO };
-        Box::new(Detour { transport: make(now, opening), delay, under_way: VecDeque::new() })
-    })
+        let transport = make.open(now, opening);
+        Box::new(Detour { transport, delay, under_way: VecDeque::new() }) as Box<dyn Transport>
+    };
+    MakeTransport { make: Box::new(detoured), counts_packets: true }
 }
 
 fn devices() -> Devices {

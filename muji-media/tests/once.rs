@@ -17,7 +17,7 @@ use muji_media::device::pattern::Pattern;
 use muji_media::device::{PictureSource, Trouble};
 use muji_media::gather::LocalCandidate;
 use muji_media::picture::Picture;
-use muji_media::transport::{Agreed, Opening, RtpPacket, Transport, TransportOutput};
+use muji_media::transport::{Agreed, MakeTransport, Opening, RtpPacket, Transport, TransportOutput};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
@@ -97,7 +97,8 @@ fn three_who_look_get_the_very_bytes_of_one_encoding() {
     let pictures = Some(Box::new(Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone())) as _);
     let make = move |_, opening: Opening| Box::new(Tap(opening.id.session, tell.clone())) as Box<dyn Transport>;
     let devices = Devices { pictures, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
-    let (mut backend, _observations) = Backend::start_with(Box::new(make), devices).expect("a media layer");
+    let make = MakeTransport { make: Box::new(make), counts_packets: true };
+    let (mut backend, _observations) = Backend::start_with(make, devices).expect("a media layer");
     let (call, publication) = (CallId(1), "video".to_owned());
     for number in 0..3 {
         let session = SessionId(number);

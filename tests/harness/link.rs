@@ -249,7 +249,7 @@ fn end(now: Instant, number: u8) -> Box<dyn Transport> {
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
     let candidates = hosts(&[SocketAddr::from(([10, 0, 0, number + 1], 5_000))]);
     let opening = Opening { call: CallId(1), id, role, contents: vec![content], candidates };
-    Str0m::new().expect("there is chance").maker()(now, opening)
+    Str0m::new().expect("there is chance").maker().open(now, opening)
 }
 
 /// A packet of so many bytes.

@@ -300,7 +300,7 @@ impl Peers {
                 self.told.report(MediaReport::Failed { transport: id, why });
                 continue;
             };
-            let transport = (self.make)(now, Opening { call, id, role, contents, candidates });
+            let transport = self.make.open(now, Opening { call, id, role, contents, candidates });
             let local = transport.local();
             let (sent, received) = (Traffic::default(), Traffic::default());
             self.transports.insert(id, Line { transport, between: None, sent, received });

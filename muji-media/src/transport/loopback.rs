@@ -38,10 +38,11 @@ pub struct Loopback {
 #[must_use]
 pub fn maker() -> MakeTransport {
     let mut made = 0u64;
-    Box::new(move |_, opening| {
+    let make = move |_, opening| {
         made += 1;
-        Box::new(Loopback::new(opening, made))
-    })
+        Box::new(Loopback::new(opening, made)) as Box<dyn Transport>
+    };
+    MakeTransport { make: Box::new(make), counts_packets: true }
 }
 
 impl Loopback {
@@ -86,6 +87,9 @@ impl Loopback {
 
     fn greeted(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) {
         if self.path.is_none() {
+            if !self.addresses.contains(&from) {
+                self.addresses.push(from); // It was not told yet.
+            }
             self.greet(now); // The other side may not have heard us yet.
             self.path = Some((local, from));
             self.repeat_at = None;

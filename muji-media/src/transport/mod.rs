@@ -1,12 +1,17 @@
 //! ICE and DTLS-SRTP over one path to one peer, as values: no socket, no clock.
 //!
 //! A transport is given datagrams with the local address they came by, and gives datagrams with the local address to send
-//! them from. `str0m` is the one for real calls, `loopback` the one for tests of everything above it.
+//! them from. `str0m` is the one for real calls, `webrtc_ice` another for whoever prefers it, `loopback` the one for tests of everything
+//! above them.
 
 mod allowance;
+mod certificates;
+mod consent;
 pub mod loopback;
 mod resend;
 pub mod str0m;
+#[cfg(feature = "webrtc-ice")]
+pub mod webrtc_ice;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +24,7 @@ use muji_xep::ice::Candidate;
 use muji_xep::rtp::PayloadType;
 
 use crate::gather::LocalCandidate;
+pub use certificates::NoCertificate;
 
 /// What a new transport is for.
 #[derive(Debug, Clone)]
@@ -150,7 +156,49 @@ pub trait Transport: Send {
 }
 
 /// Makes transports: the choice between the kinds.
-pub type MakeTransport = Box<dyn FnMut(Instant, Opening) -> Box<dyn Transport> + Send>;
+pub struct MakeTransport {
+    /// Makes one.
+    pub make: Box<dyn FnMut(Instant, Opening) -> Box<dyn Transport> + Send>,
+    /// They tell peers how each of their packets fared. If not, it must not be promised (`transport-cc`).
+    pub counts_packets: bool,
+}
+
+impl MakeTransport {
+    /// Makes one.
+    pub fn open(&mut self, now: Instant, opening: Opening) -> Box<dyn Transport> {
+        (self.make)(now, opening)
+    }
+}
+
+/// Streams a peer may start without having announced them; each costs memory.
+const MAX_UNANNOUNCED: usize = 16;
+
+impl Agreed {
+    /// Both directions of a content nearly always share their payload type.
+    fn sends_as(&self, payload_type: u8) -> bool {
+        self.send.as_ref().is_some_and(|payload| payload.id == payload_type)
+    }
+
+    /// The peer sends, and did not say by which SSRC.
+    fn receives_unannounced(&self) -> bool {
+        self.receive && self.ssrcs.is_empty()
+    }
+}
+
+/// Whether lost packets of a content may be asked for.
+fn asks_again(content: &OpenContent) -> bool {
+    content.payload_types.iter().any(is_nacked)
+}
+
+fn is_nacked(payload: &PayloadType) -> bool {
+    payload.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
+}
+
+/// When a packet was captured whose timestamp is so many ticks behind that of the sender's last report (RFC 3550 section 6.4.1).
+fn captured(reported: SystemTime, ticks: i32, clock_rate: u32) -> Option<SystemTime> {
+    let since = Duration::from_secs_f64(f64::from(ticks.unsigned_abs()) / f64::from(clock_rate));
+    if ticks < 0 { reported.checked_sub(since) } else { reported.checked_add(since) }
+}
 
 /// Our addresses as others learn them.
 fn told(candidates: &[LocalCandidate]) -> Vec<Candidate> {

@@ -7,51 +7,34 @@ mod plan;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport};
 use muji_xep::Secret;
-use muji_xep::ice::{Candidate, CandidateKind};
+use muji_xep::ice::Candidate;
 use muji_xep::rtp::Extension;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
-use str0m::media::{Frequency, KeyframeRequestKind, Mid};
+use str0m::media::{KeyframeRequestKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::rtcp::{Rtcp, SenderInfo};
+use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{RawPacket, RtpWrite, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::allowance::Allowance;
+use super::consent::Consent;
 use super::resend::{Numbered, Sent};
-use super::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, told};
+use super::{
+    Agreed, MAX_UNANNOUNCED, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, captured, is_nacked, told,
+};
 use crate::gather::LocalCandidate;
 use crate::peers::is_stun;
-pub use plan::{Dtls, NoCertificate, Str0m};
-use plan::{Plan, counts_packets, declare, is_nacked, local};
+pub use plan::{Dtls, Str0m};
+use plan::{Plan, counts_packets, declare, local};
 
-/// Streams a peer may start without having announced them; each costs memory.
-const MAX_UNANNOUNCED: usize = 16;
-
-/// Without a packet or an answer for so long, the peer is taken for interrupted. A lost check or two are not enough.
-const INTERRUPTED: Duration = Duration::from_secs(5);
-
-/// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1). str0m alone notices later.
-const CONSENT: Duration = Duration::from_secs(30);
-
-/// From knowing the peer to a path to it; ICE alone would go on, but people do not.
-const NO_PATH: Duration = Duration::from_secs(25);
-
-/// And for so long, the path is given up. By then a router has started anew, and people have.
-const GIVEN_UP: Duration = Duration::from_secs(60);
-
-/// STUN binding requests and success responses begin so, and have their transaction's id here (RFC 8489 section 5).
-const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
+/// STUN's success responses to binding requests begin so (RFC 8489 section 5).
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
-const TRANSACTION: std::ops::Range<usize> = 8..20;
-
-/// Checks whose answers are awaited: a hundred pairs at most (RFC 8445 section 6.1.2.5), and some asked again.
-const MAX_CHECKS: usize = 256;
 
 /// Between two looks at an estimate of which nothing new is known.
 const ESTIMATES: Duration = Duration::from_millis(25);
@@ -80,8 +63,6 @@ pub struct Str0mTransport {
     plan: Option<Plan>,
     /// Our addresses.
     ours: Vec<LocalCandidate>,
-    /// ICE has begun anew, and no check was answered since.
-    anew: bool,
     /// Our credentials after the restart that we have told of.
     renewed: Option<IceCreds>,
     /// The peer's candidates, and its credentials.
@@ -97,17 +78,7 @@ pub struct Str0mTransport {
     counted: bool,
     /// Which content an SSRC of the peer belongs to.
     ssrcs: BTreeMap<u32, Mid>,
-    connected: bool,
-    /// Until then it must be.
-    connected_by: Option<Instant>,
-    /// The peer's last answer to a check of ours, once ICE has connected.
-    consented: Option<Instant>,
-    /// When anything that is surely the peer's last came, once connected.
-    heard: Option<Instant>,
-    interrupted: bool,
-    /// Our last checks: by transaction, whom they asked, and when they left.
-    checks: VecDeque<(Vec<u8>, SocketAddr, Instant)>,
-    round_trip: Option<Duration>,
+    consent: Consent,
     /// What the peer misses: SSRC, and the lower half of the number.
     missed: Vec<(u32, u16)>,
     due: Option<Instant>,
@@ -132,7 +103,6 @@ impl Str0mTransport {
             rtc,
             ours: plan.candidates().clone(),
             plan: Some(plan),
-            anew: false,
             renewed: None,
             theirs: Vec::new(),
             remote: None,
@@ -143,13 +113,7 @@ impl Str0mTransport {
             streams,
             counted,
             ssrcs: BTreeMap::new(),
-            connected: false,
-            connected_by: None,
-            consented: None,
-            heard: None,
-            interrupted: false,
-            checks: VecDeque::new(),
-            round_trip: None,
+            consent: Consent::default(),
             missed: Vec::new(),
             due: None,
             over: false,
@@ -190,8 +154,7 @@ impl Str0mTransport {
         for candidate in self.ours.iter().filter_map(local) {
             self.rtc.add_local_candidate(candidate);
         }
-        self.checks.clear();
-        self.anew = true;
+        self.consent.begin_anew();
         self.tick(now);
         self.tick(now);
     }
@@ -222,10 +185,10 @@ impl Str0mTransport {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
-                    if self.is_silent(now) && !is_stun(&bytes) {
+                    if self.consent.is_silent(now) && !is_stun(&bytes) {
                         continue; // Probes of what the path carries, and reports.
                     }
-                    self.checked(&bytes, transmit.destination, now);
+                    self.consent.asks(now, &bytes, transmit.destination);
                     self.out.push_back(TransportOutput::Datagram {
                         from: transmit.source,
                         to: transmit.destination,
@@ -242,19 +205,15 @@ impl Str0mTransport {
     fn event(&mut self, event: Event, now: Instant) {
         match event {
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
-                self.consented = Some(now);
+                self.consent.found_path(now, &mut self.out);
                 // Started earlier its timer runs while nobody can answer, and ends the transport at 28 s.
                 if self.dtls == Some(DtlsRole::Client) {
                     self.start_dtls(true);
                 }
             }
-            Event::Connected => {
-                (self.connected, self.connected_by) = (true, None);
-                self.heard = Some(now);
-                self.out.push_back(TransportOutput::Connected);
-            }
+            Event::Connected => self.consent.connected(now, &mut self.out),
             Event::RtpPacket(packet) => {
-                self.heard_peer(now);
+                self.consent.hears(now, &mut self.out);
                 let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
                 let Some(stream) = self.streams.iter_mut().find(|stream| stream.mid == *mid) else { return };
                 if let Some(allowance) = &mut stream.allowance {
@@ -264,9 +223,11 @@ impl Str0mTransport {
                     payload_type: *packet.header.payload_type,
                     sequence: *packet.seq_no,
                     arrived: packet.timestamp,
-                    captured: packet
-                        .last_sender_info
-                        .and_then(|known| captured(&known, packet.header.timestamp, packet.time.frequency())),
+                    captured: packet.last_sender_info.and_then(|known| {
+                        // Timestamps wrap, so only what lies between two counts.
+                        let ticks = packet.header.timestamp.wrapping_sub(known.rtp_time.numer() as u32).cast_signed();
+                        captured(known.ntp_time, ticks, packet.time.frequency().get())
+                    }),
                     turns: packet.header.ext_vals.video_orientation.map(|orientation| orientation as u8),
                     packet: RtpPacket {
                         timestamp: packet.header.timestamp,
@@ -333,34 +294,6 @@ impl Str0mTransport {
         }
     }
 
-    /// Remembers a check that leaves.
-    fn checked(&mut self, bytes: &[u8], to: SocketAddr, now: Instant) {
-        if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| bytes.starts_with(&BINDING_REQUEST)) {
-            if self.checks.len() == MAX_CHECKS {
-                self.checks.pop_front();
-            }
-            self.checks.push_back((transaction.to_vec(), to, now));
-        }
-    }
-
-    /// Something answers a check; of one that was sent again the last time counts. False if it was not asked, or another
-    /// address was (RFC 8445 section 7.2.5.2.1): that is neither a path nor the peer's consent.
-    fn answered(&mut self, bytes: &[u8], from: SocketAddr, now: Instant) -> bool {
-        let asked = |of: &[u8], whom: SocketAddr| bytes.get(TRANSACTION) == Some(of) && whom == from;
-        let Some(sent) = self.checks.iter().rfind(|(of, whom, _)| asked(of, *whom)).map(|(.., sent)| *sent) else {
-            return false;
-        };
-        self.round_trip = Some(now.saturating_duration_since(sent));
-        if self.consented.is_some() {
-            self.consented = Some(now);
-            self.heard_peer(now);
-        }
-        if std::mem::take(&mut self.anew) && self.connected {
-            self.out.push_back(TransportOutput::Connected);
-        }
-        true
-    }
-
     /// Tells the peer how much it may send, where that is due.
     fn allow(&mut self, now: Instant) {
         for stream in &mut self.streams {
@@ -373,25 +306,6 @@ impl Str0mTransport {
         }
     }
 
-    fn heard_peer(&mut self, now: Instant) {
-        if self.connected {
-            self.heard = Some(now);
-        }
-        if std::mem::take(&mut self.interrupted) && !self.anew {
-            self.out.push_back(TransportOutput::Connected);
-        }
-    }
-
-    /// True if the peer's consent has ended: it gets nothing but checks.
-    fn is_silent(&self, now: Instant) -> bool {
-        self.consented.is_some_and(|last| last + CONSENT <= now)
-    }
-
-    /// When the peer is taken for interrupted.
-    fn interrupted_at(&self) -> Option<Instant> {
-        self.heard.filter(|_| !self.interrupted).map(|last| last + INTERRUPTED)
-    }
-
     fn start_dtls(&mut self, active: bool) {
         if !self.dtls_started {
             self.dtls_started = true;
@@ -399,22 +313,6 @@ impl Str0mTransport {
                 self.fail(error.to_string());
             }
         }
-    }
-
-    /// What was tried.
-    fn no_path(&self) -> String {
-        if self.consented.is_some() {
-            return "the peer's addresses answer, but it does not finish the handshake (DTLS)".to_owned();
-        }
-        let of_kind = |kind| self.ours.iter().filter(|ours| ours.told.kind == kind).count();
-        let kinds = [CandidateKind::Host, CandidateKind::ServerReflexive, CandidateKind::Relayed].map(of_kind);
-        let [own, seen, lent] = kinds;
-        let theirs = self.theirs.len();
-        format!(
-            "between our addresses ({own} of this machine, {seen} seen by STUN, {lent} lent by TURN) and the {theirs} that the peer \
-             named nothing was answered in {} s",
-            NO_PATH.as_secs()
-        )
     }
 
     fn broke(&mut self, error: &RtcError) {
@@ -442,9 +340,10 @@ impl Str0mTransport {
     fn expect_ssrc(&mut self, bytes: &[u8]) {
         let Some(ssrc) = rtp_ssrc(bytes).filter(|ssrc| !self.ssrcs.contains_key(ssrc)) else { return };
         let payload_type = bytes[1] & 0x7F;
-        let mut receiving = self.streams.iter().filter(|stream| stream.receives_unannounced());
-        let by_type = receiving.clone().find(|stream| stream.sends_as(payload_type));
-        let Some(mid) = by_type.or_else(|| receiving.next()).map(|stream| stream.mid) else { return };
+        let agreed = self.streams.iter().filter_map(|stream| Some((stream.mid, stream.agreed.as_ref()?)));
+        let mut receiving = agreed.filter(|(_, agreed)| agreed.receives_unannounced());
+        let by_type = receiving.clone().find(|(_, agreed)| agreed.sends_as(payload_type));
+        let Some((mid, _)) = by_type.or_else(|| receiving.next()) else { return };
         if self.ssrcs.len() < MAX_UNANNOUNCED {
             self.expect(ssrc, mid);
         }
@@ -454,18 +353,6 @@ impl Str0mTransport {
         self.ssrcs.insert(ssrc, mid);
         let nack = self.streams.iter().any(|stream| stream.mid == mid && stream.nack);
         self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid, None).suppress_nack(!nack);
-    }
-}
-
-impl Stream {
-    fn receives_unannounced(&self) -> bool {
-        self.agreed.as_ref().is_some_and(|agreed| agreed.receive && agreed.ssrcs.is_empty())
-    }
-
-    /// Both directions of a content nearly always share their payload type.
-    fn sends_as(&self, payload_type: u8) -> bool {
-        let send = self.agreed.as_ref().and_then(|agreed| agreed.send.as_ref());
-        send.is_some_and(|payload| payload.id == payload_type)
     }
 }
 
@@ -488,7 +375,7 @@ impl Transport for Str0mTransport {
             return self.begin_anew(now, theirs);
         }
         self.dtls = Some(remote.dtls);
-        self.connected_by = Some(now + NO_PATH);
+        self.consent.begin(now);
         self.settle(now, &remote.extensions);
         let mut api = self.rtc.direct_api();
         api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: remote.fingerprint.clone() });
@@ -559,7 +446,7 @@ impl Transport for Str0mTransport {
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        if !self.connected || self.over || self.is_silent(now) {
+        if !self.consent.is_connected() || self.over || self.consent.is_silent(now) {
             return;
         }
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
@@ -602,8 +489,13 @@ impl Transport for Str0mTransport {
             self.start_dtls(false);
             self.drain(now);
         }
-        if bytes.starts_with(&BINDING_SUCCESS) && !self.answered(bytes, from, now) {
-            return;
+        if bytes.starts_with(&BINDING_SUCCESS) {
+            if !self.consent.answered(now, bytes, from, &mut self.out) {
+                return;
+            }
+            if self.consent.is_anew() {
+                self.consent.found_path(now, &mut self.out);
+            }
         }
         self.expect_ssrc(bytes);
         if let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) {
@@ -612,15 +504,10 @@ impl Transport for Str0mTransport {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.consented.is_some_and(|last| last + GIVEN_UP <= now) {
-            self.fail(format!("no answer from the peer for {} s", GIVEN_UP.as_secs()));
-        }
-        if self.connected_by.is_some_and(|by| by <= now) {
-            self.fail(self.no_path());
-        }
-        if self.interrupted_at().is_some_and(|at| at <= now) && !self.over {
-            self.interrupted = true;
-            self.out.push_back(TransportOutput::Interrupted);
+        if !self.over
+            && let Some(lost) = self.consent.handle_timeout(now, &mut self.out)
+        {
+            self.fail(self.consent.why(&lost, &self.ours, self.theirs.len()));
         }
         self.allow(now);
         self.tick(now);
@@ -631,13 +518,12 @@ impl Transport for Str0mTransport {
     }
 
     fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
+        self.consent.round_trip()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let consent = self.consented.map(|last| last + GIVEN_UP);
         let allowances = self.streams.iter().filter_map(|stream| stream.allowance.as_ref()?.due());
-        let due = [self.due, consent, self.interrupted_at(), self.connected_by].into_iter().flatten();
+        let due = [self.due, self.consent.poll_timeout()].into_iter().flatten();
         due.chain(allowances).min().filter(|_| !self.over)
     }
 }
@@ -648,14 +534,6 @@ fn write(rtc: &mut Rtc, ssrc: u32, numbered: Numbered) {
     if let Some(sender) = rtc.direct_api().stream_tx(&ssrc.into()) {
         sender.write_rtp(write.marker(marker));
     }
-}
-
-/// When a packet was captured, by what the sender reported last (RFC 3550 section 6.4.1).
-fn captured(known: &SenderInfo, timestamp: u32, clock_rate: Frequency) -> Option<SystemTime> {
-    // Timestamps wrap, so only what lies between two counts.
-    let ticks = timestamp.wrapping_sub(known.rtp_time.numer() as u32).cast_signed();
-    let since = Duration::from_secs_f64(f64::from(ticks.unsigned_abs()) / f64::from(clock_rate.get()));
-    if ticks < 0 { known.ntp_time.checked_sub(since) } else { known.ntp_time.checked_add(since) }
 }
 
 /// The SSRC of an RTP packet; `None` for RTCP and everything else (RFC 5761 section 4).

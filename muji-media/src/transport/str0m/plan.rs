@@ -1,11 +1,9 @@
 //! What a transport is built from: cryptography, codecs and header extensions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::media::{IceRole, OpenContent};
-use muji_core::{CallId, config};
 use muji_xep::ice::CandidateKind;
 use muji_xep::rtp::{Extension, Media, PayloadType};
 use str0m::bwe::Bitrate;
@@ -20,7 +18,8 @@ use super::{Allowance, Sent, Str0mTransport, Stream};
 use crate::bandwidth;
 use crate::codec::vp8::{ORIENTATION, TRANSPORT_CC};
 use crate::gather::LocalCandidate;
-use crate::transport::{MakeTransport, Opening};
+use crate::transport::certificates::{Certificates, NoCertificate};
+use crate::transport::{MakeTransport, Opening, Transport, asks_again};
 
 /// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
 const REPORTS: Duration = Duration::from_secs(1);
@@ -37,9 +36,7 @@ pub enum Dtls {
 /// The cryptography that all transports share, and a certificate a call: by it calls cannot be linked.
 pub struct Str0m {
     crypto: Arc<CryptoProvider>,
-    certificates: BTreeMap<CallId, DtlsCert>,
-    /// Made ahead, for the next call.
-    spare: DtlsCert,
+    certificates: Certificates<DtlsCert>,
     version: Dtls,
 }
 
@@ -59,35 +56,16 @@ impl Str0m {
     pub fn with_dtls(version: Dtls) -> Result<Self, NoCertificate> {
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let spare = crypto.dtls_provider.generate_certificate().ok_or(NoCertificate)?;
-        Ok(Self { crypto, certificates: BTreeMap::new(), spare, version })
+        Ok(Self { crypto, certificates: Certificates::new(spare), version })
     }
 
     /// Makes transports of this kind.
     #[must_use]
     pub fn maker(mut self) -> MakeTransport {
-        Box::new(move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)))
-    }
-
-    /// The certificate of a call.
-    fn certificate(&mut self, call: CallId) -> DtlsCert {
-        if let Some(known) = self.certificates.get(&call) {
-            return known.clone();
-        }
-        if self.certificates.len() == config::MAX_CALLS {
-            self.certificates.pop_first(); // Ids count up: the oldest call.
-        }
-        // Without chance for another the spare serves twice: worse for privacy, no worse for secrecy.
-        let next = self.crypto.dtls_provider.generate_certificate().unwrap_or_else(|| self.spare.clone());
-        let certificate = std::mem::replace(&mut self.spare, next);
-        self.certificates.insert(call, certificate.clone());
-        certificate
+        let make = move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)) as Box<dyn Transport>;
+        MakeTransport { make: Box::new(make), counts_packets: true }
     }
 }
-
-/// The cryptography library has no source of chance, or no memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no certificate for DTLS could be made")]
-pub struct NoCertificate;
 
 /// How a transport is built. The payload types of an [`Rtc`] and its header extensions cannot be changed later, and of ours it is not
 /// known which the peer knows before it answers.
@@ -109,7 +87,7 @@ impl Plan {
         };
         let mut config = RtcConfig::new()
             .set_crypto_provider(shared.crypto.clone())
-            .set_dtls_cert(shared.certificate(call))
+            .set_dtls_cert(shared.certificates.of(call, || shared.crypto.dtls_provider.generate_certificate()))
             .set_dtls_version(version)
             .set_local_ice_credentials(credentials.clone())
             .clear_codecs()
@@ -198,15 +176,6 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
     // A peer's first packet starts anywhere; ours starts low, far from a wrap.
     let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
     Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default(), allowance }
-}
-
-/// Whether lost packets of a content may be asked for.
-fn asks_again(content: &OpenContent) -> bool {
-    content.payload_types.iter().any(is_nacked)
-}
-
-pub(super) fn is_nacked(payload: &PayloadType) -> bool {
-    payload.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
 }
 
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {

@@ -1,0 +1,442 @@
+//! The agent and the handshake, which have tasks of their own, as something that only moves when it is told to.
+//!
+//! They run in tokio, in a thread of theirs, by a clock that stands still: each turn brings what came and what time it is, and ends
+//! when no task has anything left to do. So they fit behind a trait without I/O, no task is forgotten when a path ends, a panic in
+//! them ends their path alone, and tests need no real time.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use muji_xep::Secret;
+use tokio::sync::mpsc as queue;
+use webrtc_ice::agent::Agent;
+use webrtc_ice::agent::agent_config::AgentConfig;
+use webrtc_ice::candidate::candidate_base::CandidateBaseConfig;
+use webrtc_ice::candidate::candidate_host::CandidateHostConfig;
+use webrtc_ice::candidate::candidate_relay::CandidateRelayConfig;
+use webrtc_ice::candidate::{Candidate, CandidateType};
+use webrtc_ice::mdns::MulticastDnsMode;
+use webrtc_ice::network_type::NetworkType;
+use webrtc_ice::udp_mux::UDPMux;
+use webrtc_ice::udp_network::UDPNetwork;
+use webrtc_util::Conn;
+use webrtc_util::vnet::interface::Interface;
+use webrtc_util::vnet::net::Net;
+
+use super::handshake::{self, Handshake, Keys};
+
+/// A turn takes less than a millisecond; whoever needs so much longer does not come back.
+const TURN: Duration = Duration::from_secs(2);
+
+/// Datagrams that wait for a task within one turn.
+const WAITING: usize = 64;
+
+/// Our path itself: of all numbers the one that no pair has.
+const OURS: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 255);
+
+/// The agent knows of ports nothing but that they are there.
+const PORT: u16 = 9;
+
+/// Between two looks of the agent at its pairs; each look asks all of them.
+const CHECKS: Duration = Duration::from_millis(100);
+
+/// A lent path is taken only if no other was found until then.
+const RELAYS_WAIT: Duration = Duration::from_millis(500);
+
+/// The agent is never to give up or to complain by itself: it looks at the wall clock.
+const NEVER: Duration = Duration::from_secs(86_400);
+
+/// What is new.
+pub(super) enum Job {
+    /// ICE begins, or begins anew. Pairs follow.
+    Ice { controlling: bool, ours: (String, Secret), theirs: (String, Secret) },
+    /// A pair to try.
+    Pair { number: u32, priority: u32, lent: bool },
+    /// A STUN message came by a pair.
+    Stun { number: u32, bytes: Vec<u8> },
+    /// The handshake begins.
+    Handshake(Box<Handshake>),
+    /// A record came.
+    Record(Vec<u8>),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// To be sent by a pair.
+    Stun { number: u32, bytes: Vec<u8> },
+    /// The pair that ICE chose.
+    Chosen(u32),
+    /// To be sent by the chosen pair.
+    Record(Vec<u8>),
+    /// The handshake has ended with the promised certificate.
+    Secured(Keys),
+    /// It has ended with another.
+    Impostor,
+    /// It has ended with nothing, or the connection has afterwards.
+    Ended(String),
+}
+
+/// What tasks made in this turn.
+#[derive(Clone, Default)]
+pub(super) struct Basket(Arc<Mutex<Vec<Made>>>);
+
+impl Basket {
+    pub(super) fn put(&self, made: Made) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+    }
+
+    fn empty(&self) -> Vec<Made> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Does not answer any more: a task of it never ends, or its thread has.
+pub(super) struct Stuck;
+
+/// The thread.
+pub(super) struct Engine {
+    turns: mpsc::Sender<(Instant, Vec<Job>)>,
+    made: mpsc::Receiver<Vec<Made>>,
+}
+
+impl Engine {
+    pub(super) fn start(now: Instant) -> std::io::Result<Self> {
+        let (turns, to_do) = mpsc::channel();
+        let (done, made) = mpsc::channel();
+        std::thread::Builder::new().name("muji-webrtc-ice".to_owned()).spawn(move || run(now, &to_do, &done))?;
+        Ok(Self { turns, made })
+    }
+
+    /// What comes of this until no task has anything left to do.
+    pub(super) fn turn(&self, now: Instant, jobs: Vec<Job>) -> Result<Vec<Made>, Stuck> {
+        self.turns.send((now, jobs)).map_err(|_| Stuck)?;
+        self.made.recv_timeout(TURN).map_err(|_| Stuck)
+    }
+}
+
+/// Whether all tasks rest: tokio tells before it would sleep.
+#[derive(Default)]
+struct Rest {
+    rests: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Rest {
+    fn came(&self) {
+        self.rests.store(true, Ordering::Relaxed);
+        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            waker.wake();
+        }
+    }
+
+    async fn wait(&self) {
+        self.rests.store(false, Ordering::Relaxed);
+        std::future::poll_fn(|cx| {
+            if self.rests.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+fn run(begun: Instant, turns: &mpsc::Receiver<(Instant, Vec<Job>)>, done: &mpsc::Sender<Vec<Made>>) {
+    let rest = Arc::new(Rest::default());
+    let hook = rest.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .on_thread_park(move || hook.came())
+        .build();
+    let Ok(runtime) = runtime else { return };
+    runtime.block_on(async {
+        let mut inside = Inside::default();
+        let mut clock = begun;
+        // Nothing runs between two turns: the thread waits for the next one.
+        while let Ok((now, jobs)) = turns.recv() {
+            tokio::time::advance(now.saturating_duration_since(clock)).await;
+            clock = clock.max(now);
+            for job in jobs {
+                inside.take(job).await;
+            }
+            rest.wait().await;
+            if done.send(inside.basket.empty()).is_err() {
+                return;
+            }
+        }
+    });
+    runtime.shutdown_background();
+}
+
+/// What lives in the thread.
+#[derive(Default)]
+struct Inside {
+    basket: Basket,
+    ice: Option<Ice>,
+    records: Option<queue::Sender<Vec<u8>>>,
+}
+
+impl Inside {
+    async fn take(&mut self, job: Job) {
+        match job {
+            Job::Ice { controlling, ours, theirs } => {
+                if let Some(before) = self.ice.take() {
+                    before.end();
+                }
+                match Ice::begin(controlling, ours, theirs, &self.basket).await {
+                    Ok(ice) => self.ice = Some(ice),
+                    Err(error) => self.basket.put(Made::Ended(error.to_string())),
+                }
+            }
+            Job::Pair { number, priority, lent } => {
+                if let Some(Err(error)) = self.ice.as_ref().map(|ice| ice.pair(number, priority, lent)) {
+                    self.basket.put(Made::Ended(error.to_string()));
+                }
+            }
+            Job::Stun { number, bytes } => {
+                // Whatever finds no room comes again: so STUN is made.
+                let _full = self.ice.as_ref().map(|ice| ice.lane.try_send((bytes, address(number))));
+            }
+            Job::Handshake(handshake) => {
+                let (records, to_read) = queue::channel(WAITING);
+                self.records = Some(records);
+                let wire = Wire { waiting: tokio::sync::Mutex::new(to_read), basket: self.basket.clone() };
+                tokio::spawn(handshake::run(*handshake, Arc::new(wire), self.basket.clone()));
+            }
+            Job::Record(bytes) => {
+                let _full = self.records.as_ref().map(|records| records.try_send(bytes)); // And so is DTLS.
+            }
+        }
+    }
+}
+
+/// An agent, and the way to it.
+struct Ice {
+    agent: Arc<Agent>,
+    lane: queue::Sender<(Vec<u8>, SocketAddr)>,
+    /// It stops to connect when this is gone.
+    _connecting: queue::Sender<()>,
+}
+
+impl Ice {
+    async fn begin(
+        controlling: bool,
+        ours: (String, Secret),
+        theirs: (String, Secret),
+        basket: &Basket,
+    ) -> Result<Self, webrtc_ice::Error> {
+        let (lane, to_read) = queue::channel(WAITING);
+        let wire = Arc::new(Wire { waiting: tokio::sync::Mutex::new(to_read), basket: basket.clone() });
+        let alone = Interface::convert(SocketAddr::new(OURS.into(), PORT), None)?;
+        let config = AgentConfig {
+            udp_network: UDPNetwork::Muxed(Arc::new(Mux(wire))),
+            net: Some(Arc::new(Net::Ifs(vec![Interface::new("lanes".to_owned(), vec![alone])]))),
+            local_ufrag: ours.0,
+            local_pwd: ours.1.expose().to_owned(),
+            is_controlling: controlling,
+            network_types: vec![NetworkType::Udp4],
+            candidate_types: vec![CandidateType::Host],
+            multicast_dns_mode: MulticastDnsMode::Disabled,
+            check_interval: CHECKS,
+            disconnected_timeout: Some(NEVER),
+            failed_timeout: Some(NEVER),
+            keepalive_interval: Some(Duration::ZERO),
+            max_binding_requests: Some(u16::MAX),
+            prflx_acceptance_min_wait: Some(Duration::ZERO),
+            relay_acceptance_min_wait: Some(RELAYS_WAIT),
+            ..AgentConfig::default()
+        };
+        let agent = Arc::new(Agent::new(config).await?);
+        let (gathered, mut all) = queue::channel(1);
+        agent.on_candidate(Box::new(move |candidate| {
+            if candidate.is_none() {
+                let _known = gathered.try_send(());
+            }
+            Box::pin(std::future::ready(()))
+        }));
+        agent.gather_candidates()?;
+        all.recv().await;
+        let (connecting, given_up) = queue::channel(1);
+        let (dialled, basket) = (agent.clone(), basket.clone());
+        tokio::spawn(async move {
+            let (ufrag, pwd) = (theirs.0, theirs.1.expose().to_owned());
+            let found = if controlling {
+                dialled.dial(given_up, ufrag, pwd).await.is_ok()
+            } else {
+                dialled.accept(given_up, ufrag, pwd).await.is_ok()
+            };
+            if let Some(pair) = dialled.get_selected_candidate_pair().filter(|_| found) {
+                basket.put(Made::Chosen(number(pair.remote.addr())));
+            }
+        });
+        Ok(Self { agent, lane, _connecting: connecting })
+    }
+
+    fn pair(&self, number: u32, priority: u32, lent: bool) -> Result<(), webrtc_ice::Error> {
+        let base_config = CandidateBaseConfig {
+            network: "udp".to_owned(),
+            address: address(number).ip().to_string(),
+            port: PORT,
+            component: 1,
+            priority,
+            ..CandidateBaseConfig::default()
+        };
+        let candidate = if lent {
+            CandidateRelayConfig { base_config, ..CandidateRelayConfig::default() }.new_candidate_relay()?
+        } else {
+            CandidateHostConfig { base_config, ..CandidateHostConfig::default() }.new_candidate_host()?
+        };
+        let candidate: Arc<dyn Candidate + Send + Sync> = Arc::new(candidate);
+        self.agent.add_remote_candidate(&candidate)
+    }
+
+    /// Its tasks end; by a task, because its own comments suspect that closing may wait for ever.
+    fn end(self) {
+        tokio::spawn(async move {
+            let _closed_already = self.agent.close().await;
+        });
+    }
+}
+
+/// A pair as the agent knows it: as another address of the peer.
+fn address(number: u32) -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + number).into(), PORT)
+}
+
+/// And back; what is no number of a pair is none of any.
+fn number(address: SocketAddr) -> u32 {
+    match address.ip() {
+        IpAddr::V4(ip) => ip.to_bits().wrapping_sub(Ipv4Addr::new(10, 0, 0, 0).to_bits()),
+        IpAddr::V6(_) => u32::MAX,
+    }
+}
+
+/// The mux that the agent asks for its connection. There is one agent to each.
+struct Mux(Arc<Wire<(Vec<u8>, SocketAddr)>>);
+
+#[async_trait]
+impl UDPMux for Mux {
+    async fn close(&self) -> Result<(), webrtc_util::Error> {
+        Ok(())
+    }
+
+    async fn get_conn(self: Arc<Self>, _ufrag: &str) -> Result<Arc<dyn Conn + Send + Sync>, webrtc_util::Error> {
+        Ok(self.0.clone())
+    }
+
+    async fn remove_conn_by_ufrag(&self, _ufrag: &str) {}
+}
+
+/// What a task takes for a socket.
+struct Wire<T> {
+    waiting: tokio::sync::Mutex<queue::Receiver<T>>,
+    basket: Basket,
+}
+
+/// Copies what came to where a task wants it; what finds no room is cut, as by a socket.
+fn copy(bytes: &[u8], to: &mut [u8]) -> usize {
+    let length = bytes.len().min(to.len());
+    to[..length].copy_from_slice(&bytes[..length]);
+    length
+}
+
+fn never<T>() -> Result<T, webrtc_util::Error> {
+    Err(webrtc_util::Error::Other("no task asks for this".to_owned()))
+}
+
+fn closed() -> webrtc_util::Error {
+    webrtc_util::Error::ErrClosedListener
+}
+
+/// With the agent: each pair is an address.
+#[async_trait]
+impl Conn for Wire<(Vec<u8>, SocketAddr)> {
+    async fn connect(&self, _: SocketAddr) -> Result<(), webrtc_util::Error> {
+        never()
+    }
+
+    async fn recv(&self, _: &mut [u8]) -> Result<usize, webrtc_util::Error> {
+        never()
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), webrtc_util::Error> {
+        let (bytes, from) = self.waiting.lock().await.recv().await.ok_or_else(closed)?;
+        Ok((copy(&bytes, buffer), from))
+    }
+
+    async fn send(&self, _: &[u8]) -> Result<usize, webrtc_util::Error> {
+        never()
+    }
+
+    async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize, webrtc_util::Error> {
+        self.basket.put(Made::Stun { number: number(to), bytes: bytes.to_vec() });
+        Ok(bytes.len())
+    }
+
+    fn local_addr(&self) -> Result<SocketAddr, webrtc_util::Error> {
+        Ok(SocketAddr::new(OURS.into(), PORT))
+    }
+
+    fn remote_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    async fn close(&self) -> Result<(), webrtc_util::Error> {
+        Ok(())
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
+}
+
+/// With the handshake: one peer.
+#[async_trait]
+impl Conn for Wire<Vec<u8>> {
+    async fn connect(&self, _: SocketAddr) -> Result<(), webrtc_util::Error> {
+        never()
+    }
+
+    async fn recv(&self, buffer: &mut [u8]) -> Result<usize, webrtc_util::Error> {
+        match self.waiting.lock().await.recv().await {
+            Some(bytes) => Ok(copy(&bytes, buffer)),
+            None => std::future::pending().await, // The reader of dtls takes an error for one more try, without end.
+        }
+    }
+
+    async fn recv_from(&self, _: &mut [u8]) -> Result<(usize, SocketAddr), webrtc_util::Error> {
+        never()
+    }
+
+    async fn send(&self, bytes: &[u8]) -> Result<usize, webrtc_util::Error> {
+        self.basket.put(Made::Record(bytes.to_vec()));
+        Ok(bytes.len())
+    }
+
+    async fn send_to(&self, _: &[u8], _: SocketAddr) -> Result<usize, webrtc_util::Error> {
+        never()
+    }
+
+    fn local_addr(&self) -> Result<SocketAddr, webrtc_util::Error> {
+        Ok(SocketAddr::new(OURS.into(), PORT))
+    }
+
+    fn remote_addr(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(OURS.into(), PORT))
+    }
+
+    async fn close(&self) -> Result<(), webrtc_util::Error> {
+        Ok(())
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
+}

@@ -1,0 +1,112 @@
+//! The handshake of DTLS-SRTP (RFC 5764), as a task of the engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dtls::cipher_suite::CipherSuiteId;
+use dtls::config::{ClientAuthType, Config};
+use dtls::conn::DTLSConn;
+use dtls::crypto::Certificate;
+use dtls::extension::extension_use_srtp::SrtpProtectionProfile as Offered;
+use sha2::{Digest, Sha256};
+use webrtc_srtp::config::{Config as Srtp, SessionKeys};
+use webrtc_srtp::protection_profile::ProtectionProfile;
+use webrtc_util::Conn;
+
+use super::engine::{Basket, Made};
+
+/// What a handshake needs.
+pub(super) struct Handshake {
+    pub(super) certificate: Certificate,
+    /// We open it.
+    pub(super) client: bool,
+    /// SHA-256 of the certificate that the peer promised.
+    pub(super) fingerprint: Vec<u8>,
+}
+
+/// What it is for.
+pub(super) struct Keys {
+    pub(super) profile: ProtectionProfile,
+    pub(super) keys: SessionKeys,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+/// The SHA-256 of a certificate.
+pub(super) fn fingerprint(certificate: &[u8]) -> Vec<u8> {
+    Sha256::digest(certificate).to_vec()
+}
+
+/// What the peer must speak too: all browsers and GnuTLS do. Ciphers in blocks are left out, whose records dtls reads with less care.
+const CIPHERS: [CipherSuiteId; 2] =
+    [CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256, CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256];
+const PROFILES: [Offered; 2] = [Offered::Srtp_Aead_Aes_128_Gcm, Offered::Srtp_Aes128_Cm_Hmac_Sha1_80];
+
+/// Runs it, and listens until the peer closes.
+pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>, basket: Basket) {
+    let client = handshake.client;
+    let made = match connect(handshake, wire).await {
+        Ok(Ok((connection, keys))) => {
+            basket.put(Made::Secured(keys));
+            let mut unused = vec![0; 8_192];
+            // Nobody sends anything by it but that it ends.
+            while connection.read(&mut unused, None).await.is_ok() {}
+            Made::Ended("the peer closed the path (DTLS)".to_owned())
+        }
+        Ok(Err(Other)) => Made::Impostor,
+        Err(error) => {
+            let whose = if client { "opened" } else { "answered" };
+            Made::Ended(format!("the handshake (DTLS) that we {whose} failed: {error}"))
+        }
+    };
+    basket.put(made);
+}
+
+/// The peer shows another certificate.
+struct Other;
+
+async fn connect(
+    handshake: Handshake,
+    wire: Arc<dyn Conn + Send + Sync>,
+) -> Result<Result<(DTLSConn, Keys), Other>, Box<dyn std::error::Error + Send + Sync>> {
+    let Handshake { certificate, client, fingerprint: promised } = handshake;
+    let other = Arc::new(AtomicBool::new(false));
+    let (seen, expected) = (other.clone(), promised.clone());
+    let config = Config {
+        certificates: vec![certificate],
+        cipher_suites: CIPHERS.to_vec(),
+        srtp_protection_profiles: PROFILES.to_vec(),
+        client_auth: ClientAuthType::RequireAnyClientCert,
+        // Nobody has signed it: it is the one that was promised, or none.
+        insecure_skip_verify: true,
+        verify_peer_certificate: Some(Arc::new(move |certificates, _| {
+            if certificates.first().is_some_and(|shown| fingerprint(shown) == expected) {
+                return Ok(());
+            }
+            seen.store(true, Ordering::Relaxed);
+            Err(dtls::Error::Other("another certificate was promised".to_owned()))
+        })),
+        ..Config::default()
+    };
+    let connection = match DTLSConn::new(wire, config, client, None).await {
+        Err(_) if other.load(Ordering::Relaxed) => return Ok(Err(Other)),
+        outcome => outcome?,
+    };
+    let state = connection.connection_state().await;
+    // Again, in case that dtls does not ask in every handshake.
+    if state.peer_certificates.first().is_none_or(|shown| fingerprint(shown) != promised) {
+        return Ok(Err(Other));
+    }
+    let profile = match connection.selected_srtpprotection_profile() {
+        Offered::Srtp_Aead_Aes_128_Gcm => ProtectionProfile::AeadAes128Gcm,
+        Offered::Srtp_Aes128_Cm_Hmac_Sha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
+        _ => return Err("no cipher for SRTP in common".into()),
+    };
+    let mut srtp = Srtp { profile, ..Srtp::default() };
+    srtp.extract_session_keys_from_dtls(state, client).await?;
+    Ok(Ok((connection, Keys { profile, keys: srtp.keys })))
+}

@@ -1,0 +1,526 @@
+//! RTP and RTCP over the path: SRTP by webrtc-srtp, reports by rtcp, and whose packet is whose.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use muji_core::media::OpenContent;
+use muji_xep::rtp::{Extension, Media as Kind, PayloadType};
+use rtcp::packet::Packet;
+use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
+use rtcp::receiver_report::ReceiverReport;
+use rtcp::reception_report::ReceptionReport;
+use rtcp::sender_report::SenderReport;
+use rtcp::source_description::{SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem};
+use rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
+use webrtc_srtp::context::Context;
+use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
+use webrtc_util::marshal::Unmarshal;
+
+use super::guard::{self, LEAST_SRTCP, Report, RtpHead};
+use super::handshake::Keys;
+use crate::codec::vp8::ORIENTATION;
+use crate::transport::allowance::Allowance;
+use crate::transport::resend::{Numbered, Sent};
+use crate::transport::{
+    Agreed, MAX_UNANNOUNCED, ReceivedRtp, RtpPacket, TransportOutput, asks_again, captured, is_nacked,
+};
+
+/// Between two reports, as str0m sends them.
+const REPORTS: Duration = Duration::from_secs(1);
+
+/// What came before is known for so many packets.
+const WINDOW: usize = 64;
+
+/// Numbers asked for again: what is older than so many is not missed any more, and a jump beyond is no loss.
+const MISSED: u64 = 128;
+
+/// Between two times that a number is asked for, and how often: by then nobody waits for it.
+const ASKS: Duration = Duration::from_millis(40);
+const TIMES: u8 = 5;
+
+/// Senders of reports that have no stream here; each costs memory.
+const MAX_REPORTERS: usize = 16;
+
+/// One content.
+struct Stream {
+    content: Arc<str>,
+    ssrc: u32,
+    sequence: u64,
+    agreed: Option<Agreed>,
+    clock_rate: u32,
+    /// What is lost is asked for, and sent again.
+    nack: bool,
+    sent: Sent,
+    /// How much the peer may send of it.
+    allowance: Option<Allowance>,
+    packets: u32,
+    octets: u32,
+    /// The last timestamp, and when it was captured.
+    last: Option<(u32, Instant)>,
+}
+
+/// What comes by one SSRC of the peer.
+struct Incoming {
+    stream: usize,
+    /// The highest number, extended beyond 16 bits, and the first.
+    highest: Option<u64>,
+    first: u64,
+    packets: u64,
+    /// Of the last report: what was expected until then, and what had come.
+    reported: (u64, u64),
+    /// RFC 3550 section 6.4.1, in ticks.
+    jitter: f64,
+    transit: Option<f64>,
+    /// The last sender report: its time, its timestamp, and when it came.
+    told: Option<(SystemTime, u32, u32, Instant)>,
+    /// Numbers that did not come: when they were asked for last, and how often.
+    missed: BTreeMap<u64, (Instant, u8)>,
+}
+
+/// SRTP both ways.
+struct Ciphers {
+    ours: Context,
+    theirs: Context,
+}
+
+/// All that flows.
+pub(super) struct Media {
+    streams: Vec<Stream>,
+    incoming: BTreeMap<u32, Incoming>,
+    reporters: Vec<u32>,
+    ciphers: Option<Ciphers>,
+    /// Under which number the peer sends how its pictures are turned.
+    orientation: Option<u8>,
+    cname: String,
+    report_at: Option<Instant>,
+    begun: Instant,
+}
+
+impl Media {
+    pub(super) fn new(now: Instant, contents: &[OpenContent], cname: String) -> Self {
+        let mut media = Self {
+            streams: Vec::new(),
+            incoming: BTreeMap::new(),
+            reporters: Vec::new(),
+            ciphers: None,
+            orientation: None,
+            cname,
+            report_at: None,
+            begun: now,
+        };
+        contents.iter().for_each(|content| media.add(content));
+        media
+    }
+
+    pub(super) fn add(&mut self, content: &OpenContent) {
+        self.streams.push(Stream {
+            content: content.name.as_str().into(),
+            ssrc: content.ssrc,
+            sequence: 0,
+            agreed: None,
+            clock_rate: content
+                .payload_types
+                .iter()
+                .find_map(|payload| payload.clockrate.filter(|rate| *rate > 0))
+                .unwrap_or(90_000),
+            nack: asks_again(content),
+            sent: Sent::default(),
+            allowance: (content.media != Kind::Audio).then(Allowance::default),
+            packets: 0,
+            octets: 0,
+            last: None,
+        });
+    }
+
+    /// The peer knows these header extensions.
+    pub(super) fn knows(&mut self, extensions: &[Extension]) {
+        let known = extensions.iter().find(|extension| extension.uri == ORIENTATION);
+        self.orientation = known.and_then(|extension| u8::try_from(extension.id).ok());
+    }
+
+    pub(super) fn agreed(&mut self, agreed: &Agreed) {
+        let Some(index) = self.streams.iter().position(|stream| *stream.content == *agreed.content) else { return };
+        let stream = &mut self.streams[index];
+        stream.agreed = Some(agreed.clone());
+        if let Some(send) = &agreed.send {
+            stream.nack = is_nacked(send);
+        }
+        agreed.ssrcs.iter().take(MAX_UNANNOUNCED).for_each(|ssrc| self.expect(*ssrc, index));
+    }
+
+    fn expect(&mut self, ssrc: u32, stream: usize) {
+        self.incoming.entry(ssrc).or_insert(Incoming {
+            stream,
+            highest: None,
+            first: 0,
+            packets: 0,
+            reported: (0, 0),
+            jitter: 0.0,
+            transit: None,
+            told: None,
+            missed: BTreeMap::new(),
+        });
+    }
+
+    /// The handshake has ended. False if the keys do not fit, which they do.
+    pub(super) fn secure(&mut self, now: Instant, keys: &Keys) -> bool {
+        let context = |key: &[u8], salt: &[u8]| {
+            let (rtp, rtcp) = (srtp_replay_protection(WINDOW), srtcp_replay_protection(WINDOW));
+            Context::new(key, salt, keys.profile, Some(rtp), Some(rtcp))
+        };
+        let all = &keys.keys;
+        let ours = context(&all.local_master_key, &all.local_master_salt);
+        let theirs = context(&all.remote_master_key, &all.remote_master_salt);
+        self.ciphers = ours.ok().zip(theirs.ok()).map(|(ours, theirs)| Ciphers { ours, theirs });
+        self.report_at = Some(now + REPORTS);
+        self.ciphers.is_some()
+    }
+
+    /// Packets as they leave.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        captured: Instant,
+        content: &str,
+        packets: &[RtpPacket],
+    ) -> Vec<Vec<u8>> {
+        let Some(index) = self.streams.iter().position(|stream| *stream.content == *content) else { return Vec::new() };
+        let stream = &mut self.streams[index];
+        let Some(PayloadType { id: payload_type, .. }) = stream.agreed.as_ref().and_then(|agreed| agreed.send.clone())
+        else {
+            return Vec::new();
+        };
+        let first = stream.sequence + 1;
+        stream.sequence += packets.len() as u64;
+        let mut numbered: Vec<Numbered> = Vec::with_capacity(packets.len());
+        for (sequence, packet) in (first..).zip(packets.iter().cloned()) {
+            stream.packets = stream.packets.wrapping_add(1);
+            stream.octets = stream.octets.wrapping_add(packet.payload.len() as u32);
+            stream.last = Some((packet.timestamp, captured));
+            numbered.push(Numbered { sequence, payload_type, captured, packet });
+        }
+        if stream.nack {
+            numbered.iter().for_each(|numbered| stream.sent.keep(now, numbered.clone()));
+        }
+        let ssrc = stream.ssrc;
+        numbered.iter().filter_map(|numbered| self.encrypt(ssrc, numbered)).collect()
+    }
+
+    fn encrypt(&mut self, ssrc: u32, numbered: &Numbered) -> Option<Vec<u8>> {
+        let Numbered { sequence, payload_type, packet: RtpPacket { timestamp, marker, payload }, .. } = numbered;
+        let mut packet = vec![0x80, u8::from(*marker) << 7 | payload_type];
+        packet.extend((*sequence as u16).to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend(ssrc.to_be_bytes());
+        packet.extend_from_slice(payload);
+        let head = RtpHead::read(&packet)?;
+        let encrypted = self.ciphers.as_mut()?.ours.encrypt_rtp_with_header(&packet, &head.header());
+        encrypted.ok().map(Vec::from)
+    }
+
+    /// A packet came; `None` if it is not the peer's, or not for any content.
+    pub(super) fn receive(&mut self, now: Instant, bytes: &[u8]) -> Option<TransportOutput> {
+        let head = RtpHead::read(bytes)?;
+        let (ssrc, payload_type) = (head.ssrc, head.payload_type);
+        if !self.incoming.contains_key(&ssrc) {
+            let stream = self.stream_of(payload_type).filter(|_| self.incoming.len() < MAX_UNANNOUNCED)?;
+            self.expect(ssrc, stream); // Dino announces none. webrtc-srtp would remember each it ever saw.
+        }
+        let plain = self.ciphers.as_mut()?.theirs.decrypt_rtp_with_header(bytes, &head.header()).ok()?;
+        let padding = if head.padded { usize::from(*plain.last()?) } else { 0 };
+        let payload = plain.get(head.length..plain.len().checked_sub(padding)?)?;
+        let incoming = self.incoming.get_mut(&ssrc)?;
+        let stream = &mut self.streams[incoming.stream];
+        let sequence = incoming.number(now, head.sequence, stream.nack);
+        incoming.measure((now - self.begun).as_secs_f64() * f64::from(stream.clock_rate), head.timestamp);
+        if let Some(allowance) = &mut stream.allowance {
+            allowance.packet(now, ssrc, sequence, payload.len());
+        }
+        let turns = self.orientation.and_then(|id| Some(head.extension(id)?.first()? & 3));
+        let received = ReceivedRtp {
+            payload_type,
+            sequence,
+            arrived: now,
+            captured: incoming.captured(head.timestamp, stream.clock_rate),
+            turns,
+            packet: RtpPacket { timestamp: head.timestamp, marker: head.marker, payload: Arc::from(payload) },
+        };
+        Some(TransportOutput::Rtp { content: stream.content.clone(), received })
+    }
+
+    /// Of a stream that the peer did not announce.
+    fn stream_of(&self, payload_type: u8) -> Option<usize> {
+        let agreed =
+            self.streams.iter().enumerate().filter_map(|(index, stream)| Some((index, stream.agreed.as_ref()?)));
+        let mut receiving = agreed.filter(|(_, agreed)| agreed.receives_unannounced());
+        let by_type = receiving.clone().find(|(_, agreed)| agreed.sends_as(payload_type));
+        by_type.or_else(|| receiving.next()).map(|(index, _)| index)
+    }
+
+    /// Reports came: what follows from them, and packets to send again. `None` if they are not the peer's.
+    pub(super) fn reported(&mut self, now: Instant, bytes: &[u8]) -> Option<(Vec<TransportOutput>, Vec<Vec<u8>>)> {
+        if bytes.len() < LEAST_SRTCP {
+            return None;
+        }
+        let sender = u32::from_be_bytes(bytes.get(4..8)?.try_into().ok()?);
+        if !self.incoming.contains_key(&sender) && !self.reporters.contains(&sender) {
+            if self.reporters.len() == MAX_REPORTERS {
+                return None;
+            }
+            self.reporters.push(sender); // webrtc-srtp would remember each it ever saw.
+        }
+        let plain = self.ciphers.as_mut()?.theirs.decrypt_rtcp(bytes).ok()?;
+        let (mut news, mut again) = (Vec::new(), Vec::new());
+        for report in guard::reports(&plain) {
+            self.report(now, &report, &mut news, &mut again);
+        }
+        Some((news, again))
+    }
+
+    fn report(&mut self, now: Instant, report: &Report<'_>, news: &mut Vec<TransportOutput>, again: &mut Vec<Vec<u8>>) {
+        let mut bytes = report.bytes;
+        let blocks = match (report.kind, report.count) {
+            (guard::SENDER_REPORT, _) => {
+                let Ok(report) = SenderReport::unmarshal(&mut bytes) else { return };
+                if let Some(incoming) = self.incoming.get_mut(&report.ssrc) {
+                    let middle = (report.ntp_time >> 16) as u32;
+                    incoming.told = from_ntp(report.ntp_time).map(|told| (told, report.rtp_time, middle, now));
+                }
+                report.reports
+            }
+            (guard::RECEIVER_REPORT, _) => {
+                ReceiverReport::unmarshal(&mut bytes).map(|report| report.reports).unwrap_or_default()
+            }
+            (guard::TRANSPORT_FEEDBACK, _) => {
+                let Ok(nack) = TransportLayerNack::unmarshal(&mut bytes) else { return };
+                let numbers = nack.nacks.iter().flat_map(|pair| pair.packet_list());
+                return self.missed(now, nack.media_ssrc, &numbers.collect::<Vec<u16>>(), news, again);
+            }
+            (_, 1) if PictureLossIndication::unmarshal(&mut bytes).is_ok() => {
+                return news.push(TransportOutput::KeyFrameAsked);
+            }
+            (_, 4) if FullIntraRequest::unmarshal(&mut bytes).is_ok() => {
+                return news.push(TransportOutput::KeyFrameAsked);
+            }
+            _ => {
+                if let Ok(remb) = ReceiverEstimatedMaximumBitrate::unmarshal(&mut bytes) {
+                    news.push(TransportOutput::Estimate(remb.bitrate as u32));
+                }
+                return;
+            }
+        };
+        for block in blocks {
+            let mut streams = self.streams.iter();
+            if streams.any(|stream| stream.ssrc == block.ssrc && stream.nack && !stream.sent.told_lately(now)) {
+                news.push(TransportOutput::Lost(f32::from(block.fraction_lost) / 256.0));
+            }
+        }
+    }
+
+    /// The peer misses these.
+    fn missed(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        numbers: &[u16],
+        news: &mut Vec<TransportOutput>,
+        again: &mut Vec<Vec<u8>>,
+    ) {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc && stream.nack) else { return };
+        let lost = numbers.iter().filter_map(|number| stream.sent.misses(now, *number)).last();
+        news.extend(lost.map(TransportOutput::Overflowed));
+        let numbered: Vec<Numbered> = numbers.iter().filter_map(|number| stream.sent.again(now, *number)).collect();
+        again.extend(numbered.iter().filter_map(|numbered| self.encrypt(ssrc, numbered)));
+    }
+
+    /// Asks for a key frame of a content: of the last SSRC that came, since who starts anew takes another.
+    pub(super) fn ask_key_frame(&mut self, content: &str) -> Option<Vec<u8>> {
+        let index = self.streams.iter().position(|stream| *stream.content == *content)?;
+        let media_ssrc = *self.incoming.iter().rfind(|(_, incoming)| incoming.stream == index)?.0;
+        let sender_ssrc = self.streams[index].ssrc;
+        self.compound(vec![Box::new(PictureLossIndication { sender_ssrc, media_ssrc })])
+    }
+
+    /// Reports and what is missed, as they are due.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        if self.report_at.is_some_and(|at| at <= now) {
+            self.report_at = Some(now + REPORTS);
+            all.extend(self.account(now));
+        }
+        for index in 0..self.streams.len() {
+            let stream = &mut self.streams[index];
+            let sender_ssrc = stream.ssrc;
+            if let Some((ssrc, bits)) = stream.allowance.as_mut().and_then(|allowance| allowance.take(now)) {
+                let remb = ReceiverEstimatedMaximumBitrate { sender_ssrc, bitrate: bits as f32, ssrcs: vec![ssrc] };
+                all.extend(self.compound(vec![Box::new(remb)]));
+            }
+        }
+        let mut asked: Vec<Box<dyn Packet + Send + Sync>> = Vec::new();
+        for (media_ssrc, incoming) in &mut self.incoming {
+            let numbers: Vec<u16> = incoming.ask(now);
+            if !numbers.is_empty() {
+                let (sender_ssrc, media_ssrc) = (self.streams[incoming.stream].ssrc, *media_ssrc);
+                let nacks = nack_pairs_from_sequence_numbers(&numbers);
+                asked.push(Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks }));
+            }
+        }
+        all.extend(asked.into_iter().filter_map(|nack| self.compound(vec![nack])));
+        all
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let allowances = self.streams.iter().filter_map(|stream| stream.allowance.as_ref()?.due());
+        let missed = self.incoming.values().filter_map(Incoming::asks_at);
+        allowances.chain(missed).chain(self.report_at).min().filter(|_| self.ciphers.is_some())
+    }
+
+    /// What was sent and what came (RFC 3550 section 6.4).
+    fn account(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let reports: Vec<ReceptionReport> = {
+            let heard = self.incoming.iter_mut().filter(|(_, incoming)| incoming.highest.is_some());
+            heard.map(|(ssrc, incoming)| incoming.account(now, *ssrc)).take(31).collect()
+        };
+        let mut packets: Vec<Box<dyn Packet + Send + Sync>> = Vec::new();
+        for stream in &self.streams {
+            let Some((timestamp, captured)) = stream.last else { continue };
+            // As if it were captured now: what was captured lies a little back.
+            let since = now.saturating_duration_since(captured);
+            let ticks = (since.as_secs_f64() * f64::from(stream.clock_rate)) as u64;
+            packets.push(Box::new(SenderReport {
+                ssrc: stream.ssrc,
+                ntp_time: to_ntp(now),
+                rtp_time: timestamp.wrapping_add(ticks as u32),
+                packet_count: stream.packets,
+                octet_count: stream.octets,
+                reports: if packets.is_empty() { reports.clone() } else { Vec::new() },
+                ..SenderReport::default()
+            }));
+        }
+        let ssrc = self.streams.first()?.ssrc;
+        if packets.is_empty() {
+            if reports.is_empty() {
+                return None;
+            }
+            packets.push(Box::new(ReceiverReport { ssrc, reports, ..ReceiverReport::default() }));
+        }
+        self.compound(packets)
+    }
+
+    /// Encrypted, with the name that RFC 3550 section 6.1 wants in each.
+    fn compound(&mut self, mut packets: Vec<Box<dyn Packet + Send + Sync>>) -> Option<Vec<u8>> {
+        let source = self.streams.first()?.ssrc;
+        let items = vec![SourceDescriptionItem { sdes_type: SdesType::SdesCname, text: self.cname.clone().into() }];
+        let described = SourceDescription { chunks: vec![SourceDescriptionChunk { source, items }] };
+        let is_report = packets
+            .first()
+            .is_some_and(|first| first.as_any().is::<SenderReport>() || first.as_any().is::<ReceiverReport>());
+        if !is_report {
+            packets.insert(0, Box::new(ReceiverReport { ssrc: source, ..ReceiverReport::default() }));
+        }
+        packets.insert(1, Box::new(described));
+        let plain = rtcp::packet::marshal(&packets).ok()?;
+        self.ciphers.as_mut()?.ours.encrypt_rtcp(&plain).ok().map(Vec::from)
+    }
+}
+
+impl Incoming {
+    /// The number of a packet beyond 16 bits; `nack` if what is missing before it is asked for.
+    fn number(&mut self, now: Instant, number: u16, nack: bool) -> u64 {
+        self.packets += 1;
+        let Some(highest) = self.highest else {
+            // Room for what comes before it.
+            let first = u64::from(number) + (1 << 16);
+            (self.highest, self.first) = (Some(first), first);
+            return first;
+        };
+        let ahead = number.wrapping_sub(highest as u16).cast_signed();
+        let sequence = highest.saturating_add_signed(i64::from(ahead));
+        if sequence <= highest {
+            self.missed.remove(&sequence);
+            return sequence;
+        }
+        if nack && sequence - highest <= MISSED {
+            self.missed.extend((highest + 1..sequence).map(|missed| (missed, (now, 0))));
+        }
+        self.missed.retain(|missed, _| missed + MISSED > sequence);
+        self.highest = Some(sequence);
+        sequence
+    }
+
+    /// What to ask for now.
+    fn ask(&mut self, now: Instant) -> Vec<u16> {
+        self.missed.retain(|_, (_, asked)| *asked < TIMES);
+        let due = self.missed.iter_mut().filter(|(_, (at, _))| *at <= now);
+        let ask = due.map(|(number, (at, asked))| {
+            (*at, *asked) = (now + ASKS, *asked + 1);
+            *number as u16
+        });
+        ask.collect()
+    }
+
+    fn asks_at(&self) -> Option<Instant> {
+        self.missed.values().map(|(at, _)| *at).min()
+    }
+
+    fn measure(&mut self, arrived: f64, timestamp: u32) {
+        // Timestamps wrap; so do their differences, which are what counts.
+        let transit = arrived - f64::from(timestamp);
+        if let Some(before) = self.transit.replace(transit) {
+            let apart = (transit - before).abs();
+            if apart < f64::from(u32::MAX / 2) {
+                self.jitter += (apart - self.jitter) / 16.0;
+            }
+        }
+    }
+
+    /// When a packet was captured, by what the sender reported last (RFC 3550 section 6.4.1).
+    fn captured(&self, timestamp: u32, clock_rate: u32) -> Option<SystemTime> {
+        let (told, at, ..) = self.told?;
+        captured(told, timestamp.wrapping_sub(at).cast_signed(), clock_rate)
+    }
+
+    fn account(&mut self, now: Instant, ssrc: u32) -> ReceptionReport {
+        let highest = self.highest.unwrap_or(self.first);
+        let expected = highest - self.first + 1;
+        let (expected_before, came_before) = std::mem::replace(&mut self.reported, (expected, self.packets));
+        let lately = expected - expected_before;
+        let lost = lately.saturating_sub(self.packets - came_before);
+        let (last_sender_report, delay) = match self.told {
+            Some((_, _, middle, at)) => (middle, (now.saturating_duration_since(at).as_secs_f64() * 65_536.0) as u32),
+            None => (0, 0),
+        };
+        ReceptionReport {
+            ssrc,
+            fraction_lost: (lost * 256).checked_div(lately).unwrap_or_default().min(255) as u8,
+            total_lost: expected.saturating_sub(self.packets).min(0x7F_FFFF) as u32,
+            last_sequence_number: highest.wrapping_sub(1 << 16) as u32,
+            jitter: self.jitter as u32,
+            last_sender_report,
+            delay,
+        }
+    }
+}
+
+/// Seconds from 1900 to 1970.
+const NTP_BEFORE_UNIX: u64 = 2_208_988_800;
+
+/// The same instant is the same time to all transports, whatever happens to the wall clock meanwhile: or sound and pictures by two of
+/// them would drift apart.
+fn to_ntp(at: Instant) -> u64 {
+    static BEGUN: OnceLock<(Instant, SystemTime)> = OnceLock::new();
+    let (begun, time) = *BEGUN.get_or_init(|| (Instant::now(), SystemTime::now()));
+    let time = if at < begun { time.checked_sub(begun - at) } else { time.checked_add(at - begun) };
+    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+    (since.as_secs().wrapping_add(NTP_BEFORE_UNIX) & 0xFFFF_FFFF) << 32 | fraction
+}
+
+fn from_ntp(time: u64) -> Option<SystemTime> {
+    let seconds = (time >> 32).checked_sub(NTP_BEFORE_UNIX)?;
+    let nanoseconds = ((time & 0xFFFF_FFFF) * 1_000_000_000) >> 32;
+    UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds as u32))
+}

@@ -1,0 +1,170 @@
+//! Sound and pictures by a path that is there.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use muji_core::media::OpenContent;
+use muji_jingle::{SessionId, TransportId};
+use muji_media::codec::opus;
+use muji_media::transport::{Agreed, RtpPacket};
+use muji_xep::rtp::Media;
+
+use crate::pair::*;
+
+#[test]
+fn a_content_added_later_flows_beside_the_first() {
+    for kinds in all() {
+        let mut pair = Pair::connected(kinds, true);
+        for (number, end) in pair.ends.iter_mut().enumerate() {
+            let content = OpenContent {
+                name: "second".to_owned(),
+                media: Media::Audio,
+                ssrc: SSRCS[number] + 1,
+                transport: TransportId { session: SessionId(number as u64), index: 0 },
+                payload_types: vec![opus::payload_type()],
+                extensions: Vec::new(),
+            };
+            end.transport.add(&content);
+            let send = Some(opus::payload_type());
+            let ssrcs = vec![SSRCS[1 - number] + 1];
+            end.transport.agreed(&Agreed { content: "second".to_owned(), send, receive: true, ssrcs });
+        }
+        pair.ends[0].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
+        pair.ends[0].transport.send(pair.now, pair.now, "second", &[packet(2)]);
+        pair.run(Duration::from_secs(1), |ends| ends[1].received.len() == 2);
+        assert_eq!(pair.ends[1].received, [packet(1), packet(2)]);
+    }
+}
+
+#[test]
+fn packets_arrive_as_they_were_sent_with_any_transport_whether_their_source_was_announced_or_not() {
+    for (kinds, announced) in all().into_iter().flat_map(|kinds| [(kinds, true), (kinds, false)]) {
+        let mut pair = Pair::connected(kinds, announced);
+        // str0m waits for nothing; webrtc-ice looks at its pairs ten times a second.
+        let longest = Duration::from_millis(if kinds.iter().all(|kind| kind.is_str0m()) { 200 } else { 500 });
+        assert!(pair.now - pair.start < longest, "{:?}", pair.now - pair.start);
+        let sent: Vec<RtpPacket> = (1..=10).map(packet).collect();
+        for packet in &sent {
+            for index in 0..2 {
+                pair.ends[index].transport.send(pair.now, pair.now, "audio", std::slice::from_ref(packet));
+            }
+            pair.run(Duration::from_millis(20), |_| false);
+        }
+        for end in &pair.ends {
+            assert_eq!(end.received, sent, "{kinds:?}, announced: {announced}");
+        }
+    }
+}
+
+/// What the second got of a content of which every tenth packet was lost, and how many packets that took.
+fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
+    // Without bandwidth estimates, whose probes are packets too.
+    let mut pair = Pair::connected_with(kinds, true, Vec::new());
+    pair.arrives = |number| number % 10 != 0;
+    for number in 1..=110 {
+        pair.ends[0].transport.send(pair.now, pair.now, content, &[packet(number)]);
+        let until = pair.now + Duration::from_millis(10);
+        pair.run(Duration::from_millis(10), |_| false);
+        pair.now = until;
+    }
+    pair.run(Duration::from_secs(1), |_| false);
+    let mut received: Vec<u32> = pair.ends[1].received.iter().map(|packet| packet.timestamp / 960).collect();
+    received.sort_unstable();
+    received.retain(|number| *number <= 100); // Behind the last nothing shows that it is missing.
+    (received, pair.packets)
+}
+
+#[test]
+fn lost_packets_of_pictures_are_asked_for_and_come_again_and_those_of_sound_are_not() {
+    for kinds in secure() {
+        let (pictures, packets) = across_a_lossy_path(kinds, "video");
+        assert_eq!(pictures, (1..=100).collect::<Vec<u32>>(), "{packets}");
+        assert!((120..=126).contains(&packets), "{packets}");
+        let (sound, packets) = across_a_lossy_path(kinds, "audio");
+        assert_eq!((sound.len(), packets), (90, 110));
+    }
+}
+
+#[test]
+fn when_sound_and_pictures_were_captured_is_known_by_the_first_report_and_to_a_millisecond() {
+    for kinds in secure() {
+        let mut pair = Pair::connected(kinds, true);
+        let begun = pair.now;
+        // The timestamps of both begin anywhere, and the pictures' wrap on the way.
+        let (sound, pictures) = (1_000_000u32, u32::MAX - 45_000);
+        for turn in 0..200u32 {
+            let captured = begun + Duration::from_millis(20) * turn;
+            let of_sound = RtpPacket { timestamp: sound + turn * 960, ..packet(turn) };
+            let of_pictures = RtpPacket { timestamp: pictures.wrapping_add(turn * 1_800), ..packet(turn) };
+            // What is captured leaves later, and pictures later than sound.
+            pair.now = pair.now.max(captured + Duration::from_millis(20));
+            pair.ends[0].transport.send(pair.now, captured, "audio", &[of_sound]);
+            pair.run(Duration::from_millis(13), |_| false);
+            pair.ends[0].transport.send(pair.now, captured, "video", &[of_pictures]);
+            pair.run(Duration::from_millis(1), |_| false);
+        }
+        let end = &pair.ends[1];
+        let known =
+            end.captured.iter().zip(&end.received).filter_map(|(captured, packet)| Some(((*captured)?, packet)));
+        let since = |(captured, packet): (SystemTime, &RtpPacket)| {
+            let ticks = packet.timestamp.wrapping_sub(sound);
+            let turn = if ticks < 200 * 960 { ticks / 960 } else { packet.timestamp.wrapping_sub(pictures) / 1_800 };
+            captured - Duration::from_millis(20) * turn // All of the same moment, then.
+        };
+        let moments: Vec<SystemTime> = known.map(since).collect();
+        let (first, last) = (moments.iter().min().expect("some"), moments.iter().max().expect("some"));
+        assert!(moments.len() >= 295, "of 400 packets {} say when", moments.len());
+        assert!(last.duration_since(*first).expect("it is later") <= Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn whoever_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
+    for kinds in secure() {
+        for announced in [true, false] {
+            let mut pair = Pair::connected(kinds, announced);
+            pair.ends[0].transport.send(pair.now, pair.now, "video", &[packet(1)]);
+            pair.run(Duration::from_millis(20), |_| false);
+            assert_eq!((pair.ends[1].received.len(), pair.ends[0].asked), (1, 0));
+            pair.ends[1].transport.ask_key_frame(pair.now, "video");
+            pair.run(Duration::from_secs(2), |_| false);
+            assert_eq!(pair.ends.each_ref().map(|end| end.asked), [1, 0], "announced: {announced}");
+        }
+    }
+}
+
+#[test]
+fn no_datagram_is_longer_than_what_every_network_carries() {
+    for kinds in secure() {
+        let mut pair = Pair::connected(kinds, true);
+        // As long as our packets of pictures are at most.
+        let picture = RtpPacket { timestamp: 90, marker: true, payload: Arc::from(vec![7; 1_150]) };
+        pair.ends[0].transport.send(pair.now, pair.now, "video", &[picture]);
+        pair.run(Duration::from_secs(1), |_| false);
+        let longest = pair.wire.iter().map(|(_, bytes)| bytes.len()).max();
+        // IPv6 carries 1280 bytes everywhere, of which IP and UDP take 48.
+        assert!(longest.is_some_and(|longest| longest <= 1_232), "{longest:?} bytes, {kinds:?}");
+    }
+}
+
+/// Packets until the numbers of RTP begin again at nothing.
+const WRAP: usize = 1 << 16;
+
+#[test]
+fn numbers_begin_again_after_65535_though_the_packets_around_it_are_lost() {
+    for kinds in secure() {
+        let mut pair = Pair::connected_with(kinds, true, Vec::new());
+        let sound = |numbers: std::ops::Range<usize>| numbers.map(|number| packet(number as u32)).collect::<Vec<_>>();
+        pair.arrives = |number| !(WRAP - 8..WRAP + 8).contains(&number);
+        for from in (1..WRAP + 2_000).step_by(100) {
+            pair.ends[0].transport.send(pair.now, pair.now, "audio", &sound(from..from + 100));
+            let until = pair.now + Duration::from_millis(20);
+            pair.run(Duration::from_millis(20), |_| false);
+            pair.now = until;
+        }
+        let received = &pair.ends[1].received;
+        assert_eq!(received.len(), pair.packets - 16);
+        let last = &received[received.len() - 1_000..];
+        assert_eq!(last, sound(pair.packets - 999..pair.packets + 1));
+    }
+}
