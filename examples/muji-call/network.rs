@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use muji_core::Secret;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_core::tls::Trust;
+use muji_media::backend::NoMedia;
 use muji_media::gather::{Reach, Relays};
+use muji_media::transport::MakeTransport;
+use muji_media::transport::str0m::Str0m;
 
 use crate::exit::Failure;
 use crate::password;
@@ -46,6 +49,22 @@ pub(crate) struct Network {
     /// Neither tell the others addresses of private networks nor try theirs
     #[arg(long)]
     pub(crate) hide_private: bool,
+
+    /// Which ICE, DTLS and SRTP to use
+    #[cfg(feature = "webrtc-ice")]
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) transport: Kind,
+}
+
+/// Which transport.
+#[cfg(feature = "webrtc-ice")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// The usual one
+    #[default]
+    Str0m,
+    /// The second one: DTLS 1.2, no estimates of what the path carries
+    WebrtcIce,
 }
 
 /// A TURN server without its credentials.
@@ -76,6 +95,15 @@ impl Network {
         };
         let trust = ca_file.map_or(Trust::System, |file| Trust::Authorities(file.to_owned()));
         Ok(Reach { servers, relays, private: !self.hide_private, trust })
+    }
+
+    /// What makes the transports.
+    pub(crate) fn transports(&self) -> Result<MakeTransport, NoMedia> {
+        #[cfg(feature = "webrtc-ice")]
+        if self.transport == Kind::WebrtcIce {
+            return Ok(muji_media::transport::webrtc_ice::WebrtcIce::new()?.maker());
+        }
+        Ok(Str0m::new()?.maker())
     }
 
     fn password(&self) -> Result<Secret, Failure> {

@@ -415,7 +415,12 @@ impl Worker {
             }
             MediaCommand::Open { session, name, contents, .. } => {
                 if let Err(why) = self.start(now, &command).await {
-                    return self.report(MediaReport::Trouble { why: format!("no UDP socket can be opened: {why}") });
+                    let why = format!("no UDP socket can be opened: {why}");
+                    if self.running.is_none() {
+                        return self.without_sockets(contents, &why);
+                    }
+                    // Those that are there may do for some of its transports.
+                    self.report(MediaReport::Trouble { why })?;
                 }
                 self.record(Piece::Named(*session, name.clone()))?;
                 for content in contents {
@@ -462,6 +467,14 @@ impl Worker {
     /// The addresses that sockets are bound to.
     fn usable(&self) -> Vec<IpAddr> {
         if self.addresses.is_empty() { local_addresses() } else { self.addresses.clone() }
+    }
+
+    /// A session cannot begin; others may, later.
+    fn without_sockets(&self, contents: &[OpenContent], why: &str) -> Result<(), Abandoned> {
+        let transports: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
+        transports
+            .into_iter()
+            .try_for_each(|transport| self.report(MediaReport::Failed { transport, why: why.to_owned() }))
     }
 
     /// Binds the sockets that a command needs.
@@ -698,8 +711,7 @@ impl Worker {
                         // What was sent before, it did not get.
                         MediaReport::Connected { .. } => self.pictures.give(Task::KeyFrame),
                         MediaReport::Failed { transport, why } => {
-                            let failures =
-                                self.running.as_ref().map(|it| it.network.gatherer.failures()).unwrap_or_default();
+                            let failures = self.running.as_ref().map(|it| it.network.failures()).unwrap_or_default();
                             failures.iter().for_each(|failure| *why += &format!("; {failure}"));
                             let gone = *transport;
                             self.forget(|path| *path == gone);

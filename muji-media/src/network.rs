@@ -129,6 +129,11 @@ impl Network {
         }
     }
 
+    /// What was tried in vain, as sentences.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        [self.sockets.refusals(), self.gatherer.failures()].concat()
+    }
+
     /// Nothing more follows for now.
     pub(crate) fn flush(&mut self) {
         self.sockets.flush();

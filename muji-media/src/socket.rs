@@ -69,6 +69,8 @@ struct Socket {
     address: SocketAddr,
     state: UdpSocketState,
     io: UdpSocket,
+    /// Why the kernel did not take the last that was sent.
+    refused: Option<io::Error>,
 }
 
 impl Sockets {
@@ -101,7 +103,7 @@ impl Sockets {
     async fn open(address: IpAddr) -> io::Result<Socket> {
         let socket = UdpSocket::bind((address, 0)).await?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        Ok(Socket { address: socket.local_addr()?, state, io: socket })
+        Ok(Socket { address: socket.local_addr()?, state, io: socket, refused: None })
     }
 
     /// Sends, together with what follows to the same address; [`Self::flush`] ends that.
@@ -114,16 +116,23 @@ impl Sockets {
         self.leaving.bytes.extend(bytes);
     }
 
-    /// Nothing more follows for now. What the kernel does not take is lost as on any network.
+    /// Nothing more follows for now. What the kernel does not take is lost as on any network, and [`Self::refusals`] tells why.
     pub fn flush(&mut self) {
         let Batch { way, size, bytes } = &mut self.leaving;
         let Some((by, destination)) = way.take() else { return };
-        let Socket { state, io, .. } = &self.sockets[by];
+        let Socket { state, io, refused, .. } = &mut self.sockets[by];
         let segment_size = Some(*size).filter(|size| *size < bytes.len());
         let transmit = Transmit { destination, ecn: None, contents: bytes, segment_size, src_ip: None };
         // Not by tokio: to it a socket is not writable before it was polled, and 250 ms would be lost.
-        let _lost = state.try_send(UdpSockRef::from(io), &transmit).is_err();
+        *refused = state.try_send(UdpSockRef::from(&*io), &transmit).err();
         bytes.clear();
+    }
+
+    /// From which addresses nothing can be sent at present, and why: no way to that network, a firewall of this machine.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<String> {
+        let why = |socket: &Socket| Some(format!("sending from {}: {}", socket.address.ip(), socket.refused.as_ref()?));
+        self.sockets.iter().filter_map(why).collect()
     }
 
     /// Ready when a socket has something.
@@ -134,7 +143,7 @@ impl Sockets {
 
     /// What came on all sockets, of each in its order.
     pub fn receive(&mut self, now: Instant) -> Vec<Datagram> {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut datagrams = Vec::new();
         for socket in &self.sockets {
             let mut probable = true;
@@ -144,9 +153,7 @@ impl Sockets {
                 let Ok(count) = socket.receive(&mut self.room, &mut metas, probable) else { break };
                 probable = count == BATCH_SIZE;
                 for (meta, bytes) in metas[..count].iter().zip(self.room.chunks_exact(ROOM)) {
-                    let waited = meta.timestamp.and_then(|stamp| since_epoch.checked_sub(stamp));
-                    let waited = waited.filter(|waited| *waited < PLAUSIBLE).unwrap_or_default();
-                    let arrived = now.checked_sub(waited).unwrap_or(now);
+                    let arrived = arrived(now, wall, meta.timestamp);
                     let stride = meta.stride.max(1);
                     datagrams.extend(bytes[..meta.len].chunks(stride).map(|bytes| Datagram {
                         local: socket.address,
@@ -159,6 +166,12 @@ impl Sockets {
         }
         datagrams
     }
+}
+
+/// When a datagram came, by the kernel's stamp: time since 1970 by a clock that somebody may set meanwhile.
+fn arrived(now: Instant, wall: Duration, stamp: Option<Duration>) -> Instant {
+    let waited = stamp.and_then(|stamp| wall.checked_sub(stamp)).filter(|waited| *waited < PLAUSIBLE);
+    waited.and_then(|waited| now.checked_sub(waited)).unwrap_or(now)
 }
 
 impl Socket {
@@ -228,5 +241,30 @@ mod tests {
         }
         assert!(received == sent, "{:?}", received.iter().map(Vec::len).collect::<Vec<_>>());
         assert_eq!(others.receive(Instant::now()).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_refuses_to_send_is_told_until_it_takes_something_again() {
+        let mut ours = Sockets::default();
+        let from = ours.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).await.unwrap()[0];
+        assert_eq!(ours.refusals(), Vec::<String>::new());
+        // From the loopback there is no way to an address of another machine.
+        ours.send(from, SocketAddr::from(([192, 0, 2, 1], 9)), b"lost");
+        ours.flush();
+        let refusals = ours.refusals();
+        assert!(refusals.len() == 1 && refusals[0].starts_with("sending from 127.0.0.1: "), "{refusals:?}");
+        ours.send(from, from, b"taken");
+        ours.flush();
+        assert_eq!(ours.refusals(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_meanwhile_changes_the_time_of_no_datagram() {
+        let (now, wall) = (Instant::now(), Duration::from_secs(1_800_000_000));
+        let (hour, ten) = (Duration::from_secs(3_600), Duration::from_millis(10));
+        assert_eq!(arrived(now, wall, Some(wall - ten)), now - ten);
+        for stamp in [None, Some(wall + hour), Some(wall - hour), Some(wall + ten)] {
+            assert_eq!(arrived(now, wall, stamp), now, "{stamp:?}");
+        }
     }
 }

@@ -168,3 +168,25 @@ fn nobody_is_asked_for_servers_before_the_user_picks_up() {
     world.run_for(5 * SECOND);
     assert_eq!((by_juliet(&world), world.servers(juliet).len()), (1, 1));
 }
+
+#[test]
+fn a_clock_that_somebody_sets_by_an_hour_in_a_call_changes_nothing() {
+    let service = service(
+        "type='turn' host='192.0.2.1' transport='udp' username='u' password='secret' expires='2026-11-28T02:00:00Z'",
+    );
+    let (mut world, romeo) = alone(Some(vec![service]));
+    let juliet = asker(&mut world, "juliet");
+    [romeo, juliet].into_iter().for_each(|who| world.join(who, "balcony"));
+    world.run_for(10 * SECOND);
+    let hour = Duration::from_secs(3_600);
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(BEGINNING);
+    let before = world.wire.len();
+    for wall in [wall + hour, wall - hour] {
+        world.set_clock(romeo, wall);
+        world.run_for(600 * SECOND);
+        assert!(world.hears(romeo, juliet) && world.hears(juliet, romeo));
+    }
+    let (own, since) = (world.jid(romeo).domain().to_string(), &world.wire[before..]);
+    let asks = since.iter().filter(|passage| passage.from == romeo && passage.stanza.attr("to") == Some(own.as_str()));
+    assert_eq!(asks.count(), 0, "credentials last as long as was said when they came");
+}

@@ -139,8 +139,8 @@ async fn where_there_is_no_path_it_is_said_within_thirty_seconds_and_what_was_tr
     let Some(mut internet) = Internet::new(false) else { return };
     let (here, there) = (internet.site(NoUdp), internet.site(Open));
     let stun = format!("{}:9", muji_conformance::harness::net::SERVER);
-    let mut romeo = internet.call(&here, "romeo", &["--stun", &stun]).spawn().unwrap();
-    let _juliet = internet.call(&there, "juliet", &[]).spawn().unwrap();
+    let mut romeo = internet.call(&here, "romeo", &["--audio", "tone:440", "--stun", &stun]).spawn().unwrap();
+    let _juliet = internet.call(&there, "juliet", &["--audio", "tone:660"]).spawn().unwrap();
     event(&mut romeo, LIMIT, |event| is_state(event, "connecting")).await.expect("both are there");
     let since = Instant::now();
     let failed = event(&mut romeo, LIMIT, |event| is_state(event, "failed")).await.expect("it is told");

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     let account = account(&args.login)?;
     let goal = goal(&args, &account)?;
     let reach = args.network.reach(args.login.ca_file.as_deref())?;
-    let media = Backend::start(Devices {
+    let devices = Devices {
         source,
         pictures,
         slides,
@@ -76,7 +76,8 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
         record: args.record.clone(),
         addresses: args.network.bind.clone(),
         reach,
-    });
+    };
+    let media = args.network.transports().and_then(|transports| Backend::start_with(transports, devices));
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
     let client = Connection::open(account).await?;
     let mut report = Report::new(&args, stage.clone());

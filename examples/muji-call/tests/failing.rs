@@ -1,6 +1,9 @@
 //! How it fails: one sentence and the exit code each.
 
+use std::process::Stdio;
+
 use muji_conformance::harness::room::Rules;
+use tokio::process::Command;
 
 use crate::support::*;
 
@@ -207,4 +210,48 @@ async fn to_a_server_that_forgets_us_the_program_comes_back() {
     server.cut();
     said(&mut romeo, "room-lost").await;
     said(&mut romeo, "joined").await;
+}
+
+/// The program where it may have only so many files and sockets open.
+fn with_files(command: &Command, files: usize) -> Command {
+    let inner = command.as_std();
+    let mut limited = Command::new("sh");
+    limited
+        .arg("-c")
+        .arg(format!("ulimit -n {files}; exec \"$0\" \"$@\""))
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    let set = inner.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    limited.envs(set).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    limited
+}
+
+#[tokio::test]
+async fn whoever_may_open_too_few_files_is_told_so_whichever_is_the_first_that_is_missing() {
+    let (mut heard, mut told) = (0, 0);
+    // With 6 and 7 tokio has none for its signals and panics, before we are asked.
+    for files in (8..20).step_by(4) {
+        let attempts = (files..files + 4).map(|files| async move {
+            let server = server(Rules::default()).await;
+            let more = ["--audio", "tone:440", "--video", "pattern:c03030", "--seconds", "4"];
+            let romeo = with_files(&call(&server, "romeo", &[&more[..], &["--expect", "1"]].concat()), files);
+            let juliet = call(&server, "juliet", &more);
+            let (romeo, juliet) = tokio::join!(run(romeo), run(juliet));
+            assert!(juliet.status.code().is_some_and(|code| [0, 1, 5].contains(&code)), "{files} files: {juliet:?}");
+            (files, romeo)
+        });
+        for (files, romeo) in futures::future::join_all(attempts).await {
+            let said =
+                [&romeo.stdout, &romeo.stderr].map(|output| String::from_utf8_lossy(output).into_owned()).concat();
+            assert!(!said.contains("panicked"), "{files} files: {said}");
+            let complains = said.contains("Too many open files");
+            let code = romeo.status.code();
+            assert!(
+                if complains { code.is_some_and(|code| code > 0) } else { code == Some(0) },
+                "{files} files: {code:?}: {said}"
+            );
+            (heard, told) = (heard + usize::from(!complains), told + usize::from(complains));
+        }
+    }
+    assert!(heard > 0 && told > 0, "{heard} heard, {told} did not");
 }

@@ -12,5 +12,7 @@ mod ringing;
 mod seeing;
 mod support;
 mod telling;
+#[cfg(feature = "webrtc-ice")]
+mod transports;
 #[cfg(feature = "window")]
 mod window;

@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::support::*;
 
 /// The colours in which somebody was seen.
-fn colours<'a>(events: &'a [Value], nick: &'a str) -> Vec<&'a str> {
+pub(crate) fn colours<'a>(events: &'a [Value], nick: &'a str) -> Vec<&'a str> {
     let seen = events.iter().filter(|event| event["event"] == "seen" && event["nick"] == nick);
     seen.filter_map(|event| event["colour"].as_str()).collect()
 }
 
 /// Whether a colour is nearly this one.
-fn like(colour: &str, rgb: [u8; 3]) -> bool {
+pub(crate) fn like(colour: &str, rgb: [u8; 3]) -> bool {
     let parts = rgb.iter().enumerate();
     colour.len() == 6
         && parts.into_iter().all(|(part, wanted)| {

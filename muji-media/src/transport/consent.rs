@@ -95,6 +95,11 @@ impl Consent {
         self.anew
     }
 
+    #[cfg(feature = "webrtc-ice")]
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
     /// Remembers a check that leaves.
     pub(super) fn asks(&mut self, now: Instant, bytes: &[u8], to: SocketAddr) {
         if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| bytes.starts_with(&BINDING_REQUEST)) {

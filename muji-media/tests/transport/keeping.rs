@@ -141,3 +141,42 @@ fn whoever_goes_without_a_word_at_any_moment_leaves_the_other_with_an_error_in_g
         }
     }
 }
+
+#[test]
+fn an_address_that_goes_and_comes_back_serves_again_though_ice_began_anew_meanwhile() {
+    for kinds in secure() {
+        let mut pair = Pair::connected(kinds, true);
+        let ours = hosts(&[pair.ends[0].address]).remove(0);
+        pair.ends[0].transport.lost(pair.now, &ours);
+        pair.goes = Some(pair.datagrams);
+        pair.run(Duration::from_secs(6), |_| false);
+        pair.ends.iter_mut().for_each(|end| end.transport.restart());
+        pair.renew();
+        pair.run(Duration::from_secs(5), |_| false);
+        pair.goes = None;
+        pair.ends[0].transport.found(pair.now, &ours);
+        pair.ends[1].transport.candidate(pair.now, &ours.told);
+        let back = pair.now;
+        pair.run(Duration::from_secs(10), |ends| ends.iter().all(|end| !end.interrupted));
+        assert!(pair.now - back <= Duration::from_secs(1), "{:?}", pair.now - back);
+        let flowed = flow(&mut pair, 1..100);
+        assert!(flowed.iter().all(|arrived| *arrived >= 97), "{flowed:?}");
+    }
+}
+
+/// str0m needs the restart.
+#[cfg(feature = "webrtc-ice")]
+#[test]
+fn whoever_gets_another_address_is_found_there_without_a_word_of_signalling() {
+    for moves in [0, 1] {
+        let mut pair = Pair::connected([Kind::WebrtcIce; 2], true);
+        assert_eq!(flow(&mut pair, 1..50), [49, 49]);
+        let old = hosts(&[pair.ends[moves].address]).remove(0);
+        pair.ends[moves].address = SocketAddr::from(([10, 0, 0, 77], 6_000));
+        let new = hosts(&[pair.ends[moves].address]).remove(0);
+        pair.ends[moves].transport.lost(pair.now, &old);
+        pair.ends[moves].transport.found(pair.now, &new);
+        flow(&mut pair, 50..600);
+        assert_eq!(flow(&mut pair, 600..700), [100, 100], "who moves: {moves}");
+    }
+}

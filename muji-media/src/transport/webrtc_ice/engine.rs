@@ -11,7 +11,6 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use muji_xep::Secret;
 use tokio::sync::mpsc as queue;
 use webrtc_ice::agent::Agent;
 use webrtc_ice::agent::agent_config::AgentConfig;
@@ -28,6 +27,7 @@ use webrtc_util::vnet::interface::Interface;
 use webrtc_util::vnet::net::Net;
 
 use super::handshake::{self, Handshake, Keys};
+use super::paths::INSIDE;
 
 /// A turn takes less than a millisecond; whoever needs so much longer does not come back.
 const TURN: Duration = Duration::from_secs(2);
@@ -52,8 +52,8 @@ const NEVER: Duration = Duration::from_secs(86_400);
 
 /// What is new.
 pub(super) enum Job {
-    /// ICE begins, or begins anew. Pairs follow.
-    Ice { controlling: bool, ours: (String, Secret), theirs: (String, Secret) },
+    /// ICE begins, or begins anew, between these (ufrag). Pairs follow.
+    Ice { controlling: bool, ours: String, theirs: String },
     /// A pair to try.
     Pair { number: u32, priority: u32, lent: bool },
     /// A STUN message came by a pair.
@@ -228,8 +228,8 @@ struct Ice {
 impl Ice {
     async fn begin(
         controlling: bool,
-        ours: (String, Secret),
-        theirs: (String, Secret),
+        ours: String,
+        theirs: String,
         basket: &Basket,
     ) -> Result<Self, webrtc_ice::Error> {
         let (lane, to_read) = queue::channel(WAITING);
@@ -238,8 +238,8 @@ impl Ice {
         let config = AgentConfig {
             udp_network: UDPNetwork::Muxed(Arc::new(Mux(wire))),
             net: Some(Arc::new(Net::Ifs(vec![Interface::new("lanes".to_owned(), vec![alone])]))),
-            local_ufrag: ours.0,
-            local_pwd: ours.1.expose().to_owned(),
+            local_ufrag: ours,
+            local_pwd: INSIDE.to_owned(),
             is_controlling: controlling,
             network_types: vec![NetworkType::Udp4],
             candidate_types: vec![CandidateType::Host],
@@ -266,11 +266,10 @@ impl Ice {
         let (connecting, given_up) = queue::channel(1);
         let (dialled, basket) = (agent.clone(), basket.clone());
         tokio::spawn(async move {
-            let (ufrag, pwd) = (theirs.0, theirs.1.expose().to_owned());
             let found = if controlling {
-                dialled.dial(given_up, ufrag, pwd).await.is_ok()
+                dialled.dial(given_up, theirs, INSIDE.to_owned()).await.is_ok()
             } else {
-                dialled.accept(given_up, ufrag, pwd).await.is_ok()
+                dialled.accept(given_up, theirs, INSIDE.to_owned()).await.is_ok()
             };
             if let Some(pair) = dialled.get_selected_candidate_pair().filter(|_| found) {
                 basket.put(Made::Chosen(number(pair.remote.addr())));

@@ -5,9 +5,9 @@
 //!
 //! - DTLS 1.3, and header extensions but how a picture is turned. No packets are counted ([`MakeTransport::counts_packets`]): peers are
 //!   told by REMB how much they may send, and how much we may send is known if they tell so, or by what they lose.
-//! - Choosing again: webrtc-ice stays with the first pair that it nominates. A better one is found only by a restart of ICE.
+//! - Choosing a better pair: webrtc-ice stays with the first that it nominates. Another is looked for only where the first has fallen
+//!   silent, by an agent made anew.
 //! - Pacing of checks: each pair is asked ten times a second until one is chosen. So there are at most 48.
-//! - Its checks all claim the priority of an address of this machine, whichever they leave from.
 //!
 //! Relays are ours, as for every transport: webrtc-ice itself would only know UDP over IPv4. Role conflicts are found and answered by
 //! the mux, and then the agent is made anew with the other role. The 0.17 line of these crates gets bug fixes only, and its parsers
@@ -46,6 +46,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// Between two times that we ask whether the peer still consents. In the five seconds after which it is taken for interrupted it is asked
 /// four times.
 const ASK: Duration = Duration::from_millis(1_200);
+
+/// Between two searches for another path, while the peer is not heard.
+const SEARCH: Duration = Duration::from_secs(5);
 
 /// Between two times that a flight is sent again, for all datagrams of the one that it answers.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -103,6 +106,8 @@ pub struct WebrtcIceTransport {
     again_at: Option<Instant>,
     /// When tasks are to look at the time.
     tick_at: Option<Instant>,
+    /// When we look for another path again, if the one that we look for now was not found.
+    search_at: Option<Instant>,
     /// When we ask for consent next.
     ask_at: Option<Instant>,
     over: bool,
@@ -131,6 +136,7 @@ impl WebrtcIceTransport {
             again_at: None,
             certificate,
             tick_at: None,
+            search_at: None,
             ask_at: None,
             over: false,
             out: VecDeque::new(),
@@ -139,7 +145,9 @@ impl WebrtcIceTransport {
 
     /// Gives the tasks what is new, and takes what they make of it.
     fn turn(&mut self, now: Instant, mut jobs: Vec<Job>) {
-        let waits = |this: &Self| !this.consent.is_connected() || this.consent.is_anew();
+        let waits = |this: &Self| {
+            !this.consent.is_connected() || this.consent.is_anew() || this.search_at.is_some_and(|at| at > now)
+        };
         while !self.over
             && let Some(engine) = &self.engine
         {
@@ -159,12 +167,13 @@ impl WebrtcIceTransport {
     fn made(&mut self, now: Instant, made: Made, jobs: &mut Vec<Job>) {
         match made {
             Made::Stun { number, bytes } => {
-                if let Some(letter) = self.paths.goes(number, bytes) {
+                if let Some(letter) = self.paths.goes(number, &bytes) {
                     self.post(now, letter);
                 }
             }
             Made::Chosen(number) => {
                 self.paths.choose(number);
+                self.search_at = None;
                 self.consent.found_path(now, &mut self.out);
                 self.ask_at = Some(now + ASK);
                 jobs.extend(self.handshake(DtlsRole::Client));
@@ -235,7 +244,7 @@ impl WebrtcIceTransport {
 
     fn stun(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         let asked = self.consent.asked(bytes, from).is_some();
-        let verdict = self.paths.comes(local, from, bytes, asked);
+        let verdict = self.paths.comes(now, local, from, bytes, asked);
         if asked && matches!(verdict, Verdict::Given(_) | Verdict::Consent) {
             self.consent.answered(now, bytes, from, &mut self.out);
         }
@@ -247,6 +256,16 @@ impl WebrtcIceTransport {
                 self.turn(now, jobs);
             }
             Verdict::Answered(letter) => self.post(now, letter),
+        }
+    }
+
+    /// Looks for another path between the addresses that are known.
+    fn search(&mut self, now: Instant) {
+        self.search_at = Some(now + SEARCH);
+        // A restart searches already.
+        if self.consent.is_connected() && !self.consent.is_anew() {
+            let jobs = self.paths.begin();
+            self.turn(now, jobs);
         }
     }
 
@@ -295,7 +314,11 @@ impl Transport for WebrtcIceTransport {
 
     fn found(&mut self, now: Instant, candidate: &LocalCandidate) {
         let jobs = self.paths.found(candidate);
-        self.turn(now, jobs);
+        if self.paths.is_stranded() {
+            self.search(now);
+        } else {
+            self.turn(now, jobs);
+        }
     }
 
     fn lost(&mut self, _: Instant, candidate: &LocalCandidate) {
@@ -346,12 +369,14 @@ impl Transport for WebrtcIceTransport {
             }
             [128..=191, 192..=223, ..] => {
                 if let Some((news, again)) = self.media.reported(now, bytes) {
+                    self.paths.carries(now, local, from);
                     self.out.extend(news);
                     self.flow(now, again);
                 }
             }
             [128..=191, ..] => {
                 if let Some(received) = self.media.receive(now, bytes) {
+                    self.paths.carries(now, local, from);
                     self.consent.hears(now, &mut self.out);
                     self.out.push_back(received);
                     let asked = self.media.handle_timeout(now);
@@ -368,6 +393,10 @@ impl Transport for WebrtcIceTransport {
         }
         if let Some(lost) = self.consent.handle_timeout(now, &mut self.out) {
             return self.fail(self.consent.why(&lost, self.paths.bases(), self.paths.named()));
+        }
+        let lost = self.consent.is_interrupted() || self.paths.is_adrift(now);
+        if lost && self.search_at.is_none_or(|at| at <= now) {
+            self.search(now);
         }
         if self.ask_at.is_some_and(|at| at <= now) {
             self.ask_at = Some(now + ASK);

@@ -3,17 +3,23 @@
 //! The agent knows one address of its own and takes each pair for another address of the peer. So it may choose among addresses that
 //! are found while it works, relays by whichever protocol, and IPv6, of all of which it would know little. What it does not do at all
 //! is done here: role conflicts (RFC 8445 section 7.3.1.1), and asking for the peer's consent as long as the path is used.
+//!
+//! Nor does it learn any password, because it logs them: with it messages are signed by one that everybody may know.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 use stun::agent::TransactionId;
-use stun::attributes::{ATTR_ICE_CONTROLLED, ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USERNAME, AttrType};
+use stun::attributes::{
+    ATTR_FINGERPRINT, ATTR_ICE_CONTROLLED, ATTR_ICE_CONTROLLING, ATTR_MESSAGE_INTEGRITY, ATTR_PRIORITY, ATTR_USERNAME,
+    AttrType,
+};
 use stun::error_code::{CODE_ROLE_CONFLICT, ErrorCodeAttribute};
 use stun::fingerprint::FINGERPRINT;
 use stun::integrity::MessageIntegrity;
-use stun::message::{BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, Message, Setter};
+use stun::message::{BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, Message, MessageType, Setter};
 use stun::textattrs::TextAttribute;
 use stun::xoraddr::XorMappedAddress;
 
@@ -29,8 +35,14 @@ const MAX_UNNAMED: usize = 16;
 /// Two who are honest turn once. Who does not stop to claim our role has no path.
 const MAX_TURNS: u8 = 4;
 
+/// Without a word of the peer for so long, the chosen pair is left for one by which it speaks. It asks for consent twice in this time.
+const STALE: Duration = Duration::from_millis(2_500);
+
 /// A STUN message that can be of use is shorter: the longest name has 513 bytes.
 const MAX_STUN: usize = 1_200;
+
+/// By which messages are signed between us and the agent.
+pub(super) const INSIDE: &str = "between the mux and the agent";
 
 /// Names and passwords of one end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +57,8 @@ struct Pair {
     from: SocketAddr,
     to: SocketAddr,
     priority: u32,
+    /// What the peer is to think of our address, if it does not know it (RFC 8445 section 7.1.1).
+    claim: u32,
     /// By a relay.
     lent: bool,
     /// The peer named its address.
@@ -53,6 +67,8 @@ struct Pair {
     lost: bool,
     /// Somebody who knows the passwords speaks by it.
     proven: bool,
+    /// When something of the peer came by it last.
+    heard: Option<Instant>,
 }
 
 /// A message to send.
@@ -123,9 +139,16 @@ impl Paths {
         self.named.len()
     }
 
-    /// Both ends of the pair that ICE chose.
+    /// Both ends of the pair that ICE chose, if ours is still ours.
     pub(super) fn chosen(&self) -> Option<(SocketAddr, SocketAddr)> {
-        self.chosen.map(|number| (self.pairs[number].from, self.pairs[number].to))
+        self.chosen
+            .filter(|number| !self.pairs[*number].lost)
+            .map(|number| (self.pairs[number].from, self.pairs[number].to))
+    }
+
+    /// True if the chosen pair cannot be used any more, because our address is gone.
+    pub(super) fn is_stranded(&self) -> bool {
+        self.chosen.is_some_and(|number| self.pairs[number].lost)
     }
 
     /// By which pair records go.
@@ -167,14 +190,13 @@ impl Paths {
         Some(self.begin())
     }
 
-    /// An agent begins, with all pairs.
-    fn begin(&mut self) -> Vec<Job> {
+    /// An agent begins, with all pairs: webrtc-ice itself never chooses again.
+    pub(super) fn begin(&mut self) -> Vec<Job> {
         self.tie_breaker = None;
         let Some(theirs) = &self.theirs else { return Vec::new() };
-        let credentials = |of: &Credentials| (of.ufrag.clone(), of.pwd.clone());
-        let begin =
-            Job::Ice { controlling: self.controlling, ours: credentials(&self.ours), theirs: credentials(theirs) };
-        let pairs = (0..).zip(&self.pairs).filter(|(_, pair)| pair.named && !pair.lost);
+        let (ours, theirs) = (self.ours.ufrag.clone(), theirs.ufrag.clone());
+        let begin = Job::Ice { controlling: self.controlling, ours, theirs };
+        let pairs = (0..).zip(&self.pairs).filter(|(_, pair)| (pair.named || pair.proven) && !pair.lost);
         std::iter::once(begin).chain(pairs.map(|(number, pair)| pair.job(number))).collect()
     }
 
@@ -213,7 +235,18 @@ impl Paths {
                 let lent = ours.told.kind == CandidateKind::Relayed;
                 // As far as the worse of both allows.
                 let priority = ours.told.priority.min(theirs.priority);
-                self.add(Pair { from, to, priority, lent, named: true, lost: false, proven: false })?
+                let claim = claim(ours);
+                self.add(Pair {
+                    from,
+                    to,
+                    priority,
+                    claim,
+                    lent,
+                    named: true,
+                    lost: false,
+                    proven: false,
+                    heard: None,
+                })?
             }
         };
         self.pairs[number].named = true;
@@ -238,6 +271,29 @@ impl Paths {
         self.number(local, from).is_some_and(|number| self.pairs[number].proven)
     }
 
+    /// Something of the peer came by a pair.
+    fn hears(&mut self, now: Instant, number: usize) {
+        self.pairs[number].proven = true;
+        self.pairs[number].heard = Some(now);
+        // Who decides has decided anew. webrtc-ice would stay with what it has.
+        if !self.controlling && self.is_adrift(now) {
+            self.chosen = Some(number);
+        }
+    }
+
+    /// True if the peer speaks, but not by the chosen pair.
+    pub(super) fn is_adrift(&self, now: Instant) -> bool {
+        let speaks = |pair: &Pair| !pair.lost && pair.heard.is_some_and(|heard| heard + STALE > now);
+        self.chosen.is_some_and(|chosen| !speaks(&self.pairs[chosen])) && self.pairs.iter().any(speaks)
+    }
+
+    /// Media of the peer came from there.
+    pub(super) fn carries(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) {
+        if let Some(number) = self.number(local, from) {
+            self.hears(now, number);
+        }
+    }
+
     /// A record came by a proven pair.
     pub(super) fn speaks(&mut self, local: SocketAddr, from: SocketAddr) {
         self.spoken = self.number(local, from).or(self.spoken);
@@ -253,10 +309,17 @@ impl Paths {
     }
 
     /// A STUN message came; `asked` if it answers a check that left.
-    pub(super) fn comes(&mut self, local: SocketAddr, from: SocketAddr, bytes: &[u8], asked: bool) -> Verdict {
+    pub(super) fn comes(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        from: SocketAddr,
+        bytes: &[u8],
+        asked: bool,
+    ) -> Verdict {
         let (Some(mut message), Some(theirs)) = (read(bytes), self.theirs.clone()) else { return Verdict::Dropped };
         if message.typ == BINDING_REQUEST {
-            return self.asks(local, from, &mut message);
+            return self.asks(now, local, from, &mut message);
         }
         if !asked || !is_of(&theirs.pwd, &mut message) {
             return Verdict::Dropped;
@@ -271,15 +334,15 @@ impl Paths {
         let Some(number) = self.number(local, from).filter(|_| message.typ == BINDING_SUCCESS) else {
             return Verdict::Dropped;
         };
-        self.pairs[number].proven = true;
+        self.hears(now, number);
         if self.asked == Some(message.transaction_id) {
             return Verdict::Consent;
         }
-        Verdict::Given(vec![self.given(number, message)])
+        Verdict::Given(self.given(number, &message).into_iter().collect())
     }
 
     /// A request by the peer.
-    fn asks(&mut self, local: SocketAddr, from: SocketAddr, message: &mut Message) -> Verdict {
+    fn asks(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, message: &mut Message) -> Verdict {
         let Some(theirs) = &self.theirs else { return Verdict::Dropped };
         let name = format!("{}:{}", self.ours.ufrag, theirs.ufrag);
         if message.get(ATTR_USERNAME).ok().as_deref() != Some(name.as_bytes()) || !is_of(&self.ours.pwd, message) {
@@ -302,24 +365,36 @@ impl Paths {
         let Some(number) = number.or_else(|| {
             let priority =
                 message.get(ATTR_PRIORITY).ok().and_then(|value| Some(u32::from_be_bytes(value.try_into().ok()?)));
-            let lent = self.bases.iter().any(|ours| ours.base == local && ours.told.kind == CandidateKind::Relayed);
+            let ours = self.bases.iter().find(|ours| ours.base == local);
+            let (lent, claim) =
+                (ours.is_some_and(|ours| ours.told.kind == CandidateKind::Relayed), ours.map_or(0, claim));
             let priority = priority.unwrap_or_default();
-            self.add(Pair { from: local, to: from, priority, lent, named: false, lost: false, proven: false })
+            self.add(Pair {
+                from: local,
+                to: from,
+                priority,
+                claim,
+                lent,
+                named: false,
+                lost: false,
+                proven: false,
+                heard: None,
+            })
         }) else {
             return Verdict::Dropped;
         };
-        self.pairs[number].proven = true;
-        let given = self.given(number, message.clone());
+        self.hears(now, number);
+        let given = self.given(number, message);
         if turned.is_empty() {
-            return Verdict::Given(vec![given]);
+            return Verdict::Given(given.into_iter().collect());
         }
-        turned.push(given);
+        turned.extend(given);
         Verdict::Turned(turned)
     }
 
-    fn given(&self, number: usize, message: Message) -> Job {
-        let number = u32::try_from(number).unwrap_or(u32::MAX); // There are not so many.
-        Job::Stun { number, bytes: message.raw }
+    fn given(&self, number: usize, message: &Message) -> Option<Job> {
+        let bytes = sign(message, INSIDE, &[])?;
+        Some(Job::Stun { number: u32::try_from(number).ok()?, bytes })
     }
 
     /// The other role, and an agent in it; `None` if that happened too often.
@@ -336,25 +411,26 @@ impl Paths {
     fn refuse(&self, from: SocketAddr, to: SocketAddr, request: &Message) -> Verdict {
         let reason = b"Role Conflict".to_vec();
         let error = ErrorCodeAttribute { code: CODE_ROLE_CONFLICT, reason };
-        match self.build(request.transaction_id, BINDING_ERROR, &self.ours.pwd, vec![Box::new(error)]) {
+        match build(request.transaction_id, BINDING_ERROR, self.ours.pwd.expose(), vec![Box::new(error)]) {
             Some(bytes) => Verdict::Answered(Letter { from, to, bytes }),
             None => Verdict::Dropped,
         }
     }
 
-    /// What the agent sends, as it leaves: to the true address, and the answer with the true address in it.
-    pub(super) fn goes(&mut self, number: u32, bytes: Vec<u8>) -> Option<Letter> {
+    /// What the agent sends, as it leaves: to the true address, with what is true of the pair in it.
+    pub(super) fn goes(&mut self, number: u32, bytes: &[u8]) -> Option<Letter> {
         let pair = self.pairs.get(usize::try_from(number).ok()?).filter(|pair| !pair.lost)?;
-        let (from, to) = (pair.from, pair.to);
-        let message = read(&bytes)?;
+        let (from, to, claim) = (pair.from, pair.to, pair.claim);
+        let (message, theirs) = (read(bytes)?, self.theirs.as_ref()?);
         if message.typ == BINDING_SUCCESS {
-            let seen = XorMappedAddress { ip: to.ip(), port: to.port() };
-            let bytes = self.build(message.transaction_id, BINDING_SUCCESS, &self.ours.pwd, vec![Box::new(seen)])?;
+            let seen: Box<dyn Setter> = Box::new(XorMappedAddress { ip: to.ip(), port: to.port() });
+            let bytes = build(message.transaction_id, BINDING_SUCCESS, self.ours.pwd.expose(), vec![seen])?;
             return Some(Letter { from, to, bytes });
         }
-        let claimed = if self.controlling { ATTR_ICE_CONTROLLING } else { ATTR_ICE_CONTROLLED };
+        let role = if self.controlling { ATTR_ICE_CONTROLLING } else { ATTR_ICE_CONTROLLED };
+        let bytes = sign(&message, theirs.pwd.expose(), &[(ATTR_PRIORITY, &claim.to_be_bytes())])?;
         // One of an agent before a turn claims the other role, and would only be refused.
-        self.tie_breaker = Some(tie_breaker(&message, claimed)?);
+        self.tie_breaker = Some(tie_breaker(&message, role)?);
         Some(Letter { from, to, bytes })
     }
 
@@ -362,34 +438,18 @@ impl Paths {
     pub(super) fn ask(&mut self) -> Option<Letter> {
         let (from, to) = self.chosen()?;
         let (theirs, tie_breaker) = (self.theirs.as_ref()?, self.tie_breaker?);
-        let priority = self.pairs.get(self.chosen?)?.priority;
+        let claim = self.pairs.get(self.chosen?)?.claim;
         let name = format!("{}:{}", theirs.ufrag, self.ours.ufrag);
         let role = if self.controlling { ATTR_ICE_CONTROLLING } else { ATTR_ICE_CONTROLLED };
         let attributes: Vec<Box<dyn Setter>> = vec![
             Box::new(TextAttribute::new(ATTR_USERNAME, name)),
             Box::new(Raw(role, tie_breaker.to_be_bytes().to_vec())),
-            Box::new(Raw(ATTR_PRIORITY, priority.to_be_bytes().to_vec())),
+            Box::new(Raw(ATTR_PRIORITY, claim.to_be_bytes().to_vec())),
         ];
         let transaction = TransactionId::new();
         self.asked = Some(transaction);
-        let bytes = self.build(transaction, BINDING_REQUEST, &theirs.pwd, attributes)?;
+        let bytes = build(transaction, BINDING_REQUEST, theirs.pwd.expose(), attributes)?;
         Some(Letter { from, to, bytes })
-    }
-
-    fn build(
-        &self,
-        transaction: TransactionId,
-        kind: stun::message::MessageType,
-        pwd: &Secret,
-        attributes: Vec<Box<dyn Setter>>,
-    ) -> Option<Vec<u8>> {
-        let mut setters: Vec<Box<dyn Setter>> = vec![Box::new(kind), Box::new(transaction)];
-        setters.extend(attributes);
-        setters.push(Box::new(MessageIntegrity::new_short_term_integrity(pwd.expose().to_owned())));
-        setters.push(Box::new(FINGERPRINT));
-        let mut message = Message::new();
-        message.build(&setters).ok()?;
-        Some(message.raw)
     }
 }
 
@@ -397,6 +457,11 @@ impl Pair {
     fn job(&self, number: u32) -> Job {
         Job::Pair { number, priority: self.priority, lent: self.lent }
     }
+}
+
+/// The priority that an address of ours has as a peer-reflexive one (RFC 8445 sections 5.1.2.1 and 7.1.1).
+fn claim(ours: &LocalCandidate) -> u32 {
+    110 << 24 | ours.told.priority & 0x00FF_FFFF
 }
 
 /// An attribute as it is.
@@ -407,6 +472,31 @@ impl Setter for Raw {
         message.add(self.0, &self.1);
         Ok(())
     }
+}
+
+/// A message with these attributes, signed.
+fn build(
+    transaction: TransactionId,
+    kind: MessageType,
+    pwd: &str,
+    attributes: Vec<Box<dyn Setter>>,
+) -> Option<Vec<u8>> {
+    let mut setters: Vec<Box<dyn Setter>> = vec![Box::new(kind), Box::new(transaction)];
+    setters.extend(attributes);
+    setters.push(Box::new(MessageIntegrity::new_short_term_integrity(pwd.to_owned())));
+    setters.push(Box::new(FINGERPRINT));
+    let mut message = Message::new();
+    message.build(&setters).ok()?;
+    Some(message.raw)
+}
+
+/// The same message, signed by another password, and with other values.
+fn sign(message: &Message, pwd: &str, other: &[(AttrType, &[u8])]) -> Option<Vec<u8>> {
+    let kept = message.attributes.0.iter().filter(|one| ![ATTR_MESSAGE_INTEGRITY, ATTR_FINGERPRINT].contains(&one.typ));
+    let value = |of: AttrType| other.iter().find(|(typ, _)| *typ == of).map(|(_, value)| value.to_vec());
+    let attributes =
+        kept.map(|one| Box::new(Raw(one.typ, value(one.typ).unwrap_or_else(|| one.value.clone()))) as Box<dyn Setter>);
+    build(message.transaction_id, message.typ, pwd, attributes.collect())
 }
 
 fn read(bytes: &[u8]) -> Option<Message> {
