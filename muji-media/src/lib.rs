@@ -1,5 +1,6 @@
 //! A default media layer for muji-core: transports by str0m, Opus, jitter buffer, mixer; tones, WAV files and, with feature
-//! `devices`, microphones and loudspeakers; with feature `vp8`, pictures, and with `camera`, cameras on Linux.
+//! `devices`, microphones and loudspeakers; with feature `vp8`, pictures, and with `camera`, cameras on Linux. Feature `webrtc-ice` brings
+//! another kind of transports, for [`backend::Backend::start_with`].
 //!
 //! ```no_run
 //! use muji_media::backend::{Backend, Devices};

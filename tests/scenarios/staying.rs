@@ -64,6 +64,23 @@ fn who_is_removed_for_a_technical_reason_comes_back_though_a_kick_stands_beside_
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
+#[test]
+fn between_whoever_is_kicked_and_the_others_all_is_silent_within_a_second() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    world.put_out(romeo, "balcony", &[code::KICKED]);
+    world.run_for(SECOND);
+    let between = |world: &World| {
+        let both = |who| [world.datagrams_to_from(who, romeo), world.datagrams_to_from(romeo, who)];
+        [juliet, nurse].map(both)
+    };
+    let before = between(&world);
+    world.run_for(10 * SECOND);
+    assert_eq!(between(&world), before);
+    assert!(over(&world, romeo).is_some());
+    assert_eq!(world.deaf(&[juliet, nurse]), [], "the others go on");
+}
+
 // Shows muc-kick-04.
 #[test]
 fn a_service_that_restarts_interrupts_no_sound() {

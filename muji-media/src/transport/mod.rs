@@ -8,6 +8,7 @@ mod allowance;
 mod certificates;
 mod consent;
 pub mod loopback;
+mod requests;
 mod resend;
 pub mod str0m;
 #[cfg(feature = "webrtc-ice")]

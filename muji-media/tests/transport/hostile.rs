@@ -174,7 +174,46 @@ fn what_parsers_have_stumbled_over_does_not_disturb_what_flows() {
         let mut pair = Pair::connected(kinds, true);
         for number in 1..20 {
             throw_stumbling_blocks(&mut pair);
+            // As if from the peer itself, but without its keys.
+            for (one, other) in [(0, 1), (1, 0)] {
+                let (from, to) = (pair.ends[one].address, pair.ends[other].address);
+                FORGED.into_iter().for_each(|bytes| pair.ends[other].transport.datagram(pair.now, to, from, bytes));
+            }
             assert_eq!(flow(&mut pair, number..number + 1), [1, 1]);
         }
+    }
+}
+
+#[test]
+fn whoever_asks_from_everywhere_or_without_end_makes_us_send_little_and_disturbs_nothing() {
+    for kinds in secure() {
+        let mut pair = Pair::connected(kinds, true);
+        let check = |(sender, bytes): &&(usize, Vec<u8>)| *sender == 1 && stun(bytes).is_some_and(|it| it.0 == BINDING);
+        // A true one: whoever sends it again from elsewhere knows no more than that.
+        let (_, check) = pair.wire.iter().rfind(check).expect("the other checks").clone();
+        let (first, to) = (pair.wire.len(), pair.ends[0].address);
+        let begun = pair.now;
+        for number in 0..20_000u16 {
+            let from = SocketAddr::from(([203, 0, 113, (number % 200) as u8], 1_000 + number / 200));
+            pair.arrive((1, from, to, check.clone()));
+        }
+        pair.run(Duration::from_millis(1), |_| false);
+        let sent = |pair: &Pair| {
+            pair.wire[first..].iter().filter(|(sender, _)| *sender == 0).map(|(_, bytes)| bytes.len()).sum::<usize>()
+        };
+        // At most 32 of 20 000 are answered, with a check each.
+        assert!(sent(&pair) <= 32 * 3 * check.len(), "{} bytes for {}", sent(&pair), 20_000 * check.len());
+        pair.run(Duration::from_secs(30), |_| false);
+        assert!(sent(&pair) <= 32 * 45 * check.len(), "{} bytes in {:?}", sent(&pair), pair.now - begun);
+        let before = sent(&pair);
+        let from = pair.ends[1].address;
+        (0..20_000).for_each(|_| pair.arrive((1, from, to, check.clone())));
+        pair.run(Duration::from_millis(1), |_| false);
+        assert!(sent(&pair) - before <= 51 * 3 * check.len(), "{} bytes", sent(&pair) - before);
+        assert!(pair.ends.iter().all(|end| end.failed.is_none()));
+        let until = pair.now + Duration::from_secs(1);
+        pair.run(Duration::from_secs(1), |_| false);
+        pair.now = until;
+        assert_eq!(flow(&mut pair, 1..50), [49, 49]);
     }
 }

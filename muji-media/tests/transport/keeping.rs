@@ -81,6 +81,22 @@ fn after_thirty_seconds_without_a_network_a_restart_brings_sound_back_at_once() 
 }
 
 #[test]
+fn after_thirty_five_seconds_without_a_network_sound_is_back_though_nobody_could_be_told_anything() {
+    for kinds in secure() {
+        let mut pair = Pair::connected(kinds, true);
+        flow(&mut pair, 1..50);
+        pair.goes = Some(pair.datagrams); // Whatever is sent is lost.
+        flow(&mut pair, 50..1_800);
+        pair.goes = None;
+        let back = pair.now;
+        while flow(&mut pair, 2_000..2_005).contains(&0) {
+            assert!(pair.now - back <= Duration::from_secs(3), "{:?}", pair.now - back);
+        }
+        assert_eq!(flow(&mut pair, 2_100..2_200), [100, 100]);
+    }
+}
+
+#[test]
 fn whoever_gets_another_address_goes_on_there_after_a_restart() {
     for kinds in secure() {
         let mut pair = Pair::connected(kinds, true);

@@ -24,6 +24,7 @@ use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::allowance::Allowance;
 use super::consent::Consent;
+use super::requests::Requests;
 use super::resend::{Numbered, Sent};
 use super::{
     Agreed, MAX_UNANNOUNCED, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, captured, is_nacked, told,
@@ -33,7 +34,8 @@ use crate::peers::is_stun;
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, counts_packets, declare, local};
 
-/// STUN's success responses to binding requests begin so (RFC 8489 section 5).
+/// STUN's binding requests and success responses begin so (RFC 8489 section 5).
+const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 
 /// Between two looks at an estimate of which nothing new is known.
@@ -79,6 +81,7 @@ pub struct Str0mTransport {
     /// Which content an SSRC of the peer belongs to.
     ssrcs: BTreeMap<u32, Mid>,
     consent: Consent,
+    requests: Requests,
     /// What the peer misses: SSRC, and the lower half of the number.
     missed: Vec<(u32, u16)>,
     due: Option<Instant>,
@@ -114,6 +117,7 @@ impl Str0mTransport {
             counted,
             ssrcs: BTreeMap::new(),
             consent: Consent::default(),
+            requests: Requests::default(),
             missed: Vec::new(),
             due: None,
             over: false,
@@ -488,6 +492,12 @@ impl Transport for Str0mTransport {
             self.tick(now);
             self.start_dtls(false);
             self.drain(now);
+        }
+        if bytes.starts_with(&BINDING_REQUEST) {
+            let named = self.theirs.iter().any(|theirs| theirs.addr() == from);
+            if !self.requests.admits(now, from, named) {
+                return;
+            }
         }
         if bytes.starts_with(&BINDING_SUCCESS) {
             if !self.consent.answered(now, bytes, from, &mut self.out) {

@@ -24,6 +24,11 @@ use crate::transport::{MakeTransport, Opening, Transport, asks_again};
 /// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
 const REPORTS: Duration = Duration::from_secs(1);
 
+/// A pair is asked so often, and so many times without an answer before str0m forgets it: a path that was lost is given up after a minute,
+/// and until then is back as soon as the network is, though nobody could be told anything by the XMPP server.
+const CHECKS: Duration = Duration::from_millis(1_500);
+const MAX_CHECKS: usize = 45;
+
 /// Which versions of DTLS are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtls {
@@ -96,6 +101,8 @@ impl Plan {
             .set_rtcp_report_interval_audio(REPORTS)
             // What a peer misses is told by nothing else, without RTX; it costs a copy of every packet.
             .enable_raw_packets(contents.iter().any(asks_again));
+        config.set_max_stun_rto(CHECKS);
+        config.set_max_stun_retransmits(MAX_CHECKS);
         for payload in contents.iter().flat_map(|content| &content.payload_types) {
             add_codec(&mut config, payload);
         }

@@ -71,6 +71,7 @@ impl Records {
                     sound.again = true;
                     continue;
                 }
+                _ if ended && !encrypted => continue, // Anybody can say that all is over.
                 CHANGE_CIPHER_SPEC if body.len() == 1 => {}
                 CHANGE_CIPHER_SPEC..=APPLICATION_DATA if encrypted => {
                     self.early += usize::from(!ended);
@@ -428,6 +429,8 @@ mod tests {
         );
         let after = records.take(&first, true).expect("sound");
         assert_eq!(after, Sound { records: Vec::new(), again: true }, "nor does any after the end");
+        let alert = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+        assert_eq!(records.take(&alert, true), Some(Sound::default()), "nor an alert that anybody can write");
     }
 
     #[test]

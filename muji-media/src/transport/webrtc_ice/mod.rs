@@ -31,6 +31,7 @@ use webrtc_ice::rand::{generate_pwd, generate_ufrag};
 
 use super::certificates::{Certificates, NoCertificate};
 use super::consent::Consent;
+use super::requests::Requests;
 use super::{Agreed, MakeTransport, Opening, RtpPacket, Transport, TransportOutput, told};
 use crate::gather::LocalCandidate;
 use crate::peers::is_stun;
@@ -97,6 +98,7 @@ pub struct WebrtcIceTransport {
     records: Records,
     media: Media,
     consent: Consent,
+    requests: Requests,
     local: LocalTransport,
     dtls: Option<(DtlsRole, Vec<u8>)>,
     /// Our last flight of the handshake. dtls sends neither the answer to a greeting again nor what ends the handshake, though both may
@@ -130,6 +132,7 @@ impl WebrtcIceTransport {
             records: Records::default(),
             media: Media::new(now, &contents, generate_ufrag()),
             consent: Consent::default(),
+            requests: Requests::default(),
             local,
             dtls: None,
             flight: Vec::new(),
@@ -244,6 +247,9 @@ impl WebrtcIceTransport {
 
     fn stun(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         let asked = self.consent.asked(bytes, from).is_some();
+        if !asked && !self.requests.admits(now, from, self.paths.names(from)) {
+            return;
+        }
         let verdict = self.paths.comes(now, local, from, bytes, asked);
         if asked && matches!(verdict, Verdict::Given(_) | Verdict::Consent) {
             self.consent.answered(now, bytes, from, &mut self.out);

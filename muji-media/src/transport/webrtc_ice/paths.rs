@@ -134,6 +134,11 @@ impl Paths {
         &self.bases
     }
 
+    /// True if the peer named this address.
+    pub(super) fn names(&self, address: SocketAddr) -> bool {
+        self.named.iter().any(|candidate| candidate.address == address)
+    }
+
     /// How many addresses the peer named.
     pub(super) fn named(&self) -> usize {
         self.named.len()
@@ -163,7 +168,8 @@ impl Paths {
 
     /// The agent has chosen.
     pub(super) fn choose(&mut self, number: u32) {
-        self.chosen = usize::try_from(number).ok().filter(|number| *number < self.pairs.len());
+        let number = usize::try_from(number).ok().filter(|number| *number < self.pairs.len());
+        self.chosen = number.or(self.chosen);
     }
 
     /// Other credentials of ours, for when the peer's come.
