@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test lab bench bitrate requirements explore install needs
+.PHONY: demo demo-fork test lab dino bench bitrate requirements explore install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -32,6 +32,11 @@ bench: needs
 lab:
 	@scripts/needs lab
 	@CARGO="$(CARGO)" scripts/lab
+
+# Calls with a real Dino, without a screen; as root, in some minutes.
+dino:
+	@scripts/needs dino
+	@CARGO="$(CARGO)" scripts/dino
 
 # How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
 bitrate: needs

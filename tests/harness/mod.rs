@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod chance;
 pub mod content;
+pub mod dino;
 pub mod impairment;
 pub mod instant;
 pub mod link;

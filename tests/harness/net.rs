@@ -81,6 +81,14 @@ impl Net {
         &self.name
     }
 
+    /// A command that runs where the servers do.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(tool("ip"));
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
     /// A command in the namespace of the servers.
     fn inside(&self, command: &str) -> io::Result<()> {
         within(&self.name, command)
@@ -259,8 +267,14 @@ impl Drop for Site {
     }
 }
 
+/// The folder whose contents programs in a namespace see in `/etc` instead of what is there.
+pub(super) fn instead_of_etc(place: &str) -> std::path::PathBuf {
+    std::path::Path::new("/etc/netns").join(place)
+}
+
 impl Drop for Net {
     fn drop(&mut self) {
+        let _was_not_there = std::fs::remove_dir_all(instead_of_etc(&self.name)).is_err();
         let _gone = run(&["ip", "netns", "del", &self.name]).is_err();
     }
 }

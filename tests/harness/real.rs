@@ -24,6 +24,8 @@ struct Part<'a> {
     rooms: &'a str,
     services: &'a str,
     federates: bool,
+    /// A port that its clients take for granted, and all are contacts of each other.
+    port: Option<u16>,
 }
 
 /// A running server.
@@ -53,7 +55,18 @@ impl Real {
     /// If it does not start.
     pub fn prosody_in(place: Option<&str>, password: &str, services: &str) -> io::Result<Option<Self>> {
         let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false })
+        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false, port: None })
+    }
+
+    /// The same at the usual port, all of whose accounts are contacts of each other, for clients that know no other ports and no
+    /// strangers.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn prosody_at_home(place: &str, password: &str, services: &str) -> io::Result<Option<Self>> {
+        let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
+        let port = Some(5_222);
+        Self::prosody_as(Some(place), password, &Part { domain, rooms, services, federates: false, port })
     }
 
     /// Prosody in a network namespace that speaks with other servers. Its domain and that of its rooms, if it has any, are its
@@ -62,13 +75,19 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn federated(place: &str, password: &str, domain: &'static str, rooms: &str) -> io::Result<Option<Self>> {
-        Self::prosody_as(Some(place), password, &Part { domain, rooms, services: "", federates: true })
+        Self::prosody_as(Some(place), password, &Part { domain, rooms, services: "", federates: true, port: None })
     }
 
     fn prosody_as(place: Option<&str>, password: &str, part: &Part<'_>) -> io::Result<Option<Self>> {
         let Some(program) = found("prosody") else { return Ok(None) };
-        let Part { domain, rooms, services, federates } = *part;
+        let Part { domain, rooms, services, federates, port } = *part;
         let mut this = Self::prepare(domain, rooms)?;
+        if let Some(port) = port {
+            this.port = port;
+            this.process.ports[0] = port;
+        }
+        let contacts = PEOPLE.iter().map(|name| format!("{name}@{domain}={name}\n")).collect::<String>();
+        std::fs::write(this.process.folder.join("contacts"), format!("[everybody]\n{contacts}"))?;
         place.into_iter().for_each(|place| this.process.settle(place));
         let accounts = this.process.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
         std::fs::create_dir_all(&accounts)?;
@@ -85,6 +104,7 @@ impl Real {
             .replace("DIRECT", &this.direct_port.to_string())
             .replace("PORT", &this.port.to_string())
             .replace("INTERFACE", if place.is_some() { "\"*\", \"::\"" } else { "\"127.0.0.1\"" })
+            .replace("CONTACTS", if port.is_some() { "; \"groups\"" } else { "" })
             .replace("SERVICES", services);
         std::fs::write(this.process.folder.join("prosody.cfg.lua"), text)?;
         this.process.script(&format!("exec {} --config {folder}/prosody.cfg.lua -F", program.display()))?;
@@ -198,7 +218,8 @@ const FEDERATED: &str = "s2s_ports = { 5269 }; s2s_require_encryption = false; s
 const PROSODY: &str = r#"
 pidfile = "FOLDER/prosody.pid"; data_path = "FOLDER/data"; run_as_root = true; daemonize = false
 log = { { levels = { min = "info" }; to = "file"; filename = "FOLDER/prosody.log" } }
-modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services"; "dialback" }
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services"; "dialback" CONTACTS }
+groups_file = "FOLDER/contacts"
 BESIDE
 authentication = "internal_plain"
 c2s_require_encryption = false
