@@ -50,3 +50,26 @@ async fn we_make_a_room_dino_accepts_another_of_us_comes_and_all_hear_all() {
     std::fs::remove_dir_all(folder).expect("it was made");
     told("we make a room, Dino and another of us come", "all hear all, one session a pair; one leaves, Dino is killed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dino_declines_an_invitation_and_later_accepts_another_and_leaves_first() {
+    let Some(home) = Home::new() else { return };
+    let Some(dino) = home.dino("romeo") else { return };
+    let (romeo, service) = (home.jid("romeo"), format!("conference.{}", home.xmpp.domain));
+    let arguments = [&service, "--new", "--admit", &romeo, "--invite", &romeo, "--audio", "tone:660"];
+    let mut juliet = home.ours("juliet", &arguments);
+    assert!(dino.answer("reject"));
+    juliet.tells("that Dino does not come", LIMIT, |event| event["event"] == "declined").await;
+    signal(&juliet.child, "-INT").await;
+    juliet.ends().await;
+    let mut juliet = home.ours("juliet", &arguments);
+    assert!(dino.answer("accept"));
+    juliet.sees("connected").await;
+    juliet.hears_the_hum().await;
+    heard_by(&dino, &[660]);
+    assert!(dino.press("hang up"));
+    juliet.sees("left").await;
+    signal(&juliet.child, "-INT").await;
+    juliet.ends().await;
+    told("Dino declines a room, then accepts another", "sound both ways, and it leaves first");
+}

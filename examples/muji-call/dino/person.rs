@@ -58,3 +58,39 @@ async fn dino_declines() {
     assert!(why.starts_with("declined on"), "{why}");
     told("Dino declines", &why);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dino_shows_our_pictures() {
+    let Some(home) = Home::new() else { return };
+    let Some(dino) = home.dino("romeo") else { return };
+    let (whom, folder) = (home.jid("romeo"), folder("dino-pictures"));
+    let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE, "--video", "pattern:c03030"]);
+    assert!(dino.answer("accept"));
+    juliet.sees("connected").await;
+    heard_by(&dino, &[TONE]);
+    let file = folder.join("screen.png");
+    let until = std::time::Instant::now() + SOUND;
+    let mut share = 0.0;
+    while share < 0.05 {
+        assert!(std::time::Instant::now() < until, "{share} of its screen has the colour of our picture");
+        dino.picture(&file).unwrap_or_else(|why| panic!("{why}"));
+        share = share_of([0xC0, 0x30, 0x30], &file);
+    }
+    signal(&juliet.child, "-INT").await;
+    juliet.ends().await;
+    told("we show Dino a picture", &format!("{:.0} % of its screen have its colour", share * 100.0));
+    std::fs::remove_dir_all(folder).expect("it was made");
+}
+
+/// How much of a picture has nearly this colour, of 1.
+fn share_of(colour: [u8; 3], file: &std::path::Path) -> f64 {
+    let file = std::io::BufReader::new(std::fs::File::open(file).expect("it was written"));
+    let mut decoder = png::Decoder::new(file);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().expect("a picture");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("it has a size")];
+    let info = reader.next_frame(&mut pixels).expect("a picture");
+    let like = |pixel: &&[u8]| pixel.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) <= 40);
+    let all = pixels[..info.buffer_size()].chunks_exact(info.color_type.samples());
+    all.clone().filter(like).count() as f64 / all.len().max(1) as f64
+}
