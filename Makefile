@@ -36,7 +36,7 @@ lab:
 # Calls with a real Dino, without a screen; as root, in some minutes.
 dino:
 	@scripts/needs dino
-	@CARGO="$(CARGO)" scripts/dino
+	@CARGO="$(CARGO)" scripts/lab dino
 
 # How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
 bitrate: needs

@@ -84,9 +84,7 @@ impl Net {
     /// A command that runs where the servers do.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(tool("ip"));
-        command.args(["netns", "exec", &self.name, program]);
-        command
+        super::process::within(&self.name, program)
     }
 
     /// A command in the namespace of the servers.
@@ -198,9 +196,7 @@ impl Site {
     /// A command that runs there.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.place, program]);
-        command
+        super::process::within(&self.place, program)
     }
 
     /// The machine gets another address in its network, and loses the one it had.

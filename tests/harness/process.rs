@@ -74,10 +74,7 @@ impl Process {
 
     /// A program where this server runs.
     fn command(&self, program: &str) -> Command {
-        let Some(place) = &self.place else { return Command::new(program) };
-        let mut command = Command::new(found("ip").unwrap_or_else(|| "ip".into()));
-        command.args(["netns", "exec", place, program]);
-        command
+        self.place.as_ref().map_or_else(|| Command::new(program), |place| within(place, program))
     }
 
     fn listens(&self, port: u16) -> bool {
@@ -109,6 +106,13 @@ impl Drop for Process {
         self.signal("-TERM");
         let _left_over = std::fs::remove_dir_all(&self.folder).is_err();
     }
+}
+
+/// A program in a network namespace.
+pub(super) fn within(place: &str, program: &str) -> Command {
+    let mut command = Command::new(found("ip").unwrap_or_else(|| "ip".into()));
+    command.args(["netns", "exec", place, program]);
+    command
 }
 
 /// Where a program is, if it is installed.

@@ -63,10 +63,10 @@ impl Real {
     ///
     /// # Errors
     /// If it does not start.
-    pub fn prosody_at_home(place: &str, password: &str, services: &str) -> io::Result<Option<Self>> {
+    pub fn prosody_at_home(place: &str, password: &str) -> io::Result<Option<Self>> {
         let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        let port = Some(5_222);
-        Self::prosody_as(Some(place), password, &Part { domain, rooms, services, federates: false, port })
+        let part = Part { domain, rooms, services: "", federates: false, port: Some(5_222) };
+        Self::prosody_as(Some(place), password, &part)
     }
 
     /// Prosody in a network namespace that speaks with other servers. Its domain and that of its rooms, if it has any, are its

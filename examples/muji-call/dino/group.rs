@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::home::*;
 use crate::support::*;
 
-/// Whose stanzas began a session with Dino, and how often: each pair has one.
+/// How many sessions began in a trace, by whomever.
 fn offers(trace: &str) -> usize {
     trace.matches("action='session-initiate'").count() + trace.matches("action=\"session-initiate\"").count()
 }
@@ -23,9 +23,7 @@ async fn we_make_a_room_dino_accepts_another_of_us_comes_and_all_hear_all() {
     let mut juliet = home.ours("juliet", &[&room[..], &more].concat());
     let room = juliet.tells("the room", LIMIT, |event| event["event"] == "room").await;
     let room = room["room"].as_str().expect("its name").to_owned();
-    assert!(dino.answer("accept"));
-    juliet.sees("connected").await;
-    juliet.hears_the_hum().await;
+    juliet.talks_with(&dino, 660).await;
     let mut mercutio = home.ours("mercutio", &[&room, "--audio", "tone:770", "--trace", text(&second)]);
     mercutio.sees("connected").await;
     mercutio.hears_the_hum().await;
@@ -63,10 +61,7 @@ async fn dino_declines_an_invitation_and_later_accepts_another_and_leaves_first(
     signal(&juliet.child, "-INT").await;
     juliet.ends().await;
     let mut juliet = home.ours("juliet", &arguments);
-    assert!(dino.answer("accept"));
-    juliet.sees("connected").await;
-    juliet.hears_the_hum().await;
-    heard_by(&dino, &[660]);
+    juliet.talks_with(&dino, 660).await;
     assert!(dino.press("hang up"));
     juliet.sees("left").await;
     signal(&juliet.child, "-INT").await;

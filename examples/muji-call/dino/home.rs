@@ -1,6 +1,5 @@
 //! A server, Dinos and our programs, all on one machine in a network of its own.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use muji_conformance::harness::dino::{Dino, Owner};
@@ -8,14 +7,14 @@ use muji_conformance::harness::net::Net;
 use muji_conformance::harness::real::{PEOPLE, Real};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 
 use crate::support::*;
 
 /// The longest that sound may take to come through: Dino's own begins within seconds, if it begins.
 pub(crate) const SOUND: Duration = Duration::from_secs(20);
 
-/// The tones of Dino's microphone, in Hertz.
+/// The tone of Dino's microphone, in Hertz.
 pub(crate) const HUM: u16 = 400;
 
 /// All of it ends with the value.
@@ -35,7 +34,7 @@ impl Home {
                 return None;
             }
         };
-        let xmpp = Real::prosody_at_home(net.place(), PASSWORD, "").unwrap_or_else(|why| panic!("{why}"));
+        let xmpp = Real::prosody_at_home(net.place(), PASSWORD).unwrap_or_else(|why| panic!("{why}"));
         let Some(xmpp) = xmpp else {
             skipped("Prosody is not installed");
             return None;
@@ -67,11 +66,7 @@ impl Home {
         let (jid, server, authority) = (self.jid(name), self.xmpp.address(), self.xmpp.authority());
         let mut arguments = vec!["--jid", &jid, "--server", &server, "--ca-file", &authority, "--json", "--no-window"];
         arguments.extend(more);
-        let inner = program(&arguments);
-        let inner = inner.as_std();
-        let mut command = Command::from(self.net.command("env"));
-        command.arg(format!("XMPP_PASSWORD={PASSWORD}")).arg(inner.get_program()).args(inner.get_args());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut command = through(self.net.command("env"), &program(&arguments));
         let mut child = command.spawn().expect("it is built");
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         Ours { name: name.to_owned(), child, lines, seen: Vec::new() }
@@ -83,7 +78,7 @@ pub(crate) struct Ours {
     name: String,
     pub(crate) child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    pub(crate) seen: Vec<Value>,
+    seen: Vec<Value>,
 }
 
 impl Ours {
@@ -113,7 +108,15 @@ impl Ours {
         self.tells("the hum of Dino's microphone", SOUND, hum).await;
     }
 
-    /// A state of Dino.
+    /// Dino has picked up: we hear each other.
+    pub(crate) async fn talks_with(&mut self, dino: &Dino, tone: u16) {
+        assert!(dino.answer("accept"), "it rings at Dino's");
+        self.sees("connected").await;
+        self.hears_the_hum().await;
+        heard_by(dino, &[tone]);
+    }
+
+    /// Dino is in this state.
     pub(crate) async fn sees(&mut self, state: &str) -> Value {
         let is = |event: &Value| event["event"] == "peer" && event["state"] == state && is_dino(event);
         self.tells(state, LIMIT, is).await
@@ -126,7 +129,7 @@ impl Ours {
     }
 }
 
-pub(crate) fn is_dino(event: &Value) -> bool {
+fn is_dino(event: &Value) -> bool {
     event["jid"].as_str().is_some_and(|jid| jid.ends_with("/dino"))
 }
 

@@ -36,10 +36,7 @@ async fn we_call_dino_which_answers_and_we_hang_up() {
     let Some(dino) = home.dino("romeo") else { return };
     let whom = home.jid("romeo");
     let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
-    assert!(dino.answer("accept"));
-    juliet.sees("connected").await;
-    juliet.hears_the_hum().await;
-    heard_by(&dino, &[TONE]);
+    juliet.talks_with(&dino, TONE).await;
     signal(&juliet.child, "-INT").await;
     juliet.ends().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -65,9 +62,7 @@ async fn dino_shows_our_pictures() {
     let Some(dino) = home.dino("romeo") else { return };
     let (whom, folder) = (home.jid("romeo"), folder("dino-pictures"));
     let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE, "--video", "pattern:c03030"]);
-    assert!(dino.answer("accept"));
-    juliet.sees("connected").await;
-    heard_by(&dino, &[TONE]);
+    juliet.talks_with(&dino, TONE).await;
     let file = folder.join("screen.png");
     let until = std::time::Instant::now() + SOUND;
     let mut share = 0.0;

@@ -1,6 +1,5 @@
 //! An internet with its servers, and people at sites of it.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use muji_conformance::harness::net::{Access, Net, SERVER, SERVER6, Site};
@@ -69,11 +68,7 @@ impl Internet {
 
 /// The same program at a site.
 pub(crate) fn at(site: &Site, inner: &Command) -> Command {
-    let inner = inner.as_std();
-    let mut command = Command::from(site.command("env"));
-    command.arg(format!("XMPP_PASSWORD={PASSWORD}")).arg(inner.get_program()).args(inner.get_args());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command
+    through(site.command("env"), inner)
 }
 
 /// Waits for an event of which this is so.

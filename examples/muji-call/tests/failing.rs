@@ -1,7 +1,5 @@
 //! How it fails: one sentence and the exit code each.
 
-use std::process::Stdio;
-
 use muji_conformance::harness::room::Rules;
 use tokio::process::Command;
 
@@ -214,16 +212,9 @@ async fn to_a_server_that_forgets_us_the_program_comes_back() {
 
 /// The program where it may have only so many files and sockets open.
 fn with_files(command: &Command, files: usize) -> Command {
-    let inner = command.as_std();
-    let mut limited = Command::new("sh");
-    limited
-        .arg("-c")
-        .arg(format!("ulimit -n {files}; exec \"$0\" \"$@\""))
-        .arg(inner.get_program())
-        .args(inner.get_args());
-    let set = inner.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    limited.envs(set).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    limited
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+    through(limited, command)
 }
 
 #[tokio::test]

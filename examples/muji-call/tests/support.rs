@@ -32,6 +32,15 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same program, started by another that runs what it is told.
+pub(crate) fn through(starter: std::process::Command, inner: &Command) -> Command {
+    let (mut command, inner) = (Command::from(starter), inner.as_std());
+    command.arg(inner.get_program()).args(inner.get_args());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 /// The program for `name` in the call of the room.
 pub(crate) fn call(server: &Server, name: &str, more: &[&str]) -> Command {
     let (jid, address) = (format!("{name}@localhost"), server.address().to_string());
