@@ -1,42 +1,35 @@
-//! The media layer as the core commands it: a thread of its own with sockets, clock and sound.
+//! The thread of the media layer: obeys commands, moves packets and sound.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use muji_core::media::{Capabilities, IceServer, MediaBackend, MediaCommand, MediaReport, OpenContent};
+use muji_core::media::{IceServer, MediaCommand, MediaReport, OpenContent};
 use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
 use muji_xep::rtp::PayloadType;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::bandwidth::{Bandwidth, Policy, Target};
-use crate::codec::opus::{self, OpusFault};
-use crate::codec::vp8;
-use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
+use super::{Devices, NoMedia, Observation};
+use crate::bandwidth::Bandwidth;
+use crate::codec::opus;
+use crate::device::{Sink, Trouble};
 use crate::gather::Reach;
 use crate::gather::streams::{News, usable};
-use crate::meter::{Level, Loudness, Meter};
+use crate::meter::{Loudness, Meter};
 use crate::network::{ForPeers, Network};
-use crate::peers::{Path, Peers, PeersOutput};
-use crate::pictures::{Done, PictureStats, Pictures, StreamId, Task};
+use crate::peers::{Peers, PeersOutput};
+use crate::pictures::{Done, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
-use crate::record::{Finish, Piece, Recordings, Template};
+use crate::record::{Finish, Piece, Recordings};
 use crate::socket::{Datagram, interface_addresses, local_addresses};
 use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
-use crate::transport::str0m::Str0m;
-use crate::transport::{MakeTransport, NoCertificate, ReceivedRtp};
-
-/// Commands and reports under way. A call of 64 makes some hundred at once; with more the other side has stopped.
-const UNDER_WAY: usize = 4_096;
-
-/// Observations under way; more are dropped, the next second tells anew.
-const OBSERVATIONS: usize = 256;
+use crate::transport::{MakeTransport, ReceivedRtp};
 
 /// One for each frame of sound.
 const TICKS_PER_SECOND: u64 = 50;
@@ -49,190 +42,6 @@ const WATCH: Duration = Duration::from_secs(2);
 
 /// How often pictures are told what is heard: five times a second, so that they follow the jitter buffer.
 const FRAMES_PER_CLOCK: u64 = 10;
-
-/// What a media layer works with; by default it listens and looks, at all addresses of the machine.
-#[derive(Default)]
-pub struct Devices {
-    /// What is sent; without one we only listen.
-    pub source: Option<Box<dyn Source>>,
-    /// What is shown to the others as [`Media::Video`]; without one we only look.
-    pub pictures: Option<Box<dyn PictureSource>>,
-    /// What is shown to them as [`Media::Slides`]: a screen.
-    pub slides: Option<Box<dyn PictureSource>>,
-    /// To whom their bit rate is fitted.
-    pub policy: Policy,
-    /// Where everybody's pictures go, ours too; without it they are only measured.
-    pub view: Option<Box<dyn PictureSink>>,
-    /// Where everybody's sound goes as one; without it it is only measured and recorded.
-    pub sink: Option<Box<dyn Sink>>,
-    /// The files for recordings.
-    pub record: Option<Template>,
-    /// The local addresses to use. Empty: all that the machine has, see [`crate::socket::local_addresses`], and those that it gets
-    /// while a call goes on.
-    pub addresses: Vec<IpAddr>,
-    /// How others may reach us beyond them.
-    pub reach: Reach,
-}
-
-/// What is heard of a participant, for whoever wants to look.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Observation {
-    /// The first frame that was louder than silence.
-    FirstSound {
-        /// The session.
-        session: SessionId,
-        /// When it was decoded.
-        at: Instant,
-    },
-    /// Five times a second: how loud it is, for a mark at whoever speaks.
-    Loud {
-        /// The session.
-        session: SessionId,
-        /// Root mean square of these 200 ms in dBFS: silence has -120.
-        level: f32,
-    },
-    /// Once a second.
-    Heard {
-        /// The session.
-        session: SessionId,
-        /// How it sounded, measured on what was decoded.
-        level: Level,
-        /// How it fared since the session began.
-        stats: Stats,
-    },
-    /// Once a second while pictures of a participant are shown.
-    Seen {
-        /// The session.
-        session: SessionId,
-        /// A person, or a screen.
-        media: Media,
-        /// Width and height, in pixels.
-        size: [usize; 2],
-        /// The mean colour of the last picture: red, green, blue.
-        colour: [u8; 3],
-        /// How they fared since the session began.
-        stats: PictureStats,
-    },
-    /// Once a second: the network's view of a session.
-    Paths {
-        /// The session.
-        session: SessionId,
-        /// A path for each transport that has one.
-        paths: Vec<Path>,
-        /// The codecs of what came, by their names in SDP.
-        codecs: BTreeSet<String>,
-    },
-    /// What our pictures are encoded to from now on.
-    Target(Media, Target),
-    /// Once a second while we send: bytes of payload so far, the same to everybody.
-    Sent {
-        /// Bytes.
-        bytes: u64,
-    },
-}
-
-/// The media layer could not begin.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoMedia {
-    /// No certificate.
-    #[error(transparent)]
-    Certificate(#[from] NoCertificate),
-    /// No codec.
-    #[error(transparent)]
-    Codec(#[from] OpusFault),
-    /// No folder for recordings.
-    #[error(transparent)]
-    Folder(#[from] Trouble),
-    /// The system gives no thread.
-    #[error("the system gives no thread for the media: {0}")]
-    Thread(std::io::Error),
-}
-
-/// The default media layer. Dropped, it ends its thread and with it everything it sends, and waits for recordings to be written.
-pub struct Backend {
-    // In this order: the thread ends with the commands, and what it still had to record is then written.
-    commands: mpsc::Sender<MediaCommand>,
-    reports: mpsc::Receiver<MediaReport>,
-    capabilities: Capabilities,
-    _finish: Option<Finish>,
-}
-
-impl Backend {
-    /// Starts the thread. Nothing is bound, captured or sent before a call needs it.
-    ///
-    /// # Errors
-    /// If something it needs is not to be had.
-    pub fn start(devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
-        Self::start_with(Str0m::new()?.maker(), devices)
-    }
-
-    /// The same with other transports.
-    ///
-    /// # Errors
-    /// If something it needs is not to be had.
-    pub fn start_with(make: MakeTransport, devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
-        let capabilities = capabilities(make.counts_packets);
-        let (commands, to_do) = mpsc::channel(UNDER_WAY);
-        let (news, reports) = mpsc::channel(UNDER_WAY);
-        let (observed, observations) = mpsc::channel(OBSERVATIONS);
-        let (recordings, finish) = devices.record.map(Recordings::start).transpose()?.unzip();
-        let recorder = recordings.as_ref().and_then(Recordings::of_pictures);
-        let sources = [(Media::Video, devices.pictures), (Media::Slides, devices.slides)];
-        let sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
-        let pictures = Pictures::start(sources, devices.view, recorder, observed.clone());
-        let worker = Worker {
-            publisher: Publisher::new(devices.source)?,
-            pictures: pictures.map_err(NoMedia::Thread)?,
-            shown: BTreeMap::new(),
-            watched: BTreeMap::new(),
-            bandwidth: PICTURES.map(|media| (media, Bandwidth::new(devices.policy))).into(),
-            sink: devices.sink,
-            recordings,
-            watched_at: None,
-            addresses: devices.addresses,
-            reach: devices.reach,
-            servers: Vec::new(),
-            make: Some(make),
-            running: None,
-            streams: BTreeMap::new(),
-            codecs: BTreeMap::new(),
-            untold: 0,
-            tick: None,
-            packets: 0,
-            bytes: 0,
-            reports: news,
-            observed,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoMedia::Thread)?;
-        let thread = std::thread::Builder::new().name("muji-media".to_owned());
-        thread.spawn(move || runtime.block_on(worker.run(to_do))).map_err(NoMedia::Thread)?;
-        Ok((Self { commands, reports, capabilities, _finish: finish }, observations))
-    }
-}
-
-impl MediaBackend for Backend {
-    fn capabilities(&self) -> Capabilities {
-        self.capabilities.clone()
-    }
-
-    fn execute(&mut self, command: MediaCommand) {
-        // A thread that takes no commands any more has ended, which `poll_report` tells.
-        let _ended = self.commands.try_send(command).is_err();
-    }
-
-    fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<MediaReport>> {
-        self.reports.poll_recv(cx)
-    }
-}
-
-fn capabilities(counts_packets: bool) -> Capabilities {
-    let video = cfg!(feature = "vp8").then(vp8::payload_type);
-    let mut video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
-    video_extensions.retain(|extension| counts_packets || extension.uri != vp8::TRANSPORT_CC);
-    Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), video_extensions }
-}
 
 /// One content of a session, as it is heard.
 struct Stream {
@@ -295,7 +104,8 @@ impl Running {
 /// The core, or the program behind it, does not listen any more.
 struct Abandoned;
 
-struct Worker {
+/// What the thread has.
+pub(super) struct Worker {
     publisher: Publisher,
     pictures: Pictures,
     /// In which calls and under which names our pictures go out.
@@ -336,7 +146,46 @@ enum Woken {
 }
 
 impl Worker {
-    async fn run(mut self, mut commands: mpsc::Receiver<MediaCommand>) {
+    /// The worker, and what is waited for when it has ended.
+    pub(super) fn new(
+        make: MakeTransport,
+        devices: Devices,
+        reports: mpsc::Sender<MediaReport>,
+        observed: mpsc::Sender<Observation>,
+    ) -> Result<(Self, Option<Finish>), NoMedia> {
+        let (recordings, finish) = devices.record.map(Recordings::start).transpose()?.unzip();
+        let recorder = recordings.as_ref().and_then(Recordings::of_pictures);
+        let sources = [(Media::Video, devices.pictures), (Media::Slides, devices.slides)];
+        let sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
+        let pictures = Pictures::start(sources, devices.view, recorder, observed.clone());
+        let this = Self {
+            publisher: Publisher::new(devices.source)?,
+            pictures: pictures.map_err(NoMedia::Thread)?,
+            shown: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            bandwidth: PICTURES.map(|media| (media, Bandwidth::new(devices.policy))).into(),
+            sink: devices.sink,
+            recordings,
+            watched_at: None,
+            addresses: devices.addresses,
+            reach: devices.reach,
+            servers: Vec::new(),
+            make: Some(make),
+            running: None,
+            streams: BTreeMap::new(),
+            codecs: BTreeMap::new(),
+            untold: 0,
+            tick: None,
+            packets: 0,
+            bytes: 0,
+            reports,
+            observed,
+        };
+        Ok((this, finish))
+    }
+
+    /// Works until nobody commands or listens any more.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<MediaCommand>) {
         loop {
             let woken = self.sleep(&mut commands).await;
             let now = Instant::now();
