@@ -30,12 +30,12 @@ bench: needs
 
 # Calls over networks of the kernel's with NATs and outages, real XMPP and TURN servers; as root, in some minutes.
 lab:
-	@scripts/needs lab
+	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/lab
 
 # Calls with a real Dino, without a screen; as root, in some minutes.
 dino:
-	@scripts/needs dino
+	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/lab dino
 
 # How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.

@@ -79,6 +79,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) wait: bool,
 
+    /// With --wait: sit in this chat room, where calls are announced to all; may be given several times
+    #[arg(long, value_name = "ROOM", requires = "wait")]
+    pub(crate) chat: Vec<BareJid>,
+
     /// With --wait: end with the first call
     #[arg(long, requires = "wait")]
     pub(crate) once: bool,

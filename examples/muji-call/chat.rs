@@ -1,4 +1,4 @@
-//! The chat room around a call inside it, for those who have no chat client.
+//! Chat rooms, for those who have no chat client: the one around a call inside it, and those in which calls are announced.
 
 use jid::{BareJid, FullJid};
 use muji_core::Disco;
@@ -18,6 +18,11 @@ impl Chat {
     /// The place under this nick; `None` if it cannot be a nick.
     pub(crate) fn new(room: &BareJid, nick: &str) -> Option<Self> {
         Some(Self { occupant: room.with_resource_str(nick).ok()? })
+    }
+
+    /// Which room it is.
+    pub(crate) fn room(&self) -> BareJid {
+        self.occupant.to_bare()
     }
 
     /// Enters the room.

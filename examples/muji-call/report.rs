@@ -245,6 +245,12 @@ impl Report {
         self.say("waiting", json!({}), || Some("waiting to be called; Ctrl-C ends it".to_owned()));
     }
 
+    /// We are in a chat room in which calls may be announced.
+    pub(crate) fn sits_in(&mut self, room: &BareJid) {
+        let room = room.to_string();
+        self.say("chat", json!({ "room": room }), || Some(format!("waiting in the chat room {room} too")));
+    }
+
     fn peer(&mut self, peer: &Peer, state: &'static str, detail: Option<(&str, String)>) {
         let Peer { nick, jid } = peer;
         let known = self.people.entry(nick.clone()).or_default();

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Erlang on a busy machine needs ten seconds.
@@ -13,10 +14,13 @@ const START: Duration = Duration::from_secs(60);
 /// After a request to stop.
 pub(super) const STOP: Duration = Duration::from_secs(10);
 
+/// Several in one process of ours.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
 /// One server.
 pub(super) struct Process {
     name: &'static str,
-    /// What it reads and writes; gone with it.
+    /// What it reads and writes; gone with it, unless a test fails.
     pub(super) folder: PathBuf,
     /// Ports it must listen on once it has started.
     pub(super) ports: Vec<u16>,
@@ -29,8 +33,8 @@ impl Process {
     /// A folder for a server with this many ports of its own.
     pub(super) fn prepare(name: &'static str, ports: usize) -> io::Result<Self> {
         let ports = (0..ports).map(|_| free_port()).collect::<io::Result<Vec<u16>>>()?;
-        let id = std::process::id();
-        let folder = std::env::temp_dir().join(format!("muji-{name}-{id}-{}", ports.first().copied().unwrap_or(0)));
+        let (id, number) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(format!("muji-{name}-{id}-{number}"));
         std::fs::create_dir_all(&folder)?;
         Ok(Self { name, folder, ports, place: None, child: None })
     }
@@ -104,6 +108,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.signal("-TERM");
+        if std::thread::panicking() {
+            eprintln!("what {} wrote is kept in {}", self.name, self.folder.display());
+            return;
+        }
         let _left_over = std::fs::remove_dir_all(&self.folder).is_err();
     }
 }

@@ -3,13 +3,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::authority::Authority;
 use super::process::{Process, STOP, found, free_port};
 
 /// Accounts on every server.
-pub const PEOPLE: [&str; 3] = ["romeo", "juliet", "mercutio"];
+pub const PEOPLE: [&str; 4] = ["romeo", "juliet", "mercutio", "benvolio"];
 
 /// For so many seconds a server waits for somebody whose connection broke, before the rooms learn of it. Usually it is minutes, which
 /// no test should wait.
@@ -24,8 +24,8 @@ struct Part<'a> {
     rooms: &'a str,
     services: &'a str,
     federates: bool,
-    /// A port that its clients take for granted, and all are contacts of each other.
-    port: Option<u16>,
+    /// For clients that take for granted what servers usually have.
+    home: bool,
 }
 
 /// A running server.
@@ -55,17 +55,17 @@ impl Real {
     /// If it does not start.
     pub fn prosody_in(place: Option<&str>, password: &str, services: &str) -> io::Result<Option<Self>> {
         let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false, port: None })
+        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false, home: false })
     }
 
     /// The same at the usual port, all of whose accounts are contacts of each other, for clients that know no other ports and no
-    /// strangers.
+    /// strangers. All are members of [`Self::chat_room`], and what is said stands in [`Self::wire`].
     ///
     /// # Errors
     /// If it does not start.
     pub fn prosody_at_home(place: &str, password: &str) -> io::Result<Option<Self>> {
         let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        let part = Part { domain, rooms, services: "", federates: false, port: Some(5_222) };
+        let part = Part { domain, rooms, services: "", federates: false, home: true };
         Self::prosody_as(Some(place), password, &part)
     }
 
@@ -75,16 +75,19 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn federated(place: &str, password: &str, domain: &'static str, rooms: &str) -> io::Result<Option<Self>> {
-        Self::prosody_as(Some(place), password, &Part { domain, rooms, services: "", federates: true, port: None })
+        Self::prosody_as(Some(place), password, &Part { domain, rooms, services: "", federates: true, home: false })
     }
 
     fn prosody_as(place: Option<&str>, password: &str, part: &Part<'_>) -> io::Result<Option<Self>> {
         let Some(program) = found("prosody") else { return Ok(None) };
-        let Part { domain, rooms, services, federates, port } = *part;
+        let Part { domain, rooms, services, federates, home } = *part;
         let mut this = Self::prepare(domain, rooms)?;
-        if let Some(port) = port {
-            this.port = port;
-            this.process.ports[0] = port;
+        if home {
+            this.port = 5_222;
+            this.process.ports[0] = this.port;
+        }
+        for (name, text) in MODULES {
+            std::fs::write(this.process.folder.join(format!("mod_{name}.lua")), text)?;
         }
         let contacts = PEOPLE.iter().map(|name| format!("{name}@{domain}={name}\n")).collect::<String>();
         std::fs::write(this.process.folder.join("contacts"), format!("[everybody]\n{contacts}"))?;
@@ -98,13 +101,16 @@ impl Real {
         let text = PROSODY
             .replace("FOLDER", &folder.to_string())
             .replace("BESIDE", if federates { FEDERATED } else { ALONE })
+            .replace("OF_THE_ROOMS", if home { OF_THE_ROOMS } else { "" })
+            .replace("OF_HOME", if home { OF_HOME } else { "" })
+            .replace("CHAT", CHAT)
+            .replace("MEMBERS", &PEOPLE.map(|name| format!("{name:?}")).join(", "))
             .replace("ROOMS", rooms)
             .replace("DOMAIN", domain)
             .replace("HIBERNATION", &HIBERNATION.to_string())
             .replace("DIRECT", &this.direct_port.to_string())
             .replace("PORT", &this.port.to_string())
             .replace("INTERFACE", if place.is_some() { "\"*\", \"::\"" } else { "\"127.0.0.1\"" })
-            .replace("CONTACTS", if port.is_some() { "; \"groups\"" } else { "" })
             .replace("SERVICES", services);
         std::fs::write(this.process.folder.join("prosody.cfg.lua"), text)?;
         this.process.script(&format!("exec {} --config {folder}/prosody.cfg.lua -F", program.display()))?;
@@ -190,6 +196,18 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
         self.process.folder.join("ca.pem").display().to_string()
     }
 
+    /// At home: a room for members, in which all are and see each other's JIDs.
+    #[must_use]
+    pub fn chat_room(&self) -> String {
+        format!("{CHAT}@conference.{}", self.domain)
+    }
+
+    /// At home: the file in which stands what every client said and heard.
+    #[must_use]
+    pub fn wire(&self) -> PathBuf {
+        self.process.folder.join("wire.xml")
+    }
+
     /// Ends it as a power cut does.
     pub fn kill(&mut self) {
         self.process.signal("-KILL");
@@ -218,8 +236,8 @@ const FEDERATED: &str = "s2s_ports = { 5269 }; s2s_require_encryption = false; s
 const PROSODY: &str = r#"
 pidfile = "FOLDER/prosody.pid"; data_path = "FOLDER/data"; run_as_root = true; daemonize = false
 log = { { levels = { min = "info" }; to = "file"; filename = "FOLDER/prosody.log" } }
-modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services"; "dialback" CONTACTS }
-groups_file = "FOLDER/contacts"
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services"; "dialback" OF_HOME }
+plugin_paths = { "FOLDER" }; wire = "FOLDER/wire.xml"; groups_file = "FOLDER/contacts"
 BESIDE
 authentication = "internal_plain"
 c2s_require_encryption = false
@@ -233,7 +251,22 @@ limits = {}
 VirtualHost "DOMAIN"
 Component "ROOMS" "muc"
   restrict_room_creation = false
+OF_THE_ROOMS
 "#;
+
+/// What a server at home can beside.
+const OF_HOME: &str = r#"; "groups"; "bookmarks"; "wire""#;
+
+/// What its rooms can.
+const OF_THE_ROOMS: &str = r#"  modules_enabled = { "chat_room" }
+  chat_room = "CHAT"; chat_members = { MEMBERS }; chat_domain = "DOMAIN""#;
+
+/// The chat room's name.
+const CHAT: &str = "verona";
+
+/// Modules of ours.
+const MODULES: [(&str, &str); 2] =
+    [("chat_room", include_str!("prosody/mod_chat_room.lua")), ("wire", include_str!("prosody/mod_wire.lua"))];
 
 const EJABBERD: &str = r#"
 loglevel: info

@@ -17,6 +17,35 @@ pub(crate) const SOUND: Duration = Duration::from_secs(20);
 /// The tone of Dino's microphone, in Hertz.
 pub(crate) const HUM: u16 = 400;
 
+/// Colours of our test pictures.
+pub(crate) const RED: [u8; 3] = [0xC0, 0x30, 0x30];
+pub(crate) const BLUE: [u8; 3] = [0x30, 0x50, 0xC0];
+
+/// Why a call comes to nothing through no fault of ours.
+#[derive(Debug)]
+pub(crate) enum Amiss {
+    /// Something is not installed.
+    Missing(String),
+    /// Dino's sound does not come, as happens to it with every client.
+    Silent(String),
+}
+
+/// Holds a call, and again if Dino is silent, and tells what came of it.
+pub(crate) async fn held(what: &str, times: usize, call: impl AsyncFn(&Home) -> Result<String, Amiss>) {
+    for _ in 0..times {
+        let result = match Home::new() {
+            Ok(home) => call(&home).await,
+            Err(amiss) => Err(amiss),
+        };
+        match result {
+            Ok(result) => return println!("dino | {what} | {result}"),
+            Err(Amiss::Missing(why)) => return skipped(&why),
+            Err(Amiss::Silent(why)) => println!("dino | {what} | once more: {why}"),
+        }
+    }
+    panic!("Dino is silent in each of {times} calls");
+}
+
 /// All of it ends with the value.
 pub(crate) struct Home {
     // In this order: the server ends before its network.
@@ -25,21 +54,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// `None` if it cannot be: it is said why.
-    pub(crate) fn new() -> Option<Self> {
-        let net = match Net::new().unwrap_or_else(|why| panic!("{why}")) {
-            Ok(net) => net,
-            Err(why) => {
-                skipped(&why);
-                return None;
-            }
-        };
+    fn new() -> Result<Self, Amiss> {
+        let net = Net::new().unwrap_or_else(|why| panic!("{why}")).map_err(Amiss::Missing)?;
         let xmpp = Real::prosody_at_home(net.place(), PASSWORD).unwrap_or_else(|why| panic!("{why}"));
-        let Some(xmpp) = xmpp else {
-            skipped("Prosody is not installed");
-            return None;
-        };
-        Some(Self { xmpp, net })
+        let xmpp = xmpp.ok_or_else(|| Amiss::Missing("Prosody is not installed".to_owned()))?;
+        Ok(Self { xmpp, net })
     }
 
     pub(crate) fn jid(&self, name: &str) -> String {
@@ -47,18 +66,46 @@ impl Home {
     }
 
     /// The Dino of somebody, who has a conversation with everybody else.
-    pub(crate) fn dino(&self, name: &str) -> Option<Dino> {
+    pub(crate) fn dino(&self, name: &str) -> Result<Dino, Amiss> {
+        self.dino_with(name, HUM, None)
+    }
+
+    /// The same with another tone at its microphone, and with a camera.
+    pub(crate) fn dino_with(&self, name: &str, tone: u16, camera: Option<[u8; 3]>) -> Result<Dino, Amiss> {
         let friends: Vec<String> = PEOPLE.iter().filter(|other| **other != name).map(|other| self.jid(other)).collect();
         let (jid, authority) = (self.jid(name), self.xmpp.authority());
-        let owner =
-            Owner { jid: &jid, password: PASSWORD, authority: authority.as_ref(), friends: &friends, tone: HUM };
-        match Dino::start(self.net.place(), &owner).unwrap_or_else(|why| panic!("{why}")) {
-            Ok(dino) => Some(dino),
-            Err(why) => {
-                skipped(&why);
-                None
-            }
-        }
+        let authority = authority.as_ref();
+        let owner = Owner { jid: &jid, password: PASSWORD, authority, friends: &friends, tone, camera };
+        Dino::start(self.net.place(), &owner).unwrap_or_else(|why| panic!("{why}")).map_err(Amiss::Missing)
+    }
+
+    /// Who offered a session to whom, by the server's log: localparts, in order.
+    pub(crate) fn offers(&self) -> Vec<[String; 2]> {
+        let wire = std::fs::read_to_string(self.xmpp.wire()).unwrap_or_else(|why| panic!("{why}"));
+        let offers =
+            wire.lines().filter(|line| line.contains("dir='C&gt;S'") && line.contains("action='session-initiate'"));
+        let who = |line: &str, before: &str| {
+            let (_, jid) = line.split_once(before).unwrap_or_else(|| panic!("{before} is missing in {line}"));
+            jid.split('@').next().unwrap_or_default().to_owned()
+        };
+        offers.map(|line| [who(line, " client='"), who(line, " to='")]).collect()
+    }
+
+    /// Between whom there were sessions, each as often as there were: localparts.
+    pub(crate) fn pairs(&self) -> Vec<[String; 2]> {
+        let mut pairs = self.offers();
+        pairs.iter_mut().for_each(|pair| pair.sort());
+        pairs.sort();
+        pairs
+    }
+
+    /// Our program, waiting in the chat room, where it accepts calls after so many seconds.
+    pub(crate) async fn waiting(&self, name: &str, seconds: &str, more: &[&str]) -> Ours {
+        let chat = self.xmpp.chat_room();
+        let wait = ["--wait", "--once", "--auto-answer", seconds, "--chat", &chat, "--nick", name];
+        let mut ours = self.ours(name, &[&wait, more].concat());
+        ours.tells("that it is in the chat room", LIMIT, |event| event["event"] == "chat").await;
+        ours
     }
 
     /// Our program for somebody.
@@ -84,36 +131,56 @@ pub(crate) struct Ours {
 impl Ours {
     /// The next event of this kind; a failure if it does not come in time.
     pub(crate) async fn tells(&mut self, what: &str, limit: Duration, is: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + limit;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let line = tokio::time::timeout(left, self.lines.next_line()).await;
-            let Ok(Ok(Some(line))) = line else {
+        match self.tells_within(limit, is).await {
+            Some(event) => event,
+            None => {
                 let told: Vec<String> = self.seen.iter().map(Value::to_string).collect();
                 panic!("{} did not tell: {what}\n{}", self.name, told.join("\n"));
-            };
-            let event: Value = serde_json::from_str(&line).expect("each line is an object");
-            self.seen.push(event.clone());
-            if is(&event) {
-                return event;
             }
         }
     }
 
-    /// It hears Dino's hum.
-    pub(crate) async fn hears_the_hum(&mut self) {
-        let hum = |event: &Value| {
-            event["event"] == "heard" && event["hz"].as_f64().is_some_and(|hz| (hz - f64::from(HUM)).abs() < 3.0)
+    async fn tells_within(&mut self, limit: Duration, is: impl Fn(&Value) -> bool) -> Option<Value> {
+        let until = Instant::now() + limit;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(Ok(Some(line))) = tokio::time::timeout(left, self.lines.next_line()).await else { return None };
+            let event: Value = serde_json::from_str(&line).expect("each line is an object");
+            self.seen.push(event.clone());
+            if is(&event) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// It hears Dino's microphone.
+    pub(crate) async fn hears_dino(&mut self, dino: &Dino) -> Result<(), Amiss> {
+        let heard = self.tells_within(SOUND, |event| is_tone(event, dino.tone)).await;
+        heard.map(drop).ok_or_else(|| Amiss::Silent(format!("{} does not hear Dino's {} Hz", self.name, dino.tone)))
+    }
+
+    /// It hears this tone.
+    pub(crate) async fn hears(&mut self, tone: u16) {
+        self.tells(&format!("a tone of {tone} Hz"), SOUND, |event| is_tone(event, tone)).await;
+    }
+
+    /// It sees this colour: the mean of a picture.
+    pub(crate) async fn sees_colour(&mut self, colour: [u8; 3]) {
+        let is = |event: &Value| {
+            let seen = event["colour"].as_str().and_then(|colour| u32::from_str_radix(colour, 16).ok());
+            let near = |seen: u32| seen.to_be_bytes()[1..].iter().zip(colour).all(|(seen, is)| seen.abs_diff(is) < 24);
+            event["event"] == "seen" && seen.is_some_and(near)
         };
-        self.tells("the hum of Dino's microphone", SOUND, hum).await;
+        self.tells("the colour of a picture", SOUND, is).await;
     }
 
     /// Dino has picked up: we hear each other.
-    pub(crate) async fn talks_with(&mut self, dino: &Dino, tone: u16) {
+    pub(crate) async fn talks_with(&mut self, dino: &Dino, tone: u16) -> Result<(), Amiss> {
         assert!(dino.answer("accept"), "it rings at Dino's");
         self.sees("connected").await;
-        self.hears_the_hum().await;
+        self.hears_dino(dino).await?;
         heard_by(dino, &[tone]);
+        Ok(())
     }
 
     /// Dino is in this state.
@@ -129,8 +196,26 @@ impl Ours {
     }
 }
 
+fn is_tone(event: &Value, tone: u16) -> bool {
+    event["event"] == "heard" && event["hz"].as_f64().is_some_and(|hz| (hz - f64::from(tone)).abs() < 3.0)
+}
+
 fn is_dino(event: &Value) -> bool {
     event["jid"].as_str().is_some_and(|jid| jid.ends_with("/dino"))
+}
+
+/// Something happens within the limit.
+pub(crate) fn soon(mut happens: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + LIMIT;
+    loop {
+        if happens() {
+            return true;
+        }
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Dino hears these tones, sooner or later.
@@ -151,6 +236,31 @@ pub(crate) fn unheard_by(dino: &Dino, tones: &[u16]) {
     assert!(heard.is_empty(), "Dino still hears {heard:?}");
 }
 
-pub(crate) fn told(what: &str, result: &str) {
-    println!("dino | {what} | {result}");
+/// Dino shows this colour, sooner or later: the share of its screen that has it.
+pub(crate) fn shown_by(dino: &Dino, colour: [u8; 3]) -> f64 {
+    let folder = folder("dino-screen");
+    let file = folder.join("screen.png");
+    let until = Instant::now() + SOUND;
+    loop {
+        dino.picture(&file).unwrap_or_else(|why| panic!("{why}"));
+        let share = share_of(colour, &file);
+        if share > 0.05 {
+            std::fs::remove_dir_all(folder).expect("it was made");
+            return share;
+        }
+        assert!(Instant::now() < until, "{share} of its screen has the colour of our picture");
+    }
+}
+
+/// How much of a picture has nearly this colour, of 1.
+fn share_of(colour: [u8; 3], file: &std::path::Path) -> f64 {
+    let file = std::io::BufReader::new(std::fs::File::open(file).expect("it was written"));
+    let mut decoder = png::Decoder::new(file);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().expect("a picture");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("it has a size")];
+    let info = reader.next_frame(&mut pixels).expect("a picture");
+    let like = |pixel: &&[u8]| pixel.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) <= 40);
+    let all = pixels[..info.buffer_size()].chunks_exact(info.color_type.samples());
+    all.clone().filter(like).count() as f64 / all.len().max(1) as f64
 }

@@ -10,82 +10,126 @@ const OUR_TONE: &str = "tone:660";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_calls_and_is_answered_mutes_and_hangs_up() {
-    let Some(home) = Home::new() else { return };
-    let mut juliet = home.ours("juliet", &["--wait", "--once", "--auto-answer", "1", "--audio", OUR_TONE]);
-    juliet.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
-    let Some(dino) = home.dino("romeo") else { return };
-    assert!(dino.call(&home.jid("juliet"), "audio"));
-    juliet.tells("that it rings", LIMIT, |event| event["event"] == "ringing").await;
-    juliet.sees("connected").await;
-    juliet.hears_the_hum().await;
-    heard_by(&dino, &[TONE]);
-    assert!(dino.press("microphone"));
-    juliet.sees("muted").await;
-    assert!(dino.press("microphone"));
-    juliet.sees("unmuted").await;
-    juliet.hears_the_hum().await;
-    assert!(dino.press("hang up"));
-    let why = juliet.ends().await;
-    assert_eq!(why, "the other hung up");
-    told("Dino calls one of us", "sound both ways, muted and unmuted, hung up");
+    held("Dino calls one of us", 2, async |home| {
+        let mut juliet = home.ours("juliet", &["--wait", "--once", "--auto-answer", "1", "--audio", OUR_TONE]);
+        juliet.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
+        let dino = home.dino("romeo")?;
+        assert!(dino.call(&home.jid("juliet"), "audio"));
+        juliet.tells("that it rings", LIMIT, |event| event["event"] == "ringing").await;
+        juliet.sees("connected").await;
+        juliet.hears_dino(&dino).await?;
+        heard_by(&dino, &[TONE]);
+        assert!(dino.press("microphone"));
+        juliet.sees("muted").await;
+        assert!(dino.press("microphone"));
+        juliet.sees("unmuted").await;
+        juliet.hears_dino(&dino).await?;
+        assert!(dino.press("hang up"));
+        let why = juliet.ends().await;
+        assert_eq!(why, "the other hung up");
+        Ok("sound both ways, muted and unmuted, hung up".to_owned())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_call_dino_which_answers_and_we_hang_up() {
-    let Some(home) = Home::new() else { return };
-    let Some(dino) = home.dino("romeo") else { return };
-    let whom = home.jid("romeo");
-    let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
-    juliet.talks_with(&dino, TONE).await;
-    signal(&juliet.child, "-INT").await;
-    juliet.ends().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    unheard_by(&dino, &[TONE]);
-    told("we call Dino", "sound both ways, hung up");
+    held("we call Dino", 2, async |home| {
+        let dino = home.dino("romeo")?;
+        let whom = home.jid("romeo");
+        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+        juliet.talks_with(&dino, TONE).await?;
+        signal(&juliet.child, "-INT").await;
+        juliet.ends().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        unheard_by(&dino, &[TONE]);
+        Ok("sound both ways, hung up".to_owned())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_declines() {
-    let Some(home) = Home::new() else { return };
-    let Some(dino) = home.dino("romeo") else { return };
-    let whom = home.jid("romeo");
-    let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
-    assert!(dino.answer("reject"));
-    let why = juliet.ends().await;
-    assert!(why.starts_with("declined on"), "{why}");
-    told("Dino declines", &why);
+    held("Dino declines", 2, async |home| {
+        let dino = home.dino("romeo")?;
+        let whom = home.jid("romeo");
+        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+        assert!(dino.answer("reject"));
+        let why = juliet.ends().await;
+        assert!(why.starts_with("declined on"), "{why}");
+        Ok(why)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_shows_our_pictures() {
-    let Some(home) = Home::new() else { return };
-    let Some(dino) = home.dino("romeo") else { return };
-    let (whom, folder) = (home.jid("romeo"), folder("dino-pictures"));
-    let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE, "--video", "pattern:c03030"]);
-    juliet.talks_with(&dino, TONE).await;
-    let file = folder.join("screen.png");
-    let until = std::time::Instant::now() + SOUND;
-    let mut share = 0.0;
-    while share < 0.05 {
-        assert!(std::time::Instant::now() < until, "{share} of its screen has the colour of our picture");
-        dino.picture(&file).unwrap_or_else(|why| panic!("{why}"));
-        share = share_of([0xC0, 0x30, 0x30], &file);
-    }
-    signal(&juliet.child, "-INT").await;
-    juliet.ends().await;
-    told("we show Dino a picture", &format!("{:.0} % of its screen have its colour", share * 100.0));
-    std::fs::remove_dir_all(folder).expect("it was made");
+    held("we show Dino a picture", 2, async |home| {
+        let dino = home.dino("romeo")?;
+        let whom = home.jid("romeo");
+        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE, "--video", "pattern:c03030"]);
+        juliet.talks_with(&dino, TONE).await?;
+        let share = shown_by(&dino, RED);
+        signal(&juliet.child, "-INT").await;
+        juliet.ends().await;
+        Ok(format!("{:.0} % of its screen have its colour", share * 100.0))
+    })
+    .await;
 }
 
-/// How much of a picture has nearly this colour, of 1.
-fn share_of(colour: [u8; 3], file: &std::path::Path) -> f64 {
-    let file = std::io::BufReader::new(std::fs::File::open(file).expect("it was written"));
-    let mut decoder = png::Decoder::new(file);
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().expect("a picture");
-    let mut pixels = vec![0; reader.output_buffer_size().expect("it has a size")];
-    let info = reader.next_frame(&mut pixels).expect("a picture");
-    let like = |pixel: &&[u8]| pixel.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) <= 40);
-    let all = pixels[..info.buffer_size()].chunks_exact(info.color_type.samples());
-    all.clone().filter(like).count() as f64 / all.len().max(1) as f64
+#[tokio::test(flavor = "multi_thread")]
+async fn dino_calls_with_pictures_and_each_sees_the_other() {
+    held("Dino calls with pictures", 2, async |home| {
+        const COLOUR: [u8; 3] = [0x20, 0xA0, 0x40];
+        let mut juliet = home.ours(
+            "juliet",
+            &["--wait", "--once", "--auto-answer", "1", "--audio", OUR_TONE, "--video", "pattern:c03030"],
+        );
+        juliet.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
+        let dino = home.dino_with("romeo", HUM, Some(COLOUR))?;
+        assert!(dino.call(&home.jid("juliet"), "video"));
+        juliet.sees("connected").await;
+        juliet.hears_dino(&dino).await?;
+        juliet.sees_colour(COLOUR).await;
+        let share = shown_by(&dino, RED);
+        assert!(dino.press("camera"));
+        juliet.tells("that Dino's camera is off", LIMIT, |event| event["state"] == "muted").await;
+        assert!(dino.press("camera"));
+        juliet.tells("that it is on again", LIMIT, |event| event["state"] == "unmuted").await;
+        juliet.sees_colour(COLOUR).await;
+        assert!(dino.press("hang up"));
+        juliet.ends().await;
+        Ok(format!("seen both ways, {:.0} % of its screen have our colour", share * 100.0))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn we_are_another_device_of_dinos_account_and_whoever_picks_up_first_has_the_call() {
+    held("we are another device of Dino's account", 2, async |home| {
+        let whom = home.jid("romeo");
+        let mut device = home.ours("romeo", &["--wait", "--once", "--audio", "tone:550"]);
+        device.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
+        let dino = home.dino("romeo")?;
+        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+        device.tells("that it rings", LIMIT, |event| event["event"] == "ringing").await;
+        juliet.talks_with(&dino, TONE).await?;
+        let why = device.ends().await;
+        assert!(why.starts_with("answered on") && why.ends_with("/dino"), "{why}");
+        signal(&juliet.child, "-INT").await;
+        juliet.ends().await;
+
+        let mut device = home.ours("romeo", &["--wait", "--once", "--auto-answer", "3", "--audio", "tone:550"]);
+        device.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
+        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+        device.tells("that it rings", LIMIT, |event| event["event"] == "ringing").await;
+        assert!(soon(|| dino.rings()), "it rings at Dino's too");
+        juliet.hears(550).await;
+        assert!(soon(|| !dino.rings()), "it rings no more at Dino's");
+        signal(&juliet.child, "-INT").await;
+        juliet.ends().await;
+        device.ends().await;
+        Ok("both ring; whoever picks up has the call, the other falls silent".to_owned())
+    })
+    .await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jid::{BareJid, Jid};
 use muji_core::error::Refused;
 use muji_core::xmpp::Account;
-use muji_core::{CallId, Join, Secret};
+use muji_core::{CallId, Event, Join, Secret};
 use muji_xep::{Element, ns};
 use tokio::time::{Instant, Sleep};
 use xmpp_parsers::iq::Iq;
@@ -14,6 +14,7 @@ use xmpp_parsers::stanza::Stanza;
 
 use super::Program;
 use crate::args::Args;
+use crate::chat::Chat;
 use crate::exit::Failure;
 
 /// How long a server may take to say what a name stands for; one that has to be reached first takes seconds.
@@ -49,14 +50,18 @@ pub(super) fn goal(args: &Args, account: &Account) -> Result<Goal, Failure> {
 }
 
 impl Program {
-    /// What the chat room around the call says.
+    /// What the chat rooms say: that around the call, or those in which we wait.
     pub(super) fn chatted(&mut self, stanza: &Stanza) -> Result<(), Failure> {
-        let Some(chat) = self.chat.as_ref().filter(|_| self.call.is_none()) else { return Ok(()) };
-        if let Some(why) = chat.refusal(stanza) {
-            return Err(why.into());
-        }
-        if chat.is_entered(stanza) {
-            self.join(Join::in_chat())?;
+        let refused = self.chats.iter().find_map(|chat| Some((chat.room(), chat.refusal(stanza)?)));
+        let entered = self.chats.iter().find(|chat| chat.is_entered(stanza)).map(Chat::room);
+        match (refused, entered) {
+            (Some((room, why)), _) if self.args.wait => {
+                self.report.event(&Event::Warning(format!("the chat room {room} is not entered: {why}")));
+            }
+            (Some((_, why)), _) if self.call.is_none() => return Err(why.into()),
+            (None, Some(room)) if self.args.wait => self.report.sits_in(&room),
+            (None, Some(_)) if self.call.is_none() => self.join(Join::in_chat())?,
+            _ => {}
         }
         Ok(())
     }

@@ -91,13 +91,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     if args.wait {
         muji.attend();
     }
-    let chat = match (&args.nick, &goal) {
-        (Some(nick), Goal::Room(room)) if args.in_chat => {
-            Some(Chat::new(room, nick).ok_or_else(|| Failure::Usage("no room takes this nick".to_owned()))?)
-        }
-        _ if args.in_chat => return Err(Failure::Usage("a chat room knows you by a nick; give --nick".to_owned())),
-        _ => None,
-    };
+    let chats = chats(&args, &goal)?;
     let (keys, ringing) = (Keys::listen(args.wait), Ringing::default());
     let interrupted = false;
     let mut program = Program {
@@ -110,7 +104,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
         client,
         muji,
         disco,
-        chat,
+        chats,
         report,
         trace,
         keys,
@@ -121,12 +115,27 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
         interrupted,
     };
     let outcome = program.go(observations).await;
-    if let Some(chat) = program.chat.take() {
+    for chat in std::mem::take(&mut program.chats) {
         program.send(chat.leave()).await;
     }
     program.report.summary();
     let _slow = timeout(CLOSING, program.client.close()).await.is_err();
     outcome
+}
+
+/// The chat room around the call, if it is inside one; or those in which we wait.
+fn chats(args: &Args, goal: &Goal) -> Result<Vec<Chat>, Failure> {
+    let rooms = match goal {
+        Goal::Room(room) if args.in_chat => std::slice::from_ref(room),
+        _ => &args.chat[..],
+    };
+    let nick = args.nick.as_deref();
+    if nick.is_none() && !rooms.is_empty() {
+        return Err(Failure::Usage("a chat room knows you by a nick; give --nick".to_owned()));
+    }
+    let chat = |room| Chat::new(room, nick?);
+    let no_nick = || Failure::Usage("no room takes this nick".to_owned());
+    rooms.iter().map(chat).collect::<Option<Vec<Chat>>>().ok_or_else(no_nick)
 }
 
 /// What is wanted in the window; never anything without one.
@@ -166,8 +175,8 @@ struct Program {
     client: Connection,
     muji: Muji,
     disco: Disco,
-    /// The chat room around the call, if it is inside one.
-    chat: Option<Chat>,
+    /// Chat rooms in which we are.
+    chats: Vec<Chat>,
     report: Report,
     trace: Trace,
     keys: Keys,
@@ -309,10 +318,12 @@ impl Program {
             }
             Incoming::Bound(jid) => {
                 self.muji.connected(jid);
-                if let Some(chat) = &self.chat {
-                    let enter = chat.enter(room_password().as_deref(), &self.disco);
-                    self.send(enter).await;
-                } else if self.call.is_none() {
+                let enter = |chat: &Chat| chat.enter(room_password().as_deref(), &self.disco);
+                for presence in self.chats.iter().map(enter).collect::<Vec<_>>() {
+                    self.send(presence).await;
+                }
+                // Inside a chat room it begins once we are in.
+                if !self.args.in_chat && self.call.is_none() {
                     self.begin().await?;
                 }
             }

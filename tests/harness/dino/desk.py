@@ -6,8 +6,10 @@ desk.py SOCKET DATABASE. Each line to the socket is an object with "do", each an
   ready                      Dino has a window
   open, jid                  shows the conversation with somebody
   call, media                presses "audio" or "video" of the button that calls in the open conversation
+  rings                      whether somebody calls
   answer, with               presses "accept" or "reject" of the last notification of a call
   press, button              presses "microphone", "camera" or "hang up" in the window of the call
+  invite, jid                chooses somebody to come to the call
   labels                     what is written in the window of the call
 """
 import json
@@ -67,14 +69,21 @@ class Notifications(dbus.service.Object):
     def NotificationClosed(self, number, reason):
         pass
 
+    def calls(self):
+        """Those about calls that can be answered, the newest first."""
+        return [
+            (number, body, actions)
+            for number, (_, body, actions) in sorted(self.shown.items(), reverse=True)
+            if "accept" in actions and "ncoming" in body
+        ]
+
     def press(self, action):
-        """The newest that has this action and is about a call."""
-        for number, (_, body, actions) in sorted(self.shown.items(), reverse=True):
-            if action in actions and "ncoming" in body:
-                self.ActionInvoked(number, action)
-                del self.shown[number]
-                self.NotificationClosed(number, 2)
-                return body
+        """The newest call's."""
+        for number, body, _ in self.calls()[:1]:
+            self.ActionInvoked(number, action)
+            del self.shown[number]
+            self.NotificationClosed(number, 2)
+            return body
         return None
 
 
@@ -120,6 +129,29 @@ def call_window():
     return None
 
 
+def named(parent, role, name):
+    return [widget for widget in widgets(parent) if widget.get_role_name() == role and widget.get_name() == name]
+
+
+def choose(jid):
+    """Opens the list of contacts, or presses its button if it is open."""
+    lists = [widget for window in windows() for widget in widgets(window) if widget.get_role_name() == "list"]
+    for contacts in lists:
+        rows = [contacts.get_child_at_index(index) for index in range(contacts.get_child_count())]
+        for index, row in enumerate(rows):
+            if not any(jid == widget.get_name() for widget in widgets(row)):
+                continue
+            contacts.get_selection_iface().select_child(index)
+            for window in windows():
+                for button in named(window, "push button", "Invite"):
+                    press(button)
+                    return True
+    window = call_window()
+    if window:
+        press(next(widget for widget in widgets(window) if widget.get_role_name() == "push button"))
+    return False
+
+
 def find_conversation(database, jid):
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as known:
         query = "select c.id from conversation c join jid j on j.id = c.jid_id where j.bare_jid = ?"
@@ -149,6 +181,8 @@ def obey(line, notifications, database):
             if buttons:
                 press(buttons[0], wanted)
             return {"ok": bool(buttons)}
+        case "rings":
+            return {"ok": True, "rings": bool(notifications.calls())}
         case "answer":
             body = notifications.press(order["with"])
             return {"ok": body is not None, "body": body}
@@ -162,6 +196,8 @@ def obey(line, notifications, database):
             nameless = [widget for widget in all_of_them if widget.get_name() == "GtkButton" and "click" in actions(widget)]
             press(nameless[-3:][BUTTONS.index(order["button"])])
             return {"ok": True}
+        case "invite":
+            return {"ok": choose(order["jid"])}
         case "labels":
             window = call_window()
             labels = [widget for widget in widgets(window) if widget.get_role_name() == "label"] if window else []

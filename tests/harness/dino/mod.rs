@@ -11,7 +11,19 @@ use super::net;
 use super::process::{Process, found};
 
 /// What Debian's packages bring.
-const PROGRAMS: [&str; 8] = ["dino-im", "Xvfb", "dbus-daemon", "openbox", "pulseaudio", "parec", "sqlite3", "import"];
+const PROGRAMS: [&str; 11] = [
+    "dino-im",
+    "Xvfb",
+    "dbus-daemon",
+    "openbox",
+    "pulseaudio",
+    "parec",
+    "sqlite3",
+    "import",
+    "pipewire",
+    "wireplumber",
+    "gst-launch-1.0",
+];
 
 /// Dino makes its database and shows its window within five seconds on an idle machine.
 const START: Duration = Duration::from_secs(60);
@@ -43,11 +55,15 @@ pub struct Owner<'a> {
     pub friends: &'a [String],
     /// At which the microphone hums, in Hertz.
     pub tone: u16,
+    /// What its camera sees, if it has one: red, green, blue.
+    pub camera: Option<[u8; 3]>,
 }
 
 /// A running Dino.
 pub struct Dino {
     process: Process,
+    /// At which its microphone hums, in Hertz.
+    pub tone: u16,
 }
 
 impl Dino {
@@ -79,9 +95,14 @@ impl Dino {
             process.folder.join("account.sql"),
             ACCOUNT.replace("JID", owner.jid).replace("PASSWORD", owner.password) + &friends,
         )?;
-        process.script(&SESSION.replace("FOLDER", &folder).replace("TONE", &owner.tone.to_string()))?;
+        let camera = owner.camera.map_or(String::new(), |[red, green, blue]| {
+            CAMERA.replace("COLOUR", &format!("{:#x}", u32::from_be_bytes([0xFF, red, green, blue])))
+        });
+        let session =
+            SESSION.replace("FOLDER", &folder).replace("TONE", &owner.tone.to_string()).replace("CAMERA", &camera);
+        process.script(&session)?;
         process.start()?;
-        let this = Self { process };
+        let this = Self { process, tone: owner.tone };
         let limit = Instant::now() + START;
         while this.ask(r#"{"do": "ready"}"#).is_none_or(|answer| !answer.contains("\"ok\": true")) {
             if Instant::now() > limit {
@@ -100,10 +121,22 @@ impl Dino {
             && self.does(&format!(r#"{{"do": "call", "media": "{media}"}}"#))
     }
 
+    /// Whether somebody calls it.
+    #[must_use]
+    pub fn rings(&self) -> bool {
+        self.ask(r#"{"do": "rings"}"#).is_some_and(|answer| answer.contains("\"rings\": true"))
+    }
+
     /// Answers who calls, with `accept` or `reject`. True if somebody does.
     #[must_use]
     pub fn answer(&self, how: &str) -> bool {
         self.does(&format!(r#"{{"do": "answer", "with": "{how}"}}"#))
+    }
+
+    /// Asks somebody among its contacts to come to the call. True if there is a call, and such a contact.
+    #[must_use]
+    pub fn invite(&self, jid: &str) -> bool {
+        self.does(&format!(r#"{{"do": "invite", "jid": "{jid}"}}"#))
     }
 
     /// Presses `microphone`, `camera` or `hang up`. True if there is a call.
@@ -225,6 +258,7 @@ pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --disable-shm
     -L "module-remap-source master=mouth.monitor source_name=microphone" -L "module-sine sink=mouth frequency=TONE" >pulse.log 2>&1 &
 there 'pactl info'
 pactl set-default-sink speaker && pactl set-default-source microphone
+CAMERA
 # Dino makes its database itself, in the form that it has in this version; then it is given an account.
 dino-im --gapplication-service >first.log 2>&1 &
 first=$!
@@ -235,6 +269,19 @@ sqlite3 data/dino/dino.db <account.sql
 /usr/bin/python3 desk.py FOLDER/desk FOLDER/data/dino/dino.db >desk.log 2>&1 &
 there '[ -S desk ]'
 exec dino-im --print-xmpp='no-ansi;show-ns;all' >dino.log 2>&1
+"#;
+
+/// By PipeWire, which looks for it where Dino does. Larger or faster pictures stand still after some seconds.
+const CAMERA: &str = r#"
+pipewire >pipewire.log 2>&1 &
+there '[ -S run/pipewire-0 ]'
+wireplumber >wireplumber.log 2>&1 &
+there 'pw-dump | grep -q wireplumber'
+gst-launch-1.0 videotestsrc is-live=true pattern=solid-color foreground-color=COLOUR \
+    ! video/x-raw,format=YUY2,width=320,height=240,framerate=5/1 ! queue leaky=downstream max-size-buffers=2 \
+    ! pipewiresink mode=provide sync=false \
+    stream-properties="props,media.class=Video/Source,media.role=Camera,node.name=camera,node.description=Camera" >camera.log 2>&1 &
+there 'pw-dump | grep -q node.description.*Camera'
 "#;
 
 #[cfg(test)]
