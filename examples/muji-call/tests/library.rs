@@ -163,7 +163,7 @@ async fn until(what: &str, so: impl Fn() -> bool) {
 }
 
 async fn a_call_grows(server: &Real) {
-    let [romeo, juliet, mercutio] = &PEOPLE.map(|name| Person::new(server, name));
+    let [romeo, juliet, mercutio, ..] = &PEOPLE.map(|name| Person::new(server, name));
     let all = [romeo, juliet, mercutio];
     // He makes the room: in one of ejabberd's only its moderators may invite through it.
     romeo.wishes(Wish::Join);
