@@ -79,7 +79,7 @@ async fn three_hear_each_other(server: &Real) {
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{said}");
     }
-    for listener in PEOPLE {
+    for listener in PEOPLE.into_iter().take(TONES.len()) {
         for (speaker, hz) in PEOPLE.iter().zip(TONES).filter(|(speaker, _)| **speaker != listener) {
             let recording = folder.join(listener).join(format!("{speaker}.wav"));
             let heard = tone(&recording);
