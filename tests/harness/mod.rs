@@ -12,6 +12,7 @@ pub mod person;
 mod process;
 pub mod profile;
 pub mod proxy;
+pub mod puppet;
 pub mod real;
 pub mod room;
 mod scram;

@@ -56,6 +56,8 @@ pub struct Rules {
     pub drops_ids: bool,
     /// The next presences with contents, so many, are refused.
     pub refusals: usize,
+    /// The next who enter, so many, are told that their nick is taken.
+    pub conflicts: usize,
     /// It does not answer anybody, and says nothing.
     pub silent: bool,
 }
@@ -144,6 +146,7 @@ impl Rooms {
         let enter = presence.payloads.iter().find(|payload| payload.is("x", ns::MUC));
         let password = enter.and_then(|x| x.get_child("password", ns::MUC)).map(Element::text);
         if let Some(condition) = room.refuses(from, &nick, password.as_deref(), created) {
+            room.rules.conflicts = room.rules.conflicts.saturating_sub(1);
             return vec![refusal(address, from, &nick, &presence, condition)];
         }
         let mut out: Vec<Delivery> =
@@ -414,7 +417,7 @@ impl Room {
         if self.rules.password.as_deref().is_some_and(|wanted| password != Some(wanted)) {
             return Some(DefinedCondition::NotAuthorized);
         }
-        if self.occupants.iter().any(|occupant| occupant.nick == nick) {
+        if self.rules.conflicts > 0 || self.occupants.iter().any(|occupant| occupant.nick == nick) {
             return Some(DefinedCondition::Conflict);
         }
         (self.rules.capacity.is_some_and(|capacity| self.occupants.len() >= capacity))

@@ -5,14 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod claims;
-mod register;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use claims::Claim;
-use register::{Demand, Register};
+use muji_conformance::register::{Demand, Register};
 
 /// Those whose demands of the first priority must all be shown.
 const COMPLETE: [&str; 22] = [

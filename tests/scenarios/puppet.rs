@@ -1,13 +1,13 @@
 //! A participant that the test moves, stanza by stanza.
 
 use jid::Jid;
+pub(crate) use muji_conformance::harness::puppet::{
+    answering, audio, direct_offer, opus, terminate, transport, usable,
+};
 use muji_conformance::harness::world::{Who, World};
-use muji_xep::dtls::{Fingerprint, Setup};
-use muji_xep::ice::Transport;
-use muji_xep::jingle::{Action, Content, Jingle, Why};
+use muji_xep::jingle::{Content, Jingle};
 use muji_xep::muji::Muji;
-use muji_xep::rtp::{Description, Media, PayloadType};
-use muji_xep::{Element, Secret, Skipped, muc};
+use muji_xep::{Element, Skipped, muc};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
@@ -66,56 +66,9 @@ pub(crate) fn answer(inbox: &[Stanza], id: &str) -> Option<Result<(), String>> {
     })
 }
 
-/// An audio content with these encodings.
-pub(crate) fn audio(payload_types: Vec<PayloadType>) -> Content {
-    Content { description: Some(Description::new(Media::Audio, payload_types)), ..Content::new("audio") }
-}
-
-pub(crate) fn opus() -> PayloadType {
-    PayloadType::new(111, "opus", 48_000, 2)
-}
-
-/// An ICE transport with credentials and, if told so, a fingerprint.
-pub(crate) fn transport(fingerprint: Option<Fingerprint>) -> Transport {
-    Transport {
-        ufrag: Some("ufrag".to_owned()),
-        pwd: Some(Secret::new("a password of 22 letters")),
-        fingerprints: fingerprint.into_iter().collect(),
-        ..Transport::default()
-    }
-}
-
-fn sha256(setup: Setup) -> Fingerprint {
-    Fingerprint { hash: "sha-256".to_owned(), setup: Some(setup), value: vec![7; 32] }
-}
-
 /// An offer in the call of the room.
 pub(crate) fn offer(world: &World, sid: &str, content: Content) -> Jingle {
     let mut offer = direct_offer(sid, content);
     offer.room = Some(world.room("balcony"));
     offer
-}
-
-/// An offer outside of rooms.
-pub(crate) fn direct_offer(sid: &str, content: Content) -> Jingle {
-    let mut offer = Jingle::new(Action::SessionInitiate, sid);
-    offer.contents = vec![content];
-    offer
-}
-
-/// An audio content that lacks nothing for a session.
-pub(crate) fn usable(payload_types: Vec<PayloadType>) -> Content {
-    Content { transport: Some(transport(Some(sha256(Setup::ActPass)))), ..audio(payload_types) }
-}
-
-/// The same for an answer.
-pub(crate) fn answering(payload_types: Vec<PayloadType>) -> Content {
-    Content { transport: Some(transport(Some(sha256(Setup::Active)))), ..audio(payload_types) }
-}
-
-/// The end of a session.
-pub(crate) fn terminate(sid: &str, why: Why) -> Jingle {
-    let mut end = Jingle::new(Action::SessionTerminate, sid);
-    end.why = Some(why);
-    end
 }

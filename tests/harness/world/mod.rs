@@ -66,6 +66,36 @@ pub struct Passage {
     pub stanza: Element,
 }
 
+/// A stanza that somebody said or heard.
+#[derive(Debug, Clone)]
+pub struct Overheard {
+    /// When, from the start.
+    pub at: Duration,
+    /// Who.
+    pub who: Who,
+    /// Said, or heard.
+    pub said: bool,
+    /// What.
+    pub stanza: Element,
+}
+
+/// Somebody who stands between a client and its connection, and changes what is said and heard.
+pub trait Meddler {
+    /// What goes out instead of what the client says.
+    fn says(&mut self, stanza: Stanza) -> Vec<Stanza>;
+    /// What comes in instead of what the client should hear, and what goes out for it.
+    fn hears(&mut self, stanza: Stanza) -> Meddled;
+}
+
+/// What is made of a stanza that comes.
+#[derive(Debug, Default)]
+pub struct Meddled {
+    /// What comes in.
+    pub heard: Vec<Stanza>,
+    /// What goes out.
+    pub said: Vec<Stanza>,
+}
+
 /// What crossed the wire.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -122,6 +152,10 @@ pub struct World {
     pub swaps_certificates: bool,
     /// Every stanza clients sent, in order.
     pub wire: Vec<Passage>,
+    /// Every stanza that anybody said or heard, if somebody wants to know.
+    pub overheard: Option<Vec<Overheard>>,
+    /// Whoever stands between somebody and its connection.
+    pub meddler: Option<(Who, Box<dyn Meddler>)>,
     /// What clients sent.
     pub sent: Traffic,
     /// What clients were sent.
@@ -164,6 +198,8 @@ impl World {
             ways_of_packets: BTreeMap::new(),
             swaps_certificates: false,
             wire: Vec::new(),
+            overheard: None,
+            meddler: None,
             sent: Traffic::default(),
             delivered: Traffic::default(),
         }
@@ -386,19 +422,16 @@ impl World {
                 self.deliver(deliveries);
             }
             Arrival::AtPerson { who, stanza } => {
-                match &mut self.people[who.0].body {
-                    Body::Client(client) if client.frozen => {}
-                    Body::Client(client) if client.cut => client.missed.push(*stanza),
-                    Body::Client(client) => {
-                        let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
-                        self.drain(who);
+                self.overhear(who, false, &stanza);
+                let heard = match &mut self.meddler {
+                    Some((victim, meddler)) if *victim == who => {
+                        let Meddled { heard, said } = meddler.hears(*stanza);
+                        said.into_iter().for_each(|stanza| self.stanza_passed(who, stanza));
+                        heard
                     }
-                    Body::Puppet(inbox) => inbox.push(*stanza),
-                    Body::Scripted(scripted) => {
-                        scripted.handle(&stanza);
-                        self.drain(who);
-                    }
-                }
+                    _ => vec![*stanza],
+                };
+                heard.into_iter().for_each(|stanza| self.heard(who, stanza));
             }
             Arrival::Datagram { who, local, from, bytes } => {
                 if let Body::Client(client) = &mut self.people[who.0].body
@@ -408,6 +441,30 @@ impl World {
                     self.drain(who);
                 }
             }
+        }
+    }
+
+    fn heard(&mut self, who: Who, stanza: Stanza) {
+        let now = self.now;
+        match &mut self.people[who.0].body {
+            Body::Client(client) if client.frozen => {}
+            Body::Client(client) if client.cut => client.missed.push(stanza),
+            Body::Client(client) => {
+                let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
+                self.drain(who);
+            }
+            Body::Puppet(inbox) => inbox.push(stanza),
+            Body::Scripted(scripted) => {
+                scripted.handle(&stanza);
+                self.drain(who);
+            }
+        }
+    }
+
+    fn overhear(&mut self, who: Who, said: bool, stanza: &Stanza) {
+        let at = self.age();
+        if let Some(overheard) = &mut self.overheard {
+            overheard.push(Overheard { at, who, said, stanza: stanza::element(stanza) });
         }
     }
 
@@ -451,6 +508,15 @@ impl World {
         {
             return client.unsent.push(stanza);
         }
+        let said = match &mut self.meddler {
+            Some((victim, meddler)) if *victim == who => meddler.says(stanza),
+            _ => vec![stanza],
+        };
+        said.into_iter().for_each(|stanza| self.stanza_passed(who, stanza));
+    }
+
+    fn stanza_passed(&mut self, who: Who, stanza: Stanza) {
+        self.overhear(who, true, &stanza);
         let written = stanza::element(&stanza);
         self.sent.count(&written);
         self.wire.push(Passage { at: self.age(), from: who, stanza: written });

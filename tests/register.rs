@@ -6,25 +6,43 @@ use toml::{Table, Value};
 
 /// A demand of a XEP or a rule of ours.
 #[derive(Debug, Clone)]
-pub(crate) struct Demand {
-    pub(crate) id: String,
+pub struct Demand {
+    /// Its name.
+    pub id: String,
     /// The XEP, or "rules".
-    pub(crate) source: String,
-    pub(crate) prio: i64,
-    pub(crate) level: String,
-    pub(crate) statement: String,
-    pub(crate) deviates: Option<String>,
+    pub source: String,
+    /// In which section of it.
+    pub section: Option<String>,
+    /// How much depends on it: 1 is most.
+    pub prio: i64,
+    /// How binding it is.
+    pub level: String,
+    /// What is demanded.
+    pub statement: String,
+    /// Where we bend it, and why.
+    pub deviates: Option<String>,
 }
 
 /// All of them, by source.
 #[derive(Debug)]
-pub(crate) struct Register {
+pub struct Register {
     demands: Vec<Demand>,
 }
 
 impl Register {
+    /// The one of this repository.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of_this_repository() -> Result<Self, String> {
+        Self::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../xep/requirements"))
+    }
+
     /// Reads every file of the folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// If one cannot be read, or is no such file.
+    pub fn read(folder: &Path) -> Result<Self, String> {
         let entries = std::fs::read_dir(folder).map_err(|why| format!("{} cannot be read: {why}", folder.display()))?;
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
@@ -45,21 +63,43 @@ impl Register {
     }
 
     /// With these.
-    #[cfg(test)]
-    pub(crate) fn of(demands: Vec<Demand>) -> Self {
+    #[must_use]
+    pub fn of(demands: Vec<Demand>) -> Self {
         Self { demands }
     }
 
-    pub(crate) fn contains(&self, id: &str) -> bool {
+    /// True if there is a demand of this id.
+    #[must_use]
+    pub fn contains(&self, id: &str) -> bool {
         self.demands.iter().any(|demand| demand.id == id)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.demands.len()
     }
 
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.demands.is_empty()
+    }
+
+    /// Where a demand stands: the XEP and its section, or that it is a rule of ours.
+    #[must_use]
+    pub fn section(&self, id: &str) -> String {
+        match self.demands.iter().find(|demand| demand.id == id) {
+            Some(Demand { section: Some(section), source, .. }) => format!("{source} section {section}"),
+            Some(Demand { source, .. }) if source == "rules" => "a rule where the XEPs are silent".to_owned(),
+            Some(Demand { source, .. }) => source.clone(),
+            None => "unknown".to_owned(),
+        }
+    }
+
     /// The demands of each source.
-    pub(crate) fn groups(&self) -> Vec<(&str, Vec<&Demand>)> {
+    #[must_use]
+    pub fn groups(&self) -> Vec<(&str, Vec<&Demand>)> {
         let mut groups: Vec<(&str, Vec<&Demand>)> = Vec::new();
         for demand in &self.demands {
             match groups.last_mut().filter(|(source, _)| *source == demand.source) {
@@ -84,5 +124,6 @@ fn read_demand(entry: &Value, source: &str) -> Result<Demand, String> {
     let prio = entry.get("prio").and_then(Value::as_integer).ok_or_else(|| format!("{id} has no prio"))?;
     let statement = text("statement").ok_or_else(|| format!("{id} says nothing"))?;
     let level = text("level").unwrap_or_else(|| "rule".to_owned());
-    Ok(Demand { id, source: source.to_owned(), prio, level, statement, deviates: text("deviates") })
+    let section = text("section");
+    Ok(Demand { id, source: source.to_owned(), section, prio, level, statement, deviates: text("deviates") })
 }

@@ -1,0 +1,159 @@
+//! Leaving a call, and who left.
+
+use std::time::Duration;
+
+use muji_conformance::harness::puppet::{opus, usable};
+use muji_xep::jingle::{Action, Jingle};
+use muji_xep::muji::Muji;
+use muji_xep::{Element, ns};
+
+use super::{Case, sound};
+use crate::ground::Order;
+use crate::line::{Line, prepares};
+use crate::play::{Fault, Other, Play, Result, SOON};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "it takes back what it said before it ends its sessions",
+        ids: &["muji-leave-01", "R-LEAVE-1"],
+        play: leaves_in_order,
+    },
+    Case {
+        name: "it ends every session, and says why",
+        ids: &["muji-leave-02", "jingle-term-01", "jingle-term-02"],
+        play: ends_sessions,
+    },
+    Case { name: "it leaves a room that it entered for the call", ids: &["muc-exit-01"], play: exits },
+    Case { name: "it leaves when it is called off while it prepares", ids: &["R-LEAVE-2"], play: gives_up },
+    Case { name: "it knows nothing of a session that it ended", ids: &["jingle-term-03"], play: forgets_sessions },
+    Case { name: "whoever comes back is there anew", ids: &["R-GONE-1", "muc-exit-02"], play: comes_back },
+    Case { name: "it does not come back if it is put out", ids: &["muc-kick-01"], play: is_put_out },
+    Case { name: "it ends its sessions if it is put out", ids: &["muc-kick-01"], play: ends_when_put_out },
+];
+
+/// Two were there, with whom the client has sessions.
+fn talking(play: &mut Play) -> Result<[Other; 2]> {
+    let others = [play.other("tybalt")?, play.other("paris")?];
+    for other in &others {
+        play.enter(other, Some(&sound()))?;
+    }
+    play.accept_sessions();
+    play.join()?;
+    play.pause(Duration::from_secs(3))?;
+    for other in &others {
+        let to = other.jid.to_string();
+        if !play.said().any(|line| line.action("session-initiate").is_some() && line.stanza.attr("to") == Some(&to)) {
+            return Err(Fault::Wrong(format!("it does not call {to}")));
+        }
+    }
+    Ok(others)
+}
+
+/// A presence that takes back what it said of the call.
+fn withdraws(line: &Line) -> bool {
+    line.stanza.name() == "presence" && line.stanza.attr("to").is_some() && line.muji().is_none()
+}
+
+fn leaves_in_order(play: &mut Play) -> Result {
+    talking(play)?;
+    play.order(&Order::Leave)?;
+    let first = play.says("anything of its leaving", SOON, |line| {
+        (withdraws(line) || line.action("session-terminate").is_some()).then(|| withdraws(line))
+    })?;
+    if first { Ok(()) } else { Err(Fault::Wrong("it ends a session before it takes back what it said".to_owned())) }
+}
+
+fn ends_sessions(play: &mut Play) -> Result {
+    let others = talking(play)?;
+    play.order(&Order::Leave)?;
+    play.pause(Duration::from_secs(3))?;
+    for other in &others {
+        let to = other.jid.to_string();
+        let mut ends = play
+            .said()
+            .filter(|line| line.stanza.attr("to") == Some(&to))
+            .filter_map(|line| line.action("session-terminate"));
+        let Some(end) = ends.next() else { return Err(Fault::Wrong(format!("it does not end the session with {to}"))) };
+        let reason = end.get_child("reason", ns::JINGLE).map(|reason| reason.children().count());
+        if reason.unwrap_or_default() == 0 {
+            return Err(Fault::Wrong("it does not say why it ends a session".to_owned()));
+        }
+        if ends.next().is_some() {
+            return Err(Fault::Wrong(format!("it ends the session with {to} twice")));
+        }
+    }
+    Ok(())
+}
+
+fn exits(play: &mut Play) -> Result {
+    play.joined()?;
+    play.order(&Order::Leave)?;
+    play.says("that it leaves the room", SOON, |line| {
+        let leaves = line.stanza.name() == "presence" && line.stanza.attr("type") == Some("unavailable");
+        leaves.then_some(())
+    })
+}
+
+fn gives_up(play: &mut Play) -> Result {
+    let ahead = play.other("tybalt")?;
+    play.enter(&ahead, Some(&Muji::preparing()))?;
+    play.join()?;
+    play.says("that it prepares", SOON, |line| line.muji().filter(|muji| prepares(muji)).map(drop))?;
+    play.pause(Duration::from_millis(500))?;
+    play.order(&Order::Leave)?;
+    let presence = play.says("that it leaves the room", SOON, |line| {
+        (line.stanza.name() == "presence" && line.stanza.attr("to").is_some()).then(|| line.stanza.clone())
+    })?;
+    match presence.attr("type") {
+        Some("unavailable") => Ok(()),
+        _ => Err(Fault::Wrong("it says something else in the room than that it leaves".to_owned())),
+    }
+}
+
+fn forgets_sessions(play: &mut Play) -> Result {
+    let [other, _] = talking(play)?;
+    play.order(&Order::Leave)?;
+    let to = other.jid.to_string();
+    let sid = play.says("the end of the session", SOON, |line| {
+        let end = line.action("session-terminate").filter(|_| line.stanza.attr("to") == Some(&to))?;
+        end.attr("sid").map(str::to_owned)
+    })?;
+    let id = play.ask(&other, &Jingle::new(Action::SessionInfo, &sid))?;
+    play.refused(&id, &["item-not-found", "unknown-session"])
+}
+
+fn comes_back(play: &mut Play) -> Result {
+    let [other, _] = talking(play)?;
+    play.leave(&other);
+    play.pause(Duration::from_secs(2))?;
+    play.enter(&other, Some(&sound()))?;
+    let offer = play.offer("s2", vec![usable(vec![opus()])]);
+    let id = play.ask(&other, &offer)?;
+    play.confirmed(&id)?;
+    play.says("an acceptance of the new session", SOON, |line| {
+        line.action("session-accept").filter(|accept| accept.attr("sid") == Some("s2")).map(drop)
+    })
+}
+
+fn is_put_out(play: &mut Play) -> Result {
+    talking(play)?;
+    play.put_out(&[307])?;
+    play.does_not_say("another presence in the room", Duration::from_secs(30), |line| {
+        let enters = line.stanza.children().any(|child: &Element| child.is("x", ns::MUC));
+        line.stanza.name() == "presence" && enters
+    })
+}
+
+fn ends_when_put_out(play: &mut Play) -> Result {
+    let others = talking(play)?;
+    play.put_out(&[307])?;
+    play.pause(Duration::from_secs(3))?;
+    for other in &others {
+        let to = other.jid.to_string();
+        let ends = |line: &Line| line.action("session-terminate").is_some() && line.stanza.attr("to") == Some(&to);
+        if !play.said().any(ends) {
+            return Err(Fault::Wrong(format!("it does not end the session with {to}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Where cases are played: a server with rooms, the client that is judged, and others who log in beside it.
+
+pub(crate) mod engine;
+
+use std::time::Duration;
+
+use jid::{BareJid, FullJid};
+use muji_conformance::harness::service::Service;
+use muji_xep::Element;
+
+use crate::line::Line;
+
+/// What the client that is judged is told to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Join the call of a room, entered for it, with sound.
+    Join(BareJid),
+    /// Leave the call, or hang up, or give it up.
+    Leave,
+    /// Call somebody on all devices, with sound.
+    Call(BareJid),
+    /// Take what rings, call or invitation.
+    Accept,
+    /// Do not take it.
+    Decline,
+    /// Invite somebody to the call.
+    Invite(BareJid),
+    /// Send no sound for a while.
+    Mute,
+    /// Send it again.
+    Unmute,
+}
+
+/// Why something cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cannot {
+    /// The client does not know such an order.
+    NotImplemented,
+    /// Not here, for this reason.
+    Here(&'static str),
+    /// The client is gone, for this reason.
+    Gone(String),
+}
+
+/// A place for one case.
+pub(crate) trait Ground {
+    /// Demands that the client cannot be judged by, with the reason.
+    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// Who is judged.
+    fn subject(&self) -> BareJid;
+
+    /// A room of this name, which is not there yet.
+    fn room(&self, name: &str) -> BareJid;
+
+    /// The time since the beginning.
+    fn now(&self) -> Duration;
+
+    /// Somebody logs in beside the client, and says what the case says.
+    fn log_in(&mut self, name: &str) -> Result<FullJid, Cannot>;
+
+    /// Everybody there is a contact of everybody.
+    fn befriend(&mut self) -> Result<(), Cannot>;
+
+    /// Somebody who logged in says something.
+    fn say(&mut self, who: &FullJid, stanza: Element);
+
+    /// Tells the client what to do.
+    fn order(&mut self, order: &Order) -> Result<(), Cannot>;
+
+    /// Lets time pass: until something is said or heard, or until the limit.
+    fn wait(&mut self, limit: Duration) -> Result<(), Cannot>;
+
+    /// What was said and heard since the last look.
+    fn heard(&mut self) -> Vec<Line>;
+
+    /// Changes something in the rooms.
+    fn rooms(&mut self, act: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot>;
+
+    /// A room puts the client out with these status codes.
+    fn put_out(&mut self, room: &BareJid, codes: &[u16]) -> Result<(), Cannot>;
+}

@@ -1,0 +1,353 @@
+//! How a case is played: what the others do, what the client is told, what is expected of it.
+
+use std::time::Duration;
+
+use jid::{BareJid, FullJid, Jid};
+use muji_conformance::harness::puppet;
+use muji_conformance::harness::service::Service;
+use muji_xep::jingle::{Action, Content, Jingle};
+use muji_xep::muji::Muji;
+use muji_xep::{Element, Skipped, muc, ns};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use crate::ground::{Cannot, Ground, Order};
+use crate::line::{Line, publishes};
+
+/// What a client does at once, it does within this.
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+/// Why a case is not passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The client does what it must not, or not what it must.
+    Wrong(String),
+    /// The case could not be played.
+    Cannot(Cannot),
+}
+
+impl From<Cannot> for Fault {
+    fn from(cannot: Cannot) -> Self {
+        Self::Cannot(cannot)
+    }
+}
+
+/// How a case goes.
+pub(crate) type Result<T = ()> = std::result::Result<T, Fault>;
+
+/// Somebody beside the client, whom the case moves.
+#[derive(Debug, Clone)]
+pub(crate) struct Other {
+    pub(crate) jid: FullJid,
+    nick: String,
+}
+
+/// What the others do by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// They confirm requests and say what they can.
+    Confirms,
+    /// They accept sessions too.
+    Accepts,
+    /// They say nothing to requests.
+    Silent,
+}
+
+/// A case that is being played.
+pub(crate) struct Play {
+    ground: Box<dyn Ground>,
+    pub(crate) room: BareJid,
+    pub(crate) subject: BareJid,
+    /// All that was said and heard.
+    pub(crate) lines: Vec<Line>,
+    /// Up to here everything was looked at.
+    mark: usize,
+    others: Vec<Other>,
+    manner: Manner,
+    ids: usize,
+}
+
+impl Play {
+    pub(crate) fn new(ground: Box<dyn Ground>) -> Self {
+        let (room, subject) = (ground.room("balcony"), ground.subject());
+        Self { ground, room, subject, lines: Vec::new(), mark: 0, others: Vec::new(), manner: Manner::Confirms, ids: 0 }
+    }
+
+    // ---- what the others do ----------------------------------------------------------------------------------------------
+
+    /// Somebody logs in.
+    pub(crate) fn other(&mut self, name: &str) -> Result<Other> {
+        let jid = self.ground.log_in(name)?;
+        let other = Other { jid, nick: name.to_owned() };
+        self.others.push(other.clone());
+        Ok(other)
+    }
+
+    /// From now on the others accept sessions.
+    pub(crate) fn accept_sessions(&mut self) {
+        self.manner = Manner::Accepts;
+    }
+
+    /// From now on they do not even confirm requests.
+    pub(crate) fn fall_silent(&mut self) {
+        self.manner = Manner::Silent;
+    }
+
+    /// All are contacts of each other.
+    pub(crate) fn befriend(&mut self) -> Result {
+        Ok(self.ground.befriend()?)
+    }
+
+    /// Somebody says something. What comes is looked for from here on.
+    pub(crate) fn say(&mut self, other: &Other, stanza: impl Into<Element>) {
+        self.mark = self.lines.len();
+        self.ground.say(&other.jid, stanza.into());
+    }
+
+    /// Somebody enters the room, saying this of the call, if anything.
+    pub(crate) fn enter(&mut self, other: &Other, says: Option<&Muji>) -> Result {
+        let payloads = [Some(muc::enter(None)), says.map(Muji::write)].into_iter().flatten().collect();
+        self.present(other, Type::None, payloads);
+        self.pause(Duration::from_millis(500))
+    }
+
+    /// Somebody in the room says something else of the call.
+    pub(crate) fn update(&mut self, other: &Other, says: Option<&Muji>) {
+        self.present(other, Type::None, says.map(Muji::write).into_iter().collect());
+    }
+
+    /// Somebody leaves the room.
+    pub(crate) fn leave(&mut self, other: &Other) {
+        self.present(other, Type::Unavailable, Vec::new());
+    }
+
+    fn present(&mut self, other: &Other, kind: Type, payloads: Vec<Element>) {
+        let to = self.room.with_resource_str(&other.nick).expect("names are plain");
+        self.say(other, Presence::new(kind).with_to(to).with_payloads(payloads));
+    }
+
+    /// Somebody asks the client something of a session; the id of the request.
+    pub(crate) fn ask(&mut self, other: &Other, jingle: &Jingle) -> Result<String> {
+        self.ask_raw(other, jingle.write())
+    }
+
+    /// The same with whatever stands in the request.
+    pub(crate) fn ask_raw(&mut self, other: &Other, payload: Element) -> Result<String> {
+        let (to, id) = (Some(Jid::from(self.client()?)), self.id());
+        self.say(other, Iq::Set { from: None, to, id: id.clone(), payload });
+        Ok(id)
+    }
+
+    /// Somebody asks what the client is; the id of the request.
+    pub(crate) fn query(&mut self, other: &Other, query: Element) -> Result<String> {
+        let (to, id) = (Some(Jid::from(self.client()?)), self.id());
+        self.say(other, Iq::Get { from: None, to, id: id.clone(), payload: query });
+        Ok(id)
+    }
+
+    /// An offer in the call.
+    pub(crate) fn offer(&self, sid: &str, contents: Vec<Content>) -> Jingle {
+        let mut offer = Jingle::new(Action::SessionInitiate, sid);
+        (offer.room, offer.contents) = (Some(self.room.clone()), contents);
+        offer
+    }
+
+    fn id(&mut self) -> String {
+        self.ids += 1;
+        format!("case{}", self.ids)
+    }
+
+    // ---- what the client does --------------------------------------------------------------------------------------------
+
+    /// Tells the client what to do. What comes is looked for from here on.
+    pub(crate) fn order(&mut self, order: &Order) -> Result {
+        self.mark = self.lines.len();
+        Ok(self.ground.order(order)?)
+    }
+
+    /// Tells it to join the call in the room.
+    pub(crate) fn join(&mut self) -> Result {
+        self.order(&Order::Join(self.room.clone()))
+    }
+
+    /// It joins, and its contents are out.
+    pub(crate) fn joined(&mut self) -> Result {
+        self.join()?;
+        self.published().map(drop)
+    }
+
+    /// Waits until it publishes; what it says.
+    pub(crate) fn published(&mut self) -> Result<Element> {
+        self.says("its contents", SOON, |line| line.muji().filter(|muji| publishes(muji)).cloned())
+    }
+
+    /// Waits until it calls somebody; the offer, and the line before which it was said.
+    pub(crate) fn calls(&mut self, other: &Other) -> Result<Element> {
+        let to = other.jid.to_string();
+        self.says(&format!("an offer to {}", other.nick), SOON, |line| {
+            line.action("session-initiate").filter(|_| line.stanza.attr("to") == Some(&to)).cloned()
+        })
+    }
+
+    /// The full JID of the client: where it spoke last.
+    pub(crate) fn client(&self) -> Result<FullJid> {
+        let spoke = self.lines.iter().rev().find(|line| line.said && line.client.to_bare() == self.subject);
+        let known = spoke.map(|line| line.client.clone());
+        known.ok_or_else(|| Fault::Wrong("the client has said nothing yet".to_owned()))
+    }
+
+    // ---- what is expected ------------------------------------------------------------------------------------------------
+
+    /// Waits until the client says this.
+    pub(crate) fn says<T>(&mut self, what: &str, limit: Duration, find: impl Fn(&Line) -> Option<T>) -> Result<T> {
+        let subject = self.subject.clone();
+        let found =
+            self.find(limit, |line| if line.said && line.client.to_bare() == subject { find(line) } else { None });
+        found?.ok_or_else(|| Fault::Wrong(format!("it does not say {what} within {} s", limit.as_secs())))
+    }
+
+    /// Waits for what is so long that it would have said it, and it does not.
+    pub(crate) fn does_not_say(&mut self, what: &str, limit: Duration, is: impl Fn(&Line) -> bool) -> Result {
+        match self.says(what, limit, |line| is(line).then_some(line.at)) {
+            Ok(at) => Err(Fault::Wrong(format!("it says {what} after {:.3} s", at.as_secs_f64()))),
+            Err(Fault::Wrong(_)) => Ok(()),
+            Err(fault @ Fault::Cannot(_)) => Err(fault),
+        }
+    }
+
+    /// Waits for the answer to a request: `None` for a result, or the conditions of the error.
+    pub(crate) fn answered(&mut self, id: &str) -> Result<Option<Vec<String>>> {
+        self.says("an answer", SOON, |line| {
+            let conditions = line.conditions().into_iter().map(str::to_owned).collect();
+            line.answers(id).then_some((line.stanza.attr("type") == Some("error")).then_some(conditions))
+        })
+    }
+
+    /// The request is confirmed.
+    pub(crate) fn confirmed(&mut self, id: &str) -> Result {
+        match self.answered(id)? {
+            None => Ok(()),
+            Some(conditions) => Err(Fault::Wrong(format!("it refuses with {}", conditions.join(" and ")))),
+        }
+    }
+
+    /// The request is refused with these conditions.
+    pub(crate) fn refused(&mut self, id: &str, conditions: &[&str]) -> Result {
+        match self.answered(id)? {
+            Some(given) if conditions.iter().all(|wanted| given.iter().any(|given| given == wanted)) => Ok(()),
+            Some(given) => Err(Fault::Wrong(format!(
+                "it refuses with {}, not with {}",
+                given.join(" and "),
+                conditions.join(" and ")
+            ))),
+            None => Err(Fault::Wrong(format!("it confirms what it must refuse with {}", conditions.join(" and ")))),
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pause(&mut self, time: Duration) -> Result {
+        let mark = self.mark;
+        self.find(time, |_| None::<()>)?;
+        self.mark = mark;
+        Ok(())
+    }
+
+    /// All that the client said so far.
+    pub(crate) fn said(&self) -> impl DoubleEndedIterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.said && line.client.to_bare() == self.subject)
+    }
+
+    /// How long it has been played.
+    pub(crate) fn age(&self) -> Duration {
+        self.ground.now()
+    }
+
+    /// What the client said and heard, a line each.
+    pub(crate) fn ladder(&self) -> Vec<String> {
+        self.lines.iter().filter(|line| line.client.to_bare() == self.subject).map(Line::words).collect()
+    }
+
+    /// The next line with this, and everything before it counts as looked at.
+    fn find<T>(&mut self, limit: Duration, find: impl Fn(&Line) -> Option<T>) -> Result<Option<T>> {
+        let until = self.ground.now() + limit;
+        loop {
+            while let Some(line) = self.lines.get(self.mark) {
+                self.mark += 1;
+                if let Some(found) = find(line) {
+                    return Ok(Some(found));
+                }
+            }
+            let left = until.saturating_sub(self.ground.now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.ground.wait(left)?;
+            self.listen();
+        }
+    }
+
+    /// What came is written down, and the others do what they do by themselves.
+    fn listen(&mut self) {
+        for line in self.ground.heard() {
+            self.react(&line);
+            self.lines.push(line);
+        }
+    }
+
+    fn react(&mut self, line: &Line) {
+        let Some(other) = self.others.iter().find(|other| !line.said && other.jid == line.client).cloned() else {
+            return;
+        };
+        let (from, id) = (line.stanza.attr("from"), line.stanza.attr("id"));
+        let (Some(from), Some(id)) = (from.and_then(|from| from.parse::<Jid>().ok()), id) else { return };
+        let (to, id) = (Some(from.clone()), id.to_owned());
+        if self.manner == Manner::Silent || line.stanza.name() != "iq" {
+            return;
+        }
+        if line.stanza.attr("type") == Some("get") {
+            let disco = line.stanza.get_child("query", ns::DISCO_INFO).map(|_| able());
+            let answer = match disco {
+                Some(info) => Iq::Result { from: None, to, id, payload: Some(info) },
+                None => {
+                    let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
+                    Iq::Error { from: None, to, id, error, payload: None }
+                }
+            };
+            return self.ground.say(&other.jid, answer.into());
+        }
+        if line.stanza.attr("type") != Some("set") {
+            return;
+        }
+        self.ground.say(&other.jid, Iq::Result { from: None, to, id, payload: None }.into());
+        let offer = line.action("session-initiate").and_then(|jingle| Jingle::read(jingle, &mut Skipped::default()));
+        if let Some(offer) = offer.filter(|_| self.manner == Manner::Accepts) {
+            let answer = puppet::acceptance(&offer);
+            let id = self.id();
+            self.ground.say(&other.jid, Iq::Set { from: None, to: Some(from), id, payload: answer.write() }.into());
+        }
+    }
+
+    // ---- the rooms -------------------------------------------------------------------------------------------------------
+
+    /// Changes something in the rooms.
+    pub(crate) fn rooms(&mut self, mut act: impl FnMut(&mut Service)) -> Result {
+        Ok(self.ground.rooms(&mut act)?)
+    }
+
+    /// The room puts the client out.
+    pub(crate) fn put_out(&mut self, codes: &[u16]) -> Result {
+        self.mark = self.lines.len();
+        Ok(self.ground.put_out(&self.room.clone(), codes)?)
+    }
+}
+
+/// What the others can, for who asks.
+fn able() -> Element {
+    let features = [ns::DISCO_INFO, ns::JINGLE, ns::RTP, ns::ICE_UDP, ns::DTLS, ns::MUJI]
+        .into_iter()
+        .chain(["urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video"]);
+    let features: String = features.map(|feature| format!("<feature var='{feature}'/>")).collect();
+    let text = format!("<query xmlns='{}'><identity category='client' type='pc'/>{features}</query>", ns::DISCO_INFO);
+    text.parse().expect("it is well-formed")
+}
