@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test lab dino bench bitrate requirements explore install needs
+.PHONY: demo demo-fork test lab dino conformance bench bitrate requirements explore install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -37,6 +37,10 @@ lab:
 dino:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/lab dino
+
+# Our own Engine and muji-call judged by the conformance suite: reports in target/conformance.
+conformance: needs
+	@CARGO="$(CARGO)" scripts/conformance
 
 # How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
 bitrate: needs

@@ -1,6 +1,7 @@
 //! Judges clients: what they say in calls, by the demands of the XEPs.
 //!
-//! `muji-conformance --subject engine` plays every case with our own Engine, in virtual time.
+//! `muji-conformance --subject engine` plays every case with our own Engine, in virtual time; `--subject muji-call` with our program over a
+//! server on loopback; `--subject COMMAND` with any client that a shim moves ([`ground::client`]).
 #![forbid(unsafe_code)]
 
 mod cases;
@@ -14,13 +15,17 @@ mod wrong;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use muji_conformance::register::Register;
+
+use report::Report;
 
 /// Judges what a client says in calls.
 #[derive(Debug, Parser)]
 #[command(name = "muji-conformance", version)]
 struct Args {
-    /// Who is judged: engine, our own in virtual time; or wrong:NAME, the same with a fault made on purpose
+    /// Who is judged: engine, our own in virtual time; wrong:NAME, the same with a fault made on purpose; muji-call; or a command that
+    /// moves a client, told what to do on standard input
     #[arg(long, default_value = "engine")]
     subject: String,
 
@@ -28,30 +33,13 @@ struct Args {
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
 
-    /// How it is reported
-    #[arg(long, value_enum, default_value = "table")]
-    report: Format,
-
-    /// Where to, instead of standard output
+    /// Write a report too, of a kind that the file's ending says: .txt, .json (an object a line), .xml (JUnit) or .md; may be repeated
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    report: Vec<PathBuf>,
 
     /// List the cases and end
     #[arg(long)]
     list: bool,
-}
-
-/// How it is reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// An object for each case
-    Json,
-    /// For build servers
-    Junit,
-    /// For documents
-    Markdown,
 }
 
 fn main() -> ExitCode {
@@ -63,12 +51,15 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let done = run::Subject::parse(&args.subject).and_then(|subject| {
+        let register = Register::of_this_repository()?;
+        // A wrong name is said before anything is played.
+        let kinds = args.report.iter().map(|file| report::Kind::of(file)).collect::<Result<Vec<_>, String>>()?;
         let results = run::judge(&subject, args.only.as_deref());
-        let text = report::write(args.report, &args.subject, &results)?;
-        match &args.out {
-            Some(file) => std::fs::write(file, text).map_err(|why| format!("{}: {why}", file.display()))?,
-            None => print!("{text}"),
+        let reported = Report { register: &register, subject: &args.subject, judged: &results };
+        for (file, kind) in args.report.iter().zip(kinds) {
+            std::fs::write(file, reported.write(kind)).map_err(|why| format!("{}: {why}", file.display()))?;
         }
+        print!("{}", reported.what_is_not_passed());
         Ok(results)
     });
     match done {

@@ -96,7 +96,9 @@ impl Play {
 
     /// All are contacts of each other.
     pub(crate) fn befriend(&mut self) -> Result {
-        Ok(self.ground.befriend()?)
+        let others = self.others.iter().map(|other| other.jid.to_bare());
+        let people: Vec<BareJid> = others.chain([self.subject.clone()]).collect();
+        Ok(self.ground.befriend(&people)?)
     }
 
     /// Somebody says something. What comes is looked for from here on.
@@ -108,21 +110,21 @@ impl Play {
     /// Somebody enters the room, saying this of the call, if anything.
     pub(crate) fn enter(&mut self, other: &Other, says: Option<&Muji>) -> Result {
         let payloads = [Some(muc::enter(None)), says.map(Muji::write)].into_iter().flatten().collect();
-        self.present(other, Type::None, payloads);
+        self.appear(other, Type::None, payloads);
         self.pause(Duration::from_millis(500))
     }
 
     /// Somebody in the room says something else of the call.
     pub(crate) fn update(&mut self, other: &Other, says: Option<&Muji>) {
-        self.present(other, Type::None, says.map(Muji::write).into_iter().collect());
+        self.appear(other, Type::None, says.map(Muji::write).into_iter().collect());
     }
 
     /// Somebody leaves the room.
     pub(crate) fn leave(&mut self, other: &Other) {
-        self.present(other, Type::Unavailable, Vec::new());
+        self.appear(other, Type::Unavailable, Vec::new());
     }
 
-    fn present(&mut self, other: &Other, kind: Type, payloads: Vec<Element>) {
+    fn appear(&mut self, other: &Other, kind: Type, payloads: Vec<Element>) {
         let to = self.room.with_resource_str(&other.nick).expect("names are plain");
         self.say(other, Presence::new(kind).with_to(to).with_payloads(payloads));
     }
@@ -168,7 +170,14 @@ impl Play {
 
     /// Tells it to join the call in the room.
     pub(crate) fn join(&mut self) -> Result {
-        self.order(&Order::Join(self.room.clone()))
+        self.order(&Order::Join(self.room.clone(), None))
+    }
+
+    /// It waits, and its server knows it.
+    pub(crate) fn present(&mut self) -> Result {
+        self.order(&Order::Wait)?;
+        self.says("that it is there", SOON, |line| (line.stanza.name() == "presence").then_some(()))?;
+        self.pause(Duration::from_secs(1))
     }
 
     /// It joins, and its contents are out.
@@ -218,10 +227,14 @@ impl Play {
 
     /// Waits for the answer to a request: `None` for a result, or the conditions of the error.
     pub(crate) fn answered(&mut self, id: &str) -> Result<Option<Vec<String>>> {
-        self.says("an answer", SOON, |line| {
+        let answer = self.says("an answer", SOON, |line| {
             let conditions = line.conditions().into_iter().map(str::to_owned).collect();
             line.answers(id).then_some((line.stanza.attr("type") == Some("error")).then_some(conditions))
-        })
+        });
+        match answer {
+            Err(Fault::Wrong(_)) if !self.ground.is_there() => Err(Cannot::Here("the client has logged off").into()),
+            answer => answer,
+        }
     }
 
     /// The request is confirmed.

@@ -1,12 +1,21 @@
 //! Every case with one client, and what came of each.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cases::{Case, GROUPS};
+use crate::ground::client::{MujiCall, Shim};
 use crate::ground::engine::Virtual;
+use crate::ground::server::Loopback;
 use crate::ground::{Cannot, Ground};
 use crate::play::{Fault, Play};
 use crate::wrong::Fault as Spoiled;
+
+/// Cases in real time mostly wait.
+const AT_ONCE: usize = 8;
 
 /// Worlds in virtual time repeat with this.
 const SEED: u64 = 1;
@@ -18,26 +27,34 @@ pub(crate) enum Subject {
     Engine,
     /// Our Engine, spoiled.
     Wrong(Spoiled),
+    /// Our program.
+    MujiCall,
+    /// A client that a command moves.
+    Shim(String),
 }
 
 impl Subject {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text == "engine" {
-            return Ok(Self::Engine);
+        match text {
+            "engine" => return Ok(Self::Engine),
+            "muji-call" => return Ok(Self::MujiCall),
+            _ => {}
         }
         if let Some(name) = text.strip_prefix("wrong:") {
             let named = Spoiled::ALL.into_iter().find(|fault| fault.name() == name).map(Self::Wrong);
             let all = || Spoiled::ALL.map(|fault| fault.name()).join(", ");
             return named.ok_or_else(|| format!("there is no such fault as {name}, but {}", all()));
         }
-        Err(format!("--subject {text} is none: engine, or wrong:NAME"))
+        Ok(Self::Shim(text.to_owned()))
     }
 
-    fn ground(&self) -> Box<dyn Ground> {
-        match self {
+    fn ground(&self) -> io::Result<Box<dyn Ground>> {
+        Ok(match self {
             Self::Engine => Box::new(Virtual::new(SEED, None)),
             Self::Wrong(fault) => Box::new(Virtual::new(SEED, Some(fault.meddler()))),
-        }
+            Self::MujiCall => Box::new(Loopback::new(MujiCall::start)?),
+            Self::Shim(command) => Box::new(Loopback::new(|account| Shim::start(command, &account))?),
+        })
     }
 }
 
@@ -76,31 +93,51 @@ pub(crate) fn chosen(only: Option<&str>) -> impl Iterator<Item = (&'static str, 
     })
 }
 
-/// Plays them.
+/// Plays them, several at a time; in order.
 pub(crate) fn judge(subject: &Subject, only: Option<&str>) -> Vec<Judged> {
-    let judged = |(group, case): (&'static str, &'static Case)| {
-        let ground = subject.ground();
-        let lacks = ground.lacks().iter().find(|(id, _)| case.ids.contains(id));
-        let mut play = Play::new(ground);
-        let played = match lacks {
-            Some((_, why)) => Err(Fault::Cannot(Cannot::Here(why))),
-            None => (case.play)(&mut play),
-        };
-        let verdict = match played {
-            Ok(()) => Verdict::Pass,
-            Err(Fault::Wrong(why)) => Verdict::Fail(why, play.ladder()),
-            Err(Fault::Cannot(Cannot::NotImplemented)) => Verdict::NotImplemented,
-            Err(Fault::Cannot(Cannot::Here(why))) => Verdict::Skipped(why),
-            Err(Fault::Cannot(Cannot::Gone(why))) => Verdict::Fail(format!("it is gone: {why}"), play.ladder()),
-        };
-        Judged { group, case, verdict, took: play.age() }
+    let cases: Vec<_> = chosen(only).collect();
+    let (next, judged) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((group, case)) = cases.get(index) else { return };
+                    let (verdict, took) = play(subject, case);
+                    let one = Judged { group, case, verdict, took };
+                    judged.lock().unwrap_or_else(PoisonError::into_inner).insert(index, one);
+                }
+            });
+        }
+    });
+    judged.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// What comes of one, and how long it takes.
+fn play(subject: &Subject, case: &Case) -> (Verdict, Duration) {
+    let ground = match subject.ground() {
+        Ok(ground) => ground,
+        Err(why) => return (Verdict::Fail(format!("it does not start: {why}"), Vec::new()), Duration::ZERO),
     };
-    chosen(only).map(judged).collect()
+    if let Some((_, why)) = ground.lacks().iter().find(|(id, _)| case.ids.contains(id)) {
+        return (Verdict::Skipped(why), Duration::ZERO);
+    }
+    let mut play = Play::new(ground);
+    let verdict = match (case.play)(&mut play) {
+        Ok(()) => Verdict::Pass,
+        Err(Fault::Wrong(why)) => Verdict::Fail(why, play.ladder()),
+        Err(Fault::Cannot(Cannot::NotImplemented)) => Verdict::NotImplemented,
+        Err(Fault::Cannot(Cannot::Here(why))) => Verdict::Skipped(why),
+        Err(Fault::Cannot(Cannot::Gone(why))) => Verdict::Fail(format!("it is gone: {why}"), play.ladder()),
+    };
+    (verdict, play.age())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use muji_conformance::register::Register;
 
     use super::*;
 
@@ -125,12 +162,50 @@ mod tests {
         }
     }
 
+    /// What becomes of the first case with this shim.
+    fn with_shim(command: &str) -> Verdict {
+        let [judged] = &mut judge(&Subject::Shim(command.to_owned()), Some("it says first that it prepares"))[..]
+        else {
+            panic!("one case has this name")
+        };
+        std::mem::replace(&mut judged.verdict, Verdict::Pass)
+    }
+
+    #[test]
+    fn a_client_that_ends_or_dies_fails_and_that_is_said() {
+        for (command, word) in
+            [("exit 3", "exit status: 3"), ("kill -9 $$", "signal: 9"), ("no-such-program-at-all", "127")]
+        {
+            let Verdict::Fail(why, _) = with_shim(command) else { panic!("{command} does not fail") };
+            assert!(why.starts_with("it is gone") && why.contains(word), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_shim_says_by_89_that_its_client_cannot_do_something() {
+        assert_eq!(with_shim("read order; read order; exit 89"), Verdict::NotImplemented);
+    }
+
+    #[test]
+    fn a_client_that_hangs_or_talks_nonsense_fails_in_bounded_time_and_is_ended() {
+        let mark = format!("{}.5", 4_000 + std::process::id() % 1_000);
+        for command in [format!("sleep {mark} & sleep {mark}"), "while read order; do echo '<<<'; done".to_owned()] {
+            let Verdict::Fail(why, _) = with_shim(&command) else { panic!("{command} does not fail") };
+            assert_eq!(why, "it does not say anything of the call within 5 s");
+        }
+        let still = std::process::Command::new("pgrep").args(["-f", &format!("^sleep {mark}")]).output();
+        assert!(still.expect("there is pgrep").stdout.is_empty(), "what a shim started has ended with it");
+    }
+
     #[test]
     fn no_two_cases_have_one_name_and_none_shows_more_than_three_demands() {
+        let register = Register::of_this_repository().expect("it can be read");
         let mut names = BTreeSet::new();
         for (_, case) in chosen(None) {
             assert!(names.insert(case.name), "{} stands twice", case.name);
             assert!((1..=3).contains(&case.ids.len()), "{}", case.name);
+            let unknown: Vec<_> = case.ids.iter().filter(|id| !register.contains(id)).collect();
+            assert!(unknown.is_empty(), "{}: {unknown:?}", case.name);
         }
     }
 }

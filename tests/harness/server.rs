@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
-use jid::FullJid;
+use jid::{BareJid, FullJid};
 use muji_xep::Element;
 use tokio::io::{AsyncBufRead, AsyncWrite, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,9 +35,13 @@ use xmpp_parsers::stream_features::StreamFeatures;
 use super::room::{Delivery, Rules};
 use super::scram::Exchange;
 use super::service::Service;
+use super::stanza;
 
 /// Stanzas that wait for a client that reads slowly; one that lets more wait is cut off.
 const QUEUE: usize = 1_024;
+
+/// Stanzas that are remembered for who wants to know: more are not looked at.
+pub const OVERHEARD: usize = 4_096;
 
 /// From the connection to the bound resource.
 const LOGIN: Duration = Duration::from_secs(10);
@@ -45,6 +49,19 @@ const LOGIN: Duration = Duration::from_secs(10);
 /// Silence after which a connection counts as dead.
 const TIMEOUTS: Timeouts =
     Timeouts { read_timeout: Duration::from_secs(300), response_timeout: Duration::from_secs(300) };
+
+/// A stanza that somebody said or heard.
+#[derive(Debug, Clone)]
+pub struct Overheard {
+    /// When.
+    pub at: Instant,
+    /// Whose connection it went over.
+    pub who: FullJid,
+    /// Said, or heard.
+    pub said: bool,
+    /// What.
+    pub stanza: Element,
+}
 
 /// How one gets in.
 #[derive(Clone, Default)]
@@ -80,8 +97,8 @@ struct State {
     /// Those logged in, and where what they are told goes. Dropped, it ends their connection.
     clients: BTreeMap<FullJid, mpsc::Sender<XmppStreamElement>>,
     resources: u32,
-    /// What was said to it, where somebody wants to know.
-    overheard: Option<Vec<Element>>,
+    /// What was said and heard, where somebody wants to know.
+    overheard: Option<Vec<Overheard>>,
 }
 
 impl Shared {
@@ -126,9 +143,36 @@ impl Server {
         act(&mut self.shared.state().service)
     }
 
-    /// What was said to it since the first of these questions.
-    pub fn overheard(&self) -> Vec<Element> {
-        self.shared.state().overheard.get_or_insert_default().clone()
+    /// What was said and heard since the first of these questions, but for so much that was looked at.
+    pub fn overheard(&self, seen: usize) -> Vec<Overheard> {
+        let mut state = self.shared.state();
+        state.overheard.get_or_insert_default().iter().skip(seen).cloned().collect()
+    }
+
+    /// Somebody logs in without a connection, and is moved by a test.
+    ///
+    /// # Panics
+    /// If that is no name.
+    #[must_use]
+    pub fn puppet(&self, name: &str) -> FullJid {
+        let mut state = self.shared.state();
+        state.resources += 1;
+        let jid: FullJid =
+            format!("{name}@{}/{}", self.shared.domain, state.resources).parse().expect("names are plain");
+        state.service.connected(jid.clone());
+        jid
+    }
+
+    /// A puppet says something.
+    pub fn say(&self, puppet: &FullJid, stanza: Stanza) {
+        self.shared.state().hear(puppet, stanza);
+    }
+
+    /// A room puts somebody out.
+    pub fn put_out(&self, room: &BareJid, who: &FullJid, codes: &[u16]) {
+        let mut state = self.shared.state();
+        let deliveries = state.service.rooms.leave(room, who, codes);
+        state.deliver(deliveries);
     }
 
     /// Cuts every connection, as a server that is killed does.
@@ -295,10 +339,7 @@ async fn serve(mut stream: Stream, jid: FullJid, shared: &Shared) {
             }
             element = stream.next() => match element {
                 Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Stanza(stanza)))) => {
-                    let mut state = shared.state();
-                    let stanza = state.overhear(stanza);
-                    let deliveries = state.service.handle(&jid, stanza);
-                    state.deliver(deliveries);
+                    shared.state().hear(&jid, stanza);
                 }
                 Some(Ok(_)) => {} // Nothing else has a meaning here.
                 Some(Err(_)) | None => break,
@@ -312,18 +353,23 @@ async fn serve(mut stream: Stream, jid: FullJid, shared: &Shared) {
 }
 
 impl State {
+    fn hear(&mut self, who: &FullJid, stanza: Stanza) {
+        self.overhear(who, true, &stanza);
+        let deliveries = self.service.handle(who, stanza);
+        self.deliver(deliveries);
+    }
+
     /// Remembers a stanza if that is wanted.
-    fn overhear(&mut self, stanza: Stanza) -> Stanza {
-        let Some(overheard) = self.overheard.as_mut().filter(|overheard| overheard.len() < QUEUE) else {
-            return stanza;
-        };
-        let element = Element::from(stanza);
-        overheard.push(element.clone());
-        Stanza::try_from(element).expect("it was one before")
+    fn overhear(&mut self, who: &FullJid, said: bool, stanza: &Stanza) {
+        if let Some(overheard) = self.overheard.as_mut().filter(|overheard| overheard.len() < OVERHEARD) {
+            let stanza = stanza::element(stanza);
+            overheard.push(Overheard { at: Instant::now(), who: who.clone(), said, stanza });
+        }
     }
 
     fn deliver(&mut self, deliveries: Vec<Delivery>) {
         for (to, stanza) in deliveries {
+            self.overhear(&to, false, &stanza);
             let told = XmppStreamElement::Stanza(stanza);
             let full = self.clients.get(&to).is_some_and(|client| client.try_send(told).is_err());
             if full {

@@ -68,6 +68,12 @@ impl Service {
         self.users.insert(who);
     }
 
+    /// True if somebody is logged in.
+    #[must_use]
+    pub fn is_connected(&self, who: &FullJid) -> bool {
+        self.users.contains(who)
+    }
+
     /// Somebody wants copies.
     pub fn copy_to(&mut self, who: FullJid) {
         self.copying.insert(who);

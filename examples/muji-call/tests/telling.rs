@@ -2,7 +2,7 @@
 
 use muji_conformance::harness::authority::Authority;
 use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::server::Door;
+use muji_conformance::harness::server::{Door, Overheard};
 
 use crate::support::*;
 
@@ -46,12 +46,13 @@ async fn options_win_over_the_environment_and_that_over_the_profile() {
         let mut command = program(&arguments);
         command.env("XDG_CONFIG_HOME", &folder);
         variable.map(|jid| command.env("XMPP_JID", jid));
-        server.overheard();
+        server.overheard(0);
         let output = run(command).await;
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-        let overheard = server.overheard();
-        let last = overheard.iter().rfind(|stanza| stanza.name() == "presence").expect("it was in the room");
-        last.attr("to").unwrap().to_owned()
+        let overheard = server.overheard(0);
+        let present = |heard: &&Overheard| heard.said && heard.stanza.name() == "presence";
+        let last = overheard.iter().rfind(present).expect("it was in the room");
+        last.stanza.attr("to").unwrap().to_owned()
     };
     assert_eq!(joined_as(None, &[]).await, format!("{ROOM}/montague"));
     assert_eq!(joined_as(Some("romeo@localhost"), &["--nick", "night"]).await, format!("{ROOM}/night"));
@@ -99,7 +100,7 @@ async fn no_secret_is_told_even_at_the_highest_level() {
         let server = server_behind(Door { tls, only_plain, ..Door::default() }).await;
         let rules = Rules { password: Some(ROOM_PASSWORD.to_owned()), ..Rules::default() };
         server.with_service(|service| service.rooms.set(&ROOM.parse().unwrap(), rules));
-        server.overheard();
+        server.overheard(0);
         let trace = folder.join("trace.xml");
         let address = server.address().to_string();
         let person = |name: &str, more: &[&str]| {
@@ -115,8 +116,8 @@ async fn no_secret_is_told_even_at_the_highest_level() {
 
         let mut secrets = vec![PASSWORD.to_owned(), ROOM_PASSWORD.to_owned()];
         secrets.extend(["romeo", "juliet"].map(|name| base64(&format!("\0{name}\0{PASSWORD}"))));
-        let passwords_of_ice = server.overheard().into_iter().flat_map(|stanza| {
-            let text = String::from(&stanza);
+        let passwords_of_ice = server.overheard(0).into_iter().flat_map(|heard| {
+            let text = String::from(&heard.stanza);
             let found: Vec<String> = text
                 .split("pwd=")
                 .skip(1)

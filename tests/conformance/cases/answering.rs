@@ -59,7 +59,7 @@ fn wrong<T>(why: impl Into<String>) -> Result<T> {
 }
 
 /// The client is in the call, and somebody comes and offers a session, which it accepts.
-fn session(play: &mut Play) -> Result<(Other, Element)> {
+pub(super) fn session(play: &mut Play) -> Result<(Other, Element)> {
     play.joined()?;
     let other = play.other("tybalt")?;
     play.enter(&other, Some(&sound()))?;

@@ -6,6 +6,7 @@ mod asked;
 mod calling;
 mod entering;
 mod leaving;
+mod muting;
 mod persons;
 mod waiting;
 
@@ -25,11 +26,12 @@ pub(crate) struct Case {
 }
 
 /// All of them, by what they are about.
-pub(crate) const GROUPS: [(&str, &[Case]); 7] = [
+pub(crate) const GROUPS: [(&str, &[Case]); 8] = [
     ("entering", entering::CASES),
     ("waiting", waiting::CASES),
     ("calling", calling::CASES),
     ("answering", answering::CASES),
+    ("muting", muting::CASES),
     ("leaving", leaving::CASES),
     ("asked", asked::CASES),
     ("persons", persons::CASES),

@@ -169,7 +169,7 @@ fn called(play: &mut Play, contact: bool) -> Result<Other> {
     if contact {
         play.befriend()?;
     }
-    play.pause(Duration::from_secs(1))?;
+    play.present()?;
     let propose = JingleMessage::new("call1", Word::Propose(vec![Media::Audio]));
     let to = play.subject.clone().into();
     play.say(&other, message(to, propose.write()));
@@ -241,6 +241,7 @@ fn silent_to_strangers(play: &mut Play) -> Result {
 fn invited(play: &mut Play) -> Result<Other> {
     let other = play.other("tybalt")?;
     play.befriend()?;
+    play.present()?;
     play.enter(&other, Some(&super::sound()))?;
     let invite = CallInvite::new("invite1", Invites::Invite { audio: true, video: false }, Some(&play.room));
     say_of_invitation(play, &other, &invite);
@@ -318,9 +319,7 @@ fn invitation_taken_back(play: &mut Play) -> Result {
 fn invites(play: &mut Play) -> Result {
     let guest = play.other("tybalt")?;
     play.befriend()?;
-    play.joined()?;
-    play.pause(Duration::from_secs(1))?;
-    play.order(&Order::Invite(guest.jid.to_bare()))?;
+    play.order(&Order::Join(play.room.clone(), Some(guest.jid.to_bare())))?;
     let message = play.says("an invitation", SOON, |line| invitation(line, "invite").map(|_| line.stanza.clone()))?;
     let invite = message.get_child("invite", ns::CALL_INVITES).expect("it was found");
     if message.attr("id").is_none() {

@@ -36,7 +36,6 @@ impl Virtual {
         let subject = world.person("subject");
         world.meddler = meddler.map(|meddler| (subject, meddler));
         world.introduce(subject, NODE);
-        world.attend(subject);
         Self { world, subject, others: Vec::new(), seen: 0 }
     }
 
@@ -101,10 +100,8 @@ impl Ground for Virtual {
         Ok(self.world.jid(who))
     }
 
-    fn befriend(&mut self) -> Result<(), Cannot> {
-        let everybody = [&[self.subject], &self.others[..]].concat();
-        let jids: Vec<BareJid> = everybody.iter().map(|who| self.world.jid(*who).to_bare()).collect();
-        self.world.service.contacts.extend(jids);
+    fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot> {
+        self.world.service.contacts.extend(people.iter().cloned());
         self.world.befriend_all();
         Ok(())
     }
@@ -118,8 +115,13 @@ impl Ground for Virtual {
     fn order(&mut self, order: &Order) -> Result<(), Cannot> {
         let subject = self.subject;
         match order {
-            Order::Join(room) => {
-                self.world.try_join(subject, room, Join::own()).map_err(|why| Cannot::Gone(why.to_string()))
+            Order::Wait => {
+                self.world.attend(subject);
+                Ok(())
+            }
+            Order::Join(room, guest) => {
+                self.world.try_join(subject, room, Join::own()).map_err(|why| Cannot::Gone(why.to_string()))?;
+                guest.clone().map_or(Ok(()), |guest| self.command(Command::Invite(guest)))
             }
             Order::Leave => self.command(Command::Leave),
             Order::Call(whom) => self
@@ -128,7 +130,6 @@ impl Ground for Virtual {
                 .map_err(|why| Cannot::Gone(why.to_string())),
             Order::Accept => self.accept(),
             Order::Decline => self.decline(),
-            Order::Invite(whom) => self.command(Command::Invite(whom.clone())),
             Order::Mute => self.command(Command::Mute(Media::Audio, Mute::On)),
             Order::Unmute => self.command(Command::Mute(Media::Audio, Mute::Off)),
         }

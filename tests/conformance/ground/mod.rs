@@ -1,6 +1,8 @@
 //! Where cases are played: a server with rooms, the client that is judged, and others who log in beside it.
 
+pub(crate) mod client;
 pub(crate) mod engine;
+pub(crate) mod server;
 
 use std::time::Duration;
 
@@ -13,8 +15,10 @@ use crate::line::Line;
 /// What the client that is judged is told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Join the call of a room, entered for it, with sound.
-    Join(BareJid),
+    /// Be there to be called and invited.
+    Wait,
+    /// Join the call of a room, entered for it, with sound; and invite somebody to it, if so.
+    Join(BareJid, Option<BareJid>),
     /// Leave the call, or hang up, or give it up.
     Leave,
     /// Call somebody on all devices, with sound.
@@ -23,8 +27,6 @@ pub(crate) enum Order {
     Accept,
     /// Do not take it.
     Decline,
-    /// Invite somebody to the call.
-    Invite(BareJid),
     /// Send no sound for a while.
     Mute,
     /// Send it again.
@@ -52,6 +54,11 @@ pub(crate) trait Ground {
     /// Who is judged.
     fn subject(&self) -> BareJid;
 
+    /// True as long as the client is logged in.
+    fn is_there(&self) -> bool {
+        true
+    }
+
     /// A room of this name, which is not there yet.
     fn room(&self, name: &str) -> BareJid;
 
@@ -61,8 +68,8 @@ pub(crate) trait Ground {
     /// Somebody logs in beside the client, and says what the case says.
     fn log_in(&mut self, name: &str) -> Result<FullJid, Cannot>;
 
-    /// Everybody there is a contact of everybody.
-    fn befriend(&mut self) -> Result<(), Cannot>;
+    /// These are contacts of everybody, the client's too, before it is told to begin.
+    fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot>;
 
     /// Somebody who logged in says something.
     fn say(&mut self, who: &FullJid, stanza: Element);

@@ -1,0 +1,130 @@
+//! A program over the server on loopback, in real time.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use jid::{BareJid, FullJid};
+use muji_conformance::harness::room::Rules;
+use muji_conformance::harness::server::{OVERHEARD, Overheard, Server};
+use muji_conformance::harness::service::Service;
+use muji_xep::Element;
+use tokio::runtime::{Builder, Runtime};
+use xmpp_parsers::stanza::Stanza;
+
+use super::client::{Account, Client};
+use super::{Cannot, Ground, Order};
+use crate::line::Line;
+
+const DOMAIN: &str = "localhost";
+const PASSWORD: &str = "a password for one case";
+
+/// Cases look at what was said at least this often.
+const STEP: Duration = Duration::from_millis(20);
+
+/// The server of one case, and the client that is judged.
+pub(crate) struct Loopback {
+    // In this order: the client ends before its server.
+    client: Box<dyn Client>,
+    server: Server,
+    runtime: Runtime,
+    start: Instant,
+    seen: usize,
+}
+
+impl Loopback {
+    /// A server, and a client that has not logged in yet.
+    pub(crate) fn new(client: impl FnOnce(Account) -> io::Result<Box<dyn Client>>) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let server = runtime.block_on(Server::start(DOMAIN, PASSWORD, Rules::default()))?;
+        server.overheard(0);
+        let account =
+            Account { jid: format!("subject@{DOMAIN}"), password: PASSWORD.to_owned(), server: server.address() };
+        Ok(Self { client: client(account)?, server, runtime, start: Instant::now(), seen: 0 })
+    }
+
+    /// Where the client is logged in.
+    fn device(&self) -> Option<FullJid> {
+        let subject = self.subject();
+        self.server.overheard(0).into_iter().rev().map(|heard| heard.who).find(|who| who.to_bare() == subject)
+    }
+}
+
+impl Ground for Loopback {
+    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
+        self.client.lacks()
+    }
+
+    fn subject(&self) -> BareJid {
+        format!("subject@{DOMAIN}").parse().expect("it is a JID")
+    }
+
+    fn is_there(&self) -> bool {
+        let device = self.device();
+        device.is_some_and(|device| self.server.with_service(|service| service.is_connected(&device)))
+    }
+
+    fn room(&self, name: &str) -> BareJid {
+        self.server.with_service(|service| service.room(name))
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn log_in(&mut self, name: &str) -> Result<FullJid, Cannot> {
+        Ok(self.server.puppet(name))
+    }
+
+    fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot> {
+        self.server.with_service(|service| service.contacts.extend(people.iter().cloned()));
+        Ok(())
+    }
+
+    fn say(&mut self, who: &FullJid, stanza: Element) {
+        let _guard = self.runtime.enter();
+        self.server.say(who, Stanza::try_from(stanza).expect("cases say stanzas"));
+    }
+
+    fn order(&mut self, order: &Order) -> Result<(), Cannot> {
+        self.client.order(order)
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<(), Cannot> {
+        let until = Instant::now() + limit;
+        while self.server.overheard(self.seen).is_empty() {
+            if let Some(why) = self.client.gone() {
+                return Err(why);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(STEP.min(left));
+        }
+        if self.seen >= OVERHEARD {
+            return Err(Cannot::Gone(format!("{OVERHEARD} stanzas are too many for a case")));
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self) -> Vec<Line> {
+        let overheard = self.server.overheard(self.seen);
+        self.seen += overheard.len();
+        let line = |Overheard { at, who, said, stanza }: Overheard| {
+            let at = at.saturating_duration_since(self.start);
+            Line { at, client: who, said, stanza }
+        };
+        overheard.into_iter().map(line).collect()
+    }
+
+    fn rooms(&mut self, act: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot> {
+        self.server.with_service(act);
+        Ok(())
+    }
+
+    fn put_out(&mut self, room: &BareJid, codes: &[u16]) -> Result<(), Cannot> {
+        let device = self.device().ok_or(Cannot::Here("the client is not there"))?;
+        self.server.put_out(room, &device, codes);
+        Ok(())
+    }
+}
