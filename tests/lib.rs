@@ -1,4 +1,5 @@
-//! The simulated world in which calls are tested, and the XMPP server on loopback that `make demo` uses.
+//! The simulated world in which calls are tested, and the XMPP server on loopback that `make demo` uses; the program `muji-conformance`
+//! judges clients with both.
 //!
 //! Also here: an authority for test certificates, and real servers ([`harness::real`]) where they are installed.
 //!
@@ -8,3 +9,5 @@
 
 pub mod harness;
 pub mod register;
+pub mod replay;
+pub mod trace;

@@ -163,6 +163,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.xml")]
     pub(crate) trace: Option<PathBuf>,
 
+    /// Draw the call as a sequence diagram into this file when it is over
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) diagram: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) network: Network,
 }

@@ -1,10 +1,12 @@
-//! The trace of a call: every stanza, with its time and direction, passwords left out.
+//! The trace of a call: every stanza, with its time and direction, passwords left out; and the same as a picture.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use jid::FullJid;
+use muji_conformance::trace::{Line, diagram};
 use muji_xep::{Element, guard};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::rxml::Namespace;
@@ -12,28 +14,62 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::exit::Failure;
 
-/// A trace file, if one is wanted.
+/// The most stanzas that a diagram is drawn of.
+const DRAWN: usize = 4_096;
+
+/// A trace file and a diagram, if they are wanted.
 pub(crate) struct Trace {
     file: Option<BufWriter<File>>,
     start: Instant,
+    diagram: Option<Diagram>,
+}
+
+/// What is drawn at the end.
+struct Diagram {
+    path: PathBuf,
+    client: Option<FullJid>,
+    lines: Vec<Line>,
 }
 
 impl Trace {
-    pub(crate) fn begin(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn begin(path: Option<&Path>, diagram: Option<&Path>) -> Result<Self, Failure> {
         let start = Instant::now();
-        let Some(path) = path else { return Ok(Self { file: None, start }) };
-        let unwritable = |why| Failure::Usage(format!("{} cannot be written: {why}", path.display()));
-        let mut file = BufWriter::new(File::create(path).map_err(unwritable)?);
-        writeln!(file, "<trace xmlns='urn:muji:trace'>").map_err(unwritable)?;
-        Ok(Self { file: Some(file), start })
+        let create = |path: &Path| {
+            File::create(path).map_err(|why| Failure::Usage(format!("{} cannot be written: {why}", path.display())))
+        };
+        let mut file = path.map(create).transpose()?.map(BufWriter::new);
+        if let Some(file) = &mut file {
+            writeln!(file, "<trace xmlns='urn:muji:trace'>")
+                .map_err(|why| Failure::Usage(format!("the trace cannot be written: {why}")))?;
+        }
+        // That it cannot be written is said now, not after the call.
+        diagram.map(create).transpose()?;
+        let diagram = diagram.map(|path| Diagram { path: path.to_owned(), client: None, lines: Vec::new() });
+        Ok(Self { file, start, diagram })
+    }
+
+    /// Under which JID we are there.
+    pub(crate) fn bound(&mut self, client: &FullJid) {
+        if let Some(diagram) = &mut self.diagram {
+            diagram.client = Some(client.clone());
+        }
     }
 
     pub(crate) fn sent(&mut self, stanza: &Stanza) {
         self.write("sent", stanza);
+        self.draw(true, stanza);
     }
 
     pub(crate) fn received(&mut self, stanza: &Stanza) {
         self.write("received", stanza);
+        self.draw(false, stanza);
+    }
+
+    fn draw(&mut self, said: bool, stanza: &Stanza) {
+        let Some(diagram) = self.diagram.as_mut().filter(|diagram| diagram.lines.len() < DRAWN) else { return };
+        if let (Some(client), Some(stanza)) = (diagram.client.clone(), element(stanza)) {
+            diagram.lines.push(Line { at: self.start.elapsed(), client, said, stanza });
+        }
     }
 
     fn write(&mut self, direction: &str, stanza: &Stanza) {
@@ -57,6 +93,11 @@ impl Drop for Trace {
     fn drop(&mut self) {
         if let Some(file) = &mut self.file {
             drop(writeln!(file, "</trace>"));
+        }
+        if let Some(Diagram { path, lines, .. }) = &self.diagram
+            && let Err(why) = std::fs::write(path, diagram::draw("A call", lines))
+        {
+            eprintln!("muji-call: {} cannot be written: {why}", path.display());
         }
     }
 }

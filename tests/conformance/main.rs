@@ -6,17 +6,17 @@
 
 mod cases;
 mod ground;
-mod line;
 mod play;
 mod report;
 mod run;
 mod wrong;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use muji_conformance::register::Register;
+use muji_conformance::{replay, trace};
 
 use report::Report;
 
@@ -40,10 +40,34 @@ struct Args {
     /// List the cases and end
     #[arg(long)]
     list: bool,
+
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// List the demands that a trace shows to be broken: by muji-call --trace, or a server's log
+    Replay {
+        /// The file
+        trace: PathBuf,
+
+        /// Draw the call as a sequence diagram into this file
+        #[arg(long, value_name = "FILE.svg")]
+        diagram: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Other::Replay { trace, diagram }) = &args.other {
+        return match replayed(trace, diagram.as_deref()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(why) => fault(&why),
+        };
+    }
     if args.list {
         for (group, case) in run::chosen(args.only.as_deref()) {
             println!("{group:<10} {:<72} {}", case.name, case.ids.join(", "));
@@ -67,9 +91,26 @@ fn main() -> ExitCode {
             let failed = results.iter().filter(|result| result.verdict.is_failure()).count();
             if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(why) => {
-            eprintln!("muji-conformance: {why}");
-            ExitCode::from(2)
-        }
+        Err(why) => fault(&why),
     }
+}
+
+fn fault(why: &str) -> ExitCode {
+    eprintln!("muji-conformance: {why}");
+    ExitCode::from(2)
+}
+
+/// True if nothing is broken.
+fn replayed(file: &Path, diagram: Option<&Path>) -> Result<bool, String> {
+    let about = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|why| about(&why))?;
+    let lines = trace::read(&text).map_err(|why| about(&why))?;
+    let breaches = replay::breaches(&lines);
+    print!("{}", replay::report(&Register::of_this_repository()?, &lines, &breaches));
+    if let Some(diagram) = diagram {
+        let title = file.file_stem().unwrap_or_default().to_string_lossy();
+        let svg = trace::diagram::draw(&title, lines.iter().map(|(_, line)| line));
+        std::fs::write(diagram, svg).map_err(|why| format!("{}: {why}", diagram.display()))?;
+    }
+    Ok(breaches.is_empty())
 }

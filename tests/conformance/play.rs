@@ -13,7 +13,7 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::ground::{Cannot, Ground, Order};
-use crate::line::{Line, publishes};
+use muji_conformance::trace::{Line, publishes};
 
 /// What a client does at once, it does within this.
 pub(crate) const SOON: Duration = Duration::from_secs(5);

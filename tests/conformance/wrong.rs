@@ -15,7 +15,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
-use crate::line::{prepares, publishes};
+use muji_conformance::trace::{prepares, publishes};
 
 /// A fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

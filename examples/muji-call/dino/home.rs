@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use muji_conformance::harness::dino::{Dino, Owner};
 use muji_conformance::harness::net::Net;
 use muji_conformance::harness::real::{PEOPLE, Real};
+use muji_conformance::replay::{self, Breach};
+use muji_conformance::trace;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
@@ -34,7 +36,13 @@ pub(crate) enum Amiss {
 pub(crate) async fn held(what: &str, times: usize, call: impl AsyncFn(&Home) -> Result<String, Amiss>) {
     for _ in 0..times {
         let result = match Home::new() {
-            Ok(home) => call(&home).await,
+            Ok(home) => {
+                let result = call(&home).await;
+                if result.is_ok() {
+                    home.nothing_is_broken();
+                }
+                result
+            }
             Err(amiss) => Err(amiss),
         };
         match result {
@@ -59,6 +67,18 @@ impl Home {
         let xmpp = Real::prosody_at_home(net.place(), PASSWORD).unwrap_or_else(|why| panic!("{why}"));
         let xmpp = xmpp.ok_or_else(|| Amiss::Missing("Prosody is not installed".to_owned()))?;
         Ok(Self { xmpp, net })
+    }
+
+    /// By the server's log we broke no demand, whatever Dino did.
+    fn nothing_is_broken(&self) {
+        let wire = std::fs::read_to_string(self.xmpp.wire()).unwrap_or_else(|why| panic!("{why}"));
+        if let Some(copy) = std::env::var_os("DINO_WIRE") {
+            std::fs::write(copy, &wire).unwrap_or_else(|why| panic!("{why}"));
+        }
+        let lines = trace::read(&wire).unwrap_or_else(|why| panic!("{why}"));
+        let ours = |breach: &Breach| breach.client.resource().as_str() != "dino";
+        let broken: Vec<Breach> = replay::breaches(&lines).into_iter().filter(ours).collect();
+        assert!(broken.is_empty(), "{broken:#?}");
     }
 
     pub(crate) fn jid(&self, name: &str) -> String {

@@ -55,7 +55,7 @@ pub(crate) struct Surroundings {
 /// Runs the program.
 pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure> {
     let Surroundings { stage, wishes, ready } = around;
-    let trace = Trace::begin(args.trace.as_deref())?;
+    let trace = Trace::begin(args.trace.as_deref(), args.diagram.as_deref())?;
     // What is missing is said before the password is asked for.
     let Audio { source, sink } = audio::open(&args)?;
     let video = video::open(&args, ready.is_some())?;
@@ -317,6 +317,7 @@ impl Program {
                 self.told(&stanza)?;
             }
             Incoming::Bound(jid) => {
+                self.trace.bound(&jid);
                 self.muji.connected(jid);
                 let enter = |chat: &Chat| chat.enter(room_password().as_deref(), &self.disco);
                 for presence in self.chats.iter().map(enter).collect::<Vec<_>>() {

@@ -3,6 +3,7 @@
 use muji_conformance::harness::authority::Authority;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::server::{Door, Overheard};
+use muji_conformance::{replay, trace};
 
 use crate::support::*;
 
@@ -161,4 +162,30 @@ async fn every_event_and_field_is_in_the_readme() {
             assert!(row.contains(&format!("`{field}`")), "the README's row for {name} lacks {field}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_call_is_drawn_when_it_is_over_and_its_trace_breaks_no_demand() {
+    let server = server(Rules::default()).await;
+    let folder = folder("drawn");
+    let (diagram, trace) = (folder.join("call.svg"), folder.join("call.xml"));
+    let of_romeo = ["--diagram", text(&diagram), "--trace", text(&trace), "--seconds", "3", "--expect", "1"];
+    let (romeo, juliet) =
+        tokio::join!(run(call(&server, "romeo", &of_romeo)), run(call(&server, "juliet", &["--seconds", "3"])));
+    assert_eq!((romeo.status.code(), juliet.status.code()), (Some(0), Some(0)));
+    let svg = std::fs::read_to_string(diagram).unwrap();
+    for word in ["enters, preparing", "session-initiate", "session-accept", "session-terminate", ">juliet<"] {
+        assert!(svg.contains(word), "{word} is not in {svg}");
+    }
+    let lines = trace::read(&std::fs::read_to_string(trace).unwrap()).unwrap();
+    assert_eq!(replay::breaches(&lines), []);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn a_diagram_that_cannot_be_written_is_told_before_the_call() {
+    let server = server(Rules::default()).await;
+    let output = run(call(&server, "romeo", &["--diagram", "/no/such/folder/call.svg"])).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/folder/call.svg cannot be written"));
 }

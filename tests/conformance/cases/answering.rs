@@ -8,8 +8,8 @@ use muji_xep::muji::Muji;
 use muji_xep::{Element, Skipped, ns};
 
 use super::{Case, sound};
-use crate::line::Line;
 use crate::play::{Fault, Other, Play, Result, SOON};
+use muji_conformance::trace::Line;
 
 pub(super) const CASES: &[Case] = &[
     Case {

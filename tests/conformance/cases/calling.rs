@@ -8,8 +8,8 @@ use muji_xep::rtp::PayloadType;
 use muji_xep::{Element, ns};
 
 use super::{Case, sound};
-use crate::line::Line;
 use crate::play::{Fault, Other, Play, Result};
+use muji_conformance::trace::Line;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it calls everybody who was there, each once", ids: &["muji-sess-01", "R-INIT-1"], play: calls_all },
@@ -123,7 +123,7 @@ fn calls_who_forgets(play: &mut Play) -> Result {
 fn publishes_before(play: &mut Play) -> Result {
     let (_, _) = offer(play)?;
     let first = play.said().position(|line| line.action("session-initiate").is_some());
-    let published = play.said().position(|line| line.muji().is_some_and(crate::line::publishes));
+    let published = play.said().position(|line| line.muji().is_some_and(muji_conformance::trace::publishes));
     match (published, first) {
         (Some(published), Some(first)) if published < first => Ok(()),
         _ => wrong("it calls before its contents are in its presence"),
@@ -158,7 +158,8 @@ fn contents(element: &Element) -> Vec<&Element> {
 
 fn names_its_contents(play: &mut Play) -> Result {
     let (_, offer) = offer(play)?;
-    let published = play.said().rev().find_map(|line| line.muji().filter(|muji| crate::line::publishes(muji)));
+    let published =
+        play.said().rev().find_map(|line| line.muji().filter(|muji| muji_conformance::trace::publishes(muji)));
     let published: Vec<&str> =
         published.into_iter().flat_map(Element::children).filter_map(|content| content.attr("name")).collect();
     match contents(&offer).iter().find(|content| content.attr("name").is_none_or(|name| !published.contains(&name))) {

@@ -6,8 +6,8 @@ use muji_conformance::harness::room::Rules;
 use muji_xep::{Element, ns};
 
 use super::Case;
-use crate::line::{Line, prepares, publishes};
 use crate::play::{Fault, Play, Result, SOON};
+use muji_conformance::trace::{Line, prepares, publishes};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it enters as XEP-0045 says", ids: &["muc-join-01", "muc-join-02"], play: enters },

@@ -9,8 +9,8 @@ use muji_xep::{Element, ns};
 
 use super::{Case, sound};
 use crate::ground::Order;
-use crate::line::{Line, prepares};
 use crate::play::{Fault, Other, Play, Result, SOON};
+use muji_conformance::trace::{Line, prepares};
 
 pub(super) const CASES: &[Case] = &[
     Case {

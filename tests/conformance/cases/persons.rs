@@ -12,8 +12,8 @@ use xmpp_parsers::message::{Id, Message};
 
 use super::Case;
 use crate::ground::Order;
-use crate::line::{Line, prepares};
 use crate::play::{Fault, Other, Play, Result, SOON};
+use muji_conformance::trace::{Line, prepares};
 
 pub(super) const CASES: &[Case] = &[
     Case {

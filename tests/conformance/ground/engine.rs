@@ -10,7 +10,7 @@ use muji_xep::Element;
 use xmpp_parsers::stanza::Stanza;
 
 use super::{Cannot, Ground, Order};
-use crate::line::Line;
+use muji_conformance::trace::Line;
 
 /// What the capabilities of the Engine name.
 const NODE: &str = "https://example.org/engine";

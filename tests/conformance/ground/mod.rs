@@ -10,7 +10,7 @@ use jid::{BareJid, FullJid};
 use muji_conformance::harness::service::Service;
 use muji_xep::Element;
 
-use crate::line::Line;
+use muji_conformance::trace::Line;
 
 /// What the client that is judged is told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

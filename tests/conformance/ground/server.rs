@@ -13,7 +13,7 @@ use xmpp_parsers::stanza::Stanza;
 
 use super::client::{Account, Client};
 use super::{Cannot, Ground, Order};
-use crate::line::Line;
+use muji_conformance::trace::Line;
 
 const DOMAIN: &str = "localhost";
 const PASSWORD: &str = "a password for one case";

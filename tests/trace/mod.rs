@@ -1,4 +1,9 @@
-//! What is said, line by line, and how a person reads it.
+//! What was said in a call, line by line: how it is read from files, and how people look at it.
+
+pub mod diagram;
+mod read;
+
+pub use read::{Unreadable, read};
 
 use std::time::Duration;
 
@@ -7,49 +12,55 @@ use muji_xep::{Element, ns};
 
 /// A stanza that a client said or heard.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
-    /// When, from the start of the case.
-    pub(crate) at: Duration,
+pub struct Line {
+    /// When, from the start.
+    pub at: Duration,
     /// Whose connection it went over.
-    pub(crate) client: FullJid,
+    pub client: FullJid,
     /// Said by the client, or heard.
-    pub(crate) said: bool,
+    pub said: bool,
     /// What.
-    pub(crate) stanza: Element,
+    pub stanza: Element,
 }
 
 impl Line {
     /// The Jingle request in it, if it is one.
-    pub(crate) fn jingle(&self) -> Option<&Element> {
+    #[must_use]
+    pub fn jingle(&self) -> Option<&Element> {
         let request = self.stanza.name() == "iq" && self.stanza.attr("type") == Some("set");
         self.stanza.children().find(|child| request && child.is("jingle", ns::JINGLE))
     }
 
     /// The request, if it has this action.
-    pub(crate) fn action(&self, action: &str) -> Option<&Element> {
+    #[must_use]
+    pub fn action(&self, action: &str) -> Option<&Element> {
         self.jingle().filter(|jingle| jingle.attr("action") == Some(action))
     }
 
     /// What a presence that is no goodbye says of a call.
-    pub(crate) fn muji(&self) -> Option<&Element> {
+    #[must_use]
+    pub fn muji(&self) -> Option<&Element> {
         let present = self.stanza.name() == "presence" && self.stanza.attr("type").is_none();
         self.stanza.children().find(|child| present && child.is("muji", ns::MUJI))
     }
 
     /// True for the answer to a request.
-    pub(crate) fn answers(&self, id: &str) -> bool {
+    #[must_use]
+    pub fn answers(&self, id: &str) -> bool {
         let answer = matches!(self.stanza.attr("type"), Some("result" | "error"));
         answer && self.stanza.name() == "iq" && self.stanza.attr("id") == Some(id)
     }
 
     /// The names of an error's conditions, the general one first.
-    pub(crate) fn conditions(&self) -> Vec<&str> {
+    #[must_use]
+    pub fn conditions(&self) -> Vec<&str> {
         let error = self.stanza.children().find(|child| child.name() == "error");
         error.into_iter().flat_map(Element::children).map(Element::name).filter(|name| *name != "text").collect()
     }
 
     /// In a few words: when, who, what.
-    pub(crate) fn words(&self) -> String {
+    #[must_use]
+    pub fn words(&self) -> String {
         let (way, other) = if self.said { ("->", "to") } else { ("<-", "from") };
         let other = self.stanza.attr(other).unwrap_or("the server");
         format!("{:8.3} s  {} {way} {other}: {}", self.at.as_secs_f64(), self.client, words(&self.stanza))
@@ -57,17 +68,20 @@ impl Line {
 }
 
 /// True if it publishes contents.
-pub(crate) fn publishes(muji: &Element) -> bool {
+#[must_use]
+pub fn publishes(muji: &Element) -> bool {
     muji.children().any(|child| child.name() == "content")
 }
 
 /// True if it says that it prepares.
-pub(crate) fn prepares(muji: &Element) -> bool {
+#[must_use]
+pub fn prepares(muji: &Element) -> bool {
     muji.has_child("preparing", ns::MUJI)
 }
 
 /// What a stanza says, in a few words.
-fn words(stanza: &Element) -> String {
+#[must_use]
+pub fn words(stanza: &Element) -> String {
     let kind = stanza.attr("type").map(|kind| format!(" {kind}")).unwrap_or_default();
     let error = stanza.children().find(|child| child.name() == "error");
     let detail = match error {
