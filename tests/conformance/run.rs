@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -123,7 +124,9 @@ fn play(subject: &Subject, case: &Case) -> (Verdict, Duration) {
         return (Verdict::Skipped(why), Duration::ZERO);
     }
     let mut play = Play::new(ground);
-    let verdict = match (case.play)(&mut play) {
+    // The Engine runs in this process: if it dies, that is its fault and not the end of the suite.
+    let played = catch_unwind(AssertUnwindSafe(|| (case.play)(&mut play)));
+    let verdict = match played.unwrap_or_else(|_| Err(Cannot::Gone("it panicked".to_owned()).into())) {
         Ok(()) => Verdict::Pass,
         Err(Fault::Wrong(why)) => Verdict::Fail(why, play.ladder()),
         Err(Fault::Cannot(Cannot::NotImplemented)) => Verdict::NotImplemented,

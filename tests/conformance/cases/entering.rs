@@ -1,5 +1,6 @@
 //! Entering a room and its call.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muji_conformance::harness::room::Rules;
@@ -25,6 +26,9 @@ pub(super) const CASES: &[Case] = &[
     },
     Case { name: "it takes another nick if its own is taken", ids: &["muc-err-01"], play: takes_another_nick },
     Case { name: "it does not come back if it is banned", ids: &["muc-err-02"], play: is_banned },
+    Case { name: "it does not come back if only members may", ids: &["muc-err-03"], play: members_only },
+    Case { name: "it does not come back if the room is full", ids: &["muc-err-05"], play: is_full },
+    Case { name: "it says nothing that only the room says", ids: &["muc-pres-06"], play: says_nothing_of_the_room },
     Case {
         name: "it publishes nothing where real JIDs are hidden, and leaves",
         ids: &["muji-room-01"],
@@ -105,10 +109,30 @@ fn takes_another_nick(play: &mut Play) -> Result {
 
 fn is_banned(play: &mut Play) -> Result {
     let subject = play.subject.clone();
-    rules(play, Rules { banned: [subject].into(), ..Rules::default() })?;
+    is_kept_out(play, Rules { banned: [subject].into(), ..Rules::default() })
+}
+
+fn members_only(play: &mut Play) -> Result {
+    is_kept_out(play, Rules { members: Some(BTreeSet::new()), ..Rules::default() })
+}
+
+fn is_full(play: &mut Play) -> Result {
+    is_kept_out(play, Rules { capacity: Some(0), ..Rules::default() })
+}
+
+fn is_kept_out(play: &mut Play, so: Rules) -> Result {
+    rules(play, so)?;
     play.join()?;
     play.says("an entering presence", SOON, entering)?;
     play.does_not_say("another entering presence", Duration::from_secs(30), |line| entering(line).is_some())
+}
+
+fn says_nothing_of_the_room(play: &mut Play) -> Result {
+    play.joined()?;
+    match play.said().find(|line| line.stanza.name() == "presence" && line.stanza.has_child("x", ns::MUC_USER)) {
+        Some(line) => Err(Fault::Wrong(format!("it says what only the room says: {}", line.words()))),
+        None => Ok(()),
+    }
 }
 
 fn jids_are_hidden(play: &mut Play) -> Result {

@@ -4,9 +4,11 @@
 mod answering;
 mod asked;
 mod calling;
+mod changing;
 mod entering;
 mod leaving;
 mod muting;
+mod negotiating;
 mod persons;
 mod waiting;
 
@@ -26,11 +28,13 @@ pub(crate) struct Case {
 }
 
 /// All of them, by what they are about.
-pub(crate) const GROUPS: [(&str, &[Case]); 8] = [
+pub(crate) const GROUPS: [(&str, &[Case]); 10] = [
     ("entering", entering::CASES),
     ("waiting", waiting::CASES),
     ("calling", calling::CASES),
     ("answering", answering::CASES),
+    ("negotiating", negotiating::CASES),
+    ("changing", changing::CASES),
     ("muting", muting::CASES),
     ("leaving", leaving::CASES),
     ("asked", asked::CASES),

@@ -62,6 +62,36 @@ pub(super) const CASES: &[Case] = &[
         ids: &["cinv-left-01"],
         play: says_that_it_left,
     },
+    Case {
+        name: "of two crossing proposals its own lower one stands",
+        ids: &["jmi-tie-01", "jmi-tie-04"],
+        play: breaks_ties,
+    },
+    Case {
+        name: "of two crossing proposals another's lower one stands",
+        ids: &["jmi-tie-01", "jmi-tie-03"],
+        play: loses_ties,
+    },
+    Case {
+        name: "it rings no more when another device picks up",
+        ids: &["jmi-proceed-02"],
+        play: another_device_picks_up,
+    },
+    Case {
+        name: "it rings no more when another device accepts the invitation",
+        ids: &["cinv-multi-01"],
+        play: another_device_accepts,
+    },
+    Case {
+        name: "it names an invitation by its message if it has no other name",
+        ids: &["cinv-id-04"],
+        play: names_invitations,
+    },
+    Case {
+        name: "it takes back what it invited to in vain",
+        ids: &["cinv-retract-01"],
+        play: takes_an_invitation_back,
+    },
     Case { name: "it invites to the room of the call", ids: &["cinv-invite-01", "muji-inv-01"], play: invites },
 ];
 
@@ -306,14 +336,7 @@ fn invitation_taken_back(play: &mut Play) -> Result {
     let other = invited(play)?;
     say_of_invitation(play, &other, &CallInvite::new("invite1", Invites::Retract, None));
     play.pause(Duration::from_secs(1))?;
-    // Whoever could still accept was not told that there is nothing to accept; what it says then is not to reach the room.
-    match play.order(&Order::Accept) {
-        Err(Fault::Cannot(_)) => Ok(()),
-        other => {
-            other?;
-            play.does_not_say("that it prepares", SOON, |line| line.muji().is_some())
-        }
-    }
+    takes_nothing(play, |line| line.muji().is_some())
 }
 
 fn invites(play: &mut Play) -> Result {
@@ -329,4 +352,102 @@ fn invites(play: &mut Play) -> Result {
         Some(room) if room == play.room.as_str() => Ok(()),
         room => wrong(format!("it invites to {}", room.unwrap_or("no room"))),
     }
+}
+
+/// The client has proposed, and the other proposes too, under this id.
+fn crossing(play: &mut Play, id: &str) -> Result<(Other, String)> {
+    let (other, proposal) = proposal(play)?;
+    let ours = self::id(&proposal);
+    let propose = JingleMessage::new(id, Word::Propose(vec![Media::Audio]));
+    let to = play.subject.clone().into();
+    play.say(&other, message(to, propose.write()));
+    Ok((other, ours))
+}
+
+fn breaks_ties(play: &mut Play) -> Result {
+    let (_, _) = crossing(play, "~~~~")?;
+    let reject = play.says("that the higher proposal dies", SOON, |line| word(line, "reject").cloned())?;
+    if reject.attr("id") != Some("~~~~") || !reject.has_child("tie-break", ns::JINGLE_MESSAGE) {
+        return wrong("it does not say that the other proposal dies by a tie-break");
+    }
+    Ok(())
+}
+
+fn loses_ties(play: &mut Play) -> Result {
+    let (_, ours) = crossing(play, "!")?;
+    let retract = play.says("that its own higher proposal dies", SOON, |line| word(line, "retract").cloned())?;
+    if retract.attr("id") != Some(&ours) || !retract.has_child("tie-break", ns::JINGLE_MESSAGE) {
+        return wrong("it does not say that its own proposal dies by a tie-break");
+    }
+    Ok(())
+}
+
+/// Another device of the client's account.
+fn another_device(play: &mut Play) -> Result<Other> {
+    let name = play.subject.node().map(ToString::to_string).unwrap_or_default();
+    play.other(&name)
+}
+
+/// Whoever was told that nothing is left to take takes nothing.
+fn takes_nothing(play: &mut Play, takes: impl Fn(&Line) -> bool) -> Result {
+    match play.order(&Order::Accept) {
+        Err(Fault::Cannot(_)) => Ok(()),
+        other => {
+            other?;
+            play.does_not_say("that it takes what is over", SOON, takes)
+        }
+    }
+}
+
+fn another_device_picks_up(play: &mut Play) -> Result {
+    let device = another_device(play)?;
+    let caller = called(play, true)?;
+    play.pause(Duration::from_secs(1))?;
+    let proceed = JingleMessage::new("call1", Word::Proceed);
+    play.say(&device, message(caller.jid.into(), proceed.write()));
+    play.pause(Duration::from_secs(1))?;
+    takes_nothing(play, |line| word(line, "proceed").is_some())
+}
+
+fn another_device_accepts(play: &mut Play) -> Result {
+    let device = another_device(play)?;
+    let host = invited(play)?;
+    let accept = CallInvite::new("invite1", Invites::Accept, Some(&play.room));
+    play.say(&device, message(host.jid.to_bare().into(), accept.write()));
+    play.pause(Duration::from_secs(1))?;
+    takes_nothing(play, |line| line.muji().is_some())
+}
+
+fn names_invitations(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    play.befriend()?;
+    play.present()?;
+    play.enter(&other, Some(&super::sound()))?;
+    let text = format!(
+        "<message xmlns='jabber:client' type='chat' id='m1' to='{}'><invite xmlns='{}'><muji xmlns='{}' room='{}'/></invite><store \
+         xmlns='{}'/></message>",
+        play.subject,
+        ns::CALL_INVITES,
+        ns::MUJI,
+        play.room,
+        ns::HINTS
+    );
+    play.say(&other, text.parse::<Element>().expect("it is well-formed"));
+    play.pause(Duration::from_secs(1))?;
+    play.order(&Order::Accept)?;
+    let accept = play.says("that it accepts", SOON, |line| invitation(line, "accept").cloned())?;
+    match accept.attr("id") {
+        Some("m1") => Ok(()),
+        id => wrong(format!("it accepts {}, not m1", id.unwrap_or("something without a name"))),
+    }
+}
+
+fn takes_an_invitation_back(play: &mut Play) -> Result {
+    let guest = play.other("tybalt")?;
+    play.befriend()?;
+    play.order(&Order::Join(play.room.clone(), Some(guest.jid.to_bare())))?;
+    let invited = play.says("an invitation", SOON, |line| invitation(line, "invite")?.attr("id").map(str::to_owned))?;
+    play.order(&Order::Leave)?;
+    let retract = play.says("that it takes it back", SOON, |line| invitation(line, "retract").cloned())?;
+    if retract.attr("id") == Some(&invited) { Ok(()) } else { wrong("it takes something else back than it invited to") }
 }

@@ -63,7 +63,7 @@ impl Virtual {
     fn accept(&mut self) -> Result<(), Cannot> {
         match self.ringing()? {
             Some(invitation) => self.world.accept(self.subject, &invitation),
-            None => self.world.pick_up(self.subject),
+            None => self.command(Command::Accept(vec![Media::Audio]))?,
         }
         Ok(())
     }

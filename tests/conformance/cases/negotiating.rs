@@ -1,0 +1,332 @@
+//! What is agreed on in a session: encodings, transports, certificates.
+
+use std::time::Duration;
+
+use muji_conformance::harness::puppet::{opus, usable};
+use muji_xep::jingle::{Action, Content, Jingle};
+use muji_xep::rtp::{Description, Media, PayloadType};
+use muji_xep::{Element, ns};
+
+use super::{Case, sound};
+use crate::play::{Fault, Other, Play, Result, SOON};
+
+pub(super) const CASES: &[Case] = &[
+    Case { name: "it keeps the ids that were offered", ids: &["rtp-answer-02"], play: keeps_offered_ids },
+    Case { name: "it answers with nothing that was not offered", ids: &["rtp-answer-01"], play: answers_a_subset },
+    Case { name: "it says that it can none of the encodings", ids: &["rtp-answer-04"], play: no_encoding },
+    Case { name: "its encodings have ids and names", ids: &["rtp-pt-01", "rtp-pt-04"], play: names_encodings },
+    Case { name: "it takes no feedback that it does not know", ids: &["fb-02", "fb-03"], play: unknown_feedback },
+    Case { name: "it takes no header extension that it does not know", ids: &["hdrx-02"], play: unknown_extension },
+    Case { name: "it groups nothing that was not grouped", ids: &["grp-02"], play: groups_nothing },
+    Case {
+        name: "it reads a fingerprint in lower case, with blanks around it",
+        ids: &["dtls-fp-01"],
+        play: reads_fingerprints,
+    },
+    Case { name: "its credentials are long enough and never the same", ids: &["ice-cred-02"], play: fresh_credentials },
+    Case { name: "its candidates come with its credentials", ids: &["ice-cred-01"], play: credentials_with_candidates },
+    Case {
+        name: "its candidates say all that they must",
+        ids: &["ice-cand-01", "ice-cand-02"],
+        play: whole_candidates,
+    },
+    Case {
+        name: "it takes candidates that come before it accepts",
+        ids: &["ice-cand-04", "jingle-state-01"],
+        play: early_candidates,
+    },
+    Case { name: "it refuses candidates that are none", ids: &["ice-cand-03"], play: refuses_candidates },
+    Case { name: "it says that it knows none of the transports", ids: &["jingle-term-08"], play: no_transport },
+    Case { name: "its sessions have ids of chance", ids: &["jingle-init-06", "R-DINO-2"], play: sids_of_chance },
+    Case { name: "it answers who speaks, whoever is named", ids: &["jingle-init-04"], play: answers_who_speaks },
+];
+
+fn wrong<T>(why: impl Into<String>) -> Result<T> {
+    Err(Fault::Wrong(why.into()))
+}
+
+/// The client is in the call, and somebody comes who publishes sound.
+pub(super) fn newcomer(play: &mut Play) -> Result<Other> {
+    play.joined()?;
+    let other = play.other("tybalt")?;
+    play.enter(&other, Some(&sound()))?;
+    Ok(other)
+}
+
+fn description(payload_types: Vec<PayloadType>) -> Content {
+    Content { description: Some(Description::new(Media::Audio, payload_types)), ..usable(Vec::new()) }
+}
+
+/// The answer to an offer of this content.
+fn acceptance(play: &mut Play, content: Content) -> Result<Element> {
+    let other = newcomer(play)?;
+    let offer = play.offer("s1", vec![content]);
+    play.ask(&other, &offer)?;
+    play.says("an acceptance", SOON, |line| line.action("session-accept").cloned())
+}
+
+/// The elements of this name in the descriptions of a request.
+fn described<'a>(jingle: &'a Element, name: &'a str) -> Vec<&'a Element> {
+    let descriptions = jingle.children().filter_map(|content| content.get_child("description", ns::RTP));
+    descriptions.flat_map(Element::children).filter(|child| child.name() == name).collect()
+}
+
+fn keeps_offered_ids(play: &mut Play) -> Result {
+    let accept = acceptance(play, description(vec![PayloadType::new(120, "opus", 48_000, 2)]))?;
+    match described(&accept, "payload-type").first().and_then(|payload| payload.attr("id")) {
+        Some("120") => Ok(()),
+        id => wrong(format!("opus was offered as 120, and it answers {}", id.unwrap_or("nothing"))),
+    }
+}
+
+fn answers_a_subset(play: &mut Play) -> Result {
+    let offered = vec![PayloadType::new(99, "juggling", 8_000, 1), PayloadType::new(120, "opus", 48_000, 2)];
+    let accept = acceptance(play, description(offered))?;
+    let other = |payload: &&&Element| payload.attr("id") != Some("120");
+    match described(&accept, "payload-type").iter().find(other) {
+        Some(payload) => {
+            wrong(format!("it answers {}, which nobody can use", payload.attr("id").unwrap_or("without an id")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The end of a session that is offered with this content: its reason.
+fn refusal(play: &mut Play, content: Element) -> Result<String> {
+    let other = newcomer(play)?;
+    let mut offer = play.offer("s1", Vec::new()).write();
+    offer.append_child(content);
+    let id = play.ask_raw(&other, offer)?;
+    play.confirmed(&id)?;
+    let end = play.says("the end of the session", SOON, |line| line.action("session-terminate").cloned())?;
+    let reason = end.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
+    Ok(reason.map_or_else(String::new, |reason| reason.name().to_owned()))
+}
+
+fn no_encoding(play: &mut Play) -> Result {
+    match &refusal(play, description(vec![PayloadType::new(99, "juggling", 8_000, 1)]).write())?[..] {
+        "failed-application" => Ok(()),
+        reason => wrong(format!("the reason is {reason}, not failed-application")),
+    }
+}
+
+fn no_transport(play: &mut Play) -> Result {
+    let text = String::from(&usable(vec![opus()]).write()).replace(ns::ICE_UDP, "urn:xmpp:jingle:transports:pigeon:1");
+    match &refusal(play, text.parse().expect("it is well-formed"))?[..] {
+        "unsupported-transports" => Ok(()),
+        reason => wrong(format!("the reason is {reason}, not unsupported-transports")),
+    }
+}
+
+/// Somebody is there, and the client comes and calls.
+fn offer(play: &mut Play) -> Result<(Other, Element)> {
+    let other = play.other("tybalt")?;
+    play.enter(&other, Some(&sound()))?;
+    play.join()?;
+    let offer = play.calls(&other)?;
+    Ok((other, offer))
+}
+
+fn names_encodings(play: &mut Play) -> Result {
+    let (_, offer) = offer(play)?;
+    for payload in described(&offer, "payload-type") {
+        let id = payload.attr("id").and_then(|id| id.parse::<u8>().ok());
+        match id {
+            None => return wrong("an encoding has no id"),
+            Some(id) if id >= 96 && payload.attr("name").is_none() => return wrong(format!("{id} has no name")),
+            Some(id) if !(96..128).contains(&id) && id >= 35 => {
+                return wrong(format!("{id} is no id for what has no fixed one"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+const OPUS: &str = "<payload-type id='111' name='opus' clockrate='48000' channels='2'/>";
+
+/// A content as it is written, with this in its description and as its fingerprint.
+fn written(described: &str, fingerprint: &str) -> Element {
+    let text = format!(
+        "<content xmlns='{}' creator='initiator' name='audio'><description xmlns='{}' media='audio'>{described}</description>\
+         <transport xmlns='{}' ufrag='ufrag' pwd='a password of 22 letters'><fingerprint xmlns='{}' hash='sha-256' \
+         setup='actpass'>{fingerprint}</fingerprint></transport></content>",
+        ns::JINGLE,
+        ns::RTP,
+        ns::ICE_UDP,
+        ns::DTLS
+    );
+    text.parse().expect("it is well-formed")
+}
+
+/// The answer to an offer of a content as it stands.
+fn acceptance_of(play: &mut Play, content: Element) -> Result<Element> {
+    let other = newcomer(play)?;
+    let mut offer = play.offer("s1", Vec::new()).write();
+    offer.append_child(content);
+    play.ask_raw(&other, offer)?;
+    play.says("an acceptance", SOON, |line| line.action("session-accept").cloned())
+}
+
+fn unknown_feedback(play: &mut Play) -> Result {
+    let strange = "<payload-type id='111' name='opus' clockrate='48000' channels='2'><rtcp-fb \
+                   xmlns='urn:xmpp:jingle:apps:rtp:rtcp-fb:0' type='juggling'/></payload-type>";
+    let accept = acceptance_of(play, written(strange, &["AB"; 32].join(":")))?;
+    let payloads = described(&accept, "payload-type");
+    let kept =
+        payloads.iter().flat_map(|payload| payload.children()).any(|child| child.attr("type") == Some("juggling"));
+    if kept { wrong("it takes feedback of a kind that there is not") } else { Ok(()) }
+}
+
+fn unknown_extension(play: &mut Play) -> Result {
+    let strange = "<rtp-hdrext xmlns='urn:xmpp:jingle:apps:rtp:rtp-hdrext:0' id='7' uri='urn:example:juggling'/>";
+    let accept = acceptance_of(play, written(&format!("{OPUS}{strange}"), &["AB"; 32].join(":")))?;
+    let taken = |extension: &&&Element| extension.attr("uri") == Some("urn:example:juggling");
+    match described(&accept, "rtp-hdrext").iter().find(taken) {
+        Some(_) => wrong("it takes a header extension that there is not"),
+        None => Ok(()),
+    }
+}
+
+fn groups_nothing(play: &mut Play) -> Result {
+    let accept = acceptance(play, usable(vec![opus()]))?;
+    match accept.children().any(|child| child.name() == "group") {
+        true => wrong("it answers with a group, and none was offered"),
+        false => Ok(()),
+    }
+}
+
+fn reads_fingerprints(play: &mut Play) -> Result {
+    let lower = format!("\n {}\n ", ["ab"; 32].join(":"));
+    acceptance_of(play, written(OPUS, &lower)).map(drop)
+}
+
+fn transports(jingle: &Element) -> Vec<&Element> {
+    jingle.children().filter_map(|content| content.get_child("transport", ns::ICE_UDP)).collect()
+}
+
+fn fresh_credentials(play: &mut Play) -> Result {
+    let others = [play.other("tybalt")?, play.other("paris")?];
+    for other in &others {
+        play.enter(other, Some(&sound()))?;
+    }
+    play.join()?;
+    play.published()?;
+    play.pause(Duration::from_secs(3))?;
+    let offers: Vec<&Element> = play.said().filter_map(|line| line.action("session-initiate")).collect();
+    let mut seen = Vec::new();
+    for transport in offers.iter().flat_map(|offer| transports(offer)) {
+        let (ufrag, pwd) = (transport.attr("ufrag").unwrap_or_default(), transport.attr("pwd").unwrap_or_default());
+        if ufrag.len() < 4 || pwd.len() < 22 {
+            return wrong(format!("credentials of {} and {} letters are too short", ufrag.len(), pwd.len()));
+        }
+        if seen.contains(&pwd) {
+            return wrong("two sessions have the same credentials");
+        }
+        seen.push(pwd);
+    }
+    if seen.len() < 2 { wrong("it does not call both who are there") } else { Ok(()) }
+}
+
+/// Every candidate that it told within some seconds, with the transport in which it stood.
+fn candidates(play: &mut Play) -> Result<Vec<(Element, Element)>> {
+    offer(play)?;
+    play.accept_sessions();
+    play.pause(Duration::from_secs(4))?;
+    let requests = play.said().filter_map(|line| line.jingle());
+    let told = requests.flat_map(transports).flat_map(|transport| {
+        let candidates = transport.children().filter(|child| child.name() == "candidate");
+        candidates.map(move |candidate| (transport.clone(), candidate.clone()))
+    });
+    let told: Vec<_> = told.collect();
+    if told.is_empty() { wrong("it tells no candidates within some seconds") } else { Ok(told) }
+}
+
+fn credentials_with_candidates(play: &mut Play) -> Result {
+    let bare =
+        |(transport, _): &(Element, Element)| transport.attr("ufrag").is_none() || transport.attr("pwd").is_none();
+    match candidates(play)?.iter().any(bare) {
+        true => wrong("it tells candidates without the credentials that they belong to"),
+        false => Ok(()),
+    }
+}
+
+fn whole_candidates(play: &mut Play) -> Result {
+    const PARTS: [&str; 10] =
+        ["component", "foundation", "generation", "id", "ip", "network", "port", "priority", "protocol", "type"];
+    for (_, candidate) in candidates(play)? {
+        if let Some(part) = PARTS.into_iter().find(|part| candidate.attr(*part).is_none()) {
+            return wrong(format!("a candidate has no {part}"));
+        }
+        let kind = candidate.attr("type").unwrap_or_default();
+        if !["host", "prflx", "relay", "srflx"].contains(&kind) {
+            return wrong(format!("there are no candidates of type {kind}"));
+        }
+    }
+    Ok(())
+}
+
+/// A request that tells this candidate.
+fn trickle(sid: &str, candidate: &str) -> Element {
+    let text = format!(
+        "<jingle xmlns='{}' action='transport-info' sid='{sid}'><content creator='initiator' name='audio'><transport xmlns='{}' \
+         ufrag='ufrag' pwd='a password of 22 letters'>{candidate}</transport></content></jingle>",
+        ns::JINGLE,
+        ns::ICE_UDP
+    );
+    text.parse().expect("it is well-formed")
+}
+
+const CANDIDATE: &str = "<candidate component='1' foundation='1' generation='0' id='c1' ip='192.0.2.7' network='0' port='40000' \
+                         priority='2130706431' protocol='udp' type='host'/>";
+
+fn early_candidates(play: &mut Play) -> Result {
+    let other = newcomer(play)?;
+    let offer = play.offer("s1", vec![usable(vec![opus()])]);
+    play.ask(&other, &offer)?;
+    let id = play.ask_raw(&other, trickle("s1", CANDIDATE))?;
+    play.confirmed(&id)
+}
+
+fn refuses_candidates(play: &mut Play) -> Result {
+    let other = newcomer(play)?;
+    let offer = play.offer("s1", vec![usable(vec![opus()])]);
+    let id = play.ask(&other, &offer)?;
+    play.confirmed(&id)?;
+    let id = play.ask_raw(&other, trickle("s1", &CANDIDATE.replace("40000", "99999")))?;
+    play.refused(&id, &["bad-request"])?;
+    let id = play.ask(&other, &Jingle::new(Action::SessionInfo, "s1"))?;
+    play.confirmed(&id)
+}
+
+fn sids_of_chance(play: &mut Play) -> Result {
+    let others = [play.other("tybalt")?, play.other("paris")?];
+    for other in &others {
+        play.enter(other, Some(&sound()))?;
+    }
+    play.join()?;
+    play.published()?;
+    play.pause(Duration::from_secs(3))?;
+    let mut sids: Vec<String> =
+        play.said().filter_map(|line| line.action("session-initiate")?.attr("sid").map(str::to_owned)).collect();
+    let token = |sid: &String| sid.chars().all(|sign| sign.is_ascii_alphanumeric() || "._:-".contains(sign));
+    // 122 bits of chance, as a UUID has, are 22 letters of 6 bits each at least; some clients take less.
+    if let Some(sid) = sids.iter().find(|sid| !token(sid) || sid.len() < 16) {
+        return wrong(format!("{sid} is no id of chance"));
+    }
+    let count = sids.len();
+    sids.sort();
+    sids.dedup();
+    if count < 2 || sids.len() < count { wrong("two sessions have the same id, or there is one") } else { Ok(()) }
+}
+
+fn answers_who_speaks(play: &mut Play) -> Result {
+    let other = newcomer(play)?;
+    let mut offer = play.offer("s1", vec![usable(vec![opus()])]);
+    offer.initiator = Some("somebody@example.org/else".to_owned());
+    play.ask(&other, &offer)?;
+    let to = play.says("an acceptance", SOON, |line| {
+        line.action("session-accept").and_then(|_| line.stanza.attr("to").map(str::to_owned))
+    })?;
+    if to == other.jid.as_str() { Ok(()) } else { wrong(format!("it answers {to}, who has said nothing")) }
+}
