@@ -24,7 +24,8 @@ use report::Report;
 #[derive(Debug, Parser)]
 #[command(name = "muji-conformance", version)]
 struct Args {
-    /// Who is judged: engine, our own in virtual time; wrong:NAME, the same with a fault made on purpose; muji-call; or a command that
+    /// Who is judged: engine, our own in virtual time; wrong:NAME, the same with a fault made on purpose; muji-call; dino, a real one,
+    /// as root; or a command that
     /// moves a client, told what to do on standard input
     #[arg(long, default_value = "engine")]
     subject: String,

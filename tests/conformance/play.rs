@@ -33,6 +33,11 @@ impl From<Cannot> for Fault {
     }
 }
 
+/// The client does what it must not, or not what it must.
+pub(crate) fn wrong<T>(why: impl Into<String>) -> Result<T> {
+    Err(Fault::Wrong(why.into()))
+}
+
 /// How a case goes.
 pub(crate) type Result<T = ()> = std::result::Result<T, Fault>;
 

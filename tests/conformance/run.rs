@@ -11,12 +11,15 @@ use crate::cases::{Case, GROUPS};
 use crate::ground::client::{MujiCall, Shim};
 use crate::ground::engine::Virtual;
 use crate::ground::server::Loopback;
-use crate::ground::{Cannot, Ground};
+use crate::ground::{Cannot, Ground, dino};
 use crate::play::{Fault, Play};
 use crate::wrong::Fault as Spoiled;
 
 /// Cases in real time mostly wait.
 const AT_ONCE: usize = 8;
+
+/// Dinos with their desktops on one machine.
+const DINOS_AT_ONCE: usize = 3;
 
 /// Worlds in virtual time repeat with this.
 const SEED: u64 = 1;
@@ -30,6 +33,8 @@ pub(crate) enum Subject {
     Wrong(Spoiled),
     /// Our program.
     MujiCall,
+    /// A real one.
+    Dino,
     /// A client that a command moves.
     Shim(String),
 }
@@ -39,6 +44,7 @@ impl Subject {
         match text {
             "engine" => return Ok(Self::Engine),
             "muji-call" => return Ok(Self::MujiCall),
+            "dino" => return Ok(Self::Dino),
             _ => {}
         }
         if let Some(name) = text.strip_prefix("wrong:") {
@@ -54,6 +60,7 @@ impl Subject {
             Self::Engine => Box::new(Virtual::new(SEED, None)),
             Self::Wrong(fault) => Box::new(Virtual::new(SEED, Some(fault.meddler()))),
             Self::MujiCall => Box::new(Loopback::new(MujiCall::start)?),
+            Self::Dino => Box::new(dino::start()?),
             Self::Shim(command) => Box::new(Loopback::new(|account| Shim::start(command, &account))?),
         })
     }
@@ -99,7 +106,7 @@ pub(crate) fn judge(subject: &Subject, only: Option<&str>) -> Vec<Judged> {
     let cases: Vec<_> = chosen(only).collect();
     let (next, judged) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..if *subject == Subject::Dino { DINOS_AT_ONCE } else { AT_ONCE } {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
@@ -140,7 +147,9 @@ fn play(subject: &Subject, case: &Case) -> (Verdict, Duration) {
 mod tests {
     use std::collections::BTreeSet;
 
+    use muji_conformance::harness::world::{Meddled, Meddler};
     use muji_conformance::register::Register;
+    use xmpp_parsers::stanza::Stanza;
 
     use super::*;
 
@@ -163,6 +172,29 @@ mod tests {
             let failed = failures(&Subject::Wrong(fault));
             assert_eq!(failed, fault.cases().iter().copied().collect(), "{}", fault.name());
         }
+    }
+
+    /// It swallows all that a client says.
+    struct Gag;
+
+    impl Meddler for Gag {
+        fn says(&mut self, _: Stanza) -> Vec<Stanza> {
+            Vec::new()
+        }
+
+        fn hears(&mut self, stanza: Stanza) -> Meddled {
+            Meddled { heard: vec![stanza], said: Vec::new() }
+        }
+    }
+
+    #[test]
+    fn a_client_that_says_nothing_passes_no_case() {
+        let passed = |(_, case): &(&str, &'static Case)| {
+            let mut play = Play::new(Box::new(Virtual::new(SEED, Some(Box::new(Gag)))));
+            (case.play)(&mut play).is_ok()
+        };
+        let passed: Vec<&str> = chosen(None).filter(passed).map(|(_, case)| case.name).collect();
+        assert_eq!(passed, [""; 0]);
     }
 
     /// What becomes of the first case with this shim.

@@ -122,7 +122,15 @@ impl Server {
     /// # Errors
     /// If no port can be had.
     pub async fn behind(door: Door, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::at(0, door, domain, password, rules).await
+    }
+
+    /// The same at this port.
+    ///
+    /// # Errors
+    /// If the port cannot be had.
+    pub async fn at(port: u16, door: Door, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let state =
             State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0, overheard: None };

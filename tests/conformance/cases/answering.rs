@@ -7,8 +7,8 @@ use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::muji::Muji;
 use muji_xep::{Element, Skipped, ns};
 
-use super::{Case, sound};
-use crate::play::{Fault, Other, Play, Result, SOON};
+use super::{Case, called, newcomer, session, sound};
+use crate::play::{Play, Result, SOON, wrong};
 use muji_conformance::trace::Line;
 
 pub(super) const CASES: &[Case] = &[
@@ -53,22 +53,6 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "it confirms the end of a session", ids: &["jingle-term-04"], play: confirms_the_end },
     Case { name: "it is called again by who ended a session", ids: &["jingle-term-03"], play: called_again },
 ];
-
-fn wrong<T>(why: impl Into<String>) -> Result<T> {
-    Err(Fault::Wrong(why.into()))
-}
-
-/// The client is in the call, and somebody comes and offers a session, which it accepts.
-pub(super) fn session(play: &mut Play) -> Result<(Other, Element)> {
-    play.joined()?;
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
-    let offer = play.offer("s1", vec![usable(vec![opus()])]);
-    let id = play.ask(&other, &offer)?;
-    play.confirmed(&id)?;
-    let accept = play.says("an acceptance", Duration::from_secs(12), |line| line.action("session-accept").cloned())?;
-    Ok((other, accept))
-}
 
 fn accepts(play: &mut Play) -> Result {
     session(play).map(drop)
@@ -145,9 +129,7 @@ fn holds_early_offers(play: &mut Play) -> Result {
 }
 
 fn refuses_malformed(play: &mut Play) -> Result {
-    play.joined()?;
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
+    let other = newcomer(play)?;
     let offer = String::from(&play.offer("s1", vec![usable(vec![opus()])]).write());
     let without_sid = offer.replace("sid='s1'", "").replace("sid=\"s1\"", "").parse().expect("it is well-formed");
     let without_contents = play.offer("s2", Vec::new()).write();
@@ -159,9 +141,7 @@ fn refuses_malformed(play: &mut Play) -> Result {
 }
 
 fn refuses_plaintext(play: &mut Play) -> Result {
-    play.joined()?;
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
+    let other = newcomer(play)?;
     let plain = Content { transport: Some(transport(None)), ..usable(vec![opus()]) };
     let offer = play.offer("s1", vec![plain]);
     play.ask(&other, &offer)?;
@@ -177,9 +157,7 @@ fn refuses_plaintext(play: &mut Play) -> Result {
 }
 
 fn ends_other_applications(play: &mut Play) -> Result {
-    play.joined()?;
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
+    let other = newcomer(play)?;
     let text = format!(
         "<jingle xmlns='{}' action='session-initiate' sid='s1'><content creator='initiator' name='file'>\
          <description xmlns='urn:xmpp:jingle:apps:file-transfer:5'/><transport xmlns='urn:xmpp:jingle:transports:ibb:1' \
@@ -240,10 +218,7 @@ fn sessions_of_others(play: &mut Play) -> Result {
 }
 
 fn out_of_order(play: &mut Play) -> Result {
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
-    play.join()?;
-    let offer = play.calls(&other)?;
+    let (other, offer) = called(play)?;
     let offer = Jingle::read(&offer, &mut Skipped::default()).expect("it is an offer");
     let accept = muji_conformance::harness::puppet::acceptance(&offer);
     let id = play.ask(&other, &accept)?;

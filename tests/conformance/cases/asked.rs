@@ -3,7 +3,7 @@
 use muji_xep::{Element, ns};
 
 use super::{Case, sound};
-use crate::play::{Fault, Other, Play, Result, SOON};
+use crate::play::{Fault, Other, Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it says what it is and can", ids: &["disco-01"], play: says_what_it_is },
@@ -43,7 +43,7 @@ fn can(info: &Element, features: &[&str]) -> Result {
     let missing =
         |feature: &&&str| !info.children().any(|child| child.name() == "feature" && child.attr("var") == Some(feature));
     match features.iter().find(missing) {
-        Some(feature) => Err(Fault::Wrong(format!("it does not say that it can {feature}"))),
+        Some(feature) => wrong(format!("it does not say that it can {feature}")),
         None => Ok(()),
     }
 }
@@ -51,7 +51,7 @@ fn can(info: &Element, features: &[&str]) -> Result {
 fn says_what_it_is(play: &mut Play) -> Result {
     let info = info(play)?;
     if !info.children().any(|child| child.name() == "identity") {
-        return Err(Fault::Wrong("it has no identity".to_owned()));
+        return wrong("it has no identity");
     }
     can(&info, &[ns::DISCO_INFO])
 }

@@ -7,9 +7,9 @@ use muji_xep::muji::Muji;
 use muji_xep::rtp::PayloadType;
 use muji_xep::{Element, ns};
 
-use super::{Case, sound};
-use crate::play::{Fault, Other, Play, Result};
-use muji_conformance::trace::Line;
+use super::{Case, called, sound};
+use crate::play::{Other, Play, Result, wrong};
+use muji_conformance::trace::{Line, publishes};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it calls everybody who was there, each once", ids: &["muji-sess-01", "R-INIT-1"], play: calls_all },
@@ -33,24 +33,11 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "it gives no id of another another meaning", ids: &["muji-pt-01", "R-PT-1"], play: keeps_ids },
 ];
 
-/// Somebody is there with sound, and the client comes and calls; the offer.
-fn offer(play: &mut Play) -> Result<(Other, Element)> {
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
-    play.join()?;
-    let offer = play.calls(&other)?;
-    Ok((other, offer))
-}
-
 /// How often it has called somebody.
 fn offers(play: &Play, other: &Other) -> usize {
     let to = other.jid.to_string();
     let calls = |line: &&Line| line.action("session-initiate").is_some() && line.stanza.attr("to") == Some(&to);
     play.said().filter(calls).count()
-}
-
-fn wrong<T>(why: impl Into<String>) -> Result<T> {
-    Err(Fault::Wrong(why.into()))
 }
 
 fn calls_all(play: &mut Play) -> Result {
@@ -86,6 +73,9 @@ fn not_who_left_the_call(play: &mut Play) -> Result {
     let before = offers(play, &gone); // By whoever does not wait, which is another fault.
     play.update(&ahead, Some(&sound()));
     play.pause(Duration::from_secs(15))?;
+    if !play.said().any(|line| line.muji().is_some_and(publishes)) {
+        return wrong("it publishes nothing");
+    }
     if offers(play, &gone) > before {
         return wrong("it calls somebody who has left the call");
     }
@@ -121,9 +111,9 @@ fn calls_who_forgets(play: &mut Play) -> Result {
 }
 
 fn publishes_before(play: &mut Play) -> Result {
-    let (_, _) = offer(play)?;
+    called(play)?;
     let first = play.said().position(|line| line.action("session-initiate").is_some());
-    let published = play.said().position(|line| line.muji().is_some_and(muji_conformance::trace::publishes));
+    let published = play.said().position(|line| line.muji().is_some_and(publishes));
     match (published, first) {
         (Some(published), Some(first)) if published < first => Ok(()),
         _ => wrong("it calls before its contents are in its presence"),
@@ -131,7 +121,7 @@ fn publishes_before(play: &mut Play) -> Result {
 }
 
 fn calls_real_jids(play: &mut Play) -> Result {
-    let _ = offer(play)?;
+    called(play)?;
     let room = format!("{}/", play.room);
     match play
         .said()
@@ -143,7 +133,7 @@ fn calls_real_jids(play: &mut Play) -> Result {
 }
 
 fn names_the_room(play: &mut Play) -> Result {
-    let (_, offer) = offer(play)?;
+    let (_, offer) = called(play)?;
     let marks: Vec<&Element> = offer.children().filter(|child| child.is("muji", ns::MUJI)).collect();
     match marks[..] {
         [muji] if muji.attr("room") == Some(play.room.as_str()) => Ok(()),
@@ -157,9 +147,8 @@ fn contents(element: &Element) -> Vec<&Element> {
 }
 
 fn names_its_contents(play: &mut Play) -> Result {
-    let (_, offer) = offer(play)?;
-    let published =
-        play.said().rev().find_map(|line| line.muji().filter(|muji| muji_conformance::trace::publishes(muji)));
+    let (_, offer) = called(play)?;
+    let published = play.said().rev().find_map(|line| line.muji().filter(|muji| publishes(muji)));
     let published: Vec<&str> =
         published.into_iter().flat_map(Element::children).filter_map(|content| content.attr("name")).collect();
     match contents(&offer).iter().find(|content| content.attr("name").is_none_or(|name| !published.contains(&name))) {
@@ -173,7 +162,7 @@ fn names_its_contents(play: &mut Play) -> Result {
 }
 
 fn offers_whole_contents(play: &mut Play) -> Result {
-    let (_, offer) = offer(play)?;
+    let (_, offer) = called(play)?;
     let contents = contents(&offer);
     if contents.is_empty() {
         return wrong("it offers no content");
@@ -192,7 +181,7 @@ fn offers_whole_contents(play: &mut Play) -> Result {
 }
 
 fn says_who_it_is(play: &mut Play) -> Result {
-    let (_, offer) = offer(play)?;
+    let (_, offer) = called(play)?;
     let client = play.client()?.to_string();
     match offer.attr("initiator") {
         Some(initiator) if initiator == client => Ok(()),
@@ -202,7 +191,7 @@ fn says_who_it_is(play: &mut Play) -> Result {
 }
 
 fn offers_ice(play: &mut Play) -> Result {
-    let (_, offer) = offer(play)?;
+    let (_, offer) = called(play)?;
     let lacks = |content: &&&Element| {
         let transport = content.get_child("transport", ns::ICE_UDP);
         transport.is_none_or(|transport| transport.attr("ufrag").is_none() || transport.attr("pwd").is_none())
@@ -214,7 +203,7 @@ fn offers_ice(play: &mut Play) -> Result {
 }
 
 fn offers_dtls(play: &mut Play) -> Result {
-    let (_, offer) = offer(play)?;
+    let (_, offer) = called(play)?;
     for content in contents(&offer) {
         let transport = content.get_child("transport", ns::ICE_UDP);
         let Some(print) = transport.and_then(|transport| transport.get_child("fingerprint", ns::DTLS)) else {

@@ -5,9 +5,8 @@ use muji_xep::jingle::{Action, Content, Jingle, Senders, Side};
 use muji_xep::rtp::{Description, Media, PayloadType};
 use muji_xep::{Element, ns};
 
-use super::Case;
-use super::answering::session;
-use crate::play::{Fault, Play, Result, SOON};
+use super::{Case, session};
+use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it answers who adds a content", ids: &["jingle-cadd-02"], play: answers_additions },
@@ -21,10 +20,6 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "it confirms hints, and goes on", ids: &["jingle-dinfo-01", "rtp-param-01"], play: confirms_hints },
     Case { name: "it answers who wants another transport", ids: &["jingle-trep-01"], play: answers_replacements },
 ];
-
-fn wrong<T>(why: impl Into<String>) -> Result<T> {
-    Err(Fault::Wrong(why.into()))
-}
 
 /// A request about the session of [`session`] with one content.
 fn about(action: Action, content: Content) -> Jingle {

@@ -7,7 +7,7 @@ use muji_conformance::harness::room::Rules;
 use muji_xep::{Element, ns};
 
 use super::Case;
-use crate::play::{Fault, Play, Result, SOON};
+use crate::play::{Play, Result, SOON, wrong};
 use muji_conformance::trace::{Line, prepares, publishes};
 
 pub(super) const CASES: &[Case] = &[
@@ -52,11 +52,11 @@ fn enters(play: &mut Play) -> Result {
     play.join()?;
     let enters = play.says("an entering presence", SOON, entering)?;
     if enters.attr("type").is_some() {
-        return Err(Fault::Wrong("the presence that enters has a type".to_owned()));
+        return wrong("the presence that enters has a type");
     }
     let address = enters.attr("to").unwrap_or_default();
     if !address.starts_with(&format!("{}/", play.room)) {
-        return Err(Fault::Wrong(format!("it goes to {address}, which is no nick in the room")));
+        return wrong(format!("it goes to {address}, which is no nick in the room"));
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ fn asks_for_no_history(play: &mut Play) -> Result {
     if history.and_then(|history| history.attr("maxchars")) == Some("0") {
         return Ok(());
     }
-    Err(Fault::Wrong("it does not say that it wants no history (maxchars='0')".to_owned()))
+    wrong("it does not say that it wants no history (maxchars='0')")
 }
 
 fn prepares_first(play: &mut Play) -> Result {
@@ -76,7 +76,7 @@ fn prepares_first(play: &mut Play) -> Result {
     let muji = play.says("anything of the call", SOON, |line| line.muji().cloned())?;
     let preparing = muji.children().filter(|child| child.is("preparing", ns::MUJI)).count();
     if publishes(&muji) || preparing != 1 {
-        return Err(Fault::Wrong("what it says first is not one preparing and no content".to_owned()));
+        return wrong("what it says first is not one preparing and no content");
     }
     Ok(())
 }
@@ -85,10 +85,10 @@ fn publishes_contents(play: &mut Play) -> Result {
     play.join()?;
     let muji = play.published()?;
     if prepares(&muji) {
-        return Err(Fault::Wrong("it publishes and goes on preparing".to_owned()));
+        return wrong("it publishes and goes on preparing");
     }
     if let Some(other) = muji.children().find(|child| child.name() == "content" && !child.is("content", ns::JINGLE)) {
-        return Err(Fault::Wrong(format!("a content stands in the namespace {}", other.ns())));
+        return wrong(format!("a content stands in the namespace {}", other.ns()));
     }
     Ok(())
 }
@@ -98,7 +98,7 @@ fn has_capabilities(play: &mut Play) -> Result {
     let bare = |line: &&Line| line.muji().is_some() && !line.stanza.has_child("c", ns::CAPS);
     match play.said().filter(bare).count() {
         0 => Ok(()),
-        some => Err(Fault::Wrong(format!("{some} presences of the call have no capabilities"))),
+        some => wrong(format!("{some} presences of the call have no capabilities")),
     }
 }
 
@@ -130,7 +130,7 @@ fn is_kept_out(play: &mut Play, so: Rules) -> Result {
 fn says_nothing_of_the_room(play: &mut Play) -> Result {
     play.joined()?;
     match play.said().find(|line| line.stanza.name() == "presence" && line.stanza.has_child("x", ns::MUC_USER)) {
-        Some(line) => Err(Fault::Wrong(format!("it says what only the room says: {}", line.words()))),
+        Some(line) => wrong(format!("it says what only the room says: {}", line.words())),
         None => Ok(()),
     }
 }
@@ -145,6 +145,6 @@ fn jids_are_hidden(play: &mut Play) -> Result {
     };
     match play.says("that it leaves", Duration::from_secs(30), out)? {
         false => Ok(()),
-        true => Err(Fault::Wrong("it publishes in a room that hides real JIDs".to_owned())),
+        true => wrong("it publishes in a room that hides real JIDs"),
     }
 }

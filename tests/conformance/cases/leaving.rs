@@ -9,7 +9,7 @@ use muji_xep::{Element, ns};
 
 use super::{Case, sound};
 use crate::ground::Order;
-use crate::play::{Fault, Other, Play, Result, SOON};
+use crate::play::{Other, Play, Result, SOON, wrong};
 use muji_conformance::trace::{Line, prepares};
 
 pub(super) const CASES: &[Case] = &[
@@ -43,7 +43,7 @@ fn talking(play: &mut Play) -> Result<[Other; 2]> {
     for other in &others {
         let to = other.jid.to_string();
         if !play.said().any(|line| line.action("session-initiate").is_some() && line.stanza.attr("to") == Some(&to)) {
-            return Err(Fault::Wrong(format!("it does not call {to}")));
+            return wrong(format!("it does not call {to}"));
         }
     }
     Ok(others)
@@ -60,7 +60,7 @@ fn leaves_in_order(play: &mut Play) -> Result {
     let first = play.says("anything of its leaving", SOON, |line| {
         (withdraws(line) || line.action("session-terminate").is_some()).then(|| withdraws(line))
     })?;
-    if first { Ok(()) } else { Err(Fault::Wrong("it ends a session before it takes back what it said".to_owned())) }
+    if first { Ok(()) } else { wrong("it ends a session before it takes back what it said") }
 }
 
 fn ends_sessions(play: &mut Play) -> Result {
@@ -73,13 +73,13 @@ fn ends_sessions(play: &mut Play) -> Result {
             .said()
             .filter(|line| line.stanza.attr("to") == Some(&to))
             .filter_map(|line| line.action("session-terminate"));
-        let Some(end) = ends.next() else { return Err(Fault::Wrong(format!("it does not end the session with {to}"))) };
+        let Some(end) = ends.next() else { return wrong(format!("it does not end the session with {to}")) };
         let reason = end.get_child("reason", ns::JINGLE).map(|reason| reason.children().count());
         if reason.unwrap_or_default() == 0 {
-            return Err(Fault::Wrong("it does not say why it ends a session".to_owned()));
+            return wrong("it does not say why it ends a session");
         }
         if ends.next().is_some() {
-            return Err(Fault::Wrong(format!("it ends the session with {to} twice")));
+            return wrong(format!("it ends the session with {to} twice"));
         }
     }
     Ok(())
@@ -106,7 +106,7 @@ fn gives_up(play: &mut Play) -> Result {
     })?;
     match presence.attr("type") {
         Some("unavailable") => Ok(()),
-        _ => Err(Fault::Wrong("it says something else in the room than that it leaves".to_owned())),
+        _ => wrong("it says something else in the room than that it leaves"),
     }
 }
 
@@ -152,7 +152,7 @@ fn ends_when_put_out(play: &mut Play) -> Result {
         let to = other.jid.to_string();
         let ends = |line: &Line| line.action("session-terminate").is_some() && line.stanza.attr("to") == Some(&to);
         if !play.said().any(ends) {
-            return Err(Fault::Wrong(format!("it does not end the session with {to}")));
+            return wrong(format!("it does not end the session with {to}"));
         }
     }
     Ok(())

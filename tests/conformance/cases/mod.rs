@@ -12,10 +12,13 @@ mod negotiating;
 mod persons;
 mod waiting;
 
-use muji_conformance::harness::puppet::{audio, opus};
+use std::time::Duration;
+
+use muji_conformance::harness::puppet::{audio, opus, usable};
+use muji_xep::Element;
 use muji_xep::muji::Muji;
 
-use crate::play::{Play, Result};
+use crate::play::{Other, Play, Result};
 
 /// A case.
 pub(crate) struct Case {
@@ -44,4 +47,31 @@ pub(crate) const GROUPS: [(&str, &[Case]); 10] = [
 /// What somebody publishes who sends sound by Opus.
 fn sound() -> Muji {
     Muji::with(vec![audio(vec![opus()])])
+}
+
+/// Somebody is there, and the client comes and calls: its offer.
+fn called(play: &mut Play) -> Result<(Other, Element)> {
+    let other = play.other("tybalt")?;
+    play.enter(&other, Some(&sound()))?;
+    play.join()?;
+    let offer = play.calls(&other)?;
+    Ok((other, offer))
+}
+
+/// The client is in the call, and somebody comes who publishes sound.
+fn newcomer(play: &mut Play) -> Result<Other> {
+    play.joined()?;
+    let other = play.other("tybalt")?;
+    play.enter(&other, Some(&sound()))?;
+    Ok(other)
+}
+
+/// The client is in the call, and somebody comes and offers a session, which it accepts.
+fn session(play: &mut Play) -> Result<(Other, Element)> {
+    let other = newcomer(play)?;
+    let offer = play.offer("s1", vec![usable(vec![opus()])]);
+    let id = play.ask(&other, &offer)?;
+    play.confirmed(&id)?;
+    let accept = play.says("an acceptance", Duration::from_secs(12), |line| line.action("session-accept").cloned())?;
+    Ok((other, accept))
 }

@@ -2,10 +2,9 @@
 
 use muji_xep::{Element, ns};
 
-use super::Case;
-use super::answering::session;
+use super::{Case, session};
 use crate::ground::Order;
-use crate::play::{Fault, Play, Result, SOON};
+use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it takes every word about the state of a session", ids: &["rtp-info-01"], play: takes_every_word },
@@ -39,7 +38,7 @@ fn says_that_it_is_muted(play: &mut Play) -> Result {
         let info = play.says(word, SOON, |line| line.action("session-info").cloned())?;
         let said: Vec<&str> = info.children().filter(|child| child.is(word, ns::RTP_INFO)).map(Element::name).collect();
         if said.is_empty() {
-            return Err(Fault::Wrong(format!("it says something else than {word}")));
+            return wrong(format!("it says something else than {word}"));
         }
     }
     Ok(())

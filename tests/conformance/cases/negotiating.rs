@@ -7,8 +7,8 @@ use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::rtp::{Description, Media, PayloadType};
 use muji_xep::{Element, ns};
 
-use super::{Case, sound};
-use crate::play::{Fault, Other, Play, Result, SOON};
+use super::{Case, called, newcomer, sound};
+use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it keeps the ids that were offered", ids: &["rtp-answer-02"], play: keeps_offered_ids },
@@ -40,18 +40,6 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "its sessions have ids of chance", ids: &["jingle-init-06", "R-DINO-2"], play: sids_of_chance },
     Case { name: "it answers who speaks, whoever is named", ids: &["jingle-init-04"], play: answers_who_speaks },
 ];
-
-fn wrong<T>(why: impl Into<String>) -> Result<T> {
-    Err(Fault::Wrong(why.into()))
-}
-
-/// The client is in the call, and somebody comes who publishes sound.
-pub(super) fn newcomer(play: &mut Play) -> Result<Other> {
-    play.joined()?;
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
-    Ok(other)
-}
 
 fn description(payload_types: Vec<PayloadType>) -> Content {
     Content { description: Some(Description::new(Media::Audio, payload_types)), ..usable(Vec::new()) }
@@ -118,17 +106,8 @@ fn no_transport(play: &mut Play) -> Result {
     }
 }
 
-/// Somebody is there, and the client comes and calls.
-fn offer(play: &mut Play) -> Result<(Other, Element)> {
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
-    play.join()?;
-    let offer = play.calls(&other)?;
-    Ok((other, offer))
-}
-
 fn names_encodings(play: &mut Play) -> Result {
-    let (_, offer) = offer(play)?;
+    let (_, offer) = called(play)?;
     for payload in described(&offer, "payload-type") {
         let id = payload.attr("id").and_then(|id| id.parse::<u8>().ok());
         match id {
@@ -205,17 +184,23 @@ fn transports(jingle: &Element) -> Vec<&Element> {
     jingle.children().filter_map(|content| content.get_child("transport", ns::ICE_UDP)).collect()
 }
 
-fn fresh_credentials(play: &mut Play) -> Result {
-    let others = [play.other("tybalt")?, play.other("paris")?];
-    for other in &others {
-        play.enter(other, Some(&sound()))?;
+/// Two are there, and the client comes and calls both: its offers.
+fn two_offers(play: &mut Play) -> Result<Vec<Element>> {
+    for name in ["tybalt", "paris"] {
+        let other = play.other(name)?;
+        play.enter(&other, Some(&sound()))?;
     }
     play.join()?;
     play.published()?;
     play.pause(Duration::from_secs(3))?;
-    let offers: Vec<&Element> = play.said().filter_map(|line| line.action("session-initiate")).collect();
+    let offers: Vec<Element> = play.said().filter_map(|line| line.action("session-initiate").cloned()).collect();
+    if offers.len() == 2 { Ok(offers) } else { wrong(format!("it makes {} offers to two who are there", offers.len())) }
+}
+
+fn fresh_credentials(play: &mut Play) -> Result {
+    let offers = two_offers(play)?;
     let mut seen = Vec::new();
-    for transport in offers.iter().flat_map(|offer| transports(offer)) {
+    for transport in offers.iter().flat_map(transports) {
         let (ufrag, pwd) = (transport.attr("ufrag").unwrap_or_default(), transport.attr("pwd").unwrap_or_default());
         if ufrag.len() < 4 || pwd.len() < 22 {
             return wrong(format!("credentials of {} and {} letters are too short", ufrag.len(), pwd.len()));
@@ -225,12 +210,12 @@ fn fresh_credentials(play: &mut Play) -> Result {
         }
         seen.push(pwd);
     }
-    if seen.len() < 2 { wrong("it does not call both who are there") } else { Ok(()) }
+    Ok(())
 }
 
 /// Every candidate that it told within some seconds, with the transport in which it stood.
 fn candidates(play: &mut Play) -> Result<Vec<(Element, Element)>> {
-    offer(play)?;
+    called(play)?;
     play.accept_sessions();
     play.pause(Duration::from_secs(4))?;
     let requests = play.said().filter_map(|line| line.jingle());
@@ -300,24 +285,15 @@ fn refuses_candidates(play: &mut Play) -> Result {
 }
 
 fn sids_of_chance(play: &mut Play) -> Result {
-    let others = [play.other("tybalt")?, play.other("paris")?];
-    for other in &others {
-        play.enter(other, Some(&sound()))?;
-    }
-    play.join()?;
-    play.published()?;
-    play.pause(Duration::from_secs(3))?;
     let mut sids: Vec<String> =
-        play.said().filter_map(|line| line.action("session-initiate")?.attr("sid").map(str::to_owned)).collect();
+        two_offers(play)?.iter().map(|offer| offer.attr("sid").unwrap_or_default().to_owned()).collect();
     let token = |sid: &String| sid.chars().all(|sign| sign.is_ascii_alphanumeric() || "._:-".contains(sign));
     // 122 bits of chance, as a UUID has, are 22 letters of 6 bits each at least; some clients take less.
     if let Some(sid) = sids.iter().find(|sid| !token(sid) || sid.len() < 16) {
         return wrong(format!("{sid} is no id of chance"));
     }
-    let count = sids.len();
     sids.sort();
-    sids.dedup();
-    if count < 2 || sids.len() < count { wrong("two sessions have the same id, or there is one") } else { Ok(()) }
+    if sids.windows(2).any(|pair| pair[0] == pair[1]) { wrong("two sessions have the same id") } else { Ok(()) }
 }
 
 fn answers_who_speaks(play: &mut Play) -> Result {

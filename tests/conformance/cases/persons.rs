@@ -12,7 +12,7 @@ use xmpp_parsers::message::{Id, Message};
 
 use super::Case;
 use crate::ground::Order;
-use crate::play::{Fault, Other, Play, Result, SOON};
+use crate::play::{Fault, Other, Play, Result, SOON, wrong};
 use muji_conformance::trace::{Line, prepares};
 
 pub(super) const CASES: &[Case] = &[
@@ -94,10 +94,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case { name: "it invites to the room of the call", ids: &["cinv-invite-01", "muji-inv-01"], play: invites },
 ];
-
-fn wrong<T>(why: impl Into<String>) -> Result<T> {
-    Err(Fault::Wrong(why.into()))
-}
 
 /// The word of this name about a call with one person.
 fn word<'a>(line: &'a Line, name: &str) -> Option<&'a Element> {

@@ -48,6 +48,11 @@ pub(crate) trait Client {
         &[]
     }
 
+    /// True if it enters no room by its name: then somebody invites it.
+    fn comes_by_invitation(&self) -> bool {
+        false
+    }
+
     /// Tells it.
     fn order(&mut self, order: &Order) -> Result<(), Cannot>;
 

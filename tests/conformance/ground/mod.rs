@@ -1,6 +1,7 @@
 //! Where cases are played: a server with rooms, the client that is judged, and others who log in beside it.
 
 pub(crate) mod client;
+pub(crate) mod dino;
 pub(crate) mod engine;
 pub(crate) mod server;
 

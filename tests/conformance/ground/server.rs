@@ -5,18 +5,24 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
 use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::server::{OVERHEARD, Overheard, Server};
+use muji_conformance::harness::server::{Door, OVERHEARD, Overheard, Server};
 use muji_conformance::harness::service::Service;
 use muji_xep::Element;
+use muji_xep::invite::{CallInvite, Word};
 use tokio::runtime::{Builder, Runtime};
+use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
 
 use super::client::{Account, Client};
 use super::{Cannot, Ground, Order};
 use muji_conformance::trace::Line;
 
-const DOMAIN: &str = "localhost";
+/// Of all who log in.
+pub(super) const DOMAIN: &str = "localhost";
 const PASSWORD: &str = "a password for one case";
+
+/// Whoever invites a client that comes by invitation alone.
+pub(super) const HOST: &str = "host";
 
 /// Cases look at what was said at least this often.
 const STEP: Duration = Duration::from_millis(20);
@@ -34,12 +40,32 @@ pub(crate) struct Loopback {
 impl Loopback {
     /// A server, and a client that has not logged in yet.
     pub(crate) fn new(client: impl FnOnce(Account) -> io::Result<Box<dyn Client>>) -> io::Result<Self> {
+        Self::behind(Door::default(), 0, client)
+    }
+
+    /// The same with another way in; port 0 is any that is free.
+    pub(super) fn behind(
+        door: Door,
+        port: u16,
+        client: impl FnOnce(Account) -> io::Result<Box<dyn Client>>,
+    ) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let server = runtime.block_on(Server::start(DOMAIN, PASSWORD, Rules::default()))?;
+        let server = runtime.block_on(Server::at(port, door, DOMAIN, PASSWORD, Rules::default()))?;
         server.overheard(0);
         let account =
             Account { jid: format!("subject@{DOMAIN}"), password: PASSWORD.to_owned(), server: server.address() };
         Ok(Self { client: client(account)?, server, runtime, start: Instant::now(), seen: 0 })
+    }
+
+    /// Somebody whom the client knows invites it to a room.
+    fn invite(&self, room: &BareJid) {
+        let host = self.server.puppet(HOST);
+        let id = format!("invite-to-{room}");
+        let mut message = Message::chat(Some(self.subject().into()));
+        message.payloads = CallInvite::new(&id, Word::Invite { audio: true, video: false }, Some(room)).write();
+        message.id = Some(Id(id));
+        let _guard = self.runtime.enter();
+        self.server.say(&host, message.into());
     }
 
     /// Where the client is logged in.
@@ -86,7 +112,13 @@ impl Ground for Loopback {
     }
 
     fn order(&mut self, order: &Order) -> Result<(), Cannot> {
-        self.client.order(order)
+        match order {
+            Order::Join(room, None) if self.client.comes_by_invitation() => {
+                self.invite(room);
+                self.client.order(&Order::Accept)
+            }
+            order => self.client.order(order),
+        }
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), Cannot> {
