@@ -55,7 +55,7 @@ enum Manner {
     Confirms,
     /// They accept sessions too.
     Accepts,
-    /// They say nothing to requests.
+    /// They say what they can, and nothing to requests.
     Silent,
 }
 
@@ -94,7 +94,7 @@ impl Play {
         self.manner = Manner::Accepts;
     }
 
-    /// From now on they do not even confirm requests.
+    /// From now on they do not even confirm requests; but they say what they can, as some ask that first.
     pub(crate) fn fall_silent(&mut self) {
         self.manner = Manner::Silent;
     }
@@ -320,7 +320,7 @@ impl Play {
         let (from, id) = (line.stanza.attr("from"), line.stanza.attr("id"));
         let (Some(from), Some(id)) = (from.and_then(|from| from.parse::<Jid>().ok()), id) else { return };
         let (to, id) = (Some(from.clone()), id.to_owned());
-        if self.manner == Manner::Silent || line.stanza.name() != "iq" {
+        if line.stanza.name() != "iq" {
             return;
         }
         if line.stanza.attr("type") == Some("get") {
@@ -334,7 +334,7 @@ impl Play {
             };
             return self.ground.say(&other.jid, answer.into());
         }
-        if line.stanza.attr("type") != Some("set") {
+        if line.stanza.attr("type") != Some("set") || self.manner == Manner::Silent {
             return;
         }
         self.ground.say(&other.jid, Iq::Result { from: None, to, id, payload: None }.into());

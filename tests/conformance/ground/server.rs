@@ -24,6 +24,9 @@ const PASSWORD: &str = "a password for one case";
 /// Whoever invites a client that comes by invitation alone.
 pub(super) const HOST: &str = "host";
 
+/// The longest that a client may take to log in.
+const LOGIN: Duration = Duration::from_secs(20);
+
 /// Cases look at what was said at least this often.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -55,6 +58,21 @@ impl Loopback {
         let account =
             Account { jid: format!("subject@{DOMAIN}"), password: PASSWORD.to_owned(), server: server.address() };
         Ok(Self { client: client(account)?, server, runtime, start: Instant::now(), seen: 0 })
+    }
+
+    /// Waits until the client has logged in and said that it is there.
+    fn client_is_there(&self) -> Result<(), Cannot> {
+        let subject = self.subject();
+        let is_there =
+            |heard: Overheard| heard.said && heard.who.to_bare() == subject && heard.stanza.name() == "presence";
+        let until = Instant::now() + LOGIN;
+        while !self.server.overheard(0).into_iter().any(is_there) {
+            if Instant::now() > until {
+                return Err(Cannot::Gone("it does not log in".to_owned()));
+            }
+            std::thread::sleep(STEP);
+        }
+        Ok(())
     }
 
     /// Somebody whom the client knows invites it to a room.
@@ -114,6 +132,7 @@ impl Ground for Loopback {
     fn order(&mut self, order: &Order) -> Result<(), Cannot> {
         match order {
             Order::Join(room, None) if self.client.comes_by_invitation() => {
+                self.client_is_there()?;
                 self.invite(room);
                 self.client.order(&Order::Accept)
             }
