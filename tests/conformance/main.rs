@@ -80,6 +80,9 @@ fn main() -> ExitCode {
         // A wrong name is said before anything is played.
         let kinds = args.report.iter().map(|file| report::Kind::of(file)).collect::<Result<Vec<_>, String>>()?;
         let results = run::judge(&subject, args.only.as_deref());
+        if results.is_empty() {
+            return Err("no case has this in its name, its group or its demands; --list shows all".to_owned());
+        }
         let reported = Report { register: &register, subject: &args.subject, judged: &results };
         for (file, kind) in args.report.iter().zip(kinds) {
             std::fs::write(file, reported.write(kind)).map_err(|why| format!("{}: {why}", file.display()))?;
