@@ -5,6 +5,7 @@ use std::time::Duration;
 use jid::{BareJid, FullJid, Jid};
 use muji_conformance::harness::puppet;
 use muji_conformance::harness::service::Service;
+use muji_conformance::trace::{Line, publishes};
 use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::muji::Muji;
 use muji_xep::{Element, Skipped, muc, ns};
@@ -13,7 +14,6 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::ground::{Cannot, Ground, Order};
-use muji_conformance::trace::{Line, publishes};
 
 /// What a client does at once, it does within this.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -65,18 +65,30 @@ pub(crate) struct Play {
     pub(crate) room: BareJid,
     pub(crate) subject: BareJid,
     /// All that was said and heard.
-    pub(crate) lines: Vec<Line>,
+    lines: Vec<Line>,
     /// Up to here everything was looked at.
     mark: usize,
     others: Vec<Other>,
     manner: Manner,
     ids: usize,
+    /// The client was told to leave: it may log off then.
+    left: bool,
 }
 
 impl Play {
     pub(crate) fn new(ground: Box<dyn Ground>) -> Self {
         let (room, subject) = (ground.room("balcony"), ground.subject());
-        Self { ground, room, subject, lines: Vec::new(), mark: 0, others: Vec::new(), manner: Manner::Confirms, ids: 0 }
+        Self {
+            ground,
+            room,
+            subject,
+            lines: Vec::new(),
+            mark: 0,
+            others: Vec::new(),
+            manner: Manner::Confirms,
+            ids: 0,
+            left: false,
+        }
     }
 
     // ---- what the others do ----------------------------------------------------------------------------------------------
@@ -170,6 +182,7 @@ impl Play {
     /// Tells the client what to do. What comes is looked for from here on.
     pub(crate) fn order(&mut self, order: &Order) -> Result {
         self.mark = self.lines.len();
+        self.left |= *order == Order::Leave;
         Ok(self.ground.order(order)?)
     }
 
@@ -196,7 +209,7 @@ impl Play {
         self.says("its contents", SOON, |line| line.muji().filter(|muji| publishes(muji)).cloned())
     }
 
-    /// Waits until it calls somebody; the offer, and the line before which it was said.
+    /// Waits until it calls somebody; its offer.
     pub(crate) fn calls(&mut self, other: &Other) -> Result<Element> {
         let to = other.jid.to_string();
         self.says(&format!("an offer to {}", other.nick), SOON, |line| {
@@ -224,7 +237,7 @@ impl Play {
     /// Waits for what is so long that it would have said it, and it does not.
     pub(crate) fn does_not_say(&mut self, what: &str, limit: Duration, is: impl Fn(&Line) -> bool) -> Result {
         match self.says(what, limit, |line| is(line).then_some(line.at)) {
-            Ok(at) => Err(Fault::Wrong(format!("it says {what} after {:.3} s", at.as_secs_f64()))),
+            Ok(at) => wrong(format!("it says {what} after {:.3} s", at.as_secs_f64())),
             Err(Fault::Wrong(_)) => Ok(()),
             Err(fault @ Fault::Cannot(_)) => Err(fault),
         }
@@ -237,7 +250,10 @@ impl Play {
             line.answers(id).then_some((line.stanza.attr("type") == Some("error")).then_some(conditions))
         });
         match answer {
-            Err(Fault::Wrong(_)) if !self.ground.is_there() => Err(Cannot::Here("the client has logged off").into()),
+            Err(Fault::Wrong(_)) if !self.ground.is_there() && self.left => {
+                Err(Cannot::Here("the client logs off when it leaves").into())
+            }
+            Err(Fault::Wrong(_)) if !self.ground.is_there() => wrong("it logs off instead of answering"),
             answer => answer,
         }
     }
@@ -246,7 +262,7 @@ impl Play {
     pub(crate) fn confirmed(&mut self, id: &str) -> Result {
         match self.answered(id)? {
             None => Ok(()),
-            Some(conditions) => Err(Fault::Wrong(format!("it refuses with {}", conditions.join(" and ")))),
+            Some(conditions) => wrong(format!("it refuses with {}", conditions.join(" and "))),
         }
     }
 
@@ -254,12 +270,10 @@ impl Play {
     pub(crate) fn refused(&mut self, id: &str, conditions: &[&str]) -> Result {
         match self.answered(id)? {
             Some(given) if conditions.iter().all(|wanted| given.iter().any(|given| given == wanted)) => Ok(()),
-            Some(given) => Err(Fault::Wrong(format!(
-                "it refuses with {}, not with {}",
-                given.join(" and "),
-                conditions.join(" and ")
-            ))),
-            None => Err(Fault::Wrong(format!("it confirms what it must refuse with {}", conditions.join(" and ")))),
+            Some(given) => {
+                wrong(format!("it refuses with {}, not with {}", given.join(" and "), conditions.join(" and ")))
+            }
+            None => wrong(format!("it confirms what it must refuse with {}", conditions.join(" and "))),
         }
     }
 

@@ -148,6 +148,7 @@ fn play(subject: &Subject, case: &Case) -> (Verdict, Duration) {
 mod tests {
     use std::collections::BTreeSet;
 
+    use muji_conformance::harness::server::OVERHEARD;
     use muji_conformance::harness::world::{Meddled, Meddler};
     use muji_conformance::register::Register;
     use xmpp_parsers::stanza::Stanza;
@@ -231,6 +232,18 @@ mod tests {
         }
         let still = std::process::Command::new("pgrep").args(["-f", &format!("^sleep {mark}")]).output();
         assert!(still.expect("there is pgrep").stdout.is_empty(), "what a shim started has ended with it");
+    }
+
+    #[test]
+    fn a_client_that_talks_without_end_fails() {
+        let mut ground = Loopback::new(MujiCall::start).expect("it is not told to begin");
+        let chatterbox = ground.log_in("subject").expect("anybody may");
+        for _ in 0..OVERHEARD + 1 {
+            ground.say(&chatterbox, "<presence xmlns='jabber:client'/>".parse().expect("it is well-formed"));
+        }
+        let mut play = Play::new(Box::new(ground));
+        let why = play.pause(Duration::from_secs(1)).expect_err("nobody listens to so much");
+        assert_eq!(why, Fault::Cannot(Cannot::Gone(format!("{OVERHEARD} stanzas are too many for a case"))));
     }
 
     #[test]

@@ -50,8 +50,9 @@ pub fn breaches(lines: &[(usize, Line)]) -> Vec<Breach> {
             known.rooms.said(line, &mut breach);
             known.sessions.said(line, &known.rooms, &mut breach);
         } else {
-            known.rooms.heard(line);
+            let gone = known.rooms.heard(line);
             known.sessions.heard(line);
+            gone.iter().for_each(|gone| known.sessions.end_with(gone));
         }
     }
     found
@@ -144,6 +145,35 @@ mod tests {
             assert!(found.contains(&(BEFORE.lines().count() + 1, id)), "{stanza}: {found:?}");
             assert!(register.contains(id), "{id}");
         }
+    }
+
+    #[test]
+    fn whoever_comes_later_and_does_not_call_may_be_called_after_a_while_and_whoever_comes_back_again() {
+        let late = "<presence from='r@conf/late'><muji xmlns='urn:xmpp:jingle:muji:0'><content xmlns='urn:xmpp:jingle:1' name='audio'/>\
+                    </muji><x xmlns='http://jabber.org/protocol/muc#user'><item jid='late@b/1'/></x></presence>";
+        let gone = "<presence type='unavailable' from='r@conf/late'><x xmlns='http://jabber.org/protocol/muc#user'><item/></x></presence>";
+        let offer = "<iq type='set' id='1' to='late@b/1'><jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='1' \
+                     initiator='a@b/c'><muji xmlns='urn:xmpp:jingle:muji:0' room='r@conf'/></jingle></iq>";
+        let publishes = "<presence to='r@conf/a'><muji xmlns='urn:xmpp:jingle:muji:0'><content xmlns='urn:xmpp:jingle:1' name='audio'/>\
+                         </muji></presence>";
+        let line = |(at, way, stanza): &(u8, &str, &str)| {
+            format!("<stanza t='{at}' dir='{way}' client='a@b/c'>{stanza}</stanza>\n")
+        };
+        let who_is_called = |lines: &[(u8, &str, &str)]| {
+            let text = format!("<trace>{BEFORE}\n{}", lines.iter().map(line).collect::<String>());
+            let found = breaches(&read(&text).expect("it is a trace"));
+            let of_calls = found.iter().map(|breach| breach.id).filter(|id| id.starts_with("muji-sess-"));
+            of_calls.collect::<Vec<_>>()
+        };
+        let there = [(25, "C>S", publishes), (30, "S>C", late)];
+        assert_eq!(who_is_called(&[&there[..], &[(31, "C>S", offer)]].concat()), ["muji-sess-02"]);
+        let called = [&there[..], &[(40, "C>S", offer)]].concat();
+        assert_eq!(who_is_called(&called), [""; 0]);
+        assert_eq!(who_is_called(&[&called[..], &[(41, "C>S", offer)]].concat()), ["muji-sess-01"]);
+        let back = [(42, "S>C", gone), (43, "S>C", late), (60, "C>S", offer)];
+        assert_eq!(who_is_called(&[&called[..], &back].concat()), [""; 0]);
+        let refused = [(41, "S>C", "<iq type='error' id='1' from='late@b/1'/>"), (42, "C>S", offer)];
+        assert_eq!(who_is_called(&[&called[..], &refused].concat()), [""; 0]);
     }
 
     /// A client is in a room with two who publish: one came before it, one later.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::trace::{Line, prepares, publishes};
 use jid::{BareJid, FullJid};
 use muji_xep::muc::{MucUser, code};
 use muji_xep::{Element, ns};
 
 use super::Note;
+use crate::trace::{Line, prepares, publishes};
 
 /// Whoever waits so long may go on without whoever hangs; our own rule is twenty seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -23,6 +23,8 @@ pub(super) struct Occupant {
     prepares: bool,
     /// It was part of the call before the client was.
     pub(super) ahead: bool,
+    /// When it published first.
+    pub(super) since: Option<Duration>,
 }
 
 /// A room in which the client is.
@@ -64,12 +66,13 @@ impl Rooms {
         }
     }
 
-    pub(super) fn heard(&mut self, line: &Line) {
+    /// Who left with it.
+    pub(super) fn heard(&mut self, line: &Line) -> Option<FullJid> {
         let from = line.stanza.attr("from").and_then(|from| from.parse::<FullJid>().ok());
-        let Some(from) = from.filter(|_| line.stanza.name() == "presence") else { return };
-        let Some(room) = self.0.get_mut(&from.to_bare()) else { return };
+        let from = from.filter(|_| line.stanza.name() == "presence")?;
+        let room = self.0.get_mut(&from.to_bare())?;
         let payloads: Vec<Element> = line.stanza.children().cloned().collect();
-        let Some(user) = MucUser::find(&payloads) else { return };
+        let user = MucUser::find(&payloads)?;
         let nick = from.resource().as_str();
         let gone = line.stanza.attr("type") == Some("unavailable");
         if user.has(code::SELF) {
@@ -78,16 +81,19 @@ impl Rooms {
                 // Whoever is part of the call by now is ahead.
                 room.occupants.values_mut().for_each(|other| other.ahead = other.prepares || other.publishes);
             }
-            return;
+            return None;
         }
         if gone {
-            room.occupants.remove(nick);
-            return;
+            return room.occupants.remove(nick)?.real;
         }
-        let ahead = room.occupants.get(nick).is_some_and(|known| known.ahead);
+        let known = room.occupants.get(nick);
+        let ahead = known.is_some_and(|known| known.ahead);
+        let since = known.and_then(|known| known.since);
         let publishes = line.muji().is_some_and(publishes);
         let prepares = !publishes && line.muji().is_some_and(prepares);
-        room.occupants.insert(nick.to_owned(), Occupant { real: user.real, publishes, prepares, ahead });
+        let since = since.or_else(|| publishes.then_some(line.at));
+        room.occupants.insert(nick.to_owned(), Occupant { real: user.real, publishes, prepares, ahead, since });
+        None
     }
 
     /// The room in which somebody with this address is, beside the client.

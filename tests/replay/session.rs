@@ -1,17 +1,23 @@
 //! What a client says of sessions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::trace::Line;
 use jid::{BareJid, FullJid, Jid};
 use muji_xep::{Element, ns};
 
 use super::Note;
 use super::room::Rooms;
+use crate::trace::Line;
+
+/// Whoever came later and has not called for so long may be called; our own rule is ten seconds.
+const TURN: Duration = Duration::from_secs(8);
 
 /// A session of the client's.
 #[derive(Debug)]
 struct Session {
+    /// The request that offered it, if that was the client's.
+    offer: Option<String>,
     /// The room whose call it is part of.
     room: Option<BareJid>,
 }
@@ -35,7 +41,8 @@ impl Sessions {
         match action {
             "session-initiate" => {
                 self.offers(line, jingle, to, rooms, breach);
-                self.0.insert(key, Session { room: room(jingle) });
+                let offer = line.stanza.attr("id").map(str::to_owned);
+                self.0.insert(key, Session { offer, room: room(jingle) });
             }
             "session-accept" => {
                 match jingle.attr("responder") {
@@ -78,14 +85,25 @@ impl Sessions {
     }
 
     pub(super) fn heard(&mut self, line: &Line) {
-        let Some(jingle) = line.jingle() else { return };
         let from = line.stanza.attr("from").unwrap_or_default();
+        if line.stanza.attr("type") == Some("error") {
+            // Whoever refuses an offer has no session.
+            let id = line.stanza.attr("id");
+            self.0
+                .retain(|(with, _), session| with != from || session.offer.is_none() || session.offer.as_deref() != id);
+        }
+        let Some(jingle) = line.jingle() else { return };
         let key = (from.to_owned(), jingle.attr("sid").unwrap_or_default().to_owned());
         match jingle.attr("action") {
-            Some("session-initiate") => drop(self.0.insert(key, Session { room: room(jingle) })),
+            Some("session-initiate") => drop(self.0.insert(key, Session { offer: None, room: room(jingle) })),
             Some("session-terminate") => drop(self.0.remove(&key)),
             _ => {}
         }
+    }
+
+    /// Somebody left the room: what was with it is over, whether that is said or not.
+    pub(super) fn end_with(&mut self, gone: &FullJid) {
+        self.0.retain(|(with, _), session| with != gone.as_str() || session.room.is_none());
     }
 
     fn offers(&self, line: &Line, jingle: &Element, to: &str, rooms: &Rooms, breach: &mut Note<'_>) {
@@ -115,7 +133,8 @@ impl Sessions {
         if named.is_some() && another {
             breach("muji-sess-01", format!("it calls {to}, with whom it has a session in this call already"));
         }
-        if named.is_some() && other.publishes && !other.ahead && there.published {
+        let early = other.since.is_some_and(|since| line.at.saturating_sub(since) < TURN);
+        if named.is_some() && other.publishes && !other.ahead && there.published && early {
             breach("muji-sess-02", format!("it calls {to}, who came later"));
         }
     }

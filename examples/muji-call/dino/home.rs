@@ -71,7 +71,7 @@ impl Home {
 
     /// By the server's log we broke no demand, whatever Dino did.
     fn nothing_is_broken(&self) {
-        let wire = std::fs::read_to_string(self.xmpp.wire()).unwrap_or_else(|why| panic!("{why}"));
+        let wire = self.wire();
         if let Some(copy) = std::env::var_os("DINO_WIRE") {
             std::fs::write(copy, &wire).unwrap_or_else(|why| panic!("{why}"));
         }
@@ -101,14 +101,15 @@ impl Home {
 
     /// Who offered a session to whom, by the server's log: localparts, in order.
     pub(crate) fn offers(&self) -> Vec<[String; 2]> {
-        let wire = std::fs::read_to_string(self.xmpp.wire()).unwrap_or_else(|why| panic!("{why}"));
-        let offers =
-            wire.lines().filter(|line| line.contains("dir='C&gt;S'") && line.contains("action='session-initiate'"));
-        let who = |line: &str, before: &str| {
-            let (_, jid) = line.split_once(before).unwrap_or_else(|| panic!("{before} is missing in {line}"));
-            jid.split('@').next().unwrap_or_default().to_owned()
-        };
-        offers.map(|line| [who(line, " client='"), who(line, " to='")]).collect()
+        let name = |jid: &str| jid.split('@').next().unwrap_or_default().to_owned();
+        let lines = trace::read(&self.wire()).unwrap_or_else(|why| panic!("{why}"));
+        let offers = lines.iter().filter(|(_, line)| line.said && line.action("session-initiate").is_some());
+        offers.map(|(_, line)| [name(line.client.as_str()), name(line.stanza.attr("to").unwrap_or_default())]).collect()
+    }
+
+    /// What the server's log says.
+    fn wire(&self) -> String {
+        std::fs::read_to_string(self.xmpp.wire()).unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// Between whom there were sessions, each as often as there were: localparts.

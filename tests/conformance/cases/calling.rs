@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use muji_conformance::harness::puppet::audio;
+use muji_conformance::trace::{Line, publishes};
 use muji_xep::muji::Muji;
 use muji_xep::rtp::PayloadType;
 use muji_xep::{Element, ns};
 
 use super::{Case, called, sound};
 use crate::play::{Other, Play, Result, wrong};
-use muji_conformance::trace::{Line, publishes};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it calls everybody who was there, each once", ids: &["muji-sess-01", "R-INIT-1"], play: calls_all },

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muji_conformance::harness::room::Rules;
+use muji_conformance::trace::{Line, prepares, publishes};
 use muji_xep::{Element, ns};
 
 use super::Case;
 use crate::play::{Play, Result, SOON, wrong};
-use muji_conformance::trace::{Line, prepares, publishes};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it enters as XEP-0045 says", ids: &["muc-join-01", "muc-join-02"], play: enters },

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use muji_conformance::harness::puppet::{opus, usable};
+use muji_conformance::trace::{Line, prepares};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::muji::Muji;
 use muji_xep::{Element, ns};
@@ -10,7 +11,6 @@ use muji_xep::{Element, ns};
 use super::{Case, sound};
 use crate::ground::Order;
 use crate::play::{Other, Play, Result, SOON, wrong};
-use muji_conformance::trace::{Line, prepares};
 
 pub(super) const CASES: &[Case] = &[
     Case {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jid::Jid;
 use muji_conformance::harness::puppet::{direct_offer, opus, usable};
+use muji_conformance::trace::{Line, prepares};
 use muji_xep::invite::{CallInvite, Word as Invites};
 use muji_xep::jmi::{JingleMessage, Word};
 use muji_xep::rtp::Media;
@@ -13,7 +14,6 @@ use xmpp_parsers::message::{Id, Message};
 use super::Case;
 use crate::ground::Order;
 use crate::play::{Fault, Other, Play, Result, SOON, wrong};
-use muji_conformance::trace::{Line, prepares};
 
 pub(super) const CASES: &[Case] = &[
     Case {

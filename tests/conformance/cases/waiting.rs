@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use muji_conformance::trace::{Line, prepares, publishes};
 use muji_xep::muji::Muji;
 
 use super::{Case, sound};
 use crate::play::{Other, Play, Result, SOON};
-use muji_conformance::trace::{Line, prepares, publishes};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it waits for those who prepare already", ids: &["muji-join-03"], play: waits_for_those_ahead },

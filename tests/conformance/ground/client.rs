@@ -43,11 +43,6 @@ pub(crate) struct Account {
 
 /// A client that is told what to do.
 pub(crate) trait Client {
-    /// Demands that it cannot be judged by, with the reason.
-    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-
     /// True if it enters no room by its name: then somebody invites it.
     fn comes_by_invitation(&self) -> bool {
         false

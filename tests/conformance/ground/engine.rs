@@ -5,12 +5,12 @@ use std::time::Duration;
 use jid::{BareJid, FullJid};
 use muji_conformance::harness::service::Service;
 use muji_conformance::harness::world::{Meddler, Overheard, Who, World};
+use muji_conformance::trace::Line;
 use muji_core::{Command, Event, Invitation, Join, Media, Mute};
 use muji_xep::Element;
 use xmpp_parsers::stanza::Stanza;
 
 use super::{Cannot, Ground, Order};
-use muji_conformance::trace::Line;
 
 /// What the capabilities of the Engine name.
 const NODE: &str = "https://example.org/engine";

@@ -7,6 +7,7 @@ use jid::{BareJid, FullJid};
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::server::{Door, OVERHEARD, Overheard, Server};
 use muji_conformance::harness::service::Service;
+use muji_conformance::trace::Line;
 use muji_xep::Element;
 use muji_xep::invite::{CallInvite, Word};
 use tokio::runtime::{Builder, Runtime};
@@ -15,7 +16,6 @@ use xmpp_parsers::stanza::Stanza;
 
 use super::client::{Account, Client};
 use super::{Cannot, Ground, Order};
-use muji_conformance::trace::Line;
 
 /// Of all who log in.
 pub(super) const DOMAIN: &str = "localhost";
@@ -94,10 +94,6 @@ impl Loopback {
 }
 
 impl Ground for Loopback {
-    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
-        self.client.lacks()
-    }
-
     fn subject(&self) -> BareJid {
         format!("subject@{DOMAIN}").parse().expect("it is a JID")
     }
