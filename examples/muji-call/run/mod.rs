@@ -65,6 +65,7 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     let pictures = if let Video::Show(source) = video { Some(source) } else { None };
     let account = account(&args.login)?;
     let goal = goal(&args, &account)?;
+    let chats = chats(&args, &goal)?;
     let reach = args.network.reach(args.login.ca_file.as_deref())?;
     let devices = Devices {
         source,
@@ -91,7 +92,6 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     if args.wait {
         muji.attend();
     }
-    let chats = chats(&args, &goal)?;
     let (keys, ringing) = (Keys::listen(args.wait), Ringing::default());
     let interrupted = false;
     let mut program = Program {
