@@ -96,7 +96,18 @@ impl Home {
         let (jid, authority) = (self.jid(name), self.xmpp.authority());
         let authority = authority.as_ref();
         let owner = Owner { jid: &jid, password: PASSWORD, authority, friends: &friends, tone, camera };
-        Dino::start(self.net.place(), &owner).unwrap_or_else(|why| panic!("{why}")).map_err(Amiss::Missing)
+        let dino = Dino::start(self.net.place(), &owner).unwrap_or_else(|why| panic!("{why}"));
+        let dino = dino.map_err(Amiss::Missing)?;
+        // Its window comes before its presence: until then calls go past it to whoever else is there.
+        let jid = format!("{jid}/dino");
+        assert!(soon(|| self.is_present(&jid)), "{jid} says that it is there");
+        Ok(dino)
+    }
+
+    /// By the server's log somebody has said that he is there.
+    fn is_present(&self, jid: &str) -> bool {
+        let lines = trace::read(&self.wire()).unwrap_or_default();
+        lines.iter().any(|(_, line)| line.said && line.client.as_str() == jid && line.stanza.name() == "presence")
     }
 
     /// Who offered a session to whom, by the server's log: localparts, in order.
