@@ -1,11 +1,13 @@
 //! Judges clients: what they say in calls, by the demands of the XEPs.
 //!
 //! `muji-conformance --subject engine` plays every case with our own Engine, in virtual time; `--subject muji-call` with our program over a
-//! server on loopback; `--subject COMMAND` with any client that a shim moves ([`ground::client`]).
+//! server on loopback; `--subject COMMAND` with any client that a shim moves ([`ground::client`]); `--subject none` with whoever comes to a
+//! room of a real server, asking the person to do each step ([`ground::online`]).
 #![forbid(unsafe_code)]
 
 mod cases;
 mod ground;
+mod login;
 mod play;
 mod report;
 mod run;
@@ -18,17 +20,26 @@ use clap::{Parser, Subcommand};
 use muji_conformance::register::Register;
 use muji_conformance::{replay, trace};
 
+use ground::online::Visit;
+use ground::person::Desk;
 use report::Report;
+use run::{Over, Subject};
 
 /// Judges what a client says in calls.
 #[derive(Debug, Parser)]
 #[command(name = "muji-conformance", version)]
 struct Args {
     /// Who is judged: engine, our own in virtual time; wrong:NAME, the same with a fault made on purpose; muji-call; dino, a real one,
-    /// as root; or a command that
-    /// moves a client, told what to do on standard input
+    /// as root; a command that moves a client, told what to do on standard input; or none, that is whoever comes to --room
     #[arg(long, default_value = "engine")]
     subject: String,
+
+    /// Over what server muji-call or a shim's client is judged [default: loopback]
+    #[arg(long, value_name = "SERVER")]
+    over: Option<Over>,
+
+    #[command(flatten)]
+    login: login::Login,
 
     /// Only cases whose name, group or demand contains this
     #[arg(long, value_name = "WORDS")]
@@ -75,28 +86,40 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let done = run::Subject::parse(&args.subject).and_then(|subject| {
-        let register = Register::of_this_repository()?;
-        // A wrong name is said before anything is played.
-        let kinds = args.report.iter().map(|file| report::Kind::of(file)).collect::<Result<Vec<_>, String>>()?;
-        let results = run::judge(&subject, args.only.as_deref());
-        if results.is_empty() {
-            return Err("no case has this in its name, its group or its demands; --list shows all".to_owned());
-        }
-        let reported = Report { register: &register, subject: &args.subject, judged: &results };
-        for (file, kind) in args.report.iter().zip(kinds) {
-            std::fs::write(file, reported.write(kind)).map_err(|why| format!("{}: {why}", file.display()))?;
-        }
-        print!("{}", reported.what_is_not_passed());
-        Ok(results)
-    });
-    match done {
-        Ok(results) => {
-            let failed = results.iter().filter(|result| result.verdict.is_failure()).count();
-            if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+    match judged(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(why) => fault(&why),
     }
+}
+
+/// True if nothing fails.
+fn judged(args: &Args) -> Result<bool, String> {
+    let register = Register::of_this_repository()?;
+    // A wrong name is said before anything is played.
+    let kinds = args.report.iter().map(|file| report::Kind::of(file)).collect::<Result<Vec<_>, String>>()?;
+    let only = args.only.as_deref();
+    if run::chosen(only).next().is_none() {
+        return Err("no case has this in its name, its group or its demands; --list shows all".to_owned());
+    }
+    let subject = match args.subject.as_str() {
+        "none" => Subject::Present(visit(&args.login)?),
+        text => Subject::parse(text, args.over)?,
+    };
+    let name = if let Subject::Present(visit) = &subject { visit.subject().as_str() } else { &args.subject };
+    let results = run::judge(&subject, only);
+    let reported = Report { register: &register, subject: name, judged: &results };
+    for (file, kind) in args.report.iter().zip(kinds) {
+        std::fs::write(file, reported.write(kind)).map_err(|why| format!("{}: {why}", file.display()))?;
+    }
+    print!("{}", reported.what_is_not_passed());
+    Ok(!results.iter().any(|result| result.verdict.is_failure()))
+}
+
+/// A person at the terminal, and the room to which he comes with his client.
+fn visit(login: &login::Login) -> Result<Visit, String> {
+    let (account, room) = login.account()?;
+    Visit::begin(account, room, Desk::terminal()).map_err(|why| why.to_string())
 }
 
 fn fault(why: &str) -> ExitCode {

@@ -118,6 +118,16 @@ impl Play {
         Ok(self.ground.befriend(&people)?)
     }
 
+    /// Nobody is a contact of the client.
+    pub(crate) fn estrange(&mut self) -> Result {
+        Ok(self.ground.estrange()?)
+    }
+
+    /// Calls to the client's account reach it.
+    pub(crate) fn is_called(&mut self) -> Result {
+        Ok(self.ground.is_called()?)
+    }
+
     /// Somebody says something. What comes is looked for from here on.
     pub(crate) fn say(&mut self, other: &Other, stanza: impl Into<Element>) {
         self.mark = self.lines.len();

@@ -131,9 +131,8 @@ impl Report<'_> {
         let mut text =
             format!("# {}\n\n{}.\n\n| case | demands | verdict |\n|---|---|---|\n", self.subject, self.summary());
         for one in self.judged {
-            let why = why(&one.verdict).map(|why| format!(": {why}")).unwrap_or_default();
-            let (name, ids) = (one.case.name, one.case.ids.join(", "));
-            let _infallible = writeln!(text, "| {name} | {ids} | {}{} |", word(&one.verdict), why.replace('|', "/"));
+            let (name, ids, said) = (one.case.name, one.case.ids.join(", "), said(&one.verdict).replace('|', "/"));
+            let _infallible = writeln!(text, "| {name} | {ids} | {said} |");
         }
         for one in self.judged {
             if let Verdict::Fail(_, ladder) = &one.verdict {
@@ -175,6 +174,11 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Skipped(_) => "skipped",
         Verdict::NotImplemented => "not implemented",
     }
+}
+
+/// In a line.
+pub(crate) fn said(verdict: &Verdict) -> String {
+    why(verdict).map_or_else(|| word(verdict).to_owned(), |why| format!("{}: {why}", word(verdict)))
 }
 
 fn why(verdict: &Verdict) -> Option<&str> {

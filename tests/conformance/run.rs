@@ -7,12 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::cases::{Case, GROUPS};
 use crate::ground::client::{MujiCall, Shim};
 use crate::ground::engine::Virtual;
+use crate::ground::online::{Online, Visit};
+use crate::ground::person::ENOUGH;
 use crate::ground::server::Loopback;
 use crate::ground::{Cannot, Ground, dino};
 use crate::play::{Fault, Play};
+use crate::report;
 use crate::wrong::Fault as Spoiled;
 
 /// Cases in real time mostly wait.
@@ -24,26 +29,41 @@ const DINOS_AT_ONCE: usize = 3;
 /// Worlds in virtual time repeat with this.
 const SEED: u64 = 1;
 
+/// Over what server a program is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Over {
+    /// Ours on loopback, where everything is heard
+    Loopback,
+    /// A Prosody for each case
+    Prosody,
+}
+
 /// Who is judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// Our Engine.
     Engine,
     /// Our Engine, spoiled.
     Wrong(Spoiled),
     /// Our program.
-    MujiCall,
+    MujiCall(Over),
     /// A real one.
     Dino,
     /// A client that a command moves.
-    Shim(String),
+    Shim(String, Over),
+    /// Whoever is in a room of a real server.
+    Present(Visit),
 }
 
 impl Subject {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, over: Option<Over>) -> Result<Self, String> {
+        let of_its_own = text == "engine" || text == "dino" || text.starts_with("wrong:");
+        if of_its_own && over.is_some() {
+            return Err(format!("{text} is judged over a server of its own: --over is for muji-call and shims"));
+        }
+        let over = over.unwrap_or(Over::Loopback);
         match text {
             "engine" => return Ok(Self::Engine),
-            "muji-call" => return Ok(Self::MujiCall),
+            "muji-call" => return Ok(Self::MujiCall(over)),
             "dino" => return Ok(Self::Dino),
             _ => {}
         }
@@ -52,17 +72,31 @@ impl Subject {
             let all = || Spoiled::ALL.map(|fault| fault.name()).join(", ");
             return named.ok_or_else(|| format!("there is no such fault as {name}, but {}", all()));
         }
-        Ok(Self::Shim(text.to_owned()))
+        Ok(Self::Shim(text.to_owned(), over))
     }
 
     fn ground(&self) -> io::Result<Box<dyn Ground>> {
         Ok(match self {
             Self::Engine => Box::new(Virtual::new(SEED, None)),
             Self::Wrong(fault) => Box::new(Virtual::new(SEED, Some(fault.meddler()))),
-            Self::MujiCall => Box::new(Loopback::new(MujiCall::start)?),
+            Self::MujiCall(Over::Loopback) => Box::new(Loopback::new(MujiCall::start)?),
+            Self::MujiCall(Over::Prosody) => Box::new(Online::over_prosody(MujiCall::start)?),
             Self::Dino => Box::new(dino::start()?),
-            Self::Shim(command) => Box::new(Loopback::new(|account| Shim::start(command, &account))?),
+            Self::Shim(command, Over::Loopback) => Box::new(Loopback::new(|account| Shim::start(command, &account))?),
+            Self::Shim(command, Over::Prosody) => {
+                Box::new(Online::over_prosody(|account| Shim::start(command, &account))?)
+            }
+            Self::Present(visit) => Box::new(Online::with_person(visit)?),
         })
+    }
+
+    /// How many cases are played at once.
+    fn at_once(&self) -> usize {
+        match self {
+            Self::Engine | Self::Wrong(_) | Self::MujiCall(_) | Self::Shim(..) => AT_ONCE,
+            Self::Dino => DINOS_AT_ONCE,
+            Self::Present(_) => 1,
+        }
     }
 }
 
@@ -106,12 +140,18 @@ pub(crate) fn judge(subject: &Subject, only: Option<&str>) -> Vec<Judged> {
     let cases: Vec<_> = chosen(only).collect();
     let (next, judged) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
-        for _ in 0..if *subject == Subject::Dino { DINOS_AT_ONCE } else { AT_ONCE } {
+        for _ in 0..subject.at_once() {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some((group, case)) = cases.get(index) else { return };
+                    if let Subject::Present(_) = subject {
+                        println!("Case {} of {}: {}", index + 1, cases.len(), case.name);
+                    }
                     let (verdict, took) = play(subject, case);
+                    if let Subject::Present(_) = subject {
+                        println!("  {}", report::said(&verdict));
+                    }
                     let one = Judged { group, case, verdict, took };
                     judged.lock().unwrap_or_else(PoisonError::into_inner).insert(index, one);
                 }
@@ -123,6 +163,11 @@ pub(crate) fn judge(subject: &Subject, only: Option<&str>) -> Vec<Judged> {
 
 /// What comes of one, and how long it takes.
 fn play(subject: &Subject, case: &Case) -> (Verdict, Duration) {
+    if let Subject::Present(visit) = subject
+        && visit.is_over()
+    {
+        return (Verdict::Skipped(ENOUGH), Duration::ZERO);
+    }
     // A whole desktop now and then does not start at once.
     let ground = match subject.ground().or_else(|_| subject.ground()) {
         Ok(ground) => ground,
@@ -201,7 +246,8 @@ mod tests {
 
     /// What becomes of the first case with this shim.
     fn with_shim(command: &str) -> Verdict {
-        let [judged] = &mut judge(&Subject::Shim(command.to_owned()), Some("it says first that it prepares"))[..]
+        let [judged] =
+            &mut judge(&Subject::Shim(command.to_owned(), Over::Loopback), Some("it says first that it prepares"))[..]
         else {
             panic!("one case has this name")
         };

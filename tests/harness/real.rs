@@ -26,6 +26,8 @@ struct Part<'a> {
     federates: bool,
     /// For clients that take for granted what servers usually have.
     home: bool,
+    /// Where, for clients that know one port alone.
+    port: Option<u16>,
 }
 
 /// A running server.
@@ -55,17 +57,27 @@ impl Real {
     /// If it does not start.
     pub fn prosody_in(place: Option<&str>, password: &str, services: &str) -> io::Result<Option<Self>> {
         let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false, home: false })
+        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false, home: false, port: None })
     }
 
-    /// The same at the usual port, all of whose accounts are contacts of each other, for clients that know no other ports and no
-    /// strangers. All are members of [`Self::chat_room`], and what is said stands in [`Self::wire`].
+    /// Prosody all of whose accounts are contacts of each other, and members of [`Self::chat_room`]; what is said stands in
+    /// [`Self::wire`].
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn prosody_of_friends(password: &str) -> io::Result<Option<Self>> {
+        let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
+        let part = Part { domain, rooms, services: "", federates: false, home: true, port: None };
+        Self::prosody_as(None, password, &part)
+    }
+
+    /// The same in a network namespace at the usual port, for clients that know no other.
     ///
     /// # Errors
     /// If it does not start.
     pub fn prosody_at_home(place: &str, password: &str) -> io::Result<Option<Self>> {
         let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        let part = Part { domain, rooms, services: "", federates: false, home: true };
+        let part = Part { domain, rooms, services: "", federates: false, home: true, port: Some(5_222) };
         Self::prosody_as(Some(place), password, &part)
     }
 
@@ -75,16 +87,20 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn federated(place: &str, password: &str, domain: &'static str, rooms: &str) -> io::Result<Option<Self>> {
-        Self::prosody_as(Some(place), password, &Part { domain, rooms, services: "", federates: true, home: false })
+        Self::prosody_as(
+            Some(place),
+            password,
+            &Part { domain, rooms, services: "", federates: true, home: false, port: None },
+        )
     }
 
     fn prosody_as(place: Option<&str>, password: &str, part: &Part<'_>) -> io::Result<Option<Self>> {
         let Some(program) = found("prosody") else { return Ok(None) };
-        let Part { domain, rooms, services, federates, home } = *part;
+        let Part { domain, rooms, services, federates, home, port } = *part;
         let mut this = Self::prepare(domain, rooms)?;
-        if home {
-            this.port = 5_222;
-            this.process.ports[0] = this.port;
+        if let Some(port) = port {
+            this.port = port;
+            this.process.ports[0] = port;
         }
         for (name, text) in MODULES {
             std::fs::write(this.process.folder.join(format!("mod_{name}.lua")), text)?;

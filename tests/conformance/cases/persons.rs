@@ -194,6 +194,8 @@ fn called(play: &mut Play, contact: bool) -> Result<Other> {
     let other = play.other("tybalt")?;
     if contact {
         play.befriend()?;
+    } else {
+        play.estrange()?;
     }
     play.present()?;
     let propose = JingleMessage::new("call1", Word::Propose(vec![Media::Audio]));
@@ -353,6 +355,7 @@ fn invites(play: &mut Play) -> Result {
 /// The client has proposed, and the other proposes too, under this id.
 fn crossing(play: &mut Play, id: &str) -> Result<(Other, String)> {
     let (other, proposal) = proposal(play)?;
+    play.is_called()?;
     let ours = self::id(&proposal);
     let propose = JingleMessage::new(id, Word::Propose(vec![Media::Audio]));
     let to = play.subject.clone().into();

@@ -51,6 +51,11 @@ pub(crate) trait Client {
     /// Tells it.
     fn order(&mut self, order: &Order) -> Result<(), Cannot>;
 
+    /// Whether it has done what it was told, or why it cannot; `None` while nobody knows.
+    fn done(&mut self) -> Option<Result<(), Cannot>> {
+        Some(Ok(()))
+    }
+
     /// Why it is not there any more, if it should be.
     fn gone(&mut self) -> Option<Cannot>;
 }

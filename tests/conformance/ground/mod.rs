@@ -1,8 +1,12 @@
 //! Where cases are played: a server with rooms, the client that is judged, and others who log in beside it.
 
 pub(crate) mod client;
+mod devices;
 pub(crate) mod dino;
 pub(crate) mod engine;
+mod hearsay;
+pub(crate) mod online;
+pub(crate) mod person;
 pub(crate) mod server;
 
 use std::time::Duration;
@@ -71,6 +75,16 @@ pub(crate) trait Ground {
 
     /// These are contacts of everybody, the client's too, before it is told to begin.
     fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot>;
+
+    /// Nobody is a contact of the client.
+    fn estrange(&mut self) -> Result<(), Cannot> {
+        Ok(())
+    }
+
+    /// Calls to the client's account reach it.
+    fn is_called(&mut self) -> Result<(), Cannot> {
+        Ok(())
+    }
 
     /// Somebody who logged in says something.
     fn say(&mut self, who: &FullJid, stanza: Element);

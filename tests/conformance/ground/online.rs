@@ -1,0 +1,430 @@
+//! A room on a real server, where a client is judged by what others hear of it: those are devices of one account, the suite's. A witness is
+//! in the room from the beginning. What none of them hears is not judged here.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jid::{BareJid, FullJid, Jid};
+use muji_conformance::harness::real;
+use muji_conformance::harness::server::OVERHEARD;
+use muji_conformance::harness::service::Service;
+use muji_conformance::trace::Line;
+use muji_core::xmpp::{Account, Server};
+use muji_xep::muc::{self, Privacy};
+use muji_xep::{Element, Secret, ns};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::rxml::Namespace;
+use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use super::client::{Account as Credentials, Client};
+use super::devices::{Devices, Heard, Request};
+use super::hearsay::Hearsay;
+use super::person::{Desk, Person};
+use super::{Cannot, Ground, Order};
+
+/// The nick and the resource of who is there from the beginning.
+const WITNESS: &str = "witness";
+
+/// The resource of who looks whether somebody is there to be called.
+const SCOUT: &str = "scout";
+
+/// Within this a server tells a contact that comes who is there.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// A person may take so long to do what he is asked.
+const PERSON: Duration = Duration::from_secs(60);
+
+/// And so long to come to the room for the first time.
+const FIRST: Duration = Duration::from_secs(300);
+
+/// The room's word for whoever a moderator puts out.
+const KICKED: u16 = 307;
+
+/// Cases look at what was said at least this often.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Of everybody on a server that is started for a case.
+const PASSWORD: &str = "a password for one case";
+
+/// Who is judged there, and whose devices judge.
+const SUBJECT: &str = "romeo";
+const SUITE: &str = "juliet";
+
+/// What a server is told of the way in, and what rooms say to one alone, nobody else hears.
+const UNHEARD: &str = "only its server hears it";
+
+/// The room, with the witness in it. A room that was made for a case is destroyed with the value.
+struct Watched {
+    devices: Devices,
+    witness: FullJid,
+    room: BareJid,
+    made: bool,
+}
+
+impl Watched {
+    fn enter(account: &Account, room: &BareJid) -> io::Result<Self> {
+        let mut devices = Devices::new(account.clone())?;
+        let witness = devices.log_in(WITNESS)?;
+        let to = room.with_resource_str(WITNESS).map_err(io::Error::other)?;
+        devices.say(&witness, Presence::new(Type::None).with_to(to).with_payloads(vec![muc::enter(None)]).into());
+        let entered = |stanza: &Element| {
+            let address = stanza.attr("from").unwrap_or_default();
+            let answer = stanza.attr("type") == Some("error") || codes(stanza).any(|code| code == "110");
+            stanza.name() == "presence" && answer && address.starts_with(room.as_str())
+        };
+        let echo = devices.wait_for(&witness, entered).map_err(io::Error::other)?;
+        let made = codes(&echo).any(|code| code == "201");
+        let mut this = Self { devices, witness, room: room.clone(), made };
+        if echo.attr("type") == Some("error") {
+            let error = echo.children().find(|child| child.name() == "error");
+            let words = error.into_iter().flat_map(Element::children).map(Element::name).collect::<Vec<_>>().join(" ");
+            return Err(io::Error::other(format!("{room} does not let us in: {words}")));
+        }
+        if made {
+            let form = this.ask(Request::Get(muc::ask_form()))?;
+            let filled = form.and_then(|form| muc::fill_in(&form, Privacy::Open)).unwrap_or_else(muc::instant);
+            this.ask(Request::Set(filled))?;
+        }
+        let info = this.ask(Request::Get(Element::bare("query", ns::DISCO_INFO)))?;
+        let shows = |info: Element| info.children().any(|child| child.attr("var") == Some("muc_nonanonymous"));
+        if info.is_some_and(shows) {
+            return Ok(this);
+        }
+        Err(io::Error::other(format!("{room} hides real JIDs: there are no calls in it")))
+    }
+
+    /// Asks the room.
+    fn ask(&mut self, request: Request) -> io::Result<Option<Element>> {
+        let room = Some(Jid::from(self.room.clone()));
+        self.devices.ask(&self.witness, room, request).map_err(io::Error::other)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.made {
+            // Otherwise it goes with the last who leaves it.
+            let _left = self.ask(Request::Set(muc::destroy())).is_err();
+        }
+    }
+}
+
+/// Status codes of a room's presence.
+fn codes(presence: &Element) -> impl Iterator<Item = &str> {
+    let x = presence.get_child("x", ns::MUC_USER);
+    x.into_iter().flat_map(Element::children).filter_map(|child| child.attr("code"))
+}
+
+/// A person's room on a server of his.
+pub(crate) struct Visit {
+    account: Account,
+    room: BareJid,
+    subject: BareJid,
+    desk: Arc<Desk>,
+}
+
+impl Visit {
+    /// Enters the room and waits until somebody is in it whose client is to be judged.
+    pub(crate) fn begin(account: Account, room: BareJid, desk: Arc<Desk>) -> io::Result<Self> {
+        let own = account.jid.to_bare();
+        let mut watched = Watched::enter(&account, &room)?;
+        desk.ask(&format!(
+            "Join the call in {room} with the client that is to be judged, as somebody else than {own}."
+        ));
+        let until = Instant::now() + FIRST;
+        while Instant::now() < until {
+            let Some(heard) = watched.devices.hear(STEP).map_err(io::Error::other)? else { continue };
+            let item = heard.stanza.get_child("x", ns::MUC_USER).and_then(|x| x.get_child("item", ns::MUC_USER));
+            let jid = item.and_then(|item| item.attr("jid")?.parse::<Jid>().ok()).map(|jid| jid.to_bare());
+            if let Some(subject) = jid.filter(|jid| *jid != own && heard.stanza.attr("type").is_none()) {
+                return Ok(Self { account, room, subject, desk });
+            }
+        }
+        Err(io::Error::other(format!("nobody came to {room} within {} s", FIRST.as_secs())))
+    }
+
+    pub(crate) fn subject(&self) -> &BareJid {
+        &self.subject
+    }
+
+    /// The person has had enough.
+    pub(crate) fn is_over(&self) -> bool {
+        self.desk.has_had_enough()
+    }
+}
+
+/// The room, and who is judged in it.
+pub(crate) struct Online {
+    // In this order: the client ends before who watches it, and the server last.
+    client: Box<dyn Client>,
+    watched: Watched,
+    _server: Option<real::Real>,
+    subject: BareJid,
+    hearsay: Hearsay,
+    lines: Vec<Line>,
+    heard: usize,
+    /// From where the client spoke last.
+    device: Option<FullJid>,
+    start: Instant,
+}
+
+impl Online {
+    /// With whatever client a person moves.
+    pub(crate) fn with_person(visit: &Visit) -> io::Result<Self> {
+        let Visit { account, room, subject, desk } = visit;
+        let watched = Watched::enter(account, room)?;
+        let mut this = Self::new(watched, subject.clone(), None, Box::new(Person(desk.clone())));
+        this.empty_room(desk)?;
+        Ok(this)
+    }
+
+    /// With a client of ours, on a Prosody that is started for it.
+    pub(crate) fn over_prosody(client: impl FnOnce(Credentials) -> io::Result<Box<dyn Client>>) -> io::Result<Self> {
+        let server = real::Real::prosody_of_friends(PASSWORD)?;
+        let server = server.ok_or_else(|| io::Error::other("Prosody is not installed"))?;
+        let address = server.address().parse().map_err(io::Error::other)?;
+        let jid = |name: &str| format!("{name}@{}", server.domain).parse::<BareJid>().map_err(io::Error::other);
+        let (subject, suite) = (jid(SUBJECT)?, jid(SUITE)?);
+        let account =
+            Account { server: Server::Plaintext(address), ..Account::new(suite.into(), Secret::new(PASSWORD)) };
+        let room = format!("balcony@conference.{}", server.domain).parse().map_err(io::Error::other)?;
+        let watched = Watched::enter(&account, &room)?;
+        let client = client(Credentials { jid: subject.to_string(), password: PASSWORD.to_owned(), server: address })?;
+        Ok(Self::new(watched, subject, Some(server), client))
+    }
+
+    fn new(watched: Watched, subject: BareJid, server: Option<real::Real>, client: Box<dyn Client>) -> Self {
+        Self {
+            client,
+            hearsay: Hearsay::new(watched.room.clone(), subject.clone()),
+            watched,
+            _server: server,
+            subject,
+            lines: Vec::new(),
+            heard: 0,
+            device: None,
+            start: Instant::now(),
+        }
+    }
+
+    /// Waits until the client has left the room of the case before.
+    fn empty_room(&mut self, desk: &Desk) -> io::Result<()> {
+        let cannot = |cannot: Cannot| io::Error::other(format!("{cannot:?}"));
+        self.listen(Duration::ZERO).map_err(cannot)?;
+        if self.hearsay.is_inside() {
+            desk.ask("Leave the call, and its room.");
+        }
+        let until = Instant::now() + PERSON;
+        while self.hearsay.is_inside() {
+            if Instant::now() > until {
+                return Err(io::Error::other("the client does not leave the room of the case before"));
+            }
+            self.listen(STEP).map_err(cannot)?;
+        }
+        self.lines.clear();
+        Ok(())
+    }
+
+    /// Takes what was heard, waiting for something at most so long.
+    fn listen(&mut self, limit: Duration) -> Result<(), Cannot> {
+        let ours = |why: String| Cannot::Gone(format!("the connection of the suite itself: {why}"));
+        let mut heard = self.watched.devices.hear(limit).map_err(ours)?;
+        while let Some(one) = heard {
+            self.take(one);
+            heard = self.watched.devices.hear(Duration::ZERO).map_err(ours)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, Heard { device, at, stanza }: Heard) {
+        self.heard += 1;
+        let at = at.saturating_duration_since(self.start);
+        if let Some((client, stanza)) = self.hearsay.hears(&device, &stanza) {
+            self.device = Some(client.clone());
+            self.lines.push(Line { at, client, said: true, stanza });
+        }
+        if device == self.watched.witness {
+            self.answer(&stanza);
+        } else {
+            self.lines.push(Line { at, client: device, said: false, stanza });
+        }
+    }
+
+    /// The witness can nothing, and says so.
+    fn answer(&self, stanza: &Element) {
+        let Ok(Stanza::Iq(Iq::Get { from, id, .. } | Iq::Set { from, id, .. })) = Stanza::try_from(stanza.clone())
+        else {
+            return;
+        };
+        let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
+        let answer = Iq::Error { from: None, to: from, id, error, payload: None };
+        self.watched.devices.say(&self.watched.witness, answer.into());
+    }
+
+    /// What the client hears of what one of us says, if it does.
+    fn overheard(&self, who: &FullJid, stanza: &Element) -> Option<Line> {
+        let to: Jid = stanza.attr("to")?.parse().ok()?;
+        let nick = to.resource().map(ToString::to_string);
+        let in_room = to.to_bare() == self.watched.room;
+        let hears = match in_room {
+            true if stanza.name() == "presence" => self.hearsay.is_inside(),
+            true => self.hearsay.is_inside() && nick.as_deref() == self.hearsay.nick(),
+            false => to.to_bare() == self.subject,
+        };
+        let client = self.device.clone().filter(|_| hears)?;
+        let from = if in_room { to.to_string() } else { who.to_string() };
+        let mut stanza = stanza.clone();
+        stanza.set_attr(Namespace::NONE, "from".try_into().expect("it is a name"), from);
+        Some(Line { at: self.now(), client, said: false, stanza })
+    }
+}
+
+/// Of what shows that a client does what it was told: answers to requests, and what it does by itself, do not.
+fn is_a_deed(line: &Line, subject: &BareJid) -> bool {
+    let by_itself = ["session-initiate", "transport-info"].iter().any(|action| line.action(action).is_some());
+    let answers = line.stanza.name() == "iq" && line.jingle().is_none();
+    line.said && line.client.to_bare() == *subject && !by_itself && !answers
+}
+
+impl Ground for Online {
+    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
+        &[("muc-join-01", UNHEARD), ("muc-join-03", UNHEARD), ("muc-pres-06", UNHEARD)]
+    }
+
+    fn subject(&self) -> BareJid {
+        self.subject.clone()
+    }
+
+    fn is_there(&self) -> bool {
+        self.hearsay.is_inside() || self.hearsay.is_available()
+    }
+
+    fn room(&self, _: &str) -> BareJid {
+        self.watched.room.clone()
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn log_in(&mut self, name: &str) -> Result<FullJid, Cannot> {
+        if self.subject.node().is_some_and(|node| node.as_str() == name) {
+            return Err(Cannot::Here("no other device of the client's account is ours"));
+        }
+        let gone = |why: String| Cannot::Gone(format!("nobody can log in beside it: {why}"));
+        let jid = self.watched.devices.log_in(name).map_err(|why| gone(why.to_string()))?;
+        self.watched.devices.say(&jid, Presence::new(Type::None).into());
+        // Whoever gets an answer to something later is known to be there.
+        let roster = Request::Get(Element::bare("query", ns::ROSTER));
+        self.watched.devices.ask(&jid, None, roster).map_err(gone)?;
+        Ok(jid)
+    }
+
+    fn befriend(&mut self, _: &[BareJid]) -> Result<(), Cannot> {
+        let gone = |why: String| Cannot::Gone(format!("the suite's contacts are not to be had: {why}"));
+        let (witness, roster) = (self.watched.witness.clone(), Request::Get(Element::bare("query", ns::ROSTER)));
+        let roster = self.watched.devices.ask(&witness, None, roster).map_err(gone)?;
+        let both = |item: &Element| {
+            item.attr("jid") == Some(self.subject.as_str()) && item.attr("subscription") == Some("both")
+        };
+        match roster.is_some_and(|roster| roster.children().any(both)) {
+            true => Ok(()),
+            false => Err(Cannot::Here("the suite's account and the client's must be contacts, each of the other")),
+        }
+    }
+
+    fn estrange(&mut self) -> Result<(), Cannot> {
+        Err(Cannot::Here("all who are here are devices of one account, which is a contact"))
+    }
+
+    /// A server tells a contact that comes who is there for all, and not who is there for one alone.
+    fn is_called(&mut self) -> Result<(), Cannot> {
+        let scout = self.log_in(SCOUT)?;
+        let until = Instant::now() + TOLD;
+        while Instant::now() < until {
+            let tells = |line: &Line| {
+                let from = line.stanza.attr("from").and_then(|from| from.parse::<Jid>().ok());
+                line.client == scout
+                    && line.stanza.name() == "presence"
+                    && from.is_some_and(|from| from.to_bare() == self.subject)
+            };
+            if self.lines.iter().any(tells) {
+                return Ok(());
+            }
+            self.listen(STEP)?;
+        }
+        Err(Cannot::Here("while it calls, calls to its account do not reach it"))
+    }
+
+    fn say(&mut self, who: &FullJid, stanza: Element) {
+        self.lines.extend(self.overheard(who, &stanza));
+        self.watched.devices.say(who, Stanza::try_from(stanza).expect("cases say stanzas"));
+    }
+
+    fn order(&mut self, order: &Order) -> Result<(), Cannot> {
+        self.listen(Duration::ZERO)?;
+        if *order == Order::Wait && self.hearsay.is_available() {
+            return Ok(());
+        }
+        self.client.order(order)?;
+        let until = Instant::now() + PERSON;
+        let seen = self.lines.len();
+        loop {
+            if let Some(done) = self.client.done() {
+                return done;
+            }
+            if self.lines[seen..].iter().any(|line| is_a_deed(line, &self.subject)) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(Cannot::Here("nobody did it within a minute"));
+            }
+            self.listen(STEP)?;
+        }
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<(), Cannot> {
+        let until = Instant::now() + limit;
+        while self.lines.is_empty() {
+            if let Some(why) = self.client.gone() {
+                return Err(why);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.listen(STEP.min(left))?;
+        }
+        if self.heard >= OVERHEARD {
+            return Err(Cannot::Gone(format!("{OVERHEARD} stanzas are too many for a case")));
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.lines)
+    }
+
+    fn rooms(&mut self, _: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot> {
+        Err(Cannot::Here("what keeps it out of a room, nobody in the room sees"))
+    }
+
+    fn put_out(&mut self, _: &BareJid, codes: &[u16]) -> Result<(), Cannot> {
+        const REFUSED: Cannot = Cannot::Here("the room does not let us put anybody out");
+        if *codes != [KICKED] {
+            return Err(Cannot::Here("a room puts nobody out like this because we want it"));
+        }
+        self.listen(Duration::ZERO)?;
+        let nick = self.hearsay.nick().ok_or(Cannot::Here("the client is not there"))?;
+        let kick = format!("<query xmlns='{}'><item nick='{nick}' role='none'/></query>", ns::MUC_ADMIN);
+        let kick = kick.parse().map_err(|_| Cannot::Here("its nick is not plain"))?;
+        match self.watched.ask(Request::Set(kick)) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(REFUSED),
+            Err(why) => Err(Cannot::Gone(why.to_string())),
+        }
+    }
+}
