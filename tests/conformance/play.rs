@@ -118,7 +118,7 @@ impl Play {
         Ok(self.ground.befriend(&people)?)
     }
 
-    /// Nobody is a contact of the client.
+    /// Whoever logs in from now on is no contact of the client.
     pub(crate) fn estrange(&mut self) -> Result {
         Ok(self.ground.estrange()?)
     }

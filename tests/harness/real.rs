@@ -11,6 +11,9 @@ use super::process::{Process, STOP, found, free_port};
 /// Accounts on every server.
 pub const PEOPLE: [&str; 4] = ["romeo", "juliet", "mercutio", "benvolio"];
 
+/// One more, whom nobody has among the contacts.
+pub const STRANGER: &str = "paris";
+
 /// For so many seconds a server waits for somebody whose connection broke, before the rooms learn of it. Usually it is minutes, which
 /// no test should wait.
 pub const HIBERNATION: u64 = 10;
@@ -110,7 +113,7 @@ impl Real {
         place.into_iter().for_each(|place| this.process.settle(place));
         let accounts = this.process.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
         std::fs::create_dir_all(&accounts)?;
-        for name in PEOPLE {
+        for name in PEOPLE.into_iter().chain([STRANGER]) {
             std::fs::write(accounts.join(format!("{name}.dat")), format!("return {{ password = {password:?} }};\n"))?;
         }
         let folder = this.process.folder.display();

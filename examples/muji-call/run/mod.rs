@@ -92,7 +92,8 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     if args.wait {
         muji.attend();
     }
-    let (keys, ringing) = (Keys::listen(args.wait), Ringing::default());
+    // Whoever reads JSON is a program, and it may press keys too; otherwise what is piped in may be meant for something else.
+    let (keys, ringing) = (Keys::listen(args.wait || args.json), Ringing::default());
     let interrupted = false;
     let mut program = Program {
         args,

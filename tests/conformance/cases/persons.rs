@@ -191,11 +191,12 @@ fn retracts(play: &mut Play) -> Result {
 
 /// The client is there, and somebody among its contacts proposes a call.
 fn called(play: &mut Play, contact: bool) -> Result<Other> {
+    if !contact {
+        play.estrange()?;
+    }
     let other = play.other("tybalt")?;
     if contact {
         play.befriend()?;
-    } else {
-        play.estrange()?;
     }
     play.present()?;
     let propose = JingleMessage::new("call1", Word::Propose(vec![Media::Audio]));

@@ -75,7 +75,7 @@ impl MujiCall {
     fn run(&mut self, more: &[&str]) -> Result<(), Cannot> {
         let server = self.account.server.to_string();
         let mut command = Command::new(&self.program);
-        command.args(["--jid", &self.account.jid, "--server", &server, "--tls", "none", "--no-window", "--quiet"]);
+        command.args(["--jid", &self.account.jid, "--server", &server, "--tls", "none", "--no-window", "--json"]);
         command.args(["--audio", "tone:440", "--video", "off", "--speaker", "none"]).args(more);
         command.env("XMPP_PASSWORD", &self.account.password).env_remove("XMPP_JID");
         self.process = Some(Process::start(command).map_err(|why| Cannot::Gone(why.to_string()))?);
@@ -103,7 +103,7 @@ impl Client for MujiCall {
             Order::Accept => self.running()?.write("a"),
             Order::Decline => self.running()?.write("d"),
             Order::Leave => self.running()?.signal("-INT"),
-            Order::Mute | Order::Unmute => Err(Cannot::NotImplemented), // By a key, in a terminal.
+            Order::Mute | Order::Unmute => self.running()?.write("m"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Devices of one account on a real server, who say what they are told and write down what they hear.
+//! Devices on a real server, who say what they are told and write down what they hear.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,7 +28,6 @@ const END: Duration = Duration::from_secs(3);
 /// They log off with the value.
 pub(super) struct Devices {
     runtime: Runtime,
-    account: Account,
     all: Vec<Device>,
     tell: Sender<News>,
     news: Receiver<News>,
@@ -57,21 +56,26 @@ enum News {
 }
 
 impl Devices {
-    pub(super) fn new(account: Account) -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (tell, news) = channel();
-        Ok(Self { runtime, account, all: Vec::new(), tell, news, held: VecDeque::new(), asked: 0 })
+        Ok(Self { runtime, all: Vec::new(), tell, news, held: VecDeque::new(), asked: 0 })
     }
 
     /// One more logs in, and is named after this if the server lets it.
-    pub(super) fn log_in(&mut self, name: &str) -> io::Result<FullJid> {
-        let jid = self.account.jid.to_bare().with_resource_str(name).map_err(io::Error::other)?;
-        let account = Account { jid: jid.into(), ..self.account.clone() };
+    pub(super) fn log_in(&mut self, account: &Account, name: &str) -> io::Result<FullJid> {
+        let jid = account.jid.to_bare().with_resource_str(name).map_err(io::Error::other)?;
+        let account = Account { jid: jid.into(), ..account.clone() };
         let (connection, jid) = self.runtime.block_on(open(account))?;
         let (to_say, said) = mpsc::channel(QUEUE);
         let carrying = self.runtime.spawn(carry(connection, jid.clone(), said, self.tell.clone()));
         self.all.push(Device { jid: jid.clone(), to_say, carrying });
         Ok(jid)
+    }
+
+    /// One of them has this address.
+    pub(super) fn are_at(&self, address: Option<&str>) -> bool {
+        self.all.iter().any(|device| Some(device.jid.as_str()) == address)
     }
 
     /// One of them says something.

@@ -76,7 +76,7 @@ pub(crate) trait Ground {
     /// These are contacts of everybody, the client's too, before it is told to begin.
     fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot>;
 
-    /// Nobody is a contact of the client.
+    /// Whoever logs in from now on is no contact of the client.
     fn estrange(&mut self) -> Result<(), Cannot> {
         Ok(())
     }

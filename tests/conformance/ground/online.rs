@@ -1,5 +1,5 @@
-//! A room on a real server, where a client is judged by what others hear of it: those are devices of one account, the suite's. A witness is
-//! in the room from the beginning. What none of them hears is not judged here.
+//! A room on a real server, where a client is judged by what others hear of it: those are devices of the suite's account. A witness is in the
+//! room from the beginning. What none of them hears is not judged here.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use super::{Cannot, Ground, Order};
 /// The nick and the resource of who is there from the beginning.
 const WITNESS: &str = "witness";
 
-/// The resource of who looks whether somebody is there to be called.
+/// The resource of a contact who looks whether the client is there.
 const SCOUT: &str = "scout";
 
 /// Within this a server tells a contact that comes who is there.
@@ -66,8 +66,8 @@ struct Watched {
 
 impl Watched {
     fn enter(account: &Account, room: &BareJid) -> io::Result<Self> {
-        let mut devices = Devices::new(account.clone())?;
-        let witness = devices.log_in(WITNESS)?;
+        let mut devices = Devices::new()?;
+        let witness = devices.log_in(account, WITNESS)?;
         let to = room.with_resource_str(WITNESS).map_err(io::Error::other)?;
         devices.say(&witness, Presence::new(Type::None).with_to(to).with_payloads(vec![muc::enter(None)]).into());
         let entered = |stanza: &Element| {
@@ -156,12 +156,22 @@ impl Visit {
     }
 }
 
+/// A server that is there for the suite alone, with accounts that it has nowhere else.
+struct Own {
+    _server: real::Real,
+    /// The client's own.
+    subject: Account,
+    /// Of nobody's contacts.
+    stranger: Account,
+}
+
 /// The room, and who is judged in it.
 pub(crate) struct Online {
     // In this order: the client ends before who watches it, and the server last.
     client: Box<dyn Client>,
     watched: Watched,
-    _server: Option<real::Real>,
+    account: Account,
+    own: Option<Own>,
     subject: BareJid,
     hearsay: Hearsay,
     lines: Vec<Line>,
@@ -176,7 +186,8 @@ impl Online {
     pub(crate) fn with_person(visit: &Visit) -> io::Result<Self> {
         let Visit { account, room, subject, desk } = visit;
         let watched = Watched::enter(account, room)?;
-        let mut this = Self::new(watched, subject.clone(), None, Box::new(Person(desk.clone())));
+        let client = Box::new(Person(desk.clone()));
+        let mut this = Self::new(watched, account.clone(), None, subject.clone(), client);
         this.empty_room(desk)?;
         Ok(this)
     }
@@ -186,22 +197,28 @@ impl Online {
         let server = real::Real::prosody_of_friends(PASSWORD)?;
         let server = server.ok_or_else(|| io::Error::other("Prosody is not installed"))?;
         let address = server.address().parse().map_err(io::Error::other)?;
-        let jid = |name: &str| format!("{name}@{}", server.domain).parse::<BareJid>().map_err(io::Error::other);
-        let (subject, suite) = (jid(SUBJECT)?, jid(SUITE)?);
-        let account =
-            Account { server: Server::Plaintext(address), ..Account::new(suite.into(), Secret::new(PASSWORD)) };
+        let account = |name: &str| {
+            let jid: Jid = format!("{name}@{}", server.domain).parse().map_err(io::Error::other)?;
+            Ok::<_, io::Error>(Account {
+                server: Server::Plaintext(address),
+                ..Account::new(jid, Secret::new(PASSWORD))
+            })
+        };
+        let (subject, suite, stranger) = (account(SUBJECT)?, account(SUITE)?, account(real::STRANGER)?);
         let room = format!("balcony@conference.{}", server.domain).parse().map_err(io::Error::other)?;
-        let watched = Watched::enter(&account, &room)?;
-        let client = client(Credentials { jid: subject.to_string(), password: PASSWORD.to_owned(), server: address })?;
-        Ok(Self::new(watched, subject, Some(server), client))
+        let watched = Watched::enter(&suite, &room)?;
+        let jid = subject.jid.to_bare();
+        let client = client(Credentials { jid: jid.to_string(), password: PASSWORD.to_owned(), server: address })?;
+        Ok(Self::new(watched, suite, Some(Own { _server: server, subject, stranger }), jid, client))
     }
 
-    fn new(watched: Watched, subject: BareJid, server: Option<real::Real>, client: Box<dyn Client>) -> Self {
+    fn new(watched: Watched, account: Account, own: Option<Own>, subject: BareJid, client: Box<dyn Client>) -> Self {
         Self {
             client,
             hearsay: Hearsay::new(watched.room.clone(), subject.clone()),
             watched,
-            _server: server,
+            account,
+            own,
             subject,
             lines: Vec::new(),
             heard: 0,
@@ -242,7 +259,8 @@ impl Online {
     fn take(&mut self, Heard { device, at, stanza }: Heard) {
         self.heard += 1;
         let at = at.saturating_duration_since(self.start);
-        if let Some((client, stanza)) = self.hearsay.hears(&device, &stanza) {
+        let of_a_client = !self.watched.devices.are_at(stanza.attr("from"));
+        if let Some((client, stanza)) = of_a_client.then(|| self.hearsay.hears(&device, &stanza)).flatten() {
             self.device = Some(client.clone());
             self.lines.push(Line { at, client, said: true, stanza });
         }
@@ -267,11 +285,10 @@ impl Online {
     /// What the client hears of what one of us says, if it does.
     fn overheard(&self, who: &FullJid, stanza: &Element) -> Option<Line> {
         let to: Jid = stanza.attr("to")?.parse().ok()?;
-        let nick = to.resource().map(ToString::to_string);
         let in_room = to.to_bare() == self.watched.room;
         let hears = match in_room {
             true if stanza.name() == "presence" => self.hearsay.is_inside(),
-            true => self.hearsay.is_inside() && nick.as_deref() == self.hearsay.nick(),
+            true => self.hearsay.nick().is_some_and(|nick| to.resource().is_some_and(|to| to.as_str() == nick)),
             false => to.to_bare() == self.subject,
         };
         let client = self.device.clone().filter(|_| hears)?;
@@ -311,11 +328,13 @@ impl Ground for Online {
     }
 
     fn log_in(&mut self, name: &str) -> Result<FullJid, Cannot> {
-        if self.subject.node().is_some_and(|node| node.as_str() == name) {
-            return Err(Cannot::Here("no other device of the client's account is ours"));
-        }
+        let account = match &self.own {
+            _ if self.subject.node().is_none_or(|node| node.as_str() != name) => &self.account,
+            Some(own) => &own.subject,
+            None => return Err(Cannot::Here("no other device of the client's account is ours")),
+        };
         let gone = |why: String| Cannot::Gone(format!("nobody can log in beside it: {why}"));
-        let jid = self.watched.devices.log_in(name).map_err(|why| gone(why.to_string()))?;
+        let jid = self.watched.devices.log_in(account, name).map_err(|why| gone(why.to_string()))?;
         self.watched.devices.say(&jid, Presence::new(Type::None).into());
         // Whoever gets an answer to something later is known to be there.
         let roster = Request::Get(Element::bare("query", ns::ROSTER));
@@ -337,7 +356,12 @@ impl Ground for Online {
     }
 
     fn estrange(&mut self) -> Result<(), Cannot> {
-        Err(Cannot::Here("all who are here are devices of one account, which is a contact"))
+        // Somebody must see that the client is there.
+        self.log_in(SCOUT)?;
+        let own = self.own.as_ref();
+        let own = own.ok_or(Cannot::Here("all who are here are devices of one account, which is a contact"))?;
+        self.account = own.stranger.clone();
+        Ok(())
     }
 
     /// A server tells a contact that comes who is there for all, and not who is there for one alone.
@@ -349,6 +373,7 @@ impl Ground for Online {
                 let from = line.stanza.attr("from").and_then(|from| from.parse::<Jid>().ok());
                 line.client == scout
                     && line.stanza.name() == "presence"
+                    && line.stanza.attr("type").is_none()
                     && from.is_some_and(|from| from.to_bare() == self.subject)
             };
             if self.lines.iter().any(tells) {

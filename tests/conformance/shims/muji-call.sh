@@ -13,8 +13,8 @@ value() { # key: its value in the order, if it has one
 
 begin() { # arguments
     mkfifo "$keys" 2>/dev/null
-    XMPP_PASSWORD="$password" "$program" --jid "$jid" --server "$server" --tls none --no-window --quiet \
-        --audio tone:440 --video off --speaker none "$@" <"$keys" &
+    XMPP_PASSWORD="$password" "$program" --jid "$jid" --server "$server" --tls none --no-window --json \
+        --audio tone:440 --video off --speaker none "$@" <"$keys" >/dev/null &
     calls=$!
     exec 3>"$keys"
 }
@@ -31,6 +31,7 @@ while read -r order; do
     # What has ended by itself takes no keys.
     accept) printf a >&3 ;;
     decline) printf d >&3 ;;
+    mute | unmute) printf m >&3 ;;
     leave) kill -INT "$calls" ;;
     *) exit 89 ;;
     esac
