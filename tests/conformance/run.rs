@@ -193,12 +193,18 @@ fn play(subject: &Subject, case: &Case) -> (Verdict, Duration) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use muji_conformance::harness::server::OVERHEARD;
+    use muji_conformance::harness::room::Rules;
+    use muji_conformance::harness::server::{OVERHEARD, Server};
     use muji_conformance::harness::world::{Meddled, Meddler};
     use muji_conformance::register::Register;
+    use muji_core::xmpp::{self, Account};
+    use muji_xep::Secret;
     use xmpp_parsers::stanza::Stanza;
 
     use super::*;
+    use crate::ground::Order;
+    use crate::ground::client::Account as Credentials;
+    use crate::ground::person::Desk;
 
     fn failures(subject: &Subject) -> BTreeSet<&'static str> {
         let judged = judge(subject, None);
@@ -278,6 +284,49 @@ mod tests {
         }
         let still = std::process::Command::new("pgrep").args(["-f", &format!("^sleep {mark}")]).output();
         assert!(still.expect("there is pgrep").stdout.is_empty(), "what a shim started has ended with it");
+    }
+
+    /// What somebody does with `muji-call` when he reads this.
+    fn read(text: &str) -> Order {
+        let after = |words: &str| text.strip_prefix(words).and_then(|rest| rest.split([' ', ',']).next());
+        match (after("Join the call in "), after("Call ")) {
+            (Some(room), _) => Order::Join(room.parse().expect("a room"), None),
+            (_, Some(whom)) => Order::Call(whom.parse().expect("a person")),
+            _ if text.starts_with("Leave") => Order::Leave,
+            _ if text.starts_with("Mute") => Order::Mute,
+            _ if text.starts_with("Unmute") => Order::Unmute,
+            _ => panic!("{text}"),
+        }
+    }
+
+    #[test]
+    fn whoever_comes_to_a_room_is_judged_when_a_person_does_each_step() {
+        const PASSWORD: &str = "of all";
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("there is a runtime");
+        let server = runtime.block_on(Server::start("localhost", PASSWORD, Rules::default())).expect("a port is free");
+        let (jid, address) = ("romeo@localhost".to_owned(), server.address());
+        let client = MujiCall::start(Credentials { jid, password: PASSWORD.to_owned(), server: address });
+        let client = Mutex::new(client.expect("it is not told to begin"));
+        let obeys = move |text: &str| client.lock().expect("nobody panicked").order(&read(text)).expect("it can");
+        let account = Account {
+            server: xmpp::Server::Plaintext(address),
+            ..Account::new("juliet@localhost".parse().expect("a JID"), Secret::new(PASSWORD))
+        };
+        let room = server.with_service(|service| service.room("balcony"));
+        let desk = Desk::new(obeys, std::sync::mpsc::channel().1);
+        let visit = Visit::begin(account, room, desk).expect("somebody comes");
+        assert_eq!(visit.subject().as_str(), "romeo@localhost");
+        let subject = Subject::Present(visit);
+        for (only, verdict) in [
+            ("it publishes before it calls", Verdict::Pass),
+            ("its offer names the room", Verdict::Pass),
+            ("it takes back what it said before it ends its sessions", Verdict::Pass),
+            ("it says that it is muted", Verdict::Pass),
+            ("it asks for no history", Verdict::Skipped("only its server hears it")),
+        ] {
+            let [judged] = &judge(&subject, Some(only))[..] else { panic!("one case has this name") };
+            assert_eq!(judged.verdict, verdict, "{only}");
+        }
     }
 
     #[test]

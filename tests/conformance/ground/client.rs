@@ -42,7 +42,7 @@ pub(crate) struct Account {
 }
 
 /// A client that is told what to do.
-pub(crate) trait Client {
+pub(crate) trait Client: Send {
     /// True if it enters no room by its name: then somebody invites it.
     fn comes_by_invitation(&self) -> bool {
         false
@@ -87,10 +87,11 @@ impl MujiCall {
     }
 }
 
-/// Beside us, where cargo puts it, or where programs are.
+/// Beside us or above, where cargo puts it, or where programs are.
 fn muji_call() -> io::Result<PathBuf> {
-    let beside = std::env::current_exe()?.with_file_name("examples").join("muji-call");
-    Ok(if beside.exists() { beside } else { PathBuf::from("muji-call") })
+    let us = std::env::current_exe()?;
+    let built = us.ancestors().skip(1).take(2).map(|folder| folder.join("examples/muji-call"));
+    Ok(built.into_iter().find(|program| program.exists()).unwrap_or_else(|| PathBuf::from("muji-call")))
 }
 
 impl Client for MujiCall {

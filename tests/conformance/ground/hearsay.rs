@@ -169,3 +169,89 @@ fn bare(presence: &Element, to: Option<String>) -> Option<Element> {
     said.payloads.retain(|payload| !payload.is("x", ns::MUC_USER));
     Some(said.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: &str = "balcony@rooms.example.org";
+
+    fn device(name: &str) -> FullJid {
+        format!("juliet@example.org/{name}").parse().expect("a JID")
+    }
+
+    fn hearsay() -> Hearsay {
+        let (room, subject) = (ROOM.parse().expect("a room"), "romeo@example.org".parse().expect("a JID"));
+        Hearsay::new(room, subject)
+    }
+
+    /// A presence of the client, or one's own.
+    fn presence(nick: &str, more: &str, says: &str) -> Element {
+        let item = if nick == "R" { "<item jid='romeo@example.org/home'/>" } else { "<status code='110'/>" };
+        let text = format!(
+            "<presence xmlns='jabber:client' from='{ROOM}/{nick}' {more}>{says}<x xmlns='{}'>{item}</x></presence>",
+            ns::MUC_USER
+        );
+        text.parse().expect("it is well-formed")
+    }
+
+    fn one(says: &str) -> Element {
+        presence("R", "", &format!("<show>{says}</show>"))
+    }
+
+    #[test]
+    fn the_first_copy_of_each_presence_counts_whoever_gets_it() {
+        let (mut hearsay, [witness, tybalt]) = (hearsay(), ["witness", "tybalt"].map(device));
+        for (device, nick) in [(&witness, "W"), (&tybalt, "T")] {
+            assert_eq!(hearsay.hears(device, &presence(nick, "", "")), None);
+        }
+        let said = hearsay.hears(&witness, &one("away"));
+        let (client, said) = said.expect("it is new");
+        assert_eq!((client.as_str(), said.attr("to")), ("romeo@example.org/home", Some(&*format!("{ROOM}/R"))));
+        assert!(!said.has_child("x", ns::MUC_USER), "that is the room's");
+        assert!(hearsay.hears(&tybalt, &one("away")).is_none(), "the witness heard it");
+        assert!(hearsay.hears(&tybalt, &one("dnd")).is_some());
+        assert!(hearsay.hears(&witness, &one("dnd")).is_none(), "tybalt heard it");
+        assert!(hearsay.hears(&tybalt, &one("away")).is_some(), "this time it is said again");
+        assert!(hearsay.hears(&tybalt, &presence("R", "type='unavailable'", "")).is_some());
+        assert!(!hearsay.is_inside());
+    }
+
+    #[test]
+    fn what_somebody_hears_who_enters_was_said_before() {
+        let (mut hearsay, [witness, tybalt]) = (hearsay(), ["witness", "tybalt"].map(device));
+        hearsay.hears(&witness, &presence("W", "", ""));
+        for says in ["away", "dnd", "xa"] {
+            assert!(hearsay.hears(&witness, &one(says)).is_some());
+        }
+        // What it says last comes to who enters a little later than to the witness.
+        assert!(hearsay.hears(&tybalt, &one("dnd")).is_none());
+        hearsay.hears(&tybalt, &presence("T", "", ""));
+        assert!(hearsay.hears(&tybalt, &one("xa")).is_none());
+        assert!(hearsay.hears(&tybalt, &one("chat")).is_some());
+    }
+
+    #[test]
+    fn whoever_was_there_before_the_client_heard_all_of_it() {
+        let (mut hearsay, [witness, tybalt]) = (hearsay(), ["witness", "tybalt"].map(device));
+        hearsay.hears(&witness, &presence("W", "", ""));
+        assert!(hearsay.hears(&witness, &one("away")).is_some());
+        assert!(hearsay.hears(&witness, &presence("R", "type='unavailable'", "")).is_some());
+        assert!(hearsay.hears(&witness, &one("xa")).is_some());
+        // By its own order of things nobody was there when it entered.
+        hearsay.hears(&tybalt, &presence("T", "", ""));
+        assert!(hearsay.hears(&tybalt, &one("xa")).is_none());
+    }
+
+    #[test]
+    fn what_a_server_answers_for_who_is_gone_is_not_its_word() {
+        let (mut hearsay, witness) = (hearsay(), device("witness"));
+        let error: Element = "<iq xmlns='jabber:client' from='romeo@example.org/home' id='1' type='error'/>"
+            .parse()
+            .expect("it is well-formed");
+        assert_eq!(hearsay.hears(&witness, &error), None);
+        hearsay.hears(&witness, &presence("W", "", ""));
+        hearsay.hears(&witness, &one("away"));
+        assert!(hearsay.hears(&witness, &error).is_some(), "it is there");
+    }
+}

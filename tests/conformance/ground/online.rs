@@ -22,7 +22,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use super::client::{Account as Credentials, Client};
 use super::devices::{Devices, Heard, Request};
 use super::hearsay::Hearsay;
-use super::person::{Desk, Person};
+use super::person::{Desk, HELP, Person};
 use super::{Cannot, Ground, Order};
 
 /// The nick and the resource of who is there from the beginning.
@@ -80,8 +80,8 @@ impl Watched {
         let mut this = Self { devices, witness, room: room.clone(), made };
         if echo.attr("type") == Some("error") {
             let error = echo.children().find(|child| child.name() == "error");
-            let words = error.into_iter().flat_map(Element::children).map(Element::name).collect::<Vec<_>>().join(" ");
-            return Err(io::Error::other(format!("{room} does not let us in: {words}")));
+            let condition = error.and_then(|error| error.children().next()).map_or("without a reason", Element::name);
+            return Err(io::Error::other(format!("{room} does not let us in: {condition}")));
         }
         if made {
             let form = this.ask(Request::Get(muc::ask_form()))?;
@@ -131,6 +131,7 @@ impl Visit {
     pub(crate) fn begin(account: Account, room: BareJid, desk: Arc<Desk>) -> io::Result<Self> {
         let own = account.jid.to_bare();
         let mut watched = Watched::enter(&account, &room)?;
+        desk.ask(HELP);
         desk.ask(&format!(
             "Join the call in {room} with the client that is to be judged, as somebody else than {own}."
         ));

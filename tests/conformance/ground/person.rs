@@ -25,11 +25,10 @@ impl Desk {
         let (tell, typed) = channel();
         // It waits for what is typed until the program ends.
         std::thread::spawn(move || std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        println!("{HELP}");
         Self::new(|what| println!("  > {what}"), typed)
     }
 
-    fn new(show: impl Fn(&str) + Send + Sync + 'static, typed: Receiver<String>) -> Arc<Self> {
+    pub(crate) fn new(show: impl Fn(&str) + Send + Sync + 'static, typed: Receiver<String>) -> Arc<Self> {
         Arc::new(Self { show: Box::new(show), typed: Mutex::new(typed), has_had_enough: AtomicBool::new(false) })
     }
 
@@ -70,7 +69,7 @@ impl Desk {
 }
 
 /// What he may type.
-const HELP: &str = "Enter: it is done (what shows by itself needs no word); n: the client cannot do that; x: it cannot be done \
+pub(super) const HELP: &str = "Enter: it is done (what shows by itself needs no word); n: the client cannot do that; x: it cannot be done \
                                now; q: enough.";
 
 /// Him and his client.
@@ -98,5 +97,37 @@ impl Client for Person {
 
     fn gone(&mut self) -> Option<Cannot> {
         None // Whether it went is for the person to say.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_says_that_it_is_done_or_why_not_and_with_enough_it_is_over() {
+        let (tell, typed) = channel();
+        let mut person = Person(Desk::new(|_| {}, typed));
+        person.order(&Order::Mute).expect("it is shown");
+        assert_eq!(person.done(), None);
+        let answers = [("", Ok(())), ("n", Err(Cannot::NotImplemented)), ("x", Err(NOT_NOW))];
+        for (line, answer) in answers {
+            tell.send(line.to_owned()).expect("he listens");
+            assert_eq!(person.done(), Some(answer));
+        }
+        tell.send("what?".to_owned()).expect("he listens");
+        assert_eq!(person.done(), None);
+        tell.send("q".to_owned()).expect("he listens");
+        assert_eq!(person.done(), Some(Err(Cannot::Here(ENOUGH))));
+        assert_eq!(person.done(), Some(Err(Cannot::Here(ENOUGH))));
+    }
+
+    #[test]
+    fn what_was_typed_before_he_was_asked_answers_nothing() {
+        let (tell, typed) = channel();
+        let mut person = Person(Desk::new(|_| {}, typed));
+        tell.send("n".to_owned()).expect("he listens");
+        person.order(&Order::Mute).expect("it is shown");
+        assert_eq!(person.done(), None);
     }
 }
