@@ -6,6 +6,7 @@ mod asked;
 mod calling;
 mod changing;
 mod entering;
+mod inviting;
 mod leaving;
 mod muting;
 mod negotiating;
@@ -31,7 +32,7 @@ pub(crate) struct Case {
 }
 
 /// All of them, by what they are about.
-pub(crate) const GROUPS: [(&str, &[Case]); 10] = [
+pub(crate) const GROUPS: [(&str, &[Case]); 11] = [
     ("entering", entering::CASES),
     ("waiting", waiting::CASES),
     ("calling", calling::CASES),
@@ -42,6 +43,7 @@ pub(crate) const GROUPS: [(&str, &[Case]); 10] = [
     ("leaving", leaving::CASES),
     ("asked", asked::CASES),
     ("persons", persons::CASES),
+    ("inviting", inviting::CASES),
 ];
 
 /// What somebody publishes who sends sound by Opus.
