@@ -168,6 +168,12 @@ impl Play {
         Ok(id)
     }
 
+    /// Somebody asks the room to do something.
+    pub(crate) fn ask_room(&mut self, other: &Other, payload: Element) {
+        let (to, id) = (Some(Jid::from(self.room.clone())), self.id());
+        self.say(other, Iq::Set { from: None, to, id, payload });
+    }
+
     /// Somebody asks what the client is; the id of the request.
     pub(crate) fn query(&mut self, other: &Other, query: Element) -> Result<String> {
         let (to, id) = (Some(Jid::from(self.client()?)), self.id());
@@ -295,6 +301,11 @@ impl Play {
         Ok(())
     }
 
+    /// All that the client said and heard so far.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.client.to_bare() == self.subject)
+    }
+
     /// All that the client said so far.
     pub(crate) fn said(&self) -> impl DoubleEndedIterator<Item = &Line> {
         self.lines.iter().filter(|line| line.said && line.client.to_bare() == self.subject)
@@ -307,7 +318,7 @@ impl Play {
 
     /// What the client said and heard, a line each.
     pub(crate) fn ladder(&self) -> Vec<String> {
-        self.lines.iter().filter(|line| line.client.to_bare() == self.subject).map(Line::words).collect()
+        self.lines().map(Line::words).collect()
     }
 
     /// The next line with this, and everything before it counts as looked at.
@@ -379,8 +390,14 @@ impl Play {
 
     /// The room puts the client out.
     pub(crate) fn put_out(&mut self, codes: &[u16]) -> Result {
+        let client = self.client()?;
+        self.put_out_other(&client, codes)
+    }
+
+    /// The room puts somebody out.
+    pub(crate) fn put_out_other(&mut self, who: &FullJid, codes: &[u16]) -> Result {
         self.mark = self.lines.len();
-        Ok(self.ground.put_out(&self.room.clone(), codes)?)
+        Ok(self.ground.put_out(&self.room.clone(), who, codes)?)
     }
 }
 

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::ground::Order;
     use crate::ground::client::Account as Credentials;
-    use crate::ground::person::Desk;
+    use crate::ground::person::{Desk, HELP};
 
     fn failures(subject: &Subject) -> BTreeSet<&'static str> {
         let judged = judge(subject, None);
@@ -286,17 +286,18 @@ mod tests {
         assert!(still.expect("there is pgrep").stdout.is_empty(), "what a shim started has ended with it");
     }
 
-    /// What somebody does with `muji-call` when he reads this.
-    fn read(text: &str) -> Order {
+    /// What somebody does with `muji-call` when he reads this, if it is to be done.
+    fn read(text: &str) -> Option<Order> {
         let after = |words: &str| text.strip_prefix(words).and_then(|rest| rest.split([' ', ',']).next());
-        match (after("Join the call in "), after("Call ")) {
+        Some(match (after("Join the call in "), after("Call ")) {
             (Some(room), _) => Order::Join(room.parse().expect("a room"), None),
             (_, Some(whom)) => Order::Call(whom.parse().expect("a person")),
             _ if text.starts_with("Leave") => Order::Leave,
             _ if text.starts_with("Mute") => Order::Mute,
             _ if text.starts_with("Unmute") => Order::Unmute,
+            _ if text == HELP => return None,
             _ => panic!("{text}"),
-        }
+        })
     }
 
     #[test]
@@ -307,7 +308,10 @@ mod tests {
         let (jid, address) = ("romeo@localhost".to_owned(), server.address());
         let client = MujiCall::start(Credentials { jid, password: PASSWORD.to_owned(), server: address });
         let client = Mutex::new(client.expect("it is not told to begin"));
-        let obeys = move |text: &str| client.lock().expect("nobody panicked").order(&read(text)).expect("it can");
+        let obeys = move |text: &str| {
+            let mut client = client.lock().expect("nobody panicked");
+            read(text).map_or(Ok(()), |order| client.order(&order)).expect("it can");
+        };
         let account = Account {
             server: xmpp::Server::Plaintext(address),
             ..Account::new("juliet@localhost".parse().expect("a JID"), Secret::new(PASSWORD))

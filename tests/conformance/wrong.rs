@@ -62,7 +62,9 @@ impl Fault {
         match self {
             Self::ComparesJids => &["it does not call whoever comes later"],
             Self::ContentsInMuji => &["its contents stand in Jingle's namespace, beside no preparing"],
-            Self::NeverWaits => &["it waits for those who prepare already"],
+            Self::NeverWaits => {
+                &["it waits for those who prepare already", "it adds no content while another prepares"]
+            }
             Self::WaitsForEver => &["it does not wait for ever"],
             Self::AnswersStrangers => &["it does not accept a stranger who names its room"],
             Self::LeavesInDisorder => &["it takes back what it said before it ends its sessions"],

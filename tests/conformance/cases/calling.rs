@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::puppet::audio;
+use muji_conformance::harness::puppet::{audio, opus};
 use muji_conformance::trace::{Line, publishes};
+use muji_xep::jingle::Content;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::PayloadType;
 use muji_xep::{Element, ns};
 
 use super::{Case, called, sound};
-use crate::play::{Other, Play, Result, wrong};
+use crate::ground::Cannot;
+use crate::play::{Other, Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "it calls everybody who was there, each once", ids: &["muji-sess-01", "R-INIT-1"], play: calls_all },
@@ -30,6 +32,19 @@ pub(super) const CASES: &[Case] = &[
     },
     Case { name: "it reads contents in Muji's namespace too", ids: &["R-XML-1"], play: reads_the_dialect },
     Case { name: "it calls who publishes no encodings", ids: &["R-XML-2"], play: calls_the_silent },
+    Case { name: "it does not stumble over what it does not know", ids: &["R-XML-3"], play: skips_the_unknown },
+    Case {
+        name: "it publishes an encoding of those who are there, under their id",
+        ids: &["muji-pt-02", "muji-pt-03", "R-PT-2"],
+        play: takes_over_ids,
+    },
+    Case {
+        name: "it calls a content as those who are there do",
+        ids: &["R-NAME-1", "muji-model-01"],
+        play: takes_over_names,
+    },
+    Case { name: "it publishes no less when somebody comes who can less", ids: &["R-PT-5"], play: does_not_shrink },
+    Case { name: "of two meanings of an id that of the lower JID stands", ids: &["R-PT-3"], play: gives_ids_up },
     Case { name: "it gives no id of another another meaning", ids: &["muji-pt-01", "R-PT-1"], play: keeps_ids },
 ];
 
@@ -245,6 +260,84 @@ fn calls_the_silent(play: &mut Play) -> Result {
     play.enter(&other, Some(&Muji::with(vec![audio(Vec::new())])))?;
     play.join()?;
     play.calls(&other).map(drop)
+}
+
+fn skips_the_unknown(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    play.enter(&other, None)?;
+    let muji = String::from(&sound().write());
+    let muji = muji.replacen("<muji ", "<muji device='telephone' ", 1);
+    let muji = muji.replace("</muji>", "<juggling xmlns='https://example.org/juggling' balls='3'/></muji>");
+    let text = format!("<presence xmlns='jabber:client' to='{}/tybalt'>{muji}</presence>", play.room);
+    play.say(&other, text.parse::<Element>().expect("it is well-formed"));
+    play.pause(Duration::from_millis(500))?;
+    play.join()?;
+    play.calls(&other).map(drop)
+}
+
+/// What it publishes: the encodings of its contents, each with its id and name.
+fn encodings(muji: &Element) -> Vec<(String, String)> {
+    let types = muji.children().flat_map(Element::children).flat_map(Element::children);
+    let types = types.filter(|child| child.name() == "payload-type");
+    let attribute = |child: &Element, name: &str| child.attr(name).unwrap_or_default().to_lowercase();
+    types.map(|child| (attribute(child, "id"), attribute(child, "name"))).collect()
+}
+
+fn takes_over_ids(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    let theirs = vec![PayloadType::new(101, "opus", 48_000, 2)];
+    play.enter(&other, Some(&Muji::with(vec![audio(theirs)])))?;
+    play.join()?;
+    if encodings(&play.published()?).contains(&("101".to_owned(), "opus".to_owned())) {
+        return Ok(());
+    }
+    wrong("opus is 101 to who is there, and it does not publish that")
+}
+
+fn takes_over_names(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    let voice = Content { name: "voice".to_owned(), ..audio(vec![opus()]) };
+    play.enter(&other, Some(&Muji::with(vec![voice])))?;
+    play.join()?;
+    let muji = play.published()?;
+    let names: Vec<&str> = muji.children().filter_map(|content| content.attr("name")).collect();
+    match names[..] {
+        ["voice"] => Ok(()),
+        _ => wrong(format!("sound is voice to who is there, and it publishes {}", names.join(", "))),
+    }
+}
+
+fn does_not_shrink(play: &mut Play) -> Result {
+    play.join()?;
+    let before = encodings(&play.published()?).len();
+    let other = play.other("tybalt")?;
+    let least = vec![PayloadType::new(0, "PCMU", 8_000, 1)];
+    play.enter(&other, Some(&Muji::with(vec![audio(least)])))?;
+    play.does_not_say("that it can less", Duration::from_secs(5), |line| {
+        line.muji().is_some_and(|muji| publishes(muji) && encodings(muji).len() < before)
+    })?;
+    if before == 0 { wrong("it publishes no encodings") } else { Ok(()) }
+}
+
+fn gives_ids_up(play: &mut Play) -> Result {
+    play.join()?;
+    let published = encodings(&play.published()?);
+    let dynamic = |(id, _): &&(String, String)| id.parse::<u8>().is_ok_and(|id| id >= 96);
+    let Some(own) = published.iter().find(dynamic).cloned() else {
+        return wrong("it publishes no encoding with an id of its own");
+    };
+    // Before all others that cases know.
+    let other = play.other("abram")?;
+    if other.jid.as_str() > play.client()?.as_str() {
+        return Err(Cannot::Here("nobody here has a lower JID than the client").into());
+    }
+    let theirs = PayloadType::new(own.0.parse().expect("it was looked at"), "juggling", 48_000, 2);
+    play.enter(&other, Some(&Muji::with(vec![audio(vec![theirs, PayloadType::new(0, "PCMU", 8_000, 1)])])))?;
+    let gives_up = |line: &Line| line.muji().is_some_and(|muji| publishes(muji) && !encodings(muji).contains(&own));
+    if play.said().any(gives_up) {
+        return Ok(());
+    }
+    play.says("that the id has its meaning no more", SOON, |line| gives_up(line).then_some(()))
 }
 
 fn keeps_ids(play: &mut Play) -> Result {

@@ -24,6 +24,20 @@ pub(super) const CASES: &[Case] = &[
         ids: &["muji-join-05", "caps-01"],
         play: has_capabilities,
     },
+    Case {
+        name: "it waits for the room to repeat that it prepares",
+        ids: &["muji-join-02", "R-ECHO-1"],
+        play: waits_for_the_echo,
+    },
+    Case { name: "it says at most once that it prepares, and names no room", ids: &["muji-xml-02"], play: says_once },
+    Case { name: "its presences go to one nick in the room", ids: &["muc-pres-05"], play: keeps_its_nick },
+    Case { name: "it unlocks a room that it makes", ids: &["muc-create-01"], play: unlocks },
+    Case {
+        name: "in a room that it makes everybody sees real JIDs",
+        ids: &["muc-create-03", "muc-cfg-01"],
+        play: shows_jids,
+    },
+    Case { name: "it leaves a room that does not pass on what it says", ids: &["R-ECHO-2"], play: is_stripped },
     Case { name: "it takes another nick if its own is taken", ids: &["muc-err-01"], play: takes_another_nick },
     Case { name: "it does not come back if it is banned", ids: &["muc-err-02"], play: is_banned },
     Case { name: "it does not come back if only members may", ids: &["muc-err-03"], play: members_only },
@@ -91,6 +105,79 @@ fn publishes_contents(play: &mut Play) -> Result {
         return wrong(format!("a content stands in the namespace {}", other.ns()));
     }
     Ok(())
+}
+
+fn waits_for_the_echo(play: &mut Play) -> Result {
+    play.join()?;
+    play.published()?;
+    let own = |line: &&Line| {
+        let x = line.stanza.get_child("x", ns::MUC_USER);
+        !line.said && x.is_some_and(|x| x.children().any(|child| child.attr("code") == Some("110")))
+    };
+    let mut before = play.lines().take_while(|line| !(line.said && line.muji().is_some_and(publishes))).filter(own);
+    if before.any(|line| line.muji().is_some_and(prepares)) {
+        return Ok(());
+    }
+    wrong("it publishes before the room has repeated that it prepares")
+}
+
+fn says_once(play: &mut Play) -> Result {
+    play.joined()?;
+    for muji in play.said().filter_map(Line::muji) {
+        let preparing: Vec<&Element> = muji.children().filter(|child| child.name() == "preparing").collect();
+        if preparing.len() > 1 || preparing.iter().any(|preparing| preparing.nodes().next().is_some()) {
+            return wrong("preparing stands there more than once, or something stands in it");
+        }
+        if muji.attr("room").is_some() {
+            return wrong("a presence names a room in what it says of the call");
+        }
+    }
+    Ok(())
+}
+
+fn keeps_its_nick(play: &mut Play) -> Result {
+    play.joined()?;
+    let of_the_call = |line: &&Line| line.muji().is_some();
+    let mut nicks: Vec<&str> = play.said().filter(of_the_call).filter_map(|line| line.stanza.attr("to")).collect();
+    nicks.dedup();
+    if nicks.len() == 1 { Ok(()) } else { wrong(format!("its presences go to {}", nicks.join(" and "))) }
+}
+
+/// The form with which it configures the room.
+fn form(play: &mut Play) -> Result<Element> {
+    play.join()?;
+    let room = play.room.to_string();
+    play.says("how the room should be", SOON, |line| {
+        let asks = line.stanza.attr("type") == Some("set") && line.stanza.attr("to") == Some(&room);
+        let query = line.stanza.get_child("query", ns::MUC_OWNER).filter(|_| asks)?;
+        query.get_child("x", ns::DATA_FORMS).cloned()
+    })
+}
+
+fn unlocks(play: &mut Play) -> Result {
+    match form(play)?.attr("type") {
+        Some("submit") => Ok(()),
+        kind => wrong(format!("it sends a form of type {}", kind.unwrap_or("none"))),
+    }
+}
+
+fn shows_jids(play: &mut Play) -> Result {
+    let form = form(play)?;
+    let whois = form.children().find(|field| field.attr("var") == Some("muc#roomconfig_whois"));
+    match whois.map(|field| field.children().map(Element::text).collect::<String>()) {
+        Some(who) if who == "anyone" => Ok(()),
+        Some(who) => wrong(format!("it wants that {who} see real JIDs")),
+        None => wrong("it does not say who sees real JIDs"),
+    }
+}
+
+fn is_stripped(play: &mut Play) -> Result {
+    rules(play, Rules { strips_muji: true, ..Rules::default() })?;
+    play.join()?;
+    play.says("that it leaves", Duration::from_secs(60), |line| {
+        let leaves = line.stanza.name() == "presence" && line.stanza.attr("type") == Some("unavailable");
+        leaves.then_some(())
+    })
 }
 
 fn has_capabilities(play: &mut Play) -> Result {

@@ -29,6 +29,29 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "whoever comes back is there anew", ids: &["R-GONE-1", "muc-exit-02"], play: comes_back },
     Case { name: "it does not come back if it is put out", ids: &["muc-kick-01"], play: is_put_out },
     Case { name: "it ends its sessions if it is put out", ids: &["muc-kick-01"], play: ends_when_put_out },
+    Case { name: "it does not come back if it is banned from the call", ids: &["muc-kick-02"], play: is_banned },
+    Case {
+        name: "it does not come back if it may not be there any more",
+        ids: &["muc-kick-03"],
+        play: may_not_any_more,
+    },
+    Case {
+        name: "it comes back if the service put it out by mistake",
+        ids: &["muc-kick-05", "R-REJOIN-2"],
+        play: comes_back_after_a_fault,
+    },
+    Case { name: "it leaves the call of a room that is destroyed", ids: &["muc-destroy-01"], play: is_destroyed },
+    Case { name: "whoever is put out is gone", ids: &["muc-kick-06"], play: forgets_who_is_put_out },
+    Case {
+        name: "it ends sessions with who leaves and says nothing",
+        ids: &["jingle-term-05"],
+        play: ends_for_the_silent,
+    },
+    Case {
+        name: "it says of a session that ends well that it did",
+        ids: &["jingle-term-06", "jingle-reason-01"],
+        play: ends_with_success,
+    },
 ];
 
 /// Two were there, with whom the client has sessions.
@@ -138,10 +161,81 @@ fn comes_back(play: &mut Play) -> Result {
 fn is_put_out(play: &mut Play) -> Result {
     talking(play)?;
     play.put_out(&[307])?;
-    play.does_not_say("another presence in the room", Duration::from_secs(30), |line| {
-        let enters = line.stanza.children().any(|child: &Element| child.is("x", ns::MUC));
-        line.stanza.name() == "presence" && enters
-    })
+    stays_out(play)
+}
+
+fn is_banned(play: &mut Play) -> Result {
+    talking(play)?;
+    play.put_out(&[301])?;
+    stays_out(play)
+}
+
+fn may_not_any_more(play: &mut Play) -> Result {
+    talking(play)?;
+    play.put_out(&[322])?;
+    stays_out(play)
+}
+
+fn enters(line: &Line) -> bool {
+    let enters = line.stanza.children().any(|child: &Element| child.is("x", ns::MUC));
+    line.stanza.name() == "presence" && enters
+}
+
+fn stays_out(play: &mut Play) -> Result {
+    play.does_not_say("another presence in the room", Duration::from_secs(30), enters)
+}
+
+fn comes_back_after_a_fault(play: &mut Play) -> Result {
+    talking(play)?;
+    play.put_out(&[307, 333])?;
+    play.says("that it enters again", Duration::from_secs(20), |line| enters(line).then_some(()))
+}
+
+fn is_destroyed(play: &mut Play) -> Result {
+    let [owner, _] = talking(play)?;
+    play.ask_room(&owner, muji_xep::muc::destroy());
+    play.says("the end of its sessions", SOON, |line| line.action("session-terminate").map(drop))?;
+    stays_out(play)
+}
+
+/// It has ended the session with somebody, or knows nothing of it.
+fn has_ended(play: &mut Play, other: &Other) -> Result {
+    let to = other.jid.to_string();
+    let ends = |line: &Line| line.action("session-terminate").is_some() && line.stanza.attr("to") == Some(&to);
+    if play.said().any(ends) {
+        return Ok(());
+    }
+    let calls = |line: &Line| line.action("session-initiate")?.attr("sid").map(str::to_owned);
+    let sid = play.said().filter(|line| line.stanza.attr("to") == Some(&to)).find_map(calls).expect("it called");
+    let id = play.ask(other, &Jingle::new(Action::SessionInfo, &sid))?;
+    play.refused(&id, &["item-not-found", "unknown-session"])
+}
+
+fn forgets_who_is_put_out(play: &mut Play) -> Result {
+    let [other, _] = talking(play)?;
+    play.put_out_other(&other.jid.clone(), &[307])?;
+    play.pause(Duration::from_secs(15))?;
+    has_ended(play, &other)
+}
+
+fn ends_for_the_silent(play: &mut Play) -> Result {
+    let [other, _] = talking(play)?;
+    play.leave(&other);
+    play.pause(Duration::from_secs(15))?;
+    has_ended(play, &other)
+}
+
+fn ends_with_success(play: &mut Play) -> Result {
+    talking(play)?;
+    play.order(&Order::Leave)?;
+    let end = play.says("the end of a session", SOON, |line| line.action("session-terminate").cloned())?;
+    let Some(reason) = end.get_child("reason", ns::JINGLE) else { return wrong("it does not say why") };
+    let conditions = reason.children().filter(|child| child.ns() == ns::JINGLE && child.name() != "text");
+    let conditions: Vec<&str> = conditions.map(Element::name).collect();
+    match conditions[..] {
+        ["success"] => Ok(()),
+        _ => wrong(format!("the reason is {}, not success", conditions.join(" and "))),
+    }
 }
 
 fn ends_when_put_out(play: &mut Play) -> Result {

@@ -1,6 +1,7 @@
 //! The cases. Each stands in the file of what it is about, names the demands that it shows, and says in a sentence what a client does that
 //! passes.
 
+mod adding;
 mod answering;
 mod asked;
 mod calling;
@@ -32,13 +33,14 @@ pub(crate) struct Case {
 }
 
 /// All of them, by what they are about.
-pub(crate) const GROUPS: [(&str, &[Case]); 11] = [
+pub(crate) const GROUPS: [(&str, &[Case]); 12] = [
     ("entering", entering::CASES),
     ("waiting", waiting::CASES),
     ("calling", calling::CASES),
     ("answering", answering::CASES),
     ("negotiating", negotiating::CASES),
     ("changing", changing::CASES),
+    ("adding", adding::CASES),
     ("muting", muting::CASES),
     ("leaving", leaving::CASES),
     ("asked", asked::CASES),

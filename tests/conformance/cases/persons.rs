@@ -103,7 +103,7 @@ fn words_are_kept(play: &mut Play) -> Result {
     Ok(())
 }
 
-pub(super) fn id(message: &Element) -> String {
+fn id(message: &Element) -> String {
     let word = message.children().find(|child| child.ns() == ns::JINGLE_MESSAGE || child.ns() == ns::CALL_INVITES);
     word.and_then(|word| word.attr("id")).unwrap_or_default().to_owned()
 }

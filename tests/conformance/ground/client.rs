@@ -12,6 +12,7 @@
 //! | `accept`, `decline` | | what rings |
 //! | `leave` | | the call; hang up; give up |
 //! | `mute`, `unmute` | | send no sound, and again |
+//! | `add-pictures`, `remove-pictures` | | send pictures too, and have nothing to do with them any more |
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -105,6 +106,8 @@ impl Client for MujiCall {
             Order::Decline => self.running()?.write("d"),
             Order::Leave => self.running()?.signal("-INT"),
             Order::Mute | Order::Unmute => self.running()?.write("m"),
+            Order::AddPictures => self.running()?.write("v"),
+            Order::RemovePictures => Err(Cannot::NotImplemented),
         }
     }
 
@@ -145,6 +148,8 @@ impl Client for Shim {
             Order::Leave => json!({ "do": "leave" }),
             Order::Mute => json!({ "do": "mute" }),
             Order::Unmute => json!({ "do": "unmute" }),
+            Order::AddPictures => json!({ "do": "add-pictures" }),
+            Order::RemovePictures => json!({ "do": "remove-pictures" }),
         };
         match self.gone() {
             Some(why) => Err(why),

@@ -79,6 +79,7 @@ impl Client for OfDino {
             Order::Decline => (self.dino.answer("reject"), NOTHING_RINGS),
             Order::Leave => (self.dino.press("hang up"), NO_CALL),
             Order::Mute | Order::Unmute => (self.dino.press("microphone"), NO_CALL),
+            Order::AddPictures | Order::RemovePictures => return Err(Cannot::Here("it has no camera here")),
             // By a dialog, from its contacts, whom it does not have here.
             Order::Join(..) => return Err(Cannot::NotImplemented),
             Order::Call(_) => {

@@ -132,6 +132,8 @@ impl Ground for Virtual {
             Order::Decline => self.decline(),
             Order::Mute => self.command(Command::Mute(Media::Audio, Mute::On)),
             Order::Unmute => self.command(Command::Mute(Media::Audio, Mute::Off)),
+            Order::AddPictures => self.command(Command::Add(Media::Video)),
+            Order::RemovePictures => self.command(Command::Remove(Media::Video)),
         }
     }
 
@@ -161,9 +163,10 @@ impl Ground for Virtual {
         Ok(())
     }
 
-    fn put_out(&mut self, room: &BareJid, codes: &[u16]) -> Result<(), Cannot> {
+    fn put_out(&mut self, room: &BareJid, who: &FullJid, codes: &[u16]) -> Result<(), Cannot> {
         let name = room.node().map(|node| node.as_str().to_owned()).unwrap_or_default();
-        self.world.put_out(self.subject, &name, codes);
+        let other = self.others.iter().find(|other| self.world.jid(**other) == *who);
+        self.world.put_out(other.copied().unwrap_or(self.subject), &name, codes);
         Ok(())
     }
 }

@@ -36,6 +36,10 @@ pub(crate) enum Order {
     Mute,
     /// Send it again.
     Unmute,
+    /// Send pictures too.
+    AddPictures,
+    /// Send them no more, and have nothing to do with them.
+    RemovePictures,
 }
 
 /// Why something cannot be.
@@ -101,6 +105,6 @@ pub(crate) trait Ground {
     /// Changes something in the rooms.
     fn rooms(&mut self, act: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot>;
 
-    /// A room puts the client out with these status codes.
-    fn put_out(&mut self, room: &BareJid, codes: &[u16]) -> Result<(), Cannot>;
+    /// A room puts somebody out with these status codes.
+    fn put_out(&mut self, room: &BareJid, who: &FullJid, codes: &[u16]) -> Result<(), Cannot>;
 }

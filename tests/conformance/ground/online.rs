@@ -56,6 +56,8 @@ const SUITE: &str = "juliet";
 /// What a server is told of the way in, and what rooms say to one alone, nobody else hears.
 const UNHEARD: &str = "only its server hears it";
 
+const MADE: &str = "whoever watches is in the room first, and makes it";
+
 /// The room, with the witness in it. A room that was made for a case is destroyed with the value.
 struct Watched {
     devices: Devices,
@@ -309,7 +311,15 @@ fn is_a_deed(line: &Line, subject: &BareJid) -> bool {
 
 impl Ground for Online {
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
-        &[("muc-join-01", UNHEARD), ("muc-join-03", UNHEARD), ("muc-pres-06", UNHEARD)]
+        &[
+            ("muc-join-01", UNHEARD),
+            ("muc-join-03", UNHEARD),
+            ("muc-pres-05", UNHEARD),
+            ("muc-pres-06", UNHEARD),
+            ("muji-join-02", UNHEARD),
+            ("muc-create-01", MADE),
+            ("muc-cfg-01", MADE),
+        ]
     }
 
     fn subject(&self) -> BareJid {
@@ -438,13 +448,14 @@ impl Ground for Online {
         Err(Cannot::Here("what keeps it out of a room, nobody in the room sees"))
     }
 
-    fn put_out(&mut self, _: &BareJid, codes: &[u16]) -> Result<(), Cannot> {
+    fn put_out(&mut self, _: &BareJid, who: &FullJid, codes: &[u16]) -> Result<(), Cannot> {
         const REFUSED: Cannot = Cannot::Here("the room does not let us put anybody out");
         if *codes != [KICKED] {
             return Err(Cannot::Here("a room puts nobody out like this because we want it"));
         }
         self.listen(Duration::ZERO)?;
-        let nick = self.hearsay.nick().ok_or(Cannot::Here("the client is not there"))?;
+        let nick = if who.to_bare() == self.subject { self.hearsay.nick() } else { Some(who.resource().as_str()) };
+        let nick = nick.ok_or(Cannot::Here("the client is not there"))?;
         let kick = format!("<query xmlns='{}'><item nick='{nick}' role='none'/></query>", ns::MUC_ADMIN);
         let kick = kick.parse().map_err(|_| Cannot::Here("its nick is not plain"))?;
         match self.watched.ask(Request::Set(kick)) {

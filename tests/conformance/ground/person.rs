@@ -69,7 +69,7 @@ impl Desk {
 }
 
 /// What he may type.
-pub(super) const HELP: &str = "Enter: it is done (what shows by itself needs no word); n: the client cannot do that; x: it cannot be done \
+pub(crate) const HELP: &str = "Enter: it is done (what shows by itself needs no word); n: the client cannot do that; x: it cannot be done \
                                now; q: enough.";
 
 /// Him and his client.
@@ -87,6 +87,8 @@ impl Client for Person {
             Order::Leave => "Leave the call: hang up.".to_owned(),
             Order::Mute => "Mute the microphone.".to_owned(),
             Order::Unmute => "Unmute the microphone.".to_owned(),
+            Order::AddPictures => "Send pictures too.".to_owned(),
+            Order::RemovePictures => "Send no pictures any more.".to_owned(),
         });
         Ok(())
     }

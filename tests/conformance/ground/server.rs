@@ -169,9 +169,8 @@ impl Ground for Loopback {
         Ok(())
     }
 
-    fn put_out(&mut self, room: &BareJid, codes: &[u16]) -> Result<(), Cannot> {
-        let device = self.device().ok_or(Cannot::Here("the client is not there"))?;
-        self.server.put_out(room, &device, codes);
+    fn put_out(&mut self, room: &BareJid, who: &FullJid, codes: &[u16]) -> Result<(), Cannot> {
+        self.server.put_out(room, who, codes);
         Ok(())
     }
 }

@@ -32,6 +32,7 @@ while read -r order; do
     accept) printf a >&3 ;;
     decline) printf d >&3 ;;
     mute | unmute) printf m >&3 ;;
+    add-pictures) printf v >&3 ;;
     leave) kill -INT "$calls" ;;
     *) exit 89 ;;
     esac

@@ -1,0 +1,186 @@
+//! Invitations to a call (XEP-0482, XEP-0249).
+
+use std::time::Duration;
+
+use muji_conformance::trace::{Line, prepares};
+use muji_xep::invite::{CallInvite, Word};
+use muji_xep::{Element, ns};
+
+use super::persons::{another_device, message, takes_nothing};
+use super::{Case, sound};
+use crate::ground::Order;
+use crate::play::{Other, Play, Result, SOON, wrong};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "it rings no more when the call is taken back",
+        ids: &["cinv-retract-01"],
+        play: invitation_taken_back,
+    },
+    Case {
+        name: "it accepts an invitation and joins that room",
+        ids: &["cinv-accept-01", "cinv-accept-02", "muji-inv-02"],
+        play: accepts_an_invitation,
+    },
+    Case {
+        name: "it declines an invitation and joins nothing",
+        ids: &["cinv-reject-01"],
+        play: declines_an_invitation,
+    },
+    Case {
+        name: "it says when it leaves a call to which it was invited",
+        ids: &["cinv-left-01"],
+        play: says_that_it_left,
+    },
+    Case {
+        name: "it rings no more when another device accepts the invitation",
+        ids: &["cinv-multi-01"],
+        play: another_device_accepts,
+    },
+    Case {
+        name: "it names an invitation by its message if it has no other name",
+        ids: &["cinv-id-04"],
+        play: names_invitations,
+    },
+    Case {
+        name: "it takes back what it invited to in vain",
+        ids: &["cinv-retract-01"],
+        play: takes_an_invitation_back,
+    },
+    Case { name: "it invites to the room of the call", ids: &["cinv-invite-01", "muji-inv-01"], play: invites },
+];
+
+/// The word about an invitation, in the namespace of XEP-0482.
+fn invitation<'a>(line: &'a Line, name: &str) -> Option<&'a Element> {
+    line.stanza.children().find(|child| line.stanza.name() == "message" && child.is(name, ns::CALL_INVITES))
+}
+
+/// Somebody invites the client to the call in the room.
+fn invited(play: &mut Play) -> Result<Other> {
+    let other = play.other("tybalt")?;
+    play.befriend()?;
+    play.present()?;
+    play.enter(&other, Some(&sound()))?;
+    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    say_of_invitation(play, &other, &invite);
+    play.pause(Duration::from_secs(1))?;
+    Ok(other)
+}
+
+fn say_of_invitation(play: &mut Play, other: &Other, word: &CallInvite) {
+    let to = play.subject.clone().into();
+    play.say(other, message(to, word.write()));
+}
+
+fn accepts_an_invitation(play: &mut Play) -> Result {
+    let _ = invited(play)?;
+    play.order(&Order::Accept)?;
+    let room = play.room.to_string();
+    let seen = |line: &Line| {
+        let accept = invitation(line, "accept").map(|accept| Some(accept.clone()));
+        accept.or_else(|| line.muji().filter(|muji| prepares(muji)).map(|_| None))
+    };
+    let mut accepted = None;
+    for _ in 0..2 {
+        if let Some(accept) = play.says("that it accepts, and that it prepares in the room", SOON, seen)? {
+            accepted = Some(accept);
+        }
+    }
+    let Some(accept) = accepted else { return wrong("it does not say that it accepts") };
+    if accept.attr("id") != Some("invite1") {
+        return wrong("it accepts something else than the invitation");
+    }
+    match accept.get_child("muji", ns::MUJI).and_then(|muji| muji.attr("room")) {
+        Some(named) if named == room => Ok(()),
+        named => wrong(format!("it says that it comes to {}", named.unwrap_or("no room"))),
+    }
+}
+
+fn declines_an_invitation(play: &mut Play) -> Result {
+    let _ = invited(play)?;
+    play.order(&Order::Decline)?;
+    let reject = play.says("that it declines", SOON, |line| invitation(line, "reject").cloned())?;
+    if reject.attr("id") != Some("invite1") {
+        return wrong("it declines something else than the invitation");
+    }
+    let room = play.room.to_string();
+    play.does_not_say("anything in the room", Duration::from_secs(5), |line| {
+        line.stanza.name() == "presence" && line.stanza.attr("to").is_some_and(|to| to.starts_with(&room))
+    })
+}
+
+fn says_that_it_left(play: &mut Play) -> Result {
+    let _ = invited(play)?;
+    play.accept_sessions();
+    play.order(&Order::Accept)?;
+    play.published()?;
+    play.pause(Duration::from_secs(2))?;
+    play.order(&Order::Leave)?;
+    let left = play.says("that it left", SOON, |line| invitation(line, "left").cloned())?;
+    if left.attr("id") == Some("invite1") { Ok(()) } else { wrong("it left something else than it was invited to") }
+}
+
+fn invitation_taken_back(play: &mut Play) -> Result {
+    let other = invited(play)?;
+    say_of_invitation(play, &other, &CallInvite::new("invite1", Word::Retract, None));
+    play.pause(Duration::from_secs(1))?;
+    takes_nothing(play, |line| line.muji().is_some())
+}
+
+fn invites(play: &mut Play) -> Result {
+    let guest = play.other("tybalt")?;
+    play.befriend()?;
+    play.order(&Order::Join(play.room.clone(), Some(guest.jid.to_bare())))?;
+    let message = play.says("an invitation", SOON, |line| invitation(line, "invite").map(|_| line.stanza.clone()))?;
+    let invite = message.get_child("invite", ns::CALL_INVITES).expect("it was found");
+    if message.attr("id").is_none() {
+        return wrong("the message has no id");
+    }
+    match invite.get_child("muji", ns::MUJI).and_then(|muji| muji.attr("room")) {
+        Some(room) if room == play.room.as_str() => Ok(()),
+        room => wrong(format!("it invites to {}", room.unwrap_or("no room"))),
+    }
+}
+
+fn another_device_accepts(play: &mut Play) -> Result {
+    let device = another_device(play)?;
+    let host = invited(play)?;
+    let accept = CallInvite::new("invite1", Word::Accept, Some(&play.room));
+    play.say(&device, message(host.jid.to_bare().into(), accept.write()));
+    play.pause(Duration::from_secs(1))?;
+    takes_nothing(play, |line| line.muji().is_some())
+}
+
+fn names_invitations(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    play.befriend()?;
+    play.present()?;
+    play.enter(&other, Some(&sound()))?;
+    let text = format!(
+        "<message xmlns='jabber:client' type='chat' id='m1' to='{}'><invite xmlns='{}'><muji xmlns='{}' room='{}'/></invite><store \
+         xmlns='{}'/></message>",
+        play.subject,
+        ns::CALL_INVITES,
+        ns::MUJI,
+        play.room,
+        ns::HINTS
+    );
+    play.say(&other, text.parse::<Element>().expect("it is well-formed"));
+    play.pause(Duration::from_secs(1))?;
+    play.order(&Order::Accept)?;
+    let accept = play.says("that it accepts", SOON, |line| invitation(line, "accept").cloned())?;
+    match accept.attr("id") {
+        Some("m1") => Ok(()),
+        id => wrong(format!("it accepts {}, not m1", id.unwrap_or("something without a name"))),
+    }
+}
+
+fn takes_an_invitation_back(play: &mut Play) -> Result {
+    let guest = play.other("tybalt")?;
+    play.befriend()?;
+    play.order(&Order::Join(play.room.clone(), Some(guest.jid.to_bare())))?;
+    let invited = play.says("an invitation", SOON, |line| invitation(line, "invite")?.attr("id").map(str::to_owned))?;
+    play.order(&Order::Leave)?;
+    let retract = play.says("that it takes it back", SOON, |line| invitation(line, "retract").cloned())?;
+    if retract.attr("id") == Some(&invited) { Ok(()) } else { wrong("it takes something else back than it invited to") }
+}
