@@ -1,6 +1,9 @@
 //! What a client says of itself to those in its call.
 
 use muji_xep::{Element, ns};
+use xmpp_parsers::caps::{compute_disco, hash_caps};
+use xmpp_parsers::disco::DiscoInfoResult;
+use xmpp_parsers::hashes::Algo;
 
 use super::{Case, sound};
 use crate::play::{Fault, Other, Play, Result, SOON, wrong};
@@ -9,11 +12,19 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "it says what it is and can", ids: &["disco-01"], play: says_what_it_is },
     Case {
         name: "it says that it can Jingle with RTP",
-        ids: &["jingle-disco-01", "dtls-disco-01"],
+        ids: &["jingle-disco-01", "rtp-disco-01", "ice-disco-01"],
         play: says_that_it_can_jingle,
     },
+    Case { name: "it says that it can encrypt", ids: &["dtls-disco-01"], play: says_that_it_can_encrypt },
+    Case {
+        name: "it says that it can what its offers need in RTP",
+        ids: &["fb-06", "hdrx-04", "ssma-03"],
+        play: says_what_its_offers_need,
+    },
+    Case { name: "it says that it can group if it groups", ids: &["grp-04"], play: says_that_it_groups },
+    Case { name: "its capabilities are what it says of itself", ids: &["caps-02", "caps-04"], play: hashes_its_info },
     Case { name: "it says that it can Muji", ids: &["R-CAP-1"], play: says_that_it_can_muji },
-    Case { name: "it knows no nodes that are not", ids: &["disco-02"], play: unknown_nodes },
+    Case { name: "it knows no nodes that are not", ids: &["disco-02", "disco-03"], play: unknown_nodes },
     Case { name: "it answers pings", ids: &["ping-08"], play: answers_pings },
 ];
 
@@ -58,7 +69,56 @@ fn says_what_it_is(play: &mut Play) -> Result {
 
 fn says_that_it_can_jingle(play: &mut Play) -> Result {
     let info = info(play)?;
-    can(&info, &[ns::JINGLE, ns::RTP, "urn:xmpp:jingle:apps:rtp:audio", ns::ICE_UDP, ns::DTLS])
+    can(&info, &[ns::JINGLE, ns::RTP, "urn:xmpp:jingle:apps:rtp:audio", ns::ICE_UDP])
+}
+
+fn says_that_it_can_encrypt(play: &mut Play) -> Result {
+    let info = info(play)?;
+    can(&info, &[ns::DTLS])
+}
+
+/// These words stand somewhere in what it offers, or it offers nothing.
+fn offers(play: &Play, word: &str) -> Result<bool> {
+    fn has(element: &Element, word: &str) -> bool {
+        element.name() == word || element.children().any(|child| has(child, word))
+    }
+    let mut offers = play.said().filter_map(|line| line.action("session-initiate")).peekable();
+    if offers.peek().is_none() {
+        return wrong("it offers nothing to who was there");
+    }
+    Ok(offers.any(|offer| has(offer, word)))
+}
+
+fn says_what_its_offers_need(play: &mut Play) -> Result {
+    let info = info(play)?;
+    for (word, feature) in [("rtcp-fb", ns::RTCP_FB), ("rtp-hdrext", ns::RTP_HDREXT), ("source", ns::SOURCES_FEATURE)] {
+        if offers(play, word)? {
+            can(&info, &[feature])?;
+        }
+    }
+    Ok(())
+}
+
+fn says_that_it_groups(play: &mut Play) -> Result {
+    let info = info(play)?;
+    if offers(play, "group")? { can(&info, &[ns::GROUPING_FEATURE]) } else { Ok(()) }
+}
+
+fn hashes_its_info(play: &mut Play) -> Result {
+    let other = occupant(play)?;
+    let caps = play.said().rev().find_map(|line| line.stanza.get_child("c", ns::CAPS).cloned());
+    let Some(caps) = caps else { return wrong("its presence has no capabilities") };
+    let [node, ver] = ["node", "ver"].map(|name| caps.attr(name).unwrap_or_default().to_owned());
+    if caps.attr("hash") != Some("sha-1") {
+        return wrong("its capabilities are hashed by something else than SHA-1, which all know");
+    }
+    let id = play.query(&other, query(Some(&format!("{node}#{ver}"))))?;
+    let answer =
+        play.says("what its capabilities stand for", SOON, |line| line.answers(&id).then(|| line.stanza.clone()))?;
+    let info = answer.get_child("query", ns::DISCO_INFO).cloned().and_then(|info| DiscoInfoResult::try_from(info).ok());
+    let Some(info) = info else { return wrong("it does not say what its capabilities stand for") };
+    let hash = hash_caps(&compute_disco(&info), Algo::Sha_1).expect("it is a known algorithm").to_base64();
+    if hash == ver { Ok(()) } else { wrong(format!("what it says hashes to {hash}, and its capabilities are {ver}")) }
 }
 
 fn says_that_it_can_muji(play: &mut Play) -> Result {

@@ -47,6 +47,19 @@ pub(super) const CASES: &[Case] = &[
         ids: &["cinv-retract-01"],
         play: takes_an_invitation_back,
     },
+    Case {
+        name: "its invitation has one name, and says what is sent",
+        ids: &["R-INV-1", "cinv-id-05"],
+        play: names_its_invitations,
+    },
+    Case {
+        name: "it only says that it left if others stay whom it invited",
+        ids: &["R-INV-2"],
+        play: leaves_its_guests,
+    },
+    Case { name: "it does not ring for what was said long ago", ids: &["R-INV-4"], play: old_invitations },
+    Case { name: "it leaves an invited call that is over", ids: &["R-MUC-2"], play: comes_too_late },
+    Case { name: "it finds a way to join among others", ids: &["cinv-invite-03"], play: finds_the_room },
     Case { name: "it invites to the room of the call", ids: &["cinv-invite-01", "muji-inv-01"], play: invites },
 ];
 
@@ -183,4 +196,92 @@ fn takes_an_invitation_back(play: &mut Play) -> Result {
     play.order(&Order::Leave)?;
     let retract = play.says("that it takes it back", SOON, |line| invitation(line, "retract").cloned())?;
     if retract.attr("id") == Some(&invited) { Ok(()) } else { wrong("it takes something else back than it invited to") }
+}
+
+/// The client joins, and invites somebody: the message.
+fn invitation_by_it(play: &mut Play) -> Result<(Other, Element)> {
+    let guest = play.other("tybalt")?;
+    play.befriend()?;
+    play.order(&Order::Join(play.room.clone(), Some(guest.jid.to_bare())))?;
+    let message = play.says("an invitation", SOON, |line| invitation(line, "invite").map(|_| line.stanza.clone()))?;
+    Ok((guest, message))
+}
+
+fn names_its_invitations(play: &mut Play) -> Result {
+    let (_, message) = invitation_by_it(play)?;
+    let invite = message.get_child("invite", ns::CALL_INVITES).expect("it was found");
+    if invite.attr("id").is_some_and(|id| message.attr("id") != Some(id)) {
+        return wrong("the invitation has another name than its message");
+    }
+    match invite.attr("video") {
+        None | Some("false" | "0") => Ok(()),
+        _ => wrong("it says that it sends pictures, and sends sound alone"),
+    }
+}
+
+fn leaves_its_guests(play: &mut Play) -> Result {
+    let (guest, _) = invitation_by_it(play)?;
+    play.accept_sessions();
+    play.enter(&guest, Some(&sound()))?;
+    play.pause(Duration::from_secs(1))?;
+    play.order(&Order::Leave)?;
+    let words = |line: &Line| invitation(line, "left").or_else(|| invitation(line, "retract")).cloned();
+    match play.says("that it left", SOON, words)?.name() {
+        "left" => Ok(()),
+        _ => wrong("it takes back the call in which its guest still is"),
+    }
+}
+
+fn old_invitations(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    play.befriend()?;
+    play.present()?;
+    play.enter(&other, Some(&sound()))?;
+    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    let mut payloads = invite.write();
+    let delay = "<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>";
+    payloads.push(delay.parse().expect("it is well-formed"));
+    let to = play.subject.clone().into();
+    play.say(&other, message(to, payloads));
+    play.pause(Duration::from_secs(1))?;
+    takes_nothing(play, |line| line.muji().is_some())
+}
+
+fn comes_too_late(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    play.befriend()?;
+    play.present()?;
+    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    say_of_invitation(play, &other, &invite);
+    play.pause(Duration::from_secs(1))?;
+    play.order(&Order::Accept)?;
+    let room = play.room.to_string();
+    play.says("that it leaves a room in which nobody is", Duration::from_secs(20), |line| {
+        let leaves = line.stanza.name() == "presence" && line.stanza.attr("type") == Some("unavailable");
+        let gives_up = line.stanza.get_child("query", ns::MUC_OWNER).is_some_and(|query| {
+            query.children().any(|child| child.name() == "destroy" || child.attr("type") == Some("cancel"))
+        });
+        ((leaves || gives_up) && line.stanza.attr("to").is_some_and(|to| to.starts_with(&room))).then_some(())
+    })
+}
+
+fn finds_the_room(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    play.befriend()?;
+    play.present()?;
+    play.enter(&other, Some(&sound()))?;
+    let text = format!(
+        "<message xmlns='jabber:client' type='chat' id='invite1' to='{}'><invite xmlns='{invites}' id='invite1'><external xmlns='{invites}' \
+         uri='tel:+15550100'/><juggling xmlns='https://example.org/juggling'/><muji xmlns='{}' room='{}'/></invite><store xmlns='{}'/>\
+         </message>",
+        play.subject,
+        ns::MUJI,
+        play.room,
+        ns::HINTS,
+        invites = ns::CALL_INVITES,
+    );
+    play.say(&other, text.parse::<Element>().expect("it is well-formed"));
+    play.pause(Duration::from_secs(1))?;
+    play.order(&Order::Accept)?;
+    play.says("that it prepares in the room", SOON, |line| line.muji().filter(|muji| prepares(muji)).map(drop))
 }

@@ -72,16 +72,18 @@ fn talking(play: &mut Play) -> Result<[Other; 2]> {
     Ok(others)
 }
 
-/// A presence that takes back what it said of the call.
-fn withdraws(line: &Line) -> bool {
-    line.stanza.name() == "presence" && line.stanza.attr("to").is_some() && line.muji().is_none()
+/// A presence in this room.
+fn is_in(line: &Line, room: &str) -> bool {
+    line.stanza.name() == "presence" && line.stanza.attr("to").is_some_and(|to| to.starts_with(room))
 }
 
 fn leaves_in_order(play: &mut Play) -> Result {
     talking(play)?;
     play.order(&Order::Leave)?;
+    let room = play.room.to_string();
     let first = play.says("anything of its leaving", SOON, |line| {
-        (withdraws(line) || line.action("session-terminate").is_some()).then(|| withdraws(line))
+        let withdraws = is_in(line, &room) && line.muji().is_none();
+        (withdraws || line.action("session-terminate").is_some()).then_some(withdraws)
     })?;
     if first { Ok(()) } else { wrong("it ends a session before it takes back what it said") }
 }
@@ -124,9 +126,9 @@ fn gives_up(play: &mut Play) -> Result {
     play.says("that it prepares", SOON, |line| line.muji().filter(|muji| prepares(muji)).map(drop))?;
     play.pause(Duration::from_millis(500))?;
     play.order(&Order::Leave)?;
-    let presence = play.says("that it leaves the room", SOON, |line| {
-        (line.stanza.name() == "presence" && line.stanza.attr("to").is_some()).then(|| line.stanza.clone())
-    })?;
+    let room = play.room.to_string();
+    let presence =
+        play.says("that it leaves the room", SOON, |line| is_in(line, &room).then(|| line.stanza.clone()))?;
     match presence.attr("type") {
         Some("unavailable") => Ok(()),
         _ => wrong("it says something else in the room than that it leaves"),

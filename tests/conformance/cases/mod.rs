@@ -7,6 +7,7 @@ mod asked;
 mod calling;
 mod changing;
 mod entering;
+mod failing;
 mod inviting;
 mod leaving;
 mod muting;
@@ -33,7 +34,7 @@ pub(crate) struct Case {
 }
 
 /// All of them, by what they are about.
-pub(crate) const GROUPS: [(&str, &[Case]); 12] = [
+pub(crate) const GROUPS: [(&str, &[Case]); 13] = [
     ("entering", entering::CASES),
     ("waiting", waiting::CASES),
     ("calling", calling::CASES),
@@ -43,6 +44,7 @@ pub(crate) const GROUPS: [(&str, &[Case]); 12] = [
     ("adding", adding::CASES),
     ("muting", muting::CASES),
     ("leaving", leaving::CASES),
+    ("failing", failing::CASES),
     ("asked", asked::CASES),
     ("persons", persons::CASES),
     ("inviting", inviting::CASES),

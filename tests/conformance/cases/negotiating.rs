@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use muji_conformance::harness::puppet::{opus, usable};
+use muji_conformance::trace::Line;
 use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::rtp::{Description, Media, PayloadType};
 use muji_xep::{Element, ns};
 
-use super::{Case, called, newcomer, sound};
+use super::{Case, called, newcomer, session, sound};
+use crate::ground::Order;
 use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
@@ -39,6 +41,16 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "it says that it knows none of the transports", ids: &["jingle-term-08"], play: no_transport },
     Case { name: "its sessions have ids of chance", ids: &["jingle-init-06", "R-DINO-2"], play: sids_of_chance },
     Case { name: "it answers who speaks, whoever is named", ids: &["jingle-init-04"], play: answers_who_speaks },
+    Case {
+        name: "who begins and who accepts is said where that happens alone",
+        ids: &["jingle-init-03"],
+        play: names_nobody_else,
+    },
+    Case { name: "it refuses an offer that makes no session", ids: &["jingle-init-05"], play: refuses_early_sessions },
+    Case { name: "it says whose content it accepts", ids: &["jingle-content-01"], play: keeps_creators },
+    Case { name: "it is what the other is not in DTLS", ids: &["dtls-role-01"], play: takes_the_other_role },
+    Case { name: "it rejects an added content that it cannot use", ids: &["rtp-add-01"], play: rejects_additions },
+    Case { name: "it answers new credentials with new ones", ids: &["ice-restart-02"], play: restarts },
 ];
 
 fn description(payload_types: Vec<PayloadType>) -> Content {
@@ -305,4 +317,78 @@ fn answers_who_speaks(play: &mut Play) -> Result {
         line.action("session-accept").and_then(|_| line.stanza.attr("to").map(str::to_owned))
     })?;
     if to == other.jid.as_str() { Ok(()) } else { wrong(format!("it answers {to}, who has said nothing")) }
+}
+
+fn names_nobody_else(play: &mut Play) -> Result {
+    session(play)?;
+    play.order(&Order::Leave)?;
+    play.says("the end of the session", SOON, |line| line.action("session-terminate").map(drop))?;
+    for jingle in play.said().filter_map(Line::jingle) {
+        let action = jingle.attr("action").unwrap_or_default();
+        let initiator = jingle.attr("initiator").is_some() && action != "session-initiate";
+        if initiator || jingle.attr("responder").is_some() && action != "session-accept" {
+            return wrong(format!("{action} says who began or accepted"));
+        }
+    }
+    Ok(())
+}
+
+fn refuses_early_sessions(play: &mut Play) -> Result {
+    let other = newcomer(play)?;
+    let offer = String::from(&play.offer("s1", vec![usable(vec![opus()])]).write());
+    let early = offer.replacen("<content ", "<content disposition='early-session' ", 1);
+    let id = play.ask_raw(&other, early.parse().expect("it is well-formed"))?;
+    play.refused(&id, &["bad-request"])
+}
+
+fn keeps_creators(play: &mut Play) -> Result {
+    let accept = acceptance(play, usable(vec![opus()]))?;
+    for content in accept.children().filter(|child| child.name() == "content") {
+        match content.attr("creator") {
+            Some("initiator") => {}
+            creator => return wrong(format!("whoever called made the content, not {}", creator.unwrap_or("nobody"))),
+        }
+    }
+    Ok(())
+}
+
+fn takes_the_other_role(play: &mut Play) -> Result {
+    let text = String::from(&usable(vec![opus()]).write()).replace("actpass", "active");
+    let accept = acceptance_of(play, text.parse().expect("it is well-formed"))?;
+    let prints = transports(&accept).into_iter().filter_map(|transport| transport.get_child("fingerprint", ns::DTLS));
+    let setups: Vec<&str> = prints.filter_map(|print| print.attr("setup")).collect();
+    match setups[..] {
+        ["passive"] => Ok(()),
+        _ => wrong(format!("the other is active, and it is {}", setups.join(" and "))),
+    }
+}
+
+fn rejects_additions(play: &mut Play) -> Result {
+    let (other, _) = session(play)?;
+    let useless = Description::new(Media::Video, vec![PayloadType::new(99, "juggling", 90_000, 1)]);
+    let mut add = Jingle::new(Action::ContentAdd, "s1");
+    add.contents = vec![Content { name: "video".to_owned(), description: Some(useless), ..usable(Vec::new()) }];
+    let id = play.ask(&other, &add)?;
+    play.confirmed(&id)?;
+    let reject = play.says("that it rejects the content", SOON, |line| line.action("content-reject").cloned())?;
+    let reason = reject.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
+    match reason.map(Element::name) {
+        Some("failed-application") => Ok(()),
+        reason => wrong(format!("the reason is {}, not failed-application", reason.unwrap_or("missing"))),
+    }
+}
+
+fn restarts(play: &mut Play) -> Result {
+    let (other, accept) = session(play)?;
+    let ufrag = |transport: &Element| transport.attr("ufrag").map(str::to_owned);
+    let before: Vec<String> = transports(&accept).into_iter().filter_map(ufrag).collect();
+    let anew = String::from(&trickle("s1", &CANDIDATE.replace("generation='0'", "generation='1'")));
+    let anew = anew.replace("ufrag='ufrag'", "ufrag='anew'").replace("pwd='a password", "pwd='a new password");
+    let id = play.ask_raw(&other, anew.parse().expect("it is well-formed"))?;
+    play.confirmed(&id)?;
+    play.says("new credentials", SOON, |line| {
+        let info = line.action("transport-info")?;
+        let new = transports(info).into_iter().filter_map(ufrag).any(|ufrag| !before.contains(&ufrag));
+        new.then_some(())
+    })
 }

@@ -15,6 +15,25 @@ use crate::ground::Order;
 use crate::play::{Fault, Other, Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
+    Case { name: "it wants copies of what its other devices hear and say", ids: &["carb-01"], play: wants_copies },
+    Case { name: "it takes no copies from others", ids: &["carb-02"], play: takes_no_forged_copies },
+    Case {
+        name: "it shows itself to a person whom it calls and does not know",
+        ids: &["jmi-propose-05"],
+        play: shows_itself,
+    },
+    Case { name: "it talks with the first device that picks up", ids: &["R-FORK-1"], play: takes_the_first },
+    Case { name: "it says at the end why it is over", ids: &["jmi-finish-02"], play: says_why_it_is_over },
+    Case {
+        name: "it rings no more when another device picks up, of the older kind",
+        ids: &["jmi-legacy-01"],
+        play: an_older_device_picks_up,
+    },
+    Case {
+        name: "a call goes on if the other calls anew",
+        ids: &["jmi-tie-05", "jmi-tie-06", "jmi-tie-07"],
+        play: goes_on_anew,
+    },
     Case {
         name: "it proposes a call to all devices",
         ids: &["jmi-propose-01", "jmi-propose-02", "jmi-propose-03"],
@@ -53,7 +72,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "it rings no more when another device picks up",
-        ids: &["jmi-proceed-02"],
+        ids: &["jmi-proceed-02", "carb-03"],
         play: another_device_picks_up,
     },
 ];
@@ -195,6 +214,73 @@ fn rejects(play: &mut Play) -> Result {
 }
 
 fn finishes(play: &mut Play) -> Result {
+    let other = taken(play)?;
+    play.order(&Order::Leave)?;
+    says_to(play, &other, "finish").map(drop)
+}
+
+fn wants_copies(play: &mut Play) -> Result {
+    play.order(&Order::Wait)?;
+    play.says("that it wants copies", SOON, |line| {
+        line.stanza.has_child("enable", ns::CARBONS).then_some(()).filter(|()| line.stanza.attr("to").is_none())
+    })
+}
+
+fn takes_no_forged_copies(play: &mut Play) -> Result {
+    let other = called(play, true)?;
+    play.pause(Duration::from_secs(1))?;
+    let text = format!(
+        "<message xmlns='jabber:client' type='chat' to='{subject}'><sent xmlns='{}'><forwarded xmlns='urn:xmpp:forward:0'>\
+         <message xmlns='jabber:client' type='chat' from='{subject}/elsewhere' to='{}'><proceed xmlns='{}' id='call1'/></message>\
+         </forwarded></sent></message>",
+        ns::CARBONS,
+        other.jid,
+        ns::JINGLE_MESSAGE,
+        subject = play.subject,
+    );
+    play.say(&other, text.parse::<Element>().expect("it is well-formed"));
+    play.pause(Duration::from_secs(1))?;
+    play.order(&Order::Accept)?;
+    says_to(play, &other, "proceed").map(drop)
+}
+
+fn shows_itself(play: &mut Play) -> Result {
+    play.estrange()?;
+    let other = play.other("tybalt")?;
+    play.order(&Order::Call(other.jid.to_bare()))?;
+    let (bare, full) = (other.jid.to_bare().to_string(), other.jid.to_string());
+    let shows = |line: &Line| {
+        let to = line.stanza.attr("to").unwrap_or_default();
+        let there = line.stanza.name() == "presence" && line.stanza.attr("type").is_none();
+        there && (to == bare || to == full) && line.stanza.has_child("c", ns::CAPS)
+    };
+    play.says("a proposal", SOON, |line| word(line, "propose").map(drop))?;
+    match play.said().any(shows) {
+        true => Ok(()),
+        false => wrong("it does not send its presence with its capabilities first"),
+    }
+}
+
+fn takes_the_first(play: &mut Play) -> Result {
+    let (first, proposal) = proposal(play)?;
+    let second = play.other("tybalt")?;
+    let id = id(&proposal);
+    tell(play, &first, &JingleMessage::new(&id, Word::Proceed))?;
+    play.calls(&first)?;
+    tell(play, &second, &JingleMessage::new(&id, Word::Proceed))?;
+    let to = second.jid.to_string();
+    play.says("to the second that it is too late", SOON, |line| {
+        let late = word(line, "retract").or_else(|| word(line, "finish"));
+        late.filter(|word| line.stanza.attr("to") == Some(&to) && word.attr("id") == Some(&id)).map(drop)
+    })?;
+    match play.said().any(|line| line.action("session-initiate").is_some() && line.stanza.attr("to") == Some(&to)) {
+        true => wrong("it calls the second device too"),
+        false => Ok(()),
+    }
+}
+
+/// The client takes a call, and there is a session.
+fn taken(play: &mut Play) -> Result<Other> {
     let other = called(play, true)?;
     play.pause(Duration::from_secs(1))?;
     play.order(&Order::Accept)?;
@@ -202,8 +288,49 @@ fn finishes(play: &mut Play) -> Result {
     let id = play.ask(&other, &direct_offer("call1", usable(vec![opus()])))?;
     play.confirmed(&id)?;
     play.says("an acceptance", SOON, |line| line.action("session-accept").map(drop))?;
+    Ok(other)
+}
+
+fn says_why_it_is_over(play: &mut Play) -> Result {
+    let other = taken(play)?;
     play.order(&Order::Leave)?;
-    says_to(play, &other, "finish").map(drop)
+    let finish = says_to(play, &other, "finish")?;
+    let reason = finish.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
+    match reason.map(Element::name) {
+        Some("success") => Ok(()),
+        reason => wrong(format!("the reason is {}, not success", reason.unwrap_or("missing"))),
+    }
+}
+
+fn an_older_device_picks_up(play: &mut Play) -> Result {
+    let device = another_device(play)?;
+    called(play, true)?;
+    play.pause(Duration::from_secs(1))?;
+    let accept = JingleMessage::new("call1", Word::Accept);
+    let to = play.subject.clone().into();
+    play.say(&device, message(to, accept.write()));
+    play.pause(Duration::from_secs(1))?;
+    takes_nothing(play, |line| word(line, "proceed").is_some())
+}
+
+fn goes_on_anew(play: &mut Play) -> Result {
+    let other = taken(play)?;
+    let propose = JingleMessage::new("call2", Word::Propose(vec![Media::Audio]));
+    let to = play.subject.clone().into();
+    play.say(&other, message(to, propose.write()));
+    let words = |line: &Line| {
+        let finish = word(line, "finish").filter(|word| word.attr("id") == Some("call1"));
+        finish.or_else(|| word(line, "proceed").filter(|word| word.attr("id") == Some("call2"))).cloned()
+    };
+    let first = play.says("that the old call is over", SOON, words)?;
+    let second = play.says("that it takes the new one", SOON, words)?;
+    if first.name() != "finish" || second.name() != "proceed" {
+        return wrong("it does not end the old call first and then take the new one");
+    }
+    match first.get_child("migrated", ns::JINGLE_MESSAGE).and_then(|migrated| migrated.attr("to")) {
+        Some("call2") => Ok(()),
+        to => wrong(format!("the old call has gone to {}, it says", to.unwrap_or("no other"))),
+    }
 }
 
 fn not_before_the_user(play: &mut Play) -> Result {

@@ -79,7 +79,7 @@ impl Hearsay {
         let client = from.try_into_full().ok().filter(|from| from.to_bare() == self.subject)?;
         match stanza.name() {
             "presence" => {
-                let said = bare(stanza, None)?;
+                let said = bare(stanza, stanza.attr("to").map(str::to_owned))?;
                 if self.availability.as_ref() == Some(&said) {
                     return None;
                 }

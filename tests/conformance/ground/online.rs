@@ -319,6 +319,8 @@ impl Ground for Online {
             ("muji-join-02", UNHEARD),
             ("muc-create-01", MADE),
             ("muc-cfg-01", MADE),
+            ("R-MUC-2", MADE),
+            ("carb-01", UNHEARD),
         ]
     }
 
@@ -345,7 +347,12 @@ impl Ground for Online {
             None => return Err(Cannot::Here("no other device of the client's account is ours")),
         };
         let gone = |why: String| Cannot::Gone(format!("nobody can log in beside it: {why}"));
-        let jid = self.watched.devices.log_in(account, name).map_err(|why| gone(why.to_string()))?;
+        // Two of one name are two devices.
+        let jid = |name: &str| format!("{}/{name}", account.jid.to_bare());
+        let is_free = |name: &String| !self.watched.devices.are_at(Some(&jid(name)));
+        let mut names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}{number}")));
+        let name = names.find(is_free).expect("there is no end of names");
+        let jid = self.watched.devices.log_in(account, &name).map_err(|why| gone(why.to_string()))?;
         self.watched.devices.say(&jid, Presence::new(Type::None).into());
         // Whoever gets an answer to something later is known to be there.
         let roster = Request::Get(Element::bare("query", ns::ROSTER));
