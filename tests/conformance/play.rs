@@ -146,6 +146,12 @@ impl Play {
         self.appear(other, Type::None, says.map(Muji::write).into_iter().collect());
     }
 
+    /// Somebody takes another nick.
+    pub(crate) fn rename(&mut self, other: &mut Other, nick: &str, says: Option<&Muji>) {
+        nick.clone_into(&mut other.nick);
+        self.update(other, says);
+    }
+
     /// Somebody leaves the room.
     pub(crate) fn leave(&mut self, other: &Other) {
         self.appear(other, Type::Unavailable, Vec::new());

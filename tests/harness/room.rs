@@ -8,6 +8,7 @@ use muji_xep::muc::code;
 use muji_xep::ns;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::message::{Message, MessageType};
+use xmpp_parsers::minidom::rxml::Namespace;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
@@ -129,7 +130,7 @@ impl Rooms {
             (Type::None, true) if enters => self.enter_again(&address, from, presence),
             (Type::None, false) if !enters => vec![lost(&address, from, &nick)],
             (Type::Unavailable, true) => self.leave(&address, from, &[]),
-            (Type::None, true) => self.update(&address, from, presence),
+            (Type::None, true) => self.update(&address, from, nick, presence),
             (Type::None, false) => self.enter(&address, from, nick, presence),
             _ => Vec::new(),
         }
@@ -160,17 +161,23 @@ impl Rooms {
         out
     }
 
-    fn update(&mut self, address: &BareJid, from: &FullJid, presence: Presence) -> Vec<Delivery> {
+    fn update(&mut self, address: &BareJid, from: &FullJid, nick: String, presence: Presence) -> Vec<Delivery> {
         let room = self.rooms.get_mut(address).expect("the caller found somebody in it");
-        let nick = room.find(from).expect("the caller found it").nick.clone();
+        let before = room.find(from).expect("the caller found it").nick.clone();
         if room.rules.refusals > 0 && has_contents(&presence.payloads) {
             room.rules.refusals -= 1;
-            return vec![refusal(address, from, &nick, &presence, DefinedCondition::NotAcceptable)];
+            return vec![refusal(address, from, &before, &presence, DefinedCondition::NotAcceptable)];
         }
+        if nick != before && room.occupants.iter().any(|other| other.nick == nick) {
+            return vec![refusal(address, from, &before, &presence, DefinedCondition::Conflict)];
+        }
+        // One who takes another nick goes under the old one, with word of the new (XEP-0045 section 7.6).
+        let mut out = if nick == before { Vec::new() } else { room.renamed(address, from, &nick) };
         let payloads = room.passed_on(presence.payloads);
         let own = room.occupants.iter_mut().find(|occupant| occupant.real == *from).expect("the caller found it");
-        own.payloads = payloads;
-        room.repeat(address, from, presence.id, &[code::SELF])
+        (own.nick, own.payloads) = (nick, payloads);
+        out.extend(room.repeat(address, from, presence.id, &[code::SELF]));
+        out
     }
 
     /// Somebody enters who is in already: it wants to know everything anew (XEP-0045 section 17.3).
@@ -422,6 +429,23 @@ impl Room {
         }
         (self.rules.capacity.is_some_and(|capacity| self.occupants.len() >= capacity))
             .then_some(DefinedCondition::ServiceUnavailable)
+    }
+
+    /// Somebody goes by another nick from now on.
+    fn renamed(&self, address: &BareJid, who: &FullJid, nick: &str) -> Vec<Delivery> {
+        let own = self.find(who).expect("the caller found it");
+        let told = |other: &Occupant| {
+            let codes = [code::RENAMED, code::SELF];
+            let codes = &codes[..if other.real == *who { 2 } else { 1 }];
+            let mut gone = own.presence(address, self, Type::Unavailable, codes);
+            if let Stanza::Presence(gone) = &mut gone {
+                let x = gone.payloads.iter_mut().find(|payload| payload.is("x", ns::MUC_USER));
+                let item = x.and_then(|x| x.get_child_mut("item", ns::MUC_USER)).expect("it was written with one");
+                item.set_attr(Namespace::NONE, "nick".try_into().expect("it is a name"), nick);
+            }
+            (other.real.clone(), gone)
+        };
+        self.occupants.iter().map(told).collect()
     }
 
     /// What of a presence the room repeats.

@@ -37,6 +37,7 @@ pub(super) const CASES: &[Case] = &[
         play: removes_in_order,
     },
     Case { name: "it removes nothing beside what it removes", ids: &["jingle-crem-01"], play: removes_one },
+    Case { name: "it says nothing more of a content that is removed", ids: &["jingle-crem-02"], play: lets_go },
     Case {
         name: "of two crossing changes that of who began the session stands",
         ids: &["jingle-tie-05"],
@@ -146,15 +147,36 @@ fn adds_one(play: &mut Play) -> Result {
     }
 }
 
-/// It has added pictures, and removes them: what it says then, of the call and of the session.
-fn removed(play: &mut Play) -> Result<[Element; 2]> {
+/// It has added pictures to the session, and the other takes them: the other, and how the session and the content are called.
+fn taken(play: &mut Play) -> Result<(Other, String, String)> {
     let (other, add) = addition(play)?;
     let sid = add.attr("sid").unwrap_or_default();
     let name = add.children().find_map(|content| content.attr("name")).unwrap_or_default().to_owned();
     let mut accept = Jingle::new(Action::ContentAccept, sid);
-    accept.contents = vec![Content { name, description: pictures().description, ..answering(Vec::new()) }];
+    accept.contents =
+        vec![Content { name: name.clone(), description: pictures().description, ..answering(Vec::new()) }];
     let id = play.ask(&other, &accept)?;
     play.confirmed(&id)?;
+    Ok((other, sid.to_owned(), name))
+}
+
+fn lets_go(play: &mut Play) -> Result {
+    let (other, sid, name) = taken(play)?;
+    let mut remove = Jingle::new(Action::ContentRemove, &sid);
+    remove.contents = vec![Content::new(&name)];
+    let id = play.ask(&other, &remove)?;
+    play.confirmed(&id)?;
+    play.does_not_say("anything of what is removed", Duration::from_secs(3), |line| {
+        let of_it = |jingle: &Element| jingle.children().any(|content| content.attr("name") == Some(&name));
+        line.action("content-accept").or_else(|| line.action("transport-info")).is_some_and(of_it)
+    })?;
+    let id = play.ask(&other, &Jingle::new(Action::SessionInfo, &sid))?;
+    play.confirmed(&id)
+}
+
+/// It adds pictures and removes them: what it says then, of the call and of the session.
+fn removed(play: &mut Play) -> Result<[Element; 2]> {
+    taken(play)?;
     play.order(&Order::RemovePictures)?;
     let words = |line: &Line| line.muji().or_else(|| line.action("content-remove")).cloned();
     let first = play.says("that it removes pictures", SOON, words)?;

@@ -14,7 +14,11 @@ use crate::ground::Cannot;
 use crate::play::{Other, Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
-    Case { name: "it calls everybody who was there, each once", ids: &["muji-sess-01", "R-INIT-1"], play: calls_all },
+    Case {
+        name: "it calls everybody who was there, each once",
+        ids: &["muji-sess-01", "R-INIT-1", "R-ORDER-1"],
+        play: calls_all,
+    },
     Case { name: "it calls nobody without Muji", ids: &["muji-leave-03", "R-XML-2"], play: not_who_left_the_call },
     Case { name: "it does not call whoever comes later", ids: &["muji-sess-02", "R-INIT-1"], play: not_whoever_comes },
     Case { name: "it calls whoever comes later and does not call", ids: &["R-INIT-3"], play: calls_who_forgets },

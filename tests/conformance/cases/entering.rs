@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use muji_conformance::harness::room::Rules;
 use muji_conformance::trace::{Line, prepares, publishes};
+use muji_xep::jingle::{Action, Jingle};
 use muji_xep::{Element, ns};
 
-use super::Case;
+use super::{Case, sound};
+use crate::ground::Order;
 use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
@@ -38,6 +40,8 @@ pub(super) const CASES: &[Case] = &[
         play: shows_jids,
     },
     Case { name: "it leaves a room that does not pass on what it says", ids: &["R-ECHO-2"], play: is_stripped },
+    Case { name: "it stays when the room refuses what it says", ids: &["R-MUC-1"], play: is_refused },
+    Case { name: "it asks after a while whether it is still there", ids: &["ping-01"], play: pings_itself },
     Case { name: "it takes another nick if its own is taken", ids: &["muc-err-01"], play: takes_another_nick },
     Case { name: "it does not come back if it is banned", ids: &["muc-err-02"], play: is_banned },
     Case { name: "it does not come back if only members may", ids: &["muc-err-03"], play: members_only },
@@ -177,6 +181,38 @@ fn is_stripped(play: &mut Play) -> Result {
     play.says("that it leaves", Duration::from_secs(60), |line| {
         let leaves = line.stanza.name() == "presence" && line.stanza.attr("type") == Some("unavailable");
         leaves.then_some(())
+    })
+}
+
+fn is_refused(play: &mut Play) -> Result {
+    let other = play.other("tybalt")?;
+    play.enter(&other, Some(&sound()))?;
+    play.accept_sessions();
+    play.join()?;
+    let offer = play.calls(&other)?;
+    play.pause(Duration::from_secs(1))?;
+    rules(play, Rules { refusals: 1, ..Rules::default() })?;
+    play.order(&Order::AddPictures)?;
+    play.pause(Duration::from_secs(2))?;
+    let refused =
+        |line: &Line| !line.said && line.stanza.name() == "presence" && line.stanza.attr("type") == Some("error");
+    if !play.lines().any(refused) {
+        return wrong("it says nothing that could be refused");
+    }
+    let id = play.ask(&other, &Jingle::new(Action::SessionInfo, offer.attr("sid").unwrap_or_default()))?;
+    play.confirmed(&id)
+}
+
+fn pings_itself(play: &mut Play) -> Result {
+    play.joined()?;
+    let nick = play
+        .said()
+        .rev()
+        .find_map(|line| line.muji().and_then(|_| line.stanza.attr("to")))
+        .unwrap_or_default()
+        .to_owned();
+    play.says("a ping of its own occupant JID", Duration::from_secs(120), |line| {
+        line.stanza.get_child("ping", ns::PING).filter(|_| line.stanza.attr("to") == Some(&nick)).map(drop)
     })
 }
 

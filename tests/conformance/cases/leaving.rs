@@ -37,9 +37,15 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "it comes back if the service put it out by mistake",
-        ids: &["muc-kick-05", "R-REJOIN-2"],
+        ids: &["muc-kick-05", "muc-desync-01", "R-REJOIN-2"],
         play: comes_back_after_a_fault,
     },
+    Case {
+        name: "it comes back if the service was shut down",
+        ids: &["muc-kick-04", "R-REJOIN-2"],
+        play: comes_back_after_shutdown,
+    },
+    Case { name: "whoever takes another nick is there still", ids: &["muc-nick-01"], play: knows_the_renamed },
     Case { name: "it leaves the call of a room that is destroyed", ids: &["muc-destroy-01"], play: is_destroyed },
     Case { name: "whoever is put out is gone", ids: &["muc-kick-06"], play: forgets_who_is_put_out },
     Case {
@@ -188,8 +194,16 @@ fn stays_out(play: &mut Play) -> Result {
 }
 
 fn comes_back_after_a_fault(play: &mut Play) -> Result {
+    comes_back_after(play, &[307, 333])
+}
+
+fn comes_back_after_shutdown(play: &mut Play) -> Result {
+    comes_back_after(play, &[332])
+}
+
+fn comes_back_after(play: &mut Play, codes: &[u16]) -> Result {
     talking(play)?;
-    play.put_out(&[307, 333])?;
+    play.put_out(codes)?;
     play.says("that it enters again", Duration::from_secs(20), |line| enters(line).then_some(()))
 }
 
@@ -198,6 +212,18 @@ fn is_destroyed(play: &mut Play) -> Result {
     play.ask_room(&owner, muji_xep::muc::destroy());
     play.says("the end of its sessions", SOON, |line| line.action("session-terminate").map(drop))?;
     stays_out(play)
+}
+
+fn knows_the_renamed(play: &mut Play) -> Result {
+    let [mut other, _] = talking(play)?;
+    play.rename(&mut other, "prince", Some(&sound()));
+    play.pause(Duration::from_secs(5))?;
+    let to = other.jid.to_string();
+    let calls = |line: &Line| line.action("session-initiate")?.attr("sid").map(str::to_owned);
+    let sids: Vec<String> = play.said().filter(|line| line.stanza.attr("to") == Some(&to)).filter_map(calls).collect();
+    let [sid] = &sids[..] else { return wrong(format!("it calls {to} {} times", sids.len())) };
+    let id = play.ask(&other, &Jingle::new(Action::SessionInfo, sid))?;
+    play.confirmed(&id)
 }
 
 /// It has ended the session with somebody, or knows nothing of it.

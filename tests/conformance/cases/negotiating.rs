@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::puppet::{opus, usable};
+use muji_conformance::harness::puppet::{acceptance as acceptance_to, opus, transport, usable};
 use muji_conformance::trace::Line;
 use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::rtp::{Description, Media, PayloadType};
-use muji_xep::{Element, ns};
+use muji_xep::{Element, Skipped, ns};
 
 use super::{Case, called, newcomer, session, sound};
 use crate::ground::Order;
 use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
-    Case { name: "it keeps the ids that were offered", ids: &["rtp-answer-02"], play: keeps_offered_ids },
+    Case { name: "it keeps the ids that were offered", ids: &["rtp-answer-02", "R-PT-6"], play: keeps_offered_ids },
     Case { name: "it answers with nothing that was not offered", ids: &["rtp-answer-01"], play: answers_a_subset },
     Case { name: "it says that it can none of the encodings", ids: &["rtp-answer-04"], play: no_encoding },
     Case { name: "its encodings have ids and names", ids: &["rtp-pt-01", "rtp-pt-04"], play: names_encodings },
     Case { name: "it takes no feedback that it does not know", ids: &["fb-02", "fb-03"], play: unknown_feedback },
     Case { name: "it takes no header extension that it does not know", ids: &["hdrx-02"], play: unknown_extension },
-    Case { name: "it groups nothing that was not grouped", ids: &["grp-02"], play: groups_nothing },
+    Case { name: "it groups nothing that was not grouped", ids: &["grp-02", "R-DINO-4"], play: groups_nothing },
     Case {
         name: "it reads a fingerprint in lower case, with blanks around it",
         ids: &["dtls-fp-01"],
@@ -50,6 +50,16 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "it says whose content it accepts", ids: &["jingle-content-01"], play: keeps_creators },
     Case { name: "it is what the other is not in DTLS", ids: &["dtls-role-01"], play: takes_the_other_role },
     Case { name: "it rejects an added content that it cannot use", ids: &["rtp-add-01"], play: rejects_additions },
+    Case {
+        name: "its feedback, header extensions and sources are whole",
+        ids: &["fb-01", "hdrx-01", "ssma-01"],
+        play: describes_wholly,
+    },
+    Case {
+        name: "it ends a session that is accepted without a fingerprint",
+        ids: &["rtp-srtp-03"],
+        play: ends_plaintext,
+    },
     Case { name: "it answers new credentials with new ones", ids: &["ice-restart-02"], play: restarts },
 ];
 
@@ -317,6 +327,40 @@ fn answers_who_speaks(play: &mut Play) -> Result {
         line.action("session-accept").and_then(|_| line.stanza.attr("to").map(str::to_owned))
     })?;
     if to == other.jid.as_str() { Ok(()) } else { wrong(format!("it answers {to}, who has said nothing")) }
+}
+
+fn describes_wholly(play: &mut Play) -> Result {
+    let (_, offer) = called(play)?;
+    let nested = described(&offer, "payload-type").into_iter().flat_map(Element::children);
+    let feedback = nested.filter(|child| child.name() == "rtcp-fb").chain(described(&offer, "rtcp-fb"));
+    if feedback.into_iter().any(|feedback| feedback.attr("type").is_none()) {
+        return wrong("a feedback has no type");
+    }
+    let extensions = described(&offer, "rtp-hdrext");
+    let id = |extension: &&Element| extension.attr("id").and_then(|id| id.parse::<u8>().ok()).is_some_and(|id| id > 0);
+    if !extensions.iter().all(|extension| id(extension) && extension.attr("uri").is_some()) {
+        return wrong("a header extension has no id or no URI");
+    }
+    let ssrc = |source: &&Element| source.attr("ssrc").is_some_and(|ssrc| ssrc.parse::<u32>().is_ok());
+    if !described(&offer, "source").iter().all(ssrc) {
+        return wrong("a source has no SSRC");
+    }
+    Ok(())
+}
+
+fn ends_plaintext(play: &mut Play) -> Result {
+    let (other, offer) = called(play)?;
+    let offer = Jingle::read(&offer, &mut Skipped::default()).expect("it is an offer");
+    let mut accept = acceptance_to(&offer);
+    accept.contents.iter_mut().for_each(|content| content.transport = Some(transport(None)));
+    let id = play.ask(&other, &accept)?;
+    play.answered(&id)?;
+    let end = play.says("the end of the session", SOON, |line| line.action("session-terminate").cloned())?;
+    let reason = end.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
+    match reason.map(Element::name) {
+        Some("security-error") => Ok(()),
+        reason => wrong(format!("the reason is {}, not security-error", reason.unwrap_or("missing"))),
+    }
 }
 
 fn names_nobody_else(play: &mut Play) -> Result {

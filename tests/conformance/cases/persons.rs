@@ -15,7 +15,11 @@ use crate::ground::Order;
 use crate::play::{Fault, Other, Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
-    Case { name: "it wants copies of what its other devices hear and say", ids: &["carb-01"], play: wants_copies },
+    Case {
+        name: "it wants copies of what its other devices hear and say",
+        ids: &["carb-01", "jmi-gen-02"],
+        play: wants_copies,
+    },
     Case { name: "it takes no copies from others", ids: &["carb-02"], play: takes_no_forged_copies },
     Case {
         name: "it shows itself to a person whom it calls and does not know",
@@ -41,7 +45,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "its words of a call are chats that archives keep",
-        ids: &["jmi-gen-01", "hint-01"],
+        ids: &["jmi-gen-01", "jmi-gen-03", "hint-01"],
         play: words_are_kept,
     },
     Case {
@@ -56,13 +60,13 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "it says at the end that it is over", ids: &["jmi-finish-01"], play: finishes },
     Case {
         name: "it accepts no session before its user does",
-        ids: &["jingle-accept-01", "jmi-sec-01"],
+        ids: &["jingle-accept-01", "jmi-sec-01", "ice-priv-01"],
         play: not_before_the_user,
     },
     Case { name: "strangers do not learn that it is there", ids: &["jmi-sec-01"], play: silent_to_strangers },
     Case {
         name: "of two crossing proposals its own lower one stands",
-        ids: &["jmi-tie-01", "jmi-tie-04"],
+        ids: &["jmi-tie-01", "jmi-tie-04", "jmi-reject-02"],
         play: breaks_ties,
     },
     Case {

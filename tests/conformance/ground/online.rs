@@ -321,6 +321,7 @@ impl Ground for Online {
             ("muc-cfg-01", MADE),
             ("R-MUC-2", MADE),
             ("carb-01", UNHEARD),
+            ("ping-01", UNHEARD),
         ]
     }
 
