@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, default_value = "engine")]
     subject: String,
 
-    /// Over what server muji-call or a shim's client is judged [default: loopback]
+    /// Over what server a program is judged [default: loopback]
     #[arg(long, value_name = "SERVER")]
     over: Option<Over>,
 

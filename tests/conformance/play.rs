@@ -6,6 +6,7 @@ use jid::{BareJid, FullJid, Jid};
 use muji_conformance::harness::puppet;
 use muji_conformance::harness::service::Service;
 use muji_conformance::trace::{Line, publishes};
+use muji_core::Disco;
 use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::muji::Muji;
 use muji_xep::{Element, Skipped, muc, ns};
@@ -126,6 +127,11 @@ impl Play {
     /// Calls to the client's account reach it.
     pub(crate) fn is_called(&mut self) -> Result {
         Ok(self.ground.is_called()?)
+    }
+
+    /// The client makes the rooms in which nobody is yet.
+    pub(crate) fn makes_rooms(&self) -> Result {
+        Ok(self.ground.makes_rooms()?)
     }
 
     /// Somebody says something. What comes is looked for from here on.
@@ -322,9 +328,14 @@ impl Play {
         self.ground.now()
     }
 
-    /// What the client said and heard, a line each.
+    /// What the client said and heard, a line each, without what it asks its server and itself.
     pub(crate) fn ladder(&self) -> Vec<String> {
-        self.lines().map(Line::words).collect()
+        let with_others = |line: &&Line| {
+            let other = line.stanza.attr(if line.said { "to" } else { "from" }).and_then(|jid| jid.parse::<Jid>().ok());
+            let other = other.filter(|jid| jid.node().is_some() && jid.to_bare() != self.subject);
+            line.stanza.name() != "iq" || other.is_some()
+        };
+        self.lines().filter(with_others).map(Line::words).collect()
     }
 
     /// The next line with this, and everything before it counts as looked at.
@@ -365,13 +376,13 @@ impl Play {
             return;
         }
         if line.stanza.attr("type") == Some("get") {
-            let disco = line.stanza.get_child("query", ns::DISCO_INFO).map(|_| able());
-            let answer = match disco {
-                Some(info) => Iq::Result { from: None, to, id, payload: Some(info) },
-                None => {
-                    let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
-                    Iq::Error { from: None, to, id, error, payload: None }
-                }
+            let answer = match line.stanza.get_child("query", ns::DISCO_INFO) {
+                Some(query) => able().answer(query.attr("node")).map_err(|error| *error),
+                None => Err(StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "")),
+            };
+            let answer = match answer {
+                Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
+                Err(error) => Iq::Error { from: None, to, id, error, payload: None },
             };
             return self.ground.say(&other.jid, answer.into());
         }
@@ -408,11 +419,8 @@ impl Play {
 }
 
 /// What the others can, for who asks.
-fn able() -> Element {
-    let features = [ns::DISCO_INFO, ns::JINGLE, ns::RTP, ns::ICE_UDP, ns::DTLS, ns::MUJI]
-        .into_iter()
-        .chain(["urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video"]);
-    let features: String = features.map(|feature| format!("<feature var='{feature}'/>")).collect();
-    let text = format!("<query xmlns='{}'><identity category='client' type='pc'/>{features}</query>", ns::DISCO_INFO);
-    text.parse().expect("it is well-formed")
+pub(crate) fn able() -> Disco {
+    let features = [ns::DISCO_INFO, ns::CAPS, ns::JINGLE, ns::RTP, ns::ICE_UDP, ns::DTLS, ns::MUJI, ns::JINGLE_MESSAGE];
+    let media = ["urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video"];
+    Disco::new("https://example.org/suite", "suite", &[&features[..], &media].concat())
 }

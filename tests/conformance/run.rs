@@ -47,7 +47,7 @@ pub(crate) enum Subject {
     /// Our program.
     MujiCall(Over),
     /// A real one.
-    Dino,
+    Dino(Over),
     /// A client that a command moves.
     Shim(String, Over),
     /// Whoever is in a room of a real server.
@@ -56,15 +56,15 @@ pub(crate) enum Subject {
 
 impl Subject {
     pub(crate) fn parse(text: &str, over: Option<Over>) -> Result<Self, String> {
-        let of_its_own = text == "engine" || text == "dino" || text.starts_with("wrong:");
+        let of_its_own = text == "engine" || text.starts_with("wrong:");
         if of_its_own && over.is_some() {
-            return Err(format!("{text} is judged over a server of its own: --over is for muji-call and shims"));
+            return Err(format!("{text} has no connection: --over is for programs"));
         }
         let over = over.unwrap_or(Over::Loopback);
         match text {
             "engine" => return Ok(Self::Engine),
             "muji-call" => return Ok(Self::MujiCall(over)),
-            "dino" => return Ok(Self::Dino),
+            "dino" => return Ok(Self::Dino(over)),
             _ => {}
         }
         if let Some(name) = text.strip_prefix("wrong:") {
@@ -81,7 +81,8 @@ impl Subject {
             Self::Wrong(fault) => Box::new(Virtual::new(SEED, Some(fault.meddler()))),
             Self::MujiCall(Over::Loopback) => Box::new(Loopback::new(MujiCall::start)?),
             Self::MujiCall(Over::Prosody) => Box::new(Online::over_prosody(MujiCall::start)?),
-            Self::Dino => Box::new(dino::start()?),
+            Self::Dino(Over::Loopback) => Box::new(dino::start()?),
+            Self::Dino(Over::Prosody) => Box::new(dino::over_prosody()?),
             Self::Shim(command, Over::Loopback) => Box::new(Loopback::new(|account| Shim::start(command, &account))?),
             Self::Shim(command, Over::Prosody) => {
                 Box::new(Online::over_prosody(|account| Shim::start(command, &account))?)
@@ -94,7 +95,7 @@ impl Subject {
     fn at_once(&self) -> usize {
         match self {
             Self::Engine | Self::Wrong(_) | Self::MujiCall(_) | Self::Shim(..) => AT_ONCE,
-            Self::Dino => DINOS_AT_ONCE,
+            Self::Dino(_) => DINOS_AT_ONCE,
             Self::Present(_) => 1,
         }
     }

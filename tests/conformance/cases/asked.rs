@@ -5,7 +5,7 @@ use xmpp_parsers::caps::{compute_disco, hash_caps};
 use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::hashes::Algo;
 
-use super::{Case, sound};
+use super::{Case, called, sound};
 use crate::play::{Fault, Other, Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
@@ -45,7 +45,11 @@ fn query(node: Option<&str>) -> Element {
 fn info(play: &mut Play) -> Result<Element> {
     let other = occupant(play)?;
     let id = play.query(&other, query(None))?;
-    let answer = play.says("what it is", SOON, |line| line.answers(&id).then(|| line.stanza.clone()))?;
+    answer(play, &id)
+}
+
+fn answer(play: &mut Play, id: &str) -> Result<Element> {
+    let answer = play.says("what it is", SOON, |line| line.answers(id).then(|| line.stanza.clone()))?;
     let info = answer.get_child("query", ns::DISCO_INFO).cloned();
     info.ok_or_else(|| Fault::Wrong("it does not answer who asks what it is".to_owned()))
 }
@@ -77,22 +81,22 @@ fn says_that_it_can_encrypt(play: &mut Play) -> Result {
     can(&info, &[ns::DTLS])
 }
 
-/// These words stand somewhere in what it offers, or it offers nothing.
-fn offers(play: &Play, word: &str) -> Result<bool> {
-    fn has(element: &Element, word: &str) -> bool {
-        element.name() == word || element.children().any(|child| has(child, word))
-    }
-    let mut offers = play.said().filter_map(|line| line.action("session-initiate")).peekable();
-    if offers.peek().is_none() {
-        return wrong("it offers nothing to who was there");
-    }
-    Ok(offers.any(|offer| has(offer, word)))
+/// A word like this stands somewhere in it.
+fn has(element: &Element, word: &str) -> bool {
+    element.name() == word || element.children().any(|child| has(child, word))
+}
+
+/// What it offers, and what it says that it can.
+fn offer_and_info(play: &mut Play) -> Result<(Element, Element)> {
+    let (other, offer) = called(play)?;
+    let id = play.query(&other, query(None))?;
+    Ok((offer, answer(play, &id)?))
 }
 
 fn says_what_its_offers_need(play: &mut Play) -> Result {
-    let info = info(play)?;
+    let (offer, info) = offer_and_info(play)?;
     for (word, feature) in [("rtcp-fb", ns::RTCP_FB), ("rtp-hdrext", ns::RTP_HDREXT), ("source", ns::SOURCES_FEATURE)] {
-        if offers(play, word)? {
+        if has(&offer, word) {
             can(&info, &[feature])?;
         }
     }
@@ -100,8 +104,8 @@ fn says_what_its_offers_need(play: &mut Play) -> Result {
 }
 
 fn says_that_it_groups(play: &mut Play) -> Result {
-    let info = info(play)?;
-    if offers(play, "group")? { can(&info, &[ns::GROUPING_FEATURE]) } else { Ok(()) }
+    let (offer, info) = offer_and_info(play)?;
+    if has(&offer, "group") { can(&info, &[ns::GROUPING_FEATURE]) } else { Ok(()) }
 }
 
 fn hashes_its_info(play: &mut Play) -> Result {

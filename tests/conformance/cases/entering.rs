@@ -54,6 +54,9 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
+/// A client may ask after a quarter of an hour of silence (XEP-0410 section 3.2), or earlier.
+const SILENCE: Duration = Duration::from_secs(16 * 60);
+
 /// The presence that enters.
 fn entering(line: &Line) -> Option<Element> {
     let enters = line.stanza.name() == "presence" && line.stanza.has_child("x", ns::MUC);
@@ -149,6 +152,7 @@ fn keeps_its_nick(play: &mut Play) -> Result {
 
 /// The form with which it configures the room.
 fn form(play: &mut Play) -> Result<Element> {
+    play.makes_rooms()?;
     play.join()?;
     let room = play.room.to_string();
     play.says("how the room should be", SOON, |line| {
@@ -211,7 +215,7 @@ fn pings_itself(play: &mut Play) -> Result {
         .find_map(|line| line.muji().and_then(|_| line.stanza.attr("to")))
         .unwrap_or_default()
         .to_owned();
-    play.says("a ping of its own occupant JID", Duration::from_secs(120), |line| {
+    play.says("a ping of its own occupant JID", SILENCE, |line| {
         line.stanza.get_child("ping", ns::PING).filter(|_| line.stanza.attr("to") == Some(&nick)).map(drop)
     })
 }

@@ -6,7 +6,7 @@ use muji_conformance::trace::{Line, prepares};
 use muji_xep::invite::{CallInvite, Word};
 use muji_xep::{Element, ns};
 
-use super::persons::{another_device, message, takes_nothing};
+use super::persons::{another_device, message, taken, takes_nothing};
 use super::{Case, sound};
 use crate::ground::Order;
 use crate::play::{Other, Play, Result, SOON, wrong};
@@ -59,6 +59,11 @@ pub(super) const CASES: &[Case] = &[
     },
     Case { name: "it does not ring for what was said long ago", ids: &["R-INV-4"], play: old_invitations },
     Case { name: "it leaves an invited call that is over", ids: &["R-MUC-2"], play: comes_too_late },
+    Case {
+        name: "it goes on in a room with a person in the session that there is",
+        ids: &["R-INIT-2"],
+        play: keeps_its_session,
+    },
     Case { name: "it finds a way to join among others", ids: &["cinv-invite-03"], play: finds_the_room },
     Case { name: "it invites to the room of the call", ids: &["cinv-invite-01", "muji-inv-01"], play: invites },
 ];
@@ -207,6 +212,19 @@ fn invitation_by_it(play: &mut Play) -> Result<(Other, Element)> {
     Ok((guest, message))
 }
 
+fn keeps_its_session(play: &mut Play) -> Result {
+    let other = taken(play)?;
+    play.enter(&other, Some(&sound()))?;
+    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    say_of_invitation(play, &other, &invite);
+    play.pause(Duration::from_secs(1))?;
+    play.order(&Order::Accept)?;
+    play.published()?;
+    play.does_not_say("another offer to who has a session with it", Duration::from_secs(5), |line| {
+        line.action("session-initiate").is_some()
+    })
+}
+
 fn names_its_invitations(play: &mut Play) -> Result {
     let (_, message) = invitation_by_it(play)?;
     let invite = message.get_child("invite", ns::CALL_INVITES).expect("it was found");
@@ -239,7 +257,8 @@ fn old_invitations(play: &mut Play) -> Result {
     play.enter(&other, Some(&sound()))?;
     let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
     let mut payloads = invite.write();
-    let delay = "<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>";
+    let domain = play.subject.domain();
+    let delay = format!("<delay xmlns='urn:xmpp:delay' from='{domain}' stamp='2020-01-01T00:00:00Z'/>");
     payloads.push(delay.parse().expect("it is well-formed"));
     let to = play.subject.clone().into();
     play.say(&other, message(to, payloads));

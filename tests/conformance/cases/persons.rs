@@ -90,6 +90,8 @@ fn word<'a>(line: &'a Line, name: &str) -> Option<&'a Element> {
 fn proposal(play: &mut Play) -> Result<(Other, Element)> {
     let other = play.other("tybalt")?;
     play.befriend()?;
+    // Some ask first what the others can.
+    play.pause(Duration::from_secs(1))?;
     play.order(&Order::Call(other.jid.to_bare()))?;
     let message = play.says("a proposal", SOON, |line| word(line, "propose").map(|_| line.stanza.clone()))?;
     Ok((other, message))
@@ -284,7 +286,7 @@ fn takes_the_first(play: &mut Play) -> Result {
 }
 
 /// The client takes a call, and there is a session.
-fn taken(play: &mut Play) -> Result<Other> {
+pub(super) fn taken(play: &mut Play) -> Result<Other> {
     let other = called(play, true)?;
     play.pause(Duration::from_secs(1))?;
     play.order(&Order::Accept)?;

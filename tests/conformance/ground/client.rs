@@ -74,6 +74,9 @@ impl MujiCall {
     }
 
     fn run(&mut self, more: &[&str]) -> Result<(), Cannot> {
+        if self.process.as_mut().is_some_and(|process| process.ended().is_none()) {
+            return Err(Cannot::NotImplemented); // One call in each program.
+        }
         let server = self.account.server.to_string();
         let mut command = Command::new(&self.program);
         command.args(["--jid", &self.account.jid, "--server", &server, "--tls", "none", "--no-window", "--json"]);

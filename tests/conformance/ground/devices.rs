@@ -66,7 +66,9 @@ impl Devices {
     pub(super) fn log_in(&mut self, account: &Account, name: &str) -> io::Result<FullJid> {
         let jid = account.jid.to_bare().with_resource_str(name).map_err(io::Error::other)?;
         let account = Account { jid: jid.into(), ..account.clone() };
-        let (connection, jid) = self.runtime.block_on(open(account))?;
+        // Where the runtime was made, not where we are now: that may be another network.
+        let (connection, jid) =
+            self.runtime.block_on(self.runtime.spawn(open(account))).map_err(io::Error::other)??;
         let (to_say, said) = mpsc::channel(QUEUE);
         let carrying = self.runtime.spawn(carry(connection, jid.clone(), said, self.tell.clone()));
         self.all.push(Device { jid: jid.clone(), to_say, carrying });

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use jid::{BareJid, FullJid};
 use muji_conformance::harness::service::Service;
-use muji_xep::Element;
-
 use muji_conformance::trace::Line;
+use muji_xep::Element;
+use muji_xep::invite::{CallInvite, Word};
+use xmpp_parsers::message::{Id, Message};
 
 /// What the client that is judged is told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,24 @@ pub(crate) enum Order {
     /// Send them no more, and have nothing to do with them.
     RemovePictures,
 }
+
+/// Whoever invites a client that comes by invitation alone.
+const HOST: &str = "host";
+
+/// The longest that a client may take to log in.
+const LOGIN: Duration = Duration::from_secs(20);
+
+/// An invitation of such a client to the call of a room.
+fn invitation(subject: BareJid, room: &BareJid) -> Message {
+    let id = format!("invite-to-{room}");
+    let mut message = Message::chat(Some(subject.into()));
+    message.payloads = CallInvite::new(&id, Word::Invite { audio: true, video: false }, Some(room)).write();
+    message.id = Some(Id(id));
+    message
+}
+
+/// What nobody waits for in real time.
+const TOO_LONG: (&str, &str) = ("ping-01", "that may take a quarter of an hour");
 
 /// Why something cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +106,11 @@ pub(crate) trait Ground {
 
     /// Calls to the client's account reach it.
     fn is_called(&mut self) -> Result<(), Cannot> {
+        Ok(())
+    }
+
+    /// The client makes the rooms in which nobody is yet.
+    fn makes_rooms(&self) -> Result<(), Cannot> {
         Ok(())
     }
 

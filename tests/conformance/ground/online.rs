@@ -23,7 +23,9 @@ use super::client::{Account as Credentials, Client};
 use super::devices::{Devices, Heard, Request};
 use super::hearsay::Hearsay;
 use super::person::{Desk, HELP, Person};
-use super::{Cannot, Ground, Order};
+use crate::play::able;
+
+use super::{Cannot, Ground, HOST, LOGIN, Order, TOO_LONG, invitation};
 
 /// The nick and the resource of who is there from the beginning.
 const WITNESS: &str = "witness";
@@ -47,7 +49,7 @@ const KICKED: u16 = 307;
 const STEP: Duration = Duration::from_millis(20);
 
 /// Of everybody on a server that is started for a case.
-const PASSWORD: &str = "a password for one case";
+pub(super) const PASSWORD: &str = "a password for one case";
 
 /// Who is judged there, and whose devices judge.
 const SUBJECT: &str = "romeo";
@@ -195,9 +197,16 @@ impl Online {
         Ok(this)
     }
 
-    /// With a client of ours, on a Prosody that is started for it.
+    /// With a client that is moved, on a Prosody that is started for it.
     pub(crate) fn over_prosody(client: impl FnOnce(Credentials) -> io::Result<Box<dyn Client>>) -> io::Result<Self> {
-        let server = real::Real::prosody_of_friends(PASSWORD)?;
+        Self::over(real::Real::prosody_of_friends(PASSWORD)?, |account, _| client(account))
+    }
+
+    /// The same on this one, whose password is [`PASSWORD`].
+    pub(super) fn over(
+        server: Option<real::Real>,
+        client: impl FnOnce(Credentials, &real::Real) -> io::Result<Box<dyn Client>>,
+    ) -> io::Result<Self> {
         let server = server.ok_or_else(|| io::Error::other("Prosody is not installed"))?;
         let address = server.address().parse().map_err(io::Error::other)?;
         let account = |name: &str| {
@@ -211,7 +220,8 @@ impl Online {
         let room = format!("balcony@conference.{}", server.domain).parse().map_err(io::Error::other)?;
         let watched = Watched::enter(&suite, &room)?;
         let jid = subject.jid.to_bare();
-        let client = client(Credentials { jid: jid.to_string(), password: PASSWORD.to_owned(), server: address })?;
+        let credentials = Credentials { jid: jid.to_string(), password: PASSWORD.to_owned(), server: address };
+        let client = client(credentials, &server)?;
         Ok(Self::new(watched, suite, Some(Own { _server: server, subject, stranger }), jid, client))
     }
 
@@ -248,6 +258,20 @@ impl Online {
         Ok(())
     }
 
+    /// Somebody invites the client to a room, once it is there.
+    fn invite(&mut self, room: &BareJid) -> Result<(), Cannot> {
+        let host = self.log_in(HOST)?;
+        let until = Instant::now() + LOGIN;
+        while !self.hearsay.is_available() {
+            if Instant::now() > until {
+                return Err(Cannot::Gone("it does not log in".to_owned()));
+            }
+            self.listen(STEP)?;
+        }
+        self.watched.devices.say(&host, invitation(self.subject.clone(), room).into());
+        Ok(())
+    }
+
     /// Takes what was heard, waiting for something at most so long.
     fn listen(&mut self, limit: Duration) -> Result<(), Cannot> {
         let ours = |why: String| Cannot::Gone(format!("the connection of the suite itself: {why}"));
@@ -267,22 +291,24 @@ impl Online {
             self.device = Some(client.clone());
             self.lines.push(Line { at, client, said: true, stanza });
         }
-        if device == self.watched.witness {
-            self.answer(&stanza);
-        } else {
-            self.lines.push(Line { at, client: device, said: false, stanza });
+        match Stanza::try_from(stanza.clone()) {
+            // Some ask what we can while they do what they are told: then no case is there to answer.
+            Ok(Stanza::Iq(Iq::Get { from, id, payload, .. })) if payload.is("query", ns::DISCO_INFO) => {
+                let answer = match able().answer(payload.attr("node")) {
+                    Ok(info) => Iq::Result { from: None, to: from, id, payload: Some(info) },
+                    Err(error) => Iq::Error { from: None, to: from, id, error: *error, payload: None },
+                };
+                self.watched.devices.say(&device, answer.into());
+            }
+            // The witness can nothing else, and says so.
+            Ok(Stanza::Iq(Iq::Get { from, id, .. } | Iq::Set { from, id, .. })) if device == self.watched.witness => {
+                let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
+                let answer = Iq::Error { from: None, to: from, id, error, payload: None };
+                self.watched.devices.say(&device, answer.into());
+            }
+            _ if device == self.watched.witness => {}
+            _ => self.lines.push(Line { at, client: device, said: false, stanza }),
         }
-    }
-
-    /// The witness can nothing, and says so.
-    fn answer(&self, stanza: &Element) {
-        let Ok(Stanza::Iq(Iq::Get { from, id, .. } | Iq::Set { from, id, .. })) = Stanza::try_from(stanza.clone())
-        else {
-            return;
-        };
-        let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
-        let answer = Iq::Error { from: None, to: from, id, error, payload: None };
-        self.watched.devices.say(&self.watched.witness, answer.into());
     }
 
     /// What the client hears of what one of us says, if it does.
@@ -317,11 +343,9 @@ impl Ground for Online {
             ("muc-pres-05", UNHEARD),
             ("muc-pres-06", UNHEARD),
             ("muji-join-02", UNHEARD),
-            ("muc-create-01", MADE),
-            ("muc-cfg-01", MADE),
             ("R-MUC-2", MADE),
             ("carb-01", UNHEARD),
-            ("ping-01", UNHEARD),
+            TOO_LONG,
         ]
     }
 
@@ -354,7 +378,8 @@ impl Ground for Online {
         let mut names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}{number}")));
         let name = names.find(is_free).expect("there is no end of names");
         let jid = self.watched.devices.log_in(account, &name).map_err(|why| gone(why.to_string()))?;
-        self.watched.devices.say(&jid, Presence::new(Type::None).into());
+        let presence = Presence::new(Type::None).with_payloads(vec![able().caps()]);
+        self.watched.devices.say(&jid, presence.into());
         // Whoever gets an answer to something later is known to be there.
         let roster = Request::Get(Element::bare("query", ns::ROSTER));
         self.watched.devices.ask(&jid, None, roster).map_err(gone)?;
@@ -403,6 +428,10 @@ impl Ground for Online {
         Err(Cannot::Here("while it calls, calls to its account do not reach it"))
     }
 
+    fn makes_rooms(&self) -> Result<(), Cannot> {
+        Err(Cannot::Here(MADE))
+    }
+
     fn say(&mut self, who: &FullJid, stanza: Element) {
         self.lines.extend(self.overheard(who, &stanza));
         self.watched.devices.say(who, Stanza::try_from(stanza).expect("cases say stanzas"));
@@ -412,6 +441,12 @@ impl Ground for Online {
         self.listen(Duration::ZERO)?;
         if *order == Order::Wait && self.hearsay.is_available() {
             return Ok(());
+        }
+        if self.client.comes_by_invitation()
+            && let Order::Join(room, None) = order
+        {
+            self.invite(room)?;
+            return self.client.order(&Order::Accept);
         }
         self.client.order(order)?;
         let until = Instant::now() + PERSON;

@@ -9,23 +9,15 @@ use muji_conformance::harness::server::{Door, OVERHEARD, Overheard, Server};
 use muji_conformance::harness::service::Service;
 use muji_conformance::trace::Line;
 use muji_xep::Element;
-use muji_xep::invite::{CallInvite, Word};
 use tokio::runtime::{Builder, Runtime};
-use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
 
 use super::client::{Account, Client};
-use super::{Cannot, Ground, Order};
+use super::{Cannot, Ground, HOST, LOGIN, Order, TOO_LONG, invitation};
 
 /// Of all who log in.
 pub(super) const DOMAIN: &str = "localhost";
 const PASSWORD: &str = "a password for one case";
-
-/// Whoever invites a client that comes by invitation alone.
-pub(super) const HOST: &str = "host";
-
-/// The longest that a client may take to log in.
-const LOGIN: Duration = Duration::from_secs(20);
 
 /// Cases look at what was said at least this often.
 const STEP: Duration = Duration::from_millis(20);
@@ -78,12 +70,8 @@ impl Loopback {
     /// Somebody whom the client knows invites it to a room.
     fn invite(&self, room: &BareJid) {
         let host = self.server.puppet(HOST);
-        let id = format!("invite-to-{room}");
-        let mut message = Message::chat(Some(self.subject().into()));
-        message.payloads = CallInvite::new(&id, Word::Invite { audio: true, video: false }, Some(room)).write();
-        message.id = Some(Id(id));
         let _guard = self.runtime.enter();
-        self.server.say(&host, message.into());
+        self.server.say(&host, invitation(self.subject(), room).into());
     }
 
     /// Where the client is logged in.
@@ -115,9 +103,20 @@ impl Ground for Loopback {
         Ok(self.server.puppet(name))
     }
 
+    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
+        &[TOO_LONG]
+    }
+
     fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot> {
         self.server.with_service(|service| service.contacts.extend(people.iter().cloned()));
         Ok(())
+    }
+
+    fn makes_rooms(&self) -> Result<(), Cannot> {
+        match self.client.comes_by_invitation() {
+            true => Err(Cannot::Here("it enters only rooms to which it is invited")),
+            false => Ok(()),
+        }
     }
 
     fn say(&mut self, who: &FullJid, stanza: Element) {
@@ -132,7 +131,15 @@ impl Ground for Loopback {
                 self.invite(room);
                 self.client.order(&Order::Accept)
             }
-            order => self.client.order(order),
+            order => {
+                self.client.order(order)?;
+                loop {
+                    if let Some(done) = self.client.done() {
+                        return done;
+                    }
+                    std::thread::sleep(STEP);
+                }
+            }
         }
     }
 

@@ -104,7 +104,7 @@ impl Dino {
         process.start()?;
         let this = Self { process, tone: owner.tone };
         let limit = Instant::now() + START;
-        while this.ask(r#"{"do": "ready"}"#).is_none_or(|answer| !answer.contains("\"ok\": true")) {
+        while this.ask(r#"{"do": "ready"}"#).is_none_or(|answer| !is_done(&answer)) {
             if Instant::now() > limit {
                 let out = std::fs::read_to_string(this.process.folder.join("out")).unwrap_or_default();
                 return Err(io::Error::other(format!("Dino shows no window: {out}")));
@@ -117,8 +117,19 @@ impl Dino {
     /// Calls somebody with whom there is a conversation; `media` is `audio` or `video`. True if there was such a button.
     #[must_use]
     pub fn call(&self, jid: &str, media: &str) -> bool {
+        self.open(jid) && self.does(&call(media))
+    }
+
+    /// Shows the conversation with somebody. True if there is one.
+    #[must_use]
+    pub fn open(&self, jid: &str) -> bool {
         self.does(&format!(r#"{{"do": "open", "jid": "{jid}"}}"#))
-            && self.does(&format!(r#"{{"do": "call", "media": "{media}"}}"#))
+    }
+
+    /// Calls whoever is shown, if the button is there now: it comes when Dino has learnt that the other can be called.
+    #[must_use]
+    pub fn calls(&self, media: &str) -> bool {
+        self.ask(&call(media)).is_some_and(|answer| is_done(&answer))
     }
 
     /// Whether somebody calls it.
@@ -186,7 +197,7 @@ impl Dino {
     fn does(&self, order: &str) -> bool {
         let limit = Instant::now() + ANSWER;
         loop {
-            if self.ask(order).is_some_and(|answer| answer.contains("\"ok\": true")) {
+            if self.ask(order).is_some_and(|answer| is_done(&answer)) {
                 return true;
             }
             if Instant::now() > limit {
@@ -205,6 +216,15 @@ impl Dino {
         BufReader::new(desk).read_line(&mut answer).ok()?;
         Some(answer)
     }
+}
+
+/// The desk says so.
+fn is_done(answer: &str) -> bool {
+    answer.contains("\"ok\": true")
+}
+
+fn call(media: &str) -> String {
+    format!(r#"{{"do": "call", "media": "{media}"}}"#)
 }
 
 /// Programs in this namespace trust the authority beside those of the system, and are told at once that there is no name server: they see
