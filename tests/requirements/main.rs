@@ -150,8 +150,7 @@ fn tell(
 
 fn standing(id: &str, claims: &[Claim], outcomes: &BTreeMap<String, Outcome>) -> Standing {
     let tests = claims.iter().filter(|claim| claim.ids.iter().any(|of| of == id));
-    let went: Vec<(String, Option<&Outcome>)> =
-        tests.map(|claim| (claim.test.clone(), outcomes.get(&claim.test))).collect();
+    let went: Vec<(String, Option<&Outcome>)> = tests.map(|claim| (claim.name(), outcomes.get(&claim.test))).collect();
     let named = |wanted: fn(&Outcome) -> bool| -> Vec<String> {
         went.iter().filter(|(_, outcome)| outcome.is_some_and(wanted)).map(|(test, _)| test.clone()).collect()
     };
@@ -186,7 +185,7 @@ mod tests {
 
     fn claim(test: &str, ids: &[&str]) -> Claim {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-        Claim { file: "joining.rs".to_owned(), test: test.to_owned(), ids }
+        Claim { file: "joining.rs".to_owned(), test: test.to_owned(), case: None, ids }
     }
 
     #[test]

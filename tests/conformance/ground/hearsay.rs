@@ -32,7 +32,8 @@ pub(super) struct Hearsay {
     messages: BTreeSet<String>,
     /// Its last presence to its contacts.
     availability: Option<Element>,
-    inside: bool,
+    /// Its nick in the room, while it is there.
+    nick: Option<String>,
 }
 
 impl Hearsay {
@@ -46,18 +47,18 @@ impl Hearsay {
             here: BTreeSet::new(),
             messages: BTreeSet::new(),
             availability: None,
-            inside: false,
+            nick: None,
         }
     }
 
     /// True while it is in the room.
     pub(super) fn is_inside(&self) -> bool {
-        self.inside
+        self.nick.is_some()
     }
 
-    /// The nick of its own that is in the room.
+    /// By what name it is there.
     pub(super) fn nick(&self) -> Option<&str> {
-        self.nicks.keys().next_back().map(String::as_str).filter(|_| self.inside)
+        self.nick.as_deref()
     }
 
     /// It is there for its contacts, of whom we are.
@@ -87,7 +88,7 @@ impl Hearsay {
                 Some((client, said))
             }
             // Its server answers for who is not there any more.
-            "iq" if stanza.attr("type") == Some("error") && !self.inside && !self.is_available() => None,
+            "iq" if stanza.attr("type") == Some("error") && !self.is_inside() && !self.is_available() => None,
             "message" if stanza.attr("to") == Some(device.to_bare().as_str()) => {
                 let new = self.messages.insert(String::from(stanza));
                 new.then(|| (client, stanza.clone()))
@@ -128,7 +129,7 @@ impl Hearsay {
         }
         let client = self.nicks.get(nick)?.clone();
         if leaves && has(&NOT_BY_ITSELF) {
-            self.inside = has(&["303"]);
+            self.nick = None; // Or it is there by another in a moment.
             return None;
         }
         let said = bare(stanza, Some(format!("{}/{nick}", self.room)))?;
@@ -141,7 +142,7 @@ impl Hearsay {
         if heard <= self.presences.len() {
             return None;
         }
-        self.inside = !leaves;
+        self.nick = (!leaves).then(|| nick.to_owned());
         self.presences.push(said.clone());
         Some((client, said))
     }

@@ -242,7 +242,11 @@ impl Online {
 
     /// Waits until the client has left the room of the case before.
     fn empty_room(&mut self, desk: &Desk) -> io::Result<()> {
-        let cannot = |cannot: Cannot| io::Error::other(format!("{cannot:?}"));
+        let cannot = |cannot: Cannot| match cannot {
+            Cannot::Gone(why) => io::Error::other(why),
+            Cannot::Here(why) => io::Error::other(why),
+            Cannot::NotImplemented => io::Error::other("not implemented"),
+        };
         self.listen(Duration::ZERO).map_err(cannot)?;
         if self.hearsay.is_inside() {
             desk.ask("Leave the call, and its room.");
