@@ -20,8 +20,8 @@ use clap::{Parser, Subcommand};
 use muji_conformance::register::Register;
 use muji_conformance::{replay, trace};
 
-use ground::online::Visit;
 use ground::person::Desk;
+use ground::watched::Visit;
 use report::Report;
 use run::{Over, Subject};
 

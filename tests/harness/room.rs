@@ -19,6 +19,9 @@ use super::stanza::has_contents;
 const DESTROYED: u16 = 0;
 
 /// What the form of a room says it is.
+/// The room has given somebody another nick than it asked for.
+const NICK_GIVEN: u16 = 210;
+
 const ROOM_CONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
 
 /// A field that only this service has and that must come back as it was.
@@ -59,6 +62,8 @@ pub struct Rules {
     pub refusals: usize,
     /// The next who enter, so many, are told that their nick is taken.
     pub conflicts: usize,
+    /// Who enters next goes by this nick, whatever it asked for.
+    pub nick: Option<String>,
     /// It does not answer anybody, and says nothing.
     pub silent: bool,
 }
@@ -153,8 +158,10 @@ impl Rooms {
         let mut out: Vec<Delivery> =
             room.occupants.iter().map(|other| (from.clone(), other.presence(address, room, Type::None, &[]))).collect();
         let payloads = room.passed_on(presence.payloads);
-        room.occupants.push(Occupant { nick, real: from.clone(), payloads });
+        let given = room.rules.nick.take();
         let mut codes = vec![code::SELF];
+        codes.extend(given.is_some().then_some(NICK_GIVEN));
+        room.occupants.push(Occupant { nick: given.unwrap_or(nick), real: from.clone(), payloads });
         codes.extend((!room.rules.hides_jids).then_some(code::NON_ANONYMOUS));
         codes.extend(created.then_some(code::CREATED));
         out.extend(room.repeat(address, from, presence.id, &codes));

@@ -6,7 +6,7 @@ use muji_conformance::harness::puppet::{opus, terminate, transport, usable};
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::{Element, Skipped, ns};
 
-use super::{Case, called, newcomer, session, sound};
+use super::{Case, because, called, newcomer, session, sound};
 use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
@@ -151,11 +151,7 @@ fn refuses_plaintext(play: &mut Play) -> Result {
     if end.attr("action") != Some("session-terminate") {
         return wrong("it goes on with a session without encryption");
     }
-    let reason = end.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
-    match reason.map(Element::name) {
-        Some("security-error") => Ok(()),
-        other => wrong(format!("the reason is {}, not security-error", other.unwrap_or("missing"))),
-    }
+    because(&end, &["security-error"])
 }
 
 fn ends_other_applications(play: &mut Play) -> Result {
@@ -171,11 +167,7 @@ fn ends_other_applications(play: &mut Play) -> Result {
     let id = play.ask_raw(&other, text.parse().expect("it is well-formed"))?;
     play.confirmed(&id)?;
     let end = play.says("the end of the session", SOON, |line| line.action("session-terminate").cloned())?;
-    let reason = end.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
-    match reason.map(Element::name) {
-        Some("unsupported-applications") => Ok(()),
-        other => wrong(format!("the reason is {}, not unsupported-applications", other.unwrap_or("missing"))),
-    }
+    because(&end, &["unsupported-applications"])
 }
 
 /// Somebody who was there is called by the client, says nothing to it, and calls the client under this sid; the answer to that.

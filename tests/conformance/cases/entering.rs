@@ -40,6 +40,18 @@ pub(super) const CASES: &[Case] = &[
         play: shows_jids,
     },
     Case { name: "it leaves a room that does not pass on what it says", ids: &["R-ECHO-2"], play: is_stripped },
+    Case {
+        name: "it goes by the nick that the room gives it",
+        ids: &["muc-pres-01", "muc-pres-02"],
+        play: takes_the_given_nick,
+    },
+    Case {
+        name: "it comes back when it learns that it is not there any more",
+        ids: &["ping-05"],
+        play: learns_that_it_is_gone,
+    },
+    Case { name: "it asks its server for STUN and TURN", ids: &["xdisco-01", "xdisco-02"], play: asks_for_services },
+    Case { name: "it asks for credentials that it is not told", ids: &["xdisco-06"], play: asks_for_credentials },
     Case { name: "it stays when the room refuses what it says", ids: &["R-MUC-1"], play: is_refused },
     Case { name: "it asks after a while whether it is still there", ids: &["ping-01"], play: pings_itself },
     Case { name: "it takes another nick if its own is taken", ids: &["muc-err-01"], play: takes_another_nick },
@@ -186,6 +198,58 @@ fn is_stripped(play: &mut Play) -> Result {
         let leaves = line.stanza.name() == "presence" && line.stanza.attr("type") == Some("unavailable");
         leaves.then_some(())
     })
+}
+
+fn takes_the_given_nick(play: &mut Play) -> Result {
+    rules(play, Rules { nick: Some("montague".to_owned()), ..Rules::default() })?;
+    play.join()?;
+    play.published()?;
+    let published = play.said().rev().find(|line| line.muji().is_some_and(publishes));
+    match published.and_then(|line| line.stanza.attr("to")) {
+        Some(to) if to == format!("{}/montague", play.room) => Ok(()),
+        to => wrong(format!("it is montague there, and speaks as {}", to.unwrap_or("nobody"))),
+    }
+}
+
+fn learns_that_it_is_gone(play: &mut Play) -> Result {
+    play.joined()?;
+    let (room, client) = (play.room.clone(), play.client()?);
+    // Nobody tells it.
+    play.rooms(|service| drop(service.rooms.leave(&room, &client, &[])))?;
+    play.says("that it enters again", SILENCE, |line| entering(line).map(drop))
+}
+
+/// Its server knows this server beside it.
+fn knows(play: &mut Play, service: &str) -> Result {
+    let text = format!("<service xmlns='{}' type='turn' host='192.0.2.1' transport='udp' {service}/>", ns::EXTDISCO);
+    let service: Element = text.parse().expect("it is well-formed");
+    play.rooms(|server| server.external = Some(vec![service.clone()]))
+}
+
+/// It asks its own server by this word.
+fn asks_its_server(play: &mut Play, word: &str) -> Result<Element> {
+    let own = play.subject.domain().to_string();
+    play.join()?;
+    play.says(&format!("that it wants {word}"), SOON, |line| {
+        let to = line.stanza.attr("to").is_none_or(|to| to == own);
+        let asks = line.stanza.get_child(word, ns::EXTDISCO).filter(|_| to && line.stanza.attr("type") == Some("get"));
+        asks.cloned()
+    })
+}
+
+fn asks_for_services(play: &mut Play) -> Result {
+    knows(play, "username='u' password='secret'")?;
+    asks_its_server(play, "services").map(drop)
+}
+
+fn asks_for_credentials(play: &mut Play) -> Result {
+    knows(play, "restricted='true'")?;
+    let asked = asks_its_server(play, "credentials")?;
+    let service = asked.get_child("service", ns::EXTDISCO);
+    match service.map(|service| (service.attr("type"), service.attr("host"))) {
+        Some((Some("turn"), Some("192.0.2.1"))) => Ok(()),
+        _ => wrong("it does not say for which server"),
+    }
 }
 
 fn is_refused(play: &mut Play) -> Result {

@@ -18,10 +18,10 @@ mod waiting;
 use std::time::Duration;
 
 use muji_conformance::harness::puppet::{audio, opus, usable};
-use muji_xep::Element;
 use muji_xep::muji::Muji;
+use muji_xep::{Element, ns};
 
-use crate::play::{Other, Play, Result};
+use crate::play::{Other, Play, Result, wrong};
 
 /// A case.
 pub(crate) struct Case {
@@ -49,6 +49,15 @@ pub(crate) const GROUPS: [(&str, &[Case]); 13] = [
     ("persons", persons::CASES),
     ("inviting", inviting::CASES),
 ];
+
+/// One of these reasons is given.
+fn because(word: &Element, wanted: &[&str]) -> Result {
+    let reason = word.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
+    match reason.map_or("missing", Element::name) {
+        reason if wanted.contains(&reason) => Ok(()),
+        reason => wrong(format!("the reason is {reason}, not {}", wanted.join(" or "))),
+    }
+}
 
 /// What somebody publishes who sends sound by Opus.
 fn sound() -> Muji {

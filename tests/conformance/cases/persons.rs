@@ -10,7 +10,7 @@ use muji_xep::rtp::Media;
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::{Id, Message};
 
-use super::Case;
+use super::{Case, because};
 use crate::ground::Order;
 use crate::play::{Fault, Other, Play, Result, SOON, wrong};
 
@@ -32,6 +32,12 @@ pub(super) const CASES: &[Case] = &[
         name: "it rings no more when another device picks up, of the older kind",
         ids: &["jmi-legacy-01"],
         play: an_older_device_picks_up,
+    },
+    Case { name: "it forbids copies only of what goes to a device", ids: &["hint-02"], play: forbids_few_copies },
+    Case {
+        name: "it calls nobody whom another device of its user calls",
+        ids: &["jmi-proceed-03"],
+        play: leaves_it_to_the_other_device,
     },
     Case {
         name: "a call goes on if the other calls anew",
@@ -301,11 +307,34 @@ fn says_why_it_is_over(play: &mut Play) -> Result {
     let other = taken(play)?;
     play.order(&Order::Leave)?;
     let finish = says_to(play, &other, "finish")?;
-    let reason = finish.get_child("reason", ns::JINGLE).and_then(|reason| reason.children().next());
-    match reason.map(Element::name) {
-        Some("success") => Ok(()),
-        reason => wrong(format!("the reason is {}, not success", reason.unwrap_or("missing"))),
+    because(&finish, &["success"])
+}
+
+fn forbids_few_copies(play: &mut Play) -> Result {
+    taken(play)?;
+    play.order(&Order::Leave)?;
+    play.pause(Duration::from_secs(2))?;
+    let mut messages = play.said().filter(|line| line.stanza.name() == "message").peekable();
+    if messages.peek().is_none() {
+        return wrong("it says nothing of the call");
     }
+    let to_all = |line: &Line| !line.stanza.attr("to").is_some_and(|to| to.contains('/'));
+    match messages.any(|line| line.stanza.has_child("no-copy", ns::HINTS) && to_all(line)) {
+        true => wrong("it forbids copies of what goes to all devices"),
+        false => Ok(()),
+    }
+}
+
+fn leaves_it_to_the_other_device(play: &mut Play) -> Result {
+    let (device, other) = (another_device(play)?, play.other("tybalt")?);
+    play.befriend()?;
+    play.present()?;
+    let propose = JingleMessage::new("call1", Word::Propose(vec![Media::Audio]));
+    play.say(&device, message(other.jid.to_bare().into(), propose.write()));
+    play.pause(Duration::from_secs(1))?;
+    let proceed = JingleMessage::new("call1", Word::Proceed);
+    play.say(&other, message(device.jid.clone().into(), proceed.write()));
+    play.does_not_say("an offer", Duration::from_secs(5), |line| line.action("session-initiate").is_some())
 }
 
 fn an_older_device_picks_up(play: &mut Play) -> Result {

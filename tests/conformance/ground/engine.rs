@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use jid::{BareJid, FullJid};
+use muji_conformance::harness::person::usual;
 use muji_conformance::harness::service::Service;
 use muji_conformance::harness::world::{Meddler, Overheard, Who, World};
 use muji_conformance::trace::Line;
+use muji_core::config::Config;
 use muji_core::{Command, Event, Invitation, Join, Media, Mute};
+use muji_media::transport::loopback;
 use muji_xep::Element;
 use xmpp_parsers::stanza::Stanza;
 
@@ -33,7 +36,7 @@ impl Virtual {
     pub(crate) fn new(seed: u64, meddler: Option<Box<dyn Meddler>>) -> Self {
         let mut world = World::new(seed);
         world.overheard = Some(Vec::new());
-        let subject = world.person("subject");
+        let subject = world.configured("subject", usual(), loopback::maker(), Config::default());
         world.meddler = meddler.map(|meddler| (subject, meddler));
         world.introduce(subject, NODE);
         Self { world, subject, others: Vec::new(), seen: 0 }

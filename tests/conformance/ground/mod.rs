@@ -8,6 +8,7 @@ mod hearsay;
 pub(crate) mod online;
 pub(crate) mod person;
 pub(crate) mod server;
+pub(crate) mod watched;
 
 use std::time::Duration;
 
@@ -59,7 +60,9 @@ fn invitation(subject: BareJid, room: &BareJid) -> Message {
 }
 
 /// What nobody waits for in real time.
-const TOO_LONG: (&str, &str) = ("ping-01", "that may take a quarter of an hour");
+const TOO_LONG: [(&str, &str); 2] = [("ping-01", QUARTER), ("ping-05", QUARTER)];
+
+const QUARTER: &str = "that may take a quarter of an hour";
 
 /// Why something cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]

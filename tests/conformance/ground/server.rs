@@ -104,7 +104,7 @@ impl Ground for Loopback {
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
-        &[TOO_LONG]
+        &TOO_LONG
     }
 
     fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot> {
