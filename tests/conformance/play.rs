@@ -377,12 +377,11 @@ impl Play {
         }
         if line.stanza.attr("type") == Some("get") {
             let answer = match line.stanza.get_child("query", ns::DISCO_INFO) {
-                Some(query) => able().answer(query.attr("node")).map_err(|error| *error),
-                None => Err(StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "")),
-            };
-            let answer = match answer {
-                Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
-                Err(error) => Iq::Error { from: None, to, id, error, payload: None },
+                Some(query) => what_others_can(to, id, query),
+                None => {
+                    let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
+                    Iq::Error { from: None, to, id, error, payload: None }
+                }
             };
             return self.ground.say(&other.jid, answer.into());
         }
@@ -418,7 +417,15 @@ impl Play {
     }
 }
 
-/// What the others can, for who asks.
+/// The answer to who asks what the others can.
+pub(crate) fn what_others_can(to: Option<Jid>, id: String, query: &Element) -> Iq {
+    match able().answer(query.attr("node")) {
+        Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
+        Err(error) => Iq::Error { from: None, to, id, error: *error, payload: None },
+    }
+}
+
+/// What the others can.
 pub(crate) fn able() -> Disco {
     let features = [ns::DISCO_INFO, ns::CAPS, ns::JINGLE, ns::RTP, ns::ICE_UDP, ns::DTLS, ns::MUJI, ns::JINGLE_MESSAGE];
     let media = ["urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video"];

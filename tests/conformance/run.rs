@@ -336,6 +336,27 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_logs_in_twice_fails() {
+        let mut twice = None;
+        let ground = Loopback::new(|credentials| {
+            twice = Some(credentials.clone());
+            MujiCall::start(credentials)
+        });
+        let (ground, Credentials { jid, password, server }) =
+            (ground.expect("a port is free"), twice.expect("it is told"));
+        let account = Account {
+            server: xmpp::Server::Plaintext(server),
+            ..Account::new(jid.parse().expect("a JID"), Secret::new(password))
+        };
+        let runtime = tokio::runtime::Runtime::new().expect("there is a runtime");
+        let connections = [0; 2].map(|_| runtime.block_on(xmpp::Connection::open(account.clone())));
+        assert!(connections.iter().all(Result::is_ok));
+        let why = Play::new(Box::new(ground)).pause(Duration::from_secs(1)).expect_err("it cannot be judged");
+        let Fault::Cannot(Cannot::Gone(why)) = why else { panic!("{why:?}") };
+        assert_eq!(why, "it is logged in twice, and of two none can be judged");
+    }
+
+    #[test]
     fn a_client_that_talks_without_end_fails() {
         let mut ground = Loopback::new(MujiCall::start).expect("it is not told to begin");
         let chatterbox = ground.log_in("subject").expect("anybody may");

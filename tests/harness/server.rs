@@ -171,6 +171,12 @@ impl Server {
         jid
     }
 
+    /// How many connections somebody has. Puppets have none.
+    #[must_use]
+    pub fn connections(&self, of: &BareJid) -> usize {
+        self.shared.state().clients.keys().filter(|client| client.to_bare() == *of).count()
+    }
+
     /// A puppet says something.
     pub fn say(&self, puppet: &FullJid, stanza: Stanza) {
         self.shared.state().hear(puppet, stanza);

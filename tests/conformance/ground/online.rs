@@ -21,7 +21,7 @@ use super::client::{Account as Credentials, Client};
 use super::devices::{Heard, Request};
 use super::hearsay::Hearsay;
 use super::person::{Desk, Person};
-use crate::play::able;
+use crate::play::{able, what_others_can};
 
 use super::watched::{Visit, Watched};
 use super::{Cannot, Ground, HOST, LOGIN, Order, TOO_LONG, invitation};
@@ -190,11 +190,7 @@ impl Online {
         match Stanza::try_from(stanza.clone()) {
             // Some ask what we can while they do what they are told: then no case is there to answer.
             Ok(Stanza::Iq(Iq::Get { from, id, payload, .. })) if payload.is("query", ns::DISCO_INFO) => {
-                let answer = match able().answer(payload.attr("node")) {
-                    Ok(info) => Iq::Result { from: None, to: from, id, payload: Some(info) },
-                    Err(error) => Iq::Error { from: None, to: from, id, error: *error, payload: None },
-                };
-                self.watched.devices.say(&device, answer.into());
+                self.watched.devices.say(&device, what_others_can(from, id, &payload).into());
             }
             // The witness can nothing else, and says so.
             Ok(Stanza::Iq(Iq::Get { from, id, .. } | Iq::Set { from, id, .. })) if device == self.watched.witness => {

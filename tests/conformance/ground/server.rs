@@ -149,6 +149,9 @@ impl Ground for Loopback {
             if let Some(why) = self.client.gone() {
                 return Err(why);
             }
+            if self.server.connections(&self.subject()) > 1 {
+                return Err(Cannot::Gone("it is logged in twice, and of two none can be judged".to_owned()));
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
