@@ -312,7 +312,9 @@ mod tests {
         let client = Mutex::new(client.expect("it is not told to begin"));
         let obeys = move |text: &str| {
             let mut client = client.lock().expect("nobody panicked");
-            read(text).map_or(Ok(()), |order| client.order(&order)).expect("it can");
+            read(text)
+                .map_or(Ok(()), |order| client.order(&order))
+                .expect("muji-call is built: cargo build --examples");
         };
         let account = Account {
             server: xmpp::Server::Plaintext(address),
