@@ -12,6 +12,18 @@ pub fn audio(payload_types: Vec<PayloadType>) -> Content {
     Content { description: Some(Description::new(Media::Audio, payload_types)), ..Content::new("audio") }
 }
 
+/// A video content with these encodings.
+#[must_use]
+pub fn video(payload_types: Vec<PayloadType>) -> Content {
+    Content { description: Some(Description::new(Media::Video, payload_types)), ..Content::new("video") }
+}
+
+/// VP8 as 98.
+#[must_use]
+pub fn vp8() -> PayloadType {
+    PayloadType::new(98, "VP8", 90_000, 1)
+}
+
 /// Opus as 111.
 #[must_use]
 pub fn opus() -> PayloadType {

@@ -33,6 +33,16 @@ struct Part<'a> {
     port: Option<u16>,
 }
 
+/// A Prosody that is nothing more.
+const USUAL: Part<'static> = Part {
+    domain: "prosody.localhost",
+    rooms: "conference.prosody.localhost",
+    services: "",
+    federates: false,
+    home: false,
+    port: None,
+};
+
 /// A running server.
 pub struct Real {
     /// Its domain; rooms are at `conference.` and it.
@@ -59,8 +69,7 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn prosody_in(place: Option<&str>, password: &str, services: &str) -> io::Result<Option<Self>> {
-        let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        Self::prosody_as(place, password, &Part { domain, rooms, services, federates: false, home: false, port: None })
+        Self::prosody_as(place, password, &Part { services, ..USUAL })
     }
 
     /// Prosody all of whose accounts are contacts of each other, and members of [`Self::chat_room`]; what is said stands in
@@ -69,9 +78,7 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn prosody_of_friends(password: &str) -> io::Result<Option<Self>> {
-        let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        let part = Part { domain, rooms, services: "", federates: false, home: true, port: None };
-        Self::prosody_as(None, password, &part)
+        Self::prosody_as(None, password, &Part { home: true, ..USUAL })
     }
 
     /// The same in a network namespace at the usual port, for clients that know no other.
@@ -79,9 +86,7 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn prosody_at_home(place: &str, password: &str) -> io::Result<Option<Self>> {
-        let (domain, rooms) = ("prosody.localhost", "conference.prosody.localhost");
-        let part = Part { domain, rooms, services: "", federates: false, home: true, port: Some(5_222) };
-        Self::prosody_as(Some(place), password, &part)
+        Self::prosody_as(Some(place), password, &Part { home: true, port: Some(5_222), ..USUAL })
     }
 
     /// Prosody in a network namespace that speaks with other servers. Its domain and that of its rooms, if it has any, are its
@@ -90,11 +95,7 @@ impl Real {
     /// # Errors
     /// If it does not start.
     pub fn federated(place: &str, password: &str, domain: &'static str, rooms: &str) -> io::Result<Option<Self>> {
-        Self::prosody_as(
-            Some(place),
-            password,
-            &Part { domain, rooms, services: "", federates: true, home: false, port: None },
-        )
+        Self::prosody_as(Some(place), password, &Part { domain, rooms, federates: true, ..USUAL })
     }
 
     fn prosody_as(place: Option<&str>, password: &str, part: &Part<'_>) -> io::Result<Option<Self>> {

@@ -18,10 +18,10 @@ use super::stanza::has_contents;
 /// Stands for the element `<destroy/>`, which has no status code.
 const DESTROYED: u16 = 0;
 
-/// What the form of a room says it is.
 /// The room has given somebody another nick than it asked for.
 const NICK_GIVEN: u16 = 210;
 
+/// What the form of a room says it is.
 const ROOM_CONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
 
 /// A field that only this service has and that must come back as it was.

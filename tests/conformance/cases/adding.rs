@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::puppet::{acceptance, answering, audio, opus, transport};
+use muji_conformance::harness::puppet::{acceptance, answering, audio, opus, transport, video, vp8};
+use muji_conformance::harness::room::Rules;
 use muji_conformance::trace::{Line, prepares, publishes};
 use muji_xep::jingle::{Action, Content, Jingle, Side};
 use muji_xep::muji::Muji;
-use muji_xep::rtp::{Description, Media, PayloadType};
 use muji_xep::{Element, Skipped, ns};
 
-use super::{Case, called, sound};
+use super::{Case, called, rules, sound};
 use crate::ground::Order;
 use crate::play::{Other, Play, Result, SOON, wrong};
 
@@ -31,6 +31,7 @@ pub(super) const CASES: &[Case] = &[
         play: adds_to_sessions,
     },
     Case { name: "it adds one content at a time, whole", ids: &["jingle-cadd-01", "R-DINO-1"], play: adds_one },
+    Case { name: "it stays when the room refuses what it says", ids: &["R-MUC-1"], play: is_refused },
     Case {
         name: "it takes a content out of its presence before its sessions",
         ids: &["muji-rem-01", "muji-rem-02"],
@@ -47,8 +48,7 @@ pub(super) const CASES: &[Case] = &[
 
 /// Pictures by VP8.
 fn pictures() -> Content {
-    let description = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
-    Content { name: "video".to_owned(), description: Some(description), ..audio(Vec::new()) }
+    video(vec![vp8()])
 }
 
 /// What somebody publishes who sends pictures too.
@@ -118,6 +118,22 @@ fn publishes_all(play: &mut Play) -> Result {
     let mut media = media(&muji);
     media.sort_unstable();
     if media == ["audio", "video"] { Ok(()) } else { wrong(format!("it publishes {}", media.join(" and "))) }
+}
+
+fn is_refused(play: &mut Play) -> Result {
+    play.accept_sessions();
+    let (other, offer) = called(play)?;
+    play.pause(Duration::from_secs(1))?;
+    rules(play, Rules { refusals: 1, ..Rules::default() })?;
+    play.order(&Order::AddPictures)?;
+    play.pause(Duration::from_secs(2))?;
+    let refused =
+        |line: &Line| !line.said && line.stanza.name() == "presence" && line.stanza.attr("type") == Some("error");
+    if !play.lines().any(refused) {
+        return wrong("it says nothing that could be refused");
+    }
+    let id = play.ask(&other, &Jingle::new(Action::SessionInfo, offer.attr("sid").unwrap_or_default()))?;
+    play.confirmed(&id)
 }
 
 /// What it adds to the session.

@@ -1,8 +1,7 @@
 //! What changes in a session that is there.
 
-use muji_conformance::harness::puppet::{answering, opus, usable};
+use muji_conformance::harness::puppet::{answering, opus, usable, video, vp8};
 use muji_xep::jingle::{Action, Content, Jingle, Senders, Side};
-use muji_xep::rtp::{Description, Media, PayloadType};
 use muji_xep::{Element, ns};
 
 use super::{Case, session};
@@ -34,8 +33,7 @@ fn audio() -> Content {
 
 fn answers_additions(play: &mut Play) -> Result {
     let (other, _) = session(play)?;
-    let video = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
-    let added = Content { name: "video".to_owned(), description: Some(video), ..usable(Vec::new()) };
+    let added = Content { transport: usable(Vec::new()).transport, ..video(vec![vp8()]) };
     let id = play.ask(&other, &about(Action::ContentAdd, added))?;
     play.confirmed(&id)?;
     play.says("whether it takes the content", SOON, |line| {

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use muji_conformance::harness::room::Rules;
 use muji_conformance::trace::{Line, prepares, publishes};
-use muji_xep::jingle::{Action, Jingle};
 use muji_xep::{Element, ns};
 
-use super::{Case, sound};
-use crate::ground::Order;
+use super::{Case, rules};
 use crate::play::{Play, Result, SOON, wrong};
 
 pub(super) const CASES: &[Case] = &[
@@ -45,15 +43,6 @@ pub(super) const CASES: &[Case] = &[
         ids: &["muc-pres-01", "muc-pres-02"],
         play: takes_the_given_nick,
     },
-    Case {
-        name: "it comes back when it learns that it is not there any more",
-        ids: &["ping-05"],
-        play: learns_that_it_is_gone,
-    },
-    Case { name: "it asks its server for STUN and TURN", ids: &["xdisco-01", "xdisco-02"], play: asks_for_services },
-    Case { name: "it asks for credentials that it is not told", ids: &["xdisco-06"], play: asks_for_credentials },
-    Case { name: "it stays when the room refuses what it says", ids: &["R-MUC-1"], play: is_refused },
-    Case { name: "it asks after a while whether it is still there", ids: &["ping-01"], play: pings_itself },
     Case { name: "it takes another nick if its own is taken", ids: &["muc-err-01"], play: takes_another_nick },
     Case { name: "it does not come back if it is banned", ids: &["muc-err-02"], play: is_banned },
     Case { name: "it does not come back if only members may", ids: &["muc-err-03"], play: members_only },
@@ -66,19 +55,10 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// A client may ask after a quarter of an hour of silence (XEP-0410 section 3.2), or earlier.
-const SILENCE: Duration = Duration::from_secs(16 * 60);
-
 /// The presence that enters.
-fn entering(line: &Line) -> Option<Element> {
+pub(super) fn entering(line: &Line) -> Option<Element> {
     let enters = line.stanza.name() == "presence" && line.stanza.has_child("x", ns::MUC);
     enters.then(|| line.stanza.clone())
-}
-
-/// The room has these rules.
-fn rules(play: &mut Play, rules: Rules) -> Result {
-    let room = play.room.clone();
-    play.rooms(|service| service.rooms.set(&room, rules.clone()))
 }
 
 fn enters(play: &mut Play) -> Result {
@@ -209,79 +189,6 @@ fn takes_the_given_nick(play: &mut Play) -> Result {
         Some(to) if to == format!("{}/montague", play.room) => Ok(()),
         to => wrong(format!("it is montague there, and speaks as {}", to.unwrap_or("nobody"))),
     }
-}
-
-fn learns_that_it_is_gone(play: &mut Play) -> Result {
-    play.joined()?;
-    let (room, client) = (play.room.clone(), play.client()?);
-    // Nobody tells it.
-    play.rooms(|service| drop(service.rooms.leave(&room, &client, &[])))?;
-    play.says("that it enters again", SILENCE, |line| entering(line).map(drop))
-}
-
-/// Its server knows this server beside it.
-fn knows(play: &mut Play, service: &str) -> Result {
-    let text = format!("<service xmlns='{}' type='turn' host='192.0.2.1' transport='udp' {service}/>", ns::EXTDISCO);
-    let service: Element = text.parse().expect("it is well-formed");
-    play.rooms(|server| server.external = Some(vec![service.clone()]))
-}
-
-/// It asks its own server by this word.
-fn asks_its_server(play: &mut Play, word: &str) -> Result<Element> {
-    let own = play.subject.domain().to_string();
-    play.join()?;
-    play.says(&format!("that it wants {word}"), SOON, |line| {
-        let to = line.stanza.attr("to").is_none_or(|to| to == own);
-        let asks = line.stanza.get_child(word, ns::EXTDISCO).filter(|_| to && line.stanza.attr("type") == Some("get"));
-        asks.cloned()
-    })
-}
-
-fn asks_for_services(play: &mut Play) -> Result {
-    knows(play, "username='u' password='secret'")?;
-    asks_its_server(play, "services").map(drop)
-}
-
-fn asks_for_credentials(play: &mut Play) -> Result {
-    knows(play, "restricted='true'")?;
-    let asked = asks_its_server(play, "credentials")?;
-    let service = asked.get_child("service", ns::EXTDISCO);
-    match service.map(|service| (service.attr("type"), service.attr("host"))) {
-        Some((Some("turn"), Some("192.0.2.1"))) => Ok(()),
-        _ => wrong("it does not say for which server"),
-    }
-}
-
-fn is_refused(play: &mut Play) -> Result {
-    let other = play.other("tybalt")?;
-    play.enter(&other, Some(&sound()))?;
-    play.accept_sessions();
-    play.join()?;
-    let offer = play.calls(&other)?;
-    play.pause(Duration::from_secs(1))?;
-    rules(play, Rules { refusals: 1, ..Rules::default() })?;
-    play.order(&Order::AddPictures)?;
-    play.pause(Duration::from_secs(2))?;
-    let refused =
-        |line: &Line| !line.said && line.stanza.name() == "presence" && line.stanza.attr("type") == Some("error");
-    if !play.lines().any(refused) {
-        return wrong("it says nothing that could be refused");
-    }
-    let id = play.ask(&other, &Jingle::new(Action::SessionInfo, offer.attr("sid").unwrap_or_default()))?;
-    play.confirmed(&id)
-}
-
-fn pings_itself(play: &mut Play) -> Result {
-    play.joined()?;
-    let nick = play
-        .said()
-        .rev()
-        .find_map(|line| line.muji().and_then(|_| line.stanza.attr("to")))
-        .unwrap_or_default()
-        .to_owned();
-    play.says("a ping of its own occupant JID", SILENCE, |line| {
-        line.stanza.get_child("ping", ns::PING).filter(|_| line.stanza.attr("to") == Some(&nick)).map(drop)
-    })
 }
 
 fn has_capabilities(play: &mut Play) -> Result {

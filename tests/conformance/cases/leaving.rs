@@ -8,6 +8,7 @@ use muji_xep::jingle::{Action, Jingle};
 use muji_xep::muji::Muji;
 use muji_xep::{Element, ns};
 
+use super::entering::entering;
 use super::{Case, sound};
 use crate::ground::Order;
 use crate::play::{Other, Play, Result, SOON, wrong};
@@ -76,6 +77,19 @@ fn talking(play: &mut Play) -> Result<[Other; 2]> {
         }
     }
     Ok(others)
+}
+
+/// The sessions to which it invited somebody.
+fn sids(play: &Play, other: &Other) -> Vec<String> {
+    let to = other.jid.to_string();
+    let calls = |line: &Line| line.action("session-initiate")?.attr("sid").map(str::to_owned);
+    play.said().filter(|line| line.stanza.attr("to") == Some(&to)).filter_map(calls).collect()
+}
+
+/// It has ended a session with somebody.
+fn ends(play: &Play, other: &Other) -> bool {
+    let to = other.jid.to_string();
+    play.said().any(|line| line.action("session-terminate").is_some() && line.stanza.attr("to") == Some(&to))
 }
 
 /// A presence in this room.
@@ -184,13 +198,8 @@ fn may_not_any_more(play: &mut Play) -> Result {
     stays_out(play)
 }
 
-fn enters(line: &Line) -> bool {
-    let enters = line.stanza.children().any(|child: &Element| child.is("x", ns::MUC));
-    line.stanza.name() == "presence" && enters
-}
-
 fn stays_out(play: &mut Play) -> Result {
-    play.does_not_say("another presence in the room", Duration::from_secs(30), enters)
+    play.does_not_say("another presence in the room", Duration::from_secs(30), |line| entering(line).is_some())
 }
 
 fn comes_back_after_a_fault(play: &mut Play) -> Result {
@@ -204,7 +213,7 @@ fn comes_back_after_shutdown(play: &mut Play) -> Result {
 fn comes_back_after(play: &mut Play, codes: &[u16]) -> Result {
     talking(play)?;
     play.put_out(codes)?;
-    play.says("that it enters again", Duration::from_secs(20), |line| enters(line).then_some(()))
+    play.says("that it enters again", Duration::from_secs(20), |line| entering(line).map(drop))
 }
 
 fn is_destroyed(play: &mut Play) -> Result {
@@ -218,24 +227,19 @@ fn knows_the_renamed(play: &mut Play) -> Result {
     let [mut other, _] = talking(play)?;
     play.rename(&mut other, "prince", Some(&sound()));
     play.pause(Duration::from_secs(5))?;
-    let to = other.jid.to_string();
-    let calls = |line: &Line| line.action("session-initiate")?.attr("sid").map(str::to_owned);
-    let sids: Vec<String> = play.said().filter(|line| line.stanza.attr("to") == Some(&to)).filter_map(calls).collect();
-    let [sid] = &sids[..] else { return wrong(format!("it calls {to} {} times", sids.len())) };
+    let sids = sids(play, &other);
+    let [sid] = &sids[..] else { return wrong(format!("it calls {} {} times", other.jid, sids.len())) };
     let id = play.ask(&other, &Jingle::new(Action::SessionInfo, sid))?;
     play.confirmed(&id)
 }
 
 /// It has ended the session with somebody, or knows nothing of it.
 fn has_ended(play: &mut Play, other: &Other) -> Result {
-    let to = other.jid.to_string();
-    let ends = |line: &Line| line.action("session-terminate").is_some() && line.stanza.attr("to") == Some(&to);
-    if play.said().any(ends) {
+    if ends(play, other) {
         return Ok(());
     }
-    let calls = |line: &Line| line.action("session-initiate")?.attr("sid").map(str::to_owned);
-    let sid = play.said().filter(|line| line.stanza.attr("to") == Some(&to)).find_map(calls).expect("it called");
-    let id = play.ask(other, &Jingle::new(Action::SessionInfo, &sid))?;
+    let [sid] = &sids(play, other)[..] else { return wrong(format!("it does not call {} once", other.jid)) };
+    let id = play.ask(other, &Jingle::new(Action::SessionInfo, sid))?;
     play.refused(&id, &["item-not-found", "unknown-session"])
 }
 
@@ -271,10 +275,8 @@ fn ends_when_put_out(play: &mut Play) -> Result {
     play.put_out(&[307])?;
     play.pause(Duration::from_secs(3))?;
     for other in &others {
-        let to = other.jid.to_string();
-        let ends = |line: &Line| line.action("session-terminate").is_some() && line.stanza.attr("to") == Some(&to);
-        if !play.said().any(ends) {
-            return wrong(format!("it does not end the session with {to}"));
+        if !ends(play, other) {
+            return wrong(format!("it does not end the session with {}", other.jid));
         }
     }
     Ok(())

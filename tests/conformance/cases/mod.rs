@@ -4,6 +4,7 @@
 mod adding;
 mod answering;
 mod asked;
+mod asking;
 mod calling;
 mod changing;
 mod entering;
@@ -18,6 +19,7 @@ mod waiting;
 use std::time::Duration;
 
 use muji_conformance::harness::puppet::{audio, opus, usable};
+use muji_conformance::harness::room::Rules;
 use muji_xep::muji::Muji;
 use muji_xep::{Element, ns};
 
@@ -34,8 +36,9 @@ pub(crate) struct Case {
 }
 
 /// All of them, by what they are about.
-pub(crate) const GROUPS: [(&str, &[Case]); 13] = [
+pub(crate) const GROUPS: [(&str, &[Case]); 14] = [
     ("entering", entering::CASES),
+    ("asking", asking::CASES),
     ("waiting", waiting::CASES),
     ("calling", calling::CASES),
     ("answering", answering::CASES),
@@ -57,6 +60,12 @@ fn because(word: &Element, wanted: &[&str]) -> Result {
         reason if wanted.contains(&reason) => Ok(()),
         reason => wrong(format!("the reason is {reason}, not {}", wanted.join(" or "))),
     }
+}
+
+/// The room has these rules.
+fn rules(play: &mut Play, rules: Rules) -> Result {
+    let room = play.room.clone();
+    play.rooms(|service| service.rooms.set(&room, rules.clone()))
 }
 
 /// What somebody publishes who sends sound by Opus.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::puppet::{acceptance as acceptance_to, opus, transport, usable};
+use muji_conformance::harness::puppet::{acceptance as acceptance_to, opus, transport, usable, video, vp8};
 use muji_conformance::trace::Line;
 use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::rtp::{Description, Media, PayloadType};
@@ -332,9 +332,9 @@ fn names(element: &Element) -> Vec<&str> {
 
 fn accepts_what_is_offered(play: &mut Play) -> Result {
     let other = newcomer(play)?;
-    let video = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
-    let video = Content { name: "window".to_owned(), description: Some(video), ..usable(Vec::new()) };
-    let offer = play.offer("s1", vec![usable(vec![opus()]), video]);
+    let sound = usable(vec![opus()]);
+    let window = Content { name: "window".to_owned(), transport: sound.transport.clone(), ..video(vec![vp8()]) };
+    let offer = play.offer("s1", vec![sound, window]);
     play.ask(&other, &offer)?;
     let accept = play.says("an acceptance", SOON, |line| line.action("session-accept").cloned())?;
     let accepted = names(&accept);

@@ -24,10 +24,10 @@ const PORT: u16 = 5_222;
 /// Those with whom it has conversations: others it drops in silence.
 const FRIENDS: [&str; 4] = [HOST, "tybalt", "paris", "nurse"];
 
-const NOTHING_RINGS: Cannot = Cannot::Here("nothing rings at it");
 /// Within this Dino learns whether a contact can be called.
 const LEARNS: Duration = Duration::from_secs(10);
 
+const NOTHING_RINGS: Cannot = Cannot::Here("nothing rings at it");
 const NO_DEVICE: Cannot = Cannot::Here("it calls only devices whose presence it sees");
 const NO_CALL: Cannot = Cannot::Here("it shows no call");
 

@@ -50,6 +50,11 @@ const HOST: &str = "host";
 /// The longest that a client may take to log in.
 const LOGIN: Duration = Duration::from_secs(20);
 
+/// The longest that a client, or the person who moves it, may take to do what it is told.
+const ORDER: Duration = Duration::from_secs(60);
+
+const NOT_DONE: Cannot = Cannot::Here("nobody did it within a minute");
+
 /// An invitation of such a client to the call of a room.
 fn invitation(subject: BareJid, room: &BareJid) -> Message {
     let id = format!("invite-to-{room}");

@@ -24,16 +24,13 @@ use super::person::{Desk, Person};
 use crate::play::{able, what_others_can};
 
 use super::watched::{Visit, Watched};
-use super::{Cannot, Ground, HOST, LOGIN, Order, TOO_LONG, invitation};
+use super::{Cannot, Ground, HOST, LOGIN, NOT_DONE, ORDER, Order, invitation};
 
 /// The resource of a contact who looks whether the client is there.
 const SCOUT: &str = "scout";
 
 /// Within this a server tells a contact that comes who is there.
 const TOLD: Duration = Duration::from_secs(1);
-
-/// A person may take so long to do what he is asked.
-const PERSON: Duration = Duration::from_secs(60);
 
 /// The room's word for whoever a moderator puts out.
 const KICKED: u16 = 307;
@@ -143,7 +140,7 @@ impl Online {
         if self.hearsay.is_inside() {
             desk.ask("Leave the call, and its room.");
         }
-        let until = Instant::now() + PERSON;
+        let until = Instant::now() + ORDER;
         while self.hearsay.is_inside() {
             if Instant::now() > until {
                 return Err(io::Error::other("the client does not leave the room of the case before"));
@@ -237,7 +234,7 @@ impl Ground for Online {
             ("muji-join-02", UNHEARD),
             ("R-MUC-2", MADE),
             ("carb-01", UNHEARD),
-            TOO_LONG[0],
+            ("ping-01", UNHEARD),
         ]
     }
 
@@ -341,7 +338,7 @@ impl Ground for Online {
             return self.client.order(&Order::Accept);
         }
         self.client.order(order)?;
-        let until = Instant::now() + PERSON;
+        let until = Instant::now() + ORDER;
         let seen = self.lines.len();
         loop {
             if let Some(done) = self.client.done() {
@@ -351,7 +348,7 @@ impl Ground for Online {
                 return Ok(());
             }
             if Instant::now() > until {
-                return Err(Cannot::Here("nobody did it within a minute"));
+                return Err(NOT_DONE);
             }
             self.listen(STEP)?;
         }

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use xmpp_parsers::stanza::Stanza;
 
 use super::client::{Account, Client};
-use super::{Cannot, Ground, HOST, LOGIN, Order, TOO_LONG, invitation};
+use super::{Cannot, Ground, HOST, LOGIN, NOT_DONE, ORDER, Order, TOO_LONG, invitation};
 
 /// Of all who log in.
 pub(super) const DOMAIN: &str = "localhost";
@@ -133,12 +133,14 @@ impl Ground for Loopback {
             }
             order => {
                 self.client.order(order)?;
-                loop {
+                let until = Instant::now() + ORDER;
+                while Instant::now() < until {
                     if let Some(done) = self.client.done() {
                         return done;
                     }
                     std::thread::sleep(STEP);
                 }
+                Err(NOT_DONE)
             }
         }
     }
