@@ -8,7 +8,7 @@ use muji_conformance::harness::link::Link;
 use muji_jingle::{SessionId, TransportId};
 use muji_media::bandwidth::{Bandwidth, Policy, Target};
 use muji_media::layers::{LayerFilter, Share};
-use muji_media::pictures::{Coded, Ours, Theirs, Wanted};
+use muji_media::video::{Coded, Ours, Theirs, Wanted};
 
 use crate::Failure;
 

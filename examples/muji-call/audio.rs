@@ -60,7 +60,7 @@ fn devices(args: &Args) -> Result<Audio, Failure> {
 
 #[cfg(feature = "devices")]
 fn devices(args: &Args) -> Result<Audio, Failure> {
-    use muji_media::device::card::{Loudspeaker, Microphone, both};
+    use muji_media::device::sound_card::{Loudspeaker, Microphone, both};
     let microphone = microphone(args.audio());
     let loudspeaker = match args.speaker.as_deref() {
         Some("none") => None,
@@ -87,13 +87,13 @@ fn devices(args: &Args) -> Result<Audio, Failure> {
 /// Prints microphones and loudspeakers.
 #[cfg(feature = "devices")]
 pub(crate) fn list() -> Result<(), Failure> {
-    use muji_media::device::card::{Card, loudspeakers, microphones};
+    use muji_media::device::sound_card::{Card, loudspeakers, microphones};
     let print = |cards: Vec<Card>, option: &str| {
         for Card { name, is_default } in cards {
             println!("  {option}{name}{}", if is_default { "   (default)" } else { "" });
         }
     };
-    let fault = |why: muji_media::device::Trouble| Failure::Usage(why.to_string());
+    let fault = |why: muji_media::device::DeviceError| Failure::Usage(why.to_string());
     println!("Microphones:");
     print(microphones().map_err(fault)?, "--audio mic:");
     println!("Loudspeakers:");

@@ -6,7 +6,7 @@ use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::sync::mpsc;
 
-use crate::wish::Wish;
+use crate::wish::UserAction;
 
 /// Keys that wait; nobody presses more while the program does something else.
 const QUEUE: usize = 16;
@@ -37,11 +37,11 @@ impl Keys {
     }
 
     /// What the next key means; never if there is nobody to press one.
-    pub(crate) async fn next(&mut self) -> Wish {
+    pub(crate) async fn next(&mut self) -> UserAction {
         loop {
             match self.pressed.recv().await {
                 Some(key) => {
-                    if let Some(wish) = Wish::of_key(key) {
+                    if let Some(wish) = UserAction::of_key(key) {
                         return wish;
                     }
                 }

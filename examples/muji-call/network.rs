@@ -7,7 +7,7 @@ use muji_core::Secret;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_core::tls::Trust;
 use muji_media::backend::NoMedia;
-use muji_media::gather::{Reach, Relays};
+use muji_media::gather::{GatherPolicy, Relays};
 use muji_media::transport::MakeTransport;
 use muji_media::transport::str0m::Str0m;
 
@@ -77,7 +77,7 @@ pub(crate) struct Turn {
 
 impl Network {
     /// What the media layer may do.
-    pub(crate) fn reach(&self, ca_file: Option<&Path>) -> Result<Reach, Failure> {
+    pub(crate) fn reach(&self, ca_file: Option<&Path>) -> Result<GatherPolicy, Failure> {
         let mut servers = self.stun.clone();
         if let Some(username) = self.turn_user.as_ref().filter(|_| !self.turn.is_empty()) {
             let password = self.password()?;
@@ -94,7 +94,7 @@ impl Network {
             _ => Relays::Allowed,
         };
         let trust = ca_file.map_or(Trust::System, |file| Trust::Authorities(file.to_owned()));
-        Ok(Reach { servers, relays, private: !self.hide_private, trust })
+        Ok(GatherPolicy { servers, relays, private: !self.hide_private, trust })
     }
 
     /// What makes the transports.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid};
 use muji_core::xmpp::{LoggedIn, Mechanism};
-use muji_core::{Event, Media, Pair, PairState, Peer, Remedy, SessionId};
+use muji_core::{Event, Media, Pair, PairState, Peer, Recovery, SessionId};
 use muji_media::backend::Observation;
 use muji_media::bandwidth::Target;
 use muji_media::meter::Level;
@@ -272,7 +272,7 @@ impl Report {
         for pair in pairs {
             let known = self.people.entry(pair.peer.nick.clone()).or_default();
             (known.state, known.since) = (state(&pair.state), Some(pair.since));
-            known.doing = doing(pair.remedy);
+            known.doing = doing(pair.recovery);
             known.contents.clone_from(&pair.contents);
         }
         self.stage();
@@ -486,19 +486,19 @@ fn state(state: &PairState) -> &'static str {
     }
 }
 
-fn doing(remedy: Remedy) -> Option<String> {
-    match remedy {
-        Remedy::Nothing => None,
-        Remedy::TheirTurn { .. } => Some("it is to call us".to_owned()),
-        Remedy::CallAgain { attempt, .. } => Some(format!("calling again, attempt {attempt}")),
-        Remedy::NeedsRejoin => Some("one of you must join again".to_owned()),
+fn doing(recovery: Recovery) -> Option<String> {
+    match recovery {
+        Recovery::Nothing => None,
+        Recovery::TheirTurn { .. } => Some("it is to call us".to_owned()),
+        Recovery::CallAgain { attempt, .. } => Some(format!("calling again, attempt {attempt}")),
+        Recovery::NeedsRejoin => Some("one of you must join again".to_owned()),
     }
 }
 
 /// A row of the matrix.
 fn row(pair: &Pair, with_time: bool) -> Value {
     let mut row = json!({ "nick": pair.peer.nick, "jid": pair.peer.jid.to_string(), "state": state(&pair.state) });
-    if let Some(doing) = doing(pair.remedy) {
+    if let Some(doing) = doing(pair.recovery) {
         row["doing"] = json!(doing);
     }
     if let PairState::Failed(why) = &pair.state {

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use muji_core::{CallId, Invitation, Silenced};
+use muji_core::{CallId, Invitation, RingStopped};
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -112,12 +112,12 @@ fn notify(who: &str) {
 }
 
 /// Why it rings no more, for people.
-pub(crate) fn silenced(why: &Silenced) -> String {
+pub(crate) fn silenced(why: &RingStopped) -> String {
     match why {
-        Silenced::Elsewhere(device) => format!("answered on {device}"),
-        Silenced::DeclinedElsewhere(device) => format!("declined on {device}"),
-        Silenced::Cancelled => "taken back".to_owned(),
-        Silenced::Expired => "it rang too long".to_owned(),
-        Silenced::NoOffer => "the caller did not come".to_owned(),
+        RingStopped::Elsewhere(device) => format!("answered on {device}"),
+        RingStopped::DeclinedElsewhere(device) => format!("declined on {device}"),
+        RingStopped::Cancelled => "taken back".to_owned(),
+        RingStopped::Expired => "it rang too long".to_owned(),
+        RingStopped::NoOffer => "the caller did not come".to_owned(),
     }
 }

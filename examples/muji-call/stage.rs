@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
-use muji_media::device::{PictureSink, Whose};
-use muji_media::picture::Picture;
+use muji_media::device::{VideoSink, Whose};
+use muji_media::video_frame::VideoFrame;
 
 /// A picture older than this is no picture of somebody any more.
 const FRESH: Duration = Duration::from_secs(3);
@@ -46,19 +46,19 @@ pub(crate) struct Scene {
     pub(crate) said: String,
     pub(crate) people: Vec<Person>,
     /// The last picture of everybody, and when it came.
-    pictures: BTreeMap<Whose, (Picture, Instant)>,
+    pictures: BTreeMap<Whose, (VideoFrame, Instant)>,
     /// The program ends.
     pub(crate) over: bool,
 }
 
 impl Scene {
     /// Our picture, while we show some.
-    pub(crate) fn ours(&self) -> Option<(&Picture, Instant)> {
+    pub(crate) fn ours(&self) -> Option<(&VideoFrame, Instant)> {
         self.fresh(&Whose::Ours(Media::Video))
     }
 
     /// The picture of somebody, or of their screen: the newest, if there are several.
-    pub(crate) fn of(&self, person: &Person, media: &Media) -> Option<(&Whose, &Picture, Instant)> {
+    pub(crate) fn of(&self, person: &Person, media: &Media) -> Option<(&Whose, &VideoFrame, Instant)> {
         let session = person.session?;
         let shows = |whose: &&Whose| matches!(whose, Whose::Theirs(of, _, what) if *of == session && what == media);
         let theirs = self.pictures.keys().filter(shows);
@@ -66,7 +66,7 @@ impl Scene {
         fresh.max_by_key(|(.., at)| *at)
     }
 
-    fn fresh(&self, whose: &Whose) -> Option<(&Picture, Instant)> {
+    fn fresh(&self, whose: &Whose) -> Option<(&VideoFrame, Instant)> {
         let (picture, at) = self.pictures.get(whose)?;
         (at.elapsed() < FRESH).then_some((picture, *at))
     }
@@ -84,8 +84,8 @@ impl Stage {
     }
 }
 
-impl PictureSink for Stage {
-    fn show(&mut self, whose: &Whose, picture: Picture) {
+impl VideoSink for Stage {
+    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
         self.with(|scene| drop(scene.pictures.insert(whose.clone(), (picture, Instant::now()))));
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
 use muji_media::peers::Path;
-use muji_media::pictures::PictureStats;
 use muji_media::receive::Stats;
+use muji_media::video::VideoStats;
 use serde_json::{Value, json};
 
 /// What is known of a participant.
@@ -33,7 +33,7 @@ pub(crate) struct Known {
     /// How loud it is, in dBFS, if it is heard at all.
     pub(crate) level: Option<f32>,
     /// Its pictures: their size, and how they fared.
-    pub(crate) pictures: Option<([usize; 2], PictureStats)>,
+    pub(crate) pictures: Option<([usize; 2], VideoStats)>,
     /// A screen of it was seen.
     pub(crate) shows_screen: bool,
     /// The network's view of the session with it.
@@ -55,7 +55,7 @@ struct Network {
 
 impl Known {
     /// Its pictures are seen. True for the first.
-    pub(crate) fn see(&mut self, size: [usize; 2], stats: PictureStats) -> bool {
+    pub(crate) fn see(&mut self, size: [usize; 2], stats: VideoStats) -> bool {
         self.pictures.replace((size, stats)).is_none()
     }
 

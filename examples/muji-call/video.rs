@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use muji_core::Media;
-use muji_media::device::PictureSource;
-use muji_media::device::film::Film;
+use muji_media::device::VideoSource;
 use muji_media::device::pattern::Pattern;
+use muji_media::device::video_file::VideoFile;
 use muji_media::device::y4m::Y4mSource;
 
 use crate::args::Args;
@@ -21,7 +21,7 @@ pub(crate) enum Video {
     /// Those of the others are seen.
     Watch,
     /// Ours are shown too.
-    Show(Box<dyn PictureSource>),
+    Show(Box<dyn VideoSource>),
 }
 
 /// Opens what the user asked for; whoever has a window wants to see the others.
@@ -40,7 +40,7 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
 }
 
 /// Opens what is shown beside, as slides.
-pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn PictureSource>>, Failure> {
+pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failure> {
     let name = format!("{}'s screen", args.nick.as_deref().unwrap_or("muji-call"));
     let Some(what) = &args.screen else { return Ok(None) };
     if !cfg!(feature = "vp8") {
@@ -54,13 +54,13 @@ fn without_pictures() -> Failure {
 }
 
 /// Opens where pictures come from.
-fn source(option: &str, what: &str, name: &str) -> Result<Box<dyn PictureSource>, Failure> {
+fn source(option: &str, what: &str, name: &str) -> Result<Box<dyn VideoSource>, Failure> {
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| what.ends_with(suffix));
     Ok(match what {
         "camera" => camera(None)?,
         "pattern" => Box::new(Pattern::new(name, GREY)),
         file if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(file)).map_err(usage)?),
-        file if ends(&[".webm", ".ivf"]) => Box::new(Film::open(Path::new(file)).map_err(usage)?),
+        file if ends(&[".webm", ".ivf"]) => Box::new(VideoFile::open(Path::new(file)).map_err(usage)?),
         other => match (other.strip_prefix("camera:"), other.strip_prefix("pattern:").and_then(colour)) {
             (Some(camera_name), _) => camera(Some(camera_name))?,
             (None, Some(colour)) => Box::new(Pattern::new(name, colour)),
@@ -78,14 +78,14 @@ fn usage(why: impl ToString) -> Failure {
 }
 
 #[cfg(not(all(feature = "camera", target_os = "linux")))]
-fn camera(_name: Option<&str>) -> Result<Box<dyn PictureSource>, Failure> {
+fn camera(_name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
     Err(usage(
         "this muji-call was built without cameras; on Linux build it with --features camera, or run make install",
     ))
 }
 
 #[cfg(all(feature = "camera", target_os = "linux"))]
-fn camera(name: Option<&str>) -> Result<Box<dyn PictureSource>, Failure> {
+fn camera(name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
     let camera = muji_media::device::camera::Camera::named(name)
         .map_err(|why| usage(format!("{why}; see muji-call devices")))?;
     Ok(Box::new(camera))

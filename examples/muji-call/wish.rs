@@ -4,7 +4,7 @@ use jid::BareJid;
 
 /// A wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum UserAction {
     /// Take what rings.
     Accept,
     /// Do not take it.
@@ -23,7 +23,7 @@ pub(crate) enum Wish {
     Quit,
 }
 
-impl Wish {
+impl UserAction {
     /// What a key means.
     pub(crate) fn of_key(key: u8) -> Option<Self> {
         match key {

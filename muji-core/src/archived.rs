@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use muji_jingle::timers;
-use muji_xep::jmi::Word;
+use muji_xep::jmi::MessageKind;
 
 use crate::config;
 use crate::direct::{Heard, Sender};
@@ -28,7 +28,7 @@ pub(crate) struct Archived {
 impl Archived {
     /// Something found in the archive.
     pub(crate) fn found(&mut self, now: Instant, age: Duration, heard: Heard) {
-        if !matches!((&heard.sender, &heard.message.word), (Sender::Peer(_), Word::Propose(_))) {
+        if !matches!((&heard.sender, &heard.message.kind), (Sender::Peer(_), MessageKind::Propose(_))) {
             return self.said(&heard);
         }
         if self.proposals.len() == config::MAX_ARCHIVED {
@@ -42,9 +42,12 @@ impl Archived {
     /// Something was said that may be about one of these.
     pub(crate) fn said(&mut self, heard: &Heard) {
         let of_peer = |known: &Heard| known.sender.jid().to_bare() == heard.sender.jid().to_bare();
-        let fate = match (&heard.sender, &heard.message.word) {
-            (Sender::Peer(_), Word::Retract(_) | Word::Finish(_)) => Fate::GivenUp,
-            (Sender::Device(_), Word::Proceed | Word::Accept | Word::Reject(_) | Word::Finish(_)) => Fate::Decided,
+        let fate = match (&heard.sender, &heard.message.kind) {
+            (Sender::Peer(_), MessageKind::Retract(_) | MessageKind::Finish(_)) => Fate::GivenUp,
+            (
+                Sender::Device(_),
+                MessageKind::Proceed | MessageKind::Accept | MessageKind::Reject(_) | MessageKind::Finish(_),
+            ) => Fate::Decided,
             (Sender::Peer(_) | Sender::Device(_), _) => return,
         };
         for (known, became) in &mut self.proposals {

@@ -11,7 +11,7 @@ use muji_xep::muji::Muji;
 
 /// What we said to the room, oldest first, until it has been repeated.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Said {
+pub(crate) struct EchoTracker {
     under_way: VecDeque<Saying>,
     repeated: Option<Muji>,
 }
@@ -43,7 +43,7 @@ pub(crate) enum Echo {
     Strange,
 }
 
-impl Said {
+impl EchoTracker {
     /// A presence goes out.
     pub(crate) fn say(&mut self, id: &str, muji: Option<Muji>) {
         self.under_way.push_back(Saying { id: id.to_owned(), muji, marked: false });
@@ -107,8 +107,8 @@ mod tests {
     }
 
     /// Somebody who said that it prepares and then what it has.
-    fn in_a_hurry() -> Said {
-        let mut said = Said::default();
+    fn in_a_hurry() -> EchoTracker {
+        let mut said = EchoTracker::default();
         said.say("1", Some(Muji::preparing()));
         said.say("2", Some(contents()));
         said
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_step_has_the_place_of_its_first_presence() {
-        let mut said = Said::default();
+        let mut said = EchoTracker::default();
         said.say("1", Some(Muji::preparing()));
         said.mark();
         said.say("2", Some(Muji::preparing()));

@@ -8,7 +8,7 @@ use muji_xep::muc::Destroyed;
 use muji_xep::{Element, guard, ns};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use crate::pair::Remedy;
+use crate::pair::Recovery;
 
 /// The caller asked for something that cannot be now. Nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +79,7 @@ pub enum RoomFault {
     MembersOnly,
     /// `forbidden`, or status 301.
     #[error("you are banned from the room{0}")]
-    Banned(PutOut),
+    Banned(Removal),
     /// `not-authorized`.
     #[error("the room wants a password, or another one")]
     Password,
@@ -127,7 +127,7 @@ pub enum RoomFault {
     NoCommonCodec,
     /// Status 307.
     #[error("you were kicked out of the room{0}")]
-    Kicked(PutOut),
+    Kicked(Removal),
     /// Status 321 or 322.
     #[error("the room is for members only now, and you are none")]
     NoMember,
@@ -161,14 +161,14 @@ pub(crate) fn condition(payloads: &[Element]) -> String {
 
 /// Who put somebody out of a room, and why, as far as the room tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PutOut {
+pub struct Removal {
     /// The nick of whoever did it.
     pub by: Option<String>,
     /// What was said about it.
     pub reason: Option<String>,
 }
 
-impl fmt::Display for PutOut {
+impl fmt::Display for Removal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(by) = &self.by {
             write!(f, " by {by}")?;
@@ -203,7 +203,7 @@ impl RoomFault {
         match error.defined_condition {
             DefinedCondition::ServiceUnavailable | DefinedCondition::ResourceConstraint => Self::Full,
             DefinedCondition::RegistrationRequired => Self::MembersOnly,
-            DefinedCondition::Forbidden => Self::Banned(PutOut::default()),
+            DefinedCondition::Forbidden => Self::Banned(Removal::default()),
             DefinedCondition::NotAuthorized => Self::Password,
             DefinedCondition::Conflict => Self::NickInUse,
             DefinedCondition::ItemNotFound => Self::NotFound,
@@ -219,7 +219,7 @@ impl RoomFault {
 /// Why a call is over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Over {
+pub enum EndReason {
     /// We left.
     #[error("left")]
     Left,
@@ -283,18 +283,18 @@ fn undelivered(condition: &str) -> &str {
 
 /// Why there is no session with a participant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{end}{}", told(.remedy))]
+#[error("{end}{}", told(.recovery))]
 pub struct PeerFailure {
     /// How the session ended.
     pub end: End,
     /// What is done about it.
-    pub remedy: Remedy,
+    pub recovery: Recovery,
 }
 
-fn told(remedy: &Remedy) -> &'static str {
-    match remedy {
-        Remedy::Nothing => "",
-        Remedy::TheirTurn { .. } | Remedy::CallAgain { .. } => "; trying again",
-        Remedy::NeedsRejoin => "; its client takes no second call: one of you must leave the call and join again",
+fn told(recovery: &Recovery) -> &'static str {
+    match recovery {
+        Recovery::Nothing => "",
+        Recovery::TheirTurn { .. } | Recovery::CallAgain { .. } => "; trying again",
+        Recovery::NeedsRejoin => "; its client takes no second call: one of you must leave the call and join again",
     }
 }

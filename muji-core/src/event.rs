@@ -1,15 +1,15 @@
 //! What an application is told, and what it may ask.
 
 use jid::{BareJid, FullJid, Jid};
-use muji_jingle::{CallId, Hold, Mute, SessionId, Silenced};
+use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId};
 use muji_xep::Secret;
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
 use xmpp_parsers::message::{Message, MessageType};
 
-use crate::cx::chat as chat_message;
-use crate::error::{Over, PeerFailure, RoomFault};
+use crate::context::chat as chat_message;
+use crate::error::{EndReason, PeerFailure, RoomFault};
 
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum Event {
     /// Somebody invites us to a call. About the account; [`crate::Engine::accept`] or [`crate::Engine::decline`] it.
     Invited(Box<Invitation>),
     /// An invitation needs no answer any more: another device of ours answered it, or it was taken back. About the account.
-    InvitationOver(Box<Invitation>, Silenced),
+    InvitationOver(Box<Invitation>, RingStopped),
     /// Somebody calls us. [`Command::Accept`] or [`Command::Decline`] it; [`Event::Ended`] if another device did, or the
     /// caller gave up.
     Ringing {
@@ -101,7 +101,7 @@ pub enum Event {
         why: RoomFault,
     },
     /// The room is lost, or the connection to it. Sound goes on while we come back; then [`Event::Joined`].
-    RoomLost(Over),
+    RoomLost(EndReason),
     /// Somebody is about to take part.
     PeerPreparing(Peer),
     /// A participant has contents.
@@ -158,7 +158,7 @@ pub enum Event {
         what: String,
     },
     /// The call is over.
-    Ended(Over),
+    Ended(EndReason),
 }
 
 /// Somebody's invitation to a call in a room (XEP-0482).
@@ -182,8 +182,8 @@ pub struct Invitation {
 
 impl Invitation {
     /// The message that says something of ours about it, to whoever was told of it: one person, or all of a chat room.
-    pub(crate) fn answer(&self, id: String, word: Word) -> Message {
-        let room = (word == Word::Accept).then_some(&self.room);
+    pub(crate) fn answer(&self, id: String, word: InviteKind) -> Message {
+        let room = (word == InviteKind::Accept).then_some(&self.room);
         let payloads = CallInvite::new(&self.id, word, room).write();
         match &self.within {
             Some(chat) => Message { type_: MessageType::Groupchat, ..chat_message(chat.clone().into(), id, payloads) },

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
-use muji_jingle::Silenced;
-use muji_xep::invite::Word;
+use muji_jingle::RingStopped;
+use muji_xep::invite::InviteKind;
 
 use crate::config;
 use crate::engine::Output;
@@ -53,11 +53,11 @@ impl Invitations {
     }
 
     /// Another device of the user answers.
-    pub(crate) fn device_said(&mut self, device: &FullJid, id: &str, word: Word, out: &mut VecDeque<Output>) {
+    pub(crate) fn device_said(&mut self, device: &FullJid, id: &str, word: InviteKind, out: &mut VecDeque<Output>) {
         let why = match word {
-            Word::Accept | Word::Left => Silenced::Elsewhere(device.clone()),
-            Word::Reject => Silenced::DeclinedElsewhere(device.clone()),
-            Word::Invite { .. } | Word::Retract => return,
+            InviteKind::Accept | InviteKind::Left => RingStopped::Elsewhere(device.clone()),
+            InviteKind::Reject => RingStopped::DeclinedElsewhere(device.clone()),
+            InviteKind::Invite { .. } | InviteKind::Retract => return,
         };
         self.close(out, why, |invitation| invitation.id == id);
     }
@@ -68,13 +68,13 @@ impl Invitations {
             Some(_) => invitation.from == *from,
             None => invitation.from.to_bare() == from.to_bare(),
         };
-        self.close(out, Silenced::Cancelled, |invitation| invitation.id == id && same(invitation));
+        self.close(out, RingStopped::Cancelled, |invitation| invitation.id == id && same(invitation));
     }
 
     /// Nobody waits for an answer for ever.
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Output>) {
         for shown in self.0.iter_mut().filter(|shown| shown.until <= now) {
-            over(shown, out, &Silenced::Expired);
+            over(shown, out, &RingStopped::Expired);
         }
         self.0.retain(|shown| shown.until > now);
     }
@@ -84,14 +84,14 @@ impl Invitations {
         self.0.iter().filter(|shown| shown.open.is_some()).map(|shown| shown.until).min()
     }
 
-    fn close(&mut self, out: &mut VecDeque<Output>, why: Silenced, which: impl Fn(&Invitation) -> bool) {
+    fn close(&mut self, out: &mut VecDeque<Output>, why: RingStopped, which: impl Fn(&Invitation) -> bool) {
         for shown in self.0.iter_mut().filter(|shown| shown.open.as_ref().is_some_and(&which)) {
             over(shown, out, &why);
         }
     }
 }
 
-fn over(shown: &mut Shown, out: &mut VecDeque<Output>, why: &Silenced) {
+fn over(shown: &mut Shown, out: &mut VecDeque<Output>, why: &RingStopped) {
     if let Some(invitation) = shown.open.take() {
         out.push_back(Output::Event(About::Account, Event::InvitationOver(Box::new(invitation), why.clone())));
     }

@@ -17,14 +17,14 @@
 //!   client's connection ── handle_stanza ──►  Muji (feature "tokio")  ◄── poll_report ── MediaBackend
 //!                       ◄── Notice::Send ──   Engine                  ── execute ──►
 //!   client's window     ◄── Notice::Event ──    Conference: one room, one muji_jingle::Session with each participant
-//!                                               Direct: one person, several devices, one muji_jingle::Session
+//!                                               DirectCall: one person, several devices, one muji_jingle::Session
 //! ```
 //!
 //! # With one person
 //! [`Engine::call`] rings on all devices of somebody and talks with the one that picks up first. Who calls us comes as
 //! [`Event::Ringing`], on every device of ours; [`Command::Accept`] or [`Command::Decline`] it, and [`Event::Ended`] says if another
 //! device was faster. Whoever is no contact comes as [`Event::Stranger`] and learns nothing before the user acts: say who the
-//! contacts are ([`Engine::set_contacts`]), or let [`Engine::attend`] ask. To invite a third, [`Command::Invite`]: the call goes on in
+//! contacts are ([`Engine::set_contacts`]), or let [`Engine::accept_calls`] ask. To invite a third, [`Command::Invite`]: the call goes on in
 //! a room ([`Event::GoesOnInRoom`]), under the same [`CallId`] and without a pause.
 //!
 //! A client that makes such calls by other code sets [`config::Config::one_to_one`] to false.
@@ -47,8 +47,8 @@
 //! - After every input take [`Engine::poll_output`] until it is empty; the order is that of the wire.
 //! - A stanza that was [`Handled::Taken`] is answered already. [`Handled::Shared`] ones the client needs too.
 //! - Add [`Engine::features`] to the client's disco#info: others ask before they call. A program that has no disco#info
-//!   lets the Engine answer for it: [`Engine::introduce`].
-//! - Say what becomes of the connection: [`Engine::handle_connection`]. A call outlives a lost stream, a lost room and a
+//!   lets the Engine answer for it: [`Engine::answer_disco`].
+//! - what what becomes of the connection: [`Engine::handle_connection`]. A call outlives a lost stream, a lost room and a
 //!   restarted server by a minute; sound goes on meanwhile.
 //! - Turn on the server's copies (XEP-0280) at each login: what other devices of the account do is known by them alone.
 //! - Nothing is opened, captured or sent before [`Engine::join`], [`Engine::call`] or [`Command::Accept`], whatever others send,
@@ -64,26 +64,26 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod archived;
-mod attendance;
+mod chat_room;
 mod conference;
 pub mod config;
-mod cx;
+mod context;
 mod direct;
 mod disco;
 mod echo;
 mod engine;
 pub mod error;
 mod event;
-mod external;
+mod ice_servers;
 mod invitations;
 pub mod media;
 #[cfg(feature = "tokio")]
 mod muji;
+mod occupants;
 mod pair;
 mod payload;
 mod queue;
-mod roster;
-mod seat;
+mod reachability;
 mod services;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -96,9 +96,9 @@ pub use engine::{Engine, Output};
 pub use event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
-pub use muji_jingle::{CallId, Hold, Mute, SessionId, Silenced};
+pub use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId};
 pub use muji_xep::Secret;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;
-pub use pair::{Pair, PairState, Remedy};
+pub use pair::{Pair, PairState, Recovery};
 pub use trust::{Fingerprint, FingerprintVerifier, Opened, Verification};

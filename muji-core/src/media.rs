@@ -8,7 +8,7 @@ pub use muji_jingle::media::{
 };
 use muji_xep::rtp::{Extension, Media, PayloadType};
 
-pub use crate::external::ice_server;
+pub use crate::ice_servers::ice_server;
 
 /// What a media layer can encode and decode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

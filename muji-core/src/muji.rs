@@ -179,9 +179,9 @@ impl Muji {
         self.wake();
     }
 
-    /// Answers who asks what we are, for programs without a client around them: see [`Engine::introduce`].
-    pub fn introduce(&mut self, disco: Disco) {
-        self.engine.introduce(now(), disco);
+    /// Answers who asks what we are, for programs without a client around them: see [`Engine::answer_disco`].
+    pub fn answer_disco(&mut self, disco: Disco) {
+        self.engine.answer_disco(now(), disco);
         self.wake();
     }
 
@@ -200,9 +200,9 @@ impl Muji {
         Call { muji: self, id }
     }
 
-    /// Lets people call us, for programs without a client around them: see [`Engine::attend`].
-    pub fn attend(&mut self) {
-        self.engine.attend(now());
+    /// Lets people call us, for programs without a client around them: see [`Engine::accept_calls`].
+    pub fn accept_calls(&mut self) {
+        self.engine.accept_calls(now());
         self.wake();
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use muji_jingle::{End, Habits, SessionId};
+use muji_jingle::{End, SessionId, SessionQuirks};
 use muji_xep::ns;
 use muji_xep::rtp::Media;
 use xmpp_parsers::minidom::Element;
@@ -43,7 +43,7 @@ impl PairState {
 
 /// What is done about a pair that is not well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
+pub enum Recovery {
     /// Nothing needs to be done, or nothing more can be.
     Nothing,
     /// It is the other's turn to call; if it does not, we do.
@@ -74,7 +74,7 @@ pub struct Pair {
     /// Since when.
     pub since: Instant,
     /// What is done about it.
-    pub remedy: Remedy,
+    pub recovery: Recovery,
     /// Whose certificate it shows.
     pub verification: Verification,
     /// The certificate, as SHA-256, once it is known; see [`crate::Engine::pin`].
@@ -83,17 +83,18 @@ pub struct Pair {
 
 /// What a participant's client cannot do, known by the node of its entity capabilities (XEP-0115).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Profile {
+pub(crate) struct ClientQuirks {
     /// It takes another offer after one that came to nothing.
     pub(crate) can_redial: bool,
     /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
     pub(crate) call_after: Option<Duration>,
     /// What it does in sessions in its own way.
-    pub(crate) habits: Habits,
+    pub(crate) habits: SessionQuirks,
 }
 
-impl Profile {
-    const USUAL: Self = Self { can_redial: true, call_after: None, habits: Habits { restates: false, restarts: true } };
+impl ClientQuirks {
+    const USUAL: Self =
+        Self { can_redial: true, call_after: None, habits: SessionQuirks { restates: false, restarts: true } };
 
     /// The profile of whoever sends this presence; `None` if it does not say who made the client, which means nothing
     /// (XEP-0115 section 8.4).
@@ -103,12 +104,12 @@ impl Profile {
             // Parks a second offer until it sees us join anew, and hangs up with its last session; takes other credentials for
             // candidates of the old ones.
             "https://dino.im" => {
-                let habits = Habits { restarts: false, ..Self::USUAL.habits };
+                let habits = SessionQuirks { restarts: false, ..Self::USUAL.habits };
                 Self { can_redial: false, habits, ..Self::USUAL }
             }
             // Drops an offer that comes before our presence, which takes a way of its own.
             "https://movim.eu" => {
-                let habits = Habits { restates: true, ..Self::USUAL.habits };
+                let habits = SessionQuirks { restates: true, ..Self::USUAL.habits };
                 Self { call_after: Some(config::MOVIM_GRACE), habits, ..Self::USUAL }
             }
             _ => Self::USUAL,
@@ -116,7 +117,7 @@ impl Profile {
     }
 }
 
-impl Default for Profile {
+impl Default for ClientQuirks {
     fn default() -> Self {
         Self::USUAL
     }
@@ -124,7 +125,7 @@ impl Default for Profile {
 
 /// When we call, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct PlannedCall {
     pub(crate) at: Instant,
     pub(crate) turn: Turn,
 }
@@ -135,19 +136,19 @@ pub(crate) enum Turn {
     /// We came later, so we call.
     Ours,
     /// A repair: every regular offer of the peer's wins against it.
-    Out,
+    OutOfTurn,
 }
 
 /// A participant and our session with it.
 #[derive(Debug, Clone)]
-pub(crate) struct Partner {
+pub(crate) struct Participant {
     pub(crate) nick: String,
-    pub(crate) profile: Profile,
+    pub(crate) profile: ClientQuirks,
     pub(crate) session: Option<SessionId>,
     pub(crate) state: PairState,
     pub(crate) since: Instant,
     /// When we call (again), unless there is a session by then.
-    pub(crate) call: Option<Due>,
+    pub(crate) call: Option<PlannedCall>,
     /// Repairs since the last success.
     pub(crate) repairs: usize,
     /// Media that we published after it did: ours to add to the session.
@@ -161,12 +162,12 @@ pub(crate) struct Partner {
     /// Its presence lost Muji, or the room was lost; the session ends then.
     pub(crate) ends_at: Option<Instant>,
     /// We have talked since before the room, and it is not there (yet).
-    pub(crate) beside: bool,
+    pub(crate) not_in_room: bool,
     pub(crate) verification: Verification,
 }
 
-impl Partner {
-    pub(crate) fn new(now: Instant, nick: &str, profile: Profile) -> Self {
+impl Participant {
+    pub(crate) fn new(now: Instant, nick: &str, profile: ClientQuirks) -> Self {
         Self {
             nick: nick.to_owned(),
             profile,
@@ -180,7 +181,7 @@ impl Partner {
             had: Vec::new(),
             dropped: Vec::new(),
             ends_at: None,
-            beside: false,
+            not_in_room: false,
             verification: Verification::Unverified,
         }
     }
@@ -206,17 +207,19 @@ impl Partner {
 
     /// Calls at this time, out of turn.
     pub(crate) fn repair_at(&mut self, at: Instant) {
-        self.call = Some(Due { at, turn: Turn::Out });
+        self.call = Some(PlannedCall { at, turn: Turn::OutOfTurn });
     }
 
     /// What is being done about the pair.
-    pub(crate) fn remedy(&self) -> Remedy {
+    pub(crate) fn recovery(&self) -> Recovery {
         let failed = matches!(self.state, PairState::Failed(_));
         match self.call {
-            Some(Due { at, turn: Turn::Out }) if self.repairs == 0 && !failed => Remedy::TheirTurn { until: at },
-            Some(Due { at, .. }) => Remedy::CallAgain { at, attempt: self.repairs + 1 },
-            None if failed && !self.profile.can_redial => Remedy::NeedsRejoin,
-            None => Remedy::Nothing,
+            Some(PlannedCall { at, turn: Turn::OutOfTurn }) if self.repairs == 0 && !failed => {
+                Recovery::TheirTurn { until: at }
+            }
+            Some(PlannedCall { at, .. }) => Recovery::CallAgain { at, attempt: self.repairs + 1 },
+            None if failed && !self.profile.can_redial => Recovery::NeedsRejoin,
+            None => Recovery::Nothing,
         }
     }
 }

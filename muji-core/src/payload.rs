@@ -23,8 +23,8 @@ pub(crate) fn derive<'a>(
         // Somebody with whom we have nothing in common cannot talk to us whatever we publish, and must not keep us from
         // those who can.
         let common = |list: &&[PayloadType]| list.iter().any(|it| ours(media).iter().any(|own| own.same_codec(it)));
-        let partners: Vec<&[PayloadType]> = lists.iter().copied().filter(common).collect();
-        let list = if lists.is_empty() { ours(media).to_vec() } else { usable(&partners, ours(media)) };
+        let participants: Vec<&[PayloadType]> = lists.iter().copied().filter(common).collect();
+        let list = if lists.is_empty() { ours(media).to_vec() } else { usable(&participants, ours(media)) };
         if list.is_empty() {
             without.push(media.clone());
             continue;

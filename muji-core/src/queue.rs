@@ -10,14 +10,14 @@ use crate::config::Config;
 
 /// The participants ahead of us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Queue {
+pub(crate) struct PublishQueue {
     ahead: BTreeSet<String>,
     /// When our turn comes if only one is ahead.
     until: Instant,
     stagger: Duration,
 }
 
-impl Queue {
+impl PublishQueue {
     /// Our own presence came back; `preparing` are the nicks preparing at that moment.
     pub(crate) fn new(now: Instant, preparing: BTreeSet<String>, config: &Config) -> Self {
         Self { ahead: preparing, until: now + config.preparing, stagger: config.stagger }
@@ -58,8 +58,8 @@ mod tests {
     use super::*;
     use crate::config;
 
-    fn queue(start: Instant, nicks: &[&str]) -> Queue {
-        Queue::new(start, nicks.iter().map(|nick| (*nick).to_owned()).collect(), &Config::default())
+    fn queue(start: Instant, nicks: &[&str]) -> PublishQueue {
+        PublishQueue::new(start, nicks.iter().map(|nick| (*nick).to_owned()).collect(), &Config::default())
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Services {
     }
 
     fn ask(&mut self, now: Instant, ids: &mut Ids, asked: Asked, payload: Element) -> Iq {
-        let id = ids.word();
+        let id = ids.token();
         let (Asked::Items(domain) | Asked::Info(domain)) = &asked;
         let to = Some(Jid::from(BareJid::from_parts(None, domain)));
         self.open += 1;

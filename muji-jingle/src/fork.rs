@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_xep::jingle::{Reason, Why};
-use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
 
 use crate::timers;
@@ -22,7 +22,7 @@ pub const MAX_DEVICES: usize = 32;
 
 /// Something to be said, in a message of type chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Say {
+pub struct OutgoingMessage {
     /// To whom: one device, or all of somebody.
     pub to: Jid,
     /// What.
@@ -78,7 +78,7 @@ pub struct Fork {
     callee: BareJid,
     state: State,
     devices: BTreeMap<FullJid, Device>,
-    queue: VecDeque<Say>,
+    queue: VecDeque<OutgoingMessage>,
 }
 
 impl Fork {
@@ -87,7 +87,7 @@ impl Fork {
     pub fn propose(now: Instant, id: String, callee: BareJid, media: Vec<Media>) -> Self {
         let state = State::Proposed { until: now + timers::RING };
         let mut this = Self { id, callee, state, devices: BTreeMap::new(), queue: VecDeque::new() };
-        this.say(this.callee.clone().into(), Word::Propose(media));
+        this.say(this.callee.clone().into(), MessageKind::Propose(media));
         this
     }
 
@@ -109,25 +109,25 @@ impl Fork {
     }
 
     /// A device of the callee says something about this call.
-    pub fn heard(&mut self, from: &FullJid, word: &Word) -> Option<ForkEvent> {
+    pub fn heard(&mut self, from: &FullJid, word: &MessageKind) -> Option<ForkEvent> {
         match (word, &self.state) {
-            (Word::Ringing, State::Proposed { .. }) => {
+            (MessageKind::Ringing, State::Proposed { .. }) => {
                 let news = !self.devices.contains_key(from) && self.devices.len() < MAX_DEVICES;
                 self.is(from, Device::Rings);
                 news.then(|| ForkEvent::Rings(from.clone()))
             }
-            (Word::Proceed | Word::Accept, State::Proposed { .. }) => {
+            (MessageKind::Proceed | MessageKind::Accept, State::Proposed { .. }) => {
                 self.is(from, Device::PickedUp);
                 self.state = State::PickedUp(from.clone());
                 Some(ForkEvent::PickedUp(from.clone()))
             }
             // Of two that pick up at once one is late, and must not wait for a session.
-            (Word::Proceed | Word::Accept, State::PickedUp(first)) if first != from => {
+            (MessageKind::Proceed | MessageKind::Accept, State::PickedUp(first)) if first != from => {
                 self.is(from, Device::Late);
-                self.say(from.clone().into(), Word::Retract(Reason::Expired.into()));
+                self.say(from.clone().into(), MessageKind::Retract(Reason::Expired.into()));
                 None
             }
-            (Word::Reject(because), State::Proposed { .. }) => {
+            (MessageKind::Reject(because), State::Proposed { .. }) => {
                 self.is(from, Device::Declined);
                 self.state = State::Over;
                 Some(ForkEvent::Over(match because.tie_break {
@@ -136,13 +136,13 @@ impl Fork {
                 }))
             }
             (
-                Word::Ringing
-                | Word::Proceed
-                | Word::Accept
-                | Word::Reject(_)
-                | Word::Propose(_)
-                | Word::Retract(_)
-                | Word::Finish(_),
+                MessageKind::Ringing
+                | MessageKind::Proceed
+                | MessageKind::Accept
+                | MessageKind::Reject(_)
+                | MessageKind::Propose(_)
+                | MessageKind::Retract(_)
+                | MessageKind::Finish(_),
                 _,
             ) => None,
         }
@@ -152,7 +152,7 @@ impl Fork {
     pub fn retract(&mut self, because: Because) {
         if self.is_open() {
             self.state = State::Over;
-            self.say(self.callee.clone().into(), Word::Retract(because));
+            self.say(self.callee.clone().into(), MessageKind::Retract(because));
         }
     }
 
@@ -173,7 +173,7 @@ impl Fork {
     }
 
     /// The next thing to say. Take all after each input.
-    pub fn poll_output(&mut self) -> Option<Say> {
+    pub fn poll_output(&mut self) -> Option<OutgoingMessage> {
         self.queue.pop_front()
     }
 
@@ -183,7 +183,7 @@ impl Fork {
         }
     }
 
-    fn say(&mut self, to: Jid, word: Word) {
-        self.queue.push_back(Say { to, message: JingleMessage::new(&self.id, word) });
+    fn say(&mut self, to: Jid, word: MessageKind) {
+        self.queue.push_back(OutgoingMessage { to, message: JingleMessage::new(&self.id, word) });
     }
 }

@@ -41,7 +41,7 @@ impl Ids {
     }
 
     /// 128 bits as 32 hexadecimal digits: a session id (Dino indexes by it alone) or the id of a stanza.
-    pub fn word(&mut self) -> String {
+    pub fn token(&mut self) -> String {
         self.draw().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 

@@ -48,9 +48,9 @@ pub mod ring;
 mod session;
 pub mod timers;
 
-pub use fork::{Fork, ForkEvent, Say, Unanswered};
+pub use fork::{Fork, ForkEvent, OutgoingMessage, Unanswered};
 pub use ids::{CallId, Ids, SessionId, TransportId};
-pub use ring::{Manner, Ring, Silenced};
+pub use ring::{Alerting, Ring, RingStopped};
 pub use session::{
-    End, Habits, Hold, Mute, Output, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss, refuse,
+    ContentSpec, End, Hold, Mute, Output, Parties, Session, SessionEvent, SessionQuirks, acknowledge, dismiss, refuse,
 };

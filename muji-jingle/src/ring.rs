@@ -15,15 +15,15 @@ use std::time::Instant;
 
 use jid::FullJid;
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
 
-use crate::fork::Say;
+use crate::fork::OutgoingMessage;
 use crate::timers;
 
 /// Why a device does not ring any more, and has no call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Silenced {
+pub enum RingStopped {
     /// Another device of the user took the call.
     Elsewhere(FullJid),
     /// On another device the user said no.
@@ -44,7 +44,7 @@ enum State {
     /// `rival`: what another device of ours did at the same time. The caller decides.
     Accepted {
         until: Instant,
-        rival: Option<Silenced>,
+        rival: Option<RingStopped>,
     },
     Answered,
     Over,
@@ -57,14 +57,14 @@ pub struct Ring {
     caller: FullJid,
     media: Vec<Media>,
     state: State,
-    queue: VecDeque<Say>,
+    queue: VecDeque<OutgoingMessage>,
 }
 
 /// Whether the caller learns that there is somebody who could answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum Alerting {
     /// It hears that it rings.
-    Told,
+    Aloud,
     /// It hears nothing before the user has decided.
     Discreet,
 }
@@ -72,11 +72,11 @@ pub enum Manner {
 impl Ring {
     /// The caller's proposal.
     #[must_use]
-    pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, manner: Manner) -> Self {
+    pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, manner: Alerting) -> Self {
         let state = State::Ringing { until: now + timers::RUNG };
         let mut this = Self { id, caller, media, state, queue: VecDeque::new() };
-        if manner == Manner::Told {
-            this.say(Word::Ringing);
+        if manner == Alerting::Aloud {
+            this.say(MessageKind::Ringing);
         }
         this
     }
@@ -109,7 +109,7 @@ impl Ring {
     pub fn accept(&mut self, now: Instant) {
         if self.is_ringing() {
             self.state = State::Accepted { until: now + timers::OFFER, rival: None };
-            self.say(Word::Proceed);
+            self.say(MessageKind::Proceed);
         }
     }
 
@@ -122,7 +122,7 @@ impl Ring {
     pub fn reject(&mut self, because: Because) {
         if self.is_ringing() {
             self.state = State::Over;
-            self.say(Word::Reject(because));
+            self.say(MessageKind::Reject(because));
         }
     }
 
@@ -130,30 +130,32 @@ impl Ring {
     pub fn give_up(&mut self) {
         if matches!(self.state, State::Accepted { .. }) {
             self.state = State::Over;
-            self.say(Word::Finish(Reason::Success.into()));
+            self.say(MessageKind::Finish(Reason::Success.into()));
         }
     }
 
     /// The caller says something about this call.
-    pub fn caller_said(&mut self, word: &Word) -> Option<Silenced> {
+    pub fn caller_said(&mut self, word: &MessageKind) -> Option<RingStopped> {
         let waiting = matches!(self.state, State::Ringing { .. } | State::Accepted { .. });
-        if !waiting || !matches!(word, Word::Retract(_) | Word::Finish(_)) {
+        if !waiting || !matches!(word, MessageKind::Retract(_) | MessageKind::Finish(_)) {
             return None;
         }
         let why = match &self.state {
             State::Accepted { rival: Some(rival), .. } => rival.clone(),
-            State::Ringing { .. } | State::Accepted { .. } | State::Answered | State::Over => Silenced::Cancelled,
+            State::Ringing { .. } | State::Accepted { .. } | State::Answered | State::Over => RingStopped::Cancelled,
         };
         self.state = State::Over;
         Some(why)
     }
 
     /// Another device of the user says something about this call.
-    pub fn device_said(&mut self, device: &FullJid, word: &Word) -> Option<Silenced> {
+    pub fn device_said(&mut self, device: &FullJid, word: &MessageKind) -> Option<RingStopped> {
         let why = match word {
-            Word::Proceed | Word::Accept | Word::Finish(_) => Silenced::Elsewhere(device.clone()),
-            Word::Reject(_) => Silenced::DeclinedElsewhere(device.clone()),
-            Word::Propose(_) | Word::Ringing | Word::Retract(_) => return None,
+            MessageKind::Proceed | MessageKind::Accept | MessageKind::Finish(_) => {
+                RingStopped::Elsewhere(device.clone())
+            }
+            MessageKind::Reject(_) => RingStopped::DeclinedElsewhere(device.clone()),
+            MessageKind::Propose(_) | MessageKind::Ringing | MessageKind::Retract(_) => return None,
         };
         match &mut self.state {
             State::Ringing { .. } => {
@@ -178,12 +180,12 @@ impl Ring {
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Silenced> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<RingStopped> {
         self.poll_timeout().filter(|until| *until <= now)?;
         let why = match &self.state {
-            State::Ringing { .. } => Silenced::Expired,
+            State::Ringing { .. } => RingStopped::Expired,
             State::Accepted { rival: Some(rival), .. } => rival.clone(),
-            State::Accepted { rival: None, .. } | State::Answered | State::Over => Silenced::NoOffer,
+            State::Accepted { rival: None, .. } | State::Answered | State::Over => RingStopped::NoOffer,
         };
         self.state = State::Over;
         Some(why)
@@ -199,12 +201,12 @@ impl Ring {
     }
 
     /// The next thing to say. Take all after each input.
-    pub fn poll_output(&mut self) -> Option<Say> {
+    pub fn poll_output(&mut self) -> Option<OutgoingMessage> {
         self.queue.pop_front()
     }
 
-    fn say(&mut self, word: Word) {
+    fn say(&mut self, word: MessageKind) {
         let message = JingleMessage::new(&self.id, word);
-        self.queue.push_back(Say { to: self.caller.clone().into(), message });
+        self.queue.push_back(OutgoingMessage { to: self.caller.clone().into(), message });
     }
 }

@@ -15,11 +15,11 @@
 //! ```text
 //!  device::Source ─► codec ─► publish: one packet ─► peers ─┬─► transport ─► socket     sequence, SSRC and payload type
 //!                                                           └─► transport ─► socket     are each peer's own
-//!  device::Sink, record, meter ◄─ sound::mix ◄─ receive ◄─ clutch ◄─ jitter ◄─ peers ◄─ transport ◄─ socket
+//!  device::Sink, record, meter ◄─ sound::mix ◄─ receive ◄─ drift ◄─ jitter ◄─ peers ◄─ transport ◄─ socket
 //!
 //!  gather ◄─► STUN and TURN servers: which addresses a transport may use; relayed packets go by it
 //!
-//!  device::PictureSource ─► codec::vp8 ─► peers, and back, in a thread of its own: sound waits for no picture
+//!  device::VideoSource ─► codec::vp8 ─► peers, and back, in a thread of its own: sound waits for no picture
 //!  record writes in another: sound waits for no disk
 //! ```
 //!
@@ -38,20 +38,20 @@
 
 pub mod backend;
 pub mod bandwidth;
-pub mod clutch;
 pub mod codec;
 pub mod device;
+pub mod drift;
 pub mod gather;
 pub mod jitter;
 pub mod layers;
 pub mod meter;
 mod network;
 pub mod peers;
-pub mod picture;
-pub mod pictures;
 pub mod publish;
 pub mod receive;
 pub mod record;
 pub mod socket;
 pub mod sound;
 pub mod transport;
+pub mod video;
+pub mod video_frame;

@@ -8,12 +8,12 @@ use std::time::Instant;
 use muji_core::media::IceServer;
 
 use crate::gather::streams::{News, Streams};
-use crate::gather::{Gathered, Gatherer, LocalCandidate, Reach};
+use crate::gather::{GatherPolicy, Gathered, Gatherer, LocalCandidate};
 use crate::socket::{Datagram, Sockets};
 
 /// What concerns those who talk with peers.
 pub(crate) enum ForPeers {
-    /// From a peer, by an address that is lent.
+    /// From a peer, by an address that is relayed.
     Received { local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
     /// One more address of a lane.
     Found { lane: usize, candidate: LocalCandidate },
@@ -32,7 +32,7 @@ pub(crate) struct Network {
 
 impl Network {
     /// Nothing is bound, and nobody asked.
-    pub(crate) fn new(reach: Reach) -> Self {
+    pub(crate) fn new(reach: GatherPolicy) -> Self {
         let streams = Streams::new(reach.trust.clone());
         Self { sockets: Sockets::default(), lanes: Vec::new(), streams, gatherer: Gatherer::new(reach) }
     }
@@ -107,7 +107,7 @@ impl Network {
 
     /// Sends to a peer, by a socket or by a relay.
     pub(crate) fn send(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if self.gatherer.lends(from) {
+        if self.gatherer.is_relayed(from) {
             self.gatherer.send(now, from, to, bytes);
         } else {
             self.sockets.send(from, to, bytes);

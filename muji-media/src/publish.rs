@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use muji_core::CallId;
 
 use crate::codec::opus::{Encoder, OpusFault};
-use crate::device::{Source, Trouble};
+use crate::device::{DeviceError, Source};
 use crate::sound::FRAME;
 use crate::transport::RtpPacket;
 
@@ -50,7 +50,7 @@ impl Publisher {
     }
 
     /// What happened to the source meanwhile.
-    pub fn news(&mut self) -> Option<Trouble> {
+    pub fn news(&mut self) -> Option<DeviceError> {
         self.source.as_mut().and_then(|source| source.news())
     }
 
@@ -58,8 +58,8 @@ impl Publisher {
     ///
     /// # Errors
     /// If the codec does not take it; it goes on as before.
-    pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), Trouble> {
-        self.encoder.set_bit_rate(bits).map_err(|why| Trouble(why.to_string()))
+    pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
+        self.encoder.set_bit_rate(bits).map_err(|why| DeviceError(why.to_string()))
     }
 
     /// The calls and names under which the next packet goes out.
@@ -71,7 +71,7 @@ impl Publisher {
     ///
     /// # Errors
     /// If the source ends, or encoding fails; the source is then not asked again.
-    pub fn packet(&mut self) -> Result<Option<RtpPacket>, Trouble> {
+    pub fn packet(&mut self) -> Result<Option<RtpPacket>, DeviceError> {
         self.timestamp = self.timestamp.wrapping_add(u32::try_from(FRAME).expect("a frame is short"));
         let on = self.is_on();
         let Some(source) = self.source.as_mut().filter(|_| on) else {
@@ -80,7 +80,7 @@ impl Publisher {
         };
         let mut frame = [0; FRAME];
         let filled = source.fill(&mut frame);
-        let payload = filled.and_then(|()| self.encoder.encode(&frame).map_err(|why| Trouble(why.to_string())));
+        let payload = filled.and_then(|()| self.encoder.encode(&frame).map_err(|why| DeviceError(why.to_string())));
         if payload.is_err() {
             self.source = None;
         }
@@ -102,8 +102,8 @@ mod tests {
     struct Counted(Arc<AtomicUsize>);
 
     impl Source for Counted {
-        fn fill(&mut self, _: &mut Frame) -> Result<(), Trouble> {
-            if self.0.fetch_add(1, Ordering::Relaxed) == 3 { Err(Trouble("it ended".to_owned())) } else { Ok(()) }
+        fn fill(&mut self, _: &mut Frame) -> Result<(), DeviceError> {
+            if self.0.fetch_add(1, Ordering::Relaxed) == 3 { Err(DeviceError("it ended".to_owned())) } else { Ok(()) }
         }
     }
 

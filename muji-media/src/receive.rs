@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::clutch::{Clutch, Fixed, rounded};
 use crate::codec::opus::{Decoder, OpusFault};
+use crate::drift::{DriftCompensator, Fixed, rounded};
 use crate::jitter::{Counts, JitterBuffer, Turn};
 use crate::sound::{FRAME, Frame, RATE};
 use crate::transport::ReceivedRtp;
@@ -73,7 +73,7 @@ pub struct Receiver {
     decoder: Decoder,
     /// Decoded and not yet played; packets need not be as long as frames.
     sound: VecDeque<i16>,
-    clutch: Clutch,
+    drift: DriftCompensator,
     /// The timestamp behind the last decoded sample.
     decoded_to: u32,
     /// When a sample was captured.
@@ -96,7 +96,7 @@ impl Receiver {
             buffer: JitterBuffer::default(),
             decoder: Decoder::new()?,
             sound: VecDeque::new(),
-            clutch: Clutch::new(Fixed::Output),
+            drift: DriftCompensator::new(Fixed::Output),
             decoded_to: 0,
             known: None,
             clock: None,
@@ -127,7 +127,7 @@ impl Receiver {
 
     /// The sound of the next 20 ms; `None` while the peer is silent.
     pub fn frame(&mut self, now: Instant) -> Option<Frame> {
-        while self.sound.len() < self.clutch.needs() {
+        while self.sound.len() < self.drift.needs() {
             let decoded = match self.buffer.take(now) {
                 Turn::Packet { timestamp, payload } => {
                     (self.begun, self.invented, self.decoded_to) = (true, 0, timestamp);
@@ -138,7 +138,7 @@ impl Receiver {
                     self.decoder.recover(&following)
                 }
                 // A few samples short of a packet that comes in time are no gap.
-                Turn::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.clutch.needs() => break,
+                Turn::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.drift.needs() => break,
                 Turn::Empty if self.begun && self.invented < MAX_CONCEALED => {
                     self.invented += 1;
                     self.concealed += 1;
@@ -159,8 +159,8 @@ impl Receiver {
         self.clock =
             self.known.and_then(|known| known.at(self.next_sample())).map(|captured| Clock { at: now, captured });
         // What is decoded and not played waits too.
-        let decoded = self.sound.len().saturating_sub(self.clutch.needs()) as f64 / f64::from(RATE);
-        let stretched = self.clutch.turn(&mut self.sound, self.buffer.excess() + decoded);
+        let decoded = self.sound.len().saturating_sub(self.drift.needs()) as f64 / f64::from(RATE);
+        let stretched = self.drift.turn(&mut self.sound, self.buffer.excess() + decoded);
         let mut frame = [0; FRAME];
         frame.iter_mut().zip(stretched).for_each(|(sample, stretched)| *sample = rounded(*stretched));
         Some(frame)

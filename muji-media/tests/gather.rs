@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use muji_core::Secret;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
-use muji_media::gather::{Gathered, Gatherer, LocalCandidate, Reach, Relays};
+use muji_media::gather::{GatherPolicy, Gathered, Gatherer, LocalCandidate, Relays};
 use muji_xep::ice::CandidateKind;
 use turn_client_proto::stun::types::attribute::XorMappedAddress;
 use turn_client_proto::stun::types::message::{Message, MessageWriteVec};
@@ -52,7 +52,7 @@ fn within(gatherer: &mut Gatherer, start: Instant, time: Duration) -> Vec<(Durat
 /// One lane that gathers by these servers.
 fn gathering(
     now: Instant,
-    reach: Reach,
+    reach: GatherPolicy,
     servers: Vec<(IceServer, Vec<SocketAddr>)>,
 ) -> (Gatherer, Vec<LocalCandidate>) {
     let mut gatherer = Gatherer::new(reach);
@@ -91,7 +91,8 @@ fn asked(outputs: &[Gathered]) -> Vec<(SocketAddr, Vec<u8>)> {
 #[test]
 fn what_a_stun_server_sees_is_told_with_the_socket_as_its_base() {
     let now = Instant::now();
-    let (mut gatherer, hosts) = gathering(now, Reach::default(), vec![stun("198.51.100.1"), stun("198.51.100.2")]);
+    let (mut gatherer, hosts) =
+        gathering(now, GatherPolicy::default(), vec![stun("198.51.100.1"), stun("198.51.100.2")]);
     assert_eq!(hosts.iter().map(|host| host.told.address).collect::<Vec<_>>(), [ours()]);
     let questions = asked(&outputs(&mut gatherer));
     assert_eq!(questions.len(), 2, "two servers tell a NAT that shows each another address");
@@ -111,7 +112,7 @@ fn what_a_stun_server_sees_is_told_with_the_socket_as_its_base() {
 #[test]
 fn an_answer_that_was_not_asked_for_is_left_to_the_peers() {
     let now = Instant::now();
-    let (mut gatherer, _) = gathering(now, Reach::default(), vec![stun("198.51.100.1")]);
+    let (mut gatherer, _) = gathering(now, GatherPolicy::default(), vec![stun("198.51.100.1")]);
     let questions = asked(&outputs(&mut gatherer));
     let forged = answer(&questions[0].1, address("203.0.113.9:1"));
     assert!(!gatherer.datagram(now, ours(), address("198.51.100.66:3478"), &forged), "by somebody else");
@@ -124,7 +125,7 @@ fn an_answer_that_was_not_asked_for_is_left_to_the_peers() {
 #[test]
 fn a_server_that_says_nothing_is_asked_a_few_times_and_then_told_of() {
     let now = Instant::now();
-    let (mut gatherer, _) = gathering(now, Reach::default(), vec![stun("198.51.100.1")]);
+    let (mut gatherer, _) = gathering(now, GatherPolicy::default(), vec![stun("198.51.100.1")]);
     let done = within(&mut gatherer, now, Duration::from_secs(30));
     let questions = done.iter().filter(|(_, output)| matches!(output, Gathered::Datagram { .. })).count();
     assert!((3..=6).contains(&questions), "{questions}");
@@ -139,7 +140,7 @@ fn ways_to_a_relay_are_tried_one_after_the_other_best_first() {
     let now = Instant::now();
     let servers = [ServerTransport::Tls, ServerTransport::Tcp, ServerTransport::Udp];
     let servers = servers.map(|by| turn("198.51.100.1", by)).into();
-    let (mut gatherer, _) = gathering(now, Reach { relays: Relays::Only, ..Reach::default() }, servers);
+    let (mut gatherer, _) = gathering(now, GatherPolicy { relays: Relays::Only, ..GatherPolicy::default() }, servers);
     let done = within(&mut gatherer, now, Duration::from_secs(3));
     let first = |kind: &dyn Fn(&Gathered) -> bool| {
         done.iter().find(|(_, output)| kind(output)).map(|(at, _)| *at).expect("it is done")
@@ -156,7 +157,7 @@ fn ways_to_a_relay_are_tried_one_after_the_other_best_first() {
 fn a_way_that_fails_is_followed_by_the_next_at_once() {
     let now = Instant::now();
     let servers = vec![turn("198.51.100.1", ServerTransport::Tcp), turn("198.51.100.2", ServerTransport::Tcp)];
-    let (mut gatherer, _) = gathering(now, Reach { relays: Relays::Only, ..Reach::default() }, servers);
+    let (mut gatherer, _) = gathering(now, GatherPolicy { relays: Relays::Only, ..GatherPolicy::default() }, servers);
     let streams = |outputs: &[Gathered]| {
         let streams = outputs.iter().filter_map(|output| match output {
             Gathered::Connect { stream, to, .. } => Some((*stream, *to)),
@@ -174,10 +175,10 @@ fn a_way_that_fails_is_followed_by_the_next_at_once() {
 #[test]
 fn who_wants_relays_alone_asks_nobody_how_it_is_seen_and_tells_no_address() {
     let now = Instant::now();
-    let reach = Reach { relays: Relays::Only, ..Reach::default() };
+    let reach = GatherPolicy { relays: Relays::Only, ..GatherPolicy::default() };
     let (mut gatherer, hosts) = gathering(now, reach, vec![stun("198.51.100.1")]);
     assert!(hosts.is_empty() && outputs(&mut gatherer).is_empty());
-    let never = Reach { relays: Relays::Never, ..Reach::default() };
+    let never = GatherPolicy { relays: Relays::Never, ..GatherPolicy::default() };
     let (mut gatherer, hosts) = gathering(now, never, vec![turn("198.51.100.1", ServerTransport::Tcp)]);
     assert!(hosts.len() == 1 && outputs(&mut gatherer).is_empty(), "and who wants none asks for none");
 }
@@ -185,7 +186,7 @@ fn who_wants_relays_alone_asks_nobody_how_it_is_seen_and_tells_no_address() {
 #[test]
 fn private_addresses_that_nobody_shall_learn_are_not_named_as_related_either() {
     let now = Instant::now();
-    let reach = Reach { private: false, ..Reach::default() };
+    let reach = GatherPolicy { private: false, ..GatherPolicy::default() };
     let (mut gatherer, hosts) = gathering(now, reach, vec![stun("198.51.100.1")]);
     assert!(hosts.is_empty());
     let questions = asked(&outputs(&mut gatherer));
@@ -199,7 +200,7 @@ fn private_addresses_that_nobody_shall_learn_are_not_named_as_related_either() {
 fn after_the_last_session_nothing_more_is_asked() {
     let now = Instant::now();
     let servers = vec![stun("198.51.100.1"), turn("198.51.100.1", ServerTransport::Udp)];
-    let (mut gatherer, _) = gathering(now, Reach::default(), servers);
+    let (mut gatherer, _) = gathering(now, GatherPolicy::default(), servers);
     assert!(!outputs(&mut gatherer).is_empty());
     gatherer.set_wanted(now, false);
     outputs(&mut gatherer);

@@ -14,12 +14,12 @@ use muji_core::{CallId, SessionId};
 use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
 use muji_media::codec::{opus, vp8};
-use muji_media::device::{PictureSink, PictureSource, Sink, Source, Trouble, Whose};
+use muji_media::device::{DeviceError, Sink, Source, VideoSink, VideoSource, Whose};
 use muji_media::gather::LocalCandidate;
-use muji_media::picture::Picture;
 use muji_media::sound::{FRAME, FRAME_TIME, Frame};
 use muji_media::transport::str0m::Str0m;
-use muji_media::transport::{Agreed, MakeTransport, Opening, RtpPacket, Transport, TransportOutput};
+use muji_media::transport::{MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams};
+use muji_media::video_frame::VideoFrame;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::Media;
 
@@ -46,7 +46,7 @@ fn is_on(begun: Instant, at: Instant) -> bool {
 struct Stage(Instant);
 
 impl Source for Stage {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble> {
+    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
         let first = Instant::now() - FRAME_TIME;
         for (number, sample) in (0u32..).zip(frame) {
             let on = is_on(self.0, first + FRAME_TIME * number / FRAME as u32);
@@ -62,14 +62,14 @@ impl Source for Stage {
     }
 }
 
-impl PictureSource for Stage {
+impl VideoSource for Stage {
     fn size(&self) -> [usize; 2] {
         [160, 96]
     }
 
-    fn take(&mut self) -> Result<Picture, Trouble> {
+    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
         let brightness = if is_on(self.0, Instant::now()) { 255 } else { 0 };
-        Ok(Picture::filled(160, 96, [brightness; 3]))
+        Ok(VideoFrame::filled(160, 96, [brightness; 3]))
     }
 }
 
@@ -92,7 +92,7 @@ impl Audience {
 }
 
 impl Sink for Audience {
-    fn put(&mut self, frame: &Frame) -> Result<(), Trouble> {
+    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError> {
         let first = frame.iter().position(|sample| sample.unsigned_abs() > 2_000).unwrap_or(0) as u32;
         let loud = frame.iter().any(|sample| sample.unsigned_abs() > 2_000);
         self.notices(loud, Instant::now() + FRAME_TIME * first / FRAME as u32);
@@ -100,8 +100,8 @@ impl Sink for Audience {
     }
 }
 
-impl PictureSink for Audience {
-    fn show(&mut self, whose: &Whose, picture: Picture) {
+impl VideoSink for Audience {
+    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
         if *whose != Whose::Ours(Media::Video) {
             self.notices(picture.mean()[1] > 128, Instant::now());
         }
@@ -139,7 +139,7 @@ impl Transport for Detour {
     fn add(&mut self, content: &OpenContent) {
         self.transport.add(content);
     }
-    fn agreed(&mut self, agreed: &Agreed) {
+    fn agreed(&mut self, agreed: &NegotiatedContent) {
         self.transport.agreed(agreed);
     }
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
@@ -176,7 +176,7 @@ impl Transport for Detour {
 /// Transports of which those that carry sound have a detour.
 fn maker() -> MakeTransport {
     let mut make = Str0m::new().expect("there is chance").maker();
-    let detoured = move |now, opening: Opening| {
+    let detoured = move |now, opening: TransportParams| {
         let sound = opening.contents.iter().any(|content| content.media == Media::Audio);
         let delay = if sound { DETOUR } else { Duration::ZERO };
         let transport = make.open(now, opening);

@@ -14,10 +14,10 @@ use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
 use muji_media::codec::vp8;
 use muji_media::device::pattern::Pattern;
-use muji_media::device::{PictureSource, Trouble};
+use muji_media::device::{DeviceError, VideoSource};
 use muji_media::gather::LocalCandidate;
-use muji_media::picture::Picture;
-use muji_media::transport::{Agreed, MakeTransport, Opening, RtpPacket, Transport, TransportOutput};
+use muji_media::transport::{MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams};
+use muji_media::video_frame::VideoFrame;
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
@@ -28,12 +28,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// A pattern that counts how often it was asked.
 struct Counted(Pattern, Arc<AtomicUsize>);
 
-impl PictureSource for Counted {
+impl VideoSource for Counted {
     fn size(&self) -> [usize; 2] {
         self.0.size()
     }
 
-    fn take(&mut self) -> Result<Picture, Trouble> {
+    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.take()
     }
@@ -62,7 +62,7 @@ impl Transport for Tap {
     fn found(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn lost(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn add(&mut self, _content: &OpenContent) {}
-    fn agreed(&mut self, _agreed: &Agreed) {}
+    fn agreed(&mut self, _agreed: &NegotiatedContent) {}
     fn ask_key_frame(&mut self, _now: Instant, _content: &str) {}
     fn accepts(&self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) -> bool {
         false
@@ -95,7 +95,7 @@ fn three(sent: &Receiver<(SessionId, Vec<RtpPacket>)>) -> BTreeMap<SessionId, Ve
 fn three_who_look_get_the_very_bytes_of_one_encoding() {
     let (taken, (tell, sent)) = (Arc::new(AtomicUsize::new(0)), channel());
     let pictures = Some(Box::new(Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone())) as _);
-    let make = move |_, opening: Opening| Box::new(Tap(opening.id.session, tell.clone())) as Box<dyn Transport>;
+    let make = move |_, opening: TransportParams| Box::new(Tap(opening.id.session, tell.clone())) as Box<dyn Transport>;
     let devices = Devices { pictures, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
     let make = MakeTransport { make: Box::new(make), counts_packets: true };
     let (mut backend, _observations) = Backend::start_with(make, devices).expect("a media layer");

@@ -12,10 +12,10 @@ use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
 use muji_media::codec::vp8::{Encoder, Payloader};
 use muji_media::gather::hosts;
 use muji_media::peers::{Peers, PeersOutput};
-use muji_media::picture::Picture;
-use muji_media::pictures::Coded;
 use muji_media::socket::Sockets;
 use muji_media::transport::str0m::Str0m;
+use muji_media::video::Coded;
+use muji_media::video_frame::VideoFrame;
 
 use crate::bare::FanBare;
 use crate::load::{CALL, PUBLICATION};
@@ -36,7 +36,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!("## A picture sent to many over loopback\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
     let _sockets_know_it = runtime.enter();
-    let pictures: Vec<Picture> = (0..PICTURES).map(picture).collect();
+    let pictures: Vec<VideoFrame> = (0..PICTURES).map(picture).collect();
     let sent = encode(&pictures);
     let packets: usize = sent.iter().map(|coded| coded.packets.len()).sum();
     println!(
@@ -76,7 +76,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!();
 }
 
-pub(crate) fn encode(pictures: &[Picture]) -> Vec<Coded> {
+pub(crate) fn encode(pictures: &[VideoFrame]) -> Vec<Coded> {
     let mut encoder = Encoder::new(WIDTH, HEIGHT, TARGET).expect("libvpx works");
     let mut payloader = Payloader::default();
     let coded = (0u32..).zip(pictures).filter_map(|(number, picture)| {

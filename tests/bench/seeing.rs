@@ -16,12 +16,12 @@ use muji_core::{Media, SessionId};
 use muji_media::backend::{Backend, Devices, Observation};
 use muji_media::codec::opus::Encoder;
 use muji_media::device::tone::Tone;
-use muji_media::device::{PictureSink, PictureSource, Source, Trouble, Whose};
-use muji_media::picture::Picture;
-use muji_media::pictures::Theirs;
+use muji_media::device::{DeviceError, Source, VideoSink, VideoSource, Whose};
 use muji_media::receive::{Receiver, Stats};
 use muji_media::sound::{FRAME, FRAME_TIME};
 use muji_media::transport::{ReceivedRtp, RtpPacket};
+use muji_media::video::Theirs;
+use muji_media::video_frame::VideoFrame;
 use tokio::sync::mpsc;
 
 use crate::Goals;
@@ -45,7 +45,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!("## Looking at {OTHERS} over loopback\n");
     let drawn = Drawn::default();
     let (mut viewer, mut observations) = start(Devices { view: Some(Box::new(drawn.clone())), ..devices() });
-    let pictures: Arc<Vec<Picture>> = Arc::new((0..60).map(picture).collect());
+    let pictures: Arc<Vec<VideoFrame>> = Arc::new((0..60).map(picture).collect());
     let show = || Devices {
         source: Some(Box::new(Tone::new(440.0))),
         pictures: Some(Box::new(Film(pictures.clone(), 0))),
@@ -141,14 +141,14 @@ fn heard(observations: &mut mpsc::Receiver<Observation>) -> BTreeMap<SessionId, 
 }
 
 /// The same pictures forth and back: behind a cut an encoder leaves out pictures, which is no matter of whoever looks.
-struct Film(Arc<Vec<Picture>>, usize);
+struct Film(Arc<Vec<VideoFrame>>, usize);
 
-impl PictureSource for Film {
+impl VideoSource for Film {
     fn size(&self) -> [usize; 2] {
         [WIDTH, HEIGHT]
     }
 
-    fn take(&mut self) -> Result<Picture, Trouble> {
+    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
         self.1 += 1;
         let (number, last) = (self.1 % (2 * self.0.len()), self.0.len() - 1);
         Ok(self.0[if number > last { 2 * last + 1 - number } else { number }].clone())
@@ -165,8 +165,8 @@ impl Drawn {
     }
 }
 
-impl PictureSink for Drawn {
-    fn show(&mut self, whose: &Whose, picture: Picture) {
+impl VideoSink for Drawn {
+    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
         black_box(picture.to_rgba());
         *self.0.lock().expect("nobody panics").entry(whose.clone()).or_default() += 1;
     }

@@ -1,8 +1,8 @@
 //! What is encoded: a camera that pans over a detailed wall with a ball before it, and noise as sound. An empty picture or a pure
 //! tone would show nothing: no encoder can spend a high bit rate on them.
 
-use muji_media::picture::Picture;
 use muji_media::sound::{FRAME, Frame};
+use muji_media::video_frame::VideoFrame;
 
 /// The width of the picture, in pixels.
 pub const WIDTH: usize = 640;
@@ -15,7 +15,7 @@ const PAN: usize = 3;
 const BALL: f64 = 40.0;
 
 /// The picture of this number.
-pub fn picture(number: usize) -> Picture {
+pub fn picture(number: usize) -> VideoFrame {
     let mut samples = Vec::with_capacity(WIDTH * HEIGHT * 3 / 2);
     let (x0, y0) = ball(number);
     for y in 0..HEIGHT {
@@ -32,7 +32,7 @@ pub fn picture(number: usize) -> Picture {
             }));
         }
     }
-    Picture::from_samples(WIDTH, HEIGHT, samples).expect("it has as many samples as it should")
+    VideoFrame::from_samples(WIDTH, HEIGHT, samples).expect("it has as many samples as it should")
 }
 
 fn ball(number: usize) -> (f64, f64) {

@@ -11,7 +11,7 @@ use muji_jingle::{SessionId, TransportId};
 use muji_media::codec::vp8;
 use muji_media::gather::hosts;
 use muji_media::transport::str0m::Str0m;
-use muji_media::transport::{Agreed, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput};
+use muji_media::transport::{NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams};
 use muji_xep::rtp::{Extension, Media};
 
 const CONTENT: &str = "video";
@@ -92,7 +92,7 @@ impl Link {
             local.candidates.iter().for_each(|candidate| end.candidate(now, candidate));
             end.remote(now, &remote);
             let send = (one == 0).then(vp8::payload_type);
-            end.agreed(&Agreed { content: CONTENT.to_owned(), send, receive: one == 1, ssrcs: Vec::new() });
+            end.agreed(&NegotiatedContent { content: CONTENT.to_owned(), send, receive: one == 1, ssrcs: Vec::new() });
         }
         this.run(Duration::from_secs(2));
         assert_eq!(this.connected, [true; 2], "the ends connect");
@@ -248,7 +248,7 @@ fn end(now: Instant, number: u8) -> Box<dyn Transport> {
     };
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
     let candidates = hosts(&[SocketAddr::from(([10, 0, 0, number + 1], 5_000))]);
-    let opening = Opening { call: CallId(1), id, role, contents: vec![content], candidates };
+    let opening = TransportParams { call: CallId(1), id, role, contents: vec![content], candidates };
     Str0m::new().expect("there is chance").maker().open(now, opening)
 }
 

@@ -205,7 +205,7 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
             let jid = world.jid(who);
             world.service.rooms.forget(&room, &jid);
         }
-        Happening::PutOut => world.put_out(who, ROOM, &[code::KICKED, code::TECHNICAL]),
+        Happening::Removal => world.put_out(who, ROOM, &[code::KICKED, code::TECHNICAL]),
         Happening::Shout if !person.cut => world.forge(who, &shout(&room, chance)),
         Happening::Join
         | Happening::Leave

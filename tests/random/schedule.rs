@@ -29,7 +29,7 @@ pub(crate) enum Happening {
     /// The room forgets somebody without a word.
     Forget,
     /// The room puts somebody out for a technical reason.
-    PutOut,
+    Removal,
     /// The whole service shuts down and knows nothing when it is back.
     Restart,
     /// Begins to show pictures, or ends it.
@@ -95,7 +95,7 @@ impl Schedule {
                 self.at(at + while_away, Happening::Rebind, who);
             }
             5 => self.at(at, Happening::Forget, who),
-            6 => self.at(at, Happening::PutOut, who),
+            6 => self.at(at, Happening::Removal, who),
             7 => self.at(at, Happening::Restart, who),
             8 => {
                 // In and out, as a bad network makes it.

@@ -22,7 +22,7 @@ fn said_to_server(world: &World, who: Who) -> Vec<String> {
 fn copies_are_asked_for_before_we_are_seen_and_anew_with_each_new_stream() {
     let mut world = World::new(1);
     let [juliet] = people(&mut world, ["juliet"]);
-    world.attend(juliet);
+    world.accept_calls(juliet);
     world.run_for(SECOND);
     let greeting = ["enable", "query", "presence"];
     assert_eq!(said_to_server(&world, juliet), greeting);
@@ -42,7 +42,7 @@ fn a_server_that_makes_no_copies_is_told_of() {
     let mut world = World::new(1);
     world.service.makes_copies = false;
     let [juliet] = people(&mut world, ["juliet"]);
-    world.attend(juliet);
+    world.accept_calls(juliet);
     world.run_for(SECOND);
     let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("copies nothing"));
     assert_eq!(count(&world, juliet, told), 1);
@@ -72,7 +72,7 @@ fn contacts_ring_and_others_are_strangers() {
     let mut world = World::new(1);
     let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
     world.service.contacts.insert("romeo@capulet.example".parse().expect("it is plain"));
-    world.attend(juliet);
+    world.accept_calls(juliet);
     world.run_for(SECOND);
     assert_eq!(rings(&mut world, romeo, juliet), [1, 0]);
     push(&mut world, juliet, "", "to");
@@ -87,7 +87,7 @@ fn contacts_ring_and_others_are_strangers() {
 fn nobody_else_can_make_himself_a_contact() {
     let mut world = World::new(1);
     let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
-    world.attend(juliet);
+    world.accept_calls(juliet);
     world.run_for(SECOND);
     for from in ["from='romeo@capulet.example/1'", "from='romeo@capulet.example'", "from='montague.example'"] {
         push(&mut world, juliet, from, "both");
@@ -100,7 +100,7 @@ fn who_attends_is_called_like_who_has_a_client() {
     let mut world = World::new(1);
     let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
     world.service.contacts.insert("romeo@capulet.example".parse().expect("it is plain"));
-    world.attend(juliet);
+    world.accept_calls(juliet);
     world.run_for(SECOND);
     let account = world.jid(juliet).to_bare();
     world.try_ring(romeo, account, vec![Media::Audio]).expect("it can be tried");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Who, World};
-use muji_core::{Command, Event, Join, Media, PairState, Remedy, config};
+use muji_core::{Command, Event, Join, Media, PairState, Recovery, config};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Group, Jingle, Reason};
 use muji_xep::rtp::{Description, PayloadType};
@@ -38,7 +38,7 @@ fn a_newcomer_who_does_not_call_is_called_after_ten_seconds_under_an_id_that_los
     let (mut world, [romeo, tybalt]) = silent("https://example.org");
     let pair = world.pairs(romeo).remove(0);
     assert_eq!(pair.state, PairState::Announced);
-    assert!(matches!(pair.remedy, Remedy::TheirTurn { .. }), "{pair:?}");
+    assert!(matches!(pair.recovery, Recovery::TheirTurn { .. }), "{pair:?}");
     world.run_for(config::INITIATE - 2 * SECOND);
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
     world.run_for(2 * SECOND);
@@ -72,7 +72,7 @@ fn a_dino_that_drops_an_offer_is_not_called_again_and_the_user_is_told_what_help
     assert_eq!(offers(&requests(&mut world, tybalt)).len(), 1);
     world.run_for(100 * SECOND);
     assert_eq!(offers(&requests(&mut world, tybalt)), [""; 0]);
-    assert_eq!(world.pairs(romeo)[0].remedy, Remedy::NeedsRejoin);
+    assert_eq!(world.pairs(romeo)[0].recovery, Recovery::NeedsRejoin);
     let told =
         |event: &Event| matches!(event, Event::PeerFailed(_, failure) if failure.to_string().ends_with("join again"));
     assert_eq!(count(&world, romeo, told), 1);

@@ -4,10 +4,10 @@ use jid::BareJid;
 use muji_conformance::harness::person::usual;
 use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::config::Config;
-use muji_core::error::{Over, Refused, RoomFault};
+use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Invitation, Join, Media, Mute, PairState};
 use muji_media::transport::loopback;
-use muji_xep::jmi::Word;
+use muji_xep::jmi::MessageKind;
 
 use crate::ringing::{id_of, said};
 use crate::{SECOND, count, over, people};
@@ -169,7 +169,7 @@ fn whoever_hangs_up_before_coming_is_gone_and_the_others_go_on() {
     world.run_for(2 * SECOND);
     world.leave(juliet);
     world.run_for(SECOND);
-    assert_eq!(over(&world, juliet), Some(&Over::Left));
+    assert_eq!(over(&world, juliet), Some(&EndReason::Left));
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerLeft(_))), 1);
     assert_eq!(world.deaf(&[romeo, nurse]), []);
 }
@@ -189,7 +189,8 @@ fn at_its_end_both_say_that_what_began_as_a_call_is_finished() {
     let (mut world, [romeo, juliet, nurse]) = grown();
     let id = id_of(&world, romeo);
     let finished = |world: &World, who: Who| {
-        let finishes = said(world, who).into_iter().filter(|(_, message)| matches!(message.word, Word::Finish(_)));
+        let finishes =
+            said(world, who).into_iter().filter(|(_, message)| matches!(message.kind, MessageKind::Finish(_)));
         finishes.map(|(to, message)| (to, message.id)).collect::<Vec<_>>()
     };
     assert_eq!([romeo, juliet, nurse].map(|who| finished(&world, who)), [vec![], vec![], vec![]]);
@@ -222,7 +223,7 @@ fn without_a_room_the_call_goes_on_as_it_was() {
     assert_eq!((over(&world, romeo), world.client_call(romeo)), (None, call));
     world.leave(romeo);
     world.run_for(SECOND);
-    assert_eq!((over(&world, romeo), over(&world, juliet)), (Some(&Over::Left), Some(&Over::HungUp)));
+    assert_eq!((over(&world, romeo), over(&world, juliet)), (Some(&EndReason::Left), Some(&EndReason::HungUp)));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! An invitation to a call ends: answered on one of several devices, taken back, too old; and who leaves says so.
 
 use muji_conformance::harness::world::{Who, World};
-use muji_core::{Event, Invitation, Silenced, config};
+use muji_core::{Event, Invitation, RingStopped, config};
 use muji_xep::Element;
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::{CallInvite, InviteKind};
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
 
@@ -18,7 +18,7 @@ fn invitations(world: &World, who: Who) -> Vec<Invitation> {
 }
 
 /// How an invitation ended for somebody.
-fn silenced(world: &World, who: Who) -> Vec<Silenced> {
+fn silenced(world: &World, who: Who) -> Vec<RingStopped> {
     let over = world.events(who).iter().filter_map(|event| match event {
         Event::InvitationOver(_, why) => Some(why.clone()),
         _ => None,
@@ -51,9 +51,9 @@ fn said(world: &World, who: Who) -> Vec<(String, String, CallInvite)> {
     words.collect()
 }
 
-fn last_word(world: &World, who: Who) -> (String, Word, String) {
+fn last_word(world: &World, who: Who) -> (String, InviteKind, String) {
     let (_, to, invite) = said(world, who).pop().expect("it said something");
-    (to, invite.word, invite.id)
+    (to, invite.kind, invite.id)
 }
 
 // Shows cinv-multi-01.
@@ -62,7 +62,7 @@ fn when_one_device_comes_the_other_stops_asking() {
     let (mut world, _, [phone, laptop], invitation) = invited();
     world.accept(phone, &invitation);
     world.run_for(SECOND);
-    assert_eq!(silenced(&world, laptop), [Silenced::Elsewhere(world.jid(phone))]);
+    assert_eq!(silenced(&world, laptop), [RingStopped::Elsewhere(world.jid(phone))]);
     assert_eq!(silenced(&world, phone), []);
 }
 
@@ -72,7 +72,7 @@ fn when_one_device_declines_the_other_stops_asking() {
     let (mut world, _, [phone, laptop], invitation) = invited();
     world.decline(phone, &invitation);
     world.run_for(SECOND);
-    assert_eq!(silenced(&world, laptop), [Silenced::DeclinedElsewhere(world.jid(phone))]);
+    assert_eq!(silenced(&world, laptop), [RingStopped::DeclinedElsewhere(world.jid(phone))]);
 }
 
 // Shows cinv-retract-01, R-INV-2.
@@ -82,8 +82,11 @@ fn who_leaves_before_anybody_came_takes_the_invitation_back() {
     world.leave(romeo);
     world.run_for(SECOND);
     let bare = world.jid(phone).to_bare().to_string();
-    assert_eq!(last_word(&world, romeo), (bare, Word::Retract, invitation.id));
-    assert_eq!([phone, laptop].map(|device| silenced(&world, device)), [[Silenced::Cancelled], [Silenced::Cancelled]]);
+    assert_eq!(last_word(&world, romeo), (bare, InviteKind::Retract, invitation.id));
+    assert_eq!(
+        [phone, laptop].map(|device| silenced(&world, device)),
+        [[RingStopped::Cancelled], [RingStopped::Cancelled]]
+    );
 }
 
 // Shows cinv-left-01, R-INV-2.
@@ -97,21 +100,21 @@ fn who_leaves_others_behind_says_that_it_left() {
     world.run_for(SECOND);
     world.leave(romeo);
     world.run_for(SECOND);
-    let hers: Vec<Word> =
-        said(&world, romeo).into_iter().filter(|(_, to, _)| to.starts_with("juliet")).map(|it| it.2.word).collect();
-    assert_eq!(hers.last(), Some(&Word::Left));
+    let hers: Vec<InviteKind> =
+        said(&world, romeo).into_iter().filter(|(_, to, _)| to.starts_with("juliet")).map(|it| it.2.kind).collect();
+    assert_eq!(hers.last(), Some(&InviteKind::Left));
     assert_eq!(silenced(&world, nurse), [], "the call goes on, so she may still come");
     world.leave(phone);
     world.run_for(SECOND);
     let his = world.jid(romeo).to_bare().to_string();
-    assert_eq!(last_word(&world, phone), (his, Word::Left, invitation.id), "to whoever had invited");
+    assert_eq!(last_word(&world, phone), (his, InviteKind::Left, invitation.id), "to whoever had invited");
 }
 
 #[test]
 fn an_invitation_that_nobody_answers_asks_a_minute() {
     let (mut world, _, [phone, _], _) = invited();
     world.run_for(config::INVITED);
-    assert_eq!(silenced(&world, phone), [Silenced::Expired]);
+    assert_eq!(silenced(&world, phone), [RingStopped::Expired]);
 }
 
 /// A message of a puppet's with these children.
@@ -138,7 +141,7 @@ fn only_whoever_invited_can_take_it_back() {
     hears(&mut world, romeo, juliet, "<retract xmlns='urn:xmpp:call-invites:0' id='another'/>");
     assert_eq!(silenced(&world, juliet), []);
     hears(&mut world, romeo, juliet, retract);
-    assert_eq!(silenced(&world, juliet), [Silenced::Cancelled]);
+    assert_eq!(silenced(&world, juliet), [RingStopped::Cancelled]);
 }
 
 // Shows cinv-invite-02, cinv-invite-03.
@@ -211,7 +214,7 @@ fn in_a_chat_room_the_reference_is_the_id_that_the_room_gave() {
     world.decline(juliet, &shown[0]);
     let (kind, to, answer) = said(&world, juliet).pop().expect("an answer");
     assert_eq!((kind.as_str(), to.as_str()), ("groupchat", "kitchen@conference.capulet.example"));
-    assert_eq!((answer.word, answer.id.as_str()), (Word::Reject, "s1"));
+    assert_eq!((answer.kind, answer.id.as_str()), (InviteKind::Reject, "s1"));
 
     let (_, _, shown) = chat(&invite);
     assert_eq!(shown, [], "nothing to refer to");

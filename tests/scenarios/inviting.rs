@@ -3,7 +3,7 @@
 use muji_conformance::harness::world::{Who, World};
 use muji_core::error::RoomFault;
 use muji_core::{Command, Event, Invitation, Join, RoomInvite, Secret, Via, config};
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::stanza::Stanza;
@@ -83,7 +83,7 @@ fn who_takes_an_invitation_says_so_and_joins_that_room_preparing() {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     let answer = messages(&world, juliet).pop().expect("an answer");
     let payloads: Vec<Element> = answer.children().cloned().collect();
-    let accept = CallInvite::new(&invitation.id, Word::Accept, Some(&invitation.room));
+    let accept = CallInvite::new(&invitation.id, InviteKind::Accept, Some(&invitation.room));
     assert_eq!(CallInvite::find(&payloads, None), Some(accept));
     let first = &world.presences(juliet)[0];
     assert_eq!(first.attr("to"), Some(format!("{}/juliet", invitation.room).as_str()));
@@ -327,7 +327,7 @@ fn whoever_invites_again_after_we_declined_is_shown_again() {
 fn our_features_say_that_we_take_direct_invitations() {
     let mut world = World::new(1);
     let [romeo] = people(&mut world, ["romeo"]);
-    let disco = world.introduce(romeo, "https://example.org/muji");
+    let disco = world.answer_disco(romeo, "https://example.org/muji");
     let info = disco.answer(None).expect("whoever asks is answered");
     assert!(info.children().any(|feature| feature.attr("var") == Some(ns::CONFERENCE)));
 }

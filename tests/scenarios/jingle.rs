@@ -92,7 +92,7 @@ fn an_offer_names_who_makes_it_and_has_a_description_and_a_transport_for_each_co
 #[test]
 fn session_ids_are_long_random_and_never_the_same() {
     let mut ids = muji_jingle::Ids::new([1; 32]);
-    let words: BTreeSet<String> = (0..10_000).map(|_| ids.word()).collect();
+    let words: BTreeSet<String> = (0..10_000).map(|_| ids.token()).collect();
     assert_eq!(words.len(), 10_000);
     let hexadecimal = |word: &String| word.len() == 32 && word.bytes().all(|letter| letter.is_ascii_hexdigit());
     assert!(words.iter().all(hexadecimal), "128 bits each");
@@ -334,7 +334,7 @@ fn who_holds_is_sent_nothing_until_it_listens_again_or_says_that_it_is_active() 
 fn our_features_name_jingle_its_formats_and_transports() {
     let mut world = World::new(1);
     let romeo = world.person("romeo");
-    let disco = world.introduce(romeo, "https://example.org/muji");
+    let disco = world.answer_disco(romeo, "https://example.org/muji");
     let info = disco.answer(None).expect("whoever asks is answered");
     for feature in [ns::JINGLE, ns::RTP, ns::RTP_AUDIO, ns::RTP_VIDEO, ns::ICE_UDP, ns::DTLS] {
         assert!(info.children().any(|it| it.attr("var") == Some(feature)), "{feature}");
@@ -348,7 +348,7 @@ fn who_can_show_no_pictures_does_not_say_so_and_has_another_hash() {
     let seeing = world.person("romeo");
     let blind = world.client("juliet", Capabilities { video: Vec::new(), ..usual() }, loopback::maker());
     let (seeing, blind) =
-        (world.introduce(seeing, "https://example.org"), world.introduce(blind, "https://example.org"));
+        (world.answer_disco(seeing, "https://example.org"), world.answer_disco(blind, "https://example.org"));
     let info = blind.answer(None).expect("whoever asks is answered");
     assert!(info.children().all(|it| it.attr("var") != Some(ns::RTP_VIDEO)));
     assert_ne!(seeing.caps(), blind.caps());

@@ -3,7 +3,7 @@
 use muji_conformance::harness::stanza::jingle_action;
 use muji_conformance::harness::world::World;
 use muji_core::Event;
-use muji_core::error::{Over, PutOut, RoomFault};
+use muji_core::error::{EndReason, Removal, RoomFault};
 use muji_xep::muc::code;
 
 use crate::{SECOND, count, in_call, over, people, room_fault};
@@ -22,7 +22,7 @@ fn who_leaves_says_so_first_to_the_room_and_then_to_everybody() {
         .map(|passage| jingle_action(&passage.stanza).unwrap_or_else(|| passage.stanza.name()).to_owned())
         .collect();
     assert_eq!(said, ["presence", "session-terminate", "session-terminate"]);
-    assert_eq!(over(&world, romeo), Some(&Over::Left));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Left));
     assert_eq!(world.deaf(&[juliet, nurse]), []);
     for who in [juliet, nurse] {
         assert!(!world.hears(who, romeo));
@@ -46,7 +46,7 @@ fn nothing_is_said_after_leaving_but_that_sessions_are_unknown() {
     let quiet = world.wire.len();
     world.run_for(100 * SECOND);
     assert_eq!(world.wire.len(), quiet);
-    assert_eq!((over(&world, romeo), over(&world, juliet)), (Some(&Over::Left), Some(&Over::Left)));
+    assert_eq!((over(&world, romeo), over(&world, juliet)), (Some(&EndReason::Left), Some(&EndReason::Left)));
 }
 
 // Shows R-REJOIN-1.
@@ -69,7 +69,7 @@ fn who_leaves_before_the_room_let_him_in_is_out_all_the_same() {
     world.join(romeo, "balcony");
     world.leave(romeo);
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Left));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Left));
     assert!(world.service.rooms.occupants(&world.room("balcony")).is_empty());
 }
 
@@ -77,8 +77,8 @@ fn who_leaves_before_the_room_let_him_in_is_out_all_the_same() {
 #[test]
 fn who_is_put_out_learns_why_and_is_heard_no_more() {
     let cases = [
-        (code::KICKED, RoomFault::Kicked(PutOut::default())),
-        (code::BANNED, RoomFault::Banned(PutOut::default())),
+        (code::KICKED, RoomFault::Kicked(Removal::default())),
+        (code::BANNED, RoomFault::Banned(Removal::default())),
         (code::AFFILIATION, RoomFault::NoMember),
         (code::MEMBERS_ONLY, RoomFault::NoMember),
     ];

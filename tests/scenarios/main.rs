@@ -5,7 +5,7 @@ use std::time::Duration;
 use muji_conformance::harness::person::usual;
 use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::Event;
-use muji_core::error::{Over, RoomFault};
+use muji_core::error::{EndReason, RoomFault};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 mod adding;
@@ -75,14 +75,14 @@ fn in_call<const N: usize>(world: &mut World, names: [&str; N]) -> [Who; N] {
 }
 
 /// Why somebody's call is over.
-fn over(world: &World, who: Who) -> Option<&Over> {
+fn over(world: &World, who: Who) -> Option<&EndReason> {
     world.events(who).iter().find_map(|event| if let Event::Ended(over) = event { Some(over) } else { None })
 }
 
 /// How the room ended somebody's call.
 fn room_fault(world: &World, who: Who) -> Option<RoomFault> {
     match over(world, who) {
-        Some(Over::Room(fault)) => Some(fault.clone()),
+        Some(EndReason::Room(fault)) => Some(fault.clone()),
         _ => None,
     }
 }

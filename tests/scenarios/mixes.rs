@@ -34,7 +34,7 @@ fn mixed(kinds: [Profile; 2], order: [usize; 4], pause: Duration, seed: u64) -> 
     let others = [0, 1].map(|index| world.other_client(OTHERS[index], kinds[index], "balcony"));
     let ours = OURS.map(|name| {
         let who = world.talker(name);
-        world.introduce(who, "https://example.org/muji");
+        world.answer_disco(who, "https://example.org/muji");
         who
     });
     for index in order {

@@ -1,11 +1,11 @@
 //! Several devices, or both people, decide at once: one call comes of it.
 
 use muji_conformance::harness::world::{Who, World};
-use muji_core::error::Over;
+use muji_core::error::EndReason;
 use muji_core::{Command, Event, Media};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, Word};
+use muji_xep::jmi::{Because, MessageKind};
 
 use crate::puppet::{answer, ask, direct_offer, opus, usable};
 use crate::ringing::{account, id_of, ringing, said, say, words};
@@ -20,12 +20,12 @@ fn of_two_devices_that_pick_up_at_once_the_caller_takes_the_first_and_tells_the_
     world.run_for(2 * SECOND);
     assert!(world.hears(romeo, phone) && !world.hears(romeo, laptop));
     assert_eq!(world.asked(romeo, "session-initiate"), 1);
-    let phone_has_it = Over::Elsewhere(world.jid(phone));
+    let phone_has_it = EndReason::Elsewhere(world.jid(phone));
     assert_eq!(over(&world, laptop), Some(&phone_has_it));
     assert_eq!(over(&world, tablet), Some(&phone_has_it));
     let late: Vec<_> = said(&world, romeo).into_iter().filter(|(to, _)| *to == world.jid(laptop).to_string()).collect();
     assert_eq!(late.len(), 1);
-    assert_eq!(late[0].1.word, Word::Retract(Reason::Expired.into()));
+    assert_eq!(late[0].1.kind, MessageKind::Retract(Reason::Expired.into()));
     assert_eq!(over(&world, phone), None, "what the other was told does not concern this one");
 }
 
@@ -40,8 +40,8 @@ fn one_picks_up_as_another_declines_and_the_caller_takes_what_comes_first() {
     world.command(laptop, Command::Decline);
     world.pick_up(phone);
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Busy(world.jid(laptop))));
-    assert_eq!(over(&world, phone), Some(&Over::DeclinedElsewhere(world.jid(laptop))));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Busy(world.jid(laptop))));
+    assert_eq!(over(&world, phone), Some(&EndReason::DeclinedElsewhere(world.jid(laptop))));
     assert_eq!(world.sessions(phone), 0);
 }
 
@@ -52,8 +52,8 @@ fn a_device_that_picks_up_as_the_caller_gives_up_hears_of_it() {
     world.pick_up(phone);
     world.run_for(2 * SECOND);
     assert_eq!((world.asked(romeo, "session-initiate"), world.sessions(phone)), (0, 0));
-    assert_eq!(over(&world, phone), Some(&Over::Cancelled));
-    assert!(matches!(over(&world, laptop), Some(Over::Cancelled | Over::Elsewhere(_))));
+    assert_eq!(over(&world, phone), Some(&EndReason::Cancelled));
+    assert!(matches!(over(&world, laptop), Some(EndReason::Cancelled | EndReason::Elsewhere(_))));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn who_picks_up_and_changes_his_mind_says_so() {
     world.pick_up(phone);
     world.leave(phone);
     world.run_for(2 * SECOND);
-    assert_eq!((over(&world, phone), over(&world, romeo)), (Some(&Over::Left), Some(&Over::HungUp)));
+    assert_eq!((over(&world, phone), over(&world, romeo)), (Some(&EndReason::Left), Some(&EndReason::HungUp)));
     assert_eq!((world.sessions(romeo), world.sessions(phone)), (0, 0));
 }
 
@@ -74,14 +74,14 @@ fn without_a_word_from_the_caller_a_late_device_learns_from_its_sister() {
     let romeo = world.puppet("romeo");
     world.befriend_all();
     let account = account(&world, phone);
-    say(&mut world, romeo, account, "c1", Word::Propose(vec![Media::Audio]));
+    say(&mut world, romeo, account, "c1", MessageKind::Propose(vec![Media::Audio]));
     world.run_for(SECOND);
     world.pick_up(phone);
     world.pick_up(laptop);
     world.run_for(timers::OFFER);
     world.run_for(SECOND);
-    assert_eq!(over(&world, laptop), Some(&Over::Elsewhere(world.jid(phone))));
-    assert_eq!(over(&world, phone), Some(&Over::Elsewhere(world.jid(laptop))), "neither got a session");
+    assert_eq!(over(&world, laptop), Some(&EndReason::Elsewhere(world.jid(phone))));
+    assert_eq!(over(&world, phone), Some(&EndReason::Elsewhere(world.jid(laptop))), "neither got a session");
 }
 
 /// No server copies anything here, and nobody promised it.
@@ -101,9 +101,9 @@ fn without_copies_the_caller_tells_who_is_late_and_nobody_rings_for_ever() {
     assert_eq!([phone, tablet].map(|device| over(&world, device)), [None, None], "nobody has told them");
     world.pick_up(phone);
     world.run_for(SECOND);
-    assert_eq!(over(&world, phone), Some(&Over::Cancelled));
+    assert_eq!(over(&world, phone), Some(&EndReason::Cancelled));
     world.run_for(timers::RUNG);
-    assert_eq!(over(&world, tablet), Some(&Over::Expired));
+    assert_eq!(over(&world, tablet), Some(&EndReason::Expired));
     assert!(world.hears(romeo, laptop) && world.hears(laptop, romeo));
 }
 
@@ -115,7 +115,7 @@ fn a_session_offered_for_a_call_that_another_device_took_is_a_conflict() {
     let romeo = world.puppet("romeo");
     world.befriend_all();
     let account = account(&world, phone);
-    say(&mut world, romeo, account, "c1", Word::Propose(vec![Media::Audio]));
+    say(&mut world, romeo, account, "c1", MessageKind::Propose(vec![Media::Audio]));
     world.run_for(SECOND);
     world.pick_up(phone);
     world.run_for(SECOND);
@@ -141,9 +141,9 @@ fn two_who_call_each_other_at_once_talk_in_one_call() {
         let ids = [romeo, juliet].map(|who| id_of(&world, who));
         let [lower, higher] = if ids[0] < ids[1] { [romeo, juliet] } else { [juliet, romeo] };
         let tie_break = Because::tie_break();
-        assert!(words(&world, lower).contains(&Word::Reject(tie_break.clone())));
-        assert!(words(&world, higher).contains(&Word::Retract(tie_break)));
-        assert!(words(&world, higher).contains(&Word::Proceed));
+        assert!(words(&world, lower).contains(&MessageKind::Reject(tie_break.clone())));
+        assert!(words(&world, higher).contains(&MessageKind::Retract(tie_break)));
+        assert!(words(&world, higher).contains(&MessageKind::Proceed));
         assert_eq!(world.asked(lower, "session-initiate") + world.asked(higher, "session-initiate"), 1);
         let rang = |event: &Event| matches!(event, Event::Ringing { .. } | Event::Ended(_));
         assert_eq!((count(&world, romeo, rang), count(&world, juliet, rang)), (0, 0));
@@ -151,7 +151,7 @@ fn two_who_call_each_other_at_once_talk_in_one_call() {
 }
 
 /// Romeo's call and one of a puppet's with this id cross.
-fn crossing(id: &str, names: [&str; 2]) -> (World, Who, Vec<Word>) {
+fn crossing(id: &str, names: [&str; 2]) -> (World, Who, Vec<MessageKind>) {
     let mut world = World::new(1);
     let us = world.person(names[0]);
     let other = world.puppet(names[1]);
@@ -160,7 +160,7 @@ fn crossing(id: &str, names: [&str; 2]) -> (World, Who, Vec<Word>) {
     world.ring(us, theirs);
     let same = id_of(&world, us);
     let id = if id.is_empty() { &same } else { id };
-    say(&mut world, other, ours, id, Word::Propose(vec![Media::Audio]));
+    say(&mut world, other, ours, id, MessageKind::Propose(vec![Media::Audio]));
     world.run_for(SECOND);
     let said = words(&world, us);
     (world, us, said)
@@ -169,7 +169,7 @@ fn crossing(id: &str, names: [&str; 2]) -> (World, Who, Vec<Word>) {
 // Shows jmi-tie-01, jmi-tie-02.
 #[test]
 fn the_lower_id_wins_by_its_octets_and_of_two_that_are_equal_the_lower_jid() {
-    let gives_way = |said: &[Word]| said.contains(&Word::Proceed);
+    let gives_way = |said: &[MessageKind]| said.contains(&MessageKind::Proceed);
     assert!(gives_way(&crossing("!", ["romeo", "juliet"]).2));
     assert!(!gives_way(&crossing("z", ["romeo", "juliet"]).2));
     // A capital stands behind digits and before small letters.
@@ -199,7 +199,7 @@ fn a_peer_that_goes_on_on_another_device_is_followed() {
     assert!(!world.hears(romeo, phone));
     let id = id_of(&world, laptop);
     let after = &words(&world, romeo)[before..];
-    assert_eq!(after, [Word::Finish(Because::migrated(&id)), Word::Proceed]);
+    assert_eq!(after, [MessageKind::Finish(Because::migrated(&id)), MessageKind::Proceed]);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Ringing { .. } | Event::Ended(_))), 0);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerMoved(_))), 1);
     assert!(over(&world, phone).is_some());

@@ -2,7 +2,7 @@
 
 use muji_conformance::harness::world::{Who, World};
 use muji_core::error::PeerFailure;
-use muji_core::{Event, Remedy};
+use muji_core::{Event, Recovery};
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::iq::Iq;
@@ -45,7 +45,7 @@ fn a_peer_who_declines_is_not_called_again() {
         let failures = failures(&world, who);
         assert_eq!(failures.len(), 1);
         assert_eq!(failures[0].to_string(), "ended by the peer (decline)");
-        assert_eq!(failures[0].remedy, Remedy::Nothing);
+        assert_eq!(failures[0].recovery, Recovery::Nothing);
     }
     assert_eq!(requests(&mut world, tybalt), []);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
@@ -61,7 +61,7 @@ fn a_peer_that_keeps_silent_is_called_three_times_more_and_then_given_up() {
     assert_eq!(of_romeo.count(), 4);
     let failures = failures(&world, romeo);
     assert_eq!(
-        failures.iter().map(|failure| failure.remedy != Remedy::Nothing).collect::<Vec<_>>(),
+        failures.iter().map(|failure| failure.recovery != Recovery::Nothing).collect::<Vec<_>>(),
         [true, true, true, false]
     );
     assert_eq!(world.deaf(&[romeo, juliet]), []);

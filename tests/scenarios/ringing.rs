@@ -2,11 +2,11 @@
 
 use jid::BareJid;
 use muji_conformance::harness::world::{Who, World};
-use muji_core::error::{Over, Refused};
+use muji_core::error::{EndReason, Refused};
 use muji_core::{Command, Event, Media};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
@@ -48,19 +48,19 @@ pub(crate) fn said(world: &World, who: Who) -> Vec<(String, JingleMessage)> {
     words.collect()
 }
 
-pub(crate) fn words(world: &World, who: Who) -> Vec<Word> {
-    said(world, who).into_iter().map(|(_, message)| message.word).collect()
+pub(crate) fn words(world: &World, who: Who) -> Vec<MessageKind> {
+    said(world, who).into_iter().map(|(_, message)| message.kind).collect()
 }
 
 /// The id of the last call that somebody placed.
 pub(crate) fn id_of(world: &World, caller: Who) -> String {
     let said = said(world, caller);
-    let proposed = said.iter().rev().find(|(_, message)| matches!(message.word, Word::Propose(_)));
+    let proposed = said.iter().rev().find(|(_, message)| matches!(message.kind, MessageKind::Propose(_)));
     proposed.expect("it called").1.id.clone()
 }
 
 /// A puppet says something about a call.
-pub(crate) fn say(world: &mut World, who: Who, to: impl Into<jid::Jid>, id: &str, word: Word) {
+pub(crate) fn say(world: &mut World, who: Who, to: impl Into<jid::Jid>, id: &str, word: MessageKind) {
     let mut message = Message::chat(to.into());
     message.id = Some(Id(format!("m-{id}")));
     message.payloads = JingleMessage::new(id, word).write();
@@ -68,17 +68,17 @@ pub(crate) fn say(world: &mut World, who: Who, to: impl Into<jid::Jid>, id: &str
 }
 
 /// The words a puppet was told.
-pub(crate) fn heard(world: &mut World, who: Who) -> Vec<Word> {
+pub(crate) fn heard(world: &mut World, who: Who) -> Vec<MessageKind> {
     let inbox = world.inbox(who);
     let messages = inbox.iter().filter_map(|stanza| match stanza {
         Stanza::Message(message) => JingleMessage::find(&message.payloads),
         Stanza::Iq(_) | Stanza::Presence(_) => None,
     });
-    messages.map(|message| message.word).collect()
+    messages.map(|message| message.kind).collect()
 }
 
-pub(crate) fn busy() -> Word {
-    Word::Reject(Reason::Busy.into())
+pub(crate) fn busy() -> MessageKind {
+    MessageKind::Reject(Reason::Busy.into())
 }
 
 // Shows jmi-ring-01, jmi-proceed-02, jmi-init-01.
@@ -94,9 +94,9 @@ fn the_first_device_to_pick_up_takes_the_call_and_the_others_fall_silent() {
     world.run_for(2 * SECOND);
     assert!(world.hears(romeo, laptop) && world.hears(laptop, romeo));
     assert!(world.events(romeo).contains(&Event::PickedUp(world.jid(laptop))));
-    let elsewhere = Over::Elsewhere(world.jid(laptop));
+    let elsewhere = EndReason::Elsewhere(world.jid(laptop));
     assert_eq!([phone, tablet].map(|device| over(&world, device)), [Some(&elsewhere); 2]);
-    assert_eq!([phone, tablet].map(|device| words(&world, device)), [[Word::Ringing], [Word::Ringing]]);
+    assert_eq!([phone, tablet].map(|device| words(&world, device)), [[MessageKind::Ringing], [MessageKind::Ringing]]);
     assert_eq!(world.asked(romeo, "session-initiate"), 1);
 }
 
@@ -107,7 +107,7 @@ fn the_proposal_is_for_all_devices_and_the_answers_for_the_one_that_calls() {
     world.pick_up(laptop);
     world.run_for(SECOND);
     assert_eq!(said(&world, romeo)[0].0, "juliet@capulet.example");
-    assert_eq!(words(&world, laptop), [Word::Ringing, Word::Proceed]);
+    assert_eq!(words(&world, laptop), [MessageKind::Ringing, MessageKind::Proceed]);
     assert!(said(&world, laptop).iter().all(|(to, _)| *to == world.jid(romeo).to_string()));
 }
 
@@ -121,7 +121,7 @@ fn the_proposal_names_the_media_and_the_session_has_its_id() {
     world.pick_up(phone);
     world.run_for(SECOND);
     let proposed = &said(&world, romeo)[0].1;
-    assert_eq!(proposed.word, Word::Propose(vec![Media::Audio, Media::Video]));
+    assert_eq!(proposed.kind, MessageKind::Propose(vec![Media::Audio, Media::Video]));
     let offers = world.wire.iter().filter_map(|passage| passage.stanza.get_child("jingle", ns::JINGLE));
     let sids: Vec<&str> = offers.filter_map(|jingle| jingle.attr("sid")).collect();
     assert!(!sids.is_empty() && sids.iter().all(|sid| *sid == proposed.id));
@@ -158,10 +158,10 @@ fn at_the_end_both_say_that_it_is_finished() {
     world.run_for(SECOND);
     world.leave(romeo);
     world.run_for(SECOND);
-    assert_eq!((over(&world, romeo), over(&world, phone)), (Some(&Over::Left), Some(&Over::HungUp)));
-    let finish = Word::Finish(Reason::Success.into());
+    assert_eq!((over(&world, romeo), over(&world, phone)), (Some(&EndReason::Left), Some(&EndReason::HungUp)));
+    let finish = MessageKind::Finish(Reason::Success.into());
     for (who, other) in [(romeo, phone), (phone, romeo)] {
-        let finished: Vec<_> = said(&world, who).into_iter().filter(|(_, message)| message.word == finish).collect();
+        let finished: Vec<_> = said(&world, who).into_iter().filter(|(_, message)| message.kind == finish).collect();
         assert_eq!(finished.len(), 1);
         assert_eq!(finished[0].0, world.jid(other).to_string());
     }
@@ -177,8 +177,8 @@ fn a_path_that_dies_is_told_as_such() {
     world.freeze(phone);
     world.lose_media(phone);
     world.run_for(SECOND);
-    assert!(matches!(over(&world, romeo), Some(Over::Session(_))));
-    assert_eq!(words(&world, romeo).last(), Some(&Word::Finish(Reason::ConnectivityError.into())));
+    assert!(matches!(over(&world, romeo), Some(EndReason::Session(_))));
+    assert_eq!(words(&world, romeo).last(), Some(&MessageKind::Finish(Reason::ConnectivityError.into())));
 }
 
 // Shows jmi-reject-01, jmi-sec-02.
@@ -187,11 +187,11 @@ fn who_declines_silences_all_devices_and_tells_the_caller_no_more_than_busy() {
     let (mut world, romeo, [phone, laptop, tablet]) = ringing();
     world.command(phone, Command::Decline);
     world.run_for(SECOND);
-    assert_eq!(over(&world, phone), Some(&Over::Left));
-    let there = Over::DeclinedElsewhere(world.jid(phone));
+    assert_eq!(over(&world, phone), Some(&EndReason::Left));
+    let there = EndReason::DeclinedElsewhere(world.jid(phone));
     assert_eq!([laptop, tablet].map(|device| over(&world, device)), [Some(&there); 2]);
-    assert_eq!(over(&world, romeo), Some(&Over::Busy(world.jid(phone))));
-    assert_eq!(words(&world, phone), [Word::Ringing, busy()]);
+    assert_eq!(over(&world, romeo), Some(&EndReason::Busy(world.jid(phone))));
+    assert_eq!(words(&world, phone), [MessageKind::Ringing, busy()]);
     assert_eq!(said(&world, phone)[1].0, world.jid(romeo).to_string());
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
 }
@@ -205,9 +205,9 @@ fn another_reason_to_decline_is_told_apart() {
     world.ring(romeo, account);
     world.run_for(SECOND);
     let id = id_of(&world, romeo);
-    say(&mut world, juliet, to, &id, Word::Reject(Reason::Decline.into()));
+    say(&mut world, juliet, to, &id, MessageKind::Reject(Reason::Decline.into()));
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Declined(world.jid(juliet))));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Declined(world.jid(juliet))));
 }
 
 // Shows jmi-retract-01.
@@ -216,10 +216,10 @@ fn a_caller_who_gives_up_is_heard_on_every_device() {
     let (mut world, romeo, devices) = ringing();
     world.leave(romeo);
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Left));
-    assert_eq!(devices.map(|device| over(&world, device)), [Some(&Over::Cancelled); 3]);
+    assert_eq!(over(&world, romeo), Some(&EndReason::Left));
+    assert_eq!(devices.map(|device| over(&world, device)), [Some(&EndReason::Cancelled); 3]);
     let (to, message) = said(&world, romeo).pop().expect("it said so");
-    assert_eq!((to.as_str(), message.word), ("juliet@capulet.example", Word::Retract(Reason::Cancel.into())));
+    assert_eq!((to.as_str(), message.kind), ("juliet@capulet.example", MessageKind::Retract(Reason::Cancel.into())));
 }
 
 // Shows jmi-retract-02.
@@ -231,11 +231,11 @@ fn a_retract_without_a_reason_stops_the_ringing_too() {
         let romeo = world.puppet("romeo");
         world.befriend_all();
         let account = account(&world, juliet);
-        say(&mut world, romeo, account.clone(), "c1", Word::Propose(vec![Media::Audio]));
+        say(&mut world, romeo, account.clone(), "c1", MessageKind::Propose(vec![Media::Audio]));
         world.run_for(SECOND);
-        say(&mut world, romeo, account, "c1", Word::Retract(because));
+        say(&mut world, romeo, account, "c1", MessageKind::Retract(because));
         world.run_for(SECOND);
-        assert_eq!(over(&world, juliet), Some(&Over::Cancelled));
+        assert_eq!(over(&world, juliet), Some(&EndReason::Cancelled));
     }
 }
 
@@ -247,9 +247,9 @@ fn a_call_that_nobody_answers_ends_after_a_minute_and_the_devices_fall_silent() 
     world.run_for(timers::RING - TICK);
     assert_eq!(over(&world, romeo), None);
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Unanswered));
-    assert_eq!(devices.map(|device| over(&world, device)), [Some(&Over::Cancelled); 3]);
-    assert_eq!(words(&world, romeo).pop(), Some(Word::Retract(Reason::Expired.into())));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Unanswered));
+    assert_eq!(devices.map(|device| over(&world, device)), [Some(&EndReason::Cancelled); 3]);
+    assert_eq!(words(&world, romeo).pop(), Some(MessageKind::Retract(Reason::Expired.into())));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_caller_who_is_not_heard_of_any_more_does_not_ring_for_ever() {
     let (mut world, romeo, [phone, ..]) = ringing();
     world.freeze(romeo);
     world.run_for(timers::RUNG);
-    assert_eq!(over(&world, phone), Some(&Over::Expired));
+    assert_eq!(over(&world, phone), Some(&EndReason::Expired));
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_call_that_the_server_cannot_deliver_says_so() {
     let bounce =
         format!("<message xmlns='jabber:client' type='error' from='{to}' to='{us}' id='{id}'>{error}</message>");
     world.forge(romeo, &bounce);
-    assert_eq!(over(&world, romeo), Some(&Over::Unreachable("remote-server-not-found".to_owned())));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Unreachable("remote-server-not-found".to_owned())));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::stanza::has_contents;
 use muji_conformance::harness::world::{Who, World};
-use muji_core::error::{PutOut, RoomFault};
+use muji_core::error::{Removal, RoomFault};
 use muji_core::{Join, Secret};
 
 use crate::scripted::{entering, refuse};
@@ -47,7 +47,7 @@ fn a_members_only_room() {
 fn a_room_that_has_banned_us() {
     let banned = |_: &World| Rules { banned: ["romeo@capulet.example".parse().unwrap()].into(), ..Rules::default() };
     let (world, romeo) = romeo_tries(banned, romeo());
-    assert_eq!(room_fault(&world, romeo), Some(RoomFault::Banned(PutOut::default())));
+    assert_eq!(room_fault(&world, romeo), Some(RoomFault::Banned(Removal::default())));
 }
 
 // Shows muc-join-04.

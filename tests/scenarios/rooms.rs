@@ -3,7 +3,7 @@
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::service::Service;
 use muji_conformance::harness::world::{Who, World};
-use muji_core::error::{Over, Refused, RoomFault};
+use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Join, config};
 use muji_xep::{Element, ns};
 
@@ -76,7 +76,7 @@ fn who_made_the_room_may_end_the_call_for_everybody() {
     world.command(romeo, Command::EndForAll);
     world.run_for(SECOND);
     assert!(matches!(room_fault(&world, juliet), Some(RoomFault::Destroyed(_))));
-    assert_eq!(over(&world, romeo), Some(&Over::Left));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Left));
 }
 
 // Shows R-MUC-2.
@@ -120,7 +120,7 @@ fn a_call_inside_a_chat_room_is_seen_by_all_joined_by_some_and_left_without_leav
     assert_eq!(world.people_in_call(nurse, "kitchen"), ["juliet", "romeo"]);
     world.leave(romeo);
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Left));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Left));
     assert_eq!(world.people_in_call(nurse, "kitchen"), ["juliet"]);
     assert_eq!(world.service.rooms.occupants(&world.room("kitchen")).len(), 3);
     assert!(!world.hears(juliet, romeo));

@@ -143,7 +143,7 @@ fn asks(world: &mut World, romeo: Who, node: Option<&str>) -> Element {
 
 fn introduced(world: &mut World) -> (Who, Disco) {
     let [romeo] = people(world, ["romeo"]);
-    let disco = world.introduce(romeo, "https://example.org/muji");
+    let disco = world.answer_disco(romeo, "https://example.org/muji");
     world.join_how(romeo, "balcony", Join::own().nick("romeo"));
     world.run_for(SECOND);
     (romeo, disco)
@@ -230,7 +230,7 @@ fn every_presence_of_a_call_carries_our_capabilities_and_they_are_those_we_answe
 fn outside_of_calls_a_stranger_who_asks_is_answered_as_if_nobody_were_there() {
     let mut world = World::new(1);
     let [romeo] = people(&mut world, ["romeo"]);
-    world.introduce(romeo, "https://example.org/muji");
+    world.answer_disco(romeo, "https://example.org/muji");
     let query = format!("<query xmlns='{}'/>", ns::DISCO_INFO);
     world.forge(
         romeo,
@@ -244,7 +244,7 @@ fn outside_of_calls_a_stranger_who_asks_is_answered_as_if_nobody_were_there() {
 fn capabilities_that_change_are_said_at_once() {
     let mut world = World::new(1);
     let (romeo, old) = introduced(&mut world);
-    let new = world.introduce(romeo, "https://example.org/another");
+    let new = world.answer_disco(romeo, "https://example.org/another");
     assert_ne!(old.caps(), new.caps());
     let last = world.presences(romeo).pop().expect("it said something");
     assert_eq!(last.get_child("c", ns::CAPS), Some(&new.caps()));

@@ -154,7 +154,7 @@ fn credentials_that_a_restricted_service_lacks_are_asked_for() {
 fn nobody_is_asked_for_servers_before_the_user_picks_up() {
     let (mut world, romeo) = alone(Some(vec![service("type='stun' host='stun.x'")]));
     let juliet = asker(&mut world, "juliet");
-    world.attend(juliet);
+    world.accept_calls(juliet);
     world.befriend_all();
     let account = account(&world, juliet);
     world.ring(romeo, account);

@@ -3,7 +3,7 @@
 use jid::BareJid;
 use muji_conformance::harness::room::Rules;
 use muji_conformance::harness::world::{Delays, Who, World};
-use muji_core::error::{Over, Refused, RoomFault};
+use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Media, Mute, config};
 use muji_media::transport::str0m::Dtls;
 use muji_xep::muc::code;
@@ -213,7 +213,7 @@ fn a_connection_that_does_not_come_back_ends_the_call_after_a_minute() {
     world.run_for(config::DISCONNECTED - SECOND);
     assert_eq!(over(&world, romeo), None);
     world.run_for(2 * SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Disconnected));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Disconnected));
     assert!(!world.hears(romeo, juliet));
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use jid::{FullJid, Jid};
 use muji_conformance::harness::world::{Who, World};
-use muji_core::error::Over;
+use muji_core::error::EndReason;
 use muji_core::{Event, Media};
 use muji_jingle::timers;
 use muji_xep::jingle::{Action, Reason};
-use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::Message;
 
@@ -22,10 +22,10 @@ use crate::{SECOND, count, over};
 fn a_stranger_hears_nothing_before_the_user_acts() {
     let mut world = World::new(1);
     let juliet = world.person("juliet");
-    world.introduce(juliet, "https://example.org/client");
+    world.answer_disco(juliet, "https://example.org/client");
     let tybalt = world.puppet("tybalt");
     let account = account(&world, juliet);
-    say(&mut world, tybalt, account, "c1", Word::Propose(vec![Media::Audio]));
+    say(&mut world, tybalt, account, "c1", MessageKind::Propose(vec![Media::Audio]));
     world.run_for(SECOND);
     let from = world.jid(tybalt);
     assert_eq!(world.events(juliet), [Event::Stranger { from: from.clone(), media: vec![Media::Audio] }]);
@@ -44,7 +44,7 @@ fn a_stranger_hears_nothing_before_the_user_acts() {
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0].attr("to"), Some(from.to_string().as_str()));
     assert!(shown[0].has_child("c", ns::CAPS), "so that it knows what we can do");
-    assert_eq!(words(&world, juliet), [Word::Proceed]);
+    assert_eq!(words(&world, juliet), [MessageKind::Proceed]);
     world.leave(juliet);
     world.run_for(SECOND);
     let shown = world.presences(juliet);
@@ -58,7 +58,7 @@ fn nobody_calls_from_behind_a_nick() {
     world.join(juliet, "balcony");
     world.run_for(SECOND);
     let (before, room, to) = (world.events(juliet).len(), world.room("balcony"), world.jid(juliet));
-    let message = JingleMessage::new("c1", Word::Propose(vec![Media::Audio]));
+    let message = JingleMessage::new("c1", MessageKind::Propose(vec![Media::Audio]));
     let payloads: String = message.write().iter().map(String::from).collect();
     world.forge(
         juliet,
@@ -74,7 +74,7 @@ fn few_strangers_wait_at_once_and_the_others_are_not_shown() {
     let account = account(&world, juliet);
     for name in ["a", "b", "c", "d"] {
         let stranger = world.puppet(name);
-        say(&mut world, stranger, account.clone(), "c1", Word::Propose(vec![Media::Audio]));
+        say(&mut world, stranger, account.clone(), "c1", MessageKind::Propose(vec![Media::Audio]));
     }
     world.run_for(SECOND);
     assert_eq!(count(&world, juliet, |event| matches!(event, Event::Stranger { .. })), 2);
@@ -101,11 +101,11 @@ fn nothing_that_a_caller_does_makes_us_answer_open_or_send_anything_before_the_u
     let romeo = world.puppet("romeo");
     world.befriend_all();
     let account = account(&world, juliet);
-    say(&mut world, romeo, account, "c1", Word::Propose(vec![Media::Audio]));
+    say(&mut world, romeo, account, "c1", MessageKind::Propose(vec![Media::Audio]));
     world.run_for(SECOND);
     let to = world.jid(juliet);
     // Words that only the called may say, or that belong to other states.
-    for word in [Word::Proceed, Word::Accept, Word::Ringing, busy()] {
+    for word in [MessageKind::Proceed, MessageKind::Accept, MessageKind::Ringing, busy()] {
         say(&mut world, romeo, to.clone(), "c1", word);
     }
     use Action::{ContentAdd, SessionAccept, SessionInfo, SessionInitiate, TransportInfo};
@@ -116,7 +116,7 @@ fn nothing_that_a_caller_does_makes_us_answer_open_or_send_anything_before_the_u
         ask(&mut world, romeo, juliet, &format!("a{id}"), &jingle);
     }
     world.run_for(5 * SECOND);
-    assert_eq!(words(&world, juliet), [Word::Ringing]);
+    assert_eq!(words(&world, juliet), [MessageKind::Ringing]);
     assert_eq!((world.sessions(juliet), world.published(juliet).len(), world.datagrams_to(romeo)), (0, 0, 0));
     assert_eq!(world.asked(juliet, "session-accept"), 0);
     assert_eq!(answer(&world.inbox(romeo), "a0"), Some(Err("out-of-order".to_owned())));
@@ -129,7 +129,7 @@ fn copies_count_only_from_ones_own_account() {
     let (mut world, romeo, [phone, laptop, _]) = ringing();
     let id = id_of(&world, romeo);
     let (us, sister) = (world.jid(phone), world.jid(laptop));
-    let wrapped = |kind: &str, from: &str, inner_from: &FullJid, inner_to: &str, word: &Word| {
+    let wrapped = |kind: &str, from: &str, inner_from: &FullJid, inner_to: &str, word: &MessageKind| {
         let message = JingleMessage::new(&id, word.clone());
         let payloads: String = message.write().iter().map(String::from).collect();
         format!(
@@ -141,19 +141,19 @@ fn copies_count_only_from_ones_own_account() {
     };
     let caller = world.jid(romeo);
     for from in ["tybalt@capulet.example", "capulet.example", "juliet@capulet.example/2", "juliet@verona.example"] {
-        let forged = wrapped("sent", from, &sister, caller.as_str(), &Word::Proceed);
+        let forged = wrapped("sent", from, &sister, caller.as_str(), &MessageKind::Proceed);
         world.forge(phone, &forged);
-        let cancel = Word::Retract(Reason::Cancel.into());
+        let cancel = MessageKind::Retract(Reason::Cancel.into());
         let forged = wrapped("received", from, &caller, "juliet@capulet.example", &cancel);
         world.forge(phone, &forged);
     }
     // The right account, with the words of somebody else in its mouth.
-    let forged = wrapped("sent", "juliet@capulet.example", &caller, caller.as_str(), &Word::Proceed);
+    let forged = wrapped("sent", "juliet@capulet.example", &caller, caller.as_str(), &MessageKind::Proceed);
     world.forge(phone, &forged);
     assert_eq!(over(&world, phone), None);
-    let real = wrapped("sent", "juliet@capulet.example", &sister, caller.as_str(), &Word::Proceed);
+    let real = wrapped("sent", "juliet@capulet.example", &sister, caller.as_str(), &MessageKind::Proceed);
     world.forge(phone, &real);
-    assert_eq!(over(&world, phone), Some(&Over::Elsewhere(sister)));
+    assert_eq!(over(&world, phone), Some(&EndReason::Elsewhere(sister)));
 }
 
 // Shows carb-04, jmi-gen-02, jmi-proceed-03.
@@ -172,7 +172,7 @@ fn a_copy_of_a_call_rings_as_the_call_and_one_of_our_own_does_nothing() {
     assert_eq!(world.asked(his_tablet, "session-initiate"), 0);
 
     let us = world.jid(his_tablet);
-    let message = JingleMessage::new("c9", Word::Propose(vec![Media::Audio]));
+    let message = JingleMessage::new("c9", MessageKind::Propose(vec![Media::Audio]));
     let payloads: String = message.write().iter().map(String::from).collect();
     let copy = format!(
         "<message xmlns='jabber:client' type='chat' from='{0}' to='{us}'><received xmlns='{1}'><forwarded \
@@ -199,11 +199,11 @@ fn dino_s_accept_to_its_own_devices_stops_the_ringing_and_to_the_caller_it_is_a_
     world.ring(romeo, hers.clone());
     world.run_for(SECOND);
     let id = id_of(&world, romeo);
-    say(&mut world, dino, hers, &id, Word::Accept);
+    say(&mut world, dino, hers, &id, MessageKind::Accept);
     world.run_for(SECOND);
-    assert_eq!(over(&world, phone), Some(&Over::Elsewhere(world.jid(dino))));
+    assert_eq!(over(&world, phone), Some(&EndReason::Elsewhere(world.jid(dino))));
     let to = world.jid(romeo);
-    say(&mut world, dino, to, &id, Word::Accept);
+    say(&mut world, dino, to, &id, MessageKind::Accept);
     world.run_for(SECOND);
     assert!(world.events(romeo).contains(&Event::PickedUp(world.jid(dino))));
     assert_eq!(world.asked(romeo, "session-initiate"), 1);
@@ -214,7 +214,7 @@ fn dino_s_accept_to_its_own_devices_stops_the_ringing_and_to_the_caller_it_is_a_
 fn a_call_from_an_archive_does_not_ring_and_is_shown_as_missed() {
     let (mut world, romeo, [phone, ..]) = couple();
     let (from, to) = (world.jid(romeo), world.jid(phone));
-    let message = JingleMessage::new("c1", Word::Propose(vec![Media::Audio]));
+    let message = JingleMessage::new("c1", MessageKind::Propose(vec![Media::Audio]));
     let payloads: String = message.write().iter().map(String::from).collect();
     let late = format!(
         "<message xmlns='jabber:client' type='chat' from='{from}' to='{to}'>{payloads}\
@@ -226,7 +226,7 @@ fn a_call_from_an_archive_does_not_ring_and_is_shown_as_missed() {
 }
 
 /// What Juliet's phone finds in its archive: what Romeo said, or her laptop.
-fn archived(world: &World, [from, to]: [Who; 2], word: Word) -> Message {
+fn archived(world: &World, [from, to]: [Who; 2], word: MessageKind) -> Message {
     let mut message = Message::chat(Jid::from(world.jid(to).to_bare()));
     message.from = Some(world.jid(from).into());
     message.payloads = JingleMessage::new("c1", word).write();
@@ -237,7 +237,7 @@ fn archived(world: &World, [from, to]: [Who; 2], word: Word) -> Message {
 #[test]
 fn a_call_found_in_the_archive_rings_for_the_rest_of_its_time_if_nothing_behind_it_ends_it() {
     let ago = Duration::from_secs;
-    let calls = || Word::Propose(vec![Media::Audio]);
+    let calls = || MessageKind::Propose(vec![Media::Audio]);
     let (mut world, romeo, [phone, ..]) = couple();
     let propose = archived(&world, [romeo, phone], calls());
     world.catch_up(phone, &[(ago(20), propose)]);
@@ -245,23 +245,23 @@ fn a_call_found_in_the_archive_rings_for_the_rest_of_its_time_if_nothing_behind_
     world.run_for(timers::RUNG - ago(20) - SECOND);
     assert_eq!(over(&world, phone), None);
     world.run_for(2 * SECOND);
-    assert_eq!(over(&world, phone), Some(&Over::Expired));
+    assert_eq!(over(&world, phone), Some(&EndReason::Expired));
 }
 
 // Shows jmi-retract-03.
 #[test]
 fn a_call_in_the_archive_that_is_over_was_missed_unless_another_device_took_it() {
     let ago = Duration::from_secs;
-    let calls = || Word::Propose(vec![Media::Audio]);
+    let calls = || MessageKind::Propose(vec![Media::Audio]);
     let missed = |world: &World, who: Who| vec![Event::Missed { from: world.jid(who), media: vec![Media::Audio] }];
     let because = || Because::from(Reason::Cancel);
     for (age, word, by_device, is_missed) in [
         (60, None, false, true),
-        (20, Some(Word::Retract(because())), false, true),
-        (20, Some(Word::Finish(because())), false, true),
-        (20, Some(Word::Proceed), true, false),
-        (20, Some(Word::Reject(because())), true, false),
-        (20, Some(Word::Accept), true, false),
+        (20, Some(MessageKind::Retract(because())), false, true),
+        (20, Some(MessageKind::Finish(because())), false, true),
+        (20, Some(MessageKind::Proceed), true, false),
+        (20, Some(MessageKind::Reject(because())), true, false),
+        (20, Some(MessageKind::Accept), true, false),
     ] {
         let (mut world, romeo, [phone, laptop, _]) = couple();
         let mut found = vec![(ago(age), archived(&world, [romeo, phone], calls()))];

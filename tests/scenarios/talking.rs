@@ -1,10 +1,10 @@
 //! A call with one person: what is done in it, with and without a word before, and how it ends.
 
 use muji_conformance::harness::world::{Who, World};
-use muji_core::error::{Over, Refused};
+use muji_core::error::{EndReason, Refused};
 use muji_core::{Command, Event, Hold, Media, Mute, config};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
-use muji_xep::jmi::{Because, Word};
+use muji_xep::jmi::{Because, MessageKind};
 use muji_xep::ns;
 
 use crate::puppet::{answer, answering, ask, direct_offer, opus, requests, usable};
@@ -91,7 +91,7 @@ fn a_full_jid_is_called_without_a_word_before_and_rings() {
     assert!(world.hears(romeo, phone) && world.hears(phone, romeo));
     world.leave(phone);
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::HungUp));
+    assert_eq!(over(&world, romeo), Some(&EndReason::HungUp));
     assert_eq!((said(&world, romeo), said(&world, phone)), (Vec::new(), Vec::new()), "nobody speaks of it in messages");
 }
 
@@ -103,8 +103,8 @@ fn an_offer_without_a_word_before_is_declined() {
     world.run_for(SECOND);
     world.command(phone, Command::Decline);
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Declined(device)));
-    assert_eq!(over(&world, phone), Some(&Over::Left));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Declined(device)));
+    assert_eq!(over(&world, phone), Some(&EndReason::Left));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_call_outlives_its_connection_for_a_minute_and_goes_on_under_the_same_jid() 
     assert!(world.hears(phone, romeo));
     world.leave(romeo);
     world.run_for(SECOND);
-    assert_eq!(over(&world, phone), Some(&Over::HungUp));
+    assert_eq!(over(&world, phone), Some(&EndReason::HungUp));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_connection_that_does_not_come_back_ends_the_call() {
     world.run_for(SECOND);
     world.cut(romeo);
     world.run_for(61 * SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Disconnected));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Disconnected));
     assert_eq!((world.sessions(romeo), world.published(romeo).len()), (0, 0));
 }
 
@@ -160,11 +160,11 @@ fn a_reason_of_the_other_s_is_told() {
     world.ring(romeo, hers);
     world.run_for(SECOND);
     let id = id_of(&world, romeo);
-    say(&mut world, juliet, to.clone(), &id, Word::Ringing);
+    say(&mut world, juliet, to.clone(), &id, MessageKind::Ringing);
     let why = Why { text: Some("at supper".to_owned()), ..Reason::Busy.into() };
-    say(&mut world, juliet, to, &id, Word::Reject(Because { why: Some(why), ..Because::default() }));
+    say(&mut world, juliet, to, &id, MessageKind::Reject(Because { why: Some(why), ..Because::default() }));
     world.run_for(SECOND);
-    assert_eq!(over(&world, romeo), Some(&Over::Busy(world.jid(juliet))));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Busy(world.jid(juliet))));
     assert_eq!(heard(&mut world, juliet).len(), 1, "the proposal and no more");
 }
 
@@ -230,7 +230,7 @@ fn a_device_that_is_unavailable_and_of_which_nothing_is_heard_is_gone_after_ten_
     world.run_for(config::UNAVAILABLE - TICK);
     assert_eq!(over(&world, romeo), None);
     world.run_for(TICK);
-    assert_eq!(over(&world, romeo), Some(&Over::Gone(world.jid(juliet))));
+    assert_eq!(over(&world, romeo), Some(&EndReason::Gone(world.jid(juliet))));
     world.run_for(SECOND);
     assert_eq!(reason_told(&mut world, juliet), Some(Reason::Gone));
 }
@@ -279,7 +279,7 @@ fn all_that_follows_the_answer_goes_to_the_device_that_gave_it() {
 #[test]
 fn a_session_is_known_by_its_id_and_its_peer_and_what_is_not_known_is_an_error() {
     let (mut world, romeo, juliet, sid) = called_directly();
-    world.introduce(romeo, "https://example.org/client");
+    world.answer_disco(romeo, "https://example.org/client");
     let tybalt = world.puppet("tybalt");
     world.befriend_all();
     let mut info = Jingle::new(Action::TransportInfo, "another");

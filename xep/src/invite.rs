@@ -8,7 +8,7 @@ use crate::ns;
 
 /// What is said of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum InviteKind {
     /// Come to a call.
     Invite {
         /// With sound, as nearly always.
@@ -32,7 +32,7 @@ pub struct CallInvite {
     /// Which invitation; the id of its message too, since others refer to either.
     pub id: String,
     /// What is said.
-    pub word: Word,
+    pub kind: InviteKind,
     /// The room of the call, if it is named.
     pub room: Option<BareJid>,
     /// Another way to join, by a URI for people.
@@ -42,8 +42,8 @@ pub struct CallInvite {
 impl CallInvite {
     /// A word about the invitation of this id, naming the room or not.
     #[must_use]
-    pub fn new(id: &str, word: Word, room: Option<&BareJid>) -> Self {
-        Self { id: id.to_owned(), word, room: room.cloned(), external: None }
+    pub fn new(id: &str, kind: InviteKind, room: Option<&BareJid>) -> Self {
+        Self { id: id.to_owned(), kind, room: room.cloned(), external: None }
     }
 
     /// The word among the children of a message: in the new form if it stands in both, so that nothing rings twice. Whoever
@@ -52,35 +52,35 @@ impl CallInvite {
     pub fn find(payloads: &[Element], reference: Option<String>) -> Option<Self> {
         let of = |ns: &str| payloads.iter().find(|payload| payload.ns() == ns);
         let element = of(ns::CALL_INVITES).or_else(|| of(ns::CALL_MESSAGE))?;
-        let word = match element.name() {
-            "invite" | "propose" => Word::Invite {
+        let kind = match element.name() {
+            "invite" | "propose" => InviteKind::Invite {
                 audio: !matches!(element.attr("audio"), Some("false" | "0")),
                 video: matches!(element.attr("video"), Some("true" | "1")),
             },
-            "accept" => Word::Accept,
-            "reject" => Word::Reject,
-            "retract" => Word::Retract,
-            "left" | "finish" => Word::Left,
+            "accept" => InviteKind::Accept,
+            "reject" => InviteKind::Reject,
+            "retract" => InviteKind::Retract,
+            "left" | "finish" => InviteKind::Left,
             _ => return None,
         };
         let id = text(element, "id").or(reference)?;
         let room = element.get_child("muji", ns::MUJI).and_then(|muji| parsed(muji, "room"));
         let external = element.get_child("external", ns::CALL_INVITES).and_then(|external| text(external, "uri"));
-        Some(Self { id, word, room, external })
+        Some(Self { id, kind, room, external })
     }
 
     /// What a message carries: both forms, and the wish that archives keep it, as it has no body (XEP-0334).
     #[must_use]
     pub fn write(&self) -> Vec<Element> {
-        let (new, old) = match self.word {
-            Word::Invite { .. } => ("invite", "propose"),
-            Word::Accept => ("accept", "accept"),
-            Word::Reject => ("reject", "reject"),
-            Word::Retract => ("retract", "retract"),
-            Word::Left => ("left", "finish"),
+        let (new, old) = match self.kind {
+            InviteKind::Invite { .. } => ("invite", "propose"),
+            InviteKind::Accept => ("accept", "accept"),
+            InviteKind::Reject => ("reject", "reject"),
+            InviteKind::Retract => ("retract", "retract"),
+            InviteKind::Left => ("left", "finish"),
         };
         let mut payloads = vec![self.form(new, ns::CALL_INVITES), self.form(old, ns::CALL_MESSAGE)];
-        if matches!(self.word, Word::Invite { .. }) {
+        if matches!(self.kind, InviteKind::Invite { .. }) {
             payloads.push(Element::bare("origin-id", ns::STANZA_ID).with("id", &self.id));
         }
         payloads.push(Element::bare("store", ns::HINTS));
@@ -89,12 +89,12 @@ impl CallInvite {
 
     fn form(&self, name: &'static str, ns: &'static str) -> Element {
         let element = Element::bare(name, ns).with("id", &self.id);
-        let element = match self.word {
-            Word::Invite { audio, video } => {
+        let element = match self.kind {
+            InviteKind::Invite { audio, video } => {
                 let element = element.with_opt("audio", (!audio).then_some(false));
                 element.with("video", video).with("multi", true)
             }
-            Word::Accept | Word::Reject | Word::Retract | Word::Left => element,
+            InviteKind::Accept | InviteKind::Reject | InviteKind::Retract | InviteKind::Left => element,
         };
         element.children_from(self.room.as_ref().map(crate::muji::marker))
     }

@@ -12,7 +12,7 @@ const MAX_MEDIA: usize = 4;
 
 /// What is said of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
+pub enum MessageKind {
     /// I want to talk, with these media.
     Propose(Vec<Media>),
     /// A device is asking its user.
@@ -81,59 +81,59 @@ pub struct JingleMessage {
     /// The call; its Jingle session has the same id.
     pub id: String,
     /// What is said.
-    pub word: Word,
-    /// With [`Word::Proceed`]: the sender's device for the encryption to which its certificate can be tied.
+    pub kind: MessageKind,
+    /// With [`MessageKind::Proceed`]: the sender's device for the encryption to which its certificate can be tied.
     pub device: Option<u32>,
 }
 
 impl JingleMessage {
     /// A word about the call of this id.
     #[must_use]
-    pub fn new(id: &str, word: Word) -> Self {
-        Self { id: id.to_owned(), word, device: None }
+    pub fn new(id: &str, kind: MessageKind) -> Self {
+        Self { id: id.to_owned(), kind, device: None }
     }
 
     /// The word among the children of a message. A proposal without a medium is none.
     #[must_use]
     pub fn find(payloads: &[Element]) -> Option<Self> {
         let element = payloads.iter().find(|payload| payload.ns() == ns::JINGLE_MESSAGE)?;
-        let word = match element.name() {
+        let kind = match element.name() {
             "propose" => {
                 let described = element.children().filter(|child| child.is("description", ns::RTP));
                 let mut media: Vec<Media> = Vec::new();
                 for medium in described.filter_map(Media::read).take(MAX_MEDIA) {
                     media.extend((!media.contains(&medium)).then_some(medium));
                 }
-                Word::Propose(Some(media).filter(|media| !media.is_empty())?)
+                MessageKind::Propose(Some(media).filter(|media| !media.is_empty())?)
             }
-            "ringing" => Word::Ringing,
-            "proceed" => Word::Proceed,
-            "accept" => Word::Accept,
-            "reject" => Word::Reject(Because::read(element)),
-            "retract" => Word::Retract(Because::read(element)),
-            "finish" => Word::Finish(Because::read(element)),
+            "ringing" => MessageKind::Ringing,
+            "proceed" => MessageKind::Proceed,
+            "accept" => MessageKind::Accept,
+            "reject" => MessageKind::Reject(Because::read(element)),
+            "retract" => MessageKind::Retract(Because::read(element)),
+            "finish" => MessageKind::Finish(Because::read(element)),
             _ => return None,
         };
         let id = text(element, "id").filter(|id| !id.is_empty())?;
-        let device = dtls::device(element).filter(|_| word == Word::Proceed);
-        Some(Self { id, word, device })
+        let device = dtls::device(element).filter(|_| kind == MessageKind::Proceed);
+        Some(Self { id, kind, device })
     }
 
-    /// What a message of type chat carries: the word, and the wish that archives keep it, as it has no body (XEP-0334).
+    /// What a message of type chat carries: the kind, and the wish that archives keep it, as it has no body (XEP-0334).
     #[must_use]
     pub fn write(&self) -> Vec<Element> {
         let element = |name| Element::bare(name, ns::JINGLE_MESSAGE).with("id", &self.id);
-        let element = match &self.word {
-            Word::Propose(media) => {
+        let element = match &self.kind {
+            MessageKind::Propose(media) => {
                 let described = media.iter().map(Media::describe);
                 element("propose").children_from(described)
             }
-            Word::Ringing => element("ringing"),
-            Word::Proceed => element("proceed").children_from(self.device.map(dtls::write_device)),
-            Word::Accept => element("accept"),
-            Word::Reject(because) => element("reject").children_from(because.write()),
-            Word::Retract(because) => element("retract").children_from(because.write()),
-            Word::Finish(because) => element("finish").children_from(because.write()),
+            MessageKind::Ringing => element("ringing"),
+            MessageKind::Proceed => element("proceed").children_from(self.device.map(dtls::write_device)),
+            MessageKind::Accept => element("accept"),
+            MessageKind::Reject(because) => element("reject").children_from(because.write()),
+            MessageKind::Retract(because) => element("retract").children_from(because.write()),
+            MessageKind::Finish(because) => element("finish").children_from(because.write()),
         };
         vec![element, Element::bare("store", ns::HINTS)]
     }

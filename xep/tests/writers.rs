@@ -174,7 +174,7 @@ fn a_screen_is_pictures_of_category_slides_in_offers_presences_and_proposals() {
         "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>{description}</description></propose>"
     );
-    assert_jmi("c1", jmi::Word::Propose(vec![Media::Audio, Media::Slides]), &propose);
+    assert_jmi("c1", jmi::MessageKind::Propose(vec![Media::Audio, Media::Slides]), &propose);
 }
 
 // Shows jcc-03.
@@ -288,7 +288,7 @@ fn preparing_is_read_whatever_stands_in_it_and_however_often() {
     assert_eq!(Muji::read(&both.write(), &mut Skipped::default()), both);
 }
 
-fn assert_jmi(id: &str, word: jmi::Word, expected: &str) {
+fn assert_jmi(id: &str, word: jmi::MessageKind, expected: &str) {
     let message = JingleMessage::new(id, word);
     let written = message.write();
     assert_eq!(written, [xml(expected), xml("<store xmlns='urn:xmpp:hints'/>")]);
@@ -297,23 +297,25 @@ fn assert_jmi(id: &str, word: jmi::Word, expected: &str) {
 
 #[test]
 fn what_is_said_of_a_call_before_its_session() {
-    use jmi::{Because, Word};
+    use jmi::{Because, MessageKind};
     let propose = "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>\
          <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'/></propose>";
-    assert_jmi("c1", Word::Propose(vec![Media::Audio, Media::Video]), propose);
-    for (word, name) in [(Word::Ringing, "ringing"), (Word::Proceed, "proceed"), (Word::Accept, "accept")] {
+    assert_jmi("c1", MessageKind::Propose(vec![Media::Audio, Media::Video]), propose);
+    for (word, name) in
+        [(MessageKind::Ringing, "ringing"), (MessageKind::Proceed, "proceed"), (MessageKind::Accept, "accept")]
+    {
         assert_jmi("c1", word, &format!("<{name} xmlns='urn:xmpp:jingle-message:0' id='c1'/>"));
     }
     let busy =
         "<reject xmlns='urn:xmpp:jingle-message:0' id='c1'><reason xmlns='urn:xmpp:jingle:1'><busy/></reason></reject>";
-    assert_jmi("c1", Word::Reject(Reason::Busy.into()), busy);
+    assert_jmi("c1", MessageKind::Reject(Reason::Busy.into()), busy);
     let tie = "<retract xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <reason xmlns='urn:xmpp:jingle:1'><expired/></reason><tie-break/></retract>";
-    assert_jmi("c1", Word::Retract(Because::tie_break()), tie);
+    assert_jmi("c1", MessageKind::Retract(Because::tie_break()), tie);
     let moved = "<finish xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <reason xmlns='urn:xmpp:jingle:1'><expired/></reason><migrated to='c2'/></finish>";
-    assert_jmi("c1", Word::Finish(Because::migrated("c2")), moved);
+    assert_jmi("c1", MessageKind::Finish(Because::migrated("c2")), moved);
 }
 
 /// Dino's words: a device is named where somebody may offer a session to it, and a fingerprint is encrypted for that device.
@@ -321,7 +323,7 @@ fn what_is_said_of_a_call_before_its_session() {
 fn a_device_and_a_fingerprint_that_only_a_device_can_read() {
     const NS: &str = "http://gultsch.de/xmpp/drafts/omemo/dlts-srtp-verification";
     let device = format!("<device xmlns='{NS}' id='27'/>");
-    let proceed = JingleMessage { device: Some(27), ..JingleMessage::new("c1", jmi::Word::Proceed) };
+    let proceed = JingleMessage { device: Some(27), ..JingleMessage::new("c1", jmi::MessageKind::Proceed) };
     let written = xml(&format!("<proceed xmlns='urn:xmpp:jingle-message:0' id='c1'>{device}</proceed>"));
     assert_eq!(proceed.write()[0], written);
     assert_eq!(JingleMessage::find(&proceed.write()), Some(proceed));

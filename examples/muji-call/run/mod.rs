@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use muji_core::config::Config;
-use muji_core::error::Over;
+use muji_core::error::EndReason;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
 use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Media, Muji, Notice};
 use muji_media::backend::{Backend, Devices, Observation};
@@ -32,7 +32,7 @@ use crate::trace::Trace;
 use crate::video::{self, Video};
 #[cfg(feature = "window")]
 use crate::window::snapshot::Snapshots;
-use crate::wish::Wish;
+use crate::wish::UserAction;
 use goal::{Goal, goal, room_password};
 
 /// Who made this client, as its capabilities say it.
@@ -47,7 +47,7 @@ pub(crate) struct Surroundings {
     /// What a window shows.
     pub(crate) stage: Stage,
     /// What the user wants in it.
-    pub(crate) wishes: Option<mpsc::Receiver<Wish>>,
+    pub(crate) wishes: Option<mpsc::Receiver<UserAction>>,
     /// Told once the login worked, and dropped if it does not.
     pub(crate) ready: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -88,9 +88,9 @@ pub(crate) async fn run(args: Args, around: Surroundings) -> Result<(), Failure>
     let _snapshots = snapshots(&args, &stage)?;
     let mut muji = Muji::with_config(media, Config { anybody_rings: args.anybody, ..Config::default() });
     let disco = Disco::new(NODE, "muji-call", &muji.features());
-    muji.introduce(disco.clone());
+    muji.answer_disco(disco.clone());
     if args.wait {
-        muji.attend();
+        muji.accept_calls();
     }
     // Whoever reads JSON is a program, and it may press keys too; otherwise what is piped in may be meant for something else.
     let (keys, ringing) = (Keys::listen(args.wait || args.json), Ringing::default());
@@ -140,7 +140,7 @@ fn chats(args: &Args, goal: &Goal) -> Result<Vec<Chat>, Failure> {
 }
 
 /// What is wanted in the window; never anything without one.
-async fn wanted(wishes: &mut Option<mpsc::Receiver<Wish>>) -> Option<Wish> {
+async fn wanted(wishes: &mut Option<mpsc::Receiver<UserAction>>) -> Option<UserAction> {
     match wishes {
         Some(wishes) => wishes.recv().await,
         None => std::future::pending().await,
@@ -171,7 +171,7 @@ struct Program {
     /// What of that is not sent for now.
     muted: BTreeSet<Media>,
     stage: Stage,
-    wishes: Option<mpsc::Receiver<Wish>>,
+    wishes: Option<mpsc::Receiver<UserAction>>,
     goal: Goal,
     client: Connection,
     muji: Muji,
@@ -273,7 +273,7 @@ impl Program {
     }
 
     /// What an event means for the program; why its call is over, if it is.
-    fn happened(&mut self, about: &About, event: Event) -> Option<Over> {
+    fn happened(&mut self, about: &About, event: Event) -> Option<EndReason> {
         let answer_after = self.args.auto_answer.map(Duration::from_secs);
         let aloud = Manner::Aloud { answer_after };
         match (about, event) {
@@ -287,7 +287,7 @@ impl Program {
             }
             (_, Event::InvitationOver(invitation, _)) => {
                 let rang = self.ringing.invitation_over(&invitation);
-                return (rang && self.args.once).then_some(Over::Cancelled);
+                return (rang && self.args.once).then_some(EndReason::Cancelled);
             }
             (_, Event::PeerFailed(peer, failure)) => doctor::remember(&peer.nick, &failure.to_string()),
             (About::Call(call), Event::Ended(why)) if self.ringing.call_over(*call) || self.call == Some(*call) => {
@@ -355,14 +355,16 @@ impl Program {
     }
 
     /// What the end of the call means for whoever started the program.
-    fn outcome(&self, why: Over) -> Result<(), Failure> {
+    fn outcome(&self, why: EndReason) -> Result<(), Failure> {
         match why {
-            Over::Room(fault) => Err(fault.into()),
+            EndReason::Room(fault) => Err(fault.into()),
             // What rang here was answered elsewhere, or is no matter any more.
-            Over::Elsewhere(_) | Over::DeclinedElsewhere(_) | Over::Cancelled | Over::Expired => Ok(()),
-            Over::Left if self.interrupted => Err(Failure::Interrupted),
-            Over::Left if self.args.wait && !self.timed => Ok(()), // It was declined.
-            Over::Left | Over::HungUp => self.expectation(),
+            EndReason::Elsewhere(_) | EndReason::DeclinedElsewhere(_) | EndReason::Cancelled | EndReason::Expired => {
+                Ok(())
+            }
+            EndReason::Left if self.interrupted => Err(Failure::Interrupted),
+            EndReason::Left if self.args.wait && !self.timed => Ok(()), // It was declined.
+            EndReason::Left | EndReason::HungUp => self.expectation(),
             other => Err(Failure::Call(other.to_string())),
         }
     }

@@ -6,7 +6,7 @@ use muji_core::{CallId, Join, Media, Pair};
 use super::Program;
 use crate::exit::Failure;
 use crate::ringing::{Manner, Waiting};
-use crate::wish::Wish;
+use crate::wish::UserAction;
 
 impl Program {
     /// Somebody wants to talk. Who waits is in one call at a time; but whoever we talk with may invite us to go on in a room.
@@ -55,19 +55,19 @@ impl Program {
         }
     }
 
-    pub(super) fn wish(&mut self, wish: Wish) -> Result<(), Failure> {
+    pub(super) fn wish(&mut self, wish: UserAction) -> Result<(), Failure> {
         match wish {
-            Wish::Accept => return self.accept(),
-            Wish::Decline => self.decline(),
-            Wish::Mute => self.toggle(Media::Audio),
-            Wish::Camera => self.toggle(Media::Video),
-            Wish::Invite(guest) => {
+            UserAction::Accept => return self.accept(),
+            UserAction::Decline => self.decline(),
+            UserAction::Mute => self.toggle(Media::Audio),
+            UserAction::Camera => self.toggle(Media::Video),
+            UserAction::Invite(guest) => {
                 if let Some(call) = self.call {
                     let _over_already = self.muji.in_call(call).invite(guest).is_err();
                 }
             }
-            Wish::Leave => self.leave(),
-            Wish::Quit => return self.interrupt(),
+            UserAction::Leave => self.leave(),
+            UserAction::Quit => return self.interrupt(),
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ impl MediaBackend for Pretended {
 }
 
 /// What the user of a client wants.
-enum Wish {
+enum UserAction {
     Join,
     Leave,
     Add,
@@ -75,7 +75,7 @@ enum Wish {
 /// A client, seen from outside.
 struct Person {
     jid: BareJid,
-    wishes: mpsc::UnboundedSender<Wish>,
+    wishes: mpsc::UnboundedSender<UserAction>,
     flows: Arc<Mutex<Flows>>,
     events: Rc<RefCell<Vec<Event>>>,
 }
@@ -94,7 +94,7 @@ impl Person {
         Self { jid, wishes, flows, events }
     }
 
-    fn wishes(&self, wish: Wish) {
+    fn wishes(&self, wish: UserAction) {
         self.wishes.send(wish).unwrap_or_else(|_| panic!("{} is still there", self.jid));
     }
 
@@ -114,7 +114,7 @@ async fn live(
     room: BareJid,
     name: String,
     backend: Pretended,
-    mut wishes: mpsc::UnboundedReceiver<Wish>,
+    mut wishes: mpsc::UnboundedReceiver<UserAction>,
     events: Rc<RefCell<Vec<Event>>>,
 ) {
     let mut connection = Connection::open(account).await.unwrap();
@@ -129,12 +129,12 @@ async fn live(
             Some(wish) = wishes.recv() => {
                 let mut in_call = |act: &dyn Fn(&mut Call<'_>)| act(&mut muji.in_call(call.expect("it has joined")));
                 match wish {
-                    Wish::Join => call = Some(muji.join(room.clone(), Join::own().nick(&name)).unwrap()),
-                    Wish::Leave => in_call(&|call| call.leave().unwrap()),
-                    Wish::Add => in_call(&|call| call.add(Media::Video).unwrap()),
-                    Wish::Remove => in_call(&|call| call.remove(Media::Video).unwrap()),
-                    Wish::Invite(guest, via) => in_call(&|call| call.invite_to_room(guest.clone(), via).unwrap()),
-                    Wish::Decline(invite) => muji.decline_room(&invite),
+                    UserAction::Join => call = Some(muji.join(room.clone(), Join::own().nick(&name)).unwrap()),
+                    UserAction::Leave => in_call(&|call| call.leave().unwrap()),
+                    UserAction::Add => in_call(&|call| call.add(Media::Video).unwrap()),
+                    UserAction::Remove => in_call(&|call| call.remove(Media::Video).unwrap()),
+                    UserAction::Invite(guest, via) => in_call(&|call| call.invite_to_room(guest.clone(), via).unwrap()),
+                    UserAction::Decline(invite) => muji.decline_room(&invite),
                 }
             }
             incoming = connection.next() => match incoming {
@@ -166,28 +166,28 @@ async fn a_call_grows(server: &Real) {
     let [romeo, juliet, mercutio, ..] = &PEOPLE.map(|name| Person::new(server, name));
     let all = [romeo, juliet, mercutio];
     // He makes the room: in one of ejabberd's only its moderators may invite through it.
-    romeo.wishes(Wish::Join);
+    romeo.wishes(UserAction::Join);
     until("one is there", || romeo.saw(|event| matches!(event, Event::Joined { .. }).then_some(())).is_some()).await;
-    [juliet, mercutio].iter().for_each(|person| person.wishes(Wish::Join));
+    [juliet, mercutio].iter().for_each(|person| person.wishes(UserAction::Join));
     until("all hear each other", || all.iter().all(|person| person.with("audio") == 2)).await;
 
-    romeo.wishes(Wish::Add);
-    juliet.wishes(Wish::Add);
+    romeo.wishes(UserAction::Add);
+    juliet.wishes(UserAction::Add);
     until("two see each other", || romeo.with("video") == 1 && juliet.with("video") == 1).await;
-    mercutio.wishes(Wish::Add);
+    mercutio.wishes(UserAction::Add);
     until("three see each other", || all.iter().all(|person| person.with("video") == 2)).await;
-    romeo.wishes(Wish::Remove);
+    romeo.wishes(UserAction::Remove);
     until("two still do", || {
         all.map(|person| person.with("video")) == [0, 1, 1] && all.iter().all(|person| person.with("audio") == 2)
     })
     .await;
 
     for guest in [juliet, mercutio] {
-        guest.wishes(Wish::Leave);
+        guest.wishes(UserAction::Leave);
     }
     until("one is alone", || romeo.with("audio") == 0).await;
-    romeo.wishes(Wish::Invite(juliet.jid.clone(), Via::Message));
-    romeo.wishes(Wish::Invite(mercutio.jid.clone(), Via::Room));
+    romeo.wishes(UserAction::Invite(juliet.jid.clone(), Via::Message));
+    romeo.wishes(UserAction::Invite(mercutio.jid.clone(), Via::Room));
     let invited = |event: &Event| match event {
         Event::RoomInvited(invite) => Some(invite.clone()),
         _ => None,
@@ -197,7 +197,7 @@ async fn a_call_grows(server: &Real) {
     assert_eq!((direct.via, mediated.via), (Via::Message, Via::Room));
     assert_eq!((direct.from.to_bare(), mediated.from.to_bare()), (romeo.jid.clone(), romeo.jid.clone()));
     assert_eq!(direct.room, mediated.room);
-    mercutio.wishes(Wish::Decline(mediated));
+    mercutio.wishes(UserAction::Decline(mediated));
     let declined =
         |event: &Event| matches!(event, Event::Declined(who, _) if who.to_bare() == mercutio.jid).then_some(());
     until("one declines", || romeo.saw(declined).is_some()).await;

@@ -1,7 +1,7 @@
 //! Pictures: who is seen, in which colour, and by whom.
 
 use muji_conformance::harness::room::Rules;
-use muji_media::picture::Picture;
+use muji_media::video_frame::VideoFrame;
 use serde_json::Value;
 
 use crate::support::*;
@@ -80,7 +80,7 @@ async fn a_screen_is_seen_beside_its_owner_by_all_who_look() {
 async fn a_film_is_shown() {
     let (server, folder) = (server(Rules::default()).await, folder("film"));
     let film = folder.join("film.y4m");
-    let (width, height, blue) = (64, 36, Picture::filled(64, 36, [0x30, 0x40, 0xC0]));
+    let (width, height, blue) = (64, 36, VideoFrame::filled(64, 36, [0x30, 0x40, 0xC0]));
     let header = format!("YUV4MPEG2 W{width} H{height} F25:1 C420jpeg\nFRAME\n");
     std::fs::write(&film, [header.as_bytes(), blue.samples()].concat()).expect("a temporary file");
     let romeo = call(&server, "romeo", &["--video", text(&film), "--seconds", "4", "--stats"]);

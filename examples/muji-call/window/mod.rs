@@ -10,7 +10,7 @@ use eframe::egui;
 use tokio::sync::mpsc;
 
 use crate::stage::Stage;
-use crate::wish::Wish;
+use crate::wish::UserAction;
 use textures::Textures;
 use view::View;
 
@@ -30,12 +30,12 @@ pub(crate) fn has_screen() -> bool {
 }
 
 /// A way for wishes from the window to the program.
-pub(crate) fn wishes() -> (mpsc::Sender<Wish>, mpsc::Receiver<Wish>) {
+pub(crate) fn wishes() -> (mpsc::Sender<UserAction>, mpsc::Receiver<UserAction>) {
     mpsc::channel(WISHES)
 }
 
 /// Shows the window until it is closed or the program is over.
-pub(crate) fn show(stage: Stage, wishes: mpsc::Sender<Wish>) -> eframe::Result {
+pub(crate) fn show(stage: Stage, wishes: mpsc::Sender<UserAction>) -> eframe::Result {
     let viewport = egui::ViewportBuilder::default().with_inner_size(SIZE).with_min_inner_size([360.0, 240.0]);
     // Frames come when pictures do; waiting for the screen would be a second clock.
     let options = eframe::NativeOptions { viewport, vsync: false, ..Default::default() };
@@ -45,7 +45,7 @@ pub(crate) fn show(stage: Stage, wishes: mpsc::Sender<Wish>) -> eframe::Result {
 
 struct App {
     stage: Stage,
-    wishes: mpsc::Sender<Wish>,
+    wishes: mpsc::Sender<UserAction>,
     view: View,
     textures: Textures,
 }
@@ -65,7 +65,7 @@ impl eframe::App for App {
         } else if ctx.input(|input| input.viewport().close_requested()) {
             // The call is left properly first; the window goes with the program.
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
-            let _ended = self.wishes.try_send(Wish::Quit).is_err();
+            let _ended = self.wishes.try_send(UserAction::Quit).is_err();
         }
         ctx.request_repaint_after(INTERVAL);
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use eframe::egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions, Vec2};
 use muji_core::Media;
 use muji_media::device::Whose;
-use muji_media::picture::Picture;
+use muji_media::video_frame::VideoFrame;
 
 use crate::stage::Scene;
 
@@ -45,6 +45,6 @@ impl Textures {
     }
 }
 
-fn image(picture: &Picture) -> ColorImage {
+fn image(picture: &VideoFrame) -> ColorImage {
     ColorImage::from_rgba_premultiplied([picture.width(), picture.height()], &picture.to_rgba())
 }

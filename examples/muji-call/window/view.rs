@@ -10,7 +10,7 @@ use muji_media::device::Whose;
 
 use super::textures::Textures;
 use crate::stage::{Person, Scene};
-use crate::wish::Wish;
+use crate::wish::UserAction;
 
 /// A button's sides, and the gap between two, in points.
 const BUTTON: Vec2 = vec2(120.0, 34.0);
@@ -38,7 +38,7 @@ pub(crate) struct View {
 
 impl View {
     /// Draws everything; what the user wants.
-    pub(crate) fn show(&mut self, ctx: &Context, scene: &Scene, textures: &Textures) -> Vec<Wish> {
+    pub(crate) fn show(&mut self, ctx: &Context, scene: &Scene, textures: &Textures) -> Vec<UserAction> {
         let mut wishes = Vec::new();
         TopBottomPanel::bottom("bar").frame(Frame::new().fill(BACKGROUND).inner_margin(GAP)).show(ctx, |ui| {
             self.bar(ui, scene, &mut wishes);
@@ -52,7 +52,7 @@ impl View {
         wishes
     }
 
-    fn bar(&mut self, ui: &mut Ui, scene: &Scene, wishes: &mut Vec<Wish>) {
+    fn bar(&mut self, ui: &mut Ui, scene: &Scene, wishes: &mut Vec<UserAction>) {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = GAP;
             let pressed = |ui: &mut Ui, text: &str, on: bool| {
@@ -61,10 +61,10 @@ impl View {
                 ui.add_enabled(scene.in_call, Button::new(text).fill(fill).min_size(BUTTON)).clicked()
             };
             if pressed(ui, if scene.muted { "Unmute (m)" } else { "Mute (m)" }, scene.muted) {
-                wishes.push(Wish::Mute);
+                wishes.push(UserAction::Mute);
             }
             if pressed(ui, if scene.dark { "Camera on (v)" } else { "Camera off (v)" }, scene.dark) {
-                wishes.push(Wish::Camera);
+                wishes.push(UserAction::Camera);
             }
             if pressed(ui, "Invite (i)", false) {
                 self.guest = Some(String::new());
@@ -73,7 +73,7 @@ impl View {
                 self.toggle_full_screen(ui.ctx());
             }
             if pressed(ui, "Leave (q)", false) {
-                wishes.push(Wish::Leave);
+                wishes.push(UserAction::Leave);
             }
             let words = [scene.digits.as_deref(), Some(&scene.said)].into_iter().flatten();
             for words in words {
@@ -88,7 +88,7 @@ impl View {
     }
 
     /// Asks for an address.
-    fn invitation(&mut self, ctx: &Context, wishes: &mut Vec<Wish>) {
+    fn invitation(&mut self, ctx: &Context, wishes: &mut Vec<UserAction>) {
         let Some(guest) = &mut self.guest else { return };
         let (mut invited, address) = (false, guest.parse::<BareJid>().ok().filter(|jid| jid.node().is_some()));
         let closed = Modal::new(Id::new("invite")).show(ctx, |ui| {
@@ -98,20 +98,20 @@ impl View {
             invited = address.is_some() && (clicked || ui.input(|input| input.key_pressed(Key::Enter)));
         });
         if let Some(address) = address.filter(|_| invited) {
-            wishes.push(Wish::Invite(address));
+            wishes.push(UserAction::Invite(address));
         }
         if invited || closed.should_close() {
             self.guest = None;
         }
     }
 
-    fn keys(&mut self, ctx: &Context, scene: &Scene, wishes: &mut Vec<Wish>) {
+    fn keys(&mut self, ctx: &Context, scene: &Scene, wishes: &mut Vec<UserAction>) {
         if self.guest.is_some() {
             return; // Its letters are an address.
         }
         for (key, byte) in [(Key::A, b'a'), (Key::D, b'd'), (Key::M, b'm'), (Key::V, b'v'), (Key::Q, b'q')] {
             if ctx.input(|input| input.key_pressed(key)) {
-                wishes.extend(Wish::of_key(byte));
+                wishes.extend(UserAction::of_key(byte));
             }
         }
         if scene.in_call && ctx.input(|input| input.key_pressed(Key::I)) {
@@ -125,16 +125,16 @@ impl View {
 }
 
 /// Somebody calls.
-fn ringing(ctx: &Context, scene: &Scene, wishes: &mut Vec<Wish>) {
+fn ringing(ctx: &Context, scene: &Scene, wishes: &mut Vec<UserAction>) {
     let Some(who) = &scene.rings else { return };
     Modal::new(Id::new("ringing")).show(ctx, |ui| {
         ui.heading(format!("{who} calls"));
         ui.horizontal(|ui| {
             if ui.add(Button::new("Accept (a)").min_size(BUTTON)).clicked() {
-                wishes.push(Wish::Accept);
+                wishes.push(UserAction::Accept);
             }
             if ui.add(Button::new("Decline (d)").min_size(BUTTON)).clicked() {
-                wishes.push(Wish::Decline);
+                wishes.push(UserAction::Decline);
             }
         });
     });

@@ -12,28 +12,28 @@ use muji_xep::rtp::Media;
 use muji_xep::{Element, ns};
 
 use super::sessions::lacked_content;
-use super::{Asked, Conference, Cx, Refused, Stage};
+use super::{Asked, Conference, Context, Refused, Stage};
 use crate::config;
 use crate::error::RoomFault;
 use crate::event::Event;
+use crate::occupants;
 use crate::pair::{PairState, Turn};
-use crate::queue::Queue;
-use crate::roster;
+use crate::queue::PublishQueue;
 
 /// Where we stand in adding contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Round {
+pub(super) enum ContentUpdate {
     /// Our contents are out with `<preparing/>` beside them. `again`: for the second time.
     Announcing { until: Instant, again: bool },
     /// Others prepared before us.
-    Waiting(Queue),
+    Waiting(PublishQueue),
     /// The greater set of contents is out, with these media new in it.
     Publishing { until: Instant, again: bool, added: Vec<Media> },
 }
 
 impl Conference {
     /// The user sends something more.
-    pub(crate) fn add(&mut self, cx: &mut Cx<'_>, media: Media) -> Result<(), Refused> {
+    pub(crate) fn add(&mut self, cx: &mut Context<'_>, media: Media) -> Result<(), Refused> {
         if cx.capabilities.of(&media).is_empty() {
             return Err(Refused::NoCodec);
         }
@@ -49,7 +49,7 @@ impl Conference {
     }
 
     /// The user sends something no more.
-    pub(crate) fn remove(&mut self, cx: &mut Cx<'_>, media: &Media) -> Result<(), Refused> {
+    pub(crate) fn remove(&mut self, cx: &mut Context<'_>, media: &Media) -> Result<(), Refused> {
         if !self.how.media.contains(media) {
             return Ok(());
         }
@@ -62,8 +62,8 @@ impl Conference {
         self.adding.retain(|wanted| wanted != media);
         self.contents = left;
         match &mut self.round {
-            Some(Round::Publishing { added, .. }) => added.retain(|added| added != media),
-            Some(Round::Announcing { .. } | Round::Waiting(_)) if self.adding.is_empty() => {
+            Some(ContentUpdate::Publishing { added, .. }) => added.retain(|added| added != media),
+            Some(ContentUpdate::Announcing { .. } | ContentUpdate::Waiting(_)) if self.adding.is_empty() => {
                 self.round = None;
                 self.said.unmark();
             }
@@ -77,7 +77,7 @@ impl Conference {
     }
 
     /// What is not public any more is not sent any more.
-    fn take_out(&mut self, cx: &mut Cx<'_>, gone: &[Content]) {
+    fn take_out(&mut self, cx: &mut Context<'_>, gone: &[Content]) {
         for content in gone {
             self.capture(cx, content, Mute::On);
             for id in self.sessions.keys().copied().collect::<Vec<SessionId>>() {
@@ -87,35 +87,36 @@ impl Conference {
     }
 
     /// Says that we prepare to add what the user wants.
-    pub(super) fn begin_round(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn begin_round(&mut self, cx: &mut Context<'_>) {
         if self.stage == Stage::Active && self.round.is_none() && !self.adding.is_empty() {
-            self.round = Some(Round::Announcing { until: cx.now + config::ECHO, again: false });
+            self.round = Some(ContentUpdate::Announcing { until: cx.now + config::ECHO, again: false });
             self.restate_muji(cx);
             self.said.mark();
         }
     }
 
     /// The room repeated what this step of ours began with.
-    pub(super) fn round_repeated(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn round_repeated(&mut self, cx: &mut Context<'_>) {
         match &self.round {
-            Some(Round::Announcing { .. }) => {
-                self.round = Some(Round::Waiting(Queue::new(cx.now, self.roster.preparing(), cx.config)));
+            Some(ContentUpdate::Announcing { .. }) => {
+                self.round =
+                    Some(ContentUpdate::Waiting(PublishQueue::new(cx.now, self.occupants.preparing(), cx.config)));
                 self.publish_in_turn(cx);
             }
-            Some(Round::Publishing { added, .. }) => {
+            Some(ContentUpdate::Publishing { added, .. }) => {
                 let added = added.clone();
                 self.round = None;
                 self.tell_contents(cx);
                 self.owe_everybody(cx, &added);
                 self.begin_round(cx); // For what the user wished meanwhile.
             }
-            Some(Round::Waiting(_)) | None => {}
+            Some(ContentUpdate::Waiting(_)) | None => {}
         }
     }
 
     /// Publishes what is to be added, if it is our turn.
-    pub(super) fn publish_added_in_turn(&mut self, cx: &mut Cx<'_>) {
-        let Some(Round::Waiting(queue)) = self.round.take_if(|round| round.is_our_turn(cx.now)) else { return };
+    pub(super) fn publish_added_in_turn(&mut self, cx: &mut Context<'_>) {
+        let Some(ContentUpdate::Waiting(queue)) = self.round.take_if(|round| round.is_our_turn(cx.now)) else { return };
         self.warn_of_late(cx, &queue);
         let wanted = std::mem::take(&mut self.adding);
         let (new, without) = self.derive(cx, &wanted);
@@ -125,7 +126,7 @@ impl Conference {
         self.note_ids(&new);
         if !new.is_empty() {
             let added = new.iter().filter_map(|content| content.media().cloned()).collect();
-            self.round = Some(Round::Publishing { until: cx.now + config::ECHO, again: false, added });
+            self.round = Some(ContentUpdate::Publishing { until: cx.now + config::ECHO, again: false, added });
         }
         self.contents.extend(new.iter().cloned());
         self.restate_muji(cx);
@@ -133,9 +134,11 @@ impl Conference {
         new.iter().for_each(|content| self.capture(cx, content, Mute::Off));
     }
 
-    pub(super) fn round_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn round_timeout(&mut self, cx: &mut Context<'_>) {
         match &mut self.round {
-            Some(Round::Announcing { until, again } | Round::Publishing { until, again, .. }) if *until <= cx.now => {
+            Some(ContentUpdate::Announcing { until, again } | ContentUpdate::Publishing { until, again, .. })
+                if *until <= cx.now =>
+            {
                 if *again {
                     return self.give_up_round(cx, &RoomFault::Silent);
                 }
@@ -144,23 +147,24 @@ impl Conference {
                 self.restate_muji(cx);
                 self.said.mark_again();
             }
-            Some(Round::Waiting(_)) => self.publish_added_in_turn(cx),
-            Some(Round::Announcing { .. } | Round::Publishing { .. }) | None => {}
+            Some(ContentUpdate::Waiting(_)) => self.publish_added_in_turn(cx),
+            Some(ContentUpdate::Announcing { .. } | ContentUpdate::Publishing { .. }) | None => {}
         }
     }
 
     /// The stream goes on: the room may take its full time again.
     pub(super) fn round_resumed(&mut self, now: Instant) {
-        if let Some(Round::Announcing { until, .. } | Round::Publishing { until, .. }) = &mut self.round {
+        if let Some(ContentUpdate::Announcing { until, .. } | ContentUpdate::Publishing { until, .. }) = &mut self.round
+        {
             *until = now + config::ECHO;
         }
     }
 
     /// The room does not let us add anything: all is as before.
-    pub(super) fn give_up_round(&mut self, cx: &mut Cx<'_>, why: &RoomFault) {
+    pub(super) fn give_up_round(&mut self, cx: &mut Context<'_>, why: &RoomFault) {
         let media = match self.round.take() {
-            Some(Round::Publishing { added, .. }) => added,
-            Some(Round::Announcing { .. } | Round::Waiting(_)) => std::mem::take(&mut self.adding),
+            Some(ContentUpdate::Publishing { added, .. }) => added,
+            Some(ContentUpdate::Announcing { .. } | ContentUpdate::Waiting(_)) => std::mem::take(&mut self.adding),
             None => return,
         };
         let gone = |content: &Content| content.media().is_some_and(|of| media.contains(of));
@@ -173,12 +177,12 @@ impl Conference {
         }
     }
 
-    fn not_added(&mut self, cx: &mut Cx<'_>, media: Media, why: RoomFault) {
+    fn not_added(&mut self, cx: &mut Context<'_>, media: Media, why: RoomFault) {
         self.how.media.retain(|wanted| *wanted != media);
         self.event(cx, Event::NotAdded { media, why });
     }
 
-    fn tell_contents(&self, cx: &mut Cx<'_>) {
+    fn tell_contents(&self, cx: &mut Context<'_>) {
         let contents = self.contents.iter().map(|content| content.name.clone()).collect();
         self.event(cx, Event::ContentsChanged { contents });
     }
@@ -186,33 +190,39 @@ impl Conference {
     // ---- sessions ----------------------------------------------------------------------------------------------------
 
     /// We published these media after all who have them by now: it is ours to add them to our sessions.
-    pub(super) fn owe_everybody(&mut self, cx: &mut Cx<'_>, media: &[Media]) {
-        for jid in self.partners.keys().cloned().collect::<Vec<_>>() {
-            let theirs: Vec<Media> = self.roster.contents(&jid).into_iter().map(|(_, media)| media).collect();
-            let Some(partner) = self.partners.get_mut(&jid) else { continue };
-            partner.ours.retain(|ours| !media.contains(ours));
-            partner.ours.extend(media.iter().filter(|media| theirs.contains(media)).cloned());
+    pub(super) fn owe_everybody(&mut self, cx: &mut Context<'_>, media: &[Media]) {
+        for jid in self.participants.keys().cloned().collect::<Vec<_>>() {
+            let theirs: Vec<Media> = self.occupants.contents(&jid).into_iter().map(|(_, media)| media).collect();
+            let Some(participant) = self.participants.get_mut(&jid) else { continue };
+            participant.ours.retain(|ours| !media.contains(ours));
+            participant.ours.extend(media.iter().filter(|media| theirs.contains(media)).cloned());
             self.share(cx, &jid);
         }
     }
 
     /// A participant that we know said what it has; `before` is what it said the last time in this stay.
-    pub(super) fn contents_heard(&mut self, cx: &mut Cx<'_>, nick: &str, jid: &FullJid, before: Option<&[Content]>) {
-        let now = self.roster.get(nick).map(|occupant| occupant.muji.contents.as_slice()).unwrap_or_default();
+    pub(super) fn contents_heard(
+        &mut self,
+        cx: &mut Context<'_>,
+        nick: &str,
+        jid: &FullJid,
+        before: Option<&[Content]>,
+    ) {
+        let now = self.occupants.get(nick).map(|occupant| occupant.muji.contents.as_slice()).unwrap_or_default();
         if before == Some(now) {
             return;
         }
-        let now: Vec<(String, Media)> = roster::described(now).collect();
-        let Some(partner) = self.partners.get_mut(jid) else { return };
+        let now: Vec<(String, Media)> = occupants::described(now).collect();
+        let Some(participant) = self.participants.get_mut(jid) else { return };
         let has = |media: &Media| now.iter().any(|(_, of)| of == media);
-        let dropped = partner.had.extract_if(.., |media| !has(media));
-        partner.dropped.extend(dropped.map(|media| (media, cx.now + config::DROPPED)));
-        partner.had = now.iter().map(|(_, media)| media.clone()).collect(); // What it dropped is extracted.
+        let dropped = participant.had.extract_if(.., |media| !has(media));
+        participant.dropped.extend(dropped.map(|media| (media, cx.now + config::DROPPED)));
+        participant.had = now.iter().map(|(_, media)| media.clone()).collect(); // What it dropped is extracted.
         // What it did not have the last time comes after ours now.
         let had = |media: &Media| before.is_some_and(|before| before.iter().any(|it| it.media() == Some(media)));
-        partner.ours.retain(had);
+        participant.ours.retain(had);
         let before = before.unwrap_or_default();
-        if roster::described(before).eq(now.iter().cloned()) {
+        if occupants::described(before).eq(now.iter().cloned()) {
             return;
         }
         if !before.is_empty() {
@@ -225,17 +235,17 @@ impl Conference {
 
     /// What we and a participant have published and their session lacks is added to it: by us at once if we published it
     /// later, else by the other, and if it does not, by us all the same. Who had no session for want of it gets one.
-    pub(super) fn share(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
-        let theirs = self.roster.contents(jid);
+    pub(super) fn share(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
+        let theirs = self.occupants.contents(jid);
         let shared = self.contents.iter().filter(|content| theirs.iter().any(|(_, it)| content.media() == Some(it)));
-        let Some(partner) = self.partners.get_mut(jid) else { return };
-        let Some(id) = partner.session else {
-            let lacked = matches!(&partner.state, PairState::Failed(end) if lacked_content(end));
+        let Some(participant) = self.participants.get_mut(jid) else { return };
+        let Some(id) = participant.session else {
+            let lacked = matches!(&participant.state, PairState::Failed(end) if lacked_content(end));
             let shared: Vec<&Media> = shared.filter_map(Content::media).filter(|_| lacked).collect();
-            if shared.iter().any(|media| partner.ours.contains(media)) {
+            if shared.iter().any(|media| participant.ours.contains(media)) {
                 self.call(cx, jid, Turn::Ours);
             } else if !shared.is_empty() {
-                partner.repair_at(cx.now + config::INITIATE);
+                participant.repair_at(cx.now + config::INITIATE);
             }
             return;
         };
@@ -244,33 +254,33 @@ impl Conference {
             return; // Once it is.
         }
         let lacking = shared.filter(|content| !session.sends(&content.name)).filter_map(Content::media);
-        let (now, later): (Vec<&Media>, Vec<&Media>) = lacking.partition(|media| partner.ours.contains(media));
-        partner.share_at = (!later.is_empty()).then_some(cx.now + config::INITIATE);
+        let (now, later): (Vec<&Media>, Vec<&Media>) = lacking.partition(|media| participant.ours.contains(media));
+        participant.share_at = (!later.is_empty()).then_some(cx.now + config::INITIATE);
         let now: Vec<Media> = now.into_iter().cloned().collect();
         self.add_to(cx, id, |media| now.contains(media));
     }
 
     /// The other did not add what was its to add.
-    pub(super) fn share_late(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
-        let Some(partner) = self.partners.get_mut(jid) else { return };
-        let due = partner.share_at.take_if(|at| *at <= cx.now);
-        if let (Some(_), Some(id)) = (due, partner.session) {
-            let theirs = self.roster.contents(jid);
+    pub(super) fn share_late(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
+        let Some(participant) = self.participants.get_mut(jid) else { return };
+        let due = participant.share_at.take_if(|at| *at <= cx.now);
+        if let (Some(_), Some(id)) = (due, participant.session) {
+            let theirs = self.occupants.contents(jid);
             self.add_to(cx, id, |media| theirs.iter().any(|(_, of)| of == media));
         }
     }
 
     /// Takes out what a participant has not published for a while: it should have done so itself, but our adding it may have
     /// crossed its removing it.
-    pub(super) fn unshare(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
-        let Some(partner) = self.partners.get_mut(jid) else { return };
-        let theirs = self.roster.contents(jid);
-        let due = partner.dropped.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media);
+    pub(super) fn unshare(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
+        let Some(participant) = self.participants.get_mut(jid) else { return };
+        let theirs = self.occupants.contents(jid);
+        let due = participant.dropped.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media);
         let due: Vec<Media> = due.filter(|media| theirs.iter().all(|(_, of)| of != media)).collect();
-        let Some(id) = partner.session.filter(|_| !due.is_empty()) else { return };
+        let Some(id) = participant.session.filter(|_| !due.is_empty()) else { return };
         if !self.sessions[&id].is_active() {
             let again = cx.now + config::DROPPED;
-            return partner.dropped.extend(due.into_iter().map(|media| (media, again)));
+            return participant.dropped.extend(due.into_iter().map(|media| (media, again)));
         }
         let names = self.contents.iter().filter(|content| content.media().is_some_and(|media| due.contains(media)));
         for name in names.map(|content| content.name.clone()).collect::<Vec<_>>() {
@@ -278,7 +288,7 @@ impl Conference {
         }
     }
 
-    fn add_to(&mut self, cx: &mut Cx<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
+    fn add_to(&mut self, cx: &mut Context<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
         if !self.contents.iter().filter_map(Content::media).any(&which) {
             return;
         }
@@ -289,12 +299,12 @@ impl Conference {
     }
 }
 
-impl Round {
+impl ContentUpdate {
     fn is_our_turn(&self, now: Instant) -> bool {
         matches!(self, Self::Waiting(queue) if queue.is_done(now))
     }
 
-    pub(super) fn queue_mut(&mut self) -> Option<&mut Queue> {
+    pub(super) fn queue_mut(&mut self) -> Option<&mut PublishQueue> {
         match self {
             Self::Waiting(queue) => Some(queue),
             Self::Announcing { .. } | Self::Publishing { .. } => None,

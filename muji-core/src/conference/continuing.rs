@@ -8,29 +8,29 @@ use muji_xep::jingle::Content;
 use muji_xep::rtp::{Description, Media};
 use xmpp_parsers::presence::Type;
 
-use super::{Conference, Cx, Stage};
-use crate::direct::{Direct, Moving};
+use super::{Conference, Context, Stage};
+use crate::direct::{DirectCall, Handover};
 use crate::error::RoomFault;
 use crate::event::{Event, Peer, Style};
-use crate::pair::{Partner, Profile};
+use crate::pair::{ClientQuirks, Participant};
 
 /// The call with one person, to go back to if we do not get into the room.
 #[derive(Debug, Clone)]
 pub(super) struct Before {
-    direct: Box<Direct>,
+    direct: Box<DirectCall>,
     peer: FullJid,
 }
 
 impl Conference {
     /// This call goes on with what was said and sent to one person.
-    pub(crate) fn continues(mut self, cx: &mut Cx<'_>, mut direct: Direct) -> Self {
+    pub(crate) fn continues(mut self, cx: &mut Context<'_>, mut direct: DirectCall) -> Self {
         let Some(moving) = direct.leaves_for_room() else { return self };
-        let Moving { session, media, muted, holding, state, since, verification, shown_to, proposed } = moving;
+        let Handover { session, media, muted, holding, state, since, verification, shown_to, proposed } = moving;
         let (id, peer) = (session.parties().session, session.parties().peer.clone());
-        let mut partner = Partner::new(since, peer.to_bare().as_str(), Profile::default());
-        (partner.session, partner.state, partner.beside) = (Some(id), state, true);
-        partner.verification = verification;
-        self.partners.insert(peer.clone(), partner);
+        let mut participant = Participant::new(since, peer.to_bare().as_str(), ClientQuirks::default());
+        (participant.session, participant.state, participant.not_in_room) = (Some(id), state, true);
+        participant.verification = verification;
+        self.participants.insert(peer.clone(), participant);
         self.sessions.insert(id, session);
         self.contents = media.iter().map(|media| captured(cx, media)).collect();
         (self.how.media, self.muted, self.holding) = (media, muted, holding);
@@ -43,9 +43,9 @@ impl Conference {
     }
 
     /// Our contents are public: from now on the session is one of the room's, under the names that the room knows.
-    pub(super) fn has_moved(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn has_moved(&mut self, cx: &mut Context<'_>) {
         let Some(before) = self.before.take() else { return };
-        let Some(id) = self.partners.get(&before.peer).and_then(|partner| partner.session) else { return };
+        let Some(id) = self.participants.get(&before.peer).and_then(|participant| participant.session) else { return };
         let names: Vec<(Media, String)> =
             self.contents.iter().filter_map(|it| Some((it.media()?.clone(), it.name.clone()))).collect();
         self.with_session(cx, id, |session, _| {
@@ -54,24 +54,24 @@ impl Conference {
     }
 
     /// We do not get into the room: the call goes on with one person. False if there is none to go back to.
-    pub(super) fn goes_back(&mut self, cx: &mut Cx<'_>, fault: &RoomFault) -> bool {
+    pub(super) fn goes_back(&mut self, cx: &mut Context<'_>, fault: &RoomFault) -> bool {
         let Some(before) = self.before.take() else { return false };
-        let id = self.partners.get(&before.peer).and_then(|partner| partner.session);
+        let id = self.participants.get(&before.peer).and_then(|participant| participant.session);
         let Some(session) = id.and_then(|id| self.sessions.remove(&id)) else { return false };
         let outside = matches!(self.stage, Stage::Closed { .. } | Stage::Outside { .. });
         if !outside && self.how.style == Style::Own {
             self.present(cx, Type::Unavailable, None, None);
         }
-        let Some(partner) = self.partners.remove(&before.peer) else { return false };
+        let Some(participant) = self.participants.remove(&before.peer) else { return false };
         let mut direct = before.direct;
-        direct.comes_back(Moving {
+        direct.restore(Handover {
             session,
             media: self.contents.iter().filter_map(Content::media).cloned().collect(),
             muted: self.muted.clone(),
             holding: self.holding,
-            state: partner.state,
-            since: partner.since,
-            verification: partner.verification,
+            state: participant.state,
+            since: participant.since,
+            verification: participant.verification,
             shown_to: self.shown_to.take(),
             proposed: self.proposed.take().map(|(_, word)| word),
         });
@@ -82,14 +82,14 @@ impl Conference {
     }
 
     /// The call with one person that this was, and is again.
-    pub(crate) fn gone_back(&mut self) -> Option<Direct> {
+    pub(crate) fn gone_back(&mut self) -> Option<DirectCall> {
         self.gone_back.take().map(|direct| *direct)
     }
 
     /// Somebody whom we have talked to before is in the room now.
-    pub(super) fn arrives(&mut self, cx: &mut Cx<'_>, peer: Peer) {
-        if let Some(partner) = self.partners.get_mut(&peer.jid)
-            && std::mem::take(&mut partner.beside)
+    pub(super) fn arrives(&mut self, cx: &mut Context<'_>, peer: Peer) {
+        if let Some(participant) = self.participants.get_mut(&peer.jid)
+            && std::mem::take(&mut participant.not_in_room)
         {
             self.event(cx, Event::PeerJoined(peer));
         }
@@ -97,7 +97,7 @@ impl Conference {
 }
 
 /// What is captured already. Its ids mean nothing to the room yet.
-fn captured(cx: &Cx<'_>, media: &Media) -> Content {
+fn captured(cx: &Context<'_>, media: &Media) -> Content {
     let description = Description::new(media.clone(), cx.capabilities.of(media).to_vec());
     Content { description: Some(description), ..Content::new(media.as_str()) }
 }

@@ -11,23 +11,23 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use super::{Asked, Conference, Cx, Stage};
+use super::{Asked, Conference, Context, Stage};
 use crate::config;
 use crate::echo::{Echo, Heard};
 use crate::error::{RoomFault, stanza_error};
 use crate::event::{Event, Style};
 use crate::payload;
-use crate::queue::Queue;
+use crate::queue::PublishQueue;
 
 impl Conference {
     /// Says that we are preparing; whoever is not in the room enters with it.
-    pub(super) fn prepare(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn prepare(&mut self, cx: &mut Context<'_>) {
         self.stage = Stage::Entering { until: cx.now + config::ECHO, repeated: false };
         self.say_preparing(cx);
         self.said.mark();
     }
 
-    fn say_preparing(&mut self, cx: &mut Cx<'_>) {
+    fn say_preparing(&mut self, cx: &mut Context<'_>) {
         // Inside a chat room the client has entered it; but a room that lost us lost the client too, and whoever is in it
         // all the same is only told everything again.
         let enters = self.how.style == Style::Own || self.absence.is_some();
@@ -35,7 +35,7 @@ impl Conference {
         self.present(cx, Type::None, enter, Some(&Muji::preparing()));
     }
 
-    pub(super) fn stage_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn stage_timeout(&mut self, cx: &mut Context<'_>) {
         match &mut self.stage {
             Stage::Entering { until, repeated } if *until <= cx.now && !*repeated => {
                 (*until, *repeated) = (cx.now + config::ECHO, true);
@@ -71,7 +71,7 @@ impl Conference {
     }
 
     /// The room repeated our own presence.
-    pub(super) fn echoed(&mut self, cx: &mut Cx<'_>, nick: &str, user: &MucUser, presence: &Presence) {
+    pub(super) fn echoed(&mut self, cx: &mut Context<'_>, nick: &str, user: &MucUser, presence: &Presence) {
         nick.clone_into(&mut self.nick); // The room may have given us another one (status 210).
         self.shows_jids |= user.has(code::NON_ANONYMOUS);
         let muji = self.read_muji(cx, nick, presence);
@@ -102,7 +102,7 @@ impl Conference {
     }
 
     /// Something else of ours took back our part in the call: the client, which does not say it in its presence.
-    fn restate(&mut self, cx: &mut Cx<'_>) {
+    fn restate(&mut self, cx: &mut Context<'_>) {
         self.restated += 1;
         if self.restated > config::MAX_RESTATED {
             return self.fail(cx, RoomFault::MujiStripped);
@@ -112,7 +112,7 @@ impl Conference {
     }
 
     /// We are in, behind everyone whose presence came before.
-    fn entered(&mut self, cx: &mut Cx<'_>, user: &MucUser) {
+    fn entered(&mut self, cx: &mut Context<'_>, user: &MucUser) {
         let created = user.has(code::CREATED);
         if created && self.how.invited && self.absence.is_none() {
             // The room of the invitation is gone; this one we made ourselves by looking.
@@ -131,12 +131,17 @@ impl Conference {
             self.ask(cx, asked, payload);
             cx.now + config::OWN_PREPARING
         });
-        self.stage = Stage::Settling { queue: Queue::new(cx.now, self.roster.preparing(), cx.config), check };
+        self.stage = Stage::Settling { queue: PublishQueue::new(cx.now, self.occupants.preparing(), cx.config), check };
         self.publish_in_turn(cx);
     }
 
     /// An answer to what had to be known of the room before contents may be published.
-    pub(super) fn checked(&mut self, cx: &mut Cx<'_>, asked: Asked, answer: Result<Option<&Element>, &StanzaError>) {
+    pub(super) fn checked(
+        &mut self,
+        cx: &mut Context<'_>,
+        asked: Asked,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) {
         let privacy = self.made.unwrap_or(Privacy::Open);
         let next = match (asked, answer) {
             (Asked::Form, Ok(Some(form))) => match muc::fill_in(form, privacy) {
@@ -180,7 +185,7 @@ impl Conference {
         }
     }
 
-    pub(super) fn publish_in_turn(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn publish_in_turn(&mut self, cx: &mut Context<'_>) {
         if matches!(&self.stage, Stage::Settling { queue, check: None } if queue.is_done(cx.now)) {
             self.publish(cx);
         }
@@ -188,7 +193,7 @@ impl Conference {
     }
 
     /// Those who kept us waiting too long may be left without a session.
-    pub(super) fn warn_of_late(&self, cx: &mut Cx<'_>, queue: &Queue) {
+    pub(super) fn warn_of_late(&self, cx: &mut Context<'_>, queue: &PublishQueue) {
         let late: Vec<&str> = queue.ahead().collect();
         if !late.is_empty() {
             self.warn(cx, format!("{} did not finish preparing in time; going on", late.join(", ")));
@@ -196,12 +201,12 @@ impl Conference {
     }
 
     /// What to publish of these media, and those that nobody has in common with us.
-    pub(super) fn derive(&self, cx: &Cx<'_>, media: &[Media]) -> (Vec<Content>, Vec<Media>) {
-        let others = self.roster.participants().map(|(_, jid, contents)| (jid.clone(), contents)).collect();
+    pub(super) fn derive(&self, cx: &Context<'_>, media: &[Media]) -> (Vec<Content>, Vec<Media>) {
+        let others = self.occupants.participants().map(|(_, jid, contents)| (jid.clone(), contents)).collect();
         payload::derive(&others, media, |media| cx.capabilities.of(media))
     }
 
-    fn publish(&mut self, cx: &mut Cx<'_>) {
+    fn publish(&mut self, cx: &mut Context<'_>) {
         if let Stage::Settling { queue, .. } = &self.stage {
             self.warn_of_late(cx, queue);
         }
@@ -230,7 +235,7 @@ impl Conference {
     }
 
     /// Captures what is published now and was not `before`, and stops what is not any more.
-    fn capture_all(&self, cx: &mut Cx<'_>, before: &[Content]) {
+    fn capture_all(&self, cx: &mut Context<'_>, before: &[Content]) {
         let named = |contents: &[Content], name: &str| contents.iter().any(|content| content.name == name);
         for gone in before.iter().filter(|content| !named(&self.contents, &content.name)) {
             self.capture(cx, gone, Mute::On);
@@ -240,7 +245,7 @@ impl Conference {
         }
     }
 
-    fn published(&mut self, cx: &mut Cx<'_>) {
+    fn published(&mut self, cx: &mut Context<'_>) {
         self.stage = Stage::Active;
         self.absence = None;
         let contents = self.contents.iter().map(|content| content.name.clone()).collect();
@@ -256,7 +261,7 @@ impl Conference {
     }
 
     /// The room does not take a presence of ours.
-    pub(super) fn refused(&mut self, cx: &mut Cx<'_>, presence: &Presence) {
+    pub(super) fn refused(&mut self, cx: &mut Context<'_>, presence: &Presence) {
         let error = stanza_error(&presence.payloads);
         let fault = error.as_ref().map_or_else(|| RoomFault::Other("no reason".to_owned()), RoomFault::from_error);
         let latest = self.said.refused(presence.id.as_deref());
@@ -298,12 +303,12 @@ impl Conference {
     }
 
     /// The room is not open yet, perhaps.
-    fn knock_later(&mut self, cx: &Cx<'_>) {
+    fn knock_later(&mut self, cx: &Context<'_>) {
         self.stage = Stage::Closed { until: cx.now + config::CLOSED[self.knocks] };
         self.knocks += 1;
         self.hidden.clear();
         self.said.clear();
-        self.roster.clear();
+        self.occupants.clear();
     }
 
     fn may_take_another_nick(&self) -> bool {

@@ -1,15 +1,15 @@
 //! Letting others into the room of the call, and telling them of it.
 
 use jid::{BareJid, Jid};
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::room_invite::{self, Via};
 use muji_xep::rtp::Media;
 use muji_xep::{Element, Secret, muc};
 use xmpp_parsers::message::{Id, Message};
 
-use super::{Asked, Conference, Cx, Refused, Stage};
+use super::{Asked, Conference, Context, Refused, Stage};
 use crate::config;
-use crate::cx::chat;
+use crate::context::chat;
 use crate::error::stanza_error;
 use crate::event::{Event, Invitation};
 
@@ -29,7 +29,7 @@ pub(crate) enum Invites {
 
 impl Conference {
     /// The user lets somebody in. As a member, not an owner: Dino makes owners, who may then destroy the room.
-    pub(crate) fn admit(&mut self, cx: &mut Cx<'_>, guest: &BareJid) -> Result<(), Refused> {
+    pub(crate) fn admit(&mut self, cx: &mut Context<'_>, guest: &BareJid) -> Result<(), Refused> {
         if self.made.is_none() {
             return Err(Refused::NotOwner);
         }
@@ -38,7 +38,7 @@ impl Conference {
     }
 
     /// The user invites somebody, which waits until we are in.
-    pub(super) fn invite(&mut self, cx: &mut Cx<'_>, guest: Guest) -> Result<(), Refused> {
+    pub(super) fn invite(&mut self, cx: &mut Context<'_>, guest: Guest) -> Result<(), Refused> {
         if self.stage == Stage::Active {
             self.invite_now(cx, guest);
         } else if self.to_invite.len() >= config::MAX_GUESTS {
@@ -50,7 +50,7 @@ impl Conference {
     }
 
     /// The same for several; who is one too many is told of.
-    pub(crate) fn invite_all(&mut self, cx: &mut Cx<'_>, guests: Vec<BareJid>) {
+    pub(crate) fn invite_all(&mut self, cx: &mut Context<'_>, guests: Vec<BareJid>) {
         for jid in guests {
             if let Err(why) = self.invite(cx, Guest { jid: jid.clone(), to: Invites::Call }) {
                 self.warn(cx, format!("{jid} is not invited: {why}"));
@@ -59,7 +59,7 @@ impl Conference {
     }
 
     /// Into a room of ours a guest is let before, or it would stand before a closed door.
-    pub(super) fn invite_now(&mut self, cx: &mut Cx<'_>, guest: Guest) {
+    pub(super) fn invite_now(&mut self, cx: &mut Context<'_>, guest: Guest) {
         if self.made.is_none() {
             return self.tell(cx, &guest);
         }
@@ -68,7 +68,7 @@ impl Conference {
     }
 
     /// The room let a guest in, or did not.
-    pub(super) fn admitted(&mut self, cx: &mut Cx<'_>, guest: &Guest, refused: Option<String>) {
+    pub(super) fn admitted(&mut self, cx: &mut Context<'_>, guest: &Guest, refused: Option<String>) {
         match refused {
             None => self.tell(cx, guest),
             Some(why) => {
@@ -78,8 +78,8 @@ impl Conference {
         }
     }
 
-    fn tell(&mut self, cx: &mut Cx<'_>, guest: &Guest) {
-        let id = cx.ids.word();
+    fn tell(&mut self, cx: &mut Context<'_>, guest: &Guest) {
+        let id = cx.ids.token();
         let message = match guest.to {
             Invites::Call => {
                 if self.guests.len() == config::MAX_GUESTS {
@@ -87,7 +87,7 @@ impl Conference {
                 }
                 self.guests.push((guest.jid.clone(), id.clone()));
                 let [audio, video] = [Media::Audio, Media::Video].map(|media| self.how.media.contains(&media));
-                let payloads = CallInvite::new(&id, Word::Invite { audio, video }, Some(&self.room)).write();
+                let payloads = CallInvite::new(&id, InviteKind::Invite { audio, video }, Some(&self.room)).write();
                 chat(guest.jid.clone().into(), id, payloads)
             }
             Invites::Room(via) => {
@@ -109,7 +109,7 @@ impl Conference {
     }
 
     /// Somebody whom we invited does not come.
-    pub(crate) fn guest_rejects(&mut self, cx: &mut Cx<'_>, guest: &Jid, id: &str) {
+    pub(crate) fn guest_rejects(&mut self, cx: &mut Context<'_>, guest: &Jid, id: &str) {
         let known = |(jid, invited): &(BareJid, String)| *jid == guest.to_bare() && invited == id;
         if let Some(index) = self.guests.iter().position(known) {
             self.guests.remove(index);
@@ -119,15 +119,15 @@ impl Conference {
 
     /// Tells of our leaving those who were told of our coming: whom we invited in vain shall not come to an empty room, and
     /// whoever invited us knows that we are gone (XEP-0482 sections 2.2 and 2.5).
-    pub(super) fn uninvite(&mut self, cx: &mut Cx<'_>) {
-        let alone = self.partners.is_empty();
+    pub(super) fn uninvite(&mut self, cx: &mut Context<'_>) {
+        let alone = self.participants.is_empty();
         for (guest, invited) in std::mem::take(&mut self.guests) {
-            let word = if alone { Word::Retract } else { Word::Left };
-            let id = cx.ids.word();
+            let word = if alone { InviteKind::Retract } else { InviteKind::Left };
+            let id = cx.ids.token();
             cx.send(chat(guest.into(), id, CallInvite::new(&invited, word, None).write()));
         }
         if let Some(invitation) = self.came_by.take() {
-            let message = invitation.answer(cx.ids.word(), Word::Left);
+            let message = invitation.answer(cx.ids.token(), InviteKind::Left);
             cx.send(message);
         }
     }
@@ -137,7 +137,7 @@ impl Conference {
     }
 
     /// The room does not pass an invitation on: in some of ejabberd's only moderators may invite.
-    pub(crate) fn not_passed_on(&self, cx: &mut Cx<'_>, payloads: &[Element]) {
+    pub(crate) fn not_passed_on(&self, cx: &mut Context<'_>, payloads: &[Element]) {
         let error = stanza_error(payloads);
         let why = error.map_or_else(|| "no reason".to_owned(), |error| format!("{:?}", error.defined_condition));
         self.warn(
@@ -147,7 +147,7 @@ impl Conference {
     }
 
     /// A guest whom the room has told does not come.
-    pub(crate) fn was_declined(&self, cx: &mut Cx<'_>, guest: Jid, reason: Option<String>) {
+    pub(crate) fn was_declined(&self, cx: &mut Context<'_>, guest: Jid, reason: Option<String>) {
         self.event(cx, Event::Declined(guest, reason));
     }
 }

@@ -6,51 +6,51 @@ use muji_xep::muc;
 use xmpp_parsers::presence::Type;
 
 use super::staying::Resync;
-use super::{Asked, Conference, Cx, Refused, Stage};
+use super::{Asked, Conference, Context, Refused, Stage};
 use crate::config;
-use crate::error::{Over, RoomFault};
+use crate::error::{EndReason, RoomFault};
 use crate::event::{Event, Style};
 
 impl Conference {
     /// The user leaves.
-    pub(crate) fn leave(&mut self, cx: &mut Cx<'_>) {
-        self.withdraw(cx, Over::Left);
+    pub(crate) fn leave(&mut self, cx: &mut Context<'_>) {
+        self.withdraw(cx, EndReason::Left);
     }
 
     /// The user ends the call for everybody.
-    pub(crate) fn end_for_all(&mut self, cx: &mut Cx<'_>) -> Result<(), Refused> {
+    pub(crate) fn end_for_all(&mut self, cx: &mut Context<'_>) -> Result<(), Refused> {
         if self.made.is_none() || !self.is_public() {
             return Err(Refused::NotOwner);
         }
-        self.withdraw(cx, Over::Left);
+        self.withdraw(cx, EndReason::Left);
         self.ask(cx, Asked::Favour("destroy itself"), muc::destroy());
         Ok(())
     }
 
     /// There is no stream any more on which anything could be said.
-    pub(crate) fn disconnected(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn disconnected(&mut self, cx: &mut Context<'_>) {
         self.end_sessions(cx);
-        self.finish(cx, Over::Disconnected);
+        self.finish(cx, EndReason::Disconnected);
     }
 
     /// There is nothing to send or hear with.
-    pub(crate) fn media_gone(&mut self, cx: &mut Cx<'_>) {
-        self.withdraw(cx, Over::MediaGone);
+    pub(crate) fn media_gone(&mut self, cx: &mut Context<'_>) {
+        self.withdraw(cx, EndReason::MediaGone);
     }
 
-    pub(super) fn fail(&mut self, cx: &mut Cx<'_>, fault: RoomFault) {
-        self.withdraw(cx, Over::Room(fault));
+    pub(super) fn fail(&mut self, cx: &mut Context<'_>, fault: RoomFault) {
+        self.withdraw(cx, EndReason::Room(fault));
     }
 
     /// First the presence, then the sessions, then silence. Also a join that was given up withdraws so, or others would
     /// wait behind it (Dino for ever).
-    pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, why: Over) {
+    pub(super) fn withdraw(&mut self, cx: &mut Context<'_>, why: EndReason) {
         let outside = match self.stage {
             Stage::Leaving { .. } | Stage::Over => return,
             Stage::Closed { .. } | Stage::Outside { .. } => true,
             Stage::Entering { .. } | Stage::Settling { .. } | Stage::Publishing { .. } | Stage::Active => false,
         };
-        if let Over::Room(fault) = &why
+        if let EndReason::Room(fault) = &why
             && self.goes_back(cx, fault)
         {
             return;
@@ -69,12 +69,12 @@ impl Conference {
     }
 
     /// Ends all sessions as one who leaves does: `gone` is for those whom the room has seen leaving.
-    pub(super) fn end_sessions(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn end_sessions(&mut self, cx: &mut Context<'_>) {
         for content in std::mem::take(&mut self.contents) {
             self.capture(cx, &content, Mute::On);
         }
         (self.round, self.adding, self.resync) = (None, Vec::new(), Resync::default());
-        self.partners.clear();
+        self.participants.clear();
         self.close_orphans(cx, |_| true);
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in sessions {
@@ -82,7 +82,7 @@ impl Conference {
         }
     }
 
-    pub(super) fn finish(&mut self, cx: &mut Cx<'_>, why: Over) {
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>, why: EndReason) {
         self.stage = Stage::Over;
         self.absence = None;
         cx.hide_from(self.shown_to.take());

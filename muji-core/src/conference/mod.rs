@@ -45,20 +45,20 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 
+use crate::chat_room::ChatRoom;
 use crate::config;
-use crate::cx::Cx;
-use crate::direct::Direct;
-use crate::echo::Said;
+use crate::context::Context;
+use crate::direct::DirectCall;
+use crate::echo::EchoTracker;
 use crate::engine::Output;
-use crate::error::{Over, Refused};
+use crate::error::{EndReason, Refused};
 use crate::event::{About, Command, Event, Invitation, Join, Peer, Style, occupant};
 use crate::media::MediaCommand;
-use crate::pair::{Pair, PairState, Partner, Remedy, Turn};
-use crate::queue::Queue;
-use crate::roster::Roster;
-use crate::seat::Seat;
+use crate::occupants::Occupants;
+use crate::pair::{Pair, PairState, Participant, Recovery, Turn};
+use crate::queue::PublishQueue;
 use crate::trust::{Verification, certificate};
-use adding::Round;
+use adding::ContentUpdate;
 use continuing::Before;
 use inviting::{Guest, Invites};
 use staying::Resync;
@@ -72,7 +72,7 @@ enum Stage {
     /// The room is closed or hides who is there, perhaps only until its creator has configured it; then we knock again.
     Closed { until: Instant },
     /// We are in; others prepared before us, or the room has to answer first.
-    Settling { queue: Queue, check: Option<Instant> },
+    Settling { queue: PublishQueue, check: Option<Instant> },
     /// Our contents are out. `again`: the room refused or swallowed them once.
     Publishing { until: Instant, again: bool },
     /// Our contents are public.
@@ -80,7 +80,7 @@ enum Stage {
     /// The room lost us; we knock at this time, or when the client is back in its chat room (`None`).
     Outside { at: Option<Instant> },
     /// The presence that leaves is out.
-    Leaving { until: Instant, why: Over },
+    Leaving { until: Instant, why: EndReason },
     /// Nothing is sent any more.
     Over,
 }
@@ -107,7 +107,7 @@ enum Asked {
 struct Absence {
     /// When we give up.
     until: Instant,
-    why: Over,
+    why: EndReason,
     attempts: usize,
 }
 
@@ -129,8 +129,8 @@ pub(crate) struct Conference {
     nick: String,
     how: Join,
     stage: Stage,
-    said: Said,
-    roster: Roster,
+    said: EchoTracker,
+    occupants: Occupants,
     /// What we published.
     contents: Vec<Content>,
     /// Payload type ids that meant something to somebody in this call.
@@ -145,15 +145,15 @@ pub(crate) struct Conference {
     to_invite: Vec<Guest>,
     /// The call with one person that this was; until we are in, we can go back to it.
     before: Option<Before>,
-    gone_back: Option<Box<Direct>>,
+    gone_back: Option<Box<DirectCall>>,
     /// Who sees us for this call, since it was one with one person.
     shown_to: Option<Jid>,
     /// The session with which it began as a call with one person, and the id under which that was proposed.
     proposed: Option<(SessionId, String)>,
     /// Media that the user wants to add and that are not published yet.
     adding: Vec<Media>,
-    round: Option<Round>,
-    partners: BTreeMap<FullJid, Partner>,
+    round: Option<ContentUpdate>,
+    participants: BTreeMap<FullJid, Participant>,
     sessions: BTreeMap<SessionId, Session>,
     orphans: Vec<Orphan>,
     /// Offers of those who are no participants yet.
@@ -184,7 +184,14 @@ pub(crate) struct Conference {
 
 impl Conference {
     /// Enters the room, saying at once that we are preparing.
-    pub(crate) fn enter(cx: &mut Cx<'_>, call: CallId, us: FullJid, room: BareJid, how: Join, nick: String) -> Self {
+    pub(crate) fn enter(
+        cx: &mut Context<'_>,
+        call: CallId,
+        us: FullJid,
+        room: BareJid,
+        how: Join,
+        nick: String,
+    ) -> Self {
         let mut this = Self {
             call,
             room,
@@ -192,8 +199,8 @@ impl Conference {
             nick,
             how,
             stage: Stage::Over,
-            said: Said::default(),
-            roster: Roster::default(),
+            said: EchoTracker::default(),
+            occupants: Occupants::default(),
             contents: Vec::new(),
             used: BTreeSet::new(),
             muted: Vec::new(),
@@ -207,7 +214,7 @@ impl Conference {
             proposed: None,
             adding: Vec::new(),
             round: None,
-            partners: BTreeMap::new(),
+            participants: BTreeMap::new(),
             sessions: BTreeMap::new(),
             orphans: Vec::new(),
             held: Vec::new(),
@@ -241,9 +248,9 @@ impl Conference {
     }
 
     /// The client sits in the room already.
-    pub(crate) fn seated(mut self, cx: &mut Cx<'_>, seat: &Seat) -> Self {
-        self.shows_jids = seat.shows_jids;
-        for (nick, occupant) in seat.roster.iter() {
+    pub(crate) fn seated(mut self, cx: &mut Context<'_>, chat_room: &ChatRoom) -> Self {
+        self.shows_jids = chat_room.shows_jids;
+        for (nick, occupant) in chat_room.occupants.iter() {
             self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone(), Some(occupant.profile));
         }
         self
@@ -256,7 +263,7 @@ impl Conference {
 
     /// True if this person is in the call too.
     pub(crate) fn has_met(&self, who: &BareJid) -> bool {
-        self.partners.keys().any(|partner| partner.to_bare() == *who)
+        self.participants.keys().any(|participant| participant.to_bare() == *who)
     }
 
     pub(crate) fn room(&self) -> &BareJid {
@@ -277,51 +284,55 @@ impl Conference {
 
     /// How we stand with each other participant, by nick.
     pub(crate) fn pairs(&self) -> Vec<Pair> {
-        let partners = self.partners.iter().map(|(jid, partner)| Pair {
-            peer: Peer { nick: partner.nick.clone(), jid: jid.clone() },
-            contents: if partner.beside { self.sent_beside(partner) } else { self.roster.contents(jid) },
-            state: partner.state.clone(),
-            since: partner.since,
-            remedy: partner.remedy(),
-            verification: partner.verification,
-            certificate: partner.session.and_then(|id| self.sessions.get(&id)).and_then(certificate),
+        let participants = self.participants.iter().map(|(jid, participant)| Pair {
+            peer: Peer { nick: participant.nick.clone(), jid: jid.clone() },
+            contents: if participant.not_in_room {
+                self.sent_beside(participant)
+            } else {
+                self.occupants.contents(jid)
+            },
+            state: participant.state.clone(),
+            since: participant.since,
+            recovery: participant.recovery(),
+            verification: participant.verification,
+            certificate: participant.session.and_then(|id| self.sessions.get(&id)).and_then(certificate),
         });
-        let preparing = self.roster.iter().filter(|(_, occupant)| !self.partners.contains_key(&occupant.real));
+        let preparing = self.occupants.iter().filter(|(_, occupant)| !self.participants.contains_key(&occupant.real));
         let preparing = preparing.map(|(nick, occupant)| Pair {
             peer: Peer { nick: nick.to_owned(), jid: occupant.real.clone() },
             contents: Vec::new(),
             state: PairState::Preparing,
             since: occupant.since,
-            remedy: Remedy::Nothing,
+            recovery: Recovery::Nothing,
             verification: Verification::Unverified,
             certificate: None,
         });
-        let mut pairs: Vec<Pair> = partners.chain(preparing).collect();
+        let mut pairs: Vec<Pair> = participants.chain(preparing).collect();
         pairs.sort_by(|a, b| a.peer.nick.cmp(&b.peer.nick));
         pairs
     }
 
     /// The sessions with all others; `None` if one is not connected.
     pub(crate) fn connected_sessions(&self) -> Option<Vec<&Session>> {
-        let connected = |partner: &Partner| {
-            partner.session.filter(|_| partner.state.is_connected()).and_then(|id| self.sessions.get(&id))
+        let connected = |participant: &Participant| {
+            participant.session.filter(|_| participant.state.is_connected()).and_then(|id| self.sessions.get(&id))
         };
-        self.partners.values().map(connected).collect()
+        self.participants.values().map(connected).collect()
     }
 
     /// What somebody sends who is not in the room.
-    fn sent_beside(&self, partner: &Partner) -> Vec<(String, Media)> {
-        let session = partner.session.and_then(|id| self.sessions.get(&id));
+    fn sent_beside(&self, participant: &Participant) -> Vec<(String, Media)> {
+        let session = participant.session.and_then(|id| self.sessions.get(&id));
         session.map_or_else(Vec::new, Session::contents)
     }
 
     /// What the client says in every presence is another thing now: we say it too.
-    pub(crate) fn extras_changed(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn extras_changed(&mut self, cx: &mut Context<'_>) {
         self.restate_muji(cx);
     }
 
     /// Says what holds of us in the call now.
-    fn restate_muji(&mut self, cx: &mut Cx<'_>) {
+    fn restate_muji(&mut self, cx: &mut Context<'_>) {
         if let Some(muji) = self.muji() {
             self.say(cx, Some(&muji));
         }
@@ -332,7 +343,7 @@ impl Conference {
         match self.stage {
             Stage::Entering { .. } | Stage::Settling { .. } => Some(Muji::preparing()),
             Stage::Publishing { .. } | Stage::Active => {
-                let preparing = self.round.as_ref().is_some_and(Round::prepares);
+                let preparing = self.round.as_ref().is_some_and(ContentUpdate::prepares);
                 Some(Muji { preparing, contents: self.contents.clone() })
             }
             Stage::Closed { .. } | Stage::Outside { .. } | Stage::Leaving { .. } | Stage::Over => None,
@@ -340,15 +351,15 @@ impl Conference {
     }
 
     /// Those for whom we wait before we publish, in the first round or a later one.
-    fn queue_mut(&mut self) -> Option<&mut Queue> {
+    fn queue_mut(&mut self) -> Option<&mut PublishQueue> {
         if let Stage::Settling { queue, .. } = &mut self.stage {
             return Some(queue);
         }
-        self.round.as_mut().and_then(Round::queue_mut)
+        self.round.as_mut().and_then(ContentUpdate::queue_mut)
     }
 
     /// Does what the user wants.
-    pub(crate) fn command(&mut self, cx: &mut Cx<'_>, command: Command) -> Result<(), Refused> {
+    pub(crate) fn command(&mut self, cx: &mut Context<'_>, command: Command) -> Result<(), Refused> {
         match command {
             Command::Leave => self.leave(cx),
             Command::EndForAll => return self.end_for_all(cx),
@@ -367,7 +378,7 @@ impl Conference {
     }
 
     /// Stops listening and sending, or goes on.
-    fn hold(&mut self, cx: &mut Cx<'_>, hold: Hold) {
+    fn hold(&mut self, cx: &mut Context<'_>, hold: Hold) {
         self.holding = hold == Hold::On;
         for content in self.contents.clone() {
             self.capture(cx, &content, if self.holding { Mute::On } else { Mute::Off });
@@ -378,14 +389,14 @@ impl Conference {
     }
 
     /// A session learns that we hold, if we do; the peer is told once it is accepted.
-    fn holds_too(&self, session: &mut Session, cx: &mut Cx<'_>) {
+    fn holds_too(&self, session: &mut Session, cx: &mut Context<'_>) {
         if self.holding {
             session.set_hold(cx.now, cx.ids, Hold::On);
         }
     }
 
     /// Stops or resumes sending.
-    fn mute(&mut self, cx: &mut Cx<'_>, media: &Media, mute: Mute) {
+    fn mute(&mut self, cx: &mut Context<'_>, media: &Media, mute: Mute) {
         self.muted.retain(|muted| muted != media);
         if mute == Mute::On {
             self.muted.push(media.clone());
@@ -403,7 +414,7 @@ impl Conference {
     }
 
     /// Tells a peer what of ours is muted: it could not know.
-    fn tell_muted(&mut self, cx: &mut Cx<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
+    fn tell_muted(&mut self, cx: &mut Context<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
         let muted = |content: &&Content| content.media().is_some_and(|it| self.muted.contains(it) && which(it));
         let muted: Vec<String> = self.contents.iter().filter(muted).map(|content| content.name.clone()).collect();
         for name in muted {
@@ -412,7 +423,7 @@ impl Conference {
     }
 
     /// Starts or stops capturing what is sent as `content`; nothing starts while it is muted.
-    fn capture(&self, cx: &mut Cx<'_>, content: &Content, mute: Mute) {
+    fn capture(&self, cx: &mut Context<'_>, content: &Content, mute: Mute) {
         let Some(media) = content.media().cloned() else { return };
         let (call, publication) = (self.call, content.name.clone());
         let command = match mute {
@@ -424,7 +435,7 @@ impl Conference {
     }
 
     /// Does what is due.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         if !self.offline {
             self.stage_timeout(cx);
             self.round_timeout(cx);
@@ -440,17 +451,17 @@ impl Conference {
         for id in stale {
             self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Decline));
         }
-        self.partners_timeout(cx);
+        self.participants_timeout(cx);
     }
 
-    fn partners_timeout(&mut self, cx: &mut Cx<'_>) {
-        let due: Vec<FullJid> = self.partners.keys().cloned().collect();
+    fn participants_timeout(&mut self, cx: &mut Context<'_>) {
+        let due: Vec<FullJid> = self.participants.keys().cloned().collect();
         for jid in due {
-            let Some(partner) = self.partners.get_mut(&jid) else { continue };
-            if partner.ends_at.is_some_and(|at| at <= cx.now) {
+            let Some(participant) = self.participants.get_mut(&jid) else { continue };
+            if participant.ends_at.is_some_and(|at| at <= cx.now) {
                 self.part(cx, &jid);
-            } else if let Some(due) = partner.call.filter(|due| due.at <= cx.now) {
-                partner.repairs += usize::from(due.turn == Turn::Out);
+            } else if let Some(due) = participant.call.filter(|due| due.at <= cx.now) {
+                participant.repairs += usize::from(due.turn == Turn::OutOfTurn);
                 self.call(cx, &jid, due.turn);
             } else {
                 self.share_late(cx, &jid);
@@ -472,7 +483,7 @@ impl Conference {
             Stage::Active | Stage::Over => None,
         };
         let ping = (self.stage == Stage::Active).then_some(self.ping_at);
-        let round = self.round.as_ref().and_then(Round::poll_timeout);
+        let round = self.round.as_ref().and_then(ContentUpdate::poll_timeout);
         let room = [stage, round, ping, self.resync_at(), self.resync.until(), self.asked.poll_timeout()]
             .into_iter()
             .flatten()
@@ -480,10 +491,10 @@ impl Conference {
         let absence = self.absence.as_ref().map(|absence| absence.until);
         let sessions = self.sessions.values().filter_map(Session::poll_timeout);
         let held = self.held.iter().map(|(_, until)| *until);
-        let calls = self.partners.values().filter_map(|partner| partner.call.map(|due| due.at));
-        let shares = self.partners.values().filter_map(|partner| partner.share_at);
-        let drops = self.partners.values().flat_map(|partner| &partner.dropped).map(|(_, at)| *at);
-        let ends = self.partners.values().filter_map(|partner| partner.ends_at);
+        let calls = self.participants.values().filter_map(|participant| participant.call.map(|due| due.at));
+        let shares = self.participants.values().filter_map(|participant| participant.share_at);
+        let drops = self.participants.values().flat_map(|participant| &participant.dropped).map(|(_, at)| *at);
+        let ends = self.participants.values().filter_map(|participant| participant.ends_at);
         let orphans = self.orphans.iter().map(|orphan| orphan.until);
         sessions
             .chain(held)
@@ -500,14 +511,14 @@ impl Conference {
     // ---- words -------------------------------------------------------------------------------------------------------
 
     /// Says something to the room as an occupant.
-    fn say(&mut self, cx: &mut Cx<'_>, muji: Option<&Muji>) {
+    fn say(&mut self, cx: &mut Context<'_>, muji: Option<&Muji>) {
         self.present(cx, Type::None, None, muji);
     }
 
     /// Sends a presence to the room; its id.
-    fn present(&mut self, cx: &mut Cx<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) -> String {
+    fn present(&mut self, cx: &mut Context<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) -> String {
         let to = occupant(&self.room, &self.nick).expect("the nick was checked when joining or came from the room");
-        let id = cx.ids.word();
+        let id = cx.ids.token();
         if kind == Type::None {
             self.said.say(&id, muji.cloned());
         }
@@ -527,8 +538,8 @@ impl Conference {
     }
 
     /// Asks the room, or ourselves through the room.
-    fn ask(&mut self, cx: &mut Cx<'_>, asked: Asked, payload: Element) {
-        let id = cx.ids.word();
+    fn ask(&mut self, cx: &mut Context<'_>, asked: Asked, payload: Element) {
+        let id = cx.ids.token();
         self.asked.asked(cx.now, &id, asked.clone());
         let room = Some(Jid::from(self.room.clone()));
         let iq = match asked {
@@ -541,25 +552,25 @@ impl Conference {
         cx.send(iq);
     }
 
-    fn event(&self, cx: &mut Cx<'_>, event: Event) {
+    fn event(&self, cx: &mut Context<'_>, event: Event) {
         cx.out.push_back(Output::Event(About::Call(self.call), event));
     }
 
-    fn peer_event(&self, cx: &mut Cx<'_>, jid: &FullJid, event: impl FnOnce(Peer) -> Event) {
-        if let Some(partner) = self.partners.get(jid) {
-            let peer = Peer { nick: partner.nick.clone(), jid: jid.clone() };
+    fn peer_event(&self, cx: &mut Context<'_>, jid: &FullJid, event: impl FnOnce(Peer) -> Event) {
+        if let Some(participant) = self.participants.get(jid) {
+            let peer = Peer { nick: participant.nick.clone(), jid: jid.clone() };
             self.event(cx, event(peer));
         }
     }
 
     /// Tells what of a stanza had no effect.
-    pub(crate) fn skipped(&self, cx: &mut Cx<'_>, from: &str, skipped: &Skipped) {
+    pub(crate) fn skipped(&self, cx: &mut Context<'_>, from: &str, skipped: &Skipped) {
         if !skipped.is_empty() {
             self.event(cx, Event::Skipped { from: from.to_owned(), what: skipped.to_string() });
         }
     }
 
-    fn warn(&self, cx: &mut Cx<'_>, what: String) {
+    fn warn(&self, cx: &mut Context<'_>, what: String) {
         self.event(cx, Event::Warning(what));
     }
 }

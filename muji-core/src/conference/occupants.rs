@@ -8,15 +8,15 @@ use muji_xep::muji::Muji;
 use muji_xep::{Skipped, dtls, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
-use super::{Conference, Cx, Stage};
+use super::{Conference, Context, Stage};
 use crate::config;
 use crate::event::{Event, Peer};
-use crate::pair::{Partner, Profile};
+use crate::pair::{ClientQuirks, Participant};
 use crate::payload;
 
 impl Conference {
     /// A presence from the room.
-    pub(crate) fn presence(&mut self, cx: &mut Cx<'_>, presence: &Presence) {
+    pub(crate) fn presence(&mut self, cx: &mut Context<'_>, presence: &Presence) {
         self.heard_room(cx);
         let Some(nick) = presence.from.as_ref().and_then(|from| from.resource()).map(|nick| nick.as_str().to_owned())
         else {
@@ -40,7 +40,7 @@ impl Conference {
         }
     }
 
-    pub(super) fn read_muji(&self, cx: &mut Cx<'_>, nick: &str, presence: &Presence) -> Option<Muji> {
+    pub(super) fn read_muji(&self, cx: &mut Context<'_>, nick: &str, presence: &Presence) -> Option<Muji> {
         let element = Muji::find(&presence.payloads)?;
         let mut skipped = Skipped::default();
         let read = guard::check(element).map(|()| Muji::read(element, &mut skipped));
@@ -51,9 +51,9 @@ impl Conference {
         read.ok()
     }
 
-    fn occupant_says(&mut self, cx: &mut Cx<'_>, nick: &str, user: MucUser, presence: &Presence) {
+    fn occupant_says(&mut self, cx: &mut Context<'_>, nick: &str, user: MucUser, presence: &Presence) {
         let muji = self.read_muji(cx, nick, presence).filter(|muji| *muji != Muji::default());
-        let known = self.roster.get(nick).map(|occupant| occupant.real.clone());
+        let known = self.occupants.get(nick).map(|occupant| occupant.real.clone());
         let Some(muji) = muji else { return self.occupant_dropped(cx, nick) };
         // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
         let Some(real) = user.real.or_else(|| known.clone()) else {
@@ -70,48 +70,48 @@ impl Conference {
         if let Some(device) = Muji::find(&presence.payloads).and_then(dtls::device) {
             cx.trust.names_device(&real, device);
         }
-        self.takes_part(cx, nick, real, muji, Profile::find(&presence.payloads));
+        self.takes_part(cx, nick, real, muji, ClientQuirks::find(&presence.payloads));
         self.publish_in_turn(cx);
     }
 
     /// An occupant prepares or has contents.
     pub(super) fn takes_part(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         nick: &str,
         real: FullJid,
         muji: Muji,
-        profile: Option<Profile>,
+        profile: Option<ClientQuirks>,
     ) {
         let preparing = muji.preparing;
-        let before = match self.roster.update(cx.now, nick, real.clone(), muji, profile) {
+        let before = match self.occupants.update(cx.now, nick, real.clone(), muji, profile) {
             Ok(before) => before.map(|occupant| occupant.muji.contents),
             Err(why) => return self.warn(cx, format!("{nick} is not called: {why}")),
         };
         if !preparing && let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
-        if self.roster.participant(&real).is_some() {
+        if self.occupants.participant(&real).is_some() {
             self.participates(cx, nick, real, before.as_deref());
-        } else if before.is_none() && !self.partners.contains_key(&real) {
+        } else if before.is_none() && !self.participants.contains_key(&real) {
             self.event(cx, Event::PeerPreparing(Peer { nick: nick.to_owned(), jid: real }));
         }
     }
 
-    fn participates(&mut self, cx: &mut Cx<'_>, nick: &str, real: FullJid, before: Option<&[Content]>) {
-        let profile = self.roster.get(nick).map(|occupant| occupant.profile).unwrap_or_default();
-        if let Some(partner) = self.partners.get_mut(&real) {
-            (partner.ends_at, partner.profile) = (None, profile);
-            nick.clone_into(&mut partner.nick);
+    fn participates(&mut self, cx: &mut Context<'_>, nick: &str, real: FullJid, before: Option<&[Content]>) {
+        let profile = self.occupants.get(nick).map(|occupant| occupant.profile).unwrap_or_default();
+        if let Some(participant) = self.participants.get_mut(&real) {
+            (participant.ends_at, participant.profile) = (None, profile);
+            nick.clone_into(&mut participant.nick);
             self.arrives(cx, Peer { nick: nick.to_owned(), jid: real.clone() });
             self.contents_heard(cx, nick, &real, before);
         } else {
-            let mut partner = Partner::new(cx.now, nick, profile);
-            partner.had = self.roster.contents(&real).into_iter().map(|(_, media)| media).collect();
+            let mut participant = Participant::new(cx.now, nick, profile);
+            participant.had = self.occupants.contents(&real).into_iter().map(|(_, media)| media).collect();
             if self.stage == Stage::Active {
-                partner.repair_at(cx.now + config::INITIATE); // It came later, so it calls.
+                participant.repair_at(cx.now + config::INITIATE); // It came later, so it calls.
             }
-            self.partners.insert(real.clone(), partner);
+            self.participants.insert(real.clone(), participant);
             self.event(cx, Event::PeerJoined(Peer { nick: nick.to_owned(), jid: real }));
             self.try_held(cx);
         }
@@ -121,26 +121,26 @@ impl Conference {
     }
 
     /// An occupant's presence has no Muji (any more).
-    fn occupant_dropped(&mut self, cx: &mut Cx<'_>, nick: &str) {
+    fn occupant_dropped(&mut self, cx: &mut Context<'_>, nick: &str) {
         if let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
-        if let Some(occupant) = self.roster.remove(nick)
-            && let Some(partner) = self.partners.get_mut(&occupant.real)
+        if let Some(occupant) = self.occupants.remove(nick)
+            && let Some(participant) = self.participants.get_mut(&occupant.real)
         {
-            partner.ends_at = Some(cx.now + config::DROPPED);
-            partner.call = None;
+            participant.ends_at = Some(cx.now + config::DROPPED);
+            participant.call = None;
         }
         self.publish_in_turn(cx);
     }
 
-    fn occupant_left(&mut self, cx: &mut Cx<'_>, nick: &str, user: MucUser) {
+    fn occupant_left(&mut self, cx: &mut Context<'_>, nick: &str, user: MucUser) {
         let renamed = user.has(code::RENAMED);
         match user.new_nick.filter(|_| renamed) {
             Some(new) => {
-                let renamed = self.roster.rename(nick, &new);
-                if let Some(partner) = renamed.and_then(|real| self.partners.get_mut(&real)) {
-                    partner.nick.clone_from(&new);
+                let renamed = self.occupants.rename(nick, &new);
+                if let Some(participant) = renamed.and_then(|real| self.participants.get_mut(&real)) {
+                    participant.nick.clone_from(&new);
                 }
                 if let Some(queue) = self.queue_mut() {
                     queue.renamed(nick, &new);
@@ -152,43 +152,43 @@ impl Conference {
     }
 
     /// The service shuts down: whoever was in the room comes back as we do.
-    fn occupant_lost(&mut self, cx: &Cx<'_>, nick: &str) {
-        if let Some(occupant) = self.roster.remove(nick)
-            && let Some(partner) = self.partners.get_mut(&occupant.real)
+    fn occupant_lost(&mut self, cx: &Context<'_>, nick: &str) {
+        if let Some(occupant) = self.occupants.remove(nick)
+            && let Some(participant) = self.participants.get_mut(&occupant.real)
         {
-            partner.ends_at = Some(cx.now + config::ROOM_LOSS);
-            partner.call = None;
+            participant.ends_at = Some(cx.now + config::ROOM_LOSS);
+            participant.call = None;
         }
     }
 
-    pub(super) fn occupant_gone(&mut self, cx: &mut Cx<'_>, nick: &str) {
+    pub(super) fn occupant_gone(&mut self, cx: &mut Context<'_>, nick: &str) {
         if let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
-        if let Some(occupant) = self.roster.remove(nick) {
+        if let Some(occupant) = self.occupants.remove(nick) {
             self.part(cx, &occupant.real);
         }
         self.publish_in_turn(cx);
     }
 
     /// Ends everything with a participant that is not there any more.
-    pub(super) fn part(&mut self, cx: &mut Cx<'_>, jid: &FullJid) {
-        let Some(partner) = self.partners.remove(jid) else { return };
+    pub(super) fn part(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
+        let Some(participant) = self.participants.remove(jid) else { return };
         let held = self.held.iter().map(|(id, _)| *id).filter(|id| self.sessions[id].parties().peer == *jid);
-        let sessions: Vec<SessionId> = held.chain(partner.session).collect();
+        let sessions: Vec<SessionId> = held.chain(participant.session).collect();
         for id in sessions {
             self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Gone));
         }
         self.close_orphans(cx, |orphan| orphan.peer == *jid);
-        self.event(cx, Event::PeerLeft(Peer { nick: partner.nick, jid: jid.clone() }));
+        self.event(cx, Event::PeerLeft(Peer { nick: participant.nick, jid: jid.clone() }));
     }
 
     /// Gives way where a payload type id of ours means something else to a participant that comes first.
-    pub(super) fn settle_ids(&mut self, cx: &mut Cx<'_>) {
-        let heard: Vec<Vec<Content>> = self.roster.participants().map(|(.., contents)| contents.to_vec()).collect();
+    pub(super) fn settle_ids(&mut self, cx: &mut Context<'_>) {
+        let heard: Vec<Vec<Content>> = self.occupants.participants().map(|(.., contents)| contents.to_vec()).collect();
         heard.iter().for_each(|contents| self.note_ids(contents));
         let us = self.us.to_string();
-        let winners = self.roster.participants().filter(|(_, jid, _)| jid.to_string() < us);
+        let winners = self.occupants.participants().filter(|(_, jid, _)| jid.to_string() < us);
         let winners: Vec<&[Content]> = winners.map(|(.., contents)| contents).collect();
         if let Some(contents) = payload::yielding(&self.contents, &winners, &self.used)
             && self.yielded < config::MAX_YIELDED

@@ -2,60 +2,62 @@
 
 use jid::FullJid;
 use muji_jingle::fault::{PeerFault, Unusable};
-use muji_jingle::{End, Parties, Session, SessionEvent, SessionId, Wanted, acknowledge, dismiss, refuse};
+use muji_jingle::{ContentSpec, End, Parties, Session, SessionEvent, SessionId, acknowledge, dismiss, refuse};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{Conference, Cx, Stage};
+use super::{Conference, Context, Stage};
 use crate::config;
-use crate::cx::Whose;
+use crate::context::Whose;
 use crate::error::PeerFailure;
 use crate::event::Event;
 use crate::media::{Capabilities, MediaReport};
-use crate::pair::{Due, PairState, Turn};
+use crate::pair::{PairState, PlannedCall, Turn};
 use crate::trust::Verification;
 
 impl Conference {
     /// Calls every participant that has no session with us.
-    pub(super) fn call_everybody(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn call_everybody(&mut self, cx: &mut Context<'_>) {
         let heard_by_all = self.stage == Stage::Active;
-        let without = self.partners.iter().filter(|(jid, partner)| {
-            let leaving = self.roster.participant(jid).is_none(); // It took its contents back just now.
-            partner.session.is_none() && partner.call.is_none() && !leaving
+        let without = self.participants.iter().filter(|(jid, participant)| {
+            let leaving = self.occupants.participant(jid).is_none(); // It took its contents back just now.
+            participant.session.is_none() && participant.call.is_none() && !leaving
         });
         let without: Vec<FullJid> = without.map(|(jid, _)| jid.clone()).collect();
         for jid in without {
-            let Some(partner) = self.partners.get_mut(&jid) else { continue };
-            match partner.profile.call_after {
+            let Some(participant) = self.participants.get_mut(&jid) else { continue };
+            match participant.profile.call_after {
                 None => self.call(cx, &jid, Turn::Ours),
-                Some(grace) if heard_by_all => partner.call = Some(Due { at: cx.now + grace, turn: Turn::Ours }),
+                Some(grace) if heard_by_all => {
+                    participant.call = Some(PlannedCall { at: cx.now + grace, turn: Turn::Ours })
+                }
                 Some(_) => {} // At the echo.
             }
         }
     }
 
-    pub(super) fn call(&mut self, cx: &mut Cx<'_>, jid: &FullJid, turn: Turn) {
+    pub(super) fn call(&mut self, cx: &mut Context<'_>, jid: &FullJid, turn: Turn) {
         let sid = match turn {
-            Turn::Ours => cx.ids.word(),
+            Turn::Ours => cx.ids.token(),
             // It sorts behind any other, so a late regular offer of the peer's wins.
-            Turn::Out => format!("z-{}", cx.ids.word()),
+            Turn::OutOfTurn => format!("z-{}", cx.ids.token()),
         };
         let parties = self.parties(cx, jid);
         let id = parties.session;
         let wanted = self.wanted(cx, |content, _| content.payload_types.clone());
-        let Some(partner) = self.partners.get_mut(jid) else { return };
-        (partner.session, partner.call) = (Some(id), None);
+        let Some(participant) = self.participants.get_mut(jid) else { return };
+        (participant.session, participant.call) = (Some(id), None);
         let mut session = Session::open(cx.now, parties, sid, wanted);
         self.holds_too(&mut session, cx);
         self.sessions.insert(id, session);
         self.with_session(cx, id, |session, cx| session.release(cx.now, cx.ids));
     }
 
-    fn parties(&self, cx: &mut Cx<'_>, peer: &FullJid) -> Parties {
-        let name = self.roster.participant(peer).unwrap_or_else(|| peer.resource().as_str()).to_owned();
+    fn parties(&self, cx: &mut Context<'_>, peer: &FullJid) -> Parties {
+        let name = self.occupants.participant(peer).unwrap_or_else(|| peer.resource().as_str()).to_owned();
         let session = cx.ids.session();
         let room = Some(self.room.clone());
-        let habits = self.partners.get(peer).map(|partner| partner.profile.habits).unwrap_or_default();
+        let habits = self.participants.get(peer).map(|participant| participant.profile.habits).unwrap_or_default();
         let certificates = cx.certificates(peer);
         Parties {
             call: self.call,
@@ -72,11 +74,11 @@ impl Conference {
 
     pub(super) fn wanted(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         payload_types: impl Fn(&muji_xep::rtp::Description, &Capabilities) -> Vec<muji_xep::rtp::PayloadType>,
-    ) -> Vec<Wanted> {
+    ) -> Vec<ContentSpec> {
         let described = self.contents.iter().filter_map(|content| Some((content, content.description.as_ref()?)));
-        let wanted = described.map(|(content, description)| Wanted {
+        let wanted = described.map(|(content, description)| ContentSpec {
             publication: content.name.clone(),
             sends: true,
             media: description.media.clone(),
@@ -88,7 +90,7 @@ impl Conference {
     }
 
     /// A session-initiate marked with our room.
-    pub(crate) fn offered(&mut self, cx: &mut Cx<'_>, id: &str, from: &FullJid, offer: &Jingle) {
+    pub(crate) fn offered(&mut self, cx: &mut Context<'_>, id: &str, from: &FullJid, offer: &Jingle) {
         if let Err(fault) = self.may_offer(from, offer) {
             cx.send(refuse(from, id, &fault));
             return;
@@ -119,7 +121,7 @@ impl Conference {
     }
 
     /// What may be answered: all our codecs, whatever ids the room uses. Before we publish the names are not known.
-    fn answerable(&self, cx: &mut Cx<'_>) -> Vec<Wanted> {
+    fn answerable(&self, cx: &mut Context<'_>) -> Vec<ContentSpec> {
         if !self.contents.is_empty() {
             return self.wanted(cx, |description, capabilities| capabilities.of(&description.media).to_vec());
         }
@@ -128,7 +130,7 @@ impl Conference {
 
     /// What a peer may add: all that we send, and whatever else we can decode (Dino shows its camera to everybody, without
     /// a word in the room). Nothing of ours is captured for it.
-    fn addable(&self, cx: &mut Cx<'_>) -> Vec<Wanted> {
+    fn addable(&self, cx: &mut Context<'_>) -> Vec<ContentSpec> {
         let mut wanted = self.answerable(cx);
         wanted.extend(cx.decodable(false));
         wanted
@@ -141,7 +143,8 @@ impl Conference {
         if offer.contents.is_empty() {
             return Err(PeerFault::Malformed("a content that has a name"));
         }
-        let ours = self.partners.get(from).and_then(|partner| partner.session).map(|id| &self.sessions[&id]);
+        let ours =
+            self.participants.get(from).and_then(|participant| participant.session).map(|id| &self.sessions[&id]);
         if ours.is_some_and(|ours| ours.is_offered() && ours.sid() < offer.sid.as_str()) {
             return Err(PeerFault::TieBreak);
         }
@@ -153,30 +156,30 @@ impl Conference {
     }
 
     /// Accepts every held offer whose sender is a participant, if we are one.
-    pub(super) fn try_held(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn try_held(&mut self, cx: &mut Context<'_>) {
         if !self.is_public() {
             return;
         }
         let held = self.held.iter().map(|(id, _)| *id);
         let due: Vec<SessionId> =
-            held.filter(|id| self.partners.contains_key(&self.sessions[id].parties().peer)).collect();
+            held.filter(|id| self.participants.contains_key(&self.sessions[id].parties().peer)).collect();
         for id in due {
             self.held.retain(|(held, _)| *held != id);
             self.take_offer(cx, id);
         }
     }
 
-    fn take_offer(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+    fn take_offer(&mut self, cx: &mut Context<'_>, id: SessionId) {
         let (peer, sid) = (self.sessions[&id].parties().peer.clone(), self.sessions[&id].sid().to_owned());
-        let partner = self.partners.get_mut(&peer).expect("try_held takes offers of participants only");
-        partner.call = None;
-        if let Some(ours) = partner.session {
+        let participant = self.participants.get_mut(&peer).expect("try_held takes offers of participants only");
+        participant.call = None;
+        if let Some(ours) = participant.session {
             let session = &self.sessions[&ours];
             if session.is_offered() && session.sid() < sid.as_str() {
                 let instead = instead(session.sid());
                 return self.with_session(cx, id, |theirs, cx| theirs.end(cx.now, cx.ids, instead));
             }
-            partner.session = None;
+            participant.session = None;
             self.with_session(cx, ours, |ours, cx| {
                 if ours.is_offered() && !ours.is_acknowledged() {
                     ours.drop_for_tie_break(); // The peer will refuse it.
@@ -185,9 +188,9 @@ impl Conference {
                 }
             });
         }
-        let partner = self.partners.get_mut(&peer).expect("ending a session keeps its participant");
-        (partner.session, partner.verification) = (Some(id), Verification::default());
-        let (nick, habits) = (partner.nick.clone(), partner.profile.habits);
+        let participant = self.participants.get_mut(&peer).expect("ending a session keeps its participant");
+        (participant.session, participant.verification) = (Some(id), Verification::default());
+        let (nick, habits) = (participant.nick.clone(), participant.profile.habits);
         self.with_session(cx, id, |session, cx| {
             session.name_peer(&nick, habits);
             session.accept(cx.now, cx.ids);
@@ -201,7 +204,7 @@ impl Conference {
     }
 
     /// A peer's request in a session.
-    pub(crate) fn session_requested(&mut self, cx: &mut Cx<'_>, session: SessionId, id: &str, jingle: &Jingle) {
+    pub(crate) fn session_requested(&mut self, cx: &mut Context<'_>, session: SessionId, id: &str, jingle: &Jingle) {
         let mut fault = None;
         let wanted = if jingle.action == Action::ContentAdd { self.addable(cx) } else { Vec::new() };
         self.with_session(cx, session, |session, cx| {
@@ -215,7 +218,7 @@ impl Conference {
     /// The result of a request in a session. False if it was none.
     pub(crate) fn session_answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         peer: &FullJid,
         id: &str,
         outcome: Result<(), &StanzaError>,
@@ -230,7 +233,7 @@ impl Conference {
     }
 
     /// News from the media layer. False if it is about no session of ours.
-    pub(crate) fn media(&mut self, cx: &mut Cx<'_>, session: SessionId, report: &MediaReport) -> bool {
+    pub(crate) fn media(&mut self, cx: &mut Context<'_>, session: SessionId, report: &MediaReport) -> bool {
         if self.sessions.contains_key(&session) {
             self.with_session(cx, session, |session, cx| session.handle_media(cx.now, cx.ids, report.clone()));
             return true;
@@ -243,12 +246,17 @@ impl Conference {
     }
 
     /// Something of the media layer that is about no session.
-    pub(crate) fn trouble(&self, cx: &mut Cx<'_>, why: &str) {
+    pub(crate) fn trouble(&self, cx: &mut Context<'_>, why: &str) {
         self.warn(cx, why.to_owned());
     }
 
     /// Does something with a session and then all that follows from it.
-    pub(super) fn with_session(&mut self, cx: &mut Cx<'_>, id: SessionId, act: impl FnOnce(&mut Session, &mut Cx<'_>)) {
+    pub(super) fn with_session(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        act: impl FnOnce(&mut Session, &mut Context<'_>),
+    ) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         act(session, cx);
         let events = cx.pass_on(session);
@@ -266,18 +274,18 @@ impl Conference {
         }
     }
 
-    fn session_event(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid, event: SessionEvent) {
+    fn session_event(&mut self, cx: &mut Context<'_>, id: SessionId, peer: &FullJid, event: SessionEvent) {
         match event {
             SessionEvent::Offered => self.stands(cx, id, peer, PairState::Offered, Event::PeerOffered),
             SessionEvent::Unanswered => self.unanswered(cx, id, peer),
             SessionEvent::Accepted => {
                 self.stands(cx, id, peer, PairState::Connecting, |peer| Event::PeerConnecting(peer, id));
-                self.recognise(cx, id, peer);
+                self.verify_certificate(cx, id, peer);
                 self.tell_muted(cx, id, |_| true);
                 self.share(cx, peer);
             }
             SessionEvent::ContentAdded { content, media } => {
-                self.recognise(cx, id, peer);
+                self.verify_certificate(cx, id, peer);
                 self.tell_muted(cx, id, |muted| *muted == media);
                 let session = id;
                 self.peer_event(cx, peer, |peer| Event::PeerContentAdded { peer, session, content, media });
@@ -290,8 +298,8 @@ impl Conference {
                 }
             }
             SessionEvent::Connected => {
-                if let Some(partner) = self.partners.get_mut(peer) {
-                    partner.repairs = 0;
+                if let Some(participant) = self.participants.get_mut(peer) {
+                    participant.repairs = 0;
                 }
                 self.close_orphans(cx, |orphan| orphan.peer == *peer);
                 self.stands(cx, id, peer, PairState::Connected, |peer| Event::PeerConnected(peer, id));
@@ -307,7 +315,10 @@ impl Conference {
             SessionEvent::Held => self.peer_event(cx, peer, Event::PeerHeld),
             SessionEvent::Unheld => self.peer_event(cx, peer, Event::PeerUnheld),
             SessionEvent::Warning(what) => {
-                let name = self.partners.get(peer).map_or_else(|| peer.to_string(), |partner| partner.nick.clone());
+                let name = self
+                    .participants
+                    .get(peer)
+                    .map_or_else(|| peer.to_string(), |participant| participant.nick.clone());
                 self.warn(cx, format!("{name}: {what}"));
             }
             SessionEvent::Ended(end) => self.session_ended(cx, id, peer, end),
@@ -317,9 +328,11 @@ impl Conference {
     }
 
     /// A peer shows a certificate; each content that has a transport of its own can bring another one.
-    fn recognise(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid) {
-        let (Some(session), Some(partner)) = (self.sessions.get(&id), self.partners.get_mut(peer)) else { return };
-        if let Some(event) = partner.verification.becomes(cx.trust.judge(session)) {
+    fn verify_certificate(&mut self, cx: &mut Context<'_>, id: SessionId, peer: &FullJid) {
+        let (Some(session), Some(participant)) = (self.sessions.get(&id), self.participants.get_mut(peer)) else {
+            return;
+        };
+        if let Some(event) = participant.verification.becomes(cx.trust.judge(session)) {
             self.peer_event(cx, peer, event);
         }
     }
@@ -327,54 +340,60 @@ impl Conference {
     /// A pair's session made a step; one that is not the pair's any more changes nothing.
     fn stands(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         id: SessionId,
         peer: &FullJid,
         state: PairState,
         event: impl FnOnce(crate::event::Peer) -> Event,
     ) {
-        let partner = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id));
-        if let Some(partner) = partner {
-            partner.is(cx.now, state);
+        let participant = self.participants.get_mut(peer).filter(|participant| participant.session == Some(id));
+        if let Some(participant) = participant {
+            participant.is(cx.now, state);
             self.peer_event(cx, peer, event);
         }
     }
 
     /// The peer confirmed our offer and seems to have dropped it: another one, if it takes another one.
-    fn unanswered(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid) {
-        let Some(partner) = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id)) else { return };
-        if partner.profile.can_redial && partner.may_repair() {
+    fn unanswered(&mut self, cx: &mut Context<'_>, id: SessionId, peer: &FullJid) {
+        let Some(participant) = self.participants.get_mut(peer).filter(|participant| participant.session == Some(id))
+        else {
+            return;
+        };
+        if participant.profile.can_redial && participant.may_repair() {
             self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Timeout));
         }
     }
 
     /// Decides what becomes of a participant whose session ended though it is still there.
-    fn session_ended(&mut self, cx: &mut Cx<'_>, id: SessionId, peer: &FullJid, end: End) {
-        let participates = self.roster.participant(peer).is_some() && self.is_public();
-        let Some(partner) = self.partners.get_mut(peer).filter(|partner| partner.session == Some(id)) else { return };
-        partner.session = None;
-        if partner.beside {
+    fn session_ended(&mut self, cx: &mut Context<'_>, id: SessionId, peer: &FullJid, end: End) {
+        let participates = self.occupants.participant(peer).is_some() && self.is_public();
+        let Some(participant) = self.participants.get_mut(peer).filter(|participant| participant.session == Some(id))
+        else {
+            return;
+        };
+        participant.session = None;
+        if participant.not_in_room {
             return self.part(cx, peer);
         }
         if !participates {
-            return partner.is(cx.now, PairState::Announced); // It left, or we are on our way back.
+            return participant.is(cx.now, PairState::Announced); // It left, or we are on our way back.
         }
         if !self.shares_content(peer) {
             return self.failed(cx, peer, End::Unshared);
         }
-        let Some(partner) = self.partners.get_mut(peer) else { return };
+        let Some(participant) = self.participants.get_mut(peer) else { return };
         match after(&end) {
-            After::Wait if partner.may_repair() => {
-                partner.is(cx.now, PairState::Announced);
-                partner.repair_at(cx.now + config::INITIATE); // Another session or its leaving is under way.
+            After::Wait if participant.may_repair() => {
+                participant.is(cx.now, PairState::Announced);
+                participant.repair_at(cx.now + config::INITIATE); // Another session or its leaving is under way.
             }
-            After::AtOnce if partner.may_repair() => {
-                partner.repairs += 1;
-                self.call(cx, peer, Turn::Out);
+            After::AtOnce if participant.may_repair() => {
+                participant.repairs += 1;
+                self.call(cx, peer, Turn::OutOfTurn);
             }
             After::GiveUp | After::AtOnce | After::Wait => self.failed(cx, peer, end),
             After::Redial => {
-                partner.repair(cx.now);
+                participant.repair(cx.now);
                 self.told_failure(cx, peer, end);
             }
         }
@@ -382,22 +401,22 @@ impl Conference {
 
     /// True if we and a participant have published something of one medium.
     fn shares_content(&self, peer: &FullJid) -> bool {
-        let theirs = self.roster.contents(peer);
+        let theirs = self.occupants.contents(peer);
         self.contents.iter().any(|content| theirs.iter().any(|(_, media)| content.media() == Some(media)))
     }
 
     /// There is no session with a participant and we do not call it again.
-    fn failed(&mut self, cx: &mut Cx<'_>, peer: &FullJid, end: End) {
-        if let Some(partner) = self.partners.get_mut(peer) {
-            partner.call = None;
+    fn failed(&mut self, cx: &mut Context<'_>, peer: &FullJid, end: End) {
+        if let Some(participant) = self.participants.get_mut(peer) {
+            participant.call = None;
         }
         self.told_failure(cx, peer, end);
     }
 
-    fn told_failure(&mut self, cx: &mut Cx<'_>, peer: &FullJid, end: End) {
-        let Some(partner) = self.partners.get_mut(peer) else { return };
-        partner.is(cx.now, PairState::Failed(end.clone()));
-        let failure = PeerFailure { end, remedy: partner.remedy() };
+    fn told_failure(&mut self, cx: &mut Context<'_>, peer: &FullJid, end: End) {
+        let Some(participant) = self.participants.get_mut(peer) else { return };
+        participant.is(cx.now, PairState::Failed(end.clone()));
+        let failure = PeerFailure { end, recovery: participant.recovery() };
         self.peer_event(cx, peer, |peer| Event::PeerFailed(peer, failure));
     }
 }

@@ -15,10 +15,10 @@ use xmpp_parsers::presence::Type;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::entering::shows_real_jids;
-use super::{Absence, Asked, Conference, Cx, Orphan, Stage};
+use super::{Absence, Asked, Conference, Context, Orphan, Stage};
 use crate::config;
 use crate::engine::Output;
-use crate::error::{Over, PutOut, RoomFault};
+use crate::error::{EndReason, Removal, RoomFault};
 use crate::event::{Event, Style};
 use crate::media::MediaCommand;
 
@@ -45,11 +45,11 @@ impl Resync {
 
 impl Conference {
     /// The room said something, so it is there and we are in it.
-    pub(super) fn heard_room(&mut self, cx: &Cx<'_>) {
+    pub(super) fn heard_room(&mut self, cx: &Context<'_>) {
         self.ping_at = cx.now + config::SELF_PING;
     }
 
-    pub(super) fn ping_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn ping_timeout(&mut self, cx: &mut Context<'_>) {
         if self.stage == Stage::Active && self.ping_at <= cx.now {
             self.heard_room(cx); // Or the next ping follows so much later.
             self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
@@ -67,7 +67,7 @@ impl Conference {
     /// The room, or we ourselves through it, answered a question of ours. False if it was none.
     pub(crate) fn room_answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         id: &str,
         answer: Result<Option<&Element>, &StanzaError>,
     ) -> bool {
@@ -97,7 +97,7 @@ impl Conference {
         clippy::wildcard_enum_match_arm,
         reason = "the conditions are RFC 6120's, and all others say that we are out"
     )]
-    fn pinged(&mut self, cx: &mut Cx<'_>, error: Option<&StanzaError>) {
+    fn pinged(&mut self, cx: &mut Context<'_>, error: Option<&StanzaError>) {
         let Some(condition) = error.map(|error| &error.defined_condition) else { return };
         match condition {
             DefinedCondition::ServiceUnavailable | DefinedCondition::FeatureNotImplemented => {} // We are in.
@@ -105,12 +105,12 @@ impl Conference {
             DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => {
                 self.warn(cx, "the room cannot be reached for now; the call goes on".to_owned());
             }
-            _ => self.lost(cx, Over::Room(RoomFault::Lost)),
+            _ => self.lost(cx, EndReason::Room(RoomFault::Lost)),
         }
     }
 
     /// The room said something about itself.
-    pub(crate) fn room_changed(&mut self, cx: &mut Cx<'_>, user: &MucUser) {
+    pub(crate) fn room_changed(&mut self, cx: &mut Context<'_>, user: &MucUser) {
         self.heard_room(cx);
         self.shows_jids |= user.has(code::NOW_NON_ANONYMOUS);
         if user.has(code::NOW_SEMI_ANONYMOUS) {
@@ -121,7 +121,7 @@ impl Conference {
         }
     }
 
-    fn tell_if_hidden(&self, cx: &mut Cx<'_>) {
+    fn tell_if_hidden(&self, cx: &mut Context<'_>) {
         if !self.shows_jids && self.is_public() {
             let what = "the room hides real JIDs from now on; whoever comes cannot be called, those who are here stay";
             self.warn(cx, what.to_owned());
@@ -138,7 +138,7 @@ impl Conference {
         due.filter(|at| self.resync.last.is_none_or(|last| last + config::SELF_PING <= *at)).min()
     }
 
-    pub(super) fn resync_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn resync_timeout(&mut self, cx: &mut Context<'_>) {
         if self.resync_at().is_some_and(|at| at <= cx.now) {
             self.resync(cx);
         }
@@ -149,8 +149,8 @@ impl Conference {
     }
 
     /// Asks the room to tell everything anew, as to one who enters (XEP-0045 section 17.3). Sessions are not touched.
-    fn resync(&mut self, cx: &mut Cx<'_>) {
-        let stale = self.roster.iter().map(|(nick, _)| nick.to_owned()).collect();
+    fn resync(&mut self, cx: &mut Context<'_>) {
+        let stale = self.occupants.iter().map(|(nick, _)| nick.to_owned()).collect();
         let enter = muc::enter(self.how.password.as_ref().map(Secret::expose));
         let muji = self.muji();
         let id = self.present(cx, Type::None, Some(enter), muji.as_ref());
@@ -159,7 +159,7 @@ impl Conference {
 
     /// Our own presence comes last: whoever was not told of before it is gone. A room repeats it for other reasons too, so
     /// only the one with which we asked says that; where ids are not repeated nobody is taken for gone.
-    pub(super) fn resynced(&mut self, cx: &mut Cx<'_>, id: Option<&str>) {
+    pub(super) fn resynced(&mut self, cx: &mut Context<'_>, id: Option<&str>) {
         if self.resync.asked.take_if(|(asked, _)| Some(asked.as_str()) == id).is_some() {
             for nick in std::mem::take(&mut self.resync.stale) {
                 self.occupant_gone(cx, &nick);
@@ -168,7 +168,7 @@ impl Conference {
     }
 
     /// We are not in the room any more.
-    pub(super) fn put_out(&mut self, cx: &mut Cx<'_>, user: MucUser) {
+    pub(super) fn put_out(&mut self, cx: &mut Context<'_>, user: MucUser) {
         if user.has(code::RENAMED)
             && let Some(new) = user.new_nick
         {
@@ -182,23 +182,23 @@ impl Conference {
         if matches!(self.stage, Stage::Closed { .. }) {
             return; // We went ourselves, to come again.
         }
-        let put_out = PutOut { by: user.actor.clone(), reason: user.reason.clone() };
+        let put_out = Removal { by: user.actor.clone(), reason: user.reason.clone() };
         let fault = match () {
             () if user.destroyed.is_some() => RoomFault::Destroyed(user.destroyed.unwrap_or_default()),
             () if user.has(code::BANNED) => RoomFault::Banned(put_out),
-            () if user.has(code::SHUTDOWN) => return self.lost(cx, Over::Room(RoomFault::Shutdown)),
+            () if user.has(code::SHUTDOWN) => return self.lost(cx, EndReason::Room(RoomFault::Shutdown)),
             // A kick beside it is only the way the room puts it (XEP-0045 section 17.3).
-            () if user.has(code::TECHNICAL) => return self.lost(cx, Over::Room(RoomFault::Lost)),
+            () if user.has(code::TECHNICAL) => return self.lost(cx, EndReason::Room(RoomFault::Lost)),
             () if user.has(code::KICKED) => RoomFault::Kicked(put_out),
             () if user.has(code::AFFILIATION) || user.has(code::MEMBERS_ONLY) => RoomFault::NoMember,
             () => RoomFault::Removed,
         };
         self.end_sessions(cx);
-        self.finish(cx, Over::Room(fault));
+        self.finish(cx, EndReason::Room(fault));
     }
 
     /// The room lost us through no fault of ours: we come back while sound goes on.
-    pub(super) fn lost(&mut self, cx: &mut Cx<'_>, why: Over) {
+    pub(super) fn lost(&mut self, cx: &mut Context<'_>, why: EndReason) {
         if matches!(self.stage, Stage::Leaving { .. } | Stage::Over) {
             return;
         }
@@ -212,10 +212,10 @@ impl Conference {
         self.resync = Resync::default();
         self.said.clear();
         self.asked.clear();
-        self.roster.clear();
-        for partner in self.partners.values_mut().filter(|partner| !partner.beside) {
-            partner.ends_at = Some(until);
-            partner.call = None;
+        self.occupants.clear();
+        for participant in self.participants.values_mut().filter(|participant| !participant.not_in_room) {
+            participant.ends_at = Some(until);
+            participant.call = None;
         }
         if news {
             self.event(cx, Event::RoomLost(why));
@@ -223,14 +223,14 @@ impl Conference {
     }
 
     /// Entering or publishing failed. On the way back that may pass.
-    pub(super) fn trouble_inside(&mut self, cx: &mut Cx<'_>, fault: RoomFault) {
+    pub(super) fn trouble_inside(&mut self, cx: &mut Context<'_>, fault: RoomFault) {
         if self.absence.is_some() && fault.may_pass() {
-            return self.lost(cx, Over::Room(fault));
+            return self.lost(cx, EndReason::Room(fault));
         }
         self.fail(cx, fault);
     }
 
-    pub(super) fn absence_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn absence_timeout(&mut self, cx: &mut Context<'_>) {
         if let Some(absence) = self.absence.take_if(|absence| absence.until <= cx.now) {
             return self.withdraw(cx, absence.why);
         }
@@ -244,7 +244,7 @@ impl Conference {
     }
 
     /// The same stream goes on: what was asked may take its full time again.
-    pub(crate) fn resumed(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn resumed(&mut self, cx: &mut Context<'_>) {
         self.offline = false;
         self.heard_room(cx);
         self.round_resumed(cx.now);
@@ -262,13 +262,13 @@ impl Conference {
     }
 
     /// A new stream: the room has forgotten us, or will when it notices.
-    pub(crate) fn rebound(&mut self, cx: &mut Cx<'_>, jid: FullJid) {
+    pub(crate) fn rebound(&mut self, cx: &mut Context<'_>, jid: FullJid) {
         self.offline = false;
         if let Stage::Leaving { why, .. } = &self.stage {
             let why = why.clone();
             return self.finish(cx, why);
         }
-        self.lost(cx, Over::Disconnected);
+        self.lost(cx, EndReason::Disconnected);
         if jid != self.us {
             self.us = jid;
             self.orphan_sessions(cx);
@@ -281,7 +281,7 @@ impl Conference {
     }
 
     /// What was agreed under another JID goes on without words until something takes its place.
-    fn orphan_sessions(&mut self, cx: &mut Cx<'_>) {
+    fn orphan_sessions(&mut self, cx: &mut Context<'_>) {
         self.held.clear();
         for (id, session) in std::mem::take(&mut self.sessions) {
             if session.is_up() {
@@ -291,15 +291,15 @@ impl Conference {
                 cx.out.push_back(Output::Media(MediaCommand::Close { session: id }));
             }
         }
-        for partner in self.partners.values_mut() {
-            partner.session = None;
-            if partner.beside {
-                partner.ends_at = Some(cx.now + config::ROOM_LOSS); // Nothing brings it back but its coming.
+        for participant in self.participants.values_mut() {
+            participant.session = None;
+            if participant.not_in_room {
+                participant.ends_at = Some(cx.now + config::ROOM_LOSS); // Nothing brings it back but its coming.
             }
         }
     }
 
-    pub(super) fn close_orphans(&mut self, cx: &mut Cx<'_>, which: impl Fn(&Orphan) -> bool) {
+    pub(super) fn close_orphans(&mut self, cx: &mut Context<'_>, which: impl Fn(&Orphan) -> bool) {
         let closed: Vec<SessionId> = self.orphans.iter().filter(|orphan| which(orphan)).map(|it| it.session).collect();
         self.orphans.retain(|orphan| !closed.contains(&orphan.session));
         cx.out.extend(closed.into_iter().map(|session| Output::Media(MediaCommand::Close { session })));

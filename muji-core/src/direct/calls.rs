@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::fault::PeerFault;
-use muji_jingle::{CallId, Manner, Ring, Say, Session, refuse};
+use muji_jingle::{Alerting, CallId, OutgoingMessage, Ring, Session, refuse};
 use muji_xep::jingle::{Jingle, Reason};
-use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{Direct, Sight};
+use super::{DirectCall, Visibility};
 use crate::config;
-use crate::cx::{Cx, Whose};
+use crate::context::{Context, Whose};
 use crate::engine::Output;
 use crate::error::Refused;
 use crate::event::{About, Command, Event};
@@ -47,15 +47,15 @@ pub(crate) struct Heard {
 
 /// All calls with one other person.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Directs {
-    calls: BTreeMap<CallId, Direct>,
+pub(crate) struct DirectCalls {
+    calls: BTreeMap<CallId, DirectCall>,
     /// Who sees our presence, and may make us ring.
     contacts: BTreeSet<BareJid>,
     /// Calls of ours that came to nothing: a device that picks up now must not wait for a session.
     given_up: VecDeque<(BareJid, String)>,
 }
 
-impl Directs {
+impl DirectCalls {
     pub(crate) fn set_contacts(&mut self, contacts: BTreeSet<BareJid>) {
         self.contacts = contacts;
     }
@@ -72,7 +72,7 @@ impl Directs {
     /// Calls somebody.
     pub(crate) fn place(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         us: &FullJid,
         to: Jid,
         media: Vec<Media>,
@@ -89,17 +89,17 @@ impl Directs {
         if self.calls.values().any(|call| call.peer == to.to_bare()) {
             return Err(Refused::AlreadyCalling);
         }
-        let (call, sight) = (cx.ids.call(), self.sight(&to.to_bare()));
-        let direct = Direct::place(cx, call, us, to, media, sight);
+        let (call, visibility) = (cx.ids.call(), self.visibility(&to.to_bare()));
+        let direct = DirectCall::place(cx, call, us, to, media, visibility);
         self.keep(call, direct);
         Ok(call)
     }
 
-    fn sight(&self, who: &BareJid) -> Sight {
-        if self.is_contact(who) { Sight::Sees } else { Sight::SeesNot }
+    fn visibility(&self, who: &BareJid) -> Visibility {
+        if self.is_contact(who) { Visibility::Visible } else { Visibility::Hidden }
     }
 
-    pub(crate) fn command(&mut self, cx: &mut Cx<'_>, call: CallId, command: Command) -> Result<(), Refused> {
+    pub(crate) fn command(&mut self, cx: &mut Context<'_>, call: CallId, command: Command) -> Result<(), Refused> {
         let mut outcome = Err(Refused::UnknownCall);
         self.with(cx, call, |direct, cx| outcome = direct.command(cx, command));
         outcome
@@ -112,7 +112,7 @@ impl Directs {
 
     /// True if there is a call that the user wants: one of ours, or one that was picked up here.
     pub(crate) fn talks(&self) -> bool {
-        self.calls.values().any(Direct::is_wanted)
+        self.calls.values().any(DirectCall::is_wanted)
     }
 
     /// The call in which we talk with this person.
@@ -121,7 +121,7 @@ impl Directs {
     }
 
     /// Takes a call out, to go on in a room.
-    pub(crate) fn take(&mut self, call: CallId) -> Option<Direct> {
+    pub(crate) fn take(&mut self, call: CallId) -> Option<DirectCall> {
         if self.contains(call) {
             self.give_up(call); // Who picks up now is as late as ever.
         }
@@ -129,13 +129,13 @@ impl Directs {
     }
 
     /// A call is one with one person again.
-    pub(crate) fn come_back(&mut self, call: CallId, direct: Direct) {
+    pub(crate) fn come_back(&mut self, call: CallId, direct: DirectCall) {
         self.keep(call, direct);
     }
 
     /// The session of a call, once it is connected.
     pub(crate) fn connected_session(&self, call: CallId) -> Option<&Session> {
-        self.calls.get(&call).and_then(Direct::connected_session)
+        self.calls.get(&call).and_then(DirectCall::connected_session)
     }
 
     pub(crate) fn contains(&self, call: CallId) -> bool {
@@ -143,29 +143,29 @@ impl Directs {
     }
 
     pub(crate) fn pairs(&self, call: CallId) -> Vec<Pair> {
-        self.calls.get(&call).map_or_else(Vec::new, Direct::pairs)
+        self.calls.get(&call).map_or_else(Vec::new, DirectCall::pairs)
     }
 
     /// Something was said. `met`: the sender is somebody with whom we are in a call of a room.
-    pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, us: &FullJid, heard: &Heard, met: bool) {
-        let JingleMessage { id, word, device } = &heard.message;
+    pub(crate) fn heard(&mut self, cx: &mut Context<'_>, us: &FullJid, heard: &Heard, met: bool) {
+        let JingleMessage { id, kind, device } = &heard.message;
         match &heard.sender {
             Sender::Device(device) => {
                 if let Some(call) = self.find(|direct| direct.id() == Some(id)) {
-                    self.with(cx, call, |direct, cx| direct.device_said(cx, device, word));
+                    self.with(cx, call, |direct, cx| direct.device_said(cx, device, kind));
                 }
             }
             Sender::Peer(peer) => {
-                let ours = |direct: &Direct| direct.id() == Some(id) && direct.peer == peer.to_bare();
+                let ours = |direct: &DirectCall| direct.id() == Some(id) && direct.peer == peer.to_bare();
                 let call = self.find(ours);
                 if let (Some(_), Some(device)) = (call, device) {
                     cx.trust.names_device(peer, *device);
                 }
-                match (call, word) {
-                    (Some(call), word) if !self.crosses(call, word) => {
-                        self.with(cx, call, |direct, cx| direct.peer_said(cx, peer, word))
+                match (call, kind) {
+                    (Some(call), kind) if !self.crosses(call, kind) => {
+                        self.with(cx, call, |direct, cx| direct.peer_said(cx, peer, kind))
                     }
-                    (_, Word::Propose(media)) => match heard.since {
+                    (_, MessageKind::Propose(media)) => match heard.since {
                         Some(since) => {
                             let (id, media) = (id.clone(), media.clone());
                             let ring = |manner| Ring::proposed(since, id, peer.clone(), media, manner);
@@ -176,7 +176,7 @@ impl Directs {
                             cx.out.push_back(Output::Event(About::Account, event));
                         }
                     },
-                    (None, Word::Proceed | Word::Accept) => self.picked_up_late(cx, peer, id),
+                    (None, MessageKind::Proceed | MessageKind::Accept) => self.picked_up_late(cx, peer, id),
                     (_, _) => {}
                 }
             }
@@ -184,26 +184,26 @@ impl Directs {
     }
 
     /// A device takes a call that was given up, or declined by another: the two crossed.
-    fn picked_up_late(&self, cx: &mut Cx<'_>, device: &FullJid, id: &str) {
+    fn picked_up_late(&self, cx: &mut Context<'_>, device: &FullJid, id: &str) {
         if self.given_up.iter().any(|(callee, given_up)| *callee == device.to_bare() && given_up == id) {
-            let message = JingleMessage::new(id, Word::Retract(Reason::Expired.into()));
-            cx.say(Say { to: device.clone().into(), message });
+            let message = JingleMessage::new(id, MessageKind::Retract(Reason::Expired.into()));
+            cx.say(OutgoingMessage { to: device.clone().into(), message });
         }
     }
 
     /// True if somebody proposes under the very id of our own proposal.
-    fn crosses(&self, call: CallId, word: &Word) -> bool {
-        matches!(word, Word::Propose(_)) && self.calls[&call].is_placed()
+    fn crosses(&self, call: CallId, word: &MessageKind) -> bool {
+        matches!(word, MessageKind::Propose(_)) && self.calls[&call].is_placed()
     }
 
     fn proposed(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         us: &FullJid,
         met: bool,
         from: &FullJid,
         id: &str,
-        ring: impl FnOnce(Manner) -> Ring,
+        ring: impl FnOnce(Alerting) -> Ring,
     ) {
         if cx.ended.fault(from, id).is_some() {
             return; // A copy of what was decided already.
@@ -216,13 +216,13 @@ impl Directs {
         let ours = direct.placed_id().filter(|_| !direct.is_talking()).map(|ours| (ours, us.to_bare()));
         if ours.is_some_and(|ours| ours < (id, bare.clone())) {
             // Both call each other: the lower id lives (XEP-0353 section 4.1).
-            reject(cx, ring(Manner::Discreet), Because::tie_break());
+            reject(cx, ring(Alerting::Discreet), Because::tie_break());
             cx.ended.remember(from.clone(), id.to_owned(), Whose::Ours);
         } else if direct.is_placed() {
-            self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Manner::Discreet)));
+            self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Alerting::Discreet)));
         } else if direct.is_wanted() {
             self.give_up(call);
-            self.with(cx, call, |direct, cx| direct.migrates(cx, ring(Manner::Discreet)));
+            self.with(cx, call, |direct, cx| direct.migrates(cx, ring(Alerting::Discreet)));
         } else {
             // It began anew before the user decided.
             self.with(cx, call, |direct, cx| direct.cancelled(cx));
@@ -231,44 +231,52 @@ impl Directs {
     }
 
     /// Lets somebody ring who may; others are shown apart, few at a time.
-    fn rings(&mut self, cx: &mut Cx<'_>, us: &FullJid, from: &BareJid, met: bool, ring: impl FnOnce(Manner) -> Ring) {
-        let manner = if self.may_ring(cx, from, met) { Manner::Told } else { Manner::Discreet };
-        let strangers = self.calls.values().filter(|direct| direct.sight == Sight::SeesNot && !direct.is_wanted());
-        if manner == Manner::Discreet && strangers.count() >= config::MAX_STRANGERS {
+    fn rings(
+        &mut self,
+        cx: &mut Context<'_>,
+        us: &FullJid,
+        from: &BareJid,
+        met: bool,
+        ring: impl FnOnce(Alerting) -> Ring,
+    ) {
+        let manner = if self.may_ring(cx, from, met) { Alerting::Aloud } else { Alerting::Discreet };
+        let strangers =
+            self.calls.values().filter(|direct| direct.visibility == Visibility::Hidden && !direct.is_wanted());
+        if manner == Alerting::Discreet && strangers.count() >= config::MAX_STRANGERS {
             return;
         }
         if self.calls.len() >= config::MAX_CALLS {
-            if manner == Manner::Told {
-                reject(cx, ring(Manner::Discreet), Reason::Busy.into());
+            if manner == Alerting::Aloud {
+                reject(cx, ring(Alerting::Discreet), Reason::Busy.into());
             }
             return;
         }
-        let (call, sight) = (cx.ids.call(), self.sight(from));
-        let direct = Direct::rung(cx, call, us, ring(manner), sight, manner);
+        let (call, visibility) = (cx.ids.call(), self.visibility(from));
+        let direct = DirectCall::rung(cx, call, us, ring(manner), visibility, manner);
         self.keep(call, direct);
     }
 
-    fn may_ring(&self, cx: &Cx<'_>, who: &BareJid, met: bool) -> bool {
+    fn may_ring(&self, cx: &Context<'_>, who: &BareJid, met: bool) -> bool {
         met || cx.config.anybody_rings || self.is_contact(who)
     }
 
     /// A message of ours came back.
-    pub(crate) fn bounced(&mut self, cx: &mut Cx<'_>, from: &BareJid, id: &str, why: String) -> bool {
-        let placed = |direct: &Direct| direct.is_placed() && direct.peer == *from && direct.id() == Some(id);
+    pub(crate) fn bounced(&mut self, cx: &mut Context<'_>, from: &BareJid, id: &str, why: String) -> bool {
+        let placed = |direct: &DirectCall| direct.is_placed() && direct.peer == *from && direct.id() == Some(id);
         let Some(call) = self.find(placed) else { return false };
         self.with(cx, call, |direct, cx| direct.undelivered(cx, why));
         true
     }
 
     /// Somebody's device comes or goes.
-    pub(crate) fn presence(&mut self, cx: &mut Cx<'_>, device: &FullJid, available: bool) {
+    pub(crate) fn presence(&mut self, cx: &mut Context<'_>, device: &FullJid, available: bool) {
         if let Some(call) = self.find(|direct| direct.peer == device.to_bare()) {
             self.with(cx, call, |direct, cx| direct.peer_presence(cx, device, available));
         }
     }
 
     /// A request in a session of ours. False if it is none.
-    pub(crate) fn requested(&mut self, cx: &mut Cx<'_>, from: &FullJid, id: &str, jingle: &Jingle) -> bool {
+    pub(crate) fn requested(&mut self, cx: &mut Context<'_>, from: &FullJid, id: &str, jingle: &Jingle) -> bool {
         let Some(call) = self.find(|direct| direct.has_session(from, &jingle.sid)) else { return false };
         self.with(cx, call, |direct, cx| direct.session_requested(cx, id, jingle));
         true
@@ -277,7 +285,7 @@ impl Directs {
     /// An offer outside of rooms. False if it is for others to answer.
     pub(crate) fn offered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         us: &FullJid,
         from: &FullJid,
         id: &str,
@@ -287,7 +295,7 @@ impl Directs {
         if !offer.contents.iter().any(|content| content.description.is_some()) {
             return false; // A file, or whatever else the client does with Jingle.
         }
-        let rung = |direct: &Direct| direct.peer == from.to_bare() && direct.id() == Some(offer.sid.as_str());
+        let rung = |direct: &DirectCall| direct.peer == from.to_bare() && direct.id() == Some(offer.sid.as_str());
         if let Some(call) = self.find(rung) {
             let mut taken = false;
             self.with(cx, call, |direct, cx| taken = direct.session_offered(cx, id, from, offer));
@@ -303,7 +311,7 @@ impl Directs {
             (true, true) => cx.send(refuse(from, id, &PeerFault::TooMany)),
             (true, false) => {
                 let call = cx.ids.call();
-                let direct = Direct::offered(cx, call, us, id, from, offer);
+                let direct = DirectCall::offered(cx, call, us, id, from, offer);
                 self.keep(call, direct);
             }
         }
@@ -313,7 +321,7 @@ impl Directs {
     /// The result of a request. False if it was none of ours.
     pub(crate) fn answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         peer: &FullJid,
         id: &str,
         outcome: Result<(), &StanzaError>,
@@ -326,21 +334,21 @@ impl Directs {
         })
     }
 
-    pub(crate) fn media(&mut self, cx: &mut Cx<'_>, report: &MediaReport) {
+    pub(crate) fn media(&mut self, cx: &mut Context<'_>, report: &MediaReport) {
         self.with_all(cx, |direct, cx| direct.session_media(cx, report));
     }
 
-    pub(crate) fn media_gone(&mut self, cx: &mut Cx<'_>) {
-        self.with_all(cx, Direct::media_gone);
+    pub(crate) fn media_gone(&mut self, cx: &mut Context<'_>) {
+        self.with_all(cx, DirectCall::media_gone);
     }
 
     /// The connection is gone for good.
-    pub(crate) fn disconnected(&mut self, cx: &mut Cx<'_>) {
-        self.with_all(cx, Direct::disconnected);
+    pub(crate) fn disconnected(&mut self, cx: &mut Context<'_>) {
+        self.with_all(cx, DirectCall::disconnected);
     }
 
     /// A new stream. Under the JID of before the others go on talking to us.
-    pub(crate) fn rebound(&mut self, cx: &mut Cx<'_>, us: &FullJid) {
+    pub(crate) fn rebound(&mut self, cx: &mut Context<'_>, us: &FullJid) {
         self.with_all(cx, |direct, cx| {
             if direct.us != *us {
                 direct.disconnected(cx);
@@ -348,31 +356,31 @@ impl Directs {
         });
     }
 
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        self.with_all(cx, Direct::handle_timeout);
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        self.with_all(cx, DirectCall::handle_timeout);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.calls.values().filter_map(Direct::poll_timeout).min()
+        self.calls.values().filter_map(DirectCall::poll_timeout).min()
     }
 
-    fn find(&self, which: impl Fn(&Direct) -> bool) -> Option<CallId> {
+    fn find(&self, which: impl Fn(&DirectCall) -> bool) -> Option<CallId> {
         self.calls.iter().find(|(_, direct)| which(direct)).map(|(call, _)| *call)
     }
 
-    fn keep(&mut self, call: CallId, direct: Direct) {
+    fn keep(&mut self, call: CallId, direct: DirectCall) {
         if !direct.over {
             self.calls.insert(call, direct);
         }
     }
 
-    fn with_all(&mut self, cx: &mut Cx<'_>, act: impl Fn(&mut Direct, &mut Cx<'_>)) {
+    fn with_all(&mut self, cx: &mut Context<'_>, act: impl Fn(&mut DirectCall, &mut Context<'_>)) {
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             self.with(cx, call, &act);
         }
     }
 
-    fn with(&mut self, cx: &mut Cx<'_>, call: CallId, act: impl FnOnce(&mut Direct, &mut Cx<'_>)) {
+    fn with(&mut self, cx: &mut Context<'_>, call: CallId, act: impl FnOnce(&mut DirectCall, &mut Context<'_>)) {
         let Some(direct) = self.calls.get_mut(&call) else { return };
         act(direct, cx);
         if direct.over {
@@ -394,7 +402,7 @@ impl Directs {
 }
 
 /// Turns a call down without asking anybody.
-fn reject(cx: &mut Cx<'_>, mut ring: Ring, because: Because) {
+fn reject(cx: &mut Context<'_>, mut ring: Ring, because: Because) {
     ring.reject(because);
     std::iter::from_fn(|| ring.poll_output()).for_each(|say| cx.say(say));
 }

@@ -22,21 +22,21 @@ use std::time::Instant;
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Fork, Hold, Mute, Ring, Session};
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, Word};
+use muji_xep::jmi::{Because, MessageKind};
 use muji_xep::rtp::Media;
 use xmpp_parsers::presence::{Presence, Type};
 
-use crate::cx::{Cx, Whose};
-use crate::error::{Over, Refused};
+use crate::context::{Context, Whose};
+use crate::error::{EndReason, Refused};
 use crate::event::{Command, Event, Peer};
 use crate::media::MediaCommand;
-use crate::pair::{Pair, PairState, Remedy};
+use crate::pair::{Pair, PairState, Recovery};
 use crate::trust::{Verification, certificate};
-pub(crate) use calls::{Directs, Heard, Sender};
+pub(crate) use calls::{DirectCalls, Heard, Sender};
 
 /// How it began.
 #[derive(Debug, Clone)]
-enum Begun {
+enum Origin {
     /// We call all devices of the other.
     Placed(Fork),
     /// The other calls all devices of ours.
@@ -49,14 +49,14 @@ enum Begun {
 
 /// Whether the other sees that we are there, as contacts do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sight {
-    Sees,
-    SeesNot,
+enum Visibility {
+    Visible,
+    Hidden,
 }
 
 /// A call with one other person.
 #[derive(Debug, Clone)]
-pub(crate) struct Direct {
+pub(crate) struct DirectCall {
     call: CallId,
     us: FullJid,
     peer: BareJid,
@@ -64,12 +64,12 @@ pub(crate) struct Direct {
     media: Vec<Media>,
     muted: Vec<Media>,
     holding: bool,
-    begun: Begun,
+    origin: Origin,
     session: Option<Session>,
     state: PairState,
     since: Instant,
     verification: Verification,
-    sight: Sight,
+    visibility: Visibility,
     /// To whom we showed ourselves, as it cannot see our presence.
     shown_to: Option<Jid>,
     /// The other's device is unavailable: when the call ends if nothing is heard of it.
@@ -79,7 +79,7 @@ pub(crate) struct Direct {
 
 /// What a call with one person takes into a room.
 #[derive(Debug)]
-pub(crate) struct Moving {
+pub(crate) struct Handover {
     pub(crate) session: Session,
     pub(crate) media: Vec<Media>,
     pub(crate) muted: Vec<Media>,
@@ -93,8 +93,15 @@ pub(crate) struct Moving {
     pub(crate) proposed: Option<String>,
 }
 
-impl Direct {
-    fn new(cx: &Cx<'_>, call: CallId, us: &FullJid, peer: BareJid, sight: Sight, begun: Begun) -> Self {
+impl DirectCall {
+    fn new(
+        cx: &Context<'_>,
+        call: CallId,
+        us: &FullJid,
+        peer: BareJid,
+        visibility: Visibility,
+        origin: Origin,
+    ) -> Self {
         Self {
             call,
             us: us.clone(),
@@ -102,12 +109,12 @@ impl Direct {
             media: Vec::new(),
             muted: Vec::new(),
             holding: false,
-            begun,
+            origin,
             session: None,
             state: PairState::Announced,
             since: cx.now,
             verification: Verification::Unverified,
-            sight,
+            visibility,
             shown_to: None,
             ends_at: None,
             over: false,
@@ -115,12 +122,12 @@ impl Direct {
     }
 
     /// What the user wants.
-    fn command(&mut self, cx: &mut Cx<'_>, command: Command) -> Result<(), Refused> {
+    fn command(&mut self, cx: &mut Context<'_>, command: Command) -> Result<(), Refused> {
         match command {
             Command::Accept(media) => self.accept(cx, media),
             Command::Decline => self.decline(cx),
             Command::Leave => {
-                self.leave(cx, Over::Left);
+                self.leave(cx, EndReason::Left);
                 Ok(())
             }
             Command::Mute(media, mute) => {
@@ -141,22 +148,22 @@ impl Direct {
     }
 
     /// The user hangs up, gives up or does not want to talk.
-    fn leave(&mut self, cx: &mut Cx<'_>, why: Over) {
-        let reason = match &mut self.begun {
-            Begun::Rung(ring) if ring.is_ringing() => {
+    fn leave(&mut self, cx: &mut Context<'_>, why: EndReason) {
+        let reason = match &mut self.origin {
+            Origin::Rung(ring) if ring.is_ringing() => {
                 ring.decline();
                 Reason::Decline
             }
-            Begun::Rung(ring) => {
+            Origin::Rung(ring) => {
                 ring.give_up();
                 Reason::Success
             }
-            Begun::Offered { .. } => Reason::Decline,
-            Begun::Placed(fork) => {
+            Origin::Offered { .. } => Reason::Decline,
+            Origin::Placed(fork) => {
                 fork.retract(Reason::Cancel.into());
                 Reason::Success
             }
-            Begun::Plain => Reason::Success,
+            Origin::Plain => Reason::Success,
         };
         self.said(cx);
         let offered = self.session.as_ref().is_some_and(Session::is_offered);
@@ -165,30 +172,30 @@ impl Direct {
     }
 
     /// Says what the ringing wants said.
-    fn said(&mut self, cx: &mut Cx<'_>) {
+    fn said(&mut self, cx: &mut Context<'_>) {
         let mut says = Vec::new();
-        match &mut self.begun {
-            Begun::Placed(fork) => says.extend(std::iter::from_fn(|| fork.poll_output())),
-            Begun::Rung(ring) => says.extend(std::iter::from_fn(|| ring.poll_output())),
-            Begun::Offered { .. } | Begun::Plain => {}
+        match &mut self.origin {
+            Origin::Placed(fork) => says.extend(std::iter::from_fn(|| fork.poll_output())),
+            Origin::Rung(ring) => says.extend(std::iter::from_fn(|| ring.poll_output())),
+            Origin::Offered { .. } | Origin::Plain => {}
         }
         says.into_iter().for_each(|say| cx.say(say));
     }
 
     /// A device of the other says something about this call.
-    fn peer_said(&mut self, cx: &mut Cx<'_>, from: &FullJid, word: &Word) {
-        if matches!(word, Word::Finish(_)) {
+    fn peer_said(&mut self, cx: &mut Context<'_>, from: &FullJid, word: &MessageKind) {
+        if matches!(word, MessageKind::Finish(_)) {
             self.finished(cx, from);
         }
-        match &self.begun {
-            Begun::Placed(_) => self.callee_said(cx, from, word),
-            Begun::Rung(ring) if ring.caller() == from => self.caller_said(cx, word),
-            Begun::Rung(_) | Begun::Offered { .. } | Begun::Plain => {}
+        match &self.origin {
+            Origin::Placed(_) => self.callee_said(cx, from, word),
+            Origin::Rung(ring) if ring.caller() == from => self.caller_said(cx, word),
+            Origin::Rung(_) | Origin::Offered { .. } | Origin::Plain => {}
         }
     }
 
     /// Does what is due.
-    fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+    fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         self.placing_timeout(cx);
         self.ringing_timeout(cx);
         self.unavailable_timeout(cx);
@@ -196,37 +203,37 @@ impl Direct {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let begun = match &self.begun {
-            Begun::Placed(fork) => fork.poll_timeout(),
-            Begun::Rung(ring) => ring.poll_timeout(),
-            Begun::Offered { until } => Some(*until),
-            Begun::Plain => None,
+        let origin = match &self.origin {
+            Origin::Placed(fork) => fork.poll_timeout(),
+            Origin::Rung(ring) => ring.poll_timeout(),
+            Origin::Offered { until } => Some(*until),
+            Origin::Plain => None,
         };
-        begun.into_iter().chain(self.ends_at).chain(self.session.as_ref().and_then(Session::poll_timeout)).min()
+        origin.into_iter().chain(self.ends_at).chain(self.session.as_ref().and_then(Session::poll_timeout)).min()
     }
 
     /// The connection is gone for good, or everything that the server knew of us.
-    fn disconnected(&mut self, cx: &mut Cx<'_>) {
+    fn disconnected(&mut self, cx: &mut Context<'_>) {
         self.hang_up(cx, Reason::Gone);
-        self.end(cx, Over::Disconnected);
+        self.end(cx, EndReason::Disconnected);
     }
 
-    fn media_gone(&mut self, cx: &mut Cx<'_>) {
-        self.leave(cx, Over::MediaGone);
+    fn media_gone(&mut self, cx: &mut Context<'_>) {
+        self.leave(cx, EndReason::MediaGone);
     }
 
     /// It goes on in a room: what it takes with it. `None` if there is nobody to take along.
-    pub(crate) fn leaves_for_room(&mut self) -> Option<Moving> {
+    pub(crate) fn leaves_for_room(&mut self) -> Option<Handover> {
         let (media, muted, holding) = (self.media.clone(), self.muted.clone(), self.holding);
         let session = self.session.take()?;
         let (state, since, verification) = (self.state.clone(), self.since, self.verification);
         let (shown_to, proposed) = (self.shown_to.take(), self.id().map(str::to_owned));
-        Some(Moving { session, media, muted, holding, state, since, verification, shown_to, proposed })
+        Some(Handover { session, media, muted, holding, state, since, verification, shown_to, proposed })
     }
 
     /// There was no room to go on in.
-    pub(crate) fn comes_back(&mut self, moving: Moving) {
-        let Moving { session, media, muted, holding, state, since, verification, shown_to, proposed: _ } = moving;
+    pub(crate) fn restore(&mut self, moving: Handover) {
+        let Handover { session, media, muted, holding, state, since, verification, shown_to, proposed: _ } = moving;
         self.session = Some(session);
         (self.media, self.muted, self.holding) = (media, muted, holding);
         (self.state, self.since, self.verification) = (state, since, verification);
@@ -234,15 +241,15 @@ impl Direct {
     }
 
     /// It is over: nothing is captured or said any more.
-    fn end(&mut self, cx: &mut Cx<'_>, why: Over) {
+    fn end(&mut self, cx: &mut Context<'_>, why: EndReason) {
         if self.over {
             return;
         }
         self.over = true;
         let media = std::mem::take(&mut self.media);
         media.iter().for_each(|media| self.uncapture(cx, media));
-        if let Begun::Rung(ring) = &self.begun {
-            let elsewhere = matches!(why, Over::Elsewhere(_) | Over::DeclinedElsewhere(_));
+        if let Origin::Rung(ring) = &self.origin {
+            let elsewhere = matches!(why, EndReason::Elsewhere(_) | EndReason::DeclinedElsewhere(_));
             let whose = if elsewhere { Whose::Elsewhere } else { Whose::Ours };
             cx.ended.remember(ring.caller().clone(), ring.id().to_owned(), whose);
         }
@@ -252,8 +259,8 @@ impl Direct {
 
     /// Lets somebody who does not see our presence see it for this call: what we can do, and that we are there
     /// (XEP-0353 sections 3.1 and 3.4).
-    fn show_to(&mut self, cx: &mut Cx<'_>, to: Jid) {
-        if self.sight == Sight::Sees {
+    fn show_to(&mut self, cx: &mut Context<'_>, to: Jid) {
+        if self.visibility == Visibility::Visible {
             return;
         }
         cx.send(Presence::new(Type::None).with_to(to.clone()).with_payloads(cx.extras.to_vec()));
@@ -261,7 +268,7 @@ impl Direct {
     }
 
     /// Tells both sides' devices that the call is over.
-    fn say_finished(&self, cx: &mut Cx<'_>, to: &FullJid, because: Because) {
+    fn say_finished(&self, cx: &mut Context<'_>, to: &FullJid, because: Because) {
         if let Some(id) = self.id() {
             cx.say_finished(to, id, because);
         }
@@ -269,19 +276,19 @@ impl Direct {
 
     /// The call's id on the wire, if it was proposed.
     fn id(&self) -> Option<&str> {
-        match &self.begun {
-            Begun::Placed(fork) => Some(fork.id()),
-            Begun::Rung(ring) => Some(ring.id()),
-            Begun::Offered { .. } | Begun::Plain => None,
+        match &self.origin {
+            Origin::Placed(fork) => Some(fork.id()),
+            Origin::Rung(ring) => Some(ring.id()),
+            Origin::Offered { .. } | Origin::Plain => None,
         }
     }
 
     /// True if the user wants this call: we placed it or took it.
     fn is_wanted(&self) -> bool {
-        match &self.begun {
-            Begun::Placed(_) | Begun::Plain => true,
-            Begun::Rung(ring) => !ring.is_ringing(),
-            Begun::Offered { .. } => false,
+        match &self.origin {
+            Origin::Placed(_) | Origin::Plain => true,
+            Origin::Rung(ring) => !ring.is_ringing(),
+            Origin::Offered { .. } => false,
         }
     }
 
@@ -293,7 +300,7 @@ impl Direct {
             contents: session.contents(),
             state: self.state.clone(),
             since: self.since,
-            remedy: Remedy::Nothing,
+            recovery: Recovery::Nothing,
             verification: self.verification,
             certificate: certificate(session),
         });
@@ -311,7 +318,7 @@ impl Direct {
 
     // ---- what we send ------------------------------------------------------------------------------------------------
 
-    fn mute(&mut self, cx: &mut Cx<'_>, media: &Media, mute: Mute) {
+    fn mute(&mut self, cx: &mut Context<'_>, media: &Media, mute: Mute) {
         self.muted.retain(|muted| muted != media);
         if mute == Mute::On {
             self.muted.push(media.clone());
@@ -322,7 +329,7 @@ impl Direct {
         }
     }
 
-    fn hold(&mut self, cx: &mut Cx<'_>, hold: Hold) {
+    fn hold(&mut self, cx: &mut Context<'_>, hold: Hold) {
         self.holding = hold == Hold::On;
         if self.is_talking() {
             self.media.clone().iter().for_each(|media| self.recapture(cx, media));
@@ -330,7 +337,7 @@ impl Direct {
         self.with_session(cx, |session, cx| session.set_hold(cx.now, cx.ids, hold));
     }
 
-    fn add(&mut self, cx: &mut Cx<'_>, media: Media) -> Result<(), Refused> {
+    fn add(&mut self, cx: &mut Context<'_>, media: Media) -> Result<(), Refused> {
         if cx.capabilities.of(&media).is_empty() {
             return Err(Refused::NoCodec);
         }
@@ -348,7 +355,7 @@ impl Direct {
         Ok(())
     }
 
-    fn remove(&mut self, cx: &mut Cx<'_>, media: &Media) -> Result<(), Refused> {
+    fn remove(&mut self, cx: &mut Context<'_>, media: &Media) -> Result<(), Refused> {
         if !self.media.contains(media) {
             return Ok(());
         }
@@ -367,7 +374,7 @@ impl Direct {
     }
 
     /// Captures a medium, unless it is muted or the call is held.
-    fn recapture(&self, cx: &mut Cx<'_>, media: &Media) {
+    fn recapture(&self, cx: &mut Context<'_>, media: &Media) {
         if self.holding || self.muted.contains(media) {
             return self.uncapture(cx, media);
         }
@@ -375,7 +382,7 @@ impl Direct {
         cx.out.push_back(crate::engine::Output::Media(MediaCommand::Publish { call, publication, media }));
     }
 
-    fn uncapture(&self, cx: &mut Cx<'_>, media: &Media) {
+    fn uncapture(&self, cx: &mut Context<'_>, media: &Media) {
         let command = MediaCommand::Unpublish { call: self.call, publication: media.to_string() };
         cx.out.push_back(crate::engine::Output::Media(command));
     }

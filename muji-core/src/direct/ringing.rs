@@ -1,27 +1,34 @@
 //! Somebody calls us, and perhaps other devices of ours.
 
 use jid::FullJid;
-use muji_jingle::{CallId, Manner, Ring, Silenced, acknowledge, timers};
+use muji_jingle::{Alerting, CallId, Ring, RingStopped, acknowledge, timers};
 use muji_xep::jingle::{Jingle, Reason};
-use muji_xep::jmi::Word;
+use muji_xep::jmi::MessageKind;
 use muji_xep::rtp::Media;
 
-use super::{Begun, Direct, Sight};
-use crate::cx::Cx;
-use crate::error::{Over, Refused};
+use super::{DirectCall, Origin, Visibility};
+use crate::context::Context;
+use crate::error::{EndReason, Refused};
 use crate::event::Event;
 
-impl Direct {
+impl DirectCall {
     /// Somebody proposes a call.
-    pub(super) fn rung(cx: &mut Cx<'_>, call: CallId, us: &FullJid, ring: Ring, sight: Sight, manner: Manner) -> Self {
+    pub(super) fn rung(
+        cx: &mut Context<'_>,
+        call: CallId,
+        us: &FullJid,
+        ring: Ring,
+        visibility: Visibility,
+        manner: Alerting,
+    ) -> Self {
         let (from, media) = (ring.caller().clone(), ring.media().to_vec());
-        let mut this = Self::new(cx, call, us, from.to_bare(), sight, Begun::Rung(ring));
+        let mut this = Self::new(cx, call, us, from.to_bare(), visibility, Origin::Rung(ring));
         this.said(cx);
         cx.event(
             call,
             match manner {
-                Manner::Told => Event::Ringing { from, media },
-                Manner::Discreet => Event::Stranger { from, media },
+                Alerting::Aloud => Event::Ringing { from, media },
+                Alerting::Discreet => Event::Stranger { from, media },
             },
         );
         this
@@ -29,15 +36,15 @@ impl Direct {
 
     /// Somebody whom we know offers a session without a word before (a client without XEP-0353).
     pub(super) fn offered(
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         call: CallId,
         us: &FullJid,
         id: &str,
         from: &FullJid,
         offer: &Jingle,
     ) -> Self {
-        let begun = Begun::Offered { until: cx.now + timers::RUNG };
-        let mut this = Self::new(cx, call, us, from.to_bare(), Sight::Sees, begun);
+        let origin = Origin::Offered { until: cx.now + timers::RUNG };
+        let mut this = Self::new(cx, call, us, from.to_bare(), Visibility::Visible, origin);
         cx.send(acknowledge(from, id));
         if this.hold_session(cx, from, offer) {
             this.with_session(cx, |session, cx| session.announce_ringing(cx.now, cx.ids));
@@ -48,79 +55,79 @@ impl Direct {
     }
 
     /// The user takes the call, sending these media.
-    pub(super) fn accept(&mut self, cx: &mut Cx<'_>, media: Vec<Media>) -> Result<(), Refused> {
+    pub(super) fn accept(&mut self, cx: &mut Context<'_>, media: Vec<Media>) -> Result<(), Refused> {
         if media.iter().all(|media| cx.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
         }
-        match &mut self.begun {
-            Begun::Rung(ring) if ring.is_ringing() => {
+        match &mut self.origin {
+            Origin::Rung(ring) if ring.is_ringing() => {
                 self.media = media;
                 let caller = ring.caller().clone();
                 ring.accept(cx.now);
                 self.show_to(cx, caller.into());
                 self.said(cx);
             }
-            Begun::Offered { .. } => {
-                (self.media, self.begun) = (media, Begun::Plain);
+            Origin::Offered { .. } => {
+                (self.media, self.origin) = (media, Origin::Plain);
                 self.accept_session(cx);
             }
-            Begun::Rung(_) | Begun::Placed(_) | Begun::Plain => return Err(Refused::NotRinging),
+            Origin::Rung(_) | Origin::Placed(_) | Origin::Plain => return Err(Refused::NotRinging),
         }
         Ok(())
     }
 
     /// The user does not want to talk.
-    pub(super) fn decline(&mut self, cx: &mut Cx<'_>) -> Result<(), Refused> {
+    pub(super) fn decline(&mut self, cx: &mut Context<'_>) -> Result<(), Refused> {
         if self.is_wanted() {
             return Err(Refused::NotRinging);
         }
-        self.leave(cx, Over::Left);
+        self.leave(cx, EndReason::Left);
         Ok(())
     }
 
     /// The caller says something about its call.
-    pub(super) fn caller_said(&mut self, cx: &mut Cx<'_>, word: &Word) {
-        let Begun::Rung(ring) = &mut self.begun else { return };
+    pub(super) fn caller_said(&mut self, cx: &mut Context<'_>, word: &MessageKind) {
+        let Origin::Rung(ring) = &mut self.origin else { return };
         let silenced = ring.caller_said(word);
         self.silenced(cx, silenced);
     }
 
     /// Another device of ours says something about this call.
-    pub(super) fn device_said(&mut self, cx: &mut Cx<'_>, device: &FullJid, word: &Word) {
-        let Begun::Rung(ring) = &mut self.begun else { return };
+    pub(super) fn device_said(&mut self, cx: &mut Context<'_>, device: &FullJid, word: &MessageKind) {
+        let Origin::Rung(ring) = &mut self.origin else { return };
         let silenced = ring.device_said(device, word);
         self.silenced(cx, silenced);
     }
 
     /// The caller does not want this call any more.
-    pub(super) fn cancelled(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn cancelled(&mut self, cx: &mut Context<'_>) {
         self.hang_up(cx, Reason::Expired);
-        self.end(cx, Over::Cancelled);
+        self.end(cx, EndReason::Cancelled);
     }
 
-    pub(super) fn ringing_timeout(&mut self, cx: &mut Cx<'_>) {
-        match &mut self.begun {
-            Begun::Rung(ring) => {
+    pub(super) fn ringing_timeout(&mut self, cx: &mut Context<'_>) {
+        match &mut self.origin {
+            Origin::Rung(ring) => {
                 let silenced = ring.handle_timeout(cx.now);
                 self.silenced(cx, silenced);
             }
-            Begun::Offered { until } if *until <= cx.now => {
+            Origin::Offered { until } if *until <= cx.now => {
                 self.hang_up(cx, Reason::Expired);
-                self.end(cx, Over::Expired);
+                self.end(cx, EndReason::Expired);
             }
-            Begun::Offered { .. } | Begun::Placed(_) | Begun::Plain => {}
+            Origin::Offered { .. } | Origin::Placed(_) | Origin::Plain => {}
         }
     }
 
-    fn silenced(&mut self, cx: &mut Cx<'_>, why: Option<Silenced>) {
+    fn silenced(&mut self, cx: &mut Context<'_>, why: Option<RingStopped>) {
         self.said(cx);
         match why {
             None => {}
-            Some(Silenced::Elsewhere(device)) => self.end(cx, Over::Elsewhere(device)),
-            Some(Silenced::DeclinedElsewhere(device)) => self.end(cx, Over::DeclinedElsewhere(device)),
-            Some(Silenced::Cancelled) => self.end(cx, Over::Cancelled),
-            Some(Silenced::Expired) => self.end(cx, Over::Expired),
-            Some(Silenced::NoOffer) => self.end(cx, Over::NoOffer),
+            Some(RingStopped::Elsewhere(device)) => self.end(cx, EndReason::Elsewhere(device)),
+            Some(RingStopped::DeclinedElsewhere(device)) => self.end(cx, EndReason::DeclinedElsewhere(device)),
+            Some(RingStopped::Cancelled) => self.end(cx, EndReason::Cancelled),
+            Some(RingStopped::Expired) => self.end(cx, EndReason::Expired),
+            Some(RingStopped::NoOffer) => self.end(cx, EndReason::NoOffer),
         }
     }
 }

@@ -1,23 +1,23 @@
 //! The session of a call with one person.
 
 use jid::FullJid;
-use muji_jingle::{End, Habits, Parties, Session, SessionEvent, Wanted, acknowledge, dismiss};
+use muji_jingle::{ContentSpec, End, Parties, Session, SessionEvent, SessionQuirks, acknowledge, dismiss};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
-use muji_xep::jmi::{Because, Word};
+use muji_xep::jmi::{Because, MessageKind};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{Begun, Direct};
+use super::{DirectCall, Origin};
 use crate::config;
-use crate::cx::{Cx, Whose};
-use crate::error::Over;
+use crate::context::{Context, Whose};
+use crate::error::EndReason;
 use crate::event::{Event, Peer};
 use crate::media::MediaReport;
 use crate::pair::PairState;
 use crate::trust::Verification;
 
-impl Direct {
+impl DirectCall {
     /// Offers a session to a device.
-    pub(super) fn open_session(&mut self, cx: &mut Cx<'_>, device: FullJid, sid: String) {
+    pub(super) fn open_session(&mut self, cx: &mut Context<'_>, device: FullJid, sid: String) {
         let parties = self.parties(cx, device);
         let wanted = self.media.iter().map(|media| cx.of_medium(media, true)).collect();
         (self.session, self.verification) =
@@ -32,7 +32,7 @@ impl Direct {
     }
 
     /// Takes an offer without answering it. False if nothing of it can be taken, which ends the call.
-    pub(super) fn hold_session(&mut self, cx: &mut Cx<'_>, from: &FullJid, offer: &Jingle) -> bool {
+    pub(super) fn hold_session(&mut self, cx: &mut Context<'_>, from: &FullJid, offer: &Jingle) -> bool {
         let parties = self.parties(cx, from.clone());
         let wanted = cx.decodable(true);
         match Session::hold(parties, offer, &wanted) {
@@ -45,23 +45,23 @@ impl Direct {
                 let terminate = dismiss(from, &offer.sid, Why::from(&why), cx.ids);
                 cx.send(terminate);
                 self.say_finished(cx, from, Reason::ConnectivityError.into());
-                self.end(cx, Over::Session(End::Unusable(why)));
+                self.end(cx, EndReason::Session(End::Unusable(why)));
                 false
             }
         }
     }
 
     /// What we send, and whatever else we can decode.
-    fn answerable(&self, cx: &mut Cx<'_>) -> Vec<Wanted> {
+    fn answerable(&self, cx: &mut Context<'_>) -> Vec<ContentSpec> {
         let sent = self.media.iter().map(|media| cx.of_medium(media, true));
-        let mut wanted: Vec<Wanted> = sent.collect();
+        let mut wanted: Vec<ContentSpec> = sent.collect();
         wanted.extend(cx.decodable(false));
         wanted
     }
 
     /// The caller offers the session that we accepted. False if it is none of ours.
-    pub(super) fn session_offered(&mut self, cx: &mut Cx<'_>, id: &str, from: &FullJid, offer: &Jingle) -> bool {
-        let Begun::Rung(ring) = &mut self.begun else { return false };
+    pub(super) fn session_offered(&mut self, cx: &mut Context<'_>, id: &str, from: &FullJid, offer: &Jingle) -> bool {
+        let Origin::Rung(ring) = &mut self.origin else { return false };
         if !ring.offered(from, &offer.sid) {
             return false;
         }
@@ -73,7 +73,7 @@ impl Direct {
     }
 
     /// The user has accepted.
-    pub(super) fn accept_session(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn accept_session(&mut self, cx: &mut Context<'_>) {
         let (hold, sent) = (self.holding, self.media.clone());
         self.with_session(cx, |session, cx| {
             session.sends_only(&sent);
@@ -84,10 +84,10 @@ impl Direct {
         });
     }
 
-    fn parties(&self, cx: &mut Cx<'_>, peer: FullJid) -> Parties {
+    fn parties(&self, cx: &mut Context<'_>, peer: FullJid) -> Parties {
         let (session, name) = (cx.ids.session(), self.peer.to_string());
         let (call, us, certificates) = (self.call, self.us.clone(), cx.certificates(&peer));
-        let (bound_only, habits) = (cx.config.require_bound, Habits::default());
+        let (bound_only, habits) = (cx.config.require_bound, SessionQuirks::default());
         Parties { call, session, us, peer, name, room: None, habits, certificates, bound_only }
     }
 
@@ -96,7 +96,7 @@ impl Direct {
         self.session.as_ref().is_some_and(|session| session.parties().peer == *peer && session.sid() == sid)
     }
 
-    pub(super) fn session_requested(&mut self, cx: &mut Cx<'_>, id: &str, jingle: &Jingle) {
+    pub(super) fn session_requested(&mut self, cx: &mut Context<'_>, id: &str, jingle: &Jingle) {
         self.ends_at = None;
         let wanted = if jingle.action == Action::ContentAdd { self.answerable(cx) } else { Vec::new() };
         let mut fault = None;
@@ -111,7 +111,7 @@ impl Direct {
     /// The result of a request. False if it was none of ours.
     pub(super) fn session_answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         peer: &FullJid,
         id: &str,
         outcome: Result<(), &StanzaError>,
@@ -123,7 +123,7 @@ impl Direct {
         taken
     }
 
-    pub(super) fn session_media(&mut self, cx: &mut Cx<'_>, report: &MediaReport) {
+    pub(super) fn session_media(&mut self, cx: &mut Context<'_>, report: &MediaReport) {
         let id = report.session();
         if self.session.as_ref().is_some_and(|session| Some(session.parties().session) == id) {
             self.with_session(cx, |session, cx| session.handle_media(cx.now, cx.ids, report.clone()));
@@ -133,7 +133,7 @@ impl Direct {
     }
 
     /// Ends the session, if there is one, without ending the call.
-    pub(super) fn hang_up(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+    pub(super) fn hang_up(&mut self, cx: &mut Context<'_>, reason: Reason) {
         let Some(mut session) = self.session.take() else { return };
         session.end(cx.now, cx.ids, reason);
         drop(cx.pass_on(&mut session));
@@ -143,7 +143,7 @@ impl Direct {
     }
 
     /// The other goes on with the call on another device, or after its program started anew (XEP-0353 section 4.2).
-    pub(super) fn migrates(&mut self, cx: &mut Cx<'_>, mut theirs: muji_jingle::Ring) {
+    pub(super) fn migrates(&mut self, cx: &mut Context<'_>, mut theirs: muji_jingle::Ring) {
         if let Some(mut session) = self.session.take() {
             self.say_finished(cx, &session.parties().peer, Because::migrated(theirs.id()));
             session.end(cx.now, cx.ids, Reason::Expired);
@@ -153,13 +153,13 @@ impl Direct {
         self.media.clone().iter().for_each(|media| self.uncapture(cx, media));
         theirs.accept(cx.now);
         let peer = self.named(theirs.caller());
-        self.begun = Begun::Rung(theirs);
+        self.origin = Origin::Rung(theirs);
         self.said(cx);
         cx.event(self.call, Event::PeerMoved(peer));
     }
 
     /// Does something with the session and then all that follows from it.
-    pub(super) fn with_session(&mut self, cx: &mut Cx<'_>, act: impl FnOnce(&mut Session, &mut Cx<'_>)) {
+    pub(super) fn with_session(&mut self, cx: &mut Context<'_>, act: impl FnOnce(&mut Session, &mut Context<'_>)) {
         let Some(session) = &mut self.session else { return };
         act(session, cx);
         let events = cx.pass_on(session);
@@ -170,7 +170,7 @@ impl Direct {
         events.into_iter().for_each(|event| self.session_event(cx, event));
     }
 
-    fn session_event(&mut self, cx: &mut Cx<'_>, event: SessionEvent) {
+    fn session_event(&mut self, cx: &mut Context<'_>, event: SessionEvent) {
         let Some(session) = &self.session else { return };
         let (id, peer) = (session.parties().session, self.named(&session.parties().peer));
         match event {
@@ -178,11 +178,11 @@ impl Direct {
             SessionEvent::Ringing => cx.event(self.call, Event::DeviceRings(peer.jid)),
             SessionEvent::Accepted => {
                 self.stands(cx, PairState::Connecting, Event::PeerConnecting(peer.clone(), id));
-                self.recognise(cx, peer);
+                self.verify_certificate(cx, peer);
                 self.begins_to_send(cx);
             }
             SessionEvent::ContentAdded { content, media } => {
-                self.recognise(cx, peer.clone());
+                self.verify_certificate(cx, peer.clone());
                 self.tell_muted(cx);
                 cx.event(self.call, Event::PeerContentAdded { peer, session: id, content, media });
             }
@@ -204,25 +204,25 @@ impl Direct {
     }
 
     /// The other shows a certificate; each content that has a transport of its own can bring another one.
-    fn recognise(&mut self, cx: &mut Cx<'_>, peer: Peer) {
+    fn verify_certificate(&mut self, cx: &mut Context<'_>, peer: Peer) {
         let Some(session) = &self.session else { return };
         if let Some(event) = self.verification.becomes(cx.trust.judge(session)) {
             cx.event(self.call, event(peer));
         }
     }
 
-    fn stands(&mut self, cx: &mut Cx<'_>, state: PairState, event: Event) {
+    fn stands(&mut self, cx: &mut Context<'_>, state: PairState, event: Event) {
         self.is(cx, state);
         cx.event(self.call, event);
     }
 
-    fn begins_to_send(&mut self, cx: &mut Cx<'_>) {
+    fn begins_to_send(&mut self, cx: &mut Context<'_>) {
         self.media.clone().iter().for_each(|media| self.recapture(cx, media));
         self.tell_muted(cx);
     }
 
     /// Tells the other what of ours is muted: it could not know.
-    fn tell_muted(&mut self, cx: &mut Cx<'_>) {
+    fn tell_muted(&mut self, cx: &mut Context<'_>) {
         let muted: Vec<_> = self.media.iter().filter(|media| self.muted.contains(media)).cloned().collect();
         self.with_session(cx, |session, cx| {
             for media in muted {
@@ -231,15 +231,15 @@ impl Direct {
         });
     }
 
-    fn session_ended(&mut self, cx: &mut Cx<'_>, peer: &FullJid, end: End) {
+    fn session_ended(&mut self, cx: &mut Context<'_>, peer: &FullJid, end: End) {
         self.session = None;
         let theirs = if let End::Peer(why) = &end { Some(&why.reason) } else { None };
         let reason = if theirs.is_some() { Reason::Success } else { Reason::ConnectivityError };
         let over = match theirs {
-            Some(Reason::Success | Reason::Cancel | Reason::Gone) => Over::HungUp,
-            Some(Reason::Busy) => Over::Busy(peer.clone()),
-            Some(Reason::Decline) => Over::Declined(peer.clone()),
-            Some(_) | None => Over::Session(end),
+            Some(Reason::Success | Reason::Cancel | Reason::Gone) => EndReason::HungUp,
+            Some(Reason::Busy) => EndReason::Busy(peer.clone()),
+            Some(Reason::Decline) => EndReason::Declined(peer.clone()),
+            Some(_) | None => EndReason::Session(end),
         };
         self.say_finished(cx, peer, reason.into());
         self.end(cx, over);
@@ -247,16 +247,16 @@ impl Direct {
 
     /// The other's device comes or goes: of a caller that is gone nothing can be expected, and one with which we talk may come
     /// back.
-    pub(super) fn peer_presence(&mut self, cx: &mut Cx<'_>, device: &FullJid, available: bool) {
-        if !available && matches!(&self.begun, Begun::Rung(ring) if ring.caller() == device) {
-            self.caller_said(cx, &Word::Retract(Because::default()));
+    pub(super) fn peer_presence(&mut self, cx: &mut Context<'_>, device: &FullJid, available: bool) {
+        if !available && matches!(&self.origin, Origin::Rung(ring) if ring.caller() == device) {
+            self.caller_said(cx, &MessageKind::Retract(Because::default()));
         }
         if self.session.as_ref().is_some_and(|session| session.parties().peer == *device) {
             self.ends_at = (!available).then_some(cx.now + config::UNAVAILABLE);
         }
     }
 
-    pub(super) fn unavailable_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn unavailable_timeout(&mut self, cx: &mut Context<'_>) {
         if self.ends_at.is_none_or(|at| at > cx.now) {
             return;
         }
@@ -264,15 +264,15 @@ impl Direct {
         let heard = self.state.is_connected() && self.state != PairState::Interrupted;
         if let Some(peer) = self.session.as_ref().map(|session| session.parties().peer.clone()).filter(|_| !heard) {
             self.hang_up(cx, Reason::Gone);
-            self.end(cx, Over::Gone(peer));
+            self.end(cx, EndReason::Gone(peer));
         }
     }
 
     /// The other says that the call is over; the end of its session may have got lost.
-    pub(super) fn finished(&mut self, cx: &mut Cx<'_>, from: &FullJid) {
+    pub(super) fn finished(&mut self, cx: &mut Context<'_>, from: &FullJid) {
         if self.session.as_ref().is_some_and(|session| session.parties().peer == *from) {
             self.hang_up(cx, Reason::Success);
-            self.end(cx, Over::HungUp);
+            self.end(cx, EndReason::HungUp);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, Jid};
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::jmi::JingleMessage;
 use muji_xep::muc::MucUser;
 use muji_xep::room_invite::{self, RoomInvite};
@@ -17,7 +17,7 @@ use crate::error::condition;
 use crate::event::{About, Event, Handled, Invitation, Join};
 
 /// A message, and who said it to whom, whichever way it came.
-struct Letter<'a> {
+struct IncomingMessage<'a> {
     message: &'a Message,
     sender: Sender,
     delayed: bool,
@@ -29,10 +29,10 @@ impl Engine {
             return Handled::NotOurs; // Copying it could exhaust the stack.
         }
         if message.payloads.iter().any(|payload| payload.ns() == ns::CARBONS) {
-            return self.handle_copy(now, message);
+            return self.handle_carbon(now, message);
         }
-        if let Some(letter) = self.letter(message)
-            && self.handle_letter(now, &letter)
+        if let Some(incoming) = self.incoming(message)
+            && self.handle_letter(now, &incoming)
         {
             return Handled::Shared;
         }
@@ -45,21 +45,21 @@ impl Engine {
         self.handle_words_of_room(now, message)
     }
 
-    fn handle_copy(&mut self, now: Instant, message: &Message) -> Handled {
+    fn handle_carbon(&mut self, now: Instant, message: &Message) -> Handled {
         let Some((copy, sender, delayed)) = self.copied(message) else { return Handled::NotOurs };
-        self.handle_letter(now, &Letter { message: &copy, sender, delayed });
+        self.handle_letter(now, &IncomingMessage { message: &copy, sender, delayed });
         Handled::Shared
     }
 
     /// A message that was said to us.
-    fn letter<'a>(&self, message: &'a Message) -> Option<Letter<'a>> {
+    fn incoming<'a>(&self, message: &'a Message) -> Option<IncomingMessage<'a>> {
         let from = message.from.clone()?.try_into_full().ok()?;
         let us = self.us.as_ref().filter(|us| **us != from)?;
         if message.type_ == MessageType::Error || message.type_ == MessageType::Groupchat {
             return None;
         }
         let sender = if from.to_bare() == us.to_bare() { Sender::Device(from) } else { Sender::Peer(from) };
-        Some(Letter { message, sender, delayed: is_delayed(message) })
+        Some(IncomingMessage { message, sender, delayed: is_delayed(message) })
     }
 
     /// What was said to all of our devices, or by another of them. Only our own account makes copies (XEP-0280 section 11).
@@ -85,10 +85,10 @@ impl Engine {
     }
 
     /// True if it spoke of a call.
-    fn handle_letter(&mut self, now: Instant, letter: &Letter<'_>) -> bool {
-        if let Some(message) = JingleMessage::find(&letter.message.payloads) {
-            let since = (!letter.delayed).then_some(now);
-            let heard = Heard { sender: letter.sender.clone(), message, since };
+    fn handle_letter(&mut self, now: Instant, incoming: &IncomingMessage<'_>) -> bool {
+        if let Some(message) = JingleMessage::find(&incoming.message.payloads) {
+            let since = (!incoming.delayed).then_some(now);
+            let heard = Heard { sender: incoming.sender.clone(), message, since };
             self.archived.said(&heard);
             // Sessions run between real JIDs, so nobody is called from behind a nick.
             let bare = heard.sender.jid().to_bare();
@@ -97,16 +97,16 @@ impl Engine {
             }
             return self.shared.config.one_to_one;
         }
-        let id = letter.message.id.as_ref().map(|id| id.0.as_str());
-        let reference = muji_xep::invite::reference(&letter.message.payloads, id, None);
-        let Some(invite) = CallInvite::find(&letter.message.payloads, reference) else { return false };
-        self.handle_call_invite(now, letter, invite);
+        let id = incoming.message.id.as_ref().map(|id| id.0.as_str());
+        let reference = muji_xep::invite::reference(&incoming.message.payloads, id, None);
+        let Some(invite) = CallInvite::find(&incoming.message.payloads, reference) else { return false };
+        self.handle_call_invite(now, incoming, invite);
         true
     }
 
     fn hear(&mut self, now: Instant, heard: &Heard) {
         let met = self.has_met(&heard.sender.jid().to_bare());
-        self.with_directs(now, |directs, cx, us| directs.heard(cx, us, heard, met));
+        self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.heard(cx, us, heard, met));
     }
 
     /// A message that was said while we were away, oldest first: out of the archive (XEP-0313) or kept for us by the server.
@@ -116,10 +116,10 @@ impl Engine {
         if message.payloads.iter().any(|payload| guard::check(payload).is_err()) || !self.shared.config.one_to_one {
             return; // Copying it could exhaust the stack.
         }
-        let Some(letter) = self.letter(message) else { return };
+        let Some(incoming) = self.incoming(message) else { return };
         let Some(spoken) = JingleMessage::find(&message.payloads) else { return };
-        if !self.is_room(&letter.sender.jid().to_bare()) {
-            self.archived.found(now, age, Heard { sender: letter.sender, message: spoken, since: None });
+        if !self.is_room(&incoming.sender.jid().to_bare()) {
+            self.archived.found(now, age, Heard { sender: incoming.sender, message: spoken, since: None });
         }
     }
 
@@ -130,31 +130,33 @@ impl Engine {
     }
 
     fn is_room(&self, jid: &BareJid) -> bool {
-        self.call_in(jid).is_some() || self.seats.contains_key(jid)
+        self.call_in(jid).is_some() || self.chat_rooms.contains_key(jid)
     }
 
-    fn handle_call_invite(&mut self, now: Instant, letter: &Letter<'_>, invite: CallInvite) {
-        match (&letter.sender, invite.word) {
+    fn handle_call_invite(&mut self, now: Instant, incoming: &IncomingMessage<'_>, invite: CallInvite) {
+        match (&incoming.sender, invite.kind) {
             (Sender::Device(device), word) => {
                 self.invitations.device_said(device, &invite.id, word, &mut self.shared.out);
             }
-            (Sender::Peer(_), Word::Invite { .. }) if letter.delayed => {}
-            (Sender::Peer(from), Word::Invite { .. }) => self.show_invitation(now, from.clone().into(), invite, None),
+            (Sender::Peer(_), InviteKind::Invite { .. }) if incoming.delayed => {}
+            (Sender::Peer(from), InviteKind::Invite { .. }) => {
+                self.show_invitation(now, from.clone().into(), invite, None)
+            }
             (Sender::Peer(from), word) => self.guest_said(now, &from.clone().into(), &invite.id, word),
         }
     }
 
     /// Somebody answers an invitation of ours, or takes its own back.
-    fn guest_said(&mut self, now: Instant, from: &Jid, id: &str, word: Word) {
+    fn guest_said(&mut self, now: Instant, from: &Jid, id: &str, word: InviteKind) {
         match word {
-            Word::Retract => self.invitations.retracted(from, id, &mut self.shared.out),
-            Word::Reject => self.with_all(now, |conference, cx| conference.guest_rejects(cx, from, id)),
-            Word::Invite { .. } | Word::Accept | Word::Left => {} // Who comes is seen in the room.
+            InviteKind::Retract => self.invitations.retracted(from, id, &mut self.shared.out),
+            InviteKind::Reject => self.with_all(now, |conference, cx| conference.guest_rejects(cx, from, id)),
+            InviteKind::Invite { .. } | InviteKind::Accept | InviteKind::Left => {} // Who comes is seen in the room.
         }
     }
 
     fn show_invitation(&mut self, now: Instant, from: Jid, invite: CallInvite, within: Option<BareJid>) {
-        let Word::Invite { audio, video } = invite.word else { return };
+        let InviteKind::Invite { audio, video } = invite.kind else { return };
         let Some(room) = invite.room else {
             // A session that is offered later (`jingle`): calls with one person are proposed (XEP-0353), here and by all clients.
             let what = "an invitation to a call that is in no room".to_owned();
@@ -162,7 +164,7 @@ impl Engine {
             return self.shared.out.push_back(Output::Event(About::Account, event));
         };
         let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
-        let counterpart = self.directs.talking_with(&invitation.from.to_bare()).is_some();
+        let counterpart = self.direct_calls.talking_with(&invitation.from.to_bare()).is_some();
         if self.shared.config.follow
             && counterpart
             && invitation.within.is_none()
@@ -183,7 +185,7 @@ impl Engine {
         let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
         let (from, id, why) = (from.to_bare(), id.0.clone(), condition(&message.payloads));
         let mut taken = false;
-        self.with_directs(now, |directs, cx, _| taken = directs.bounced(cx, &from, &id, why));
+        self.with_direct_calls(now, |direct_calls, cx, _| taken = direct_calls.bounced(cx, &from, &id, why));
         taken
     }
 
@@ -205,16 +207,16 @@ impl Engine {
         let from = message.from.clone()?;
         let chat = from.to_bare();
         let nick = from.resource()?.as_str();
-        let ours = self.seats.get(&chat).and_then(|seat| seat.nick.as_deref()) == Some(nick);
+        let ours = self.chat_rooms.get(&chat).and_then(|chat_room| chat_room.nick.as_deref()) == Some(nick);
         let id = message.id.as_ref().map(|id| id.0.as_str());
         let reference = muji_xep::invite::reference(&message.payloads, id, Some(&chat));
         let invite = CallInvite::find(&message.payloads, reference)?;
-        match (ours, invite.word) {
+        match (ours, invite.kind) {
             (true, word) => {
                 let device = from.try_into_full().ok()?;
                 self.invitations.device_said(&device, &invite.id, word, &mut self.shared.out);
             }
-            (false, Word::Invite { .. }) => self.show_invitation(now, from, invite, Some(chat)),
+            (false, InviteKind::Invite { .. }) => self.show_invitation(now, from, invite, Some(chat)),
             (false, word) => self.guest_said(now, &from, &invite.id, word),
         }
         Some(Handled::Shared)
@@ -225,7 +227,7 @@ impl Engine {
         let invite = RoomInvite::find(message.from.as_ref()?, &message.payloads)?;
         let ours = self.us.as_ref().is_some_and(|us| us.to_bare() == invite.from.to_bare());
         let there = self.call_in(&invite.room).is_some()
-            || self.seats.get(&invite.room).is_some_and(|seat| seat.nick.is_some());
+            || self.chat_rooms.get(&invite.room).is_some_and(|chat_room| chat_room.nick.is_some());
         if !ours && !there && self.invitations.is_news(now, &invite.room, None) {
             self.shared.out.push_back(Output::Event(About::Account, Event::RoomInvited(invite)));
         }

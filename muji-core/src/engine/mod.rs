@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use jid::{BareJid, DomainRef, FullJid, Jid, NodePart};
 use muji_jingle::{CallId, Ids};
-use muji_xep::invite::Word;
+use muji_xep::invite::InviteKind;
 use muji_xep::room_invite::{self, RoomInvite, Via};
 use muji_xep::rtp::Media;
 use muji_xep::{guard, ns};
@@ -20,19 +20,19 @@ use xmpp_parsers::presence::{self, Presence};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::archived::Archived;
-use crate::attendance::Attendance;
+use crate::chat_room::ChatRoom;
 use crate::conference::Conference;
 use crate::config::{self, Config};
-use crate::cx::{Cx, Shared};
-use crate::direct::Directs;
+use crate::context::{Context, Shared};
+use crate::direct::DirectCalls;
 use crate::disco::Disco;
 use crate::error::Refused;
 use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer, Style, occupant};
-use crate::external::External;
+use crate::ice_servers::IceServers;
 use crate::invitations::Invitations;
 use crate::media::{Capabilities, MediaCommand, MediaReport};
 use crate::pair::Pair;
-use crate::seat::Seat;
+use crate::reachability::Reachability;
 use crate::services::Services;
 
 /// What the engine wants done, in the order of the wire.
@@ -89,17 +89,17 @@ pub struct Engine {
     disco: Option<Disco>,
     calls: BTreeMap<CallId, Conference>,
     /// Chat rooms in which the client sits, and who is in a call there.
-    seats: BTreeMap<BareJid, Seat>,
+    chat_rooms: BTreeMap<BareJid, ChatRoom>,
     /// Rooms whose calls are over, oldest first.
     left: VecDeque<BareJid>,
     invitations: Invitations,
     /// Calls with one other person.
-    directs: Directs,
+    direct_calls: DirectCalls,
     /// Such calls that were found in an archive.
     archived: Archived,
-    attendance: Attendance,
+    reachability: Reachability,
     services: Services,
-    external: External,
+    external: IceServers,
     /// The connection is gone.
     offline: bool,
     /// If it does not come back the calls end then.
@@ -121,14 +121,14 @@ impl Engine {
             us: None,
             disco: None,
             calls: BTreeMap::new(),
-            seats: BTreeMap::new(),
+            chat_rooms: BTreeMap::new(),
             left: VecDeque::new(),
             invitations: Invitations::default(),
-            directs: Directs::default(),
+            direct_calls: DirectCalls::default(),
             archived: Archived::default(),
-            attendance: Attendance::default(),
+            reachability: Reachability::default(),
             services: Services::default(),
-            external: External::default(),
+            external: IceServers::default(),
             offline: false,
             lost_until: None,
         }
@@ -138,8 +138,8 @@ impl Engine {
     /// of calls say it too; a change is said at once in the rooms of calls.
     pub fn set_presence_extras(&mut self, now: Instant, extras: Vec<Element>) {
         self.shared.extras = extras;
-        if self.attendance.attends() && self.us.is_some() {
-            let presence = self.attendance.presence(&self.shared.extras);
+        if self.reachability.attends() && self.us.is_some() {
+            let presence = self.reachability.presence(&self.shared.extras);
             self.shared.out.push_back(Output::Send(Box::new(presence)));
         }
         self.with_all(now, |conference, cx| conference.extras_changed(cx));
@@ -147,7 +147,7 @@ impl Engine {
 
     /// Lets the Engine answer disco#info queries and put the capabilities into its presences, for programs that have no
     /// client around them. Outside of calls only the own account and server are answered.
-    pub fn introduce(&mut self, now: Instant, disco: Disco) {
+    pub fn answer_disco(&mut self, now: Instant, disco: Disco) {
         let mut extras = std::mem::take(&mut self.shared.extras);
         extras.retain(|extra| !extra.is("c", ns::CAPS));
         extras.push(disco.caps());
@@ -183,21 +183,21 @@ impl Engine {
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
     pub fn join(&mut self, now: Instant, room: BareJid, how: Join) -> Result<CallId, Refused> {
-        let seat = match how.style {
+        let chat_room = match how.style {
             Style::Own => None,
             Style::InChat => {
-                let seat = self.seats.get(&room).filter(|seat| seat.nick.is_some());
-                Some(seat.cloned().ok_or(Refused::NotInRoom)?)
+                let chat_room = self.chat_rooms.get(&room).filter(|chat_room| chat_room.nick.is_some());
+                Some(chat_room.cloned().ok_or(Refused::NotInRoom)?)
             }
         };
         let again = self.left.contains(&room);
-        let seated = seat.as_ref().and_then(|seat| seat.nick.clone());
+        let seated = chat_room.as_ref().and_then(|chat_room| chat_room.nick.clone());
         let (call, mut conference) = self.enter(now, None, room, how, seated)?;
         if again {
             conference = conference.again();
         }
-        if let Some(seat) = seat {
-            conference = conference.seated(&mut self.cx(now), &seat);
+        if let Some(chat_room) = chat_room {
+            conference = conference.seated(&mut self.context(now), &chat_room);
         }
         self.calls.insert(call, conference);
         Ok(call)
@@ -218,7 +218,7 @@ impl Engine {
 
     /// A name that nobody can guess.
     fn room_name(&mut self) -> NodePart {
-        NodePart::new(&self.shared.ids.word()).expect("hexadecimal digits are a node").into_owned()
+        NodePart::new(&self.shared.ids.token()).expect("hexadecimal digits are a node").into_owned()
     }
 
     /// The way into every room; `call` is one that goes on there.
@@ -240,7 +240,7 @@ impl Engine {
         let nick = occupant(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
         let call = call.unwrap_or_else(|| self.shared.ids.call());
         self.seek_servers(now);
-        Ok((call, Conference::enter(&mut self.cx(now), call, us, room, how, nick)))
+        Ok((call, Conference::enter(&mut self.context(now), call, us, room, how, nick)))
     }
 
     /// What others are told once cannot be said while the connection is gone: a new stream would not carry it. What they are told by how
@@ -265,7 +265,7 @@ impl Engine {
     /// # Errors
     /// As [`Self::join`]; nothing was sent then.
     pub fn accept(&mut self, now: Instant, invitation: &Invitation, how: Join) -> Result<CallId, Refused> {
-        let before = self.directs.talking_with(&invitation.from.to_bare());
+        let before = self.direct_calls.talking_with(&invitation.from.to_bare());
         let call = match before.filter(|_| invitation.within.is_none()) {
             Some(call) => {
                 self.goes_on_in(now, call, invitation.room.clone(), how.invited())?;
@@ -274,7 +274,7 @@ impl Engine {
             None => self.join(now, invitation.room.clone(), how.invited())?,
         };
         self.invitations.accepted(&invitation.room);
-        self.answer_invitation(invitation, Word::Accept);
+        self.answer_invitation(invitation, InviteKind::Accept);
         let answered = invitation.clone();
         self.with_call(now, call, |conference, _| conference.came_by(answered));
         Ok(call)
@@ -283,7 +283,7 @@ impl Engine {
     /// Tells whoever invited us that we do not come. Whoever asks again is shown again.
     pub fn decline(&mut self, invitation: &Invitation) {
         self.invitations.declined(&invitation.room);
-        self.answer_invitation(invitation, Word::Reject);
+        self.answer_invitation(invitation, InviteKind::Reject);
     }
 
     /// Tells whoever invited us to a room that we do not come. Who did so directly is not told (XEP-0249 section 2). To
@@ -297,8 +297,8 @@ impl Engine {
         }
     }
 
-    fn answer_invitation(&mut self, invitation: &Invitation, word: Word) {
-        let message = invitation.answer(self.shared.ids.word(), word);
+    fn answer_invitation(&mut self, invitation: &Invitation, word: InviteKind) {
+        let message = invitation.answer(self.shared.ids.token(), word);
         self.shared.out.push_back(Output::Send(Box::new(message.into())));
     }
 
@@ -312,7 +312,7 @@ impl Engine {
             self.is_online()?;
         }
         if let Command::Invite(guest) = &command
-            && self.directs.contains(call)
+            && self.direct_calls.contains(call)
         {
             return self.invite_third(now, call, guest.clone());
         }
@@ -322,7 +322,7 @@ impl Engine {
         if self.calls.contains_key(&call) {
             self.with_call(now, call, |conference, cx| outcome = conference.command(cx, command));
         } else {
-            self.with_directs(now, |directs, cx, _| outcome = directs.command(cx, call, command));
+            self.with_direct_calls(now, |direct_calls, cx, _| outcome = direct_calls.command(cx, call, command));
         }
         outcome
     }
@@ -330,14 +330,14 @@ impl Engine {
     /// How we stand with each other participant of a call, by nick: who hears whom. Empty if there is no such call.
     #[must_use]
     pub fn pairs(&self, call: CallId) -> Vec<Pair> {
-        self.calls.get(&call).map_or_else(|| self.directs.pairs(call), Conference::pairs)
+        self.calls.get(&call).map_or_else(|| self.direct_calls.pairs(call), Conference::pairs)
     }
 
     /// Who is in a call in a chat room in which the client sits, whether or not we take part.
     #[must_use]
     pub fn people_in_call(&self, room: &BareJid) -> Vec<Peer> {
-        let seat = self.seats.get(room);
-        let people = seat.into_iter().flat_map(|seat| seat.roster.participants());
+        let chat_room = self.chat_rooms.get(room);
+        let people = chat_room.into_iter().flat_map(|chat_room| chat_room.occupants.participants());
         people.map(|(nick, jid, _)| Peer { nick: nick.to_owned(), jid: jid.clone() }).collect()
     }
 
@@ -366,7 +366,7 @@ impl Engine {
         if let Some(Ok(device)) = presence.from.clone().map(Jid::try_into_full)
             && let Some(available) = available(&presence.type_)
         {
-            self.with_directs(now, |directs, cx, _| directs.presence(cx, &device, available));
+            self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.presence(cx, &device, available));
         }
         self.observe(now, &room, presence);
         let Some(call) = self.call_in(&room) else { return Handled::NotOurs };
@@ -380,16 +380,17 @@ impl Engine {
             return;
         }
         let before = self.people_in_call(room);
-        if !self.seats.contains_key(room) && self.seats.len() >= config::MAX_ROOMS {
+        if !self.chat_rooms.contains_key(room) && self.chat_rooms.len() >= config::MAX_ROOMS {
             // Rooms in which the client does not sit may be a stranger's invention.
-            let invented = self.seats.iter().find(|(_, seat)| seat.nick.is_none()).map(|(room, _)| room.clone());
+            let invented =
+                self.chat_rooms.iter().find(|(_, chat_room)| chat_room.nick.is_none()).map(|(room, _)| room.clone());
             let Some(invented) = invented else { return }; // Who sits in so many is told of calls in the first ones.
-            self.seats.remove(&invented);
+            self.chat_rooms.remove(&invented);
         }
-        let seat = self.seats.entry(room.clone()).or_default();
-        seat.heard(now, presence);
-        if seat.is_empty() {
-            self.seats.remove(room);
+        let chat_room = self.chat_rooms.entry(room.clone()).or_default();
+        chat_room.heard(now, presence);
+        if chat_room.is_empty() {
+            self.chat_rooms.remove(room);
         }
         let people = self.people_in_call(room);
         if people != before && self.call_in(room).is_none() {
@@ -400,7 +401,7 @@ impl Engine {
 
     /// News from the media layer.
     pub fn handle_media(&mut self, now: Instant, report: &MediaReport) {
-        self.with_directs(now, |directs, cx, _| directs.media(cx, report));
+        self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.media(cx, report));
         self.with_all(now, |conference, cx| match (report.session(), report) {
             (Some(session), report) => drop(conference.media(cx, session, report)),
             (None, MediaReport::Trouble { why }) => conference.trouble(cx, why),
@@ -410,7 +411,7 @@ impl Engine {
 
     /// The media layer is gone: without it there are no calls.
     pub fn handle_media_gone(&mut self, now: Instant) {
-        self.with_directs(now, |directs, cx, _| directs.media_gone(cx));
+        self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.media_gone(cx));
         self.with_all(now, Conference::media_gone);
     }
 
@@ -430,8 +431,8 @@ impl Engine {
                 (self.offline, self.lost_until) = (false, None);
                 self.us = Some(jid.clone());
                 self.external.rebound();
-                self.seats.clear(); // The client enters its rooms anew.
-                self.with_directs(now, |directs, cx, us| directs.rebound(cx, us));
+                self.chat_rooms.clear(); // The client enters its rooms anew.
+                self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.rebound(cx, us));
                 self.greet(now);
                 self.with_all(now, |conference, cx| conference.rebound(cx, jid.clone()));
                 if self.talks() {
@@ -445,12 +446,12 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.lost_until.is_some_and(|until| until <= now) {
             self.lost_until = None;
-            self.with_directs(now, |directs, cx, _| directs.disconnected(cx));
+            self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.disconnected(cx));
             self.with_all(now, Conference::disconnected);
         }
-        self.with_directs(now, |directs, cx, _| directs.handle_timeout(cx));
+        self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.handle_timeout(cx));
         self.invitations.handle_timeout(now, &mut self.shared.out);
-        self.attendance.handle_timeout(now);
+        self.reachability.handle_timeout(now);
         self.external.handle_timeout(now);
         if self.external.poll_timeout(self.talks()).is_some_and(|due| due <= now) {
             self.seek_servers(now);
@@ -465,8 +466,8 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let external = self.external.poll_timeout(self.talks());
-        let server = [self.attendance.poll_timeout(), self.services.poll_timeout(), external];
-        let others = [self.directs.poll_timeout(), self.invitations.poll_timeout()].into_iter().chain(server);
+        let server = [self.reachability.poll_timeout(), self.services.poll_timeout(), external];
+        let others = [self.direct_calls.poll_timeout(), self.invitations.poll_timeout()].into_iter().chain(server);
         let calls = self.calls.values().filter_map(Conference::poll_timeout);
         calls.chain(self.lost_until).chain(others.flatten()).min()
     }
@@ -484,7 +485,7 @@ impl Engine {
 
     /// True if there is a call that the user wants.
     fn talks(&self) -> bool {
-        !self.calls.is_empty() || self.directs.talks()
+        !self.calls.is_empty() || self.direct_calls.talks()
     }
 
     /// Asks for STUN and TURN servers, if there is something to ask.
@@ -504,23 +505,23 @@ impl Engine {
         self.calls.values().any(|call| call.has_met(who))
     }
 
-    fn with_directs(&mut self, now: Instant, act: impl FnOnce(&mut Directs, &mut Cx<'_>, &FullJid)) {
+    fn with_direct_calls(&mut self, now: Instant, act: impl FnOnce(&mut DirectCalls, &mut Context<'_>, &FullJid)) {
         if let Some(us) = &self.us {
-            act(&mut self.directs, &mut self.shared.cx(now), us);
+            act(&mut self.direct_calls, &mut self.shared.context(now), us);
         }
     }
 
-    fn with_all(&mut self, now: Instant, act: impl Fn(&mut Conference, &mut Cx<'_>)) {
+    fn with_all(&mut self, now: Instant, act: impl Fn(&mut Conference, &mut Context<'_>)) {
         for call in self.calls.keys().copied().collect::<Vec<_>>() {
             self.with_call(now, call, &act);
         }
     }
 
-    fn with_call(&mut self, now: Instant, call: CallId, act: impl FnOnce(&mut Conference, &mut Cx<'_>)) {
+    fn with_call(&mut self, now: Instant, call: CallId, act: impl FnOnce(&mut Conference, &mut Context<'_>)) {
         let Some(mut conference) = self.calls.remove(&call) else { return };
-        act(&mut conference, &mut self.cx(now));
+        act(&mut conference, &mut self.context(now));
         if let Some(direct) = conference.gone_back() {
-            return self.directs.come_back(call, direct);
+            return self.direct_calls.come_back(call, direct);
         }
         if !conference.is_over() {
             self.calls.insert(call, conference);
@@ -533,8 +534,8 @@ impl Engine {
         self.left.push_back(conference.room().clone());
     }
 
-    fn cx(&mut self, now: Instant) -> Cx<'_> {
-        self.shared.cx(now)
+    fn context(&mut self, now: Instant) -> Context<'_> {
+        self.shared.context(now)
     }
 
     fn send(&mut self, iq: Iq) {

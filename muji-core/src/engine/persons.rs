@@ -19,21 +19,21 @@ use crate::trust::{Fingerprint, FingerprintVerifier};
 impl Engine {
     /// Lets people call us, for programs that have no client around them: now and on each new stream it says that we are
     /// there, asks the server for copies of what our other devices hear and say (XEP-0280), and who our contacts are.
-    pub fn attend(&mut self, now: Instant) {
-        self.attendance.begin();
+    pub fn accept_calls(&mut self, now: Instant) {
+        self.reachability.begin();
         if self.us.is_some() {
             self.greet(now);
         }
     }
 
     pub(super) fn greet(&mut self, now: Instant) {
-        let greeting = self.attendance.greeting(now, &mut self.shared.ids, &self.shared.extras);
+        let greeting = self.reachability.greeting(now, &mut self.shared.ids, &self.shared.extras);
         self.shared.out.extend(greeting.into_iter().map(|stanza| Output::Send(Box::new(stanza))));
     }
 
     /// Who sees our presence, for clients that know it: only they make us ring, and others are [`Event::Stranger`]s.
     pub fn set_contacts(&mut self, contacts: impl IntoIterator<Item = BareJid>) {
-        self.directs.set_contacts(contacts.into_iter().collect());
+        self.direct_calls.set_contacts(contacts.into_iter().collect());
     }
 
     /// Calls somebody, sending these media: all its devices ring and the first to pick up takes the call (XEP-0353). A full
@@ -45,7 +45,7 @@ impl Engine {
         self.is_online()?;
         let to = to.into();
         let mut outcome = Err(Refused::NotConnected);
-        self.with_directs(now, |directs, cx, us| outcome = directs.place(cx, us, to, media));
+        self.with_direct_calls(now, |direct_calls, cx, us| outcome = direct_calls.place(cx, us, to, media));
         if outcome.is_ok() {
             self.seek_servers(now);
         }
@@ -59,7 +59,7 @@ impl Engine {
 
     /// A call with one person needs a room before somebody else can come.
     pub(super) fn invite_third(&mut self, now: Instant, call: CallId, guest: BareJid) -> Result<(), Refused> {
-        if self.directs.talks_with(call).is_none() {
+        if self.direct_calls.talks_with(call).is_none() {
             return Err(Refused::NotTalking);
         }
         if self.services.is_full() {
@@ -81,7 +81,7 @@ impl Engine {
     /// Makes a room in which a call goes on, and invites both. Somebody may have been faster, or the call is over by now.
     pub(super) fn widen(&mut self, now: Instant, call: CallId, guest: BareJid) {
         let mut guests = vec![guest];
-        if let Some(peer) = self.directs.talks_with(call).cloned() {
+        if let Some(peer) = self.direct_calls.talks_with(call).cloned() {
             let Some(service) = self.services.known().map(ToOwned::to_owned) else {
                 let event = Event::NotInRoom(RoomFault::NoService);
                 return self.shared.out.push_back(Output::Event(About::Call(call), event));
@@ -100,8 +100,8 @@ impl Engine {
     /// Moves a call with one person into a room.
     pub(super) fn goes_on_in(&mut self, now: Instant, call: CallId, room: BareJid, how: Join) -> Result<(), Refused> {
         let (_, conference) = self.enter(now, Some(call), room, how, None)?;
-        let direct = self.directs.take(call).ok_or(Refused::UnknownCall)?;
-        let conference = conference.continues(&mut self.cx(now), direct);
+        let direct = self.direct_calls.take(call).ok_or(Refused::UnknownCall)?;
+        let conference = conference.continues(&mut self.context(now), direct);
         self.calls.insert(call, conference);
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Engine {
     pub fn authentication(&self, call: CallId) -> Option<String> {
         let sessions = match self.calls.get(&call) {
             Some(conference) => conference.connected_sessions()?,
-            None => self.directs.connected_session(call).into_iter().collect(),
+            None => self.direct_calls.connected_session(call).into_iter().collect(),
         };
         let shown = sessions.iter().flat_map(|session| session.fingerprints()).flatten();
         (!sessions.is_empty()).then(|| short_string(shown))

@@ -12,9 +12,9 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::{Engine, Output};
-use crate::attendance::{Answer, is_from_account};
 use crate::event::{About, Event, Handled};
 use crate::media::MediaCommand;
+use crate::reachability::{Answer, is_from_account};
 use crate::services::Next;
 
 impl Engine {
@@ -54,8 +54,8 @@ impl Engine {
             return false;
         }
         let answer = match answer {
-            Ok(payload) => self.attendance.answered(id, payload),
-            Err(_) => self.attendance.refused(id),
+            Ok(payload) => self.reachability.answered(id, payload),
+            Err(_) => self.reachability.refused(id),
         };
         answer.map(|answer| self.about_account(answer)).is_some()
     }
@@ -64,7 +64,7 @@ impl Engine {
     fn handle_contacts(&mut self, from: Option<&Jid>, id: &str, payload: &Element) -> Handled {
         let ours = self.us.as_ref().is_some_and(|us| is_from_account(from, us));
         let sane = ours && guard::check(payload).is_ok();
-        let Some(answer) = sane.then(|| self.attendance.pushed(payload)).flatten() else { return Handled::NotOurs };
+        let Some(answer) = sane.then(|| self.reachability.pushed(payload)).flatten() else { return Handled::NotOurs };
         self.about_account(answer);
         let (to, id) = (from.cloned(), id.to_owned());
         self.send(Iq::Result { from: None, to, id, payload: None });
@@ -73,7 +73,7 @@ impl Engine {
 
     fn about_account(&mut self, answer: Answer) {
         match answer {
-            Answer::Contacts(contacts) => self.directs.set_contacts(contacts),
+            Answer::Contacts(contacts) => self.direct_calls.set_contacts(contacts),
             Answer::Alone => {
                 let what = "the server copies nothing between your devices: others may go on ringing when one answers";
                 self.shared.out.push_back(Output::Event(About::Account, Event::Warning(what.to_owned())));
@@ -87,7 +87,8 @@ impl Engine {
         let ours =
             self.us.as_ref().is_some_and(|us| from.to_bare() == us.to_bare() || from.as_str() == us.domain().as_str());
         let who = from.to_bare();
-        let known = ours || !self.calls.is_empty() || self.directs.is_contact(&who) || self.directs.wants(&who);
+        let known =
+            ours || !self.calls.is_empty() || self.direct_calls.is_contact(&who) || self.direct_calls.wants(&who);
         let Some(disco) = self.disco.as_ref().filter(|_| known) else {
             return Handled::NotOurs;
         };
@@ -120,7 +121,7 @@ impl Engine {
             }
         }
         let mut taken = false;
-        self.with_directs(now, |directs, cx, _| taken = directs.requested(cx, from, id, &jingle));
+        self.with_direct_calls(now, |direct_calls, cx, _| taken = direct_calls.requested(cx, from, id, &jingle));
         if taken {
             return Handled::Taken;
         }
@@ -163,7 +164,7 @@ impl Engine {
             return Handled::NotOurs;
         }
         let who = from.to_bare();
-        let known = self.has_met(&who) || self.directs.is_contact(&who) || self.directs.wants(&who);
+        let known = self.has_met(&who) || self.direct_calls.is_contact(&who) || self.direct_calls.wants(&who);
         let unknown = PeerFault::UnknownSession { sid: jingle.sid.clone() };
         self.send(refuse(from, id, if known { &unknown } else { &PeerFault::Stranger }));
         Handled::Taken
@@ -174,7 +175,9 @@ impl Engine {
         let mut taken = false;
         if self.shared.config.one_to_one {
             let met = self.has_met(&from.to_bare());
-            self.with_directs(now, |directs, cx, us| taken = directs.offered(cx, us, from, id, offer, met));
+            self.with_direct_calls(now, |direct_calls, cx, us| {
+                taken = direct_calls.offered(cx, us, from, id, offer, met)
+            });
         }
         if taken { Handled::Taken } else { Handled::NotOurs }
     }
@@ -221,7 +224,7 @@ impl Engine {
         }
         if let Ok(peer) = from.clone().try_into_full() {
             let answer = answer.map(|_| ());
-            self.with_directs(now, |directs, cx, _| taken = directs.answered(cx, &peer, id, answer));
+            self.with_direct_calls(now, |direct_calls, cx, _| taken = direct_calls.answered(cx, &peer, id, answer));
         }
         if taken { Handled::Taken } else { Handled::NotOurs }
     }

@@ -2,7 +2,7 @@
 
 use muji_xep::rtp::{Extension, Media, PayloadType};
 
-use crate::session::Wanted;
+use crate::session::ContentSpec;
 
 /// Ids of header extensions from here on are only proposed (XEP-0294 section 3).
 const PROPOSED: u16 = 4_096;
@@ -12,10 +12,10 @@ const ONE_BYTE: std::ops::RangeInclusive<u16> = 1..=14;
 
 /// What of ours a peer's content stands for; only if there is nothing, what we could hear or see.
 pub(super) fn bind<'a>(
-    wanted: impl Iterator<Item = &'a Wanted> + Clone,
+    wanted: impl Iterator<Item = &'a ContentSpec> + Clone,
     name: &str,
     media: &Media,
-) -> Option<&'a Wanted> {
+) -> Option<&'a ContentSpec> {
     let of_media = wanted.filter(|wanted| wanted.media == *media);
     let sent = of_media.clone().filter(|wanted| wanted.sends);
     let by_name = sent.clone().find(|wanted| wanted.publication == name);

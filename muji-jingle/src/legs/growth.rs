@@ -10,7 +10,7 @@ use super::{Bundle, Growth, Leg, Legs, free, named};
 use crate::fault::Unusable;
 use crate::ids::{SessionId, TransportId};
 use crate::media::MediaCommand;
-use crate::session::{Parties, Wanted};
+use crate::session::{ContentSpec, Parties};
 use crate::timers;
 
 /// What has become of a content of ours that should be sent no more.
@@ -64,7 +64,12 @@ impl Legs {
     ///
     /// # Errors
     /// If the session has too many already.
-    pub(crate) fn add(&mut self, parties: &Parties, wanted: Wanted, until: Instant) -> Result<MediaCommand, Unusable> {
+    pub(crate) fn add(
+        &mut self,
+        parties: &Parties,
+        wanted: ContentSpec,
+        until: Instant,
+    ) -> Result<MediaCommand, Unusable> {
         // A peer may have added something of its own under our name, and many look at the name alone.
         let name = free(&wanted.publication, |name| self.legs.iter().all(|leg| leg.name != *name));
         if self.bundle.transport.is_some() {
@@ -79,7 +84,7 @@ impl Legs {
 
     /// Sends this too by a content that only the peer sends so far; `None` if there is none. The content as it is now, if the
     /// peer has to be told that we send.
-    pub(crate) fn widen(&mut self, wanted: &Wanted) -> Option<(Content, bool)> {
+    pub(crate) fn widen(&mut self, wanted: &ContentSpec) -> Option<(Content, bool)> {
         let side = self.side;
         let idle = |leg: &&mut Leg| {
             let settled = matches!(leg.growth, None | Some(Growth::Connecting));
@@ -175,7 +180,7 @@ impl Legs {
     pub(crate) fn take_added(
         &mut self,
         session: SessionId,
-        wanted: &[Wanted],
+        wanted: &[ContentSpec],
         content: &Content,
     ) -> Result<(), Unusable> {
         let taken = self.take(session, wanted, content);
@@ -187,7 +192,7 @@ impl Legs {
     }
 
     /// What we could have taken instead of a refused content.
-    pub(crate) fn refusal(content: &Content, wanted: &[Wanted]) -> Content {
+    pub(crate) fn refusal(content: &Content, wanted: &[ContentSpec]) -> Content {
         let media = content.description.as_ref().map(|description| &description.media);
         let ours = media.and_then(|media| bind(wanted.iter(), &content.name, media));
         let description = ours.map(|ours| Description::new(ours.media.clone(), ours.payload_types.clone()));

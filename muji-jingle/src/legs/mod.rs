@@ -15,7 +15,7 @@ use muji_xep::rtp::{Description, Extension, Media, Parameter, PayloadType, Sourc
 use crate::fault::Unusable;
 use crate::ids::{SessionId, TransportId};
 use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, OpenContent, RemoteTransport, Sending};
-use crate::session::{Parties, Wanted};
+use crate::session::{ContentSpec, Parties};
 
 use fitting::{bind, choose, same_id, shared};
 pub(crate) use growth::Removal;
@@ -30,7 +30,7 @@ const MAX_EARLY: usize = 2;
 /// A content with one peer.
 #[derive(Debug, Clone)]
 struct Leg {
-    wanted: Wanted,
+    wanted: ContentSpec,
     /// Its name in this session, which need not be that of what we publish. Each side names what it adds, so two contents
     /// can have one name (XEP-0166 section 7.3).
     name: String,
@@ -148,7 +148,7 @@ impl Asks {
 
 impl Legs {
     /// What we offer: a transport of its own for each content, which every known client takes.
-    pub(crate) fn offering(parties: &Parties, wanted: Vec<Wanted>) -> Self {
+    pub(crate) fn offering(parties: &Parties, wanted: Vec<ContentSpec>) -> Self {
         let mut this = Self::new(parties, Side::Initiator, Bundle::default());
         for wanted in wanted.into_iter().take(MAX_CONTENTS) {
             let name = wanted.publication.clone();
@@ -180,7 +180,7 @@ impl Legs {
     /// The first reason, if nothing of the offer can be taken.
     pub(crate) fn answering(
         parties: &Parties,
-        wanted: &[Wanted],
+        wanted: &[ContentSpec],
         offer: &Jingle,
     ) -> Result<(Self, Vec<(String, Unusable)>), Unusable> {
         let mut this = Self::new(parties, Side::Responder, Bundle::of(offer.group.as_ref()));
@@ -201,7 +201,12 @@ impl Legs {
     ///
     /// # Errors
     /// Why it cannot be taken.
-    pub(crate) fn take(&mut self, session: SessionId, wanted: &[Wanted], content: &Content) -> Result<(), Unusable> {
+    pub(crate) fn take(
+        &mut self,
+        session: SessionId,
+        wanted: &[ContentSpec],
+        content: &Content,
+    ) -> Result<(), Unusable> {
         let description = description(content)?;
         let free = wanted.iter().filter(|wanted| !wanted.sends || !self.carries(&wanted.publication));
         let wanted =
@@ -295,7 +300,7 @@ impl Legs {
     }
 
     /// Adds a content about which nothing is agreed.
-    fn add_leg(&mut self, wanted: Wanted, creator: Side, name: String, transport: TransportId) -> &mut Leg {
+    fn add_leg(&mut self, wanted: ContentSpec, creator: Side, name: String, transport: TransportId) -> &mut Leg {
         self.cname.get_or_insert(wanted.ssrc);
         let leg = Leg {
             label: free(&name, |label| self.legs.iter().all(|leg| leg.label != *label)),

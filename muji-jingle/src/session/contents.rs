@@ -6,7 +6,7 @@ use muji_xep::jingle::{Action, Content, Jingle, Reason, Side, Why};
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use super::{Asked, End, Mute, Output, Session, SessionEvent, State, Wanted};
+use super::{Asked, ContentSpec, End, Mute, Output, Session, SessionEvent, State};
 use crate::fault::PeerFault;
 use crate::ids::{Ids, TransportId};
 use crate::legs::{Growth, Legs, Removal};
@@ -17,7 +17,7 @@ impl Session {
     /// Sends another publication, by a content of its own or by one that only the peer has sent so far. Nothing happens
     /// before both sides have accepted the session, if it is sent already, or if the peer has not answered yet that it is
     /// taken out: then [`SessionEvent::ContentRemoved`] comes first.
-    pub fn add(&mut self, now: Instant, ids: &mut Ids, wanted: Wanted) {
+    pub fn add(&mut self, now: Instant, ids: &mut Ids, wanted: ContentSpec) {
         if !self.is_active() || self.sends(&wanted.publication) || self.legs.is_leaving(&wanted.publication) {
             return;
         }
@@ -125,7 +125,7 @@ impl Session {
         now: Instant,
         ids: &mut Ids,
         jingle: &Jingle,
-        wanted: &[Wanted],
+        wanted: &[ContentSpec],
     ) -> Result<(), PeerFault> {
         if jingle.contents.is_empty() || jingle.contents.iter().any(|content| self.legs.has(content)) {
             return Err(PeerFault::Malformed("a content with a new name"));

@@ -2,10 +2,10 @@
 
 mod contents;
 mod stanzas;
-mod words;
+mod types;
 
 pub use stanzas::{acknowledge, dismiss, refuse};
-pub use words::{End, Habits, Hold, Mute, Output, Parties, SessionEvent, Wanted};
+pub use types::{ContentSpec, End, Hold, Mute, Output, Parties, SessionEvent, SessionQuirks};
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -89,7 +89,7 @@ pub struct Session {
 impl Session {
     /// Begins a session of ours: the media layer makes its ends, nothing is sent before [`Self::release`].
     #[must_use]
-    pub fn open(now: Instant, parties: Parties, sid: String, wanted: Vec<Wanted>) -> Self {
+    pub fn open(now: Instant, parties: Parties, sid: String, wanted: Vec<ContentSpec>) -> Self {
         let legs = Legs::offering(&parties, wanted);
         let state = State::Opening { released: false, until: now + timers::DESCRIBE };
         let mut this = Self::new(parties, sid, state, legs);
@@ -101,7 +101,7 @@ impl Session {
     ///
     /// # Errors
     /// Why nothing of the offer can be taken; tell the peer with [`refuse`].
-    pub fn hold(parties: Parties, offer: &Jingle, wanted: &[Wanted]) -> Result<Self, Unusable> {
+    pub fn hold(parties: Parties, offer: &Jingle, wanted: &[ContentSpec]) -> Result<Self, Unusable> {
         let (legs, refused) = Legs::answering(&parties, wanted, offer)?;
         let mut this = Self::new(parties, offer.sid.clone(), State::Held, legs);
         for (_, why) in refused {
@@ -124,7 +124,7 @@ impl Session {
     }
 
     /// What people call the peer, and how its client is, is known by now: an offer can come before its presence.
-    pub fn name_peer(&mut self, name: &str, habits: Habits) {
+    pub fn name_peer(&mut self, name: &str, habits: SessionQuirks) {
         name.clone_into(&mut self.parties.name);
         self.parties.habits = habits;
     }
@@ -238,7 +238,7 @@ impl Session {
         ids: &mut Ids,
         id: &str,
         jingle: &Jingle,
-        wanted: &[Wanted],
+        wanted: &[ContentSpec],
     ) -> Result<(), PeerFault> {
         let before = self.queue.len();
         let outcome = self.act(now, ids, jingle, wanted);
@@ -250,7 +250,7 @@ impl Session {
         outcome
     }
 
-    fn act(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, wanted: &[Wanted]) -> Result<(), PeerFault> {
+    fn act(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, wanted: &[ContentSpec]) -> Result<(), PeerFault> {
         let out_of_order = PeerFault::OutOfOrder { action: jingle.action.to_string(), state: self.state.name() };
         match (&jingle.action, &self.state) {
             (_, State::Ended | State::Opening { .. }) => Err(PeerFault::UnknownSession { sid: self.sid.clone() }),
@@ -603,7 +603,7 @@ impl Session {
     }
 
     fn request(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, asked: Asked) {
-        let id = ids.word();
+        let id = ids.token();
         self.asked.asked(now, &id, asked);
         let to = Some(Jid::from(self.parties.peer.clone()));
         let iq = Iq::Set { from: None, to, id, payload: jingle.write() };

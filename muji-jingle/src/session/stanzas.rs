@@ -25,7 +25,7 @@ pub fn refuse(peer: &FullJid, id: &str, fault: &PeerFault) -> Iq {
 pub fn dismiss(peer: &FullJid, sid: &str, why: Why, ids: &mut Ids) -> Iq {
     let mut jingle = Jingle::new(Action::SessionTerminate, sid);
     jingle.why = Some(why);
-    Iq::Set { from: None, to: Some(peer.clone().into()), id: ids.word(), payload: jingle.write() }
+    Iq::Set { from: None, to: Some(peer.clone().into()), id: ids.token(), payload: jingle.write() }
 }
 
 pub(super) fn describe(error: &StanzaError) -> String {

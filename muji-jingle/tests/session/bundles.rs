@@ -1,7 +1,7 @@
 //! Contents that share one transport, since the offer says so (XEP-0338).
 
 use muji_jingle::media::MediaCommand;
-use muji_jingle::{Session, Wanted};
+use muji_jingle::{ContentSpec, Session};
 use muji_xep::jingle::{Group, Jingle};
 use muji_xep::rtp::{Media, PayloadType};
 
@@ -11,10 +11,10 @@ fn vp8(id: u8) -> PayloadType {
     PayloadType::new(id, "VP8", 90_000, 1)
 }
 
-fn both(sound: u8, pictures: u8) -> Vec<Wanted> {
+fn both(sound: u8, pictures: u8) -> Vec<ContentSpec> {
     let mut both = wanted(vec![PayloadType { id: sound, ..opus() }]);
     let payload_types = vec![vp8(pictures)];
-    both.push(Wanted {
+    both.push(ContentSpec {
         publication: "video".to_owned(),
         sends: true,
         media: Media::Video,

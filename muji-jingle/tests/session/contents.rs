@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
-use muji_jingle::{End, Habits, Mute, Output, Session, SessionEvent, TransportId, Wanted, timers};
+use muji_jingle::{ContentSpec, End, Mute, Output, Session, SessionEvent, SessionQuirks, TransportId, timers};
 use muji_xep::Secret;
 use muji_xep::jingle::{Action, Content, Group, Jingle, MAX_CONTENTS, Reason, Senders, Side};
 use muji_xep::rtp::{Description, Media, PayloadType};
@@ -22,16 +22,16 @@ fn vp8() -> PayloadType {
 }
 
 /// Pictures, sent or only received.
-fn video(sends: bool) -> Wanted {
+fn video(sends: bool) -> ContentSpec {
     let (publication, media, payload_types) = ("video".to_owned(), Media::Video, vec![vp8()]);
-    Wanted { publication, sends, media, ssrc: 9, payload_types, extensions: Vec::new() }
+    ContentSpec { publication, sends, media, ssrc: 9, payload_types, extensions: Vec::new() }
 }
 
 /// Two sessions, what they said to each other, and their media layers, which do at once what they are asked.
 struct Talk {
     pair: Pair,
     /// What each side could be given.
-    able: [Vec<Wanted>; 2],
+    able: [Vec<ContentSpec>; 2],
     /// Who asked for what.
     requests: Vec<(usize, Jingle)>,
     events: [Vec<SessionEvent>; 2],
@@ -285,7 +285,8 @@ fn what_is_sent_later_goes_by_the_content_that_is_there() {
 #[test]
 fn a_content_without_a_codec_of_ours_is_rejected_with_what_we_have() {
     let mut talk = Talk::able();
-    talk.able[CALLEE] = vec![Wanted { payload_types: vec![PayloadType::new(34, "H263", 90_000, 1)], ..video(true) }];
+    talk.able[CALLEE] =
+        vec![ContentSpec { payload_types: vec![PayloadType::new(34, "H263", 90_000, 1)], ..video(true) }];
     talk.add(CALLER);
     assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "content-reject")]);
     let reject = &talk.requests[1].1;
@@ -466,7 +467,9 @@ fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
 #[test]
 fn a_peer_that_knows_no_content_accept_is_answered_with_all_contents_and_answers_so() {
     let mut talk = Talk::able();
-    talk.act(CALLEE, |session, _, _| session.name_peer("movim", Habits { restates: true, ..Habits::default() }));
+    talk.act(CALLEE, |session, _, _| {
+        session.name_peer("movim", SessionQuirks { restates: true, ..SessionQuirks::default() })
+    });
     talk.add(CALLER);
     assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "session-accept")]);
     let names: Vec<&str> = talk.requests[1].1.contents.iter().map(|content| content.name.as_str()).collect();

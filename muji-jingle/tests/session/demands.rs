@@ -1,7 +1,7 @@
 //! What XEP-0166, 0167 and 0176 ask of a session, one by one.
 
 use muji_jingle::media::{MediaCommand, MediaReport};
-use muji_jingle::{End, Session, SessionEvent, SessionId, Wanted};
+use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionId};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, Senders};
 use muji_xep::rtp::{Description, Extension, Media, PayloadType};
@@ -76,7 +76,7 @@ fn extensions(of: &[(u16, &str)]) -> Vec<Extension> {
 fn extended(offered: &[(u16, &str)], known: &[(u16, &str)]) -> [Vec<Extension>; 2] {
     let now = std::time::Instant::now();
     let mut ids = muji_jingle::Ids::new([7; 32]);
-    let with = |of| vec![Wanted { extensions: extensions(of), ..wanted(vec![opus()]).remove(0) }];
+    let with = |of| vec![ContentSpec { extensions: extensions(of), ..wanted(vec![opus()]).remove(0) }];
     let mut caller = Session::open(now, parties("romeo", "juliet"), "s1".to_owned(), with(offered));
     caller.release(now, &mut ids);
     caller.handle_media(now, &mut ids, end("romeo"));

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use jid::FullJid;
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
-use muji_jingle::{CallId, Habits, Ids, Output, Parties, Session, SessionEvent, SessionId, TransportId, Wanted};
+use muji_jingle::{
+    CallId, ContentSpec, Ids, Output, Parties, Session, SessionEvent, SessionId, SessionQuirks, TransportId,
+};
 use muji_xep::jingle::{Jingle, Why};
 use muji_xep::rtp::{Media, PayloadType};
 use muji_xep::{Secret, Skipped};
@@ -14,8 +16,8 @@ pub(crate) fn opus() -> PayloadType {
     PayloadType::new(111, "opus", 48_000, 2)
 }
 
-pub(crate) fn wanted(payload_types: Vec<PayloadType>) -> Vec<Wanted> {
-    vec![Wanted {
+pub(crate) fn wanted(payload_types: Vec<PayloadType>) -> Vec<ContentSpec> {
+    vec![ContentSpec {
         publication: "audio".to_owned(),
         sends: true,
         media: Media::Audio,
@@ -36,7 +38,7 @@ pub(crate) fn parties(us: &str, peer: &str) -> Parties {
         peer: jid(peer),
         name: peer.to_owned(),
         room,
-        habits: Habits::default(),
+        habits: SessionQuirks::default(),
         certificates: Vec::new(),
         bound_only: false,
     }

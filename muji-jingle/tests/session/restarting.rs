@@ -1,7 +1,7 @@
 //! ICE restarts (XEP-0176 section 5.9): who begins, who answers, and that it ends.
 
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
-use muji_jingle::{Habits, Session, timers};
+use muji_jingle::{Session, SessionQuirks, timers};
 use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Jingle};
@@ -164,7 +164,9 @@ fn a_peer_that_confirms_and_does_not_answer_is_told_twice_and_no_more() {
 #[test]
 fn a_client_that_knows_no_restarts_gets_none() {
     let mut pair = up();
-    let knows_none = |session: &mut Session| session.name_peer("dino", Habits { restarts: false, ..Habits::default() });
+    let knows_none = |session: &mut Session| {
+        session.name_peer("dino", SessionQuirks { restarts: false, ..SessionQuirks::default() })
+    };
     knows_none(&mut pair.caller);
     for report in [INTERRUPTED, MOVED] {
         assert!(media(&mut pair, true, report).media.is_empty());

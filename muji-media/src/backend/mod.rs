@@ -14,15 +14,15 @@ use tokio::sync::mpsc;
 use crate::bandwidth::{Policy, Target};
 use crate::codec::opus::{self, OpusFault};
 use crate::codec::vp8;
-use crate::device::{PictureSink, PictureSource, Sink, Source, Trouble};
-use crate::gather::Reach;
+use crate::device::{DeviceError, Sink, Source, VideoSink, VideoSource};
+use crate::gather::GatherPolicy;
 use crate::meter::Level;
 use crate::peers::Path;
-use crate::pictures::PictureStats;
 use crate::receive::Stats;
 use crate::record::{Finish, Template};
 use crate::transport::str0m::Str0m;
 use crate::transport::{MakeTransport, NoCertificate};
+use crate::video::VideoStats;
 use worker::Worker;
 
 /// Commands and reports under way. A call of 64 makes some hundred at once; with more the other side has stopped.
@@ -37,13 +37,13 @@ pub struct Devices {
     /// What is sent; without one we only listen.
     pub source: Option<Box<dyn Source>>,
     /// What is shown to the others as [`Media::Video`]; without one we only look.
-    pub pictures: Option<Box<dyn PictureSource>>,
+    pub pictures: Option<Box<dyn VideoSource>>,
     /// What is shown to them as [`Media::Slides`]: a screen.
-    pub slides: Option<Box<dyn PictureSource>>,
+    pub slides: Option<Box<dyn VideoSource>>,
     /// To whom their bit rate is fitted.
     pub policy: Policy,
     /// Where everybody's pictures go, ours too; without it they are only measured.
-    pub view: Option<Box<dyn PictureSink>>,
+    pub view: Option<Box<dyn VideoSink>>,
     /// Where everybody's sound goes as one; without it it is only measured and recorded.
     pub sink: Option<Box<dyn Sink>>,
     /// The files for recordings.
@@ -52,7 +52,7 @@ pub struct Devices {
     /// while a call goes on.
     pub addresses: Vec<IpAddr>,
     /// How others may reach us beyond them.
-    pub reach: Reach,
+    pub reach: GatherPolicy,
 }
 
 /// What is heard of a participant, for whoever wants to look.
@@ -93,7 +93,7 @@ pub enum Observation {
         /// The mean colour of the last picture: red, green, blue.
         colour: [u8; 3],
         /// How they fared since the session began.
-        stats: PictureStats,
+        stats: VideoStats,
     },
     /// Once a second: the network's view of a session.
     Paths {
@@ -125,7 +125,7 @@ pub enum NoMedia {
     Codec(#[from] OpusFault),
     /// No folder for recordings.
     #[error(transparent)]
-    Folder(#[from] Trouble),
+    Folder(#[from] DeviceError),
     /// The system gives no thread.
     #[error("the system gives no thread for the media: {0}")]
     Thread(std::io::Error),

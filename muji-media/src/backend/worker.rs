@@ -17,19 +17,19 @@ use tokio::sync::mpsc::error::TryRecvError;
 use super::{Devices, NoMedia, Observation};
 use crate::bandwidth::Bandwidth;
 use crate::codec::opus;
-use crate::device::{Sink, Trouble};
-use crate::gather::Reach;
+use crate::device::{DeviceError, Sink};
+use crate::gather::GatherPolicy;
 use crate::gather::streams::{News, usable};
 use crate::meter::{Loudness, Meter};
 use crate::network::{ForPeers, Network};
 use crate::peers::{Peers, PeersOutput};
-use crate::pictures::{Done, Pictures, StreamId, Task};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings};
 use crate::socket::{Datagram, interface_addresses, local_addresses};
 use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
 use crate::transport::{MakeTransport, ReceivedRtp};
+use crate::video::{Done, Pictures, StreamId, Task};
 
 /// One for each frame of sound.
 const TICKS_PER_SECOND: u64 = 50;
@@ -119,7 +119,7 @@ pub(super) struct Worker {
     addresses: Vec<IpAddr>,
     /// When the machine's addresses are looked at next, if they are to be followed.
     watched_at: Option<Instant>,
-    reach: Reach,
+    reach: GatherPolicy,
     /// What the XMPP server knows.
     servers: Vec<IceServer>,
     make: Option<MakeTransport>,
@@ -475,7 +475,7 @@ impl Worker {
                 }
                 Ok(())
             }
-            Err(Trouble(why)) => self.report(MediaReport::Trouble { why }),
+            Err(DeviceError(why)) => self.report(MediaReport::Trouble { why }),
         }
     }
 
@@ -485,7 +485,7 @@ impl Worker {
         for (media, target) in news.collect::<Vec<_>>() {
             self.pictures.give(Task::Target(media.clone(), target));
             let least = self.bandwidth.values().map(|bandwidth| bandwidth.told().bits).min().unwrap_or(target.bits);
-            if let Err(Trouble(why)) = self.publisher.set_bit_rate(opus::beside(least)) {
+            if let Err(DeviceError(why)) = self.publisher.set_bit_rate(opus::beside(least)) {
                 self.report(MediaReport::Trouble { why })?;
             }
             drop(self.observed.try_send(Observation::Target(media, target))); // A slow observer misses it.
@@ -497,7 +497,7 @@ impl Worker {
         }
         while let Some(done) = self.pictures.poll() {
             match (done, &mut self.running) {
-                (Done::Picture(of, captured, coded), Some(running)) => {
+                (Done::VideoFrame(of, captured, coded), Some(running)) => {
                     for ((call, publication), _) in self.shown.iter().filter(|(_, media)| **media == of) {
                         running.peers.show(now, captured, *call, publication, &coded);
                     }
@@ -505,8 +505,8 @@ impl Worker {
                 (Done::AskKeyFrame((session, content)), Some(running)) => {
                     running.peers.ask_key_frame(now, session, &content);
                 }
-                (Done::Trouble(Trouble(why)), _) => self.report(MediaReport::Trouble { why })?,
-                (Done::Picture(..) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
+                (Done::DeviceError(DeviceError(why)), _) => self.report(MediaReport::Trouble { why })?,
+                (Done::VideoFrame(..) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
             }
         }
         Ok(())
@@ -543,7 +543,7 @@ impl Worker {
         }
         let news = [self.publisher.news(), self.sink.as_mut().and_then(|sink| sink.news())];
         troubles.extend(news.into_iter().flatten());
-        troubles.into_iter().try_for_each(|Trouble(why)| self.report(MediaReport::Trouble { why }))
+        troubles.into_iter().try_for_each(|DeviceError(why)| self.report(MediaReport::Trouble { why }))
     }
 
     /// Passes on what the peers' transports give.
@@ -608,7 +608,7 @@ impl Worker {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.receiver.insert(received);
         } else if let Some((media, _)) = watched
-            && let Err(Trouble(why)) = self.pictures.packet(id, media, received)
+            && let Err(DeviceError(why)) = self.pictures.packet(id, media, received)
         {
             return self.report(MediaReport::Trouble { why });
         }
@@ -617,7 +617,7 @@ impl Worker {
 
     fn record(&self, piece: Piece) -> Result<(), Abandoned> {
         let given = self.recordings.as_ref().map_or(Ok(()), |recordings| recordings.recorder.give(piece));
-        given.or_else(|Trouble(why)| self.report(MediaReport::Trouble { why }))
+        given.or_else(|DeviceError(why)| self.report(MediaReport::Trouble { why }))
     }
 
     fn report(&self, report: MediaReport) -> Result<(), Abandoned> {

@@ -5,7 +5,7 @@ use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use super::film::{FilmFault, Piece, Track};
+use super::video_file::{Piece, Track, VideoFileError};
 
 /// The header in front of everything, and the one of each picture.
 const HEADER: usize = 32;
@@ -24,12 +24,13 @@ pub(super) struct Ivf {
 }
 
 impl Ivf {
-    pub(super) fn open(path: &Path) -> Result<Self, FilmFault> {
-        let unreadable = |why: std::io::Error| FilmFault::Unreadable { path: path.to_owned(), why: why.to_string() };
+    pub(super) fn open(path: &Path) -> Result<Self, VideoFileError> {
+        let unreadable =
+            |why: std::io::Error| VideoFileError::Unreadable { path: path.to_owned(), why: why.to_string() };
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         let mut header = [0; HEADER];
         file.read_exact(&mut header).map_err(unreadable)?;
-        let wrong = |found: &str| FilmFault::Codec { path: path.to_owned(), found: found.to_owned() };
+        let wrong = |found: &str| VideoFileError::Codec { path: path.to_owned(), found: found.to_owned() };
         if !header.starts_with(b"DKIF") {
             return Err(wrong("something else than IVF"));
         }

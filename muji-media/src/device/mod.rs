@@ -2,14 +2,14 @@
 
 #[cfg(all(feature = "camera", target_os = "linux"))]
 pub mod camera;
-#[cfg(feature = "devices")]
-pub mod card;
-pub mod film;
 pub mod ivf;
 pub mod pattern;
-pub mod tone;
 #[cfg(feature = "devices")]
-pub mod voice;
+pub mod sound_card;
+pub mod tone;
+pub mod video_file;
+#[cfg(feature = "devices")]
+pub mod voice_processing;
 pub mod wav;
 pub mod webm;
 pub mod y4m;
@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 use muji_core::{Media, SessionId};
 
-use crate::picture::Picture;
 use crate::sound::Frame;
+use crate::video_frame::VideoFrame;
 
 /// A device or file does not do what it should. The call goes on without it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Trouble(pub String);
+pub struct DeviceError(pub String);
 
 /// Where sound comes from. Nothing is taken from it before a call has published its sound, nor while it is muted.
 pub trait Source: Send {
@@ -32,20 +32,20 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// If there will be no more; it is not asked again.
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble>;
+    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError>;
 
     /// Nothing more is wanted for now: muted, or no call. A microphone is let go until it is asked again.
     fn rest(&mut self) {}
 
     /// What happened to it meanwhile that its user should know: it vanished, or is back. It goes on.
-    fn news(&mut self) -> Option<Trouble> {
+    fn news(&mut self) -> Option<DeviceError> {
         None
     }
 }
 
 /// Where pictures come from, thirty a second. Nothing is taken from it before a call has published pictures, nor while they are
 /// muted.
-pub trait PictureSource: Send {
+pub trait VideoSource: Send {
     /// The width and height of its pictures, in pixels; both even.
     fn size(&self) -> [usize; 2];
 
@@ -53,7 +53,7 @@ pub trait PictureSource: Send {
     ///
     /// # Errors
     /// If there will be no more; it is not asked again.
-    fn take(&mut self) -> Result<Picture, Trouble>;
+    fn take(&mut self) -> Result<VideoFrame, DeviceError>;
 
     /// Nothing more is wanted for now: muted, or no call. A camera is let go until it is asked again.
     fn rest(&mut self) {}
@@ -69,9 +69,9 @@ pub enum Whose {
 }
 
 /// Where pictures go: a window, usually.
-pub trait PictureSink: Send {
+pub trait VideoSink: Send {
     /// The next picture of somebody. It is asked in the thread that decodes, so what takes long delays everybody's.
-    fn show(&mut self, whose: &Whose, picture: Picture);
+    fn show(&mut self, whose: &Whose, picture: VideoFrame);
 
     /// There are no more of somebody.
     fn end(&mut self, whose: &Whose);
@@ -83,13 +83,13 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// If it takes no more; it is not given any again.
-    fn put(&mut self, frame: &Frame) -> Result<(), Trouble>;
+    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError>;
 
     /// Nothing more comes for now: there is no call. A loudspeaker is let go until it is given something again.
     fn rest(&mut self) {}
 
     /// What happened to it meanwhile that its user should know: it vanished, or is back. It goes on.
-    fn news(&mut self) -> Option<Trouble> {
+    fn news(&mut self) -> Option<DeviceError> {
         None
     }
 }

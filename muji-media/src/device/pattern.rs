@@ -2,8 +2,8 @@
 
 use font8x8::UnicodeFonts;
 
-use super::{PictureSource, Trouble};
-use crate::picture::Picture;
+use super::{DeviceError, VideoSource};
+use crate::video_frame::VideoFrame;
 
 /// The sides of the pattern, in pixels.
 const WIDTH: usize = 640;
@@ -23,7 +23,7 @@ const WHITE: u8 = 235;
 #[derive(Debug, Clone)]
 pub struct Pattern {
     name: String,
-    field: Picture,
+    field: VideoFrame,
     shown: usize,
 }
 
@@ -31,16 +31,16 @@ impl Pattern {
     /// A pattern in this colour, as red, green and blue, with this name in it.
     #[must_use]
     pub fn new(name: &str, rgb: [u8; 3]) -> Self {
-        Self { name: name.to_owned(), field: Picture::filled(WIDTH, HEIGHT, rgb), shown: 0 }
+        Self { name: name.to_owned(), field: VideoFrame::filled(WIDTH, HEIGHT, rgb), shown: 0 }
     }
 }
 
-impl PictureSource for Pattern {
+impl VideoSource for Pattern {
     fn size(&self) -> [usize; 2] {
         [WIDTH, HEIGHT]
     }
 
-    fn take(&mut self) -> Result<Picture, Trouble> {
+    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
         let mut picture = self.field.clone();
         let left = self.shown * STEP % (WIDTH - BAR);
         for (x, y) in (left..left + BAR).flat_map(|x| (0..HEIGHT / 8).map(move |y| (x, y))) {
@@ -54,7 +54,7 @@ impl PictureSource for Pattern {
 }
 
 /// Writes a line of letters; what the font has not is left out.
-fn write(picture: &mut Picture, [x, y]: [usize; 2], line: &str) {
+fn write(picture: &mut VideoFrame, [x, y]: [usize; 2], line: &str) {
     for (number, rows) in line.chars().map(|letter| font8x8::BASIC_FONTS.get(letter)).enumerate() {
         for (row, bits) in rows.into_iter().flatten().enumerate() {
             for column in (0..8).filter(|column| bits & (1 << column) != 0) {

@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use super::{Source, Trouble};
+use super::{DeviceError, Source};
 use crate::sound::{Frame, RATE};
 
 /// A tenth of full scale is -20 dBFS: four at once do not clip.
@@ -24,7 +24,7 @@ impl Tone {
 }
 
 impl Source for Tone {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble> {
+    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
         for sample in frame {
             *sample = (AMPLITUDE * self.phase.sin()) as i16;
             self.phase = (self.phase + self.step) % TAU;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
-use super::{Sink, Source, Trouble};
+use super::{DeviceError, Sink, Source};
 use crate::sound::{FRAME, Frame, RATE};
 
 /// Longest file that is read: an hour of one channel.
@@ -85,7 +85,7 @@ fn read(reader: WavReader<BufReader<File>>, channels: usize) -> hound::Result<Ve
 }
 
 impl Source for WavSource {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble> {
+    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
         for sample in frame {
             *sample = self.samples[self.next];
             self.next = (self.next + 1) % self.samples.len();
@@ -106,7 +106,7 @@ impl WavSink {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn create(path: &Path) -> Result<Self, Trouble> {
+    pub fn create(path: &Path) -> Result<Self, DeviceError> {
         let spec = WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: SampleFormat::Int };
         match WavWriter::create(path, spec) {
             Ok(writer) => Ok(Self { path: path.to_owned(), writer, frames: 0 }),
@@ -116,7 +116,7 @@ impl WavSink {
 }
 
 impl Sink for WavSink {
-    fn put(&mut self, frame: &Frame) -> Result<(), Trouble> {
+    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError> {
         let mut writer = self.writer.get_i16_writer(u32::try_from(FRAME).expect("a frame is short"));
         frame.iter().for_each(|sample| writer.write_sample(*sample));
         let mut written = writer.flush();
@@ -128,8 +128,8 @@ impl Sink for WavSink {
     }
 }
 
-fn unwritable(path: &Path, why: &hound::Error) -> Trouble {
-    Trouble(format!("{} cannot be written: {why}", path.display()))
+fn unwritable(path: &Path, why: &hound::Error) -> DeviceError {
+    DeviceError(format!("{} cannot be written: {why}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! WebM files, such as our recordings: VP8 for [`super::film`], and the sound of Opus.
+//! WebM files, such as our recordings: VP8 for [`super::video_file`], and the sound of Opus.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use matroska_demuxer::{DemuxError, Frame as Block, MatroskaFile, TrackType};
 
-use super::film::{FilmFault, Piece, Track};
-use super::{Source, Trouble};
+use super::video_file::{Piece, Track, VideoFileError};
+use super::{DeviceError, Source};
 use crate::codec::opus::Decoder;
 use crate::sound::{Frame, RATE};
 
@@ -37,13 +37,13 @@ pub(crate) struct WebmTrack {
 }
 
 impl WebmTrack {
-    pub(crate) fn open(path: &Path, wanted: Wanted) -> Result<Self, FilmFault> {
-        let file = open(path).map_err(|why| FilmFault::Unreadable { path: path.to_owned(), why })?;
+    pub(crate) fn open(path: &Path, wanted: Wanted) -> Result<Self, VideoFileError> {
+        let file = open(path).map_err(|why| VideoFileError::Unreadable { path: path.to_owned(), why })?;
         let (kind, name, codec) = match wanted {
             Wanted::Pictures => (TrackType::Video, "pictures", "V_VP8"),
             Wanted::Sound => (TrackType::Audio, "sound", "A_OPUS"),
         };
-        let wrong = |found: String| FilmFault::Codec { path: path.to_owned(), found };
+        let wrong = |found: String| VideoFileError::Codec { path: path.to_owned(), found };
         let of_kind = || file.tracks().iter().filter(|track| track.track_type() == kind);
         let Some(track) = of_kind().find(|track| track.codec_id() == codec) else {
             let other = of_kind().next().map(|track| format!("{name} in {}", track.codec_id()));
@@ -108,9 +108,9 @@ impl WebmSound {
     ///
     /// # Errors
     /// If it is not there, or holds no Opus.
-    pub fn open(path: &Path) -> Result<Self, FilmFault> {
+    pub fn open(path: &Path) -> Result<Self, VideoFileError> {
         let track = WebmTrack::open(path, Wanted::Sound)?;
-        let unreadable = |why: String| FilmFault::Unreadable { path: path.to_owned(), why };
+        let unreadable = |why: String| VideoFileError::Unreadable { path: path.to_owned(), why };
         let decoder = Decoder::new().map_err(|why| unreadable(why.to_string()))?;
         Ok(Self { track, decoder, sound: VecDeque::new(), decoded: 0 })
     }
@@ -143,12 +143,12 @@ impl WebmSound {
 }
 
 impl Source for WebmSound {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble> {
+    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
         for _ in 0..MAX_AT_ONCE {
             if self.sound.len() >= frame.len() {
                 break;
             }
-            self.advance().map_err(|why| Trouble(format!("{}: {why}", self.track.path.display())))?;
+            self.advance().map_err(|why| DeviceError(format!("{}: {why}", self.track.path.display())))?;
         }
         frame.iter_mut().for_each(|sample| *sample = self.sound.pop_front().unwrap_or_default());
         Ok(())

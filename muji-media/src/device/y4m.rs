@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{PictureSource, Trouble};
-use crate::picture::{MAX_PIXELS, Picture};
+use super::{DeviceError, VideoSource};
+use crate::video_frame::{MAX_PIXELS, VideoFrame};
 
 /// Longest line of a header; those that programs write have some sixty letters.
 const MAX_LINE: u64 = 1_024;
 
-/// How often pictures are asked for, in a second (see [`PictureSource`]).
+/// How often pictures are asked for, in a second (see [`VideoSource`]).
 const RATE: u64 = 30;
 
 /// A file cannot be shown.
@@ -46,7 +46,7 @@ pub struct Y4mSource {
     /// Where the pictures begin.
     begin: u64,
     /// The picture that is shown.
-    picture: Picture,
+    picture: VideoFrame,
     /// How often it was asked for one, and how many were read.
     asked: u64,
     read: u64,
@@ -77,7 +77,7 @@ impl Y4mSource {
     }
 
     /// The next picture; behind the last comes the first.
-    fn next(&mut self) -> std::io::Result<Picture> {
+    fn next(&mut self) -> std::io::Result<VideoFrame> {
         if let Some(picture) = self.header.picture(&mut self.file)? {
             return Ok(picture);
         }
@@ -86,17 +86,17 @@ impl Y4mSource {
     }
 }
 
-impl PictureSource for Y4mSource {
+impl VideoSource for Y4mSource {
     fn size(&self) -> [usize; 2] {
         [self.header.width, self.header.height]
     }
 
-    fn take(&mut self) -> Result<Picture, Trouble> {
+    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
         let [pictures, seconds] = self.header.rate;
         let due = self.asked * pictures / (RATE * seconds) + 1;
         self.asked += 1;
         while self.read < due {
-            self.picture = self.next().map_err(|why| Trouble(format!("{}: {why}", self.path.display())))?;
+            self.picture = self.next().map_err(|why| DeviceError(format!("{}: {why}", self.path.display())))?;
             self.read += 1;
         }
         Ok(self.picture.clone())
@@ -129,7 +129,7 @@ impl Header {
     }
 
     /// The next picture; `None` at the end of the file.
-    fn picture(self, file: &mut BufReader<File>) -> std::io::Result<Option<Picture>> {
+    fn picture(self, file: &mut BufReader<File>) -> std::io::Result<Option<VideoFrame>> {
         let line = line(file)?;
         if line.is_empty() {
             return Ok(None);
@@ -139,7 +139,7 @@ impl Header {
         }
         let mut samples = vec![0; self.width * self.height * 3 / 2];
         file.read_exact(&mut samples)?;
-        Ok(Picture::from_samples(self.width, self.height, samples))
+        Ok(VideoFrame::from_samples(self.width, self.height, samples))
     }
 }
 

@@ -10,7 +10,7 @@ use muji_xep::ice::{Candidate, CandidateKind};
 
 use super::frames::{Frames, padded};
 use super::mapping::Mapping;
-use super::reach::{Reach, Relays};
+use super::policy::{GatherPolicy, Relays};
 use super::relay::{Relay, RelayOutput};
 use super::{Attempts, Gathered, LocalCandidate, StreamNumber};
 
@@ -42,7 +42,7 @@ pub(super) struct Server {
 
 /// A way to ask for a relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Way {
+struct TurnRoute {
     /// By which of our sockets, or by a stream.
     socket: Option<SocketAddr>,
     to: SocketAddr,
@@ -52,15 +52,15 @@ struct Way {
     password: Secret,
 }
 
-impl Way {
+impl TurnRoute {
     fn name(&self) -> String {
         format!("TURN by {} at {}:{}", self.by, self.host, self.to.port())
     }
 }
 
 /// A relay that was asked for.
-pub(super) struct Asked {
-    way: Way,
+pub(super) struct TurnAttempt {
+    way: TurnRoute,
     /// What its stream is called, if it has one.
     number: StreamNumber,
     /// `None` while its stream is opened.
@@ -71,7 +71,7 @@ pub(super) struct Asked {
     frames: Frames,
 }
 
-impl Asked {
+impl TurnAttempt {
     /// What the server said; false if there is nobody to take it.
     fn read(&mut self, now: Instant, bytes: &[u8]) -> bool {
         self.heard = true;
@@ -86,19 +86,19 @@ pub(super) struct Lane {
     pub(super) sockets: Vec<SocketAddr>,
     pub(super) candidates: Vec<LocalCandidate>,
     mappings: Vec<Mapping>,
-    untried: VecDeque<Way>,
+    untried: VecDeque<TurnRoute>,
     /// When the next of those is tried.
     next: Option<Instant>,
-    asked: Vec<Asked>,
+    asked: Vec<TurnAttempt>,
     losses: u32,
     /// Candidates so far.
     count: u16,
 }
 
 /// What a lane is given with each input.
-pub(super) struct Around<'a> {
+pub(super) struct GatherContext<'a> {
     pub(super) now: Instant,
-    pub(super) reach: &'a Reach,
+    pub(super) reach: &'a GatherPolicy,
     pub(super) servers: &'a [Server],
     /// There are sessions.
     pub(super) wanted: bool,
@@ -114,7 +114,7 @@ impl Lane {
     }
 
     /// A socket more, whose address is told as far as others may learn it.
-    pub(super) fn add_socket(&mut self, around: &mut Around<'_>, socket: SocketAddr) {
+    pub(super) fn add_socket(&mut self, around: &mut GatherContext<'_>, socket: SocketAddr) {
         self.sockets.push(socket);
         if around.reach.tells(socket.ip()) {
             self.keep(around.out, CandidateKind::Host, socket, socket, None, 0);
@@ -122,7 +122,7 @@ impl Lane {
     }
 
     /// A socket is gone with its address, and what was found by it.
-    pub(super) fn remove_socket(&mut self, around: &mut Around<'_>, socket: SocketAddr) {
+    pub(super) fn remove_socket(&mut self, around: &mut GatherContext<'_>, socket: SocketAddr) {
         self.sockets.retain(|ours| *ours != socket);
         self.mappings.retain(|mapping| mapping.socket() != socket);
         self.untried.retain(|way| way.socket != Some(socket));
@@ -135,7 +135,7 @@ impl Lane {
     }
 
     /// Asks whatever is to be asked and was not yet.
-    pub(super) fn begin(&mut self, around: &mut Around<'_>) {
+    pub(super) fn begin(&mut self, around: &mut GatherContext<'_>) {
         self.ask_mappings(around);
         if self.asked.is_empty() && self.untried.is_empty() {
             self.try_ways(around, |_| true);
@@ -144,17 +144,17 @@ impl Lane {
     }
 
     /// A path does not work: how we are seen may be otherwise by now, and a relay may be reached another way.
-    pub(super) fn renew(&mut self, around: &mut Around<'_>) {
+    pub(super) fn renew(&mut self, around: &mut GatherContext<'_>) {
         self.ask_mappings(around);
         if self.untried.is_empty() && self.next.is_none() {
-            let asked: Vec<Way> = self.asked.iter().map(|asked| asked.way.clone()).collect();
+            let asked: Vec<TurnRoute> = self.asked.iter().map(|asked| asked.way.clone()).collect();
             self.try_ways(around, |way| !asked.contains(way));
         }
         self.advance(around);
     }
 
-    /// Gives back what was lent, and forgets what was seen.
-    pub(super) fn end(&mut self, around: &mut Around<'_>) {
+    /// Gives back what was relayed, and forgets what was seen.
+    pub(super) fn end(&mut self, around: &mut GatherContext<'_>) {
         (self.next, self.losses) = (None, 0);
         self.untried.clear();
         self.mappings.clear();
@@ -168,7 +168,7 @@ impl Lane {
         self.lose(around.out, |candidate| candidate.told.kind != CandidateKind::Host);
     }
 
-    fn ask_mappings(&mut self, around: &mut Around<'_>) {
+    fn ask_mappings(&mut self, around: &mut GatherContext<'_>) {
         if around.reach.relays == Relays::Only {
             return;
         }
@@ -189,14 +189,14 @@ impl Lane {
         }
     }
 
-    fn try_ways(&mut self, around: &mut Around<'_>, which: impl Fn(&Way) -> bool) {
+    fn try_ways(&mut self, around: &mut GatherContext<'_>, which: impl Fn(&TurnRoute) -> bool) {
         if around.wanted && around.reach.relays != Relays::Never {
             self.untried = ways(around.servers, &self.sockets).into_iter().filter(which).collect();
             self.try_next(around);
         }
     }
 
-    fn try_next(&mut self, around: &mut Around<'_>) {
+    fn try_next(&mut self, around: &mut GatherContext<'_>) {
         self.next = None;
         let Some(way) = self.untried.pop_front() else { return };
         self.next = (!self.untried.is_empty()).then_some(around.now + PATIENCE);
@@ -208,17 +208,17 @@ impl Lane {
             around.out.push_back(Gathered::Connect { stream: number, to: way.to, secure });
         }
         around.attempts.begin(way.name());
-        self.asked.push(Asked { way, number, relay, heard: false, frames: Frames::default() });
+        self.asked.push(TurnAttempt { way, number, relay, heard: false, frames: Frames::default() });
     }
 
     /// True if packets from this address go through a relay.
-    pub(super) fn lends(&self, from: SocketAddr) -> bool {
+    pub(super) fn is_relayed(&self, from: SocketAddr) -> bool {
         let mut relays = self.asked.iter().filter_map(|asked| asked.relay.as_ref());
         relays.any(|relay| relay.allocated().contains(&from))
     }
 
-    /// Sends something from an address that is lent.
-    pub(super) fn send(&mut self, around: &mut Around<'_>, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    /// Sends something from an address that is relayed.
+    pub(super) fn send(&mut self, around: &mut GatherContext<'_>, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let mut relays = self.asked.iter_mut().filter_map(|asked| asked.relay.as_mut());
         if let Some(relay) = relays.find(|relay| relay.allocated().contains(&from)) {
             relay.send(around.now, to, bytes);
@@ -229,7 +229,7 @@ impl Lane {
     /// A datagram by one of its sockets. True if it came from a server that was asked.
     pub(super) fn datagram(
         &mut self,
-        around: &mut Around<'_>,
+        around: &mut GatherContext<'_>,
         local: SocketAddr,
         from: SocketAddr,
         bytes: &[u8],
@@ -251,7 +251,7 @@ impl Lane {
     }
 
     /// A stream is open; `local` is our end of it.
-    pub(super) fn opened(&mut self, around: &mut Around<'_>, stream: StreamNumber, local: SocketAddr) {
+    pub(super) fn opened(&mut self, around: &mut GatherContext<'_>, stream: StreamNumber, local: SocketAddr) {
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.number == stream) {
             asked.relay = Some(ask(around.now, &asked.way, local));
         }
@@ -259,7 +259,7 @@ impl Lane {
     }
 
     /// Something came by a stream.
-    pub(super) fn read(&mut self, around: &mut Around<'_>, stream: StreamNumber, bytes: &[u8]) {
+    pub(super) fn read(&mut self, around: &mut GatherContext<'_>, stream: StreamNumber, bytes: &[u8]) {
         let Some(asked) = self.asked.iter_mut().find(|asked| asked.number == stream) else { return };
         match asked.frames.take(bytes) {
             Some(frames) => {
@@ -273,13 +273,13 @@ impl Lane {
     }
 
     /// A stream could not be opened, or is closed.
-    pub(super) fn closed(&mut self, around: &mut Around<'_>, stream: StreamNumber, why: &str) {
+    pub(super) fn closed(&mut self, around: &mut GatherContext<'_>, stream: StreamNumber, why: &str) {
         self.over(around, stream, why);
         self.advance(around);
     }
 
     /// Does what is due.
-    pub(super) fn handle_timeout(&mut self, around: &mut Around<'_>) {
+    pub(super) fn handle_timeout(&mut self, around: &mut GatherContext<'_>) {
         for relay in self.asked.iter_mut().filter_map(|asked| asked.relay.as_mut()) {
             relay.handle_timeout(around.now);
         }
@@ -295,7 +295,7 @@ impl Lane {
     }
 
     /// Passes on what mappings and relays give.
-    fn advance(&mut self, around: &mut Around<'_>) {
+    fn advance(&mut self, around: &mut GatherContext<'_>) {
         for mapping in &mut self.mappings {
             let (from, to) = (mapping.socket(), mapping.server());
             while let Some(bytes) = mapping.poll(around.now) {
@@ -326,7 +326,7 @@ impl Lane {
     }
 
     /// A STUN server has answered, or does not.
-    fn mapped(&mut self, around: &mut Around<'_>, mapping: &Mapping) {
+    fn mapped(&mut self, around: &mut GatherContext<'_>, mapping: &Mapping) {
         let (socket, answer) = (mapping.socket(), mapping.answer().flatten());
         around.attempts.end(&format!("STUN at {}", mapping.server()), answer.ok_or_else(|| "no answer".to_owned()));
         // A socket that is seen as it is needs no other name; an answer of another family says nothing of it.
@@ -337,8 +337,8 @@ impl Lane {
         }
     }
 
-    fn relayed(&mut self, around: &mut Around<'_>, index: usize, output: RelayOutput) {
-        let Asked { way, number, .. } = &self.asked[index];
+    fn relayed(&mut self, around: &mut GatherContext<'_>, index: usize, output: RelayOutput) {
+        let TurnAttempt { way, number, .. } = &self.asked[index];
         match output {
             RelayOutput::Send(bytes) => around.out.push_back(match way.socket {
                 Some(from) => Gathered::Datagram { from, to: way.to, bytes },
@@ -358,16 +358,16 @@ impl Lane {
     }
 
     /// A way to a relay is at its end.
-    fn over(&mut self, around: &mut Around<'_>, number: StreamNumber, why: &str) {
+    fn over(&mut self, around: &mut GatherContext<'_>, number: StreamNumber, why: &str) {
         let Some(index) = self.asked.iter().position(|asked| asked.number == number) else { return };
         let asked = self.asked.remove(index);
         if asked.way.socket.is_none() {
             around.out.push_back(Gathered::Close(number));
         }
-        let lent = asked.relay.as_ref().map(|relay| relay.allocated().to_vec()).unwrap_or_default();
-        self.lose(around.out, |candidate| lent.contains(&candidate.base));
+        let relayed = asked.relay.as_ref().map(|relay| relay.allocated().to_vec()).unwrap_or_default();
+        self.lose(around.out, |candidate| relayed.contains(&candidate.base));
         around.attempts.end(&asked.way.name(), Err(why.to_owned()));
-        if !lent.is_empty() && self.losses < MAX_LOSSES {
+        if !relayed.is_empty() && self.losses < MAX_LOSSES {
             self.losses += 1;
             self.try_ways(around, |_| true);
         } else if !self.untried.is_empty() {
@@ -416,7 +416,7 @@ impl Lane {
     }
 }
 
-fn ask(now: Instant, way: &Way, local: SocketAddr) -> Relay {
+fn ask(now: Instant, way: &TurnRoute, local: SocketAddr) -> Relay {
     Relay::ask(now, way.socket.is_some(), local, way.to, &way.username, way.password.expose())
 }
 
@@ -432,11 +432,11 @@ fn priority(kind: CandidateKind, less: u32, count: u16) -> u32 {
 }
 
 /// The ways to ask for a relay, best first: all of UDP, of TCP, of TLS.
-fn ways(servers: &[Server], sockets: &[SocketAddr]) -> Vec<Way> {
+fn ways(servers: &[Server], sockets: &[SocketAddr]) -> Vec<TurnRoute> {
     let mut ways = Vec::new();
     for Server { server, addresses } in servers {
         let ServerKind::Turn { username, password } = &server.kind else { continue };
-        let way = |socket, to| Way {
+        let way = |socket, to| TurnRoute {
             socket,
             to,
             by: server.by,

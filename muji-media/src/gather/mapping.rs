@@ -11,7 +11,7 @@ use turn_client_proto::stun::types::prelude::MessageWrite;
 
 use super::time::Clock;
 
-/// Asked so often, with these pauses, a server that says nothing is not there: 5.5 s in all.
+/// TurnAttempt so often, with these pauses, a server that says nothing is not there: 5.5 s in all.
 const FIRST: Duration = Duration::from_millis(500);
 const REPEATS: u32 = 4;
 const LAST: Duration = Duration::from_secs(2);

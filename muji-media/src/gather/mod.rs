@@ -3,18 +3,18 @@
 //!
 //! ```text
 //!  peers ◄─► Gatherer ─┬─► socket            a host address, or what a STUN server sees of it
-//!                      ├─► Relay ─► socket   lent; asked for by UDP
+//!                      ├─► Relay ─► socket   relayed; asked for by UDP
 //!                      └─► Relay ─► stream   and, where that comes to nothing, by TCP and TLS
 //! ```
 //!
 //! Each lane of sockets gathers for itself; all sessions that use a lane share what was found. Nothing is asked before a session opens,
-//! and what was lent is given back when the last has closed.
+//! and what was relayed is given back when the last has closed.
 
 mod frames;
 mod lane;
 mod mapping;
+mod policy;
 mod probe;
-mod reach;
 mod relay;
 pub(crate) mod streams;
 mod time;
@@ -26,10 +26,10 @@ use std::time::Instant;
 use muji_core::media::IceServer;
 use muji_xep::ice::Candidate;
 
+pub use policy::{GatherPolicy, Relays};
 pub use probe::probe;
-pub use reach::{Reach, Relays};
 
-use lane::{Around, Lane, Server};
+use lane::{GatherContext, Lane, Server};
 
 /// Attempts remembered, to be told where no path is found.
 const MAX_ATTEMPTS: usize = 32;
@@ -39,7 +39,7 @@ const MAX_ATTEMPTS: usize = 32;
 pub struct LocalCandidate {
     /// As others learn it.
     pub told: Candidate,
-    /// The address that packets are sent from: the socket's, or the one that is lent.
+    /// The address that packets are sent from: the socket's, or the one that is relayed.
     pub base: SocketAddr,
 }
 
@@ -77,7 +77,7 @@ pub enum Gathered {
     },
     /// It is not wanted any more.
     Close(StreamNumber),
-    /// From a peer, by an address that is lent.
+    /// From a peer, by an address that is relayed.
     Received {
         /// That address.
         local: SocketAddr,
@@ -136,7 +136,7 @@ impl Attempts {
 
 /// Finds our addresses and speaks with relays.
 pub struct Gatherer {
-    reach: Reach,
+    reach: GatherPolicy,
     servers: Vec<Server>,
     lanes: Vec<Lane>,
     /// There are sessions.
@@ -149,7 +149,7 @@ pub struct Gatherer {
 impl Gatherer {
     /// Nothing is found yet, and nothing is asked.
     #[must_use]
-    pub fn new(reach: Reach) -> Self {
+    pub fn new(reach: GatherPolicy) -> Self {
         Self {
             reach,
             servers: Vec::new(),
@@ -184,7 +184,7 @@ impl Gatherer {
         self.with(now, number, |lane, around| lane.remove_socket(around, socket));
     }
 
-    /// What the servers' addresses are. They serve from now on; relays that lent an address before go on.
+    /// What the servers' addresses are. They serve from now on; relays that relayed an address before go on.
     pub fn set_servers(&mut self, now: Instant, servers: Vec<(IceServer, Vec<SocketAddr>)>) {
         self.servers = servers.into_iter().map(|(server, addresses)| Server { server, addresses }).collect();
         (0..self.lanes.len()).for_each(|lane| self.begin(now, lane));
@@ -246,13 +246,13 @@ impl Gatherer {
 
     /// True if packets from this address of ours go through a relay: [`Self::send`] sends them.
     #[must_use]
-    pub fn lends(&self, from: SocketAddr) -> bool {
-        self.lanes.iter().any(|lane| lane.lends(from))
+    pub fn is_relayed(&self, from: SocketAddr) -> bool {
+        self.lanes.iter().any(|lane| lane.is_relayed(from))
     }
 
-    /// Sends something from an address that is lent.
+    /// Sends something from an address that is relayed.
     pub fn send(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if let Some(lane) = self.lanes.iter().position(|lane| lane.lends(from)) {
+        if let Some(lane) = self.lanes.iter().position(|lane| lane.is_relayed(from)) {
             self.with(now, lane, |lane, around| lane.send(around, from, to, bytes));
         }
     }
@@ -297,15 +297,15 @@ impl Gatherer {
         self.out.pop_front()
     }
 
-    fn with_stream(&mut self, now: Instant, stream: StreamNumber, act: impl FnOnce(&mut Lane, &mut Around<'_>)) {
+    fn with_stream(&mut self, now: Instant, stream: StreamNumber, act: impl FnOnce(&mut Lane, &mut GatherContext<'_>)) {
         if let Some(lane) = self.lanes.iter().position(|lane| lane.has(stream)) {
             self.with(now, lane, act);
         }
     }
 
-    fn with(&mut self, now: Instant, lane: usize, act: impl FnOnce(&mut Lane, &mut Around<'_>)) {
+    fn with(&mut self, now: Instant, lane: usize, act: impl FnOnce(&mut Lane, &mut GatherContext<'_>)) {
         let Self { reach, servers, lanes, wanted, streams, attempts, out } = self;
-        let mut around = Around { now, reach, servers, wanted: *wanted, streams, attempts, out };
+        let mut around = GatherContext { now, reach, servers, wanted: *wanted, streams, attempts, out };
         if let Some(lane) = lanes.get_mut(lane) {
             act(lane, &mut around);
         }
@@ -315,6 +315,6 @@ impl Gatherer {
 /// The addresses of sockets themselves, for those who ask no server.
 #[must_use]
 pub fn hosts(sockets: &[SocketAddr]) -> Vec<LocalCandidate> {
-    let mut gatherer = Gatherer::new(Reach::default());
+    let mut gatherer = Gatherer::new(GatherPolicy::default());
     gatherer.add_lane(Instant::now(), sockets) // Nothing is asked, so the time means nothing.
 }

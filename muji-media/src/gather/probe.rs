@@ -8,19 +8,19 @@ use muji_core::media::IceServer;
 use muji_core::tls::Trust;
 
 use super::streams::News;
-use super::{Attempt, Reach};
+use super::{Attempt, GatherPolicy};
 use crate::network::Network;
 
 /// A server that says nothing is not there by then; longer than any of the ways to it takes.
 const LIMIT: Duration = Duration::from_secs(12);
 
-/// Asks a server, and gives what was asked and what came of it. Nothing is lent longer than that takes.
+/// Asks a server, and gives what was asked and what came of it. Nothing is relayed longer than that takes.
 ///
 /// # Errors
 /// If its name has no address, or no socket can be opened: a sentence.
 pub async fn probe(server: IceServer, addresses: Vec<IpAddr>, trust: Trust) -> Result<Vec<Attempt>, String> {
     let host = server.host.clone();
-    let (mut network, begun) = (Network::new(Reach { trust, ..Reach::default() }), Instant::now());
+    let (mut network, begun) = (Network::new(GatherPolicy { trust, ..GatherPolicy::default() }), Instant::now());
     let bound = network.add_lane(begun, &addresses).await;
     bound.map_err(|why| format!("no UDP socket can be opened: {why}"))?;
     network.resolve(vec![server]);

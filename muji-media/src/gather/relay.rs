@@ -1,4 +1,4 @@
-//! An address that a TURN server lends us (RFC 8656): asking for it, keeping it, and speaking with peers through it.
+//! An address that a TURN server is_relayed us (RFC 8656): asking for it, keeping it, and speaking with peers through it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use turn_client_proto::tcp::TurnClientTcp;
 use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
-use super::reach::is_private;
+use super::policy::is_private;
 use super::time::Clock;
 
 /// Datagrams to one address kept until the server lets us speak with it: the checks of one round trip.
@@ -20,7 +20,7 @@ const MAX_WAITING: usize = 8;
 /// Addresses that we ask to speak with: those of a full room with a full list of candidates each.
 const MAX_PERMISSIONS: usize = 512;
 
-/// Asked so often, with these pauses, a server that says nothing is not there: 8.5 s in all.
+/// TurnAttempt so often, with these pauses, a server that says nothing is not there: 8.5 s in all.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(2);
 const REPEATS: u32 = 4;
@@ -187,7 +187,7 @@ impl Relay {
                 TurnPollRet::WaitUntil(due) if moved || due > at => self.due = Some(self.clock.instant(due).max(now)),
                 // Due, and yet nothing happens: looked at again a little later.
                 TurnPollRet::WaitUntil(_) => self.due = Some(now + Clock::STEP),
-                TurnPollRet::AllocateTcpSocket { .. } | TurnPollRet::TcpClose { .. } => {} // Asked for by nobody.
+                TurnPollRet::AllocateTcpSocket { .. } | TurnPollRet::TcpClose { .. } => {} // TurnAttempt for by nobody.
             }
             if !moved {
                 // That it has given up it tells only who looks again.

@@ -14,8 +14,8 @@ use muji_jingle::{SessionId, TransportId};
 
 use crate::gather::LocalCandidate;
 use crate::layers::{LayerFilter, Share};
-use crate::pictures::Coded;
-use crate::transport::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport};
+use crate::transport::{MakeTransport, NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportParams};
+use crate::video::Coded;
 use told::Told;
 
 /// What comes out, in order.
@@ -98,18 +98,18 @@ impl Traffic {
 }
 
 /// Addresses that transports share.
-struct Lane {
+struct SocketSet {
     candidates: Vec<LocalCandidate>,
 }
 
-impl Lane {
+impl SocketSet {
     fn has(&self, base: SocketAddr) -> bool {
         self.candidates.iter().any(|candidate| candidate.base == base)
     }
 }
 
 /// A transport, and its traffic.
-struct Line {
+struct TransportEntry {
     transport: Box<dyn Transport>,
     /// By which addresses something else than checks was sent last.
     between: Option<[SocketAddr; 2]>,
@@ -120,11 +120,11 @@ struct Line {
 struct Session {
     call: CallId,
     peer: BareJid,
-    contents: Vec<Carried>,
+    contents: Vec<SentContent>,
 }
 
 /// Where a content travels, and what of ours is sent as it.
-struct Carried {
+struct SentContent {
     name: String,
     media: Media,
     transport: TransportId,
@@ -136,9 +136,9 @@ struct Carried {
 /// All transports of a media layer.
 pub struct Peers {
     make: MakeTransport,
-    lanes: Vec<Lane>,
+    lanes: Vec<SocketSet>,
     sessions: BTreeMap<SessionId, Session>,
-    transports: BTreeMap<TransportId, Line>,
+    transports: BTreeMap<TransportId, TransportEntry>,
     /// Which lane each transport uses.
     used: BTreeMap<TransportId, usize>,
     /// The transport that last took a datagram by this pair of addresses: spares the search.
@@ -166,7 +166,7 @@ impl Peers {
     pub fn new(make: MakeTransport, candidates: Vec<LocalCandidate>) -> Self {
         Self {
             make,
-            lanes: vec![Lane { candidates }],
+            lanes: vec![SocketSet { candidates }],
             transports: BTreeMap::new(),
             used: BTreeMap::new(),
             routes: BTreeMap::new(),
@@ -202,7 +202,7 @@ impl Peers {
 
     /// Other sockets for a further transport of each session.
     pub fn add_lane(&mut self, candidates: Vec<LocalCandidate>) {
-        self.lanes.push(Lane { candidates });
+        self.lanes.push(SocketSet { candidates });
     }
 
     /// One more address of a lane: all that use it learn of it, and tell their peers.
@@ -241,7 +241,7 @@ impl Peers {
         self.transports.is_empty()
     }
 
-    fn of_session(&self, session: SessionId) -> impl Iterator<Item = &Line> {
+    fn of_session(&self, session: SessionId) -> impl Iterator<Item = &TransportEntry> {
         self.transports
             .range(TransportId { session, index: 0 }..=TransportId { session, index: u8::MAX })
             .map(|(_, line)| line)
@@ -272,7 +272,7 @@ impl Peers {
                 let Some(carried) = contents.find(|carried| carried.name == *content) else { return };
                 carried.publication = send.as_ref().map(|send| send.publication.clone());
                 let (send, ssrcs) = (send.as_ref().map(|send| send.payload_type.clone()), ssrcs.clone());
-                let agreed = Agreed { content: content.clone(), send, receive: *receive, ssrcs };
+                let agreed = NegotiatedContent { content: content.clone(), send, receive: *receive, ssrcs };
                 let transport = carried.transport;
                 self.with(transport, |transport| transport.agreed(&agreed));
             }
@@ -300,15 +300,15 @@ impl Peers {
                 self.told.report(MediaReport::Failed { transport: id, why });
                 continue;
             };
-            let transport = self.make.open(now, Opening { call, id, role, contents, candidates });
+            let transport = self.make.open(now, TransportParams { call, id, role, contents, candidates });
             let local = transport.local();
             let (sent, received) = (Traffic::default(), Traffic::default());
-            self.transports.insert(id, Line { transport, between: None, sent, received });
+            self.transports.insert(id, TransportEntry { transport, between: None, sent, received });
             self.used.insert(id, lane);
             self.told.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
         }
         let Some(session) = self.sessions.get_mut(&session) else { return };
-        session.contents.extend(contents.iter().map(|content| Carried {
+        session.contents.extend(contents.iter().map(|content| SentContent {
             name: content.name.clone(),
             media: content.media.clone(),
             transport: content.transport,
@@ -326,7 +326,8 @@ impl Peers {
         if of_session.contents.iter().all(|other| other.transport != dropped.transport) {
             self.forget(|id| *id == dropped.transport);
         } else {
-            let silent = Agreed { content: content.to_owned(), send: None, receive: false, ssrcs: Vec::new() };
+            let silent =
+                NegotiatedContent { content: content.to_owned(), send: None, receive: false, ssrcs: Vec::new() };
             self.with(dropped.transport, |transport| transport.agreed(&silent));
         }
     }
@@ -390,7 +391,7 @@ impl Peers {
         }
     }
 
-    fn each(&mut self, call: CallId, publication: &str, mut send: impl FnMut(&mut Carried, &mut dyn Transport)) {
+    fn each(&mut self, call: CallId, publication: &str, mut send: impl FnMut(&mut SentContent, &mut dyn Transport)) {
         let of_call = self.sessions.values_mut().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &mut session.contents);
         for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
@@ -420,7 +421,7 @@ impl Peers {
         self.by(transport).for_each(|carried| carried.filter.pause(now));
     }
 
-    fn by(&mut self, transport: TransportId) -> impl Iterator<Item = &mut Carried> {
+    fn by(&mut self, transport: TransportId) -> impl Iterator<Item = &mut SentContent> {
         let contents = self.sessions.get_mut(&transport.session).into_iter().flat_map(|session| &mut session.contents);
         contents.filter(move |carried| carried.transport == transport)
     }
@@ -458,7 +459,7 @@ impl Peers {
     #[must_use]
     pub fn paths(&self) -> BTreeMap<SessionId, Vec<Path>> {
         let mut paths: BTreeMap<SessionId, Vec<Path>> = BTreeMap::new();
-        for (id, Line { transport, between, sent, received }) in &self.transports {
+        for (id, TransportEntry { transport, between, sent, received }) in &self.transports {
             let Some([local, remote]) = *between else { continue };
             let path = Path { local, remote, sent: *sent, received: *received, round_trip: transport.round_trip() };
             paths.entry(id.session).or_default().push(path);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use muji_core::media::MediaReport;
 use muji_jingle::{SessionId, TransportId};
 
-use super::{Line, PeersOutput, is_stun};
+use super::{PeersOutput, TransportEntry, is_stun};
 use crate::transport::{ReceivedRtp, TransportOutput};
 
 /// What transports told, and what comes of it.
@@ -20,7 +20,7 @@ pub(super) struct Told {
 
 impl Told {
     /// Takes what a transport has to say.
-    pub(super) fn listen(&mut self, id: TransportId, line: &mut Line) {
+    pub(super) fn listen(&mut self, id: TransportId, line: &mut TransportEntry) {
         while let Some(output) = line.transport.poll_output() {
             if let TransportOutput::Datagram { from, to, bytes } = &output {
                 line.sent.count(bytes);

@@ -14,7 +14,7 @@ use muji_core::SessionId;
 
 use crate::codec::vp8::Encoded;
 use crate::device::wav::WavSink;
-use crate::device::{Sink, Trouble};
+use crate::device::{DeviceError, Sink};
 use crate::sound::Frame;
 use webm::WebmSink;
 
@@ -59,8 +59,8 @@ impl Template {
     ///
     /// # Errors
     /// If the file name has no `{nick}`, or a suffix that is neither `.wav` nor `.webm`.
-    pub fn parse(template: &str) -> Result<Self, Trouble> {
-        let wrong = |why: &str| Trouble(format!("{template} {why}, such as calls/{NICK}.webm"));
+    pub fn parse(template: &str) -> Result<Self, DeviceError> {
+        let wrong = |why: &str| DeviceError(format!("{template} {why}, such as calls/{NICK}.webm"));
         let path = Path::new(template);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some((before, after)) = name.split_once(NICK) else {
@@ -89,7 +89,7 @@ pub(crate) enum Piece {
     /// What all say.
     Mix(Instant, Frame),
     /// What is seen of a participant from then on.
-    Picture(SessionId, Instant, Encoded),
+    VideoFrame(SessionId, Instant, Encoded),
 }
 
 /// The way to the thread that writes.
@@ -105,10 +105,10 @@ impl Recorder {
     ///
     /// # Errors
     /// Once, if the disk is too slow.
-    pub(crate) fn give(&self, piece: Piece) -> Result<(), Trouble> {
+    pub(crate) fn give(&self, piece: Piece) -> Result<(), DeviceError> {
         match self.pieces.try_send(piece) {
             Err(TrySendError::Full(_)) if !self.behind.swap(true, Ordering::Relaxed) => {
-                Err(Trouble("the disk is too slow for the recordings; parts of them are missing".to_owned()))
+                Err(DeviceError("the disk is too slow for the recordings; parts of them are missing".to_owned()))
             }
             // A thread that ended has said why.
             _ => Ok(()),
@@ -119,7 +119,7 @@ impl Recorder {
 /// The thread that writes, as the backend has it.
 pub(crate) struct Recordings {
     pub(crate) recorder: Recorder,
-    troubles: Receiver<Trouble>,
+    troubles: Receiver<DeviceError>,
     form: Form,
 }
 
@@ -131,9 +131,9 @@ impl Recordings {
     ///
     /// # Errors
     /// If it cannot be made, or the system gives no thread.
-    pub(crate) fn start(template: Template) -> Result<(Self, Finish), Trouble> {
+    pub(crate) fn start(template: Template) -> Result<(Self, Finish), DeviceError> {
         std::fs::create_dir_all(&template.folder)
-            .map_err(|why| Trouble(format!("{} cannot be made: {why}", template.folder.display())))?;
+            .map_err(|why| DeviceError(format!("{} cannot be made: {why}", template.folder.display())))?;
         let (form, mut files) = (template.form, Files::new(template));
         let ((pieces, to_write), (report, troubles), (end, ended)) = (sync_channel(WAITING), channel(), channel());
         let write = move || {
@@ -146,7 +146,7 @@ impl Recordings {
             files.finish();
         };
         let thread = std::thread::Builder::new().name("muji-record".to_owned()).spawn(write);
-        thread.map_err(|why| Trouble(format!("the system gives no thread for recordings: {why}")))?;
+        thread.map_err(|why| DeviceError(format!("the system gives no thread for recordings: {why}")))?;
         let recorder = Recorder { pieces, behind: Arc::default() };
         Ok((Self { recorder, troubles, form }, Finish(ended)))
     }
@@ -157,7 +157,7 @@ impl Recordings {
     }
 
     /// What could not be written.
-    pub(crate) fn trouble(&self) -> Option<Trouble> {
+    pub(crate) fn trouble(&self) -> Option<DeviceError> {
         self.troubles.try_recv().ok()
     }
 }
@@ -192,7 +192,7 @@ impl Files {
     ///
     /// # Errors
     /// Once for each file that cannot be written.
-    fn take(&mut self, piece: Piece) -> Result<(), Trouble> {
+    fn take(&mut self, piece: Piece) -> Result<(), DeviceError> {
         match piece {
             Piece::Named(session, name) => {
                 self.names.insert(session, file_name(&name));
@@ -203,7 +203,7 @@ impl Files {
                 Some(name) => self.write(name.clone(), at, |file| file.sound(at, &frame)),
                 None => Ok(()),
             },
-            Piece::Picture(session, at, picture) => match self.names.get(&session) {
+            Piece::VideoFrame(session, at, picture) => match self.names.get(&session) {
                 Some(name) => self.write(name.clone(), at, |file| file.picture(at, &picture)),
                 None => Ok(()),
             },
@@ -214,8 +214,8 @@ impl Files {
         &mut self,
         name: String,
         at: Instant,
-        write: impl FnOnce(&mut Recording) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        write: impl FnOnce(&mut Recording) -> Result<(), DeviceError>,
+    ) -> Result<(), DeviceError> {
         if !self.files.contains_key(&name) {
             if self.files.len() == MAX_FILES {
                 return Ok(()); // Told once, when the last one was made.
@@ -224,7 +224,9 @@ impl Files {
             let file = Recording::create(&self.template, &name, at)?;
             self.files.insert(name.clone(), file);
             if self.files.len() == MAX_FILES {
-                return Err(Trouble(format!("{MAX_FILES} recordings are open; further participants are not recorded")));
+                return Err(DeviceError(format!(
+                    "{MAX_FILES} recordings are open; further participants are not recorded"
+                )));
             }
         }
         let Some(file) = self.files.get_mut(&name) else { return Ok(()) };
@@ -246,7 +248,7 @@ impl Files {
 }
 
 impl Recording {
-    fn create(template: &Template, name: &str, at: Instant) -> Result<Self, Trouble> {
+    fn create(template: &Template, name: &str, at: Instant) -> Result<Self, DeviceError> {
         let path = template.path(name);
         match template.form {
             Form::Wav => WavSink::create(&path).map(Self::Wav),
@@ -254,7 +256,7 @@ impl Recording {
         }
     }
 
-    fn sound(&mut self, at: Instant, frame: &Frame) -> Result<(), Trouble> {
+    fn sound(&mut self, at: Instant, frame: &Frame) -> Result<(), DeviceError> {
         match self {
             Self::Wav(file) => file.put(frame),
             Self::Webm(file) => file.sound(at, frame),
@@ -262,7 +264,7 @@ impl Recording {
         }
     }
 
-    fn picture(&mut self, at: Instant, picture: &Encoded) -> Result<(), Trouble> {
+    fn picture(&mut self, at: Instant, picture: &Encoded) -> Result<(), DeviceError> {
         match self {
             Self::Webm(file) => file.picture(at, picture),
             Self::Wav(_) | Self::Broken => Ok(()),
@@ -365,9 +367,9 @@ mod tests {
             let at = now + FRAME_TIME * frame;
             files.take(Piece::Sound(SessionId(1), at, [0; FRAME])).err()
         });
-        let told: Vec<Trouble> = told.collect();
+        let told: Vec<DeviceError> = told.collect();
         assert!(
-            matches!(&told[..], [Trouble(why)] if why.contains("romeo.webm cannot be written: No space")),
+            matches!(&told[..], [DeviceError(why)] if why.contains("romeo.webm cannot be written: No space")),
             "{told:?}"
         );
         std::fs::remove_dir_all(folder).unwrap();

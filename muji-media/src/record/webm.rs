@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::codec::opus::{Encoder, OpusFault};
 use crate::codec::vp8::{self, Encoded};
-use crate::device::Trouble;
+use crate::device::DeviceError;
 use crate::sound::{FRAME_TIME, Frame, RATE};
 
 /// What a cluster holds at most, in ms and in bytes: that much is lost if the machine stops.
@@ -199,7 +199,7 @@ impl WebmSink {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn create(path: &Path, begun: Instant) -> Result<Self, Trouble> {
+    pub(super) fn create(path: &Path, begun: Instant) -> Result<Self, DeviceError> {
         let head = Head::new();
         let created = File::create(path).and_then(|mut file| file.write_all(&head.bytes).map(|()| file));
         let file = created.map_err(|why| unwritable(path, &why))?;
@@ -213,7 +213,7 @@ impl WebmSink {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn sound(&mut self, at: Instant, frame: &Frame) -> Result<(), Trouble> {
+    pub(super) fn sound(&mut self, at: Instant, frame: &Frame) -> Result<(), DeviceError> {
         let packet = self.encoder.encode(frame).map_err(|why| no_codec(&self.path, &why))?;
         let apart = at.max(self.next_sound) - at.min(self.next_sound);
         let at = if apart < WOKEN_LATE { self.next_sound } else { at };
@@ -225,7 +225,7 @@ impl WebmSink {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn picture(&mut self, at: Instant, picture: &Encoded) -> Result<(), Trouble> {
+    pub(super) fn picture(&mut self, at: Instant, picture: &Encoded) -> Result<(), DeviceError> {
         if !self.pictures {
             let Some(size) = vp8::size(&picture.bytes) else { return Ok(()) };
             self.pictures = true;
@@ -234,7 +234,7 @@ impl WebmSink {
         self.block(PICTURES, at, if picture.key { KEY } else { 0 }, &picture.bytes)
     }
 
-    fn block(&mut self, track: u8, at: Instant, flags: u8, bytes: &[u8]) -> Result<(), Trouble> {
+    fn block(&mut self, track: u8, at: Instant, flags: u8, bytes: &[u8]) -> Result<(), DeviceError> {
         let since = at.saturating_duration_since(self.begun).as_millis();
         let at = u64::try_from(since).unwrap_or(u64::MAX).max(self.last);
         if self.cluster.len() + bytes.len() > CLUSTER_BYTES || at - self.first >= CLUSTER {
@@ -253,7 +253,7 @@ impl WebmSink {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn flush(&mut self) -> Result<(), Trouble> {
+    pub(super) fn flush(&mut self) -> Result<(), DeviceError> {
         if self.cluster.is_empty() {
             return Ok(());
         }
@@ -278,24 +278,24 @@ impl WebmSink {
     }
 }
 
-fn unwritable(path: &Path, why: &io::Error) -> Trouble {
-    Trouble(format!("{} cannot be written: {why}", path.display()))
+fn unwritable(path: &Path, why: &io::Error) -> DeviceError {
+    DeviceError(format!("{} cannot be written: {why}", path.display()))
 }
 
-fn no_codec(path: &Path, why: &OpusFault) -> Trouble {
-    Trouble(format!("{}: {why}", path.display()))
+fn no_codec(path: &Path, why: &OpusFault) -> DeviceError {
+    DeviceError(format!("{}: {why}", path.display()))
 }
 
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
     use crate::codec::vp8;
-    use crate::device::film::{Film, Track};
+    use crate::device::video_file::{Track, VideoFile};
     use crate::device::webm::{Wanted, WebmSound, WebmTrack};
-    use crate::device::{PictureSource, Source};
+    use crate::device::{Source, VideoSource};
     use crate::meter::Meter;
-    use crate::picture::Picture;
     use crate::sound::FRAME;
+    use crate::video_frame::VideoFrame;
 
     fn file(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("muji-webm-{}-{name}.webm", std::process::id()))
@@ -304,7 +304,7 @@ mod tests {
     /// So many seconds of a tone, with pictures from the second second on, as the time between them goes.
     fn record(sink: &mut WebmSink, begun: Instant, seconds: u32) {
         let mut encoder = vp8::Encoder::new(160, 96, 300_000).expect("libvpx works");
-        let picture = Picture::filled(160, 96, [200, 60, 40]);
+        let picture = VideoFrame::filled(160, 96, [200, 60, 40]);
         for frame in 0..seconds * 50 {
             let at = begun + FRAME_TIME * frame;
             let sample = |index: usize| {
@@ -337,7 +337,7 @@ mod tests {
         let mut sink = WebmSink::create(&path, begun).unwrap();
         record(&mut sink, begun, 3);
         sink.flush().unwrap();
-        let mut film = Film::open(&path).unwrap();
+        let mut film = VideoFile::open(&path).unwrap();
         assert_eq!(film.size(), [160, 96]);
         for _ in 0..300 {
             let colour = film.take().unwrap().mean();
@@ -371,10 +371,10 @@ mod tests {
         let mut sink = WebmSink::create(&path, begun).unwrap();
         sink.sound(begun, &[0; FRAME]).unwrap();
         sink.flush().unwrap();
-        let why = Film::open(&path).err().unwrap().to_string();
+        let why = VideoFile::open(&path).err().unwrap().to_string();
         assert!(why.contains("sound.webm holds no pictures; convert it"), "{why}");
         std::fs::write(&path, "no film at all").unwrap();
-        for why in [Film::open(&path).err().unwrap(), WebmSound::open(&path).err().unwrap()] {
+        for why in [VideoFile::open(&path).err().unwrap(), WebmSound::open(&path).err().unwrap()] {
             assert!(why.to_string().contains("cannot be read: it is no WebM file"), "{why}");
         }
         std::fs::remove_file(path).unwrap();

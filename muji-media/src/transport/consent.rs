@@ -182,9 +182,9 @@ impl Consent {
             Lost::NoPath => {
                 let of_kind = |kind| ours.iter().filter(|ours| ours.told.kind == kind).count();
                 let kinds = [CandidateKind::Host, CandidateKind::ServerReflexive, CandidateKind::Relayed].map(of_kind);
-                let [own, seen, lent] = kinds;
+                let [own, seen, relayed] = kinds;
                 format!(
-                    "between our addresses ({own} of this machine, {seen} seen by STUN, {lent} lent by TURN) and the {theirs} that the \
+                    "between our addresses ({own} of this machine, {seen} seen by STUN, {relayed} relayed by TURN) and the {theirs} that the \
                      peer named nothing was answered in {} s",
                     NO_PATH.as_secs()
                 )

@@ -12,7 +12,9 @@ use muji_core::media::{LocalTransport, OpenContent, RemoteTransport};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
-use super::{Agreed, MakeTransport, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, told};
+use super::{
+    MakeTransport, NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, told,
+};
 use crate::gather::LocalCandidate;
 
 /// Between two greetings to a peer that does not answer.
@@ -22,14 +24,14 @@ const GREETINGS: u32 = 200;
 
 /// A transport of this kind.
 pub struct Loopback {
-    opening: Opening,
+    opening: TransportParams,
     local: LocalTransport,
     remote: Option<RemoteTransport>,
     addresses: Vec<SocketAddr>,
     path: Option<(SocketAddr, SocketAddr)>,
     greeted: u32,
     repeat_at: Option<Instant>,
-    agreed: Vec<Agreed>,
+    agreed: Vec<NegotiatedContent>,
     sequences: BTreeMap<String, u64>,
     out: VecDeque<TransportOutput>,
 }
@@ -46,7 +48,7 @@ pub fn maker() -> MakeTransport {
 }
 
 impl Loopback {
-    fn new(opening: Opening, count: u64) -> Self {
+    fn new(opening: TransportParams, count: u64) -> Self {
         let local = LocalTransport {
             ufrag: format!("loop{count:08}"),
             pwd: Secret::new(format!(
@@ -160,7 +162,7 @@ impl Transport for Loopback {
         self.opening.contents.push(content.clone());
     }
 
-    fn agreed(&mut self, agreed: &Agreed) {
+    fn agreed(&mut self, agreed: &NegotiatedContent) {
         match self.agreed.iter_mut().find(|known| known.content == agreed.content) {
             Some(known) => known.clone_from(agreed),
             None => self.agreed.push(agreed.clone()),

@@ -4,10 +4,10 @@
 //! them from. `str0m` is the one for real calls, `webrtc_ice` another for whoever prefers it, `loopback` the one for tests of everything
 //! above them.
 
-mod allowance;
 mod certificates;
 mod consent;
 pub mod loopback;
+mod receive_rate_limit;
 mod requests;
 mod resend;
 pub mod str0m;
@@ -29,7 +29,7 @@ pub use certificates::NoCertificate;
 
 /// What a new transport is for.
 #[derive(Debug, Clone)]
-pub struct Opening {
+pub struct TransportParams {
     /// The call.
     pub call: CallId,
     /// Which of the session's transports.
@@ -72,7 +72,7 @@ pub struct ReceivedRtp {
 
 /// What was agreed about one content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agreed {
+pub struct NegotiatedContent {
     /// The content's name in the session.
     pub content: String,
     /// What we send.
@@ -137,7 +137,7 @@ pub trait Transport: Send {
     /// Another content will travel by it.
     fn add(&mut self, content: &OpenContent);
     /// A content may flow, or flows otherwise from now on.
-    fn agreed(&mut self, agreed: &Agreed);
+    fn agreed(&mut self, agreed: &NegotiatedContent);
     /// Sends packets as `content`; nothing happens before the transport is connected. `captured` is when their timestamp was.
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]);
     /// Asks the peer for a key frame of this content.
@@ -159,14 +159,14 @@ pub trait Transport: Send {
 /// Makes transports: the choice between the kinds.
 pub struct MakeTransport {
     /// Makes one.
-    pub make: Box<dyn FnMut(Instant, Opening) -> Box<dyn Transport> + Send>,
+    pub make: Box<dyn FnMut(Instant, TransportParams) -> Box<dyn Transport> + Send>,
     /// They tell peers how each of their packets fared. If not, it must not be promised (`transport-cc`).
     pub counts_packets: bool,
 }
 
 impl MakeTransport {
     /// Makes one.
-    pub fn open(&mut self, now: Instant, opening: Opening) -> Box<dyn Transport> {
+    pub fn open(&mut self, now: Instant, opening: TransportParams) -> Box<dyn Transport> {
         (self.make)(now, opening)
     }
 }
@@ -174,7 +174,7 @@ impl MakeTransport {
 /// Streams a peer may start without having announced them; each costs memory.
 const MAX_UNANNOUNCED: usize = 16;
 
-impl Agreed {
+impl NegotiatedContent {
     /// Both directions of a content nearly always share their payload type.
     fn sends_as(&self, payload_type: u8) -> bool {
         self.send.as_ref().is_some_and(|payload| payload.id == payload_type)

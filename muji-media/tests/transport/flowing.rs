@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use muji_core::media::OpenContent;
 use muji_jingle::{SessionId, TransportId};
 use muji_media::codec::opus;
-use muji_media::transport::{Agreed, RtpPacket};
+use muji_media::transport::{NegotiatedContent, RtpPacket};
 use muji_xep::rtp::Media;
 
 use crate::pair::*;
@@ -27,7 +27,7 @@ fn a_content_added_later_flows_beside_the_first() {
             end.transport.add(&content);
             let send = Some(opus::payload_type());
             let ssrcs = vec![SSRCS[1 - number] + 1];
-            end.transport.agreed(&Agreed { content: "second".to_owned(), send, receive: true, ssrcs });
+            end.transport.agreed(&NegotiatedContent { content: "second".to_owned(), send, receive: true, ssrcs });
         }
         pair.ends[0].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
         pair.ends[0].transport.send(pair.now, pair.now, "second", &[packet(2)]);

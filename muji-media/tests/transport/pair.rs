@@ -12,7 +12,9 @@ use muji_media::gather::hosts;
 use muji_media::transport::str0m::{Dtls, Str0m};
 #[cfg(feature = "webrtc-ice")]
 use muji_media::transport::webrtc_ice::WebrtcIce;
-use muji_media::transport::{Agreed, MakeTransport, Opening, RtpPacket, Transport, TransportOutput, loopback};
+use muji_media::transport::{
+    MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, loopback,
+};
 use muji_xep::rtp::{Extension, Media};
 
 /// Which transport.
@@ -168,7 +170,7 @@ pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End
         content("audio", Media::Audio, ssrc, opus::payload_type()),
         content("video", Media::Video, ssrc + OF_PICTURES, vp8::payload_type()),
     ];
-    let opening = Opening { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
+    let opening = TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
     let transport = kind.maker().open(now, opening);
     End {
         transport,
@@ -217,7 +219,7 @@ impl Pair {
             let extensions = self.extensions.clone();
             let remote =
                 RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint: expected, dtls, extensions };
-            let agreed = |content: &str, ssrc, payload_type| Agreed {
+            let agreed = |content: &str, ssrc, payload_type| NegotiatedContent {
                 content: content.to_owned(),
                 send: Some(payload_type),
                 receive: true,

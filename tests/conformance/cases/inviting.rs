@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muji_conformance::trace::{Line, prepares};
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::{Element, ns};
 
 use super::persons::{another_device, message, taken, takes_nothing};
@@ -79,7 +79,7 @@ fn invited(play: &mut Play) -> Result<Other> {
     play.befriend()?;
     play.present()?;
     play.enter(&other, Some(&sound()))?;
-    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    let invite = CallInvite::new("invite1", InviteKind::Invite { audio: true, video: false }, Some(&play.room));
     say_of_invitation(play, &other, &invite);
     play.pause(Duration::from_secs(1))?;
     Ok(other)
@@ -140,7 +140,7 @@ fn says_that_it_left(play: &mut Play) -> Result {
 
 fn invitation_taken_back(play: &mut Play) -> Result {
     let other = invited(play)?;
-    say_of_invitation(play, &other, &CallInvite::new("invite1", Word::Retract, None));
+    say_of_invitation(play, &other, &CallInvite::new("invite1", InviteKind::Retract, None));
     play.pause(Duration::from_secs(1))?;
     takes_nothing(play, |line| line.muji().is_some())
 }
@@ -163,7 +163,7 @@ fn invites(play: &mut Play) -> Result {
 fn another_device_accepts(play: &mut Play) -> Result {
     let device = another_device(play)?;
     let host = invited(play)?;
-    let accept = CallInvite::new("invite1", Word::Accept, Some(&play.room));
+    let accept = CallInvite::new("invite1", InviteKind::Accept, Some(&play.room));
     play.say(&device, message(host.jid.to_bare().into(), accept.write()));
     play.pause(Duration::from_secs(1))?;
     takes_nothing(play, |line| line.muji().is_some())
@@ -215,7 +215,7 @@ fn invitation_by_it(play: &mut Play) -> Result<(Other, Element)> {
 fn keeps_its_session(play: &mut Play) -> Result {
     let other = taken(play)?;
     play.enter(&other, Some(&sound()))?;
-    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    let invite = CallInvite::new("invite1", InviteKind::Invite { audio: true, video: false }, Some(&play.room));
     say_of_invitation(play, &other, &invite);
     play.pause(Duration::from_secs(1))?;
     play.order(&Order::Accept)?;
@@ -255,7 +255,7 @@ fn old_invitations(play: &mut Play) -> Result {
     play.befriend()?;
     play.present()?;
     play.enter(&other, Some(&sound()))?;
-    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    let invite = CallInvite::new("invite1", InviteKind::Invite { audio: true, video: false }, Some(&play.room));
     let mut payloads = invite.write();
     let domain = play.subject.domain();
     let delay = format!("<delay xmlns='urn:xmpp:delay' from='{domain}' stamp='2020-01-01T00:00:00Z'/>");
@@ -270,7 +270,7 @@ fn comes_too_late(play: &mut Play) -> Result {
     let other = play.other("tybalt")?;
     play.befriend()?;
     play.present()?;
-    let invite = CallInvite::new("invite1", Word::Invite { audio: true, video: false }, Some(&play.room));
+    let invite = CallInvite::new("invite1", InviteKind::Invite { audio: true, video: false }, Some(&play.room));
     say_of_invitation(play, &other, &invite);
     play.pause(Duration::from_secs(1))?;
     play.order(&Order::Accept)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jid::Jid;
 use muji_conformance::harness::puppet::{direct_offer, opus, usable};
 use muji_conformance::trace::Line;
-use muji_xep::jmi::{JingleMessage, Word};
+use muji_xep::jmi::{JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::{Id, Message};
@@ -122,7 +122,7 @@ fn proposes(play: &mut Play) -> Result {
 fn words_are_kept(play: &mut Play) -> Result {
     let (other, message) = proposal(play)?;
     let id = id(&message);
-    tell(play, &other, &JingleMessage::new(&id, Word::Proceed))?;
+    tell(play, &other, &JingleMessage::new(&id, MessageKind::Proceed))?;
     play.pause(Duration::from_secs(2))?;
     let words = play.said().filter(|line| line.stanza.children().any(|child| child.ns() == ns::JINGLE_MESSAGE));
     for line in words {
@@ -156,7 +156,7 @@ pub(super) fn message(to: Jid, payloads: Vec<Element>) -> Message {
 fn calls_the_device(play: &mut Play) -> Result {
     let (other, message) = proposal(play)?;
     let id = id(&message);
-    tell(play, &other, &JingleMessage::new(&id, Word::Proceed))?;
+    tell(play, &other, &JingleMessage::new(&id, MessageKind::Proceed))?;
     let offer = play.calls(&other)?;
     match offer.attr("sid") {
         Some(sid) if sid == id => Ok(()),
@@ -188,7 +188,7 @@ fn called(play: &mut Play, contact: bool) -> Result<Other> {
         play.befriend()?;
     }
     play.present()?;
-    let propose = JingleMessage::new("call1", Word::Propose(vec![Media::Audio]));
+    let propose = JingleMessage::new("call1", MessageKind::Propose(vec![Media::Audio]));
     let to = play.subject.clone().into();
     play.say(&other, message(to, propose.write()));
     Ok(other)
@@ -277,9 +277,9 @@ fn takes_the_first(play: &mut Play) -> Result {
     let (first, proposal) = proposal(play)?;
     let second = play.other("tybalt")?;
     let id = id(&proposal);
-    tell(play, &first, &JingleMessage::new(&id, Word::Proceed))?;
+    tell(play, &first, &JingleMessage::new(&id, MessageKind::Proceed))?;
     play.calls(&first)?;
-    tell(play, &second, &JingleMessage::new(&id, Word::Proceed))?;
+    tell(play, &second, &JingleMessage::new(&id, MessageKind::Proceed))?;
     let to = second.jid.to_string();
     play.says("to the second that it is too late", SOON, |line| {
         let late = word(line, "retract").or_else(|| word(line, "finish"));
@@ -329,10 +329,10 @@ fn leaves_it_to_the_other_device(play: &mut Play) -> Result {
     let (device, other) = (another_device(play)?, play.other("tybalt")?);
     play.befriend()?;
     play.present()?;
-    let propose = JingleMessage::new("call1", Word::Propose(vec![Media::Audio]));
+    let propose = JingleMessage::new("call1", MessageKind::Propose(vec![Media::Audio]));
     play.say(&device, message(other.jid.to_bare().into(), propose.write()));
     play.pause(Duration::from_secs(1))?;
-    let proceed = JingleMessage::new("call1", Word::Proceed);
+    let proceed = JingleMessage::new("call1", MessageKind::Proceed);
     play.say(&other, message(device.jid.clone().into(), proceed.write()));
     play.does_not_say("an offer", Duration::from_secs(5), |line| line.action("session-initiate").is_some())
 }
@@ -341,7 +341,7 @@ fn an_older_device_picks_up(play: &mut Play) -> Result {
     let device = another_device(play)?;
     called(play, true)?;
     play.pause(Duration::from_secs(1))?;
-    let accept = JingleMessage::new("call1", Word::Accept);
+    let accept = JingleMessage::new("call1", MessageKind::Accept);
     let to = play.subject.clone().into();
     play.say(&device, message(to, accept.write()));
     play.pause(Duration::from_secs(1))?;
@@ -350,7 +350,7 @@ fn an_older_device_picks_up(play: &mut Play) -> Result {
 
 fn goes_on_anew(play: &mut Play) -> Result {
     let other = taken(play)?;
-    let propose = JingleMessage::new("call2", Word::Propose(vec![Media::Audio]));
+    let propose = JingleMessage::new("call2", MessageKind::Propose(vec![Media::Audio]));
     let to = play.subject.clone().into();
     play.say(&other, message(to, propose.write()));
     let words = |line: &Line| {
@@ -391,7 +391,7 @@ fn crossing(play: &mut Play, id: &str) -> Result<(Other, String)> {
     let (other, proposal) = proposal(play)?;
     play.is_called()?;
     let ours = self::id(&proposal);
-    let propose = JingleMessage::new(id, Word::Propose(vec![Media::Audio]));
+    let propose = JingleMessage::new(id, MessageKind::Propose(vec![Media::Audio]));
     let to = play.subject.clone().into();
     play.say(&other, message(to, propose.write()));
     Ok((other, ours))
@@ -436,7 +436,7 @@ fn another_device_picks_up(play: &mut Play) -> Result {
     let device = another_device(play)?;
     let caller = called(play, true)?;
     play.pause(Duration::from_secs(1))?;
-    let proceed = JingleMessage::new("call1", Word::Proceed);
+    let proceed = JingleMessage::new("call1", MessageKind::Proceed);
     play.say(&device, message(caller.jid.into(), proceed.write()));
     play.pause(Duration::from_secs(1))?;
     takes_nothing(play, |line| word(line, "proceed").is_some())

@@ -38,7 +38,7 @@ impl Virtual {
         world.overheard = Some(Vec::new());
         let subject = world.configured("subject", usual(), loopback::maker(), Config::default());
         world.meddler = meddler.map(|meddler| (subject, meddler));
-        world.introduce(subject, NODE);
+        world.answer_disco(subject, NODE);
         Self { world, subject, others: Vec::new(), seen: 0 }
     }
 
@@ -119,7 +119,7 @@ impl Ground for Virtual {
         let subject = self.subject;
         match order {
             Order::Wait => {
-                self.world.attend(subject);
+                self.world.accept_calls(subject);
                 Ok(())
             }
             Order::Join(room, guest) => {

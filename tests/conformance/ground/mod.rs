@@ -16,7 +16,7 @@ use jid::{BareJid, FullJid};
 use muji_conformance::harness::service::Service;
 use muji_conformance::trace::Line;
 use muji_xep::Element;
-use muji_xep::invite::{CallInvite, Word};
+use muji_xep::invite::{CallInvite, InviteKind};
 use xmpp_parsers::message::{Id, Message};
 
 /// What the client that is judged is told to do.
@@ -59,7 +59,7 @@ const NOT_DONE: Cannot = Cannot::Here("nobody did it within a minute");
 fn invitation(subject: BareJid, room: &BareJid) -> Message {
     let id = format!("invite-to-{room}");
     let mut message = Message::chat(Some(subject.into()));
-    message.payloads = CallInvite::new(&id, Word::Invite { audio: true, video: false }, Some(room)).write();
+    message.payloads = CallInvite::new(&id, InviteKind::Invite { audio: true, video: false }, Some(room)).write();
     message.id = Some(Id(id));
     message
 }

@@ -251,19 +251,19 @@ impl World {
     }
 
     /// The Engine of somebody answers who asks what it is.
-    pub fn introduce(&mut self, who: Who, node: &str) -> Disco {
+    pub fn answer_disco(&mut self, who: Who, node: &str) -> Disco {
         let now = self.now;
         let client = self.client_mut(who);
         let disco = Disco::new(node, "muji", &client.engine.features());
-        client.engine.introduce(now, disco.clone());
+        client.engine.answer_disco(now, disco.clone());
         self.drain(who);
         disco
     }
 
     /// The Engine of somebody lets people call it, without a client around.
-    pub fn attend(&mut self, who: Who) {
+    pub fn accept_calls(&mut self, who: Who) {
         let now = self.now;
-        self.client_mut(who).engine.attend(now);
+        self.client_mut(who).engine.accept_calls(now);
         self.drain(who);
     }
 

@@ -1,7 +1,7 @@
 //! Without feature `vp8` there is no libvpx: nothing is offered, and these cannot be had.
 
 use super::{Encoded, Vp8Fault};
-use crate::picture::Picture;
+use crate::video_frame::VideoFrame;
 
 /// An encoder that cannot be had.
 pub enum Encoder {}
@@ -35,7 +35,7 @@ impl Encoder {
     ///
     /// # Errors
     /// Never.
-    pub fn encode(&mut self, _: &Picture, _: u64, _: bool) -> Result<Option<Encoded>, Vp8Fault> {
+    pub fn encode(&mut self, _: &VideoFrame, _: u64, _: bool) -> Result<Option<Encoded>, Vp8Fault> {
         match *self {}
     }
 }
@@ -56,7 +56,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Never.
-    pub fn decode(&mut self, _: &[u8]) -> Result<Option<Picture>, Vp8Fault> {
+    pub fn decode(&mut self, _: &[u8]) -> Result<Option<VideoFrame>, Vp8Fault> {
         match *self {}
     }
 }

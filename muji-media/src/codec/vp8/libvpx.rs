@@ -17,7 +17,7 @@ use vpx_sys::{
 };
 
 use super::{Encoded, LAYERS, Layer, RateControl, Vp8Fault};
-use crate::picture::{MAX_PIXELS, Picture};
+use crate::video_frame::{MAX_PIXELS, VideoFrame};
 
 /// Ticks a second of the times that are given to the encoder.
 const CLOCK: c_int = 90_000;
@@ -176,7 +176,7 @@ impl Encoder {
     ///
     /// # Errors
     /// If the picture has another size, or libvpx fails.
-    pub fn encode(&mut self, picture: &Picture, at: u64, key: bool) -> Result<Option<Encoded>, Vp8Fault> {
+    pub fn encode(&mut self, picture: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, Vp8Fault> {
         let (width, height) = (picture.width() as c_uint, picture.height() as c_uint);
         if (width, height) != (self.config.g_w, self.config.g_h) {
             return Err(Vp8Fault::Size);
@@ -270,7 +270,7 @@ impl Decoder {
     ///
     /// # Errors
     /// If it is no such thing, or larger than is taken; a key frame is needed then.
-    pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<Picture>, Vp8Fault> {
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<VideoFrame>, Vp8Fault> {
         // Looked at before libvpx makes room for it.
         if super::size(bytes).is_some_and(|[width, height]| width * height > MAX_PIXELS) {
             return Err(Vp8Fault::Size);
@@ -299,7 +299,7 @@ impl Drop for Decoder {
 ///
 /// # Safety
 /// The image is one of libvpx's in I420, and alive.
-unsafe fn copied(image: &vpx_image_t) -> Result<Picture, Vp8Fault> {
+unsafe fn copied(image: &vpx_image_t) -> Result<VideoFrame, Vp8Fault> {
     if image.fmt != vpx_img_fmt::VPX_IMG_FMT_I420 {
         return Err(Vp8Fault::Size);
     }
@@ -314,7 +314,7 @@ unsafe fn copied(image: &vpx_image_t) -> Result<Picture, Vp8Fault> {
             samples.extend_from_slice(unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) });
         }
     }
-    Picture::from_samples(width, height, samples).ok_or(Vp8Fault::Size)
+    VideoFrame::from_samples(width, height, samples).ok_or(Vp8Fault::Size)
 }
 
 fn empty() -> vpx_codec_ctx_t {

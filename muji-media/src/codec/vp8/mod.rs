@@ -128,7 +128,7 @@ pub(crate) fn size(frame: &[u8]) -> Option<[usize; 2]> {
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
-    use crate::picture::Picture;
+    use crate::video_frame::VideoFrame;
 
     fn encoder() -> Encoder {
         Encoder::new(160, 96, 200_000).expect("libvpx works")
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded_to_nearly_the_same() {
         let (mut encoder, mut decoder) = (encoder(), Decoder::new().expect("libvpx works"));
-        let picture = Picture::filled(160, 96, [200, 60, 40]);
+        let picture = VideoFrame::filled(160, 96, [200, 60, 40]);
         for number in 0..10 {
             let encoded = encoder.encode(&picture, number * 3_000, false).unwrap().expect("it is small");
             assert_eq!(encoded.key, number == 0);
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_key_frame_comes_when_it_is_asked_for_and_says_its_size() {
         let mut encoder = encoder();
-        let picture = Picture::filled(160, 96, [0, 0, 0]);
+        let picture = VideoFrame::filled(160, 96, [0, 0, 0]);
         for (number, key) in [(0, true), (1, false), (2, true), (3, false)] {
             let encoded = encoder.encode(&picture, number * 3_000, number == 2).unwrap().expect("it is small");
             assert_eq!((encoded.key, size(&encoded.bytes)), (key, key.then_some([160, 96])));
@@ -166,7 +166,7 @@ mod tests {
                 encoder.set_layered(number == 0).unwrap();
             }
             let colour = u8::try_from(number * 3).expect("there are few");
-            let picture = Picture::filled(160, 96, [colour, 255 - colour, 90]);
+            let picture = VideoFrame::filled(160, 96, [colour, 255 - colour, 90]);
             encoder.encode(&picture, number * 3_000, number == count / 3).unwrap()
         };
         (0..count).filter_map(encode).collect()
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn nonsense_and_pictures_beyond_the_bound_are_faults_and_the_stream_goes_on() {
         let (mut encoder, mut decoder) = (encoder(), Decoder::new().expect("libvpx works"));
-        let picture = Picture::filled(160, 96, [9, 99, 199]);
+        let picture = VideoFrame::filled(160, 96, [9, 99, 199]);
         assert!(Encoder::new(320, 96, 200_000).unwrap().encode(&picture, 0, false).is_err());
         let key = encoder.encode(&picture, 0, true).unwrap().expect("it is small").bytes;
         let mut huge = key.clone();

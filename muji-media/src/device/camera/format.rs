@@ -5,7 +5,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::picture::{MAX_PIXELS, Picture};
+use crate::video_frame::{MAX_PIXELS, VideoFrame};
 
 /// How a camera gives its pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Format {
     }
 
     /// The picture in these bytes; `None` if there is none.
-    pub(super) fn read(self, bytes: &[u8]) -> Option<Picture> {
+    pub(super) fn read(self, bytes: &[u8]) -> Option<VideoFrame> {
         match self {
             Self::Yuyv { row, .. } => yuyv(self.even_sides(), row, bytes),
             Self::Jpeg { .. } => jpeg(bytes),
@@ -32,7 +32,7 @@ impl Format {
     }
 }
 
-fn yuyv([width, height]: [usize; 2], row: usize, bytes: &[u8]) -> Option<Picture> {
+fn yuyv([width, height]: [usize; 2], row: usize, bytes: &[u8]) -> Option<VideoFrame> {
     // Cameras give limited range by default, as we have it.
     let pixel = |x: usize, y: usize| {
         let pair = bytes.get(y * row + x / 2 * 4..)?.get(..4)?;
@@ -41,7 +41,7 @@ fn yuyv([width, height]: [usize; 2], row: usize, bytes: &[u8]) -> Option<Picture
     planes([width, height], pixel)
 }
 
-fn jpeg(bytes: &[u8]) -> Option<Picture> {
+fn jpeg(bytes: &[u8]) -> Option<VideoFrame> {
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::YCbCr);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().ok()?;
@@ -61,7 +61,7 @@ fn jpeg(bytes: &[u8]) -> Option<Picture> {
 }
 
 /// A picture from its pixels; each colour is the mean of two rows.
-fn planes([width, height]: [usize; 2], pixel: impl Fn(usize, usize) -> Option<[u8; 3]>) -> Option<Picture> {
+fn planes([width, height]: [usize; 2], pixel: impl Fn(usize, usize) -> Option<[u8; 3]>) -> Option<VideoFrame> {
     let pixels = width * height;
     let mut samples = vec![0; pixels + pixels / 2];
     let (brightness, colours) = samples.split_at_mut(pixels);
@@ -78,7 +78,7 @@ fn planes([width, height]: [usize; 2], pixel: impl Fn(usize, usize) -> Option<[u
             vs[y * width / 2 + x] = v.midpoint(below_v);
         }
     }
-    Picture::from_samples(width, height, samples)
+    VideoFrame::from_samples(width, height, samples)
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
     /// A red picture of 64 x 36 with a white corner, as a camera gives it.
     const RED: &[u8] = include_bytes!("../../../fixtures/camera.jpg");
 
-    fn is_red_with_a_white_corner(picture: &Picture) {
+    fn is_red_with_a_white_corner(picture: &VideoFrame) {
         assert_eq!((picture.width(), picture.height()), (64, 36));
         let [red, green, blue] = picture.mean();
         assert!(red > 230 && green < 30 && blue < 30, "{red} {green} {blue}");

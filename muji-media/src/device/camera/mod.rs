@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use linuxvideo::format::{PixFormat, PixelFormat};
 use linuxvideo::{BufType, CapabilityFlags, Device, Fract, VideoCaptureDevice};
 
-use super::{PictureSource, Trouble};
-use crate::picture::{MAX_PIXELS, Picture};
+use super::{DeviceError, VideoSource};
+use crate::video_frame::{MAX_PIXELS, VideoFrame};
 use format::Format;
 
 /// The sides that are asked for, in pixels; a camera gives the nearest that it has.
@@ -31,7 +31,7 @@ const READ: [PixelFormat; 3] = [PixelFormat::YUYV, PixelFormat::MJPG, PixelForma
 const BLACK: [u8; 3] = [0, 0, 0];
 
 /// What a camera showed last, or why it shows no more.
-type Latest = Mutex<Result<Option<Picture>, Trouble>>;
+type Latest = Mutex<Result<Option<VideoFrame>, DeviceError>>;
 
 /// A camera.
 pub struct Camera {
@@ -40,7 +40,7 @@ pub struct Camera {
     /// Filled by a thread of its own, which lives as long as this.
     latest: Option<Arc<Latest>>,
     /// What was shown last.
-    shown: Picture,
+    shown: VideoFrame,
 }
 
 impl std::fmt::Debug for Camera {
@@ -82,7 +82,7 @@ impl Camera {
     ///
     /// # Errors
     /// If there is none, it is not ours to use, or gives pictures in no form that we read.
-    pub fn named(name: Option<&str>) -> Result<Self, Trouble> {
+    pub fn named(name: Option<&str>) -> Result<Self, DeviceError> {
         let path = match name {
             Some(path) if path.starts_with('/') => PathBuf::from(path),
             _ => find(name)?,
@@ -90,36 +90,36 @@ impl Camera {
         let (device, format) = open(&path)?;
         drop(device);
         let size = format.even_sides();
-        let shown = Picture::filled(size[0], size[1], BLACK);
+        let shown = VideoFrame::filled(size[0], size[1], BLACK);
         Ok(Self { path, size, latest: None, shown })
     }
 }
 
-fn find(name: Option<&str>) -> Result<PathBuf, Trouble> {
+fn find(name: Option<&str>) -> Result<PathBuf, DeviceError> {
     let wanted = name.unwrap_or_default().to_lowercase();
     let cameras = cameras();
     match cameras.iter().find(|camera| camera.name.to_lowercase().contains(&wanted)) {
         Some(camera) => Ok(camera.path.clone()),
-        None if cameras.is_empty() => Err(Trouble("there is no camera, or none that is yours to use".to_owned())),
+        None if cameras.is_empty() => Err(DeviceError("there is no camera, or none that is yours to use".to_owned())),
         None => {
             let names: Vec<String> = cameras.into_iter().map(|camera| camera.name).collect();
-            Err(Trouble(format!("no camera is called {wanted}; there are: {}", names.join(", "))))
+            Err(DeviceError(format!("no camera is called {wanted}; there are: {}", names.join(", "))))
         }
     }
 }
 
 /// What the system says of a camera.
-fn fault(path: &Path) -> impl Fn(std::io::Error) -> Trouble {
-    move |why| Trouble(format!("camera {}: {why}", path.display()))
+fn fault(path: &Path) -> impl Fn(std::io::Error) -> DeviceError {
+    move |why| DeviceError(format!("camera {}: {why}", path.display()))
 }
 
 /// Opens a camera, in the best form that is read here.
-fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), Trouble> {
+fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), DeviceError> {
     let fault = fault(path);
     let device = Device::open(path).map_err(&fault)?;
     let formats: Vec<PixelFormat> =
         device.formats(BufType::VIDEO_CAPTURE).flatten().map(|format| format.pixel_format()).collect();
-    let unread = || Trouble(format!("camera {} gives pictures in no form that is read here", path.display()));
+    let unread = || DeviceError(format!("camera {} gives pictures in no form that is read here", path.display()));
     let wanted = READ.into_iter().find(|format| formats.contains(format)).ok_or_else(unread)?;
     let device = device.video_capture(PixFormat::new(SIDES[0], SIDES[1], wanted)).map_err(&fault)?;
     let given = device.format();
@@ -133,7 +133,7 @@ fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), Trouble> {
     let pixels = sides[0].saturating_mul(sides[1]);
     if format.even_sides().contains(&0) || pixels > MAX_PIXELS {
         let [width, height] = sides;
-        return Err(Trouble(format!("camera {} gives pictures of {width} x {height}", path.display())));
+        return Err(DeviceError(format!("camera {} gives pictures of {width} x {height}", path.display())));
     }
     let _in_its_own_time = device.set_frame_interval(Fract::new(1, 30)).is_err();
     Ok((device, format))
@@ -147,7 +147,7 @@ fn watch(path: &Path, latest: &Weak<Latest>) {
     }
 }
 
-fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), Trouble> {
+fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), DeviceError> {
     let fault = fault(path);
     let (device, format) = open(path)?;
     let mut stream = device.into_stream().map_err(&fault)?;
@@ -155,7 +155,7 @@ fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), Trouble> {
     while let Some(latest) = latest.upgrade() {
         if stream.will_block().map_err(&fault)? {
             if until <= Instant::now() {
-                return Err(Trouble(format!("camera {} gives no more pictures", path.display())));
+                return Err(DeviceError(format!("camera {} gives no more pictures", path.display())));
             }
             drop(latest);
             std::thread::sleep(LOOK);
@@ -171,12 +171,12 @@ fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), Trouble> {
     Ok(())
 }
 
-impl PictureSource for Camera {
+impl VideoSource for Camera {
     fn size(&self) -> [usize; 2] {
         self.size
     }
 
-    fn take(&mut self) -> Result<Picture, Trouble> {
+    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
         let latest = match &self.latest {
             Some(latest) => latest,
             None => {
@@ -185,7 +185,7 @@ impl PictureSource for Camera {
                 let thread = std::thread::Builder::new().name("muji-camera".to_owned());
                 thread
                     .spawn(move || watch(&path, &filled))
-                    .map_err(|why| Trouble(format!("the system gives no thread: {why}")))?;
+                    .map_err(|why| DeviceError(format!("the system gives no thread: {why}")))?;
                 self.latest.insert(latest)
             }
         };
@@ -199,7 +199,7 @@ impl PictureSource for Camera {
 
     fn rest(&mut self) {
         self.latest = None;
-        self.shown = Picture::filled(self.size[0], self.size[1], BLACK); // Who looks again shall not see what was long ago.
+        self.shown = VideoFrame::filled(self.size[0], self.size[1], BLACK); // Who looks again shall not see what was long ago.
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_camera_that_vanished_ends_with_a_reason_and_the_others_go_on() {
-        let (size, shown) = ([64, 36], Picture::filled(64, 36, BLACK));
+        let (size, shown) = ([64, 36], VideoFrame::filled(64, 36, BLACK));
         let mut camera = Camera { path: "/dev/video-of-nobody".into(), size, latest: None, shown };
         // Black until its thread has found out.
         let why = std::iter::repeat_with(|| camera.take()).find_map(Result::err).expect("it is told");

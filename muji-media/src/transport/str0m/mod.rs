@@ -22,12 +22,13 @@ use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{RawPacket, RtpWrite, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
-use super::allowance::Allowance;
 use super::consent::Consent;
+use super::receive_rate_limit::ReceiveRateLimit;
 use super::requests::Requests;
 use super::resend::{Numbered, Sent};
 use super::{
-    Agreed, MAX_UNANNOUNCED, Opening, ReceivedRtp, RtpPacket, Transport, TransportOutput, captured, is_nacked, told,
+    MAX_UNANNOUNCED, NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, captured,
+    is_nacked, told,
 };
 use crate::gather::LocalCandidate;
 use crate::peers::is_stun;
@@ -50,12 +51,12 @@ struct Stream {
     mid: Mid,
     ssrc: u32,
     sequence: u64,
-    agreed: Option<Agreed>,
+    agreed: Option<NegotiatedContent>,
     /// What is lost is asked for, and sent again.
     nack: bool,
     sent: Sent,
     /// How much the peer may send of it, if it does not find out itself.
-    allowance: Option<Allowance>,
+    receive_rate_limit: Option<ReceiveRateLimit>,
 }
 
 /// A transport of this kind.
@@ -90,7 +91,7 @@ pub struct Str0mTransport {
 }
 
 impl Str0mTransport {
-    fn new(shared: &mut Str0m, now: Instant, opening: Opening) -> Self {
+    fn new(shared: &mut Str0m, now: Instant, opening: TransportParams) -> Self {
         let (mut plan, credentials) = Plan::new(shared, opening);
         let built = plan.offered();
         let (mut rtc, streams) = plan.build(now, &built);
@@ -131,7 +132,8 @@ impl Str0mTransport {
     fn settle(&mut self, now: Instant, extensions: &[Extension]) {
         let Some(plan) = self.plan.take() else { return };
         if plan.offered() != extensions {
-            let agreed: Vec<Option<Agreed>> = self.streams.iter_mut().map(|stream| stream.agreed.take()).collect();
+            let agreed: Vec<Option<NegotiatedContent>> =
+                self.streams.iter_mut().map(|stream| stream.agreed.take()).collect();
             (self.rtc, self.streams) = plan.build(now, extensions);
             self.counted = counts_packets(extensions);
             self.ssrcs.clear();
@@ -220,8 +222,8 @@ impl Str0mTransport {
                 self.consent.hears(now, &mut self.out);
                 let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
                 let Some(stream) = self.streams.iter_mut().find(|stream| stream.mid == *mid) else { return };
-                if let Some(allowance) = &mut stream.allowance {
-                    allowance.packet(now, *packet.header.ssrc, *packet.seq_no, packet.payload.len());
+                if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
+                    receive_rate_limit.packet(now, *packet.header.ssrc, *packet.seq_no, packet.payload.len());
                 }
                 let received = ReceivedRtp {
                     payload_type: *packet.header.payload_type,
@@ -301,7 +303,9 @@ impl Str0mTransport {
     /// Tells the peer how much it may send, where that is due.
     fn allow(&mut self, now: Instant) {
         for stream in &mut self.streams {
-            let Some((ssrc, bits)) = stream.allowance.as_mut().and_then(|allowance| allowance.take(now)) else {
+            let Some((ssrc, bits)) =
+                stream.receive_rate_limit.as_mut().and_then(|receive_rate_limit| receive_rate_limit.take(now))
+            else {
                 continue;
             };
             if let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
@@ -437,7 +441,7 @@ impl Transport for Str0mTransport {
         self.streams.push(declare(&mut self.rtc, index, content, self.counted));
     }
 
-    fn agreed(&mut self, agreed: &Agreed) {
+    fn agreed(&mut self, agreed: &NegotiatedContent) {
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *agreed.content) else { return };
         stream.agreed = Some(agreed.clone());
         if let Some(send) = &agreed.send {
@@ -532,7 +536,7 @@ impl Transport for Str0mTransport {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let allowances = self.streams.iter().filter_map(|stream| stream.allowance.as_ref()?.due());
+        let allowances = self.streams.iter().filter_map(|stream| stream.receive_rate_limit.as_ref()?.due());
         let due = [self.due, self.consent.poll_timeout()].into_iter().flatten();
         due.chain(allowances).min().filter(|_| !self.over)
     }

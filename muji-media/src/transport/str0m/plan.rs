@@ -14,12 +14,12 @@ use str0m::media::{Frequency, MediaKind, Mid};
 use str0m::net::Protocol;
 use str0m::{Rtc, RtcConfig};
 
-use super::{Allowance, Sent, Str0mTransport, Stream};
+use super::{ReceiveRateLimit, Sent, Str0mTransport, Stream};
 use crate::bandwidth;
 use crate::codec::vp8::{ORIENTATION, TRANSPORT_CC};
 use crate::gather::LocalCandidate;
 use crate::transport::certificates::{Certificates, NoCertificate};
-use crate::transport::{MakeTransport, Opening, Transport, asks_again};
+use crate::transport::{MakeTransport, Transport, TransportParams, asks_again};
 
 /// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
 const REPORTS: Duration = Duration::from_secs(1);
@@ -83,8 +83,8 @@ pub(super) struct Plan {
 
 impl Plan {
     /// With credentials of its own.
-    pub(super) fn new(shared: &mut Str0m, opening: Opening) -> (Self, IceCreds) {
-        let Opening { call, role, contents, candidates, .. } = opening;
+    pub(super) fn new(shared: &mut Str0m, opening: TransportParams) -> (Self, IceCreds) {
+        let TransportParams { call, role, contents, candidates, .. } = opening;
         let credentials = IceCreds::new();
         let version = match shared.version {
             Dtls::Auto => DtlsVersion::Auto,
@@ -171,7 +171,7 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
 }
 
 pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: bool) -> Stream {
-    let allowance = (content.media != Media::Audio && !counted).then(Allowance::default);
+    let receive_rate_limit = (content.media != Media::Audio && !counted).then(ReceiveRateLimit::default);
     let mid = Mid::from(format!("c{index}").as_str());
     let kind = match content.media {
         Media::Video | Media::Slides => MediaKind::Video,
@@ -182,7 +182,7 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
     api.declare_stream_tx(content.ssrc.into(), None, mid, None);
     // A peer's first packet starts anywhere; ours starts low, far from a wrap.
     let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
-    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default(), allowance }
+    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default(), receive_rate_limit }
 }
 
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {

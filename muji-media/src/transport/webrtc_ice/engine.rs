@@ -44,7 +44,7 @@ const PORT: u16 = 9;
 /// Between two looks of the agent at its pairs; each look asks all of them.
 const CHECKS: Duration = Duration::from_millis(100);
 
-/// A lent path is taken only if no other was found until then.
+/// A relayed path is taken only if no other was found until then.
 const RELAYS_WAIT: Duration = Duration::from_millis(500);
 
 /// The agent is never to give up or to complain by itself: it looks at the wall clock.
@@ -55,7 +55,7 @@ pub(super) enum Job {
     /// ICE begins, or begins anew, between these (ufrag). Pairs follow.
     Ice { controlling: bool, ours: String, theirs: String },
     /// A pair to try.
-    Pair { number: u32, priority: u32, lent: bool },
+    Pair { number: u32, priority: u32, relayed: bool },
     /// A STUN message came by a pair.
     Stun { number: u32, bytes: Vec<u8> },
     /// The handshake begins.
@@ -66,7 +66,7 @@ pub(super) enum Job {
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) enum Made {
+pub(super) enum JobOutput {
     /// To be sent by a pair.
     Stun { number: u32, bytes: Vec<u8> },
     /// The pair that ICE chose.
@@ -83,14 +83,14 @@ pub(super) enum Made {
 
 /// What tasks made in this turn.
 #[derive(Clone, Default)]
-pub(super) struct Basket(Arc<Mutex<Vec<Made>>>);
+pub(super) struct Outbox(Arc<Mutex<Vec<JobOutput>>>);
 
-impl Basket {
-    pub(super) fn put(&self, made: Made) {
+impl Outbox {
+    pub(super) fn put(&self, made: JobOutput) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(made);
     }
 
-    fn empty(&self) -> Vec<Made> {
+    fn empty(&self) -> Vec<JobOutput> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -101,7 +101,7 @@ pub(super) struct Stuck;
 /// The thread.
 pub(super) struct Engine {
     turns: mpsc::Sender<(Instant, Vec<Job>)>,
-    made: mpsc::Receiver<Vec<Made>>,
+    made: mpsc::Receiver<Vec<JobOutput>>,
 }
 
 impl Engine {
@@ -113,7 +113,7 @@ impl Engine {
     }
 
     /// What comes of this until no task has anything left to do.
-    pub(super) fn turn(&self, now: Instant, jobs: Vec<Job>) -> Result<Vec<Made>, Stuck> {
+    pub(super) fn turn(&self, now: Instant, jobs: Vec<Job>) -> Result<Vec<JobOutput>, Stuck> {
         self.turns.send((now, jobs)).map_err(|_| Stuck)?;
         self.made.recv_timeout(TURN).map_err(|_| Stuck)
     }
@@ -121,12 +121,12 @@ impl Engine {
 
 /// Whether all tasks rest: tokio tells before it would sleep.
 #[derive(Default)]
-struct Rest {
+struct Idle {
     rests: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
-impl Rest {
+impl Idle {
     fn came(&self) {
         self.rests.store(true, Ordering::Relaxed);
         if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -147,8 +147,8 @@ impl Rest {
     }
 }
 
-fn run(begun: Instant, turns: &mpsc::Receiver<(Instant, Vec<Job>)>, done: &mpsc::Sender<Vec<Made>>) {
-    let rest = Arc::new(Rest::default());
+fn run(begun: Instant, turns: &mpsc::Receiver<(Instant, Vec<Job>)>, done: &mpsc::Sender<Vec<JobOutput>>) {
+    let rest = Arc::new(Idle::default());
     let hook = rest.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -178,7 +178,7 @@ fn run(begun: Instant, turns: &mpsc::Receiver<(Instant, Vec<Job>)>, done: &mpsc:
 /// What lives in the thread.
 #[derive(Default)]
 struct Inside {
-    basket: Basket,
+    basket: Outbox,
     ice: Option<Ice>,
     records: Option<queue::Sender<Vec<u8>>>,
 }
@@ -192,12 +192,12 @@ impl Inside {
                 }
                 match Ice::begin(controlling, ours, theirs, &self.basket).await {
                     Ok(ice) => self.ice = Some(ice),
-                    Err(error) => self.basket.put(Made::Ended(error.to_string())),
+                    Err(error) => self.basket.put(JobOutput::Ended(error.to_string())),
                 }
             }
-            Job::Pair { number, priority, lent } => {
-                if let Some(Err(error)) = self.ice.as_ref().map(|ice| ice.pair(number, priority, lent)) {
-                    self.basket.put(Made::Ended(error.to_string()));
+            Job::Pair { number, priority, relayed } => {
+                if let Some(Err(error)) = self.ice.as_ref().map(|ice| ice.pair(number, priority, relayed)) {
+                    self.basket.put(JobOutput::Ended(error.to_string()));
                 }
             }
             Job::Stun { number, bytes } => {
@@ -230,7 +230,7 @@ impl Ice {
         controlling: bool,
         ours: String,
         theirs: String,
-        basket: &Basket,
+        basket: &Outbox,
     ) -> Result<Self, webrtc_ice::Error> {
         let (lane, to_read) = queue::channel(WAITING);
         let wire = Arc::new(Wire { waiting: tokio::sync::Mutex::new(to_read), basket: basket.clone() });
@@ -272,13 +272,13 @@ impl Ice {
                 dialled.accept(given_up, theirs, INSIDE.to_owned()).await.is_ok()
             };
             if let Some(pair) = dialled.get_selected_candidate_pair().filter(|_| found) {
-                basket.put(Made::Chosen(number(pair.remote.addr())));
+                basket.put(JobOutput::Chosen(number(pair.remote.addr())));
             }
         });
         Ok(Self { agent, lane, _connecting: connecting })
     }
 
-    fn pair(&self, number: u32, priority: u32, lent: bool) -> Result<(), webrtc_ice::Error> {
+    fn pair(&self, number: u32, priority: u32, relayed: bool) -> Result<(), webrtc_ice::Error> {
         let base_config = CandidateBaseConfig {
             network: "udp".to_owned(),
             address: address(number).ip().to_string(),
@@ -287,7 +287,7 @@ impl Ice {
             priority,
             ..CandidateBaseConfig::default()
         };
-        let candidate = if lent {
+        let candidate = if relayed {
             CandidateRelayConfig { base_config, ..CandidateRelayConfig::default() }.new_candidate_relay()?
         } else {
             CandidateHostConfig { base_config, ..CandidateHostConfig::default() }.new_candidate_host()?
@@ -336,7 +336,7 @@ impl UDPMux for Mux {
 /// What a task takes for a socket.
 struct Wire<T> {
     waiting: tokio::sync::Mutex<queue::Receiver<T>>,
-    basket: Basket,
+    basket: Outbox,
 }
 
 /// Copies what came to where a task wants it; what finds no room is cut, as by a socket.
@@ -375,7 +375,7 @@ impl Conn for Wire<(Vec<u8>, SocketAddr)> {
     }
 
     async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize, webrtc_util::Error> {
-        self.basket.put(Made::Stun { number: number(to), bytes: bytes.to_vec() });
+        self.basket.put(JobOutput::Stun { number: number(to), bytes: bytes.to_vec() });
         Ok(bytes.len())
     }
 
@@ -415,7 +415,7 @@ impl Conn for Wire<Vec<u8>> {
     }
 
     async fn send(&self, bytes: &[u8]) -> Result<usize, webrtc_util::Error> {
-        self.basket.put(Made::Record(bytes.to_vec()));
+        self.basket.put(JobOutput::Record(bytes.to_vec()));
         Ok(bytes.len())
     }
 

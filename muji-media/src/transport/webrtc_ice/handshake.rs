@@ -13,7 +13,7 @@ use webrtc_srtp::config::{Config as Srtp, SessionKeys};
 use webrtc_srtp::protection_profile::ProtectionProfile;
 use webrtc_util::Conn;
 
-use super::engine::{Basket, Made};
+use super::engine::{JobOutput, Outbox};
 
 /// What a handshake needs.
 pub(super) struct Handshake {
@@ -47,20 +47,20 @@ const CIPHERS: [CipherSuiteId; 2] =
 const PROFILES: [Offered; 2] = [Offered::Srtp_Aead_Aes_128_Gcm, Offered::Srtp_Aes128_Cm_Hmac_Sha1_80];
 
 /// Runs it, and listens until the peer closes.
-pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>, basket: Basket) {
+pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>, basket: Outbox) {
     let client = handshake.client;
     let made = match connect(handshake, wire).await {
         Ok(Ok((connection, keys))) => {
-            basket.put(Made::Secured(keys));
+            basket.put(JobOutput::Secured(keys));
             let mut unused = vec![0; 8_192];
             // Nobody sends anything by it but that it ends.
             while connection.read(&mut unused, None).await.is_ok() {}
-            Made::Ended("the peer closed the path (DTLS)".to_owned())
+            JobOutput::Ended("the peer closed the path (DTLS)".to_owned())
         }
-        Ok(Err(Other)) => Made::Impostor,
+        Ok(Err(Other)) => JobOutput::Impostor,
         Err(error) => {
             let whose = if client { "opened" } else { "answered" };
-            Made::Ended(format!("the handshake (DTLS) that we {whose} failed: {error}"))
+            JobOutput::Ended(format!("the handshake (DTLS) that we {whose} failed: {error}"))
         }
     };
     basket.put(made);

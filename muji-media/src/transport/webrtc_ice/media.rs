@@ -22,10 +22,10 @@ use webrtc_util::marshal::Unmarshal;
 use super::guard::{self, LEAST_SRTCP, Report, RtpHead};
 use super::handshake::Keys;
 use crate::codec::vp8::ORIENTATION;
-use crate::transport::allowance::Allowance;
+use crate::transport::receive_rate_limit::ReceiveRateLimit;
 use crate::transport::resend::{Numbered, Sent};
 use crate::transport::{
-    Agreed, MAX_UNANNOUNCED, ReceivedRtp, RtpPacket, TransportOutput, asks_again, captured, is_nacked,
+    MAX_UNANNOUNCED, NegotiatedContent, ReceivedRtp, RtpPacket, TransportOutput, asks_again, captured, is_nacked,
 };
 
 /// Between two reports, as str0m sends them.
@@ -49,13 +49,13 @@ struct Stream {
     content: Arc<str>,
     ssrc: u32,
     sequence: u64,
-    agreed: Option<Agreed>,
+    agreed: Option<NegotiatedContent>,
     clock_rate: u32,
     /// What is lost is asked for, and sent again.
     nack: bool,
     sent: Sent,
     /// How much the peer may send of it.
-    allowance: Option<Allowance>,
+    receive_rate_limit: Option<ReceiveRateLimit>,
     packets: u32,
     octets: u32,
     /// The last timestamp, and when it was captured.
@@ -128,7 +128,7 @@ impl Media {
                 .unwrap_or(90_000),
             nack: asks_again(content),
             sent: Sent::default(),
-            allowance: (content.media != Kind::Audio).then(Allowance::default),
+            receive_rate_limit: (content.media != Kind::Audio).then(ReceiveRateLimit::default),
             packets: 0,
             octets: 0,
             last: None,
@@ -141,7 +141,7 @@ impl Media {
         self.orientation = known.and_then(|extension| u8::try_from(extension.id).ok());
     }
 
-    pub(super) fn agreed(&mut self, agreed: &Agreed) {
+    pub(super) fn agreed(&mut self, agreed: &NegotiatedContent) {
         let Some(index) = self.streams.iter().position(|stream| *stream.content == *agreed.content) else { return };
         let stream = &mut self.streams[index];
         stream.agreed = Some(agreed.clone());
@@ -236,8 +236,8 @@ impl Media {
         let stream = &mut self.streams[incoming.stream];
         let sequence = incoming.number(now, head.sequence, stream.nack);
         incoming.measure((now - self.begun).as_secs_f64() * f64::from(stream.clock_rate), head.timestamp);
-        if let Some(allowance) = &mut stream.allowance {
-            allowance.packet(now, ssrc, sequence, payload.len());
+        if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
+            receive_rate_limit.packet(now, ssrc, sequence, payload.len());
         }
         let turns = self.orientation.and_then(|id| Some(head.extension(id)?.first()? & 3));
         let received = ReceivedRtp {
@@ -354,7 +354,9 @@ impl Media {
         for index in 0..self.streams.len() {
             let stream = &mut self.streams[index];
             let sender_ssrc = stream.ssrc;
-            if let Some((ssrc, bits)) = stream.allowance.as_mut().and_then(|allowance| allowance.take(now)) {
+            if let Some((ssrc, bits)) =
+                stream.receive_rate_limit.as_mut().and_then(|receive_rate_limit| receive_rate_limit.take(now))
+            {
                 let remb = ReceiverEstimatedMaximumBitrate { sender_ssrc, bitrate: bits as f32, ssrcs: vec![ssrc] };
                 all.extend(self.compound(vec![Box::new(remb)]));
             }
@@ -373,7 +375,7 @@ impl Media {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let allowances = self.streams.iter().filter_map(|stream| stream.allowance.as_ref()?.due());
+        let allowances = self.streams.iter().filter_map(|stream| stream.receive_rate_limit.as_ref()?.due());
         let missed = self.incoming.values().filter_map(Incoming::asks_at);
         allowances.chain(missed).chain(self.report_at).min().filter(|_| self.ciphers.is_some())
     }

@@ -32,10 +32,10 @@ use webrtc_ice::rand::{generate_pwd, generate_ufrag};
 use super::certificates::{Certificates, NoCertificate};
 use super::consent::Consent;
 use super::requests::Requests;
-use super::{Agreed, MakeTransport, Opening, RtpPacket, Transport, TransportOutput, told};
+use super::{MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, told};
 use crate::gather::LocalCandidate;
 use crate::peers::is_stun;
-use engine::{Engine, Job, Made};
+use engine::{Engine, Job, JobOutput};
 use guard::{Records, Sound};
 use handshake::Handshake;
 use media::Media;
@@ -73,7 +73,7 @@ impl WebrtcIce {
     /// Makes transports of this kind.
     #[must_use]
     pub fn maker(mut self) -> MakeTransport {
-        let make = move |now, opening: Opening| {
+        let make = move |now, opening: TransportParams| {
             let certificate = self.certificates.of(opening.call, certificate);
             Box::new(WebrtcIceTransport::new(certificate, now, opening)) as Box<dyn Transport>
         };
@@ -117,8 +117,8 @@ pub struct WebrtcIceTransport {
 }
 
 impl WebrtcIceTransport {
-    fn new(certificate: Certificate, now: Instant, opening: Opening) -> Self {
-        let Opening { role, contents, candidates, .. } = opening;
+    fn new(certificate: Certificate, now: Instant, opening: TransportParams) -> Self {
+        let TransportParams { role, contents, candidates, .. } = opening;
         let ours = credentials();
         let local = LocalTransport {
             ufrag: ours.ufrag.clone(),
@@ -167,27 +167,27 @@ impl WebrtcIceTransport {
         self.tick_at = Some(now + TICK).filter(|_| waits(self));
     }
 
-    fn made(&mut self, now: Instant, made: Made, jobs: &mut Vec<Job>) {
+    fn made(&mut self, now: Instant, made: JobOutput, jobs: &mut Vec<Job>) {
         match made {
-            Made::Stun { number, bytes } => {
+            JobOutput::Stun { number, bytes } => {
                 if let Some(letter) = self.paths.goes(number, &bytes) {
                     self.post(now, letter);
                 }
             }
-            Made::Chosen(number) => {
+            JobOutput::Chosen(number) => {
                 self.paths.choose(number);
                 self.search_at = None;
                 self.consent.found_path(now, &mut self.out);
                 self.ask_at = Some(now + ASK);
                 jobs.extend(self.handshake(DtlsRole::Client));
             }
-            Made::Record(bytes) => {
+            JobOutput::Record(bytes) => {
                 if !self.consent.is_connected() {
                     self.flight.push(bytes.clone());
                 }
                 self.record(now, bytes);
             }
-            Made::Secured(keys) => {
+            JobOutput::Secured(keys) => {
                 if self.media.secure(now, &keys) {
                     self.paths.settle();
                     self.ask_at = self.ask_at.or(Some(now + ASK));
@@ -197,8 +197,8 @@ impl WebrtcIceTransport {
                     self.fail("the keys of the handshake fit no cipher".to_owned());
                 }
             }
-            Made::Impostor => self.end(TransportOutput::Impostor),
-            Made::Ended(why) => self.fail(why),
+            JobOutput::Impostor => self.end(TransportOutput::Impostor),
+            JobOutput::Ended(why) => self.fail(why),
         }
     }
 
@@ -340,7 +340,7 @@ impl Transport for WebrtcIceTransport {
         self.media.add(content);
     }
 
-    fn agreed(&mut self, agreed: &Agreed) {
+    fn agreed(&mut self, agreed: &NegotiatedContent) {
         self.media.agreed(agreed);
     }
 

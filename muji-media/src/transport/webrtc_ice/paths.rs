@@ -60,7 +60,7 @@ struct Pair {
     /// What the peer is to think of our address, if it does not know it (RFC 8445 section 7.1.1).
     claim: u32,
     /// By a relay.
-    lent: bool,
+    relayed: bool,
     /// The peer named its address.
     named: bool,
     /// Our address is not ours any more.
@@ -238,7 +238,7 @@ impl Paths {
             Some(number) if self.pairs[number].named => return None,
             Some(number) => number,
             None => {
-                let lent = ours.told.kind == CandidateKind::Relayed;
+                let relayed = ours.told.kind == CandidateKind::Relayed;
                 // As far as the worse of both allows.
                 let priority = ours.told.priority.min(theirs.priority);
                 let claim = claim(ours);
@@ -247,7 +247,7 @@ impl Paths {
                     to,
                     priority,
                     claim,
-                    lent,
+                    relayed,
                     named: true,
                     lost: false,
                     proven: false,
@@ -372,7 +372,7 @@ impl Paths {
             let priority =
                 message.get(ATTR_PRIORITY).ok().and_then(|value| Some(u32::from_be_bytes(value.try_into().ok()?)));
             let ours = self.bases.iter().find(|ours| ours.base == local);
-            let (lent, claim) =
+            let (relayed, claim) =
                 (ours.is_some_and(|ours| ours.told.kind == CandidateKind::Relayed), ours.map_or(0, claim));
             let priority = priority.unwrap_or_default();
             self.add(Pair {
@@ -380,7 +380,7 @@ impl Paths {
                 to: from,
                 priority,
                 claim,
-                lent,
+                relayed,
                 named: false,
                 lost: false,
                 proven: false,
@@ -461,7 +461,7 @@ impl Paths {
 
 impl Pair {
     fn job(&self, number: u32) -> Job {
-        Job::Pair { number, priority: self.priority, lent: self.lent }
+        Job::Pair { number, priority: self.priority, relayed: self.relayed }
     }
 }
 

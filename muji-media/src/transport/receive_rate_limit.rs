@@ -13,7 +13,7 @@ const UNTRIED: f32 = 2.0;
 
 /// What came of one stream, and what may.
 #[derive(Debug, Default)]
-pub(super) struct Allowance {
+pub(super) struct ReceiveRateLimit {
     /// In bits a second, once told.
     told: Option<f32>,
     /// When the second began that is counted now.
@@ -27,7 +27,7 @@ pub(super) struct Allowance {
     to: u64,
 }
 
-impl Allowance {
+impl ReceiveRateLimit {
     /// A packet came.
     pub(super) fn packet(&mut self, now: Instant, ssrc: u32, sequence: u64, bytes: usize) {
         self.ssrc = ssrc;
@@ -72,13 +72,19 @@ mod tests {
 
     /// What is told in each of so many seconds, in kbit/s, to a peer that sends 100 packets of so many bytes in each, of which some are
     /// lost.
-    fn told(allowance: &mut Allowance, now: &mut Instant, seconds: u64, bytes: usize, lost: u64) -> Vec<u32> {
+    fn told(
+        receive_rate_limit: &mut ReceiveRateLimit,
+        now: &mut Instant,
+        seconds: u64,
+        bytes: usize,
+        lost: u64,
+    ) -> Vec<u32> {
         let second = |_| {
-            let first = allowance.to;
+            let first = receive_rate_limit.to;
             let came = (0..100).filter(|number| *number >= lost || *number == 0);
-            came.for_each(|number| allowance.packet(*now, 1, first + number, bytes));
+            came.for_each(|number| receive_rate_limit.packet(*now, 1, first + number, bytes));
             *now += INTERVAL;
-            let (ssrc, bits) = allowance.take(*now).expect("it is due");
+            let (ssrc, bits) = receive_rate_limit.take(*now).expect("it is due");
             assert_eq!(ssrc, 1);
             bits / 1_000
         };
@@ -87,28 +93,28 @@ mod tests {
 
     #[test]
     fn a_path_without_losses_is_allowed_a_little_more_each_second_but_not_far_more_than_is_sent() {
-        let (mut allowance, mut now) = (Allowance::default(), Instant::now());
-        assert_eq!(allowance.take(now), None, "nothing came yet");
-        assert_eq!(told(&mut allowance, &mut now, 3, 625, 0), [648, 699, 755]);
-        let later = told(&mut allowance, &mut now, 20, 625, 0);
+        let (mut receive_rate_limit, mut now) = (ReceiveRateLimit::default(), Instant::now());
+        assert_eq!(receive_rate_limit.take(now), None, "nothing came yet");
+        assert_eq!(told(&mut receive_rate_limit, &mut now, 3, 625, 0), [648, 699, 755]);
+        let later = told(&mut receive_rate_limit, &mut now, 20, 625, 0);
         assert_eq!(later.last(), Some(&1_000), "twice the 500 that come");
-        assert_eq!(told(&mut allowance, &mut now, 20, 5_000, 0).last(), Some(&1_500));
+        assert_eq!(told(&mut receive_rate_limit, &mut now, 20, 5_000, 0).last(), Some(&1_500));
     }
 
     #[test]
     fn a_path_that_loses_is_allowed_less_than_comes_and_one_that_loses_a_little_as_before() {
-        let (mut allowance, mut now) = (Allowance::default(), Instant::now());
-        assert_eq!(told(&mut allowance, &mut now, 2, 625, 5), [600, 600]);
-        assert_eq!(told(&mut allowance, &mut now, 2, 625, 40), [245, 197]);
-        assert_eq!(told(&mut allowance, &mut now, 2, 10, 90), [50, 50], "not less than can be of use");
+        let (mut receive_rate_limit, mut now) = (ReceiveRateLimit::default(), Instant::now());
+        assert_eq!(told(&mut receive_rate_limit, &mut now, 2, 625, 5), [600, 600]);
+        assert_eq!(told(&mut receive_rate_limit, &mut now, 2, 625, 40), [245, 197]);
+        assert_eq!(told(&mut receive_rate_limit, &mut now, 2, 10, 90), [50, 50], "not less than can be of use");
     }
 
     #[test]
     fn who_sends_nothing_is_told_nothing() {
-        let (mut allowance, mut now) = (Allowance::default(), Instant::now());
-        told(&mut allowance, &mut now, 1, 625, 0);
+        let (mut receive_rate_limit, mut now) = (ReceiveRateLimit::default(), Instant::now());
+        told(&mut receive_rate_limit, &mut now, 1, 625, 0);
         now += INTERVAL;
-        assert_eq!((allowance.take(now), allowance.due()), (None, None));
-        assert_eq!(told(&mut allowance, &mut now, 1, 625, 0), [699]);
+        assert_eq!((receive_rate_limit.take(now), receive_rate_limit.due()), (None, None));
+        assert_eq!(told(&mut receive_rate_limit, &mut now, 1, 625, 0), [699]);
     }
 }

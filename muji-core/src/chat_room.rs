@@ -7,18 +7,18 @@ use muji_xep::muji::Muji;
 use muji_xep::{Skipped, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
-use crate::pair::Profile;
-use crate::roster::Roster;
+use crate::occupants::Occupants;
+use crate::pair::ClientQuirks;
 
 /// The client's place in a room. Of the others only those with Muji are kept.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seat {
+pub(crate) struct ChatRoom {
     pub(crate) nick: Option<String>,
-    pub(crate) roster: Roster,
+    pub(crate) occupants: Occupants,
     pub(crate) shows_jids: bool,
 }
 
-impl Seat {
+impl ChatRoom {
     /// A presence from the room, if it is one.
     pub(crate) fn heard(&mut self, now: Instant, presence: &Presence) {
         let Some(nick) = presence.from.as_ref().and_then(|from| from.resource()) else { return };
@@ -31,9 +31,9 @@ impl Seat {
             }
             (Type::None, _) => self.occupant_says(now, nick, &user, presence),
             (Type::Unavailable, Some(new)) if ours => self.nick = Some(new.clone()),
-            (Type::Unavailable, Some(new)) => drop(self.roster.rename(nick, new)),
+            (Type::Unavailable, Some(new)) => drop(self.occupants.rename(nick, new)),
             (Type::Unavailable, None) if ours => *self = Self::default(),
-            (Type::Unavailable, None) => drop(self.roster.remove(nick)),
+            (Type::Unavailable, None) => drop(self.occupants.remove(nick)),
             _ => {}
         }
     }
@@ -41,19 +41,19 @@ impl Seat {
     fn occupant_says(&mut self, now: Instant, nick: &str, user: &MucUser, presence: &Presence) {
         let muji = Muji::find(&presence.payloads).filter(|muji| guard::check(muji).is_ok());
         let muji = muji.map(|muji| Muji::read(muji, &mut Skipped::default())).filter(|muji| *muji != Muji::default());
-        let real = user.real.clone().or_else(|| self.roster.get(nick).map(|known| known.real.clone()));
+        let real = user.real.clone().or_else(|| self.occupants.get(nick).map(|known| known.real.clone()));
         match (muji, real) {
             // Who is over a bound is not told of; who joins the call hears why.
             (Some(muji), Some(real)) => {
                 let _over_a_bound =
-                    self.roster.update(now, nick, real, muji, Profile::find(&presence.payloads)).is_err();
+                    self.occupants.update(now, nick, real, muji, ClientQuirks::find(&presence.payloads)).is_err();
             }
-            _ => drop(self.roster.remove(nick)),
+            _ => drop(self.occupants.remove(nick)),
         }
     }
 
     /// True if nothing is known: the client is not in the room, and neither is a call.
     pub(crate) fn is_empty(&self) -> bool {
-        self.nick.is_none() && self.roster.iter().next().is_none()
+        self.nick.is_none() && self.occupants.iter().next().is_none()
     }
 }

@@ -25,7 +25,7 @@ enum Asked {
 
 /// What is known of them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct External {
+pub(crate) struct IceServers {
     /// An instant, and what the clocks on the wall showed then.
     clock: Option<(Instant, SystemTime)>,
     /// The server knows such services; `None` before it was asked.
@@ -46,7 +46,7 @@ pub(crate) struct Learned {
     pub(crate) skipped: Skipped,
 }
 
-impl External {
+impl IceServers {
     pub(crate) fn set_clock(&mut self, now: Instant, wall: SystemTime) {
         self.clock = Some((now, wall));
     }
@@ -75,7 +75,7 @@ impl External {
             Asked::Services => extdisco::ask(),
             Asked::Credentials(service) => extdisco::ask_credentials(service),
         };
-        let id = ids.word();
+        let id = ids.token();
         self.asked.asked(now, &id, asked);
         Iq::Get { from: None, to: Some(Jid::from(BareJid::from_parts(None, own))), id, payload }
     }

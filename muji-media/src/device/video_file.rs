@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::ivf::Ivf;
 use super::webm::{Wanted, WebmTrack};
-use super::{PictureSource, Trouble};
+use super::{DeviceError, VideoSource};
 use crate::codec::vp8::{self, Decoder, Vp8Fault};
-use crate::picture::Picture;
-use crate::pictures::INTERVAL;
+use crate::video::INTERVAL;
+use crate::video_frame::VideoFrame;
 
 /// Pictures decoded for one that is shown: a film of 300 a second keeps its pace, and a file that says nonsense cannot stop ours.
 const MAX_AT_ONCE: usize = 10;
@@ -16,7 +16,7 @@ const MAX_AT_ONCE: usize = 10;
 /// A file cannot be played.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FilmFault {
+pub enum VideoFileError {
     /// Not there, not ours to read, or of a form that is not known.
     #[error("{path} cannot be read: {why}")]
     Unreadable {
@@ -37,7 +37,7 @@ pub enum FilmFault {
     },
     /// No picture can be decoded.
     #[error("the first picture of {path} cannot be shown: {why}")]
-    Picture {
+    VideoFrame {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -65,13 +65,13 @@ pub(crate) trait Track: Send {
 }
 
 /// A film in WebM or IVF.
-pub struct Film {
+pub struct VideoFile {
     path: PathBuf,
     track: Box<dyn Track>,
     decoder: Decoder,
     size: [usize; 2],
     /// What is shown now.
-    picture: Picture,
+    picture: VideoFrame,
     /// What is next, and where in time the film began this time.
     next: Option<Piece>,
     begun: Duration,
@@ -82,22 +82,23 @@ pub struct Film {
     now: Duration,
 }
 
-impl Film {
+impl VideoFile {
     /// Opens a file. Its pictures are all shown in the size of the first.
     ///
     /// # Errors
     /// If it is not there, or holds no VP8.
-    pub fn open(path: &Path) -> Result<Self, FilmFault> {
-        let unreadable = |why| FilmFault::Unreadable { path: path.to_owned(), why };
+    pub fn open(path: &Path) -> Result<Self, VideoFileError> {
+        let unreadable = |why| VideoFileError::Unreadable { path: path.to_owned(), why };
         let is_ivf = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("ivf"));
         let mut track: Box<dyn Track> =
             if is_ivf { Box::new(Ivf::open(path)?) } else { Box::new(WebmTrack::open(path, Wanted::Pictures)?) };
-        let no_picture = |why| FilmFault::Picture { path: path.to_owned(), why };
+        let no_picture = |why| VideoFileError::VideoFrame { path: path.to_owned(), why };
         let mut decoder = Decoder::new().map_err(no_picture)?;
         let first = track.next().map_err(unreadable)?;
-        let first = first.ok_or_else(|| FilmFault::Codec { path: path.to_owned(), found: "no picture".to_owned() })?;
+        let first =
+            first.ok_or_else(|| VideoFileError::Codec { path: path.to_owned(), found: "no picture".to_owned() })?;
         if vp8::size(&first.bytes).is_none() {
-            return Err(FilmFault::Codec { path: path.to_owned(), found: "no VP8 that begins anew".to_owned() });
+            return Err(VideoFileError::Codec { path: path.to_owned(), found: "no VP8 that begins anew".to_owned() });
         }
         let picture = decoder.decode(&first.bytes).map_err(no_picture)?.ok_or_else(|| no_picture(Vp8Fault::Size))?;
         let size = [picture.width(), picture.height()];
@@ -139,13 +140,13 @@ impl Film {
     }
 }
 
-impl PictureSource for Film {
+impl VideoSource for VideoFile {
     fn size(&self) -> [usize; 2] {
         self.size
     }
 
-    fn take(&mut self) -> Result<Picture, Trouble> {
-        self.advance().map_err(|why| Trouble(format!("{}: {why}", self.path.display())))?;
+    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
+        self.advance().map_err(|why| DeviceError(format!("{}: {why}", self.path.display())))?;
         self.now += INTERVAL;
         Ok(self.picture.resized(self.size))
     }
@@ -163,7 +164,7 @@ mod tests {
             [&b"DKIF\0\0\x20\0VP80\xA0\0\x60\0"[..], &15u32.to_le_bytes(), &1u32.to_le_bytes(), &[0; 8]].concat();
         for number in 0..pictures {
             let colour = if number.is_multiple_of(2) { [200, 0, 0] } else { [0, 0, 200] };
-            let encoded = encoder.encode(&Picture::filled(160, 96, colour), number * 6_000, true).unwrap();
+            let encoded = encoder.encode(&VideoFrame::filled(160, 96, colour), number * 6_000, true).unwrap();
             let bytes = encoded.expect("key frames are not left out").bytes;
             file.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
             file.extend(number.to_le_bytes());
@@ -176,7 +177,7 @@ mod tests {
     fn an_ivf_file_is_shown_at_its_own_pace_again_and_again() {
         let path = std::env::temp_dir().join(format!("muji-film-{}.ivf", std::process::id()));
         ivf(&path, 6);
-        let mut film = Film::open(&path).unwrap();
+        let mut film = VideoFile::open(&path).unwrap();
         let shown: Vec<char> = (0..24)
             .map(|_| {
                 let [red, _, blue] = film.take().unwrap().mean();
@@ -197,7 +198,7 @@ mod tests {
             let mut file = good.clone();
             file[at..at + bytes.len()].copy_from_slice(bytes);
             std::fs::write(&path, file).unwrap();
-            Film::open(&path).err().unwrap().to_string()
+            VideoFile::open(&path).err().unwrap().to_string()
         };
         assert!(with(8, b"AV01").contains("holds AV01 instead of VP8; convert it"));
         assert!(with(0, b"RIFF").contains("something else than IVF"));

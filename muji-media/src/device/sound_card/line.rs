@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cpal::{Error, ErrorKind};
 
-use crate::device::Trouble;
+use crate::device::DeviceError;
 
 /// Between two attempts to have a card back.
 const RETRY: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub(super) struct Line<E> {
     /// Where its samples come from or go to, while it is there.
     pub(super) end: Option<E>,
     opened: Receiver<Opened<E>>,
-    news: Receiver<Trouble>,
+    news: Receiver<DeviceError>,
     words: SyncSender<Word>,
 }
 
@@ -54,7 +54,7 @@ impl<E> Line<E> {
     }
 
     /// What happened to it.
-    pub(super) fn news(&mut self) -> Option<Trouble> {
+    pub(super) fn news(&mut self) -> Option<DeviceError> {
         self.news.try_recv().ok()
     }
 
@@ -86,7 +86,7 @@ pub(super) fn tend<E: Send + 'static>(
     let (own_words, told) = (words.clone(), news.clone());
     let tending = move || hold(what, &open, &own_words, &said, &opened, &news);
     if std::thread::Builder::new().name(format!("muji-{what}")).spawn(tending).is_err() {
-        let _told_before = told.try_send(Trouble(format!("the system gives no thread for the {what}"))).is_err();
+        let _told_before = told.try_send(DeviceError(format!("the system gives no thread for the {what}"))).is_err();
     }
     Line { end: None, opened: to_open, news: to_tell, words }
 }
@@ -110,11 +110,11 @@ fn hold<E: Send + 'static>(
     words: &SyncSender<Word>,
     said: &Receiver<Word>,
     opened: &SyncSender<Opened<E>>,
-    news: &SyncSender<Trouble>,
+    news: &SyncSender<DeviceError>,
 ) {
     let (mut missing, mut attempts) = (false, 0);
     // Who does not fetch the news misses some.
-    let tell = |text: String| drop(news.try_send(Trouble(text)));
+    let tell = |text: String| drop(news.try_send(DeviceError(text)));
     while attempts < MAX_ATTEMPTS {
         attempts += 1;
         let why = match open_in_time(open, words) {

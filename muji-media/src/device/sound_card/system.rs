@@ -10,7 +10,7 @@ use cpal::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::line::{Line, OPENING, Opened, Word, spoken, tend};
-use crate::device::Trouble;
+use crate::device::DeviceError;
 use crate::sound::RATE;
 
 /// Samples on their way between card and call, at most: a third of a second at 48 kHz. More is left out.
@@ -29,7 +29,7 @@ pub struct Card {
 ///
 /// # Errors
 /// If the sound system does not answer.
-pub fn microphones() -> Result<Vec<Card>, Trouble> {
+pub fn microphones() -> Result<Vec<Card>, DeviceError> {
     let host = cpal::default_host();
     let default = host.default_input_device().map(|device| device.to_string());
     list(host.input_devices(), default)
@@ -39,14 +39,17 @@ pub fn microphones() -> Result<Vec<Card>, Trouble> {
 ///
 /// # Errors
 /// If the sound system does not answer.
-pub fn loudspeakers() -> Result<Vec<Card>, Trouble> {
+pub fn loudspeakers() -> Result<Vec<Card>, DeviceError> {
     let host = cpal::default_host();
     let default = host.default_output_device().map(|device| device.to_string());
     list(host.output_devices(), default)
 }
 
-fn list(devices: Result<impl Iterator<Item = Device>, Error>, default: Option<String>) -> Result<Vec<Card>, Trouble> {
-    let devices = devices.map_err(|why| Trouble(format!("the sound system does not answer: {why}")))?;
+fn list(
+    devices: Result<impl Iterator<Item = Device>, Error>,
+    default: Option<String>,
+) -> Result<Vec<Card>, DeviceError> {
+    let devices = devices.map_err(|why| DeviceError(format!("the sound system does not answer: {why}")))?;
     let names = devices.map(|device| device.to_string());
     Ok(names.map(|name| Card { is_default: Some(&name) == default.as_ref(), name }).collect())
 }

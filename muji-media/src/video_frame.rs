@@ -5,14 +5,14 @@ pub const MAX_PIXELS: usize = 1_920 * 1_088;
 
 /// A picture: one sample of brightness a pixel, one of each colour difference for two times two.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct VideoFrame {
     width: usize,
     height: usize,
     /// Y, then U, then V, rows without gaps.
     samples: Vec<u8>,
 }
 
-impl Picture {
+impl VideoFrame {
     /// A picture from its planes; `None` if a side is odd, zero or the whole too large, or the samples are not as many.
     #[must_use]
     pub fn from_samples(width: usize, height: usize, samples: Vec<u8>) -> Option<Self> {
@@ -182,14 +182,14 @@ mod tests {
     #[test]
     fn a_picture_of_one_colour_has_that_colour() {
         for rgb in [[200, 40, 40], [40, 200, 40], [40, 40, 200], [128, 128, 128]] {
-            let mean = Picture::filled(16, 8, rgb).mean();
+            let mean = VideoFrame::filled(16, 8, rgb).mean();
             assert!(mean.iter().zip(rgb).all(|(seen, put)| seen.abs_diff(put) <= 3), "{rgb:?} became {mean:?}");
         }
     }
 
     #[test]
     fn every_pixel_has_the_colour_of_its_place() {
-        let mut picture = Picture::filled(4, 4, [200, 40, 40]);
+        let mut picture = VideoFrame::filled(4, 4, [200, 40, 40]);
         picture.set_brightness(3, 2, 235);
         let rgba = picture.to_rgba();
         assert_eq!(rgba.len(), 64);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_picture_is_turned_right_as_often_as_is_said() {
-        let mut picture = Picture::filled(6, 4, [200, 40, 40]);
+        let mut picture = VideoFrame::filled(6, 4, [200, 40, 40]);
         picture.set_brightness(5, 0, 235);
         let corner = |turns: u8| {
             let turned = picture.clone().turned(turns);
@@ -215,25 +215,25 @@ mod tests {
 
     #[test]
     fn half_a_picture_has_the_colours_of_the_whole() {
-        let mut picture = Picture::filled(18, 10, [200, 40, 40]);
+        let mut picture = VideoFrame::filled(18, 10, [200, 40, 40]);
         [(0, 0), (1, 0), (0, 1), (1, 1)].into_iter().for_each(|(x, y)| picture.set_brightness(x, y, 235));
         let half = picture.halved();
         assert_eq!((half.width(), half.height(), half.samples().len()), (8, 4, 48));
         assert_eq!(half.samples()[0], 235);
-        assert_eq!(half.samples()[1..], Picture::filled(8, 4, [200, 40, 40]).samples()[1..]);
+        assert_eq!(half.samples()[1..], VideoFrame::filled(8, 4, [200, 40, 40]).samples()[1..]);
     }
 
     #[test]
     fn in_another_size_it_is_the_same_picture() {
-        let mut picture = Picture::filled(16, 8, [200, 40, 40]);
+        let mut picture = VideoFrame::filled(16, 8, [200, 40, 40]);
         (0..4).for_each(|y| (0..8).for_each(|x| picture.set_brightness(x, y, 235)));
         for [width, height] in [[8, 4], [32, 16], [6, 10], [7, 5]] {
             let other = picture.resized([width, height]);
             let (width, height) = (width / 2 * 2, height / 2 * 2);
             assert_eq!((other.width(), other.height(), other.samples().len()), (width, height, width * height * 3 / 2));
             let (bright, rest) = (other.samples()[0], other.samples()[width * height - 1]);
-            assert_eq!((bright, rest), (235, Picture::filled(2, 2, [200, 40, 40]).samples()[0]));
-            let colours = Picture::filled(width, height, [200, 40, 40]);
+            assert_eq!((bright, rest), (235, VideoFrame::filled(2, 2, [200, 40, 40]).samples()[0]));
+            let colours = VideoFrame::filled(width, height, [200, 40, 40]);
             assert_eq!(other.samples()[width * height..], colours.samples()[width * height..]);
         }
     }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn what_is_no_picture_is_not_taken() {
         for (width, height, samples) in [(0, 0, 0), (3, 2, 9), (2, 2, 5), (4_096, 4_096, 4_096 * 4_096 * 3 / 2)] {
-            assert_eq!(Picture::from_samples(width, height, vec![0; samples]), None, "{width} x {height}");
+            assert_eq!(VideoFrame::from_samples(width, height, vec![0; samples]), None, "{width} x {height}");
         }
     }
 }

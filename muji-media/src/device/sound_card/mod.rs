@@ -2,7 +2,7 @@
 //!
 //! A card is opened when the call first needs it, by a thread of its own that holds it, notices when it is gone, and tries
 //! each second to have it back; meanwhile the microphone is silent and the loudspeaker swallows. Cards have clocks of their
-//! own: a [`Clutch`] keeps what waits between card and call as short as it should be.
+//! own: a [`DriftCompensator`] keeps what waits between card and call as short as it should be.
 
 mod line;
 mod system;
@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rtrb::{Consumer, Producer};
 
-use super::voice::Voice;
-use super::{Sink, Source, Trouble};
-use crate::clutch::{Clutch, Fixed, rounded};
+use super::voice_processing::VoiceProcessing;
+use super::{DeviceError, Sink, Source};
+use crate::drift::{DriftCompensator, Fixed, rounded};
 use crate::sound::{FRAME, Frame, RATE};
 use line::Line;
 use system::{RING, push};
@@ -37,7 +37,7 @@ const PATIENCE: u32 = 200;
 /// Where sound comes from.
 pub struct Microphone {
     name: Option<String>,
-    voice: Option<Arc<Mutex<Voice>>>,
+    voice_processing: Option<Arc<Mutex<VoiceProcessing>>>,
     line: Option<Line<Consumer<f32>>>,
     /// What came and was not taken yet.
     waiting: VecDeque<i16>,
@@ -47,7 +47,7 @@ pub struct Microphone {
 /// Where sound goes to.
 pub struct Loudspeaker {
     name: Option<String>,
-    voice: Option<Arc<Mutex<Voice>>>,
+    voice_processing: Option<Arc<Mutex<VoiceProcessing>>>,
     line: Option<Line<Producer<f32>>>,
     flow: Flow,
 }
@@ -56,10 +56,10 @@ pub struct Loudspeaker {
 ///
 /// # Errors
 /// If there is no such card; nothing is opened yet.
-pub fn both(microphone: Option<&str>, loudspeaker: Option<&str>) -> Result<(Microphone, Loudspeaker), Trouble> {
-    let voice = Arc::new(Mutex::new(Voice::new()));
+pub fn both(microphone: Option<&str>, loudspeaker: Option<&str>) -> Result<(Microphone, Loudspeaker), DeviceError> {
+    let voice_processing = Arc::new(Mutex::new(VoiceProcessing::new()));
     let (mut source, mut sink) = (Microphone::named(microphone)?, Loudspeaker::named(loudspeaker)?);
-    (source.voice, sink.voice) = (Some(voice.clone()), Some(voice));
+    (source.voice_processing, sink.voice_processing) = (Some(voice_processing.clone()), Some(voice_processing));
     Ok((source, sink))
 }
 
@@ -68,10 +68,10 @@ impl Microphone {
     ///
     /// # Errors
     /// If there is none.
-    pub fn named(name: Option<&str>) -> Result<Self, Trouble> {
+    pub fn named(name: Option<&str>) -> Result<Self, DeviceError> {
         system::microphone(name).map_err(|why| refusal("microphone", name, &why, microphones()))?;
         let name = name.map(str::to_owned);
-        Ok(Self { name, voice: None, line: None, waiting: VecDeque::new(), flow: Flow::new(Fixed::Output) })
+        Ok(Self { name, voice_processing: None, line: None, waiting: VecDeque::new(), flow: Flow::new(Fixed::Output) })
     }
 }
 
@@ -80,22 +80,22 @@ impl Loudspeaker {
     ///
     /// # Errors
     /// If there is none.
-    pub fn named(name: Option<&str>) -> Result<Self, Trouble> {
+    pub fn named(name: Option<&str>) -> Result<Self, DeviceError> {
         system::loudspeaker(name).map_err(|why| refusal("loudspeaker", name, &why, loudspeakers()))?;
-        Ok(Self { name: name.map(str::to_owned), voice: None, line: None, flow: Flow::new(Fixed::Input) })
+        Ok(Self { name: name.map(str::to_owned), voice_processing: None, line: None, flow: Flow::new(Fixed::Input) })
     }
 }
 
 /// Why a card cannot be used, with the names of those that are there for somebody who mistyped one.
-fn refusal(what: &str, name: Option<&str>, why: &cpal::Error, there: Result<Vec<Card>, Trouble>) -> Trouble {
+fn refusal(what: &str, name: Option<&str>, why: &cpal::Error, there: Result<Vec<Card>, DeviceError>) -> DeviceError {
     let there = there.unwrap_or_default();
     match name {
         Some(name) if !there.iter().any(|card| system::matches(&card.name, name)) => {
             let names: Vec<&str> = there.iter().map(|card| card.name.as_str()).collect();
-            Trouble(format!("there is no {what} called {name}, but: {}", names.join(", ")))
+            DeviceError(format!("there is no {what} called {name}, but: {}", names.join(", ")))
         }
         // ALSA names cards that are not there, or that another program has.
-        _ => Trouble(format!("no {what} is to be had on this machine: {}", line::spoken(why))),
+        _ => DeviceError(format!("no {what} is to be had on this machine: {}", line::spoken(why))),
     }
 }
 
@@ -105,7 +105,7 @@ fn refusal(what: &str, name: Option<&str>, why: &cpal::Error, there: Result<Vec<
 struct Flow {
     fixed: Fixed,
     rate: u32,
-    clutch: Clutch,
+    drift: DriftCompensator,
     /// What waits beyond what should, in seconds, over the last turns.
     excess: f64,
     /// There was enough to begin with.
@@ -117,17 +117,17 @@ struct Flow {
 
 impl Flow {
     fn new(fixed: Fixed) -> Self {
-        Self { fixed, rate: RATE, clutch: Clutch::new(fixed), excess: 0.0, begun: false, left: 0, idle: 0 }
+        Self { fixed, rate: RATE, drift: DriftCompensator::new(fixed), excess: 0.0, begun: false, left: 0, idle: 0 }
     }
 
     fn opened(&mut self, rate: u32) {
-        let clutch = match self.fixed {
-            Fixed::Output => Clutch::between(self.fixed, rate, RATE),
-            Fixed::Input => Clutch::between(self.fixed, RATE, rate),
+        let drift = match self.fixed {
+            Fixed::Output => DriftCompensator::between(self.fixed, rate, RATE),
+            Fixed::Input => DriftCompensator::between(self.fixed, RATE, rate),
         };
         // A card of 0 Hz gives nothing, and is taken for gone.
-        let clutch = clutch.unwrap_or_else(|_| Clutch::new(self.fixed));
-        *self = Self { rate, clutch, ..Self::new(self.fixed) };
+        let drift = drift.unwrap_or_else(|_| DriftCompensator::new(self.fixed));
+        *self = Self { rate, drift, ..Self::new(self.fixed) };
     }
 
     fn measure(&mut self, waiting: usize) {
@@ -151,7 +151,7 @@ impl Flow {
 }
 
 impl Source for Microphone {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), Trouble> {
+    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
         let line = self.line.get_or_insert_with(|| system::open_microphone(self.name.clone()));
         if let Some(rate) = line.renewed() {
             self.waiting.clear();
@@ -161,7 +161,7 @@ impl Source for Microphone {
         if self.flow.is_dead(came == 0 && line.end.is_some()) {
             line.fail("no sound comes from it");
         }
-        let (needed, spare) = (self.flow.clutch.needs(), self.flow.should_wait());
+        let (needed, spare) = (self.flow.drift.needs(), self.flow.should_wait());
         let excess = self.waiting.len().saturating_sub(needed + self.flow.may_wait());
         self.waiting.drain(..excess); // The newest counts.
         self.flow.begun = self.waiting.len() >= if self.flow.begun { needed } else { needed + spare };
@@ -170,10 +170,10 @@ impl Source for Microphone {
             return Ok(());
         }
         self.flow.measure(self.waiting.len() - needed);
-        let sound = self.flow.clutch.turn(&mut self.waiting, self.flow.excess);
+        let sound = self.flow.drift.turn(&mut self.waiting, self.flow.excess);
         frame.iter_mut().zip(sound).for_each(|(sample, sound)| *sample = rounded(*sound));
-        if let Some(voice) = &self.voice {
-            voice.lock().unwrap_or_else(PoisonError::into_inner).captured(frame);
+        if let Some(voice_processing) = &self.voice_processing {
+            voice_processing.lock().unwrap_or_else(PoisonError::into_inner).captured(frame);
         }
         Ok(())
     }
@@ -182,7 +182,7 @@ impl Source for Microphone {
         self.line = None;
     }
 
-    fn news(&mut self) -> Option<Trouble> {
+    fn news(&mut self) -> Option<DeviceError> {
         self.line.as_mut().and_then(Line::news)
     }
 }
@@ -195,9 +195,9 @@ fn take(end: &mut Consumer<f32>, waiting: &mut VecDeque<i16>) -> usize {
 }
 
 impl Sink for Loudspeaker {
-    fn put(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        if let Some(voice) = &self.voice {
-            voice.lock().unwrap_or_else(PoisonError::into_inner).played(frame);
+    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError> {
+        if let Some(voice_processing) = &self.voice_processing {
+            voice_processing.lock().unwrap_or_else(PoisonError::into_inner).played(frame);
         }
         let line = self.line.get_or_insert_with(|| system::open_loudspeaker(self.name.clone()));
         if let Some(rate) = line.renewed() {
@@ -218,7 +218,7 @@ impl Sink for Loudspeaker {
             return Ok(()); // This frame is left out.
         }
         self.flow.measure(waiting);
-        let sound = self.flow.clutch.turn(&mut frame.iter().copied().collect(), self.flow.excess);
+        let sound = self.flow.drift.turn(&mut frame.iter().copied().collect(), self.flow.excess);
         push(end, sound.iter().map(|sample| sample / 32_768.0));
         self.flow.left = RING - end.slots();
         Ok(())
@@ -228,7 +228,7 @@ impl Sink for Loudspeaker {
         self.line = None;
     }
 
-    fn news(&mut self) -> Option<Trouble> {
+    fn news(&mut self) -> Option<DeviceError> {
         self.line.as_mut().and_then(Line::news)
     }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use jid::{FullJid, Jid};
 use muji_jingle::fault::PeerFault;
-use muji_jingle::{CallId, Ids, Output as SessionOutput, Say, Session, SessionEvent, Wanted};
-use muji_xep::jmi::{Because, JingleMessage, Word};
+use muji_jingle::{CallId, ContentSpec, Ids, OutgoingMessage, Output as SessionOutput, Session, SessionEvent};
+use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
 use xmpp_parsers::message::{Id as MessageId, Message};
 use xmpp_parsers::minidom::Element;
@@ -38,8 +38,8 @@ impl Shared {
         Self { ids, capabilities, config, extras, trust, out, ended }
     }
 
-    pub(crate) fn cx(&mut self, now: Instant) -> Cx<'_> {
-        Cx {
+    pub(crate) fn context(&mut self, now: Instant) -> Context<'_> {
+        Context {
             now,
             ids: &mut self.ids,
             capabilities: &self.capabilities,
@@ -53,7 +53,7 @@ impl Shared {
 }
 
 /// The time, what all calls share, and where to put what follows.
-pub(crate) struct Cx<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) ids: &'a mut Ids,
     pub(crate) capabilities: &'a Capabilities,
@@ -65,7 +65,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) ended: &'a mut Ended,
 }
 
-impl Cx<'_> {
+impl Context<'_> {
     pub(crate) fn send(&mut self, stanza: impl Into<Stanza>) {
         self.out.push_back(Output::Send(Box::new(stanza.into())));
     }
@@ -83,16 +83,16 @@ impl Cx<'_> {
 
     /// Tells a device with which we talked that the call of this id is over, and by copies all other devices of both.
     pub(crate) fn say_finished(&mut self, to: &FullJid, id: &str, because: Because) {
-        let message = JingleMessage::new(id, Word::Finish(because));
-        self.say(Say { to: to.clone().into(), message });
+        let message = JingleMessage::new(id, MessageKind::Finish(because));
+        self.say(OutgoingMessage { to: to.clone().into(), message });
     }
 
     /// Says something about ringing. A proposal's message has its id, by which an error is known.
-    pub(crate) fn say(&mut self, mut say: Say) {
-        if say.message.word == Word::Proceed {
+    pub(crate) fn say(&mut self, mut say: OutgoingMessage) {
+        if say.message.kind == MessageKind::Proceed {
             say.message.device = self.trust.own_device();
         }
-        let id = if say.to.is_bare() { say.message.id.clone() } else { self.ids.word() };
+        let id = if say.to.is_bare() { say.message.id.clone() } else { self.ids.token() };
         let payloads = say.message.write();
         self.send(chat(say.to, id, payloads));
     }
@@ -123,15 +123,15 @@ impl Cx<'_> {
     }
 
     /// A medium as it may be received, or sent before it has a name in a room.
-    pub(crate) fn of_medium(&mut self, media: &Media, sends: bool) -> Wanted {
+    pub(crate) fn of_medium(&mut self, media: &Media, sends: bool) -> ContentSpec {
         let (publication, media, ssrc) = (media.to_string(), media.clone(), self.ids.ssrc());
         let payload_types = self.capabilities.of(&media).to_vec();
         let extensions = self.capabilities.extensions(&media).to_vec();
-        Wanted { publication, sends, payload_types, extensions, media, ssrc }
+        ContentSpec { publication, sends, payload_types, extensions, media, ssrc }
     }
 
     /// All that can be decoded, to be received, and to be sent too if the user wants it.
-    pub(crate) fn decodable(&mut self, sends: bool) -> Vec<Wanted> {
+    pub(crate) fn decodable(&mut self, sends: bool) -> Vec<ContentSpec> {
         let media = [Media::Audio, Media::Video, Media::Slides]
             .into_iter()
             .filter(|media| !self.capabilities.of(media).is_empty());

@@ -27,7 +27,7 @@ pub struct Parties {
     /// The label: for Muji the room.
     pub room: Option<BareJid>,
     /// What the peer's client does in its own way.
-    pub habits: Habits,
+    pub habits: SessionQuirks,
     /// The certificates that the peer may show, as SHA-256; any if empty.
     pub certificates: Vec<[u8; 32]>,
     /// Only a certificate counts that came inside an end-to-end encryption ([`muji_xep::dtls::Sealed`]) and was opened.
@@ -36,14 +36,14 @@ pub struct Parties {
 
 /// What a client does in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Habits {
+pub struct SessionQuirks {
     /// It wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
     pub restates: bool,
     /// It knows ICE restarts (XEP-0176 section 5.9); Dino does not.
     pub restarts: bool,
 }
 
-impl Default for Habits {
+impl Default for SessionQuirks {
     fn default() -> Self {
         Self { restates: false, restarts: true }
     }
@@ -51,7 +51,7 @@ impl Default for Habits {
 
 /// Something of ours that may be sent as a content, or a medium that may be received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ContentSpec {
     /// The name we publish it under; for what is only received it means nothing.
     pub publication: String,
     /// True if we send it; false if the peer may only send it to us.

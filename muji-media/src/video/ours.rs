@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::bandwidth::Target;
 use crate::codec::vp8::{CLOCK_RATE, Encoder, Payloader, Vp8Fault};
-use crate::picture::Picture;
 use crate::transport::RtpPacket;
+use crate::video_frame::VideoFrame;
 
 /// Between two pictures.
 pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
@@ -112,7 +112,7 @@ impl Ours {
     ///
     /// # Errors
     /// If the picture has another size, or libvpx fails.
-    pub fn packets(&mut self, now: Instant, picture: &Picture) -> Result<Option<Coded>, Vp8Fault> {
+    pub fn packets(&mut self, now: Instant, picture: &VideoFrame) -> Result<Option<Coded>, Vp8Fault> {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
         let key = self.asked && self.key_from <= now;
@@ -128,7 +128,7 @@ impl Ours {
 }
 
 fn encoder([width, height]: [usize; 2], halved: bool, target: Target) -> Result<Encoder, Vp8Fault> {
-    // As `Picture::halved` makes them.
+    // As `VideoFrame::halved` makes them.
     let side = |side: usize| if halved { side / 4 * 2 } else { side };
     let mut encoder = Encoder::new(side(width), side(height), target.bits)?;
     if target.layered {

@@ -6,7 +6,7 @@ use muji_core::media::IceServer;
 
 /// What a media layer may do to be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reach {
+pub struct GatherPolicy {
     /// STUN and TURN servers beside those that the XMPP server knows; they come first.
     pub servers: Vec<IceServer>,
     /// Whether TURN servers are used.
@@ -18,7 +18,7 @@ pub struct Reach {
     pub trust: muji_core::tls::Trust,
 }
 
-impl Default for Reach {
+impl Default for GatherPolicy {
     fn default() -> Self {
         Self { servers: Vec::new(), relays: Relays::default(), private: true, trust: muji_core::tls::Trust::System }
     }
@@ -39,7 +39,7 @@ pub enum Relays {
 /// Ports of services that no media comes from, and that would take our packets for questions: DNS and SIP.
 const NOT_MEDIA: [u16; 3] = [0, 53, 5_060];
 
-impl Reach {
+impl GatherPolicy {
     /// Whether others may learn this address of a socket of ours.
     pub(super) fn tells(&self, ours: IpAddr) -> bool {
         self.relays != Relays::Only && (self.private || !is_private(ours))
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn addresses_that_are_no_peers_are_never_tried() {
-        let reach = Reach::default();
+        let reach = GatherPolicy::default();
         let tried = |address: &str| reach.tries(address.parse().expect("an address"), false);
         for never in [
             "127.0.0.1:5000",
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn private_addresses_are_neither_told_nor_tried_where_that_is_unwanted() {
-        let reach = Reach { private: false, ..Reach::default() };
+        let reach = GatherPolicy { private: false, ..GatherPolicy::default() };
         for private in ["10.0.0.1", "172.31.0.1", "192.168.0.1", "100.64.0.1", "100.127.255.255", "fd12::1"] {
             let ip: IpAddr = private.parse().expect("an address");
             assert!(!reach.tells(ip) && !reach.tries((ip, 5_000).into(), false), "{private}");
@@ -116,7 +116,7 @@ mod tests {
             let ip: IpAddr = public.parse().expect("an address");
             assert!(reach.tells(ip) && reach.tries((ip, 5_000).into(), false), "{public}");
         }
-        let relayed = Reach { relays: Relays::Only, ..Reach::default() };
+        let relayed = GatherPolicy { relays: Relays::Only, ..GatherPolicy::default() };
         assert!(!relayed.tells(IpAddr::from([198, 51, 100, 1])), "nobody learns any address of ours");
     }
 }

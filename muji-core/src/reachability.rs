@@ -33,13 +33,13 @@ pub(crate) enum Answer {
 
 /// Whether we are there, and what we asked for it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Attendance {
+pub(crate) struct Reachability {
     attends: bool,
     asked: Answers<Asked>,
     contacts: BTreeSet<BareJid>,
 }
 
-impl Attendance {
+impl Reachability {
     pub(crate) fn begin(&mut self) {
         self.attends = true;
     }
@@ -51,7 +51,7 @@ impl Attendance {
         }
         self.asked.clear();
         let mut ask = |asked, iq: &dyn Fn(String) -> Iq| {
-            let id = ids.word();
+            let id = ids.token();
             self.asked.asked(now, &id, asked);
             iq(id)
         };

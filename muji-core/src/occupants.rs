@@ -9,7 +9,7 @@ use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
 
 use crate::config::MAX_PARTICIPANTS;
-use crate::pair::Profile;
+use crate::pair::ClientQuirks;
 
 /// An occupant with Muji information.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +17,14 @@ pub(crate) struct Occupant {
     pub(crate) real: FullJid,
     pub(crate) muji: Muji,
     /// What its client cannot do.
-    pub(crate) profile: Profile,
+    pub(crate) profile: ClientQuirks,
     /// Since when it has been preparing, or has not.
     pub(crate) since: Instant,
 }
 
 /// Occupants with Muji by nick; the others of the room are not kept.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Roster {
+pub(crate) struct Occupants {
     occupants: BTreeMap<String, Occupant>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn described(contents: &[Content]) -> impl Iterator<Item = (String, M
     contents.iter().filter_map(|content| Some((content.name.clone(), content.media()?.clone())))
 }
 
-impl Roster {
+impl Occupants {
     /// The room repeated an occupant's Muji information; `profile` if it said what its client is, which it need not say
     /// each time (XEP-0115 section 8.4). What was known of it before is returned.
     pub(crate) fn update(
@@ -51,7 +51,7 @@ impl Roster {
         nick: &str,
         real: FullJid,
         muji: Muji,
-        profile: Option<Profile>,
+        profile: Option<ClientQuirks>,
     ) -> Result<Option<Occupant>, NotTaken> {
         if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {
             return Err(NotTaken::Impostor);

@@ -1,8 +1,8 @@
 //! Pictures, in a thread of their own: so long that one is encoded or decoded, sound would have to wait.
 //!
 //! ```text
-//!  PictureSource ─► Encoder ─► Payloader ─► once ─► backend ─► every peer
-//!  PictureSink ◄─ Decoder ◄─ Assembler ◄─ backend ◄─ each peer
+//!  VideoSource ─► Encoder ─► Payloader ─► once ─► backend ─► every peer
+//!  VideoSink ◄─ Decoder ◄─ Assembler ◄─ backend ◄─ each peer
 //! ```
 
 mod ours;
@@ -11,7 +11,7 @@ mod theirs;
 
 pub(crate) use ours::INTERVAL;
 pub use ours::{Coded, Ours};
-pub use theirs::{Decoded, PictureStats, Theirs, Wanted};
+pub use theirs::{Decoded, Theirs, VideoStats, Wanted};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,15 +24,15 @@ use tokio::sync::mpsc;
 
 use crate::backend::Observation;
 use crate::bandwidth::Target;
-use crate::device::{PictureSink, PictureSource, Trouble, Whose};
-use crate::picture::Picture;
+use crate::device::{DeviceError, VideoSink, VideoSource, Whose};
 use crate::receive::Clock;
 use crate::record::{Piece, Recorder};
 use crate::transport::ReceivedRtp;
+use crate::video_frame::VideoFrame;
 use show::Show;
 
 /// Where our pictures come from: a camera's ([`Media::Video`]), a screen's ([`Media::Slides`]).
-pub(crate) type Sources = BTreeMap<Media, Box<dyn PictureSource>>;
+pub(crate) type Sources = BTreeMap<Media, Box<dyn VideoSource>>;
 
 /// Packets that wait: those of a second from seven peers. More means that this machine cannot keep up, and the packets behind
 /// are lost as if the network had lost them.
@@ -68,11 +68,11 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub(crate) enum Done {
     /// Another picture of ours, and when it was taken.
-    Picture(Media, Instant, Coded),
+    VideoFrame(Media, Instant, Coded),
     /// A peer is to be asked for a key frame.
     AskKeyFrame(StreamId),
     /// Something does not do what it should.
-    Trouble(Trouble),
+    DeviceError(DeviceError),
 }
 
 /// The thread, as the backend has it. It ends with this.
@@ -88,7 +88,7 @@ pub(crate) struct Pictures {
 impl Pictures {
     pub(crate) fn start(
         sources: Sources,
-        sink: Option<Box<dyn PictureSink>>,
+        sink: Option<Box<dyn VideoSink>>,
         recorder: Option<Recorder>,
         observed: mpsc::Sender<Observation>,
     ) -> std::io::Result<Self> {
@@ -105,12 +105,12 @@ impl Pictures {
     }
 
     /// A packet of a peer. The first that is lost because the thread is behind is told.
-    pub(crate) fn packet(&mut self, id: StreamId, media: &Media, received: ReceivedRtp) -> Result<(), Trouble> {
+    pub(crate) fn packet(&mut self, id: StreamId, media: &Media, received: ReceivedRtp) -> Result<(), DeviceError> {
         if self.waiting.load(Ordering::Relaxed) < WAITING {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             self.give(Task::Packet(id, media.clone(), received));
         } else if !std::mem::replace(&mut self.behind, true) {
-            return Err(Trouble("this machine is too slow for all the pictures that come".to_owned()));
+            return Err(DeviceError("this machine is too slow for all the pictures that come".to_owned()));
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Pictures {
 
 struct Worker {
     shows: BTreeMap<Media, Show>,
-    sink: Option<Box<dyn PictureSink>>,
+    sink: Option<Box<dyn VideoSink>>,
     theirs: BTreeMap<StreamId, (Media, Theirs)>,
     recorder: Option<Recorder>,
     /// Packets that were given and not yet taken.
@@ -137,7 +137,7 @@ struct Abandoned;
 impl Worker {
     fn new(
         sources: Sources,
-        sink: Option<Box<dyn PictureSink>>,
+        sink: Option<Box<dyn VideoSink>>,
         taken: Arc<AtomicUsize>,
         report: SyncSender<Done>,
         observed: mpsc::Sender<Observation>,
@@ -210,9 +210,9 @@ impl Worker {
             match taken {
                 Ok((picture, coded)) => {
                     self.show(&Whose::Ours(media.clone()), picture);
-                    coded.map_or(Ok(()), |coded| self.done(Done::Picture(media, now, coded)))?;
+                    coded.map_or(Ok(()), |coded| self.done(Done::VideoFrame(media, now, coded)))?;
                 }
-                Err(Trouble(why)) => {
+                Err(DeviceError(why)) => {
                     self.end(&Whose::Ours(media));
                     self.trouble(why)?;
                 }
@@ -248,7 +248,7 @@ impl Worker {
             for Decoded { picture, encoded, .. } in theirs.take(now) {
                 // A file has one track of pictures: whoever speaks.
                 if let Some(recorder) = self.recorder.as_ref().filter(|_| *media == Media::Video) {
-                    troubles.extend(recorder.give(Piece::Picture(*session, now, encoded)).err());
+                    troubles.extend(recorder.give(Piece::VideoFrame(*session, now, encoded)).err());
                 }
                 last = Some(picture);
             }
@@ -263,10 +263,10 @@ impl Worker {
                 sink.show(&Whose::Theirs(*session, content.clone(), media.clone()), picture);
             }
         }
-        troubles.into_iter().try_for_each(|Trouble(why)| self.trouble(why))
+        troubles.into_iter().try_for_each(|DeviceError(why)| self.trouble(why))
     }
 
-    fn show(&mut self, whose: &Whose, picture: Picture) {
+    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
         if let Some(sink) = &mut self.sink {
             sink.show(whose, picture);
         }
@@ -279,7 +279,7 @@ impl Worker {
     }
 
     fn trouble(&self, why: String) -> Result<(), Abandoned> {
-        self.done(Done::Trouble(Trouble(why)))
+        self.done(Done::DeviceError(DeviceError(why)))
     }
 
     /// What the backend is too busy to take is lost as if by the network.
@@ -304,16 +304,16 @@ mod tests {
         rested: Arc<AtomicUsize>,
     }
 
-    impl PictureSource for Counted {
+    impl VideoSource for Counted {
         fn size(&self) -> [usize; 2] {
             [160, 96]
         }
 
-        fn take(&mut self) -> Result<Picture, Trouble> {
+        fn take(&mut self) -> Result<VideoFrame, DeviceError> {
             if self.taken.fetch_add(1, Ordering::Relaxed) == self.ends_after {
-                return Err(Trouble("it ended".to_owned()));
+                return Err(DeviceError("it ended".to_owned()));
             }
-            Ok(Picture::filled(160, 96, [200, 60, 40]))
+            Ok(VideoFrame::filled(160, 96, [200, 60, 40]))
         }
 
         fn rest(&mut self) {
@@ -366,7 +366,7 @@ mod tests {
         }
     }
 
-    fn sources(source: impl PictureSource + 'static) -> Sources {
+    fn sources(source: impl VideoSource + 'static) -> Sources {
         Sources::from([(Media::Video, Box::new(source) as _)])
     }
 
@@ -376,7 +376,7 @@ mod tests {
 
     fn packets(done: Vec<Done>) -> Vec<RtpPacket> {
         done.into_iter()
-            .flat_map(|done| if let Done::Picture(_, _, coded) = done { coded.packets } else { Vec::new() })
+            .flat_map(|done| if let Done::VideoFrame(_, _, coded) = done { coded.packets } else { Vec::new() })
             .collect()
     }
 
@@ -476,7 +476,7 @@ mod tests {
         let mut bench = Bench::with_pictures(3);
         bench.give(Task::Capture(Media::Video, true));
         let done = bench.run(Duration::from_secs(1));
-        assert_eq!(done.iter().filter(|done| matches!(done, Done::Trouble(_))).count(), 1);
+        assert_eq!(done.iter().filter(|done| matches!(done, Done::DeviceError(_))).count(), 1);
         assert_eq!(bench.taken(), 4);
     }
 
@@ -500,7 +500,7 @@ mod tests {
             juliet.give(Task::Packet(id(1), Media::Video, packet));
         }
         let done: Vec<Done> = juliet.done.try_iter().collect();
-        let troubles = done.iter().filter(|done| matches!(done, Done::Trouble(_))).count();
+        let troubles = done.iter().filter(|done| matches!(done, Done::DeviceError(_))).count();
         let asked = done.iter().filter(|done| matches!(done, Done::AskKeyFrame(of) if *of == id(666))).count();
         assert_eq!(troubles, 1);
         assert!(done.len() == troubles + asked && asked <= 5, "{asked} in two seconds");
@@ -520,7 +520,7 @@ mod tests {
         let mut number = 1;
         for (arrives, done) in [(true, before), (false, lost), (true, behind)] {
             for done in done {
-                let Done::Picture(_, at, Coded { packets, .. }) = done else { panic!("nothing else") };
+                let Done::VideoFrame(_, at, Coded { packets, .. }) = done else { panic!("nothing else") };
                 juliet.now = at;
                 for packet in received(&packets, number, at).into_iter().filter(|_| arrives) {
                     juliet.give(Task::Packet(id(1), Media::Video, packet));
@@ -544,7 +544,7 @@ mod tests {
         romeo.give(Task::Capture(Media::Video, true));
         let mut sent = packets(romeo.run(Duration::from_millis(100)));
         let mut larger = Encoder::new(320, 192, 300_000).expect("libvpx works");
-        let (mut payloader, picture) = (Payloader::default(), Picture::filled(320, 192, [0, 0, 255]));
+        let (mut payloader, picture) = (Payloader::default(), VideoFrame::filled(320, 192, [0, 0, 255]));
         let encoded = larger.encode(&picture, 0, true).unwrap().expect("it is small");
         sent.extend(payloader.packets(&encoded, 90_000));
         for packet in received(&sent, 1, juliet.now) {

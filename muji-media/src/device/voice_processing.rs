@@ -9,9 +9,9 @@ use crate::sound::{FRAME, Frame, RATE};
 const STEP: usize = FRAME / 2;
 
 /// Takes out of what is captured what was just played.
-pub struct Voice(AudioProcessing);
+pub struct VoiceProcessing(AudioProcessing);
 
-impl Voice {
+impl VoiceProcessing {
     /// One for a microphone and a loudspeaker.
     #[must_use]
     pub fn new() -> Self {
@@ -46,7 +46,7 @@ impl Voice {
     }
 }
 
-impl Default for Voice {
+impl Default for VoiceProcessing {
     fn default() -> Self {
         Self::new()
     }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn an_echo_is_taken_out() {
-        let mut voice = Voice::new();
+        let mut voice = VoiceProcessing::new();
         let spoken = speech(500);
         let mut left = Vec::new();
         for (index, frame) in spoken.iter().enumerate() {
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn somebody_who_speaks_is_still_heard() {
-        let mut voice = Voice::new();
+        let mut voice = VoiceProcessing::new();
         let spoken = speech(500);
         let mut heard = Vec::new();
         for frame in &spoken {

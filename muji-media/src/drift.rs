@@ -25,7 +25,7 @@ pub enum Fixed {
 }
 
 /// A stretching connection.
-pub struct Clutch {
+pub struct DriftCompensator {
     resampler: Box<dyn AdjustableResampler>,
     input: Vec<f32>,
     output: Vec<f32>,
@@ -34,7 +34,7 @@ pub struct Clutch {
 trait AdjustableResampler: Adjustable<f32> + Send {}
 impl<R: Adjustable<f32> + Send> AdjustableResampler for R {}
 
-impl Clutch {
+impl DriftCompensator {
     /// Between one clock and another, both of 48 kHz.
     #[must_use]
     pub fn new(fixed: Fixed) -> Self {
@@ -103,7 +103,7 @@ mod tests {
 
     /// An hour between two clocks, the first faster by `factor`; the longest the queue became, in seconds.
     fn longest_queue(factor: f64, from: u32) -> f64 {
-        let mut clutch = Clutch::between(Fixed::Output, from, RATE).unwrap();
+        let mut drift = DriftCompensator::between(Fixed::Output, from, RATE).unwrap();
         let (mut waiting, mut longest, mut credit) = (VecDeque::new(), 0.0, 0.0);
         for _ in 0..3_600 * 50 {
             credit += f64::from(from) / 50.0 * factor;
@@ -111,7 +111,7 @@ mod tests {
             credit -= whole as f64;
             waiting.extend(std::iter::repeat_n(1_000i16, whole));
             let excess = waiting.len() as f64 / f64::from(from) - 0.020;
-            assert_eq!(clutch.turn(&mut waiting, excess).len(), FRAME);
+            assert_eq!(drift.turn(&mut waiting, excess).len(), FRAME);
             longest = f64::max(longest, waiting.len() as f64 / f64::from(from));
         }
         longest
@@ -127,18 +127,18 @@ mod tests {
 
     #[test]
     fn frames_for_a_card_of_another_rate_become_as_many_samples_as_it_plays() {
-        let mut clutch = Clutch::between(Fixed::Input, RATE, 44_100).unwrap();
+        let mut drift = DriftCompensator::between(Fixed::Input, RATE, 44_100).unwrap();
         for (excess, expected) in [(0.0, 44_100), (1.0, 43_880), (-1.0, 44_321)] {
-            let second: usize = (0..50).map(|_| clutch.turn(&mut vec![1_000; FRAME].into(), excess).len()).sum();
+            let second: usize = (0..50).map(|_| drift.turn(&mut vec![1_000; FRAME].into(), excess).len()).sum();
             assert!(second.abs_diff(expected) < 20, "{excess}: {second}");
         }
     }
 
     #[test]
     fn sound_passes_unchanged_while_the_clocks_agree() {
-        let mut clutch = Clutch::new(Fixed::Output);
+        let mut drift = DriftCompensator::new(Fixed::Output);
         let mut sound: VecDeque<i16> = (0..960).collect();
-        let passed: Vec<i16> = clutch.turn(&mut sound, 0.0).iter().copied().map(rounded).collect();
+        let passed: Vec<i16> = drift.turn(&mut sound, 0.0).iter().copied().map(rounded).collect();
         assert_eq!(passed, (0..960).collect::<Vec<i16>>());
     }
 
@@ -147,7 +147,8 @@ mod tests {
         use crate::device::Source;
         use crate::device::tone::Tone;
         use crate::meter::Meter;
-        let (mut clutch, mut tone, mut meter) = (Clutch::new(Fixed::Output), Tone::new(440.0), Meter::default());
+        let (mut drift, mut tone, mut meter) =
+            (DriftCompensator::new(Fixed::Output), Tone::new(440.0), Meter::default());
         let mut sound = VecDeque::new();
         for _ in 0..50 {
             while sound.len() < 2 * FRAME {
@@ -155,7 +156,7 @@ mod tests {
                 tone.fill(&mut frame).unwrap();
                 sound.extend(frame);
             }
-            let stretched: Vec<i16> = clutch.turn(&mut sound, 0.02).iter().copied().map(rounded).collect();
+            let stretched: Vec<i16> = drift.turn(&mut sound, 0.02).iter().copied().map(rounded).collect();
             meter.add(&stretched);
         }
         let level = meter.take().unwrap();

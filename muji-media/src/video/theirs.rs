@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::codec::vp8::{self, Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Layer, Vp8Fault};
-use crate::picture::Picture;
-use crate::pictures::INTERVAL;
 use crate::receive::Clock;
 use crate::transport::ReceivedRtp;
+use crate::video::INTERVAL;
+use crate::video_frame::VideoFrame;
 
 /// How often it is told what is shown.
 const TELL: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const STILL: Duration = Duration::from_millis(150);
 
 /// How the pictures of a participant fared so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PictureStats {
+pub struct VideoStats {
     /// Bytes of payload that came.
     pub bytes: u64,
     /// Pictures decoded.
@@ -47,7 +47,7 @@ pub enum Wanted {
 /// A picture, and what it was decoded from.
 pub struct Decoded {
     /// What is shown.
-    pub picture: Picture,
+    pub picture: VideoFrame,
     /// What came.
     pub encoded: Encoded,
     timestamp: u32,
@@ -64,7 +64,7 @@ pub struct Theirs {
     waiting: VecDeque<Decoded>,
     /// What is heard of the same participant.
     clock: Option<Clock>,
-    stats: PictureStats,
+    stats: VideoStats,
     /// The numbers of packets so far: the highest, and whether any was missing since the last picture.
     highest: Option<u64>,
     gap: bool,
@@ -88,7 +88,7 @@ impl Theirs {
             turns: 0,
             waiting: VecDeque::new(),
             clock: None,
-            stats: PictureStats::default(),
+            stats: VideoStats::default(),
             highest: None,
             gap: false,
             last: None,
@@ -180,7 +180,7 @@ impl Theirs {
     }
 
     /// How they fared so far, if it is time to tell.
-    pub fn tell(&mut self, now: Instant) -> Option<PictureStats> {
+    pub fn tell(&mut self, now: Instant) -> Option<VideoStats> {
         (now >= self.tell).then(|| {
             self.tell = now + TELL;
             self.stats

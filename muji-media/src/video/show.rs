@@ -5,12 +5,12 @@ use std::time::Instant;
 use super::ours::{Coded, Ours};
 use crate::bandwidth::Target;
 use crate::codec::vp8::Vp8Fault;
-use crate::device::{PictureSource, Trouble};
-use crate::picture::Picture;
+use crate::device::{DeviceError, VideoSource};
+use crate::video_frame::VideoFrame;
 
 pub(super) struct Show {
     /// Until it gives no more.
-    source: Option<Box<dyn PictureSource>>,
+    source: Option<Box<dyn VideoSource>>,
     target: Target,
     /// When the first picture was taken.
     begun: Option<Instant>,
@@ -19,7 +19,7 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn new(source: Box<dyn PictureSource>) -> Self {
+    pub(super) fn new(source: Box<dyn VideoSource>) -> Self {
         Self { source: Some(source), target: Target::default(), begun: None, ours: None }
     }
 
@@ -55,13 +55,13 @@ impl Show {
     }
 
     /// The picture that is due, if one is, and what is sent of it, if it is not left out. After an error there are no more.
-    pub(super) fn take(&mut self, now: Instant) -> Result<Option<(Picture, Option<Coded>)>, Trouble> {
+    pub(super) fn take(&mut self, now: Instant) -> Result<Option<(VideoFrame, Option<Coded>)>, DeviceError> {
         let (Some(ours), Some(source)) = (&mut self.ours, &mut self.source) else { return Ok(None) };
         if !ours.is_due(now) {
             return Ok(None);
         }
         let taken = source.take().and_then(|picture| {
-            let coded = ours.packets(now, &picture).map_err(|why| Trouble(why.to_string()))?;
+            let coded = ours.packets(now, &picture).map_err(|why| DeviceError(why.to_string()))?;
             Ok(Some((picture, coded)))
         });
         if taken.is_err() {
