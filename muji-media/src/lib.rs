@@ -36,22 +36,20 @@
 //! Out of scope: deciding whom to call, and everything on the XMPP side.
 #![deny(unsafe_code)] // Allowed in codec::vp8::libvpx alone.
 
+pub mod audio;
 pub mod backend;
 pub mod bandwidth;
 pub mod codec;
 pub mod device;
-pub mod drift;
 pub mod gather;
-pub mod jitter;
-pub mod layers;
-pub mod meter;
-mod network;
 pub mod peers;
-pub mod publish;
-pub mod receive;
 pub mod record;
+pub mod rtp;
 pub mod socket;
-pub mod sound;
+pub mod stats;
 pub mod transport;
 pub mod video;
-pub mod video_frame;
+
+// The paths until the public face is decided.
+pub use audio::{drift, frame as sound, jitter, meter, publisher as publish, receiver as receive};
+pub use video::{frame as video_frame, layers};

@@ -1,28 +1,22 @@
 //! The media layer as the core commands it: a thread of its own with sockets, clock and sound.
 
+mod devices;
+mod network;
+mod probe;
 mod worker;
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
-use muji_core::{Media, SessionId};
 use tokio::sync::mpsc;
 
-use crate::bandwidth::{Policy, Target};
-use crate::codec::opus::{self, OpusFault};
-use crate::codec::vp8;
-use crate::device::{DeviceError, Sink, Source, VideoSink, VideoSource};
-use crate::gather::GatherPolicy;
-use crate::meter::Level;
-use crate::peers::Path;
-use crate::receive::Stats;
-use crate::record::{Finish, Template};
+use crate::codec::{opus, vp8};
+use crate::record::Finish;
+pub use crate::stats::Observation;
+use crate::transport::MakeTransport;
 use crate::transport::str0m::Str0m;
-use crate::transport::{MakeTransport, NoCertificate};
-use crate::video::VideoStats;
+pub use devices::{Devices, NoMedia};
+pub use probe::probe;
 use worker::Worker;
 
 /// Commands and reports under way. A call of 64 makes some hundred at once; with more the other side has stopped.
@@ -30,106 +24,6 @@ const UNDER_WAY: usize = 4_096;
 
 /// Observations under way; more are dropped, the next second tells anew.
 const OBSERVATIONS: usize = 256;
-
-/// What a media layer works with; by default it listens and looks, at all addresses of the machine.
-#[derive(Default)]
-pub struct Devices {
-    /// What is sent; without one we only listen.
-    pub source: Option<Box<dyn Source>>,
-    /// What is shown to the others as [`Media::Video`]; without one we only look.
-    pub pictures: Option<Box<dyn VideoSource>>,
-    /// What is shown to them as [`Media::Slides`]: a screen.
-    pub slides: Option<Box<dyn VideoSource>>,
-    /// To whom their bit rate is fitted.
-    pub policy: Policy,
-    /// Where everybody's pictures go, ours too; without it they are only measured.
-    pub view: Option<Box<dyn VideoSink>>,
-    /// Where everybody's sound goes as one; without it it is only measured and recorded.
-    pub sink: Option<Box<dyn Sink>>,
-    /// The files for recordings.
-    pub record: Option<Template>,
-    /// The local addresses to use. Empty: all that the machine has, see [`crate::socket::local_addresses`], and those that it gets
-    /// while a call goes on.
-    pub addresses: Vec<IpAddr>,
-    /// How others may reach us beyond them.
-    pub reach: GatherPolicy,
-}
-
-/// What is heard of a participant, for whoever wants to look.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Observation {
-    /// The first frame that was louder than silence.
-    FirstSound {
-        /// The session.
-        session: SessionId,
-        /// When it was decoded.
-        at: Instant,
-    },
-    /// Five times a second: how loud it is, for a mark at whoever speaks.
-    Loud {
-        /// The session.
-        session: SessionId,
-        /// Root mean square of these 200 ms in dBFS: silence has -120.
-        level: f32,
-    },
-    /// Once a second.
-    Heard {
-        /// The session.
-        session: SessionId,
-        /// How it sounded, measured on what was decoded.
-        level: Level,
-        /// How it fared since the session began.
-        stats: Stats,
-    },
-    /// Once a second while pictures of a participant are shown.
-    Seen {
-        /// The session.
-        session: SessionId,
-        /// A person, or a screen.
-        media: Media,
-        /// Width and height, in pixels.
-        size: [usize; 2],
-        /// The mean colour of the last picture: red, green, blue.
-        colour: [u8; 3],
-        /// How they fared since the session began.
-        stats: VideoStats,
-    },
-    /// Once a second: the network's view of a session.
-    Paths {
-        /// The session.
-        session: SessionId,
-        /// A path for each transport that has one.
-        paths: Vec<Path>,
-        /// The codecs of what came, by their names in SDP.
-        codecs: BTreeSet<String>,
-    },
-    /// What our pictures are encoded to from now on.
-    Target(Media, Target),
-    /// Once a second while we send: bytes of payload so far, the same to everybody.
-    Sent {
-        /// Bytes.
-        bytes: u64,
-    },
-}
-
-/// The media layer could not begin.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoMedia {
-    /// No certificate.
-    #[error(transparent)]
-    Certificate(#[from] NoCertificate),
-    /// No codec.
-    #[error(transparent)]
-    Codec(#[from] OpusFault),
-    /// No folder for recordings.
-    #[error(transparent)]
-    Folder(#[from] DeviceError),
-    /// The system gives no thread.
-    #[error("the system gives no thread for the media: {0}")]
-    Thread(std::io::Error),
-}
 
 /// The default media layer. Dropped, it ends its thread and with it everything it sends, and waits for recordings to be written.
 pub struct Backend {

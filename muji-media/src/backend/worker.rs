@@ -14,22 +14,24 @@ use muji_xep::rtp::PayloadType;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::{Devices, NoMedia, Observation};
+use super::devices::{Devices, NoMedia};
+use super::network::{ForPeers, Network};
+use crate::audio::frame::{FRAME, FRAME_TIME, Frame, mix};
+use crate::audio::meter::{Loudness, Meter};
+use crate::audio::publisher::Publisher;
+use crate::audio::receiver::Receiver;
 use crate::bandwidth::Bandwidth;
 use crate::codec::opus;
 use crate::device::{DeviceError, Sink};
 use crate::gather::GatherPolicy;
 use crate::gather::streams::{News, usable};
-use crate::meter::{Loudness, Meter};
-use crate::network::{ForPeers, Network};
 use crate::peers::{Peers, PeersOutput};
-use crate::publish::Publisher;
-use crate::receive::{Receiver, Stats};
 use crate::record::{Finish, Piece, Recordings};
+use crate::rtp::ReceivedRtp;
 use crate::socket::{Datagram, interface_addresses, local_addresses};
-use crate::sound::{FRAME, FRAME_TIME, Frame, mix};
-use crate::transport::{MakeTransport, ReceivedRtp};
-use crate::video::{Done, Pictures, StreamId, Task};
+use crate::stats::{Observation, Stats};
+use crate::transport::MakeTransport;
+use crate::video::thread::{Done, Pictures, StreamId, Task};
 
 /// One for each frame of sound.
 const TICKS_PER_SECOND: u64 = 50;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use muji_xep::rtp::PayloadType;
 use opus::{Application, Bitrate, Channels};
 
-use crate::sound::{FRAME, Frame, RATE};
+use crate::audio::frame::{FRAME, Frame, RATE};
 
 /// Speech in full band; music is fine too.
 const TARGET_BITRATE: i32 = 32_000;
@@ -137,9 +137,9 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::meter::Meter;
     use crate::device::Source;
     use crate::device::tone::Tone;
-    use crate::meter::Meter;
 
     fn tone_of(frames: impl IntoIterator<Item = Vec<i16>>) -> f32 {
         let mut meter = Meter::default();

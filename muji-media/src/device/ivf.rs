@@ -5,7 +5,7 @@ use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use super::video_file::{Piece, Track, VideoFileError};
+use super::track::{Piece, Track, VideoFileError};
 
 /// The header in front of everything, and the one of each picture.
 const HEADER: usize = 32;

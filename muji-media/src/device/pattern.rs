@@ -2,8 +2,8 @@
 
 use font8x8::UnicodeFonts;
 
-use super::{DeviceError, VideoSource};
-use crate::video_frame::VideoFrame;
+use super::interface::{DeviceError, VideoSource};
+use crate::video::frame::VideoFrame;
 
 /// The sides of the pattern, in pixels.
 const WIDTH: usize = 640;

@@ -2,8 +2,8 @@
 
 use std::f32::consts::TAU;
 
-use super::{DeviceError, Source};
-use crate::sound::{Frame, RATE};
+use super::interface::{DeviceError, Source};
+use crate::audio::frame::{Frame, RATE};
 
 /// A tenth of full scale is -20 dBFS: four at once do not clip.
 const AMPLITUDE: f32 = 3_276.7;

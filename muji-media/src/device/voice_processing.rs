@@ -3,7 +3,7 @@
 use sonora::config::{EchoCanceller, GainController2, HighPassFilter, NoiseSuppression};
 use sonora::{AudioProcessing, Config, StreamConfig};
 
-use crate::sound::{FRAME, Frame, RATE};
+use crate::audio::frame::{FRAME, Frame, RATE};
 
 /// The processing works on 10 ms.
 const STEP: usize = FRAME / 2;

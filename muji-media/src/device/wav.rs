@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
-use super::{DeviceError, Sink, Source};
-use crate::sound::{FRAME, Frame, RATE};
+use super::interface::{DeviceError, Sink, Source};
+use crate::audio::frame::{FRAME, Frame, RATE};
 
 /// Longest file that is read: an hour of one channel.
 const MAX_SAMPLES: u32 = 3600 * RATE;

@@ -8,23 +8,16 @@ use std::time::Duration;
 
 use matroska_demuxer::{DemuxError, Frame as Block, MatroskaFile, TrackType};
 
-use super::video_file::{Piece, Track, VideoFileError};
-use super::{DeviceError, Source};
+use super::interface::{DeviceError, Source};
+use super::track::{Piece, Track, VideoFileError, Wanted};
+use crate::audio::frame::{Frame, RATE};
 use crate::codec::opus::Decoder;
-use crate::sound::{Frame, RATE};
 
 /// Longest silence between two packets that is played as one; more is nonsense.
 const MAX_GAP: Duration = Duration::from_secs(60);
 
 /// Packets decoded for 20 ms of sound: those of Opus are no shorter than 2.5 ms, and some may be no Opus.
 const MAX_AT_ONCE: usize = 64;
-
-/// What of a file is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    Pictures,
-    Sound,
-}
 
 /// One track of a WebM file.
 pub(crate) struct WebmTrack {

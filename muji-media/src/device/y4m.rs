@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{DeviceError, VideoSource};
-use crate::video_frame::{MAX_PIXELS, VideoFrame};
+use super::interface::{DeviceError, VideoSource};
+use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
 /// Longest line of a header; those that programs write have some sixty letters.
 const MAX_LINE: u64 = 1_024;

@@ -8,11 +8,13 @@ use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 
+use super::attempt::Attempts;
+use super::candidate::LocalCandidate;
 use super::frames::{Frames, padded};
 use super::mapping::Mapping;
+use super::output::{Gathered, StreamNumber};
 use super::policy::{GatherPolicy, Relays};
 use super::relay::{Relay, RelayOutput};
-use super::{Attempts, Gathered, LocalCandidate, StreamNumber};
 
 /// A further way to a relay is tried when those before have come to nothing for so long, or have failed: UDP is the best for
 /// sound, and a network that lets it through answers within that.

@@ -10,11 +10,13 @@
 //! Each lane of sockets gathers for itself; all sessions that use a lane share what was found. Nothing is asked before a session opens,
 //! and what was relayed is given back when the last has closed.
 
+mod attempt;
+pub(crate) mod candidate;
 mod frames;
 mod lane;
 mod mapping;
+mod output;
 mod policy;
-mod probe;
 mod relay;
 pub(crate) mod streams;
 mod time;
@@ -26,113 +28,13 @@ use std::time::Instant;
 use muji_core::media::IceServer;
 use muji_xep::ice::Candidate;
 
+pub use attempt::Attempt;
+pub use candidate::LocalCandidate;
+pub use output::{Gathered, StreamNumber};
 pub use policy::{GatherPolicy, Relays};
-pub use probe::probe;
 
+use attempt::Attempts;
 use lane::{GatherContext, Lane, Server};
-
-/// Attempts remembered, to be told where no path is found.
-const MAX_ATTEMPTS: usize = 32;
-
-/// An address of ours, as it is told and as it is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalCandidate {
-    /// As others learn it.
-    pub told: Candidate,
-    /// The address that packets are sent from: the socket's, or the one that is relayed.
-    pub base: SocketAddr,
-}
-
-/// Which stream to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StreamNumber(u64);
-
-/// What comes of gathering, in order.
-#[derive(Debug)]
-pub enum Gathered {
-    /// To the network by a socket of ours.
-    Datagram {
-        /// The socket.
-        from: SocketAddr,
-        /// A server.
-        to: SocketAddr,
-        /// What to send.
-        bytes: Vec<u8>,
-    },
-    /// A stream to a server is wanted.
-    Connect {
-        /// What it is called from now on.
-        stream: StreamNumber,
-        /// The server's address.
-        to: SocketAddr,
-        /// Its name, if it is spoken with within TLS.
-        secure: Option<String>,
-    },
-    /// By that stream.
-    Write {
-        /// Which.
-        stream: StreamNumber,
-        /// What to send.
-        bytes: Vec<u8>,
-    },
-    /// It is not wanted any more.
-    Close(StreamNumber),
-    /// From a peer, by an address that is relayed.
-    Received {
-        /// That address.
-        local: SocketAddr,
-        /// The peer's.
-        from: SocketAddr,
-        /// What came.
-        bytes: Vec<u8>,
-    },
-    /// One more address of ours.
-    Found {
-        /// In which lane.
-        lane: usize,
-        /// The address.
-        candidate: LocalCandidate,
-    },
-    /// An address is not ours any more.
-    Lost {
-        /// In which lane.
-        lane: usize,
-        /// The address.
-        candidate: LocalCandidate,
-    },
-}
-
-/// How something was tried, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// What, such as `TURN by UDP at turn.example:3478`.
-    pub what: String,
-    /// The address that it gave, or why there is none; `None` as long as nothing is known.
-    pub outcome: Option<Result<SocketAddr, String>>,
-}
-
-/// The last attempts.
-#[derive(Default)]
-struct Attempts(VecDeque<Attempt>);
-
-impl Attempts {
-    fn begin(&mut self, what: String) {
-        self.0.retain(|attempt| attempt.what != what);
-        if self.0.len() == MAX_ATTEMPTS {
-            self.0.pop_front();
-        }
-        self.0.push_back(Attempt { what, outcome: None });
-    }
-
-    fn end(&mut self, what: &str, outcome: Result<SocketAddr, String>) {
-        if let Some(attempt) = self.0.iter_mut().find(|attempt| attempt.what == what) {
-            // With an address of each family the first counts.
-            if !matches!((&attempt.outcome, &outcome), (Some(Ok(_)), Ok(_))) {
-                attempt.outcome = Some(outcome);
-            }
-        }
-    }
-}
 
 /// Finds our addresses and speaks with relays.
 pub struct Gatherer {

@@ -13,6 +13,7 @@ use turn_client_proto::udp::TurnClientUdp;
 
 use super::policy::is_private;
 use super::time::Clock;
+use crate::rtp::is_stun;
 
 /// Datagrams to one address kept until the server lets us speak with it: the checks of one round trip.
 const MAX_WAITING: usize = 8;
@@ -104,7 +105,7 @@ impl Relay {
         }
         if self.client.have_permission(TransportType::Udp, to.ip()) {
             // The short form spares 32 bytes a packet; checks of paths that come to nothing are not worth a channel.
-            if !crate::peers::is_stun(bytes) && self.channels.len() < MAX_PERMISSIONS && self.channels.insert(to) {
+            if !is_stun(bytes) && self.channels.len() < MAX_PERMISSIONS && self.channels.insert(to) {
                 // Without one the long form does.
                 let _unbound = self.client.bind_channel(TransportType::Udp, to, self.clock.at(now)).is_err();
             }

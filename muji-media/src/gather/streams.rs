@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::StreamNumber;
+use super::output::StreamNumber;
 
 /// From asking for a stream to its being there, with TLS.
 const CONNECT: Duration = Duration::from_secs(8);

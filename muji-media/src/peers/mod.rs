@@ -1,10 +1,11 @@
 //! Every transport to every peer: what the core commands, what the network brings, what is sent to all.
 
+mod entry;
+mod output;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
@@ -13,89 +14,13 @@ use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
 use crate::gather::LocalCandidate;
-use crate::layers::{LayerFilter, Share};
-use crate::transport::{MakeTransport, NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportParams};
-use crate::video::Coded;
+use crate::rtp::{Coded, RtpPacket, is_stun};
+pub use crate::stats::{Path, Traffic};
+use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportParams};
+use crate::video::layers::{LayerFilter, Share};
+use entry::TransportEntry;
+pub use output::PeersOutput;
 use told::Told;
-
-/// What comes out, in order.
-#[derive(Debug)]
-pub enum PeersOutput {
-    /// To the network.
-    Datagram {
-        /// The local address to send from.
-        from: SocketAddr,
-        /// The peer's address.
-        to: SocketAddr,
-        /// What to send.
-        bytes: Vec<u8>,
-    },
-    /// To the core.
-    Report(MediaReport),
-    /// To whoever decodes.
-    Rtp {
-        /// The session.
-        session: SessionId,
-        /// The content's name in the session.
-        content: Arc<str>,
-        /// The packet.
-        received: ReceivedRtp,
-    },
-    /// To whoever encodes: a peer cannot show our pictures before a key frame comes.
-    KeyFrameAsked,
-    /// What a path carries, in bits a second.
-    Estimate {
-        /// The path.
-        transport: TransportId,
-        /// Bits a second.
-        bits: u32,
-    },
-    /// So much of our pictures was lost on a path lately.
-    Lost {
-        /// The path.
-        transport: TransportId,
-        /// From 0 to 1.
-        share: f32,
-    },
-    /// So much of what left in the last moments was lost that a path has become narrower.
-    Overflowed {
-        /// The path.
-        transport: TransportId,
-        /// From 0 to 1.
-        share: f32,
-    },
-}
-
-/// What goes by a transport, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Path {
-    /// Our address.
-    pub local: SocketAddr,
-    /// The peer's.
-    pub remote: SocketAddr,
-    /// Datagrams sent since the transport began, and their bytes above UDP.
-    pub sent: Traffic,
-    /// Those that came.
-    pub received: Traffic,
-    /// There and back, as last measured.
-    pub round_trip: Option<Duration>,
-}
-
-/// Datagrams so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// How many.
-    pub datagrams: u64,
-    /// Their bytes, without the headers of UDP and IP.
-    pub bytes: u64,
-}
-
-impl Traffic {
-    fn count(&mut self, bytes: &[u8]) {
-        self.datagrams += 1;
-        self.bytes += bytes.len() as u64;
-    }
-}
 
 /// Addresses that transports share.
 struct SocketSet {
@@ -106,15 +31,6 @@ impl SocketSet {
     fn has(&self, base: SocketAddr) -> bool {
         self.candidates.iter().any(|candidate| candidate.base == base)
     }
-}
-
-/// A transport, and its traffic.
-struct TransportEntry {
-    transport: Box<dyn Transport>,
-    /// By which addresses something else than checks was sent last.
-    between: Option<[SocketAddr; 2]>,
-    sent: Traffic,
-    received: Traffic,
 }
 
 struct Session {
@@ -154,11 +70,6 @@ const MAX_LANES: usize = 16;
 
 /// Pairs of addresses remembered to shorten a search; a stranger can make us forget them, which costs time only.
 const MAX_HINTS: usize = 1_024;
-
-/// STUN begins with two zero bits; it alone says by its user name whose it is, whatever the address.
-pub(crate) fn is_stun(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|first| *first < 4)
-}
 
 impl Peers {
     /// No transports yet; those to come receive by these addresses, one of each session.

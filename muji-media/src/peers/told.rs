@@ -6,8 +6,10 @@ use std::sync::Arc;
 use muji_core::media::MediaReport;
 use muji_jingle::{SessionId, TransportId};
 
-use super::{PeersOutput, TransportEntry, is_stun};
-use crate::transport::{ReceivedRtp, TransportOutput};
+use super::entry::TransportEntry;
+use super::output::PeersOutput;
+use crate::rtp::{ReceivedRtp, is_stun};
+use crate::transport::TransportOutput;
 
 /// What transports told, and what comes of it.
 #[derive(Default)]

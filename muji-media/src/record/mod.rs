@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use muji_core::SessionId;
 
+use crate::audio::frame::Frame;
 use crate::codec::vp8::Encoded;
 use crate::device::wav::WavSink;
 use crate::device::{DeviceError, Sink};
-use crate::sound::Frame;
 use webm::WebmSink;
 
 /// The file of all together.
@@ -291,7 +291,7 @@ fn file_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sound::{FRAME, FRAME_TIME};
+    use crate::audio::frame::{FRAME, FRAME_TIME};
 
     #[test]
     fn a_nick_is_no_path() {

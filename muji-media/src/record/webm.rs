@@ -8,10 +8,10 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::audio::frame::{FRAME_TIME, Frame, RATE};
 use crate::codec::opus::{Encoder, OpusFault};
 use crate::codec::vp8::{self, Encoded};
 use crate::device::DeviceError;
-use crate::sound::{FRAME_TIME, Frame, RATE};
 
 /// What a cluster holds at most, in ms and in bytes: that much is lost if the machine stops.
 const CLUSTER: u64 = 1_000;
@@ -289,13 +289,15 @@ fn no_codec(path: &Path, why: &OpusFault) -> DeviceError {
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
+    use crate::audio::frame::FRAME;
+    use crate::audio::meter::Meter;
     use crate::codec::vp8;
-    use crate::device::video_file::{Track, VideoFile};
-    use crate::device::webm::{Wanted, WebmSound, WebmTrack};
+    use crate::device::track::Track;
+    use crate::device::track::Wanted;
+    use crate::device::video_file::VideoFile;
+    use crate::device::webm::{WebmSound, WebmTrack};
     use crate::device::{Source, VideoSource};
-    use crate::meter::Meter;
-    use crate::sound::FRAME;
-    use crate::video_frame::VideoFrame;
+    use crate::video::frame::VideoFrame;
 
     fn file(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("muji-webm-{}-{name}.webm", std::process::id()))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use muji_xep::ice::CandidateKind;
 
-use super::TransportOutput;
+use super::interface::TransportOutput;
 use crate::gather::LocalCandidate;
 
 /// Without a packet or an answer for so long, the peer is taken for interrupted. A lost check or two are not enough.

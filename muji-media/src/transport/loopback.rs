@@ -12,10 +12,9 @@ use muji_core::media::{LocalTransport, OpenContent, RemoteTransport};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
-use super::{
-    MakeTransport, NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, told,
-};
+use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, told};
 use crate::gather::LocalCandidate;
+use crate::rtp::{ReceivedRtp, RtpPacket};
 
 /// Between two greetings to a peer that does not answer.
 const REPEAT: Duration = Duration::from_millis(50);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::RtpPacket;
+use crate::rtp::RtpPacket;
 
 /// Packets kept of one stream: three seconds of pictures at 1 Mbit/s, which is longer than any peer asks.
 const KEPT: usize = 384;

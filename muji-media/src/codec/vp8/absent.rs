@@ -1,7 +1,7 @@
 //! Without feature `vp8` there is no libvpx: nothing is offered, and these cannot be had.
 
-use super::{Encoded, Vp8Fault};
-use crate::video_frame::VideoFrame;
+use super::encoded::{Encoded, Vp8Fault};
+use crate::video::frame::VideoFrame;
 
 /// An encoder that cannot be had.
 pub enum Encoder {}

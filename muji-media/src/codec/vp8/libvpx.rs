@@ -16,8 +16,8 @@ use vpx_sys::{
     vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
-use super::{Encoded, LAYERS, Layer, RateControl, Vp8Fault};
-use crate::video_frame::{MAX_PIXELS, VideoFrame};
+use super::encoded::{Encoded, LAYERS, Layer, RateControl, Vp8Fault};
+use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
 /// Ticks a second of the times that are given to the encoder.
 const CLOCK: c_int = 90_000;

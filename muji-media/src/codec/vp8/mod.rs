@@ -2,133 +2,26 @@
 
 #[cfg(not(feature = "vp8"))]
 mod absent;
+mod encoded;
 #[cfg(feature = "vp8")]
 mod libvpx;
+mod offer;
 mod payload;
-
-use muji_xep::jingle::Senders;
-use muji_xep::rtp::{Extension, Feedback, PayloadType};
 
 #[cfg(not(feature = "vp8"))]
 pub use absent::{Decoder, Encoder};
+pub use encoded::{Encoded, LAYERS, Layer, RateControl, Vp8Fault};
+pub(crate) use encoded::{is_key, size};
 #[cfg(feature = "vp8")]
 pub use libvpx::{Decoder, Encoder};
+pub use offer::{CLOCK_RATE, ORIENTATION, TRANSPORT_CC, extensions, payload_type};
 pub(crate) use payload::renumbered;
 pub use payload::{Assembled, Assembler, Frame, Payloader};
-
-/// Ticks a second of a video timestamp.
-pub const CLOCK_RATE: u32 = 90_000;
-
-/// VP8, as we offer it, under the id that Dino gives it: whoever misses packets can ask for them, and for key frames.
-#[must_use]
-pub fn payload_type() -> PayloadType {
-    let feedback =
-        |kind: &str, subtype: Option<&str>| Feedback { kind: kind.to_owned(), subtype: subtype.map(str::to_owned) };
-    PayloadType {
-        feedback: vec![
-            feedback("ccm", Some("fir")),
-            feedback("goog-remb", None),
-            feedback("nack", None),
-            feedback("nack", Some("pli")),
-            feedback("transport-cc", None),
-        ],
-        ..PayloadType::new(98, "VP8", CLOCK_RATE, 1)
-    }
-}
-
-/// Counts packets through all contents of a transport, so that whoever gets them can tell how they fared.
-pub const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-
-/// Says how a picture is to be turned: phones send what their camera sees as it is held.
-pub const ORIENTATION: &str = "urn:3gpp:video-orientation";
-
-/// The header extensions we offer with pictures; the first under the id that Dino gives it.
-#[must_use]
-pub fn extensions() -> Vec<Extension> {
-    let extension = |(id, uri): (u16, &str)| Extension { id, uri: uri.to_owned(), senders: Senders::Both };
-    [(1, ORIENTATION), (2, TRANSPORT_CC)].map(extension).into()
-}
-
-/// A picture, encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    /// What came out.
-    pub bytes: Vec<u8>,
-    /// It needs no picture before it.
-    pub key: bool,
-    /// Who can do without it.
-    pub layer: Layer,
-}
-
-/// What of the bit rate the pictures up to each temporal layer take, in percent: of four pictures one is of layer 0 and needs none but
-/// those of layer 0 before it, one is of layer 1 and needs none of layer 2, and two are of layer 2, which nothing needs.
-pub const LAYERS: [u32; 3] = [40, 60, 100];
-
-/// The temporal layer of a picture (RFC 7741 section 4.2). Without layers all are of the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Layer {
-    /// From 0 on: an index of [`LAYERS`].
-    pub number: u8,
-    /// Of those before it needs one of layer 0 alone.
-    pub sync: bool,
-}
-
-/// How libvpx keeps to its bit rate. Times are in ms of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateControl {
-    /// As constant as it can be, or varying with what is seen.
-    pub constant: bool,
-    /// What may be ahead or behind.
-    pub buffer: u32,
-    /// How full that is in the beginning, and should be.
-    pub initial: u32,
-    /// See `initial`.
-    pub optimal: u32,
-    /// Pictures are left out when it is less full than that, in percent; 0: never.
-    pub drop_below: u32,
-}
-
-impl RateControl {
-    /// For conversations: a new target is reached within four frames, where browsers' second of buffer takes up to 23, and libvpx's
-    /// own six seconds never reach a lower one (`make bitrate`).
-    pub const CONVERSATION: Self = Self { constant: true, buffer: 200, initial: 150, optimal: 160, drop_below: 30 };
-}
-
-/// What cannot be encoded or decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Vp8Fault {
-    /// The picture has not the size that was said, or is too large.
-    #[error("a picture of a size that is not taken")]
-    Size,
-    /// This program was built without feature `vp8`.
-    #[error("this program was built without VP8")]
-    Absent,
-    /// There is no memory.
-    #[error("no memory for a picture")]
-    Memory,
-    /// libvpx says no, with its number.
-    #[error("libvpx: error {0}")]
-    Codec(u32),
-}
-
-/// Whether a frame, or what begins one, needs no picture before it: its first bit is zero then (RFC 6386 section 9.1).
-pub(crate) fn is_key(frame: &[u8]) -> bool {
-    frame.first().is_some_and(|first| first & 1 == 0)
-}
-
-/// The sides of the picture that a key frame begins with, in pixels (RFC 6386 section 9.1); `None` if it is none.
-pub(crate) fn size(frame: &[u8]) -> Option<[usize; 2]> {
-    let [_, _, _, 0x9D, 0x01, 0x2A, rest @ ..] = frame else { return None };
-    let [w0, w1, h0, h1, ..] = rest else { return None };
-    let side = |low: u8, high: u8| usize::from(u16::from_le_bytes([low, high]) & 0x3FFF);
-    is_key(frame).then(|| [side(*w0, *w1), side(*h0, *h1)])
-}
 
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
-    use crate::video_frame::VideoFrame;
+    use crate::video::frame::VideoFrame;
 
     fn encoder() -> Encoder {
         Encoder::new(160, 96, 200_000).expect("libvpx works")

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Encoded, Layer};
-use crate::transport::{ReceivedRtp, RtpPacket};
+use super::encoded::{Encoded, Layer};
+use crate::rtp::{ReceivedRtp, RtpPacket};
 
 /// Bytes of a packet's payload: with all headers and the tag it stays under 1280, which every path of IPv6 carries.
 const MAX_PAYLOAD: usize = 1_150;

@@ -5,7 +5,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::video_frame::{MAX_PIXELS, VideoFrame};
+use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
 /// How a camera gives its pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use linuxvideo::format::{PixFormat, PixelFormat};
 use linuxvideo::{BufType, CapabilityFlags, Device, Fract, VideoCaptureDevice};
 
-use super::{DeviceError, VideoSource};
-use crate::video_frame::{MAX_PIXELS, VideoFrame};
+use super::interface::{DeviceError, VideoSource};
+use crate::video::frame::{MAX_PIXELS, VideoFrame};
 use format::Format;
 
 /// The sides that are asked for, in pixels; a camera gives the nearest that it has.

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rtrb::{Consumer, Producer};
 
+use super::interface::{DeviceError, Sink, Source};
 use super::voice_processing::VoiceProcessing;
-use super::{DeviceError, Sink, Source};
-use crate::drift::{DriftCompensator, Fixed, rounded};
-use crate::sound::{FRAME, Frame, RATE};
+use crate::audio::drift::{DriftCompensator, Fixed, rounded};
+use crate::audio::frame::{FRAME, Frame, RATE};
 use line::Line;
 use system::{RING, push};
 

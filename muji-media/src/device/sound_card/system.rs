@@ -10,8 +10,8 @@ use cpal::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::line::{Line, OPENING, Opened, Word, spoken, tend};
+use crate::audio::frame::RATE;
 use crate::device::DeviceError;
-use crate::sound::RATE;
 
 /// Samples on their way between card and call, at most: a third of a second at 48 kHz. More is left out.
 pub(super) const RING: usize = 16_384;

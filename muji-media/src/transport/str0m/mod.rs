@@ -3,10 +3,10 @@
 //! Its order and times matter more than its calls: each trap is named where it is avoided.
 
 mod plan;
+mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport};
@@ -23,17 +23,17 @@ use str0m::rtp::{RawPacket, RtpWrite, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::consent::Consent;
-use super::receive_rate_limit::ReceiveRateLimit;
-use super::requests::Requests;
-use super::resend::{Numbered, Sent};
-use super::{
-    MAX_UNANNOUNCED, NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, captured,
+use super::interface::{
+    MAX_UNANNOUNCED, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, captured,
     is_nacked, told,
 };
+use super::requests::Requests;
+use super::resend::Numbered;
 use crate::gather::LocalCandidate;
-use crate::peers::is_stun;
+use crate::rtp::{ReceivedRtp, RtpPacket, is_stun};
 pub use plan::{Dtls, Str0m};
-use plan::{Plan, counts_packets, declare, local};
+use plan::{Plan, counts_packets, local};
+use stream::{Stream, declare};
 
 /// STUN's binding requests and success responses begin so (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
@@ -44,20 +44,6 @@ const ESTIMATES: Duration = Duration::from_millis(25);
 
 /// Packets that a peer misses and that were not looked for yet: a NACK names 17 at most, and a datagram holds some 200 of those.
 const MAX_MISSED: usize = 1_024;
-
-/// One content as str0m knows it.
-struct Stream {
-    content: Arc<str>,
-    mid: Mid,
-    ssrc: u32,
-    sequence: u64,
-    agreed: Option<NegotiatedContent>,
-    /// What is lost is asked for, and sent again.
-    nack: bool,
-    sent: Sent,
-    /// How much the peer may send of it, if it does not find out itself.
-    receive_rate_limit: Option<ReceiveRateLimit>,
-}
 
 /// A transport of this kind.
 pub struct Str0mTransport {
@@ -88,6 +74,15 @@ pub struct Str0mTransport {
     due: Option<Instant>,
     over: bool,
     out: VecDeque<TransportOutput>,
+}
+
+impl Str0m {
+    /// Makes transports of this kind.
+    #[must_use]
+    pub fn maker(mut self) -> MakeTransport {
+        let make = move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)) as Box<dyn Transport>;
+        MakeTransport { make: Box::new(make), counts_packets: true }
+    }
 }
 
 impl Str0mTransport {

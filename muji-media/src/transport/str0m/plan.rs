@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 
 use muji_core::media::{IceRole, OpenContent};
 use muji_xep::ice::CandidateKind;
-use muji_xep::rtp::{Extension, Media, PayloadType};
+use muji_xep::rtp::{Extension, PayloadType};
 use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::format::{Codec, FormatParams};
 use str0m::ice::IceCreds;
-use str0m::media::{Frequency, MediaKind, Mid};
+use str0m::media::Frequency;
 use str0m::net::Protocol;
 use str0m::{Rtc, RtcConfig};
 
-use super::{ReceiveRateLimit, Sent, Str0mTransport, Stream};
+use super::stream::{Stream, declare};
 use crate::bandwidth;
 use crate::codec::vp8::{ORIENTATION, TRANSPORT_CC};
 use crate::gather::LocalCandidate;
 use crate::transport::certificates::{Certificates, NoCertificate};
-use crate::transport::{MakeTransport, Transport, TransportParams, asks_again};
+use crate::transport::interface::{TransportParams, asks_again};
 
 /// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
 const REPORTS: Duration = Duration::from_secs(1);
@@ -62,13 +62,6 @@ impl Str0m {
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let spare = crypto.dtls_provider.generate_certificate().ok_or(NoCertificate)?;
         Ok(Self { crypto, certificates: Certificates::new(spare), version })
-    }
-
-    /// Makes transports of this kind.
-    #[must_use]
-    pub fn maker(mut self) -> MakeTransport {
-        let make = move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)) as Box<dyn Transport>;
-        MakeTransport { make: Box::new(make), counts_packets: true }
     }
 }
 
@@ -168,21 +161,6 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
         ORIENTATION => Some(str0m::rtp::Extension::VideoOrientation),
         _ => None,
     }
-}
-
-pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: bool) -> Stream {
-    let receive_rate_limit = (content.media != Media::Audio && !counted).then(ReceiveRateLimit::default);
-    let mid = Mid::from(format!("c{index}").as_str());
-    let kind = match content.media {
-        Media::Video | Media::Slides => MediaKind::Video,
-        Media::Audio | Media::Other(_) => MediaKind::Audio,
-    };
-    let mut api = rtc.direct_api();
-    api.declare_media(mid, kind);
-    api.declare_stream_tx(content.ssrc.into(), None, mid, None);
-    // A peer's first packet starts anywhere; ours starts low, far from a wrap.
-    let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
-    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default(), receive_rate_limit }
 }
 
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {

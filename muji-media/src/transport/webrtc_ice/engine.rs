@@ -26,8 +26,8 @@ use webrtc_util::Conn;
 use webrtc_util::vnet::interface::Interface;
 use webrtc_util::vnet::net::Net;
 
-use super::handshake::{self, Handshake, Keys};
-use super::paths::INSIDE;
+use super::handshake;
+use super::job::{INSIDE, Job, JobOutput, Outbox};
 
 /// A turn takes less than a millisecond; whoever needs so much longer does not come back.
 const TURN: Duration = Duration::from_secs(2);
@@ -49,51 +49,6 @@ const RELAYS_WAIT: Duration = Duration::from_millis(500);
 
 /// The agent is never to give up or to complain by itself: it looks at the wall clock.
 const NEVER: Duration = Duration::from_secs(86_400);
-
-/// What is new.
-pub(super) enum Job {
-    /// ICE begins, or begins anew, between these (ufrag). Pairs follow.
-    Ice { controlling: bool, ours: String, theirs: String },
-    /// A pair to try.
-    Pair { number: u32, priority: u32, relayed: bool },
-    /// A STUN message came by a pair.
-    Stun { number: u32, bytes: Vec<u8> },
-    /// The handshake begins.
-    Handshake(Box<Handshake>),
-    /// A record came.
-    Record(Vec<u8>),
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(super) enum JobOutput {
-    /// To be sent by a pair.
-    Stun { number: u32, bytes: Vec<u8> },
-    /// The pair that ICE chose.
-    Chosen(u32),
-    /// To be sent by the chosen pair.
-    Record(Vec<u8>),
-    /// The handshake has ended with the promised certificate.
-    Secured(Keys),
-    /// It has ended with another.
-    Impostor,
-    /// It has ended with nothing, or the connection has afterwards.
-    Ended(String),
-}
-
-/// What tasks made in this turn.
-#[derive(Clone, Default)]
-pub(super) struct Outbox(Arc<Mutex<Vec<JobOutput>>>);
-
-impl Outbox {
-    pub(super) fn put(&self, made: JobOutput) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(made);
-    }
-
-    fn empty(&self) -> Vec<JobOutput> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// Does not answer any more: a task of it never ends, or its thread has.
 pub(super) struct Stuck;

@@ -6,35 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dtls::cipher_suite::CipherSuiteId;
 use dtls::config::{ClientAuthType, Config};
 use dtls::conn::DTLSConn;
-use dtls::crypto::Certificate;
 use dtls::extension::extension_use_srtp::SrtpProtectionProfile as Offered;
 use sha2::{Digest, Sha256};
-use webrtc_srtp::config::{Config as Srtp, SessionKeys};
+use webrtc_srtp::config::Config as Srtp;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 use webrtc_util::Conn;
 
-use super::engine::{JobOutput, Outbox};
-
-/// What a handshake needs.
-pub(super) struct Handshake {
-    pub(super) certificate: Certificate,
-    /// We open it.
-    pub(super) client: bool,
-    /// SHA-256 of the certificate that the peer promised.
-    pub(super) fingerprint: Vec<u8>,
-}
-
-/// What it is for.
-pub(super) struct Keys {
-    pub(super) profile: ProtectionProfile,
-    pub(super) keys: SessionKeys,
-}
-
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("profile", &self.profile).finish_non_exhaustive()
-    }
-}
+use super::job::{Handshake, JobOutput, Keys, Outbox};
 
 /// The SHA-256 of a certificate.
 pub(super) fn fingerprint(certificate: &[u8]) -> Vec<u8> {

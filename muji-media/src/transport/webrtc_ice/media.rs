@@ -20,13 +20,14 @@ use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use webrtc_util::marshal::Unmarshal;
 
 use super::guard::{self, LEAST_SRTCP, Report, RtpHead};
-use super::handshake::Keys;
+use super::job::Keys;
 use crate::codec::vp8::ORIENTATION;
+use crate::rtp::{ReceivedRtp, RtpPacket};
+use crate::transport::interface::{
+    MAX_UNANNOUNCED, NegotiatedContent, TransportOutput, asks_again, captured, is_nacked,
+};
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
 use crate::transport::resend::{Numbered, Sent};
-use crate::transport::{
-    MAX_UNANNOUNCED, NegotiatedContent, ReceivedRtp, RtpPacket, TransportOutput, asks_again, captured, is_nacked,
-};
 
 /// Between two reports, as str0m sends them.
 const REPORTS: Duration = Duration::from_secs(1);

@@ -16,6 +16,7 @@
 mod engine;
 mod guard;
 mod handshake;
+mod job;
 mod media;
 mod paths;
 
@@ -31,13 +32,14 @@ use webrtc_ice::rand::{generate_pwd, generate_ufrag};
 
 use super::certificates::{Certificates, NoCertificate};
 use super::consent::Consent;
+use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, told};
 use super::requests::Requests;
-use super::{MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, told};
+
 use crate::gather::LocalCandidate;
-use crate::peers::is_stun;
-use engine::{Engine, Job, JobOutput};
+use crate::rtp::{RtpPacket, is_stun};
+use engine::Engine;
 use guard::{Records, Sound};
-use handshake::Handshake;
+use job::{Handshake, Job, JobOutput};
 use media::Media;
 use paths::{Credentials, Letter, Paths, Verdict};
 

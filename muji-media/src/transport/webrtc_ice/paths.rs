@@ -23,7 +23,7 @@ use stun::message::{BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, Message, Me
 use stun::textattrs::TextAttribute;
 use stun::xoraddr::XorMappedAddress;
 
-use super::engine::Job;
+use super::job::{INSIDE, Job};
 use crate::gather::LocalCandidate;
 
 /// Pairs that are tried. The agent asks all of them each time, so there are fewer than the hundred of RFC 8445 section 6.1.2.5.
@@ -40,9 +40,6 @@ const STALE: Duration = Duration::from_millis(2_500);
 
 /// A STUN message that can be of use is shorter: the longest name has 513 bytes.
 const MAX_STUN: usize = 1_200;
-
-/// By which messages are signed between us and the agent.
-pub(super) const INSIDE: &str = "between the mux and the agent";
 
 /// Names and passwords of one end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,30 +2,11 @@
 
 use std::f64::consts::TAU;
 
-use crate::sound::RATE;
-
-/// Below this nothing is called sound, in dBFS.
-pub const SILENCE: f32 = -60.0;
+use crate::audio::frame::RATE;
+pub use crate::stats::Level;
 
 /// How much of the power a tone must hold to be called one.
 const PURITY: f64 = 0.5;
-
-/// What was measured over a second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Level {
-    /// Root mean square in dBFS: a full-scale sine has -3, silence -120.
-    pub level: f32,
-    /// The tone in Hz, if one holds most of the power.
-    pub frequency: Option<f32>,
-}
-
-impl Level {
-    /// True if there was sound at all.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.level > SILENCE
-    }
-}
 
 /// Listens for a second and then tells.
 #[derive(Debug, Clone, Default)]
@@ -126,9 +107,9 @@ fn share(sound: &[f64], frequency: f64, power: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::frame::{FRAME, mix};
     use crate::device::Source;
     use crate::device::tone::Tone;
-    use crate::sound::{FRAME, mix};
 
     fn measured(mut frame: impl FnMut() -> [i16; FRAME]) -> Level {
         let mut meter = Meter::default();

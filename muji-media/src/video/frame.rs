@@ -1,7 +1,12 @@
 //! Pictures as they are handled here: I420, eight bits a sample, in the colours of BT.601 with limited range.
 
+use std::time::Duration;
+
 /// Pixels of the largest picture taken: 1920 times 1088. A stream of larger ones could use up the machine.
 pub const MAX_PIXELS: usize = 1_920 * 1_088;
+
+/// Between two pictures.
+pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
 
 /// A picture: one sample of brightness a pixel, one of each colour difference for two times two.
 #[derive(Debug, Clone, PartialEq, Eq)]

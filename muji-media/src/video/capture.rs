@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use super::ours::{Coded, Ours};
+use super::sender::Ours;
 use crate::bandwidth::Target;
 use crate::codec::vp8::Vp8Fault;
 use crate::device::{DeviceError, VideoSource};
-use crate::video_frame::VideoFrame;
+use crate::rtp::Coded;
+use crate::video::frame::VideoFrame;
 
 pub(super) struct Show {
     /// Until it gives no more.

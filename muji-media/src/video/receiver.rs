@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::audio::receiver::Clock;
 use crate::codec::vp8::{self, Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Layer, Vp8Fault};
-use crate::receive::Clock;
-use crate::transport::ReceivedRtp;
-use crate::video::INTERVAL;
-use crate::video_frame::VideoFrame;
+use crate::rtp::ReceivedRtp;
+use crate::stats::VideoStats;
+use crate::video::frame::INTERVAL;
+use crate::video::frame::VideoFrame;
 
 /// How often it is told what is shown.
 const TELL: Duration = Duration::from_secs(1);
@@ -20,21 +21,6 @@ const MAX_WAITING: usize = 16;
 
 /// So much longer than usual is standing still.
 const STILL: Duration = Duration::from_millis(150);
-
-/// How the pictures of a participant fared so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct VideoStats {
-    /// Bytes of payload that came.
-    pub bytes: u64,
-    /// Pictures decoded.
-    pub decoded: u64,
-    /// Pictures shown: of several that were due at once the last.
-    pub shown: u64,
-    /// How often one stood still: for three times as long as usual, and 150 ms longer at least.
-    pub freezes: u64,
-    /// For how long together.
-    pub frozen: Duration,
-}
 
 /// What a packet leads to.
 pub enum Wanted {

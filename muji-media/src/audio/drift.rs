@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Adjustable, Async, FixedAsync, PolynomialDegree, ResamplerConstructionError, Slip};
 
-use crate::sound::{FRAME, RATE};
+use crate::audio::frame::{FRAME, RATE};
 
 /// An excess is worked off over so many seconds. A clock 0.1 % fast then waits 4 ms longer than it should, one 0.1 % slow 4 ms
 /// less: within what the buffers on both sides have to spare.
@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn a_tone_that_is_stretched_is_still_a_tone() {
+        use crate::audio::meter::Meter;
         use crate::device::Source;
         use crate::device::tone::Tone;
-        use crate::meter::Meter;
         let (mut drift, mut tone, mut meter) =
             (DriftCompensator::new(Fixed::Output), Tone::new(440.0), Meter::default());
         let mut sound = VecDeque::new();

@@ -5,11 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::bandwidth::Target;
 use crate::codec::vp8::{CLOCK_RATE, Encoder, Payloader, Vp8Fault};
-use crate::transport::RtpPacket;
-use crate::video_frame::VideoFrame;
-
-/// Between two pictures.
-pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
+use crate::rtp::Coded;
+use crate::video::frame::{INTERVAL, VideoFrame};
 
 /// Between two key frames that peers ask for. Each costs all of them several pictures' worth of bits.
 const KEY_FRAMES: Duration = Duration::from_millis(300);
@@ -24,17 +21,6 @@ const KEY_SHARE: f64 = 0.3;
 /// it is, so that it does not go back and forth.
 const HALVE: f64 = 0.025;
 const RESTORE: f64 = 0.045;
-
-/// A picture of ours on its way out.
-#[derive(Debug)]
-pub struct Coded {
-    /// Its temporal layer: who gets fewer pictures does without the higher ones.
-    pub layer: u8,
-    /// It needs no picture before it.
-    pub key: bool,
-    /// What it is sent as.
-    pub packets: Vec<RtpPacket>,
-}
 
 /// Encodes and packetises, for everybody at once.
 pub struct Ours {

@@ -3,32 +3,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::audio::drift::{DriftCompensator, Fixed, rounded};
+use crate::audio::frame::{FRAME, Frame, RATE};
+use crate::audio::jitter::{JitterBuffer, Turn};
 use crate::codec::opus::{Decoder, OpusFault};
-use crate::drift::{DriftCompensator, Fixed, rounded};
-use crate::jitter::{Counts, JitterBuffer, Turn};
-use crate::sound::{FRAME, Frame, RATE};
-use crate::transport::ReceivedRtp;
+use crate::rtp::ReceivedRtp;
+pub use crate::stats::Stats;
 
 /// Frames made up in a row when nothing comes; then silence is more honest.
 const MAX_CONCEALED: u32 = 5;
-
-/// How a stream fared so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// What became of its packets.
-    pub counts: Counts,
-    /// Frames heard, of 20 ms.
-    pub played: u64,
-    /// Those of them that were made up, or recovered from the packet behind.
-    pub concealed: u64,
-    /// How long packets wait in the jitter buffer now.
-    pub delay: Duration,
-    /// How unevenly they come now (RFC 3550 section 6.4.1).
-    pub jitter: Duration,
-    /// There and back on its path, as last measured by ICE's checks: a peer that answers with its next tick, as we do, adds up
-    /// to 20 ms.
-    pub round_trip: Option<Duration>,
-}
 
 /// A moment here, and when what is heard at it was captured by the sender's clock. Pictures of that sender are shown by it
 /// (RFC 3550 section 6.4.1).
@@ -177,9 +160,9 @@ impl Receiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::frame::FRAME_TIME;
     use crate::codec::opus::Encoder;
-    use crate::sound::FRAME_TIME;
-    use crate::transport::RtpPacket;
+    use crate::rtp::RtpPacket;
 
     /// What was made up and left out of a sender whose clock is faster than ours by `factor`.
     fn made_up_and_left_out(minutes: u64, factor: f64) -> (u64, u64) {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use muji_core::media::IceServer;
 use muji_core::tls::Trust;
 
-use super::streams::News;
-use super::{Attempt, GatherPolicy};
-use crate::network::Network;
+use super::network::Network;
+use crate::gather::streams::News;
+use crate::gather::{Attempt, GatherPolicy};
 
 /// A server that says nothing is not there by then; longer than any of the ways to it takes.
 const LIMIT: Duration = Duration::from_secs(12);

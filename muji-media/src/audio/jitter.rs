@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sound::{FRAME_TIME, RATE};
-use crate::transport::{ReceivedRtp, RtpPacket};
+use crate::audio::frame::{FRAME_TIME, RATE};
+use crate::rtp::{ReceivedRtp, RtpPacket};
+pub use crate::stats::Counts;
 
 /// The shortest wait: one packet, so that the usual unrest of a scheduler is not heard.
 const MIN_DELAY: Duration = FRAME_TIME;
@@ -50,21 +51,6 @@ pub enum Turn {
     Lost(Arc<[u8]>),
     /// Nothing is there: not begun, run dry, or the sender paused.
     Empty,
-}
-
-/// What became of the packets of a stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets that came.
-    pub received: u64,
-    /// Packets that came too late, twice, or beyond the bound.
-    pub discarded: u64,
-    /// Packets that never came in time.
-    pub lost: u64,
-    /// Packets left out to catch up.
-    pub skipped: u64,
-    /// Bytes of payload.
-    pub bytes: u64,
 }
 
 #[derive(Debug)]

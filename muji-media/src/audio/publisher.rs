@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use muji_core::CallId;
 
+use crate::audio::frame::FRAME;
 use crate::codec::opus::{Encoder, OpusFault};
 use crate::device::{DeviceError, Source};
-use crate::sound::FRAME;
-use crate::transport::RtpPacket;
+use crate::rtp::RtpPacket;
 
 /// Our sound, and the calls that publish it.
 pub struct Publisher {
@@ -95,8 +95,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::audio::frame::Frame;
     use crate::codec::opus;
-    use crate::sound::Frame;
 
     /// Counts what is captured, and ends after three frames.
     struct Counted(Arc<AtomicUsize>);

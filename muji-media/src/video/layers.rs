@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::codec::vp8::renumbered;
-use crate::transport::RtpPacket;
-use crate::video::Coded;
+use crate::rtp::Coded;
+use crate::rtp::RtpPacket;
 
 /// So long a queue before a path that has become narrower takes to go: home routers hold some 300 ms.
 const DRAINS: Duration = Duration::from_millis(500);

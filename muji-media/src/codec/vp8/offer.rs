@@ -1,0 +1,37 @@
+//! VP8 as it is offered in a session.
+
+use muji_xep::jingle::Senders;
+use muji_xep::rtp::{Extension, Feedback, PayloadType};
+
+/// Ticks a second of a video timestamp.
+pub const CLOCK_RATE: u32 = 90_000;
+
+/// VP8, as we offer it, under the id that Dino gives it: whoever misses packets can ask for them, and for key frames.
+#[must_use]
+pub fn payload_type() -> PayloadType {
+    let feedback =
+        |kind: &str, subtype: Option<&str>| Feedback { kind: kind.to_owned(), subtype: subtype.map(str::to_owned) };
+    PayloadType {
+        feedback: vec![
+            feedback("ccm", Some("fir")),
+            feedback("goog-remb", None),
+            feedback("nack", None),
+            feedback("nack", Some("pli")),
+            feedback("transport-cc", None),
+        ],
+        ..PayloadType::new(98, "VP8", CLOCK_RATE, 1)
+    }
+}
+
+/// Counts packets through all contents of a transport, so that whoever gets them can tell how they fared.
+pub const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// Says how a picture is to be turned: phones send what their camera sees as it is held.
+pub const ORIENTATION: &str = "urn:3gpp:video-orientation";
+
+/// The header extensions we offer with pictures; the first under the id that Dino gives it.
+#[must_use]
+pub fn extensions() -> Vec<Extension> {
+    let extension = |(id, uri): (u16, &str)| Extension { id, uri: uri.to_owned(), senders: Senders::Both };
+    [(1, ORIENTATION), (2, TRANSPORT_CC)].map(extension).into()
+}

@@ -1,0 +1,64 @@
+//! A track of encoded media in a file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::codec::vp8::Vp8Fault;
+
+/// A file cannot be played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VideoFileError {
+    /// Not there, not ours to read, or of a form that is not known.
+    #[error("{path} cannot be read: {why}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the reader says.
+        why: String,
+    },
+    /// Other codecs, or none.
+    #[error(
+        "{path} holds {found}; convert it, for example with: ffmpeg -i {path} -c:v libvpx -b:v 2M -c:a libopus out.webm"
+    )]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// What it has.
+        found: String,
+    },
+    /// No picture can be decoded.
+    #[error("the first picture of {path} cannot be shown: {why}")]
+    VideoFrame {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: Vp8Fault,
+    },
+}
+
+/// A piece of a film, and when it is due from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) at: Duration,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The encoded pieces of a track, in order.
+pub(crate) trait Track: Send {
+    /// The next; `None` at the end.
+    fn next(&mut self) -> Result<Option<Piece>, String>;
+
+    /// Begins anew.
+    fn rewind(&mut self) -> Result<(), String>;
+
+    /// How long the film is, if the file says it: its pictures and its sound begin anew together.
+    fn length(&self) -> Option<Duration>;
+}
+
+/// What of a file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Pictures,
+    Sound,
+}
