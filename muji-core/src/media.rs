@@ -3,8 +3,8 @@
 use std::task::{Context, Poll};
 
 pub use muji_jingle::media::{
-    DtlsRole, IceRole, IceServer, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
-    ServerKind, ServerTransport,
+    CandidateCounts, DtlsRole, IceRole, IceServer, LocalTransport, MediaCommand, MediaReport, MediaTrouble,
+    NetworkFailure, OpenContent, PathFailure, RemoteTransport, Sending, ServerKind, ServerTransport, TransportFailure,
 };
 use muji_xep::rtp::{Extension, Media, PayloadType};
 

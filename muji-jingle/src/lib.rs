@@ -52,5 +52,6 @@ pub use fork::{Fork, ForkEvent, OutgoingMessage, Unanswered};
 pub use ids::{CallId, Ids, SessionId, TransportId};
 pub use ring::{Alerting, Ring, RingStopped};
 pub use session::{
-    ContentSpec, End, Hold, Mute, Output, Parties, Session, SessionEvent, SessionQuirks, acknowledge, dismiss, refuse,
+    ContentFailure, ContentSpec, End, Hold, Mute, Output, Parties, Session, SessionEvent, SessionQuirks,
+    SessionWarning, acknowledge, dismiss, refuse,
 };

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use muji_core::media::NetworkFailure;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -130,8 +131,11 @@ impl Sockets {
 
     /// From which addresses nothing can be sent at present, and why: no way to that network, a firewall of this machine.
     #[must_use]
-    pub fn refusals(&self) -> Vec<String> {
-        let why = |socket: &Socket| Some(format!("sending from {}: {}", socket.address.ip(), socket.refused.as_ref()?));
+    pub fn refusals(&self) -> Vec<NetworkFailure> {
+        let why = |socket: &Socket| {
+            let error = socket.refused.as_ref()?.to_string();
+            Some(NetworkFailure::Sending { from: socket.address.ip(), error })
+        };
         self.sockets.iter().filter_map(why).collect()
     }
 
@@ -247,15 +251,17 @@ mod tests {
     async fn what_the_kernel_refuses_to_send_is_told_until_it_takes_something_again() {
         let mut ours = Sockets::default();
         let from = ours.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).await.unwrap()[0];
-        assert_eq!(ours.refusals(), Vec::<String>::new());
+        assert_eq!(ours.refusals(), []);
         // From the loopback there is no way to an address of another machine.
         ours.send(from, SocketAddr::from(([192, 0, 2, 1], 9)), b"lost");
         ours.flush();
         let refusals = ours.refusals();
-        assert!(refusals.len() == 1 && refusals[0].starts_with("sending from 127.0.0.1: "), "{refusals:?}");
+        let from_loopback =
+            |it: &NetworkFailure| matches!(it, NetworkFailure::Sending { from, .. } if from.is_loopback());
+        assert!(refusals.len() == 1 && from_loopback(&refusals[0]), "{refusals:?}");
         ours.send(from, from, b"taken");
         ours.flush();
-        assert_eq!(ours.refusals(), Vec::<String>::new());
+        assert_eq!(ours.refusals(), []);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use muji_core::config::Config;
-use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport};
+use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
 use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::codec::opus::Encoder;
@@ -324,7 +324,10 @@ impl Client {
         let with = self.open.iter().filter(|session| self.sessions.get(session) == Some(peer));
         for session in with.copied().collect::<Vec<_>>() {
             let transport = TransportId { session, index: 0 };
-            self.engine.handle_media(now, &MediaReport::Failed { transport, why: "no answer".to_owned() });
+            self.engine.handle_media(
+                now,
+                &MediaReport::Failed { transport, failure: TransportFailure::Silent(Duration::from_secs(60)).into() },
+            );
         }
     }
 

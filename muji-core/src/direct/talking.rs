@@ -127,8 +127,8 @@ impl DirectCall {
         let id = report.session();
         if self.session.as_ref().is_some_and(|session| Some(session.parties().session) == id) {
             self.with_session(cx, |session, cx| session.handle_media(cx.now, cx.ids, report.clone()));
-        } else if let MediaReport::Trouble { why } = report {
-            cx.event(self.call, Event::Warning(why.clone()));
+        } else if let MediaReport::Trouble(trouble) = report {
+            cx.event(self.call, Event::Warning(trouble.to_string()));
         }
     }
 
@@ -196,7 +196,7 @@ impl DirectCall {
             SessionEvent::Unmuted(content) => cx.event(self.call, Event::PeerUnmuted(peer, content)),
             SessionEvent::Held => cx.event(self.call, Event::PeerHeld(peer)),
             SessionEvent::Unheld => cx.event(self.call, Event::PeerUnheld(peer)),
-            SessionEvent::Warning(what) => cx.event(self.call, Event::Warning(what)),
+            SessionEvent::Warning(what) => cx.event(self.call, Event::Warning(what.to_string())),
             SessionEvent::Ended(end) => self.session_ended(cx, &peer.jid, end),
             SessionEvent::Unanswered => {} // A person is being asked.
             other => cx.event(self.call, Event::Warning(format!("{other:?}"))),

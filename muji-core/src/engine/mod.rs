@@ -404,7 +404,7 @@ impl Engine {
         self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.media(cx, report));
         self.with_all(now, |conference, cx| match (report.session(), report) {
             (Some(session), report) => drop(conference.media(cx, session, report)),
-            (None, MediaReport::Trouble { why }) => conference.trouble(cx, why),
+            (None, MediaReport::Trouble(trouble)) => conference.trouble(cx, &trouble.to_string()),
             (None, _) => {}
         });
     }

@@ -6,11 +6,11 @@ use muji_xep::jingle::{Action, Content, Jingle, Reason, Side, Why};
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use super::{Asked, ContentSpec, End, Mute, Output, Session, SessionEvent, State};
+use super::{Asked, ContentFailure, ContentSpec, End, Mute, Output, Session, SessionEvent, SessionWarning, State};
 use crate::fault::PeerFault;
 use crate::ids::{Ids, TransportId};
 use crate::legs::{Growth, Legs, Removal};
-use crate::media::MediaCommand;
+use crate::media::{MediaCommand, PathFailure, TransportFailure};
 use crate::timers;
 
 impl Session {
@@ -31,9 +31,10 @@ impl Session {
             }
             return;
         }
+        let content = wanted.publication.clone();
         match self.legs.add(&self.parties, wanted, now + timers::DESCRIBE) {
             Ok(open) => self.queue.push_back(Output::Media(open)),
-            Err(why) => self.event(SessionEvent::Warning(why.to_string())),
+            Err(why) => self.not_added(content, ContentFailure::Unusable(why)),
         }
         self.grow(now, ids);
     }
@@ -72,7 +73,10 @@ impl Session {
                     self.start();
                     self.told_added(&content);
                 }
-                Err(why) => self.withdraw(now, ids, &content, &why.to_string(), Why::from(&why)),
+                Err(why) => {
+                    let told = Why::from(&why);
+                    self.withdraw(now, ids, &content, ContentFailure::Unusable(why), told);
+                }
             }
         }
         Ok(())
@@ -81,9 +85,8 @@ impl Session {
     /// The peer does not take contents of ours.
     pub(super) fn contents_rejected(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle) -> Result<(), PeerFault> {
         let why = jingle.why.clone().unwrap_or_else(|| Reason::Decline.into());
-        let why = format!("the peer does not take it ({})", why.text.as_deref().unwrap_or(why.reason.as_str()));
         for content in self.offered(jingle)? {
-            self.lose(now, ids, &content, &why);
+            self.lose(now, ids, &content, ContentFailure::Rejected(why.clone()));
         }
         Ok(())
     }
@@ -142,10 +145,11 @@ impl Session {
         self.legs.regroup(jingle.group.as_ref());
         for content in &jingle.contents {
             if let Err(why) = self.legs.take_added(self.parties.session, wanted, content) {
-                self.event(SessionEvent::Warning(why.to_string()));
+                let told = Why::from(&why);
+                self.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
                 let refusal = Legs::refusal(content, wanted);
                 let mut reject = Jingle::new(Action::ContentReject, &self.sid);
-                (reject.contents, reject.why) = (vec![refusal], Some(Why::from(&why)));
+                (reject.contents, reject.why) = (vec![refusal], Some(told));
                 self.request(now, ids, &reject, Asked::Other);
             }
         }
@@ -202,16 +206,20 @@ impl Session {
     }
 
     /// A content did not come to be; with the last one the session ends.
-    fn lose(&mut self, now: Instant, ids: &mut Ids, content: &Content, why: &str) {
+    fn lose(&mut self, now: Instant, ids: &mut Ids, content: &Content, why: ContentFailure) {
         self.drop_content(content);
-        self.event(SessionEvent::Warning(format!("{} is not added: {why}", content.name)));
+        self.not_added(content.name.clone(), why);
         if self.legs.is_empty() {
             self.terminate(now, ids, Reason::Success.into(), End::Unshared);
         }
     }
 
+    fn not_added(&mut self, content: String, why: ContentFailure) {
+        self.event(SessionEvent::Warning(SessionWarning::NotAdded { content, why }));
+    }
+
     /// The same, and the peer is told that it is so.
-    fn withdraw(&mut self, now: Instant, ids: &mut Ids, content: &Content, why: &str, told: Why) {
+    fn withdraw(&mut self, now: Instant, ids: &mut Ids, content: &Content, why: ContentFailure, told: Why) {
         let mut remove = Jingle::new(Action::ContentRemove, &self.sid);
         (remove.contents, remove.why) = (vec![bare(content)], Some(told));
         self.request(now, ids, &remove, Asked::Other);
@@ -245,7 +253,7 @@ impl Session {
                 let crossed = error.defined_condition == DefinedCondition::Conflict;
                 match self.legs.exactly(content) {
                     Some(content) if crossed => self.drop_content(&content), // The peer's own is on its way.
-                    Some(content) => self.lose(now, ids, &content, &format!("the peer refused it ({why})")),
+                    Some(content) => self.lose(now, ids, &content, ContentFailure::Refused(why)),
                     None => {}
                 }
             }
@@ -257,18 +265,16 @@ impl Session {
     pub(super) fn growth_timeout(&mut self, now: Instant, ids: &mut Ids) {
         for (growth, content) in self.legs.overdue(now) {
             match growth {
-                Growth::Adding => self.lose(now, ids, &content, "the media layer did not get ready in time"),
+                Growth::Adding => self.lose(now, ids, &content, ContentFailure::Unready),
                 Growth::Accepting => {
-                    let why = "the media layer did not get ready in time";
-                    self.withdraw(now, ids, &content, why, Reason::MediaError.into());
+                    self.withdraw(now, ids, &content, ContentFailure::Unready, Reason::MediaError.into());
                 }
                 Growth::Connecting => {
-                    let why = "no pair of addresses worked";
+                    let why = ContentFailure::Path(TransportFailure::Deadline(timers::CONNECT).into());
                     self.withdraw(now, ids, &content, why, Reason::ConnectivityError.into());
                 }
                 Growth::Offered => {
-                    let why = "the peer did not answer in time";
-                    self.withdraw(now, ids, &content, why, Reason::Timeout.into());
+                    self.withdraw(now, ids, &content, ContentFailure::Silent, Reason::Timeout.into());
                 }
                 Growth::Waiting | Growth::Removing => {} // The session's and the request's own deadlines hold.
             }
@@ -276,9 +282,16 @@ impl Session {
     }
 
     /// A transport is lost: true if the session goes on without what travelled by it.
-    pub(super) fn survives(&mut self, now: Instant, ids: &mut Ids, transport: TransportId, why: &str) -> bool {
+    pub(super) fn survives(
+        &mut self,
+        now: Instant,
+        ids: &mut Ids,
+        transport: TransportId,
+        failure: &PathFailure,
+    ) -> bool {
         let Some(lost) = self.legs.lost_with(transport) else { return false };
         for content in lost {
+            let why = ContentFailure::Path(failure.clone());
             self.withdraw(now, ids, &content, why, Reason::FailedTransport.into());
         }
         true

@@ -3,9 +3,11 @@
 mod contents;
 mod stanzas;
 mod types;
+mod warning;
 
 pub use stanzas::{acknowledge, dismiss, refuse};
 pub use types::{ContentSpec, End, Hold, Mute, Output, Parties, SessionEvent, SessionQuirks};
+pub use warning::{ContentFailure, SessionWarning};
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -21,7 +23,7 @@ use crate::answers::Answers;
 use crate::fault::{PeerFault, Unusable};
 use crate::ids::{Ids, TransportId};
 use crate::legs::Legs;
-use crate::media::{MediaCommand, MediaReport};
+use crate::media::{MediaCommand, MediaReport, TransportFailure};
 use crate::timers;
 use stanzas::describe;
 
@@ -105,7 +107,7 @@ impl Session {
         let (legs, refused) = Legs::answering(&parties, wanted, offer)?;
         let mut this = Self::new(parties, offer.sid.clone(), State::Held, legs);
         for (_, why) in refused {
-            this.event(SessionEvent::Warning(why.to_string()));
+            this.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
         }
         Ok(this)
     }
@@ -416,16 +418,16 @@ impl Session {
                 }
             }
             MediaReport::Moved { transport } => self.restart(now, transport),
-            MediaReport::Failed { transport, why } => {
-                if !self.survives(now, ids, transport, &why) {
+            MediaReport::Failed { transport, failure } => {
+                if !self.survives(now, ids, transport, &failure) {
                     // Before there was none it could not be set up (XEP-0166 section 7.4).
                     let reason = if self.is_up() { Reason::ConnectivityError } else { Reason::FailedTransport };
-                    self.terminate(now, ids, reason.into(), End::Path(why));
+                    self.terminate(now, ids, reason.into(), End::Path(failure));
                 }
             }
             MediaReport::Impostor { .. } => self.terminate(now, ids, Reason::SecurityError.into(), End::Impostor),
             MediaReport::Flowing { content, .. } => self.event(SessionEvent::Flowing { content }),
-            MediaReport::Trouble { why } => self.event(SessionEvent::Warning(why)),
+            MediaReport::Trouble(trouble) => self.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
         }
     }
 
@@ -449,8 +451,8 @@ impl Session {
                 self.terminate(now, ids, Reason::Timeout.into(), End::Silent("accept the call"));
             }
             State::Connecting { until } if until <= now => {
-                let why = "no pair of addresses worked".to_owned();
-                self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(why));
+                let failure = TransportFailure::Deadline(timers::CONNECT);
+                self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(failure.into()));
             }
             State::Opening { until, .. } | State::Answering { until } if until <= now => {
                 self.terminate(now, ids, Reason::FailedApplication.into(), End::Unready);

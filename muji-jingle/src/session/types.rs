@@ -5,9 +5,10 @@ use muji_xep::jingle::{Reason, Why};
 use muji_xep::rtp::{Extension, Media, PayloadType};
 use xmpp_parsers::iq::Iq;
 
+use super::warning::SessionWarning;
 use crate::fault::Unusable;
 use crate::ids::{CallId, SessionId};
-use crate::media::MediaCommand;
+use crate::media::{MediaCommand, PathFailure};
 #[cfg(doc)]
 use crate::timers;
 
@@ -121,7 +122,7 @@ pub enum SessionEvent {
         by_us: bool,
     },
     /// Something was left out; the rest works on.
-    Warning(String),
+    Warning(SessionWarning),
     /// It is over.
     Ended(End),
 }
@@ -156,7 +157,7 @@ pub enum End {
     Unusable(Unusable),
     /// The media layer lost it.
     #[error("no media path to the peer: {0}")]
-    Path(String),
+    Path(PathFailure),
     /// The other end showed another certificate than the peer promised.
     #[error("the other end shows another certificate than the peer promised; somebody may sit between")]
     Impostor,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
+use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport, TransportFailure};
 use muji_jingle::{ContentSpec, End, Mute, Output, Session, SessionEvent, SessionQuirks, TransportId, timers};
 use muji_xep::Secret;
 use muji_xep::jingle::{Action, Content, Group, Jingle, MAX_CONTENTS, Reason, Senders, Side};
@@ -455,11 +455,11 @@ fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
     talk.unreachable = true;
     talk.add(CALLER);
     let lost = TransportId { index: 1, ..crate::pair::transport() };
-    let report = MediaReport::Failed { transport: lost, why: "no answer".to_owned() };
+    let report = MediaReport::Failed { transport: lost, failure: TransportFailure::Closed.into() };
     talk.act(CALLER, |session, now, ids| session.handle_media(now, ids, report));
     talk.run();
     assert!(talk.is_dropped(CALLER, "video") && talk.pair.caller.is_up());
-    let report = MediaReport::Failed { transport: crate::pair::transport(), why: "no answer".to_owned() };
+    let report = MediaReport::Failed { transport: crate::pair::transport(), failure: TransportFailure::Closed.into() };
     talk.act(CALLER, |session, now, ids| session.handle_media(now, ids, report));
     assert!(talk.pair.caller.is_over());
 }

@@ -1,6 +1,6 @@
 //! What XEP-0166, 0167 and 0176 ask of a session, one by one.
 
-use muji_jingle::media::{MediaCommand, MediaReport};
+use muji_jingle::media::{MediaCommand, MediaReport, TransportFailure};
 use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionId};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, Senders};
@@ -140,7 +140,7 @@ fn an_answer_has_no_header_extension_that_nobody_here_knows() {
 // Shows ice-fail-01, jingle-term-08.
 #[test]
 fn a_path_that_cannot_be_made_ends_it_otherwise_than_one_that_is_lost() {
-    let lost = || MediaReport::Failed { transport: transport(), why: "no answer".to_owned() };
+    let lost = || MediaReport::Failed { transport: transport(), failure: TransportFailure::Closed.into() };
     let mut pair = agreed();
     pair.caller.handle_media(pair.now, &mut pair.ids, lost());
     assert_eq!(why(&drain(&mut pair.caller)), Some(Reason::FailedTransport));
@@ -148,7 +148,7 @@ fn a_path_that_cannot_be_made_ends_it_otherwise_than_one_that_is_lost() {
     pair.caller.handle_media(pair.now, &mut pair.ids, lost());
     let given = drain(&mut pair.caller);
     assert_eq!(why(&given), Some(Reason::ConnectivityError));
-    assert_eq!(given.events, [SessionEvent::Ended(End::Path("no answer".to_owned()))]);
+    assert_eq!(given.events, [SessionEvent::Ended(End::Path(TransportFailure::Closed.into()))]);
 }
 
 // Shows dtls-bind-01.

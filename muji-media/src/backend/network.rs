@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use muji_core::media::IceServer;
+use muji_core::media::{IceServer, NetworkFailure};
 
 use crate::gather::streams::{News, Streams};
 use crate::gather::{GatherPolicy, Gathered, Gatherer, LocalCandidate};
@@ -130,7 +130,7 @@ impl Network {
     }
 
     /// What was tried in vain, as sentences.
-    pub(crate) fn failures(&self) -> Vec<String> {
+    pub(crate) fn failures(&self) -> Vec<NetworkFailure> {
         [self.sockets.refusals(), self.gatherer.failures()].concat()
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use muji_core::media::{IceServer, MediaCommand, MediaReport, OpenContent};
+use muji_core::media::{IceServer, MediaCommand, MediaReport, MediaTrouble, OpenContent, TransportFailure};
 use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
 use muji_xep::rtp::PayloadType;
@@ -266,12 +266,12 @@ impl Worker {
             }
             MediaCommand::Open { session, name, contents, .. } => {
                 if let Err(why) = self.start(now, &command).await {
-                    let why = format!("no UDP socket can be opened: {why}");
+                    let why = why.to_string();
                     if self.running.is_none() {
                         return self.without_sockets(contents, &why);
                     }
                     // Those that are there may do for some of its transports.
-                    self.report(MediaReport::Trouble { why })?;
+                    self.report(MediaReport::Trouble(MediaTrouble::Socket(why)))?;
                 }
                 self.record(Piece::Named(*session, name.clone()))?;
                 for content in contents {
@@ -323,9 +323,10 @@ impl Worker {
     /// A session cannot begin; others may, later.
     fn without_sockets(&self, contents: &[OpenContent], why: &str) -> Result<(), Abandoned> {
         let transports: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
-        transports
-            .into_iter()
-            .try_for_each(|transport| self.report(MediaReport::Failed { transport, why: why.to_owned() }))
+        transports.into_iter().try_for_each(|transport| {
+            let failure = TransportFailure::NoSocket(why.to_owned()).into();
+            self.report(MediaReport::Failed { transport, failure })
+        })
     }
 
     /// Binds the sockets that a command needs.
@@ -388,7 +389,7 @@ impl Worker {
                 self.streams.insert(id, stream);
                 Ok(())
             }
-            Err(why) => self.report(MediaReport::Trouble { why: why.to_string() }),
+            Err(why) => self.report(MediaReport::Trouble(MediaTrouble::Decoder(why.to_string()))),
         }
     }
 
@@ -477,7 +478,7 @@ impl Worker {
                 }
                 Ok(())
             }
-            Err(DeviceError(why)) => self.report(MediaReport::Trouble { why }),
+            Err(DeviceError(why)) => self.report(MediaReport::Trouble(MediaTrouble::Device(why))),
         }
     }
 
@@ -488,7 +489,7 @@ impl Worker {
             self.pictures.give(Task::Target(media.clone(), target));
             let least = self.bandwidth.values().map(|bandwidth| bandwidth.told().bits).min().unwrap_or(target.bits);
             if let Err(DeviceError(why)) = self.publisher.set_bit_rate(opus::beside(least)) {
-                self.report(MediaReport::Trouble { why })?;
+                self.report(MediaReport::Trouble(MediaTrouble::Device(why)))?;
             }
             drop(self.observed.try_send(Observation::Target(media, target))); // A slow observer misses it.
         }
@@ -507,7 +508,9 @@ impl Worker {
                 (Done::AskKeyFrame((session, content)), Some(running)) => {
                     running.peers.ask_key_frame(now, session, &content);
                 }
-                (Done::DeviceError(DeviceError(why)), _) => self.report(MediaReport::Trouble { why })?,
+                (Done::DeviceError(DeviceError(why)), _) => {
+                    self.report(MediaReport::Trouble(MediaTrouble::Device(why)))?
+                }
                 (Done::VideoFrame(..) | Done::AskKeyFrame(_), None) => {} // There is nobody yet.
             }
         }
@@ -545,7 +548,9 @@ impl Worker {
         }
         let news = [self.publisher.news(), self.sink.as_mut().and_then(|sink| sink.news())];
         troubles.extend(news.into_iter().flatten());
-        troubles.into_iter().try_for_each(|DeviceError(why)| self.report(MediaReport::Trouble { why }))
+        troubles
+            .into_iter()
+            .try_for_each(|DeviceError(why)| self.report(MediaReport::Trouble(MediaTrouble::Device(why))))
     }
 
     /// Passes on what the peers' transports give.
@@ -561,9 +566,8 @@ impl Worker {
                     match &mut report {
                         // What was sent before, it did not get.
                         MediaReport::Connected { .. } => self.pictures.give(Task::KeyFrame),
-                        MediaReport::Failed { transport, why } => {
-                            let failures = self.running.as_ref().map(|it| it.network.failures()).unwrap_or_default();
-                            failures.iter().for_each(|failure| *why += &format!("; {failure}"));
+                        MediaReport::Failed { transport, failure } => {
+                            failure.network = self.running.as_ref().map(|it| it.network.failures()).unwrap_or_default();
                             let gone = *transport;
                             self.forget(|path| *path == gone);
                         }
@@ -612,14 +616,14 @@ impl Worker {
         } else if let Some((media, _)) = watched
             && let Err(DeviceError(why)) = self.pictures.packet(id, media, received)
         {
-            return self.report(MediaReport::Trouble { why });
+            return self.report(MediaReport::Trouble(MediaTrouble::Device(why)));
         }
         Ok(())
     }
 
     fn record(&self, piece: Piece) -> Result<(), Abandoned> {
         let given = self.recordings.as_ref().map_or(Ok(()), |recordings| recordings.recorder.give(piece));
-        given.or_else(|DeviceError(why)| self.report(MediaReport::Trouble { why }))
+        given.or_else(|DeviceError(why)| self.report(MediaReport::Trouble(MediaTrouble::Device(why))))
     }
 
     fn report(&self, report: MediaReport) -> Result<(), Abandoned> {

@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use muji_core::media::IceServer;
+use muji_core::media::{IceServer, NetworkFailure};
 use muji_xep::ice::Candidate;
 
 pub use attempt::Attempt;
@@ -136,11 +136,11 @@ impl Gatherer {
         self.attempts.0.iter().cloned().collect()
     }
 
-    /// What was tried in vain, as sentences.
+    /// What was tried in vain.
     #[must_use]
-    pub fn failures(&self) -> Vec<String> {
+    pub fn failures(&self) -> Vec<NetworkFailure> {
         let failed = self.attempts.0.iter().filter_map(|attempt| match &attempt.outcome {
-            Some(Err(why)) => Some(format!("{}: {why}", attempt.what)),
+            Some(Err(error)) => Some(NetworkFailure::Server { server: attempt.what.clone(), error: error.clone() }),
             Some(Ok(_)) | None => None,
         });
         failed.collect()

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent};
+use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent, TransportFailure};
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
@@ -207,8 +207,8 @@ impl Peers {
             let taken = self.taken_lanes(&peer);
             let free = self.lanes.iter().enumerate().find(|(lane, _)| !taken.contains(lane));
             let Some((lane, candidates)) = free.map(|(lane, it)| (lane, it.candidates.clone())) else {
-                let why = "there is no port for another transport to the same peer".to_owned();
-                self.told.report(MediaReport::Failed { transport: id, why });
+                let failure = TransportFailure::NoPort.into();
+                self.told.report(MediaReport::Failed { transport: id, failure });
                 continue;
             };
             let transport = self.make.open(now, TransportParams { call, id, role, contents, candidates });

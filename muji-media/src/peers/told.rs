@@ -47,7 +47,7 @@ impl Told {
             TransportOutput::Interrupted => self.report(MediaReport::Interrupted { transport: id }),
             TransportOutput::Failed(why) => {
                 self.connected.remove(&id);
-                self.report(MediaReport::Failed { transport: id, why });
+                self.report(MediaReport::Failed { transport: id, failure: why.into() });
             }
             TransportOutput::Impostor => {
                 self.connected.remove(&id);

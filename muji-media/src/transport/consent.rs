@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use muji_core::media::{CandidateCounts, TransportFailure};
 use muji_xep::ice::CandidateKind;
 
 use super::interface::TransportOutput;
@@ -172,22 +173,19 @@ impl Consent {
         self.round_trip
     }
 
-    /// Why it is lost, as a person reads it.
-    pub(super) fn why(&self, lost: &Lost, ours: &[LocalCandidate], theirs: usize) -> String {
+    /// Why it is lost.
+    pub(super) fn why(&self, lost: &Lost, ours: &[LocalCandidate], remote: usize) -> TransportFailure {
         match lost {
-            Lost::GivenUp => format!("no answer from the peer for {} s", GIVEN_UP.as_secs()),
-            Lost::NoPath if self.consented.is_some() => {
-                "the peer's addresses answer, but it does not finish the handshake (DTLS)".to_owned()
-            }
+            Lost::GivenUp => TransportFailure::Silent(GIVEN_UP),
+            Lost::NoPath if self.consented.is_some() => TransportFailure::NoHandshake,
             Lost::NoPath => {
                 let of_kind = |kind| ours.iter().filter(|ours| ours.told.kind == kind).count();
-                let kinds = [CandidateKind::Host, CandidateKind::ServerReflexive, CandidateKind::Relayed].map(of_kind);
-                let [own, seen, relayed] = kinds;
-                format!(
-                    "between our addresses ({own} of this machine, {seen} seen by STUN, {relayed} relayed by TURN) and the {theirs} that the \
-                     peer named nothing was answered in {} s",
-                    NO_PATH.as_secs()
-                )
+                let local = CandidateCounts {
+                    host: of_kind(CandidateKind::Host),
+                    reflexive: of_kind(CandidateKind::ServerReflexive),
+                    relayed: of_kind(CandidateKind::Relayed),
+                };
+                TransportFailure::NoPath { local, remote, waited: NO_PATH }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::CallId;
-use muji_core::media::{IceRole, LocalTransport, OpenContent, RemoteTransport};
+use muji_core::media::{IceRole, LocalTransport, OpenContent, RemoteTransport, TransportFailure};
 use muji_jingle::TransportId;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::PayloadType;
@@ -72,8 +72,8 @@ pub enum TransportOutput {
     Overflowed(f32),
     /// Neither packets nor answers come from the peer for now.
     Interrupted,
-    /// Lost for good, with a sentence why.
-    Failed(String),
+    /// Lost for good.
+    Failed(TransportFailure),
     /// Lost for good: the other end shows another certificate than the promised one.
     Impostor,
 }

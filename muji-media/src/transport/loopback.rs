@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use muji_core::media::{LocalTransport, OpenContent, RemoteTransport};
+use muji_core::media::{CandidateCounts, LocalTransport, OpenContent, RemoteTransport, TransportFailure};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
@@ -75,7 +75,13 @@ impl Loopback {
         let Some(remote) = self.remote.as_ref().filter(|_| self.path.is_none()) else { return };
         if self.greeted == GREETINGS {
             self.repeat_at = None;
-            self.out.push_back(TransportOutput::Failed("the peer did not answer any greeting".to_owned()));
+            let host = self.opening.candidates.len();
+            let failure = TransportFailure::NoPath {
+                local: CandidateCounts { host, ..CandidateCounts::default() },
+                remote: self.addresses.len(),
+                waited: REPEAT * GREETINGS,
+            };
+            self.out.push_back(TransportOutput::Failed(failure));
             return;
         }
         let hello = format!("hello {} {}", remote.pwd.expose(), self.local.pwd.expose()).into_bytes();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::CallId;
-use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
+use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport, TransportFailure};
 use muji_jingle::{SessionId, TransportId};
 use muji_media::codec::{opus, vp8};
 use muji_media::gather::hosts;
@@ -81,7 +81,7 @@ pub(crate) struct End {
     pub(crate) address: SocketAddr,
     pub(crate) connected: bool,
     pub(crate) interrupted: bool,
-    pub(crate) failed: Option<String>,
+    pub(crate) failed: Option<TransportFailure>,
     pub(crate) impostor: bool,
     /// How often a key frame was asked for.
     pub(crate) asked: usize,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport};
+use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport, TransportFailure};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::Extension;
@@ -313,7 +313,7 @@ impl Str0mTransport {
         if !self.dtls_started {
             self.dtls_started = true;
             if let Err(error) = self.rtc.direct_api().start_dtls(active) {
-                self.fail(error.to_string());
+                self.fail(TransportFailure::Library(error.to_string()));
             }
         }
     }
@@ -322,11 +322,11 @@ impl Str0mTransport {
         match error {
             // There is no SDP here: so str0m puts that the certificate is another one.
             RtcError::RemoteSdp(_) => self.end(TransportOutput::Impostor),
-            other => self.fail(other.to_string()),
+            other => self.fail(TransportFailure::Library(other.to_string())),
         }
     }
 
-    fn fail(&mut self, why: String) {
+    fn fail(&mut self, why: TransportFailure) {
         self.end(TransportOutput::Failed(why));
     }
 

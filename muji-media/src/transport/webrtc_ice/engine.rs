@@ -11,6 +11,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use muji_core::media::TransportFailure;
 use tokio::sync::mpsc as queue;
 use webrtc_ice::agent::Agent;
 use webrtc_ice::agent::agent_config::AgentConfig;
@@ -147,12 +148,12 @@ impl Inside {
                 }
                 match Ice::begin(controlling, ours, theirs, &self.basket).await {
                     Ok(ice) => self.ice = Some(ice),
-                    Err(error) => self.basket.put(JobOutput::Ended(error.to_string())),
+                    Err(error) => self.basket.put(JobOutput::Ended(TransportFailure::Library(error.to_string()))),
                 }
             }
             Job::Pair { number, priority, relayed } => {
                 if let Some(Err(error)) = self.ice.as_ref().map(|ice| ice.pair(number, priority, relayed)) {
-                    self.basket.put(JobOutput::Ended(error.to_string()));
+                    self.basket.put(JobOutput::Ended(TransportFailure::Library(error.to_string())));
                 }
             }
             Job::Stun { number, bytes } => {

@@ -7,6 +7,7 @@ use dtls::cipher_suite::CipherSuiteId;
 use dtls::config::{ClientAuthType, Config};
 use dtls::conn::DTLSConn;
 use dtls::extension::extension_use_srtp::SrtpProtectionProfile as Offered;
+use muji_core::media::{DtlsRole, TransportFailure};
 use sha2::{Digest, Sha256};
 use webrtc_srtp::config::Config as Srtp;
 use webrtc_srtp::protection_profile::ProtectionProfile;
@@ -33,12 +34,12 @@ pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>,
             let mut unused = vec![0; 8_192];
             // Nobody sends anything by it but that it ends.
             while connection.read(&mut unused, None).await.is_ok() {}
-            JobOutput::Ended("the peer closed the path (DTLS)".to_owned())
+            JobOutput::Ended(TransportFailure::Closed)
         }
         Ok(Err(Other)) => JobOutput::Impostor,
         Err(error) => {
-            let whose = if client { "opened" } else { "answered" };
-            JobOutput::Ended(format!("the handshake (DTLS) that we {whose} failed: {error}"))
+            let role = if client { DtlsRole::Client } else { DtlsRole::Server };
+            JobOutput::Ended(TransportFailure::Handshake { role, error: error.to_string() })
         }
     };
     basket.put(made);

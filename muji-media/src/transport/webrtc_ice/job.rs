@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dtls::crypto::Certificate;
+use muji_core::media::TransportFailure;
 use webrtc_srtp::config::SessionKeys;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
@@ -37,7 +38,7 @@ pub(super) enum JobOutput {
     /// It has ended with another.
     Impostor,
     /// It has ended with nothing, or the connection has afterwards.
-    Ended(String),
+    Ended(TransportFailure),
 }
 
 /// What tasks made in this turn.

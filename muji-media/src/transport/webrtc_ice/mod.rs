@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dtls::crypto::Certificate;
-use muji_core::media::{DtlsRole, IceRole, LocalTransport, OpenContent, RemoteTransport};
+use muji_core::media::{DtlsRole, IceRole, LocalTransport, OpenContent, RemoteTransport, TransportFailure};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 use webrtc_ice::rand::{generate_pwd, generate_ufrag};
@@ -157,7 +157,7 @@ impl WebrtcIceTransport {
             && let Some(engine) = &self.engine
         {
             let Ok(made) = engine.turn(now, std::mem::take(&mut jobs)) else {
-                return self.fail("our own tasks for this path do not end".to_owned());
+                return self.fail(TransportFailure::Stuck);
             };
             for made in made {
                 self.made(now, made, &mut jobs);
@@ -196,7 +196,7 @@ impl WebrtcIceTransport {
                     self.consent.found_path(now, &mut self.out);
                     self.consent.connected(now, &mut self.out);
                 } else {
-                    self.fail("the keys of the handshake fit no cipher".to_owned());
+                    self.fail(TransportFailure::Keys);
                 }
             }
             JobOutput::Impostor => self.end(TransportOutput::Impostor),
@@ -277,7 +277,7 @@ impl WebrtcIceTransport {
         }
     }
 
-    fn fail(&mut self, why: String) {
+    fn fail(&mut self, why: TransportFailure) {
         self.end(TransportOutput::Failed(why));
     }
 
@@ -313,7 +313,7 @@ impl Transport for WebrtcIceTransport {
             self.dtls = Some((remote.dtls, remote.fingerprint.clone()));
             match Engine::start(now) {
                 Ok(engine) => self.engine = Some(engine),
-                Err(error) => return self.fail(format!("the system gives no thread for a path: {error}")),
+                Err(error) => return self.fail(TransportFailure::NoThread(error.to_string())),
             }
             jobs.extend(self.handshake(DtlsRole::Server));
         }

@@ -1,0 +1,125 @@
+//! What goes down to a media layer.
+
+use jid::BareJid;
+use muji_xep::ice::Candidate;
+use muji_xep::rtp::{Extension, Media, PayloadType};
+
+#[cfg(doc)]
+use super::report::MediaReport;
+use super::server::IceServer;
+use super::transport::{IceRole, RemoteTransport};
+use crate::ids::{CallId, SessionId, TransportId};
+
+/// A content to open towards one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenContent {
+    /// Its name in the session.
+    pub name: String,
+    /// Sound or pictures.
+    pub media: Media,
+    /// The SSRC we send with.
+    pub ssrc: u32,
+    /// The transport it travels by.
+    pub transport: TransportId,
+    /// The encodings that may be used, with this session's ids.
+    pub payload_types: Vec<PayloadType>,
+    /// The header extensions that may be.
+    pub extensions: Vec<Extension>,
+}
+
+/// What we send as a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    /// The name of what we publish.
+    pub publication: String,
+    /// How it is encoded, with this session's id.
+    pub payload_type: PayloadType,
+}
+
+/// An order to the media layer: fire and forget, answered by reports where there is something to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaCommand {
+    /// From now on these servers help, and no others that were told before. Nothing is asked of them before a session opens.
+    Servers {
+        /// The servers, best first.
+        servers: Vec<IceServer>,
+    },
+    /// Starts capturing and encoding `publication`; it is sent wherever a content of that call carries it.
+    Publish {
+        /// The call.
+        call: CallId,
+        /// What the room knows it as.
+        publication: String,
+        /// Sound or pictures.
+        media: Media,
+    },
+    /// Stops capturing: muted, or the call is over.
+    Unpublish {
+        /// The call.
+        call: CallId,
+        /// As in `Publish`.
+        publication: String,
+    },
+    /// Makes the transports that `contents` name, and answers each with [`MediaReport::Described`]. Later contents of a
+    /// session may name a transport that exists already: they travel by it, and nothing is answered.
+    Open {
+        /// The call whose publications are sent.
+        call: CallId,
+        /// The session.
+        session: SessionId,
+        /// The account at the other end. Sessions with one account may run to the same addresses.
+        peer: BareJid,
+        /// What people call the peer, such as its nick. Chosen by the peer: no file name as it is.
+        name: String,
+        /// ICE's role for all its transports.
+        role: IceRole,
+        /// What will travel.
+        contents: Vec<OpenContent>,
+    },
+    /// Tells a transport whom to connect to. Told again with other credentials, the peer has restarted ICE; `Restart` came before.
+    Remote {
+        /// The transport.
+        transport: TransportId,
+        /// The other end.
+        remote: RemoteTransport,
+    },
+    /// One more address of the peer.
+    Candidate {
+        /// The transport.
+        transport: TransportId,
+        /// The address.
+        candidate: Candidate,
+    },
+    /// Makes other credentials for a transport (ICE restart, RFC 8445 section 2.4), and answers with [`MediaReport::Described`]: its
+    /// certificate is the same. They count from the peer's next `Remote` on; until then all goes on as before.
+    Restart {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// The peers agreed on a content, or agreed anew: it may flow so once the transport is connected.
+    Content {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+        /// What we send; `None` if nothing.
+        send: Option<Sending>,
+        /// True if the peer sends.
+        receive: bool,
+        /// SSRCs the peer announced; may be none.
+        ssrcs: Vec<u32>,
+    },
+    /// Forgets a content, and its transport if nothing else travels by it.
+    Drop {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+    },
+    /// Forgets a session at once: nothing is sent to that peer any more.
+    Close {
+        /// The session.
+        session: SessionId,
+    },
+}

@@ -1,0 +1,81 @@
+//! What comes up from a media layer.
+
+use muji_xep::ice::Candidate;
+
+use super::failure::{MediaTrouble, PathFailure};
+use super::transport::LocalTransport;
+use crate::ids::{SessionId, TransportId};
+
+/// News from the media layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaReport {
+    /// A transport exists; its end may be told to the peer.
+    Described {
+        /// The transport.
+        transport: TransportId,
+        /// Its end.
+        local: LocalTransport,
+    },
+    /// One more address of ours.
+    Candidate {
+        /// The transport.
+        transport: TransportId,
+        /// The address.
+        candidate: Candidate,
+    },
+    /// ICE and DTLS are done and the fingerprint is the promised one; or, after `Interrupted`, it works again.
+    Connected {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// Nothing comes from the other end for now.
+    Interrupted {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// The address of ours that a transport used is gone; others are told as candidates.
+    Moved {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// A transport is lost for good.
+    Failed {
+        /// The transport.
+        transport: TransportId,
+        /// Why.
+        failure: PathFailure,
+    },
+    /// The other end of a transport shows another certificate than the promised one: nothing flows by it.
+    Impostor {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// The first packet of a content was accepted.
+    Flowing {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+    },
+    /// A source, a device or a file does not do what it should; the call goes on.
+    Trouble(MediaTrouble),
+}
+
+impl MediaReport {
+    /// The session it speaks of.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Described { transport, .. }
+            | Self::Candidate { transport, .. }
+            | Self::Connected { transport }
+            | Self::Interrupted { transport }
+            | Self::Moved { transport }
+            | Self::Impostor { transport }
+            | Self::Failed { transport, .. } => Some(transport.session),
+            Self::Flowing { session, .. } => Some(*session),
+            Self::Trouble(_) => None,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! STUN and TURN servers.
+
+use muji_xep::Secret;
+
+/// A server that helps with finding a path to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// What it does.
+    pub kind: ServerKind,
+    /// How it is spoken with.
+    pub by: ServerTransport,
+    /// Its name or address. It is ours or our server's, so a name may be resolved.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// What a server does for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerKind {
+    /// It says by which address we are seen (RFC 8489).
+    Stun,
+    /// It lends us an address, and sends on what comes there (RFC 8656).
+    Turn {
+        /// Who we are there.
+        username: String,
+        /// What proves it.
+        password: Secret,
+    },
+}
+
+/// What a server is spoken with by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServerTransport {
+    /// Datagrams.
+    Udp,
+    /// A stream, for networks that let no datagrams through.
+    Tcp,
+    /// The same within TLS, for networks that let nothing else through.
+    Tls,
+}
+
+impl ServerTransport {
+    /// Where STUN and TURN servers are if nothing else is said (RFC 8489 section 18.6).
+    #[must_use]
+    pub fn usual_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 3_478,
+            Self::Tls => 5_349,
+        }
+    }
+}
+
+impl std::fmt::Display for ServerTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        })
+    }
+}
