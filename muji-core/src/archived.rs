@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use muji_jingle::timers;
 use muji_xep::jmi::MessageKind;
 
+use crate::call_message::{Heard, Sender};
 use crate::config;
-use crate::direct::{Heard, Sender};
 
 /// What became of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

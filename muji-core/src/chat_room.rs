@@ -7,8 +7,8 @@ use muji_xep::muji::Muji;
 use muji_xep::{Skipped, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
+use crate::client_quirks::ClientQuirks;
 use crate::occupants::Occupants;
-use crate::pair::ClientQuirks;
 
 /// The client's place in a room. Of the others only those with Muji are kept.
 #[derive(Debug, Clone, Default)]

@@ -8,15 +8,15 @@ use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, ContentSpec, Ids, OutgoingMessage, Output as SessionOutput, Session, SessionEvent};
 use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
-use xmpp_parsers::message::{Id as MessageId, Message};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::config::{self, Config};
-use crate::engine::Output;
 use crate::event::{About, Event};
 use crate::media::Capabilities;
+use crate::output::Output;
+use crate::stanza::chat;
 use crate::trust::{Fingerprint, Trust};
 
 /// What all calls share.
@@ -138,14 +138,6 @@ impl Context<'_> {
         let media: Vec<Media> = media.collect();
         media.iter().map(|media| self.of_medium(media, sends)).collect()
     }
-}
-
-/// A message of type chat: it reaches every device of its reader, and nothing forbids copies.
-pub(crate) fn chat(to: Jid, id: String, payloads: Vec<Element>) -> Message {
-    let mut message = Message::chat(to);
-    message.id = Some(MessageId(id));
-    message.payloads = payloads;
-    message
 }
 
 /// Sessions that were, and what latecomers are answered.

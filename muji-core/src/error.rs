@@ -5,7 +5,6 @@ use std::fmt;
 use jid::FullJid;
 use muji_jingle::End;
 use muji_xep::muc::Destroyed;
-use muji_xep::{Element, guard, ns};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::pair::Recovery;
@@ -143,20 +142,6 @@ pub enum RoomFault {
     /// Unavailable without a reason we know.
     #[error("the room put you out")]
     Removed,
-}
-
-/// The error among the children of a stanza.
-pub(crate) fn stanza_error(payloads: &[Element]) -> Option<StanzaError> {
-    let mut sane = payloads.iter().filter(|payload| guard::check(payload).is_ok()); // Copying could exhaust the stack.
-    sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())
-}
-
-/// The word of the error among the children of a stanza, as RFC 6120 writes it.
-pub(crate) fn condition(payloads: &[Element]) -> String {
-    let error = payloads.iter().find(|payload| payload.name() == "error");
-    let condition =
-        error.and_then(|error| error.children().find(|child| child.ns() == ns::STANZAS && child.name() != "text"));
-    condition.map_or_else(|| "no reason".to_owned(), |condition| condition.name().chars().take(64).collect())
 }
 
 /// Who put somebody out of a room, and why, as far as the room tells.

@@ -1,15 +1,14 @@
-//! What an application is told, and what it may ask.
+//! What an application is told.
 
 use jid::{BareJid, FullJid, Jid};
-use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId};
-use muji_xep::Secret;
-use muji_xep::invite::{CallInvite, InviteKind};
-use muji_xep::room_invite::{RoomInvite, Via};
+use muji_jingle::{CallId, RingStopped, SessionId};
+use muji_xep::room_invite::RoomInvite;
 use muji_xep::rtp::Media;
-use xmpp_parsers::message::{Message, MessageType};
 
-use crate::context::chat as chat_message;
 use crate::error::{EndReason, PeerFailure, RoomFault};
+use crate::invitation::Invitation;
+use crate::peer::Peer;
+use crate::trust::Verification;
 
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +21,6 @@ pub enum About {
     Call(CallId),
 }
 
-/// A participant other than us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Its nick in the room, chosen by it.
-    pub nick: String,
-    /// Who it is.
-    pub jid: FullJid,
-}
-
 /// What happened. Those about a peer come in order: joined, connecting, connected, flowing, and left or failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -39,7 +29,7 @@ pub enum Event {
     Invited(Box<Invitation>),
     /// An invitation needs no answer any more: another device of ours answered it, or it was taken back. About the account.
     InvitationOver(Box<Invitation>, RingStopped),
-    /// Somebody calls us. [`Command::Accept`] or [`Command::Decline`] it; [`Event::Ended`] if another device did, or the
+    /// Somebody calls us. [`crate::Command::Accept`] or [`crate::Command::Decline`] it; [`Event::Ended`] if another device did, or the
     /// caller gave up.
     Ringing {
         /// The device that calls.
@@ -74,7 +64,7 @@ pub enum Event {
     /// A call with one person could not go on in a room; it goes on without.
     NotInRoom(RoomFault),
     /// Somebody invites us to a room, with no word of a call. About the account; [`crate::Engine::join`] it as
-    /// [`Join::invited`], or [`crate::Engine::decline_room`] it.
+    /// [`crate::Join::invited`], or [`crate::Engine::decline_room`] it.
     RoomInvited(RoomInvite),
     /// Somebody whom we invited through the room does not come, and why, if it said so.
     Declined(Jid, Option<String>),
@@ -161,125 +151,14 @@ pub enum Event {
     Ended(EndReason),
 }
 
-/// Somebody's invitation to a call in a room (XEP-0482).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invitation {
-    /// Who invites.
-    pub from: Jid,
-    /// Where the call is.
-    pub room: BareJid,
-    /// The invitation's id.
-    pub id: String,
-    /// True if it is a call with sound, as nearly always.
-    pub audio: bool,
-    /// True if it is a call with pictures.
-    pub video: bool,
-    /// Another way to join, by a URI for people. It is not opened here.
-    pub external: Option<String>,
-    /// The chat room in which all were invited.
-    pub within: Option<BareJid>,
-}
-
-impl Invitation {
-    /// The message that says something of ours about it, to whoever was told of it: one person, or all of a chat room.
-    pub(crate) fn answer(&self, id: String, word: InviteKind) -> Message {
-        let room = (word == InviteKind::Accept).then_some(&self.room);
-        let payloads = CallInvite::new(&self.id, word, room).write();
-        match &self.within {
-            Some(chat) => Message { type_: MessageType::Groupchat, ..chat_message(chat.clone().into(), id, payloads) },
-            None => chat_message(self.from.to_bare().into(), id, payloads),
+impl Event {
+    /// What a user should know about the certificate that a peer shows now.
+    pub(crate) fn of_certificate(now: Verification, peer: Peer) -> Option<Self> {
+        match now {
+            Verification::Changed => Some(Self::CertificateChanged(peer)),
+            Verification::Downgraded => Some(Self::CertificateUnbound(peer)),
+            Verification::Unverified | Verification::Pinned | Verification::Bound => None,
         }
-    }
-}
-
-/// A wish about a running call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Command {
-    /// Take a call that rings, sending these media; what else the caller sends is received.
-    Accept(Vec<Media>),
-    /// Do not take a call that rings: on no device of ours.
-    Decline,
-    /// End it, or give it up, or decline it.
-    Leave,
-    /// Stop listening and sending for a while, or go on; the others are told.
-    Hold(Hold),
-    /// Destroy the room, and with it the call for everybody. Only for a room that we made.
-    EndForAll,
-    /// Stop or resume sending all contents of a medium.
-    Mute(Media, Mute),
-    /// Send this medium too. Others see it once [`Event::ContentsChanged`] says so.
-    Add(Media),
-    /// Send this medium no more. Unlike muting, nobody expects it any more, and what others send of it ends too.
-    Remove(Media),
-    /// Let somebody into a room that we made.
-    Admit(BareJid),
-    /// Invite somebody to the call, after letting it in where that is ours to do. A call with one person first goes on in a
-    /// room of its own.
-    Invite(BareJid),
-    /// Invite somebody to the room as such, whose client may know nothing of calls.
-    InviteToRoom(BareJid, Via),
-}
-
-/// In what room a call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// In a room for the call, entered and left with it (Dino's way).
-    Own,
-    /// Inside a chat room in which the client sits (Movim's way).
-    InChat,
-}
-
-/// How to join a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Join {
-    pub(crate) style: Style,
-    pub(crate) nick: Option<String>,
-    pub(crate) password: Option<Secret>,
-    pub(crate) media: Vec<Media>,
-    pub(crate) invited: bool,
-}
-
-impl Join {
-    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under a nick of chance.
-    #[must_use]
-    pub fn own() -> Self {
-        Self { style: Style::Own, nick: None, password: None, media: vec![Media::Audio], invited: false }
-    }
-
-    /// Takes part in the call inside a chat room that the client has entered (Movim's way), with sound. The client must
-    /// say what else it says there through [`crate::Engine::set_presence_extras`], or it would take back the call's part.
-    #[must_use]
-    pub fn in_chat() -> Self {
-        Self { style: Style::InChat, ..Self::own() }
-    }
-
-    /// Under this nick. Inside a chat room the client's own counts.
-    #[must_use]
-    pub fn nick(mut self, nick: impl Into<String>) -> Self {
-        self.nick = Some(nick.into());
-        self
-    }
-
-    /// With the room's password.
-    #[must_use]
-    pub fn password(mut self, password: Secret) -> Self {
-        self.password = Some(password);
-        self
-    }
-
-    /// With these media instead of sound.
-    #[must_use]
-    pub fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
-        self.media = media.into_iter().collect();
-        self
-    }
-
-    /// Somebody invited us: if the room is not there any more, the call is over, and none is made.
-    #[must_use]
-    pub fn invited(mut self) -> Self {
-        self.invited = true;
-        self
     }
 }
 
@@ -307,9 +186,4 @@ pub enum Handled {
     Shared,
     /// It is the client's.
     NotOurs,
-}
-
-/// The room of a call with its nick.
-pub(crate) fn occupant(room: &BareJid, nick: &str) -> Option<FullJid> {
-    room.with_resource_str(nick).ok()
 }

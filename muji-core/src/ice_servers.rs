@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jid::{BareJid, DomainRef, Jid};
 use muji_jingle::Ids;
 use muji_jingle::answers::Answers;
+use muji_jingle::media::{IceServer, ServerKind, ServerTransport};
 use muji_xep::extdisco::{self, Service};
 use muji_xep::{Skipped, ns};
 use xmpp_parsers::date::DateTime;
@@ -14,7 +15,6 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
 use crate::config;
-use crate::media::{IceServer, ServerKind, ServerTransport};
 
 #[derive(Debug, Clone)]
 enum Asked {
@@ -53,7 +53,8 @@ impl IceServers {
 
     /// Another stream, maybe with another server.
     pub(crate) fn rebound(&mut self) {
-        (self.supported, self.again) = (None, None);
+        self.supported = None;
+        self.again = None;
         self.asked.clear();
     }
 

@@ -8,8 +8,9 @@ use muji_jingle::RingStopped;
 use muji_xep::invite::InviteKind;
 
 use crate::config;
-use crate::engine::Output;
-use crate::event::{About, Event, Invitation};
+use crate::event::{About, Event};
+use crate::invitation::Invitation;
+use crate::output::Output;
 
 /// An invitation that was shown.
 #[derive(Debug, Clone)]

@@ -64,7 +64,10 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod archived;
+mod call_message;
 mod chat_room;
+mod client_quirks;
+mod command;
 mod conference;
 pub mod config;
 mod context;
@@ -74,31 +77,40 @@ mod echo;
 mod engine;
 pub mod error;
 mod event;
+mod handover;
 mod ice_servers;
+mod invitation;
 mod invitations;
 pub mod media;
 #[cfg(feature = "tokio")]
 mod muji;
 mod occupants;
+mod output;
 mod pair;
 mod payload;
+mod peer;
 mod queue;
 mod reachability;
 mod services;
+mod stanza;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod trust;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;
 
+pub use command::{Command, Join};
 pub use disco::Disco;
-pub use engine::{Engine, Output};
-pub use event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
+pub use engine::Engine;
+pub use event::{About, Connection, Event, Handled};
+pub use invitation::Invitation;
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
 pub use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId};
 pub use muji_xep::Secret;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;
+pub use output::Output;
 pub use pair::{Pair, PairState, Recovery};
+pub use peer::Peer;
 pub use trust::{Fingerprint, FingerprintVerifier, Opened, Verification};

@@ -17,13 +17,17 @@ use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza::Stanza;
 
+use crate::command::{Command, Join};
 use crate::config::Config;
 use crate::disco::Disco;
-use crate::engine::{Engine, Output};
+use crate::engine::Engine;
 use crate::error::Refused;
-use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer};
+use crate::event::{About, Connection, Event, Handled};
+use crate::invitation::Invitation;
 use crate::media::MediaBackend;
+use crate::output::Output;
 use crate::pair::Pair;
+use crate::peer::Peer;
 use crate::trust::{Fingerprint, FingerprintVerifier};
 
 /// What a client does for its calls, in order.

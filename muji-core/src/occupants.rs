@@ -8,8 +8,8 @@ use muji_xep::jingle::Content;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
 
+use crate::client_quirks::ClientQuirks;
 use crate::config::MAX_PARTICIPANTS;
-use crate::pair::ClientQuirks;
 
 /// An occupant with Muji information.
 #[derive(Debug, Clone, PartialEq, Eq)]

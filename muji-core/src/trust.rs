@@ -14,7 +14,6 @@ use muji_xep::{Element, Skipped};
 use xmpp_parsers::iq::Iq;
 
 use crate::config;
-use crate::event::{Event, Peer};
 
 /// What is known of the certificate that somebody shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,16 +34,9 @@ pub enum Verification {
 }
 
 impl Verification {
-    /// Takes what is known now; what the user should know, if it is something else than before.
-    pub(crate) fn becomes(&mut self, now: Self) -> Option<fn(Peer) -> Event> {
-        if std::mem::replace(self, now) == now {
-            return None;
-        }
-        match now {
-            Self::Changed => Some(Event::CertificateChanged),
-            Self::Downgraded => Some(Event::CertificateUnbound),
-            Self::Unverified | Self::Pinned | Self::Bound => None,
-        }
+    /// Takes what is known now. Returns it if it is something else than before.
+    pub(crate) fn becomes(&mut self, now: Self) -> Option<Self> {
+        (std::mem::replace(self, now) != now).then_some(now)
     }
 }
 

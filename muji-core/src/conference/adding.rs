@@ -11,13 +11,16 @@ use muji_xep::jingle::Content;
 use muji_xep::rtp::Media;
 use muji_xep::{Element, ns};
 
+use super::participant::Turn;
 use super::sessions::lacked_content;
-use super::{Asked, Conference, Context, Refused, Stage};
+use super::{Asked, Conference, Stage};
 use crate::config;
+use crate::context::Context;
+use crate::error::Refused;
 use crate::error::RoomFault;
 use crate::event::Event;
 use crate::occupants;
-use crate::pair::{PairState, Turn};
+use crate::pair::PairState;
 use crate::queue::PublishQueue;
 
 /// Where we stand in adding contents.

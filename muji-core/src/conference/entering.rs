@@ -11,13 +11,16 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use super::{Asked, Conference, Context, Stage};
+use super::{Asked, Conference, Stage};
+use crate::command::Style;
 use crate::config;
+use crate::context::Context;
 use crate::echo::{Echo, Heard};
-use crate::error::{RoomFault, stanza_error};
-use crate::event::{Event, Style};
+use crate::error::RoomFault;
+use crate::event::Event;
 use crate::payload;
 use crate::queue::PublishQueue;
+use crate::stanza::stanza_error;
 
 impl Conference {
     /// Says that we are preparing; whoever is not in the room enters with it.

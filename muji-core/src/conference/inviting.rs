@@ -7,11 +7,14 @@ use muji_xep::rtp::Media;
 use muji_xep::{Element, Secret, muc};
 use xmpp_parsers::message::{Id, Message};
 
-use super::{Asked, Conference, Context, Refused, Stage};
+use super::{Asked, Conference, Stage};
 use crate::config;
-use crate::context::chat;
-use crate::error::stanza_error;
-use crate::event::{Event, Invitation};
+use crate::context::Context;
+use crate::error::Refused;
+use crate::event::Event;
+use crate::invitation::Invitation;
+use crate::stanza::chat;
+use crate::stanza::stanza_error;
 
 /// Somebody to be invited.
 #[derive(Debug, Clone, PartialEq, Eq)]

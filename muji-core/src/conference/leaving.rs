@@ -6,10 +6,13 @@ use muji_xep::muc;
 use xmpp_parsers::presence::Type;
 
 use super::staying::Resync;
-use super::{Asked, Conference, Context, Refused, Stage};
+use super::{Asked, Conference, Stage};
+use crate::command::Style;
 use crate::config;
+use crate::context::Context;
+use crate::error::Refused;
 use crate::error::{EndReason, RoomFault};
-use crate::event::{Event, Style};
+use crate::event::Event;
 
 impl Conference {
     /// The user leaves.

@@ -27,6 +27,7 @@ mod entering;
 mod inviting;
 mod leaving;
 mod occupants;
+mod participant;
 mod sessions;
 mod staying;
 
@@ -46,21 +47,24 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 
 use crate::chat_room::ChatRoom;
+use crate::command::{Command, Join, Style};
 use crate::config;
 use crate::context::Context;
-use crate::direct::DirectCall;
 use crate::echo::EchoTracker;
-use crate::engine::Output;
 use crate::error::{EndReason, Refused};
-use crate::event::{About, Command, Event, Invitation, Join, Peer, Style, occupant};
+use crate::event::{About, Event};
+use crate::handover::Handover;
+use crate::invitation::Invitation;
 use crate::media::MediaCommand;
 use crate::occupants::Occupants;
-use crate::pair::{Pair, PairState, Participant, Recovery, Turn};
+use crate::output::Output;
+use crate::pair::{Pair, PairState, Recovery};
+use crate::peer::{Peer, occupant_jid};
 use crate::queue::PublishQueue;
 use crate::trust::{Verification, certificate};
 use adding::ContentUpdate;
-use continuing::Before;
 use inviting::{Guest, Invites};
+use participant::{Participant, Turn};
 use staying::Resync;
 
 /// Where we stand in the room.
@@ -143,9 +147,9 @@ pub(crate) struct Conference {
     guests: Vec<(BareJid, String)>,
     /// Whom to invite once we are in.
     to_invite: Vec<Guest>,
-    /// The call with one person that this was; until we are in, we can go back to it.
-    before: Option<Before>,
-    gone_back: Option<Box<DirectCall>>,
+    /// The other in the call with one person that this was; until we are in the room, we can go back to it.
+    before: Option<FullJid>,
+    handed_back: Option<Box<Handover>>,
     /// Who sees us for this call, since it was one with one person.
     shown_to: Option<Jid>,
     /// The session with which it began as a call with one person, and the id under which that was proposed.
@@ -209,7 +213,7 @@ impl Conference {
             guests: Vec::new(),
             to_invite: Vec::new(),
             before: None,
-            gone_back: None,
+            handed_back: None,
             shown_to: None,
             proposed: None,
             adding: Vec::new(),
@@ -517,7 +521,7 @@ impl Conference {
 
     /// Sends a presence to the room; its id.
     fn present(&mut self, cx: &mut Context<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) -> String {
-        let to = occupant(&self.room, &self.nick).expect("the nick was checked when joining or came from the room");
+        let to = occupant_jid(&self.room, &self.nick).expect("the nick was checked when joining or came from the room");
         let id = cx.ids.token();
         if kind == Type::None {
             self.said.say(&id, muji.cloned());
@@ -547,7 +551,9 @@ impl Conference {
                 Iq::Set { from: None, to: room, id, payload }
             }
             Asked::Form | Asked::Anonymity => Iq::Get { from: None, to: room, id, payload },
-            Asked::SelfPing => Iq::Get { from: None, to: occupant(&self.room, &self.nick).map(Jid::from), id, payload },
+            Asked::SelfPing => {
+                Iq::Get { from: None, to: occupant_jid(&self.room, &self.nick).map(Jid::from), id, payload }
+            }
         };
         cx.send(iq);
     }

@@ -8,11 +8,14 @@ use muji_xep::muji::Muji;
 use muji_xep::{Skipped, dtls, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
-use super::{Conference, Context, Stage};
+use super::participant::Participant;
+use super::{Conference, Stage};
+use crate::client_quirks::ClientQuirks;
 use crate::config;
-use crate::event::{Event, Peer};
-use crate::pair::{ClientQuirks, Participant};
+use crate::context::Context;
+use crate::event::Event;
 use crate::payload;
+use crate::peer::Peer;
 
 impl Conference {
     /// A presence from the room.

@@ -6,13 +6,16 @@ use muji_jingle::{ContentSpec, End, Parties, Session, SessionEvent, SessionId, a
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{Conference, Context, Stage};
+use super::participant::{PlannedCall, Turn};
+use super::{Conference, Stage};
 use crate::config;
+use crate::context::Context;
 use crate::context::Whose;
 use crate::error::PeerFailure;
 use crate::event::Event;
 use crate::media::{Capabilities, MediaReport};
-use crate::pair::{PairState, PlannedCall, Turn};
+use crate::pair::PairState;
+use crate::peer::Peer;
 use crate::trust::Verification;
 
 impl Conference {
@@ -177,7 +180,8 @@ impl Conference {
             let session = &self.sessions[&ours];
             if session.is_offered() && session.sid() < sid.as_str() {
                 let instead = instead(session.sid());
-                return self.with_session(cx, id, |theirs, cx| theirs.end(cx.now, cx.ids, instead));
+                self.with_session(cx, id, |theirs, cx| theirs.end(cx.now, cx.ids, instead));
+                return;
             }
             participant.session = None;
             self.with_session(cx, ours, |ours, cx| {
@@ -205,12 +209,10 @@ impl Conference {
 
     /// A peer's request in a session.
     pub(crate) fn session_requested(&mut self, cx: &mut Context<'_>, session: SessionId, id: &str, jingle: &Jingle) {
-        let mut fault = None;
         let wanted = if jingle.action == Action::ContentAdd { self.addable(cx) } else { Vec::new() };
-        self.with_session(cx, session, |session, cx| {
-            fault = session.handle_request(cx.now, cx.ids, id, jingle, &wanted).err();
-        });
-        if let Some(fault) = fault {
+        let outcome =
+            self.with_session(cx, session, |session, cx| session.handle_request(cx.now, cx.ids, id, jingle, &wanted));
+        if let Some(Err(fault)) = outcome {
             self.warn(cx, format!("a request was refused: {fault}"));
         }
     }
@@ -226,9 +228,9 @@ impl Conference {
         let sessions: Vec<SessionId> =
             self.sessions.iter().filter(|(_, session)| session.parties().peer == *peer).map(|(id, _)| *id).collect();
         sessions.into_iter().any(|session| {
-            let mut taken = false;
-            self.with_session(cx, session, |session, cx| taken = session.handle_answer(cx.now, cx.ids, id, outcome));
-            taken
+            let answered =
+                self.with_session(cx, session, |session, cx| session.handle_answer(cx.now, cx.ids, id, outcome));
+            answered == Some(true)
         })
     }
 
@@ -251,14 +253,14 @@ impl Conference {
     }
 
     /// Does something with a session and then all that follows from it.
-    pub(super) fn with_session(
+    pub(super) fn with_session<T>(
         &mut self,
         cx: &mut Context<'_>,
         id: SessionId,
-        act: impl FnOnce(&mut Session, &mut Context<'_>),
-    ) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        act(session, cx);
+        act: impl FnOnce(&mut Session, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let session = self.sessions.get_mut(&id)?;
+        let result = act(session, cx);
         let events = cx.pass_on(session);
         let (peer, sid, over) = (session.parties().peer.clone(), session.sid().to_owned(), session.is_over());
         if over {
@@ -272,6 +274,7 @@ impl Conference {
         for event in events {
             self.session_event(cx, id, &peer, event);
         }
+        Some(result)
     }
 
     fn session_event(&mut self, cx: &mut Context<'_>, id: SessionId, peer: &FullJid, event: SessionEvent) {
@@ -332,8 +335,10 @@ impl Conference {
         let (Some(session), Some(participant)) = (self.sessions.get(&id), self.participants.get_mut(peer)) else {
             return;
         };
-        if let Some(event) = participant.verification.becomes(cx.trust.judge(session)) {
-            self.peer_event(cx, peer, event);
+        let changed = participant.verification.becomes(cx.trust.judge(session));
+        let nick = participant.nick.clone();
+        if let Some(event) = changed.and_then(|now| Event::of_certificate(now, Peer { nick, jid: peer.clone() })) {
+            self.event(cx, event);
         }
     }
 
@@ -344,7 +349,7 @@ impl Conference {
         id: SessionId,
         peer: &FullJid,
         state: PairState,
-        event: impl FnOnce(crate::event::Peer) -> Event,
+        event: impl FnOnce(Peer) -> Event,
     ) {
         let participant = self.participants.get_mut(peer).filter(|participant| participant.session == Some(id));
         if let Some(participant) = participant {

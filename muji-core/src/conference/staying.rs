@@ -15,12 +15,14 @@ use xmpp_parsers::presence::Type;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::entering::shows_real_jids;
-use super::{Absence, Asked, Conference, Context, Orphan, Stage};
+use super::{Absence, Asked, Conference, Orphan, Stage};
+use crate::command::Style;
 use crate::config;
-use crate::engine::Output;
+use crate::context::Context;
 use crate::error::{EndReason, Removal, RoomFault};
-use crate::event::{Event, Style};
+use crate::event::Event;
 use crate::media::MediaCommand;
+use crate::output::Output;
 
 /// Asking the room to tell everything anew, where it seems that we have missed something.
 #[derive(Debug, Clone, Default)]

@@ -11,44 +11,24 @@ use muji_xep::jmi::{Because, JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{DirectCall, Visibility};
+use super::call::{DirectCall, Visibility};
+use crate::call_message::{Heard, Sender};
+use crate::command::Command;
 use crate::config;
 use crate::context::{Context, Whose};
-use crate::engine::Output;
 use crate::error::Refused;
-use crate::event::{About, Command, Event};
+use crate::event::{About, Event};
+use crate::handover::Handover;
 use crate::media::MediaReport;
+use crate::output::Output;
 use crate::pair::Pair;
-
-/// Who said something about a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Sender {
-    Peer(FullJid),
-    /// Another device of ours, to a peer or to all of us.
-    Device(FullJid),
-}
-
-impl Sender {
-    pub(crate) fn jid(&self) -> &FullJid {
-        match self {
-            Self::Peer(jid) | Self::Device(jid) => jid,
-        }
-    }
-}
-
-/// Something said about a call, directly or in a copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Heard {
-    pub(crate) sender: Sender,
-    pub(crate) message: JingleMessage,
-    /// When. `None` if it waited somewhere, so that it may be long over.
-    pub(crate) since: Option<Instant>,
-}
 
 /// All calls with one other person.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DirectCalls {
     calls: BTreeMap<CallId, DirectCall>,
+    /// Calls that were handed over to a room; they come back if the room cannot be entered.
+    in_rooms: BTreeMap<CallId, DirectCall>,
     /// Who sees our presence, and may make us ring.
     contacts: BTreeSet<BareJid>,
     /// Calls of ours that came to nothing: a device that picks up now must not wait for a session.
@@ -100,9 +80,7 @@ impl DirectCalls {
     }
 
     pub(crate) fn command(&mut self, cx: &mut Context<'_>, call: CallId, command: Command) -> Result<(), Refused> {
-        let mut outcome = Err(Refused::UnknownCall);
-        self.with(cx, call, |direct, cx| outcome = direct.command(cx, command));
-        outcome
+        self.with(cx, call, |direct, cx| direct.command(cx, command)).unwrap_or(Err(Refused::UnknownCall))
     }
 
     /// The other person of a call in which both talk.
@@ -120,17 +98,25 @@ impl DirectCalls {
         self.find(|direct| direct.is_talking() && direct.peer == *who)
     }
 
-    /// Takes a call out, to go on in a room.
-    pub(crate) fn take(&mut self, call: CallId) -> Option<DirectCall> {
-        if self.contains(call) {
-            self.give_up(call); // Who picks up now is as late as ever.
-        }
-        self.calls.remove(&call)
+    /// A call goes on in a room: what it takes there. `None` if nobody talks in it.
+    pub(crate) fn hand_over(&mut self, call: CallId) -> Option<Handover> {
+        self.remember_placed(call); // A device that picks up now is too late.
+        let mut direct = self.calls.remove(&call)?;
+        let handover = direct.hand_over();
+        self.in_rooms.insert(call, direct);
+        handover
     }
 
-    /// A call is one with one person again.
-    pub(crate) fn come_back(&mut self, call: CallId, direct: DirectCall) {
+    /// A call that was handed over is one with one person again.
+    pub(crate) fn restore(&mut self, call: CallId, handover: Handover) {
+        let Some(mut direct) = self.in_rooms.remove(&call) else { return };
+        direct.restore(handover);
         self.keep(call, direct);
+    }
+
+    /// A call that was handed over does not come back.
+    pub(crate) fn forget(&mut self, call: CallId) {
+        self.in_rooms.remove(&call);
     }
 
     /// The session of a call, once it is connected.
@@ -163,7 +149,7 @@ impl DirectCalls {
                 }
                 match (call, kind) {
                     (Some(call), kind) if !self.crosses(call, kind) => {
-                        self.with(cx, call, |direct, cx| direct.peer_said(cx, peer, kind))
+                        self.with(cx, call, |direct, cx| direct.peer_said(cx, peer, kind));
                     }
                     (_, MessageKind::Propose(media)) => match heard.since {
                         Some(since) => {
@@ -221,7 +207,7 @@ impl DirectCalls {
         } else if direct.is_placed() {
             self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Alerting::Discreet)));
         } else if direct.is_wanted() {
-            self.give_up(call);
+            self.remember_placed(call);
             self.with(cx, call, |direct, cx| direct.migrates(cx, ring(Alerting::Discreet)));
         } else {
             // It began anew before the user decided.
@@ -297,9 +283,8 @@ impl DirectCalls {
         }
         let rung = |direct: &DirectCall| direct.peer == from.to_bare() && direct.id() == Some(offer.sid.as_str());
         if let Some(call) = self.find(rung) {
-            let mut taken = false;
-            self.with(cx, call, |direct, cx| taken = direct.session_offered(cx, id, from, offer));
-            if !taken {
+            let taken = self.with(cx, call, |direct, cx| direct.session_offered(cx, id, from, offer));
+            if taken != Some(true) {
                 cx.send(refuse(from, id, &PeerFault::Unexpected));
             }
             return true;
@@ -327,11 +312,9 @@ impl DirectCalls {
         outcome: Result<(), &StanzaError>,
     ) -> bool {
         let with = self.calls.iter().filter(|(_, direct)| direct.peer == peer.to_bare()).map(|(call, _)| *call);
-        with.collect::<Vec<_>>().into_iter().any(|call| {
-            let mut taken = false;
-            self.with(cx, call, |direct, cx| taken = direct.session_answered(cx, peer, id, outcome));
-            taken
-        })
+        with.collect::<Vec<_>>()
+            .into_iter()
+            .any(|call| self.with(cx, call, |direct, cx| direct.session_answered(cx, peer, id, outcome)) == Some(true))
     }
 
     pub(crate) fn media(&mut self, cx: &mut Context<'_>, report: &MediaReport) {
@@ -380,18 +363,25 @@ impl DirectCalls {
         }
     }
 
-    fn with(&mut self, cx: &mut Context<'_>, call: CallId, act: impl FnOnce(&mut DirectCall, &mut Context<'_>)) {
-        let Some(direct) = self.calls.get_mut(&call) else { return };
-        act(direct, cx);
+    /// Does something with a call, if it is there. If it is over then, it is forgotten.
+    fn with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: CallId,
+        act: impl FnOnce(&mut DirectCall, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let direct = self.calls.get_mut(&call)?;
+        let result = act(direct, cx);
         if direct.over {
-            self.give_up(call);
+            self.remember_placed(call);
             self.calls.remove(&call);
         }
+        Some(result)
     }
 
     /// Remembers a call that we placed, for devices that pick up late.
-    fn give_up(&mut self, call: CallId) {
-        let direct = &self.calls[&call];
+    fn remember_placed(&mut self, call: CallId) {
+        let Some(direct) = self.calls.get(&call) else { return };
         if let Some(id) = direct.placed_id() {
             if self.given_up.len() == config::MAX_REMEMBERED {
                 self.given_up.pop_front();

@@ -6,7 +6,7 @@ use muji_xep::jingle::Reason;
 use muji_xep::jmi::{Because, MessageKind};
 use muji_xep::rtp::Media;
 
-use super::{DirectCall, Origin, Visibility};
+use super::call::{DirectCall, Origin, Visibility};
 use crate::context::Context;
 use crate::error::EndReason;
 use crate::event::Event;
@@ -103,7 +103,8 @@ impl DirectCall {
 
     pub(super) fn is(&mut self, cx: &Context<'_>, state: PairState) {
         if self.state != state {
-            (self.state, self.since) = (state, cx.now);
+            self.state = state;
+            self.since = cx.now;
         }
     }
 }

@@ -6,7 +6,7 @@ use muji_xep::jingle::{Jingle, Reason};
 use muji_xep::jmi::MessageKind;
 use muji_xep::rtp::Media;
 
-use super::{DirectCall, Origin, Visibility};
+use super::call::{DirectCall, Origin, Visibility};
 use crate::context::Context;
 use crate::error::{EndReason, Refused};
 use crate::event::Event;
@@ -68,7 +68,8 @@ impl DirectCall {
                 self.said(cx);
             }
             Origin::Offered { .. } => {
-                (self.media, self.origin) = (media, Origin::Plain);
+                self.media = media;
+                self.origin = Origin::Plain;
                 self.accept_session(cx);
             }
             Origin::Rung(_) | Origin::Placed(_) | Origin::Plain => return Err(Refused::NotRinging),

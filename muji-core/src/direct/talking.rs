@@ -6,13 +6,14 @@ use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use muji_xep::jmi::{Because, MessageKind};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{DirectCall, Origin};
+use super::call::{DirectCall, Origin};
 use crate::config;
 use crate::context::{Context, Whose};
 use crate::error::EndReason;
-use crate::event::{Event, Peer};
+use crate::event::Event;
 use crate::media::MediaReport;
 use crate::pair::PairState;
+use crate::peer::Peer;
 use crate::trust::Verification;
 
 impl DirectCall {
@@ -20,8 +21,8 @@ impl DirectCall {
     pub(super) fn open_session(&mut self, cx: &mut Context<'_>, device: FullJid, sid: String) {
         let parties = self.parties(cx, device);
         let wanted = self.media.iter().map(|media| cx.of_medium(media, true)).collect();
-        (self.session, self.verification) =
-            (Some(Session::open(cx.now, parties, sid, wanted)), Verification::default());
+        self.session = Some(Session::open(cx.now, parties, sid, wanted));
+        self.verification = Verification::default();
         let hold = self.holding;
         self.with_session(cx, |session, cx| {
             if hold {
@@ -37,7 +38,8 @@ impl DirectCall {
         let wanted = cx.decodable(true);
         match Session::hold(parties, offer, &wanted) {
             Ok(session) => {
-                (self.session, self.verification) = (Some(session), Verification::default());
+                self.session = Some(session);
+                self.verification = Verification::default();
                 self.with_session(cx, |_, _| ());
                 true
             }
@@ -99,11 +101,8 @@ impl DirectCall {
     pub(super) fn session_requested(&mut self, cx: &mut Context<'_>, id: &str, jingle: &Jingle) {
         self.ends_at = None;
         let wanted = if jingle.action == Action::ContentAdd { self.answerable(cx) } else { Vec::new() };
-        let mut fault = None;
-        self.with_session(cx, |session, cx| {
-            fault = session.handle_request(cx.now, cx.ids, id, jingle, &wanted).err();
-        });
-        if let Some(fault) = fault {
+        let outcome = self.with_session(cx, |session, cx| session.handle_request(cx.now, cx.ids, id, jingle, &wanted));
+        if let Some(Err(fault)) = outcome {
             cx.event(self.call, Event::Warning(format!("a request was refused: {fault}")));
         }
     }
@@ -116,11 +115,10 @@ impl DirectCall {
         id: &str,
         outcome: Result<(), &StanzaError>,
     ) -> bool {
-        let mut taken = false;
-        self.with_session(cx, |session, cx| {
-            taken = session.parties().peer == *peer && session.handle_answer(cx.now, cx.ids, id, outcome);
+        let taken = self.with_session(cx, |session, cx| {
+            session.parties().peer == *peer && session.handle_answer(cx.now, cx.ids, id, outcome)
         });
-        taken
+        taken == Some(true)
     }
 
     pub(super) fn session_media(&mut self, cx: &mut Context<'_>, report: &MediaReport) {
@@ -159,15 +157,20 @@ impl DirectCall {
     }
 
     /// Does something with the session and then all that follows from it.
-    pub(super) fn with_session(&mut self, cx: &mut Context<'_>, act: impl FnOnce(&mut Session, &mut Context<'_>)) {
-        let Some(session) = &mut self.session else { return };
-        act(session, cx);
+    pub(super) fn with_session<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut Session, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let session = self.session.as_mut()?;
+        let result = act(session, cx);
         let events = cx.pass_on(session);
         if session.is_over() {
             let (peer, sid) = (session.parties().peer.clone(), session.sid().to_owned());
             cx.ended.remember(peer, sid, Whose::Ours);
         }
         events.into_iter().for_each(|event| self.session_event(cx, event));
+        Some(result)
     }
 
     fn session_event(&mut self, cx: &mut Context<'_>, event: SessionEvent) {
@@ -206,8 +209,9 @@ impl DirectCall {
     /// The other shows a certificate; each content that has a transport of its own can bring another one.
     fn verify_certificate(&mut self, cx: &mut Context<'_>, peer: Peer) {
         let Some(session) = &self.session else { return };
-        if let Some(event) = self.verification.becomes(cx.trust.judge(session)) {
-            cx.event(self.call, event(peer));
+        let changed = self.verification.becomes(cx.trust.judge(session));
+        if let Some(event) = changed.and_then(|now| Event::of_certificate(now, peer)) {
+            cx.event(self.call, event);
         }
     }
 

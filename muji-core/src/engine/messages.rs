@@ -11,10 +11,13 @@ use muji_xep::{Element, guard, ns};
 use xmpp_parsers::carbons::{Received, Sent};
 use xmpp_parsers::message::{Message, MessageType};
 
-use super::{Engine, Output};
-use crate::direct::{Heard, Sender};
-use crate::error::condition;
-use crate::event::{About, Event, Handled, Invitation, Join};
+use super::Engine;
+use crate::call_message::{Heard, Sender};
+use crate::command::Join;
+use crate::event::{About, Event, Handled};
+use crate::invitation::Invitation;
+use crate::output::Output;
+use crate::stanza::condition;
 
 /// A message, and who said it to whom, whichever way it came.
 struct IncomingMessage<'a> {
@@ -32,7 +35,7 @@ impl Engine {
             return self.handle_carbon(now, message);
         }
         if let Some(incoming) = self.incoming(message)
-            && self.handle_letter(now, &incoming)
+            && self.handle_call_message(now, &incoming)
         {
             return Handled::Shared;
         }
@@ -42,12 +45,12 @@ impl Engine {
         if let Some(handled) = self.handle_invite(now, message) {
             return handled;
         }
-        self.handle_words_of_room(now, message)
+        self.handle_room_message(now, message)
     }
 
     fn handle_carbon(&mut self, now: Instant, message: &Message) -> Handled {
         let Some((copy, sender, delayed)) = self.copied(message) else { return Handled::NotOurs };
-        self.handle_letter(now, &IncomingMessage { message: &copy, sender, delayed });
+        self.handle_call_message(now, &IncomingMessage { message: &copy, sender, delayed });
         Handled::Shared
     }
 
@@ -74,18 +77,19 @@ impl Engine {
         let copy = forwarded.message;
         let from = copy.from.clone()?.try_into_full().ok()?;
         let ours = from.to_bare() == us.to_bare();
-        let sender = match sent {
-            true if ours && from != *us => Sender::Device(from),
-            // What was said to another device alone is none of our business: a late one is told that it was late.
-            false if !ours && copy.to.as_ref().is_none_or(Jid::is_bare) => Sender::Peer(from),
-            true | false => return None,
+        let sender = if sent && ours && from != *us {
+            Sender::Device(from)
+        } else if !sent && !ours && copy.to.as_ref().is_none_or(Jid::is_bare) {
+            Sender::Peer(from)
+        } else {
+            return None; // Said to another device alone: if that one is late, it is told so itself.
         };
         let delayed = forwarded.delay.is_some() || is_delayed(&copy);
         Some((copy, sender, delayed))
     }
 
     /// True if it spoke of a call.
-    fn handle_letter(&mut self, now: Instant, incoming: &IncomingMessage<'_>) -> bool {
+    fn handle_call_message(&mut self, now: Instant, incoming: &IncomingMessage<'_>) -> bool {
         if let Some(message) = JingleMessage::find(&incoming.message.payloads) {
             let since = (!incoming.delayed).then_some(now);
             let heard = Heard { sender: incoming.sender.clone(), message, since };
@@ -184,9 +188,7 @@ impl Engine {
     fn handle_bounce(&mut self, now: Instant, message: &Message) -> bool {
         let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
         let (from, id, why) = (from.to_bare(), id.0.clone(), condition(&message.payloads));
-        let mut taken = false;
-        self.with_direct_calls(now, |direct_calls, cx, _| taken = direct_calls.bounced(cx, &from, &id, why));
-        taken
+        self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.bounced(cx, &from, &id, why)) == Some(true)
     }
 
     /// Invitations that are not from a person's device to ours: to all of a chat room, and to a room as such. A copy of our
@@ -235,7 +237,7 @@ impl Engine {
     }
 
     /// A room speaks of itself in messages.
-    fn handle_words_of_room(&mut self, now: Instant, message: &Message) -> Handled {
+    fn handle_room_message(&mut self, now: Instant, message: &Message) -> Handled {
         let Some(room) = message.from.as_ref().filter(|from| from.is_bare()).map(Jid::to_bare) else {
             return Handled::NotOurs;
         };

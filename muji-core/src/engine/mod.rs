@@ -21,41 +21,23 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::archived::Archived;
 use crate::chat_room::ChatRoom;
+use crate::command::{Command, Join, Style};
 use crate::conference::Conference;
 use crate::config::{self, Config};
 use crate::context::{Context, Shared};
 use crate::direct::DirectCalls;
 use crate::disco::Disco;
 use crate::error::Refused;
-use crate::event::{About, Command, Connection, Event, Handled, Invitation, Join, Peer, Style, occupant};
+use crate::event::{About, Connection, Event, Handled};
 use crate::ice_servers::IceServers;
+use crate::invitation::Invitation;
 use crate::invitations::Invitations;
-use crate::media::{Capabilities, MediaCommand, MediaReport};
+use crate::media::{Capabilities, MediaReport};
+use crate::output::Output;
 use crate::pair::Pair;
+use crate::peer::{Peer, occupant_jid};
 use crate::reachability::Reachability;
 use crate::services::Services;
-
-/// What the engine wants done, in the order of the wire.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Output {
-    /// To the server.
-    Send(Box<Stanza>),
-    /// To the media layer.
-    Media(MediaCommand),
-    /// To the application.
-    Event(About, Event),
-}
-
-impl Clone for Output {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Send(stanza) => Self::Send(Box::new(copy(stanza))),
-            Self::Media(command) => Self::Media(command.clone()),
-            Self::Event(about, event) => Self::Event(about.clone(), event.clone()),
-        }
-    }
-}
 
 /// Whether somebody is there, if a presence of this type says it.
 fn available(type_: &presence::Type) -> Option<bool> {
@@ -68,15 +50,6 @@ fn available(type_: &presence::Type) -> Option<bool> {
         | presence::Type::Subscribed
         | presence::Type::Unsubscribe
         | presence::Type::Unsubscribed => None,
-    }
-}
-
-/// `Stanza` cannot be cloned, what it holds can.
-fn copy(stanza: &Stanza) -> Stanza {
-    match stanza {
-        Stanza::Iq(iq) => iq.clone().into(),
-        Stanza::Message(message) => message.clone().into(),
-        Stanza::Presence(presence) => presence.clone().into(),
     }
 }
 
@@ -237,7 +210,7 @@ impl Engine {
             return Err(Refused::NoCodec);
         }
         let nick = seated.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
-        let nick = occupant(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
+        let nick = occupant_jid(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
         let call = call.unwrap_or_else(|| self.shared.ids.call());
         self.seek_servers(now);
         Ok((call, Conference::enter(&mut self.context(now), call, us, room, how, nick)))
@@ -307,7 +280,6 @@ impl Engine {
     /// # Errors
     /// If there is no such call, or it is not ours to do.
     pub fn command(&mut self, now: Instant, call: CallId, command: Command) -> Result<(), Refused> {
-        let mut outcome = Err(Refused::UnknownCall);
         if matches!(command, Command::Invite(_) | Command::InviteToRoom(..) | Command::Admit(_) | Command::EndForAll) {
             self.is_online()?;
         }
@@ -319,12 +291,12 @@ impl Engine {
         if matches!(command, Command::Accept(_)) {
             self.seek_servers(now);
         }
-        if self.calls.contains_key(&call) {
-            self.with_call(now, call, |conference, cx| outcome = conference.command(cx, command));
+        let outcome = if self.calls.contains_key(&call) {
+            self.with_call(now, call, |conference, cx| conference.command(cx, command))
         } else {
-            self.with_direct_calls(now, |direct_calls, cx, _| outcome = direct_calls.command(cx, call, command));
-        }
-        outcome
+            self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.command(cx, call, command))
+        };
+        outcome.unwrap_or(Err(Refused::UnknownCall))
     }
 
     /// How we stand with each other participant of a call, by nick: who hears whom. Empty if there is no such call.
@@ -424,11 +396,13 @@ impl Engine {
                 self.with_all(now, |conference, _| conference.went_offline());
             }
             Connection::Resumed => {
-                (self.offline, self.lost_until) = (false, None);
+                self.offline = false;
+                self.lost_until = None;
                 self.with_all(now, Conference::resumed);
             }
             Connection::Bound { jid } => {
-                (self.offline, self.lost_until) = (false, None);
+                self.offline = false;
+                self.lost_until = None;
                 self.us = Some(jid.clone());
                 self.external.rebound();
                 self.chat_rooms.clear(); // The client enters its rooms anew.
@@ -505,10 +479,14 @@ impl Engine {
         self.calls.values().any(|call| call.has_met(who))
     }
 
-    fn with_direct_calls(&mut self, now: Instant, act: impl FnOnce(&mut DirectCalls, &mut Context<'_>, &FullJid)) {
-        if let Some(us) = &self.us {
-            act(&mut self.direct_calls, &mut self.shared.context(now), us);
-        }
+    /// Does something with the calls with one person; `None` before the server has bound a JID.
+    fn with_direct_calls<T>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut DirectCalls, &mut Context<'_>, &FullJid) -> T,
+    ) -> Option<T> {
+        let us = self.us.as_ref()?;
+        Some(act(&mut self.direct_calls, &mut self.shared.context(now), us))
     }
 
     fn with_all(&mut self, now: Instant, act: impl Fn(&mut Conference, &mut Context<'_>)) {
@@ -517,16 +495,28 @@ impl Engine {
         }
     }
 
-    fn with_call(&mut self, now: Instant, call: CallId, act: impl FnOnce(&mut Conference, &mut Context<'_>)) {
+    /// Does something with the call in a room; `None` if there is no such call.
+    fn with_call<T>(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        act: impl FnOnce(&mut Conference, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let conference = self.calls.get_mut(&call)?;
+        let result = act(conference, &mut self.shared.context(now));
+        if conference.is_over() {
+            self.remove_call(call);
+        }
+        Some(result)
+    }
+
+    /// A call is not in its room any more: it is over, or one with one person again.
+    fn remove_call(&mut self, call: CallId) {
         let Some(mut conference) = self.calls.remove(&call) else { return };
-        act(&mut conference, &mut self.context(now));
-        if let Some(direct) = conference.gone_back() {
-            return self.direct_calls.come_back(call, direct);
+        if let Some(handover) = conference.hand_back() {
+            return self.direct_calls.restore(call, handover);
         }
-        if !conference.is_over() {
-            self.calls.insert(call, conference);
-            return;
-        }
+        self.direct_calls.forget(call);
         self.left.retain(|room| room != conference.room());
         if self.left.len() == config::MAX_LEFT {
             self.left.pop_front();

@@ -8,12 +8,14 @@ use muji_jingle::CallId;
 use muji_jingle::authentication::short_string;
 use muji_xep::rtp::Media;
 
-use super::{Engine, Output};
+use super::Engine;
+use crate::command::Join;
 use crate::config;
 #[cfg(doc)]
 use crate::config::Config;
 use crate::error::{Refused, RoomFault};
-use crate::event::{About, Event, Join};
+use crate::event::{About, Event};
+use crate::output::Output;
 use crate::trust::{Fingerprint, FingerprintVerifier};
 
 impl Engine {
@@ -44,8 +46,8 @@ impl Engine {
     pub fn call(&mut self, now: Instant, to: impl Into<Jid>, media: Vec<Media>) -> Result<CallId, Refused> {
         self.is_online()?;
         let to = to.into();
-        let mut outcome = Err(Refused::NotConnected);
-        self.with_direct_calls(now, |direct_calls, cx, us| outcome = direct_calls.place(cx, us, to, media));
+        let placed = self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.place(cx, us, to, media));
+        let outcome = placed.unwrap_or(Err(Refused::NotConnected));
         if outcome.is_ok() {
             self.seek_servers(now);
         }
@@ -100,8 +102,8 @@ impl Engine {
     /// Moves a call with one person into a room.
     pub(super) fn goes_on_in(&mut self, now: Instant, call: CallId, room: BareJid, how: Join) -> Result<(), Refused> {
         let (_, conference) = self.enter(now, Some(call), room, how, None)?;
-        let direct = self.direct_calls.take(call).ok_or(Refused::UnknownCall)?;
-        let conference = conference.continues(&mut self.context(now), direct);
+        let handover = self.direct_calls.hand_over(call).ok_or(Refused::UnknownCall)?;
+        let conference = conference.continues(&mut self.context(now), handover);
         self.calls.insert(call, conference);
         Ok(())
     }

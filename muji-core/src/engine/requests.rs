@@ -11,9 +11,10 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{Engine, Output};
+use super::Engine;
 use crate::event::{About, Event, Handled};
 use crate::media::MediaCommand;
+use crate::output::Output;
 use crate::reachability::{Answer, is_from_account};
 use crate::services::Next;
 
@@ -111,18 +112,18 @@ impl Engine {
             return Handled::Taken;
         };
         self.shared.trust.open(from, &mut jingle);
-        for call in self.calls.keys().copied().collect::<Vec<_>>() {
-            if let Some(session) = self.calls[&call].session_of(from, &jingle.sid) {
-                self.with_call(now, call, |conference, cx| {
-                    conference.skipped(cx, from.as_str(), &skipped);
-                    conference.session_requested(cx, session, id, &jingle);
-                });
-                return Handled::Taken;
-            }
+        let mut calls = self.calls.iter();
+        let found = calls.find_map(|(call, conference)| Some((*call, conference.session_of(from, &jingle.sid)?)));
+        if let Some((call, session)) = found {
+            self.with_call(now, call, |conference, cx| {
+                conference.skipped(cx, from.as_str(), &skipped);
+                conference.session_requested(cx, session, id, &jingle);
+            });
+            return Handled::Taken;
         }
-        let mut taken = false;
-        self.with_direct_calls(now, |direct_calls, cx, _| taken = direct_calls.requested(cx, from, id, &jingle));
-        if taken {
+        if self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.requested(cx, from, id, &jingle))
+            == Some(true)
+        {
             return Handled::Taken;
         }
         self.handle_foreign_jingle(now, from, id, &jingle, &skipped)
@@ -148,10 +149,12 @@ impl Engine {
         // Sessions run between real JIDs (XEP-0272 section 3), so nothing of a call comes from an occupant's.
         let through_room = self.call_in(&from.to_bare()).is_some();
         match self.call_in(room).filter(|_| !through_room) {
-            Some(call) => self.with_call(now, call, |conference, cx| {
-                conference.skipped(cx, from.as_str(), skipped);
-                conference.offered(cx, id, from, jingle);
-            }),
+            Some(call) => {
+                self.with_call(now, call, |conference, cx| {
+                    conference.skipped(cx, from.as_str(), skipped);
+                    conference.offered(cx, id, from, jingle);
+                });
+            }
             None => self.send(refuse(from, id, &PeerFault::Stranger)),
         }
         Handled::Taken
@@ -172,14 +175,13 @@ impl Engine {
 
     /// A session with one person. Without a word before, only those who may make us ring can offer one.
     fn handle_direct_offer(&mut self, now: Instant, from: &FullJid, id: &str, offer: &Jingle) -> Handled {
-        let mut taken = false;
-        if self.shared.config.one_to_one {
-            let met = self.has_met(&from.to_bare());
-            self.with_direct_calls(now, |direct_calls, cx, us| {
-                taken = direct_calls.offered(cx, us, from, id, offer, met)
-            });
+        if !self.shared.config.one_to_one {
+            return Handled::NotOurs;
         }
-        if taken { Handled::Taken } else { Handled::NotOurs }
+        let met = self.has_met(&from.to_bare());
+        let taken =
+            self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.offered(cx, us, from, id, offer, met));
+        if taken == Some(true) { Handled::Taken } else { Handled::NotOurs }
     }
 
     fn handle_answer(
@@ -208,25 +210,30 @@ impl Engine {
                 return Handled::Taken;
             }
         }
-        let mut taken = false;
-        for call in self.calls.keys().copied().collect::<Vec<_>>() {
-            self.with_call(now, call, |conference, cx| {
-                taken = if from.to_bare() == *conference.room() {
-                    conference.room_answered(cx, id, answer)
-                } else {
-                    let peer = from.clone().try_into_full();
-                    peer.is_ok_and(|peer| conference.session_answered(cx, &peer, id, answer.map(|_| ())))
-                };
+        if self.call_answered(now, from, id, answer) { Handled::Taken } else { Handled::NotOurs }
+    }
+
+    /// A room or a peer answers what a call asked it. False if no call did.
+    fn call_answered(
+        &mut self,
+        now: Instant,
+        from: &Jid,
+        id: &str,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) -> bool {
+        let peer = from.clone().try_into_full().ok();
+        let outcome = answer.map(|_| ());
+        let in_room = self.calls.keys().copied().collect::<Vec<_>>().into_iter().any(|call| {
+            let taken = self.with_call(now, call, |conference, cx| match &peer {
+                _ if from.to_bare() == *conference.room() => conference.room_answered(cx, id, answer),
+                Some(peer) => conference.session_answered(cx, peer, id, outcome),
+                None => false,
             });
-            if taken {
-                return Handled::Taken;
-            }
-        }
-        if let Ok(peer) = from.clone().try_into_full() {
-            let answer = answer.map(|_| ());
-            self.with_direct_calls(now, |direct_calls, cx, _| taken = direct_calls.answered(cx, &peer, id, answer));
-        }
-        if taken { Handled::Taken } else { Handled::NotOurs }
+            taken == Some(true)
+        });
+        let Some(peer) = peer.filter(|_| !in_room) else { return in_room };
+        let taken = self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.answered(cx, &peer, id, outcome));
+        taken == Some(true)
     }
 
     /// Our server answers what we asked it for STUN and TURN servers. False if it was something else.

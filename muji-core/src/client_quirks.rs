@@ -1,0 +1,51 @@
+//! What other clients do in their own way, known by the node of their entity capabilities (XEP-0115).
+
+use std::time::Duration;
+
+use muji_jingle::SessionQuirks;
+use muji_xep::ns;
+use xmpp_parsers::minidom::Element;
+
+use crate::config;
+
+/// What a participant's client cannot do, known by the node of its entity capabilities (XEP-0115).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClientQuirks {
+    /// It takes another offer after one that came to nothing.
+    pub(crate) can_redial: bool,
+    /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
+    pub(crate) call_after: Option<Duration>,
+    /// What it does in sessions in its own way.
+    pub(crate) habits: SessionQuirks,
+}
+
+impl ClientQuirks {
+    const USUAL: Self =
+        Self { can_redial: true, call_after: None, habits: SessionQuirks { restates: false, restarts: true } };
+
+    /// The profile of whoever sends this presence; `None` if it does not say who made the client, which means nothing
+    /// (XEP-0115 section 8.4).
+    pub(crate) fn find(payloads: &[Element]) -> Option<Self> {
+        let caps = payloads.iter().find(|payload| payload.is("c", ns::CAPS))?;
+        Some(match caps.attr("node").unwrap_or_default().trim_end_matches('/') {
+            // Parks a second offer until it sees us join anew, and hangs up with its last session; takes other credentials for
+            // candidates of the old ones.
+            "https://dino.im" => {
+                let habits = SessionQuirks { restarts: false, ..Self::USUAL.habits };
+                Self { can_redial: false, habits, ..Self::USUAL }
+            }
+            // Drops an offer that comes before our presence, which takes a way of its own.
+            "https://movim.eu" => {
+                let habits = SessionQuirks { restates: true, ..Self::USUAL.habits };
+                Self { call_after: Some(config::MOVIM_GRACE), habits, ..Self::USUAL }
+            }
+            _ => Self::USUAL,
+        })
+    }
+}
+
+impl Default for ClientQuirks {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}

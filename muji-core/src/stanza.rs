@@ -1,0 +1,38 @@
+//! Small things about stanzas that xmpp-parsers does not have.
+
+use jid::Jid;
+use muji_xep::{Element, guard, ns};
+use xmpp_parsers::message::{Id, Message};
+use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stanza_error::StanzaError;
+
+/// A message of type chat: it reaches every device of its reader, and nothing forbids copies.
+pub(crate) fn chat(to: Jid, id: String, payloads: Vec<Element>) -> Message {
+    let mut message = Message::chat(to);
+    message.id = Some(Id(id));
+    message.payloads = payloads;
+    message
+}
+
+/// `Stanza` cannot be cloned, what it holds can.
+pub(crate) fn copy(stanza: &Stanza) -> Stanza {
+    match stanza {
+        Stanza::Iq(iq) => iq.clone().into(),
+        Stanza::Message(message) => message.clone().into(),
+        Stanza::Presence(presence) => presence.clone().into(),
+    }
+}
+
+/// The error among the children of a stanza.
+pub(crate) fn stanza_error(payloads: &[Element]) -> Option<StanzaError> {
+    let mut sane = payloads.iter().filter(|payload| guard::check(payload).is_ok()); // Copying could exhaust the stack.
+    sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())
+}
+
+/// The word of the error among the children of a stanza, as RFC 6120 writes it.
+pub(crate) fn condition(payloads: &[Element]) -> String {
+    let error = payloads.iter().find(|payload| payload.name() == "error");
+    let condition =
+        error.and_then(|error| error.children().find(|child| child.ns() == ns::STANZAS && child.name() != "text"));
+    condition.map_or_else(|| "no reason".to_owned(), |condition| condition.name().chars().take(64).collect())
+}
