@@ -229,4 +229,20 @@ mod tests {
     fn whoever_agrees_yields_nothing() {
         assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96)]), None);
     }
+
+    // Shows R-PT-2.
+    #[test]
+    fn the_octet_lowest_jid_gives_the_definition_and_the_order() {
+        let stereo = opus(96).with_parameter("stereo", "1");
+        let first = [speex(97), stereo];
+        // Octets are compared: "A" comes before "a", and "10" before "2".
+        for [low, high] in [["a@x/1", "b@x/1"], ["b@x/A", "b@x/a"], ["b@x/10", "b@x/2"]] {
+            let others = [(high, audio("audio", &[opus(96), speex(97)])), (low, audio("audio", &first))];
+            assert_eq!(
+                published(&others, &[opus(111), speex(112)]),
+                Some(("audio".to_owned(), first.to_vec())),
+                "{low} and {high}"
+            );
+        }
+    }
 }

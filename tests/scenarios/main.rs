@@ -18,6 +18,7 @@ mod clients;
 mod consent;
 mod contents;
 mod growing;
+mod holding;
 mod hostile;
 mod impaired;
 mod invitation_over;

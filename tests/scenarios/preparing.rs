@@ -144,3 +144,14 @@ fn who_takes_its_contents_back_while_we_prepare_is_not_called() {
     let to: Vec<Option<&str>> = offers.map(|passage| passage.stanza.attr("to")).collect();
     assert_eq!(to, [Some("nurse@capulet.example/1")]);
 }
+
+#[test]
+fn another_person_under_the_nick_of_an_occupant_who_prepared_before_us_is_not_waited_for() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    tell(&mut world, romeo, "juliet", Some(PREPARING));
+    repeat(&mut world, romeo);
+    assert!(!published(&world, romeo));
+    crate::scripted::tell_as(&mut world, romeo, "juliet", "nurse@capulet.example/1", Some(PREPARING));
+    assert!(published(&world, romeo), "Juliet has left, and the nurse came after us");
+}

@@ -383,3 +383,43 @@ fn what_is_said_once_is_refused_while_the_connection_is_gone_and_what_is_so_is_t
     world.run_for(SECOND);
     assert_eq!(count(&world, juliet, |event| matches!(event, Event::PeerMuted(..))), 1);
 }
+
+// Shows caps-01.
+#[test]
+fn every_presence_on_the_way_back_into_a_room_carries_the_client_s_extras() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    world.set_extras(romeo, vec!["<show xmlns='jabber:client'>away</show>".parse().expect("well-formed")]);
+    let caps = world.answer_disco(romeo, "https://example.org/muji").caps();
+    world.run_for(SECOND);
+    let before = world.presences(romeo).len();
+    world.put_out(romeo, "balcony", &[code::TECHNICAL]);
+    world.run_for(5 * SECOND);
+    let back = world.presences(romeo).split_off(before);
+    assert_eq!(said(&world, romeo)[before..], ["preparing", "content"]);
+    assert!(back.iter().all(|it| it.has_child("show", "jabber:client") && it.get_child("c", ns::CAPS) == Some(&caps)));
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
+// Shows R-GONE-1.
+#[test]
+fn another_person_under_the_nick_of_an_occupant_whose_leaving_we_missed_ends_the_session_of_the_former() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    tell(&mut world, romeo, "juliet", Some(AUDIO));
+    repeat(&mut world, romeo);
+    repeat(&mut world, romeo);
+    assert_eq!(world.asked(romeo, "session-initiate"), 1);
+    tell_as(&mut world, romeo, "juliet", "nurse@capulet.example/1", Some(AUDIO));
+    let jids: Vec<String> = world.pairs(romeo).into_iter().map(|pair| pair.peer.jid.to_string()).collect();
+    assert_eq!(jids, ["nurse@capulet.example/1"]);
+    let left =
+        |event: &Event| matches!(event, Event::PeerLeft(peer) if peer.jid.as_str() == "juliet@capulet.example/1");
+    let joined = |event: &Event| matches!(event, Event::PeerJoined(peer) if peer.jid.as_str() == jids[0]);
+    assert_eq!((count(&world, romeo, left), count(&world, romeo, joined)), (1, 1));
+    assert_eq!((world.asked(romeo, "session-terminate"), world.sessions(romeo)), (1, 0));
+    let end = world.wire.last().expect("it was sent").stanza.clone();
+    assert_eq!(end.attr("to"), Some("juliet@capulet.example/1"));
+    let reason = end.get_child("jingle", ns::JINGLE).and_then(|jingle| jingle.get_child("reason", ns::JINGLE));
+    assert!(reason.is_some_and(|reason| reason.has_child("gone", ns::JINGLE)));
+}

@@ -309,4 +309,22 @@ mod tests {
         assert!(buffer.packets.len() <= MAX_PACKETS);
         buffer.insert(packet(start, u64::MAX >> 20, Duration::ZERO));
     }
+
+    #[test]
+    fn timestamps_that_wrap_at_2_to_the_32_cause_no_loss() {
+        // At 2^31 the sign changes.
+        for limit in [1u64 << 31, 1 << 32] {
+            let (start, first) = (Instant::now(), limit / 960 - 100);
+            let mut buffer = JitterBuffer::default();
+            let mut played = 0;
+            for frame in 0..200 {
+                // Packets arrive swapped in pairs, also the two at the limit.
+                buffer.insert(packet(start, first + (frame ^ 1), at(frame)));
+                played += u64::from(matches!(buffer.take(start + at(frame)), Turn::Packet { .. }));
+            }
+            assert_eq!(buffer.counts(), Counts { received: 200, bytes: 1_600, ..Counts::default() }, "{limit}");
+            assert_eq!(played, 200 - buffer.packets.len() as u64, "{limit}");
+            assert!(played >= 195, "{played} of 200, {limit}");
+        }
+    }
 }

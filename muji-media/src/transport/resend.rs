@@ -163,4 +163,18 @@ mod tests {
         let again = (0..300).filter(|number| sent.again(begun + 2 * PAUSE, *number).is_some()).count();
         assert_eq!(again, 20 / FOR_EACH);
     }
+
+    #[test]
+    fn a_nack_for_a_number_not_sent_yet_resends_nothing_and_counts_as_no_loss() {
+        let (mut sent, begun) = (Sent::default(), Instant::now());
+        (65_530..65_542).for_each(|number| sent.keep(begun, numbered(begun, number)));
+        for number in [6, 7, 1_000, 32_000, 65_529] {
+            assert_eq!(sent.again(begun + PAUSE, number), None, "{number}");
+        }
+        assert_eq!(sent.again(begun + PAUSE, 5), Some(numbered(begun, 65_541)), "the newest packet itself");
+        // Three of twelve are not too many, four are.
+        let missed = [65_530, 65_531, 65_532, 6].map(|number| sent.misses(begun + PAUSE, number));
+        assert_eq!(missed, [None; 4]);
+        assert!(sent.misses(begun + PAUSE, 5).is_some());
+    }
 }

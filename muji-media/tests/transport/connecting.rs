@@ -194,3 +194,17 @@ fn addresses_may_come_before_the_passwords_and_after_them_and_late() {
         }
     }
 }
+
+// Shows dtls-bind-01.
+#[test]
+fn a_certificate_that_differs_from_the_fingerprint_in_any_byte_is_refused() {
+    for kinds in secure() {
+        for byte in 0..32 {
+            let mut pair = Pair::new(kinds);
+            pair.client = byte % 2; // DTLS client and server verify in different flights.
+            pair.introduce(true, |fingerprint| fingerprint[byte] ^= 1);
+            pair.run(Duration::from_secs(60), |ends| ends[0].impostor || ends[0].connected);
+            assert!(pair.ends[0].impostor && !pair.ends[0].connected, "{byte}, {kinds:?}");
+        }
+    }
+}
