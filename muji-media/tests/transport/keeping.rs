@@ -158,6 +158,7 @@ fn whoever_goes_without_a_word_at_any_moment_leaves_the_other_with_an_error_in_g
                             | TransportFailure::Silent(_)
                             | TransportFailure::Closed
                             | TransportFailure::Handshake { .. }
+                            | TransportFailure::Library(_)
                     )
                 ),
                 "{after}: {why:?}"
