@@ -1,6 +1,7 @@
 # The commands of the README. Each prints a one-line verdict last and fails if it is not met.
 
 CARGO ?= cargo
+# Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
 .PHONY: demo demo-fork test lab dino conformance bench bitrate requirements explore install needs
@@ -9,14 +10,14 @@ RUN = $(CARGO) run --quiet --locked
 # says how long it lasts.
 demo: needs
 	@echo "Building muji-call and the demonstration (minutes the first time) ..."
-	@$(CARGO) build --quiet --locked -p muji-examples --examples
-	@MUTE="$(MUTE)" WINDOWS="$(WINDOWS)" SECONDS_IN_CALL="$(SECONDS_IN_CALL)" $(RUN) -p muji-examples --example demo
+	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-demo
+	@MUTE="$(MUTE)" WINDOWS="$(WINDOWS)" SECONDS_IN_CALL="$(SECONDS_IN_CALL)" $(RUN) --bin muji-demo
 
 # One account with three devices, and a caller: all ring, one picks up, the others fall silent.
 demo-fork: needs
 	@echo "Building muji-call and the demonstration (minutes the first time) ..."
-	@$(CARGO) build --quiet --locked -p muji-examples --examples
-	@$(RUN) -p muji-examples --example demo -- fork
+	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-demo
+	@$(RUN) --bin muji-demo -- fork
 
 # Format, lints, docs, the layers' bounds, and all tests.
 test:
@@ -26,7 +27,7 @@ test:
 # What a call costs, beside the formula and beside the bare transport.
 bench: needs
 	@echo "Building the benchmark ..."
-	@$(RUN) -p muji-conformance --features vp8 --bin muji-bench
+	@$(RUN) --bin muji-bench
 
 # Calls over networks of the kernel's with NATs and outages, real XMPP and TURN servers; as root, in some minutes.
 lab:
@@ -45,9 +46,9 @@ conformance: needs
 # How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
 bitrate: needs
 	@echo "Building the benchmark of bit rates ..."
-	@$(RUN) -p muji-examples --example bitrate
+	@$(RUN) --bin muji-bitrate
 
-# Every demand of the XEPs with the tests that show it.
+# Every requirement of the XEPs with the tests that show it.
 requirements:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/requirements
@@ -61,7 +62,7 @@ explore:
 # muji-call with microphones, loudspeakers, cameras and the keyring, into cargo's folder for programs.
 install:
 	@scripts/needs devices
-	$(CARGO) install --locked --path examples --example muji-call --features devices,camera,keyring
+	$(CARGO) install --locked --path examples/muji-call --features devices,camera,keyring
 	@echo "install: muji-call is installed; begin with: muji-call --help"
 
 # A C compiler and cmake, for libopus and the cryptography; libvpx, for pictures.

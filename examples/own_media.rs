@@ -1,24 +1,27 @@
-//! A media layer of one's own, to show all that one has to write: words instead of sound, over UDP without encryption.
+//! A media backend of your own, and all that it takes: it sends words instead of sound, over UDP on this machine, without encryption.
 //!
-//! Two participants of one program call each other through a server of our own and hear each other's words. A client
-//! with GStreamer or libwebrtc puts its pipeline where this has a socket.
+//! Run it twice, with two accounts and the same room; each prints the word that it receives from the other:
+//!
+//! ```text
+//! MUJI_JID=romeo@example.org MUJI_PASSWORD=… cargo run --example own_media words@conference.example.org
+//! ```
+//!
+//! `MUJI_SERVER=127.0.0.1:5222` names a server on this machine without TLS; without it the server is found by its domain.
+//! A client with GStreamer or libwebrtc puts its pipeline where this has a socket.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt;
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::server::Server;
 use muji_core::media::{Capabilities, LocalTransport, MediaBackend, MediaCommand, MediaReport};
-use muji_core::xmpp::{Account, Connection, Incoming, Server as At};
-use muji_core::{Event, Join, Muji, Notice, SessionId};
+use muji_core::xmpp::{Account, Connection, Incoming, Server};
+use muji_core::{Event, Handled, Join, Muji, Notice, SessionId};
 use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::rtp::PayloadType;
-use tokio::time::{Interval, interval, sleep};
+use tokio::time::{Interval, interval};
 
 /// How often something is said.
 const PACE: Duration = Duration::from_millis(20);
@@ -111,39 +114,40 @@ impl MediaBackend for Words {
     }
 }
 
-/// Calls until both are heard.
-async fn participant(name: &str, server: &Server, heard: &Cell<usize>) -> Result<(), Box<dyn std::error::Error>> {
-    let jid = format!("{name}@localhost").parse()?;
-    let mut account = Account::new(jid, Secret::new("secret"));
-    account.server = At::Plaintext(server.address());
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let room = std::env::args().nth(1).ok_or("usage: own_media room@conference.example.org")?.parse()?;
+    let jid = std::env::var("MUJI_JID")?;
+    let word = jid.split('@').next().unwrap_or(&jid); // What is sent: the name of the account.
+    let mut account = Account::new(jid.parse()?, Secret::new(std::env::var("MUJI_PASSWORD")?));
+    if let Ok(address) = std::env::var("MUJI_SERVER") {
+        account.server = Server::Plaintext(address.parse()?);
+    }
     let mut client = Connection::open(account).await?;
-    let mut muji = Muji::new(Words::new(name)?);
-    while heard.get() < 2 {
+    let mut muji = Muji::new(Words::new(word)?);
+    let mut wish = Some((room, Join::own().nick(word)));
+    loop {
         tokio::select! {
-            () = sleep(PACE) => {} // Time to look whether the other has heard us.
             incoming = client.next() => match incoming {
                 Incoming::Bound(jid) => {
                     muji.connected(jid);
-                    muji.join("words@conference.localhost".parse()?, Join::own().nick(name))?;
+                    if let Some((room, how)) = wish.take() {
+                        muji.join(room, how)?;
+                    }
                 }
-                Incoming::Stanza(stanza) => drop(muji.handle_stanza(&stanza)),
+                Incoming::Stanza(stanza) => match muji.handle_stanza(&stanza) {
+                    Handled::Taken => {}
+                    Handled::Shared | Handled::NotOurs => client.answer(&stanza).await,
+                },
                 Incoming::Over(why) => return Err(why.into()),
-                Incoming::Lost(_) | Incoming::Resumed | Incoming::Unsent(_) => {}
+                Incoming::Lost(_) | Incoming::Resumed | Incoming::Unsent(_) => {} // As in `minimal.rs`.
             },
             Some(notice) = muji.next() => match notice {
                 Notice::Send(stanza) => client.send(stanza).await,
-                Notice::Event(_, Event::PeerFlowing(..)) => heard.set(heard.get() + 1),
+                Notice::Event(_, Event::PeerFlowing(..)) => println!("{word} and a participant receive each other"),
                 Notice::Event(_, Event::Ended(why)) => return Err(why.into()),
                 Notice::Event(..) => {}
             },
         }
     }
-    Ok(())
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::start("localhost", "secret", Rules::default()).await?;
-    let heard = Cell::new(0);
-    tokio::try_join!(participant("romeo", &server, &heard), participant("juliet", &server, &heard)).map(drop)
 }

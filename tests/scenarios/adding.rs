@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use muji_conformance::harness::person::usual;
-use muji_conformance::harness::stanza::jingle_action;
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::error::{Refused, RoomFault};
 use muji_core::media::Capabilities;
 use muji_core::{Command, Event, Join, Media, PairState, config};
+use muji_harness::person::usual;
+use muji_harness::stanza::jingle_action;
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::loopback;
 use muji_media::transport::str0m::{Dtls, Str0m};
 use muji_xep::jingle::{Action, Content, Jingle, Senders};
@@ -295,7 +295,7 @@ fn pictures_for_somebody_who_cannot_show_any_are_rejected() {
     world.run_for(SECOND);
     let inbox = world.inbox(tybalt);
     assert_eq!(answer(&inbox, "a"), Some(Ok(())));
-    let rejects = world.wire.iter().filter(|passage| jingle_action(&passage.stanza) == Some("content-reject"));
+    let rejects = world.wire.iter().filter(|sent| jingle_action(&sent.stanza) == Some("content-reject"));
     assert_eq!(rejects.count(), 1);
     assert_eq!(world.try_command(romeo, Command::Add(Media::Video)), Err(Refused::NoCodec));
 }
@@ -315,12 +315,11 @@ fn removing_begins_with_the_presence_and_takes_it_out_of_each_session_that_has_i
     world.run_for(SECOND);
     let said: Vec<String> = world.wire[before..]
         .iter()
-        .filter(|passage| passage.from == romeo)
-        .map(|passage| jingle_action(&passage.stanza).unwrap_or_else(|| passage.stanza.name()).to_owned())
+        .filter(|sent| sent.from == romeo)
+        .map(|sent| jingle_action(&sent.stanza).unwrap_or_else(|| sent.stanza.name()).to_owned())
         .collect();
     assert_eq!(said, ["presence", "content-remove"]);
-    let removed =
-        world.wire[before..].iter().find_map(|passage| passage.stanza.get_child("jingle", muji_xep::ns::JINGLE));
+    let removed = world.wire[before..].iter().find_map(|sent| sent.stanza.get_child("jingle", muji_xep::ns::JINGLE));
     let names: Vec<Option<&str>> =
         removed.expect("it was said").children().map(|content| content.attr("name")).collect();
     assert_eq!(names, [Some("video")]);
@@ -504,7 +503,7 @@ fn an_added_content_flows_through_real_transports_beside_the_first_one() {
     // The transports know one codec, so it stands in for one of pictures.
     let can = || Capabilities { video: vec![PayloadType::new(98, "opus", 48_000, 2)], ..usual() };
     let people = ["romeo", "juliet", "nurse"].map(|name| {
-        let transports = Str0m::with_dtls(Dtls::Auto).expect("there is chance for a certificate");
+        let transports = Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate");
         world.client(name, can(), transports.maker())
     });
     for who in people {

@@ -1,19 +1,19 @@
 //! Being there to be called, without a client around: presence, copies, contacts.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::{Event, Media};
+use muji_harness::world::{Who, World};
 use muji_xep::{Element, ns};
 
 use crate::{SECOND, count, people};
 
 /// What somebody sent to its own server.
 fn said_to_server(world: &World, who: Who) -> Vec<String> {
-    let of = world.wire.iter().filter(|passage| passage.from == who && passage.stanza.attr("to").is_none());
+    let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.attr("to").is_none());
     let what = |stanza: &Element| match stanza.name() {
         "iq" => stanza.children().next().map_or_else(String::new, |payload| payload.name().to_owned()),
         other => other.to_owned(),
     };
-    let words = of.map(|passage| what(&passage.stanza));
+    let words = of.map(|sent| what(&sent.stanza));
     words.collect()
 }
 

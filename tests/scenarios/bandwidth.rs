@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::link::{Link, packet};
+use muji_harness::link::{Link, packet};
 use muji_jingle::{SessionId, TransportId};
 use muji_media::bandwidth::{Bandwidth, INITIAL};
 

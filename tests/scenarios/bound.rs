@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use jid::BareJid;
-use muji_conformance::harness::person::usual;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::config::Config;
 use muji_core::{Event, FingerprintVerifier, Opened, Verification};
+use muji_harness::person::usual;
+use muji_harness::world::{Who, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 use muji_xep::Element;
 
@@ -50,7 +50,7 @@ impl FingerprintVerifier for Envelopes {
 fn two(config: Config, knows: [bool; 2]) -> (World, [Who; 2]) {
     let mut world = World::new(1);
     let mut person = |name: &str| {
-        let made = Str0m::with_dtls(Dtls::Auto).expect("there is chance for a certificate").maker();
+        let made = Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate").maker();
         world.configured(name, usual(), made, config)
     };
     let both = [person("romeo"), person("juliet")];
@@ -80,7 +80,7 @@ fn unbound(event: &Event) -> bool {
 
 fn plain(world: &World) -> usize {
     let shown = |stanza: &str| stanza.contains("urn:xmpp:jingle:apps:dtls:0");
-    world.wire.iter().filter(|passage| shown(&String::from(&passage.stanza))).count()
+    world.wire.iter().filter(|sent| shown(&String::from(&sent.stanza))).count()
 }
 
 #[test]

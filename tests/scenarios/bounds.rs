@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::Refused;
 use muji_core::{Connection, Engine, Event, Join, config};
+use muji_harness::room::Rules;
+use muji_harness::world::{Who, World};
 
 use muji_xep::jingle::Content;
 use muji_xep::rtp::PayloadType;
@@ -32,7 +32,7 @@ fn of_more_participants_than_a_call_bears_the_last_is_not_called() {
 fn one_call_too_many_is_refused_to_the_user() {
     let world = World::new(1);
     let now = world.now();
-    let mut engine = Engine::new([1; 32], muji_conformance::harness::person::usual());
+    let mut engine = Engine::new([1; 32], muji_harness::person::usual());
     engine.handle_connection(now, Connection::Bound { jid: "romeo@capulet.example/1".parse().unwrap() });
     for number in 0..config::MAX_CALLS {
         assert!(engine.join(now, world.room(&format!("room{number}")), Join::own()).is_ok());
@@ -44,7 +44,7 @@ fn one_call_too_many_is_refused_to_the_user() {
 #[test]
 fn before_the_server_has_bound_a_jid_nothing_is_tried() {
     let world = World::new(1);
-    let mut engine = Engine::new([1; 32], muji_conformance::harness::person::usual());
+    let mut engine = Engine::new([1; 32], muji_harness::person::usual());
     assert_eq!(engine.join(world.now(), world.room("balcony"), Join::own()), Err(Refused::NotConnected));
     assert!(engine.poll_output().is_none());
 }

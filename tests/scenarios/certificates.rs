@@ -1,9 +1,9 @@
 //! Who is at the other end: certificates that are tied to people, and digits to compare by voice.
 
-use muji_conformance::harness::person::usual;
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::config::Config;
 use muji_core::{Command, Event, Fingerprint, Media, Verification};
+use muji_harness::person::usual;
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 use crate::{SECOND, count, with_str0m};
@@ -48,7 +48,7 @@ fn certificate(world: &World, who: Who) -> Fingerprint {
 /// Romeo, for whom a certificate is tied to Juliet's account, comes to her; the certificate he sees is the right one or not.
 fn pinned(config: Config, right: bool) -> (World, [Who; 2]) {
     let mut world = World::new(1);
-    let made = || Str0m::with_dtls(Dtls::Auto).expect("there is chance for a certificate").maker();
+    let made = || Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate").maker();
     let juliet = world.client("juliet", usual(), made());
     let romeo = world.configured("romeo", usual(), made(), config);
     let nurse = world.client("nurse", usual(), made());

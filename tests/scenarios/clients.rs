@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::{Command, Event, Join, Media, PairState, Recovery, config};
+use muji_harness::room::Rules;
+use muji_harness::world::{Who, World};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Group, Jingle, Reason};
 use muji_xep::rtp::{Description, PayloadType};
@@ -98,7 +98,7 @@ fn called_as_a_movim(world: &mut World, romeo: Who) {
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
     world.run_for(Duration::from_millis(2));
     assert_eq!(world.asked(romeo, "session-initiate"), 1);
-    let offer = world.wire.iter().rev().find(|passage| passage.stanza.name() == "iq").expect("the offer");
+    let offer = world.wire.iter().rev().find(|sent| sent.stanza.name() == "iq").expect("the offer");
     let sid = offer.stanza.children().next().and_then(|jingle| jingle.attr("sid")).expect("a sid");
     assert!(!sid.starts_with("z-"), "it is our turn");
 }
@@ -272,8 +272,8 @@ fn requests_about_contents_speak_of_one_content_each() {
     world.command(people[0], Command::Remove(Media::Video));
     world.run_for(2 * SECOND);
     let mut seen = std::collections::BTreeSet::new();
-    for passage in &world.wire {
-        let Some(jingle) = passage.stanza.get_child("jingle", muji_xep::ns::JINGLE) else { continue };
+    for sent in &world.wire {
+        let Some(jingle) = sent.stanza.get_child("jingle", muji_xep::ns::JINGLE) else { continue };
         let action = jingle.attr("action").expect("it has one");
         if action.starts_with("content-") || action == "transport-info" || action == "description-info" {
             seen.insert(action.to_owned());

@@ -1,7 +1,7 @@
-//! Before the local user joins, nothing is opened, sent or captured, whoever asks.
+//! Before the local user joins, nothing is opened, sent or captured, no matter who asks.
 
-use muji_conformance::harness::world::World;
 use muji_core::Event;
+use muji_harness::world::World;
 use muji_xep::jingle::Reason;
 
 use crate::puppet::{answer, ask, audio, entered, offer, opus, requests, usable};

@@ -1,9 +1,9 @@
 //! What is published, given what others have published, and what is made of it.
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::media::Capabilities;
 use muji_core::{Event, Join, Media};
+use muji_harness::room::Rules;
+use muji_harness::world::{Who, World};
 use muji_media::transport::loopback;
 use muji_xep::Skipped;
 use muji_xep::jingle::{Action, Content};
@@ -185,8 +185,8 @@ fn a_call_of_seven_has_a_session_for_each_pair_under_an_id_of_its_own() {
     }
     world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&people), []);
-    let sids = world.wire.iter().filter_map(|passage| {
-        let jingle = passage.stanza.get_child("jingle", muji_xep::ns::JINGLE)?;
+    let sids = world.wire.iter().filter_map(|sent| {
+        let jingle = sent.stanza.get_child("jingle", muji_xep::ns::JINGLE)?;
         (jingle.attr("action") == Some("session-initiate")).then(|| jingle.attr("sid").map(str::to_owned))?
     });
     let mut sids: Vec<String> = sids.collect();

@@ -1,11 +1,11 @@
 //! A call with one person goes on in a room, so that others can come.
 
 use jid::BareJid;
-use muji_conformance::harness::person::usual;
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::config::Config;
 use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Invitation, Join, Media, Mute, PairState};
+use muji_harness::person::usual;
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::loopback;
 use muji_xep::jmi::MessageKind;
 

@@ -1,7 +1,7 @@
 //! A participant that holds neither sends nor plays anything; each of the others is told, also those who join meanwhile.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::{Command, Event, Hold};
+use muji_harness::world::{Who, World};
 
 use crate::{SECOND, count, in_call};
 

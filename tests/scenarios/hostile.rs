@@ -1,7 +1,7 @@
-//! People and rooms that say what they should not: nothing of ours changes, and what was left out is told.
+//! People and rooms that say what they should not: our state does not change, and ignored stanzas are reported.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::{Event, config};
+use muji_harness::world::{Who, World};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::rtp::PayloadType;
 
@@ -11,8 +11,8 @@ use crate::{SECOND, count, in_call, people};
 
 /// The only session between two people.
 fn sid(world: &World) -> String {
-    let offer = world.wire.iter().find_map(|passage| {
-        let jingle = passage.stanza.get_child("jingle", muji_xep::ns::JINGLE)?;
+    let offer = world.wire.iter().find_map(|sent| {
+        let jingle = sent.stanza.get_child("jingle", muji_xep::ns::JINGLE)?;
         (jingle.attr("action") == Some("session-initiate")).then_some(jingle)
     });
     offer.and_then(|jingle| jingle.attr("sid")).expect("there was an offer").to_owned()
@@ -268,8 +268,7 @@ fn results_that_nobody_asked_for_change_nothing() {
     let mut world = World::new(1);
     let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
     let events = [romeo, juliet].map(|who| world.events(who).len());
-    let ids: Vec<String> =
-        world.wire.iter().filter_map(|passage| passage.stanza.attr("id").map(str::to_owned)).collect();
+    let ids: Vec<String> = world.wire.iter().filter_map(|sent| sent.stanza.attr("id").map(str::to_owned)).collect();
     for id in ids {
         for from in ["mallory@x/1", "balcony@conference.capulet.example", "capulet.example"] {
             let error = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
@@ -283,7 +282,7 @@ fn results_that_nobody_asked_for_change_nothing() {
 fn thirty_two_who_join_in_one_instant_have_a_session_for_each_pair_and_none_twice() {
     let mut world = World::new(1);
     let room = world.room("balcony");
-    world.service.rooms.set(&room, muji_conformance::harness::room::Rules::default());
+    world.service.rooms.set(&room, muji_harness::room::Rules::default());
     let everybody: Vec<Who> = (0..32).map(|index| world.talker(&format!("guest{index:02}"))).collect();
     everybody.iter().for_each(|who| world.join(*who, "balcony"));
     let done = world.run_while(30 * SECOND, |world| everybody.iter().any(|who| world.connected(*who) < 31));

@@ -1,8 +1,8 @@
 //! Four who talk over networks that lose, delay and jumble packets: all hear all, and how well is told.
 
-use muji_conformance::harness::impairment::{Impairment, PROFILES};
-use muji_conformance::harness::world::{Delays, Who};
 use muji_core::Event;
+use muji_harness::impairment::{Impairment, NETWORKS};
+use muji_harness::world::{Delays, Who};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, count, with_str0m};
@@ -45,7 +45,7 @@ fn call_over(kind: Impairment, dtls: Dtls) -> Vec<Heard> {
 #[test]
 fn four_talk_over_every_kind_of_network_and_little_is_made_up() {
     // What may be made up of what is heard, in percent: about what is lost, for the packets here hold nothing of those before them.
-    for (kind, most) in PROFILES.into_iter().zip([7.0, 14.0, 6.0, 9.0, 13.0, 1.0, 5.0, 3.0]) {
+    for (kind, most) in NETWORKS.into_iter().zip([7.0, 14.0, 6.0, 9.0, 13.0, 1.0, 5.0, 3.0]) {
         for dtls in [Dtls::Auto, Dtls::V12] {
             let heard = call_over(kind, dtls);
             let (played, made_up) = heard.iter().fold((0, 0), |(all, some), it| (all + it.played, some + it.made_up));

@@ -1,7 +1,7 @@
 //! An invitation to a call ends: answered on one of several devices, taken back, too old; and who leaves says so.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::{Event, Invitation, RingStopped, config};
+use muji_harness::world::{Who, World};
 use muji_xep::Element;
 use muji_xep::invite::{CallInvite, InviteKind};
 use xmpp_parsers::message::{Id, Message};
@@ -42,10 +42,10 @@ fn invited() -> (World, Who, [Who; 2], Invitation) {
 
 /// The words somebody said about invitations, with the type and the address of their messages.
 fn said(world: &World, who: Who) -> Vec<(String, String, CallInvite)> {
-    let of = world.wire.iter().filter(|passage| passage.from == who && passage.stanza.name() == "message");
-    let words = of.filter_map(|passage| {
-        let payloads: Vec<Element> = passage.stanza.children().cloned().collect();
-        let [kind, to] = ["type", "to"].map(|name| passage.stanza.attr(name).unwrap_or_default().to_owned());
+    let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.name() == "message");
+    let words = of.filter_map(|sent| {
+        let payloads: Vec<Element> = sent.stanza.children().cloned().collect();
+        let [kind, to] = ["type", "to"].map(|name| sent.stanza.attr(name).unwrap_or_default().to_owned());
         Some((kind, to, CallInvite::find(&payloads, None)?))
     });
     words.collect()
@@ -107,7 +107,7 @@ fn who_leaves_others_behind_says_that_it_left() {
     world.leave(phone);
     world.run_for(SECOND);
     let his = world.jid(romeo).to_bare().to_string();
-    assert_eq!(last_word(&world, phone), (his, InviteKind::Left, invitation.id), "to whoever had invited");
+    assert_eq!(last_word(&world, phone), (his, InviteKind::Left, invitation.id), "to the person who invited");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn an_invitation_tells_its_media_and_what_we_cannot_join_is_shown_and_not_opened
         let invitation = &invitations(&world, juliet)[0];
         assert_eq!((invitation.audio, invitation.video), media);
         assert_eq!(invitation.external.as_deref(), Some("https://example.org/call"));
-        assert_eq!(world.wire.iter().filter(|passage| passage.from == juliet).count(), 0);
+        assert_eq!(world.wire.iter().filter(|sent| sent.from == juliet).count(), 0);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Inviting somebody into the room of a call, and coming.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::RoomFault;
 use muji_core::{Command, Event, Invitation, Join, RoomInvite, Secret, Via, config};
+use muji_harness::world::{Who, World};
 use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::Message;
@@ -32,8 +32,8 @@ fn invited() -> (World, [Who; 2], Invitation) {
 }
 
 fn messages(world: &World, who: Who) -> Vec<Element> {
-    let of = world.wire.iter().filter(|passage| passage.from == who && passage.stanza.name() == "message");
-    of.map(|passage| passage.stanza.clone()).collect()
+    let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.name() == "message");
+    of.map(|sent| sent.stanza.clone()).collect()
 }
 
 // Shows muji-inv-01, hint-01, hint-02.
@@ -68,7 +68,7 @@ fn by_whatever_id_an_invitation_is_referred_to_it_is_the_same() {
 fn a_guest_is_let_in_before_it_is_invited() {
     let (world, [romeo, _], _) = invited();
     let said: Vec<Element> =
-        world.wire.iter().filter(|passage| passage.from == romeo).map(|passage| passage.stanza.clone()).collect();
+        world.wire.iter().filter(|sent| sent.from == romeo).map(|sent| sent.stanza.clone()).collect();
     let admitted = said.iter().position(|stanza| stanza.has_child("query", ns::MUC_ADMIN)).expect("it is let in");
     let invited = said.iter().position(|stanza| stanza.name() == "message").expect("it is invited");
     assert!(admitted < invited);
@@ -211,8 +211,8 @@ fn who_is_invited_directly_was_let_in_before_and_comes_or_says_nothing() {
     assert_eq!(sent.attr("to"), Some("juliet@capulet.example"));
     let names: Vec<(&str, String)> = sent.children().map(|child| (child.name(), child.ns())).collect();
     assert_eq!(names, [("x", ns::CONFERENCE.to_owned())], "not a word of a call");
-    let said = world.wire.iter().filter(|passage| passage.from == romeo);
-    let said: Vec<&Element> = said.map(|passage| &passage.stanza).collect();
+    let said = world.wire.iter().filter(|sent| sent.from == romeo);
+    let said: Vec<&Element> = said.map(|sent| &sent.stanza).collect();
     let admitted = said.iter().position(|stanza| stanza.has_child("query", ns::MUC_ADMIN)).expect("it is let in");
     assert!(admitted < said.iter().position(|stanza| stanza.name() == "message").expect("it is invited"));
     assert!(invitations(&world, juliet).is_empty(), "nothing rings");
@@ -328,6 +328,6 @@ fn our_features_say_that_we_take_direct_invitations() {
     let mut world = World::new(1);
     let [romeo] = people(&mut world, ["romeo"]);
     let disco = world.answer_disco(romeo, "https://example.org/muji");
-    let info = disco.answer(None).expect("whoever asks is answered");
+    let info = disco.answer(None).expect("every query is answered");
     assert!(info.children().any(|feature| feature.attr("var") == Some(ns::CONFERENCE)));
 }

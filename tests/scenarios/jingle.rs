@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use muji_conformance::harness::person::usual;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::media::Capabilities;
 use muji_core::{Event, Join, Media, config};
+use muji_harness::person::usual;
+use muji_harness::world::{Who, World};
 use muji_media::transport::loopback;
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::{Feedback, PayloadType};
@@ -65,8 +65,8 @@ fn news(info: SessionInfo) -> Jingle {
 
 /// The requests somebody sent, as elements.
 fn jingles(world: &World, who: Who, action: &str) -> Vec<Element> {
-    let of = world.wire.iter().filter(|passage| passage.from == who);
-    let jingles = of.filter_map(|passage| passage.stanza.get_child("jingle", ns::JINGLE));
+    let of = world.wire.iter().filter(|sent| sent.from == who);
+    let jingles = of.filter_map(|sent| sent.stanza.get_child("jingle", ns::JINGLE));
     jingles.filter(|jingle| jingle.attr("action") == Some(action)).cloned().collect()
 }
 
@@ -109,8 +109,8 @@ fn whoever_sends_an_offer_is_answered_whatever_initiator_it_names() {
     let to: BTreeSet<String> = world
         .wire
         .iter()
-        .filter(|passage| passage.from == romeo && passage.stanza.name() == "iq")
-        .filter_map(|passage| passage.stanza.attr("to").map(str::to_owned))
+        .filter(|sent| sent.from == romeo && sent.stanza.name() == "iq")
+        .filter_map(|sent| sent.stanza.attr("to").map(str::to_owned))
         .filter(|to| !to.contains("conference"))
         .collect();
     assert_eq!(to, [world.jid(tybalt).to_string()].into());
@@ -126,11 +126,11 @@ fn an_offer_is_confirmed_first_whatever_becomes_of_it() {
         let offer = offer(&world, "s1", content);
         ask(&mut world, tybalt, romeo, "o", &offer);
         world.run_for(SECOND);
-        let said = world.wire[before..].iter().filter(|passage| passage.from == romeo);
+        let said = world.wire[before..].iter().filter(|sent| sent.from == romeo);
         let said: Vec<&str> = said
-            .filter_map(|passage| {
-                let jingle = passage.stanza.get_child("jingle", ns::JINGLE);
-                jingle.map_or_else(|| passage.stanza.attr("type"), |jingle| jingle.attr("action"))
+            .filter_map(|sent| {
+                let jingle = sent.stanza.get_child("jingle", ns::JINGLE);
+                jingle.map_or_else(|| sent.stanza.attr("type"), |jingle| jingle.attr("action"))
             })
             .collect();
         assert_eq!(said, ["result", then]);
@@ -335,7 +335,7 @@ fn our_features_name_jingle_its_formats_and_transports() {
     let mut world = World::new(1);
     let romeo = world.person("romeo");
     let disco = world.answer_disco(romeo, "https://example.org/muji");
-    let info = disco.answer(None).expect("whoever asks is answered");
+    let info = disco.answer(None).expect("every query is answered");
     for feature in [ns::JINGLE, ns::RTP, ns::RTP_AUDIO, ns::RTP_VIDEO, ns::ICE_UDP, ns::DTLS] {
         assert!(info.children().any(|it| it.attr("var") == Some(feature)), "{feature}");
     }
@@ -349,7 +349,7 @@ fn who_can_show_no_pictures_does_not_say_so_and_has_another_hash() {
     let blind = world.client("juliet", Capabilities { video: Vec::new(), ..usual() }, loopback::maker());
     let (seeing, blind) =
         (world.answer_disco(seeing, "https://example.org"), world.answer_disco(blind, "https://example.org"));
-    let info = blind.answer(None).expect("whoever asks is answered");
+    let info = blind.answer(None).expect("every query is answered");
     assert!(info.children().all(|it| it.attr("var") != Some(ns::RTP_VIDEO)));
     assert_ne!(seeing.caps(), blind.caps());
 }
@@ -371,9 +371,9 @@ fn three_hundred_strangers_who_call_learn_no_address_and_cost_nothing() {
         );
         world.forge(romeo, &iq);
     }
-    let answers = world.wire[before..].iter().filter(|passage| passage.from == romeo);
-    assert!(answers.clone().all(|passage| passage.stanza.get_child("jingle", ns::JINGLE).is_none()), "no address");
-    assert_eq!(answers.filter(|passage| passage.stanza.attr("type") == Some("result")).count(), 64, "are held");
+    let answers = world.wire[before..].iter().filter(|sent| sent.from == romeo);
+    assert!(answers.clone().all(|sent| sent.stanza.get_child("jingle", ns::JINGLE).is_none()), "no address");
+    assert_eq!(answers.filter(|sent| sent.stanza.attr("type") == Some("result")).count(), 64, "are held");
     assert_eq!(world.sessions(romeo), sessions);
     world.run_for(2 * config::HOLD);
     assert!(world.kept(romeo) < kept + 16_384, "of those held nothing is left but that they were");

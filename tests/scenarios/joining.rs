@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::Event;
+use muji_harness::world::{Delays, Who, World};
 
 use crate::{SECOND, count, in_call, people};
 

@@ -1,9 +1,9 @@
 //! Leaving: first the presence, then the sessions, then silence.
 
-use muji_conformance::harness::stanza::jingle_action;
-use muji_conformance::harness::world::World;
 use muji_core::Event;
 use muji_core::error::{EndReason, Removal, RoomFault};
+use muji_harness::stanza::jingle_action;
+use muji_harness::world::World;
 use muji_xep::muc::code;
 
 use crate::{SECOND, count, in_call, over, people, room_fault};
@@ -18,8 +18,8 @@ fn who_leaves_says_so_first_to_the_room_and_then_to_everybody() {
     world.run_for(SECOND);
     let said: Vec<String> = world.wire[before..]
         .iter()
-        .filter(|passage| passage.from == romeo && !answers(&passage.stanza))
-        .map(|passage| jingle_action(&passage.stanza).unwrap_or_else(|| passage.stanza.name()).to_owned())
+        .filter(|sent| sent.from == romeo && !answers(&sent.stanza))
+        .map(|sent| jingle_action(&sent.stanza).unwrap_or_else(|| sent.stanza.name()).to_owned())
         .collect();
     assert_eq!(said, ["presence", "session-terminate", "session-terminate"]);
     assert_eq!(over(&world, romeo), Some(&EndReason::Left));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::person::usual;
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::Event;
 use muji_core::error::{EndReason, RoomFault};
+use muji_harness::person::usual;
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 mod adding;
@@ -58,7 +58,7 @@ fn people<const N: usize>(world: &mut World, names: [&str; N]) -> [Who; N] {
 fn with_str0m<const N: usize>(delays: Delays, dtls: Dtls, names: [&str; N]) -> (World, [Who; N]) {
     let mut world = World::with(1, delays);
     let people = names.map(|name| {
-        let transports = Str0m::with_dtls(dtls).expect("there is chance for a certificate");
+        let transports = Str0m::with_dtls(dtls).expect("the system has random numbers for a certificate");
         world.client(name, usual(), transports.maker())
     });
     (world, people)

@@ -1,12 +1,12 @@
-//! Two clients of others and two of ours in one call, in every mix and order: a session with everybody who can have one,
+//! Two other clients and two of our own in one call, in every mix and order: a session with everybody who can have one,
 //! and a word about the rest.
 
 use std::time::Duration;
 
-use muji_conformance::harness::profile::{ALL, DINO_0_4, HOSTILE, LITERAL, MONOCLES, MOVIM, Profile, Waits};
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::{Join, PairState};
+use muji_harness::client_profile::{ALL, ClientProfile, DINO_0_4, HOSTILE, LITERAL, MONOCLES, MOVIM, Waits};
+use muji_harness::room::Rules;
+use muji_harness::world::{Delays, Who, World};
 
 use crate::SECOND;
 
@@ -21,12 +21,12 @@ struct Mix {
     world: World,
     others: [Who; 2],
     ours: [Who; 2],
-    kinds: [Profile; 2],
+    kinds: [ClientProfile; 2],
     story: String,
 }
 
 /// All have come, and time enough has passed for every repair.
-fn mixed(kinds: [Profile; 2], order: [usize; 4], pause: Duration, seed: u64) -> Mix {
+fn mixed(kinds: [ClientProfile; 2], order: [usize; 4], pause: Duration, seed: u64) -> Mix {
     let delays = Delays { rooms: Duration::from_millis(300), ..Delays::default() };
     let mut world = World::with(seed, delays);
     let room = world.room("balcony");
@@ -77,7 +77,7 @@ impl Mix {
         let theirs = scripted.session(&self.world.jid(us));
         match (scripted.is_in(), &state) {
             (true, Some(PairState::Connected)) if theirs.is_some() => None,
-            // Whoever waits behind the hostile one for ever publishes nothing, and is shown as what it is.
+            // A client that waits for the hostile one for ever publishes nothing, and is shown as preparing.
             (false, Some(PairState::Preparing)) if self.kinds.iter().any(|kind| kind.waits == Waits::ForEver) => None,
             _ => Some(format!("are {state:?}, and theirs is {theirs:?}")),
         }
@@ -85,7 +85,7 @@ impl Mix {
 }
 
 /// Every order, at once and one after the other.
-fn every_order(kinds: [Profile; 2]) -> Vec<String> {
+fn every_order(kinds: [ClientProfile; 2]) -> Vec<String> {
     let mut faults = Vec::new();
     for order in ORDERS {
         for pause in [Duration::ZERO, Duration::from_millis(200), 2 * SECOND] {
@@ -97,7 +97,7 @@ fn every_order(kinds: [Profile; 2]) -> Vec<String> {
     faults
 }
 
-fn with_all(kind: Profile) {
+fn with_all(kind: ClientProfile) {
     let mut faults: Vec<String> = ALL.into_iter().flat_map(|other| every_order([kind, other])).collect();
     let count = faults.len();
     faults.truncate(8);

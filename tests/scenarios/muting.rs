@@ -1,7 +1,7 @@
 //! Muting stops what is sent and tells the others; nothing else changes.
 
-use muji_conformance::harness::world::World;
 use muji_core::{Event, Mute};
+use muji_harness::world::World;
 
 use crate::{SECOND, count, in_call};
 

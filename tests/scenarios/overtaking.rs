@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::world::{Delays, World};
 use muji_core::Event;
+use muji_harness::world::{Delays, World};
 use muji_xep::jingle::Reason;
 
 use crate::puppet::{ask, offer, opus, requests, usable};

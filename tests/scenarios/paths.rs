@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::{Event, PairState};
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, count, with_str0m};
@@ -33,7 +33,7 @@ fn until_heard(world: &mut World, limit: Duration, listener: Who, speaker: Who) 
 
 /// How often somebody told other credentials: transport-info with a name that was not told before.
 fn restarts(world: &World, who: Who) -> usize {
-    let of = world.wire.iter().filter(|passage| passage.from == who).map(|passage| String::from(&passage.stanza));
+    let of = world.wire.iter().filter(|sent| sent.from == who).map(|sent| String::from(&sent.stanza));
     let names = of.filter(|stanza| stanza.contains("transport-info")).filter_map(|stanza| {
         let name = stanza.split("ufrag=").nth(1)?.split(['"', '\'']).nth(1)?.to_owned();
         Some(name)
@@ -42,7 +42,7 @@ fn restarts(world: &World, who: Who) -> usize {
 }
 
 fn sessions(world: &World) -> usize {
-    world.wire.iter().filter(|passage| String::from(&passage.stanza).contains("session-initiate")).count()
+    world.wire.iter().filter(|sent| String::from(&sent.stanza).contains("session-initiate")).count()
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Several devices, or both people, decide at once: one call comes of it.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::EndReason;
 use muji_core::{Command, Event, Media};
+use muji_harness::world::{Who, World};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{Because, MessageKind};

@@ -1,7 +1,7 @@
 //! Waiting for the room, and for those who prepared before.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::{Event, config};
+use muji_harness::world::{Who, World};
 
 use crate::scripted::{AUDIO, PREPARING, entering, gone, repeat, said, tell};
 use crate::{SECOND, count, room_fault};
@@ -20,7 +20,7 @@ fn nothing_is_published_and_nobody_called_before_the_room_has_repeated_that_we_p
     assert_eq!((said(&world, romeo), world.asked(romeo, "session-initiate")), (vec!["preparing".to_owned()], 0));
     repeat(&mut world, romeo);
     assert_eq!(said(&world, romeo), ["preparing", "content"]);
-    let order: Vec<&str> = world.wire.iter().map(|passage| passage.stanza.name()).collect();
+    let order: Vec<&str> = world.wire.iter().map(|sent| sent.stanza.name()).collect();
     assert_eq!(order, ["presence", "presence", "iq"], "the offer follows the contents");
 }
 
@@ -140,8 +140,8 @@ fn who_takes_its_contents_back_while_we_prepare_is_not_called() {
     tell(&mut world, romeo, "nurse", Some(AUDIO));
     tell(&mut world, romeo, "juliet", None);
     repeat(&mut world, romeo);
-    let offers = world.wire.iter().filter(|passage| passage.stanza.name() == "iq");
-    let to: Vec<Option<&str>> = offers.map(|passage| passage.stanza.attr("to")).collect();
+    let offers = world.wire.iter().filter(|sent| sent.stanza.name() == "iq");
+    let to: Vec<Option<&str>> = offers.map(|sent| sent.stanza.attr("to")).collect();
     assert_eq!(to, [Some("nurse@capulet.example/1")]);
 }
 

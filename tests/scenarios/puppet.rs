@@ -1,10 +1,8 @@
 //! A participant that the test moves, stanza by stanza.
 
 use jid::Jid;
-pub(crate) use muji_conformance::harness::puppet::{
-    answering, audio, direct_offer, opus, terminate, transport, usable,
-};
-use muji_conformance::harness::world::{Who, World};
+pub(crate) use muji_harness::puppet::{answering, audio, direct_offer, opus, terminate, transport, usable};
+use muji_harness::world::{Who, World};
 use muji_xep::jingle::{Content, Jingle};
 use muji_xep::muji::Muji;
 use muji_xep::{Element, Skipped, muc};

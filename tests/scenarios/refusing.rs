@@ -1,8 +1,8 @@
 //! A peer refuses, or cannot: the fault is named, and the call with the others goes on.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::PeerFailure;
 use muji_core::{Event, Recovery};
+use muji_harness::world::{Who, World};
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::iq::Iq;
@@ -156,8 +156,8 @@ fn what_is_not_understood_of_an_offer_is_told_and_does_not_matter() {
 fn stanzas_of_others_do_not_touch_a_session() {
     let mut world = World::new(1);
     let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
-    let offer = world.wire.iter().find_map(|passage| {
-        let jingle = passage.stanza.children().find(|child| Jingle::matches(child))?;
+    let offer = world.wire.iter().find_map(|sent| {
+        let jingle = sent.stanza.children().find(|child| Jingle::matches(child))?;
         Jingle::read(jingle, &mut muji_xep::Skipped::default())
     });
     let sid = offer.expect("there was an offer").sid;
@@ -192,7 +192,7 @@ fn whose_id_is_higher_takes_the_other_s_offer_and_gives_its_own_up_without_a_wor
         Stanza::Iq(Iq::Set { payload, .. }) => Jingle::read(payload, &mut muji_xep::Skipped::default()),
         _ => None,
     });
-    assert!(ends.into_iter().all(|jingle| jingle.sid != ours.sid), "nothing more is said of ours");
+    assert!(ends.into_iter().all(|jingle| jingle.sid != ours.sid), "nothing more is sent about our offer");
 }
 
 // Shows jingle-term-09.

@@ -1,9 +1,9 @@
 //! Calling one person: every device rings until one answers, or nobody does.
 
 use jid::BareJid;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{EndReason, Refused};
 use muji_core::{Command, Event, Media};
+use muji_harness::world::{Who, World};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{Because, JingleMessage, MessageKind};
@@ -39,10 +39,10 @@ pub(crate) fn ringing() -> (World, Who, [Who; 3]) {
 
 /// The words somebody said about calls, with whom to.
 pub(crate) fn said(world: &World, who: Who) -> Vec<(String, JingleMessage)> {
-    let of = world.wire.iter().filter(|passage| passage.from == who && passage.stanza.name() == "message");
-    let words = of.filter_map(|passage| {
-        let payloads: Vec<Element> = passage.stanza.children().cloned().collect();
-        let to = passage.stanza.attr("to")?.to_owned();
+    let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.name() == "message");
+    let words = of.filter_map(|sent| {
+        let payloads: Vec<Element> = sent.stanza.children().cloned().collect();
+        let to = sent.stanza.attr("to")?.to_owned();
         Some((to, JingleMessage::find(&payloads)?))
     });
     words.collect()
@@ -122,7 +122,7 @@ fn the_proposal_names_the_media_and_the_session_has_its_id() {
     world.run_for(SECOND);
     let proposed = &said(&world, romeo)[0].1;
     assert_eq!(proposed.kind, MessageKind::Propose(vec![Media::Audio, Media::Video]));
-    let offers = world.wire.iter().filter_map(|passage| passage.stanza.get_child("jingle", ns::JINGLE));
+    let offers = world.wire.iter().filter_map(|sent| sent.stanza.get_child("jingle", ns::JINGLE));
     let sids: Vec<&str> = offers.filter_map(|jingle| jingle.attr("sid")).collect();
     assert!(!sids.is_empty() && sids.iter().all(|sid| *sid == proposed.id));
     let first = proposed.id.clone();
@@ -140,8 +140,8 @@ fn all_that_is_said_of_a_call_is_chat_and_kept_by_archives() {
     world.run_for(SECOND);
     world.leave(romeo);
     world.run_for(SECOND);
-    let messages = world.wire.iter().filter(|passage| passage.stanza.name() == "message");
-    let messages: Vec<&Element> = messages.map(|passage| &passage.stanza).collect();
+    let messages = world.wire.iter().filter(|sent| sent.stanza.name() == "message");
+    let messages: Vec<&Element> = messages.map(|sent| &sent.stanza).collect();
     assert!(messages.len() >= 6);
     for message in messages {
         assert_eq!(message.attr("type"), Some("chat"));

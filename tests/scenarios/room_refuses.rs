@@ -1,10 +1,10 @@
 //! A room does not let us in, or not as we need: one sentence each, and nothing of a call was sent.
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::stanza::has_contents;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{Removal, RoomFault};
 use muji_core::{Join, Secret};
+use muji_harness::room::Rules;
+use muji_harness::stanza::has_contents;
+use muji_harness::world::{Who, World};
 
 use crate::scripted::{entering, refuse};
 use crate::{SECOND, in_call, people, room_fault};
@@ -73,7 +73,7 @@ fn a_room_with_a_password() {
 fn a_room_that_hides_who_is_there() {
     let (world, romeo) = romeo_tries(|_| Rules { hides_jids: true, ..Rules::default() }, romeo());
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::HidesRealJids));
-    let contents = world.wire.iter().filter(|passage| passage.from == romeo && has_contents(passage.stanza.children()));
+    let contents = world.wire.iter().filter(|sent| sent.from == romeo && has_contents(sent.stanza.children()));
     assert_eq!(contents.count(), 0, "contents were published before the room was known");
 }
 
@@ -94,8 +94,7 @@ fn a_nick_in_use() {
 #[test]
 fn a_room_that_its_creator_has_not_opened_yet_is_tried_again() {
     let mut world = World::new(1);
-    world.service =
-        muji_conformance::harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
+    world.service = muji_harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
     let people = people(&mut world, ["romeo", "juliet", "nurse"]);
     people.into_iter().for_each(|who| world.join(who, "balcony"));
     world.run_for(5 * SECOND);
@@ -105,8 +104,7 @@ fn a_room_that_its_creator_has_not_opened_yet_is_tried_again() {
 #[test]
 fn a_room_that_is_never_opened_is_given_up() {
     let mut world = World::new(1);
-    world.service =
-        muji_conformance::harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
+    world.service = muji_harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
     let [tybalt, romeo] = people(&mut world, ["tybalt", "romeo"]);
     world.join(tybalt, "balcony");
     world.freeze(tybalt);
@@ -142,7 +140,7 @@ fn the_others_do_not_notice() {
 
 // Shows muc-err-01.
 #[test]
-fn a_nick_of_chance_that_is_in_use_is_changed_three_times_at_most() {
+fn a_random_nick_that_is_in_use_is_changed_three_times_at_most() {
     let mut world = World::new(1);
     let romeo = {
         let romeo = world.person("romeo");

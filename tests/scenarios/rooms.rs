@@ -1,10 +1,10 @@
 //! Rooms of both kinds: one made for the call, and the chat room in which people sit.
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::service::Service;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Join, config};
+use muji_harness::room::Rules;
+use muji_harness::service::Service;
+use muji_harness::world::{Who, World};
 use muji_xep::{Element, ns};
 
 use crate::{SECOND, count, over, people, room_fault};
@@ -259,9 +259,9 @@ fn a_service_without_forms_makes_a_room_as_it_makes_them_and_it_is_used_if_it_sh
         let [romeo] = people(&mut world, ["romeo"]);
         let room = world.open(romeo);
         world.run_for(SECOND);
-        let instant = world.wire.iter().any(|passage| {
+        let instant = world.wire.iter().any(|sent| {
             let form =
-                passage.stanza.get_child("query", ns::MUC_OWNER).and_then(|query| query.get_child("x", ns::DATA_FORMS));
+                sent.stanza.get_child("query", ns::MUC_OWNER).and_then(|query| query.get_child("x", ns::DATA_FORMS));
             form.is_some_and(|form| form.attr("type") == Some("submit") && form.children().count() == 0)
         });
         assert!(instant);

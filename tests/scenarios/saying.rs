@@ -1,8 +1,8 @@
 //! What a join says on the wire, stanza by stanza.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::media::Capabilities;
 use muji_core::{Disco, Engine, Join};
+use muji_harness::world::{Who, World};
 use muji_xep::jingle::Senders;
 use muji_xep::rtp::{Extension, Feedback, PayloadType};
 use muji_xep::{Element, ns};
@@ -38,7 +38,7 @@ fn mujis(element: &Element, found: &mut Vec<Element>) {
 fn every_muji_element_and_content_has_its_namespace() {
     let (world, _) = call();
     let mut found = Vec::new();
-    world.wire.iter().for_each(|passage| mujis(&passage.stanza, &mut found));
+    world.wire.iter().for_each(|sent| mujis(&sent.stanza, &mut found));
     assert_eq!(found.len(), 2 + 2 + 1, "preparing and contents of both, and one offer");
     for muji in found {
         assert_eq!(muji.ns(), "urn:xmpp:jingle:muji:0");
@@ -67,7 +67,7 @@ fn the_presence_that_enters_has_no_type_and_asks_for_no_history_and_later_ones_d
 #[test]
 fn nothing_that_only_the_room_may_say_is_said() {
     let (world, _) = call();
-    assert!(world.wire.iter().all(|passage| !passage.stanza.has_child("x", ns::MUC_USER)));
+    assert!(world.wire.iter().all(|sent| !sent.stanza.has_child("x", ns::MUC_USER)));
 }
 
 // Shows muji-sess-04, muc-pm-01.
@@ -75,9 +75,9 @@ fn nothing_that_only_the_room_may_say_is_said() {
 fn sessions_run_between_real_jids_and_nothing_of_them_through_the_room() {
     let (mut world, [juliet, romeo]) = call();
     let room = world.room("balcony");
-    for passage in world.wire.iter().filter(|passage| passage.stanza.has_child("jingle", ns::JINGLE)) {
-        let other = if passage.from == romeo { juliet } else { romeo };
-        assert_eq!(passage.stanza.attr("to"), Some(world.jid(other).as_str()));
+    for sent in world.wire.iter().filter(|sent| sent.stanza.has_child("jingle", ns::JINGLE)) {
+        let other = if sent.from == romeo { juliet } else { romeo };
+        assert_eq!(sent.stanza.attr("to"), Some(world.jid(other).as_str()));
     }
     let before = world.wire.len();
     world.forge(
@@ -96,8 +96,8 @@ fn sessions_run_between_real_jids_and_nothing_of_them_through_the_room() {
 #[test]
 fn an_offer_names_the_room_once_and_contents_that_were_published() {
     let (world, [_, romeo]) = call();
-    let offers = world.wire.iter().filter_map(|passage| {
-        let jingle = passage.stanza.get_child("jingle", ns::JINGLE)?;
+    let offers = world.wire.iter().filter_map(|sent| {
+        let jingle = sent.stanza.get_child("jingle", ns::JINGLE)?;
         (jingle.attr("action") == Some("session-initiate")).then_some(jingle)
     });
     let offers: Vec<&Element> = offers.collect();

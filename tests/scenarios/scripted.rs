@@ -1,8 +1,8 @@
 //! A room that says only what the test lets it say: the order of presences is the test's.
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::Join;
+use muji_harness::room::Rules;
+use muji_harness::world::{Who, World};
 use muji_xep::{Element, ns};
 
 /// An audio content as others publish it.

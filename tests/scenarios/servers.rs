@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use muji_conformance::harness::person::usual;
-use muji_conformance::harness::world::{Who, World};
 use muji_core::config::Config;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_core::{Event, Secret};
+use muji_harness::person::usual;
+use muji_harness::world::{Who, World};
 use muji_media::transport::loopback;
 use muji_xep::{Element, ns};
 
@@ -42,7 +42,7 @@ fn asker(world: &mut World, name: &str) -> Who {
 /// How often the server was asked for this.
 fn asked(world: &World, name: &str, namespace: &str) -> usize {
     let asks = |stanza: &Element| stanza.children().any(|child| child.is(name, namespace));
-    world.wire.iter().filter(|passage| passage.stanza.name() == "iq" && asks(&passage.stanza)).count()
+    world.wire.iter().filter(|sent| sent.stanza.name() == "iq" && asks(&sent.stanza)).count()
 }
 
 // Shows xdisco-01, xdisco-03.
@@ -91,8 +91,8 @@ fn a_server_that_knows_no_such_services_is_not_asked_for_them() {
     world.join(romeo, "orchard");
     world.run_for(10 * SECOND);
     let own = world.jid(romeo).domain().to_string();
-    let by_romeo = world.wire.iter().filter(|passage| passage.from == romeo);
-    let to_server = by_romeo.filter(|passage| passage.stanza.attr("to") == Some(own.as_str()));
+    let by_romeo = world.wire.iter().filter(|sent| sent.from == romeo);
+    let to_server = by_romeo.filter(|sent| sent.stanza.attr("to") == Some(own.as_str()));
     assert_eq!(to_server.count(), 1, "nor a second time what it knows");
 }
 
@@ -161,7 +161,7 @@ fn nobody_is_asked_for_servers_before_the_user_picks_up() {
     world.run_for(5 * SECOND);
     let by_juliet = |world: &World| {
         let asks = |stanza: &Element| stanza.children().any(|child| child.is("services", ns::EXTDISCO));
-        world.wire.iter().filter(|passage| passage.from == juliet && asks(&passage.stanza)).count()
+        world.wire.iter().filter(|sent| sent.from == juliet && asks(&sent.stanza)).count()
     };
     assert_eq!(by_juliet(&world), 0);
     world.pick_up(juliet);
@@ -187,6 +187,6 @@ fn a_clock_that_somebody_sets_by_an_hour_in_a_call_changes_nothing() {
         assert!(world.hears(romeo, juliet) && world.hears(juliet, romeo));
     }
     let (own, since) = (world.jid(romeo).domain().to_string(), &world.wire[before..]);
-    let asks = since.iter().filter(|passage| passage.from == romeo && passage.stanza.attr("to") == Some(own.as_str()));
+    let asks = since.iter().filter(|sent| sent.from == romeo && sent.stanza.attr("to") == Some(own.as_str()));
     assert_eq!(asks.count(), 0, "credentials last as long as was said when they came");
 }

@@ -1,7 +1,7 @@
 //! What a call costs on the wire.
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::World;
+use muji_harness::room::Rules;
+use muji_harness::world::World;
 
 use crate::{SECOND, people};
 
@@ -14,7 +14,7 @@ fn a_session_is_exactly_four_stanzas() {
     let before = world.wire.len();
     world.join(juliet, "balcony");
     world.run_for(60 * SECOND);
-    let after: Vec<&str> = world.wire[before..].iter().map(|passage| passage.stanza.name()).collect();
+    let after: Vec<&str> = world.wire[before..].iter().map(|sent| sent.stanza.name()).collect();
     assert_eq!(after, ["presence", "presence", "iq", "iq", "iq", "iq"]);
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Delays, Who, World};
+use muji_harness::room::Rules;
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, with_str0m};

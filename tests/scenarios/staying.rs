@@ -1,10 +1,10 @@
 //! The room or the connection loses somebody: sound goes on while it comes back, and nobody is called twice.
 
 use jid::BareJid;
-use muji_conformance::harness::room::Rules;
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Media, Mute, config};
+use muji_harness::room::Rules;
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::Dtls;
 use muji_xep::muc::code;
 use muji_xep::ns;
@@ -22,8 +22,8 @@ fn lost(event: &Event) -> bool {
 }
 
 fn pings(world: &World, who: Who) -> usize {
-    let of = world.wire.iter().filter(|passage| passage.from == who);
-    of.filter(|passage| passage.stanza.has_child("ping", "urn:xmpp:ping")).count()
+    let of = world.wire.iter().filter(|sent| sent.from == who);
+    of.filter(|sent| sent.stanza.has_child("ping", "urn:xmpp:ping")).count()
 }
 
 // Shows ping-01.
@@ -257,7 +257,7 @@ fn pinged(answer: &str) -> (World, Who) {
     repeat(&mut world, romeo);
     let room = world.room("balcony");
     world.run_for(config::SELF_PING + SECOND);
-    let ping = world.wire.iter().rev().find(|passage| passage.stanza.has_child("ping", ns::PING)).expect("it asks");
+    let ping = world.wire.iter().rev().find(|sent| sent.stanza.has_child("ping", ns::PING)).expect("it asks");
     let id = ping.stanza.attr("id").expect("requests have ids").to_owned();
     let error = format!("<error type='cancel'><{answer} xmlns='{}'/></error>", ns::STANZAS);
     let (kind, error) = if answer.is_empty() { ("result", String::new()) } else { ("error", error) };

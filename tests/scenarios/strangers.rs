@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use jid::{FullJid, Jid};
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::EndReason;
 use muji_core::{Event, Media};
+use muji_harness::world::{Who, World};
 use muji_jingle::timers;
 use muji_xep::jingle::{Action, Reason};
 use muji_xep::jmi::{Because, JingleMessage, MessageKind};

@@ -1,8 +1,8 @@
 //! A call with one person: what is done in it, with and without a word before, and how it ends.
 
-use muji_conformance::harness::world::{Who, World};
 use muji_core::error::{EndReason, Refused};
 use muji_core::{Command, Event, Hold, Media, Mute, config};
+use muji_harness::world::{Who, World};
 use muji_xep::jingle::{Action, Jingle, Reason, Why};
 use muji_xep::jmi::{Because, MessageKind};
 use muji_xep::ns;

@@ -1,7 +1,7 @@
 //! Somebody vanishes: while preparing, or in the middle of the call.
 
-use muji_conformance::harness::world::{Delays, Who, World};
 use muji_core::{Event, config};
+use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, count, in_call, people, with_str0m};

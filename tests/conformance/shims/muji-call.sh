@@ -1,5 +1,5 @@
 #!/bin/sh
-# A shim for muji-conformance, as an example: it moves muji-call, which is started anew for what it is told.
+# A shim for muji-conformance, as an example: it controls muji-call, which is started again for each call.
 #   muji-conformance --subject tests/conformance/shims/muji-call.sh
 # MUJI_CALL names the program.
 set -u

@@ -1,0 +1,284 @@
+//! The command line: options, subcommands, help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use jid::{BareJid, Jid};
+use muji_core::xmpp::Server;
+use muji_media::bandwidth::Policy;
+use muji_media::record::Template;
+use serde::Deserialize;
+
+use crate::doctor::DoctorArgs;
+use crate::exit::Failure;
+use crate::network::Network;
+
+const EXAMPLES: &str = "Examples:
+  muji-call balcony@conference.example.org --jid romeo@example.org
+  muji-call balcony@conference.example.org --jid romeo@example.org --record 'calls/{nick}.webm'
+  muji-call balcony@conference.example.org --profile work --audio speech.wav --seconds 60 --expect 3 --json
+  muji-call balcony@conference.example.org --jid romeo@example.org --video pattern:c83c28
+  muji-call conference.example.org --new --invite juliet@example.org --jid romeo@example.org
+  muji-call juliet@example.org --jid romeo@example.org
+  muji-call --wait --jid juliet@example.org
+  muji-call balcony@conference.localhost --jid romeo@localhost --server localhost:5222 --ca-file ca.pem
+";
+
+const NOTES: &str = "The account's password is read from --password-file, XMPP_PASSWORD, the profile's password file or the keyring, or the program asks for
+it; no option takes it. A room's password is read from XMPP_ROOM_PASSWORD, the one for --turn from TURN_PASSWORD. Options override the
+environment, and the environment overrides the profile.
+
+Keys: m mutes and unmutes the microphone, v turns the camera off and on, q leaves; while a call rings, a accepts and d declines it. Ctrl-C
+leaves the call, a second Ctrl-C quits at once.
+
+Exit codes: 0 ok, 1 call failed, 2 usage, 3 login, 4 room, 5 nobody came, 130 interrupted";
+
+/// What is sent without --audio.
+#[cfg(feature = "devices")]
+const AUDIO: &str = "mic";
+#[cfg(not(feature = "devices"))]
+const AUDIO: &str = "tone:440";
+
+/// Join the call in an XMPP room, call somebody, or wait to be called.
+#[derive(Debug, Parser)]
+#[command(name = "muji-call", version, before_help = EXAMPLES, after_help = NOTES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) other: Option<Other>,
+
+    /// The room, such as balcony@conference.example.org; with --new the service that hosts it, such as
+    /// conference.example.org; or the person to call, such as juliet@example.org for all devices and
+    /// juliet@example.org/phone for one
+    #[arg(required_unless_present = "wait", conflicts_with = "wait")]
+    pub(crate) whom: Option<Jid>,
+
+    #[command(flatten)]
+    pub(crate) login: Login,
+
+    /// Your nick in the room [default: a random one]
+    #[arg(long)]
+    pub(crate) nick: Option<String>,
+
+    /// Join the call inside this chat room, as Movim does, instead of entering a room made for the call
+    #[arg(long, conflicts_with = "new")]
+    pub(crate) in_chat: bool,
+
+    /// Make a members-only room for this call and print its name
+    #[arg(long)]
+    pub(crate) new: bool,
+
+    /// With --new: make this person a member of the room; may be given several times
+    #[arg(long, value_name = "JID", requires = "new")]
+    pub(crate) admit: Vec<BareJid>,
+
+    /// Invite this person; a call with one person then continues in a room; may be given several times
+    #[arg(long, value_name = "JID", conflicts_with = "wait")]
+    pub(crate) invite: Vec<BareJid>,
+
+    /// Wait for calls and invitations: a accepts, d declines
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    /// With --wait: enter this chat room, where calls are announced to everyone; may be given several times
+    #[arg(long, value_name = "ROOM", requires = "wait")]
+    pub(crate) chat: Vec<BareJid>,
+
+    /// With --wait: exit after the first call
+    #[arg(long, requires = "wait")]
+    pub(crate) once: bool,
+
+    /// With --wait: accept automatically after this many seconds, except calls of strangers
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    pub(crate) auto_answer: Option<u64>,
+
+    /// With --wait: let people call who are not in your contact list; they learn that you are online
+    #[arg(long, requires = "wait")]
+    pub(crate) anybody: bool,
+
+    /// The sound to send: mic, mic:NAME, tone:HZ, FILE.wav (48 kHz, 16 bit), FILE.webm, or none
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) audio: Option<String>,
+
+    /// The video to send: camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m; none to only watch the
+    /// others (the default with a window); off for a call without video (the default without a window)
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) video: Option<String>,
+
+    /// A second video to send, as a shared screen; takes the same values as --video
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) screen: Option<String>,
+
+    /// Whose network sets the bit rate of our video: layers (participants on slow paths get fewer frames per second), slowest
+    /// (everyone gets what the slowest path carries), or a share such as 80% (that share gets full quality, the others lose
+    /// packets)
+    #[arg(long, value_name = "WHOM", value_parser = policy, default_value = "layers")]
+    pub(crate) fit: Policy,
+
+    /// Open no window, even if there is a display
+    #[cfg(feature = "window")]
+    #[arg(long)]
+    pub(crate) no_window: bool,
+
+    /// Write what the window shows, or would show, to this file, once a second
+    #[cfg(feature = "window")]
+    #[arg(long, value_name = "FILE.png")]
+    pub(crate) snapshot: Option<PathBuf>,
+
+    /// The loudspeaker: default, the NAME of a device, or none
+    #[arg(long, value_name = "NAME")]
+    pub(crate) speaker: Option<String>,
+
+    /// Record each participant, and all of them as "mix": a file name that contains {nick} and ends in .webm, or in .wav for
+    /// audio only
+    #[arg(long, value_name = "DIR/{nick}.webm", value_parser = template)]
+    pub(crate) record: Option<Template>,
+
+    /// Show network statistics of each participant once a second: bit rates, round-trip time, codecs, freezes, addresses
+    #[arg(long)]
+    pub(crate) stats: bool,
+
+    /// Use the whole terminal: a level meter for each participant, network statistics, the latest messages
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
+    pub(crate) tui: bool,
+
+    /// Leave after this many seconds in the call
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<u64>,
+
+    /// Fail unless at least this many others were heard
+    #[arg(long, value_name = "N")]
+    pub(crate) expect: Option<usize>,
+
+    /// Print events as JSON on standard output, one object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print more: how the login went and what was ignored; -vv adds debug logs of the libraries, -vvv trace logs
+    #[arg(long, short, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with_all = ["verbose", "json"])]
+    pub(crate) quiet: bool,
+
+    /// Write every stanza to this file, without passwords
+    #[arg(long, value_name = "FILE.xml")]
+    pub(crate) trace: Option<PathBuf>,
+
+    /// Draw the call as a sequence diagram to this file when it has ended
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) diagram: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// The account and its server.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Login {
+    /// Your account, such as romeo@example.org
+    #[arg(long, env = "XMPP_JID")]
+    pub(crate) jid: Option<Jid>,
+
+    /// Read missing options from this profile in ~/.config/muji-call/config.toml
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// The server [default: found by the domain of your account]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<String>,
+
+    /// How TLS starts with --server; none works only with a server on this machine
+    #[arg(long, value_name = "HOW")]
+    pub(crate) tls: Option<Tls>,
+
+    /// Trust the certificate authorities in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Read the password from the first line of this file, or of standard input (-)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Read the password from the system's keyring, where "muji-call remember" stores it
+    #[arg(long)]
+    pub(crate) keyring: bool,
+}
+
+/// How TLS starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tls {
+    /// STARTTLS, as on port 5222
+    Starttls,
+    /// Direct TLS, as on port 5223
+    Direct,
+    /// No TLS
+    None,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Other {
+    /// List microphones, loudspeakers and cameras
+    #[cfg(any(feature = "devices", feature = "camera"))]
+    Devices,
+    /// Store a password in the system's keyring
+    #[cfg(feature = "keyring")]
+    Remember(Login),
+    /// Check what works from this machine: login, rooms, STUN and TURN; and show why a connection failed last
+    Doctor(Box<DoctorArgs>),
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    Template::parse(text).map_err(|why| why.to_string())
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let share = || text.strip_suffix('%')?.parse().ok().filter(|share| *share <= 100);
+    match text {
+        "layers" => Ok(Policy::Layers),
+        "slowest" => Ok(Policy::Slowest),
+        _ => share().map(Policy::Most).ok_or_else(|| "must be layers, slowest, or a share such as 80%".to_owned()),
+    }
+}
+
+impl Args {
+    /// What is sent.
+    pub(crate) fn audio(&self) -> &str {
+        self.audio.as_deref().unwrap_or(AUDIO)
+    }
+}
+
+/// Where the server is.
+pub(crate) fn server(place: Option<&str>, tls: Option<Tls>) -> Result<Server, Failure> {
+    let Some(place) = place else {
+        return match tls {
+            None => Ok(Server::Discovered),
+            Some(_) => Err(Failure::Usage("--tls needs --server".to_owned())),
+        };
+    };
+    let wrong = || Failure::Usage(format!("--server {place} must look like xmpp.example.org:5222"));
+    let (host, port) = place.rsplit_once(':').ok_or_else(wrong)?;
+    let (host, port) = (host.to_owned(), port.parse().map_err(|_| wrong())?);
+    Ok(match tls.unwrap_or(Tls::Starttls) {
+        Tls::Starttls => Server::StartTls { host, port },
+        Tls::Direct => Server::DirectTls { host, port },
+        Tls::None => {
+            let local = if host == "localhost" { format!("127.0.0.1:{port}") } else { place.to_owned() };
+            let address: Result<SocketAddr, _> = local.parse();
+            Server::Plaintext(address.map_err(|_| {
+                Failure::Usage(format!("without TLS, --server must be an IP address of this machine, not {place}"))
+            })?)
+        }
+    })
+}

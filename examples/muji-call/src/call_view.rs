@@ -1,0 +1,95 @@
+//! What the window and its snapshots show: the participants, their pictures, the state of the call.
+
+#![cfg_attr(not(feature = "window"), allow(dead_code, reason = "only the window reads it"))]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use muji_core::{Media, SessionId};
+use muji_media::device::{VideoSink, Whose};
+use muji_media::video_frame::VideoFrame;
+
+/// An older picture is not shown any more.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// A participant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) session: Option<SessionId>,
+    /// Speaks now.
+    pub(crate) speaks: bool,
+    /// The microphone is muted.
+    pub(crate) muted: bool,
+    /// The camera is off.
+    pub(crate) camera_off: bool,
+    /// What is wrong with the connection, if anything is.
+    pub(crate) problem: Option<String>,
+}
+
+/// Everything the window shows.
+#[derive(Debug, Default)]
+pub(crate) struct CallView {
+    /// Where the call is, or with whom.
+    pub(crate) title: String,
+    /// Our name.
+    pub(crate) name: String,
+    pub(crate) muted: bool,
+    pub(crate) camera_off: bool,
+    pub(crate) in_call: bool,
+    /// Who rings.
+    pub(crate) rings: Option<String>,
+    /// The security code: digits to compare by voice.
+    pub(crate) digits: Option<String>,
+    /// The latest message of the program.
+    pub(crate) message: String,
+    pub(crate) people: Vec<Person>,
+    /// The last picture of everybody, and when it came.
+    pictures: BTreeMap<Whose, (VideoFrame, Instant)>,
+    /// The program ends.
+    pub(crate) over: bool,
+}
+
+impl CallView {
+    /// Our picture, while we show some.
+    pub(crate) fn ours(&self) -> Option<(&VideoFrame, Instant)> {
+        self.fresh(&Whose::Ours(Media::Video))
+    }
+
+    /// The picture of somebody, or of their screen: the newest, if there are several.
+    pub(crate) fn of(&self, person: &Person, media: &Media) -> Option<(&Whose, &VideoFrame, Instant)> {
+        let session = person.session?;
+        let shows = |whose: &&Whose| matches!(whose, Whose::Theirs(of, _, what) if *of == session && what == media);
+        let theirs = self.pictures.keys().filter(shows);
+        let fresh = theirs.filter_map(|whose| self.fresh(whose).map(|(picture, at)| (whose, picture, at)));
+        fresh.max_by_key(|(.., at)| *at)
+    }
+
+    fn fresh(&self, whose: &Whose) -> Option<(&VideoFrame, Instant)> {
+        let (picture, at) = self.pictures.get(whose)?;
+        (at.elapsed() < FRESH).then_some((picture, *at))
+    }
+}
+
+/// The view, shared by the program, the media backend and the window.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedCallView(Arc<Mutex<CallView>>);
+
+impl SharedCallView {
+    /// Reads or changes the view.
+    pub(crate) fn with<Seen>(&self, act: impl FnOnce(&mut CallView) -> Seen) -> Seen {
+        // A panic elsewhere left nothing inconsistent that matters: everything is written again each second.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl VideoSink for SharedCallView {
+    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
+        self.with(|call_view| drop(call_view.pictures.insert(whose.clone(), (picture, Instant::now()))));
+    }
+
+    fn end(&mut self, whose: &Whose) {
+        self.with(|call_view| drop(call_view.pictures.remove(whose)));
+    }
+}

@@ -1,0 +1,521 @@
+//! What the program prints: sentences, or with `--json` one object per line. The documentation has a table of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use jid::{BareJid, FullJid};
+use muji_core::xmpp::{LoggedIn, Mechanism};
+use muji_core::{Event, Media, Pair, PairState, Peer, Recovery, SessionId};
+use muji_media::backend::Observation;
+use muji_media::bandwidth::Target;
+use muji_media::meter::Level;
+use muji_media::receive::Stats;
+use serde_json::{Value, json};
+
+use crate::args::Args;
+use crate::call_view::{Person, SharedCallView};
+use crate::live::Live;
+use crate::ringing::stop_reason;
+use crate::table::{self, ParticipantStats, millis};
+
+/// Louder than this is somebody who speaks, in dBFS.
+const SPEECH: f32 = -45.0;
+
+/// Tells what happens.
+pub(crate) struct Report {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    /// The network is shown too.
+    stats: bool,
+    live: Live,
+    shared_view: SharedCallView,
+    joined: Instant,
+    names: BTreeMap<SessionId, String>,
+    people: BTreeMap<String, ParticipantStats>,
+    /// The last rows that were said, without their times.
+    picture: Vec<Value>,
+    /// The digits that were said last.
+    digits: Option<String>,
+    /// Bytes of payload that each of the others was sent.
+    sent: u64,
+    /// Those of calls before this one.
+    sent_before: u64,
+}
+
+impl Report {
+    pub(crate) fn new(args: &Args, shared_view: SharedCallView) -> Self {
+        Self {
+            json: args.json,
+            quiet: args.quiet,
+            verbose: args.verbose > 0,
+            stats: args.stats,
+            live: Live::new(args.tui),
+            shared_view,
+            joined: Instant::now(),
+            names: BTreeMap::new(),
+            people: BTreeMap::new(),
+            picture: Vec::new(),
+            digits: None,
+            sent: 0,
+            sent_before: 0,
+        }
+    }
+
+    /// The login worked. That the password was shown to the server is said in any case.
+    pub(crate) fn logged_in(&mut self, login: &LoggedIn) {
+        let LoggedIn { server, encrypted, mechanism } = login;
+        if *mechanism == Mechanism::Plain {
+            eprintln!(
+                "muji-call: note: the password was sent to the server itself (PLAIN over TLS), since it offers no better mechanism"
+            );
+        }
+        let (name, verbose) = (mechanism.name(), self.verbose);
+        self.say("login", json!({ "server": server, "encrypted": encrypted, "mechanism": name }), || {
+            let tls = if *encrypted { "with TLS" } else { "without TLS" };
+            verbose.then(|| format!("logged in to {server} {tls}, mechanism {name}"))
+        });
+    }
+
+    /// "Join" was pressed now.
+    pub(crate) fn joining(&mut self) {
+        self.joined = Instant::now();
+        self.live.begin();
+        self.sent_before = self.sent;
+    }
+
+    /// How many others were heard so far.
+    pub(crate) fn heard(&self) -> usize {
+        self.people.values().filter(|known| known.first_sound.is_some()).count()
+    }
+
+    /// True if anybody else took part.
+    pub(crate) fn anybody_came(&self) -> bool {
+        !self.people.is_empty()
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        let verbose = self.verbose;
+        match event {
+            Event::Joined { contents } => {
+                self.say("joined", json!({ "contents": contents }), || Some("joined the call".to_owned()));
+            }
+            Event::RoomLost(why) => {
+                let why = why.to_string();
+                self.say("room-lost", json!({ "why": why }), || {
+                    Some(format!("{why}; audio continues while the program rejoins"))
+                });
+            }
+            Event::PeerContents(peer, contents) => {
+                let names: Vec<&str> = contents.iter().map(|(name, _)| name.as_str()).collect();
+                self.say("contents", json!({ "nick": peer.nick, "contents": names }), || {
+                    Some(format!("{} now sends {}", printable(&peer.nick), printable(&names.join(", "))))
+                });
+            }
+            Event::CertificateChanged(peer) => {
+                let why =
+                    format!("{} uses another certificate than those pinned for this person", printable(&peer.nick));
+                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
+            }
+            Event::CertificateUnbound(peer) => {
+                let why = format!("{} uses a certificate that belongs to no known device", printable(&peer.nick));
+                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
+            }
+            Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),
+            Event::Skipped { from, what } => {
+                self.say("skipped", json!({ "from": from, "what": what }), || {
+                    verbose.then(|| format!("ignored, from {from}: {what}"))
+                });
+            }
+            Event::Ended(why) => {
+                let why = why.to_string();
+                self.say("ended", json!({ "why": why }), || Some(format!("the call ended: {why}")));
+            }
+            other => self.call_event(other),
+        }
+    }
+
+    /// Who is called, calls or is invited.
+    fn call_event(&mut self, event: &Event) {
+        match event {
+            Event::DeviceRings(device) => self.device(device, "rings"),
+            Event::PickedUp(device) => self.device(device, "picked up"),
+            Event::PeerMoved(peer) => self.device(&peer.jid, "goes on with the call"),
+            Event::Ringing { from, media } => self.rings(from, media, true),
+            Event::Stranger { from, media } => self.rings(from, media, false),
+            Event::Missed { from, .. } => {
+                let from = from.to_string();
+                self.say("missed", json!({ "from": from }), || Some(format!("missed call from {from}")));
+            }
+            Event::Invited(invitation) => {
+                let (from, room) = (invitation.from.to_string(), invitation.room.to_string());
+                self.say("invited", json!({ "from": from, "room": room }), || {
+                    Some(format!("{from} invites you to the call in {room}"))
+                });
+            }
+            Event::InvitationOver(invitation, why) => {
+                let (room, why) = (invitation.room.to_string(), stop_reason(why));
+                self.say("invitation-over", json!({ "room": room, "why": why }), || {
+                    Some(format!("the invitation to {room} ended: {why}"))
+                });
+            }
+            Event::GoesOnInRoom(room) => {
+                let room = room.to_string();
+                self.say("goes-on-in-room", json!({ "room": room }), || Some(format!("the call continues in {room}")));
+            }
+            Event::NotInRoom(fault) => {
+                let why = fault.to_string();
+                self.say("not-in-room", json!({ "why": why }), || {
+                    Some(format!("the call continues without a room, and nobody can be invited: {why}"))
+                });
+            }
+            Event::Declined(guest, reason) => {
+                let guest = guest.to_string();
+                self.say("declined", json!({ "guest": guest, "why": reason }), || Some(format!("{guest} declined")));
+            }
+            other => self.peer_event(other),
+        }
+    }
+
+    /// How it stands with one of the others.
+    fn peer_event(&mut self, event: &Event) {
+        match event {
+            Event::PeerPreparing(peer) => self.peer(peer, "preparing", None),
+            Event::PeerOffered(peer) => self.peer(peer, "offered", None),
+            Event::PeerInterrupted(peer) => self.peer(peer, "interrupted", None),
+            Event::PeerJoined(peer) => self.peer(peer, "joined", None),
+            Event::PeerConnecting(peer, session) => {
+                self.names.insert(*session, peer.nick.clone());
+                let known = self.people.entry(peer.nick.clone()).or_default();
+                (known.session, known.muted) = (Some(*session), BTreeSet::new());
+                self.peer(peer, "connecting", None);
+            }
+            Event::PeerConnected(peer, _) => self.peer(peer, "connected", None),
+            Event::PeerFlowing(peer, _) => self.peer(peer, "flowing", None),
+            Event::PeerMuted(peer, content) => {
+                self.people.entry(peer.nick.clone()).or_default().muted.insert(content.clone());
+                self.peer(peer, "muted", content.clone().map(|content| ("content", content)));
+            }
+            Event::PeerUnmuted(peer, content) => {
+                let known = self.people.entry(peer.nick.clone()).or_default();
+                known.muted.retain(|muted| content.is_some() && muted != content);
+                self.peer(peer, "unmuted", content.clone().map(|content| ("content", content)));
+            }
+            Event::PeerHeld(peer) => self.peer(peer, "held", None),
+            Event::PeerUnheld(peer) => self.peer(peer, "unheld", None),
+            Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(("why", failure.to_string()))),
+            Event::PeerLeft(peer) => self.peer(peer, "left", None),
+            _ => {}
+        }
+    }
+
+    /// What a device of somebody whom we call does.
+    fn device(&mut self, device: &FullJid, does: &'static str) {
+        let jid = device.to_string();
+        self.say("device", json!({ "jid": jid, "state": does }), || Some(format!("{jid} {does}")));
+    }
+
+    /// Somebody calls us.
+    fn rings(&mut self, from: &FullJid, media: &[Media], known: bool) {
+        let from = from.to_string();
+        let names: Vec<&str> = media.iter().map(Media::as_str).collect();
+        self.say("ringing", json!({ "from": from, "media": names, "contact": known }), || {
+            let who =
+                if known { "" } else { ", who is not in your contact list and does not learn that you are online," };
+            Some(format!("{from}{who} is calling ({}): a accepts, d declines", names.join(", ")))
+        });
+    }
+
+    /// Somebody calls or invites who cannot be answered here now.
+    pub(crate) fn busy(&mut self, who: &str) {
+        self.say("busy", json!({ "from": who }), || {
+            Some(format!("{who} is calling too; you can answer on your other devices"))
+        });
+    }
+
+    /// It rings aloud.
+    pub(crate) fn bell(&self) {
+        if !self.json && !self.quiet {
+            self.live.bell();
+        }
+    }
+
+    /// Nothing happens before somebody calls.
+    pub(crate) fn waiting(&mut self) {
+        self.say("waiting", json!({}), || Some("waiting for calls; Ctrl-C ends the program".to_owned()));
+    }
+
+    /// We are in a chat room in which calls may be announced.
+    pub(crate) fn chat_room_entered(&mut self, room: &BareJid) {
+        let room = room.to_string();
+        self.say("chat", json!({ "room": room }), || Some(format!("waiting in the chat room {room}")));
+    }
+
+    fn peer(&mut self, peer: &Peer, state: &'static str, detail: Option<(&str, String)>) {
+        let Peer { nick, jid } = peer;
+        let known = self.people.entry(nick.clone()).or_default();
+        known.state = state;
+        if state == "left" {
+            (known.now, known.level) = (None, None);
+        }
+        let mut fields = json!({ "nick": nick, "jid": jid.to_string(), "state": state });
+        let mut sentence = format!("{} {state}", printable(nick));
+        if let Some((name, detail)) = detail {
+            sentence = format!("{sentence}: {}", plain(&detail));
+            fields[name] = json!(detail);
+        }
+        self.say("peer", fields, || Some(sentence));
+    }
+
+    /// The state of each pair; as JSON when it differs from the last.
+    pub(crate) fn pairs(&mut self, pairs: &[Pair]) {
+        for pair in pairs {
+            let known = self.people.entry(pair.peer.nick.clone()).or_default();
+            (known.state, known.since) = (state(&pair.state), Some(pair.since));
+            known.doing = doing(pair.recovery);
+            known.contents.clone_from(&pair.contents);
+        }
+        self.shared_view();
+        let picture: Vec<Value> = pairs.iter().map(|pair| row(pair, false)).collect();
+        if self.picture != picture {
+            self.picture = picture;
+            let rows: Vec<Value> = pairs.iter().map(|pair| row(pair, true)).collect();
+            self.say("pairs", json!({ "pairs": rows }), || None);
+        }
+    }
+
+    /// Digits to compare by voice, when they are others than before.
+    pub(crate) fn authentication(&mut self, digits: Option<String>) {
+        if self.digits == digits {
+            return;
+        }
+        self.digits = digits;
+        if let Some(digits) = self.digits.clone() {
+            self.say("authentication", json!({ "digits": digits }), || {
+                Some(format!("security code: the call is private if the others read the same digits: {digits}"))
+            });
+        }
+    }
+
+    /// Puts the people on the shared_view, as they are now.
+    fn shared_view(&self) {
+        let people = self.people.iter().filter(|(_, known)| known.state != "left" && !known.state.is_empty());
+        let people = people.map(|(nick, known)| Person {
+            name: printable(nick),
+            session: known.session,
+            speaks: known.speaks,
+            muted: known.mutes(&Media::Audio),
+            camera_off: !known.contents.is_empty() && !known.contents.iter().any(|(_, media)| *media == Media::Video)
+                || known.mutes(&Media::Video),
+            problem: problem(known),
+        });
+        let people = people.collect();
+        self.shared_view.with(|call_view| {
+            call_view.people = people;
+            call_view.digits.clone_from(&self.digits);
+        });
+    }
+
+    /// A room was made for the call.
+    pub(crate) fn room_made(&mut self, room: &BareJid) {
+        let room = room.to_string();
+        self.say("room", json!({ "room": room }), || Some(format!("made the room {room}")));
+    }
+
+    pub(crate) fn connection(&mut self, state: &str, why: Option<&str>) {
+        self.say("connection", json!({ "state": state, "why": why }), || {
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            let media = if state == "lost" { "; audio continues while the program reconnects" } else { "" };
+            Some(format!("the connection to the server is {state}{why}{media}"))
+        });
+    }
+
+    pub(crate) fn observation(&mut self, observation: &Observation) {
+        match observation {
+            Observation::FirstSound { session, at } => {
+                let Some(nick) = self.names.get(session).cloned() else { return };
+                let ms = at.saturating_duration_since(self.joined).as_millis();
+                self.people.entry(nick.clone()).or_default().first_sound.get_or_insert(ms);
+                self.say("first-sound", json!({ "nick": nick, "ms": ms }), || {
+                    Some(format!("first sound from {}, {ms} ms after joining", printable(&nick)))
+                });
+            }
+            Observation::Heard { session, level, stats } => {
+                if let Some(nick) = self.names.get(session).cloned() {
+                    self.heard_now(nick, level, stats);
+                }
+            }
+            Observation::Loud { session, level } => {
+                let known = self.names.get(session).and_then(|nick| self.people.get_mut(nick));
+                if let Some(known) = known {
+                    known.level = Some(*level);
+                    let speaks = *level > SPEECH;
+                    if known.speaks != speaks {
+                        known.speaks = speaks;
+                        self.shared_view();
+                    }
+                }
+                if self.live.is_due() {
+                    self.row();
+                }
+            }
+            Observation::Seen { session, media, size, colour: [red, green, blue], stats } => {
+                let Some(nick) = self.names.get(session).cloned() else { return };
+                let (colour, [width, height]) = (format!("{red:02x}{green:02x}{blue:02x}"), size);
+                let fields = json!({
+                    "nick": nick, "media": media.as_str(), "width": width, "height": height, "colour": colour, "shown": stats.shown,
+                    "decoded": stats.decoded, "freezes": stats.freezes, "frozen_ms": stats.frozen.as_millis(),
+                    "bytes": stats.bytes,
+                });
+                let known = self.people.entry(nick.clone()).or_default();
+                let (whose, first) = match media {
+                    Media::Slides => ("the shared screen of ", !std::mem::replace(&mut known.shows_screen, true)),
+                    _ => ("", known.see(*size, *stats)),
+                };
+                let sentence = format!("first picture from {whose}{}, {width} x {height}", printable(&nick));
+                self.say("seen", fields, || first.then_some(sentence));
+            }
+            Observation::Paths { session, paths, codecs } => {
+                let Some(nick) = self.names.get(session).cloned() else { return };
+                let known = self.people.entry(nick.clone()).or_default();
+                known.travels(*session, paths, codecs);
+                let fields = known.network(&nick);
+                self.say("network", fields, || None);
+            }
+            Observation::Target(media, Target { bits, layered }) => {
+                let fields = json!({ "media": media.as_str(), "kbps": bits / 1_000, "layered": layered });
+                self.say("target", fields, || None);
+            }
+            Observation::Sent { bytes } => {
+                self.sent = *bytes;
+                self.say("sent", json!({ "bytes": bytes }), || None);
+            }
+            _ => {}
+        }
+    }
+
+    fn heard_now(&mut self, nick: String, level: &Level, stats: &Stats) {
+        let tone = level.frequency.filter(|_| level.is_sound());
+        let text = match tone {
+            Some(hz) => format!("{hz:.0} Hz {:.0} dB", level.level),
+            None => format!("{:.0} dB", level.level),
+        };
+        let known = self.people.entry(nick.clone()).or_default();
+        known.now = level.is_sound().then_some(text);
+        known.stats = *stats;
+        let fields = json!({
+            "nick": nick, "hz": tone, "dbfs": level.level, "received": stats.counts.received, "lost": stats.counts.lost,
+            "discarded": stats.counts.discarded, "skipped": stats.counts.skipped, "bytes": stats.counts.bytes,
+            "played": stats.played, "concealed": stats.concealed, "delay_ms": stats.delay.as_millis(),
+            "jitter_ms": millis(stats.jitter), "rtt_ms": stats.round_trip.map(millis),
+        });
+        self.say("heard", fields, || None);
+    }
+
+    /// Who is heard now, once a second.
+    pub(crate) fn row(&mut self) {
+        if !self.json && !self.quiet {
+            self.live.draw(self.people.iter().map(|(nick, known)| (printable(nick), known)), self.stats);
+        }
+    }
+
+    /// How everybody fared, at the end.
+    pub(crate) fn summary(&mut self) {
+        let people = std::mem::take(&mut self.people);
+        self.live.end();
+        (self.picture, self.digits) = (Vec::new(), None);
+        self.shared_view();
+        if self.json {
+            return people.iter().for_each(|(nick, known)| self.say("summary", known.summary(nick), || None));
+        }
+        if self.quiet || people.is_empty() {
+            return;
+        }
+        let named = || people.iter().map(|(nick, known)| (printable(nick), known));
+        for line in [table::lines(named()), table::network_lines(named())].concat() {
+            self.live.say(&line);
+        }
+        let seconds = self.joined.elapsed().as_secs_f64();
+        self.live.say(&format!(
+            "audio sent to each: {:.1} kbit/s",
+            (self.sent - self.sent_before) as f64 * 8.0 / 1_000.0 / seconds
+        ));
+    }
+
+    /// Says an event as JSON, or the sentence that is worth one.
+    fn say(&mut self, event: &str, fields: Value, sentence: impl FnOnce() -> Option<String>) {
+        let sentence = sentence();
+        if let Some(sentence) = &sentence {
+            self.shared_view.with(|call_view| call_view.message.clone_from(sentence));
+        }
+        if !self.json {
+            if let Some(sentence) = sentence.filter(|_| !self.quiet) {
+                self.live.say(&sentence);
+            }
+            return;
+        }
+        let mut line = json!({ "event": event, "ms": self.joined.elapsed().as_millis() });
+        if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
+            line.extend(fields.into_iter().filter(|(name, value)| !value.is_null() || name == "hz"));
+        }
+        println!("{line}");
+    }
+}
+
+/// What is wrong with a pair.
+fn problem(known: &ParticipantStats) -> Option<String> {
+    if matches!(known.state, "flowing" | "connected" | "muted" | "unmuted" | "left") {
+        return None;
+    }
+    let since = known.since.map_or(0, |since| since.elapsed().as_secs());
+    let doing = known.doing.as_deref().map(|doing| format!(", {doing}")).unwrap_or_default();
+    Some(format!("{} for {since} s{doing}", known.state))
+}
+
+fn state(state: &PairState) -> &'static str {
+    match state {
+        PairState::Preparing => "preparing",
+        PairState::Announced => "joined",
+        PairState::Offered => "offered",
+        PairState::Connecting => "connecting",
+        PairState::Connected => "connected",
+        PairState::Flowing => "flowing",
+        PairState::Interrupted => "interrupted",
+        PairState::Failed(_) => "failed",
+        _ => "unknown",
+    }
+}
+
+fn doing(recovery: Recovery) -> Option<String> {
+    match recovery {
+        Recovery::Nothing => None,
+        Recovery::TheirTurn { .. } => Some("waiting for its call".to_owned()),
+        Recovery::CallAgain { attempt, .. } => Some(format!("calling again, attempt {attempt}")),
+        Recovery::NeedsRejoin => Some("one of you has to join again".to_owned()),
+    }
+}
+
+/// A row of the matrix.
+fn row(pair: &Pair, with_time: bool) -> Value {
+    let mut row = json!({ "nick": pair.peer.nick, "jid": pair.peer.jid.to_string(), "state": state(&pair.state) });
+    if let Some(doing) = doing(pair.recovery) {
+        row["doing"] = json!(doing);
+    }
+    if let PairState::Failed(why) = &pair.state {
+        row["why"] = json!(why.to_string());
+    }
+    if with_time {
+        row["for_ms"] = json!(pair.since.elapsed().as_millis());
+    }
+    row
+}
+
+/// What a stranger chose, without what would move the cursor.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
+}
+
+/// The same of a name, and no longer than fits.
+fn printable(nick: &str) -> String {
+    plain(nick).chars().take(24).collect()
+}

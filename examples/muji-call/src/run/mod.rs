@@ -1,0 +1,388 @@
+//! From the login to the end of the call.
+
+mod goal;
+mod user_actions;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt;
+use muji_core::config::Config;
+use muji_core::error::EndReason;
+use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
+use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Media, Muji, Notice};
+use muji_media::backend::{Backend, Devices, Observation};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep_until, timeout};
+use xmpp_parsers::message::Message;
+use xmpp_parsers::stanza::Stanza;
+
+use crate::args::{Args, Login, server};
+use crate::audio::{self, Audio};
+use crate::call_view::SharedCallView;
+use crate::chat::Chat;
+use crate::doctor;
+use crate::exit::Failure;
+use crate::keys::Keys;
+use crate::password;
+use crate::report::Report;
+use crate::ringing::{Alerting, Due, Ringing, Waiting};
+use crate::trace::Trace;
+use crate::user_action::UserAction;
+use crate::video::{self, Video};
+#[cfg(feature = "window")]
+use crate::window::snapshot::Snapshots;
+use goal::{Goal, goal, room_password};
+
+/// The node of this client's capabilities (XEP-0115).
+const NODE: &str = "https://github.com/muji-rs/muji";
+
+/// How long the server may take to end the stream properly.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// The connection to the window, if there is one.
+#[derive(Default)]
+pub(crate) struct Frontend {
+    /// What a window shows.
+    pub(crate) shared_view: SharedCallView,
+    /// What the user asks for in it.
+    pub(crate) actions: Option<mpsc::Receiver<UserAction>>,
+    /// Told once the login worked, and dropped if it does not.
+    pub(crate) ready: Option<std::sync::mpsc::Sender<()>>,
+}
+
+/// Runs the program.
+pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
+    let Frontend { shared_view, actions, ready } = around;
+    let trace = Trace::begin(args.trace.as_deref(), args.diagram.as_deref())?;
+    // Report missing files and devices before asking for the password.
+    let Audio { source, sink } = audio::open(&args)?;
+    let video = video::open(&args, ready.is_some())?;
+    let slides = video::screen(&args)?;
+    let (mut contents, watches) = (video.media(), matches!(video, Video::Watch));
+    contents.extend(slides.is_some().then_some(Media::Slides));
+    let pictures = if let Video::Show(source) = video { Some(source) } else { None };
+    let account = account(&args.login)?;
+    let goal = goal(&args, &account)?;
+    let chats = chats(&args, &goal)?;
+    let gather_policy = args.network.gather_policy(args.login.ca_file.as_deref())?;
+    let devices = Devices {
+        source,
+        pictures,
+        slides,
+        policy: args.fit,
+        view: Some(Box::new(shared_view.clone())),
+        sink,
+        record: args.record.clone(),
+        addresses: args.network.bind.clone(),
+        reach: gather_policy,
+    };
+    let media = args.network.transports().and_then(|transports| Backend::start_with(transports, devices));
+    let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
+    let client = Connection::open(account).await?;
+    let mut report = Report::new(&args, shared_view.clone());
+    report.logged_in(client.login());
+    let _there_is_no_window = ready.is_none_or(|ready| ready.send(()).is_err());
+    #[cfg(feature = "window")]
+    let _snapshots = snapshots(&args, &shared_view)?;
+    let mut muji = Muji::with_config(media, Config { anybody_rings: args.anybody, ..Config::default() });
+    let disco = Disco::new(NODE, "muji-call", &muji.features());
+    muji.answer_disco(disco.clone());
+    if args.wait {
+        muji.accept_calls();
+    }
+    // A program that reads JSON may press keys over a pipe; without --json a pipe may be meant for something else.
+    let (keys, ringing) = (Keys::listen(args.wait || args.json), Ringing::default());
+    let interrupted = false;
+    let mut program = Program {
+        args,
+        contents,
+        muted: BTreeSet::from_iter(watches.then_some(Media::Video)),
+        shared_view,
+        actions,
+        goal,
+        client,
+        muji,
+        disco,
+        chats,
+        report,
+        trace,
+        keys,
+        ringing,
+        call: None,
+        undecided: None,
+        timed: false,
+        interrupted,
+    };
+    let outcome = program.go(observations).await;
+    for chat in std::mem::take(&mut program.chats) {
+        program.send(chat.leave()).await;
+    }
+    program.report.summary();
+    let _slow = timeout(CLOSING, program.client.close()).await.is_err();
+    outcome
+}
+
+/// The chat room around the call, if it is inside one; or those in which we wait.
+fn chats(args: &Args, goal: &Goal) -> Result<Vec<Chat>, Failure> {
+    let rooms = match goal {
+        Goal::Room(room) if args.in_chat => std::slice::from_ref(room),
+        _ => &args.chat[..],
+    };
+    let nick = args.nick.as_deref();
+    if nick.is_none() && !rooms.is_empty() {
+        return Err(Failure::Usage("a chat room needs a nick: use --nick".to_owned()));
+    }
+    let chat = |room| Chat::new(room, nick?);
+    let no_nick = || Failure::Usage("--nick is not valid as a nick".to_owned());
+    rooms.iter().map(chat).collect::<Option<Vec<Chat>>>().ok_or_else(no_nick)
+}
+
+/// The next action in the window; without a window there is never one.
+async fn wanted(actions: &mut Option<mpsc::Receiver<UserAction>>) -> Option<UserAction> {
+    match actions {
+        Some(actions) => actions.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(feature = "window")]
+fn snapshots(args: &Args, shared_view: &SharedCallView) -> Result<Option<Snapshots>, Failure> {
+    let begun = args.snapshot.clone().map(|file| Snapshots::begin(shared_view.clone(), file)).transpose();
+    begun.map_err(|why| Failure::Usage(format!("--snapshot: {why}")))
+}
+
+/// Who logs in.
+pub(crate) fn account(login: &Login) -> Result<Account, Failure> {
+    let jid = login.jid.clone().ok_or_else(|| {
+        Failure::Usage("no account: use --jid, set XMPP_JID, or use a profile (see --help)".to_owned())
+    })?;
+    let server = server(login.server.as_deref(), login.tls)?;
+    let trust = login.ca_file.clone().map_or(Trust::System, Trust::Authorities);
+    let password = password::find(&jid, login)?;
+    Ok(Account { jid, password, server, trust })
+}
+
+struct Program {
+    args: Args,
+    /// What our calls carry.
+    contents: Vec<Media>,
+    /// What of that is not sent for now.
+    muted: BTreeSet<Media>,
+    shared_view: SharedCallView,
+    actions: Option<mpsc::Receiver<UserAction>>,
+    goal: Goal,
+    client: Connection,
+    muji: Muji,
+    disco: Disco,
+    /// Chat rooms in which we are.
+    chats: Vec<Chat>,
+    report: Report,
+    trace: Trace,
+    keys: Keys,
+    ringing: Ringing,
+    call: Option<CallId>,
+    /// Until when we wait to be told what a name stands for.
+    undecided: Option<Instant>,
+    /// The time in this call is running.
+    timed: bool,
+    interrupted: bool,
+}
+
+impl Program {
+    async fn go(&mut self, mut observations: mpsc::Receiver<Observation>) -> Result<(), Failure> {
+        let no_signals = |why| Failure::Call(format!("the system cannot deliver signals: {why}"));
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(no_signals)?;
+        let mut terminations = signal(SignalKind::terminate()).map_err(no_signals)?;
+        let mut second = interval(Duration::from_secs(1));
+        let mut over = None;
+        let far = Instant::now() + Duration::from_secs(1 << 30);
+        let mut time_up = Box::pin(sleep_until(far));
+        loop {
+            tokio::select! {
+                incoming = self.client.next() => self.incoming(incoming).await?,
+                Some(notice) = self.muji.next() => match notice {
+                    Notice::Send(stanza) => self.send(stanza).await,
+                    Notice::Event(about, event) => {
+                        if self.concerns(&about, &event) {
+                            self.report.event(&event);
+                        }
+                        if let Event::Joined { .. } | Event::PeerConnecting(..) = event {
+                            self.joined(time_up.as_mut());
+                        }
+                        over = self.happened(&about, event);
+                    }
+                },
+                action = self.keys.next() => self.action(action)?,
+                Some(action) = wanted(&mut self.actions) => self.action(action)?,
+                due = self.ringing.due() => match due {
+                    Due::Bell => {
+                        self.report.bell();
+                        self.ringing.bell_rang();
+                    }
+                    Due::Answer => self.accept()?,
+                },
+                Some(observation) = observations.recv() => self.report.observation(&observation),
+                _ = second.tick() => {
+                    self.decide()?;
+                    if let Some(call) = self.call {
+                        let in_call = self.muji.in_call(call);
+                        let pairs = in_call.pairs();
+                        self.report.pairs(&pairs);
+                        self.report.authentication(in_call.authentication());
+                        self.watch_screens(call, &pairs);
+                    }
+                    self.report.row();
+                }
+                () = time_up.as_mut(), if self.call.is_some() => {
+                    time_up.as_mut().reset(far);
+                    self.leave();
+                }
+                Some(()) = interrupts.recv() => self.interrupt()?,
+                Some(()) = terminations.recv() => self.interrupt()?,
+            }
+            self.show();
+            // What leaves the call goes out before we do: it stands in the queue before its end.
+            if let Some(why) = over.take() {
+                (self.call, self.timed) = (None, false);
+                if !self.args.wait || self.args.once || self.interrupted {
+                    return self.outcome(why);
+                }
+                time_up.as_mut().reset(far);
+                self.report.summary(); // Of this call; the next one starts from zero.
+                self.report.waiting();
+            }
+        }
+    }
+
+    /// Updates the view with our own state.
+    fn show(&self) {
+        self.shared_view.with(|call_view| {
+            call_view.in_call = self.call.is_some();
+            call_view.rings = self.ringing.who().map(str::to_owned);
+            call_view.muted = self.muted.contains(&Media::Audio);
+            call_view.camera_off = self.muted.contains(&Media::Video) || !self.contents.contains(&Media::Video);
+            call_view.title = match &self.goal {
+                Goal::Room(name) | Goal::Either(name) => name.to_string(),
+                Goal::Person(whom) => whom.to_string(),
+                Goal::Wait => "Waiting for calls".to_owned(),
+            };
+            call_view.name = self.args.nick.clone().unwrap_or_default();
+        });
+    }
+
+    /// What an event means for the program; why its call is over, if it is.
+    fn happened(&mut self, about: &About, event: Event) -> Option<EndReason> {
+        let answer_after = self.args.auto_answer.map(Duration::from_secs);
+        let aloud = Alerting::Aloud { answer_after };
+        match (about, event) {
+            (About::Call(call), Event::Ringing { from, .. }) => self.rings(Waiting::Call(*call), aloud, from.as_str()),
+            (About::Call(call), Event::Stranger { from, .. }) => {
+                self.rings(Waiting::Call(*call), Alerting::Silent, from.as_str());
+            }
+            (_, Event::Invited(invitation)) => {
+                let from = invitation.from.to_string();
+                self.rings(Waiting::Invitation(invitation), aloud, &from);
+            }
+            (_, Event::InvitationOver(invitation, _)) => {
+                let rang = self.ringing.invitation_over(&invitation);
+                return (rang && self.args.once).then_some(EndReason::Cancelled);
+            }
+            (_, Event::PeerFailed(peer, failure)) => doctor::remember(&peer.nick, &failure.to_string()),
+            (About::Call(call), Event::Ended(why)) if self.ringing.call_over(*call) || self.call == Some(*call) => {
+                return Some(why);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// False for the end of a call that only other devices could take.
+    fn concerns(&self, about: &About, event: &Event) -> bool {
+        match (about, event) {
+            (About::Call(call), Event::Ended(_)) => self.call == Some(*call) || self.ringing.is(*call),
+            (_, Event::Ringing { .. } | Event::Stranger { .. }) => self.args.wait && self.call.is_none(),
+            _ => true,
+        }
+    }
+
+    async fn incoming(&mut self, incoming: Incoming) -> Result<(), Failure> {
+        match incoming {
+            Incoming::Stanza(stanza) => {
+                self.trace.received(&stanza);
+                if self.muji.handle_stanza(&stanza) != Handled::Taken {
+                    self.client.answer(&stanza).await;
+                }
+                self.chat_presence_received(&stanza)?;
+                self.identity_received(&stanza)?;
+            }
+            Incoming::Bound(jid) => {
+                self.trace.bound(&jid);
+                self.muji.connected(jid);
+                let enter = |chat: &Chat| chat.enter(room_password().as_deref(), &self.disco);
+                for presence in self.chats.iter().map(enter).collect::<Vec<_>>() {
+                    self.send(presence).await;
+                }
+                // Inside a chat room it begins once we are in.
+                if !self.args.in_chat && self.call.is_none() {
+                    self.begin().await?;
+                }
+            }
+            Incoming::Lost(why) => {
+                self.report.connection("lost", why.as_deref());
+                self.muji.connection(Change::Lost);
+            }
+            Incoming::Resumed => {
+                self.report.connection("resumed", None);
+                self.muji.connection(Change::Resumed);
+            }
+            // The Engine repeats requests and presences itself.
+            Incoming::Unsent(stanza) => {
+                if let Stanza::Message(Message { to: Some(to), .. }) = *stanza {
+                    self.report
+                        .event(&Event::Warning(format!("a message to {to} was lost while there was no connection")));
+                }
+            }
+            Incoming::Over(why) if self.call.is_none() => return Err(why.into()),
+            Incoming::Over(why) => return Err(Failure::Call(lost(&why))),
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, stanza: Box<Stanza>) {
+        self.trace.sent(&stanza);
+        self.client.send(stanza).await;
+    }
+
+    /// The outcome of the program when the call has ended.
+    fn outcome(&self, why: EndReason) -> Result<(), Failure> {
+        match why {
+            EndReason::Room(fault) => Err(fault.into()),
+            // What rang here was answered elsewhere, or is no matter any more.
+            EndReason::Elsewhere(_) | EndReason::DeclinedElsewhere(_) | EndReason::Cancelled | EndReason::Expired => {
+                Ok(())
+            }
+            EndReason::Left if self.interrupted => Err(Failure::Interrupted),
+            EndReason::Left if self.args.wait && !self.timed => Ok(()), // It was declined.
+            EndReason::Left | EndReason::HungUp => self.expectation(),
+            other => Err(Failure::Call(other.to_string())),
+        }
+    }
+
+    fn expectation(&self) -> Result<(), Failure> {
+        let heard = self.report.heard();
+        match self.args.expect {
+            Some(0) => Ok(()),
+            _ if !self.report.anybody_came() => Err(Failure::NobodyCame),
+            Some(expected) if heard < expected => {
+                Err(Failure::Call(format!("{heard} others were heard, {expected} were expected")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn lost(why: &LoginError) -> String {
+    format!("the connection to the server was lost and cannot be restored: {why}")
+}

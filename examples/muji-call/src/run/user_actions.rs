@@ -1,0 +1,122 @@
+//! What rings, and what the user wants.
+
+use muji_core::error::Refused;
+use muji_core::{CallId, Join, Media, Pair};
+
+use super::Program;
+use crate::exit::Failure;
+use crate::ringing::{Alerting, Waiting};
+use crate::user_action::UserAction;
+
+impl Program {
+    /// A call or an invitation arrived. The program is in one call at a time, but the other person in it may invite us to a room.
+    pub(super) fn rings(&mut self, waiting: Waiting, alerting: Alerting, who: &str) {
+        let free = match (&waiting, self.call) {
+            (Waiting::Invitation(invitation), Some(call)) => {
+                let pairs = self.muji.in_call(call).pairs();
+                matches!(&pairs[..], [pair] if pair.peer.jid.to_bare() == invitation.from.to_bare())
+            }
+            (_, call) => self.args.wait && call.is_none(),
+        };
+        // Declining would silence the user's other devices too, where it may be picked up.
+        if !free || !self.ringing.begin(waiting, alerting, who) {
+            self.report.busy(who);
+        }
+    }
+
+    pub(super) fn accept(&mut self) -> Result<(), Failure> {
+        let refused = |why: Refused| Failure::Call(why.to_string());
+        let Some(waiting) = self.ringing.take() else { return Ok(()) };
+        if self.call.is_none() {
+            self.report.joining();
+        }
+        let call = match waiting {
+            Waiting::Call(call) => {
+                self.muji.in_call(call).accept(self.contents.clone()).map_err(refused)?;
+                call
+            }
+            Waiting::Invitation(invitation) => {
+                let how = self.how(Join::own());
+                self.muji.accept(&invitation, how).map_err(refused)?
+            }
+        };
+        self.call_started(call);
+        Ok(())
+    }
+
+    pub(super) fn decline(&mut self) {
+        match self.ringing.take() {
+            Some(Waiting::Call(call)) => {
+                self.call = Some(call); // Its end is the program's, with --once.
+                let _over_already = self.muji.in_call(call).decline().is_err();
+            }
+            Some(Waiting::Invitation(invitation)) => self.muji.decline(&invitation),
+            None => {}
+        }
+    }
+
+    pub(super) fn action(&mut self, action: UserAction) -> Result<(), Failure> {
+        match action {
+            UserAction::Accept => return self.accept(),
+            UserAction::Decline => self.decline(),
+            UserAction::Mute => self.toggle(Media::Audio),
+            UserAction::Camera => self.toggle(Media::Video),
+            UserAction::Invite(guest) => {
+                if let Some(call) = self.call {
+                    let _over_already = self.muji.in_call(call).invite(guest).is_err();
+                }
+            }
+            UserAction::Leave => self.leave(),
+            UserAction::Quit => return self.interrupt(),
+        }
+        Ok(())
+    }
+
+    /// Mutes a medium, or goes on; one that the call does not carry yet is added.
+    fn toggle(&mut self, media: Media) {
+        let Some(call) = self.call else { return };
+        let mut in_call = self.muji.in_call(call);
+        if !self.contents.contains(&media) {
+            if in_call.add(media.clone()).is_ok() {
+                self.contents.push(media);
+            }
+            return;
+        }
+        let done =
+            if self.muted.contains(&media) { in_call.unmute(media.clone()) } else { in_call.mute(media.clone()) };
+        if done.is_ok() && !self.muted.remove(&media) {
+            self.muted.insert(media);
+        }
+    }
+
+    /// Receives shared screens if video is received; our own screen is not sent for that.
+    pub(super) fn watch_screens(&mut self, call: CallId, pairs: &[Pair]) {
+        let shown = pairs.iter().flat_map(|pair| &pair.contents).any(|(_, media)| *media == Media::Slides);
+        if !shown || !self.contents.contains(&Media::Video) || self.contents.contains(&Media::Slides) {
+            return;
+        }
+        let mut in_call = self.muji.in_call(call);
+        if in_call.add(Media::Slides).is_ok() {
+            let _over_already = in_call.mute(Media::Slides).is_err();
+            self.contents.push(Media::Slides);
+            self.muted.insert(Media::Slides);
+        }
+    }
+
+    /// The first time the call is left properly.
+    pub(super) fn interrupt(&mut self) -> Result<(), Failure> {
+        let first = !std::mem::replace(&mut self.interrupted, true);
+        if first && self.call.is_some() {
+            eprintln!("muji-call: leaving; press Ctrl-C again to quit at once");
+            self.leave();
+            return Ok(());
+        }
+        Err(Failure::Interrupted)
+    }
+
+    pub(super) fn leave(&mut self) {
+        if let Some(call) = self.call {
+            let _over_already = self.muji.in_call(call).leave().is_err();
+        }
+    }
+}

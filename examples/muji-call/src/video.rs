@@ -1,0 +1,130 @@
+//! The video to send.
+
+use std::path::Path;
+
+use muji_core::Media;
+use muji_media::device::VideoSource;
+use muji_media::device::pattern::Pattern;
+use muji_media::device::video_file::VideoFile;
+use muji_media::device::y4m::Y4mSource;
+
+use crate::args::Args;
+use crate::exit::Failure;
+
+/// The pattern's colour if none is said: the grey of a rainy day in Verona.
+const GREY: [u8; 3] = [112, 120, 128];
+
+/// What is done about pictures.
+pub(crate) enum Video {
+    /// Nothing: a call with sound alone.
+    Off,
+    /// Those of the others are seen.
+    Watch,
+    /// Ours are shown too.
+    Show(Box<dyn VideoSource>),
+}
+
+/// Opens what the user asked for; with a window the user also wants to see the others.
+pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
+    let usual = if window && cfg!(feature = "vp8") { "none" } else { "off" };
+    let what = args.video.as_deref().unwrap_or(usual);
+    if what != "off" && !cfg!(feature = "vp8") {
+        return Err(without_pictures());
+    }
+    let name = args.nick.as_deref().unwrap_or("muji-call");
+    Ok(match what {
+        "off" => Video::Off,
+        "none" => Video::Watch,
+        what => Video::Show(source("--video", what, name)?),
+    })
+}
+
+/// Opens what is shown beside, as slides.
+pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failure> {
+    let name = format!("{}'s screen", args.nick.as_deref().unwrap_or("muji-call"));
+    let Some(what) = &args.screen else { return Ok(None) };
+    if !cfg!(feature = "vp8") {
+        return Err(without_pictures());
+    }
+    source("--screen", what, &name).map(Some)
+}
+
+fn without_pictures() -> Failure {
+    usage("this muji-call was built without video; build it with --features vp8")
+}
+
+/// Opens where pictures come from.
+fn source(option: &str, what: &str, name: &str) -> Result<Box<dyn VideoSource>, Failure> {
+    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| what.ends_with(suffix));
+    Ok(match what {
+        "camera" => camera(None)?,
+        "pattern" => Box::new(Pattern::new(name, GREY)),
+        file if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(file)).map_err(usage)?),
+        file if ends(&[".webm", ".ivf"]) => Box::new(VideoFile::open(Path::new(file)).map_err(usage)?),
+        other => match (other.strip_prefix("camera:"), other.strip_prefix("pattern:").and_then(colour)) {
+            (Some(camera_name), _) => camera(Some(camera_name))?,
+            (None, Some(colour)) => Box::new(Pattern::new(name, colour)),
+            (None, None) => {
+                let known = "camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf or FILE.y4m";
+                let more = if option == "--video" { ", none or off" } else { "" };
+                return Err(Failure::Usage(format!("{option} takes {known}{more}, not {other}")));
+            }
+        },
+    })
+}
+
+fn usage(why: impl ToString) -> Failure {
+    Failure::Usage(why.to_string())
+}
+
+#[cfg(not(all(feature = "camera", target_os = "linux")))]
+fn camera(_name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
+    Err(usage(
+        "this muji-call was built without camera support; on Linux build it with --features camera, or run make install",
+    ))
+}
+
+#[cfg(all(feature = "camera", target_os = "linux"))]
+fn camera(name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
+    let camera = muji_media::device::camera::Camera::named(name)
+        .map_err(|why| usage(format!("{why}; see muji-call devices")))?;
+    Ok(Box::new(camera))
+}
+
+/// Prints the cameras.
+#[cfg(all(feature = "camera", target_os = "linux"))]
+pub(crate) fn list() {
+    println!("Cameras:");
+    for muji_media::device::camera::Listed { name, path } in muji_media::device::camera::cameras() {
+        println!("  --video camera:{}   ({name})", path.display());
+    }
+}
+
+/// A colour in six hexadecimal digits.
+fn colour(digits: &str) -> Option<[u8; 3]> {
+    let hexadecimal = digits.len() == 6 && digits.chars().all(|digit| digit.is_ascii_hexdigit());
+    let number = u32::from_str_radix(digits, 16).ok().filter(|_| hexadecimal)?;
+    let [_, red, green, blue] = number.to_be_bytes();
+    Some([red, green, blue])
+}
+
+impl Video {
+    /// What the call carries.
+    pub(crate) fn media(&self) -> Vec<Media> {
+        match self {
+            Self::Off => vec![Media::Audio],
+            Self::Watch | Self::Show(_) => vec![Media::Audio, Media::Video],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_have_six_digits() {
+        assert_eq!(colour("c83c28"), Some([0xC8, 0x3C, 0x28]));
+        assert_eq!((colour("c83c2"), colour("+83c28"), colour("blue!!")), (None, None, None));
+    }
+}

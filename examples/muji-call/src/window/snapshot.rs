@@ -1,0 +1,94 @@
+//! A picture of the window in a file, whether there is a window or not: the same view, drawn without a screen.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use eframe::egui::{Context, Pos2, RawInput, Rect, TexturesDelta, vec2};
+use egui_software_backend::{BufferMutRef, ColorFieldOrder, EguiSoftwareRender};
+
+use super::textures::Textures;
+use super::view::View;
+use crate::call_view::SharedCallView;
+
+/// The picture's sides, in pixels.
+const WIDTH: usize = 1_000;
+const HEIGHT: usize = 640;
+
+/// Between two pictures.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Writes the file once a second, until it is dropped.
+pub(crate) struct Snapshots {
+    _end: Sender<()>,
+}
+
+impl Snapshots {
+    /// Begins.
+    pub(crate) fn begin(shared_view: SharedCallView, file: PathBuf) -> std::io::Result<Self> {
+        let (end, ended) = channel();
+        std::thread::Builder::new().name("muji-snapshots".to_owned()).spawn(move || {
+            let mut camera = Camera::new();
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(INTERVAL) {
+                if !shared_view.with(|call_view| call_view.in_call) {
+                    continue; // The last of the call stays.
+                }
+                if let Err(why) = camera.take(&shared_view, &file) {
+                    eprintln!("muji-call: {}: {why}", file.display());
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { _end: end })
+    }
+}
+
+struct Camera {
+    ctx: Context,
+    view: View,
+    textures: Textures,
+    renderer: EguiSoftwareRender,
+}
+
+impl Camera {
+    fn new() -> Self {
+        // Its cache knows meshes by their corners and would show the first picture for ever.
+        let renderer = EguiSoftwareRender::new(ColorFieldOrder::Rgba).with_caching(false);
+        Self { ctx: Context::default(), view: View::default(), textures: Textures::default(), renderer }
+    }
+
+    fn take(&mut self, shared_view: &SharedCallView, file: &Path) -> std::io::Result<()> {
+        let mut pixels = vec![[0; 4]; WIDTH * HEIGHT];
+        let screen_rect = Some(Rect::from_min_size(Pos2::ZERO, vec2(WIDTH as f32, HEIGHT as f32)));
+        let mut deltas = TexturesDelta::default();
+        // The first pass measures, the second draws.
+        for _ in 0..2 {
+            let input = RawInput { screen_rect, ..RawInput::default() };
+            let Self { ctx, view, textures, .. } = self;
+            let output = shared_view.with(|call_view| {
+                ctx.run(input, |ctx| {
+                    textures.update(ctx, call_view);
+                    view.show(ctx, call_view, textures); // Nobody presses anything here.
+                })
+            });
+            deltas.append(output.textures_delta);
+            let primitives = self.ctx.tessellate(output.shapes, output.pixels_per_point);
+            let mut buffer = BufferMutRef::new(&mut pixels, WIDTH, HEIGHT);
+            let delta = std::mem::take(&mut deltas);
+            self.renderer.render(&mut buffer, &primitives, &delta, output.pixels_per_point);
+        }
+        write(file, &pixels)
+    }
+}
+
+/// Writes beside the file and then takes its place, so that nobody reads half a picture.
+fn write(file: &Path, pixels: &[[u8; 4]]) -> std::io::Result<()> {
+    let beside = file.with_extension("png.part");
+    let mut encoder = png::Encoder::new(BufWriter::new(File::create(&beside)?), WIDTH as u32, HEIGHT as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    let rgb: Vec<u8> = pixels.iter().flat_map(|[red, green, blue, _]| [*red, *green, *blue]).collect();
+    encoder.write_header()?.write_image_data(&rgb)?;
+    std::fs::rename(beside, file)
+}

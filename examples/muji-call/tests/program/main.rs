@@ -1,0 +1,19 @@
+//! `muji-call` as its user sees it: what it says, what it leaves behind, how it ends.
+
+mod calling;
+#[cfg(feature = "devices")]
+mod devices;
+mod failing;
+mod library;
+mod login;
+mod real;
+mod relays;
+mod ringing;
+mod seeing;
+#[path = "../support/mod.rs"]
+mod support;
+mod telling;
+#[cfg(feature = "webrtc-ice")]
+mod transports;
+#[cfg(feature = "window")]
+mod window;

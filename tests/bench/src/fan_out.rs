@@ -1,0 +1,199 @@
+//! Pictures sent to many over loopback: encoded once, and all packets of a picture given to the kernel at once for each peer;
+//! beside bare str0m with an encoder for each peer and a call of the kernel for each packet.
+//!
+//! Nothing is paced here, on either side.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use cpu_time::ThreadTime;
+use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
+use muji_harness::content::{HEIGHT, WIDTH, picture};
+use muji_media::codec::vp8::{Encoder, Payloader};
+use muji_media::gather::hosts;
+use muji_media::peers::{Peers, PeersOutput};
+use muji_media::socket::Sockets;
+use muji_media::transport::str0m::Str0m;
+use muji_media::video::Coded;
+use muji_media::video_frame::VideoFrame;
+
+use crate::bare::FanBare;
+use crate::load::{CALL, PUBLICATION};
+use crate::ours::{agree, open};
+use crate::{Goals, sorted, spread};
+
+const PEERS: [usize; 3] = [1, 3, 7];
+const ROUNDS: usize = 5;
+/// Four seconds of pictures.
+const PICTURES: usize = 120;
+pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
+/// Bits a second.
+const TARGET: u32 = 1_000_000;
+/// Of bare str0m's CPU time for a packet to one peer, there and received.
+const GOAL: f64 = 0.7;
+
+pub(crate) fn measure(goals: &mut Goals) {
+    println!("## A picture sent to many over loopback\n");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+    let _sockets_know_it = runtime.enter();
+    let pictures: Vec<VideoFrame> = (0..PICTURES).map(picture).collect();
+    let sent = encode(&pictures);
+    let packets: usize = sent.iter().map(|coded| coded.packets.len()).sum();
+    println!(
+        "640 x 360, {PICTURES} pictures, {TARGET} bit/s, {packets} packets; {ROUNDS} paired rounds; medians [smallest, largest].\n"
+    );
+    println!(
+        "| peers | µs of a packet to one of them, ours | bare str0m | ratio | goal | met | CPU of a minute, ours with 1 encoder | bare with as many as peers | ratio |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for peers in PEERS {
+        let mut ours = runtime.block_on(Fan::connected(peers));
+        let mut bare = FanBare::connected(peers);
+        let (mut our_packets, mut bare_packets, mut our_minutes, mut bare_minutes) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let encoding = cpu(|| drop(encode(&pictures)));
+            let (our_time, bare_time) = (cpu(|| ours.send(&sent)), cpu(|| bare.send(&sent)));
+            let per_packet = |time: Duration| time.as_secs_f64() * 1e6 / (packets * peers) as f64;
+            our_packets.push(per_packet(our_time));
+            bare_packets.push(per_packet(bare_time));
+            let minute = |time: Duration| time.as_secs_f64() * 60.0 / (INTERVAL.as_secs_f64() * PICTURES as f64);
+            our_minutes.push(minute(encoding + our_time));
+            bare_minutes.push(minute(encoding * peers as u32 + bare_time));
+        }
+        assert_eq!(ours.received(), ROUNDS * packets * peers, "loopback loses nothing");
+        let ratios = |ours: &[f64], bare: &[f64]| sorted(ours.iter().zip(bare).map(|(ours, bare)| ours / bare));
+        let (packet, minute) = (ratios(&our_packets, &bare_packets), ratios(&our_minutes, &bare_minutes));
+        let met = goals.check(packet[ROUNDS / 2] <= GOAL, || format!("CPU of a packet to each of {peers} peers"));
+        let [our_packets, bare_packets, our_minutes, bare_minutes] =
+            [our_packets, bare_packets, our_minutes, bare_minutes].map(|values| spread(&sorted(values.into_iter())));
+        println!(
+            "| {peers} | {our_packets} | {bare_packets} | {} | {GOAL} | {met} | {our_minutes} s | {bare_minutes} s | {} |",
+            spread(&packet),
+            spread(&minute)
+        );
+    }
+    println!();
+}
+
+pub(crate) fn encode(pictures: &[VideoFrame]) -> Vec<Coded> {
+    let mut encoder = Encoder::new(WIDTH, HEIGHT, TARGET).expect("libvpx works");
+    let mut payloader = Payloader::default();
+    let coded = (0u32..).zip(pictures).filter_map(|(number, picture)| {
+        let at = number * 3_000;
+        let encoded = encoder.encode(picture, at.into(), false).expect("libvpx works");
+        encoded.map(|encoded| Coded { layer: 0, key: encoded.key, packets: payloader.packets(&encoded, at) })
+    });
+    coded.collect()
+}
+
+fn cpu(work: impl FnOnce()) -> Duration {
+    let begun = ThreadTime::now();
+    work();
+    begun.elapsed()
+}
+
+/// One who sends, and those who receive.
+struct Fan {
+    now: Instant,
+    parties: Vec<Party>,
+}
+
+struct Party {
+    peers: Peers,
+    sockets: Sockets,
+    connected: usize,
+    received: usize,
+}
+
+impl Party {
+    async fn new() -> Self {
+        let mut sockets = Sockets::default();
+        let addresses = sockets.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).await.expect("a free port");
+        let maker = Str0m::new().expect("the system has random numbers for a certificate").maker();
+        Self { peers: Peers::new(maker, hosts(&addresses)), sockets, connected: 0, received: 0 }
+    }
+
+    fn open(&mut self, now: Instant, with: usize, role: IceRole) -> LocalTransport {
+        self.peers.execute(now, &open(with, role).0);
+        loop {
+            match self.peers.poll_output().expect("an end is described at once") {
+                PeersOutput::Report(MediaReport::Described { local, .. }) => return local,
+                PeersOutput::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
+                _ => {}
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.peers.poll_output() {
+            match output {
+                PeersOutput::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
+                PeersOutput::Report(MediaReport::Connected { .. }) => self.connected += 1,
+                PeersOutput::Rtp { .. } => self.received += 1,
+                _ => {}
+            }
+        }
+        self.sockets.flush();
+    }
+
+    fn receive(&mut self, now: Instant) {
+        for datagram in self.sockets.receive(now) {
+            self.peers.datagram(now, datagram.local, datagram.from, &datagram.bytes);
+        }
+        self.drain();
+    }
+
+    fn time(&mut self, now: Instant) {
+        self.peers.handle_timeout(now);
+        self.drain();
+    }
+}
+
+impl Fan {
+    async fn connected(peers: usize) -> Self {
+        let now = Instant::now();
+        let mut parties = Vec::new();
+        for _ in 0..=peers {
+            parties.push(Party::new().await);
+        }
+        for with in 1..=peers {
+            let first = parties[0].open(now, with, IceRole::Controlling);
+            let second = parties[with].open(now, 0, IceRole::Controlled);
+            agree(with, second, DtlsRole::Client).iter().for_each(|command| parties[0].peers.execute(now, command));
+            agree(0, first, DtlsRole::Server).iter().for_each(|command| parties[with].peers.execute(now, command));
+        }
+        let mut this = Self { now, parties };
+        // A handshake takes some turns, each as long as the next timer wants.
+        for _ in 0..10_000 {
+            if this.parties.iter().map(|party| party.connected).sum::<usize>() == 2 * peers {
+                return this;
+            }
+            let due = this.parties.iter().filter_map(|party| party.peers.poll_timeout()).min();
+            this.now = this.now.max(due.expect("there are timers"));
+            this.turn();
+        }
+        panic!("not all ends are connected");
+    }
+
+    /// Carries what is under way, and does what is due.
+    fn turn(&mut self) {
+        let now = self.now;
+        self.parties.iter_mut().for_each(|party| party.receive(now));
+        self.parties.iter_mut().for_each(|party| party.time(now));
+    }
+
+    fn send(&mut self, pictures: &[Coded]) {
+        for coded in pictures {
+            self.now += INTERVAL;
+            self.parties[0].peers.show(self.now, self.now, CALL, PUBLICATION, coded);
+            self.parties[0].drain();
+            self.turn();
+        }
+    }
+
+    /// Packets that came to anybody.
+    fn received(&self) -> usize {
+        self.parties.iter().map(|party| party.received).sum()
+    }
+}

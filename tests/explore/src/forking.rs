@@ -1,0 +1,382 @@
+//! One person calls another who has several devices: every order in which they pick up, decline, give up, hang up and call
+//! back, and in which what they say, and the copies of it, arrive.
+//!
+//! To the server and from it each device has a way of its own that keeps its order. The media layer answers at once, and so
+//! does whoever confirms a request.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jid::FullJid;
+use muji_core::media::MediaCommand;
+use muji_core::{About, CallId, Command, Connection, Engine, Event, Media, Output, SessionId};
+use muji_harness::instant;
+use muji_harness::person::settled;
+use muji_harness::room::Rules;
+use muji_harness::service::Service;
+use muji_harness::stanza::{self, copy, element};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza::Stanza;
+
+use crate::check::Violation;
+use crate::digest::{self, Digest};
+use crate::in_flight::InFlight;
+use crate::ladder;
+use crate::person::codecs;
+use crate::search::World;
+
+/// The caller, and the devices of the other.
+const NAMES: [&str; 4] = ["romeo", "phone", "laptop", "tablet"];
+
+/// What may happen, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Devices of the person who is called.
+    pub(crate) devices: usize,
+    /// Times the user picks up.
+    pub(crate) accepts: usize,
+    /// Times it is declined.
+    pub(crate) declines: usize,
+    /// Times somebody gives up or hangs up.
+    pub(crate) ends: usize,
+    /// Times the other calls too, on the first device.
+    pub(crate) calls_back: usize,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Move {
+    Call,
+    CallBack,
+    Accept(usize),
+    Decline(usize),
+    End(usize),
+    /// The server takes what somebody said.
+    Hear(usize),
+    /// Somebody reads what the server passes on.
+    Read(usize),
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call => write!(f, "romeo calls"),
+            Self::CallBack => write!(f, "phone calls romeo"),
+            Self::Accept(who) => write!(f, "{} picks up", NAMES[*who]),
+            Self::Decline(who) => write!(f, "{} declines", NAMES[*who]),
+            Self::End(who) => write!(f, "{} hangs up", NAMES[*who]),
+            Self::Hear(who) => write!(f, "the server hears {}", NAMES[*who]),
+            Self::Read(who) => write!(f, "{} hears the server", NAMES[*who]),
+        }
+    }
+}
+
+/// A device with a real Engine.
+#[derive(Debug, Clone)]
+struct Device {
+    engine: Engine,
+    now: Instant,
+    /// What rings.
+    ringing: Option<CallId>,
+    /// What its user wanted: placed or taken.
+    wanted: BTreeSet<CallId>,
+    /// Calls that are not over.
+    calls: BTreeSet<CallId>,
+    /// Whose media are open, and the ids on the wire.
+    sessions: BTreeMap<SessionId, CallId>,
+    connected: BTreeSet<SessionId>,
+    captures: BTreeSet<CallId>,
+}
+
+/// All devices and what is under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Forking {
+    people: Vec<Arc<(Device, Digest)>>,
+    service: Arc<Service>,
+    up: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
+    down: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
+    row: Row,
+    left: Row,
+    called: bool,
+    offers: usize,
+}
+
+fn jid(index: usize) -> FullJid {
+    let account = if index == 0 { "romeo" } else { "juliet" };
+    format!("{account}@x/{}", NAMES[index]).parse().expect("names are plain")
+}
+
+fn index(jid: &FullJid) -> usize {
+    NAMES.iter().position(|name| *name == jid.resource().as_str()).expect("there are no others")
+}
+
+impl Forking {
+    pub(crate) fn new(row: Row, seed: u8) -> Self {
+        let start = Instant::now();
+        let mut service = Service::new("x", Rules::default());
+        let mut people = Vec::new();
+        for index in 0..=row.devices {
+            service.connected(jid(index));
+            service.copy_to(jid(index));
+            let mut engine_seed = [seed; 32];
+            engine_seed[0] = u8::try_from(index).expect("few");
+            let mut engine = Engine::with_config(engine_seed, codecs(index), settled());
+            engine.handle_connection(start, Connection::Bound { jid: jid(index) });
+            engine.set_contacts([jid(0).to_bare(), jid(1).to_bare()]);
+            let device = Device {
+                engine,
+                now: start,
+                ringing: None,
+                wanted: BTreeSet::new(),
+                calls: BTreeSet::new(),
+                sessions: BTreeMap::new(),
+                connected: BTreeSet::new(),
+                captures: BTreeSet::new(),
+            };
+            people.push(Arc::new((device, Digest::default())));
+        }
+        let (up, down) = (BTreeMap::new(), BTreeMap::new());
+        let mut this = Self { people, service: Arc::new(service), up, down, row, left: row, called: false, offers: 0 };
+        (0..=row.devices).for_each(|who| this.touch(who, |_| ()));
+        this
+    }
+
+    fn people(&self) -> impl Iterator<Item = &Device> {
+        self.people.iter().map(|known| &known.0)
+    }
+
+    fn place(&mut self, who: usize, whom: usize) {
+        let to = jid(whom).to_bare();
+        self.touch(who, |device| {
+            // Who is being called, or talks already, has nobody to call.
+            if let Ok(call) = device.engine.call(device.now, to, vec![Media::Audio]) {
+                device.wanted.insert(call);
+                device.calls.insert(call);
+            }
+        });
+    }
+
+    fn command(&mut self, who: usize, command: Command) {
+        self.touch(who, |device| {
+            let ringing = device.ringing.take();
+            let call = ringing.or_else(|| device.calls.first().copied()).expect("there is a call");
+            if matches!(command, Command::Accept(_)) {
+                device.wanted.insert(call);
+            }
+            device.engine.command(device.now, call, command).expect("the call is there");
+        });
+    }
+
+    fn next(channels: &mut BTreeMap<usize, VecDeque<Arc<InFlight>>>, who: usize) -> Arc<InFlight> {
+        let in_flight = channels.get_mut(&who).expect("a move is about in_flight that are there");
+        let letter = in_flight.pop_front().expect("empty channels are removed");
+        if in_flight.is_empty() {
+            channels.remove(&who);
+        }
+        letter
+    }
+
+    fn hear(&mut self, who: usize) {
+        let letter = Self::next(&mut self.up, who);
+        let deliveries = Arc::make_mut(&mut self.service).handle(&jid(who), copy(&letter.stanza));
+        for (to, stanza) in deliveries {
+            self.down.entry(index(&to)).or_default().push_back(InFlight::new(stanza));
+        }
+    }
+
+    fn receive(&mut self, who: usize, stanza: &Stanza) {
+        self.touch(who, |device| {
+            let _whose = device.engine.handle_stanza(device.now, stanza); // Nobody else is here to take it.
+        });
+    }
+
+    /// Does something with a device and everything that follows from it at once.
+    fn touch(&mut self, who: usize, act: impl FnOnce(&mut Device)) {
+        let (device, digest) = Arc::make_mut(&mut self.people[who]);
+        act(device);
+        let mut said = Vec::new();
+        while let Some(output) = device.engine.poll_output() {
+            match output {
+                Output::Send(stanza) => said.push(*stanza),
+                Output::Media(command) => device.obey(&command),
+                Output::Event(About::Call(call), event) => device.told(call, &event),
+                _ => {}
+            }
+        }
+        *digest = Digest::of(device, device.now);
+        said.into_iter().for_each(|stanza| self.send(who, stanza));
+    }
+
+    fn send(&mut self, who: usize, mut stanza: Stanza) {
+        self.offers += usize::from(stanza::jingle_action(&element(&stanza)) == Some("session-initiate"));
+        let to = stanza::to(&stanza).and_then(|to| to.try_into_full().ok());
+        if let (Stanza::Iq(iq @ Iq::Result { .. }), Some(to)) = (&mut stanza, to) {
+            *iq.from_mut() = Some(jid(who).into());
+            return self.receive(index(&to), &stanza); // Confirmations travel at once.
+        }
+        self.up.entry(who).or_default().push_back(InFlight::new(stanza));
+    }
+
+    fn wrong(what: impl Into<String>) -> Result<(), Violation> {
+        Err(Violation::Fork(what.into()))
+    }
+}
+
+impl Device {
+    fn obey(&mut self, command: &MediaCommand) {
+        for report in instant::obey(command) {
+            self.engine.handle_media(self.now, &report);
+        }
+        match command {
+            MediaCommand::Open { session, call, .. } => drop(self.sessions.insert(*session, *call)),
+            MediaCommand::Close { session } => {
+                self.sessions.remove(session);
+                self.connected.remove(session);
+            }
+            MediaCommand::Publish { call, .. } => drop(self.captures.insert(*call)),
+            MediaCommand::Unpublish { call, .. } => drop(self.captures.remove(call)),
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, call: CallId, event: &Event) {
+        match event {
+            Event::Ringing { .. } => {
+                self.ringing = Some(call);
+                self.calls.insert(call);
+            }
+            Event::PeerConnected(_, session) => drop(self.connected.insert(*session)),
+            Event::Ended(_) => {
+                self.ringing = self.ringing.filter(|ringing| *ringing != call);
+                self.calls.remove(&call);
+                self.wanted.remove(&call);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World for Forking {
+    type Move = Move;
+
+    fn moves(&self) -> Vec<Move> {
+        let mut moves = Vec::new();
+        if !self.called {
+            moves.push(Move::Call);
+        }
+        if self.left.calls_back > 0 && self.people[1].0.calls.is_empty() {
+            moves.push(Move::CallBack);
+        }
+        for (who, device) in self.people().enumerate() {
+            if device.ringing.is_some() && self.left.accepts > 0 {
+                moves.push(Move::Accept(who));
+            }
+            if device.ringing.is_some() && self.left.declines > 0 {
+                moves.push(Move::Decline(who));
+            }
+            if !device.wanted.is_empty() && self.left.ends > 0 {
+                moves.push(Move::End(who));
+            }
+        }
+        moves.extend(self.up.keys().map(|who| Move::Hear(*who)));
+        moves.extend(self.down.keys().map(|who| Move::Read(*who)));
+        moves
+    }
+
+    fn act(&mut self, happens: Move) {
+        match happens {
+            Move::Call => {
+                self.called = true;
+                self.place(0, 1);
+            }
+            Move::CallBack => {
+                self.left.calls_back -= 1;
+                self.place(1, 0);
+            }
+            Move::Accept(who) => {
+                self.left.accepts -= 1;
+                self.command(who, Command::Accept(vec![Media::Audio]));
+            }
+            Move::Decline(who) => {
+                self.left.declines -= 1;
+                self.command(who, Command::Decline);
+            }
+            Move::End(who) => {
+                self.left.ends -= 1;
+                self.command(who, Command::Leave);
+            }
+            Move::Hear(who) => self.hear(who),
+            Move::Read(who) => {
+                let letter = Self::next(&mut self.down, who);
+                self.receive(who, &letter.stanza);
+            }
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        let channels: Vec<_> =
+            [&self.up, &self.down].iter().map(|channels| channels.keys().collect::<Vec<_>>()).collect();
+        let marks = Digest::of_text(&format!("{:?} {} {} {channels:?}", self.left, self.called, self.offers));
+        let people = self.people.iter().map(|known| &known.1);
+        let in_flight = self.up.values().chain(self.down.values()).flatten().map(|letter| &letter.digest);
+        digest::together([&marks].into_iter().chain(people).chain(in_flight))
+    }
+
+    fn check_always(&self) -> Result<(), Violation> {
+        for (device, name) in self.people().zip(NAMES) {
+            if device.sessions.values().chain(&device.captures).any(|call| !device.wanted.contains(call)) {
+                return Self::wrong(format!("I1, I2: {name} has media open that its user did not want"));
+            }
+            if device.sessions.len() > 1 {
+                return Self::wrong(format!("{name} has two sessions at once"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.up.is_empty() && self.down.is_empty()
+    }
+
+    /// Either two talk, or nobody does and nothing rings on.
+    fn check(&self) -> Result<(), Violation> {
+        let talk = |device: &Device| device.sessions.len() == 1 && device.connected.len() == 1;
+        let talking: Vec<&str> = self.people().zip(NAMES).filter(|(it, _)| talk(it)).map(|(_, name)| name).collect();
+        let open = self.people().filter(|device| !device.sessions.is_empty()).count();
+        if open != talking.len() || ![0, 2].contains(&open) || (open == 2 && talking[0] != NAMES[0]) {
+            return Self::wrong(format!("{open} have a session, and these talk: {talking:?}"));
+        }
+        let placed = self.people().any(|device| device.ringing.is_none() && !device.calls.is_empty());
+        for (device, name) in self.people().zip(NAMES) {
+            if device.ringing.is_some() && (open == 2 || !placed) {
+                return Self::wrong(format!("{name} rings, and nobody waits for it"));
+            }
+            let waits = device.ringing.is_none() && !device.calls.is_empty() && device.sessions.is_empty();
+            let asked = self.people().any(|other| other.ringing.is_some());
+            if waits && (open == 2 || !asked) {
+                return Self::wrong(format!("{name} waits for a session that does not come"));
+            }
+        }
+        if self.offers > 1 && self.row.calls_back == 0 {
+            return Self::wrong("R-FORK-1: the caller offered more than one session");
+        }
+        Ok(())
+    }
+
+    fn needs_time(&self) -> bool {
+        false
+    }
+
+    fn heal(&mut self, _time: Duration) {}
+
+    fn line(&self, happens: Move) -> String {
+        let letter = match happens {
+            Move::Hear(who) => self.up.get(&who).and_then(VecDeque::front),
+            Move::Read(who) => self.down.get(&who).and_then(VecDeque::front),
+            Move::Call | Move::CallBack | Move::Accept(_) | Move::Decline(_) | Move::End(_) => None,
+        };
+        ladder::line(&happens, letter.map(|letter| element(&letter.stanza)).as_ref())
+    }
+}

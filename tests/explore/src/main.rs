@@ -1,0 +1,239 @@
+//! The explorer: tries every order in which events can reach real Engines and checks the invariants in each state.
+//!
+//! The last line is the verdict; the exit code is 1 unless it says "holds".
+#![forbid(unsafe_code)]
+
+mod check;
+mod digest;
+mod forking;
+mod in_flight;
+mod ladder;
+mod model;
+mod person;
+mod row;
+mod search;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use forking::{Forking, Row as Fork};
+use model::State;
+use row::Row;
+use search::World;
+
+const NOTHING: Row =
+    Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0, adds: 0 };
+
+/// The rows of `make explore`; with `--quick` those that take minutes.
+fn rows(quick: bool) -> Vec<Row> {
+    let two = NOTHING;
+    let three = Row { people: 3, ..NOTHING };
+    let chat = |row: Row| Row { in_chat: true, ..row };
+    let small = [
+        two,
+        Row { leaves: 1, rejoins: 1, ..two },
+        Row { leaves: 2, crashes: 1, timeouts: 1, rejoins: 1, ..two },
+        three,
+        Row { crashes: 1, ..three },
+        Row { refusals: 1, ..three },
+        Row { adds: 2, ..two },
+    ];
+    let (leave, timeout) = (Row { leaves: 1, ..three }, Row { timeouts: 1, ..three });
+    let mut rows: Vec<Row> = small.into_iter().flat_map(|row| [row, chat(row)]).collect();
+    rows.push(timeout);
+    let shown = Row { adds: 2, ..two };
+    rows.extend([Row { crashes: 1, ..shown }, Row { timeouts: 1, ..shown }, Row { refusals: 1, ..shown }]);
+    if !quick {
+        rows.extend([chat(timeout), leave, chat(leave)]);
+        rows.extend([Row { leaves: 1, rejoins: 1, ..shown }, Row { adds: 1, ..three }]);
+    }
+    rows
+}
+
+const ONE: Fork = Fork { devices: 2, accepts: 1, declines: 0, ends: 0, calls_back: 0 };
+
+/// The same for calls with one person.
+fn forks(quick: bool) -> Vec<Fork> {
+    let two = Fork { accepts: 2, ..ONE };
+    let mut rows = vec![ONE, Fork { declines: 1, ends: 1, ..two }, Fork { calls_back: 1, ..two }];
+    rows.push(Fork { devices: 3, ..two });
+    if !quick {
+        rows.push(Fork { devices: 3, accepts: 3, ..ONE });
+        rows.push(Fork { devices: 3, declines: 1, ..two });
+        rows.push(Fork { ends: 1, calls_back: 1, ..two });
+    }
+    rows
+}
+
+/// The columns that are counted for each row.
+const COUNTS: &str = "     states       moves     quiet  healed      time";
+
+/// Explore every order in which events can reach real Engines, and check the invariants in each state.
+#[derive(Debug, Parser)]
+#[command(name = "muji-explore")]
+struct Args {
+    /// Only the rows that take minutes
+    #[arg(long, conflicts_with_all = ["people", "devices"])]
+    quick: bool,
+    /// One row with this many people, instead of all rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    people: Option<u8>,
+    /// The call is inside a chat room
+    #[arg(long, requires = "people")]
+    in_chat: bool,
+    /// How many leave
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    leaves: usize,
+    /// How many processes crash
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    crashes: usize,
+    /// How often waiting for people ahead times out
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    timeouts: usize,
+    /// How often the room refuses contents
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    refusals: usize,
+    /// How many join again
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    rejoins: usize,
+    /// How many add video
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    adds: usize,
+    /// One row of a call to a person with this many devices
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3), conflicts_with = "people")]
+    devices: Option<u8>,
+    /// How often a device accepts
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    accepts: usize,
+    /// How often a device declines
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    declines: usize,
+    /// How often somebody cancels or hangs up
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    ends: usize,
+    /// How often the person who is called calls back
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    calls_back: usize,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "N", default_value_t = 7_200)]
+    seconds: u64,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Seed of the ids
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u8,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut totals = Totals {
+        seed: args.seed,
+        threads: args.threads.unwrap_or(cores),
+        limit: Duration::from_secs(args.seconds),
+        start: Instant::now(),
+        states: 0,
+        rows: 0,
+    };
+    let outcome = match (args.people, args.devices) {
+        (Some(people), _) => totals.conferences(&[Row {
+            people: people.into(),
+            in_chat: args.in_chat,
+            leaves: args.leaves,
+            crashes: args.crashes,
+            timeouts: args.timeouts,
+            refusals: args.refusals,
+            rejoins: args.rejoins,
+            adds: args.adds,
+        }]),
+        (None, Some(devices)) => totals.forks(&[Fork {
+            devices: devices.into(),
+            accepts: args.accepts,
+            declines: args.declines,
+            ends: args.ends,
+            calls_back: args.calls_back,
+        }]),
+        (None, None) => totals.conferences(&rows(args.quick)).and_then(|()| totals.forks(&forks(args.quick))),
+    };
+    match outcome {
+        Ok(()) => {
+            let Totals { states, rows, start, .. } = totals;
+            let seconds = start.elapsed().as_secs_f64();
+            println!("explore: holds in all {states} states of {rows} rows, seen in {seconds:.0} s");
+            ExitCode::SUCCESS
+        }
+        Err(verdict) => {
+            println!("explore: {verdict}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All rows so far.
+struct Totals {
+    seed: u8,
+    threads: usize,
+    limit: Duration,
+    start: Instant,
+    states: u64,
+    rows: usize,
+}
+
+impl Totals {
+    fn conferences(&mut self, rows: &[Row]) -> Result<(), String> {
+        println!("people  room       leave crash T_PREP refuse rejoin   add {COUNTS}");
+        for row in rows {
+            let room = if row.in_chat { "chat" } else { "dedicated" };
+            let Row { people, leaves, crashes, timeouts, refusals, rejoins, adds, .. } = row;
+            let first = State::new(*row, self.seed);
+            self.explore(
+                &first,
+                &format!(
+                    "{people:>6}  {room:<9} {leaves:>6} {crashes:>5} {timeouts:>6} {refusals:>6} {rejoins:>6} {adds:>5}"
+                ),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn forks(&mut self, rows: &[Fork]) -> Result<(), String> {
+        println!("\ndevices                  pick up decline hang up call back {COUNTS}");
+        for row in rows {
+            let Fork { devices, accepts, declines, ends, calls_back } = row;
+            let first = Forking::new(*row, self.seed);
+            self.explore(
+                &first,
+                &format!("{devices:>7} {:>16} {accepts:>7} {declines:>7} {ends:>7} {calls_back:>9}", ""),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Sees all states of a row, and tells how many.
+    fn explore<W: World>(&mut self, first: &W, row: &str) -> Result<(), String> {
+        let left = self.limit.saturating_sub(self.start.elapsed());
+        let found = search::exhaust(first, self.threads, left);
+        self.states += found.states;
+        self.rows += 1;
+        println!(
+            "{row} {:>11} {:>11} {:>9} {:>7} {:>7.1} s",
+            found.states,
+            found.moves,
+            found.quiet,
+            found.healed,
+            found.took.as_secs_f64()
+        );
+        if let Some((violation, steps)) = found.fault {
+            println!();
+            ladder::draw(first, &steps).iter().for_each(|line| println!("{line}"));
+            println!();
+            return Err(format!("after {} steps: {violation}", steps.len()));
+        }
+        if found.cut {
+            return Err(format!("the time was over before every state was seen; {} were", self.states));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! A link of limited capacity: two real transports, video from the first to the second, in virtual time.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use muji_core::CallId;
+use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
+use muji_jingle::{SessionId, TransportId};
+use muji_media::codec::vp8;
+use muji_media::gather::hosts;
+use muji_media::transport::str0m::Str0m;
+use muji_media::transport::{NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams};
+use muji_xep::rtp::{Extension, Media};
+
+const CONTENT: &str = "video";
+
+/// Bytes that IP and UDP add to a datagram.
+const HEADERS: usize = 28;
+
+/// How long the queue before the link may become: more than 300 ms of it is dropped, as a home router does.
+const QUEUE: Duration = Duration::from_millis(300);
+
+/// From the end of the link to the other side.
+const DELAY: Duration = Duration::from_millis(20);
+
+struct Direction {
+    /// Bits a second; without it as much as comes.
+    rate: Option<u32>,
+    /// When the link is free again.
+    free: Instant,
+    under_way: VecDeque<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
+    dropped: usize,
+}
+
+/// Two ends and what is between.
+pub struct Link {
+    now: Instant,
+    ends: [Box<dyn Transport>; 2],
+    /// From each to the other.
+    directions: [Direction; 2],
+    connected: [bool; 2],
+    estimate: Option<u32>,
+    lost: Vec<f32>,
+    overflowed: Vec<f32>,
+    received: Vec<ReceivedRtp>,
+    asked: usize,
+    sent: u64,
+}
+
+impl Link {
+    /// A link without a limit, its ends connected.
+    ///
+    /// # Panics
+    /// If they do not connect.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_extensions(&vp8::extensions())
+    }
+
+    /// The same between ends of which one, as Dino, does not count packets for the other (no TWCC).
+    ///
+    /// # Panics
+    /// If they do not connect.
+    #[must_use]
+    pub fn without_counting() -> Self {
+        Self::with_extensions(&[])
+    }
+
+    fn with_extensions(extensions: &[Extension]) -> Self {
+        let now = Instant::now();
+        let direction = || Direction { rate: None, free: now, under_way: VecDeque::new(), dropped: 0 };
+        let mut this = Self {
+            now,
+            ends: [end(now, 0), end(now, 1)],
+            directions: [direction(), direction()],
+            connected: [false; 2],
+            estimate: None,
+            lost: Vec::new(),
+            overflowed: Vec::new(),
+            received: Vec::new(),
+            asked: 0,
+            sent: 0,
+        };
+        for (one, other) in [(1, 0), (0, 1)] {
+            let local = this.ends[other].local();
+            let dtls = if one == 1 { DtlsRole::Client } else { DtlsRole::Server };
+            let (fingerprint, extensions) = (local.fingerprint, extensions.to_vec());
+            let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint, dtls, extensions };
+            let end = &mut this.ends[one];
+            local.candidates.iter().for_each(|candidate| end.candidate(now, candidate));
+            end.remote(now, &remote);
+            let send = (one == 0).then(vp8::payload_type);
+            end.agreed(&NegotiatedContent { content: CONTENT.to_owned(), send, receive: one == 1, ssrcs: Vec::new() });
+        }
+        this.run(Duration::from_secs(2));
+        assert_eq!(this.connected, [true; 2], "the ends connect");
+        this
+    }
+
+    /// The time of the link.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// From now on so many bits a second pass from the first to the second.
+    pub fn limit(&mut self, bits: u32) {
+        self.directions[0].rate = Some(bits);
+    }
+
+    /// The first sends packets.
+    pub fn send(&mut self, packets: &[RtpPacket]) {
+        self.ends[0].send(self.now, self.now, CONTENT, packets);
+        self.take();
+    }
+
+    /// The second asks for a key frame.
+    pub fn ask_key_frame(&mut self) {
+        self.ends[1].ask_key_frame(self.now, CONTENT);
+        self.take();
+    }
+
+    /// How often the first was asked for one, since it was last looked at.
+    pub fn asked(&mut self) -> usize {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// What the direction to the second carries, as the first sees it, in bits a second.
+    #[must_use]
+    pub fn estimate(&self) -> Option<u32> {
+        self.estimate
+    }
+
+    /// The shares that the second said it misses, since they were last looked at.
+    pub fn lost(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// The shares of which the first noticed at once that they were lost, since they were last looked at.
+    pub fn overflowed(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.overflowed)
+    }
+
+    /// What the second got since it was last looked at.
+    pub fn received(&mut self) -> Vec<ReceivedRtp> {
+        std::mem::take(&mut self.received)
+    }
+
+    /// Datagrams that found no room before the link, since it was last looked at.
+    pub fn dropped(&mut self) -> usize {
+        std::mem::take(&mut self.directions[0].dropped)
+    }
+
+    /// Bytes that the first has sent in all, with the headers of IP and UDP.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.take();
+        loop {
+            let arrivals =
+                self.directions.iter().filter_map(|direction| direction.under_way.front().map(|(at, ..)| *at));
+            let timeouts = self.ends.iter().filter_map(|end| end.poll_timeout());
+            let next = arrivals.chain(timeouts).min().filter(|next| *next <= until);
+            let Some(next) = next else { break };
+            self.now = self.now.max(next);
+            self.arrive();
+            for end in &mut self.ends {
+                if end.poll_timeout().is_some_and(|at| at <= self.now) {
+                    end.handle_timeout(self.now);
+                }
+            }
+            self.take();
+        }
+        self.now = until;
+    }
+
+    fn arrive(&mut self) {
+        for from in 0..2 {
+            while self.directions[from].under_way.front().is_some_and(|(at, ..)| *at <= self.now) {
+                let (at, source, to, bytes) = self.directions[from].under_way.pop_front().expect("it was there");
+                let end = &mut self.ends[1 - from];
+                if end.accepts(at, to, source, &bytes) {
+                    end.datagram(at, to, source, &bytes);
+                }
+            }
+        }
+    }
+
+    /// Takes what the ends give.
+    fn take(&mut self) {
+        for index in 0..2 {
+            while let Some(output) = self.ends[index].poll_output() {
+                match output {
+                    TransportOutput::Datagram { from, to, bytes } => self.leaves(index, from, to, bytes),
+                    TransportOutput::Rtp { received, .. } => self.received.push(received),
+                    TransportOutput::Connected => self.connected[index] = true,
+                    TransportOutput::KeyFrameAsked => self.asked += 1,
+                    TransportOutput::Estimate(bits) if index == 0 => self.estimate = Some(bits),
+                    TransportOutput::Lost(share) if index == 0 => self.lost.push(share),
+                    TransportOutput::Overflowed(share) if index == 0 => self.overflowed.push(share),
+                    TransportOutput::Estimate(_) | TransportOutput::Lost(_) | TransportOutput::Overflowed(_) => {} // It sends nothing.
+                    TransportOutput::Interrupted | TransportOutput::Failed(_) | TransportOutput::Impostor => {
+                        self.connected[index] = false;
+                    }
+                }
+            }
+        }
+    }
+
+    fn leaves(&mut self, index: usize, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        let (now, length) = (self.now, (bytes.len() + HEADERS) as u64);
+        if index == 0 {
+            self.sent += length;
+        }
+        let direction = &mut self.directions[index];
+        let begins = direction.free.max(now);
+        if begins.duration_since(now) > QUEUE {
+            direction.dropped += 1;
+            return;
+        }
+        let takes = direction.rate.map_or(0, |rate| length * 8 * 1_000_000 / u64::from(rate));
+        direction.free = begins + Duration::from_micros(takes);
+        direction.under_way.push_back((direction.free + DELAY, from, to, bytes));
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn end(now: Instant, number: u8) -> Box<dyn Transport> {
+    let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
+    let content = OpenContent {
+        name: CONTENT.to_owned(),
+        media: Media::Video,
+        ssrc: 1_000 + u32::from(number),
+        transport: id,
+        payload_types: vec![vp8::payload_type()],
+        extensions: vp8::extensions(),
+    };
+    let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
+    let candidates = hosts(&[SocketAddr::from(([10, 0, 0, number + 1], 5_000))]);
+    let opening = TransportParams { call: CallId(1), id, role, contents: vec![content], candidates };
+    Str0m::new().expect("the system has random numbers").maker().open(now, opening)
+}
+
+/// A packet of so many bytes.
+#[must_use]
+pub fn packet(number: u32, marker: bool, length: usize) -> RtpPacket {
+    RtpPacket { timestamp: number * 3_000, marker, payload: Arc::from(vec![0; length]) }
+}

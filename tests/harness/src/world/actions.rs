@@ -1,0 +1,353 @@
+//! Actions: what people, their connections and their rooms do.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use jid::{BareJid, FullJid, Jid};
+use muji_core::error::Refused;
+use muji_core::{Command, Connection, Fingerprint, FingerprintVerifier, Join, Media, Mute};
+use muji_xep::{Element, muc};
+use xmpp_parsers::message::Message;
+use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stanza::Stanza;
+
+use super::{Arrival, Body, Delays, Delivery, Rooms, Who, World};
+
+impl World {
+    /// Enters a chat room under its own name, as a client does for its user.
+    pub fn sit_in(&mut self, who: Who, room: &str) {
+        self.say_in(who, room, vec![muc::enter(None)]);
+    }
+
+    /// The client says something in a chat room in which it sits, knowing nothing of calls.
+    pub fn say_in(&mut self, who: Who, room: &str, payloads: Vec<Element>) {
+        let to = self.occupant(who, room);
+        self.stanza_sent(who, Presence::new(Type::None).with_to(to).with_payloads(payloads).into());
+    }
+
+    /// Leaves a chat room.
+    pub fn get_up(&mut self, who: Who, room: &str) {
+        let to = self.occupant(who, room);
+        self.stanza_sent(who, Presence::new(Type::Unavailable).with_to(to).into());
+    }
+
+    fn occupant(&self, who: Who, room: &str) -> FullJid {
+        self.service.room(room).with_resource_str(&self.people[who.0].name).expect("names are plain")
+    }
+
+    /// Takes part in the call inside a chat room.
+    pub fn join_in_chat(&mut self, who: Who, room: &str) {
+        self.join_how(who, room, Join::in_chat());
+    }
+
+    /// Makes a room for a call and enters it; the name of the room.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn open(&mut self, who: Who) -> BareJid {
+        let (now, nick) = (self.now, self.people[who.0].name.clone());
+        let service = self.service.room("any");
+        let client = self.client_mut(who);
+        let (room, call) =
+            client.engine.open(now, service.domain(), Join::own().nick(nick)).expect("the Engine takes the wish");
+        client.wants(call);
+        self.drain(who);
+        room
+    }
+
+    /// Joins the room `name` under its own name.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn join(&mut self, who: Who, room: &str) {
+        let nick = self.people[who.0].name.clone();
+        self.join_how(who, room, Join::own().nick(nick));
+    }
+
+    /// Joins as told.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn join_how(&mut self, who: Who, room: &str, how: Join) {
+        let room = self.service.room(room);
+        self.try_join(who, &room, how).expect("the Engine takes the wish");
+    }
+
+    /// The same, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::join`].
+    pub fn try_join(&mut self, who: Who, room: &BareJid, how: Join) -> Result<(), Refused> {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let call = client.engine.join(now, room.clone(), how)?;
+        client.wants(call);
+        self.drain(who);
+        Ok(())
+    }
+
+    /// All who are there have each other among their contacts.
+    pub fn befriend_all(&mut self) {
+        let contacts: Vec<BareJid> = self.people.iter().map(|person| person.jid.to_bare()).collect();
+        for person in &mut self.people {
+            if let Body::Client(client) = &mut person.body {
+                client.engine.set_contacts(contacts.clone());
+            }
+        }
+    }
+
+    /// Calls somebody on all devices, or on one.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn ring(&mut self, who: Who, whom: impl Into<Jid>) {
+        self.try_ring(who, whom, vec![Media::Audio]).expect("the Engine takes the wish");
+    }
+
+    /// The same with these media, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::call`].
+    pub fn try_ring(&mut self, who: Who, whom: impl Into<Jid>, media: Vec<Media>) -> Result<(), Refused> {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let call = client.engine.call(now, whom, media)?;
+        client.wants(call);
+        self.drain(who);
+        Ok(())
+    }
+
+    /// Where somebody makes rooms for calls.
+    pub fn set_room_service(&mut self, who: Who, service: &str) {
+        let service: BareJid = service.parse().expect("a domain");
+        self.client_mut(who).engine.set_room_service(service.domain());
+    }
+
+    /// Ties certificates to a person.
+    pub fn pin(&mut self, who: Who, person: BareJid, certificates: Vec<Fingerprint>) {
+        self.client_mut(who).engine.pin(person, certificates);
+    }
+
+    /// Ties certificates to devices by an encryption of the client's.
+    pub fn set_verifier(&mut self, who: Who, verifier: Arc<dyn FingerprintVerifier>) {
+        self.client_mut(who).engine.set_verifier(verifier);
+    }
+
+    /// Somebody sends sound and hears it as a person would: with a jitter buffer and a decoder for each of the others.
+    pub fn listen(&mut self, who: Who) {
+        self.client_mut(who).listen();
+    }
+
+    /// No packet gets from one to the other, or again any.
+    pub fn part(&mut self, from: Who, to: Who, parted: bool) {
+        let way = (self.people[from.0].address, self.people[to.0].address);
+        if parted {
+            self.dark.insert(way)
+        } else {
+            self.dark.remove(&way)
+        };
+    }
+
+    /// No packet gets anywhere, or again all do; what was said to the server is not concerned.
+    pub fn darken(&mut self, people: &[Who], dark: bool) {
+        for from in people {
+            people.iter().for_each(|to| self.part(*from, *to, dark));
+        }
+    }
+
+    /// Somebody has another address from now on: of another network, or another of the same.
+    pub fn moves(&mut self, who: Who, address: IpAddr) {
+        let now = self.now;
+        self.people[who.0].address = address;
+        self.client_mut(who).moves(now, address);
+        self.drain(who);
+    }
+
+    /// The clocks on the wall of somebody show this now.
+    pub fn set_clock(&mut self, who: Who, wall: SystemTime) {
+        let now = self.now;
+        self.client_mut(who).engine.set_clock(now, wall);
+    }
+
+    /// The client finds messages in its archive, oldest first, with how long ago they were said, and no more.
+    pub fn catch_up(&mut self, who: Who, messages: &[(Duration, Message)]) {
+        let now = self.now;
+        let engine = &mut self.client_mut(who).engine;
+        messages.iter().for_each(|(age, message)| engine.handle_archived(now, *age, message));
+        engine.caught_up(now);
+        self.drain(who);
+    }
+
+    /// Takes the call that rings, with sound.
+    pub fn pick_up(&mut self, who: Who) {
+        self.command(who, Command::Accept(vec![Media::Audio]));
+    }
+
+    /// Leaves the call.
+    pub fn leave(&mut self, who: Who) {
+        self.command(who, Command::Leave);
+    }
+
+    /// Somebody is nearer or farther than the others.
+    pub fn place(&mut self, who: Who, delays: Delays) {
+        self.people[who.0].delays = delays;
+    }
+
+    /// Stops or resumes sending sound.
+    pub fn mute(&mut self, who: Who, mute: Mute) {
+        self.command(who, Command::Mute(Media::Audio, mute));
+    }
+
+    /// Lets somebody into the room of a call.
+    ///
+    /// # Panics
+    /// If it is not the person's room.
+    pub fn admit(&mut self, who: Who, guest: Who) {
+        let guest = self.jid(guest).to_bare();
+        self.command(who, Command::Admit(guest));
+    }
+
+    /// Does something of a call.
+    ///
+    /// # Panics
+    /// If there is no call, or it is refused.
+    pub fn command(&mut self, who: Who, command: Command) {
+        self.try_command(who, command).expect("the call takes the wish");
+    }
+
+    /// The same, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::command`].
+    ///
+    /// # Panics
+    /// If it has joined no call.
+    pub fn try_command(&mut self, who: Who, command: Command) -> Result<(), Refused> {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let call = client.call.expect("it has joined");
+        let accepts = matches!(command, Command::Accept(_));
+        let outcome = client.engine.command(now, call, command);
+        if accepts && outcome.is_ok() {
+            client.wants(call);
+        }
+        self.drain(who);
+        outcome
+    }
+
+    /// The client says something in all its presences from now on.
+    pub fn set_extras(&mut self, who: Who, extras: Vec<Element>) {
+        let now = self.now;
+        self.client_mut(who).engine.set_presence_extras(now, extras);
+        self.drain(who);
+    }
+
+    /// The connection breaks: what is sent goes nowhere, and nothing comes. The server does not notice.
+    pub fn cut(&mut self, who: Who) {
+        let now = self.now;
+        let client = self.client_mut(who);
+        client.cut = true;
+        client.engine.handle_connection(now, Connection::Lost);
+        self.drain(who);
+    }
+
+    /// The same stream goes on, and what was said meanwhile in both directions arrives (XEP-0198).
+    pub fn resume(&mut self, who: Who) {
+        let client = self.client_mut(who);
+        let (missed, unsent) = (std::mem::take(&mut client.missed), std::mem::take(&mut client.unsent));
+        self.reconnect(who, Connection::Resumed);
+        unsent.into_iter().for_each(|stanza| self.stanza_sent(who, stanza));
+        missed.into_iter().for_each(|stanza| self.arrive(Arrival::AtPerson { who, stanza: Box::new(stanza) }));
+    }
+
+    /// A new stream, under another resource; the server has noticed that the old one is gone.
+    pub fn rebind(&mut self, who: Who) {
+        let old = self.jid(who);
+        let deliveries = self.service.disconnected(&old);
+        self.deliver(deliveries);
+        let person = &mut self.people[who.0];
+        person.jid = old.to_bare().with_resource_str(&format!("{}-again", old.resource())).expect("it is plain");
+        let jid = person.jid.clone();
+        self.reconnect(who, Connection::Bound { jid });
+    }
+
+    /// A new stream under the old JID: the server was restarted and knows nothing of before.
+    pub fn rebind_same(&mut self, who: Who) {
+        let jid = self.jid(who);
+        self.reconnect(who, Connection::Bound { jid });
+    }
+
+    fn reconnect(&mut self, who: Who, change: Connection) {
+        let (now, jid) = (self.now, self.jid(who));
+        self.service.connected(jid);
+        let client = self.client_mut(who);
+        client.cut = false;
+        (client.missed, client.unsent) = (Vec::new(), Vec::new()); // Of a stream that is no more.
+        client.engine.handle_connection(now, change);
+        self.drain(who);
+    }
+
+    /// The room service does something by itself.
+    pub fn rooms_do(&mut self, act: impl FnOnce(&mut Rooms) -> Vec<Delivery>) {
+        let deliveries = act(&mut self.service.rooms);
+        self.deliver(deliveries);
+    }
+
+    /// The process hangs; the server does not notice.
+    pub fn freeze(&mut self, who: Who) {
+        self.client_mut(who).frozen = true;
+    }
+
+    /// The media backends of all who still have a session with this person report that it does not answer.
+    pub fn lose_media(&mut self, gone: Who) {
+        let (now, jid) = (self.now, self.jid(gone));
+        for index in 0..self.people.len() {
+            if let Body::Client(client) = &mut self.people[index].body {
+                client.lose(now, &jid);
+                self.drain(Who(index));
+            }
+        }
+    }
+
+    /// The process dies, and the server notices.
+    pub fn vanish(&mut self, who: Who) {
+        self.freeze(who);
+        let jid = self.jid(who);
+        let deliveries = self.service.disconnected(&jid);
+        self.deliver(deliveries);
+    }
+
+    /// A room puts somebody out.
+    pub fn put_out(&mut self, who: Who, room: &str, codes: &[u16]) {
+        let (room, jid) = (self.service.room(room), self.jid(who));
+        let deliveries = self.service.rooms.leave(&room, &jid, codes);
+        self.deliver(deliveries);
+    }
+
+    /// A puppet sends a stanza.
+    pub fn send(&mut self, puppet: Who, stanza: impl Into<Stanza>) {
+        self.stanza_sent(puppet, stanza.into());
+    }
+
+    /// The server hands somebody a stanza that nobody sent.
+    ///
+    /// # Panics
+    /// If the text is no stanza.
+    pub fn forge(&mut self, victim: Who, stanza: &str) {
+        let element: Element = stanza.parse().expect("the text is well-formed");
+        let stanza = Box::new(Stanza::try_from(element).expect("the text is a stanza"));
+        self.arrive(Arrival::AtPerson { who: victim, stanza });
+    }
+
+    /// What a puppet was sent since the last look.
+    ///
+    /// # Panics
+    /// If it is no puppet.
+    pub fn inbox(&mut self, puppet: Who) -> Vec<Stanza> {
+        match &mut self.people[puppet.0].body {
+            Body::Puppet(inbox) => std::mem::take(inbox),
+            Body::Client(_) | Body::Scripted(_) => panic!("{} is a client", self.people[puppet.0].name),
+        }
+    }
+}

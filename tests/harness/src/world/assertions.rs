@@ -1,0 +1,210 @@
+//! What tests assert on: the state of a world, as its people and its wire show it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use jid::FullJid;
+use muji_core::media::IceServer;
+use muji_core::{CallId, Event, Pair, PairState};
+use muji_media::receive::Stats;
+use muji_xep::Element;
+
+use super::{Body, Client, Person, Who, World};
+use crate::stanza::jingle_action;
+
+impl World {
+    /// Somebody's JID.
+    #[must_use]
+    pub fn jid(&self, who: Who) -> FullJid {
+        self.people[who.0].jid.clone()
+    }
+
+    /// True if packets of `speaker` reach `listener` now.
+    #[must_use]
+    pub fn hears(&self, listener: Who, speaker: Who) -> bool {
+        !self.receives(listener, speaker).is_empty()
+    }
+
+    /// The contents of `speaker` whose packets reach `listener` now.
+    #[must_use]
+    pub fn receives(&self, listener: Who, speaker: Who) -> BTreeSet<String> {
+        self.client_ref(listener).receives(self.now, &self.people[speaker.0].jid)
+    }
+
+    /// Who does not hear whom of these, as a list to compare with an empty one.
+    #[must_use]
+    pub fn deaf(&self, people: &[Who]) -> Vec<(String, String)> {
+        let pairs = people.iter().flat_map(|a| people.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b);
+        let deaf = pairs.filter(|(listener, speaker)| !self.hears(*listener, *speaker));
+        deaf.map(|(a, b)| (self.people[a.0].name.clone(), self.people[b.0].name.clone())).collect()
+    }
+
+    /// Whether somebody sends and receives a content in the session with another.
+    #[must_use]
+    pub fn flows(&self, who: Who, with: Who, content: &str) -> (bool, bool) {
+        self.client_ref(who).flows(&self.people[with.0].jid, content)
+    }
+
+    /// Transports of somebody to another of which an address is known, and how many addresses are.
+    #[must_use]
+    pub fn transports(&self, who: Who, with: Who) -> (usize, usize) {
+        self.client_ref(who).transports(&self.people[with.0].jid)
+    }
+
+    /// What somebody has public in the call, as its application was told last.
+    #[must_use]
+    pub fn public(&self, who: Who) -> &[String] {
+        let told = self.events(who).iter().rev().find_map(|event| match event {
+            Event::Joined { contents } | Event::ContentsChanged { contents } => Some(contents.as_slice()),
+            _ => None,
+        });
+        told.unwrap_or_default()
+    }
+
+    /// When the first packet of `speaker` reached `listener`, from the start.
+    #[must_use]
+    pub fn first_heard(&self, listener: Who, speaker: Who) -> Option<Duration> {
+        self.client_ref(listener).first_heard(&self.people[speaker.0].jid).map(|at| at - self.start)
+    }
+
+    /// How somebody stands with each of the others.
+    #[must_use]
+    pub fn pairs(&self, who: Who) -> Vec<Pair> {
+        let client = self.client_ref(who);
+        client.call.map_or_else(Vec::new, |call| client.engine.pairs(call))
+    }
+
+    /// The call that somebody is in, as its client knows it.
+    #[must_use]
+    pub fn client_call(&self, who: Who) -> Option<CallId> {
+        self.client_ref(who).call
+    }
+
+    /// Who is in a call in a chat room, as somebody in it sees.
+    #[must_use]
+    pub fn people_in_call(&self, who: Who, room: &str) -> Vec<String> {
+        let people = self.client_ref(who).engine.people_in_call(&self.service.room(room));
+        people.into_iter().map(|peer| peer.nick).collect()
+    }
+
+    /// The presences somebody sent, in order.
+    #[must_use]
+    pub fn presences(&self, who: Who) -> Vec<Element> {
+        let of = self.wire.iter().filter(|sent| sent.from == who && sent.stanza.name() == "presence");
+        of.map(|sent| sent.stanza.clone()).collect()
+    }
+
+    /// With how many others somebody's session is up.
+    #[must_use]
+    pub fn connected(&self, who: Who) -> usize {
+        let up = |pair: &Pair| matches!(pair.state, PairState::Connected | PairState::Flowing);
+        self.pairs(who).iter().filter(|pair| up(pair)).count()
+    }
+
+    /// Sessions whose media are open at somebody's.
+    #[must_use]
+    pub fn sessions(&self, who: Who) -> usize {
+        self.client_ref(who).open.len()
+    }
+
+    /// What somebody captures, by name.
+    #[must_use]
+    pub fn published(&self, who: Who) -> Vec<String> {
+        self.client_ref(who).publications()
+    }
+
+    /// Packets that were sent to somebody so far.
+    #[must_use]
+    pub fn datagrams_to(&self, who: Who) -> usize {
+        let of = self.datagrams.iter().filter(|((_, to), _)| *to == self.people[who.0].address);
+        of.map(|(_, count)| count).sum()
+    }
+
+    /// Those of them that somebody sent.
+    #[must_use]
+    pub fn datagrams_to_from(&self, who: Who, from: Who) -> usize {
+        let way = (self.people[from.0].address, self.people[who.0].address);
+        self.datagrams.get(&way).copied().unwrap_or_default()
+    }
+
+    /// The digits that somebody could compare with the others.
+    #[must_use]
+    pub fn authentication(&self, who: Who) -> Option<String> {
+        let client = self.client_ref(who);
+        client.call.and_then(|call| client.engine.authentication(call))
+    }
+
+    /// About how many bytes somebody's Engine keeps: those of its text.
+    #[must_use]
+    pub fn kept(&self, who: Who) -> usize {
+        format!("{:?}", self.client_ref(who).engine).len()
+    }
+
+    /// True if somebody has joined a call that is not over.
+    #[must_use]
+    pub fn is_in_call(&self, who: Who) -> bool {
+        let ended = self.events(who).iter().rev().find_map(|event| match event {
+            Event::Ended(_) => Some(true),
+            Event::Joined { .. } => Some(false),
+            _ => None,
+        });
+        ended == Some(false)
+    }
+
+    /// What somebody's application was told.
+    #[must_use]
+    pub fn events(&self, who: Who) -> &[Event] {
+        &self.client_ref(who).events
+    }
+
+    /// Jingle requests somebody sent, by action.
+    #[must_use]
+    pub fn asked(&self, who: Who, action: &str) -> usize {
+        let of = self.wire.iter().filter(|sent| sent.from == who);
+        of.filter(|sent| jingle_action(&sent.stanza) == Some(action)).count()
+    }
+
+    /// How somebody fared who was sent to somebody who listens ([`World::listen`]): all contents together.
+    ///
+    /// # Panics
+    /// If it heard nothing, or does not listen.
+    #[must_use]
+    pub fn sound(&self, listener: Who, speaker: Who) -> Stats {
+        self.client_ref(listener).sound(&self.jid(speaker)).expect("it listens")
+    }
+
+    /// The STUN and TURN servers that the media layer of somebody was told, each time.
+    #[must_use]
+    pub fn servers(&self, who: Who) -> &[Vec<IceServer>] {
+        &self.client_ref(who).servers
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How long the world has been going.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.now - self.start
+    }
+
+    pub(super) fn client_ref(&self, who: Who) -> &Client {
+        match &self.people[who.0].body {
+            Body::Client(client) => client,
+            Body::Puppet(_) | Body::Scripted(_) => {
+                panic!("{} is not a client with our Engine", self.people[who.0].name)
+            }
+        }
+    }
+
+    pub(super) fn client_mut(&mut self, who: Who) -> &mut Client {
+        let Person { name, body, .. } = &mut self.people[who.0];
+        match body {
+            Body::Client(client) => client,
+            Body::Puppet(_) | Body::Scripted(_) => panic!("{name} is not a client with our Engine"),
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! A world in virtual time: people, a server with rooms, the delays between them. It repeats with its seed.
+//!
+//! Stanzas to and from rooms take a way of their own, so an offer can overtake its presence; each way keeps its order.
+
+mod actions;
+mod assertions;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use jid::{BareJid, FullJid};
+use muji_core::config::Config;
+use muji_core::error::Refused;
+use muji_core::media::Capabilities;
+use muji_core::{Command, Disco, Engine, Invitation, Join, RoomInvite};
+use muji_media::transport::{MakeTransport, loopback};
+use muji_xep::Element;
+use xmpp_parsers::stanza::Stanza;
+
+use super::client_profile::{ClientProfile, Scripted};
+use super::impairment::{self, Impairment};
+use super::person::{Body, Client, Layer, Person, Sent, settled, transports, usual};
+use super::room::{Delivery, Rooms, Rules};
+use super::seeded_random::SeededRandom;
+use super::service::Service;
+use super::stanza;
+
+/// Somebody in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who(usize);
+
+impl Who {
+    /// The person who was added to the world as number `index`, from 0.
+    #[must_use]
+    pub fn nth(index: usize) -> Self {
+        Self(index)
+    }
+}
+
+/// How long things take, for one person.
+#[derive(Debug, Clone, Copy)]
+pub struct Delays {
+    /// From a client to the server, and back: half of R.
+    pub server: Duration,
+    /// What the way over the rooms takes more, at most; drawn for each stanza.
+    pub rooms: Duration,
+    /// From peer to peer: half of P. Between two people the mean of theirs.
+    pub peer: Duration,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self { server: Duration::from_millis(25), rooms: Duration::ZERO, peer: Duration::from_millis(25) }
+    }
+}
+
+/// A stanza that a client sent.
+#[derive(Debug, Clone)]
+pub struct SentStanza {
+    /// When, from the start.
+    pub at: Duration,
+    /// Who.
+    pub from: Who,
+    /// What.
+    pub stanza: Element,
+}
+
+/// A stanza that somebody said or heard.
+#[derive(Debug, Clone)]
+pub struct LoggedStanza {
+    /// When, from the start.
+    pub at: Duration,
+    /// Who.
+    pub who: Who,
+    /// Said, or heard.
+    pub said: bool,
+    /// What.
+    pub stanza: Element,
+}
+
+/// Somebody who stands between a client and its connection, and changes what is said and heard.
+pub trait Interceptor {
+    /// What goes out instead of what the client says.
+    fn says(&mut self, stanza: Stanza) -> Vec<Stanza>;
+    /// What comes in instead of what the client should hear, and what goes out for it.
+    fn hears(&mut self, stanza: Stanza) -> Intercepted;
+}
+
+/// What is made of a stanza that comes.
+#[derive(Debug, Default)]
+pub struct Intercepted {
+    /// What comes in.
+    pub heard: Vec<Stanza>,
+    /// What goes out.
+    pub said: Vec<Stanza>,
+}
+
+/// What crossed the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Stanzas.
+    pub stanzas: usize,
+    /// Their size as XML.
+    pub bytes: usize,
+}
+
+impl Traffic {
+    fn count(&mut self, stanza: &Element) {
+        self.stanzas += 1;
+        self.bytes += String::from(stanza).len();
+    }
+}
+
+#[derive(Debug)]
+enum Arrival {
+    AtServer { from: FullJid, stanza: Box<Stanza> },
+    AtPerson { who: Who, stanza: Box<Stanza> },
+    Datagram { who: Who, local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
+}
+
+/// A way that keeps its order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Route {
+    who: FullJid,
+    up: bool,
+    rooms: bool,
+}
+
+/// The world.
+pub struct World {
+    seed: u64,
+    random: SeededRandom,
+    start: Instant,
+    now: Instant,
+    /// The server; tests change its rooms' rules.
+    pub service: Service,
+    /// Of those to come.
+    delays: Delays,
+    people: Vec<Person>,
+    arrivals: BTreeMap<(Instant, u64), Arrival>,
+    arrived: u64,
+    routes: BTreeMap<Route, Instant>,
+    /// Packets sent from each address to each.
+    datagrams: BTreeMap<(IpAddr, IpAddr), usize>,
+    /// Between these addresses every packet is lost.
+    pub(super) dark: BTreeSet<(IpAddr, IpAddr)>,
+    /// What the network between any two does to their packets.
+    pub impairment: Option<Impairment>,
+    packet_paths: BTreeMap<(IpAddr, IpAddr), impairment::ImpairedPath>,
+    /// The servers name another certificate in what they pass on.
+    pub swaps_certificates: bool,
+    /// Every stanza clients sent, in order.
+    pub wire: Vec<SentStanza>,
+    /// Every stanza that anybody said or heard, if somebody wants to know.
+    pub stanza_log: Option<Vec<LoggedStanza>>,
+    /// Stands between one person and its connection.
+    pub interceptor: Option<(Who, Box<dyn Interceptor>)>,
+    /// What clients sent.
+    pub sent: Traffic,
+    /// What clients were sent.
+    pub delivered: Traffic,
+}
+
+/// Where time begins: the one look at a real clock.
+fn epoch() -> Instant {
+    Instant::now()
+}
+
+/// So many things cannot happen at one instant: somebody is answering himself.
+const STORM: usize = 100_000;
+
+impl World {
+    /// A world with usual delays. A failing test prints the seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, Delays::default())
+    }
+
+    /// A world with these delays.
+    #[must_use]
+    pub fn with(seed: u64, delays: Delays) -> Self {
+        let now = epoch();
+        Self {
+            seed,
+            random: SeededRandom::new(seed),
+            start: now,
+            now,
+            service: Service::new("capulet.example", Rules::default()),
+            delays,
+            people: Vec::new(),
+            arrivals: BTreeMap::new(),
+            arrived: 0,
+            routes: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
+            dark: BTreeSet::new(),
+            impairment: None,
+            packet_paths: BTreeMap::new(),
+            swaps_certificates: false,
+            wire: Vec::new(),
+            stanza_log: None,
+            interceptor: None,
+            sent: Traffic::default(),
+            delivered: Traffic::default(),
+        }
+    }
+
+    /// A client that has logged in.
+    pub fn person(&mut self, name: &str) -> Who {
+        self.client(name, usual(), loopback::maker())
+    }
+
+    /// A client with other codecs or transports.
+    pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> Who {
+        self.configured(name, can, make, settled())
+    }
+
+    /// The same with other limits and policies.
+    pub fn configured(&mut self, name: &str, can: Capabilities, make: MakeTransport, config: Config) -> Who {
+        let (jid, address) = self.addresses(name);
+        let engine = Engine::with_config(self.random.seed(), can, config);
+        self.add_client(name, engine, jid, address, transports(make, address))
+    }
+
+    /// A client whose media need no time and send nothing: for worlds in which only words matter.
+    pub fn talker(&mut self, name: &str) -> Who {
+        let (jid, address) = self.addresses(name);
+        let engine = Engine::with_config(self.random.seed(), usual(), settled());
+        self.add_client(name, engine, jid, address, Layer::Instant)
+    }
+
+    fn add_client(&mut self, name: &str, engine: Engine, jid: FullJid, address: IpAddr, media: Layer) -> Who {
+        let client = Client::new(self.now, engine, jid.clone(), address, media);
+        self.add(Person {
+            name: name.to_owned(),
+            jid,
+            address,
+            delays: self.delays,
+            body: Body::Client(Box::new(client)),
+        })
+    }
+
+    /// Several clients of one account.
+    pub fn devices<const N: usize>(&mut self, name: &str) -> [Who; N] {
+        [(); N].map(|()| self.person(name))
+    }
+
+    /// The media layer of somebody makes no transports any more.
+    pub fn hang_media(&mut self, who: Who) {
+        self.client_mut(who).media_hangs = true;
+    }
+
+    /// The Engine of somebody answers who asks what it is.
+    pub fn answer_disco(&mut self, who: Who, node: &str) -> Disco {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let disco = Disco::new(node, "muji", &client.engine.features());
+        client.engine.answer_disco(now, disco.clone());
+        self.drain(who);
+        disco
+    }
+
+    /// The Engine of somebody lets people call it, without a client around.
+    pub fn accept_calls(&mut self, who: Who) {
+        let now = self.now;
+        self.client_mut(who).engine.accept_calls(now);
+        self.drain(who);
+    }
+
+    /// Invites somebody to the call.
+    pub fn invite(&mut self, who: Who, guest: Who) {
+        let guest = self.jid(guest).to_bare();
+        self.command(who, Command::Invite(guest));
+    }
+
+    /// Takes an invitation.
+    ///
+    /// # Panics
+    /// If the Engine refuses even to try.
+    pub fn accept(&mut self, who: Who, invitation: &Invitation) {
+        let nick = self.people[who.0].name.clone();
+        self.try_accept(who, invitation, Join::own().nick(nick)).expect("the Engine takes the wish");
+    }
+
+    /// The same as told, and what the Engine says to it.
+    ///
+    /// # Errors
+    /// As [`muji_core::Engine::accept`].
+    pub fn try_accept(&mut self, who: Who, invitation: &Invitation, how: Join) -> Result<(), Refused> {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let call = client.engine.accept(now, invitation, how)?;
+        client.wants(call);
+        self.drain(who);
+        Ok(())
+    }
+
+    /// Declines an invitation.
+    pub fn decline(&mut self, who: Who, invitation: &Invitation) {
+        self.client_mut(who).engine.decline(invitation);
+        self.drain(who);
+    }
+
+    /// Declines an invitation to a room.
+    pub fn decline_room(&mut self, who: Who, invite: &RoomInvite) {
+        self.client_mut(who).engine.decline_room(invite);
+        self.drain(who);
+    }
+
+    /// Somebody who does only what the test does for it.
+    pub fn puppet(&mut self, name: &str) -> Who {
+        let (jid, address) = self.addresses(name);
+        self.add(Person { name: name.to_owned(), jid, address, delays: self.delays, body: Body::Puppet(Vec::new()) })
+    }
+
+    /// Somebody with another client, who will join the call of this room.
+    pub fn other_client(&mut self, name: &str, profile: ClientProfile, room: &str) -> Who {
+        let (jid, address) = self.addresses(name);
+        let scripted = Scripted::new(profile, jid.clone(), self.service.room(room), name);
+        let body = Body::Scripted(Box::new(scripted));
+        self.add(Person { name: name.to_owned(), jid, address, delays: self.delays, body })
+    }
+
+    /// Somebody with another client joins.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn enter(&mut self, who: Who) {
+        match &mut self.people[who.0].body {
+            Body::Scripted(scripted) => scripted.enter(),
+            Body::Client(_) | Body::Puppet(_) => panic!("{} is no other client", self.people[who.0].name),
+        }
+        self.drain(who);
+    }
+
+    /// Another client, to look at.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn other(&self, who: Who) -> &Scripted {
+        match &self.people[who.0].body {
+            Body::Scripted(scripted) => scripted,
+            Body::Client(_) | Body::Puppet(_) => panic!("{} is no other client", self.people[who.0].name),
+        }
+    }
+
+    fn addresses(&self, name: &str) -> (FullJid, IpAddr) {
+        let number = u8::try_from(self.people.len() + 1).expect("a world has at most 255 people");
+        let jid = format!("{name}@capulet.example/{number}").parse().expect("names are plain");
+        (jid, IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)))
+    }
+
+    fn add(&mut self, person: Person) -> Who {
+        self.service.connected(person.jid.clone());
+        self.service.copy_to(person.jid.clone());
+        self.people.push(person);
+        Who(self.people.len() - 1)
+    }
+
+    // ---- time --------------------------------------------------------------------------------------------------------
+
+    /// Lets this much time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.run_until(until, |_| false);
+    }
+
+    /// Lets time pass until something is so; `None` if it is not within `limit`.
+    pub fn run_while(&mut self, limit: Duration, wait: impl Fn(&Self) -> bool) -> Option<Duration> {
+        let until = self.now + limit;
+        self.run_until(until, |world| !wait(world));
+        (!wait(self)).then(|| self.age())
+    }
+
+    fn run_until(&mut self, until: Instant, done: impl Fn(&Self) -> bool) {
+        let mut at_once = 0;
+        while !done(self) {
+            let Some(next) = self.next().filter(|next| *next <= until) else {
+                self.now = until;
+                return;
+            };
+            at_once = if next > self.now { 0 } else { at_once + 1 };
+            assert!(at_once < STORM, "something answers itself for ever");
+            self.now = self.now.max(next);
+            self.step();
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let arrival = self.arrivals.keys().next().map(|(at, _)| *at);
+        let timeouts = self.people.iter().filter_map(|person| match &person.body {
+            Body::Client(client) => client.poll_timeout(),
+            Body::Puppet(_) | Body::Scripted(_) => None,
+        });
+        timeouts.chain(arrival).min()
+    }
+
+    fn step(&mut self) {
+        let due = self.arrivals.first_entry().filter(|entry| entry.key().0 <= self.now);
+        if let Some(entry) = due {
+            let arrival = entry.remove();
+            return self.arrive(arrival);
+        }
+        for index in 0..self.people.len() {
+            let now = self.now;
+            if let Body::Client(client) = &mut self.people[index].body
+                && client.poll_timeout().is_some_and(|at| at <= now)
+            {
+                client.handle_timeout(now);
+                self.drain(Who(index));
+            }
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let now = self.now;
+        match arrival {
+            Arrival::AtServer { from, stanza } => {
+                let stanza = if self.swaps_certificates { stanza::with_other_certificates(stanza) } else { stanza };
+                let deliveries = self.service.handle(&from, *stanza);
+                self.deliver(deliveries);
+            }
+            Arrival::AtPerson { who, stanza } => {
+                self.log_stanza(who, false, &stanza);
+                let heard = match &mut self.interceptor {
+                    Some((victim, interceptor)) if *victim == who => {
+                        let Intercepted { heard, said } = interceptor.hears(*stanza);
+                        said.into_iter().for_each(|stanza| self.stanza_passed(who, stanza));
+                        heard
+                    }
+                    _ => vec![*stanza],
+                };
+                heard.into_iter().for_each(|stanza| self.heard(who, stanza));
+            }
+            Arrival::Datagram { who, local, from, bytes } => {
+                if let Body::Client(client) = &mut self.people[who.0].body
+                    && !client.frozen
+                {
+                    client.datagram(now, local, from, &bytes);
+                    self.drain(who);
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, who: Who, stanza: Stanza) {
+        let now = self.now;
+        match &mut self.people[who.0].body {
+            Body::Client(client) if client.frozen => {}
+            Body::Client(client) if client.cut => client.missed.push(stanza),
+            Body::Client(client) => {
+                let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
+                self.drain(who);
+            }
+            Body::Puppet(inbox) => inbox.push(stanza),
+            Body::Scripted(scripted) => {
+                scripted.handle(&stanza);
+                self.drain(who);
+            }
+        }
+    }
+
+    fn log_stanza(&mut self, who: Who, said: bool, stanza: &Stanza) {
+        let at = self.age();
+        if let Some(stanza_log) = &mut self.stanza_log {
+            stanza_log.push(LoggedStanza { at, who, said, stanza: stanza::element(stanza) });
+        }
+    }
+
+    fn drain(&mut self, who: Who) {
+        let now = self.now;
+        if let Body::Scripted(scripted) = &mut self.people[who.0].body {
+            let said = scripted.drain();
+            return said.into_iter().for_each(|stanza| self.stanza_sent(who, stanza));
+        }
+        for sent in self.client_mut(who).drain(now) {
+            match sent {
+                Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),
+                Sent::Datagram { from, to, bytes } => {
+                    *self.datagrams.entry((from.ip(), to.ip())).or_default() += 1;
+                    if self.dark.contains(&(from.ip(), to.ip())) {
+                        continue;
+                    }
+                    let found = self.people.iter().position(|person| person.address == to.ip());
+                    let Some(index) = found else { continue };
+                    let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };
+                    let Some(takes) = self.takes(who, Who(index), &arrival) else { continue };
+                    self.schedule(self.now + takes, arrival);
+                }
+            }
+        }
+    }
+
+    /// How long a packet is on its way; `None` if it is lost.
+    fn takes(&mut self, from: Who, to: Who, arrival: &Arrival) -> Option<Duration> {
+        let (from, to) = (&self.people[from.0], &self.people[to.0]);
+        let usual = (from.delays.peer + to.delays.peer) / 2;
+        let (Some(kind), Arrival::Datagram { bytes, .. }) = (&self.impairment, arrival) else { return Some(usual) };
+        let now = self.now;
+        let way =
+            self.packet_paths.entry((from.address, to.address)).or_insert_with(|| impairment::ImpairedPath::new(now));
+        way.takes(now, kind, bytes.len(), &mut self.random)
+    }
+
+    fn stanza_sent(&mut self, who: Who, stanza: Stanza) {
+        if let Body::Client(client) = &mut self.people[who.0].body
+            && client.cut
+        {
+            return client.unsent.push(stanza);
+        }
+        let said = match &mut self.interceptor {
+            Some((victim, interceptor)) if *victim == who => interceptor.says(stanza),
+            _ => vec![stanza],
+        };
+        said.into_iter().for_each(|stanza| self.stanza_passed(who, stanza));
+    }
+
+    fn stanza_passed(&mut self, who: Who, stanza: Stanza) {
+        self.log_stanza(who, true, &stanza);
+        let written = stanza::element(&stanza);
+        self.sent.count(&written);
+        self.wire.push(SentStanza { at: self.age(), from: who, stanza: written });
+        let (jid, to) = (self.jid(who), stanza::to(&stanza));
+        let rooms = self.service.is_of_rooms(to.as_ref());
+        let at = self.arrival(self.people[who.0].delays, Route { who: jid.clone(), up: true, rooms });
+        self.schedule(at, Arrival::AtServer { from: jid, stanza: Box::new(stanza) });
+    }
+
+    fn deliver(&mut self, deliveries: Vec<(FullJid, Stanza)>) {
+        for (to, stanza) in deliveries {
+            let Some(index) = self.people.iter().position(|person| person.jid == to) else { continue };
+            let rooms = self.service.is_of_rooms(stanza::from(&stanza).as_ref());
+            self.delivered.count(&stanza::element(&stanza)); // It will arrive, and in this form.
+            let at = self.arrival(self.people[index].delays, Route { who: to, up: false, rooms });
+            self.schedule(at, Arrival::AtPerson { who: Who(index), stanza: Box::new(stanza) });
+        }
+    }
+
+    fn arrival(&mut self, delays: Delays, way: Route) -> Instant {
+        let detour = if way.rooms { self.random.up_to(delays.rooms) } else { Duration::ZERO };
+        let last = self.routes.get(&way).copied().unwrap_or(self.now);
+        let at = (self.now + delays.server + detour).max(last);
+        self.routes.insert(way, at);
+        at
+    }
+
+    fn schedule(&mut self, at: Instant, arrival: Arrival) {
+        self.arrived += 1;
+        self.arrivals.insert((at, self.arrived), arrival);
+    }
+
+    /// The room of this name.
+    #[must_use]
+    pub fn room(&self, name: &str) -> BareJid {
+        self.service.room(name)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the world's seed was {}", self.seed);
+        }
+    }
+}
