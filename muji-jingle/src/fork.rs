@@ -1,4 +1,4 @@
-//! Calling every device of somebody at once: the first to pick up wins (XEP-0353).
+//! Calling every device of a person at once: the first to answer takes the call (XEP-0353).
 //!
 //! ```text
 //!              a device says ringing             a device says proceed
@@ -20,12 +20,12 @@ use crate::timers;
 /// Devices of one person that are told apart. More are called, and not shown.
 pub const MAX_DEVICES: usize = 32;
 
-/// Something to be said, in a message of type chat.
+/// A Jingle message to send, in a stanza of type chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
-    /// To whom: one device, or all of somebody.
+    /// To whom: one device, or all of a person.
     pub to: Jid,
-    /// What.
+    /// The message.
     pub message: JingleMessage,
 }
 
@@ -58,9 +58,9 @@ pub enum ForkEvent {
 pub enum Unanswered {
     /// On this device the user said no, or is busy, which few clients tell apart.
     Declined(FullJid, Option<Why>),
-    /// Both called at once and the other call lives, but it has not come.
+    /// Both called at once and the other call goes on, but it has not come.
     TieBreak(FullJid),
-    /// Nobody did anything for [`timers::RING`].
+    /// No device answered within [`timers::RING`].
     Nobody,
 }
 
@@ -71,7 +71,7 @@ enum State {
     Over,
 }
 
-/// A call to all devices of somebody.
+/// A call to all devices of a person.
 #[derive(Debug, Clone)]
 pub struct Fork {
     id: String,
@@ -87,7 +87,7 @@ impl Fork {
     pub fn propose(now: Instant, id: String, callee: BareJid, media: Vec<Media>) -> Self {
         let state = State::Proposed { until: now + timers::RING };
         let mut this = Self { id, callee, state, devices: BTreeMap::new(), queue: VecDeque::new() };
-        this.say(this.callee.clone().into(), MessageKind::Propose(media));
+        this.send(this.callee.clone().into(), MessageKind::Propose(media));
         this
     }
 
@@ -108,31 +108,32 @@ impl Fork {
         self.devices.iter().map(|(device, state)| (device, *state))
     }
 
-    /// A device of the callee says something about this call.
-    pub fn heard(&mut self, from: &FullJid, word: &MessageKind) -> Option<ForkEvent> {
-        match (word, &self.state) {
+    /// A device of the callee sends a message about this call.
+    pub fn handle_message(&mut self, from: &FullJid, kind: &MessageKind) -> Option<ForkEvent> {
+        match (kind, &self.state) {
             (MessageKind::Ringing, State::Proposed { .. }) => {
-                let news = !self.devices.contains_key(from) && self.devices.len() < MAX_DEVICES;
-                self.is(from, Device::Rings);
-                news.then(|| ForkEvent::Rings(from.clone()))
+                let is_new = !self.devices.contains_key(from) && self.devices.len() < MAX_DEVICES;
+                self.set_state(from, Device::Rings);
+                is_new.then(|| ForkEvent::Rings(from.clone()))
             }
             (MessageKind::Proceed | MessageKind::Accept, State::Proposed { .. }) => {
-                self.is(from, Device::PickedUp);
+                self.set_state(from, Device::PickedUp);
                 self.state = State::PickedUp(from.clone());
                 Some(ForkEvent::PickedUp(from.clone()))
             }
-            // Of two that pick up at once one is late, and must not wait for a session.
+            // Of two devices that answer at once one is late, and must not wait for a session.
             (MessageKind::Proceed | MessageKind::Accept, State::PickedUp(first)) if first != from => {
-                self.is(from, Device::Late);
-                self.say(from.clone().into(), MessageKind::Retract(Reason::Expired.into()));
+                self.set_state(from, Device::Late);
+                self.send(from.clone().into(), MessageKind::Retract(Reason::Expired.into()));
                 None
             }
             (MessageKind::Reject(because), State::Proposed { .. }) => {
-                self.is(from, Device::Declined);
+                self.set_state(from, Device::Declined);
                 self.state = State::Over;
-                Some(ForkEvent::Over(match because.tie_break {
-                    true => Unanswered::TieBreak(from.clone()),
-                    false => Unanswered::Declined(from.clone(), because.why.clone()),
+                Some(ForkEvent::Over(if because.tie_break {
+                    Unanswered::TieBreak(from.clone())
+                } else {
+                    Unanswered::Declined(from.clone(), because.why.clone())
                 }))
             }
             (
@@ -148,11 +149,11 @@ impl Fork {
         }
     }
 
-    /// The user does not want to wait any more, or the other's proposal takes this one's place.
+    /// The user does not want to wait any more, or the other side's proposal takes the place of this one.
     pub fn retract(&mut self, because: Because) {
         if self.is_open() {
             self.state = State::Over;
-            self.say(self.callee.clone().into(), MessageKind::Retract(because));
+            self.send(self.callee.clone().into(), MessageKind::Retract(because));
         }
     }
 
@@ -172,18 +173,156 @@ impl Fork {
         }
     }
 
-    /// The next thing to say. Take all after each input.
+    /// The next message to send. Take all after each input.
     pub fn poll_output(&mut self) -> Option<OutgoingMessage> {
         self.queue.pop_front()
     }
 
-    fn is(&mut self, device: &FullJid, state: Device) {
+    fn set_state(&mut self, device: &FullJid, state: Device) {
         if self.devices.len() < MAX_DEVICES || self.devices.contains_key(device) {
             self.devices.insert(device.clone(), state);
         }
     }
 
-    fn say(&mut self, to: Jid, word: MessageKind) {
-        self.queue.push_back(OutgoingMessage { to, message: JingleMessage::new(&self.id, word) });
+    fn send(&mut self, to: Jid, kind: MessageKind) {
+        self.queue.push_back(OutgoingMessage { to, message: JingleMessage::new(&self.id, kind) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::timers::epoch;
+
+    const JULIET: &str = "juliet@capulet.example";
+
+    fn device(name: &str) -> FullJid {
+        format!("{JULIET}/{name}").parse().expect("a full JID")
+    }
+
+    fn callee() -> Jid {
+        JULIET.parse().expect("a JID")
+    }
+
+    /// A call to Juliet whose proposal has gone out.
+    fn proposed() -> Fork {
+        let callee = JULIET.parse().expect("a bare JID");
+        let mut fork = Fork::propose(epoch(), "call".to_owned(), callee, vec![Media::Audio]);
+        assert_eq!(sent(&mut fork), [(JULIET.parse().expect("a JID"), MessageKind::Propose(vec![Media::Audio]))]);
+        fork
+    }
+
+    fn sent(fork: &mut Fork) -> Vec<(Jid, MessageKind)> {
+        let messages = std::iter::from_fn(|| fork.poll_output());
+        let kinds = messages.map(|OutgoingMessage { to, message }| {
+            assert_eq!(message.id, "call");
+            (to, message.kind)
+        });
+        kinds.collect()
+    }
+
+    fn devices(fork: &Fork) -> Vec<(FullJid, Device)> {
+        fork.devices().map(|(device, state)| (device.clone(), state)).collect()
+    }
+
+    #[test]
+    fn all_devices_are_called_by_one_message_and_the_call_waits_for_them() {
+        let fork = proposed();
+        assert_eq!(fork.id(), "call");
+        assert!(fork.is_open() && devices(&fork).is_empty());
+        assert_eq!(fork.poll_timeout(), Some(epoch() + timers::RING));
+    }
+
+    #[test]
+    fn a_device_that_rings_is_told_once() {
+        let mut fork = proposed();
+        let phone = device("phone");
+        assert_eq!(fork.handle_message(&phone, &MessageKind::Ringing), Some(ForkEvent::Rings(phone.clone())));
+        assert_eq!(fork.handle_message(&phone, &MessageKind::Ringing), None);
+        assert_eq!(devices(&fork), [(phone, Device::Rings)]);
+    }
+
+    #[test]
+    fn more_devices_than_are_told_apart_are_not_shown_and_may_answer() {
+        let mut fork = proposed();
+        let all: Vec<FullJid> = (0..=MAX_DEVICES).map(|number| device(&format!("{number:02}"))).collect();
+        let told = all.iter().filter(|device| fork.handle_message(device, &MessageKind::Ringing).is_some());
+        assert_eq!(told.count(), MAX_DEVICES);
+        assert_eq!(devices(&fork).len(), MAX_DEVICES);
+        let last = &all[MAX_DEVICES];
+        assert_eq!(fork.handle_message(last, &MessageKind::Proceed), Some(ForkEvent::PickedUp(last.clone())));
+        let first = &all[0];
+        assert_eq!(fork.handle_message(first, &MessageKind::Proceed), None);
+        assert_eq!(devices(&fork)[0], (first.clone(), Device::Late), "a known one is shown when it changes");
+    }
+
+    #[test]
+    fn the_first_device_to_answer_takes_the_call_and_a_later_one_is_told() {
+        for kind in [MessageKind::Proceed, MessageKind::Accept] {
+            let mut fork = proposed();
+            let (phone, laptop) = (device("phone"), device("laptop"));
+            assert_eq!(fork.handle_message(&phone, &kind), Some(ForkEvent::PickedUp(phone.clone())));
+            assert!(!fork.is_open() && fork.poll_timeout().is_none());
+            assert_eq!(fork.handle_message(&phone, &kind), None, "Dino says both words");
+            assert_eq!(sent(&mut fork), []);
+            assert_eq!(fork.handle_message(&laptop, &kind), None);
+            let expired = MessageKind::Retract(Reason::Expired.into());
+            assert_eq!(sent(&mut fork), [(laptop.clone().into(), expired)]);
+            assert_eq!(devices(&fork), [(laptop, Device::Late), (phone, Device::PickedUp)]);
+        }
+    }
+
+    #[test]
+    fn a_device_that_declines_ends_the_call_for_all() {
+        let phone = device("phone");
+        let busy = Because::from(Reason::Busy);
+        let declined = Unanswered::Declined(phone.clone(), busy.why.clone());
+        let other_call = Unanswered::TieBreak(phone.clone());
+        for (because, why) in [(busy, declined), (Because::tie_break(), other_call)] {
+            let mut fork = proposed();
+            let reject = MessageKind::Reject(because);
+            assert_eq!(fork.handle_message(&phone, &reject), Some(ForkEvent::Over(why)));
+            assert_eq!(devices(&fork), [(phone.clone(), Device::Declined)]);
+            assert!(!fork.is_open() && sent(&mut fork).is_empty());
+            assert_eq!(fork.handle_message(&phone, &reject), None, "it is over already");
+            assert_eq!(fork.handle_message(&device("laptop"), &MessageKind::Proceed), None);
+        }
+    }
+
+    #[test]
+    fn what_only_a_caller_says_changes_nothing() {
+        let callers = [
+            MessageKind::Propose(vec![Media::Audio]),
+            MessageKind::Retract(Because::default()),
+            MessageKind::Finish(Because::default()),
+        ];
+        for kind in callers {
+            let mut fork = proposed();
+            assert_eq!(fork.handle_message(&device("phone"), &kind), None);
+            assert!(fork.is_open() && devices(&fork).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_call_is_taken_back_from_all_devices_while_nobody_has_answered() {
+        let mut fork = proposed();
+        fork.retract(Reason::Cancel.into());
+        assert_eq!(sent(&mut fork), [(callee(), MessageKind::Retract(Reason::Cancel.into()))]);
+        assert!(!fork.is_open());
+        fork.retract(Reason::Cancel.into());
+        assert_eq!(sent(&mut fork), []);
+    }
+
+    #[test]
+    fn a_call_that_nobody_answers_is_taken_back_in_time() {
+        let mut fork = proposed();
+        let due = epoch() + timers::RING;
+        assert_eq!(fork.handle_timeout(due - Duration::from_millis(1)), None);
+        assert_eq!(sent(&mut fork), []);
+        assert_eq!(fork.handle_timeout(due), Some(ForkEvent::Over(Unanswered::Nobody)));
+        assert_eq!(sent(&mut fork), [(callee(), MessageKind::Retract(Reason::Expired.into()))]);
+        assert_eq!(fork.handle_timeout(due), None);
     }
 }

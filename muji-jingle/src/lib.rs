@@ -39,19 +39,20 @@
 
 pub mod answers;
 pub mod authentication;
+mod contents;
 pub mod fault;
 pub mod fork;
 mod ids;
-mod legs;
 pub mod media;
+mod parties;
 pub mod ring;
 mod session;
 pub mod timers;
 
 pub use fork::{Fork, ForkEvent, OutgoingMessage, Unanswered};
 pub use ids::{CallId, Ids, SessionId, TransportId};
+pub use parties::{ContentSpec, Parties, SessionQuirks};
 pub use ring::{Alerting, Ring, RingStopped};
 pub use session::{
-    ContentFailure, ContentSpec, End, Hold, Mute, Output, Parties, Session, SessionEvent, SessionQuirks,
-    SessionWarning, acknowledge, dismiss, refuse,
+    ContentFailure, End, Hold, Mute, Output, Session, SessionEvent, SessionWarning, acknowledge, dismiss, refuse,
 };

@@ -1,10 +1,10 @@
-//! Being one of several devices that ring (XEP-0353): whichever picks up first takes the call, the others fall silent.
+//! Being one of several devices that ring (XEP-0353): the first one to answer takes the call, the others stop ringing.
 //!
 //! ```text
 //!            the user accepts                 the caller offers the session
 //!  Ringing ───────────────────► Accepted ─────────────────────────────────► Answered
 //!     │                            │ no session in 15 s: another device was first, or the caller is gone
-//!     │                            │ or the user changes his mind
+//!     │                            │ or the user cancels
 //!     └── declined, answered or declined elsewhere, taken back, 90 s ─► Over
 //! ```
 //!
@@ -41,7 +41,7 @@ enum State {
     Ringing {
         until: Instant,
     },
-    /// `rival`: what another device of ours did at the same time. The caller decides.
+    /// `rival`: what another device of the user did at the same time. The caller decides between them.
     Accepted {
         until: Instant,
         rival: Option<RingStopped>,
@@ -50,7 +50,7 @@ enum State {
     Over,
 }
 
-/// A call that somebody proposes to us.
+/// A call that another person proposes to us.
 #[derive(Debug, Clone)]
 pub struct Ring {
     id: String,
@@ -60,23 +60,23 @@ pub struct Ring {
     queue: VecDeque<OutgoingMessage>,
 }
 
-/// Whether the caller learns that there is somebody who could answer.
+/// Whether the caller learns that a device rings, and with it that its user is online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alerting {
-    /// It hears that it rings.
+    /// It learns that the device rings.
     Aloud,
-    /// It hears nothing before the user has decided.
+    /// It learns nothing before the user has decided.
     Discreet,
 }
 
 impl Ring {
     /// The caller's proposal.
     #[must_use]
-    pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, manner: Alerting) -> Self {
+    pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, alerting: Alerting) -> Self {
         let state = State::Ringing { until: now + timers::RUNG };
         let mut this = Self { id, caller, media, state, queue: VecDeque::new() };
-        if manner == Alerting::Aloud {
-            this.say(MessageKind::Ringing);
+        if alerting == Alerting::Aloud {
+            this.send(MessageKind::Ringing);
         }
         this
     }
@@ -109,35 +109,35 @@ impl Ring {
     pub fn accept(&mut self, now: Instant) {
         if self.is_ringing() {
             self.state = State::Accepted { until: now + timers::OFFER, rival: None };
-            self.say(MessageKind::Proceed);
+            self.send(MessageKind::Proceed);
         }
     }
 
-    /// The user does not want to talk, which is told as `busy`: it says the least (XEP-0353 section 6).
+    /// The user does not want to talk. The caller is told `busy`, which reveals least (XEP-0353 section 6).
     pub fn decline(&mut self) {
         self.reject(Reason::Busy.into());
     }
 
-    /// Tells why there will be no call.
+    /// Tells the caller why there will be no call.
     pub fn reject(&mut self, because: Because) {
         if self.is_ringing() {
             self.state = State::Over;
-            self.say(MessageKind::Reject(because));
+            self.send(MessageKind::Reject(because));
         }
     }
 
-    /// The user has changed his mind before the session came.
+    /// The user cancels before the session came.
     pub fn give_up(&mut self) {
         if matches!(self.state, State::Accepted { .. }) {
             self.state = State::Over;
-            self.say(MessageKind::Finish(Reason::Success.into()));
+            self.send(MessageKind::Finish(Reason::Success.into()));
         }
     }
 
-    /// The caller says something about this call.
-    pub fn caller_said(&mut self, word: &MessageKind) -> Option<RingStopped> {
+    /// The caller sends a message about this call.
+    pub fn handle_caller(&mut self, kind: &MessageKind) -> Option<RingStopped> {
         let waiting = matches!(self.state, State::Ringing { .. } | State::Accepted { .. });
-        if !waiting || !matches!(word, MessageKind::Retract(_) | MessageKind::Finish(_)) {
+        if !waiting || !matches!(kind, MessageKind::Retract(_) | MessageKind::Finish(_)) {
             return None;
         }
         let why = match &self.state {
@@ -148,9 +148,9 @@ impl Ring {
         Some(why)
     }
 
-    /// Another device of the user says something about this call.
-    pub fn device_said(&mut self, device: &FullJid, word: &MessageKind) -> Option<RingStopped> {
-        let why = match word {
+    /// Another device of the user sends a message about this call.
+    pub fn handle_device(&mut self, device: &FullJid, kind: &MessageKind) -> Option<RingStopped> {
+        let why = match kind {
             MessageKind::Proceed | MessageKind::Accept | MessageKind::Finish(_) => {
                 RingStopped::Elsewhere(device.clone())
             }
@@ -200,13 +200,183 @@ impl Ring {
         }
     }
 
-    /// The next thing to say. Take all after each input.
+    /// The next message to send. Take all after each input.
     pub fn poll_output(&mut self) -> Option<OutgoingMessage> {
         self.queue.pop_front()
     }
 
-    fn say(&mut self, word: MessageKind) {
-        let message = JingleMessage::new(&self.id, word);
+    fn send(&mut self, kind: MessageKind) {
+        let message = JingleMessage::new(&self.id, kind);
         self.queue.push_back(OutgoingMessage { to: self.caller.clone().into(), message });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::timers::epoch;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    fn jid(text: &str) -> FullJid {
+        text.parse().expect("a full JID")
+    }
+
+    fn romeo() -> FullJid {
+        jid("romeo@montague.example/orchard")
+    }
+
+    fn laptop() -> FullJid {
+        jid("juliet@capulet.example/laptop")
+    }
+
+    fn ringing(alerting: Alerting) -> Ring {
+        Ring::proposed(epoch(), "call".to_owned(), romeo(), vec![Media::Audio], alerting)
+    }
+
+    /// One that rings, and has said so.
+    fn phone() -> Ring {
+        let mut phone = ringing(Alerting::Aloud);
+        assert_eq!(sent(&mut phone), [MessageKind::Ringing]);
+        phone
+    }
+
+    fn accepted() -> Ring {
+        let mut phone = phone();
+        phone.accept(epoch());
+        assert_eq!(sent(&mut phone), [MessageKind::Proceed]);
+        phone
+    }
+
+    /// What went to the caller since.
+    fn sent(ring: &mut Ring) -> Vec<MessageKind> {
+        let messages = std::iter::from_fn(|| ring.poll_output());
+        let kinds = messages.map(|OutgoingMessage { to, message }| {
+            assert_eq!((to, message.id.as_str()), (romeo().into(), "call"));
+            message.kind
+        });
+        kinds.collect()
+    }
+
+    fn is_over(ring: &Ring) -> bool {
+        ring.state == State::Over
+    }
+
+    #[test]
+    fn a_proposal_is_shown_as_the_caller_made_it() {
+        let phone = phone();
+        assert_eq!((phone.id(), phone.caller(), phone.media()), ("call", &romeo(), &[Media::Audio][..]));
+        assert!(phone.is_ringing());
+    }
+
+    #[test]
+    fn a_caller_that_must_not_know_hears_nothing_before_the_user_has_decided() {
+        let mut phone = ringing(Alerting::Discreet);
+        assert_eq!(sent(&mut phone), []);
+        phone.accept(epoch());
+        assert_eq!(sent(&mut phone), [MessageKind::Proceed]);
+    }
+
+    #[test]
+    fn who_has_decided_decides_no_more() {
+        let mut phone = accepted();
+        assert!(!phone.is_ringing());
+        phone.accept(epoch());
+        phone.decline();
+        assert_eq!(sent(&mut phone), []);
+        assert_eq!(phone.poll_timeout(), Some(epoch() + timers::OFFER));
+    }
+
+    #[test]
+    fn a_declined_call_is_told_as_busy_and_is_over() {
+        let mut phone = phone();
+        phone.decline();
+        assert_eq!(sent(&mut phone), [MessageKind::Reject(Reason::Busy.into())]);
+        assert!(is_over(&phone) && phone.poll_timeout().is_none());
+    }
+
+    #[test]
+    fn only_an_accepted_call_is_given_up() {
+        let mut phone = phone();
+        phone.give_up();
+        assert!(phone.is_ringing() && sent(&mut phone).is_empty());
+        let mut phone = accepted();
+        phone.give_up();
+        assert_eq!(sent(&mut phone), [MessageKind::Finish(Reason::Success.into())]);
+        assert!(is_over(&phone));
+    }
+
+    #[test]
+    fn a_caller_that_retracts_or_finishes_ends_the_ringing_once() {
+        let over = [MessageKind::Retract(Because::default()), MessageKind::Finish(Because::default())];
+        for kind in over {
+            for mut ring in [phone(), accepted()] {
+                assert_eq!(ring.handle_caller(&MessageKind::Ringing), None);
+                assert_eq!(ring.handle_caller(&kind), Some(RingStopped::Cancelled));
+                assert!(is_over(&ring));
+                assert_eq!(ring.handle_caller(&kind), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_caller_that_took_another_device_is_known_by_what_that_device_did() {
+        let mut phone = accepted();
+        assert_eq!(phone.handle_device(&laptop(), &MessageKind::Proceed), None);
+        assert_eq!(phone.handle_device(&laptop(), &MessageKind::Reject(Because::default())), None, "the first counts");
+        let mut silent = phone.clone();
+        let elsewhere = Some(RingStopped::Elsewhere(laptop()));
+        assert_eq!(phone.handle_caller(&MessageKind::Retract(Because::default())), elsewhere);
+        assert_eq!(silent.handle_timeout(epoch() + timers::OFFER), elsewhere);
+    }
+
+    #[test]
+    fn another_device_that_decides_stops_the_ringing() {
+        let decided = [
+            (MessageKind::Proceed, RingStopped::Elsewhere(laptop())),
+            (MessageKind::Accept, RingStopped::Elsewhere(laptop())),
+            (MessageKind::Finish(Because::default()), RingStopped::Elsewhere(laptop())),
+            (MessageKind::Reject(Because::default()), RingStopped::DeclinedElsewhere(laptop())),
+        ];
+        for (kind, why) in decided {
+            let mut phone = phone();
+            assert_eq!(phone.handle_device(&laptop(), &kind), Some(why));
+            assert!(is_over(&phone));
+            assert_eq!(phone.handle_device(&laptop(), &kind), None, "it is over already");
+        }
+        let undecided = [MessageKind::Propose(vec![]), MessageKind::Ringing, MessageKind::Retract(Because::default())];
+        for kind in undecided {
+            let mut phone = phone();
+            assert_eq!(phone.handle_device(&laptop(), &kind), None);
+            assert!(phone.is_ringing());
+        }
+    }
+
+    #[test]
+    fn the_session_is_the_one_that_was_accepted_and_comes_once() {
+        assert!(!phone().offered(&romeo(), "call"), "the user has not decided");
+        let mut phone = accepted();
+        assert!(!phone.offered(&jid("romeo@montague.example/balcony"), "call"), "another device");
+        assert!(!phone.offered(&romeo(), "other"), "another id");
+        assert!(phone.offered(&romeo(), "call"));
+        assert!(!phone.offered(&romeo(), "call"));
+        assert_eq!(phone.poll_timeout(), None);
+        assert_eq!(phone.handle_caller(&MessageKind::Finish(Because::default())), None, "the session tells its end");
+        assert_eq!(phone.handle_device(&laptop(), &MessageKind::Proceed), None);
+    }
+
+    #[test]
+    fn ringing_and_waiting_for_the_session_end_in_time() {
+        for (mut ring, wait, why) in
+            [(phone(), timers::RUNG, RingStopped::Expired), (accepted(), timers::OFFER, RingStopped::NoOffer)]
+        {
+            assert_eq!(ring.poll_timeout(), Some(epoch() + wait));
+            assert_eq!(ring.handle_timeout(epoch() + wait - MOMENT), None);
+            assert_eq!(ring.handle_timeout(epoch() + wait), Some(why));
+            assert!(is_over(&ring) && sent(&mut ring).is_empty());
+            assert_eq!(ring.handle_timeout(epoch() + wait), None);
+        }
     }
 }

@@ -30,3 +30,11 @@ pub const RUNG: Duration = Duration::from_secs(90);
 /// From accepting to the caller's session-initiate. It takes a round trip and the caller's ends; a caller whose call was
 /// answered by another device, and who does not tell, is known by it.
 pub const OFFER: Duration = Duration::from_secs(15);
+
+/// Where the time of unit tests begins.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests need one moment to count from")]
+pub(crate) fn epoch() -> std::time::Instant {
+    static EPOCH: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    *EPOCH
+}

@@ -177,3 +177,112 @@ impl Transport {
             .children_from(self.candidates.iter().map(Candidate::write))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(inner: &str) -> (Transport, Skipped) {
+        let text = format!("<transport xmlns='{}'>{inner}</transport>", ns::ICE_UDP);
+        let mut skipped = Skipped::default();
+        (Transport::read(&text.parse().expect("the text is well-formed"), &mut skipped), skipped)
+    }
+
+    fn candidate(port: u16) -> String {
+        format!("<candidate component='1' ip='192.0.2.1' port='{port}' priority='1' type='host'/>")
+    }
+
+    #[test]
+    fn a_transport_is_known_by_its_name_and_namespace() {
+        let is = |text: &str| Transport::matches(&text.parse().expect("the text is well-formed"));
+        assert!(is(&format!("<transport xmlns='{}'/>", ns::ICE_UDP)));
+        assert!(!is(&format!("<description xmlns='{}'/>", ns::ICE_UDP)));
+        assert!(!is("<transport xmlns='urn:xmpp:jingle:transports:s5b:1'/>"));
+    }
+
+    #[test]
+    fn each_kind_of_candidate_has_its_word() {
+        for (kind, word) in CandidateKind::WORDS {
+            assert_eq!(kind.to_string(), word);
+            let text = candidate(1).replace("host", word);
+            assert_eq!(read(&text).0.candidates[0].kind, kind);
+        }
+    }
+
+    #[test]
+    fn no_more_candidates_are_kept_than_a_call_needs() {
+        let many =
+            |count: usize| (0..count).map(|port| candidate(u16::try_from(port).expect("few"))).collect::<String>();
+        let (transport, skipped) = read(&many(MAX_CANDIDATES));
+        assert_eq!((transport.candidates.len(), skipped), (MAX_CANDIDATES, Skipped::default()));
+        let (transport, skipped) = read(&many(MAX_CANDIDATES + 1));
+        assert_eq!(
+            (transport.candidates.len(), skipped.to_string()),
+            (MAX_CANDIDATES, "transport: candidate".to_owned())
+        );
+    }
+
+    #[test]
+    fn no_more_fingerprints_are_kept_than_could_contradict_each_other() {
+        let plain = format!("<fingerprint xmlns='{}' hash='sha-256'>AB</fingerprint>", ns::DTLS);
+        let sealed = format!("<fingerprint xmlns='{}' hash='sha-256'><x xmlns='y'/></fingerprint>", ns::DTLS_OMEMO);
+        let (transport, skipped) =
+            read(&format!("{}{}", plain.repeat(MAX_FINGERPRINTS), sealed.repeat(MAX_FINGERPRINTS)));
+        let counts = (transport.fingerprints.len(), transport.sealed.len());
+        assert_eq!((counts, skipped), ((MAX_FINGERPRINTS, MAX_FINGERPRINTS), Skipped::default()));
+        for one in [plain, sealed] {
+            let (transport, skipped) = read(&one.repeat(MAX_FINGERPRINTS + 1));
+            assert_eq!(transport.fingerprints.len() + transport.sealed.len(), MAX_FINGERPRINTS);
+            assert_eq!(skipped.to_string(), "transport: fingerprint");
+        }
+    }
+
+    #[test]
+    fn what_is_no_candidate_is_malformed_and_what_is_of_no_use_is_not() {
+        let with = |from: &str, to: &str| candidate(1).replace(from, to);
+        for (text, malformed) in [
+            (with("type='host'", ""), true),
+            (with("type='host'", "type='guest'"), true),
+            (with("component='1'", ""), true),
+            (with("port='1'", "port='70000'"), true),
+            (with("priority='1'", ""), true),
+            (with("192.0.2.1", "juliet.example"), false),
+            (with("type=", "protocol='tcp' type="), false),
+        ] {
+            let (transport, skipped) = read(&text);
+            assert_eq!((transport.candidates.len(), transport.malformed), (0, malformed), "{text}");
+            assert!(skipped.to_string().starts_with("candidate: "), "{text}");
+        }
+        assert_eq!(read(&with("type=", "protocol='UDP' type=")).0.candidates.len(), 1);
+    }
+
+    #[test]
+    fn an_element_of_another_namespace_is_no_candidate() {
+        let (transport, skipped) = read("<candidate xmlns='urn:xmpp:jingle:transports:s5b:1'/>");
+        assert_eq!((transport, skipped.to_string()), (Transport::default(), "transport: candidate".to_owned()));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let transport = Transport {
+            ufrag: Some("ab".to_owned()),
+            pwd: Some(Secret::new("secret")),
+            fingerprints: vec![Fingerprint { hash: "sha-256".to_owned(), setup: None, value: vec![0xAB, 0xCD] }],
+            sealed: Vec::new(),
+            candidates: vec![Candidate {
+                component: 1,
+                foundation: "f".to_owned(),
+                generation: 2,
+                id: Some("id".to_owned()),
+                address: ([192, 0, 2, 1], 5_000).into(),
+                priority: 7,
+                kind: CandidateKind::Relayed,
+                related: Some(([198, 51, 100, 1], 6_000).into()),
+            }],
+            malformed: false,
+        };
+        let mut skipped = Skipped::default();
+        assert_eq!(Transport::read(&transport.write(), &mut skipped), transport);
+        assert!(skipped.is_empty());
+    }
+}

@@ -3,16 +3,13 @@
 use std::fmt;
 
 use jid::BareJid;
-use minidom::{Element, NSChoice};
+use minidom::Element;
 
+pub use crate::content::{Content, MAX_CONTENTS};
 use crate::element::{Build, parsed, text};
-use crate::ice::Transport;
-use crate::rtp::{Description, Media};
 use crate::session_info::SessionInfo;
+pub use crate::side::{Senders, Side};
 use crate::{Skipped, muji, ns};
-
-/// Contents read of one stanza.
-pub const MAX_CONTENTS: usize = 16;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -151,165 +148,6 @@ impl Condition {
     #[must_use]
     pub fn read(element: &Element) -> Option<Self> {
         (element.ns() == ns::JINGLE_ERRORS).then(|| Self::from_word(element.name()))
-    }
-}
-
-/// One side of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Side {
-    /// Who sent the session-initiate.
-    Initiator,
-    /// Who received it.
-    Responder,
-}
-
-/// Who sends a content (XEP-0166 section 7.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Senders {
-    /// Both sides; the default.
-    Both,
-    /// The initiator only.
-    Initiator,
-    /// The responder only.
-    Responder,
-    /// Nobody. Dino refuses it.
-    None,
-}
-
-impl Senders {
-    /// True if `side` may send.
-    #[must_use]
-    pub fn include(self, side: Side) -> bool {
-        match self {
-            Self::Both => true,
-            Self::Initiator => side == Side::Initiator,
-            Self::Responder => side == Side::Responder,
-            Self::None => false,
-        }
-    }
-
-    /// The same with `side` sending too, or not.
-    #[must_use]
-    pub fn with(self, side: Side, sends: bool) -> Self {
-        let may = |other| if other == side { sends } else { self.include(other) };
-        match (may(Side::Initiator), may(Side::Responder)) {
-            (true, true) => Self::Both,
-            (true, false) => Self::Initiator,
-            (false, true) => Self::Responder,
-            (false, false) => Self::None,
-        }
-    }
-
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(senders, _)| *senders)
-    }
-
-    const WORDS: [(Self, &'static str); 4] =
-        [(Self::Both, "both"), (Self::Initiator, "initiator"), (Self::Responder, "responder"), (Self::None, "none")];
-}
-
-impl Side {
-    /// The side across.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Initiator => Self::Responder,
-            Self::Responder => Self::Initiator,
-        }
-    }
-}
-
-impl fmt::Display for Senders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::WORDS.iter().find(|(senders, _)| senders == self).expect("WORDS names all senders").1)
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Initiator => "initiator",
-            Self::Responder => "responder",
-        })
-    }
-}
-
-/// One content of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// Who added it; Dino omits it in presence, many in transport-info. Absent means the initiator.
-    pub creator: Side,
-    /// Its name, the key within the session.
-    pub name: String,
-    /// Who sends it.
-    pub senders: Senders,
-    /// What it is; absent in transport-info and the like.
-    pub description: Option<Description>,
-    /// How it travels.
-    pub transport: Option<Transport>,
-}
-
-impl Content {
-    /// A content of ours: created by the initiator, sent by both.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self {
-            creator: Side::Initiator,
-            name: name.to_owned(),
-            senders: Senders::Both,
-            description: None,
-            transport: None,
-        }
-    }
-
-    /// What it is made of, if it says so.
-    #[must_use]
-    pub fn media(&self) -> Option<&Media> {
-        self.description.as_ref().map(|description| &description.media)
-    }
-
-    /// Reads a `<content/>`, also one in Muji's namespace; `None` without a name.
-    #[must_use]
-    pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
-        let Some(name) = text(element, "name") else {
-            skipped.note("content", "no name, or one of more than 256 bytes");
-            return None;
-        };
-        let mut this = Self::new(&name);
-        if element.attr("creator") == Some("responder") {
-            this.creator = Side::Responder;
-        }
-        if let Some(word) = element.attr("senders") {
-            match Senders::from_word(word) {
-                Some(senders) => this.senders = senders,
-                None => skipped.note("content senders", word),
-            }
-        }
-        for child in element.children() {
-            if Description::matches(child) && this.description.is_none() {
-                this.description = Description::read(child, skipped);
-            } else if Transport::matches(child) && this.transport.is_none() {
-                this.transport = Some(Transport::read(child, skipped));
-            } else {
-                skipped.note("content", child.name());
-            }
-        }
-        Some(this)
-    }
-
-    /// Writes the element; `senders` only where it is not the default.
-    #[must_use]
-    pub fn write(&self) -> Element {
-        self.write_with(Some(self.senders).filter(|senders| *senders != Senders::Both))
-    }
-
-    fn write_with(&self, senders: Option<Senders>) -> Element {
-        Element::bare("content", ns::JINGLE)
-            .with("creator", self.creator)
-            .with("name", &self.name)
-            .with_opt("senders", senders)
-            .children_from(self.description.as_ref().map(Description::write))
-            .children_from(self.transport.as_ref().map(Transport::write))
     }
 }
 
@@ -493,9 +331,4 @@ impl Jingle {
             .children_from(self.why.as_ref().map(Why::write))
             .children_from(self.room.as_ref().map(muji::marker))
     }
-}
-
-/// True for a Jingle content or one that inherited Muji's namespace, as XEP-0272's own examples do.
-pub(crate) fn is_content(element: &Element) -> bool {
-    element.is("content", NSChoice::AnyOf(&[ns::JINGLE, ns::MUJI]))
 }

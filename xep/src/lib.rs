@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod content;
 pub mod dtls;
 mod element;
 pub mod extdisco;
@@ -49,6 +50,7 @@ pub mod room_invite;
 pub mod rtp;
 mod secret;
 pub mod session_info;
+mod side;
 mod skipped;
 
 pub use minidom::Element;

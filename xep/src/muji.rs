@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jid::BareJid;
 use minidom::Element;
 
+use crate::content::{Content, MAX_CONTENTS, is_content};
 use crate::element::Build;
-use crate::jingle::{Content, MAX_CONTENTS, is_content};
 use crate::{Skipped, ns};
 
 /// What a participant says of itself.

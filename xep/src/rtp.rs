@@ -6,7 +6,7 @@ use std::fmt;
 use minidom::{Element, NSChoice};
 
 use crate::element::{Build, parsed, text};
-use crate::jingle::Senders;
+use crate::side::Senders;
 use crate::{Skipped, ns};
 
 /// Payload types read of one content. The id has 7 bits and 0..=63 of them collide with RTCP.

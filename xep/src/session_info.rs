@@ -3,8 +3,8 @@
 use minidom::Element;
 
 use crate::element::{Build, text};
-use crate::jingle::Side;
 use crate::ns;
+use crate::side::Side;
 
 /// The content that a piece of news is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -38,7 +38,7 @@ impl DirectCall {
     /// A device of the callee says something about our call.
     pub(super) fn callee_said(&mut self, cx: &mut Context<'_>, from: &FullJid, word: &MessageKind) {
         let Origin::Placed(fork) = &mut self.origin else { return };
-        let event = fork.heard(from, word);
+        let event = fork.handle_message(from, word);
         self.said(cx);
         if let Some(event) = event {
             self.fork_event(cx, event);

@@ -89,14 +89,14 @@ impl DirectCall {
     /// The caller says something about its call.
     pub(super) fn caller_said(&mut self, cx: &mut Context<'_>, word: &MessageKind) {
         let Origin::Rung(ring) = &mut self.origin else { return };
-        let silenced = ring.caller_said(word);
+        let silenced = ring.handle_caller(word);
         self.silenced(cx, silenced);
     }
 
     /// Another device of ours says something about this call.
     pub(super) fn device_said(&mut self, cx: &mut Context<'_>, device: &FullJid, word: &MessageKind) {
         let Origin::Rung(ring) = &mut self.origin else { return };
-        let silenced = ring.device_said(device, word);
+        let silenced = ring.handle_device(device, word);
         self.silenced(cx, silenced);
     }
 

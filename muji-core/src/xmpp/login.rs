@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use jid::{FullJid, Jid};
-use muji_xep::Secret;
+use jid::FullJid;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, BufStream};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -21,14 +19,15 @@ use tokio_xmpp::xmlstream::{
 };
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::starttls;
-use xmpp_parsers::stream_error::{DefinedCondition, StreamError};
 use xmpp_parsers::stream_features::StreamFeatures;
 
+use super::account::{Account, Server};
+use super::connect::{self, Reached};
+use super::error::LoginError;
 use super::last_words::{LastWords, Remembered};
 use super::place::Place;
-use super::reach::{self, Reached};
 use super::sasl::{self, Channel, Mechanism};
-use crate::tls::{self, CertificateFault, TlsFault, Trust};
+use crate::tls;
 
 /// What direct TLS announces, so that a server can tell clients from other servers (XEP-0368 section 3).
 const ALPN: &[u8] = b"xmpp-client";
@@ -52,51 +51,6 @@ const PAUSES: [Duration; 6] = [
 const TIMEOUTS: Timeouts =
     Timeouts { read_timeout: Duration::from_secs(15), response_timeout: Duration::from_secs(10) };
 
-/// Who logs in, and where.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// The account; with a resource if a certain one is wished for.
-    pub jid: Jid,
-    /// Its password.
-    pub password: Secret,
-    /// Where the server is.
-    pub server: Server,
-    /// Who vouches for it.
-    pub trust: Trust,
-}
-
-impl Account {
-    /// An account whose server is found by its domain and vouched for by the system's authorities.
-    #[must_use]
-    pub fn new(jid: Jid, password: Secret) -> Self {
-        Self { jid, password, server: Server::Discovered, trust: Trust::System }
-    }
-}
-
-/// Where a server is. Its certificate must be for the domain of the JID in any case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Server {
-    /// By the SRV records of the JID's domain, else at the domain itself, port 5222.
-    #[default]
-    Discovered,
-    /// Here, with STARTTLS (usually port 5222).
-    StartTls {
-        /// Its name or address.
-        host: String,
-        /// Its port.
-        port: u16,
-    },
-    /// Here, with TLS from the first byte (XEP-0368; usually port 5223 or 443).
-    DirectTls {
-        /// Its name or address.
-        host: String,
-        /// Its port.
-        port: u16,
-    },
-    /// On this machine, without TLS: for tests and demonstrations.
-    Plaintext(SocketAddr),
-}
-
 /// How a login went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedIn {
@@ -106,130 +60,6 @@ pub struct LoggedIn {
     pub encrypted: bool,
     /// How we proved who we are.
     pub mechanism: Mechanism,
-}
-
-/// Why there is no connection.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoginError {
-    /// A JID such as `example.org`.
-    #[error("{0} names no account; it must look like name@server")]
-    NoAccount(Jid),
-    /// A domain that is no name in DNS.
-    #[error("{0} cannot be a server's name")]
-    NoDomain(String),
-    /// Plaintext beyond this machine.
-    #[error("{0} is not on this machine, and beyond it nothing is said without TLS")]
-    Plaintext(SocketAddr),
-    /// The system's resolver does not know it.
-    #[error("there is no host {host} ({why}); check what stands behind the @, or say which server to use")]
-    UnknownHost {
-        /// The host.
-        host: String,
-        /// What the system says.
-        why: String,
-    },
-    /// An SRV record whose target is `.`.
-    #[error("{0} says that it has no XMPP server; check what stands behind the @")]
-    NoService(String),
-    /// Refused, or no route.
-    #[error("the server at {server} is not reached: {why}; is it running, and is the port right?")]
-    Unreachable {
-        /// Its address.
-        server: String,
-        /// What the system says.
-        why: String,
-    },
-    /// Too slow.
-    #[error("the server at {0} did not finish the login in time; it is overloaded, or no XMPP server")]
-    Silent(String),
-    /// No STARTTLS.
-    #[error("the server at {0} offers no encryption (STARTTLS); without it no password is sent")]
-    NoTls(String),
-    /// The handshake failed.
-    #[error("no encrypted connection with the server at {server}: {why}")]
-    Tls {
-        /// Its address.
-        server: String,
-        /// What the TLS library says.
-        why: String,
-    },
-    /// The server may be another than it says.
-    #[error("the certificate of the server at {server} is refused: {fault}")]
-    Certificate {
-        /// Its address.
-        server: String,
-        /// What is wrong.
-        fault: CertificateFault,
-    },
-    /// Nobody to trust.
-    #[error("no authorities to check the server's certificate by: {0}")]
-    Authorities(String),
-    /// Wrong account or password.
-    #[error("the server does not accept this name and password; check both")]
-    Rejected,
-    /// Closed by its administrator.
-    #[error("the server says that this account is disabled or its password expired; ask its administrator")]
-    AccountDisabled,
-    /// `temporary-auth-failure`.
-    #[error("the server cannot check passwords now; try again later")]
-    Busy,
-    /// Nothing of what the server offers is ours.
-    #[error("the server offers no way to log in with a password that this program knows (SCRAM, PLAIN)")]
-    NoMechanism,
-    /// The only way is one that shows the password to everybody.
-    #[error("the server wants the password in plain text, which is not sent without TLS")]
-    PlainWithoutTls,
-    /// It said yes without knowing the password.
-    #[error("the server could not prove that it knows the password; somebody else may answer in its place")]
-    Impostor,
-    /// Another program logged in with our resource.
-    #[error(
-        "the account is in use elsewhere under the same resource; leave the resource out of the JID, or choose another"
-    )]
-    Elsewhere,
-    /// A stream error.
-    #[error("the server ended the connection: {0}")]
-    Ended(String),
-    /// The server speaks otherwise than RFC 6120 has it.
-    #[error("the server is not understood: {0}")]
-    Protocol(String),
-}
-
-impl LoginError {
-    /// There is no TLS with the server at this address.
-    fn of_tls(server: String, fault: TlsFault) -> Self {
-        match fault {
-            TlsFault::Certificate(fault) => Self::Certificate { server, fault },
-            TlsFault::Authorities(why) => Self::Authorities(why),
-            TlsFault::Handshake(why) => Self::Tls { server, why },
-        }
-    }
-
-    /// What a stream error means.
-    pub(super) fn ended(error: &StreamError) -> Self {
-        if error.condition == DefinedCondition::Conflict { Self::Elsewhere } else { Self::Ended(spoken(error)) }
-    }
-
-    /// True if trying again would end the same way, or do harm.
-    fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Rejected
-                | Self::AccountDisabled
-                | Self::NoMechanism
-                | Self::PlainWithoutTls
-                | Self::Impostor
-                | Self::Elsewhere
-        )
-    }
-}
-
-/// A stream error as a person reads it.
-pub(super) fn spoken(error: &StreamError) -> String {
-    let text = error.texts.values().find(|text| !text.is_empty());
-    let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
-    format!("{:?}{text}", error.condition)
 }
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -252,7 +82,7 @@ pub(super) async fn login(
     }
     let domain = account.jid.domain().as_str();
     let ascii = idna::domain_to_ascii(domain).map_err(|_| LoginError::NoDomain(domain.to_owned()))?;
-    let reached = reach::connect(&ascii, &account.server).await?;
+    let reached = connect::connect(&ascii, &account.server).await?;
     let name = reached.name.clone();
     let attempt = timeout(LOGIN, negotiate(account, &user, &ascii, reached, words)).await;
     attempt.unwrap_or(Err(LoginError::Silent(name)))

@@ -4,14 +4,18 @@
 //! connection breaks, and answers what nobody else answers. A wrong password is an error at once and is not tried again,
 //! and neither is a resource that another program of the user has taken.
 
+mod account;
+mod connect;
+mod error;
 mod last_words;
 mod login;
 mod place;
-mod reach;
 mod sasl;
 
 pub use crate::tls::{CertificateFault, Trust};
-pub use login::{Account, LoggedIn, LoginError, Server};
+pub use account::{Account, Server};
+pub use error::LoginError;
+pub use login::LoggedIn;
 pub use sasl::Mechanism;
 
 use std::collections::VecDeque;
@@ -111,7 +115,7 @@ impl Connection {
             Some(StreamNews::Stanza(stanza)) => Incoming::Stanza(Box::new(stanza)),
             Some(StreamNews::Stream(StreamEvent::Suspended)) => {
                 self.held = Some(VecDeque::new());
-                Incoming::Lost(self.words.error().map(|error| login::spoken(&error)))
+                Incoming::Lost(self.words.error().map(|error| error::spoken(&error)))
             }
             Some(StreamNews::Stream(StreamEvent::Resumed)) => {
                 self.fruitful.store(true, Ordering::Relaxed);

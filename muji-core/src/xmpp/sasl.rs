@@ -15,7 +15,7 @@ use xmpp_parsers::sasl::{Auth, DefinedCondition, Failure, Mechanism as Name, Non
 use xmpp_parsers::sasl_cb::Type as Binding;
 use xmpp_parsers::stream_features::StreamFeatures;
 
-use super::login::LoginError;
+use super::error::LoginError;
 
 /// Rounds of hashing a server may ask for. Servers ask for 4096 to some ten thousand; more would only block us.
 const MAX_ITERATIONS: u32 = 1_000_000;

@@ -1,101 +1,54 @@
 //! One session from its offer to its end.
 
-mod contents;
+mod changes;
+mod signalling;
 mod stanzas;
+mod state;
 mod types;
 mod warning;
 
 pub use stanzas::{acknowledge, dismiss, refuse};
-pub use types::{ContentSpec, End, Hold, Mute, Output, Parties, SessionEvent, SessionQuirks};
+pub use types::{End, Hold, Mute, Output, SessionEvent};
 pub use warning::{ContentFailure, SessionWarning};
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use jid::Jid;
 use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, Side, Why};
 use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::answers::Answers;
+use crate::contents::SessionContents;
 use crate::fault::{PeerFault, Unusable};
 use crate::ids::{Ids, TransportId};
-use crate::legs::Legs;
-use crate::media::{MediaCommand, MediaReport, TransportFailure};
+use crate::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
+use crate::parties::{ContentSpec, Parties, SessionQuirks};
 use crate::timers;
+use changes::{ContentChanges, start};
+use signalling::Signalling;
 use stanzas::describe;
-
-/// Where a session stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
-    /// The media layer makes our ends; once it has, and we are `released`, the offer goes out.
-    Opening { released: bool, until: Instant },
-    /// Our offer is out.
-    Offered { until: Instant },
-    /// The peer's offer waits for us.
-    Held,
-    /// We accept as soon as our ends are made.
-    Answering { until: Instant },
-    /// Both sides agreed; transports connect.
-    Connecting { until: Instant },
-    /// Every transport works.
-    Up,
-    /// Over; nothing is sent any more.
-    Ended,
-}
-
-impl State {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Opening { .. } => "not offered yet",
-            Self::Offered { .. } => "offered",
-            Self::Held | Self::Answering { .. } => "not accepted yet",
-            Self::Connecting { .. } | Self::Up => "active",
-            Self::Ended => "over",
-        }
-    }
-}
-
-/// What we asked the peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
-    Initiate,
-    Accept,
-    /// To add a content, or to take our answer to one of its own.
-    Add(Content),
-    /// To send a content otherwise.
-    Modify(Content),
-    /// To take a content out.
-    Remove(Content),
-    /// To use other credentials.
-    Restart(TransportId),
-    Other,
-}
+use state::{Request, State};
 
 /// A Jingle session with one peer. The module `muji_jingle` draws its states.
 #[derive(Debug, Clone)]
 pub struct Session {
-    parties: Parties,
-    sid: String,
     state: State,
-    legs: Legs,
-    acked: bool,
+    contents: SessionContents,
+    out: Signalling,
+    /// The peer confirmed our offer.
+    acknowledged: bool,
     /// When the owner is told that the offer, though confirmed, is not answered.
     unanswered_at: Option<Instant>,
-    asked: Answers<Asked>,
-    queue: VecDeque<Output>,
 }
 
 impl Session {
     /// Begins a session of ours: the media layer makes its ends, nothing is sent before [`Self::release`].
     #[must_use]
-    pub fn open(now: Instant, parties: Parties, sid: String, wanted: Vec<ContentSpec>) -> Self {
-        let legs = Legs::offering(&parties, wanted);
+    pub fn open(now: Instant, parties: Parties, sid: String, specs: Vec<ContentSpec>) -> Self {
+        let contents = SessionContents::offering(&parties, specs);
         let state = State::Opening { released: false, until: now + timers::DESCRIBE };
-        let mut this = Self::new(parties, sid, state, legs);
-        this.queue.push_back(Output::Media(this.legs.open(&this.parties)));
+        let mut this = Self::new(parties, sid, state, contents);
+        this.out.media([this.contents.open(&this.out.parties)]);
         this
     }
 
@@ -103,18 +56,34 @@ impl Session {
     ///
     /// # Errors
     /// Why nothing of the offer can be taken; tell the peer with [`refuse`].
-    pub fn hold(parties: Parties, offer: &Jingle, wanted: &[ContentSpec]) -> Result<Self, Unusable> {
-        let (legs, refused) = Legs::answering(&parties, wanted, offer)?;
-        let mut this = Self::new(parties, offer.sid.clone(), State::Held, legs);
-        for (_, why) in refused {
-            this.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
+    pub fn hold(parties: Parties, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, Unusable> {
+        let (contents, refused) = SessionContents::answering(&parties, specs, offer)?;
+        let mut this = Self::new(parties, offer.sid.clone(), State::Held, contents);
+        for why in refused {
+            this.out.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
         }
         Ok(this)
     }
 
-    fn new(parties: Parties, sid: String, state: State, legs: Legs) -> Self {
-        let (acked, unanswered_at) = (false, None);
-        Self { parties, sid, state, legs, acked, unanswered_at, asked: Answers::default(), queue: VecDeque::new() }
+    fn new(parties: Parties, sid: String, state: State, contents: SessionContents) -> Self {
+        Self { state, contents, out: Signalling::new(parties, sid), acknowledged: false, unanswered_at: None }
+    }
+
+    /// Changes contents; the session ends if nothing is left that both have.
+    fn change<R>(&mut self, now: Instant, ids: &mut Ids, change: impl FnOnce(&mut ContentChanges<'_>) -> R) -> R {
+        let mut changes = ContentChanges {
+            now,
+            ids: &mut *ids,
+            state: &self.state,
+            contents: &mut self.contents,
+            out: &mut self.out,
+            unshared: false,
+        };
+        let result = change(&mut changes);
+        if changes.unshared {
+            self.terminate(now, ids, Reason::Success.into(), End::Unshared);
+        }
+        result
     }
 
     /// Lets our offer go as soon as it can be written.
@@ -127,20 +96,20 @@ impl Session {
 
     /// What people call the peer, and how its client is, is known by now: an offer can come before its presence.
     pub fn name_peer(&mut self, name: &str, habits: SessionQuirks) {
-        name.clone_into(&mut self.parties.name);
-        self.parties.habits = habits;
+        name.clone_into(&mut self.out.parties.name);
+        self.out.parties.habits = habits;
     }
 
     /// Of the media that the peer's offer may be given, these are the ones that the user sends.
     pub fn sends_only(&mut self, media: &[Media]) {
         if self.state == State::Held {
-            self.legs.send_only(media);
+            self.contents.send_only(media);
         }
     }
 
     /// What we send of a medium is published under this name from now on.
     pub fn publish_as(&mut self, media: &Media, name: &str) {
-        if self.legs.publish_as(media, name) {
+        if self.contents.list.publish_as(media, name) {
             self.start();
         }
     }
@@ -148,13 +117,13 @@ impl Session {
     /// The certificates by which each side is known, ours first, as SHA-256; empty where they are not known yet.
     #[must_use]
     pub fn fingerprints(&self) -> [Vec<&[u8]>; 2] {
-        self.legs.fingerprints()
+        self.contents.transports.fingerprints()
     }
 
     /// What the peer sends, by name.
     #[must_use]
     pub fn contents(&self) -> Vec<(String, Media)> {
-        self.legs.received()
+        self.contents.received()
     }
 
     /// Takes the peer's offer.
@@ -163,7 +132,7 @@ impl Session {
             return;
         }
         self.state = State::Answering { until: now + timers::DESCRIBE };
-        self.queue.push_back(Output::Media(self.legs.open(&self.parties)));
+        self.out.media([self.contents.open(&self.out.parties)]);
         self.start(); // The peer can be asked before it has our answer: its end is known.
         self.advance(now, ids);
     }
@@ -183,54 +152,59 @@ impl Session {
 
     /// Tells the peer that a publication is not sent for now, or is again. Stopping the media is the owner's.
     pub fn announce_mute(&mut self, now: Instant, ids: &mut Ids, publication: &str, muted: Mute) {
-        if let Some(content) = self.legs.carrier(publication).filter(|_| self.is_active()) {
-            let content = Some(ContentRef { creator: content.creator, name: content.name });
-            self.inform(
-                now,
-                ids,
-                match muted {
-                    Mute::On => SessionInfo::Mute(content),
-                    Mute::Off => SessionInfo::Unmute(content),
-                },
-            );
-        }
+        self.change(now, ids, |changes| changes.announce_mute(publication, muted));
     }
 
     /// Tells the peer that the user is being asked, about an offer that waits for it (XEP-0167 section 8.3).
     pub fn announce_ringing(&mut self, now: Instant, ids: &mut Ids) {
         if self.state == State::Held {
-            self.inform(now, ids, SessionInfo::Ringing);
+            self.out.inform(now, ids, SessionInfo::Ringing);
         }
     }
 
     /// Stops listening and sending, or begins again, and tells the peer once the session is accepted.
     pub fn set_hold(&mut self, now: Instant, ids: &mut Ids, hold: Hold) {
-        let news = self.legs.hold(hold == Hold::On);
-        if news && self.is_active() {
+        let changed = self.contents.set_holds(hold == Hold::On);
+        if changed && self.is_active() {
             self.start();
             self.announce_hold(now, ids, hold);
         }
     }
 
     fn announce_hold(&mut self, now: Instant, ids: &mut Ids, hold: Hold) {
-        self.inform(
-            now,
-            ids,
-            match hold {
-                Hold::On => SessionInfo::Hold,
-                Hold::Off => SessionInfo::Unhold,
-            },
-        );
+        let info = match hold {
+            Hold::On => SessionInfo::Hold,
+            Hold::Off => SessionInfo::Unhold,
+        };
+        self.out.inform(now, ids, info);
     }
 
-    fn inform(&mut self, now: Instant, ids: &mut Ids, info: SessionInfo) {
-        let mut jingle = Jingle::new(Action::SessionInfo, &self.sid);
-        jingle.info = Some(info);
-        self.request(now, ids, &jingle, Asked::Other);
+    /// Sends another publication, by a content of its own or by one that only the peer has sent so far. Nothing happens
+    /// before both sides have accepted the session, if it is sent already, or if the peer has not answered yet that it is
+    /// taken out: then [`SessionEvent::ContentRemoved`] comes first.
+    pub fn add(&mut self, now: Instant, ids: &mut Ids, spec: ContentSpec) {
+        self.change(now, ids, |changes| changes.add(spec));
     }
 
-    /// A request of the peer with this session's id. It is answered here, whatever it is. `wanted` is what the peer could be
-    /// given or may show, if it adds a content.
+    /// Takes the content out that carries a publication; with the last one the session ends.
+    pub fn remove(&mut self, now: Instant, ids: &mut Ids, publication: &str) {
+        self.change(now, ids, |changes| changes.remove(publication));
+    }
+
+    /// True if a publication is sent, or being added.
+    #[must_use]
+    pub fn sends(&self, publication: &str) -> bool {
+        self.contents.list.carries(publication)
+    }
+
+    /// True from the acceptance to the end.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.state.is_active()
+    }
+
+    /// A request of the peer with this session's id. It is answered here, whatever it is. `specs` are the contents that the peer
+    /// may add: what we could send it, and what it may send us.
     ///
     /// # Errors
     /// What the peer did wrong; it has been told.
@@ -240,22 +214,22 @@ impl Session {
         ids: &mut Ids,
         id: &str,
         jingle: &Jingle,
-        wanted: &[ContentSpec],
+        specs: &[ContentSpec],
     ) -> Result<(), PeerFault> {
-        let before = self.queue.len();
-        let outcome = self.act(now, ids, jingle, wanted);
+        let before = self.out.len();
+        let outcome = self.act(now, ids, jingle, specs);
         let answer = match &outcome {
-            Ok(()) => acknowledge(&self.parties.peer, id),
-            Err(fault) => refuse(&self.parties.peer, id, fault),
+            Ok(()) => acknowledge(&self.out.parties.peer, id),
+            Err(fault) => refuse(&self.out.parties.peer, id, fault),
         };
-        self.queue.insert(before, Output::Send(Box::new(answer))); // Before whatever follows from it.
+        self.out.answer_before(before, answer);
         outcome
     }
 
-    fn act(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, wanted: &[ContentSpec]) -> Result<(), PeerFault> {
+    fn act(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, specs: &[ContentSpec]) -> Result<(), PeerFault> {
         let out_of_order = PeerFault::OutOfOrder { action: jingle.action.to_string(), state: self.state.name() };
         match (&jingle.action, &self.state) {
-            (_, State::Ended | State::Opening { .. }) => Err(PeerFault::UnknownSession { sid: self.sid.clone() }),
+            (_, State::Ended | State::Opening { .. }) => Err(PeerFault::UnknownSession { sid: self.out.sid.clone() }),
             (Action::SessionTerminate, _) => {
                 self.finish(End::Peer(jingle.why.clone().unwrap_or_else(|| Reason::GeneralError.into())));
                 Ok(())
@@ -280,23 +254,23 @@ impl Session {
             (Action::SessionInfo, _) => self.informed(jingle.info.clone().unwrap_or(SessionInfo::Ping)),
             (Action::DescriptionInfo, _) => Ok(()), // What it may change, we do not use.
             // Movim's answer to a content-add.
-            (Action::SessionAccept, State::Connecting { .. } | State::Up) if self.legs.has_offered() => {
-                self.contents_accepted(now, ids, jingle)
+            (Action::SessionAccept, State::Connecting { .. } | State::Up) if self.contents.list.has_offered() => {
+                self.change(now, ids, |changes| changes.accepted(jingle))
             }
             (Action::SessionInitiate | Action::SessionAccept, _) => Err(out_of_order),
-            (Action::ContentAdd, _) => self.contents_added(now, ids, jingle, wanted),
-            (Action::ContentAccept, _) => self.contents_accepted(now, ids, jingle),
-            (Action::ContentReject, _) => self.contents_rejected(now, ids, jingle),
-            (Action::ContentModify, _) => self.contents_modified(now, ids, jingle),
+            (Action::ContentAdd, _) => self.change(now, ids, |changes| changes.added(jingle, specs)),
+            (Action::ContentAccept, _) => self.change(now, ids, |changes| changes.accepted(jingle)),
+            (Action::ContentReject, _) => self.change(now, ids, |changes| changes.rejected(jingle)),
+            (Action::ContentModify, _) => self.change(now, ids, |changes| changes.modified(jingle)),
             (Action::ContentRemove, _) => {
-                self.contents_removed(now, ids, jingle);
+                self.change(now, ids, |changes| changes.removed(jingle));
                 Ok(())
             }
             // We have one kind of transport, so another is acknowledged and not taken.
             (Action::TransportReplace, _) => {
-                let mut reject = Jingle::new(Action::TransportReject, &self.sid);
-                reject.contents.clone_from(&jingle.contents);
-                self.request(now, ids, &reject, Asked::Other);
+                let contents = jingle.contents.clone();
+                let reject = Jingle { contents, ..self.out.jingle(Action::TransportReject) };
+                self.out.request(now, ids, &reject, Request::Other);
                 Ok(())
             }
             (Action::Other(word), _) => Err(PeerFault::NoAction(word.clone())),
@@ -307,8 +281,8 @@ impl Session {
     }
 
     fn accepted(&mut self, now: Instant, ids: &mut Ids, answer: &Jingle) {
-        match self.legs.answered(self.parties.session, answer) {
-            Ok(dropped) => self.queue.extend(dropped.into_iter().map(Output::Media)),
+        match self.contents.answered(self.out.parties.session, answer) {
+            Ok(dropped) => self.out.media(dropped),
             Err(why) => return self.give_up(now, ids, why),
         }
         self.state = State::Connecting { until: now + timers::CONNECT };
@@ -319,32 +293,32 @@ impl Session {
 
     /// Both sides agreed.
     fn has_accepted(&mut self, now: Instant, ids: &mut Ids) {
-        self.event(SessionEvent::Accepted);
-        if self.legs.holds() {
+        self.out.event(SessionEvent::Accepted);
+        if self.contents.holds() {
             self.announce_hold(now, ids, Hold::On);
         }
-        self.open_waiting(now, ids);
+        self.change(now, ids, |changes| changes.open_waiting());
     }
 
-    fn trickled(&mut self, now: Instant, ids: &mut Ids, news: &Jingle) {
-        match self.legs.trickled(news) {
-            Ok(commands) => self.queue.extend(commands.into_iter().map(Output::Media)),
+    fn trickled(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle) {
+        match self.contents.trickled(jingle) {
+            Ok(commands) => self.out.media(commands),
             Err(why) => self.give_up(now, ids, why),
         }
     }
 
     fn informed(&mut self, info: SessionInfo) -> Result<(), PeerFault> {
         match info {
-            SessionInfo::Mute(content) => self.event(SessionEvent::Muted(content.map(|it| self.label(it)))),
-            SessionInfo::Unmute(content) => self.event(SessionEvent::Unmuted(content.map(|it| self.label(it)))),
+            SessionInfo::Mute(content) => self.out.event(SessionEvent::Muted(content.map(|it| self.label(it)))),
+            SessionInfo::Unmute(content) => self.out.event(SessionEvent::Unmuted(content.map(|it| self.label(it)))),
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
-            SessionInfo::Hold => self.held(true),
-            SessionInfo::Unhold => self.held(false),
+            SessionInfo::Hold => self.peer_holds(true),
+            SessionInfo::Unhold => self.peer_holds(false),
             SessionInfo::Active => {
-                self.held(false);
-                self.event(SessionEvent::Unmuted(None));
+                self.peer_holds(false);
+                self.out.event(SessionEvent::Unmuted(None));
             }
-            SessionInfo::Ringing if self.is_offered() => self.event(SessionEvent::Ringing),
+            SessionInfo::Ringing if self.is_offered() => self.out.event(SessionEvent::Ringing),
             SessionInfo::Ping | SessionInfo::Ringing => {}
         }
         Ok(())
@@ -353,36 +327,37 @@ impl Session {
     /// What we know a content by that the peer speaks of.
     fn label(&self, content: ContentRef) -> String {
         let named = Content { creator: content.creator, ..Content::new(&content.name) };
-        self.legs.label(&named).unwrap_or(content.name)
+        self.contents.list.label(&named).unwrap_or(content.name)
     }
 
     /// The peer does not listen for now, or does again: nothing is sent to it meanwhile (XEP-0167 section 8).
-    fn held(&mut self, held: bool) {
-        if self.legs.peer_holds(held) {
+    fn peer_holds(&mut self, holds: bool) {
+        if self.contents.set_peer_holds(holds) {
             self.start();
-            self.event(if held { SessionEvent::Held } else { SessionEvent::Unheld });
+            self.out.event(if holds { SessionEvent::Held } else { SessionEvent::Unheld });
         }
     }
 
     /// The result of a request of ours, or its error. False if the id is not one of ours.
     pub fn handle_answer(&mut self, now: Instant, ids: &mut Ids, id: &str, outcome: Result<(), &StanzaError>) -> bool {
-        let Some(asked) = self.asked.answered(id) else { return false };
+        let Some(request) = self.out.pending.answered(id) else { return false };
         let Err(error) = outcome else {
-            if asked == Asked::Initiate && self.is_offered() {
-                (self.acked, self.unanswered_at) = (true, Some(now + timers::UNANSWERED));
+            if request == Request::Initiate && self.is_offered() {
+                self.acknowledged = true;
+                self.unanswered_at = Some(now + timers::UNANSWERED);
             }
-            self.content_answered(now, ids, &asked, None);
+            self.change(now, ids, |changes| changes.answered(&request, None));
             return true;
         };
-        match (error.other.as_ref().and_then(Condition::read), &asked) {
-            (Some(Condition::TieBreak), Asked::Initiate) => self.finish(End::TieBreak),
-            (_, Asked::Initiate) => self.finish(End::Refused(describe(error))),
-            (Some(Condition::UnknownSession), _) | (_, Asked::Accept) => self.finish(End::Forgotten),
-            (_, Asked::Add(_) | Asked::Modify(_) | Asked::Remove(_)) => {
-                self.content_answered(now, ids, &asked, Some(error))
+        match (error.other.as_ref().and_then(Condition::read), &request) {
+            (Some(Condition::TieBreak), Request::Initiate) => self.finish(End::TieBreak),
+            (_, Request::Initiate) => self.finish(End::Refused(describe(error))),
+            (Some(Condition::UnknownSession), _) | (_, Request::Accept) => self.finish(End::Forgotten),
+            (_, Request::Add(_) | Request::Modify(_) | Request::Remove(_)) => {
+                self.change(now, ids, |changes| changes.answered(&request, Some(error)));
             }
-            (_, Asked::Restart(transport)) => self.legs.restart_lost(*transport),
-            (_, Asked::Other) => {}
+            (_, Request::Restart(transport)) => self.contents.transports.restart_undelivered(*transport),
+            (_, Request::Other) => {}
         }
         true
     }
@@ -391,57 +366,61 @@ impl Session {
     pub fn handle_media(&mut self, now: Instant, ids: &mut Ids, report: MediaReport) {
         match report {
             MediaReport::Described { transport, local } => {
-                if let Some(renewed) = self.legs.described(transport, local) {
-                    self.about(now, ids, Action::TransportInfo, renewed, Asked::Restart(transport));
+                if let Some(content) = self.contents.described(transport, local) {
+                    let request = Request::Restart(transport);
+                    self.out.request_about(now, ids, Action::TransportInfo, content, request);
                 }
                 self.advance(now, ids);
-                self.grow(now, ids);
+                self.change(now, ids, |changes| changes.send_ready());
             }
             MediaReport::Candidate { transport, candidate } => {
-                let told = !matches!(self.state, State::Opening { .. } | State::Answering { .. } | State::Ended);
-                if let Some(content) = self.legs.found_candidate(transport, candidate).filter(|_| told) {
-                    self.about(now, ids, Action::TransportInfo, content, Asked::Other);
+                let content = self.contents.found_candidate(transport, candidate);
+                if let Some(content) = content.filter(|_| self.state.is_known_to_peer()) {
+                    self.out.request_about(now, ids, Action::TransportInfo, content, Request::Other);
                 }
             }
             MediaReport::Connected { transport } => {
-                let grew = self.legs.connected(transport);
-                if self.is_active() && self.legs.all_connected() && !grew {
+                let completed = self.contents.connected(transport);
+                if self.is_active() && self.contents.all_connected() && !completed {
                     self.state = State::Up;
-                    self.event(SessionEvent::Connected);
+                    self.out.event(SessionEvent::Connected);
                 }
             }
             MediaReport::Interrupted { transport } => {
-                self.event(SessionEvent::Interrupted);
+                self.out.event(SessionEvent::Interrupted);
                 // One side is enough, and it is the one that decides which addresses are used.
-                if self.legs.side() == Side::Initiator {
+                if self.contents.side() == Side::Initiator {
                     self.restart(now, transport);
                 }
             }
             MediaReport::Moved { transport } => self.restart(now, transport),
-            MediaReport::Failed { transport, failure } => {
-                if !self.survives(now, ids, transport, &failure) {
-                    // Before there was none it could not be set up (XEP-0166 section 7.4).
-                    let reason = if self.is_up() { Reason::ConnectivityError } else { Reason::FailedTransport };
-                    self.terminate(now, ids, reason.into(), End::Path(failure));
-                }
-            }
+            MediaReport::Failed { transport, failure } => self.lost(now, ids, transport, failure),
             MediaReport::Impostor { .. } => self.terminate(now, ids, Reason::SecurityError.into(), End::Impostor),
-            MediaReport::Flowing { content, .. } => self.event(SessionEvent::Flowing { content }),
-            MediaReport::Trouble(trouble) => self.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
+            MediaReport::Flowing { content, .. } => self.out.event(SessionEvent::Flowing { content }),
+            MediaReport::Trouble(trouble) => self.out.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
         }
     }
 
-    /// A transport begins anew with other credentials, if the peer knows how.
+    /// A transport has failed: the session goes on without what was just added by it, or ends.
+    fn lost(&mut self, now: Instant, ids: &mut Ids, transport: TransportId, failure: PathFailure) {
+        if !self.change(now, ids, |changes| changes.survives(transport, &failure)) {
+            // Before there was none it could not be set up (XEP-0166 section 7.4).
+            let reason = if self.is_up() { Reason::ConnectivityError } else { Reason::FailedTransport };
+            self.terminate(now, ids, reason.into(), End::Path(failure));
+        }
+    }
+
+    /// ICE restarts on a transport, if the peer can.
     fn restart(&mut self, now: Instant, transport: TransportId) {
-        if self.is_active() && self.parties.habits.restarts {
-            self.legs.want_restart(now, transport);
-            self.restart_due(now);
+        if self.is_active() && self.out.parties.habits.restarts {
+            self.contents.transports.want_restart(now, transport);
+            self.handle_restarts(now);
         }
     }
 
-    fn restart_due(&mut self, now: Instant) {
-        let commands = self.legs.restart_due(now);
-        self.queue.extend(commands.into_iter().map(Output::Media));
+    fn handle_restarts(&mut self, now: Instant) {
+        let commands = self.contents.transports.handle_restarts(now);
+        self.out.media(commands);
     }
 
     /// Does what is due.
@@ -467,54 +446,48 @@ impl Session {
         }
         if self.unanswered_at.is_some_and(|at| at <= now) {
             self.unanswered_at = None;
-            self.event(SessionEvent::Unanswered);
+            self.out.event(SessionEvent::Unanswered);
         }
-        for asked in self.asked.expired(now) {
-            match asked {
-                Asked::Initiate | Asked::Accept => {
+        for request in self.out.pending.expired(now) {
+            match request {
+                Request::Initiate | Request::Accept => {
                     self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
                 }
-                Asked::Restart(transport) => self.legs.restart_lost(transport),
-                Asked::Add(_) | Asked::Modify(_) | Asked::Other => {} // The content has a deadline of its own.
-                Asked::Remove(_) => self.content_answered(now, ids, &asked, None),
+                Request::Restart(transport) => self.contents.transports.restart_undelivered(transport),
+                Request::Add(_) | Request::Modify(_) | Request::Other => {} // The content has a deadline of its own.
+                Request::Remove(_) => self.change(now, ids, |changes| changes.answered(&request, None)),
             }
         }
         if self.is_active() {
-            self.restart_due(now);
+            self.handle_restarts(now);
         }
-        self.growth_timeout(now, ids);
+        self.change(now, ids, |changes| changes.handle_timeout());
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let state = match self.state {
-            State::Opening { until, .. }
-            | State::Answering { until }
-            | State::Offered { until }
-            | State::Connecting { until } => Some(until),
-            State::Held | State::Up | State::Ended => None,
-        };
-        let restart = self.legs.restart_timeout().filter(|_| self.is_active());
-        let others = [self.unanswered_at, self.asked.poll_timeout(), self.legs.poll_timeout(), restart];
-        others.into_iter().chain([state]).flatten().min()
+        let restart = self.contents.transports.poll_restart().filter(|_| self.is_active());
+        let contents = self.contents.list.poll_timeout();
+        let all = [self.state.deadline(), self.unanswered_at, self.out.pending.poll_timeout(), contents, restart];
+        all.into_iter().flatten().min()
     }
 
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.queue.pop_front()
+        self.out.poll_output()
     }
 
     /// The session's id on the wire.
     #[must_use]
     pub fn sid(&self) -> &str {
-        &self.sid
+        &self.out.sid
     }
 
     /// Who talks.
     #[must_use]
     pub fn parties(&self) -> &Parties {
-        &self.parties
+        &self.out.parties
     }
 
     /// True while nothing of it has reached the peer.
@@ -532,7 +505,7 @@ impl Session {
     /// True if the peer confirmed our offer.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {
-        self.acked
+        self.acknowledged
     }
 
     /// True once every transport works.
@@ -547,28 +520,37 @@ impl Session {
         self.state == State::Ended
     }
 
+    /// Tells the media layer what is agreed and new.
+    fn start(&mut self) {
+        start(&self.state, &mut self.contents, &mut self.out);
+    }
+
     /// Sends what has been waiting for our ends.
     fn advance(&mut self, now: Instant, ids: &mut Ids) {
-        if !self.legs.all_described() {
+        if !self.contents.all_described() {
             return;
         }
         match self.state {
             State::Opening { released: true, .. } => {
                 self.state = State::Offered { until: now + timers::ACCEPT };
-                let mut offer = Jingle::new(Action::SessionInitiate, &self.sid);
-                offer.initiator = Some(self.parties.us.to_string());
-                offer.contents = self.legs.write();
-                offer.room = self.parties.room.clone();
-                self.request(now, ids, &offer, Asked::Initiate);
-                self.event(SessionEvent::Offered);
+                let offer = Jingle {
+                    initiator: Some(self.out.parties.us.to_string()),
+                    contents: self.contents.write(),
+                    room: self.out.parties.room.clone(),
+                    ..self.out.jingle(Action::SessionInitiate)
+                };
+                self.out.request(now, ids, &offer, Request::Initiate);
+                self.out.event(SessionEvent::Offered);
             }
             State::Answering { .. } => {
                 self.state = State::Connecting { until: now + timers::CONNECT };
-                let mut answer = Jingle::new(Action::SessionAccept, &self.sid);
-                answer.responder = Some(self.parties.us.to_string());
-                answer.contents = self.legs.write();
-                answer.group = self.legs.group();
-                self.request(now, ids, &answer, Asked::Accept);
+                let answer = Jingle {
+                    responder: Some(self.out.parties.us.to_string()),
+                    contents: self.contents.write(),
+                    group: self.contents.group(),
+                    ..self.out.jingle(Action::SessionAccept)
+                };
+                self.out.request(now, ids, &answer, Request::Accept);
                 self.has_accepted(now, ids);
             }
             State::Opening { released: false, .. }
@@ -586,9 +568,8 @@ impl Session {
 
     fn terminate(&mut self, now: Instant, ids: &mut Ids, why: Why, end: End) {
         if !self.is_unsent() && !self.is_over() {
-            let mut jingle = Jingle::new(Action::SessionTerminate, &self.sid);
-            jingle.why = Some(why);
-            self.request(now, ids, &jingle, Asked::Other);
+            let jingle = Jingle { why: Some(why), ..self.out.jingle(Action::SessionTerminate) };
+            self.out.request(now, ids, &jingle, Request::Other);
         }
         self.finish(end);
     }
@@ -599,20 +580,8 @@ impl Session {
         }
         self.state = State::Ended;
         self.unanswered_at = None;
-        self.legs.give_up();
-        self.queue.push_back(Output::Media(MediaCommand::Close { session: self.parties.session }));
-        self.event(SessionEvent::Ended(end));
-    }
-
-    fn request(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, asked: Asked) {
-        let id = ids.token();
-        self.asked.asked(now, &id, asked);
-        let to = Some(Jid::from(self.parties.peer.clone()));
-        let iq = Iq::Set { from: None, to, id, payload: jingle.write() };
-        self.queue.push_back(Output::Send(Box::new(iq)));
-    }
-
-    fn event(&mut self, event: SessionEvent) {
-        self.queue.push_back(Output::Event(event));
+        self.contents.list.give_up();
+        self.out.media([MediaCommand::Close { session: self.out.parties.session }]);
+        self.out.event(SessionEvent::Ended(end));
     }
 }

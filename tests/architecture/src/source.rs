@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use syn::{Attribute, Item, ItemUse, UseTree};
 
 /// One module: a file, or a block inside one.
+#[derive(Default)]
 pub struct Module {
+    /// The file it is in, as its path below the crate's folder `src`.
+    pub file: String,
     /// Its items, without those for tests.
     pub items: Vec<Item>,
     /// Its modules, by name.
-    pub children: BTreeMap<String, Module>,
+    pub children: BTreeMap<String, Self>,
 }
 
 /// A library crate as its sources say it.
@@ -53,8 +56,9 @@ impl Crate {
         let name = manifest["package"]["name"].as_str().expect("a package has a name").replace('-', "_");
         let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
         let dependencies = dependencies.into_iter().flat_map(toml::Table::keys).map(|name| name.replace('-', "_"));
-        let file = folder.join("src/lib.rs");
-        Self { name, dependencies: dependencies.collect(), root: read_file(&file, &folder.join("src")) }
+        let sources = folder.join("src");
+        let root = read_file(&sources, &sources.join("lib.rs"), &sources);
+        Self { name, dependencies: dependencies.collect(), root }
     }
 
     /// The module at this path below the root.
@@ -65,13 +69,13 @@ impl Crate {
 }
 
 /// Reads a file and the modules it declares, which lie in `folder`.
-fn read_file(file: &Path, folder: &Path) -> Module {
+fn read_file(sources: &Path, file: &Path, folder: &Path) -> Module {
     let text = fs::read_to_string(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     let parsed = syn::parse_file(&text).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
-    read_items(parsed.items, folder)
+    read_items(sources, file, parsed.items, folder)
 }
 
-fn read_items(items: Vec<Item>, folder: &Path) -> Module {
+fn read_items(sources: &Path, file: &Path, items: Vec<Item>, folder: &Path) -> Module {
     let items: Vec<Item> = items.into_iter().filter(|item| !is_for_tests(item)).collect();
     let mut children = BTreeMap::new();
     for item in &items {
@@ -79,12 +83,13 @@ fn read_items(items: Vec<Item>, folder: &Path) -> Module {
         let name = module.ident.to_string();
         let inside = folder.join(&name);
         let child = match &module.content {
-            Some((_, items)) => read_items(items.clone(), &inside),
-            None => read_file(&file_of(folder, &name), &inside),
+            Some((_, items)) => read_items(sources, file, items.clone(), &inside),
+            None => read_file(sources, &file_of(folder, &name), &inside),
         };
         children.insert(name, child);
     }
-    Module { items, children }
+    let file = file.strip_prefix(sources).expect("modules lie below the sources").display().to_string();
+    Module { file, items, children }
 }
 
 /// Where the module `name` of `folder` is written.

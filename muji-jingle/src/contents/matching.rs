@@ -1,8 +1,9 @@
-//! What of a peer's offer or answer fits what is ours.
+//! Which of our contents, codecs and header extensions a peer's offer or answer matches.
 
-use muji_xep::rtp::{Extension, Media, PayloadType};
+use muji_xep::jingle::Content;
+use muji_xep::rtp::{Description, Extension, Media, PayloadType};
 
-use crate::session::ContentSpec;
+use crate::parties::ContentSpec;
 
 /// Ids of header extensions from here on are only proposed (XEP-0294 section 3).
 const PROPOSED: u16 = 4_096;
@@ -10,22 +11,22 @@ const PROPOSED: u16 = 4_096;
 /// Ids that fit into the one-byte form (RFC 8285 section 4.2).
 const ONE_BYTE: std::ops::RangeInclusive<u16> = 1..=14;
 
-/// What of ours a peer's content stands for; only if there is nothing, what we could hear or see.
-pub(super) fn bind<'a>(
-    wanted: impl Iterator<Item = &'a ContentSpec> + Clone,
+/// The content of ours that a peer's content matches; only if we send none, one that we could receive.
+pub(super) fn match_content<'a>(
+    specs: impl Iterator<Item = &'a ContentSpec> + Clone,
     name: &str,
     media: &Media,
 ) -> Option<&'a ContentSpec> {
-    let of_media = wanted.filter(|wanted| wanted.media == *media);
-    let sent = of_media.clone().filter(|wanted| wanted.sends);
-    let by_name = sent.clone().find(|wanted| wanted.publication == name);
+    let of_media = specs.filter(|spec| spec.media == *media);
+    let sent = of_media.clone().filter(|spec| spec.sends);
+    let by_name = sent.clone().find(|spec| spec.publication == name);
     // By media if only one fits: Movim's names are `0`, `1`.
     let by_media = || sent.clone().next().filter(|_| sent.clone().nth(1).is_none());
-    by_name.or_else(by_media).or_else(|| of_media.clone().find(|wanted| !wanted.sends))
+    by_name.or_else(by_media).or_else(|| of_media.clone().find(|spec| !spec.sends))
 }
 
 /// The peer's best encoding that we can do, with its id and our parameters. One only: Dino uses the first.
-pub(super) fn choose(offered: &[PayloadType], ours: &[PayloadType]) -> Option<PayloadType> {
+pub(super) fn choose_codec(offered: &[PayloadType], ours: &[PayloadType]) -> Option<PayloadType> {
     offered.iter().find_map(|offered| {
         let own = ours.iter().find(|own| own.same_codec(offered))?;
         let mut chosen = PayloadType { id: offered.id, ..own.clone() };
@@ -35,17 +36,24 @@ pub(super) fn choose(offered: &[PayloadType], ours: &[PayloadType]) -> Option<Pa
 }
 
 /// The first encoding of an answer that is one of ours.
-pub(super) fn same_id(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType> {
+pub(super) fn answered_codec(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType> {
     answered.iter().find(|answered| ours.iter().any(|own| own.id == answered.id && own.same_codec(answered))).cloned()
 }
 
 /// The header extensions of ours that an offer or answer has too, with the ids that it gives them. Where it only proposes an id, ours
 /// is taken; where the id is too large for the one-byte form, the extension is not (XEP-0294 section 3, RFC 8285 section 4.2).
-pub(super) fn shared(ours: &[Extension], theirs: &[Extension]) -> Vec<Extension> {
+pub(super) fn shared_extensions(ours: &[Extension], theirs: &[Extension]) -> Vec<Extension> {
     let both = ours.iter().filter_map(|ours| {
         let theirs = theirs.iter().find(|theirs| theirs.uri == ours.uri)?;
         let id = if theirs.id >= PROPOSED { ours.id } else { theirs.id };
         ONE_BYTE.contains(&id).then(|| Extension { id, ..theirs.clone() })
     });
     Extension::unite(both)
+}
+
+/// What we could have taken instead of a content that we refuse.
+pub(crate) fn alternative(content: &Content, specs: &[ContentSpec]) -> Content {
+    let ours = content.media().and_then(|media| match_content(specs.iter(), &content.name, media));
+    let description = ours.map(|ours| Description::new(ours.media.clone(), ours.payload_types.clone()));
+    Content { creator: content.creator, description, ..Content::new(&content.name) }
 }

@@ -8,7 +8,8 @@ use hickory_resolver::proto::rr::RData;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::login::{LoginError, Server};
+use super::account::Server;
+use super::error::LoginError;
 
 /// The port of a server that has no SRV record (RFC 6120 section 3.2.2).
 const PORT: u16 = 5222;

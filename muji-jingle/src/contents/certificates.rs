@@ -1,0 +1,44 @@
+//! What the peer's certificate has to be.
+
+use muji_xep::ice::Transport;
+use muji_xep::jingle::Content;
+
+use crate::fault::Unusable;
+use crate::media::RemoteTransport;
+use crate::parties::Parties;
+
+/// The user's demands on the peer's certificate.
+#[derive(Debug, Clone)]
+pub(super) struct CertificateRules {
+    /// One of these, as SHA-256; any if empty.
+    certificates: Vec<[u8; 32]>,
+    /// Bound to a device of the peer's by an end-to-end encryption.
+    bound_only: bool,
+}
+
+impl CertificateRules {
+    pub(super) fn of(parties: &Parties) -> Self {
+        Self { certificates: parties.certificates.clone(), bound_only: parties.bound_only }
+    }
+
+    /// Whether the peer may show the certificate that its content promises.
+    ///
+    /// # Errors
+    /// If it is not bound, or not one of those that are known.
+    pub(super) fn check(&self, content: &Content, remote: &RemoteTransport) -> Result<(), Unusable> {
+        if !content.transport.as_ref().is_some_and(|transport| self.admits(transport)) {
+            return Err(Unusable::Unbound(content.name.clone()));
+        }
+        let known = self.certificates.iter().any(|certificate| certificate[..] == remote.fingerprint[..]);
+        if self.certificates.is_empty() || known {
+            return Ok(());
+        }
+        Err(Unusable::Certificate(content.name.clone()))
+    }
+
+    /// Whether fingerprints of this transport count. The client's own encryption, when it opens a sealed fingerprint, puts the plain one
+    /// beside it and removes any other.
+    pub(super) fn admits(&self, transport: &Transport) -> bool {
+        !self.bound_only || !transport.sealed.is_empty()
+    }
+}

@@ -1,0 +1,160 @@
+//! One content of a session.
+//!
+//! ```text
+//!   Adding ── content-add ──► Offered ── content-accept ──┐
+//!   (our end is made)                                     ▼
+//!                                                    Connecting ── connected ──► Settled ── content-remove ──► Removing
+//!   Waiting ── session accepted ──► Accepting ────────────▲
+//!                                   (our end is made, content-accept)
+//! ```
+//!
+//! What comes with the session itself is settled from the start.
+
+use std::time::Instant;
+
+use muji_xep::jingle::{Content, Senders, Side};
+use muji_xep::rtp::{Description, Extension, Parameter, PayloadType, Source};
+
+use super::transport::SessionTransport;
+use crate::ids::{SessionId, TransportId};
+use crate::media::{MediaCommand, OpenContent, Sending};
+use crate::parties::ContentSpec;
+use crate::timers;
+
+/// How far a content has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentState {
+    /// Part of the session: it came with it, or was added and has connected.
+    Settled,
+    /// Ours: the content-add goes out once our end is made.
+    Adding,
+    /// Our content-add is out.
+    Offered,
+    /// The peer's: taken once the session is accepted.
+    Waiting,
+    /// The peer's: taken once our end is made.
+    Accepting,
+    /// Agreed; its transport connects.
+    Connecting,
+    /// Our content-remove is out.
+    Removing,
+}
+
+/// What both sides agreed on.
+#[derive(Debug, Clone)]
+pub(super) struct NegotiatedContent {
+    pub(super) send: PayloadType,
+    /// The peer's SSRCs, if it announced some.
+    pub(super) ssrcs: Vec<u32>,
+}
+
+/// Who does not listen for now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Holding {
+    pub(super) peer: bool,
+    pub(super) us: bool,
+}
+
+/// A content with one peer.
+#[derive(Debug, Clone)]
+pub(super) struct SessionContent {
+    pub(super) spec: ContentSpec,
+    /// Its name in this session, which need not be that of what we publish. Each side names what it adds, so two contents
+    /// can have one name (XEP-0166 section 7.3).
+    pub(super) name: String,
+    /// Who added it.
+    pub(super) creator: Side,
+    /// What the media layer and the user know it by: its name, if no other has it.
+    pub(super) label: String,
+    pub(super) transport: TransportId,
+    /// What we may receive, with this session's ids: our offer, or the answer we give.
+    pub(super) payload_types: Vec<PayloadType>,
+    /// The same of header extensions; once it is agreed, those that both know.
+    pub(super) extensions: Vec<Extension>,
+    /// Who may send it, as last offered or agreed.
+    pub(super) senders: Senders,
+    pub(super) negotiated: Option<NegotiatedContent>,
+    /// The media layer knows what was agreed.
+    pub(super) started: bool,
+    pub(super) state: ContentState,
+    /// When its state is given up.
+    pub(super) until: Option<Instant>,
+}
+
+impl SessionContent {
+    pub(super) fn is(&self, creator: Side, name: &str) -> bool {
+        self.creator == creator && self.name == name
+    }
+
+    pub(super) fn set_state(&mut self, state: ContentState, until: Option<Instant>) {
+        self.state = state;
+        self.until = until;
+    }
+
+    /// Both sides take it: it is settled as soon as its transport is connected.
+    pub(super) fn agree(&mut self, now: Instant, connected: bool) {
+        if connected {
+            self.set_state(ContentState::Settled, None);
+        } else {
+            self.set_state(ContentState::Connecting, Some(now + timers::CONNECT));
+        }
+    }
+
+    pub(super) fn is_removing(&self) -> bool {
+        self.state == ContentState::Removing
+    }
+
+    /// True if it carries, or will carry, this publication of ours.
+    pub(super) fn sends(&self, publication: &str) -> bool {
+        self.spec.sends && self.spec.publication == publication
+    }
+
+    /// The content as a stanza names it that says no more of it.
+    pub(super) fn reference(&self) -> Content {
+        Content { creator: self.creator, senders: self.senders, ..Content::new(&self.name) }
+    }
+
+    /// The content with all that an offer or an answer says of it.
+    pub(super) fn write(&self, transport: &SessionTransport, cname: Option<u32>) -> Content {
+        let cname = Parameter { name: "cname".to_owned(), value: cname.map(|cname| format!("{cname:08x}")) };
+        let description = Description {
+            sources: vec![Source { ssrc: self.spec.ssrc, parameters: vec![cname] }],
+            rtcp_mux: true,
+            extensions: self.extensions.clone(),
+            ..Description::new(self.spec.media.clone(), self.payload_types.clone())
+        };
+        let offering = self.state == ContentState::Adding;
+        Content { description: Some(description), transport: Some(transport.write(offering)), ..self.reference() }
+    }
+
+    /// What the media layer needs to make our end.
+    pub(super) fn open(&self) -> OpenContent {
+        OpenContent {
+            name: self.label.clone(),
+            media: self.spec.media.clone(),
+            ssrc: self.spec.ssrc,
+            transport: self.transport,
+            payload_types: self.payload_types.clone(),
+            extensions: self.extensions.clone(),
+        }
+    }
+
+    /// Tells the media layer what is agreed and new; nothing while it waits for the session.
+    pub(super) fn start(&mut self, session: SessionId, side: Side, holding: Holding) -> Option<MediaCommand> {
+        if self.started || self.state == ContentState::Waiting {
+            return None;
+        }
+        let negotiated = self.negotiated.clone()?;
+        self.started = true;
+        let flows = !self.is_removing() && !holding.us;
+        let sends = flows && !holding.peer && self.spec.sends && self.senders.include(side);
+        let publication = self.spec.publication.clone();
+        Some(MediaCommand::Content {
+            session,
+            content: self.label.clone(),
+            send: sends.then_some(Sending { publication, payload_type: negotiated.send }),
+            receive: flows && self.senders.include(side.other()),
+            ssrcs: negotiated.ssrcs,
+        })
+    }
+}

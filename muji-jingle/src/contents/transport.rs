@@ -1,0 +1,230 @@
+//! One transport of a session: our end as the peer learns it, and the peer's end as far as we accept it.
+
+use muji_xep::dtls::{Fingerprint, Setup};
+use muji_xep::ice::{Candidate, Transport};
+use muji_xep::jingle::Content;
+use muji_xep::rtp::Extension;
+
+use super::restart::IceRestart;
+use crate::fault::Unusable;
+use crate::ids::TransportId;
+use crate::media::{DtlsRole, LocalTransport, MediaCommand, RemoteTransport};
+
+/// Candidates taken of a peer for one transport.
+const MAX_CANDIDATES: usize = 32;
+
+/// Fingerprints kept of a peer that has not answered yet; two can only disagree.
+const MAX_EARLY: usize = 2;
+
+/// The only hash function taken: weaker ones are broken, others are not supported by the default transport.
+const HASH: &str = "sha-256";
+
+/// One transport with both its ends.
+#[derive(Debug, Clone)]
+pub(super) struct SessionTransport {
+    pub(super) id: TransportId,
+    pub(super) local: Option<LocalTransport>,
+    pub(super) remote: Option<RemoteTransport>,
+    candidates: Vec<Candidate>,
+    /// Fingerprints that came before the peer's end did (XEP-0320 section 3).
+    early: Vec<Fingerprint>,
+    /// The media layer knows the peer's end.
+    pub(super) started: bool,
+    pub(super) connected: bool,
+    pub(super) restart: IceRestart,
+}
+
+impl SessionTransport {
+    /// Nothing is known of either end.
+    pub(super) fn new(id: TransportId) -> Self {
+        Self {
+            id,
+            local: None,
+            remote: None,
+            candidates: Vec::new(),
+            early: Vec::new(),
+            started: false,
+            connected: false,
+            restart: IceRestart::default(),
+        }
+    }
+
+    /// Our end with all its candidates and its fingerprint, for an offer or an answer.
+    pub(super) fn write(&self, offering: bool) -> Transport {
+        let local = self.local.as_ref().expect("contents are written once their ends are described");
+        let setup = match self.remote.as_ref().map(|remote| remote.dtls).filter(|_| !offering) {
+            None => Setup::ActPass,
+            Some(DtlsRole::Server) => Setup::Passive,
+            Some(DtlsRole::Client) => Setup::Active,
+        };
+        let fingerprint = Fingerprint { hash: HASH.to_owned(), setup: Some(setup), value: local.fingerprint.clone() };
+        Transport { fingerprints: vec![fingerprint], ..self.write_candidates(local, &local.candidates) }
+    }
+
+    /// Our credentials with these candidates, for a transport-info.
+    fn write_candidates(&self, local: &LocalTransport, candidates: &[Candidate]) -> Transport {
+        let generation = self.restart.generation();
+        let candidates = candidates.iter().map(|candidate| Candidate { generation, ..candidate.clone() });
+        Transport {
+            ufrag: Some(local.ufrag.clone()),
+            pwd: Some(local.pwd.clone()),
+            candidates: candidates.collect(),
+            ..Transport::default()
+        }
+    }
+
+    /// Our end exists, or is another after a restart: what the peer has to learn then.
+    pub(super) fn described(&mut self, local: LocalTransport) -> Option<Transport> {
+        if self.local.is_some() && !self.restart.made() {
+            return None; // Nobody asked for it.
+        }
+        let restarted = self.local.is_some();
+        let local = self.local.insert(local).clone();
+        restarted.then(|| self.write_candidates(&local, &local.candidates))
+    }
+
+    /// One more address of ours, which the peer learns by this transport-info; `None` if our end does not exist yet.
+    pub(super) fn found_candidate(&mut self, candidate: Candidate) -> Option<Transport> {
+        let local = self.local.as_mut()?;
+        local.candidates.push(candidate.clone()); // If the end is not told yet, it goes with it.
+        let local = self.local.as_ref()?;
+        Some(self.write_candidates(local, &[candidate]))
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.connected = true;
+        self.restart.connected();
+    }
+
+    /// Takes the peer's end from its offer or answer.
+    ///
+    /// # Errors
+    /// If another content has brought another certificate: a transport has one.
+    pub(super) fn take_remote(&mut self, content: &Content, remote: &RemoteTransport) -> Result<(), Unusable> {
+        if self.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
+            return Err(Unusable::Handshake(content.name.clone()));
+        }
+        self.add_candidates(content);
+        Ok(())
+    }
+
+    /// A peer's content with the fingerprints that came before it.
+    pub(super) fn with_early_fingerprints(&self, content: &Content) -> Content {
+        let mut content = content.clone();
+        if let Some(transport) = &mut content.transport {
+            transport.fingerprints.extend_from_slice(&self.early);
+        }
+        content
+    }
+
+    /// What the peer's transport-info says of its certificate. Before its answer it is kept, if it is `admitted`.
+    ///
+    /// # Errors
+    /// If it is another than the promised one.
+    pub(super) fn check_fingerprints(&mut self, content: &Content, admitted: bool) -> Result<(), Unusable> {
+        let named = content.transport.iter().flat_map(|transport| &transport.fingerprints);
+        match &self.remote {
+            Some(remote) => {
+                let mut named = named;
+                if named.any(|named| named.value != remote.fingerprint) {
+                    return Err(Unusable::Handshake(content.name.clone()));
+                }
+            }
+            None if admitted && self.early.len() < MAX_EARLY => self.early.extend(named.take(MAX_EARLY).cloned()),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the candidates and credentials of the peer's transport-info. Candidates may come before the answer does: until its end is in
+    /// use, they are kept.
+    pub(super) fn trickled(&mut self, content: &Content) -> Vec<MediaCommand> {
+        let mut commands = self.take_credentials(content);
+        let ufrag = content.transport.as_ref().and_then(|transport| transport.ufrag.as_ref());
+        if ufrag.is_some_and(|ufrag| self.restart.is_former(ufrag)) {
+            return commands;
+        }
+        let new = self.add_candidates(content);
+        if self.started {
+            let transport = self.id;
+            commands.extend(new.into_iter().map(|candidate| MediaCommand::Candidate { transport, candidate }));
+        }
+        commands
+    }
+
+    /// Takes other credentials of the peer, if they are: its restart, or its answer to ours.
+    fn take_credentials(&mut self, content: &Content) -> Vec<MediaCommand> {
+        let (Some(transport), Some(remote)) = (&content.transport, &mut self.remote) else { return Vec::new() };
+        let (Some(ufrag), Some(pwd)) = (&transport.ufrag, &transport.pwd) else { return Vec::new() };
+        if !self.started || *ufrag == remote.ufrag || self.restart.is_former(ufrag) {
+            return Vec::new();
+        }
+        let former = std::mem::replace(&mut remote.ufrag, ufrag.clone());
+        remote.pwd = pwd.clone();
+        let remote = MediaCommand::Remote { transport: self.id, remote: remote.clone() };
+        self.candidates.clear();
+        let answers = self.restart.peer_restarted(former);
+        let ours = answers.then_some(MediaCommand::Restart { transport: self.id });
+        ours.into_iter().chain([remote]).collect()
+    }
+
+    /// Keeps more candidates of the peer, within the bound; those new are returned.
+    fn add_candidates(&mut self, content: &Content) -> Vec<Candidate> {
+        let mut new = Vec::new();
+        for candidate in usable(content) {
+            if self.candidates.len() < MAX_CANDIDATES && !self.candidates.contains(&candidate) {
+                self.candidates.push(candidate.clone());
+                new.push(candidate);
+            }
+        }
+        new
+    }
+
+    /// Lets the media layer connect, with these header extensions; nothing before the peer's end is known.
+    pub(super) fn start(&mut self, extensions: Vec<Extension>) -> Vec<MediaCommand> {
+        let Some(remote) = self.remote.clone() else { return Vec::new() };
+        self.started = true;
+        let transport = self.id;
+        // Candidates first: the checks that begin with the credentials then have whom to ask.
+        let candidates = self.candidates.iter().cloned();
+        let candidates = candidates.map(|candidate| MediaCommand::Candidate { transport, candidate });
+        let remote = MediaCommand::Remote { transport, remote: RemoteTransport { extensions, ..remote } };
+        candidates.chain([remote]).collect()
+    }
+}
+
+/// The peer's end as its content says it; `dtls` gives our role in the handshake.
+///
+/// # Errors
+/// What is missing or contradicts itself.
+pub(super) fn read_remote(
+    content: &Content,
+    dtls: impl FnOnce(Option<Setup>) -> Option<DtlsRole>,
+) -> Result<RemoteTransport, Unusable> {
+    let name = || content.name.clone();
+    let transport = content.transport.as_ref().ok_or_else(|| Unusable::Transport(name()))?;
+    let (Some(ufrag), Some(pwd)) = (transport.ufrag.clone(), transport.pwd.clone()) else {
+        return Err(Unusable::Transport(name()));
+    };
+    let mut usable = transport.fingerprints.iter().filter(|fingerprint| fingerprint.hash == HASH);
+    let fingerprint = usable.next().filter(|fingerprint| fingerprint.value.len() == 32);
+    let Some(fingerprint) = fingerprint else {
+        let sealed = !transport.sealed.is_empty();
+        return Err(if sealed { Unusable::Sealed(name()) } else { Unusable::Fingerprint(name()) });
+    };
+    if usable.any(|other| other.value != fingerprint.value) {
+        return Err(Unusable::Handshake(name()));
+    }
+    let dtls = dtls(fingerprint.setup).ok_or_else(|| Unusable::Handshake(name()))?;
+    Ok(RemoteTransport { ufrag, pwd, fingerprint: fingerprint.value.clone(), dtls, extensions: Vec::new() })
+}
+
+/// The candidates we may send to: RTCP always shares the first component, and nothing goes to many at once.
+fn usable(content: &Content) -> impl Iterator<Item = Candidate> + '_ {
+    let candidates = content.transport.iter().flat_map(|transport| &transport.candidates);
+    let usable = candidates.filter(|candidate| {
+        let ip = candidate.address.ip();
+        candidate.component == 1 && candidate.address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
+    });
+    usable.cloned()
+}
