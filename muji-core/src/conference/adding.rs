@@ -5,22 +5,16 @@
 
 use std::time::Instant;
 
-use jid::FullJid;
-use muji_jingle::{Mute, SessionId};
+use muji_jingle::Mute;
 use muji_xep::jingle::Content;
 use muji_xep::rtp::Media;
 use muji_xep::{Element, ns};
 
-use super::participant::Turn;
-use super::sessions::lacked_content;
 use super::{Asked, Conference, Stage};
 use crate::config;
 use crate::context::Context;
-use crate::error::Refused;
-use crate::error::RoomFault;
+use crate::error::{Refused, RoomFault};
 use crate::event::Event;
-use crate::occupants;
-use crate::pair::PairState;
 use crate::queue::PublishQueue;
 
 /// Where we stand in adding contents.
@@ -83,9 +77,8 @@ impl Conference {
     fn take_out(&mut self, cx: &mut Context<'_>, gone: &[Content]) {
         for content in gone {
             self.capture(cx, content, Mute::On);
-            for id in self.sessions.keys().copied().collect::<Vec<SessionId>>() {
-                self.with_session(cx, id, |session, cx| session.remove(cx.now, cx.ids, &content.name));
-            }
+            let (participants, view) = self.participants();
+            participants.remove_content(cx, &view, &content.name);
         }
     }
 
@@ -110,7 +103,8 @@ impl Conference {
                 let added = added.clone();
                 self.round = None;
                 self.tell_contents(cx);
-                self.owe_everybody(cx, &added);
+                let (participants, view) = self.participants();
+                participants.owe_everybody(cx, &view, &added);
                 self.begin_round(cx); // For what the user wished meanwhile.
             }
             Some(ContentUpdate::Waiting(_)) | None => {}
@@ -188,117 +182,6 @@ impl Conference {
     fn tell_contents(&self, cx: &mut Context<'_>) {
         let contents = self.contents.iter().map(|content| content.name.clone()).collect();
         self.event(cx, Event::ContentsChanged { contents });
-    }
-
-    // ---- sessions ----------------------------------------------------------------------------------------------------
-
-    /// We published these media after all who have them by now: it is ours to add them to our sessions.
-    pub(super) fn owe_everybody(&mut self, cx: &mut Context<'_>, media: &[Media]) {
-        for jid in self.participants.keys().cloned().collect::<Vec<_>>() {
-            let theirs: Vec<Media> = self.occupants.contents(&jid).into_iter().map(|(_, media)| media).collect();
-            let Some(participant) = self.participants.get_mut(&jid) else { continue };
-            participant.ours.retain(|ours| !media.contains(ours));
-            participant.ours.extend(media.iter().filter(|media| theirs.contains(media)).cloned());
-            self.share(cx, &jid);
-        }
-    }
-
-    /// A participant that we know said what it has; `before` is what it said the last time in this stay.
-    pub(super) fn contents_heard(
-        &mut self,
-        cx: &mut Context<'_>,
-        nick: &str,
-        jid: &FullJid,
-        before: Option<&[Content]>,
-    ) {
-        let now = self.occupants.get(nick).map(|occupant| occupant.muji.contents.as_slice()).unwrap_or_default();
-        if before == Some(now) {
-            return;
-        }
-        let now: Vec<(String, Media)> = occupants::described(now).collect();
-        let Some(participant) = self.participants.get_mut(jid) else { return };
-        let has = |media: &Media| now.iter().any(|(_, of)| of == media);
-        let dropped = participant.had.extract_if(.., |media| !has(media));
-        participant.dropped.extend(dropped.map(|media| (media, cx.now + config::DROPPED)));
-        participant.had = now.iter().map(|(_, media)| media.clone()).collect(); // What it dropped is extracted.
-        // What it did not have the last time comes after ours now.
-        let had = |media: &Media| before.is_some_and(|before| before.iter().any(|it| it.media() == Some(media)));
-        participant.ours.retain(had);
-        let before = before.unwrap_or_default();
-        if occupants::described(before).eq(now.iter().cloned()) {
-            return;
-        }
-        if !before.is_empty() {
-            self.peer_event(cx, jid, |peer| Event::PeerContents(peer, now));
-        }
-        if self.is_public() {
-            self.share(cx, jid);
-        }
-    }
-
-    /// What we and a participant have published and their session lacks is added to it: by us at once if we published it
-    /// later, else by the other, and if it does not, by us all the same. Who had no session for want of it gets one.
-    pub(super) fn share(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
-        let theirs = self.occupants.contents(jid);
-        let shared = self.contents.iter().filter(|content| theirs.iter().any(|(_, it)| content.media() == Some(it)));
-        let Some(participant) = self.participants.get_mut(jid) else { return };
-        let Some(id) = participant.session else {
-            let lacked = matches!(&participant.state, PairState::Failed(end) if lacked_content(end));
-            let shared: Vec<&Media> = shared.filter_map(Content::media).filter(|_| lacked).collect();
-            if shared.iter().any(|media| participant.ours.contains(media)) {
-                self.call(cx, jid, Turn::Ours);
-            } else if !shared.is_empty() {
-                participant.repair_at(cx.now + config::INITIATE);
-            }
-            return;
-        };
-        let session = &self.sessions[&id];
-        if !session.is_active() {
-            return; // Once it is.
-        }
-        let lacking = shared.filter(|content| !session.sends(&content.name)).filter_map(Content::media);
-        let (now, later): (Vec<&Media>, Vec<&Media>) = lacking.partition(|media| participant.ours.contains(media));
-        participant.share_at = (!later.is_empty()).then_some(cx.now + config::INITIATE);
-        let now: Vec<Media> = now.into_iter().cloned().collect();
-        self.add_to(cx, id, |media| now.contains(media));
-    }
-
-    /// The other did not add what was its to add.
-    pub(super) fn share_late(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
-        let Some(participant) = self.participants.get_mut(jid) else { return };
-        let due = participant.share_at.take_if(|at| *at <= cx.now);
-        if let (Some(_), Some(id)) = (due, participant.session) {
-            let theirs = self.occupants.contents(jid);
-            self.add_to(cx, id, |media| theirs.iter().any(|(_, of)| of == media));
-        }
-    }
-
-    /// Takes out what a participant has not published for a while: it should have done so itself, but our adding it may have
-    /// crossed its removing it.
-    pub(super) fn unshare(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
-        let Some(participant) = self.participants.get_mut(jid) else { return };
-        let theirs = self.occupants.contents(jid);
-        let due = participant.dropped.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media);
-        let due: Vec<Media> = due.filter(|media| theirs.iter().all(|(_, of)| of != media)).collect();
-        let Some(id) = participant.session.filter(|_| !due.is_empty()) else { return };
-        if !self.sessions[&id].is_active() {
-            let again = cx.now + config::DROPPED;
-            return participant.dropped.extend(due.into_iter().map(|media| (media, again)));
-        }
-        let names = self.contents.iter().filter(|content| content.media().is_some_and(|media| due.contains(media)));
-        for name in names.map(|content| content.name.clone()).collect::<Vec<_>>() {
-            self.with_session(cx, id, |session, cx| session.remove(cx.now, cx.ids, &name));
-        }
-    }
-
-    fn add_to(&mut self, cx: &mut Context<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
-        if !self.contents.iter().filter_map(Content::media).any(&which) {
-            return;
-        }
-        let wanted = self.wanted(cx, |content, _| content.payload_types.clone());
-        for wanted in wanted.into_iter().filter(|wanted| which(&wanted.media)) {
-            self.with_session(cx, session, |session, cx| session.add(cx.now, cx.ids, wanted));
-        }
     }
 }
 

@@ -7,36 +7,24 @@ use muji_xep::jingle::Content;
 use muji_xep::rtp::{Description, Media};
 use xmpp_parsers::presence::Type;
 
-use super::participant::Participant;
+use super::participants::Returned;
 use super::{Conference, Stage};
-use crate::client_quirks::ClientQuirks;
 use crate::command::Style;
 use crate::context::Context;
 use crate::error::RoomFault;
 use crate::event::Event;
 use crate::handover::Handover;
-use crate::peer::Peer;
 
 impl Conference {
     /// This call goes on with what was said and sent to one person.
     pub(crate) fn continues(mut self, cx: &mut Context<'_>, handover: Handover) -> Self {
-        let Handover { session, media, muted, holding, state, since, verification, shown_to, proposed } = handover;
-        let id = session.parties().session;
-        let peer = session.parties().peer.clone();
-        let mut participant = Participant::new(since, peer.to_bare().as_str(), ClientQuirks::default());
-        participant.session = Some(id);
-        participant.state = state;
-        participant.not_in_room = true;
-        participant.verification = verification;
-        self.participants.insert(peer.clone(), participant);
-        self.sessions.insert(id, session);
-        self.contents = media.iter().map(|media| captured(cx, media)).collect();
-        self.how.media = media;
-        self.muted = muted;
-        self.holding = holding;
-        self.proposed = proposed.map(|proposal| (id, proposal));
-        self.before = Some(peer);
-        self.shown_to = shown_to;
+        self.contents = handover.media.iter().map(|media| captured(cx, media)).collect();
+        self.how.media.clone_from(&handover.media);
+        self.muted.clone_from(&handover.muted);
+        self.holding = handover.holding;
+        self.before = Some(handover.session.parties().peer.clone());
+        self.shown_to.clone_from(&handover.shown_to);
+        self.participants.take_over(handover);
         let room = self.room.clone();
         self.event(cx, Event::GoesOnInRoom(room));
         self
@@ -45,24 +33,20 @@ impl Conference {
     /// Our contents are public: from now on the session is one of the room's, under the names that the room knows.
     pub(super) fn has_moved(&mut self, cx: &mut Context<'_>) {
         let Some(peer) = self.before.take() else { return };
-        let Some(id) = self.participants.get(&peer).and_then(|participant| participant.session) else { return };
-        let names: Vec<(Media, String)> =
-            self.contents.iter().filter_map(|it| Some((it.media()?.clone(), it.name.clone()))).collect();
-        self.with_session(cx, id, |session, _| {
-            names.iter().for_each(|(media, name)| session.publish_as(media, name));
-        });
+        let (participants, view) = self.participants();
+        participants.name_contents(cx, &view, &peer);
     }
 
     /// We do not get into the room: the call goes on with one person. False if there is none to go back to.
     pub(super) fn goes_back(&mut self, cx: &mut Context<'_>, fault: &RoomFault) -> bool {
         let Some(peer) = self.before.take() else { return false };
-        let id = self.participants.get(&peer).and_then(|participant| participant.session);
-        let Some(session) = id.and_then(|id| self.sessions.remove(&id)) else { return false };
+        let Some(Returned { session, participant, proposed }) = self.participants.give_back(&peer) else {
+            return false;
+        };
         let outside = matches!(self.stage, Stage::Closed { .. } | Stage::Outside { .. });
         if !outside && self.how.style == Style::Own {
             self.present(cx, Type::Unavailable, None, None);
         }
-        let Some(participant) = self.participants.remove(&peer) else { return false };
         self.handed_back = Some(Box::new(Handover {
             session,
             media: self.contents.iter().filter_map(Content::media).cloned().collect(),
@@ -72,7 +56,7 @@ impl Conference {
             since: participant.since,
             verification: participant.verification,
             shown_to: self.shown_to.take(),
-            proposed: self.proposed.take().map(|(_, proposal)| proposal),
+            proposed,
         }));
         self.stage = Stage::Over;
         self.event(cx, Event::NotInRoom(fault.clone()));
@@ -82,15 +66,6 @@ impl Conference {
     /// What the call with one person takes back that this was, and is again.
     pub(crate) fn hand_back(&mut self) -> Option<Handover> {
         self.handed_back.take().map(|handover| *handover)
-    }
-
-    /// Somebody whom we have talked to before is in the room now.
-    pub(super) fn arrives(&mut self, cx: &mut Context<'_>, peer: Peer) {
-        if let Some(participant) = self.participants.get_mut(&peer.jid)
-            && std::mem::take(&mut participant.not_in_room)
-        {
-            self.event(cx, Event::PeerJoined(peer));
-        }
     }
 }
 

@@ -233,8 +233,9 @@ impl Conference {
         self.capture_all(cx, &before);
         self.has_moved(cx);
         // Those we see now are before us in any order the room can choose.
-        self.call_everybody(cx);
-        self.try_held(cx);
+        let (participants, view) = self.participants();
+        participants.call_everybody(cx, &view);
+        participants.take_held(cx, &view);
     }
 
     /// Captures what is published now and was not `before`, and stops what is not any more.
@@ -253,12 +254,14 @@ impl Conference {
         self.absence = None;
         let contents = self.contents.iter().map(|content| content.name.clone()).collect();
         self.event(cx, Event::Joined { contents });
-        self.call_everybody(cx);
+        let (participants, view) = self.participants();
+        participants.call_everybody(cx, &view);
         self.settle_ids(cx);
         let media: Vec<Media> = self.contents.iter().filter_map(|content| content.media().cloned()).collect();
-        self.owe_everybody(cx, &media);
+        let (participants, view) = self.participants();
+        participants.owe_everybody(cx, &view, &media);
         self.begin_round(cx);
-        for guest in std::mem::take(&mut self.to_invite) {
+        for guest in self.guests.take_waiting() {
             self.invite_now(cx, guest);
         }
     }

@@ -1,7 +1,6 @@
 //! Leaving: first the presence, then the sessions, then silence (XEP-0272 section 6).
 
-use muji_jingle::{Mute, SessionId};
-use muji_xep::jingle::Reason;
+use muji_jingle::Mute;
 use muji_xep::muc;
 use xmpp_parsers::presence::Type;
 
@@ -10,8 +9,7 @@ use super::{Asked, Conference, Stage};
 use crate::command::Style;
 use crate::config;
 use crate::context::Context;
-use crate::error::Refused;
-use crate::error::{EndReason, RoomFault};
+use crate::error::{EndReason, Refused, RoomFault};
 use crate::event::Event;
 
 impl Conference {
@@ -63,7 +61,7 @@ impl Conference {
             Style::Own => drop(self.present(cx, Type::Unavailable, None, None)),
             Style::InChat => self.say(cx, None),
         }
-        self.uninvite(cx);
+        self.guests.leave(cx, self.participants.is_empty());
         self.end_sessions(cx);
         if outside {
             return self.finish(cx, why); // There is nothing to leave.
@@ -77,12 +75,8 @@ impl Conference {
             self.capture(cx, &content, Mute::On);
         }
         (self.round, self.adding, self.resync) = (None, Vec::new(), Resync::default());
-        self.participants.clear();
-        self.close_orphans(cx, |_| true);
-        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
-        for id in sessions {
-            self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Success));
-        }
+        let (participants, view) = self.participants();
+        participants.end_all(cx, &view);
     }
 
     pub(super) fn finish(&mut self, cx: &mut Context<'_>, why: EndReason) {

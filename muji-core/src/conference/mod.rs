@@ -24,20 +24,21 @@
 mod adding;
 mod continuing;
 mod entering;
+mod guests;
 mod inviting;
 mod leaving;
 mod occupants;
 mod participant;
-mod sessions;
+mod participants;
 mod staying;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::answers::Answers;
 use muji_jingle::{CallId, Hold, Mute, Session, SessionId};
-use muji_xep::jingle::{Content, Reason};
+use muji_xep::jingle::{Content, Jingle};
 use muji_xep::muc;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
@@ -45,6 +46,7 @@ use muji_xep::{Skipped, dtls};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::chat_room::ChatRoom;
 use crate::command::{Command, Join, Style};
@@ -54,17 +56,15 @@ use crate::echo::EchoTracker;
 use crate::error::{EndReason, Refused};
 use crate::event::{About, Event};
 use crate::handover::Handover;
-use crate::invitation::Invitation;
-use crate::media::MediaCommand;
+use crate::media::{MediaCommand, MediaReport};
 use crate::occupants::Occupants;
 use crate::output::Output;
-use crate::pair::{Pair, PairState, Recovery};
-use crate::peer::{Peer, occupant_jid};
+use crate::pair::Pair;
+use crate::peer::occupant_jid;
 use crate::queue::PublishQueue;
-use crate::trust::{Verification, certificate};
 use adding::ContentUpdate;
-use inviting::{Guest, Invites};
-use participant::{Participant, Turn};
+use guests::{Guest, Guests, Invites};
+use participants::{Participants, Standing, View};
 use staying::Resync;
 
 /// Where we stand in the room.
@@ -115,15 +115,6 @@ struct Absence {
     attempts: usize,
 }
 
-/// A session under a JID that is not ours any more. Nothing can be said about it, but sound goes on until another session
-/// takes its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Orphan {
-    session: SessionId,
-    peer: FullJid,
-    until: Instant,
-}
-
 /// A call in a room.
 #[derive(Debug, Clone)]
 pub(crate) struct Conference {
@@ -141,27 +132,16 @@ pub(crate) struct Conference {
     used: BTreeSet<u8>,
     muted: Vec<Media>,
     holding: bool,
-    /// The invitation that brought us here.
-    came_by: Option<Invitation>,
-    /// Whom we invited to the call, and the invitations' ids.
-    guests: Vec<(BareJid, String)>,
-    /// Whom to invite once we are in.
-    to_invite: Vec<Guest>,
+    guests: Guests,
     /// The other in the call with one person that this was; until we are in the room, we can go back to it.
     before: Option<FullJid>,
     handed_back: Option<Box<Handover>>,
     /// Who sees us for this call, since it was one with one person.
     shown_to: Option<Jid>,
-    /// The session with which it began as a call with one person, and the id under which that was proposed.
-    proposed: Option<(SessionId, String)>,
     /// Media that the user wants to add and that are not published yet.
     adding: Vec<Media>,
     round: Option<ContentUpdate>,
-    participants: BTreeMap<FullJid, Participant>,
-    sessions: BTreeMap<SessionId, Session>,
-    orphans: Vec<Orphan>,
-    /// Offers of those who are no participants yet.
-    held: Vec<(SessionId, Instant)>,
+    participants: Participants,
     resync: Resync,
     asked: Answers<Asked>,
     absence: Option<Absence>,
@@ -209,19 +189,13 @@ impl Conference {
             used: BTreeSet::new(),
             muted: Vec::new(),
             holding: false,
-            came_by: None,
-            guests: Vec::new(),
-            to_invite: Vec::new(),
+            guests: Guests::default(),
             before: None,
             handed_back: None,
             shown_to: None,
-            proposed: None,
             adding: Vec::new(),
             round: None,
-            participants: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            orphans: Vec::new(),
-            held: Vec::new(),
+            participants: Participants::default(),
             resync: Resync::default(),
             asked: Answers::default(),
             absence: None,
@@ -267,7 +241,7 @@ impl Conference {
 
     /// True if this person is in the call too.
     pub(crate) fn has_met(&self, who: &BareJid) -> bool {
-        self.participants.keys().any(|participant| participant.to_bare() == *who)
+        self.participants.has_met(who)
     }
 
     pub(crate) fn room(&self) -> &BareJid {
@@ -282,52 +256,87 @@ impl Conference {
         self.stage == Stage::Over
     }
 
+    /// The participants, and what their sessions depend on.
+    fn participants(&mut self) -> (&mut Participants, View<'_>) {
+        let view = View {
+            call: self.call,
+            us: &self.us,
+            room: &self.room,
+            occupants: &self.occupants,
+            contents: &self.contents,
+            media: &self.how.media,
+            muted: &self.muted,
+            holding: self.holding,
+            standing: self.standing(),
+            later_stay: self.later_stay,
+        };
+        (&mut self.participants, view)
+    }
+
+    fn standing(&self) -> Standing {
+        match self.stage {
+            Stage::Closed { .. } | Stage::Outside { .. } | Stage::Entering { .. } | Stage::Settling { .. } => {
+                Standing::Unpublished
+            }
+            Stage::Publishing { .. } => Standing::Published,
+            Stage::Active => Standing::Public,
+            Stage::Leaving { .. } | Stage::Over => Standing::Leaving,
+        }
+    }
+
     fn is_public(&self) -> bool {
         matches!(self.stage, Stage::Publishing { .. } | Stage::Active)
     }
 
     /// How we stand with each other participant, by nick.
     pub(crate) fn pairs(&self) -> Vec<Pair> {
-        let participants = self.participants.iter().map(|(jid, participant)| Pair {
-            peer: Peer { nick: participant.nick.clone(), jid: jid.clone() },
-            contents: if participant.not_in_room {
-                self.sent_beside(participant)
-            } else {
-                self.occupants.contents(jid)
-            },
-            state: participant.state.clone(),
-            since: participant.since,
-            recovery: participant.recovery(),
-            verification: participant.verification,
-            certificate: participant.session.and_then(|id| self.sessions.get(&id)).and_then(certificate),
-        });
-        let preparing = self.occupants.iter().filter(|(_, occupant)| !self.participants.contains_key(&occupant.real));
-        let preparing = preparing.map(|(nick, occupant)| Pair {
-            peer: Peer { nick: nick.to_owned(), jid: occupant.real.clone() },
-            contents: Vec::new(),
-            state: PairState::Preparing,
-            since: occupant.since,
-            recovery: Recovery::Nothing,
-            verification: Verification::Unverified,
-            certificate: None,
-        });
-        let mut pairs: Vec<Pair> = participants.chain(preparing).collect();
+        let mut pairs = self.participants.pairs(&self.occupants);
         pairs.sort_by(|a, b| a.peer.nick.cmp(&b.peer.nick));
         pairs
     }
 
     /// The sessions with all others; `None` if one is not connected.
     pub(crate) fn connected_sessions(&self) -> Option<Vec<&Session>> {
-        let connected = |participant: &Participant| {
-            participant.session.filter(|_| participant.state.is_connected()).and_then(|id| self.sessions.get(&id))
-        };
-        self.participants.values().map(connected).collect()
+        self.participants.connected_sessions()
     }
 
-    /// What somebody sends who is not in the room.
-    fn sent_beside(&self, participant: &Participant) -> Vec<(String, Media)> {
-        let session = participant.session.and_then(|id| self.sessions.get(&id));
-        session.map_or_else(Vec::new, Session::contents)
+    /// The session that a peer's stanza names.
+    pub(crate) fn session_of(&self, peer: &FullJid, sid: &str) -> Option<SessionId> {
+        self.participants.session_of(peer, sid)
+    }
+
+    /// A session-initiate marked with our room.
+    pub(crate) fn offered(&mut self, cx: &mut Context<'_>, id: &str, from: &FullJid, offer: &Jingle) {
+        let (participants, view) = self.participants();
+        participants.offered(cx, &view, id, from, offer);
+    }
+
+    /// A peer's request in a session.
+    pub(crate) fn session_requested(&mut self, cx: &mut Context<'_>, session: SessionId, id: &str, jingle: &Jingle) {
+        let (participants, view) = self.participants();
+        participants.session_requested(cx, &view, session, id, jingle);
+    }
+
+    /// The result of a request in a session. False if it was none.
+    pub(crate) fn session_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: &FullJid,
+        id: &str,
+        outcome: Result<(), &StanzaError>,
+    ) -> bool {
+        let (participants, view) = self.participants();
+        participants.session_answered(cx, &view, peer, id, outcome)
+    }
+
+    /// News from the media layer, about a session or about none.
+    pub(crate) fn media(&mut self, cx: &mut Context<'_>, report: &MediaReport) {
+        if let Some(session) = report.session() {
+            let (participants, view) = self.participants();
+            participants.media(cx, &view, session, report);
+        } else if let MediaReport::Trouble(trouble) = report {
+            self.warn(cx, trouble.to_string());
+        }
     }
 
     /// What the client says in every presence is another thing now: we say it too.
@@ -387,16 +396,8 @@ impl Conference {
         for content in self.contents.clone() {
             self.capture(cx, &content, if self.holding { Mute::On } else { Mute::Off });
         }
-        for id in self.sessions.keys().copied().collect::<Vec<_>>() {
-            self.with_session(cx, id, |session, cx| session.set_hold(cx.now, cx.ids, hold));
-        }
-    }
-
-    /// A session learns that we hold, if we do; the peer is told once it is accepted.
-    fn holds_too(&self, session: &mut Session, cx: &mut Context<'_>) {
-        if self.holding {
-            session.set_hold(cx.now, cx.ids, Hold::On);
-        }
+        let (participants, view) = self.participants();
+        participants.set_hold(cx, &view, hold);
     }
 
     /// Stops or resumes sending.
@@ -410,19 +411,8 @@ impl Conference {
         for content in contents {
             let (command, name) = (mute, content.name.clone());
             self.capture(cx, &content, command);
-            let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
-            for id in sessions {
-                self.with_session(cx, id, |session, cx| session.announce_mute(cx.now, cx.ids, &name, mute));
-            }
-        }
-    }
-
-    /// Tells a peer what of ours is muted: it could not know.
-    fn tell_muted(&mut self, cx: &mut Context<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
-        let muted = |content: &&Content| content.media().is_some_and(|it| self.muted.contains(it) && which(it));
-        let muted: Vec<String> = self.contents.iter().filter(muted).map(|content| content.name.clone()).collect();
-        for name in muted {
-            self.with_session(cx, session, |session, cx| session.announce_mute(cx.now, cx.ids, &name, Mute::On));
+            let (participants, view) = self.participants();
+            participants.announce_mute(cx, &view, &name, mute);
         }
     }
 
@@ -447,31 +437,8 @@ impl Conference {
             self.resync_timeout(cx);
         }
         self.absence_timeout(cx);
-        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
-        for id in sessions {
-            self.with_session(cx, id, |session, cx| session.handle_timeout(cx.now, cx.ids));
-        }
-        let stale: Vec<SessionId> = self.held.iter().filter(|(_, until)| *until <= cx.now).map(|(id, _)| *id).collect();
-        for id in stale {
-            self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Decline));
-        }
-        self.participants_timeout(cx);
-    }
-
-    fn participants_timeout(&mut self, cx: &mut Context<'_>) {
-        let due: Vec<FullJid> = self.participants.keys().cloned().collect();
-        for jid in due {
-            let Some(participant) = self.participants.get_mut(&jid) else { continue };
-            if participant.ends_at.is_some_and(|at| at <= cx.now) {
-                self.part(cx, &jid);
-            } else if let Some(due) = participant.call.filter(|due| due.at <= cx.now) {
-                participant.repairs += usize::from(due.turn == Turn::OutOfTurn);
-                self.call(cx, &jid, due.turn);
-            } else {
-                self.share_late(cx, &jid);
-                self.unshare(cx, &jid);
-            }
-        }
+        let (participants, view) = self.participants();
+        participants.handle_timeout(cx, &view);
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -493,23 +460,7 @@ impl Conference {
             .flatten()
             .filter(|_| !self.offline);
         let absence = self.absence.as_ref().map(|absence| absence.until);
-        let sessions = self.sessions.values().filter_map(Session::poll_timeout);
-        let held = self.held.iter().map(|(_, until)| *until);
-        let calls = self.participants.values().filter_map(|participant| participant.call.map(|due| due.at));
-        let shares = self.participants.values().filter_map(|participant| participant.share_at);
-        let drops = self.participants.values().flat_map(|participant| &participant.dropped).map(|(_, at)| *at);
-        let ends = self.participants.values().filter_map(|participant| participant.ends_at);
-        let orphans = self.orphans.iter().map(|orphan| orphan.until);
-        sessions
-            .chain(held)
-            .chain(calls)
-            .chain(shares)
-            .chain(drops)
-            .chain(ends)
-            .chain(orphans)
-            .chain(room)
-            .chain(absence)
-            .min()
+        room.chain(absence).chain(self.participants.poll_timeout()).min()
     }
 
     // ---- words -------------------------------------------------------------------------------------------------------
@@ -560,13 +511,6 @@ impl Conference {
 
     fn event(&self, cx: &mut Context<'_>, event: Event) {
         cx.out.push_back(Output::Event(About::Call(self.call), event));
-    }
-
-    fn peer_event(&self, cx: &mut Context<'_>, jid: &FullJid, event: impl FnOnce(Peer) -> Event) {
-        if let Some(participant) = self.participants.get(jid) {
-            let peer = Peer { nick: participant.nick.clone(), jid: jid.clone() };
-            self.event(cx, event(peer));
-        }
     }
 
     /// Tells what of a stanza had no effect.

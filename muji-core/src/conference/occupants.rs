@@ -1,14 +1,12 @@
 //! What the room says about its occupants.
 
 use jid::FullJid;
-use muji_jingle::SessionId;
-use muji_xep::jingle::{Content, Reason};
+use muji_xep::jingle::Content;
 use muji_xep::muc::{MucUser, code};
 use muji_xep::muji::Muji;
 use muji_xep::{Skipped, dtls, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
-use super::participant::Participant;
 use super::{Conference, Stage};
 use crate::client_quirks::ClientQuirks;
 use crate::config;
@@ -95,31 +93,13 @@ impl Conference {
             queue.passed(nick);
         }
         if self.occupants.participant(&real).is_some() {
-            self.participates(cx, nick, real, before.as_deref());
-        } else if before.is_none() && !self.participants.contains_key(&real) {
-            self.event(cx, Event::PeerPreparing(Peer { nick: nick.to_owned(), jid: real }));
-        }
-    }
-
-    fn participates(&mut self, cx: &mut Context<'_>, nick: &str, real: FullJid, before: Option<&[Content]>) {
-        let profile = self.occupants.get(nick).map(|occupant| occupant.profile).unwrap_or_default();
-        if let Some(participant) = self.participants.get_mut(&real) {
-            (participant.ends_at, participant.profile) = (None, profile);
-            nick.clone_into(&mut participant.nick);
-            self.arrives(cx, Peer { nick: nick.to_owned(), jid: real.clone() });
-            self.contents_heard(cx, nick, &real, before);
-        } else {
-            let mut participant = Participant::new(cx.now, nick, profile);
-            participant.had = self.occupants.contents(&real).into_iter().map(|(_, media)| media).collect();
+            let (participants, view) = self.participants();
+            participants.describes(cx, &view, nick, real, before.as_deref());
             if self.stage == Stage::Active {
-                participant.repair_at(cx.now + config::INITIATE); // It came later, so it calls.
+                self.settle_ids(cx);
             }
-            self.participants.insert(real.clone(), participant);
-            self.event(cx, Event::PeerJoined(Peer { nick: nick.to_owned(), jid: real }));
-            self.try_held(cx);
-        }
-        if self.stage == Stage::Active {
-            self.settle_ids(cx);
+        } else if before.is_none() && !self.participants.contains(&real) {
+            self.event(cx, Event::PeerPreparing(Peer { nick: nick.to_owned(), jid: real }));
         }
     }
 
@@ -128,11 +108,8 @@ impl Conference {
         if let Some(queue) = self.queue_mut() {
             queue.passed(nick);
         }
-        if let Some(occupant) = self.occupants.remove(nick)
-            && let Some(participant) = self.participants.get_mut(&occupant.real)
-        {
-            participant.ends_at = Some(cx.now + config::DROPPED);
-            participant.call = None;
+        if let Some(occupant) = self.occupants.remove(nick) {
+            self.participants.expect_until(&occupant.real, cx.now + config::DROPPED);
         }
         self.publish_in_turn(cx);
     }
@@ -141,9 +118,8 @@ impl Conference {
         let renamed = user.has(code::RENAMED);
         match user.new_nick.filter(|_| renamed) {
             Some(new) => {
-                let renamed = self.occupants.rename(nick, &new);
-                if let Some(participant) = renamed.and_then(|real| self.participants.get_mut(&real)) {
-                    participant.nick.clone_from(&new);
+                if let Some(real) = self.occupants.rename(nick, &new) {
+                    self.participants.renamed(&real, &new);
                 }
                 if let Some(queue) = self.queue_mut() {
                     queue.renamed(nick, &new);
@@ -156,11 +132,8 @@ impl Conference {
 
     /// The service shuts down: whoever was in the room comes back as we do.
     fn occupant_lost(&mut self, cx: &Context<'_>, nick: &str) {
-        if let Some(occupant) = self.occupants.remove(nick)
-            && let Some(participant) = self.participants.get_mut(&occupant.real)
-        {
-            participant.ends_at = Some(cx.now + config::ROOM_LOSS);
-            participant.call = None;
+        if let Some(occupant) = self.occupants.remove(nick) {
+            self.participants.expect_until(&occupant.real, cx.now + config::ROOM_LOSS);
         }
     }
 
@@ -169,21 +142,10 @@ impl Conference {
             queue.passed(nick);
         }
         if let Some(occupant) = self.occupants.remove(nick) {
-            self.part(cx, &occupant.real);
+            let (participants, view) = self.participants();
+            participants.left(cx, &view, &occupant.real);
         }
         self.publish_in_turn(cx);
-    }
-
-    /// Ends everything with a participant that is not there any more.
-    pub(super) fn part(&mut self, cx: &mut Context<'_>, jid: &FullJid) {
-        let Some(participant) = self.participants.remove(jid) else { return };
-        let held = self.held.iter().map(|(id, _)| *id).filter(|id| self.sessions[id].parties().peer == *jid);
-        let sessions: Vec<SessionId> = held.chain(participant.session).collect();
-        for id in sessions {
-            self.with_session(cx, id, |session, cx| session.end(cx.now, cx.ids, Reason::Gone));
-        }
-        self.close_orphans(cx, |orphan| orphan.peer == *jid);
-        self.event(cx, Event::PeerLeft(Peer { nick: participant.nick, jid: jid.clone() }));
     }
 
     /// Gives way where a payload type id of ours means something else to a participant that comes first.

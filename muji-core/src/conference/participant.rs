@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use muji_jingle::SessionId;
+use muji_xep::jingle::Content;
 use muji_xep::rtp::Media;
 
 use crate::client_quirks::ClientQuirks;
@@ -73,11 +74,28 @@ impl Participant {
         }
     }
 
-    /// Its state is another one now.
-    pub(crate) fn is(&mut self, now: Instant, state: PairState) {
+    pub(crate) fn set_state(&mut self, now: Instant, state: PairState) {
         if self.state != state {
-            (self.state, self.since) = (state, now);
+            self.state = state;
+            self.since = now;
         }
+    }
+
+    /// It describes what it has; `before` is what it described the last time in this stay.
+    pub(crate) fn describes(&mut self, now: Instant, contents: &[(String, Media)], before: Option<&[Content]>) {
+        let dropped = self.had.extract_if(.., |media| contents.iter().all(|(_, of)| of != media));
+        self.dropped.extend(dropped.map(|media| (media, now + config::DROPPED)));
+        self.had = contents.iter().map(|(_, media)| media.clone()).collect();
+        // What it did not have the last time comes after ours now.
+        let had = |media: &Media| before.is_some_and(|before| before.iter().any(|it| it.media() == Some(media)));
+        self.ours.retain(had);
+    }
+
+    /// When something is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let drops = self.dropped.iter().map(|(_, at)| *at);
+        let call = self.call.map(|due| due.at);
+        drops.chain(call).chain(self.share_at).chain(self.ends_at).min()
     }
 
     /// True while another repair may be tried.

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jid::FullJid;
-use muji_jingle::SessionId;
 use muji_xep::muc::{self, MucUser, code};
 use muji_xep::{Secret, ns};
 use xmpp_parsers::minidom::Element;
@@ -15,14 +14,12 @@ use xmpp_parsers::presence::Type;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::entering::shows_real_jids;
-use super::{Absence, Asked, Conference, Orphan, Stage};
+use super::{Absence, Asked, Conference, Stage};
 use crate::command::Style;
 use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, Removal, RoomFault};
 use crate::event::Event;
-use crate::media::MediaCommand;
-use crate::output::Output;
 
 /// Asking the room to tell everything anew, where it seems that we have missed something.
 #[derive(Debug, Clone, Default)]
@@ -136,7 +133,7 @@ impl Conference {
         if self.stage != Stage::Active || self.resync.asked.is_some() {
             return None;
         }
-        let due = self.held.iter().map(|(_, until)| *until - (config::HOLD - config::RESYNC));
+        let due = self.participants.held_until().map(|until| until - (config::HOLD - config::RESYNC));
         due.filter(|at| self.resync.last.is_none_or(|last| last + config::SELF_PING <= *at)).min()
     }
 
@@ -215,10 +212,7 @@ impl Conference {
         self.said.clear();
         self.asked.clear();
         self.occupants.clear();
-        for participant in self.participants.values_mut().filter(|participant| !participant.not_in_room) {
-            participant.ends_at = Some(until);
-            participant.call = None;
-        }
+        self.participants.expect_all_until(until);
         if news {
             self.event(cx, Event::RoomLost(why));
         }
@@ -236,8 +230,7 @@ impl Conference {
         if let Some(absence) = self.absence.take_if(|absence| absence.until <= cx.now) {
             return self.withdraw(cx, absence.why);
         }
-        let now = cx.now;
-        self.close_orphans(cx, |orphan| orphan.until <= now);
+        self.participants.close_old_orphans(cx);
     }
 
     /// The connection is gone for now: nobody can be asked or answer.
@@ -273,37 +266,12 @@ impl Conference {
         self.lost(cx, EndReason::Disconnected);
         if jid != self.us {
             self.us = jid;
-            self.orphan_sessions(cx);
+            self.participants.orphan_sessions(cx);
             if self.how.nick.is_none() && self.how.style == Style::Own {
                 self.nick = cx.ids.nick(); // Our ghost may still have the old one.
             }
         }
         let at = (self.how.style == Style::Own).then_some(cx.now); // A client enters its chat rooms itself.
         self.stage = Stage::Outside { at };
-    }
-
-    /// What was agreed under another JID goes on without words until something takes its place.
-    fn orphan_sessions(&mut self, cx: &mut Context<'_>) {
-        self.held.clear();
-        for (id, session) in std::mem::take(&mut self.sessions) {
-            if session.is_up() {
-                let (peer, until) = (session.parties().peer.clone(), cx.now + config::ROOM_LOSS);
-                self.orphans.push(Orphan { session: id, peer, until });
-            } else {
-                cx.out.push_back(Output::Media(MediaCommand::Close { session: id }));
-            }
-        }
-        for participant in self.participants.values_mut() {
-            participant.session = None;
-            if participant.not_in_room {
-                participant.ends_at = Some(cx.now + config::ROOM_LOSS); // Nothing brings it back but its coming.
-            }
-        }
-    }
-
-    pub(super) fn close_orphans(&mut self, cx: &mut Context<'_>, which: impl Fn(&Orphan) -> bool) {
-        let closed: Vec<SessionId> = self.orphans.iter().filter(|orphan| which(orphan)).map(|it| it.session).collect();
-        self.orphans.retain(|orphan| !closed.contains(&orphan.session));
-        cx.out.extend(closed.into_iter().map(|session| Output::Media(MediaCommand::Close { session })));
     }
 }

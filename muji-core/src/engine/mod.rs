@@ -374,11 +374,7 @@ impl Engine {
     /// News from the media layer.
     pub fn handle_media(&mut self, now: Instant, report: &MediaReport) {
         self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.media(cx, report));
-        self.with_all(now, |conference, cx| match (report.session(), report) {
-            (Some(session), report) => drop(conference.media(cx, session, report)),
-            (None, MediaReport::Trouble(trouble)) => conference.trouble(cx, &trouble.to_string()),
-            (None, _) => {}
-        });
+        self.with_all(now, |conference, cx| conference.media(cx, report));
     }
 
     /// The media layer is gone: without it there are no calls.

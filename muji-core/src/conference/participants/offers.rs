@@ -1,0 +1,111 @@
+//! Offers of others: an offer can overtake the presence that says who offers, and ours can cross theirs.
+
+use jid::FullJid;
+use muji_jingle::fault::PeerFault;
+use muji_jingle::{End, Session, SessionId, acknowledge, dismiss, refuse};
+use muji_xep::jingle::{Jingle, Reason, Why};
+
+use super::Participants;
+use super::view::{Standing, View};
+use crate::config;
+use crate::context::Context;
+use crate::trust::Verification;
+
+impl Participants {
+    /// A session-initiate marked with our room.
+    pub(crate) fn offered(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: &str, from: &FullJid, offer: &Jingle) {
+        if let Err(fault) = self.may_offer(view, from, offer) {
+            return cx.send(refuse(from, id, &fault));
+        }
+        cx.send(acknowledge(from, id));
+        if view.later_stay && !view.is_public() {
+            // It was made to us in an earlier stay; the offer of this one follows our contents.
+            let terminate = dismiss(from, &offer.sid, Reason::AlternativeSession.into(), cx.ids);
+            return cx.send(terminate);
+        }
+        let parties = self.parties(cx, view, from);
+        let session = parties.session;
+        let specs = view.answerable(cx);
+        match Session::hold(parties, offer, &specs) {
+            Ok(mut held) => {
+                view.hold_if_held(cx, &mut held);
+                self.sessions.insert(session, held);
+                self.held.hold(session, cx.now + config::HOLD);
+                self.with_session(cx, view, session, |_, _| ());
+                self.take_held(cx, view);
+            }
+            Err(why) => {
+                let terminate = dismiss(from, &offer.sid, Why::from(&why), cx.ids);
+                cx.send(terminate);
+                self.failed(cx, view, from, End::Unusable(why)); // Our offer would fail for the same reason.
+            }
+        }
+    }
+
+    fn may_offer(&self, view: &View<'_>, from: &FullJid, offer: &Jingle) -> Result<(), PeerFault> {
+        if view.standing == Standing::Leaving {
+            return Err(PeerFault::Stranger);
+        }
+        if offer.contents.is_empty() {
+            return Err(PeerFault::Malformed("a content that has a name"));
+        }
+        let ours = self.people.get(from).and_then(|participant| participant.session).map(|id| &self.sessions[&id]);
+        if ours.is_some_and(|ours| ours.is_offered() && ours.sid() < offer.sid.as_str()) {
+            return Err(PeerFault::TieBreak); // The lower sid lives (XEP-0166 section 7.2.16).
+        }
+        let of_jid = self.held.ids().filter(|id| self.sessions[id].parties().peer == *from).count();
+        if self.held.ids().count() >= config::MAX_HELD || of_jid >= config::MAX_HELD_PER_JID {
+            return Err(PeerFault::TooMany);
+        }
+        Ok(())
+    }
+
+    /// Accepts every held offer whose sender takes part, if we do.
+    pub(crate) fn take_held(&mut self, cx: &mut Context<'_>, view: &View<'_>) {
+        if !view.is_public() {
+            return;
+        }
+        let due = self.held.ids().filter(|id| self.people.contains_key(&self.sessions[id].parties().peer));
+        for id in due.collect::<Vec<_>>() {
+            self.held.release(id);
+            self.take_offer(cx, view, id);
+        }
+    }
+
+    fn take_offer(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: SessionId) {
+        let peer = self.sessions[&id].parties().peer.clone();
+        let sid = self.sessions[&id].sid().to_owned();
+        let participant = self.people.get_mut(&peer).expect("take_held takes offers of participants only");
+        participant.call = None;
+        if let Some(ours) = participant.session {
+            let session = &self.sessions[&ours];
+            if session.is_offered() && session.sid() < sid.as_str() {
+                let instead = instead(session.sid());
+                self.with_session(cx, view, id, |theirs, cx| theirs.end(cx.now, cx.ids, instead));
+                return;
+            }
+            participant.session = None;
+            self.with_session(cx, view, ours, |ours, cx| {
+                if ours.is_offered() && !ours.is_acknowledged() {
+                    ours.drop_for_tie_break(); // The peer will refuse it.
+                } else {
+                    ours.end(cx.now, cx.ids, instead(&sid));
+                }
+            });
+        }
+        let participant = self.people.get_mut(&peer).expect("ending a session keeps its participant");
+        participant.session = Some(id);
+        participant.verification = Verification::default();
+        let nick = participant.nick.clone();
+        let quirks = participant.profile.habits;
+        self.with_session(cx, view, id, |session, cx| {
+            session.name_peer(&nick, quirks);
+            session.accept(cx.now, cx.ids);
+        });
+    }
+}
+
+/// Another session takes the place of one.
+fn instead(sid: &str) -> Why {
+    Why { instead: Some(sid.to_owned()), ..Reason::AlternativeSession.into() }
+}

@@ -1,0 +1,100 @@
+//! What a session reports, and what it means for the pair.
+
+use jid::FullJid;
+use muji_jingle::{SessionEvent, SessionId};
+
+use super::Participants;
+use super::view::View;
+use crate::context::Context;
+use crate::event::Event;
+use crate::pair::PairState;
+use crate::peer::Peer;
+
+impl Participants {
+    pub(super) fn session_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &View<'_>,
+        id: SessionId,
+        peer: &FullJid,
+        event: SessionEvent,
+    ) {
+        match event {
+            SessionEvent::Offered => self.set_state(cx, view, id, peer, PairState::Offered, Event::PeerOffered),
+            SessionEvent::Unanswered => self.unanswered(cx, view, id, peer),
+            SessionEvent::Accepted => {
+                let connecting = |peer| Event::PeerConnecting(peer, id);
+                self.set_state(cx, view, id, peer, PairState::Connecting, connecting);
+                self.verify_certificate(cx, view, id, peer);
+                self.tell_muted(cx, view, id, |_| true);
+                self.share(cx, view, peer);
+            }
+            SessionEvent::ContentAdded { content, media } => {
+                self.verify_certificate(cx, view, id, peer);
+                self.tell_muted(cx, view, id, |muted| *muted == media);
+                let session = id;
+                self.peer_event(cx, view, peer, |peer| Event::PeerContentAdded { peer, session, content, media });
+                self.share(cx, view, peer);
+            }
+            SessionEvent::ContentRemoved { content, by_us } => {
+                self.peer_event(cx, view, peer, |peer| Event::PeerContentRemoved(peer, id, content));
+                if by_us {
+                    self.share(cx, view, peer); // The user may have added it again since.
+                }
+            }
+            SessionEvent::Connected => {
+                if let Some(participant) = self.people.get_mut(peer) {
+                    participant.repairs = 0;
+                }
+                self.orphans.close(cx, |orphan| orphan.peer == *peer);
+                self.set_state(cx, view, id, peer, PairState::Connected, |peer| Event::PeerConnected(peer, id));
+            }
+            SessionEvent::Flowing { .. } => {
+                self.set_state(cx, view, id, peer, PairState::Flowing, |peer| Event::PeerFlowing(peer, id));
+            }
+            SessionEvent::Interrupted => {
+                self.set_state(cx, view, id, peer, PairState::Interrupted, Event::PeerInterrupted);
+            }
+            SessionEvent::Muted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerMuted(peer, content)),
+            SessionEvent::Unmuted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerUnmuted(peer, content)),
+            SessionEvent::Held => self.peer_event(cx, view, peer, Event::PeerHeld),
+            SessionEvent::Unheld => self.peer_event(cx, view, peer, Event::PeerUnheld),
+            SessionEvent::Warning(what) => {
+                let nick = self.people.get(peer).map(|participant| participant.nick.clone());
+                let nick = nick.unwrap_or_else(|| peer.to_string());
+                cx.event(view.call, Event::Warning(format!("{nick}: {what}")));
+            }
+            SessionEvent::Ended(end) => self.session_ended(cx, view, id, peer, end),
+            SessionEvent::Ringing => {} // Participants accept by themselves.
+            other => cx.event(view.call, Event::Warning(format!("{other:?}"))),
+        }
+    }
+
+    /// A peer shows a certificate; each content that has a transport of its own can bring another one.
+    fn verify_certificate(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: SessionId, peer: &FullJid) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(participant) = self.people.get_mut(peer) else { return };
+        let changed = participant.verification.becomes(cx.trust.judge(session));
+        let peer = Peer { nick: participant.nick.clone(), jid: peer.clone() };
+        if let Some(event) = changed.and_then(|now| Event::of_certificate(now, peer)) {
+            cx.event(view.call, event);
+        }
+    }
+
+    /// A pair's session made a step; one that is not the pair's any more changes nothing.
+    fn set_state(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &View<'_>,
+        id: SessionId,
+        peer: &FullJid,
+        state: PairState,
+        event: impl FnOnce(Peer) -> Event,
+    ) {
+        let participant = self.people.get_mut(peer).filter(|participant| participant.session == Some(id));
+        if let Some(participant) = participant {
+            participant.set_state(cx.now, state);
+            self.peer_event(cx, view, peer, event);
+        }
+    }
+}
