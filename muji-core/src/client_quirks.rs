@@ -16,14 +16,14 @@ pub(crate) struct ClientQuirks {
     /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
     pub(crate) call_after: Option<Duration>,
     /// What it does in sessions in its own way.
-    pub(crate) habits: SessionQuirks,
+    pub(crate) in_session: SessionQuirks,
 }
 
 impl ClientQuirks {
     const USUAL: Self =
-        Self { can_redial: true, call_after: None, habits: SessionQuirks { restates: false, restarts: true } };
+        Self { can_redial: true, call_after: None, in_session: SessionQuirks { restates: false, restarts: true } };
 
-    /// The profile of whoever sends this presence; `None` if it does not say who made the client, which means nothing
+    /// The quirks of the client that sends this presence; `None` if it does not say who made the client, which means nothing
     /// (XEP-0115 section 8.4).
     pub(crate) fn find(payloads: &[Element]) -> Option<Self> {
         let caps = payloads.iter().find(|payload| payload.is("c", ns::CAPS))?;
@@ -31,13 +31,13 @@ impl ClientQuirks {
             // Parks a second offer until it sees us join anew, and hangs up with its last session; takes other credentials for
             // candidates of the old ones.
             "https://dino.im" => {
-                let habits = SessionQuirks { restarts: false, ..Self::USUAL.habits };
-                Self { can_redial: false, habits, ..Self::USUAL }
+                let in_session = SessionQuirks { restarts: false, ..Self::USUAL.in_session };
+                Self { can_redial: false, in_session, ..Self::USUAL }
             }
             // Drops an offer that comes before our presence, which takes a way of its own.
             "https://movim.eu" => {
-                let habits = SessionQuirks { restates: true, ..Self::USUAL.habits };
-                Self { call_after: Some(config::MOVIM_GRACE), habits, ..Self::USUAL }
+                let in_session = SessionQuirks { restates: true, ..Self::USUAL.in_session };
+                Self { call_after: Some(config::MOVIM_GRACE), in_session, ..Self::USUAL }
             }
             _ => Self::USUAL,
         })

@@ -65,7 +65,6 @@
 
 mod archived;
 mod call_message;
-mod chat_room;
 mod client_quirks;
 mod command;
 mod conference;
@@ -73,7 +72,6 @@ pub mod config;
 mod context;
 mod direct;
 mod disco;
-mod echo;
 mod engine;
 pub mod error;
 mod event;
@@ -87,10 +85,9 @@ mod muji;
 mod occupants;
 mod output;
 mod pair;
-mod payload;
 mod peer;
-mod queue;
 mod reachability;
+mod room_state;
 mod services;
 mod stanza;
 #[cfg(feature = "tls")]

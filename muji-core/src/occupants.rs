@@ -17,7 +17,7 @@ pub(crate) struct Occupant {
     pub(crate) real: FullJid,
     pub(crate) muji: Muji,
     /// What its client cannot do.
-    pub(crate) profile: ClientQuirks,
+    pub(crate) quirks: ClientQuirks,
     /// Since when it has been preparing, or has not.
     pub(crate) since: Instant,
 }
@@ -43,7 +43,7 @@ pub(crate) fn described(contents: &[Content]) -> impl Iterator<Item = (String, M
 }
 
 impl Occupants {
-    /// The room repeated an occupant's Muji information; `profile` if it said what its client is, which it need not say
+    /// The room repeated an occupant's Muji information; `quirks` if it said what its client is, which it need not say
     /// each time (XEP-0115 section 8.4). What was known of it before is returned.
     pub(crate) fn update(
         &mut self,
@@ -51,7 +51,7 @@ impl Occupants {
         nick: &str,
         real: FullJid,
         muji: Muji,
-        profile: Option<ClientQuirks>,
+        quirks: Option<ClientQuirks>,
     ) -> Result<Option<Occupant>, NotTaken> {
         if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {
             return Err(NotTaken::Impostor);
@@ -60,9 +60,9 @@ impl Occupants {
             return Err(NotTaken::Full);
         }
         let known = self.occupants.get(nick);
-        let profile = profile.or_else(|| known.map(|known| known.profile)).unwrap_or_default();
+        let quirks = quirks.or_else(|| known.map(|known| known.quirks)).unwrap_or_default();
         let since = known.filter(|known| known.muji.preparing == muji.preparing).map_or(now, |known| known.since);
-        Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, profile, since }))
+        Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, quirks, since }))
     }
 
     /// Whose nick it was.

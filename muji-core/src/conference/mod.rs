@@ -1,173 +1,82 @@
 //! One call in one room: entering, publishing, a session with each participant, coming back, leaving.
 //!
 //! ```text
-//!  Closed ◄─── not open yet, 1, 2, 4 s ──┐
-//!     └──────── knock again ─────────────► Entering ◄──── 1, 2, 4, 8 s ──── Outside
-//!                                           │ our echo with preparing          ▲
-//!                                           ▼                                  │
-//!                                        Settling                              │ the room or the stream
-//!                                           │ our turn: presence, then         │ lost us; sessions live on
-//!                                           ▼ offers to all seen               │ for 60 s
-//!                                        Publishing                            │
-//!                                           │ our echo with contents           │
-//!                                           ▼                                  │
-//!   Over ◄── room confirms, 5 s ── Leaving  Active ────────────────────────────┘
-//!     ▲                               ▲     │
-//!     └── refused, put out            └─────┴── the user leaves, or the room is no place for a call; from any state
+//!                presences, answers                stanzas of sessions, media
+//!                       │                                      │
+//!   ┌───────────────────▼──────────────────────────────────────▼──────────────────┐
+//!   │ Membership            Publishing              Participants        Guests    │
+//!   │ in the room? under    our contents: announce, a session with      who is    │
+//!   │ which nick? what must wait, publish; payload  each other, offers  invited,  │
+//!   │ be asked? come back?  ids, our own echo       held, repairs       by whom   │
+//!   └─────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! In Active, contents of ours come and go: `adding`.
+//! Each of the four decides about its own matter and returns what follows; here that is done, in the order of the wire:
+//! - `presences`: what the room says, and what follows from it;
+//! - `publication`: our contents on their way;
+//! - `departure`: losing the room and leaving it;
+//! - `continuation`: a call with one person that goes on in the room.
 //!
-//! Of each pair, whoever published later calls. Those seen before we publish are called right behind our presence; those
-//! between that and our echo at the echo; later ones call us (XEP-0272 section 3; shared order of the room).
+//! The room repeats all presences to everybody in one order (XEP-0045), so what came before our own echo came before us for
+//! all the others too. On that rest whose turn it is to publish and who of a pair calls (XEP-0272 section 3).
 
-mod adding;
-mod continuing;
-mod entering;
+mod continuation;
+mod departure;
 mod guests;
-mod inviting;
-mod leaving;
-mod occupants;
+mod membership;
 mod participant;
 mod participants;
-mod staying;
+mod presences;
+mod publication;
+mod publishing;
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
-use muji_jingle::answers::Answers;
 use muji_jingle::{CallId, Hold, Mute, Session, SessionId};
 use muji_xep::jingle::{Content, Jingle};
-use muji_xep::muc;
 use muji_xep::muji::Muji;
 use muji_xep::rtp::Media;
-use muji_xep::{Skipped, dtls};
-use xmpp_parsers::iq::Iq;
-use xmpp_parsers::minidom::Element;
+use muji_xep::{Element, Skipped, dtls, muc};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::chat_room::ChatRoom;
 use crate::command::{Command, Join, Style};
-use crate::config;
 use crate::context::Context;
-use crate::echo::EchoTracker;
 use crate::error::{EndReason, Refused};
-use crate::event::{About, Event};
+use crate::event::Event;
 use crate::handover::Handover;
+use crate::invitation::Invitation;
 use crate::media::{MediaCommand, MediaReport};
 use crate::occupants::Occupants;
 use crate::output::Output;
 use crate::pair::Pair;
-use crate::peer::occupant_jid;
-use crate::queue::PublishQueue;
-use adding::ContentUpdate;
-use guests::{Guest, Guests, Invites};
+use crate::room_state::RoomState;
+use guests::{Guest, Guests, Invites, Venue};
+use membership::{Asked, Membership};
 use participants::{Participants, Standing, View};
-use staying::Resync;
-
-/// Where we stand in the room.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
-    /// The presence with `<preparing/>` is out, and with it we enter unless we sit in the room already. `repeated`: for the
-    /// second time.
-    Entering { until: Instant, repeated: bool },
-    /// The room is closed or hides who is there, perhaps only until its creator has configured it; then we knock again.
-    Closed { until: Instant },
-    /// We are in; others prepared before us, or the room has to answer first.
-    Settling { queue: PublishQueue, check: Option<Instant> },
-    /// Our contents are out. `again`: the room refused or swallowed them once.
-    Publishing { until: Instant, again: bool },
-    /// Our contents are public.
-    Active,
-    /// The room lost us; we knock at this time, or when the client is back in its chat room (`None`).
-    Outside { at: Option<Instant> },
-    /// The presence that leaves is out.
-    Leaving { until: Instant, why: EndReason },
-    /// Nothing is sent any more.
-    Over,
-}
-
-/// What we asked the room.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
-    /// The form of a new room.
-    Form,
-    /// To take the form. `least`: the full one was refused.
-    Configuration { least: bool },
-    /// Who sees real JIDs.
-    Anonymity,
-    /// Whether we are still in (XEP-0410).
-    SelfPing,
-    /// To let a guest in, who is invited then.
-    Admission(Guest),
-    /// Something that nothing waits for.
-    Favour(&'static str),
-}
-
-/// The room lost us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Absence {
-    /// When we give up.
-    until: Instant,
-    why: EndReason,
-    attempts: usize,
-}
+use publishing::Publishing;
 
 /// A call in a room.
 #[derive(Debug, Clone)]
 pub(crate) struct Conference {
     call: CallId,
-    room: BareJid,
     us: FullJid,
-    nick: String,
-    how: Join,
-    stage: Stage,
-    said: EchoTracker,
-    occupants: Occupants,
-    /// What we published.
-    contents: Vec<Content>,
-    /// Payload type ids that meant something to somebody in this call.
-    used: BTreeSet<u8>,
-    muted: Vec<Media>,
-    holding: bool,
+    membership: Membership,
+    publishing: Publishing,
+    participants: Participants,
     guests: Guests,
+    /// Who of the room takes part, as the room tells it.
+    occupants: Occupants,
     /// The other in the call with one person that this was; until we are in the room, we can go back to it.
     before: Option<FullJid>,
     handed_back: Option<Box<Handover>>,
     /// Who sees us for this call, since it was one with one person.
     shown_to: Option<Jid>,
-    /// Media that the user wants to add and that are not published yet.
-    adding: Vec<Media>,
-    round: Option<ContentUpdate>,
-    participants: Participants,
-    resync: Resync,
-    asked: Answers<Asked>,
-    absence: Option<Absence>,
-    /// We were in this room before: offers from then may still be under way.
-    later_stay: bool,
-    /// The room said that everybody sees real JIDs.
-    shows_jids: bool,
-    /// The room is ours to configure, members-only if we made it for this call.
-    made: Option<muc::Privacy>,
-    /// Times the room was not open.
-    knocks: usize,
-    /// Those with Muji whose real JIDs the room hides.
-    hidden: BTreeSet<String>,
-    /// Nicks of chance tried.
-    nicks: usize,
-    restated: usize,
-    /// Times we gave way to others' payload type ids.
-    yielded: usize,
-    /// When we ask the room whether we are in it, unless it says something before.
-    ping_at: Instant,
-    /// The connection is gone: nobody can answer.
-    offline: bool,
 }
 
 impl Conference {
-    /// Enters the room, saying at once that we are preparing.
+    /// Enters the room, announcing at once that we prepare.
     pub(crate) fn enter(
         cx: &mut Context<'_>,
         call: CallId,
@@ -178,65 +87,45 @@ impl Conference {
     ) -> Self {
         let mut this = Self {
             call,
-            room,
             us,
-            nick,
-            how,
-            stage: Stage::Over,
-            said: EchoTracker::default(),
-            occupants: Occupants::default(),
-            contents: Vec::new(),
-            used: BTreeSet::new(),
-            muted: Vec::new(),
-            holding: false,
+            publishing: Publishing::new(how.media.clone()),
+            membership: Membership::new(cx.now, room, nick, how),
+            participants: Participants::default(),
             guests: Guests::default(),
+            occupants: Occupants::default(),
             before: None,
             handed_back: None,
             shown_to: None,
-            adding: Vec::new(),
-            round: None,
-            participants: Participants::default(),
-            resync: Resync::default(),
-            asked: Answers::default(),
-            absence: None,
-            later_stay: false,
-            shows_jids: false,
-            made: None,
-            knocks: 0,
-            hidden: BTreeSet::new(),
-            nicks: 1,
-            restated: 0,
-            yielded: 0,
-            ping_at: cx.now + config::SELF_PING,
-            offline: false,
         };
-        this.prepare(cx);
+        this.enter_room(cx);
         this
     }
 
     /// We were in this room before.
     pub(crate) fn again(mut self) -> Self {
-        self.later_stay = true;
+        self.membership.returns();
         self
     }
 
     /// The room is made for this call: nobody may enter who was not invited.
     pub(crate) fn is_ours_alone(&mut self) {
-        self.made = Some(muc::Privacy::Members);
+        self.membership.makes_room();
     }
 
     /// The client sits in the room already.
-    pub(crate) fn seated(mut self, cx: &mut Context<'_>, chat_room: &ChatRoom) -> Self {
-        self.shows_jids = chat_room.shows_jids;
-        for (nick, occupant) in chat_room.occupants.iter() {
-            self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone(), Some(occupant.profile));
+    pub(crate) fn seated(mut self, cx: &mut Context<'_>, room: &RoomState) -> Self {
+        self.membership.knows_anonymity(room.shows_jids);
+        for (nick, occupant) in room.occupants.iter() {
+            self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone(), Some(occupant.quirks));
         }
         self
     }
 
+    // ---- how it stands -----------------------------------------------------------------------------------------------
+
     /// True if it is our own occupant in the room.
     pub(crate) fn is_us(&self, who: &Jid) -> bool {
-        who.to_bare() == self.room && who.resource().is_some_and(|nick| nick.as_str() == self.nick)
+        self.membership.is_us(who)
     }
 
     /// True if this person is in the call too.
@@ -245,47 +134,25 @@ impl Conference {
     }
 
     pub(crate) fn room(&self) -> &BareJid {
-        &self.room
+        self.membership.room()
     }
 
     pub(crate) fn has_room_of_its_own(&self) -> bool {
-        self.how.style == Style::Own
+        self.membership.style() == Style::Own
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+        self.membership.is_over()
     }
 
-    /// The participants, and what their sessions depend on.
-    fn participants(&mut self) -> (&mut Participants, View<'_>) {
-        let view = View {
-            call: self.call,
-            us: &self.us,
-            room: &self.room,
-            occupants: &self.occupants,
-            contents: &self.contents,
-            media: &self.how.media,
-            muted: &self.muted,
-            holding: self.holding,
-            standing: self.standing(),
-            later_stay: self.later_stay,
-        };
-        (&mut self.participants, view)
+    /// True once the room has repeated our contents, while we stay.
+    fn is_active(&self) -> bool {
+        self.membership.is_present() && self.publishing.is_public()
     }
 
-    fn standing(&self) -> Standing {
-        match self.stage {
-            Stage::Closed { .. } | Stage::Outside { .. } | Stage::Entering { .. } | Stage::Settling { .. } => {
-                Standing::Unpublished
-            }
-            Stage::Publishing { .. } => Standing::Published,
-            Stage::Active => Standing::Public,
-            Stage::Leaving { .. } | Stage::Over => Standing::Leaving,
-        }
-    }
-
-    fn is_public(&self) -> bool {
-        matches!(self.stage, Stage::Publishing { .. } | Stage::Active)
+    /// True once others may have seen our contents, while we stay.
+    fn is_published(&self) -> bool {
+        self.membership.is_present() && self.publishing.is_out()
     }
 
     /// How we stand with each other participant, by nick.
@@ -298,6 +165,34 @@ impl Conference {
     /// The sessions with all others; `None` if one is not connected.
     pub(crate) fn connected_sessions(&self) -> Option<Vec<&Session>> {
         self.participants.connected_sessions()
+    }
+
+    // ---- sessions ----------------------------------------------------------------------------------------------------
+
+    /// The participants, and what their sessions depend on.
+    fn participants(&mut self) -> (&mut Participants, View<'_>) {
+        let standing = if self.membership.has_left() {
+            Standing::Leaving
+        } else if self.is_active() {
+            Standing::Public
+        } else if self.is_published() {
+            Standing::Published
+        } else {
+            Standing::Unpublished
+        };
+        let view = View {
+            call: self.call,
+            us: &self.us,
+            room: self.membership.room(),
+            occupants: &self.occupants,
+            contents: self.publishing.contents(),
+            media: self.publishing.wanted(),
+            muted: self.publishing.muted(),
+            holding: self.publishing.is_holding(),
+            standing,
+            later_stay: self.membership.is_later_stay(),
+        };
+        (&mut self.participants, view)
     }
 
     /// The session that a peer's stanza names.
@@ -339,42 +234,12 @@ impl Conference {
         }
     }
 
-    /// What the client says in every presence is another thing now: we say it too.
-    pub(crate) fn extras_changed(&mut self, cx: &mut Context<'_>) {
-        self.restate_muji(cx);
-    }
-
-    /// Says what holds of us in the call now.
-    fn restate_muji(&mut self, cx: &mut Context<'_>) {
-        if let Some(muji) = self.muji() {
-            self.say(cx, Some(&muji));
-        }
-    }
-
-    /// What holds of us in the call now; `None` if we are not in the room.
-    fn muji(&self) -> Option<Muji> {
-        match self.stage {
-            Stage::Entering { .. } | Stage::Settling { .. } => Some(Muji::preparing()),
-            Stage::Publishing { .. } | Stage::Active => {
-                let preparing = self.round.as_ref().is_some_and(ContentUpdate::prepares);
-                Some(Muji { preparing, contents: self.contents.clone() })
-            }
-            Stage::Closed { .. } | Stage::Outside { .. } | Stage::Leaving { .. } | Stage::Over => None,
-        }
-    }
-
-    /// Those for whom we wait before we publish, in the first round or a later one.
-    fn queue_mut(&mut self) -> Option<&mut PublishQueue> {
-        if let Stage::Settling { queue, .. } = &mut self.stage {
-            return Some(queue);
-        }
-        self.round.as_mut().and_then(ContentUpdate::queue_mut)
-    }
+    // ---- what the user does ------------------------------------------------------------------------------------------
 
     /// Does what the user wants.
     pub(crate) fn command(&mut self, cx: &mut Context<'_>, command: Command) -> Result<(), Refused> {
         match command {
-            Command::Leave => self.leave(cx),
+            Command::Leave => self.withdraw(cx, EndReason::Left),
             Command::EndForAll => return self.end_for_all(cx),
             Command::Mute(media, mute) => self.mute(cx, &media, mute),
             Command::Hold(hold) => self.hold(cx, hold),
@@ -392,9 +257,10 @@ impl Conference {
 
     /// Stops listening and sending, or goes on.
     fn hold(&mut self, cx: &mut Context<'_>, hold: Hold) {
-        self.holding = hold == Hold::On;
-        for content in self.contents.clone() {
-            self.capture(cx, &content, if self.holding { Mute::On } else { Mute::Off });
+        self.publishing.hold(hold == Hold::On);
+        let capture = if hold == Hold::On { Mute::On } else { Mute::Off };
+        for content in self.publishing.contents() {
+            self.capture(cx, content, capture);
         }
         let (participants, view) = self.participants();
         participants.set_hold(cx, &view, hold);
@@ -402,83 +268,144 @@ impl Conference {
 
     /// Stops or resumes sending.
     fn mute(&mut self, cx: &mut Context<'_>, media: &Media, mute: Mute) {
-        self.muted.retain(|muted| muted != media);
-        if mute == Mute::On {
-            self.muted.push(media.clone());
-        }
-        let of_media = |content: &&Content| content.media() == Some(media);
-        let contents: Vec<Content> = self.contents.iter().filter(of_media).cloned().collect();
-        for content in contents {
-            let (command, name) = (mute, content.name.clone());
-            self.capture(cx, &content, command);
+        for content in self.publishing.mute(media, mute) {
+            self.capture(cx, &content, mute);
             let (participants, view) = self.participants();
-            participants.announce_mute(cx, &view, &name, mute);
+            participants.announce_mute(cx, &view, &content.name, mute);
         }
     }
 
-    /// Starts or stops capturing what is sent as `content`; nothing starts while it is muted.
+    /// Starts or stops capturing what is sent as `content`; nothing starts while it is muted or we hold.
     fn capture(&self, cx: &mut Context<'_>, content: &Content, mute: Mute) {
         let Some(media) = content.media().cloned() else { return };
-        let (call, publication) = (self.call, content.name.clone());
+        let call = self.call;
+        let publication = content.name.clone();
         let command = match mute {
-            Mute::Off if self.holding || self.muted.contains(&media) => return,
+            Mute::Off if self.publishing.is_silenced(&media) => return,
             Mute::Off => MediaCommand::Publish { call, publication, media },
             Mute::On => MediaCommand::Unpublish { call, publication },
         };
         cx.out.push_back(Output::Media(command));
     }
 
+    /// What the client says in every presence is another thing now: we say it too.
+    pub(crate) fn extras_changed(&mut self, cx: &mut Context<'_>) {
+        self.restate_muji(cx);
+    }
+
+    // ---- guests ------------------------------------------------------------------------------------------------------
+
+    /// The user lets somebody in. As a member, not an owner: Dino makes owners, who may then destroy the room.
+    fn admit(&mut self, cx: &mut Context<'_>, guest: &BareJid) -> Result<(), Refused> {
+        if !self.membership.is_owner() {
+            return Err(Refused::NotOwner);
+        }
+        self.membership.ask(cx, Asked::Favour("let a guest in"), muc::admit(guest));
+        Ok(())
+    }
+
+    /// The user invites somebody, which waits until we are in.
+    fn invite(&mut self, cx: &mut Context<'_>, guest: Guest) -> Result<(), Refused> {
+        if !self.is_active() {
+            return self.guests.wait(guest);
+        }
+        self.invite_now(cx, guest);
+        Ok(())
+    }
+
+    /// The same for several; if one cannot be invited that is told.
+    pub(crate) fn invite_all(&mut self, cx: &mut Context<'_>, guests: Vec<BareJid>) {
+        for jid in guests {
+            if let Err(why) = self.invite(cx, Guest { jid: jid.clone(), to: Invites::Call }) {
+                self.warn(cx, format!("{jid} is not invited: {why}"));
+            }
+        }
+    }
+
+    /// Into a room of ours a guest is let first, or it would stand before a closed door.
+    fn invite_now(&mut self, cx: &mut Context<'_>, guest: Guest) {
+        if self.membership.is_owner() {
+            let payload = muc::admit(&guest.jid);
+            self.membership.ask(cx, Asked::Admission(guest), payload);
+        } else {
+            self.send_invitation(cx, &guest);
+        }
+    }
+
+    fn send_invitation(&mut self, cx: &mut Context<'_>, guest: &Guest) {
+        let room = self.membership.room();
+        let venue = Venue { room, password: self.membership.password(), media: self.publishing.wanted() };
+        self.guests.invite(cx, venue, guest);
+    }
+
+    /// An invitation brought us here; who made it is told when we leave.
+    pub(crate) fn came_by(&mut self, invitation: Invitation) {
+        self.guests.came_by(invitation);
+    }
+
+    /// Somebody whom we invited does not come.
+    pub(crate) fn guest_rejects(&mut self, cx: &mut Context<'_>, guest: &Jid, id: &str) {
+        if self.guests.rejected(guest, id) {
+            self.event(cx, Event::Declined(guest.clone(), None));
+        }
+    }
+
+    /// A guest whom the room has told does not come.
+    pub(crate) fn was_declined(&self, cx: &mut Context<'_>, guest: Jid, reason: Option<String>) {
+        self.event(cx, Event::Declined(guest, reason));
+    }
+
+    // ---- time --------------------------------------------------------------------------------------------------------
+
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        if !self.offline {
-            self.stage_timeout(cx);
-            self.round_timeout(cx);
-            self.ping_timeout(cx);
-            self.resync_timeout(cx);
+        if !self.membership.is_offline() {
+            self.room_timeout(cx);
         }
         self.absence_timeout(cx);
         let (participants, view) = self.participants();
         participants.handle_timeout(cx, &view);
     }
 
-    /// When [`Self::handle_timeout`] is due.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let stage = match &self.stage {
-            Stage::Entering { until, .. }
-            | Stage::Closed { until }
-            | Stage::Publishing { until, .. }
-            | Stage::Leaving { until, .. } => Some(*until),
-            Stage::Settling { check: Some(until), .. } => Some(*until),
-            Stage::Settling { queue, check: None } => queue.poll_timeout(),
-            Stage::Outside { at } => *at,
-            Stage::Active | Stage::Over => None,
-        };
-        let ping = (self.stage == Stage::Active).then_some(self.ping_at);
-        let round = self.round.as_ref().and_then(ContentUpdate::poll_timeout);
-        let room = [stage, round, ping, self.resync_at(), self.resync.until(), self.asked.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .filter(|_| !self.offline);
-        let absence = self.absence.as_ref().map(|absence| absence.until);
-        room.chain(absence).chain(self.participants.poll_timeout()).min()
+    fn room_timeout(&mut self, cx: &mut Context<'_>) {
+        let outcome = self.membership.handle_timeout(cx.now);
+        self.follow(cx, outcome);
+        self.publishing_timeout(cx);
+        if self.is_active() {
+            self.membership.ping_if_due(cx);
+        }
+        for outcome in self.membership.unanswered(cx.now) {
+            self.follow(cx, outcome);
+        }
+        self.resync_timeout(cx);
     }
 
-    // ---- words -------------------------------------------------------------------------------------------------------
+    /// When [`Self::handle_timeout`] is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let membership = self.membership.poll_timeout(self.is_active(), self.participants.held_until());
+        let publishes = self.membership.is_ready() && !self.membership.is_offline();
+        let publishing = publishes.then(|| self.publishing.poll_timeout()).flatten();
+        membership.into_iter().chain(publishing).chain(self.participants.poll_timeout()).min()
+    }
 
-    /// Says something to the room as an occupant.
-    fn say(&mut self, cx: &mut Context<'_>, muji: Option<&Muji>) {
-        self.present(cx, Type::None, None, muji);
+    // ---- what we say -------------------------------------------------------------------------------------------------
+
+    /// Tells the room again what holds of us in the call, if we are in it.
+    fn restate_muji(&mut self, cx: &mut Context<'_>) {
+        if self.membership.is_present() {
+            let muji = self.publishing.muji();
+            self.present(cx, Type::None, None, Some(&muji));
+        }
     }
 
     /// Sends a presence to the room; its id.
     fn present(&mut self, cx: &mut Context<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) -> String {
-        let to = occupant_jid(&self.room, &self.nick).expect("the nick was checked when joining or came from the room");
         let id = cx.ids.token();
         if kind == Type::None {
-            self.said.say(&id, muji.cloned());
+            self.publishing.echo.say(&id, muji.cloned());
         }
         let extras = cx.extras.iter().filter(|_| kind == Type::None).cloned();
-        // Dino's place for it, so that who offers us a session knows whom to encrypt its fingerprint for.
+        // Dino's place for it, so that who offers us a session knows for whom to encrypt its fingerprint.
         let device = cx.trust.own_device().map(dtls::write_device);
         let muji = muji.map(|muji| {
             let mut element = muji.write();
@@ -486,31 +413,14 @@ impl Conference {
             element
         });
         let payloads = enter.into_iter().chain(muji).chain(extras).collect();
-        let mut presence = Presence::new(kind).with_to(to).with_payloads(payloads);
+        let mut presence = Presence::new(kind).with_to(self.membership.occupant()).with_payloads(payloads);
         presence.id = Some(id.clone());
         cx.send(presence);
         id
     }
 
-    /// Asks the room, or ourselves through the room.
-    fn ask(&mut self, cx: &mut Context<'_>, asked: Asked, payload: Element) {
-        let id = cx.ids.token();
-        self.asked.asked(cx.now, &id, asked.clone());
-        let room = Some(Jid::from(self.room.clone()));
-        let iq = match asked {
-            Asked::Configuration { .. } | Asked::Admission(_) | Asked::Favour(_) => {
-                Iq::Set { from: None, to: room, id, payload }
-            }
-            Asked::Form | Asked::Anonymity => Iq::Get { from: None, to: room, id, payload },
-            Asked::SelfPing => {
-                Iq::Get { from: None, to: occupant_jid(&self.room, &self.nick).map(Jid::from), id, payload }
-            }
-        };
-        cx.send(iq);
-    }
-
     fn event(&self, cx: &mut Context<'_>, event: Event) {
-        cx.out.push_back(Output::Event(About::Call(self.call), event));
+        cx.event(self.call, event);
     }
 
     /// Tells what of a stanza had no effect.

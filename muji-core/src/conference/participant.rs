@@ -31,7 +31,7 @@ pub(crate) enum Turn {
 #[derive(Debug, Clone)]
 pub(crate) struct Participant {
     pub(crate) nick: String,
-    pub(crate) profile: ClientQuirks,
+    pub(crate) quirks: ClientQuirks,
     pub(crate) session: Option<SessionId>,
     pub(crate) state: PairState,
     pub(crate) since: Instant,
@@ -55,10 +55,10 @@ pub(crate) struct Participant {
 }
 
 impl Participant {
-    pub(crate) fn new(now: Instant, nick: &str, profile: ClientQuirks) -> Self {
+    pub(crate) fn new(now: Instant, nick: &str, quirks: ClientQuirks) -> Self {
         Self {
             nick: nick.to_owned(),
-            profile,
+            quirks,
             session: None,
             state: PairState::Announced,
             since: now,
@@ -105,7 +105,7 @@ impl Participant {
 
     /// A failure: after a pause we call again, if the peer takes another call and there were not too many.
     pub(crate) fn repair(&mut self, now: Instant) {
-        if let Some(pause) = config::REDIAL.get(self.repairs).filter(|_| self.profile.can_redial) {
+        if let Some(pause) = config::REDIAL.get(self.repairs).filter(|_| self.quirks.can_redial) {
             self.repair_at(now + *pause);
         }
     }
@@ -123,7 +123,7 @@ impl Participant {
                 Recovery::TheirTurn { until: at }
             }
             Some(PlannedCall { at, .. }) => Recovery::CallAgain { at, attempt: self.repairs + 1 },
-            None if failed && !self.profile.can_redial => Recovery::NeedsRejoin,
+            None if failed && !self.quirks.can_redial => Recovery::NeedsRejoin,
             None => Recovery::Nothing,
         }
     }

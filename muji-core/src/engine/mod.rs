@@ -20,7 +20,6 @@ use xmpp_parsers::presence::{self, Presence};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::archived::Archived;
-use crate::chat_room::ChatRoom;
 use crate::command::{Command, Join, Style};
 use crate::conference::Conference;
 use crate::config::{self, Config};
@@ -37,6 +36,7 @@ use crate::output::Output;
 use crate::pair::Pair;
 use crate::peer::{Peer, occupant_jid};
 use crate::reachability::Reachability;
+use crate::room_state::{RoomPresence, RoomState};
 use crate::services::Services;
 
 /// Whether somebody is there, if a presence of this type says it.
@@ -62,7 +62,7 @@ pub struct Engine {
     disco: Option<Disco>,
     calls: BTreeMap<CallId, Conference>,
     /// Chat rooms in which the client sits, and who is in a call there.
-    chat_rooms: BTreeMap<BareJid, ChatRoom>,
+    chat_rooms: BTreeMap<BareJid, RoomState>,
     /// Rooms whose calls are over, oldest first.
     left: VecDeque<BareJid>,
     invitations: Invitations,
@@ -340,18 +340,20 @@ impl Engine {
         {
             self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.presence(cx, &device, available));
         }
-        self.observe(now, &room, presence);
+        let read = RoomPresence::read(presence);
+        if let Some(read) = &read {
+            self.observe(now, &room, read);
+        }
         let Some(call) = self.call_in(&room) else { return Handled::NotOurs };
-        self.with_call(now, call, |conference, cx| conference.presence(cx, presence));
+        self.with_call(now, call, |conference, cx| conference.presence(cx, read.as_ref()));
         Handled::Shared
     }
 
     /// Keeps up with who is in a call in a room, whether or not we are.
-    fn observe(&mut self, now: Instant, room: &BareJid, presence: &Presence) {
+    fn observe(&mut self, now: Instant, room: &BareJid, presence: &RoomPresence) {
         if self.calls.values().any(|call| call.room() == room && call.has_room_of_its_own()) {
             return;
         }
-        let before = self.people_in_call(room);
         if !self.chat_rooms.contains_key(room) && self.chat_rooms.len() >= config::MAX_ROOMS {
             // Rooms in which the client does not sit may be a stranger's invention.
             let invented =
@@ -360,13 +362,12 @@ impl Engine {
             self.chat_rooms.remove(&invented);
         }
         let chat_room = self.chat_rooms.entry(room.clone()).or_default();
-        chat_room.heard(now, presence);
+        let changed = chat_room.heard(now, presence);
         if chat_room.is_empty() {
             self.chat_rooms.remove(room);
         }
-        let people = self.people_in_call(room);
-        if people != before && self.call_in(room).is_none() {
-            let event = Event::CallRunning { people };
+        if changed && self.call_in(room).is_none() {
+            let event = Event::CallRunning { people: self.people_in_call(room) };
             self.shared.out.push_back(Output::Event(About::Room(room.clone()), event));
         }
     }

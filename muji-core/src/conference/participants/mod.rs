@@ -81,10 +81,10 @@ impl Participants {
         jid: FullJid,
         before: Option<&[Content]>,
     ) {
-        let quirks = view.occupants.get(nick).map(|occupant| occupant.profile).unwrap_or_default();
+        let quirks = view.occupants.get(nick).map(|occupant| occupant.quirks).unwrap_or_default();
         let Some(participant) = self.people.get_mut(&jid) else { return self.joins(cx, view, nick, jid, quirks) };
         participant.ends_at = None;
-        participant.profile = quirks;
+        participant.quirks = quirks;
         nick.clone_into(&mut participant.nick);
         if std::mem::take(&mut participant.not_in_room) {
             cx.event(view.call, Event::PeerJoined(Peer { nick: nick.to_owned(), jid: jid.clone() }));
@@ -205,7 +205,7 @@ impl Participants {
         let without: Vec<FullJid> = without.map(|(jid, _)| jid.clone()).collect();
         for jid in without {
             let Some(participant) = self.people.get_mut(&jid) else { continue };
-            match participant.profile.call_after {
+            match participant.quirks.call_after {
                 None => self.call(cx, view, &jid, Turn::Ours),
                 Some(grace) if view.standing == Standing::Public => {
                     participant.call = Some(PlannedCall { at: cx.now + grace, turn: Turn::Ours });
@@ -235,7 +235,7 @@ impl Participants {
 
     fn parties(&self, cx: &mut Context<'_>, view: &View<'_>, peer: &FullJid) -> Parties {
         let nick = view.occupants.participant(peer).unwrap_or_else(|| peer.resource().as_str());
-        let quirks = self.people.get(peer).map(|participant| participant.profile.habits);
+        let quirks = self.people.get(peer).map(|participant| participant.quirks.in_session);
         Parties {
             call: view.call,
             session: cx.ids.session(),

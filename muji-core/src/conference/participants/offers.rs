@@ -97,7 +97,7 @@ impl Participants {
         participant.session = Some(id);
         participant.verification = Verification::default();
         let nick = participant.nick.clone();
-        let quirks = participant.profile.habits;
+        let quirks = participant.quirks.in_session;
         self.with_session(cx, view, id, |session, cx| {
             session.name_peer(&nick, quirks);
             session.accept(cx.now, cx.ids);

@@ -18,7 +18,7 @@ impl Participants {
     /// The peer confirmed our offer and seems to have dropped it: another one, if its client takes another one.
     pub(super) fn unanswered(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: SessionId, peer: &FullJid) {
         let participant = self.people.get(peer).filter(|participant| participant.session == Some(id));
-        if participant.is_some_and(|participant| participant.profile.can_redial && participant.may_repair()) {
+        if participant.is_some_and(|participant| participant.quirks.can_redial && participant.may_repair()) {
             self.with_session(cx, view, id, |session, cx| session.end(cx.now, cx.ids, Reason::Timeout));
         }
     }

@@ -4,11 +4,10 @@
 //! room comes to nothing the call goes on as it was.
 
 use muji_xep::jingle::Content;
-use muji_xep::rtp::{Description, Media};
 use xmpp_parsers::presence::Type;
 
+use super::Conference;
 use super::participants::Returned;
-use super::{Conference, Stage};
 use crate::command::Style;
 use crate::context::Context;
 use crate::error::RoomFault;
@@ -18,15 +17,11 @@ use crate::handover::Handover;
 impl Conference {
     /// This call goes on with what was said and sent to one person.
     pub(crate) fn continues(mut self, cx: &mut Context<'_>, handover: Handover) -> Self {
-        self.contents = handover.media.iter().map(|media| captured(cx, media)).collect();
-        self.how.media.clone_from(&handover.media);
-        self.muted.clone_from(&handover.muted);
-        self.holding = handover.holding;
+        self.publishing.take_over(&handover, cx.capabilities);
         self.before = Some(handover.session.parties().peer.clone());
         self.shown_to.clone_from(&handover.shown_to);
         self.participants.take_over(handover);
-        let room = self.room.clone();
-        self.event(cx, Event::GoesOnInRoom(room));
+        self.event(cx, Event::GoesOnInRoom(self.membership.room().clone()));
         self
     }
 
@@ -43,22 +38,21 @@ impl Conference {
         let Some(Returned { session, participant, proposed }) = self.participants.give_back(&peer) else {
             return false;
         };
-        let outside = matches!(self.stage, Stage::Closed { .. } | Stage::Outside { .. });
-        if !outside && self.how.style == Style::Own {
+        if !self.membership.is_outside() && self.membership.style() == Style::Own {
             self.present(cx, Type::Unavailable, None, None);
         }
         self.handed_back = Some(Box::new(Handover {
             session,
-            media: self.contents.iter().filter_map(Content::media).cloned().collect(),
-            muted: self.muted.clone(),
-            holding: self.holding,
+            media: self.publishing.contents().iter().filter_map(Content::media).cloned().collect(),
+            muted: self.publishing.muted().to_vec(),
+            holding: self.publishing.is_holding(),
             state: participant.state,
             since: participant.since,
             verification: participant.verification,
             shown_to: self.shown_to.take(),
             proposed,
         }));
-        self.stage = Stage::Over;
+        self.membership.finish();
         self.event(cx, Event::NotInRoom(fault.clone()));
         true
     }
@@ -67,10 +61,4 @@ impl Conference {
     pub(crate) fn hand_back(&mut self) -> Option<Handover> {
         self.handed_back.take().map(|handover| *handover)
     }
-}
-
-/// What is captured already. Its ids mean nothing to the room yet.
-fn captured(cx: &Context<'_>, media: &Media) -> Content {
-    let description = Description::new(media.clone(), cx.capabilities.of(media).to_vec());
-    Content { description: Some(description), ..Content::new(media.as_str()) }
 }

@@ -26,7 +26,7 @@ struct Saying {
 
 /// What the room repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct Repetition {
     pub(crate) echo: Echo,
     /// The first presence of a step was among what it has heard by now.
     pub(crate) marked: bool,
@@ -70,16 +70,16 @@ impl EchoTracker {
     }
 
     /// The room repeated a presence of ours. Not all rooms repeat its id (XEP-0045 leaves it to them).
-    pub(crate) fn repeated(&mut self, id: Option<&str>, muji: Option<&Muji>) -> Heard {
+    pub(crate) fn repeated(&mut self, id: Option<&str>, muji: Option<&Muji>) -> Repetition {
         let by_id = self.under_way.iter().position(|saying| Some(saying.id.as_str()) == id);
         let found = by_id.or_else(|| self.under_way.iter().position(|saying| saying.muji.as_ref() == muji));
         let Some(index) = found else {
             let echo = if self.repeated.as_ref() == muji { Echo::Older } else { Echo::Strange };
-            return Heard { echo, marked: false };
+            return Repetition { echo, marked: false };
         };
         let marked = self.under_way.drain(..=index).any(|saying| saying.marked);
         self.repeated = muji.cloned();
-        Heard { echo: if self.under_way.is_empty() { Echo::Latest } else { Echo::Older }, marked }
+        Repetition { echo: if self.under_way.is_empty() { Echo::Latest } else { Echo::Older }, marked }
     }
 
     /// The room refused a presence of ours: that is its answer. True if it was the one said last.
@@ -144,8 +144,11 @@ mod tests {
         said.say("1", Some(Muji::preparing()));
         said.mark();
         said.say("2", Some(Muji::preparing()));
-        assert_eq!(said.repeated(Some("1"), Some(&Muji::preparing())), Heard { echo: Echo::Older, marked: true });
-        assert_eq!(said.repeated(Some("2"), Some(&Muji::preparing())), Heard { echo: Echo::Latest, marked: false });
+        assert_eq!(said.repeated(Some("1"), Some(&Muji::preparing())), Repetition { echo: Echo::Older, marked: true });
+        assert_eq!(
+            said.repeated(Some("2"), Some(&Muji::preparing())),
+            Repetition { echo: Echo::Latest, marked: false }
+        );
         said.say("3", Some(contents()));
         said.mark();
         said.say("4", Some(contents()));

@@ -1,0 +1,20 @@
+//! What we ask the room, or ourselves through the room.
+
+use crate::conference::guests::Guest;
+
+/// A question of ours that waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The form of a new room.
+    Form,
+    /// To take the form. `least`: the full one was refused.
+    Configuration { least: bool },
+    /// Who sees real JIDs.
+    Anonymity,
+    /// Whether we are still in (XEP-0410).
+    SelfPing,
+    /// To let a guest in, who is invited then.
+    Admission(Guest),
+    /// Something that nothing waits for.
+    Favour(&'static str),
+}

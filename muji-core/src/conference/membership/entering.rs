@@ -1,0 +1,160 @@
+//! The way into the room: our announcement enters it, then the room is asked what must be known before we publish.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use muji_jingle::Ids;
+use muji_xep::muc::{self, MucUser, Privacy, code};
+use muji_xep::{Element, Secret};
+use xmpp_parsers::stanza_error::StanzaError;
+
+use super::Membership;
+use super::asked::Asked;
+use super::form::{self, NextStep};
+use super::outcome::Outcome;
+use super::stage::Stage;
+use crate::command::Style;
+use crate::config;
+use crate::context::Context;
+use crate::error::{EndReason, RoomFault};
+
+impl Membership {
+    /// Our announcement goes out: what enters the room with it. Nothing, inside a chat room that the client has entered; but a
+    /// room that lost us lost the client too, and if it is back already it is only told everything again.
+    pub(crate) fn enter(&mut self) -> Option<Element> {
+        self.stage = Stage::Present;
+        self.check = None;
+        self.enters()
+    }
+
+    /// What enters the room, if our presence has to.
+    pub(crate) fn enters(&self) -> Option<Element> {
+        (self.style == Style::Own || self.absence.is_some()).then(|| self.entry())
+    }
+
+    /// The element with which one enters a room (XEP-0045 section 7.2).
+    pub(crate) fn entry(&self) -> Element {
+        muc::enter(self.password.as_ref().map(Secret::expose))
+    }
+
+    /// The room repeated a presence of ours. It may have given us another nick (status 210).
+    pub(crate) fn echoed(&mut self, nick: &str, user: &MucUser) {
+        nick.clone_into(&mut self.nick);
+        self.shows_jids |= user.has(code::NON_ANONYMOUS);
+    }
+
+    /// We are in, behind everybody whose presence came before: what the room is asked before we publish.
+    pub(crate) fn entered(&mut self, cx: &mut Context<'_>, user: &MucUser) -> Outcome {
+        let created = user.has(code::CREATED);
+        if created && self.invited && self.absence.is_none() {
+            // The room of the invitation is gone; this one we made ourselves by looking.
+            self.ask(cx, Asked::Favour("give the empty room up"), muc::cancel());
+            return Outcome::Failed(RoomFault::CallIsOver);
+        }
+        if created {
+            self.made.get_or_insert(Privacy::Open);
+            let (asked, query) = form::ask_form();
+            self.check(cx, asked, query);
+        } else if !self.shows_jids {
+            let (asked, query) = form::ask_anonymity();
+            self.check(cx, asked, query);
+        }
+        Outcome::Ready
+    }
+
+    fn check(&mut self, cx: &mut Context<'_>, asked: Asked, query: Element) {
+        self.ask(cx, asked, query);
+        self.check = Some(cx.now + config::OWN_PREPARING);
+    }
+
+    /// An answer to what must be known of the room before contents may be published.
+    pub(super) fn checked(
+        &mut self,
+        cx: &mut Context<'_>,
+        asked: &Asked,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) -> Outcome {
+        let next = form::answered(asked, answer, self.made.unwrap_or(Privacy::Open), self.shows_jids);
+        if self.check.is_none() {
+            return Outcome::Nothing; // It comes too late.
+        }
+        match next {
+            NextStep::Ask(asked, query) => self.ask(cx, asked, query),
+            NextStep::Done => {
+                self.check = None;
+                self.shows_jids = true;
+                return Outcome::Ready;
+            }
+            // Others prepare a call here, so perhaps one of them is configuring the room just now (ejabberd does not lock a
+            // new one).
+            NextStep::Fail(RoomFault::HidesRealJids) if !self.hidden.is_empty() && self.may_retry() => {
+                return Outcome::RetryLater { leave: true };
+            }
+            NextStep::Fail(fault) => {
+                if fault == RoomFault::Configuration {
+                    self.ask(cx, Asked::Favour("give the new room up"), muc::cancel());
+                }
+                return Outcome::Failed(fault);
+            }
+            NextStep::Unrelated => {}
+        }
+        Outcome::Nothing
+    }
+
+    fn may_retry(&self) -> bool {
+        self.retries < config::CLOSED.len()
+    }
+
+    /// The room is not open yet, perhaps.
+    pub(crate) fn retry_later(&mut self, now: Instant) {
+        self.stage = Stage::Closed { until: now + config::CLOSED[self.retries] };
+        self.check = None;
+        self.retries += 1;
+        self.hidden.clear();
+    }
+
+    /// The room did not let us in.
+    pub(crate) fn entry_refused(&mut self, ids: &mut Ids, fault: RoomFault) -> Outcome {
+        if fault == RoomFault::NickInUse && self.may_take_another_nick() {
+            self.nicks += 1;
+            self.nick = ids.nick(); // Two of us have the same random nick, or our ghost still has it.
+            return Outcome::EnterUnderAnotherNick;
+        }
+        if fault == RoomFault::NotFound && self.may_retry() {
+            return Outcome::RetryLater { leave: false };
+        }
+        self.stage = Stage::Outside { at: None }; // So there is nothing to leave.
+        let over = fault == RoomFault::NotFound && self.invited;
+        self.trouble(if over { RoomFault::CallIsOver } else { fault })
+    }
+
+    fn may_take_another_nick(&self) -> bool {
+        !self.nick_is_chosen && self.style == Style::Own && self.nicks < config::MAX_NICKS
+    }
+
+    /// Entering or publishing failed. On the way back that may pass.
+    pub(crate) fn trouble(&self, fault: RoomFault) -> Outcome {
+        if self.absence.is_some() && fault.may_pass() {
+            Outcome::Lost(EndReason::Room(fault))
+        } else {
+            Outcome::Failed(fault)
+        }
+    }
+
+    /// Our contents are public: we are in, or back.
+    pub(crate) fn is_back(&mut self) {
+        self.absence = None;
+    }
+
+    /// The room hides the real JID of somebody who takes part, perhaps only until it is configured.
+    pub(crate) fn hides(&mut self, nick: &str) {
+        if self.hidden.len() < config::MAX_PARTICIPANTS {
+            self.hidden.insert(nick.to_owned());
+        }
+    }
+
+    /// Those whose real JIDs the room hides for good.
+    pub(crate) fn take_hidden(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.hidden)
+    }
+}

@@ -1,0 +1,70 @@
+//! What must be known of a room before contents may be published in it: that everybody sees real JIDs, as sessions run
+//! between them (XEP-0272 section 3). A room that we have created is configured so (XEP-0045 section 10.1).
+
+use muji_xep::muc::{self, Privacy};
+use muji_xep::{Element, ns};
+use xmpp_parsers::disco::DiscoInfoResult;
+use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
+
+use super::asked::Asked;
+use crate::error::RoomFault;
+
+/// What follows from an answer of the room.
+pub(super) enum NextStep {
+    Ask(Asked, Element),
+    /// Real JIDs are visible.
+    Done,
+    Fail(RoomFault),
+    /// It was no answer of this kind.
+    Unrelated,
+}
+
+/// The first question to a room that we have created.
+pub(super) fn ask_form() -> (Asked, Element) {
+    (Asked::Form, muc::ask_form())
+}
+
+/// The question to a room of which we do not know whether everybody sees real JIDs.
+pub(super) fn ask_anonymity() -> (Asked, Element) {
+    (Asked::Anonymity, Element::bare("query", ns::DISCO_INFO))
+}
+
+/// The room answers what we asked it before publishing.
+pub(super) fn answered(
+    asked: &Asked,
+    answer: Result<Option<&Element>, &StanzaError>,
+    privacy: Privacy,
+    shows_jids: bool,
+) -> NextStep {
+    match (asked, answer) {
+        (Asked::Form, Ok(Some(form))) => match muc::fill_in(form, privacy) {
+            Some(form) => NextStep::Ask(Asked::Configuration { least: false }, form),
+            None => NextStep::Fail(RoomFault::Configuration),
+        },
+        // A service without forms: the room as it is, if that is good enough.
+        (Asked::Form, Err(_)) => NextStep::Ask(Asked::Configuration { least: true }, muc::instant()),
+        (Asked::Configuration { least: false }, Err(error)) if is_policy(error) => {
+            NextStep::Ask(Asked::Configuration { least: true }, muc::only_real_jids())
+        }
+        (Asked::Configuration { .. }, Ok(_)) if shows_jids => NextStep::Done,
+        (Asked::Configuration { .. }, Ok(_)) => {
+            let (asked, query) = ask_anonymity(); // A service may take the form and have no field for it.
+            NextStep::Ask(asked, query)
+        }
+        (Asked::Form | Asked::Configuration { .. }, _) => NextStep::Fail(RoomFault::Configuration),
+        (Asked::Anonymity, Ok(Some(info))) if shows_real_jids(info) => NextStep::Done,
+        (Asked::Anonymity, _) => NextStep::Fail(RoomFault::HidesRealJids),
+        (Asked::SelfPing | Asked::Admission(_) | Asked::Favour(_), _) => NextStep::Unrelated,
+    }
+}
+
+/// The form went against the service's policy (XEP-0045 section 10.1.3).
+fn is_policy(error: &StanzaError) -> bool {
+    matches!(error.defined_condition, DefinedCondition::NotAcceptable | DefinedCondition::BadRequest)
+}
+
+/// True if a room's disco#info says that everybody sees real JIDs.
+pub(super) fn shows_real_jids(info: &Element) -> bool {
+    DiscoInfoResult::try_from(info.clone())
+        .is_ok_and(|info| info.features.iter().any(|feature| feature == "muc_nonanonymous"))
+}

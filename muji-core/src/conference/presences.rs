@@ -1,0 +1,299 @@
+//! What the room says: of us, of the others, of itself; and what follows from it.
+
+use jid::FullJid;
+use muji_xep::Element;
+use muji_xep::muc::{MucUser, code};
+use muji_xep::muji::Muji;
+use xmpp_parsers::presence::Type;
+use xmpp_parsers::stanza_error::StanzaError;
+
+use super::Conference;
+use super::membership::Outcome;
+use super::publishing::{Echo, Repetition};
+use crate::client_quirks::ClientQuirks;
+use crate::command::Style;
+use crate::config;
+use crate::context::Context;
+use crate::error::{EndReason, RoomFault};
+use crate::event::Event;
+use crate::peer::Peer;
+use crate::room_state::{Described, PresenceKind, RoomPresence};
+use crate::stanza::stanza_error;
+
+impl Conference {
+    /// The room sent a presence; `None` if it is none of an occupant, which has no part in a call.
+    pub(crate) fn presence(&mut self, cx: &mut Context<'_>, presence: Option<&RoomPresence>) {
+        self.membership.heard(cx.now);
+        let Some(RoomPresence { nick, id, kind }) = presence else { return };
+        let ours = nick == self.membership.nick();
+        let id = id.as_deref();
+        match kind {
+            PresenceKind::Refused(fault) if ours => return self.refused(cx, id, fault),
+            PresenceKind::Refused(_) => return,
+            PresenceKind::Available(_) | PresenceKind::Unavailable(_) => self.membership.told_of(nick),
+        }
+        match kind {
+            PresenceKind::Available(described) => {
+                self.tell_unreadable(cx, nick, described);
+                if ours || described.user.has(code::SELF) {
+                    self.echoed(cx, nick, id, described);
+                } else {
+                    self.occupant_says(cx, nick, described);
+                }
+            }
+            PresenceKind::Unavailable(user) if ours || user.has(code::SELF) => {
+                let outcome = self.membership.put_out(user);
+                self.follow(cx, outcome);
+            }
+            PresenceKind::Unavailable(user) => self.occupant_left(cx, nick, user),
+            PresenceKind::Refused(_) => {}
+        }
+    }
+
+    fn tell_unreadable(&self, cx: &mut Context<'_>, nick: &str, described: &Described) {
+        if let Some(excess) = &described.excess {
+            self.warn(cx, format!("the call information of {nick} is ignored: {excess}"));
+        }
+        self.skipped(cx, nick, &described.skipped);
+    }
+
+    /// Does what follows from what the room said, or did not say in time.
+    pub(super) fn follow(&mut self, cx: &mut Context<'_>, outcome: Outcome) {
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Warn(what) => self.warn(cx, what),
+            Outcome::Enter => self.enter_room(cx),
+            Outcome::EnterUnderAnotherNick => {
+                self.announce_again(cx);
+                self.publishing.echo.mark();
+            }
+            Outcome::RetryLater { leave } => {
+                if leave {
+                    self.present(cx, Type::Unavailable, None, None); // Who is there is told to those who enter.
+                }
+                self.membership.retry_later(cx.now);
+                self.publishing.lost();
+                self.occupants.clear();
+            }
+            Outcome::Ready => self.publish_in_turn(cx),
+            Outcome::Lost(why) => self.lost(cx, why),
+            Outcome::Failed(fault) => self.fail(cx, fault),
+            Outcome::PutOut(fault) => {
+                self.end_sessions(cx);
+                self.finish(cx, EndReason::Room(fault));
+            }
+            Outcome::Left(why) => self.finish(cx, why),
+            Outcome::Admitted(guest, Ok(())) => self.send_invitation(cx, &guest),
+            Outcome::Admitted(guest, Err(why)) => {
+                let guest = &guest.jid;
+                self.warn(cx, format!("{guest} is not invited, as the room does not let it in: {why}"));
+            }
+        }
+    }
+
+    // ---- of us -------------------------------------------------------------------------------------------------------
+
+    /// The room repeated our own presence.
+    fn echoed(&mut self, cx: &mut Context<'_>, nick: &str, id: Option<&str>, described: &Described) {
+        self.membership.echoed(nick, &described.user);
+        let muji = described.muji.as_ref();
+        let repetition = self.publishing.echo.repeated(id, muji);
+        for gone in self.membership.resynced(id) {
+            self.occupant_gone(cx, &gone);
+        }
+        if self.membership.waits_for_client() {
+            self.enter_room(cx); // The client is back.
+        } else if self.membership.is_present() {
+            self.repeated(cx, &described.user, muji, repetition);
+        } else if let Some(why) = self.membership.leaves().cloned()
+            && repetition.echo == Echo::Latest
+            && muji.is_none()
+            && self.membership.style() == Style::InChat
+        {
+            self.finish(cx, why);
+        } // Outside, what comes is of an earlier stay.
+    }
+
+    /// The room repeated our presence while we are in it, or on the way in.
+    fn repeated(&mut self, cx: &mut Context<'_>, user: &MucUser, muji: Option<&Muji>, repetition: Repetition) {
+        let Repetition { echo, marked } = repetition;
+        let entering = self.publishing.is_entering();
+        let stripped = match echo {
+            Echo::Latest => true,
+            Echo::Strange => self.membership.style() == Style::Own,
+            Echo::Older => false,
+        };
+        if muji.is_none() && stripped && (entering || self.publishing.is_joining()) {
+            self.fail(cx, RoomFault::MujiStripped);
+        } else if marked {
+            let repeated = self.publishing.repeated(cx.now, &self.occupants, cx.config);
+            if entering {
+                let outcome = self.membership.entered(cx, user);
+                self.follow(cx, outcome);
+            } else {
+                self.step_repeated(cx, repeated);
+            }
+        } else if echo == Echo::Strange && muji.is_some() {
+            self.fail(cx, RoomFault::SharedNick);
+        } else if echo == Echo::Strange && !entering {
+            self.restate(cx);
+        }
+    }
+
+    /// Something else of ours took back our part in the call: the client, which does not say it in its presence.
+    fn restate(&mut self, cx: &mut Context<'_>) {
+        if !self.membership.may_restate() {
+            return self.fail(cx, RoomFault::MujiStripped);
+        }
+        self.warn(cx, "the client's own presence in the room took back the call's part; it is said again".to_owned());
+        self.restate_muji(cx);
+    }
+
+    /// The room does not take a presence of ours.
+    fn refused(&mut self, cx: &mut Context<'_>, id: Option<&str>, fault: &RoomFault) {
+        let latest = self.publishing.echo.refused(id);
+        if !self.membership.is_present() {
+            return;
+        }
+        if self.publishing.is_entering() {
+            let outcome = self.membership.entry_refused(cx.ids, fault.clone());
+            self.follow(cx, outcome);
+        } else if latest {
+            self.change_refused(cx, fault.clone());
+        }
+    }
+
+    // ---- of the others -----------------------------------------------------------------------------------------------
+
+    fn occupant_says(&mut self, cx: &mut Context<'_>, nick: &str, described: &Described) {
+        let known = self.occupants.get(nick).map(|occupant| occupant.real.clone());
+        let Some(muji) = described.part() else { return self.occupant_dropped(cx, nick) };
+        // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
+        let Some(real) = described.user.real.clone().or_else(|| known.clone()) else {
+            if self.is_published() {
+                self.warn(cx, format!("{nick} is not called: the room hides its real JID"));
+            } else {
+                self.membership.hides(nick);
+            }
+            return self.occupant_dropped(cx, nick);
+        };
+        if known.is_some_and(|known| known != real) {
+            self.occupant_gone(cx, nick); // A new occupant under an old nick, whose leaving we missed.
+        }
+        if let Some(device) = described.device {
+            cx.trust.names_device(&real, device);
+        }
+        self.takes_part(cx, nick, real, muji.clone(), described.quirks);
+        self.publish_in_turn(cx);
+    }
+
+    /// An occupant prepares or has contents.
+    pub(super) fn takes_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        nick: &str,
+        real: FullJid,
+        muji: Muji,
+        quirks: Option<ClientQuirks>,
+    ) {
+        let preparing = muji.preparing;
+        let before = match self.occupants.update(cx.now, nick, real.clone(), muji, quirks) {
+            Ok(before) => before.map(|occupant| occupant.muji.contents),
+            Err(why) => return self.warn(cx, format!("{nick} is not called: {why}")),
+        };
+        if !preparing {
+            self.publishing.passed(nick);
+        }
+        if self.occupants.participant(&real).is_some() {
+            let (participants, view) = self.participants();
+            participants.describes(cx, &view, nick, real, before.as_deref());
+            if self.is_active() {
+                self.settle_ids(cx);
+            }
+        } else if before.is_none() && !self.participants.contains(&real) {
+            self.event(cx, Event::PeerPreparing(Peer { nick: nick.to_owned(), jid: real }));
+        }
+    }
+
+    /// An occupant's presence has no Muji (any more).
+    fn occupant_dropped(&mut self, cx: &mut Context<'_>, nick: &str) {
+        self.publishing.passed(nick);
+        if let Some(occupant) = self.occupants.remove(nick) {
+            self.participants.expect_until(&occupant.real, cx.now + config::DROPPED);
+        }
+        self.publish_in_turn(cx);
+    }
+
+    fn occupant_left(&mut self, cx: &mut Context<'_>, nick: &str, user: &MucUser) {
+        match user.new_nick.as_deref().filter(|_| user.has(code::RENAMED)) {
+            Some(new) => {
+                if let Some(real) = self.occupants.rename(nick, new) {
+                    self.participants.renamed(&real, new);
+                }
+                self.publishing.renamed(nick, new);
+            }
+            // The service shuts down: those who were in the room come back as we do.
+            None if user.has(code::SHUTDOWN) => {
+                if let Some(occupant) = self.occupants.remove(nick) {
+                    self.participants.expect_until(&occupant.real, cx.now + config::ROOM_LOSS);
+                }
+            }
+            None => self.occupant_gone(cx, nick),
+        }
+    }
+
+    fn occupant_gone(&mut self, cx: &mut Context<'_>, nick: &str) {
+        self.publishing.passed(nick);
+        if let Some(occupant) = self.occupants.remove(nick) {
+            let (participants, view) = self.participants();
+            participants.left(cx, &view, &occupant.real);
+        }
+        self.publish_in_turn(cx);
+    }
+
+    // ---- of itself ---------------------------------------------------------------------------------------------------
+
+    /// The room, or we ourselves through it, answered a question of ours. False if it was none.
+    pub(crate) fn room_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: &str,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) -> bool {
+        let active = self.is_active();
+        let Some(outcome) = self.membership.answered(cx, id, answer, active) else { return false };
+        self.follow(cx, outcome);
+        true
+    }
+
+    /// The room said something about itself.
+    pub(crate) fn room_changed(&mut self, cx: &mut Context<'_>, user: &MucUser) {
+        let standing = (self.is_published(), self.is_active());
+        let outcome = self.membership.room_changed(cx, user, standing.0, standing.1);
+        self.follow(cx, outcome);
+    }
+
+    /// The room does not pass an invitation on: in some of ejabberd's only moderators may invite.
+    pub(crate) fn not_passed_on(&self, cx: &mut Context<'_>, payloads: &[Element]) {
+        let error = stanza_error(payloads);
+        let why = error.map_or_else(|| "no reason".to_owned(), |error| format!("{:?}", error.defined_condition));
+        self.warn(
+            cx,
+            format!("the room does not pass the invitation on ({why}); invite directly, or ask its owner to"),
+        );
+    }
+
+    /// Asks the room to tell everything again, as to one who enters (XEP-0045 section 17.3), if somebody offers a session of
+    /// whom it has not told. Sessions are not touched.
+    pub(super) fn resync_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.is_active() && self.membership.resync_is_due(cx.now, self.participants.held_until()) {
+            let known = self.occupants.iter().map(|(nick, _)| nick.to_owned()).collect();
+            let muji = self.publishing.muji();
+            let id = self.present(cx, Type::None, Some(self.membership.entry()), Some(&muji));
+            self.membership.resyncs(cx.now, id, known);
+        }
+        if self.membership.resync_expired(cx.now) {
+            self.warn(cx, "the room did not tell anew who is in it; the call goes on".to_owned());
+        }
+    }
+}
