@@ -243,7 +243,7 @@ fn a_newcomer_has_all_contents_of_whoever_is_adding_one_just_then() {
 #[test]
 fn what_the_other_should_add_and_does_not_we_add_in_the_end() {
     let mut world = World::new(1);
-    let romeo = world.talker("romeo"); // Whose transports connect with anybody.
+    let romeo = world.person_without_media("romeo"); // Whose transports connect with anybody.
     world.join(romeo, "balcony");
     world.run_for(SECOND);
     add(&mut world, romeo);

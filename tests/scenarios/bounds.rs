@@ -158,7 +158,7 @@ fn strangers_who_invent_rooms_do_not_hide_the_calls_of_real_ones() {
     }
     let room = world.room("kitchen");
     world.service.rooms.set(&room, Rules::default());
-    world.sit_in(romeo, "kitchen");
+    world.enter_chat_room(romeo, "kitchen");
     let juliet = world.person("juliet");
     world.join(juliet, "kitchen");
     world.run_for(SECOND);

@@ -222,7 +222,7 @@ fn a_client_is_known_by_what_its_own_presence_says_and_not_by_a_hash_that_others
 #[test]
 fn a_dino_has_a_transport_for_each_content_and_two_components_and_groups_nothing() {
     let mut world = World::new(1);
-    let romeo = world.talker("romeo");
+    let romeo = world.person_without_media("romeo");
     world.join_how(romeo, "balcony", Join::own().media([Media::Audio, Media::Video]));
     world.run_for(SECOND);
     let vp8 = PayloadType::new(98, "VP8", 90_000, 1);

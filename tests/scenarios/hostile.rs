@@ -283,7 +283,7 @@ fn thirty_two_who_join_in_one_instant_have_a_session_for_each_pair_and_none_twic
     let mut world = World::new(1);
     let room = world.room("balcony");
     world.service.rooms.set(&room, muji_harness::room::Rules::default());
-    let everybody: Vec<Who> = (0..32).map(|index| world.talker(&format!("guest{index:02}"))).collect();
+    let everybody: Vec<Who> = (0..32).map(|index| world.person_without_media(&format!("guest{index:02}"))).collect();
     everybody.iter().for_each(|who| world.join(*who, "balcony"));
     let done = world.run_while(30 * SECOND, |world| everybody.iter().any(|who| world.connected(*who) < 31));
     assert!(done.is_some(), "within 30 s");

@@ -186,8 +186,8 @@ fn chat(children: &str) -> (World, [Who; 2], Vec<Invitation>) {
     let mut world = World::new(1);
     let [juliet] = people(&mut world, ["juliet"]);
     let romeo = world.puppet("romeo");
-    world.sit_in(juliet, "kitchen");
-    world.sit_in(romeo, "kitchen");
+    world.enter_chat_room(juliet, "kitchen");
+    world.enter_chat_room(romeo, "kitchen");
     world.run_for(SECOND);
     group_says(&mut world, juliet, "romeo", children);
     let shown = invitations(&world, juliet);

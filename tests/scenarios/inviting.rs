@@ -289,7 +289,7 @@ fn an_invitation_to_a_room_that_we_are_in_is_not_shown() {
     let mut world = World::new(1);
     let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
     world.join(romeo, "balcony");
-    world.sit_in(juliet, "kitchen");
+    world.enter_chat_room(juliet, "kitchen");
     world.run_for(SECOND);
     let tybalt = world.puppet("tybalt");
     for (who, room) in [(romeo, "balcony"), (juliet, "kitchen")] {

@@ -21,7 +21,7 @@ use crate::{SECOND, count, in_call};
 /// Romeo in a call in which Tybalt, a puppet, takes part; they have no session yet.
 fn with_tybalt() -> (World, [Who; 2]) {
     let mut world = World::new(1);
-    let romeo = world.talker("romeo"); // Whose transports connect with anybody.
+    let romeo = world.person_without_media("romeo"); // Whose transports connect with anybody.
     world.join(romeo, "balcony");
     world.run_for(SECOND);
     let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
@@ -443,7 +443,7 @@ fn an_answer_keeps_of_the_offered_feedback_what_we_understand_and_adds_none() {
 #[test]
 fn addresses_may_come_later_and_an_answer_before_the_confirmation() {
     let mut world = World::new(1);
-    let romeo = world.talker("romeo");
+    let romeo = world.person_without_media("romeo");
     world.join(romeo, "balcony");
     world.run_for(SECOND);
     let tybalt = entered(&mut world, vec![audio(vec![opus()])]);

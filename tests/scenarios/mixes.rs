@@ -33,7 +33,7 @@ fn mixed(kinds: [ClientProfile; 2], order: [usize; 4], pause: Duration, seed: u6
     world.service.rooms.set(&room, Rules::default());
     let others = [0, 1].map(|index| world.other_client(OTHERS[index], kinds[index], "balcony"));
     let ours = OURS.map(|name| {
-        let who = world.talker(name);
+        let who = world.person_without_media(name);
         world.answer_disco(who, "https://example.org/muji");
         who
     });

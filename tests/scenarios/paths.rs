@@ -49,7 +49,7 @@ fn sessions(world: &World) -> usize {
 fn after_thirty_seconds_without_a_network_sound_is_back_within_three_and_no_session_is_made_anew() {
     let (mut world, people) = three();
     let before = sessions(&world);
-    world.darken(&people, true);
+    world.block_all_packets(&people, true);
     world.run_for(6 * SECOND);
     for who in people {
         assert!(
@@ -58,7 +58,7 @@ fn after_thirty_seconds_without_a_network_sound_is_back_within_three_and_no_sess
         );
     }
     world.run_for(24 * SECOND);
-    world.darken(&people, false);
+    world.block_all_packets(&people, false);
     let took = until_heard(&mut world, 10 * SECOND, people[0], people[1]);
     assert!(took <= 3 * SECOND, "{took:?}");
     world.run_for(5 * SECOND);
@@ -69,14 +69,14 @@ fn after_thirty_seconds_without_a_network_sound_is_back_within_three_and_no_sess
 #[test]
 fn a_pair_that_is_cut_off_from_each_other_is_mended_alone() {
     let (mut world, [romeo, juliet, mercutio]) = three();
-    world.part(romeo, juliet, true);
-    world.part(juliet, romeo, true);
+    world.block_packets(romeo, juliet, true);
+    world.block_packets(juliet, romeo, true);
     world.run_for(20 * SECOND);
     assert!(world.hears(romeo, mercutio) && world.hears(mercutio, romeo) && world.hears(mercutio, juliet));
     let interrupted = |world: &World, who| count(world, who, |event| matches!(event, Event::PeerInterrupted(_)));
     assert_eq!([romeo, juliet, mercutio].map(|who| interrupted(&world, who)), [1, 1, 0]);
-    world.part(romeo, juliet, false);
-    world.part(juliet, romeo, false);
+    world.block_packets(romeo, juliet, false);
+    world.block_packets(juliet, romeo, false);
     let took = until_heard(&mut world, 10 * SECOND, romeo, juliet);
     assert!(took <= 3 * SECOND, "{took:?}");
 }
@@ -84,13 +84,13 @@ fn a_pair_that_is_cut_off_from_each_other_is_mended_alone() {
 #[test]
 fn a_pair_without_a_path_for_a_minute_is_called_again_when_there_is_one() {
     let (mut world, [romeo, juliet, mercutio]) = three();
-    world.part(romeo, juliet, true);
-    world.part(juliet, romeo, true);
+    world.block_packets(romeo, juliet, true);
+    world.block_packets(juliet, romeo, true);
     world.run_for(64 * SECOND);
     assert!(world.events(romeo).iter().any(|event| matches!(event, Event::PeerFailed(..))), "given up after a minute");
     assert!(world.hears(romeo, mercutio) && world.hears(juliet, mercutio));
-    world.part(romeo, juliet, false);
-    world.part(juliet, romeo, false);
+    world.block_packets(romeo, juliet, false);
+    world.block_packets(juliet, romeo, false);
     until_heard(&mut world, 60 * SECOND, romeo, juliet);
     world.run_for(SECOND);
     assert!(world.hears(juliet, romeo) && world.sessions(romeo) == 2);
@@ -148,10 +148,10 @@ fn whoever_changes_networks_while_its_stream_is_cut_is_found_by_its_checks_and_s
 #[test]
 fn who_loses_packets_one_way_only_is_interrupted_and_comes_back() {
     let (mut world, [romeo, juliet, _]) = three();
-    world.part(romeo, juliet, true);
+    world.block_packets(romeo, juliet, true);
     world.run_for(15 * SECOND);
     assert!(!world.hears(juliet, romeo));
-    world.part(romeo, juliet, false);
+    world.block_packets(romeo, juliet, false);
     until_heard(&mut world, 3 * SECOND, juliet, romeo);
     world.run_for(5 * SECOND);
     assert!(world.hears(romeo, juliet));

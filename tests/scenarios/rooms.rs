@@ -95,7 +95,7 @@ fn chat(world: &mut World) -> [Who; 3] {
     let room = world.room("kitchen");
     world.service.rooms.set(&room, Rules::default());
     let people = people(world, ["romeo", "juliet", "nurse"]);
-    people.into_iter().for_each(|who| world.sit_in(who, "kitchen"));
+    people.into_iter().for_each(|who| world.enter_chat_room(who, "kitchen"));
     world.run_for(SECOND);
     people
 }
@@ -151,7 +151,7 @@ fn what_the_client_says_in_its_presence_is_said_in_the_calls_too() {
 fn a_client_that_overwrites_the_calls_part_of_its_presence_is_told_and_the_part_is_said_again() {
     let mut world = World::new(1);
     let [romeo, juliet, _] = talking(&mut world);
-    world.say_in(romeo, "kitchen", Vec::new());
+    world.say_in_chat_room(romeo, "kitchen", Vec::new());
     world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("took back the call's part"));
@@ -170,7 +170,7 @@ fn who_is_not_in_the_chat_room_cannot_take_part_in_its_call() {
 fn who_leaves_the_chat_room_leaves_its_call() {
     let mut world = World::new(1);
     let [romeo, juliet, _] = talking(&mut world);
-    world.get_up(romeo, "kitchen");
+    world.leave_chat_room(romeo, "kitchen");
     world.run_for(SECOND);
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::Removed));
     assert!(!world.hears(juliet, romeo) && !world.hears(romeo, juliet));
@@ -189,7 +189,7 @@ fn a_chat_room_that_loses_its_people_has_the_call_again_when_they_are_back() {
         world.rebind_same(who);
         world.run_for(SECOND);
         assert_eq!(world.deaf(&[romeo, juliet]), [], "sound goes on");
-        world.sit_in(who, "kitchen");
+        world.enter_chat_room(who, "kitchen");
     }
     world.run_for(5 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);

@@ -87,7 +87,7 @@ fn a_service_that_restarts_interrupts_no_sound() {
     let mut world = World::new(1);
     let people = in_call(&mut world, ["romeo", "juliet", "nurse"]);
     let before = offers(&world, &people);
-    world.rooms_do(|rooms| rooms.shut_down());
+    world.with_rooms(|rooms| rooms.shut_down());
     for _ in 0..10 {
         world.run_for(SECOND);
         assert_eq!(world.deaf(&people), [], "sound goes on all the time");
@@ -101,7 +101,7 @@ fn a_service_that_restarts_interrupts_no_sound() {
 fn a_service_that_does_not_come_back_ends_the_call_after_a_minute() {
     let mut world = World::new(1);
     let people = in_call(&mut world, ["romeo", "juliet"]);
-    world.rooms_do(|rooms| rooms.shut_down());
+    world.with_rooms(|rooms| rooms.shut_down());
     let room = world.room("balcony");
     world.service.rooms.set(&room, Rules { silent: true, ..Rules::default() });
     world.run_for(config::ROOM_LOSS - SECOND);
@@ -224,7 +224,7 @@ fn a_room_that_hides_who_comes_from_now_on_keeps_those_who_are_there() {
     let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
     let room = world.room("balcony");
     world.service.rooms.set(&room, Rules { hides_jids: true, ..Rules::default() });
-    world.rooms_do(|rooms| rooms.announce(&room, code::NOW_SEMI_ANONYMOUS));
+    world.with_rooms(|rooms| rooms.announce(&room, code::NOW_SEMI_ANONYMOUS));
     let nurse = world.person("nurse");
     world.join(nurse, "balcony");
     world.run_for(10 * SECOND);

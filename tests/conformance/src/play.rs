@@ -120,8 +120,8 @@ impl Play {
     }
 
     /// People who log in from now on are not in the client's contact list.
-    pub(crate) fn estrange(&mut self) -> Result {
-        Ok(self.testbed.estrange()?)
+    pub(crate) fn treat_newcomers_as_strangers(&mut self) -> Result {
+        Ok(self.testbed.treat_newcomers_as_strangers()?)
     }
 
     /// Calls to the client's account reach it.

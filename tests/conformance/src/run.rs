@@ -33,9 +33,9 @@ const SEED: u64 = 1;
 /// Over what server a program is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Over {
-    /// Ours on loopback, where everything is heard
+    /// The suite's own server on loopback, which sees every stanza
     Loopback,
-    /// A Prosody for each case
+    /// A Prosody for each case, started by the suite
     Prosody,
 }
 

@@ -1,5 +1,5 @@
-//! Networks on this machine, in namespaces of the kernel's: an internet, and sites that reach it by a NAT of some kind. They are
-//! gone with the value. It takes root, `ip` and `nft`.
+//! Networks on this machine, made of network namespaces: an internet, and sites that reach it through some kind of NAT. They are
+//! removed when dropped. Needs root, `ip` and `nft`.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// How a site reaches the internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// By an address of its own.
+    /// With a public address.
     Open,
-    /// By a NAT that lets everybody in by a port that was used once.
+    /// Full-cone NAT: everybody may send to a port that was used once.
     FullCone,
-    /// By a NAT that lets in only answers.
+    /// Port-restricted NAT: only answers come in.
     PortRestricted,
-    /// By a NAT that shows every other address another port.
+    /// Symmetric NAT: another port for each destination.
     Symmetric,
-    /// By a NAT, and without UDP.
+    /// NAT, and UDP is blocked.
     NoUdp,
-    /// By IPv6 alone.
+    /// IPv6 only.
     Ipv6,
 }
 

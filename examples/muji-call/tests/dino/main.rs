@@ -8,5 +8,5 @@
 mod support;
 
 mod group;
-mod home;
 mod person;
+mod testbed;

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use crate::home::*;
 use crate::support::*;
+use crate::testbed::*;
 
 const TONE: u16 = 660;
 const OUR_TONE: &str = "tone:660";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_calls_and_is_answered_mutes_and_hangs_up() {
-    held("Dino calls one of us", 2, async |home| {
-        let mut juliet = home.ours("juliet", &["--wait", "--once", "--auto-answer", "1", "--audio", OUR_TONE]);
+    held("Dino calls one of us", 2, async |testbed| {
+        let mut juliet = testbed.muji_call("juliet", &["--wait", "--once", "--auto-answer", "1", "--audio", OUR_TONE]);
         juliet.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
-        let dino = home.dino("romeo")?;
-        assert!(dino.call(&home.jid("juliet"), "audio"));
+        let dino = testbed.dino("romeo")?;
+        assert!(dino.call(&testbed.jid("juliet"), "audio"));
         juliet.tells("that it rings", LIMIT, |event| event["event"] == "ringing").await;
         juliet.sees("connected").await;
         juliet.hears_dino(&dino).await?;
@@ -34,10 +34,10 @@ async fn dino_calls_and_is_answered_mutes_and_hangs_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_call_dino_which_answers_and_we_hang_up() {
-    held("we call Dino", 2, async |home| {
-        let dino = home.dino("romeo")?;
-        let whom = home.jid("romeo");
-        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+    held("we call Dino", 2, async |testbed| {
+        let dino = testbed.dino("romeo")?;
+        let whom = testbed.jid("romeo");
+        let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE]);
         juliet.talks_with(&dino, TONE).await?;
         signal(&juliet.child, "-INT").await;
         juliet.ends().await;
@@ -50,10 +50,10 @@ async fn we_call_dino_which_answers_and_we_hang_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_declines() {
-    held("Dino declines", 2, async |home| {
-        let dino = home.dino("romeo")?;
-        let whom = home.jid("romeo");
-        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+    held("Dino declines", 2, async |testbed| {
+        let dino = testbed.dino("romeo")?;
+        let whom = testbed.jid("romeo");
+        let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE]);
         assert!(dino.answer("reject"));
         let why = juliet.ends().await;
         assert!(why.starts_with("declined on"), "{why}");
@@ -64,10 +64,10 @@ async fn dino_declines() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_shows_our_pictures() {
-    held("we show Dino a picture", 2, async |home| {
-        let dino = home.dino("romeo")?;
-        let whom = home.jid("romeo");
-        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE, "--video", "pattern:c03030"]);
+    held("we show Dino a picture", 2, async |testbed| {
+        let dino = testbed.dino("romeo")?;
+        let whom = testbed.jid("romeo");
+        let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE, "--video", "pattern:c03030"]);
         juliet.talks_with(&dino, TONE).await?;
         let share = shown_by(&dino, RED);
         signal(&juliet.child, "-INT").await;
@@ -79,15 +79,15 @@ async fn dino_shows_our_pictures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_calls_with_pictures_and_each_sees_the_other() {
-    held("Dino calls with pictures", 2, async |home| {
+    held("Dino calls with pictures", 2, async |testbed| {
         const COLOUR: [u8; 3] = [0x20, 0xA0, 0x40];
-        let mut juliet = home.ours(
+        let mut juliet = testbed.muji_call(
             "juliet",
             &["--wait", "--once", "--auto-answer", "1", "--audio", OUR_TONE, "--video", "pattern:c03030"],
         );
         juliet.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
-        let dino = home.dino_with("romeo", HUM, Some(COLOUR))?;
-        assert!(dino.call(&home.jid("juliet"), "video"));
+        let dino = testbed.dino_with("romeo", HUM, Some(COLOUR))?;
+        assert!(dino.call(&testbed.jid("juliet"), "video"));
         juliet.sees("connected").await;
         juliet.hears_dino(&dino).await?;
         juliet.sees_colour(COLOUR).await;
@@ -106,12 +106,12 @@ async fn dino_calls_with_pictures_and_each_sees_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_are_another_device_of_dinos_account_and_whoever_picks_up_first_has_the_call() {
-    held("we are another device of Dino's account", 2, async |home| {
-        let whom = home.jid("romeo");
-        let mut device = home.ours("romeo", &["--wait", "--once", "--audio", "tone:550"]);
+    held("we are another device of Dino's account", 2, async |testbed| {
+        let whom = testbed.jid("romeo");
+        let mut device = testbed.muji_call("romeo", &["--wait", "--once", "--audio", "tone:550"]);
         device.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
-        let dino = home.dino("romeo")?;
-        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+        let dino = testbed.dino("romeo")?;
+        let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE]);
         device.tells("that it rings", LIMIT, |event| event["event"] == "ringing").await;
         juliet.talks_with(&dino, TONE).await?;
         let why = device.ends().await;
@@ -119,9 +119,9 @@ async fn we_are_another_device_of_dinos_account_and_whoever_picks_up_first_has_t
         signal(&juliet.child, "-INT").await;
         juliet.ends().await;
 
-        let mut device = home.ours("romeo", &["--wait", "--once", "--auto-answer", "3", "--audio", "tone:550"]);
+        let mut device = testbed.muji_call("romeo", &["--wait", "--once", "--auto-answer", "3", "--audio", "tone:550"]);
         device.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
-        let mut juliet = home.ours("juliet", &[&whom, "--audio", OUR_TONE]);
+        let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE]);
         device.tells("that it rings", LIMIT, |event| event["event"] == "ringing").await;
         assert!(soon(|| dino.rings()), "it rings at Dino's too");
         juliet.hears(550).await;

@@ -181,7 +181,7 @@ fn retracts(play: &mut Play) -> Result {
 /// The client is there, and somebody among its contacts proposes a call.
 fn called(play: &mut Play, contact: bool) -> Result<Other> {
     if !contact {
-        play.estrange()?;
+        play.treat_newcomers_as_strangers()?;
     }
     let other = play.other("tybalt")?;
     if contact {
@@ -257,7 +257,7 @@ fn takes_no_forged_copies(play: &mut Play) -> Result {
 }
 
 fn shows_itself(play: &mut Play) -> Result {
-    play.estrange()?;
+    play.treat_newcomers_as_strangers()?;
     let other = play.other("tybalt")?;
     play.order(&Order::Call(other.jid.to_bare()))?;
     let (bare, full) = (other.jid.to_bare().to_string(), other.jid.to_string());

@@ -108,7 +108,7 @@ pub(crate) trait Testbed {
     fn befriend(&mut self, people: &[BareJid]) -> Result<(), Cannot>;
 
     /// People who log in from now on are not in the client's contact list.
-    fn estrange(&mut self) -> Result<(), Cannot> {
+    fn treat_newcomers_as_strangers(&mut self) -> Result<(), Cannot> {
         Ok(())
     }
 

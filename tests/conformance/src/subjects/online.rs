@@ -288,7 +288,7 @@ impl Testbed for Online {
         }
     }
 
-    fn estrange(&mut self) -> Result<(), Cannot> {
+    fn treat_newcomers_as_strangers(&mut self) -> Result<(), Cannot> {
         // Somebody must see that the client is there.
         self.log_in(SCOUT)?;
         let own = self.own.as_ref();

@@ -16,18 +16,18 @@ use super::{Arrival, Body, Delays, Delivery, Rooms, Who, World};
 
 impl World {
     /// Enters a chat room under its own name, as a client does for its user.
-    pub fn sit_in(&mut self, who: Who, room: &str) {
-        self.say_in(who, room, vec![muc::enter(None)]);
+    pub fn enter_chat_room(&mut self, who: Who, room: &str) {
+        self.say_in_chat_room(who, room, vec![muc::enter(None)]);
     }
 
-    /// The client says something in a chat room in which it sits, knowing nothing of calls.
-    pub fn say_in(&mut self, who: Who, room: &str, payloads: Vec<Element>) {
+    /// The client sends a presence of its own in a chat room it is in.
+    pub fn say_in_chat_room(&mut self, who: Who, room: &str, payloads: Vec<Element>) {
         let to = self.occupant(who, room);
         self.stanza_sent(who, Presence::new(Type::None).with_to(to).with_payloads(payloads).into());
     }
 
     /// Leaves a chat room.
-    pub fn get_up(&mut self, who: Who, room: &str) {
+    pub fn leave_chat_room(&mut self, who: Who, room: &str) {
         let to = self.occupant(who, room);
         self.stanza_sent(who, Presence::new(Type::Unavailable).with_to(to).into());
     }
@@ -139,24 +139,24 @@ impl World {
         self.client_mut(who).listen();
     }
 
-    /// No packet gets from one to the other, or again any.
-    pub fn part(&mut self, from: Who, to: Who, parted: bool) {
+    /// Blocks all packets from one to the other, or lets them through again.
+    pub fn block_packets(&mut self, from: Who, to: Who, blocked: bool) {
         let way = (self.people[from.0].address, self.people[to.0].address);
-        if parted {
-            self.dark.insert(way)
+        if blocked {
+            self.blocked.insert(way)
         } else {
-            self.dark.remove(&way)
+            self.blocked.remove(&way)
         };
     }
 
-    /// No packet gets anywhere, or again all do; what was said to the server is not concerned.
-    pub fn darken(&mut self, people: &[Who], dark: bool) {
+    /// Blocks all packets between these people, or lets them through again; stanzas are not affected.
+    pub fn block_all_packets(&mut self, people: &[Who], blocked: bool) {
         for from in people {
-            people.iter().for_each(|to| self.part(*from, *to, dark));
+            people.iter().for_each(|to| self.block_packets(*from, *to, blocked));
         }
     }
 
-    /// Somebody has another address from now on: of another network, or another of the same.
+    /// Gives somebody another address, of the same network or of another.
     pub fn moves(&mut self, who: Who, address: IpAddr) {
         let now = self.now;
         self.people[who.0].address = address;
@@ -189,7 +189,7 @@ impl World {
         self.command(who, Command::Leave);
     }
 
-    /// Somebody is nearer or farther than the others.
+    /// Sets the delays of one person.
     pub fn place(&mut self, who: Who, delays: Delays) {
         self.people[who.0].delays = delays;
     }
@@ -288,13 +288,13 @@ impl World {
         self.drain(who);
     }
 
-    /// The room service does something by itself.
-    pub fn rooms_do(&mut self, act: impl FnOnce(&mut Rooms) -> Vec<Delivery>) {
+    /// Changes the rooms, and delivers what they send.
+    pub fn with_rooms(&mut self, act: impl FnOnce(&mut Rooms) -> Vec<Delivery>) {
         let deliveries = act(&mut self.service.rooms);
         self.deliver(deliveries);
     }
 
-    /// The process hangs; the server does not notice.
+    /// The process hangs; the server does not notice it.
     pub fn freeze(&mut self, who: Who) {
         self.client_mut(who).frozen = true;
     }
@@ -318,7 +318,7 @@ impl World {
         self.deliver(deliveries);
     }
 
-    /// A room puts somebody out.
+    /// A room removes an occupant.
     pub fn put_out(&mut self, who: Who, room: &str, codes: &[u16]) {
         let (room, jid) = (self.service.room(room), self.jid(who));
         let deliveries = self.service.rooms.leave(&room, &jid, codes);
@@ -330,7 +330,7 @@ impl World {
         self.stanza_sent(puppet, stanza.into());
     }
 
-    /// The server hands somebody a stanza that nobody sent.
+    /// Delivers a forged stanza that nobody sent.
     ///
     /// # Panics
     /// If the text is no stanza.

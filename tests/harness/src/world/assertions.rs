@@ -31,7 +31,7 @@ impl World {
         self.client_ref(listener).receives(self.now, &self.people[speaker.0].jid)
     }
 
-    /// Who does not hear whom of these, as a list to compare with an empty one.
+    /// The pairs of listener and speaker without sound, to compare with an empty list.
     #[must_use]
     pub fn deaf(&self, people: &[Who]) -> Vec<(String, String)> {
         let pairs = people.iter().flat_map(|a| people.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b);
@@ -51,7 +51,7 @@ impl World {
         self.client_ref(who).transports(&self.people[with.0].jid)
     }
 
-    /// What somebody has public in the call, as its application was told last.
+    /// The contents this person has published, as its application was told last.
     #[must_use]
     pub fn public(&self, who: Who) -> &[String] {
         let told = self.events(who).iter().rev().find_map(|event| match event {
@@ -67,7 +67,7 @@ impl World {
         self.client_ref(listener).first_heard(&self.people[speaker.0].jid).map(|at| at - self.start)
     }
 
-    /// How somebody stands with each of the others.
+    /// The state of each pair of this person.
     #[must_use]
     pub fn pairs(&self, who: Who) -> Vec<Pair> {
         let client = self.client_ref(who);
@@ -127,14 +127,14 @@ impl World {
         self.datagrams.get(&way).copied().unwrap_or_default()
     }
 
-    /// The digits that somebody could compare with the others.
+    /// The security code that this person sees.
     #[must_use]
     pub fn authentication(&self, who: Who) -> Option<String> {
         let client = self.client_ref(who);
         client.call.and_then(|call| client.engine.authentication(call))
     }
 
-    /// About how many bytes somebody's Engine keeps: those of its text.
+    /// About how much memory an Engine keeps: the length of its Debug text.
     #[must_use]
     pub fn kept(&self, who: Who) -> usize {
         format!("{:?}", self.client_ref(who).engine).len()
@@ -164,7 +164,7 @@ impl World {
         of.filter(|sent| jingle_action(&sent.stanza) == Some(action)).count()
     }
 
-    /// How somebody fared who was sent to somebody who listens ([`World::listen`]): all contents together.
+    /// Statistics of `speaker`'s audio at a listener ([`World::listen`]), of all contents together.
     ///
     /// # Panics
     /// If it heard nothing, or does not listen.

@@ -144,7 +144,7 @@ pub struct World {
     /// Packets sent from each address to each.
     datagrams: BTreeMap<(IpAddr, IpAddr), usize>,
     /// Between these addresses every packet is lost.
-    pub(super) dark: BTreeSet<(IpAddr, IpAddr)>,
+    pub(super) blocked: BTreeSet<(IpAddr, IpAddr)>,
     /// What the network between any two does to their packets.
     pub impairment: Option<Impairment>,
     packet_paths: BTreeMap<(IpAddr, IpAddr), impairment::ImpairedPath>,
@@ -193,7 +193,7 @@ impl World {
             arrived: 0,
             routes: BTreeMap::new(),
             datagrams: BTreeMap::new(),
-            dark: BTreeSet::new(),
+            blocked: BTreeSet::new(),
             impairment: None,
             packet_paths: BTreeMap::new(),
             swaps_certificates: false,
@@ -223,7 +223,7 @@ impl World {
     }
 
     /// A client whose media need no time and send nothing: for worlds in which only words matter.
-    pub fn talker(&mut self, name: &str) -> Who {
+    pub fn person_without_media(&mut self, name: &str) -> Who {
         let (jid, address) = self.addresses(name);
         let engine = Engine::with_config(self.random.seed(), usual(), settled());
         self.add_client(name, engine, jid, address, Layer::Instant)
@@ -479,7 +479,7 @@ impl World {
                 Sent::Stanza(stanza) => self.stanza_sent(who, *stanza),
                 Sent::Datagram { from, to, bytes } => {
                     *self.datagrams.entry((from.ip(), to.ip())).or_default() += 1;
-                    if self.dark.contains(&(from.ip(), to.ip())) {
+                    if self.blocked.contains(&(from.ip(), to.ip())) {
                         continue;
                     }
                     let found = self.people.iter().position(|person| person.address == to.ip());

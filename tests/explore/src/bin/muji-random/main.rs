@@ -122,7 +122,7 @@ fn run(seed: u64, schedule: &Schedule) -> Vec<String> {
     let mut people: Vec<Person> = (0..schedule.people)
         .map(|index| {
             let name = format!("guest{index:02}");
-            let who = world.talker(&name);
+            let who = world.person_without_media(&name);
             Person { who, name, alive: true, cut: false, wants: false, shows: false, noticed_at: None, missed_at: None }
         })
         .collect();
@@ -154,7 +154,7 @@ fn notice(world: &mut World, people: &mut [Person], until: Duration) {
 fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: usize, random: &mut SeededRandom) {
     let room = world.room(ROOM);
     if happens == Happening::Restart {
-        return world.rooms_do(|rooms| rooms.shut_down());
+        return world.with_rooms(|rooms| rooms.shut_down());
     }
     let person = &mut people[index];
     if !person.alive {

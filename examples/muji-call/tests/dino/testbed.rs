@@ -32,13 +32,13 @@ pub(crate) enum DinoError {
 }
 
 /// Holds a call, and again if Dino is silent, and tells what came of it.
-pub(crate) async fn held(what: &str, times: usize, call: impl AsyncFn(&Home) -> Result<String, DinoError>) {
+pub(crate) async fn held(what: &str, times: usize, call: impl AsyncFn(&Testbed) -> Result<String, DinoError>) {
     for _ in 0..times {
-        let result = match Home::new() {
-            Ok(home) => {
-                let result = call(&home).await;
+        let result = match Testbed::new() {
+            Ok(testbed) => {
+                let result = call(&testbed).await;
                 if result.is_ok() {
-                    home.nothing_is_broken();
+                    testbed.nothing_is_broken();
                 }
                 result
             }
@@ -54,13 +54,13 @@ pub(crate) async fn held(what: &str, times: usize, call: impl AsyncFn(&Home) -> 
 }
 
 /// All of it ends with the value.
-pub(crate) struct Home {
+pub(crate) struct Testbed {
     // In this order: the server ends before its network.
     pub(crate) xmpp: Real,
     pub(crate) net: Net,
 }
 
-impl Home {
+impl Testbed {
     fn new() -> Result<Self, DinoError> {
         let net = Net::new().unwrap_or_else(|why| panic!("{why}")).map_err(DinoError::Missing)?;
         let xmpp = Real::prosody_at_home(net.place(), PASSWORD).unwrap_or_else(|why| panic!("{why}"));
@@ -75,8 +75,8 @@ impl Home {
             std::fs::write(copy, &wire).unwrap_or_else(|why| panic!("{why}"));
         }
         let lines = muji_trace::read(&wire).unwrap_or_else(|why| panic!("{why}"));
-        let ours = |breach: &Breach| breach.client.resource().as_str() != "dino";
-        let broken: Vec<Breach> = replay::breaches(&lines).into_iter().filter(ours).collect();
+        let muji_call = |breach: &Breach| breach.client.resource().as_str() != "dino";
+        let broken: Vec<Breach> = replay::breaches(&lines).into_iter().filter(muji_call).collect();
         assert!(broken.is_empty(), "{broken:#?}");
     }
 
@@ -131,35 +131,35 @@ impl Home {
     }
 
     /// Our program, waiting in the chat room, where it accepts calls after so many seconds.
-    pub(crate) async fn waiting(&self, name: &str, seconds: &str, more: &[&str]) -> Ours {
+    pub(crate) async fn waiting(&self, name: &str, seconds: &str, more: &[&str]) -> MujiCall {
         let chat = self.xmpp.chat_room();
         let wait = ["--wait", "--once", "--auto-answer", seconds, "--chat", &chat, "--nick", name];
-        let mut ours = self.ours(name, &[&wait, more].concat());
-        ours.tells("that it is in the chat room", LIMIT, |event| event["event"] == "chat").await;
-        ours
+        let mut muji_call = self.muji_call(name, &[&wait, more].concat());
+        muji_call.tells("that it is in the chat room", LIMIT, |event| event["event"] == "chat").await;
+        muji_call
     }
 
     /// Our program for somebody.
-    pub(crate) fn ours(&self, name: &str, more: &[&str]) -> Ours {
+    pub(crate) fn muji_call(&self, name: &str, more: &[&str]) -> MujiCall {
         let (jid, server, authority) = (self.jid(name), self.xmpp.address(), self.xmpp.authority());
         let mut arguments = vec!["--jid", &jid, "--server", &server, "--ca-file", &authority, "--json", "--no-window"];
         arguments.extend(more);
         let mut command = through(self.net.command("env"), &program(&arguments));
         let mut child = command.spawn().expect("it is built");
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        Ours { name: name.to_owned(), child, lines, seen: Vec::new() }
+        MujiCall { name: name.to_owned(), child, lines, seen: Vec::new() }
     }
 }
 
 /// Our program, and what it told so far.
-pub(crate) struct Ours {
+pub(crate) struct MujiCall {
     name: String,
     pub(crate) child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     seen: Vec<Value>,
 }
 
-impl Ours {
+impl MujiCall {
     /// The next event of this kind; a failure if it does not come in time.
     pub(crate) async fn tells(&mut self, what: &str, limit: Duration, is: impl Fn(&Value) -> bool) -> Value {
         match self.tells_within(limit, is).await {
