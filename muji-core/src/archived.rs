@@ -35,7 +35,7 @@ impl Archived {
             self.proposals.pop_front();
         }
         // Who calls gives up after a minute, whether or not its word of that has got here.
-        let since = now.checked_sub(age).filter(|_| age < timers::RING);
+        let since = now.checked_sub(age).filter(|_| age < timers::CALLING);
         self.proposals.push_back((Heard { since, ..heard }, Fate::Open));
     }
 

@@ -20,8 +20,11 @@ pub(crate) struct ClientQuirks {
 }
 
 impl ClientQuirks {
-    const USUAL: Self =
-        Self { can_redial: true, call_after: None, in_session: SessionQuirks { restates: false, restarts: true } };
+    const USUAL: Self = Self {
+        can_redial: true,
+        call_after: None,
+        in_session: SessionQuirks { wants_full_accept: false, restarts_ice: true },
+    };
 
     /// The quirks of the client that sends this presence; `None` if it does not say who made the client, which means nothing
     /// (XEP-0115 section 8.4).
@@ -31,12 +34,12 @@ impl ClientQuirks {
             // Parks a second offer until it sees us join anew, and hangs up with its last session; takes other credentials for
             // candidates of the old ones.
             "https://dino.im" => {
-                let in_session = SessionQuirks { restarts: false, ..Self::USUAL.in_session };
+                let in_session = SessionQuirks { restarts_ice: false, ..Self::USUAL.in_session };
                 Self { can_redial: false, in_session, ..Self::USUAL }
             }
             // Drops an offer that comes before our presence, which takes a way of its own.
             "https://movim.eu" => {
-                let in_session = SessionQuirks { restates: true, ..Self::USUAL.in_session };
+                let in_session = SessionQuirks { wants_full_accept: true, ..Self::USUAL.in_session };
                 Self { call_after: Some(config::MOVIM_GRACE), in_session, ..Self::USUAL }
             }
             _ => Self::USUAL,

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use jid::{FullJid, Jid};
 use muji_jingle::fault::PeerFault;
-use muji_jingle::{CallId, ContentSpec, Ids, OutgoingMessage, Output as SessionOutput, Session, SessionEvent};
-use muji_xep::jmi::{Because, JingleMessage, MessageKind};
+use muji_jingle::{CallId, ContentSpec, Ids, OutgoingMessage, Session, SessionEvent, SessionOutput};
+use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
@@ -82,7 +82,7 @@ impl Context<'_> {
     }
 
     /// Tells a device with which we talked that the call of this id is over, and by copies all other devices of both.
-    pub(crate) fn say_finished(&mut self, to: &FullJid, id: &str, because: Because) {
+    pub(crate) fn say_finished(&mut self, to: &FullJid, id: &str, because: MessageReason) {
         let message = JingleMessage::new(id, MessageKind::Finish(because));
         self.say(OutgoingMessage { to: to.clone().into(), message });
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jid::{BareJid, DomainRef, Jid};
 use muji_jingle::Ids;
-use muji_jingle::answers::Answers;
 use muji_jingle::media::{IceServer, ServerKind, ServerTransport};
+use muji_jingle::pending::PendingRequests;
 use muji_xep::extdisco::{self, Service};
 use muji_xep::{Skipped, ns};
 use xmpp_parsers::date::DateTime;
@@ -30,7 +30,7 @@ pub(crate) struct IceServers {
     clock: Option<(Instant, SystemTime)>,
     /// The server knows such services; `None` before it was asked.
     supported: Option<bool>,
-    asked: Answers<Asked>,
+    asked: PendingRequests<Asked>,
     known: Vec<IceServer>,
     /// When they are asked for anew; `None` before they were asked for.
     again: Option<Instant>,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::Ids;
-use muji_jingle::answers::Answers;
+use muji_jingle::pending::PendingRequests;
 use muji_xep::ns;
 use xmpp_parsers::carbons::Enable;
 use xmpp_parsers::iq::Iq;
@@ -35,7 +35,7 @@ pub(crate) enum Answer {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reachability {
     attends: bool,
-    asked: Answers<Asked>,
+    asked: PendingRequests<Asked>,
     contacts: BTreeSet<BareJid>,
 }
 

@@ -87,7 +87,7 @@ impl Described {
             match guard::check(element) {
                 Ok(()) => {
                     this.muji = Some(Muji::read(element, &mut this.skipped));
-                    this.device = dtls::device(element);
+                    this.device = dtls::device_id(element);
                 }
                 Err(excess) => this.excess = Some(excess),
             }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use jid::{BareJid, DomainPart, DomainRef, Jid};
-use muji_jingle::answers::Answers;
+use muji_jingle::pending::PendingRequests;
 use muji_jingle::{CallId, Ids};
 use muji_xep::ns;
 use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult};
@@ -25,7 +25,7 @@ enum Asked {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Services {
     known: Option<DomainPart>,
-    asked: Answers<Asked>,
+    asked: PendingRequests<Asked>,
     /// Questions without an answer.
     open: usize,
     waiting: Vec<(CallId, BareJid)>,

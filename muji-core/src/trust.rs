@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jid::{BareJid, FullJid};
 use muji_jingle::Session;
-use muji_xep::dtls::Sealed;
+use muji_xep::dtls::EncryptedFingerprint;
 use muji_xep::jingle::{Content, Jingle};
 use muji_xep::{Element, Skipped};
 use xmpp_parsers::iq::Iq;
@@ -142,7 +142,9 @@ impl Trust {
         for transport in jingle.contents.iter_mut().filter_map(|content| content.transport.as_mut()) {
             for fingerprint in std::mem::take(&mut transport.fingerprints) {
                 match verifier.seal(&to, device.id, &fingerprint.digits()) {
-                    Some(payload) => transport.sealed.push(Sealed::new(&fingerprint, payload)),
+                    Some(payload) => {
+                        transport.encrypted_fingerprints.push(EncryptedFingerprint::new(&fingerprint, payload))
+                    }
                     None => {
                         complete = false;
                         transport.fingerprints.push(fingerprint);
@@ -158,7 +160,7 @@ impl Trust {
     /// encrypted ones.
     pub(crate) fn open(&mut self, from: &FullJid, jingle: &mut Jingle) {
         for transport in jingle.contents.iter_mut().filter_map(|content| content.transport.as_mut()) {
-            if transport.sealed.is_empty() {
+            if transport.encrypted_fingerprints.is_empty() {
                 if !transport.fingerprints.is_empty() {
                     self.devices
                         .iter_mut()
@@ -169,12 +171,12 @@ impl Trust {
             }
             let Some(verifier) = self.verifier.clone() else {
                 if !transport.fingerprints.is_empty() {
-                    transport.sealed.clear(); // It is nothing to us, and must not pass for opened.
+                    transport.encrypted_fingerprints.clear(); // It is nothing to us, and must not pass for opened.
                 }
                 continue;
             };
             transport.fingerprints.clear();
-            for sealed in &transport.sealed {
+            for sealed in &transport.encrypted_fingerprints {
                 let Some(opened) = verifier.open(&from.to_bare(), &sealed.payload) else { continue };
                 let Some(fingerprint) = sealed.opened(&opened.digits) else { continue };
                 self.names_device(from, opened.device);

@@ -1,6 +1,6 @@
-//! What a peer did wrong, and what we tell it.
+//! What a peer did wrong, and our answer to it.
 
-use muji_xep::jingle::{Condition, Reason, Why};
+use muji_xep::jingle::{Condition, Reason, ReasonElement};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 /// A request that cannot be fulfilled. Each has one answer on the wire (XEP-0166 section 10).
@@ -40,10 +40,10 @@ pub enum PeerFault {
     #[error("there is no action {0}")]
     NoAction(String),
     /// `feature-not-implemented`, `unsupported-info`.
-    #[error("the news {0} is not understood")]
+    #[error("the session-info {0} is not supported")]
     UnsupportedInfo(String),
     /// `service-unavailable`: the answer that someone offline would give.
-    #[error("the peer called without being somebody who may")]
+    #[error("the peer may not call us")]
     Stranger,
     /// `resource-constraint`.
     #[error("the peer offered more sessions than are held at once")]
@@ -93,17 +93,17 @@ pub enum Unusable {
     Fingerprint(String),
     /// `security-error`.
     #[error(
-        "the fingerprint of the peer's {0} is encrypted, and not for us or by nobody we know; call again without that"
+        "the fingerprint of the peer's {0} is encrypted, but not for this device or by an unknown one; call again without encryption of it"
     )]
-    Sealed(String),
+    Encrypted(String),
     /// `security-error`.
-    #[error("the fingerprint of the peer's {0} is not tied to a device of the peer's, and nothing less is wanted")]
+    #[error("the fingerprint of the peer's {0} is not bound to one of its devices, which the settings here demand")]
     Unbound(String),
     /// `security-error`.
     #[error("the peer's {0} has two fingerprints, or a DTLS role that fits no handshake")]
     Handshake(String),
     /// `security-error`.
-    #[error("the peer's {0} comes with another certificate than those that are tied to the peer; check who it is")]
+    #[error("the peer's {0} comes with another certificate than those known of the peer; check who it is")]
     Certificate(String),
     /// `failed-application`, which XEP-0167 asks for.
     #[error("the peer and we have no codec in common for {0}; one of the two must add one")]
@@ -112,11 +112,11 @@ pub enum Unusable {
     #[error("the session has as many contents as it may have")]
     TooMany,
     /// `failed-application`.
-    #[error("the peer's stanza names none of the contents in question")]
+    #[error("the peer's stanza names none of the contents that it answers")]
     Contents,
 }
 
-impl From<&Unusable> for Why {
+impl From<&Unusable> for ReasonElement {
     fn from(why: &Unusable) -> Self {
         let crypto_required = matches!(why, Unusable::Fingerprint(_));
         Self { text: Some(why.to_string()), crypto_required, ..why.reason().into() }
@@ -124,15 +124,17 @@ impl From<&Unusable> for Why {
 }
 
 impl Unusable {
-    /// The reason told to the peer.
+    /// The reason that the peer gets.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
             Self::Application(_) => Reason::UnsupportedApplications,
             Self::Transport(_) => Reason::UnsupportedTransports,
-            Self::Fingerprint(_) | Self::Sealed(_) | Self::Unbound(_) | Self::Handshake(_) | Self::Certificate(_) => {
-                Reason::SecurityError
-            }
+            Self::Fingerprint(_)
+            | Self::Encrypted(_)
+            | Self::Unbound(_)
+            | Self::Handshake(_)
+            | Self::Certificate(_) => Reason::SecurityError,
             Self::Codec(_) | Self::Contents | Self::TooMany => Reason::FailedApplication,
         }
     }

@@ -1,7 +1,7 @@
 //! Calling every device of a person at once: the first to answer takes the call (XEP-0353).
 //!
 //! ```text
-//!              a device says ringing             a device says proceed
+//!              a device sends ringing            a device sends proceed
 //!  Proposed ──────────────────────► Proposed ──────────────────────────► PickedUp(device)
 //!     │                                                                     │ a later proceed is taken back
 //!     └── rejected, cancelled, nobody in 60 s, another proposal wins ─► Over
@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
-use muji_xep::jingle::{Reason, Why};
-use muji_xep::jmi::{Because, JingleMessage, MessageKind};
+use muji_xep::jingle::{Reason, ReasonElement};
+use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 
 use crate::timers;
 
-/// Devices of one person that are told apart. More are called, and not shown.
+/// Devices of one person that are shown. More may ring and answer.
 pub const MAX_DEVICES: usize = 32;
 
 /// A Jingle message to send, in a stanza of type chat.
@@ -36,9 +36,9 @@ pub enum Device {
     Rings,
     /// It was the first to pick up.
     PickedUp,
-    /// It picked up when another had.
+    /// It answered after another device had.
     Late,
-    /// Its user said no.
+    /// Its user declined.
     Declined,
 }
 
@@ -56,11 +56,11 @@ pub enum ForkEvent {
 /// Why nobody picked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unanswered {
-    /// On this device the user said no, or is busy, which few clients tell apart.
-    Declined(FullJid, Option<Why>),
+    /// On this device the user declined or is busy; few clients distinguish these.
+    Declined(FullJid, Option<ReasonElement>),
     /// Both called at once and the other call goes on, but it has not come.
     TieBreak(FullJid),
-    /// No device answered within [`timers::RING`].
+    /// No device answered within [`timers::CALLING`].
     Nobody,
 }
 
@@ -85,7 +85,7 @@ impl Fork {
     /// Rings all devices of `callee`. The session with the one that picks up has the same id.
     #[must_use]
     pub fn propose(now: Instant, id: String, callee: BareJid, media: Vec<Media>) -> Self {
-        let state = State::Proposed { until: now + timers::RING };
+        let state = State::Proposed { until: now + timers::CALLING };
         let mut this = Self { id, callee, state, devices: BTreeMap::new(), queue: VecDeque::new() };
         this.send(this.callee.clone().into(), MessageKind::Propose(media));
         this
@@ -150,7 +150,7 @@ impl Fork {
     }
 
     /// The user does not want to wait any more, or the other side's proposal takes the place of this one.
-    pub fn retract(&mut self, because: Because) {
+    pub fn retract(&mut self, because: MessageReason) {
         if self.is_open() {
             self.state = State::Over;
             self.send(self.callee.clone().into(), MessageKind::Retract(because));
@@ -232,7 +232,7 @@ mod tests {
         let fork = proposed();
         assert_eq!(fork.id(), "call");
         assert!(fork.is_open() && devices(&fork).is_empty());
-        assert_eq!(fork.poll_timeout(), Some(epoch() + timers::RING));
+        assert_eq!(fork.poll_timeout(), Some(epoch() + timers::CALLING));
     }
 
     #[test]
@@ -277,10 +277,10 @@ mod tests {
     #[test]
     fn a_device_that_declines_ends_the_call_for_all() {
         let phone = device("phone");
-        let busy = Because::from(Reason::Busy);
+        let busy = MessageReason::from(Reason::Busy);
         let declined = Unanswered::Declined(phone.clone(), busy.why.clone());
         let other_call = Unanswered::TieBreak(phone.clone());
-        for (because, why) in [(busy, declined), (Because::tie_break(), other_call)] {
+        for (because, why) in [(busy, declined), (MessageReason::tie_break(), other_call)] {
             let mut fork = proposed();
             let reject = MessageKind::Reject(because);
             assert_eq!(fork.handle_message(&phone, &reject), Some(ForkEvent::Over(why)));
@@ -295,8 +295,8 @@ mod tests {
     fn what_only_a_caller_says_changes_nothing() {
         let callers = [
             MessageKind::Propose(vec![Media::Audio]),
-            MessageKind::Retract(Because::default()),
-            MessageKind::Finish(Because::default()),
+            MessageKind::Retract(MessageReason::default()),
+            MessageKind::Finish(MessageReason::default()),
         ];
         for kind in callers {
             let mut fork = proposed();
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn a_call_that_nobody_answers_is_taken_back_in_time() {
         let mut fork = proposed();
-        let due = epoch() + timers::RING;
+        let due = epoch() + timers::CALLING;
         assert_eq!(fork.handle_timeout(due - Duration::from_millis(1)), None);
         assert_eq!(sent(&mut fork), []);
         assert_eq!(fork.handle_timeout(due), Some(ForkEvent::Over(Unanswered::Nobody)));

@@ -19,14 +19,14 @@ pub struct TransportId {
     pub index: u8,
 }
 
-/// Ids that nobody can guess and that repeat with the seed: a keyed hash of a counter.
+/// Ids that cannot be guessed, and that repeat with the seed: a keyed hash of a counter.
 #[derive(Clone)]
 pub struct Ids {
     seed: [u8; 32],
     next: u64,
 }
 
-/// The seed is a secret: who knows it knows every session id.
+/// The seed is a secret: all session ids follow from it.
 impl fmt::Debug for Ids {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ids(***, {})", self.next)
@@ -34,7 +34,8 @@ impl fmt::Debug for Ids {
 }
 
 impl Ids {
-    /// Starts a sequence. In earnest the seed is random and used once.
+    /// Starts a sequence. Outside of tests the seed must come from a cryptographic random source and be used once: all ids are derived from
+    /// it.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Self {
         Self { seed, next: 0 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   we initiate                                     they initiate
 //!
-//!   Opening ── described, released ──► Offered      Held ── accept ──► Answering
+//!   Opening ── described, released ──► Offered      Incoming ── accept ─► Answering
 //!      │       session-initiate           │           │   described,      │
 //!      │                    session-accept│           │ session-accept    │
 //!      │                                  ▼           │                   │
@@ -22,22 +22,21 @@
 //!                                  their content-add ──► Accepting
 //! ```
 //!
-//! Before a session stands a [`Fork`], which calls all devices of somebody, or a [`Ring`], which is one of several that are
-//! called; the session then has their id.
+//! A [`Fork`], which calls all devices of a person, or a [`Ring`], which is one of several devices that are called, comes before a
+//! session; the session then has its id.
 //!
 //! # The contract
 //! - After every call that may change a [`Session`], take [`Session::poll_output`] until it is empty: the order of the
 //!   outputs is the order on the wire.
 //! - Call [`Session::handle_timeout`] when the time of [`Session::poll_timeout`] has come. No state waits without a deadline
 //!   but [`Session::is_up`] and an offer held for its user, which has the user's.
-//! - Nothing is opened, gathered or sent to a peer before [`Session::accept`] or [`Session::open`].
-//! - Who may call whom, and when, is not decided here: the room of a session is an opaque label.
+//! - Nothing is opened, gathered or sent to a peer before [`Session::accept`] or [`Session::outgoing`].
+//! - Who may call whom, and when, is not decided here; the room of a session is only written and read.
 //!
 //! Out of scope: rooms, connections, packets.
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
-pub mod answers;
 pub mod authentication;
 mod contents;
 pub mod fault;
@@ -45,6 +44,7 @@ pub mod fork;
 mod ids;
 pub mod media;
 mod parties;
+pub mod pending;
 pub mod ring;
 mod session;
 pub mod timers;
@@ -54,5 +54,5 @@ pub use ids::{CallId, Ids, SessionId, TransportId};
 pub use parties::{ContentSpec, Parties, SessionQuirks};
 pub use ring::{Alerting, Ring, RingStopped};
 pub use session::{
-    ContentFailure, End, Hold, Mute, Output, Session, SessionEvent, SessionWarning, acknowledge, dismiss, refuse,
+    ContentFailure, End, Hold, Mute, Session, SessionEvent, SessionOutput, SessionWarning, acknowledge, dismiss, refuse,
 };

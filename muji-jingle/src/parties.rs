@@ -16,37 +16,37 @@ pub struct Parties {
     pub us: FullJid,
     /// The peer's real full JID: the only sender whose stanzas count.
     pub peer: FullJid,
-    /// What people call the peer here, such as its nick; for files and tiles.
+    /// How people call the peer here, such as its nick; for files and tiles.
     pub name: String,
-    /// The label: for Muji the room.
+    /// The room that a session of a Muji call names (XEP-0272 section 5).
     pub room: Option<BareJid>,
-    /// What the peer's client does in its own way.
-    pub habits: SessionQuirks,
+    /// How the peer's client differs from the specifications.
+    pub quirks: SessionQuirks,
     /// The certificates that the peer may show, as SHA-256; any if empty.
     pub certificates: Vec<[u8; 32]>,
-    /// Only a certificate counts that came inside an end-to-end encryption ([`muji_xep::dtls::Sealed`]) and was opened.
+    /// Only a certificate counts that came inside an end-to-end encryption ([`muji_xep::dtls::EncryptedFingerprint`]) and was opened.
     pub bound_only: bool,
 }
 
-/// What a client does in its own way.
+/// How the peer's client differs from the specifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionQuirks {
-    /// It wants all contents said anew in a session-accept where others want a content-accept, or nothing (Movim).
-    pub restates: bool,
-    /// It knows ICE restarts (XEP-0176 section 5.9); Dino does not.
-    pub restarts: bool,
+    /// It wants a session-accept with all contents where others want a content-accept, or nothing (Movim).
+    pub wants_full_accept: bool,
+    /// It supports ICE restarts (XEP-0176 section 5.9); Dino does not.
+    pub restarts_ice: bool,
 }
 
 impl Default for SessionQuirks {
     fn default() -> Self {
-        Self { restates: false, restarts: true }
+        Self { wants_full_accept: false, restarts_ice: true }
     }
 }
 
-/// Something of ours that may be sent as a content, or a medium that may be received.
+/// A content that we can send, or a medium that we can receive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentSpec {
-    /// The name we publish it under; for what is only received it means nothing.
+    /// The name under which we publish it; unused if we only receive.
     pub publication: String,
     /// True if we send it; false if the peer may only send it to us.
     pub sends: bool,

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use jid::FullJid;
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, JingleMessage, MessageKind};
+use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 
 use crate::fork::OutgoingMessage;
@@ -26,11 +26,11 @@ use crate::timers;
 pub enum RingStopped {
     /// Another device of the user took the call.
     Elsewhere(FullJid),
-    /// On another device the user said no.
+    /// On another device the user declined.
     DeclinedElsewhere(FullJid),
     /// The caller does not want to talk any more.
     Cancelled,
-    /// It rang for [`timers::RUNG`].
+    /// It rang for [`timers::RINGING`].
     Expired,
     /// We accepted, and the caller did not offer the session.
     NoOffer,
@@ -73,7 +73,7 @@ impl Ring {
     /// The caller's proposal.
     #[must_use]
     pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, alerting: Alerting) -> Self {
-        let state = State::Ringing { until: now + timers::RUNG };
+        let state = State::Ringing { until: now + timers::RINGING };
         let mut this = Self { id, caller, media, state, queue: VecDeque::new() };
         if alerting == Alerting::Aloud {
             this.send(MessageKind::Ringing);
@@ -119,7 +119,7 @@ impl Ring {
     }
 
     /// Tells the caller why there will be no call.
-    pub fn reject(&mut self, because: Because) {
+    pub fn reject(&mut self, because: MessageReason) {
         if self.is_ringing() {
             self.state = State::Over;
             self.send(MessageKind::Reject(because));
@@ -236,7 +236,7 @@ mod tests {
         Ring::proposed(epoch(), "call".to_owned(), romeo(), vec![Media::Audio], alerting)
     }
 
-    /// One that rings, and has said so.
+    /// One that rings, and has sent that.
     fn phone() -> Ring {
         let mut phone = ringing(Alerting::Aloud);
         assert_eq!(sent(&mut phone), [MessageKind::Ringing]);
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_caller_that_retracts_or_finishes_ends_the_ringing_once() {
-        let over = [MessageKind::Retract(Because::default()), MessageKind::Finish(Because::default())];
+        let over = [MessageKind::Retract(MessageReason::default()), MessageKind::Finish(MessageReason::default())];
         for kind in over {
             for mut ring in [phone(), accepted()] {
                 assert_eq!(ring.handle_caller(&MessageKind::Ringing), None);
@@ -325,10 +325,14 @@ mod tests {
     fn a_caller_that_took_another_device_is_known_by_what_that_device_did() {
         let mut phone = accepted();
         assert_eq!(phone.handle_device(&laptop(), &MessageKind::Proceed), None);
-        assert_eq!(phone.handle_device(&laptop(), &MessageKind::Reject(Because::default())), None, "the first counts");
+        assert_eq!(
+            phone.handle_device(&laptop(), &MessageKind::Reject(MessageReason::default())),
+            None,
+            "the first counts"
+        );
         let mut silent = phone.clone();
         let elsewhere = Some(RingStopped::Elsewhere(laptop()));
-        assert_eq!(phone.handle_caller(&MessageKind::Retract(Because::default())), elsewhere);
+        assert_eq!(phone.handle_caller(&MessageKind::Retract(MessageReason::default())), elsewhere);
         assert_eq!(silent.handle_timeout(epoch() + timers::OFFER), elsewhere);
     }
 
@@ -337,8 +341,8 @@ mod tests {
         let decided = [
             (MessageKind::Proceed, RingStopped::Elsewhere(laptop())),
             (MessageKind::Accept, RingStopped::Elsewhere(laptop())),
-            (MessageKind::Finish(Because::default()), RingStopped::Elsewhere(laptop())),
-            (MessageKind::Reject(Because::default()), RingStopped::DeclinedElsewhere(laptop())),
+            (MessageKind::Finish(MessageReason::default()), RingStopped::Elsewhere(laptop())),
+            (MessageKind::Reject(MessageReason::default()), RingStopped::DeclinedElsewhere(laptop())),
         ];
         for (kind, why) in decided {
             let mut phone = phone();
@@ -346,7 +350,8 @@ mod tests {
             assert!(is_over(&phone));
             assert_eq!(phone.handle_device(&laptop(), &kind), None, "it is over already");
         }
-        let undecided = [MessageKind::Propose(vec![]), MessageKind::Ringing, MessageKind::Retract(Because::default())];
+        let undecided =
+            [MessageKind::Propose(vec![]), MessageKind::Ringing, MessageKind::Retract(MessageReason::default())];
         for kind in undecided {
             let mut phone = phone();
             assert_eq!(phone.handle_device(&laptop(), &kind), None);
@@ -363,14 +368,18 @@ mod tests {
         assert!(phone.offered(&romeo(), "call"));
         assert!(!phone.offered(&romeo(), "call"));
         assert_eq!(phone.poll_timeout(), None);
-        assert_eq!(phone.handle_caller(&MessageKind::Finish(Because::default())), None, "the session tells its end");
+        assert_eq!(
+            phone.handle_caller(&MessageKind::Finish(MessageReason::default())),
+            None,
+            "the session reports its own end"
+        );
         assert_eq!(phone.handle_device(&laptop(), &MessageKind::Proceed), None);
     }
 
     #[test]
     fn ringing_and_waiting_for_the_session_end_in_time() {
         for (mut ring, wait, why) in
-            [(phone(), timers::RUNG, RingStopped::Expired), (accepted(), timers::OFFER, RingStopped::NoOffer)]
+            [(phone(), timers::RINGING, RingStopped::Expired), (accepted(), timers::OFFER, RingStopped::NoOffer)]
         {
             assert_eq!(ring.poll_timeout(), Some(epoch() + wait));
             assert_eq!(ring.handle_timeout(epoch() + wait - MOMENT), None);

@@ -14,21 +14,21 @@ pub const ANSWER: Duration = Duration::from_secs(15);
 /// From one ICE restart to the next, as long as a path does not work.
 pub const RESTART: Duration = Duration::from_secs(5);
 
-/// From opening our ends to their description. Sockets and certificates are quick; a hung device must not hang the call.
+/// From opening our ends to their description. Sockets and certificates are quick; a device that hangs must not block the call.
 pub const DESCRIBE: Duration = Duration::from_secs(10);
 
 /// From the confirmation of our offer to its answer, before the owner is told that there is none yet: Movim confirms an
 /// offer that overtook its presence and drops it.
 pub const UNANSWERED: Duration = Duration::from_secs(5);
 
-/// From proposing a call to somebody picking up. People need to find the phone; clients that ring for ever hope for this.
-pub const RING: Duration = Duration::from_secs(60);
+/// From proposing a call to an answer. People need to find the phone, and some clients ring until the caller gives up.
+pub const CALLING: Duration = Duration::from_secs(60);
 
-/// Longest that a device rings. The caller's word that it gave up can get lost, and it comes later than its time is over.
-pub const RUNG: Duration = Duration::from_secs(90);
+/// Longest that a device rings. It is longer than [`CALLING`]: the caller's retract comes first, unless it is lost.
+pub const RINGING: Duration = Duration::from_secs(90);
 
-/// From accepting to the caller's session-initiate. It takes a round trip and the caller's ends; a caller whose call was
-/// answered by another device, and who does not tell, is known by it.
+/// From accepting to the caller's session-initiate. It takes a round trip and the caller's ends; if another device has answered and
+/// the caller does not say so, this ends the wait.
 pub const OFFER: Duration = Duration::from_secs(15);
 
 /// Where the time of unit tests begins.

@@ -5,7 +5,7 @@ use muji_core::{Command, Event, Media};
 use muji_harness::world::{Who, World};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, MessageKind};
+use muji_xep::jmi::{MessageKind, MessageReason};
 
 use crate::puppet::{answer, ask, direct_offer, opus, usable};
 use crate::ringing::{account, id_of, ringing, said, say, words};
@@ -102,7 +102,7 @@ fn without_copies_the_caller_tells_who_is_late_and_nobody_rings_for_ever() {
     world.pick_up(phone);
     world.run_for(SECOND);
     assert_eq!(over(&world, phone), Some(&EndReason::Cancelled));
-    world.run_for(timers::RUNG);
+    world.run_for(timers::RINGING);
     assert_eq!(over(&world, tablet), Some(&EndReason::Expired));
     assert!(world.hears(romeo, laptop) && world.hears(laptop, romeo));
 }
@@ -140,7 +140,7 @@ fn two_who_call_each_other_at_once_talk_in_one_call() {
         assert!(world.hears(romeo, juliet) && world.hears(juliet, romeo));
         let ids = [romeo, juliet].map(|who| id_of(&world, who));
         let [lower, higher] = if ids[0] < ids[1] { [romeo, juliet] } else { [juliet, romeo] };
-        let tie_break = Because::tie_break();
+        let tie_break = MessageReason::tie_break();
         assert!(words(&world, lower).contains(&MessageKind::Reject(tie_break.clone())));
         assert!(words(&world, higher).contains(&MessageKind::Retract(tie_break)));
         assert!(words(&world, higher).contains(&MessageKind::Proceed));
@@ -199,7 +199,7 @@ fn a_peer_that_goes_on_on_another_device_is_followed() {
     assert!(!world.hears(romeo, phone));
     let id = id_of(&world, laptop);
     let after = &words(&world, romeo)[before..];
-    assert_eq!(after, [MessageKind::Finish(Because::migrated(&id)), MessageKind::Proceed]);
+    assert_eq!(after, [MessageKind::Finish(MessageReason::migrated(&id)), MessageKind::Proceed]);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Ringing { .. } | Event::Ended(_))), 0);
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerMoved(_))), 1);
     assert!(over(&world, phone).is_some());

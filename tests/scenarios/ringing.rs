@@ -6,7 +6,7 @@ use muji_core::{Command, Event, Media};
 use muji_harness::world::{Who, World};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, JingleMessage, MessageKind};
+use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
@@ -225,7 +225,7 @@ fn a_caller_who_gives_up_is_heard_on_every_device() {
 // Shows jmi-retract-02.
 #[test]
 fn a_retract_without_a_reason_stops_the_ringing_too() {
-    for because in [Because::default(), Reason::Timeout.into()] {
+    for because in [MessageReason::default(), Reason::Timeout.into()] {
         let mut world = World::new(1);
         let juliet = world.person("juliet");
         let romeo = world.puppet("romeo");
@@ -244,7 +244,7 @@ fn a_call_that_nobody_answers_ends_after_a_minute_and_the_devices_fall_silent() 
     let (mut world, romeo, devices) = couple();
     let account = account(&world, devices[0]);
     world.ring(romeo, account);
-    world.run_for(timers::RING - TICK);
+    world.run_for(timers::CALLING - TICK);
     assert_eq!(over(&world, romeo), None);
     world.run_for(SECOND);
     assert_eq!(over(&world, romeo), Some(&EndReason::Unanswered));
@@ -256,7 +256,7 @@ fn a_call_that_nobody_answers_ends_after_a_minute_and_the_devices_fall_silent() 
 fn a_caller_who_is_not_heard_of_any_more_does_not_ring_for_ever() {
     let (mut world, romeo, [phone, ..]) = ringing();
     world.freeze(romeo);
-    world.run_for(timers::RUNG);
+    world.run_for(timers::RINGING);
     assert_eq!(over(&world, phone), Some(&EndReason::Expired));
 }
 

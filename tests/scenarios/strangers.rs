@@ -9,7 +9,7 @@ use muji_core::{Event, Media};
 use muji_harness::world::{Who, World};
 use muji_jingle::timers;
 use muji_xep::jingle::{Action, Reason};
-use muji_xep::jmi::{Because, JingleMessage, MessageKind};
+use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::Message;
 
@@ -242,7 +242,7 @@ fn a_call_found_in_the_archive_rings_for_the_rest_of_its_time_if_nothing_behind_
     let propose = archived(&world, [romeo, phone], calls());
     world.catch_up(phone, &[(ago(20), propose)]);
     assert_eq!(world.events(phone), [Event::Ringing { from: world.jid(romeo), media: vec![Media::Audio] }]);
-    world.run_for(timers::RUNG - ago(20) - SECOND);
+    world.run_for(timers::RINGING - ago(20) - SECOND);
     assert_eq!(over(&world, phone), None);
     world.run_for(2 * SECOND);
     assert_eq!(over(&world, phone), Some(&EndReason::Expired));
@@ -254,7 +254,7 @@ fn a_call_in_the_archive_that_is_over_was_missed_unless_another_device_took_it()
     let ago = Duration::from_secs;
     let calls = || MessageKind::Propose(vec![Media::Audio]);
     let missed = |world: &World, who: Who| vec![Event::Missed { from: world.jid(who), media: vec![Media::Audio] }];
-    let because = || Because::from(Reason::Cancel);
+    let because = || MessageReason::from(Reason::Cancel);
     for (age, word, by_device, is_missed) in [
         (60, None, false, true),
         (20, Some(MessageKind::Retract(because())), false, true),

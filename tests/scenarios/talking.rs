@@ -3,8 +3,8 @@
 use muji_core::error::{EndReason, Refused};
 use muji_core::{Command, Event, Hold, Media, Mute, config};
 use muji_harness::world::{Who, World};
-use muji_xep::jingle::{Action, Jingle, Reason, Why};
-use muji_xep::jmi::{Because, MessageKind};
+use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement};
+use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::ns;
 
 use crate::puppet::{answer, answering, ask, direct_offer, opus, requests, usable};
@@ -161,8 +161,8 @@ fn a_reason_of_the_other_s_is_told() {
     world.run_for(SECOND);
     let id = id_of(&world, romeo);
     say(&mut world, juliet, to.clone(), &id, MessageKind::Ringing);
-    let why = Why { text: Some("at supper".to_owned()), ..Reason::Busy.into() };
-    say(&mut world, juliet, to, &id, MessageKind::Reject(Because { why: Some(why), ..Because::default() }));
+    let why = ReasonElement { text: Some("at supper".to_owned()), ..Reason::Busy.into() };
+    say(&mut world, juliet, to, &id, MessageKind::Reject(MessageReason { why: Some(why), ..MessageReason::default() }));
     world.run_for(SECOND);
     assert_eq!(over(&world, romeo), Some(&EndReason::Busy(world.jid(juliet))));
     assert_eq!(heard(&mut world, juliet).len(), 1, "the proposal and no more");

@@ -27,7 +27,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// A content of ours: created by the initiator, sent by both.
+    /// A content with nothing in it yet: created by the initiator, sent by both.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Content {
         }
     }
 
-    /// What it is made of, if it says so.
+    /// Its medium, if it has a description.
     #[must_use]
     pub fn media(&self) -> Option<&Media> {
         self.description.as_ref().map(|description| &description.media)

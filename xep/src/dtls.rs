@@ -88,26 +88,26 @@ impl Fingerprint {
     }
 }
 
-/// A fingerprint that one device of its reader can read, and that nobody but a device of its sender can have written. It
-/// stands in place of the plain one.
+/// A fingerprint that only one device of its receiver can read and only a device of its sender can have written. It takes the
+/// place of the plain one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct EncryptedFingerprint {
     /// As of the plain one.
     pub hash: String,
     /// As of the plain one.
     pub setup: Option<Setup>,
-    /// What the encryption has made of its digits; OMEMO's `<encrypted/>`.
+    /// Its digits, encrypted: OMEMO's `<encrypted/>`.
     pub payload: Element,
 }
 
-impl Sealed {
-    /// A fingerprint inside what an encryption has made of its digits.
+impl EncryptedFingerprint {
+    /// A fingerprint whose digits were encrypted to `payload`.
     #[must_use]
     pub fn new(fingerprint: &Fingerprint, payload: Element) -> Self {
         Self { hash: fingerprint.hash.clone(), setup: fingerprint.setup, payload }
     }
 
-    /// The plain one, whose digits these are; `None` if they are none.
+    /// The plain fingerprint that was decrypted to `digits`; `None` if these are no digits.
     #[must_use]
     pub fn opened(&self, digits: &str) -> Option<Fingerprint> {
         Some(Fingerprint { hash: self.hash.clone(), setup: self.setup, value: bytes(digits.trim())? })
@@ -129,15 +129,15 @@ impl Sealed {
     }
 }
 
-/// The device that somebody names inside a word or a presence about calls.
+/// The device that the sender names in a Jingle message or a Muji presence.
 #[must_use]
-pub fn device(parent: &Element) -> Option<u32> {
+pub fn device_id(parent: &Element) -> Option<u32> {
     parent.get_child("device", ns::DTLS_OMEMO).and_then(|device| parsed(device, "id"))
 }
 
-/// Our device, to be named there.
+/// Writes our device, for the same places.
 #[must_use]
-pub fn write_device(id: u32) -> Element {
+pub fn write_device_id(id: u32) -> Element {
     Element::bare("device", ns::DTLS_OMEMO).with("id", id)
 }
 

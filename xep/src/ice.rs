@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use minidom::Element;
 
-use crate::dtls::{Fingerprint, Sealed};
+use crate::dtls::{EncryptedFingerprint, Fingerprint};
 use crate::element::{Build, parsed, text};
 use crate::{Secret, Skipped, ns};
 
@@ -65,16 +65,16 @@ pub struct Candidate {
 
 /// Why a candidate is left out.
 enum NotTaken {
-    /// Of a kind that is not used here.
+    /// Well-formed, and of a kind that is not used here.
     Unusable(String),
-    /// None at all.
+    /// Not as XEP-0176 defines it.
     Malformed(String),
 }
 
 impl Candidate {
     fn read(element: &Element) -> Result<Self, NotTaken> {
         let ip = element.attr("ip").unwrap_or_default();
-        // A name would have to be resolved, which tells others that somebody is there.
+        // Resolving a name would reveal to its DNS server that we are online.
         let ip: IpAddr = ip.parse().map_err(|_| NotTaken::Unusable(format!("{ip} is no literal address")))?;
         let protocol = element.attr("protocol").unwrap_or("udp");
         if !protocol.eq_ignore_ascii_case("udp") {
@@ -123,13 +123,13 @@ pub struct Transport {
     pub ufrag: Option<String>,
     /// ICE password. Movim omits it in transport-info.
     pub pwd: Option<Secret>,
-    /// Fingerprints; one, or the peer contradicts itself.
+    /// Fingerprints. If there are several with other values, the peer contradicts itself.
     pub fingerprints: Vec<Fingerprint>,
-    /// Fingerprints that only the reader's device can read.
-    pub sealed: Vec<Sealed>,
+    /// Fingerprints that only the receiver's device can read.
+    pub encrypted_fingerprints: Vec<EncryptedFingerprint>,
     /// Addresses, in the order sent.
     pub candidates: Vec<Candidate>,
-    /// There were candidates that are none, which whoever sent them is told (XEP-0176 section 5.5). Never written.
+    /// Some candidates were malformed, which the sender is told (XEP-0176 section 5.5). Never written.
     pub malformed: bool,
 }
 
@@ -157,8 +157,8 @@ impl Transport {
                 }
             } else if child.is("fingerprint", ns::DTLS) && this.fingerprints.len() < MAX_FINGERPRINTS {
                 this.fingerprints.extend(Fingerprint::read(child, skipped));
-            } else if child.is("fingerprint", ns::DTLS_OMEMO) && this.sealed.len() < MAX_FINGERPRINTS {
-                this.sealed.extend(Sealed::read(child, skipped));
+            } else if child.is("fingerprint", ns::DTLS_OMEMO) && this.encrypted_fingerprints.len() < MAX_FINGERPRINTS {
+                this.encrypted_fingerprints.extend(EncryptedFingerprint::read(child, skipped));
             } else {
                 skipped.note("transport", child.name());
             }
@@ -173,7 +173,7 @@ impl Transport {
             .with_opt("ufrag", self.ufrag.as_ref())
             .with_opt("pwd", self.pwd.as_ref().map(Secret::expose))
             .children_from(self.fingerprints.iter().map(Fingerprint::write))
-            .children_from(self.sealed.iter().map(Sealed::write))
+            .children_from(self.encrypted_fingerprints.iter().map(EncryptedFingerprint::write))
             .children_from(self.candidates.iter().map(Candidate::write))
     }
 }
@@ -228,11 +228,11 @@ mod tests {
         let sealed = format!("<fingerprint xmlns='{}' hash='sha-256'><x xmlns='y'/></fingerprint>", ns::DTLS_OMEMO);
         let (transport, skipped) =
             read(&format!("{}{}", plain.repeat(MAX_FINGERPRINTS), sealed.repeat(MAX_FINGERPRINTS)));
-        let counts = (transport.fingerprints.len(), transport.sealed.len());
+        let counts = (transport.fingerprints.len(), transport.encrypted_fingerprints.len());
         assert_eq!((counts, skipped), ((MAX_FINGERPRINTS, MAX_FINGERPRINTS), Skipped::default()));
         for one in [plain, sealed] {
             let (transport, skipped) = read(&one.repeat(MAX_FINGERPRINTS + 1));
-            assert_eq!(transport.fingerprints.len() + transport.sealed.len(), MAX_FINGERPRINTS);
+            assert_eq!(transport.fingerprints.len() + transport.encrypted_fingerprints.len(), MAX_FINGERPRINTS);
             assert_eq!(skipped.to_string(), "transport: fingerprint");
         }
     }
@@ -268,7 +268,7 @@ mod tests {
             ufrag: Some("ab".to_owned()),
             pwd: Some(Secret::new("secret")),
             fingerprints: vec![Fingerprint { hash: "sha-256".to_owned(), setup: None, value: vec![0xAB, 0xCD] }],
-            sealed: Vec::new(),
+            encrypted_fingerprints: Vec::new(),
             candidates: vec![Candidate {
                 component: 1,
                 foundation: "f".to_owned(),

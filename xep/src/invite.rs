@@ -6,7 +6,7 @@ use minidom::Element;
 use crate::element::{Build, parsed, text};
 use crate::ns;
 
-/// What is said of an invitation.
+/// What a message does with an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InviteKind {
     /// Come to a call.
@@ -26,12 +26,12 @@ pub enum InviteKind {
     Left,
 }
 
-/// A word about an invitation.
+/// A message about an invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallInvite {
     /// Which invitation; the id of its message too, since others refer to either.
     pub id: String,
-    /// What is said.
+    /// What it does.
     pub kind: InviteKind,
     /// The room of the call, if it is named.
     pub room: Option<BareJid>,
@@ -40,7 +40,7 @@ pub struct CallInvite {
 }
 
 impl CallInvite {
-    /// A word about the invitation of this id, naming the room or not.
+    /// A message about the invitation of this id, with its room or without.
     #[must_use]
     pub fn new(id: &str, kind: InviteKind, room: Option<&BareJid>) -> Self {
         Self { id: id.to_owned(), kind, room: room.cloned(), external: None }
@@ -69,7 +69,7 @@ impl CallInvite {
         Some(Self { id, kind, room, external })
     }
 
-    /// What a message carries: both forms, and the wish that archives keep it, as it has no body (XEP-0334).
+    /// The elements of the message: both forms, and the hint that archives store it, as it has no body (XEP-0334).
     #[must_use]
     pub fn write(&self) -> Vec<Element> {
         let (new, old) = match self.kind {

@@ -17,12 +17,12 @@ macro_rules! words {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// A word we do not know.
+            /// A name that is not known here.
             Other(String),
         }
 
         impl $name {
-            /// The word on the wire.
+            /// The name on the wire.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -94,7 +94,7 @@ words! {
         Cancel = "cancel",
         /// No way through.
         ConnectivityError = "connectivity-error",
-        /// The user said no.
+        /// The user declined.
         Decline = "decline",
         /// Nobody answered in time.
         Expired = "expired",
@@ -124,7 +124,7 @@ words! {
 }
 
 words! {
-    /// Conditions of Jingle's own inside a stanza error (XEP-0166 section 10).
+    /// Jingle's own conditions inside a stanza error (XEP-0166 section 10).
     Condition {
         /// The action makes no sense in this state.
         OutOfOrder = "out-of-order",
@@ -151,12 +151,12 @@ impl Condition {
     }
 }
 
-/// A `<reason/>` with what was said about it.
+/// A `<reason/>` with its text (XEP-0166 section 7.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Why {
+pub struct ReasonElement {
     /// The reason.
     pub reason: Reason,
-    /// For people.
+    /// The sentence for people.
     pub text: Option<String>,
     /// The session that takes its place, with [`Reason::AlternativeSession`].
     pub instead: Option<String>,
@@ -164,13 +164,13 @@ pub struct Why {
     pub crypto_required: bool,
 }
 
-impl From<Reason> for Why {
+impl From<Reason> for ReasonElement {
     fn from(reason: Reason) -> Self {
         Self { reason, text: None, instead: None, crypto_required: false }
     }
 }
 
-impl Why {
+impl ReasonElement {
     /// Longest text for people that is kept.
     const MAX_TEXT: usize = 256;
 
@@ -205,7 +205,7 @@ impl Why {
     }
 }
 
-/// Contents that belong together, such as those that share one transport.
+/// Contents that belong together, such as those that share one transport (XEP-0338).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// `BUNDLE`, `LS`.
@@ -245,8 +245,8 @@ pub struct Jingle {
     /// The Muji room this session belongs to; first child at Movim, last at Dino.
     pub room: Option<BareJid>,
     /// Why it ends.
-    pub why: Option<Why>,
-    /// What a session-info says.
+    pub why: Option<ReasonElement>,
+    /// The payload of a session-info.
     pub info: Option<SessionInfo>,
 }
 
@@ -295,7 +295,7 @@ impl Jingle {
             if child.is("content", ns::JINGLE) && this.contents.len() < MAX_CONTENTS {
                 this.contents.extend(Content::read(child, skipped));
             } else if child.is("reason", ns::JINGLE) {
-                this.why = Some(Why::read(child));
+                this.why = Some(ReasonElement::read(child));
             } else if child.is("group", ns::GROUPING) {
                 this.group = Group::read(child);
             } else if child.is("muji", ns::MUJI) {
@@ -328,7 +328,7 @@ impl Jingle {
             .children_from(contents)
             .children_from(self.group.as_ref().map(Group::write))
             .children_from(self.info.as_ref().and_then(SessionInfo::write))
-            .children_from(self.why.as_ref().map(Why::write))
+            .children_from(self.why.as_ref().map(ReasonElement::write))
             .children_from(self.room.as_ref().map(muji::marker))
     }
 }

@@ -1,53 +1,53 @@
-//! Ringing somebody's devices before there is a session (XEP-0353).
+//! Ringing all devices of a person before there is a session (XEP-0353).
 
 use minidom::Element;
 
 use crate::element::{Build, text};
-use crate::jingle::{Reason, Why};
+use crate::jingle::{Reason, ReasonElement};
 use crate::rtp::Media;
 use crate::{dtls, ns};
 
 /// Media read of one proposal; there are two kinds.
 const MAX_MEDIA: usize = 4;
 
-/// What is said of a call.
+/// What a message does with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageKind {
-    /// I want to talk, with these media.
+    /// The caller wants to talk, with these media.
     Propose(Vec<Media>),
     /// A device is asking its user.
     Ringing,
-    /// Call me on this device.
+    /// The callee takes the call on this device.
     Proceed,
-    /// The same, to one's own devices, before version 0.5; Dino and stanza.js still say it beside `proceed`.
+    /// The same, to the user's own devices, before version 0.5; Dino and stanza.js still send it beside `proceed`.
     Accept,
-    /// I do not want to talk.
-    Reject(Because),
-    /// I do not want to talk any more.
-    Retract(Because),
+    /// The callee declines.
+    Reject(MessageReason),
+    /// The caller takes the proposal back.
+    Retract(MessageReason),
     /// The call is over.
-    Finish(Because),
+    Finish(MessageReason),
 }
 
-/// Why something was said.
+/// The reason of a reject, retract or finish.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Because {
+pub struct MessageReason {
     /// The reason, if there is one.
-    pub why: Option<Why>,
-    /// Both proposed at once, and the other proposal lives.
+    pub why: Option<ReasonElement>,
+    /// Both proposed at once, and the other proposal goes on.
     pub tie_break: bool,
     /// The call goes on under this id, with `finish`.
     pub migrated: Option<String>,
 }
 
-impl From<Reason> for Because {
+impl From<Reason> for MessageReason {
     fn from(reason: Reason) -> Self {
         Self { why: Some(reason.into()), ..Self::default() }
     }
 }
 
-impl Because {
-    /// Both proposed at once; of the two proposals this one dies.
+impl MessageReason {
+    /// Both proposed at once, and this proposal ends.
     #[must_use]
     pub fn tie_break() -> Self {
         Self { tie_break: true, ..Reason::Expired.into() }
@@ -62,7 +62,7 @@ impl Because {
     fn read(element: &Element) -> Self {
         let migrated = element.get_child("migrated", ns::JINGLE_MESSAGE);
         Self {
-            why: element.get_child("reason", ns::JINGLE).map(Why::read),
+            why: element.get_child("reason", ns::JINGLE).map(ReasonElement::read),
             tie_break: element.has_child("tie-break", ns::JINGLE_MESSAGE),
             migrated: migrated.and_then(|migrated| text(migrated, "to")),
         }
@@ -71,29 +71,29 @@ impl Because {
     fn write(&self) -> impl Iterator<Item = Element> {
         let tie_break = self.tie_break.then(|| Element::bare("tie-break", ns::JINGLE_MESSAGE));
         let migrated = self.migrated.as_ref().map(|to| Element::bare("migrated", ns::JINGLE_MESSAGE).with("to", to));
-        self.why.as_ref().map(Why::write).into_iter().chain(tie_break).chain(migrated)
+        self.why.as_ref().map(ReasonElement::write).into_iter().chain(tie_break).chain(migrated)
     }
 }
 
-/// A word about a call.
+/// A message about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JingleMessage {
     /// The call; its Jingle session has the same id.
     pub id: String,
-    /// What is said.
+    /// What it does.
     pub kind: MessageKind,
     /// With [`MessageKind::Proceed`]: the sender's device for the encryption to which its certificate can be tied.
     pub device: Option<u32>,
 }
 
 impl JingleMessage {
-    /// A word about the call of this id.
+    /// A message about the call of this id.
     #[must_use]
     pub fn new(id: &str, kind: MessageKind) -> Self {
         Self { id: id.to_owned(), kind, device: None }
     }
 
-    /// The word among the children of a message. A proposal without a medium is none.
+    /// The Jingle message among the children of a message. A proposal without a medium is none.
     #[must_use]
     pub fn find(payloads: &[Element]) -> Option<Self> {
         let element = payloads.iter().find(|payload| payload.ns() == ns::JINGLE_MESSAGE)?;
@@ -109,17 +109,17 @@ impl JingleMessage {
             "ringing" => MessageKind::Ringing,
             "proceed" => MessageKind::Proceed,
             "accept" => MessageKind::Accept,
-            "reject" => MessageKind::Reject(Because::read(element)),
-            "retract" => MessageKind::Retract(Because::read(element)),
-            "finish" => MessageKind::Finish(Because::read(element)),
+            "reject" => MessageKind::Reject(MessageReason::read(element)),
+            "retract" => MessageKind::Retract(MessageReason::read(element)),
+            "finish" => MessageKind::Finish(MessageReason::read(element)),
             _ => return None,
         };
         let id = text(element, "id").filter(|id| !id.is_empty())?;
-        let device = dtls::device(element).filter(|_| kind == MessageKind::Proceed);
+        let device = dtls::device_id(element).filter(|_| kind == MessageKind::Proceed);
         Some(Self { id, kind, device })
     }
 
-    /// What a message of type chat carries: the kind, and the wish that archives keep it, as it has no body (XEP-0334).
+    /// The elements of a message of type chat: the Jingle message, and the hint that archives store it, as it has no body (XEP-0334).
     #[must_use]
     pub fn write(&self) -> Vec<Element> {
         let element = |name| Element::bare(name, ns::JINGLE_MESSAGE).with("id", &self.id);
@@ -129,7 +129,7 @@ impl JingleMessage {
                 element("propose").children_from(described)
             }
             MessageKind::Ringing => element("ringing"),
-            MessageKind::Proceed => element("proceed").children_from(self.device.map(dtls::write_device)),
+            MessageKind::Proceed => element("proceed").children_from(self.device.map(dtls::write_device_id)),
             MessageKind::Accept => element("accept"),
             MessageKind::Reject(because) => element("reject").children_from(because.write()),
             MessageKind::Retract(because) => element("retract").children_from(because.write()),

@@ -1,4 +1,4 @@
-//! What Muji calls look like on the wire: readers that forgive, writers that do not.
+//! The wire format of Muji calls: tolerant readers, strict writers.
 //!
 //! | XEP | version | module |
 //! |---|---|---|
@@ -25,7 +25,7 @@
 //! ```
 //!
 //! # The contract
-//! - A reader never fails because of an unknown word. It takes what it knows and names the rest in [`Skipped`].
+//! - A reader never fails because of an unknown element or attribute. It takes what it knows and names the rest in [`Skipped`].
 //! - Call [`guard::check`] on anything a stranger sent before reading it: cloning, printing or dropping a deep tree can
 //!   exhaust the stack.
 //! - A writer writes one form only, the one that every known client reads.

@@ -1,6 +1,6 @@
-//! What a room says about its occupants (XEP-0045), and how to enter one.
+//! What a room sends about its occupants (XEP-0045), and how to enter, configure and destroy one.
 //!
-//! Only the room's own `<x/>` is read: whoever calls must have checked that the stanza came from the room.
+//! Only the room's own `<x/>` is read: the caller must have checked that the stanza came from the room.
 
 use std::collections::BTreeSet;
 
@@ -53,9 +53,9 @@ pub struct MucUser {
     pub real: Option<FullJid>,
     /// The nick it changes to, with [`code::RENAMED`].
     pub new_nick: Option<String>,
-    /// The nick of whoever put the occupant out.
+    /// The nick of the moderator who removed the occupant.
     pub actor: Option<String>,
-    /// What was said about it.
+    /// The text for people.
     pub reason: Option<String>,
     /// Status codes, unknown ones included.
     pub codes: BTreeSet<u16>,
@@ -68,7 +68,7 @@ pub struct MucUser {
 pub struct Destroyed {
     /// Where to go instead.
     pub alternate: Option<BareJid>,
-    /// What was said about it.
+    /// The text for people.
     pub reason: Option<String>,
 }
 
@@ -126,35 +126,35 @@ pub fn enter(password: Option<&str>) -> Element {
 pub enum Privacy {
     /// For members, who may invite.
     Members,
-    /// For whoever knows its name.
+    /// For everybody who knows its name.
     Open,
 }
 
 /// Fields of the room's form that we set (XEP-0045 section 16.5.3).
-fn wishes(privacy: Privacy) -> Vec<(&'static str, &'static str)> {
-    let mut wishes = vec![
+fn settings(privacy: Privacy) -> Vec<(&'static str, &'static str)> {
+    let mut settings = vec![
         ("muc#roomconfig_whois", "anyone"),
         ("muc#roomconfig_persistentroom", "0"),
         ("muc#roomconfig_publicroom", "0"),
     ];
     if privacy == Privacy::Members {
-        wishes.extend([("muc#roomconfig_membersonly", "1"), ("muc#roomconfig_allowinvites", "1")]);
+        settings.extend([("muc#roomconfig_membersonly", "1"), ("muc#roomconfig_allowinvites", "1")]);
     }
-    wishes
+    settings
 }
 
-/// Fills in the form of a new room: our wishes where it has the field, its own defaults elsewhere.
+/// Fills in the form of a new room: our settings where it has the field, its own defaults elsewhere.
 ///
 /// `None` if `form` is no such form.
 #[must_use]
 pub fn fill_in(form: &Element, privacy: Privacy) -> Option<Element> {
     let form = form.get_child("x", ns::DATA_FORMS).filter(|form| form.attr("type") == Some("form"))?;
-    let wishes = wishes(privacy);
+    let settings = settings(privacy);
     let fields = form.children().filter(|field| field.is("field", ns::DATA_FORMS)).take(MAX_FIELDS);
     let filled = fields.filter_map(|field| {
         let var = text(field, "var")?;
-        let wish = wishes.iter().find(|(name, _)| *name == var).map(|(_, value)| vec![(*value).to_owned()]);
-        Some(write_field(&var, wish.unwrap_or_else(|| defaults(field))))
+        let ours = settings.iter().find(|(name, _)| *name == var).map(|(_, value)| vec![(*value).to_owned()]);
+        Some(write_field(&var, ours.unwrap_or_else(|| defaults(field))))
     });
     Some(submit(filled))
 }
@@ -164,7 +164,7 @@ fn defaults(field: &Element) -> Vec<String> {
     values.map(Element::text).collect()
 }
 
-/// Takes a new room as the service makes it.
+/// Accepts a new room with the service's defaults.
 #[must_use]
 pub fn instant() -> Element {
     submit([])
@@ -193,7 +193,7 @@ pub fn ask_form() -> Element {
     Element::bare("query", ns::MUC_OWNER)
 }
 
-/// Gives a new room up instead of configuring it; it is destroyed.
+/// Cancels the configuration of a new room, which destroys it.
 #[must_use]
 pub fn cancel() -> Element {
     Element::bare("query", ns::MUC_OWNER).child(Element::bare("x", ns::DATA_FORMS).with("type", "cancel"))
@@ -205,7 +205,7 @@ pub fn destroy() -> Element {
     Element::bare("query", ns::MUC_OWNER).child(Element::bare("destroy", ns::MUC_OWNER))
 }
 
-/// Makes somebody a member, who may enter a members-only room.
+/// Makes a guest a member, who may then enter a members-only room.
 #[must_use]
 pub fn admit(guest: &BareJid) -> Element {
     let item = Element::bare("item", ns::MUC_ADMIN).with("affiliation", "member").with("jid", guest);

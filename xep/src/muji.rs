@@ -9,10 +9,10 @@ use crate::content::{Content, MAX_CONTENTS, is_content};
 use crate::element::Build;
 use crate::{Skipped, ns};
 
-/// What a participant says of itself.
+/// What a participant publishes in its presence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Muji {
-    /// It is choosing its payload types: those who come later wait.
+    /// It is choosing its payload types; participants who prepare after it wait (XEP-0272 section 3).
     pub preparing: bool,
     /// What it sends and can receive, one entry a name.
     pub contents: Vec<Content>,

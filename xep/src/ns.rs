@@ -40,7 +40,7 @@ pub const GROUPING: &str = "urn:xmpp:jingle:apps:grouping:0";
 pub const GROUPING_FEATURE: &str = "urn:ietf:rfc:5888";
 /// XEP-0045.
 pub const MUC: &str = "http://jabber.org/protocol/muc";
-/// XEP-0045, what the room says about an occupant.
+/// XEP-0045, what a room sends about an occupant.
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0045, what an owner may change.
 pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";

@@ -1,4 +1,4 @@
-//! Inviting to a room as such, without a word of a call: directly (XEP-0249), or through the room (XEP-0045 section 7.8.2).
+//! Inviting to a room without mentioning a call: directly (XEP-0249), or through the room (XEP-0045 section 7.8.2).
 
 use jid::{BareJid, Jid};
 use minidom::Element;
@@ -6,7 +6,7 @@ use minidom::Element;
 use crate::element::{Build, MAX_NAME, parsed, text};
 use crate::{Secret, ns};
 
-/// Which way an invitation takes.
+/// How an invitation is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// A message to the guest.
@@ -24,9 +24,9 @@ pub struct RoomInvite {
     pub room: BareJid,
     /// Its password, if it has one.
     pub password: Option<Secret>,
-    /// What was said about it, by whoever invites.
+    /// The inviter's text.
     pub reason: Option<String>,
-    /// Which way it came.
+    /// How it was sent.
     pub via: Via,
 }
 
@@ -62,25 +62,25 @@ impl RoomInvite {
     }
 }
 
-/// What a direct invitation carries.
+/// The element of a direct invitation.
 #[must_use]
 pub fn direct(room: &BareJid, password: Option<&Secret>) -> Element {
     Element::bare("x", ns::CONFERENCE).with("jid", room).with_opt("password", password.map(Secret::expose))
 }
 
-/// What an invitation through the room carries.
+/// The element of an invitation through the room.
 #[must_use]
 pub fn mediated(guest: &BareJid) -> Element {
     Element::bare("x", ns::MUC_USER).child(Element::bare("invite", ns::MUC_USER).with("to", guest))
 }
 
-/// What declines an invitation that came through the room. A direct one is declined by silence.
+/// The element that declines an invitation which came through the room. A direct one is declined by silence.
 #[must_use]
 pub fn decline(inviter: &BareJid) -> Element {
     Element::bare("x", ns::MUC_USER).child(Element::bare("decline", ns::MUC_USER).with("to", inviter))
 }
 
-/// Who declined an invitation of ours, as the room tells.
+/// Who declined our invitation, as the room reports it, and the text.
 #[must_use]
 pub fn declined(payloads: &[Element]) -> Option<(Jid, Option<String>)> {
     let x = payloads.iter().find(|payload| payload.is("x", ns::MUC_USER))?;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_direct_invitation_is_from_whoever_sends_it() {
+    fn a_direct_invitation_is_from_its_sender() {
         let invite =
             read("romeo@x/1", "<x xmlns='jabber:x:conference' jid='r@conf.x' password='cauldron' reason='Hey'/>");
         let invite = invite.expect("it is one");

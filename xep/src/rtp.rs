@@ -43,7 +43,7 @@ impl Media {
         }
     }
 
-    /// What a `<description/>` says that it describes, if it does. Of several categories `slides` is the one that matters.
+    /// The medium of a `<description/>`, if it has one. Of several categories only `slides` matters.
     pub(crate) fn read(description: &Element) -> Option<Self> {
         let word = text(description, "media")?;
         Some(match word.as_str() {
@@ -77,7 +77,7 @@ impl fmt::Display for Media {
     }
 }
 
-/// A name and perhaps a value: a codec parameter, or what a source says of itself.
+/// A name and perhaps a value: a parameter of a codec or of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parameter {
     /// The name, such as `useinbandfec`.
@@ -178,7 +178,7 @@ impl PayloadType {
         self.parameters.iter().find(|parameter| parameter.name == name)?.value.as_deref()
     }
 
-    /// True if both name one codec in one form, whatever their ids, parameters and feedback.
+    /// True if both name the same codec, clock rate and channels; ids, parameters and feedback may differ.
     #[must_use]
     pub fn same_codec(&self, other: &Self) -> bool {
         let names = match (&self.name, &other.name) {
@@ -243,7 +243,7 @@ impl fmt::Display for PayloadType {
 /// An RTP header extension (XEP-0294).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extension {
-    /// The id in the packets, 1 to 256; from 4096 on it is only proposed, and whoever answers chooses another.
+    /// The id in the packets, 1 to 256; from 4096 on it is only proposed, and the answer chooses another (XEP-0294 section 3).
     pub id: u16,
     /// What the extension carries.
     pub uri: String,
@@ -287,7 +287,7 @@ impl Extension {
 pub struct Source {
     /// The synchronisation source of its packets.
     pub ssrc: u32,
-    /// What it says of itself: `cname`, `msid`.
+    /// Such as `cname` and `msid`.
     pub parameters: Vec<Parameter>,
 }
 
@@ -403,7 +403,7 @@ impl Description {
         for child in element.children() {
             this.take(child, &mut ids, skipped);
         }
-        // What stands beside the payload types is said of each (XEP-0293 section 3).
+        // Feedback beside the payload types applies to each of them (XEP-0293 section 3).
         let common: Vec<Feedback> = element
             .children()
             .filter(|it| it.is("rtcp-fb", ns::RTCP_FB))

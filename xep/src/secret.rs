@@ -13,7 +13,7 @@ impl Secret {
         Self(secret.into())
     }
 
-    /// The word itself, for the one place that needs it.
+    /// The password itself, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

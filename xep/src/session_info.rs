@@ -1,4 +1,4 @@
-//! What a session-info says (XEP-0167 section 8).
+//! The payloads of session-info (XEP-0167 section 8).
 
 use minidom::Element;
 
@@ -6,7 +6,7 @@ use crate::element::{Build, text};
 use crate::ns;
 use crate::side::Side;
 
-/// The content that a piece of news is about.
+/// The content that a session-info is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentRef {
     /// Who added it; Dino and Movim omit it. Absent means the initiator.
@@ -15,7 +15,7 @@ pub struct ContentRef {
     pub name: String,
 }
 
-/// One piece of news about a running session.
+/// One payload of a session-info.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionInfo {
     /// Nothing: the peer asks whether the session still exists (XEP-0166 section 6.8).
@@ -32,7 +32,7 @@ pub enum SessionInfo {
     Unmute(Option<ContentRef>),
     /// The user is being asked.
     Ringing,
-    /// Something we do not know, by its element name.
+    /// One that is not known here, by its element name.
     Unknown(String),
 }
 

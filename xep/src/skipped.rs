@@ -3,10 +3,10 @@ use std::fmt;
 /// Remarks kept of one stanza; what goes beyond is only counted.
 const REMARKS: usize = 8;
 
-/// How much of a remote word is repeated in a remark.
+/// Characters of a remote name that are repeated in a remark.
 const WORD: usize = 64;
 
-/// What a reader could not use. Nothing is lost silently: whoever reads reports this.
+/// What a reader could not use. The caller reports it, so that nothing is lost silently.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skipped {
     remarks: Vec<String>,

@@ -4,7 +4,7 @@ use minidom::Element;
 use muji_xep::Skipped;
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
-use muji_xep::jingle::{Action, Jingle, Reason, Senders, Why};
+use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement, Senders};
 use muji_xep::rtp::{Description, PayloadType};
 
 fn description(inner: &str) -> Option<Description> {
@@ -248,7 +248,7 @@ fn an_offer_has_a_content_of_the_session_itself() {
 #[test]
 fn that_somebody_talks_only_with_encryption_is_said_with_the_reason() {
     let mut end = Jingle::new(Action::SessionTerminate, "s");
-    end.why = Some(Why { crypto_required: true, ..Reason::SecurityError.into() });
+    end.why = Some(ReasonElement { crypto_required: true, ..Reason::SecurityError.into() });
     let written = end.write();
     let reason = written.get_child("reason", "urn:xmpp:jingle:1").expect("it has one");
     assert!(reason.has_child("crypto-required", "urn:xmpp:jingle:apps:rtp:errors:1"));

@@ -2,9 +2,9 @@
 
 use minidom::Element;
 use muji_xep::Secret;
-use muji_xep::dtls::{self, Fingerprint, Sealed, Setup};
+use muji_xep::dtls::{self, EncryptedFingerprint, Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
-use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, Side, Why};
+use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, ReasonElement, Side};
 use muji_xep::jmi::{self, JingleMessage};
 use muji_xep::muji::Muji;
 use muji_xep::rtp::{Description, Feedback, Media, Parameter, PayloadType, Source};
@@ -138,7 +138,7 @@ fn an_answer_in_a_group_news_and_the_end() {
          <mute xmlns='urn:xmpp:jingle:apps:rtp:info:1' creator='initiator' name='audio'/></jingle>",
     );
     let mut end = Jingle::new(Action::SessionTerminate, "s1");
-    end.why = Some(Why { text: Some("no way through".to_owned()), ..Reason::FailedTransport.into() });
+    end.why = Some(ReasonElement { text: Some("no way through".to_owned()), ..Reason::FailedTransport.into() });
     assert_jingle(
         &end,
         "<jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='s1'>\
@@ -297,7 +297,7 @@ fn assert_jmi(id: &str, word: jmi::MessageKind, expected: &str) {
 
 #[test]
 fn what_is_said_of_a_call_before_its_session() {
-    use jmi::{Because, MessageKind};
+    use jmi::{MessageKind, MessageReason};
     let propose = "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>\
          <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'/></propose>";
@@ -312,10 +312,10 @@ fn what_is_said_of_a_call_before_its_session() {
     assert_jmi("c1", MessageKind::Reject(Reason::Busy.into()), busy);
     let tie = "<retract xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <reason xmlns='urn:xmpp:jingle:1'><expired/></reason><tie-break/></retract>";
-    assert_jmi("c1", MessageKind::Retract(Because::tie_break()), tie);
+    assert_jmi("c1", MessageKind::Retract(MessageReason::tie_break()), tie);
     let moved = "<finish xmlns='urn:xmpp:jingle-message:0' id='c1'>\
          <reason xmlns='urn:xmpp:jingle:1'><expired/></reason><migrated to='c2'/></finish>";
-    assert_jmi("c1", MessageKind::Finish(Because::migrated("c2")), moved);
+    assert_jmi("c1", MessageKind::Finish(MessageReason::migrated("c2")), moved);
 }
 
 /// Dino's words: a device is named where somebody may offer a session to it, and a fingerprint is encrypted for that device.
@@ -329,12 +329,12 @@ fn a_device_and_a_fingerprint_that_only_a_device_can_read() {
     assert_eq!(JingleMessage::find(&proceed.write()), Some(proceed));
     let muji = xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/>{device}</muji>"));
     let mut skipped = Skipped::default();
-    assert_eq!((Muji::read(&muji, &mut skipped), dtls::device(&muji)), (Muji::preparing(), Some(27)));
+    assert_eq!((Muji::read(&muji, &mut skipped), dtls::device_id(&muji)), (Muji::preparing(), Some(27)));
 
     let plain = Fingerprint { hash: "sha-256".to_owned(), setup: Some(Setup::Active), value: vec![0xab; 32] };
     let payload = xml("<encrypted xmlns='eu.siacs.conversations.axolotl'><payload>YWJj</payload></encrypted>");
-    let sealed = Sealed::new(&plain, payload.clone());
-    let transport = Transport { sealed: vec![sealed.clone()], ..Transport::default() };
+    let sealed = EncryptedFingerprint::new(&plain, payload.clone());
+    let transport = Transport { encrypted_fingerprints: vec![sealed.clone()], ..Transport::default() };
     let expected = xml(&format!(
         "<transport xmlns='urn:xmpp:jingle:transports:ice-udp:1'><fingerprint xmlns='{NS}' hash='sha-256' setup='active'>{}\
          </fingerprint></transport>",

@@ -406,7 +406,7 @@ impl Conference {
         }
         let extras = cx.extras.iter().filter(|_| kind == Type::None).cloned();
         // Dino's place for it, so that who offers us a session knows for whom to encrypt its fingerprint.
-        let device = cx.trust.own_device().map(dtls::write_device);
+        let device = cx.trust.own_device().map(dtls::write_device_id);
         let muji = muji.map(|muji| {
             let mut element = muji.write();
             device.map(|device| element.append_child(device));

@@ -17,7 +17,7 @@ use std::time::Instant;
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Fork, Hold, Mute, Ring, Session};
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, MessageKind};
+use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 use xmpp_parsers::presence::{Presence, Type};
 
@@ -260,7 +260,7 @@ impl DirectCall {
     }
 
     /// Tells both sides' devices that the call is over.
-    pub(super) fn say_finished(&self, cx: &mut Context<'_>, to: &FullJid, because: Because) {
+    pub(super) fn say_finished(&self, cx: &mut Context<'_>, to: &FullJid, because: MessageReason) {
         if let Some(id) = self.id() {
             cx.say_finished(to, id, because);
         }

@@ -7,7 +7,7 @@ use jid::{BareJid, FullJid, Jid};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{Alerting, CallId, OutgoingMessage, Ring, Session, refuse};
 use muji_xep::jingle::{Jingle, Reason};
-use muji_xep::jmi::{Because, JingleMessage, MessageKind};
+use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
 
@@ -202,7 +202,7 @@ impl DirectCalls {
         let ours = direct.placed_id().filter(|_| !direct.is_talking()).map(|ours| (ours, us.to_bare()));
         if ours.is_some_and(|ours| ours < (id, bare.clone())) {
             // Both call each other: the lower id lives (XEP-0353 section 4.1).
-            reject(cx, ring(Alerting::Discreet), Because::tie_break());
+            reject(cx, ring(Alerting::Discreet), MessageReason::tie_break());
             cx.ended.remember(from.clone(), id.to_owned(), Whose::Ours);
         } else if direct.is_placed() {
             self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Alerting::Discreet)));
@@ -392,7 +392,7 @@ impl DirectCalls {
 }
 
 /// Turns a call down without asking anybody.
-fn reject(cx: &mut Context<'_>, mut ring: Ring, because: Because) {
+fn reject(cx: &mut Context<'_>, mut ring: Ring, because: MessageReason) {
     ring.reject(because);
     std::iter::from_fn(|| ring.poll_output()).for_each(|say| cx.say(say));
 }

@@ -3,7 +3,7 @@
 use jid::{FullJid, Jid};
 use muji_jingle::{CallId, Fork, ForkEvent, Ring, Unanswered};
 use muji_xep::jingle::Reason;
-use muji_xep::jmi::{Because, MessageKind};
+use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 
 use super::call::{DirectCall, Origin, Visibility};
@@ -68,7 +68,7 @@ impl DirectCall {
     /// Both call each other, and the other's proposal wins: it is taken, as the user wants to talk to whoever made it.
     pub(super) fn gives_way(&mut self, cx: &mut Context<'_>, mut theirs: Ring) {
         if let Origin::Placed(fork) = &mut self.origin {
-            fork.retract(Because::tie_break());
+            fork.retract(MessageReason::tie_break());
         }
         self.said(cx);
         theirs.accept(cx.now);

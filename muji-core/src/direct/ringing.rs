@@ -43,7 +43,7 @@ impl DirectCall {
         from: &FullJid,
         offer: &Jingle,
     ) -> Self {
-        let origin = Origin::Offered { until: cx.now + timers::RUNG };
+        let origin = Origin::Offered { until: cx.now + timers::RINGING };
         let mut this = Self::new(cx, call, us, from.to_bare(), Visibility::Visible, origin);
         cx.send(acknowledge(from, id));
         if this.hold_session(cx, from, offer) {

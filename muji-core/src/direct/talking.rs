@@ -2,8 +2,8 @@
 
 use jid::FullJid;
 use muji_jingle::{ContentSpec, End, Parties, Session, SessionEvent, SessionQuirks, acknowledge, dismiss};
-use muji_xep::jingle::{Action, Jingle, Reason, Why};
-use muji_xep::jmi::{Because, MessageKind};
+use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement};
+use muji_xep::jmi::{MessageKind, MessageReason};
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::call::{DirectCall, Origin};
@@ -21,7 +21,7 @@ impl DirectCall {
     pub(super) fn open_session(&mut self, cx: &mut Context<'_>, device: FullJid, sid: String) {
         let parties = self.parties(cx, device);
         let wanted = self.media.iter().map(|media| cx.of_medium(media, true)).collect();
-        self.session = Some(Session::open(cx.now, parties, sid, wanted));
+        self.session = Some(Session::outgoing(cx.now, parties, sid, wanted));
         self.verification = Verification::default();
         let hold = self.holding;
         self.with_session(cx, |session, cx| {
@@ -36,7 +36,7 @@ impl DirectCall {
     pub(super) fn hold_session(&mut self, cx: &mut Context<'_>, from: &FullJid, offer: &Jingle) -> bool {
         let parties = self.parties(cx, from.clone());
         let wanted = cx.decodable(true);
-        match Session::hold(parties, offer, &wanted) {
+        match Session::incoming(parties, offer, &wanted) {
             Ok(session) => {
                 self.session = Some(session);
                 self.verification = Verification::default();
@@ -44,7 +44,7 @@ impl DirectCall {
                 true
             }
             Err(why) => {
-                let terminate = dismiss(from, &offer.sid, Why::from(&why), cx.ids);
+                let terminate = dismiss(from, &offer.sid, ReasonElement::from(&why), cx.ids);
                 cx.send(terminate);
                 self.say_finished(cx, from, Reason::ConnectivityError.into());
                 self.end(cx, EndReason::Session(End::Unusable(why)));
@@ -89,8 +89,8 @@ impl DirectCall {
     fn parties(&self, cx: &mut Context<'_>, peer: FullJid) -> Parties {
         let (session, name) = (cx.ids.session(), self.peer.to_string());
         let (call, us, certificates) = (self.call, self.us.clone(), cx.certificates(&peer));
-        let (bound_only, habits) = (cx.config.require_bound, SessionQuirks::default());
-        Parties { call, session, us, peer, name, room: None, habits, certificates, bound_only }
+        let (bound_only, quirks) = (cx.config.require_bound, SessionQuirks::default());
+        Parties { call, session, us, peer, name, room: None, quirks, certificates, bound_only }
     }
 
     /// True if the peer's stanza is about our session.
@@ -143,7 +143,7 @@ impl DirectCall {
     /// The other goes on with the call on another device, or after its program started anew (XEP-0353 section 4.2).
     pub(super) fn migrates(&mut self, cx: &mut Context<'_>, mut theirs: muji_jingle::Ring) {
         if let Some(mut session) = self.session.take() {
-            self.say_finished(cx, &session.parties().peer, Because::migrated(theirs.id()));
+            self.say_finished(cx, &session.parties().peer, MessageReason::migrated(theirs.id()));
             session.end(cx.now, cx.ids, Reason::Expired);
             drop(cx.pass_on(&mut session));
             cx.ended.remember(session.parties().peer.clone(), session.sid().to_owned(), Whose::Ours);
@@ -253,7 +253,7 @@ impl DirectCall {
     /// back.
     pub(super) fn peer_presence(&mut self, cx: &mut Context<'_>, device: &FullJid, available: bool) {
         if !available && matches!(&self.origin, Origin::Rung(ring) if ring.caller() == device) {
-            self.caller_said(cx, &MessageKind::Retract(Because::default()));
+            self.caller_said(cx, &MessageKind::Retract(MessageReason::default()));
         }
         if self.session.as_ref().is_some_and(|session| session.parties().peer == *device) {
             self.ends_at = (!available).then_some(cx.now + config::UNAVAILABLE);

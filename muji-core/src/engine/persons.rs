@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jid::{BareJid, DomainRef, Jid};
 use muji_jingle::CallId;
-use muji_jingle::authentication::short_string;
+use muji_jingle::authentication::short_authentication_string;
 use muji_xep::rtp::Media;
 
 use super::Engine;
@@ -130,6 +130,6 @@ impl Engine {
             None => self.direct_calls.connected_session(call).into_iter().collect(),
         };
         let shown = sessions.iter().flat_map(|session| session.fingerprints()).flatten();
-        (!sessions.is_empty()).then(|| short_string(shown))
+        (!sessions.is_empty()).then(|| short_authentication_string(shown))
     }
 }

@@ -10,13 +10,13 @@ use crate::tls::Trust;
 /// Who logs in, and where.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The account; with a resource if a certain one is wished for.
+    /// The account, with a resource if a certain one is wanted.
     pub jid: Jid,
     /// Its password.
     pub password: Secret,
     /// Where the server is.
     pub server: Server,
-    /// Who vouches for it.
+    /// Whose signatures of its certificate are trusted.
     pub trust: Trust,
 }
 

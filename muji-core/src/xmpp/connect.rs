@@ -36,7 +36,7 @@ pub(super) struct Target {
 }
 
 /// A connection, and where it leads.
-pub(super) struct Reached {
+pub(super) struct ServerSocket {
     pub(super) socket: TcpStream,
     pub(super) direct: bool,
     /// For messages.
@@ -44,7 +44,7 @@ pub(super) struct Reached {
 }
 
 /// Connects to the server of `domain`, an ASCII name.
-pub(super) async fn connect(domain: &str, server: &Server) -> Result<Reached, LoginError> {
+pub(super) async fn connect(domain: &str, server: &Server) -> Result<ServerSocket, LoginError> {
     let targets = match server {
         Server::Discovered => discover(domain).await?,
         Server::StartTls { host, port } => vec![Target { host: host.clone(), port: *port, direct: false }],
@@ -67,7 +67,7 @@ pub(super) async fn connect(domain: &str, server: &Server) -> Result<Reached, Lo
             let name =
                 if address.ip().to_string() == host { address.to_string() } else { format!("{host} ({address})") };
             match dial(address).await {
-                Ok(socket) => return Ok(Reached { socket, direct, name }),
+                Ok(socket) => return Ok(ServerSocket { socket, direct, name }),
                 Err(why) => last = Some(LoginError::Unreachable { server: name, why }),
             }
         }
@@ -108,7 +108,7 @@ async fn discover(domain: &str) -> Result<Vec<Target>, LoginError> {
     if services.is_empty() {
         return Ok(itself());
     }
-    let targets = in_order(services, chance);
+    let targets = in_order(services, random);
     if targets.is_empty() { Err(LoginError::NoService(domain.to_owned())) } else { Ok(targets) }
 }
 
@@ -136,15 +136,15 @@ async fn services(resolver: &TokioResolver, domain: &str) -> Vec<Service> {
     direct.into_iter().chain(started).collect()
 }
 
-/// By priority, and within one by chance according to weight (RFC 2782). A target `.` means that there is no service.
-fn in_order(mut services: Vec<Service>, mut chance: impl FnMut(u64) -> u64) -> Vec<Target> {
+/// By priority, and within one at random by weight (RFC 2782). A target `.` means that there is no service.
+fn in_order(mut services: Vec<Service>, mut random: impl FnMut(u64) -> u64) -> Vec<Target> {
     services.retain(|service| !service.target.host.is_empty());
     services.sort_by_key(|service| service.priority);
     let mut targets = Vec::new();
     while let Some(priority) = services.first().map(|service| service.priority) {
         let same = services.iter().take_while(|service| service.priority == priority).count();
         let total: u64 = services[..same].iter().map(|service| u64::from(service.weight) + 1).sum();
-        let mut mark = chance(total);
+        let mut mark = random(total);
         let chosen = services[..same].iter().position(|service| {
             let within = mark <= u64::from(service.weight);
             mark = mark.saturating_sub(u64::from(service.weight) + 1);
@@ -155,8 +155,8 @@ fn in_order(mut services: Vec<Service>, mut chance: impl FnMut(u64) -> u64) -> V
     targets
 }
 
-/// A number below `limit`; without a source of chance always the first.
-fn chance(limit: u64) -> u64 {
+/// A number below `limit`; without a random source always the first.
+fn random(limit: u64) -> u64 {
     getrandom::u64().unwrap_or(0) % limit
 }
 
@@ -177,8 +177,8 @@ mod tests {
         Service { priority, weight, target: Target { host: host.to_owned(), port: 5222, direct } }
     }
 
-    fn hosts(services: Vec<Service>, chance: impl FnMut(u64) -> u64) -> Vec<String> {
-        in_order(services, chance).into_iter().map(|target| target.host).collect()
+    fn hosts(services: Vec<Service>, random: impl FnMut(u64) -> u64) -> Vec<String> {
+        in_order(services, random).into_iter().map(|target| target.host).collect()
     }
 
     #[test]

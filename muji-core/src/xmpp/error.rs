@@ -18,10 +18,10 @@ pub enum LoginError {
     #[error("{0} cannot be a server's name")]
     NoDomain(String),
     /// Plaintext beyond this machine.
-    #[error("{0} is not on this machine, and beyond it nothing is said without TLS")]
+    #[error("{0} is not on this machine, and beyond it nothing is sent without TLS")]
     Plaintext(SocketAddr),
     /// The system's resolver does not know it.
-    #[error("there is no host {host} ({why}); check what stands behind the @, or say which server to use")]
+    #[error("there is no host {host} ({why}); check what stands behind the @, or give the server to use")]
     UnknownHost {
         /// The host.
         host: String,
@@ -53,7 +53,7 @@ pub enum LoginError {
         /// What the TLS library says.
         why: String,
     },
-    /// The server may be another than it says.
+    /// The server may not be the one it claims to be.
     #[error("the certificate of the server at {server} is refused: {fault}")]
     Certificate {
         /// Its address.
@@ -61,7 +61,7 @@ pub enum LoginError {
         /// What is wrong.
         fault: CertificateFault,
     },
-    /// Nobody to trust.
+    /// There are no authorities to check certificates by.
     #[error("no authorities to check the server's certificate by: {0}")]
     Authorities(String),
     /// Wrong account or password.
@@ -76,11 +76,11 @@ pub enum LoginError {
     /// Nothing of what the server offers is ours.
     #[error("the server offers no way to log in with a password that this program knows (SCRAM, PLAIN)")]
     NoMechanism,
-    /// The only way is one that shows the password to everybody.
+    /// The only way offered would send the password in plain text.
     #[error("the server wants the password in plain text, which is not sent without TLS")]
     PlainWithoutTls,
-    /// It said yes without knowing the password.
-    #[error("the server could not prove that it knows the password; somebody else may answer in its place")]
+    /// It accepted the login without proof that it knows the password.
+    #[error("the server could not prove that it knows the password; an attacker may answer in its place")]
     Impostor,
     /// Another program logged in with our resource.
     #[error(
@@ -90,7 +90,7 @@ pub enum LoginError {
     /// A stream error.
     #[error("the server ended the connection: {0}")]
     Ended(String),
-    /// The server speaks otherwise than RFC 6120 has it.
+    /// The server does not follow RFC 6120.
     #[error("the server is not understood: {0}")]
     Protocol(String),
 }
@@ -107,7 +107,7 @@ impl LoginError {
 
     /// What a stream error means.
     pub(super) fn ended(error: &StreamError) -> Self {
-        if error.condition == DefinedCondition::Conflict { Self::Elsewhere } else { Self::Ended(spoken(error)) }
+        if error.condition == DefinedCondition::Conflict { Self::Elsewhere } else { Self::Ended(describe(error)) }
     }
 
     /// True if trying again would end the same way, or do harm.
@@ -125,7 +125,7 @@ impl LoginError {
 }
 
 /// A stream error as a person reads it.
-pub(super) fn spoken(error: &StreamError) -> String {
+pub(super) fn describe(error: &StreamError) -> String {
     let text = error.texts.values().find(|text| !text.is_empty());
     let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
     format!("{:?}{text}", error.condition)

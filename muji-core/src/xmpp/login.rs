@@ -22,10 +22,10 @@ use xmpp_parsers::starttls;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::account::{Account, Server};
-use super::connect::{self, Reached};
+use super::connect::{self, ServerSocket};
 use super::error::LoginError;
-use super::last_words::{LastWords, Remembered};
-use super::place::Place;
+use super::local_address::LocalAddress;
+use super::read_tail::{Monitored, ReadTail};
 use super::sasl::{self, Channel, Mechanism};
 use crate::tls;
 
@@ -35,8 +35,8 @@ const ALPN: &[u8] = b"xmpp-client";
 /// From the connection to the end of the login.
 const LOGIN: Duration = Duration::from_secs(15);
 
-/// Pauses between attempts to come back, each longer by chance by up to a half: thousands whose server was restarted should not come
-/// in one second. Calls are given up after a minute, so longer would help nobody.
+/// Pauses between attempts to reconnect, each longer by a random part of up to a half: thousands of clients of a restarted server should
+/// not come in one second. Calls are given up after a minute, so longer pauses would help nobody.
 const PAUSES: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -65,12 +65,12 @@ pub struct LoggedIn {
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 
-type Wire = BufStream<Remembered<Box<dyn Io>>>;
+type Wire = BufStream<Monitored<Box<dyn Io>>>;
 
 /// Logs in as far as the binding of a resource, which the stream does itself.
 pub(super) async fn login(
     account: &Account,
-    words: &LastWords,
+    tail: &ReadTail,
 ) -> Result<(stanzastream::Connection, LoggedIn), LoginError> {
     let Some(user) = account.jid.node().map(ToString::to_string) else {
         return Err(LoginError::NoAccount(account.jid.clone()));
@@ -82,9 +82,9 @@ pub(super) async fn login(
     }
     let domain = account.jid.domain().as_str();
     let ascii = idna::domain_to_ascii(domain).map_err(|_| LoginError::NoDomain(domain.to_owned()))?;
-    let reached = connect::connect(&ascii, &account.server).await?;
-    let name = reached.name.clone();
-    let attempt = timeout(LOGIN, negotiate(account, &user, &ascii, reached, words)).await;
+    let socket = connect::connect(&ascii, &account.server).await?;
+    let name = socket.name.clone();
+    let attempt = timeout(LOGIN, negotiate(account, &user, &ascii, socket, tail)).await;
     attempt.unwrap_or(Err(LoginError::Silent(name)))
 }
 
@@ -92,20 +92,20 @@ async fn negotiate(
     account: &Account,
     user: &str,
     ascii: &str,
-    reached: Reached,
-    words: &LastWords,
+    socket: ServerSocket,
+    tail: &ReadTail,
 ) -> Result<(stanzastream::Connection, LoggedIn), LoginError> {
-    let server = reached.name.clone();
-    let local = reached.socket.local_addr().map_err(|why| LoginError::Protocol(why.to_string()))?;
+    let server = socket.name.clone();
+    let local = socket.socket.local_addr().map_err(|why| LoginError::Protocol(why.to_string()))?;
     let header = || StreamHeader { to: Some(Cow::Borrowed(account.jid.domain().as_str())), from: None, id: None };
-    let (wire, channel) = secured(account, ascii, reached, header()).await?;
-    words.forget();
-    let wire: Wire = BufStream::new(Remembered { inner: wire, words: words.clone(), place: Place::new(local) });
+    let (wire, channel) = secured(account, ascii, socket, header()).await?;
+    tail.forget();
+    let wire: Wire = BufStream::new(Monitored { inner: wire, tail: tail.clone(), address: LocalAddress::new(local) });
     let stream = initiate_stream(wire, JABBER_CLIENT, header(), TIMEOUTS).await;
-    let (features, stream) = offers(stream).await?;
+    let (features, stream) = receive_features(stream).await?;
     let encrypted = channel.secure;
     let (stream, mechanism) = sasl::authenticate(stream, &features, channel, user, &account.password).await?;
-    let (features, stream) = offers(stream.send_header(header()).await).await?;
+    let (features, stream) = receive_features(stream.send_header(header()).await).await?;
     if !features.can_bind() {
         return Err(LoginError::Protocol("it binds no resource".to_owned())); // The stream would panic.
     }
@@ -117,10 +117,10 @@ async fn negotiate(
 async fn secured(
     account: &Account,
     ascii: &str,
-    reached: Reached,
+    socket: ServerSocket,
     header: StreamHeader<'_>,
 ) -> Result<(Box<dyn Io>, Channel), LoginError> {
-    let Reached { socket, direct, name } = reached;
+    let ServerSocket { socket, direct, name } = socket;
     if let Server::Plaintext(_) = account.server {
         return Ok((Box::new(socket), Channel::default()));
     }
@@ -131,10 +131,10 @@ async fn secured(
     Ok((Box::new(stream), channel))
 }
 
-/// Asks for TLS (RFC 6120 section 5). What came before it is forgotten, so that nobody can slip words in.
+/// Asks for TLS (RFC 6120 section 5). What came before it is dropped, so that nobody can inject stanzas.
 async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> Result<TcpStream, LoginError> {
     let stream = initiate_stream(BufStream::new(socket), JABBER_CLIENT, header, TIMEOUTS).await;
-    let (features, mut stream) = offers(stream).await?;
+    let (features, mut stream) = receive_features(stream).await?;
     if !features.can_starttls() {
         return Err(LoginError::NoTls(name.to_owned()));
     }
@@ -150,7 +150,7 @@ async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> R
 }
 
 /// What the server offers on a stream that was just opened.
-async fn offers<S: AsyncBufRead + AsyncWrite + Unpin>(
+async fn receive_features<S: AsyncBufRead + AsyncWrite + Unpin>(
     stream: io::Result<PendingFeaturesRecv<S>>,
 ) -> Result<(StreamFeatures, XmppStream<S>), LoginError> {
     let stream = stream.map_err(|why| LoginError::Protocol(why.to_string()))?;
@@ -162,37 +162,37 @@ async fn offers<S: AsyncBufRead + AsyncWrite + Unpin>(
 }
 
 /// From 0 to 1.
-fn chance() -> f64 {
+fn random() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
-/// Comes back after the connection broke.
+/// Logs in again after the connection broke.
 #[derive(Debug, Clone)]
-pub(super) struct Renewal {
+pub(super) struct Reconnector {
     pub(super) account: Account,
     /// False if the login before led to nothing: then the server has forgotten the stream that we tried to resume, which
     /// tokio-xmpp 6.0 does not understand (Prosody's `<failed/>` has no `h`). Without resumption it works.
-    pub(super) fruitful: Arc<AtomicBool>,
-    pub(super) words: LastWords,
+    pub(super) usable: Arc<AtomicBool>,
+    pub(super) tail: ReadTail,
     pub(super) failed: mpsc::Sender<LoginError>,
     /// What was bound first. Under the same JID again, sessions of a call survive a server that was restarted.
     pub(super) bound: Arc<OnceLock<FullJid>>,
 }
 
-impl Renewal {
+impl Reconnector {
     #[expect(
         clippy::disallowed_methods,
         reason = "the stream asks for a connection by a call that must return at once"
     )]
     pub(super) fn start(self, slot: oneshot::Sender<stanzastream::Connection>) {
-        let said = self.words.error().map(|error| LoginError::ended(&error));
+        let said = self.tail.error().map(|error| LoginError::ended(&error));
         tokio::spawn(async move {
             let renewed = match said.filter(LoginError::is_final) {
                 Some(why) => Err(why),
                 None => self.renew().await,
             };
             match renewed {
-                Ok(connection) => drop(slot.send(connection)), // Whoever asked may be gone by now.
+                Ok(connection) => drop(slot.send(connection)), // The stream that asked may be gone by now.
                 Err(why) => {
                     let mut slot = slot;
                     drop(self.failed.send(why).await);
@@ -207,10 +207,10 @@ impl Renewal {
         let jid = self.bound.get().map_or_else(|| self.account.jid.clone(), |bound| bound.clone().into());
         let account = Account { jid, ..self.account.clone() };
         for pause in PAUSES {
-            sleep(pause.mul_f64(1.0 + chance() / 2.0)).await;
-            match login(&account, &self.words).await {
+            sleep(pause.mul_f64(1.0 + random() / 2.0)).await;
+            match login(&account, &self.tail).await {
                 Ok((mut connection, _)) => {
-                    if !self.fruitful.swap(false, Ordering::Relaxed) {
+                    if !self.usable.swap(false, Ordering::Relaxed) {
                         connection.features.stream_management = None;
                     }
                     return Ok(connection);

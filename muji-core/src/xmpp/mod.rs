@@ -7,9 +7,9 @@
 mod account;
 mod connect;
 mod error;
-mod last_words;
+mod local_address;
 mod login;
-mod place;
+mod read_tail;
 mod sasl;
 
 pub use crate::tls::{CertificateFault, Trust};
@@ -34,7 +34,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 /// Stanzas under way in each direction.
 const QUEUE: usize = 1_024;
 
-/// Stanzas held while the connection is gone. A call says little then; more is a mistake of the program.
+/// Stanzas held while the connection is gone. A call sends little then; more is a fault of the program.
 const MAX_HELD: usize = 256;
 
 /// What comes from the server.
@@ -42,9 +42,9 @@ const MAX_HELD: usize = 256;
 pub enum Incoming {
     /// A stanza.
     Stanza(Box<Stanza>),
-    /// The server bound this JID to a new stream: whatever it knew of us before is gone.
+    /// The server bound this JID to a new stream: all it knew of us before is gone.
     Bound(FullJid),
-    /// The connection broke, perhaps with a reason of the server's; it is being made again.
+    /// The connection broke, perhaps with the server's reason; it is being made again.
     Lost(Option<String>),
     /// A stanza that was to be sent while the connection was gone cannot be: too many wait, or the new stream knows nothing of what
     /// it was meant for.
@@ -60,16 +60,16 @@ pub enum Incoming {
 pub struct Connection {
     stream: StanzaStream,
     login: LoggedIn,
-    /// Why the connection broke, if the server said so.
-    words: last_words::LastWords,
+    /// The end of what was read, which tells why the connection broke if the server sent an error.
+    tail: read_tail::ReadTail,
     /// Why the connection is not made again.
     failures: mpsc::Receiver<LoginError>,
     /// Sends wait here while the connection is gone.
     held: Option<VecDeque<Box<Stanza>>>,
     /// What will not be sent.
     unsent: VecDeque<Box<Stanza>>,
-    /// The last login led to a usable stream. Otherwise the next is made without resumption (see `login::Renewal`).
-    fruitful: Arc<AtomicBool>,
+    /// The last login led to a usable stream. Otherwise the next is made without resumption (see `login::Reconnector`).
+    usable: Arc<AtomicBool>,
     /// What was bound first: the next streams ask for the same.
     bound: Arc<OnceLock<FullJid>>,
 }
@@ -80,20 +80,20 @@ impl Connection {
     /// # Errors
     /// If the server is not reached, is not what it should be, or does not know the account.
     pub async fn open(account: Account) -> Result<Self, LoginError> {
-        let words = last_words::LastWords::default();
-        let (first, login) = login::login(&account, &words).await?;
+        let tail = read_tail::ReadTail::default();
+        let (first, login) = login::login(&account, &tail).await?;
         let mut first = Some(first);
-        let fruitful = Arc::new(AtomicBool::new(true));
+        let usable = Arc::new(AtomicBool::new(true));
         let (failed, failures) = mpsc::channel(1);
         let bound = Arc::new(OnceLock::new());
-        let (kept, said) = (fruitful.clone(), words.clone());
-        let renewal = login::Renewal { account, fruitful: kept, words: said, failed, bound: bound.clone() };
+        let (kept, read) = (usable.clone(), tail.clone());
+        let renewal = login::Reconnector { account, usable: kept, tail: read, failed, bound: bound.clone() };
         let connector = move |_, slot: oneshot::Sender<stanzastream::Connection>| match first.take() {
             Some(connection) => drop(slot.send(connection)), // The stream that asks is there to take it.
             None => renewal.clone().start(slot),
         };
         let stream = StanzaStream::new(Box::new(connector), QUEUE);
-        Ok(Self { stream, login, words, failures, held: None, unsent: VecDeque::new(), fruitful, bound })
+        Ok(Self { stream, login, tail, failures, held: None, unsent: VecDeque::new(), usable, bound })
     }
 
     /// How the first login went.
@@ -115,10 +115,10 @@ impl Connection {
             Some(StreamNews::Stanza(stanza)) => Incoming::Stanza(Box::new(stanza)),
             Some(StreamNews::Stream(StreamEvent::Suspended)) => {
                 self.held = Some(VecDeque::new());
-                Incoming::Lost(self.words.error().map(|error| error::spoken(&error)))
+                Incoming::Lost(self.tail.error().map(|error| error::describe(&error)))
             }
             Some(StreamNews::Stream(StreamEvent::Resumed)) => {
-                self.fruitful.store(true, Ordering::Relaxed);
+                self.usable.store(true, Ordering::Relaxed);
                 // Far fewer than the queue takes, so this does not wait and cannot be cancelled half-way.
                 for stanza in self.held.take().unwrap_or_default() {
                     self.send(stanza).await;
@@ -126,7 +126,7 @@ impl Connection {
                 Incoming::Resumed
             }
             Some(StreamNews::Stream(StreamEvent::Reset { bound_jid, .. })) => {
-                self.fruitful.store(true, Ordering::Relaxed);
+                self.usable.store(true, Ordering::Relaxed);
                 self.unsent.extend(self.held.take().into_iter().flatten());
                 match bound_jid.try_into_full() {
                     Ok(jid) => {
@@ -150,8 +150,8 @@ impl Connection {
         }
     }
 
-    /// Answers a stanza that nobody took: that we are here, or that we cannot do what is asked. Without an answer the asker
-    /// would wait for its time-out.
+    /// Answers a request that nothing else has handled: a ping with a result, others with an error. Without an answer the sender would
+    /// wait for its time-out.
     pub async fn answer(&mut self, stanza: &Stanza) {
         if let Some(answer) = answer(stanza) {
             self.send(Box::new(answer.into())).await;

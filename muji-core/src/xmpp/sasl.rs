@@ -1,4 +1,4 @@
-//! Proving who we are (RFC 6120 section 6): SCRAM where the server can, PLAIN only under TLS.
+//! Authentication (RFC 6120 section 6): SCRAM where the server can, PLAIN only under TLS.
 //!
 //! The exchange is our own because tokio-xmpp's takes any success for one: a server that does not know the password
 //! could say so too. Here it must prove that it does.
@@ -65,7 +65,7 @@ pub(super) struct Channel {
     pub(super) exporter: Option<Vec<u8>>,
 }
 
-/// The best that both sides can.
+/// The best mechanism that both sides support.
 fn choose(features: &StreamFeatures, channel: &Channel) -> Option<Mechanism> {
     let offered = |name: &str| features.sasl_mechanisms.contains(name);
     let bindings = features.sasl_cb.as_ref().map(|known| known.types.as_slice()).unwrap_or_default();
@@ -77,7 +77,7 @@ fn choose(features: &StreamFeatures, channel: &Channel) -> Option<Mechanism> {
     ours.map(|(mechanism, _)| *mechanism).next()
 }
 
-/// Logs in over a fresh stream; what comes back must be opened anew.
+/// Logs in over a fresh stream; the stream that comes back must be opened again (RFC 6120 section 6.4.6).
 pub(super) async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
     mut stream: XmppStream<S>,
     features: &StreamFeatures,
@@ -91,24 +91,24 @@ pub(super) async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
     })?;
     let mut exchange = begin(mechanism, channel, features, user, password).map_err(|why| fault(&why))?;
     let first = exchange.initial();
-    say(&mut stream, Nonza::Auth(Auth { mechanism: wire_name(mechanism), data: first.clone() })).await?;
-    let mut answer = hear(&mut stream).await?;
+    send(&mut stream, Nonza::Auth(Auth { mechanism: wire_name(mechanism), data: first.clone() })).await?;
+    let mut answer = receive(&mut stream).await?;
     if mechanism != Mechanism::Plain {
-        let Nonza::Challenge(challenge) = answer else { return Err(instead(&answer)) };
+        let Nonza::Challenge(challenge) = answer else { return Err(unexpected(&answer)) };
         check_challenge(&first, &challenge.data)?;
         let data = exchange.response(&challenge.data).map_err(|why| fault(&why))?;
-        say(&mut stream, Nonza::Response(Response { data })).await?;
-        answer = hear(&mut stream).await?;
+        send(&mut stream, Nonza::Response(Response { data })).await?;
+        answer = receive(&mut stream).await?;
         if let Nonza::Challenge(proof) = &answer {
             // Some servers prove themselves in a challenge of its own; RFC 5802 allows both.
             exchange.success(&proof.data).map_err(|why| fault(&why))?;
-            say(&mut stream, Nonza::Response(Response { data: Vec::new() })).await?;
-            let end = hear(&mut stream).await?;
-            let Nonza::Success(_) = end else { return Err(instead(&end)) };
+            send(&mut stream, Nonza::Response(Response { data: Vec::new() })).await?;
+            let end = receive(&mut stream).await?;
+            let Nonza::Success(_) = end else { return Err(unexpected(&end)) };
             return Ok((stream.initiate_reset(), mechanism));
         }
     }
-    let Nonza::Success(success) = answer else { return Err(instead(&answer)) };
+    let Nonza::Success(success) = answer else { return Err(unexpected(&answer)) };
     exchange.success(&success.data).map_err(|why| fault(&why))?;
     Ok((stream.initiate_reset(), mechanism))
 }
@@ -123,7 +123,7 @@ fn begin(
     let bound = Mechanism::ALL.iter().any(|(other, name)| other.binds() && features.sasl_mechanisms.contains(*name));
     let binding = match (channel.exporter, mechanism.binds()) {
         (Some(exporter), true) => ChannelBinding::TlsExporter(exporter),
-        // "We could, you cannot": whoever cut the -PLUS names out of the offer is found out (RFC 5802 section 6).
+        // "We could, you cannot": so that the server notices if the -PLUS names were cut out of its offer (RFC 5802 section 6).
         (Some(_), false) if !bound => ChannelBinding::Unsupported,
         _ => ChannelBinding::None,
     };
@@ -154,11 +154,14 @@ fn check_challenge(first: &[u8], challenge: &[u8]) -> Result<(), LoginError> {
     Ok(())
 }
 
-async fn say<S: AsyncBufRead + AsyncWrite + Unpin>(stream: &mut XmppStream<S>, nonza: Nonza) -> Result<(), LoginError> {
+async fn send<S: AsyncBufRead + AsyncWrite + Unpin>(
+    stream: &mut XmppStream<S>,
+    nonza: Nonza,
+) -> Result<(), LoginError> {
     stream.send(&XmppStreamElement::Sasl(nonza)).await.map_err(|why| LoginError::Protocol(why.to_string()))
 }
 
-async fn hear<S: AsyncBufRead + AsyncWrite + Unpin>(stream: &mut XmppStream<S>) -> Result<Nonza, LoginError> {
+async fn receive<S: AsyncBufRead + AsyncWrite + Unpin>(stream: &mut XmppStream<S>) -> Result<Nonza, LoginError> {
     match stream.next().await {
         Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Sasl(nonza)))) => Ok(nonza),
         Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)))) => Err(LoginError::ended(&error.0)),
@@ -177,11 +180,11 @@ fn wire_name(mechanism: Mechanism) -> Name {
 }
 
 /// What came is not what the exchange goes on with.
-fn instead(nonza: &Nonza) -> LoginError {
+fn unexpected(nonza: &Nonza) -> LoginError {
     if let Nonza::Failure(failure) = nonza {
         return refusal(failure);
     }
-    LoginError::Protocol("it said something in the login that has no meaning there".to_owned())
+    LoginError::Protocol("it sent something in the login that has no meaning there".to_owned())
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most conditions mean the same to a user")]

@@ -39,6 +39,6 @@ impl CertificateRules {
     /// Whether fingerprints of this transport count. The client's own encryption, when it opens a sealed fingerprint, puts the plain one
     /// beside it and removes any other.
     pub(super) fn admits(&self, transport: &Transport) -> bool {
-        !self.bound_only || !transport.sealed.is_empty()
+        !self.bound_only || !transport.encrypted_fingerprints.is_empty()
     }
 }

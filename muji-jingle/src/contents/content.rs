@@ -64,7 +64,7 @@ pub(super) struct SessionContent {
     pub(super) name: String,
     /// Who added it.
     pub(super) creator: Side,
-    /// What the media layer and the user know it by: its name, if no other has it.
+    /// Its name for the media layer and the user: that of the session, if no other content has it.
     pub(super) label: String,
     pub(super) transport: TransportId,
     /// What we may receive, with this session's ids: our offer, or the answer we give.
@@ -104,17 +104,17 @@ impl SessionContent {
         self.state == ContentState::Removing
     }
 
-    /// True if it carries, or will carry, this publication of ours.
+    /// True if it carries, or will carry, this publication.
     pub(super) fn sends(&self, publication: &str) -> bool {
         self.spec.sends && self.spec.publication == publication
     }
 
-    /// The content as a stanza names it that says no more of it.
+    /// The content with its name, creator and senders only.
     pub(super) fn reference(&self) -> Content {
         Content { creator: self.creator, senders: self.senders, ..Content::new(&self.name) }
     }
 
-    /// The content with all that an offer or an answer says of it.
+    /// The content as an offer or an answer has it.
     pub(super) fn write(&self, transport: &SessionTransport, cname: Option<u32>) -> Content {
         let cname = Parameter { name: "cname".to_owned(), value: cname.map(|cname| format!("{cname:08x}")) };
         let description = Description {

@@ -71,7 +71,7 @@ impl ContentList {
         self.iter().find(|content| content.sends(publication)).map(SessionContent::reference)
     }
 
-    /// True if a content-add of ours waits for its answer.
+    /// True if one of our content-adds waits for its answer.
     pub(crate) fn has_offered(&self) -> bool {
         self.iter().any(|content| content.state == ContentState::Offered)
     }
@@ -102,7 +102,7 @@ impl ContentList {
         self.exactly(content).is_some_and(|ours| Some(ours.name) != crossing)
     }
 
-    /// What the media layer and the user know a content by that the peer names.
+    /// The label of a content that the peer names.
     pub(crate) fn label(&self, content: &Content) -> Option<String> {
         self.named(content).map(|ours| ours.label.clone())
     }
@@ -190,7 +190,7 @@ impl ContentList {
         changed
     }
 
-    /// The media layer has to be told again what flows.
+    /// The media layer has to learn again what flows.
     pub(super) fn start_again(&mut self) {
         self.iter_mut().filter(|content| content.negotiated.is_some()).for_each(|content| content.started = false);
     }

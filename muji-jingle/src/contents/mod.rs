@@ -33,9 +33,9 @@ use matching::{answered_codec, choose_codec, match_content, shared_extensions};
 use transport::read_remote;
 use transports::SessionTransports;
 
-/// What becomes of a content of ours that should not be sent any more.
+/// What follows when one of our contents should not be sent any more.
 pub(crate) enum Withdrawal {
-    /// It is gone; the peer had not heard of it.
+    /// It is gone; the peer did not know it.
     Unsent(MediaCommand),
     /// A content-remove with this has to go out.
     Announce(Content),
@@ -93,7 +93,7 @@ impl SessionContents {
         let mut this = Self::new(parties, Side::Responder, Bundle::of(offer.group.as_ref()));
         let taken = offer.contents.iter().map(|content| this.take(parties.session, specs, content));
         let refused: Vec<Unusable> = taken.filter_map(Result::err).collect();
-        if this.list.len() > 0 {
+        if !this.list.is_empty() {
             return Ok((this, refused));
         }
         Err(refused.into_iter().next().unwrap_or(Unusable::Contents))
@@ -202,13 +202,13 @@ impl SessionContents {
         MediaCommand::Open { call, session, peer: peer.to_bare(), name, role, contents: contents.collect() }
     }
 
-    /// One of our ends exists, or is another after a restart: what the peer is told of it then.
+    /// One of our ends exists, or is another after a restart: what the peer has to learn then.
     pub(crate) fn described(&mut self, id: TransportId, local: LocalTransport) -> Option<Content> {
         let transport = self.transports.find(id)?.described(local)?;
         self.reference_by(id, transport)
     }
 
-    /// One more address of ours: the content with which it is told, if the peer knows that transport.
+    /// One more local address: the content of the transport-info for it, if the peer knows that transport.
     pub(crate) fn found_candidate(&mut self, id: TransportId, candidate: Candidate) -> Option<Content> {
         let transport = self.transports.find(id)?.found_candidate(candidate)?;
         let content = self.list.iter().find(|content| content.transport == id)?;
@@ -216,7 +216,7 @@ impl SessionContents {
         if unknown { None } else { self.reference_by(id, transport) }
     }
 
-    /// A reference to the first content of a transport, with what is said of that transport.
+    /// The first content of a transport, with `transport` as what it says of it.
     fn reference_by(&self, id: TransportId, transport: Transport) -> Option<Content> {
         let content = self.list.iter().find(|content| content.transport == id)?;
         Some(Content { transport: Some(transport), ..content.reference() })
@@ -316,7 +316,7 @@ impl SessionContents {
         transport.take_remote(content, &remote)
     }
 
-    /// The commands that set in motion what is agreed and not in motion yet.
+    /// The commands that start what is agreed and not started yet.
     pub(crate) fn start(&mut self, session: SessionId) -> Vec<MediaCommand> {
         let mut commands = Vec::new();
         for transport in self.transports.iter_mut().filter(|transport| !transport.started) {
@@ -333,12 +333,12 @@ impl SessionContents {
         commands
     }
 
-    /// The peer listens, or does not. True if that is news; [`Self::start`] tells the media layer.
+    /// The peer listens, or does not. True if that is a change; [`Self::start`] tells the media layer.
     pub(crate) fn set_peer_holds(&mut self, holds: bool) -> bool {
         self.set_holding(Holding { peer: holds, ..self.holding })
     }
 
-    /// We listen, or do not: nothing flows either way meanwhile. True if that is news; [`Self::start`] tells the media layer.
+    /// We listen, or do not: nothing flows either way meanwhile. True if that is a change; [`Self::start`] tells the media layer.
     pub(crate) fn set_holds(&mut self, holds: bool) -> bool {
         self.set_holding(Holding { us: holds, ..self.holding })
     }
@@ -357,7 +357,7 @@ impl SessionContents {
         self.holding.us
     }
 
-    /// More candidates of the peer, kept within the bound, or other credentials; what the media layer must be told.
+    /// More candidates of the peer, kept within the bound, or other credentials; the commands that follow.
     ///
     /// # Errors
     /// A fingerprint other than the one promised.
@@ -373,7 +373,7 @@ impl SessionContents {
         Ok(commands)
     }
 
-    /// Begins a content of ours: our end is to be made.
+    /// Begins a content that we add: our end is to be made.
     ///
     /// # Errors
     /// If the session has too many already.
@@ -452,7 +452,7 @@ impl SessionContents {
         Some((state, content))
     }
 
-    /// The peer takes a content of ours.
+    /// The peer accepts one of our contents.
     ///
     /// # Errors
     /// What makes its answer unusable.

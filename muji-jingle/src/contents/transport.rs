@@ -83,10 +83,10 @@ impl SessionTransport {
         restarted.then(|| self.write_candidates(&local, &local.candidates))
     }
 
-    /// One more address of ours, which the peer learns by this transport-info; `None` if our end does not exist yet.
+    /// One more local address, which the peer learns by this transport-info; `None` if our end does not exist yet.
     pub(super) fn found_candidate(&mut self, candidate: Candidate) -> Option<Transport> {
         let local = self.local.as_mut()?;
-        local.candidates.push(candidate.clone()); // If the end is not told yet, it goes with it.
+        local.candidates.push(candidate.clone()); // If the peer does not know our end yet, it goes with it.
         let local = self.local.as_ref()?;
         Some(self.write_candidates(local, &[candidate]))
     }
@@ -209,8 +209,8 @@ pub(super) fn read_remote(
     let mut usable = transport.fingerprints.iter().filter(|fingerprint| fingerprint.hash == HASH);
     let fingerprint = usable.next().filter(|fingerprint| fingerprint.value.len() == 32);
     let Some(fingerprint) = fingerprint else {
-        let sealed = !transport.sealed.is_empty();
-        return Err(if sealed { Unusable::Sealed(name()) } else { Unusable::Fingerprint(name()) });
+        let sealed = !transport.encrypted_fingerprints.is_empty();
+        return Err(if sealed { Unusable::Encrypted(name()) } else { Unusable::Fingerprint(name()) });
     };
     if usable.any(|other| other.value != fingerprint.value) {
         return Err(Unusable::Handshake(name()));

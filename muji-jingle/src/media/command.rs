@@ -36,11 +36,11 @@ pub struct Sending {
     pub payload_type: PayloadType,
 }
 
-/// An order to the media layer: fire and forget, answered by reports where there is something to say.
+/// A command to the media layer. It has no result; reports answer it if there is something to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MediaCommand {
-    /// From now on these servers help, and no others that were told before. Nothing is asked of them before a session opens.
+    /// From now on these servers are used, and no earlier ones. They are not contacted before a session opens.
     Servers {
         /// The servers, best first.
         servers: Vec<IceServer>,
@@ -77,7 +77,8 @@ pub enum MediaCommand {
         /// What will travel.
         contents: Vec<OpenContent>,
     },
-    /// Tells a transport whom to connect to. Told again with other credentials, the peer has restarted ICE; `Restart` came before.
+    /// Gives a transport the peer's end to connect to. If it comes again with other credentials, the peer has restarted ICE; `Restart` came
+    /// before.
     Remote {
         /// The transport.
         transport: TransportId,
@@ -92,12 +93,12 @@ pub enum MediaCommand {
         candidate: Candidate,
     },
     /// Makes other credentials for a transport (ICE restart, RFC 8445 section 2.4), and answers with [`MediaReport::Described`]: its
-    /// certificate is the same. They count from the peer's next `Remote` on; until then all goes on as before.
+    /// certificate is the same. They take effect with the peer's next `Remote`; until then the transport goes on as before.
     Restart {
         /// The transport.
         transport: TransportId,
     },
-    /// The peers agreed on a content, or agreed anew: it may flow so once the transport is connected.
+    /// The peers agreed on a content, or changed what they agreed: it may flow like this once the transport is connected.
     Content {
         /// The session.
         session: SessionId,

@@ -140,7 +140,7 @@ impl fmt::Display for PathFailure {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaTrouble {
-    /// The system gives no further socket, and says why; those that there are serve on.
+    /// The system gives no further socket, and says why; the existing ones go on.
     #[error("no further UDP socket can be opened on this machine: {0}; check its limit of open files")]
     Socket(String),
     /// The codec library gives no decoder, and says why.

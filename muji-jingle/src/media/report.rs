@@ -6,18 +6,18 @@ use super::failure::{MediaTrouble, PathFailure};
 use super::transport::LocalTransport;
 use crate::ids::{SessionId, TransportId};
 
-/// News from the media layer.
+/// What the media layer reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MediaReport {
-    /// A transport exists; its end may be told to the peer.
+    /// A transport exists, or has other credentials after `Restart`: our end may be sent to the peer.
     Described {
         /// The transport.
         transport: TransportId,
         /// Its end.
         local: LocalTransport,
     },
-    /// One more address of ours.
+    /// One more local address.
     Candidate {
         /// The transport.
         transport: TransportId,
@@ -34,7 +34,7 @@ pub enum MediaReport {
         /// The transport.
         transport: TransportId,
     },
-    /// The address of ours that a transport used is gone; others are told as candidates.
+    /// The local address that a transport used is gone; others are reported as candidates.
     Moved {
         /// The transport.
         transport: TransportId,
@@ -63,7 +63,7 @@ pub enum MediaReport {
 }
 
 impl MediaReport {
-    /// The session it speaks of.
+    /// The session that it is about.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         match self {

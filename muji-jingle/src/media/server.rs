@@ -2,12 +2,12 @@
 
 use muji_xep::Secret;
 
-/// A server that helps with finding a path to others.
+/// A server that helps ICE to find a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IceServer {
     /// What it does.
     pub kind: ServerKind,
-    /// How it is spoken with.
+    /// The transport protocol to use.
     pub by: ServerTransport,
     /// Its name or address. It is ours or our server's, so a name may be resolved.
     pub host: String,
@@ -18,18 +18,18 @@ pub struct IceServer {
 /// What a server does for us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerKind {
-    /// It says by which address we are seen (RFC 8489).
+    /// It reports the address that our packets come from (RFC 8489).
     Stun,
-    /// It lends us an address, and sends on what comes there (RFC 8656).
+    /// It relays packets between an address of its own and us (RFC 8656).
     Turn {
-        /// Who we are there.
+        /// The user name.
         username: String,
-        /// What proves it.
+        /// The password.
         password: Secret,
     },
 }
 
-/// What a server is spoken with by.
+/// The transport protocol between us and the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServerTransport {
     /// Datagrams.
@@ -41,7 +41,7 @@ pub enum ServerTransport {
 }
 
 impl ServerTransport {
-    /// Where STUN and TURN servers are if nothing else is said (RFC 8489 section 18.6).
+    /// The default port of STUN and TURN servers (RFC 8489 section 18.6).
     #[must_use]
     pub fn usual_port(self) -> u16 {
         match self {

@@ -31,7 +31,7 @@ pub struct LocalTransport {
     pub pwd: Secret,
     /// SHA-256 of our certificate.
     pub fingerprint: Vec<u8>,
-    /// Addresses known by now.
+    /// The addresses that are known already.
     pub candidates: Vec<Candidate>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use muji_xep::jingle::{Action, Content, Jingle, Reason, Side, Why};
+use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement, Side};
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
@@ -80,7 +80,7 @@ impl ContentChanges<'_> {
         self.out.inform(self.now, self.ids, info);
     }
 
-    /// The peer takes contents of ours.
+    /// The peer accepts some of our contents.
     pub(super) fn accepted(&mut self, jingle: &Jingle) -> Result<(), PeerFault> {
         for content in self.offered(jingle)? {
             match self.contents.accepted(self.now, &content) {
@@ -89,7 +89,7 @@ impl ContentChanges<'_> {
                     self.report_added(&content);
                 }
                 Err(why) => {
-                    let reason = Why::from(&why);
+                    let reason = ReasonElement::from(&why);
                     self.withdraw(&content, ContentFailure::Unusable(why), reason);
                 }
             }
@@ -97,7 +97,7 @@ impl ContentChanges<'_> {
         Ok(())
     }
 
-    /// The peer does not take contents of ours.
+    /// The peer rejects some of our contents.
     pub(super) fn rejected(&mut self, jingle: &Jingle) -> Result<(), PeerFault> {
         let why = jingle.why.clone().unwrap_or_else(|| Reason::Decline.into());
         for content in self.offered(jingle)? {
@@ -166,7 +166,7 @@ impl ContentChanges<'_> {
         let Err(why) = self.contents.take_added(self.out.parties.session, specs, content) else { return };
         let reject = Jingle {
             contents: vec![alternative(content, specs)],
-            why: Some(Why::from(&why)),
+            why: Some(ReasonElement::from(&why)),
             ..self.out.jingle(Action::ContentReject)
         };
         self.out.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
@@ -195,7 +195,7 @@ impl ContentChanges<'_> {
                 self.request_about(Action::ContentAdd, content, request);
                 continue;
             }
-            if self.out.parties.habits.restates {
+            if self.out.parties.quirks.wants_full_accept {
                 self.restate();
             } else {
                 self.request_about(Action::ContentAccept, content, request);
@@ -222,7 +222,7 @@ impl ContentChanges<'_> {
         self.out.media(dropped);
     }
 
-    /// A content did not come to be.
+    /// A content did not get into the session.
     fn lose(&mut self, content: &Content, why: ContentFailure) {
         self.drop_content(content);
         self.not_added(content.name.clone(), why);
@@ -233,8 +233,8 @@ impl ContentChanges<'_> {
         self.out.event(SessionEvent::Warning(SessionWarning::NotAdded { content, why }));
     }
 
-    /// The same, and the peer is told with a reason.
-    fn withdraw(&mut self, content: &Content, why: ContentFailure, reason: Why) {
+    /// The same, and the peer gets a content-remove with a reason.
+    fn withdraw(&mut self, content: &Content, why: ContentFailure, reason: ReasonElement) {
         let remove =
             Jingle { contents: vec![bare(content)], why: Some(reason), ..self.out.jingle(Action::ContentRemove) };
         self.out.request(self.now, self.ids, &remove, Request::Other);
@@ -313,7 +313,7 @@ impl ContentChanges<'_> {
 
     /// Sends all contents again, to a client that wants it so.
     fn restate(&mut self) {
-        if self.out.parties.habits.restates {
+        if self.out.parties.quirks.wants_full_accept {
             let contents = self.contents.write();
             let accept = Jingle { contents, group: self.contents.group(), ..self.out.jingle(Action::SessionAccept) };
             self.out.request(self.now, self.ids, &accept, Request::Other);

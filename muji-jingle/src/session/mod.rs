@@ -8,12 +8,12 @@ mod types;
 mod warning;
 
 pub use stanzas::{acknowledge, dismiss, refuse};
-pub use types::{End, Hold, Mute, Output, SessionEvent};
+pub use types::{End, Hold, Mute, SessionEvent, SessionOutput};
 pub use warning::{ContentFailure, SessionWarning};
 
 use std::time::Instant;
 
-use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, Side, Why};
+use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, ReasonElement, Side};
 use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::StanzaError;
@@ -37,14 +37,14 @@ pub struct Session {
     out: Signalling,
     /// The peer confirmed our offer.
     acknowledged: bool,
-    /// When the owner is told that the offer, though confirmed, is not answered.
+    /// When the owner learns that the offer, though confirmed, is not answered.
     unanswered_at: Option<Instant>,
 }
 
 impl Session {
-    /// Begins a session of ours: the media layer makes its ends, nothing is sent before [`Self::release`].
+    /// Begins a session that we offer: the media layer makes its ends, nothing is sent before [`Self::release`].
     #[must_use]
-    pub fn open(now: Instant, parties: Parties, sid: String, specs: Vec<ContentSpec>) -> Self {
+    pub fn outgoing(now: Instant, parties: Parties, sid: String, specs: Vec<ContentSpec>) -> Self {
         let contents = SessionContents::offering(&parties, specs);
         let state = State::Opening { released: false, until: now + timers::DESCRIBE };
         let mut this = Self::new(parties, sid, state, contents);
@@ -56,9 +56,9 @@ impl Session {
     ///
     /// # Errors
     /// Why nothing of the offer can be taken; tell the peer with [`refuse`].
-    pub fn hold(parties: Parties, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, Unusable> {
+    pub fn incoming(parties: Parties, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, Unusable> {
         let (contents, refused) = SessionContents::answering(&parties, specs, offer)?;
-        let mut this = Self::new(parties, offer.sid.clone(), State::Held, contents);
+        let mut this = Self::new(parties, offer.sid.clone(), State::Incoming, contents);
         for why in refused {
             this.out.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
         }
@@ -86,7 +86,7 @@ impl Session {
         result
     }
 
-    /// Lets our offer go as soon as it can be written.
+    /// Sends our offer as soon as our ends are made.
     pub fn release(&mut self, now: Instant, ids: &mut Ids) {
         if let State::Opening { released, .. } = &mut self.state {
             *released = true;
@@ -94,15 +94,15 @@ impl Session {
         self.advance(now, ids);
     }
 
-    /// What people call the peer, and how its client is, is known by now: an offer can come before its presence.
-    pub fn name_peer(&mut self, name: &str, habits: SessionQuirks) {
+    /// Sets the peer's name and the quirks of its client: an offer can come before the presence that shows them.
+    pub fn name_peer(&mut self, name: &str, quirks: SessionQuirks) {
         name.clone_into(&mut self.out.parties.name);
-        self.out.parties.habits = habits;
+        self.out.parties.quirks = quirks;
     }
 
     /// Of the media that the peer's offer may be given, these are the ones that the user sends.
     pub fn sends_only(&mut self, media: &[Media]) {
-        if self.state == State::Held {
+        if self.state == State::Incoming {
             self.contents.send_only(media);
         }
     }
@@ -128,7 +128,7 @@ impl Session {
 
     /// Takes the peer's offer.
     pub fn accept(&mut self, now: Instant, ids: &mut Ids) {
-        if self.state != State::Held {
+        if self.state != State::Incoming {
             return;
         }
         self.state = State::Answering { until: now + timers::DESCRIBE };
@@ -138,13 +138,13 @@ impl Session {
     }
 
     /// Ends the session from our side.
-    pub fn end(&mut self, now: Instant, ids: &mut Ids, why: impl Into<Why>) {
+    pub fn end(&mut self, now: Instant, ids: &mut Ids, why: impl Into<ReasonElement>) {
         let why = why.into();
         let reason = why.reason.clone();
         self.terminate(now, ids, why, End::Ours(reason));
     }
 
-    /// Forgets the session without a word: the peer's own offer takes its place, and our offer has been refused or will
+    /// Forgets the session without telling the peer: the peer's own offer takes its place, and our offer has been refused or will
     /// be.
     pub fn drop_for_tie_break(&mut self) {
         self.finish(End::TieBreak);
@@ -157,7 +157,7 @@ impl Session {
 
     /// Tells the peer that the user is being asked, about an offer that waits for it (XEP-0167 section 8.3).
     pub fn announce_ringing(&mut self, now: Instant, ids: &mut Ids) {
-        if self.state == State::Held {
+        if self.state == State::Incoming {
             self.out.inform(now, ids, SessionInfo::Ringing);
         }
     }
@@ -207,7 +207,7 @@ impl Session {
     /// may add: what we could send it, and what it may send us.
     ///
     /// # Errors
-    /// What the peer did wrong; it has been told.
+    /// What the peer did wrong; the answer to it is in the outputs.
     pub fn handle_request(
         &mut self,
         now: Instant,
@@ -324,7 +324,7 @@ impl Session {
         Ok(())
     }
 
-    /// What we know a content by that the peer speaks of.
+    /// Our label of a content that the peer names.
     fn label(&self, content: ContentRef) -> String {
         let named = Content { creator: content.creator, ..Content::new(&content.name) };
         self.contents.list.label(&named).unwrap_or(content.name)
@@ -338,7 +338,7 @@ impl Session {
         }
     }
 
-    /// The result of a request of ours, or its error. False if the id is not one of ours.
+    /// The result or the error of one of our requests. False if the id is not of one.
     pub fn handle_answer(&mut self, now: Instant, ids: &mut Ids, id: &str, outcome: Result<(), &StanzaError>) -> bool {
         let Some(request) = self.out.pending.answered(id) else { return false };
         let Err(error) = outcome else {
@@ -362,7 +362,7 @@ impl Session {
         true
     }
 
-    /// News from the media layer about this session.
+    /// A report of the media layer about this session.
     pub fn handle_media(&mut self, now: Instant, ids: &mut Ids, report: MediaReport) {
         match report {
             MediaReport::Described { transport, local } => {
@@ -412,7 +412,7 @@ impl Session {
 
     /// ICE restarts on a transport, if the peer can.
     fn restart(&mut self, now: Instant, transport: TransportId) {
-        if self.is_active() && self.out.parties.habits.restarts {
+        if self.is_active() && self.out.parties.quirks.restarts_ice {
             self.contents.transports.want_restart(now, transport);
             self.handle_restarts(now);
         }
@@ -438,7 +438,7 @@ impl Session {
             }
             State::Opening { .. }
             | State::Offered { .. }
-            | State::Held
+            | State::Incoming
             | State::Answering { .. }
             | State::Connecting { .. }
             | State::Up
@@ -474,7 +474,7 @@ impl Session {
     }
 
     /// The next thing to do, in order.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<SessionOutput> {
         self.out.poll_output()
     }
 
@@ -525,7 +525,7 @@ impl Session {
         start(&self.state, &mut self.contents, &mut self.out);
     }
 
-    /// Sends what has been waiting for our ends.
+    /// Sends the offer or the answer that has been waiting for our ends.
     fn advance(&mut self, now: Instant, ids: &mut Ids) {
         if !self.contents.all_described() {
             return;
@@ -555,7 +555,7 @@ impl Session {
             }
             State::Opening { released: false, .. }
             | State::Offered { .. }
-            | State::Held
+            | State::Incoming
             | State::Connecting { .. }
             | State::Up
             | State::Ended => {}
@@ -563,10 +563,10 @@ impl Session {
     }
 
     fn give_up(&mut self, now: Instant, ids: &mut Ids, why: Unusable) {
-        self.terminate(now, ids, Why::from(&why), End::Unusable(why));
+        self.terminate(now, ids, ReasonElement::from(&why), End::Unusable(why));
     }
 
-    fn terminate(&mut self, now: Instant, ids: &mut Ids, why: Why, end: End) {
+    fn terminate(&mut self, now: Instant, ids: &mut Ids, why: ReasonElement, end: End) {
         if !self.is_unsent() && !self.is_over() {
             let jingle = Jingle { why: Some(why), ..self.out.jingle(Action::SessionTerminate) };
             self.out.request(now, ids, &jingle, Request::Other);

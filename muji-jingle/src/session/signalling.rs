@@ -9,24 +9,24 @@ use muji_xep::session_info::SessionInfo;
 use xmpp_parsers::iq::Iq;
 
 use super::state::Request;
-use super::types::{Output, SessionEvent};
-use crate::answers::Answers;
+use super::types::{SessionEvent, SessionOutput};
 use crate::ids::Ids;
 use crate::media::MediaCommand;
 use crate::parties::Parties;
+use crate::pending::PendingRequests;
 
 /// The way out of a session, and who is at both its ends.
 #[derive(Debug, Clone)]
 pub(super) struct Signalling {
     pub(super) parties: Parties,
     pub(super) sid: String,
-    pub(super) pending: Answers<Request>,
-    queue: VecDeque<Output>,
+    pub(super) pending: PendingRequests<Request>,
+    queue: VecDeque<SessionOutput>,
 }
 
 impl Signalling {
     pub(super) fn new(parties: Parties, sid: String) -> Self {
-        Self { parties, sid, pending: Answers::default(), queue: VecDeque::new() }
+        Self { parties, sid, pending: PendingRequests::default(), queue: VecDeque::new() }
     }
 
     /// A request of this session, with nothing in it yet.
@@ -62,15 +62,15 @@ impl Signalling {
     }
 
     fn send(&mut self, iq: Iq) {
-        self.queue.push_back(Output::Send(Box::new(iq)));
+        self.queue.push_back(SessionOutput::Send(Box::new(iq)));
     }
 
     pub(super) fn media(&mut self, commands: impl IntoIterator<Item = MediaCommand>) {
-        self.queue.extend(commands.into_iter().map(Output::Media));
+        self.queue.extend(commands.into_iter().map(SessionOutput::Media));
     }
 
     pub(super) fn event(&mut self, event: SessionEvent) {
-        self.queue.push_back(Output::Event(event));
+        self.queue.push_back(SessionOutput::Event(event));
     }
 
     /// How much waits to be taken, for [`Self::answer_before`].
@@ -80,10 +80,10 @@ impl Signalling {
 
     /// Sends the answer to a request before all that follows from it: what was put out after the first `len`.
     pub(super) fn answer_before(&mut self, len: usize, answer: Iq) {
-        self.queue.insert(len, Output::Send(Box::new(answer)));
+        self.queue.insert(len, SessionOutput::Send(Box::new(answer)));
     }
 
-    pub(super) fn poll_output(&mut self) -> Option<Output> {
+    pub(super) fn poll_output(&mut self) -> Option<SessionOutput> {
         self.queue.pop_front()
     }
 }

@@ -1,7 +1,7 @@
-//! Answers to requests, and what an error says.
+//! Answers to requests, and the text of an error.
 
 use jid::FullJid;
-use muji_xep::jingle::{Action, Jingle, Why};
+use muji_xep::jingle::{Action, Jingle, ReasonElement};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::StanzaError;
 
@@ -22,7 +22,7 @@ pub fn refuse(peer: &FullJid, id: &str, fault: &PeerFault) -> Iq {
 
 /// The session-terminate for a session that was acknowledged and then not taken. Nobody waits for its answer.
 #[must_use]
-pub fn dismiss(peer: &FullJid, sid: &str, why: Why, ids: &mut Ids) -> Iq {
+pub fn dismiss(peer: &FullJid, sid: &str, why: ReasonElement, ids: &mut Ids) -> Iq {
     let mut jingle = Jingle::new(Action::SessionTerminate, sid);
     jingle.why = Some(why);
     Iq::Set { from: None, to: Some(peer.clone().into()), id: ids.token(), payload: jingle.write() }
@@ -33,7 +33,7 @@ pub(super) fn describe(error: &StanzaError) -> String {
     text.map_or_else(|| condition(error), |text| text.chars().take(128).collect())
 }
 
-/// The condition's own word, as RFC 6120 writes it.
+/// The name of the condition, as RFC 6120 writes it.
 fn condition(error: &StanzaError) -> String {
     let name = format!("{:?}", error.defined_condition);
     let mut word = String::new();

@@ -14,7 +14,7 @@ pub(super) enum State {
     /// Our offer is out.
     Offered { until: Instant },
     /// The peer's offer waits for us.
-    Held,
+    Incoming,
     /// We accept as soon as our ends are made.
     Answering { until: Instant },
     /// Both sides agreed; transports connect.
@@ -31,7 +31,7 @@ impl State {
         match self {
             Self::Opening { .. } => "not offered yet",
             Self::Offered { .. } => "offered",
-            Self::Held | Self::Answering { .. } => "not accepted yet",
+            Self::Incoming | Self::Answering { .. } => "not accepted yet",
             Self::Connecting { .. } | Self::Up => "active",
             Self::Ended => "over",
         }
@@ -58,7 +58,7 @@ impl State {
             | Self::Answering { until }
             | Self::Offered { until }
             | Self::Connecting { until } => Some(*until),
-            Self::Held | Self::Up | Self::Ended => None,
+            Self::Incoming | Self::Up | Self::Ended => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What comes out of a session, and the switches that go into it.
 
-use muji_xep::jingle::{Reason, Why};
+use muji_xep::jingle::{Reason, ReasonElement};
 use muji_xep::rtp::Media;
 use xmpp_parsers::iq::Iq;
 
@@ -10,14 +10,14 @@ use crate::media::{MediaCommand, PathFailure};
 #[cfg(doc)]
 use crate::timers;
 
-/// What a session gives back, in the order of the wire.
+/// What a session puts out, in the order of the wire.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Output {
+pub enum SessionOutput {
     /// To the peer.
     Send(Box<Iq>),
     /// To the media layer.
     Media(MediaCommand),
-    /// To whoever owns the session.
+    /// To the owner of the session.
     Event(SessionEvent),
 }
 
@@ -79,7 +79,7 @@ pub enum End {
     Ours(Reason),
     /// The peer ended it.
     #[error("ended by the peer ({})", .0.text.as_deref().unwrap_or(.0.reason.as_str()))]
-    Peer(Why),
+    Peer(ReasonElement),
     /// The peer, or a server for it, refused our offer.
     #[error("the offer was refused ({0})")]
     Refused(String),
@@ -92,7 +92,7 @@ pub enum End {
     /// The peer does not know the session any more.
     #[error("the peer forgot the session")]
     Forgotten,
-    /// The peer kept silent too long.
+    /// The peer did not answer in time.
     #[error("the peer did not {0} in time")]
     Silent(&'static str),
     /// What the peer offered or answered cannot become a call.
@@ -102,7 +102,7 @@ pub enum End {
     #[error("no media path to the peer: {0}")]
     Path(PathFailure),
     /// The other end showed another certificate than the peer promised.
-    #[error("the other end shows another certificate than the peer promised; somebody may sit between")]
+    #[error("the other end shows another certificate than the peer promised; an attacker may be between you")]
     Impostor,
     /// Our own media layer did not make its ends.
     #[error("the media layer did not get ready in time, which is a fault of this program")]

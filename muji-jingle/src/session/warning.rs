@@ -1,6 +1,6 @@
 //! What a session leaves out while the rest of it works on: each sentence says whose fault it is.
 
-use muji_xep::jingle::Why;
+use muji_xep::jingle::ReasonElement;
 
 use crate::fault::Unusable;
 use crate::media::{MediaTrouble, PathFailure};
@@ -34,7 +34,7 @@ pub enum ContentFailure {
     Unusable(Unusable),
     /// The peer answered with a content-reject.
     #[error("the peer does not take it ({})", .0.text.as_deref().unwrap_or(.0.reason.as_str()))]
-    Rejected(Why),
+    Rejected(ReasonElement),
     /// The peer, or a server for it, answered with an error, which says this.
     #[error("the peer refused it ({0})")]
     Refused(String),
@@ -61,7 +61,10 @@ mod tests {
         let all = [
             ContentFailure::Unusable(Unusable::TooMany),
             ContentFailure::Rejected(Reason::Decline.into()),
-            ContentFailure::Rejected(Why { text: Some("no camera here".to_owned()), ..Reason::Decline.into() }),
+            ContentFailure::Rejected(ReasonElement {
+                text: Some("no camera here".to_owned()),
+                ..Reason::Decline.into()
+            }),
             ContentFailure::Refused("service-unavailable".to_owned()),
             ContentFailure::Silent,
             ContentFailure::Unready,
@@ -70,7 +73,7 @@ mod tests {
         for failure in all {
             let sentence = match &failure {
                 ContentFailure::Unusable(_) => "the session has as many contents as it may have",
-                ContentFailure::Rejected(Why { text: None, .. }) => "the peer does not take it (decline)",
+                ContentFailure::Rejected(ReasonElement { text: None, .. }) => "the peer does not take it (decline)",
                 ContentFailure::Rejected(_) => "the peer does not take it (no camera here)",
                 ContentFailure::Refused(_) => "the peer refused it (service-unavailable)",
                 ContentFailure::Silent => "the peer did not answer in time",

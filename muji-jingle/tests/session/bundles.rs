@@ -43,7 +43,7 @@ fn offer(sound: u8, pictures: u8, grouped: Option<&[&str]>) -> Jingle {
 /// The transports by which the callee wants sound and pictures, and its answer.
 fn answered(offer: &Jingle) -> (Vec<u8>, Option<Jingle>) {
     let mut pair: Pair = offered();
-    pair.callee = Session::hold(parties("juliet", "romeo"), offer, &both(111, 98)).expect("it fits");
+    pair.callee = Session::incoming(parties("juliet", "romeo"), offer, &both(111, 98)).expect("it fits");
     pair.callee.accept(pair.now, &mut pair.ids);
     let opened = drain(&mut pair.callee).media.into_iter().find_map(|command| match command {
         MediaCommand::Open { contents, .. } => Some(contents.iter().map(|it| it.transport.index).collect()),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport, TransportFailure};
-use muji_jingle::{ContentSpec, End, Mute, Output, Session, SessionEvent, SessionQuirks, TransportId, timers};
+use muji_jingle::{ContentSpec, End, Mute, Session, SessionEvent, SessionOutput, SessionQuirks, TransportId, timers};
 use muji_xep::Secret;
 use muji_xep::jingle::{Action, Content, Group, Jingle, MAX_CONTENTS, Reason, Senders, Side};
 use muji_xep::rtp::{Description, Media, PayloadType};
@@ -130,16 +130,16 @@ impl Talk {
         }
     }
 
-    fn take(&mut self, side: usize) -> Vec<Output> {
+    fn take(&mut self, side: usize) -> Vec<SessionOutput> {
         std::iter::from_fn(|| self.session(side).poll_output()).collect()
     }
 
-    fn carry(&mut self, side: usize, output: Output) {
+    fn carry(&mut self, side: usize, output: SessionOutput) {
         let other = 1 - side;
         match output {
-            Output::Event(event) => self.events[side].push(event),
-            Output::Media(command) => self.obey(side, command),
-            Output::Send(iq) => match *iq {
+            SessionOutput::Event(event) => self.events[side].push(event),
+            SessionOutput::Media(command) => self.obey(side, command),
+            SessionOutput::Send(iq) => match *iq {
                 Iq::Set { id, payload, .. } => {
                     let jingle = Jingle::read(&payload, &mut muji_xep::Skipped::default()).expect("we can read ours");
                     self.requests.push((side, jingle.clone()));
@@ -468,7 +468,7 @@ fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
 fn a_peer_that_knows_no_content_accept_is_answered_with_all_contents_and_answers_so() {
     let mut talk = Talk::able();
     talk.act(CALLEE, |session, _, _| {
-        session.name_peer("movim", SessionQuirks { restates: true, ..SessionQuirks::default() })
+        session.name_peer("movim", SessionQuirks { wants_full_accept: true, ..SessionQuirks::default() })
     });
     talk.add(CALLER);
     assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "session-accept")]);
@@ -498,12 +498,12 @@ fn what_is_added_to_a_bundle_travels_by_its_transport() {
 fn bundled() -> Talk {
     let mut pair = agreed();
     let (now, mut caller) =
-        (pair.now, Session::open(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()])));
+        (pair.now, Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()])));
     caller.release(now, &mut pair.ids);
     caller.handle_media(now, &mut pair.ids, end("romeo"));
     let mut offer = drain(&mut caller).requests.swap_remove(0).1;
     offer.group = Some(Group { semantics: "BUNDLE".to_owned(), contents: vec!["audio".to_owned()] });
-    pair.callee = Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it fits");
+    pair.callee = Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it fits");
     pair.callee.accept(now, &mut pair.ids);
     pair.callee.handle_media(now, &mut pair.ids, end("juliet"));
     let (_, accept) = drain(&mut pair.callee).requests.swap_remove(0);

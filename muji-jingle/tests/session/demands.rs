@@ -77,11 +77,11 @@ fn extended(offered: &[(u16, &str)], known: &[(u16, &str)]) -> [Vec<Extension>; 
     let now = std::time::Instant::now();
     let mut ids = muji_jingle::Ids::new([7; 32]);
     let with = |of| vec![ContentSpec { extensions: extensions(of), ..wanted(vec![opus()]).remove(0) }];
-    let mut caller = Session::open(now, parties("romeo", "juliet"), "s1".to_owned(), with(offered));
+    let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), with(offered));
     caller.release(now, &mut ids);
     caller.handle_media(now, &mut ids, end("romeo"));
     let offer = drain(&mut caller).requests.remove(0).1;
-    let mut callee = Session::hold(parties("juliet", "romeo"), &offer, &with(known)).expect("it fits");
+    let mut callee = Session::incoming(parties("juliet", "romeo"), &offer, &with(known)).expect("it fits");
     callee.accept(now, &mut ids);
     callee.handle_media(now, &mut ids, end("juliet"));
     let given = drain(&mut callee);
@@ -131,7 +131,7 @@ fn an_answer_has_no_header_extension_that_nobody_here_knows() {
     let description = pair.offer.contents[0].description.as_mut().expect("sound");
     let extension = |id, uri: &str| Extension { id, uri: uri.to_owned(), senders: Senders::Both };
     description.extensions = vec![extension(1, "urn:example:tilt"), extension(4_096, "urn:example:pan")];
-    pair.callee = Session::hold(parties("juliet", "romeo"), &pair.offer, &wanted(vec![opus()])).expect("it fits");
+    pair.callee = Session::incoming(parties("juliet", "romeo"), &pair.offer, &wanted(vec![opus()])).expect("it fits");
     let (_, accept) = answer(&mut pair);
     let described = accept.contents[0].description.as_ref().expect("sound");
     assert_eq!((described.payload_types.len(), described.extensions.len()), (1, 0));
@@ -186,7 +186,7 @@ fn who_sends_is_seen_from_the_initiator() {
         let mut offer = pair.offer.clone();
         offer.contents[0].senders = senders;
         let mut callee =
-            Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it is usable");
+            Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it is usable");
         callee.accept(pair.now, &mut pair.ids);
         assert_eq!(flows(&drain(&mut callee)), Some((responder, initiator)), "{senders:?}");
         // Of an answer, by the initiator.
@@ -207,7 +207,7 @@ fn what_is_sent_is_the_first_of_the_answer_that_was_offered() {
     let speex = PayloadType::new(112, "speex", 16_000, 1);
     let mut pair = offered();
     let mut caller =
-        Session::open(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus(), speex.clone()]));
+        Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus(), speex.clone()]));
     caller.release(pair.now, &mut pair.ids);
     caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
     drain(&mut caller);
@@ -284,7 +284,7 @@ fn whom_an_answer_names_as_the_one_to_talk_with_does_not_count() {
         pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
         drain(&mut pair.caller);
         pair.caller.end(pair.now, &mut pair.ids, Reason::Success);
-        let Some(muji_jingle::Output::Send(iq)) = pair.caller.poll_output() else { panic!("it is told") };
+        let Some(muji_jingle::SessionOutput::Send(iq)) = pair.caller.poll_output() else { panic!("it is told") };
         assert_eq!(iq.to().map(ToString::to_string).as_deref(), Some("juliet@x.example/1"), "{responder}");
     }
 }
@@ -331,7 +331,7 @@ fn how_often_feedback_may_come_is_not_answered_otherwise_than_asked() {
     };
     let offer = Jingle::read(&written, &mut muji_xep::Skipped::default()).expect("it is an offer");
     let mut pair = offered();
-    pair.callee = Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it fits");
+    pair.callee = Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it fits");
     let (_, accept) = answer(&mut pair);
     assert!(!String::from(&accept.write()).contains("trr-int"));
 }

@@ -93,7 +93,7 @@ fn what_makes_no_sense_now_is_refused_and_changes_nothing() {
 fn another_fingerprint_later_ends_the_session() {
     let mut pair = up();
     let forged = {
-        let mut forger = Session::open(pair.now, parties("juliet", "romeo"), "s1".to_owned(), wanted(vec![opus()]));
+        let mut forger = Session::outgoing(pair.now, parties("juliet", "romeo"), "s1".to_owned(), wanted(vec![opus()]));
         forger.release(pair.now, &mut pair.ids);
         forger.handle_media(pair.now, &mut pair.ids, end("somebody else"));
         let [(_, jingle)] = &drain(&mut forger).requests[..] else { panic!("one offer") };

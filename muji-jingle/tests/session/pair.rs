@@ -5,9 +5,9 @@ use std::time::Instant;
 use jid::FullJid;
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
 use muji_jingle::{
-    CallId, ContentSpec, Ids, Output, Parties, Session, SessionEvent, SessionId, SessionQuirks, TransportId,
+    CallId, ContentSpec, Ids, Parties, Session, SessionEvent, SessionId, SessionOutput, SessionQuirks, TransportId,
 };
-use muji_xep::jingle::{Jingle, Why};
+use muji_xep::jingle::{Jingle, ReasonElement};
 use muji_xep::rtp::{Media, PayloadType};
 use muji_xep::{Secret, Skipped};
 use xmpp_parsers::iq::Iq;
@@ -38,7 +38,7 @@ pub(crate) fn parties(us: &str, peer: &str) -> Parties {
         peer: jid(peer),
         name: peer.to_owned(),
         room,
-        habits: SessionQuirks::default(),
+        quirks: SessionQuirks::default(),
         certificates: Vec::new(),
         bound_only: false,
     }
@@ -69,7 +69,7 @@ pub(crate) struct Given {
 
 impl Given {
     /// Why something ended or is refused, as the peer is told.
-    pub(crate) fn told(&self) -> Option<&Why> {
+    pub(crate) fn told(&self) -> Option<&ReasonElement> {
         self.requests.iter().find_map(|(_, jingle)| jingle.why.as_ref())
     }
 }
@@ -78,7 +78,7 @@ pub(crate) fn drain(session: &mut Session) -> Given {
     let mut given = Given::default();
     while let Some(output) = session.poll_output() {
         match output {
-            Output::Send(iq) => match *iq {
+            SessionOutput::Send(iq) => match *iq {
                 Iq::Set { id, payload, .. } => {
                     let mut skipped = Skipped::default();
                     let jingle = Jingle::read(&payload, &mut skipped).expect("what we write can be read");
@@ -87,8 +87,8 @@ pub(crate) fn drain(session: &mut Session) -> Given {
                 }
                 answer => given.answers.push(answer),
             },
-            Output::Media(command) => given.media.push(command),
-            Output::Event(event) => given.events.push(event),
+            SessionOutput::Media(command) => given.media.push(command),
+            SessionOutput::Event(event) => given.events.push(event),
         }
     }
     given
@@ -106,7 +106,7 @@ pub(crate) struct Pair {
 /// A caller whose offer lies before a callee, who has not decided.
 pub(crate) fn offered() -> Pair {
     let (now, mut ids) = (Instant::now(), Ids::new([7; 32]));
-    let mut caller = Session::open(now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
+    let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
     caller.release(now, &mut ids);
     let opening = drain(&mut caller);
     assert!(matches!(&opening.media[..], [MediaCommand::Open { .. }]) && opening.requests.is_empty());
@@ -114,7 +114,7 @@ pub(crate) fn offered() -> Pair {
     let offer = drain(&mut caller);
     assert_eq!(offer.events, [SessionEvent::Offered]);
     let [(id, offer)] = &offer.requests[..] else { panic!("one offer") };
-    let mut callee = Session::hold(parties("juliet", "romeo"), offer, &wanted(vec![opus()])).expect("it fits");
+    let mut callee = Session::incoming(parties("juliet", "romeo"), offer, &wanted(vec![opus()])).expect("it fits");
     assert!(callee.poll_output().is_none(), "nothing happens before the user decides");
     assert!(caller.handle_answer(now, &mut ids, id, Ok(())));
     Pair { now, ids, caller, callee, offer: offer.clone() }

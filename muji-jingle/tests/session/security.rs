@@ -2,7 +2,7 @@
 
 use muji_jingle::media::MediaCommand;
 use muji_jingle::{End, Session, SessionEvent, fault::Unusable};
-use muji_xep::jingle::{Action, Content, Jingle, Reason, Why};
+use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement};
 
 use crate::pair::{answer, drain, offered, opus, parties, wanted};
 
@@ -16,8 +16,9 @@ fn disarm(jingle: &mut Jingle) -> Vec<muji_xep::dtls::Fingerprint> {
 fn an_offer_without_encryption_is_refused_for_that_reason() {
     let mut offer = offered().offer;
     disarm(&mut offer);
-    let refused = Session::hold(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect_err("it is plain");
-    let told = Why::from(&refused);
+    let refused =
+        Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect_err("it is plain");
+    let told = ReasonElement::from(&refused);
     assert_eq!((told.reason, told.crypto_required), (Reason::SecurityError, true));
 }
 

@@ -3,7 +3,7 @@
 use muji_xep::Secret;
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::Transport;
-use muji_xep::jingle::{Action, Content, Jingle, Why};
+use muji_xep::jingle::{Action, Content, Jingle, ReasonElement};
 use muji_xep::rtp::{Description, Media, PayloadType};
 
 /// An audio content with these encodings.
@@ -67,7 +67,7 @@ pub fn answering(payload_types: Vec<PayloadType>) -> Content {
 
 /// The end of a session.
 #[must_use]
-pub fn terminate(sid: &str, why: Why) -> Jingle {
+pub fn terminate(sid: &str, why: ReasonElement) -> Jingle {
     let mut end = Jingle::new(Action::SessionTerminate, sid);
     end.why = Some(why);
     end

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::Ids;
-use muji_jingle::answers::Answers;
+use muji_jingle::pending::PendingRequests;
 use muji_xep::muc::{MucUser, Privacy, code};
 use muji_xep::{Element, Secret, ns};
 use xmpp_parsers::iq::Iq;
@@ -55,7 +55,7 @@ pub(super) struct Membership {
     stage: Stage,
     /// The room has to answer until then before we publish.
     check: Option<Instant>,
-    asked: Answers<Asked>,
+    asked: PendingRequests<Asked>,
     /// The room is ours to configure, members-only if we made it for this call.
     made: Option<Privacy>,
     /// The room said that everybody sees real JIDs.
@@ -89,7 +89,7 @@ impl Membership {
             invited: how.invited,
             stage: Stage::Present,
             check: None,
-            asked: Answers::default(),
+            asked: PendingRequests::default(),
             made: None,
             shows_jids: false,
             hidden: BTreeSet::new(),

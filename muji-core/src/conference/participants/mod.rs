@@ -227,7 +227,7 @@ impl Participants {
         let Some(participant) = self.people.get_mut(jid) else { return };
         participant.session = Some(id);
         participant.call = None;
-        let mut session = Session::open(cx.now, parties, sid, specs);
+        let mut session = Session::outgoing(cx.now, parties, sid, specs);
         view.hold_if_held(cx, &mut session);
         self.sessions.insert(id, session);
         self.with_session(cx, view, id, |session, cx| session.release(cx.now, cx.ids));
@@ -243,7 +243,7 @@ impl Participants {
             peer: peer.clone(),
             name: nick.to_owned(),
             room: Some(view.room.clone()),
-            habits: quirks.unwrap_or_default(),
+            quirks: quirks.unwrap_or_default(),
             certificates: cx.certificates(peer),
             bound_only: cx.config.require_bound,
         }

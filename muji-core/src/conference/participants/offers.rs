@@ -3,7 +3,7 @@
 use jid::FullJid;
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{End, Session, SessionId, acknowledge, dismiss, refuse};
-use muji_xep::jingle::{Jingle, Reason, Why};
+use muji_xep::jingle::{Jingle, Reason, ReasonElement};
 
 use super::Participants;
 use super::view::{Standing, View};
@@ -26,7 +26,7 @@ impl Participants {
         let parties = self.parties(cx, view, from);
         let session = parties.session;
         let specs = view.answerable(cx);
-        match Session::hold(parties, offer, &specs) {
+        match Session::incoming(parties, offer, &specs) {
             Ok(mut held) => {
                 view.hold_if_held(cx, &mut held);
                 self.sessions.insert(session, held);
@@ -35,7 +35,7 @@ impl Participants {
                 self.take_held(cx, view);
             }
             Err(why) => {
-                let terminate = dismiss(from, &offer.sid, Why::from(&why), cx.ids);
+                let terminate = dismiss(from, &offer.sid, ReasonElement::from(&why), cx.ids);
                 cx.send(terminate);
                 self.failed(cx, view, from, End::Unusable(why)); // Our offer would fail for the same reason.
             }
@@ -106,6 +106,6 @@ impl Participants {
 }
 
 /// Another session takes the place of one.
-fn instead(sid: &str) -> Why {
-    Why { instead: Some(sid.to_owned()), ..Reason::AlternativeSession.into() }
+fn instead(sid: &str) -> ReasonElement {
+    ReasonElement { instead: Some(sid.to_owned()), ..Reason::AlternativeSession.into() }
 }

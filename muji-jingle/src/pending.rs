@@ -7,10 +7,10 @@ use crate::timers;
 /// Requests remembered at once; one more is sent and its answer ignored.
 pub const MAX_PENDING: usize = 128;
 
-/// What was asked, by the id of the stanza that asks. Who was asked is the owner's knowledge.
+/// Requests by the ids of their stanzas. The owner knows to whom they went.
 #[derive(Debug, Clone)]
-pub struct Answers<What> {
-    /// In the order of asking, so that equal histories are equal values whatever the ids.
+pub struct PendingRequests<What> {
+    /// In the order of sending, so that equal histories are equal values whatever the ids are.
     pending: Vec<Pending<What>>,
 }
 
@@ -21,13 +21,13 @@ struct Pending<What> {
     what: What,
 }
 
-impl<What> Default for Answers<What> {
+impl<What> Default for PendingRequests<What> {
     fn default() -> Self {
         Self { pending: Vec::new() }
     }
 }
 
-impl<What> Answers<What> {
+impl<What> PendingRequests<What> {
     /// Remembers a request sent now.
     pub fn asked(&mut self, now: Instant, id: &str, what: What) {
         if self.pending.len() < MAX_PENDING {
@@ -35,7 +35,7 @@ impl<What> Answers<What> {
         }
     }
 
-    /// A result or an error came: what had been asked, once.
+    /// A result or an error came: the request it answers, once.
     pub fn answered(&mut self, id: &str) -> Option<What> {
         let index = self.pending.iter().position(|pending| pending.id == id)?;
         Some(self.pending.remove(index).what)
@@ -43,12 +43,12 @@ impl<What> Answers<What> {
 
     /// The requests whose time is over.
     pub fn expired(&mut self, now: Instant) -> Vec<What> {
-        // The time is the same for all, so the first asked are the first to expire.
+        // All wait for the same time, so the first sent are the first to expire.
         let due = self.pending.iter().take_while(|pending| pending.until <= now).count();
         self.pending.drain(..due).map(|pending| pending.what).collect()
     }
 
-    /// Forgets all: whoever was asked will not answer any more.
+    /// Forgets all: no answer will come any more.
     pub fn clear(&mut self) {
         self.pending.clear();
     }

@@ -13,12 +13,12 @@ use tokio::time::{Sleep, sleep};
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Where a connection was made from.
-pub(super) struct Place {
+pub(super) struct LocalAddress {
     local: IpAddr,
     look: Pin<Box<Sleep>>,
 }
 
-impl Place {
+impl LocalAddress {
     pub(super) fn new(local: SocketAddr) -> Self {
         Self { local: local.ip(), look: Box::pin(sleep(LOOK)) }
     }
@@ -51,7 +51,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_is_gone_is_noticed_though_nothing_comes() {
         // An address that no machine has (RFC 5737).
-        let mut place = Place::new(SocketAddr::from(([192, 0, 2, 77], 40_000)));
+        let mut place = LocalAddress::new(SocketAddr::from(([192, 0, 2, 77], 40_000)));
         let gone = poll_fn(|cx| place.poll_gone(cx).map_or(Poll::Pending, Poll::Ready));
         let why = tokio::time::timeout(Duration::from_secs(10), gone).await.expect("it is noticed");
         assert_eq!(why.kind(), io::ErrorKind::ConnectionAborted);

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use muji_jingle::answers::{Answers, MAX_PENDING};
+use muji_jingle::pending::{MAX_PENDING, PendingRequests};
 use muji_jingle::timers;
 
 #[test]
 fn a_request_is_answered_once_and_expires_on_time() {
     let start = Instant::now();
-    let mut answers = Answers::default();
+    let mut answers = PendingRequests::default();
     answers.asked(start, "a", 1);
     answers.asked(start + Duration::from_secs(1), "b", 2);
     assert_eq!(answers.answered("a"), Some(1));
@@ -23,7 +23,7 @@ fn a_request_is_answered_once_and_expires_on_time() {
 #[test]
 fn one_request_too_many_is_not_remembered() {
     let start = Instant::now();
-    let mut answers = Answers::default();
+    let mut answers = PendingRequests::default();
     (0..=MAX_PENDING).for_each(|id| answers.asked(start, &id.to_string(), id));
     assert_eq!(answers.answered(&MAX_PENDING.to_string()), None);
     assert_eq!(answers.answered("0"), Some(0));
