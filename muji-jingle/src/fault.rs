@@ -15,7 +15,7 @@ pub enum PeerFault {
     OutOfOrder {
         /// What it asked for.
         action: String,
-        /// Where the session stands.
+        /// The state of the session.
         state: &'static str,
     },
     /// `unexpected-request`, `out-of-order`: a session before the user has taken the call.
@@ -97,7 +97,7 @@ pub enum Unusable {
     )]
     Encrypted(String),
     /// `security-error`.
-    #[error("the fingerprint of the peer's {0} is not bound to one of its devices, which the settings here demand")]
+    #[error("the fingerprint of the peer's {0} is not tied to one of its devices, which the settings here demand")]
     Unbound(String),
     /// `security-error`.
     #[error("the peer's {0} has two fingerprints, or a DTLS role that fits no handshake")]
@@ -136,6 +136,118 @@ impl Unusable {
             | Self::Handshake(_)
             | Self::Certificate(_) => Reason::SecurityError,
             Self::Codec(_) | Self::Contents | Self::TooMany => Reason::FailedApplication,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_of_a_peer_has_its_sentence_and_its_answer() {
+        let word = || "word".to_owned();
+        let all = [
+            PeerFault::Malformed("a name"),
+            PeerFault::OutOfOrder { action: "session-accept".to_owned(), state: "over" },
+            PeerFault::Unexpected,
+            PeerFault::UnknownSession { sid: "s1".to_owned() },
+            PeerFault::TieBreak,
+            PeerFault::Elsewhere,
+            PeerFault::Unsupported(word()),
+            PeerFault::NoAction(word()),
+            PeerFault::UnsupportedInfo(word()),
+            PeerFault::Stranger,
+            PeerFault::TooMany,
+        ];
+        for fault in all {
+            let (sentence, condition) = match &fault {
+                PeerFault::Malformed(_) => {
+                    ("the peer sent a Jingle element without a name", DefinedCondition::BadRequest)
+                }
+                PeerFault::OutOfOrder { .. } => {
+                    ("session-accept makes no sense while the session is over", DefinedCondition::UnexpectedRequest)
+                }
+                PeerFault::Unexpected => {
+                    ("the peer offered a session that was not asked for", DefinedCondition::UnexpectedRequest)
+                }
+                PeerFault::UnknownSession { .. } => ("no session s1 with this peer", DefinedCondition::ItemNotFound),
+                PeerFault::TieBreak => ("both asked for the same at once, and ours wins", DefinedCondition::Conflict),
+                PeerFault::Elsewhere => (
+                    "the peer offered a session to another device than the one that took the call",
+                    DefinedCondition::Conflict,
+                ),
+                PeerFault::Unsupported(_) => ("word is not supported", DefinedCondition::FeatureNotImplemented),
+                PeerFault::NoAction(_) => ("there is no action word", DefinedCondition::BadRequest),
+                PeerFault::UnsupportedInfo(_) => {
+                    ("the session-info word is not supported", DefinedCondition::FeatureNotImplemented)
+                }
+                PeerFault::Stranger => ("the peer may not call us", DefinedCondition::ServiceUnavailable),
+                PeerFault::TooMany => {
+                    ("the peer offered more sessions than are held at once", DefinedCondition::ResourceConstraint)
+                }
+            };
+            assert_eq!((fault.to_string().as_str(), fault.answer().defined_condition), (sentence, condition));
+        }
+    }
+
+    #[test]
+    fn each_offer_that_is_of_no_use_has_its_sentence_and_its_reason() {
+        let video = || "video".to_owned();
+        let all = [
+            Unusable::Application(video()),
+            Unusable::Transport(video()),
+            Unusable::Fingerprint(video()),
+            Unusable::Encrypted(video()),
+            Unusable::Unbound(video()),
+            Unusable::Handshake(video()),
+            Unusable::Certificate(video()),
+            Unusable::Codec(video()),
+            Unusable::TooMany,
+            Unusable::Contents,
+        ];
+        for why in all {
+            let (sentence, reason) = match &why {
+                Unusable::Application(_) => {
+                    ("the peer's video has no description that we know", Reason::UnsupportedApplications)
+                }
+                Unusable::Transport(_) => {
+                    ("the peer's video has no ICE transport with credentials", Reason::UnsupportedTransports)
+                }
+                Unusable::Fingerprint(_) => (
+                    "the peer's video has no sha-256 fingerprint; its client must offer DTLS-SRTP",
+                    Reason::SecurityError,
+                ),
+                Unusable::Encrypted(_) => (
+                    "the fingerprint of the peer's video is encrypted, but not for this device or by an unknown one; call \
+                     again without encryption of it",
+                    Reason::SecurityError,
+                ),
+                Unusable::Unbound(_) => (
+                    "the fingerprint of the peer's video is not tied to one of its devices, which the settings here demand",
+                    Reason::SecurityError,
+                ),
+                Unusable::Handshake(_) => (
+                    "the peer's video has two fingerprints, or a DTLS role that fits no handshake",
+                    Reason::SecurityError,
+                ),
+                Unusable::Certificate(_) => (
+                    "the peer's video comes with another certificate than those known of the peer; check who it is",
+                    Reason::SecurityError,
+                ),
+                Unusable::Codec(_) => (
+                    "the peer and we have no codec in common for video; one of the two must add one",
+                    Reason::FailedApplication,
+                ),
+                Unusable::TooMany => ("the session has as many contents as it may have", Reason::FailedApplication),
+                Unusable::Contents => {
+                    ("the peer's stanza names none of the contents that it answers", Reason::FailedApplication)
+                }
+            };
+            assert_eq!((why.to_string().as_str(), why.reason()), (sentence, reason));
+            let told = ReasonElement::from(&why);
+            assert_eq!((told.text.as_deref(), told.reason), (Some(sentence), why.reason()));
+            assert_eq!(told.crypto_required, matches!(why, Unusable::Fingerprint(_)), "XEP-0167 section 7.2");
         }
     }
 }

@@ -210,6 +210,12 @@ mod tests {
     }
 
     #[test]
+    fn what_a_candidate_leaves_out_is_empty() {
+        let read = read(&candidate(1)).0.candidates.remove(0);
+        assert_eq!((read.foundation.as_str(), read.generation, read.id, read.related), ("", 0, None, None));
+    }
+
+    #[test]
     fn no_more_candidates_are_kept_than_a_call_needs() {
         let many =
             |count: usize| (0..count).map(|port| candidate(u16::try_from(port).expect("few"))).collect::<String>();

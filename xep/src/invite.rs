@@ -46,8 +46,8 @@ impl CallInvite {
         Self { id: id.to_owned(), kind, room: room.cloned(), external: None }
     }
 
-    /// The word among the children of a message: in the new form if it stands in both, so that nothing rings twice. Whoever
-    /// follows the XEP to the letter gives the element no id; then the message's [`reference()`] is it.
+    /// The invitation message among the children of a message: the new form if it has both, so that nothing rings twice. A client
+    /// that follows the XEP exactly gives the element no id; then the message's [`reference()`] is the id.
     #[must_use]
     pub fn find(payloads: &[Element], reference: Option<String>) -> Option<Self> {
         let of = |ns: &str| payloads.iter().find(|payload| payload.ns() == ns);

@@ -107,11 +107,11 @@ impl Connection {
         if let Some(unsent) = self.unsent.pop_front() {
             return Incoming::Unsent(unsent);
         }
-        let news = tokio::select! {
-            news = self.stream.next() => news,
+        let event = tokio::select! {
+            event = self.stream.next() => event,
             Some(why) = self.failures.recv() => return Incoming::Over(why),
         };
-        match news {
+        match event {
             Some(StreamNews::Stanza(stanza)) => Incoming::Stanza(Box::new(stanza)),
             Some(StreamNews::Stream(StreamEvent::Suspended)) => {
                 self.held = Some(VecDeque::new());

@@ -129,6 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_comes_when_it_is_due_and_the_next_one_after_a_pause() {
+        let (mut restart, start) = (IceRestart::default(), epoch() + timers::RESTART);
+        restart.want(start);
+        assert!(!restart.handle_timeout(epoch()), "it is early");
+        let late = start + Duration::from_millis(1);
+        assert!(restart.handle_timeout(late) && restart.made());
+        assert_eq!(restart.poll_timeout(), Some(late + timers::RESTART));
+    }
+
+    #[test]
     fn a_peer_that_answers_no_restart_gets_two() {
         let mut restart = sent();
         assert!(restart.handle_timeout(epoch() + timers::RESTART) && restart.made());

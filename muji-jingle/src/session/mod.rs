@@ -449,19 +449,24 @@ impl Session {
             self.out.event(SessionEvent::Unanswered);
         }
         for request in self.out.pending.expired(now) {
-            match request {
-                Request::Initiate | Request::Accept => {
-                    self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
-                }
-                Request::Restart(transport) => self.contents.transports.restart_undelivered(transport),
-                Request::Add(_) | Request::Modify(_) | Request::Other => {} // The content has a deadline of its own.
-                Request::Remove(_) => self.change(now, ids, |changes| changes.answered(&request, None)),
-            }
+            self.expired(now, ids, &request);
         }
         if self.is_active() {
             self.handle_restarts(now);
         }
         self.change(now, ids, |changes| changes.handle_timeout());
+    }
+
+    /// No result of a request came in time.
+    fn expired(&mut self, now: Instant, ids: &mut Ids, request: &Request) {
+        match request {
+            Request::Initiate | Request::Accept => {
+                self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
+            }
+            Request::Restart(transport) => self.contents.transports.restart_undelivered(*transport),
+            Request::Add(_) | Request::Modify(_) | Request::Other => {} // The content has a deadline of its own.
+            Request::Remove(_) => self.change(now, ids, |changes| changes.answered(request, None)),
+        }
     }
 
     /// When [`Self::handle_timeout`] is due.

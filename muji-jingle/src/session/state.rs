@@ -1,4 +1,4 @@
-//! Where a session stands, and what it has asked the peer.
+//! The state of a session, and its requests that wait for results.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use muji_xep::jingle::Content;
 
 use crate::ids::TransportId;
 
-/// Where a session stands. The module `muji_jingle` draws it.
+/// The state of a session. The module `muji_jingle` draws it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     /// The media layer makes our ends; once it has, and we are `released`, the offer goes out.

@@ -126,3 +126,49 @@ pub enum Hold {
     /// Again.
     Off,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::TransportFailure;
+
+    #[test]
+    fn each_end_of_a_session_says_whose_doing_it_is() {
+        let why = ReasonElement { text: Some("at supper".to_owned()), ..Reason::Busy.into() };
+        let all = [
+            End::Ours(Reason::Success),
+            End::Peer(Reason::Busy.into()),
+            End::Peer(why),
+            End::Refused("service-unavailable".to_owned()),
+            End::Unshared,
+            End::TieBreak,
+            End::Forgotten,
+            End::Silent("answer"),
+            End::Unusable(Unusable::TooMany),
+            End::Path(TransportFailure::Closed.into()),
+            End::Impostor,
+            End::Unready,
+        ];
+        for end in all {
+            let sentence = match &end {
+                End::Ours(_) => "ended by us (success)",
+                End::Peer(ReasonElement { text: None, .. }) => "ended by the peer (busy)",
+                End::Peer(_) => "ended by the peer (at supper)",
+                End::Refused(_) => "the offer was refused (service-unavailable)",
+                End::Unshared => "you and the peer have no content in common any more",
+                End::TieBreak => "another session with this peer takes its place",
+                End::Forgotten => "the peer forgot the session",
+                End::Silent(_) => "the peer did not answer in time",
+                End::Unusable(_) => "the session has as many contents as it may have",
+                End::Path(_) => {
+                    "no media path to the peer: the peer closed the path (DTLS); if nobody hung up, call again"
+                }
+                End::Impostor => {
+                    "the other end shows another certificate than the peer promised; an attacker may be between you"
+                }
+                End::Unready => "the media layer did not get ready in time, which is a fault of this program",
+            };
+            assert_eq!(end.to_string(), sentence);
+        }
+    }
+}

@@ -104,7 +104,7 @@ fn header_extensions_are_those_that_both_know_with_the_ids_of_the_offer() {
     assert_eq!(extended(&[(1, "orientation")], &[]), [Vec::new(), Vec::new()]);
     assert_eq!(extended(&[], &[(1, "orientation")]), [Vec::new(), Vec::new()]);
     let proposed = extensions(&[(2, "order")]);
-    assert_eq!(extended(&[(4_096, "order")], &[(2, "order")])[1], proposed, "whoever answers chooses");
+    assert_eq!(extended(&[(4_096, "order")], &[(2, "order")])[1], proposed, "the answer chooses");
     assert_eq!(extended(&[(15, "order")], &[(2, "order")])[1], [], "it does not fit into the one-byte form");
 }
 

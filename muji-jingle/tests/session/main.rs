@@ -25,7 +25,7 @@ fn a_session_comes_up_with_an_offer_and_an_answer() {
 }
 
 #[test]
-fn whoever_ends_says_why_once_and_the_other_hears_it() {
+fn the_side_that_ends_a_session_tells_the_other_why_once() {
     let mut pair = up();
     pair.caller.end(pair.now, &mut pair.ids, Reason::Success);
     pair.caller.end(pair.now, &mut pair.ids, Reason::Success);
