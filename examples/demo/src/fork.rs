@@ -23,7 +23,7 @@ const TONES: [&str; 2] = ["440", "550"];
 /// Longer than this and something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) async fn demo() -> Result<crate::Seen, Failure> {
+pub(crate) async fn demo() -> Result<crate::Verdict, Failure> {
     let server = Server::start("localhost", PASSWORD, Rules::default()).await?;
     server.with_service(|service| {
         service.contacts.extend(["romeo@localhost", "juliet@localhost"].map(|jid| jid.parse().expect("it is plain")));
@@ -41,7 +41,7 @@ pub(crate) async fn demo() -> Result<crate::Seen, Failure> {
     let arguments = ["juliet@localhost", "--audio", "tone:440", "--seconds", "4", "--no-window"];
     processes.start(0, "romeo@localhost/caller", &arguments)?;
     processes.all_started();
-    let mut seen = Seen::default();
+    let mut seen = Observed::default();
     let watched = timeout(PATIENCE, watch(&mut processes, &mut seen)).await;
     println!();
     watched.map_err(|_| "a process did not end in time")?;
@@ -50,7 +50,7 @@ pub(crate) async fn demo() -> Result<crate::Seen, Failure> {
         true => format!("3 devices rang, the {winner} picked up, 2 fell silent, both sides heard"),
         false => format!("failed, {seen:?}"),
     };
-    Ok(crate::Seen { right: seen.is_right(), text })
+    Ok(crate::Verdict { passed: seen.is_right(), text })
 }
 
 /// The devices are there once they have asked for copies, which they do first.
@@ -65,14 +65,14 @@ async fn wait_until_there(server: &Server, devices: usize) -> Result<(), Failure
 
 /// What came of it.
 #[derive(Debug, Default)]
-struct Seen {
+struct Observed {
     rang: [bool; 4],
     ended: [Option<String>; 4],
     picked_up: Option<String>,
     heard: [bool; 4],
 }
 
-impl Seen {
+impl Observed {
     fn is_right(&self) -> bool {
         let winner = format!("juliet@localhost/{}", DEVICES[ANSWERS.0]);
         let others = [1, 2, 3].into_iter().filter(|index| *index != ANSWERS.0);
@@ -117,7 +117,7 @@ fn tone_is(hz: f64, tone: &str) -> bool {
     tone.parse::<f64>().is_ok_and(|tone| (tone - hz).abs() <= 5.0)
 }
 
-async fn watch(processes: &mut Processes, seen: &mut Seen) {
+async fn watch(processes: &mut Processes, seen: &mut Observed) {
     let start = Instant::now();
     while let Some((index, event)) = processes.next().await {
         if let Some(shown) = seen.take(index, &event) {

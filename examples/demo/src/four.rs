@@ -13,7 +13,7 @@ use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use tokio::time::{interval, timeout};
 
-use crate::Seen;
+use crate::Verdict;
 use crate::matrix::{Matrix, PEOPLE, Person};
 use crate::pictures;
 use crate::processes::{Failure, PASSWORD, Processes};
@@ -24,7 +24,7 @@ const SECONDS: u64 = 6;
 /// More than this behind the call's own length and something hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) async fn demo() -> Result<Seen, Failure> {
+pub(crate) async fn demo() -> Result<Verdict, Failure> {
     let muted = number("MUTE")?;
     let seconds = number("SECONDS_IN_CALL")?.unwrap_or(SECONDS);
     let windows = number("WINDOWS")?.unwrap_or(0);
@@ -63,7 +63,7 @@ pub(crate) async fn demo() -> Result<Seen, Failure> {
     println!("Pictures of each window: {}", pictures::file(&folder, "*"));
     let text =
         format!("{heard} of {all} directions heard, {seen} of {all} seen, {tiles} of {all} tiles in the windows");
-    Ok(Seen { right: [heard, seen, tiles].iter().all(|found| *found == all), text })
+    Ok(Verdict { passed: [heard, seen, tiles].iter().all(|found| *found == all), text })
 }
 
 /// What the environment says, if it says anything.

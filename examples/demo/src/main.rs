@@ -13,14 +13,14 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let (name, seen) = match std::env::args().nth(1).as_deref() {
+    let (name, verdict) = match std::env::args().nth(1).as_deref() {
         Some("fork") => ("demo-fork", fork::demo().await),
         _ => ("demo", four::demo().await),
     };
-    match seen {
-        Ok(seen) => {
-            println!("{name}: {}", seen.text);
-            ExitCode::from(u8::from(!seen.right))
+    match verdict {
+        Ok(verdict) => {
+            println!("{name}: {}", verdict.text);
+            ExitCode::from(u8::from(!verdict.passed))
         }
         Err(why) => {
             println!("{name}: failed, {why}");
@@ -29,8 +29,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What a demonstration has shown.
-struct Seen {
-    right: bool,
+/// The result of a demonstration.
+struct Verdict {
+    passed: bool,
     text: String,
 }

@@ -1,5 +1,5 @@
-//! Faults made on purpose, so that the cases are tested too: each is what some real client does, put between our Engine and its
-//! connection.
+//! Faulty clients, with which the cases themselves are tested: each has the fault of some real client, put between our Engine and
+//! its connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,16 +20,16 @@ use muji_trace::{prepares, publishes};
 /// A fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ClientFault {
-    /// It calls those whose JID is smaller, though they came later (monocles).
+    /// It calls those with a smaller JID, although they came later (monocles).
     #[default]
     ComparesJids,
     /// Its contents stand in Muji's own namespace (the examples of XEP-0272).
     ContentsInMuji,
     /// It waits for nobody before it publishes (Movim).
     NeverWaits,
-    /// It waits for ever for somebody who hangs (Dino).
+    /// It waits for ever for a participant who hangs (Dino).
     WaitsForEver,
-    /// It takes the call of a stranger who names its room (Dino, until it looks).
+    /// It accepts the call of a stranger who names its room (Dino, until it checks).
     AnswersStrangers,
     /// It ends its sessions before it leaves the room.
     LeavesInDisorder,
@@ -76,7 +76,7 @@ impl ClientFault {
     }
 }
 
-/// It stands between the Engine and its connection.
+/// Sits between the Engine and its connection.
 #[derive(Default)]
 struct FaultyClient {
     fault: ClientFault,
@@ -86,9 +86,9 @@ struct FaultyClient {
     us: Option<FullJid>,
     /// Sessions that have not ended.
     sessions: BTreeSet<String>,
-    /// What is said later than it should be.
+    /// A stanza that is sent later than it should be.
     held: Option<Stanza>,
-    /// Whom it has called by itself.
+    /// Whom it has called on its own.
     called: BTreeSet<FullJid>,
 }
 

@@ -1,4 +1,4 @@
-//! How a case is played: what the others do, what the client is told, what is expected of it.
+//! Playing a case: what the others do, what the client is told to do, and what is expected of it.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::subjects::{Cannot, Order, Testbed};
 
-/// What a client does at once, it does within this.
+/// What a client does without delay, it does within this time.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-/// Why a case is not passed.
+/// Why a case did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The client does what it must not, or not what it must.
@@ -39,24 +39,24 @@ pub(crate) fn wrong<T>(why: impl Into<String>) -> Result<T> {
     Err(Fault::Wrong(why.into()))
 }
 
-/// How a case goes.
+/// The result of a step of a case.
 pub(crate) type Result<T = ()> = std::result::Result<T, Fault>;
 
-/// Somebody beside the client, whom the case moves.
+/// Another participant, controlled by the case.
 #[derive(Debug, Clone)]
 pub(crate) struct Other {
     pub(crate) jid: FullJid,
     nick: String,
 }
 
-/// What the others do by themselves.
+/// How the others answer requests automatically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AutoReply {
-    /// They confirm requests and say what they can.
+    /// They confirm requests and answer disco queries.
     Confirms,
-    /// They accept sessions too.
+    /// They also accept sessions.
     Accepts,
-    /// They say what they can, and nothing to requests.
+    /// They answer disco queries, and leave requests unanswered.
     Silent,
 }
 
@@ -65,9 +65,9 @@ pub(crate) struct Play {
     testbed: Box<dyn Testbed>,
     pub(crate) room: BareJid,
     pub(crate) subject: BareJid,
-    /// All that was said and heard.
+    /// Everything that was sent and received.
     lines: Vec<Line>,
-    /// Up to here everything was looked at.
+    /// Lines before this one have been examined.
     mark: usize,
     others: Vec<Other>,
     auto_reply: AutoReply,
@@ -107,7 +107,7 @@ impl Play {
         self.auto_reply = AutoReply::Accepts;
     }
 
-    /// From now on they do not even confirm requests; but they say what they can, as some ask that first.
+    /// From now on they leave requests unanswered, but still answer disco queries, which some clients send first.
     pub(crate) fn fall_silent(&mut self) {
         self.auto_reply = AutoReply::Silent;
     }
@@ -417,7 +417,7 @@ impl Play {
     }
 }
 
-/// The answer to who asks what the others can.
+/// The answer to a disco query to one of the others.
 pub(crate) fn what_others_can(to: Option<Jid>, id: String, query: &Element) -> Iq {
     match able().answer(query.attr("node")) {
         Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
@@ -425,7 +425,7 @@ pub(crate) fn what_others_can(to: Option<Jid>, id: String, query: &Element) -> I
     }
 }
 
-/// What the others can.
+/// The capabilities of the others.
 pub(crate) fn able() -> Disco {
     let features = [ns::DISCO_INFO, ns::CAPS, ns::JINGLE, ns::RTP, ns::ICE_UDP, ns::DTLS, ns::MUJI, ns::JINGLE_MESSAGE];
     let media = ["urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video"];

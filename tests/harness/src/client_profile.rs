@@ -1,5 +1,5 @@
-//! Clients that behave like those of others, as far as words go: what they publish, whom they wait for and call, which
-//! offers they drop. Each is a [`ClientProfile`], data and no code of its own.
+//! Scripted clients that signal like other implementations: what they publish, whom they wait for and call, which offers they
+//! drop. Each is a [`ClientProfile`]: data, without code of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,45 +18,45 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 
 use super::room::{builder, error};
 
-/// When a client says that it prepares.
+/// When a client announces that it is preparing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// In the presence that enters.
+    /// In the presence with which it enters the room.
     InJoin,
-    /// In another, once it is in.
+    /// In a second presence, once it is in the room.
     AfterJoin,
 }
 
 /// For whom a client waits before it publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waits {
-    /// For those who were preparing when its own preparing came back.
+    /// For those who were preparing when the room echoed its own announcement.
     Snapshot,
     /// For nobody.
     Never,
-    /// For ever: it prepares and does no more.
+    /// For ever: it never publishes.
     ForEver,
 }
 
 /// Whom a client calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calls {
-    /// Those who had published when it did.
+    /// Those who had published before it did.
     Earlier,
-    /// Everybody with Muji, also those who are preparing, once the room repeated its own contents.
+    /// Everybody in the call, also those who are preparing, once the room echoed its own contents.
     Everybody,
     /// Those whose JID is smaller.
     Smaller,
-    /// Everybody, at once, with what nobody can take.
+    /// Everybody, at once, with an offer that nobody can accept.
     Nonsense,
 }
 
-/// What a client does with the offer of somebody whose presence it has not seen.
+/// What a client does with an offer from somebody whose presence it has not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Early {
-    /// Confirms it and takes it when the presence comes.
+    /// Confirms it, and accepts it when the presence arrives.
     Parks,
-    /// Confirms it and forgets it.
+    /// Confirms it and drops it.
     Drops,
     /// Refuses it.
     Refuses,
@@ -65,11 +65,11 @@ pub enum Early {
 /// How a client behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientProfile {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// The node of its capabilities.
     pub node: &'static str,
-    /// When it says that it prepares.
+    /// When it announces that it is preparing.
     pub entry: Entry,
     /// For whom it waits.
     pub waits: Waits,
@@ -79,13 +79,13 @@ pub struct ClientProfile {
     pub early: Early,
     /// The namespace of what it publishes.
     pub contents: &'static str,
-    /// The name of its sound.
+    /// The name of its audio content.
     pub audio: &'static str,
-    /// It publishes no encodings unless somebody's are exactly its own.
+    /// It publishes only payload types that the others publish with exactly the same parameters.
     pub exact: bool,
-    /// It asks what others can before it calls.
+    /// It queries the capabilities of others before it calls.
     pub asks: bool,
-    /// It takes another offer of somebody with whom it has a session.
+    /// It accepts another offer from somebody with whom it has a session.
     pub again: bool,
     /// The lower of two crossing offers wins.
     pub breaks_ties: bool,
@@ -142,7 +142,7 @@ pub const MONOCLES: ClientProfile = ClientProfile {
     breaks_ties: true,
 };
 
-/// Somebody who took XEP-0272 and its examples by the letter.
+/// A client that follows XEP-0272 and its examples literally.
 pub const LITERAL: ClientProfile = ClientProfile {
     name: "literal",
     node: "https://example.org/literal",
@@ -158,7 +158,7 @@ pub const LITERAL: ClientProfile = ClientProfile {
     breaks_ties: true,
 };
 
-/// Somebody who wants no call, and nobody else to have one.
+/// A client that tries to prevent the call.
 pub const HOSTILE: ClientProfile = ClientProfile {
     name: "hostile",
     node: "https://example.org/hostile",
@@ -177,7 +177,7 @@ pub const HOSTILE: ClientProfile = ClientProfile {
 /// All of them.
 pub const ALL: [ClientProfile; 6] = [DINO_0_4, DINO_0_5, MOVIM, MONOCLES, LITERAL, HOSTILE];
 
-/// Somebody in the room, as such a client knows it.
+/// An occupant, as such a client knows it.
 #[derive(Debug, Clone)]
 struct Other {
     jid: FullJid,
@@ -191,7 +191,7 @@ enum State {
     Up,
 }
 
-/// A client with a profile.
+/// A client that behaves as its profile says.
 #[derive(Debug)]
 pub struct Scripted {
     profile: ClientProfile,
@@ -211,7 +211,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Somebody outside of the room.
+    /// A client outside of the room.
     #[must_use]
     pub fn new(profile: ClientProfile, us: FullJid, room: BareJid, nick: &str) -> Self {
         Self {
@@ -251,12 +251,12 @@ impl Scripted {
         self.sessions.get(with).filter(|(_, state)| *state == State::Up).map(|(sid, _)| sid.as_str())
     }
 
-    /// What it says now.
+    /// What it sends now.
     pub fn drain(&mut self) -> Vec<Stanza> {
         std::mem::take(&mut self.out)
     }
 
-    /// A stanza came.
+    /// A stanza arrived.
     pub fn handle(&mut self, stanza: &Stanza) {
         match stanza {
             Stanza::Presence(presence) => self.presence(presence),

@@ -1,5 +1,5 @@
-//! What networks do to packets on each path between two people: delay, jitter, loss of several kinds, and a rate; in virtual time, and
-//! the same with the same seed.
+//! Network impairments on each path between two people: delay, jitter, loss of several kinds, and a limited rate. In virtual time, and
+//! reproducible with the seed.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::seeded_random::SeededRandom;
 /// Bytes that IP and UDP add to a datagram.
 const HEADERS: usize = 28;
 
-/// How long the queue before a narrow path may become; what would wait longer is dropped, as a home router does.
+/// The longest queue in front of a narrow path; packets that would wait longer are dropped, as home routers do.
 const QUEUE: Duration = Duration::from_millis(300);
 
 /// A network of a certain kind.
@@ -16,29 +16,29 @@ const QUEUE: Duration = Duration::from_millis(300);
 pub struct Impairment {
     /// What it is called.
     pub name: &'static str,
-    /// One path.
+    /// Delay in one direction.
     pub delay: Duration,
-    /// What a packet takes longer at most, drawn for each packet, so that packets overtake each other.
+    /// The most by which a packet is delayed further, drawn for each packet, so that packets overtake each other.
     pub jitter: Duration,
     /// What is lost.
     pub loss: Loss,
-    /// Bits a second; without it as much as comes.
+    /// Bits per second; `None` is unlimited.
     pub rate: Option<u32>,
 }
 
 /// How packets are lost; each share is one of all packets, from 0 to 1.
 #[derive(Debug, Clone, Copy)]
 pub enum Loss {
-    /// Each for itself.
+    /// Each packet independently.
     Each(f64),
-    /// So many in a row.
+    /// This many in a row.
     Rows {
         /// Of all.
         share: f64,
         /// How many.
         length: u32,
     },
-    /// Each for itself, for a second in every so many.
+    /// Each packet independently, but only for one second of each period.
     Spikes {
         /// Of those in that second.
         share: f64,
@@ -58,7 +58,7 @@ const fn kind(name: &'static str, delay: u64, jitter: u64, loss: Loss, rate: Opt
     Impairment { name, delay: Duration::from_millis(delay), jitter: Duration::from_millis(jitter), loss, rate }
 }
 
-/// The networks that a call must bear.
+/// The networks over which a call must work.
 pub const NETWORKS: [Impairment; 8] = [
     kind("moderate", 50, 25, Loss::Each(0.05), None),
     kind("international", 125, 50, Loss::Rows { share: 0.10, length: 3 }, None),
@@ -74,22 +74,22 @@ pub const NETWORKS: [Impairment; 8] = [
 #[derive(Debug, Clone)]
 pub struct ImpairedPath {
     begun: Instant,
-    /// Packets of a row that are still to be lost.
+    /// Packets of the current row that are still to be lost.
     row: u32,
     /// In a burst.
     bad: bool,
-    /// When the path is free again.
+    /// When the path can carry the next packet.
     free: Instant,
 }
 
 impl ImpairedPath {
-    /// A path on which nothing is.
+    /// An idle path.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self { begun: now, row: 0, bad: false, free: now }
     }
 
-    /// How long a datagram of so many bytes takes; `None` if it is lost.
+    /// How long a datagram of this size takes; `None` if it is lost.
     pub fn takes(
         &mut self,
         now: Instant,

@@ -1,6 +1,6 @@
 //! An XMPP server on loopback TCP: logins, resources, and the [`Service`] behind them. For demonstrations and tests only.
 //!
-//! It knows one password for everybody, forgets who disconnects, and has no stream resumption. A [`Door`] says whether it
+//! It knows one password for everybody, forgets who disconnects, and has no stream resumption. [`LoginOptions`] say whether it
 //! speaks TLS, and what is wrong with its login.
 
 use std::collections::BTreeMap;
@@ -63,18 +63,18 @@ pub struct LoggedStanza {
     pub stanza: Element,
 }
 
-/// How one gets in.
+/// How clients log in.
 #[derive(Clone, Default)]
-pub struct Door {
-    /// TLS by this certificate; none without.
+pub struct LoginOptions {
+    /// TLS with this certificate; `None` is a server without TLS.
     pub tls: Option<Arc<ServerConfig>>,
     /// TLS from the first byte instead of STARTTLS.
     pub direct: bool,
-    /// Shows no way to log in but PLAIN.
+    /// Offers only PLAIN.
     pub only_plain: bool,
-    /// Says yes to any password, without knowing one.
+    /// Accepts every password, without knowing one.
     pub impostor: bool,
-    /// Ends every stream at its beginning with this error.
+    /// Ends every stream at its start with this error.
     pub refuses: Option<StreamCondition>,
 }
 
@@ -88,7 +88,7 @@ pub struct Server {
 struct Shared {
     domain: String,
     password: String,
-    door: Door,
+    login: LoginOptions,
     state: Mutex<State>,
 }
 
@@ -114,28 +114,28 @@ impl Server {
     /// # Errors
     /// If no port can be had.
     pub async fn start(domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
-        Self::behind(Door::default(), domain, password, rules).await
+        Self::with_login(LoginOptions::default(), domain, password, rules).await
     }
 
     /// The same with another way in.
     ///
     /// # Errors
     /// If no port can be had.
-    pub async fn behind(door: Door, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
-        Self::at(0, door, domain, password, rules).await
+    pub async fn with_login(login: LoginOptions, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
+        Self::at(0, login, domain, password, rules).await
     }
 
     /// The same at this port.
     ///
     /// # Errors
     /// If the port cannot be had.
-    pub async fn at(port: u16, door: Door, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
+    pub async fn at(port: u16, login: LoginOptions, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let state =
             State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0, stanza_log: None };
         let (domain, password) = (domain.to_owned(), password.to_owned());
-        let shared = Arc::new(Shared { domain, password, door, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { domain, password, login, state: Mutex::new(state) });
         let listening = tokio::spawn(listen(listener, shared.clone()));
         Ok(Self { address, shared, listening })
     }
@@ -234,10 +234,10 @@ type Stream = XmppStream<Wire>;
 async fn log_in(socket: TcpStream, shared: &Shared) -> io::Result<(Stream, FullJid)> {
     socket.set_nodelay(true)?;
     let stream = accept_stream(encrypted(socket, shared).await?, JABBER_CLIENT, TIMEOUTS).await?;
-    let ways: &[&str] = if shared.door.only_plain { &["PLAIN"] } else { &["PLAIN", "SCRAM-SHA-256"] };
+    let ways: &[&str] = if shared.login.only_plain { &["PLAIN"] } else { &["PLAIN", "SCRAM-SHA-256"] };
     let sasl_mechanisms = ways.iter().map(|way| (*way).to_owned()).collect();
     let mut stream = greet(stream, shared, &StreamFeatures { sasl_mechanisms, ..StreamFeatures::default() }).await?;
-    if let Some(condition) = shared.door.refuses.clone() {
+    if let Some(condition) = shared.login.refuses.clone() {
         stream.send(&ReceivedStreamError(StreamError::new(condition, "en", ""))).await?;
         return Err(unexpected());
     }
@@ -256,11 +256,11 @@ async fn log_in(socket: TcpStream, shared: &Shared) -> io::Result<(Stream, FullJ
     Ok((stream, jid))
 }
 
-/// TLS, where the door has it.
+/// TLS, where the login has it.
 async fn encrypted(socket: TcpStream, shared: &Shared) -> io::Result<Wire> {
-    let Some(config) = &shared.door.tls else { return Ok(Box::new(BufStream::new(socket))) };
+    let Some(config) = &shared.login.tls else { return Ok(Box::new(BufStream::new(socket))) };
     let mut socket = socket;
-    if !shared.door.direct {
+    if !shared.login.direct {
         let stream = accept_stream(BufStream::new(socket), JABBER_CLIENT, TIMEOUTS).await?;
         let starttls = Some(starttls::StartTls { required: true });
         let features = StreamFeatures { starttls, ..StreamFeatures::default() };
@@ -280,11 +280,11 @@ async fn prove(stream: &mut Stream, shared: &Shared) -> io::Result<Option<(Strin
     if auth.mechanism == Mechanism::Plain {
         return Ok(user_of(&auth.data, &shared.password).map(|user| (user, Vec::new())));
     }
-    let password = if shared.door.impostor { "anything" } else { &shared.password };
+    let password = if shared.login.impostor { "anything" } else { &shared.password };
     let Some(exchange) = Exchange::begin(&auth.data, password) else { return Ok(None) };
     stream.send(&XmppStreamElement::Sasl(Nonza::Challenge(Challenge { data: exchange.challenge() }))).await?;
     let XmppStreamElement::Sasl(Nonza::Response(response)) = next(stream).await? else { return Err(unexpected()) };
-    if shared.door.impostor {
+    if shared.login.impostor {
         return Ok(Some(("romeo".to_owned(), b"v=bm8gcHJvb2Y=".to_vec())));
     }
     Ok(exchange.finish(&response.data))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use muji_harness::authority::{Authority, Certified};
-use muji_harness::server::{Door, Server};
+use muji_harness::server::{LoginOptions, Server};
 use xmpp_parsers::stream_error::DefinedCondition;
 
 use crate::support::*;
@@ -11,21 +11,21 @@ use crate::support::*;
 /// Ends as soon as it is in the call.
 const BRIEFLY: [&str; 4] = ["--seconds", "0", "--expect", "0"];
 
-struct Guarded {
+struct TlsServer {
     server: Server,
     folder: PathBuf,
 }
 
 /// A server whose certificate is by an authority in a file.
-async fn guarded(name: &str, certify: impl Fn(&Authority) -> Certified, door: Door) -> Guarded {
+async fn tls_server(name: &str, certify: impl Fn(&Authority) -> Certified, login: LoginOptions) -> TlsServer {
     let authority = Authority::new();
     let tls = Some(certify(&authority).config());
     let folder = folder(name);
     std::fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
-    Guarded { server: server_behind(Door { tls, ..door }).await, folder }
+    TlsServer { server: server_with(LoginOptions { tls, ..login }).await, folder }
 }
 
-impl Guarded {
+impl TlsServer {
     fn call(&self, more: &[&str]) -> tokio::process::Command {
         let (address, authority) = (self.server.address().to_string(), self.folder.join("ca.pem"));
         let mut arguments = vec!["--ca-file", text(&authority)];
@@ -34,7 +34,7 @@ impl Guarded {
     }
 }
 
-impl Drop for Guarded {
+impl Drop for TlsServer {
     fn drop(&mut self) {
         let _left_over = std::fs::remove_dir_all(&self.folder).is_err();
     }
@@ -48,7 +48,7 @@ fn for_localhost(authority: &Authority) -> Certified {
 async fn a_server_of_ones_own_is_trusted_by_its_authority_with_starttls_and_direct_tls() {
     for direct in [false, true] {
         let name = if direct { "direct" } else { "starttls" };
-        let server = guarded(name, for_localhost, Door { direct, ..Door::default() }).await;
+        let server = tls_server(name, for_localhost, LoginOptions { direct, ..LoginOptions::default() }).await;
         let mut arguments = vec!["--tls", name, "--json", "-v"];
         arguments.extend(BRIEFLY);
         let output = run(server.call(&arguments)).await;
@@ -61,7 +61,7 @@ async fn a_server_of_ones_own_is_trusted_by_its_authority_with_starttls_and_dire
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for() {
-    let server = guarded("untrusted", for_localhost, Door::default()).await;
+    let server = tls_server("untrusted", for_localhost, LoginOptions::default()).await;
     let (code, why) = failure(encrypted_call("romeo@localhost", &server.server.address().to_string(), &[])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("nobody you trust vouches for it") && why.contains("--ca-file"), "{why}");
@@ -69,7 +69,8 @@ async fn a_certificate_that_nobody_vouches_for() {
 
 #[tokio::test]
 async fn an_expired_certificate() {
-    let server = guarded("expired", |authority| authority.certify_until_2020(&["localhost"]), Door::default()).await;
+    let server =
+        tls_server("expired", |authority| authority.certify_until_2020(&["localhost"]), LoginOptions::default()).await;
     let (code, why) = failure(server.call(&[])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("it has expired") && why.contains("--ca-file"), "{why}");
@@ -77,7 +78,7 @@ async fn an_expired_certificate() {
 
 #[tokio::test]
 async fn a_certificate_for_another_domain() {
-    let server = guarded("other", |authority| authority.certify(&["example.org"]), Door::default()).await;
+    let server = tls_server("other", |authority| authority.certify(&["example.org"]), LoginOptions::default()).await;
     let (code, why) = failure(server.call(&[])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("it is for another domain"), "{why}");
@@ -85,7 +86,7 @@ async fn a_certificate_for_another_domain() {
 
 #[tokio::test]
 async fn a_file_of_authorities_that_is_none() {
-    let server = guarded("nonsense", for_localhost, Door::default()).await;
+    let server = tls_server("nonsense", for_localhost, LoginOptions::default()).await;
     for (content, sentence) in [(Some("once upon a time"), "there is no certificate in it"), (None, "ca.pem")] {
         let file = server.folder.join("ca.pem");
         match content {
@@ -108,12 +109,12 @@ async fn a_server_without_starttls_gets_no_password() {
 
 #[tokio::test]
 async fn plain_is_said_under_tls_and_refused_without() {
-    let server = guarded("plain", for_localhost, Door { only_plain: true, ..Door::default() }).await;
+    let server = tls_server("plain", for_localhost, LoginOptions { only_plain: true, ..LoginOptions::default() }).await;
     let output = run(server.call(&BRIEFLY)).await;
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("the password was sent to the server itself (PLAIN over TLS)"), "{said}");
-    let open = server_behind(Door { only_plain: true, ..Door::default() }).await;
+    let open = server_with(LoginOptions { only_plain: true, ..LoginOptions::default() }).await;
     let (code, why) = failure(call(&open, "romeo", &[])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("is not sent without TLS"), "{why}");
@@ -121,7 +122,8 @@ async fn plain_is_said_under_tls_and_refused_without() {
 
 #[tokio::test]
 async fn a_server_that_does_not_know_the_password_itself_is_found_out() {
-    let server = guarded("impostor", for_localhost, Door { impostor: true, ..Door::default() }).await;
+    let server =
+        tls_server("impostor", for_localhost, LoginOptions { impostor: true, ..LoginOptions::default() }).await;
     let (code, why) = failure(server.call(&[])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("could not prove that it knows the password"), "{why}");
@@ -144,7 +146,7 @@ async fn without_a_record_the_domain_itself_is_tried() {
 #[tokio::test]
 async fn a_server_that_ends_the_stream_at_its_beginning() {
     let refuses = Some(DefinedCondition::HostUnknown);
-    let server = server_behind(Door { refuses, ..Door::default() }).await;
+    let server = server_with(LoginOptions { refuses, ..LoginOptions::default() }).await;
     let (code, why) = failure(call(&server, "romeo", &[])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("the server ended the connection: HostUnknown"), "{why}");

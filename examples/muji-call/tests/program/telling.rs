@@ -3,7 +3,7 @@
 use muji_harness::authority::Authority;
 use muji_harness::replay;
 use muji_harness::room::Rules;
-use muji_harness::server::{Door, LoggedStanza};
+use muji_harness::server::{LoggedStanza, LoginOptions};
 
 use crate::support::*;
 
@@ -98,7 +98,7 @@ async fn no_secret_is_told_even_at_the_highest_level() {
         let file = folder.join("ca.pem");
         std::fs::write(&file, authority.pem()).unwrap();
         let tls = Some(authority.certify(&["localhost"]).config());
-        let server = server_behind(Door { tls, only_plain, ..Door::default() }).await;
+        let server = server_with(LoginOptions { tls, only_plain, ..LoginOptions::default() }).await;
         let rules = Rules { password: Some(ROOM_PASSWORD.to_owned()), ..Rules::default() };
         server.with_service(|service| service.rooms.set(&ROOM.parse().unwrap(), rules));
         server.stanza_log(0);

@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use muji_harness::room::Rules;
-use muji_harness::server::{Door, Server};
+use muji_harness::server::{LoginOptions, Server};
 use muji_media::meter::Meter;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
@@ -130,9 +130,9 @@ pub(crate) async fn signal(child: &Child, signal: &str) {
     assert!(sent.success());
 }
 
-/// A server behind a door of another kind.
-pub(crate) async fn server_behind(door: Door) -> Server {
-    Server::behind(door, "localhost", PASSWORD, Rules::default()).await.expect("a free port")
+/// A server behind a login of another kind.
+pub(crate) async fn server_with(login: LoginOptions) -> Server {
+    Server::with_login(login, "localhost", PASSWORD, Rules::default()).await.expect("a free port")
 }
 
 /// The program for an account on a server with TLS, in a call that ends at once.

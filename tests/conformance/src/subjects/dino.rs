@@ -10,7 +10,7 @@ use muji_harness::authority::Authority;
 use muji_harness::dino::{Dino, Owner};
 use muji_harness::net::Net;
 use muji_harness::real::{PEOPLE, Real};
-use muji_harness::server::Door;
+use muji_harness::server::LoginOptions;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::client::{Account, Client};
@@ -48,10 +48,10 @@ pub(crate) fn start() -> io::Result<Loopback> {
     let tls = authority.certify(&[DOMAIN, &format!("conference.{DOMAIN}")]).config();
     let file = std::env::temp_dir().join(format!("{}.pem", net.place()));
     std::fs::write(&file, authority.pem())?;
-    let door = Door { tls: Some(tls), ..Door::default() };
+    let login = LoginOptions { tls: Some(tls), ..LoginOptions::default() };
     let place = net.place().to_owned();
     within(&place, || {
-        Loopback::behind(door, PORT, |account| {
+        Loopback::with_login(login, PORT, |account| {
             let friends = FRIENDS.map(|name| format!("{name}@{DOMAIN}"));
             begin(net, &account, &friends, &file, Some(file.clone()))
         })

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
 use muji_harness::room::Rules;
-use muji_harness::server::{Door, LoggedStanza, MAX_LOGGED, Server};
+use muji_harness::server::{LoggedStanza, LoginOptions, MAX_LOGGED, Server};
 use muji_harness::service::Service;
 use muji_trace::Line;
 use muji_xep::Element;
@@ -35,17 +35,17 @@ pub(crate) struct Loopback {
 impl Loopback {
     /// A server, and a client that has not logged in yet.
     pub(crate) fn new(client: impl FnOnce(Account) -> io::Result<Box<dyn Client>>) -> io::Result<Self> {
-        Self::behind(Door::default(), 0, client)
+        Self::with_login(LoginOptions::default(), 0, client)
     }
 
     /// The same with another way in; port 0 is any that is free.
-    pub(super) fn behind(
-        door: Door,
+    pub(super) fn with_login(
+        login: LoginOptions,
         port: u16,
         client: impl FnOnce(Account) -> io::Result<Box<dyn Client>>,
     ) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let server = runtime.block_on(Server::at(port, door, DOMAIN, PASSWORD, Rules::default()))?;
+        let server = runtime.block_on(Server::at(port, login, DOMAIN, PASSWORD, Rules::default()))?;
         server.stanza_log(0);
         let account =
             Account { jid: format!("subject@{DOMAIN}"), password: PASSWORD.to_owned(), server: server.address() };

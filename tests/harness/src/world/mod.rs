@@ -1,6 +1,6 @@
 //! A world in virtual time: people, a server with rooms, the delays between them. It repeats with its seed.
 //!
-//! Stanzas to and from rooms take a way of their own, so an offer can overtake its presence; each way keeps its order.
+//! Stanzas to and from rooms take a route of their own, so an offer can overtake its presence; each route keeps its order.
 
 mod actions;
 mod assertions;
@@ -38,12 +38,12 @@ impl Who {
     }
 }
 
-/// How long things take, for one person.
+/// The delays of one person.
 #[derive(Debug, Clone, Copy)]
 pub struct Delays {
     /// From a client to the server, and back: half of R.
     pub server: Duration,
-    /// What the way over the rooms takes more, at most; drawn for each stanza.
+    /// The most by which the route through rooms is slower; drawn for each stanza.
     pub rooms: Duration,
     /// From peer to peer: half of P. Between two people the mean of theirs.
     pub peer: Duration,
@@ -66,33 +66,33 @@ pub struct SentStanza {
     pub stanza: Element,
 }
 
-/// A stanza that somebody said or heard.
+/// A stanza that somebody sent or received.
 #[derive(Debug, Clone)]
 pub struct LoggedStanza {
     /// When, from the start.
     pub at: Duration,
     /// Who.
     pub who: Who,
-    /// Said, or heard.
+    /// True if it was sent, false if it was received.
     pub said: bool,
     /// What.
     pub stanza: Element,
 }
 
-/// Somebody who stands between a client and its connection, and changes what is said and heard.
+/// Sits between a client and its connection, and changes what is sent and received.
 pub trait Interceptor {
-    /// What goes out instead of what the client says.
+    /// What is sent instead of the client's stanza.
     fn says(&mut self, stanza: Stanza) -> Vec<Stanza>;
-    /// What comes in instead of what the client should hear, and what goes out for it.
+    /// What the client receives instead of the stanza, and what is sent in its name.
     fn hears(&mut self, stanza: Stanza) -> Intercepted;
 }
 
-/// What is made of a stanza that comes.
+/// What an interceptor makes of a stanza that arrives.
 #[derive(Debug, Default)]
 pub struct Intercepted {
-    /// What comes in.
+    /// What the client receives.
     pub heard: Vec<Stanza>,
-    /// What goes out.
+    /// What is sent in its name.
     pub said: Vec<Stanza>,
 }
 
@@ -119,7 +119,7 @@ enum Arrival {
     Datagram { who: Who, local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
 }
 
-/// A way that keeps its order.
+/// A route that keeps the order of its stanzas.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Route {
     who: FullJid,
@@ -145,14 +145,14 @@ pub struct World {
     datagrams: BTreeMap<(IpAddr, IpAddr), usize>,
     /// Between these addresses every packet is lost.
     pub(super) blocked: BTreeSet<(IpAddr, IpAddr)>,
-    /// What the network between any two does to their packets.
+    /// The impairment of the network between any two people.
     pub impairment: Option<Impairment>,
     packet_paths: BTreeMap<(IpAddr, IpAddr), impairment::ImpairedPath>,
-    /// The servers name another certificate in what they pass on.
+    /// The servers replace the certificates' fingerprints in what they deliver.
     pub swaps_certificates: bool,
     /// Every stanza clients sent, in order.
     pub wire: Vec<SentStanza>,
-    /// Every stanza that anybody said or heard, if somebody wants to know.
+    /// Every stanza that anybody sent or received, if a test asked for it.
     pub stanza_log: Option<Vec<LoggedStanza>>,
     /// Stands between one person and its connection.
     pub interceptor: Option<(Who, Box<dyn Interceptor>)>,
@@ -167,7 +167,7 @@ fn epoch() -> Instant {
     Instant::now()
 }
 
-/// So many things cannot happen at one instant: somebody is answering himself.
+/// More steps than this at one instant mean that somebody answers itself in a loop.
 const STORM: usize = 100_000;
 
 impl World {
@@ -222,7 +222,7 @@ impl World {
         self.add_client(name, engine, jid, address, transports(make, address))
     }
 
-    /// A client whose media need no time and send nothing: for worlds in which only words matter.
+    /// A client whose media backend answers at once and sends nothing: for worlds in which only signalling matters.
     pub fn person_without_media(&mut self, name: &str) -> Who {
         let (jid, address) = self.addresses(name);
         let engine = Engine::with_config(self.random.seed(), usual(), settled());
@@ -307,7 +307,7 @@ impl World {
         self.drain(who);
     }
 
-    /// Somebody who does only what the test does for it.
+    /// A person who does only what the test says.
     pub fn puppet(&mut self, name: &str) -> Who {
         let (jid, address) = self.addresses(name);
         self.add(Person { name: name.to_owned(), jid, address, delays: self.delays, body: Body::Puppet(Vec::new()) })
