@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut client = Connection::open(Account::new(jid, password)).await?;
 
     let source = Some(Box::new(Tone::new(440.0)) as _);
-    let (media, _) = Backend::start(Devices { source, ..Devices::default() })?;
+    let (media, _) = Backend::start(Devices { audio_source: source, ..Devices::default() })?;
     let mut muji = Muji::new(media); // A stream of notices; it owns no connection and spawns nothing.
     muji.answer_disco(Disco::new("https://example.org/minimal", "minimal", &muji.features())); // A client does this itself.
     let mut wish = Some((room, Join::own()));

@@ -1,4 +1,5 @@
-//! One encoding for all: what each path can carry, what pictures are encoded to, and who gets fewer of them.
+//! Bandwidth: video is encoded once for all peers. Here is what each path can carry, what the encoder is set to, and which peers get fewer
+//! temporal layers. Paths report an estimate (TWCC or REMB, by delay) and losses; the lower bound of both counts.
 
 use std::collections::BTreeMap;
 
@@ -6,58 +7,57 @@ use muji_jingle::TransportId;
 
 use crate::codec::vp8::LAYERS;
 
-/// Before anything is known of the paths, in bits a second.
+/// Before anything is known of a path, in bits a second.
 pub const INITIAL: u32 = 600_000;
 
-/// More than this is not wanted for 640 x 360, in bits a second.
-pub const DESIRED: u32 = 1_500_000;
+/// More is not needed for 640 x 360, in bits a second.
+pub(crate) const DESIRED: u32 = 1_500_000;
 
-/// With less nothing can be recognised, in bits a second: then it is better that a path loses some.
+/// The lowest bit rate. With less nothing can be recognised, so a path that carries less had better lose some packets.
 pub(crate) const LEAST: u32 = 50_000;
 
-/// The share of a path that pictures get, in percent: headers, retransmissions and sound need the rest.
+/// The share of an estimate that video gets, in percent: headers, retransmissions and audio need the rest.
 const SHARE: u64 = 85;
 
-/// A change of less, in percent, is not worth one of the encoder.
+/// A smaller change, in percent, is not worth setting the encoder: it needs up to four frames to follow.
 const WORTH: u32 = 3;
 
-/// A path that loses more has too much to carry; one that loses less may be tried with a little more each time it says so. These are
-/// what congestion control of conversations has by loss (draft-ietf-rmcat-gcc-02 section 6): delay alone does not show a queue
-/// that is always full.
+/// Loss-based congestion control (draft-ietf-rmcat-gcc-02 section 6): above 10 % a path has too much to carry and gets less; below 2 % it is
+/// given 8 % more with each report; in between it stays. Delay alone is not enough, because it does not show a queue that is always full.
 pub(crate) const TOO_MUCH: f32 = 0.10;
 pub(crate) const LITTLE: f32 = 0.02;
 pub(crate) const MORE: f32 = 1.08;
 
-/// A path that loses more than this is full, and carries what comes through; yet not less than that share of what was sent, for some of
-/// what is lost is what waited.
+/// A path that loses more than this is full and carries only what comes through. Yet it keeps at least the share `KEPT`: part of what is
+/// lost is only what waited in the queue, and would have been carried later.
 const FULL: f32 = 0.25;
 const KEPT: f32 = 0.5;
 
-/// Pictures go out in layers from the moment on at which others than those on the slowest path can get so many times as much, and no more
-/// when they cannot get so many times as much: layers cost some bits themselves.
+/// Video is sent in temporal layers as soon as the faster paths can get so many times the bits of the slowest, and in one layer again when
+/// they cannot get so many times as much. Layers cost some bits themselves; two limits keep it from switching back and forth.
 const WORTH_LAYERS: f64 = 1.5;
 const NOT_WORTH_LAYERS: f64 = 1.25;
 
-/// A path gets a layer more when it carries so many times what that needs.
+/// A path gets one more layer when it carries so many times what that needs: else it would lose it again with the next estimate.
 const EASILY: f64 = 1.1;
 
-/// The lowest layer may take so much of the slowest path, in percent: its pictures are few and large, and a lost one costs a key frame.
+/// The share of the slowest path that the lowest layer may take, in percent. Its frames are few and large, and a lost one costs a key frame.
 const ROOM: u32 = 78;
 
-/// To whom the bit rate of our pictures is fitted.
+/// To whose path the bit rate of our video is fitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// To the slowest path: everybody gets everything.
+pub enum BandwidthPolicy {
+    /// To the slowest: each peer gets each frame.
     Slowest,
-    /// To the fastest, but not so that the slowest could not carry the lowest temporal layer: slow ones get fewer pictures a second.
+    /// To the fastest, as long as the slowest can carry the lowest temporal layer: slow ones get fewer frames a second.
     #[default]
     Layers,
-    /// To what this share of the paths, in percent, can carry; slower ones get fewer layers, and lose something if even the lowest is
-    /// too much.
+    /// To what this share of the paths, in percent, can carry. Slower ones get fewer layers, and lose packets if even the lowest is too
+    /// much.
     Most(u8),
 }
 
-/// What pictures are encoded to.
+/// What video is encoded to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     /// Bits a second.
@@ -72,91 +72,91 @@ impl Default for Target {
     }
 }
 
-/// A path with a full queue is left so much of what it carries, until that is gone.
+/// A path that has become congested gets this share of what it carries, until the queue before it has drained.
 const DRAINS: f32 = 0.75;
 
 /// What is known of a path, in bits a second.
 #[derive(Debug, Clone, Copy, Default)]
-struct Known {
-    /// By the delay of packets, or by what the peer says.
+struct PathCapacity {
+    /// By the delay of packets (TWCC), or as the peer says (REMB).
     estimate: Option<u32>,
-    /// By what is lost.
+    /// By losses.
     bound: Option<u32>,
-    /// Layers that are kept back.
+    /// How many layers are left out.
     kept_back: u8,
 }
 
-impl Known {
-    /// What pictures may be encoded to.
+impl PathCapacity {
+    /// What video may be encoded to on this path alone.
     fn carries(self) -> u32 {
         let estimate = self.estimate.map(|bits| u32::try_from(u64::from(bits) * SHARE / 100).unwrap_or(u32::MAX));
-        // Of a path of which losses alone are known, we begin as if it were usual.
+        // With losses but no estimate, the path is taken for a usual one at first.
         let bound = self.bound.or_else(|| estimate.is_none().then_some(INITIAL));
         estimate.into_iter().chain(bound).min().unwrap_or(INITIAL).clamp(LEAST, DESIRED)
     }
 }
 
-/// What is known of the paths by which our pictures go.
+/// What is known of the paths by which our video is sent.
 #[derive(Debug, Default)]
 pub struct Bandwidth {
-    policy: Policy,
-    paths: BTreeMap<TransportId, Known>,
-    told: Target,
+    policy: BandwidthPolicy,
+    paths: BTreeMap<TransportId, PathCapacity>,
+    last_target: Target,
 }
 
 impl Bandwidth {
-    /// Of no path yet.
+    /// No path is known yet.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: BandwidthPolicy) -> Self {
         Self { policy, ..Self::default() }
     }
 
-    /// A path carries so many bits a second, as it seems.
+    /// A path's bandwidth was estimated, in bits a second.
     pub fn estimated(&mut self, path: TransportId, bits: u32) {
         self.paths.entry(path).or_default().estimate = Some(bits);
     }
 
-    /// This share of our pictures was lost on a path lately, as its other end reports about each second.
+    /// This share of our packets on a path was lost lately, as its other end reports about each second.
     pub fn lost(&mut self, path: TransportId, share: f32) {
-        let told = self.told.bits;
+        let encoded = self.last_target.bits;
         let known = self.paths.entry(path).or_default();
         if share > TOO_MUCH {
             let kept = if share > FULL { 1.0 - share.min(1.0) } else { 1.0 - share / 2.0 };
-            known.bound = Some((known.carries().min(told) as f32 * kept.max(KEPT)) as u32);
+            known.bound = Some((known.carries().min(encoded) as f32 * kept.max(KEPT)) as u32);
         } else if share < LITTLE {
-            // Where nothing bounds it but an estimate, nothing else is needed.
+            // A path that only an estimate bounds needs no other bound.
             let before = known.bound.or_else(|| known.estimate.is_none().then_some(INITIAL));
             known.bound = before.map(|bound| ((bound as f32 * MORE) as u32).min(DESIRED));
         }
     }
 
-    /// So much of what left on a path in the last moments is lost: it carries the rest, and less until the queue before it is gone.
-    pub fn overflowed(&mut self, path: TransportId, share: f32) {
-        let told = self.told.bits;
+    /// Of what was sent on a path in the last moments this share is lost: it carries the rest, and less until its queue has drained.
+    pub fn congested(&mut self, path: TransportId, share: f32) {
+        let encoded = self.last_target.bits;
         let known = self.paths.entry(path).or_default();
-        known.bound = Some((known.carries().min(told) as f32 * (1.0 - share) * DRAINS) as u32);
+        known.bound = Some((known.carries().min(encoded) as f32 * (1.0 - share) * DRAINS) as u32);
     }
 
-    /// These paths are no more.
+    /// These paths are gone.
     pub fn forget(&mut self, gone: impl Fn(&TransportId) -> bool) {
         self.paths.retain(|path, _| !gone(path));
     }
 
-    /// What is to be encoded to. `None` if that is as before.
-    pub fn news(&mut self) -> Option<Target> {
-        let (target, told) = (self.target(), self.told);
-        let little = u64::from(target.bits.abs_diff(told.bits)) * 100 < u64::from(told.bits) * u64::from(WORTH);
-        if little && target.layered == told.layered {
+    /// What to encode to; `None` if it is as before.
+    pub fn changed(&mut self) -> Option<Target> {
+        let (target, last) = (self.target(), self.last_target);
+        let little = u64::from(target.bits.abs_diff(last.bits)) * 100 < u64::from(last.bits) * u64::from(WORTH);
+        if little && target.layered == last.layered {
             return None;
         }
-        self.told = target;
+        self.last_target = target;
         Some(target)
     }
 
-    /// What was told last.
+    /// What was encoded to last.
     #[must_use]
-    pub fn told(&self) -> Target {
-        self.told
+    pub fn last_target(&self) -> Target {
+        self.last_target
     }
 
     fn target(&self) -> Target {
@@ -166,20 +166,20 @@ impl Bandwidth {
             return Target { bits: carries.first().copied().unwrap_or(INITIAL), layered: false };
         };
         let wanted = match self.policy {
-            Policy::Slowest => slowest,
-            Policy::Layers => fastest.min(needed(slowest, ROOM * LAYERS[2] / 100, LAYERS[0])),
-            Policy::Most(share) => {
+            BandwidthPolicy::Slowest => slowest,
+            BandwidthPolicy::Layers => fastest.min(needed(slowest, ROOM * LAYERS[2] / 100, LAYERS[0])),
+            BandwidthPolicy::Most(share) => {
                 carries.get(carries.len() * usize::from(100 - share.min(100)) / 100).copied().unwrap_or(fastest)
             }
         };
-        let worth = if self.told.layered { NOT_WORTH_LAYERS } else { WORTH_LAYERS };
+        let worth = if self.last_target.layered { NOT_WORTH_LAYERS } else { WORTH_LAYERS };
         let layered = f64::from(wanted) > f64::from(slowest) * worth;
         Target { bits: if layered { wanted } else { slowest }, layered }
     }
 
-    /// The highest temporal layer that each path gets of what is encoded to the last target.
+    /// The highest temporal layer that each path gets of what is encoded.
     pub fn layers(&mut self) -> impl Iterator<Item = (TransportId, u8)> {
-        let Target { bits, layered } = self.told;
+        let Target { bits, layered } = self.last_target;
         let highest = LAYERS.len() as u8 - 1;
         self.paths.iter_mut().map(move |(path, known)| {
             let gets = highest - known.kept_back;
@@ -195,7 +195,7 @@ impl Bandwidth {
     }
 }
 
-/// So many of so many parts of a bit rate.
+/// A part of a bit rate.
 fn needed(bits: u32, parts: u32, of: u32) -> u32 {
     u32::try_from(u64::from(bits) * u64::from(parts) / u64::from(of)).unwrap_or(u32::MAX)
 }
@@ -212,7 +212,7 @@ mod tests {
 
     /// What is encoded to if that changed, for everybody.
     fn news(bandwidth: &mut Bandwidth) -> Option<u32> {
-        bandwidth.news().map(|target| {
+        bandwidth.changed().map(|target| {
             assert!(!target.layered);
             target.bits
         })
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_slowest_path_decides_and_small_changes_nothing() {
-        let mut bandwidth = Bandwidth::new(Policy::Slowest);
+        let mut bandwidth = Bandwidth::new(BandwidthPolicy::Slowest);
         assert_eq!(news(&mut bandwidth), None);
         bandwidth.estimated(path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
@@ -237,8 +237,8 @@ mod tests {
         for (number, kilobits) in (0u64..).zip(carried) {
             bandwidth.estimated(path(number), kilobits * 100_000 / 85 + 100);
         }
-        bandwidth.news();
-        let Target { bits, layered } = bandwidth.told;
+        bandwidth.changed();
+        let Target { bits, layered } = bandwidth.last_target;
         (bits / 1_000, layered, bandwidth.layers().map(|(_, most)| most).collect())
     }
 
@@ -268,10 +268,10 @@ mod tests {
     #[test]
     fn what_most_can_carry_may_be_too_much_for_the_others() {
         let paths = [100, 900, 1_000, 1_100, 1_200];
-        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(80)), &paths), (900, true, vec![0, 2, 2, 2, 2]));
-        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(50)), &paths), (1_000, true, vec![0, 1, 2, 2, 2]));
-        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(100)), &paths), (100, false, vec![2; 5]));
-        assert_eq!(layered(&mut Bandwidth::new(Policy::Most(0)), &paths), (1_200, true, vec![0, 1, 1, 1, 2]));
+        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(80)), &paths), (900, true, vec![0, 2, 2, 2, 2]));
+        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(50)), &paths), (1_000, true, vec![0, 1, 2, 2, 2]));
+        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(100)), &paths), (100, false, vec![2; 5]));
+        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(0)), &paths), (1_200, true, vec![0, 1, 1, 1, 2]));
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
         let mut bandwidth = Bandwidth::default();
         bandwidth.estimated(path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
-        bandwidth.overflowed(path(1), 0.6);
+        bandwidth.congested(path(1), 0.6);
         assert_eq!(news(&mut bandwidth), Some(254_999), "three quarters of the 340 that come through");
     }
 

@@ -1,7 +1,7 @@
-//! The UDP sockets that serve all peers, one a local address.
+//! The UDP sockets that serve all peers: one for each local address.
 //!
-//! What came is fetched many datagrams at once, each with the time at which the kernel took it, so that nobody need be
-//! woken for each. What leaves to one address in a row, the packets of a picture, leaves by one call of the kernel (UDP GSO).
+//! Many datagrams are fetched at once, each with the kernel's time of arrival, so that the thread need not wake for each. Datagrams to one
+//! address in a row, the packets of a video frame, leave in one system call (UDP GSO).
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -13,16 +13,16 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// Room for what one call of the kernel gives at once: it joins datagrams of one sender up to this (UDP GRO).
+/// Room for one read: the kernel joins datagrams of one sender up to this (UDP GRO).
 const ROOM: usize = 65_536;
 
-/// Calls of the kernel in one go before timers and commands have their turn.
+/// System calls in a row before timers and commands have their turn.
 const BURST: usize = 8;
 
-/// A datagram that waited longer in the kernel was stamped by another clock: one that was set meanwhile.
+/// If a datagram seems to have waited longer in the kernel, the wall clock was set meanwhile, and the stamp means nothing.
 const PLAUSIBLE: Duration = Duration::from_secs(1);
 
-/// Bytes that leave at once at most: what a datagram of all of them could hold.
+/// Bytes that leave in one call at most: those of the largest UDP datagram.
 const MAX_BATCH: usize = 65_000;
 
 /// A datagram that came.
@@ -31,37 +31,37 @@ pub struct Datagram {
     pub local: SocketAddr,
     /// The sender's.
     pub from: SocketAddr,
-    /// When the kernel took it.
+    /// When the kernel received it.
     pub arrived: Instant,
     /// What it holds.
     pub bytes: Vec<u8>,
 }
 
-/// Datagrams that leave together: of one size, but for the last.
+/// Datagrams that leave together: all of one size, the last may be shorter.
 #[derive(Default)]
 struct Batch {
-    /// By which socket, and to whom.
-    way: Option<(usize, SocketAddr)>,
+    /// The number of the socket, and the destination.
+    route: Option<(usize, SocketAddr)>,
     size: usize,
     bytes: Vec<u8>,
 }
 
 impl Batch {
-    /// Whether another can leave with them; `most` is how many the kernel takes.
-    fn takes(&self, way: (usize, SocketAddr), bytes: &[u8], most: usize) -> bool {
-        self.way == Some(way)
+    /// Whether one more can leave with them; `most` is how many the kernel takes.
+    fn takes(&self, route: (usize, SocketAddr), bytes: &[u8], most: usize) -> bool {
+        self.route == Some(route)
             && bytes.len() <= self.size
-            && self.bytes.len().is_multiple_of(self.size) // The last was not a shorter one.
+            && self.bytes.len().is_multiple_of(self.size) // The last so far is not a shorter one.
             && self.bytes.len() / self.size < most
             && self.bytes.len() + bytes.len() <= MAX_BATCH
     }
 }
 
-/// All our sockets: one a local address, and more where a peer has more transports than one.
+/// All sockets: one for each local address, and more sets where a peer has several transports.
 #[derive(Default)]
 pub struct Sockets {
     sockets: Vec<Socket>,
-    /// Where the kernel puts what came.
+    /// The buffer that the kernel reads into.
     room: Vec<u8>,
     leaving: Batch,
 }
@@ -70,27 +70,27 @@ struct Socket {
     address: SocketAddr,
     state: UdpSocketState,
     io: UdpSocket,
-    /// Why the kernel did not take the last that was sent.
+    /// Why the kernel did not send the last datagram.
     refused: Option<io::Error>,
 }
 
 impl Sockets {
-    /// The address of a socket is gone: the socket too.
+    /// An address is gone, and its socket with it.
     pub fn close(&mut self, address: SocketAddr) {
         self.flush();
         self.sockets.retain(|socket| socket.address != address);
     }
 
-    /// Binds a free port of each address; those bound now are returned.
+    /// Binds a free port of each address, and gives those that are bound. It must be called within an event loop of tokio.
     ///
     /// # Errors
     /// If not one can be bound.
-    pub async fn bind(&mut self, addresses: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
+    pub fn bind(&mut self, addresses: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
         self.room.resize(ROOM * BATCH_SIZE, 0);
         let mut bound = Vec::new();
         let mut last = io::Error::other("the machine has no address");
         for address in addresses {
-            match Self::open(*address).await {
+            match Self::open(*address) {
                 Ok(socket) => {
                     bound.push(socket.address);
                     self.sockets.push(socket);
@@ -101,35 +101,38 @@ impl Sockets {
         if bound.is_empty() { Err(last) } else { Ok(bound) }
     }
 
-    async fn open(address: IpAddr) -> io::Result<Socket> {
-        let socket = UdpSocket::bind((address, 0)).await?;
+    fn open(address: IpAddr) -> io::Result<Socket> {
+        let socket = std::net::UdpSocket::bind((address, 0))?;
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from_std(socket)?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         Ok(Socket { address: socket.local_addr()?, state, io: socket, refused: None })
     }
 
-    /// Sends, together with what follows to the same address; [`Self::flush`] ends that.
+    /// Sends a datagram, together with those that follow to the same address; [`Self::flush`] ends that.
     pub fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let Some(by) = self.sockets.iter().position(|socket| socket.address == from) else { return };
         if !self.leaving.takes((by, to), bytes, self.sockets[by].state.max_gso_segments()) {
             self.flush();
-            (self.leaving.way, self.leaving.size) = (Some((by, to)), bytes.len().max(1));
+            self.leaving.route = Some((by, to));
+            self.leaving.size = bytes.len().max(1);
         }
         self.leaving.bytes.extend(bytes);
     }
 
-    /// Nothing more follows for now. What the kernel does not take is lost as on any network, and [`Self::refusals`] tells why.
+    /// Sends what was kept to leave together. What the kernel refuses is lost as on any network, and [`Self::refusals`] says why.
     pub fn flush(&mut self) {
-        let Batch { way, size, bytes } = &mut self.leaving;
-        let Some((by, destination)) = way.take() else { return };
+        let Batch { route, size, bytes } = &mut self.leaving;
+        let Some((by, destination)) = route.take() else { return };
         let Socket { state, io, refused, .. } = &mut self.sockets[by];
         let segment_size = Some(*size).filter(|size| *size < bytes.len());
         let transmit = Transmit { destination, ecn: None, contents: bytes, segment_size, src_ip: None };
-        // Not by tokio: to it a socket is not writable before it was polled, and 250 ms would be lost.
+        // Not by tokio: it takes a socket for unwritable before its first poll, and the first check would wait 250 ms.
         *refused = state.try_send(UdpSockRef::from(&*io), &transmit).err();
         bytes.clear();
     }
 
-    /// From which addresses nothing can be sent at present, and why: no way to that network, a firewall of this machine.
+    /// From which addresses nothing can be sent now, and why: no route to that network, or a firewall of this machine.
     #[must_use]
     pub fn refusals(&self) -> Vec<NetworkFailure> {
         let why = |socket: &Socket| {
@@ -145,7 +148,7 @@ impl Sockets {
         if readable.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// What came on all sockets, of each in its order.
+    /// The datagrams that wait at all sockets, in order of arrival for each.
     pub fn receive(&mut self, now: Instant) -> Vec<Datagram> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut datagrams = Vec::new();
@@ -153,7 +156,7 @@ impl Sockets {
             let mut probable = true;
             for _ in 0..BURST {
                 let mut metas = [RecvMeta::default(); BATCH_SIZE];
-                // An error is the echo of a datagram that nobody took (ICMP), or means that nothing is there.
+                // An error is the ICMP reply to a datagram that nobody took, or means that nothing is there.
                 let Ok(count) = socket.receive(&mut self.room, &mut metas, probable) else { break };
                 probable = count == BATCH_SIZE;
                 for (meta, bytes) in metas[..count].iter().zip(self.room.chunks_exact(ROOM)) {
@@ -172,35 +175,35 @@ impl Sockets {
     }
 }
 
-/// When a datagram came, by the kernel's stamp: time since 1970 by a clock that somebody may set meanwhile.
+/// When a datagram arrived, by the kernel's stamp: a time since 1970 by a clock that may have been set meanwhile.
 fn arrived(now: Instant, wall: Duration, stamp: Option<Duration>) -> Instant {
     let waited = stamp.and_then(|stamp| wall.checked_sub(stamp)).filter(|waited| *waited < PLAUSIBLE);
     waited.and_then(|waited| now.checked_sub(waited)).unwrap_or(now)
 }
 
 impl Socket {
-    /// `probable`: there may be something of which tokio knows nothing yet.
+    /// `probable`: there may be datagrams that tokio has not noticed yet.
     fn receive(&self, room: &mut [u8], metas: &mut [RecvMeta; BATCH_SIZE], probable: bool) -> io::Result<usize> {
         let mut chunks = room.chunks_exact_mut(ROOM);
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
         let mut receive = || self.state.recv(UdpSockRef::from(&self.io), &mut slices, metas);
-        // That nothing is there must reach tokio, which would call us again and again otherwise; but what it has not
-        // noticed yet may be there all the same.
+        // tokio must learn that nothing is there, or it would wake us again and again; but datagrams that it has not noticed yet may
+        // be there all the same.
         let received = self.io.try_io(Interest::READABLE, &mut receive);
         if received.is_err() && probable { receive() } else { received }
     }
 }
 
-/// The addresses others may reach us by: those of all interfaces that are up, but for the loopback and addresses that
-/// mean nothing beyond one link. A machine without any talks to itself.
+/// The addresses that others may reach us by: those of all interfaces that are up, except loopback and link-local ones. A machine without
+/// any uses its loopback.
 #[must_use]
 pub fn local_addresses() -> Vec<IpAddr> {
     let addresses = interface_addresses();
     if addresses.is_empty() { vec![IpAddr::from([127, 0, 0, 1])] } else { addresses }
 }
 
-/// The same as they are now, be they none.
+/// The same as they are now; it may be none.
 pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let usable = interfaces.into_iter().filter(|interface| !interface.is_loopback() && !interface.is_link_local());
@@ -210,7 +213,7 @@ pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     addresses
 }
 
-/// More addresses are more candidates for every peer to try.
+/// Each address is one more candidate for each peer to check.
 const MAX_ADDRESSES: usize = 8;
 
 #[cfg(test)]
@@ -226,8 +229,8 @@ mod tests {
     async fn what_leaves_together_arrives_one_by_one_and_in_its_order() {
         let local = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
         let (mut ours, mut theirs, mut others) = (Sockets::default(), Sockets::default(), Sockets::default());
-        let from = ours.bind(&local).await.unwrap()[0];
-        let (to, other) = (theirs.bind(&local).await.unwrap()[0], others.bind(&local).await.unwrap()[0]);
+        let from = ours.bind(&local).unwrap()[0];
+        let (to, other) = (theirs.bind(&local).unwrap()[0], others.bind(&local).unwrap()[0]);
         let lengths = [1_000, 1_000, 1_000, 400, 400, 1_000, 7, 1_200, 1_200, 1, 1_100].into_iter().chain([900; 150]);
         let sent: Vec<Vec<u8>> = (0u8..).zip(lengths).map(|(number, length)| vec![number; length]).collect();
         for (number, bytes) in sent.iter().enumerate() {
@@ -250,9 +253,9 @@ mod tests {
     #[tokio::test]
     async fn what_the_kernel_refuses_to_send_is_told_until_it_takes_something_again() {
         let mut ours = Sockets::default();
-        let from = ours.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).await.unwrap()[0];
+        let from = ours.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).unwrap()[0];
         assert_eq!(ours.refusals(), []);
-        // From the loopback there is no way to an address of another machine.
+        // From the loopback there is no route to an address of another machine.
         ours.send(from, SocketAddr::from(([192, 0, 2, 1], 9)), b"lost");
         ours.flush();
         let refusals = ours.refusals();

@@ -6,150 +6,150 @@ use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
 
-use crate::bandwidth::Target;
+pub use crate::bandwidth::Target;
 
-/// What is heard of a participant, for whoever wants to look.
+/// What a media layer measured.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Observation {
-    /// The first frame that was louder than silence.
+    /// The first audio of a participant that is louder than silence.
     FirstSound {
         /// The session.
         session: SessionId,
         /// When it was decoded.
         at: Instant,
     },
-    /// Five times a second: how loud it is, for a mark at whoever speaks.
-    Loud {
+    /// Five times a second: how loud a participant is, to mark who speaks.
+    Loudness {
         /// The session.
         session: SessionId,
-        /// Root mean square of these 200 ms in dBFS: silence has -120.
+        /// Root mean square of these 200 ms in dBFS; silence is -120.
         level: f32,
     },
-    /// Once a second.
-    Heard {
+    /// Once a second: the audio of a participant.
+    Audio {
         /// The session.
         session: SessionId,
-        /// How it sounded, measured on what was decoded.
+        /// Measured on the decoded audio of that second.
         level: Level,
-        /// How it fared since the session began.
-        stats: Stats,
+        /// Counted since the session began.
+        stats: AudioStats,
     },
-    /// Once a second while pictures of a participant are shown.
-    Seen {
+    /// Once a second while video of a participant is shown.
+    Video {
         /// The session.
         session: SessionId,
-        /// A person, or a screen.
+        /// A camera or a screen.
         media: Media,
         /// Width and height, in pixels.
         size: [usize; 2],
-        /// The mean colour of the last picture: red, green, blue.
+        /// The mean colour of the last frame: red, green, blue.
         colour: [u8; 3],
-        /// How they fared since the session began.
+        /// Counted since the session began.
         stats: VideoStats,
     },
-    /// Once a second: the network's view of a session.
+    /// Once a second: the paths of a session.
     Paths {
         /// The session.
         session: SessionId,
         /// A path for each transport that has one.
         paths: Vec<Path>,
-        /// The codecs of what came, by their names in SDP.
+        /// The codecs of received packets, by their names in SDP.
         codecs: BTreeSet<String>,
     },
-    /// What our pictures are encoded to from now on.
+    /// What our video is encoded to from now on.
     Target(Media, Target),
-    /// Once a second while we send: bytes of payload so far, the same to everybody.
+    /// Once a second while we send: bytes of audio payload so far, to each peer.
     Sent {
         /// Bytes.
         bytes: u64,
     },
 }
 
-/// How a stream fared so far.
+/// The audio of a participant, since the session began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
+pub struct AudioStats {
     /// What became of its packets.
-    pub counts: Counts,
-    /// Frames heard, of 20 ms.
+    pub counts: PacketCounts,
+    /// Frames played, of 20 ms.
     pub played: u64,
-    /// Those of them that were made up, or recovered from the packet behind.
+    /// Those of them that were concealed, or recovered from the packet behind.
     pub concealed: u64,
     /// How long packets wait in the jitter buffer now.
     pub delay: Duration,
-    /// How unevenly they come now (RFC 3550 section 6.4.1).
+    /// Interarrival jitter (RFC 3550 section 6.4.1).
     pub jitter: Duration,
-    /// There and back on its path, as last measured by ICE's checks: a peer that answers with its next tick, as we do, adds up
-    /// to 20 ms.
+    /// The round-trip time of its path, as last measured by ICE's checks. A peer that answers with its next tick, as we do, adds up to
+    /// 20 ms.
     pub round_trip: Option<Duration>,
 }
 
 /// What became of the packets of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets that came.
+pub struct PacketCounts {
+    /// Packets received.
     pub received: u64,
-    /// Packets that came too late, twice, or beyond the bound.
+    /// Packets that came too late, twice, or beyond the size of the buffer.
     pub discarded: u64,
-    /// Packets that never came in time.
+    /// Packets that did not come in time.
     pub lost: u64,
     /// Packets left out to catch up.
     pub skipped: u64,
-    /// Bytes of payload.
+    /// Bytes of payload received.
     pub bytes: u64,
 }
 
-/// How the pictures of a participant fared so far.
+/// The video of a participant, since the session began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VideoStats {
-    /// Bytes of payload that came.
+    /// Bytes of payload received.
     pub bytes: u64,
-    /// Pictures decoded.
+    /// Frames decoded.
     pub decoded: u64,
-    /// Pictures shown: of several that were due at once the last.
+    /// Frames shown: of several that were due at once only the last.
     pub shown: u64,
-    /// How often one stood still: for three times as long as usual, and 150 ms longer at least.
+    /// Freezes: the time between two frames was three times the usual one, and at least 150 ms longer.
     pub freezes: u64,
-    /// For how long together.
+    /// The length of all freezes together.
     pub frozen: Duration,
 }
 
-/// What was measured over a second.
+/// Audio measured over a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Level {
-    /// Root mean square in dBFS: a full-scale sine has -3, silence -120.
+    /// Root mean square in dBFS: a full-scale sine is -3, silence -120.
     pub level: f32,
-    /// The tone in Hz, if one holds most of the power.
+    /// The frequency in Hz, if one tone holds most of the power.
     pub frequency: Option<f32>,
 }
 
 impl Level {
-    /// True if there was sound at all.
+    /// True if there was any sound.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.level > SILENCE
     }
 }
 
-/// Below this nothing is called sound, in dBFS.
+/// Below this level audio counts as silence, in dBFS.
 pub const SILENCE: f32 = -60.0;
 
-/// What goes by a transport, and where.
+/// The path of a transport, and its traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path {
     /// Our address.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: SocketAddr,
-    /// Datagrams sent since the transport began, and their bytes above UDP.
+    /// Datagrams sent since the transport began.
     pub sent: Traffic,
-    /// Those that came.
+    /// Datagrams received.
     pub received: Traffic,
-    /// There and back, as last measured.
+    /// The round-trip time, as last measured.
     pub round_trip: Option<Duration>,
 }
 
-/// Datagrams so far.
+/// A count of datagrams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// How many.

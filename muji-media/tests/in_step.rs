@@ -1,5 +1,5 @@
 //! Two media layers on this machine, in real time: what flashes and beeps at once is seen and heard at once, though sound takes a
-//! longer way than pictures.
+//! longer way than frames.
 #![cfg(feature = "vp8")]
 
 use std::collections::VecDeque;
@@ -13,13 +13,14 @@ use muji_core::media::{
 use muji_core::{CallId, SessionId};
 use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
-use muji_media::codec::{opus, vp8};
-use muji_media::device::{DeviceError, Sink, Source, VideoSink, VideoSource, Whose};
-use muji_media::gather::LocalCandidate;
-use muji_media::sound::{FRAME, FRAME_TIME, Frame};
+use muji_media::device::{
+    AudioFrame, AudioSink, AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoOrigin, VideoSink, VideoSource,
+};
+use muji_media::parts::codec::{opus, vp8};
 use muji_media::transport::str0m::Str0m;
-use muji_media::transport::{MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams};
-use muji_media::video_frame::VideoFrame;
+use muji_media::transport::{
+    LocalCandidate, MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams,
+};
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::Media;
 
@@ -27,10 +28,10 @@ use muji_xep::rtp::Media;
 const PERIOD: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_millis(150);
 
-/// How much longer sound is under way than pictures.
+/// How much longer sound is under way than frames.
 const DETOUR: Duration = Duration::from_millis(150);
 
-/// Sound and pictures apart by more than this are noticed (EBU R37 has 40 ms for pictures that are late, 60 for early ones).
+/// Sound and frames apart by more than this are noticed (EBU R37 has 40 ms for frames that are late, 60 for early ones).
 const SKEW: Duration = Duration::from_millis(45);
 
 /// Until the first reports have come.
@@ -45,8 +46,8 @@ fn is_on(begun: Instant, at: Instant) -> bool {
 /// A microphone and a camera before the same lamp and horn.
 struct Stage(Instant);
 
-impl Source for Stage {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
+impl AudioSource for Stage {
+    fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
         let first = Instant::now() - FRAME_TIME;
         for (number, sample) in (0u32..).zip(frame) {
             let on = is_on(self.0, first + FRAME_TIME * number / FRAME as u32);
@@ -67,7 +68,7 @@ impl VideoSource for Stage {
         [160, 96]
     }
 
-    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
         let brightness = if is_on(self.0, Instant::now()) { 255 } else { 0 };
         Ok(VideoFrame::filled(160, 96, [brightness; 3]))
     }
@@ -91,8 +92,8 @@ impl Audience {
     }
 }
 
-impl Sink for Audience {
-    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError> {
+impl AudioSink for Audience {
+    fn put(&mut self, frame: &AudioFrame) -> Result<(), DeviceError> {
         let first = frame.iter().position(|sample| sample.unsigned_abs() > 2_000).unwrap_or(0) as u32;
         let loud = frame.iter().any(|sample| sample.unsigned_abs() > 2_000);
         self.notices(loud, Instant::now() + FRAME_TIME * first / FRAME as u32);
@@ -101,13 +102,13 @@ impl Sink for Audience {
 }
 
 impl VideoSink for Audience {
-    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
-        if *whose != Whose::Ours(Media::Video) {
-            self.notices(picture.mean()[1] > 128, Instant::now());
+    fn show(&mut self, whose: &VideoOrigin, frame: VideoFrame) {
+        if *whose != VideoOrigin::Local(Media::Video) {
+            self.notices(frame.mean()[1] > 128, Instant::now());
         }
     }
 
-    fn end(&mut self, _: &Whose) {}
+    fn end(&mut self, _: &VideoOrigin) {}
 }
 
 /// What comes by it comes later.
@@ -124,41 +125,41 @@ impl Transport for Detour {
     fn restart(&mut self) {
         self.transport.restart();
     }
-    fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
-        self.transport.remote(now, remote);
+    fn set_remote(&mut self, now: Instant, remote: &RemoteTransport) {
+        self.transport.set_remote(now, remote);
     }
-    fn candidate(&mut self, now: Instant, candidate: &Candidate) {
-        self.transport.candidate(now, candidate);
+    fn add_remote_candidate(&mut self, now: Instant, candidate: &Candidate) {
+        self.transport.add_remote_candidate(now, candidate);
     }
-    fn found(&mut self, now: Instant, candidate: &LocalCandidate) {
-        self.transport.found(now, candidate);
+    fn add_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate) {
+        self.transport.add_local_candidate(now, candidate);
     }
-    fn lost(&mut self, now: Instant, candidate: &LocalCandidate) {
-        self.transport.lost(now, candidate);
+    fn remove_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate) {
+        self.transport.remove_local_candidate(now, candidate);
     }
-    fn add(&mut self, content: &OpenContent) {
-        self.transport.add(content);
+    fn add_content(&mut self, content: &OpenContent) {
+        self.transport.add_content(content);
     }
-    fn agreed(&mut self, agreed: &NegotiatedContent) {
-        self.transport.agreed(agreed);
+    fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
+        self.transport.set_negotiated(negotiated);
     }
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         self.transport.send(now, captured, content, packets);
     }
-    fn ask_key_frame(&mut self, now: Instant, content: &str) {
-        self.transport.ask_key_frame(now, content);
+    fn request_key_frame(&mut self, now: Instant, content: &str) {
+        self.transport.request_key_frame(now, content);
     }
     fn accepts(&self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
         self.transport.accepts(now, local, from, bytes)
     }
-    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+    fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         self.under_way.push_back((now + self.delay, local, from, bytes.to_vec()));
         self.handle_timeout(now);
     }
     fn handle_timeout(&mut self, now: Instant) {
         while self.under_way.front().is_some_and(|(due, ..)| *due <= now) {
             let (due, local, from, bytes) = self.under_way.pop_front().expect("it was there");
-            self.transport.datagram(due, local, from, &bytes);
+            self.transport.handle_datagram(due, local, from, &bytes);
         }
         self.transport.handle_timeout(now);
     }
@@ -182,7 +183,7 @@ fn maker() -> MakeTransport {
         let transport = make.open(now, opening);
         Box::new(Detour { transport, delay, under_way: VecDeque::new() }) as Box<dyn Transport>
     };
-    MakeTransport { make: Box::new(detoured), counts_packets: true }
+    MakeTransport { make: Box::new(detoured), transport_cc: true }
 }
 
 fn devices() -> Devices {
@@ -246,8 +247,10 @@ async fn introduce(all: &mut [Backend; 2]) {
 #[tokio::test]
 async fn what_flashes_and_beeps_at_once_is_seen_and_heard_at_once() {
     let (begun, ears, eyes) = (Instant::now(), Audience::default(), Audience::default());
-    let stage = Devices { source: Some(Box::new(Stage(begun))), pictures: Some(Box::new(Stage(begun))), ..devices() };
-    let audience = Devices { sink: Some(Box::new(ears.clone())), view: Some(Box::new(eyes.clone())), ..devices() };
+    let stage =
+        Devices { audio_source: Some(Box::new(Stage(begun))), video_source: Some(Box::new(Stage(begun))), ..devices() };
+    let audience =
+        Devices { audio_sink: Some(Box::new(ears.clone())), video_sink: Some(Box::new(eyes.clone())), ..devices() };
     let start = |devices| Backend::start_with(maker(), devices).expect("a media layer").0;
     let mut all = [start(stage), start(audience)];
     introduce(&mut all).await;

@@ -1,4 +1,4 @@
-//! A picture is encoded and packetised once, whatever the number of those who see it.
+//! A frame is encoded and packetised once, whatever the number of those who see it.
 #![cfg(feature = "vp8")]
 
 use std::collections::BTreeMap;
@@ -12,16 +12,16 @@ use muji_core::media::{IceRole, LocalTransport, MediaBackend, MediaCommand, Open
 use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
-use muji_media::codec::vp8;
 use muji_media::device::pattern::Pattern;
-use muji_media::device::{DeviceError, VideoSource};
-use muji_media::gather::LocalCandidate;
-use muji_media::transport::{MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams};
-use muji_media::video_frame::VideoFrame;
+use muji_media::device::{DeviceError, VideoFrame, VideoSource};
+use muji_media::parts::codec::vp8;
+use muji_media::transport::{
+    LocalCandidate, MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams,
+};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
-/// Pictures until the test has seen enough, and how long it waits for each.
+/// Frames until the test has seen enough, and how long it waits for each.
 const ENOUGH: usize = 20;
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -33,9 +33,9 @@ impl VideoSource for Counted {
         self.0.size()
     }
 
-    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
         self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.take()
+        self.0.capture()
     }
 }
 
@@ -57,17 +57,17 @@ impl Transport for Tap {
     }
 
     fn restart(&mut self) {}
-    fn remote(&mut self, _now: Instant, _remote: &RemoteTransport) {}
-    fn candidate(&mut self, _now: Instant, _candidate: &Candidate) {}
-    fn found(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
-    fn lost(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
-    fn add(&mut self, _content: &OpenContent) {}
-    fn agreed(&mut self, _agreed: &NegotiatedContent) {}
-    fn ask_key_frame(&mut self, _now: Instant, _content: &str) {}
+    fn set_remote(&mut self, _now: Instant, _remote: &RemoteTransport) {}
+    fn add_remote_candidate(&mut self, _now: Instant, _candidate: &Candidate) {}
+    fn add_local_candidate(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
+    fn remove_local_candidate(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
+    fn add_content(&mut self, _content: &OpenContent) {}
+    fn set_negotiated(&mut self, _negotiated: &NegotiatedContent) {}
+    fn request_key_frame(&mut self, _now: Instant, _content: &str) {}
     fn accepts(&self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) -> bool {
         false
     }
-    fn datagram(&mut self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) {}
+    fn handle_datagram(&mut self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) {}
     fn handle_timeout(&mut self, _now: Instant) {}
     fn poll_output(&mut self) -> Option<TransportOutput> {
         None
@@ -80,24 +80,24 @@ impl Transport for Tap {
     }
 }
 
-/// A call that shows pictures to three; what each was sent, picture by picture.
+/// A call that shows frames to three; what each was sent, frame by frame.
 fn three(sent: &Receiver<(SessionId, Vec<RtpPacket>)>) -> BTreeMap<SessionId, Vec<Vec<RtpPacket>>> {
-    let mut pictures: BTreeMap<SessionId, Vec<Vec<RtpPacket>>> = BTreeMap::new();
-    while pictures.len() < 3 || pictures.values().any(|pictures| pictures.len() < ENOUGH) {
-        let (session, packets) = sent.recv_timeout(LIMIT).expect("pictures are sent");
-        pictures.entry(session).or_default().push(packets);
+    let mut frames: BTreeMap<SessionId, Vec<Vec<RtpPacket>>> = BTreeMap::new();
+    while frames.len() < 3 || frames.values().any(|frames| frames.len() < ENOUGH) {
+        let (session, packets) = sent.recv_timeout(LIMIT).expect("frames are sent");
+        frames.entry(session).or_default().push(packets);
     }
-    pictures
+    frames
 }
 
 // Shows muji-model-03.
 #[test]
 fn three_who_look_get_the_very_bytes_of_one_encoding() {
     let (taken, (tell, sent)) = (Arc::new(AtomicUsize::new(0)), channel());
-    let pictures = Some(Box::new(Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone())) as _);
+    let video_source = Some(Box::new(Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone())) as _);
     let make = move |_, opening: TransportParams| Box::new(Tap(opening.id.session, tell.clone())) as Box<dyn Transport>;
-    let devices = Devices { pictures, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
-    let make = MakeTransport { make: Box::new(make), counts_packets: true };
+    let devices = Devices { video_source, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
+    let make = MakeTransport { make: Box::new(make), transport_cc: true };
     let (mut backend, _observations) = Backend::start_with(make, devices).expect("a media layer");
     let (call, publication) = (CallId(1), "video".to_owned());
     for number in 0..3 {
@@ -118,10 +118,10 @@ fn three_who_look_get_the_very_bytes_of_one_encoding() {
         backend.execute(MediaCommand::Content { session, content, send, receive: false, ssrcs: Vec::new() });
     }
     backend.execute(MediaCommand::Publish { call, publication, media: Media::Video });
-    let pictures = three(&sent);
+    let frames = three(&sent);
     drop(backend);
-    let all: Vec<&[Vec<RtpPacket>]> = pictures.values().map(|pictures| &pictures[..ENOUGH]).collect();
-    assert!(all[0].iter().flatten().count() >= ENOUGH, "a picture has a packet at least");
+    let all: Vec<&[Vec<RtpPacket>]> = frames.values().map(|frames| &frames[..ENOUGH]).collect();
+    assert!(all[0].iter().flatten().count() >= ENOUGH, "a frame has a packet at least");
     for (first, others) in all[0].iter().zip(all[1].iter().zip(all[2])) {
         for other in [others.0, others.1] {
             assert_eq!(first, other);
@@ -129,6 +129,6 @@ fn three_who_look_get_the_very_bytes_of_one_encoding() {
             assert!(first.iter().zip(other).all(|(one, two)| Arc::ptr_eq(&one.payload, &two.payload)));
         }
     }
-    let (taken, shown) = (taken.load(Ordering::Relaxed), pictures[&SessionId(0)].len());
-    assert!(taken <= shown + 10, "{taken} pictures were taken for {shown} that were sent to each");
+    let (taken, shown) = (taken.load(Ordering::Relaxed), frames[&SessionId(0)].len());
+    assert!(taken <= shown + 10, "{taken} frames were taken for {shown} that were sent to each");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muji_harness::link::{Link, packet};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::bandwidth::{Bandwidth, INITIAL};
+use muji_media::parts::{Bandwidth, INITIAL};
 
 /// Sends as an encoder would that keeps exactly to its target; what the target was at the end, and how much was lost.
 fn send(link: &mut Link, bandwidth: &mut Bandwidth, target: &mut u32, seconds: u32) -> (u32, f64) {
@@ -22,8 +22,8 @@ fn send(link: &mut Link, bandwidth: &mut Bandwidth, target: &mut u32, seconds: u
             bandwidth.estimated(path, bits);
         }
         link.lost().into_iter().for_each(|share| bandwidth.lost(path, share));
-        link.overflowed().into_iter().for_each(|share| bandwidth.overflowed(path, share));
-        *target = bandwidth.news().map_or(*target, |news| news.bits);
+        link.overflowed().into_iter().for_each(|share| bandwidth.congested(path, share));
+        *target = bandwidth.changed().map_or(*target, |news| news.bits);
     }
     (*target, link.dropped() as f64 / packets.max(1) as f64)
 }

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use jid::{BareJid, Jid};
 use muji_core::xmpp::Server;
-use muji_media::bandwidth::Policy;
-use muji_media::record::Template;
+use muji_media::backend::{BandwidthPolicy, RecordingTemplate};
 use serde::Deserialize;
 
 use crate::doctor::DoctorArgs;
@@ -110,11 +109,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) screen: Option<String>,
 
-    /// Whose network sets the bit rate of our video: layers (participants on slow paths get fewer frames per second), slowest
+    /// VideoOrigin network sets the bit rate of our video: layers (participants on slow paths get fewer frames per second), slowest
     /// (everyone gets what the slowest path carries), or a share such as 80% (that share gets full quality, the others lose
     /// packets)
     #[arg(long, value_name = "WHOM", value_parser = policy, default_value = "layers")]
-    pub(crate) fit: Policy,
+    pub(crate) fit: BandwidthPolicy,
 
     /// Open no window, even if there is a display
     #[cfg(feature = "window")]
@@ -133,7 +132,7 @@ pub(crate) struct Args {
     /// Record each participant, and all of them as "mix": a file name that contains {nick} and ends in .webm, or in .wav for
     /// audio only
     #[arg(long, value_name = "DIR/{nick}.webm", value_parser = template)]
-    pub(crate) record: Option<Template>,
+    pub(crate) record: Option<RecordingTemplate>,
 
     /// Show network statistics of each participant once a second: bit rates, round-trip time, codecs, freezes, addresses
     #[arg(long)]
@@ -239,16 +238,18 @@ pub(crate) enum Other {
     Man,
 }
 
-fn template(text: &str) -> Result<Template, String> {
-    Template::parse(text).map_err(|why| why.to_string())
+fn template(text: &str) -> Result<RecordingTemplate, String> {
+    RecordingTemplate::parse(text).map_err(|why| why.to_string())
 }
 
-fn policy(text: &str) -> Result<Policy, String> {
+fn policy(text: &str) -> Result<BandwidthPolicy, String> {
     let share = || text.strip_suffix('%')?.parse().ok().filter(|share| *share <= 100);
     match text {
-        "layers" => Ok(Policy::Layers),
-        "slowest" => Ok(Policy::Slowest),
-        _ => share().map(Policy::Most).ok_or_else(|| "must be layers, slowest, or a share such as 80%".to_owned()),
+        "layers" => Ok(BandwidthPolicy::Layers),
+        "slowest" => Ok(BandwidthPolicy::Slowest),
+        _ => share()
+            .map(BandwidthPolicy::Most)
+            .ok_or_else(|| "must be layers, slowest, or a share such as 80%".to_owned()),
     }
 }
 

@@ -5,15 +5,15 @@ use std::path::Path;
 use muji_media::device::tone::Tone;
 use muji_media::device::wav::WavSource;
 use muji_media::device::webm::WebmSound;
-use muji_media::device::{Sink, Source};
+use muji_media::device::{AudioSink, AudioSource};
 
 use crate::args::Args;
 use crate::exit::Failure;
 
 /// Where sound comes from and goes to.
 pub(crate) struct Audio {
-    pub(crate) source: Option<Box<dyn Source>>,
-    pub(crate) sink: Option<Box<dyn Sink>>,
+    pub(crate) source: Option<Box<dyn AudioSource>>,
+    pub(crate) sink: Option<Box<dyn AudioSink>>,
 }
 
 /// Opens what the user asked for. Microphones and loudspeakers are named now and opened when the call needs them.
@@ -29,14 +29,14 @@ pub(crate) fn open(args: &Args) -> Result<Audio, Failure> {
     Ok(audio)
 }
 
-fn file(path: &Path) -> Result<Box<dyn Source>, Failure> {
+fn file(path: &Path) -> Result<Box<dyn AudioSource>, Failure> {
     if path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("webm")) {
         return Ok(Box::new(WebmSound::open(path).map_err(|why| Failure::Usage(why.to_string()))?));
     }
     Ok(Box::new(WavSource::open(path).map_err(|why| Failure::Usage(why.to_string()))?))
 }
 
-fn tone(frequency: &str) -> Result<Box<dyn Source>, Failure> {
+fn tone(frequency: &str) -> Result<Box<dyn AudioSource>, Failure> {
     let frequency = frequency.parse().ok().filter(|hz| (20.0..=20_000.0).contains(hz));
     let hz =
         frequency.ok_or_else(|| Failure::Usage("--audio tone:HZ takes a frequency from 20 to 20000".to_owned()))?;

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
-use muji_media::device::{VideoSink, Whose};
-use muji_media::video_frame::VideoFrame;
+use muji_media::device::{VideoFrame, VideoOrigin, VideoSink};
 
 /// An older picture is not shown any more.
 const FRESH: Duration = Duration::from_secs(3);
@@ -46,7 +45,7 @@ pub(crate) struct CallView {
     pub(crate) message: String,
     pub(crate) people: Vec<Person>,
     /// The last picture of everybody, and when it came.
-    pictures: BTreeMap<Whose, (VideoFrame, Instant)>,
+    pictures: BTreeMap<VideoOrigin, (VideoFrame, Instant)>,
     /// The program ends.
     pub(crate) over: bool,
 }
@@ -54,19 +53,20 @@ pub(crate) struct CallView {
 impl CallView {
     /// Our picture, while we show some.
     pub(crate) fn ours(&self) -> Option<(&VideoFrame, Instant)> {
-        self.fresh(&Whose::Ours(Media::Video))
+        self.fresh(&VideoOrigin::Local(Media::Video))
     }
 
     /// The picture of somebody, or of their screen: the newest, if there are several.
-    pub(crate) fn of(&self, person: &Person, media: &Media) -> Option<(&Whose, &VideoFrame, Instant)> {
+    pub(crate) fn of(&self, person: &Person, media: &Media) -> Option<(&VideoOrigin, &VideoFrame, Instant)> {
         let session = person.session?;
-        let shows = |whose: &&Whose| matches!(whose, Whose::Theirs(of, _, what) if *of == session && what == media);
+        let shows =
+            |whose: &&VideoOrigin| matches!(whose, VideoOrigin::Remote(of, _, what) if *of == session && what == media);
         let theirs = self.pictures.keys().filter(shows);
         let fresh = theirs.filter_map(|whose| self.fresh(whose).map(|(picture, at)| (whose, picture, at)));
         fresh.max_by_key(|(.., at)| *at)
     }
 
-    fn fresh(&self, whose: &Whose) -> Option<(&VideoFrame, Instant)> {
+    fn fresh(&self, whose: &VideoOrigin) -> Option<(&VideoFrame, Instant)> {
         let (picture, at) = self.pictures.get(whose)?;
         (at.elapsed() < FRESH).then_some((picture, *at))
     }
@@ -85,11 +85,11 @@ impl SharedCallView {
 }
 
 impl VideoSink for SharedCallView {
-    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
+    fn show(&mut self, whose: &VideoOrigin, picture: VideoFrame) {
         self.with(|call_view| drop(call_view.pictures.insert(whose.clone(), (picture, Instant::now()))));
     }
 
-    fn end(&mut self, whose: &Whose) {
+    fn end(&mut self, whose: &VideoOrigin) {
         self.with(|call_view| drop(call_view.pictures.remove(whose)));
     }
 }

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use muji_core::Secret;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_core::tls::Trust;
-use muji_media::backend::NoMedia;
-use muji_media::gather::{GatherPolicy, Relays};
+use muji_media::backend::{GatherPolicy, NoMedia, Relays};
 use muji_media::transport::MakeTransport;
 use muji_media::transport::str0m::Str0m;
 

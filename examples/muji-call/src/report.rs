@@ -6,10 +6,7 @@ use std::time::Instant;
 use jid::{BareJid, FullJid};
 use muji_core::xmpp::{LoggedIn, Mechanism};
 use muji_core::{Event, Media, Pair, PairState, Peer, Recovery, SessionId};
-use muji_media::backend::Observation;
-use muji_media::bandwidth::Target;
-use muji_media::meter::Level;
-use muji_media::receive::Stats;
+use muji_media::stats::{AudioStats, Level, Observation, Target};
 use serde_json::{Value, json};
 
 use crate::args::Args;
@@ -340,12 +337,12 @@ impl Report {
                     Some(format!("first sound from {}, {ms} ms after joining", printable(&nick)))
                 });
             }
-            Observation::Heard { session, level, stats } => {
+            Observation::Audio { session, level, stats } => {
                 if let Some(nick) = self.names.get(session).cloned() {
                     self.heard_now(nick, level, stats);
                 }
             }
-            Observation::Loud { session, level } => {
+            Observation::Loudness { session, level } => {
                 let known = self.names.get(session).and_then(|nick| self.people.get_mut(nick));
                 if let Some(known) = known {
                     known.level = Some(*level);
@@ -359,7 +356,7 @@ impl Report {
                     self.row();
                 }
             }
-            Observation::Seen { session, media, size, colour: [red, green, blue], stats } => {
+            Observation::Video { session, media, size, colour: [red, green, blue], stats } => {
                 let Some(nick) = self.names.get(session).cloned() else { return };
                 let (colour, [width, height]) = (format!("{red:02x}{green:02x}{blue:02x}"), size);
                 let fields = json!({
@@ -394,7 +391,7 @@ impl Report {
         }
     }
 
-    fn heard_now(&mut self, nick: String, level: &Level, stats: &Stats) {
+    fn heard_now(&mut self, nick: String, level: &Level, stats: &AudioStats) {
         let tone = level.frequency.filter(|_| level.is_sound());
         let text = match tone {
             Some(hz) => format!("{hz:.0} Hz {:.0} dB", level.level),

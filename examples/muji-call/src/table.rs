@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
-use muji_media::peers::Path;
-use muji_media::receive::Stats;
-use muji_media::video::VideoStats;
+use muji_media::stats::{AudioStats, Path, VideoStats};
 use serde_json::{Value, json};
 
 /// What is known of a participant.
@@ -39,7 +37,7 @@ pub(crate) struct ParticipantStats {
     /// The network's view of the session with it.
     network: Network,
     /// Its stream so far, the last of several sessions.
-    pub(crate) stats: Stats,
+    pub(crate) stats: AudioStats,
 }
 
 /// How the network fares with a participant.
@@ -196,19 +194,19 @@ pub(crate) fn network_lines<'a>(people: impl IntoIterator<Item = (String, &'a Pa
 
 #[cfg(test)]
 mod tests {
-    use muji_media::jitter::Counts;
+    use muji_media::stats::PacketCounts;
 
     use super::*;
 
     #[test]
     fn a_minute_of_sound_is_summed_up() {
-        let counts = Counts { received: 2_970, lost: 30, bytes: 240_000, ..Counts::default() };
-        let stats = Stats {
+        let counts = PacketCounts { received: 2_970, lost: 30, bytes: 240_000, ..PacketCounts::default() };
+        let stats = AudioStats {
             counts,
             played: 3_000,
             concealed: 45,
             round_trip: Some(Duration::from_micros(20_500)),
-            ..Stats::default()
+            ..AudioStats::default()
         };
         let known = ParticipantStats { first_sound: Some(335), state: "flowing", stats, ..ParticipantStats::default() };
         let lines = lines([("romeo".to_owned(), &known), ("juliet".to_owned(), &ParticipantStats::default())]);

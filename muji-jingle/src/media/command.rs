@@ -37,8 +37,9 @@ pub struct Sending {
 }
 
 /// A command to the media layer. It has no result; reports answer it if there is something to report.
+///
+/// The enum is exhaustive on purpose: a media layer that does not handle a new command must not compile, for it would lose it silently.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum MediaCommand {
     /// From now on these servers are used, and no earlier ones. They are not contacted before a session opens.
     Servers {

@@ -1,31 +1,32 @@
-//! Between two clocks that are nearly the same: what comes too fast or too slow is stretched by single samples, so that
-//! neither delay nor gaps pile up in an hour of talk.
+//! Clock drift: two clocks that are nearly the same. Audio that comes too fast or too slow is resampled by single samples, so that an hour
+//! of talk adds neither delay nor gaps.
 
 use std::collections::VecDeque;
 
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Adjustable, Async, FixedAsync, PolynomialDegree, ResamplerConstructionError, Slip};
 
-use crate::audio::frame::{FRAME, RATE};
+use crate::audio::frame::{FRAME, SAMPLE_RATE};
 
-/// An excess is worked off over so many seconds. A clock 0.1 % fast then waits 4 ms longer than it should, one 0.1 % slow 4 ms
-/// less: within what the buffers on both sides have to spare.
+/// How long it takes to resample an excess away, in seconds. In a steady state a clock that is 0.1 % fast then waits 4 ms longer than it
+/// should, and one 0.1 % slow 4 ms less: the buffers on both sides can spare that.
 const WORKED_OFF_IN: f64 = 4.0;
 
-/// The most that sound is stretched: half a percent, a twelfth of a semitone.
+/// The most that audio is stretched: half a percent is a twelfth of a semitone.
 const MAX_STRETCH: f64 = 0.005;
 
-/// Which side comes in frames of 20 ms; the other takes or gives a few samples more or less.
+/// Which side comes in frames of 20 ms; the other side takes or gives some samples more or less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fixed {
-    /// Frames go in.
+pub(crate) enum FixedSide {
+    /// Frames go in: to a loudspeaker.
+    #[cfg_attr(not(feature = "devices"), allow(dead_code, reason = "only sound cards take frames"))]
     Input,
     /// Frames come out.
     Output,
 }
 
-/// A stretching connection.
-pub struct DriftCompensator {
+/// Resamples between the two clocks.
+pub(crate) struct DriftCompensator {
     resampler: Box<dyn AdjustableResampler>,
     input: Vec<f32>,
     output: Vec<f32>,
@@ -37,17 +38,18 @@ impl<R: Adjustable<f32> + Send> AdjustableResampler for R {}
 impl DriftCompensator {
     /// Between one clock and another, both of 48 kHz.
     #[must_use]
-    pub fn new(fixed: Fixed) -> Self {
+    pub(crate) fn new(fixed: FixedSide) -> Self {
         let slip = Slip::new(FRAME, 1, fixed.into()).expect("a frame is longer than four samples");
         Self { resampler: Box::new(slip), input: Vec::new(), output: Vec::new() }
     }
 
-    /// Between clocks of any two rates in Hz. From one to 48 kHz frames come out, from 48 kHz to another they go in.
+    /// Between two rates in Hz. From any to 48 kHz frames come out, from 48 kHz to any they go in.
     ///
     /// # Errors
     /// If a rate is zero.
-    pub fn between(fixed: Fixed, from: u32, to: u32) -> Result<Self, ResamplerConstructionError> {
-        if (from, to) == (RATE, RATE) {
+    #[cfg_attr(not(feature = "devices"), allow(dead_code, reason = "only sound cards have other rates"))]
+    pub(crate) fn between(fixed: FixedSide, from: u32, to: u32) -> Result<Self, ResamplerConstructionError> {
+        if (from, to) == (SAMPLE_RATE, SAMPLE_RATE) {
             return Ok(Self::new(fixed));
         }
         let ratio = f64::from(to) / f64::from(from);
@@ -56,15 +58,15 @@ impl DriftCompensator {
         Ok(Self { resampler: Box::new(resampler), input: Vec::new(), output: Vec::new() })
     }
 
-    /// How many samples the next turn takes.
+    /// How many samples the next call of [`Self::resample`] takes.
     #[must_use]
-    pub fn needs(&self) -> usize {
+    pub(crate) fn needs(&self) -> usize {
         self.resampler.input_frames_next()
     }
 
-    /// Takes [`Self::needs`] samples, silence for those that are missing, and gives them stretched. `excess` is how many
-    /// seconds of sound wait beyond what should.
-    pub fn turn(&mut self, sound: &mut VecDeque<i16>, excess: f64) -> &[f32] {
+    /// Takes [`Self::needs`] samples, with silence for missing ones, and gives them resampled. `excess` is how many seconds of audio wait
+    /// beyond what should.
+    pub(crate) fn resample(&mut self, sound: &mut VecDeque<i16>, excess: f64) -> &[f32] {
         let faster = (excess / WORKED_OFF_IN).clamp(-MAX_STRETCH, MAX_STRETCH);
         let _at_its_limit = self.resampler.set_resample_ratio_relative(1.0 - faster, true).is_err();
         let needed = self.resampler.input_frames_next();
@@ -82,17 +84,17 @@ impl DriftCompensator {
     }
 }
 
-/// A sample as files and codecs have it.
+/// A sample in the format of files and codecs.
 #[must_use]
-pub fn rounded(sample: f32) -> i16 {
+pub(crate) fn rounded(sample: f32) -> i16 {
     sample.round() as i16 // Saturates.
 }
 
-impl From<Fixed> for FixedAsync {
-    fn from(fixed: Fixed) -> Self {
+impl From<FixedSide> for FixedAsync {
+    fn from(fixed: FixedSide) -> Self {
         match fixed {
-            Fixed::Input => Self::Input,
-            Fixed::Output => Self::Output,
+            FixedSide::Input => Self::Input,
+            FixedSide::Output => Self::Output,
         }
     }
 }
@@ -103,7 +105,7 @@ mod tests {
 
     /// An hour between two clocks, the first faster by `factor`; the longest the queue became, in seconds.
     fn longest_queue(factor: f64, from: u32) -> f64 {
-        let mut drift = DriftCompensator::between(Fixed::Output, from, RATE).unwrap();
+        let mut drift = DriftCompensator::between(FixedSide::Output, from, SAMPLE_RATE).unwrap();
         let (mut waiting, mut longest, mut credit) = (VecDeque::new(), 0.0, 0.0);
         for _ in 0..3_600 * 50 {
             credit += f64::from(from) / 50.0 * factor;
@@ -111,7 +113,7 @@ mod tests {
             credit -= whole as f64;
             waiting.extend(std::iter::repeat_n(1_000i16, whole));
             let excess = waiting.len() as f64 / f64::from(from) - 0.020;
-            assert_eq!(drift.turn(&mut waiting, excess).len(), FRAME);
+            assert_eq!(drift.resample(&mut waiting, excess).len(), FRAME);
             longest = f64::max(longest, waiting.len() as f64 / f64::from(from));
         }
         longest
@@ -127,28 +129,28 @@ mod tests {
 
     #[test]
     fn frames_for_a_card_of_another_rate_become_as_many_samples_as_it_plays() {
-        let mut drift = DriftCompensator::between(Fixed::Input, RATE, 44_100).unwrap();
+        let mut drift = DriftCompensator::between(FixedSide::Input, SAMPLE_RATE, 44_100).unwrap();
         for (excess, expected) in [(0.0, 44_100), (1.0, 43_880), (-1.0, 44_321)] {
-            let second: usize = (0..50).map(|_| drift.turn(&mut vec![1_000; FRAME].into(), excess).len()).sum();
+            let second: usize = (0..50).map(|_| drift.resample(&mut vec![1_000; FRAME].into(), excess).len()).sum();
             assert!(second.abs_diff(expected) < 20, "{excess}: {second}");
         }
     }
 
     #[test]
     fn sound_passes_unchanged_while_the_clocks_agree() {
-        let mut drift = DriftCompensator::new(Fixed::Output);
+        let mut drift = DriftCompensator::new(FixedSide::Output);
         let mut sound: VecDeque<i16> = (0..960).collect();
-        let passed: Vec<i16> = drift.turn(&mut sound, 0.0).iter().copied().map(rounded).collect();
+        let passed: Vec<i16> = drift.resample(&mut sound, 0.0).iter().copied().map(rounded).collect();
         assert_eq!(passed, (0..960).collect::<Vec<i16>>());
     }
 
     #[test]
     fn a_tone_that_is_stretched_is_still_a_tone() {
         use crate::audio::meter::Meter;
-        use crate::device::Source;
+        use crate::device::AudioSource;
         use crate::device::tone::Tone;
         let (mut drift, mut tone, mut meter) =
-            (DriftCompensator::new(Fixed::Output), Tone::new(440.0), Meter::default());
+            (DriftCompensator::new(FixedSide::Output), Tone::new(440.0), Meter::default());
         let mut sound = VecDeque::new();
         for _ in 0..50 {
             while sound.len() < 2 * FRAME {
@@ -156,7 +158,7 @@ mod tests {
                 tone.fill(&mut frame).unwrap();
                 sound.extend(frame);
             }
-            let stretched: Vec<i16> = drift.turn(&mut sound, 0.02).iter().copied().map(rounded).collect();
+            let stretched: Vec<i16> = drift.resample(&mut sound, 0.02).iter().copied().map(rounded).collect();
             meter.add(&stretched);
         }
         let level = meter.take().unwrap();

@@ -1,20 +1,20 @@
-//! Sound as it is handled here: one channel, 48 kHz, 16 bits, in frames of 20 ms.
+//! The audio format of this crate: one channel, 48 kHz, 16 bits, in frames of 20 ms.
 
 use std::time::Duration;
 
 /// Samples a second.
-pub const RATE: u32 = 48_000;
+pub const SAMPLE_RATE: u32 = 48_000;
 /// Samples of a frame.
 pub const FRAME: usize = 960;
 /// How long a frame lasts.
 pub const FRAME_TIME: Duration = Duration::from_millis(20);
 
-/// 20 ms of sound.
-pub type Frame = [i16; FRAME];
+/// 20 ms of audio.
+pub type AudioFrame = [i16; FRAME];
 
-/// What all say at once. Peaks are cut, not wrapped.
+/// The sum of all frames. Peaks are clipped; wrapping would turn them into noise.
 #[must_use]
-pub fn mix<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Frame {
+pub fn mix<'a>(frames: impl IntoIterator<Item = &'a AudioFrame>) -> AudioFrame {
     let mut sums = [0i32; FRAME];
     for frame in frames {
         sums.iter_mut().zip(frame).for_each(|(sum, sample)| *sum += i32::from(*sample));

@@ -1,55 +1,57 @@
-//! The jitter buffer: packets come when the network likes, sound is needed every 20 ms.
+//! The jitter buffer: packets arrive unevenly, and a frame is needed every 20 ms.
 //!
-//! It waits as long as packets have lately been late, and not longer. How much longer or shorter they waited than that is
-//! its [`JitterBuffer::excess`], which the receiver stretches away; so a sender's clock may run as it likes. Beyond what
-//! stretching can do, growing costs a made-up frame when it runs dry, shrinking a left-out packet when it has been too full
-//! for a second.
+//! Its delay is how late packets have been lately, and no more. It measures how much longer or shorter packets wait than that, as
+//! [`JitterBuffer::excess`], and the receiver resamples the difference away; so the sender's clock may drift. What resampling cannot do
+//! in time is done in whole packets: a buffer that runs dry costs a concealed frame, and one that has been too full for a second leaves a
+//! packet out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::audio::frame::{FRAME_TIME, RATE};
+use crate::audio::frame::{FRAME_TIME, SAMPLE_RATE};
 use crate::rtp::{ReceivedRtp, RtpPacket};
-pub use crate::stats::Counts;
+use crate::stats::PacketCounts;
 
-/// The shortest wait: one packet, so that the usual unrest of a scheduler is not heard.
+/// The shortest delay: one packet, so that the usual jitter of the scheduler is not heard.
 const MIN_DELAY: Duration = FRAME_TIME;
-/// The longest wait: with more nobody can talk to each other.
+/// The longest delay. ITU-T G.114 calls 400 ms one way the limit of a conversation.
 const MAX_DELAY: Duration = Duration::from_millis(400);
-/// Packets kept at once: a second.
+/// The size of the buffer: a second. More would only be discarded later.
 const MAX_PACKETS: usize = 50;
-/// Lateness is forgotten by this share with each packet: half of it in seven seconds.
+/// By this share lateness is forgotten with each packet: half of it in seven seconds. Faster, the delay would shrink between two bursts,
+/// and each would be heard; slower, one burst would delay a call for long.
 const FORGET: f64 = 0.002;
-/// More than so far from its time a packet begins a new stream: the sender started again.
+/// A packet this far from its time begins a new stream: the sender started again with another timestamp.
 const JUMP_MICROS: i64 = 5_000_000;
-/// How long the buffer may be too full until a packet is left out.
+/// For how many packets the buffer may be too full before one is left out: a second.
 const PATIENCE: u32 = 50;
-/// Packets above the wait that are no excess.
+/// So many packets above the delay are not too many: resampling gets rid of them.
 const SLACK: usize = 2;
-/// A packet that waits so much longer than it should, behind others that are missing, waits for them no more.
+/// Packets that have waited so much longer than the delay, behind missing ones, are played at once: the network was interrupted, and
+/// concealing each missing packet would keep the interruption as delay.
 const RESUME: Duration = Duration::from_millis(40);
-/// What waits beyond the wait when all is well, so that a sender whose clock runs slow does not let us run dry: a packet
-/// that comes after its turn can be waited for only while a whole one is decoded.
+/// Packets should wait so much beyond the delay. With a sender whose clock runs slow a packet comes after its turn before resampling has
+/// reacted; it can only be waited for while part of another is still to be played.
 const SPARE: Duration = Duration::from_millis(5);
-/// The share of a packet in the measured excess: a second's worth of packets counts.
+/// The weight of a packet in the measured excess: the mean over about a second.
 const SMOOTH: f64 = 0.02;
-/// The share of a packet in the jitter (RFC 3550 section 6.4.1).
+/// The weight of a packet in the interarrival jitter (RFC 3550 section 6.4.1).
 const JITTER: f64 = 1.0 / 16.0;
 
-/// What a turn gives.
+/// What is to be played next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    /// The packet whose time it is.
+pub(crate) enum Playout {
+    /// The next packet.
     Packet {
         /// The timestamp of its first sample.
         timestamp: u32,
         /// What the codec made.
         payload: Arc<[u8]>,
     },
-    /// It is lost; this is the one behind it.
+    /// The next packet is lost; this is the one behind it, from which Opus may recover it.
     Lost(Arc<[u8]>),
-    /// Nothing is there: not begun, run dry, or the sender paused.
+    /// There is no packet: the stream has not begun, has run dry, or the sender pauses.
     Empty,
 }
 
@@ -57,38 +59,38 @@ pub enum Turn {
 struct Timing {
     arrived: Instant,
     timestamp: u32,
-    /// The least late packet, in microseconds after its time.
+    /// The lateness of the earliest packet, in microseconds relative to the reference.
     earliest: i64,
-    /// How late packets lately were at worst, in microseconds after the earliest.
+    /// How late packets have been lately at worst, in microseconds after the earliest.
     late: f64,
-    /// How unevenly they come, in microseconds (RFC 3550 section 6.4.1).
+    /// Interarrival jitter in microseconds (RFC 3550 section 6.4.1).
     jitter: f64,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct BufferedPacket {
     arrived: Instant,
-    /// When it would have come had it been as early as the earliest.
+    /// When it would have come if it were as early as the earliest.
     due: Instant,
     timestamp: u32,
     payload: Arc<[u8]>,
 }
 
-/// The packets of one stream in their order.
+/// The packets of one stream, in order.
 #[derive(Debug, Default)]
-pub struct JitterBuffer {
-    packets: BTreeMap<u64, Waiting>,
+pub(crate) struct JitterBuffer {
+    packets: BTreeMap<u64, BufferedPacket>,
     next: Option<u64>,
     timing: Option<Timing>,
-    /// How much longer packets lately waited than they should, in microseconds.
+    /// How much longer packets have waited lately than they should, in microseconds.
     excess: f64,
     full: u32,
-    counts: Counts,
+    counts: PacketCounts,
 }
 
 impl JitterBuffer {
     /// A packet came.
-    pub fn insert(&mut self, received: ReceivedRtp) {
+    pub(crate) fn insert(&mut self, received: ReceivedRtp) {
         self.counts.received += 1;
         self.counts.bytes += received.packet.payload.len() as u64;
         let due = self.clock(&received);
@@ -98,15 +100,15 @@ impl JitterBuffer {
             return;
         }
         let RtpPacket { timestamp, payload, .. } = received.packet;
-        let waiting = Waiting { arrived: received.arrived, due, timestamp, payload };
+        let waiting = BufferedPacket { arrived: received.arrived, due, timestamp, payload };
         self.packets.insert(received.sequence, waiting);
     }
 
-    /// Learns how late packets are, and says when this one was due.
+    /// Learns how late packets are; gives when this one was due.
     fn clock(&mut self, received: &ReceivedRtp) -> Instant {
         let Some(timing) = &mut self.timing else { return self.restart(received) };
         let ticks = i64::from(received.packet.timestamp.wrapping_sub(timing.timestamp).cast_signed());
-        let due = ticks * 1_000_000 / i64::from(RATE);
+        let due = ticks * 1_000_000 / i64::from(SAMPLE_RATE);
         let since = received.arrived.saturating_duration_since(timing.arrived).as_micros();
         let lateness = i64::try_from(since).unwrap_or(i64::MAX).saturating_sub(due);
         if lateness.abs_diff(timing.earliest) > JUMP_MICROS.unsigned_abs() {
@@ -114,12 +116,13 @@ impl JitterBuffer {
         }
         timing.earliest = timing.earliest.min(lateness);
         timing.late = (timing.late * (1.0 - FORGET)).max((lateness - timing.earliest) as f64);
-        // The reference moves along, so that neither differences nor a drifting clock grow.
+        // The reference moves along with each packet, so that neither differences nor a drifting clock overflow in a long call.
         timing.earliest += ((lateness - timing.earliest) as f64 * FORGET) as i64;
         timing.earliest -= lateness;
-        // Between this packet and the one before: the reference is always the packet before.
+        // RFC 3550 compares each packet with the one before, and the reference is the packet before.
         timing.jitter += (lateness.unsigned_abs() as f64 - timing.jitter) * JITTER;
-        (timing.arrived, timing.timestamp) = (received.arrived, received.packet.timestamp);
+        timing.arrived = received.arrived;
+        timing.timestamp = received.packet.timestamp;
         let late = Duration::from_micros(timing.earliest.min(0).unsigned_abs());
         received.arrived.checked_sub(late).unwrap_or(received.arrived)
     }
@@ -134,39 +137,41 @@ impl JitterBuffer {
         arrived
     }
 
-    /// How much longer packets lately waited than they should, in seconds; less than zero if they come too late.
+    /// How much longer packets have waited lately than they should, in seconds; negative if they come too late.
     #[must_use]
-    pub fn excess(&self) -> f64 {
+    pub(crate) fn excess(&self) -> f64 {
         self.excess / 1_000_000.0
     }
 
-    /// How unevenly packets come (RFC 3550 section 6.4.1).
+    /// Interarrival jitter (RFC 3550 section 6.4.1).
     #[must_use]
-    pub fn jitter(&self) -> Duration {
+    pub(crate) fn jitter(&self) -> Duration {
         Duration::from_micros(self.timing.as_ref().map_or(0.0, |timing| timing.jitter) as u64)
     }
 
-    /// How long packets wait.
+    /// How long packets should wait.
     #[must_use]
-    pub fn delay(&self) -> Duration {
+    pub(crate) fn delay(&self) -> Duration {
         let late = self.timing.as_ref().map_or(0.0, |timing| timing.late);
         (Duration::from_micros(late as u64) + MIN_DELAY).min(MAX_DELAY)
     }
 
-    /// The packet whose turn it is.
-    pub fn take(&mut self, now: Instant) -> Turn {
-        let Some((first, Waiting { arrived, due, .. })) = self.packets.first_key_value() else { return Turn::Empty };
+    /// What is to be played now.
+    pub(crate) fn take(&mut self, now: Instant) -> Playout {
+        let Some((first, BufferedPacket { arrived, due, .. })) = self.packets.first_key_value() else {
+            return Playout::Empty;
+        };
         let (first, since) = (*first, now.saturating_duration_since(*due));
         let Some(next) = self.next else {
-            // The first packet waits its time, to half a turn; those behind it are then as many as their lateness asks for.
+            // The first packet waits for its delay, give or take half a frame; as many wait behind it then as their lateness asks for.
             if *arrived + self.delay() + SPARE > now + FRAME_TIME / 2 {
-                return Turn::Empty;
+                return Playout::Empty;
             }
             self.next = Some(first);
             return self.take(now);
         };
         if first > next && since > self.delay() + SPARE + RESUME {
-            // Not a packet is missing but a network was: what was lost meanwhile is not made up one by one.
+            // Not single packets are missing: the network was interrupted. What was lost meanwhile is not concealed packet by packet.
             self.counts.lost += first - next;
             self.next = Some(first);
             return self.take(now);
@@ -175,7 +180,7 @@ impl JitterBuffer {
             self.counts.lost += 1;
             self.next = Some(next + 1);
             let (_, following) = self.packets.first_key_value().expect("it was there before");
-            return Turn::Lost(following.payload.clone());
+            return Playout::Lost(following.payload.clone());
         }
         let (sequence, packet) = self.packets.pop_first().expect("it was there before");
         self.next = Some(sequence + 1);
@@ -183,14 +188,14 @@ impl JitterBuffer {
         let should = (self.delay() + SPARE).as_micros() as f64;
         self.excess += (waited - should) * SMOOTH - self.excess * SMOOTH;
         self.catch_up();
-        Turn::Packet { timestamp: packet.timestamp, payload: packet.payload }
+        Playout::Packet { timestamp: packet.timestamp, payload: packet.payload }
     }
 
     fn catch_up(&mut self) {
         let wait = usize::try_from(self.delay().as_millis() / FRAME_TIME.as_millis()).unwrap_or(MAX_PACKETS);
         self.full = if self.packets.len() > wait + SLACK { self.full + 1 } else { 0 };
         if self.full > PATIENCE {
-            self.full = PATIENCE - 10; // Not again for 200 ms: a leap would be heard.
+            self.full = PATIENCE - 10; // Not again for 200 ms: several packets in a row would be heard as a jump.
             if let Some((sequence, _)) = self.packets.pop_first() {
                 self.counts.skipped += 1;
                 self.next = Some(sequence + 1);
@@ -200,7 +205,7 @@ impl JitterBuffer {
 
     /// What became of the packets so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> PacketCounts {
         self.counts
     }
 }
@@ -231,9 +236,9 @@ mod tests {
                 buffer.insert(packet(start, sequence, time));
             }
             match buffer.take(start + at(frame)) {
-                Turn::Packet { .. } => packets += 1,
-                Turn::Lost(_) => lost += 1,
-                Turn::Empty => empty += 1,
+                Playout::Packet { .. } => packets += 1,
+                Playout::Lost(_) => lost += 1,
+                Playout::Empty => empty += 1,
             }
         }
         (packets, lost, empty, buffer)
@@ -296,9 +301,9 @@ mod tests {
         let start = Instant::now();
         let mut buffer = JitterBuffer::default();
         buffer.insert(packet(start, 1_000_000, Duration::ZERO));
-        assert!(matches!(buffer.take(start + FRAME_TIME), Turn::Packet { .. }));
+        assert!(matches!(buffer.take(start + FRAME_TIME), Playout::Packet { .. }));
         buffer.insert(packet(start, 5, at(2)));
-        assert!(matches!(buffer.take(start + at(3)), Turn::Packet { .. }));
+        assert!(matches!(buffer.take(start + at(3)), Playout::Packet { .. }));
     }
 
     #[test]
@@ -320,9 +325,13 @@ mod tests {
             for frame in 0..200 {
                 // Packets arrive swapped in pairs, also the two at the limit.
                 buffer.insert(packet(start, first + (frame ^ 1), at(frame)));
-                played += u64::from(matches!(buffer.take(start + at(frame)), Turn::Packet { .. }));
+                played += u64::from(matches!(buffer.take(start + at(frame)), Playout::Packet { .. }));
             }
-            assert_eq!(buffer.counts(), Counts { received: 200, bytes: 1_600, ..Counts::default() }, "{limit}");
+            assert_eq!(
+                buffer.counts(),
+                PacketCounts { received: 200, bytes: 1_600, ..PacketCounts::default() },
+                "{limit}"
+            );
             assert_eq!(played, 200 - buffer.packets.len() as u64, "{limit}");
             assert!(played >= 195, "{played} of 200, {limit}");
         }

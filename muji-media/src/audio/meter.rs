@@ -1,55 +1,55 @@
-//! What is heard, as numbers: how loud, and which tone.
+//! Audio as numbers: how loud it is, and which tone it holds.
 
 use std::f64::consts::TAU;
 
-use crate::audio::frame::RATE;
-pub use crate::stats::Level;
+use crate::audio::frame::SAMPLE_RATE;
+use crate::stats::Level;
 
-/// How much of the power a tone must hold to be called one.
+/// The share of the power that a single tone must hold.
 const PURITY: f64 = 0.5;
 
-/// Listens for a second and then tells.
+/// Measures over a second.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     samples: Vec<i16>,
 }
 
 impl Meter {
-    /// More sound, a second at most between two measures.
+    /// More audio; what exceeds a second before [`Self::take`] is not measured.
     pub fn add(&mut self, samples: &[i16]) {
-        let room = (RATE as usize).saturating_sub(self.samples.len());
+        let room = (SAMPLE_RATE as usize).saturating_sub(self.samples.len());
         self.samples.extend(samples.iter().take(room));
     }
 
-    /// The measure, once a second is full; the next second begins then.
+    /// The measurement, if a second is full; the next second begins then.
     pub fn take(&mut self) -> Option<Level> {
-        (self.samples.len() == RATE as usize).then(|| {
+        (self.samples.len() == SAMPLE_RATE as usize).then(|| {
             let samples = std::mem::take(&mut self.samples);
             measure(&samples)
         })
     }
 }
 
-/// Samples over which loudness is told: a fifth of a second.
-const SHORT: u32 = RATE / 5;
+/// Samples of one loudness value: a fifth of a second.
+const SHORT: u32 = SAMPLE_RATE / 5;
 
 /// How loud it is, five times a second.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Loudness {
+pub(crate) struct Loudness {
     power: f64,
     samples: u32,
 }
 
 impl Loudness {
-    /// More sound.
-    pub fn add(&mut self, samples: &[i16]) {
+    /// More audio.
+    pub(crate) fn add(&mut self, samples: &[i16]) {
         let power = |sample: &i16| (f64::from(*sample) / 32_768.0).powi(2);
         self.power += samples.iter().map(power).sum::<f64>();
         self.samples += u32::try_from(samples.len()).unwrap_or(u32::MAX);
     }
 
     /// The level in dBFS, once a fifth of a second is full.
-    pub fn take(&mut self) -> Option<f32> {
+    pub(crate) fn take(&mut self) -> Option<f32> {
         (self.samples >= SHORT).then(|| {
             let Self { power, samples } = std::mem::take(self);
             decibels(power / f64::from(samples))
@@ -70,8 +70,8 @@ fn measure(samples: &[i16]) -> Level {
     Level { level, frequency: frequency.map(|frequency| frequency as f32) }
 }
 
-/// The frequency of a tone by its zero crossings, exact between two samples. Only one that comes from below `depth`
-/// counts: near zero every sound trembles.
+/// The frequency of a tone by its zero crossings, interpolated between samples. Only a crossing that comes from below `depth` counts:
+/// noise crosses zero many times.
 fn tone(sound: &[f64], depth: f64) -> Option<f64> {
     let mut below = false;
     let rising = sound.windows(2).enumerate().filter(|(_, pair)| {
@@ -83,20 +83,22 @@ fn tone(sound: &[f64], depth: f64) -> Option<f64> {
     let crossings: Vec<f64> = rising.map(|(index, pair)| index as f64 - pair[0] / (pair[1] - pair[0])).collect();
     let mut periods: Vec<f64> = crossings.windows(2).map(|pair| pair[1] - pair[0]).collect();
     periods.sort_by(f64::total_cmp);
-    // A gap makes a few periods long or short; the others agree.
+    // A gap makes a few periods longer or shorter; the median does not see them.
     let usual = *periods.get(periods.len() / 2)?;
     let alike: Vec<f64> = periods.into_iter().filter(|period| (period / usual - 1.0).abs() < 0.1).collect();
-    Some(f64::from(RATE) * alike.len() as f64 / alike.iter().sum::<f64>())
+    Some(f64::from(SAMPLE_RATE) * alike.len() as f64 / alike.iter().sum::<f64>())
 }
 
-/// How much of the power lies at a frequency (Goertzel): over short stretches, since a tone's phase may jump at a gap.
+/// The share of the power at a frequency (Goertzel), over short stretches, since a tone's phase may jump at a gap.
 fn share(sound: &[f64], frequency: f64, power: f64) -> f64 {
     const STRETCH: usize = 2_400; // 50 ms, a band of 20 Hz
-    let turn = TAU * frequency / f64::from(RATE);
+    let turn = TAU * frequency / f64::from(SAMPLE_RATE);
     let shares = sound.chunks_exact(STRETCH).map(|stretch| {
         let (mut one, mut two) = (0.0, 0.0);
         for sample in stretch {
-            (one, two) = (sample + 2.0 * turn.cos() * one - two, one);
+            let next = sample + 2.0 * turn.cos() * one - two;
+            two = one;
+            one = next;
         }
         let magnitude = one * one + two * two - 2.0 * turn.cos() * one * two;
         2.0 * magnitude / (STRETCH * STRETCH) as f64
@@ -108,7 +110,7 @@ fn share(sound: &[f64], frequency: f64, power: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::audio::frame::{FRAME, mix};
-    use crate::device::Source;
+    use crate::device::AudioSource;
     use crate::device::tone::Tone;
 
     fn measured(mut frame: impl FnMut() -> [i16; FRAME]) -> Level {

@@ -1,8 +1,8 @@
 //! Audio: from a source to packets, and from a participant's packets to frames of 20 ms.
 
-pub mod drift;
-pub mod frame;
-pub mod jitter;
-pub mod meter;
-pub mod publisher;
-pub mod receiver;
+pub(crate) mod drift;
+pub(crate) mod frame;
+pub(crate) mod jitter;
+pub(crate) mod meter;
+pub(crate) mod publisher;
+pub(crate) mod receiver;

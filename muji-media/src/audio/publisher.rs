@@ -1,4 +1,4 @@
-//! From a source to packets: captured, encoded and packetised once, whatever the number of peers.
+//! From an audio source to packets: captured, encoded and packetised once for all peers.
 
 use std::collections::BTreeSet;
 
@@ -6,64 +6,64 @@ use muji_core::CallId;
 
 use crate::audio::frame::FRAME;
 use crate::codec::opus::{Encoder, OpusFault};
-use crate::device::{DeviceError, Source};
+use crate::device::{AudioSource, DeviceError};
 use crate::rtp::RtpPacket;
 
-/// Our sound, and the calls that publish it.
-pub struct Publisher {
-    source: Option<Box<dyn Source>>,
+/// Our audio, and the calls that publish it.
+pub(crate) struct AudioPublisher {
+    source: Option<Box<dyn AudioSource>>,
     encoder: Encoder,
     publications: BTreeSet<(CallId, String)>,
     timestamp: u32,
-    /// The next packet is the first after a pause (RFC 3551 section 4.1).
+    /// The next packet is the first after a pause: it has the marker bit (RFC 3551 section 4.1).
     pausing: bool,
 }
 
-impl Publisher {
-    /// Nothing is taken from `source` yet. Without one nothing is ever sent.
+impl AudioPublisher {
+    /// Nothing is captured yet. Without a source nothing is sent.
     ///
     /// # Errors
     /// If there is no memory for an encoder.
-    pub fn new(source: Option<Box<dyn Source>>) -> Result<Self, OpusFault> {
+    pub(crate) fn new(source: Option<Box<dyn AudioSource>>) -> Result<Self, OpusFault> {
         Ok(Self { source, encoder: Encoder::new()?, publications: BTreeSet::new(), timestamp: 0, pausing: true })
     }
 
-    /// A call publishes our sound.
-    pub fn publish(&mut self, call: CallId, publication: &str) {
+    /// A call publishes our audio.
+    pub(crate) fn publish(&mut self, call: CallId, publication: &str) {
         self.publications.insert((call, publication.to_owned()));
     }
 
-    /// A call does not any more, or we are muted.
-    pub fn unpublish(&mut self, call: CallId, publication: &str) {
+    /// A call no longer publishes it, or we are muted.
+    pub(crate) fn unpublish(&mut self, call: CallId, publication: &str) {
         self.publications.remove(&(call, publication.to_owned()));
         if self.publications.is_empty()
             && let Some(source) = &mut self.source
         {
-            source.rest();
+            source.release();
         }
     }
 
     /// True if there is something to capture.
     #[must_use]
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.source.is_some() && !self.publications.is_empty()
     }
 
     /// What happened to the source meanwhile.
-    pub fn news(&mut self) -> Option<DeviceError> {
-        self.source.as_mut().and_then(|source| source.news())
+    pub(crate) fn poll_notice(&mut self) -> Option<DeviceError> {
+        self.source.as_mut().and_then(|source| source.poll_notice())
     }
 
-    /// From now on so many bits a second.
+    /// The encoder makes so many bits a second from now on.
     ///
     /// # Errors
-    /// If the codec does not take it; it goes on as before.
-    pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
+    /// If the codec refuses; it goes on as before.
+    pub(crate) fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
         self.encoder.set_bit_rate(bits).map_err(|why| DeviceError(why.to_string()))
     }
 
-    /// The calls and names under which the next packet goes out.
-    pub fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
+    /// The calls and names under which the next packet is sent.
+    pub(crate) fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
         self.publications.iter()
     }
 
@@ -71,7 +71,7 @@ impl Publisher {
     ///
     /// # Errors
     /// If the source ends, or encoding fails; the source is then not asked again.
-    pub fn packet(&mut self) -> Result<Option<RtpPacket>, DeviceError> {
+    pub(crate) fn packet(&mut self) -> Result<Option<RtpPacket>, DeviceError> {
         self.timestamp = self.timestamp.wrapping_add(u32::try_from(FRAME).expect("a frame is short"));
         let on = self.is_on();
         let Some(source) = self.source.as_mut().filter(|_| on) else {
@@ -95,14 +95,14 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::audio::frame::Frame;
+    use crate::audio::frame::AudioFrame;
     use crate::codec::opus;
 
     /// Counts what is captured, and ends after three frames.
     struct Counted(Arc<AtomicUsize>);
 
-    impl Source for Counted {
-        fn fill(&mut self, _: &mut Frame) -> Result<(), DeviceError> {
+    impl AudioSource for Counted {
+        fn fill(&mut self, _: &mut AudioFrame) -> Result<(), DeviceError> {
             if self.0.fetch_add(1, Ordering::Relaxed) == 3 { Err(DeviceError("it ended".to_owned())) } else { Ok(()) }
         }
     }
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn nothing_is_captured_unless_a_call_publishes_it() {
         let captured = Arc::new(AtomicUsize::new(0));
-        let mut publisher = Publisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        let mut publisher = AudioPublisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
         assert_eq!(publisher.packet(), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 0);
         publisher.publish(CallId(1), "audio");
@@ -124,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn where_pictures_hardly_fit_sound_takes_less_and_then_as_much_again() {
-        let mut publisher = Publisher::new(Some(Box::new(Counted(Arc::default())))).unwrap();
+    fn where_video_hardly_fit_sound_takes_less_and_then_as_much_again() {
+        let mut publisher = AudioPublisher::new(Some(Box::new(Counted(Arc::default())))).unwrap();
         publisher.publish(CallId(1), "audio");
-        let bytes = [600_000, 90_000, 600_000].map(|pictures| {
-            publisher.set_bit_rate(opus::beside(pictures)).unwrap();
+        let bytes = [600_000, 90_000, 600_000].map(|video| {
+            publisher.set_bit_rate(opus::beside(video)).unwrap();
             publisher.packet().unwrap().expect("a packet").payload.len()
         });
         assert_eq!(bytes, [80, 50, 80], "bits of 20 ms");
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_source_that_ends_is_told_once_and_not_asked_again() {
         let captured = Arc::new(AtomicUsize::new(0));
-        let mut publisher = Publisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        let mut publisher = AudioPublisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
         publisher.publish(CallId(1), "audio");
         let told = (0..6).filter(|_| publisher.packet().is_err()).count();
         assert_eq!((told, captured.load(Ordering::Relaxed)), (1, 4));

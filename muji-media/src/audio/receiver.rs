@@ -1,30 +1,30 @@
-//! From the packets of one stream to its sound, a frame every 20 ms of our clock.
+//! From the packets of one stream to its audio: a frame every 20 ms of our clock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::audio::drift::{DriftCompensator, Fixed, rounded};
-use crate::audio::frame::{FRAME, Frame, RATE};
-use crate::audio::jitter::{JitterBuffer, Turn};
+use crate::audio::drift::{DriftCompensator, FixedSide, rounded};
+use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
+use crate::audio::jitter::{JitterBuffer, Playout};
 use crate::codec::opus::{Decoder, OpusFault};
 use crate::rtp::ReceivedRtp;
-pub use crate::stats::Stats;
+use crate::stats::AudioStats;
 
-/// Frames made up in a row when nothing comes; then silence is more honest.
+/// Frames concealed in a row when nothing comes; after that silence is more honest.
 const MAX_CONCEALED: u32 = 5;
 
-/// A moment here, and when what is heard at it was captured by the sender's clock. Pictures of that sender are shown by it
-/// (RFC 3550 section 6.4.1).
+/// A moment here, and when the audio that is played at it was captured by the sender's clock. Video of that sender is shown by it, for
+/// lip synchronisation (RFC 3550 section 6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock {
+pub struct PlayoutClock {
     /// The moment.
     pub at: Instant,
-    /// When it was captured.
+    /// When its audio was captured.
     pub captured: SystemTime,
 }
 
-impl Clock {
-    /// The moment here at which something captured then is to be shown.
+impl PlayoutClock {
+    /// The moment here at which a frame captured then is to be shown.
     #[must_use]
     pub fn due(&self, captured: SystemTime) -> Option<Instant> {
         match captured.duration_since(self.captured) {
@@ -34,43 +34,43 @@ impl Clock {
     }
 }
 
-/// When one sample was captured.
+/// When one sample was captured, by the sender's clock.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct SenderClock {
     timestamp: u32,
     captured: SystemTime,
 }
 
-impl Known {
-    /// When another was.
+impl SenderClock {
+    /// When another sample was.
     fn at(self, timestamp: u32) -> Option<SystemTime> {
         let samples = timestamp.wrapping_sub(self.timestamp).cast_signed();
-        let apart = Duration::from_secs_f64(f64::from(samples.unsigned_abs()) / f64::from(RATE));
+        let apart = Duration::from_secs_f64(f64::from(samples.unsigned_abs()) / f64::from(SAMPLE_RATE));
         if samples < 0 { self.captured.checked_sub(apart) } else { self.captured.checked_add(apart) }
     }
 }
 
-/// One stream of a peer.
-pub struct Receiver {
+/// One audio stream of a peer.
+pub struct AudioReceiver {
     buffer: JitterBuffer,
     decoder: Decoder,
-    /// Decoded and not yet played; packets need not be as long as frames.
+    /// Decoded and not yet played: packets need not be as long as frames.
     sound: VecDeque<i16>,
     drift: DriftCompensator,
     /// The timestamp behind the last decoded sample.
     decoded_to: u32,
-    /// When a sample was captured.
-    known: Option<Known>,
-    clock: Option<Clock>,
-    /// Made up since the last packet.
-    invented: u32,
+    /// From the last packet that says it.
+    known: Option<SenderClock>,
+    clock: Option<PlayoutClock>,
+    /// Concealed since the last packet.
+    concealed_in_a_row: u32,
     begun: bool,
     played: u64,
     concealed: u64,
 }
 
-impl Receiver {
-    /// A stream of which nothing came yet.
+impl AudioReceiver {
+    /// A stream that has not begun.
     ///
     /// # Errors
     /// If there is no memory for a decoder.
@@ -79,11 +79,11 @@ impl Receiver {
             buffer: JitterBuffer::default(),
             decoder: Decoder::new()?,
             sound: VecDeque::new(),
-            drift: DriftCompensator::new(Fixed::Output),
+            drift: DriftCompensator::new(FixedSide::Output),
             decoded_to: 0,
             known: None,
             clock: None,
-            invented: 0,
+            concealed_in_a_row: 0,
             begun: false,
             played: 0,
             concealed: 0,
@@ -93,7 +93,7 @@ impl Receiver {
     /// A packet came.
     pub fn insert(&mut self, received: ReceivedRtp) {
         let timestamp = received.packet.timestamp;
-        self.known = received.captured.map(|captured| Known { timestamp, captured }).or(self.known);
+        self.known = received.captured.map(|captured| SenderClock { timestamp, captured }).or(self.known);
         self.buffer.insert(received);
     }
 
@@ -102,58 +102,62 @@ impl Receiver {
         self.decoded_to.wrapping_sub(u32::try_from(self.sound.len()).unwrap_or(u32::MAX))
     }
 
-    /// What was played last, by the clock of whoever sent it; `None` before it has told.
+    /// What was played last, by the sender's clock; `None` before a sender report came.
     #[must_use]
-    pub fn clock(&self) -> Option<Clock> {
+    pub fn clock(&self) -> Option<PlayoutClock> {
         self.clock
     }
 
-    /// The sound of the next 20 ms; `None` while the peer is silent.
-    pub fn frame(&mut self, now: Instant) -> Option<Frame> {
+    /// The audio of the next 20 ms; `None` while the peer is silent.
+    pub fn frame(&mut self, now: Instant) -> Option<AudioFrame> {
         while self.sound.len() < self.drift.needs() {
             let decoded = match self.buffer.take(now) {
-                Turn::Packet { timestamp, payload } => {
-                    (self.begun, self.invented, self.decoded_to) = (true, 0, timestamp);
+                Playout::Packet { timestamp, payload } => {
+                    self.begun = true;
+                    self.concealed_in_a_row = 0;
+                    self.decoded_to = timestamp;
                     self.decoder.decode(&payload)
                 }
-                Turn::Lost(following) => {
+                Playout::Lost(following) => {
                     self.concealed += 1;
                     self.decoder.recover(&following)
                 }
-                // A few samples short of a packet that comes in time are no gap.
-                Turn::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.drift.needs() => break,
-                Turn::Empty if self.begun && self.invented < MAX_CONCEALED => {
-                    self.invented += 1;
+                // The next packet is about to come: a few missing samples are no gap.
+                Playout::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.drift.needs() => break,
+                Playout::Empty if self.begun && self.concealed_in_a_row < MAX_CONCEALED => {
+                    self.concealed_in_a_row += 1;
                     self.concealed += 1;
                     self.decoder.conceal()
                 }
-                Turn::Empty => {
+                Playout::Empty => {
                     self.begun = false;
                     self.sound.clear();
                     return None;
                 }
             };
-            // What is no Opus is a gap; a peer that sends nothing else is silent, not the end of us.
+            // A payload that is not Opus counts as a lost frame, so a hostile peer can only silence itself.
             let decoded = decoded.unwrap_or_else(|_| vec![0; FRAME]);
             self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
             self.sound.extend(decoded);
         }
         self.played += 1;
-        self.clock =
-            self.known.and_then(|known| known.at(self.next_sample())).map(|captured| Clock { at: now, captured });
-        // What is decoded and not played waits too.
-        let decoded = self.sound.len().saturating_sub(self.drift.needs()) as f64 / f64::from(RATE);
-        let stretched = self.drift.turn(&mut self.sound, self.buffer.excess() + decoded);
+        self.clock = self
+            .known
+            .and_then(|known| known.at(self.next_sample()))
+            .map(|captured| PlayoutClock { at: now, captured });
+        // Decoded audio that is not played yet waits too.
+        let decoded = self.sound.len().saturating_sub(self.drift.needs()) as f64 / f64::from(SAMPLE_RATE);
+        let stretched = self.drift.resample(&mut self.sound, self.buffer.excess() + decoded);
         let mut frame = [0; FRAME];
         frame.iter_mut().zip(stretched).for_each(|(sample, stretched)| *sample = rounded(*stretched));
         Some(frame)
     }
 
-    /// How it fared; the path's round trip is for others to add.
+    /// What became of the packets; the caller adds the round-trip time of the path.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> AudioStats {
         let (counts, delay, jitter) = (self.buffer.counts(), self.buffer.delay(), self.buffer.jitter());
-        Stats { counts, played: self.played, concealed: self.concealed, delay, jitter, round_trip: None }
+        AudioStats { counts, played: self.played, concealed: self.concealed, delay, jitter, round_trip: None }
     }
 }
 
@@ -168,7 +172,7 @@ mod tests {
     fn made_up_and_left_out(minutes: u64, factor: f64) -> (u64, u64) {
         let start = Instant::now();
         let payload = Encoder::new().unwrap().encode(&[0; FRAME]).unwrap();
-        let mut receiver = Receiver::new().unwrap();
+        let mut receiver = AudioReceiver::new().unwrap();
         let mut sent = 0u64;
         for turn in 0..minutes * 3_000 {
             let now = start + FRAME_TIME * u32::try_from(turn).unwrap();

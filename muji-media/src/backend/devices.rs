@@ -2,35 +2,35 @@
 
 use std::net::IpAddr;
 
-use crate::bandwidth::Policy;
+use crate::bandwidth::BandwidthPolicy;
 use crate::codec::opus::OpusFault;
-use crate::device::{DeviceError, Sink, Source, VideoSink, VideoSource};
+use crate::device::{AudioSink, AudioSource, DeviceError, VideoSink, VideoSource};
 use crate::gather::GatherPolicy;
-use crate::record::Template;
+use crate::record::RecordingTemplate;
 use crate::transport::NoCertificate;
 
-/// What a media layer works with; by default it listens and looks, at all addresses of the machine.
+/// What a media layer works with. By default it receives only, and uses all addresses of the machine.
 #[derive(Default)]
 pub struct Devices {
-    /// What is sent; without one we only listen.
-    pub source: Option<Box<dyn Source>>,
-    /// What is shown to the others as [`Media::Video`]; without one we only look.
-    pub pictures: Option<Box<dyn VideoSource>>,
-    /// What is shown to them as [`Media::Slides`]: a screen.
-    pub slides: Option<Box<dyn VideoSource>>,
-    /// To whom their bit rate is fitted.
-    pub policy: Policy,
-    /// Where everybody's pictures go, ours too; without it they are only measured.
-    pub view: Option<Box<dyn VideoSink>>,
-    /// Where everybody's sound goes as one; without it it is only measured and recorded.
-    pub sink: Option<Box<dyn Sink>>,
+    /// The audio that we send; without it we only listen.
+    pub audio_source: Option<Box<dyn AudioSource>>,
+    /// Where everybody's audio is played, mixed; without it, it is only measured and recorded.
+    pub audio_sink: Option<Box<dyn AudioSink>>,
+    /// The video that we send as [`Media::Video`](muji_core::Media::Video), usually a camera; without it we only watch.
+    pub video_source: Option<Box<dyn VideoSource>>,
+    /// The video that we send as [`Media::Slides`](muji_core::Media::Slides): a screen.
+    pub slides_source: Option<Box<dyn VideoSource>>,
+    /// Where everybody's video is shown, ours too; without it, it is only measured.
+    pub video_sink: Option<Box<dyn VideoSink>>,
+    /// To whose path the bit rate of our video is fitted.
+    pub bandwidth_policy: BandwidthPolicy,
     /// The files for recordings.
-    pub record: Option<Template>,
-    /// The local addresses to use. Empty: all that the machine has, see [`crate::socket::local_addresses`], and those that it gets
-    /// while a call goes on.
+    pub record: Option<RecordingTemplate>,
+    /// The local addresses to use. Empty: all that the machine has, see [`local_addresses`](super::local_addresses), and those that it
+    /// gets during a call.
     pub addresses: Vec<IpAddr>,
-    /// How others may reach us beyond them.
-    pub reach: GatherPolicy,
+    /// How others may reach us beyond those addresses.
+    pub gather_policy: GatherPolicy,
 }
 
 /// The media layer could not begin.
@@ -46,7 +46,7 @@ pub enum NoMedia {
     /// No folder for recordings.
     #[error(transparent)]
     Folder(#[from] DeviceError),
-    /// The system gives no thread.
+    /// The system gives no thread, or no event loop.
     #[error("the system gives no thread for the media: {0}")]
     Thread(std::io::Error),
 }

@@ -1,146 +1,272 @@
-//! All that leaves this machine for media and all that comes: sockets by lane, streams to servers, and what is gathered by both.
+//! The network of a media layer: sockets, connections to servers, what is gathered by both, and the transports to all peers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use muji_core::media::{IceServer, NetworkFailure};
+use muji_core::media::{IceServer, MediaCommand, NetworkFailure};
+use muji_xep::ice::Candidate;
 
-use crate::gather::streams::{News, Streams};
-use crate::gather::{GatherPolicy, Gathered, Gatherer, LocalCandidate};
-use crate::socket::{Datagram, Sockets};
+use crate::gather::connections::{ConnectionEvent, Connections, usable};
+use crate::gather::{Attempt, GatherOutput, GatherPolicy, Gatherer};
+use crate::peers::Peers;
+use crate::socket::{Datagram, Sockets, interface_addresses, local_addresses};
+use crate::transport::MakeTransport;
 
-/// What concerns those who talk with peers.
-pub(crate) enum ForPeers {
-    /// From a peer, by an address that is relayed.
-    Received { local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
-    /// One more address of a lane.
-    Found { lane: usize, candidate: LocalCandidate },
-    /// An address is not the lane's any more.
-    Lost { lane: usize, candidate: LocalCandidate },
+/// How often the machine's addresses are looked at while there are sessions: a network that changes is used within this time.
+const FOLLOW: Duration = Duration::from_secs(2);
+
+/// All that leaves this machine for media, and all that comes. After each input take [`Self::peers`]' outputs, then [`Self::flush`].
+pub(super) struct Network {
+    sockets: Sockets,
+    /// The addresses of the sockets, by set.
+    socket_sets: Vec<Vec<SocketAddr>>,
+    connections: Connections,
+    gatherer: Gatherer,
+    /// The transports.
+    pub(super) peers: Peers,
+    /// The local addresses to use; empty: all of the machine.
+    addresses: Vec<IpAddr>,
+    /// STUN and TURN servers that the user named, and those that the XMPP server knows.
+    own_servers: Vec<IceServer>,
+    known_servers: Vec<IceServer>,
+    /// When the machine's addresses are looked at next, if they are followed.
+    follow_at: Option<Instant>,
 }
 
-/// The sockets of all lanes, the streams, and what speaks with servers by them.
-pub(crate) struct Network {
-    sockets: Sockets,
-    /// Their addresses, by lane.
-    lanes: Vec<Vec<SocketAddr>>,
-    streams: Streams,
-    pub(crate) gatherer: Gatherer,
+/// What woke the network.
+pub(super) enum NetworkEvent {
+    /// Datagrams wait at the sockets.
+    Readable,
+    /// A connection to a server, or the resolver, has something.
+    Connection(ConnectionEvent),
 }
 
 impl Network {
-    /// Nothing is bound, and nobody asked.
-    pub(crate) fn new(reach: GatherPolicy) -> Self {
-        let streams = Streams::new(reach.trust.clone());
-        Self { sockets: Sockets::default(), lanes: Vec::new(), streams, gatherer: Gatherer::new(reach) }
+    /// Nothing is bound, and no server is asked.
+    pub(super) fn new(make: MakeTransport, addresses: Vec<IpAddr>, policy: GatherPolicy) -> Self {
+        Self {
+            sockets: Sockets::default(),
+            socket_sets: Vec::new(),
+            connections: Connections::new(policy.trust.clone()),
+            own_servers: policy.servers.clone(),
+            gatherer: Gatherer::new(policy),
+            peers: Peers::new(make),
+            addresses,
+            known_servers: Vec::new(),
+            follow_at: None,
+        }
     }
 
-    /// A lane of sockets more, one for each of these addresses: as far as others may learn them.
-    pub(crate) async fn add_lane(&mut self, now: Instant, addresses: &[IpAddr]) -> io::Result<Vec<LocalCandidate>> {
-        let bound = self.sockets.bind(addresses).await?;
-        let told = self.gatherer.add_lane(now, &bound);
-        self.lanes.push(bound);
-        Ok(told)
+    // ---- sockets ---------------------------------------------------------------------------------------------------
+
+    /// Binds the sockets that a command needs.
+    pub(super) fn open_sockets(&mut self, now: Instant, command: &MediaCommand) -> io::Result<()> {
+        let first = self.socket_sets.is_empty();
+        while self.socket_sets.len() < self.peers.socket_sets_needed(command) {
+            self.add_socket_set(now)?; // If it fails, the next session tries again.
+        }
+        if first && self.has_sockets() {
+            self.follow_at = self.addresses.is_empty().then_some(now + FOLLOW);
+            self.resolve_servers();
+        }
+        Ok(())
     }
 
-    /// The machine has these addresses by now. One that talks to itself goes on doing so.
-    pub(crate) async fn follow(&mut self, now: Instant, addresses: &[IpAddr]) {
-        for number in 0..self.lanes.len() {
-            let lane = self.lanes[number].clone();
-            let gone = lane.iter().filter(|socket| !socket.ip().is_loopback() && !addresses.contains(&socket.ip()));
-            for socket in gone {
-                self.lanes[number].retain(|ours| ours != socket);
-                self.sockets.close(*socket);
-                self.gatherer.remove_socket(now, number, *socket);
-            }
-            let new = addresses.iter().filter(|address| lane.iter().all(|socket| socket.ip() != **address));
-            for address in new.copied() {
-                // What cannot be bound yet, such as an address of IPv6 that is still being checked, is tried at the next look.
-                for socket in self.sockets.bind(&[address]).await.unwrap_or_default() {
-                    self.lanes[number].push(socket);
-                    self.gatherer.add_socket(now, number, socket);
-                }
+    /// Binds one more set of sockets: one for each address.
+    pub(super) fn add_socket_set(&mut self, now: Instant) -> io::Result<()> {
+        let addresses = if self.addresses.is_empty() { local_addresses() } else { self.addresses.clone() };
+        let bound = self.sockets.bind(&addresses)?;
+        let candidates = self.gatherer.add_socket_set(now, &bound);
+        self.peers.add_socket_set(candidates);
+        self.socket_sets.push(bound);
+        Ok(())
+    }
+
+    pub(super) fn has_sockets(&self) -> bool {
+        !self.socket_sets.is_empty()
+    }
+
+    /// Looks whether the machine has other addresses.
+    fn follow_addresses(&mut self, now: Instant) {
+        let addresses = interface_addresses();
+        for number in 0..self.socket_sets.len() {
+            self.close_gone(now, number, &addresses);
+            self.bind_new(now, number, &addresses);
+        }
+    }
+
+    fn close_gone(&mut self, now: Instant, number: usize, addresses: &[IpAddr]) {
+        // A machine without a network, which talks to itself, goes on doing so.
+        let is_gone = |socket: &mut SocketAddr| !socket.ip().is_loopback() && !addresses.contains(&socket.ip());
+        let gone: Vec<SocketAddr> = self.socket_sets[number].extract_if(.., is_gone).collect();
+        for socket in gone {
+            self.sockets.close(socket);
+            self.gatherer.remove_socket(now, number, socket);
+        }
+    }
+
+    fn bind_new(&mut self, now: Instant, number: usize, addresses: &[IpAddr]) {
+        let is_new = |address: &&IpAddr| self.socket_sets[number].iter().all(|socket| socket.ip() != **address);
+        let new: Vec<IpAddr> = addresses.iter().filter(is_new).copied().collect();
+        for address in new {
+            // What cannot be bound yet, such as an IPv6 address that is still being checked, is tried at the next look.
+            for socket in self.sockets.bind(&[address]).unwrap_or_default() {
+                self.socket_sets[number].push(socket);
+                self.gatherer.add_socket(now, number, socket);
             }
         }
     }
 
-    /// Looks up the addresses of servers, which are asked as soon as they are known.
-    pub(crate) fn resolve(&mut self, servers: Vec<IceServer>) {
-        self.streams.resolve(servers);
-    }
+    // ---- servers ---------------------------------------------------------------------------------------------------
 
-    /// Ready with what a server's stream or the resolver has to say, or with nothing if datagrams are there.
-    pub(crate) fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
-        match self.streams.news.poll_recv(cx) {
-            Poll::Ready(Some(news)) => Poll::Ready(Some(news)),
-            Poll::Ready(None) | Poll::Pending => self.sockets.poll_readable(cx).map(|()| None),
+    /// The XMPP server knows these servers. They are asked as soon as there is a session.
+    pub(super) fn set_servers(&mut self, servers: &[IceServer]) {
+        self.known_servers = servers.to_vec();
+        if self.has_sockets() {
+            self.resolve_servers();
         }
     }
 
-    /// Takes news.
-    pub(crate) fn hear(&mut self, now: Instant, news: News) {
-        match news {
-            News::Servers(servers) => {
-                self.streams.resolved();
+    /// Looks up the addresses of the servers.
+    fn resolve_servers(&mut self) {
+        let servers = usable(&self.own_servers, &self.known_servers);
+        if !servers.is_empty() {
+            self.resolve(servers);
+        }
+    }
+
+    /// Looks up the addresses of these servers, which are asked as soon as they are known.
+    pub(super) fn resolve(&mut self, servers: Vec<IceServer>) {
+        self.connections.resolve(servers);
+    }
+
+    /// Servers are asked for addresses while there are sessions.
+    pub(super) fn set_wanted(&mut self, now: Instant, wanted: bool) {
+        self.gatherer.set_wanted(now, wanted);
+        self.advance(now);
+    }
+
+    /// A path does not work: a NAT may show other addresses by now, and a relay may be reached in another way.
+    pub(super) fn renew(&mut self, now: Instant) {
+        self.gatherer.renew(now);
+        self.advance(now);
+    }
+
+    /// Whether an address that a peer names is tried.
+    pub(super) fn tries(&self, candidate: &Candidate) -> bool {
+        self.gatherer.tries(candidate)
+    }
+
+    /// How servers were asked, and what came of it.
+    pub(super) fn attempts(&self) -> Vec<Attempt> {
+        self.gatherer.attempts()
+    }
+
+    /// What was tried in vain.
+    pub(super) fn failures(&self) -> Vec<NetworkFailure> {
+        [self.sockets.refusals(), self.gatherer.failures()].concat()
+    }
+
+    // ---- inputs and outputs ----------------------------------------------------------------------------------------
+
+    /// Takes what a connection or the resolver has.
+    pub(super) fn handle_event(&mut self, now: Instant, event: ConnectionEvent) {
+        match event {
+            ConnectionEvent::Resolved(servers) => {
+                self.connections.resolved();
                 self.gatherer.set_servers(now, servers);
             }
-            News::Opened(stream, local) => self.gatherer.opened(now, stream, local),
-            News::Read(stream, bytes) => self.gatherer.read(now, stream, &bytes),
-            News::Closed(stream, why) => {
-                self.streams.close(stream);
-                self.gatherer.closed(now, stream, &why);
+            ConnectionEvent::Opened(connection, local) => self.gatherer.opened(now, connection, local),
+            ConnectionEvent::Received(connection, bytes) => self.gatherer.read(now, connection, &bytes),
+            ConnectionEvent::Closed(connection, why) => {
+                self.connections.close(connection);
+                self.gatherer.closed(now, connection, &why);
             }
         }
+        self.advance(now);
     }
 
-    /// The datagrams that came; those of servers are for [`Self::takes`].
-    pub(crate) fn receive(&mut self, now: Instant) -> Vec<Datagram> {
+    /// The datagrams that wait at the sockets.
+    pub(super) fn receive(&mut self, now: Instant) -> Vec<Datagram> {
         self.sockets.receive(now)
     }
 
-    /// True if a datagram came from a server that was asked.
-    pub(crate) fn takes(&mut self, now: Instant, datagram: &Datagram) -> bool {
-        self.gatherer.datagram(now, datagram.local, datagram.from, &datagram.bytes)
+    /// A datagram of a server that was asked, or of a peer.
+    pub(super) fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
+        let Datagram { local, from, arrived, bytes } = datagram;
+        if !self.gatherer.handle_datagram(now, *local, *from, bytes) {
+            self.peers.handle_datagram(*arrived, *local, *from, bytes);
+        }
+        self.advance(now);
     }
 
-    /// Sends to a peer, by a socket or by a relay.
-    pub(crate) fn send(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    /// Sends a datagram of a transport: from a socket, or through a relay.
+    pub(super) fn send(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if self.gatherer.is_relayed(from) {
             self.gatherer.send(now, from, to, bytes);
+            self.advance(now);
         } else {
             self.sockets.send(from, to, bytes);
         }
     }
 
-    /// Passes on what goes to servers; the next thing that concerns peers.
-    pub(crate) fn poll_output(&mut self) -> Option<ForPeers> {
-        loop {
-            match self.gatherer.poll_output()? {
-                Gathered::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
-                Gathered::Connect { stream, to, secure } => self.streams.connect(stream, to, secure),
-                Gathered::Write { stream, bytes } => self.streams.write(stream, bytes),
-                Gathered::Close(stream) => self.streams.close(stream),
-                Gathered::Received { local, from, bytes } => return Some(ForPeers::Received { local, from, bytes }),
-                Gathered::Found { lane, candidate } => return Some(ForPeers::Found { lane, candidate }),
-                Gathered::Lost { lane, candidate } => return Some(ForPeers::Lost { lane, candidate }),
+    /// Nothing more follows for now: datagrams that were kept to leave together leave.
+    pub(super) fn flush(&mut self) {
+        self.sockets.flush();
+    }
+
+    /// Does what gathering asks for.
+    fn advance(&mut self, now: Instant) {
+        while let Some(output) = self.gatherer.poll_output() {
+            match output {
+                GatherOutput::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
+                GatherOutput::Connect { connection, to, tls_name } => self.connections.open(connection, to, tls_name),
+                GatherOutput::Write { connection, bytes } => self.connections.write(connection, bytes),
+                GatherOutput::Close(connection) => self.connections.close(connection),
+                GatherOutput::Received { local, from, bytes } => self.peers.handle_datagram(now, local, from, &bytes),
+                GatherOutput::Found { socket_set, candidate } => {
+                    self.peers.add_local_candidate(now, socket_set, &candidate);
+                }
+                GatherOutput::Lost { socket_set, candidate } => {
+                    self.peers.remove_local_candidate(now, socket_set, &candidate);
+                }
             }
         }
     }
 
-    /// What was tried in vain, as sentences.
-    pub(crate) fn failures(&self) -> Vec<NetworkFailure> {
-        [self.sockets.refusals(), self.gatherer.failures()].concat()
+    // ---- time ------------------------------------------------------------------------------------------------------
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.follow_at.is_some_and(|at| at <= now) {
+            self.follow_at = Some(now + FOLLOW);
+            if !self.peers.is_empty() {
+                self.follow_addresses(now);
+            }
+        }
+        self.gatherer.handle_timeout(now);
+        self.advance(now);
+        self.peers.handle_timeout(now);
     }
 
-    /// Nothing more follows for now.
-    pub(crate) fn flush(&mut self) {
-        self.sockets.flush();
+    /// When [`Self::handle_timeout`] is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let follow_at = self.follow_at.filter(|_| !self.peers.is_empty());
+        [self.peers.poll_timeout(), self.gatherer.poll_timeout(), follow_at].into_iter().flatten().min()
     }
 
-    /// True if tasks need the runtime.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.streams.are_busy()
+    /// Ready when something came.
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<NetworkEvent> {
+        if let Poll::Ready(Some(event)) = self.connections.poll_event(cx) {
+            return Poll::Ready(NetworkEvent::Connection(event));
+        }
+        self.sockets.poll_readable(cx).map(|()| NetworkEvent::Readable)
+    }
+
+    /// True if all peers are connected and no task needs the event loop: what comes can wait for the next tick.
+    pub(super) fn is_settled(&self) -> bool {
+        self.peers.are_settled() && !self.connections.are_busy()
     }
 }

@@ -1,4 +1,4 @@
-//! Codecs: between 20 ms of sound, or a picture, and the payload of packets.
+//! Codecs: between a frame of audio or video, and the payload of packets.
 
 pub mod opus;
 pub mod vp8;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use muji_xep::rtp::PayloadType;
 use opus::{Application, Bitrate, Channels};
 
-use crate::audio::frame::{FRAME, Frame, RATE};
+use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 
 /// Speech in full band; music is fine too.
 const TARGET_BITRATE: i32 = 32_000;
 
-/// Speech in wide band, for a path that can hardly carry pictures beside it.
+/// Speech in wide band, for a path that can hardly carry video beside it.
 const NARROW_BITRATE: u32 = 20_000;
 
-/// A path is so if its pictures get less than this, in bits a second.
+/// It is used if video gets fewer bits a second than this.
 const NARROW: u32 = 120_000;
 
 /// What the encoder prepares for with in-band FEC, in percent.
@@ -28,16 +28,16 @@ const MAX_SAMPLES: usize = 6 * FRAME;
 /// How Opus is announced: exactly as Dino does, which compares everything.
 #[must_use]
 pub fn payload_type() -> PayloadType {
-    PayloadType::new(111, "opus", RATE, 2).with_parameter("useinbandfec", "1")
+    PayloadType::new(111, "opus", SAMPLE_RATE, 2).with_parameter("useinbandfec", "1")
 }
 
-/// What sound gets while pictures get so many bits a second.
+/// The bit rate of audio beside video of so many bits a second.
 #[must_use]
-pub fn beside(pictures: u32) -> u32 {
-    if pictures < NARROW { NARROW_BITRATE } else { TARGET_BITRATE.unsigned_abs() }
+pub fn beside(frames: u32) -> u32 {
+    if frames < NARROW { NARROW_BITRATE } else { TARGET_BITRATE.unsigned_abs() }
 }
 
-/// libopus said no; it has no memory, or we gave it nonsense.
+/// libopus failed: it has no memory, or the input is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the Opus library failed: {0}")]
 pub struct OpusFault(String);
@@ -57,9 +57,9 @@ impl Encoder {
     /// # Errors
     /// If the library has no memory.
     pub fn new() -> Result<Self, OpusFault> {
-        let mut encoder = opus::Encoder::new(RATE, Channels::Mono, Application::Voip)?;
+        let mut encoder = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
         encoder.set_bitrate(Bitrate::Bits(TARGET_BITRATE))?;
-        // Sizes that vary with what is said tell it to whoever sees the packets, though they are encrypted (RFC 6562 section 3).
+        // A variable bit rate would betray what is said by the sizes of encrypted packets (RFC 6562 section 3).
         encoder.set_vbr(false)?;
         encoder.set_inband_fec(true)?;
         encoder.set_packet_loss_perc(EXPECTED_LOSS)?;
@@ -79,7 +79,7 @@ impl Encoder {
     ///
     /// # Errors
     /// If the library fails; the next frame may work.
-    pub fn encode(&mut self, frame: &Frame) -> Result<Arc<[u8]>, OpusFault> {
+    pub fn encode(&mut self, frame: &AudioFrame) -> Result<Arc<[u8]>, OpusFault> {
         Ok(Arc::from(self.0.encode_vec(frame, MAX_PAYLOAD)?))
     }
 }
@@ -97,10 +97,10 @@ impl Decoder {
     /// # Errors
     /// If the library has no memory.
     pub fn new() -> Result<Self, OpusFault> {
-        Ok(Self { decoder: opus::Decoder::new(RATE, Channels::Mono)?, last: FRAME })
+        Ok(Self { decoder: opus::Decoder::new(SAMPLE_RATE, Channels::Mono)?, last: FRAME })
     }
 
-    /// The sound of a packet.
+    /// The audio of a packet.
     ///
     /// # Errors
     /// If it is no Opus packet.
@@ -110,7 +110,7 @@ impl Decoder {
         Ok(sound)
     }
 
-    /// The sound of a lost packet, from what the packet behind it says about it (in-band FEC).
+    /// The audio of a lost packet, from what the packet behind it says about it (in-band FEC).
     ///
     /// # Errors
     /// If that is no Opus packet.
@@ -118,7 +118,7 @@ impl Decoder {
         self.run(following, self.last, true)
     }
 
-    /// Sound for a gap, made up from what came before.
+    /// Audio for a gap, made up from what came before.
     ///
     /// # Errors
     /// If the library fails.
@@ -138,7 +138,7 @@ impl Decoder {
 mod tests {
     use super::*;
     use crate::audio::meter::Meter;
-    use crate::device::Source;
+    use crate::device::AudioSource;
     use crate::device::tone::Tone;
 
     fn tone_of(frames: impl IntoIterator<Item = Vec<i16>>) -> f32 {

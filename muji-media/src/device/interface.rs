@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use muji_core::{Media, SessionId};
 
-use crate::audio::frame::Frame;
+use crate::audio::frame::AudioFrame;
 use crate::video::frame::VideoFrame;
 
 /// A device or file does not do what it should. The call goes on without it.
@@ -12,70 +12,70 @@ use crate::video::frame::VideoFrame;
 #[error("{0}")]
 pub struct DeviceError(pub String);
 
-/// Where sound comes from. Nothing is taken from it before a call has published its sound, nor while it is muted.
-pub trait Source: Send {
+/// Where audio comes from. Nothing is captured before a call has published its audio, nor while it is muted.
+pub trait AudioSource: Send {
     /// The next 20 ms.
     ///
     /// # Errors
     /// If there will be no more; it is not asked again.
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError>;
+    fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError>;
 
-    /// Nothing more is wanted for now: muted, or no call. A microphone is let go until it is asked again.
-    fn rest(&mut self) {}
+    /// Nothing more is needed for now: muted, or no call. A microphone is closed until it is asked again.
+    fn release(&mut self) {}
 
     /// What happened to it meanwhile that its user should know: it vanished, or is back. It goes on.
-    fn news(&mut self) -> Option<DeviceError> {
+    fn poll_notice(&mut self) -> Option<DeviceError> {
         None
     }
 }
 
-/// Where pictures come from, thirty a second. Nothing is taken from it before a call has published pictures, nor while they are
-/// muted.
-pub trait VideoSource: Send {
-    /// The width and height of its pictures, in pixels; both even.
-    fn size(&self) -> [usize; 2];
-
-    /// The picture of now.
-    ///
-    /// # Errors
-    /// If there will be no more; it is not asked again.
-    fn take(&mut self) -> Result<VideoFrame, DeviceError>;
-
-    /// Nothing more is wanted for now: muted, or no call. A camera is let go until it is asked again.
-    fn rest(&mut self) {}
-}
-
-/// Whose pictures, and what they show: a person ([`Media::Video`]) or a screen ([`Media::Slides`]).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Whose {
-    /// Ours, as they are sent.
-    Ours(Media),
-    /// Those of a participant: the session, and the content's name in it.
-    Theirs(SessionId, Arc<str>, Media),
-}
-
-/// Where pictures go: a window, usually.
-pub trait VideoSink: Send {
-    /// The next picture of somebody. It is asked in the thread that decodes, so what takes long delays everybody's.
-    fn show(&mut self, whose: &Whose, picture: VideoFrame);
-
-    /// There are no more of somebody.
-    fn end(&mut self, whose: &Whose);
-}
-
-/// Where sound goes.
-pub trait Sink: Send {
+/// Where audio goes.
+pub trait AudioSink: Send {
     /// The next 20 ms.
     ///
     /// # Errors
     /// If it takes no more; it is not given any again.
-    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError>;
+    fn put(&mut self, frame: &AudioFrame) -> Result<(), DeviceError>;
 
-    /// Nothing more comes for now: there is no call. A loudspeaker is let go until it is given something again.
-    fn rest(&mut self) {}
+    /// Nothing more comes for now: there is no call. A loudspeaker is closed until it is given something again.
+    fn release(&mut self) {}
 
     /// What happened to it meanwhile that its user should know: it vanished, or is back. It goes on.
-    fn news(&mut self) -> Option<DeviceError> {
+    fn poll_notice(&mut self) -> Option<DeviceError> {
         None
     }
+}
+
+/// Where video comes from, thirty frames a second. Nothing is captured before a call has published video, nor while it is muted.
+pub trait VideoSource: Send {
+    /// The width and height of its frames, in pixels; both even.
+    fn size(&self) -> [usize; 2];
+
+    /// The frame of now.
+    ///
+    /// # Errors
+    /// If there will be no more; it is not asked again.
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError>;
+
+    /// Nothing more is needed for now: muted, or no call. A camera is closed until it is asked again.
+    fn release(&mut self) {}
+}
+
+/// Whose video it is, and whether it shows a person ([`Media::Video`]) or a screen ([`Media::Slides`]).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VideoOrigin {
+    /// Ours, as it is sent.
+    Local(Media),
+    /// That of a participant: the session, and the content's name in it.
+    Remote(SessionId, Arc<str>, Media),
+}
+
+/// Where video goes: a window, usually.
+pub trait VideoSink: Send {
+    /// The next frame. It is called in the thread that encodes and decodes, so it must be quick: what takes long here delays everybody's
+    /// video, and our own on its way out.
+    fn show(&mut self, origin: &VideoOrigin, frame: VideoFrame);
+
+    /// There is no more of this video.
+    fn end(&mut self, origin: &VideoOrigin);
 }

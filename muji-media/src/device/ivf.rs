@@ -5,19 +5,19 @@ use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use super::track::{Piece, Track, VideoFileError};
+use super::track::{EncodedSample, Track, VideoFileError};
 
-/// The header in front of everything, and the one of each picture.
+/// The header in front of everything, and the one of each frame.
 const HEADER: usize = 32;
 const PICTURE: usize = 12;
 
-/// Largest picture that is read, in bytes.
+/// Largest frame that is read, in bytes.
 const MAX_BYTES: u32 = 16 << 20;
 
 /// An IVF file.
 pub(super) struct Ivf {
     file: BufReader<File>,
-    /// Where the pictures begin.
+    /// Where the frames begin.
     begin: u64,
     /// Ticks a second, as a fraction.
     rate: [u32; 2],
@@ -46,7 +46,7 @@ impl Ivf {
         Ok(Self { file, begin, rate })
     }
 
-    fn read(&mut self) -> std::io::Result<Option<Piece>> {
+    fn read(&mut self) -> std::io::Result<Option<EncodedSample>> {
         let mut header = [0; PICTURE];
         match self.file.read_exact(&mut header) {
             Err(why) if why.kind() == ErrorKind::UnexpectedEof => return Ok(None),
@@ -55,19 +55,19 @@ impl Ivf {
         let (length, ticks) = header.split_at(4);
         let length = u32::from_le_bytes(length.try_into().map_err(std::io::Error::other)?);
         if length > MAX_BYTES {
-            return Err(std::io::Error::other(format!("a picture of {length} bytes")));
+            return Err(std::io::Error::other(format!("a frame of {length} bytes")));
         }
         let ticks = u64::from_le_bytes(ticks.try_into().map_err(std::io::Error::other)?);
         let mut bytes = Vec::new();
         self.file.by_ref().take(length.into()).read_to_end(&mut bytes)?;
         let [rate, scale] = self.rate.map(u128::from);
         let ns = u128::from(ticks) * scale * 1_000_000_000 / rate;
-        Ok(Some(Piece { at: Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX)), bytes }))
+        Ok(Some(EncodedSample { at: Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX)), bytes }))
     }
 }
 
 impl Track for Ivf {
-    fn next(&mut self) -> Result<Option<Piece>, String> {
+    fn next(&mut self) -> Result<Option<EncodedSample>, String> {
         self.read().map_err(|why| why.to_string())
     }
 

@@ -16,5 +16,8 @@ pub mod wav;
 pub mod webm;
 pub mod y4m;
 
-pub use interface::{DeviceError, Sink, Source, VideoSink, VideoSource, Whose};
+pub use interface::{AudioSink, AudioSource, DeviceError, VideoOrigin, VideoSink, VideoSource};
 pub use track::VideoFileError;
+
+pub use crate::audio::frame::{AudioFrame, FRAME, FRAME_TIME, SAMPLE_RATE};
+pub use crate::video::frame::VideoFrame;

@@ -9,7 +9,7 @@ use crate::video::frame::VideoFrame;
 const WIDTH: usize = 640;
 const HEIGHT: usize = 360;
 
-/// The bar's width, and how far it moves with each picture, in pixels.
+/// The bar's width, and how far it moves with each frame, in pixels.
 const BAR: usize = 24;
 const STEP: usize = 4;
 
@@ -40,27 +40,27 @@ impl VideoSource for Pattern {
         [WIDTH, HEIGHT]
     }
 
-    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
-        let mut picture = self.field.clone();
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
+        let mut frame = self.field.clone();
         let left = self.shown * STEP % (WIDTH - BAR);
         for (x, y) in (left..left + BAR).flat_map(|x| (0..HEIGHT / 8).map(move |y| (x, y))) {
-            picture.set_brightness(x, y, WHITE);
+            frame.set_brightness(x, y, WHITE);
         }
-        write(&mut picture, [16, HEIGHT / 2], &self.name);
-        write(&mut picture, [16, HEIGHT / 2 + 10 * DOT], &self.shown.to_string());
+        write(&mut frame, [16, HEIGHT / 2], &self.name);
+        write(&mut frame, [16, HEIGHT / 2 + 10 * DOT], &self.shown.to_string());
         self.shown += 1;
-        Ok(picture)
+        Ok(frame)
     }
 }
 
 /// Writes a line of letters; what the font has not is left out.
-fn write(picture: &mut VideoFrame, [x, y]: [usize; 2], line: &str) {
+fn write(frame: &mut VideoFrame, [x, y]: [usize; 2], line: &str) {
     for (number, rows) in line.chars().map(|letter| font8x8::BASIC_FONTS.get(letter)).enumerate() {
         for (row, bits) in rows.into_iter().flatten().enumerate() {
             for column in (0..8).filter(|column| bits & (1 << column) != 0) {
                 let (left, top) = (x + (8 * number + column) * DOT, y + row * DOT);
                 for (x, y) in (left..left + DOT).flat_map(|x| (top..top + DOT).map(move |y| (x, y))) {
-                    picture.set_brightness(x, y, WHITE);
+                    frame.set_brightness(x, y, WHITE);
                 }
             }
         }
@@ -72,10 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pattern_has_its_colour_and_no_two_pictures_are_alike() {
+    fn the_pattern_has_its_colour_and_no_two_frames_are_alike() {
         let rgb = [40, 160, 40];
         let mut pattern = Pattern::new("romeo", rgb);
-        let [first, second] = [pattern.take().unwrap(), pattern.take().unwrap()];
+        let [first, second] = [pattern.capture().unwrap(), pattern.capture().unwrap()];
         assert_ne!(first, second);
         assert!(first.mean().iter().zip(rgb).all(|(seen, put)| seen.abs_diff(put) < 25), "{:?}", first.mean());
     }

@@ -27,8 +27,8 @@ pub enum VideoFileError {
         /// What it has.
         found: String,
     },
-    /// No picture can be decoded.
-    #[error("the first picture of {path} cannot be shown: {why}")]
+    /// No frame can be decoded.
+    #[error("the first frame of {path} cannot be shown: {why}")]
     VideoFrame {
         /// The file.
         path: PathBuf,
@@ -37,9 +37,9 @@ pub enum VideoFileError {
     },
 }
 
-/// A piece of a film, and when it is due from the beginning.
+/// A piece of a video, and when it is due from the beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct EncodedSample {
     pub(crate) at: Duration,
     pub(crate) bytes: Vec<u8>,
 }
@@ -47,18 +47,18 @@ pub(crate) struct Piece {
 /// The encoded pieces of a track, in order.
 pub(crate) trait Track: Send {
     /// The next; `None` at the end.
-    fn next(&mut self) -> Result<Option<Piece>, String>;
+    fn next(&mut self) -> Result<Option<EncodedSample>, String>;
 
-    /// Begins anew.
+    /// Starts again from the beginning.
     fn rewind(&mut self) -> Result<(), String>;
 
-    /// How long the film is, if the file says it: its pictures and its sound begin anew together.
+    /// The length of the file, if it says it: its video and its audio start again together.
     fn length(&self) -> Option<Duration>;
 }
 
 /// What of a file is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    Pictures,
-    Sound,
+pub(crate) enum TrackKind {
+    Video,
+    Audio,
 }

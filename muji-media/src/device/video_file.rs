@@ -1,39 +1,39 @@
-//! Films: VP8 from a file, decoded and shown again and again.
+//! Video files: VP8 from a file, decoded and shown again and again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::interface::{DeviceError, VideoSource};
 use super::ivf::Ivf;
-use super::track::{Piece, Track, VideoFileError, Wanted};
+use super::track::{EncodedSample, Track, TrackKind, VideoFileError};
 use super::webm::WebmTrack;
 use crate::codec::vp8::{self, Decoder, Vp8Fault};
 use crate::video::frame::INTERVAL;
 use crate::video::frame::VideoFrame;
 
-/// Pictures decoded for one that is shown: a film of 300 a second keeps its pace, and a file that says nonsense cannot stop ours.
+/// Frames decoded for one that is shown: a video of 300 a second keeps its pace, and a file that says nonsense cannot stop ours.
 const MAX_AT_ONCE: usize = 10;
 
-/// A film in WebM or IVF.
+/// A video in WebM or IVF.
 pub struct VideoFile {
     path: PathBuf,
     track: Box<dyn Track>,
     decoder: Decoder,
     size: [usize; 2],
     /// What is shown now.
-    picture: VideoFrame,
-    /// What is next, and where in time the film began this time.
-    next: Option<Piece>,
+    frame: VideoFrame,
+    /// What is next, and where in time the video began this time.
+    next: Option<EncodedSample>,
     begun: Duration,
     /// When the last was due, counted from there, and how long after the one before.
     last: Duration,
     apart: Duration,
-    /// How far the film is.
+    /// How far the video is.
     now: Duration,
 }
 
 impl VideoFile {
-    /// Opens a file. Its pictures are all shown in the size of the first.
+    /// Opens a file. Its frames are all shown in the size of the first.
     ///
     /// # Errors
     /// If it is not there, or holds no VP8.
@@ -41,20 +41,20 @@ impl VideoFile {
         let unreadable = |why| VideoFileError::Unreadable { path: path.to_owned(), why };
         let is_ivf = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("ivf"));
         let mut track: Box<dyn Track> =
-            if is_ivf { Box::new(Ivf::open(path)?) } else { Box::new(WebmTrack::open(path, Wanted::Pictures)?) };
-        let no_picture = |why| VideoFileError::VideoFrame { path: path.to_owned(), why };
-        let mut decoder = Decoder::new().map_err(no_picture)?;
+            if is_ivf { Box::new(Ivf::open(path)?) } else { Box::new(WebmTrack::open(path, TrackKind::Video)?) };
+        let no_frame = |why| VideoFileError::VideoFrame { path: path.to_owned(), why };
+        let mut decoder = Decoder::new().map_err(no_frame)?;
         let first = track.next().map_err(unreadable)?;
         let first =
-            first.ok_or_else(|| VideoFileError::Codec { path: path.to_owned(), found: "no picture".to_owned() })?;
+            first.ok_or_else(|| VideoFileError::Codec { path: path.to_owned(), found: "no frame".to_owned() })?;
         if vp8::size(&first.bytes).is_none() {
             return Err(VideoFileError::Codec { path: path.to_owned(), found: "no VP8 that begins anew".to_owned() });
         }
-        let picture = decoder.decode(&first.bytes).map_err(no_picture)?.ok_or_else(|| no_picture(Vp8Fault::Size))?;
-        let size = [picture.width(), picture.height()];
+        let frame = decoder.decode(&first.bytes).map_err(no_frame)?.ok_or_else(|| no_frame(Vp8Fault::Size))?;
+        let size = [frame.width(), frame.height()];
         let (path, zero) = (path.to_owned(), Duration::ZERO);
         let (begun, last, apart, now) = (zero, first.at, INTERVAL, zero);
-        Ok(Self { path, track, decoder, size, picture, next: None, begun, last, apart, now })
+        Ok(Self { path, track, decoder, size, frame, next: None, begun, last, apart, now })
     }
 
     /// Decodes what is due.
@@ -70,10 +70,11 @@ impl VideoFile {
                 Some(next) if self.begun + next.at > due => return Ok(()),
                 Some(next) => {
                     // What cannot be decoded is left out, as if it had been lost.
-                    if let Ok(Some(picture)) = self.decoder.decode(&next.bytes) {
-                        self.picture = picture;
+                    if let Ok(Some(frame)) = self.decoder.decode(&next.bytes) {
+                        self.frame = frame;
                     }
-                    (self.apart, self.last) = (next.at.saturating_sub(self.last), next.at);
+                    self.apart = next.at.saturating_sub(self.last);
+                    self.last = next.at;
                     self.next = None;
                 }
                 None => {
@@ -81,7 +82,8 @@ impl VideoFile {
                     if rewound || end > due {
                         return Ok(());
                     }
-                    (self.begun, rewound) = (end, true);
+                    self.begun = end;
+                    rewound = true;
                     self.track.rewind()?;
                 }
             }
@@ -95,10 +97,10 @@ impl VideoSource for VideoFile {
         self.size
     }
 
-    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
         self.advance().map_err(|why| DeviceError(format!("{}: {why}", self.path.display())))?;
         self.now += INTERVAL;
-        Ok(self.picture.resized(self.size))
+        Ok(self.frame.resized(self.size))
     }
 }
 
@@ -107,12 +109,12 @@ mod tests {
     use super::*;
     use crate::codec::vp8::Encoder;
 
-    /// An IVF file of so many pictures, 15 a second, red and blue by turns.
-    fn ivf(path: &Path, pictures: u64) {
+    /// An IVF file of so many frames, 15 a second, red and blue by turns.
+    fn ivf(path: &Path, frames: u64) {
         let mut encoder = Encoder::new(160, 96, 300_000).expect("libvpx works");
         let mut file =
             [&b"DKIF\0\0\x20\0VP80\xA0\0\x60\0"[..], &15u32.to_le_bytes(), &1u32.to_le_bytes(), &[0; 8]].concat();
-        for number in 0..pictures {
+        for number in 0..frames {
             let colour = if number.is_multiple_of(2) { [200, 0, 0] } else { [0, 0, 200] };
             let encoded = encoder.encode(&VideoFrame::filled(160, 96, colour), number * 6_000, true).unwrap();
             let bytes = encoded.expect("key frames are not left out").bytes;
@@ -130,7 +132,7 @@ mod tests {
         let mut film = VideoFile::open(&path).unwrap();
         let shown: Vec<char> = (0..24)
             .map(|_| {
-                let [red, _, blue] = film.take().unwrap().mean();
+                let [red, _, blue] = film.capture().unwrap().mean();
                 if red > blue { 'r' } else { 'b' }
             })
             .collect();
@@ -153,7 +155,7 @@ mod tests {
         assert!(with(8, b"AV01").contains("holds AV01 instead of VP8; convert it"));
         assert!(with(0, b"RIFF").contains("something else than IVF"));
         assert!(with(16, &[0; 4]).contains("a header that makes no sense"));
-        assert!(with(32, &[0xFF; 4]).contains("a picture of 4294967295 bytes"));
+        assert!(with(32, &[0xFF; 4]).contains("a frame of 4294967295 bytes"));
         assert!(with(44, &[0xFF; 10]).contains("no VP8 that begins anew"));
         std::fs::remove_file(path).unwrap();
     }

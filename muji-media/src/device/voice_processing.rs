@@ -3,7 +3,7 @@
 use sonora::config::{EchoCanceller, GainController2, HighPassFilter, NoiseSuppression};
 use sonora::{AudioProcessing, Config, StreamConfig};
 
-use crate::audio::frame::{FRAME, Frame, RATE};
+use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 
 /// The processing works on 10 ms.
 const STEP: usize = FRAME / 2;
@@ -22,12 +22,12 @@ impl VoiceProcessing {
             gain_controller2: Some(GainController2::default()),
             ..Config::default()
         };
-        let form = || StreamConfig::new(RATE, 1);
+        let form = || StreamConfig::new(SAMPLE_RATE, 1);
         Self(AudioProcessing::builder().config(config).capture_config(form()).render_config(form()).build())
     }
 
     /// What the loudspeaker is given.
-    pub fn played(&mut self, frame: &Frame) {
+    pub fn played(&mut self, frame: &AudioFrame) {
         let mut unused = [0; STEP];
         for step in frame.chunks_exact(STEP) {
             // It fails for other lengths only.
@@ -36,7 +36,7 @@ impl VoiceProcessing {
     }
 
     /// What the microphone gave, and becomes.
-    pub fn captured(&mut self, frame: &mut Frame) {
+    pub fn captured(&mut self, frame: &mut AudioFrame) {
         for step in frame.chunks_exact_mut(STEP) {
             let mut clean = [0; STEP];
             if self.0.process_capture_i16(step, &mut clean).is_ok() {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     /// Noise like speech: bursts of changing loudness, the same for every run.
-    fn speech(frames: usize) -> Vec<Frame> {
+    fn speech(frames: usize) -> Vec<AudioFrame> {
         let mut state = 1u32;
         let mut noise = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -77,7 +77,7 @@ mod tests {
             .collect()
     }
 
-    fn power(frames: &[Frame]) -> f64 {
+    fn power(frames: &[AudioFrame]) -> f64 {
         let sum: f64 = frames.iter().flatten().map(|sample| f64::from(*sample).powi(2)).sum();
         sum / (frames.len() * FRAME) as f64
     }

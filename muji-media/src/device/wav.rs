@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
-use super::interface::{DeviceError, Sink, Source};
-use crate::audio::frame::{FRAME, Frame, RATE};
+use super::interface::{AudioSink, AudioSource, DeviceError};
+use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 
 /// Longest file that is read: an hour of one channel.
-const MAX_SAMPLES: u32 = 3600 * RATE;
+const MAX_SAMPLES: u32 = 3600 * SAMPLE_RATE;
 
 /// Frames between two updates of a recording's header: what is written survives a crash but for a second.
 const FLUSH: u32 = 50;
@@ -62,7 +62,7 @@ impl WavSource {
         let unreadable = |why: hound::Error| WavFault::Unreadable { path: path.to_owned(), why: why.to_string() };
         let reader = WavReader::open(path).map_err(unreadable)?;
         let WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
-        if (sample_rate, bits_per_sample, sample_format) != (RATE, 16, SampleFormat::Int) {
+        if (sample_rate, bits_per_sample, sample_format) != (SAMPLE_RATE, 16, SampleFormat::Int) {
             let found = format!("{sample_rate} Hz with {bits_per_sample} bits");
             return Err(WavFault::Form { path: path.to_owned(), found });
         }
@@ -84,8 +84,8 @@ fn read(reader: WavReader<BufReader<File>>, channels: usize) -> hound::Result<Ve
     Ok(all.chunks_exact(channels.max(1)).map(mean).collect())
 }
 
-impl Source for WavSource {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
+impl AudioSource for WavSource {
+    fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
         for sample in frame {
             *sample = self.samples[self.next];
             self.next = (self.next + 1) % self.samples.len();
@@ -107,7 +107,8 @@ impl WavSink {
     /// # Errors
     /// If it cannot be written.
     pub fn create(path: &Path) -> Result<Self, DeviceError> {
-        let spec = WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let spec =
+            WavSpec { channels: 1, sample_rate: SAMPLE_RATE, bits_per_sample: 16, sample_format: SampleFormat::Int };
         match WavWriter::create(path, spec) {
             Ok(writer) => Ok(Self { path: path.to_owned(), writer, frames: 0 }),
             Err(why) => Err(unwritable(path, &why)),
@@ -115,8 +116,8 @@ impl WavSink {
     }
 }
 
-impl Sink for WavSink {
-    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError> {
+impl AudioSink for WavSink {
+    fn put(&mut self, frame: &AudioFrame) -> Result<(), DeviceError> {
         let mut writer = self.writer.get_i16_writer(u32::try_from(FRAME).expect("a frame is short"));
         frame.iter().for_each(|sample| writer.write_sample(*sample));
         let mut written = writer.flush();

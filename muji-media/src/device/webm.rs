@@ -1,4 +1,4 @@
-//! WebM files, such as our recordings: VP8 for [`super::video_file`], and the sound of Opus.
+//! WebM files, such as our recordings: VP8 for [`super::video_file`], and Opus.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use matroska_demuxer::{DemuxError, Frame as Block, MatroskaFile, TrackType};
 
-use super::interface::{DeviceError, Source};
-use super::track::{Piece, Track, VideoFileError, Wanted};
-use crate::audio::frame::{Frame, RATE};
+use super::interface::{AudioSource, DeviceError};
+use super::track::{EncodedSample, Track, TrackKind, VideoFileError};
+use crate::audio::frame::{AudioFrame, SAMPLE_RATE};
 use crate::codec::opus::Decoder;
 
 /// Longest silence between two packets that is played as one; more is nonsense.
 const MAX_GAP: Duration = Duration::from_secs(60);
 
-/// Packets decoded for 20 ms of sound: those of Opus are no shorter than 2.5 ms, and some may be no Opus.
+/// Packets decoded for 20 ms of audio: those of Opus are no shorter than 2.5 ms, and some may be no Opus.
 const MAX_AT_ONCE: usize = 64;
 
 /// One track of a WebM file.
@@ -30,11 +30,11 @@ pub(crate) struct WebmTrack {
 }
 
 impl WebmTrack {
-    pub(crate) fn open(path: &Path, wanted: Wanted) -> Result<Self, VideoFileError> {
+    pub(crate) fn open(path: &Path, wanted: TrackKind) -> Result<Self, VideoFileError> {
         let file = open(path).map_err(|why| VideoFileError::Unreadable { path: path.to_owned(), why })?;
         let (kind, name, codec) = match wanted {
-            Wanted::Pictures => (TrackType::Video, "pictures", "V_VP8"),
-            Wanted::Sound => (TrackType::Audio, "sound", "A_OPUS"),
+            TrackKind::Video => (TrackType::Video, "frames", "V_VP8"),
+            TrackKind::Audio => (TrackType::Audio, "sound", "A_OPUS"),
         };
         let wrong = |found: String| VideoFileError::Codec { path: path.to_owned(), found };
         let of_kind = || file.tracks().iter().filter(|track| track.track_type() == kind);
@@ -60,17 +60,17 @@ fn said(why: &DemuxError) -> String {
 }
 
 impl Track for WebmTrack {
-    fn next(&mut self) -> Result<Option<Piece>, String> {
+    fn next(&mut self) -> Result<Option<EncodedSample>, String> {
         let mut block = Block::default();
         loop {
             match self.file.next_frame(&mut block) {
                 Ok(true) if block.track == self.number => {
                     let at = Duration::from_nanos(block.timestamp.saturating_mul(self.scale));
-                    return Ok(Some(Piece { at, bytes: block.data }));
+                    return Ok(Some(EncodedSample { at, bytes: block.data }));
                 }
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
-                // Whoever recorded it was stopped in the middle.
+                // The recording was interrupted in the middle of a block.
                 Err(DemuxError::IoError(why)) if why.kind() == ErrorKind::UnexpectedEof => return Ok(None),
                 Err(why) => return Err(said(&why)),
             }
@@ -87,7 +87,7 @@ impl Track for WebmTrack {
     }
 }
 
-/// The sound of a WebM file, played again and again.
+/// The audio of a WebM file, played again and again.
 pub struct WebmSound {
     track: WebmTrack,
     decoder: Decoder,
@@ -102,15 +102,15 @@ impl WebmSound {
     /// # Errors
     /// If it is not there, or holds no Opus.
     pub fn open(path: &Path) -> Result<Self, VideoFileError> {
-        let track = WebmTrack::open(path, Wanted::Sound)?;
+        let track = WebmTrack::open(path, TrackKind::Audio)?;
         let unreadable = |why: String| VideoFileError::Unreadable { path: path.to_owned(), why };
         let decoder = Decoder::new().map_err(|why| unreadable(why.to_string()))?;
         Ok(Self { track, decoder, sound: VecDeque::new(), decoded: 0 })
     }
 
-    /// Decodes the next packet, or begins anew.
+    /// Decodes the next packet, or starts again.
     fn advance(&mut self) -> Result<(), String> {
-        let Some(Piece { at, bytes }) = self.track.next()? else {
+        let Some(EncodedSample { at, bytes }) = self.track.next()? else {
             self.silence_until(self.track.length.unwrap_or_default());
             self.decoded = 0;
             return self.track.rewind();
@@ -123,20 +123,20 @@ impl WebmSound {
         Ok(())
     }
 
-    /// Nothing was recorded while somebody was away.
+    /// Nothing was recorded while the participant was away.
     fn silence_until(&mut self, at: Duration) {
-        let at = u64::try_from(at.as_nanos() * u128::from(RATE) / 1_000_000_000).unwrap_or(u64::MAX);
+        let at = u64::try_from(at.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000).unwrap_or(u64::MAX);
         let missing = at.saturating_sub(self.decoded);
         // Timestamps of whole milliseconds are no gaps.
-        if missing > u64::from(RATE / 50) && missing <= MAX_GAP.as_secs() * u64::from(RATE) {
+        if missing > u64::from(SAMPLE_RATE / 50) && missing <= MAX_GAP.as_secs() * u64::from(SAMPLE_RATE) {
             self.sound.extend(std::iter::repeat_n(0, usize::try_from(missing).unwrap_or_default()));
             self.decoded = at;
         }
     }
 }
 
-impl Source for WebmSound {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
+impl AudioSource for WebmSound {
+    fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
         for _ in 0..MAX_AT_ONCE {
             if self.sound.len() >= frame.len() {
                 break;

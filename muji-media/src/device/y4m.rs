@@ -1,4 +1,4 @@
-//! Y4M files: pictures as they are, as many programs write them (`ffmpeg -i film.mkv -vf scale=640:360 -pix_fmt yuv420p film.y4m`).
+//! Y4M files: frames as they are, as many programs write them (`ffmpeg -i film.mkv -vf scale=640:360 -pix_fmt yuv420p film.y4m`).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
@@ -10,8 +10,8 @@ use crate::video::frame::{MAX_PIXELS, VideoFrame};
 /// Longest line of a header; those that programs write have some sixty letters.
 const MAX_LINE: u64 = 1_024;
 
-/// How often pictures are asked for, in a second (see [`VideoSource`]).
-const RATE: u64 = 30;
+/// How often frames are asked for, in a second (see [`VideoSource`]).
+const SAMPLE_RATE: u64 = 30;
 
 /// A file cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +37,16 @@ pub enum Y4mFault {
     },
 }
 
-/// A Y4M file, shown again and again, with its own number of pictures a second.
+/// A Y4M file, shown again and again, with its own number of frames a second.
 #[derive(Debug)]
 pub struct Y4mSource {
     path: PathBuf,
     file: BufReader<File>,
     header: Header,
-    /// Where the pictures begin.
+    /// Where the frames begin.
     begin: u64,
-    /// The picture that is shown.
-    picture: VideoFrame,
+    /// The frame that is shown.
+    frame: VideoFrame,
     /// How often it was asked for one, and how many were read.
     asked: u64,
     read: u64,
@@ -56,12 +56,12 @@ pub struct Y4mSource {
 struct Header {
     width: usize,
     height: usize,
-    /// Pictures a second, as a fraction.
+    /// Frames a second, as a fraction.
     rate: [u64; 2],
 }
 
 impl Y4mSource {
-    /// Opens a file; its pictures have four times as much brightness as colour (4:2:0), and sides that are even.
+    /// Opens a file; its frames have four times as much brightness as colour (4:2:0), and sides that are even.
     ///
     /// # Errors
     /// If it is not there, or of another form.
@@ -71,18 +71,18 @@ impl Y4mSource {
         let line = line(&mut file).map_err(unreadable)?;
         let header = Header::read(&line).map_err(|why| Y4mFault::Form { path: path.to_owned(), why })?;
         let begin = file.stream_position().map_err(unreadable)?;
-        let picture = header.picture(&mut file).map_err(unreadable)?;
-        let picture = picture.ok_or_else(|| Y4mFault::Form { path: path.to_owned(), why: "it holds no picture" })?;
-        Ok(Self { path: path.to_owned(), file, header, begin, picture, asked: 0, read: 1 })
+        let frame = header.frame(&mut file).map_err(unreadable)?;
+        let frame = frame.ok_or_else(|| Y4mFault::Form { path: path.to_owned(), why: "it holds no frame" })?;
+        Ok(Self { path: path.to_owned(), file, header, begin, frame, asked: 0, read: 1 })
     }
 
-    /// The next picture; behind the last comes the first.
+    /// The next frame; behind the last comes the first.
     fn next(&mut self) -> std::io::Result<VideoFrame> {
-        if let Some(picture) = self.header.picture(&mut self.file)? {
-            return Ok(picture);
+        if let Some(frame) = self.header.frame(&mut self.file)? {
+            return Ok(frame);
         }
         self.file.seek(SeekFrom::Start(self.begin))?;
-        self.header.picture(&mut self.file)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+        self.header.frame(&mut self.file)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -91,15 +91,15 @@ impl VideoSource for Y4mSource {
         [self.header.width, self.header.height]
     }
 
-    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
-        let [pictures, seconds] = self.header.rate;
-        let due = self.asked * pictures / (RATE * seconds) + 1;
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
+        let [frames, seconds] = self.header.rate;
+        let due = self.asked * frames / (SAMPLE_RATE * seconds) + 1;
         self.asked += 1;
         while self.read < due {
-            self.picture = self.next().map_err(|why| DeviceError(format!("{}: {why}", self.path.display())))?;
+            self.frame = self.next().map_err(|why| DeviceError(format!("{}: {why}", self.path.display())))?;
             self.read += 1;
         }
-        Ok(self.picture.clone())
+        Ok(self.frame.clone())
     }
 }
 
@@ -109,13 +109,13 @@ impl Header {
         if words.next() != Some("YUV4MPEG2") {
             return Err("it is no Y4M file");
         }
-        let (mut sides, mut rate) = ([None, None], [RATE, 1]);
+        let (mut sides, mut rate) = ([None, None], [SAMPLE_RATE, 1]);
         for word in words {
             let (kind, value) = word.split_at_checked(1).unwrap_or_default();
             match kind {
                 "W" => sides[0] = value.parse::<usize>().ok(),
                 "H" => sides[1] = value.parse::<usize>().ok(),
-                "F" => rate = fraction(value).ok_or("it says no number of pictures a second from 1 to 240")?,
+                "F" => rate = fraction(value).ok_or("it says no number of frames a second from 1 to 240")?,
                 "C" if !value.starts_with("420") || value.starts_with("420p1") => {
                     return Err("its colours are not 4:2:0 with 8 bits");
                 }
@@ -128,8 +128,8 @@ impl Header {
         if even && fits { Ok(Self { width, height, rate }) } else { Err("its sides are odd, nothing, or too large") }
     }
 
-    /// The next picture; `None` at the end of the file.
-    fn picture(self, file: &mut BufReader<File>) -> std::io::Result<Option<VideoFrame>> {
+    /// The next frame; `None` at the end of the file.
+    fn frame(self, file: &mut BufReader<File>) -> std::io::Result<Option<VideoFrame>> {
         let line = line(file)?;
         if line.is_empty() {
             return Ok(None);
@@ -144,10 +144,10 @@ impl Header {
 }
 
 fn fraction(text: &str) -> Option<[u64; 2]> {
-    let (pictures, seconds) = text.split_once(':')?;
-    let fraction = [pictures.parse().ok()?, seconds.parse().ok()?];
-    let [pictures, seconds] = fraction;
-    let known = seconds > 0 && seconds <= 1_000_000 && pictures >= seconds && pictures <= 240 * seconds;
+    let (frames, seconds) = text.split_once(':')?;
+    let fraction = [frames.parse().ok()?, seconds.parse().ok()?];
+    let [frames, seconds] = fraction;
+    let known = seconds > 0 && seconds <= 1_000_000 && frames >= seconds && frames <= 240 * seconds;
     known.then_some(fraction)
 }
 
@@ -172,7 +172,7 @@ mod tests {
         path
     }
 
-    /// Two pictures, one dark and one bright, at so many a second.
+    /// Two frames, one dark and one bright, at so many a second.
     fn film(rate: &str) -> Vec<u8> {
         let mut bytes = format!("YUV4MPEG2 W4 H2 F{rate} Ip A1:1 C420jpeg XNOTE=none\n").into_bytes();
         for brightness in [20, 200] {
@@ -183,14 +183,14 @@ mod tests {
         bytes
     }
 
-    fn shown(path: &Path, pictures: usize) -> Vec<u8> {
+    fn shown(path: &Path, frames: usize) -> Vec<u8> {
         let mut source = Y4mSource::open(path).expect("it can be shown");
         assert_eq!(source.size(), [4, 2]);
-        (0..pictures).map(|_| source.take().expect("it goes on").samples()[0]).collect()
+        (0..frames).map(|_| source.capture().expect("it goes on").samples()[0]).collect()
     }
 
     #[test]
-    fn a_film_is_shown_again_and_again_with_its_own_number_of_pictures_a_second() {
+    fn a_film_is_shown_again_and_again_with_its_own_number_of_frames_a_second() {
         for (rate, expected) in
             [("30:1", [20, 200, 20, 200, 20, 200]), ("15:1", [20, 20, 200, 200, 20, 20]), ("60:1", [20; 6])]
         {

@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// Attempts remembered, to be told where no path is found.
+/// Attempts remembered: they explain why no path was found.
 const MAX_ATTEMPTS: usize = 32;
 
-/// How something was tried, and what came of it.
+/// One way in which a server was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// What, such as `TURN by UDP at turn.example:3478`.
+    /// Such as `TURN by UDP at turn.example:3478`.
     pub what: String,
-    /// The address that it gave, or why there is none; `None` as long as nothing is known.
+    /// The address that the server gave, or why there is none; `None` while nothing is known.
     pub outcome: Option<Result<SocketAddr, String>>,
 }
 
@@ -30,7 +30,7 @@ impl Attempts {
 
     pub(super) fn end(&mut self, what: &str, outcome: Result<SocketAddr, String>) {
         if let Some(attempt) = self.0.iter_mut().find(|attempt| attempt.what == what) {
-            // With an address of each family the first counts.
+            // A server may give an address of each family; the first counts.
             if !matches!((&attempt.outcome, &outcome), (Some(Ok(_)), Ok(_))) {
                 attempt.outcome = Some(outcome);
             }

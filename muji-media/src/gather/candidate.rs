@@ -1,14 +1,14 @@
-//! An address of ours.
+//! A local ICE candidate.
 
 use std::net::SocketAddr;
 
 use muji_xep::ice::Candidate;
 
-/// An address of ours, as it is told and as it is used.
+/// An address of ours: how others learn it, and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalCandidate {
-    /// As others learn it.
-    pub told: Candidate,
-    /// The address that packets are sent from: the socket's, or the one that is relayed.
+    /// The candidate as the peer gets it.
+    pub advertised: Candidate,
+    /// The address that packets are sent from (RFC 8445 section 5.1.1): the socket's, or the relayed one.
     pub base: SocketAddr,
 }

@@ -1,4 +1,4 @@
-//! How a socket of ours is seen from outside, by a question to a STUN server (RFC 8489).
+//! How a NAT maps one of our sockets, by a binding request to a STUN server (RFC 8489).
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,22 +9,22 @@ use turn_client_proto::stun::types::attribute::XorMappedAddress;
 use turn_client_proto::stun::types::message::{BINDING, Message, MessageWriteVec};
 use turn_client_proto::stun::types::prelude::MessageWrite;
 
-use super::time::Clock;
+use super::stun_clock::StunClock;
 
-/// TurnAttempt so often, with these pauses, a server that says nothing is not there: 5.5 s in all.
+/// After so many requests, with these pauses, a server that does not answer is not there: 5.5 s in all.
 const FIRST: Duration = Duration::from_millis(500);
 const REPEATS: u32 = 4;
 const LAST: Duration = Duration::from_secs(2);
 
-/// One question.
+/// One binding request, and its retransmissions.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    clock: Clock,
+    clock: StunClock,
     agent: StunAgent,
     socket: SocketAddr,
     server: SocketAddr,
     asked: bool,
-    /// The address by which the socket is seen, or none: no answer came.
+    /// The mapped address; `Some(None)` if no answer came.
     answer: Option<Option<SocketAddr>>,
     due: Option<Instant>,
 }
@@ -33,10 +33,10 @@ impl Mapping {
     pub(super) fn ask(now: Instant, socket: SocketAddr, server: SocketAddr) -> Self {
         let agent = StunAgent::builder(TransportType::Udp, socket).remote_addr(server);
         let agent = agent.request_retransmits(FIRST, Duration::MAX, REPEATS, LAST).build();
-        Self { clock: Clock::new(now), agent, socket, server, asked: false, answer: None, due: Some(now) }
+        Self { clock: StunClock::new(now), agent, socket, server, asked: false, answer: None, due: Some(now) }
     }
 
-    /// True if a datagram that came so may be its answer.
+    /// True if a datagram between these addresses may be its answer.
     pub(super) fn is_between(&self, socket: SocketAddr, server: SocketAddr) -> bool {
         self.socket == socket && self.server == server
     }
@@ -49,12 +49,12 @@ impl Mapping {
         self.server
     }
 
-    /// What was learned; `None` as long as it may still be.
+    /// What was learned; `None` while it is waited for.
     pub(super) fn answer(&self) -> Option<Option<SocketAddr>> {
         self.answer
     }
 
-    /// False if it was no answer to it.
+    /// False if it was not the answer.
     pub(super) fn received(&mut self, now: Instant, bytes: &[u8]) -> bool {
         let Ok(message) = Message::from_bytes(bytes) else { return false };
         if !self.agent.handle_stun_message_with_time(&message, self.server, self.clock.at(now)) {
@@ -87,7 +87,7 @@ impl Mapping {
         match self.agent.poll(self.clock.at(now)) {
             StunAgentPollRet::WaitUntil(due) => {
                 let due = self.clock.instant(due);
-                self.due = Some(if due > now { due } else { now + Clock::STEP });
+                self.due = Some(if due > now { due } else { now + StunClock::STEP });
             }
             StunAgentPollRet::TransactionTimedOut(_) | StunAgentPollRet::TransactionCancelled(_) => {
                 self.answer = Some(None);

@@ -1,25 +1,25 @@
-//! By which addresses we can be reached: those of our sockets, those by which a STUN server sees them, and those that TURN
-//! servers lend us. As values: no socket, no clock.
+//! The addresses by which we can be reached (ICE candidates): those of our sockets, those by which STUN servers see them, and those that
+//! TURN servers relay from. As values: no socket, no clock.
 //!
 //! ```text
 //!  peers ◄─► Gatherer ─┬─► socket            a host address, or what a STUN server sees of it
 //!                      ├─► Relay ─► socket   relayed; asked for by UDP
-//!                      └─► Relay ─► stream   and, where that comes to nothing, by TCP and TLS
+//!                      └─► Relay ─► stream   and, if UDP does not get through, by TCP and TLS
 //! ```
 //!
-//! Each lane of sockets gathers for itself; all sessions that use a lane share what was found. Nothing is asked before a session opens,
-//! and what was relayed is given back when the last has closed.
+//! Each set of sockets gathers for itself; all sessions that use a set share what was found. No server is asked before a session opens,
+//! and relayed addresses are given back when the last has closed.
 
 mod attempt;
 pub(crate) mod candidate;
-mod frames;
-mod lane;
+pub(crate) mod connections;
+mod framing;
 mod mapping;
 mod output;
 mod policy;
 mod relay;
-pub(crate) mod streams;
-mod time;
+mod socket_set;
+mod stun_clock;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -30,32 +30,32 @@ use muji_xep::ice::Candidate;
 
 pub use attempt::Attempt;
 pub use candidate::LocalCandidate;
-pub use output::{Gathered, StreamNumber};
+pub use output::{ConnectionId, GatherOutput};
 pub use policy::{GatherPolicy, Relays};
 
 use attempt::Attempts;
-use lane::{GatherContext, Lane, Server};
+use socket_set::{GatherContext, Server, SocketSet};
 
-/// Finds our addresses and speaks with relays.
+/// Finds our addresses, and speaks with relays.
 pub struct Gatherer {
-    reach: GatherPolicy,
+    policy: GatherPolicy,
     servers: Vec<Server>,
-    lanes: Vec<Lane>,
+    socket_sets: Vec<SocketSet>,
     /// There are sessions.
     wanted: bool,
     streams: u64,
     attempts: Attempts,
-    out: VecDeque<Gathered>,
+    out: VecDeque<GatherOutput>,
 }
 
 impl Gatherer {
-    /// Nothing is found yet, and nothing is asked.
+    /// No server is known, and none is asked.
     #[must_use]
-    pub fn new(reach: GatherPolicy) -> Self {
+    pub fn new(policy: GatherPolicy) -> Self {
         Self {
-            reach,
+            policy,
             servers: Vec::new(),
-            lanes: Vec::new(),
+            socket_sets: Vec::new(),
             wanted: false,
             streams: 0,
             attempts: Attempts::default(),
@@ -63,80 +63,83 @@ impl Gatherer {
         }
     }
 
-    /// Further sockets, of each address one: their own addresses, as far as others may learn them.
-    pub fn add_lane(&mut self, now: Instant, sockets: &[SocketAddr]) -> Vec<LocalCandidate> {
-        let number = self.lanes.len();
-        self.lanes.push(Lane::new(number));
-        let told = self.out.len();
-        self.with(now, number, |lane, around| sockets.iter().for_each(|socket| lane.add_socket(around, *socket)));
-        self.out.truncate(told); // Whoever adds them knows of them.
-        let hosts = self.lanes[number].candidates.clone();
+    /// One more set of sockets, one for each address. Gives their host candidates, as far as the policy lets others learn them.
+    pub fn add_socket_set(&mut self, now: Instant, sockets: &[SocketAddr]) -> Vec<LocalCandidate> {
+        let number = self.socket_sets.len();
+        self.socket_sets.push(SocketSet::new(number));
+        let before = self.out.len();
+        self.with(now, number, |socket_set, context| {
+            sockets.iter().for_each(|socket| socket_set.add_socket(context, *socket))
+        });
+        self.out.truncate(before); // The caller gets them as the result.
+        let hosts = self.socket_sets[number].candidates.clone();
         self.begin(now, number);
         hosts
     }
 
-    /// A socket more in a lane: the machine has another address.
+    /// One more socket in a set: the machine has another address.
     pub fn add_socket(&mut self, now: Instant, number: usize, socket: SocketAddr) {
-        self.with(now, number, |lane, around| lane.add_socket(around, socket));
+        self.with(now, number, |socket_set, context| socket_set.add_socket(context, socket));
         self.begin(now, number);
     }
 
-    /// A socket is gone with its address, and what was found by it.
+    /// A socket is gone with its address, and so is what was found by it.
     pub fn remove_socket(&mut self, now: Instant, number: usize, socket: SocketAddr) {
-        self.with(now, number, |lane, around| lane.remove_socket(around, socket));
+        self.with(now, number, |socket_set, context| socket_set.remove_socket(context, socket));
     }
 
-    /// What the servers' addresses are. They serve from now on; relays that relayed an address before go on.
+    /// The servers and their addresses. Relayed addresses of earlier servers stay.
     pub fn set_servers(&mut self, now: Instant, servers: Vec<(IceServer, Vec<SocketAddr>)>) {
         self.servers = servers.into_iter().map(|(server, addresses)| Server { server, addresses }).collect();
-        (0..self.lanes.len()).for_each(|lane| self.begin(now, lane));
+        (0..self.socket_sets.len()).for_each(|socket_set| self.begin(now, socket_set));
     }
 
-    /// There are sessions, or none any more.
+    /// Whether there are sessions: only then servers are asked.
     pub fn set_wanted(&mut self, now: Instant, wanted: bool) {
         if std::mem::replace(&mut self.wanted, wanted) == wanted {
             return;
         }
-        for lane in 0..self.lanes.len() {
+        for socket_set in 0..self.socket_sets.len() {
             if wanted {
-                self.begin(now, lane);
+                self.begin(now, socket_set);
             } else {
-                self.with(now, lane, Lane::end);
+                self.with(now, socket_set, SocketSet::end);
             }
         }
     }
 
-    /// A path does not work: how we are seen may be otherwise by now, and a relay may be reached another way.
+    /// A path does not work: the NAT may show other addresses by now, and a relay may be reached in another way.
     pub fn renew(&mut self, now: Instant) {
-        (0..self.lanes.len()).for_each(|lane| self.with(now, lane, Lane::renew));
+        (0..self.socket_sets.len()).for_each(|socket_set| self.with(now, socket_set, SocketSet::renew));
     }
 
-    fn begin(&mut self, now: Instant, lane: usize) {
+    fn begin(&mut self, now: Instant, socket_set: usize) {
         if self.wanted {
-            self.with(now, lane, Lane::begin);
+            self.with(now, socket_set, SocketSet::begin);
         }
     }
 
-    /// All addresses of a lane found by now.
+    /// All addresses of a socket set found by now.
     #[must_use]
-    pub fn candidates(&self, lane: usize) -> Vec<LocalCandidate> {
-        self.lanes.get(lane).map(|lane| lane.candidates.clone()).unwrap_or_default()
+    pub fn candidates(&self, socket_set: usize) -> Vec<LocalCandidate> {
+        self.socket_sets.get(socket_set).map(|socket_set| socket_set.candidates.clone()).unwrap_or_default()
     }
 
     /// Whether an address that a peer names is tried.
     #[must_use]
     pub fn tries(&self, candidate: &Candidate) -> bool {
-        let local = self.lanes.iter().flat_map(|lane| &lane.sockets).any(|socket| socket.ip().is_loopback());
-        self.reach.tries(candidate.address, local)
+        let local =
+            self.socket_sets.iter().flat_map(|socket_set| &socket_set.sockets).any(|socket| socket.ip().is_loopback());
+        self.policy.tries(candidate.address, local)
     }
 
-    /// What was tried lately, and what came of it.
+    /// How servers were asked lately, and what came of it.
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempt> {
         self.attempts.0.iter().cloned().collect()
     }
 
-    /// What was tried in vain.
+    /// The attempts that came to nothing.
     #[must_use]
     pub fn failures(&self) -> Vec<NetworkFailure> {
         let failed = self.attempts.0.iter().filter_map(|attempt| match &attempt.outcome {
@@ -146,77 +149,82 @@ impl Gatherer {
         failed.collect()
     }
 
-    /// True if packets from this address of ours go through a relay: [`Self::send`] sends them.
+    /// True if packets from this address go through a relay: [`Self::send`] sends them.
     #[must_use]
     pub fn is_relayed(&self, from: SocketAddr) -> bool {
-        self.lanes.iter().any(|lane| lane.is_relayed(from))
+        self.socket_sets.iter().any(|socket_set| socket_set.is_relayed(from))
     }
 
-    /// Sends something from an address that is relayed.
+    /// Sends a packet from a relayed address.
     pub fn send(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if let Some(lane) = self.lanes.iter().position(|lane| lane.is_relayed(from)) {
-            self.with(now, lane, |lane, around| lane.send(around, from, to, bytes));
+        if let Some(socket_set) = self.socket_sets.iter().position(|socket_set| socket_set.is_relayed(from)) {
+            self.with(now, socket_set, |socket_set, context| socket_set.send(context, from, to, bytes));
         }
     }
 
-    /// A datagram from the network. True if it came from a server we asked.
-    pub fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
+    /// A datagram from the network. True if it came from a server that was asked.
+    pub fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
         let mut ours = false;
-        if let Some(lane) = self.lanes.iter().position(|lane| lane.sockets.contains(&local)) {
-            self.with(now, lane, |lane, around| ours = lane.datagram(around, local, from, bytes));
+        if let Some(socket_set) = self.socket_sets.iter().position(|socket_set| socket_set.sockets.contains(&local)) {
+            self.with(now, socket_set, |socket_set, context| ours = socket_set.datagram(context, local, from, bytes));
         }
         ours
     }
 
-    /// A stream that was asked for is open; `local` is our end of it.
-    pub fn opened(&mut self, now: Instant, stream: StreamNumber, local: SocketAddr) {
-        self.with_stream(now, stream, |lane, around| lane.opened(around, stream, local));
+    /// A connection is open; `local` is our end of it.
+    pub fn opened(&mut self, now: Instant, connection: ConnectionId, local: SocketAddr) {
+        self.with_connection(now, connection, |socket_set, context| socket_set.opened(context, connection, local));
     }
 
-    /// Something came by a stream.
-    pub fn read(&mut self, now: Instant, stream: StreamNumber, bytes: &[u8]) {
-        self.with_stream(now, stream, |lane, around| lane.read(around, stream, bytes));
+    /// A connection received something.
+    pub fn read(&mut self, now: Instant, connection: ConnectionId, bytes: &[u8]) {
+        self.with_connection(now, connection, |socket_set, context| socket_set.read(context, connection, bytes));
     }
 
-    /// A stream could not be opened, or is closed.
-    pub fn closed(&mut self, now: Instant, stream: StreamNumber, why: &str) {
-        self.with_stream(now, stream, |lane, around| lane.closed(around, stream, why));
+    /// A connection could not be opened, or is closed.
+    pub fn closed(&mut self, now: Instant, connection: ConnectionId, why: &str) {
+        self.with_connection(now, connection, |socket_set, context| socket_set.closed(context, connection, why));
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        (0..self.lanes.len()).for_each(|lane| self.with(now, lane, Lane::handle_timeout));
+        (0..self.socket_sets.len()).for_each(|socket_set| self.with(now, socket_set, SocketSet::handle_timeout));
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.lanes.iter().filter_map(Lane::poll_timeout).min()
+        self.socket_sets.iter().filter_map(SocketSet::poll_timeout).min()
     }
 
     /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<Gathered> {
+    pub fn poll_output(&mut self) -> Option<GatherOutput> {
         self.out.pop_front()
     }
 
-    fn with_stream(&mut self, now: Instant, stream: StreamNumber, act: impl FnOnce(&mut Lane, &mut GatherContext<'_>)) {
-        if let Some(lane) = self.lanes.iter().position(|lane| lane.has(stream)) {
-            self.with(now, lane, act);
+    fn with_connection(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        act: impl FnOnce(&mut SocketSet, &mut GatherContext<'_>),
+    ) {
+        if let Some(socket_set) = self.socket_sets.iter().position(|socket_set| socket_set.has(connection)) {
+            self.with(now, socket_set, act);
         }
     }
 
-    fn with(&mut self, now: Instant, lane: usize, act: impl FnOnce(&mut Lane, &mut GatherContext<'_>)) {
-        let Self { reach, servers, lanes, wanted, streams, attempts, out } = self;
-        let mut around = GatherContext { now, reach, servers, wanted: *wanted, streams, attempts, out };
-        if let Some(lane) = lanes.get_mut(lane) {
-            act(lane, &mut around);
+    fn with(&mut self, now: Instant, socket_set: usize, act: impl FnOnce(&mut SocketSet, &mut GatherContext<'_>)) {
+        let Self { policy, servers, socket_sets, wanted, streams, attempts, out } = self;
+        let mut context = GatherContext { now, policy, servers, wanted: *wanted, streams, attempts, out };
+        if let Some(socket_set) = socket_sets.get_mut(socket_set) {
+            act(socket_set, &mut context);
         }
     }
 }
 
-/// The addresses of sockets themselves, for those who ask no server.
+/// The host candidates of sockets, for those who ask no server.
 #[must_use]
 pub fn hosts(sockets: &[SocketAddr]) -> Vec<LocalCandidate> {
     let mut gatherer = Gatherer::new(GatherPolicy::default());
-    gatherer.add_lane(Instant::now(), sockets) // Nothing is asked, so the time means nothing.
+    gatherer.add_socket_set(Instant::now(), sockets) // No server is asked, so the time does not matter.
 }

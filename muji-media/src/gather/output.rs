@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use super::candidate::LocalCandidate;
 
-/// Which stream to a server.
+/// Which TCP or TLS connection to a TURN server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StreamNumber(pub(super) u64);
+pub struct ConnectionId(pub(super) u64);
 
-/// What comes of gathering, in order.
+/// What to do next, in order.
 #[derive(Debug)]
-pub enum Gathered {
-    /// To the network by a socket of ours.
+pub enum GatherOutput {
+    /// A datagram to a server.
     Datagram {
         /// The socket.
         from: SocketAddr,
@@ -20,44 +20,44 @@ pub enum Gathered {
         /// What to send.
         bytes: Vec<u8>,
     },
-    /// A stream to a server is wanted.
+    /// Open a connection to a server.
     Connect {
-        /// What it is called from now on.
-        stream: StreamNumber,
+        /// Its id from now on.
+        connection: ConnectionId,
         /// The server's address.
         to: SocketAddr,
-        /// Its name, if it is spoken with within TLS.
-        secure: Option<String>,
+        /// The server's name, if the connection is to use TLS.
+        tls_name: Option<String>,
     },
-    /// By that stream.
+    /// Send by a connection.
     Write {
         /// Which.
-        stream: StreamNumber,
+        connection: ConnectionId,
         /// What to send.
         bytes: Vec<u8>,
     },
-    /// It is not wanted any more.
-    Close(StreamNumber),
-    /// From a peer, by an address that is relayed.
+    /// A connection is no longer needed.
+    Close(ConnectionId),
+    /// A datagram of a peer came through a relay.
     Received {
-        /// That address.
+        /// The relayed address.
         local: SocketAddr,
-        /// The peer's.
+        /// The peer's address.
         from: SocketAddr,
         /// What came.
         bytes: Vec<u8>,
     },
-    /// One more address of ours.
+    /// We have one more address.
     Found {
-        /// In which lane.
-        lane: usize,
+        /// In which socket set.
+        socket_set: usize,
         /// The address.
         candidate: LocalCandidate,
     },
-    /// An address is not ours any more.
+    /// We have lost an address.
     Lost {
-        /// In which lane.
-        lane: usize,
+        /// In which socket set.
+        socket_set: usize,
         /// The address.
         candidate: LocalCandidate,
     },

@@ -1,4 +1,4 @@
-//! By which addresses others may reach us, and by which we try to reach them.
+//! Which of our addresses others may learn, and which of theirs we try.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,10 +11,10 @@ pub struct GatherPolicy {
     pub servers: Vec<IceServer>,
     /// Whether TURN servers are used.
     pub relays: Relays,
-    /// Whether others learn our addresses in private networks (RFC 1918, RFC 4193, RFC 6598), and we try theirs. Without them
-    /// two in one local network meet by their router, if it can do that.
+    /// Whether others learn our addresses in private networks (RFC 1918, RFC 4193, RFC 6598), and we try theirs. Without them two peers in
+    /// one local network meet at their router, if it can do that (hairpinning).
     pub private: bool,
-    /// Whose certificates are believed, of TURN servers within TLS.
+    /// Whose certificates are trusted for TURN servers with TLS.
     pub trust: muji_core::tls::Trust,
 }
 
@@ -27,26 +27,26 @@ impl Default for GatherPolicy {
 /// Whether TURN servers are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Relays {
-    /// Where nothing better works.
+    /// Where no direct path works.
     #[default]
     Allowed,
-    /// For everything: nobody in a call learns an address of ours, and no packet goes to anybody but a server.
+    /// For everything: nobody in a call learns one of our addresses, and packets go to servers only.
     Only,
     /// Never.
     Never,
 }
 
-/// Ports of services that no media comes from, and that would take our packets for questions: DNS and SIP.
+/// Ports of services that would take our checks for requests: DNS and SIP. No media comes from them.
 const NOT_MEDIA: [u16; 3] = [0, 53, 5_060];
 
 impl GatherPolicy {
-    /// Whether others may learn this address of a socket of ours.
-    pub(super) fn tells(&self, ours: IpAddr) -> bool {
+    /// Whether others may learn this address of a socket.
+    pub(super) fn may_advertise(&self, ours: IpAddr) -> bool {
         self.relays != Relays::Only && (self.private || !is_private(ours))
     }
 
-    /// Whether an address that a peer names is tried. Loopback is tried by those only who use it themselves: anybody else
-    /// would speak with services of the own machine.
+    /// Whether an address that a peer names is tried. Loopback only by those who use it themselves: otherwise a peer could make us speak with
+    /// services of this machine.
     pub(crate) fn tries(&self, theirs: SocketAddr, local: bool) -> bool {
         let ip = theirs.ip().to_canonical();
         let possible = !NOT_MEDIA.contains(&theirs.port()) && !ip.is_unspecified() && !ip.is_multicast() && !links(ip);
@@ -54,7 +54,7 @@ impl GatherPolicy {
     }
 }
 
-/// Means something on one link only, or nothing.
+/// Whether an address is link-local, or no address of a host.
 fn links(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast() || ip.octets()[0] == 0,
@@ -62,7 +62,7 @@ fn links(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether an address means something in one network only.
+/// Whether an address is private to a network.
 pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn addresses_that_are_no_peers_are_never_tried() {
-        let reach = GatherPolicy::default();
-        let tried = |address: &str| reach.tries(address.parse().expect("an address"), false);
+        let policy = GatherPolicy::default();
+        let tried = |address: &str| policy.tries(address.parse().expect("an address"), false);
         for never in [
             "127.0.0.1:5000",
             "127.9.9.9:5000",
@@ -102,21 +102,21 @@ mod tests {
         for usual in ["192.0.2.1:5000", "192.168.1.7:40000", "[2001:db8::1]:5000", "[fd00::1]:9"] {
             assert!(tried(usual), "{usual}");
         }
-        assert!(reach.tries("127.0.0.1:5000".parse().expect("an address"), true), "by who uses it too");
+        assert!(policy.tries("127.0.0.1:5000".parse().expect("an address"), true), "by who uses it too");
     }
 
     #[test]
     fn private_addresses_are_neither_told_nor_tried_where_that_is_unwanted() {
-        let reach = GatherPolicy { private: false, ..GatherPolicy::default() };
+        let policy = GatherPolicy { private: false, ..GatherPolicy::default() };
         for private in ["10.0.0.1", "172.31.0.1", "192.168.0.1", "100.64.0.1", "100.127.255.255", "fd12::1"] {
             let ip: IpAddr = private.parse().expect("an address");
-            assert!(!reach.tells(ip) && !reach.tries((ip, 5_000).into(), false), "{private}");
+            assert!(!policy.may_advertise(ip) && !policy.tries((ip, 5_000).into(), false), "{private}");
         }
         for public in ["172.32.0.1", "100.128.0.1", "198.51.100.1", "2001:db8::1"] {
             let ip: IpAddr = public.parse().expect("an address");
-            assert!(reach.tells(ip) && reach.tries((ip, 5_000).into(), false), "{public}");
+            assert!(policy.may_advertise(ip) && policy.tries((ip, 5_000).into(), false), "{public}");
         }
         let relayed = GatherPolicy { relays: Relays::Only, ..GatherPolicy::default() };
-        assert!(!relayed.tells(IpAddr::from([198, 51, 100, 1])), "nobody learns any address of ours");
+        assert!(!relayed.may_advertise(IpAddr::from([198, 51, 100, 1])), "nobody learns any address of ours");
     }
 }

@@ -1,4 +1,4 @@
-//! An address that a TURN server is_relayed us (RFC 8656): asking for it, keeping it, and speaking with peers through it.
+//! A relayed address of a TURN server (RFC 8656): asking for it, keeping it, and speaking with peers through it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -12,47 +12,47 @@ use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
 use super::policy::is_private;
-use super::time::Clock;
+use super::stun_clock::StunClock;
 use crate::rtp::is_stun;
 
-/// Datagrams to one address kept until the server lets us speak with it: the checks of one round trip.
+/// Datagrams to one peer that wait until the server permits them: the checks of one round trip.
 const MAX_WAITING: usize = 8;
 
-/// Addresses that we ask to speak with: those of a full room with a full list of candidates each.
+/// Peers' addresses that we ask the server to permit: those of a full room, with a full list of candidates each.
 const MAX_PERMISSIONS: usize = 512;
 
-/// TurnAttempt so often, with these pauses, a server that says nothing is not there: 8.5 s in all.
+/// After so many requests, with these pauses, a server that does not answer is not there: 8.5 s in all.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(2);
 const REPEATS: u32 = 4;
 const LAST: Duration = Duration::from_secs(2);
 
-/// Between two looks at an allocation that is not there yet.
+/// Between two looks at an allocation that is not there yet: the library does not report by itself that it gave up.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// What comes of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RelayOutput {
-    /// To the server, by the way it was asked by.
+    /// Send this to the server.
     Send(Vec<u8>),
-    /// This address is ours.
+    /// The server relays from this address.
     Allocated(SocketAddr),
-    /// Somebody sent this to that address.
+    /// A peer sent this to that address.
     Received { local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
-    /// There is none any more, or never was.
+    /// The allocation has ended, or was refused.
     Over,
 }
 
 /// One allocation: an address of each family, if the server has both.
 // Never printed: the library's client holds the password.
 pub(super) struct Relay {
-    clock: Clock,
+    clock: StunClock,
     client: TurnClient,
     allocated: Vec<SocketAddr>,
-    /// What waits for the permission to be sent there.
+    /// What waits for the server's permission, by peer.
     waiting: BTreeMap<IpAddr, Vec<(SocketAddr, Vec<u8>)>>,
     refused: BTreeSet<IpAddr>,
-    /// Addresses with a channel, or with one asked for.
+    /// Peers' addresses with a channel, or with one asked for.
     channels: BTreeSet<SocketAddr>,
     due: Option<Instant>,
     out: VecDeque<RelayOutput>,
@@ -60,7 +60,7 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Asks a server for an address; `local` is where its answers come to.
+    /// Asks a server for an allocation; `local` is where its answers arrive.
     pub(super) fn ask(
         now: Instant,
         datagrams: bool,
@@ -77,7 +77,7 @@ impl Relay {
             false => TurnClient::Tcp(TurnClientTcp::allocate(local, server, config)),
         };
         let mut this = Self {
-            clock: Clock::new(now),
+            clock: StunClock::new(now),
             client,
             allocated: Vec::new(),
             waiting: BTreeMap::new(),
@@ -91,22 +91,22 @@ impl Relay {
         this
     }
 
-    /// The addresses that are ours.
+    /// The relayed addresses.
     pub(super) fn allocated(&self) -> &[SocketAddr] {
         &self.allocated
     }
 
-    /// Sends something from our address there to a peer.
+    /// Sends something from the relayed address to a peer.
     pub(super) fn send(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
-        // Beyond the internet lies nothing that a server in it could reach; it would be asked for each address in vain, and coturn
-        // has been seen to take the allocation back when its machine knows no way there.
+        // A server in the internet cannot reach private networks. It would be asked for each of their addresses in vain, and coturn has been
+        // seen to end the allocation if its machine has no route there.
         if is_private(to.ip()) && !self.allocated.iter().any(|ours| is_private(ours.ip())) {
             return;
         }
         if self.client.have_permission(TransportType::Udp, to.ip()) {
-            // The short form spares 32 bytes a packet; checks of paths that come to nothing are not worth a channel.
+            // Channel data saves 32 bytes a packet. Checks of paths that come to nothing are not worth a channel.
             if !is_stun(bytes) && self.channels.len() < MAX_PERMISSIONS && self.channels.insert(to) {
-                // Without one the long form does.
+                // Without a channel, a Send indication does.
                 let _unbound = self.client.bind_channel(TransportType::Udp, to, self.clock.at(now)).is_err();
             }
             self.pass(now, to, bytes);
@@ -118,20 +118,20 @@ impl Relay {
             let asked = self.client.create_permission(TransportType::Udp, to.ip(), self.clock.at(now));
             match asked {
                 Ok(()) => drop(self.waiting.insert(to.ip(), vec![(to, bytes.to_vec())])),
-                Err(_) => drop(self.refused.insert(to.ip())), // Of a family of which we have no address.
+                Err(_) => drop(self.refused.insert(to.ip())), // It is of a family that we have no relayed address of.
             }
         }
         self.advance(now);
     }
 
     fn pass(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
-        // Between asking and sending a permission can end: lost as on any network.
+        // The permission may have expired in between: lost as on any network.
         if let Ok(Some(transmit)) = self.client.send_to(TransportType::Udp, to, bytes, self.clock.at(now)) {
             self.out.push_back(RelayOutput::Send(transmit.build().data));
         }
     }
 
-    /// What the server sent.
+    /// The server sent something.
     pub(super) fn received(&mut self, now: Instant, bytes: &[u8]) {
         let (from, to) = (self.client.remote_addr(), self.client.local_addr());
         let transmit = Transmit::new(bytes, self.client.transport(), from, to);
@@ -150,7 +150,7 @@ impl Relay {
         }
     }
 
-    /// Gives the address back. What the server answers does not matter any more.
+    /// Gives the address back. The server's answer does not matter.
     pub(super) fn give_back(&mut self, now: Instant) {
         let _none = self.client.delete(self.clock.at(now)).is_err();
         self.advance(now);
@@ -186,12 +186,12 @@ impl Relay {
             match polled {
                 TurnPollRet::Closed => return self.end(),
                 TurnPollRet::WaitUntil(due) if moved || due > at => self.due = Some(self.clock.instant(due).max(now)),
-                // Due, and yet nothing happens: looked at again a little later.
-                TurnPollRet::WaitUntil(_) => self.due = Some(now + Clock::STEP),
-                TurnPollRet::AllocateTcpSocket { .. } | TurnPollRet::TcpClose { .. } => {} // TurnAttempt for by nobody.
+                // Due, and yet nothing happens: look again a little later.
+                TurnPollRet::WaitUntil(_) => self.due = Some(now + StunClock::STEP),
+                TurnPollRet::AllocateTcpSocket { .. } | TurnPollRet::TcpClose { .. } => {} // Nobody asks for TCP allocations.
             }
             if !moved {
-                // That it has given up it tells only who looks again.
+                // The library reports that it gave up only when it is polled.
                 if self.allocated.is_empty() {
                     self.due = self.due.map(|due| due.min(now + LOOK));
                 }
@@ -216,7 +216,7 @@ impl Relay {
                 self.refused.insert(ip);
             }
             TurnEvent::ChannelCreateFailed(_, to) => drop(self.channels.remove(&to)),
-            // A server has often only one family.
+            // Many servers have one family only.
             TurnEvent::AllocationCreateFailed(_)
             | TurnEvent::ChannelCreated(..)
             | TurnEvent::TcpConnected(_)

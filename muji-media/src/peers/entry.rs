@@ -1,15 +1,98 @@
-//! A transport, and its traffic.
+//! One transport: which sockets it uses, its traffic, and what flows by it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::stats::Traffic;
-use crate::transport::Transport;
+use muji_core::media::MediaReport;
+use muji_jingle::TransportId;
 
-/// A transport, and its traffic.
+use super::output::PeersOutput;
+use crate::rtp::is_stun;
+use crate::stats::{Path, Traffic};
+use crate::transport::{Transport, TransportOutput};
+
+/// One transport.
 pub(super) struct TransportEntry {
     pub(super) transport: Box<dyn Transport>,
-    /// By which addresses something else than checks was sent last.
-    pub(super) between: Option<[SocketAddr; 2]>,
-    pub(super) sent: Traffic,
+    /// The number of the socket set that it sends from.
+    pub(super) socket_set: usize,
+    /// ICE and DTLS are done.
+    pub(super) connected: bool,
+    /// The addresses between which something other than ICE's checks was sent last.
+    pub(super) path: Option<[SocketAddr; 2]>,
+    /// The contents of which packets came, which was reported to the core.
+    pub(super) flowing: Vec<Arc<str>>,
+    sent: Traffic,
     pub(super) received: Traffic,
+}
+
+/// What the caller has to do for the other transports of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Collected {
+    /// Nothing.
+    Outputs,
+    /// The transport is connected, perhaps again: the core expects to hear again what flows in the session.
+    Connected,
+}
+
+impl TransportEntry {
+    pub(super) fn new(transport: Box<dyn Transport>, socket_set: usize) -> Self {
+        Self {
+            transport,
+            socket_set,
+            connected: false,
+            path: None,
+            flowing: Vec::new(),
+            sent: Traffic::default(),
+            received: Traffic::default(),
+        }
+    }
+
+    /// Moves what the transport has to say to `out`, and takes note of it.
+    pub(super) fn collect(&mut self, id: TransportId, out: &mut VecDeque<PeersOutput>) -> Collected {
+        let mut collected = Collected::Outputs;
+        while let Some(output) = self.transport.poll_output() {
+            match &output {
+                TransportOutput::Datagram { from, to, bytes } => self.sends([*from, *to], bytes),
+                TransportOutput::Rtp { content, .. } => out.extend(self.begins_to_flow(id, content)),
+                TransportOutput::Connected => {
+                    self.connected = true;
+                    self.flowing.clear();
+                    collected = Collected::Connected;
+                }
+                TransportOutput::Failed(_) | TransportOutput::Impostor => self.connected = false,
+                TransportOutput::Interrupted
+                | TransportOutput::KeyFrameRequested
+                | TransportOutput::BandwidthEstimate(_)
+                | TransportOutput::Loss(_)
+                | TransportOutput::Congestion(_) => {}
+            }
+            out.push_back(PeersOutput::Transport { id, output });
+        }
+        collected
+    }
+
+    fn sends(&mut self, path: [SocketAddr; 2], bytes: &[u8]) {
+        self.sent.count(bytes);
+        if !is_stun(bytes) {
+            self.path = Some(path);
+        }
+    }
+
+    /// A report, if this is the first packet of the content.
+    fn begins_to_flow(&mut self, id: TransportId, content: &Arc<str>) -> Option<PeersOutput> {
+        if self.flowing.contains(content) {
+            return None;
+        }
+        self.flowing.push(content.clone());
+        Some(PeersOutput::Report(MediaReport::Flowing { session: id.session, content: content.to_string() }))
+    }
+
+    /// The path that it uses, once something went by it.
+    pub(super) fn measured_path(&self) -> Option<Path> {
+        let [local, remote] = self.path?;
+        let round_trip = self.transport.round_trip();
+        Some(Path { local, remote, sent: self.sent, received: self.received, round_trip })
+    }
 }

@@ -2,149 +2,344 @@
 
 mod entry;
 mod output;
-mod told;
+mod routes;
+#[cfg(test)]
+mod scripted;
+mod session;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent, TransportFailure};
+use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent, Sending, TransportFailure};
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
-use crate::gather::LocalCandidate;
-use crate::rtp::{Coded, RtpPacket, is_stun};
-pub use crate::stats::{Path, Traffic};
-use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportParams};
-use crate::video::layers::{LayerFilter, Share};
-use entry::TransportEntry;
+use crate::gather::candidate::LocalCandidate;
+use crate::rtp::{PacketizedFrame, RtpPacket, is_stun};
+use crate::stats::Path;
+use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
+use crate::video::layers::Share;
+use entry::{Collected, TransportEntry};
 pub use output::PeersOutput;
-use told::Told;
+use routes::Routes;
+use session::{SentContent, Session};
 
-/// Addresses that transports share.
-struct SocketSet {
-    candidates: Vec<LocalCandidate>,
-}
-
-impl SocketSet {
-    fn has(&self, base: SocketAddr) -> bool {
-        self.candidates.iter().any(|candidate| candidate.base == base)
-    }
-}
-
-struct Session {
-    call: CallId,
-    peer: BareJid,
-    contents: Vec<SentContent>,
-}
-
-/// Where a content travels, and what of ours is sent as it.
-struct SentContent {
-    name: String,
-    media: Media,
-    transport: TransportId,
-    publication: Option<String>,
-    /// Of pictures.
-    filter: LayerFilter,
-}
+/// Sets of sockets. A person with three devices that send three contents each needs nine; an account with many more devices must not use
+/// up the sockets of the process.
+const MAX_SOCKET_SETS: usize = 16;
 
 /// All transports of a media layer.
 pub struct Peers {
     make: MakeTransport,
-    lanes: Vec<SocketSet>,
+    /// The addresses of each set of sockets.
+    socket_sets: Vec<Vec<LocalCandidate>>,
     sessions: BTreeMap<SessionId, Session>,
     transports: BTreeMap<TransportId, TransportEntry>,
-    /// Which lane each transport uses.
-    used: BTreeMap<TransportId, usize>,
-    /// The transport that last took a datagram by this pair of addresses: spares the search.
-    routes: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
-    /// Where a search probably ends, after addresses alone.
-    hints: BTreeMap<(SocketAddr, SocketAddr), TransportId>,
-    told: Told,
+    routes: Routes,
+    out: VecDeque<PeersOutput>,
 }
 
-/// Sets of sockets. A person with three devices that send three contents each needs nine; an account with a crowd of devices
-/// must not use up the sockets of the process.
-const MAX_LANES: usize = 16;
-
-/// Pairs of addresses remembered to shorten a search; a stranger can make us forget them, which costs time only.
-const MAX_HINTS: usize = 1_024;
-
 impl Peers {
-    /// No transports yet; those to come receive by these addresses, one of each session.
+    /// No transports and no sockets yet.
     #[must_use]
-    pub fn new(make: MakeTransport, candidates: Vec<LocalCandidate>) -> Self {
+    pub fn new(make: MakeTransport) -> Self {
         Self {
             make,
-            lanes: vec![SocketSet { candidates }],
-            transports: BTreeMap::new(),
-            used: BTreeMap::new(),
-            routes: BTreeMap::new(),
-            hints: BTreeMap::new(),
+            socket_sets: Vec::new(),
             sessions: BTreeMap::new(),
-            told: Told::default(),
+            transports: BTreeMap::new(),
+            routes: Routes::default(),
+            out: VecDeque::new(),
         }
     }
 
-    /// How many lanes must be there before a command is executed. Transports to one peer cannot share a port: nothing but
+    // ---- sets of sockets -------------------------------------------------------------------------------------------
+
+    /// How many sets of sockets must be there before a command is executed. Transports to one account cannot share a port: nothing but
     /// the addresses says to which of them a packet belongs.
     #[must_use]
-    pub fn lanes_wanted(&self, command: &MediaCommand) -> usize {
+    pub fn socket_sets_needed(&self, command: &MediaCommand) -> usize {
         let MediaCommand::Open { peer, contents, .. } = command else { return 0 };
-        let taken = self.taken_lanes(peer);
-        let new: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
-        let new = new.into_iter().filter(|id| !self.transports.contains_key(id)).count();
-        (0..).filter(|lane| !taken.contains(lane)).take(new).last().map_or(0, |lane| lane + 1).min(MAX_LANES)
+        let taken = self.taken_socket_sets(peer);
+        let ids: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
+        let new = ids.iter().filter(|id| !self.transports.contains_key(id)).count();
+        let highest = (0..).filter(|number| !taken.contains(number)).take(new).last();
+        highest.map_or(0, |number| number + 1).min(MAX_SOCKET_SETS)
     }
 
-    /// The lanes by which an account is talked to already, in whatever session.
-    fn taken_lanes(&self, peer: &BareJid) -> BTreeSet<usize> {
-        let sessions: BTreeSet<SessionId> =
-            self.sessions.iter().filter(|(_, session)| session.peer == *peer).map(|(id, _)| *id).collect();
-        self.used.iter().filter(|(id, _)| sessions.contains(&id.session)).map(|(_, lane)| *lane).collect()
+    /// The sets by which an account is talked to already, in any session.
+    fn taken_socket_sets(&self, peer: &BareJid) -> BTreeSet<usize> {
+        let with_peer = |id: &TransportId| self.sessions.get(&id.session).is_some_and(|session| session.peer == *peer);
+        self.transports.iter().filter(|(id, _)| with_peer(id)).map(|(_, entry)| entry.socket_set).collect()
     }
 
-    /// How many are.
+    /// How many sets of sockets there are.
     #[must_use]
-    pub fn lanes(&self) -> usize {
-        self.lanes.len()
+    pub fn socket_sets(&self) -> usize {
+        self.socket_sets.len()
     }
 
-    /// Other sockets for a further transport of each session.
-    pub fn add_lane(&mut self, candidates: Vec<LocalCandidate>) {
-        self.lanes.push(SocketSet { candidates });
+    /// One more set of sockets, with the addresses known by now: for one more transport to each account.
+    pub fn add_socket_set(&mut self, candidates: Vec<LocalCandidate>) {
+        self.socket_sets.push(candidates);
     }
 
-    /// One more address of a lane: all that use it learn of it, and tell their peers.
-    pub fn found(&mut self, now: Instant, lane: usize, candidate: &LocalCandidate) {
-        let Some(of_lane) = self.lanes.get_mut(lane) else { return };
-        of_lane.candidates.push(candidate.clone());
-        for id in self.users(lane) {
-            self.with(id, |transport| transport.found(now, candidate));
-            self.told.report(MediaReport::Candidate { transport: id, candidate: candidate.told.clone() });
+    /// One more address of a socket set: all transports that use it learn of it, and tell their peers.
+    pub fn add_local_candidate(&mut self, now: Instant, socket_set: usize, candidate: &LocalCandidate) {
+        let Some(candidates) = self.socket_sets.get_mut(socket_set) else { return };
+        candidates.push(candidate.clone());
+        for id in self.users(socket_set) {
+            self.with(id, |transport| transport.add_local_candidate(now, candidate));
+            self.report(MediaReport::Candidate { transport: id, candidate: candidate.advertised.clone() });
         }
     }
 
-    /// An address is not the lane's any more. Those whose packets were sent from where it was have to begin anew.
-    pub fn lost(&mut self, now: Instant, lane: usize, candidate: &LocalCandidate) {
-        let Some(of_lane) = self.lanes.get_mut(lane) else { return };
-        of_lane.candidates.retain(|known| known != candidate);
-        let gone = !of_lane.has(candidate.base);
-        self.routes.retain(|(local, _), _| !gone || *local != candidate.base);
-        for id in self.users(lane) {
-            self.with(id, |transport| transport.lost(now, candidate));
-            let Some(line) = self.transports.get_mut(&id) else { continue };
-            if gone && line.between.take_if(|[local, _]| *local == candidate.base).is_some() {
-                self.told.report(MediaReport::Moved { transport: id });
+    /// A socket set has lost an address. Transports whose packets were sent from it have to find another path.
+    pub fn remove_local_candidate(&mut self, now: Instant, socket_set: usize, candidate: &LocalCandidate) {
+        let Some(candidates) = self.socket_sets.get_mut(socket_set) else { return };
+        candidates.retain(|known| known != candidate);
+        // Several candidates may share one socket, and the socket may still be there.
+        let base_is_gone = candidates.iter().all(|other| other.base != candidate.base);
+        if base_is_gone {
+            self.routes.forget_address(candidate.base);
+        }
+        for id in self.users(socket_set) {
+            self.with(id, |transport| transport.remove_local_candidate(now, candidate));
+            let Some(entry) = self.transports.get_mut(&id) else { continue };
+            if base_is_gone && entry.path.take_if(|[local, _]| *local == candidate.base).is_some() {
+                self.report(MediaReport::Moved { transport: id });
             }
         }
     }
 
-    /// The transports that use a lane.
-    fn users(&self, lane: usize) -> Vec<TransportId> {
-        self.used.iter().filter(|(_, used)| **used == lane).map(|(id, _)| *id).collect()
+    fn users(&self, socket_set: usize) -> Vec<TransportId> {
+        self.transports.iter().filter(|(_, entry)| entry.socket_set == socket_set).map(|(id, _)| *id).collect()
     }
+
+    // ---- what the core commands ------------------------------------------------------------------------------------
+
+    /// Does what the core commands, as far as it concerns transports.
+    pub fn execute(&mut self, now: Instant, command: &MediaCommand) {
+        match command {
+            MediaCommand::Open { call, session, peer, role, contents, .. } => {
+                let new = || Session { call: *call, peer: peer.clone(), contents: Vec::new() };
+                self.sessions.entry(*session).or_insert_with(new);
+                self.open(now, *session, *role, contents);
+            }
+            MediaCommand::Remote { transport, remote } => {
+                self.with(*transport, |transport| transport.set_remote(now, remote));
+            }
+            MediaCommand::Restart { transport } => self.restart(*transport),
+            MediaCommand::Candidate { transport, candidate } => {
+                self.with(*transport, |transport| transport.add_remote_candidate(now, candidate));
+            }
+            MediaCommand::Content { session, content, send, receive, ssrcs } => {
+                self.negotiated(*session, content, send.as_ref(), *receive, ssrcs);
+            }
+            MediaCommand::Drop { session, content } => self.drop_content(*session, content),
+            MediaCommand::Close { session } => self.close(*session),
+            // Whom to ask for addresses, and what to capture, is decided above transports.
+            MediaCommand::Servers { .. } | MediaCommand::Publish { .. } | MediaCommand::Unpublish { .. } => {}
+        }
+    }
+
+    fn open(&mut self, now: Instant, session: SessionId, role: IceRole, contents: &[OpenContent]) {
+        let mut ids: Vec<TransportId> = contents.iter().map(|content| content.transport).collect();
+        ids.dedup();
+        for id in ids {
+            let of_transport: Vec<OpenContent> = contents.iter().filter(|it| it.transport == id).cloned().collect();
+            match self.transports.get_mut(&id) {
+                Some(entry) => of_transport.iter().for_each(|content| entry.transport.add_content(content)),
+                None => self.open_transport(now, id, role, of_transport),
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.contents.extend(contents.iter().map(SentContent::new));
+        }
+    }
+
+    fn open_transport(&mut self, now: Instant, id: TransportId, role: IceRole, contents: Vec<OpenContent>) {
+        let Some(Session { call, peer, .. }) = self.sessions.get(&id.session) else { return };
+        let (call, taken) = (*call, self.taken_socket_sets(peer));
+        let free = self.socket_sets.iter().enumerate().find(|(number, _)| !taken.contains(number));
+        let Some((socket_set, candidates)) = free else {
+            let failure = TransportFailure::NoPort.into();
+            return self.report(MediaReport::Failed { transport: id, failure });
+        };
+        let params = TransportParams { call, id, role, contents, candidates: candidates.clone() };
+        let transport = self.make.open(now, params);
+        let local = transport.local();
+        self.transports.insert(id, TransportEntry::new(transport, socket_set));
+        self.report(MediaReport::Described { transport: id, local });
+    }
+
+    fn restart(&mut self, id: TransportId) {
+        let Some(entry) = self.transports.get_mut(&id) else { return };
+        entry.transport.restart();
+        let local = entry.transport.local();
+        self.report(MediaReport::Described { transport: id, local });
+    }
+
+    fn negotiated(&mut self, session: SessionId, content: &str, send: Option<&Sending>, receive: bool, ssrcs: &[u32]) {
+        let Some(sent) = self.sessions.get_mut(&session).and_then(|session| session.content(content)) else { return };
+        sent.publication = send.map(|send| send.publication.clone());
+        let transport = sent.transport;
+        let negotiated = NegotiatedContent {
+            content: content.to_owned(),
+            send: send.map(|send| send.payload_type.clone()),
+            receive,
+            ssrcs: ssrcs.to_vec(),
+        };
+        self.with(transport, |transport| transport.set_negotiated(&negotiated));
+    }
+
+    /// Forgets a content. Others may use its transport; then only the packets of this one stop.
+    fn drop_content(&mut self, session: SessionId, content: &str) {
+        let Some(of_session) = self.sessions.get_mut(&session) else { return };
+        let Some(index) = of_session.contents.iter().position(|sent| sent.name == content) else { return };
+        let dropped = of_session.contents.remove(index).transport;
+        if let Some(entry) = self.transports.get_mut(&dropped) {
+            entry.flowing.retain(|flowing| **flowing != *content);
+        }
+        if of_session.contents.iter().all(|other| other.transport != dropped) {
+            self.forget(|id| *id == dropped);
+        } else {
+            let silent =
+                NegotiatedContent { content: content.to_owned(), send: None, receive: false, ssrcs: Vec::new() };
+            self.with(dropped, |transport| transport.set_negotiated(&silent));
+        }
+    }
+
+    fn close(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+        self.forget(|id| id.session == session);
+    }
+
+    fn forget(&mut self, gone: impl Fn(&TransportId) -> bool) {
+        self.transports.retain(|id, _| !gone(id));
+        self.routes.forget(gone);
+    }
+
+    // ---- what the network brings -----------------------------------------------------------------------------------
+
+    /// A datagram from the network. One that belongs to no transport is dropped unread.
+    pub fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        // str0m takes everything from its peer's address, also what is for another transport to it: only those of the socket are asked.
+        let has_socket = |candidates: &Vec<LocalCandidate>| candidates.iter().any(|candidate| candidate.base == local);
+        let Some(socket_set) = self.socket_sets.iter().position(has_socket) else { return };
+        let Self { transports, routes, .. } = self;
+        let accepts = |id: &TransportId| {
+            let of_set = transports.get(id).filter(|entry| entry.socket_set == socket_set);
+            of_set.is_some_and(|entry| entry.transport.accepts(now, local, from, bytes))
+        };
+        let Some(id) = routes.find((local, from), is_stun(bytes), accepts, transports.keys().copied()) else { return };
+        let Some(entry) = self.transports.get_mut(&id) else { return };
+        entry.received.count(bytes);
+        entry.transport.handle_datagram(now, local, from, bytes);
+        if entry.collect(id, &mut self.out) == Collected::Connected {
+            forget_what_flows(&mut self.transports, id);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let is_due = |entry: &TransportEntry| entry.transport.poll_timeout().is_some_and(|at| at <= now);
+        let due: Vec<TransportId> = self.transports.iter().filter(|(_, it)| is_due(it)).map(|(id, _)| *id).collect();
+        for id in due {
+            self.with(id, |transport| transport.handle_timeout(now));
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.transports.values().filter_map(|entry| entry.transport.poll_timeout()).min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<PeersOutput> {
+        self.out.pop_front()
+    }
+
+    // ---- what is sent ----------------------------------------------------------------------------------------------
+
+    /// Sends packets to each peer that gets this publication; `captured` is the time of their timestamp.
+    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packets: &[RtpPacket]) {
+        self.each(call, publication, |sent, transport| transport.send(now, captured, &sent.name, packets));
+    }
+
+    /// The same with a video frame: peers that get fewer layers do without some frames.
+    pub fn publish_video(
+        &mut self,
+        now: Instant,
+        captured: Instant,
+        call: CallId,
+        publication: &str,
+        frame: &PacketizedFrame,
+    ) {
+        let mut wants_key_frame = None;
+        self.each(call, publication, |sent, transport| match sent.filter.take(now, frame) {
+            Share::All(packets) => transport.send(now, captured, &sent.name, &packets),
+            Share::WantsKeyFrame => wants_key_frame = Some(sent.transport),
+            Share::Nothing => {}
+        });
+        // As if the peer had asked: its path was too narrow, and can carry video again.
+        let request =
+            wants_key_frame.map(|id| PeersOutput::Transport { id, output: TransportOutput::KeyFrameRequested });
+        self.out.extend(request);
+    }
+
+    fn each(&mut self, call: CallId, publication: &str, mut send: impl FnMut(&mut SentContent, &mut dyn Transport)) {
+        let Self { sessions, transports, out, .. } = self;
+        let of_call = sessions.values_mut().filter(|session| session.call == call);
+        let contents = of_call.flat_map(|session| &mut session.contents);
+        for sent in contents.filter(|sent| sent.publication.as_deref() == Some(publication)) {
+            let id = sent.transport;
+            let Some(entry) = transports.get_mut(&id) else { continue };
+            send(sent, &mut *entry.transport);
+            if entry.collect(id, out) == Collected::Connected {
+                forget_what_flows(transports, id);
+            }
+        }
+    }
+
+    /// From now on only the temporal layers up to `highest` of this video are sent by a transport.
+    pub fn limit_layers(&mut self, transport: TransportId, media: &Media, highest: u8) {
+        let of_media = self.contents_on(transport).filter(|sent| sent.media == *media);
+        of_media.for_each(|sent| sent.filter.limit(highest));
+    }
+
+    /// A path has become narrower: no video is sent by it until the queue before it is gone.
+    pub fn pause_video(&mut self, now: Instant, transport: TransportId) {
+        self.contents_on(transport).for_each(|sent| sent.filter.pause(now));
+    }
+
+    /// Which kinds of our video are sent by a transport.
+    #[must_use]
+    pub fn video_sent_by(&self, transport: TransportId) -> Vec<Media> {
+        let contents = self.sessions.get(&transport.session).into_iter().flat_map(|session| &session.contents);
+        let published = contents.filter(|sent| sent.transport == transport && sent.publication.is_some());
+        published.map(|sent| sent.media.clone()).filter(|media| *media != Media::Audio).collect()
+    }
+
+    fn contents_on(&mut self, transport: TransportId) -> impl Iterator<Item = &mut SentContent> {
+        let session = self.sessions.get_mut(&transport.session);
+        session.into_iter().flat_map(|it| &mut it.contents).filter(move |sent| sent.transport == transport)
+    }
+
+    /// Asks a peer for a key frame of a content.
+    pub fn request_key_frame(&mut self, now: Instant, session: SessionId, content: &str) {
+        let sent = self.sessions.get_mut(&session).and_then(|session| session.content(content));
+        if let Some(id) = sent.map(|sent| sent.transport) {
+            self.with(id, |transport| transport.request_key_frame(now, content));
+        }
+    }
+
+    // ---- what is known ---------------------------------------------------------------------------------------------
 
     /// True if there is nobody to connect with.
     #[must_use]
@@ -152,474 +347,50 @@ impl Peers {
         self.transports.is_empty()
     }
 
-    fn of_session(&self, session: SessionId) -> impl Iterator<Item = &TransportEntry> {
-        self.transports
-            .range(TransportId { session, index: 0 }..=TransportId { session, index: u8::MAX })
-            .map(|(_, line)| line)
-    }
-
-    /// Does what the core commands; capturing is not its business.
-    pub fn execute(&mut self, now: Instant, command: &MediaCommand) {
-        match command {
-            MediaCommand::Open { call, session, peer, role, contents, .. } => {
-                let of_session = Session { call: *call, peer: peer.clone(), contents: Vec::new() };
-                self.sessions.entry(*session).or_insert(of_session);
-                self.open(now, *session, *role, contents);
-            }
-            MediaCommand::Remote { transport, remote } => {
-                self.with(*transport, |transport| transport.remote(now, remote));
-            }
-            MediaCommand::Restart { transport } => {
-                let Some(line) = self.transports.get_mut(transport) else { return };
-                line.transport.restart();
-                let local = line.transport.local();
-                self.told.report(MediaReport::Described { transport: *transport, local });
-            }
-            MediaCommand::Candidate { transport, candidate } => {
-                self.with(*transport, |transport| transport.candidate(now, candidate));
-            }
-            MediaCommand::Content { session, content, send, receive, ssrcs } => {
-                let mut contents = self.sessions.get_mut(session).into_iter().flat_map(|it| &mut it.contents);
-                let Some(carried) = contents.find(|carried| carried.name == *content) else { return };
-                carried.publication = send.as_ref().map(|send| send.publication.clone());
-                let (send, ssrcs) = (send.as_ref().map(|send| send.payload_type.clone()), ssrcs.clone());
-                let agreed = NegotiatedContent { content: content.clone(), send, receive: *receive, ssrcs };
-                let transport = carried.transport;
-                self.with(transport, |transport| transport.agreed(&agreed));
-            }
-            MediaCommand::Drop { session, content } => self.drop_content(*session, content),
-            MediaCommand::Close { session } => self.close(*session),
-            _ => {}
-        }
-    }
-
-    fn open(&mut self, now: Instant, session: SessionId, role: IceRole, contents: &[OpenContent]) {
-        let Some(Session { call, peer, .. }) = self.sessions.get(&session) else { return };
-        let (call, peer) = (*call, peer.clone());
-        let mut ids: Vec<TransportId> = contents.iter().map(|content| content.transport).collect();
-        ids.dedup();
-        for id in ids {
-            let contents: Vec<OpenContent> = contents.iter().filter(|it| it.transport == id).cloned().collect();
-            if let Some(line) = self.transports.get_mut(&id) {
-                contents.iter().for_each(|content| line.transport.add(content));
-                continue;
-            }
-            let taken = self.taken_lanes(&peer);
-            let free = self.lanes.iter().enumerate().find(|(lane, _)| !taken.contains(lane));
-            let Some((lane, candidates)) = free.map(|(lane, it)| (lane, it.candidates.clone())) else {
-                let failure = TransportFailure::NoPort.into();
-                self.told.report(MediaReport::Failed { transport: id, failure });
-                continue;
-            };
-            let transport = self.make.open(now, TransportParams { call, id, role, contents, candidates });
-            let local = transport.local();
-            let (sent, received) = (Traffic::default(), Traffic::default());
-            self.transports.insert(id, TransportEntry { transport, between: None, sent, received });
-            self.used.insert(id, lane);
-            self.told.out.push_back(PeersOutput::Report(MediaReport::Described { transport: id, local }));
-        }
-        let Some(session) = self.sessions.get_mut(&session) else { return };
-        session.contents.extend(contents.iter().map(|content| SentContent {
-            name: content.name.clone(),
-            media: content.media.clone(),
-            transport: content.transport,
-            publication: None,
-            filter: LayerFilter::default(),
-        }));
-    }
-
-    /// Forgets a content. Others may travel by its transport; then only its packets stop.
-    fn drop_content(&mut self, session: SessionId, content: &str) {
-        let Some(of_session) = self.sessions.get_mut(&session) else { return };
-        let Some(index) = of_session.contents.iter().position(|carried| carried.name == content) else { return };
-        let dropped = of_session.contents.remove(index);
-        self.told.flowing.retain(|(of, name)| *of != session || **name != *content);
-        if of_session.contents.iter().all(|other| other.transport != dropped.transport) {
-            self.forget(|id| *id == dropped.transport);
-        } else {
-            let silent =
-                NegotiatedContent { content: content.to_owned(), send: None, receive: false, ssrcs: Vec::new() };
-            self.with(dropped.transport, |transport| transport.agreed(&silent));
-        }
-    }
-
-    fn close(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
-        self.told.flowing.retain(|(of, _)| *of != session);
-        self.forget(|id| id.session == session);
-    }
-
-    fn forget(&mut self, gone: impl Fn(&TransportId) -> bool) {
-        self.transports.retain(|id, _| !gone(id));
-        self.used.retain(|id, _| !gone(id));
-        self.routes.retain(|_, id| !gone(id));
-        self.hints.retain(|_, id| !gone(id));
-        self.told.connected.retain(|id| !gone(id));
-    }
-
-    /// A datagram from the network. What belongs to nobody is dropped unread.
-    pub fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        // Anybody may send STUN from anywhere; everything else comes from addresses that the peer has proven.
-        let (stun, path) = (is_stun(bytes), (local, from));
-        let known = self.routes.get(&path).copied().filter(|_| !stun);
-        // str0m takes whatever comes from its peer's address, also what is for another transport to it.
-        let lane = self.lanes.iter().position(|lane| lane.has(local));
-        let accepts = |id: &TransportId| {
-            self.used.get(id).copied() == lane
-                && self.transports.get(id).is_some_and(|line| line.transport.accepts(now, local, from, bytes))
-        };
-        let likely = || self.hints.get(&path).copied().filter(|id| accepts(id));
-        let any = || self.transports.keys().find(|id| accepts(id)).copied();
-        let Some(id) = known.or_else(likely).or_else(any) else { return };
-        if known.is_none() {
-            if stun && self.hints.len() == MAX_HINTS {
-                self.hints.clear();
-            }
-            let proven = if stun { &mut self.hints } else { &mut self.routes };
-            proven.insert(path, id);
-        }
-        let Some(line) = self.transports.get_mut(&id) else { return };
-        line.received.count(bytes);
-        line.transport.datagram(now, local, from, bytes);
-        self.told.listen(id, line);
-    }
-
-    /// Sends packets to every peer that gets this publication, all to one before any to the next; `captured` is when their timestamp was.
-    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packets: &[RtpPacket]) {
-        self.each(call, publication, |carried, transport| transport.send(now, captured, &carried.name, packets));
-    }
-
-    /// The same with a picture: peers that get fewer layers do without some.
-    pub fn show(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, coded: &Coded) {
-        let mut wants_key_frame = false;
-        self.each(call, publication, |carried, transport| match carried.filter.take(now, coded) {
-            Share::All(packets) => transport.send(now, captured, &carried.name, &packets),
-            Share::WantsKeyFrame => wants_key_frame = true,
-            Share::Nothing => {}
-        });
-        if wants_key_frame {
-            self.told.out.push_back(PeersOutput::KeyFrameAsked);
-        }
-    }
-
-    fn each(&mut self, call: CallId, publication: &str, mut send: impl FnMut(&mut SentContent, &mut dyn Transport)) {
-        let of_call = self.sessions.values_mut().filter(|session| session.call == call);
-        let contents = of_call.flat_map(|session| &mut session.contents);
-        for carried in contents.filter(|carried| carried.publication.as_deref() == Some(publication)) {
-            let id = carried.transport;
-            if let Some(line) = self.transports.get_mut(&id) {
-                send(carried, &mut *line.transport);
-                self.told.listen(id, line);
-            }
-        }
-    }
-
-    /// From now on not more than the temporal layers up to this one of these pictures go by a transport.
-    pub fn limit(&mut self, transport: TransportId, media: &Media, most: u8) {
-        let of_media = self.by(transport).filter(|carried| carried.media == *media);
-        of_media.for_each(|carried| carried.filter.limit(most));
-    }
-
-    /// Which pictures of ours go by a transport.
-    pub fn shown_by(&self, transport: TransportId) -> Vec<Media> {
-        let contents = self.sessions.get(&transport.session).into_iter().flat_map(|session| &session.contents);
-        let published = contents.filter(|it| it.transport == transport && it.publication.is_some());
-        published.map(|carried| carried.media.clone()).filter(|media| *media != Media::Audio).collect()
-    }
-
-    /// A path has become narrower: no pictures go by it until the queue before it is gone.
-    pub fn pause(&mut self, now: Instant, transport: TransportId) {
-        self.by(transport).for_each(|carried| carried.filter.pause(now));
-    }
-
-    fn by(&mut self, transport: TransportId) -> impl Iterator<Item = &mut SentContent> {
-        let contents = self.sessions.get_mut(&transport.session).into_iter().flat_map(|session| &mut session.contents);
-        contents.filter(move |carried| carried.transport == transport)
-    }
-
-    /// Asks a peer for a key frame of a content.
-    pub fn ask_key_frame(&mut self, now: Instant, session: SessionId, content: &str) {
-        let contents = self.sessions.get(&session).into_iter().flat_map(|session| &session.contents);
-        let by = contents.filter(|carried| carried.name == *content).map(|carried| carried.transport).next();
-        if let Some(by) = by {
-            self.with(by, |transport| transport.ask_key_frame(now, content));
-        }
-    }
-
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let due = self.transports.iter().filter(|(_, line)| line.transport.poll_timeout().is_some_and(|at| at <= now));
-        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.with(id, |transport| transport.handle_timeout(now));
-        }
-    }
-
     /// True if there are connections and none is being made.
     #[must_use]
     pub fn are_settled(&self) -> bool {
-        !self.transports.is_empty() && self.transports.keys().all(|id| self.told.connected.contains(id))
+        !self.transports.is_empty() && self.transports.values().all(|entry| entry.connected)
     }
 
     /// There and back to the peer of a session, as last measured.
     #[must_use]
     pub fn round_trip(&self, session: SessionId) -> Option<Duration> {
-        self.of_session(session).find_map(|line| line.transport.round_trip())
+        let (first, last) = (TransportId { session, index: 0 }, TransportId { session, index: u8::MAX });
+        self.transports.range(first..=last).find_map(|(_, entry)| entry.transport.round_trip())
     }
 
-    /// The paths of each session over which something goes.
+    /// The paths in use, by session.
     #[must_use]
     pub fn paths(&self) -> BTreeMap<SessionId, Vec<Path>> {
         let mut paths: BTreeMap<SessionId, Vec<Path>> = BTreeMap::new();
-        for (id, TransportEntry { transport, between, sent, received }) in &self.transports {
-            let Some([local, remote]) = *between else { continue };
-            let path = Path { local, remote, sent: *sent, received: *received, round_trip: transport.round_trip() };
-            paths.entry(id.session).or_default().push(path);
+        for (id, entry) in &self.transports {
+            if let Some(path) = entry.measured_path() {
+                paths.entry(id.session).or_default().push(path);
+            }
         }
         paths
     }
 
-    /// When [`Self::handle_timeout`] is due.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.transports.values().filter_map(|line| line.transport.poll_timeout()).min()
-    }
+    // ---- what transports say ---------------------------------------------------------------------------------------
 
-    /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<PeersOutput> {
-        self.told.out.pop_front()
-    }
-
+    /// Lets a transport act, and takes what it has to say.
     fn with(&mut self, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
-        let Some(line) = self.transports.get_mut(&id) else { return };
-        act(&mut *line.transport);
-        self.told.listen(id, line);
+        let Some(entry) = self.transports.get_mut(&id) else { return };
+        act(&mut *entry.transport);
+        if entry.collect(id, &mut self.out) == Collected::Connected {
+            forget_what_flows(&mut self.transports, id);
+        }
+    }
+
+    fn report(&mut self, report: MediaReport) {
+        self.out.push_back(PeersOutput::Report(report));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::slice::from_ref;
-    use std::sync::Arc;
-
-    use muji_core::media::{DtlsRole, RemoteTransport, Sending};
-    use muji_xep::rtp::PayloadType;
-
-    use super::*;
-    use crate::gather::hosts;
-    use crate::transport::loopback;
-
-    const CONTENT: &str = "audio";
-
-    fn address(number: u8) -> SocketAddr {
-        ([10, 0, 0, number], 5000).into()
-    }
-
-    /// Opens a session and gives its end.
-    fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media::LocalTransport {
-        let transport = TransportId { session, index: 0 };
-        let content = OpenContent {
-            name: CONTENT.to_owned(),
-            media: Media::Audio,
-            ssrc: 1,
-            transport,
-            payload_types: Vec::new(),
-            extensions: Vec::new(),
-        };
-        let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
-        let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
-        peers.execute(now, &MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
-        let Some(PeersOutput::Report(MediaReport::Described { local, .. })) = peers.poll_output() else {
-            panic!("an end is described at once");
-        };
-        local
-    }
-
-    /// Agrees on a payload type and tells whom to connect to.
-    fn agree(peers: &mut Peers, now: Instant, session: SessionId, id: u8, remote: muji_core::media::LocalTransport) {
-        let transport = TransportId { session, index: 0 };
-        let publication = "what the room calls it".to_owned();
-        let send = Some(Sending { publication, payload_type: PayloadType::new(id, "opus", 48_000, 2) });
-        let content = CONTENT.to_owned();
-        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
-        for candidate in remote.candidates {
-            peers.execute(now, &MediaCommand::Candidate { transport, candidate });
-        }
-        let (ufrag, pwd, fingerprint) = (remote.ufrag, remote.pwd, remote.fingerprint);
-        let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls: DtlsRole::Client, extensions: Vec::new() };
-        peers.execute(now, &MediaCommand::Remote { transport, remote });
-    }
-
-    /// Carries datagrams until there are none; what was received, by the number of who received it.
-    fn carry(all: &mut [Peers], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
-        let mut received = Vec::new();
-        let next = |all: &mut [Peers]| all.iter_mut().enumerate().find_map(|(who, it)| Some((who, it.poll_output()?)));
-        while let Some((index, output)) = next(all) {
-            match output {
-                PeersOutput::Datagram { from, to, bytes } => {
-                    let to_whom = (0u8..).zip(&mut *all).find(|(number, _)| address(*number) == to);
-                    to_whom.expect("one of them").1.datagram(now, to, from, &bytes);
-                }
-                PeersOutput::Rtp { received: packet, .. } => received.push((index, packet.payload_type, packet.packet)),
-                _ => {}
-            }
-        }
-        received
-    }
-
-    #[test]
-    fn one_packet_goes_to_all_each_with_its_own_payload_type_and_no_further_after_the_close() {
-        let now = Instant::now();
-        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
-        for (number, id) in [(1, 111), (2, 100)] {
-            let session = SessionId(number);
-            let index = usize::try_from(number).expect("small");
-            let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
-            agree(&mut all[0], now, session, id, theirs);
-            agree(&mut all[index], now, session, id, ours);
-            assert_eq!(carry(&mut all, now), [], "only greetings");
-        }
-        let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
-        assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-        all[0].publish(now, now, CallId(2), "what the room calls it", from_ref(&packet));
-        assert_eq!(carry(&mut all, now), [], "another call is not ours");
-        all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
-        assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
-    }
-
-    #[test]
-    fn peers_on_slow_paths_do_without_the_higher_layers() {
-        let now = Instant::now();
-        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
-        for number in 1..3 {
-            let session = SessionId(number);
-            let index = usize::try_from(number).expect("small");
-            let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
-            agree(&mut all[0], now, session, 98, theirs);
-            agree(&mut all[index], now, session, 98, ours);
-            carry(&mut all, now);
-        }
-        let packet =
-            RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x90, 0xE0, 0x80, 9, 1, 0, 7][..]) };
-        all[0].limit(TransportId { session: SessionId(1), index: 0 }, &Media::Audio, 1);
-        let mut got = |layer| {
-            let packets = vec![packet.clone()];
-            all[0].show(now, now, CallId(1), "what the room calls it", &Coded { layer, key: false, packets });
-            let got = carry(&mut all, now).into_iter();
-            got.map(|(who, _, packet)| (who, packet.payload[3])).collect::<Vec<_>>()
-        };
-        assert_eq!([0, 2, 1].map(&mut got), [vec![(1, 9), (2, 9)], vec![(2, 9)], vec![(1, 8), (2, 9)]]);
-    }
-
-    // Shows muji-model-03.
-    #[test]
-    fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
-        let now = Instant::now();
-        let mut all = [0, 1, 2, 3].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
-        for number in 1..4 {
-            let session = SessionId(number);
-            let index = usize::try_from(number).expect("small");
-            let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
-            agree(&mut all[0], now, session, 111, theirs);
-            agree(&mut all[index], now, session, 111, ours);
-            carry(&mut all, now);
-        }
-        let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
-        let same = |index: usize| (index, 111, packet.clone());
-        assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
-    }
-
-    #[test]
-    fn another_transport_to_the_same_account_needs_another_lane_and_gives_it_back() {
-        let now = Instant::now();
-        let mut peers = Peers::new(loopback::maker(), hosts(&[address(0)]));
-        let open_one = |peers: &mut Peers, session: u64, index: u8| {
-            let session = SessionId(session);
-            let content = OpenContent {
-                name: format!("{CONTENT}{index}"),
-                media: Media::Audio,
-                ssrc: 1,
-                transport: TransportId { session, index },
-                payload_types: Vec::new(),
-                extensions: Vec::new(),
-            };
-            let peer = "juliet@x.example".parse().expect("a bare JID");
-            let (call, name, role) = (CallId(1), "juliet".to_owned(), IceRole::Controlling);
-            let command = MediaCommand::Open { call, session, peer, name, role, contents: vec![content] };
-            let wanted = peers.lanes_wanted(&command);
-            peers.execute(now, &command);
-            (wanted, peers.poll_output())
-        };
-        let port = |output: Option<PeersOutput>| match output {
-            Some(PeersOutput::Report(MediaReport::Described { local, .. })) => local.candidates[0].address,
-            other => panic!("{other:?}"),
-        };
-        let (wanted, first) = open_one(&mut peers, 1, 0);
-        assert_eq!((wanted, port(first)), (1, address(0)));
-        let (wanted, none) = open_one(&mut peers, 1, 1);
-        assert!(wanted == 2 && matches!(none, Some(PeersOutput::Report(MediaReport::Failed { .. }))));
-        peers.add_lane(hosts(&[address(9)]));
-        let (wanted, second) = open_one(&mut peers, 2, 0);
-        assert_eq!((wanted, port(second)), (2, address(9)), "also in another session");
-        let content = format!("{CONTENT}0");
-        peers.execute(now, &MediaCommand::Drop { session: SessionId(1), content });
-        let (wanted, third) = open_one(&mut peers, 1, 2);
-        assert_eq!((wanted, port(third)), (1, address(0)));
-        for session in 3..3 + MAX_LANES as u64 {
-            let (wanted, _) = open_one(&mut peers, session, 0);
-            (peers.lanes()..wanted).for_each(|_| peers.add_lane(hosts(&[address(100)])));
-            open_one(&mut peers, session, 1);
-        }
-        assert_eq!(peers.lanes(), MAX_LANES, "a crowd of devices gets no more");
-    }
-
-    #[test]
-    fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
-        let now = Instant::now();
-        let mut all = [0, 1, 2].map(|number| Peers::new(loopback::maker(), hosts(&[address(number)])));
-        let session = SessionId(1);
-        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[1], now, session));
-        agree(&mut all[0], now, session, 111, theirs);
-        agree(&mut all[1], now, session, 111, ours);
-        carry(&mut all, now);
-        let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"noise"[..]) };
-        for peers in &mut all[..2] {
-            let content = OpenContent {
-                name: "second".to_owned(),
-                media: Media::Audio,
-                ssrc: 2,
-                transport: TransportId { session, index: 0 },
-                payload_types: Vec::new(),
-                extensions: Vec::new(),
-            };
-            let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
-            let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
-            let open = MediaCommand::Open { call, session, peer, name, role, contents: vec![content] };
-            assert_eq!(peers.lanes_wanted(&open), 0);
-            peers.execute(now, &open);
-            assert!(peers.poll_output().is_none(), "the end is known");
-            let payload_type = PayloadType::new(112, "opus", 48_000, 2);
-            let send = Some(Sending { publication: "noise".to_owned(), payload_type });
-            let content = "second".to_owned();
-            peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
-        }
-        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
-        assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
-        all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
-        all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
-        assert_eq!(carry(&mut all, now), []);
-        all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
-        assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
-    }
-
-    #[test]
-    fn a_datagram_of_nobody_is_dropped() {
-        let mut peers = Peers::new(loopback::maker(), hosts(&[address(0)]));
-        for bytes in [&b""[..], &[0; 20], &[0x80; 1_500]] {
-            peers.datagram(Instant::now(), address(0), address(9), bytes);
-        }
-        assert!(peers.poll_output().is_none());
-    }
+/// A transport is connected: what flows by the others of its session is to be reported again.
+fn forget_what_flows(transports: &mut BTreeMap<TransportId, TransportEntry>, connected: TransportId) {
+    let (first, last) = (TransportId { index: 0, ..connected }, TransportId { index: u8::MAX, ..connected });
+    let others = transports.range_mut(first..=last).filter(|(id, _)| **id != connected);
+    others.for_each(|(_, entry)| entry.flowing.clear());
 }

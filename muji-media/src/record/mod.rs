@@ -1,5 +1,4 @@
-//! Recordings: a file for each participant, and one of all together, written by a thread of its own: a disk that takes its time
-//! delays nobody's sound.
+//! Recordings: a file for each participant, and one of the mix, written by a thread of its own, so that a slow disk does not delay audio.
 
 mod webm;
 
@@ -12,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use muji_core::SessionId;
 
-use crate::audio::frame::Frame;
+use crate::audio::frame::AudioFrame;
 use crate::codec::vp8::Encoded;
 use crate::device::wav::WavSink;
-use crate::device::{DeviceError, Sink};
+use crate::device::{AudioSink, DeviceError};
 use webm::WebmSink;
 
 /// The file of all together.
@@ -30,7 +29,7 @@ const MAX_FILES: usize = 128;
 /// What stands for the name in a template.
 const NICK: &str = "{nick}";
 
-/// What waits for the disk at most: five seconds of eight participants with pictures, some twenty megabytes.
+/// What waits for the disk at most: five seconds of eight participants with frames, some twenty megabytes.
 const WAITING: usize = 4_096;
 
 /// How long the end of a program waits for the disk.
@@ -39,22 +38,22 @@ const FINISHING: Duration = Duration::from_secs(3);
 /// The form that the suffix of a template asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// Sound.
+    /// Audio.
     Wav,
-    /// Sound and pictures.
+    /// Audio and video.
     Webm,
 }
 
-/// Where recordings go: a path whose file name holds `{nick}`, such as `calls/{nick}.webm`; all together are `mix` in it.
+/// Where recordings go: a path whose file name holds `{nick}`, such as `calls/{nick}.webm`. For the mix, `mix` stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
+pub struct RecordingTemplate {
     folder: PathBuf,
     before: String,
     after: String,
     form: Form,
 }
 
-impl Template {
+impl RecordingTemplate {
     /// Reads a template.
     ///
     /// # Errors
@@ -69,7 +68,7 @@ impl Template {
         let form = match Path::new(name).extension().and_then(|suffix| suffix.to_str()) {
             Some(suffix) if suffix.eq_ignore_ascii_case("wav") => Form::Wav,
             Some(suffix) if suffix.eq_ignore_ascii_case("webm") => Form::Webm,
-            _ => return Err(wrong("does not say how to record; its name must end in .wav, or in .webm with pictures")),
+            _ => return Err(wrong("does not say how to record; its name must end in .wav, or in .webm with frames")),
         };
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self { folder, before: before.to_owned(), after: after.to_owned(), form })
@@ -81,22 +80,22 @@ impl Template {
 }
 
 /// Something to record.
-pub(crate) enum Piece {
-    /// Who is at the other end of a session.
-    Named(SessionId, String),
-    /// What a participant says in the 20 ms from then on.
-    Sound(SessionId, Instant, Frame),
-    /// What all say.
-    Mix(Instant, Frame),
-    /// What is seen of a participant from then on.
-    VideoFrame(SessionId, Instant, Encoded),
+pub(crate) enum RecordItem {
+    /// The name of the participant in a session.
+    Name(SessionId, String),
+    /// 20 ms of a participant's audio, from then on.
+    Audio(SessionId, Instant, AudioFrame),
+    /// 20 ms of everybody's audio.
+    Mix(Instant, AudioFrame),
+    /// A frame of a participant's video, shown from then on.
+    Video(SessionId, Instant, Encoded),
 }
 
 /// The way to the thread that writes.
 #[derive(Clone)]
 pub(crate) struct Recorder {
-    pieces: SyncSender<Piece>,
-    /// The disk could not keep up, which was told.
+    pieces: SyncSender<RecordItem>,
+    /// The disk could not keep up, which was reported.
     behind: Arc<AtomicBool>,
 }
 
@@ -105,7 +104,7 @@ impl Recorder {
     ///
     /// # Errors
     /// Once, if the disk is too slow.
-    pub(crate) fn give(&self, piece: Piece) -> Result<(), DeviceError> {
+    pub(crate) fn give(&self, piece: RecordItem) -> Result<(), DeviceError> {
         match self.pieces.try_send(piece) {
             Err(TrySendError::Full(_)) if !self.behind.swap(true, Ordering::Relaxed) => {
                 Err(DeviceError("the disk is too slow for the recordings; parts of them are missing".to_owned()))
@@ -131,7 +130,7 @@ impl Recordings {
     ///
     /// # Errors
     /// If it cannot be made, or the system gives no thread.
-    pub(crate) fn start(template: Template) -> Result<(Self, Finish), DeviceError> {
+    pub(crate) fn start(template: RecordingTemplate) -> Result<(Self, Finish), DeviceError> {
         std::fs::create_dir_all(&template.folder)
             .map_err(|why| DeviceError(format!("{} cannot be made: {why}", template.folder.display())))?;
         let (form, mut files) = (template.form, Files::new(template));
@@ -140,7 +139,7 @@ impl Recordings {
             let _tells_when_it_is_dropped = end;
             for piece in to_write {
                 if let Err(trouble) = files.take(piece) {
-                    let _ended = report.send(trouble).is_err(); // Files tell once each.
+                    let _ended = report.send(trouble).is_err(); // Each file reports once.
                 }
             }
             files.finish();
@@ -151,8 +150,8 @@ impl Recordings {
         Ok((Self { recorder, troubles, form }, Finish(ended)))
     }
 
-    /// The way for pictures, if they are recorded.
-    pub(crate) fn of_pictures(&self) -> Option<Recorder> {
+    /// The way for frames, if they are recorded.
+    pub(crate) fn of_video(&self) -> Option<Recorder> {
         (self.form == Form::Webm).then(|| self.recorder.clone())
     }
 
@@ -164,7 +163,7 @@ impl Recordings {
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        // Nothing is ever said but that the thread has ended, and then it is.
+        // Nothing is ever sent: the channel closes when the thread has ended.
         let _written = matches!(self.0.recv_timeout(FINISHING), Err(RecvTimeoutError::Disconnected));
     }
 }
@@ -172,19 +171,19 @@ impl Drop for Finish {
 enum Recording {
     Wav(WavSink),
     Webm(Box<WebmSink>),
-    /// It cannot be written, which was told.
+    /// It cannot be written, which was reported.
     Broken,
 }
 
 /// The files of a call.
 struct Files {
-    template: Template,
+    template: RecordingTemplate,
     names: BTreeMap<SessionId, String>,
     files: BTreeMap<String, Recording>,
 }
 
 impl Files {
-    fn new(template: Template) -> Self {
+    fn new(template: RecordingTemplate) -> Self {
         Self { template, names: BTreeMap::new(), files: BTreeMap::new() }
     }
 
@@ -192,19 +191,19 @@ impl Files {
     ///
     /// # Errors
     /// Once for each file that cannot be written.
-    fn take(&mut self, piece: Piece) -> Result<(), DeviceError> {
+    fn take(&mut self, piece: RecordItem) -> Result<(), DeviceError> {
         match piece {
-            Piece::Named(session, name) => {
+            RecordItem::Name(session, name) => {
                 self.names.insert(session, file_name(&name));
                 Ok(())
             }
-            Piece::Mix(at, frame) => self.write(MIX.to_owned(), at, |file| file.sound(at, &frame)),
-            Piece::Sound(session, at, frame) => match self.names.get(&session) {
-                Some(name) => self.write(name.clone(), at, |file| file.sound(at, &frame)),
+            RecordItem::Mix(at, frame) => self.write(MIX.to_owned(), at, |file| file.audio(at, &frame)),
+            RecordItem::Audio(session, at, frame) => match self.names.get(&session) {
+                Some(name) => self.write(name.clone(), at, |file| file.audio(at, &frame)),
                 None => Ok(()),
             },
-            Piece::VideoFrame(session, at, picture) => match self.names.get(&session) {
-                Some(name) => self.write(name.clone(), at, |file| file.picture(at, &picture)),
+            RecordItem::Video(session, at, frame) => match self.names.get(&session) {
+                Some(name) => self.write(name.clone(), at, |file| file.video(at, &frame)),
                 None => Ok(()),
             },
         }
@@ -218,7 +217,7 @@ impl Files {
     ) -> Result<(), DeviceError> {
         if !self.files.contains_key(&name) {
             if self.files.len() == MAX_FILES {
-                return Ok(()); // Told once, when the last one was made.
+                return Ok(()); // Reported once, when the last one was made.
             }
             self.files.insert(name.clone(), Recording::Broken);
             let file = Recording::create(&self.template, &name, at)?;
@@ -237,7 +236,7 @@ impl Files {
         written
     }
 
-    /// Writes what still waits. Nobody listens any more to whom a fault could be told.
+    /// Writes what still waits. There is no longer anybody to report a fault to.
     fn finish(self) {
         for file in self.files.into_values() {
             if let Recording::Webm(mut file) = file {
@@ -248,7 +247,7 @@ impl Files {
 }
 
 impl Recording {
-    fn create(template: &Template, name: &str, at: Instant) -> Result<Self, DeviceError> {
+    fn create(template: &RecordingTemplate, name: &str, at: Instant) -> Result<Self, DeviceError> {
         let path = template.path(name);
         match template.form {
             Form::Wav => WavSink::create(&path).map(Self::Wav),
@@ -256,17 +255,17 @@ impl Recording {
         }
     }
 
-    fn sound(&mut self, at: Instant, frame: &Frame) -> Result<(), DeviceError> {
+    fn audio(&mut self, at: Instant, frame: &AudioFrame) -> Result<(), DeviceError> {
         match self {
             Self::Wav(file) => file.put(frame),
-            Self::Webm(file) => file.sound(at, frame),
+            Self::Webm(file) => file.audio(at, frame),
             Self::Broken => Ok(()),
         }
     }
 
-    fn picture(&mut self, at: Instant, picture: &Encoded) -> Result<(), DeviceError> {
+    fn video(&mut self, at: Instant, frame: &Encoded) -> Result<(), DeviceError> {
         match self {
-            Self::Webm(file) => file.picture(at, picture),
+            Self::Webm(file) => file.video(at, frame),
             Self::Wav(_) | Self::Broken => Ok(()),
         }
     }
@@ -312,15 +311,15 @@ mod tests {
 
     #[test]
     fn a_template_says_where_and_how() {
-        let template = Template::parse("calls/2026 {nick} (1).WAV").unwrap();
+        let template = RecordingTemplate::parse("calls/2026 {nick} (1).WAV").unwrap();
         assert_eq!(
             (template.path("romeo").as_path(), template.form),
             (Path::new("calls/2026 romeo (1).WAV"), Form::Wav)
         );
-        let template = Template::parse("{nick}.webm").unwrap();
+        let template = RecordingTemplate::parse("{nick}.webm").unwrap();
         assert_eq!((template.path("mix").as_path(), template.form), (Path::new("mix.webm"), Form::Webm));
         for wrong in ["calls", "calls/all.wav", "calls/{nick}", "calls/{nick}.mp3", "{nick}/sound.wav", ""] {
-            let why = Template::parse(wrong).unwrap_err().0;
+            let why = RecordingTemplate::parse(wrong).unwrap_err().0;
             assert!(why.contains("such as calls/{nick}.webm"), "{why}");
         }
     }
@@ -329,8 +328,8 @@ mod tests {
     fn files(folder: &Path, form: &str) -> Files {
         std::fs::create_dir_all(folder).unwrap();
         let template = folder.join(format!("{{nick}}.{form}"));
-        let mut files = Files::new(Template::parse(template.to_str().unwrap()).unwrap());
-        files.take(Piece::Named(SessionId(1), "romeo".to_owned())).unwrap();
+        let mut files = Files::new(RecordingTemplate::parse(template.to_str().unwrap()).unwrap());
+        files.take(RecordItem::Name(SessionId(1), "romeo".to_owned())).unwrap();
         files
     }
 
@@ -346,7 +345,7 @@ mod tests {
             std::fs::create_dir_all(folder.join(format!("romeo.{form}"))).unwrap();
             let now = Instant::now();
             let told: Vec<bool> = (0..3u8)
-                .flat_map(|_| [Piece::Sound(SessionId(1), now, [0; FRAME]), Piece::Mix(now, [0; FRAME])])
+                .flat_map(|_| [RecordItem::Audio(SessionId(1), now, [0; FRAME]), RecordItem::Mix(now, [0; FRAME])])
                 .map(|piece| files.take(piece).is_err())
                 .collect();
             assert_eq!(told, [true, false, false, false, false, false]);
@@ -365,7 +364,7 @@ mod tests {
         let now = Instant::now();
         let told = (0..200).filter_map(|frame| {
             let at = now + FRAME_TIME * frame;
-            files.take(Piece::Sound(SessionId(1), at, [0; FRAME])).err()
+            files.take(RecordItem::Audio(SessionId(1), at, [0; FRAME])).err()
         });
         let told: Vec<DeviceError> = told.collect();
         assert!(

@@ -1,14 +1,14 @@
 //! WebM: Opus and VP8 of one participant in a file (RFC 8794, RFC 9559).
 //!
-//! Our own writer: those at hand want to know at the beginning whether there will be pictures, and somebody may begin to show some
-//! in the middle of a call. What is written is a whole file at each second, whatever becomes of this program.
+//! Our own writer: the available ones must know at the beginning whether there will be video, and a participant may add video in the
+//! middle of a call. What is written is a whole file at each second, whatever becomes of this program.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::audio::frame::{FRAME_TIME, Frame, RATE};
+use crate::audio::frame::{AudioFrame, FRAME_TIME, SAMPLE_RATE};
 use crate::codec::opus::{Encoder, OpusFault};
 use crate::codec::vp8::{self, Encoded};
 use crate::device::DeviceError;
@@ -17,7 +17,7 @@ use crate::device::DeviceError;
 const CLUSTER: u64 = 1_000;
 const CLUSTER_BYTES: usize = 1 << 20;
 
-/// Sound is encoded a second time; with so many bits a second nobody hears it.
+/// Audio is encoded a second time; with so many bits a second nobody hears it.
 const BIT_RATE: u32 = 64_000;
 
 /// What an Opus encoder adds at the beginning, in samples: libopus's delay for speech at 48 kHz.
@@ -30,12 +30,12 @@ const PRE_ROLL: u64 = 80_000_000;
 const SCALE: u64 = 1_000_000;
 
 const SOUND: u8 = 1;
-const PICTURES: u8 = 2;
+const FRAMES: u8 = 2;
 
-/// Sound that comes so much too early or too late is not counted as such: it is played each 20 ms. More is a pause.
+/// Audio that comes so much too early or too late is not counted as such: it is played each 20 ms. More is a pause.
 const WOKEN_LATE: Duration = Duration::from_millis(100);
 
-/// The bit of a block that begins anew.
+/// The flag of a key frame.
 const KEY: u8 = 0x80;
 
 /// The ids of elements.
@@ -112,10 +112,10 @@ fn track(number_of: u8, kind: u64, codec: &str, more: &[Vec<u8>]) -> Vec<u8> {
 
 fn sound_track() -> Vec<u8> {
     // RFC 7845 section 5.1: version 1, one channel, no gain.
-    let (skip, rate) = (PRE_SKIP.to_le_bytes(), RATE.to_le_bytes());
+    let (skip, rate) = (PRE_SKIP.to_le_bytes(), SAMPLE_RATE.to_le_bytes());
     let head = [&b"OpusHead\x01\x01"[..], &skip, &rate, &[0, 0, 0]].concat();
-    let delay = u64::from(PRE_SKIP) * 1_000_000_000 / u64::from(RATE);
-    let audio = [real(id::SAMPLING_FREQUENCY, RATE.into()), number(id::CHANNELS, 1)].concat();
+    let delay = u64::from(PRE_SKIP) * 1_000_000_000 / u64::from(SAMPLE_RATE);
+    let audio = [real(id::SAMPLING_FREQUENCY, SAMPLE_RATE.into()), number(id::CHANNELS, 1)].concat();
     track(
         SOUND,
         2,
@@ -130,9 +130,9 @@ fn sound_track() -> Vec<u8> {
 }
 
 /// As long whatever the size: it takes the place of something void.
-fn picture_track([width, height]: [usize; 2]) -> Vec<u8> {
+fn frame_track([width, height]: [usize; 2]) -> Vec<u8> {
     let video = [number(id::PIXEL_WIDTH, width as u64), number(id::PIXEL_HEIGHT, height as u64)].concat();
-    track(PICTURES, 1, "V_VP8", &[element(id::VIDEO, &video)])
+    track(FRAMES, 1, "V_VP8", &[element(id::VIDEO, &video)])
 }
 
 /// What stands at the beginning, and where in it.
@@ -142,7 +142,7 @@ struct Head {
     segment: u64,
     segment_begins: u64,
     duration: u64,
-    pictures: u64,
+    frames: u64,
 }
 
 impl Head {
@@ -169,11 +169,11 @@ impl Head {
         ];
         bytes.extend(element(id::INFO, &info.concat()));
         let duration = bytes.len() as u64 - 8;
-        let room = picture_track([0, 0]).len();
+        let room = frame_track([0, 0]).len();
         let void = element(id::VOID, &vec![0; room - element(id::VOID, &[]).len()]);
         bytes.extend(element(id::TRACKS, &[sound_track(), void].concat()));
-        let pictures = (bytes.len() - room) as u64;
-        Self { bytes, segment, segment_begins, duration, pictures }
+        let frames = (bytes.len() - room) as u64;
+        Self { bytes, segment, segment_begins, duration, frames }
     }
 }
 
@@ -184,10 +184,10 @@ pub(super) struct WebmSink {
     head: Head,
     begun: Instant,
     encoder: Encoder,
-    /// When the next sound is due: without gaps, however late this program was woken.
+    /// When the next audio is due: without gaps, however late this program was woken.
     next_sound: Instant,
-    /// It is known that there are pictures.
-    pictures: bool,
+    /// It is known that there are frames.
+    frames: bool,
     /// The blocks that wait to be written, the time of the first, and of the last: never earlier than the one before, in ms.
     cluster: Vec<u8>,
     first: u64,
@@ -206,14 +206,14 @@ impl WebmSink {
         let encoder = Encoder::new().and_then(|mut encoder| encoder.set_bit_rate(BIT_RATE).map(|()| encoder));
         let encoder = encoder.map_err(|why| no_codec(path, &why))?;
         let (path, cluster) = (path.to_owned(), Vec::new());
-        Ok(Self { path, file, head, begun, encoder, next_sound: begun, pictures: false, cluster, first: 0, last: 0 })
+        Ok(Self { path, file, head, begun, encoder, next_sound: begun, frames: false, cluster, first: 0, last: 0 })
     }
 
-    /// The next 20 ms of sound.
+    /// The next 20 ms of audio.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn sound(&mut self, at: Instant, frame: &Frame) -> Result<(), DeviceError> {
+    pub(super) fn audio(&mut self, at: Instant, frame: &AudioFrame) -> Result<(), DeviceError> {
         let packet = self.encoder.encode(frame).map_err(|why| no_codec(&self.path, &why))?;
         let apart = at.max(self.next_sound) - at.min(self.next_sound);
         let at = if apart < WOKEN_LATE { self.next_sound } else { at };
@@ -221,17 +221,17 @@ impl WebmSink {
         self.block(SOUND, at, KEY, &packet)
     }
 
-    /// The next picture; those before the first key frame are left out.
+    /// The next frame; those before the first key frame are left out.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn picture(&mut self, at: Instant, picture: &Encoded) -> Result<(), DeviceError> {
-        if !self.pictures {
-            let Some(size) = vp8::size(&picture.bytes) else { return Ok(()) };
-            self.pictures = true;
-            self.patch(self.head.pictures, &picture_track(size)).map_err(|why| unwritable(&self.path, &why))?;
+    pub(super) fn video(&mut self, at: Instant, frame: &Encoded) -> Result<(), DeviceError> {
+        if !self.frames {
+            let Some(size) = vp8::size(&frame.bytes) else { return Ok(()) };
+            self.frames = true;
+            self.patch(self.head.frames, &frame_track(size)).map_err(|why| unwritable(&self.path, &why))?;
         }
-        self.block(PICTURES, at, if picture.key { KEY } else { 0 }, &picture.bytes)
+        self.block(FRAMES, at, if frame.key { KEY } else { 0 }, &frame.bytes)
     }
 
     fn block(&mut self, track: u8, at: Instant, flags: u8, bytes: &[u8]) -> Result<(), DeviceError> {
@@ -293,31 +293,31 @@ mod tests {
     use crate::audio::meter::Meter;
     use crate::codec::vp8;
     use crate::device::track::Track;
-    use crate::device::track::Wanted;
+    use crate::device::track::TrackKind;
     use crate::device::video_file::VideoFile;
     use crate::device::webm::{WebmSound, WebmTrack};
-    use crate::device::{Source, VideoSource};
+    use crate::device::{AudioSource, VideoSource};
     use crate::video::frame::VideoFrame;
 
     fn file(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("muji-webm-{}-{name}.webm", std::process::id()))
     }
 
-    /// So many seconds of a tone, with pictures from the second second on, as the time between them goes.
+    /// So many seconds of a tone, with frames from the second second on, as the time between them goes.
     fn record(sink: &mut WebmSink, begun: Instant, seconds: u32) {
         let mut encoder = vp8::Encoder::new(160, 96, 300_000).expect("libvpx works");
-        let picture = VideoFrame::filled(160, 96, [200, 60, 40]);
-        for frame in 0..seconds * 50 {
-            let at = begun + FRAME_TIME * frame;
+        let frame = VideoFrame::filled(160, 96, [200, 60, 40]);
+        for number in 0..seconds * 50 {
+            let at = begun + FRAME_TIME * number;
             let sample = |index: usize| {
-                let at = f64::from(frame) * FRAME as f64 + index as f64;
-                (8_000.0 * (at * 440.0 * std::f64::consts::TAU / f64::from(RATE)).sin()) as i16
+                let at = f64::from(number) * FRAME as f64 + index as f64;
+                (8_000.0 * (at * 440.0 * std::f64::consts::TAU / f64::from(SAMPLE_RATE)).sin()) as i16
             };
-            sink.sound(at, &std::array::from_fn(sample)).unwrap();
-            if frame >= 50 && frame.is_multiple_of(2) {
-                let encoded = encoder.encode(&picture, u64::from(frame) * 1_800, false).unwrap();
+            sink.audio(at, &std::array::from_fn(sample)).unwrap();
+            if number >= 50 && number.is_multiple_of(2) {
+                let encoded = encoder.encode(&frame, u64::from(number) * 1_800, false).unwrap();
                 if let Some(encoded) = encoded {
-                    sink.picture(at, &encoded).unwrap();
+                    sink.video(at, &encoded).unwrap();
                 }
             }
         }
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_can_be_played_also_when_pictures_come_later() {
+    fn what_is_recorded_can_be_played_also_when_frames_come_later() {
         let (path, begun) = (file("later"), Instant::now());
         let mut sink = WebmSink::create(&path, begun).unwrap();
         record(&mut sink, begun, 3);
@@ -342,7 +342,7 @@ mod tests {
         let mut film = VideoFile::open(&path).unwrap();
         assert_eq!(film.size(), [160, 96]);
         for _ in 0..300 {
-            let colour = film.take().unwrap().mean();
+            let colour = film.capture().unwrap().mean();
             assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
         }
         let mut sound = WebmSound::open(&path).unwrap();
@@ -358,7 +358,7 @@ mod tests {
         let (path, begun) = (file("stopped"), Instant::now());
         let mut sink = WebmSink::create(&path, begun).unwrap();
         record(&mut sink, begun, 4);
-        let track = WebmTrack::open(&path, Wanted::Sound).unwrap();
+        let track = WebmTrack::open(&path, TrackKind::Audio).unwrap();
         assert_eq!(track.length(), Some(Duration::from_secs(3)));
         // Even in the middle of a write.
         let bytes = std::fs::read(&path).unwrap();
@@ -368,13 +368,13 @@ mod tests {
     }
 
     #[test]
-    fn sound_alone_has_no_pictures_and_what_is_no_film_is_named() {
+    fn sound_alone_has_no_frames_and_what_is_no_film_is_named() {
         let (path, begun) = (file("sound"), Instant::now());
         let mut sink = WebmSink::create(&path, begun).unwrap();
-        sink.sound(begun, &[0; FRAME]).unwrap();
+        sink.audio(begun, &[0; FRAME]).unwrap();
         sink.flush().unwrap();
         let why = VideoFile::open(&path).err().unwrap().to_string();
-        assert!(why.contains("sound.webm holds no pictures; convert it"), "{why}");
+        assert!(why.contains("sound.webm holds no frames; convert it"), "{why}");
         std::fs::write(&path, "no film at all").unwrap();
         for why in [VideoFile::open(&path).err().unwrap(), WebmSound::open(&path).err().unwrap()] {
             assert!(why.to_string().contains("cannot be read: it is no WebM file"), "{why}");

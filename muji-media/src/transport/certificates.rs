@@ -1,4 +1,4 @@
-//! A certificate a call: by it calls cannot be linked.
+//! Each call has its own certificate, so that nobody can link two calls by it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use muji_core::{CallId, config};
 /// Certificates of one kind of transport.
 pub(super) struct Certificates<C> {
     of_calls: BTreeMap<CallId, C>,
-    /// Made ahead, for the next call.
+    /// Made ahead for the next call: making one takes time that a ringing call does not have.
     spare: C,
 }
 
@@ -25,7 +25,7 @@ impl<C: Clone> Certificates<C> {
         if self.of_calls.len() == config::MAX_CALLS {
             self.of_calls.pop_first(); // Ids count up: the oldest call.
         }
-        // Without chance for another the spare serves twice: worse for privacy, no worse for secrecy.
+        // Without randomness for another, the spare is used twice: worse for privacy, no worse for secrecy.
         let next = make().unwrap_or_else(|| self.spare.clone());
         let certificate = std::mem::replace(&mut self.spare, next);
         self.of_calls.insert(call, certificate.clone());
@@ -33,7 +33,7 @@ impl<C: Clone> Certificates<C> {
     }
 }
 
-/// The cryptography library has no source of chance, or no memory.
+/// The cryptography library has no source of randomness, or no memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no certificate for DTLS could be made")]
 pub struct NoCertificate;

@@ -1,4 +1,4 @@
-//! Whether the peer is there: which checks it answered, when it was heard last, and what follows (RFC 7675).
+//! Whether the peer is still there and consents to be sent to (RFC 7675): which checks it answered, and when it was heard last.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,30 +10,30 @@ use muji_xep::ice::CandidateKind;
 use super::interface::TransportOutput;
 use crate::gather::LocalCandidate;
 
-/// Without a packet or an answer for so long, the peer is taken for interrupted. A lost check or two are not enough.
+/// Without a packet or an answer for so long, the path counts as interrupted. One or two lost checks are not enough.
 const INTERRUPTED: Duration = Duration::from_secs(5);
 
-/// Without an answer to our checks for so long, sending must stop (RFC 7675 section 5.1).
+/// Without an answer to our checks for so long, we must stop sending (RFC 7675 section 5.1).
 const CONSENT: Duration = Duration::from_secs(30);
 
-/// From knowing the peer to a path to it; ICE alone would go on, but people do not.
+/// The time from knowing the peer to a path. ICE alone would go on, but nobody waits longer for a call to connect.
 const NO_PATH: Duration = Duration::from_secs(25);
 
-/// And for so long, the path is given up. By then a router has started anew, and people have.
+/// After so long without an answer the path is given up. A router has restarted by then.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
-/// STUN binding requests and success responses begin so, and have their transaction's id here (RFC 8489 section 5).
+/// The first bytes of STUN binding requests and success responses, and where the transaction id is (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const TRANSACTION: std::ops::Range<usize> = 8..20;
 
-/// Checks whose answers are awaited: a hundred pairs at most (RFC 8445 section 6.1.2.5), and some asked again.
+/// Checks remembered to match their answers: a hundred pairs at most (RFC 8445 section 6.1.2.5), and retransmissions.
 const MAX_CHECKS: usize = 256;
 
-/// What ends a path.
+/// Why a path has ended.
 pub(super) enum Lost {
-    /// There never was one.
+    /// No pair of addresses ever worked.
     NoPath,
-    /// It answers no more.
+    /// The peer does not answer any more.
     GivenUp,
 }
 
@@ -41,16 +41,16 @@ pub(super) enum Lost {
 #[derive(Default)]
 pub(super) struct Consent {
     connected: bool,
-    /// Until then it must be.
+    /// When ICE and DTLS must be done.
     connected_by: Option<Instant>,
     /// The peer's last answer to a check of ours, once there is a path.
     consented: Option<Instant>,
-    /// When anything that is surely the peer's last came, once connected.
+    /// When something that only the peer can have sent came last, once connected.
     heard: Option<Instant>,
     interrupted: bool,
-    /// ICE has begun anew, and leads nowhere yet.
-    anew: bool,
-    /// Our last checks: by transaction, whom they asked, and when they left.
+    /// ICE was restarted and has not found a path yet.
+    restarting: bool,
+    /// Our last checks: transaction id, destination, and when they left.
     checks: VecDeque<(Vec<u8>, SocketAddr, Instant)>,
     round_trip: Option<Duration>,
 }
@@ -61,13 +61,13 @@ impl Consent {
         self.connected_by = Some(now + NO_PATH);
     }
 
-    /// ICE begins with other credentials.
-    pub(super) fn begin_anew(&mut self) {
+    /// ICE restarts with other credentials.
+    pub(super) fn restarted(&mut self) {
         self.forget();
-        self.anew = true;
+        self.restarting = true;
     }
 
-    /// What was asked until now was asked otherwise than it would be now, and its answers do not count.
+    /// Answers to earlier checks do not count any more.
     pub(super) fn forget(&mut self) {
         self.checks.clear();
     }
@@ -75,15 +75,17 @@ impl Consent {
     /// ICE has found a path.
     pub(super) fn found_path(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) {
         self.consented = Some(now);
-        if std::mem::take(&mut self.anew) && self.connected {
-            (self.heard, self.interrupted) = (Some(now), false);
+        if std::mem::take(&mut self.restarting) && self.connected {
+            self.heard = Some(now);
+            self.interrupted = false;
             out.push_back(TransportOutput::Connected);
         }
     }
 
     /// The handshake has ended.
     pub(super) fn connected(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) {
-        (self.connected, self.connected_by) = (true, None);
+        self.connected = true;
+        self.connected_by = None;
         self.heard = Some(now);
         out.push_back(TransportOutput::Connected);
     }
@@ -92,8 +94,8 @@ impl Consent {
         self.connected
     }
 
-    pub(super) fn is_anew(&self) -> bool {
-        self.anew
+    pub(super) fn is_restarting(&self) -> bool {
+        self.restarting
     }
 
     #[cfg(feature = "webrtc-ice")]
@@ -102,7 +104,7 @@ impl Consent {
     }
 
     /// Remembers a check that leaves.
-    pub(super) fn asks(&mut self, now: Instant, bytes: &[u8], to: SocketAddr) {
+    pub(super) fn check_sent(&mut self, now: Instant, bytes: &[u8], to: SocketAddr) {
         if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| bytes.starts_with(&BINDING_REQUEST)) {
             if self.checks.len() == MAX_CHECKS {
                 self.checks.pop_front();
@@ -111,14 +113,14 @@ impl Consent {
         }
     }
 
-    /// When that was asked of which this is an answer; of what was asked again the last time counts. `None` if it was not, or another
-    /// address was asked (RFC 8445 section 7.2.5.2.1): that is neither a path nor the peer's consent.
-    pub(super) fn asked(&self, bytes: &[u8], from: SocketAddr) -> Option<Instant> {
+    /// When the check left that this answers; of retransmissions the last counts. `None` if there was none, or it went to another address
+    /// (RFC 8445 section 7.2.5.2.1): such an answer is neither a path nor consent.
+    pub(super) fn check_time(&self, bytes: &[u8], from: SocketAddr) -> Option<Instant> {
         let asked = |of: &[u8], whom: SocketAddr| bytes.get(TRANSACTION) == Some(of) && whom == from;
         self.checks.iter().rfind(|(of, whom, _)| asked(of, *whom)).map(|(.., sent)| *sent)
     }
 
-    /// Something answers a check. False if nobody asked for it.
+    /// Something answers a check. False if no check asked for it.
     pub(super) fn answered(
         &mut self,
         now: Instant,
@@ -126,31 +128,31 @@ impl Consent {
         from: SocketAddr,
         out: &mut VecDeque<TransportOutput>,
     ) -> bool {
-        let Some(sent) = self.asked(bytes, from) else { return false };
+        let Some(sent) = self.check_time(bytes, from) else { return false };
         self.round_trip = Some(now.saturating_duration_since(sent));
         if self.consented.is_some() {
             self.consented = Some(now);
-            self.hears(now, out);
+            self.received(now, out);
         }
         true
     }
 
-    /// Something came that nobody but the peer can have sent.
-    pub(super) fn hears(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) {
+    /// Something came that only the peer can have sent.
+    pub(super) fn received(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) {
         if self.connected {
             self.heard = Some(now);
         }
-        if std::mem::take(&mut self.interrupted) && !self.anew {
+        if std::mem::take(&mut self.interrupted) && !self.restarting {
             out.push_back(TransportOutput::Connected);
         }
     }
 
-    /// True if the peer's consent has ended: it gets nothing but checks.
-    pub(super) fn is_silent(&self, now: Instant) -> bool {
+    /// True if the peer's consent has expired: only checks may be sent to it.
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
         self.consented.is_some_and(|last| last + CONSENT <= now)
     }
 
-    /// Tells of an interruption, or what ends the path.
+    /// Reports an interruption; gives what ends the path.
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) -> Option<Lost> {
         if self.given_up_at().is_some_and(|at| at <= now) {
             return Some(Lost::GivenUp);
@@ -179,7 +181,7 @@ impl Consent {
             Lost::GivenUp => TransportFailure::Silent(GIVEN_UP),
             Lost::NoPath if self.consented.is_some() => TransportFailure::NoHandshake,
             Lost::NoPath => {
-                let of_kind = |kind| ours.iter().filter(|ours| ours.told.kind == kind).count();
+                let of_kind = |kind| ours.iter().filter(|ours| ours.advertised.kind == kind).count();
                 let local = CandidateCounts {
                     host: of_kind(CandidateKind::Host),
                     reflexive: of_kind(CandidateKind::ServerReflexive),
@@ -194,7 +196,7 @@ impl Consent {
         self.consented.map(|last| last + GIVEN_UP)
     }
 
-    /// When the peer is taken for interrupted.
+    /// When the path counts as interrupted.
     fn interrupted_at(&self) -> Option<Instant> {
         self.heard.filter(|_| !self.interrupted).map(|last| last + INTERRUPTED)
     }

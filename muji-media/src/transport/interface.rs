@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::CallId;
-use muji_core::media::{IceRole, LocalTransport, OpenContent, RemoteTransport, TransportFailure};
+use muji_core::media::{IceRole, LocalTransport, MediaReport, OpenContent, RemoteTransport, TransportFailure};
 use muji_jingle::TransportId;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::PayloadType;
@@ -22,22 +22,22 @@ pub struct TransportParams {
     pub id: TransportId,
     /// ICE's role.
     pub role: IceRole,
-    /// What travels by it.
+    /// The contents that use it.
     pub contents: Vec<OpenContent>,
     /// Our addresses that are known by now.
     pub candidates: Vec<LocalCandidate>,
 }
 
-/// What was agreed about one content.
+/// What was negotiated for one content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NegotiatedContent {
     /// The content's name in the session.
     pub content: String,
-    /// What we send.
+    /// The payload type that we send; `None` if we send nothing.
     pub send: Option<PayloadType>,
     /// True if the peer sends.
     pub receive: bool,
-    /// SSRCs the peer announced.
+    /// SSRCs that the peer announced. Dino announces none.
     pub ssrcs: Vec<u32>,
 }
 
@@ -53,7 +53,7 @@ pub enum TransportOutput {
         /// What to send.
         bytes: Vec<u8>,
     },
-    /// From the peer.
+    /// A packet of the peer.
     Rtp {
         /// The content's name in the session.
         content: Arc<str>,
@@ -62,55 +62,74 @@ pub enum TransportOutput {
     },
     /// ICE and DTLS are done with the promised fingerprint; or, after `Interrupted` or a restart, the peer answers again.
     Connected,
-    /// The peer cannot show what we send before a key frame comes (PLI or FIR, RFC 4585 and 5104).
-    KeyFrameAsked,
-    /// What the path carries, in bits a second, as it seems (TWCC or REMB).
-    Estimate(u32),
-    /// So much of our pictures was lost on the path lately, as the peer reports about each second: 0 to 1.
-    Lost(f32),
-    /// So much of what left in the last moments is lost that the path has become narrower: 0 to 1.
-    Overflowed(f32),
-    /// Neither packets nor answers come from the peer for now.
+    /// For now neither packets nor answers come from the peer.
     Interrupted,
     /// Lost for good.
     Failed(TransportFailure),
     /// Lost for good: the other end shows another certificate than the promised one.
     Impostor,
+    /// The peer cannot show our video before a key frame comes (PLI or FIR, RFC 4585 and RFC 5104).
+    KeyFrameRequested,
+    /// The estimated bandwidth of the path, in bits a second (TWCC or REMB).
+    BandwidthEstimate(u32),
+    /// The share of our video that was lost lately, 0 to 1, as the peer reports about each second (RFC 3550 section 6.4.1).
+    Loss(f32),
+    /// So much of what left in the last moments is lost, 0 to 1, that the path must have become narrower. It comes before the next report.
+    Congestion(f32),
 }
 
-/// One path to one peer. After every call take [`Self::poll_output`] until it is empty.
+impl TransportOutput {
+    /// The report to the core about the transport `id`, if it is one.
+    #[must_use]
+    pub fn report(&self, id: TransportId) -> Option<MediaReport> {
+        match self {
+            Self::Connected => Some(MediaReport::Connected { transport: id }),
+            Self::Interrupted => Some(MediaReport::Interrupted { transport: id }),
+            Self::Failed(why) => Some(MediaReport::Failed { transport: id, failure: why.clone().into() }),
+            Self::Impostor => Some(MediaReport::Impostor { transport: id }),
+            Self::Datagram { .. }
+            | Self::Rtp { .. }
+            | Self::KeyFrameRequested
+            | Self::BandwidthEstimate(_)
+            | Self::Loss(_)
+            | Self::Congestion(_) => None,
+        }
+    }
+}
+
+/// One path to one peer. After each call take [`Self::poll_output`] until it is empty.
 pub trait Transport: Send {
     /// Our end.
     fn local(&self) -> LocalTransport;
-    /// Makes other credentials, which [`Self::local`] tells from now on: ICE restarts with them when the peer's others come.
+    /// Makes new ICE credentials, which [`Self::local`] gives from now on. ICE restarts when the peer's new ones come.
     fn restart(&mut self);
-    /// Whom to connect to: the first moment at which anything is sent. With other credentials than before ICE restarts.
-    fn remote(&mut self, now: Instant, remote: &RemoteTransport);
+    /// The peer's end: nothing is sent before this. With other credentials than before ICE restarts.
+    fn set_remote(&mut self, now: Instant, remote: &RemoteTransport);
     /// One more address of ours.
-    fn found(&mut self, now: Instant, candidate: &LocalCandidate);
-    /// An address is not ours any more.
-    fn lost(&mut self, now: Instant, candidate: &LocalCandidate);
+    fn add_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate);
+    /// An address is no longer ours.
+    fn remove_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate);
     /// One more address of the peer.
-    fn candidate(&mut self, now: Instant, candidate: &Candidate);
-    /// Another content will travel by it.
-    fn add(&mut self, content: &OpenContent);
-    /// A content may flow, or flows otherwise from now on.
-    fn agreed(&mut self, agreed: &NegotiatedContent);
-    /// Sends packets as `content`; nothing happens before the transport is connected. `captured` is when their timestamp was.
+    fn add_remote_candidate(&mut self, now: Instant, candidate: &Candidate);
+    /// One more content uses this transport.
+    fn add_content(&mut self, content: &OpenContent);
+    /// A content may flow as negotiated, from now on.
+    fn set_negotiated(&mut self, negotiated: &NegotiatedContent);
+    /// Sends packets as `content`, or drops them before the transport is connected. `captured` is the time of their timestamp.
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]);
     /// Asks the peer for a key frame of this content.
-    fn ask_key_frame(&mut self, now: Instant, content: &str);
-    /// True if a datagram belongs to it.
+    fn request_key_frame(&mut self, now: Instant, content: &str);
+    /// True if a datagram belongs to this transport.
     fn accepts(&self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool;
-    /// A datagram that belongs to it.
-    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]);
+    /// A datagram that belongs to this transport.
+    fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]);
     /// Does what is due.
     fn handle_timeout(&mut self, now: Instant);
     /// The next thing to do.
     fn poll_output(&mut self) -> Option<TransportOutput>;
     /// When [`Self::handle_timeout`] is due.
     fn poll_timeout(&self) -> Option<Instant>;
-    /// There and back to the peer, as last measured.
+    /// The round-trip time to the peer, as last measured.
     fn round_trip(&self) -> Option<Duration>;
 }
 
@@ -118,14 +137,14 @@ pub trait Transport: Send {
 pub struct MakeTransport {
     /// Makes one.
     pub make: Box<dyn FnMut(Instant, TransportParams) -> Box<dyn Transport> + Send>,
-    /// They tell peers how each of their packets fared. If not, it must not be promised (`transport-cc`).
-    pub counts_packets: bool,
+    /// They report the fate of each packet to its sender (transport-wide congestion control). If not, it must not be offered.
+    pub transport_cc: bool,
 }
 
 impl MakeTransport {
     /// Makes one.
-    pub fn open(&mut self, now: Instant, opening: TransportParams) -> Box<dyn Transport> {
-        (self.make)(now, opening)
+    pub fn open(&mut self, now: Instant, params: TransportParams) -> Box<dyn Transport> {
+        (self.make)(now, params)
     }
 }
 
@@ -134,18 +153,28 @@ pub(super) const MAX_UNANNOUNCED: usize = 16;
 
 impl NegotiatedContent {
     /// Both directions of a content nearly always share their payload type.
-    pub(super) fn sends_as(&self, payload_type: u8) -> bool {
+    fn sends_as(&self, payload_type: u8) -> bool {
         self.send.as_ref().is_some_and(|payload| payload.id == payload_type)
     }
 
     /// The peer sends, and did not say by which SSRC.
-    pub(super) fn receives_unannounced(&self) -> bool {
+    fn receives_unannounced(&self) -> bool {
         self.receive && self.ssrcs.is_empty()
     }
 }
 
+/// The content of a packet whose SSRC was not announced: one that we send with the same payload type, or else the first that is received.
+pub(super) fn of_unannounced<'a, K>(
+    contents: impl Iterator<Item = (K, &'a NegotiatedContent)> + Clone,
+    payload_type: u8,
+) -> Option<K> {
+    let mut receiving = contents.filter(|(_, negotiated)| negotiated.receives_unannounced());
+    let by_type = receiving.clone().find(|(_, negotiated)| negotiated.sends_as(payload_type));
+    by_type.or_else(|| receiving.next()).map(|(content, _)| content)
+}
+
 /// Whether lost packets of a content may be asked for.
-pub(super) fn asks_again(content: &OpenContent) -> bool {
+pub(super) fn uses_nack(content: &OpenContent) -> bool {
     content.payload_types.iter().any(is_nacked)
 }
 
@@ -160,6 +189,6 @@ pub(super) fn captured(reported: SystemTime, ticks: i32, clock_rate: u32) -> Opt
 }
 
 /// Our addresses as others learn them.
-pub(super) fn told(candidates: &[LocalCandidate]) -> Vec<Candidate> {
-    candidates.iter().map(|candidate| candidate.told.clone()).collect()
+pub(super) fn advertised(candidates: &[LocalCandidate]) -> Vec<Candidate> {
+    candidates.iter().map(|candidate| candidate.advertised.clone()).collect()
 }

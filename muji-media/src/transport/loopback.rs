@@ -1,7 +1,7 @@
 //! A transport without cryptography, for tests of everything above it.
 //!
 //! Both ends greet each other with the passwords from the signalling and then send packets as they are. It is not for
-//! networks: whoever reads along can forge, and nothing is encrypted.
+//! networks: anybody on the path can forge packets, and nothing is encrypted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use muji_core::media::{CandidateCounts, LocalTransport, OpenContent, RemoteTrans
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
 
-use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, told};
+use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised};
 use crate::gather::LocalCandidate;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 
@@ -23,14 +23,14 @@ const GREETINGS: u32 = 200;
 
 /// A transport of this kind.
 pub struct Loopback {
-    opening: TransportParams,
+    params: TransportParams,
     local: LocalTransport,
     remote: Option<RemoteTransport>,
     addresses: Vec<SocketAddr>,
     path: Option<(SocketAddr, SocketAddr)>,
     greeted: u32,
     repeat_at: Option<Instant>,
-    agreed: Vec<NegotiatedContent>,
+    negotiated: Vec<NegotiatedContent>,
     sequences: BTreeMap<String, u64>,
     out: VecDeque<TransportOutput>,
 }
@@ -39,33 +39,33 @@ pub struct Loopback {
 #[must_use]
 pub fn maker() -> MakeTransport {
     let mut made = 0u64;
-    let make = move |_, opening| {
+    let make = move |_, params| {
         made += 1;
-        Box::new(Loopback::new(opening, made)) as Box<dyn Transport>
+        Box::new(Loopback::new(params, made)) as Box<dyn Transport>
     };
-    MakeTransport { make: Box::new(make), counts_packets: true }
+    MakeTransport { make: Box::new(make), transport_cc: true }
 }
 
 impl Loopback {
-    fn new(opening: TransportParams, count: u64) -> Self {
+    fn new(params: TransportParams, count: u64) -> Self {
         let local = LocalTransport {
             ufrag: format!("loop{count:08}"),
             pwd: Secret::new(format!(
                 "{}/{count:022}",
-                opening.candidates.first().map(|ours| ours.base.to_string()).unwrap_or_default()
+                params.candidates.first().map(|ours| ours.base.to_string()).unwrap_or_default()
             )),
             fingerprint: vec![0; 32],
-            candidates: told(&opening.candidates),
+            candidates: advertised(&params.candidates),
         };
         Self {
-            opening,
+            params,
             local,
             remote: None,
             addresses: Vec::new(),
             path: None,
             greeted: 0,
             repeat_at: None,
-            agreed: Vec::new(),
+            negotiated: Vec::new(),
             sequences: BTreeMap::new(),
             out: VecDeque::new(),
         }
@@ -75,7 +75,7 @@ impl Loopback {
         let Some(remote) = self.remote.as_ref().filter(|_| self.path.is_none()) else { return };
         if self.greeted == GREETINGS {
             self.repeat_at = None;
-            let host = self.opening.candidates.len();
+            let host = self.params.candidates.len();
             let failure = TransportFailure::NoPath {
                 local: CandidateCounts { host, ..CandidateCounts::default() },
                 remote: self.addresses.len(),
@@ -85,7 +85,7 @@ impl Loopback {
             return;
         }
         let hello = format!("hello {} {}", remote.pwd.expose(), self.local.pwd.expose()).into_bytes();
-        for (ours, to) in self.opening.candidates.iter().zip(self.addresses.iter().cycle()) {
+        for (ours, to) in self.params.candidates.iter().zip(self.addresses.iter().cycle()) {
             self.out.push_back(TransportOutput::Datagram { from: ours.base, to: *to, bytes: hello.clone() });
         }
         self.greeted += 1;
@@ -95,7 +95,7 @@ impl Loopback {
     fn greeted(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) {
         if self.path.is_none() {
             if !self.addresses.contains(&from) {
-                self.addresses.push(from); // It was not told yet.
+                self.addresses.push(from); // Its candidate has not come yet.
             }
             self.greet(now); // The other side may not have heard us yet.
             self.path = Some((local, from));
@@ -109,8 +109,8 @@ impl Loopback {
         let rest = bytes.strip_prefix(self.local.ufrag.as_bytes())?;
         let (length, rest) = rest.split_first()?;
         let (name, rest) = rest.split_at_checked(usize::from(*length))?;
-        let mut receiving = self.agreed.iter().filter(|agreed| agreed.receive);
-        let agreed = receiving.find(|agreed| agreed.content.as_bytes() == name)?;
+        let mut receiving = self.negotiated.iter().filter(|negotiated| negotiated.receive);
+        let negotiated = receiving.find(|negotiated| negotiated.content.as_bytes() == name)?;
         let (payload_type, rest) = rest.split_first()?;
         let (sequence, rest) = rest.split_first_chunk::<8>()?;
         let (timestamp, rest) = rest.split_first_chunk::<4>()?;
@@ -125,7 +125,7 @@ impl Loopback {
             turns: None,
             packet,
         };
-        self.out.push_back(TransportOutput::Rtp { content: agreed.content.as_str().into(), received });
+        self.out.push_back(TransportOutput::Rtp { content: negotiated.content.as_str().into(), received });
         Some(())
     }
 }
@@ -140,44 +140,45 @@ impl Transport for Loopback {
         self.local.ufrag.push('+');
     }
 
-    fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
+    fn set_remote(&mut self, now: Instant, remote: &RemoteTransport) {
         if self.remote.replace(remote.clone()).is_some_and(|before| before != *remote) {
-            (self.path, self.greeted) = (None, 0);
+            self.path = None;
+            self.greeted = 0;
             self.addresses.clear();
         }
         self.greet(now);
     }
 
-    fn found(&mut self, _: Instant, candidate: &LocalCandidate) {
-        self.opening.candidates.push(candidate.clone());
+    fn add_local_candidate(&mut self, _: Instant, candidate: &LocalCandidate) {
+        self.params.candidates.push(candidate.clone());
     }
 
-    fn lost(&mut self, _: Instant, candidate: &LocalCandidate) {
-        self.opening.candidates.retain(|ours| ours != candidate);
+    fn remove_local_candidate(&mut self, _: Instant, candidate: &LocalCandidate) {
+        self.params.candidates.retain(|ours| ours != candidate);
     }
 
-    fn candidate(&mut self, now: Instant, candidate: &Candidate) {
+    fn add_remote_candidate(&mut self, now: Instant, candidate: &Candidate) {
         self.addresses.push(candidate.address);
         if self.greeted > 0 {
             self.greet(now);
         }
     }
 
-    fn add(&mut self, content: &OpenContent) {
-        self.opening.contents.push(content.clone());
+    fn add_content(&mut self, content: &OpenContent) {
+        self.params.contents.push(content.clone());
     }
 
-    fn agreed(&mut self, agreed: &NegotiatedContent) {
-        match self.agreed.iter_mut().find(|known| known.content == agreed.content) {
-            Some(known) => known.clone_from(agreed),
-            None => self.agreed.push(agreed.clone()),
+    fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
+        match self.negotiated.iter_mut().find(|known| known.content == negotiated.content) {
+            Some(known) => known.clone_from(negotiated),
+            None => self.negotiated.push(negotiated.clone()),
         }
     }
 
     fn send(&mut self, _: Instant, _: Instant, content: &str, packets: &[RtpPacket]) {
         let (Some((from, to)), Some(remote)) = (self.path, &self.remote) else { return };
-        let found = self.agreed.iter().find(|agreed| agreed.content == content);
-        let Some(payload) = found.and_then(|agreed| agreed.send.as_ref()) else { return };
+        let found = self.negotiated.iter().find(|negotiated| negotiated.content == content);
+        let Some(payload) = found.and_then(|negotiated| negotiated.send.as_ref()) else { return };
         let Ok(length) = u8::try_from(content.len()) else { return }; // No test has such names.
         let sequence = self.sequences.entry(content.to_owned()).or_default();
         for packet in packets {
@@ -194,14 +195,14 @@ impl Transport for Loopback {
         }
     }
 
-    fn ask_key_frame(&mut self, _: Instant, _: &str) {} // No test sends pictures by it.
+    fn request_key_frame(&mut self, _: Instant, _: &str) {} // No test sends video by it.
 
     fn accepts(&self, _: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
         let greets = bytes.starts_with(format!("hello {} ", self.local.pwd.expose()).as_bytes());
         greets || self.path == Some((local, from))
     }
 
-    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+    fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         if bytes.starts_with(format!("hello {} ", self.local.pwd.expose()).as_bytes()) {
             if self.remote.as_ref().is_some_and(|remote| bytes.ends_with(remote.pwd.expose().as_bytes())) {
                 self.greeted(now, local, from);

@@ -8,7 +8,7 @@ mod consent;
 pub(crate) mod interface;
 pub mod loopback;
 mod receive_rate_limit;
-mod requests;
+mod request_limiter;
 mod resend;
 pub mod str0m;
 #[cfg(feature = "webrtc-ice")]
@@ -17,4 +17,5 @@ pub mod webrtc_ice;
 pub use certificates::NoCertificate;
 pub use interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
 
+pub use crate::gather::{LocalCandidate, hosts};
 pub use crate::rtp::{ReceivedRtp, RtpPacket};

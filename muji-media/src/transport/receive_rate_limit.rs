@@ -1,28 +1,28 @@
-//! How much a peer may send that does not count packets for us: what it gets told by REMB (draft-alvestrand-rmcat-remb-03), once a
+//! How much a peer may send that gets no transport-wide feedback from us: it is told by REMB (draft-alvestrand-rmcat-remb-03) once a
 //! second. Dino follows nothing else.
 
 use std::time::{Duration, Instant};
 
 use crate::bandwidth::{DESIRED, INITIAL, LEAST, LITTLE, MORE, TOO_MUCH};
 
-/// Between two times that it is told.
+/// Between two REMB messages.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// It is not told more than so many times what came: of what was never tried nothing is known.
+/// A peer is allowed at most so many times what it sent: nothing is known of rates that were never tried.
 const UNTRIED: f32 = 2.0;
 
-/// What came of one stream, and what may.
+/// What was received of one stream, and how much is allowed.
 #[derive(Debug, Default)]
 pub(super) struct ReceiveRateLimit {
-    /// In bits a second, once told.
-    told: Option<f32>,
-    /// When the second began that is counted now.
+    /// In bits a second, once it was sent.
+    allowed: Option<f32>,
+    /// When the counted second began.
     begun: Option<Instant>,
-    /// By which SSRC it comes.
+    /// The SSRC of the stream.
     ssrc: u32,
     bytes: usize,
     packets: u64,
-    /// The first number that was not counted before, and the first that did not come yet.
+    /// The sequence numbers of the counted second: the first of it, and the first behind it.
     from: u64,
     to: u64,
 }
@@ -32,24 +32,26 @@ impl ReceiveRateLimit {
     pub(super) fn packet(&mut self, now: Instant, ssrc: u32, sequence: u64, bytes: usize) {
         self.ssrc = ssrc;
         if self.begun.is_none() {
-            (self.begun, self.from) = (Some(now), sequence);
+            self.begun = Some(now);
+            self.from = sequence;
         }
-        (self.bytes, self.packets) = (self.bytes + bytes, self.packets + 1);
+        self.bytes += bytes;
+        self.packets += 1;
         self.to = self.to.max(sequence + 1);
     }
 
-    /// When it is to be told.
+    /// When the next REMB is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.begun.map(|begun| begun + INTERVAL)
     }
 
-    /// What to tell now: of which SSRC, and bits a second.
+    /// The REMB to send now: the SSRC, and bits a second.
     pub(super) fn take(&mut self, now: Instant) -> Option<(u32, u32)> {
         let begun = self.begun.filter(|begun| *begun + INTERVAL <= now)?;
         let expected = self.to.saturating_sub(self.from);
         let lost = expected.saturating_sub(self.packets) as f32 / expected.max(1) as f32;
         let came = self.bytes as f32 * 8.0 / now.duration_since(begun).as_secs_f32();
-        let before = self.told.unwrap_or(INITIAL as f32);
+        let before = self.allowed.unwrap_or(INITIAL as f32);
         let bits = if lost > TOO_MUCH {
             before.min(came) * (1.0 - lost / 2.0)
         } else if lost < LITTLE {
@@ -58,10 +60,10 @@ impl ReceiveRateLimit {
             before
         };
         let bits = bits.clamp(LEAST as f32, DESIRED as f32);
-        // A peer that sends nothing is told nothing, until something comes.
+        // A peer that sends nothing is not sent a REMB until something comes.
         let begun = (self.packets > 0).then_some(now);
         let ssrc = self.ssrc;
-        *self = Self { told: Some(bits), begun, ssrc, from: self.to, to: self.to, ..Self::default() };
+        *self = Self { allowed: Some(bits), begun, ssrc, from: self.to, to: self.to, ..Self::default() };
         begun.map(|_| (ssrc, bits as u32))
     }
 }
@@ -72,7 +74,7 @@ mod tests {
 
     /// What is told in each of so many seconds, in kbit/s, to a peer that sends 100 packets of so many bytes in each, of which some are
     /// lost.
-    fn told(
+    fn advertised(
         receive_rate_limit: &mut ReceiveRateLimit,
         now: &mut Instant,
         seconds: u64,
@@ -95,26 +97,26 @@ mod tests {
     fn a_path_without_losses_is_allowed_a_little_more_each_second_but_not_far_more_than_is_sent() {
         let (mut receive_rate_limit, mut now) = (ReceiveRateLimit::default(), Instant::now());
         assert_eq!(receive_rate_limit.take(now), None, "nothing came yet");
-        assert_eq!(told(&mut receive_rate_limit, &mut now, 3, 625, 0), [648, 699, 755]);
-        let later = told(&mut receive_rate_limit, &mut now, 20, 625, 0);
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 3, 625, 0), [648, 699, 755]);
+        let later = advertised(&mut receive_rate_limit, &mut now, 20, 625, 0);
         assert_eq!(later.last(), Some(&1_000), "twice the 500 that come");
-        assert_eq!(told(&mut receive_rate_limit, &mut now, 20, 5_000, 0).last(), Some(&1_500));
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 20, 5_000, 0).last(), Some(&1_500));
     }
 
     #[test]
     fn a_path_that_loses_is_allowed_less_than_comes_and_one_that_loses_a_little_as_before() {
         let (mut receive_rate_limit, mut now) = (ReceiveRateLimit::default(), Instant::now());
-        assert_eq!(told(&mut receive_rate_limit, &mut now, 2, 625, 5), [600, 600]);
-        assert_eq!(told(&mut receive_rate_limit, &mut now, 2, 625, 40), [245, 197]);
-        assert_eq!(told(&mut receive_rate_limit, &mut now, 2, 10, 90), [50, 50], "not less than can be of use");
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 2, 625, 5), [600, 600]);
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 2, 625, 40), [245, 197]);
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 2, 10, 90), [50, 50], "not less than can be of use");
     }
 
     #[test]
     fn who_sends_nothing_is_told_nothing() {
         let (mut receive_rate_limit, mut now) = (ReceiveRateLimit::default(), Instant::now());
-        told(&mut receive_rate_limit, &mut now, 1, 625, 0);
+        advertised(&mut receive_rate_limit, &mut now, 1, 625, 0);
         now += INTERVAL;
         assert_eq!((receive_rate_limit.take(now), receive_rate_limit.due()), (None, None));
-        assert_eq!(told(&mut receive_rate_limit, &mut now, 1, 625, 0), [699]);
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 1, 625, 0), [699]);
     }
 }

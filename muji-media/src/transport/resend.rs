@@ -1,68 +1,68 @@
-//! Packets kept for a peer that misses some of them (generic NACK, RFC 4585 section 6.2.1).
+//! Sent packets, kept for a peer that misses some of them (generic NACK, RFC 4585 section 6.2.1).
 //!
-//! They are sent again as they were, by their own SSRC: Dino knows no RTX (RFC 4588), and browsers do without it if it is not
-//! agreed on.
+//! They are sent again as they were, with their own SSRC: Dino does not know RTX (RFC 4588), and browsers do without it if it was not
+//! negotiated.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::rtp::RtpPacket;
 
-/// Packets kept of one stream: three seconds of pictures at 1 Mbit/s, which is longer than any peer asks.
+/// Packets kept of one stream: three seconds of video at 1 Mbit/s. No peer asks for older ones.
 const KEPT: usize = 384;
 
-/// How often one packet is sent again. Whoever misses it after that has other troubles.
+/// How often one packet is sent again. A path that loses it three times is too bad for a fourth.
 const AGAIN: u8 = 3;
 
-/// Packets for each of which one may be sent again: of a path that loses an eighth little can be saved, and one that loses because it is
-/// too narrow would only lose more.
+/// For so many packets sent, one may be sent again. A path that loses an eighth is beyond repair, and one that loses because it is too
+/// narrow would only lose more.
 const FOR_EACH: usize = 8;
 
-/// So many may be sent again at once, after a while without losses.
+/// How many may be sent again at once, after a time without losses.
 const SAVED: usize = 24;
 
-/// Between two times: peers ask again before an answer can have come.
+/// Between two resends of one packet: peers ask again before the first can have arrived.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A packet as one peer gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Numbered {
+pub(super) struct SequencedPacket {
     pub(super) sequence: u64,
     pub(super) payload_type: u8,
     pub(super) captured: Instant,
     pub(super) packet: RtpPacket,
 }
 
-/// Whoever misses much says so long before his next report: so many of the packets that left in this time, and of not too few, are a loss
-/// to be told at once.
+/// A peer that misses much says so by NACK long before its next report. If more than a quarter of the packets of this time are missing,
+/// and they are not too few to judge, that is reported as congestion at once.
 const WINDOW: Duration = Duration::from_millis(400);
 const MANY: f32 = 0.25;
 const FEW: usize = 12;
 
-/// And his reports of that time would tell it again.
+/// For so long the peer's reports still include what was reported as congestion already.
 const REPORTS: Duration = Duration::from_secs(2);
 
-/// What was sent last of one stream.
+/// The packets of one stream that were sent last.
 #[derive(Default)]
-pub(super) struct Sent {
+pub(super) struct SentPackets {
     packets: VecDeque<Kept>,
-    /// What may be sent again, in parts of [`FOR_EACH`].
+    /// How many may be sent again, in parts of [`FOR_EACH`].
     credit: usize,
-    /// When a loss was told last.
-    told: Option<Instant>,
+    /// When congestion was reported last.
+    congestion_at: Option<Instant>,
 }
 
 struct Kept {
-    numbered: Numbered,
+    numbered: SequencedPacket,
     first: Instant,
     last: Instant,
     again: u8,
     missed: bool,
 }
 
-impl Sent {
+impl SentPackets {
     /// A packet was sent.
-    pub(super) fn keep(&mut self, now: Instant, numbered: Numbered) {
+    pub(super) fn sent(&mut self, now: Instant, numbered: SequencedPacket) {
         if self.packets.len() == KEPT {
             self.packets.pop_front();
         }
@@ -70,42 +70,45 @@ impl Sent {
         self.packets.push_back(Kept { numbered, first: now, last: now, again: 0, missed: false });
     }
 
-    /// A peer misses this packet, by the lower half of its number. What it misses of all, if that is much and not told yet: from 0 to 1.
-    pub(super) fn misses(&mut self, now: Instant, number: u16) -> Option<f32> {
+    /// A peer misses this packet, given by the lower half of its number. The share of what it misses, if that is congestion that was not
+    /// reported yet.
+    pub(super) fn nacked(&mut self, now: Instant, number: u16) -> Option<f32> {
         let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
         kept.missed = true;
         let (missed_at, sequence) = (kept.first, kept.numbered.sequence);
-        // Of those behind it nothing is known yet.
+        // Of the packets behind it nothing is known yet.
         let looked_at = |kept: &&Kept| {
             kept.numbered.sequence <= sequence && missed_at.saturating_duration_since(kept.first) <= WINDOW
         };
         let (mut all, mut missed) = (0, 0);
         for kept in self.packets.iter().filter(looked_at) {
-            (all, missed) = (all + 1, missed + usize::from(kept.missed));
+            all += 1;
+            missed += usize::from(kept.missed);
         }
         let share = missed as f32 / all as f32;
         if all < FEW || share <= MANY {
             return None;
         }
-        self.told = Some(now);
-        // What has left already, left before anybody could have heard of it; sent again it would only lengthen the queue. A key frame comes.
+        self.congestion_at = Some(now);
+        // The rest left before the sender could react. Sent again it would only lengthen the queue, and a key frame follows anyway.
         self.packets.clear();
         Some(share)
     }
 
-    /// A loss was told so lately that the peer's next report is of the same.
-    pub(super) fn told_lately(&self, now: Instant) -> bool {
-        self.told.is_some_and(|told| now.saturating_duration_since(told) < REPORTS)
+    /// Congestion was reported so lately that the peer's next report is about the same losses.
+    pub(super) fn reported_congestion_lately(&self, now: Instant) -> bool {
+        self.congestion_at.is_some_and(|at| now.saturating_duration_since(at) < REPORTS)
     }
 
-    /// The packet that a peer misses, by the lower half of its number; `None` if it is not sent again.
-    pub(super) fn again(&mut self, now: Instant, number: u16) -> Option<Numbered> {
+    /// The packet that a peer misses, given by the lower half of its number; `None` if it is not sent again.
+    pub(super) fn resend(&mut self, now: Instant, number: u16) -> Option<SequencedPacket> {
         let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
         if self.credit < FOR_EACH || kept.again == AGAIN || now.saturating_duration_since(kept.last) < PAUSE {
             return None;
         }
         self.credit -= FOR_EACH;
-        (kept.again, kept.last) = (kept.again + 1, now);
+        kept.again += 1;
+        kept.last = now;
         Some(kept.numbered.clone())
     }
 }
@@ -116,65 +119,65 @@ mod tests {
 
     use super::*;
 
-    fn numbered(captured: Instant, sequence: u64) -> Numbered {
-        let packet = RtpPacket { timestamp: 1, marker: true, payload: Arc::from(&b"picture"[..]) };
-        Numbered { sequence, payload_type: 98, captured, packet }
+    fn numbered(captured: Instant, sequence: u64) -> SequencedPacket {
+        let packet = RtpPacket { timestamp: 1, marker: true, payload: Arc::from(&b"video frame"[..]) };
+        SequencedPacket { sequence, payload_type: 98, captured, packet }
     }
 
     #[test]
     fn what_was_sent_lately_is_sent_again_but_not_without_end() {
-        let (mut sent, begun) = (Sent::default(), Instant::now());
-        (65_000..66_000).for_each(|number| sent.keep(begun, numbered(begun, number)));
+        let (mut sent, begun) = (SentPackets::default(), Instant::now());
+        (65_000..66_000).for_each(|number| sent.sent(begun, numbered(begun, number)));
         assert_eq!(sent.packets.len(), KEPT);
-        assert_eq!(sent.again(begun, 65_000), None, "too old");
-        assert_eq!(sent.again(begun, 463), None, "it was sent just now");
-        assert_eq!(sent.again(begun + PAUSE, 463), Some(numbered(begun, 65_999)), "beyond the wrap");
-        assert_eq!(sent.again(begun + PAUSE, 463), None);
-        let again = (0..10).filter(|turn| sent.again(begun + PAUSE * (turn + 2), 463).is_some()).count();
+        assert_eq!(sent.resend(begun, 65_000), None, "too old");
+        assert_eq!(sent.resend(begun, 463), None, "it was sent just now");
+        assert_eq!(sent.resend(begun + PAUSE, 463), Some(numbered(begun, 65_999)), "beyond the wrap");
+        assert_eq!(sent.resend(begun + PAUSE, 463), None);
+        let again = (0..10).filter(|turn| sent.resend(begun + PAUSE * (turn + 2), 463).is_some()).count();
         assert_eq!(again, usize::from(AGAIN) - 1);
     }
 
     #[test]
     fn who_misses_much_of_what_left_lately_is_noticed_at_once_and_once() {
-        let (mut sent, begun) = (Sent::default(), Instant::now());
+        let (mut sent, begun) = (SentPackets::default(), Instant::now());
         let at = |number: u64| begun + Duration::from_millis(10) * number as u32;
-        (0..100).for_each(|number| sent.keep(at(number), numbered(begun, number)));
-        let missed = |sent: &mut Sent, numbers: &[u16]| {
-            let told: Vec<f32> = numbers.iter().filter_map(|number| sent.misses(at(100), *number)).collect();
+        (0..100).for_each(|number| sent.sent(at(number), numbered(begun, number)));
+        let missed = |sent: &mut SentPackets, numbers: &[u16]| {
+            let told: Vec<f32> = numbers.iter().filter_map(|number| sent.nacked(at(100), *number)).collect();
             told.into_iter().map(|share| (share * 100.0).round()).collect::<Vec<_>>()
         };
         assert_eq!(missed(&mut sent, &[20, 30, 40, 50]), [0.0; 0], "a little is lost on any path");
-        assert!(!sent.told_lately(at(100)));
+        assert!(!sent.reported_congestion_lately(at(100)));
         let half: Vec<u16> = (60..90).step_by(2).collect();
         assert_eq!(missed(&mut sent, &half), [27.0], "of the 41 up to the ninth of these");
-        assert!(sent.told_lately(at(100)) && !sent.told_lately(at(400)));
-        assert_eq!(sent.again(at(101), 88), None, "it would only lengthen the queue");
-        (100..120).for_each(|number| sent.keep(at(number), numbered(begun, number)));
+        assert!(sent.reported_congestion_lately(at(100)) && !sent.reported_congestion_lately(at(400)));
+        assert_eq!(sent.resend(at(101), 88), None, "it would only lengthen the queue");
+        (100..120).for_each(|number| sent.sent(at(number), numbered(begun, number)));
         assert_eq!(missed(&mut sent, &[100, 101, 102]), [0.0; 0], "of too few nothing is known");
     }
 
     #[test]
     fn not_more_is_sent_again_than_a_path_can_bear() {
-        let (mut sent, begun) = (Sent::default(), Instant::now());
-        (0..300).for_each(|number| sent.keep(begun, numbered(begun, number)));
-        let again = (0..300).filter(|number| sent.again(begun + PAUSE, *number).is_some()).count();
+        let (mut sent, begun) = (SentPackets::default(), Instant::now());
+        (0..300).for_each(|number| sent.sent(begun, numbered(begun, number)));
+        let again = (0..300).filter(|number| sent.resend(begun + PAUSE, *number).is_some()).count();
         assert_eq!(again, SAVED);
-        (300..320).for_each(|number| sent.keep(begun, numbered(begun, number)));
-        let again = (0..300).filter(|number| sent.again(begun + 2 * PAUSE, *number).is_some()).count();
+        (300..320).for_each(|number| sent.sent(begun, numbered(begun, number)));
+        let again = (0..300).filter(|number| sent.resend(begun + 2 * PAUSE, *number).is_some()).count();
         assert_eq!(again, 20 / FOR_EACH);
     }
 
     #[test]
     fn a_nack_for_a_number_not_sent_yet_resends_nothing_and_counts_as_no_loss() {
-        let (mut sent, begun) = (Sent::default(), Instant::now());
-        (65_530..65_542).for_each(|number| sent.keep(begun, numbered(begun, number)));
+        let (mut sent, begun) = (SentPackets::default(), Instant::now());
+        (65_530..65_542).for_each(|number| sent.sent(begun, numbered(begun, number)));
         for number in [6, 7, 1_000, 32_000, 65_529] {
-            assert_eq!(sent.again(begun + PAUSE, number), None, "{number}");
+            assert_eq!(sent.resend(begun + PAUSE, number), None, "{number}");
         }
-        assert_eq!(sent.again(begun + PAUSE, 5), Some(numbered(begun, 65_541)), "the newest packet itself");
+        assert_eq!(sent.resend(begun + PAUSE, 5), Some(numbered(begun, 65_541)), "the newest packet itself");
         // Three of twelve are not too many, four are.
-        let missed = [65_530, 65_531, 65_532, 6].map(|number| sent.misses(begun + PAUSE, number));
+        let missed = [65_530, 65_531, 65_532, 6].map(|number| sent.nacked(begun + PAUSE, number));
         assert_eq!(missed, [None; 4]);
-        assert!(sent.misses(begun + PAUSE, 5).is_some());
+        assert!(sent.nacked(begun + PAUSE, 5).is_some());
     }
 }

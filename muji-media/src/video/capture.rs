@@ -1,72 +1,73 @@
-//! Something that is shown: where its pictures come from, and their encoder.
+//! A camera or a screen that is sent: the source of its frames, and their encoder.
 
 use std::time::Instant;
 
-use super::sender::Ours;
+use super::sender::VideoSender;
 use crate::bandwidth::Target;
 use crate::codec::vp8::Vp8Fault;
 use crate::device::{DeviceError, VideoSource};
-use crate::rtp::Coded;
+use crate::rtp::PacketizedFrame;
 use crate::video::frame::VideoFrame;
 
-pub(super) struct Show {
-    /// Until it gives no more.
+/// A source and its encoder.
+pub(super) struct Capture {
+    /// `None` after it has ended.
     source: Option<Box<dyn VideoSource>>,
     target: Target,
-    /// When the first picture was taken.
+    /// When the first frame was captured: timestamps count from then on, also after a pause.
     begun: Option<Instant>,
-    /// While pictures are taken.
-    ours: Option<Ours>,
+    /// While frames are captured.
+    sender: Option<VideoSender>,
 }
 
-impl Show {
+impl Capture {
     pub(super) fn new(source: Box<dyn VideoSource>) -> Self {
-        Self { source: Some(source), target: Target::default(), begun: None, ours: None }
+        Self { source: Some(source), target: Target::default(), begun: None, sender: None }
     }
 
     pub(super) fn begin(&mut self, now: Instant) -> Result<(), Vp8Fault> {
-        if let Some(source) = self.source.as_ref().filter(|_| self.ours.is_none()) {
-            let ours = Ours::new(now, source.size(), self.target)?;
-            self.ours = Some(ours.counting_from(*self.begun.get_or_insert(now)));
+        if let Some(source) = self.source.as_ref().filter(|_| self.sender.is_none()) {
+            let sender = VideoSender::new(now, source.size(), self.target)?;
+            self.sender = Some(sender.counting_from(*self.begun.get_or_insert(now)));
         }
         Ok(())
     }
 
-    pub(super) fn rest(&mut self) {
-        self.ours = None;
+    pub(super) fn release(&mut self) {
+        self.sender = None;
         if let Some(source) = &mut self.source {
-            source.rest();
+            source.release();
         }
     }
 
-    pub(super) fn ask_key_frame(&mut self) {
-        if let Some(ours) = &mut self.ours {
-            ours.ask_key_frame();
+    pub(super) fn request_key_frame(&mut self) {
+        if let Some(sender) = &mut self.sender {
+            sender.request_key_frame();
         }
     }
 
     pub(super) fn set_target(&mut self, target: Target) -> Result<(), Vp8Fault> {
         self.target = target;
-        self.ours.as_mut().map_or(Ok(()), |ours| ours.set_target(target))
+        self.sender.as_mut().map_or(Ok(()), |sender| sender.set_target(target))
     }
 
-    /// When the next picture is due.
+    /// When the next frame is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.ours.as_ref().map(Ours::next)
+        self.sender.as_ref().map(VideoSender::next)
     }
 
-    /// The picture that is due, if one is, and what is sent of it, if it is not left out. After an error there are no more.
-    pub(super) fn take(&mut self, now: Instant) -> Result<Option<(VideoFrame, Option<Coded>)>, DeviceError> {
-        let (Some(ours), Some(source)) = (&mut self.ours, &mut self.source) else { return Ok(None) };
-        if !ours.is_due(now) {
+    /// The frame that is due, if one is, and what is sent of it, if it is not left out. After an error there are no more.
+    pub(super) fn take(&mut self, now: Instant) -> Result<Option<(VideoFrame, Option<PacketizedFrame>)>, DeviceError> {
+        let (Some(sender), Some(source)) = (&mut self.sender, &mut self.source) else { return Ok(None) };
+        if !sender.is_due(now) {
             return Ok(None);
         }
-        let taken = source.take().and_then(|picture| {
-            let coded = ours.packets(now, &picture).map_err(|why| DeviceError(why.to_string()))?;
-            Ok(Some((picture, coded)))
+        let taken = source.capture().and_then(|frame| {
+            let packets = sender.packets(now, &frame).map_err(|why| DeviceError(why.to_string()))?;
+            Ok(Some((frame, packets)))
         });
         if taken.is_err() {
-            self.rest();
+            self.release();
             self.source = None;
         }
         taken

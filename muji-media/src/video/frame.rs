@@ -1,14 +1,14 @@
-//! Pictures as they are handled here: I420, eight bits a sample, in the colours of BT.601 with limited range.
+//! The format of video frames: I420, eight bits a sample, in the colours of BT.601 with limited range.
 
 use std::time::Duration;
 
-/// Pixels of the largest picture taken: 1920 times 1088. A stream of larger ones could use up the machine.
-pub const MAX_PIXELS: usize = 1_920 * 1_088;
+/// Pixels of the largest frame: 1920 times 1088. A stream of larger ones could use up the machine.
+pub(crate) const MAX_PIXELS: usize = 1_920 * 1_088;
 
-/// Between two pictures.
+/// Between two frames: 30 a second.
 pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
 
-/// A picture: one sample of brightness a pixel, one of each colour difference for two times two.
+/// A frame: one sample of brightness for each pixel, one of each colour difference for each two by two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VideoFrame {
     width: usize,
@@ -18,7 +18,7 @@ pub struct VideoFrame {
 }
 
 impl VideoFrame {
-    /// A picture from its planes; `None` if a side is odd, zero or the whole too large, or the samples are not as many.
+    /// A frame from its planes; `None` if a side is odd or zero, the whole too large, or the number of samples another.
     #[must_use]
     pub fn from_samples(width: usize, height: usize, samples: Vec<u8>) -> Option<Self> {
         let even = width.is_multiple_of(2) && height.is_multiple_of(2) && width > 0 && height > 0;
@@ -26,7 +26,7 @@ impl VideoFrame {
         (samples.len() == pixels + pixels / 2).then_some(Self { width, height, samples })
     }
 
-    /// A picture of one colour, given as red, green and blue.
+    /// A frame of one colour, given as red, green and blue.
     ///
     /// # Panics
     /// If a side is odd or zero, or the whole too large.
@@ -36,7 +36,7 @@ impl VideoFrame {
         let mut samples = vec![y; pixels];
         samples.resize(pixels + pixels / 4, u);
         samples.resize(pixels + pixels / 2, v);
-        Self::from_samples(width, height, samples).expect("sides are even and the picture is not too large")
+        Self::from_samples(width, height, samples).expect("sides are even and the frame is not too large")
     }
 
     /// Pixels of a row; even.
@@ -57,7 +57,7 @@ impl VideoFrame {
         &self.samples
     }
 
-    /// Sets the brightness of a pixel; outside of the picture nothing happens.
+    /// Sets the brightness of a pixel; outside of the frame nothing happens.
     pub fn set_brightness(&mut self, x: usize, y: usize, brightness: u8) {
         if x < self.width && y < self.height {
             self.samples[y * self.width + x] = brightness;
@@ -85,7 +85,7 @@ impl VideoFrame {
         Self { width, height, samples }
     }
 
-    /// The same turned right by so many times 90 degrees.
+    /// The same rotated right by so many quarter turns.
     #[must_use]
     pub fn turned(self, turns: u8) -> Self {
         let (width, height) = (self.width, self.height);
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_of_one_colour_has_that_colour() {
+    fn a_frame_of_one_colour_has_that_colour() {
         for rgb in [[200, 40, 40], [40, 200, 40], [40, 40, 200], [128, 128, 128]] {
             let mean = VideoFrame::filled(16, 8, rgb).mean();
             assert!(mean.iter().zip(rgb).all(|(seen, put)| seen.abs_diff(put) <= 3), "{rgb:?} became {mean:?}");
@@ -194,9 +194,9 @@ mod tests {
 
     #[test]
     fn every_pixel_has_the_colour_of_its_place() {
-        let mut picture = VideoFrame::filled(4, 4, [200, 40, 40]);
-        picture.set_brightness(3, 2, 235);
-        let rgba = picture.to_rgba();
+        let mut frame = VideoFrame::filled(4, 4, [200, 40, 40]);
+        frame.set_brightness(3, 2, 235);
+        let rgba = frame.to_rgba();
         assert_eq!(rgba.len(), 64);
         for (number, pixel) in rgba.chunks(4).enumerate() {
             let brighter = number == 2 * 4 + 3;
@@ -206,34 +206,34 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_turned_right_as_often_as_is_said() {
-        let mut picture = VideoFrame::filled(6, 4, [200, 40, 40]);
-        picture.set_brightness(5, 0, 235);
+    fn a_frame_is_turned_right_as_often_as_is_said() {
+        let mut frame = VideoFrame::filled(6, 4, [200, 40, 40]);
+        frame.set_brightness(5, 0, 235);
         let corner = |turns: u8| {
-            let turned = picture.clone().turned(turns);
+            let turned = frame.clone().turned(turns);
             let at = turned.samples().iter().position(|sample| *sample == 235).expect("it is there");
             ([turned.width(), turned.height()], [at % turned.width(), at / turned.width()])
         };
         assert_eq!([0, 1, 2, 3].map(corner), [([6, 4], [5, 0]), ([4, 6], [3, 5]), ([6, 4], [0, 3]), ([4, 6], [0, 0]),]);
-        assert_eq!(picture.clone().turned(1).turned(3), picture);
+        assert_eq!(frame.clone().turned(1).turned(3), frame);
     }
 
     #[test]
-    fn half_a_picture_has_the_colours_of_the_whole() {
-        let mut picture = VideoFrame::filled(18, 10, [200, 40, 40]);
-        [(0, 0), (1, 0), (0, 1), (1, 1)].into_iter().for_each(|(x, y)| picture.set_brightness(x, y, 235));
-        let half = picture.halved();
+    fn half_a_frame_has_the_colours_of_the_whole() {
+        let mut frame = VideoFrame::filled(18, 10, [200, 40, 40]);
+        [(0, 0), (1, 0), (0, 1), (1, 1)].into_iter().for_each(|(x, y)| frame.set_brightness(x, y, 235));
+        let half = frame.halved();
         assert_eq!((half.width(), half.height(), half.samples().len()), (8, 4, 48));
         assert_eq!(half.samples()[0], 235);
         assert_eq!(half.samples()[1..], VideoFrame::filled(8, 4, [200, 40, 40]).samples()[1..]);
     }
 
     #[test]
-    fn in_another_size_it_is_the_same_picture() {
-        let mut picture = VideoFrame::filled(16, 8, [200, 40, 40]);
-        (0..4).for_each(|y| (0..8).for_each(|x| picture.set_brightness(x, y, 235)));
+    fn in_another_size_it_is_the_same_frame() {
+        let mut frame = VideoFrame::filled(16, 8, [200, 40, 40]);
+        (0..4).for_each(|y| (0..8).for_each(|x| frame.set_brightness(x, y, 235)));
         for [width, height] in [[8, 4], [32, 16], [6, 10], [7, 5]] {
-            let other = picture.resized([width, height]);
+            let other = frame.resized([width, height]);
             let (width, height) = (width / 2 * 2, height / 2 * 2);
             assert_eq!((other.width(), other.height(), other.samples().len()), (width, height, width * height * 3 / 2));
             let (bright, rest) = (other.samples()[0], other.samples()[width * height - 1]);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_not_taken() {
+    fn what_is_no_frame_is_not_taken() {
         for (width, height, samples) in [(0, 0, 0), (3, 2, 9), (2, 2, 5), (4_096, 4_096, 4_096 * 4_096 * 3 / 2)] {
             assert_eq!(VideoFrame::from_samples(width, height, vec![0; samples]), None, "{width} x {height}");
         }

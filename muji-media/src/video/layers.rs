@@ -1,70 +1,70 @@
-//! Who gets which of our pictures: those on slow paths do without the higher temporal layers, and whoever's path has just become narrower
-//! gets none until the queue before it is gone.
+//! Which of our frames a peer gets: one on a slow path gets fewer temporal layers, and one whose path is congested gets none until the queue
+//! before it has drained.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::codec::vp8::renumbered;
-use crate::rtp::Coded;
+use crate::rtp::PacketizedFrame;
 use crate::rtp::RtpPacket;
 
-/// So long a queue before a path that has become narrower takes to go: home routers hold some 300 ms.
+/// How long the queue before a congested path takes to drain: home routers hold some 300 ms.
 const DRAINS: Duration = Duration::from_millis(500);
 
-/// Keeps pictures back from one peer.
+/// Leaves out frames for one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerFilter {
-    /// The highest layer that is to be sent, and that is sent now.
+    /// The highest layer that is to be sent, and the one that is sent now.
     most: u8,
     sent: u8,
-    /// Pictures kept back so far.
+    /// Frames left out so far.
     kept_back: u16,
     pause: Pause,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pause {
-    /// Pictures are sent.
+    /// Frames are sent.
     None,
-    /// Nothing is sent before then.
+    /// Nothing is sent until then.
     Until(Instant),
     /// Nothing is sent before the next key frame, which is asked for.
     KeyFrame,
 }
 
-/// What a peer gets of a picture.
+/// What a peer gets of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Share<'a> {
     /// All of it.
     All(Cow<'a, [RtpPacket]>),
     /// Nothing.
     Nothing,
-    /// Nothing, but it can be sent a key frame again.
+    /// Nothing; and the next frame for it must be a key frame.
     WantsKeyFrame,
 }
 
 impl Default for LayerFilter {
-    /// Everything is sent.
+    /// All layers are sent.
     fn default() -> Self {
         Self { most: u8::MAX, sent: u8::MAX, kept_back: 0, pause: Pause::None }
     }
 }
 
 impl LayerFilter {
-    /// From now on not more than the layers up to this one. It is less at once, and more from the next picture on that needs none of those
-    /// kept back.
+    /// From now on only the layers up to this one are sent. Fewer at once; more from the next frame of the lowest layer on, which needs none of
+    /// the frames that were left out.
     pub fn limit(&mut self, most: u8) {
         self.most = most;
     }
 
-    /// The path has become narrower: nothing is sent until the queue before it is gone.
+    /// The path is congested: nothing is sent until its queue has drained.
     pub fn pause(&mut self, now: Instant) {
         self.pause = Pause::Until(now + DRAINS);
     }
 
-    /// What this peer gets of a picture.
-    pub fn take<'a>(&mut self, now: Instant, coded: &'a Coded) -> Share<'a> {
-        let Coded { layer, key, packets } = coded;
+    /// What this peer gets of a frame.
+    pub fn take<'a>(&mut self, now: Instant, coded: &'a PacketizedFrame) -> Share<'a> {
+        let PacketizedFrame { layer, key, packets } = coded;
         self.sent = if *layer == 0 { self.most } else { self.sent.min(self.most) };
         let wants_key_frame = match self.pause {
             Pause::Until(until) => until <= now,
@@ -89,13 +89,13 @@ mod tests {
     use super::*;
     use crate::codec::vp8::{Encoded, Layer, Payloader};
 
-    fn coded(payloader: &mut Payloader, number: u8, key: bool) -> Coded {
+    fn coded(payloader: &mut Payloader, number: u8, key: bool) -> PacketizedFrame {
         let layer = Layer { number, sync: false };
         let packets = payloader.packets(&Encoded { bytes: vec![1; 3_000], key, layer }, 0);
-        Coded { layer: number, key, packets }
+        PacketizedFrame { layer: number, key, packets }
     }
 
-    /// The numbers of pictures as they are counted on the wire, of those that pass; `None` for those kept back.
+    /// The numbers of frames as they are counted on the wire, of those that pass; `None` for those kept back.
     fn passes(filter: &mut LayerFilter, payloader: &mut Payloader, layers: &[u8]) -> Vec<Option<u16>> {
         let pass = |number: &u8| {
             let coded = coded(payloader, *number, false);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gets_fewer_layers_sees_no_gap_in_the_numbers_of_pictures() {
+    fn who_gets_fewer_layers_sees_no_gap_in_the_numbers_of_frames() {
         let (mut filter, mut payloader) = (LayerFilter::default(), Payloader::default());
         let all = passes(&mut filter, &mut payloader, &[0, 2, 1, 2]);
         assert_eq!(all, [Some(1), Some(2), Some(3), Some(4)]);
@@ -134,9 +134,9 @@ mod tests {
             }
         };
         filter.pause(begun);
-        let pictures = [(0, false), (33, true), (499, false), (500, false), (533, false), (566, true), (600, false)];
+        let frames = [(0, false), (33, true), (499, false), (500, false), (533, false), (566, true), (600, false)];
         assert_eq!(
-            pictures.map(|(ms, key)| shown(&mut filter, ms, key)),
+            frames.map(|(ms, key)| shown(&mut filter, ms, key)),
             ["nothing", "nothing", "nothing", "wants a key frame", "nothing", "all", "all"]
         );
         filter.pause(begun);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn less_is_sent_at_once_and_more_from_a_picture_of_the_lowest_layer_on() {
+    fn less_is_sent_at_once_and_more_from_a_frame_of_the_lowest_layer_on() {
         let (mut filter, mut payloader) = (LayerFilter::default(), Payloader::default());
         passes(&mut filter, &mut payloader, &[0, 2]);
         filter.limit(0);

@@ -7,14 +7,12 @@
 //! ```
 
 mod capture;
-pub mod frame;
-pub mod layers;
-pub mod receiver;
-pub mod sender;
+pub(crate) mod frame;
+pub(crate) mod layers;
+pub(crate) mod receiver;
+pub(crate) mod sender;
+pub(crate) mod task;
+#[cfg(all(test, feature = "vp8"))]
+mod tests;
 pub(crate) mod thread;
-
-pub use receiver::{Decoded, Theirs, Wanted};
-pub use sender::Ours;
-
-pub use crate::rtp::Coded;
-pub use crate::stats::VideoStats;
+pub(crate) mod worker;

@@ -1,69 +1,69 @@
-//! The pictures of a participant on their way in.
+//! The video of a participant on its way in.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::audio::receiver::Clock;
-use crate::codec::vp8::{self, Assembled, Assembler, CLOCK_RATE, Decoder, Encoded, Frame, Layer, Vp8Fault};
+use crate::audio::receiver::PlayoutClock;
+use crate::codec::vp8::{self, Assembled, AssembledFrame, Assembler, CLOCK_RATE, Decoder, Encoded, Layer, Vp8Fault};
 use crate::rtp::ReceivedRtp;
 use crate::stats::VideoStats;
 use crate::video::frame::INTERVAL;
 use crate::video::frame::VideoFrame;
 
-/// How often it is told what is shown.
+/// Between two observations of what is shown.
 const TELL: Duration = Duration::from_secs(1);
 
-/// How long a picture waits for its sound at most: a clock that says more is wrong.
+/// How long a frame waits for its audio at most. A clock that asks for more is wrong.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
-/// Pictures that wait at once: those of the longest wait. With more the first waits no longer.
+/// Frames that wait at once: those of the longest wait. With more the first waits no longer.
 const MAX_WAITING: usize = 16;
 
-/// So much longer than usual is standing still.
+/// A frame that comes so much later than usual is a freeze.
 const STILL: Duration = Duration::from_millis(150);
 
 /// What a packet leads to.
-pub enum Wanted {
-    /// Nothing can be shown before the sender begins anew.
+pub enum ReceiverRequest {
+    /// Nothing can be shown before a key frame comes.
     KeyFrame,
-    /// Something is wrong with what it sends; this is said once.
-    Complaint(Vp8Fault),
+    /// The stream cannot be decoded; this is said once.
+    Undecodable(Vp8Fault),
 }
 
-/// A picture, and what it was decoded from.
-pub struct Decoded {
-    /// What is shown.
-    pub picture: VideoFrame,
-    /// What came.
+/// A frame, and its encoded form.
+pub struct DecodedFrame {
+    /// The frame.
+    pub frame: VideoFrame,
+    /// What it was decoded from.
     pub encoded: Encoded,
     timestamp: u32,
     since: Instant,
     captured: Option<SystemTime>,
 }
 
-/// Puts together, decodes, and waits for the sound that belongs to a picture.
-pub struct Theirs {
+/// Assembles and decodes frames, and delays each until its audio is played.
+pub struct VideoReceiver {
     assembler: Assembler,
     decoder: Decoder,
-    /// How often pictures are turned right by 90 degrees, as was said last.
+    /// By how many quarter turns frames are rotated, as the sender said last.
     turns: u8,
-    waiting: VecDeque<Decoded>,
-    /// What is heard of the same participant.
-    clock: Option<Clock>,
+    waiting: VecDeque<DecodedFrame>,
+    /// Which moment of the participant's audio is played.
+    clock: Option<PlayoutClock>,
     stats: VideoStats,
-    /// The numbers of packets so far: the highest, and whether any was missing since the last picture.
+    /// The highest sequence number so far, and whether one was missing since the last frame.
     highest: Option<u64>,
     gap: bool,
-    /// The last picture that was shown: when, and its timestamp; and how far they are apart on average.
+    /// When the last frame was shown, and its timestamp; and the usual time between two.
     last: Option<(Instant, u32)>,
     apart: Duration,
-    /// When it is told again.
+    /// When the next observation is due.
     tell: Instant,
     faulty: bool,
 }
 
-impl Theirs {
-    /// A stream of which nothing came yet.
+impl VideoReceiver {
+    /// A stream that has not begun.
     ///
     /// # Errors
     /// If there is no decoder.
@@ -84,13 +84,13 @@ impl Theirs {
         })
     }
 
-    /// Its sound is heard by this clock.
-    pub fn set_clock(&mut self, clock: Clock) {
+    /// Which moment of the participant's audio is played.
+    pub fn set_clock(&mut self, clock: PlayoutClock) {
         self.clock = Some(clock);
     }
 
     /// A packet came.
-    pub fn receive(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<Wanted> {
+    pub fn receive(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<ReceiverRequest> {
         let highest = self.highest.unwrap_or_else(|| received.sequence.saturating_sub(1));
         self.gap |= received.sequence > highest + 1;
         self.highest = Some(highest.max(received.sequence));
@@ -99,32 +99,32 @@ impl Theirs {
         let mut wanted = Vec::new();
         while let Some(assembled) = self.assembler.poll(now) {
             match assembled {
-                Assembled::Broken => wanted.push(Wanted::KeyFrame),
+                Assembled::Broken => wanted.push(ReceiverRequest::KeyFrame),
                 Assembled::Frame(frame) => wanted.extend(self.decode(now, frame)),
             }
         }
         wanted
     }
 
-    fn decode(&mut self, since: Instant, frame: Frame) -> Option<Wanted> {
-        let Frame { bytes, timestamp, captured, turns } = frame;
+    fn decode(&mut self, since: Instant, frame: AssembledFrame) -> Option<ReceiverRequest> {
+        let AssembledFrame { bytes, timestamp, captured, turns } = frame;
         self.turns = turns.unwrap_or(self.turns);
         match self.decoder.decode(&bytes) {
-            Ok(picture) => {
+            Ok(frame) => {
                 self.stats.decoded += 1;
                 let encoded = Encoded { key: vp8::is_key(&bytes), bytes, layer: Layer::default() };
-                let picture = picture.map(|picture| picture.turned(self.turns));
-                self.waiting.extend(picture.map(|picture| Decoded { picture, encoded, timestamp, since, captured }));
+                let frame = frame.map(|frame| frame.turned(self.turns));
+                self.waiting.extend(frame.map(|frame| DecodedFrame { frame, encoded, timestamp, since, captured }));
                 None
             }
             Err(why) => {
                 self.assembler.broke();
-                (!std::mem::replace(&mut self.faulty, true)).then_some(Wanted::Complaint(why))
+                (!std::mem::replace(&mut self.faulty, true)).then_some(ReceiverRequest::Undecodable(why))
             }
         }
     }
 
-    /// When the next picture is due.
+    /// When the next frame is due.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.waiting.front().map(|next| {
@@ -136,8 +136,8 @@ impl Theirs {
         })
     }
 
-    /// The pictures that are due. If they are several, only the last can be seen.
-    pub fn take(&mut self, now: Instant) -> Vec<Decoded> {
+    /// The frames that are due. Of several only the last is seen.
+    pub fn take(&mut self, now: Instant) -> Vec<DecodedFrame> {
         let mut due = Vec::new();
         while self.due().is_some_and(|at| at <= now) {
             due.extend(self.waiting.pop_front());
@@ -149,8 +149,8 @@ impl Theirs {
         due
     }
 
-    /// Counts it if the picture before stood still (as W3C's webrtc-stats do, "freezeCount"). A sender that paused, and of whose packets
-    /// none is missing, did not freeze.
+    /// Counts a freeze before this frame, as W3C's webrtc-stats do (freezeCount). A sender that paused, and of whose packets none is missing,
+    /// did not freeze.
     fn froze(&mut self, now: Instant, timestamp: u32) {
         let gap = std::mem::take(&mut self.gap);
         let Some((before, of_before)) = self.last.replace((now, timestamp)) else { return };
@@ -165,8 +165,8 @@ impl Theirs {
         }
     }
 
-    /// How they fared so far, if it is time to tell.
-    pub fn tell(&mut self, now: Instant) -> Option<VideoStats> {
+    /// The statistics, if an observation is due.
+    pub fn stats_if_due(&mut self, now: Instant) -> Option<VideoStats> {
         (now >= self.tell).then(|| {
             self.tell = now + TELL;
             self.stats

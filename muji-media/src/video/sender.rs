@@ -1,44 +1,44 @@
-//! Our pictures on their way out.
+//! Our video on its way out: encoded and packetised once for all peers.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::bandwidth::Target;
 use crate::codec::vp8::{CLOCK_RATE, Encoder, Payloader, Vp8Fault};
-use crate::rtp::Coded;
+use crate::rtp::PacketizedFrame;
 use crate::video::frame::{INTERVAL, VideoFrame};
 
-/// Between two key frames that peers ask for. Each costs all of them several pictures' worth of bits.
+/// Between two key frames that peers ask for. Each costs all peers as many bits as several other frames.
 const KEY_FRAMES: Duration = Duration::from_millis(300);
 
-/// And they wait no longer than this, in seconds: whoever comes waits too.
+/// The longest time between them, in seconds: a peer that joins waits for one.
 const MAX_WAIT: f64 = 2.0;
 
-/// The share of all bits that key frames may take: asked for again and again on a path that is too narrow, they would be what fills it.
+/// The share of all bits that key frames may take. On a path that is too narrow peers ask for them again and again, and they would fill it.
 const KEY_SHARE: f64 = 0.3;
 
-/// With fewer bits for each pixel and picture, half the sides look better; with more again, the whole does. In between it stays as
-/// it is, so that it does not go back and forth.
+/// With fewer bits for each pixel, frames of half the width and height look better; with more than the second value, the full size does. In
+/// between it stays as it is, so that it does not switch back and forth.
 const HALVE: f64 = 0.025;
 const RESTORE: f64 = 0.045;
 
-/// Encodes and packetises, for everybody at once.
-pub struct Ours {
+/// Encodes and packetises.
+pub struct VideoSender {
     encoder: Encoder,
     payloader: Payloader,
-    /// The sides of what comes, and whether they are halved.
+    /// The size of the source's frames, and whether they are halved.
     size: [usize; 2],
     halved: bool,
     target: Target,
     begun: Instant,
     next: Instant,
-    /// Somebody waits for a key frame, and when the next one may be made.
+    /// A key frame was asked for, and when the next may be made.
     asked: bool,
     key_from: Instant,
 }
 
-impl Ours {
-    /// For pictures of this size, in pixels.
+impl VideoSender {
+    /// For frames of this size, in pixels.
     ///
     /// # Errors
     /// If there is no encoder.
@@ -49,13 +49,13 @@ impl Ours {
         Ok(Self { encoder, payloader, size, halved, target, begun: now, next: now, asked: true, key_from: now })
     }
 
-    /// Timestamps count from then on: who stops and goes on must not begin anew (RFC 3550 section 5.1).
+    /// Timestamps count from then on: a sender that pauses must continue them (RFC 3550 section 5.1).
     #[must_use]
     pub fn counting_from(self, begun: Instant) -> Self {
         Self { begun, ..self }
     }
 
-    /// From now on so many bits a second, and in layers or not; with few bits pictures are made smaller.
+    /// Encodes to so many bits a second from now on, and in layers or not. With few bits the frames are made smaller.
     ///
     /// # Errors
     /// If libvpx fails.
@@ -64,7 +64,8 @@ impl Ours {
         let bits = bits_per_pixel(self.size, target.bits);
         let halved = bits < if self.halved { RESTORE } else { HALVE };
         if halved != self.halved {
-            (self.encoder, self.halved) = (encoder(self.size, halved, target)?, halved);
+            self.encoder = encoder(self.size, halved, target)?;
+            self.halved = halved;
             return Ok(());
         }
         if before.layered != target.layered {
@@ -73,43 +74,44 @@ impl Ours {
         self.encoder.set_bit_rate(target.bits)
     }
 
-    /// When the next picture is due.
+    /// When the next frame is due.
     #[must_use]
     pub fn next(&self) -> Instant {
         self.next
     }
 
-    /// Whether a picture is due now; then the next is later.
+    /// Whether a frame is due now; the next is due later then.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let due = self.next <= now;
         if due {
-            // A machine that was busy leaves out what it missed.
+            // A machine that was busy leaves out the frames that it missed.
             self.next = (self.next + INTERVAL).max(now);
         }
         due
     }
 
-    /// Somebody cannot show what we send before a key frame comes.
-    pub fn ask_key_frame(&mut self) {
+    /// A peer cannot show our video before a key frame comes.
+    pub fn request_key_frame(&mut self) {
         self.asked = true;
     }
 
-    /// The packets of a picture; `None` if it is left out to keep to the bit rate.
+    /// The packets of a frame; `None` if it is left out to keep to the bit rate.
     ///
     /// # Errors
-    /// If the picture has another size, or libvpx fails.
-    pub fn packets(&mut self, now: Instant, picture: &VideoFrame) -> Result<Option<Coded>, Vp8Fault> {
+    /// If the frame has another size, or libvpx fails.
+    pub fn packets(&mut self, now: Instant, frame: &VideoFrame) -> Result<Option<PacketizedFrame>, Vp8Fault> {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
         let key = self.asked && self.key_from <= now;
-        let picture = if self.halved { Cow::Owned(picture.halved()) } else { Cow::Borrowed(picture) };
-        let Some(encoded) = self.encoder.encode(&picture, at, key)? else { return Ok(None) };
+        let frame = if self.halved { Cow::Owned(frame.halved()) } else { Cow::Borrowed(frame) };
+        let Some(encoded) = self.encoder.encode(&frame, at, key)? else { return Ok(None) };
         if encoded.key {
             let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.bits.max(1)) * KEY_SHARE);
-            (self.asked, self.key_from) = (false, now + KEY_FRAMES.max(Duration::from_secs_f64(costs.min(MAX_WAIT))));
+            self.asked = false;
+            self.key_from = now + KEY_FRAMES.max(Duration::from_secs_f64(costs.min(MAX_WAIT)));
         }
         let packets = self.payloader.packets(&encoded, at as u32); // RTP timestamps wrap.
-        Ok(Some(Coded { layer: encoded.layer.number, key: encoded.key, packets }))
+        Ok(Some(PacketizedFrame { layer: encoded.layer.number, key: encoded.key, packets }))
     }
 }
 
@@ -123,7 +125,7 @@ fn encoder([width, height]: [usize; 2], halved: bool, target: Target) -> Result<
     Ok(encoder)
 }
 
-/// Bits for each pixel of a picture.
+/// Bits for each pixel of a frame.
 fn bits_per_pixel([width, height]: [usize; 2], target: u32) -> f64 {
     f64::from(target) * INTERVAL.as_secs_f64() / (width * height) as f64
 }

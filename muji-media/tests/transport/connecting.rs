@@ -46,7 +46,7 @@ fn a_check_that_somebody_forged_is_not_answered() {
         let (_, mut forged) = check.expect("the other checks").clone();
         forged[8..20].copy_from_slice(b"forged check"); // Another transaction, so the integrity does not fit.
         let (to, from) = (pair.ends[0].address, pair.ends[1].address);
-        pair.ends[0].transport.datagram(pair.now, to, from, &forged);
+        pair.ends[0].transport.handle_datagram(pair.now, to, from, &forged);
         pair.carry();
         let answered =
             |bytes: &[u8]| stun(bytes).is_some_and(|it| it.0 == BINDING_SUCCESS) && bytes[8..20] == forged[8..20];
@@ -177,7 +177,7 @@ fn addresses_may_come_before_the_passwords_and_after_them_and_late() {
             let name = |pair: &mut Pair, which: fn(Trickle) -> bool| {
                 for (one, other) in [(0, 1), (1, 0)] {
                     let candidates = locals[other].candidates.iter().filter(|_| which(when[one]));
-                    candidates.for_each(|candidate| pair.ends[one].transport.candidate(pair.now, candidate));
+                    candidates.for_each(|candidate| pair.ends[one].transport.add_remote_candidate(pair.now, candidate));
                 }
             };
             name(&mut pair, |when| matches!(when, Trickle::Before));

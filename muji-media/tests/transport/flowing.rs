@@ -1,11 +1,11 @@
-//! Sound and pictures by a path that is there.
+//! Sound and frames by a path that is there.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use muji_core::media::OpenContent;
 use muji_jingle::{SessionId, TransportId};
-use muji_media::codec::opus;
+use muji_media::parts::codec::opus;
 use muji_media::transport::{NegotiatedContent, RtpPacket};
 use muji_xep::rtp::Media;
 
@@ -24,10 +24,15 @@ fn a_content_added_later_flows_beside_the_first() {
                 payload_types: vec![opus::payload_type()],
                 extensions: Vec::new(),
             };
-            end.transport.add(&content);
+            end.transport.add_content(&content);
             let send = Some(opus::payload_type());
             let ssrcs = vec![SSRCS[1 - number] + 1];
-            end.transport.agreed(&NegotiatedContent { content: "second".to_owned(), send, receive: true, ssrcs });
+            end.transport.set_negotiated(&NegotiatedContent {
+                content: "second".to_owned(),
+                send,
+                receive: true,
+                ssrcs,
+            });
         }
         pair.ends[0].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
         pair.ends[0].transport.send(pair.now, pair.now, "second", &[packet(2)]);
@@ -75,10 +80,10 @@ fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
 }
 
 #[test]
-fn lost_packets_of_pictures_are_asked_for_and_come_again_and_those_of_sound_are_not() {
+fn lost_packets_of_frames_are_asked_for_and_come_again_and_those_of_sound_are_not() {
     for kinds in secure() {
-        let (pictures, packets) = across_a_lossy_path(kinds, "video");
-        assert_eq!(pictures, (1..=100).collect::<Vec<u32>>(), "{packets}");
+        let (frames, packets) = across_a_lossy_path(kinds, "video");
+        assert_eq!(frames, (1..=100).collect::<Vec<u32>>(), "{packets}");
         assert!((120..=126).contains(&packets), "{packets}");
         let (sound, packets) = across_a_lossy_path(kinds, "audio");
         assert_eq!((sound.len(), packets), (90, 110));
@@ -86,21 +91,21 @@ fn lost_packets_of_pictures_are_asked_for_and_come_again_and_those_of_sound_are_
 }
 
 #[test]
-fn when_sound_and_pictures_were_captured_is_known_by_the_first_report_and_to_a_millisecond() {
+fn when_sound_and_frames_were_captured_is_known_by_the_first_report_and_to_a_millisecond() {
     for kinds in secure() {
         let mut pair = Pair::connected(kinds, true);
         let begun = pair.now;
-        // The timestamps of both begin anywhere, and the pictures' wrap on the way.
-        let (sound, pictures) = (1_000_000u32, u32::MAX - 45_000);
+        // The timestamps of both begin anywhere, and the frames' wrap on the way.
+        let (sound, frames) = (1_000_000u32, u32::MAX - 45_000);
         for turn in 0..200u32 {
             let captured = begun + Duration::from_millis(20) * turn;
             let of_sound = RtpPacket { timestamp: sound + turn * 960, ..packet(turn) };
-            let of_pictures = RtpPacket { timestamp: pictures.wrapping_add(turn * 1_800), ..packet(turn) };
-            // What is captured leaves later, and pictures later than sound.
+            let of_frames = RtpPacket { timestamp: frames.wrapping_add(turn * 1_800), ..packet(turn) };
+            // What is captured leaves later, and frames later than sound.
             pair.now = pair.now.max(captured + Duration::from_millis(20));
             pair.ends[0].transport.send(pair.now, captured, "audio", &[of_sound]);
             pair.run(Duration::from_millis(13), |_| false);
-            pair.ends[0].transport.send(pair.now, captured, "video", &[of_pictures]);
+            pair.ends[0].transport.send(pair.now, captured, "video", &[of_frames]);
             pair.run(Duration::from_millis(1), |_| false);
         }
         let end = &pair.ends[1];
@@ -108,7 +113,7 @@ fn when_sound_and_pictures_were_captured_is_known_by_the_first_report_and_to_a_m
             end.captured.iter().zip(&end.received).filter_map(|(captured, packet)| Some(((*captured)?, packet)));
         let since = |(captured, packet): (SystemTime, &RtpPacket)| {
             let ticks = packet.timestamp.wrapping_sub(sound);
-            let turn = if ticks < 200 * 960 { ticks / 960 } else { packet.timestamp.wrapping_sub(pictures) / 1_800 };
+            let turn = if ticks < 200 * 960 { ticks / 960 } else { packet.timestamp.wrapping_sub(frames) / 1_800 };
             captured - Duration::from_millis(20) * turn // All of the same moment, then.
         };
         let moments: Vec<SystemTime> = known.map(since).collect();
@@ -126,7 +131,7 @@ fn whoever_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
             pair.ends[0].transport.send(pair.now, pair.now, "video", &[packet(1)]);
             pair.run(Duration::from_millis(20), |_| false);
             assert_eq!((pair.ends[1].received.len(), pair.ends[0].asked), (1, 0));
-            pair.ends[1].transport.ask_key_frame(pair.now, "video");
+            pair.ends[1].transport.request_key_frame(pair.now, "video");
             pair.run(Duration::from_secs(2), |_| false);
             assert_eq!(pair.ends.each_ref().map(|end| end.asked), [1, 0], "announced: {announced}");
         }
@@ -137,9 +142,9 @@ fn whoever_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
 fn no_datagram_is_longer_than_what_every_network_carries() {
     for kinds in secure() {
         let mut pair = Pair::connected(kinds, true);
-        // As long as our packets of pictures are at most.
-        let picture = RtpPacket { timestamp: 90, marker: true, payload: Arc::from(vec![7; 1_150]) };
-        pair.ends[0].transport.send(pair.now, pair.now, "video", &[picture]);
+        // As long as our packets of frames are at most.
+        let frame = RtpPacket { timestamp: 90, marker: true, payload: Arc::from(vec![7; 1_150]) };
+        pair.ends[0].transport.send(pair.now, pair.now, "video", &[frame]);
         pair.run(Duration::from_secs(1), |_| false);
         let longest = pair.wire.iter().map(|(_, bytes)| bytes.len()).max();
         // IPv6 carries 1280 bytes everywhere, of which IP and UDP take 48.

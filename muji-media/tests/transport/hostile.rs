@@ -139,7 +139,7 @@ fn throw_stumbling_blocks(pair: &mut Pair) {
     for (one, other) in [(0, 1), (1, 0)] {
         let (from, to) = (pair.ends[one].address, pair.ends[other].address);
         let end = &mut pair.ends[other].transport;
-        stumbling_blocks().iter().for_each(|block| end.datagram(pair.now, to, from, block));
+        stumbling_blocks().iter().for_each(|block| end.handle_datagram(pair.now, to, from, block));
     }
 }
 
@@ -177,7 +177,9 @@ fn what_parsers_have_stumbled_over_does_not_disturb_what_flows() {
             // As if from the peer itself, but without its keys.
             for (one, other) in [(0, 1), (1, 0)] {
                 let (from, to) = (pair.ends[one].address, pair.ends[other].address);
-                FORGED.into_iter().for_each(|bytes| pair.ends[other].transport.datagram(pair.now, to, from, bytes));
+                FORGED
+                    .into_iter()
+                    .for_each(|bytes| pair.ends[other].transport.handle_datagram(pair.now, to, from, bytes));
             }
             assert_eq!(flow(&mut pair, number..number + 1), [1, 1]);
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use muji_core::media::TransportFailure;
-use muji_media::gather::hosts;
+use muji_media::transport::hosts;
 
 use crate::pair::*;
 
@@ -106,8 +106,8 @@ fn whoever_gets_another_address_goes_on_there_after_a_restart() {
         pair.ends[0].address = SocketAddr::from(([10, 0, 0, 77], 6_000));
         let now = pair.now;
         let found = hosts(&[pair.ends[0].address]);
-        pair.ends[0].transport.found(now, &found[0]);
-        pair.ends[0].transport.lost(now, &hosts(&[old])[0]);
+        pair.ends[0].transport.add_local_candidate(now, &found[0]);
+        pair.ends[0].transport.remove_local_candidate(now, &hosts(&[old])[0]);
         pair.ends.iter_mut().for_each(|end| end.transport.restart());
         pair.renew();
         pair.run(Duration::from_secs(1), |_| false);
@@ -173,15 +173,15 @@ fn an_address_that_goes_and_comes_back_serves_again_though_ice_began_anew_meanwh
     for kinds in secure() {
         let mut pair = Pair::connected(kinds, true);
         let ours = hosts(&[pair.ends[0].address]).remove(0);
-        pair.ends[0].transport.lost(pair.now, &ours);
+        pair.ends[0].transport.remove_local_candidate(pair.now, &ours);
         pair.goes = Some(pair.datagrams);
         pair.run(Duration::from_secs(6), |_| false);
         pair.ends.iter_mut().for_each(|end| end.transport.restart());
         pair.renew();
         pair.run(Duration::from_secs(5), |_| false);
         pair.goes = None;
-        pair.ends[0].transport.found(pair.now, &ours);
-        pair.ends[1].transport.candidate(pair.now, &ours.told);
+        pair.ends[0].transport.add_local_candidate(pair.now, &ours);
+        pair.ends[1].transport.add_remote_candidate(pair.now, &ours.advertised);
         let back = pair.now;
         pair.run(Duration::from_secs(10), |ends| ends.iter().all(|end| !end.interrupted));
         assert!(pair.now - back <= Duration::from_secs(1), "{:?}", pair.now - back);
@@ -200,8 +200,8 @@ fn whoever_gets_another_address_is_found_there_without_a_word_of_signalling() {
         let old = hosts(&[pair.ends[moves].address]).remove(0);
         pair.ends[moves].address = SocketAddr::from(([10, 0, 0, 77], 6_000));
         let new = hosts(&[pair.ends[moves].address]).remove(0);
-        pair.ends[moves].transport.lost(pair.now, &old);
-        pair.ends[moves].transport.found(pair.now, &new);
+        pair.ends[moves].transport.remove_local_candidate(pair.now, &old);
+        pair.ends[moves].transport.add_local_candidate(pair.now, &new);
         flow(&mut pair, 50..600);
         assert_eq!(flow(&mut pair, 600..700), [100, 100], "who moves: {moves}");
     }

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport, TransportFailure};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::codec::{opus, vp8};
-use muji_media::gather::hosts;
+use muji_media::parts::codec::{opus, vp8};
 use muji_media::transport::str0m::{Dtls, Str0m};
 #[cfg(feature = "webrtc-ice")]
 use muji_media::transport::webrtc_ice::WebrtcIce;
 use muji_media::transport::{
-    MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, loopback,
+    MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, hosts, loopback,
 };
 use muji_xep::rtp::{Extension, Media};
 
@@ -51,8 +50,7 @@ impl Kind {
 /// The header extensions that both know.
 fn extensions(kinds: [Kind; 2]) -> Vec<Extension> {
     let mut known = vp8::extensions();
-    known
-        .retain(|extension| extension.uri != vp8::TRANSPORT_CC || kinds.iter().all(|kind| kind.maker().counts_packets));
+    known.retain(|extension| extension.uri != vp8::TRANSPORT_CC || kinds.iter().all(|kind| kind.maker().transport_cc));
     known
 }
 
@@ -97,7 +95,7 @@ pub(crate) struct Pair {
     pub(crate) datagrams: usize,
     /// What each sent.
     pub(crate) wire: Vec<(usize, Vec<u8>)>,
-    /// Of the packets of the first with sound or pictures, whether each arrives: by its number among them.
+    /// Of the packets of the first with sound or frames, whether each arrives: by its number among them.
     pub(crate) arrives: fn(usize) -> bool,
     pub(crate) packets: usize,
     /// Answers to checks come from this address instead of the true one.
@@ -144,8 +142,8 @@ impl Disorder {
 
 pub(crate) const SSRCS: [u32; 2] = [1_000, 2_000];
 
-/// An SSRC of pictures is so far from that of sound.
-pub(crate) const OF_PICTURES: u32 = 100;
+/// An SSRC of frames is so far from that of sound.
+pub(crate) const OF_FRAMES: u32 = 100;
 
 /// An end in the role that its number has: the first controls.
 pub(crate) fn end(now: Instant, number: u8, kind: Kind) -> End {
@@ -168,10 +166,10 @@ pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End
     };
     let contents = vec![
         content("audio", Media::Audio, ssrc, opus::payload_type()),
-        content("video", Media::Video, ssrc + OF_PICTURES, vp8::payload_type()),
+        content("video", Media::Video, ssrc + OF_FRAMES, vp8::payload_type()),
     ];
-    let opening = TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
-    let transport = kind.maker().open(now, opening);
+    let params = TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
+    let transport = kind.maker().open(now, params);
     End {
         transport,
         address,
@@ -226,14 +224,14 @@ impl Pair {
                 ssrcs: if announced { vec![ssrc] } else { Vec::new() },
             };
             let audio = agreed("audio", SSRCS[other], opus::payload_type());
-            let video = agreed("video", SSRCS[other] + OF_PICTURES, vp8::payload_type());
+            let video = agreed("video", SSRCS[other] + OF_FRAMES, vp8::payload_type());
             let now = self.now;
             let transport = &mut self.ends[one].transport;
             if self.names {
-                local.candidates.iter().for_each(|candidate| transport.candidate(now, candidate));
+                local.candidates.iter().for_each(|candidate| transport.add_remote_candidate(now, candidate));
             }
-            transport.remote(now, &remote);
-            [audio, video].iter().for_each(|agreed| transport.agreed(agreed));
+            transport.set_remote(now, &remote);
+            [audio, video].iter().for_each(|agreed| transport.set_negotiated(agreed));
         }
     }
 
@@ -245,8 +243,8 @@ impl Pair {
             let (ufrag, pwd, fingerprint) = (local.ufrag, local.pwd, local.fingerprint);
             let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls, extensions: self.extensions.clone() };
             let (now, transport) = (self.now, &mut self.ends[one].transport);
-            transport.remote(now, &remote);
-            local.candidates.iter().for_each(|candidate| transport.candidate(now, candidate));
+            transport.set_remote(now, &remote);
+            local.candidates.iter().for_each(|candidate| transport.add_remote_candidate(now, candidate));
         }
     }
 
@@ -304,9 +302,11 @@ impl Pair {
                     TransportOutput::Interrupted => self.ends[index].interrupted = true,
                     TransportOutput::Failed(why) => self.ends[index].failed = Some(why),
                     TransportOutput::Impostor => self.ends[index].impostor = true,
-                    TransportOutput::KeyFrameAsked => self.ends[index].asked += 1,
+                    TransportOutput::KeyFrameRequested => self.ends[index].asked += 1,
                     // The scenarios look at these.
-                    TransportOutput::Estimate(_) | TransportOutput::Lost(_) | TransportOutput::Overflowed(_) => {}
+                    TransportOutput::BandwidthEstimate(_)
+                    | TransportOutput::Loss(_)
+                    | TransportOutput::Congestion(_) => {}
                 }
             }
         }
@@ -316,7 +316,7 @@ impl Pair {
     pub(crate) fn arrive(&mut self, (index, from, to, bytes): Flight) {
         let peer = &mut self.ends[1 - index];
         if peer.address == to && peer.transport.accepts(self.now, to, from, &bytes) {
-            peer.transport.datagram(self.now, to, from, &bytes);
+            peer.transport.handle_datagram(self.now, to, from, &bytes);
         }
     }
 

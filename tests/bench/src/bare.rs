@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use muji_media::codec::opus;
-use muji_media::device::Source;
 use muji_media::device::tone::Tone;
-use muji_media::sound::FRAME;
+use muji_media::device::{AudioSource, FRAME};
+use muji_media::parts::PacketizedFrame;
+use muji_media::parts::codec::opus;
 use muji_media::transport::RtpPacket;
-use muji_media::video::Coded;
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::format::Codec;
 use str0m::ice::IceCreds;
@@ -278,8 +277,8 @@ impl FanBare {
         Self { bare: Bare::star(peers + 1), socket: loopback(), sent: 0 }
     }
 
-    pub(crate) fn send(&mut self, pictures: &[Coded]) {
-        for Coded { packets, .. } in pictures {
+    pub(crate) fn send(&mut self, pictures: &[PacketizedFrame]) {
+        for PacketizedFrame { packets, .. } in pictures {
             self.bare.now += INTERVAL;
             // Of each pair of ends the second is the sender's.
             for who in (1..self.bare.ends.len()).step_by(2) {

@@ -115,7 +115,8 @@ fn connected() -> Vec<Backend> {
 
 fn backend() -> Backend {
     let source = Some(Box::new(Tone::new(440.0)) as _);
-    let devices = Devices { source, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
+    let devices =
+        Devices { audio_source: source, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
     let (mut backend, _) = Backend::start(devices).expect("media works");
     let (publication, media) = ("audio".to_owned(), muji_core::Media::Audio);
     backend.execute(MediaCommand::Publish { call: CallId(1), publication, media });

@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 use cpu_time::ThreadTime;
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
 use muji_harness::content::{HEIGHT, WIDTH, picture};
-use muji_media::codec::vp8::{Encoder, Payloader};
-use muji_media::gather::hosts;
-use muji_media::peers::{Peers, PeersOutput};
-use muji_media::socket::Sockets;
+use muji_media::device::VideoFrame;
+use muji_media::parts::codec::vp8::{Encoder, Payloader};
+use muji_media::parts::{PacketizedFrame, Peers, PeersOutput, Sockets};
 use muji_media::transport::str0m::Str0m;
-use muji_media::video::Coded;
-use muji_media::video_frame::VideoFrame;
+use muji_media::transport::{TransportOutput, hosts};
 
 use crate::bare::FanBare;
 use crate::load::{CALL, PUBLICATION};
@@ -76,13 +74,13 @@ pub(crate) fn measure(goals: &mut Goals) {
     println!();
 }
 
-pub(crate) fn encode(pictures: &[VideoFrame]) -> Vec<Coded> {
+pub(crate) fn encode(pictures: &[VideoFrame]) -> Vec<PacketizedFrame> {
     let mut encoder = Encoder::new(WIDTH, HEIGHT, TARGET).expect("libvpx works");
     let mut payloader = Payloader::default();
     let coded = (0u32..).zip(pictures).filter_map(|(number, picture)| {
         let at = number * 3_000;
         let encoded = encoder.encode(picture, at.into(), false).expect("libvpx works");
-        encoded.map(|encoded| Coded { layer: 0, key: encoded.key, packets: payloader.packets(&encoded, at) })
+        encoded.map(|encoded| PacketizedFrame { layer: 0, key: encoded.key, packets: payloader.packets(&encoded, at) })
     });
     coded.collect()
 }
@@ -109,9 +107,11 @@ struct Party {
 impl Party {
     async fn new() -> Self {
         let mut sockets = Sockets::default();
-        let addresses = sockets.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).await.expect("a free port");
+        let addresses = sockets.bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]).expect("a free port");
         let maker = Str0m::new().expect("the system has random numbers for a certificate").maker();
-        Self { peers: Peers::new(maker, hosts(&addresses)), sockets, connected: 0, received: 0 }
+        let mut peers = Peers::new(maker);
+        peers.add_socket_set(hosts(&addresses));
+        Self { peers, sockets, connected: 0, received: 0 }
     }
 
     fn open(&mut self, now: Instant, with: usize, role: IceRole) -> LocalTransport {
@@ -119,7 +119,9 @@ impl Party {
         loop {
             match self.peers.poll_output().expect("an end is described at once") {
                 PeersOutput::Report(MediaReport::Described { local, .. }) => return local,
-                PeersOutput::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
+                PeersOutput::Transport { output: TransportOutput::Datagram { from, to, bytes }, .. } => {
+                    self.sockets.send(from, to, &bytes)
+                }
                 _ => {}
             }
         }
@@ -128,9 +130,11 @@ impl Party {
     fn drain(&mut self) {
         while let Some(output) = self.peers.poll_output() {
             match output {
-                PeersOutput::Datagram { from, to, bytes } => self.sockets.send(from, to, &bytes),
-                PeersOutput::Report(MediaReport::Connected { .. }) => self.connected += 1,
-                PeersOutput::Rtp { .. } => self.received += 1,
+                PeersOutput::Transport { output: TransportOutput::Datagram { from, to, bytes }, .. } => {
+                    self.sockets.send(from, to, &bytes)
+                }
+                PeersOutput::Transport { output: TransportOutput::Connected, .. } => self.connected += 1,
+                PeersOutput::Transport { output: TransportOutput::Rtp { .. }, .. } => self.received += 1,
                 _ => {}
             }
         }
@@ -139,7 +143,7 @@ impl Party {
 
     fn receive(&mut self, now: Instant) {
         for datagram in self.sockets.receive(now) {
-            self.peers.datagram(now, datagram.local, datagram.from, &datagram.bytes);
+            self.peers.handle_datagram(now, datagram.local, datagram.from, &datagram.bytes);
         }
         self.drain();
     }
@@ -183,10 +187,10 @@ impl Fan {
         self.parties.iter_mut().for_each(|party| party.time(now));
     }
 
-    fn send(&mut self, pictures: &[Coded]) {
+    fn send(&mut self, pictures: &[PacketizedFrame]) {
         for coded in pictures {
             self.now += INTERVAL;
-            self.parties[0].peers.show(self.now, self.now, CALL, PUBLICATION, coded);
+            self.parties[0].peers.publish_video(self.now, self.now, CALL, PUBLICATION, coded);
             self.parties[0].drain();
             self.turn();
         }

@@ -6,6 +6,7 @@ mod bare;
 mod call;
 mod engine;
 mod fan_out;
+mod frame_latency;
 mod load;
 mod mesh;
 mod ours;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     load::measure(&mut goals);
     call::measure(&mut goals);
     fan_out::measure(&mut goals);
+    frame_latency::measure(&mut goals);
     seeing::measure(&mut goals);
     mesh::measure(&mut goals);
     for missed in &goals.missed {

@@ -8,10 +8,10 @@ use muji_core::media::{
     DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
 };
 use muji_core::{Media, SessionId};
-use muji_media::codec::{opus, vp8};
-use muji_media::gather::hosts;
-use muji_media::peers::{Peers, PeersOutput};
+use muji_media::parts::codec::{opus, vp8};
+use muji_media::parts::{Peers, PeersOutput};
 use muji_media::transport::str0m::Str0m;
+use muji_media::transport::{TransportOutput, hosts};
 use muji_xep::rtp::{Extension, PayloadType};
 
 use crate::load::{CALL, PUBLICATION, SSRC, Wire, address, packet};
@@ -28,7 +28,13 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn mesh(n: usize) -> Self {
         let maker = || Str0m::new().expect("the system has random numbers for a certificate").maker();
-        let peers = (0..n).map(|index| Peers::new(maker(), hosts(&[address(index, 0)]))).collect();
+        let peers = (0..n)
+            .map(|index| {
+                let mut peers = Peers::new(maker());
+                peers.add_socket_set(hosts(&[address(index, 0)]));
+                peers
+            })
+            .collect();
         let mut this = Self { now: Instant::now(), peers, wire: VecDeque::new(), connected: 0, received: 0 };
         for one in 0..n {
             for other in 0..one {
@@ -53,7 +59,9 @@ impl Ours {
         loop {
             match self.peers[who].poll_output().expect("an end is described at once") {
                 PeersOutput::Report(MediaReport::Described { local, .. }) => return local,
-                PeersOutput::Datagram { from, to, bytes } => self.wire.push_back((from, to, bytes)),
+                PeersOutput::Transport { output: TransportOutput::Datagram { from, to, bytes }, .. } => {
+                    self.wire.push_back((from, to, bytes))
+                }
                 _ => {}
             }
         }
@@ -69,9 +77,11 @@ impl Ours {
     fn drain(&mut self, who: usize) {
         while let Some(output) = self.peers[who].poll_output() {
             match output {
-                PeersOutput::Datagram { from, to, bytes } => self.wire.push_back((from, to, bytes)),
-                PeersOutput::Report(MediaReport::Connected { .. }) => self.connected += 1,
-                PeersOutput::Rtp { .. } => self.received += 1,
+                PeersOutput::Transport { output: TransportOutput::Datagram { from, to, bytes }, .. } => {
+                    self.wire.push_back((from, to, bytes))
+                }
+                PeersOutput::Transport { output: TransportOutput::Connected, .. } => self.connected += 1,
+                PeersOutput::Transport { output: TransportOutput::Rtp { .. }, .. } => self.received += 1,
                 _ => {}
             }
         }
@@ -92,7 +102,7 @@ impl Ours {
         while let Some((from, to, bytes)) = self.wire.pop_front() {
             let SocketAddr::V4(place) = to else { continue };
             let who = usize::from(place.ip().octets()[2]);
-            self.peers[who].datagram(self.now, to, from, &bytes);
+            self.peers[who].handle_datagram(self.now, to, from, &bytes);
             self.drain(who);
         }
     }

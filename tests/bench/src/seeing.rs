@@ -13,15 +13,15 @@ use cpu_time::ProcessTime;
 use muji_core::media::{DtlsRole, IceRole, MediaBackend, MediaCommand, MediaReport};
 use muji_core::{Media, SessionId};
 use muji_harness::content::{HEIGHT, WIDTH, picture};
-use muji_media::backend::{Backend, Devices, Observation};
-use muji_media::codec::opus::Encoder;
+use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
-use muji_media::device::{DeviceError, Source, VideoSink, VideoSource, Whose};
-use muji_media::receive::{Receiver, Stats};
-use muji_media::sound::{FRAME, FRAME_TIME};
+use muji_media::device::{
+    AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoOrigin, VideoSink, VideoSource,
+};
+use muji_media::parts::codec::opus::Encoder;
+use muji_media::parts::{AudioReceiver, VideoReceiver};
+use muji_media::stats::{AudioStats, Observation};
 use muji_media::transport::{ReceivedRtp, RtpPacket};
-use muji_media::video::Theirs;
-use muji_media::video_frame::VideoFrame;
 use tokio::sync::mpsc;
 
 use crate::Goals;
@@ -44,11 +44,11 @@ const FILLED: u64 = 2;
 pub(crate) fn measure(goals: &mut Goals) {
     println!("## Looking at {OTHERS} over loopback\n");
     let drawn = Drawn::default();
-    let (mut viewer, mut observations) = start(Devices { view: Some(Box::new(drawn.clone())), ..devices() });
+    let (mut viewer, mut observations) = start(Devices { video_sink: Some(Box::new(drawn.clone())), ..devices() });
     let pictures: Arc<Vec<VideoFrame>> = Arc::new((0..60).map(picture).collect());
     let show = || Devices {
-        source: Some(Box::new(Tone::new(440.0))),
-        pictures: Some(Box::new(Film(pictures.clone(), 0))),
+        audio_source: Some(Box::new(Tone::new(440.0))),
+        video_source: Some(Box::new(Film(pictures.clone(), 0))),
         ..devices()
     };
     let mut others: Vec<Backend> = (0..OTHERS).map(|_| start(show()).0).collect();
@@ -64,7 +64,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     std::thread::sleep(WINDOW);
     let (elapsed, cpu) = (begun.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
     let (after, heard_after) = (drawn.counts(), heard(&mut observations));
-    let rate = |whose: &Whose| (after[whose] - before.get(whose).copied().unwrap_or_default()) as f64 / elapsed;
+    let rate = |whose: &VideoOrigin| (after[whose] - before.get(whose).copied().unwrap_or_default()) as f64 / elapsed;
     let slowest = after.keys().map(rate).fold(f64::INFINITY, f64::min);
     let slowest = if after.len() == OTHERS { slowest } else { 0.0 };
     let concealed = heard_after.iter().map(|(session, now)| {
@@ -93,11 +93,11 @@ pub(crate) fn measure(goals: &mut Goals) {
     }
 }
 
-fn devices() -> Devices {
+pub(crate) fn devices() -> Devices {
     Devices { addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() }
 }
 
-fn start(devices: Devices) -> (Backend, mpsc::Receiver<Observation>) {
+pub(crate) fn start(devices: Devices) -> (Backend, mpsc::Receiver<Observation>) {
     Backend::start(devices).expect("media works")
 }
 
@@ -117,7 +117,7 @@ fn introduce(viewer: &mut Backend, other: &mut Backend, number: usize) {
     }
 }
 
-fn described(backend: &mut Backend) -> (u8, muji_core::media::LocalTransport) {
+pub(crate) fn described(backend: &mut Backend) -> (u8, muji_core::media::LocalTransport) {
     let limit = Instant::now() + LIMIT;
     loop {
         match backend.poll_report(&mut Context::from_waker(Waker::noop())) {
@@ -130,10 +130,10 @@ fn described(backend: &mut Backend) -> (u8, muji_core::media::LocalTransport) {
 }
 
 /// What was heard of each so far, as it was told last.
-fn heard(observations: &mut mpsc::Receiver<Observation>) -> BTreeMap<SessionId, Stats> {
+fn heard(observations: &mut mpsc::Receiver<Observation>) -> BTreeMap<SessionId, AudioStats> {
     let mut last = BTreeMap::new();
     while let Ok(observation) = observations.try_recv() {
-        if let Observation::Heard { session, stats, .. } = observation {
+        if let Observation::Audio { session, stats, .. } = observation {
             last.insert(session, stats);
         }
     }
@@ -141,14 +141,14 @@ fn heard(observations: &mut mpsc::Receiver<Observation>) -> BTreeMap<SessionId, 
 }
 
 /// The same pictures forth and back: behind a cut an encoder leaves out pictures, which says nothing about the viewer.
-struct Film(Arc<Vec<VideoFrame>>, usize);
+pub(crate) struct Film(pub(crate) Arc<Vec<VideoFrame>>, pub(crate) usize);
 
 impl VideoSource for Film {
     fn size(&self) -> [usize; 2] {
         [WIDTH, HEIGHT]
     }
 
-    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
         self.1 += 1;
         let (number, last) = (self.1 % (2 * self.0.len()), self.0.len() - 1);
         Ok(self.0[if number > last { 2 * last + 1 - number } else { number }].clone())
@@ -157,21 +157,21 @@ impl VideoSource for Film {
 
 /// Draws as a window does, and counts.
 #[derive(Clone, Default)]
-struct Drawn(Arc<Mutex<BTreeMap<Whose, u64>>>);
+struct Drawn(Arc<Mutex<BTreeMap<VideoOrigin, u64>>>);
 
 impl Drawn {
-    fn counts(&self) -> BTreeMap<Whose, u64> {
+    fn counts(&self) -> BTreeMap<VideoOrigin, u64> {
         self.0.lock().expect("nobody panics").clone()
     }
 }
 
 impl VideoSink for Drawn {
-    fn show(&mut self, whose: &Whose, picture: VideoFrame) {
+    fn show(&mut self, whose: &VideoOrigin, picture: VideoFrame) {
         black_box(picture.to_rgba());
         *self.0.lock().expect("nobody panics").entry(whose.clone()).or_default() += 1;
     }
 
-    fn end(&mut self, _whose: &Whose) {}
+    fn end(&mut self, _whose: &VideoOrigin) {}
 }
 
 // ---- memory --------------------------------------------------------------------------------------------------------
@@ -201,9 +201,10 @@ pub(crate) fn child(arguments: &[String]) -> Option<()> {
         let packet = RtpPacket { payload: Arc::from(&*packet.payload), ..packet.clone() }; // As each comes by itself.
         ReceivedRtp { payload_type: 98, sequence, arrived, captured: None, turns: None, packet }
     };
-    let held: Vec<(Receiver, Theirs)> = (0..number)
+    let held: Vec<(AudioReceiver, VideoReceiver)> = (0..number)
         .map(|_| {
-            let (mut hears, mut sees) = (Receiver::new().expect("memory"), Theirs::new(begun).expect("memory"));
+            let (mut hears, mut sees) =
+                (AudioReceiver::new().expect("memory"), VideoReceiver::new(begun).expect("memory"));
             let mut sequences = 0..;
             for (coded, at) in pictures.iter().zip(1..).map(|(coded, number)| (coded, begun + INTERVAL * number)) {
                 for (packet, sequence) in coded.packets.iter().zip(&mut sequences) {

@@ -1,8 +1,7 @@
 //! What is encoded: a camera that pans over a detailed wall with a ball before it, and noise as sound. An empty picture or a pure
 //! tone would show nothing: no encoder can spend a high bit rate on them.
 
-use muji_media::sound::{FRAME, Frame};
-use muji_media::video_frame::VideoFrame;
+use muji_media::device::{AudioFrame, FRAME, VideoFrame};
 
 /// The width of the picture, in pixels.
 pub const WIDTH: usize = 640;
@@ -55,7 +54,7 @@ fn noise(x: usize, y: usize) -> u8 {
 }
 
 /// 20 ms of steady noise.
-pub fn sound(number: usize) -> Frame {
+pub fn sound(number: usize) -> AudioFrame {
     let loud = 2_500.0;
     let mut frame = [0; FRAME];
     for (place, sample) in frame.iter_mut().enumerate() {

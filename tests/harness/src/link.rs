@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::codec::vp8;
-use muji_media::gather::hosts;
+use muji_media::parts::codec::vp8;
 use muji_media::transport::str0m::Str0m;
-use muji_media::transport::{NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams};
+use muji_media::transport::{
+    NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
+};
 use muji_xep::rtp::{Extension, Media};
 
 const CONTENT: &str = "video";
@@ -89,10 +90,15 @@ impl Link {
             let (fingerprint, extensions) = (local.fingerprint, extensions.to_vec());
             let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint, dtls, extensions };
             let end = &mut this.ends[one];
-            local.candidates.iter().for_each(|candidate| end.candidate(now, candidate));
-            end.remote(now, &remote);
+            local.candidates.iter().for_each(|candidate| end.add_remote_candidate(now, candidate));
+            end.set_remote(now, &remote);
             let send = (one == 0).then(vp8::payload_type);
-            end.agreed(&NegotiatedContent { content: CONTENT.to_owned(), send, receive: one == 1, ssrcs: Vec::new() });
+            end.set_negotiated(&NegotiatedContent {
+                content: CONTENT.to_owned(),
+                send,
+                receive: one == 1,
+                ssrcs: Vec::new(),
+            });
         }
         this.run(Duration::from_secs(2));
         assert_eq!(this.connected, [true; 2], "the ends connect");
@@ -117,8 +123,8 @@ impl Link {
     }
 
     /// The second asks for a key frame.
-    pub fn ask_key_frame(&mut self) {
-        self.ends[1].ask_key_frame(self.now, CONTENT);
+    pub fn request_key_frame(&mut self) {
+        self.ends[1].request_key_frame(self.now, CONTENT);
         self.take();
     }
 
@@ -187,7 +193,7 @@ impl Link {
                 let (at, source, to, bytes) = self.directions[from].under_way.pop_front().expect("it was there");
                 let end = &mut self.ends[1 - from];
                 if end.accepts(at, to, source, &bytes) {
-                    end.datagram(at, to, source, &bytes);
+                    end.handle_datagram(at, to, source, &bytes);
                 }
             }
         }
@@ -201,11 +207,13 @@ impl Link {
                     TransportOutput::Datagram { from, to, bytes } => self.leaves(index, from, to, bytes),
                     TransportOutput::Rtp { received, .. } => self.received.push(received),
                     TransportOutput::Connected => self.connected[index] = true,
-                    TransportOutput::KeyFrameAsked => self.asked += 1,
-                    TransportOutput::Estimate(bits) if index == 0 => self.estimate = Some(bits),
-                    TransportOutput::Lost(share) if index == 0 => self.lost.push(share),
-                    TransportOutput::Overflowed(share) if index == 0 => self.overflowed.push(share),
-                    TransportOutput::Estimate(_) | TransportOutput::Lost(_) | TransportOutput::Overflowed(_) => {} // It sends nothing.
+                    TransportOutput::KeyFrameRequested => self.asked += 1,
+                    TransportOutput::BandwidthEstimate(bits) if index == 0 => self.estimate = Some(bits),
+                    TransportOutput::Loss(share) if index == 0 => self.lost.push(share),
+                    TransportOutput::Congestion(share) if index == 0 => self.overflowed.push(share),
+                    TransportOutput::BandwidthEstimate(_)
+                    | TransportOutput::Loss(_)
+                    | TransportOutput::Congestion(_) => {} // It sends nothing.
                     TransportOutput::Interrupted | TransportOutput::Failed(_) | TransportOutput::Impostor => {
                         self.connected[index] = false;
                     }

@@ -10,12 +10,11 @@ use muji_core::config::Config;
 use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
 use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
-use muji_media::codec::opus::Encoder;
-use muji_media::gather::hosts;
-use muji_media::peers::{Peers, PeersOutput};
-use muji_media::receive::{Receiver, Stats};
-use muji_media::sound::FRAME as FRAME_LENGTH;
-use muji_media::transport::{MakeTransport, RtpPacket};
+use muji_media::device::FRAME as FRAME_LENGTH;
+use muji_media::parts::codec::opus::Encoder;
+use muji_media::parts::{AudioReceiver, Peers, PeersOutput};
+use muji_media::stats::AudioStats;
+use muji_media::transport::{MakeTransport, RtpPacket, TransportOutput, hosts};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
 
@@ -61,13 +60,13 @@ struct Heard {
 
 /// What is heard of one content.
 struct Ear {
-    receiver: Receiver,
+    receiver: AudioReceiver,
     due: Instant,
 }
 
 impl Ear {
     fn new(now: Instant) -> Self {
-        Self { receiver: Receiver::new().expect("there is a decoder"), due: now + FRAME }
+        Self { receiver: AudioReceiver::new().expect("there is a decoder"), due: now + FRAME }
     }
 
     fn hear(&mut self, now: Instant) {
@@ -165,7 +164,7 @@ impl Client {
     }
 
     /// How what somebody sent is heard.
-    pub(crate) fn sound(&self, speaker: &FullJid) -> Option<Stats> {
+    pub(crate) fn sound(&self, speaker: &FullJid) -> Option<AudioStats> {
         let mut of = self.ears.iter().flatten().filter(|((session, _), _)| self.sessions.get(session) == Some(speaker));
         of.next_back().map(|(_, ear)| ear.receiver.stats())
     }
@@ -174,15 +173,19 @@ impl Client {
     pub(crate) fn moves(&mut self, now: Instant, address: IpAddr) {
         let before = std::mem::replace(&mut self.address, address);
         let Layer::Transports(peers) = &mut self.media else { return };
-        for (lane, port) in (PORT..).enumerate().take(peers.lanes()) {
-            hosts(&[SocketAddr::new(address, port)]).iter().for_each(|found| peers.found(now, lane, found));
-            hosts(&[SocketAddr::new(before, port)]).iter().for_each(|lost| peers.lost(now, lane, lost));
+        for (socket_set, port) in (PORT..).enumerate().take(peers.socket_sets()) {
+            hosts(&[SocketAddr::new(address, port)])
+                .iter()
+                .for_each(|found| peers.add_local_candidate(now, socket_set, found));
+            hosts(&[SocketAddr::new(before, port)])
+                .iter()
+                .for_each(|lost| peers.remove_local_candidate(now, socket_set, lost));
         }
     }
 
     pub(crate) fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         if let Layer::Transports(peers) = &mut self.media {
-            peers.datagram(now, local, from, bytes);
+            peers.handle_datagram(now, local, from, bytes);
         }
     }
 
@@ -260,9 +263,9 @@ impl Client {
         }
         match &mut self.media {
             Layer::Transports(peers) => {
-                while peers.lanes() < peers.lanes_wanted(command) {
-                    let port = PORT + u16::try_from(peers.lanes()).expect("few contents");
-                    peers.add_lane(hosts(&[SocketAddr::new(self.address, port)]));
+                while peers.socket_sets() < peers.socket_sets_needed(command) {
+                    let port = PORT + u16::try_from(peers.socket_sets()).expect("few contents");
+                    peers.add_socket_set(hosts(&[SocketAddr::new(self.address, port)]));
                 }
                 peers.execute(now, command);
             }
@@ -303,19 +306,30 @@ impl Client {
     }
 
     fn peers_say(&mut self, now: Instant, output: PeersOutput, sent: &mut Vec<Sent>) {
+        let (id, output) = match output {
+            PeersOutput::Report(report) => return self.engine.handle_media(now, &report),
+            PeersOutput::Transport { id, output } => (id, output),
+        };
+        if let Some(report) = output.report(id) {
+            self.engine.handle_media(now, &report);
+        }
         match output {
-            PeersOutput::Datagram { from, to, bytes } => sent.push(Sent::Datagram { from, to, bytes }),
-            PeersOutput::Report(report) => self.engine.handle_media(now, &report),
-            PeersOutput::Rtp { session, content, received } => {
+            TransportOutput::Datagram { from, to, bytes } => sent.push(Sent::Datagram { from, to, bytes }),
+            TransportOutput::Rtp { content, received } => {
+                let stream = (id.session, content);
                 if let Some(ears) = &mut self.ears {
-                    ears.entry((session, content.clone())).or_insert_with(|| Ear::new(now)).receiver.insert(received);
+                    ears.entry(stream.clone()).or_insert_with(|| Ear::new(now)).receiver.insert(received);
                 }
-                self.heard.entry((session, content)).or_insert(Heard { first: now, last: now }).last = now;
+                self.heard.entry(stream).or_insert(Heard { first: now, last: now }).last = now;
             }
-            PeersOutput::KeyFrameAsked
-            | PeersOutput::Estimate { .. }
-            | PeersOutput::Lost { .. }
-            | PeersOutput::Overflowed { .. } => {} // Nothing is encoded here.
+            TransportOutput::Connected
+            | TransportOutput::Interrupted
+            | TransportOutput::Failed(_)
+            | TransportOutput::Impostor => {} // The core was told above.
+            TransportOutput::KeyFrameRequested
+            | TransportOutput::BandwidthEstimate(_)
+            | TransportOutput::Loss(_)
+            | TransportOutput::Congestion(_) => {} // Nothing is encoded here.
         }
     }
 
@@ -382,5 +396,7 @@ pub(crate) struct Person {
 
 /// Transports for one client with one address.
 pub(crate) fn transports(make: MakeTransport, address: IpAddr) -> Layer {
-    Layer::Transports(Box::new(Peers::new(make, hosts(&[SocketAddr::new(address, PORT)]))))
+    let mut peers = Peers::new(make);
+    peers.add_socket_set(hosts(&[SocketAddr::new(address, PORT)]));
+    Layer::Transports(Box::new(peers))
 }

@@ -11,7 +11,8 @@ use muji_core::config::Config;
 use muji_core::error::EndReason;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
 use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Media, Muji, Notice};
-use muji_media::backend::{Backend, Devices, Observation};
+use muji_media::backend::{Backend, Devices};
+use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until, timeout};
@@ -68,15 +69,15 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
     let chats = chats(&args, &goal)?;
     let gather_policy = args.network.gather_policy(args.login.ca_file.as_deref())?;
     let devices = Devices {
-        source,
-        pictures,
-        slides,
-        policy: args.fit,
-        view: Some(Box::new(shared_view.clone())),
-        sink,
+        audio_source: source,
+        audio_sink: sink,
+        video_source: pictures,
+        slides_source: slides,
+        video_sink: Some(Box::new(shared_view.clone())),
+        bandwidth_policy: args.fit,
         record: args.record.clone(),
         addresses: args.network.bind.clone(),
-        reach: gather_policy,
+        gather_policy,
     };
     let media = args.network.transports().and_then(|transports| Backend::start_with(transports, devices));
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;

@@ -5,21 +5,20 @@ use std::time::Instant;
 
 use eframe::egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions, Vec2};
 use muji_core::Media;
-use muji_media::device::Whose;
-use muji_media::video_frame::VideoFrame;
+use muji_media::device::{VideoFrame, VideoOrigin};
 
 use crate::call_view::CallView;
 
 /// What is drawn of everybody.
 #[derive(Default)]
 pub(crate) struct Textures {
-    textures: BTreeMap<Whose, (TextureHandle, Instant)>,
+    textures: BTreeMap<VideoOrigin, (TextureHandle, Instant)>,
 }
 
 impl Textures {
     /// Takes what is new in the call_view.
     pub(crate) fn update(&mut self, ctx: &Context, call_view: &CallView) {
-        let us = Whose::Ours(Media::Video);
+        let us = VideoOrigin::Local(Media::Video);
         let ours = call_view.ours().map(|(picture, at)| (&us, picture, at));
         let of =
             |person| [Media::Slides, Media::Video].into_iter().filter_map(move |media| call_view.of(person, &media));
@@ -41,7 +40,7 @@ impl Textures {
     }
 
     /// What is drawn of somebody, and its sides in pixels.
-    pub(crate) fn of(&self, whose: &Whose) -> Option<(TextureId, Vec2)> {
+    pub(crate) fn of(&self, whose: &VideoOrigin) -> Option<(TextureId, Vec2)> {
         self.textures.get(whose).map(|(texture, _)| (texture.id(), texture.size_vec2()))
     }
 }

@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 use jid::BareJid;
 use muji_core::Media;
-use muji_media::device::Whose;
+use muji_media::device::VideoOrigin;
 
 use super::textures::Textures;
 use crate::call_view::{CallView, Person};
@@ -240,7 +240,7 @@ fn draw(painter: &Painter, place: Rect, (texture, size): (TextureId, Vec2)) {
 
 /// Our own picture, small and in the corner.
 fn own(painter: &Painter, whole: Rect, call_view: &CallView, textures: &Textures) {
-    let Some((texture, size)) = textures.of(&Whose::Ours(Media::Video)) else { return };
+    let Some((texture, size)) = textures.of(&VideoOrigin::Local(Media::Video)) else { return };
     let width = whole.width() * OURS;
     let place =
         Rect::from_min_size(whole.max - vec2(width, width * size.y / size.x), vec2(width, width * size.y / size.x));

@@ -1,7 +1,7 @@
 //! Pictures: who is seen, in which colour, and by whom.
 
 use muji_harness::room::Rules;
-use muji_media::video_frame::VideoFrame;
+use muji_media::device::VideoFrame;
 use serde_json::Value;
 
 use crate::support::*;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use muji_harness::room::Rules;
 use muji_harness::server::{LoginOptions, Server};
-use muji_media::meter::Meter;
+use muji_media::parts::Meter;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};

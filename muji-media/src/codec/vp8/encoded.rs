@@ -1,21 +1,21 @@
 //! An encoded video frame, its temporal layer, and what encoders and decoders have in common.
 
-/// A picture, encoded.
+/// A frame, encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// What came out.
     pub bytes: Vec<u8>,
-    /// It needs no picture before it.
+    /// It needs no frame before it.
     pub key: bool,
     /// Who can do without it.
     pub layer: Layer,
 }
 
-/// What of the bit rate the pictures up to each temporal layer take, in percent: of four pictures one is of layer 0 and needs none but
+/// What of the bit rate the frames up to each temporal layer take, in percent: of four frames one is of layer 0 and needs none but
 /// those of layer 0 before it, one is of layer 1 and needs none of layer 2, and two are of layer 2, which nothing needs.
 pub const LAYERS: [u32; 3] = [40, 60, 100];
 
-/// The temporal layer of a picture (RFC 7741 section 4.2). Without layers all are of the first.
+/// The temporal layer of a frame (RFC 7741 section 4.2). Without layers all are of the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Layer {
     /// From 0 on: an index of [`LAYERS`].
@@ -35,7 +35,7 @@ pub struct RateControl {
     pub initial: u32,
     /// See `initial`.
     pub optimal: u32,
-    /// Pictures are left out when it is less full than that, in percent; 0: never.
+    /// Frames are left out when it is less full than that, in percent; 0: never.
     pub drop_below: u32,
 }
 
@@ -49,26 +49,26 @@ impl RateControl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Vp8Fault {
-    /// The picture has not the size that was said, or is too large.
-    #[error("a picture of a size that is not taken")]
+    /// The frame has not the size that was said, or is too large.
+    #[error("a frame of a size that is not taken")]
     Size,
     /// This program was built without feature `vp8`.
     #[error("this program was built without VP8")]
     Absent,
     /// There is no memory.
-    #[error("no memory for a picture")]
+    #[error("no memory for a frame")]
     Memory,
     /// libvpx says no, with its number.
     #[error("libvpx: error {0}")]
     Codec(u32),
 }
 
-/// Whether a frame, or what begins one, needs no picture before it: its first bit is zero then (RFC 6386 section 9.1).
+/// Whether a frame, given by its first bytes, is a key frame: its first bit is zero then (RFC 6386 section 9.1).
 pub(crate) fn is_key(frame: &[u8]) -> bool {
     frame.first().is_some_and(|first| first & 1 == 0)
 }
 
-/// The sides of the picture that a key frame begins with, in pixels (RFC 6386 section 9.1); `None` if it is none.
+/// The sides of the frame that a key frame begins with, in pixels (RFC 6386 section 9.1); `None` if it is none.
 pub(crate) fn size(frame: &[u8]) -> Option<[usize; 2]> {
     let [_, _, _, 0x9D, 0x01, 0x2A, rest @ ..] = frame else { return None };
     let [w0, w1, h0, h1, ..] = rest else { return None };

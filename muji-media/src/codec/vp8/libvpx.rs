@@ -22,7 +22,7 @@ use crate::video::frame::{MAX_PIXELS, VideoFrame};
 /// Ticks a second of the times that are given to the encoder.
 const CLOCK: c_int = 90_000;
 
-/// How long a picture lasts: of the first the encoder knows nothing else, later it goes by their times.
+/// How long a frame lasts: of the first the encoder knows nothing else, later it goes by their times.
 const LASTS: u64 = 3_000;
 
 /// How much of what it could do the encoder leaves out to be quick; 6 takes some 4 ms for 640 times 360.
@@ -31,8 +31,8 @@ const SPEED: c_int = -6;
 /// A key frame may be so large, in percent of a frame of the target bit rate: five frames.
 const MAX_KEY_FRAME: c_uint = 500;
 
-/// The layers of four pictures that follow each other, and what each may refer to and leave behind. "Last" is always the picture of layer
-/// 0 before, and "golden" that of layer 1; nobody needs the statistics of symbols of a picture that he may not get.
+/// The layers of four frames that follow each other, and what each may refer to and leave behind. "Last" is always the frame of layer
+/// 0 before, and "golden" that of layer 1; nobody needs the statistics of symbols of a frame that he may not get.
 const PATTERN: [(Layer, u32); 4] = [
     (
         Layer { number: 0, sync: false },
@@ -53,7 +53,7 @@ const PATTERN: [(Layer, u32); 4] = [
 const NOTHING_BEHIND: u32 =
     VP8_EFLAG_NO_UPD_LAST | VP8_EFLAG_NO_UPD_GF | VP8_EFLAG_NO_UPD_ARF | VP8_EFLAG_NO_UPD_ENTROPY;
 
-/// The first picture without layers refers to the last of layer 0, which everybody has, and is what all others may refer to.
+/// The first frame without layers refers to the last of layer 0, which everybody has, and is what all others may refer to.
 const UNITE: u32 = VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_FORCE_GF | VP8_EFLAG_FORCE_ARF;
 
 /// Where in a stream its layers are.
@@ -61,24 +61,24 @@ const UNITE: u32 = VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_FORCE_
 enum Place {
     /// Without layers, everybody gets everything.
     Single,
-    /// Without layers from the next picture on.
+    /// Without layers from the next frame on.
     Uniting,
-    /// The next picture is this one of [`PATTERN`].
+    /// The next frame is this one of [`PATTERN`].
     At(usize),
 }
 
-/// Encodes pictures of one size.
+/// Encodes frames of one size.
 pub struct Encoder {
     context: Box<vpx_codec_ctx_t>,
     config: vpx_codec_enc_cfg_t,
     place: Place,
 }
 
-// SAFETY: libvpx keeps no state by thread; whoever owns the context may use it wherever it is.
+// SAFETY: libvpx keeps no state per thread, so the owner of the context may use it in any thread.
 unsafe impl Send for Encoder {}
 
 impl Encoder {
-    /// For pictures of this size, at so many bits a second, for a conversation.
+    /// For frames of this size, at so many bits a second, for a conversation.
     ///
     /// # Errors
     /// If libvpx has no memory, or is not the one that was built against.
@@ -103,7 +103,8 @@ impl Encoder {
             checked(vpx_sys::vpx_codec_enc_config_default(vpx_sys::vpx_codec_vp8_cx(), config.as_mut_ptr(), 0))?;
             config.assume_init()
         };
-        (config.g_w, config.g_h) = (side(width)?, side(height)?);
+        config.g_w = side(width)?;
+        config.g_h = side(height)?;
         config.g_timebase = vpx_rational { num: 1, den: CLOCK };
         config.g_threads = 1;
         config.g_lag_in_frames = 0;
@@ -111,11 +112,15 @@ impl Encoder {
         config.rc_end_usage = if control.constant { vpx_rc_mode::VPX_CBR } else { vpx_rc_mode::VPX_VBR };
         config.rc_target_bitrate = kilobits(bit_rate);
         let RateControl { buffer, initial, optimal, .. } = control;
-        (config.rc_buf_sz, config.rc_buf_initial_sz, config.rc_buf_optimal_sz) = (buffer, initial, optimal);
-        (config.rc_min_quantizer, config.rc_max_quantizer) = (2, 56);
-        (config.rc_undershoot_pct, config.rc_overshoot_pct) = (100, 15);
+        config.rc_buf_sz = buffer;
+        config.rc_buf_initial_sz = initial;
+        config.rc_buf_optimal_sz = optimal;
+        config.rc_min_quantizer = 2;
+        config.rc_max_quantizer = 56;
+        config.rc_undershoot_pct = 100;
+        config.rc_overshoot_pct = 15;
         config.rc_dropframe_thresh = control.drop_below;
-        // Key frames come when somebody asks, or when the picture is all new.
+        // Key frames are made when a peer asks, or when the frame is all new.
         config.kf_mode = vpx_kf_mode::VPX_KF_AUTO;
         config.kf_max_dist = 3_000;
         let mut context = Box::new(empty());
@@ -172,12 +177,12 @@ impl Encoder {
         checked(unsafe { vpx_sys::vpx_codec_control_(&raw mut *self.context, id, value) })
     }
 
-    /// Encodes the next picture, which was taken at `at` in ticks of 90 kHz. `None` if it is left out to keep to the bit rate.
+    /// Encodes the next frame, which was taken at `at` in ticks of 90 kHz. `None` if it is left out to keep to the bit rate.
     ///
     /// # Errors
-    /// If the picture has another size, or libvpx fails.
-    pub fn encode(&mut self, picture: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, Vp8Fault> {
-        let (width, height) = (picture.width() as c_uint, picture.height() as c_uint);
+    /// If the frame has another size, or libvpx fails.
+    pub fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, Vp8Fault> {
+        let (width, height) = (frame.width() as c_uint, frame.height() as c_uint);
         if (width, height) != (self.config.g_w, self.config.g_h) {
             return Err(Vp8Fault::Size);
         }
@@ -192,10 +197,10 @@ impl Encoder {
         }
         let at = i64::try_from(at).unwrap_or(i64::MAX);
         let mut image = MaybeUninit::<vpx_image_t>::zeroed();
-        // SAFETY: the samples are as many as an I420 picture of this size has, and libvpx only reads them. The image is used
+        // SAFETY: the samples are as many as an I420 frame of this size has, and libvpx only reads them. The image is used
         // only if wrapping it succeeded.
         unsafe {
-            let samples = picture.samples().as_ptr().cast_mut();
+            let samples = frame.samples().as_ptr().cast_mut();
             let format = vpx_img_fmt::VPX_IMG_FMT_I420;
             let wrapped = vpx_sys::vpx_img_wrap(image.as_mut_ptr(), format, width, height, 1, samples);
             if wrapped.is_null() {
@@ -207,7 +212,7 @@ impl Encoder {
         let encoded = self.encoded(layer);
         if let Some(encoded) = &encoded {
             self.place = match self.place {
-                // libvpx may make a key frame of any picture.
+                // libvpx may make a key frame of any frame.
                 Place::At(_) if encoded.key => Place::At(1),
                 Place::At(place) => Place::At((place + 1) % PATTERN.len()),
                 Place::Single | Place::Uniting => Place::Single,
@@ -266,7 +271,7 @@ impl Decoder {
         Ok(Self { context })
     }
 
-    /// Decodes what one picture was encoded to. `None` if it is not to be shown.
+    /// Decodes what one frame was encoded to. `None` if it is not to be shown.
     ///
     /// # Errors
     /// If it is no such thing, or larger than is taken; a key frame is needed then.
@@ -279,7 +284,7 @@ impl Decoder {
         // SAFETY: libvpx reads the bytes during the call and never writes to them.
         checked(unsafe { vpx_sys::vpx_codec_decode(&raw mut *self.context, bytes.as_ptr(), length, null_mut(), 0) })?;
         let mut iterator = null();
-        // SAFETY: the picture lives until the next call and is copied before that. Its planes have as many rows and bytes in a
+        // SAFETY: the frame lives until the next call and is copied before that. Its planes have as many rows and bytes in a
         // row as its sides say.
         unsafe {
             let image = vpx_sys::vpx_codec_get_frame(&raw mut *self.context, &raw mut iterator);
@@ -295,7 +300,7 @@ impl Drop for Decoder {
     }
 }
 
-/// A decoded picture of our own, its sides made even: the last row or column of an odd one is left out.
+/// A decoded frame of our own, its sides made even: the last row or column of an odd one is left out.
 ///
 /// # Safety
 /// The image is one of libvpx's in I420, and alive.
@@ -310,7 +315,7 @@ unsafe fn copied(image: &vpx_image_t) -> Result<VideoFrame, Vp8Fault> {
     {
         for row in 0..height {
             let offset = isize::try_from(row).map_err(|_| Vp8Fault::Size)? * image.stride[plane] as isize;
-            // SAFETY: the caller's promise; a row has at least as many bytes as the picture is wide.
+            // SAFETY: the caller's promise; a row has at least as many bytes as the frame is wide.
             samples.extend_from_slice(unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) });
         }
     }

@@ -6,7 +6,7 @@ use muji_xep::rtp::{Extension, Feedback, PayloadType};
 /// Ticks a second of a video timestamp.
 pub const CLOCK_RATE: u32 = 90_000;
 
-/// VP8, as we offer it, under the id that Dino gives it: whoever misses packets can ask for them, and for key frames.
+/// VP8 as we offer it, under the payload type that Dino uses, with NACK for lost packets and PLI and FIR for key frames.
 #[must_use]
 pub fn payload_type() -> PayloadType {
     let feedback =
@@ -23,13 +23,13 @@ pub fn payload_type() -> PayloadType {
     }
 }
 
-/// Counts packets through all contents of a transport, so that whoever gets them can tell how they fared.
+/// Transport-wide congestion control: numbers the packets of all contents, so that the receiver can report the fate of each.
 pub const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
-/// Says how a picture is to be turned: phones send what their camera sees as it is held.
+/// How a frame is to be rotated: phones send what the camera sees, however they are held.
 pub const ORIENTATION: &str = "urn:3gpp:video-orientation";
 
-/// The header extensions we offer with pictures; the first under the id that Dino gives it.
+/// The header extensions that we offer with video; the first under the id that Dino uses.
 #[must_use]
 pub fn extensions() -> Vec<Extension> {
     let extension = |(id, uri): (u16, &str)| Extension { id, uri: uri.to_owned(), senders: Senders::Both };

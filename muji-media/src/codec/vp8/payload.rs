@@ -17,16 +17,16 @@ const MAX_PAYLOAD: usize = 1_150;
 const EXTENDED: u8 = 0x80;
 const START: u8 = 0x10;
 const PARTITION: u8 = 0x0F;
-/// Bits of the second: the picture's id follows, the index of its base layer, and one byte for the layer or the key frame's.
+/// Bits of the second: the frame's id follows, the index of its base layer, and one byte for the layer or the key frame's.
 const PICTURE_ID: u8 = 0x80;
 const TL0PICIDX: u8 = 0x40;
 const LAYER: u8 = 0x20;
 const KEY_INDEX: u8 = 0x10;
-/// Bits of the byte with the layer: its number, and that it needs nothing but the picture of layer 0 before.
+/// Bits of the byte with the layer: its number, and that it needs nothing but the frame of layer 0 before.
 const LAYER_SHIFT: u8 = 6;
 const SYNC: u8 = 0x20;
 
-/// Bytes of our descriptor, and where in it the picture's id is.
+/// Bytes of our descriptor, and where in it the frame's id is.
 const DESCRIPTOR: usize = 6;
 const PICTURE_ID_AT: std::ops::Range<usize> = 2..4;
 
@@ -34,13 +34,13 @@ const PICTURE_ID_AT: std::ops::Range<usize> = 2..4;
 const MAX_PACKETS: usize = 512;
 
 /// How long a missing packet is waited for: it is asked for, and comes a round trip later on all but the worst paths. Later than
-/// that its picture is no use to a conversation.
+/// that its frame is no use to a conversation.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// How long a missing packet is waited for if what follows can be shown without it: then it was a picture that nothing needs.
+/// How long a missing packet is waited for if what follows can be shown without it: then it was a frame that nothing needs.
 const SKIPPED: Duration = Duration::from_millis(100);
 
-/// How long the beginning of a key frame is waited for by whoever has shown nothing yet: packets overtake each other by less.
+/// How long a receiver that has shown nothing yet waits for the first packet of a key frame: packets overtake each other by less.
 const BEGINNING: Duration = Duration::from_millis(40);
 
 /// Between two requests for a key frame: one that is under way arrives within this on all but the worst paths.
@@ -49,18 +49,18 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Cuts frames into packets.
 #[derive(Debug, Default)]
 pub struct Payloader {
-    picture_id: u16,
-    /// Counts the pictures of layer 0.
+    frame_id: u16,
+    /// Counts the frames of layer 0.
     base: u8,
 }
 
 impl Payloader {
-    /// The packets of the next frame. They always tell its layer: libwebrtc begins anew when streams go from one way to the other.
+    /// The packets of the next frame. They always name its layer: libwebrtc restarts a stream that changes between with and without.
     pub fn packets(&mut self, frame: &Encoded, timestamp: u32) -> Vec<RtpPacket> {
         let (Layer { number, sync }, frame) = (frame.layer, &frame.bytes);
-        self.picture_id = self.picture_id.wrapping_add(1) & 0x7FFF;
+        self.frame_id = self.frame_id.wrapping_add(1) & 0x7FFF;
         self.base = self.base.wrapping_add(u8::from(number == 0));
-        let [high, low] = (self.picture_id | 0x8000).to_be_bytes();
+        let [high, low] = (self.frame_id | 0x8000).to_be_bytes();
         let layer = number << LAYER_SHIFT | if sync { SYNC } else { 0 };
         let rest = [PICTURE_ID | TL0PICIDX | LAYER, high, low, self.base, layer];
         // Packets of about one size: a small last one is lost as often as a large one.
@@ -76,8 +76,7 @@ impl Payloader {
     }
 }
 
-/// A packet of ours as it goes to somebody from whom so many pictures were kept back: for him the ids of pictures have no gaps, which
-/// libwebrtc would take for losses.
+/// A packet for a peer that was not sent so many frames: its frame ids have no gaps, which libwebrtc would take for losses.
 pub(crate) fn renumbered(packet: &RtpPacket, kept_back: u16) -> RtpPacket {
     let mut payload = packet.payload.to_vec();
     if let Some(id) = payload.get_mut(PICTURE_ID_AT) {
@@ -92,7 +91,7 @@ pub(crate) fn renumbered(packet: &RtpPacket, kept_back: u16) -> RtpPacket {
 struct Descriptor {
     /// The frame begins with it.
     starts: bool,
-    /// Its layer, and the number of the last picture of layer 0.
+    /// Its layer, and the number of the last frame of layer 0.
     layer: Option<(Layer, u8)>,
 }
 
@@ -145,14 +144,14 @@ impl Waiting {
 
 /// A whole frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
+pub struct AssembledFrame {
     /// What the encoder made.
     pub bytes: Vec<u8>,
     /// In ticks of [`super::CLOCK_RATE`].
     pub timestamp: u32,
     /// When it was captured, by the sender's clock.
     pub captured: Option<SystemTime>,
-    /// How often it is to be turned right by 90 degrees, if that is said anew.
+    /// By how many quarter turns it is to be rotated, if the packet says so.
     pub turns: Option<u8>,
 }
 
@@ -160,8 +159,8 @@ pub struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assembled {
     /// A frame.
-    Frame(Frame),
-    /// Nothing can be shown before the sender begins anew: it should be asked for a key frame.
+    Frame(AssembledFrame),
+    /// Nothing can be shown before a key frame comes: the sender should be asked for one.
     Broken,
 }
 
@@ -237,7 +236,7 @@ impl Assembler {
     }
 
     /// The next frame that can be shown though one before it is missing.
-    fn skip(&mut self, now: Instant) -> Option<Frame> {
+    fn skip(&mut self, now: Instant) -> Option<AssembledFrame> {
         let (_, base) = (self.next?, self.base?);
         let late = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= SKIPPED;
         self.packets.values().next().filter(|first| late(first))?;
@@ -261,20 +260,21 @@ impl Assembler {
     }
 
     /// The next frame, if all of it is there.
-    fn frame(&mut self) -> Option<Frame> {
+    fn frame(&mut self) -> Option<AssembledFrame> {
         let next = self.next.or_else(|| self.packets.iter().find(|(_, packet)| packet.is_key()).map(|(at, _)| *at))?;
         let (end, timestamp) = self.end(next)?;
         self.packets = self.packets.split_off(&next); // What came before a key frame is no use.
         let rest = self.packets.split_off(&(end + 1));
         let frame = std::mem::replace(&mut self.packets, rest);
-        (self.next, self.asked) = (Some(end + 1), None);
+        self.next = Some(end + 1);
+        self.asked = None;
         if let Some((Layer { number: 0, .. }, base)) = frame.values().find_map(|packet| packet.descriptor.layer) {
             self.base = Some(base);
         }
         let captured = frame.values().find_map(|packet| packet.captured);
         let turns = frame.values().find_map(|packet| packet.turns);
         let bytes = frame.into_values().flat_map(|packet| packet.piece).collect();
-        Some(Frame { bytes, timestamp, captured, turns })
+        Some(AssembledFrame { bytes, timestamp, captured, turns })
     }
 }
 
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_picture_that_nothing_needs_is_left_out_without_asking() {
+    fn a_lost_frame_that_nothing_needs_is_left_out_without_asking() {
         let mut payloader = Payloader::default();
         let pattern = [(0, false), (2, true), (1, true), (2, false)];
         let (mut packets, start) = (Vec::new(), Instant::now());

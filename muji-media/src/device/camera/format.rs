@@ -1,4 +1,4 @@
-//! What cameras give: plain pictures, or JPEG.
+//! What cameras give: plain frames, or JPEG.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -7,7 +7,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
-/// How a camera gives its pictures.
+/// How a camera gives its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// Y, U, Y, V: two pixels in four bytes, `row` bytes a row.
@@ -23,7 +23,7 @@ impl Format {
         sides.map(|side| side / 2 * 2)
     }
 
-    /// The picture in these bytes; `None` if there is none.
+    /// The frame in these bytes; `None` if there is none.
     pub(super) fn read(self, bytes: &[u8]) -> Option<VideoFrame> {
         match self {
             Self::Yuyv { row, .. } => yuyv(self.even_sides(), row, bytes),
@@ -60,7 +60,7 @@ fn jpeg(bytes: &[u8]) -> Option<VideoFrame> {
     planes(sides.map(|side| side / 2 * 2), pixel)
 }
 
-/// A picture from its pixels; each colour is the mean of two rows.
+/// A frame from its pixels; each colour is the mean of two rows.
 fn planes([width, height]: [usize; 2], pixel: impl Fn(usize, usize) -> Option<[u8; 3]>) -> Option<VideoFrame> {
     let pixels = width * height;
     let mut samples = vec![0; pixels + pixels / 2];
@@ -85,15 +85,15 @@ fn planes([width, height]: [usize; 2], pixel: impl Fn(usize, usize) -> Option<[u
 mod tests {
     use super::*;
 
-    /// A red picture of 64 x 36 with a white corner, as a camera gives it.
+    /// A red frame of 64 x 36 with a white corner, as a camera gives it.
     const RED: &[u8] = include_bytes!("../../../fixtures/camera.jpg");
 
-    fn is_red_with_a_white_corner(picture: &VideoFrame) {
-        assert_eq!((picture.width(), picture.height()), (64, 36));
-        let [red, green, blue] = picture.mean();
+    fn is_red_with_a_white_corner(frame: &VideoFrame) {
+        assert_eq!((frame.width(), frame.height()), (64, 36));
+        let [red, green, blue] = frame.mean();
         assert!(red > 230 && green < 30 && blue < 30, "{red} {green} {blue}");
-        assert!(picture.samples()[0] > 210, "{}", picture.samples()[0]);
-        assert!(picture.samples()[64 * 36 - 1].abs_diff(81) < 8, "{}", picture.samples()[64 * 36 - 1]);
+        assert!(frame.samples()[0] > 210, "{}", frame.samples()[0]);
+        assert!(frame.samples()[64 * 36 - 1].abs_diff(81) < 8, "{}", frame.samples()[64 * 36 - 1]);
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_picture_is_read_with_rows_that_are_longer_than_its_pixels() {
+    fn a_plain_frame_is_read_with_rows_that_are_longer_than_its_pixels() {
         let (white, red) = ([235, 128, 235, 128], [81, 90, 81, 240]);
         let mut bytes = Vec::new();
         for y in 0..36 {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_left_out() {
+    fn what_is_no_frame_is_left_out() {
         let jpeg = Format::Jpeg { sides: [64, 36] };
         assert_eq!(jpeg.read(b""), None);
         for length in 0..RED.len() {
@@ -143,8 +143,8 @@ mod tests {
         for at in 0..RED.len() {
             let mut bytes = RED.to_vec();
             bytes[at] ^= 0xFF;
-            if let Some(picture) = jpeg.read(&bytes) {
-                assert!(picture.width() * picture.height() <= MAX_PIXELS);
+            if let Some(frame) = jpeg.read(&bytes) {
+                assert!(frame.width() * frame.height() <= MAX_PIXELS);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Cameras, by Video4Linux.
 //!
-//! A camera is asked for its size when it is named, and opened when the first picture is wanted: until then its light is off.
+//! A camera is asked for its size when it is named, and opened when the first frame is wanted: until then its light is off.
 
 mod format;
 
@@ -18,16 +18,16 @@ use format::Format;
 /// The sides that are asked for, in pixels; a camera gives the nearest that it has.
 const SIDES: [u32; 2] = [640, 360];
 
-/// A camera that gives no picture for so long is gone, whatever the system says. Some take two seconds to begin.
+/// A camera that gives no frame for so long is gone, whatever the system says. Some take two seconds to begin.
 const SILENT: Duration = Duration::from_secs(5);
 
-/// Between two looks for a picture: a sixth of the time between two pictures.
+/// Between two looks for a frame: a sixth of the time between two frames.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What is read here, best first: plain pictures, then JPEG.
+/// What is read here, best first: plain frames, then JPEG.
 const READ: [PixelFormat; 3] = [PixelFormat::YUYV, PixelFormat::MJPG, PixelFormat::JPEG];
 
-/// What is shown until the first picture comes.
+/// What is shown until the first frame comes.
 const BLACK: [u8; 3] = [0, 0, 0];
 
 /// What a camera showed last, or why it shows no more.
@@ -81,7 +81,7 @@ impl Camera {
     /// The camera with this file (`/dev/video0`), name or part of a name; without, the first.
     ///
     /// # Errors
-    /// If there is none, it is not ours to use, or gives pictures in no form that we read.
+    /// If there is none, it is not ours to use, or gives frames in no form that we read.
     pub fn named(name: Option<&str>) -> Result<Self, DeviceError> {
         let path = match name {
             Some(path) if path.starts_with('/') => PathBuf::from(path),
@@ -119,7 +119,7 @@ fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), DeviceError> {
     let device = Device::open(path).map_err(&fault)?;
     let formats: Vec<PixelFormat> =
         device.formats(BufType::VIDEO_CAPTURE).flatten().map(|format| format.pixel_format()).collect();
-    let unread = || DeviceError(format!("camera {} gives pictures in no form that is read here", path.display()));
+    let unread = || DeviceError(format!("camera {} gives frames in no form that is read here", path.display()));
     let wanted = READ.into_iter().find(|format| formats.contains(format)).ok_or_else(unread)?;
     let device = device.video_capture(PixFormat::new(SIDES[0], SIDES[1], wanted)).map_err(&fault)?;
     let given = device.format();
@@ -133,7 +133,7 @@ fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), DeviceError> {
     let pixels = sides[0].saturating_mul(sides[1]);
     if format.even_sides().contains(&0) || pixels > MAX_PIXELS {
         let [width, height] = sides;
-        return Err(DeviceError(format!("camera {} gives pictures of {width} x {height}", path.display())));
+        return Err(DeviceError(format!("camera {} gives frames of {width} x {height}", path.display())));
     }
     let _in_its_own_time = device.set_frame_interval(Fract::new(1, 30)).is_err();
     Ok((device, format))
@@ -155,17 +155,17 @@ fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), DeviceError> {
     while let Some(latest) = latest.upgrade() {
         if stream.will_block().map_err(&fault)? {
             if until <= Instant::now() {
-                return Err(DeviceError(format!("camera {} gives no more pictures", path.display())));
+                return Err(DeviceError(format!("camera {} gives no more frames", path.display())));
             }
             drop(latest);
             std::thread::sleep(LOOK);
             continue;
         }
-        // A picture that came broken, over a cable that is too long, is left out.
-        let picture = stream.dequeue(|bytes| Ok(format.read(&bytes).filter(|_| !bytes.is_error()))).map_err(&fault)?;
-        if let Some(picture) = picture {
+        // A frame that came broken, over a cable that is too long, is left out.
+        let frame = stream.dequeue(|bytes| Ok(format.read(&bytes).filter(|_| !bytes.is_error()))).map_err(&fault)?;
+        if let Some(frame) = frame {
             until = Instant::now() + SILENT;
-            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Ok(Some(picture));
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Ok(Some(frame));
         }
     }
     Ok(())
@@ -176,7 +176,7 @@ impl VideoSource for Camera {
         self.size
     }
 
-    fn take(&mut self) -> Result<VideoFrame, DeviceError> {
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
         let latest = match &self.latest {
             Some(latest) => latest,
             None => {
@@ -190,16 +190,16 @@ impl VideoSource for Camera {
             }
         };
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(picture) = latest.as_mut().map_err(|trouble| trouble.clone())?.take() {
+        if let Some(frame) = latest.as_mut().map_err(|trouble| trouble.clone())?.take() {
             // Its size may have become another since it was named.
-            self.shown = picture.resized(self.size);
+            self.shown = frame.resized(self.size);
         }
         Ok(self.shown.clone())
     }
 
-    fn rest(&mut self) {
+    fn release(&mut self) {
         self.latest = None;
-        self.shown = VideoFrame::filled(self.size[0], self.size[1], BLACK); // Who looks again shall not see what was long ago.
+        self.shown = VideoFrame::filled(self.size[0], self.size[1], BLACK); // Drop the stale frame: a viewer that comes back must not see an old picture.
     }
 }
 
@@ -223,9 +223,9 @@ mod tests {
         let (size, shown) = ([64, 36], VideoFrame::filled(64, 36, BLACK));
         let mut camera = Camera { path: "/dev/video-of-nobody".into(), size, latest: None, shown };
         // Black until its thread has found out.
-        let why = std::iter::repeat_with(|| camera.take()).find_map(Result::err).expect("it is told");
+        let why = std::iter::repeat_with(|| camera.capture()).find_map(Result::err).expect("it is told");
         assert!(why.to_string().contains("/dev/video-of-nobody"), "{why}");
-        camera.rest();
+        camera.release();
         assert!(camera.latest.is_none());
     }
 }

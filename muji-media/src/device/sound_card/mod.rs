@@ -2,9 +2,9 @@
 //!
 //! A card is opened when the call first needs it, by a thread of its own that holds it, notices when it is gone, and tries
 //! each second to have it back; meanwhile the microphone is silent and the loudspeaker swallows. Cards have clocks of their
-//! own: a [`DriftCompensator`] keeps what waits between card and call as short as it should be.
+//! own: a `DriftCompensator` keeps what waits between card and call as short as it should be.
 
-mod line;
+mod card_thread;
 mod system;
 
 use std::collections::VecDeque;
@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rtrb::{Consumer, Producer};
 
-use super::interface::{DeviceError, Sink, Source};
+use super::interface::{AudioSink, AudioSource, DeviceError};
 use super::voice_processing::VoiceProcessing;
-use crate::audio::drift::{DriftCompensator, Fixed, rounded};
-use crate::audio::frame::{FRAME, Frame, RATE};
-use line::Line;
+use crate::audio::drift::{DriftCompensator, FixedSide, rounded};
+use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
+use card_thread::CardThread;
 use system::{RING, push};
 
 pub use system::{Card, loudspeakers, microphones};
@@ -34,21 +34,21 @@ const MAX_WAITING: f64 = 0.100;
 /// takes two to wake up (PulseAudio's null sink).
 const PATIENCE: u32 = 200;
 
-/// Where sound comes from.
+/// Where audio comes from.
 pub struct Microphone {
     name: Option<String>,
     voice_processing: Option<Arc<Mutex<VoiceProcessing>>>,
-    line: Option<Line<Consumer<f32>>>,
+    card: Option<CardThread<Consumer<f32>>>,
     /// What came and was not taken yet.
     waiting: VecDeque<i16>,
     flow: Flow,
 }
 
-/// Where sound goes to.
+/// Where audio goes to.
 pub struct Loudspeaker {
     name: Option<String>,
     voice_processing: Option<Arc<Mutex<VoiceProcessing>>>,
-    line: Option<Line<Producer<f32>>>,
+    card: Option<CardThread<Producer<f32>>>,
     flow: Flow,
 }
 
@@ -59,7 +59,8 @@ pub struct Loudspeaker {
 pub fn both(microphone: Option<&str>, loudspeaker: Option<&str>) -> Result<(Microphone, Loudspeaker), DeviceError> {
     let voice_processing = Arc::new(Mutex::new(VoiceProcessing::new()));
     let (mut source, mut sink) = (Microphone::named(microphone)?, Loudspeaker::named(loudspeaker)?);
-    (source.voice_processing, sink.voice_processing) = (Some(voice_processing.clone()), Some(voice_processing));
+    source.voice_processing = Some(voice_processing.clone());
+    sink.voice_processing = Some(voice_processing);
     Ok((source, sink))
 }
 
@@ -71,7 +72,13 @@ impl Microphone {
     pub fn named(name: Option<&str>) -> Result<Self, DeviceError> {
         system::microphone(name).map_err(|why| refusal("microphone", name, &why, microphones()))?;
         let name = name.map(str::to_owned);
-        Ok(Self { name, voice_processing: None, line: None, waiting: VecDeque::new(), flow: Flow::new(Fixed::Output) })
+        Ok(Self {
+            name,
+            voice_processing: None,
+            card: None,
+            waiting: VecDeque::new(),
+            flow: Flow::new(FixedSide::Output),
+        })
     }
 }
 
@@ -82,11 +89,16 @@ impl Loudspeaker {
     /// If there is none.
     pub fn named(name: Option<&str>) -> Result<Self, DeviceError> {
         system::loudspeaker(name).map_err(|why| refusal("loudspeaker", name, &why, loudspeakers()))?;
-        Ok(Self { name: name.map(str::to_owned), voice_processing: None, line: None, flow: Flow::new(Fixed::Input) })
+        Ok(Self {
+            name: name.map(str::to_owned),
+            voice_processing: None,
+            card: None,
+            flow: Flow::new(FixedSide::Input),
+        })
     }
 }
 
-/// Why a card cannot be used, with the names of those that are there for somebody who mistyped one.
+/// Why a card cannot be used, with the names of those that are there, in case of a typing error.
 fn refusal(what: &str, name: Option<&str>, why: &cpal::Error, there: Result<Vec<Card>, DeviceError>) -> DeviceError {
     let there = there.unwrap_or_default();
     match name {
@@ -95,15 +107,15 @@ fn refusal(what: &str, name: Option<&str>, why: &cpal::Error, there: Result<Vec<
             DeviceError(format!("there is no {what} called {name}, but: {}", names.join(", ")))
         }
         // ALSA names cards that are not there, or that another program has.
-        _ => DeviceError(format!("no {what} is to be had on this machine: {}", line::spoken(why))),
+        _ => DeviceError(format!("no {what} is to be had on this machine: {}", card_thread::describe(why))),
     }
 }
 
 // ---- between card and call -------------------------------------------------------------------------------------------
 
-/// How sound gets from one clock to the other.
+/// How audio gets from one clock to the other.
 struct Flow {
-    fixed: Fixed,
+    fixed: FixedSide,
     rate: u32,
     drift: DriftCompensator,
     /// What waits beyond what should, in seconds, over the last turns.
@@ -116,14 +128,22 @@ struct Flow {
 }
 
 impl Flow {
-    fn new(fixed: Fixed) -> Self {
-        Self { fixed, rate: RATE, drift: DriftCompensator::new(fixed), excess: 0.0, begun: false, left: 0, idle: 0 }
+    fn new(fixed: FixedSide) -> Self {
+        Self {
+            fixed,
+            rate: SAMPLE_RATE,
+            drift: DriftCompensator::new(fixed),
+            excess: 0.0,
+            begun: false,
+            left: 0,
+            idle: 0,
+        }
     }
 
     fn opened(&mut self, rate: u32) {
         let drift = match self.fixed {
-            Fixed::Output => DriftCompensator::between(self.fixed, rate, RATE),
-            Fixed::Input => DriftCompensator::between(self.fixed, RATE, rate),
+            FixedSide::Output => DriftCompensator::between(self.fixed, rate, SAMPLE_RATE),
+            FixedSide::Input => DriftCompensator::between(self.fixed, SAMPLE_RATE, rate),
         };
         // A card of 0 Hz gives nothing, and is taken for gone.
         let drift = drift.unwrap_or_else(|_| DriftCompensator::new(self.fixed));
@@ -150,16 +170,16 @@ impl Flow {
     }
 }
 
-impl Source for Microphone {
-    fn fill(&mut self, frame: &mut Frame) -> Result<(), DeviceError> {
-        let line = self.line.get_or_insert_with(|| system::open_microphone(self.name.clone()));
-        if let Some(rate) = line.renewed() {
+impl AudioSource for Microphone {
+    fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
+        let card = self.card.get_or_insert_with(|| system::open_microphone(self.name.clone()));
+        if let Some(rate) = card.renewed() {
             self.waiting.clear();
             self.flow.opened(rate);
         }
-        let came = line.end.as_mut().map_or(0, |end| take(end, &mut self.waiting));
-        if self.flow.is_dead(came == 0 && line.end.is_some()) {
-            line.fail("no sound comes from it");
+        let came = card.end.as_mut().map_or(0, |end| take(end, &mut self.waiting));
+        if self.flow.is_dead(came == 0 && card.end.is_some()) {
+            card.fail("no sound comes from it");
         }
         let (needed, spare) = (self.flow.drift.needs(), self.flow.should_wait());
         let excess = self.waiting.len().saturating_sub(needed + self.flow.may_wait());
@@ -170,7 +190,7 @@ impl Source for Microphone {
             return Ok(());
         }
         self.flow.measure(self.waiting.len() - needed);
-        let sound = self.flow.drift.turn(&mut self.waiting, self.flow.excess);
+        let sound = self.flow.drift.resample(&mut self.waiting, self.flow.excess);
         frame.iter_mut().zip(sound).for_each(|(sample, sound)| *sample = rounded(*sound));
         if let Some(voice_processing) = &self.voice_processing {
             voice_processing.lock().unwrap_or_else(PoisonError::into_inner).captured(frame);
@@ -178,12 +198,12 @@ impl Source for Microphone {
         Ok(())
     }
 
-    fn rest(&mut self) {
-        self.line = None;
+    fn release(&mut self) {
+        self.card = None;
     }
 
-    fn news(&mut self) -> Option<DeviceError> {
-        self.line.as_mut().and_then(Line::news)
+    fn poll_notice(&mut self) -> Option<DeviceError> {
+        self.card.as_mut().and_then(CardThread::poll_notice)
     }
 }
 
@@ -194,23 +214,23 @@ fn take(end: &mut Consumer<f32>, waiting: &mut VecDeque<i16>) -> usize {
     there
 }
 
-impl Sink for Loudspeaker {
-    fn put(&mut self, frame: &Frame) -> Result<(), DeviceError> {
+impl AudioSink for Loudspeaker {
+    fn put(&mut self, frame: &AudioFrame) -> Result<(), DeviceError> {
         if let Some(voice_processing) = &self.voice_processing {
             voice_processing.lock().unwrap_or_else(PoisonError::into_inner).played(frame);
         }
-        let line = self.line.get_or_insert_with(|| system::open_loudspeaker(self.name.clone()));
-        if let Some(rate) = line.renewed() {
+        let card = self.card.get_or_insert_with(|| system::open_loudspeaker(self.name.clone()));
+        if let Some(rate) = card.renewed() {
             self.flow.opened(rate);
         }
-        let Some(end) = &mut line.end else { return Ok(()) };
+        let Some(end) = &mut card.end else { return Ok(()) };
         let waiting = RING - end.slots();
         if waiting == 0 {
             // It ran dry, or begins: a little silence ahead, or it would run dry again.
             push(end, std::iter::repeat_n(0.0, self.flow.should_wait()));
         }
         if self.flow.is_dead(waiting >= self.flow.left && waiting > 0) {
-            line.fail("it takes no sound");
+            card.fail("it takes no sound");
             return Ok(());
         }
         self.flow.left = waiting;
@@ -218,17 +238,17 @@ impl Sink for Loudspeaker {
             return Ok(()); // This frame is left out.
         }
         self.flow.measure(waiting);
-        let sound = self.flow.drift.turn(&mut frame.iter().copied().collect(), self.flow.excess);
+        let sound = self.flow.drift.resample(&mut frame.iter().copied().collect(), self.flow.excess);
         push(end, sound.iter().map(|sample| sample / 32_768.0));
         self.flow.left = RING - end.slots();
         Ok(())
     }
 
-    fn rest(&mut self) {
-        self.line = None;
+    fn release(&mut self) {
+        self.card = None;
     }
 
-    fn news(&mut self) -> Option<DeviceError> {
-        self.line.as_mut().and_then(Line::news)
+    fn poll_notice(&mut self) -> Option<DeviceError> {
+        self.card.as_mut().and_then(CardThread::poll_notice)
     }
 }

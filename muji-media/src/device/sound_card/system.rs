@@ -9,8 +9,8 @@ use cpal::{
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::line::{Line, OPENING, Opened, Word, spoken, tend};
-use crate::audio::frame::RATE;
+use super::card_thread::{CardEvent, CardThread, OPENING, Opened, describe, spawn};
+use crate::audio::frame::SAMPLE_RATE;
 use crate::device::DeviceError;
 
 /// Samples on their way between card and call, at most: a third of a second at 48 kHz. More is left out.
@@ -59,35 +59,35 @@ pub(super) fn matches(name: &str, wanted: &str) -> bool {
     name.to_lowercase().contains(&wanted.to_lowercase())
 }
 
-/// A line to the microphone of this name, or to the default one.
-pub(super) fn open_microphone(name: Option<String>) -> Line<Consumer<f32>> {
-    tend("microphone", move |words| {
+/// A card to the microphone of this name, or to the default one.
+pub(super) fn open_microphone(name: Option<String>) -> CardThread<Consumer<f32>> {
+    spawn("microphone", move |events| {
         let (device, usual) = microphone(name.as_deref())?;
         let config = config(&usual, device.supported_input_configs().into_iter().flatten());
         match usual.sample_format() {
-            SampleFormat::F32 => record::<f32>(&device, config, words),
-            SampleFormat::I16 => record::<i16>(&device, config, words),
-            SampleFormat::I32 => record::<i32>(&device, config, words),
+            SampleFormat::F32 => record::<f32>(&device, config, events),
+            SampleFormat::I16 => record::<i16>(&device, config, events),
+            SampleFormat::I32 => record::<i32>(&device, config, events),
             _ => Err(unsupported(&usual)),
         }
     })
 }
 
-/// A line to the loudspeaker of this name, or to the default one.
-pub(super) fn open_loudspeaker(name: Option<String>) -> Line<Producer<f32>> {
-    tend("loudspeaker", move |words| {
+/// A card to the loudspeaker of this name, or to the default one.
+pub(super) fn open_loudspeaker(name: Option<String>) -> CardThread<Producer<f32>> {
+    spawn("loudspeaker", move |events| {
         let (device, usual) = loudspeaker(name.as_deref())?;
         let config = config(&usual, device.supported_output_configs().into_iter().flatten());
         match usual.sample_format() {
-            SampleFormat::F32 => play::<f32>(&device, config, words),
-            SampleFormat::I16 => play::<i16>(&device, config, words),
-            SampleFormat::I32 => play::<i32>(&device, config, words),
+            SampleFormat::F32 => play::<f32>(&device, config, events),
+            SampleFormat::I16 => play::<i16>(&device, config, events),
+            SampleFormat::I32 => play::<i32>(&device, config, events),
             _ => Err(unsupported(&usual)),
         }
     })
 }
 
-/// The microphone of this name, or the default one, and how it usually speaks.
+/// The microphone of this name, or the default one, and its default configuration.
 pub(super) fn microphone(name: Option<&str>) -> Result<(Device, SupportedStreamConfig), Error> {
     let host = cpal::default_host();
     let device = find(name, host.default_input_device(), host.input_devices())?;
@@ -95,7 +95,7 @@ pub(super) fn microphone(name: Option<&str>) -> Result<(Device, SupportedStreamC
     Ok((device, usual))
 }
 
-/// The loudspeaker of this name, or the default one, and how it usually speaks.
+/// The loudspeaker of this name, or the default one, and its default configuration.
 pub(super) fn loudspeaker(name: Option<&str>) -> Result<(Device, SupportedStreamConfig), Error> {
     let host = cpal::default_host();
     let device = find(name, host.default_output_device(), host.output_devices())?;
@@ -119,9 +119,9 @@ fn find(
 fn config(usual: &SupportedStreamConfig, mut ranges: impl Iterator<Item = SupportedStreamConfigRange>) -> StreamConfig {
     let fitting = ranges.any(|range| {
         let rates = range.min_sample_rate()..=range.max_sample_rate();
-        range.sample_format() == usual.sample_format() && rates.contains(&RATE)
+        range.sample_format() == usual.sample_format() && rates.contains(&SAMPLE_RATE)
     });
-    let sample_rate = if fitting { RATE } else { usual.sample_rate() };
+    let sample_rate = if fitting { SAMPLE_RATE } else { usual.sample_rate() };
     StreamConfig { channels: usual.channels(), sample_rate, buffer_size: BufferSize::Fixed(sample_rate / 50) }
 }
 
@@ -133,7 +133,7 @@ fn unsupported(usual: &SupportedStreamConfig) -> Error {
 fn record<T: SizedSample>(
     device: &Device,
     config: StreamConfig,
-    words: SyncSender<Word>,
+    events: SyncSender<CardEvent>,
 ) -> Result<(cpal::Stream, Opened<Consumer<f32>>), Error>
 where
     f32: FromSample<T>,
@@ -146,7 +146,7 @@ where
             |together: &[T]| together.iter().map(|sample| f32::from_sample(*sample)).sum::<f32>() / channels as f32;
         push(&mut into, samples.chunks_exact(channels).map(mean));
     };
-    let stream = device.build_input_stream(config, captured, faults(words), Some(OPENING))?;
+    let stream = device.build_input_stream(config, captured, faults(events), Some(OPENING))?;
     stream.play()?;
     Ok((stream, Opened { end, rate }))
 }
@@ -154,7 +154,7 @@ where
 fn play<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
-    words: SyncSender<Word>,
+    events: SyncSender<CardEvent>,
 ) -> Result<(cpal::Stream, Opened<Producer<f32>>), Error> {
     let (end, mut from) = RingBuffer::new(RING);
     let channels = usize::from(config.channels.max(1));
@@ -165,17 +165,17 @@ fn play<T: SizedSample + FromSample<f32>>(
             together.fill(T::from_sample(sample));
         }
     };
-    let stream = device.build_output_stream(config, wanted, faults(words), Some(OPENING))?;
+    let stream = device.build_output_stream(config, wanted, faults(events), Some(OPENING))?;
     stream.play()?;
     Ok((stream, Opened { end, rate }))
 }
 
-/// Faults after which a card must be opened anew; of the others it recovers by itself.
-fn faults(words: SyncSender<Word>) -> impl FnMut(Error) + Send + 'static {
+/// Reports the faults after which a card must be opened again; it recovers from others by itself.
+fn faults(events: SyncSender<CardEvent>) -> impl FnMut(Error) + Send + 'static {
     move |error| {
         let passing = matches!(error.kind(), ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied | ErrorKind::Xrun);
         if !passing {
-            let _known_already = words.try_send(Word::Fault(spoken(&error))).is_err();
+            let _known_already = events.try_send(CardEvent::Fault(describe(&error))).is_err();
         }
     }
 }

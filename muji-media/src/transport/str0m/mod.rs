@@ -1,7 +1,8 @@
 //! ICE and DTLS-SRTP by str0m.
 //!
-//! Its order and times matter more than its calls: each trap is named where it is avoided.
+//! The order and the times of its calls matter; each trap is explained where it is avoided.
 
+mod convert;
 mod plan;
 mod stream;
 
@@ -19,57 +20,58 @@ use str0m::ice::IceCreds;
 use str0m::media::{KeyframeRequestKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::Rtcp;
-use str0m::rtp::{RawPacket, RtpWrite, SeqNo};
+use str0m::rtp::{RawPacket, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::consent::Consent;
 use super::interface::{
-    MAX_UNANNOUNCED, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, captured,
-    is_nacked, told,
+    MAX_UNANNOUNCED, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised,
+    is_nacked, of_unannounced,
 };
-use super::requests::Requests;
-use super::resend::Numbered;
+use super::request_limiter::RequestLimiter;
+use super::resend::SequencedPacket;
 use crate::gather::LocalCandidate;
-use crate::rtp::{ReceivedRtp, RtpPacket, is_stun};
+use crate::rtp::{RtpPacket, is_stun};
+use convert::{local, received, remote, rtp_ssrc, write};
 pub use plan::{Dtls, Str0m};
-use plan::{Plan, counts_packets, local};
+use plan::{Plan, uses_transport_cc};
 use stream::{Stream, declare};
 
-/// STUN's binding requests and success responses begin so (RFC 8489 section 5).
+/// The first bytes of STUN binding requests and success responses (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 
-/// Between two looks at an estimate of which nothing new is known.
+/// Between two looks at the bandwidth estimate while there is nothing new.
 const ESTIMATES: Duration = Duration::from_millis(25);
 
-/// Packets that a peer misses and that were not looked for yet: a NACK names 17 at most, and a datagram holds some 200 of those.
+/// Packets that a peer misses and that were not resent yet. One NACK names up to 17, and a datagram holds some 200 NACKs.
 const MAX_MISSED: usize = 1_024;
 
 /// A transport of this kind.
 pub struct Str0mTransport {
     rtc: Rtc,
-    /// How it was built, until it is known what the peer knows.
+    /// How it was built, until the peer's header extensions are known.
     plan: Option<Plan>,
     /// Our addresses.
     ours: Vec<LocalCandidate>,
-    /// Our credentials after the restart that we have told of.
+    /// Our credentials after a restart, until the peer answers it.
     renewed: Option<IceCreds>,
     /// The peer's candidates, and its credentials.
     theirs: Vec<str0m::Candidate>,
     remote: Option<IceCreds>,
-    /// Candidates that came before.
+    /// Candidates that came before the peer's credentials.
     early: Vec<Candidate>,
     local: LocalTransport,
     dtls: Option<DtlsRole>,
     dtls_started: bool,
     streams: Vec<Stream>,
-    /// The peer and we find out by ourselves how much we may send.
+    /// Both ends use transport-wide congestion control.
     counted: bool,
-    /// Which content an SSRC of the peer belongs to.
+    /// The content of each SSRC of the peer.
     ssrcs: BTreeMap<u32, Mid>,
     consent: Consent,
-    requests: Requests,
-    /// What the peer misses: SSRC, and the lower half of the number.
+    requests: RequestLimiter,
+    /// What the peer misses: the SSRC, and the lower half of the sequence number.
     missed: Vec<(u32, u16)>,
     due: Option<Instant>,
     over: bool,
@@ -80,23 +82,23 @@ impl Str0m {
     /// Makes transports of this kind.
     #[must_use]
     pub fn maker(mut self) -> MakeTransport {
-        let make = move |now, opening| Box::new(Str0mTransport::new(&mut self, now, opening)) as Box<dyn Transport>;
-        MakeTransport { make: Box::new(make), counts_packets: true }
+        let make = move |now, params| Box::new(Str0mTransport::new(&mut self, now, params)) as Box<dyn Transport>;
+        MakeTransport { make: Box::new(make), transport_cc: true }
     }
 }
 
 impl Str0mTransport {
-    fn new(shared: &mut Str0m, now: Instant, opening: TransportParams) -> Self {
-        let (mut plan, credentials) = Plan::new(shared, opening);
+    fn new(shared: &mut Str0m, now: Instant, params: TransportParams) -> Self {
+        let (mut plan, credentials) = Plan::new(shared, params);
         let built = plan.offered();
         let (mut rtc, streams) = plan.build(now, &built);
-        let counted = counts_packets(&built);
+        let counted = uses_transport_cc(&built);
         let fingerprint = rtc.direct_api().local_dtls_fingerprint().bytes.clone();
         let local = LocalTransport {
             ufrag: credentials.ufrag,
             pwd: Secret::new(credentials.pass),
             fingerprint,
-            candidates: told(plan.candidates()),
+            candidates: advertised(plan.candidates()),
         };
         let mut this = Self {
             rtc,
@@ -113,7 +115,7 @@ impl Str0mTransport {
             counted,
             ssrcs: BTreeMap::new(),
             consent: Consent::default(),
-            requests: Requests::default(),
+            requests: RequestLimiter::default(),
             missed: Vec::new(),
             due: None,
             over: false,
@@ -123,26 +125,26 @@ impl Str0mTransport {
         this
     }
 
-    /// The peer knows these header extensions. Nothing was sent yet, so what was built for others is built again.
-    fn settle(&mut self, now: Instant, extensions: &[Extension]) {
+    /// The peer's header extensions are known. If they are not those that we offered, str0m is built again: nothing was sent yet.
+    fn set_extensions(&mut self, now: Instant, extensions: &[Extension]) {
         let Some(plan) = self.plan.take() else { return };
         if plan.offered() != extensions {
-            let agreed: Vec<Option<NegotiatedContent>> =
-                self.streams.iter_mut().map(|stream| stream.agreed.take()).collect();
+            let negotiated: Vec<Option<NegotiatedContent>> =
+                self.streams.iter_mut().map(|stream| stream.negotiated.take()).collect();
             (self.rtc, self.streams) = plan.build(now, extensions);
-            self.counted = counts_packets(extensions);
+            self.counted = uses_transport_cc(extensions);
             self.ssrcs.clear();
             self.tick(now);
-            agreed.iter().flatten().for_each(|agreed| self.agreed(agreed));
+            negotiated.iter().flatten().for_each(|negotiated| self.set_negotiated(negotiated));
         }
         for candidate in std::mem::take(&mut self.early) {
-            self.candidate(now, &candidate);
+            self.add_remote_candidate(now, &candidate);
         }
     }
 
-    /// ICE with other credentials on both sides; DTLS and what flows know nothing of it. str0m keeps pairs of addresses, which would
-    /// be asked with the old ones, so all addresses go and ours come back.
-    fn begin_anew(&mut self, now: Instant, theirs: IceCreds) {
+    /// ICE restarts with other credentials on both sides; DTLS and SRTP go on. str0m keeps its pairs of addresses, and would check them with
+    /// the old credentials, so all addresses are removed and ours added again.
+    fn restart_ice(&mut self, now: Instant, theirs: IceCreds) {
         let gone: Vec<str0m::Candidate> = self.ours.iter().filter_map(local).chain(self.theirs.drain(..)).collect();
         let mut api = self.rtc.direct_api();
         for candidate in &gone {
@@ -155,7 +157,7 @@ impl Str0mTransport {
         for candidate in self.ours.iter().filter_map(local) {
             self.rtc.add_local_candidate(candidate);
         }
-        self.consent.begin_anew();
+        self.consent.restarted();
         self.tick(now);
         self.tick(now);
     }
@@ -179,17 +181,17 @@ impl Str0mTransport {
         while !self.over {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
-                    // When nothing is heard of what was sent, its estimate of delay is due at once for ever.
+                    // While nothing is known of what was sent, str0m's delay estimate is always due at once.
                     let idle = at <= now && self.rtc.last_timeout_reason() == Reason::BweDelayControl;
                     self.due = Some(if idle { now + ESTIMATES } else { at });
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
-                    if self.consent.is_silent(now) && !is_stun(&bytes) {
-                        continue; // Probes of what the path carries, and reports.
+                    if self.consent.is_expired(now) && !is_stun(&bytes) {
+                        continue; // Bandwidth probes and reports: only checks may be sent now.
                     }
-                    self.consent.asks(now, &bytes, transmit.destination);
+                    self.consent.check_sent(now, &bytes, transmit.destination);
                     self.out.push_back(TransportOutput::Datagram {
                         from: transmit.source,
                         to: transmit.destination,
@@ -207,35 +209,20 @@ impl Str0mTransport {
         match event {
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
                 self.consent.found_path(now, &mut self.out);
-                // Started earlier its timer runs while nobody can answer, and ends the transport at 28 s.
+                // Started earlier, DTLS would retransmit while nobody can answer, and give up after 28 s.
                 if self.dtls == Some(DtlsRole::Client) {
                     self.start_dtls(true);
                 }
             }
             Event::Connected => self.consent.connected(now, &mut self.out),
             Event::RtpPacket(packet) => {
-                self.consent.hears(now, &mut self.out);
+                self.consent.received(now, &mut self.out);
                 let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
                 let Some(stream) = self.streams.iter_mut().find(|stream| stream.mid == *mid) else { return };
                 if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
                     receive_rate_limit.packet(now, *packet.header.ssrc, *packet.seq_no, packet.payload.len());
                 }
-                let received = ReceivedRtp {
-                    payload_type: *packet.header.payload_type,
-                    sequence: *packet.seq_no,
-                    arrived: packet.timestamp,
-                    captured: packet.last_sender_info.and_then(|known| {
-                        // Timestamps wrap, so only what lies between two counts.
-                        let ticks = packet.header.timestamp.wrapping_sub(known.rtp_time.numer() as u32).cast_signed();
-                        captured(known.ntp_time, ticks, packet.time.frequency().get())
-                    }),
-                    turns: packet.header.ext_vals.video_orientation.map(|orientation| orientation as u8),
-                    packet: RtpPacket {
-                        timestamp: packet.header.timestamp,
-                        marker: packet.header.marker,
-                        payload: packet.payload,
-                    },
-                };
+                let received = received(packet);
                 self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
             }
             Event::RawPacket(raw) => {
@@ -245,12 +232,12 @@ impl Str0mTransport {
             }
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => self.estimated(estimate),
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => self.estimated(estimate),
-            Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameAsked),
+            Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameRequested),
             _ => {}
         }
     }
 
-    /// What the peer says of what it gets.
+    /// RTCP of the peer: what it received.
     fn reported(&mut self, now: Instant, rtcp: Rtcp) {
         let reports = match rtcp {
             Rtcp::Nack(nack) => {
@@ -259,8 +246,8 @@ impl Str0mTransport {
                 let room = MAX_MISSED.saturating_sub(self.missed.len());
                 let missed: Vec<(u32, u16)> = missed.take(room).collect();
                 if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == *nack.ssrc && stream.nack) {
-                    let lost = missed.iter().filter_map(|(_, number)| stream.sent.misses(now, *number)).last();
-                    self.out.extend(lost.map(TransportOutput::Overflowed));
+                    let lost = missed.iter().filter_map(|(_, number)| stream.sent.nacked(now, *number)).last();
+                    self.out.extend(lost.map(TransportOutput::Congestion));
                 }
                 self.missed.extend(missed);
                 return;
@@ -271,15 +258,17 @@ impl Str0mTransport {
         };
         for report in reports.iter() {
             let mut streams = self.streams.iter();
-            if streams.any(|stream| stream.ssrc == *report.ssrc && stream.nack && !stream.sent.told_lately(now)) {
-                self.out.push_back(TransportOutput::Lost(f32::from(report.fraction_lost) / 256.0));
+            if streams.any(|stream| {
+                stream.ssrc == *report.ssrc && stream.nack && !stream.sent.reported_congestion_lately(now)
+            }) {
+                self.out.push_back(TransportOutput::Loss(f32::from(report.fraction_lost) / 256.0));
             }
         }
     }
 
     fn estimated(&mut self, estimate: Bitrate) {
         let bits = u32::try_from(estimate.as_u64()).unwrap_or(u32::MAX);
-        self.out.push_back(TransportOutput::Estimate(bits));
+        self.out.push_back(TransportOutput::BandwidthEstimate(bits));
     }
 
     /// Sends again what the peer misses.
@@ -288,19 +277,17 @@ impl Str0mTransport {
             let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc && stream.nack) else {
                 continue;
             };
-            if let Some(numbered) = stream.sent.again(now, number) {
+            if let Some(numbered) = stream.sent.resend(now, number) {
                 write(&mut self.rtc, ssrc, numbered);
                 self.tick(now);
             }
         }
     }
 
-    /// Tells the peer how much it may send, where that is due.
+    /// Sends REMB where it is due.
     fn allow(&mut self, now: Instant) {
         for stream in &mut self.streams {
-            let Some((ssrc, bits)) =
-                stream.receive_rate_limit.as_mut().and_then(|receive_rate_limit| receive_rate_limit.take(now))
-            else {
+            let Some((ssrc, bits)) = stream.receive_rate_limit.as_mut().and_then(|limit| limit.take(now)) else {
                 continue;
             };
             if let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
@@ -320,7 +307,7 @@ impl Str0mTransport {
 
     fn broke(&mut self, error: &RtcError) {
         match error {
-            // There is no SDP here: so str0m puts that the certificate is another one.
+            // str0m uses this error for a certificate that does not match; there is no SDP here.
             RtcError::RemoteSdp(_) => self.end(TransportOutput::Impostor),
             other => self.fail(TransportFailure::Library(other.to_string())),
         }
@@ -330,24 +317,21 @@ impl Str0mTransport {
         self.end(TransportOutput::Failed(why));
     }
 
-    fn end(&mut self, told: TransportOutput) {
+    fn end(&mut self, last: TransportOutput) {
         if !self.over {
             self.over = true;
             self.due = None;
-            self.out.push_back(told);
+            self.out.push_back(last);
         }
     }
 
-    /// str0m drops packets of an SSRC that it does not expect, and Dino announces none. So look before it does; a peer
-    /// that announced its own has no others.
+    /// str0m drops packets of an SSRC that it does not expect, and Dino announces none. So each packet is looked at before str0m gets it. A
+    /// peer that announced SSRCs has no others.
     fn expect_ssrc(&mut self, bytes: &[u8]) {
         let Some(ssrc) = rtp_ssrc(bytes).filter(|ssrc| !self.ssrcs.contains_key(ssrc)) else { return };
         let payload_type = bytes[1] & 0x7F;
-        let agreed = self.streams.iter().filter_map(|stream| Some((stream.mid, stream.agreed.as_ref()?)));
-        let mut receiving = agreed.filter(|(_, agreed)| agreed.receives_unannounced());
-        let by_type = receiving.clone().find(|(_, agreed)| agreed.sends_as(payload_type));
-        let Some((mid, _)) = by_type.or_else(|| receiving.next()) else { return };
-        if self.ssrcs.len() < MAX_UNANNOUNCED {
+        let contents = self.streams.iter().filter_map(|stream| Some((stream.mid, stream.negotiated.as_ref()?)));
+        if let Some(mid) = of_unannounced(contents, payload_type).filter(|_| self.ssrcs.len() < MAX_UNANNOUNCED) {
             self.expect(ssrc, mid);
         }
     }
@@ -368,27 +352,27 @@ impl Transport for Str0mTransport {
         let renewed = IceCreds::new();
         self.local.ufrag.clone_from(&renewed.ufrag);
         self.local.pwd = Secret::new(&renewed.pass);
-        self.local.candidates = told(&self.ours);
+        self.local.candidates = advertised(&self.ours);
         self.renewed = Some(renewed);
     }
 
-    fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
+    fn set_remote(&mut self, now: Instant, remote: &RemoteTransport) {
         let theirs = IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.expose().to_owned() };
         if self.remote.replace(theirs.clone()).is_some_and(|before| before != theirs) {
-            return self.begin_anew(now, theirs);
+            return self.restart_ice(now, theirs);
         }
         self.dtls = Some(remote.dtls);
         self.consent.begin(now);
-        self.settle(now, &remote.extensions);
+        self.set_extensions(now, &remote.extensions);
         let mut api = self.rtc.direct_api();
         api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: remote.fingerprint.clone() });
         api.set_remote_ice_credentials(theirs);
-        // Twice, or the checks wait for its 50 ms step.
+        // Twice, or the checks wait for str0m's step of 50 ms.
         self.tick(now);
         self.tick(now);
     }
 
-    fn found(&mut self, now: Instant, candidate: &LocalCandidate) {
+    fn add_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate) {
         if let Some(plan) = &mut self.plan {
             plan.candidates().push(candidate.clone());
         }
@@ -399,7 +383,7 @@ impl Transport for Str0mTransport {
         self.ours.push(candidate.clone());
     }
 
-    fn lost(&mut self, now: Instant, candidate: &LocalCandidate) {
+    fn remove_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate) {
         if let Some(plan) = &mut self.plan {
             plan.candidates().retain(|ours| ours != candidate);
         }
@@ -410,67 +394,61 @@ impl Transport for Str0mTransport {
         self.tick(now);
     }
 
-    fn candidate(&mut self, now: Instant, candidate: &Candidate) {
+    fn add_remote_candidate(&mut self, now: Instant, candidate: &Candidate) {
         if self.plan.is_some() {
             self.early.push(candidate.clone());
             return;
         }
-        let Candidate { foundation, priority, address, kind, related, .. } = candidate;
-        let related = related.map(|related| format!(" raddr {} rport {}", related.ip(), related.port()));
-        let line = format!(
-            "candidate:{foundation} 1 udp {priority} {} {} typ {kind}{}",
-            address.ip(),
-            address.port(),
-            related.unwrap_or_default()
-        );
-        if let Ok(candidate) = str0m::Candidate::from_sdp_string(&line) {
+        if let Some(candidate) = remote(candidate) {
             self.theirs.push(candidate.clone());
             self.rtc.add_remote_candidate(candidate);
             self.tick(now);
         }
     }
 
-    fn add(&mut self, content: &OpenContent) {
-        // Payload types that it was not made with it would not know; with one codec there are none.
+    fn add_content(&mut self, content: &OpenContent) {
+        // str0m cannot learn new payload types. There is one codec for each medium, so there are none.
         let index = u8::try_from(self.streams.len()).unwrap_or(u8::MAX);
         self.streams.push(declare(&mut self.rtc, index, content, self.counted));
     }
 
-    fn agreed(&mut self, agreed: &NegotiatedContent) {
-        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *agreed.content) else { return };
-        stream.agreed = Some(agreed.clone());
-        if let Some(send) = &agreed.send {
+    fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
+        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *negotiated.content) else {
+            return;
+        };
+        stream.negotiated = Some(negotiated.clone());
+        if let Some(send) = &negotiated.send {
             stream.nack = is_nacked(send);
         }
         let mid = stream.mid;
-        for ssrc in agreed.ssrcs.iter().take(MAX_UNANNOUNCED) {
+        for ssrc in negotiated.ssrcs.iter().take(MAX_UNANNOUNCED) {
             self.expect(*ssrc, mid);
         }
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        if !self.consent.is_connected() || self.over || self.consent.is_silent(now) {
+        if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
             return;
         }
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
-        let Some(payload) = stream.agreed.as_ref().and_then(|agreed| agreed.send.as_ref()) else { return };
+        let Some(payload) = stream.negotiated.as_ref().and_then(|negotiated| negotiated.send.as_ref()) else { return };
         let (ssrc, payload_type, first) = (stream.ssrc, payload.id, stream.sequence + 1);
         stream.sequence += packets.len() as u64;
         for (sequence, packet) in (first..).zip(packets.iter().cloned()) {
-            let numbered = Numbered { sequence, payload_type, captured, packet };
+            let numbered = SequencedPacket { sequence, payload_type, captured, packet };
             if stream.nack {
-                stream.sent.keep(now, numbered.clone());
+                stream.sent.sent(now, numbered.clone());
             }
             write(&mut self.rtc, ssrc, numbered);
         }
         self.tick(now);
     }
 
-    fn ask_key_frame(&mut self, now: Instant, content: &str) {
+    fn request_key_frame(&mut self, now: Instant, content: &str) {
         let Some(mid) = self.streams.iter().find(|stream| *stream.content == *content).map(|stream| stream.mid) else {
             return;
         };
-        // The last SSRC that came: who starts anew takes another.
+        // The SSRC that came last: a sender that restarts takes another.
         if let Some(ssrc) = self.ssrcs.iter().rfind(|(_, of)| **of == mid).map(|(ssrc, _)| *ssrc)
             && let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into())
         {
@@ -484,10 +462,10 @@ impl Transport for Str0mTransport {
             .is_ok_and(|received| self.rtc.accepts(&Input::Receive(now, received)))
     }
 
-    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+    fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         let is_dtls = bytes.first().is_some_and(|first| (20..=63).contains(first));
         if is_dtls && self.dtls == Some(DtlsRole::Server) && !self.dtls_started {
-            // As late as can be, and with a fresh clock, which the start would otherwise take from the last input.
+            // As late as possible, and after a tick: str0m would take the time of its last input for the start.
             self.tick(now);
             self.start_dtls(false);
             self.drain(now);
@@ -502,7 +480,7 @@ impl Transport for Str0mTransport {
             if !self.consent.answered(now, bytes, from, &mut self.out) {
                 return;
             }
-            if self.consent.is_anew() {
+            if self.consent.is_restarting() {
                 self.consent.found_path(now, &mut self.out);
             }
         }
@@ -535,19 +513,4 @@ impl Transport for Str0mTransport {
         let due = [self.due, self.consent.poll_timeout()].into_iter().flatten();
         due.chain(allowances).min().filter(|_| !self.over)
     }
-}
-
-fn write(rtc: &mut Rtc, ssrc: u32, numbered: Numbered) {
-    let Numbered { sequence, payload_type, captured, packet: RtpPacket { timestamp, marker, payload } } = numbered;
-    let write = RtpWrite::new(payload_type.into(), SeqNo::from(sequence), timestamp, captured, payload);
-    if let Some(sender) = rtc.direct_api().stream_tx(&ssrc.into()) {
-        sender.write_rtp(write.marker(marker));
-    }
-}
-
-/// The SSRC of an RTP packet; `None` for RTCP and everything else (RFC 5761 section 4).
-fn rtp_ssrc(bytes: &[u8]) -> Option<u32> {
-    let is_rtp = bytes.len() >= 12 && (128..=191).contains(&bytes[0]) && !(64..=95).contains(&(bytes[1] & 0x7F));
-    let ssrc = bytes.get(8..12)?.try_into().ok()?;
-    is_rtp.then(|| u32::from_be_bytes(ssrc))
 }

@@ -1,44 +1,43 @@
-//! What a transport is built from: cryptography, codecs and header extensions.
+//! How str0m is built: cryptography, codecs and header extensions.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::media::{IceRole, OpenContent};
-use muji_xep::ice::CandidateKind;
 use muji_xep::rtp::{Extension, PayloadType};
 use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::format::{Codec, FormatParams};
 use str0m::ice::IceCreds;
 use str0m::media::Frequency;
-use str0m::net::Protocol;
 use str0m::{Rtc, RtcConfig};
 
+use super::convert::local;
 use super::stream::{Stream, declare};
 use crate::bandwidth;
 use crate::codec::vp8::{ORIENTATION, TRANSPORT_CC};
 use crate::gather::LocalCandidate;
 use crate::transport::certificates::{Certificates, NoCertificate};
-use crate::transport::interface::{TransportParams, asks_again};
+use crate::transport::interface::{TransportParams, uses_nack};
 
-/// Between two sender reports of sound, as it is for pictures: before the first nobody can show both in step.
+/// Between two sender reports of audio. str0m's default is 5 s; without a report a peer cannot show audio and video in step.
 const REPORTS: Duration = Duration::from_secs(1);
 
-/// A pair is asked so often, and so many times without an answer before str0m forgets it: a path that was lost is given up after a minute,
-/// and until then is back as soon as the network is, though nobody could be told anything by the XMPP server.
+/// How often a pair is checked, and how many checks without an answer make str0m forget it. A lost path is given up after a minute, and
+/// until then it works again as soon as the network does, even if the XMPP connection does not.
 const CHECKS: Duration = Duration::from_millis(1_500);
 const MAX_CHECKS: usize = 45;
 
 /// Which versions of DTLS are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtls {
-    /// 1.3, or 1.2 if the peer knows no better.
+    /// 1.3, or 1.2 if the peer does not know it.
     Auto,
-    /// 1.2 only, as Dino speaks it.
+    /// 1.2 only, as Dino does.
     V12,
 }
 
-/// The cryptography that all transports share, and a certificate a call: by it calls cannot be linked.
+/// The cryptography that all transports share, and a certificate for each call.
 pub struct Str0m {
     crypto: Arc<CryptoProvider>,
     certificates: Certificates<DtlsCert>,
@@ -46,7 +45,7 @@ pub struct Str0m {
 }
 
 impl Str0m {
-    /// Makes the first certificate. That takes about 60 ms in a new process, so call it before there is a hurry.
+    /// Makes the first certificate. In a new process that takes about 60 ms, so call it early.
     ///
     /// # Errors
     /// If the cryptography library cannot make one.
@@ -54,7 +53,7 @@ impl Str0m {
         Self::with_dtls(Dtls::Auto)
     }
 
-    /// The same for certain versions of DTLS.
+    /// The same for some versions of DTLS.
     ///
     /// # Errors
     /// If the cryptography library cannot make a certificate.
@@ -65,8 +64,8 @@ impl Str0m {
     }
 }
 
-/// How a transport is built. The payload types of an [`Rtc`] and its header extensions cannot be changed later, and of ours it is not
-/// known which the peer knows before it answers.
+/// How a transport is built. An [`Rtc`] cannot change its payload types and header extensions later, and before the peer answers it is not
+/// known which of our header extensions it knows.
 pub(super) struct Plan {
     config: RtcConfig,
     role: IceRole,
@@ -75,9 +74,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// With credentials of its own.
-    pub(super) fn new(shared: &mut Str0m, opening: TransportParams) -> (Self, IceCreds) {
-        let TransportParams { call, role, contents, candidates, .. } = opening;
+    /// With new credentials.
+    pub(super) fn new(shared: &mut Str0m, params: TransportParams) -> (Self, IceCreds) {
+        let TransportParams { call, role, contents, candidates, .. } = params;
         let credentials = IceCreds::new();
         let version = match shared.version {
             Dtls::Auto => DtlsVersion::Auto,
@@ -92,8 +91,8 @@ impl Plan {
             .clear_extension_map()
             .set_rtp_mode(true)
             .set_rtcp_report_interval_audio(REPORTS)
-            // What a peer misses is told by nothing else, without RTX; it costs a copy of every packet.
-            .enable_raw_packets(contents.iter().any(asks_again));
+            // NACKs are only visible in raw packets; that costs a copy of each packet.
+            .enable_raw_packets(contents.iter().any(uses_nack));
         config.set_max_stun_rto(CHECKS);
         config.set_max_stun_retransmits(MAX_CHECKS);
         for payload in contents.iter().flat_map(|content| &content.payload_types) {
@@ -119,7 +118,7 @@ impl Plan {
                 config = config.set_extension(id, known);
             }
         }
-        let estimates = counts_packets(extensions);
+        let estimates = uses_transport_cc(extensions);
         if estimates {
             config = config.enable_bwe(Some(Bitrate::from(u64::from(bandwidth::INITIAL))));
         }
@@ -138,19 +137,8 @@ impl Plan {
     }
 }
 
-/// An address of ours as str0m knows it.
-pub(super) fn local(candidate: &LocalCandidate) -> Option<str0m::Candidate> {
-    let (address, base) = (candidate.told.address, candidate.base);
-    let made = match candidate.told.kind {
-        CandidateKind::Host | CandidateKind::PeerReflexive => str0m::Candidate::host(address, Protocol::Udp),
-        CandidateKind::ServerReflexive => str0m::Candidate::server_reflexive(address, base, Protocol::Udp),
-        CandidateKind::Relayed => str0m::Candidate::relayed(address, base, Protocol::Udp),
-    };
-    made.ok() // It refuses what no packet can come from.
-}
-
-/// Whether the peer tells of each packet how it fared, and we do. If not, it is told how much it may send.
-pub(super) fn counts_packets(extensions: &[Extension]) -> bool {
+/// Whether both ends use transport-wide congestion control. If not, the peer is sent REMB.
+pub(super) fn uses_transport_cc(extensions: &[Extension]) -> bool {
     extensions.iter().any(|extension| extension.uri == TRANSPORT_CC)
 }
 

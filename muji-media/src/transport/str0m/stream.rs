@@ -7,9 +7,9 @@ use muji_xep::rtp::Media;
 use str0m::Rtc;
 use str0m::media::{MediaKind, Mid};
 
-use crate::transport::interface::{NegotiatedContent, asks_again};
+use crate::transport::interface::{NegotiatedContent, uses_nack};
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
-use crate::transport::resend::Sent;
+use crate::transport::resend::SentPackets;
 
 /// One content as str0m knows it.
 pub(super) struct Stream {
@@ -17,11 +17,11 @@ pub(super) struct Stream {
     pub(super) mid: Mid,
     pub(super) ssrc: u32,
     pub(super) sequence: u64,
-    pub(super) agreed: Option<NegotiatedContent>,
-    /// What is lost is asked for, and sent again.
+    pub(super) negotiated: Option<NegotiatedContent>,
+    /// Lost packets are asked for, and sent again.
     pub(super) nack: bool,
-    pub(super) sent: Sent,
-    /// How much the peer may send of it, if it does not find out itself.
+    pub(super) sent: SentPackets,
+    /// Makes REMB for the peer, unless it has transport-wide feedback.
     pub(super) receive_rate_limit: Option<ReceiveRateLimit>,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
     let mut api = rtc.direct_api();
     api.declare_media(mid, kind);
     api.declare_stream_tx(content.ssrc.into(), None, mid, None);
-    // A peer's first packet starts anywhere; ours starts low, far from a wrap.
-    let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, asks_again(content));
-    Stream { content, mid, ssrc, sequence: 0, agreed: None, nack, sent: Sent::default(), receive_rate_limit }
+    // Our sequence numbers start low, far from a wrap, whatever the peer's do.
+    let (content, ssrc, nack) = (content.name.as_str().into(), content.ssrc, uses_nack(content));
+    Stream { content, mid, ssrc, sequence: 0, negotiated: None, nack, sent: SentPackets::default(), receive_rate_limit }
 }

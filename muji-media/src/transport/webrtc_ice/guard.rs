@@ -1,5 +1,5 @@
-//! What stands before the parsers of other crates: dtls 0.17.2, webrtc-srtp 0.17.2 and rtcp 0.17.2 trust lengths that come from the
-//! network, and panic or recurse without bound where those lie. Nothing reaches them that was not measured here.
+//! Checks what the parsers of other crates get: dtls 0.17.2, webrtc-srtp 0.17.2 and rtcp 0.17.2 trust lengths from the network, and panic
+//! or recurse without bound if those are wrong. All lengths are checked here before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,8 +29,8 @@ const CLIENT_KEY_EXCHANGE: u8 = 16;
 /// Encrypted records before the handshake has ended: dtls keeps all of them for later, and no flight has more.
 const MAX_EARLY: usize = 64;
 
-/// Records of DTLS, of which only sound ones go on, and handshake messages only whole: dtls puts them together by recursion, once for
-/// each part.
+/// Filters DTLS records: only well-formed ones pass, and handshake messages only when complete, because dtls reassembles them by recursion,
+/// once for each fragment.
 #[derive(Default)]
 pub(super) struct Records {
     /// By their number.
@@ -42,7 +42,7 @@ pub(super) struct Records {
 
 /// What goes on of a datagram.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Sound {
+pub(super) struct Accepted {
     pub(super) records: Vec<u8>,
     /// Handshake messages among it were here before, and go no further: the peer did not get our answer.
     pub(super) again: bool,
@@ -57,9 +57,9 @@ struct Parts {
 }
 
 impl Records {
-    /// What of a datagram goes on; `ended` if the handshake has. `None` if it is no DTLS, or not sound: then nothing of it does.
-    pub(super) fn take(&mut self, datagram: &[u8], ended: bool) -> Option<Sound> {
-        let (mut sound, mut rest) = (Sound::default(), datagram);
+    /// What of a datagram goes on; `ended` if the handshake has. `None` if it is not DTLS, or malformed: then nothing of it does.
+    pub(super) fn take(&mut self, datagram: &[u8], ended: bool) -> Option<Accepted> {
+        let (mut sound, mut rest) = (Accepted::default(), datagram);
         while !rest.is_empty() {
             let (head, behind) = rest.split_at_checked(RECORD)?;
             let (body, behind) = behind.split_at_checked(usize::from(word(head, 11)?))?;
@@ -71,7 +71,7 @@ impl Records {
                     sound.again = true;
                     continue;
                 }
-                _ if ended && !encrypted => continue, // Anybody can say that all is over.
+                _ if ended && !encrypted => continue, // A forged alert must not end the path.
                 CHANGE_CIPHER_SPEC if body.len() == 1 => {}
                 CHANGE_CIPHER_SPEC..=APPLICATION_DATA if encrypted => {
                     self.early += usize::from(!ended);
@@ -142,7 +142,7 @@ impl Records {
     }
 }
 
-/// What dtls would index without looking.
+/// Whether dtls can index this message without a panic.
 fn is_sound(kind: u8, body: &[u8]) -> bool {
     match kind {
         CLIENT_HELLO => after_hello(body, true).is_some_and(are_extensions),
@@ -270,7 +270,7 @@ impl RtpHead {
         None
     }
 
-    /// As webrtc-srtp takes it: the extensions are one block to it, or it would measure them anew, and differently.
+    /// As webrtc-srtp takes it: with the extensions as one block, because it would measure single ones differently.
     pub(super) fn header(&self) -> rtp::header::Header {
         let (extension_profile, block) = self.extensions.clone().unwrap_or_default();
         rtp::header::Header {
@@ -428,9 +428,9 @@ mod tests {
             [(false, false), (false, false), (true, true), (true, true)]
         );
         let after = records.take(&first, true).expect("sound");
-        assert_eq!(after, Sound { records: Vec::new(), again: true }, "nor does any after the end");
+        assert_eq!(after, Accepted { records: Vec::new(), again: true }, "nor does any after the end");
         let alert = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
-        assert_eq!(records.take(&alert, true), Some(Sound::default()), "nor an alert that anybody can write");
+        assert_eq!(records.take(&alert, true), Some(Accepted::default()), "nor an alert that anybody can write");
     }
 
     #[test]

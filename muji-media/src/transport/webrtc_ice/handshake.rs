@@ -1,4 +1,4 @@
-//! The handshake of DTLS-SRTP (RFC 5764), as a task of the engine.
+//! The handshake of DTLS-SRTP (RFC 5764), as a task of the runner.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,19 +20,19 @@ pub(super) fn fingerprint(certificate: &[u8]) -> Vec<u8> {
     Sha256::digest(certificate).to_vec()
 }
 
-/// What the peer must speak too: all browsers and GnuTLS do. Ciphers in blocks are left out, whose records dtls reads with less care.
+/// The cipher suites: all browsers and GnuTLS have them. CBC suites are left out, because dtls reads their records with less care.
 const CIPHERS: [CipherSuiteId; 2] =
     [CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256, CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256];
 const PROFILES: [Offered; 2] = [Offered::Srtp_Aead_Aes_128_Gcm, Offered::Srtp_Aes128_Cm_Hmac_Sha1_80];
 
 /// Runs it, and listens until the peer closes.
-pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>, basket: Outbox) {
+pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>, outbox: Outbox) {
     let client = handshake.client;
     let made = match connect(handshake, wire).await {
         Ok(Ok((connection, keys))) => {
-            basket.put(JobOutput::Secured(keys));
+            outbox.put(JobOutput::Secured(keys));
             let mut unused = vec![0; 8_192];
-            // Nobody sends anything by it but that it ends.
+            // Only a close_notify is ever sent by it.
             while connection.read(&mut unused, None).await.is_ok() {}
             JobOutput::Ended(TransportFailure::Closed)
         }
@@ -42,7 +42,7 @@ pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>,
             JobOutput::Ended(TransportFailure::Handshake { role, error: error.to_string() })
         }
     };
-    basket.put(made);
+    outbox.put(made);
 }
 
 /// The peer shows another certificate.
@@ -60,7 +60,7 @@ async fn connect(
         cipher_suites: CIPHERS.to_vec(),
         srtp_protection_profiles: PROFILES.to_vec(),
         client_auth: ClientAuthType::RequireAnyClientCert,
-        // Nobody has signed it: it is the one that was promised, or none.
+        // It is self-signed: the promised fingerprint proves it (RFC 5763).
         insecure_skip_verify: true,
         verify_peer_certificate: Some(Arc::new(move |certificates, _| {
             if certificates.first().is_some_and(|shown| fingerprint(shown) == expected) {
@@ -76,7 +76,7 @@ async fn connect(
         outcome => outcome?,
     };
     let state = connection.connection_state().await;
-    // Again, in case that dtls does not ask in every handshake.
+    // Checked again, in case dtls does not call the verifier in each handshake.
     if state.peer_certificates.first().is_none_or(|shown| fingerprint(shown) != promised) {
         return Ok(Err(Other));
     }

@@ -7,14 +7,14 @@ use muji_core::media::TransportFailure;
 use webrtc_srtp::config::SessionKeys;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
-/// By which messages are signed between us and the agent.
+/// The password between the mux and the agent.
 pub(super) const INSIDE: &str = "between the mux and the agent";
 
-/// What is new.
+/// What is new for the tasks.
 pub(super) enum Job {
-    /// ICE begins, or begins anew, between these (ufrag). Pairs follow.
+    /// ICE starts or restarts, between these user names. Pairs follow.
     Ice { controlling: bool, ours: String, theirs: String },
-    /// A pair to try.
+    /// One more pair to check.
     Pair { number: u32, priority: u32, relayed: bool },
     /// A STUN message came by a pair.
     Stun { number: u32, bytes: Vec<u8> },
@@ -29,25 +29,25 @@ pub(super) enum Job {
 pub(super) enum JobOutput {
     /// To be sent by a pair.
     Stun { number: u32, bytes: Vec<u8> },
-    /// The pair that ICE chose.
-    Chosen(u32),
-    /// To be sent by the chosen pair.
+    /// ICE has selected a pair.
+    Selected(u32),
+    /// A DTLS record to be sent by the selected pair.
     Record(Vec<u8>),
     /// The handshake has ended with the promised certificate.
     Secured(Keys),
-    /// It has ended with another.
+    /// The peer shows another certificate.
     Impostor,
-    /// It has ended with nothing, or the connection has afterwards.
+    /// The handshake has failed, or the connection has ended.
     Ended(TransportFailure),
 }
 
-/// What tasks made in this turn.
+/// The outputs of the tasks in this turn.
 #[derive(Clone, Default)]
 pub(super) struct Outbox(Arc<Mutex<Vec<JobOutput>>>);
 
 impl Outbox {
-    pub(super) fn put(&self, made: JobOutput) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+    pub(super) fn put(&self, output: JobOutput) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(output);
     }
 
     pub(super) fn empty(&self) -> Vec<JobOutput> {
@@ -58,13 +58,13 @@ impl Outbox {
 /// What a handshake needs.
 pub(super) struct Handshake {
     pub(super) certificate: Certificate,
-    /// We open it.
+    /// We are the client.
     pub(super) client: bool,
     /// SHA-256 of the certificate that the peer promised.
     pub(super) fingerprint: Vec<u8>,
 }
 
-/// What it is for.
+/// The keys for SRTP.
 pub(super) struct Keys {
     pub(super) profile: ProtectionProfile,
     pub(super) keys: SessionKeys,

@@ -20,27 +20,21 @@ use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use webrtc_util::marshal::Unmarshal;
 
 use super::guard::{self, LEAST_SRTCP, Report, RtpHead};
+use super::incoming::Incoming;
 use super::job::Keys;
 use crate::codec::vp8::ORIENTATION;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::transport::interface::{
-    MAX_UNANNOUNCED, NegotiatedContent, TransportOutput, asks_again, captured, is_nacked,
+    MAX_UNANNOUNCED, NegotiatedContent, TransportOutput, is_nacked, of_unannounced, uses_nack,
 };
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
-use crate::transport::resend::{Numbered, Sent};
+use crate::transport::resend::{SentPackets, SequencedPacket};
 
 /// Between two reports, as str0m sends them.
 const REPORTS: Duration = Duration::from_secs(1);
 
 /// What came before is known for so many packets.
 const WINDOW: usize = 64;
-
-/// Numbers asked for again: what is older than so many is not missed any more, and a jump beyond is no loss.
-const MISSED: u64 = 128;
-
-/// Between two times that a number is asked for, and how often: by then nobody waits for it.
-const ASKS: Duration = Duration::from_millis(40);
-const TIMES: u8 = 5;
 
 /// Senders of reports that have no stream here; each costs memory.
 const MAX_REPORTERS: usize = 16;
@@ -50,35 +44,17 @@ struct Stream {
     content: Arc<str>,
     ssrc: u32,
     sequence: u64,
-    agreed: Option<NegotiatedContent>,
+    negotiated: Option<NegotiatedContent>,
     clock_rate: u32,
     /// What is lost is asked for, and sent again.
     nack: bool,
-    sent: Sent,
+    sent: SentPackets,
     /// How much the peer may send of it.
     receive_rate_limit: Option<ReceiveRateLimit>,
     packets: u32,
     octets: u32,
     /// The last timestamp, and when it was captured.
     last: Option<(u32, Instant)>,
-}
-
-/// What comes by one SSRC of the peer.
-struct Incoming {
-    stream: usize,
-    /// The highest number, extended beyond 16 bits, and the first.
-    highest: Option<u64>,
-    first: u64,
-    packets: u64,
-    /// Of the last report: what was expected until then, and what had come.
-    reported: (u64, u64),
-    /// RFC 3550 section 6.4.1, in ticks.
-    jitter: f64,
-    transit: Option<f64>,
-    /// The last sender report: its time, its timestamp, and when it came.
-    told: Option<(SystemTime, u32, u32, Instant)>,
-    /// Numbers that did not come: when they were asked for last, and how often.
-    missed: BTreeMap<u64, (Instant, u8)>,
 }
 
 /// SRTP both ways.
@@ -93,7 +69,7 @@ pub(super) struct Media {
     incoming: BTreeMap<u32, Incoming>,
     reporters: Vec<u32>,
     ciphers: Option<Ciphers>,
-    /// Under which number the peer sends how its pictures are turned.
+    /// Under which number the peer sends how its video are turned.
     orientation: Option<u8>,
     cname: String,
     report_at: Option<Instant>,
@@ -112,23 +88,23 @@ impl Media {
             report_at: None,
             begun: now,
         };
-        contents.iter().for_each(|content| media.add(content));
+        contents.iter().for_each(|content| media.add_content(content));
         media
     }
 
-    pub(super) fn add(&mut self, content: &OpenContent) {
+    pub(super) fn add_content(&mut self, content: &OpenContent) {
         self.streams.push(Stream {
             content: content.name.as_str().into(),
             ssrc: content.ssrc,
             sequence: 0,
-            agreed: None,
+            negotiated: None,
             clock_rate: content
                 .payload_types
                 .iter()
                 .find_map(|payload| payload.clockrate.filter(|rate| *rate > 0))
                 .unwrap_or(90_000),
-            nack: asks_again(content),
-            sent: Sent::default(),
+            nack: uses_nack(content),
+            sent: SentPackets::default(),
             receive_rate_limit: (content.media != Kind::Audio).then(ReceiveRateLimit::default),
             packets: 0,
             octets: 0,
@@ -142,28 +118,18 @@ impl Media {
         self.orientation = known.and_then(|extension| u8::try_from(extension.id).ok());
     }
 
-    pub(super) fn agreed(&mut self, agreed: &NegotiatedContent) {
-        let Some(index) = self.streams.iter().position(|stream| *stream.content == *agreed.content) else { return };
+    pub(super) fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
+        let Some(index) = self.streams.iter().position(|stream| *stream.content == *negotiated.content) else { return };
         let stream = &mut self.streams[index];
-        stream.agreed = Some(agreed.clone());
-        if let Some(send) = &agreed.send {
+        stream.negotiated = Some(negotiated.clone());
+        if let Some(send) = &negotiated.send {
             stream.nack = is_nacked(send);
         }
-        agreed.ssrcs.iter().take(MAX_UNANNOUNCED).for_each(|ssrc| self.expect(*ssrc, index));
+        negotiated.ssrcs.iter().take(MAX_UNANNOUNCED).for_each(|ssrc| self.expect(*ssrc, index));
     }
 
     fn expect(&mut self, ssrc: u32, stream: usize) {
-        self.incoming.entry(ssrc).or_insert(Incoming {
-            stream,
-            highest: None,
-            first: 0,
-            packets: 0,
-            reported: (0, 0),
-            jitter: 0.0,
-            transit: None,
-            told: None,
-            missed: BTreeMap::new(),
-        });
+        self.incoming.entry(ssrc).or_insert_with(|| Incoming::new(stream));
     }
 
     /// The handshake has ended. False if the keys do not fit, which they do.
@@ -190,28 +156,29 @@ impl Media {
     ) -> Vec<Vec<u8>> {
         let Some(index) = self.streams.iter().position(|stream| *stream.content == *content) else { return Vec::new() };
         let stream = &mut self.streams[index];
-        let Some(PayloadType { id: payload_type, .. }) = stream.agreed.as_ref().and_then(|agreed| agreed.send.clone())
+        let Some(PayloadType { id: payload_type, .. }) =
+            stream.negotiated.as_ref().and_then(|negotiated| negotiated.send.clone())
         else {
             return Vec::new();
         };
         let first = stream.sequence + 1;
         stream.sequence += packets.len() as u64;
-        let mut numbered: Vec<Numbered> = Vec::with_capacity(packets.len());
+        let mut numbered: Vec<SequencedPacket> = Vec::with_capacity(packets.len());
         for (sequence, packet) in (first..).zip(packets.iter().cloned()) {
             stream.packets = stream.packets.wrapping_add(1);
             stream.octets = stream.octets.wrapping_add(packet.payload.len() as u32);
             stream.last = Some((packet.timestamp, captured));
-            numbered.push(Numbered { sequence, payload_type, captured, packet });
+            numbered.push(SequencedPacket { sequence, payload_type, captured, packet });
         }
         if stream.nack {
-            numbered.iter().for_each(|numbered| stream.sent.keep(now, numbered.clone()));
+            numbered.iter().for_each(|numbered| stream.sent.sent(now, numbered.clone()));
         }
         let ssrc = stream.ssrc;
         numbered.iter().filter_map(|numbered| self.encrypt(ssrc, numbered)).collect()
     }
 
-    fn encrypt(&mut self, ssrc: u32, numbered: &Numbered) -> Option<Vec<u8>> {
-        let Numbered { sequence, payload_type, packet: RtpPacket { timestamp, marker, payload }, .. } = numbered;
+    fn encrypt(&mut self, ssrc: u32, numbered: &SequencedPacket) -> Option<Vec<u8>> {
+        let SequencedPacket { sequence, payload_type, packet: RtpPacket { timestamp, marker, payload }, .. } = numbered;
         let mut packet = vec![0x80, u8::from(*marker) << 7 | payload_type];
         packet.extend((*sequence as u16).to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
@@ -254,11 +221,9 @@ impl Media {
 
     /// Of a stream that the peer did not announce.
     fn stream_of(&self, payload_type: u8) -> Option<usize> {
-        let agreed =
-            self.streams.iter().enumerate().filter_map(|(index, stream)| Some((index, stream.agreed.as_ref()?)));
-        let mut receiving = agreed.filter(|(_, agreed)| agreed.receives_unannounced());
-        let by_type = receiving.clone().find(|(_, agreed)| agreed.sends_as(payload_type));
-        by_type.or_else(|| receiving.next()).map(|(index, _)| index)
+        let streams = self.streams.iter().enumerate();
+        let contents = streams.filter_map(|(index, stream)| Some((index, stream.negotiated.as_ref()?)));
+        of_unannounced(contents, payload_type)
     }
 
     /// Reports came: what follows from them, and packets to send again. `None` if they are not the peer's.
@@ -288,7 +253,7 @@ impl Media {
                 let Ok(report) = SenderReport::unmarshal(&mut bytes) else { return };
                 if let Some(incoming) = self.incoming.get_mut(&report.ssrc) {
                     let middle = (report.ntp_time >> 16) as u32;
-                    incoming.told = from_ntp(report.ntp_time).map(|told| (told, report.rtp_time, middle, now));
+                    incoming.sender_report = from_ntp(report.ntp_time).map(|time| (time, report.rtp_time, middle, now));
                 }
                 report.reports
             }
@@ -301,22 +266,24 @@ impl Media {
                 return self.missed(now, nack.media_ssrc, &numbers.collect::<Vec<u16>>(), news, again);
             }
             (_, 1) if PictureLossIndication::unmarshal(&mut bytes).is_ok() => {
-                return news.push(TransportOutput::KeyFrameAsked);
+                return news.push(TransportOutput::KeyFrameRequested);
             }
             (_, 4) if FullIntraRequest::unmarshal(&mut bytes).is_ok() => {
-                return news.push(TransportOutput::KeyFrameAsked);
+                return news.push(TransportOutput::KeyFrameRequested);
             }
             _ => {
                 if let Ok(remb) = ReceiverEstimatedMaximumBitrate::unmarshal(&mut bytes) {
-                    news.push(TransportOutput::Estimate(remb.bitrate as u32));
+                    news.push(TransportOutput::BandwidthEstimate(remb.bitrate as u32));
                 }
                 return;
             }
         };
         for block in blocks {
             let mut streams = self.streams.iter();
-            if streams.any(|stream| stream.ssrc == block.ssrc && stream.nack && !stream.sent.told_lately(now)) {
-                news.push(TransportOutput::Lost(f32::from(block.fraction_lost) / 256.0));
+            if streams
+                .any(|stream| stream.ssrc == block.ssrc && stream.nack && !stream.sent.reported_congestion_lately(now))
+            {
+                news.push(TransportOutput::Loss(f32::from(block.fraction_lost) / 256.0));
             }
         }
     }
@@ -331,14 +298,15 @@ impl Media {
         again: &mut Vec<Vec<u8>>,
     ) {
         let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc && stream.nack) else { return };
-        let lost = numbers.iter().filter_map(|number| stream.sent.misses(now, *number)).last();
-        news.extend(lost.map(TransportOutput::Overflowed));
-        let numbered: Vec<Numbered> = numbers.iter().filter_map(|number| stream.sent.again(now, *number)).collect();
+        let lost = numbers.iter().filter_map(|number| stream.sent.nacked(now, *number)).last();
+        news.extend(lost.map(TransportOutput::Congestion));
+        let numbered: Vec<SequencedPacket> =
+            numbers.iter().filter_map(|number| stream.sent.resend(now, *number)).collect();
         again.extend(numbered.iter().filter_map(|numbered| self.encrypt(ssrc, numbered)));
     }
 
-    /// Asks for a key frame of a content: of the last SSRC that came, since who starts anew takes another.
-    pub(super) fn ask_key_frame(&mut self, content: &str) -> Option<Vec<u8>> {
+    /// Asks for a key frame of a content: of the last SSRC that came, since a sender that restarts takes another.
+    pub(super) fn request_key_frame(&mut self, content: &str) -> Option<Vec<u8>> {
         let index = self.streams.iter().position(|stream| *stream.content == *content)?;
         let media_ssrc = *self.incoming.iter().rfind(|(_, incoming)| incoming.stream == index)?.0;
         let sender_ssrc = self.streams[index].ssrc;
@@ -430,88 +398,10 @@ impl Media {
     }
 }
 
-impl Incoming {
-    /// The number of a packet beyond 16 bits; `nack` if what is missing before it is asked for.
-    fn number(&mut self, now: Instant, number: u16, nack: bool) -> u64 {
-        self.packets += 1;
-        let Some(highest) = self.highest else {
-            // Room for what comes before it.
-            let first = u64::from(number) + (1 << 16);
-            (self.highest, self.first) = (Some(first), first);
-            return first;
-        };
-        let ahead = number.wrapping_sub(highest as u16).cast_signed();
-        let sequence = highest.saturating_add_signed(i64::from(ahead));
-        if sequence <= highest {
-            self.missed.remove(&sequence);
-            return sequence;
-        }
-        if nack && sequence - highest <= MISSED {
-            self.missed.extend((highest + 1..sequence).map(|missed| (missed, (now, 0))));
-        }
-        self.missed.retain(|missed, _| missed + MISSED > sequence);
-        self.highest = Some(sequence);
-        sequence
-    }
-
-    /// What to ask for now.
-    fn ask(&mut self, now: Instant) -> Vec<u16> {
-        self.missed.retain(|_, (_, asked)| *asked < TIMES);
-        let due = self.missed.iter_mut().filter(|(_, (at, _))| *at <= now);
-        let ask = due.map(|(number, (at, asked))| {
-            (*at, *asked) = (now + ASKS, *asked + 1);
-            *number as u16
-        });
-        ask.collect()
-    }
-
-    fn asks_at(&self) -> Option<Instant> {
-        self.missed.values().map(|(at, _)| *at).min()
-    }
-
-    fn measure(&mut self, arrived: f64, timestamp: u32) {
-        // Timestamps wrap; so do their differences, which are what counts.
-        let transit = arrived - f64::from(timestamp);
-        if let Some(before) = self.transit.replace(transit) {
-            let apart = (transit - before).abs();
-            if apart < f64::from(u32::MAX / 2) {
-                self.jitter += (apart - self.jitter) / 16.0;
-            }
-        }
-    }
-
-    /// When a packet was captured, by what the sender reported last (RFC 3550 section 6.4.1).
-    fn captured(&self, timestamp: u32, clock_rate: u32) -> Option<SystemTime> {
-        let (told, at, ..) = self.told?;
-        captured(told, timestamp.wrapping_sub(at).cast_signed(), clock_rate)
-    }
-
-    fn account(&mut self, now: Instant, ssrc: u32) -> ReceptionReport {
-        let highest = self.highest.unwrap_or(self.first);
-        let expected = highest - self.first + 1;
-        let (expected_before, came_before) = std::mem::replace(&mut self.reported, (expected, self.packets));
-        let lately = expected - expected_before;
-        let lost = lately.saturating_sub(self.packets - came_before);
-        let (last_sender_report, delay) = match self.told {
-            Some((_, _, middle, at)) => (middle, (now.saturating_duration_since(at).as_secs_f64() * 65_536.0) as u32),
-            None => (0, 0),
-        };
-        ReceptionReport {
-            ssrc,
-            fraction_lost: (lost * 256).checked_div(lately).unwrap_or_default().min(255) as u8,
-            total_lost: expected.saturating_sub(self.packets).min(0x7F_FFFF) as u32,
-            last_sequence_number: highest.wrapping_sub(1 << 16) as u32,
-            jitter: self.jitter as u32,
-            last_sender_report,
-            delay,
-        }
-    }
-}
-
 /// Seconds from 1900 to 1970.
 const NTP_BEFORE_UNIX: u64 = 2_208_988_800;
 
-/// The same instant is the same time to all transports, whatever happens to the wall clock meanwhile: or sound and pictures by two of
+/// The same instant is the same time to all transports, whatever happens to the wall clock meanwhile: or audio and video by two of
 /// them would drift apart.
 fn to_ntp(at: Instant) -> u64 {
     static BEGUN: OnceLock<(Instant, SystemTime)> = OnceLock::new();

@@ -1,24 +1,26 @@
 //! ICE by webrtc-ice, DTLS by dtls, SRTP by webrtc-srtp: the second transport, which shows that the first can be replaced.
 //!
-//! Its parts are tasks that wait for sockets and timers; here they run by the clock of whoever calls, over a mux of ours. What it does
-//! not do, and [`super::str0m`] does:
+//! Its parts are tasks that wait for sockets and timers; here they run by the caller's clock, over our own mux. [`super::str0m`] can do
+//! more:
 //!
-//! - DTLS 1.3, and header extensions but how a picture is turned. No packets are counted ([`MakeTransport::counts_packets`]): peers are
-//!   told by REMB how much they may send, and how much we may send is known if they tell so, or by what they lose.
-//! - Choosing a better pair: webrtc-ice stays with the first that it nominates. Another is looked for only where the first has fallen
-//!   silent, by an agent made anew.
-//! - Pacing of checks: each pair is asked ten times a second until one is chosen. So there are at most 48.
+//! - DTLS 1.3, and header extensions other than the orientation of video. There is no transport-wide congestion control
+//!   ([`MakeTransport::transport_cc`]): peers are sent REMB, and our own rate follows their REMB, or their losses.
+//! - Moving to a better pair: webrtc-ice stays with the first that it nominates. Only when that has fallen silent, a new agent looks for
+//!   another.
+//! - Pacing of checks: each pair is checked ten times a second until one is selected, so there are at most 48.
 //!
-//! Relays are ours, as for every transport: webrtc-ice itself would only know UDP over IPv4. Role conflicts are found and answered by
-//! the mux, and then the agent is made anew with the other role. The 0.17 line of these crates gets bug fixes only, and its parsers
-//! panic at some lengths; `guard` stands before them.
+//! Relays are ours, as for each transport: webrtc-ice itself knows UDP over IPv4 only. Role conflicts are answered by the mux, and then a
+//! new agent takes the other role. The 0.17 line of these crates gets bug fixes only, and its parsers
+//! panic at some lengths; `guard` checks what they get.
 
-mod engine;
 mod guard;
 mod handshake;
+mod incoming;
 mod job;
 mod media;
+mod message;
 mod paths;
+mod runner;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -32,29 +34,28 @@ use webrtc_ice::rand::{generate_pwd, generate_ufrag};
 
 use super::certificates::{Certificates, NoCertificate};
 use super::consent::Consent;
-use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, told};
-use super::requests::Requests;
+use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised};
+use super::request_limiter::RequestLimiter;
 
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
-use engine::Engine;
-use guard::{Records, Sound};
+use guard::{Accepted, Records};
 use job::{Handshake, Job, JobOutput};
 use media::Media;
-use paths::{Credentials, Letter, Paths, Verdict};
+use paths::{Credentials, OutgoingDatagram, Paths, Verdict};
+use runner::Runner;
 
-/// How exactly the timers of tasks are kept, as long as they matter: until the path is secure.
+/// How exactly the timers of tasks are kept, while they matter: until the path is secure.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Between two times that we ask whether the peer still consents. In the five seconds after which it is taken for interrupted it is asked
-/// four times.
+/// Between two consent checks. There are four in the five seconds after which a path counts as interrupted.
 const ASK: Duration = Duration::from_millis(1_200);
 
-/// Between two searches for another path, while the peer is not heard.
+/// Between two searches for another path while the peer is silent.
 const SEARCH: Duration = Duration::from_secs(5);
 
-/// Between two times that a flight is sent again, for all datagrams of the one that it answers.
-const AGAIN: Duration = Duration::from_millis(50);
+/// Between two resends of a flight: the peer's flight that it answers comes in several datagrams.
+const RESEND: Duration = Duration::from_millis(50);
 
 /// What all transports of this kind share.
 pub struct WebrtcIce {
@@ -67,7 +68,7 @@ impl WebrtcIce {
     /// # Errors
     /// If the cryptography library cannot make one.
     pub fn new() -> Result<Self, NoCertificate> {
-        // dtls asks rustls for the process's cryptography, of which two are built in here; whoever chose already has chosen.
+        // dtls uses the process's default of rustls, and two are built in here; a program that chose before keeps its choice.
         let _chosen = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();
         Ok(Self { certificates: Certificates::new(certificate().ok_or(NoCertificate)?) })
     }
@@ -75,11 +76,11 @@ impl WebrtcIce {
     /// Makes transports of this kind.
     #[must_use]
     pub fn maker(mut self) -> MakeTransport {
-        let make = move |now, opening: TransportParams| {
-            let certificate = self.certificates.of(opening.call, certificate);
-            Box::new(WebrtcIceTransport::new(certificate, now, opening)) as Box<dyn Transport>
+        let make = move |now, params: TransportParams| {
+            let certificate = self.certificates.of(params.call, certificate);
+            Box::new(WebrtcIceTransport::new(certificate, now, params)) as Box<dyn Transport>
         };
-        MakeTransport { make: Box::new(make), counts_packets: false }
+        MakeTransport { make: Box::new(make), transport_cc: false }
     }
 }
 
@@ -94,51 +95,50 @@ fn credentials() -> Credentials {
 /// A transport of this kind.
 pub struct WebrtcIceTransport {
     certificate: Certificate,
-    /// From the moment on at which it is known whom to connect to.
-    engine: Option<Engine>,
+    /// Starts when the peer's credentials are known.
+    runner: Option<Runner>,
     paths: Paths,
     records: Records,
     media: Media,
     consent: Consent,
-    requests: Requests,
+    requests: RequestLimiter,
     local: LocalTransport,
     dtls: Option<(DtlsRole, Vec<u8>)>,
-    /// Our last flight of the handshake. dtls sends neither the answer to a greeting again nor what ends the handshake, though both may
-    /// be lost.
+    /// Our last flight of the handshake. dtls resends neither its HelloVerifyRequest nor its last flight, though both may be lost.
     flight: Vec<Vec<u8>>,
     /// When it may be sent again.
-    again_at: Option<Instant>,
-    /// When tasks are to look at the time.
+    resend_at: Option<Instant>,
+    /// When the tasks' timers are looked at next.
     tick_at: Option<Instant>,
-    /// When we look for another path again, if the one that we look for now was not found.
+    /// When the next search for a path begins, if the present one finds none.
     search_at: Option<Instant>,
-    /// When we ask for consent next.
+    /// When the next consent check is due.
     ask_at: Option<Instant>,
     over: bool,
     out: VecDeque<TransportOutput>,
 }
 
 impl WebrtcIceTransport {
-    fn new(certificate: Certificate, now: Instant, opening: TransportParams) -> Self {
-        let TransportParams { role, contents, candidates, .. } = opening;
+    fn new(certificate: Certificate, now: Instant, params: TransportParams) -> Self {
+        let TransportParams { role, contents, candidates, .. } = params;
         let ours = credentials();
         let local = LocalTransport {
             ufrag: ours.ufrag.clone(),
             pwd: ours.pwd.clone(),
             fingerprint: handshake::fingerprint(&certificate.certificate[0]),
-            candidates: told(&candidates),
+            candidates: advertised(&candidates),
         };
         Self {
-            engine: None,
+            runner: None,
             paths: Paths::new(role == IceRole::Controlling, ours, candidates),
             records: Records::default(),
             media: Media::new(now, &contents, generate_ufrag()),
             consent: Consent::default(),
-            requests: Requests::default(),
+            requests: RequestLimiter::default(),
             local,
             dtls: None,
             flight: Vec::new(),
-            again_at: None,
+            resend_at: None,
             certificate,
             tick_at: None,
             search_at: None,
@@ -148,19 +148,19 @@ impl WebrtcIceTransport {
         }
     }
 
-    /// Gives the tasks what is new, and takes what they make of it.
+    /// Gives the tasks what is new, and handles their outputs.
     fn turn(&mut self, now: Instant, mut jobs: Vec<Job>) {
         let waits = |this: &Self| {
-            !this.consent.is_connected() || this.consent.is_anew() || this.search_at.is_some_and(|at| at > now)
+            !this.consent.is_connected() || this.consent.is_restarting() || this.search_at.is_some_and(|at| at > now)
         };
         while !self.over
-            && let Some(engine) = &self.engine
+            && let Some(runner) = &self.runner
         {
-            let Ok(made) = engine.turn(now, std::mem::take(&mut jobs)) else {
+            let Ok(made) = runner.turn(now, std::mem::take(&mut jobs)) else {
                 return self.fail(TransportFailure::Stuck);
             };
             for made in made {
-                self.made(now, made, &mut jobs);
+                self.handle_output(now, made, &mut jobs);
             }
             if jobs.is_empty() {
                 break;
@@ -169,15 +169,15 @@ impl WebrtcIceTransport {
         self.tick_at = Some(now + TICK).filter(|_| waits(self));
     }
 
-    fn made(&mut self, now: Instant, made: JobOutput, jobs: &mut Vec<Job>) {
-        match made {
+    fn handle_output(&mut self, now: Instant, output: JobOutput, jobs: &mut Vec<Job>) {
+        match output {
             JobOutput::Stun { number, bytes } => {
-                if let Some(letter) = self.paths.goes(number, &bytes) {
-                    self.post(now, letter);
+                if let Some(datagram) = self.paths.rewrite(number, &bytes) {
+                    self.send_stun(now, datagram);
                 }
             }
-            JobOutput::Chosen(number) => {
-                self.paths.choose(number);
+            JobOutput::Selected(number) => {
+                self.paths.select(number);
                 self.search_at = None;
                 self.consent.found_path(now, &mut self.out);
                 self.ask_at = Some(now + ASK);
@@ -187,7 +187,7 @@ impl WebrtcIceTransport {
                 if !self.consent.is_connected() {
                     self.flight.push(bytes.clone());
                 }
-                self.record(now, bytes);
+                self.send_record(now, bytes);
             }
             JobOutput::Secured(keys) => {
                 if self.media.secure(now, &keys) {
@@ -204,20 +204,20 @@ impl WebrtcIceTransport {
         }
     }
 
-    fn record(&mut self, now: Instant, bytes: Vec<u8>) {
-        if let Some((from, to)) = self.paths.of_records().filter(|_| !self.consent.is_silent(now)) {
+    fn send_record(&mut self, now: Instant, bytes: Vec<u8>) {
+        if let Some((from, to)) = self.paths.of_records().filter(|_| !self.consent.is_expired(now)) {
             self.out.push_back(TransportOutput::Datagram { from, to, bytes });
         }
     }
 
-    /// Records came by a path that is proven.
-    fn records(&mut self, now: Instant, bytes: &[u8]) {
+    /// DTLS records came by a valid pair.
+    fn receive_records(&mut self, now: Instant, bytes: &[u8]) {
         let ended = self.consent.is_connected();
-        let Some(Sound { records, again }) = self.records.take(bytes, ended) else { return };
-        if again && self.again_at.is_none_or(|at| at <= now) {
-            self.again_at = Some(now + AGAIN);
+        let Some(Accepted { records, again }) = self.records.take(bytes, ended) else { return };
+        if again && self.resend_at.is_none_or(|at| at <= now) {
+            self.resend_at = Some(now + RESEND);
             for bytes in self.flight.clone() {
-                self.record(now, bytes);
+                self.send_record(now, bytes);
             }
         }
         if !records.is_empty() {
@@ -228,50 +228,50 @@ impl WebrtcIceTransport {
         }
     }
 
-    /// The handshake, if it is to begin in this role and has not.
+    /// The handshake, if it begins in this role and has not begun.
     fn handshake(&mut self, role: DtlsRole) -> Option<Job> {
         let (_, fingerprint) = self.dtls.take_if(|(ours, _)| *ours == role)?;
         let (certificate, client) = (self.certificate.clone(), role == DtlsRole::Client);
         Some(Job::Handshake(Box::new(Handshake { certificate, client, fingerprint })))
     }
 
-    fn post(&mut self, now: Instant, letter: Letter) {
-        let Letter { from, to, bytes } = letter;
-        self.consent.asks(now, &bytes, to);
+    fn send_stun(&mut self, now: Instant, datagram: OutgoingDatagram) {
+        let OutgoingDatagram { from, to, bytes } = datagram;
+        self.consent.check_sent(now, &bytes, to);
         self.out.push_back(TransportOutput::Datagram { from, to, bytes });
     }
 
-    /// Sends what is encrypted, as long as the peer consents.
-    fn flow(&mut self, now: Instant, packets: Vec<Vec<u8>>) {
-        let Some((from, to)) = self.paths.chosen().filter(|_| !self.consent.is_silent(now)) else { return };
+    /// Sends encrypted packets while the peer consents.
+    fn send_media(&mut self, now: Instant, packets: Vec<Vec<u8>>) {
+        let Some((from, to)) = self.paths.selected().filter(|_| !self.consent.is_expired(now)) else { return };
         self.out.extend(packets.into_iter().map(|bytes| TransportOutput::Datagram { from, to, bytes }));
     }
 
-    fn stun(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        let asked = self.consent.asked(bytes, from).is_some();
-        if !asked && !self.requests.admits(now, from, self.paths.names(from)) {
+    fn receive_stun(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        let asked = self.consent.check_time(bytes, from).is_some();
+        if !asked && !self.requests.admits(now, from, self.paths.is_signalled(from)) {
             return;
         }
-        let verdict = self.paths.comes(now, local, from, bytes, asked);
-        if asked && matches!(verdict, Verdict::Given(_) | Verdict::Consent) {
+        let verdict = self.paths.handle_stun(now, local, from, bytes, asked);
+        if asked && matches!(verdict, Verdict::ForAgent(_) | Verdict::Consent) {
             self.consent.answered(now, bytes, from, &mut self.out);
         }
         match verdict {
             Verdict::Dropped | Verdict::Consent => {}
-            Verdict::Given(jobs) => self.turn(now, jobs),
-            Verdict::Turned(jobs) => {
+            Verdict::ForAgent(jobs) => self.turn(now, jobs),
+            Verdict::RoleSwitched(jobs) => {
                 self.consent.forget();
                 self.turn(now, jobs);
             }
-            Verdict::Answered(letter) => self.post(now, letter),
+            Verdict::Answered(datagram) => self.send_stun(now, datagram),
         }
     }
 
     /// Looks for another path between the addresses that are known.
     fn search(&mut self, now: Instant) {
         self.search_at = Some(now + SEARCH);
-        // A restart searches already.
-        if self.consent.is_connected() && !self.consent.is_anew() {
+        // A restart is a search already.
+        if self.consent.is_connected() && !self.consent.is_restarting() {
             let jobs = self.paths.begin();
             self.turn(now, jobs);
         }
@@ -281,11 +281,11 @@ impl WebrtcIceTransport {
         self.end(TransportOutput::Failed(why));
     }
 
-    fn end(&mut self, told: TransportOutput) {
+    fn end(&mut self, last: TransportOutput) {
         if !self.over {
             self.over = true;
-            self.engine = None;
-            self.out.push_back(told);
+            self.runner = None;
+            self.out.push_back(last);
         }
     }
 }
@@ -297,22 +297,23 @@ impl Transport for WebrtcIceTransport {
 
     fn restart(&mut self) {
         let renewed = credentials();
-        (self.local.ufrag, self.local.pwd) = (renewed.ufrag.clone(), renewed.pwd.clone());
-        self.local.candidates = told(self.paths.bases());
+        self.local.ufrag.clone_from(&renewed.ufrag);
+        self.local.pwd = renewed.pwd.clone();
+        self.local.candidates = advertised(self.paths.bases());
         self.paths.renew(renewed);
     }
 
-    fn remote(&mut self, now: Instant, remote: &RemoteTransport) {
+    fn set_remote(&mut self, now: Instant, remote: &RemoteTransport) {
         let theirs = Credentials { ufrag: remote.ufrag.clone(), pwd: remote.pwd.clone() };
-        let Some(mut jobs) = self.paths.meet(theirs) else { return };
-        if self.engine.is_some() {
-            self.consent.begin_anew();
+        let Some(mut jobs) = self.paths.set_remote(theirs) else { return };
+        if self.runner.is_some() {
+            self.consent.restarted();
         } else {
             self.consent.begin(now);
             self.media.knows(&remote.extensions);
             self.dtls = Some((remote.dtls, remote.fingerprint.clone()));
-            match Engine::start(now) {
-                Ok(engine) => self.engine = Some(engine),
+            match Runner::start(now) {
+                Ok(runner) => self.runner = Some(runner),
                 Err(error) => return self.fail(TransportFailure::NoThread(error.to_string())),
             }
             jobs.extend(self.handshake(DtlsRole::Server));
@@ -320,8 +321,8 @@ impl Transport for WebrtcIceTransport {
         self.turn(now, jobs);
     }
 
-    fn found(&mut self, now: Instant, candidate: &LocalCandidate) {
-        let jobs = self.paths.found(candidate);
+    fn add_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate) {
+        let jobs = self.paths.add_local(candidate);
         if self.paths.is_stranded() {
             self.search(now);
         } else {
@@ -329,66 +330,66 @@ impl Transport for WebrtcIceTransport {
         }
     }
 
-    fn lost(&mut self, _: Instant, candidate: &LocalCandidate) {
-        self.paths.lost(candidate);
+    fn remove_local_candidate(&mut self, _: Instant, candidate: &LocalCandidate) {
+        self.paths.remove_local(candidate);
     }
 
-    fn candidate(&mut self, now: Instant, candidate: &Candidate) {
-        let jobs = self.paths.name(candidate);
+    fn add_remote_candidate(&mut self, now: Instant, candidate: &Candidate) {
+        let jobs = self.paths.add_remote(candidate);
         self.turn(now, jobs);
     }
 
-    fn add(&mut self, content: &OpenContent) {
-        self.media.add(content);
+    fn add_content(&mut self, content: &OpenContent) {
+        self.media.add_content(content);
     }
 
-    fn agreed(&mut self, agreed: &NegotiatedContent) {
-        self.media.agreed(agreed);
+    fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
+        self.media.set_negotiated(negotiated);
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        if self.consent.is_connected() && !self.over && !self.consent.is_silent(now) {
+        if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
             let packets = self.media.send(now, captured, content, packets);
-            self.flow(now, packets);
+            self.send_media(now, packets);
         }
     }
 
-    fn ask_key_frame(&mut self, now: Instant, content: &str) {
-        let asks = self.media.ask_key_frame(content);
-        self.flow(now, asks.into_iter().collect());
+    fn request_key_frame(&mut self, now: Instant, content: &str) {
+        let asks = self.media.request_key_frame(content);
+        self.send_media(now, asks.into_iter().collect());
     }
 
     fn accepts(&self, _: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
         if is_stun(bytes) {
-            return self.paths.is_asked(bytes) || self.consent.asked(bytes, from).is_some();
+            return self.paths.is_for_us(bytes) || self.consent.check_time(bytes, from).is_some();
         }
-        self.paths.is_proven(local, from)
+        self.paths.is_valid(local, from)
     }
 
-    fn datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+    fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         if self.over {
             return;
         }
         match bytes {
-            [0..=3, ..] => self.stun(now, local, from, bytes),
-            [20..=63, ..] if self.paths.is_proven(local, from) => {
-                self.paths.speaks(local, from);
-                self.records(now, bytes);
+            [0..=3, ..] => self.receive_stun(now, local, from, bytes),
+            [20..=63, ..] if self.paths.is_valid(local, from) => {
+                self.paths.record_received(local, from);
+                self.receive_records(now, bytes);
             }
             [128..=191, 192..=223, ..] => {
                 if let Some((news, again)) = self.media.reported(now, bytes) {
-                    self.paths.carries(now, local, from);
+                    self.paths.media_received(now, local, from);
                     self.out.extend(news);
-                    self.flow(now, again);
+                    self.send_media(now, again);
                 }
             }
             [128..=191, ..] => {
                 if let Some(received) = self.media.receive(now, bytes) {
-                    self.paths.carries(now, local, from);
-                    self.consent.hears(now, &mut self.out);
+                    self.paths.media_received(now, local, from);
+                    self.consent.received(now, &mut self.out);
                     self.out.push_back(received);
                     let asked = self.media.handle_timeout(now);
-                    self.flow(now, asked); // What is missing before it.
+                    self.send_media(now, asked); // NACKs for what is missing before it.
                 }
             }
             _ => {}
@@ -400,23 +401,23 @@ impl Transport for WebrtcIceTransport {
             return;
         }
         if let Some(lost) = self.consent.handle_timeout(now, &mut self.out) {
-            return self.fail(self.consent.why(&lost, self.paths.bases(), self.paths.named()));
+            return self.fail(self.consent.why(&lost, self.paths.bases(), self.paths.signalled()));
         }
-        let lost = self.consent.is_interrupted() || self.paths.is_adrift(now);
+        let lost = self.consent.is_interrupted() || self.paths.is_off_selected(now);
         if lost && self.search_at.is_none_or(|at| at <= now) {
             self.search(now);
         }
         if self.ask_at.is_some_and(|at| at <= now) {
             self.ask_at = Some(now + ASK);
-            if let Some(letter) = self.paths.ask() {
-                self.post(now, letter);
+            if let Some(datagram) = self.paths.consent_request() {
+                self.send_stun(now, datagram);
             }
         }
         if self.tick_at.is_some_and(|at| at <= now) {
             self.turn(now, Vec::new());
         }
         let reports = self.media.handle_timeout(now);
-        self.flow(now, reports);
+        self.send_media(now, reports);
     }
 
     fn poll_output(&mut self) -> Option<TransportOutput> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jid::FullJid;
 use muji_core::media::IceServer;
 use muji_core::{CallId, Event, Pair, PairState};
-use muji_media::receive::Stats;
+use muji_media::stats::AudioStats;
 use muji_xep::Element;
 
 use super::{Body, Client, Person, Who, World};
@@ -169,7 +169,7 @@ impl World {
     /// # Panics
     /// If it heard nothing, or does not listen.
     #[must_use]
-    pub fn sound(&self, listener: Who, speaker: Who) -> Stats {
+    pub fn sound(&self, listener: Who, speaker: Who) -> AudioStats {
         self.client_ref(listener).sound(&self.jid(speaker)).expect("it listens")
     }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use muji_harness::content::{HEIGHT, WIDTH, picture};
 use muji_harness::link::Link;
 use muji_jingle::{SessionId, TransportId};
-use muji_media::bandwidth::{Bandwidth, Policy, Target};
-use muji_media::layers::{LayerFilter, Share};
-use muji_media::video::{Coded, Ours, Theirs, Wanted};
+use muji_media::backend::BandwidthPolicy;
+use muji_media::parts::{Bandwidth, LayerFilter, PacketizedFrame, ReceiverRequest, Share, VideoReceiver, VideoSender};
+use muji_media::stats::Target;
 
 use crate::Failure;
 
@@ -18,7 +18,7 @@ pub(crate) struct Viewer {
     path: TransportId,
     filter: LayerFilter,
     wants_key_frame: bool,
-    theirs: Theirs,
+    theirs: VideoReceiver,
     /// In the last second, in kbit/s: what left for it and what came; the share of packets that was lost, in percent; pictures shown.
     pub(crate) sent: f64,
     pub(crate) received: f64,
@@ -33,7 +33,7 @@ pub(crate) struct Viewer {
 impl Viewer {
     fn new(number: u64) -> Result<Self, Failure> {
         let link = Link::new();
-        let (theirs, last) = (Theirs::new(link.now())?, link.now());
+        let (theirs, last) = (VideoReceiver::new(link.now())?, link.now());
         let path = TransportId { session: SessionId(number), index: 0 };
         let (filter, longest) = (LayerFilter::default(), Duration::ZERO);
         Ok(Self {
@@ -52,7 +52,7 @@ impl Viewer {
         })
     }
 
-    fn send(&mut self, coded: &Coded) {
+    fn send(&mut self, coded: &PacketizedFrame) {
         match self.filter.take(self.link.now(), coded) {
             Share::All(packets) => {
                 self.packets += packets.len();
@@ -70,8 +70,8 @@ impl Viewer {
             self.received += received.packet.payload.len() as f64 * 8.0 / 1_000.0;
             for wanted in self.theirs.receive(now, &received) {
                 match wanted {
-                    Wanted::KeyFrame => self.link.ask_key_frame(),
-                    Wanted::Complaint(why) => return Err(why.into()),
+                    ReceiverRequest::KeyFrame => self.link.request_key_frame(),
+                    ReceiverRequest::Undecodable(why) => return Err(why.into()),
                 }
             }
         }
@@ -86,7 +86,7 @@ impl Viewer {
         }
         self.link.lost().into_iter().for_each(|share| bandwidth.lost(self.path, share));
         for share in self.link.overflowed() {
-            bandwidth.overflowed(self.path, share);
+            bandwidth.congested(self.path, share);
             self.filter.pause(now);
         }
         Ok(self.link.asked() > 0 || std::mem::take(&mut self.wants_key_frame))
@@ -95,7 +95,7 @@ impl Viewer {
 
 /// The call.
 pub(crate) struct Call {
-    ours: Ours,
+    ours: VideoSender,
     bandwidth: Bandwidth,
     pub(crate) target: Target,
     pub(crate) viewers: Vec<Viewer>,
@@ -110,10 +110,10 @@ const TURN: Duration = Duration::from_millis(2);
 
 impl Call {
     /// With so many who look.
-    pub(crate) fn begin(policy: Policy, viewers: u64) -> Result<Self, Failure> {
+    pub(crate) fn begin(policy: BandwidthPolicy, viewers: u64) -> Result<Self, Failure> {
         let viewers = (0..viewers).map(Viewer::new).collect::<Result<Vec<_>, _>>()?;
         let (begun, target) = (Instant::now(), Target::default());
-        let ours = Ours::new(begun, [WIDTH, HEIGHT], target)?;
+        let ours = VideoSender::new(begun, [WIDTH, HEIGHT], target)?;
         let bandwidth = Bandwidth::new(policy);
         Ok(Self { ours, bandwidth, target, viewers, pictures: 0, at: Duration::ZERO, begun })
     }
@@ -132,7 +132,7 @@ impl Call {
             }
             for viewer in &mut self.viewers {
                 if viewer.look(&mut self.bandwidth)? {
-                    self.ours.ask_key_frame();
+                    self.ours.request_key_frame();
                 }
             }
             self.follow()?;
@@ -156,7 +156,7 @@ impl Call {
     }
 
     fn follow(&mut self) -> Result<(), Failure> {
-        if let Some(target) = self.bandwidth.news() {
+        if let Some(target) = self.bandwidth.changed() {
             self.target = target;
             self.ours.set_target(target)?;
         }

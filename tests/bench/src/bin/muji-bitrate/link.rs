@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use muji_media::bandwidth::Policy;
+use muji_media::backend::BandwidthPolicy;
 
 use crate::call::Call;
 use crate::plot::{Line, plot};
@@ -24,7 +24,7 @@ struct Second {
 }
 
 pub(crate) fn run(folder: &Path) -> Result<Vec<Goal>, Failure> {
-    let mut call = Call::begin(Policy::default(), 1)?;
+    let mut call = Call::begin(BandwidthPolicy::default(), 1)?;
     let mut seconds = Vec::new();
     for bits in [WIDE, NARROW, WIDE] {
         call.viewers[0].link.limit(bits);

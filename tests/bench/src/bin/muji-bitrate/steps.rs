@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use muji_harness::content::{HEIGHT, WIDTH, picture, sound};
-use muji_media::codec::opus;
-use muji_media::codec::vp8::{CLOCK_RATE, Encoder, RateControl};
+use muji_media::parts::codec::opus;
+use muji_media::parts::codec::vp8::{CLOCK_RATE, Encoder, RateControl};
 
 use crate::follow::Series;
 use crate::plot::{Line, plot};

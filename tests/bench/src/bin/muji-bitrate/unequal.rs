@@ -1,6 +1,6 @@
 //! Pictures to two at once, one on a link that carries much less: once as the slowest can, once in layers.
 
-use muji_media::bandwidth::Policy;
+use muji_media::backend::BandwidthPolicy;
 
 use crate::call::Call;
 use crate::{Failure, Goal};
@@ -15,8 +15,8 @@ const LOOK: u32 = 20;
 pub(crate) fn run() -> Result<Vec<Goal>, Failure> {
     println!("\nTwo who look, on links of {} and {} kbit/s, after {SECONDS} s:", LINKS[0] / 1_000, LINKS[1] / 1_000);
     println!("{:<22} {:>9} {:>18} {:>18} {:>16}", "", "target", "slow: kbit/s", "pictures a second", "lost");
-    let [_, all_slow, ..] = settled("as the slowest can", Policy::Slowest)?;
-    let [slow_pictures, slow, fast_pictures, fast, longest] = settled("in layers", Policy::Layers)?;
+    let [_, all_slow, ..] = settled("as the slowest can", BandwidthPolicy::Slowest)?;
+    let [slow_pictures, slow, fast_pictures, fast, longest] = settled("in layers", BandwidthPolicy::Layers)?;
     println!("{:<22} {slow:>9.0} of {all_slow:.0} kbit/s to the slow one, {fast:.0} to the fast one", "");
     Ok(vec![
         Goal::at_most(
@@ -37,7 +37,7 @@ pub(crate) fn run() -> Result<Vec<Goal>, Failure> {
 }
 
 /// Of the slow one pictures a second and kbit/s, the same of the fast one, and the longest time without a picture on the slow one.
-fn settled(name: &str, policy: Policy) -> Result<[f64; 5], Failure> {
+fn settled(name: &str, policy: BandwidthPolicy) -> Result<[f64; 5], Failure> {
     let mut call = Call::begin(policy, 2)?;
     call.viewers.iter_mut().zip(LINKS).for_each(|(viewer, bits)| viewer.link.limit(bits));
     let mut sums = [0.0; 6];

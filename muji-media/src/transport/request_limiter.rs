@@ -1,28 +1,28 @@
-//! How many requests of ICE are looked at. Whoever knows a name of ours, a peer or its server, could otherwise have us send to addresses of
-//! others without end: each request from a new one is answered, and that address is then asked itself.
+//! Limits the ICE requests that are answered. A peer or its server knows our ICE user name, and could make us send to other people's
+//! addresses without end: each request from a new address is answered, and that address is then checked itself.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Requests of one address in a second. str0m and browsers ask some twenty times a second at most, and webrtc-ice ten.
+/// Requests of one address in a second. str0m and browsers send at most some twenty, and webrtc-ice ten.
 const EACH_SECOND: u32 = 50;
 
-/// Addresses that the peer did not name, of which requests are looked at: one for each of its NATs, and some more.
+/// Addresses that the peer did not name and whose requests are answered: one for each of its NATs, and some more.
 const UNNAMED: usize = 32;
 
-/// An address of which nothing came for so long makes room for another.
+/// An address that was silent for so long makes room for another.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
-/// Who asked lately.
+/// Who sent requests lately.
 #[derive(Default)]
-pub(super) struct Requests {
-    /// Since when, how often since then, and when last.
+pub(super) struct RequestLimiter {
+    /// By address: since when it is counted, how often since then, and when last.
     sources: BTreeMap<SocketAddr, (Instant, u32, Instant)>,
 }
 
-impl Requests {
-    /// Whether this one is looked at; `named` if the peer named the address.
+impl RequestLimiter {
+    /// Whether this request is answered; `named` if the peer named the address.
     pub(super) fn admits(&mut self, now: Instant, from: SocketAddr, named: bool) -> bool {
         if !self.sources.contains_key(&from) && self.sources.len() >= UNNAMED {
             self.sources.retain(|_, (.., last)| *last + FORGOTTEN > now);
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn one_who_asks_without_end_is_heard_fifty_times_a_second() {
-        let (mut requests, begun) = (Requests::default(), Instant::now());
+        let (mut requests, begun) = (RequestLimiter::default(), Instant::now());
         let heard =
             (0..3_000).filter(|turn| requests.admits(begun + Duration::from_millis(1) * *turn, address(1), false));
         assert_eq!(heard.count(), 3 * 50);
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn of_a_crowd_thirty_two_are_heard_until_they_fall_silent_and_whoever_was_named_always() {
-        let (mut requests, begun) = (Requests::default(), Instant::now());
+        let (mut requests, begun) = (RequestLimiter::default(), Instant::now());
         assert_eq!((0..1_000).filter(|number| requests.admits(begun, address(*number), false)).count(), UNNAMED);
         assert!(requests.admits(begun, address(2_000), true));
         assert!(!requests.admits(begun + FORGOTTEN / 2, address(3_000), false));

@@ -1,19 +1,19 @@
 //! STUN messages and channel data in a stream (RFC 8656 section 12.5): a length says where each ends, and channel data is padded.
 
-/// Length of the header that every STUN message has beside its attributes.
+/// The length of a STUN header.
 const STUN_HEADER: usize = 20;
 
-/// Number and length of channel data.
+/// The header of channel data: its number and its length.
 const CHANNEL_HEADER: usize = 4;
 
-/// What came of a stream and is not whole yet: one message at most, which is 64 KiB.
+/// What was received and is not complete yet: at most one message, which is 64 KiB.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(super) struct StunFramer {
     buffer: Vec<u8>,
 }
 
-impl Frames {
-    /// The messages that are whole by now, without their padding. `None` if what came is none: there is no way to go on.
+impl StunFramer {
+    /// The messages that are complete now, without their padding. `None` if the stream holds something else: there is no way to go on.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
         self.buffer.extend_from_slice(bytes);
         let (mut frames, mut begin) = (Vec::new(), 0);
@@ -36,7 +36,7 @@ impl Frames {
     }
 }
 
-/// A message as it goes into a stream.
+/// A message as it is sent in a stream.
 pub(super) fn padded(mut message: Vec<u8>) -> Vec<u8> {
     message.resize(message.len().next_multiple_of(4), 0);
     message
@@ -53,7 +53,7 @@ mod tests {
         let sent = [stun.clone(), padded(channel.clone()), padded(channel.clone()), stun.clone()];
         let stream = sent.concat();
         for size in 1..=stream.len() {
-            let mut frames = Frames::default();
+            let mut frames = StunFramer::default();
             let came: Vec<Vec<u8>> =
                 stream.chunks(size).flat_map(|piece| frames.take(piece).expect("it is all well")).collect();
             assert_eq!(came, [stun.clone(), channel.clone(), channel.clone(), stun.clone()], "in pieces of {size}");
@@ -63,6 +63,6 @@ mod tests {
 
     #[test]
     fn what_is_no_message_ends_the_stream() {
-        assert_eq!(Frames::default().take(b"\xFFTTP/1.1 400 Bad Request"), None);
+        assert_eq!(StunFramer::default().take(b"\xFFTTP/1.1 400 Bad Request"), None);
     }
 }

@@ -1,8 +1,8 @@
-//! The agent and the handshake, which have tasks of their own, as something that only moves when it is told to.
+//! The ICE agent and the DTLS handshake: they consist of tasks, and run here in turns.
 //!
-//! They run in tokio, in a thread of theirs, by a clock that stands still: each turn brings what came and what time it is, and ends
-//! when no task has anything left to do. So they fit behind a trait without I/O, no task is forgotten when a path ends, a panic in
-//! them ends their path alone, and tests need no real time.
+//! They run in tokio, in a thread of their own, by a paused clock: each turn brings inputs and the time, and ends when no task has anything
+//! left to do. So they fit behind a trait without I/O, no task outlives its path, a panic in them ends only their path, and tests need no
+//! real time.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,37 +30,37 @@ use webrtc_util::vnet::net::Net;
 use super::handshake;
 use super::job::{INSIDE, Job, JobOutput, Outbox};
 
-/// A turn takes less than a millisecond; whoever needs so much longer does not come back.
+/// A turn takes less than a millisecond. One that takes so long does not end.
 const TURN: Duration = Duration::from_secs(2);
 
 /// Datagrams that wait for a task within one turn.
 const WAITING: usize = 64;
 
-/// Our path itself: of all numbers the one that no pair has.
+/// The agent's own address: no pair has this number.
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 255);
 
-/// The agent knows of ports nothing but that they are there.
+/// The agent needs some port.
 const PORT: u16 = 9;
 
-/// Between two looks of the agent at its pairs; each look asks all of them.
+/// Between two rounds of checks; each round checks all pairs.
 const CHECKS: Duration = Duration::from_millis(100);
 
-/// A relayed path is taken only if no other was found until then.
+/// A relayed pair is selected only if no other was found until then.
 const RELAYS_WAIT: Duration = Duration::from_millis(500);
 
-/// The agent is never to give up or to complain by itself: it looks at the wall clock.
+/// The agent must not give up by itself: it goes by the wall clock.
 const NEVER: Duration = Duration::from_secs(86_400);
 
-/// Does not answer any more: a task of it never ends, or its thread has.
+/// A turn did not end, or the thread has.
 pub(super) struct Stuck;
 
 /// The thread.
-pub(super) struct Engine {
+pub(super) struct Runner {
     turns: mpsc::Sender<(Instant, Vec<Job>)>,
     made: mpsc::Receiver<Vec<JobOutput>>,
 }
 
-impl Engine {
+impl Runner {
     pub(super) fn start(now: Instant) -> std::io::Result<Self> {
         let (turns, to_do) = mpsc::channel();
         let (done, made) = mpsc::channel();
@@ -75,25 +75,25 @@ impl Engine {
     }
 }
 
-/// Whether all tasks rest: tokio tells before it would sleep.
+/// Whether all tasks are idle: tokio calls a hook before it would sleep.
 #[derive(Default)]
 struct Idle {
-    rests: AtomicBool,
+    idle: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Idle {
-    fn came(&self) {
-        self.rests.store(true, Ordering::Relaxed);
+    fn reached(&self) {
+        self.idle.store(true, Ordering::Relaxed);
         if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
             waker.wake();
         }
     }
 
     async fn wait(&self) {
-        self.rests.store(false, Ordering::Relaxed);
+        self.idle.store(false, Ordering::Relaxed);
         std::future::poll_fn(|cx| {
-            if self.rests.load(Ordering::Relaxed) {
+            if self.idle.load(Ordering::Relaxed) {
                 return Poll::Ready(());
             }
             *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
@@ -104,26 +104,26 @@ impl Idle {
 }
 
 fn run(begun: Instant, turns: &mpsc::Receiver<(Instant, Vec<Job>)>, done: &mpsc::Sender<Vec<JobOutput>>) {
-    let rest = Arc::new(Idle::default());
-    let hook = rest.clone();
+    let idle = Arc::new(Idle::default());
+    let hook = idle.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
-        .on_thread_park(move || hook.came())
+        .on_thread_park(move || hook.reached())
         .build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
-        let mut inside = Inside::default();
+        let mut tasks = Tasks::default();
         let mut clock = begun;
         // Nothing runs between two turns: the thread waits for the next one.
         while let Ok((now, jobs)) = turns.recv() {
             tokio::time::advance(now.saturating_duration_since(clock)).await;
             clock = clock.max(now);
             for job in jobs {
-                inside.take(job).await;
+                tasks.execute(job).await;
             }
-            rest.wait().await;
-            if done.send(inside.basket.empty()).is_err() {
+            idle.wait().await;
+            if done.send(tasks.outbox.empty()).is_err() {
                 return;
             }
         }
@@ -133,51 +133,51 @@ fn run(begun: Instant, turns: &mpsc::Receiver<(Instant, Vec<Job>)>, done: &mpsc:
 
 /// What lives in the thread.
 #[derive(Default)]
-struct Inside {
-    basket: Outbox,
+struct Tasks {
+    outbox: Outbox,
     ice: Option<Ice>,
     records: Option<queue::Sender<Vec<u8>>>,
 }
 
-impl Inside {
-    async fn take(&mut self, job: Job) {
+impl Tasks {
+    async fn execute(&mut self, job: Job) {
         match job {
             Job::Ice { controlling, ours, theirs } => {
                 if let Some(before) = self.ice.take() {
                     before.end();
                 }
-                match Ice::begin(controlling, ours, theirs, &self.basket).await {
+                match Ice::begin(controlling, ours, theirs, &self.outbox).await {
                     Ok(ice) => self.ice = Some(ice),
-                    Err(error) => self.basket.put(JobOutput::Ended(TransportFailure::Library(error.to_string()))),
+                    Err(error) => self.outbox.put(JobOutput::Ended(TransportFailure::Library(error.to_string()))),
                 }
             }
             Job::Pair { number, priority, relayed } => {
                 if let Some(Err(error)) = self.ice.as_ref().map(|ice| ice.pair(number, priority, relayed)) {
-                    self.basket.put(JobOutput::Ended(TransportFailure::Library(error.to_string())));
+                    self.outbox.put(JobOutput::Ended(TransportFailure::Library(error.to_string())));
                 }
             }
             Job::Stun { number, bytes } => {
-                // Whatever finds no room comes again: so STUN is made.
-                let _full = self.ice.as_ref().map(|ice| ice.lane.try_send((bytes, address(number))));
+                // A message that finds no room is lost; STUN retransmits.
+                let _full = self.ice.as_ref().map(|ice| ice.mux.try_send((bytes, address(number))));
             }
             Job::Handshake(handshake) => {
                 let (records, to_read) = queue::channel(WAITING);
                 self.records = Some(records);
-                let wire = Wire { waiting: tokio::sync::Mutex::new(to_read), basket: self.basket.clone() };
-                tokio::spawn(handshake::run(*handshake, Arc::new(wire), self.basket.clone()));
+                let wire = Wire { waiting: tokio::sync::Mutex::new(to_read), outbox: self.outbox.clone() };
+                tokio::spawn(handshake::run(*handshake, Arc::new(wire), self.outbox.clone()));
             }
             Job::Record(bytes) => {
-                let _full = self.records.as_ref().map(|records| records.try_send(bytes)); // And so is DTLS.
+                let _full = self.records.as_ref().map(|records| records.try_send(bytes)); // DTLS retransmits too.
             }
         }
     }
 }
 
-/// An agent, and the way to it.
+/// An agent, and the queue to it.
 struct Ice {
     agent: Arc<Agent>,
-    lane: queue::Sender<(Vec<u8>, SocketAddr)>,
-    /// It stops to connect when this is gone.
+    mux: queue::Sender<(Vec<u8>, SocketAddr)>,
+    /// It stops connecting when this is dropped.
     _connecting: queue::Sender<()>,
 }
 
@@ -186,14 +186,14 @@ impl Ice {
         controlling: bool,
         ours: String,
         theirs: String,
-        basket: &Outbox,
+        outbox: &Outbox,
     ) -> Result<Self, webrtc_ice::Error> {
-        let (lane, to_read) = queue::channel(WAITING);
-        let wire = Arc::new(Wire { waiting: tokio::sync::Mutex::new(to_read), basket: basket.clone() });
+        let (mux, to_read) = queue::channel(WAITING);
+        let wire = Arc::new(Wire { waiting: tokio::sync::Mutex::new(to_read), outbox: outbox.clone() });
         let alone = Interface::convert(SocketAddr::new(OURS.into(), PORT), None)?;
         let config = AgentConfig {
             udp_network: UDPNetwork::Muxed(Arc::new(Mux(wire))),
-            net: Some(Arc::new(Net::Ifs(vec![Interface::new("lanes".to_owned(), vec![alone])]))),
+            net: Some(Arc::new(Net::Ifs(vec![Interface::new("socket_sets".to_owned(), vec![alone])]))),
             local_ufrag: ours,
             local_pwd: INSIDE.to_owned(),
             is_controlling: controlling,
@@ -220,7 +220,7 @@ impl Ice {
         agent.gather_candidates()?;
         all.recv().await;
         let (connecting, given_up) = queue::channel(1);
-        let (dialled, basket) = (agent.clone(), basket.clone());
+        let (dialled, outbox) = (agent.clone(), outbox.clone());
         tokio::spawn(async move {
             let found = if controlling {
                 dialled.dial(given_up, theirs, INSIDE.to_owned()).await.is_ok()
@@ -228,10 +228,10 @@ impl Ice {
                 dialled.accept(given_up, theirs, INSIDE.to_owned()).await.is_ok()
             };
             if let Some(pair) = dialled.get_selected_candidate_pair().filter(|_| found) {
-                basket.put(JobOutput::Chosen(number(pair.remote.addr())));
+                outbox.put(JobOutput::Selected(number(pair.remote.addr())));
             }
         });
-        Ok(Self { agent, lane, _connecting: connecting })
+        Ok(Self { agent, mux, _connecting: connecting })
     }
 
     fn pair(&self, number: u32, priority: u32, relayed: bool) -> Result<(), webrtc_ice::Error> {
@@ -252,7 +252,7 @@ impl Ice {
         self.agent.add_remote_candidate(&candidate)
     }
 
-    /// Its tasks end; by a task, because its own comments suspect that closing may wait for ever.
+    /// Ends its tasks; in a task, because by its own comments closing may never return.
     fn end(self) {
         tokio::spawn(async move {
             let _closed_already = self.agent.close().await;
@@ -265,7 +265,7 @@ fn address(number: u32) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + number).into(), PORT)
 }
 
-/// And back; what is no number of a pair is none of any.
+/// The number of a pair; another address gives one that no pair has.
 fn number(address: SocketAddr) -> u32 {
     match address.ip() {
         IpAddr::V4(ip) => ip.to_bits().wrapping_sub(Ipv4Addr::new(10, 0, 0, 0).to_bits()),
@@ -289,13 +289,13 @@ impl UDPMux for Mux {
     async fn remove_conn_by_ufrag(&self, _ufrag: &str) {}
 }
 
-/// What a task takes for a socket.
+/// A socket for the tasks.
 struct Wire<T> {
     waiting: tokio::sync::Mutex<queue::Receiver<T>>,
-    basket: Outbox,
+    outbox: Outbox,
 }
 
-/// Copies what came to where a task wants it; what finds no room is cut, as by a socket.
+/// Copies a datagram into a task's buffer, truncated as by a socket.
 fn copy(bytes: &[u8], to: &mut [u8]) -> usize {
     let length = bytes.len().min(to.len());
     to[..length].copy_from_slice(&bytes[..length]);
@@ -331,7 +331,7 @@ impl Conn for Wire<(Vec<u8>, SocketAddr)> {
     }
 
     async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> Result<usize, webrtc_util::Error> {
-        self.basket.put(JobOutput::Stun { number: number(to), bytes: bytes.to_vec() });
+        self.outbox.put(JobOutput::Stun { number: number(to), bytes: bytes.to_vec() });
         Ok(bytes.len())
     }
 
@@ -371,7 +371,7 @@ impl Conn for Wire<Vec<u8>> {
     }
 
     async fn send(&self, bytes: &[u8]) -> Result<usize, webrtc_util::Error> {
-        self.basket.put(JobOutput::Record(bytes.to_vec()));
+        self.outbox.put(JobOutput::Record(bytes.to_vec()));
         Ok(bytes.len())
     }
 

@@ -1,16 +1,16 @@
-//! The time as the STUN and TURN libraries count it.
+//! Time as the STUN and TURN libraries count it.
 
 use std::time::{Duration, Instant};
 
 use turn_client_proto::stun::Instant as Count;
 
-/// Counts from a beginning of its own.
+/// Counts from its start.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(super) struct StunClock {
     start: Instant,
 }
 
-impl Clock {
+impl StunClock {
     /// Between two looks at something that is due and does not happen.
     pub(super) const STEP: Duration = Duration::from_millis(50);
 

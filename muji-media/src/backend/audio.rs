@@ -1,0 +1,225 @@
+//! The audio of a call: ours to packets, everybody's to one mix.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use muji_core::{CallId, SessionId};
+use muji_xep::rtp::PayloadType;
+
+use super::observer::Observer;
+use crate::audio::frame::{AudioFrame, FRAME, mix};
+use crate::audio::meter::{Loudness, Meter};
+use crate::audio::publisher::AudioPublisher;
+use crate::audio::receiver::{AudioReceiver, PlayoutClock};
+use crate::codec::opus::OpusFault;
+use crate::device::{AudioSink, AudioSource, DeviceError};
+use crate::record::{RecordItem, Recordings};
+use crate::rtp::{ReceivedRtp, RtpPacket, StreamId};
+use crate::stats::{AudioStats, Observation};
+
+/// A second, in frames.
+const FRAMES_PER_SECOND: u64 = 50;
+
+/// How often video is told which moment of the audio is played: five times a second, so that it follows the jitter buffer.
+const FRAMES_PER_CLOCK: u64 = 10;
+
+/// The first sample above this (-50 dBFS) counts as sound.
+const FIRST_SOUND: u16 = 100;
+
+/// Publisher, receivers, mixer and sink.
+pub(super) struct Audio {
+    publisher: AudioPublisher,
+    streams: BTreeMap<StreamId, AudioStream>,
+    sink: Option<Box<dyn AudioSink>>,
+    recordings: Option<Recordings>,
+    observer: Observer,
+    /// Sent so far, to each peer.
+    packets: u64,
+    bytes: u64,
+}
+
+impl Audio {
+    pub(super) fn new(
+        source: Option<Box<dyn AudioSource>>,
+        sink: Option<Box<dyn AudioSink>>,
+        recordings: Option<Recordings>,
+        observer: Observer,
+    ) -> Result<Self, OpusFault> {
+        let publisher = AudioPublisher::new(source)?;
+        Ok(Self { publisher, streams: BTreeMap::new(), sink, recordings, observer, packets: 0, bytes: 0 })
+    }
+
+    /// A call publishes our audio.
+    pub(super) fn publish(&mut self, call: CallId, publication: &str) {
+        self.publisher.publish(call, publication);
+    }
+
+    /// A call does not any more, or we are muted.
+    pub(super) fn unpublish(&mut self, call: CallId, publication: &str) {
+        self.publisher.unpublish(call, publication);
+    }
+
+    /// Our encoder makes so many bits a second from now on.
+    pub(super) fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
+        self.publisher.set_bit_rate(bits)
+    }
+
+    /// A participant may send audio from now on.
+    pub(super) fn open(&mut self, id: StreamId, payload_types: Vec<PayloadType>) -> Result<(), OpusFault> {
+        self.streams.insert(id, AudioStream::new(payload_types)?);
+        Ok(())
+    }
+
+    /// These streams have ended.
+    pub(super) fn close(&mut self, gone: impl Fn(&StreamId) -> bool) {
+        self.streams.retain(|id, _| !gone(id));
+    }
+
+    /// The encodings of a stream; `None` if it is not one of audio.
+    pub(super) fn payload_types(&self, id: &StreamId) -> Option<&[PayloadType]> {
+        self.streams.get(id).map(|stream| stream.payload_types.as_slice())
+    }
+
+    /// A packet of a participant.
+    pub(super) fn receive(&mut self, id: &StreamId, received: ReceivedRtp) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.receiver.insert(received);
+        }
+    }
+
+    /// True if there is nothing to capture and nothing to play.
+    pub(super) fn is_idle(&self) -> bool {
+        self.streams.is_empty() && !self.publisher.is_on()
+    }
+
+    /// Lets the loudspeaker go if nobody can be heard.
+    pub(super) fn release_unused(&mut self) {
+        if self.streams.is_empty()
+            && let Some(sink) = &mut self.sink
+        {
+            sink.release();
+        }
+    }
+
+    /// Names the participant of a session in the recordings.
+    pub(super) fn name(&self, session: SessionId, name: &str) -> Result<(), DeviceError> {
+        self.recordings.as_ref().map_or(Ok(()), |it| it.recorder.give(RecordItem::Name(session, name.to_owned())))
+    }
+
+    /// Captures and encodes the next 20 ms; `None` while nothing is published.
+    pub(super) fn capture(&mut self) -> Result<Option<RtpPacket>, DeviceError> {
+        let packet = self.publisher.packet()?;
+        if let Some(packet) = &packet {
+            self.packets += 1;
+            self.bytes += packet.payload.len() as u64;
+            if self.packets.is_multiple_of(FRAMES_PER_SECOND) {
+                self.observer.send(Observation::Sent { bytes: self.bytes });
+            }
+        }
+        Ok(packet)
+    }
+
+    /// The calls and names under which a captured packet is sent.
+    pub(super) fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
+        self.publisher.publications()
+    }
+
+    /// Plays 20 ms of everybody, and records them. `round_trip` knows the paths of sessions. Gives what does not work.
+    pub(super) fn play(
+        &mut self,
+        now: Instant,
+        round_trip: impl Fn(SessionId) -> Option<Duration>,
+    ) -> Vec<DeviceError> {
+        let mut frames: Vec<AudioFrame> = Vec::with_capacity(self.streams.len());
+        let mut troubles = Vec::new();
+        for ((session, _), stream) in &mut self.streams {
+            let frame = stream.receiver.frame(now);
+            stream.observe(now, *session, frame.as_ref(), || round_trip(*session), &self.observer);
+            let frame = frame.unwrap_or([0; FRAME]);
+            if let Some(recordings) = &self.recordings {
+                troubles.extend(recordings.recorder.give(RecordItem::Audio(*session, now, frame)).err());
+            }
+            frames.push(frame);
+        }
+        if !frames.is_empty() {
+            troubles.extend(self.play_mix(now, &mix(&frames)));
+        }
+        let notices = [self.publisher.poll_notice(), self.sink.as_mut().and_then(|sink| sink.poll_notice())];
+        troubles.extend(notices.into_iter().flatten());
+        troubles
+    }
+
+    fn play_mix(&mut self, now: Instant, mix: &AudioFrame) -> Vec<DeviceError> {
+        let mut troubles = Vec::new();
+        if let Some(recordings) = &self.recordings {
+            troubles.extend(recordings.recorder.give(RecordItem::Mix(now, *mix)).err());
+            troubles.extend(recordings.trouble());
+        }
+        if let Some(Err(trouble)) = self.sink.as_mut().map(|sink| sink.put(mix)) {
+            self.sink = None;
+            troubles.push(trouble);
+        }
+        troubles
+    }
+
+    /// Which moment of each participant's audio is played now, of those whose turn it is.
+    pub(super) fn playout_clocks(&mut self) -> impl Iterator<Item = (SessionId, PlayoutClock)> {
+        self.streams.iter_mut().filter_map(|((session, _), stream)| {
+            stream.frames += 1;
+            let clock = stream.receiver.clock().filter(|_| stream.frames.is_multiple_of(FRAMES_PER_CLOCK))?;
+            Some((*session, clock))
+        })
+    }
+}
+
+/// One content of a session, as it is heard.
+struct AudioStream {
+    payload_types: Vec<PayloadType>,
+    receiver: AudioReceiver,
+    meter: Meter,
+    loudness: Loudness,
+    /// Frames played.
+    frames: u64,
+    /// There was sound in it.
+    sounded: bool,
+}
+
+impl AudioStream {
+    fn new(payload_types: Vec<PayloadType>) -> Result<Self, OpusFault> {
+        Ok(Self {
+            payload_types,
+            receiver: AudioReceiver::new()?,
+            meter: Meter::default(),
+            loudness: Loudness::default(),
+            frames: 0,
+            sounded: false,
+        })
+    }
+
+    fn observe(
+        &mut self,
+        at: Instant,
+        session: SessionId,
+        frame: Option<&AudioFrame>,
+        round_trip: impl FnOnce() -> Option<Duration>,
+        observer: &Observer,
+    ) {
+        if observer.is_gone() {
+            return; // Measuring tones costs more than decoding them.
+        }
+        let silence = [0; FRAME];
+        self.meter.add(frame.unwrap_or(&silence));
+        self.loudness.add(frame.unwrap_or(&silence));
+        if !self.sounded && frame.is_some_and(|frame| frame.iter().any(|it| it.unsigned_abs() > FIRST_SOUND)) {
+            self.sounded = true;
+            observer.send(Observation::FirstSound { session, at });
+        }
+        if let Some(level) = self.loudness.take() {
+            observer.send(Observation::Loudness { session, level });
+        }
+        if let Some(level) = self.meter.take() {
+            let stats = AudioStats { round_trip: round_trip(), ..self.receiver.stats() };
+            observer.send(Observation::Audio { session, level, stats });
+        }
+    }
+}

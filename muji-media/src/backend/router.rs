@@ -1,0 +1,361 @@
+//! Audio, video and network put together: which of them a command concerns, and where what comes out of one goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use muji_core::media::{MediaCommand, MediaReport, MediaTrouble, OpenContent, TransportFailure};
+use muji_core::{Media, SessionId};
+use muji_jingle::TransportId;
+use tokio::sync::mpsc;
+
+use super::audio::Audio;
+use super::network::{Network, NetworkEvent};
+use super::observer::Observer;
+use super::video::Video;
+use crate::audio::frame::FRAME_TIME;
+use crate::codec::opus;
+use crate::device::DeviceError;
+use crate::peers::PeersOutput;
+use crate::rtp::{PacketizedFrame, ReceivedRtp, RtpPacket, StreamId};
+use crate::stats::Observation;
+use crate::transport::TransportOutput;
+use crate::video::task::VideoOutput;
+
+/// One for each frame of audio.
+const TICKS_PER_SECOND: u64 = 50;
+
+/// The media layer without its clock: time comes in.
+pub(super) struct Router {
+    pub(super) audio: Audio,
+    pub(super) video: Video,
+    pub(super) network: Network,
+    /// The codecs of what came.
+    codecs: BTreeMap<StreamId, String>,
+    /// When the next 20 ms are due; `None` while there is nothing to play or send.
+    tick: Option<Instant>,
+    /// Ticks so far.
+    ticks: u64,
+    reports: mpsc::Sender<MediaReport>,
+    observer: Observer,
+}
+
+/// The core, or the program behind it, does not listen any more.
+pub(super) struct Disconnected;
+
+impl Router {
+    pub(super) fn new(
+        audio: Audio,
+        video: Video,
+        network: Network,
+        reports: mpsc::Sender<MediaReport>,
+        observer: Observer,
+    ) -> Self {
+        Self { audio, video, network, codecs: BTreeMap::new(), tick: None, ticks: 0, reports, observer }
+    }
+
+    // ---- commands --------------------------------------------------------------------------------------------------
+
+    /// Does what the core commands. Each command is in this match: one that is new does not compile before it is handled.
+    pub(super) fn execute(&mut self, now: Instant, command: &MediaCommand) -> Result<(), Disconnected> {
+        match command {
+            MediaCommand::Servers { servers } => self.network.set_servers(servers),
+            MediaCommand::Publish { call, publication, media } => match media {
+                Media::Video | Media::Slides => self.video.publish(*call, publication, media),
+                Media::Audio | Media::Other(_) => self.audio.publish(*call, publication),
+            },
+            MediaCommand::Unpublish { call, publication } => {
+                self.video.unpublish(*call, publication);
+                self.audio.unpublish(*call, publication);
+            }
+            MediaCommand::Open { session, name, contents, .. } => {
+                self.open(now, command, *session, name, contents)?;
+            }
+            MediaCommand::Candidate { candidate, .. } => {
+                // A useless address is dropped silently: an answer would show the peer which addresses we try.
+                if self.network.tries(candidate) {
+                    self.network.peers.execute(now, command);
+                }
+            }
+            MediaCommand::Remote { .. } => self.network.peers.execute(now, command),
+            MediaCommand::Restart { .. } => {
+                self.network.renew(now);
+                self.network.peers.execute(now, command);
+            }
+            MediaCommand::Content { send, .. } => {
+                if send.is_some() {
+                    self.video.request_key_frame(); // The peer begins to watch, and has no frame to build on.
+                }
+                self.network.peers.execute(now, command);
+            }
+            MediaCommand::Drop { session, content } => {
+                self.close_streams(|(of, name)| of == session && **name == **content);
+                self.network.peers.execute(now, command);
+            }
+            MediaCommand::Close { session } => {
+                self.close_streams(|(of, _)| of == session);
+                self.network.peers.execute(now, command);
+            }
+        }
+        self.rest_if_idle(now);
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        command: &MediaCommand,
+        session: SessionId,
+        name: &str,
+        contents: &[OpenContent],
+    ) -> Result<(), Disconnected> {
+        if let Err(why) = self.network.open_sockets(now, command) {
+            if !self.network.has_sockets() {
+                return self.fail_transports(contents, &TransportFailure::NoSocket(why.to_string()));
+            }
+            // Those that are there may do for some of its transports.
+            self.trouble(MediaTrouble::Socket(why.to_string()))?;
+        }
+        let named = self.audio.name(session, name);
+        named.or_else(|error| self.device_trouble(error))?;
+        for content in contents {
+            self.open_stream(session, content)?;
+        }
+        self.network.peers.execute(now, command);
+        Ok(())
+    }
+
+    /// A session cannot begin; others may, later.
+    fn fail_transports(&self, contents: &[OpenContent], why: &TransportFailure) -> Result<(), Disconnected> {
+        let transports: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
+        let failed = |transport| MediaReport::Failed { transport, failure: why.clone().into() };
+        transports.into_iter().try_for_each(|transport| self.report(failed(transport)))
+    }
+
+    /// A participant may send a content from now on.
+    fn open_stream(&mut self, session: SessionId, content: &OpenContent) -> Result<(), Disconnected> {
+        let id = (session, content.name.as_str().into());
+        let payload_types = content.payload_types.clone();
+        match content.media {
+            Media::Video | Media::Slides => {
+                self.video.open(id, &content.media, payload_types);
+                Ok(())
+            }
+            Media::Audio | Media::Other(_) => {
+                let opened = self.audio.open(id, payload_types);
+                opened.or_else(|why| self.trouble(MediaTrouble::Decoder(why.to_string())))
+            }
+        }
+    }
+
+    /// Nothing of these contents matters any more.
+    fn close_streams(&mut self, gone: impl Fn(&StreamId) -> bool) {
+        self.audio.close(&gone);
+        self.video.close(&gone);
+        self.codecs.retain(|id, _| !gone(id));
+    }
+
+    /// Servers are asked while there are transports; the clock of 20 ms runs while there is something to play or to send.
+    fn rest_if_idle(&mut self, now: Instant) {
+        let wanted = !self.network.peers.is_empty();
+        self.network.set_wanted(now, wanted);
+        self.audio.release_unused();
+        let idle = self.audio.is_idle() && self.video.is_idle();
+        self.tick = if idle { None } else { self.tick.or(Some(now)) };
+    }
+
+    // ---- inputs ----------------------------------------------------------------------------------------------------
+
+    /// What the network woke the loop for.
+    pub(super) fn handle_network(&mut self, now: Instant, event: NetworkEvent) -> Result<(), Disconnected> {
+        match event {
+            NetworkEvent::Readable => self.receive_datagrams(now),
+            NetworkEvent::Connection(event) => {
+                self.network.handle_event(now, event);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes all datagrams that wait at the sockets.
+    pub(super) fn receive_datagrams(&mut self, now: Instant) -> Result<(), Disconnected> {
+        for datagram in self.network.receive(now) {
+            self.network.handle_datagram(now, &datagram);
+            self.drain(now)?;
+        }
+        Ok(())
+    }
+
+    /// What the thread of video has made.
+    pub(super) fn handle_video(&mut self, now: Instant, output: VideoOutput) -> Result<(), Disconnected> {
+        match output {
+            VideoOutput::Frame(media, captured, frame) => self.send_frame(now, captured, &media, &frame),
+            VideoOutput::RequestKeyFrame((session, content)) => {
+                self.network.peers.request_key_frame(now, session, &content);
+            }
+            VideoOutput::Trouble(error) => self.device_trouble(error)?,
+        }
+        Ok(())
+    }
+
+    fn send_frame(&mut self, now: Instant, captured: Instant, media: &Media, frame: &PacketizedFrame) {
+        for (call, publication) in self.video.publications(media) {
+            self.network.peers.publish_video(now, captured, *call, publication, frame);
+        }
+    }
+
+    // ---- time ------------------------------------------------------------------------------------------------------
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnected> {
+        self.network.handle_timeout(now);
+        let Some(due) = self.tick.filter(|due| *due <= now) else { return Ok(()) };
+        // A machine that slept does not send all it missed.
+        let late = now.duration_since(due) > 10 * FRAME_TIME;
+        self.tick = Some(if late { now + FRAME_TIME } else { due + FRAME_TIME });
+        self.observe_paths();
+        self.capture_audio(now)?;
+        self.adapt_video()?;
+        self.play_audio(now)
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        [self.network.poll_timeout(), self.tick].into_iter().flatten().min()
+    }
+
+    /// When the loop has to wake, if nothing but audio flows and everybody is connected: packets that come before are played then anyway.
+    pub(super) fn settled_until(&self) -> Option<Instant> {
+        self.tick.filter(|_| self.video.is_idle() && self.network.is_settled())
+    }
+
+    fn observe_paths(&mut self) {
+        self.ticks += 1;
+        if !self.ticks.is_multiple_of(TICKS_PER_SECOND) {
+            return;
+        }
+        for (session, paths) in self.network.peers.paths() {
+            let of_session = self.codecs.iter().filter(|((of, _), _)| *of == session);
+            let codecs = of_session.map(|(_, codec)| codec.clone()).collect();
+            self.observer.send(Observation::Paths { session, paths, codecs });
+        }
+    }
+
+    fn capture_audio(&mut self, now: Instant) -> Result<(), Disconnected> {
+        match self.audio.capture() {
+            Ok(Some(packet)) => {
+                // Its timestamp is that of its first sample, 20 ms ago.
+                let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
+                self.send_audio(now, captured, &packet);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => self.device_trouble(error),
+        }
+    }
+
+    fn send_audio(&mut self, now: Instant, captured: Instant, packet: &RtpPacket) {
+        for (call, publication) in self.audio.publications() {
+            let packets = std::slice::from_ref(packet);
+            self.network.peers.publish(now, captured, *call, publication, packets);
+        }
+    }
+
+    /// Fits our video, and the audio beside it, to what the paths carry.
+    fn adapt_video(&mut self) -> Result<(), Disconnected> {
+        for (media, target) in self.video.adapt() {
+            let lowest = self.video.lowest_bit_rate().unwrap_or(target.bits);
+            if let Err(error) = self.audio.set_bit_rate(opus::beside(lowest)) {
+                self.device_trouble(error)?;
+            }
+            self.observer.send(Observation::Target(media, target));
+        }
+        for (path, media, highest) in self.video.layers() {
+            self.network.peers.limit_layers(path, &media, highest);
+        }
+        Ok(())
+    }
+
+    fn play_audio(&mut self, now: Instant) -> Result<(), Disconnected> {
+        let peers = &self.network.peers;
+        let troubles = self.audio.play(now, |session| peers.round_trip(session));
+        for (session, clock) in self.audio.playout_clocks() {
+            self.video.set_clock(session, clock);
+        }
+        troubles.into_iter().try_for_each(|error| self.device_trouble(error))
+    }
+
+    // ---- outputs ---------------------------------------------------------------------------------------------------
+
+    /// Passes on what the transports give.
+    pub(super) fn drain(&mut self, now: Instant) -> Result<(), Disconnected> {
+        while let Some(output) = self.network.peers.poll_output() {
+            match output {
+                PeersOutput::Transport { id, output } => self.transport_output(now, id, output)?,
+                PeersOutput::Report(report) => self.report(self.with_failures(report))?,
+            }
+        }
+        self.network.flush();
+        Ok(())
+    }
+
+    fn transport_output(&mut self, now: Instant, id: TransportId, output: TransportOutput) -> Result<(), Disconnected> {
+        if let Some(report) = output.report(id) {
+            self.report(self.with_failures(report))?;
+        }
+        match output {
+            TransportOutput::Datagram { from, to, bytes } => self.network.send(now, from, to, &bytes),
+            TransportOutput::Rtp { content, received } => self.received((id.session, content), received)?,
+            // What was sent before, the peer did not get.
+            TransportOutput::Connected | TransportOutput::KeyFrameRequested => self.video.request_key_frame(),
+            TransportOutput::Failed(_) => self.video.forget_paths(|path| *path == id),
+            TransportOutput::BandwidthEstimate(bits) => {
+                self.video.estimated(id, bits, &self.network.peers.video_sent_by(id));
+            }
+            TransportOutput::Loss(share) => self.video.lost(id, share, &self.network.peers.video_sent_by(id)),
+            TransportOutput::Congestion(share) => {
+                self.video.congested(id, share, &self.network.peers.video_sent_by(id));
+                self.network.peers.pause_video(now, id);
+            }
+            TransportOutput::Interrupted | TransportOutput::Impostor => {}
+        }
+        Ok(())
+    }
+
+    /// If a transport failed: with what else does not work in our network, which may be the cause.
+    fn with_failures(&self, mut report: MediaReport) -> MediaReport {
+        if let MediaReport::Failed { failure, .. } = &mut report {
+            failure.network = self.network.failures();
+        }
+        report
+    }
+
+    /// A packet of a participant. One of an encoding that was not agreed on is dropped.
+    fn received(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), Disconnected> {
+        let of_audio = self.audio.payload_types(&id);
+        let is_audio = of_audio.is_some();
+        let types = of_audio.or_else(|| self.video.payload_types(&id));
+        let known = types.and_then(|types| types.iter().find(|known| known.id == received.payload_type));
+        let Some(known) = known else { return Ok(()) };
+        if !self.codecs.contains_key(&id) {
+            let name = known.name.clone().unwrap_or_else(|| known.id.to_string());
+            self.codecs.insert(id.clone(), name);
+        }
+        if is_audio {
+            self.audio.receive(&id, received);
+            return Ok(());
+        }
+        self.video.receive(id, received).or_else(|error| self.device_trouble(error))
+    }
+
+    fn device_trouble(&self, DeviceError(why): DeviceError) -> Result<(), Disconnected> {
+        self.trouble(MediaTrouble::Device(why))
+    }
+
+    fn trouble(&self, trouble: MediaTrouble) -> Result<(), Disconnected> {
+        self.report(MediaReport::Trouble(trouble))
+    }
+
+    fn report(&self, report: MediaReport) -> Result<(), Disconnected> {
+        self.reports.try_send(report).map_err(|_| Disconnected)
+    }
+}

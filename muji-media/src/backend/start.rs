@@ -1,0 +1,106 @@
+//! The default media layer: its threads, and the way to them.
+
+use std::task::{Context, Poll};
+use std::thread::Thread;
+
+use muji_core::Media;
+use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
+use tokio::sync::mpsc;
+
+use super::audio::Audio;
+use super::devices::{Devices, NoMedia};
+use super::network::Network;
+use super::observer::Observer;
+use super::router::Router;
+use super::video::Video;
+use super::worker::Worker;
+use crate::codec::{opus, vp8};
+use crate::record::{Finish, Recordings};
+use crate::stats::Observation;
+use crate::transport::MakeTransport;
+use crate::transport::str0m::Str0m;
+use crate::video::thread::VideoThread;
+
+/// Commands and reports that wait. A call of 64 makes some hundred at once; with more the other side has stopped.
+const MAX_WAITING: usize = 4_096;
+
+/// Observations that wait; further ones are dropped, and the next second has others.
+const MAX_OBSERVATIONS: usize = 256;
+
+/// The default media layer. Dropped, it ends its thread and with it everything it sends, and waits for recordings to be written.
+pub struct Backend {
+    // In this order: the thread ends with the commands, and what it still had to record is then written.
+    commands: mpsc::Sender<MediaCommand>,
+    reports: mpsc::Receiver<MediaReport>,
+    thread: Thread,
+    capabilities: Capabilities,
+    _finish: Option<Finish>,
+}
+
+impl Backend {
+    /// Starts the thread. Nothing is bound, captured or sent before a call needs it.
+    ///
+    /// # Errors
+    /// If something it needs is missing.
+    pub fn start(devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
+        Self::start_with(Str0m::new()?.maker(), devices)
+    }
+
+    /// The same with other transports.
+    ///
+    /// # Errors
+    /// If something it needs is missing.
+    pub fn start_with(make: MakeTransport, devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
+        let capabilities = capabilities(make.transport_cc);
+        let (commands, to_do) = mpsc::channel(MAX_WAITING);
+        let (reported, reports) = mpsc::channel(MAX_WAITING);
+        let (observed, observations) = mpsc::channel(MAX_OBSERVATIONS);
+        let (router, finish) = router(make, devices, reported, observed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoMedia::Thread)?;
+        let worker = Worker::new(router, to_do, runtime);
+        let thread = std::thread::Builder::new().name("muji-media".to_owned());
+        let thread = thread.spawn(move || worker.run()).map_err(NoMedia::Thread)?.thread().clone();
+        Ok((Self { commands, reports, thread, capabilities, _finish: finish }, observations))
+    }
+}
+
+fn router(
+    make: MakeTransport,
+    devices: Devices,
+    reports: mpsc::Sender<MediaReport>,
+    observed: mpsc::Sender<Observation>,
+) -> Result<(Router, Option<Finish>), NoMedia> {
+    let (recordings, finish) = devices.record.map(Recordings::start).transpose()?.unzip();
+    let recorder = recordings.as_ref().and_then(Recordings::of_video);
+    let sources = [(Media::Video, devices.video_source), (Media::Slides, devices.slides_source)];
+    let sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
+    let thread = VideoThread::start(sources, devices.video_sink, recorder, observed.clone());
+    let observer = Observer::new(observed);
+    let audio = Audio::new(devices.audio_source, devices.audio_sink, recordings, observer.clone())?;
+    let video = Video::new(thread.map_err(NoMedia::Thread)?, devices.bandwidth_policy);
+    let network = Network::new(make, devices.addresses, devices.gather_policy);
+    Ok((Router::new(audio, video, network, reports, observer), finish))
+}
+
+impl MediaBackend for Backend {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    fn execute(&mut self, command: MediaCommand) {
+        // A thread that takes no commands any more has ended, which `poll_report` tells.
+        let _ended = self.commands.try_send(command).is_err();
+        self.thread.unpark();
+    }
+
+    fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<MediaReport>> {
+        self.reports.poll_recv(cx)
+    }
+}
+
+fn capabilities(transport_cc: bool) -> Capabilities {
+    let video = cfg!(feature = "vp8").then(vp8::payload_type);
+    let mut video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
+    video_extensions.retain(|extension| transport_cc || extension.uri != vp8::TRANSPORT_CC);
+    Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), video_extensions }
+}

@@ -1,0 +1,166 @@
+//! The video of a call: which is sent and received, and the bit rate that its paths can carry. Encoding and decoding happen in a thread
+//! of its own, whose outputs wake the loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::task::{Context, Poll};
+
+use muji_core::{CallId, Media, SessionId};
+use muji_jingle::TransportId;
+use muji_xep::rtp::PayloadType;
+
+use crate::audio::receiver::PlayoutClock;
+use crate::bandwidth::{Bandwidth, BandwidthPolicy, Target};
+use crate::device::DeviceError;
+use crate::rtp::{ReceivedRtp, StreamId};
+use crate::video::task::{VideoOutput, VideoTask};
+use crate::video::thread::VideoThread;
+
+/// The kinds of video.
+const KINDS: [Media; 2] = [Media::Video, Media::Slides];
+
+/// The thread of video, and what is known around it.
+pub(super) struct Video {
+    thread: VideoThread,
+    /// In which calls and under which names our video is sent.
+    published: BTreeMap<(CallId, String), Media>,
+    /// The video that participants may send, and how it is encoded.
+    streams: BTreeMap<StreamId, (Media, Vec<PayloadType>)>,
+    /// Of each kind: it follows what is found on its paths.
+    bandwidth: BTreeMap<Media, Bandwidth>,
+}
+
+impl Video {
+    pub(super) fn new(thread: VideoThread, policy: BandwidthPolicy) -> Self {
+        let bandwidth = KINDS.map(|media| (media, Bandwidth::new(policy))).into();
+        Self { thread, published: BTreeMap::new(), streams: BTreeMap::new(), bandwidth }
+    }
+
+    // ---- ours ------------------------------------------------------------------------------------------------------
+
+    /// A call publishes our video.
+    pub(super) fn publish(&mut self, call: CallId, publication: &str, media: &Media) {
+        self.published.insert((call, publication.to_owned()), media.clone());
+        self.thread.give(VideoTask::StartCapture(media.clone()));
+    }
+
+    /// A call does not any more, or it is muted. Captured is only what some call publishes.
+    pub(super) fn unpublish(&mut self, call: CallId, publication: &str) {
+        let media = self.published.remove(&(call, publication.to_owned()));
+        if let Some(media) = media.filter(|media| self.published.values().all(|other| other != media)) {
+            self.thread.give(VideoTask::StopCapture(media));
+        }
+    }
+
+    /// The calls and names under which a kind is sent.
+    pub(super) fn publications(&self, of: &Media) -> impl Iterator<Item = &(CallId, String)> {
+        self.published.iter().filter(move |(_, media)| *media == of).map(|(publication, _)| publication)
+    }
+
+    /// A peer cannot show our video before a key frame comes.
+    pub(super) fn request_key_frame(&self) {
+        self.thread.give(VideoTask::KeyFrame);
+    }
+
+    // ---- theirs ----------------------------------------------------------------------------------------------------
+
+    /// A participant may send video from now on.
+    pub(super) fn open(&mut self, id: StreamId, media: &Media, payload_types: Vec<PayloadType>) {
+        self.streams.insert(id, (media.clone(), payload_types));
+    }
+
+    /// These streams have ended.
+    pub(super) fn close(&mut self, gone: impl Fn(&StreamId) -> bool) {
+        let ended: Vec<StreamId> = self.streams.keys().filter(|id| gone(id)).cloned().collect();
+        // What their paths carry, if they stay, is estimated from the beginning.
+        let sessions: BTreeSet<SessionId> = ended.iter().map(|(session, _)| *session).collect();
+        self.forget_paths(|path| sessions.contains(&path.session));
+        for id in ended {
+            self.streams.remove(&id);
+            self.thread.give(VideoTask::Drop(id));
+        }
+    }
+
+    /// The encodings of a stream; `None` if it is not one of video.
+    pub(super) fn payload_types(&self, id: &StreamId) -> Option<&[PayloadType]> {
+        self.streams.get(id).map(|(_, payload_types)| payload_types.as_slice())
+    }
+
+    /// A packet of a participant.
+    pub(super) fn receive(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), DeviceError> {
+        let Some((media, _)) = self.streams.get(&id) else { return Ok(()) };
+        self.thread.receive(id, media, received)
+    }
+
+    /// Which moment of a participant's audio is played now: its video is shown with it.
+    pub(super) fn set_clock(&self, session: SessionId, clock: PlayoutClock) {
+        self.thread.give(VideoTask::Clock(session, clock));
+    }
+
+    /// True if no video is sent or received.
+    pub(super) fn is_idle(&self) -> bool {
+        self.published.is_empty() && self.streams.is_empty()
+    }
+
+    // ---- the thread ------------------------------------------------------------------------------------------------
+
+    /// What the thread has made; it wakes the task of `cx`.
+    pub(super) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<VideoOutput> {
+        self.thread.poll_output(cx)
+    }
+
+    /// What the thread has made, if it has.
+    pub(super) fn try_output(&mut self) -> Option<VideoOutput> {
+        self.thread.try_output()
+    }
+
+    // ---- bandwidth -------------------------------------------------------------------------------------------------
+
+    /// The bandwidth of a path was estimated. The kinds that share the path share the bandwidth.
+    pub(super) fn estimated(&mut self, path: TransportId, bits: u32, kinds: &[Media]) {
+        let share = bits / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
+        self.on_path(kinds).for_each(|bandwidth| bandwidth.estimated(path, share));
+    }
+
+    /// This share of the packets on a path was lost lately.
+    pub(super) fn lost(&mut self, path: TransportId, share: f32, kinds: &[Media]) {
+        self.on_path(kinds).for_each(|bandwidth| bandwidth.lost(path, share));
+    }
+
+    /// A path has become narrower: this share of what was sent in the last moments is lost.
+    pub(super) fn congested(&mut self, path: TransportId, share: f32, kinds: &[Media]) {
+        self.on_path(kinds).for_each(|bandwidth| bandwidth.congested(path, share));
+    }
+
+    fn on_path(&mut self, kinds: &[Media]) -> impl Iterator<Item = &mut Bandwidth> {
+        self.bandwidth.iter_mut().filter(|(media, _)| kinds.contains(media)).map(|(_, bandwidth)| bandwidth)
+    }
+
+    /// These paths are gone.
+    pub(super) fn forget_paths(&mut self, gone: impl Fn(&TransportId) -> bool) {
+        self.bandwidth.values_mut().for_each(|bandwidth| bandwidth.forget(&gone));
+    }
+
+    /// Fits the encoders to the paths; what has changed.
+    pub(super) fn adapt(&mut self) -> Vec<(Media, Target)> {
+        let kinds = self.bandwidth.iter_mut();
+        let changed: Vec<(Media, Target)> =
+            kinds.filter_map(|(media, bandwidth)| Some((media.clone(), bandwidth.changed()?))).collect();
+        for (media, target) in &changed {
+            self.thread.give(VideoTask::Target(media.clone(), *target));
+        }
+        changed
+    }
+
+    /// The bit rate of the kind that is encoded to the fewest bits a second.
+    pub(super) fn lowest_bit_rate(&self) -> Option<u32> {
+        self.bandwidth.values().map(|bandwidth| bandwidth.last_target().bits).min()
+    }
+
+    /// The highest temporal layer of each kind that each path can carry.
+    pub(super) fn layers(&mut self) -> Vec<(TransportId, Media, u8)> {
+        let kinds = self.bandwidth.iter_mut();
+        kinds
+            .flat_map(|(media, bandwidth)| bandwidth.layers().map(|(path, highest)| (path, media.clone(), highest)))
+            .collect()
+    }
+}

@@ -1,0 +1,22 @@
+//! What [`Backend`](crate::backend::Backend) is made of, as values: time, packets and commands come in, and nothing blocks.
+//!
+//! For those who build another backend: the simulated world of our scenarios drives [`Peers`] and [`AudioReceiver`] in virtual time, the
+//! benchmarks measure each part, and a client with its own event loop can use them with its own sockets. A client that is content with
+//! [`Backend`](crate::backend::Backend) needs none of them.
+
+pub use crate::audio::frame::mix;
+pub use crate::audio::meter::Meter;
+pub use crate::audio::receiver::{AudioReceiver, PlayoutClock};
+pub use crate::bandwidth::{Bandwidth, INITIAL};
+/// The codecs, and how they are offered.
+pub mod codec {
+    pub use crate::codec::{opus, vp8};
+}
+
+pub use crate::gather::{ConnectionId, GatherOutput, Gatherer};
+pub use crate::peers::{Peers, PeersOutput};
+pub use crate::rtp::PacketizedFrame;
+pub use crate::socket::{Datagram, Sockets};
+pub use crate::video::layers::{LayerFilter, Share};
+pub use crate::video::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
+pub use crate::video::sender::VideoSender;

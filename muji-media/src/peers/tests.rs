@@ -1,0 +1,239 @@
+//! Transports to several peers, from hand to hand.
+
+use std::slice::from_ref;
+use std::sync::Arc;
+
+use muji_core::media::{DtlsRole, RemoteTransport, Sending};
+use muji_xep::rtp::PayloadType;
+
+use super::*;
+use crate::gather::hosts;
+use crate::transport::loopback;
+
+const CONTENT: &str = "audio";
+
+fn peers_at(address: SocketAddr) -> Peers {
+    let mut peers = Peers::new(loopback::maker());
+    peers.add_socket_set(hosts(&[address]));
+    peers
+}
+
+fn address(number: u8) -> SocketAddr {
+    ([10, 0, 0, number], 5000).into()
+}
+
+/// Opens a session and gives its end.
+fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media::LocalTransport {
+    let transport = TransportId { session, index: 0 };
+    let content = OpenContent {
+        name: CONTENT.to_owned(),
+        media: Media::Audio,
+        ssrc: 1,
+        transport,
+        payload_types: Vec::new(),
+        extensions: Vec::new(),
+    };
+    let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
+    let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
+    peers.execute(now, &MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
+    let Some(PeersOutput::Report(MediaReport::Described { local, .. })) = peers.poll_output() else {
+        panic!("an end is described at once");
+    };
+    local
+}
+
+/// Agrees on a payload type and tells whom to connect to.
+fn agree(peers: &mut Peers, now: Instant, session: SessionId, id: u8, remote: muji_core::media::LocalTransport) {
+    let transport = TransportId { session, index: 0 };
+    let publication = "what the room calls it".to_owned();
+    let send = Some(Sending { publication, payload_type: PayloadType::new(id, "opus", 48_000, 2) });
+    let content = CONTENT.to_owned();
+    peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+    for candidate in remote.candidates {
+        peers.execute(now, &MediaCommand::Candidate { transport, candidate });
+    }
+    let (ufrag, pwd, fingerprint) = (remote.ufrag, remote.pwd, remote.fingerprint);
+    let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls: DtlsRole::Client, extensions: Vec::new() };
+    peers.execute(now, &MediaCommand::Remote { transport, remote });
+}
+
+/// Carries datagrams until there are none; what was received, by the number of who received it.
+fn carry(all: &mut [Peers], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
+    let mut received = Vec::new();
+    let next = |all: &mut [Peers]| all.iter_mut().enumerate().find_map(|(who, it)| Some((who, it.poll_output()?)));
+    while let Some((index, output)) = next(all) {
+        match output {
+            PeersOutput::Transport { output: TransportOutput::Datagram { from, to, bytes }, .. } => {
+                let to_whom = (0u8..).zip(&mut *all).find(|(number, _)| address(*number) == to);
+                to_whom.expect("one of them").1.handle_datagram(now, to, from, &bytes);
+            }
+            PeersOutput::Transport { output: TransportOutput::Rtp { received: packet, .. }, .. } => {
+                received.push((index, packet.payload_type, packet.packet));
+            }
+            PeersOutput::Transport { .. } | PeersOutput::Report(_) => {}
+        }
+    }
+    received
+}
+
+#[test]
+fn one_packet_goes_to_all_each_with_its_own_payload_type_and_no_further_after_the_close() {
+    let now = Instant::now();
+    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
+    for (number, id) in [(1, 111), (2, 100)] {
+        let session = SessionId(number);
+        let index = usize::try_from(number).expect("small");
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+        agree(&mut all[0], now, session, id, theirs);
+        agree(&mut all[index], now, session, id, ours);
+        assert_eq!(carry(&mut all, now), [], "only greetings");
+    }
+    let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
+    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
+    all[0].publish(now, now, CallId(2), "what the room calls it", from_ref(&packet));
+    assert_eq!(carry(&mut all, now), [], "another call is not ours");
+    all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
+    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
+}
+
+#[test]
+fn peers_on_slow_paths_do_without_the_higher_layers() {
+    let now = Instant::now();
+    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
+    for number in 1..3 {
+        let session = SessionId(number);
+        let index = usize::try_from(number).expect("small");
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+        agree(&mut all[0], now, session, 98, theirs);
+        agree(&mut all[index], now, session, 98, ours);
+        carry(&mut all, now);
+    }
+    let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x90, 0xE0, 0x80, 9, 1, 0, 7][..]) };
+    all[0].limit_layers(TransportId { session: SessionId(1), index: 0 }, &Media::Audio, 1);
+    let mut got = |layer| {
+        let packets = vec![packet.clone()];
+        all[0].publish_video(
+            now,
+            now,
+            CallId(1),
+            "what the room calls it",
+            &PacketizedFrame { layer, key: false, packets },
+        );
+        let got = carry(&mut all, now).into_iter();
+        got.map(|(who, _, packet)| (who, packet.payload[3])).collect::<Vec<_>>()
+    };
+    assert_eq!([0, 2, 1].map(&mut got), [vec![(1, 9), (2, 9)], vec![(2, 9)], vec![(1, 8), (2, 9)]]);
+}
+
+// Shows muji-model-03.
+#[test]
+fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
+    let now = Instant::now();
+    let mut all = [0, 1, 2, 3].map(|number| peers_at(address(number)));
+    for number in 1..4 {
+        let session = SessionId(number);
+        let index = usize::try_from(number).expect("small");
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+        agree(&mut all[0], now, session, 111, theirs);
+        agree(&mut all[index], now, session, 111, ours);
+        carry(&mut all, now);
+    }
+    let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
+    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    let same = |index: usize| (index, 111, packet.clone());
+    assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
+}
+
+#[test]
+fn another_transport_to_the_same_account_needs_another_socket_set_and_gives_it_back() {
+    let now = Instant::now();
+    let mut peers = peers_at(address(0));
+    let open_one = |peers: &mut Peers, session: u64, index: u8| {
+        let session = SessionId(session);
+        let content = OpenContent {
+            name: format!("{CONTENT}{index}"),
+            media: Media::Audio,
+            ssrc: 1,
+            transport: TransportId { session, index },
+            payload_types: Vec::new(),
+            extensions: Vec::new(),
+        };
+        let peer = "juliet@x.example".parse().expect("a bare JID");
+        let (call, name, role) = (CallId(1), "juliet".to_owned(), IceRole::Controlling);
+        let command = MediaCommand::Open { call, session, peer, name, role, contents: vec![content] };
+        let wanted = peers.socket_sets_needed(&command);
+        peers.execute(now, &command);
+        (wanted, peers.poll_output())
+    };
+    let port = |output: Option<PeersOutput>| match output {
+        Some(PeersOutput::Report(MediaReport::Described { local, .. })) => local.candidates[0].address,
+        other => panic!("{other:?}"),
+    };
+    let (wanted, first) = open_one(&mut peers, 1, 0);
+    assert_eq!((wanted, port(first)), (1, address(0)));
+    let (wanted, none) = open_one(&mut peers, 1, 1);
+    assert!(wanted == 2 && matches!(none, Some(PeersOutput::Report(MediaReport::Failed { .. }))));
+    peers.add_socket_set(hosts(&[address(9)]));
+    let (wanted, second) = open_one(&mut peers, 2, 0);
+    assert_eq!((wanted, port(second)), (2, address(9)), "also in another session");
+    let content = format!("{CONTENT}0");
+    peers.execute(now, &MediaCommand::Drop { session: SessionId(1), content });
+    let (wanted, third) = open_one(&mut peers, 1, 2);
+    assert_eq!((wanted, port(third)), (1, address(0)));
+    for session in 3..3 + MAX_SOCKET_SETS as u64 {
+        let (wanted, _) = open_one(&mut peers, session, 0);
+        (peers.socket_sets()..wanted).for_each(|_| peers.add_socket_set(hosts(&[address(100)])));
+        open_one(&mut peers, session, 1);
+    }
+    assert_eq!(peers.socket_sets(), MAX_SOCKET_SETS, "a crowd of devices gets no more");
+}
+
+#[test]
+fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
+    let now = Instant::now();
+    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
+    let session = SessionId(1);
+    let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[1], now, session));
+    agree(&mut all[0], now, session, 111, theirs);
+    agree(&mut all[1], now, session, 111, ours);
+    carry(&mut all, now);
+    let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"noise"[..]) };
+    for peers in &mut all[..2] {
+        let content = OpenContent {
+            name: "second".to_owned(),
+            media: Media::Audio,
+            ssrc: 2,
+            transport: TransportId { session, index: 0 },
+            payload_types: Vec::new(),
+            extensions: Vec::new(),
+        };
+        let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
+        let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
+        let open = MediaCommand::Open { call, session, peer, name, role, contents: vec![content] };
+        assert_eq!(peers.socket_sets_needed(&open), 0);
+        peers.execute(now, &open);
+        assert!(peers.poll_output().is_none(), "the end is known");
+        let payload_type = PayloadType::new(112, "opus", 48_000, 2);
+        let send = Some(Sending { publication: "noise".to_owned(), payload_type });
+        let content = "second".to_owned();
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+    }
+    all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+    assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
+    all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
+    all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+    assert_eq!(carry(&mut all, now), []);
+    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
+}
+
+#[test]
+fn a_datagram_of_nobody_is_dropped() {
+    let mut peers = peers_at(address(0));
+    for bytes in [&b""[..], &[0; 20], &[0x80; 1_500]] {
+        peers.handle_datagram(Instant::now(), address(0), address(9), bytes);
+    }
+    assert!(peers.poll_output().is_none());
+}

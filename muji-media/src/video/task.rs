@@ -1,0 +1,40 @@
+//! The tasks of the video thread, and what comes back.
+
+use std::time::Instant;
+
+use muji_core::{Media, SessionId};
+
+use crate::audio::receiver::PlayoutClock;
+use crate::bandwidth::Target;
+use crate::device::DeviceError;
+use crate::rtp::{PacketizedFrame, ReceivedRtp, StreamId};
+
+/// Something to do.
+#[derive(Debug)]
+pub(crate) enum VideoTask {
+    /// Begin to capture.
+    StartCapture(Media),
+    /// Let the camera or the screen go.
+    StopCapture(Media),
+    /// A peer cannot show our video before a key frame comes.
+    KeyFrame,
+    /// What to encode to from now on.
+    Target(Media, Target),
+    /// A packet of a peer.
+    Packet(StreamId, Media, ReceivedRtp),
+    /// Which moment of a participant's audio is played now.
+    Clock(SessionId, PlayoutClock),
+    /// A stream has ended.
+    Drop(StreamId),
+}
+
+/// What comes of it.
+#[derive(Debug)]
+pub(crate) enum VideoOutput {
+    /// An encoded frame of ours, and when it was captured.
+    Frame(Media, Instant, PacketizedFrame),
+    /// A peer is to be asked for a key frame.
+    RequestKeyFrame(StreamId),
+    /// A device or a stream does not do what it should.
+    Trouble(DeviceError),
+}

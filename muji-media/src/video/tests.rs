@@ -1,0 +1,282 @@
+//! The work of the video thread without the thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use muji_core::{Media, SessionId};
+use tokio::sync::mpsc;
+
+use super::frame::{INTERVAL, VideoFrame};
+use super::task::{VideoOutput, VideoTask};
+use super::worker::{Sources, VideoWorker};
+use crate::codec::vp8::{Encoder, Payloader};
+use crate::device::{DeviceError, VideoSource};
+use crate::rtp::{PacketizedFrame, ReceivedRtp, RtpPacket, StreamId};
+use crate::stats::Observation;
+
+/// Frames of one colour, counted; it ends after some.
+struct Counted {
+    taken: Arc<AtomicUsize>,
+    ends_after: usize,
+    rested: Arc<AtomicUsize>,
+}
+
+impl VideoSource for Counted {
+    fn size(&self) -> [usize; 2] {
+        [160, 96]
+    }
+
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
+        if self.taken.fetch_add(1, Ordering::Relaxed) == self.ends_after {
+            return Err(DeviceError("it ended".to_owned()));
+        }
+        Ok(VideoFrame::filled(160, 96, [200, 60, 40]))
+    }
+
+    fn release(&mut self) {
+        self.rested.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The thread's work without the thread.
+struct Bench {
+    worker: VideoWorker,
+    outputs: mpsc::Receiver<VideoOutput>,
+    seen: mpsc::Receiver<Observation>,
+    now: Instant,
+    taken: Arc<AtomicUsize>,
+    rested: Arc<AtomicUsize>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_frames(usize::MAX)
+    }
+
+    fn with_frames(ends_after: usize) -> Self {
+        let (done, outputs) = mpsc::channel(1_024);
+        let (observed, seen) = mpsc::channel(64);
+        let (taken, rested) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let source = Counted { taken: taken.clone(), ends_after, rested: rested.clone() };
+        let worker = VideoWorker::new(sources(source), None, None, Arc::new(AtomicUsize::new(0)), done, observed);
+        Self { worker, outputs, seen, now: Instant::now(), taken, rested }
+    }
+
+    fn give(&mut self, task: VideoTask) {
+        assert!(self.worker.execute(self.now, task).is_ok());
+        self.worker.show_due(self.now).unwrap_or_else(|_| panic!("the bench listens"));
+    }
+
+    /// Lets time pass; what came of it.
+    fn run(&mut self, time: Duration) -> Vec<VideoOutput> {
+        let until = self.now + time;
+        while let Some(next) = self.worker.capture_at().filter(|next| *next < until) {
+            self.now = next;
+            assert!(self.worker.capture_due(next).is_ok());
+        }
+        self.now = until;
+        self.outputs()
+    }
+
+    fn outputs(&mut self) -> Vec<VideoOutput> {
+        std::iter::from_fn(|| self.outputs.try_recv().ok()).collect()
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+fn sources(source: impl VideoSource + 'static) -> Sources {
+    Sources::from([(Media::Video, Box::new(source) as _)])
+}
+
+fn id(session: u64) -> StreamId {
+    (SessionId(session), "video".into())
+}
+
+fn packets(done: Vec<VideoOutput>) -> Vec<RtpPacket> {
+    done.into_iter()
+        .flat_map(|done| if let VideoOutput::Frame(_, _, coded) = done { coded.packets } else { Vec::new() })
+        .collect()
+}
+
+/// As they come over a network that loses none.
+fn received(packets: &[RtpPacket], first: u64, now: Instant) -> Vec<ReceivedRtp> {
+    let received = |(sequence, packet): (u64, &RtpPacket)| ReceivedRtp {
+        payload_type: 98,
+        sequence,
+        arrived: now,
+        captured: None,
+        turns: None,
+        packet: packet.clone(),
+    };
+    (first..).zip(packets).map(received).collect()
+}
+
+fn is_key(packet: &RtpPacket) -> bool {
+    packet.payload[0] & 0x10 != 0 && packet.payload[6] & 1 == 0
+}
+
+#[test]
+fn nothing_is_captured_unless_it_is_wanted_and_the_camera_is_let_go_when_not() {
+    let mut bench = Bench::new();
+    assert!(bench.run(Duration::from_secs(1)).is_empty());
+    assert_eq!(bench.taken(), 0);
+    bench.give(VideoTask::StartCapture(Media::Video));
+    assert_eq!(packets(bench.run(INTERVAL * 30)).iter().filter(|packet| packet.marker).count(), 30);
+    bench.give(VideoTask::StopCapture(Media::Video));
+    assert!(bench.run(Duration::from_secs(1)).is_empty());
+    assert_eq!((bench.taken(), bench.rested.load(Ordering::Relaxed)), (30, 1));
+}
+
+#[test]
+fn a_key_frame_comes_first_and_when_asked_but_not_more_often_than_all_can_bear() {
+    let mut bench = Bench::new();
+    bench.give(VideoTask::StartCapture(Media::Video));
+    let mut keys = packets(bench.run(Duration::from_secs(1))).iter().filter(|packet| is_key(packet)).count();
+    assert_eq!(keys, 1);
+    for _ in 0..100 {
+        bench.give(VideoTask::KeyFrame);
+        keys += packets(bench.run(Duration::from_millis(10))).iter().filter(|packet| is_key(packet)).count();
+    }
+    assert!((4..=5).contains(&keys), "{keys} in two seconds");
+}
+
+#[test]
+fn what_one_sends_is_seen_by_another_in_its_colour() {
+    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let sent = packets(romeo.run(Duration::from_secs(1)));
+    for packet in received(&sent, 1, juliet.now) {
+        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+    }
+    let Ok(Observation::Video { session, size, colour, stats, .. }) = juliet.seen.try_recv() else {
+        panic!("not seen")
+    };
+    assert_eq!((session, size, stats.shown), (SessionId(1), [160, 96], 1));
+    assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
+    assert!(juliet.outputs().is_empty(), "nobody was asked for anything");
+}
+
+#[test]
+fn what_a_phone_sends_as_it_is_held_is_shown_upright_until_it_says_otherwise() {
+    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let sent = packets(romeo.run(Duration::from_secs(3)));
+    for (number, mut packet) in received(&sent, 1, juliet.now).into_iter().enumerate() {
+        packet.turns = match number {
+            0 => Some(1),
+            60 => Some(2),
+            _ => None,
+        };
+        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+        juliet.now += INTERVAL;
+    }
+    let seen = std::iter::from_fn(|| juliet.seen.try_recv().ok());
+    let sizes: Vec<_> =
+        seen.filter_map(|seen| if let Observation::Video { size, .. } = seen { Some(size) } else { None }).collect();
+    assert_eq!(sizes, [[96, 160], [96, 160], [160, 96]]);
+}
+
+#[test]
+fn who_stops_for_a_while_goes_on_with_the_timestamps_of_then() {
+    let mut bench = Bench::new();
+    bench.give(VideoTask::StartCapture(Media::Video));
+    bench.run(Duration::from_secs(1));
+    bench.give(VideoTask::StopCapture(Media::Video));
+    bench.run(Duration::from_secs(2));
+    bench.give(VideoTask::StartCapture(Media::Video));
+    let first = packets(bench.run(Duration::from_secs(1))).remove(0);
+    assert_eq!(first.timestamp, 270_000, "three seconds");
+    assert!(is_key(&first));
+}
+
+#[test]
+fn a_source_that_ends_is_told_once() {
+    let mut bench = Bench::with_frames(3);
+    bench.give(VideoTask::StartCapture(Media::Video));
+    let done = bench.run(Duration::from_secs(1));
+    assert_eq!(done.iter().filter(|done| matches!(done, VideoOutput::Trouble(_))).count(), 1);
+    assert_eq!(bench.taken(), 4);
+}
+
+#[test]
+fn a_hostile_stream_is_told_once_asks_for_key_frames_and_touches_no_other() {
+    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let sent = packets(romeo.run(Duration::from_secs(1)));
+    // A key frame that says 16383 times 16383 pixels, in every form of it that may be cut off.
+    let huge = [0x90, 0x80, 0x80, 1, 0x10, 0, 0, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F, 7, 7, 7];
+    let mut nonsense = Vec::new();
+    for length in (1..=huge.len()).cycle().take(400) {
+        let payload = Arc::from(&huge[..length]);
+        nonsense.push(RtpPacket { timestamp: nonsense.len() as u32 * 3_000, marker: true, payload });
+    }
+    for packet in received(&nonsense, 1, juliet.now) {
+        juliet.give(VideoTask::Packet(id(666), Media::Video, packet));
+        juliet.now += Duration::from_millis(5);
+    }
+    for packet in received(&sent, 1, juliet.now) {
+        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+    }
+    let done: Vec<VideoOutput> = juliet.outputs();
+    let troubles = done.iter().filter(|done| matches!(done, VideoOutput::Trouble(_))).count();
+    let asked = done.iter().filter(|done| matches!(done, VideoOutput::RequestKeyFrame(of) if *of == id(666))).count();
+    assert_eq!(troubles, 1);
+    assert!(done.len() == troubles + asked && asked <= 5, "{asked} in two seconds");
+    assert!(matches!(juliet.seen.try_recv(), Ok(Observation::Video { session: SessionId(1), .. })));
+}
+
+/// Freezes of a viewer that gets nothing for two seconds in the middle: the sender paused, or all was lost.
+fn freezes(paused: bool) -> u64 {
+    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let before = romeo.run(Duration::from_secs(1));
+    if paused {
+        romeo.give(VideoTask::StopCapture(Media::Video));
+    }
+    let lost = romeo.run(Duration::from_secs(2));
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    romeo.give(VideoTask::KeyFrame);
+    let behind = romeo.run(Duration::from_secs(2));
+    let mut number = 1;
+    for (arrives, done) in [(true, before), (false, lost), (true, behind)] {
+        for done in done {
+            let VideoOutput::Frame(_, at, PacketizedFrame { packets, .. }) = done else { panic!("nothing else") };
+            juliet.now = at;
+            for packet in received(&packets, number, at).into_iter().filter(|_| arrives) {
+                juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+            }
+            number += packets.len() as u64;
+        }
+    }
+    let seen = std::iter::from_fn(|| juliet.seen.try_recv().ok());
+    let stats = seen.filter_map(|seen| if let Observation::Video { stats, .. } = seen { Some(stats) } else { None });
+    stats.last().expect("it is told each second").freezes
+}
+
+#[test]
+fn frames_that_stand_still_are_counted_but_a_sender_that_pauses_is_not() {
+    assert_eq!((freezes(true), freezes(false)), (0, 1));
+}
+
+#[test]
+fn a_stream_whose_frames_change_their_size_goes_on() {
+    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let mut sent = packets(romeo.run(Duration::from_millis(100)));
+    let mut larger = Encoder::new(320, 192, 300_000).expect("libvpx works");
+    let (mut payloader, frame) = (Payloader::default(), VideoFrame::filled(320, 192, [0, 0, 255]));
+    let encoded = larger.encode(&frame, 0, true).unwrap().expect("it is small");
+    sent.extend(payloader.packets(&encoded, 90_000));
+    for packet in received(&sent, 1, juliet.now) {
+        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+        juliet.now += Duration::from_secs(1);
+    }
+    let sizes: Vec<[usize; 2]> = std::iter::from_fn(|| juliet.seen.try_recv().ok())
+        .filter_map(|seen| if let Observation::Video { size, .. } = seen { Some(size) } else { None })
+        .collect();
+    assert_eq!((sizes.first(), sizes.last()), (Some(&[160, 96]), Some(&[320, 192])));
+}

@@ -1,0 +1,214 @@
+//! What the thread of video does: captures and encodes ours, decodes and shows everybody's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use muji_core::Media;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::capture::Capture;
+use super::frame::VideoFrame;
+use super::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
+use super::task::{VideoOutput, VideoTask};
+use crate::device::{DeviceError, VideoOrigin, VideoSink, VideoSource};
+use crate::record::{RecordItem, Recorder};
+use crate::rtp::{ReceivedRtp, StreamId};
+use crate::stats::Observation;
+
+/// Where our video comes from: a camera's ([`Media::Video`]), a screen's ([`Media::Slides`]).
+pub(crate) type Sources = BTreeMap<Media, Box<dyn VideoSource>>;
+
+/// How long the thread waits for a task when nothing is due.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+pub(super) struct VideoWorker {
+    captures: BTreeMap<Media, Capture>,
+    sink: Option<Box<dyn VideoSink>>,
+    receivers: BTreeMap<StreamId, (Media, VideoReceiver)>,
+    recorder: Option<Recorder>,
+    /// Packets that were given to the thread and not taken yet.
+    waiting: Arc<AtomicUsize>,
+    outputs: mpsc::Sender<VideoOutput>,
+    observed: mpsc::Sender<Observation>,
+}
+
+/// The backend is gone.
+pub(super) struct Disconnected;
+
+impl VideoWorker {
+    pub(super) fn new(
+        sources: Sources,
+        sink: Option<Box<dyn VideoSink>>,
+        recorder: Option<Recorder>,
+        waiting: Arc<AtomicUsize>,
+        outputs: mpsc::Sender<VideoOutput>,
+        observed: mpsc::Sender<Observation>,
+    ) -> Self {
+        let captures = sources.into_iter().map(|(media, source)| (media, Capture::new(source))).collect();
+        Self { captures, sink, receivers: BTreeMap::new(), recorder, waiting, outputs, observed }
+    }
+
+    pub(super) fn run(mut self, to_do: &Receiver<VideoTask>) {
+        loop {
+            let wait = self.due().map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
+            let outcome = match to_do.recv_timeout(wait) {
+                Ok(task) => self.execute(Instant::now(), task),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let shown = outcome.and_then(|()| self.show_due(Instant::now()));
+            if shown.and_then(|()| self.capture_due(Instant::now())).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// When a frame is to be shown or captured next.
+    fn due(&self) -> Option<Instant> {
+        let shown = self.receivers.values().filter_map(|(_, receiver)| receiver.due());
+        shown.chain(self.capture_at()).min()
+    }
+
+    /// When a frame is to be captured next.
+    pub(super) fn capture_at(&self) -> Option<Instant> {
+        self.captures.values().filter_map(Capture::next).min()
+    }
+
+    pub(super) fn execute(&mut self, now: Instant, task: VideoTask) -> Result<(), Disconnected> {
+        match task {
+            VideoTask::StartCapture(media) => {
+                let begun = self.captures.get_mut(&media).map_or(Ok(()), |capture| capture.begin(now));
+                begun.or_else(|why| self.trouble(why.to_string()))
+            }
+            VideoTask::StopCapture(media) => {
+                if let Some(capture) = self.captures.get_mut(&media) {
+                    capture.release();
+                }
+                self.end(&VideoOrigin::Local(media));
+                Ok(())
+            }
+            VideoTask::KeyFrame => {
+                self.captures.values_mut().for_each(Capture::request_key_frame);
+                Ok(())
+            }
+            VideoTask::Target(media, target) => {
+                let set = self.captures.get_mut(&media).map_or(Ok(()), |capture| capture.set_target(target));
+                set.or_else(|why| self.trouble(why.to_string()))
+            }
+            VideoTask::Packet(id, media, received) => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.receive(now, id, media, &received)
+            }
+            VideoTask::Clock(session, clock) => {
+                let of_session = self.receivers.iter_mut().filter(|((of, _), _)| *of == session);
+                of_session.for_each(|(_, (_, receiver))| receiver.set_clock(clock));
+                Ok(())
+            }
+            VideoTask::Drop(id) => {
+                if let Some((media, _)) = self.receivers.remove(&id) {
+                    let (session, content) = id;
+                    self.end(&VideoOrigin::Remote(session, content, media));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Captures and encodes the frames that are due.
+    pub(super) fn capture_due(&mut self, now: Instant) -> Result<(), Disconnected> {
+        let captures = self.captures.iter_mut();
+        let due = captures.filter_map(|(media, capture)| Some((media.clone(), capture.take(now).transpose()?)));
+        for (media, taken) in due.collect::<Vec<_>>() {
+            match taken {
+                Ok((frame, packets)) => {
+                    self.show(&VideoOrigin::Local(media.clone()), frame);
+                    packets.map_or(Ok(()), |packets| self.put(VideoOutput::Frame(media, now, packets)))?;
+                }
+                Err(DeviceError(why)) => {
+                    self.end(&VideoOrigin::Local(media));
+                    self.trouble(why)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        media: Media,
+        received: &ReceivedRtp,
+    ) -> Result<(), Disconnected> {
+        if !self.receivers.contains_key(&id) {
+            match VideoReceiver::new(now) {
+                Ok(receiver) => drop(self.receivers.insert(id.clone(), (media, receiver))),
+                Err(why) => return self.trouble(why.to_string()),
+            }
+        }
+        let (_, receiver) = self.receivers.get_mut(&id).expect("it was just made");
+        for request in receiver.receive(now, received) {
+            match request {
+                ReceiverRequest::KeyFrame => self.put(VideoOutput::RequestKeyFrame(id.clone()))?,
+                ReceiverRequest::Undecodable(why) => {
+                    self.trouble(format!("video of a participant cannot be shown: {why}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the frames of everybody that are due, and records them.
+    pub(super) fn show_due(&mut self, now: Instant) -> Result<(), Disconnected> {
+        let mut troubles = Vec::new();
+        for ((session, content), (media, receiver)) in &mut self.receivers {
+            let mut last = None;
+            for DecodedFrame { frame, encoded, .. } in receiver.take(now) {
+                // A file has one track of video: the camera's.
+                if let Some(recorder) = self.recorder.as_ref().filter(|_| *media == Media::Video) {
+                    troubles.extend(recorder.give(RecordItem::Video(*session, now, encoded)).err());
+                }
+                last = Some(frame);
+            }
+            let Some(frame) = last else { continue };
+            if let Some(stats) = receiver.stats_if_due(now) {
+                let (session, media) = (*session, media.clone());
+                let (size, colour) = ([frame.width(), frame.height()], frame.mean());
+                let observation = Observation::Video { session, media, size, colour, stats };
+                drop(self.observed.try_send(observation)); // A slow observer misses it; the next second has another.
+            }
+            if let Some(sink) = &mut self.sink {
+                sink.show(&VideoOrigin::Remote(*session, content.clone(), media.clone()), frame);
+            }
+        }
+        troubles.into_iter().try_for_each(|DeviceError(why)| self.trouble(why))
+    }
+
+    fn show(&mut self, origin: &VideoOrigin, frame: VideoFrame) {
+        if let Some(sink) = &mut self.sink {
+            sink.show(origin, frame);
+        }
+    }
+
+    fn end(&mut self, origin: &VideoOrigin) {
+        if let Some(sink) = &mut self.sink {
+            sink.end(origin);
+        }
+    }
+
+    fn trouble(&self, why: String) -> Result<(), Disconnected> {
+        self.put(VideoOutput::Trouble(DeviceError(why)))
+    }
+
+    /// What the backend is too busy to take is lost as if by the network.
+    fn put(&self, output: VideoOutput) -> Result<(), Disconnected> {
+        match self.outputs.try_send(output) {
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Disconnected),
+        }
+    }
+}
