@@ -1,4 +1,4 @@
-# The commands of the README. Each prints a one-line verdict last and fails if it is not met.
+# The commands of README.md and docs/evidence.md. Each prints a one-line verdict last and fails if it is not met.
 
 CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.

@@ -24,6 +24,7 @@ mod video;
 #[cfg(feature = "window")]
 mod window;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -114,8 +115,10 @@ fn other(other: Other) -> Result<(), Failure> {
             return block_on(doctor::check(*options));
         }
         Other::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "muji-call", &mut std::io::stdout());
-            Ok(())
+            // Into memory first: written straight to a pipe that was closed, it would panic.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "muji-call", &mut script);
+            std::io::stdout().write_all(&script)
         }
         Other::Man => clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout()),
     };

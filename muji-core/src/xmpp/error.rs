@@ -128,5 +128,5 @@ impl LoginError {
 pub(super) fn describe(error: &StreamError) -> String {
     let text = error.texts.values().find(|text| !text.is_empty());
     let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
-    format!("{:?}{text}", error.condition)
+    format!("{}{text}", error.condition)
 }

@@ -1,6 +1,7 @@
 //! Answers to requests, and the text of an error.
 
 use jid::FullJid;
+use muji_xep::Element;
 use muji_xep::jingle::{Action, Jingle, ReasonElement};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::StanzaError;
@@ -35,13 +36,5 @@ pub(super) fn describe(error: &StanzaError) -> String {
 
 /// The name of the condition, as RFC 6120 writes it.
 fn condition(error: &StanzaError) -> String {
-    let name = format!("{:?}", error.defined_condition);
-    let mut word = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !word.is_empty() {
-            word.push('-');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
+    Element::from(error.defined_condition.clone()).name().to_owned()
 }

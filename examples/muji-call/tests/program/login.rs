@@ -149,7 +149,7 @@ async fn a_server_that_ends_the_stream_at_its_beginning() {
     let server = server_with(LoginOptions { refuses, ..LoginOptions::default() }).await;
     let (code, why) = failure(call(&server, "romeo", &[])).await;
     assert_eq!(code, Some(3));
-    assert!(why.contains("the server ended the connection: HostUnknown"), "{why}");
+    assert!(why.contains("the server ended the connection: host-unknown"), "{why}");
 }
 
 #[tokio::test]
@@ -178,6 +178,6 @@ async fn a_stream_error_in_a_call_is_told_and_the_program_comes_back_into_the_ca
     said(&mut romeo, "joined").await;
     server.end(DefinedCondition::SystemShutdown);
     let lost: serde_json::Value = serde_json::from_str(&said(&mut romeo, "\"connection\"").await).unwrap();
-    assert_eq!((&lost["state"], &lost["why"]), (&"lost".into(), &"SystemShutdown".into()));
+    assert_eq!((&lost["state"], &lost["why"]), (&"lost".into(), &"system-shutdown".into()));
     said(&mut romeo, "joined").await;
 }
