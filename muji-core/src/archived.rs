@@ -34,7 +34,7 @@ impl Archived {
         if self.proposals.len() == config::MAX_ARCHIVED {
             self.proposals.pop_front();
         }
-        // Who calls gives up after a minute, whether or not its word of that has got here.
+        // A caller gives up after a minute, whether or not its message about that has got here.
         let since = now.checked_sub(age).filter(|_| age < timers::CALLING);
         self.proposals.push_back((Heard { since, ..heard }, Fate::Open));
     }

@@ -9,7 +9,7 @@ use muji_xep::jmi::JingleMessage;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sender {
     Peer(FullJid),
-    /// Another device of ours, to a peer or to all of us.
+    /// Another of our devices, to a peer or to all our devices.
     Device(FullJid),
 }
 

@@ -31,13 +31,13 @@ impl ClientQuirks {
     pub(crate) fn find(payloads: &[Element]) -> Option<Self> {
         let caps = payloads.iter().find(|payload| payload.is("c", ns::CAPS))?;
         Some(match caps.attr("node").unwrap_or_default().trim_end_matches('/') {
-            // Parks a second offer until it sees us join anew, and hangs up with its last session; takes other credentials for
+            // Parks a second offer until it sees us join again, and hangs up with its last session; takes other credentials for
             // candidates of the old ones.
             "https://dino.im" => {
                 let in_session = SessionQuirks { restarts_ice: false, ..Self::USUAL.in_session };
                 Self { can_redial: false, in_session, ..Self::USUAL }
             }
-            // Drops an offer that comes before our presence, which takes a way of its own.
+            // Drops an offer that comes before our presence; the two travel by different routes.
             "https://movim.eu" => {
                 let in_session = SessionQuirks { wants_full_accept: true, ..Self::USUAL.in_session };
                 Self { call_after: Some(config::MOVIM_GRACE), in_session, ..Self::USUAL }

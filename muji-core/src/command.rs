@@ -12,7 +12,7 @@ use muji_xep::rtp::Media;
 pub enum Command {
     /// Take a call that rings, sending these media; what else the caller sends is received.
     Accept(Vec<Media>),
-    /// Do not take a call that rings: on no device of ours.
+    /// Decline a call that rings, for all our devices.
     Decline,
     /// End it, or give it up, or decline it.
     Leave,
@@ -55,7 +55,7 @@ pub struct Join {
 }
 
 impl Join {
-    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under a nick of chance.
+    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under a random nick.
     #[must_use]
     pub fn own() -> Self {
         Self { style: Style::Own, nick: None, password: None, media: vec![Media::Audio], invited: false }

@@ -16,7 +16,7 @@ pub struct Config {
     /// True if a call with one person goes on in a room without asking the user when the other invites us to one (as Dino
     /// does): the room may hold anybody.
     pub follow: bool,
-    /// True if whoever shows another certificate than those tied to it ([`crate::Engine::pin`]) is not talked with at all.
+    /// True if a peer that shows another certificate than those tied to it ([`crate::Engine::pin`]) is refused.
     pub refuse_changed: bool,
     /// True if nobody is talked with whose certificate is not tied to one of its devices by the client's own encryption
     /// ([`crate::Engine::set_verifier`]): who shows it plainly is refused.
@@ -58,7 +58,7 @@ pub const MAX_HELD: usize = 64;
 /// Ended sessions remembered, so that late stanzas get `unknown-session` and not the answer of a stranger.
 pub const MAX_REMEMBERED: usize = 64;
 
-/// Pauses before we knock again at a closed room: its creator is configuring it, which takes a round trip or a person.
+/// Pauses before we enter a closed room again: its creator is configuring it, which takes a round trip or a person.
 pub const CLOSED: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// Our own presence comes back from the room.
@@ -83,26 +83,26 @@ pub const INITIATE: Duration = Duration::from_secs(10);
 /// Pauses before we call again after a failure.
 pub const REDIAL: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
 
-/// A presence without Muji may be stale; a session outlives it so long.
+/// A presence without Muji may be stale; a session outlives it for this time.
 pub const DROPPED: Duration = Duration::from_secs(5);
 
 /// The room confirms that we left.
 pub const LEAVING: Duration = Duration::from_secs(5);
 
-/// Media goes on without the server so long.
+/// How long media goes on without the server.
 pub const DISCONNECTED: Duration = Duration::from_secs(60);
 
-/// Media goes on without the room so long, while we come back to it.
+/// How long media goes on without the room, while we come back to it.
 pub const ROOM_LOSS: Duration = Duration::from_secs(60);
 
-/// Pauses before we knock again at a room that lost us; the last one repeats. A service that restarts needs seconds.
+/// Pauses before we enter a room again that lost us; the last one repeats. A service that restarts needs seconds.
 pub const REJOIN: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
 /// Silence of the room after which we ask whether we are still in it (XEP-0410).
 pub const SELF_PING: Duration = Duration::from_secs(60);
 
-/// Nicks of chance tried in one room. Two in a row are taken only if somebody wants it so.
+/// Random nicks tried in one room. Two in a row are taken only if somebody does it on purpose.
 pub const MAX_NICKS: usize = 3;
 
 /// Times our presence is said again after others overwrote it; a client that goes on does not know of the call.
@@ -117,7 +117,7 @@ pub const MAX_ROOMS: usize = 512;
 /// Rooms remembered after a call, so that offers from before are known for what they are.
 pub const MAX_LEFT: usize = 64;
 
-/// An invitation asks so long, and others to the same room are not shown meanwhile: they come directly, through the room
+/// How long an invitation asks. Others to the same room are not shown meanwhile: they come directly, through the room
 /// and to the call at once.
 pub const INVITED: Duration = Duration::from_secs(60);
 
@@ -130,27 +130,27 @@ pub const MAX_INVITED: usize = 64;
 /// Devices and certificates remembered of those we talk with, so that sessions can be tied to them.
 pub const MAX_BOUND: usize = 4 * MAX_PARTICIPANTS;
 
-/// A device with which we talk is unavailable for so long, and nothing is heard of it either: the call is over (XEP-0166
+/// A call is over if the peer's device has been unavailable for this time and nothing is heard of it either (XEP-0166
 /// section 6.7 says five to ten seconds). A client that only lost its stream is back by then, or is still heard.
 pub const UNAVAILABLE: Duration = Duration::from_secs(10);
 
 /// Calls found in an archive that are looked at together. More than that in one absence are told by the client's own history.
 pub const MAX_ARCHIVED: usize = 64;
 
-/// A participant has offered a session and the room has not told of it for so long: we ask the room to tell everything anew.
+/// If a participant has offered a session and the room has not told of it for this time, we ask the room who is in it.
 pub const RESYNC: Duration = Duration::from_secs(3);
 
-/// Credentials of STUN and TURN servers are asked for anew so long before they end: an allocation made with them must come about.
+/// How long before their end credentials of STUN and TURN servers are asked for again: an allocation made with them needs time.
 pub const SERVERS_AHEAD: Duration = Duration::from_secs(60);
 
-/// They are believed to last so long at least: whose clock is wrong asks each minute, not without end.
+/// The least time they are taken to last: a machine whose clock is wrong asks each minute, not without pause.
 pub const SERVERS_LEAST: Duration = Duration::from_secs(120);
 
-/// And so long at most, also where the server says nothing of their end.
+/// The most time they are taken to last, also where the server says nothing of their end.
 pub const SERVERS_MOST: Duration = Duration::from_secs(12 * 3_600);
 
 /// STUN and TURN servers that are used.
 pub const MAX_ICE_SERVERS: usize = 8;
 
-/// Times our payload map is changed for others who were there first. More is a game of somebody's.
+/// Times our payload map is changed for others who were there first. More than this is an attack.
 pub const MAX_YIELDED: usize = 8;

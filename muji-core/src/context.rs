@@ -18,6 +18,7 @@ use crate::media::Capabilities;
 use crate::output::Output;
 use crate::stanza::chat;
 use crate::trust::{Fingerprint, Trust};
+use crate::warning::Warning;
 
 /// What all calls share.
 #[derive(Debug, Clone)]
@@ -34,8 +35,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(ids: Ids, capabilities: Capabilities, config: Config) -> Self {
-        let (extras, trust, out, ended) = (Vec::new(), Trust::default(), VecDeque::new(), Ended::default());
-        Self { ids, capabilities, config, extras, trust, out, ended }
+        Self {
+            ids,
+            capabilities,
+            config,
+            extras: Vec::new(),
+            trust: Trust::default(),
+            out: VecDeque::new(),
+            ended: Ended::default(),
+        }
     }
 
     pub(crate) fn context(&mut self, now: Instant) -> Context<'_> {
@@ -109,9 +117,8 @@ impl Context<'_> {
             match output {
                 SessionOutput::Send(mut iq) => {
                     if !self.trust.seal(&mut iq) {
-                        let what =
-                            "the client could not tie our certificate to its device: the other sees it unverified";
-                        self.event(session.parties().call, Event::Warning(what.to_owned()));
+                        let warning = Warning::FingerprintNotSealed { nick: session.parties().name.clone() };
+                        self.event(session.parties().call, Event::Warning(warning));
                     }
                     self.send(*iq);
                 }
@@ -124,10 +131,14 @@ impl Context<'_> {
 
     /// A medium as it may be received, or sent before it has a name in a room.
     pub(crate) fn of_medium(&mut self, media: &Media, sends: bool) -> ContentSpec {
-        let (publication, media, ssrc) = (media.to_string(), media.clone(), self.ids.ssrc());
-        let payload_types = self.capabilities.of(&media).to_vec();
-        let extensions = self.capabilities.extensions(&media).to_vec();
-        ContentSpec { publication, sends, payload_types, extensions, media, ssrc }
+        ContentSpec {
+            publication: media.to_string(),
+            sends,
+            media: media.clone(),
+            ssrc: self.ids.ssrc(),
+            payload_types: self.capabilities.of(media).to_vec(),
+            extensions: self.capabilities.extensions(media).to_vec(),
+        }
     }
 
     /// All that can be decoded, to be received, and to be sent too if the user wants it.

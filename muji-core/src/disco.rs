@@ -41,7 +41,7 @@ impl Disco {
     /// The answer to a query with this node.
     ///
     /// # Errors
-    /// The stanza error for a node that is none of ours (XEP-0030 section 3.2).
+    /// The stanza error for a node that is not ours (XEP-0030 section 3.2).
     pub fn answer(&self, node: Option<&str>) -> Result<Element, Box<StanzaError>> {
         let caps = self.caps();
         let ver = caps.attr("ver").unwrap_or_default();

@@ -8,6 +8,7 @@ use muji_xep::muc::Destroyed;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::pair::Recovery;
+use crate::stanza::condition_name;
 
 /// The caller asked for something that cannot be now. Nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +63,7 @@ pub enum Refused {
     #[error("there is a call with that person already")]
     AlreadyCalling,
     /// Only the owner of the room can.
-    #[error("the room is not ours; only whoever made it can do that")]
+    #[error("the room is not ours; only its owner can do that")]
     NotOwner,
 }
 
@@ -103,7 +104,7 @@ pub enum RoomFault {
     /// Any other error.
     #[error("the room refused: {0}")]
     Other(String),
-    /// No status 100 and no word in disco#info.
+    /// Neither status 100 nor disco#info says that it shows them.
     #[error("the room hides who its occupants are, so nobody can be called; its owner must make it non-anonymous")]
     HidesRealJids,
     /// The self-presence came back without Muji.
@@ -118,7 +119,7 @@ pub enum RoomFault {
     /// The room did not take our configuration.
     #[error("the new room could not be configured to show real JIDs")]
     Configuration,
-    /// The room of an invitation was gone: we would have made it anew.
+    /// The room of an invitation was gone: we would have created it.
     #[error("the call is over; everybody has left it")]
     CallIsOver,
     /// No participant's codec is ours.
@@ -147,7 +148,7 @@ pub enum RoomFault {
 /// Who put somebody out of a room, and why, as far as the room tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removal {
-    /// The nick of whoever did it.
+    /// The nick of the occupant that did it.
     pub by: Option<String>,
     /// What was said about it.
     pub reason: Option<String>,
@@ -196,7 +197,7 @@ impl RoomFault {
             DefinedCondition::JidMalformed => Self::NickInvalid,
             DefinedCondition::NotAllowed => Self::NotAllowed,
             DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => Self::NoService,
-            _ => Self::Other(format!("{:?}", error.defined_condition)),
+            _ => Self::Other(condition_name(error)),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{EndReason, PeerFailure, RoomFault};
 use crate::invitation::Invitation;
 use crate::peer::Peer;
 use crate::trust::Verification;
+use crate::warning::Warning;
 
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum About {
 pub enum Event {
     /// Somebody invites us to a call. About the account; [`crate::Engine::accept`] or [`crate::Engine::decline`] it.
     Invited(Box<Invitation>),
-    /// An invitation needs no answer any more: another device of ours answered it, or it was taken back. About the account.
+    /// An invitation needs no answer any more: another of our devices answered it, or it was taken back. About the account.
     InvitationOver(Box<Invitation>, RingStopped),
     /// Somebody calls us. [`crate::Command::Accept`] or [`crate::Command::Decline`] it; [`Event::Ended`] if another device did, or the
     /// caller gave up.
@@ -63,7 +64,7 @@ pub enum Event {
     GoesOnInRoom(BareJid),
     /// A call with one person could not go on in a room; it goes on without.
     NotInRoom(RoomFault),
-    /// Somebody invites us to a room, with no word of a call. About the account; [`crate::Engine::join`] it as
+    /// Somebody invites us to a room, without mentioning a call. About the account; [`crate::Engine::join`] it as
     /// [`crate::Join::invited`], or [`crate::Engine::decline_room`] it.
     RoomInvited(RoomInvite),
     /// Somebody whom we invited through the room does not come, and why, if it said so.
@@ -73,7 +74,7 @@ pub enum Event {
         /// Who has contents there.
         people: Vec<Peer>,
     },
-    /// Our contents are public, for the first time or after the room was lost: whoever comes now calls us.
+    /// Our contents are public, for the first time or after the room was lost: people who come now call us.
     Joined {
         /// The names of our contents in this room.
         contents: Vec<String>,
@@ -139,10 +140,10 @@ pub enum Event {
     /// It left the call or the room.
     PeerLeft(Peer),
     /// Something was left out or went wrong; the rest works on.
-    Warning(String),
-    /// Words of a stanza that are not known, and had no effect. Dino's SDES keys are among them; for logs.
+    Warning(Warning),
+    /// Parts of a stanza that are not known, and had no effect. Dino's SDES keys are among them; for logs.
     Skipped {
-        /// The nick or JID of whoever sent it.
+        /// The nick or JID of the sender.
         from: String,
         /// What was left out.
         what: String,

@@ -1,4 +1,4 @@
-//! STUN and TURN servers that the own server knows (XEP-0215): asked for when a call begins, and anew before their
+//! STUN and TURN servers that the own server knows (XEP-0215): asked for when a call begins, and again before their
 //! credentials end.
 
 use std::time::{Duration, Instant, SystemTime};
@@ -32,7 +32,7 @@ pub(crate) struct IceServers {
     supported: Option<bool>,
     asked: PendingRequests<Asked>,
     known: Vec<IceServer>,
-    /// When they are asked for anew; `None` before they were asked for.
+    /// When they are asked for again; `None` before they were asked for.
     again: Option<Instant>,
 }
 

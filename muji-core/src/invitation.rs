@@ -26,10 +26,10 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    /// The message that says something of ours about it, to whoever was told of it: one person, or all of a chat room.
-    pub(crate) fn answer(&self, id: String, word: InviteKind) -> Message {
-        let room = (word == InviteKind::Accept).then_some(&self.room);
-        let payloads = CallInvite::new(&self.id, word, room).write();
+    /// Our answer to it, to those who were told of it: one person, or all of a chat room.
+    pub(crate) fn answer(&self, id: String, kind: InviteKind) -> Message {
+        let room = (kind == InviteKind::Accept).then_some(&self.room);
+        let payloads = CallInvite::new(&self.id, kind, room).write();
         match &self.within {
             Some(within) => Message { type_: MessageType::Groupchat, ..chat(within.clone().into(), id, payloads) },
             None => chat(self.from.to_bare().into(), id, payloads),

@@ -38,8 +38,8 @@ impl Invitations {
         if self.0.len() == config::MAX_INVITED {
             self.0.pop_front();
         }
-        let (room, open, until) = (room.clone(), to_call.cloned(), now + config::INVITED);
-        self.0.push_back(Shown { room, call, open, until });
+        let until = now + config::INVITED;
+        self.0.push_back(Shown { room: room.clone(), call, open: to_call.cloned(), until });
         true
     }
 
@@ -48,14 +48,14 @@ impl Invitations {
         self.0.iter_mut().filter(|shown| shown.room == *room).for_each(|shown| shown.open = None);
     }
 
-    /// The user does not come. Whoever asks again is shown again.
+    /// The user does not come. Another invitation is shown again.
     pub(crate) fn declined(&mut self, room: &BareJid) {
         self.0.retain(|shown| shown.room != *room);
     }
 
     /// Another device of the user answers.
-    pub(crate) fn device_said(&mut self, device: &FullJid, id: &str, word: InviteKind, out: &mut VecDeque<Output>) {
-        let why = match word {
+    pub(crate) fn device_said(&mut self, device: &FullJid, id: &str, kind: InviteKind, out: &mut VecDeque<Output>) {
+        let why = match kind {
             InviteKind::Accept | InviteKind::Left => RingStopped::Elsewhere(device.clone()),
             InviteKind::Reject => RingStopped::DeclinedElsewhere(device.clone()),
             InviteKind::Invite { .. } | InviteKind::Retract => return,
@@ -63,7 +63,7 @@ impl Invitations {
         self.close(out, why, |invitation| invitation.id == id);
     }
 
-    /// Whoever invited takes it back.
+    /// The person who invited takes it back.
     pub(crate) fn retracted(&mut self, from: &Jid, id: &str, out: &mut VecDeque<Output>) {
         let same = |invitation: &Invitation| match invitation.within {
             Some(_) => invitation.from == *from,

@@ -22,8 +22,8 @@
 //!
 //! # With one person
 //! [`Engine::call`] rings on all devices of somebody and talks with the one that picks up first. Who calls us comes as
-//! [`Event::Ringing`], on every device of ours; [`Command::Accept`] or [`Command::Decline`] it, and [`Event::Ended`] says if another
-//! device was faster. Whoever is no contact comes as [`Event::Stranger`] and learns nothing before the user acts: say who the
+//! [`Event::Ringing`], on each of our devices; [`Command::Accept`] or [`Command::Decline`] it, and [`Event::Ended`] says if another
+//! device was faster. A caller who is no contact comes as [`Event::Stranger`] and learns nothing before the user acts: say who the
 //! contacts are ([`Engine::set_contacts`]), or let [`Engine::accept_calls`] ask. To invite a third, [`Command::Invite`]: the call goes on in
 //! a room ([`Event::GoesOnInRoom`]), under the same [`CallId`] and without a pause.
 //!
@@ -48,7 +48,7 @@
 //! - A stanza that was [`Handled::Taken`] is answered already. [`Handled::Shared`] ones the client needs too.
 //! - Add [`Engine::features`] to the client's disco#info: others ask before they call. A program that has no disco#info
 //!   lets the Engine answer for it: [`Engine::answer_disco`].
-//! - what what becomes of the connection: [`Engine::handle_connection`]. A call outlives a lost stream, a lost room and a
+//! - Tell the Engine what becomes of the connection: [`Engine::handle_connection`]. A call outlives a lost stream, a lost room and a
 //!   restarted server by a minute; sound goes on meanwhile.
 //! - Turn on the server's copies (XEP-0280) at each login: what other devices of the account do is known by them alone.
 //! - Nothing is opened, captured or sent before [`Engine::join`], [`Engine::call`] or [`Command::Accept`], whatever others send,
@@ -93,6 +93,7 @@ mod stanza;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod trust;
+mod warning;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;
 
@@ -111,3 +112,4 @@ pub use output::Output;
 pub use pair::{Pair, PairState, Recovery};
 pub use peer::Peer;
 pub use trust::{Fingerprint, FingerprintVerifier, Opened, Verification};
+pub use warning::{NotCalled, RoomRequest, Warning};

@@ -42,7 +42,7 @@ impl Capabilities {
     }
 }
 
-/// All that a client with a media stack of its own writes. `examples/own_media.rs` is one.
+/// All that a client with its own media stack writes. `examples/own_media.rs` is one.
 pub trait MediaBackend: Send {
     /// What it can do; asked once.
     fn capabilities(&self) -> Capabilities;

@@ -70,14 +70,14 @@ fn wall() -> SystemTime {
 /// Reports taken in one go before the notices that follow from them have their turn.
 const BURST: usize = 64;
 
-/// Without a deadline of the Engine the timer sleeps so long.
+/// How long the timer sleeps if the Engine has no deadline.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 impl Muji {
     /// Calls with this media layer. Must be made within a tokio runtime.
     ///
     /// # Panics
-    /// If the system has no source of chance, or there is no tokio runtime.
+    /// If the system has no random source, or there is no tokio runtime.
     #[must_use]
     pub fn new(backend: impl MediaBackend + 'static) -> Self {
         Self::with_config(backend, Config::default())
@@ -159,13 +159,13 @@ impl Muji {
         call
     }
 
-    /// Tells whoever invited us that we do not come.
+    /// Tells the person who invited us that we do not come.
     pub fn decline(&mut self, invitation: &Invitation) {
         self.engine.decline(invitation);
         self.wake();
     }
 
-    /// Tells whoever invited us to a room that we do not come: see [`Engine::decline_room`].
+    /// Tells the person who invited us to a room that we do not come: see [`Engine::decline_room`].
     pub fn decline_room(&mut self, invite: &RoomInvite) {
         self.engine.decline_room(invite);
         self.wake();
@@ -330,7 +330,7 @@ impl Call<'_> {
         self.command(Command::Accept(media.into_iter().collect()))
     }
 
-    /// Declines a call that rings, for all devices of ours.
+    /// Declines a call that rings, for all our devices.
     ///
     /// # Errors
     /// If it does not ring.

@@ -10,6 +10,7 @@ use muji_xep::rtp::Media;
 
 use crate::client_quirks::ClientQuirks;
 use crate::config::MAX_PARTICIPANTS;
+use crate::warning::NotCalled;
 
 /// An occupant with Muji information.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +29,6 @@ pub(crate) struct Occupants {
     occupants: BTreeMap<String, Occupant>,
 }
 
-/// Why an occupant is not taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotTaken {
-    #[error("its real JID is another participant's")]
-    Impostor,
-    #[error("the call has {MAX_PARTICIPANTS} participants already")]
-    Full,
-}
-
 /// The names and media of contents.
 pub(crate) fn described(contents: &[Content]) -> impl Iterator<Item = (String, Media)> {
     contents.iter().filter_map(|content| Some((content.name.clone(), content.media()?.clone())))
@@ -52,12 +44,12 @@ impl Occupants {
         real: FullJid,
         muji: Muji,
         quirks: Option<ClientQuirks>,
-    ) -> Result<Option<Occupant>, NotTaken> {
+    ) -> Result<Option<Occupant>, NotCalled> {
         if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {
-            return Err(NotTaken::Impostor);
+            return Err(NotCalled::SharedJid);
         }
         if self.occupants.len() == MAX_PARTICIPANTS && !self.occupants.contains_key(nick) {
-            return Err(NotTaken::Full);
+            return Err(NotCalled::CallFull);
         }
         let known = self.occupants.get(nick);
         let quirks = quirks.or_else(|| known.map(|known| known.quirks)).unwrap_or_default();

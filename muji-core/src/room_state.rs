@@ -33,7 +33,7 @@ pub(crate) enum PresenceKind {
     Available(Box<Described>),
     /// It is not, any more or under this nick.
     Unavailable(MucUser),
-    /// The room refuses a presence of ours.
+    /// The room refuses one of our presences.
     Refused(RoomFault),
 }
 

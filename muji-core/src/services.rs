@@ -118,7 +118,7 @@ impl Services {
         Next::Decided(std::mem::take(&mut self.waiting))
     }
 
-    /// Whoever does not answer has no rooms: those who waited for the last one.
+    /// A service that does not answer has no rooms: those who waited for the last answer.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<(CallId, BareJid)> {
         let silent = self.asked.expired(now).len();
         self.open -= silent;
@@ -130,7 +130,7 @@ impl Services {
     }
 }
 
-/// A gateway to another network has rooms too, but is no text conference of ours to make.
+/// True for text conferences; a gateway to another network has rooms too, but none that we can make.
 fn has_rooms(info: &DiscoInfoResult) -> bool {
     let conference = |identity: &xmpp_parsers::disco::Identity| {
         identity.category == "conference" && matches!(identity.type_.as_str(), "text" | "x-muc")

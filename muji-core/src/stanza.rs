@@ -29,7 +29,12 @@ pub(crate) fn stanza_error(payloads: &[Element]) -> Option<StanzaError> {
     sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())
 }
 
-/// The word of the error among the children of a stanza, as RFC 6120 writes it.
+/// The condition of an error, as RFC 6120 writes it.
+pub(crate) fn condition_name(error: &StanzaError) -> String {
+    Element::from(error.defined_condition.clone()).name().to_owned()
+}
+
+/// The condition of the error among the children of a stanza, as RFC 6120 writes it.
 pub(crate) fn condition(payloads: &[Element]) -> String {
     let error = payloads.iter().find(|payload| payload.name() == "error");
     let condition =

@@ -126,7 +126,7 @@ impl Trust {
         self.pinned.get(who).cloned().unwrap_or_default()
     }
 
-    /// A request of ours with its fingerprints encrypted, as far as that can be done; and whether all of them are that should.
+    /// Encrypts the fingerprints of one of our requests, as far as that can be done. True if all are encrypted that should be.
     pub(crate) fn seal(&self, iq: &mut Iq) -> bool {
         let (Some(verifier), Iq::Set { to: Some(to), payload, .. }) = (&self.verifier, iq) else { return true };
         let device = self.devices.iter().find(|device| !device.plain && *to == device.owner);

@@ -1,6 +1,6 @@
 //! Being there to be called, without a client around: presence, copies, contacts.
 
-use muji_core::{Event, Media};
+use muji_core::{Event, Media, Warning};
 use muji_harness::world::{Who, World};
 use muji_xep::{Element, ns};
 
@@ -44,7 +44,7 @@ fn a_server_that_makes_no_copies_is_told_of() {
     let [juliet] = people(&mut world, ["juliet"]);
     world.accept_calls(juliet);
     world.run_for(SECOND);
-    let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("copies nothing"));
+    let told = |event: &Event| matches!(event, Event::Warning(Warning::NoCarbons));
     assert_eq!(count(&world, juliet, told), 1);
 }
 

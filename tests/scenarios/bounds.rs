@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use muji_core::error::Refused;
-use muji_core::{Connection, Engine, Event, Join, config};
+use muji_core::{Connection, Engine, Event, Join, NotCalled, Warning, config};
 use muji_harness::room::Rules;
 use muji_harness::world::{Who, World};
 
+use muji_xep::guard::Excess;
 use muji_xep::jingle::Content;
 use muji_xep::rtp::PayloadType;
 
@@ -24,7 +25,7 @@ fn of_more_participants_than_a_call_bears_the_last_is_not_called() {
     world.join(romeo, "balcony");
     world.run_for(2 * SECOND);
     assert_eq!(world.asked(romeo, "session-initiate"), config::MAX_PARTICIPANTS);
-    let full = |event: &Event| matches!(event, Event::Warning(why) if why.contains("guest64 is not called"));
+    let full = |event: &Event| matches!(event, Event::Warning(Warning::NotCalled { nick, why: NotCalled::CallFull }) if nick == "guest64");
     assert_eq!(count(&world, romeo, full), 1);
 }
 
@@ -65,7 +66,7 @@ fn an_occupant_who_claims_the_jid_of_another_is_not_called_and_the_other_stays()
     world.forge(romeo, &claim);
     world.run_for(SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
-    let warned = |event: &Event| matches!(event, Event::Warning(why) if why.contains("another participant's"));
+    let warned = |event: &Event| matches!(event, Event::Warning(Warning::NotCalled { why: NotCalled::SharedJid, .. }));
     assert_eq!((count(&world, romeo, warned), world.inbox(impostor).len()), (1, 0));
 }
 
@@ -81,7 +82,8 @@ fn a_presence_nested_as_deep_as_a_server_lets_through_is_survived() {
         world.jid(juliet)
     );
     world.forge(romeo, &bomb);
-    let deep = |event: &Event| matches!(event, Event::Warning(why) if why.contains("nested more than"));
+    let deep =
+        |event: &Event| matches!(event, Event::Warning(Warning::CallInformationIgnored { excess: Excess::Deep, .. }));
     assert_eq!(count(&world, romeo, deep), 1);
 }
 

@@ -1,6 +1,6 @@
 //! People and rooms that say what they should not: our state does not change, and ignored stanzas are reported.
 
-use muji_core::{Event, config};
+use muji_core::{Event, NotCalled, Warning, config};
 use muji_harness::world::{Who, World};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::rtp::PayloadType;
@@ -200,7 +200,7 @@ fn an_occupant_whose_jid_is_bare_or_hidden_is_not_called_and_named() {
     tell_as(&mut world, romeo, "juliet", "juliet@capulet.example", Some(AUDIO));
     repeat(&mut world, romeo);
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
-    let told = |event: &Event| matches!(event, Event::Warning(why) if why == "juliet is not called: the room hides its real JID");
+    let told = |event: &Event| matches!(event, Event::Warning(Warning::NotCalled { nick, why: NotCalled::HiddenJid }) if nick == "juliet");
     assert_eq!(count(&world, romeo, told), 1);
 }
 

@@ -1,7 +1,7 @@
 //! Inviting somebody into the room of a call, and coming.
 
 use muji_core::error::RoomFault;
-use muji_core::{Command, Event, Invitation, Join, RoomInvite, Secret, Via, config};
+use muji_core::{Command, Event, Invitation, Join, RoomInvite, Secret, Via, Warning, config};
 use muji_harness::world::{Who, World};
 use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::{Element, ns};
@@ -308,8 +308,7 @@ fn an_invitation_that_the_room_does_not_pass_on_is_told() {
         romeo,
         &format!("<message xmlns='jabber:client' type='error' from='{}'>{x}{error}</message>", invite.room),
     );
-    let told =
-        |event: &Event| matches!(event, Event::Warning(what) if what.contains("does not pass the invitation on"));
+    let told = |event: &Event| matches!(event, Event::Warning(Warning::InvitationNotPassedOn { .. }));
     assert_eq!(count(&world, romeo, told), 1);
 }
 

@@ -1,7 +1,7 @@
 //! Rooms of both kinds: one made for the call, and the chat room in which people sit.
 
 use muji_core::error::{EndReason, Refused, RoomFault};
-use muji_core::{Command, Event, Join, config};
+use muji_core::{Command, Event, Join, Warning, config};
 use muji_harness::room::Rules;
 use muji_harness::service::Service;
 use muji_harness::world::{Who, World};
@@ -154,7 +154,7 @@ fn a_client_that_overwrites_the_calls_part_of_its_presence_is_told_and_the_part_
     world.say_in_chat_room(romeo, "kitchen", Vec::new());
     world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
-    let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("took back the call's part"));
+    let told = |event: &Event| matches!(event, Event::Warning(Warning::PresenceOverwritten));
     assert_eq!(count(&world, romeo, told), 1);
 }
 

@@ -2,7 +2,7 @@
 
 use jid::BareJid;
 use muji_core::error::{EndReason, Refused, RoomFault};
-use muji_core::{Command, Event, Media, Mute, config};
+use muji_core::{Command, Event, Media, Mute, Warning, config};
 use muji_harness::room::Rules;
 use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::Dtls;
@@ -230,7 +230,7 @@ fn a_room_that_hides_who_comes_from_now_on_keeps_those_who_are_there() {
     world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     assert_eq!(room_fault(&world, nurse), Some(RoomFault::HidesRealJids));
-    let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("hides real JIDs from now on"));
+    let told = |event: &Event| matches!(event, Event::Warning(Warning::RoomHidesJids));
     assert_eq!(count(&world, romeo, told), 1);
 }
 
@@ -282,7 +282,7 @@ fn an_answer_of_the_client_itself_means_that_we_are_in_the_room() {
 fn a_room_that_is_not_reached_for_now_is_asked_again_and_the_call_goes_on() {
     for answer in ["remote-server-not-found", "remote-server-timeout"] {
         let (mut world, romeo) = pinged(answer);
-        let told = |event: &Event| matches!(event, Event::Warning(what) if what.contains("cannot be reached for now"));
+        let told = |event: &Event| matches!(event, Event::Warning(Warning::RoomUnreachable));
         assert_eq!((count(&world, romeo, lost), count(&world, romeo, told)), (0, 1), "{answer}");
         world.run_for(config::SELF_PING);
         assert_eq!(pings(&world, romeo), 2, "{answer}");

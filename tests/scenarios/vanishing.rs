@@ -1,6 +1,6 @@
 //! Somebody vanishes: while preparing, or in the middle of the call.
 
-use muji_core::{Event, config};
+use muji_core::{Event, Warning, config};
 use muji_harness::world::{Delays, Who, World};
 use muji_media::transport::str0m::Dtls;
 
@@ -36,7 +36,7 @@ fn one_who_hangs_while_preparing_delays_the_others_only_so_long() {
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Joined { .. })), 0);
     world.run_for(2 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
-    let warned = |event: &Event| matches!(event, Event::Warning(what) if what.contains("tybalt did not finish"));
+    let warned = |event: &Event| matches!(event, Event::Warning(Warning::SlowToPrepare(nicks)) if *nicks == ["tybalt"]);
     assert_eq!([romeo, juliet].map(|who| count(&world, who, warned)), [1, 1]);
 }
 

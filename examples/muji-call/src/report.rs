@@ -112,13 +112,13 @@ impl Report {
             Event::CertificateChanged(peer) => {
                 let why =
                     format!("{} uses another certificate than those pinned for this person", printable(&peer.nick));
-                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
+                self.warning(&why);
             }
             Event::CertificateUnbound(peer) => {
                 let why = format!("{} uses a certificate that belongs to no known device", printable(&peer.nick));
-                self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
+                self.warning(&why);
             }
-            Event::Warning(why) => self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}"))),
+            Event::Warning(warning) => self.warning(&warning.to_string()),
             Event::Skipped { from, what } => {
                 self.say("skipped", json!({ "from": from, "what": what }), || {
                     verbose.then(|| format!("ignored, from {from}: {what}"))
@@ -130,6 +130,11 @@ impl Report {
             }
             other => self.call_event(other),
         }
+    }
+
+    /// Something was left out or went wrong, and the rest works on.
+    pub(crate) fn warning(&mut self, why: &str) {
+        self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
     }
 
     /// Who is called, calls or is invited.

@@ -11,11 +11,12 @@ use crate::command::Style;
 use crate::context::Context;
 use crate::error::{EndReason, Refused, RoomFault};
 use crate::event::Event;
+use crate::warning::RoomRequest;
 
 impl Conference {
     // ---- the room or the connection is lost --------------------------------------------------------------------------
 
-    /// The room lost us through no fault of ours: we come back while sound goes on.
+    /// The room lost us, not by our fault: we come back while sound goes on.
     pub(super) fn lost(&mut self, cx: &mut Context<'_>, why: EndReason) {
         let Some((until, news)) = self.membership.lost(cx.now, &why) else { return };
         self.publishing.lost();
@@ -77,7 +78,7 @@ impl Conference {
             return Err(Refused::NotOwner);
         }
         self.withdraw(cx, EndReason::Left);
-        self.membership.ask(cx, Asked::Favour("destroy itself"), muc::destroy());
+        self.membership.ask(cx, Asked::Request(RoomRequest::Destroy), muc::destroy());
         Ok(())
     }
 

@@ -52,6 +52,7 @@ use crate::occupants::Occupants;
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::room_state::RoomState;
+use crate::warning::{RoomRequest, Warning};
 use guests::{Guest, Guests, Invites, Venue};
 use membership::{Asked, Membership};
 use participants::{Participants, Standing, View};
@@ -230,7 +231,7 @@ impl Conference {
             let (participants, view) = self.participants();
             participants.media(cx, &view, session, report);
         } else if let MediaReport::Trouble(trouble) = report {
-            self.warn(cx, trouble.to_string());
+            self.warn(cx, Warning::Media(trouble.clone()));
         }
     }
 
@@ -300,7 +301,7 @@ impl Conference {
         if !self.membership.is_owner() {
             return Err(Refused::NotOwner);
         }
-        self.membership.ask(cx, Asked::Favour("let a guest in"), muc::admit(guest));
+        self.membership.ask(cx, Asked::Request(RoomRequest::Admit), muc::admit(guest));
         Ok(())
     }
 
@@ -317,12 +318,12 @@ impl Conference {
     pub(crate) fn invite_all(&mut self, cx: &mut Context<'_>, guests: Vec<BareJid>) {
         for jid in guests {
             if let Err(why) = self.invite(cx, Guest { jid: jid.clone(), to: Invites::Call }) {
-                self.warn(cx, format!("{jid} is not invited: {why}"));
+                self.warn(cx, Warning::GuestNotInvited { guest: jid, why });
             }
         }
     }
 
-    /// Into a room of ours a guest is let first, or it would stand before a closed door.
+    /// If the room is ours, the guest is made a member first: without that it could not enter.
     fn invite_now(&mut self, cx: &mut Context<'_>, guest: Guest) {
         if self.membership.is_owner() {
             let payload = muc::admit(&guest.jid);
@@ -430,7 +431,7 @@ impl Conference {
         }
     }
 
-    fn warn(&self, cx: &mut Context<'_>, what: String) {
-        self.event(cx, Event::Warning(what));
+    fn warn(&self, cx: &mut Context<'_>, warning: Warning) {
+        self.event(cx, Event::Warning(warning));
     }
 }

@@ -18,7 +18,8 @@ use crate::error::{EndReason, RoomFault};
 use crate::event::Event;
 use crate::peer::Peer;
 use crate::room_state::{Described, PresenceKind, RoomPresence};
-use crate::stanza::stanza_error;
+use crate::stanza::condition;
+use crate::warning::{NotCalled, Warning};
 
 impl Conference {
     /// The room sent a presence; `None` if it is none of an occupant, which has no part in a call.
@@ -52,7 +53,7 @@ impl Conference {
 
     fn tell_unreadable(&self, cx: &mut Context<'_>, nick: &str, described: &Described) {
         if let Some(excess) = &described.excess {
-            self.warn(cx, format!("the call information of {nick} is ignored: {excess}"));
+            self.warn(cx, Warning::CallInformationIgnored { nick: nick.to_owned(), excess: *excess });
         }
         self.skipped(cx, nick, &described.skipped);
     }
@@ -61,7 +62,7 @@ impl Conference {
     pub(super) fn follow(&mut self, cx: &mut Context<'_>, outcome: Outcome) {
         match outcome {
             Outcome::Nothing => {}
-            Outcome::Warn(what) => self.warn(cx, what),
+            Outcome::Warn(warning) => self.warn(cx, warning),
             Outcome::Enter => self.enter_room(cx),
             Outcome::EnterUnderAnotherNick => {
                 self.announce_again(cx);
@@ -83,11 +84,8 @@ impl Conference {
                 self.finish(cx, EndReason::Room(fault));
             }
             Outcome::Left(why) => self.finish(cx, why),
-            Outcome::Admitted(guest, Ok(())) => self.send_invitation(cx, &guest),
-            Outcome::Admitted(guest, Err(why)) => {
-                let guest = &guest.jid;
-                self.warn(cx, format!("{guest} is not invited, as the room does not let it in: {why}"));
-            }
+            Outcome::Admitted(guest) => self.send_invitation(cx, &guest),
+            Outcome::NotAdmitted(guest, why) => self.warn(cx, Warning::GuestNotAdmitted { guest: guest.jid, why }),
         }
     }
 
@@ -140,16 +138,16 @@ impl Conference {
         }
     }
 
-    /// Something else of ours took back our part in the call: the client, which does not say it in its presence.
+    /// The client sent a presence of its own, without our part in the call, which took that back.
     fn restate(&mut self, cx: &mut Context<'_>) {
         if !self.membership.may_restate() {
             return self.fail(cx, RoomFault::MujiStripped);
         }
-        self.warn(cx, "the client's own presence in the room took back the call's part; it is said again".to_owned());
+        self.warn(cx, Warning::PresenceOverwritten);
         self.restate_muji(cx);
     }
 
-    /// The room does not take a presence of ours.
+    /// The room refused one of our presences.
     fn refused(&mut self, cx: &mut Context<'_>, id: Option<&str>, fault: &RoomFault) {
         let latest = self.publishing.echo.refused(id);
         if !self.membership.is_present() {
@@ -171,7 +169,7 @@ impl Conference {
         // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
         let Some(real) = described.user.real.clone().or_else(|| known.clone()) else {
             if self.is_published() {
-                self.warn(cx, format!("{nick} is not called: the room hides its real JID"));
+                self.warn(cx, Warning::NotCalled { nick: nick.to_owned(), why: NotCalled::HiddenJid });
             } else {
                 self.membership.hides(nick);
             }
@@ -199,7 +197,7 @@ impl Conference {
         let preparing = muji.preparing;
         let before = match self.occupants.update(cx.now, nick, real.clone(), muji, quirks) {
             Ok(before) => before.map(|occupant| occupant.muji.contents),
-            Err(why) => return self.warn(cx, format!("{nick} is not called: {why}")),
+            Err(why) => return self.warn(cx, Warning::NotCalled { nick: nick.to_owned(), why }),
         };
         if !preparing {
             self.publishing.passed(nick);
@@ -253,7 +251,7 @@ impl Conference {
 
     // ---- of itself ---------------------------------------------------------------------------------------------------
 
-    /// The room, or we ourselves through it, answered a question of ours. False if it was none.
+    /// The room, or we ourselves through it, answered a question. False if we did not ask it.
     pub(crate) fn room_answered(
         &mut self,
         cx: &mut Context<'_>,
@@ -275,12 +273,7 @@ impl Conference {
 
     /// The room does not pass an invitation on: in some of ejabberd's only moderators may invite.
     pub(crate) fn not_passed_on(&self, cx: &mut Context<'_>, payloads: &[Element]) {
-        let error = stanza_error(payloads);
-        let why = error.map_or_else(|| "no reason".to_owned(), |error| format!("{:?}", error.defined_condition));
-        self.warn(
-            cx,
-            format!("the room does not pass the invitation on ({why}); invite directly, or ask its owner to"),
-        );
+        self.warn(cx, Warning::InvitationNotPassedOn { condition: condition(payloads) });
     }
 
     /// Asks the room to tell everything again, as to one who enters (XEP-0045 section 17.3), if somebody offers a session of
@@ -293,7 +286,7 @@ impl Conference {
             self.membership.resyncs(cx.now, id, known);
         }
         if self.membership.resync_expired(cx.now) {
-            self.warn(cx, "the room did not tell anew who is in it; the call goes on".to_owned());
+            self.warn(cx, Warning::OccupantsUnknown);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::publishing::{Overdue, Refusal, Repeated};
 use crate::context::Context;
 use crate::error::{Refused, RoomFault};
 use crate::event::Event;
+use crate::warning::{NotCalled, Warning};
 
 impl Conference {
     /// Enters the room, if we are not in it, announcing that we prepare.
@@ -28,7 +29,7 @@ impl Conference {
         self.present(cx, Type::None, enter, Some(&muji));
     }
 
-    /// The room repeated the presence with which a step of ours began.
+    /// The room repeated the presence with which one of our steps began.
     pub(super) fn step_repeated(&mut self, cx: &mut Context<'_>, repeated: Repeated) {
         match repeated {
             Repeated::Announcement => self.publish_in_turn(cx),
@@ -74,14 +75,14 @@ impl Conference {
             return;
         }
         if let Some(late) = self.publishing.turn(cx.now) {
-            self.publish(cx, &late);
+            self.publish(cx, late);
         }
     }
 
     /// Publishes. Those who kept us waiting for too long may be left without a session.
-    fn publish(&mut self, cx: &mut Context<'_>, late: &[String]) {
+    fn publish(&mut self, cx: &mut Context<'_>, late: Vec<String>) {
         if !late.is_empty() {
-            self.warn(cx, format!("{} did not finish preparing in time; going on", late.join(", ")));
+            self.warn(cx, Warning::SlowToPrepare(late));
         }
         let first = !self.publishing.is_public();
         let (new, without) = self.publishing.choose(&self.occupants, cx.capabilities);
@@ -89,11 +90,11 @@ impl Conference {
             return self.fail(cx, RoomFault::NoCommonCodec);
         }
         for nick in self.membership.take_hidden() {
-            self.warn(cx, format!("{nick} is not called: the room hides its real JID"));
+            self.warn(cx, Warning::NotCalled { nick, why: NotCalled::HiddenJid });
         }
         for media in without {
             if first {
-                self.warn(cx, format!("no codec in common for {media}; it is not sent"));
+                self.warn(cx, Warning::NoCommonCodec(media));
             } else {
                 self.not_added(cx, media, RoomFault::NoCommonCodec);
             }
@@ -148,7 +149,7 @@ impl Conference {
             Refusal::GiveUp => self.fail(cx, fault),
             // It does not mean that we are out; only our leaving or a self-ping does.
             Refusal::NoStep if self.publishing.is_public() => {
-                self.warn(cx, format!("a change of our presence was refused: {fault}"));
+                self.warn(cx, Warning::PresenceRefused(fault));
             }
             Refusal::NoStep => {}
         }
@@ -202,7 +203,7 @@ impl Conference {
         self.event(cx, Event::ContentsChanged { contents: self.publishing.names() });
     }
 
-    /// Gives way where a payload type id of ours means something else to a participant that comes first.
+    /// Gives way where one of our payload type ids means something else to a participant that comes first.
     pub(super) fn settle_ids(&mut self, cx: &mut Context<'_>) {
         if self.publishing.yield_ids(&self.us, &self.occupants) {
             self.restate_muji(cx);

@@ -5,7 +5,7 @@
 //!
 //!  Placed ── proceed ──► session ◄── offer ── Rung, accepted ◄── the user ── Rung
 //!     │ a full JID: at once ─┘ ▲                                               │
-//!     │ both call: ours dies   └── the user ── Offered (an offer without a word before)
+//!     │ both call: ours dies   └── the user ── Offered (an offer without a proposal)
 //!     ▼                        │                                               ▼
 //!    Over ◄────────────────────┴── hung up, lost, another device ──────────────┘
 //! ```
@@ -37,9 +37,9 @@ use crate::trust::{Verification, certificate};
 pub(super) enum Origin {
     /// We call all devices of the other.
     Placed(Fork),
-    /// The other calls all devices of ours.
+    /// The other calls all our devices.
     Rung(Ring),
-    /// The other offered a session without a word before; it waits for the user.
+    /// The other offered a session without a proposal; it waits for the user.
     Offered { until: Instant },
     /// We offered one, or took the other's.
     Plain,
@@ -165,13 +165,13 @@ impl DirectCall {
     }
 
     /// A device of the other says something about this call.
-    pub(super) fn peer_said(&mut self, cx: &mut Context<'_>, from: &FullJid, word: &MessageKind) {
-        if matches!(word, MessageKind::Finish(_)) {
+    pub(super) fn peer_said(&mut self, cx: &mut Context<'_>, from: &FullJid, kind: &MessageKind) {
+        if matches!(kind, MessageKind::Finish(_)) {
             self.finished(cx, from);
         }
         match &self.origin {
-            Origin::Placed(_) => self.callee_said(cx, from, word),
-            Origin::Rung(ring) if ring.caller() == from => self.caller_said(cx, word),
+            Origin::Placed(_) => self.callee_said(cx, from, kind),
+            Origin::Rung(ring) if ring.caller() == from => self.caller_said(cx, kind),
             Origin::Rung(_) | Origin::Offered { .. } | Origin::Plain => {}
         }
     }
@@ -370,8 +370,8 @@ impl DirectCall {
         if self.holding || self.muted.contains(media) {
             return self.uncapture(cx, media);
         }
-        let (call, publication, media) = (self.call, media.to_string(), media.clone());
-        cx.out.push_back(Output::Media(MediaCommand::Publish { call, publication, media }));
+        let command = MediaCommand::Publish { call: self.call, publication: media.to_string(), media: media.clone() };
+        cx.out.push_back(Output::Media(command));
     }
 
     pub(super) fn uncapture(&self, cx: &mut Context<'_>, media: &Media) {

@@ -31,7 +31,7 @@ pub(crate) struct DirectCalls {
     in_rooms: BTreeMap<CallId, DirectCall>,
     /// Who sees our presence, and may make us ring.
     contacts: BTreeSet<BareJid>,
-    /// Calls of ours that came to nothing: a device that picks up now must not wait for a session.
+    /// Calls that we placed and that are over: a device that picks up now must not wait for a session.
     given_up: VecDeque<(BareJid, String)>,
 }
 
@@ -69,7 +69,8 @@ impl DirectCalls {
         if self.calls.values().any(|call| call.peer == to.to_bare()) {
             return Err(Refused::AlreadyCalling);
         }
-        let (call, visibility) = (cx.ids.call(), self.visibility(&to.to_bare()));
+        let call = cx.ids.call();
+        let visibility = self.visibility(&to.to_bare());
         let direct = DirectCall::place(cx, call, us, to, media, visibility);
         self.keep(call, direct);
         Ok(call)
@@ -88,7 +89,7 @@ impl DirectCalls {
         self.calls.get(&call).filter(|direct| direct.is_talking()).map(|direct| &direct.peer)
     }
 
-    /// True if there is a call that the user wants: one of ours, or one that was picked up here.
+    /// True if there is a call that the user wants: one that we placed, or one that was picked up here.
     pub(crate) fn talks(&self) -> bool {
         self.calls.values().any(DirectCall::is_wanted)
     }
@@ -153,7 +154,8 @@ impl DirectCalls {
                     }
                     (_, MessageKind::Propose(media)) => match heard.since {
                         Some(since) => {
-                            let (id, media) = (id.clone(), media.clone());
+                            let id = id.clone();
+                            let media = media.clone();
                             let ring = |manner| Ring::proposed(since, id, peer.clone(), media, manner);
                             self.proposed(cx, us, met, peer, &heard.message.id, ring);
                         }
@@ -178,8 +180,8 @@ impl DirectCalls {
     }
 
     /// True if somebody proposes under the very id of our own proposal.
-    fn crosses(&self, call: CallId, word: &MessageKind) -> bool {
-        matches!(word, MessageKind::Propose(_)) && self.calls[&call].is_placed()
+    fn crosses(&self, call: CallId, kind: &MessageKind) -> bool {
+        matches!(kind, MessageKind::Propose(_)) && self.calls[&call].is_placed()
     }
 
     fn proposed(
@@ -210,7 +212,7 @@ impl DirectCalls {
             self.remember_placed(call);
             self.with(cx, call, |direct, cx| direct.migrates(cx, ring(Alerting::Discreet)));
         } else {
-            // It began anew before the user decided.
+            // The caller calls again before the user has decided.
             self.with(cx, call, |direct, cx| direct.cancelled(cx));
             self.rings(cx, us, &bare, met, ring);
         }
@@ -237,7 +239,8 @@ impl DirectCalls {
             }
             return;
         }
-        let (call, visibility) = (cx.ids.call(), self.visibility(from));
+        let call = cx.ids.call();
+        let visibility = self.visibility(from);
         let direct = DirectCall::rung(cx, call, us, ring(manner), visibility, manner);
         self.keep(call, direct);
     }
@@ -246,7 +249,7 @@ impl DirectCalls {
         met || cx.config.anybody_rings || self.is_contact(who)
     }
 
-    /// A message of ours came back.
+    /// The server returned one of our messages.
     pub(crate) fn bounced(&mut self, cx: &mut Context<'_>, from: &BareJid, id: &str, why: String) -> bool {
         let placed = |direct: &DirectCall| direct.is_placed() && direct.peer == *from && direct.id() == Some(id);
         let Some(call) = self.find(placed) else { return false };
@@ -261,7 +264,7 @@ impl DirectCalls {
         }
     }
 
-    /// A request in a session of ours. False if it is none.
+    /// A request in one of these sessions. False if it is in none.
     pub(crate) fn requested(&mut self, cx: &mut Context<'_>, from: &FullJid, id: &str, jingle: &Jingle) -> bool {
         let Some(call) = self.find(|direct| direct.has_session(from, &jingle.sid)) else { return false };
         self.with(cx, call, |direct, cx| direct.session_requested(cx, id, jingle));
@@ -303,7 +306,7 @@ impl DirectCalls {
         true
     }
 
-    /// The result of a request. False if it was none of ours.
+    /// The result of a request. False if we did not make it.
     pub(crate) fn answered(
         &mut self,
         cx: &mut Context<'_>,

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::pair::PairState;
 
 impl DirectCall {
-    /// Calls somebody: on all devices, or on the one that is named, without a word before.
+    /// Calls somebody: on all devices, or on the one that is named, without a proposal.
     pub(super) fn place(
         cx: &mut Context<'_>,
         call: CallId,
@@ -36,9 +36,9 @@ impl DirectCall {
     }
 
     /// A device of the callee says something about our call.
-    pub(super) fn callee_said(&mut self, cx: &mut Context<'_>, from: &FullJid, word: &MessageKind) {
+    pub(super) fn callee_said(&mut self, cx: &mut Context<'_>, from: &FullJid, kind: &MessageKind) {
         let Origin::Placed(fork) = &mut self.origin else { return };
-        let event = fork.handle_message(from, word);
+        let event = fork.handle_message(from, kind);
         self.said(cx);
         if let Some(event) = event {
             self.fork_event(cx, event);
@@ -65,7 +65,7 @@ impl DirectCall {
         }
     }
 
-    /// Both call each other, and the other's proposal wins: it is taken, as the user wants to talk to whoever made it.
+    /// Both call each other, and the other's proposal wins: it is taken, as the user wants to talk with that person.
     pub(super) fn gives_way(&mut self, cx: &mut Context<'_>, mut theirs: Ring) {
         if let Origin::Placed(fork) = &mut self.origin {
             fork.retract(MessageReason::tie_break());

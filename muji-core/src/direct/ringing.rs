@@ -1,4 +1,4 @@
-//! Somebody calls us, and perhaps other devices of ours.
+//! Somebody calls us, and perhaps our other devices too.
 
 use jid::FullJid;
 use muji_jingle::{Alerting, CallId, Ring, RingStopped, acknowledge, timers};
@@ -21,7 +21,8 @@ impl DirectCall {
         visibility: Visibility,
         manner: Alerting,
     ) -> Self {
-        let (from, media) = (ring.caller().clone(), ring.media().to_vec());
+        let from = ring.caller().clone();
+        let media = ring.media().to_vec();
         let mut this = Self::new(cx, call, us, from.to_bare(), visibility, Origin::Rung(ring));
         this.said(cx);
         cx.event(
@@ -34,7 +35,7 @@ impl DirectCall {
         this
     }
 
-    /// Somebody whom we know offers a session without a word before (a client without XEP-0353).
+    /// Somebody whom we know offers a session without a proposal (a client without XEP-0353).
     pub(super) fn offered(
         cx: &mut Context<'_>,
         call: CallId,
@@ -87,17 +88,17 @@ impl DirectCall {
     }
 
     /// The caller says something about its call.
-    pub(super) fn caller_said(&mut self, cx: &mut Context<'_>, word: &MessageKind) {
+    pub(super) fn caller_said(&mut self, cx: &mut Context<'_>, kind: &MessageKind) {
         let Origin::Rung(ring) = &mut self.origin else { return };
-        let silenced = ring.handle_caller(word);
-        self.silenced(cx, silenced);
+        let stopped = ring.handle_caller(kind);
+        self.ring_stopped(cx, stopped);
     }
 
-    /// Another device of ours says something about this call.
-    pub(super) fn device_said(&mut self, cx: &mut Context<'_>, device: &FullJid, word: &MessageKind) {
+    /// Another of our devices says something about this call.
+    pub(super) fn device_said(&mut self, cx: &mut Context<'_>, device: &FullJid, kind: &MessageKind) {
         let Origin::Rung(ring) = &mut self.origin else { return };
-        let silenced = ring.handle_device(device, word);
-        self.silenced(cx, silenced);
+        let stopped = ring.handle_device(device, kind);
+        self.ring_stopped(cx, stopped);
     }
 
     /// The caller does not want this call any more.
@@ -109,8 +110,8 @@ impl DirectCall {
     pub(super) fn ringing_timeout(&mut self, cx: &mut Context<'_>) {
         match &mut self.origin {
             Origin::Rung(ring) => {
-                let silenced = ring.handle_timeout(cx.now);
-                self.silenced(cx, silenced);
+                let stopped = ring.handle_timeout(cx.now);
+                self.ring_stopped(cx, stopped);
             }
             Origin::Offered { until } if *until <= cx.now => {
                 self.hang_up(cx, Reason::Expired);
@@ -120,7 +121,7 @@ impl DirectCall {
         }
     }
 
-    fn silenced(&mut self, cx: &mut Context<'_>, why: Option<RingStopped>) {
+    fn ring_stopped(&mut self, cx: &mut Context<'_>, why: Option<RingStopped>) {
         self.said(cx);
         match why {
             None => {}

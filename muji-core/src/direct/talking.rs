@@ -15,6 +15,7 @@ use crate::media::MediaReport;
 use crate::pair::PairState;
 use crate::peer::Peer;
 use crate::trust::Verification;
+use crate::warning::Warning;
 
 impl DirectCall {
     /// Offers a session to a device.
@@ -61,7 +62,7 @@ impl DirectCall {
         wanted
     }
 
-    /// The caller offers the session that we accepted. False if it is none of ours.
+    /// The caller offers the session that we accepted. False if it is another one.
     pub(super) fn session_offered(&mut self, cx: &mut Context<'_>, id: &str, from: &FullJid, offer: &Jingle) -> bool {
         let Origin::Rung(ring) = &mut self.origin else { return false };
         if !ring.offered(from, &offer.sid) {
@@ -76,7 +77,8 @@ impl DirectCall {
 
     /// The user has accepted.
     pub(super) fn accept_session(&mut self, cx: &mut Context<'_>) {
-        let (hold, sent) = (self.holding, self.media.clone());
+        let hold = self.holding;
+        let sent = self.media.clone();
         self.with_session(cx, |session, cx| {
             session.sends_only(&sent);
             if hold {
@@ -87,10 +89,17 @@ impl DirectCall {
     }
 
     fn parties(&self, cx: &mut Context<'_>, peer: FullJid) -> Parties {
-        let (session, name) = (cx.ids.session(), self.peer.to_string());
-        let (call, us, certificates) = (self.call, self.us.clone(), cx.certificates(&peer));
-        let (bound_only, quirks) = (cx.config.require_bound, SessionQuirks::default());
-        Parties { call, session, us, peer, name, room: None, quirks, certificates, bound_only }
+        Parties {
+            call: self.call,
+            session: cx.ids.session(),
+            us: self.us.clone(),
+            name: self.peer.to_string(),
+            room: None,
+            quirks: SessionQuirks::default(),
+            certificates: cx.certificates(&peer),
+            bound_only: cx.config.require_bound,
+            peer,
+        }
     }
 
     /// True if the peer's stanza is about our session.
@@ -103,11 +112,12 @@ impl DirectCall {
         let wanted = if jingle.action == Action::ContentAdd { self.answerable(cx) } else { Vec::new() };
         let outcome = self.with_session(cx, |session, cx| session.handle_request(cx.now, cx.ids, id, jingle, &wanted));
         if let Some(Err(fault)) = outcome {
-            cx.event(self.call, Event::Warning(format!("a request was refused: {fault}")));
+            let nick = self.peer.to_string();
+            cx.event(self.call, Event::Warning(Warning::RequestRefused { nick, fault }));
         }
     }
 
-    /// The result of a request. False if it was none of ours.
+    /// The result of a request. False if we did not make it.
     pub(super) fn session_answered(
         &mut self,
         cx: &mut Context<'_>,
@@ -126,7 +136,7 @@ impl DirectCall {
         if self.session.as_ref().is_some_and(|session| Some(session.parties().session) == id) {
             self.with_session(cx, |session, cx| session.handle_media(cx.now, cx.ids, report.clone()));
         } else if let MediaReport::Trouble(trouble) = report {
-            cx.event(self.call, Event::Warning(trouble.to_string()));
+            cx.event(self.call, Event::Warning(Warning::Media(trouble.clone())));
         }
     }
 
@@ -140,7 +150,7 @@ impl DirectCall {
         self.say_finished(cx, &peer, Reason::Success.into());
     }
 
-    /// The other goes on with the call on another device, or after its program started anew (XEP-0353 section 4.2).
+    /// The other goes on with the call on another device, or after its program was restarted (XEP-0353 section 4.2).
     pub(super) fn migrates(&mut self, cx: &mut Context<'_>, mut theirs: muji_jingle::Ring) {
         if let Some(mut session) = self.session.take() {
             self.say_finished(cx, &session.parties().peer, MessageReason::migrated(theirs.id()));
@@ -166,8 +176,7 @@ impl DirectCall {
         let result = act(session, cx);
         let events = cx.pass_on(session);
         if session.is_over() {
-            let (peer, sid) = (session.parties().peer.clone(), session.sid().to_owned());
-            cx.ended.remember(peer, sid, Whose::Ours);
+            cx.ended.remember(session.parties().peer.clone(), session.sid().to_owned(), Whose::Ours);
         }
         events.into_iter().for_each(|event| self.session_event(cx, event));
         Some(result)
@@ -175,7 +184,8 @@ impl DirectCall {
 
     fn session_event(&mut self, cx: &mut Context<'_>, event: SessionEvent) {
         let Some(session) = &self.session else { return };
-        let (id, peer) = (session.parties().session, self.named(&session.parties().peer));
+        let id = session.parties().session;
+        let peer = self.named(&session.parties().peer);
         match event {
             SessionEvent::Offered => self.stands(cx, PairState::Offered, Event::PeerOffered(peer)),
             SessionEvent::Ringing => cx.event(self.call, Event::DeviceRings(peer.jid)),
@@ -199,14 +209,16 @@ impl DirectCall {
             SessionEvent::Unmuted(content) => cx.event(self.call, Event::PeerUnmuted(peer, content)),
             SessionEvent::Held => cx.event(self.call, Event::PeerHeld(peer)),
             SessionEvent::Unheld => cx.event(self.call, Event::PeerUnheld(peer)),
-            SessionEvent::Warning(what) => cx.event(self.call, Event::Warning(what.to_string())),
+            SessionEvent::Warning(warning) => {
+                cx.event(self.call, Event::Warning(Warning::Session { nick: peer.nick, warning }));
+            }
             SessionEvent::Ended(end) => self.session_ended(cx, &peer.jid, end),
             SessionEvent::Unanswered => {} // A person is being asked.
-            other => cx.event(self.call, Event::Warning(format!("{other:?}"))),
+            _ => {}                        // Of a later muji-jingle: what a call depends on is above.
         }
     }
 
-    /// The other shows a certificate; each content that has a transport of its own can bring another one.
+    /// The other shows a certificate; each content with its own transport can bring another one.
     fn verify_certificate(&mut self, cx: &mut Context<'_>, peer: Peer) {
         let Some(session) = &self.session else { return };
         let changed = self.verification.becomes(cx.trust.judge(session));
@@ -225,7 +237,7 @@ impl DirectCall {
         self.tell_muted(cx);
     }
 
-    /// Tells the other what of ours is muted: it could not know.
+    /// Tells the other which of our contents are muted: it could not know.
     fn tell_muted(&mut self, cx: &mut Context<'_>) {
         let muted: Vec<_> = self.media.iter().filter(|media| self.muted.contains(media)).cloned().collect();
         self.with_session(cx, |session, cx| {

@@ -127,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// That was all that had been said while we were away. Whoever still calls rings for the rest of its time; calls that are
+    /// That was all that had been said while we were away. Callers that still wait ring for the rest of their time; calls that are
     /// over and were answered on no device are [`Event::Missed`].
     pub fn caught_up(&mut self, now: Instant) {
         self.archived.take().iter().for_each(|heard| self.hear(now, heard));
@@ -139,20 +139,20 @@ impl Engine {
 
     fn handle_call_invite(&mut self, now: Instant, incoming: &IncomingMessage<'_>, invite: CallInvite) {
         match (&incoming.sender, invite.kind) {
-            (Sender::Device(device), word) => {
-                self.invitations.device_said(device, &invite.id, word, &mut self.shared.out);
+            (Sender::Device(device), kind) => {
+                self.invitations.device_said(device, &invite.id, kind, &mut self.shared.out);
             }
             (Sender::Peer(_), InviteKind::Invite { .. }) if incoming.delayed => {}
             (Sender::Peer(from), InviteKind::Invite { .. }) => {
                 self.show_invitation(now, from.clone().into(), invite, None)
             }
-            (Sender::Peer(from), word) => self.guest_said(now, &from.clone().into(), &invite.id, word),
+            (Sender::Peer(from), kind) => self.guest_said(now, &from.clone().into(), &invite.id, kind),
         }
     }
 
-    /// Somebody answers an invitation of ours, or takes its own back.
-    fn guest_said(&mut self, now: Instant, from: &Jid, id: &str, word: InviteKind) {
-        match word {
+    /// Somebody answers one of our invitations, or takes its own back.
+    fn guest_said(&mut self, now: Instant, from: &Jid, id: &str, kind: InviteKind) {
+        match kind {
             InviteKind::Retract => self.invitations.retracted(from, id, &mut self.shared.out),
             InviteKind::Reject => self.with_all(now, |conference, cx| conference.guest_rejects(cx, from, id)),
             InviteKind::Invite { .. } | InviteKind::Accept | InviteKind::Left => {} // Who comes is seen in the room.
@@ -187,7 +187,9 @@ impl Engine {
     /// Our own proposal came back: the server says why.
     fn handle_bounce(&mut self, now: Instant, message: &Message) -> bool {
         let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
-        let (from, id, why) = (from.to_bare(), id.0.clone(), condition(&message.payloads));
+        let from = from.to_bare();
+        let id = id.0.clone();
+        let why = condition(&message.payloads);
         self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.bounced(cx, &from, &id, why)) == Some(true)
     }
 
@@ -204,7 +206,7 @@ impl Engine {
         }
     }
 
-    /// Somebody invites all of a chat room, or answers there. What a device of ours says comes back under our nick.
+    /// Somebody invites all of a chat room, or answers there. What our devices say comes back under our nick.
     fn handle_group_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
         let from = message.from.clone()?;
         let chat = from.to_bare();
@@ -214,12 +216,12 @@ impl Engine {
         let reference = muji_xep::invite::reference(&message.payloads, id, Some(&chat));
         let invite = CallInvite::find(&message.payloads, reference)?;
         match (ours, invite.kind) {
-            (true, word) => {
+            (true, kind) => {
                 let device = from.try_into_full().ok()?;
-                self.invitations.device_said(&device, &invite.id, word, &mut self.shared.out);
+                self.invitations.device_said(&device, &invite.id, kind, &mut self.shared.out);
             }
             (false, InviteKind::Invite { .. }) => self.show_invitation(now, from, invite, Some(chat)),
-            (false, word) => self.guest_said(now, &from, &invite.id, word),
+            (false, kind) => self.guest_said(now, &from, &invite.id, kind),
         }
         Some(Handled::Shared)
     }

@@ -1,40 +1,37 @@
-//! Routing between stanzas, media and calls, and nothing clever.
+//! Routing between stanzas, media and calls, and nothing clever. More inputs of the Engine: `rooms`, `persons`, `messages`,
+//! `requests`.
 
 mod messages;
 mod persons;
 mod requests;
+mod rooms;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Instant, SystemTime};
 
-use jid::{BareJid, DomainRef, FullJid, Jid, NodePart};
+use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Ids};
-use muji_xep::invite::InviteKind;
-use muji_xep::room_invite::{self, RoomInvite, Via};
 use muji_xep::rtp::Media;
 use muji_xep::{guard, ns};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{self, Presence};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::archived::Archived;
-use crate::command::{Command, Join, Style};
+use crate::command::Command;
 use crate::conference::Conference;
 use crate::config::{self, Config};
 use crate::context::{Context, Shared};
 use crate::direct::DirectCalls;
 use crate::disco::Disco;
 use crate::error::Refused;
-use crate::event::{About, Connection, Event, Handled};
+use crate::event::{Connection, Handled};
 use crate::ice_servers::IceServers;
-use crate::invitation::Invitation;
 use crate::invitations::Invitations;
 use crate::media::{Capabilities, MediaReport};
 use crate::output::Output;
 use crate::pair::Pair;
-use crate::peer::{Peer, occupant_jid};
 use crate::reachability::Reachability;
 use crate::room_state::{RoomPresence, RoomState};
 use crate::services::Services;
@@ -80,7 +77,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without calls. `seed` is a secret of chance, used once: all ids follow from it.
+    /// An engine without calls. `seed` must come from a cryptographic random source and be used once: all
+    /// ids are derived from it.
     #[must_use]
     pub fn new(seed: [u8; 32], capabilities: Capabilities) -> Self {
         Self::with_config(seed, capabilities, Config::default())
@@ -151,128 +149,10 @@ impl Engine {
         always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).chain(feedback).chain(extends).collect()
     }
 
-    /// Enters a room and its call. What becomes of it comes as events.
-    ///
-    /// # Errors
-    /// If it cannot even be tried; nothing was sent.
-    pub fn join(&mut self, now: Instant, room: BareJid, how: Join) -> Result<CallId, Refused> {
-        let chat_room = match how.style {
-            Style::Own => None,
-            Style::InChat => {
-                let chat_room = self.chat_rooms.get(&room).filter(|chat_room| chat_room.nick.is_some());
-                Some(chat_room.cloned().ok_or(Refused::NotInRoom)?)
-            }
-        };
-        let again = self.left.contains(&room);
-        let seated = chat_room.as_ref().and_then(|chat_room| chat_room.nick.clone());
-        let (call, mut conference) = self.enter(now, None, room, how, seated)?;
-        if again {
-            conference = conference.again();
-        }
-        if let Some(chat_room) = chat_room {
-            conference = conference.seated(&mut self.context(now), &chat_room);
-        }
-        self.calls.insert(call, conference);
-        Ok(call)
-    }
-
-    /// Makes a room for a call at this service and enters it: for members only, whom [`Command::Admit`] makes, under a name
-    /// that nobody can guess. It is gone when the last one leaves.
-    ///
-    /// # Errors
-    /// If it cannot even be tried; nothing was sent.
-    pub fn open(&mut self, now: Instant, service: &DomainRef, how: Join) -> Result<(BareJid, CallId), Refused> {
-        let room = BareJid::from_parts(Some(&self.room_name()), service);
-        let (call, mut conference) = self.enter(now, None, room.clone(), Join { style: Style::Own, ..how }, None)?;
-        conference.is_ours_alone();
-        self.calls.insert(call, conference);
-        Ok((room, call))
-    }
-
-    /// A name that nobody can guess.
-    fn room_name(&mut self) -> NodePart {
-        NodePart::new(&self.shared.ids.token()).expect("hexadecimal digits are a node").into_owned()
-    }
-
-    /// The way into every room; `call` is one that goes on there.
-    fn enter(
-        &mut self,
-        now: Instant,
-        call: Option<CallId>,
-        room: BareJid,
-        how: Join,
-        seated: Option<String>,
-    ) -> Result<(CallId, Conference), Refused> {
-        let us = self.us.clone().ok_or(Refused::NotConnected)?;
-        self.is_online()?;
-        self.may_enter(&room)?;
-        if how.media.iter().all(|media| self.shared.capabilities.of(media).is_empty()) {
-            return Err(Refused::NoCodec);
-        }
-        let nick = seated.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
-        let nick = occupant_jid(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
-        let call = call.unwrap_or_else(|| self.shared.ids.call());
-        self.seek_servers(now);
-        Ok((call, Conference::enter(&mut self.context(now), call, us, room, how, nick)))
-    }
-
     /// What others are told once cannot be said while the connection is gone: a new stream would not carry it. What they are told by how
     /// things stand, such as that we are muted, can.
     pub(super) fn is_online(&self) -> Result<(), Refused> {
         if self.offline { Err(Refused::Offline) } else { Ok(()) }
-    }
-
-    fn may_enter(&self, room: &BareJid) -> Result<(), Refused> {
-        if self.calls.values().any(|call| call.room() == room) {
-            return Err(Refused::AlreadyThere);
-        }
-        if self.calls.len() >= config::MAX_CALLS {
-            return Err(Refused::TooManyCalls);
-        }
-        Ok(())
-    }
-
-    /// Takes an invitation: tells whoever invited us and joins the call, if it is still there. If we talk with whoever invited
-    /// us, that call goes on there: it keeps its id, its session and what is sent in it.
-    ///
-    /// # Errors
-    /// As [`Self::join`]; nothing was sent then.
-    pub fn accept(&mut self, now: Instant, invitation: &Invitation, how: Join) -> Result<CallId, Refused> {
-        let before = self.direct_calls.talking_with(&invitation.from.to_bare());
-        let call = match before.filter(|_| invitation.within.is_none()) {
-            Some(call) => {
-                self.goes_on_in(now, call, invitation.room.clone(), how.invited())?;
-                call
-            }
-            None => self.join(now, invitation.room.clone(), how.invited())?,
-        };
-        self.invitations.accepted(&invitation.room);
-        self.answer_invitation(invitation, InviteKind::Accept);
-        let answered = invitation.clone();
-        self.with_call(now, call, |conference, _| conference.came_by(answered));
-        Ok(call)
-    }
-
-    /// Tells whoever invited us that we do not come. Whoever asks again is shown again.
-    pub fn decline(&mut self, invitation: &Invitation) {
-        self.invitations.declined(&invitation.room);
-        self.answer_invitation(invitation, InviteKind::Reject);
-    }
-
-    /// Tells whoever invited us to a room that we do not come. Who did so directly is not told (XEP-0249 section 2). To
-    /// come: [`Self::join`] it with [`Join::invited`].
-    pub fn decline_room(&mut self, invite: &RoomInvite) {
-        self.invitations.declined(&invite.room);
-        if invite.via == Via::Room {
-            let mut message = Message::normal(Some(invite.room.clone().into()));
-            message.payloads = vec![room_invite::decline(&invite.from.to_bare())];
-            self.shared.out.push_back(Output::Send(Box::new(message.into())));
-        }
-    }
-
-    fn answer_invitation(&mut self, invitation: &Invitation, word: InviteKind) {
-        let message = invitation.answer(self.shared.ids.token(), word);
-        self.shared.out.push_back(Output::Send(Box::new(message.into())));
     }
 
     /// Does what the user wants of a call.
@@ -303,14 +183,6 @@ impl Engine {
     #[must_use]
     pub fn pairs(&self, call: CallId) -> Vec<Pair> {
         self.calls.get(&call).map_or_else(|| self.direct_calls.pairs(call), Conference::pairs)
-    }
-
-    /// Who is in a call in a chat room in which the client sits, whether or not we take part.
-    #[must_use]
-    pub fn people_in_call(&self, room: &BareJid) -> Vec<Peer> {
-        let chat_room = self.chat_rooms.get(room);
-        let people = chat_room.into_iter().flat_map(|chat_room| chat_room.occupants.participants());
-        people.map(|(nick, jid, _)| Peer { nick: nick.to_owned(), jid: jid.clone() }).collect()
     }
 
     /// A stanza from the server. Answered with [`Handled::Taken`], the client must not answer it again.
@@ -349,29 +221,6 @@ impl Engine {
         Handled::Shared
     }
 
-    /// Keeps up with who is in a call in a room, whether or not we are.
-    fn observe(&mut self, now: Instant, room: &BareJid, presence: &RoomPresence) {
-        if self.calls.values().any(|call| call.room() == room && call.has_room_of_its_own()) {
-            return;
-        }
-        if !self.chat_rooms.contains_key(room) && self.chat_rooms.len() >= config::MAX_ROOMS {
-            // Rooms in which the client does not sit may be a stranger's invention.
-            let invented =
-                self.chat_rooms.iter().find(|(_, chat_room)| chat_room.nick.is_none()).map(|(room, _)| room.clone());
-            let Some(invented) = invented else { return }; // Who sits in so many is told of calls in the first ones.
-            self.chat_rooms.remove(&invented);
-        }
-        let chat_room = self.chat_rooms.entry(room.clone()).or_default();
-        let changed = chat_room.heard(now, presence);
-        if chat_room.is_empty() {
-            self.chat_rooms.remove(room);
-        }
-        if changed && self.call_in(room).is_none() {
-            let event = Event::CallRunning { people: self.people_in_call(room) };
-            self.shared.out.push_back(Output::Event(About::Room(room.clone()), event));
-        }
-    }
-
     /// News from the media layer.
     pub fn handle_media(&mut self, now: Instant, report: &MediaReport) {
         self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.media(cx, report));
@@ -402,7 +251,7 @@ impl Engine {
                 self.lost_until = None;
                 self.us = Some(jid.clone());
                 self.external.rebound();
-                self.chat_rooms.clear(); // The client enters its rooms anew.
+                self.chat_rooms.clear(); // The client enters its rooms again.
                 self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.rebound(cx, us));
                 self.greet(now);
                 self.with_all(now, |conference, cx| conference.rebound(cx, jid.clone()));

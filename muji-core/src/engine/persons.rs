@@ -17,6 +17,7 @@ use crate::error::{Refused, RoomFault};
 use crate::event::{About, Event};
 use crate::output::Output;
 use crate::trust::{Fingerprint, FingerprintVerifier};
+use crate::warning::Warning;
 
 impl Engine {
     /// Lets people call us, for programs that have no client around them: now and on each new stream it says that we are
@@ -39,7 +40,7 @@ impl Engine {
     }
 
     /// Calls somebody, sending these media: all its devices ring and the first to pick up takes the call (XEP-0353). A full
-    /// JID is called without a word before, for clients whose disco#info lacks `urn:xmpp:jingle-message:0`.
+    /// JID is called without a proposal, for clients whose disco#info lacks `urn:xmpp:jingle-message:0`.
     ///
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
@@ -90,7 +91,7 @@ impl Engine {
             };
             let room = BareJid::from_parts(Some(&self.room_name()), &service);
             if let Err(why) = self.goes_on_in(now, call, room, Join::own()) {
-                let event = Event::Warning(format!("nobody is invited: {why}"));
+                let event = Event::Warning(Warning::NobodyInvited(why));
                 return self.shared.out.push_back(Output::Event(About::Call(call), event));
             }
             self.with_call(now, call, |conference, _| conference.is_ours_alone());
@@ -108,8 +109,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Ties certificates to a person: whoever shows one of them is [`crate::Verification::Pinned`], and whoever shows another is told
-    /// of by [`Event::CertificateChanged`], or refused if [`Config::refuse_changed`]. None at all unties the person. Clients make
+    /// Ties certificates to a person: if a peer shows one of them it is [`crate::Verification::Pinned`], and if it shows another that
+    /// is [`Event::CertificateChanged`], or it is refused if [`Config::refuse_changed`]. None at all unties the person. Clients make
     /// certificates for each call, or keep them: this is for those whose certificates somebody has learned another way.
     pub fn pin(&mut self, who: BareJid, certificates: Vec<Fingerprint>) {
         self.shared.trust.pin(who, certificates);

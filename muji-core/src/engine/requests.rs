@@ -17,6 +17,7 @@ use crate::media::MediaCommand;
 use crate::output::Output;
 use crate::reachability::{Answer, is_from_account};
 use crate::services::Next;
+use crate::warning::Warning;
 
 impl Engine {
     pub(super) fn handle_iq(&mut self, now: Instant, iq: &Iq) -> Handled {
@@ -28,8 +29,7 @@ impl Engine {
                 self.handle_jingle(now, &from, id, payload)
             }
             Iq::Get { from: Some(from), id, payload, .. } if payload.is("ping", ns::PING) && self.is_us(from) => {
-                let (to, id) = (Some(from.clone()), id.clone());
-                self.send(Iq::Result { from: None, to, id, payload: None });
+                self.send(Iq::Result { from: None, to: Some(from.clone()), id: id.clone(), payload: None });
                 Handled::Taken
             }
             Iq::Get { from: Some(from), id, payload, .. } if payload.is("query", ns::DISCO_INFO) => {
@@ -67,8 +67,7 @@ impl Engine {
         let sane = ours && guard::check(payload).is_ok();
         let Some(answer) = sane.then(|| self.reachability.pushed(payload)).flatten() else { return Handled::NotOurs };
         self.about_account(answer);
-        let (to, id) = (from.cloned(), id.to_owned());
-        self.send(Iq::Result { from: None, to, id, payload: None });
+        self.send(Iq::Result { from: None, to: from.cloned(), id: id.to_owned(), payload: None });
         Handled::Taken
     }
 
@@ -76,8 +75,7 @@ impl Engine {
         match answer {
             Answer::Contacts(contacts) => self.direct_calls.set_contacts(contacts),
             Answer::Alone => {
-                let what = "the server copies nothing between your devices: others may go on ringing when one answers";
-                self.shared.out.push_back(Output::Event(About::Account, Event::Warning(what.to_owned())));
+                self.shared.out.push_back(Output::Event(About::Account, Event::Warning(Warning::NoCarbons)));
             }
             Answer::Nothing => {}
         }
@@ -93,7 +91,8 @@ impl Engine {
         let Some(disco) = self.disco.as_ref().filter(|_| known) else {
             return Handled::NotOurs;
         };
-        let (to, id) = (Some(from.clone()), id.to_owned());
+        let to = Some(from.clone());
+        let id = id.to_owned();
         self.send(match disco.answer(payload.attr("node")) {
             Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
             Err(error) => Iq::Error { from: None, to, id, error: *error, payload: None },
@@ -129,7 +128,7 @@ impl Engine {
         self.handle_foreign_jingle(now, from, id, &jingle, &skipped)
     }
 
-    /// A request for no session of ours: the client's own, if it does not speak of a conference.
+    /// A request in none of our sessions: the client's, unless it speaks of a conference.
     fn handle_foreign_jingle(
         &mut self,
         now: Instant,
@@ -160,7 +159,7 @@ impl Engine {
         Handled::Taken
     }
 
-    /// A request in no session of ours: perhaps the client's. Without a client it is answered, to strangers as if nobody were
+    /// A request in a session that we do not know: perhaps the client's. Without a client it is answered, to strangers as if nobody were
     /// there.
     fn handle_unknown_session(&mut self, from: &FullJid, id: &str, jingle: &Jingle) -> Handled {
         if self.disco.is_none() {
@@ -173,7 +172,7 @@ impl Engine {
         Handled::Taken
     }
 
-    /// A session with one person. Without a word before, only those who may make us ring can offer one.
+    /// A session with one person. Without a proposal, only those who may make us ring can offer one.
     fn handle_direct_offer(&mut self, now: Instant, from: &FullJid, id: &str, offer: &Jingle) -> Handled {
         if !self.shared.config.one_to_one {
             return Handled::NotOurs;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jid::{BareJid, Jid};
 use muji_core::error::Refused;
 use muji_core::xmpp::Account;
-use muji_core::{CallId, Event, Join, Secret};
+use muji_core::{CallId, Join, Secret};
 use muji_xep::{Element, ns};
 use tokio::time::{Instant, Sleep};
 use xmpp_parsers::iq::Iq;
@@ -56,7 +56,7 @@ impl Program {
         let entered = self.chats.iter().find(|chat| chat.is_entered(stanza)).map(Chat::room);
         match (refused, entered) {
             (Some((room, why)), _) if self.args.wait => {
-                self.report.event(&Event::Warning(format!("cannot enter the chat room {room}: {why}")));
+                self.report.warning(&format!("cannot enter the chat room {room}: {why}"));
             }
             (Some((_, why)), _) if self.call.is_none() => return Err(why.into()),
             (None, Some(room)) if self.args.wait => self.report.chat_room_entered(&room),

@@ -341,8 +341,7 @@ impl Program {
             // The Engine repeats requests and presences itself.
             Incoming::Unsent(stanza) => {
                 if let Stanza::Message(Message { to: Some(to), .. }) = *stanza {
-                    self.report
-                        .event(&Event::Warning(format!("a message to {to} was lost while there was no connection")));
+                    self.report.warning(&format!("a message to {to} was lost while there was no connection"));
                 }
             }
             Incoming::Over(why) if self.call.is_none() => return Err(why.into()),

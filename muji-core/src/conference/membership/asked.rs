@@ -1,8 +1,9 @@
 //! What we ask the room, or ourselves through the room.
 
 use crate::conference::guests::Guest;
+use crate::warning::RoomRequest;
 
-/// A question of ours that waits for its answer.
+/// A question that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// The form of a new room.
@@ -16,5 +17,5 @@ pub(crate) enum Asked {
     /// To let a guest in, who is invited then.
     Admission(Guest),
     /// Something that nothing waits for.
-    Favour(&'static str),
+    Request(RoomRequest),
 }

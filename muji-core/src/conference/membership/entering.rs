@@ -17,6 +17,7 @@ use crate::command::Style;
 use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
+use crate::warning::RoomRequest;
 
 impl Membership {
     /// Our announcement goes out: what enters the room with it. Nothing, inside a chat room that the client has entered; but a
@@ -37,7 +38,7 @@ impl Membership {
         muc::enter(self.password.as_ref().map(Secret::expose))
     }
 
-    /// The room repeated a presence of ours. It may have given us another nick (status 210).
+    /// The room repeated our presence. It may have given us another nick (status 210).
     pub(crate) fn echoed(&mut self, nick: &str, user: &MucUser) {
         nick.clone_into(&mut self.nick);
         self.shows_jids |= user.has(code::NON_ANONYMOUS);
@@ -48,7 +49,7 @@ impl Membership {
         let created = user.has(code::CREATED);
         if created && self.invited && self.absence.is_none() {
             // The room of the invitation is gone; this one we made ourselves by looking.
-            self.ask(cx, Asked::Favour("give the empty room up"), muc::cancel());
+            self.ask(cx, Asked::Request(RoomRequest::Discard), muc::cancel());
             return Outcome::Failed(RoomFault::CallIsOver);
         }
         if created {
@@ -92,7 +93,7 @@ impl Membership {
             }
             NextStep::Fail(fault) => {
                 if fault == RoomFault::Configuration {
-                    self.ask(cx, Asked::Favour("give the new room up"), muc::cancel());
+                    self.ask(cx, Asked::Request(RoomRequest::Abandon), muc::cancel());
                 }
                 return Outcome::Failed(fault);
             }

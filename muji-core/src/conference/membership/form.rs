@@ -54,7 +54,7 @@ pub(super) fn answered(
         (Asked::Form | Asked::Configuration { .. }, _) => NextStep::Fail(RoomFault::Configuration),
         (Asked::Anonymity, Ok(Some(info))) if shows_real_jids(info) => NextStep::Done,
         (Asked::Anonymity, _) => NextStep::Fail(RoomFault::HidesRealJids),
-        (Asked::SelfPing | Asked::Admission(_) | Asked::Favour(_), _) => NextStep::Unrelated,
+        (Asked::SelfPing | Asked::Admission(_) | Asked::Request(_), _) => NextStep::Unrelated,
     }
 }
 

@@ -10,6 +10,8 @@ mod outcome;
 mod removal;
 mod resync;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -27,6 +29,7 @@ use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
 use crate::peer::occupant_jid;
+use crate::warning::Warning;
 pub(super) use asked::Asked;
 pub(super) use outcome::Outcome;
 use resync::Resync;
@@ -66,7 +69,7 @@ pub(super) struct Membership {
     retries: usize,
     /// Random nicks tried.
     nicks: usize,
-    /// How often our part in the call was taken back by another presence of ours.
+    /// How often our part in the call was taken back by another of our presences.
     restated: usize,
     absence: Option<Absence>,
     /// We were in this room before: offers from then may still be under way.
@@ -201,7 +204,7 @@ impl Membership {
         let id = cx.ids.token();
         let room = Some(Jid::from(self.room.clone()));
         let iq = match &asked {
-            Asked::Configuration { .. } | Asked::Admission(_) | Asked::Favour(_) => {
+            Asked::Configuration { .. } | Asked::Admission(_) | Asked::Request(_) => {
                 Iq::Set { from: None, to: room, id: id.clone(), payload }
             }
             Asked::Form | Asked::Anonymity => Iq::Get { from: None, to: room, id: id.clone(), payload },
@@ -211,7 +214,7 @@ impl Membership {
         cx.send(iq);
     }
 
-    /// The room, or we ourselves through it, answered a question of ours. `None` if it was none.
+    /// The room, or we ourselves through it, answered a question. `None` if we did not ask it.
     pub(super) fn answered(
         &mut self,
         cx: &mut Context<'_>,
@@ -223,14 +226,12 @@ impl Membership {
         self.heard(cx.now);
         Some(match (asked, answer) {
             (Asked::SelfPing, answer) => pinged(answer.err()),
-            (Asked::Favour(what), Err(error)) => {
-                Outcome::Warn(format!("the room refused to {what}: {}", RoomFault::from_error(error)))
+            (Asked::Request(request), Err(error)) => {
+                Outcome::Warn(Warning::RoomRefused { request, why: RoomFault::from_error(error) })
             }
-            (Asked::Favour(_), Ok(_)) => Outcome::Nothing,
-            (Asked::Admission(guest), Ok(_)) => Outcome::Admitted(guest, Ok(())),
-            (Asked::Admission(guest), Err(error)) => {
-                Outcome::Admitted(guest, Err(RoomFault::from_error(error).to_string()))
-            }
+            (Asked::Request(_), Ok(_)) => Outcome::Nothing,
+            (Asked::Admission(guest), Ok(_)) => Outcome::Admitted(guest),
+            (Asked::Admission(guest), Err(error)) => Outcome::NotAdmitted(guest, Some(RoomFault::from_error(error))),
             (Asked::Anonymity, Ok(Some(info))) if public => {
                 self.shows_jids = form::shows_real_jids(info);
                 self.warn_if_hidden()
@@ -261,14 +262,10 @@ impl Membership {
     }
 
     fn warn_if_hidden(&self) -> Outcome {
-        if self.shows_jids {
-            return Outcome::Nothing;
-        }
-        let what = "the room hides real JIDs from now on; whoever comes cannot be called, those who are here stay";
-        Outcome::Warn(what.to_owned())
+        if self.shows_jids { Outcome::Nothing } else { Outcome::Warn(Warning::RoomHidesJids) }
     }
 
-    /// True if our part in the call may be said again after another presence of ours took it back. A client that goes on doing
+    /// True if our part in the call may be said again after another of our presences took it back. A client that goes on doing
     /// so does not know of the call.
     pub(super) fn may_restate(&mut self) -> bool {
         self.restated += 1;
@@ -427,9 +424,9 @@ impl Membership {
     /// What follows from questions that were not answered in time.
     pub(super) fn unanswered(&mut self, now: Instant) -> Vec<Outcome> {
         let unanswered = |asked| match asked {
-            Asked::SelfPing => Outcome::Warn("the room does not answer; the call goes on".to_owned()),
-            Asked::Favour(what) => Outcome::Warn(format!("the room did not answer when asked to {what}")),
-            Asked::Admission(guest) => Outcome::Admitted(guest, Err("it did not answer".to_owned())),
+            Asked::SelfPing => Outcome::Warn(Warning::RoomSilent),
+            Asked::Request(request) => Outcome::Warn(Warning::RoomIgnored(request)),
+            Asked::Admission(guest) => Outcome::NotAdmitted(guest, None),
             // `check` ends the wait for these earlier.
             Asked::Form | Asked::Configuration { .. } | Asked::Anonymity => Outcome::Nothing,
         };
@@ -462,7 +459,7 @@ fn pinged(error: Option<&StanzaError>) -> Outcome {
         DefinedCondition::ServiceUnavailable | DefinedCondition::FeatureNotImplemented => Outcome::Nothing, // We are in.
         DefinedCondition::ItemNotFound => Outcome::Nothing, // We are in under another nick; its presence is under way.
         DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => {
-            Outcome::Warn("the room cannot be reached for now; the call goes on".to_owned())
+            Outcome::Warn(Warning::RoomUnreachable)
         }
         _ => Outcome::Lost(EndReason::Room(RoomFault::Lost)),
     }

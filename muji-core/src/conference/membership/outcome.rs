@@ -2,12 +2,13 @@
 
 use crate::conference::guests::Guest;
 use crate::error::{EndReason, RoomFault};
+use crate::warning::Warning;
 
 /// What the conference does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Nothing,
-    Warn(String),
+    Warn(Warning),
     /// Enter the room, for the first time or again.
     Enter,
     /// Announce us again, under the nick that we have now.
@@ -26,6 +27,8 @@ pub(crate) enum Outcome {
     PutOut(RoomFault),
     /// We have left.
     Left(EndReason),
-    /// A guest may enter, or may not and why.
-    Admitted(Guest, Result<(), String>),
+    /// A guest may enter.
+    Admitted(Guest),
+    /// A guest may not, and why; `None` if the room did not answer.
+    NotAdmitted(Guest, Option<RoomFault>),
 }

@@ -3,8 +3,8 @@
 //! Of each pair, the one that published later calls (XEP-0272 section 3): those that we see before we publish are called
 //! right behind our presence, those between that and our echo at the echo, and later ones call us.
 //!
-//! Sessions run beside the room: when the room loses us they live on until their participants' `ends_at`, and under a new
-//! JID of ours they go on as orphans, without signalling, until another session takes their place.
+//! Sessions run beside the room: when the room loses us they live on until their participants' `ends_at`, and when we get a new
+//! JID they go on as orphans, without signalling, until another session takes their place.
 
 mod held;
 mod offers;
@@ -34,6 +34,7 @@ use crate::occupants::Occupants;
 use crate::pair::{Pair, PairState, Recovery};
 use crate::peer::Peer;
 use crate::trust::{Verification, certificate};
+use crate::warning::Warning;
 use held::HeldOffers;
 use orphans::Orphans;
 pub(super) use view::{Standing, View};
@@ -297,11 +298,13 @@ impl Participants {
         id: &str,
         jingle: &Jingle,
     ) {
+        let named = self.sessions.get(&session).map(|session| session.parties().name.clone());
         let specs = if jingle.action == Action::ContentAdd { view.addable(cx) } else { Vec::new() };
         let outcome = self
             .with_session(cx, view, session, |session, cx| session.handle_request(cx.now, cx.ids, id, jingle, &specs));
         if let Some(Err(fault)) = outcome {
-            cx.event(view.call, Event::Warning(format!("a request was refused: {fault}")));
+            let nick = named.unwrap_or_default();
+            cx.event(view.call, Event::Warning(Warning::RequestRefused { nick, fault }));
         }
     }
 

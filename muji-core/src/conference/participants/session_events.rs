@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::pair::PairState;
 use crate::peer::Peer;
+use crate::warning::Warning;
 
 impl Participants {
     pub(super) fn session_event(
@@ -59,18 +60,18 @@ impl Participants {
             SessionEvent::Unmuted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerUnmuted(peer, content)),
             SessionEvent::Held => self.peer_event(cx, view, peer, Event::PeerHeld),
             SessionEvent::Unheld => self.peer_event(cx, view, peer, Event::PeerUnheld),
-            SessionEvent::Warning(what) => {
+            SessionEvent::Warning(warning) => {
                 let nick = self.people.get(peer).map(|participant| participant.nick.clone());
                 let nick = nick.unwrap_or_else(|| peer.to_string());
-                cx.event(view.call, Event::Warning(format!("{nick}: {what}")));
+                cx.event(view.call, Event::Warning(Warning::Session { nick, warning }));
             }
             SessionEvent::Ended(end) => self.session_ended(cx, view, id, peer, end),
             SessionEvent::Ringing => {} // Participants accept by themselves.
-            other => cx.event(view.call, Event::Warning(format!("{other:?}"))),
+            _ => {}                     // Of a later muji-jingle: what a call depends on is above.
         }
     }
 
-    /// A peer shows a certificate; each content that has a transport of its own can bring another one.
+    /// A peer shows a certificate; each content with its own transport can bring another one.
     fn verify_certificate(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: SessionId, peer: &FullJid) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(participant) = self.people.get_mut(peer) else { return };

@@ -73,7 +73,7 @@ impl View<'_> {
     }
 
     /// What a peer may add: all that we send, and everything else that we can decode (Dino sends its camera to everybody
-    /// without announcing it in the room). Nothing of ours is captured for it.
+    /// without announcing it in the room). Nothing is captured for it.
     pub(super) fn addable(&self, cx: &mut Context<'_>) -> Vec<ContentSpec> {
         let mut specs = self.answerable(cx);
         specs.extend(cx.decodable(false));

@@ -69,7 +69,7 @@ impl EchoTracker {
         self.under_way.iter_mut().for_each(|saying| saying.marked = false);
     }
 
-    /// The room repeated a presence of ours. Not all rooms repeat its id (XEP-0045 leaves it to them).
+    /// The room repeated one of our presences. Not all rooms repeat its id (XEP-0045 leaves it to them).
     pub(crate) fn repeated(&mut self, id: Option<&str>, muji: Option<&Muji>) -> Repetition {
         let by_id = self.under_way.iter().position(|saying| Some(saying.id.as_str()) == id);
         let found = by_id.or_else(|| self.under_way.iter().position(|saying| saying.muji.as_ref() == muji));
@@ -82,7 +82,7 @@ impl EchoTracker {
         Repetition { echo: if self.under_way.is_empty() { Echo::Latest } else { Echo::Older }, marked }
     }
 
-    /// The room refused a presence of ours: that is its answer. True if it was the one said last.
+    /// The room refused one of our presences: that is its answer. True if it was the latest.
     pub(crate) fn refused(&mut self, id: Option<&str>) -> bool {
         let index = self.under_way.iter().position(|saying| Some(saying.id.as_str()) == id);
         let until = index.map_or(1, |index| index + 1).min(self.under_way.len());

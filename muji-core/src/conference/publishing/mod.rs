@@ -16,6 +16,8 @@
 mod echo;
 mod payload;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -90,7 +92,7 @@ pub(super) enum Overdue {
     Twice,
 }
 
-/// What is done about a presence of ours that the room refused.
+/// What is done about one of our presences that the room refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// It was not about a step.
@@ -246,7 +248,7 @@ impl Publishing {
         }
     }
 
-    /// What to publish next, given what the others have published, and the media for which nobody has a codec of ours.
+    /// What to publish next, given what the others have published, and the media for which nobody has one of our codecs.
     pub(super) fn choose(&self, occupants: &Occupants, capabilities: &Capabilities) -> (Vec<Content>, Vec<Media>) {
         let others = occupants.participants().map(|(_, jid, contents)| (jid.clone(), contents)).collect();
         let media = if self.public { &self.adding } else { &self.wanted };
@@ -300,7 +302,7 @@ impl Publishing {
         }
     }
 
-    /// Gives up adding: the media that are not added, and the contents of theirs that were out.
+    /// Gives up adding: the media that are not added, and their contents that were out.
     pub(super) fn give_up(&mut self) -> (Vec<Media>, Vec<Content>) {
         let media = match std::mem::replace(&mut self.step, Step::Idle) {
             Step::Publishing { added, .. } => added,
@@ -410,7 +412,7 @@ impl Publishing {
 
     // ---- payload type ids --------------------------------------------------------------------------------------------
 
-    /// Gives way where a payload type id of ours means something else to a participant that comes first. True if our contents
+    /// Gives way where one of our payload type ids means something else to a participant that comes first. True if our contents
     /// changed.
     pub(super) fn yield_ids(&mut self, us: &FullJid, occupants: &Occupants) -> bool {
         for (.., contents) in occupants.participants() {

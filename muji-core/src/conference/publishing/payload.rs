@@ -9,15 +9,16 @@ use jid::FullJid;
 use muji_xep::jingle::Content;
 use muji_xep::rtp::{Description, Media, PayloadType};
 
-/// The contents to publish for `media`, and the media for which nobody has a codec of ours.
+/// The contents to publish for `media`, and the media for which nobody has one of our codecs.
 ///
-/// A pure function: neither the order in which presences came nor that of `others` counts.
+/// A pure function: the order in which presences came does not count.
 pub(crate) fn derive<'a>(
     others: &BTreeMap<FullJid, &'a [Content]>,
     media: &[Media],
     ours: impl Fn(&Media) -> &'a [PayloadType],
 ) -> (Vec<Content>, Vec<Media>) {
-    let (mut contents, mut without) = (Vec::new(), Vec::new());
+    let mut contents = Vec::new();
+    let mut without = Vec::new();
     for media in media {
         let lists = lists(others, media);
         // Somebody with whom we have nothing in common cannot talk to us whatever we publish, and must not keep us from
@@ -84,8 +85,8 @@ fn name(others: &BTreeMap<FullJid, &[Content]>, media: &Media) -> String {
 /// Ids that may be given to any encoding (RFC 3551 section 6).
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
-/// What we publish instead of `ours`, as an id of ours means something else to one of the `winners`, or they know an
-/// encoding of ours by another id; `None` if we agree.
+/// What we publish instead of `ours`, as one of our ids means something else to one of the `winners`, or they know one of
+/// our encodings by another id; `None` if we agree.
 ///
 /// Of two who disagree the one with the octet-smallest real JID keeps its meaning; the other takes the id under which the
 /// winner knows the encoding, or one that nobody has used in this call (`used`). The XEP forbids the conflict and does not

@@ -1,7 +1,7 @@
 //! Waiting our turn to publish.
 //!
-//! Who finds others preparing waits for those, and only those: the room repeats presences to everyone in one order, so
-//! "before" means the same to all and nobody waits in a circle (XEP-0272 section 3).
+//! We wait for those who prepared before us, and only for those: the room repeats presences to everyone in one order, so
+//! "before" means the same to all and no two wait for each other (XEP-0272 section 3).
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl PublishQueue {
         self.poll_timeout().is_none_or(|until| until <= now)
     }
 
-    /// When our turn comes, whoever is still ahead. The more are, the later: they wait for the same stalled one.
+    /// When our turn comes even if some are still ahead. The more are, the later: they wait for the same stalled one.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let others = u32::try_from(self.ahead.len()).expect("participants are bounded").checked_sub(1)?;
         Some(self.until + self.stagger * others)

@@ -1,0 +1,95 @@
+//! Membership as a value: what follows from what the room says of us.
+
+use std::time::Duration;
+
+use super::*;
+use crate::error::Removal;
+
+#[expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn member(now: Instant, how: Join) -> Membership {
+    let room = "verona@rooms.example".parse().expect("a JID");
+    Membership::new(now, room, "romeo".to_owned(), how)
+}
+
+#[test]
+fn a_random_nick_that_is_taken_is_changed_and_a_chosen_one_is_not() {
+    let mut ids = Ids::new([7; 32]);
+    let mut random = member(start(), Join::own());
+    for _ in 1..config::MAX_NICKS {
+        let before = random.nick().to_owned();
+        assert_eq!(random.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::EnterUnderAnotherNick);
+        assert_ne!(random.nick(), before);
+    }
+    assert_eq!(random.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::Failed(RoomFault::NickInUse));
+    let mut chosen = member(start(), Join::own().nick("romeo"));
+    assert_eq!(chosen.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::Failed(RoomFault::NickInUse));
+    assert!(chosen.is_outside(), "there is nothing to leave");
+}
+
+#[test]
+fn a_room_that_is_not_open_is_entered_again_later() {
+    let now = start();
+    let mut ids = Ids::new([7; 32]);
+    let mut romeo = member(now, Join::own());
+    for pause in config::CLOSED {
+        let outcome = romeo.entry_refused(&mut ids, RoomFault::NotFound);
+        assert_eq!(outcome, Outcome::RetryLater { leave: false });
+        romeo.retry_later(now);
+        assert_eq!(romeo.handle_timeout(now + pause - Duration::from_millis(1)), Outcome::Nothing);
+        assert_eq!(romeo.handle_timeout(now + pause), Outcome::Enter);
+        romeo.enter();
+    }
+    assert_eq!(romeo.entry_refused(&mut ids, RoomFault::NotFound), Outcome::Failed(RoomFault::NotFound));
+}
+
+#[test]
+fn on_the_way_back_a_fault_that_may_pass_is_another_loss() {
+    let now = start();
+    let mut romeo = member(now, Join::own());
+    assert_eq!(romeo.trouble(RoomFault::Full), Outcome::Failed(RoomFault::Full));
+    assert_eq!(romeo.lost(now, &EndReason::Disconnected), Some((now + config::ROOM_LOSS, true)));
+    assert_eq!(romeo.trouble(RoomFault::Full), Outcome::Lost(EndReason::Room(RoomFault::Full)));
+    assert_eq!(romeo.trouble(RoomFault::MembersOnly), Outcome::Failed(RoomFault::MembersOnly));
+    let later = now + Duration::from_secs(5);
+    let full = EndReason::Room(RoomFault::Full);
+    assert_eq!(romeo.lost(later, &full), Some((later + config::ROOM_LOSS, false)), "it is no news");
+    assert_eq!(
+        romeo.absence_is_over(now + config::ROOM_LOSS),
+        Some(EndReason::Disconnected),
+        "the first reason counts"
+    );
+}
+
+#[test]
+fn what_the_room_says_when_it_puts_us_out() {
+    let removal = || Removal { by: Some("tybalt".to_owned()), reason: None };
+    let lost = |fault| Outcome::Lost(EndReason::Room(fault));
+    let cases = [
+        (vec![code::SHUTDOWN], lost(RoomFault::Shutdown)),
+        (vec![code::TECHNICAL, code::KICKED], lost(RoomFault::Lost)),
+        (vec![code::BANNED, code::SHUTDOWN], Outcome::PutOut(RoomFault::Banned(removal()))),
+        (vec![code::KICKED], Outcome::PutOut(RoomFault::Kicked(removal()))),
+        (vec![code::AFFILIATION], Outcome::PutOut(RoomFault::NoMember)),
+        (vec![code::MEMBERS_ONLY], Outcome::PutOut(RoomFault::NoMember)),
+        (vec![], Outcome::PutOut(RoomFault::Removed)),
+    ];
+    for (codes, outcome) in cases {
+        let user =
+            MucUser { actor: Some("tybalt".to_owned()), codes: codes.into_iter().collect(), ..MucUser::default() };
+        assert_eq!(member(start(), Join::own()).put_out(&user), outcome, "{:?}", user.codes);
+    }
+}
+
+#[test]
+fn after_we_have_left_the_room_only_confirms_it() {
+    let now = start();
+    let mut romeo = member(now, Join::own());
+    romeo.leave(now, EndReason::Left);
+    assert_eq!(romeo.put_out(&MucUser::default()), Outcome::Left(EndReason::Left));
+    assert_eq!(romeo.lost(now, &EndReason::Disconnected), None);
+    assert_eq!(romeo.handle_timeout(now + config::LEAVING), Outcome::Left(EndReason::Left), "it need not");
+}

@@ -1,0 +1,309 @@
+//! What was left out or went wrong while the rest works on.
+
+use jid::BareJid;
+use muji_jingle::SessionWarning;
+use muji_jingle::fault::PeerFault;
+use muji_xep::guard::Excess;
+use muji_xep::rtp::Media;
+
+use crate::config::MAX_PARTICIPANTS;
+use crate::error::{Refused, RoomFault};
+use crate::media::MediaTrouble;
+
+/// Something was left out or went wrong; the rest works on. Each says whose fault it is, and what helps if something does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    // ---- the room ----------------------------------------------------------------------------------------------------
+    /// The room's service did not answer when we asked whether we are still in the room (XEP-0410).
+    #[error("the room does not answer; the call goes on")]
+    RoomSilent,
+    /// Between our server and the room's there is no connection.
+    #[error("the room cannot be reached for now; the call goes on")]
+    RoomUnreachable,
+    /// The room does not do what we asked it for.
+    #[error("the room refused to {request}: {why}")]
+    RoomRefused {
+        /// What we asked for.
+        request: RoomRequest,
+        /// Why it does not.
+        why: RoomFault,
+    },
+    /// The room did not answer what we asked it for.
+    #[error("the room did not answer when asked to {0}")]
+    RoomIgnored(RoomRequest),
+    /// The room was made semi-anonymous while we are in it.
+    #[error(
+        "the room hides real JIDs from now on: people who come cannot be called, those who are here stay; its owner can make it non-anonymous again"
+    )]
+    RoomHidesJids,
+    /// We asked the room to list its occupants again, as somebody calls us whom it has not named, and it did not.
+    #[error("the room did not list again who is in it; the call goes on")]
+    OccupantsUnknown,
+    /// The room refused a presence of ours while we are in it.
+    #[error("a change of our presence was refused: {0}")]
+    PresenceRefused(RoomFault),
+    /// The client sent a presence to the chat room without our part in the call.
+    #[error(
+        "the client's own presence in the room took back the call's part; it is sent again; the client must give what it adds to presences to the call (set_presence_extras)"
+    )]
+    PresenceOverwritten,
+
+    // ---- people in the room ------------------------------------------------------------------------------------------
+    /// A participant gets no session with us.
+    #[error("{nick} is not called: {why}")]
+    NotCalled {
+        /// Its nick.
+        nick: String,
+        /// Why.
+        why: NotCalled,
+    },
+    /// What a participant says of its part in the call is larger than we read.
+    #[error("the call information of {nick} is ignored: it is {excess}, which is a fault of its client")]
+    CallInformationIgnored {
+        /// Its nick.
+        nick: String,
+        /// Which bound it is over.
+        excess: Excess,
+    },
+    /// These prepared before us for too long. We published without them, and may be left without a session with them.
+    #[error("{} did not finish preparing in time; the call goes on without waiting", .0.join(", "))]
+    SlowToPrepare(Vec<String>),
+    /// Nobody who takes part has a codec of ours for this medium.
+    #[error("no codec in common for {0}; it is not sent")]
+    NoCommonCodec(Media),
+
+    // ---- guests ------------------------------------------------------------------------------------------------------
+    /// The room does not let a guest in, so it is not invited.
+    #[error("{guest} is not invited, as the room does not let it in: {}", .why.as_ref().map_or_else(|| "it did not answer".to_owned(), ToString::to_string))]
+    GuestNotAdmitted {
+        /// The guest.
+        guest: BareJid,
+        /// Why; `None` if the room did not answer.
+        why: Option<RoomFault>,
+    },
+    /// A guest cannot be invited now.
+    #[error("{guest} is not invited: {why}")]
+    GuestNotInvited {
+        /// The guest.
+        guest: BareJid,
+        /// Why.
+        why: Refused,
+    },
+    /// A call with one person cannot go on in a room now, so nobody else can come.
+    #[error("nobody is invited: {0}")]
+    NobodyInvited(Refused),
+    /// The room does not pass an invitation of ours on: in some of ejabberd's only moderators may invite.
+    #[error("the room does not pass the invitation on ({condition}); invite directly, or ask its owner to")]
+    InvitationNotPassedOn {
+        /// The room's condition (RFC 6120 section 8.3.3).
+        condition: String,
+    },
+
+    // ---- sessions ----------------------------------------------------------------------------------------------------
+    /// A peer asked for something in its session that makes no sense.
+    #[error("a request of {nick} was refused: {fault}")]
+    RequestRefused {
+        /// Its nick.
+        nick: String,
+        /// What is wrong with it.
+        fault: PeerFault,
+    },
+    /// Something of a session was left out.
+    #[error("{nick}: {warning}")]
+    Session {
+        /// The other's nick.
+        nick: String,
+        /// What.
+        warning: SessionWarning,
+    },
+    /// The client's encryption did not take our fingerprint for the other's device, so it was sent plainly.
+    #[error("the client could not tie our certificate to its device: {nick} sees it unverified")]
+    FingerprintNotSealed {
+        /// The other's nick.
+        nick: String,
+    },
+
+    // ---- the account, and this program -------------------------------------------------------------------------------
+    /// The server does not have XEP-0280, or refuses it.
+    #[error("the server copies nothing between your devices: others may go on ringing when one answers")]
+    NoCarbons,
+    /// The media layer.
+    #[error(transparent)]
+    Media(MediaTrouble),
+}
+
+/// What a room is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoomRequest {
+    /// To make a guest a member.
+    #[error("let a guest in")]
+    Admit,
+    /// To forget the room that we created by looking for another one.
+    #[error("give the empty room up")]
+    Discard,
+    /// To forget the room that we created and that cannot be used.
+    #[error("give the new room up")]
+    Abandon,
+    /// To be gone, and end the call for everybody.
+    #[error("destroy itself")]
+    Destroy,
+}
+
+/// Why a participant gets no session with us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotCalled {
+    /// Sessions run between real JIDs (XEP-0272 section 3).
+    #[error("the room hides its real JID")]
+    HiddenJid,
+    /// Two nicks cannot have one JID.
+    #[error("its real JID is another participant's")]
+    SharedJid,
+    /// More than [`MAX_PARTICIPANTS`].
+    #[error("the call has {MAX_PARTICIPANTS} participants already")]
+    CallFull,
+}
+
+#[cfg(test)]
+mod tests {
+    use muji_xep::rtp::Media;
+
+    use super::*;
+
+    /// One of each. The match makes a new variant fail to compile here until its sentence is listed below.
+    fn all() -> Vec<(Warning, &'static str)> {
+        let nick = || "juliet".to_owned();
+        let guest: BareJid = "nurse@capulet.lit".parse().expect("a JID");
+        let session = SessionWarning::Media(MediaTrouble::Device("no microphone".to_owned()));
+        vec![
+            (Warning::RoomSilent, "the room does not answer; the call goes on"),
+            (Warning::RoomUnreachable, "the room cannot be reached for now; the call goes on"),
+            (
+                Warning::RoomRefused { request: RoomRequest::Admit, why: RoomFault::MembersOnly },
+                "the room refused to let a guest in: the room is for members only; ask its owner to make you one",
+            ),
+            (
+                Warning::RoomIgnored(RoomRequest::Discard),
+                "the room did not answer when asked to give the empty room up",
+            ),
+            (Warning::RoomIgnored(RoomRequest::Abandon), "the room did not answer when asked to give the new room up"),
+            (Warning::RoomIgnored(RoomRequest::Destroy), "the room did not answer when asked to destroy itself"),
+            (
+                Warning::RoomHidesJids,
+                "the room hides real JIDs from now on: people who come cannot be called, those who are here stay; its \
+                 owner can make it non-anonymous again",
+            ),
+            (Warning::OccupantsUnknown, "the room did not list again who is in it; the call goes on"),
+            (
+                Warning::PresenceRefused(RoomFault::Full),
+                "a change of our presence was refused: the room is full; try again when somebody has left",
+            ),
+            (
+                Warning::PresenceOverwritten,
+                "the client's own presence in the room took back the call's part; it is sent again; the client must give \
+                 what it adds to presences to the call (set_presence_extras)",
+            ),
+            (
+                Warning::NotCalled { nick: nick(), why: NotCalled::HiddenJid },
+                "juliet is not called: the room hides its real JID",
+            ),
+            (
+                Warning::NotCalled { nick: nick(), why: NotCalled::SharedJid },
+                "juliet is not called: its real JID is another participant's",
+            ),
+            (
+                Warning::NotCalled { nick: nick(), why: NotCalled::CallFull },
+                "juliet is not called: the call has 64 participants already",
+            ),
+            (
+                Warning::CallInformationIgnored { nick: nick(), excess: Excess::Large },
+                "the call information of juliet is ignored: it is larger than 65536 bytes, which is a fault of its client",
+            ),
+            (
+                Warning::SlowToPrepare(vec![nick(), "romeo".to_owned()]),
+                "juliet, romeo did not finish preparing in time; the call goes on without waiting",
+            ),
+            (Warning::NoCommonCodec(Media::Video), "no codec in common for video; it is not sent"),
+            (
+                Warning::GuestNotAdmitted {
+                    guest: guest.clone(),
+                    why: Some(RoomFault::Other("undefined-condition".to_owned())),
+                },
+                "nurse@capulet.lit is not invited, as the room does not let it in: the room refused: undefined-condition",
+            ),
+            (
+                Warning::GuestNotAdmitted { guest: guest.clone(), why: None },
+                "nurse@capulet.lit is not invited, as the room does not let it in: it did not answer",
+            ),
+            (
+                Warning::GuestNotInvited { guest, why: Refused::TooManyGuests },
+                "nurse@capulet.lit is not invited: too many guests wait to be invited; invite the others later",
+            ),
+            (
+                Warning::NobodyInvited(Refused::TooManyCalls),
+                "nobody is invited: too many calls at once; leave one first",
+            ),
+            (
+                Warning::InvitationNotPassedOn { condition: "forbidden".to_owned() },
+                "the room does not pass the invitation on (forbidden); invite directly, or ask its owner to",
+            ),
+            (
+                Warning::RequestRefused { nick: nick(), fault: PeerFault::UnknownSession { sid: "s1".to_owned() } },
+                "a request of juliet was refused: no session s1 with this peer",
+            ),
+            (Warning::Session { nick: nick(), warning: session }, "juliet: no microphone"),
+            (
+                Warning::FingerprintNotSealed { nick: nick() },
+                "the client could not tie our certificate to its device: juliet sees it unverified",
+            ),
+            (
+                Warning::NoCarbons,
+                "the server copies nothing between your devices: others may go on ringing when one answers",
+            ),
+            (Warning::Media(MediaTrouble::Device("no camera".to_owned())), "no camera"),
+        ]
+    }
+
+    /// Where a variant stands in the enum.
+    fn place(warning: &Warning) -> usize {
+        match warning {
+            Warning::RoomSilent => 0,
+            Warning::RoomUnreachable => 1,
+            Warning::RoomRefused { .. } => 2,
+            Warning::RoomIgnored(_) => 3,
+            Warning::RoomHidesJids => 4,
+            Warning::OccupantsUnknown => 5,
+            Warning::PresenceRefused(_) => 6,
+            Warning::PresenceOverwritten => 7,
+            Warning::NotCalled { .. } => 8,
+            Warning::CallInformationIgnored { .. } => 9,
+            Warning::SlowToPrepare(_) => 10,
+            Warning::NoCommonCodec(_) => 11,
+            Warning::GuestNotAdmitted { .. } => 12,
+            Warning::GuestNotInvited { .. } => 13,
+            Warning::NobodyInvited(_) => 14,
+            Warning::InvitationNotPassedOn { .. } => 15,
+            Warning::RequestRefused { .. } => 16,
+            Warning::Session { .. } => 17,
+            Warning::FingerprintNotSealed { .. } => 18,
+            Warning::NoCarbons => 19,
+            Warning::Media(_) => 20,
+        }
+    }
+
+    #[test]
+    fn each_warning_is_a_sentence() {
+        for (warning, sentence) in all() {
+            assert_eq!(warning.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn the_sentence_of_each_warning_is_listed() {
+        let mut places: Vec<usize> = all().iter().map(|(warning, _)| place(warning)).collect();
+        places.dedup();
+        assert_eq!(places, (0..=20).collect::<Vec<_>>());
+    }
+}
