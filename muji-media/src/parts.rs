@@ -10,7 +10,18 @@ pub use crate::audio::receiver::{AudioReceiver, PlayoutClock};
 pub use crate::bandwidth::{Bandwidth, INITIAL};
 /// The codecs, and how they are offered.
 pub mod codec {
-    pub use crate::codec::{opus, vp8};
+    /// Audio.
+    pub mod opus {
+        pub use crate::codec::opus::{Decoder, Encoder, OpusFault, beside, payload_type};
+    }
+
+    /// Video.
+    pub mod vp8 {
+        pub use crate::codec::vp8::{
+            Assembled, AssembledFrame, Assembler, CLOCK_RATE, Decoder, Encoded, Encoder, LAYERS, Layer, ORIENTATION,
+            Payloader, RateControl, TRANSPORT_CC, Vp8Fault, extensions, payload_type,
+        };
+    }
 }
 
 pub use crate::gather::{ConnectionId, GatherOutput, Gatherer};

@@ -228,13 +228,14 @@ impl Peers {
 
     /// A datagram from the network. One that belongs to no transport is dropped unread.
     pub fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        let Self { socket_sets, transports, routes, .. } = self;
         // str0m takes everything from its peer's address, also what is for another transport to it: only those of the socket are asked.
-        let has_socket = |candidates: &Vec<LocalCandidate>| candidates.iter().any(|candidate| candidate.base == local);
-        let Some(socket_set) = self.socket_sets.iter().position(has_socket) else { return };
-        let Self { transports, routes, .. } = self;
+        let has_socket = |entry: &TransportEntry| {
+            socket_sets.get(entry.socket_set).is_some_and(|set| set.iter().any(|candidate| candidate.base == local))
+        };
         let accepts = |id: &TransportId| {
-            let of_set = transports.get(id).filter(|entry| entry.socket_set == socket_set);
-            of_set.is_some_and(|entry| entry.transport.accepts(now, local, from, bytes))
+            let with_socket = transports.get(id).filter(|entry| has_socket(entry));
+            with_socket.is_some_and(|entry| entry.transport.accepts(now, local, from, bytes))
         };
         let Some(id) = routes.find((local, from), is_stun(bytes), accepts, transports.keys().copied()) else { return };
         let Some(entry) = self.transports.get_mut(&id) else { return };
