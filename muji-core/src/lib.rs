@@ -5,10 +5,45 @@
 //! [`media::MediaBackend`] does: `muji-media` is one, a client may bring its own.
 //!
 //! # The loop a client writes
-//! With feature `tokio`, around the connection it has:
-//! ```ignore
-#![doc = include_str!("../../examples/minimal.rs")]
+//! ```sh
+//! cargo add muji-core --features tokio
 //! ```
+//! The client keeps its connection: it gives [`Muji`] the stanzas that come, sends those that it gets, and shows the events. Around
+//! `tokio_xmpp::Client`, say:
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use futures::StreamExt;
+//! use muji_core::media::MediaBackend;
+//! use muji_core::{Connection, Event, Handled, Join, Muji, Notice, error::EndReason};
+//! use tokio_xmpp::{Client, Event as Xmpp, jid::BareJid};
+//!
+//! async fn call(
+//!     client: &mut Client,
+//!     media: impl MediaBackend + 'static,
+//!     room: BareJid,
+//! ) -> Result<EndReason, Box<dyn std::error::Error>> {
+//!     let mut muji = Muji::new(media); // A stream of notices: it owns no connection and spawns nothing.
+//!     muji.connected(client.bound_jid().ok_or("log in first")?.clone());
+//!     muji.join(room, Join::own())?; // Returns at once; events say what becomes of it.
+//!     loop {
+//!         tokio::select! {
+//!             event = client.next() => match event {
+//!                 Some(Xmpp::Stanza(stanza)) if muji.handle_stanza(&stanza) == Handled::Taken => {}
+//!                 Some(Xmpp::Stanza(stanza)) => println!("your client handles {stanza:?}"),
+//!                 Some(Xmpp::Online { bound_jid, .. }) => muji.connected(bound_jid.try_into_full().or(Err("bare JID"))?),
+//!                 Some(Xmpp::Disconnected(_)) => muji.connection(Connection::Lost),
+//!                 None => return Err("the client closed its connection".into()),
+//!             },
+//!             Some(notice) = muji.next() => match notice {
+//!                 Notice::Send(stanza) => drop(client.send_stanza(*stanza).await?),
+//!                 Notice::Event(_, Event::Ended(why)) => return Ok(why),
+//!                 Notice::Event(about, event) => println!("your client shows {about:?}: {event:?}"),
+//!             },
+//!         }
+//!     }
+//! }
+//! ```
+//! A whole program is `examples/minimal.rs` of the repository.
 //!
 //! Without it: [`Engine`], which takes stanzas, media reports, commands and the time as values and gives [`Output`]s.
 //! It holds no clock, task, lock or socket.
