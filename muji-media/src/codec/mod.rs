@@ -1,4 +1,4 @@
 //! Codecs: between a frame of audio or video, and the payload of packets.
 
-pub mod opus;
-pub mod vp8;
+pub(crate) mod opus;
+pub(crate) mod vp8;
