@@ -102,7 +102,12 @@ impl MediaBackend for Words {
                 }
             }
             MediaCommand::Close { session } => drop(self.sessions.remove(&session)),
-            _ => {} // Credentials and payload types mean nothing to words.
+            // Words know no servers, credentials, restarts and payload types.
+            MediaCommand::Servers { .. }
+            | MediaCommand::Remote { .. }
+            | MediaCommand::Restart { .. }
+            | MediaCommand::Content { .. }
+            | MediaCommand::Drop { .. } => {}
         }
     }
 

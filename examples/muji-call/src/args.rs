@@ -109,7 +109,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) screen: Option<String>,
 
-    /// VideoOrigin network sets the bit rate of our video: layers (participants on slow paths get fewer frames per second), slowest
+    /// Whose network sets the bit rate of our video: layers (participants on slow paths get fewer frames per second), slowest
     /// (everyone gets what the slowest path carries), or a share such as 80% (that share gets full quality, the others lose
     /// packets)
     #[arg(long, value_name = "WHOM", value_parser = policy, default_value = "layers")]

@@ -277,7 +277,7 @@ impl Report {
             known.doing = doing(pair.recovery);
             known.contents.clone_from(&pair.contents);
         }
-        self.shared_view();
+        self.show_people();
         let picture: Vec<Value> = pairs.iter().map(|pair| row(pair, false)).collect();
         if self.picture != picture {
             self.picture = picture;
@@ -299,8 +299,8 @@ impl Report {
         }
     }
 
-    /// Puts the people on the shared_view, as they are now.
-    fn shared_view(&self) {
+    /// Shows the people in the window as they are now.
+    fn show_people(&self) {
         let people = self.people.iter().filter(|(_, known)| known.state != "left" && !known.state.is_empty());
         let people = people.map(|(nick, known)| Person {
             name: printable(nick),
@@ -354,7 +354,7 @@ impl Report {
                     let speaks = *level > SPEECH;
                     if known.speaks != speaks {
                         known.speaks = speaks;
-                        self.shared_view();
+                        self.show_people();
                     }
                 }
                 if self.live.is_due() {
@@ -426,7 +426,7 @@ impl Report {
         let people = std::mem::take(&mut self.people);
         self.live.end();
         (self.picture, self.digits) = (Vec::new(), None);
-        self.shared_view();
+        self.show_people();
         if self.json {
             return people.iter().for_each(|(nick, known)| self.say("summary", known.summary(nick), || None));
         }

@@ -1,7 +1,7 @@
 //! The explorer's world: real Engines, a real room service, and every order in which stanzas in flight can arrive.
 //!
-//! To the room and from it each person has a way of its own, and so has each person to each other; every way keeps its
-//! order, and there is none between channels. The media layer answers at once, and requests are confirmed at once.
+//! Each person has a channel of its own to the room and from it, and to each other person. Every channel keeps its order;
+//! between channels there is none. The media layer answers at once, and requests are confirmed at once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::search::World;
 /// A part of the state with what makes it what it is.
 type Known<T> = Arc<(T, Digest)>;
 
-/// Where in_flight wait in their order.
+/// Where stanzas in flight wait, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Channel {
     ToRoom(usize),

@@ -19,9 +19,9 @@ pub(crate) trait World: Clone + Send {
     fn digest(&self) -> u64;
     /// What should never be.
     fn check_always(&self) -> Result<(), Violation>;
-    /// Nothing is under trail: whatever happens next, somebody has to decide it.
+    /// Nothing is in flight: whatever happens next, somebody has to decide it.
     fn is_quiet(&self) -> bool;
-    /// What should not be though nothing is under trail.
+    /// What must not be when nothing is in flight.
     fn check(&self) -> Result<(), Violation>;
     /// True if only time may mend it.
     fn needs_time(&self) -> bool;
@@ -37,7 +37,7 @@ const PARTS: usize = 64;
 /// How long a pair may take to mend itself by rule 8: 10 s, then 5, 10 and 20.
 const HEALING: Duration = Duration::from_secs(120);
 
-/// States looked at for the shortest trail to a fault that is known to exist.
+/// States searched for the shortest trail to a fault that is known to exist.
 const SHORTEST: usize = 300_000;
 
 /// The trail to a state, last step first.
@@ -64,7 +64,7 @@ fn steps<Move: Copy>(mut trail: &Trail<Move>) -> Vec<Move> {
 pub(crate) struct Found<Move> {
     pub(crate) states: u64,
     pub(crate) moves: u64,
-    /// States in which nothing was under trail.
+    /// States in which nothing was in flight.
     pub(crate) quiet: u64,
     /// Of those, such as only time mended.
     pub(crate) healed: u64,

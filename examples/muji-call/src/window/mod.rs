@@ -14,7 +14,7 @@ use crate::user_action::UserAction;
 use textures::Textures;
 use view::View;
 
-/// Between two looks at the call_view: pictures come every 33 ms. egui takes off what it thinks a frame takes, a sixtieth of a
+/// How often the view of the call is read: video frames come every 33 ms. egui takes off what it thinks a frame takes, a sixtieth of a
 /// second.
 const INTERVAL: Duration = Duration::from_millis(33 + 17);
 

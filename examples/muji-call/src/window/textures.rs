@@ -16,7 +16,7 @@ pub(crate) struct Textures {
 }
 
 impl Textures {
-    /// Takes what is new in the call_view.
+    /// Takes what is new in the view of the call.
     pub(crate) fn update(&mut self, ctx: &Context, call_view: &CallView) {
         let us = VideoOrigin::Local(Media::Video);
         let ours = call_view.ours().map(|(picture, at)| (&us, picture, at));

@@ -127,7 +127,7 @@ async fn no_secret_is_told_even_at_the_highest_level() {
             found
         });
         secrets.extend(passwords_of_ice);
-        assert!(secrets.len() >= 6, "the passwords of two ends of ICE were stanza_log");
+        assert!(secrets.len() >= 6, "the passwords of both ends of ICE are in the trace");
         let trace = std::fs::read(&trace).unwrap();
         let libraries = String::from_utf8_lossy(&romeo.stderr).into_owned();
         assert!(libraries.contains("TRACE") && libraries.contains("str0m"), "the libraries do speak");
