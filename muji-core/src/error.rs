@@ -18,7 +18,7 @@ pub enum Refused {
     #[error("not connected; wait until the server has bound a JID")]
     NotConnected,
     /// The connection is gone for now, and whether what is said meanwhile gets through is not known.
-    #[error("the connection to the server is being made again; try it then")]
+    #[error("the connection to the server is being made again; try again once it is back")]
     Offline,
     /// Another call is in that room.
     #[error("this account is already in that room, or still leaving it")]
@@ -39,7 +39,7 @@ pub enum Refused {
     #[error("the client is not in that room; enter it first, or join the call as one with a room of its own")]
     NotInRoom,
     /// Somebody without contents does not take part.
-    #[error("it is the only content; mute it, or leave the call")]
+    #[error("this is the only content that is sent; mute it, or leave the call")]
     OnlyContent,
     /// Only a call in a room has guests and an owner.
     #[error("it is a call with one person, without a room")]
@@ -96,10 +96,10 @@ pub enum RoomFault {
     #[error("the room does not take this nick; choose another")]
     NickInvalid,
     /// `not-allowed`.
-    #[error("the service does not let you create rooms, or has none; check what stands behind the @")]
+    #[error("the service does not let you create rooms, or has none; check the part of the address after the @")]
     NotAllowed,
     /// `remote-server-not-found` and its kin.
-    #[error("there is no such room service; check what stands behind the @")]
+    #[error("there is no such room service; check the part of the address after the @")]
     NoService,
     /// Any other error.
     #[error("the room refused: {0}")]
@@ -114,7 +114,7 @@ pub enum RoomFault {
     #[error("another device of this account is in the call under the same nick; one of them must take another")]
     SharedNick,
     /// No self-presence in time.
-    #[error("the room did not answer in time")]
+    #[error("the room did not answer in time; try again later")]
     Silent,
     /// The room did not take our configuration.
     #[error("the new room could not be configured to show real JIDs")]
@@ -129,19 +129,19 @@ pub enum RoomFault {
     #[error("you were kicked out of the room{0}")]
     Kicked(Removal),
     /// Status 321 or 322.
-    #[error("the room is for members only now, and you are none")]
+    #[error("the room is for members only now, and you are not a member")]
     NoMember,
     /// Status 332.
-    #[error("the room service shut down")]
+    #[error("the room service shut down; join again when it is back")]
     Shutdown,
     /// Status 333, or the room does not know us any more.
-    #[error("the room lost us")]
+    #[error("the room lost us; join again")]
     Lost,
     /// `<destroy/>`.
     #[error("the room was destroyed{}", .0.alternate.as_ref().map(|room| format!("; go to {room}")).unwrap_or_default())]
     Destroyed(Destroyed),
     /// Unavailable without a reason we know.
-    #[error("the room put you out")]
+    #[error("the room removed you and does not say why; ask its owner")]
     Removed,
 }
 
@@ -261,7 +261,7 @@ fn undelivered(condition: &str) -> &str {
     match condition {
         "service-unavailable" | "item-not-found" => "there is no such account, or it takes no messages of yours",
         "remote-server-not-found" | "remote-server-timeout" => {
-            "the other's server cannot be reached; check what stands behind the @"
+            "the other's server cannot be reached; check the part of the address after the @"
         }
         other => other,
     }
@@ -282,5 +282,100 @@ fn told(recovery: &Recovery) -> &'static str {
         Recovery::Nothing => "",
         Recovery::TheirTurn { .. } | Recovery::CallAgain { .. } => "; trying again",
         Recovery::NeedsRejoin => "; its client takes no second call: one of you must leave the call and join again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use muji_jingle::fault::Unusable;
+
+    use super::*;
+
+    fn phone() -> FullJid {
+        "juliet@capulet.lit/phone".parse().expect("a full JID")
+    }
+
+    fn by_the_nurse() -> Removal {
+        Removal { by: Some("nurse".to_owned()), reason: Some("too loud".to_owned()) }
+    }
+
+    #[test]
+    fn a_removal_is_told_with_who_did_it_and_why_as_far_as_the_room_says() {
+        assert_eq!(RoomFault::Banned(Removal::default()).to_string(), "you are banned from the room");
+        assert_eq!(RoomFault::Banned(by_the_nurse()).to_string(), "you are banned from the room by nurse: too loud");
+        let without_reason = Removal { reason: None, ..by_the_nurse() };
+        assert_eq!(RoomFault::Kicked(without_reason).to_string(), "you were kicked out of the room by nurse");
+    }
+
+    #[test]
+    fn a_destroyed_room_names_the_one_that_takes_its_place() {
+        let nowhere = RoomFault::Destroyed(Destroyed::default());
+        assert_eq!(nowhere.to_string(), "the room was destroyed");
+        let alternate = Some("garden@chat.capulet.lit".parse().expect("a JID"));
+        let elsewhere = RoomFault::Destroyed(Destroyed { alternate, ..Destroyed::default() });
+        assert_eq!(elsewhere.to_string(), "the room was destroyed; go to garden@chat.capulet.lit");
+    }
+
+    #[test]
+    fn what_helps_is_told_where_something_does() {
+        let sentences = [
+            (RoomFault::Full, "the room is full; try again when somebody has left"),
+            (RoomFault::MembersOnly, "the room is for members only; ask its owner to make you one"),
+            (RoomFault::Password, "the room wants a password, or another one"),
+            (RoomFault::NickInUse, "the nick is in use in the room; choose another"),
+            (RoomFault::NickReserved, "the room wants a nick that is registered for you; give that one"),
+            (RoomFault::NickInvalid, "the room does not take this nick; choose another"),
+            (RoomFault::Silent, "the room did not answer in time; try again later"),
+            (RoomFault::Shutdown, "the room service shut down; join again when it is back"),
+            (RoomFault::Lost, "the room lost us; join again"),
+            (RoomFault::Removed, "the room removed you and does not say why; ask its owner"),
+            (RoomFault::NoService, "there is no such room service; check the part of the address after the @"),
+            (RoomFault::Other("gone".to_owned()), "the room refused: gone"),
+        ];
+        for (fault, sentence) in sentences {
+            assert_eq!(fault.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_call_names_the_device_or_what_the_server_said() {
+        let sentences = [
+            (EndReason::Gone(phone()), "juliet@capulet.lit/phone is gone"),
+            (EndReason::Declined(phone()), "declined on juliet@capulet.lit/phone"),
+            (EndReason::Busy(phone()), "busy or declined on juliet@capulet.lit/phone"),
+            (EndReason::Elsewhere(phone()), "answered on juliet@capulet.lit/phone"),
+            (
+                EndReason::DeclinedElsewhere(phone()),
+                "declined on juliet@capulet.lit/phone, another device of this account",
+            ),
+            (
+                EndReason::Unreachable("item-not-found".to_owned()),
+                "the call could not be delivered: there is no such account, or it takes no messages of yours",
+            ),
+            (
+                EndReason::Unreachable("remote-server-timeout".to_owned()),
+                "the call could not be delivered: the other's server cannot be reached; check the part of the address \
+                 after the @",
+            ),
+            (EndReason::Unreachable("gone".to_owned()), "the call could not be delivered: gone"),
+            (EndReason::Room(RoomFault::Full), "the room is full; try again when somebody has left"),
+        ];
+        for (reason, sentence) in sentences {
+            assert_eq!(reason.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the start of time of this test")]
+    fn a_failure_with_a_participant_says_what_is_done_about_it() {
+        let of = |recovery| PeerFailure { end: End::Unusable(Unusable::Contents), recovery }.to_string();
+        let why = End::Unusable(Unusable::Contents).to_string();
+        assert_eq!(of(Recovery::Nothing), why);
+        let again = Recovery::CallAgain { at: Instant::now(), attempt: 1 };
+        assert_eq!(of(again), format!("{why}; trying again"));
+        let rejoin = format!("{why}; its client takes no second call: one of you must leave the call and join again");
+        assert_eq!(of(Recovery::NeedsRejoin), rejoin);
     }
 }

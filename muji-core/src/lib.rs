@@ -30,6 +30,7 @@
 //!             event = client.next() => match event {
 //!                 Some(Xmpp::Stanza(stanza)) if muji.handle_stanza(&stanza) == Handled::Taken => {}
 //!                 Some(Xmpp::Stanza(stanza)) => println!("your client handles {stanza:?}"),
+//!                 Some(Xmpp::Online { resumed: true, .. }) => muji.connection(Connection::Resumed),
 //!                 Some(Xmpp::Online { bound_jid, .. }) => muji.connected(bound_jid.try_into_full().or(Err("bare JID"))?),
 //!                 Some(Xmpp::Disconnected(_)) => muji.connection(Connection::Lost),
 //!                 None => return Err("the client closed its connection".into()),

@@ -33,7 +33,7 @@ pub enum Trust {
 #[non_exhaustive]
 pub enum CertificateFault {
     /// Signed by itself or by an authority we do not know.
-    #[error("nobody you trust vouches for it")]
+    #[error("it is not signed by an authority that this machine trusts")]
     Untrusted,
     /// Its time is over.
     #[error("it has expired")]

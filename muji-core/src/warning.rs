@@ -126,7 +126,7 @@ pub enum Warning {
 
     // ---- the account, and this program -------------------------------------------------------------------------------
     /// The server does not have XEP-0280, or refuses it.
-    #[error("the server copies nothing between your devices: others may go on ringing when one answers")]
+    #[error("the server has no message carbons (XEP-0280): other devices of yours may go on ringing when one answers")]
     NoCarbons,
     /// The media layer.
     #[error(transparent)]
@@ -260,7 +260,7 @@ mod tests {
             ),
             (
                 Warning::NoCarbons,
-                "the server copies nothing between your devices: others may go on ringing when one answers",
+                "the server has no message carbons (XEP-0280): other devices of yours may go on ringing when one answers",
             ),
             (Warning::Media(MediaTrouble::Device("no camera".to_owned())), "no camera"),
         ]

@@ -100,7 +100,7 @@ pub enum Unusable {
     #[error("the fingerprint of the peer's {0} is not tied to one of its devices, which the settings here demand")]
     Unbound(String),
     /// `security-error`.
-    #[error("the peer's {0} has two fingerprints, or a DTLS role that fits no handshake")]
+    #[error("the peer's {0} has two fingerprints, or a DTLS role with which no handshake can begin")]
     Handshake(String),
     /// `security-error`.
     #[error("the peer's {0} comes with another certificate than those known of the peer; check who it is")]
@@ -109,7 +109,7 @@ pub enum Unusable {
     #[error("the peer and we have no codec in common for {0}; one of the two must add one")]
     Codec(String),
     /// `failed-application`.
-    #[error("the session has as many contents as it may have")]
+    #[error("the session has the largest number of contents already")]
     TooMany,
     /// `failed-application`.
     #[error("the peer's stanza names none of the contents that it answers")]
@@ -228,7 +228,7 @@ mod tests {
                     Reason::SecurityError,
                 ),
                 Unusable::Handshake(_) => (
-                    "the peer's video has two fingerprints, or a DTLS role that fits no handshake",
+                    "the peer's video has two fingerprints, or a DTLS role with which no handshake can begin",
                     Reason::SecurityError,
                 ),
                 Unusable::Certificate(_) => (
@@ -239,7 +239,9 @@ mod tests {
                     "the peer and we have no codec in common for video; one of the two must add one",
                     Reason::FailedApplication,
                 ),
-                Unusable::TooMany => ("the session has as many contents as it may have", Reason::FailedApplication),
+                Unusable::TooMany => {
+                    ("the session has the largest number of contents already", Reason::FailedApplication)
+                }
                 Unusable::Contents => {
                     ("the peer's stanza names none of the contents that it answers", Reason::FailedApplication)
                 }

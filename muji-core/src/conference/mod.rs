@@ -11,7 +11,8 @@
 //!   └─────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Each of the four decides about its own matter and returns what follows; here that is done, in the order of the wire:
+//! Each of the four decides about its own matter. What concerns another of them it returns; here that is passed on, in the order of
+//! the wire:
 //! - `presences`: what the room says, and what follows from it;
 //! - `publication`: our contents on their way;
 //! - `departure`: losing the room and leaving it;

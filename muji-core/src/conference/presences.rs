@@ -28,12 +28,12 @@ impl Conference {
         let Some(RoomPresence { nick, id, kind }) = presence else { return };
         let ours = nick == self.membership.nick();
         let id = id.as_deref();
-        match kind {
-            PresenceKind::Refused(fault) if ours => return self.refused(cx, id, fault),
-            PresenceKind::Refused(_) => return,
-            PresenceKind::Available(_) | PresenceKind::Unavailable(_) => self.membership.told_of(nick),
+        if !matches!(kind, PresenceKind::Refused(_)) {
+            self.membership.told_of(nick);
         }
         match kind {
+            PresenceKind::Refused(fault) if ours => self.refused(cx, id, fault),
+            PresenceKind::Refused(_) => {}
             PresenceKind::Available(described) => {
                 self.tell_unreadable(cx, nick, described);
                 if ours || described.user.has(code::SELF) {
@@ -47,7 +47,6 @@ impl Conference {
                 self.follow(cx, outcome);
             }
             PresenceKind::Unavailable(user) => self.occupant_left(cx, nick, user),
-            PresenceKind::Refused(_) => {}
         }
     }
 

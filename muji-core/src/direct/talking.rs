@@ -214,7 +214,6 @@ impl DirectCall {
             }
             SessionEvent::Ended(end) => self.session_ended(cx, &peer.jid, end),
             SessionEvent::Unanswered => {} // A person is being asked.
-            _ => {}                        // Of a later muji-jingle: what a call depends on is above.
         }
     }
 

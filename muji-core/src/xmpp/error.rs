@@ -21,7 +21,7 @@ pub enum LoginError {
     #[error("{0} is not on this machine, and beyond it nothing is sent without TLS")]
     Plaintext(SocketAddr),
     /// The system's resolver does not know it.
-    #[error("there is no host {host} ({why}); check what stands behind the @, or give the server to use")]
+    #[error("there is no host {host} ({why}); check the part of the address after the @, or give the server to use")]
     UnknownHost {
         /// The host.
         host: String,
@@ -29,7 +29,7 @@ pub enum LoginError {
         why: String,
     },
     /// An SRV record whose target is `.`.
-    #[error("{0} says that it has no XMPP server; check what stands behind the @")]
+    #[error("{0} says that it has no XMPP server; check the part of the address after the @")]
     NoService(String),
     /// Refused, or no route.
     #[error("the server at {server} is not reached: {why}; is it running, and is the port right?")]

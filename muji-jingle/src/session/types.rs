@@ -21,9 +21,8 @@ pub enum SessionOutput {
     Event(SessionEvent),
 }
 
-/// What happened in a session.
+/// What happened in a session. It is exhaustive, so that the owner of a session does not compile before it handles a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum SessionEvent {
     /// The offer is out.
     Offered,
@@ -70,9 +69,8 @@ pub enum SessionEvent {
     Ended(End),
 }
 
-/// Why a session is over.
+/// Why a session is over. It is exhaustive, so that what follows from a new reason has to be decided.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum End {
     /// We ended it.
     #[error("ended by us ({0})")]
@@ -159,7 +157,7 @@ mod tests {
                 End::TieBreak => "another session with this peer takes its place",
                 End::Forgotten => "the peer forgot the session",
                 End::Silent(_) => "the peer did not answer in time",
-                End::Unusable(_) => "the session has as many contents as it may have",
+                End::Unusable(_) => "the session has the largest number of contents already",
                 End::Path(_) => {
                     "no media path to the peer: the peer closed the path (DTLS); if nobody hung up, call again"
                 }

@@ -72,7 +72,7 @@ mod tests {
         ];
         for failure in all {
             let sentence = match &failure {
-                ContentFailure::Unusable(_) => "the session has as many contents as it may have",
+                ContentFailure::Unusable(_) => "the session has the largest number of contents already",
                 ContentFailure::Rejected(ReasonElement { text: None, .. }) => "the peer does not take it (decline)",
                 ContentFailure::Rejected(_) => "the peer does not take it (no camera here)",
                 ContentFailure::Refused(_) => "the peer refused it (service-unavailable)",

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn where_video_hardly_fit_sound_takes_less_and_then_as_much_again() {
+    fn audio_takes_less_where_video_hardly_fits_and_then_as_much_again() {
         let mut publisher = AudioPublisher::new(Some(Box::new(Counted(Arc::default())))).unwrap();
         publisher.publish(CallId(1), "audio");
         let bytes = [600_000, 90_000, 600_000].map(|video| {

@@ -63,13 +63,8 @@ impl Network {
 
     /// Binds the sockets that a command needs.
     pub(super) fn open_sockets(&mut self, now: Instant, command: &MediaCommand) -> io::Result<()> {
-        let first = self.socket_sets.is_empty();
         while self.socket_sets.len() < self.peers.socket_sets_needed(command) {
             self.add_socket_set(now)?; // If it fails, the next session tries again.
-        }
-        if first && self.has_sockets() {
-            self.follow_at = self.addresses.is_empty().then_some(now + FOLLOW);
-            self.resolve_servers();
         }
         Ok(())
     }
@@ -81,6 +76,11 @@ impl Network {
         let candidates = self.gatherer.add_socket_set(now, &bound);
         self.peers.add_socket_set(candidates);
         self.socket_sets.push(bound);
+        if self.socket_sets.len() == 1 {
+            // Even if the next set cannot be bound: this one has to be kept reachable.
+            self.follow_at = self.addresses.is_empty().then_some(now + FOLLOW);
+            self.resolve_servers();
+        }
         Ok(())
     }
 

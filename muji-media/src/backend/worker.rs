@@ -22,11 +22,16 @@ use crate::video::task::VideoOutput;
 /// How long the loop waits if nothing is due.
 const IDLE: Duration = Duration::from_secs(3_600);
 
+/// After this many waits tokio's tasks and its driver get a turn, even if something is ready: they do not run before a wait really waits,
+/// so a flood at one socket could keep the other sockets and the connections to servers from being looked at.
+const WAITS_PER_TURN: u32 = 16;
+
 /// The loop.
 pub(super) struct Worker {
     router: Router,
     commands: mpsc::Receiver<MediaCommand>,
     runtime: Runtime,
+    waits: u32,
 }
 
 /// What ended the wait.
@@ -43,7 +48,7 @@ enum Wakeup {
 
 impl Worker {
     pub(super) fn new(router: Router, commands: mpsc::Receiver<MediaCommand>, runtime: Runtime) -> Self {
-        Self { router, commands, runtime }
+        Self { router, commands, runtime, waits: 0 }
     }
 
     /// Works until the backend is dropped, or nobody listens to its reports. The backend unparks the thread with each command.
@@ -100,9 +105,13 @@ impl Worker {
     }
 
     fn wait_for_event(&mut self) -> Wakeup {
-        let Self { router, commands, runtime } = self;
+        self.waits = self.waits.wrapping_add(1);
+        let Self { router, commands, runtime, waits } = self;
         let due = router.poll_timeout().unwrap_or_else(|| Instant::now() + IDLE);
         runtime.block_on(async {
+            if waits.is_multiple_of(WAITS_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
             let mut timer = pin!(tokio::time::sleep_until(due.into()));
             poll_fn(|cx| match poll_inputs(router, commands, cx) {
                 Poll::Ready(wakeup) => Poll::Ready(wakeup),

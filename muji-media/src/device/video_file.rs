@@ -48,7 +48,10 @@ impl VideoFile {
         let first =
             first.ok_or_else(|| VideoFileError::Codec { path: path.to_owned(), found: "no frame".to_owned() })?;
         if vp8::size(&first.bytes).is_none() {
-            return Err(VideoFileError::Codec { path: path.to_owned(), found: "no VP8 that begins anew".to_owned() });
+            return Err(VideoFileError::Codec {
+                path: path.to_owned(),
+                found: "a first VP8 frame that is no key frame".to_owned(),
+            });
         }
         let frame = decoder.decode(&first.bytes).map_err(no_frame)?.ok_or_else(|| no_frame(Vp8Fault::Size))?;
         let size = [frame.width(), frame.height()];
@@ -156,7 +159,7 @@ mod tests {
         assert!(with(0, b"RIFF").contains("something else than IVF"));
         assert!(with(16, &[0; 4]).contains("a header that makes no sense"));
         assert!(with(32, &[0xFF; 4]).contains("a frame of 4294967295 bytes"));
-        assert!(with(44, &[0xFF; 10]).contains("no VP8 that begins anew"));
+        assert!(with(44, &[0xFF; 10]).contains("a first VP8 frame that is no key frame"));
         std::fs::remove_file(path).unwrap();
     }
 }

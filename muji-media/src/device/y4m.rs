@@ -27,7 +27,7 @@ pub enum Y4mFault {
     },
     /// Something else, or another form of it.
     #[error(
-        "{path} is not what can be shown, {why}; convert it, for example with: ffmpeg -i {path} -vf scale=640:360 -pix_fmt yuv420p out.y4m"
+        "{path} cannot be shown, {why}; convert it, for example with: ffmpeg -i {path} -vf scale=640:360 -pix_fmt yuv420p out.y4m"
     )]
     Form {
         /// The file.

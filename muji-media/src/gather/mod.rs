@@ -110,7 +110,9 @@ impl Gatherer {
 
     /// A path does not work: the NAT may show other addresses by now, and a relay may be reached in another way.
     pub fn renew(&mut self, now: Instant) {
-        (0..self.socket_sets.len()).for_each(|socket_set| self.with(now, socket_set, SocketSet::renew));
+        for socket_set in 0..self.socket_sets.len() {
+            self.with(now, socket_set, SocketSet::renew);
+        }
     }
 
     fn begin(&mut self, now: Instant, socket_set: usize) {
@@ -164,11 +166,9 @@ impl Gatherer {
 
     /// A datagram from the network. True if it came from a server that was asked.
     pub fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {
-        let mut ours = false;
-        if let Some(socket_set) = self.socket_sets.iter().position(|socket_set| socket_set.sockets.contains(&local)) {
-            self.with(now, socket_set, |socket_set, context| ours = socket_set.datagram(context, local, from, bytes));
-        }
-        ours
+        let of = self.socket_sets.iter().position(|socket_set| socket_set.sockets.contains(&local));
+        of.and_then(|of| self.with(now, of, |socket_set, context| socket_set.datagram(context, local, from, bytes)))
+            .unwrap_or(false)
     }
 
     /// A connection is open; `local` is our end of it.
@@ -188,7 +188,9 @@ impl Gatherer {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        (0..self.socket_sets.len()).for_each(|socket_set| self.with(now, socket_set, SocketSet::handle_timeout));
+        for socket_set in 0..self.socket_sets.len() {
+            self.with(now, socket_set, SocketSet::handle_timeout);
+        }
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -213,12 +215,16 @@ impl Gatherer {
         }
     }
 
-    fn with(&mut self, now: Instant, socket_set: usize, act: impl FnOnce(&mut SocketSet, &mut GatherContext<'_>)) {
+    /// `None` if there is no such set.
+    fn with<T>(
+        &mut self,
+        now: Instant,
+        socket_set: usize,
+        act: impl FnOnce(&mut SocketSet, &mut GatherContext<'_>) -> T,
+    ) -> Option<T> {
         let Self { policy, servers, socket_sets, wanted, streams, attempts, out } = self;
         let mut context = GatherContext { now, policy, servers, wanted: *wanted, streams, attempts, out };
-        if let Some(socket_set) = socket_sets.get_mut(socket_set) {
-            act(socket_set, &mut context);
-        }
+        socket_sets.get_mut(socket_set).map(|socket_set| act(socket_set, &mut context))
     }
 }
 

@@ -130,7 +130,7 @@ async fn wrong_words(server: &Real) {
     let nowhere = format!("balcony@nowhere.{}", server.domain);
     let (code, why) = failure(program(&[&nowhere, "--jid", &jid, "--server", &address, "--ca-file", &authority])).await;
     assert_eq!(code, Some(4), "{why}");
-    assert!(why.contains("check what stands behind the @"), "{why}");
+    assert!(why.contains("check the part of the address after the @"), "{why}");
 }
 
 #[tokio::test]

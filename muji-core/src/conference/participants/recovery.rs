@@ -125,6 +125,5 @@ fn after(end: &End) -> After {
         },
         End::Unusable(_) | End::Unshared | End::Impostor => After::GiveUp,
         End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::Unready => After::Redial,
-        _ => After::GiveUp,
     }
 }

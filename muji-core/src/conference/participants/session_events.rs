@@ -67,7 +67,6 @@ impl Participants {
             }
             SessionEvent::Ended(end) => self.session_ended(cx, view, id, peer, end),
             SessionEvent::Ringing => {} // Participants accept by themselves.
-            _ => {}                     // Of a later muji-jingle: what a call depends on is above.
         }
     }
 

@@ -59,7 +59,8 @@ struct Parts {
 impl Records {
     /// What of a datagram goes on; `ended` if the handshake has. `None` if it is not DTLS, or malformed: then nothing of it does.
     pub(super) fn take(&mut self, datagram: &[u8], ended: bool) -> Option<Accepted> {
-        let (mut sound, mut rest) = (Accepted::default(), datagram);
+        let mut accepted = Accepted::default();
+        let mut rest = datagram;
         while !rest.is_empty() {
             let (head, behind) = rest.split_at_checked(RECORD)?;
             let (body, behind) = behind.split_at_checked(usize::from(word(head, 11)?))?;
@@ -68,7 +69,7 @@ impl Records {
             match head[0] {
                 _ if body.is_empty() => return None,
                 HANDSHAKE if ended => {
-                    sound.again = true;
+                    accepted.again = true;
                     continue;
                 }
                 _ if ended && !encrypted => continue, // A forged alert must not end the path.
@@ -81,20 +82,20 @@ impl Records {
                 }
                 ALERT if body.len() == 2 => {}
                 HANDSHAKE => {
-                    let whole = self.whole(body, &mut sound.again)?;
+                    let whole = self.whole(body, &mut accepted.again)?;
                     if !whole.is_empty() {
-                        sound.records.extend_from_slice(&head[..11]);
-                        sound.records.extend(u16::try_from(whole.len()).ok()?.to_be_bytes());
-                        sound.records.extend(whole);
+                        accepted.records.extend_from_slice(&head[..11]);
+                        accepted.records.extend(u16::try_from(whole.len()).ok()?.to_be_bytes());
+                        accepted.records.extend(whole);
                     }
                     continue;
                 }
                 _ => return None,
             }
-            sound.records.extend_from_slice(head);
-            sound.records.extend_from_slice(body);
+            accepted.records.extend_from_slice(head);
+            accepted.records.extend_from_slice(body);
         }
-        Some(sound)
+        Some(accepted)
     }
 
     /// The messages that are whole with what came in this record, and whether some were before.

@@ -347,10 +347,10 @@ impl Paths {
         }
         let claimed = if self.controlling { ATTR_ICE_CONTROLLING } else { ATTR_ICE_CONTROLLED };
         let mut turned = Vec::new();
-        if let Some(prflx_priority) = tie_breaker(message, claimed) {
+        if let Some(peers) = tie_breaker(message, claimed) {
             // Before our own is known it asks again.
             let Some(ours) = self.tie_breaker else { return Verdict::Dropped };
-            if (ours >= prflx_priority) == self.controlling {
+            if (ours >= peers) == self.controlling {
                 return self.role_conflict(local, from, message);
             }
             match self.switch_role() {
