@@ -33,8 +33,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                         muji.join(room, how)?;
                     }
                 }
-                Incoming::Lost(_) => muji.connection(muji_core::Connection::Lost),
-                Incoming::Resumed => muji.connection(muji_core::Connection::Resumed),
+                Incoming::Lost(_) => muji.connection(muji_core::ConnectionChange::Lost),
+                Incoming::Resumed => muji.connection(muji_core::ConnectionChange::Resumed),
                 Incoming::Unsent(_) => {} // Here a client says that a message is lost.
                 Incoming::Over(why) => return Err(why.into()),
             },

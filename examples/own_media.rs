@@ -107,7 +107,7 @@ impl MediaBackend for Words {
             | MediaCommand::Remote { .. }
             | MediaCommand::Restart { .. }
             | MediaCommand::Content { .. }
-            | MediaCommand::Drop { .. } => {}
+            | MediaCommand::RemoveContent { .. } => {}
         }
     }
 

@@ -44,22 +44,23 @@ impl Default for Config {
 pub const MAX_CALLS: usize = 8;
 
 /// Strangers who wait for the user at once: anybody can be many.
-pub const MAX_STRANGERS: usize = 2;
+pub(crate) const MAX_STRANGERS: usize = 2;
 
 /// Participants with Muji kept per room; a full mesh is hopeless long before.
 pub const MAX_PARTICIPANTS: usize = 64;
 
 /// Offers held for one JID that is not a participant yet: one, and repeats with other ids.
-pub const MAX_HELD_PER_JID: usize = 4;
+pub(crate) const MAX_HELD_PER_JID: usize = 4;
 
 /// Offers held in all.
 pub const MAX_HELD: usize = 64;
 
 /// Ended sessions remembered, so that late stanzas get `unknown-session` and not the answer of a stranger.
-pub const MAX_REMEMBERED: usize = 64;
+pub(crate) const MAX_REMEMBERED: usize = 64;
 
 /// Pauses before we enter a closed room again: its creator is configuring it, which takes a round trip or a person.
-pub const CLOSED: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+pub(crate) const LOCKED_ROOM_RETRY: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// Our own presence comes back from the room.
 pub const ECHO: Duration = Duration::from_secs(10);
@@ -72,19 +73,19 @@ pub const PREPARING: Duration = Duration::from_secs(20);
 pub const STAGGER: Duration = Duration::from_secs(4);
 
 /// Longest we keep others waiting ourselves, while the room is configured or asked.
-pub const OWN_PREPARING: Duration = Duration::from_secs(10);
+pub(crate) const OWN_PREPARING: Duration = Duration::from_secs(10);
 
 /// An offer can overtake its presence: they travel by different routes.
-pub const HOLD: Duration = Duration::from_secs(10);
+pub const EARLY_OFFER: Duration = Duration::from_secs(10);
 
 /// A participant whose turn it is to call us has not: we call.
-pub const INITIATE: Duration = Duration::from_secs(10);
+pub const CALL_FALLBACK: Duration = Duration::from_secs(10);
 
 /// Pauses before we call again after a failure.
-pub const REDIAL: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
+pub(crate) const REDIAL: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
 
 /// A presence without Muji may be stale; a session outlives it for this time.
-pub const DROPPED: Duration = Duration::from_secs(5);
+pub(crate) const STALE_PRESENCE: Duration = Duration::from_secs(5);
 
 /// The room confirms that we left.
 pub const LEAVING: Duration = Duration::from_secs(5);
@@ -103,10 +104,10 @@ pub const REJOIN: [Duration; 4] =
 pub const SELF_PING: Duration = Duration::from_secs(60);
 
 /// Random nicks tried in one room. Two in a row are taken only if somebody does it on purpose.
-pub const MAX_NICKS: usize = 3;
+pub(crate) const MAX_NICKS: usize = 3;
 
 /// Times our presence is said again after others overwrote it; a client that goes on does not know of the call.
-pub const MAX_RESTATED: usize = 3;
+pub(crate) const MAX_PRESENCE_REPEATS: usize = 3;
 
 /// Movim drops an offer that overtakes our presence, and the two travel by different routes.
 pub const MOVIM_GRACE: Duration = Duration::from_millis(500);
@@ -115,42 +116,42 @@ pub const MOVIM_GRACE: Duration = Duration::from_millis(500);
 pub const MAX_ROOMS: usize = 512;
 
 /// Rooms remembered after a call, so that offers from before are known for what they are.
-pub const MAX_LEFT: usize = 64;
+pub(crate) const MAX_LEFT_ROOMS: usize = 64;
 
 /// How long an invitation asks. Others to the same room are not shown meanwhile: they come directly, through the room
 /// and to the call at once.
-pub const INVITED: Duration = Duration::from_secs(60);
+pub const INVITATION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Guests who wait to be invited, and those who are told when a call comes to nothing.
 pub const MAX_GUESTS: usize = 64;
 
 /// Rooms to which we were invited that are remembered for that.
-pub const MAX_INVITED: usize = 64;
+pub(crate) const MAX_INVITED: usize = 64;
 
 /// Devices and certificates remembered of those we talk with, so that sessions can be tied to them.
-pub const MAX_BOUND: usize = 4 * MAX_PARTICIPANTS;
+pub(crate) const MAX_BOUND: usize = 4 * MAX_PARTICIPANTS;
 
 /// A call is over if the peer's device has been unavailable for this time and nothing is heard of it either (XEP-0166
 /// section 6.7 says five to ten seconds). A client that only lost its stream is back by then, or is still heard.
 pub const UNAVAILABLE: Duration = Duration::from_secs(10);
 
 /// Calls found in an archive that are looked at together. More than that in one absence are told by the client's own history.
-pub const MAX_ARCHIVED: usize = 64;
+pub(crate) const MAX_ARCHIVED: usize = 64;
 
 /// If a participant has offered a session and the room has not told of it for this time, we ask the room who is in it.
 pub const RESYNC: Duration = Duration::from_secs(3);
 
 /// How long before their end credentials of STUN and TURN servers are asked for again: an allocation made with them needs time.
-pub const SERVERS_AHEAD: Duration = Duration::from_secs(60);
+pub(crate) const SERVERS_AHEAD: Duration = Duration::from_secs(60);
 
 /// The least time they are taken to last: a machine whose clock is wrong asks each minute, not without pause.
-pub const SERVERS_LEAST: Duration = Duration::from_secs(120);
+pub(crate) const SERVERS_LEAST: Duration = Duration::from_secs(120);
 
 /// The most time they are taken to last, also where the server says nothing of their end.
-pub const SERVERS_MOST: Duration = Duration::from_secs(12 * 3_600);
+pub(crate) const SERVERS_MOST: Duration = Duration::from_secs(12 * 3_600);
 
 /// STUN and TURN servers that are used.
 pub const MAX_ICE_SERVERS: usize = 8;
 
 /// Times our payload map is changed for others who were there first. More than this is an attack.
-pub const MAX_YIELDED: usize = 8;
+pub const MAX_ID_CHANGES: usize = 8;

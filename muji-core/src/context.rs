@@ -151,7 +151,7 @@ impl Context<'_> {
     }
 }
 
-/// Sessions that were, and what latecomers are answered.
+/// Ended sessions, so that a late request for one of them gets the right answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ended(VecDeque<(FullJid, String, Whose)>);
 

@@ -105,9 +105,9 @@ pub enum Event {
     PeerConnecting(Peer, SessionId),
     /// Every transport to it works.
     PeerConnected(Peer, SessionId),
-    /// Its sound or picture arrives.
+    /// Its audio or video arrives.
     PeerFlowing(Peer, SessionId),
-    /// It shows another certificate than those that are tied to it: another device of its, or somebody between.
+    /// It shows another certificate than those that are tied to it: it is on another device, or an attacker is between you.
     CertificateChanged(Peer),
     /// It named a device of its to which its certificate could have been tied, and shows it plainly: its client did not do
     /// it, or somebody between took that away.
@@ -122,7 +122,7 @@ pub enum Event {
         session: SessionId,
         /// Its name there.
         content: String,
-        /// Sound or pictures.
+        /// Audio, video or slides.
         media: Media,
     },
     /// The content of this name was taken out of the session with it.
@@ -165,7 +165,7 @@ impl Event {
 
 /// What happened to the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Connection {
+pub enum ConnectionChange {
     /// It is gone for now.
     Lost,
     /// The same stream goes on (XEP-0198): nothing was lost.

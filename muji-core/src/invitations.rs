@@ -38,7 +38,7 @@ impl Invitations {
         if self.0.len() == config::MAX_INVITED {
             self.0.pop_front();
         }
-        let until = now + config::INVITED;
+        let until = now + config::INVITATION_LIFETIME;
         self.0.push_back(Shown { room: room.clone(), call, open: to_call.cloned(), until });
         true
     }

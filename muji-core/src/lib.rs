@@ -14,7 +14,7 @@
 #![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
 //! use futures::StreamExt;
 //! use muji_core::media::MediaBackend;
-//! use muji_core::{Connection, Event, Handled, Join, Muji, Notice, error::EndReason};
+//! use muji_core::{ConnectionChange, Event, Handled, Join, Muji, Notice, error::EndReason};
 //! use tokio_xmpp::{Client, Event as Xmpp, jid::BareJid};
 //!
 //! async fn call(
@@ -30,9 +30,9 @@
 //!             event = client.next() => match event {
 //!                 Some(Xmpp::Stanza(stanza)) if muji.handle_stanza(&stanza) == Handled::Taken => {}
 //!                 Some(Xmpp::Stanza(stanza)) => println!("your client handles {stanza:?}"),
-//!                 Some(Xmpp::Online { resumed: true, .. }) => muji.connection(Connection::Resumed),
+//!                 Some(Xmpp::Online { resumed: true, .. }) => muji.connection(ConnectionChange::Resumed),
 //!                 Some(Xmpp::Online { bound_jid, .. }) => muji.connected(bound_jid.try_into_full().or(Err("bare JID"))?),
-//!                 Some(Xmpp::Disconnected(_)) => muji.connection(Connection::Lost),
+//!                 Some(Xmpp::Disconnected(_)) => muji.connection(ConnectionChange::Lost),
 //!                 None => return Err("the client closed its connection".into()),
 //!             },
 //!             Some(notice) = muji.next() => match notice {
@@ -123,8 +123,8 @@ mod output;
 mod pair;
 mod peer;
 mod reachability;
+mod room_service;
 mod room_state;
-mod services;
 mod stanza;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -136,7 +136,7 @@ pub mod xmpp;
 pub use command::{Command, Join};
 pub use disco::Disco;
 pub use engine::Engine;
-pub use event::{About, Connection, Event, Handled};
+pub use event::{About, ConnectionChange, Event, Handled};
 pub use invitation::Invitation;
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};

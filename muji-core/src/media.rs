@@ -6,7 +6,7 @@ pub use muji_jingle::media::{
     CandidateCounts, DtlsRole, IceRole, IceServer, LocalTransport, MediaCommand, MediaReport, MediaTrouble,
     NetworkFailure, OpenContent, PathFailure, RemoteTransport, Sending, ServerKind, ServerTransport, TransportFailure,
 };
-use muji_xep::rtp::{Extension, Media, PayloadType};
+use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
 pub use crate::ice_servers::ice_server;
 
@@ -18,7 +18,7 @@ pub struct Capabilities {
     /// Encodings of pictures, a camera's or a screen's, best first, with the ids we propose.
     pub video: Vec<PayloadType>,
     /// Header extensions that packets of pictures may have, with the ids we propose, 1 to 14 (XEP-0294, RFC 8285 section 4.2).
-    pub video_extensions: Vec<Extension>,
+    pub video_extensions: Vec<HeaderExtension>,
 }
 
 impl Capabilities {
@@ -34,7 +34,7 @@ impl Capabilities {
 
     /// Header extensions of a medium.
     #[must_use]
-    pub fn extensions(&self, media: &Media) -> &[Extension] {
+    pub fn extensions(&self, media: &Media) -> &[HeaderExtension] {
         match media {
             Media::Video | Media::Slides => &self.video_extensions,
             Media::Audio | Media::Other(_) => &[],

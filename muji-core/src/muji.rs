@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::disco::Disco;
 use crate::engine::Engine;
 use crate::error::Refused;
-use crate::event::{About, Connection, Event, Handled};
+use crate::event::{About, ConnectionChange, Event, Handled};
 use crate::invitation::Invitation;
 use crate::media::MediaBackend;
 use crate::output::Output;
@@ -105,11 +105,11 @@ impl Muji {
 
     /// The server bound this JID: now calls are possible.
     pub fn connected(&mut self, jid: FullJid) {
-        self.connection(Connection::Bound { jid });
+        self.connection(ConnectionChange::Bound { jid });
     }
 
     /// Something happened to the connection.
-    pub fn connection(&mut self, change: Connection) {
+    pub fn connection(&mut self, change: ConnectionChange) {
         self.engine.handle_connection(now(), change);
         self.wake();
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jid::FullJid;
 use muji_xep::jingle::Content;
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::Media;
 
 use crate::client_quirks::ClientQuirks;
@@ -16,7 +16,7 @@ use crate::warning::NotCalled;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Occupant {
     pub(crate) real: FullJid,
-    pub(crate) muji: Muji,
+    pub(crate) muji: MujiElement,
     /// What its client cannot do.
     pub(crate) quirks: ClientQuirks,
     /// Since when it has been preparing, or has not.
@@ -42,7 +42,7 @@ impl Occupants {
         now: Instant,
         nick: &str,
         real: FullJid,
-        muji: Muji,
+        muji: MujiElement,
         quirks: Option<ClientQuirks>,
     ) -> Result<Option<Occupant>, NotCalled> {
         if self.occupants.iter().any(|(other, occupant)| other != nick && occupant.real == real) {

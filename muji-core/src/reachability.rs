@@ -34,19 +34,19 @@ pub(crate) enum Answer {
 /// Whether we are there, and what we asked for it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reachability {
-    attends: bool,
+    accepts_calls: bool,
     asked: PendingRequests<Asked>,
     contacts: BTreeSet<BareJid>,
 }
 
 impl Reachability {
     pub(crate) fn begin(&mut self) {
-        self.attends = true;
+        self.accepts_calls = true;
     }
 
     /// What a new stream begins with. The copies come first, so that none is missed once we are seen.
     pub(crate) fn greeting(&mut self, now: Instant, ids: &mut Ids, extras: &[Element]) -> Vec<Stanza> {
-        if !self.attends {
+        if !self.accepts_calls {
             return Vec::new();
         }
         self.asked.clear();
@@ -66,8 +66,8 @@ impl Reachability {
         Presence::new(Type::None).with_payloads(extras.to_vec()).into()
     }
 
-    pub(crate) fn attends(&self) -> bool {
-        self.attends
+    pub(crate) fn accepts_calls(&self) -> bool {
+        self.accepts_calls
     }
 
     /// The server answers; `None` if it was asked nothing with this id.
@@ -93,7 +93,7 @@ impl Reachability {
 
     /// A contact came, went or changed.
     pub(crate) fn pushed(&mut self, payload: &Element) -> Option<Answer> {
-        let roster = Some(payload).filter(|payload| self.attends && payload.is("query", ns::ROSTER))?;
+        let roster = Some(payload).filter(|payload| self.accepts_calls && payload.is("query", ns::ROSTER))?;
         Some(self.updated(Roster::try_from(roster.clone()).ok()?.items))
     }
 

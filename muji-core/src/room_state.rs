@@ -8,7 +8,7 @@ use std::time::Instant;
 use jid::FullJid;
 use muji_xep::guard::Excess;
 use muji_xep::muc::{MucUser, code};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::{Skipped, dtls, guard};
 use xmpp_parsers::presence::{Presence, Type};
 
@@ -30,7 +30,7 @@ pub(crate) struct RoomPresence {
 #[derive(Debug)]
 pub(crate) enum PresenceKind {
     /// The occupant is in the room.
-    Available(Box<Described>),
+    Available(Box<OccupantPresence>),
     /// It is not, any more or under this nick.
     Unavailable(MucUser),
     /// The room refuses one of our presences.
@@ -39,10 +39,10 @@ pub(crate) enum PresenceKind {
 
 /// An occupant as its presence describes it.
 #[derive(Debug)]
-pub(crate) struct Described {
+pub(crate) struct OccupantPresence {
     pub(crate) user: MucUser,
     /// Its part in a call, if it says something about that.
-    pub(crate) muji: Option<Muji>,
+    pub(crate) muji: Option<MujiElement>,
     /// Why that could not be read.
     pub(crate) excess: Option<Excess>,
     /// What of it had no effect.
@@ -59,7 +59,7 @@ impl RoomPresence {
         let nick = presence.from.as_ref()?.resource()?.as_str().to_owned();
         let id = presence.id.clone();
         let kind = match presence.type_ {
-            Type::None => PresenceKind::Available(Box::new(Described::read(presence)?)),
+            Type::None => PresenceKind::Available(Box::new(OccupantPresence::read(presence)?)),
             Type::Unavailable => PresenceKind::Unavailable(MucUser::find(&presence.payloads)?),
             Type::Error => {
                 let error = stanza_error(&presence.payloads);
@@ -72,7 +72,7 @@ impl RoomPresence {
     }
 }
 
-impl Described {
+impl OccupantPresence {
     fn read(presence: &Presence) -> Option<Self> {
         let user = MucUser::find(&presence.payloads)?;
         let mut this = Self {
@@ -83,10 +83,10 @@ impl Described {
             quirks: ClientQuirks::find(&presence.payloads),
             device: None,
         };
-        if let Some(element) = Muji::find(&presence.payloads) {
+        if let Some(element) = MujiElement::find(&presence.payloads) {
             match guard::check(element) {
                 Ok(()) => {
-                    this.muji = Some(Muji::read(element, &mut this.skipped));
+                    this.muji = Some(MujiElement::read(element, &mut this.skipped));
                     this.device = dtls::device_id(element);
                 }
                 Err(excess) => this.excess = Some(excess),
@@ -96,8 +96,8 @@ impl Described {
     }
 
     /// Its part in the call, if it prepares or has contents.
-    pub(crate) fn part(&self) -> Option<&Muji> {
-        self.muji.as_ref().filter(|muji| **muji != Muji::default())
+    pub(crate) fn part(&self) -> Option<&MujiElement> {
+        self.muji.as_ref().filter(|muji| **muji != MujiElement::default())
     }
 }
 
@@ -127,11 +127,11 @@ impl RoomState {
         }
     }
 
-    fn described(&mut self, now: Instant, nick: &str, described: &Described) -> bool {
+    fn described(&mut self, now: Instant, nick: &str, described: &OccupantPresence) -> bool {
         let before = self.in_call(nick).cloned();
         let known = self.occupants.get(nick).map(|known| known.real.clone());
         match (described.part(), described.user.real.clone().or(known)) {
-            // Who is over a bound is not shown; who joins the call is told why.
+            // An occupant over the bound is not shown; a client that joins the call gets a warning that says why.
             (Some(muji), Some(real)) => {
                 let _over_a_bound = self.occupants.update(now, nick, real, muji.clone(), described.quirks).is_err();
             }

@@ -20,7 +20,7 @@ const EXPORTER: (&[u8], usize) = (b"EXPORTER-Channel-Binding", 32);
 
 /// Who vouches for the server's certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Trust {
+pub enum TlsRoots {
     /// The authorities of this system.
     #[default]
     System,
@@ -73,7 +73,7 @@ pub async fn connect(
     socket: TcpStream,
     name: &str,
     protocol: Option<&[u8]>,
-    trust: &Trust,
+    trust: &TlsRoots,
 ) -> Result<TlsStream<TcpStream>, TlsFault> {
     let of = ServerName::try_from(name.to_owned());
     let of = of.map_err(|_| TlsFault::Handshake(format!("{name} is no name for TLS")))?;
@@ -86,17 +86,17 @@ pub async fn connect(
     connected.map_err(|why| certificate_fault(&why).map_or_else(|| TlsFault::Handshake(why.to_string()), Into::into))
 }
 
-fn authorities(trust: &Trust) -> Result<RootCertStore, TlsFault> {
+fn authorities(trust: &TlsRoots) -> Result<RootCertStore, TlsFault> {
     let mut roots = RootCertStore::empty();
     match trust {
-        Trust::System => {
+        TlsRoots::System => {
             let found = rustls_native_certs::load_native_certs();
             let _unusable = roots.add_parsable_certificates(found.certs); // Stores hold old forms that rustls does not take.
             if roots.is_empty() {
                 return Err(TlsFault::Authorities("this system has no list of authorities".to_owned()));
             }
         }
-        Trust::Authorities(path) => {
+        TlsRoots::Authorities(path) => {
             let unusable = |why: String| TlsFault::Authorities(format!("{}: {why}", path.display()));
             for certificate in CertificateDer::pem_file_iter(path).map_err(|why| unusable(why.to_string()))? {
                 let certificate = certificate.map_err(|why| unusable(why.to_string()))?;
@@ -121,7 +121,7 @@ fn certificate_fault(error: &io::Error) -> Option<CertificateFault> {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             CertificateFault::WrongName
         }
-        // Made in one step and given to us as the authority too: webpki tells it by this word alone.
+        // A self-signed certificate that is also given as the authority; webpki reports it only in the text of the error.
         other if other.to_string().contains("CaUsedAsEndEntity") => CertificateFault::Other(
             "it is an authority's own; a server needs one of its own, by that authority (CA:FALSE)".to_owned(),
         ),

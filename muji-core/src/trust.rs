@@ -80,7 +80,7 @@ pub(crate) fn certificate(session: &Session) -> Option<Fingerprint> {
 struct Device {
     owner: FullJid,
     id: u32,
-    /// It has shown us a certificate plainly. Who cannot encrypt for us will not read what we encrypt, so we answer in kind.
+    /// It sent us a fingerprint unencrypted. A client that cannot encrypt for us cannot read what we encrypt either, so we do the same.
     plain: bool,
 }
 

@@ -51,7 +51,7 @@ pub mod timers;
 
 pub use fork::{Fork, ForkEvent, OutgoingMessage, Unanswered};
 pub use ids::{CallId, Ids, SessionId, TransportId};
-pub use parties::{ContentSpec, Parties, SessionQuirks};
+pub use parties::{ContentSpec, SessionParams, SessionQuirks};
 pub use ring::{Alerting, Ring, RingStopped};
 pub use session::{
     ContentFailure, End, Hold, Mute, Session, SessionEvent, SessionOutput, SessionWarning, acknowledge, dismiss, refuse,

@@ -1,13 +1,13 @@
 //! Who talks in a session, and what may be sent in it.
 
 use jid::{BareJid, FullJid};
-use muji_xep::rtp::{Extension, Media, PayloadType};
+use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
 use crate::ids::{CallId, SessionId};
 
 /// Who talks, and about what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parties {
+pub struct SessionParams {
     /// The call whose publications are sent.
     pub call: CallId,
     /// The session.
@@ -50,12 +50,12 @@ pub struct ContentSpec {
     pub publication: String,
     /// True if we send it; false if the peer may only send it to us.
     pub sends: bool,
-    /// Sound or pictures.
+    /// Audio, video or slides.
     pub media: Media,
     /// The SSRC to send it with in this session.
     pub ssrc: u32,
     /// How it may be encoded, best first.
     pub payload_types: Vec<PayloadType>,
     /// Header extensions that its packets may have.
-    pub extensions: Vec<Extension>,
+    pub extensions: Vec<HeaderExtension>,
 }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! ```text
-//!  device::AudioSource ─► codec::opus ─► audio::publisher: one packet ─► peers ─┬─► transport ─► socket   sequence, SSRC and
+//!  device::AudioSource ─► codec::opus ─► audio::sender: one packet ─► peers ─┬─► transport ─► socket   sequence, SSRC and
 //!                                                                               └─► transport ─► socket   payload type are
 //!                                                                                                         each peer's own
 //!  device::AudioSink, record, meter ◄─ mix ◄─ audio::receiver ◄─ drift ◄─ jitter ◄─ peers ◄─ transport ◄─ socket

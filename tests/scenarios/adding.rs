@@ -251,7 +251,7 @@ fn what_the_other_should_add_and_does_not_we_add_in_the_end() {
     let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
     take_part(&mut world, tybalt, romeo, "s1");
     enter(&mut world, tybalt, "tybalt", vec![audio(vec![opus()]), video("video")]);
-    world.run_for(config::INITIATE - 2 * SECOND);
+    world.run_for(config::CALL_FALLBACK - 2 * SECOND);
     assert_eq!(world.asked(romeo, "content-add"), 0);
     world.run_for(2 * SECOND);
     assert_eq!(world.asked(romeo, "content-add"), 1);

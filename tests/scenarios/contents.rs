@@ -7,7 +7,7 @@ use muji_harness::world::{Who, World};
 use muji_media::transport::loopback;
 use muji_xep::Skipped;
 use muji_xep::jingle::{Action, Content};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::{Description, PayloadType};
 
 use crate::puppet::{ask, audio, enter, entered, offer, opus, requests, usable};
@@ -18,7 +18,7 @@ use crate::{SECOND, count, in_call, room_fault};
 pub(crate) fn published(world: &World, who: Who) -> Vec<Content> {
     let mujis = world.presences(who).into_iter().filter_map(|presence| {
         let muji = presence.children().find(|child| child.name() == "muji")?;
-        Some(Muji::read(muji, &mut Skipped::default()))
+        Some(MujiElement::read(muji, &mut Skipped::default()))
     });
     mujis.last().expect("it published").contents
 }

@@ -258,7 +258,7 @@ fn a_split_of_the_network_ends_sessions_and_its_end_makes_one_for_each_pair() {
         let x = x(world.jid(other).as_str());
         world.forge(who, &format!("<presence xmlns='jabber:client' from='{room}/{nick}'>{muji}{x}</presence>"));
     }
-    world.run_for(config::INITIATE + 2 * SECOND);
+    world.run_for(config::CALL_FALLBACK + 2 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
     assert_eq!([romeo, juliet].map(|who| world.sessions(who)), [1, 1]);
 }

@@ -113,7 +113,7 @@ fn who_leaves_others_behind_says_that_it_left() {
 #[test]
 fn an_invitation_that_nobody_answers_asks_a_minute() {
     let (mut world, _, [phone, _], _) = invited();
-    world.run_for(config::INVITED);
+    world.run_for(config::INVITATION_LIFETIME);
     assert_eq!(silenced(&world, phone), [RingStopped::Expired]);
 }
 

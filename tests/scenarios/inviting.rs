@@ -279,7 +279,7 @@ fn invitations_to_one_room_are_shown_once_and_that_to_its_call_wins() {
     let [romeo] = people(&mut world, ["romeo"]);
     let tybalt = world.puppet("tybalt");
     hears(&mut world, tybalt, romeo, &direct);
-    world.run_for(config::INVITED);
+    world.run_for(config::INVITATION_LIFETIME);
     hears(&mut world, tybalt, romeo, &direct);
     assert_eq!(room_invitations(&world, romeo).len(), 2, "somebody asks again");
 }

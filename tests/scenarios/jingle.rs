@@ -186,7 +186,7 @@ fn an_answer_without_description_or_transport_is_a_bad_request_and_the_offer_sta
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
     let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
-    world.run_for(config::INITIATE);
+    world.run_for(config::CALL_FALLBACK);
     let sid = requests(&mut world, tybalt).remove(0).1.sid;
     let whole = answering(vec![opus()]);
     let without = [
@@ -375,7 +375,7 @@ fn three_hundred_strangers_who_call_learn_no_address_and_cost_nothing() {
     assert!(answers.clone().all(|sent| sent.stanza.get_child("jingle", ns::JINGLE).is_none()), "no address");
     assert_eq!(answers.filter(|sent| sent.stanza.attr("type") == Some("result")).count(), 64, "are held");
     assert_eq!(world.sessions(romeo), sessions);
-    world.run_for(2 * config::HOLD);
+    world.run_for(2 * config::EARLY_OFFER);
     assert!(world.kept(romeo) < kept + 16_384, "of those held nothing is left but that they were");
 }
 
@@ -447,7 +447,7 @@ fn addresses_may_come_later_and_an_answer_before_the_confirmation() {
     world.join(romeo, "balcony");
     world.run_for(SECOND);
     let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
-    world.run_for(config::INITIATE);
+    world.run_for(config::CALL_FALLBACK);
     let offered = world.inbox(tybalt).into_iter().find_map(|stanza| match stanza {
         Stanza::Iq(Iq::Set { payload, .. }) => Jingle::read(&payload, &mut muji_xep::Skipped::default()),
         _ => None,

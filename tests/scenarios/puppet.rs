@@ -4,7 +4,7 @@ use jid::Jid;
 pub(crate) use muji_harness::puppet::{answering, audio, direct_offer, opus, terminate, transport, usable};
 use muji_harness::world::{Who, World};
 use muji_xep::jingle::{Content, Jingle};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::{Element, Skipped, muc};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
@@ -20,7 +20,7 @@ pub(crate) fn enter(world: &mut World, puppet: Who, nick: &str, contents: Vec<Co
 /// The same, saying something else too.
 pub(crate) fn enter_with(world: &mut World, puppet: Who, nick: &str, contents: Vec<Content>, more: Vec<Element>) {
     let to = world.room("balcony").with_resource_str(nick).expect("a nick");
-    let payloads = [muc::enter(None), Muji::with(contents).write()].into_iter().chain(more).collect();
+    let payloads = [muc::enter(None), MujiElement::with(contents).write()].into_iter().chain(more).collect();
     world.send(puppet, Presence::new(Type::None).with_to(to).with_payloads(payloads));
     world.run_for(SECOND);
     world.inbox(puppet);

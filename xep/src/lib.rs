@@ -14,11 +14,11 @@
 //! | 0215 External services | 1.0.0 | [`extdisco`] |
 //!
 //! ```
-//! use muji_xep::{Element, Skipped, muji::Muji};
+//! use muji_xep::{Element, Skipped, muji::MujiElement};
 //!
 //! let element: Element = "<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/><device id='7'/></muji>".parse()?;
 //! let mut skipped = Skipped::default();
-//! let muji = Muji::read(&element, &mut skipped);
+//! let muji = MujiElement::read(&element, &mut skipped);
 //! assert!(muji.preparing);
 //! assert_eq!(skipped.to_string(), "muji: device");
 //! # Ok::<(), minidom::Error>(())

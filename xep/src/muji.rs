@@ -11,14 +11,14 @@ use crate::{Skipped, ns};
 
 /// What a participant publishes in its presence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Muji {
+pub struct MujiElement {
     /// It is choosing its payload types; participants who prepare after it wait (XEP-0272 section 3).
     pub preparing: bool,
     /// What it sends and can receive, one entry a name.
     pub contents: Vec<Content>,
 }
 
-impl Muji {
+impl MujiElement {
     /// Only `<preparing/>`.
     #[must_use]
     pub fn preparing() -> Self {

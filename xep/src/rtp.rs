@@ -242,7 +242,7 @@ impl fmt::Display for PayloadType {
 
 /// An RTP header extension (XEP-0294).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extension {
+pub struct HeaderExtension {
     /// The id in the packets, 1 to 256; from 4096 on it is only proposed, and the answer chooses another (XEP-0294 section 3).
     pub id: u16,
     /// What the extension carries.
@@ -251,7 +251,7 @@ pub struct Extension {
     pub senders: Senders,
 }
 
-impl Extension {
+impl HeaderExtension {
     /// All of these, of those with the same id the first: in one transport an id means one thing (RFC 8843 section 9.2).
     #[must_use]
     pub fn unite(extensions: impl IntoIterator<Item = Self>) -> Vec<Self> {
@@ -351,12 +351,12 @@ impl Bandwidth {
 /// What a content is and how it may be encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// Sound or pictures.
+    /// Audio, video or slides.
     pub media: Media,
     /// The encodings, best first.
     pub payload_types: Vec<PayloadType>,
     /// Header extensions.
-    pub extensions: Vec<Extension>,
+    pub extensions: Vec<HeaderExtension>,
     /// Announced streams.
     pub sources: Vec<Source>,
     /// Announced streams that belong together.
@@ -428,7 +428,7 @@ impl Description {
                 skipped.note("payload-type", format_args!("{} a second time", payload.id));
             }
         } else if child.is("rtp-hdrext", ns::RTP_HDREXT) && self.extensions.len() < MAX_EXTENSIONS {
-            self.extensions.extend(Extension::read(child, skipped));
+            self.extensions.extend(HeaderExtension::read(child, skipped));
         } else if child.is("source", ns::SOURCES) && self.sources.len() < MAX_SOURCES {
             self.sources.extend(Source::read(child));
         } else if child.is("ssrc-group", ns::SOURCES) && self.source_groups.len() < MAX_SOURCES {
@@ -458,7 +458,7 @@ impl Description {
             .with_opt("ssrc", self.ssrc)
             .children_from(self.payload_types.iter().map(PayloadType::write))
             .children_from(self.bandwidth.as_ref().map(Bandwidth::write))
-            .children_from(self.extensions.iter().map(Extension::write))
+            .children_from(self.extensions.iter().map(HeaderExtension::write))
             .children_from(self.sources.iter().map(Source::write))
             .children_from(self.source_groups.iter().map(SourceGroup::write))
             .children_from(self.rtcp_mux.then(|| Element::bare("rtcp-mux", ns::RTP)))

@@ -7,7 +7,7 @@ use minidom::Element;
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::jmi::JingleMessage;
 use muji_xep::muc::MucUser;
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::Description;
 use muji_xep::{Skipped, guard, ns};
 
@@ -121,15 +121,15 @@ fn every_muji_presence_of_real_clients_is_read_without_losing_what_we_use() {
     for file in files() {
         for stanza in stanzas(&file).into_iter().filter(|stanza| stanza.name() == "presence") {
             let payloads: Vec<Element> = stanza.children().cloned().collect();
-            let Some(element) = Muji::find(&payloads) else { continue };
+            let Some(element) = MujiElement::find(&payloads) else { continue };
             assert_eq!(guard::check(element), Ok(()));
-            let muji = Muji::read(element, &mut Skipped::default());
+            let muji = MujiElement::read(element, &mut Skipped::default());
             let (mut raw, mut read) = (Tally::new(), Tally::new());
             raw_tally(element, &mut raw);
             contents_tally(&muji.contents, &mut read);
             *read.entry("preparing").or_default() += usize::from(muji.preparing);
             assert_eq!(without_zeroes(raw), without_zeroes(read), "{}", file.display());
-            assert_eq!(Muji::read(&muji.write(), &mut Skipped::default()), muji);
+            assert_eq!(MujiElement::read(&muji.write(), &mut Skipped::default()), muji);
             seen += 1;
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use minidom::Element;
 use muji_xep::jingle::{Jingle, MAX_CONTENTS};
 use muji_xep::muc::MucUser;
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::MAX_PAYLOAD_TYPES;
 use muji_xep::{Skipped, extdisco, guard, ns};
 
@@ -60,7 +60,7 @@ fn read(stanza: &Element) -> bool {
         if Jingle::matches(payload) {
             contents.extend(Jingle::read(payload, &mut skipped).into_iter().flat_map(|jingle| jingle.contents));
         } else if payload.is("muji", ns::MUJI) {
-            contents.extend(Muji::read(payload, &mut skipped).contents);
+            contents.extend(MujiElement::read(payload, &mut skipped).contents);
         } else {
             drop(extdisco::read(payload, &mut skipped));
         }

@@ -6,7 +6,7 @@ use muji_xep::dtls::{self, EncryptedFingerprint, Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Condition, Content, Group, Jingle, Reason, ReasonElement, Side};
 use muji_xep::jmi::{self, JingleMessage};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::{Description, Feedback, Media, Parameter, PayloadType, Source};
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use muji_xep::{Skipped, extdisco, muc};
@@ -36,10 +36,10 @@ const AUDIO: &str = "<content xmlns='urn:xmpp:jingle:1' creator='initiator' name
 #[test]
 fn a_participant_preparing_and_one_with_contents() {
     let preparing = xml("<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/></muji>");
-    assert_eq!(Muji::preparing().write(), preparing);
+    assert_eq!(MujiElement::preparing().write(), preparing);
     let contents = xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{AUDIO}</muji>"));
-    assert_eq!(Muji::with(vec![audio()]).write(), contents);
-    let adding = Muji { preparing: true, contents: vec![audio()] };
+    assert_eq!(MujiElement::with(vec![audio()]).write(), contents);
+    let adding = MujiElement { preparing: true, contents: vec![audio()] };
     assert_eq!(adding.write(), xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/>{AUDIO}</muji>")));
 }
 
@@ -49,8 +49,8 @@ fn a_content_is_read_in_muji_s_namespace_too_with_the_old_description_and_behind
          <description xmlns='urn:xmpp:jingle:apps:rtp:0' media='audio'>\
          <payload-type id='111' name='opus' clockrate='48000' channels='2'><parameter name='useinbandfec' value='1'/>\
          </payload-type></description></content><preparing/></muji>");
-    let muji = Muji::read(&element, &mut Skipped::default());
-    assert_eq!(muji, Muji { preparing: true, contents: vec![audio()] });
+    let muji = MujiElement::read(&element, &mut Skipped::default());
+    assert_eq!(muji, MujiElement { preparing: true, contents: vec![audio()] });
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn of_two_contents_with_one_name_the_first_counts_and_the_second_is_reported() {
     let element = xml("<muji xmlns='urn:xmpp:jingle:muji:0'><content name='a' xmlns='urn:xmpp:jingle:1'/>\
          <content name='a' xmlns='urn:xmpp:jingle:1' senders='none'/></muji>");
     let mut skipped = Skipped::default();
-    assert_eq!(Muji::read(&element, &mut skipped).contents, [Content::new("a")]);
+    assert_eq!(MujiElement::read(&element, &mut skipped).contents, [Content::new("a")]);
     assert_eq!(skipped.to_string(), "muji: a second content named a");
 }
 
@@ -282,10 +282,10 @@ fn preparing_is_read_whatever_stands_in_it_and_however_often() {
     for inside in ["<preparing/>", "<preparing>soon</preparing>", "<preparing><x/></preparing><preparing/>"] {
         let muji = xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'>{inside}</muji>"));
         let mut skipped = Skipped::default();
-        assert_eq!(Muji::read(&muji, &mut skipped), Muji::preparing(), "{inside}");
+        assert_eq!(MujiElement::read(&muji, &mut skipped), MujiElement::preparing(), "{inside}");
     }
-    let both = Muji { preparing: true, contents: vec![Content::new("audio"), Content::new("video")] };
-    assert_eq!(Muji::read(&both.write(), &mut Skipped::default()), both);
+    let both = MujiElement { preparing: true, contents: vec![Content::new("audio"), Content::new("video")] };
+    assert_eq!(MujiElement::read(&both.write(), &mut Skipped::default()), both);
 }
 
 fn assert_jmi(id: &str, word: jmi::MessageKind, expected: &str) {
@@ -329,7 +329,7 @@ fn a_device_and_a_fingerprint_that_only_a_device_can_read() {
     assert_eq!(JingleMessage::find(&proceed.write()), Some(proceed));
     let muji = xml(&format!("<muji xmlns='urn:xmpp:jingle:muji:0'><preparing/>{device}</muji>"));
     let mut skipped = Skipped::default();
-    assert_eq!((Muji::read(&muji, &mut skipped), dtls::device_id(&muji)), (Muji::preparing(), Some(27)));
+    assert_eq!((MujiElement::read(&muji, &mut skipped), dtls::device_id(&muji)), (MujiElement::preparing(), Some(27)));
 
     let plain = Fingerprint { hash: "sha-256".to_owned(), setup: Some(Setup::Active), value: vec![0xab; 32] };
     let payload = xml("<encrypted xmlns='eu.siacs.conversations.axolotl'><payload>YWJj</payload></encrypted>");

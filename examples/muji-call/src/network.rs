@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use muji_core::Secret;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
-use muji_core::tls::Trust;
+use muji_core::tls::TlsRoots;
 use muji_media::backend::{GatherPolicy, NoMedia, Relays};
 use muji_media::transport::MakeTransport;
 use muji_media::transport::str0m::Str0m;
@@ -92,7 +92,7 @@ impl Network {
             (_, true) => Relays::Never,
             _ => Relays::Allowed,
         };
-        let trust = ca_file.map_or(Trust::System, |file| Trust::Authorities(file.to_owned()));
+        let trust = ca_file.map_or(TlsRoots::System, |file| TlsRoots::Authorities(file.to_owned()));
         Ok(GatherPolicy { servers, relays, private: !self.hide_private, trust })
     }
 

@@ -36,7 +36,7 @@ use std::time::Instant;
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Hold, Mute, Session, SessionId};
 use muji_xep::jingle::{Content, Jingle};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::Media;
 use muji_xep::{Element, Skipped, dtls, muc};
 use xmpp_parsers::presence::{Presence, Type};
@@ -56,7 +56,7 @@ use crate::room_state::RoomState;
 use crate::warning::{RoomRequest, Warning};
 use guests::{Guest, Guests, Invites, Venue};
 use membership::{Asked, Membership};
-use participants::{Participants, Standing, View};
+use participants::{ConferenceView, Participants, PublishState};
 use publishing::Publishing;
 
 /// A call in a room.
@@ -115,7 +115,7 @@ impl Conference {
     }
 
     /// The client sits in the room already.
-    pub(crate) fn seated(mut self, cx: &mut Context<'_>, room: &RoomState) -> Self {
+    pub(crate) fn in_chat_room(mut self, cx: &mut Context<'_>, room: &RoomState) -> Self {
         self.membership.knows_anonymity(room.shows_jids);
         for (nick, occupant) in room.occupants.iter() {
             self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone(), Some(occupant.quirks));
@@ -172,17 +172,17 @@ impl Conference {
     // ---- sessions ----------------------------------------------------------------------------------------------------
 
     /// The participants, and what their sessions depend on.
-    fn participants(&mut self) -> (&mut Participants, View<'_>) {
+    fn participants(&mut self) -> (&mut Participants, ConferenceView<'_>) {
         let standing = if self.membership.has_left() {
-            Standing::Leaving
+            PublishState::Leaving
         } else if self.is_active() {
-            Standing::Public
+            PublishState::Public
         } else if self.is_published() {
-            Standing::Published
+            PublishState::Published
         } else {
-            Standing::Unpublished
+            PublishState::Unpublished
         };
-        let view = View {
+        let view = ConferenceView {
             call: self.call,
             us: &self.us,
             room: self.membership.room(),
@@ -401,7 +401,13 @@ impl Conference {
     }
 
     /// Sends a presence to the room; its id.
-    fn present(&mut self, cx: &mut Context<'_>, kind: Type, enter: Option<Element>, muji: Option<&Muji>) -> String {
+    fn present(
+        &mut self,
+        cx: &mut Context<'_>,
+        kind: Type,
+        enter: Option<Element>,
+        muji: Option<&MujiElement>,
+    ) -> String {
         let id = cx.ids.token();
         if kind == Type::None {
             self.publishing.echo.say(&id, muji.cloned());

@@ -84,7 +84,7 @@ impl Participant {
     /// It describes what it has; `before` is what it described the last time in this stay.
     pub(crate) fn describes(&mut self, now: Instant, contents: &[(String, Media)], before: Option<&[Content]>) {
         let dropped = self.had.extract_if(.., |media| contents.iter().all(|(_, of)| of != media));
-        self.dropped.extend(dropped.map(|media| (media, now + config::DROPPED)));
+        self.dropped.extend(dropped.map(|media| (media, now + config::STALE_PRESENCE)));
         self.had = contents.iter().map(|(_, media)| media.clone()).collect();
         // What it did not have the last time comes after ours now.
         let had = |media: &Media| before.is_some_and(|before| before.iter().any(|it| it.media() == Some(media)));

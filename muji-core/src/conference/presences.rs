@@ -3,7 +3,7 @@
 use jid::FullJid;
 use muji_xep::Element;
 use muji_xep::muc::{MucUser, code};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use xmpp_parsers::presence::Type;
 use xmpp_parsers::stanza_error::StanzaError;
 
@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
 use crate::event::Event;
 use crate::peer::Peer;
-use crate::room_state::{Described, PresenceKind, RoomPresence};
+use crate::room_state::{OccupantPresence, PresenceKind, RoomPresence};
 use crate::stanza::condition;
 use crate::warning::{NotCalled, Warning};
 
@@ -50,7 +50,7 @@ impl Conference {
         }
     }
 
-    fn tell_unreadable(&self, cx: &mut Context<'_>, nick: &str, described: &Described) {
+    fn tell_unreadable(&self, cx: &mut Context<'_>, nick: &str, described: &OccupantPresence) {
         if let Some(excess) = &described.excess {
             self.warn(cx, Warning::CallInformationIgnored { nick: nick.to_owned(), excess: *excess });
         }
@@ -69,7 +69,7 @@ impl Conference {
             }
             Outcome::RetryLater { leave } => {
                 if leave {
-                    self.present(cx, Type::Unavailable, None, None); // Who is there is told to those who enter.
+                    self.present(cx, Type::Unavailable, None, None); // To enter again: only then a room lists its occupants.
                 }
                 self.membership.retry_later(cx.now);
                 self.publishing.lost();
@@ -91,7 +91,7 @@ impl Conference {
     // ---- of us -------------------------------------------------------------------------------------------------------
 
     /// The room repeated our own presence.
-    fn echoed(&mut self, cx: &mut Context<'_>, nick: &str, id: Option<&str>, described: &Described) {
+    fn echoed(&mut self, cx: &mut Context<'_>, nick: &str, id: Option<&str>, described: &OccupantPresence) {
         self.membership.echoed(nick, &described.user);
         let muji = described.muji.as_ref();
         let repetition = self.publishing.echo.repeated(id, muji);
@@ -112,7 +112,7 @@ impl Conference {
     }
 
     /// The room repeated our presence while we are in it, or on the way in.
-    fn repeated(&mut self, cx: &mut Context<'_>, user: &MucUser, muji: Option<&Muji>, repetition: Repetition) {
+    fn repeated(&mut self, cx: &mut Context<'_>, user: &MucUser, muji: Option<&MujiElement>, repetition: Repetition) {
         let Repetition { echo, marked } = repetition;
         let entering = self.publishing.is_entering();
         let stripped = match echo {
@@ -162,7 +162,7 @@ impl Conference {
 
     // ---- of the others -----------------------------------------------------------------------------------------------
 
-    fn occupant_says(&mut self, cx: &mut Context<'_>, nick: &str, described: &Described) {
+    fn occupant_says(&mut self, cx: &mut Context<'_>, nick: &str, described: &OccupantPresence) {
         let known = self.occupants.get(nick).map(|occupant| occupant.real.clone());
         let Some(muji) = described.part() else { return self.occupant_dropped(cx, nick) };
         // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
@@ -190,7 +190,7 @@ impl Conference {
         cx: &mut Context<'_>,
         nick: &str,
         real: FullJid,
-        muji: Muji,
+        muji: MujiElement,
         quirks: Option<ClientQuirks>,
     ) {
         let preparing = muji.preparing;
@@ -216,7 +216,7 @@ impl Conference {
     fn occupant_dropped(&mut self, cx: &mut Context<'_>, nick: &str) {
         self.publishing.passed(nick);
         if let Some(occupant) = self.occupants.remove(nick) {
-            self.participants.expect_until(&occupant.real, cx.now + config::DROPPED);
+            self.participants.expect_until(&occupant.real, cx.now + config::STALE_PRESENCE);
         }
         self.publish_in_turn(cx);
     }

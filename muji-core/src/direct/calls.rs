@@ -156,7 +156,7 @@ impl DirectCalls {
                         Some(since) => {
                             let id = id.clone();
                             let media = media.clone();
-                            let ring = |manner| Ring::proposed(since, id, peer.clone(), media, manner);
+                            let ring = |alerting| Ring::proposed(since, id, peer.clone(), media, alerting);
                             self.proposed(cx, us, met, peer, &heard.message.id, ring);
                         }
                         None => {
@@ -227,21 +227,21 @@ impl DirectCalls {
         met: bool,
         ring: impl FnOnce(Alerting) -> Ring,
     ) {
-        let manner = if self.may_ring(cx, from, met) { Alerting::Aloud } else { Alerting::Discreet };
+        let alerting = if self.may_ring(cx, from, met) { Alerting::Aloud } else { Alerting::Discreet };
         let strangers =
             self.calls.values().filter(|direct| direct.visibility == Visibility::Hidden && !direct.is_wanted());
-        if manner == Alerting::Discreet && strangers.count() >= config::MAX_STRANGERS {
+        if alerting == Alerting::Discreet && strangers.count() >= config::MAX_STRANGERS {
             return;
         }
         if self.calls.len() >= config::MAX_CALLS {
-            if manner == Alerting::Aloud {
+            if alerting == Alerting::Aloud {
                 reject(cx, ring(Alerting::Discreet), Reason::Busy.into());
             }
             return;
         }
         let call = cx.ids.call();
         let visibility = self.visibility(from);
-        let direct = DirectCall::rung(cx, call, us, ring(manner), visibility, manner);
+        let direct = DirectCall::rung(cx, call, us, ring(alerting), visibility, alerting);
         self.keep(call, direct);
     }
 

@@ -19,7 +19,7 @@ impl DirectCall {
         us: &FullJid,
         ring: Ring,
         visibility: Visibility,
-        manner: Alerting,
+        alerting: Alerting,
     ) -> Self {
         let from = ring.caller().clone();
         let media = ring.media().to_vec();
@@ -27,7 +27,7 @@ impl DirectCall {
         this.said(cx);
         cx.event(
             call,
-            match manner {
+            match alerting {
                 Alerting::Aloud => Event::Ringing { from, media },
                 Alerting::Discreet => Event::Stranger { from, media },
             },

@@ -1,7 +1,7 @@
 //! The session of a call with one person.
 
 use jid::FullJid;
-use muji_jingle::{ContentSpec, End, Parties, Session, SessionEvent, SessionQuirks, acknowledge, dismiss};
+use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionParams, SessionQuirks, acknowledge, dismiss};
 use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement};
 use muji_xep::jmi::{MessageKind, MessageReason};
 use xmpp_parsers::stanza_error::StanzaError;
@@ -88,8 +88,8 @@ impl DirectCall {
         });
     }
 
-    fn parties(&self, cx: &mut Context<'_>, peer: FullJid) -> Parties {
-        Parties {
+    fn parties(&self, cx: &mut Context<'_>, peer: FullJid) -> SessionParams {
+        SessionParams {
             call: self.call,
             session: cx.ids.session(),
             us: self.us.clone(),
@@ -187,10 +187,10 @@ impl DirectCall {
         let id = session.parties().session;
         let peer = self.named(&session.parties().peer);
         match event {
-            SessionEvent::Offered => self.stands(cx, PairState::Offered, Event::PeerOffered(peer)),
+            SessionEvent::Offered => self.set_state(cx, PairState::Offered, Event::PeerOffered(peer)),
             SessionEvent::Ringing => cx.event(self.call, Event::DeviceRings(peer.jid)),
             SessionEvent::Accepted => {
-                self.stands(cx, PairState::Connecting, Event::PeerConnecting(peer.clone(), id));
+                self.set_state(cx, PairState::Connecting, Event::PeerConnecting(peer.clone(), id));
                 self.verify_certificate(cx, peer);
                 self.begins_to_send(cx);
             }
@@ -202,9 +202,9 @@ impl DirectCall {
             SessionEvent::ContentRemoved { content, .. } => {
                 cx.event(self.call, Event::PeerContentRemoved(peer, id, content));
             }
-            SessionEvent::Connected => self.stands(cx, PairState::Connected, Event::PeerConnected(peer, id)),
-            SessionEvent::Flowing { .. } => self.stands(cx, PairState::Flowing, Event::PeerFlowing(peer, id)),
-            SessionEvent::Interrupted => self.stands(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
+            SessionEvent::Connected => self.set_state(cx, PairState::Connected, Event::PeerConnected(peer, id)),
+            SessionEvent::Flowing { .. } => self.set_state(cx, PairState::Flowing, Event::PeerFlowing(peer, id)),
+            SessionEvent::Interrupted => self.set_state(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
             SessionEvent::Muted(content) => cx.event(self.call, Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => cx.event(self.call, Event::PeerUnmuted(peer, content)),
             SessionEvent::Held => cx.event(self.call, Event::PeerHeld(peer)),
@@ -226,7 +226,7 @@ impl DirectCall {
         }
     }
 
-    fn stands(&mut self, cx: &mut Context<'_>, state: PairState, event: Event) {
+    fn set_state(&mut self, cx: &mut Context<'_>, state: PairState, event: Event) {
         self.is(cx, state);
         cx.event(self.call, event);
     }

@@ -26,15 +26,15 @@ use crate::context::{Context, Shared};
 use crate::direct::DirectCalls;
 use crate::disco::Disco;
 use crate::error::Refused;
-use crate::event::{Connection, Handled};
+use crate::event::{ConnectionChange, Handled};
 use crate::ice_servers::IceServers;
 use crate::invitations::Invitations;
 use crate::media::{Capabilities, MediaReport};
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::reachability::Reachability;
+use crate::room_service::Services;
 use crate::room_state::{RoomPresence, RoomState};
-use crate::services::Services;
 
 /// Whether somebody is there, if a presence of this type says it.
 fn available(type_: &presence::Type) -> Option<bool> {
@@ -69,7 +69,7 @@ pub struct Engine {
     archived: Archived,
     reachability: Reachability,
     services: Services,
-    external: IceServers,
+    ice_servers: IceServers,
     /// The connection is gone.
     offline: bool,
     /// If it does not come back the calls end then.
@@ -99,7 +99,7 @@ impl Engine {
             archived: Archived::default(),
             reachability: Reachability::default(),
             services: Services::default(),
-            external: IceServers::default(),
+            ice_servers: IceServers::default(),
             offline: false,
             lost_until: None,
         }
@@ -109,7 +109,7 @@ impl Engine {
     /// of calls say it too; a change is said at once in the rooms of calls.
     pub fn set_presence_extras(&mut self, now: Instant, extras: Vec<Element>) {
         self.shared.extras = extras;
-        if self.reachability.attends() && self.us.is_some() {
+        if self.reachability.accepts_calls() && self.us.is_some() {
             let presence = self.reachability.presence(&self.shared.extras);
             self.shared.out.push_back(Output::Send(Box::new(presence)));
         }
@@ -149,8 +149,8 @@ impl Engine {
         always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).chain(feedback).chain(extends).collect()
     }
 
-    /// What others are told once cannot be said while the connection is gone: a new stream would not carry it. What they are told by how
-    /// things stand, such as that we are muted, can.
+    /// Refuses what is sent once, such as an invitation, while the connection is gone: a new stream would not carry it. State, such as
+    /// being muted, is sent again by itself.
     pub(super) fn is_online(&self) -> Result<(), Refused> {
         if self.offline { Err(Refused::Offline) } else { Ok(()) }
     }
@@ -234,23 +234,23 @@ impl Engine {
     }
 
     /// News of the connection.
-    pub fn handle_connection(&mut self, now: Instant, change: Connection) {
+    pub fn handle_connection(&mut self, now: Instant, change: ConnectionChange) {
         match change {
-            Connection::Lost => {
+            ConnectionChange::Lost => {
                 self.offline = true;
                 self.lost_until.get_or_insert(now + config::DISCONNECTED);
                 self.with_all(now, |conference, _| conference.went_offline());
             }
-            Connection::Resumed => {
+            ConnectionChange::Resumed => {
                 self.offline = false;
                 self.lost_until = None;
                 self.with_all(now, Conference::resumed);
             }
-            Connection::Bound { jid } => {
+            ConnectionChange::Bound { jid } => {
                 self.offline = false;
                 self.lost_until = None;
                 self.us = Some(jid.clone());
-                self.external.rebound();
+                self.ice_servers.rebound();
                 self.chat_rooms.clear(); // The client enters its rooms again.
                 self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.rebound(cx, us));
                 self.greet(now);
@@ -272,8 +272,8 @@ impl Engine {
         self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.handle_timeout(cx));
         self.invitations.handle_timeout(now, &mut self.shared.out);
         self.reachability.handle_timeout(now);
-        self.external.handle_timeout(now);
-        if self.external.poll_timeout(self.talks()).is_some_and(|due| due <= now) {
+        self.ice_servers.handle_timeout(now);
+        if self.ice_servers.poll_timeout(self.talks()).is_some_and(|due| due <= now) {
             self.seek_servers(now);
         }
         for (call, guest) in self.services.handle_timeout(now) {
@@ -285,8 +285,8 @@ impl Engine {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let external = self.external.poll_timeout(self.talks());
-        let server = [self.reachability.poll_timeout(), self.services.poll_timeout(), external];
+        let servers = self.ice_servers.poll_timeout(self.talks());
+        let server = [self.reachability.poll_timeout(), self.services.poll_timeout(), servers];
         let others = [self.direct_calls.poll_timeout(), self.invitations.poll_timeout()].into_iter().chain(server);
         let calls = self.calls.values().filter_map(Conference::poll_timeout);
         calls.chain(self.lost_until).chain(others.flatten()).min()
@@ -297,10 +297,10 @@ impl Engine {
         self.shared.out.pop_front()
     }
 
-    /// What the clocks on the wall show now: by them servers say how long credentials of STUN and TURN servers last. Without
-    /// it they are believed to last half a day.
+    /// The wall-clock time. XMPP servers give the time at which credentials for TURN servers expire in it (XEP-0215); without it the
+    /// credentials are taken to last half a day.
     pub fn set_clock(&mut self, now: Instant, wall: SystemTime) {
-        self.external.set_clock(now, wall);
+        self.ice_servers.set_clock(now, wall);
     }
 
     /// True if there is a call that the user wants.
@@ -311,7 +311,7 @@ impl Engine {
     /// Asks for STUN and TURN servers, if there is something to ask.
     fn seek_servers(&mut self, now: Instant) {
         let Some(us) = self.us.clone().filter(|_| self.shared.config.discover_servers) else { return };
-        if let Some(question) = self.external.needed(now, &mut self.shared.ids, us.domain()) {
+        if let Some(question) = self.ice_servers.needed(now, &mut self.shared.ids, us.domain()) {
             self.send(question);
         }
     }
@@ -364,7 +364,7 @@ impl Engine {
         }
         self.direct_calls.forget(call);
         self.left.retain(|room| room != conference.room());
-        if self.left.len() == config::MAX_LEFT {
+        if self.left.len() == config::MAX_LEFT_ROOMS {
             self.left.pop_front();
         }
         self.left.push_back(conference.room().clone());

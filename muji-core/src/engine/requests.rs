@@ -16,7 +16,7 @@ use crate::event::{About, Event, Handled};
 use crate::media::MediaCommand;
 use crate::output::Output;
 use crate::reachability::{Answer, is_from_account};
-use crate::services::Next;
+use crate::room_service::Next;
 use crate::warning::Warning;
 
 impl Engine {
@@ -238,7 +238,7 @@ impl Engine {
     /// Our server answers what we asked it for STUN and TURN servers. False if it was something else.
     fn server_answered(&mut self, now: Instant, from: Option<&Jid>, id: &str, payload: Option<&Element>) -> bool {
         let Some(us) = self.us.clone().filter(|us| is_from_account(from, us)) else { return false };
-        let Some(learned) = self.external.answered(now, &mut self.shared.ids, us.domain(), id, payload) else {
+        let Some(learned) = self.ice_servers.answered(now, &mut self.shared.ids, us.domain(), id, payload) else {
             return false;
         };
         if !learned.skipped.is_empty() {

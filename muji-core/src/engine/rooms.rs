@@ -35,13 +35,13 @@ impl Engine {
             }
         };
         let again = self.left.contains(&room);
-        let seated = chat_room.as_ref().and_then(|chat_room| chat_room.nick.clone());
-        let (call, mut conference) = self.enter(now, None, room, how, seated)?;
+        let chat_nick = chat_room.as_ref().and_then(|chat_room| chat_room.nick.clone());
+        let (call, mut conference) = self.enter(now, None, room, how, chat_nick)?;
         if again {
             conference = conference.again();
         }
         if let Some(chat_room) = chat_room {
-            conference = conference.seated(&mut self.context(now), &chat_room);
+            conference = conference.in_chat_room(&mut self.context(now), &chat_room);
         }
         self.calls.insert(call, conference);
         Ok(call)
@@ -72,7 +72,7 @@ impl Engine {
         call: Option<CallId>,
         room: BareJid,
         how: Join,
-        seated: Option<String>,
+        chat_nick: Option<String>,
     ) -> Result<(CallId, Conference), Refused> {
         let us = self.us.clone().ok_or(Refused::NotConnected)?;
         self.is_online()?;
@@ -80,7 +80,7 @@ impl Engine {
         if how.media.iter().all(|media| self.shared.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
         }
-        let nick = seated.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
+        let nick = chat_nick.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
         let nick = occupant_jid(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
         let call = call.unwrap_or_else(|| self.shared.ids.call());
         self.seek_servers(now);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use jid::Jid;
 use muji_xep::Secret;
 
-use crate::tls::Trust;
+use crate::tls::TlsRoots;
 
 /// Who logs in, and where.
 #[derive(Debug, Clone)]
@@ -17,14 +17,14 @@ pub struct Account {
     /// Where the server is.
     pub server: Server,
     /// Whose signatures of its certificate are trusted.
-    pub trust: Trust,
+    pub trust: TlsRoots,
 }
 
 impl Account {
     /// An account whose server is found by its domain and vouched for by the system's authorities.
     #[must_use]
     pub fn new(jid: Jid, password: Secret) -> Self {
-        Self { jid, password, server: Server::Discovered, trust: Trust::System }
+        Self { jid, password, server: Server::Discovered, trust: TlsRoots::System }
     }
 }
 

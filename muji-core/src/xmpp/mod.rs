@@ -12,7 +12,7 @@ mod login;
 mod read_tail;
 mod sasl;
 
-pub use crate::tls::{CertificateFault, Trust};
+pub use crate::tls::{CertificateFault, TlsRoots};
 pub use account::{Account, Server};
 pub use error::LoginError;
 pub use login::LoggedIn;

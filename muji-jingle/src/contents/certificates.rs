@@ -5,7 +5,7 @@ use muji_xep::jingle::Content;
 
 use crate::fault::Unusable;
 use crate::media::RemoteTransport;
-use crate::parties::Parties;
+use crate::parties::SessionParams;
 
 /// The user's demands on the peer's certificate.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(super) struct CertificateRules {
 }
 
 impl CertificateRules {
-    pub(super) fn of(parties: &Parties) -> Self {
+    pub(super) fn of(parties: &SessionParams) -> Self {
         Self { certificates: parties.certificates.clone(), bound_only: parties.bound_only }
     }
 

@@ -13,7 +13,7 @@
 use std::time::Instant;
 
 use muji_xep::jingle::{Content, Senders, Side};
-use muji_xep::rtp::{Description, Extension, Parameter, PayloadType, Source};
+use muji_xep::rtp::{Description, HeaderExtension, Parameter, PayloadType, Source};
 
 use super::transport::SessionTransport;
 use crate::ids::{SessionId, TransportId};
@@ -70,7 +70,7 @@ pub(super) struct SessionContent {
     /// What we may receive, with this session's ids: our offer, or the answer we give.
     pub(super) payload_types: Vec<PayloadType>,
     /// The same of header extensions; once it is agreed, those that both know.
-    pub(super) extensions: Vec<Extension>,
+    pub(super) extensions: Vec<HeaderExtension>,
     /// Who may send it, as last offered or agreed.
     pub(super) senders: Senders,
     pub(super) negotiated: Option<NegotiatedContent>,

@@ -1,7 +1,7 @@
 //! Which of our contents, codecs and header extensions a peer's offer or answer matches.
 
 use muji_xep::jingle::Content;
-use muji_xep::rtp::{Description, Extension, Media, PayloadType};
+use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 
 use crate::parties::ContentSpec;
 
@@ -42,13 +42,13 @@ pub(super) fn answered_codec(ours: &[PayloadType], answered: &[PayloadType]) -> 
 
 /// The header extensions of ours that an offer or answer has too, with the ids that it gives them. Where it only proposes an id, ours
 /// is taken; where the id is too large for the one-byte form, the extension is not (XEP-0294 section 3, RFC 8285 section 4.2).
-pub(super) fn shared_extensions(ours: &[Extension], theirs: &[Extension]) -> Vec<Extension> {
+pub(super) fn shared_extensions(ours: &[HeaderExtension], theirs: &[HeaderExtension]) -> Vec<HeaderExtension> {
     let both = ours.iter().filter_map(|ours| {
         let theirs = theirs.iter().find(|theirs| theirs.uri == ours.uri)?;
         let id = if theirs.id >= PROPOSED { ours.id } else { theirs.id };
-        ONE_BYTE.contains(&id).then(|| Extension { id, ..theirs.clone() })
+        ONE_BYTE.contains(&id).then(|| HeaderExtension { id, ..theirs.clone() })
     });
-    Extension::unite(both)
+    HeaderExtension::unite(both)
 }
 
 /// What we could have taken instead of a content that we refuse.

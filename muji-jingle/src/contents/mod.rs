@@ -17,12 +17,12 @@ use std::time::Instant;
 use muji_xep::dtls::Setup;
 use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::{Content, Group, Jingle, MAX_CONTENTS, Senders, Side};
-use muji_xep::rtp::{Description, Extension, Media, PayloadType};
+use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 
 use crate::fault::Unusable;
 use crate::ids::{SessionId, TransportId};
 use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand};
-use crate::parties::{ContentSpec, Parties};
+use crate::parties::{ContentSpec, SessionParams};
 use crate::timers;
 
 use bundle::Bundle;
@@ -57,7 +57,7 @@ pub(crate) struct SessionContents {
 }
 
 impl SessionContents {
-    fn new(parties: &Parties, side: Side, bundle: Bundle) -> Self {
+    fn new(parties: &SessionParams, side: Side, bundle: Bundle) -> Self {
         Self {
             list: ContentList::default(),
             transports: SessionTransports::default(),
@@ -70,7 +70,7 @@ impl SessionContents {
     }
 
     /// What we offer: a transport of its own for each content, which every known client takes.
-    pub(crate) fn offering(parties: &Parties, specs: Vec<ContentSpec>) -> Self {
+    pub(crate) fn offering(parties: &SessionParams, specs: Vec<ContentSpec>) -> Self {
         let mut this = Self::new(parties, Side::Initiator, Bundle::default());
         for spec in specs.into_iter().take(MAX_CONTENTS) {
             let name = spec.publication.clone();
@@ -86,7 +86,7 @@ impl SessionContents {
     /// # Errors
     /// The first reason, if nothing of the offer can be taken.
     pub(crate) fn answering(
-        parties: &Parties,
+        parties: &SessionParams,
         specs: &[ContentSpec],
         offer: &Jingle,
     ) -> Result<(Self, Vec<Unusable>), Unusable> {
@@ -188,17 +188,17 @@ impl SessionContents {
     }
 
     /// The command that makes our ends of all contents which came with the session itself.
-    pub(crate) fn open(&self, parties: &Parties) -> MediaCommand {
+    pub(crate) fn open(&self, parties: &SessionParams) -> MediaCommand {
         self.open_those(parties, |content| content.state == ContentState::Settled)
     }
 
-    fn open_those(&self, parties: &Parties, which: impl Fn(&SessionContent) -> bool) -> MediaCommand {
+    fn open_those(&self, parties: &SessionParams, which: impl Fn(&SessionContent) -> bool) -> MediaCommand {
         let role = match self.side {
             Side::Initiator => IceRole::Controlling,
             Side::Responder => IceRole::Controlled,
         };
         let contents = self.list.iter().filter(|content| which(content)).map(SessionContent::open);
-        let Parties { call, session, name, peer, .. } = parties.clone();
+        let SessionParams { call, session, name, peer, .. } = parties.clone();
         MediaCommand::Open { call, session, peer: peer.to_bare(), name, role, contents: contents.collect() }
     }
 
@@ -283,7 +283,8 @@ impl SessionContents {
         let named = |name: &str| answer.contents.iter().find(|content| content.name == name);
         let left_out =
             self.list.take_out(|content| content.state == ContentState::Settled && named(&content.name).is_none());
-        let dropped = left_out.into_iter().map(|content| MediaCommand::Drop { session, content: content.label });
+        let dropped =
+            left_out.into_iter().map(|content| MediaCommand::RemoveContent { session, content: content.label });
         let dropped = dropped.collect();
         self.forget_unused_transports();
         let settled: Vec<(Side, String)> =
@@ -325,7 +326,7 @@ impl SessionContents {
                 continue;
             }
             let agreed = contents.filter(|content| content.negotiated.is_some());
-            let extensions = Extension::unite(agreed.flat_map(|content| content.extensions.clone()));
+            let extensions = HeaderExtension::unite(agreed.flat_map(|content| content.extensions.clone()));
             commands.extend(transport.start(extensions));
         }
         let (side, holding) = (self.side, self.holding);
@@ -379,7 +380,7 @@ impl SessionContents {
     /// If the session has too many already.
     pub(crate) fn add(
         &mut self,
-        parties: &Parties,
+        parties: &SessionParams,
         spec: ContentSpec,
         until: Instant,
     ) -> Result<MediaCommand, Unusable> {
@@ -422,7 +423,7 @@ impl SessionContents {
     }
 
     /// Begins with what the peer has added: our ends are to be made.
-    pub(crate) fn open_waiting(&mut self, parties: &Parties, until: Instant) -> Option<MediaCommand> {
+    pub(crate) fn open_waiting(&mut self, parties: &SessionParams, until: Instant) -> Option<MediaCommand> {
         let waits = |content: &SessionContent| content.state == ContentState::Waiting;
         if !self.list.iter().any(waits) {
             return None;
@@ -488,7 +489,7 @@ impl SessionContents {
         let label = self.list.label(content)?;
         self.list.take_out(|content| content.label == label);
         self.forget_unused_transports();
-        Some(MediaCommand::Drop { session, content: label })
+        Some(MediaCommand::RemoveContent { session, content: label })
     }
 
     /// The contents that a lost transport takes with it, if others remain; `None` if they do not.

@@ -3,7 +3,7 @@
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::Content;
-use muji_xep::rtp::Extension;
+use muji_xep::rtp::HeaderExtension;
 
 use super::restart::IceRestart;
 use crate::fault::Unusable;
@@ -181,7 +181,7 @@ impl SessionTransport {
     }
 
     /// Lets the media layer connect, with these header extensions; nothing before the peer's end is known.
-    pub(super) fn start(&mut self, extensions: Vec<Extension>) -> Vec<MediaCommand> {
+    pub(super) fn start(&mut self, extensions: Vec<HeaderExtension>) -> Vec<MediaCommand> {
         let Some(remote) = self.remote.clone() else { return Vec::new() };
         self.started = true;
         let transport = self.id;

@@ -2,7 +2,7 @@
 
 use jid::BareJid;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::{Extension, Media, PayloadType};
+use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
 #[cfg(doc)]
 use super::report::MediaReport;
@@ -15,7 +15,7 @@ use crate::ids::{CallId, SessionId, TransportId};
 pub struct OpenContent {
     /// Its name in the session.
     pub name: String,
-    /// Sound or pictures.
+    /// Audio, video or slides.
     pub media: Media,
     /// The SSRC we send with.
     pub ssrc: u32,
@@ -24,7 +24,7 @@ pub struct OpenContent {
     /// The encodings that may be used, with this session's ids.
     pub payload_types: Vec<PayloadType>,
     /// The header extensions that may be.
-    pub extensions: Vec<Extension>,
+    pub extensions: Vec<HeaderExtension>,
 }
 
 /// What we send as a content.
@@ -52,7 +52,7 @@ pub enum MediaCommand {
         call: CallId,
         /// What the room knows it as.
         publication: String,
-        /// Sound or pictures.
+        /// Audio, video or slides.
         media: Media,
     },
     /// Stops capturing: muted, or the call is over.
@@ -113,7 +113,7 @@ pub enum MediaCommand {
         ssrcs: Vec<u32>,
     },
     /// Forgets a content, and its transport if nothing else travels by it.
-    Drop {
+    RemoveContent {
         /// The session.
         session: SessionId,
         /// The content's name in the session.

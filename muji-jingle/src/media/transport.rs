@@ -2,7 +2,7 @@
 
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::Extension;
+use muji_xep::rtp::HeaderExtension;
 
 /// Who decides which pair of addresses is used (RFC 8445 6.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,5 +47,5 @@ pub struct RemoteTransport {
     /// Who opens the handshake, seen from us.
     pub dtls: DtlsRole,
     /// Header extensions that both ends know, with the ids that they have here.
-    pub extensions: Vec<Extension>,
+    pub extensions: Vec<HeaderExtension>,
 }

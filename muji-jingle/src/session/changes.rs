@@ -169,7 +169,7 @@ impl ContentChanges<'_> {
             why: Some(ReasonElement::from(&why)),
             ..self.out.jingle(Action::ContentReject)
         };
-        self.out.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
+        self.out.event(SessionEvent::Warning(SessionWarning::ContentRejected(why)));
         self.out.request(self.now, self.ids, &reject, Request::Other);
     }
 

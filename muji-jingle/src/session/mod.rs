@@ -22,7 +22,7 @@ use crate::contents::SessionContents;
 use crate::fault::{PeerFault, Unusable};
 use crate::ids::{Ids, TransportId};
 use crate::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
-use crate::parties::{ContentSpec, Parties, SessionQuirks};
+use crate::parties::{ContentSpec, SessionParams, SessionQuirks};
 use crate::timers;
 use changes::{ContentChanges, start};
 use signalling::Signalling;
@@ -44,7 +44,7 @@ pub struct Session {
 impl Session {
     /// Begins a session that we offer: the media layer makes its ends, nothing is sent before [`Self::release`].
     #[must_use]
-    pub fn outgoing(now: Instant, parties: Parties, sid: String, specs: Vec<ContentSpec>) -> Self {
+    pub fn outgoing(now: Instant, parties: SessionParams, sid: String, specs: Vec<ContentSpec>) -> Self {
         let contents = SessionContents::offering(&parties, specs);
         let state = State::Opening { released: false, until: now + timers::DESCRIBE };
         let mut this = Self::new(parties, sid, state, contents);
@@ -56,16 +56,16 @@ impl Session {
     ///
     /// # Errors
     /// Why nothing of the offer can be taken; tell the peer with [`refuse`].
-    pub fn incoming(parties: Parties, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, Unusable> {
+    pub fn incoming(parties: SessionParams, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, Unusable> {
         let (contents, refused) = SessionContents::answering(&parties, specs, offer)?;
         let mut this = Self::new(parties, offer.sid.clone(), State::Incoming, contents);
         for why in refused {
-            this.out.event(SessionEvent::Warning(SessionWarning::NotTaken(why)));
+            this.out.event(SessionEvent::Warning(SessionWarning::ContentRejected(why)));
         }
         Ok(this)
     }
 
-    fn new(parties: Parties, sid: String, state: State, contents: SessionContents) -> Self {
+    fn new(parties: SessionParams, sid: String, state: State, contents: SessionContents) -> Self {
         Self { state, contents, out: Signalling::new(parties, sid), acknowledged: false, unanswered_at: None }
     }
 
@@ -434,7 +434,7 @@ impl Session {
                 self.terminate(now, ids, Reason::FailedTransport.into(), End::Path(failure.into()));
             }
             State::Opening { until, .. } | State::Answering { until } if until <= now => {
-                self.terminate(now, ids, Reason::FailedApplication.into(), End::Unready);
+                self.terminate(now, ids, Reason::FailedApplication.into(), End::LocalMediaTimeout);
             }
             State::Opening { .. }
             | State::Offered { .. }
@@ -491,7 +491,7 @@ impl Session {
 
     /// Who talks.
     #[must_use]
-    pub fn parties(&self) -> &Parties {
+    pub fn parties(&self) -> &SessionParams {
         &self.out.parties
     }
 

@@ -12,20 +12,20 @@ use super::state::Request;
 use super::types::{SessionEvent, SessionOutput};
 use crate::ids::Ids;
 use crate::media::MediaCommand;
-use crate::parties::Parties;
+use crate::parties::SessionParams;
 use crate::pending::PendingRequests;
 
 /// The way out of a session, and who is at both its ends.
 #[derive(Debug, Clone)]
 pub(super) struct Signalling {
-    pub(super) parties: Parties,
+    pub(super) parties: SessionParams,
     pub(super) sid: String,
     pub(super) pending: PendingRequests<Request>,
     queue: VecDeque<SessionOutput>,
 }
 
 impl Signalling {
-    pub(super) fn new(parties: Parties, sid: String) -> Self {
+    pub(super) fn new(parties: SessionParams, sid: String) -> Self {
         Self { parties, sid, pending: PendingRequests::default(), queue: VecDeque::new() }
     }
 

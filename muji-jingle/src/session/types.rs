@@ -53,7 +53,7 @@ pub enum SessionEvent {
     ContentAdded {
         /// Its name in the session.
         content: String,
-        /// Sound or pictures.
+        /// Audio, video or slides.
         media: Media,
     },
     /// A content was taken out, and the other side knows.
@@ -104,7 +104,7 @@ pub enum End {
     Impostor,
     /// Our own media layer did not make its ends.
     #[error("the media layer did not get ready in time, which is a fault of this program")]
-    Unready,
+    LocalMediaTimeout,
 }
 
 /// Whether something is muted.
@@ -145,7 +145,7 @@ mod tests {
             End::Unusable(Unusable::TooMany),
             End::Path(TransportFailure::Closed.into()),
             End::Impostor,
-            End::Unready,
+            End::LocalMediaTimeout,
         ];
         for end in all {
             let sentence = match &end {
@@ -164,7 +164,7 @@ mod tests {
                 End::Impostor => {
                     "the other end shows another certificate than the peer promised; an attacker may be between you"
                 }
-                End::Unready => "the media layer did not get ready in time, which is a fault of this program",
+                End::LocalMediaTimeout => "the media layer did not get ready in time, which is a fault of this program",
             };
             assert_eq!(end.to_string(), sentence);
         }

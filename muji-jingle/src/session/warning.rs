@@ -11,7 +11,7 @@ use crate::media::{MediaTrouble, PathFailure};
 pub enum SessionWarning {
     /// A content that the peer offered is not taken. The peer is told why.
     #[error(transparent)]
-    NotTaken(Unusable),
+    ContentRejected(Unusable),
     /// A content did not get into the running session, or was lost before it did.
     #[error("{content} is not added: {why}")]
     NotAdded {
@@ -92,13 +92,13 @@ mod tests {
     fn each_warning_of_a_session_names_what_is_left_out() {
         let video = || "video".to_owned();
         let all = [
-            SessionWarning::NotTaken(Unusable::Codec(video())),
+            SessionWarning::ContentRejected(Unusable::Codec(video())),
             SessionWarning::NotAdded { content: video(), why: ContentFailure::Silent },
             SessionWarning::Media(MediaTrouble::Device("the camera is gone".to_owned())),
         ];
         for warning in all {
             let sentence = match &warning {
-                SessionWarning::NotTaken(_) => {
+                SessionWarning::ContentRejected(_) => {
                     "the peer and we have no codec in common for video; one of the two must add one"
                 }
                 SessionWarning::NotAdded { .. } => "video is not added: the peer did not answer in time",

@@ -208,13 +208,15 @@ impl Talk {
     fn flows(&self, side: usize, name: &str) -> Option<(bool, bool)> {
         self.media[side].iter().rev().find_map(|command| match command {
             MediaCommand::Content { content, send, receive, .. } if content == name => Some((send.is_some(), *receive)),
-            MediaCommand::Drop { content, .. } if content == name => Some((false, false)),
+            MediaCommand::RemoveContent { content, .. } if content == name => Some((false, false)),
             _ => None,
         })
     }
 
     fn is_dropped(&self, side: usize, name: &str) -> bool {
-        self.media[side].iter().any(|command| matches!(command, MediaCommand::Drop { content, .. } if content == name))
+        self.media[side]
+            .iter()
+            .any(|command| matches!(command, MediaCommand::RemoveContent { content, .. } if content == name))
     }
 
     fn warnings(&self, side: usize) -> usize {

@@ -4,7 +4,7 @@ use muji_jingle::media::{MediaCommand, MediaReport, TransportFailure};
 use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionId};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, Senders};
-use muji_xep::rtp::{Description, Extension, Media, PayloadType};
+use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 use muji_xep::session_info::SessionInfo;
 use xmpp_parsers::iq::Iq;
 
@@ -66,14 +66,17 @@ fn an_address_that_comes_before_the_answer_is_used_with_it() {
     assert!(drain(&mut pair.caller).media.iter().any(used));
 }
 
-fn extensions(of: &[(u16, &str)]) -> Vec<Extension> {
-    let extension =
-        |(id, name): &(u16, &str)| Extension { id: *id, uri: format!("urn:example:{name}"), senders: Senders::Both };
+fn extensions(of: &[(u16, &str)]) -> Vec<HeaderExtension> {
+    let extension = |(id, name): &(u16, &str)| HeaderExtension {
+        id: *id,
+        uri: format!("urn:example:{name}"),
+        senders: Senders::Both,
+    };
     of.iter().map(extension).collect()
 }
 
 /// What each side's media layer learns, when one offers these header extensions and the other knows those.
-fn extended(offered: &[(u16, &str)], known: &[(u16, &str)]) -> [Vec<Extension>; 2] {
+fn extended(offered: &[(u16, &str)], known: &[(u16, &str)]) -> [Vec<HeaderExtension>; 2] {
     let now = std::time::Instant::now();
     let mut ids = muji_jingle::Ids::new([7; 32]);
     let with = |of| vec![ContentSpec { extensions: extensions(of), ..wanted(vec![opus()]).remove(0) }];
@@ -129,7 +132,7 @@ fn what_is_no_candidate_is_answered_with_an_error_and_the_rest_is_taken() {
 fn an_answer_has_no_header_extension_that_nobody_here_knows() {
     let mut pair = offered();
     let description = pair.offer.contents[0].description.as_mut().expect("sound");
-    let extension = |id, uri: &str| Extension { id, uri: uri.to_owned(), senders: Senders::Both };
+    let extension = |id, uri: &str| HeaderExtension { id, uri: uri.to_owned(), senders: Senders::Both };
     description.extensions = vec![extension(1, "urn:example:tilt"), extension(4_096, "urn:example:pan")];
     pair.callee = Session::incoming(parties("juliet", "romeo"), &pair.offer, &wanted(vec![opus()])).expect("it fits");
     let (_, accept) = answer(&mut pair);

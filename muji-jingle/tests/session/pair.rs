@@ -5,7 +5,8 @@ use std::time::Instant;
 use jid::FullJid;
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
 use muji_jingle::{
-    CallId, ContentSpec, Ids, Parties, Session, SessionEvent, SessionId, SessionOutput, SessionQuirks, TransportId,
+    CallId, ContentSpec, Ids, Session, SessionEvent, SessionId, SessionOutput, SessionParams, SessionQuirks,
+    TransportId,
 };
 use muji_xep::jingle::{Jingle, ReasonElement};
 use muji_xep::rtp::{Media, PayloadType};
@@ -27,11 +28,11 @@ pub(crate) fn wanted(payload_types: Vec<PayloadType>) -> Vec<ContentSpec> {
     }]
 }
 
-pub(crate) fn parties(us: &str, peer: &str) -> Parties {
+pub(crate) fn parties(us: &str, peer: &str) -> SessionParams {
     let jid = |name: &str| -> FullJid { format!("{name}@x.example/1").parse().expect("a full JID") };
     let room = Some("r@conf.example".parse().expect("a room"));
     let session = SessionId(1);
-    Parties {
+    SessionParams {
         call: CallId(1),
         session,
         us: jid(us),

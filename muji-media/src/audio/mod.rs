@@ -4,5 +4,5 @@ pub(crate) mod drift;
 pub(crate) mod frame;
 pub(crate) mod jitter;
 pub(crate) mod meter;
-pub(crate) mod publisher;
 pub(crate) mod receiver;
+pub(crate) mod sender;

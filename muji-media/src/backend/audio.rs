@@ -9,8 +9,8 @@ use muji_xep::rtp::PayloadType;
 use super::observer::Observer;
 use crate::audio::frame::{AudioFrame, FRAME, mix};
 use crate::audio::meter::{Loudness, Meter};
-use crate::audio::publisher::AudioPublisher;
 use crate::audio::receiver::{AudioReceiver, PlayoutClock};
+use crate::audio::sender::AudioSender;
 use crate::codec::opus::OpusFault;
 use crate::device::{AudioSink, AudioSource, DeviceError};
 use crate::record::{RecordItem, Recordings};
@@ -28,7 +28,7 @@ const FIRST_SOUND: u16 = 100;
 
 /// Publisher, receivers, mixer and sink.
 pub(super) struct Audio {
-    publisher: AudioPublisher,
+    sender: AudioSender,
     streams: BTreeMap<StreamId, AudioStream>,
     sink: Option<Box<dyn AudioSink>>,
     recordings: Option<Recordings>,
@@ -45,23 +45,23 @@ impl Audio {
         recordings: Option<Recordings>,
         observer: Observer,
     ) -> Result<Self, OpusFault> {
-        let publisher = AudioPublisher::new(source)?;
-        Ok(Self { publisher, streams: BTreeMap::new(), sink, recordings, observer, packets: 0, bytes: 0 })
+        let sender = AudioSender::new(source)?;
+        Ok(Self { sender, streams: BTreeMap::new(), sink, recordings, observer, packets: 0, bytes: 0 })
     }
 
     /// A call publishes our audio.
     pub(super) fn publish(&mut self, call: CallId, publication: &str) {
-        self.publisher.publish(call, publication);
+        self.sender.publish(call, publication);
     }
 
     /// A call does not any more, or we are muted.
     pub(super) fn unpublish(&mut self, call: CallId, publication: &str) {
-        self.publisher.unpublish(call, publication);
+        self.sender.unpublish(call, publication);
     }
 
     /// Our encoder makes so many bits a second from now on.
     pub(super) fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
-        self.publisher.set_bit_rate(bits)
+        self.sender.set_bit_rate(bits)
     }
 
     /// A participant may send audio from now on.
@@ -89,7 +89,7 @@ impl Audio {
 
     /// True if there is nothing to capture and nothing to play.
     pub(super) fn is_idle(&self) -> bool {
-        self.streams.is_empty() && !self.publisher.is_on()
+        self.streams.is_empty() && !self.sender.is_on()
     }
 
     /// Lets the loudspeaker go if nobody can be heard.
@@ -108,7 +108,7 @@ impl Audio {
 
     /// Captures and encodes the next 20 ms; `None` while nothing is published.
     pub(super) fn capture(&mut self) -> Result<Option<RtpPacket>, DeviceError> {
-        let packet = self.publisher.packet()?;
+        let packet = self.sender.packet()?;
         if let Some(packet) = &packet {
             self.packets += 1;
             self.bytes += packet.payload.len() as u64;
@@ -121,7 +121,7 @@ impl Audio {
 
     /// The calls and names under which a captured packet is sent.
     pub(super) fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
-        self.publisher.publications()
+        self.sender.publications()
     }
 
     /// Plays 20 ms of everybody, and records them. `round_trip` knows the paths of sessions. Gives what does not work.
@@ -144,7 +144,7 @@ impl Audio {
         if !frames.is_empty() {
             troubles.extend(self.play_mix(now, &mix(&frames)));
         }
-        let notices = [self.publisher.poll_notice(), self.sink.as_mut().and_then(|sink| sink.poll_notice())];
+        let notices = [self.sender.poll_notice(), self.sink.as_mut().and_then(|sink| sink.poll_notice())];
         troubles.extend(notices.into_iter().flatten());
         troubles
     }

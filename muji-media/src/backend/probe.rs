@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use muji_core::media::IceServer;
-use muji_core::tls::Trust;
+use muji_core::tls::TlsRoots;
 
 use super::network::{Network, NetworkEvent};
 use crate::gather::connections::ConnectionEvent;
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(12);
 ///
 /// # Errors
 /// If its name has no address, or no socket can be opened: a sentence.
-pub async fn probe(server: IceServer, addresses: Vec<IpAddr>, trust: Trust) -> Result<Vec<Attempt>, String> {
+pub async fn probe(server: IceServer, addresses: Vec<IpAddr>, trust: TlsRoots) -> Result<Vec<Attempt>, String> {
     let host = server.host.clone();
     let policy = GatherPolicy { trust, ..GatherPolicy::default() };
     let mut network = Network::new(loopback::maker(), addresses, policy); // There are no peers, so no transport is made.

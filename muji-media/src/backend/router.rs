@@ -87,7 +87,7 @@ impl Router {
                 }
                 self.network.peers.execute(now, command);
             }
-            MediaCommand::Drop { session, content } => {
+            MediaCommand::RemoveContent { session, content } => {
                 self.close_streams(|(of, name)| of == session && **name == **content);
                 self.network.peers.execute(now, command);
             }

@@ -76,7 +76,7 @@ impl Video {
         self.forget_paths(|path| sessions.contains(&path.session));
         for id in ended {
             self.streams.remove(&id);
-            self.thread.give(VideoTask::Drop(id));
+            self.thread.give(VideoTask::StreamEnded(id));
         }
     }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use muji_core::media::{IceServer, ServerKind};
-use muji_core::tls::{self, Trust};
+use muji_core::tls::{self, TlsRoots};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ pub(crate) enum ConnectionEvent {
 
 /// All connections to TURN servers.
 pub(crate) struct Connections {
-    trust: Trust,
+    trust: TlsRoots,
     writers: BTreeMap<ConnectionId, mpsc::Sender<Vec<u8>>>,
     report: mpsc::Sender<ConnectionEvent>,
     events: mpsc::Receiver<ConnectionEvent>,
@@ -52,7 +52,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(trust: Trust) -> Self {
+    pub(crate) fn new(trust: TlsRoots) -> Self {
         let (report, events) = mpsc::channel(MAX_EVENTS);
         Self { trust, writers: BTreeMap::new(), report, events, resolving: false }
     }
@@ -121,7 +121,11 @@ impl Connections {
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
-async fn connect(to: SocketAddr, tls_name: Option<String>, trust: &Trust) -> Result<(Box<dyn Io>, SocketAddr), String> {
+async fn connect(
+    to: SocketAddr,
+    tls_name: Option<String>,
+    trust: &TlsRoots,
+) -> Result<(Box<dyn Io>, SocketAddr), String> {
     let sentence = |why: io::Error| why.to_string();
     let stream = TcpStream::connect(to).await.map_err(sentence)?;
     stream.set_nodelay(true).map_err(sentence)?; // Media must not wait for further packets (Nagle's algorithm).

@@ -15,12 +15,12 @@ pub struct GatherPolicy {
     /// one local network meet at their router, if it can do that (hairpinning).
     pub private: bool,
     /// Whose certificates are trusted for TURN servers with TLS.
-    pub trust: muji_core::tls::Trust,
+    pub trust: muji_core::tls::TlsRoots,
 }
 
 impl Default for GatherPolicy {
     fn default() -> Self {
-        Self { servers: Vec::new(), relays: Relays::default(), private: true, trust: muji_core::tls::Trust::System }
+        Self { servers: Vec::new(), relays: Relays::default(), private: true, trust: muji_core::tls::TlsRoots::System }
     }
 }
 

@@ -140,7 +140,7 @@ impl Peers {
             MediaCommand::Content { session, content, send, receive, ssrcs } => {
                 self.negotiated(*session, content, send.as_ref(), *receive, ssrcs);
             }
-            MediaCommand::Drop { session, content } => self.drop_content(*session, content),
+            MediaCommand::RemoveContent { session, content } => self.drop_content(*session, content),
             MediaCommand::Close { session } => self.close(*session),
             // Whom to ask for addresses, and what to capture, is decided above transports.
             MediaCommand::Servers { .. } | MediaCommand::Publish { .. } | MediaCommand::Unpublish { .. } => {}

@@ -179,7 +179,7 @@ fn another_transport_to_the_same_account_needs_another_socket_set_and_gives_it_b
     let (wanted, second) = open_one(&mut peers, 2, 0);
     assert_eq!((wanted, port(second)), (2, address(9)), "also in another session");
     let content = format!("{CONTENT}0");
-    peers.execute(now, &MediaCommand::Drop { session: SessionId(1), content });
+    peers.execute(now, &MediaCommand::RemoveContent { session: SessionId(1), content });
     let (wanted, third) = open_one(&mut peers, 1, 2);
     assert_eq!((wanted, port(third)), (1, address(0)));
     for session in 3..3 + MAX_SOCKET_SETS as u64 {
@@ -222,7 +222,7 @@ fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
     }
     all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
     assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
-    all[0].execute(now, &MediaCommand::Drop { session, content: "second".to_owned() });
+    all[0].execute(now, &MediaCommand::RemoveContent { session, content: "second".to_owned() });
     all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
     assert_eq!(carry(&mut all, now), []);
     all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));

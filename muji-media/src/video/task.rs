@@ -25,7 +25,7 @@ pub(crate) enum VideoTask {
     /// Which moment of a participant's audio is played now.
     Clock(SessionId, PlayoutClock),
     /// A stream has ended.
-    Drop(StreamId),
+    StreamEnded(StreamId),
 }
 
 /// What comes of it.

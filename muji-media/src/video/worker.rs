@@ -108,7 +108,7 @@ impl VideoWorker {
                 of_session.for_each(|(_, (_, receiver))| receiver.set_clock(clock));
                 Ok(())
             }
-            VideoTask::Drop(id) => {
+            VideoTask::StreamEnded(id) => {
                 if let Some((media, _)) = self.receivers.remove(&id) {
                     let (session, content) = id;
                     self.end(&VideoOrigin::Remote(session, content, media));

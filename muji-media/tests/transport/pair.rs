@@ -14,7 +14,7 @@ use muji_media::transport::webrtc_ice::WebrtcIce;
 use muji_media::transport::{
     MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, hosts, loopback,
 };
-use muji_xep::rtp::{Extension, Media};
+use muji_xep::rtp::{HeaderExtension, Media};
 
 /// Which transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Kind {
 }
 
 /// The header extensions that both know.
-fn extensions(kinds: [Kind; 2]) -> Vec<Extension> {
+fn extensions(kinds: [Kind; 2]) -> Vec<HeaderExtension> {
     let mut known = vp8::extensions();
     known.retain(|extension| extension.uri != vp8::TRANSPORT_CC || kinds.iter().all(|kind| kind.maker().transport_cc));
     known
@@ -105,7 +105,7 @@ pub(crate) struct Pair {
     /// Each learns the other's addresses with its passwords.
     pub(crate) names: bool,
     /// Header extensions that both know.
-    pub(crate) extensions: Vec<Extension>,
+    pub(crate) extensions: Vec<HeaderExtension>,
     /// What the network does to the order of datagrams.
     pub(crate) disorder: Option<Disorder>,
     /// After so many datagrams nobody hears the other any more.
@@ -326,7 +326,7 @@ impl Pair {
     }
 
     /// Connected, and both know these header extensions of those that were offered.
-    pub(crate) fn connected_with(kinds: [Kind; 2], announced: bool, extensions: Vec<Extension>) -> Self {
+    pub(crate) fn connected_with(kinds: [Kind; 2], announced: bool, extensions: Vec<HeaderExtension>) -> Self {
         let mut pair = Self { extensions, ..Self::new(kinds) };
         pair.introduce(announced, |_| ());
         pair.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));

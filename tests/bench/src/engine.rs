@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 use jid::{BareJid, FullJid};
-use muji_core::{Connection, Engine, Join, Output};
+use muji_core::{ConnectionChange, Engine, Join, Output};
 use muji_harness::instant;
 use muji_harness::person::usual;
 use muji_xep::{Element, ns};
@@ -124,7 +124,7 @@ impl Call {
         let room: BareJid = "balcony@conference.x".parse().expect("a room");
         let us: FullJid = "romeo@x/1".parse().expect("a JID");
         let mut engine = Engine::new([1; 32], usual());
-        engine.handle_connection(now, Connection::Bound { jid: us.clone() });
+        engine.handle_connection(now, ConnectionChange::Bound { jid: us.clone() });
         engine.join(now, room.clone(), Join::own().nick("romeo")).expect("nothing keeps it");
         let others = (0..n).map(|index| format!("guest{index}@x/1").parse().expect("a JID")).collect();
         let mut this = Self { engine, now, room, others, sids: Vec::new() };

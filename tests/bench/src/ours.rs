@@ -12,7 +12,7 @@ use muji_media::parts::codec::{opus, vp8};
 use muji_media::parts::{Peers, PeersOutput};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{TransportOutput, hosts};
-use muji_xep::rtp::{Extension, PayloadType};
+use muji_xep::rtp::{HeaderExtension, PayloadType};
 
 use crate::load::{CALL, PUBLICATION, SSRC, Wire, address, packet};
 
@@ -175,6 +175,6 @@ pub(crate) fn agree_on(
     commands
 }
 
-fn extensions(media: &Media) -> Vec<Extension> {
+fn extensions(media: &Media) -> Vec<HeaderExtension> {
     if *media == Media::Video { vp8::extensions() } else { Vec::new() }
 }

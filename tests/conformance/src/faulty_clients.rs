@@ -9,7 +9,7 @@ use muji_harness::stanza;
 use muji_harness::world::{Intercepted, Interceptor};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::muc::{MucUser, code};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::{Element, Skipped, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
@@ -134,7 +134,7 @@ fn is_own(presence: &Presence) -> bool {
 
 fn is_publication(stanza: &Stanza) -> bool {
     let Stanza::Presence(presence) = stanza else { return false };
-    Muji::find(&presence.payloads).is_some_and(publishes)
+    MujiElement::find(&presence.payloads).is_some_and(publishes)
 }
 
 fn in_mujis_namespace(stanza: Stanza) -> Stanza {
@@ -171,7 +171,7 @@ fn introduced(stanza: Stanza) -> Vec<Stanza> {
     let text = format!(
         "<presence xmlns='jabber:client' from='{room}/stranger'>{}<x xmlns='{}'><item affiliation='none' role='participant' \
          jid='{from}'/></x></presence>",
-        String::from(&Muji::with(offer.contents).write()),
+        String::from(&MujiElement::with(offer.contents).write()),
         ns::MUC_USER
     );
     let presence: Element = text.parse().expect("it is well-formed");
@@ -181,7 +181,7 @@ fn introduced(stanza: Stanza) -> Vec<Stanza> {
 impl FaultyClient {
     fn note(&mut self, presence: &Presence) {
         let Some(nick) = presence.from.as_ref().and_then(|from| from.resource()) else { return };
-        let muji = Muji::find(&presence.payloads).filter(|_| presence.type_ == Type::None);
+        let muji = MujiElement::find(&presence.payloads).filter(|_| presence.type_ == Type::None);
         let preparing = muji.is_some_and(|muji| prepares(muji) && !publishes(muji));
         if is_own(presence) {
             self.us = MucUser::find(&presence.payloads).and_then(|user| user.real);
@@ -217,7 +217,7 @@ impl FaultyClient {
         self.note(presence);
         let real = MucUser::find(&presence.payloads).and_then(|user| user.real);
         let (Some(us), Some(real)) = (self.us.clone(), real) else { return Vec::new() };
-        let publishes = Muji::find(&presence.payloads).is_some_and(publishes);
+        let publishes = MujiElement::find(&presence.payloads).is_some_and(publishes);
         if !publishes || real >= us || !self.called.insert(real.clone()) {
             return Vec::new();
         }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use jid::{BareJid, Jid};
-use muji_core::xmpp::{Account, Server, Trust};
+use muji_core::xmpp::{Account, Server, TlsRoots};
 use muji_xep::Secret;
 
 /// Longest password file that is read; a wrong file should not fill the memory.
@@ -43,7 +43,7 @@ impl Login {
         };
         let account = Account {
             server: self.server.as_deref().map_or(Ok(Server::Discovered), server)?,
-            trust: self.ca_file.clone().map_or(Trust::System, Trust::Authorities),
+            trust: self.ca_file.clone().map_or(TlsRoots::System, TlsRoots::Authorities),
             ..Account::new(jid.clone(), self.password(jid)?)
         };
         Ok((account, room.clone()))

@@ -8,7 +8,7 @@ use muji_harness::puppet;
 use muji_harness::service::Service;
 use muji_trace::{Line, publishes};
 use muji_xep::jingle::{Action, Content, Jingle};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::{Element, Skipped, muc, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
@@ -141,19 +141,19 @@ impl Play {
     }
 
     /// Somebody enters the room, saying this of the call, if anything.
-    pub(crate) fn enter(&mut self, other: &Other, says: Option<&Muji>) -> Result {
-        let payloads = [Some(muc::enter(None)), says.map(Muji::write)].into_iter().flatten().collect();
+    pub(crate) fn enter(&mut self, other: &Other, says: Option<&MujiElement>) -> Result {
+        let payloads = [Some(muc::enter(None)), says.map(MujiElement::write)].into_iter().flatten().collect();
         self.appear(other, Type::None, payloads);
         self.pause(Duration::from_millis(500))
     }
 
     /// Somebody in the room says something else of the call.
-    pub(crate) fn update(&mut self, other: &Other, says: Option<&Muji>) {
-        self.appear(other, Type::None, says.map(Muji::write).into_iter().collect());
+    pub(crate) fn update(&mut self, other: &Other, says: Option<&MujiElement>) {
+        self.appear(other, Type::None, says.map(MujiElement::write).into_iter().collect());
     }
 
     /// Somebody takes another nick.
-    pub(crate) fn rename(&mut self, other: &mut Other, nick: &str, says: Option<&Muji>) {
+    pub(crate) fn rename(&mut self, other: &mut Other, nick: &str, says: Option<&MujiElement>) {
         nick.clone_into(&mut other.nick);
         self.update(other, says);
     }

@@ -2,7 +2,7 @@
 
 use muji_core::{Media, Pair, PairState};
 use muji_xep::jingle::Content;
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::PayloadType;
 use muji_xep::{Element, Skipped};
 
@@ -168,8 +168,8 @@ impl State {
     }
 
     fn said(&self, index: usize) -> Vec<Content> {
-        let muji = self.service.0.rooms.said(&room(), &jid(index)).and_then(|payloads| Muji::find(payloads));
-        muji.map_or_else(Vec::new, |muji| Muji::read(muji, &mut Skipped::default()).contents)
+        let muji = self.service.0.rooms.said(&room(), &jid(index)).and_then(|payloads| MujiElement::find(payloads));
+        muji.map_or_else(Vec::new, |muji| MujiElement::read(muji, &mut Skipped::default()).contents)
     }
 
     /// Everybody's payload types mean the same, and all have one in common.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use muji_core::media::MediaCommand;
-use muji_core::{About, CallId, Command, Connection, Engine, Event, Media, Output, SessionId};
+use muji_core::{About, CallId, Command, ConnectionChange, Engine, Event, Media, Output, SessionId};
 use muji_harness::instant;
 use muji_harness::person::settled;
 use muji_harness::room::Rules;
@@ -123,7 +123,7 @@ impl Forking {
             let mut engine_seed = [seed; 32];
             engine_seed[0] = u8::try_from(index).expect("few");
             let mut engine = Engine::with_config(engine_seed, codecs(index), settled());
-            engine.handle_connection(start, Connection::Bound { jid: jid(index) });
+            engine.handle_connection(start, ConnectionChange::Bound { jid: jid(index) });
             engine.set_contacts([jid(0).to_bare(), jid(1).to_bare()]);
             let device = Device {
                 engine,

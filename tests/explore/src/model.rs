@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jid::{FullJid, Jid};
 use muji_core::config::Config;
-use muji_core::{Command, Connection, Engine, Join, Media, Output};
+use muji_core::{Command, ConnectionChange, Engine, Join, Media, Output};
 use muji_harness::person::settled;
 use muji_harness::room::Rules;
 use muji_harness::service::Service;
@@ -137,7 +137,7 @@ impl State {
             let mut engine_seed = [seed; 32];
             engine_seed[0] = u8::try_from(index).expect("few");
             let mut engine = Engine::with_config(engine_seed, codecs(index), config);
-            engine.handle_connection(start, Connection::Bound { jid: jid(index) });
+            engine.handle_connection(start, ConnectionChange::Bound { jid: jid(index) });
             let person = Person {
                 engine,
                 now: start,

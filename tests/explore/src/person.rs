@@ -63,7 +63,9 @@ impl Person {
             MediaCommand::Content { session, content, send, receive, .. } if content == "video" => {
                 self.pictures.insert(*session, (send.is_some(), *receive));
             }
-            MediaCommand::Drop { session, content } if content == "video" => drop(self.pictures.remove(session)),
+            MediaCommand::RemoveContent { session, content } if content == "video" => {
+                self.pictures.remove(session);
+            }
             MediaCommand::Close { session } => {
                 self.sessions.remove(session);
                 self.pictures.remove(session);

@@ -8,7 +8,7 @@ use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::Transport;
 use muji_xep::jingle::{Action, Condition, Content, Jingle};
 use muji_xep::muc::{self, MucUser, code};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::{Description, Media, PayloadType};
 use muji_xep::{Element, Secret, Skipped, ns};
 use xmpp_parsers::iq::Iq;
@@ -234,9 +234,9 @@ impl Scripted {
 
     /// Enters the room.
     pub fn enter(&mut self) {
-        let preparing = (self.profile.entry == Entry::InJoin).then(Muji::preparing);
+        let preparing = (self.profile.entry == Entry::InJoin).then(MujiElement::preparing);
         self.announced = preparing.is_some();
-        self.say(Some(muc::enter(None)), preparing.as_ref().map(Muji::write));
+        self.say(Some(muc::enter(None)), preparing.as_ref().map(MujiElement::write));
     }
 
     /// True if its contents are public.
@@ -297,7 +297,7 @@ impl Scripted {
     fn presence(&mut self, presence: &Presence) {
         let nick = presence.from.as_ref().and_then(|from| from.resource()).map(|nick| nick.as_str().to_owned());
         let (Some(nick), Some(user)) = (nick, MucUser::find(&presence.payloads)) else { return };
-        let muji = Muji::find(&presence.payloads).map(|muji| Muji::read(muji, &mut Skipped::default()));
+        let muji = MujiElement::find(&presence.payloads).map(|muji| MujiElement::read(muji, &mut Skipped::default()));
         match (&presence.type_, user.has(code::SELF)) {
             (Type::None, true) => self.echoed(muji),
             (Type::None, false) => self.other(nick, user.real, muji),
@@ -306,11 +306,11 @@ impl Scripted {
         }
     }
 
-    fn echoed(&mut self, muji: Option<Muji>) {
+    fn echoed(&mut self, muji: Option<MujiElement>) {
         match muji {
             None if !self.announced => {
                 self.announced = true;
-                self.say(None, Some(Muji::preparing().write()));
+                self.say(None, Some(MujiElement::preparing().write()));
             }
             Some(muji) if muji.preparing && self.waiting.is_none() => {
                 let preparing = self.others.iter().filter(|(_, other)| other.preparing);
@@ -331,7 +331,7 @@ impl Scripted {
         }
     }
 
-    fn other(&mut self, nick: String, real: Option<FullJid>, muji: Option<Muji>) {
+    fn other(&mut self, nick: String, real: Option<FullJid>, muji: Option<MujiElement>) {
         let (Some(jid), Some(muji)) = (real, muji) else {
             // Dino does not notice; the others see that it is no participant any more.
             if self.profile.node != DINO_0_4.node {
@@ -373,7 +373,7 @@ impl Scripted {
         }
         self.published = true;
         let content = Content { name: self.profile.audio.to_owned(), ..audio(self.encodings()) };
-        let muji = Muji::with(vec![content]).write();
+        let muji = MujiElement::with(vec![content]).write();
         let muji = if self.profile.contents == ns::MUJI { in_mujis_namespace(&muji) } else { muji };
         self.say(None, Some(muji));
         if self.profile.calls == Calls::Earlier {

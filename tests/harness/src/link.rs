@@ -13,7 +13,7 @@ use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{
     NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
 };
-use muji_xep::rtp::{Extension, Media};
+use muji_xep::rtp::{HeaderExtension, Media};
 
 const CONTENT: &str = "video";
 
@@ -69,7 +69,7 @@ impl Link {
         Self::with_extensions(&[])
     }
 
-    fn with_extensions(extensions: &[Extension]) -> Self {
+    fn with_extensions(extensions: &[HeaderExtension]) -> Self {
         let now = Instant::now();
         let direction = || Direction { rate: None, free: now, under_way: VecDeque::new(), dropped: 0 };
         let mut this = Self {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jid::FullJid;
 use muji_core::config::Config;
 use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
-use muji_core::{About, CallId, Connection, Engine, Event, Output, SessionId};
+use muji_core::{About, CallId, ConnectionChange, Engine, Event, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
 use muji_media::parts::codec::opus::Encoder;
@@ -124,7 +124,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(now: Instant, mut engine: Engine, jid: FullJid, address: IpAddr, media: Layer) -> Self {
-        engine.handle_connection(now, Connection::Bound { jid });
+        engine.handle_connection(now, ConnectionChange::Bound { jid });
         Self {
             engine,
             address,
@@ -252,7 +252,7 @@ impl Client {
                 of_session.insert(content.clone(), (send.is_some(), *receive));
             }
             MediaCommand::Candidate { transport, .. } => *self.ends.entry(*transport).or_default() += 1,
-            MediaCommand::Drop { session, content } => {
+            MediaCommand::RemoveContent { session, content } => {
                 self.agreed.entry(*session).or_default().remove(content);
             }
             MediaCommand::Close { session } => {

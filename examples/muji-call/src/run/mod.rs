@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use muji_core::config::Config;
 use muji_core::error::EndReason;
-use muji_core::xmpp::{Account, Connection, Incoming, LoginError, Trust};
-use muji_core::{About, CallId, Connection as Change, Disco, Event, Handled, Media, Muji, Notice};
+use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
+use muji_core::{About, CallId, ConnectionChange as Change, Disco, Event, Handled, Media, Muji, Notice};
 use muji_media::backend::{Backend, Devices};
 use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
@@ -160,7 +160,7 @@ pub(crate) fn account(login: &Login) -> Result<Account, Failure> {
         Failure::Usage("no account: use --jid, set XMPP_JID, or use a profile (see --help)".to_owned())
     })?;
     let server = server(login.server.as_deref(), login.tls)?;
-    let trust = login.ca_file.clone().map_or(Trust::System, Trust::Authorities);
+    let trust = login.ca_file.clone().map_or(TlsRoots::System, TlsRoots::Authorities);
     let password = password::find(&jid, login)?;
     Ok(Account { jid, password, server, trust })
 }

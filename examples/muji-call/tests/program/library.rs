@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use jid::BareJid;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
-use muji_core::xmpp::{Account, Connection, Incoming, Server, Trust};
+use muji_core::xmpp::{Account, Connection, Incoming, Server, TlsRoots};
 use muji_core::{Call, Event, Join, Media, Muji, Notice, RoomInvite, Secret, SessionId, Via};
 use muji_harness::instant;
 use muji_harness::person::usual;
@@ -49,7 +49,7 @@ impl MediaBackend for Pretended {
             MediaCommand::Content { session, content, send, receive, .. } => {
                 flows.insert((session, content), (send.is_some(), receive));
             }
-            MediaCommand::Drop { session, content } => drop(flows.remove(&(session, content))),
+            MediaCommand::RemoveContent { session, content } => drop(flows.remove(&(session, content))),
             MediaCommand::Close { session } => flows.retain(|(of, _), _| *of != session),
             _ => {}
         }
@@ -85,7 +85,7 @@ impl Person {
         let jid: BareJid = format!("{name}@{}", server.domain).parse().unwrap();
         let mut account = Account::new(jid.clone().into(), Secret::new(PASSWORD));
         account.server = Server::StartTls { host: "127.0.0.1".to_owned(), port: server.port };
-        account.trust = Trust::Authorities(server.authority().into());
+        account.trust = TlsRoots::Authorities(server.authority().into());
         let room: BareJid = format!("growth@conference.{}", server.domain).parse().unwrap();
         let (wishes, to_do) = mpsc::unbounded_channel();
         let (flows, events) = (Arc::<Mutex<Flows>>::default(), Rc::<RefCell<Vec<Event>>>::default());

@@ -103,12 +103,12 @@ impl Membership {
     }
 
     fn may_retry(&self) -> bool {
-        self.retries < config::CLOSED.len()
+        self.retries < config::LOCKED_ROOM_RETRY.len()
     }
 
     /// The room is not open yet, perhaps.
     pub(crate) fn retry_later(&mut self, now: Instant) {
-        self.stage = Stage::Closed { until: now + config::CLOSED[self.retries] };
+        self.stage = Stage::Closed { until: now + config::LOCKED_ROOM_RETRY[self.retries] };
         self.check = None;
         self.retries += 1;
         self.hidden.clear();

@@ -269,7 +269,7 @@ impl Membership {
     /// so does not know of the call.
     pub(super) fn may_restate(&mut self) -> bool {
         self.restated += 1;
-        self.restated <= config::MAX_RESTATED
+        self.restated <= config::MAX_PRESENCE_REPEATS
     }
 
     // ---- who is there, once more -------------------------------------------------------------------------------------

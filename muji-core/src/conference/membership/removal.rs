@@ -5,7 +5,7 @@ use muji_xep::muc::{MucUser, code};
 use super::outcome::Outcome;
 use crate::error::{EndReason, Removal, RoomFault};
 
-/// Why the room put us out. A kick beside status 333 is only the way the room puts it (XEP-0045 section 17.3).
+/// What follows from our removal. With status 333 the room lost us, even if it says 307 (kicked) too (XEP-0045 section 17.3).
 pub(super) fn outcome(user: &MucUser) -> Outcome {
     if user.destroyed.is_none() && !user.has(code::BANNED) {
         if user.has(code::SHUTDOWN) {

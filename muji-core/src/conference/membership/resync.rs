@@ -53,7 +53,7 @@ impl Resync {
         if self.asked.is_some() {
             return None;
         }
-        let due = held_until.map(|until| until - (config::HOLD - config::RESYNC));
+        let due = held_until.map(|until| until - (config::EARLY_OFFER - config::RESYNC));
         due.filter(|at| self.last.is_none_or(|last| last + config::SELF_PING <= *at)).min()
     }
 

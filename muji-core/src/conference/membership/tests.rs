@@ -35,7 +35,7 @@ fn a_room_that_is_not_open_is_entered_again_later() {
     let now = start();
     let mut ids = Ids::new([7; 32]);
     let mut romeo = member(now, Join::own());
-    for pause in config::CLOSED {
+    for pause in config::LOCKED_ROOM_RETRY {
         let outcome = romeo.entry_refused(&mut ids, RoomFault::NotFound);
         assert_eq!(outcome, Outcome::RetryLater { leave: false });
         romeo.retry_later(now);

@@ -6,19 +6,19 @@
 //! Sessions run beside the room: when the room loses us they live on until their participants' `ends_at`, and when we get a new
 //! JID they go on as orphans, without signalling, until another session takes their place.
 
+mod content_sync;
 mod held;
 mod offers;
 mod orphans;
 mod recovery;
 mod session_events;
-mod sharing;
 mod view;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jid::{BareJid, FullJid};
-use muji_jingle::{Hold, Mute, Parties, Session, SessionId};
+use muji_jingle::{Hold, Mute, Session, SessionId, SessionParams};
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
@@ -37,7 +37,7 @@ use crate::trust::{Verification, certificate};
 use crate::warning::Warning;
 use held::HeldOffers;
 use orphans::Orphans;
-pub(super) use view::{Standing, View};
+pub(super) use view::{ConferenceView, PublishState};
 
 /// The other participants, their sessions with us, and sessions of those who do not take part yet or any more.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +77,7 @@ impl Participants {
     pub(super) fn describes(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         nick: &str,
         jid: FullJid,
         before: Option<&[Content]>,
@@ -93,11 +93,18 @@ impl Participants {
         self.contents_heard(cx, view, nick, &jid, before);
     }
 
-    fn joins(&mut self, cx: &mut Context<'_>, view: &View<'_>, nick: &str, jid: FullJid, quirks: ClientQuirks) {
+    fn joins(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &ConferenceView<'_>,
+        nick: &str,
+        jid: FullJid,
+        quirks: ClientQuirks,
+    ) {
         let mut participant = Participant::new(cx.now, nick, quirks);
         participant.had = view.occupants.contents(&jid).into_iter().map(|(_, media)| media).collect();
-        if view.standing == Standing::Public {
-            participant.repair_at(cx.now + config::INITIATE); // It came later, so it calls.
+        if view.standing == PublishState::Public {
+            participant.repair_at(cx.now + config::CALL_FALLBACK); // It came later, so it calls.
         }
         self.people.insert(jid.clone(), participant);
         cx.event(view.call, Event::PeerJoined(Peer { nick: nick.to_owned(), jid }));
@@ -127,7 +134,7 @@ impl Participants {
     }
 
     /// Ends everything with a participant that is not there any more.
-    pub(super) fn left(&mut self, cx: &mut Context<'_>, view: &View<'_>, jid: &FullJid) {
+    pub(super) fn left(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, jid: &FullJid) {
         let Some(participant) = self.people.remove(jid) else { return };
         let held = self.held.ids().filter(|id| self.sessions[id].parties().peer == *jid);
         let sessions: Vec<SessionId> = held.chain(participant.session).collect();
@@ -139,7 +146,7 @@ impl Participants {
     }
 
     /// Ends all sessions as one who leaves does.
-    pub(super) fn end_all(&mut self, cx: &mut Context<'_>, view: &View<'_>) {
+    pub(super) fn end_all(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>) {
         self.people.clear();
         self.orphans.close(cx, |_| true);
         self.with_every_session(cx, view, |session, cx| session.end(cx.now, cx.ids, Reason::Success));
@@ -176,7 +183,7 @@ impl Participants {
     }
 
     /// Our contents have names in the room now: the session that was taken over goes on under them.
-    pub(super) fn name_contents(&mut self, cx: &mut Context<'_>, view: &View<'_>, peer: &FullJid) {
+    pub(super) fn name_contents(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, peer: &FullJid) {
         let Some(id) = self.people.get(peer).and_then(|participant| participant.session) else { return };
         self.with_session(cx, view, id, |session, _| {
             for content in view.contents {
@@ -198,7 +205,7 @@ impl Participants {
     // ---- calling -----------------------------------------------------------------------------------------------------
 
     /// Calls every participant that has no session with us.
-    pub(super) fn call_everybody(&mut self, cx: &mut Context<'_>, view: &View<'_>) {
+    pub(super) fn call_everybody(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>) {
         let without = self.people.iter().filter(|(jid, participant)| {
             let leaving = view.occupants.participant(jid).is_none(); // It took its contents back just now.
             participant.session.is_none() && participant.call.is_none() && !leaving
@@ -208,7 +215,7 @@ impl Participants {
             let Some(participant) = self.people.get_mut(&jid) else { continue };
             match participant.quirks.call_after {
                 None => self.call(cx, view, &jid, Turn::Ours),
-                Some(grace) if view.standing == Standing::Public => {
+                Some(grace) if view.standing == PublishState::Public => {
                     participant.call = Some(PlannedCall { at: cx.now + grace, turn: Turn::Ours });
                 }
                 Some(_) => {} // At the echo.
@@ -216,7 +223,7 @@ impl Participants {
         }
     }
 
-    fn call(&mut self, cx: &mut Context<'_>, view: &View<'_>, jid: &FullJid, turn: Turn) {
+    fn call(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, jid: &FullJid, turn: Turn) {
         let sid = match turn {
             Turn::Ours => cx.ids.token(),
             // It sorts behind any other, so a late regular offer of the peer's wins.
@@ -234,10 +241,10 @@ impl Participants {
         self.with_session(cx, view, id, |session, cx| session.release(cx.now, cx.ids));
     }
 
-    fn parties(&self, cx: &mut Context<'_>, view: &View<'_>, peer: &FullJid) -> Parties {
+    fn parties(&self, cx: &mut Context<'_>, view: &ConferenceView<'_>, peer: &FullJid) -> SessionParams {
         let nick = view.occupants.participant(peer).unwrap_or_else(|| peer.resource().as_str());
         let quirks = self.people.get(peer).map(|participant| participant.quirks.in_session);
-        Parties {
+        SessionParams {
             call: view.call,
             session: cx.ids.session(),
             us: view.us.clone(),
@@ -252,16 +259,16 @@ impl Participants {
 
     // ---- what the user does ------------------------------------------------------------------------------------------
 
-    pub(super) fn set_hold(&mut self, cx: &mut Context<'_>, view: &View<'_>, hold: Hold) {
+    pub(super) fn set_hold(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, hold: Hold) {
         self.with_every_session(cx, view, |session, cx| session.set_hold(cx.now, cx.ids, hold));
     }
 
-    pub(super) fn announce_mute(&mut self, cx: &mut Context<'_>, view: &View<'_>, content: &str, mute: Mute) {
+    pub(super) fn announce_mute(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, content: &str, mute: Mute) {
         self.with_every_session(cx, view, |session, cx| session.announce_mute(cx.now, cx.ids, content, mute));
     }
 
     /// A content that is not public any more is not sent any more.
-    pub(super) fn remove_content(&mut self, cx: &mut Context<'_>, view: &View<'_>, content: &str) {
+    pub(super) fn remove_content(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, content: &str) {
         self.with_every_session(cx, view, |session, cx| session.remove(cx.now, cx.ids, content));
     }
 
@@ -269,7 +276,7 @@ impl Participants {
     fn tell_muted(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         session: SessionId,
         which: impl Fn(&Media) -> bool,
     ) {
@@ -293,7 +300,7 @@ impl Participants {
     pub(super) fn session_requested(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         session: SessionId,
         id: &str,
         jingle: &Jingle,
@@ -312,7 +319,7 @@ impl Participants {
     pub(super) fn session_answered(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         peer: &FullJid,
         id: &str,
         outcome: Result<(), &StanzaError>,
@@ -327,7 +334,13 @@ impl Participants {
     }
 
     /// News from the media layer about a session, if it is one of these.
-    pub(super) fn media(&mut self, cx: &mut Context<'_>, view: &View<'_>, session: SessionId, report: &MediaReport) {
+    pub(super) fn media(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &ConferenceView<'_>,
+        session: SessionId,
+        report: &MediaReport,
+    ) {
         let reported = self.with_session(cx, view, session, |session, cx| {
             session.handle_media(cx.now, cx.ids, report.clone());
         });
@@ -338,7 +351,7 @@ impl Participants {
 
     // ---- time --------------------------------------------------------------------------------------------------------
 
-    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, view: &View<'_>) {
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>) {
         self.with_every_session(cx, view, |session, cx| session.handle_timeout(cx.now, cx.ids));
         for id in self.held.expired(cx.now) {
             self.with_session(cx, view, id, |session, cx| session.end(cx.now, cx.ids, Reason::Decline));
@@ -351,8 +364,8 @@ impl Participants {
                 participant.repairs += usize::from(due.turn == Turn::OutOfTurn);
                 self.call(cx, view, &jid, due.turn);
             } else {
-                self.share_late(cx, view, &jid);
-                self.unshare(cx, view, &jid);
+                self.add_missing_late(cx, view, &jid);
+                self.remove_stale(cx, view, &jid);
             }
         }
     }
@@ -421,7 +434,7 @@ impl Participants {
     fn with_every_session(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         act: impl Fn(&mut Session, &mut Context<'_>),
     ) {
         for id in self.sessions.keys().copied().collect::<Vec<_>>() {
@@ -433,7 +446,7 @@ impl Participants {
     fn with_session<T>(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         id: SessionId,
         act: impl FnOnce(&mut Session, &mut Context<'_>) -> T,
     ) -> Option<T> {
@@ -456,7 +469,13 @@ impl Participants {
         Some(result)
     }
 
-    fn peer_event(&self, cx: &mut Context<'_>, view: &View<'_>, jid: &FullJid, event: impl FnOnce(Peer) -> Event) {
+    fn peer_event(
+        &self,
+        cx: &mut Context<'_>,
+        view: &ConferenceView<'_>,
+        jid: &FullJid,
+        event: impl FnOnce(Peer) -> Event,
+    ) {
         if let Some(participant) = self.people.get(jid) {
             cx.event(view.call, event(Peer { nick: participant.nick.clone(), jid: jid.clone() }));
         }

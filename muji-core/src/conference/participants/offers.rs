@@ -6,14 +6,21 @@ use muji_jingle::{End, Session, SessionId, acknowledge, dismiss, refuse};
 use muji_xep::jingle::{Jingle, Reason, ReasonElement};
 
 use super::Participants;
-use super::view::{Standing, View};
+use super::view::{ConferenceView, PublishState};
 use crate::config;
 use crate::context::Context;
 use crate::trust::Verification;
 
 impl Participants {
     /// A session-initiate marked with our room.
-    pub(crate) fn offered(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: &str, from: &FullJid, offer: &Jingle) {
+    pub(crate) fn offered(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &ConferenceView<'_>,
+        id: &str,
+        from: &FullJid,
+        offer: &Jingle,
+    ) {
         if let Err(fault) = self.may_offer(view, from, offer) {
             return cx.send(refuse(from, id, &fault));
         }
@@ -30,7 +37,7 @@ impl Participants {
             Ok(mut held) => {
                 view.hold_if_held(cx, &mut held);
                 self.sessions.insert(session, held);
-                self.held.hold(session, cx.now + config::HOLD);
+                self.held.hold(session, cx.now + config::EARLY_OFFER);
                 self.with_session(cx, view, session, |_, _| ());
                 self.take_held(cx, view);
             }
@@ -42,8 +49,8 @@ impl Participants {
         }
     }
 
-    fn may_offer(&self, view: &View<'_>, from: &FullJid, offer: &Jingle) -> Result<(), PeerFault> {
-        if view.standing == Standing::Leaving {
+    fn may_offer(&self, view: &ConferenceView<'_>, from: &FullJid, offer: &Jingle) -> Result<(), PeerFault> {
+        if view.standing == PublishState::Leaving {
             return Err(PeerFault::Stranger);
         }
         if offer.contents.is_empty() {
@@ -61,7 +68,7 @@ impl Participants {
     }
 
     /// Accepts every held offer whose sender takes part, if we do.
-    pub(crate) fn take_held(&mut self, cx: &mut Context<'_>, view: &View<'_>) {
+    pub(crate) fn take_held(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>) {
         if !view.is_public() {
             return;
         }
@@ -72,7 +79,7 @@ impl Participants {
         }
     }
 
-    fn take_offer(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: SessionId) {
+    fn take_offer(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, id: SessionId) {
         let peer = self.sessions[&id].parties().peer.clone();
         let sid = self.sessions[&id].sid().to_owned();
         let participant = self.people.get_mut(&peer).expect("take_held takes offers of participants only");

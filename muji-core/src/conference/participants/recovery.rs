@@ -6,7 +6,7 @@ use muji_jingle::{End, SessionId};
 use muji_xep::jingle::Reason;
 
 use super::Participants;
-use super::view::View;
+use super::view::ConferenceView;
 use crate::conference::participant::Turn;
 use crate::config;
 use crate::context::Context;
@@ -16,7 +16,13 @@ use crate::pair::PairState;
 
 impl Participants {
     /// The peer confirmed our offer and seems to have dropped it: another one, if its client takes another one.
-    pub(super) fn unanswered(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: SessionId, peer: &FullJid) {
+    pub(super) fn unanswered(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &ConferenceView<'_>,
+        id: SessionId,
+        peer: &FullJid,
+    ) {
         let participant = self.people.get(peer).filter(|participant| participant.session == Some(id));
         if participant.is_some_and(|participant| participant.quirks.can_redial && participant.may_repair()) {
             self.with_session(cx, view, id, |session, cx| session.end(cx.now, cx.ids, Reason::Timeout));
@@ -27,7 +33,7 @@ impl Participants {
     pub(super) fn session_ended(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         id: SessionId,
         peer: &FullJid,
         end: End,
@@ -47,12 +53,12 @@ impl Participants {
         }
     }
 
-    fn recover(&mut self, cx: &mut Context<'_>, view: &View<'_>, peer: &FullJid, end: End) {
+    fn recover(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, peer: &FullJid, end: End) {
         let Some(participant) = self.people.get_mut(peer) else { return };
         match after(&end) {
             After::Wait if participant.may_repair() => {
                 participant.set_state(cx.now, PairState::Announced);
-                participant.repair_at(cx.now + config::INITIATE); // Another session or its leaving is under way.
+                participant.repair_at(cx.now + config::CALL_FALLBACK); // Another session or its leaving is under way.
             }
             After::AtOnce if participant.may_repair() => {
                 participant.repairs += 1;
@@ -67,14 +73,14 @@ impl Participants {
     }
 
     /// There is no session with a participant and we do not call it again.
-    pub(super) fn failed(&mut self, cx: &mut Context<'_>, view: &View<'_>, peer: &FullJid, end: End) {
+    pub(super) fn failed(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, peer: &FullJid, end: End) {
         if let Some(participant) = self.people.get_mut(peer) {
             participant.call = None;
         }
         self.tell_failure(cx, view, peer, end);
     }
 
-    fn tell_failure(&mut self, cx: &mut Context<'_>, view: &View<'_>, peer: &FullJid, end: End) {
+    fn tell_failure(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, peer: &FullJid, end: End) {
         let Some(participant) = self.people.get_mut(peer) else { return };
         participant.set_state(cx.now, PairState::Failed(end.clone()));
         let failure = PeerFailure { end, recovery: participant.recovery() };
@@ -124,6 +130,6 @@ fn after(end: &End) -> After {
             | Reason::Other(_) => After::Redial,
         },
         End::Unusable(_) | End::Unshared | End::Impostor => After::GiveUp,
-        End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::Unready => After::Redial,
+        End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::LocalMediaTimeout => After::Redial,
     }
 }

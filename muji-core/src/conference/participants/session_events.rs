@@ -4,7 +4,7 @@ use jid::FullJid;
 use muji_jingle::{SessionEvent, SessionId};
 
 use super::Participants;
-use super::view::View;
+use super::view::ConferenceView;
 use crate::context::Context;
 use crate::event::Event;
 use crate::pair::PairState;
@@ -15,7 +15,7 @@ impl Participants {
     pub(super) fn session_event(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         id: SessionId,
         peer: &FullJid,
         event: SessionEvent,
@@ -28,19 +28,19 @@ impl Participants {
                 self.set_state(cx, view, id, peer, PairState::Connecting, connecting);
                 self.verify_certificate(cx, view, id, peer);
                 self.tell_muted(cx, view, id, |_| true);
-                self.share(cx, view, peer);
+                self.add_missing(cx, view, peer);
             }
             SessionEvent::ContentAdded { content, media } => {
                 self.verify_certificate(cx, view, id, peer);
                 self.tell_muted(cx, view, id, |muted| *muted == media);
                 let session = id;
                 self.peer_event(cx, view, peer, |peer| Event::PeerContentAdded { peer, session, content, media });
-                self.share(cx, view, peer);
+                self.add_missing(cx, view, peer);
             }
             SessionEvent::ContentRemoved { content, by_us } => {
                 self.peer_event(cx, view, peer, |peer| Event::PeerContentRemoved(peer, id, content));
                 if by_us {
-                    self.share(cx, view, peer); // The user may have added it again since.
+                    self.add_missing(cx, view, peer); // The user may have added it again since.
                 }
             }
             SessionEvent::Connected => {
@@ -71,7 +71,7 @@ impl Participants {
     }
 
     /// A peer shows a certificate; each content with its own transport can bring another one.
-    fn verify_certificate(&mut self, cx: &mut Context<'_>, view: &View<'_>, id: SessionId, peer: &FullJid) {
+    fn verify_certificate(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, id: SessionId, peer: &FullJid) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(participant) = self.people.get_mut(peer) else { return };
         let changed = participant.verification.becomes(cx.trust.judge(session));
@@ -85,7 +85,7 @@ impl Participants {
     fn set_state(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         id: SessionId,
         peer: &FullJid,
         state: PairState,

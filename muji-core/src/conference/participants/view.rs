@@ -11,7 +11,7 @@ use crate::occupants::Occupants;
 
 /// What the others know of our contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum PublishState {
     /// Nothing: we are on the way into the room, or back.
     Unpublished,
     /// The presence with them is out; the room has not repeated it yet.
@@ -24,7 +24,7 @@ pub(crate) enum Standing {
 
 /// What sessions are made of, and what they depend on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View<'a> {
+pub(crate) struct ConferenceView<'a> {
     pub(crate) call: CallId,
     pub(crate) us: &'a FullJid,
     pub(crate) room: &'a BareJid,
@@ -35,15 +35,15 @@ pub(crate) struct View<'a> {
     pub(crate) media: &'a [Media],
     pub(crate) muted: &'a [Media],
     pub(crate) holding: bool,
-    pub(crate) standing: Standing,
+    pub(crate) standing: PublishState,
     /// We were in this room before: offers to us in that stay may still be under way.
     pub(crate) later_stay: bool,
 }
 
-impl View<'_> {
+impl ConferenceView<'_> {
     /// True if others have seen what we send, or are about to.
     pub(super) fn is_public(&self) -> bool {
-        matches!(self.standing, Standing::Published | Standing::Public)
+        matches!(self.standing, PublishState::Published | PublishState::Public)
     }
 
     /// True if we and a participant have published something of one medium.

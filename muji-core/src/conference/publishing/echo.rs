@@ -1,25 +1,25 @@
 //! Our own presences on their way through the room.
 //!
 //! Only the repetition of the latest one says that the room and we agree: an earlier one may still be under way when a new
-//! one has been sent. Our place among the others is that of the first presence of a step, though, and is marked: with that
-//! of a later one two could each believe to come after the other. Rooms repeat a presence at other times too, such as when
-//! somebody is made a member.
+//! one has been sent. Our position among the others is that of the first presence of a step, though, which is marked: by
+//! a later one, two clients could each believe that they come second. Rooms repeat a presence at other times too, such as when an
+//! occupant becomes a member.
 
 use std::collections::VecDeque;
 
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 
 /// What we said to the room, oldest first, until it has been repeated.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EchoTracker {
     under_way: VecDeque<Saying>,
-    repeated: Option<Muji>,
+    repeated: Option<MujiElement>,
 }
 
 #[derive(Debug, Clone)]
 struct Saying {
     id: String,
-    muji: Option<Muji>,
+    muji: Option<MujiElement>,
     /// A step begins with it.
     marked: bool,
 }
@@ -45,7 +45,7 @@ pub(crate) enum Echo {
 
 impl EchoTracker {
     /// A presence goes out.
-    pub(crate) fn say(&mut self, id: &str, muji: Option<Muji>) {
+    pub(crate) fn say(&mut self, id: &str, muji: Option<MujiElement>) {
         self.under_way.push_back(Saying { id: id.to_owned(), muji, marked: false });
     }
 
@@ -70,7 +70,7 @@ impl EchoTracker {
     }
 
     /// The room repeated one of our presences. Not all rooms repeat its id (XEP-0045 leaves it to them).
-    pub(crate) fn repeated(&mut self, id: Option<&str>, muji: Option<&Muji>) -> Repetition {
+    pub(crate) fn repeated(&mut self, id: Option<&str>, muji: Option<&MujiElement>) -> Repetition {
         let by_id = self.under_way.iter().position(|saying| Some(saying.id.as_str()) == id);
         let found = by_id.or_else(|| self.under_way.iter().position(|saying| saying.muji.as_ref() == muji));
         let Some(index) = found else {
@@ -102,14 +102,14 @@ mod tests {
 
     use super::*;
 
-    fn contents() -> Muji {
-        Muji::with(vec![Content::new("audio")])
+    fn contents() -> MujiElement {
+        MujiElement::with(vec![Content::new("audio")])
     }
 
     /// Somebody who said that it prepares and then what it has.
     fn in_a_hurry() -> EchoTracker {
         let mut said = EchoTracker::default();
-        said.say("1", Some(Muji::preparing()));
+        said.say("1", Some(MujiElement::preparing()));
         said.say("2", Some(contents()));
         said
     }
@@ -118,7 +118,7 @@ mod tests {
     fn only_the_repetition_of_the_latest_presence_is_the_latest() {
         for ids in [[Some("1"), Some("2")], [None, None]] {
             let mut said = in_a_hurry();
-            assert_eq!(said.repeated(ids[0], Some(&Muji::preparing())).echo, Echo::Older);
+            assert_eq!(said.repeated(ids[0], Some(&MujiElement::preparing())).echo, Echo::Older);
             assert_eq!(said.repeated(ids[1], Some(&contents())).echo, Echo::Latest);
         }
     }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_another_device_said_is_strange() {
         assert_eq!(
-            in_a_hurry().repeated(Some("9"), Some(&Muji::with(vec![Content::new("video")]))).echo,
+            in_a_hurry().repeated(Some("9"), Some(&MujiElement::with(vec![Content::new("video")]))).echo,
             Echo::Strange
         );
     }
@@ -141,12 +141,15 @@ mod tests {
     #[test]
     fn a_step_has_the_place_of_its_first_presence() {
         let mut said = EchoTracker::default();
-        said.say("1", Some(Muji::preparing()));
+        said.say("1", Some(MujiElement::preparing()));
         said.mark();
-        said.say("2", Some(Muji::preparing()));
-        assert_eq!(said.repeated(Some("1"), Some(&Muji::preparing())), Repetition { echo: Echo::Older, marked: true });
+        said.say("2", Some(MujiElement::preparing()));
         assert_eq!(
-            said.repeated(Some("2"), Some(&Muji::preparing())),
+            said.repeated(Some("1"), Some(&MujiElement::preparing())),
+            Repetition { echo: Echo::Older, marked: true }
+        );
+        assert_eq!(
+            said.repeated(Some("2"), Some(&MujiElement::preparing())),
             Repetition { echo: Echo::Latest, marked: false }
         );
         said.say("3", Some(contents()));

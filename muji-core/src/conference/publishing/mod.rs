@@ -25,7 +25,7 @@ use std::time::Instant;
 use jid::FullJid;
 use muji_jingle::Mute;
 use muji_xep::jingle::Content;
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::{Description, Media};
 
 use crate::config::{self, Config};
@@ -185,12 +185,12 @@ impl Publishing {
     }
 
     /// What we tell the room of our part in the call.
-    pub(super) fn muji(&self) -> Muji {
+    pub(super) fn muji(&self) -> MujiElement {
         let preparing = matches!(self.step, Step::Announcing { .. } | Step::Waiting(_));
         if preparing && !self.public {
-            return Muji::preparing(); // Contents of an earlier stay are not public any more.
+            return MujiElement::preparing(); // Contents of an earlier stay are not public any more.
         }
-        Muji { preparing, contents: self.contents.clone() }
+        MujiElement { preparing, contents: self.contents.clone() }
     }
 
     // ---- the steps ---------------------------------------------------------------------------------------------------
@@ -422,7 +422,7 @@ impl Publishing {
         let winners = occupants.participants().filter(|(_, jid, _)| jid.to_string() < us);
         let winners: Vec<&[Content]> = winners.map(|(.., contents)| contents).collect();
         let yielding = payload::yielding(&self.contents, &winners, &self.used);
-        let Some(contents) = yielding.filter(|_| self.yielded < config::MAX_YIELDED) else { return false };
+        let Some(contents) = yielding.filter(|_| self.yielded < config::MAX_ID_CHANGES) else { return false };
         self.yielded += 1;
         self.note_ids(&contents);
         self.contents = contents;

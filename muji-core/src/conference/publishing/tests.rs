@@ -64,7 +64,7 @@ fn adding_takes_the_steps_of_joining() {
     let change = publish(&mut romeo, now);
     assert_eq!((names(&change.started), names(&change.stopped)), (vec!["video"], vec![]));
     assert_eq!(repeated(&mut romeo, now), Repeated::Contents { added: vec![Media::Video], first: false });
-    assert_eq!(romeo.muji(), Muji { preparing: false, contents: romeo.contents().to_vec() });
+    assert_eq!(romeo.muji(), MujiElement { preparing: false, contents: romeo.contents().to_vec() });
     assert_eq!(romeo.names(), ["audio", "video"]);
 }
 
@@ -139,7 +139,7 @@ fn contents_of_an_earlier_stay_are_not_public_while_we_come_back() {
     let mut romeo = joined(now);
     romeo.lost();
     romeo.announce(now);
-    assert_eq!(romeo.muji(), Muji::preparing());
+    assert_eq!(romeo.muji(), MujiElement::preparing());
     repeated(&mut romeo, now);
     let change = publish(&mut romeo, now);
     assert_eq!(change, Change { started: Vec::new(), stopped: Vec::new() }, "it is captured already");

@@ -1,7 +1,7 @@
 //! VP8 as it is offered in a session.
 
 use muji_xep::jingle::Senders;
-use muji_xep::rtp::{Extension, Feedback, PayloadType};
+use muji_xep::rtp::{Feedback, HeaderExtension, PayloadType};
 
 /// Ticks a second of a video timestamp.
 pub const CLOCK_RATE: u32 = 90_000;
@@ -31,7 +31,7 @@ pub const ORIENTATION: &str = "urn:3gpp:video-orientation";
 
 /// The header extensions that we offer with video; the first under the id that Dino uses.
 #[must_use]
-pub fn extensions() -> Vec<Extension> {
-    let extension = |(id, uri): (u16, &str)| Extension { id, uri: uri.to_owned(), senders: Senders::Both };
+pub fn extensions() -> Vec<HeaderExtension> {
+    let extension = |(id, uri): (u16, &str)| HeaderExtension { id, uri: uri.to_owned(), senders: Senders::Both };
     [(1, ORIENTATION), (2, TRANSPORT_CC)].map(extension).into()
 }

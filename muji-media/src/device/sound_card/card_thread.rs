@@ -67,7 +67,7 @@ impl<E> CardThread<E> {
 
 impl<E> Drop for CardThread<E> {
     fn drop(&mut self) {
-        // A thread that is full of faults ends with the next word it fails to say.
+        // If the queue is full of faults, the thread ends at its next failed send.
         let _full = self.events.try_send(CardEvent::Stop).is_err();
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport, TransportFailure};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::Extension;
+use muji_xep::rtp::HeaderExtension;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
@@ -126,7 +126,7 @@ impl Str0mTransport {
     }
 
     /// The peer's header extensions are known. If they are not those that we offered, str0m is built again: nothing was sent yet.
-    fn set_extensions(&mut self, now: Instant, extensions: &[Extension]) {
+    fn set_extensions(&mut self, now: Instant, extensions: &[HeaderExtension]) {
         let Some(plan) = self.plan.take() else { return };
         if plan.offered() != extensions {
             let negotiated: Vec<Option<NegotiatedContent>> =

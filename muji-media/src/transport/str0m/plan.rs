@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::media::{IceRole, OpenContent};
-use muji_xep::rtp::{Extension, PayloadType};
+use muji_xep::rtp::{HeaderExtension, PayloadType};
 use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::format::{Codec, FormatParams};
@@ -102,8 +102,8 @@ impl Plan {
     }
 
     /// The header extensions of all contents.
-    pub(super) fn offered(&self) -> Vec<Extension> {
-        Extension::unite(self.contents.iter().flat_map(|content| content.extensions.clone()))
+    pub(super) fn offered(&self) -> Vec<HeaderExtension> {
+        HeaderExtension::unite(self.contents.iter().flat_map(|content| content.extensions.clone()))
     }
 
     pub(super) fn candidates(&mut self) -> &mut Vec<LocalCandidate> {
@@ -111,7 +111,7 @@ impl Plan {
     }
 
     /// Builds it with these header extensions.
-    pub(super) fn build(&self, now: Instant, extensions: &[Extension]) -> (Rtc, Vec<Stream>) {
+    pub(super) fn build(&self, now: Instant, extensions: &[HeaderExtension]) -> (Rtc, Vec<Stream>) {
         let mut config = self.config.clone();
         for extension in extensions {
             if let (Ok(id), Some(known)) = (u8::try_from(extension.id), known(&extension.uri)) {
@@ -138,7 +138,7 @@ impl Plan {
 }
 
 /// Whether both ends use transport-wide congestion control. If not, the peer is sent REMB.
-pub(super) fn uses_transport_cc(extensions: &[Extension]) -> bool {
+pub(super) fn uses_transport_cc(extensions: &[HeaderExtension]) -> bool {
     extensions.iter().any(|extension| extension.uri == TRANSPORT_CC)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use muji_core::media::OpenContent;
-use muji_xep::rtp::{Extension, Media as Kind, PayloadType};
+use muji_xep::rtp::{HeaderExtension, Media as Kind, PayloadType};
 use rtcp::packet::Packet;
 use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -113,7 +113,7 @@ impl Media {
     }
 
     /// The peer knows these header extensions.
-    pub(super) fn knows(&mut self, extensions: &[Extension]) {
+    pub(super) fn knows(&mut self, extensions: &[HeaderExtension]) {
         let known = extensions.iter().find(|extension| extension.uri == ORIENTATION);
         self.orientation = known.and_then(|extension| u8::try_from(extension.id).ok());
     }

@@ -6,7 +6,7 @@ use muji_harness::puppet::{acceptance, answering, audio, opus, transport, video,
 use muji_harness::room::Rules;
 use muji_trace::{Line, prepares, publishes};
 use muji_xep::jingle::{Action, Content, Jingle, Side};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::{Element, Skipped, ns};
 
 use super::{Case, called, rules, sound};
@@ -52,8 +52,8 @@ fn pictures() -> Content {
 }
 
 /// What somebody publishes who sends pictures too.
-fn sound_and_pictures() -> Muji {
-    Muji::with(vec![audio(vec![opus()]), pictures()])
+fn sound_and_pictures() -> MujiElement {
+    MujiElement::with(vec![audio(vec![opus()]), pictures()])
 }
 
 /// Somebody is there who sends pictures too, and the client has a session with sound.
@@ -92,7 +92,7 @@ fn prepares_again(play: &mut Play) -> Result {
 fn waits_for_its_turn(play: &mut Play) -> Result {
     with_pictures(play)?;
     let ahead = play.other("paris")?;
-    play.enter(&ahead, Some(&Muji::preparing()))?;
+    play.enter(&ahead, Some(&MujiElement::preparing()))?;
     play.order(&Order::AddPictures)?;
     play.says("that it prepares", SOON, |line| line.muji().filter(|muji| prepares(muji)).map(drop))?;
     play.does_not_say("its pictures while somebody ahead prepares", Duration::from_secs(3), |line| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use muji_harness::puppet::{audio, opus};
 use muji_trace::{Line, publishes};
 use muji_xep::jingle::Content;
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::rtp::PayloadType;
 use muji_xep::{Element, ns};
 
@@ -83,7 +83,7 @@ fn calls_all(play: &mut Play) -> Result {
 
 fn not_who_left_the_call(play: &mut Play) -> Result {
     let (ahead, gone) = (play.other("tybalt")?, play.other("paris")?);
-    play.enter(&ahead, Some(&Muji::preparing()))?;
+    play.enter(&ahead, Some(&MujiElement::preparing()))?;
     play.enter(&gone, Some(&sound()))?;
     play.join()?;
     play.pause(Duration::from_secs(1))?;
@@ -261,7 +261,7 @@ fn reads_the_dialect(play: &mut Play) -> Result {
 
 fn calls_the_silent(play: &mut Play) -> Result {
     let other = play.other("tybalt")?;
-    play.enter(&other, Some(&Muji::with(vec![audio(Vec::new())])))?;
+    play.enter(&other, Some(&MujiElement::with(vec![audio(Vec::new())])))?;
     play.join()?;
     play.calls(&other).map(drop)
 }
@@ -290,7 +290,7 @@ fn encodings(muji: &Element) -> Vec<(String, String)> {
 fn takes_over_ids(play: &mut Play) -> Result {
     let other = play.other("tybalt")?;
     let theirs = vec![PayloadType::new(101, "opus", 48_000, 2)];
-    play.enter(&other, Some(&Muji::with(vec![audio(theirs)])))?;
+    play.enter(&other, Some(&MujiElement::with(vec![audio(theirs)])))?;
     play.join()?;
     if encodings(&play.published()?).contains(&("101".to_owned(), "opus".to_owned())) {
         return Ok(());
@@ -301,7 +301,7 @@ fn takes_over_ids(play: &mut Play) -> Result {
 fn takes_over_names(play: &mut Play) -> Result {
     let other = play.other("tybalt")?;
     let voice = Content { name: "voice".to_owned(), ..audio(vec![opus()]) };
-    play.enter(&other, Some(&Muji::with(vec![voice])))?;
+    play.enter(&other, Some(&MujiElement::with(vec![voice])))?;
     play.join()?;
     let muji = play.published()?;
     let names: Vec<&str> = muji.children().filter_map(|content| content.attr("name")).collect();
@@ -316,7 +316,7 @@ fn does_not_shrink(play: &mut Play) -> Result {
     let before = encodings(&play.published()?).len();
     let other = play.other("tybalt")?;
     let least = vec![PayloadType::new(0, "PCMU", 8_000, 1)];
-    play.enter(&other, Some(&Muji::with(vec![audio(least)])))?;
+    play.enter(&other, Some(&MujiElement::with(vec![audio(least)])))?;
     play.does_not_say("that it can less", Duration::from_secs(5), |line| {
         line.muji().is_some_and(|muji| publishes(muji) && encodings(muji).len() < before)
     })?;
@@ -336,7 +336,7 @@ fn gives_ids_up(play: &mut Play) -> Result {
         return Err(Cannot::Here("nobody here has a lower JID than the client").into());
     }
     let theirs = PayloadType::new(own.0.parse().expect("it was looked at"), "juggling", 48_000, 2);
-    play.enter(&other, Some(&Muji::with(vec![audio(vec![theirs, PayloadType::new(0, "PCMU", 8_000, 1)])])))?;
+    play.enter(&other, Some(&MujiElement::with(vec![audio(vec![theirs, PayloadType::new(0, "PCMU", 8_000, 1)])])))?;
     let gives_up = |line: &Line| line.muji().is_some_and(|muji| publishes(muji) && !encodings(muji).contains(&own));
     if play.said().any(gives_up) {
         return Ok(());
@@ -347,7 +347,7 @@ fn gives_ids_up(play: &mut Play) -> Result {
 fn keeps_ids(play: &mut Play) -> Result {
     let other = play.other("tybalt")?;
     let theirs = vec![PayloadType::new(111, "speex", 8_000, 1), PayloadType::new(112, "opus", 48_000, 2)];
-    play.enter(&other, Some(&Muji::with(vec![audio(theirs)])))?;
+    play.enter(&other, Some(&MujiElement::with(vec![audio(theirs)])))?;
     play.join()?;
     let muji = play.published()?;
     let types = muji.children().flat_map(Element::children).flat_map(Element::children);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use muji_harness::puppet::{opus, usable};
 use muji_trace::{Line, prepares};
 use muji_xep::jingle::{Action, Jingle};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::{Element, ns};
 
 use super::entering::entering;
@@ -141,7 +141,7 @@ fn exits(play: &mut Play) -> Result {
 
 fn gives_up(play: &mut Play) -> Result {
     let ahead = play.other("tybalt")?;
-    play.enter(&ahead, Some(&Muji::preparing()))?;
+    play.enter(&ahead, Some(&MujiElement::preparing()))?;
     play.join()?;
     play.says("that it prepares", SOON, |line| line.muji().filter(|muji| prepares(muji)).map(drop))?;
     play.pause(Duration::from_millis(500))?;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use muji_harness::puppet::{audio, opus, usable};
 use muji_harness::room::Rules;
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 use muji_xep::{Element, ns};
 
 use crate::play::{Other, Play, Result, wrong};
@@ -69,8 +69,8 @@ fn rules(play: &mut Play, rules: Rules) -> Result {
 }
 
 /// What somebody publishes who sends sound by Opus.
-fn sound() -> Muji {
-    Muji::with(vec![audio(vec![opus()])])
+fn sound() -> MujiElement {
+    MujiElement::with(vec![audio(vec![opus()])])
 }
 
 /// Somebody is there, and the client comes and calls: its offer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muji_trace::{Line, prepares, publishes};
-use muji_xep::muji::Muji;
+use muji_xep::muji::MujiElement;
 
 use super::{Case, sound};
 use crate::play::{Other, Play, Result, SOON};
@@ -34,7 +34,7 @@ fn shows_contents(line: &Line) -> bool {
 /// It enters, while somebody else prepares.
 fn comes_behind(play: &mut Play) -> Result<Other> {
     let ahead = play.other("tybalt")?;
-    play.enter(&ahead, Some(&Muji::preparing()))?;
+    play.enter(&ahead, Some(&MujiElement::preparing()))?;
     play.join()?;
     play.says("that it prepares", SOON, |line| line.muji().filter(|muji| prepares(muji)).map(drop))?;
     play.pause(Duration::from_millis(500))?;
@@ -59,7 +59,7 @@ fn waits_for_those_ahead(play: &mut Play) -> Result {
 fn not_for_those_behind(play: &mut Play) -> Result {
     let ahead = comes_behind(play)?;
     let behind = play.other("paris")?;
-    play.enter(&behind, Some(&Muji::preparing()))?;
+    play.enter(&behind, Some(&MujiElement::preparing()))?;
     play.update(&ahead, Some(&sound()));
     has_published(play, SOON)
 }
@@ -83,7 +83,7 @@ fn not_for_ever(play: &mut Play) -> Result {
 
 fn calls_who_adds(play: &mut Play) -> Result {
     let adding = play.other("tybalt")?;
-    let both = Muji { preparing: true, ..sound() };
+    let both = MujiElement { preparing: true, ..sound() };
     play.enter(&adding, Some(&both))?;
     play.join()?;
     // Whether it waits for such a one is its own affair; but it is a participant, and is called.

@@ -1,5 +1,5 @@
-//! What a trace shows: who did what, and which demands that breaks. Only words are judged, as they stand: what a client should have said and
-//! did not is for the cases.
+//! What a trace shows: who did what, and which demands that breaks. Only stanzas that were sent are judged: what a client should have sent
+//! and did not is for the conformance cases.
 
 mod room;
 mod session;

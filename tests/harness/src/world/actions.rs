@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
-use muji_core::{Command, Connection, Fingerprint, FingerprintVerifier, Join, Media, Mute};
+use muji_core::{Command, ConnectionChange, Fingerprint, FingerprintVerifier, Join, Media, Mute};
 use muji_xep::{Element, muc};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::presence::{Presence, Type};
@@ -248,7 +248,7 @@ impl World {
         let now = self.now;
         let client = self.client_mut(who);
         client.cut = true;
-        client.engine.handle_connection(now, Connection::Lost);
+        client.engine.handle_connection(now, ConnectionChange::Lost);
         self.drain(who);
     }
 
@@ -256,7 +256,7 @@ impl World {
     pub fn resume(&mut self, who: Who) {
         let client = self.client_mut(who);
         let (missed, unsent) = (std::mem::take(&mut client.missed), std::mem::take(&mut client.unsent));
-        self.reconnect(who, Connection::Resumed);
+        self.reconnect(who, ConnectionChange::Resumed);
         unsent.into_iter().for_each(|stanza| self.stanza_sent(who, stanza));
         missed.into_iter().for_each(|stanza| self.arrive(Arrival::AtPerson { who, stanza: Box::new(stanza) }));
     }
@@ -269,16 +269,16 @@ impl World {
         let person = &mut self.people[who.0];
         person.jid = old.to_bare().with_resource_str(&format!("{}-again", old.resource())).expect("it is plain");
         let jid = person.jid.clone();
-        self.reconnect(who, Connection::Bound { jid });
+        self.reconnect(who, ConnectionChange::Bound { jid });
     }
 
     /// A new stream under the old JID: the server was restarted and knows nothing of before.
     pub fn rebind_same(&mut self, who: Who) {
         let jid = self.jid(who);
-        self.reconnect(who, Connection::Bound { jid });
+        self.reconnect(who, ConnectionChange::Bound { jid });
     }
 
-    fn reconnect(&mut self, who: Who, change: Connection) {
+    fn reconnect(&mut self, who: Who, change: ConnectionChange) {
         let (now, jid) = (self.now, self.jid(who));
         self.service.connected(jid);
         let client = self.client_mut(who);

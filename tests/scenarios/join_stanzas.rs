@@ -4,7 +4,7 @@ use muji_core::media::Capabilities;
 use muji_core::{Disco, Engine, Join};
 use muji_harness::world::{Who, World};
 use muji_xep::jingle::Senders;
-use muji_xep::rtp::{Extension, Feedback, PayloadType};
+use muji_xep::rtp::{Feedback, HeaderExtension, PayloadType};
 use muji_xep::{Element, ns};
 use xmpp_parsers::caps::{compute_disco, hash_caps};
 use xmpp_parsers::disco::DiscoInfoResult;
@@ -203,7 +203,7 @@ fn what_we_say_that_we_can_is_what_the_media_layer_can() {
 fn that_we_know_header_extensions_is_said_if_the_media_layer_does() {
     let features = |capabilities: Capabilities| Engine::new([1; 32], capabilities).features();
     assert!(!features(Capabilities::default()).contains(&ns::RTP_HDREXT));
-    let counted = Extension { id: 2, uri: "urn:example:counted".to_owned(), senders: Senders::Both };
+    let counted = HeaderExtension { id: 2, uri: "urn:example:counted".to_owned(), senders: Senders::Both };
     let extends = Capabilities { video_extensions: vec![counted], ..Capabilities::default() };
     assert!(features(extends).contains(&ns::RTP_HDREXT));
 }

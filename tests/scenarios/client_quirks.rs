@@ -39,7 +39,7 @@ fn a_newcomer_who_does_not_call_is_called_after_ten_seconds_under_an_id_that_los
     let pair = world.pairs(romeo).remove(0);
     assert_eq!(pair.state, PairState::Announced);
     assert!(matches!(pair.recovery, Recovery::TheirTurn { .. }), "{pair:?}");
-    world.run_for(config::INITIATE - 2 * SECOND);
+    world.run_for(config::CALL_FALLBACK - 2 * SECOND);
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
     world.run_for(2 * SECOND);
     let [sid] = &offers(&requests(&mut world, tybalt))[..] else { panic!("one offer") };
@@ -55,7 +55,7 @@ fn a_newcomer_who_does_not_call_is_called_after_ten_seconds_under_an_id_that_los
 #[test]
 fn an_offer_that_is_confirmed_and_dropped_is_made_again_after_five_seconds() {
     let (mut world, [romeo, tybalt]) = silent("https://example.org");
-    world.run_for(config::INITIATE + SECOND);
+    world.run_for(config::CALL_FALLBACK + SECOND);
     let first = offers(&requests(&mut world, tybalt));
     world.run_for(4 * SECOND);
     assert_eq!(world.asked(romeo, "session-initiate"), 1);
@@ -68,7 +68,7 @@ fn an_offer_that_is_confirmed_and_dropped_is_made_again_after_five_seconds() {
 #[test]
 fn a_dino_that_drops_an_offer_is_not_called_again_and_the_user_is_told_what_helps() {
     let (mut world, [romeo, tybalt]) = silent("https://dino.im");
-    world.run_for(config::INITIATE + SECOND);
+    world.run_for(config::CALL_FALLBACK + SECOND);
     assert_eq!(offers(&requests(&mut world, tybalt)).len(), 1);
     world.run_for(100 * SECOND);
     assert_eq!(offers(&requests(&mut world, tybalt)), [""; 0]);

@@ -10,7 +10,7 @@ use muji_xep::rtp::Media;
 
 use super::Participants;
 use super::recovery::lacked_content;
-use super::view::View;
+use super::view::ConferenceView;
 use crate::conference::participant::Turn;
 use crate::config;
 use crate::context::Context;
@@ -20,13 +20,13 @@ use crate::pair::PairState;
 
 impl Participants {
     /// We published these media after all who have them by now: it is our turn to add them to our sessions.
-    pub(crate) fn owe_everybody(&mut self, cx: &mut Context<'_>, view: &View<'_>, media: &[Media]) {
+    pub(crate) fn owe_everybody(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, media: &[Media]) {
         for jid in self.people.keys().cloned().collect::<Vec<_>>() {
             let theirs: Vec<Media> = view.occupants.contents(&jid).into_iter().map(|(_, media)| media).collect();
             let Some(participant) = self.people.get_mut(&jid) else { continue };
             participant.ours.retain(|ours| !media.contains(ours));
             participant.ours.extend(media.iter().filter(|media| theirs.contains(media)).cloned());
-            self.share(cx, view, &jid);
+            self.add_missing(cx, view, &jid);
         }
     }
 
@@ -34,7 +34,7 @@ impl Participants {
     pub(super) fn contents_heard(
         &mut self,
         cx: &mut Context<'_>,
-        view: &View<'_>,
+        view: &ConferenceView<'_>,
         nick: &str,
         jid: &FullJid,
         before: Option<&[Content]>,
@@ -54,13 +54,13 @@ impl Participants {
             self.peer_event(cx, view, jid, |peer| Event::PeerContents(peer, now));
         }
         if view.is_public() {
-            self.share(cx, view, jid);
+            self.add_missing(cx, view, jid);
         }
     }
 
     /// What we and a participant have published and their session lacks is added to it: by us at once if we published it
     /// later, else by the other, and if it does not, by us all the same. If it lacked a session for want of it, it gets one.
-    pub(super) fn share(&mut self, cx: &mut Context<'_>, view: &View<'_>, jid: &FullJid) {
+    pub(super) fn add_missing(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, jid: &FullJid) {
         let theirs = view.occupants.contents(jid);
         let shared = view.contents.iter().filter(|content| theirs.iter().any(|(_, it)| content.media() == Some(it)));
         let Some(participant) = self.people.get_mut(jid) else { return };
@@ -70,7 +70,7 @@ impl Participants {
             if shared.iter().any(|media| participant.ours.contains(media)) {
                 self.call(cx, view, jid, Turn::Ours);
             } else if !shared.is_empty() {
-                participant.repair_at(cx.now + config::INITIATE);
+                participant.repair_at(cx.now + config::CALL_FALLBACK);
             }
             return;
         };
@@ -80,12 +80,12 @@ impl Participants {
         }
         let lacking = shared.filter(|content| !session.sends(&content.name)).filter_map(Content::media);
         let (now, later): (Vec<&Media>, Vec<&Media>) = lacking.partition(|media| participant.ours.contains(media));
-        participant.share_at = (!later.is_empty()).then_some(cx.now + config::INITIATE);
+        participant.share_at = (!later.is_empty()).then_some(cx.now + config::CALL_FALLBACK);
         self.add_to(cx, view, id, |media| now.contains(&media));
     }
 
     /// The other did not add what was its to add.
-    pub(super) fn share_late(&mut self, cx: &mut Context<'_>, view: &View<'_>, jid: &FullJid) {
+    pub(super) fn add_missing_late(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, jid: &FullJid) {
         let Some(participant) = self.people.get_mut(jid) else { return };
         let due = participant.share_at.take_if(|at| *at <= cx.now);
         if let (Some(_), Some(id)) = (due, participant.session) {
@@ -96,14 +96,14 @@ impl Participants {
 
     /// Takes out what a participant has not published for a while: it should have done so itself, but our adding it may have
     /// crossed its removing it.
-    pub(super) fn unshare(&mut self, cx: &mut Context<'_>, view: &View<'_>, jid: &FullJid) {
+    pub(super) fn remove_stale(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, jid: &FullJid) {
         let Some(participant) = self.people.get_mut(jid) else { return };
         let theirs = view.occupants.contents(jid);
         let due = participant.dropped.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media);
         let due: Vec<Media> = due.filter(|media| theirs.iter().all(|(_, of)| of != media)).collect();
         let Some(id) = participant.session.filter(|_| !due.is_empty()) else { return };
         if !self.sessions[&id].is_active() {
-            let again = cx.now + config::DROPPED;
+            let again = cx.now + config::STALE_PRESENCE;
             return participant.dropped.extend(due.into_iter().map(|media| (media, again)));
         }
         for content in view.contents.iter().filter(|content| content.media().is_some_and(|media| due.contains(media))) {
@@ -111,7 +111,13 @@ impl Participants {
         }
     }
 
-    fn add_to(&mut self, cx: &mut Context<'_>, view: &View<'_>, session: SessionId, which: impl Fn(&Media) -> bool) {
+    fn add_to(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &ConferenceView<'_>,
+        session: SessionId,
+        which: impl Fn(&Media) -> bool,
+    ) {
         if !view.contents.iter().filter_map(Content::media).any(&which) {
             return;
         }

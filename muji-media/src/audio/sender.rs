@@ -10,7 +10,7 @@ use crate::device::{AudioSource, DeviceError};
 use crate::rtp::RtpPacket;
 
 /// Our audio, and the calls that publish it.
-pub(crate) struct AudioPublisher {
+pub(crate) struct AudioSender {
     source: Option<Box<dyn AudioSource>>,
     encoder: Encoder,
     publications: BTreeSet<(CallId, String)>,
@@ -19,7 +19,7 @@ pub(crate) struct AudioPublisher {
     pausing: bool,
 }
 
-impl AudioPublisher {
+impl AudioSender {
     /// Nothing is captured yet. Without a source nothing is sent.
     ///
     /// # Errors
@@ -110,26 +110,26 @@ mod tests {
     #[test]
     fn nothing_is_captured_unless_a_call_publishes_it() {
         let captured = Arc::new(AtomicUsize::new(0));
-        let mut publisher = AudioPublisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
-        assert_eq!(publisher.packet(), Ok(None));
+        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        assert_eq!(sender.packet(), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 0);
-        publisher.publish(CallId(1), "audio");
-        let first = publisher.packet().unwrap().expect("a packet");
-        let second = publisher.packet().unwrap().expect("a packet");
+        sender.publish(CallId(1), "audio");
+        let first = sender.packet().unwrap().expect("a packet");
+        let second = sender.packet().unwrap().expect("a packet");
         assert_eq!((first.marker, second.marker), (true, false));
         assert_eq!(second.timestamp - first.timestamp, 960);
-        publisher.unpublish(CallId(1), "audio");
-        assert_eq!(publisher.packet(), Ok(None));
+        sender.unpublish(CallId(1), "audio");
+        assert_eq!(sender.packet(), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 2);
     }
 
     #[test]
     fn audio_takes_less_where_video_hardly_fits_and_then_as_much_again() {
-        let mut publisher = AudioPublisher::new(Some(Box::new(Counted(Arc::default())))).unwrap();
-        publisher.publish(CallId(1), "audio");
+        let mut sender = AudioSender::new(Some(Box::new(Counted(Arc::default())))).unwrap();
+        sender.publish(CallId(1), "audio");
         let bytes = [600_000, 90_000, 600_000].map(|video| {
-            publisher.set_bit_rate(opus::beside(video)).unwrap();
-            publisher.packet().unwrap().expect("a packet").payload.len()
+            sender.set_bit_rate(opus::beside(video)).unwrap();
+            sender.packet().unwrap().expect("a packet").payload.len()
         });
         assert_eq!(bytes, [80, 50, 80], "bits of 20 ms");
     }
@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn a_source_that_ends_is_told_once_and_not_asked_again() {
         let captured = Arc::new(AtomicUsize::new(0));
-        let mut publisher = AudioPublisher::new(Some(Box::new(Counted(captured.clone())))).unwrap();
-        publisher.publish(CallId(1), "audio");
-        let told = (0..6).filter(|_| publisher.packet().is_err()).count();
+        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        sender.publish(CallId(1), "audio");
+        let told = (0..6).filter(|_| sender.packet().is_err()).count();
         assert_eq!((told, captured.load(Ordering::Relaxed)), (1, 4));
     }
 }

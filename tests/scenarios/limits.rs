@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muji_core::error::Refused;
-use muji_core::{Connection, Engine, Event, Join, NotCalled, Warning, config};
+use muji_core::{ConnectionChange, Engine, Event, Join, NotCalled, Warning, config};
 use muji_harness::room::Rules;
 use muji_harness::world::{Who, World};
 
@@ -34,7 +34,7 @@ fn one_call_too_many_is_refused_to_the_user() {
     let world = World::new(1);
     let now = world.now();
     let mut engine = Engine::new([1; 32], muji_harness::person::usual());
-    engine.handle_connection(now, Connection::Bound { jid: "romeo@capulet.example/1".parse().unwrap() });
+    engine.handle_connection(now, ConnectionChange::Bound { jid: "romeo@capulet.example/1".parse().unwrap() });
     for number in 0..config::MAX_CALLS {
         assert!(engine.join(now, world.room(&format!("room{number}")), Join::own()).is_ok());
     }

@@ -200,7 +200,7 @@ fn a_server_that_is_killed_and_comes_back_interrupts_no_sound() {
         world.run_for(SECOND);
         assert_eq!(world.deaf(&people), []);
     }
-    world.run_for(config::INITIATE + 5 * SECOND);
+    world.run_for(config::CALL_FALLBACK + 5 * SECOND);
     assert_eq!(world.deaf(&people), []);
     assert_eq!(offers(&world, &people), before, "every session is the one it was");
 }
