@@ -170,7 +170,7 @@ impl Forking {
     }
 
     fn next(channels: &mut BTreeMap<usize, VecDeque<Arc<InFlight>>>, who: usize) -> Arc<InFlight> {
-        let in_flight = channels.get_mut(&who).expect("a move is about in_flight that are there");
+        let in_flight = channels.get_mut(&who).expect("a move takes a stanza that is in flight");
         let letter = in_flight.pop_front().expect("empty channels are removed");
         if in_flight.is_empty() {
             channels.remove(&who);

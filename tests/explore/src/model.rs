@@ -319,7 +319,7 @@ impl State {
     }
 
     fn next(&mut self, way: Channel) -> Arc<InFlight> {
-        let in_flight = self.channels.get_mut(&way).expect("a move is about in_flight that are there");
+        let in_flight = self.channels.get_mut(&way).expect("a move takes a stanza that is in flight");
         let letter = in_flight.pop_front().expect("empty channels are removed");
         if in_flight.is_empty() {
             self.channels.remove(&way);

@@ -70,7 +70,7 @@ impl View {
             if pressed(ui, "Invite (i)", false) {
                 self.guest = Some(String::new());
             }
-            if pressed(ui, "FullScreen screen (f)", false) {
+            if pressed(ui, "Full screen (f)", false) {
                 self.toggle_full_screen(ui.ctx());
             }
             if pressed(ui, "Leave (q)", false) {
