@@ -174,9 +174,14 @@ mod tests {
 
     /// One of each. The match makes a new variant fail to compile here until its sentence is listed below.
     fn all() -> Vec<(Warning, &'static str)> {
-        let nick = || "juliet".to_owned();
-        let guest: BareJid = "nurse@capulet.lit".parse().expect("a JID");
-        let session = SessionWarning::Media(MediaTrouble::Device("no microphone".to_owned()));
+        [of_rooms(), of_people(), of_sessions_and_this_program()].concat()
+    }
+
+    fn nick() -> String {
+        "juliet".to_owned()
+    }
+
+    fn of_rooms() -> Vec<(Warning, &'static str)> {
         vec![
             (Warning::RoomSilent, "the room does not answer; the call goes on"),
             (Warning::RoomUnreachable, "the room cannot be reached for now; the call goes on"),
@@ -205,6 +210,12 @@ mod tests {
                 "the client's own presence in the room took back the call's part; it is sent again; the client must give \
                  what it adds to presences to the call (set_presence_extras)",
             ),
+        ]
+    }
+
+    fn of_people() -> Vec<(Warning, &'static str)> {
+        let guest: BareJid = "nurse@capulet.lit".parse().expect("a JID");
+        vec![
             (
                 Warning::NotCalled { nick: nick(), why: NotCalled::HiddenJid },
                 "juliet is not called: the room hides its real JID",
@@ -249,6 +260,12 @@ mod tests {
                 Warning::InvitationNotPassedOn { condition: "forbidden".to_owned() },
                 "the room does not pass the invitation on (forbidden); invite directly, or ask its owner to",
             ),
+        ]
+    }
+
+    fn of_sessions_and_this_program() -> Vec<(Warning, &'static str)> {
+        let session = SessionWarning::Media(MediaTrouble::Device("no microphone".to_owned()));
+        vec![
             (
                 Warning::RequestRefused { nick: nick(), fault: PeerFault::UnknownSession { sid: "s1".to_owned() } },
                 "a request of juliet was refused: no session s1 with this peer",

@@ -12,7 +12,7 @@ pub use crate::bandwidth::{Bandwidth, INITIAL};
 pub mod codec {
     /// Audio.
     pub mod opus {
-        pub use crate::codec::opus::{Decoder, Encoder, OpusFault, beside, payload_type};
+        pub use crate::codec::opus::{Decoder, Encoder, OpusFault, payload_type};
     }
 
     /// Video.

@@ -128,7 +128,7 @@ mod tests {
         let mut sender = AudioSender::new(Some(Box::new(Counted(Arc::default())))).unwrap();
         sender.publish(CallId(1), "audio");
         let bytes = [600_000, 90_000, 600_000].map(|video| {
-            sender.set_bit_rate(opus::beside(video)).unwrap();
+            sender.set_bit_rate(opus::bit_rate_with_video(video)).unwrap();
             sender.packet().unwrap().expect("a packet").payload.len()
         });
         assert_eq!(bytes, [80, 50, 80], "bits of 20 ms");

@@ -260,11 +260,11 @@ impl Router {
         }
     }
 
-    /// Fits our video, and the audio beside it, to what the paths carry.
+    /// Fits our video, and the audio with it, to what the paths carry.
     fn adapt_video(&mut self) -> Result<(), Disconnected> {
         for (media, target) in self.video.adapt() {
             let lowest = self.video.lowest_bit_rate().unwrap_or(target.bits);
-            if let Err(error) = self.audio.set_bit_rate(opus::beside(lowest)) {
+            if let Err(error) = self.audio.set_bit_rate(opus::bit_rate_with_video(lowest)) {
                 self.device_trouble(error)?;
             }
             self.observer.send(Observation::Target(media, target));

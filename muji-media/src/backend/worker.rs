@@ -87,7 +87,7 @@ impl Worker {
         }
     }
 
-    /// Parks the thread. tokio's timers would wake it each 64 ms beside, and its sockets with each datagram.
+    /// Parks the thread. Otherwise tokio's timers would also wake it each 64 ms, and its sockets with each datagram.
     fn wait_for_tick(&mut self, tick: Instant) -> Wakeup {
         if let Some(wakeup) = self.next_command() {
             return wakeup;

@@ -10,7 +10,7 @@ use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 /// Speech in full band; music is fine too.
 const TARGET_BITRATE: i32 = 32_000;
 
-/// Speech in wide band, for a path that can hardly carry video beside it.
+/// Speech in wide band, for a path that can hardly carry video too.
 const NARROW_BITRATE: u32 = 20_000;
 
 /// It is used if video gets fewer bits a second than this.
@@ -31,10 +31,9 @@ pub fn payload_type() -> PayloadType {
     PayloadType::new(111, "opus", SAMPLE_RATE, 2).with_parameter("useinbandfec", "1")
 }
 
-/// The bit rate of audio beside video of so many bits a second.
-#[must_use]
-pub fn beside(frames: u32) -> u32 {
-    if frames < NARROW { NARROW_BITRATE } else { TARGET_BITRATE.unsigned_abs() }
+/// The bit rate of audio, in bits a second, on a path on which video gets `video` bits a second.
+pub(crate) fn bit_rate_with_video(video: u32) -> u32 {
+    if video < NARROW { NARROW_BITRATE } else { TARGET_BITRATE.unsigned_abs() }
 }
 
 /// libopus failed: it has no memory, or the input is invalid.

@@ -33,7 +33,7 @@ fn no_file_uses_a_file_that_uses_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What is wrong, if something is: a circle beside what is allowed, or something allowed that makes none.
+/// What is wrong, if something is: a circle that is not allowed, or an allowance that makes no circle.
 fn check(imports: &Imports, allowed: &[(&str, &str)]) -> Option<String> {
     let without = |left_out: &[(&str, &str)]| {
         left_out.iter().try_fold(imports.clone(), |imports, (file, other)| {

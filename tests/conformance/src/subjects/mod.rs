@@ -1,4 +1,4 @@
-//! The clients that can be judged, each in its testbed: a server with rooms, the client, and others who log in beside it.
+//! The clients that can be judged, each in its testbed: a server with rooms, the client, and others who log in too.
 
 pub(crate) mod client;
 mod devices;
