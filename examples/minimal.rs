@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (media, _) = Backend::start(Devices { audio_source: source, ..Devices::default() })?;
     let mut muji = Muji::new(media); // A stream of notices; it owns no connection and spawns nothing.
     muji.answer_disco(Disco::new("https://example.org/minimal", "minimal", &muji.features())); // A client does this itself.
-    let mut wish = Some((room, Join::own()));
+    let mut wish = Some((room, Join::call_room()));
     loop {
         tokio::select! {
             incoming = client.next() => match incoming {

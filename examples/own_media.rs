@@ -130,7 +130,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut client = Connection::open(account).await?;
     let mut muji = Muji::new(Words::new(word)?);
-    let mut wish = Some((room, Join::own().nick(word)));
+    let mut wish = Some((room, Join::call_room().nick(word)));
     loop {
         tokio::select! {
             incoming = client.next() => match incoming {

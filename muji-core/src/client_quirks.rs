@@ -12,7 +12,7 @@ use crate::config;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientQuirks {
     /// It takes another offer after one that came to nothing.
-    pub(crate) can_redial: bool,
+    pub(crate) takes_another_offer: bool,
     /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
     pub(crate) call_after: Option<Duration>,
     /// What it does in sessions in its own way.
@@ -21,7 +21,7 @@ pub(crate) struct ClientQuirks {
 
 impl ClientQuirks {
     const USUAL: Self = Self {
-        can_redial: true,
+        takes_another_offer: true,
         call_after: None,
         in_session: SessionQuirks { wants_full_accept: false, restarts_ice: true },
     };
@@ -35,7 +35,7 @@ impl ClientQuirks {
             // candidates of the old ones.
             "https://dino.im" => {
                 let in_session = SessionQuirks { restarts_ice: false, ..Self::USUAL.in_session };
-                Self { can_redial: false, in_session, ..Self::USUAL }
+                Self { takes_another_offer: false, in_session, ..Self::USUAL }
             }
             // Drops an offer that comes before our presence; the two travel by different routes.
             "https://movim.eu" => {

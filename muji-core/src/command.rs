@@ -37,17 +37,17 @@ pub enum Command {
 
 /// In what room a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+pub(crate) enum RoomKind {
     /// In a room for the call, entered and left with it (Dino's way).
-    Own,
+    CallRoom,
     /// Inside a chat room in which the client sits (Movim's way).
-    InChat,
+    ChatRoom,
 }
 
 /// How to join a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
-    pub(crate) style: Style,
+    pub(crate) room_kind: RoomKind,
     pub(crate) nick: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) media: Vec<Media>,
@@ -57,15 +57,15 @@ pub struct Join {
 impl Join {
     /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under a random nick.
     #[must_use]
-    pub fn own() -> Self {
-        Self { style: Style::Own, nick: None, password: None, media: vec![Media::Audio], invited: false }
+    pub fn call_room() -> Self {
+        Self { room_kind: RoomKind::CallRoom, nick: None, password: None, media: vec![Media::Audio], invited: false }
     }
 
     /// Takes part in the call inside a chat room that the client has entered (Movim's way), with sound. The client must
     /// say what else it says there through [`crate::Engine::set_presence_extras`], or it would take back the call's part.
     #[must_use]
-    pub fn in_chat() -> Self {
-        Self { style: Style::InChat, ..Self::own() }
+    pub fn chat_room() -> Self {
+        Self { room_kind: RoomKind::ChatRoom, ..Self::call_room() }
     }
 
     /// Under this nick. Inside a chat room the client's own counts.

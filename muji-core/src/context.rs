@@ -13,11 +13,11 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::config::{self, Config};
-use crate::event::{About, Event};
+use crate::event::{Event, EventScope};
 use crate::media::Capabilities;
 use crate::output::Output;
 use crate::stanza::chat;
-use crate::trust::{Fingerprint, Trust};
+use crate::trust::{CertificateHash, Trust};
 use crate::warning::Warning;
 
 /// What all calls share.
@@ -79,7 +79,7 @@ impl Context<'_> {
     }
 
     pub(crate) fn event(&mut self, call: CallId, event: Event) {
-        self.out.push_back(Output::Event(About::Call(call), event));
+        self.out.push_back(Output::Event(EventScope::Call(call), event));
     }
 
     /// Takes back that somebody saw us for one call.
@@ -106,7 +106,7 @@ impl Context<'_> {
     }
 
     /// The certificates that somebody may show, if others are refused.
-    pub(crate) fn certificates(&self, who: &FullJid) -> Vec<Fingerprint> {
+    pub(crate) fn certificates(&self, who: &FullJid) -> Vec<CertificateHash> {
         if self.config.refuse_changed { self.trust.pinned(&who.to_bare()) } else { Vec::new() }
     }
 

@@ -289,7 +289,7 @@ fn told(recovery: &Recovery) -> &'static str {
 mod tests {
     use std::time::Instant;
 
-    use muji_jingle::fault::Unusable;
+    use muji_jingle::fault::NegotiationError;
 
     use super::*;
 
@@ -370,8 +370,9 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the start of time of this test")]
     fn a_failure_with_a_participant_says_what_is_done_about_it() {
-        let of = |recovery| PeerFailure { end: End::Unusable(Unusable::Contents), recovery }.to_string();
-        let why = End::Unusable(Unusable::Contents).to_string();
+        let of =
+            |recovery| PeerFailure { end: End::NegotiationError(NegotiationError::Contents), recovery }.to_string();
+        let why = End::NegotiationError(NegotiationError::Contents).to_string();
         assert_eq!(of(Recovery::Nothing), why);
         let again = Recovery::CallAgain { at: Instant::now(), attempt: 1 };
         assert_eq!(of(again), format!("{why}; trying again"));

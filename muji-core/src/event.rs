@@ -13,7 +13,7 @@ use crate::warning::Warning;
 
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum About {
+pub enum EventScope {
     /// The account as a whole.
     Account,
     /// A room whose call we are not in.

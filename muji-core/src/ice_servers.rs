@@ -7,7 +7,7 @@ use jid::{BareJid, DomainRef, Jid};
 use muji_jingle::Ids;
 use muji_jingle::media::{IceServer, ServerKind, ServerTransport};
 use muji_jingle::pending::PendingRequests;
-use muji_xep::extdisco::{self, Service};
+use muji_xep::extdisco::{self, ExternalService};
 use muji_xep::{Skipped, ns};
 use xmpp_parsers::date::DateTime;
 use xmpp_parsers::disco::DiscoInfoResult;
@@ -17,10 +17,10 @@ use xmpp_parsers::minidom::Element;
 use crate::config;
 
 #[derive(Debug, Clone)]
-enum Asked {
+enum IceServersQuery {
     Support,
     Services,
-    Credentials(Service),
+    Credentials(ExternalService),
 }
 
 /// What is known of them.
@@ -30,7 +30,7 @@ pub(crate) struct IceServers {
     clock: Option<(Instant, SystemTime)>,
     /// The server knows such services; `None` before it was asked.
     supported: Option<bool>,
-    asked: PendingRequests<Asked>,
+    asked: PendingRequests<IceServersQuery>,
     known: Vec<IceServer>,
     /// When they are asked for again; `None` before they were asked for.
     again: Option<Instant>,
@@ -64,17 +64,17 @@ impl IceServers {
             return None;
         }
         match self.supported {
-            None => Some(self.ask(now, ids, own, Asked::Support)),
-            Some(true) => Some(self.ask(now, ids, own, Asked::Services)),
+            None => Some(self.ask(now, ids, own, IceServersQuery::Support)),
+            Some(true) => Some(self.ask(now, ids, own, IceServersQuery::Services)),
             Some(false) => None,
         }
     }
 
-    fn ask(&mut self, now: Instant, ids: &mut Ids, own: &DomainRef, asked: Asked) -> Iq {
+    fn ask(&mut self, now: Instant, ids: &mut Ids, own: &DomainRef, asked: IceServersQuery) -> Iq {
         let payload = match &asked {
-            Asked::Support => Element::bare("query", ns::DISCO_INFO),
-            Asked::Services => extdisco::ask(),
-            Asked::Credentials(service) => extdisco::ask_credentials(service),
+            IceServersQuery::Support => Element::bare("query", ns::DISCO_INFO),
+            IceServersQuery::Services => extdisco::ask(),
+            IceServersQuery::Credentials(service) => extdisco::ask_credentials(service),
         };
         let id = ids.token();
         self.asked.asked(now, &id, asked);
@@ -94,32 +94,33 @@ impl IceServers {
         let mut learned = Learned { questions: Vec::new(), servers: None, skipped: Skipped::default() };
         let services = payload.map(|payload| extdisco::read(payload, &mut learned.skipped)).unwrap_or_default();
         match asked {
-            Asked::Support => {
+            IceServersQuery::Support => {
                 learned.skipped = Skipped::default(); // It was no list of services.
                 let info = payload.cloned().and_then(|payload| DiscoInfoResult::try_from(payload).ok());
                 let supported = info.is_some_and(|info| info.features.iter().any(|it| it == ns::EXTDISCO));
                 self.supported = Some(supported);
                 if supported {
-                    learned.questions.push(self.ask(now, ids, own, Asked::Services));
+                    learned.questions.push(self.ask(now, ids, own, IceServersQuery::Services));
                 }
             }
             // What was known may go on being of use.
-            Asked::Services if payload.is_none() => self.again = Some(now + config::SERVERS_LEAST),
-            Asked::Services => {
+            IceServersQuery::Services if payload.is_none() => self.again = Some(now + config::SERVERS_LEAST),
+            IceServersQuery::Services => {
                 self.again = Some(now + config::SERVERS_MOST);
                 let before = std::mem::take(&mut self.known);
-                let (lacking, whole): (Vec<Service>, Vec<Service>) = services.into_iter().partition(lacks_credentials);
+                let (lacking, whole): (Vec<ExternalService>, Vec<ExternalService>) =
+                    services.into_iter().partition(lacks_credentials);
                 whole.iter().for_each(|service| self.take(now, service, &mut learned.skipped));
                 let room = config::MAX_ICE_SERVERS.saturating_sub(self.known.len());
-                let lacking = lacking.into_iter().take(room).map(Asked::Credentials);
+                let lacking = lacking.into_iter().take(room).map(IceServersQuery::Credentials);
                 learned.questions = lacking.map(|asked| self.ask(now, ids, own, asked)).collect();
                 learned.servers = (before != self.known).then(|| self.known.clone());
             }
             // An answer may leave out what was in the question.
-            Asked::Credentials(asked) => match services.into_iter().find(|given| given.host == asked.host) {
+            IceServersQuery::Credentials(asked) => match services.into_iter().find(|given| given.host == asked.host) {
                 Some(given) if !lacks_credentials(&given) => {
-                    let Service { username, password, expires, .. } = given;
-                    self.take(now, &Service { username, password, expires, ..asked }, &mut learned.skipped);
+                    let ExternalService { username, password, expires, .. } = given;
+                    self.take(now, &ExternalService { username, password, expires, ..asked }, &mut learned.skipped);
                     learned.servers = Some(self.known.clone());
                 }
                 _ => learned.skipped.note("services", format!("{} gives no credentials", asked.host)),
@@ -129,7 +130,7 @@ impl IceServers {
     }
 
     /// Keeps a service that is of use.
-    fn take(&mut self, now: Instant, service: &Service, skipped: &mut Skipped) {
+    fn take(&mut self, now: Instant, service: &ExternalService, skipped: &mut Skipped) {
         match ice_server(service).filter(|_| self.known.len() < config::MAX_ICE_SERVERS) {
             Some(server) if !self.known.contains(&server) => self.known.push(server),
             Some(_) => {}
@@ -145,7 +146,7 @@ impl IceServers {
     }
 
     /// How long a service's credentials last.
-    fn lasts(&self, now: Instant, service: &Service) -> Duration {
+    fn lasts(&self, now: Instant, service: &ExternalService) -> Duration {
         let expires = service.expires.as_ref().and_then(|expires| expires.parse::<DateTime>().ok());
         let expires = expires.and_then(|DateTime(at)| u64::try_from(at.timestamp()).ok());
         let lasts = expires.zip(self.clock).map(|(expires, (then, wall))| {
@@ -170,14 +171,14 @@ impl IceServers {
     }
 }
 
-fn lacks_credentials(service: &Service) -> bool {
+fn lacks_credentials(service: &ExternalService) -> bool {
     let relays = matches!(service.kind.as_str(), "turn" | "turns");
     relays && service.restricted && (service.username.is_none() || service.password.is_none())
 }
 
 /// A service that an XMPP server names (XEP-0215) as a media layer uses it; `None` for one of another kind, or without its credentials.
 #[must_use]
-pub fn ice_server(service: &Service) -> Option<IceServer> {
+pub fn ice_server(service: &ExternalService) -> Option<IceServer> {
     let secure = matches!(service.kind.as_str(), "stuns" | "turns");
     let by = match (service.transport.as_deref(), secure) {
         (Some("udp") | None, false) => ServerTransport::Udp,

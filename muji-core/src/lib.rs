@@ -24,7 +24,7 @@
 //! ) -> Result<EndReason, Box<dyn std::error::Error>> {
 //!     let mut muji = Muji::new(media); // A stream of notices: it owns no connection and spawns nothing.
 //!     muji.connected(client.bound_jid().ok_or("log in first")?.clone());
-//!     muji.join(room, Join::own())?; // Returns at once; events say what becomes of it.
+//!     muji.join(room, Join::call_room())?; // Returns at once; events say what becomes of it.
 //!     loop {
 //!         tokio::select! {
 //!             event = client.next() => match event {
@@ -68,9 +68,9 @@
 //! # In which room
 //! | the call is | the client |
 //! |---|---|
-//! | in a room of its own, known by name | [`Join::own`]; on an invitation [`Engine::accept`] |
+//! | in a room of its own, known by name | [`Join::call_room`]; on an invitation [`Engine::accept`] |
 //! | in a room made for it | [`Engine::open`], then [`Command::Invite`], [`Command::InviteToRoom`] or [`Command::Admit`] |
-//! | inside a chat room | enters it, [`Engine::set_presence_extras`], [`Join::in_chat`]; before that [`Engine::people_in_call`] |
+//! | inside a chat room | enters it, [`Engine::set_presence_extras`], [`Join::chat_room`]; before that [`Engine::people_in_call`] |
 //!
 //! # What is sent
 //! [`Join::media`] says what we take part in, [`Command::Add`] and [`Command::Remove`] change it in a running call, and
@@ -100,6 +100,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod archived;
+mod availability;
 mod call_message;
 mod client_quirks;
 mod command;
@@ -114,7 +115,6 @@ mod event;
 mod handover;
 mod ice_servers;
 mod invitation;
-mod invitations;
 pub mod media;
 #[cfg(feature = "tokio")]
 mod muji;
@@ -122,9 +122,9 @@ mod occupants;
 mod output;
 mod pair;
 mod peer;
-mod reachability;
 mod room_service;
 mod room_state;
+mod shown_invitations;
 mod stanza;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -136,7 +136,7 @@ pub mod xmpp;
 pub use command::{Command, Join};
 pub use disco::Disco;
 pub use engine::Engine;
-pub use event::{About, ConnectionChange, Event, Handled};
+pub use event::{ConnectionChange, Event, EventScope, Handled};
 pub use invitation::Invitation;
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
@@ -147,5 +147,5 @@ pub use muji_xep::rtp::Media;
 pub use output::Output;
 pub use pair::{Pair, PairState, Recovery};
 pub use peer::Peer;
-pub use trust::{Fingerprint, FingerprintVerifier, Opened, Verification};
+pub use trust::{CertificateHash, FingerprintVerifier, Opened, Verification};
 pub use warning::{NotCalled, RoomRequest, Warning};

@@ -22,13 +22,13 @@ use crate::config::Config;
 use crate::disco::Disco;
 use crate::engine::Engine;
 use crate::error::Refused;
-use crate::event::{About, ConnectionChange, Event, Handled};
+use crate::event::{ConnectionChange, Event, EventScope, Handled};
 use crate::invitation::Invitation;
 use crate::media::MediaBackend;
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::peer::Peer;
-use crate::trust::{Fingerprint, FingerprintVerifier};
+use crate::trust::{CertificateHash, FingerprintVerifier};
 
 /// What a client does for its calls, in order.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub enum Notice {
     /// Send this stanza to the server.
     Send(Box<Stanza>),
     /// Tell the user.
-    Event(About, Event),
+    Event(EventScope, Event),
 }
 
 /// All calls of one account: a stream of [`Notice`]s that never ends. It owns no connection and spawns nothing.
@@ -215,14 +215,14 @@ impl Muji {
         self.engine.handle_archived(now(), age, message);
     }
 
-    /// That was all that had been said: see [`Engine::caught_up`].
-    pub fn caught_up(&mut self) {
-        self.engine.caught_up(now());
+    /// That was all that had been said: see [`Engine::archive_done`].
+    pub fn archive_done(&mut self) {
+        self.engine.archive_done(now());
         self.wake();
     }
 
     /// Ties certificates to a person: see [`Engine::pin`].
-    pub fn pin(&mut self, who: BareJid, certificates: Vec<Fingerprint>) {
+    pub fn pin(&mut self, who: BareJid, certificates: Vec<CertificateHash>) {
         self.engine.pin(who, certificates);
     }
 

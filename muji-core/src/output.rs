@@ -2,7 +2,7 @@
 
 use xmpp_parsers::stanza::Stanza;
 
-use crate::event::{About, Event};
+use crate::event::{Event, EventScope};
 use crate::media::MediaCommand;
 use crate::stanza::copy;
 
@@ -15,7 +15,7 @@ pub enum Output {
     /// To the media layer.
     Media(MediaCommand),
     /// To the application.
-    Event(About, Event),
+    Event(EventScope, Event),
 }
 
 impl Clone for Output {

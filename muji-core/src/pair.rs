@@ -6,7 +6,7 @@ use muji_jingle::End;
 use muji_xep::rtp::Media;
 
 use crate::peer::Peer;
-use crate::trust::{Fingerprint, Verification};
+use crate::trust::{CertificateHash, Verification};
 
 /// How we stand with another participant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,5 +75,5 @@ pub struct Pair {
     /// Whose certificate it shows.
     pub verification: Verification,
     /// The certificate, as SHA-256, once it is known; see [`crate::Engine::pin`].
-    pub certificate: Option<Fingerprint>,
+    pub certificate: Option<CertificateHash>,
 }

@@ -16,7 +16,7 @@ use crate::config::MAX_GUESTS;
 const MAX_SERVICES: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
+enum RoomServiceQuery {
     Items(DomainPart),
     Info(DomainPart),
 }
@@ -25,7 +25,7 @@ enum Asked {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Services {
     known: Option<DomainPart>,
-    asked: PendingRequests<Asked>,
+    asked: PendingRequests<RoomServiceQuery>,
     /// Questions without an answer.
     open: usize,
     waiting: Vec<(CallId, BareJid)>,
@@ -66,12 +66,12 @@ impl Services {
     ) -> Option<Iq> {
         self.waiting.push((call, guest));
         let query = Element::bare("query", ns::DISCO_ITEMS);
-        (self.open == 0).then(|| self.ask(now, ids, Asked::Items(own.to_owned()), query))
+        (self.open == 0).then(|| self.ask(now, ids, RoomServiceQuery::Items(own.to_owned()), query))
     }
 
-    fn ask(&mut self, now: Instant, ids: &mut Ids, asked: Asked, payload: Element) -> Iq {
+    fn ask(&mut self, now: Instant, ids: &mut Ids, asked: RoomServiceQuery, payload: Element) -> Iq {
         let id = ids.token();
-        let (Asked::Items(domain) | Asked::Info(domain)) = &asked;
+        let (RoomServiceQuery::Items(domain) | RoomServiceQuery::Info(domain)) = &asked;
         let to = Some(Jid::from(BareJid::from_parts(None, domain)));
         self.open += 1;
         self.asked.asked(now, &id, asked);
@@ -90,21 +90,21 @@ impl Services {
         // Only who was asked can answer, and the ids are not to be guessed.
         let Some(asked) = self.asked.answered(id) else { return Next::NotOurs };
         self.open -= 1;
-        let (Asked::Items(domain) | Asked::Info(domain)) = &asked;
+        let (RoomServiceQuery::Items(domain) | RoomServiceQuery::Info(domain)) = &asked;
         let payload = payload.filter(|_| from.as_str() == domain.as_str()).cloned();
         match asked {
-            Asked::Items(_) => {
+            RoomServiceQuery::Items(_) => {
                 let items = payload.and_then(|payload| DiscoItemsResult::try_from(payload).ok());
                 let items = items.into_iter().flat_map(|items| items.items).map(|item| item.jid);
                 let services = items.filter(|jid| jid.node().is_none()).take(MAX_SERVICES);
                 let info = |jid: Jid| {
                     let query = Element::bare("query", ns::DISCO_INFO);
-                    self.ask(now, ids, Asked::Info(jid.domain().to_owned()), query)
+                    self.ask(now, ids, RoomServiceQuery::Info(jid.domain().to_owned()), query)
                 };
                 let questions: Vec<Iq> = services.map(info).collect();
                 if questions.is_empty() { self.decided() } else { Next::Ask(questions) }
             }
-            Asked::Info(domain) => {
+            RoomServiceQuery::Info(domain) => {
                 let info = payload.and_then(|payload| DiscoInfoResult::try_from(payload).ok());
                 if self.known.is_none() && info.is_some_and(|info| has_rooms(&info)) {
                     self.known = Some(domain);

@@ -41,7 +41,7 @@ impl Verification {
 }
 
 /// SHA-256 of a certificate.
-pub type Fingerprint = [u8; 32];
+pub type CertificateHash = [u8; 32];
 
 /// An end-to-end encryption that the client has, such as OMEMO: it ties certificates to devices, in the form that Dino and
 /// Conversations know (`http://gultsch.de/xmpp/drafts/omemo/dlts-srtp-verification`).
@@ -70,9 +70,9 @@ pub struct Opened {
 }
 
 /// The certificate that the other end of a session shows, if it shows one.
-pub(crate) fn certificate(session: &Session) -> Option<Fingerprint> {
+pub(crate) fn certificate(session: &Session) -> Option<CertificateHash> {
     let [_, theirs] = session.fingerprints();
-    theirs.first().and_then(|shown| Fingerprint::try_from(*shown).ok())
+    theirs.first().and_then(|shown| CertificateHash::try_from(*shown).ok())
 }
 
 /// A device that somebody has named.
@@ -87,7 +87,7 @@ struct Device {
 /// What is tied to whom.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trust {
-    pinned: BTreeMap<BareJid, Vec<Fingerprint>>,
+    pinned: BTreeMap<BareJid, Vec<CertificateHash>>,
     verifier: Option<Arc<dyn FingerprintVerifier>>,
     /// The devices of those we talk with, oldest first.
     devices: VecDeque<Device>,
@@ -96,7 +96,7 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    pub(crate) fn pin(&mut self, who: BareJid, fingerprints: Vec<Fingerprint>) {
+    pub(crate) fn pin(&mut self, who: BareJid, fingerprints: Vec<CertificateHash>) {
         if fingerprints.is_empty() {
             self.pinned.remove(&who);
         } else {
@@ -122,7 +122,7 @@ impl Trust {
     }
 
     /// The certificates tied to somebody.
-    pub(crate) fn pinned(&self, who: &BareJid) -> Vec<Fingerprint> {
+    pub(crate) fn pinned(&self, who: &BareJid) -> Vec<CertificateHash> {
         self.pinned.get(who).cloned().unwrap_or_default()
     }
 

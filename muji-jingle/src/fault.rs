@@ -81,7 +81,7 @@ impl PeerFault {
 /// Why an offer or an answer, though well-formed, cannot become a call. It ends the session with a reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unusable {
+pub enum NegotiationError {
     /// `unsupported-applications`.
     #[error("the peer's {0} has no description that we know")]
     Application(String),
@@ -116,14 +116,14 @@ pub enum Unusable {
     Contents,
 }
 
-impl From<&Unusable> for ReasonElement {
-    fn from(why: &Unusable) -> Self {
-        let crypto_required = matches!(why, Unusable::Fingerprint(_));
+impl From<&NegotiationError> for ReasonElement {
+    fn from(why: &NegotiationError) -> Self {
+        let crypto_required = matches!(why, NegotiationError::Fingerprint(_));
         Self { text: Some(why.to_string()), crypto_required, ..why.reason().into() }
     }
 }
 
-impl Unusable {
+impl NegotiationError {
     /// The reason that the peer gets.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -195,61 +195,61 @@ mod tests {
     fn each_offer_that_is_of_no_use_has_its_sentence_and_its_reason() {
         let video = || "video".to_owned();
         let all = [
-            Unusable::Application(video()),
-            Unusable::Transport(video()),
-            Unusable::Fingerprint(video()),
-            Unusable::Encrypted(video()),
-            Unusable::Unbound(video()),
-            Unusable::Handshake(video()),
-            Unusable::Certificate(video()),
-            Unusable::Codec(video()),
-            Unusable::TooMany,
-            Unusable::Contents,
+            NegotiationError::Application(video()),
+            NegotiationError::Transport(video()),
+            NegotiationError::Fingerprint(video()),
+            NegotiationError::Encrypted(video()),
+            NegotiationError::Unbound(video()),
+            NegotiationError::Handshake(video()),
+            NegotiationError::Certificate(video()),
+            NegotiationError::Codec(video()),
+            NegotiationError::TooMany,
+            NegotiationError::Contents,
         ];
         for why in all {
             let (sentence, reason) = match &why {
-                Unusable::Application(_) => {
+                NegotiationError::Application(_) => {
                     ("the peer's video has no description that we know", Reason::UnsupportedApplications)
                 }
-                Unusable::Transport(_) => {
+                NegotiationError::Transport(_) => {
                     ("the peer's video has no ICE transport with credentials", Reason::UnsupportedTransports)
                 }
-                Unusable::Fingerprint(_) => (
+                NegotiationError::Fingerprint(_) => (
                     "the peer's video has no sha-256 fingerprint; its client must offer DTLS-SRTP",
                     Reason::SecurityError,
                 ),
-                Unusable::Encrypted(_) => (
+                NegotiationError::Encrypted(_) => (
                     "the fingerprint of the peer's video is encrypted, but not for this device or by an unknown one; call \
                      again without encryption of it",
                     Reason::SecurityError,
                 ),
-                Unusable::Unbound(_) => (
+                NegotiationError::Unbound(_) => (
                     "the fingerprint of the peer's video is not tied to one of its devices, which the settings here demand",
                     Reason::SecurityError,
                 ),
-                Unusable::Handshake(_) => (
+                NegotiationError::Handshake(_) => (
                     "the peer's video has two fingerprints, or a DTLS role with which no handshake can begin",
                     Reason::SecurityError,
                 ),
-                Unusable::Certificate(_) => (
+                NegotiationError::Certificate(_) => (
                     "the peer's video comes with another certificate than those known of the peer; check who it is",
                     Reason::SecurityError,
                 ),
-                Unusable::Codec(_) => (
+                NegotiationError::Codec(_) => (
                     "the peer and we have no codec in common for video; one of the two must add one",
                     Reason::FailedApplication,
                 ),
-                Unusable::TooMany => {
+                NegotiationError::TooMany => {
                     ("the session has the largest number of contents already", Reason::FailedApplication)
                 }
-                Unusable::Contents => {
+                NegotiationError::Contents => {
                     ("the peer's stanza names none of the contents that it answers", Reason::FailedApplication)
                 }
             };
             assert_eq!((why.to_string().as_str(), why.reason()), (sentence, reason));
             let told = ReasonElement::from(&why);
             assert_eq!((told.text.as_deref(), told.reason), (Some(sentence), why.reason()));
-            assert_eq!(told.crypto_required, matches!(why, Unusable::Fingerprint(_)), "XEP-0167 section 7.2");
+            assert_eq!(told.crypto_required, matches!(why, NegotiationError::Fingerprint(_)), "XEP-0167 section 7.2");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   we initiate                                     they initiate
 //!
-//!   Opening ── described, released ──► Offered      Incoming ── accept ─► Answering
+//!   Opening ── described, permitted ──► Offered      Incoming ── accept ─► Answering
 //!      │       session-initiate           │           │   described,      │
 //!      │                    session-accept│           │ session-accept    │
 //!      │                                  ▼           │                   │
@@ -22,14 +22,14 @@
 //!                                  their content-add ──► Accepting
 //! ```
 //!
-//! A [`Fork`], which calls all devices of a person, or a [`Ring`], which is one of several devices that are called, comes before a
+//! A [`OutgoingCall`], which calls all devices of a person, or a [`IncomingCall`], which is one of several devices that are called, comes before a
 //! session; the session then has its id.
 //!
 //! # The contract
 //! - After every call that may change a [`Session`], take [`Session::poll_output`] until it is empty: the order of the
 //!   outputs is the order on the wire.
 //! - Call [`Session::handle_timeout`] when the time of [`Session::poll_timeout`] has come. No state waits without a deadline
-//!   but [`Session::is_up`] and an offer held for its user, which has the user's.
+//!   but [`Session::is_connected`] and an offer held for its user, which has the user's.
 //! - Nothing is opened, gathered or sent to a peer before [`Session::accept`] or [`Session::outgoing`].
 //! - Who may call whom, and when, is not decided here; the room of a session is only written and read.
 //!
@@ -40,19 +40,20 @@
 pub mod authentication;
 mod contents;
 pub mod fault;
-pub mod fork;
 mod ids;
+pub mod incoming_call;
 pub mod media;
+pub mod outgoing_call;
 mod parties;
 pub mod pending;
-pub mod ring;
 mod session;
 pub mod timers;
 
-pub use fork::{Fork, ForkEvent, OutgoingMessage, Unanswered};
 pub use ids::{CallId, Ids, SessionId, TransportId};
+pub use incoming_call::{IncomingCall, RingStopped, RingingReply};
+pub use outgoing_call::{OutgoingCall, OutgoingCallEvent, OutgoingMessage, Unanswered};
 pub use parties::{ContentSpec, SessionParams, SessionQuirks};
-pub use ring::{Alerting, Ring, RingStopped};
 pub use session::{
-    ContentFailure, End, Hold, Mute, Session, SessionEvent, SessionOutput, SessionWarning, acknowledge, dismiss, refuse,
+    Awaited, ContentFailure, End, Hold, Mute, Session, SessionEvent, SessionOutput, SessionWarning, acknowledge,
+    dismiss, refuse,
 };

@@ -98,13 +98,13 @@ impl PathCapacity {
 
 /// What is known of the paths by which our video is sent.
 #[derive(Debug, Default)]
-pub struct Bandwidth {
+pub struct PathBandwidths {
     policy: BandwidthPolicy,
     paths: BTreeMap<TransportId, PathCapacity>,
     last_target: Target,
 }
 
-impl Bandwidth {
+impl PathBandwidths {
     /// No path is known yet.
     #[must_use]
     pub fn new(policy: BandwidthPolicy) -> Self {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     /// What is encoded to if that changed, for everybody.
-    fn news(bandwidth: &mut Bandwidth) -> Option<u32> {
+    fn news(bandwidth: &mut PathBandwidths) -> Option<u32> {
         bandwidth.changed().map(|target| {
             assert!(!target.layered);
             target.bits
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_slowest_path_decides_and_small_changes_nothing() {
-        let mut bandwidth = Bandwidth::new(BandwidthPolicy::Slowest);
+        let mut bandwidth = PathBandwidths::new(BandwidthPolicy::Slowest);
         assert_eq!(news(&mut bandwidth), None);
         bandwidth.estimated(path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     /// What is encoded to when paths carry so many kbit/s, and the highest layer that each gets.
-    fn layered(bandwidth: &mut Bandwidth, carried: &[u32]) -> (u32, bool, Vec<u8>) {
+    fn layered(bandwidth: &mut PathBandwidths, carried: &[u32]) -> (u32, bool, Vec<u8>) {
         for (number, kilobits) in (0u64..).zip(carried) {
             bandwidth.estimated(path(number), kilobits * 100_000 / 85 + 100);
         }
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn slow_paths_get_fewer_layers_of_what_the_fast_ones_can_carry() {
-        let mut bandwidth = Bandwidth::default();
+        let mut bandwidth = PathBandwidths::default();
         assert_eq!(layered(&mut bandwidth, &[400, 500, 550]), (400, false, vec![2, 2, 2]), "about the same");
         assert_eq!(layered(&mut bandwidth, &[400, 600, 1_000]), (780, true, vec![0, 1, 2]));
         assert_eq!(
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_path_gets_a_layer_more_only_when_it_carries_that_easily() {
-        let mut bandwidth = Bandwidth::default();
+        let mut bandwidth = PathBandwidths::default();
         assert_eq!(layered(&mut bandwidth, &[520, 590, 1_000]), (1_000, true, vec![0, 0, 2]));
         assert_eq!(layered(&mut bandwidth, &[520, 630, 1_000]).2, [0, 0, 2]);
         assert_eq!(layered(&mut bandwidth, &[520, 670, 1_000]).2, [0, 1, 2]);
@@ -268,15 +268,24 @@ mod tests {
     #[test]
     fn what_most_can_carry_may_be_too_much_for_the_others() {
         let paths = [100, 900, 1_000, 1_100, 1_200];
-        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(80)), &paths), (900, true, vec![0, 2, 2, 2, 2]));
-        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(50)), &paths), (1_000, true, vec![0, 1, 2, 2, 2]));
-        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(100)), &paths), (100, false, vec![2; 5]));
-        assert_eq!(layered(&mut Bandwidth::new(BandwidthPolicy::Most(0)), &paths), (1_200, true, vec![0, 1, 1, 1, 2]));
+        assert_eq!(
+            layered(&mut PathBandwidths::new(BandwidthPolicy::Most(80)), &paths),
+            (900, true, vec![0, 2, 2, 2, 2])
+        );
+        assert_eq!(
+            layered(&mut PathBandwidths::new(BandwidthPolicy::Most(50)), &paths),
+            (1_000, true, vec![0, 1, 2, 2, 2])
+        );
+        assert_eq!(layered(&mut PathBandwidths::new(BandwidthPolicy::Most(100)), &paths), (100, false, vec![2; 5]));
+        assert_eq!(
+            layered(&mut PathBandwidths::new(BandwidthPolicy::Most(0)), &paths),
+            (1_200, true, vec![0, 1, 1, 1, 2])
+        );
     }
 
     #[test]
     fn no_path_makes_us_send_nothing_or_more_than_is_wanted() {
-        let mut bandwidth = Bandwidth::default();
+        let mut bandwidth = PathBandwidths::default();
         bandwidth.estimated(path(1), u32::MAX);
         assert_eq!(news(&mut bandwidth), Some(DESIRED));
         bandwidth.estimated(path(1), 0);
@@ -285,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_path_that_loses_gets_less_and_slowly_more_again() {
-        let mut bandwidth = Bandwidth::default();
+        let mut bandwidth = PathBandwidths::default();
         bandwidth.estimated(path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
         bandwidth.lost(path(1), 0.2);
@@ -304,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_path_that_becomes_narrow_gets_less_than_comes_through_at_once() {
-        let mut bandwidth = Bandwidth::default();
+        let mut bandwidth = PathBandwidths::default();
         bandwidth.estimated(path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
         bandwidth.congested(path(1), 0.6);
@@ -313,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_path_of_which_losses_alone_are_known_begins_as_usual_and_grows_while_nothing_is_lost() {
-        let mut bandwidth = Bandwidth::default();
+        let mut bandwidth = PathBandwidths::default();
         (0..60).for_each(|_| bandwidth.lost(path(1), 0.0));
         assert_eq!(news(&mut bandwidth), Some(DESIRED));
     }

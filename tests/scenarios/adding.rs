@@ -8,7 +8,7 @@ use muji_core::media::Capabilities;
 use muji_core::{Command, Event, Join, Media, PairState, config};
 use muji_harness::person::usual;
 use muji_harness::stanza::jingle_action;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::loopback;
 use muji_media::transport::str0m::{Dtls, Str0m};
 use muji_xep::jingle::{Action, Content, Jingle, Senders};
@@ -22,11 +22,11 @@ use crate::{SECOND, count, in_call};
 const VIDEO: &str = "<content xmlns='urn:xmpp:jingle:1' name='video'><description xmlns='urn:xmpp:jingle:apps:rtp:1' \
      media='video'><payload-type id='98' name='VP8' clockrate='90000'/></description></content>";
 
-fn add(world: &mut World, who: Who) {
+fn add(world: &mut World, who: PersonId) {
     world.command(who, Command::Add(Media::Video));
 }
 
-fn remove(world: &mut World, who: Who) {
+fn remove(world: &mut World, who: PersonId) {
     world.command(who, Command::Remove(Media::Video));
 }
 
@@ -35,20 +35,20 @@ fn both() -> BTreeSet<String> {
 }
 
 /// Pairs of these in which one does not receive both sound and pictures of the other.
-fn blind(world: &World, people: &[Who]) -> usize {
+fn blind(world: &World, people: &[PersonId]) -> usize {
     let pairs = people.iter().flat_map(|a| people.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b);
     pairs.filter(|(a, b)| world.receives(*a, *b) != both()).count()
 }
 
 /// Romeo, whose contents are public, in a room that says only what the test lets it say.
-fn active(world: &mut World) -> Who {
+fn active(world: &mut World) -> PersonId {
     let romeo = entering(world);
     repeat(world, romeo);
     repeat(world, romeo);
     romeo
 }
 
-fn not_added(world: &World, who: Who) -> Vec<RoomFault> {
+fn not_added(world: &World, who: PersonId) -> Vec<RoomFault> {
     let faults = world.events(who).iter().filter_map(|event| match event {
         Event::NotAdded { why, .. } => Some(why.clone()),
         _ => None,
@@ -109,7 +109,7 @@ fn what_was_offered_too_early_flows_both_ways_once_the_other_adds_it_too() {
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
     let juliet = world.person("juliet");
-    world.join_how(juliet, "balcony", Join::own().nick("juliet").media([Media::Audio, Media::Video]));
+    world.join_how(juliet, "balcony", Join::call_room().nick("juliet").media([Media::Audio, Media::Video]));
     world.run_for(3 * SECOND);
     add(&mut world, romeo);
     world.run_for(10 * SECOND);
@@ -184,7 +184,7 @@ fn a_content_is_added_to_the_sessions_with_those_who_share_it() {
 }
 
 /// A puppet calls somebody who takes it; the session has only sound.
-fn take_part(world: &mut World, puppet: Who, with: Who, sid: &str) {
+fn take_part(world: &mut World, puppet: PersonId, with: PersonId, sid: &str) {
     let offer = offer(world, sid, usable(vec![opus()]));
     ask(world, puppet, with, "o", &offer);
     world.run_for(SECOND);
@@ -234,7 +234,7 @@ fn a_newcomer_has_all_contents_of_whoever_is_adding_one_just_then() {
         let juliet = world.person("juliet");
         add(&mut world, romeo);
         world.run_for(Duration::from_millis(delay));
-        world.join_how(juliet, "balcony", Join::own().nick("juliet").media([Media::Audio, Media::Video]));
+        world.join_how(juliet, "balcony", Join::call_room().nick("juliet").media([Media::Audio, Media::Video]));
         world.run_for(15 * SECOND);
         assert_eq!(blind(&world, &[romeo, juliet]), 0, "{delay} ms later");
     }
@@ -453,7 +453,7 @@ fn what_is_wished_while_an_addition_is_on_its_way_follows_it() {
 
 #[test]
 fn an_addition_outlives_a_lost_room_and_a_broken_stream() {
-    let ways: [fn(&mut World, Who); 3] = [
+    let ways: [fn(&mut World, PersonId); 3] = [
         |world, who| world.rebind(who),
         |world, who| world.put_out(who, "balcony", &[307, 333]),
         |world, who| {
@@ -480,7 +480,7 @@ fn an_addition_outlives_a_lost_room_and_a_broken_stream() {
 fn two_without_anything_in_common_have_a_session_once_they_do() {
     let mut world = World::new(1);
     let [romeo, juliet] = ["romeo", "juliet"].map(|name| world.person(name));
-    world.join_how(romeo, "balcony", Join::own().nick("romeo").media([Media::Video]));
+    world.join_how(romeo, "balcony", Join::call_room().nick("romeo").media([Media::Video]));
     world.run_for(SECOND);
     world.join(juliet, "balcony");
     world.run_for(30 * SECOND);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use muji_harness::link::{Link, packet};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::parts::{Bandwidth, INITIAL};
+use muji_media::parts::{INITIAL, PathBandwidths};
 
 /// Sends as an encoder would that keeps exactly to its target; what the target was at the end, and how much was lost.
-fn send(link: &mut Link, bandwidth: &mut Bandwidth, target: &mut u32, seconds: u32) -> (u32, f64) {
+fn send(link: &mut Link, bandwidth: &mut PathBandwidths, target: &mut u32, seconds: u32) -> (u32, f64) {
     let path = TransportId { session: SessionId(0), index: 0 };
     let (mut packets, mut bytes) = (0usize, 0usize);
     link.dropped();
@@ -30,7 +30,7 @@ fn send(link: &mut Link, bandwidth: &mut Bandwidth, target: &mut u32, seconds: u
 
 #[test]
 fn a_peer_that_counts_no_packets_is_told_how_much_it_may_send_and_so_follows_too() {
-    let (mut link, mut bandwidth, mut target) = (Link::without_counting(), Bandwidth::default(), INITIAL);
+    let (mut link, mut bandwidth, mut target) = (Link::without_counting(), PathBandwidths::default(), INITIAL);
     assert_eq!(link.estimate(), None);
     link.limit(2_000_000);
     let (wide, lost) = send(&mut link, &mut bandwidth, &mut target, 30);
@@ -44,7 +44,7 @@ fn a_peer_that_counts_no_packets_is_told_how_much_it_may_send_and_so_follows_too
 
 #[test]
 fn what_is_sent_follows_a_link_that_becomes_narrow_and_wide_again() {
-    let (mut link, mut bandwidth, mut target) = (Link::new(), Bandwidth::default(), INITIAL);
+    let (mut link, mut bandwidth, mut target) = (Link::new(), PathBandwidths::default(), INITIAL);
     link.limit(2_000_000);
     let (wide, lost) = send(&mut link, &mut bandwidth, &mut target, 20);
     assert!(wide >= 1_200_000 && lost < 0.01, "{wide} bit/s, {lost} lost");

@@ -6,7 +6,7 @@ use jid::BareJid;
 use muji_core::config::Config;
 use muji_core::{Event, FingerprintVerifier, Opened, Verification, Warning};
 use muji_harness::person::usual;
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 use muji_xep::Element;
 
@@ -47,7 +47,7 @@ impl FingerprintVerifier for Envelopes {
 }
 
 /// Romeo has device 1, Juliet 2; each knows the other's if it is said so.
-fn two(config: Config, knows: [bool; 2]) -> (World, [Who; 2]) {
+fn two(config: Config, knows: [bool; 2]) -> (World, [PersonId; 2]) {
     let mut world = World::new(1);
     let mut person = |name: &str| {
         let made = Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate").maker();
@@ -62,11 +62,11 @@ fn two(config: Config, knows: [bool; 2]) -> (World, [Who; 2]) {
     (world, both)
 }
 
-fn verified(world: &World, both: [Who; 2]) -> [Verification; 2] {
+fn verified(world: &World, both: [PersonId; 2]) -> [Verification; 2] {
     both.map(|who| world.pairs(who)[0].verification)
 }
 
-fn meet(world: &mut World, both: [Who; 2]) {
+fn meet(world: &mut World, both: [PersonId; 2]) {
     for who in both {
         world.join(who, "balcony");
         world.run_for(SECOND);

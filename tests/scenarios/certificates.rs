@@ -1,14 +1,14 @@
 //! Who is at the other end: certificates that are tied to people, and digits to compare by voice.
 
 use muji_core::config::Config;
-use muji_core::{Command, Event, Fingerprint, Media, Verification};
+use muji_core::{CertificateHash, Command, Event, Media, Verification};
 use muji_harness::person::usual;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 use crate::{SECOND, count, with_str0m};
 
-fn in_call<const N: usize>(names: [&str; N]) -> (World, [Who; N]) {
+fn in_call<const N: usize>(names: [&str; N]) -> (World, [PersonId; N]) {
     let (mut world, people) = with_str0m(Delays::default(), Dtls::Auto, names);
     for who in people {
         world.join(who, "balcony");
@@ -41,12 +41,12 @@ fn there_are_no_digits_before_all_are_connected() {
     assert!(world.authentication(romeo).is_some());
 }
 
-fn certificate(world: &World, who: Who) -> Fingerprint {
+fn certificate(world: &World, who: PersonId) -> CertificateHash {
     world.pairs(who)[0].certificate.expect("it is known")
 }
 
 /// Romeo, for whom a certificate is tied to Juliet's account, comes to her; the certificate he sees is the right one or not.
-fn pinned(config: Config, right: bool) -> (World, [Who; 2]) {
+fn pinned(config: Config, right: bool) -> (World, [PersonId; 2]) {
     let mut world = World::new(1);
     let made = || Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate").maker();
     let juliet = world.client("juliet", usual(), made());
@@ -100,8 +100,8 @@ fn another_certificate_is_refused_by_who_wants_it_so_and_nothing_is_sent_there()
 }
 
 /// Those were sent before Romeo came.
-fn datagrams_of_the_nurse(world: &World, juliet: Who) -> usize {
-    world.datagrams_to_from(juliet, Who::nth(2))
+fn datagrams_of_the_nurse(world: &World, juliet: PersonId) -> usize {
+    world.datagrams_to_from(juliet, PersonId::nth(2))
 }
 
 /// Pictures come by a transport of their own, for which the servers can name another certificate.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muji_core::{Command, Event, Join, Media, PairState, Recovery, config};
 use muji_harness::room::Rules;
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Group, Jingle, Reason};
 use muji_xep::rtp::{Description, PayloadType};
@@ -22,7 +22,7 @@ fn offers(requests: &[(jid::Jid, Jingle)]) -> Vec<String> {
 }
 
 /// Romeo in a call that Tybalt, of the client with this caps node, joins without calling.
-fn silent(node: &str) -> (World, [Who; 2]) {
+fn silent(node: &str) -> (World, [PersonId; 2]) {
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
     let tybalt = world.puppet("tybalt");
@@ -79,7 +79,7 @@ fn a_dino_that_drops_an_offer_is_not_called_again_and_the_user_is_told_what_help
 }
 
 /// The room tells Romeo of Tybalt, with or without the capabilities of a Movim; `says` is what stands in Muji.
-fn tell_of_movim(world: &mut World, romeo: Who, says: &str, caps: bool) {
+fn tell_of_movim(world: &mut World, romeo: PersonId, says: &str, caps: bool) {
     let caps = if caps {
         "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://movim.eu/' ver='x'/>"
     } else {
@@ -91,7 +91,7 @@ fn tell_of_movim(world: &mut World, romeo: Who, says: &str, caps: bool) {
 }
 
 /// Romeo's contents are out and the room repeats them: a Movim is called half a second later, in turn.
-fn called_as_a_movim(world: &mut World, romeo: Who) {
+fn called_as_a_movim(world: &mut World, romeo: PersonId) {
     assert_eq!(world.asked(romeo, "session-initiate"), 0, "not behind our presence");
     repeat(world, romeo);
     world.run_for(config::MOVIM_GRACE - Duration::from_millis(1));
@@ -223,7 +223,7 @@ fn a_client_is_known_by_what_its_own_presence_says_and_not_by_a_hash_that_others
 fn a_dino_has_a_transport_for_each_content_and_two_components_and_groups_nothing() {
     let mut world = World::new(1);
     let romeo = world.person_without_media("romeo");
-    world.join_how(romeo, "balcony", Join::own().media([Media::Audio, Media::Video]));
+    world.join_how(romeo, "balcony", Join::call_room().media([Media::Audio, Media::Video]));
     world.run_for(SECOND);
     let vp8 = PayloadType::new(98, "VP8", 90_000, 1);
     let both = vec![audio(vec![opus()]), video("video")];

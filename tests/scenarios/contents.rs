@@ -3,7 +3,7 @@
 use muji_core::media::Capabilities;
 use muji_core::{Event, Join, Media};
 use muji_harness::room::Rules;
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_media::transport::loopback;
 use muji_xep::Skipped;
 use muji_xep::jingle::{Action, Content};
@@ -15,7 +15,7 @@ use crate::scripted::{AUDIO, entering, repeat, tell, tell_as};
 use crate::{SECOND, count, in_call, room_fault};
 
 /// What somebody published last.
-pub(crate) fn published(world: &World, who: Who) -> Vec<Content> {
+pub(crate) fn published(world: &World, who: PersonId) -> Vec<Content> {
     let mujis = world.presences(who).into_iter().filter_map(|presence| {
         let muji = presence.children().find(|child| child.name() == "muji")?;
         Some(MujiElement::read(muji, &mut Skipped::default()))
@@ -38,7 +38,7 @@ pub(crate) fn video(name: &str) -> Content {
 }
 
 /// Somebody with these encodings joins after puppets with those.
-fn joins_after(others: &[Vec<Content>], audio: Vec<PayloadType>) -> (World, Who) {
+fn joins_after(others: &[Vec<Content>], audio: Vec<PayloadType>) -> (World, PersonId) {
     let mut world = World::new(1);
     for (index, contents) in others.iter().enumerate() {
         let nick = format!("guest{index}");
@@ -105,7 +105,7 @@ fn presence_alone_says_what_everybody_sends() {
 fn who_takes_part_with_sound_alone_has_a_session_with_those_who_show_pictures_too() {
     let (mut world, romeo) = joins_after(&[vec![audio(vec![opus()]), video("video")]], vec![opus()]);
     assert_eq!(published(&world, romeo).len(), 1);
-    let offered = requests(&mut world, Who::nth(0));
+    let offered = requests(&mut world, PersonId::nth(0));
     assert_eq!(offered.len(), 1);
     let names: Vec<&str> = offered[0].1.contents.iter().map(|content| content.name.as_str()).collect();
     assert_eq!((offered[0].1.action.clone(), names), (Action::SessionInitiate, vec!["audio"]));
@@ -179,9 +179,9 @@ fn a_call_of_seven_has_a_session_for_each_pair_under_an_id_of_its_own() {
     let mut world = World::new(1);
     let room = world.room("balcony");
     world.service.rooms.set(&room, Rules::default());
-    let people: Vec<Who> = (0..7).map(|index| world.person(&format!("guest{index}"))).collect();
+    let people: Vec<PersonId> = (0..7).map(|index| world.person(&format!("guest{index}"))).collect();
     for who in &people {
-        world.join_how(*who, "balcony", Join::own());
+        world.join_how(*who, "balcony", Join::call_room());
     }
     world.run_for(10 * SECOND);
     assert_eq!(world.deaf(&people), []);
@@ -200,7 +200,7 @@ fn two_devices_of_one_account_are_two_participants() {
     let mut world = World::new(1);
     let [phone, laptop] = world.devices("romeo");
     for device in [phone, laptop] {
-        world.join_how(device, "balcony", Join::own());
+        world.join_how(device, "balcony", Join::call_room());
         world.run_for(SECOND);
     }
     assert!(world.hears(phone, laptop) && world.hears(laptop, phone));

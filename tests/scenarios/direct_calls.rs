@@ -2,7 +2,7 @@
 
 use muji_core::error::{EndReason, Refused};
 use muji_core::{Command, Event, Hold, Media, Mute, config};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement};
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::ns;
@@ -169,7 +169,7 @@ fn a_reason_of_the_other_s_is_told() {
 }
 
 /// A puppet that Romeo calls without a word before, and what it was offered.
-fn called_directly() -> (World, Who, Who, String) {
+fn called_directly() -> (World, PersonId, PersonId, String) {
     let mut world = World::new(1);
     let romeo = world.person("romeo");
     let juliet = world.puppet("juliet");
@@ -182,7 +182,7 @@ fn called_directly() -> (World, Who, Who, String) {
     (world, romeo, juliet, offer.sid)
 }
 
-fn reason_told(world: &mut World, puppet: Who) -> Option<Reason> {
+fn reason_told(world: &mut World, puppet: PersonId) -> Option<Reason> {
     let ends = requests(world, puppet).into_iter().filter_map(|(_, jingle)| jingle.why).next();
     ends.map(|why| why.reason)
 }
@@ -217,7 +217,7 @@ fn each_way_to_end_has_its_reason() {
 }
 
 /// The server says that Juliet's device is there, or that it is not.
-fn presence(world: &mut World, juliet: Who, romeo: Who, type_: &str) {
+fn presence(world: &mut World, juliet: PersonId, romeo: PersonId, type_: &str) {
     let (from, to) = (world.jid(juliet), world.jid(romeo));
     world.forge(romeo, &format!("<presence xmlns='jabber:client' from='{from}' to='{to}'{type_}/>"));
 }
@@ -265,7 +265,7 @@ fn all_that_follows_the_answer_goes_to_the_device_that_gave_it() {
     world.run_for(2 * SECOND);
     world.leave(romeo);
     world.run_for(SECOND);
-    let of = |who: Who| world.wire.iter().filter(move |it| it.from == who).map(|it| &it.stanza);
+    let of = |who: PersonId| world.wire.iter().filter(move |it| it.from == who).map(|it| &it.stanza);
     let requests = of(romeo).filter(|stanza| stanza.has_child("jingle", ns::JINGLE));
     let to: Vec<&str> = requests.filter_map(|stanza| stanza.attr("to")).collect();
     assert!(to.len() >= 4 && to.iter().all(|to| *to == world.jid(laptop).to_string()), "{to:?}");

@@ -1,12 +1,12 @@
 //! A participant that holds neither sends nor plays anything; each of the others is told, also those who join meanwhile.
 
 use muji_core::{Command, Event, Hold};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 
 use crate::{SECOND, count, in_call};
 
 /// How often somebody was told that Romeo holds, and how often that he does not any more.
-fn told(world: &World, who: Who) -> [usize; 2] {
+fn told(world: &World, who: PersonId) -> [usize; 2] {
     let held = |event: &Event| matches!(event, Event::PeerHeld(peer) if peer.nick == "romeo");
     let unheld = |event: &Event| matches!(event, Event::PeerUnheld(peer) if peer.nick == "romeo");
     [count(world, who, held), count(world, who, unheld)]

@@ -1,7 +1,7 @@
 //! People and rooms that say what they should not: our state does not change, and ignored stanzas are reported.
 
 use muji_core::{Event, NotCalled, Warning, config};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::rtp::PayloadType;
 
@@ -19,7 +19,7 @@ fn sid(world: &World) -> String {
 }
 
 /// Nothing of the call between these has changed, and nobody was told of anything.
-fn undisturbed(world: &World, people: &[Who], events: &[usize]) {
+fn undisturbed(world: &World, people: &[PersonId], events: &[usize]) {
     assert_eq!(world.deaf(people), []);
     for (who, before) in people.iter().zip(events) {
         assert_eq!(world.events(*who).len(), *before, "{:?}", world.events(*who).last());
@@ -283,7 +283,8 @@ fn thirty_two_who_join_in_one_instant_have_a_session_for_each_pair_and_none_twic
     let mut world = World::new(1);
     let room = world.room("balcony");
     world.service.rooms.set(&room, muji_harness::room::Rules::default());
-    let everybody: Vec<Who> = (0..32).map(|index| world.person_without_media(&format!("guest{index:02}"))).collect();
+    let everybody: Vec<PersonId> =
+        (0..32).map(|index| world.person_without_media(&format!("guest{index:02}"))).collect();
     everybody.iter().for_each(|who| world.join(*who, "balcony"));
     let done = world.run_while(30 * SECOND, |world| everybody.iter().any(|who| world.connected(*who) < 31));
     assert!(done.is_some(), "within 30 s");

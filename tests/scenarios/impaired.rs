@@ -2,7 +2,7 @@
 
 use muji_core::Event;
 use muji_harness::impairment::{Impairment, NETWORKS};
-use muji_harness::world::{Delays, Who};
+use muji_harness::world::{Delays, PersonId};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, count, with_str0m};
@@ -26,7 +26,7 @@ fn call_over(kind: Impairment, dtls: Dtls) -> Vec<Heard> {
     let met = world.run_while(20 * SECOND, |world| !world.deaf(&people).is_empty());
     assert!(met.is_some(), "{}: {:?} do not hear each other", kind.name, world.deaf(&people));
     world.run_for(SECOND);
-    let pairs: Vec<(Who, Who)> =
+    let pairs: Vec<(PersonId, PersonId)> =
         people.iter().flat_map(|to| people.iter().map(|from| (*to, *from))).filter(|(to, from)| to != from).collect();
     let before: Vec<(u64, u64)> =
         pairs.iter().map(|(to, from)| world.sound(*to, *from)).map(|it| (it.played, it.concealed)).collect();

@@ -1,7 +1,7 @@
 //! An invitation to a call ends: answered on one of several devices, taken back, too old; and who leaves says so.
 
 use muji_core::{Event, Invitation, RingStopped, config};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::Element;
 use muji_xep::invite::{CallInvite, InviteKind};
 use xmpp_parsers::message::{Id, Message};
@@ -9,7 +9,7 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::{SECOND, count, people};
 
-fn invitations(world: &World, who: Who) -> Vec<Invitation> {
+fn invitations(world: &World, who: PersonId) -> Vec<Invitation> {
     let invited = world.events(who).iter().filter_map(|event| match event {
         Event::Invited(invitation) => Some((**invitation).clone()),
         _ => None,
@@ -18,7 +18,7 @@ fn invitations(world: &World, who: Who) -> Vec<Invitation> {
 }
 
 /// How an invitation ended for somebody.
-fn silenced(world: &World, who: Who) -> Vec<RingStopped> {
+fn silenced(world: &World, who: PersonId) -> Vec<RingStopped> {
     let over = world.events(who).iter().filter_map(|event| match event {
         Event::InvitationOver(_, why) => Some(why.clone()),
         _ => None,
@@ -27,7 +27,7 @@ fn silenced(world: &World, who: Who) -> Vec<RingStopped> {
 }
 
 /// Romeo invites Juliet, who has two devices.
-fn invited() -> (World, Who, [Who; 2], Invitation) {
+fn invited() -> (World, PersonId, [PersonId; 2], Invitation) {
     let mut world = World::new(1);
     let romeo = world.person("romeo");
     let juliet = world.devices("juliet");
@@ -41,7 +41,7 @@ fn invited() -> (World, Who, [Who; 2], Invitation) {
 }
 
 /// The words somebody said about invitations, with the type and the address of their messages.
-fn said(world: &World, who: Who) -> Vec<(String, String, CallInvite)> {
+fn said(world: &World, who: PersonId) -> Vec<(String, String, CallInvite)> {
     let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.name() == "message");
     let words = of.filter_map(|sent| {
         let payloads: Vec<Element> = sent.stanza.children().cloned().collect();
@@ -51,7 +51,7 @@ fn said(world: &World, who: Who) -> Vec<(String, String, CallInvite)> {
     words.collect()
 }
 
-fn last_word(world: &World, who: Who) -> (String, InviteKind, String) {
+fn last_word(world: &World, who: PersonId) -> (String, InviteKind, String) {
     let (_, to, invite) = said(world, who).pop().expect("it said something");
     (to, invite.kind, invite.id)
 }
@@ -118,7 +118,7 @@ fn an_invitation_that_nobody_answers_asks_a_minute() {
 }
 
 /// A message of a puppet's with these children.
-fn hears(world: &mut World, puppet: Who, to: Who, children: &str) {
+fn hears(world: &mut World, puppet: PersonId, to: PersonId, children: &str) {
     let mut message = Message::chat(jid::Jid::from(world.jid(to).to_bare()));
     message.id = Some(Id("m1".to_owned()));
     let children: Element = format!("<r xmlns='r'>{children}</r>").parse().expect("well-formed");
@@ -182,7 +182,7 @@ fn the_reference_is_the_sender_s_own_id() {
 }
 
 /// Juliet sits in a chat room with a puppet, who invites all of it.
-fn chat(children: &str) -> (World, [Who; 2], Vec<Invitation>) {
+fn chat(children: &str) -> (World, [PersonId; 2], Vec<Invitation>) {
     let mut world = World::new(1);
     let [juliet] = people(&mut world, ["juliet"]);
     let romeo = world.puppet("romeo");
@@ -195,7 +195,7 @@ fn chat(children: &str) -> (World, [Who; 2], Vec<Invitation>) {
 }
 
 /// What the room passes on of an occupant.
-fn group_says(world: &mut World, to: Who, nick: &str, children: &str) {
+fn group_says(world: &mut World, to: PersonId, nick: &str, children: &str) {
     let from = world.room("kitchen");
     let us = world.jid(to);
     let message = format!(

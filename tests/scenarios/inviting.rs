@@ -2,7 +2,7 @@
 
 use muji_core::error::RoomFault;
 use muji_core::{Command, Event, Invitation, Join, RoomInvite, Secret, Via, Warning, config};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::Message;
@@ -10,7 +10,7 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::{SECOND, count, people, room_fault};
 
-fn invitations(world: &World, who: Who) -> Vec<Invitation> {
+fn invitations(world: &World, who: PersonId) -> Vec<Invitation> {
     let invited = world.events(who).iter().filter_map(|event| match event {
         Event::Invited(invitation) => Some((**invitation).clone()),
         _ => None,
@@ -19,7 +19,7 @@ fn invitations(world: &World, who: Who) -> Vec<Invitation> {
 }
 
 /// Romeo makes a room for a call and invites Juliet.
-fn invited() -> (World, [Who; 2], Invitation) {
+fn invited() -> (World, [PersonId; 2], Invitation) {
     let mut world = World::new(1);
     let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
     world.open(romeo);
@@ -31,7 +31,7 @@ fn invited() -> (World, [Who; 2], Invitation) {
     (world, [romeo, juliet], invitation)
 }
 
-fn messages(world: &World, who: Who) -> Vec<Element> {
+fn messages(world: &World, who: PersonId) -> Vec<Element> {
     let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.name() == "message");
     of.map(|sent| sent.stanza.clone()).collect()
 }
@@ -130,7 +130,7 @@ fn whoever_comes_when_everybody_has_left_is_told_that_the_call_is_over() {
 }
 
 /// A message of Tybalt's to Romeo with these children.
-fn hears(world: &mut World, tybalt: Who, romeo: Who, children: &str) {
+fn hears(world: &mut World, tybalt: PersonId, romeo: PersonId, children: &str) {
     let mut message = Message::chat(jid::Jid::from(world.jid(romeo).to_bare()));
     message.id = Some(xmpp_parsers::message::Id("m1".to_owned()));
     let children: Element = format!("<r xmlns='r'>{children}</r>").parse().expect("well-formed");
@@ -181,7 +181,7 @@ fn an_invitation_from_an_archive_does_not_ring() {
     assert_eq!(count(&world, romeo, |event| matches!(event, Event::Invited(_))), 0);
 }
 
-fn room_invitations(world: &World, who: Who) -> Vec<RoomInvite> {
+fn room_invitations(world: &World, who: PersonId) -> Vec<RoomInvite> {
     let invited = world.events(who).iter().filter_map(|event| match event {
         Event::RoomInvited(invite) => Some(invite.clone()),
         _ => None,
@@ -190,7 +190,7 @@ fn room_invitations(world: &World, who: Who) -> Vec<RoomInvite> {
 }
 
 /// Romeo makes a room for a call and invites Juliet to the room as such.
-fn invited_to_room(via: Via) -> (World, [Who; 2], RoomInvite) {
+fn invited_to_room(via: Via) -> (World, [PersonId; 2], RoomInvite) {
     let mut world = World::new(1);
     let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
     world.open(romeo);
@@ -218,7 +218,9 @@ fn who_is_invited_directly_was_let_in_before_and_comes_or_says_nothing() {
     assert!(invitations(&world, juliet).is_empty(), "nothing rings");
     world.decline_room(juliet, &invite);
     assert!(messages(&world, juliet).is_empty());
-    world.try_join(juliet, &invite.room, Join::own().nick("juliet").invited()).expect("the Engine takes the wish");
+    world
+        .try_join(juliet, &invite.room, Join::call_room().nick("juliet").invited())
+        .expect("the Engine takes the wish");
     world.run_for(2 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
@@ -227,7 +229,7 @@ fn who_is_invited_directly_was_let_in_before_and_comes_or_says_nothing() {
 fn a_direct_invitation_to_a_room_with_a_password_names_it() {
     let mut world = World::new(1);
     let [romeo, juliet] = people(&mut world, ["romeo", "juliet"]);
-    world.join_how(romeo, "balcony", Join::own().password(Secret::new("cauldron")));
+    world.join_how(romeo, "balcony", Join::call_room().password(Secret::new("cauldron")));
     world.run_for(SECOND);
     let guest = world.jid(juliet).to_bare();
     world.command(romeo, Command::InviteToRoom(guest, Via::Message));

@@ -1,11 +1,11 @@
-//! What Jingle demands of a session, one demand after the other (XEP-0166, 0167, 0176, 0293, 0320).
+//! What Jingle requires of a session, one requirement after the other (XEP-0166, 0167, 0176, 0293, 0320).
 
 use std::collections::BTreeSet;
 
 use muji_core::media::Capabilities;
 use muji_core::{Event, Join, Media, config};
 use muji_harness::person::usual;
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_media::transport::loopback;
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::{Feedback, PayloadType};
@@ -19,7 +19,7 @@ use crate::scripted::{AUDIO, entering, repeat, tell_as};
 use crate::{SECOND, count, in_call};
 
 /// Romeo in a call in which Tybalt, a puppet, takes part; they have no session yet.
-fn with_tybalt() -> (World, [Who; 2]) {
+fn with_tybalt() -> (World, [PersonId; 2]) {
     let mut world = World::new(1);
     let romeo = world.person_without_media("romeo"); // Whose transports connect with anybody.
     world.join(romeo, "balcony");
@@ -29,7 +29,7 @@ fn with_tybalt() -> (World, [Who; 2]) {
 }
 
 /// The same, with Tybalt's offer `s1` accepted.
-fn in_session() -> (World, [Who; 2]) {
+fn in_session() -> (World, [PersonId; 2]) {
     let (mut world, [romeo, tybalt]) = with_tybalt();
     let offer = offer(&world, "s1", usable(vec![opus()]));
     ask(&mut world, tybalt, romeo, "o", &offer);
@@ -40,7 +40,7 @@ fn in_session() -> (World, [Who; 2]) {
 }
 
 /// What a puppet's request is answered with.
-fn asked(world: &mut World, tybalt: Who, romeo: Who, jingle: &Jingle) -> Option<Result<(), String>> {
+fn asked(world: &mut World, tybalt: PersonId, romeo: PersonId, jingle: &Jingle) -> Option<Result<(), String>> {
     ask(world, tybalt, romeo, "q", jingle);
     world.run_for(SECOND);
     let inbox = world.inbox(tybalt);
@@ -64,7 +64,7 @@ fn news(info: SessionInfo) -> Jingle {
 }
 
 /// The requests somebody sent, as elements.
-fn jingles(world: &World, who: Who, action: &str) -> Vec<Element> {
+fn jingles(world: &World, who: PersonId, action: &str) -> Vec<Element> {
     let of = world.wire.iter().filter(|sent| sent.from == who);
     let jingles = of.filter_map(|sent| sent.stanza.get_child("jingle", ns::JINGLE));
     jingles.filter(|jingle| jingle.attr("action") == Some(action)).cloned().collect()
@@ -405,7 +405,7 @@ fn an_offer_lists_what_we_have_published_in_that_order() {
     let can = Capabilities { audio: vec![opus(), speex], ..Capabilities::default() };
     let romeo = world.client("romeo", can, loopback::maker());
     let tybalt = entered(&mut world, vec![audio(vec![])]);
-    world.join_how(romeo, "balcony", Join::own().media([Media::Audio]));
+    world.join_how(romeo, "balcony", Join::call_room().media([Media::Audio]));
     world.run_for(SECOND);
     let offer = requests(&mut world, tybalt).remove(0).1;
     assert_eq!(crate::contents::ids(&offer.contents), [111, 112]);
@@ -424,7 +424,7 @@ fn an_answer_keeps_of_the_offered_feedback_what_we_understand_and_adds_none() {
     };
     let mut world = World::new(1);
     let romeo = world.client("romeo", can, loopback::maker());
-    world.join_how(romeo, "balcony", Join::own().media([Media::Video]));
+    world.join_how(romeo, "balcony", Join::call_room().media([Media::Video]));
     world.run_for(SECOND);
     let tybalt = entered(&mut world, vec![crate::contents::video("video")]);
     let mut pictures = crate::contents::video("video");

@@ -2,7 +2,7 @@
 
 use muji_core::media::Capabilities;
 use muji_core::{Disco, Engine, Join};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::jingle::Senders;
 use muji_xep::rtp::{Feedback, HeaderExtension, PayloadType};
 use muji_xep::{Element, ns};
@@ -14,7 +14,7 @@ use crate::puppet::{audio, entered, opus};
 use crate::{SECOND, people};
 
 /// Romeo and Juliet in a call, with all that both said.
-fn call() -> (World, [Who; 2]) {
+fn call() -> (World, [PersonId; 2]) {
     let mut world = World::new(1);
     let people = people(&mut world, ["juliet", "romeo"]);
     for who in people {
@@ -126,7 +126,7 @@ fn who_leaves_a_room_of_its_own_says_that_it_is_unavailable() {
 }
 
 /// What Romeo answers to a disco#info query of somebody.
-fn asks(world: &mut World, romeo: Who, node: Option<&str>) -> Element {
+fn asks(world: &mut World, romeo: PersonId, node: Option<&str>) -> Element {
     let tybalt = entered(world, vec![audio(vec![opus()])]);
     let from = world.jid(tybalt);
     let node = node.map(|node| format!("node='{node}'")).unwrap_or_default();
@@ -141,10 +141,10 @@ fn asks(world: &mut World, romeo: Who, node: Option<&str>) -> Element {
     world.wire[before].stanza.clone()
 }
 
-fn introduced(world: &mut World) -> (Who, Disco) {
+fn introduced(world: &mut World) -> (PersonId, Disco) {
     let [romeo] = people(world, ["romeo"]);
     let disco = world.answer_disco(romeo, "https://example.org/muji");
-    world.join_how(romeo, "balcony", Join::own().nick("romeo"));
+    world.join_how(romeo, "balcony", Join::call_room().nick("romeo"));
     world.run_for(SECOND);
     (romeo, disco)
 }

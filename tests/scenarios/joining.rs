@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use muji_core::Event;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 
 use crate::{SECOND, count, in_call, people};
 
 /// One session for each pair, offered once, and nothing repaired.
-fn one_session_a_pair(world: &World, people: &[Who]) {
+fn one_session_a_pair(world: &World, people: &[PersonId]) {
     let offers: usize = people.iter().map(|who| world.asked(*who, "session-initiate")).sum();
     let ends: usize = people.iter().map(|who| world.asked(*who, "session-terminate")).sum();
     assert_eq!((offers, ends), (people.len() * (people.len() - 1) / 2, 0), "offers, ends");
 }
 
 /// All join in the same instant and hear each other within `limit`, over one session a pair.
-fn join_at_once(world: &mut World, people: &[Who], limit: Duration) {
+fn join_at_once(world: &mut World, people: &[PersonId], limit: Duration) {
     people.iter().for_each(|who| world.join(*who, "balcony"));
     world.run_for(limit);
     assert_eq!(world.deaf(people), []);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use muji_core::error::Refused;
 use muji_core::{ConnectionChange, Engine, Event, Join, NotCalled, Warning, config};
 use muji_harness::room::Rules;
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 
 use muji_xep::guard::Excess;
 use muji_xep::jingle::Content;
@@ -36,17 +36,17 @@ fn one_call_too_many_is_refused_to_the_user() {
     let mut engine = Engine::new([1; 32], muji_harness::person::usual());
     engine.handle_connection(now, ConnectionChange::Bound { jid: "romeo@capulet.example/1".parse().unwrap() });
     for number in 0..config::MAX_CALLS {
-        assert!(engine.join(now, world.room(&format!("room{number}")), Join::own()).is_ok());
+        assert!(engine.join(now, world.room(&format!("room{number}")), Join::call_room()).is_ok());
     }
-    assert_eq!(engine.join(now, world.room("room0"), Join::own()), Err(Refused::AlreadyThere));
-    assert_eq!(engine.join(now, world.room("another"), Join::own()), Err(Refused::TooManyCalls));
+    assert_eq!(engine.join(now, world.room("room0"), Join::call_room()), Err(Refused::AlreadyThere));
+    assert_eq!(engine.join(now, world.room("another"), Join::call_room()), Err(Refused::TooManyCalls));
 }
 
 #[test]
 fn before_the_server_has_bound_a_jid_nothing_is_tried() {
     let world = World::new(1);
     let mut engine = Engine::new([1; 32], muji_harness::person::usual());
-    assert_eq!(engine.join(world.now(), world.room("balcony"), Join::own()), Err(Refused::NotConnected));
+    assert_eq!(engine.join(world.now(), world.room("balcony"), Join::call_room()), Err(Refused::NotConnected));
     assert!(engine.poll_output().is_none());
 }
 
@@ -88,7 +88,7 @@ fn a_presence_nested_as_deep_as_a_server_lets_through_is_survived() {
 }
 
 /// Romeo in a call with Tybalt, who published these contents.
-fn published(contents: Vec<Content>) -> (World, Who) {
+fn published(contents: Vec<Content>) -> (World, PersonId) {
     let mut world = World::new(1);
     let [romeo] = in_call(&mut world, ["romeo"]);
     let tybalt = world.puppet("tybalt");
@@ -100,7 +100,7 @@ fn named(name: &str) -> Content {
     Content { name: name.to_owned(), ..audio(vec![opus()]) }
 }
 
-fn left_out(world: &World, who: Who) -> usize {
+fn left_out(world: &World, who: PersonId) -> usize {
     count(world, who, |event| matches!(event, Event::Skipped { .. }))
 }
 

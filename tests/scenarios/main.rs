@@ -5,7 +5,7 @@ use std::time::Duration;
 use muji_core::Event;
 use muji_core::error::{EndReason, RoomFault};
 use muji_harness::person::usual;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 mod adding;
@@ -50,12 +50,12 @@ mod vanishing;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// People with these names in a world.
-fn people<const N: usize>(world: &mut World, names: [&str; N]) -> [Who; N] {
+fn people<const N: usize>(world: &mut World, names: [&str; N]) -> [PersonId; N] {
     names.map(|name| world.person(name))
 }
 
 /// People with real transports, ICE and DTLS in virtual time.
-fn with_str0m<const N: usize>(delays: Delays, dtls: Dtls, names: [&str; N]) -> (World, [Who; N]) {
+fn with_str0m<const N: usize>(delays: Delays, dtls: Dtls, names: [&str; N]) -> (World, [PersonId; N]) {
     let mut world = World::with(1, delays);
     let people = names.map(|name| {
         let transports = Str0m::with_dtls(dtls).expect("the system has random numbers for a certificate");
@@ -65,7 +65,7 @@ fn with_str0m<const N: usize>(delays: Delays, dtls: Dtls, names: [&str; N]) -> (
 }
 
 /// All in a call in the same room, hearing each other.
-fn in_call<const N: usize>(world: &mut World, names: [&str; N]) -> [Who; N] {
+fn in_call<const N: usize>(world: &mut World, names: [&str; N]) -> [PersonId; N] {
     let people = people(world, names);
     for who in people {
         world.join(who, "balcony");
@@ -76,12 +76,12 @@ fn in_call<const N: usize>(world: &mut World, names: [&str; N]) -> [Who; N] {
 }
 
 /// Why somebody's call is over.
-fn over(world: &World, who: Who) -> Option<&EndReason> {
+fn over(world: &World, who: PersonId) -> Option<&EndReason> {
     world.events(who).iter().find_map(|event| if let Event::Ended(over) = event { Some(over) } else { None })
 }
 
 /// How the room ended somebody's call.
-fn room_fault(world: &World, who: Who) -> Option<RoomFault> {
+fn room_fault(world: &World, who: PersonId) -> Option<RoomFault> {
     match over(world, who) {
         Some(EndReason::Room(fault)) => Some(fault.clone()),
         _ => None,
@@ -89,6 +89,6 @@ fn room_fault(world: &World, who: Who) -> Option<RoomFault> {
 }
 
 /// How many events of a kind somebody saw.
-fn count(world: &World, who: Who, kind: impl Fn(&Event) -> bool) -> usize {
+fn count(world: &World, who: PersonId, kind: impl Fn(&Event) -> bool) -> usize {
     world.events(who).iter().filter(|event| kind(event)).count()
 }

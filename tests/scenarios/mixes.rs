@@ -6,7 +6,7 @@ use std::time::Duration;
 use muji_core::{Join, PairState};
 use muji_harness::client_profile::{ALL, ClientProfile, DINO_0_4, HOSTILE, LITERAL, MONOCLES, MOVIM, Waits};
 use muji_harness::room::Rules;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 
 use crate::SECOND;
 
@@ -19,8 +19,8 @@ const ORDERS: [[usize; 4]; 6] = [[0, 1, 2, 3], [2, 3, 0, 1], [0, 2, 1, 3], [2, 0
 
 struct Mix {
     world: World,
-    others: [Who; 2],
-    ours: [Who; 2],
+    others: [PersonId; 2],
+    ours: [PersonId; 2],
     kinds: [ClientProfile; 2],
     story: String,
 }
@@ -40,7 +40,7 @@ fn mixed(kinds: [ClientProfile; 2], order: [usize; 4], pause: Duration, seed: u6
     for index in order {
         match index {
             0 | 1 => world.enter(others[index]),
-            _ => world.join_how(ours[index - 2], "balcony", Join::own().nick(OURS[index - 2])),
+            _ => world.join_how(ours[index - 2], "balcony", Join::call_room().nick(OURS[index - 2])),
         }
         world.run_for(pause);
     }
@@ -66,12 +66,12 @@ impl Mix {
         faults.into_iter().map(|fault| format!("{fault} ({})", self.story)).collect()
     }
 
-    fn state(&self, us: Who, them: Who) -> Option<PairState> {
+    fn state(&self, us: PersonId, them: PersonId) -> Option<PairState> {
         let jid = self.world.jid(them);
         self.world.pairs(us).into_iter().find(|pair| pair.peer.jid == jid).map(|pair| pair.state)
     }
 
-    fn fault(&self, us: Who, other: Who) -> Option<String> {
+    fn fault(&self, us: PersonId, other: PersonId) -> Option<String> {
         let scripted = self.world.other(other);
         let state = self.state(us, other);
         let theirs = scripted.session(&self.world.jid(us));

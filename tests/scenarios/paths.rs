@@ -4,13 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use muji_core::{Event, PairState};
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, count, with_str0m};
 
 /// Three in a call, with all connected.
-fn three() -> (World, [Who; 3]) {
+fn three() -> (World, [PersonId; 3]) {
     let (mut world, people) = with_str0m(Delays::default(), Dtls::Auto, ["romeo", "juliet", "mercutio"]);
     for who in people {
         world.join(who, "balcony");
@@ -25,14 +25,14 @@ fn address(number: u8) -> IpAddr {
 }
 
 /// How long from now until somebody hears somebody.
-fn until_heard(world: &mut World, limit: Duration, listener: Who, speaker: Who) -> Duration {
+fn until_heard(world: &mut World, limit: Duration, listener: PersonId, speaker: PersonId) -> Duration {
     let before = world.age();
     let heard = world.run_while(limit, |world| !world.hears(listener, speaker));
     heard.unwrap_or_else(|| panic!("not within {limit:?}")) - before
 }
 
 /// How often somebody told other credentials: transport-info with a name that was not told before.
-fn restarts(world: &World, who: Who) -> usize {
+fn restarts(world: &World, who: PersonId) -> usize {
     let of = world.wire.iter().filter(|sent| sent.from == who).map(|sent| String::from(&sent.stanza));
     let names = of.filter(|stanza| stanza.contains("transport-info")).filter_map(|stanza| {
         let name = stanza.split("ufrag=").nth(1)?.split(['"', '\'']).nth(1)?.to_owned();
@@ -102,7 +102,7 @@ fn whoever_changes_networks_is_heard_again_within_five_seconds_whichever_side_of
         let (mut world, people) = three();
         let before = sessions(&world);
         world.moves(people[who], address(7));
-        let others: Vec<Who> = people.iter().copied().filter(|other| *other != people[who]).collect();
+        let others: Vec<PersonId> = people.iter().copied().filter(|other| *other != people[who]).collect();
         world.run_for(Duration::from_millis(300)); // What was under way is heard.
         for other in &others {
             let took = until_heard(&mut world, 10 * SECOND, *other, people[who]);

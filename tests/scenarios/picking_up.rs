@@ -2,7 +2,7 @@
 
 use muji_core::error::EndReason;
 use muji_core::{Command, Event, Media};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{MessageKind, MessageReason};
@@ -151,7 +151,7 @@ fn two_who_call_each_other_at_once_talk_in_one_call() {
 }
 
 /// Romeo's call and one of a puppet's with this id cross.
-fn crossing(id: &str, names: [&str; 2]) -> (World, Who, Vec<MessageKind>) {
+fn crossing(id: &str, names: [&str; 2]) -> (World, PersonId, Vec<MessageKind>) {
     let mut world = World::new(1);
     let us = world.person(names[0]);
     let other = world.puppet(names[1]);

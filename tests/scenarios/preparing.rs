@@ -1,12 +1,12 @@
 //! Waiting for the room, and for those who prepared before.
 
 use muji_core::{Event, config};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 
 use crate::scripted::{AUDIO, PREPARING, entering, gone, repeat, said, tell};
 use crate::{SECOND, count, room_fault};
 
-fn published(world: &World, romeo: Who) -> bool {
+fn published(world: &World, romeo: PersonId) -> bool {
     said(world, romeo).iter().any(|said| said == "content")
 }
 
@@ -55,7 +55,7 @@ fn who_prepares_after_us_is_not_waited_for() {
 // Shows R-PREP-2, muc-kick-06.
 #[test]
 fn whoever_publishes_withdraws_or_leaves_in_any_way_is_waited_for_no_longer() {
-    let ways: [fn(&mut World, Who); 6] = [
+    let ways: [fn(&mut World, PersonId); 6] = [
         |world, romeo| tell(world, romeo, "juliet", Some(AUDIO)),
         |world, romeo| tell(world, romeo, "juliet", Some("")),
         |world, romeo| tell(world, romeo, "juliet", None),

@@ -2,7 +2,7 @@
 
 use jid::Jid;
 pub(crate) use muji_harness::puppet::{answering, audio, direct_offer, opus, terminate, transport, usable};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::jingle::{Content, Jingle};
 use muji_xep::muji::MujiElement;
 use muji_xep::{Element, Skipped, muc};
@@ -13,12 +13,12 @@ use xmpp_parsers::stanza::Stanza;
 use crate::SECOND;
 
 /// Enters the room and says what it has, without preparing.
-pub(crate) fn enter(world: &mut World, puppet: Who, nick: &str, contents: Vec<Content>) {
+pub(crate) fn enter(world: &mut World, puppet: PersonId, nick: &str, contents: Vec<Content>) {
     enter_with(world, puppet, nick, contents, Vec::new());
 }
 
 /// The same, saying something else too.
-pub(crate) fn enter_with(world: &mut World, puppet: Who, nick: &str, contents: Vec<Content>, more: Vec<Element>) {
+pub(crate) fn enter_with(world: &mut World, puppet: PersonId, nick: &str, contents: Vec<Content>, more: Vec<Element>) {
     let to = world.room("balcony").with_resource_str(nick).expect("a nick");
     let payloads = [muc::enter(None), MujiElement::with(contents).write()].into_iter().chain(more).collect();
     world.send(puppet, Presence::new(Type::None).with_to(to).with_payloads(payloads));
@@ -27,20 +27,20 @@ pub(crate) fn enter_with(world: &mut World, puppet: Who, nick: &str, contents: V
 }
 
 /// Tybalt, who is in the room with these contents.
-pub(crate) fn entered(world: &mut World, contents: Vec<Content>) -> Who {
+pub(crate) fn entered(world: &mut World, contents: Vec<Content>) -> PersonId {
     let tybalt = world.puppet("tybalt");
     enter(world, tybalt, "tybalt", contents);
     tybalt
 }
 
 /// Says something of a session to somebody.
-pub(crate) fn ask(world: &mut World, puppet: Who, to: Who, id: &str, jingle: &Jingle) {
+pub(crate) fn ask(world: &mut World, puppet: PersonId, to: PersonId, id: &str, jingle: &Jingle) {
     let to = Some(Jid::from(world.jid(to)));
     world.send(puppet, Iq::Set { from: None, to, id: id.to_owned(), payload: jingle.write() });
 }
 
 /// The requests a puppet got, confirmed.
-pub(crate) fn requests(world: &mut World, puppet: Who) -> Vec<(Jid, Jingle)> {
+pub(crate) fn requests(world: &mut World, puppet: PersonId) -> Vec<(Jid, Jingle)> {
     let mut requests = Vec::new();
     for stanza in world.inbox(puppet) {
         let Stanza::Iq(Iq::Set { from: Some(from), id, payload, .. }) = stanza else { continue };

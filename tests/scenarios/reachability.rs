@@ -1,13 +1,13 @@
 //! Being there to be called, without a client around: presence, copies, contacts.
 
 use muji_core::{Event, Media, Warning};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::{Element, ns};
 
 use crate::{SECOND, count, people};
 
 /// What somebody sent to its own server.
-fn said_to_server(world: &World, who: Who) -> Vec<String> {
+fn said_to_server(world: &World, who: PersonId) -> Vec<String> {
     let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.attr("to").is_none());
     let what = |stanza: &Element| match stanza.name() {
         "iq" => stanza.children().next().map_or_else(String::new, |payload| payload.name().to_owned()),
@@ -49,7 +49,7 @@ fn a_server_that_makes_no_copies_is_told_of() {
 }
 
 /// How Romeo's call is shown.
-fn rings(world: &mut World, romeo: Who, juliet: Who) -> [usize; 2] {
+fn rings(world: &mut World, romeo: PersonId, juliet: PersonId) -> [usize; 2] {
     let account = world.jid(juliet).to_bare();
     world.ring(romeo, account);
     world.run_for(SECOND);
@@ -60,7 +60,7 @@ fn rings(world: &mut World, romeo: Who, juliet: Who) -> [usize; 2] {
 }
 
 /// The server, or somebody who says so, tells of a change.
-fn push(world: &mut World, juliet: Who, from: &str, subscription: &str) {
+fn push(world: &mut World, juliet: PersonId, from: &str, subscription: &str) {
     let item = format!("<item jid='romeo@capulet.example' subscription='{subscription}'/>");
     let query = format!("<query xmlns='{}'>{item}</query>", ns::ROSTER);
     let to = world.jid(juliet);

@@ -4,7 +4,7 @@ use jid::BareJid;
 use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Media, Mute, Warning, config};
 use muji_harness::room::Rules;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::Dtls;
 use muji_xep::muc::code;
 use muji_xep::ns;
@@ -13,7 +13,7 @@ use crate::puppet::{ask, offer, opus, usable};
 use crate::scripted::{AUDIO, entering, repeat, said, tell, tell_as};
 use crate::{SECOND, count, in_call, over, room_fault, with_str0m};
 
-fn offers(world: &World, people: &[Who]) -> usize {
+fn offers(world: &World, people: &[PersonId]) -> usize {
     people.iter().map(|who| world.asked(*who, "session-initiate")).sum()
 }
 
@@ -21,7 +21,7 @@ fn lost(event: &Event) -> bool {
     matches!(event, Event::RoomLost(_))
 }
 
-fn pings(world: &World, who: Who) -> usize {
+fn pings(world: &World, who: PersonId) -> usize {
     let of = world.wire.iter().filter(|sent| sent.from == who);
     of.filter(|sent| sent.stanza.has_child("ping", "urn:xmpp:ping")).count()
 }
@@ -250,7 +250,7 @@ fn a_ping_that_the_room_reflects_is_answered() {
 }
 
 /// Romeo's minute of silence is over; the room answers his ping of himself so.
-fn pinged(answer: &str) -> (World, Who) {
+fn pinged(answer: &str) -> (World, PersonId) {
     let mut world = World::new(1);
     let romeo = entering(&mut world);
     repeat(&mut world, romeo);

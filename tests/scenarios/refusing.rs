@@ -2,7 +2,7 @@
 
 use muji_core::error::PeerFailure;
 use muji_core::{Event, Recovery};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::iq::Iq;
@@ -12,7 +12,7 @@ use crate::puppet::{answer, ask, audio, entered, offer, opus, requests, terminat
 use crate::{SECOND, count, in_call};
 
 /// Romeo and Juliet in a call with Tybalt, a puppet that was there before Romeo.
-fn with_tybalt(contents: Vec<Content>) -> (World, [Who; 3]) {
+fn with_tybalt(contents: Vec<Content>) -> (World, [PersonId; 3]) {
     let mut world = World::new(1);
     let tybalt = entered(&mut world, contents);
     let [romeo, juliet] = ["romeo", "juliet"].map(|name| world.person(name));
@@ -24,7 +24,7 @@ fn with_tybalt(contents: Vec<Content>) -> (World, [Who; 3]) {
     (world, [romeo, juliet, tybalt])
 }
 
-fn failures(world: &World, who: Who) -> Vec<PeerFailure> {
+fn failures(world: &World, who: PersonId) -> Vec<PeerFailure> {
     let failures = world.events(who).iter().filter_map(|event| match event {
         Event::PeerFailed(_, failure) => Some(failure.clone()),
         _ => None,
@@ -198,7 +198,7 @@ fn whose_id_is_higher_takes_the_other_s_offer_and_gives_its_own_up_without_a_wor
 // Shows jingle-term-09.
 #[test]
 fn what_cannot_become_a_call_ends_with_its_reason() {
-    let reason = |world: &mut World, tybalt: Who| {
+    let reason = |world: &mut World, tybalt: PersonId| {
         let end = requests(world, tybalt).into_iter().filter(|(_, jingle)| jingle.action == Action::SessionTerminate);
         end.filter_map(|(_, jingle)| jingle.why).map(|why| why.reason).next()
     };

@@ -3,7 +3,7 @@
 use jid::BareJid;
 use muji_core::error::{EndReason, Refused};
 use muji_core::{Command, Event, Media};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
@@ -16,7 +16,7 @@ use crate::{SECOND, count, over};
 pub(crate) const TICK: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// Romeo, and Juliet with three devices, who know each other.
-pub(crate) fn couple() -> (World, Who, [Who; 3]) {
+pub(crate) fn couple() -> (World, PersonId, [PersonId; 3]) {
     let mut world = World::new(1);
     let romeo = world.person("romeo");
     let juliet = world.devices("juliet");
@@ -24,12 +24,12 @@ pub(crate) fn couple() -> (World, Who, [Who; 3]) {
     (world, romeo, juliet)
 }
 
-pub(crate) fn account(world: &World, who: Who) -> BareJid {
+pub(crate) fn account(world: &World, who: PersonId) -> BareJid {
     world.jid(who).to_bare()
 }
 
 /// Romeo calls Juliet, and her devices ring.
-pub(crate) fn ringing() -> (World, Who, [Who; 3]) {
+pub(crate) fn ringing() -> (World, PersonId, [PersonId; 3]) {
     let (mut world, romeo, juliet) = couple();
     let account = account(&world, juliet[0]);
     world.ring(romeo, account);
@@ -38,7 +38,7 @@ pub(crate) fn ringing() -> (World, Who, [Who; 3]) {
 }
 
 /// The words somebody said about calls, with whom to.
-pub(crate) fn said(world: &World, who: Who) -> Vec<(String, JingleMessage)> {
+pub(crate) fn said(world: &World, who: PersonId) -> Vec<(String, JingleMessage)> {
     let of = world.wire.iter().filter(|sent| sent.from == who && sent.stanza.name() == "message");
     let words = of.filter_map(|sent| {
         let payloads: Vec<Element> = sent.stanza.children().cloned().collect();
@@ -48,19 +48,19 @@ pub(crate) fn said(world: &World, who: Who) -> Vec<(String, JingleMessage)> {
     words.collect()
 }
 
-pub(crate) fn words(world: &World, who: Who) -> Vec<MessageKind> {
+pub(crate) fn words(world: &World, who: PersonId) -> Vec<MessageKind> {
     said(world, who).into_iter().map(|(_, message)| message.kind).collect()
 }
 
 /// The id of the last call that somebody placed.
-pub(crate) fn id_of(world: &World, caller: Who) -> String {
+pub(crate) fn id_of(world: &World, caller: PersonId) -> String {
     let said = said(world, caller);
     let proposed = said.iter().rev().find(|(_, message)| matches!(message.kind, MessageKind::Propose(_)));
     proposed.expect("it called").1.id.clone()
 }
 
 /// A puppet says something about a call.
-pub(crate) fn say(world: &mut World, who: Who, to: impl Into<jid::Jid>, id: &str, word: MessageKind) {
+pub(crate) fn say(world: &mut World, who: PersonId, to: impl Into<jid::Jid>, id: &str, word: MessageKind) {
     let mut message = Message::chat(to.into());
     message.id = Some(Id(format!("m-{id}")));
     message.payloads = JingleMessage::new(id, word).write();
@@ -68,7 +68,7 @@ pub(crate) fn say(world: &mut World, who: Who, to: impl Into<jid::Jid>, id: &str
 }
 
 /// The words a puppet was told.
-pub(crate) fn heard(world: &mut World, who: Who) -> Vec<MessageKind> {
+pub(crate) fn heard(world: &mut World, who: PersonId) -> Vec<MessageKind> {
     let inbox = world.inbox(who);
     let messages = inbox.iter().filter_map(|stanza| match stanza {
         Stanza::Message(message) => JingleMessage::find(&message.payloads),

@@ -4,13 +4,13 @@ use muji_core::error::{Removal, RoomFault};
 use muji_core::{Join, Secret};
 use muji_harness::room::Rules;
 use muji_harness::stanza::has_contents;
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 
 use crate::scripted::{entering, refuse};
 use crate::{SECOND, in_call, people, room_fault};
 
 /// Romeo tries a room with these rules, in which Juliet may already be.
-fn romeo_tries(rules: impl FnOnce(&World) -> Rules, how: Join) -> (World, Who) {
+fn romeo_tries(rules: impl FnOnce(&World) -> Rules, how: Join) -> (World, PersonId) {
     let mut world = World::new(1);
     let [juliet] = people(&mut world, ["juliet"]);
     world.join(juliet, "balcony");
@@ -25,7 +25,7 @@ fn romeo_tries(rules: impl FnOnce(&World) -> Rules, how: Join) -> (World, Who) {
 }
 
 fn romeo() -> Join {
-    Join::own().nick("romeo")
+    Join::call_room().nick("romeo")
 }
 
 // Shows muc-err-05.
@@ -62,8 +62,8 @@ fn a_room_with_a_password() {
     let room = world.room("balcony");
     world.service.rooms.set(&room, locked(&world));
     let [first, second] = people(&mut world, ["romeo", "juliet"]);
-    world.join_how(first, "balcony", Join::own().password(Secret::new("rose")));
-    world.join_how(second, "balcony", Join::own().password(Secret::new("rose")));
+    world.join_how(first, "balcony", Join::call_room().password(Secret::new("rose")));
+    world.join_how(second, "balcony", Join::call_room().password(Secret::new("rose")));
     world.run_for(2 * SECOND);
     assert_eq!(world.deaf(&[first, second]), []);
 }
@@ -86,7 +86,7 @@ fn a_room_that_takes_out_what_it_does_not_know() {
 
 #[test]
 fn a_nick_in_use() {
-    let (world, romeo) = romeo_tries(|_| Rules::default(), Join::own().nick("juliet"));
+    let (world, romeo) = romeo_tries(|_| Rules::default(), Join::call_room().nick("juliet"));
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::NickInUse));
 }
 
@@ -94,7 +94,10 @@ fn a_nick_in_use() {
 #[test]
 fn a_room_that_its_creator_has_not_opened_yet_is_tried_again() {
     let mut world = World::new(1);
-    world.service = muji_harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
+    world.service = muji_harness::simulated_server::SimulatedServer::new(
+        "capulet.example",
+        Rules { locks: true, ..Rules::default() },
+    );
     let people = people(&mut world, ["romeo", "juliet", "nurse"]);
     people.into_iter().for_each(|who| world.join(who, "balcony"));
     world.run_for(5 * SECOND);
@@ -104,7 +107,10 @@ fn a_room_that_its_creator_has_not_opened_yet_is_tried_again() {
 #[test]
 fn a_room_that_is_never_opened_is_given_up() {
     let mut world = World::new(1);
-    world.service = muji_harness::service::Service::new("capulet.example", Rules { locks: true, ..Rules::default() });
+    world.service = muji_harness::simulated_server::SimulatedServer::new(
+        "capulet.example",
+        Rules { locks: true, ..Rules::default() },
+    );
     let [tybalt, romeo] = people(&mut world, ["tybalt", "romeo"]);
     world.join(tybalt, "balcony");
     world.freeze(tybalt);
@@ -118,7 +124,7 @@ fn a_room_service_that_does_not_answer_is_given_up_in_time() {
     let mut world = World::new(1);
     let [romeo] = people(&mut world, ["romeo"]);
     world.service.disconnected(&world.jid(romeo)); // Whatever the server says goes nowhere.
-    world.join_how(romeo, "balcony", Join::own().nick("romeo"));
+    world.join_how(romeo, "balcony", Join::call_room().nick("romeo"));
     world.service.disconnected(&world.jid(romeo));
     let _nobody = world.run_while(60 * SECOND, |world| room_fault(world, romeo).is_none());
     assert_eq!(world.asked(romeo, "session-initiate"), 0);
@@ -146,7 +152,7 @@ fn a_random_nick_that_is_in_use_is_changed_three_times_at_most() {
         let romeo = world.person("romeo");
         let room = world.room("balcony");
         world.service.rooms.set(&room, Rules { silent: true, ..Rules::default() });
-        world.join_how(romeo, "balcony", Join::own());
+        world.join_how(romeo, "balcony", Join::call_room());
         romeo
     };
     for _ in 0..5 {

@@ -3,8 +3,8 @@
 use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Join, Warning, config};
 use muji_harness::room::Rules;
-use muji_harness::service::Service;
-use muji_harness::world::{Who, World};
+use muji_harness::simulated_server::SimulatedServer;
+use muji_harness::world::{PersonId, World};
 use muji_xep::{Element, ns};
 
 use crate::{SECOND, count, over, people, room_fault};
@@ -14,7 +14,7 @@ fn name(room: &jid::BareJid) -> String {
 }
 
 /// The elements with which somebody described itself, presence by presence.
-fn said(world: &World, who: Who) -> Vec<Vec<String>> {
+fn said(world: &World, who: PersonId) -> Vec<Vec<String>> {
     let presences = world.presences(who).into_iter();
     let words = |presence: &Element| {
         let children = presence.children().map(|child| child.name().to_owned());
@@ -27,7 +27,8 @@ fn said(world: &World, who: Who) -> Vec<Vec<String>> {
 #[test]
 fn a_room_made_for_a_call_has_a_name_that_nobody_guesses_and_lets_in_whom_we_admit() {
     let mut world = World::new(1);
-    world.service = Service::new("capulet.example", Rules { hides_jids: true, locks: true, ..Rules::default() });
+    world.service =
+        SimulatedServer::new("capulet.example", Rules { hides_jids: true, locks: true, ..Rules::default() });
     let [romeo, juliet, tybalt] = people(&mut world, ["romeo", "juliet", "tybalt"]);
     let room = world.open(romeo);
     assert_eq!(name(&room).len(), 32, "128 bits as hexadecimal digits");
@@ -36,7 +37,7 @@ fn a_room_made_for_a_call_has_a_name_that_nobody_guesses_and_lets_in_whom_we_adm
     world.run_for(SECOND);
     for guest in [juliet, tybalt] {
         let nick = if guest == juliet { "juliet" } else { "tybalt" };
-        world.join_how(guest, &name(&room), Join::own().nick(nick));
+        world.join_how(guest, &name(&room), Join::call_room().nick(nick));
     }
     world.run_for(5 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet]), []);
@@ -53,7 +54,7 @@ fn a_room_made_for_a_call_has_a_name_that_nobody_guesses_and_lets_in_whom_we_adm
 fn a_service_that_has_no_rooms_for_members_only_makes_one_all_the_same() {
     let mut world = World::new(1);
     world.service =
-        Service::new("capulet.example", Rules { hides_jids: true, no_members_only: true, ..Rules::default() });
+        SimulatedServer::new("capulet.example", Rules { hides_jids: true, no_members_only: true, ..Rules::default() });
     let [romeo] = people(&mut world, ["romeo"]);
     let room = world.open(romeo);
     world.run_for(SECOND);
@@ -70,7 +71,7 @@ fn who_made_the_room_may_end_the_call_for_everybody() {
     world.run_for(SECOND);
     world.admit(romeo, juliet);
     world.run_for(SECOND);
-    world.join_how(juliet, &name(&room), Join::own().nick("juliet"));
+    world.join_how(juliet, &name(&room), Join::call_room().nick("juliet"));
     world.run_for(SECOND);
     assert_eq!(world.try_command(juliet, Command::EndForAll), Err(Refused::NotOwner));
     world.command(romeo, Command::EndForAll);
@@ -84,14 +85,14 @@ fn who_made_the_room_may_end_the_call_for_everybody() {
 fn the_room_of_an_invitation_that_is_gone_is_not_made_anew() {
     let mut world = World::new(1);
     let [romeo] = people(&mut world, ["romeo"]);
-    world.join_how(romeo, "balcony", Join::own().nick("romeo").invited());
+    world.join_how(romeo, "balcony", Join::call_room().nick("romeo").invited());
     world.run_for(SECOND);
     assert_eq!(room_fault(&world, romeo), Some(RoomFault::CallIsOver));
     assert!(world.service.rooms.rules(&world.room("balcony")).is_none());
 }
 
 /// Romeo, Juliet and the nurse sit in a chat room.
-fn chat(world: &mut World) -> [Who; 3] {
+fn chat(world: &mut World) -> [PersonId; 3] {
     let room = world.room("kitchen");
     world.service.rooms.set(&room, Rules::default());
     let people = people(world, ["romeo", "juliet", "nurse"]);
@@ -101,7 +102,7 @@ fn chat(world: &mut World) -> [Who; 3] {
 }
 
 /// The same, and Romeo and Juliet talk.
-fn talking(world: &mut World) -> [Who; 3] {
+fn talking(world: &mut World) -> [PersonId; 3] {
     let people = chat(world);
     for who in &people[..2] {
         world.join_in_chat(*who, "kitchen");
@@ -163,7 +164,7 @@ fn who_is_not_in_the_chat_room_cannot_take_part_in_its_call() {
     let mut world = World::new(1);
     let [romeo] = people(&mut world, ["romeo"]);
     let room = world.room("kitchen");
-    assert_eq!(world.try_join(romeo, &room, Join::in_chat()), Err(Refused::NotInRoom));
+    assert_eq!(world.try_join(romeo, &room, Join::chat_room()), Err(Refused::NotInRoom));
 }
 
 #[test]
@@ -254,8 +255,10 @@ fn contents_that_the_room_refuses_once_are_said_again() {
 fn a_service_without_forms_makes_a_room_as_it_makes_them_and_it_is_used_if_it_shows_real_jids() {
     for (hides_jids, fault) in [(false, None), (true, Some(RoomFault::HidesRealJids))] {
         let mut world = World::new(1);
-        world.service =
-            Service::new("capulet.example", Rules { no_forms: true, locks: true, hides_jids, ..Rules::default() });
+        world.service = SimulatedServer::new(
+            "capulet.example",
+            Rules { no_forms: true, locks: true, hides_jids, ..Rules::default() },
+        );
         let [romeo] = people(&mut world, ["romeo"]);
         let room = world.open(romeo);
         world.run_for(SECOND);
@@ -273,7 +276,8 @@ fn a_service_without_forms_makes_a_room_as_it_makes_them_and_it_is_used_if_it_sh
 #[test]
 fn a_service_that_refuses_our_form_is_asked_for_real_jids_alone() {
     let mut world = World::new(1);
-    world.service = Service::new("capulet.example", Rules { hides_jids: true, strict: true, ..Rules::default() });
+    world.service =
+        SimulatedServer::new("capulet.example", Rules { hides_jids: true, strict: true, ..Rules::default() });
     let [romeo] = people(&mut world, ["romeo"]);
     let room = world.open(romeo);
     world.run_for(SECOND);
@@ -284,7 +288,7 @@ fn a_service_that_refuses_our_form_is_asked_for_real_jids_alone() {
 #[test]
 fn who_enters_a_room_that_is_being_configured_comes_again_when_it_is() {
     let mut world = World::new(1);
-    world.service = Service::new("capulet.example", Rules { hides_jids: true, ..Rules::default() });
+    world.service = SimulatedServer::new("capulet.example", Rules { hides_jids: true, ..Rules::default() });
     let people = people(&mut world, ["romeo", "juliet", "nurse"]);
     people.into_iter().for_each(|who| world.join(who, "balcony"));
     world.run_for(10 * SECOND);

@@ -6,7 +6,7 @@ use muji_core::config::Config;
 use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_core::{Event, Secret};
 use muji_harness::person::usual;
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_media::transport::loopback;
 use muji_xep::{Element, ns};
 
@@ -26,14 +26,14 @@ fn turn(by: ServerTransport, host: &str, port: u16, user: &str) -> IceServer {
 }
 
 /// Somebody who asks, and a room for a call.
-fn alone(external: Option<Vec<Element>>) -> (World, Who) {
+fn alone(external: Option<Vec<Element>>) -> (World, PersonId) {
     let mut world = World::new(1);
     world.service.external = external;
     let romeo = asker(&mut world, "romeo");
     (world, romeo)
 }
 
-fn asker(world: &mut World, name: &str) -> Who {
+fn asker(world: &mut World, name: &str) -> PersonId {
     let who = world.configured(name, usual(), loopback::maker(), Config::default());
     world.set_clock(who, SystemTime::UNIX_EPOCH + Duration::from_secs(BEGINNING));
     who

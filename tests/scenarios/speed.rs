@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use muji_harness::room::Rules;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, with_str0m};
 
 /// People with real transports, `r` from client to server and back, `p` from peer to peer and back.
-fn world<const N: usize>(r: Duration, p: Duration, dtls: Dtls, names: [&str; N]) -> (World, [Who; N]) {
+fn world<const N: usize>(r: Duration, p: Duration, dtls: Dtls, names: [&str; N]) -> (World, [PersonId; N]) {
     with_str0m(Delays { server: r / 2, rooms: Duration::ZERO, peer: p / 2 }, dtls, names)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jid::{FullJid, Jid};
 use muji_core::error::EndReason;
 use muji_core::{Event, Media};
-use muji_harness::world::{Who, World};
+use muji_harness::world::{PersonId, World};
 use muji_jingle::timers;
 use muji_xep::jingle::{Action, Reason};
 use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
@@ -226,7 +226,7 @@ fn a_call_from_an_archive_does_not_ring_and_is_shown_as_missed() {
 }
 
 /// What Juliet's phone finds in its archive: what Romeo said, or her laptop.
-fn archived(world: &World, [from, to]: [Who; 2], word: MessageKind) -> Message {
+fn archived(world: &World, [from, to]: [PersonId; 2], word: MessageKind) -> Message {
     let mut message = Message::chat(Jid::from(world.jid(to).to_bare()));
     message.from = Some(world.jid(from).into());
     message.payloads = JingleMessage::new("c1", word).write();
@@ -253,7 +253,7 @@ fn a_call_found_in_the_archive_rings_for_the_rest_of_its_time_if_nothing_behind_
 fn a_call_in_the_archive_that_is_over_was_missed_unless_another_device_took_it() {
     let ago = Duration::from_secs;
     let calls = || MessageKind::Propose(vec![Media::Audio]);
-    let missed = |world: &World, who: Who| vec![Event::Missed { from: world.jid(who), media: vec![Media::Audio] }];
+    let missed = |world: &World, who: PersonId| vec![Event::Missed { from: world.jid(who), media: vec![Media::Audio] }];
     let because = || MessageReason::from(Reason::Cancel);
     for (age, word, by_device, is_missed) in [
         (60, None, false, true),

@@ -5,7 +5,7 @@ use muji_core::config::Config;
 use muji_core::error::{EndReason, Refused, RoomFault};
 use muji_core::{Command, Event, Invitation, Join, Media, Mute, PairState};
 use muji_harness::person::usual;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::loopback;
 use muji_xep::jmi::MessageKind;
 
@@ -13,7 +13,7 @@ use crate::ringing::{id_of, said};
 use crate::{SECOND, count, over, people};
 
 /// Romeo and Juliet talk; the nurse is at home.
-fn couple() -> (World, [Who; 3]) {
+fn couple() -> (World, [PersonId; 3]) {
     let mut world = World::with(1, Delays::default());
     let all @ [romeo, juliet, _] = people(&mut world, ["romeo", "juliet", "nurse"]);
     world.befriend_all();
@@ -21,7 +21,7 @@ fn couple() -> (World, [Who; 3]) {
     (world, all)
 }
 
-fn talk(world: &mut World, romeo: Who, juliet: Who) {
+fn talk(world: &mut World, romeo: PersonId, juliet: PersonId) {
     let account = account(world, juliet);
     world.ring(romeo, account);
     world.run_for(SECOND);
@@ -30,11 +30,11 @@ fn talk(world: &mut World, romeo: Who, juliet: Who) {
     assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
-fn account(world: &World, who: Who) -> BareJid {
+fn account(world: &World, who: PersonId) -> BareJid {
     world.jid(who).to_bare()
 }
 
-fn invitation(world: &World, who: Who) -> Invitation {
+fn invitation(world: &World, who: PersonId) -> Invitation {
     let invited = world.events(who).iter().find_map(|event| match event {
         Event::Invited(invitation) => Some((**invitation).clone()),
         _ => None,
@@ -47,7 +47,7 @@ fn moved(event: &Event) -> bool {
 }
 
 /// Romeo invites the nurse, and all come who are asked.
-fn grown() -> (World, [Who; 3]) {
+fn grown() -> (World, [PersonId; 3]) {
     let (mut world, all @ [romeo, juliet, nurse]) = couple();
     world.invite(romeo, nurse);
     world.run_for(2 * SECOND);
@@ -188,7 +188,7 @@ fn who_leaves_the_room_hangs_up_on_all() {
 fn at_its_end_both_say_that_what_began_as_a_call_is_finished() {
     let (mut world, [romeo, juliet, nurse]) = grown();
     let id = id_of(&world, romeo);
-    let finished = |world: &World, who: Who| {
+    let finished = |world: &World, who: PersonId| {
         let finishes =
             said(world, who).into_iter().filter(|(_, message)| matches!(message.kind, MessageKind::Finish(_)));
         finishes.map(|(to, message)| (to, message.id)).collect::<Vec<_>>()
@@ -203,7 +203,7 @@ fn at_its_end_both_say_that_what_began_as_a_call_is_finished() {
 
 // ---- no room ---------------------------------------------------------------------------------------------------------
 
-fn not_in_room(world: &World, who: Who) -> Vec<RoomFault> {
+fn not_in_room(world: &World, who: PersonId) -> Vec<RoomFault> {
     let faults = world.events(who).iter().filter_map(|event| match event {
         Event::NotInRoom(fault) => Some(fault.clone()),
         _ => None,
@@ -291,7 +291,7 @@ fn a_nick_that_no_room_takes_is_refused_and_the_call_goes_on() {
     world.invite(romeo, nurse);
     world.run_for(2 * SECOND);
     let asked = invitation(&world, juliet);
-    assert_eq!(world.try_accept(juliet, &asked, Join::own().nick("")), Err(Refused::BadNick));
+    assert_eq!(world.try_accept(juliet, &asked, Join::call_room().nick("")), Err(Refused::BadNick));
     world.run_for(SECOND);
     assert_eq!((count(&world, juliet, moved), world.deaf(&[romeo, juliet])), (0, Vec::new()));
 }

@@ -1,13 +1,13 @@
 //! Somebody vanishes: while preparing, or in the middle of the call.
 
 use muji_core::{Event, Warning, config};
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::Dtls;
 
 use crate::{SECOND, count, in_call, people, with_str0m};
 
 /// Tybalt says that he prepares and hangs; Romeo and Juliet join behind him.
-fn behind_a_frozen_one() -> (World, [Who; 3]) {
+fn behind_a_frozen_one() -> (World, [PersonId; 3]) {
     let mut world = World::new(1);
     let people = people(&mut world, ["tybalt", "romeo", "juliet"]);
     world.join(people[0], "balcony");

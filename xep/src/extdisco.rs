@@ -10,7 +10,7 @@ pub const MAX_SERVICES: usize = 32;
 
 /// A server that helps with connecting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub struct ExternalService {
     /// `stun`, `stuns`, `turn`, `turns`.
     pub kind: String,
     /// Host name or address.
@@ -37,17 +37,17 @@ pub fn ask() -> Element {
 
 /// The question for the credentials of one service (section 3.3).
 #[must_use]
-pub fn ask_credentials(service: &Service) -> Element {
+pub fn ask_credentials(service: &ExternalService) -> Element {
     let which = Element::bare("service", ns::EXTDISCO).with("host", &service.host).with("type", &service.kind);
     Element::bare("credentials", ns::EXTDISCO).child(which.with_opt("port", service.port))
 }
 
 /// Reads either answer, a `<services/>` or a `<credentials/>`.
 #[must_use]
-pub fn read(element: &Element, skipped: &mut Skipped) -> Vec<Service> {
+pub fn read(element: &Element, skipped: &mut Skipped) -> Vec<ExternalService> {
     let mut services = Vec::new();
     for child in element.children() {
-        let service = child.is("service", ns::EXTDISCO).then(|| Service::read(child)).flatten();
+        let service = child.is("service", ns::EXTDISCO).then(|| ExternalService::read(child)).flatten();
         match service {
             Some(service) if services.len() < MAX_SERVICES => services.push(service),
             _ => skipped.note("services", child.name()),
@@ -56,7 +56,7 @@ pub fn read(element: &Element, skipped: &mut Skipped) -> Vec<Service> {
     services
 }
 
-impl Service {
+impl ExternalService {
     fn read(element: &Element) -> Option<Self> {
         Some(Self {
             kind: text(element, "type")?,

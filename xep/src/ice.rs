@@ -66,7 +66,7 @@ pub struct Candidate {
 /// Why a candidate is left out.
 enum NotTaken {
     /// Well-formed, and of a kind that is not used here.
-    Unusable(String),
+    NegotiationError(String),
     /// Not as XEP-0176 defines it.
     Malformed(String),
 }
@@ -75,10 +75,10 @@ impl Candidate {
     fn read(element: &Element) -> Result<Self, NotTaken> {
         let ip = element.attr("ip").unwrap_or_default();
         // Resolving a name would reveal to its DNS server that we are online.
-        let ip: IpAddr = ip.parse().map_err(|_| NotTaken::Unusable(format!("{ip} is no literal address")))?;
+        let ip: IpAddr = ip.parse().map_err(|_| NotTaken::NegotiationError(format!("{ip} is no literal address")))?;
         let protocol = element.attr("protocol").unwrap_or("udp");
         if !protocol.eq_ignore_ascii_case("udp") {
-            return Err(NotTaken::Unusable(format!("protocol {protocol}")));
+            return Err(NotTaken::NegotiationError(format!("protocol {protocol}")));
         }
         Self::well_formed(element, ip).ok_or_else(|| NotTaken::Malformed(format!("that of {ip} is malformed")))
     }
@@ -149,7 +149,7 @@ impl Transport {
             if child.is("candidate", ns::ICE_UDP) && this.candidates.len() < MAX_CANDIDATES {
                 match Candidate::read(child) {
                     Ok(candidate) => this.candidates.push(candidate),
-                    Err(NotTaken::Unusable(why)) => skipped.note("candidate", why),
+                    Err(NotTaken::NegotiationError(why)) => skipped.note("candidate", why),
                     Err(NotTaken::Malformed(why)) => {
                         this.malformed = true;
                         skipped.note("candidate", why);

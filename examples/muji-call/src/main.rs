@@ -4,25 +4,25 @@
 
 mod args;
 mod audio;
-mod call_view;
 mod chat;
 mod doctor;
 mod exit;
 mod keys;
-mod live;
 mod log;
 mod network;
+mod pair_matrix;
 mod password;
 mod profile;
 mod report;
 mod ringing;
 mod run;
-mod table;
+mod statistics;
 mod trace;
 mod user_action;
 mod video;
 #[cfg(feature = "window")]
 mod window;
+mod window_state;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -59,14 +59,14 @@ fn call(mut args: Args) -> Result<(), Failure> {
 /// The window has to be on the main thread; the rest goes into another, with a stack as large.
 #[cfg(feature = "window")]
 fn call_with_window(args: Args) -> Result<(), Failure> {
-    let shared_view = call_view::SharedCallView::default();
+    let shared_view = window_state::SharedWindowState::default();
     let (action, actions) = window::actions();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let around = Frontend { shared_view: shared_view.clone(), actions: Some(actions), ready: Some(ready) };
     let over = shared_view.clone();
     let program = std::thread::Builder::new().name("muji-call".to_owned()).stack_size(STACK).spawn(move || {
         let outcome = block_on(run::run(args, around));
-        over.with(|call_view| call_view.over = true);
+        over.with(|window_state| window_state.over = true);
         outcome
     });
     let program = program.map_err(|why| Failure::Call(format!("the system cannot start a thread: {why}")))?;

@@ -10,10 +10,10 @@ use muji_media::stats::{AudioStats, Level, Observation, Target};
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::call_view::{Person, SharedCallView};
-use crate::live::Live;
+use crate::pair_matrix::PairMatrix;
 use crate::ringing::stop_reason;
-use crate::table::{self, ParticipantStats, millis};
+use crate::statistics::{self, ParticipantStats, millis};
+use crate::window_state::{Person, SharedWindowState};
 
 /// Louder than this is somebody who speaks, in dBFS.
 const SPEECH: f32 = -45.0;
@@ -25,8 +25,8 @@ pub(crate) struct Report {
     verbose: bool,
     /// The network is shown too.
     stats: bool,
-    live: Live,
-    shared_view: SharedCallView,
+    pair_matrix: PairMatrix,
+    shared_view: SharedWindowState,
     joined: Instant,
     names: BTreeMap<SessionId, String>,
     people: BTreeMap<String, ParticipantStats>,
@@ -41,13 +41,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(args: &Args, shared_view: SharedCallView) -> Self {
+    pub(crate) fn new(args: &Args, shared_view: SharedWindowState) -> Self {
         Self {
             json: args.json,
             quiet: args.quiet,
             verbose: args.verbose > 0,
             stats: args.stats,
-            live: Live::new(args.tui),
+            pair_matrix: PairMatrix::new(args.tui),
             shared_view,
             joined: Instant::now(),
             names: BTreeMap::new(),
@@ -77,7 +77,7 @@ impl Report {
     /// "Join" was pressed now.
     pub(crate) fn joining(&mut self) {
         self.joined = Instant::now();
-        self.live.begin();
+        self.pair_matrix.begin();
         self.sent_before = self.sent;
     }
 
@@ -238,7 +238,7 @@ impl Report {
     /// It rings aloud.
     pub(crate) fn bell(&self) {
         if !self.json && !self.quiet {
-            self.live.bell();
+            self.pair_matrix.bell();
         }
     }
 
@@ -312,9 +312,9 @@ impl Report {
             problem: problem(known),
         });
         let people = people.collect();
-        self.shared_view.with(|call_view| {
-            call_view.people = people;
-            call_view.digits.clone_from(&self.digits);
+        self.shared_view.with(|window_state| {
+            window_state.people = people;
+            window_state.digits.clone_from(&self.digits);
         });
     }
 
@@ -357,7 +357,7 @@ impl Report {
                         self.show_people();
                     }
                 }
-                if self.live.is_due() {
+                if self.pair_matrix.is_due() {
                     self.row();
                 }
             }
@@ -417,14 +417,14 @@ impl Report {
     /// Who is heard now, once a second.
     pub(crate) fn row(&mut self) {
         if !self.json && !self.quiet {
-            self.live.draw(self.people.iter().map(|(nick, known)| (printable(nick), known)), self.stats);
+            self.pair_matrix.draw(self.people.iter().map(|(nick, known)| (printable(nick), known)), self.stats);
         }
     }
 
     /// How everybody fared, at the end.
     pub(crate) fn summary(&mut self) {
         let people = std::mem::take(&mut self.people);
-        self.live.end();
+        self.pair_matrix.end();
         (self.picture, self.digits) = (Vec::new(), None);
         self.show_people();
         if self.json {
@@ -434,11 +434,11 @@ impl Report {
             return;
         }
         let named = || people.iter().map(|(nick, known)| (printable(nick), known));
-        for line in [table::lines(named()), table::network_lines(named())].concat() {
-            self.live.say(&line);
+        for line in [statistics::lines(named()), statistics::network_lines(named())].concat() {
+            self.pair_matrix.say(&line);
         }
         let seconds = self.joined.elapsed().as_secs_f64();
-        self.live.say(&format!(
+        self.pair_matrix.say(&format!(
             "audio sent to each: {:.1} kbit/s",
             (self.sent - self.sent_before) as f64 * 8.0 / 1_000.0 / seconds
         ));
@@ -448,11 +448,11 @@ impl Report {
     fn say(&mut self, event: &str, fields: Value, sentence: impl FnOnce() -> Option<String>) {
         let sentence = sentence();
         if let Some(sentence) = &sentence {
-            self.shared_view.with(|call_view| call_view.message.clone_from(sentence));
+            self.shared_view.with(|window_state| window_state.message.clone_from(sentence));
         }
         if !self.json {
             if let Some(sentence) = sentence.filter(|_| !self.quiet) {
-                self.live.say(&sentence);
+                self.pair_matrix.say(&sentence);
             }
             return;
         }

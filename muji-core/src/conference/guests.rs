@@ -15,7 +15,7 @@ use crate::stanza::chat;
 
 /// Somebody to be invited.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Guest {
+pub(super) struct Invitee {
     pub(super) jid: BareJid,
     pub(super) to: Invites,
 }
@@ -29,7 +29,7 @@ pub(super) enum Invites {
 
 /// What an invitation says about the call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Venue<'a> {
+pub(super) struct CallDetails<'a> {
     pub(super) room: &'a BareJid,
     pub(super) password: Option<&'a Secret>,
     pub(super) media: &'a [Media],
@@ -43,7 +43,7 @@ pub(super) struct Guests {
     /// Who was invited to the call, and the invitations' ids.
     invited: Vec<(BareJid, String)>,
     /// Who is invited once we are in the room.
-    waiting: Vec<Guest>,
+    waiting: Vec<Invitee>,
 }
 
 impl Guests {
@@ -53,7 +53,7 @@ impl Guests {
     }
 
     /// Somebody is to be invited once we are in the room.
-    pub(super) fn wait(&mut self, guest: Guest) -> Result<(), Refused> {
+    pub(super) fn wait(&mut self, guest: Invitee) -> Result<(), Refused> {
         if self.waiting.len() >= config::MAX_GUESTS {
             return Err(Refused::TooManyGuests);
         }
@@ -62,14 +62,14 @@ impl Guests {
     }
 
     /// We are in the room: who waited for that.
-    pub(super) fn take_waiting(&mut self) -> Vec<Guest> {
+    pub(super) fn take_waiting(&mut self) -> Vec<Invitee> {
         std::mem::take(&mut self.waiting)
     }
 
     /// Sends an invitation.
-    pub(super) fn invite(&mut self, cx: &mut Context<'_>, venue: Venue<'_>, guest: &Guest) {
+    pub(super) fn invite(&mut self, cx: &mut Context<'_>, venue: CallDetails<'_>, guest: &Invitee) {
         let id = cx.ids.token();
-        let Venue { room, password, media } = venue;
+        let CallDetails { room, password, media } = venue;
         let message = match guest.to {
             Invites::Call => {
                 if self.invited.len() == config::MAX_GUESTS {

@@ -7,7 +7,7 @@
 //!   │ Membership            Publishing              Participants        Guests    │
 //!   │ in the room? under    our contents: announce, a session with      who is    │
 //!   │ which nick? what must wait, publish; payload  each other, offers  invited,  │
-//!   │ be asked? come back?  ids, our own echo       held, repairs       by whom   │
+//!   │ be asked? come back?  ids, our own echo       held, recovery      by whom   │
 //!   └─────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -21,14 +21,14 @@
 //! The room repeats all presences to everybody in one order (XEP-0045), so what came before our own echo came before us for
 //! all the others too. On that rest whose turn it is to publish and who of a pair calls (XEP-0272 section 3).
 
-mod continuation;
-mod departure;
+mod from_direct_call;
 mod guests;
+mod leaving;
 mod membership;
+mod own_contents;
 mod participant;
 mod participants;
 mod presences;
-mod publication;
 mod publishing;
 
 use std::time::Instant;
@@ -42,7 +42,7 @@ use muji_xep::{Element, Skipped, dtls, muc};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::command::{Command, Join, Style};
+use crate::command::{Command, Join, RoomKind};
 use crate::context::Context;
 use crate::error::{EndReason, Refused};
 use crate::event::Event;
@@ -54,8 +54,8 @@ use crate::output::Output;
 use crate::pair::Pair;
 use crate::room_state::RoomState;
 use crate::warning::{RoomRequest, Warning};
-use guests::{Guest, Guests, Invites, Venue};
-use membership::{Asked, Membership};
+use guests::{CallDetails, Guests, Invitee, Invites};
+use membership::{Membership, RoomQuery};
 use participants::{ConferenceView, Participants, PublishState};
 use publishing::Publishing;
 
@@ -140,7 +140,7 @@ impl Conference {
     }
 
     pub(crate) fn has_room_of_its_own(&self) -> bool {
-        self.membership.style() == Style::Own
+        self.membership.room_kind() == RoomKind::CallRoom
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -248,9 +248,9 @@ impl Conference {
             Command::Add(media) => return self.add(cx, media),
             Command::Remove(media) => return self.remove(cx, &media),
             Command::Admit(guest) => return self.admit(cx, &guest),
-            Command::Invite(guest) => return self.invite(cx, Guest { jid: guest, to: Invites::Call }),
+            Command::Invite(guest) => return self.invite(cx, Invitee { jid: guest, to: Invites::Call }),
             Command::InviteToRoom(guest, via) => {
-                return self.invite(cx, Guest { jid: guest, to: Invites::Room(via) });
+                return self.invite(cx, Invitee { jid: guest, to: Invites::Room(via) });
             }
             Command::Accept(_) | Command::Decline => return Err(Refused::NotRinging),
         }
@@ -302,12 +302,12 @@ impl Conference {
         if !self.membership.is_owner() {
             return Err(Refused::NotOwner);
         }
-        self.membership.ask(cx, Asked::Request(RoomRequest::Admit), muc::admit(guest));
+        self.membership.ask(cx, RoomQuery::Request(RoomRequest::Admit), muc::admit(guest));
         Ok(())
     }
 
     /// The user invites somebody, which waits until we are in.
-    fn invite(&mut self, cx: &mut Context<'_>, guest: Guest) -> Result<(), Refused> {
+    fn invite(&mut self, cx: &mut Context<'_>, guest: Invitee) -> Result<(), Refused> {
         if !self.is_active() {
             return self.guests.wait(guest);
         }
@@ -318,25 +318,25 @@ impl Conference {
     /// The same for several; if one cannot be invited that is told.
     pub(crate) fn invite_all(&mut self, cx: &mut Context<'_>, guests: Vec<BareJid>) {
         for jid in guests {
-            if let Err(why) = self.invite(cx, Guest { jid: jid.clone(), to: Invites::Call }) {
+            if let Err(why) = self.invite(cx, Invitee { jid: jid.clone(), to: Invites::Call }) {
                 self.warn(cx, Warning::GuestNotInvited { guest: jid, why });
             }
         }
     }
 
     /// If the room is ours, the guest is made a member first: without that it could not enter.
-    fn invite_now(&mut self, cx: &mut Context<'_>, guest: Guest) {
+    fn invite_now(&mut self, cx: &mut Context<'_>, guest: Invitee) {
         if self.membership.is_owner() {
             let payload = muc::admit(&guest.jid);
-            self.membership.ask(cx, Asked::Admission(guest), payload);
+            self.membership.ask(cx, RoomQuery::Admission(guest), payload);
         } else {
             self.send_invitation(cx, &guest);
         }
     }
 
-    fn send_invitation(&mut self, cx: &mut Context<'_>, guest: &Guest) {
+    fn send_invitation(&mut self, cx: &mut Context<'_>, guest: &Invitee) {
         let room = self.membership.room();
-        let venue = Venue { room, password: self.membership.password(), media: self.publishing.wanted() };
+        let venue = CallDetails { room, password: self.membership.password(), media: self.publishing.wanted() };
         self.guests.invite(cx, venue, guest);
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct PlannedCall {
 pub(crate) enum Turn {
     /// We came later, so we call.
     Ours,
-    /// A repair: every regular offer of the peer's wins against it.
+    /// A recovery: every regular offer of the peer's wins against it.
     OutOfTurn,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Participant {
     /// When we call (again), unless there is a session by then.
     pub(crate) call: Option<PlannedCall>,
     /// Repairs since the last success.
-    pub(crate) repairs: usize,
+    pub(crate) recoveries: usize,
     /// Media that we published after it did: ours to add to the session.
     pub(crate) ours: Vec<Media>,
     /// When we add what was the other's to add.
@@ -63,7 +63,7 @@ impl Participant {
             state: PairState::Announced,
             since: now,
             call: None,
-            repairs: 0,
+            recoveries: 0,
             ours: Vec::new(),
             share_at: None,
             had: Vec::new(),
@@ -98,20 +98,20 @@ impl Participant {
         drops.chain(call).chain(self.share_at).chain(self.ends_at).min()
     }
 
-    /// True while another repair may be tried.
-    pub(crate) fn may_repair(&self) -> bool {
-        self.repairs < config::REDIAL.len()
+    /// True while another recovery may be tried.
+    pub(crate) fn may_recover(&self) -> bool {
+        self.recoveries < config::REDIAL.len()
     }
 
     /// A failure: after a pause we call again, if the peer takes another call and there were not too many.
-    pub(crate) fn repair(&mut self, now: Instant) {
-        if let Some(pause) = config::REDIAL.get(self.repairs).filter(|_| self.quirks.can_redial) {
-            self.repair_at(now + *pause);
+    pub(crate) fn plan_recovery(&mut self, now: Instant) {
+        if let Some(pause) = config::REDIAL.get(self.recoveries).filter(|_| self.quirks.takes_another_offer) {
+            self.recover_at(now + *pause);
         }
     }
 
     /// Calls at this time, out of turn.
-    pub(crate) fn repair_at(&mut self, at: Instant) {
+    pub(crate) fn recover_at(&mut self, at: Instant) {
         self.call = Some(PlannedCall { at, turn: Turn::OutOfTurn });
     }
 
@@ -119,11 +119,11 @@ impl Participant {
     pub(crate) fn recovery(&self) -> Recovery {
         let failed = matches!(self.state, PairState::Failed(_));
         match self.call {
-            Some(PlannedCall { at, turn: Turn::OutOfTurn }) if self.repairs == 0 && !failed => {
+            Some(PlannedCall { at, turn: Turn::OutOfTurn }) if self.recoveries == 0 && !failed => {
                 Recovery::TheirTurn { until: at }
             }
-            Some(PlannedCall { at, .. }) => Recovery::CallAgain { at, attempt: self.repairs + 1 },
-            None if failed && !self.quirks.can_redial => Recovery::NeedsRejoin,
+            Some(PlannedCall { at, .. }) => Recovery::CallAgain { at, attempt: self.recoveries + 1 },
+            None if failed && !self.quirks.takes_another_offer => Recovery::NeedsRejoin,
             None => Recovery::Nothing,
         }
     }

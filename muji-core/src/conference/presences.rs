@@ -11,7 +11,7 @@ use super::Conference;
 use super::membership::Outcome;
 use super::publishing::{Echo, Repetition};
 use crate::client_quirks::ClientQuirks;
-use crate::command::Style;
+use crate::command::RoomKind;
 use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
@@ -105,7 +105,7 @@ impl Conference {
         } else if let Some(why) = self.membership.leaves().cloned()
             && repetition.echo == Echo::Latest
             && muji.is_none()
-            && self.membership.style() == Style::InChat
+            && self.membership.room_kind() == RoomKind::ChatRoom
         {
             self.finish(cx, why);
         } // Outside, what comes is of an earlier stay.
@@ -117,7 +117,7 @@ impl Conference {
         let entering = self.publishing.is_entering();
         let stripped = match echo {
             Echo::Latest => true,
-            Echo::Strange => self.membership.style() == Style::Own,
+            Echo::Strange => self.membership.room_kind() == RoomKind::CallRoom,
             Echo::Older => false,
         };
         if muji.is_none() && stripped && (entering || self.publishing.is_joining()) {

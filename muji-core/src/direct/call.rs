@@ -15,7 +15,7 @@
 use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
-use muji_jingle::{CallId, Fork, Hold, Mute, Ring, Session};
+use muji_jingle::{CallId, Hold, IncomingCall, Mute, OutgoingCall, Session};
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
@@ -36,9 +36,9 @@ use crate::trust::{Verification, certificate};
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
     /// We call all devices of the other.
-    Placed(Fork),
+    Placed(OutgoingCall),
     /// The other calls all our devices.
-    Rung(Ring),
+    Rung(IncomingCall),
     /// The other offered a session without a proposal; it waits for the user.
     Offered { until: Instant },
     /// We offered one, or took the other's.

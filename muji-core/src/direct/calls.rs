@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::fault::PeerFault;
-use muji_jingle::{Alerting, CallId, OutgoingMessage, Ring, Session, refuse};
+use muji_jingle::{CallId, IncomingCall, OutgoingMessage, RingingReply, Session, refuse};
 use muji_xep::jingle::{Jingle, Reason};
 use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::rtp::Media;
@@ -17,7 +17,7 @@ use crate::command::Command;
 use crate::config;
 use crate::context::{Context, Whose};
 use crate::error::Refused;
-use crate::event::{About, Event};
+use crate::event::{Event, EventScope};
 use crate::handover::Handover;
 use crate::media::MediaReport;
 use crate::output::Output;
@@ -156,12 +156,12 @@ impl DirectCalls {
                         Some(since) => {
                             let id = id.clone();
                             let media = media.clone();
-                            let ring = |alerting| Ring::proposed(since, id, peer.clone(), media, alerting);
+                            let ring = |alerting| IncomingCall::proposed(since, id, peer.clone(), media, alerting);
                             self.proposed(cx, us, met, peer, &heard.message.id, ring);
                         }
                         None => {
                             let event = Event::Missed { from: peer.clone(), media: media.clone() };
-                            cx.out.push_back(Output::Event(About::Account, event));
+                            cx.out.push_back(Output::Event(EventScope::Account, event));
                         }
                     },
                     (None, MessageKind::Proceed | MessageKind::Accept) => self.picked_up_late(cx, peer, id),
@@ -191,7 +191,7 @@ impl DirectCalls {
         met: bool,
         from: &FullJid,
         id: &str,
-        ring: impl FnOnce(Alerting) -> Ring,
+        ring: impl FnOnce(RingingReply) -> IncomingCall,
     ) {
         if cx.ended.fault(from, id).is_some() {
             return; // A copy of what was decided already.
@@ -204,13 +204,13 @@ impl DirectCalls {
         let ours = direct.placed_id().filter(|_| !direct.is_talking()).map(|ours| (ours, us.to_bare()));
         if ours.is_some_and(|ours| ours < (id, bare.clone())) {
             // Both call each other: the lower id lives (XEP-0353 section 4.1).
-            reject(cx, ring(Alerting::Discreet), MessageReason::tie_break());
+            reject(cx, ring(RingingReply::Withheld), MessageReason::tie_break());
             cx.ended.remember(from.clone(), id.to_owned(), Whose::Ours);
         } else if direct.is_placed() {
-            self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(Alerting::Discreet)));
+            self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(RingingReply::Withheld)));
         } else if direct.is_wanted() {
             self.remember_placed(call);
-            self.with(cx, call, |direct, cx| direct.migrates(cx, ring(Alerting::Discreet)));
+            self.with(cx, call, |direct, cx| direct.migrates(cx, ring(RingingReply::Withheld)));
         } else {
             // The caller calls again before the user has decided.
             self.with(cx, call, |direct, cx| direct.cancelled(cx));
@@ -225,17 +225,17 @@ impl DirectCalls {
         us: &FullJid,
         from: &BareJid,
         met: bool,
-        ring: impl FnOnce(Alerting) -> Ring,
+        ring: impl FnOnce(RingingReply) -> IncomingCall,
     ) {
-        let alerting = if self.may_ring(cx, from, met) { Alerting::Aloud } else { Alerting::Discreet };
+        let alerting = if self.may_ring(cx, from, met) { RingingReply::Sent } else { RingingReply::Withheld };
         let strangers =
             self.calls.values().filter(|direct| direct.visibility == Visibility::Hidden && !direct.is_wanted());
-        if alerting == Alerting::Discreet && strangers.count() >= config::MAX_STRANGERS {
+        if alerting == RingingReply::Withheld && strangers.count() >= config::MAX_STRANGERS {
             return;
         }
         if self.calls.len() >= config::MAX_CALLS {
-            if alerting == Alerting::Aloud {
-                reject(cx, ring(Alerting::Discreet), Reason::Busy.into());
+            if alerting == RingingReply::Sent {
+                reject(cx, ring(RingingReply::Withheld), Reason::Busy.into());
             }
             return;
         }
@@ -395,7 +395,7 @@ impl DirectCalls {
 }
 
 /// Turns a call down without asking anybody.
-fn reject(cx: &mut Context<'_>, mut ring: Ring, because: MessageReason) {
+fn reject(cx: &mut Context<'_>, mut ring: IncomingCall, because: MessageReason) {
     ring.reject(because);
     std::iter::from_fn(|| ring.poll_output()).for_each(|say| cx.say(say));
 }

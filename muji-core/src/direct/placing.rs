@@ -1,7 +1,7 @@
 //! We call: all devices of somebody, or one that is known to take a plain offer.
 
 use jid::{FullJid, Jid};
-use muji_jingle::{CallId, Fork, ForkEvent, Ring, Unanswered};
+use muji_jingle::{CallId, IncomingCall, OutgoingCall, OutgoingCallEvent, Unanswered};
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
@@ -23,7 +23,7 @@ impl DirectCall {
         visibility: Visibility,
     ) -> Self {
         let bare = to.to_bare();
-        let fork = to.is_bare().then(|| Fork::propose(cx.now, cx.ids.token(), bare.clone(), media.clone()));
+        let fork = to.is_bare().then(|| OutgoingCall::propose(cx.now, cx.ids.token(), bare.clone(), media.clone()));
         let origin = fork.map_or(Origin::Plain, Origin::Placed);
         let mut this = Self { media, ..Self::new(cx, call, us, bare, visibility, origin) };
         this.show_to(cx, to.clone());
@@ -45,15 +45,15 @@ impl DirectCall {
         }
     }
 
-    fn fork_event(&mut self, cx: &mut Context<'_>, event: ForkEvent) {
+    fn fork_event(&mut self, cx: &mut Context<'_>, event: OutgoingCallEvent) {
         match event {
-            ForkEvent::Rings(device) => cx.event(self.call, Event::DeviceRings(device)),
-            ForkEvent::PickedUp(device) => {
+            OutgoingCallEvent::Rings(device) => cx.event(self.call, Event::DeviceRings(device)),
+            OutgoingCallEvent::PickedUp(device) => {
                 cx.event(self.call, Event::PickedUp(device.clone()));
                 let sid = self.id().expect("a fork has an id").to_owned();
                 self.open_session(cx, device, sid);
             }
-            ForkEvent::Over(why) => {
+            OutgoingCallEvent::Over(why) => {
                 let over = match why {
                     Unanswered::Declined(device, Some(why)) if why.reason == Reason::Busy => EndReason::Busy(device),
                     Unanswered::Declined(device, _) => EndReason::Declined(device),
@@ -66,7 +66,7 @@ impl DirectCall {
     }
 
     /// Both call each other, and the other's proposal wins: it is taken, as the user wants to talk with that person.
-    pub(super) fn gives_way(&mut self, cx: &mut Context<'_>, mut theirs: Ring) {
+    pub(super) fn gives_way(&mut self, cx: &mut Context<'_>, mut theirs: IncomingCall) {
         if let Origin::Placed(fork) = &mut self.origin {
             fork.retract(MessageReason::tie_break());
         }

@@ -1,7 +1,7 @@
 //! Somebody calls us, and perhaps our other devices too.
 
 use jid::FullJid;
-use muji_jingle::{Alerting, CallId, Ring, RingStopped, acknowledge, timers};
+use muji_jingle::{CallId, IncomingCall, RingStopped, RingingReply, acknowledge, timers};
 use muji_xep::jingle::{Jingle, Reason};
 use muji_xep::jmi::MessageKind;
 use muji_xep::rtp::Media;
@@ -17,9 +17,9 @@ impl DirectCall {
         cx: &mut Context<'_>,
         call: CallId,
         us: &FullJid,
-        ring: Ring,
+        ring: IncomingCall,
         visibility: Visibility,
-        alerting: Alerting,
+        alerting: RingingReply,
     ) -> Self {
         let from = ring.caller().clone();
         let media = ring.media().to_vec();
@@ -28,8 +28,8 @@ impl DirectCall {
         cx.event(
             call,
             match alerting {
-                Alerting::Aloud => Event::Ringing { from, media },
-                Alerting::Discreet => Event::Stranger { from, media },
+                RingingReply::Sent => Event::Ringing { from, media },
+                RingingReply::Withheld => Event::Stranger { from, media },
             },
         );
         this

@@ -29,7 +29,7 @@ impl DirectCall {
             if hold {
                 session.set_hold(cx.now, cx.ids, muji_jingle::Hold::On);
             }
-            session.release(cx.now, cx.ids);
+            session.permit_offer(cx.now, cx.ids);
         });
     }
 
@@ -48,7 +48,7 @@ impl DirectCall {
                 let terminate = dismiss(from, &offer.sid, ReasonElement::from(&why), cx.ids);
                 cx.send(terminate);
                 self.say_finished(cx, from, Reason::ConnectivityError.into());
-                self.end(cx, EndReason::Session(End::Unusable(why)));
+                self.end(cx, EndReason::Session(End::NegotiationError(why)));
                 false
             }
         }
@@ -151,7 +151,7 @@ impl DirectCall {
     }
 
     /// The other goes on with the call on another device, or after its program was restarted (XEP-0353 section 4.2).
-    pub(super) fn migrates(&mut self, cx: &mut Context<'_>, mut theirs: muji_jingle::Ring) {
+    pub(super) fn migrates(&mut self, cx: &mut Context<'_>, mut theirs: muji_jingle::IncomingCall) {
         if let Some(mut session) = self.session.take() {
             self.say_finished(cx, &session.parties().peer, MessageReason::migrated(theirs.id()));
             session.end(cx.now, cx.ids, Reason::Expired);

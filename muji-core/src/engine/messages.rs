@@ -14,7 +14,7 @@ use xmpp_parsers::message::{Message, MessageType};
 use super::Engine;
 use crate::call_message::{Heard, Sender};
 use crate::command::Join;
-use crate::event::{About, Event, Handled};
+use crate::event::{Event, EventScope, Handled};
 use crate::invitation::Invitation;
 use crate::output::Output;
 use crate::stanza::condition;
@@ -114,7 +114,7 @@ impl Engine {
     }
 
     /// A message that was said while we were away, oldest first: out of the archive (XEP-0313) or kept for us by the server.
-    /// `age` is how long ago it was said, by the server's stamp. A call of which it speaks waits for [`Self::caught_up`], as what
+    /// `age` is how long ago it was said, by the server's stamp. A call of which it speaks waits for [`Self::archive_done`], as what
     /// became of it may come behind it. Where the client does not do this, such a call is [`Event::Missed`] at once.
     pub fn handle_archived(&mut self, now: Instant, age: Duration, message: &Message) {
         if message.payloads.iter().any(|payload| guard::check(payload).is_err()) || !self.shared.config.one_to_one {
@@ -129,7 +129,7 @@ impl Engine {
 
     /// That was all that had been said while we were away. Callers that still wait ring for the rest of their time; calls that are
     /// over and were answered on no device are [`Event::Missed`].
-    pub fn caught_up(&mut self, now: Instant) {
+    pub fn archive_done(&mut self, now: Instant) {
         self.archived.take().iter().for_each(|heard| self.hear(now, heard));
     }
 
@@ -165,7 +165,7 @@ impl Engine {
             // A session that is offered later (`jingle`): calls with one person are proposed (XEP-0353), here and by all clients.
             let what = "an invitation to a call that is in no room".to_owned();
             let event = Event::Skipped { from: from.to_string(), what };
-            return self.shared.out.push_back(Output::Event(About::Account, event));
+            return self.shared.out.push_back(Output::Event(EventScope::Account, event));
         };
         let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
         let counterpart = self.direct_calls.talking_with(&invitation.from.to_bare()).is_some();
@@ -175,12 +175,12 @@ impl Engine {
             && self.call_in(&invitation.room).is_none()
         {
             // A refusal has its reason in calls that are there; the call with one person goes on.
-            return drop(self.accept(now, &invitation, Join::own()));
+            return drop(self.accept(now, &invitation, Join::call_room()));
         }
         if self.call_in(&invitation.room).is_none()
             && self.invitations.is_news(now, &invitation.room, Some(&invitation))
         {
-            self.shared.out.push_back(Output::Event(About::Account, Event::Invited(Box::new(invitation))));
+            self.shared.out.push_back(Output::Event(EventScope::Account, Event::Invited(Box::new(invitation))));
         }
     }
 
@@ -233,7 +233,7 @@ impl Engine {
         let there = self.call_in(&invite.room).is_some()
             || self.chat_rooms.get(&invite.room).is_some_and(|chat_room| chat_room.nick.is_some());
         if !ours && !there && self.invitations.is_news(now, &invite.room, None) {
-            self.shared.out.push_back(Output::Event(About::Account, Event::RoomInvited(invite)));
+            self.shared.out.push_back(Output::Event(EventScope::Account, Event::RoomInvited(invite)));
         }
         Some(Handled::Shared)
     }

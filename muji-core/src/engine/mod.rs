@@ -1,8 +1,8 @@
-//! Routing between stanzas, media and calls, and nothing clever. More inputs of the Engine: `rooms`, `persons`, `messages`,
+//! Routing between stanzas, media and calls, and nothing clever. More inputs of the Engine: `rooms`, `direct_calls`, `messages`,
 //! `requests`.
 
+mod direct_calls;
 mod messages;
-mod persons;
 mod requests;
 mod rooms;
 
@@ -19,6 +19,7 @@ use xmpp_parsers::presence::{self, Presence};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::archived::Archived;
+use crate::availability::Availability;
 use crate::command::Command;
 use crate::conference::Conference;
 use crate::config::{self, Config};
@@ -28,13 +29,12 @@ use crate::disco::Disco;
 use crate::error::Refused;
 use crate::event::{ConnectionChange, Handled};
 use crate::ice_servers::IceServers;
-use crate::invitations::Invitations;
 use crate::media::{Capabilities, MediaReport};
 use crate::output::Output;
 use crate::pair::Pair;
-use crate::reachability::Reachability;
 use crate::room_service::Services;
 use crate::room_state::{RoomPresence, RoomState};
+use crate::shown_invitations::Invitations;
 
 /// Whether somebody is there, if a presence of this type says it.
 fn available(type_: &presence::Type) -> Option<bool> {
@@ -67,7 +67,7 @@ pub struct Engine {
     direct_calls: DirectCalls,
     /// Such calls that were found in an archive.
     archived: Archived,
-    reachability: Reachability,
+    availability: Availability,
     services: Services,
     ice_servers: IceServers,
     /// The connection is gone.
@@ -97,7 +97,7 @@ impl Engine {
             invitations: Invitations::default(),
             direct_calls: DirectCalls::default(),
             archived: Archived::default(),
-            reachability: Reachability::default(),
+            availability: Availability::default(),
             services: Services::default(),
             ice_servers: IceServers::default(),
             offline: false,
@@ -109,8 +109,8 @@ impl Engine {
     /// of calls say it too; a change is said at once in the rooms of calls.
     pub fn set_presence_extras(&mut self, now: Instant, extras: Vec<Element>) {
         self.shared.extras = extras;
-        if self.reachability.accepts_calls() && self.us.is_some() {
-            let presence = self.reachability.presence(&self.shared.extras);
+        if self.availability.accepts_calls() && self.us.is_some() {
+            let presence = self.availability.presence(&self.shared.extras);
             self.shared.out.push_back(Output::Send(Box::new(presence)));
         }
         self.with_all(now, |conference, cx| conference.extras_changed(cx));
@@ -271,7 +271,7 @@ impl Engine {
         }
         self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.handle_timeout(cx));
         self.invitations.handle_timeout(now, &mut self.shared.out);
-        self.reachability.handle_timeout(now);
+        self.availability.handle_timeout(now);
         self.ice_servers.handle_timeout(now);
         if self.ice_servers.poll_timeout(self.talks()).is_some_and(|due| due <= now) {
             self.seek_servers(now);
@@ -286,7 +286,7 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let servers = self.ice_servers.poll_timeout(self.talks());
-        let server = [self.reachability.poll_timeout(), self.services.poll_timeout(), servers];
+        let server = [self.availability.poll_timeout(), self.services.poll_timeout(), servers];
         let others = [self.direct_calls.poll_timeout(), self.invitations.poll_timeout()].into_iter().chain(server);
         let calls = self.calls.values().filter_map(Conference::poll_timeout);
         calls.chain(self.lost_until).chain(others.flatten()).min()

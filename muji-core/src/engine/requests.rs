@@ -12,10 +12,10 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::Engine;
-use crate::event::{About, Event, Handled};
+use crate::availability::{Answer, is_from_account};
+use crate::event::{Event, EventScope, Handled};
 use crate::media::MediaCommand;
 use crate::output::Output;
-use crate::reachability::{Answer, is_from_account};
 use crate::room_service::Next;
 use crate::warning::Warning;
 
@@ -55,8 +55,8 @@ impl Engine {
             return false;
         }
         let answer = match answer {
-            Ok(payload) => self.reachability.answered(id, payload),
-            Err(_) => self.reachability.refused(id),
+            Ok(payload) => self.availability.answered(id, payload),
+            Err(_) => self.availability.refused(id),
         };
         answer.map(|answer| self.about_account(answer)).is_some()
     }
@@ -65,7 +65,7 @@ impl Engine {
     fn handle_contacts(&mut self, from: Option<&Jid>, id: &str, payload: &Element) -> Handled {
         let ours = self.us.as_ref().is_some_and(|us| is_from_account(from, us));
         let sane = ours && guard::check(payload).is_ok();
-        let Some(answer) = sane.then(|| self.reachability.pushed(payload)).flatten() else { return Handled::NotOurs };
+        let Some(answer) = sane.then(|| self.availability.pushed(payload)).flatten() else { return Handled::NotOurs };
         self.about_account(answer);
         self.send(Iq::Result { from: None, to: from.cloned(), id: id.to_owned(), payload: None });
         Handled::Taken
@@ -75,7 +75,7 @@ impl Engine {
         match answer {
             Answer::Contacts(contacts) => self.direct_calls.set_contacts(contacts),
             Answer::Alone => {
-                self.shared.out.push_back(Output::Event(About::Account, Event::Warning(Warning::NoCarbons)));
+                self.shared.out.push_back(Output::Event(EventScope::Account, Event::Warning(Warning::NoCarbons)));
             }
             Answer::Nothing => {}
         }
@@ -243,7 +243,7 @@ impl Engine {
         };
         if !learned.skipped.is_empty() {
             let event = Event::Skipped { from: us.domain().to_string(), what: learned.skipped.to_string() };
-            self.shared.out.push_back(Output::Event(About::Account, event));
+            self.shared.out.push_back(Output::Event(EventScope::Account, event));
         }
         learned.questions.into_iter().for_each(|question| self.send(question));
         if let Some(servers) = learned.servers {

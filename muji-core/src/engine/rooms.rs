@@ -11,11 +11,11 @@ use xmpp_parsers::message::Message;
 use super::Engine;
 #[cfg(doc)]
 use crate::command::Command;
-use crate::command::{Join, Style};
+use crate::command::{Join, RoomKind};
 use crate::conference::Conference;
 use crate::config;
 use crate::error::Refused;
-use crate::event::{About, Event};
+use crate::event::{Event, EventScope};
 use crate::invitation::Invitation;
 use crate::output::Output;
 use crate::peer::{Peer, occupant_jid};
@@ -27,9 +27,9 @@ impl Engine {
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
     pub fn join(&mut self, now: Instant, room: BareJid, how: Join) -> Result<CallId, Refused> {
-        let chat_room = match how.style {
-            Style::Own => None,
-            Style::InChat => {
+        let chat_room = match how.room_kind {
+            RoomKind::CallRoom => None,
+            RoomKind::ChatRoom => {
                 let chat_room = self.chat_rooms.get(&room).filter(|chat_room| chat_room.nick.is_some());
                 Some(chat_room.cloned().ok_or(Refused::NotInRoom)?)
             }
@@ -54,7 +54,8 @@ impl Engine {
     /// If it cannot even be tried; nothing was sent.
     pub fn open(&mut self, now: Instant, service: &DomainRef, how: Join) -> Result<(BareJid, CallId), Refused> {
         let room = BareJid::from_parts(Some(&self.room_name()), service);
-        let (call, mut conference) = self.enter(now, None, room.clone(), Join { style: Style::Own, ..how }, None)?;
+        let (call, mut conference) =
+            self.enter(now, None, room.clone(), Join { room_kind: RoomKind::CallRoom, ..how }, None)?;
         conference.is_ours_alone();
         self.calls.insert(call, conference);
         Ok((room, call))
@@ -167,7 +168,7 @@ impl Engine {
         }
         if changed && self.call_in(room).is_none() {
             let event = Event::CallRunning { people: self.people_in_call(room) };
-            self.shared.out.push_back(Output::Event(About::Room(room.clone()), event));
+            self.shared.out.push_back(Output::Event(EventScope::Room(room.clone()), event));
         }
     }
 }

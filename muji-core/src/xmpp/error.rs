@@ -81,7 +81,7 @@ pub enum LoginError {
     PlainWithoutTls,
     /// It accepted the login without proof that it knows the password.
     #[error("the server could not prove that it knows the password; an attacker may answer in its place")]
-    Impostor,
+    ServerNotProven,
     /// Another program logged in with our resource.
     #[error(
         "the account is in use elsewhere under the same resource; leave the resource out of the JID, or choose another"
@@ -118,7 +118,7 @@ impl LoginError {
                 | Self::AccountDisabled
                 | Self::NoMechanism
                 | Self::PlainWithoutTls
-                | Self::Impostor
+                | Self::ServerNotProven
                 | Self::Elsewhere
         )
     }

@@ -204,7 +204,7 @@ fn fault(error: &MechanismError) -> LoginError {
     match error {
         MechanismError::InvalidSignatureInSuccessResponse
         | MechanismError::NoSignatureInSuccessResponse
-        | MechanismError::CannotDecodeSuccessResponse => LoginError::Impostor,
+        | MechanismError::CannotDecodeSuccessResponse => LoginError::ServerNotProven,
         other => LoginError::Protocol(other.to_string()),
     }
 }

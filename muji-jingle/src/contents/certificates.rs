@@ -3,11 +3,11 @@
 use muji_xep::ice::Transport;
 use muji_xep::jingle::Content;
 
-use crate::fault::Unusable;
+use crate::fault::NegotiationError;
 use crate::media::RemoteTransport;
 use crate::parties::SessionParams;
 
-/// The user's demands on the peer's certificate.
+/// What the user requires of the peer's certificate.
 #[derive(Debug, Clone)]
 pub(super) struct CertificateRules {
     /// One of these, as SHA-256; any if empty.
@@ -25,15 +25,15 @@ impl CertificateRules {
     ///
     /// # Errors
     /// If it is not bound, or not one of those that are known.
-    pub(super) fn check(&self, content: &Content, remote: &RemoteTransport) -> Result<(), Unusable> {
+    pub(super) fn check(&self, content: &Content, remote: &RemoteTransport) -> Result<(), NegotiationError> {
         if !content.transport.as_ref().is_some_and(|transport| self.admits(transport)) {
-            return Err(Unusable::Unbound(content.name.clone()));
+            return Err(NegotiationError::Unbound(content.name.clone()));
         }
         let known = self.certificates.iter().any(|certificate| certificate[..] == remote.fingerprint[..]);
         if self.certificates.is_empty() || known {
             return Ok(());
         }
-        Err(Unusable::Certificate(content.name.clone()))
+        Err(NegotiationError::Certificate(content.name.clone()))
     }
 
     /// Whether fingerprints of this transport count. The client's own encryption, when it opens a sealed fingerprint, puts the plain one

@@ -19,7 +19,7 @@ use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::{Content, Group, Jingle, MAX_CONTENTS, Senders, Side};
 use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 
-use crate::fault::Unusable;
+use crate::fault::NegotiationError;
 use crate::ids::{SessionId, TransportId};
 use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand};
 use crate::parties::{ContentSpec, SessionParams};
@@ -89,27 +89,27 @@ impl SessionContents {
         parties: &SessionParams,
         specs: &[ContentSpec],
         offer: &Jingle,
-    ) -> Result<(Self, Vec<Unusable>), Unusable> {
+    ) -> Result<(Self, Vec<NegotiationError>), NegotiationError> {
         let mut this = Self::new(parties, Side::Responder, Bundle::of(offer.group.as_ref()));
         let taken = offer.contents.iter().map(|content| this.take(parties.session, specs, content));
-        let refused: Vec<Unusable> = taken.filter_map(Result::err).collect();
+        let refused: Vec<NegotiationError> = taken.filter_map(Result::err).collect();
         if !this.list.is_empty() {
             return Ok((this, refused));
         }
-        Err(refused.into_iter().next().unwrap_or(Unusable::Contents))
+        Err(refused.into_iter().next().unwrap_or(NegotiationError::Contents))
     }
 
     /// Takes a content that the peer offers.
     ///
     /// # Errors
     /// Why it cannot be taken.
-    fn take(&mut self, session: SessionId, specs: &[ContentSpec], content: &Content) -> Result<(), Unusable> {
+    fn take(&mut self, session: SessionId, specs: &[ContentSpec], content: &Content) -> Result<(), NegotiationError> {
         let description = description(content)?;
         let free = specs.iter().filter(|spec| !spec.sends || !self.list.carries(&spec.publication));
         let spec = match_content(free, &content.name, &description.media)
-            .ok_or_else(|| Unusable::Application(content.name.clone()))?;
+            .ok_or_else(|| NegotiationError::Application(content.name.clone()))?;
         let codec = choose_codec(&description.payload_types, &spec.payload_types)
-            .ok_or_else(|| Unusable::Codec(content.name.clone()))?;
+            .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
         let remote = read_remote(content, answer_role)?;
         self.certificates.check(content, &remote)?;
         let transport = self.transport(session, &content.name, std::slice::from_ref(&codec))?;
@@ -130,9 +130,9 @@ impl SessionContents {
         session: SessionId,
         name: &str,
         payload_types: &[PayloadType],
-    ) -> Result<TransportId, Unusable> {
+    ) -> Result<TransportId, NegotiationError> {
         if self.list.len() >= MAX_CONTENTS {
-            return Err(Unusable::TooMany);
+            return Err(NegotiationError::TooMany);
         }
         let bundled = self.bundle.includes(name);
         let shared = self.bundle.transport.filter(|shared| self.transports.has(*shared));
@@ -279,7 +279,11 @@ impl SessionContents {
     ///
     /// # Errors
     /// What makes the whole answer unusable.
-    pub(crate) fn answered(&mut self, session: SessionId, answer: &Jingle) -> Result<Vec<MediaCommand>, Unusable> {
+    pub(crate) fn answered(
+        &mut self,
+        session: SessionId,
+        answer: &Jingle,
+    ) -> Result<Vec<MediaCommand>, NegotiationError> {
         let named = |name: &str| answer.contents.iter().find(|content| content.name == name);
         let left_out =
             self.list.take_out(|content| content.state == ContentState::Settled && named(&content.name).is_none());
@@ -290,7 +294,7 @@ impl SessionContents {
         let settled: Vec<(Side, String)> =
             self.list.settled().map(|content| (content.creator, content.name.clone())).collect();
         if settled.is_empty() {
-            return Err(Unusable::Contents);
+            return Err(NegotiationError::Contents);
         }
         for (creator, name) in settled {
             self.content_answered(creator, named(&name).expect("those left out are gone"))?;
@@ -299,13 +303,13 @@ impl SessionContents {
     }
 
     /// The peer's answer to one of our contents.
-    fn content_answered(&mut self, creator: Side, content: &Content) -> Result<(), Unusable> {
+    fn content_answered(&mut self, creator: Side, content: &Content) -> Result<(), NegotiationError> {
         let description = description(content)?;
         let Some(ours) = self.list.iter_mut().find(|ours| ours.is(creator, &content.name)) else {
-            return Err(Unusable::Contents);
+            return Err(NegotiationError::Contents);
         };
         let send = answered_codec(&ours.payload_types, &description.payload_types)
-            .ok_or_else(|| Unusable::Codec(content.name.clone()))?;
+            .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
         let transport = self.transports.of_mut(ours.transport);
         let remote = read_remote(&transport.with_early_fingerprints(content), offer_role)?;
         self.certificates.check(content, &remote)?;
@@ -362,7 +366,7 @@ impl SessionContents {
     ///
     /// # Errors
     /// A fingerprint other than the one promised.
-    pub(crate) fn trickled(&mut self, jingle: &Jingle) -> Result<Vec<MediaCommand>, Unusable> {
+    pub(crate) fn trickled(&mut self, jingle: &Jingle) -> Result<Vec<MediaCommand>, NegotiationError> {
         let mut commands = Vec::new();
         for content in &jingle.contents {
             let Some(id) = self.list.named(content).map(|ours| ours.transport) else { continue };
@@ -383,7 +387,7 @@ impl SessionContents {
         parties: &SessionParams,
         spec: ContentSpec,
         until: Instant,
-    ) -> Result<MediaCommand, Unusable> {
+    ) -> Result<MediaCommand, NegotiationError> {
         // A peer may have added something of its own under our name, and many look at the name alone.
         let name = free(&spec.publication, |name| self.list.iter().all(|content| content.name != *name));
         if self.bundle.transport.is_some() {
@@ -413,7 +417,7 @@ impl SessionContents {
         session: SessionId,
         specs: &[ContentSpec],
         content: &Content,
-    ) -> Result<(), Unusable> {
+    ) -> Result<(), NegotiationError> {
         let taken = self.take(session, specs, content);
         self.forget_unused_transports();
         taken?;
@@ -457,7 +461,7 @@ impl SessionContents {
     ///
     /// # Errors
     /// What makes its answer unusable.
-    pub(crate) fn accepted(&mut self, now: Instant, content: &Content) -> Result<(), Unusable> {
+    pub(crate) fn accepted(&mut self, now: Instant, content: &Content) -> Result<(), NegotiationError> {
         let creator = self.list.named(content).map_or(Side::Initiator, |ours| ours.creator);
         self.content_answered(creator, content)?;
         if let Some(ours) = self.list.named_mut(content) {
@@ -525,8 +529,8 @@ fn offer_role(setup: Option<Setup>) -> Option<DtlsRole> {
     }
 }
 
-fn description(content: &Content) -> Result<&Description, Unusable> {
-    content.description.as_ref().ok_or_else(|| Unusable::Application(content.name.clone()))
+fn description(content: &Content) -> Result<&Description, NegotiationError> {
+    content.description.as_ref().ok_or_else(|| NegotiationError::Application(content.name.clone()))
 }
 
 /// The first of `name`, `name-2`, … that is free.

@@ -6,7 +6,7 @@ use muji_xep::jingle::Content;
 use muji_xep::rtp::HeaderExtension;
 
 use super::restart::IceRestart;
-use crate::fault::Unusable;
+use crate::fault::NegotiationError;
 use crate::ids::TransportId;
 use crate::media::{DtlsRole, LocalTransport, MediaCommand, RemoteTransport};
 
@@ -100,9 +100,9 @@ impl SessionTransport {
     ///
     /// # Errors
     /// If another content has brought another certificate: a transport has one.
-    pub(super) fn take_remote(&mut self, content: &Content, remote: &RemoteTransport) -> Result<(), Unusable> {
+    pub(super) fn take_remote(&mut self, content: &Content, remote: &RemoteTransport) -> Result<(), NegotiationError> {
         if self.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
-            return Err(Unusable::Handshake(content.name.clone()));
+            return Err(NegotiationError::Handshake(content.name.clone()));
         }
         self.add_candidates(content);
         Ok(())
@@ -121,13 +121,13 @@ impl SessionTransport {
     ///
     /// # Errors
     /// If it is another than the promised one.
-    pub(super) fn check_fingerprints(&mut self, content: &Content, admitted: bool) -> Result<(), Unusable> {
+    pub(super) fn check_fingerprints(&mut self, content: &Content, admitted: bool) -> Result<(), NegotiationError> {
         let named = content.transport.iter().flat_map(|transport| &transport.fingerprints);
         match &self.remote {
             Some(remote) => {
                 let mut named = named;
                 if named.any(|named| named.value != remote.fingerprint) {
-                    return Err(Unusable::Handshake(content.name.clone()));
+                    return Err(NegotiationError::Handshake(content.name.clone()));
                 }
             }
             None if admitted && self.early.len() < MAX_EARLY => self.early.extend(named.take(MAX_EARLY).cloned()),
@@ -200,22 +200,22 @@ impl SessionTransport {
 pub(super) fn read_remote(
     content: &Content,
     dtls: impl FnOnce(Option<Setup>) -> Option<DtlsRole>,
-) -> Result<RemoteTransport, Unusable> {
+) -> Result<RemoteTransport, NegotiationError> {
     let name = || content.name.clone();
-    let transport = content.transport.as_ref().ok_or_else(|| Unusable::Transport(name()))?;
+    let transport = content.transport.as_ref().ok_or_else(|| NegotiationError::Transport(name()))?;
     let (Some(ufrag), Some(pwd)) = (transport.ufrag.clone(), transport.pwd.clone()) else {
-        return Err(Unusable::Transport(name()));
+        return Err(NegotiationError::Transport(name()));
     };
     let mut usable = transport.fingerprints.iter().filter(|fingerprint| fingerprint.hash == HASH);
     let fingerprint = usable.next().filter(|fingerprint| fingerprint.value.len() == 32);
     let Some(fingerprint) = fingerprint else {
         let sealed = !transport.encrypted_fingerprints.is_empty();
-        return Err(if sealed { Unusable::Encrypted(name()) } else { Unusable::Fingerprint(name()) });
+        return Err(if sealed { NegotiationError::Encrypted(name()) } else { NegotiationError::Fingerprint(name()) });
     };
     if usable.any(|other| other.value != fingerprint.value) {
-        return Err(Unusable::Handshake(name()));
+        return Err(NegotiationError::Handshake(name()));
     }
-    let dtls = dtls(fingerprint.setup).ok_or_else(|| Unusable::Handshake(name()))?;
+    let dtls = dtls(fingerprint.setup).ok_or_else(|| NegotiationError::Handshake(name()))?;
     Ok(RemoteTransport { ufrag, pwd, fingerprint: fingerprint.value.clone(), dtls, extensions: Vec::new() })
 }
 

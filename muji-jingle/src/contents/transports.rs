@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::transport::SessionTransport;
-use crate::fault::Unusable;
+use crate::fault::NegotiationError;
 use crate::ids::{SessionId, TransportId};
 use crate::media::MediaCommand;
 
@@ -20,9 +20,9 @@ impl SessionTransports {
     ///
     /// # Errors
     /// If the session has had too many already.
-    pub(super) fn add(&mut self, session: SessionId) -> Result<TransportId, Unusable> {
+    pub(super) fn add(&mut self, session: SessionId) -> Result<TransportId, NegotiationError> {
         let id = TransportId { session, index: self.made };
-        self.made = self.made.checked_add(1).ok_or(Unusable::TooMany)?;
+        self.made = self.made.checked_add(1).ok_or(NegotiationError::TooMany)?;
         self.transports.push(SessionTransport::new(id));
         Ok(id)
     }

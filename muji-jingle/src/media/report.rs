@@ -47,7 +47,7 @@ pub enum MediaReport {
         failure: PathFailure,
     },
     /// The other end of a transport shows another certificate than the promised one: nothing flows by it.
-    Impostor {
+    WrongCertificate {
         /// The transport.
         transport: TransportId,
     },
@@ -72,7 +72,7 @@ impl MediaReport {
             | Self::Connected { transport }
             | Self::Interrupted { transport }
             | Self::Moved { transport }
-            | Self::Impostor { transport }
+            | Self::WrongCertificate { transport }
             | Self::Failed { transport, .. } => Some(transport.session),
             Self::Flowing { session, .. } => Some(*session),
             Self::Trouble(_) => None,

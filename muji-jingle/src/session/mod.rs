@@ -1,6 +1,6 @@
 //! One session from its offer to its end.
 
-mod changes;
+mod content_changes;
 mod signalling;
 mod stanzas;
 mod state;
@@ -8,7 +8,7 @@ mod types;
 mod warning;
 
 pub use stanzas::{acknowledge, dismiss, refuse};
-pub use types::{End, Hold, Mute, SessionEvent, SessionOutput};
+pub use types::{Awaited, End, Hold, Mute, SessionEvent, SessionOutput};
 pub use warning::{ContentFailure, SessionWarning};
 
 use std::time::Instant;
@@ -19,12 +19,12 @@ use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::contents::SessionContents;
-use crate::fault::{PeerFault, Unusable};
+use crate::fault::{NegotiationError, PeerFault};
 use crate::ids::{Ids, TransportId};
 use crate::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
 use crate::parties::{ContentSpec, SessionParams, SessionQuirks};
 use crate::timers;
-use changes::{ContentChanges, start};
+use content_changes::{ContentChanges, start};
 use signalling::Signalling;
 use stanzas::describe;
 use state::{Request, State};
@@ -42,11 +42,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins a session that we offer: the media layer makes its ends, nothing is sent before [`Self::release`].
+    /// Begins a session that we offer: the media layer makes its ends, nothing is sent before [`Self::permit_offer`].
     #[must_use]
     pub fn outgoing(now: Instant, parties: SessionParams, sid: String, specs: Vec<ContentSpec>) -> Self {
         let contents = SessionContents::offering(&parties, specs);
-        let state = State::Opening { released: false, until: now + timers::DESCRIBE };
+        let state = State::Opening { offer_permitted: false, until: now + timers::DESCRIBE };
         let mut this = Self::new(parties, sid, state, contents);
         this.out.media([this.contents.open(&this.out.parties)]);
         this
@@ -56,7 +56,7 @@ impl Session {
     ///
     /// # Errors
     /// Why nothing of the offer can be taken; tell the peer with [`refuse`].
-    pub fn incoming(parties: SessionParams, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, Unusable> {
+    pub fn incoming(parties: SessionParams, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, NegotiationError> {
         let (contents, refused) = SessionContents::answering(&parties, specs, offer)?;
         let mut this = Self::new(parties, offer.sid.clone(), State::Incoming, contents);
         for why in refused {
@@ -87,15 +87,15 @@ impl Session {
     }
 
     /// Sends our offer as soon as our ends are made.
-    pub fn release(&mut self, now: Instant, ids: &mut Ids) {
-        if let State::Opening { released, .. } = &mut self.state {
-            *released = true;
+    pub fn permit_offer(&mut self, now: Instant, ids: &mut Ids) {
+        if let State::Opening { offer_permitted, .. } = &mut self.state {
+            *offer_permitted = true;
         }
         self.advance(now, ids);
     }
 
     /// Sets the peer's name and the quirks of its client: an offer can come before the presence that shows them.
-    pub fn name_peer(&mut self, name: &str, quirks: SessionQuirks) {
+    pub fn set_peer(&mut self, name: &str, quirks: SessionQuirks) {
         name.clone_into(&mut self.out.parties.name);
         self.out.parties.quirks = quirks;
     }
@@ -395,7 +395,9 @@ impl Session {
             }
             MediaReport::Moved { transport } => self.restart(now, transport),
             MediaReport::Failed { transport, failure } => self.lost(now, ids, transport, failure),
-            MediaReport::Impostor { .. } => self.terminate(now, ids, Reason::SecurityError.into(), End::Impostor),
+            MediaReport::WrongCertificate { .. } => {
+                self.terminate(now, ids, Reason::SecurityError.into(), End::WrongCertificate)
+            }
             MediaReport::Flowing { content, .. } => self.out.event(SessionEvent::Flowing { content }),
             MediaReport::Trouble(trouble) => self.out.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
         }
@@ -405,7 +407,7 @@ impl Session {
     fn lost(&mut self, now: Instant, ids: &mut Ids, transport: TransportId, failure: PathFailure) {
         if !self.change(now, ids, |changes| changes.survives(transport, &failure)) {
             // Before there was none it could not be set up (XEP-0166 section 7.4).
-            let reason = if self.is_up() { Reason::ConnectivityError } else { Reason::FailedTransport };
+            let reason = if self.is_connected() { Reason::ConnectivityError } else { Reason::FailedTransport };
             self.terminate(now, ids, reason.into(), End::Path(failure));
         }
     }
@@ -427,7 +429,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant, ids: &mut Ids) {
         match self.state {
             State::Offered { until } if until <= now => {
-                self.terminate(now, ids, Reason::Timeout.into(), End::Silent("accept the call"));
+                self.terminate(now, ids, Reason::Timeout.into(), End::Silent(Awaited::Acceptance));
             }
             State::Connecting { until } if until <= now => {
                 let failure = TransportFailure::Deadline(timers::CONNECT);
@@ -461,7 +463,7 @@ impl Session {
     fn expired(&mut self, now: Instant, ids: &mut Ids, request: &Request) {
         match request {
             Request::Initiate | Request::Accept => {
-                self.terminate(now, ids, Reason::Timeout.into(), End::Silent("answer"));
+                self.terminate(now, ids, Reason::Timeout.into(), End::Silent(Awaited::Answer));
             }
             Request::Restart(transport) => self.contents.transports.restart_undelivered(*transport),
             Request::Add(_) | Request::Modify(_) | Request::Other => {} // The content has a deadline of its own.
@@ -515,7 +517,7 @@ impl Session {
 
     /// True once every transport works.
     #[must_use]
-    pub fn is_up(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.state == State::Up
     }
 
@@ -536,7 +538,7 @@ impl Session {
             return;
         }
         match self.state {
-            State::Opening { released: true, .. } => {
+            State::Opening { offer_permitted: true, .. } => {
                 self.state = State::Offered { until: now + timers::ACCEPT };
                 let offer = Jingle {
                     initiator: Some(self.out.parties.us.to_string()),
@@ -558,7 +560,7 @@ impl Session {
                 self.out.request(now, ids, &answer, Request::Accept);
                 self.has_accepted(now, ids);
             }
-            State::Opening { released: false, .. }
+            State::Opening { offer_permitted: false, .. }
             | State::Offered { .. }
             | State::Incoming
             | State::Connecting { .. }
@@ -567,8 +569,8 @@ impl Session {
         }
     }
 
-    fn give_up(&mut self, now: Instant, ids: &mut Ids, why: Unusable) {
-        self.terminate(now, ids, ReasonElement::from(&why), End::Unusable(why));
+    fn give_up(&mut self, now: Instant, ids: &mut Ids, why: NegotiationError) {
+        self.terminate(now, ids, ReasonElement::from(&why), End::NegotiationError(why));
     }
 
     fn terminate(&mut self, now: Instant, ids: &mut Ids, why: ReasonElement, end: End) {

@@ -9,8 +9,8 @@ use crate::ids::TransportId;
 /// The state of a session. The module `muji_jingle` draws it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// The media layer makes our ends; once it has, and we are `released`, the offer goes out.
-    Opening { released: bool, until: Instant },
+    /// The media layer makes our ends; once it has, and we are `offer_permitted`, the offer goes out.
+    Opening { offer_permitted: bool, until: Instant },
     /// Our offer is out.
     Offered { until: Instant },
     /// The peer's offer waits for us.

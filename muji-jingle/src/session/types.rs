@@ -5,7 +5,7 @@ use muji_xep::rtp::Media;
 use xmpp_parsers::iq::Iq;
 
 use super::warning::SessionWarning;
-use crate::fault::Unusable;
+use crate::fault::NegotiationError;
 use crate::media::{MediaCommand, PathFailure};
 #[cfg(doc)]
 use crate::timers;
@@ -92,19 +92,30 @@ pub enum End {
     Forgotten,
     /// The peer did not answer in time.
     #[error("the peer did not {0} in time")]
-    Silent(&'static str),
+    Silent(Awaited),
     /// What the peer offered or answered cannot become a call.
     #[error(transparent)]
-    Unusable(Unusable),
+    NegotiationError(NegotiationError),
     /// The media layer lost it.
     #[error("no media path to the peer: {0}")]
     Path(PathFailure),
     /// The other end showed another certificate than the peer promised.
     #[error("the other end shows another certificate than the peer promised; an attacker may be between you")]
-    Impostor,
+    WrongCertificate,
     /// Our own media layer did not make its ends.
     #[error("the media layer did not get ready in time, which is a fault of this program")]
     LocalMediaTimeout,
+}
+
+/// What the peer did not do in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Awaited {
+    /// It did not answer a request.
+    #[error("answer")]
+    Answer,
+    /// It confirmed our offer and did not accept it.
+    #[error("accept the call")]
+    Acceptance,
 }
 
 /// Whether something is muted.
@@ -141,10 +152,11 @@ mod tests {
             End::Unshared,
             End::TieBreak,
             End::Forgotten,
-            End::Silent("answer"),
-            End::Unusable(Unusable::TooMany),
+            End::Silent(Awaited::Answer),
+            End::Silent(Awaited::Acceptance),
+            End::NegotiationError(NegotiationError::TooMany),
             End::Path(TransportFailure::Closed.into()),
-            End::Impostor,
+            End::WrongCertificate,
             End::LocalMediaTimeout,
         ];
         for end in all {
@@ -156,12 +168,13 @@ mod tests {
                 End::Unshared => "you and the peer have no content in common any more",
                 End::TieBreak => "another session with this peer takes its place",
                 End::Forgotten => "the peer forgot the session",
-                End::Silent(_) => "the peer did not answer in time",
-                End::Unusable(_) => "the session has the largest number of contents already",
+                End::Silent(Awaited::Answer) => "the peer did not answer in time",
+                End::Silent(Awaited::Acceptance) => "the peer did not accept the call in time",
+                End::NegotiationError(_) => "the session has the largest number of contents already",
                 End::Path(_) => {
                     "no media path to the peer: the peer closed the path (DTLS); if nobody hung up, call again"
                 }
-                End::Impostor => {
+                End::WrongCertificate => {
                     "the other end shows another certificate than the peer promised; an attacker may be between you"
                 }
                 End::LocalMediaTimeout => "the media layer did not get ready in time, which is a fault of this program",

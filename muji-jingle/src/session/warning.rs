@@ -2,7 +2,7 @@
 
 use muji_xep::jingle::ReasonElement;
 
-use crate::fault::Unusable;
+use crate::fault::NegotiationError;
 use crate::media::{MediaTrouble, PathFailure};
 
 /// Something was left out; the rest of the session works on.
@@ -11,7 +11,7 @@ use crate::media::{MediaTrouble, PathFailure};
 pub enum SessionWarning {
     /// A content that the peer offered is not taken. The peer is told why.
     #[error(transparent)]
-    ContentRejected(Unusable),
+    ContentRejected(NegotiationError),
     /// A content did not get into the running session, or was lost before it did.
     #[error("{content} is not added: {why}")]
     NotAdded {
@@ -31,7 +31,7 @@ pub enum SessionWarning {
 pub enum ContentFailure {
     /// It cannot become part of the session as we or the peer describe it.
     #[error(transparent)]
-    Unusable(Unusable),
+    NegotiationError(NegotiationError),
     /// The peer answered with a content-reject.
     #[error("the peer does not take it ({})", .0.text.as_deref().unwrap_or(.0.reason.as_str()))]
     Rejected(ReasonElement),
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn each_reason_why_a_content_is_not_added_says_whose_fault_it_is() {
         let all = [
-            ContentFailure::Unusable(Unusable::TooMany),
+            ContentFailure::NegotiationError(NegotiationError::TooMany),
             ContentFailure::Rejected(Reason::Decline.into()),
             ContentFailure::Rejected(ReasonElement {
                 text: Some("no camera here".to_owned()),
@@ -72,7 +72,7 @@ mod tests {
         ];
         for failure in all {
             let sentence = match &failure {
-                ContentFailure::Unusable(_) => "the session has the largest number of contents already",
+                ContentFailure::NegotiationError(_) => "the session has the largest number of contents already",
                 ContentFailure::Rejected(ReasonElement { text: None, .. }) => "the peer does not take it (decline)",
                 ContentFailure::Rejected(_) => "the peer does not take it (no camera here)",
                 ContentFailure::Refused(_) => "the peer refused it (service-unavailable)",
@@ -92,7 +92,7 @@ mod tests {
     fn each_warning_of_a_session_names_what_is_left_out() {
         let video = || "video".to_owned();
         let all = [
-            SessionWarning::ContentRejected(Unusable::Codec(video())),
+            SessionWarning::ContentRejected(NegotiationError::Codec(video())),
             SessionWarning::NotAdded { content: video(), why: ContentFailure::Silent },
             SessionWarning::Media(MediaTrouble::Device("the camera is gone".to_owned())),
         ];

@@ -295,7 +295,7 @@ fn a_content_without_a_codec_of_ours_is_rejected_with_what_we_have() {
     assert_eq!(reject.why.as_ref().map(|why| why.reason.clone()), Some(Reason::FailedApplication));
     let described = reject.contents[0].description.as_ref().expect("it says what it can");
     assert_eq!(described.payload_types[0].name.as_deref(), Some("H263"));
-    assert!(talk.is_dropped(CALLER, "video") && talk.warnings(CALLER) == 1 && talk.pair.caller.is_up());
+    assert!(talk.is_dropped(CALLER, "video") && talk.warnings(CALLER) == 1 && talk.pair.caller.is_connected());
 }
 
 // Shows jingle-tie-05.
@@ -322,7 +322,7 @@ fn a_content_taken_out_stops_at_both_ends_and_the_rest_goes_on() {
     assert_eq!(talk.asked(), [(CALLEE, "content-remove")]);
     assert_eq!(talk.requests[0].1.contents.len(), 1);
     for side in [CALLER, CALLEE] {
-        assert!(talk.is_dropped(side, "video") && talk.session(side).is_up());
+        assert!(talk.is_dropped(side, "video") && talk.session(side).is_connected());
         assert!(
             talk.events[side]
                 .contains(&SessionEvent::ContentRemoved { content: "video".to_owned(), by_us: side == CALLEE })
@@ -388,7 +388,7 @@ fn what_was_never_offered_cannot_be_accepted_or_rejected() {
         let mut answer = Jingle::new(action, "s1");
         answer.contents = vec![Content::new("video"), Content::new("smell")];
         assert!(!talk.ask(CALLER, &answer));
-        assert!(talk.media[CALLER].is_empty() && talk.pair.caller.is_up());
+        assert!(talk.media[CALLER].is_empty() && talk.pair.caller.is_connected());
     }
 }
 
@@ -425,7 +425,7 @@ fn whatever_is_said_of_an_offer_before_it_is_accepted_leads_nowhere_and_it_can_b
     assert!(talk.media[CALLEE].is_empty(), "{:?}", talk.media[CALLEE]);
     talk.act(CALLEE, |session, now, ids| session.accept(now, ids));
     talk.run();
-    assert!(talk.pair.callee.is_up() && talk.flows(CALLEE, "audio") == Some((true, true)));
+    assert!(talk.pair.callee.is_connected() && talk.flows(CALLEE, "audio") == Some((true, true)));
 }
 
 #[test]
@@ -448,7 +448,7 @@ fn what_nobody_answers_is_given_up_in_time() {
     talk.add(CALLER);
     talk.wait(timers::CONNECT);
     assert!(talk.is_dropped(CALLER, "video") && talk.is_dropped(CALLEE, "video"));
-    assert!(talk.pair.caller.is_up() && talk.pair.callee.is_up());
+    assert!(talk.pair.caller.is_connected() && talk.pair.callee.is_connected());
 }
 
 #[test]
@@ -460,7 +460,7 @@ fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
     let report = MediaReport::Failed { transport: lost, failure: TransportFailure::Closed.into() };
     talk.act(CALLER, |session, now, ids| session.handle_media(now, ids, report));
     talk.run();
-    assert!(talk.is_dropped(CALLER, "video") && talk.pair.caller.is_up());
+    assert!(talk.is_dropped(CALLER, "video") && talk.pair.caller.is_connected());
     let report = MediaReport::Failed { transport: crate::pair::transport(), failure: TransportFailure::Closed.into() };
     talk.act(CALLER, |session, now, ids| session.handle_media(now, ids, report));
     assert!(talk.pair.caller.is_over());
@@ -470,7 +470,7 @@ fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
 fn a_peer_that_knows_no_content_accept_is_answered_with_all_contents_and_answers_so() {
     let mut talk = Talk::able();
     talk.act(CALLEE, |session, _, _| {
-        session.name_peer("movim", SessionQuirks { wants_full_accept: true, ..SessionQuirks::default() })
+        session.set_peer("movim", SessionQuirks { wants_full_accept: true, ..SessionQuirks::default() })
     });
     talk.add(CALLER);
     assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "session-accept")]);
@@ -501,7 +501,7 @@ fn bundled() -> Talk {
     let mut pair = agreed();
     let (now, mut caller) =
         (pair.now, Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()])));
-    caller.release(now, &mut pair.ids);
+    caller.permit_offer(now, &mut pair.ids);
     caller.handle_media(now, &mut pair.ids, end("romeo"));
     let mut offer = drain(&mut caller).requests.swap_remove(0).1;
     offer.group = Some(Group { semantics: "BUNDLE".to_owned(), contents: vec!["audio".to_owned()] });

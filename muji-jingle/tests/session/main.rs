@@ -3,15 +3,15 @@
 
 mod bundles;
 mod contents;
-mod demands;
 mod pair;
+mod requirements;
 mod restarting;
 mod security;
 
 use std::time::Duration;
 
 use muji_jingle::media::MediaCommand;
-use muji_jingle::{End, Mute, Session, SessionEvent, SessionId, timers};
+use muji_jingle::{Awaited, End, Mute, Session, SessionEvent, SessionId, timers};
 use muji_xep::jingle::{Action, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::iq::Iq;
@@ -64,7 +64,7 @@ fn an_offer_that_is_not_answered_ends_in_time() {
     pair.caller.handle_timeout(until, &mut pair.ids);
     let end = drain(&mut pair.caller);
     assert_eq!(end.requests[0].1.why.as_ref().map(|why| why.reason.clone()), Some(Reason::Timeout));
-    assert_eq!(end.events, [SessionEvent::Ended(End::Silent("accept the call"))]);
+    assert_eq!(end.events, [SessionEvent::Ended(End::Silent(Awaited::Acceptance))]);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn what_makes_no_sense_now_is_refused_and_changes_nothing() {
         let given = drain(&mut pair.caller);
         assert!(matches!(&given.answers[..], [Iq::Error { .. }]));
         assert_eq!((given.requests.len(), given.media.len(), given.events.len()), (0, 0, 0));
-        assert!(pair.caller.is_up());
+        assert!(pair.caller.is_connected());
     }
 }
 
@@ -94,7 +94,7 @@ fn another_fingerprint_later_ends_the_session() {
     let mut pair = up();
     let forged = {
         let mut forger = Session::outgoing(pair.now, parties("juliet", "romeo"), "s1".to_owned(), wanted(vec![opus()]));
-        forger.release(pair.now, &mut pair.ids);
+        forger.permit_offer(pair.now, &mut pair.ids);
         forger.handle_media(pair.now, &mut pair.ids, end("somebody else"));
         let [(_, jingle)] = &drain(&mut forger).requests[..] else { panic!("one offer") };
         let mut jingle = jingle.clone();

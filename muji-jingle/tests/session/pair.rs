@@ -108,7 +108,7 @@ pub(crate) struct Pair {
 pub(crate) fn offered() -> Pair {
     let (now, mut ids) = (Instant::now(), Ids::new([7; 32]));
     let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
-    caller.release(now, &mut ids);
+    caller.permit_offer(now, &mut ids);
     let opening = drain(&mut caller);
     assert!(matches!(&opening.media[..], [MediaCommand::Open { .. }]) && opening.requests.is_empty());
     caller.handle_media(now, &mut ids, end("romeo"));
@@ -152,7 +152,7 @@ pub(crate) fn up() -> Pair {
     for session in [&mut pair.caller, &mut pair.callee] {
         session.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: transport() });
         assert_eq!(drain(session).events, [SessionEvent::Connected]);
-        assert!(session.is_up());
+        assert!(session.is_connected());
     }
     pair
 }

@@ -165,7 +165,7 @@ fn a_peer_that_confirms_and_does_not_answer_is_told_twice_and_no_more() {
 fn a_client_that_knows_no_restarts_gets_none() {
     let mut pair = up();
     let knows_none = |session: &mut Session| {
-        session.name_peer("dino", SessionQuirks { restarts_ice: false, ..SessionQuirks::default() })
+        session.set_peer("dino", SessionQuirks { restarts_ice: false, ..SessionQuirks::default() })
     };
     knows_none(&mut pair.caller);
     for report in [INTERRUPTED, MOVED] {

@@ -1,7 +1,7 @@
 //! A session is encrypted with keys that the peer has promised, or there is none.
 
 use muji_jingle::media::MediaCommand;
-use muji_jingle::{End, Session, SessionEvent, fault::Unusable};
+use muji_jingle::{End, Session, SessionEvent, fault::NegotiationError};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement};
 
 use crate::pair::{answer, drain, offered, opus, parties, wanted};
@@ -32,7 +32,10 @@ fn an_answer_without_encryption_ends_the_session_before_anything_is_sent() {
     let given = drain(&mut pair.caller);
     assert_eq!(given.told().map(|why| (&why.reason, why.crypto_required)), Some((&Reason::SecurityError, true)));
     assert!(matches!(&given.media[..], [MediaCommand::Close { .. }]));
-    assert_eq!(given.events, [SessionEvent::Ended(End::Unusable(Unusable::Fingerprint("audio".to_owned())))]);
+    assert_eq!(
+        given.events,
+        [SessionEvent::Ended(End::NegotiationError(NegotiationError::Fingerprint("audio".to_owned())))]
+    );
 }
 
 /// What the peer tells of its transport before it answers.

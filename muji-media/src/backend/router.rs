@@ -83,7 +83,7 @@ impl Router {
             }
             MediaCommand::Content { send, .. } => {
                 if send.is_some() {
-                    self.video.request_key_frame(); // The peer begins to watch, and has no frame to build on.
+                    self.video.force_key_frame(); // The peer begins to watch, and has no frame to build on.
                 }
                 self.network.peers.execute(now, command);
             }
@@ -306,7 +306,7 @@ impl Router {
             TransportOutput::Datagram { from, to, bytes } => self.network.send(now, from, to, &bytes),
             TransportOutput::Rtp { content, received } => self.received((id.session, content), received)?,
             // What was sent before, the peer did not get.
-            TransportOutput::Connected | TransportOutput::KeyFrameRequested => self.video.request_key_frame(),
+            TransportOutput::Connected | TransportOutput::KeyFrameRequested => self.video.force_key_frame(),
             TransportOutput::Failed(_) => self.video.forget_paths(|path| *path == id),
             TransportOutput::BandwidthEstimate(bits) => {
                 self.video.estimated(id, bits, &self.network.peers.video_sent_by(id));
@@ -316,7 +316,7 @@ impl Router {
                 self.video.congested(id, share, &self.network.peers.video_sent_by(id));
                 self.network.peers.pause_video(now, id);
             }
-            TransportOutput::Interrupted | TransportOutput::Impostor => {}
+            TransportOutput::Interrupted | TransportOutput::WrongCertificate => {}
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use muji_jingle::TransportId;
 use muji_xep::rtp::PayloadType;
 
 use crate::audio::receiver::PlayoutClock;
-use crate::bandwidth::{Bandwidth, BandwidthPolicy, Target};
+use crate::bandwidth::{BandwidthPolicy, PathBandwidths, Target};
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::video::task::{VideoOutput, VideoTask};
@@ -26,12 +26,12 @@ pub(super) struct Video {
     /// The video that participants may send, and how it is encoded.
     streams: BTreeMap<StreamId, (Media, Vec<PayloadType>)>,
     /// Of each kind: it follows what is found on its paths.
-    bandwidth: BTreeMap<Media, Bandwidth>,
+    bandwidth: BTreeMap<Media, PathBandwidths>,
 }
 
 impl Video {
     pub(super) fn new(thread: VideoThread, policy: BandwidthPolicy) -> Self {
-        let bandwidth = KINDS.map(|media| (media, Bandwidth::new(policy))).into();
+        let bandwidth = KINDS.map(|media| (media, PathBandwidths::new(policy))).into();
         Self { thread, published: BTreeMap::new(), streams: BTreeMap::new(), bandwidth }
     }
 
@@ -57,8 +57,8 @@ impl Video {
     }
 
     /// A peer cannot show our video before a key frame comes.
-    pub(super) fn request_key_frame(&self) {
-        self.thread.give(VideoTask::KeyFrame);
+    pub(super) fn force_key_frame(&self) {
+        self.thread.give(VideoTask::ForceKeyFrame);
     }
 
     // ---- theirs ----------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ impl Video {
         self.on_path(kinds).for_each(|bandwidth| bandwidth.congested(path, share));
     }
 
-    fn on_path(&mut self, kinds: &[Media]) -> impl Iterator<Item = &mut Bandwidth> {
+    fn on_path(&mut self, kinds: &[Media]) -> impl Iterator<Item = &mut PathBandwidths> {
         self.bandwidth.iter_mut().filter(|(media, _)| kinds.contains(media)).map(|(_, bandwidth)| bandwidth)
     }
 

@@ -61,7 +61,7 @@ impl TransportEntry {
                     self.flowing.clear();
                     collected = Collected::Connected;
                 }
-                TransportOutput::Failed(_) | TransportOutput::Impostor => self.connected = false,
+                TransportOutput::Failed(_) | TransportOutput::WrongCertificate => self.connected = false,
                 TransportOutput::Interrupted
                 | TransportOutput::KeyFrameRequested
                 | TransportOutput::BandwidthEstimate(_)

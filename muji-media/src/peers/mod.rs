@@ -26,7 +26,7 @@ use crate::video::layers::Share;
 use entry::{Collected, TransportEntry};
 pub use output::PeersOutput;
 use routes::Routes;
-use session::{SentContent, Session};
+use session::{PeerSession, SentContent};
 
 /// Sets of sockets. A person with three devices that send three contents each needs nine; an account with many more devices must not use
 /// up the sockets of the process.
@@ -37,7 +37,7 @@ pub struct Peers {
     make: MakeTransport,
     /// The addresses of each set of sockets.
     socket_sets: Vec<Vec<LocalCandidate>>,
-    sessions: BTreeMap<SessionId, Session>,
+    sessions: BTreeMap<SessionId, PeerSession>,
     transports: BTreeMap<TransportId, TransportEntry>,
     routes: Routes,
     out: VecDeque<PeersOutput>,
@@ -126,7 +126,7 @@ impl Peers {
     pub fn execute(&mut self, now: Instant, command: &MediaCommand) {
         match command {
             MediaCommand::Open { call, session, peer, role, contents, .. } => {
-                let new = || Session { call: *call, peer: peer.clone(), contents: Vec::new() };
+                let new = || PeerSession { call: *call, peer: peer.clone(), contents: Vec::new() };
                 self.sessions.entry(*session).or_insert_with(new);
                 self.open(now, *session, *role, contents);
             }
@@ -163,7 +163,7 @@ impl Peers {
     }
 
     fn open_transport(&mut self, now: Instant, id: TransportId, role: IceRole, contents: Vec<OpenContent>) {
-        let Some(Session { call, peer, .. }) = self.sessions.get(&id.session) else { return };
+        let Some(PeerSession { call, peer, .. }) = self.sessions.get(&id.session) else { return };
         let (call, taken) = (*call, self.taken_socket_sets(peer));
         let free = self.socket_sets.iter().enumerate().find(|(number, _)| !taken.contains(number));
         let Some((socket_set, candidates)) = free else {

@@ -140,6 +140,6 @@ fn media_are_settled_when_all_transports_are_connected_and_until_one_fails() {
     assert!(peers.are_settled());
     flowing(&mut peers, &script, [(id(0), TransportOutput::Interrupted)]);
     assert!(peers.are_settled(), "it may come back, and nothing is made for it");
-    flowing(&mut peers, &script, [(id(0), TransportOutput::Impostor)]);
+    flowing(&mut peers, &script, [(id(0), TransportOutput::WrongCertificate)]);
     assert!(!peers.are_settled());
 }

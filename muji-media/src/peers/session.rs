@@ -8,13 +8,13 @@ use muji_jingle::TransportId;
 use crate::video::layers::LayerFilter;
 
 /// One session.
-pub(super) struct Session {
+pub(super) struct PeerSession {
     pub(super) call: CallId,
     pub(super) peer: BareJid,
     pub(super) contents: Vec<SentContent>,
 }
 
-impl Session {
+impl PeerSession {
     /// A content by its name.
     pub(super) fn content(&mut self, name: &str) -> Option<&mut SentContent> {
         self.contents.iter_mut().find(|content| content.name == name)

@@ -67,7 +67,7 @@ pub enum TransportOutput {
     /// Lost for good.
     Failed(TransportFailure),
     /// Lost for good: the other end shows another certificate than the promised one.
-    Impostor,
+    WrongCertificate,
     /// The peer cannot show our video before a key frame comes (PLI or FIR, RFC 4585 and RFC 5104).
     KeyFrameRequested,
     /// The estimated bandwidth of the path, in bits a second (TWCC or REMB).
@@ -86,7 +86,7 @@ impl TransportOutput {
             Self::Connected => Some(MediaReport::Connected { transport: id }),
             Self::Interrupted => Some(MediaReport::Interrupted { transport: id }),
             Self::Failed(why) => Some(MediaReport::Failed { transport: id, failure: why.clone().into() }),
-            Self::Impostor => Some(MediaReport::Impostor { transport: id }),
+            Self::WrongCertificate => Some(MediaReport::WrongCertificate { transport: id }),
             Self::Datagram { .. }
             | Self::Rtp { .. }
             | Self::KeyFrameRequested

@@ -40,9 +40,9 @@ impl Capture {
         }
     }
 
-    pub(super) fn request_key_frame(&mut self) {
+    pub(super) fn force_key_frame(&mut self) {
         if let Some(sender) = &mut self.sender {
-            sender.request_key_frame();
+            sender.force_key_frame();
         }
     }
 

@@ -91,7 +91,7 @@ impl VideoSender {
     }
 
     /// A peer cannot show our video before a key frame comes.
-    pub fn request_key_frame(&mut self) {
+    pub fn force_key_frame(&mut self) {
         self.asked = true;
     }
 

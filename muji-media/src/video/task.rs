@@ -17,7 +17,7 @@ pub(crate) enum VideoTask {
     /// Let the camera or the screen go.
     StopCapture(Media),
     /// A peer cannot show our video before a key frame comes.
-    KeyFrame,
+    ForceKeyFrame,
     /// What to encode to from now on.
     Target(Media, Target),
     /// A packet of a peer.

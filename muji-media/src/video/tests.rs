@@ -138,7 +138,7 @@ fn a_key_frame_comes_first_and_when_asked_but_not_more_often_than_all_can_bear()
     let mut keys = packets(bench.run(Duration::from_secs(1))).iter().filter(|packet| is_key(packet)).count();
     assert_eq!(keys, 1);
     for _ in 0..100 {
-        bench.give(VideoTask::KeyFrame);
+        bench.give(VideoTask::ForceKeyFrame);
         keys += packets(bench.run(Duration::from_millis(10))).iter().filter(|packet| is_key(packet)).count();
     }
     assert!((4..=5).contains(&keys), "{keys} in two seconds");
@@ -239,7 +239,7 @@ fn freezes(paused: bool) -> u64 {
     }
     let lost = romeo.run(Duration::from_secs(2));
     romeo.give(VideoTask::StartCapture(Media::Video));
-    romeo.give(VideoTask::KeyFrame);
+    romeo.give(VideoTask::ForceKeyFrame);
     let behind = romeo.run(Duration::from_secs(2));
     let mut number = 1;
     for (arrives, done) in [(true, before), (false, lost), (true, behind)] {

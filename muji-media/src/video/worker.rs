@@ -91,8 +91,8 @@ impl VideoWorker {
                 self.end(&VideoOrigin::Local(media));
                 Ok(())
             }
-            VideoTask::KeyFrame => {
-                self.captures.values_mut().for_each(Capture::request_key_frame);
+            VideoTask::ForceKeyFrame => {
+                self.captures.values_mut().for_each(Capture::force_key_frame);
                 Ok(())
             }
             VideoTask::Target(media, target) => {

@@ -145,8 +145,8 @@ fn a_peer_with_another_certificate_than_promised_is_never_connected_to() {
     for kinds in secure() {
         let mut pair = Pair::new(kinds);
         pair.introduce(true, |fingerprint| fingerprint[0] ^= 1);
-        pair.run(Duration::from_secs(60), |ends| ends[0].impostor);
-        assert!(pair.ends[0].impostor && !pair.ends[0].connected, "{kinds:?}");
+        pair.run(Duration::from_secs(60), |ends| ends[0].wrong_certificate);
+        assert!(pair.ends[0].wrong_certificate && !pair.ends[0].connected, "{kinds:?}");
         pair.ends[1].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
         pair.run(Duration::from_secs(1), |_| false);
         assert!(pair.ends[0].received.is_empty());
@@ -203,8 +203,8 @@ fn a_certificate_that_differs_from_the_fingerprint_in_any_byte_is_refused() {
             let mut pair = Pair::new(kinds);
             pair.client = byte % 2; // DTLS client and server verify in different flights.
             pair.introduce(true, |fingerprint| fingerprint[byte] ^= 1);
-            pair.run(Duration::from_secs(60), |ends| ends[0].impostor || ends[0].connected);
-            assert!(pair.ends[0].impostor && !pair.ends[0].connected, "{byte}, {kinds:?}");
+            pair.run(Duration::from_secs(60), |ends| ends[0].wrong_certificate || ends[0].connected);
+            assert!(pair.ends[0].wrong_certificate && !pair.ends[0].connected, "{byte}, {kinds:?}");
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) struct End {
     pub(crate) connected: bool,
     pub(crate) interrupted: bool,
     pub(crate) failed: Option<TransportFailure>,
-    pub(crate) impostor: bool,
+    pub(crate) wrong_certificate: bool,
     /// How often a key frame was asked for.
     pub(crate) asked: usize,
     pub(crate) received: Vec<RtpPacket>,
@@ -176,7 +176,7 @@ pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End
         connected: false,
         interrupted: false,
         failed: None,
-        impostor: false,
+        wrong_certificate: false,
         asked: 0,
         received: Vec::new(),
         captured: Vec::new(),
@@ -301,7 +301,7 @@ impl Pair {
                     }
                     TransportOutput::Interrupted => self.ends[index].interrupted = true,
                     TransportOutput::Failed(why) => self.ends[index].failed = Some(why),
-                    TransportOutput::Impostor => self.ends[index].impostor = true,
+                    TransportOutput::WrongCertificate => self.ends[index].wrong_certificate = true,
                     TransportOutput::KeyFrameRequested => self.ends[index].asked += 1,
                     // The scenarios look at these.
                     TransportOutput::BandwidthEstimate(_)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use jid::{BareJid, FullJid};
 use muji_core::{ConnectionChange, Engine, Join, Output};
-use muji_harness::instant;
+use muji_harness::instant_backend;
 use muji_harness::person::usual;
 use muji_xep::{Element, ns};
 use xmpp_parsers::stanza::Stanza;
@@ -125,7 +125,7 @@ impl Call {
         let us: FullJid = "romeo@x/1".parse().expect("a JID");
         let mut engine = Engine::new([1; 32], usual());
         engine.handle_connection(now, ConnectionChange::Bound { jid: us.clone() });
-        engine.join(now, room.clone(), Join::own().nick("romeo")).expect("nothing keeps it");
+        engine.join(now, room.clone(), Join::call_room().nick("romeo")).expect("nothing keeps it");
         let others = (0..n).map(|index| format!("guest{index}@x/1").parse().expect("a JID")).collect();
         let mut this = Self { engine, now, room, others, sids: Vec::new() };
         this.drain();
@@ -179,7 +179,7 @@ impl Call {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Media(command) => {
-                    let reports = instant::obey(&command);
+                    let reports = instant_backend::obey(&command);
                     reports.iter().for_each(|report| self.engine.handle_media(self.now, report));
                 }
                 Output::Send(stanza) => self.note(&stanza),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
-use muji_harness::content::{HEIGHT, WIDTH, picture};
+use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_media::device::VideoFrame;
 use muji_media::parts::codec::vp8::{Encoder, Payloader};
 use muji_media::parts::{PacketizedFrame, Peers, PeersOutput, Sockets};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use muji_core::Media;
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaBackend, MediaCommand, MediaReport};
-use muji_harness::content::picture;
+use muji_harness::test_content::picture;
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 use muji_media::device::{VideoFrame, VideoOrigin, VideoSink};

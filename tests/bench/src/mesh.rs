@@ -97,7 +97,7 @@ async fn participant(server: &Server, index: usize) -> Participant {
 impl Participant {
     /// Until every other is connected.
     async fn call(&mut self, room: &BareJid) {
-        self.muji.join(room.clone(), Join::own()).expect("it is connected");
+        self.muji.join(room.clone(), Join::call_room()).expect("it is connected");
         let mut connected = 0;
         while connected < N - 1 {
             tokio::select! {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muji_harness::person::usual;
 use muji_harness::room::Rules;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 use crate::Goals;
@@ -50,7 +50,7 @@ fn join_to_sound(r: Duration, dtls: Dtls, newcomers: u32) -> Option<Duration> {
     let mut world = World::with(1, Delays { server: r / 2, rooms: Duration::ZERO, peer: r / 2 });
     let room = world.room("balcony");
     world.service.rooms.set(&room, Rules::default());
-    let mut people: Vec<Who> = Vec::new();
+    let mut people: Vec<PersonId> = Vec::new();
     let mut person = |world: &mut World, name: &str| {
         let transports = Str0m::with_dtls(dtls).expect("the system has random numbers for a certificate");
         people.push(world.client(name, usual(), transports.maker()));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use muji_core::media::{DtlsRole, IceRole, MediaBackend, MediaCommand, MediaReport};
 use muji_core::{Media, SessionId};
-use muji_harness::content::{HEIGHT, WIDTH, picture};
+use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 use muji_media::device::{

@@ -2,7 +2,7 @@
 //!
 //! `muji-conformance --subject engine` plays every case with our Engine in virtual time; `--subject muji-call` with our program over a
 //! server on loopback; `--subject COMMAND` with any client that a shim controls ([`subjects::client`]); `--subject none` with a client that
-//! a person operates in a room of a real server, step by step ([`subjects::online`]).
+//! a person operates in a room of a real server, step by step ([`subjects::real_server`]).
 #![forbid(unsafe_code)]
 
 mod cases;
@@ -23,7 +23,7 @@ use muji_harness::replay;
 use report::Report;
 use run::{Over, Subject};
 use subjects::person::Desk;
-use subjects::watched::Visit;
+use subjects::watched_room::Visit;
 
 /// Judge what an XMPP client sends in calls by the requirements of the XEPs.
 #[derive(Debug, Parser)]

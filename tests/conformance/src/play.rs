@@ -5,7 +5,7 @@ use std::time::Duration;
 use jid::{BareJid, FullJid, Jid};
 use muji_core::Disco;
 use muji_harness::puppet;
-use muji_harness::service::Service;
+use muji_harness::simulated_server::SimulatedServer;
 use muji_trace::{Line, publishes};
 use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::muji::MujiElement;
@@ -400,7 +400,7 @@ impl Play {
     // ---- the rooms -------------------------------------------------------------------------------------------------------
 
     /// Changes something in the rooms.
-    pub(crate) fn rooms(&mut self, mut act: impl FnMut(&mut Service)) -> Result {
+    pub(crate) fn rooms(&mut self, mut act: impl FnMut(&mut SimulatedServer)) -> Result {
         Ok(self.testbed.rooms(&mut act)?)
     }
 

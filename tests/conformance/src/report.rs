@@ -82,7 +82,7 @@ impl Report<'_> {
             serde_json::json!({
                 "group": one.group,
                 "case": one.case.name,
-                "demands": one.case.ids,
+                "requirements": one.case.ids,
                 "sections": self.sections(one),
                 "verdict": word(&one.verdict).to_lowercase(),
                 "why": why(&one.verdict),
@@ -129,7 +129,7 @@ impl Report<'_> {
 
     fn markdown(&self) -> String {
         let mut text =
-            format!("# {}\n\n{}.\n\n| case | demands | verdict |\n|---|---|---|\n", self.subject, self.summary());
+            format!("# {}\n\n{}.\n\n| case | requirements | verdict |\n|---|---|---|\n", self.subject, self.summary());
         for one in self.judged {
             let (name, ids, said) = (one.case.name, one.case.ids.join(", "), said(&one.verdict).replace('|', "/"));
             let _infallible = writeln!(text, "| {name} | {ids} | {said} |");

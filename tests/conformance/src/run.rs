@@ -15,10 +15,10 @@ use crate::play::{Fault, Play};
 use crate::report;
 use crate::subjects::client::{MujiCall, Shim};
 use crate::subjects::engine::Virtual;
-use crate::subjects::online::Online;
 use crate::subjects::person::ENOUGH;
+use crate::subjects::real_server::OnRealServer;
 use crate::subjects::server::Loopback;
-use crate::subjects::watched::Visit;
+use crate::subjects::watched_room::Visit;
 use crate::subjects::{Cannot, Testbed, dino};
 
 /// Cases in real time mostly wait.
@@ -81,14 +81,14 @@ impl Subject {
             Self::Engine => Box::new(Virtual::new(SEED, None)),
             Self::Wrong(fault) => Box::new(Virtual::new(SEED, Some(fault.interceptor()))),
             Self::MujiCall(Over::Loopback) => Box::new(Loopback::new(MujiCall::start)?),
-            Self::MujiCall(Over::Prosody) => Box::new(Online::over_prosody(MujiCall::start)?),
+            Self::MujiCall(Over::Prosody) => Box::new(OnRealServer::over_prosody(MujiCall::start)?),
             Self::Dino(Over::Loopback) => Box::new(dino::start()?),
             Self::Dino(Over::Prosody) => Box::new(dino::over_prosody()?),
             Self::Shim(command, Over::Loopback) => Box::new(Loopback::new(|account| Shim::start(command, &account))?),
             Self::Shim(command, Over::Prosody) => {
-                Box::new(Online::over_prosody(|account| Shim::start(command, &account))?)
+                Box::new(OnRealServer::over_prosody(|account| Shim::start(command, &account))?)
             }
-            Self::Present(visit) => Box::new(Online::with_person(visit)?),
+            Self::Present(visit) => Box::new(OnRealServer::with_person(visit)?),
         })
     }
 

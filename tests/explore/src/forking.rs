@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use muji_core::media::MediaCommand;
-use muji_core::{About, CallId, Command, ConnectionChange, Engine, Event, Media, Output, SessionId};
-use muji_harness::instant;
+use muji_core::{CallId, Command, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
+use muji_harness::instant_backend;
 use muji_harness::person::settled;
 use muji_harness::room::Rules;
-use muji_harness::service::Service;
+use muji_harness::simulated_server::SimulatedServer;
 use muji_harness::stanza::{self, copy, element};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza::Stanza;
@@ -94,7 +94,7 @@ struct Device {
 #[derive(Debug, Clone)]
 pub(crate) struct Forking {
     people: Vec<Arc<(Device, Digest)>>,
-    service: Arc<Service>,
+    service: Arc<SimulatedServer>,
     up: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
     down: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
     row: Row,
@@ -115,7 +115,7 @@ fn index(jid: &FullJid) -> usize {
 impl Forking {
     pub(crate) fn new(row: Row, seed: u8) -> Self {
         let start = Instant::now();
-        let mut service = Service::new("x", Rules::default());
+        let mut service = SimulatedServer::new("x", Rules::default());
         let mut people = Vec::new();
         for index in 0..=row.devices {
             service.connected(jid(index));
@@ -201,7 +201,7 @@ impl Forking {
             match output {
                 Output::Send(stanza) => said.push(*stanza),
                 Output::Media(command) => device.obey(&command),
-                Output::Event(About::Call(call), event) => device.told(call, &event),
+                Output::Event(EventScope::Call(call), event) => device.told(call, &event),
                 _ => {}
             }
         }
@@ -220,13 +220,13 @@ impl Forking {
     }
 
     fn wrong(what: impl Into<String>) -> Result<(), Violation> {
-        Err(Violation::Fork(what.into()))
+        Err(Violation::OutgoingCall(what.into()))
     }
 }
 
 impl Device {
     fn obey(&mut self, command: &MediaCommand) {
-        for report in instant::obey(command) {
+        for report in instant_backend::obey(command) {
             self.engine.handle_media(self.now, &report);
         }
         match command {

@@ -12,7 +12,7 @@ use muji_core::config::Config;
 use muji_core::{Command, ConnectionChange, Engine, Join, Media, Output};
 use muji_harness::person::settled;
 use muji_harness::room::Rules;
-use muji_harness::service::Service;
+use muji_harness::simulated_server::SimulatedServer;
 use muji_harness::stanza::{self, copy, element, has_contents};
 use muji_xep::{Element, muc};
 use xmpp_parsers::iq::Iq;
@@ -43,7 +43,7 @@ pub(crate) enum Channel {
 pub(crate) struct State {
     pub(crate) row: Row,
     pub(crate) people: Vec<Known<Person>>,
-    pub(crate) service: Known<Service>,
+    pub(crate) service: Known<SimulatedServer>,
     pub(crate) channels: BTreeMap<Channel, VecDeque<Arc<InFlight>>>,
     /// What may still happen.
     pub(crate) left: Row,
@@ -127,7 +127,7 @@ impl State {
     /// Nobody has joined.
     pub(crate) fn new(row: Row, seed: u8) -> Self {
         let start = Instant::now();
-        let mut service = Service::new("x", Rules::default());
+        let mut service = SimulatedServer::new("x", Rules::default());
         let room = service.room("r");
         service.rooms.set(&room, Rules::default());
         let mut people = Vec::new();
@@ -246,7 +246,7 @@ impl State {
             Move::Join(who) => {
                 let again = usize::from(self.people[who].0.joined);
                 self.left.rejoins -= again;
-                let how = if self.row.in_chat { Join::in_chat() } else { Join::own().nick(NAMES[who]) };
+                let how = if self.row.in_chat { Join::chat_room() } else { Join::call_room().nick(NAMES[who]) };
                 self.touch(who, |person| {
                     let room = room();
                     (person.joined, person.published, person.shows) = (true, 0, false);
@@ -336,7 +336,7 @@ impl State {
         self.serve(|service| service.handle(&jid(who), copy(&letter.stanza)));
     }
 
-    fn serve(&mut self, act: impl FnOnce(&mut Service) -> Vec<(FullJid, Stanza)>) {
+    fn serve(&mut self, act: impl FnOnce(&mut SimulatedServer) -> Vec<(FullJid, Stanza)>) {
         let (service, digest) = Arc::make_mut(&mut self.service);
         let deliveries = act(service);
         *digest = Digest::of(&service.rooms, self.people[0].0.now);

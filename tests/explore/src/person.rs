@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jid::{BareJid, FullJid};
 use muji_core::media::{Capabilities, MediaCommand};
 use muji_core::{CallId, Engine, Event, SessionId};
-use muji_harness::instant;
+use muji_harness::instant_backend;
 use muji_xep::rtp::PayloadType;
 
 use crate::row::NAMES;
@@ -53,7 +53,7 @@ impl Person {
     }
 
     pub(crate) fn obey(&mut self, command: &MediaCommand, opened: &mut BTreeMap<usize, SessionId>) {
-        for report in instant::obey(command) {
+        for report in instant_backend::obey(command) {
             self.engine.handle_media(self.now, &report);
         }
         match command {

@@ -1,33 +1,33 @@
 //! What the tests of Muji for Rust stand on.
 //!
 //! [`world`] is the simulated world in which calls are tested, with a clock of its own; [`server`] is the XMPP server on loopback that
-//! `make demo` uses. Both stand on one [`service::Service`]: an XMPP server with a room service, as values. It is a test instrument: it
+//! `make demo` uses. Both stand on one [`simulated_server::SimulatedServer`]: an XMPP server with a room service, as values. It is a test instrument: it
 //! keeps nothing, trusts everybody it let in and knows no other server.
 //!
-//! Also here: real servers where they are installed ([`real`], [`turn`]), networks of the kernel's ([`net`]), a [`dino`] without a
+//! Also here: real servers where they are installed ([`real_server`], [`turn`]), networks of the kernel's ([`network`]), a [`dino`] without a
 //! screen, the [`register`] of requirements, and [`replay`], which says what requirements a trace breaks.
 #![forbid(unsafe_code)]
 
 pub mod authority;
 pub mod client_profile;
-pub mod content;
 pub mod dino;
 pub mod impairment;
-pub mod instant;
+pub mod instant_backend;
 pub mod link;
-pub mod net;
+pub mod network;
 pub mod person;
 mod process;
 pub mod proxy;
 pub mod puppet;
-pub mod real;
+pub mod real_server;
 pub mod register;
 pub mod replay;
 pub mod room;
 mod scram;
 pub mod seeded_random;
 pub mod server;
-pub mod service;
+pub mod simulated_server;
 pub mod stanza;
+pub mod test_content;
 pub mod turn;
 pub mod world;

@@ -214,7 +214,7 @@ impl Link {
                     TransportOutput::BandwidthEstimate(_)
                     | TransportOutput::Loss(_)
                     | TransportOutput::Congestion(_) => {} // It sends nothing.
-                    TransportOutput::Interrupted | TransportOutput::Failed(_) | TransportOutput::Impostor => {
+                    TransportOutput::Interrupted | TransportOutput::Failed(_) | TransportOutput::WrongCertificate => {
                         self.connected[index] = false;
                     }
                 }

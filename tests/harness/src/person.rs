@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jid::FullJid;
 use muji_core::config::Config;
 use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
-use muji_core::{About, CallId, ConnectionChange, Engine, Event, Output, SessionId};
+use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
 use muji_media::parts::codec::opus::Encoder;
@@ -19,7 +19,7 @@ use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
 
 use super::client_profile::Scripted;
-use super::instant;
+use super::instant_backend;
 use super::world::Delays;
 
 /// The first transports of all sessions receive there, further ones at the ports that follow.
@@ -270,7 +270,7 @@ impl Client {
                 peers.execute(now, command);
             }
             Layer::Instant => {
-                let reports = instant::obey(command);
+                let reports = instant_backend::obey(command);
                 reports.iter().for_each(|report| self.engine.handle_media(now, report));
             }
         }
@@ -293,7 +293,7 @@ impl Client {
             Output::Media(_) if self.media_hangs => {}
             Output::Media(command) => self.do_media(now, &command),
             Output::Event(about, event) => {
-                if let (About::Call(call), Event::Ringing { .. } | Event::Stranger { .. }) = (&about, &event) {
+                if let (EventScope::Call(call), Event::Ringing { .. } | Event::Stranger { .. }) = (&about, &event) {
                     self.call = Some(*call);
                 }
                 if let Event::PeerConnecting(peer, session) = &event {
@@ -325,7 +325,7 @@ impl Client {
             TransportOutput::Connected
             | TransportOutput::Interrupted
             | TransportOutput::Failed(_)
-            | TransportOutput::Impostor => {} // The core was told above.
+            | TransportOutput::WrongCertificate => {} // The core was told above.
             TransportOutput::KeyFrameRequested
             | TransportOutput::BandwidthEstimate(_)
             | TransportOutput::Loss(_)

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 /// A requirement of a XEP or one of our rules.
 #[derive(Debug, Clone)]
-pub struct Demand {
+pub struct Requirement {
     /// Its name.
     pub id: String,
     /// The XEP, or "rules".
@@ -26,7 +26,7 @@ pub struct Demand {
 /// All of them, by source.
 #[derive(Debug)]
 pub struct Register {
-    demands: Vec<Demand>,
+    requirements: Vec<Requirement>,
 }
 
 impl Register {
@@ -47,83 +47,83 @@ impl Register {
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
         files.sort();
-        let mut demands = Vec::new();
+        let mut requirements = Vec::new();
         for file in files {
             let fault = |why: String| format!("{}: {why}", file.display());
             let text = std::fs::read_to_string(&file).map_err(|why| fault(why.to_string()))?;
             let table: Table = text.parse().map_err(|why| fault(format!("{why}")))?;
-            demands.extend(read_file(&table).map_err(fault)?);
+            requirements.extend(read_file(&table).map_err(fault)?);
         }
-        let mut ids: Vec<&str> = demands.iter().map(|demand| demand.id.as_str()).collect();
+        let mut ids: Vec<&str> = requirements.iter().map(|requirement| requirement.id.as_str()).collect();
         ids.sort_unstable();
         match ids.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(format!("{} stands twice in the register", pair[0])),
-            None => Ok(Self { demands }),
+            None => Ok(Self { requirements }),
         }
     }
 
     /// With these.
     #[must_use]
-    pub fn of(demands: Vec<Demand>) -> Self {
-        Self { demands }
+    pub fn of(requirements: Vec<Requirement>) -> Self {
+        Self { requirements }
     }
 
-    /// True if there is a demand of this id.
+    /// True if there is a requirement of this id.
     #[must_use]
     pub fn contains(&self, id: &str) -> bool {
-        self.demands.iter().any(|demand| demand.id == id)
+        self.requirements.iter().any(|requirement| requirement.id == id)
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.demands.len()
+        self.requirements.len()
     }
 
     /// True if there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.demands.is_empty()
+        self.requirements.is_empty()
     }
 
-    /// Where a demand stands: the XEP and its section, or that it is one of our rules.
+    /// Where a requirement stands: the XEP and its section, or that it is one of our rules.
     #[must_use]
     pub fn section(&self, id: &str) -> String {
-        match self.demands.iter().find(|demand| demand.id == id) {
-            Some(Demand { section: Some(section), source, .. }) => format!("{source} section {section}"),
-            Some(Demand { source, .. }) if source == "rules" => "a rule where the XEPs are silent".to_owned(),
-            Some(Demand { source, .. }) => source.clone(),
+        match self.requirements.iter().find(|requirement| requirement.id == id) {
+            Some(Requirement { section: Some(section), source, .. }) => format!("{source} section {section}"),
+            Some(Requirement { source, .. }) if source == "rules" => "a rule where the XEPs are silent".to_owned(),
+            Some(Requirement { source, .. }) => source.clone(),
             None => "unknown".to_owned(),
         }
     }
 
-    /// The demands of each source.
+    /// The requirements of each source.
     #[must_use]
-    pub fn groups(&self) -> Vec<(&str, Vec<&Demand>)> {
-        let mut groups: Vec<(&str, Vec<&Demand>)> = Vec::new();
-        for demand in &self.demands {
-            match groups.last_mut().filter(|(source, _)| *source == demand.source) {
-                Some((_, group)) => group.push(demand),
-                None => groups.push((&demand.source, vec![demand])),
+    pub fn groups(&self) -> Vec<(&str, Vec<&Requirement>)> {
+        let mut groups: Vec<(&str, Vec<&Requirement>)> = Vec::new();
+        for requirement in &self.requirements {
+            match groups.last_mut().filter(|(source, _)| *source == requirement.source) {
+                Some((_, group)) => group.push(requirement),
+                None => groups.push((&requirement.source, vec![requirement])),
             }
         }
         groups
     }
 }
 
-fn read_file(table: &Table) -> Result<Vec<Demand>, String> {
+fn read_file(table: &Table) -> Result<Vec<Requirement>, String> {
     let source = table.get("xep").and_then(Value::as_str).unwrap_or("rules");
     let list = table.get("requirement").or_else(|| table.get("rule")).and_then(Value::as_array);
     let list = list.ok_or("neither requirements nor rules")?;
-    list.iter().map(|entry| read_demand(entry, source)).collect()
+    list.iter().map(|entry| read_requirement(entry, source)).collect()
 }
 
-fn read_demand(entry: &Value, source: &str) -> Result<Demand, String> {
+fn read_requirement(entry: &Value, source: &str) -> Result<Requirement, String> {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
     let id = text("id").ok_or("an entry without an id")?;
     let prio = entry.get("prio").and_then(Value::as_integer).ok_or_else(|| format!("{id} has no prio"))?;
     let statement = text("statement").ok_or_else(|| format!("{id} says nothing"))?;
     let level = text("level").unwrap_or_else(|| "rule".to_owned());
     let section = text("section");
-    Ok(Demand { id, source: source.to_owned(), section, prio, level, statement, deviates: text("deviates") })
+    Ok(Requirement { id, source: source.to_owned(), section, prio, level, statement, deviates: text("deviates") })
 }

@@ -1,4 +1,4 @@
-//! An XMPP server on loopback TCP: logins, resources, and the [`Service`] behind them. For demonstrations and tests only.
+//! An XMPP server on loopback TCP: logins, resources, and the [`SimulatedServer`] behind them. For demonstrations and tests only.
 //!
 //! It knows one password for everybody, forgets who disconnects, and has no stream resumption. [`LoginOptions`] say whether it
 //! speaks TLS, and what is wrong with its login.
@@ -34,7 +34,7 @@ use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::room::{Delivery, Rules};
 use super::scram::Exchange;
-use super::service::Service;
+use super::simulated_server::SimulatedServer;
 use super::stanza;
 
 /// Stanzas that wait for a client that reads slowly; one that lets more wait is cut off.
@@ -73,7 +73,7 @@ pub struct LoginOptions {
     /// Offers only PLAIN.
     pub only_plain: bool,
     /// Accepts every password, without knowing one.
-    pub impostor: bool,
+    pub knows_no_password: bool,
     /// Ends every stream at its start with this error.
     pub refuses: Option<StreamCondition>,
 }
@@ -93,7 +93,7 @@ struct Shared {
 }
 
 struct State {
-    service: Service,
+    service: SimulatedServer,
     /// Those logged in, and where what they are told goes. Dropped, it ends their connection.
     clients: BTreeMap<FullJid, mpsc::Sender<XmppStreamElement>>,
     resources: u32,
@@ -132,8 +132,12 @@ impl Server {
     pub async fn at(port: u16, login: LoginOptions, domain: &str, password: &str, rules: Rules) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        let state =
-            State { service: Service::new(domain, rules), clients: BTreeMap::new(), resources: 0, stanza_log: None };
+        let state = State {
+            service: SimulatedServer::new(domain, rules),
+            clients: BTreeMap::new(),
+            resources: 0,
+            stanza_log: None,
+        };
         let (domain, password) = (domain.to_owned(), password.to_owned());
         let shared = Arc::new(Shared { domain, password, login, state: Mutex::new(state) });
         let listening = tokio::spawn(listen(listener, shared.clone()));
@@ -147,7 +151,7 @@ impl Server {
     }
 
     /// Looks at or changes its rooms.
-    pub fn with_service<T>(&self, act: impl FnOnce(&mut Service) -> T) -> T {
+    pub fn with_service<T>(&self, act: impl FnOnce(&mut SimulatedServer) -> T) -> T {
         act(&mut self.shared.state().service)
     }
 
@@ -280,11 +284,11 @@ async fn prove(stream: &mut Stream, shared: &Shared) -> io::Result<Option<(Strin
     if auth.mechanism == Mechanism::Plain {
         return Ok(user_of(&auth.data, &shared.password).map(|user| (user, Vec::new())));
     }
-    let password = if shared.login.impostor { "anything" } else { &shared.password };
+    let password = if shared.login.knows_no_password { "anything" } else { &shared.password };
     let Some(exchange) = Exchange::begin(&auth.data, password) else { return Ok(None) };
     stream.send(&XmppStreamElement::Sasl(Nonza::Challenge(Challenge { data: exchange.challenge() }))).await?;
     let XmppStreamElement::Sasl(Nonza::Response(response)) = next(stream).await? else { return Err(unexpected()) };
-    if shared.login.impostor {
+    if shared.login.knows_no_password {
         return Ok(Some(("romeo".to_owned(), b"v=bm8gcHJvb2Y=".to_vec())));
     }
     Ok(exchange.finish(&response.data))

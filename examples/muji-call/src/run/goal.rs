@@ -60,7 +60,7 @@ impl Program {
             }
             (Some((_, why)), _) if self.call.is_none() => return Err(why.into()),
             (None, Some(room)) if self.args.wait => self.report.chat_room_entered(&room),
-            (None, Some(_)) if self.call.is_none() => self.join(Join::in_chat())?,
+            (None, Some(_)) if self.call.is_none() => self.join(Join::chat_room())?,
             _ => {}
         }
         Ok(())
@@ -69,7 +69,7 @@ impl Program {
     /// Does what the program is for.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
         match self.goal.clone() {
-            Goal::Room(_) => self.join(Join::own())?,
+            Goal::Room(_) => self.join(Join::call_room())?,
             Goal::Person(whom) => self.dial(whom)?,
             Goal::Either(name) => {
                 self.undecided = Some(Instant::now() + DECIDING);
@@ -102,7 +102,7 @@ impl Program {
 
     fn treat_as_room(&mut self, name: BareJid) -> Result<(), Failure> {
         self.goal = Goal::Room(name);
-        self.join(Join::own())
+        self.join(Join::call_room())
     }
 
     /// Nobody says what a name stands for: entering a room has its own deadlines and errors.

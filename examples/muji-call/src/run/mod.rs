@@ -10,7 +10,7 @@ use futures::StreamExt;
 use muji_core::config::Config;
 use muji_core::error::EndReason;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
-use muji_core::{About, CallId, ConnectionChange as Change, Disco, Event, Handled, Media, Muji, Notice};
+use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice};
 use muji_media::backend::{Backend, Devices};
 use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +21,6 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::args::{Args, Login, server};
 use crate::audio::{self, Audio};
-use crate::call_view::SharedCallView;
 use crate::chat::Chat;
 use crate::doctor;
 use crate::exit::Failure;
@@ -34,6 +33,7 @@ use crate::user_action::UserAction;
 use crate::video::{self, Video};
 #[cfg(feature = "window")]
 use crate::window::snapshot::Snapshots;
+use crate::window_state::SharedWindowState;
 use goal::{Goal, goal, room_password};
 
 /// The node of this client's capabilities (XEP-0115).
@@ -46,7 +46,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Frontend {
     /// What a window shows.
-    pub(crate) shared_view: SharedCallView,
+    pub(crate) shared_view: SharedWindowState,
     /// What the user asks for in it.
     pub(crate) actions: Option<mpsc::Receiver<UserAction>>,
     /// Told once the login worked, and dropped if it does not.
@@ -149,7 +149,7 @@ async fn wanted(actions: &mut Option<mpsc::Receiver<UserAction>>) -> Option<User
 }
 
 #[cfg(feature = "window")]
-fn snapshots(args: &Args, shared_view: &SharedCallView) -> Result<Option<Snapshots>, Failure> {
+fn snapshots(args: &Args, shared_view: &SharedWindowState) -> Result<Option<Snapshots>, Failure> {
     let begun = args.snapshot.clone().map(|file| Snapshots::begin(shared_view.clone(), file)).transpose();
     begun.map_err(|why| Failure::Usage(format!("--snapshot: {why}")))
 }
@@ -171,7 +171,7 @@ struct Program {
     contents: Vec<Media>,
     /// What of that is not sent for now.
     muted: BTreeSet<Media>,
-    shared_view: SharedCallView,
+    shared_view: SharedWindowState,
     actions: Option<mpsc::Receiver<UserAction>>,
     goal: Goal,
     client: Connection,
@@ -259,27 +259,29 @@ impl Program {
 
     /// Updates the view with our own state.
     fn show(&self) {
-        self.shared_view.with(|call_view| {
-            call_view.in_call = self.call.is_some();
-            call_view.rings = self.ringing.who().map(str::to_owned);
-            call_view.muted = self.muted.contains(&Media::Audio);
-            call_view.camera_off = self.muted.contains(&Media::Video) || !self.contents.contains(&Media::Video);
-            call_view.title = match &self.goal {
+        self.shared_view.with(|window_state| {
+            window_state.in_call = self.call.is_some();
+            window_state.rings = self.ringing.who().map(str::to_owned);
+            window_state.muted = self.muted.contains(&Media::Audio);
+            window_state.camera_off = self.muted.contains(&Media::Video) || !self.contents.contains(&Media::Video);
+            window_state.title = match &self.goal {
                 Goal::Room(name) | Goal::Either(name) => name.to_string(),
                 Goal::Person(whom) => whom.to_string(),
                 Goal::Wait => "Waiting for calls".to_owned(),
             };
-            call_view.name = self.args.nick.clone().unwrap_or_default();
+            window_state.name = self.args.nick.clone().unwrap_or_default();
         });
     }
 
     /// What an event means for the program; why its call is over, if it is.
-    fn happened(&mut self, about: &About, event: Event) -> Option<EndReason> {
+    fn happened(&mut self, about: &EventScope, event: Event) -> Option<EndReason> {
         let answer_after = self.args.auto_answer.map(Duration::from_secs);
         let aloud = Alerting::Aloud { answer_after };
         match (about, event) {
-            (About::Call(call), Event::Ringing { from, .. }) => self.rings(Waiting::Call(*call), aloud, from.as_str()),
-            (About::Call(call), Event::Stranger { from, .. }) => {
+            (EventScope::Call(call), Event::Ringing { from, .. }) => {
+                self.rings(Waiting::Call(*call), aloud, from.as_str())
+            }
+            (EventScope::Call(call), Event::Stranger { from, .. }) => {
                 self.rings(Waiting::Call(*call), Alerting::Silent, from.as_str());
             }
             (_, Event::Invited(invitation)) => {
@@ -291,7 +293,9 @@ impl Program {
                 return (rang && self.args.once).then_some(EndReason::Cancelled);
             }
             (_, Event::PeerFailed(peer, failure)) => doctor::remember(&peer.nick, &failure.to_string()),
-            (About::Call(call), Event::Ended(why)) if self.ringing.call_over(*call) || self.call == Some(*call) => {
+            (EventScope::Call(call), Event::Ended(why))
+                if self.ringing.call_over(*call) || self.call == Some(*call) =>
+            {
                 return Some(why);
             }
             _ => {}
@@ -300,9 +304,9 @@ impl Program {
     }
 
     /// False for the end of a call that only other devices could take.
-    fn concerns(&self, about: &About, event: &Event) -> bool {
+    fn concerns(&self, about: &EventScope, event: &Event) -> bool {
         match (about, event) {
-            (About::Call(call), Event::Ended(_)) => self.call == Some(*call) || self.ringing.is(*call),
+            (EventScope::Call(call), Event::Ended(_)) => self.call == Some(*call) || self.ringing.is(*call),
             (_, Event::Ringing { .. } | Event::Stranger { .. }) => self.args.wait && self.call.is_none(),
             _ => true,
         }

@@ -36,7 +36,7 @@ impl Program {
                 call
             }
             Waiting::Invitation(invitation) => {
-                let how = self.how(Join::own());
+                let how = self.how(Join::call_room());
                 self.muji.accept(&invitation, how).map_err(refused)?
             }
         };

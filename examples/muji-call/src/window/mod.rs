@@ -9,8 +9,8 @@ use std::time::Duration;
 use eframe::egui;
 use tokio::sync::mpsc;
 
-use crate::call_view::SharedCallView;
 use crate::user_action::UserAction;
+use crate::window_state::SharedWindowState;
 use textures::Textures;
 use view::View;
 
@@ -35,7 +35,7 @@ pub(crate) fn actions() -> (mpsc::Sender<UserAction>, mpsc::Receiver<UserAction>
 }
 
 /// Shows the window until it is closed or the program is over.
-pub(crate) fn show(shared_view: SharedCallView, actions: mpsc::Sender<UserAction>) -> eframe::Result {
+pub(crate) fn show(shared_view: SharedWindowState, actions: mpsc::Sender<UserAction>) -> eframe::Result {
     let viewport = egui::ViewportBuilder::default().with_inner_size(SIZE).with_min_inner_size([360.0, 240.0]);
     // Frames come when pictures do; waiting for the screen would be a second clock.
     let options = eframe::NativeOptions { viewport, vsync: false, ..Default::default() };
@@ -44,7 +44,7 @@ pub(crate) fn show(shared_view: SharedCallView, actions: mpsc::Sender<UserAction
 }
 
 struct App {
-    shared_view: SharedCallView,
+    shared_view: SharedWindowState,
     actions: mpsc::Sender<UserAction>,
     view: View,
     textures: Textures,
@@ -53,9 +53,9 @@ struct App {
 impl eframe::App for App {
     fn update(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         let Self { shared_view, view, textures, .. } = self;
-        let (actions, over) = shared_view.with(|call_view| {
-            textures.update(ctx, call_view);
-            (view.show(ctx, call_view, textures), call_view.over)
+        let (actions, over) = shared_view.with(|window_state| {
+            textures.update(ctx, window_state);
+            (view.show(ctx, window_state, textures), window_state.over)
         });
         for action in actions {
             let _ended = self.actions.try_send(action).is_err(); // Then so does the window.

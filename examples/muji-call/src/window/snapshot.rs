@@ -11,7 +11,7 @@ use egui_software_backend::{BufferMutRef, ColorFieldOrder, EguiSoftwareRender};
 
 use super::textures::Textures;
 use super::view::View;
-use crate::call_view::SharedCallView;
+use crate::window_state::SharedWindowState;
 
 /// The picture's sides, in pixels.
 const WIDTH: usize = 1_000;
@@ -27,12 +27,12 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     /// Begins.
-    pub(crate) fn begin(shared_view: SharedCallView, file: PathBuf) -> std::io::Result<Self> {
+    pub(crate) fn begin(shared_view: SharedWindowState, file: PathBuf) -> std::io::Result<Self> {
         let (end, ended) = channel();
         std::thread::Builder::new().name("muji-snapshots".to_owned()).spawn(move || {
             let mut camera = Camera::new();
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(INTERVAL) {
-                if !shared_view.with(|call_view| call_view.in_call) {
+                if !shared_view.with(|window_state| window_state.in_call) {
                     continue; // The last of the call stays.
                 }
                 if let Err(why) = camera.take(&shared_view, &file) {
@@ -59,7 +59,7 @@ impl Camera {
         Self { ctx: Context::default(), view: View::default(), textures: Textures::default(), renderer }
     }
 
-    fn take(&mut self, shared_view: &SharedCallView, file: &Path) -> std::io::Result<()> {
+    fn take(&mut self, shared_view: &SharedWindowState, file: &Path) -> std::io::Result<()> {
         let mut pixels = vec![[0; 4]; WIDTH * HEIGHT];
         let screen_rect = Some(Rect::from_min_size(Pos2::ZERO, vec2(WIDTH as f32, HEIGHT as f32)));
         let mut deltas = TexturesDelta::default();
@@ -67,10 +67,10 @@ impl Camera {
         for _ in 0..2 {
             let input = RawInput { screen_rect, ..RawInput::default() };
             let Self { ctx, view, textures, .. } = self;
-            let output = shared_view.with(|call_view| {
+            let output = shared_view.with(|window_state| {
                 ctx.run(input, |ctx| {
-                    textures.update(ctx, call_view);
-                    view.show(ctx, call_view, textures); // Nobody presses anything here.
+                    textures.update(ctx, window_state);
+                    view.show(ctx, window_state, textures); // Nobody presses anything here.
                 })
             });
             deltas.append(output.textures_delta);

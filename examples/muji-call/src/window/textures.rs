@@ -7,7 +7,7 @@ use eframe::egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions
 use muji_core::Media;
 use muji_media::device::{VideoFrame, VideoOrigin};
 
-use crate::call_view::CallView;
+use crate::window_state::WindowState;
 
 /// What is drawn of everybody.
 #[derive(Default)]
@@ -17,12 +17,12 @@ pub(crate) struct Textures {
 
 impl Textures {
     /// Takes what is new in the view of the call.
-    pub(crate) fn update(&mut self, ctx: &Context, call_view: &CallView) {
+    pub(crate) fn update(&mut self, ctx: &Context, window_state: &WindowState) {
         let us = VideoOrigin::Local(Media::Video);
-        let ours = call_view.ours().map(|(picture, at)| (&us, picture, at));
+        let ours = window_state.ours().map(|(picture, at)| (&us, picture, at));
         let of =
-            |person| [Media::Slides, Media::Video].into_iter().filter_map(move |media| call_view.of(person, &media));
-        let shown: Vec<_> = call_view.people.iter().flat_map(of).chain(ours).collect();
+            |person| [Media::Slides, Media::Video].into_iter().filter_map(move |media| window_state.of(person, &media));
+        let shown: Vec<_> = window_state.people.iter().flat_map(of).chain(ours).collect();
         self.textures.retain(|whose, _| shown.iter().any(|(of, ..)| *of == whose));
         for (whose, picture, at) in shown {
             match self.textures.get_mut(whose) {

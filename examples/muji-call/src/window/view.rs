@@ -9,8 +9,8 @@ use muji_core::Media;
 use muji_media::device::VideoOrigin;
 
 use super::textures::Textures;
-use crate::call_view::{CallView, Person};
 use crate::user_action::UserAction;
+use crate::window_state::{Person, WindowState};
 
 /// A button's sides, and the gap between two, in points.
 const BUTTON: Vec2 = vec2(120.0, 34.0);
@@ -38,33 +38,36 @@ pub(crate) struct View {
 
 impl View {
     /// Draws everything; what the user wants.
-    pub(crate) fn show(&mut self, ctx: &Context, call_view: &CallView, textures: &Textures) -> Vec<UserAction> {
+    pub(crate) fn show(&mut self, ctx: &Context, window_state: &WindowState, textures: &Textures) -> Vec<UserAction> {
         let mut actions = Vec::new();
         TopBottomPanel::bottom("bar").frame(Frame::new().fill(BACKGROUND).inner_margin(GAP)).show(ctx, |ui| {
-            self.bar(ui, call_view, &mut actions);
+            self.bar(ui, window_state, &mut actions);
         });
         CentralPanel::default().frame(Frame::new().fill(BACKGROUND).inner_margin(GAP)).show(ctx, |ui| {
-            tiles(ui, call_view, textures);
+            tiles(ui, window_state, textures);
         });
         self.invitation(ctx, &mut actions);
-        ringing(ctx, call_view, &mut actions);
-        self.keys(ctx, call_view, &mut actions);
+        ringing(ctx, window_state, &mut actions);
+        self.keys(ctx, window_state, &mut actions);
         actions
     }
 
-    fn bar(&mut self, ui: &mut Ui, call_view: &CallView, actions: &mut Vec<UserAction>) {
+    fn bar(&mut self, ui: &mut Ui, window_state: &WindowState, actions: &mut Vec<UserAction>) {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = GAP;
             let pressed = |ui: &mut Ui, text: &str, on: bool| {
                 let fill = if on { Color32::from_rgb(140, 60, 50) } else { TILE };
                 let text = RichText::new(text).color(Color32::WHITE);
-                ui.add_enabled(call_view.in_call, Button::new(text).fill(fill).min_size(BUTTON)).clicked()
+                ui.add_enabled(window_state.in_call, Button::new(text).fill(fill).min_size(BUTTON)).clicked()
             };
-            if pressed(ui, if call_view.muted { "Unmute (m)" } else { "Mute (m)" }, call_view.muted) {
+            if pressed(ui, if window_state.muted { "Unmute (m)" } else { "Mute (m)" }, window_state.muted) {
                 actions.push(UserAction::Mute);
             }
-            if pressed(ui, if call_view.camera_off { "Camera on (v)" } else { "Camera off (v)" }, call_view.camera_off)
-            {
+            if pressed(
+                ui,
+                if window_state.camera_off { "Camera on (v)" } else { "Camera off (v)" },
+                window_state.camera_off,
+            ) {
                 actions.push(UserAction::Camera);
             }
             if pressed(ui, "Invite (i)", false) {
@@ -76,7 +79,7 @@ impl View {
             if pressed(ui, "Leave (q)", false) {
                 actions.push(UserAction::Leave);
             }
-            let words = [call_view.digits.as_deref(), Some(&call_view.message)].into_iter().flatten();
+            let words = [window_state.digits.as_deref(), Some(&window_state.message)].into_iter().flatten();
             for words in words {
                 ui.add(Label::new(RichText::new(words).color(Color32::GRAY).small()).truncate());
             }
@@ -106,7 +109,7 @@ impl View {
         }
     }
 
-    fn keys(&mut self, ctx: &Context, call_view: &CallView, actions: &mut Vec<UserAction>) {
+    fn keys(&mut self, ctx: &Context, window_state: &WindowState, actions: &mut Vec<UserAction>) {
         if self.guest.is_some() {
             return; // Its letters are an address.
         }
@@ -115,7 +118,7 @@ impl View {
                 actions.extend(UserAction::of_key(byte));
             }
         }
-        if call_view.in_call && ctx.input(|input| input.key_pressed(Key::I)) {
+        if window_state.in_call && ctx.input(|input| input.key_pressed(Key::I)) {
             self.guest = Some(String::new());
         }
         let leaves_full_screen = self.full_screen && ctx.input(|input| input.key_pressed(Key::Escape));
@@ -126,8 +129,8 @@ impl View {
 }
 
 /// Somebody calls.
-fn ringing(ctx: &Context, call_view: &CallView, actions: &mut Vec<UserAction>) {
-    let Some(who) = &call_view.rings else { return };
+fn ringing(ctx: &Context, window_state: &WindowState, actions: &mut Vec<UserAction>) {
+    let Some(who) = &window_state.rings else { return };
     Modal::new(Id::new("ringing")).show(ctx, |ui| {
         ui.heading(format!("{who} calls"));
         ui.horizontal(|ui| {
@@ -143,33 +146,33 @@ fn ringing(ctx: &Context, call_view: &CallView, actions: &mut Vec<UserAction>) {
 
 // ---- tiles -----------------------------------------------------------------------------------------------------------
 
-fn tiles(ui: &mut Ui, call_view: &CallView, textures: &Textures) {
+fn tiles(ui: &mut Ui, window_state: &WindowState, textures: &Textures) {
     let (response, painter) = ui.allocate_painter(ui.available_size(), Sense::hover());
     let whole = response.rect;
     // Screens first: they are what is talked about.
-    let screens = call_view.people.iter().filter(|person| call_view.of(person, &Media::Slides).is_some());
+    let screens = window_state.people.iter().filter(|person| window_state.of(person, &Media::Slides).is_some());
     let shown: Vec<(&Person, Media)> = screens
         .map(|person| (person, Media::Slides))
-        .chain(call_view.people.iter().map(|person| (person, Media::Video)))
+        .chain(window_state.people.iter().map(|person| (person, Media::Video)))
         .collect();
     let places = grid(whole, shown.len());
     for ((person, media), place) in shown.into_iter().zip(places) {
-        let picture = call_view.of(person, &media).and_then(|(whose, ..)| textures.of(whose));
+        let picture = window_state.of(person, &media).and_then(|(whose, ..)| textures.of(whose));
         if media == Media::Slides {
             screen(&painter, place, person, picture);
         } else {
             tile(&painter, place, person, picture);
         }
     }
-    if call_view.people.is_empty() {
-        let text = if call_view.in_call {
-            format!("Nobody else is in {} yet", call_view.title)
+    if window_state.people.is_empty() {
+        let text = if window_state.in_call {
+            format!("Nobody else is in {} yet", window_state.title)
         } else {
-            call_view.title.clone()
+            window_state.title.clone()
         };
         painter.text(whole.center(), Align2::CENTER_CENTER, text, FontId::proportional(20.0), Color32::GRAY);
     }
-    own(&painter, whole, call_view, textures);
+    own(&painter, whole, window_state, textures);
 }
 
 /// Places for so many tiles, as large as they fit.
@@ -239,14 +242,14 @@ fn draw(painter: &Painter, place: Rect, (texture, size): (TextureId, Vec2)) {
 }
 
 /// Our own picture, small and in the corner.
-fn own(painter: &Painter, whole: Rect, call_view: &CallView, textures: &Textures) {
+fn own(painter: &Painter, whole: Rect, window_state: &WindowState, textures: &Textures) {
     let Some((texture, size)) = textures.of(&VideoOrigin::Local(Media::Video)) else { return };
     let width = whole.width() * OURS;
     let place =
         Rect::from_min_size(whole.max - vec2(width, width * size.y / size.x), vec2(width, width * size.y / size.x));
     painter.image(texture, place, Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)), Color32::WHITE);
     painter.rect_stroke(place, 0.0, Stroke::new(2.0, BACKGROUND), StrokeKind::Outside);
-    let words = if call_view.muted { format!("{} · muted", call_view.name) } else { call_view.name.clone() };
+    let words = if window_state.muted { format!("{} · muted", window_state.name) } else { window_state.name.clone() };
     label(painter, place.left_bottom() + vec2(GAP, -GAP), Align2::LEFT_BOTTOM, &words, Color32::WHITE);
 }
 

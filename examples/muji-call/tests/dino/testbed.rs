@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use muji_harness::dino::{Dino, Owner};
-use muji_harness::net::Net;
-use muji_harness::real::{PEOPLE, Real};
+use muji_harness::network::Network;
+use muji_harness::real_server::{PEOPLE, RealServer};
 use muji_harness::replay::{self, Breach};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -56,19 +56,19 @@ pub(crate) async fn held(what: &str, times: usize, call: impl AsyncFn(&Testbed) 
 /// All of it ends with the value.
 pub(crate) struct Testbed {
     // In this order: the server ends before its network.
-    pub(crate) xmpp: Real,
-    pub(crate) net: Net,
+    pub(crate) xmpp: RealServer,
+    pub(crate) net: Network,
 }
 
 impl Testbed {
     fn new() -> Result<Self, DinoError> {
-        let net = Net::new().unwrap_or_else(|why| panic!("{why}")).map_err(DinoError::Missing)?;
-        let xmpp = Real::prosody_at_home(net.place(), PASSWORD).unwrap_or_else(|why| panic!("{why}"));
+        let net = Network::new().unwrap_or_else(|why| panic!("{why}")).map_err(DinoError::Missing)?;
+        let xmpp = RealServer::prosody_at_home(net.place(), PASSWORD).unwrap_or_else(|why| panic!("{why}"));
         let xmpp = xmpp.ok_or_else(|| DinoError::Missing("Prosody is not installed".to_owned()))?;
         Ok(Self { xmpp, net })
     }
 
-    /// By the server's log we broke no demand, whatever Dino did.
+    /// By the server's log we broke no requirement, whatever Dino did.
     fn nothing_is_broken(&self) {
         let wire = self.wire();
         if let Some(copy) = std::env::var_os("DINO_WIRE") {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use muji_harness::net::Access::Open;
-use muji_harness::net::{Net, SERVER, SERVER2, Site};
-use muji_harness::real::Real;
+use muji_harness::network::Access::Open;
+use muji_harness::network::{Host, Network, SERVER, SERVER2};
+use muji_harness::real_server::RealServer;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -21,7 +21,7 @@ const SPLIT: Duration = Duration::from_secs(40);
 const SERVERS: u16 = 5_269;
 
 /// The room lives at the first server.
-fn call(site: &Site, server: &Real, name: &str, more: &[&str]) -> Command {
+fn call(site: &Host, server: &RealServer, name: &str, more: &[&str]) -> Command {
     let (jid, address) = (format!("{name}@{}", server.domain), format!("{}:{}", server.domain, server.port));
     let room = format!("balcony@{SERVER2}");
     let authority = server.authority();
@@ -45,14 +45,15 @@ async fn heard(child: &mut Child) {
 
 #[tokio::test]
 async fn when_servers_lose_and_find_each_other_there_is_one_session_for_each_pair() {
-    let mut net = match Net::new().unwrap_or_else(|why| panic!("{why}")) {
+    let mut net = match Network::new().unwrap_or_else(|why| panic!("{why}")) {
         Ok(net) => net,
         Err(why) => return skipped(&why),
     };
     let [other, here, there] = [(); 3].map(|()| net.site(Open).unwrap_or_else(|why| panic!("{why}")));
     assert_eq!(other.address, OTHER);
-    let first = Real::federated(net.place(), PASSWORD, SERVER, SERVER2).unwrap_or_else(|why| panic!("{why}"));
-    let second = Real::federated(&other.place, PASSWORD, OTHER, "rooms.invalid").unwrap_or_else(|why| panic!("{why}"));
+    let first = RealServer::federated(net.place(), PASSWORD, SERVER, SERVER2).unwrap_or_else(|why| panic!("{why}"));
+    let second =
+        RealServer::federated(&other.place, PASSWORD, OTHER, "rooms.invalid").unwrap_or_else(|why| panic!("{why}"));
     let (Some(first), Some(second)) = (first, second) else { return skipped("Prosody is not installed") };
     let mut romeo = call(&here, &first, "romeo", &["--audio", "tone:440"]).spawn().unwrap();
     event(&mut romeo, LIMIT, |event| event["event"] == "joined").await.expect("romeo is in the room");

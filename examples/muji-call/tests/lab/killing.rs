@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use muji_harness::proxy::Proxy;
-use muji_harness::real::{HIBERNATION, Real};
+use muji_harness::real_server::{HIBERNATION, RealServer};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -16,7 +16,7 @@ use crate::support::*;
 /// The first two stanzas bind a resource; somebody who joins a call of two is done with the sixteenth.
 const STEPS: std::ops::RangeInclusive<usize> = 3..=16;
 
-fn person(server: &Real, name: &str, through: SocketAddr, more: &[&str]) -> Command {
+fn person(server: &RealServer, name: &str, through: SocketAddr, more: &[&str]) -> Command {
     let (jid, address) = (format!("{name}@{}", server.domain), through.to_string());
     let room = format!("balcony@conference.{}", server.domain);
     let mut arguments = vec![room.as_str(), "--jid", &jid, "--nick", name, "--server", &address, "--tls", "none"];
@@ -41,7 +41,7 @@ async fn listen(child: &mut Child, time: Duration) -> Vec<Value> {
     said
 }
 
-async fn at_every_step(name: &str, server: &Real) {
+async fn at_every_step(name: &str, server: &RealServer) {
     let direct = SocketAddr::from(([127, 0, 0, 1], server.port));
     let mut romeo = person(server, "romeo", direct, &["--audio", "tone:440"]).spawn().unwrap();
     event(&mut romeo, LIMIT, |event| event["event"] == "joined").await.expect("romeo is in the room");
@@ -104,7 +104,7 @@ fn last_pairs(said: &[Value]) -> Option<usize> {
 
 #[tokio::test]
 async fn somebody_is_killed_at_every_step_on_prosody() {
-    let Some(server) = Real::prosody(PASSWORD).unwrap_or_else(|why| panic!("{why}")) else {
+    let Some(server) = RealServer::prosody(PASSWORD).unwrap_or_else(|why| panic!("{why}")) else {
         return skipped("Prosody is not installed");
     };
     at_every_step("Prosody", &server).await;
@@ -112,7 +112,7 @@ async fn somebody_is_killed_at_every_step_on_prosody() {
 
 #[tokio::test]
 async fn somebody_is_killed_at_every_step_on_ejabberd() {
-    let Some(server) = Real::ejabberd(PASSWORD).unwrap_or_else(|why| panic!("{why}")) else {
+    let Some(server) = RealServer::ejabberd(PASSWORD).unwrap_or_else(|why| panic!("{why}")) else {
         return skipped("ejabberd is not installed");
     };
     at_every_step("ejabberd", &server).await;

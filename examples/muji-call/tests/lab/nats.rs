@@ -1,6 +1,6 @@
 //! Two at sites with NATs of every kind: each hears the other by the best path that there is.
 
-use muji_harness::net::Access::{self, FullCone, Ipv6, NoUdp, Open, PortRestricted, Symmetric};
+use muji_harness::network::Access::{self, FullCone, Ipv6, NoUdp, Open, PortRestricted, Symmetric};
 use serde_json::Value;
 
 use crate::place::{Internet, told};

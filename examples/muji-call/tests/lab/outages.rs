@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use muji_harness::net::Access::{NoUdp, Open, PortRestricted};
-use muji_harness::net::Site;
+use muji_harness::network::Access::{NoUdp, Open, PortRestricted};
+use muji_harness::network::Host;
 use serde_json::Value;
 use tokio::process::Child;
 
@@ -13,8 +13,8 @@ use crate::support::*;
 /// Two in a call at sites behind routers, who hear each other.
 struct Call {
     internet: Internet,
-    here: Site,
-    _there: Site,
+    here: Host,
+    _there: Host,
     romeo: Child,
     juliet: Child,
 }
@@ -138,7 +138,7 @@ async fn a_machine_that_sleeps_for_a_minute_is_in_the_call_again() {
 async fn where_there_is_no_path_it_is_said_within_thirty_seconds_and_what_was_tried() {
     let Some(mut internet) = Internet::new(false) else { return };
     let (here, there) = (internet.site(NoUdp), internet.site(Open));
-    let stun = format!("{}:9", muji_harness::net::SERVER);
+    let stun = format!("{}:9", muji_harness::network::SERVER);
     let mut romeo = internet.call(&here, "romeo", &["--audio", "tone:440", "--stun", &stun]).spawn().unwrap();
     let _juliet = internet.call(&there, "juliet", &["--audio", "tone:660"]).spawn().unwrap();
     event(&mut romeo, LIMIT, |event| is_state(event, "connecting")).await.expect("both are there");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muji_harness::net::{Access, Net, SERVER, SERVER6, Site};
-use muji_harness::real::Real;
+use muji_harness::network::{Access, Host, Network, SERVER, SERVER6};
+use muji_harness::real_server::RealServer;
 use muji_harness::turn::Turn;
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -15,15 +15,15 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// An internet with an XMPP server, and a TURN server that it knows.
 pub(crate) struct Internet {
-    pub(crate) net: Net,
-    pub(crate) xmpp: Real,
+    pub(crate) net: Network,
+    pub(crate) xmpp: RealServer,
     _turn: Option<Turn>,
 }
 
 impl Internet {
     /// `None` if it cannot be: it is said why.
     pub(crate) fn new(relays: bool) -> Option<Self> {
-        let net = match Net::new().unwrap_or_else(|why| panic!("{why}")) {
+        let net = match Network::new().unwrap_or_else(|why| panic!("{why}")) {
             Ok(net) => net,
             Err(why) => {
                 skipped(&why);
@@ -41,7 +41,7 @@ impl Internet {
             None => None,
         };
         let services = turn.as_ref().map(|turn| turn.services(SERVER) + &turn.services(SERVER6)).unwrap_or_default();
-        let xmpp = Real::prosody_in(Some(net.place()), PASSWORD, &services).unwrap_or_else(|why| panic!("{why}"));
+        let xmpp = RealServer::prosody_in(Some(net.place()), PASSWORD, &services).unwrap_or_else(|why| panic!("{why}"));
         let Some(xmpp) = xmpp else {
             skipped("Prosody is not installed");
             return None;
@@ -49,12 +49,12 @@ impl Internet {
         Some(Self { net, xmpp, _turn: turn })
     }
 
-    pub(crate) fn site(&mut self, access: Access) -> Site {
+    pub(crate) fn site(&mut self, access: Access) -> Host {
         self.net.site(access).unwrap_or_else(|why| panic!("{access:?}: {why}"))
     }
 
     /// The program for somebody at a site, in the call of the room.
-    pub(crate) fn call(&self, site: &Site, name: &str, more: &[&str]) -> Command {
+    pub(crate) fn call(&self, site: &Host, name: &str, more: &[&str]) -> Command {
         let host = if site.address.contains(':') { SERVER6.to_owned() } else { SERVER.to_owned() };
         let (jid, server) = (format!("{name}@{}", self.xmpp.domain), format!("{host}:{}", self.xmpp.port));
         let room = format!("balcony@conference.{}", self.xmpp.domain);
@@ -67,7 +67,7 @@ impl Internet {
 }
 
 /// The same program at a site.
-pub(crate) fn at(site: &Site, inner: &Command) -> Command {
+pub(crate) fn at(site: &Host, inner: &Command) -> Command {
     through(site.command("env"), inner)
 }
 

@@ -13,14 +13,14 @@ use jid::BareJid;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
 use muji_core::xmpp::{Account, Connection, Incoming, Server, TlsRoots};
 use muji_core::{Call, Event, Join, Media, Muji, Notice, RoomInvite, Secret, SessionId, Via};
-use muji_harness::instant;
+use muji_harness::instant_backend;
 use muji_harness::person::usual;
-use muji_harness::real::{PEOPLE, Real};
+use muji_harness::real_server::{PEOPLE, RealServer};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use xmpp_parsers::presence::Presence;
 
-use crate::real::{ejabberd, prosody};
+use crate::real_servers::{ejabberd, prosody};
 use crate::support::PASSWORD;
 
 /// A busy machine and a server in Erlang.
@@ -43,7 +43,7 @@ impl MediaBackend for Pretended {
     }
 
     fn execute(&mut self, command: MediaCommand) {
-        self.reports.extend(instant::obey(&command));
+        self.reports.extend(instant_backend::obey(&command));
         let mut flows = self.flows.lock().unwrap();
         match command {
             MediaCommand::Content { session, content, send, receive, .. } => {
@@ -81,7 +81,7 @@ struct Person {
 }
 
 impl Person {
-    fn new(server: &Real, name: &str) -> Self {
+    fn new(server: &RealServer, name: &str) -> Self {
         let jid: BareJid = format!("{name}@{}", server.domain).parse().unwrap();
         let mut account = Account::new(jid.clone().into(), Secret::new(PASSWORD));
         account.server = Server::StartTls { host: "127.0.0.1".to_owned(), port: server.port };
@@ -129,7 +129,7 @@ async fn live(
             Some(wish) = wishes.recv() => {
                 let mut in_call = |act: &dyn Fn(&mut Call<'_>)| act(&mut muji.in_call(call.expect("it has joined")));
                 match wish {
-                    UserAction::Join => call = Some(muji.join(room.clone(), Join::own().nick(&name)).unwrap()),
+                    UserAction::Join => call = Some(muji.join(room.clone(), Join::call_room().nick(&name)).unwrap()),
                     UserAction::Leave => in_call(&|call| call.leave().unwrap()),
                     UserAction::Add => in_call(&|call| call.add(Media::Video).unwrap()),
                     UserAction::Remove => in_call(&|call| call.remove(Media::Video).unwrap()),
@@ -162,7 +162,7 @@ async fn until(what: &str, so: impl Fn() -> bool) {
     assert!(timeout(LIMIT, wait).await.is_ok(), "never came true: {what}");
 }
 
-async fn a_call_grows(server: &Real) {
+async fn a_call_grows(server: &RealServer) {
     let [romeo, juliet, mercutio, ..] = &PEOPLE.map(|name| Person::new(server, name));
     let all = [romeo, juliet, mercutio];
     // He makes the room: in one of ejabberd's only its moderators may invite through it.

@@ -126,7 +126,8 @@ async fn plain_is_said_under_tls_and_refused_without() {
 #[tokio::test]
 async fn a_server_that_does_not_know_the_password_itself_is_found_out() {
     let server =
-        tls_server("impostor", for_localhost, LoginOptions { impostor: true, ..LoginOptions::default() }).await;
+        tls_server("impostor", for_localhost, LoginOptions { knows_no_password: true, ..LoginOptions::default() })
+            .await;
     let (code, why) = failure(server.call(&[])).await;
     assert_eq!(code, Some(3));
     assert!(why.contains("could not prove that it knows the password"), "{why}");

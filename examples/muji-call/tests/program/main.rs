@@ -6,7 +6,7 @@ mod devices;
 mod failing;
 mod library;
 mod login;
-mod real;
+mod real_servers;
 mod relays;
 mod ringing;
 mod seeing;

@@ -1,6 +1,6 @@
 //! Calls through a real TURN server, by each way.
 
-use muji_harness::real::Real;
+use muji_harness::real_server::RealServer;
 use muji_harness::room::Rules;
 use muji_harness::turn::{NAME, PASSWORD as TURN_PASSWORD, Turn, USER};
 use serde_json::Value;
@@ -88,7 +88,7 @@ async fn who_has_no_relay_and_wants_nothing_else_hears_nobody() {
 async fn the_doctor_says_what_works_from_here_and_why_the_rest_does_not() {
     let Some(turn) = coturn() else { return };
     let services = turn.services("127.0.0.1");
-    let Some(server) = Real::prosody_in(None, PASSWORD, &services).unwrap_or_else(|why| panic!("{why}")) else {
+    let Some(server) = RealServer::prosody_in(None, PASSWORD, &services).unwrap_or_else(|why| panic!("{why}")) else {
         return skipped("Prosody is not installed");
     };
     let (jid, address, authority) = (format!("romeo@{}", server.domain), server.address(), server.authority());

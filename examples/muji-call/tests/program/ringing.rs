@@ -7,7 +7,7 @@ use muji_harness::server::Server;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use crate::real::{ejabberd, prosody};
+use crate::real_servers::{ejabberd, prosody};
 use crate::support::*;
 
 /// Where people have their accounts, and how the program gets there.
@@ -22,7 +22,7 @@ impl Place {
         Self { domain: "localhost".to_owned(), way: way.to_vec() }
     }
 
-    fn real(server: &muji_harness::real::Real) -> Self {
+    fn real(server: &muji_harness::real_server::RealServer) -> Self {
         let way = ["--server", &server.address(), "--ca-file", &server.authority()].map(str::to_owned);
         Self { domain: server.domain.to_owned(), way: way.to_vec() }
     }

@@ -9,11 +9,11 @@ use muji_xep::{Element, Secret};
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::Membership;
-use super::asked::Asked;
 use super::form::{self, NextStep};
 use super::outcome::Outcome;
+use super::room_query::RoomQuery;
 use super::stage::Stage;
-use crate::command::Style;
+use crate::command::RoomKind;
 use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
@@ -30,7 +30,7 @@ impl Membership {
 
     /// What enters the room, if our presence has to.
     pub(crate) fn enters(&self) -> Option<Element> {
-        (self.style == Style::Own || self.absence.is_some()).then(|| self.entry())
+        (self.room_kind == RoomKind::CallRoom || self.absence.is_some()).then(|| self.entry())
     }
 
     /// The element with which one enters a room (XEP-0045 section 7.2).
@@ -49,7 +49,7 @@ impl Membership {
         let created = user.has(code::CREATED);
         if created && self.invited && self.absence.is_none() {
             // The room of the invitation is gone; this one we made ourselves by looking.
-            self.ask(cx, Asked::Request(RoomRequest::Discard), muc::cancel());
+            self.ask(cx, RoomQuery::Request(RoomRequest::Discard), muc::cancel());
             return Outcome::Failed(RoomFault::CallIsOver);
         }
         if created {
@@ -63,7 +63,7 @@ impl Membership {
         Outcome::Ready
     }
 
-    fn check(&mut self, cx: &mut Context<'_>, asked: Asked, query: Element) {
+    fn check(&mut self, cx: &mut Context<'_>, asked: RoomQuery, query: Element) {
         self.ask(cx, asked, query);
         self.check = Some(cx.now + config::OWN_PREPARING);
     }
@@ -72,7 +72,7 @@ impl Membership {
     pub(super) fn checked(
         &mut self,
         cx: &mut Context<'_>,
-        asked: &Asked,
+        asked: &RoomQuery,
         answer: Result<Option<&Element>, &StanzaError>,
     ) -> Outcome {
         let next = form::answered(asked, answer, self.made.unwrap_or(Privacy::Open), self.shows_jids);
@@ -93,7 +93,7 @@ impl Membership {
             }
             NextStep::Fail(fault) => {
                 if fault == RoomFault::Configuration {
-                    self.ask(cx, Asked::Request(RoomRequest::Abandon), muc::cancel());
+                    self.ask(cx, RoomQuery::Request(RoomRequest::Abandon), muc::cancel());
                 }
                 return Outcome::Failed(fault);
             }
@@ -130,7 +130,7 @@ impl Membership {
     }
 
     fn may_take_another_nick(&self) -> bool {
-        !self.nick_is_chosen && self.style == Style::Own && self.nicks < config::MAX_NICKS
+        !self.nick_is_chosen && self.room_kind == RoomKind::CallRoom && self.nicks < config::MAX_NICKS
     }
 
     /// Entering or publishing failed. On the way back that may pass.

@@ -6,12 +6,12 @@ use muji_xep::{Element, ns};
 use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use super::asked::Asked;
+use super::room_query::RoomQuery;
 use crate::error::RoomFault;
 
 /// What follows from an answer of the room.
 pub(super) enum NextStep {
-    Ask(Asked, Element),
+    Ask(RoomQuery, Element),
     /// Real JIDs are visible.
     Done,
     Fail(RoomFault),
@@ -20,41 +20,41 @@ pub(super) enum NextStep {
 }
 
 /// The first question to a room that we have created.
-pub(super) fn ask_form() -> (Asked, Element) {
-    (Asked::Form, muc::ask_form())
+pub(super) fn ask_form() -> (RoomQuery, Element) {
+    (RoomQuery::Form, muc::ask_form())
 }
 
 /// The question to a room of which we do not know whether everybody sees real JIDs.
-pub(super) fn ask_anonymity() -> (Asked, Element) {
-    (Asked::Anonymity, Element::bare("query", ns::DISCO_INFO))
+pub(super) fn ask_anonymity() -> (RoomQuery, Element) {
+    (RoomQuery::Anonymity, Element::bare("query", ns::DISCO_INFO))
 }
 
 /// The room answers what we asked it before publishing.
 pub(super) fn answered(
-    asked: &Asked,
+    asked: &RoomQuery,
     answer: Result<Option<&Element>, &StanzaError>,
     privacy: Privacy,
     shows_jids: bool,
 ) -> NextStep {
     match (asked, answer) {
-        (Asked::Form, Ok(Some(form))) => match muc::fill_in(form, privacy) {
-            Some(form) => NextStep::Ask(Asked::Configuration { least: false }, form),
+        (RoomQuery::Form, Ok(Some(form))) => match muc::fill_in(form, privacy) {
+            Some(form) => NextStep::Ask(RoomQuery::Configuration { least: false }, form),
             None => NextStep::Fail(RoomFault::Configuration),
         },
         // A service without forms: the room as it is, if that is good enough.
-        (Asked::Form, Err(_)) => NextStep::Ask(Asked::Configuration { least: true }, muc::instant()),
-        (Asked::Configuration { least: false }, Err(error)) if is_policy(error) => {
-            NextStep::Ask(Asked::Configuration { least: true }, muc::only_real_jids())
+        (RoomQuery::Form, Err(_)) => NextStep::Ask(RoomQuery::Configuration { least: true }, muc::instant()),
+        (RoomQuery::Configuration { least: false }, Err(error)) if is_policy(error) => {
+            NextStep::Ask(RoomQuery::Configuration { least: true }, muc::only_real_jids())
         }
-        (Asked::Configuration { .. }, Ok(_)) if shows_jids => NextStep::Done,
-        (Asked::Configuration { .. }, Ok(_)) => {
+        (RoomQuery::Configuration { .. }, Ok(_)) if shows_jids => NextStep::Done,
+        (RoomQuery::Configuration { .. }, Ok(_)) => {
             let (asked, query) = ask_anonymity(); // A service may take the form and have no field for it.
             NextStep::Ask(asked, query)
         }
-        (Asked::Form | Asked::Configuration { .. }, _) => NextStep::Fail(RoomFault::Configuration),
-        (Asked::Anonymity, Ok(Some(info))) if shows_real_jids(info) => NextStep::Done,
-        (Asked::Anonymity, _) => NextStep::Fail(RoomFault::HidesRealJids),
-        (Asked::SelfPing | Asked::Admission(_) | Asked::Request(_), _) => NextStep::Unrelated,
+        (RoomQuery::Form | RoomQuery::Configuration { .. }, _) => NextStep::Fail(RoomFault::Configuration),
+        (RoomQuery::Anonymity, Ok(Some(info))) if shows_real_jids(info) => NextStep::Done,
+        (RoomQuery::Anonymity, _) => NextStep::Fail(RoomFault::HidesRealJids),
+        (RoomQuery::SelfPing | RoomQuery::Admission(_) | RoomQuery::Request(_), _) => NextStep::Unrelated,
     }
 }
 

@@ -3,12 +3,12 @@
 //! Sound does not stop because signalling does: when the room or the connection loses us, sessions live on for a minute while
 //! we come back (XEP-0045 section 9.1, statuses 332 and 333; XEP-0410).
 
-mod asked;
 mod entering;
 mod form;
 mod outcome;
 mod removal;
 mod resync;
+mod room_query;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -24,15 +24,15 @@ use muji_xep::{Element, Secret, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use crate::command::{Join, Style};
+use crate::command::{Join, RoomKind};
 use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
 use crate::peer::occupant_jid;
 use crate::warning::Warning;
-pub(super) use asked::Asked;
 pub(super) use outcome::Outcome;
 use resync::Resync;
+pub(super) use room_query::RoomQuery;
 use stage::Stage;
 
 /// The room lost us.
@@ -49,7 +49,7 @@ struct Absence {
 pub(super) struct Membership {
     room: BareJid,
     nick: String,
-    style: Style,
+    room_kind: RoomKind,
     /// The user chose the nick; a random one may be changed.
     nick_is_chosen: bool,
     password: Option<Secret>,
@@ -58,7 +58,7 @@ pub(super) struct Membership {
     stage: Stage,
     /// The room has to answer until then before we publish.
     check: Option<Instant>,
-    asked: PendingRequests<Asked>,
+    asked: PendingRequests<RoomQuery>,
     /// The room is ours to configure, members-only if we made it for this call.
     made: Option<Privacy>,
     /// The room said that everybody sees real JIDs.
@@ -86,7 +86,7 @@ impl Membership {
         Self {
             room,
             nick,
-            style: how.style,
+            room_kind: how.room_kind,
             nick_is_chosen: how.nick.is_some(),
             password: how.password,
             invited: how.invited,
@@ -120,8 +120,8 @@ impl Membership {
         occupant_jid(&self.room, &self.nick).expect("the nick was checked when joining or came from the room")
     }
 
-    pub(super) fn style(&self) -> Style {
-        self.style
+    pub(super) fn room_kind(&self) -> RoomKind {
+        self.room_kind
     }
 
     pub(super) fn password(&self) -> Option<&Secret> {
@@ -196,19 +196,19 @@ impl Membership {
 
     /// Asks ourselves through the room whether we are in it (XEP-0410).
     pub(super) fn ping(&mut self, cx: &mut Context<'_>) {
-        self.ask(cx, Asked::SelfPing, Element::bare("ping", ns::PING));
+        self.ask(cx, RoomQuery::SelfPing, Element::bare("ping", ns::PING));
     }
 
     /// Asks the room, or ourselves through the room.
-    pub(super) fn ask(&mut self, cx: &mut Context<'_>, asked: Asked, payload: Element) {
+    pub(super) fn ask(&mut self, cx: &mut Context<'_>, asked: RoomQuery, payload: Element) {
         let id = cx.ids.token();
         let room = Some(Jid::from(self.room.clone()));
         let iq = match &asked {
-            Asked::Configuration { .. } | Asked::Admission(_) | Asked::Request(_) => {
+            RoomQuery::Configuration { .. } | RoomQuery::Admission(_) | RoomQuery::Request(_) => {
                 Iq::Set { from: None, to: room, id: id.clone(), payload }
             }
-            Asked::Form | Asked::Anonymity => Iq::Get { from: None, to: room, id: id.clone(), payload },
-            Asked::SelfPing => Iq::Get { from: None, to: Some(self.occupant().into()), id: id.clone(), payload },
+            RoomQuery::Form | RoomQuery::Anonymity => Iq::Get { from: None, to: room, id: id.clone(), payload },
+            RoomQuery::SelfPing => Iq::Get { from: None, to: Some(self.occupant().into()), id: id.clone(), payload },
         };
         self.asked.asked(cx.now, &id, asked);
         cx.send(iq);
@@ -225,14 +225,16 @@ impl Membership {
         let asked = self.asked.answered(id)?;
         self.heard(cx.now);
         Some(match (asked, answer) {
-            (Asked::SelfPing, answer) => pinged(answer.err()),
-            (Asked::Request(request), Err(error)) => {
+            (RoomQuery::SelfPing, answer) => pinged(answer.err()),
+            (RoomQuery::Request(request), Err(error)) => {
                 Outcome::Warn(Warning::RoomRefused { request, why: RoomFault::from_error(error) })
             }
-            (Asked::Request(_), Ok(_)) => Outcome::Nothing,
-            (Asked::Admission(guest), Ok(_)) => Outcome::Admitted(guest),
-            (Asked::Admission(guest), Err(error)) => Outcome::NotAdmitted(guest, Some(RoomFault::from_error(error))),
-            (Asked::Anonymity, Ok(Some(info))) if public => {
+            (RoomQuery::Request(_), Ok(_)) => Outcome::Nothing,
+            (RoomQuery::Admission(guest), Ok(_)) => Outcome::Admitted(guest),
+            (RoomQuery::Admission(guest), Err(error)) => {
+                Outcome::NotAdmitted(guest, Some(RoomFault::from_error(error)))
+            }
+            (RoomQuery::Anonymity, Ok(Some(info))) if public => {
                 self.shows_jids = form::shows_real_jids(info);
                 self.warn_if_hidden()
             }
@@ -369,10 +371,10 @@ impl Membership {
 
     /// We come back on a new stream, under a new JID if that is not the one of before. A client enters its chat rooms itself.
     pub(super) fn comes_back(&mut self, now: Instant, ids: &mut Ids, new_jid: bool) {
-        if new_jid && !self.nick_is_chosen && self.style == Style::Own {
+        if new_jid && !self.nick_is_chosen && self.room_kind == RoomKind::CallRoom {
             self.nick = ids.nick(); // Our ghost may still have the old one.
         }
-        self.stage = Stage::Outside { at: (self.style == Style::Own).then_some(now) };
+        self.stage = Stage::Outside { at: (self.room_kind == RoomKind::CallRoom).then_some(now) };
     }
 
     /// True if the client is back in its chat room, and we enter the call there again.
@@ -424,11 +426,11 @@ impl Membership {
     /// What follows from questions that were not answered in time.
     pub(super) fn unanswered(&mut self, now: Instant) -> Vec<Outcome> {
         let unanswered = |asked| match asked {
-            Asked::SelfPing => Outcome::Warn(Warning::RoomSilent),
-            Asked::Request(request) => Outcome::Warn(Warning::RoomIgnored(request)),
-            Asked::Admission(guest) => Outcome::NotAdmitted(guest, None),
+            RoomQuery::SelfPing => Outcome::Warn(Warning::RoomSilent),
+            RoomQuery::Request(request) => Outcome::Warn(Warning::RoomIgnored(request)),
+            RoomQuery::Admission(guest) => Outcome::NotAdmitted(guest, None),
             // `check` ends the wait for these earlier.
-            Asked::Form | Asked::Configuration { .. } | Asked::Anonymity => Outcome::Nothing,
+            RoomQuery::Form | RoomQuery::Configuration { .. } | RoomQuery::Anonymity => Outcome::Nothing,
         };
         self.asked.expired(now).into_iter().map(unanswered).collect()
     }

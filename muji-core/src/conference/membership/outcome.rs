@@ -1,6 +1,6 @@
 //! What follows from what the room says, or does not say in time.
 
-use crate::conference::guests::Guest;
+use crate::conference::guests::Invitee;
 use crate::error::{EndReason, RoomFault};
 use crate::warning::Warning;
 
@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
     /// We have left.
     Left(EndReason),
     /// A guest may enter.
-    Admitted(Guest),
+    Admitted(Invitee),
     /// A guest may not, and why; `None` if the room did not answer.
-    NotAdmitted(Guest, Option<RoomFault>),
+    NotAdmitted(Invitee, Option<RoomFault>),
 }

@@ -18,14 +18,14 @@ fn member(now: Instant, how: Join) -> Membership {
 #[test]
 fn a_random_nick_that_is_taken_is_changed_and_a_chosen_one_is_not() {
     let mut ids = Ids::new([7; 32]);
-    let mut random = member(start(), Join::own());
+    let mut random = member(start(), Join::call_room());
     for _ in 1..config::MAX_NICKS {
         let before = random.nick().to_owned();
         assert_eq!(random.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::EnterUnderAnotherNick);
         assert_ne!(random.nick(), before);
     }
     assert_eq!(random.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::Failed(RoomFault::NickInUse));
-    let mut chosen = member(start(), Join::own().nick("romeo"));
+    let mut chosen = member(start(), Join::call_room().nick("romeo"));
     assert_eq!(chosen.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::Failed(RoomFault::NickInUse));
     assert!(chosen.is_outside(), "there is nothing to leave");
 }
@@ -34,7 +34,7 @@ fn a_random_nick_that_is_taken_is_changed_and_a_chosen_one_is_not() {
 fn a_room_that_is_not_open_is_entered_again_later() {
     let now = start();
     let mut ids = Ids::new([7; 32]);
-    let mut romeo = member(now, Join::own());
+    let mut romeo = member(now, Join::call_room());
     for pause in config::LOCKED_ROOM_RETRY {
         let outcome = romeo.entry_refused(&mut ids, RoomFault::NotFound);
         assert_eq!(outcome, Outcome::RetryLater { leave: false });
@@ -49,7 +49,7 @@ fn a_room_that_is_not_open_is_entered_again_later() {
 #[test]
 fn on_the_way_back_a_fault_that_may_pass_is_another_loss() {
     let now = start();
-    let mut romeo = member(now, Join::own());
+    let mut romeo = member(now, Join::call_room());
     assert_eq!(romeo.trouble(RoomFault::Full), Outcome::Failed(RoomFault::Full));
     assert_eq!(romeo.lost(now, &EndReason::Disconnected), Some((now + config::ROOM_LOSS, true)));
     assert_eq!(romeo.trouble(RoomFault::Full), Outcome::Lost(EndReason::Room(RoomFault::Full)));
@@ -80,14 +80,14 @@ fn what_the_room_says_when_it_puts_us_out() {
     for (codes, outcome) in cases {
         let user =
             MucUser { actor: Some("tybalt".to_owned()), codes: codes.into_iter().collect(), ..MucUser::default() };
-        assert_eq!(member(start(), Join::own()).put_out(&user), outcome, "{:?}", user.codes);
+        assert_eq!(member(start(), Join::call_room()).put_out(&user), outcome, "{:?}", user.codes);
     }
 }
 
 #[test]
 fn after_we_have_left_the_room_only_confirms_it() {
     let now = start();
-    let mut romeo = member(now, Join::own());
+    let mut romeo = member(now, Join::call_room());
     romeo.leave(now, EndReason::Left);
     assert_eq!(romeo.put_out(&MucUser::default()), Outcome::Left(EndReason::Left));
     assert_eq!(romeo.lost(now, &EndReason::Disconnected), None);

@@ -70,7 +70,7 @@ impl Participants {
             if shared.iter().any(|media| participant.ours.contains(media)) {
                 self.call(cx, view, jid, Turn::Ours);
             } else if !shared.is_empty() {
-                participant.repair_at(cx.now + config::CALL_FALLBACK);
+                participant.recover_at(cx.now + config::CALL_FALLBACK);
             }
             return;
         };

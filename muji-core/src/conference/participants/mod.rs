@@ -104,7 +104,7 @@ impl Participants {
         let mut participant = Participant::new(cx.now, nick, quirks);
         participant.had = view.occupants.contents(&jid).into_iter().map(|(_, media)| media).collect();
         if view.standing == PublishState::Public {
-            participant.repair_at(cx.now + config::CALL_FALLBACK); // It came later, so it calls.
+            participant.recover_at(cx.now + config::CALL_FALLBACK); // It came later, so it calls.
         }
         self.people.insert(jid.clone(), participant);
         cx.event(view.call, Event::PeerJoined(Peer { nick: nick.to_owned(), jid }));
@@ -238,7 +238,7 @@ impl Participants {
         let mut session = Session::outgoing(cx.now, parties, sid, specs);
         view.hold_if_held(cx, &mut session);
         self.sessions.insert(id, session);
-        self.with_session(cx, view, id, |session, cx| session.release(cx.now, cx.ids));
+        self.with_session(cx, view, id, |session, cx| session.permit_offer(cx.now, cx.ids));
     }
 
     fn parties(&self, cx: &mut Context<'_>, view: &ConferenceView<'_>, peer: &FullJid) -> SessionParams {
@@ -361,7 +361,7 @@ impl Participants {
             if participant.ends_at.is_some_and(|at| at <= cx.now) {
                 self.left(cx, view, &jid);
             } else if let Some(due) = participant.call.filter(|due| due.at <= cx.now) {
-                participant.repairs += usize::from(due.turn == Turn::OutOfTurn);
+                participant.recoveries += usize::from(due.turn == Turn::OutOfTurn);
                 self.call(cx, view, &jid, due.turn);
             } else {
                 self.add_missing_late(cx, view, &jid);

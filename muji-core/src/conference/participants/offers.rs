@@ -44,7 +44,7 @@ impl Participants {
             Err(why) => {
                 let terminate = dismiss(from, &offer.sid, ReasonElement::from(&why), cx.ids);
                 cx.send(terminate);
-                self.failed(cx, view, from, End::Unusable(why)); // Our offer would fail for the same reason.
+                self.failed(cx, view, from, End::NegotiationError(why)); // Our offer would fail for the same reason.
             }
         }
     }
@@ -106,7 +106,7 @@ impl Participants {
         let nick = participant.nick.clone();
         let quirks = participant.quirks.in_session;
         self.with_session(cx, view, id, |session, cx| {
-            session.name_peer(&nick, quirks);
+            session.set_peer(&nick, quirks);
             session.accept(cx.now, cx.ids);
         });
     }

@@ -27,7 +27,7 @@ impl Orphans {
     /// Keeps a session's media if there is any yet; closes it if not.
     pub(super) fn take_in(&mut self, cx: &mut Context<'_>, session: &Session) {
         let id = session.parties().session;
-        if session.is_up() {
+        if session.is_connected() {
             let peer = session.parties().peer.clone();
             self.0.push(Orphan { session: id, peer, until: cx.now + config::ROOM_LOSS });
         } else {

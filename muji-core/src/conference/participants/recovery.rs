@@ -1,7 +1,7 @@
 //! What becomes of a pair whose session ended though both still take part.
 
 use jid::FullJid;
-use muji_jingle::fault::Unusable;
+use muji_jingle::fault::NegotiationError;
 use muji_jingle::{End, SessionId};
 use muji_xep::jingle::Reason;
 
@@ -24,7 +24,7 @@ impl Participants {
         peer: &FullJid,
     ) {
         let participant = self.people.get(peer).filter(|participant| participant.session == Some(id));
-        if participant.is_some_and(|participant| participant.quirks.can_redial && participant.may_repair()) {
+        if participant.is_some_and(|participant| participant.quirks.takes_another_offer && participant.may_recover()) {
             self.with_session(cx, view, id, |session, cx| session.end(cx.now, cx.ids, Reason::Timeout));
         }
     }
@@ -56,17 +56,17 @@ impl Participants {
     fn recover(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, peer: &FullJid, end: End) {
         let Some(participant) = self.people.get_mut(peer) else { return };
         match after(&end) {
-            After::Wait if participant.may_repair() => {
+            After::Wait if participant.may_recover() => {
                 participant.set_state(cx.now, PairState::Announced);
-                participant.repair_at(cx.now + config::CALL_FALLBACK); // Another session or its leaving is under way.
+                participant.recover_at(cx.now + config::CALL_FALLBACK); // Another session or its leaving is under way.
             }
-            After::AtOnce if participant.may_repair() => {
-                participant.repairs += 1;
+            After::AtOnce if participant.may_recover() => {
+                participant.recoveries += 1;
                 self.call(cx, view, peer, Turn::OutOfTurn);
             }
             After::GiveUp | After::AtOnce | After::Wait => self.failed(cx, view, peer, end),
-            After::Redial => {
-                participant.repair(cx.now);
+            After::CallAgain => {
+                participant.plan_recovery(cx.now);
                 self.tell_failure(cx, view, peer, end);
             }
         }
@@ -91,7 +91,7 @@ impl Participants {
 /// True if another content may make a session possible.
 pub(super) fn lacked_content(end: &End) -> bool {
     let reason = if let End::Peer(why) = end { Some(&why.reason) } else { None };
-    matches!(end, End::Unshared | End::Unusable(Unusable::Application(_) | Unusable::Contents))
+    matches!(end, End::Unshared | End::NegotiationError(NegotiationError::Application(_) | NegotiationError::Contents))
         || matches!(reason, Some(Reason::UnsupportedApplications | Reason::FailedApplication))
 }
 
@@ -100,7 +100,7 @@ enum After {
     /// Something else is under way; only if it does not come we call.
     Wait,
     /// We call again after a pause.
-    Redial,
+    CallAgain,
     /// The peer had not seen that we are back: we call again now.
     AtOnce,
     /// Calling again would end the same way.
@@ -127,9 +127,9 @@ fn after(end: &End) -> After {
             | Reason::GeneralError
             | Reason::MediaError
             | Reason::Timeout
-            | Reason::Other(_) => After::Redial,
+            | Reason::Other(_) => After::CallAgain,
         },
-        End::Unusable(_) | End::Unshared | End::Impostor => After::GiveUp,
-        End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::LocalMediaTimeout => After::Redial,
+        End::NegotiationError(_) | End::Unshared | End::WrongCertificate => After::GiveUp,
+        End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::LocalMediaTimeout => After::CallAgain,
     }
 }

@@ -45,7 +45,7 @@ impl Participants {
             }
             SessionEvent::Connected => {
                 if let Some(participant) = self.people.get_mut(peer) {
-                    participant.repairs = 0;
+                    participant.recoveries = 0;
                 }
                 self.orphans.close(cx, |orphan| orphan.peer == *peer);
                 self.set_state(cx, view, id, peer, PairState::Connected, |peer| Event::PeerConnected(peer, id));

@@ -308,7 +308,7 @@ impl Str0mTransport {
     fn broke(&mut self, error: &RtcError) {
         match error {
             // str0m uses this error for a certificate that does not match; there is no SDP here.
-            RtcError::RemoteSdp(_) => self.end(TransportOutput::Impostor),
+            RtcError::RemoteSdp(_) => self.end(TransportOutput::WrongCertificate),
             other => self.fail(TransportFailure::Library(other.to_string())),
         }
     }

@@ -36,7 +36,7 @@ pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>,
             while connection.read(&mut unused, None).await.is_ok() {}
             JobOutput::Ended(TransportFailure::Closed)
         }
-        Ok(Err(Other)) => JobOutput::Impostor,
+        Ok(Err(Other)) => JobOutput::WrongCertificate,
         Err(error) => {
             let role = if client { DtlsRole::Client } else { DtlsRole::Server };
             JobOutput::Ended(TransportFailure::Handshake { role, error: error.to_string() })

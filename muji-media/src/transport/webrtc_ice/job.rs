@@ -36,7 +36,7 @@ pub(super) enum JobOutput {
     /// The handshake has ended with the promised certificate.
     Secured(Keys),
     /// The peer shows another certificate.
-    Impostor,
+    WrongCertificate,
     /// The handshake has failed, or the connection has ended.
     Ended(TransportFailure),
 }

@@ -199,7 +199,7 @@ impl WebrtcIceTransport {
                     self.fail(TransportFailure::Keys);
                 }
             }
-            JobOutput::Impostor => self.end(TransportOutput::Impostor),
+            JobOutput::WrongCertificate => self.end(TransportOutput::WrongCertificate),
             JobOutput::Ended(why) => self.fail(why),
         }
     }

@@ -6,7 +6,7 @@ use muji_trace::{Line, prepares};
 use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::{Element, ns};
 
-use super::persons::{another_device, message, taken, takes_nothing};
+use super::call_forking::{another_device, message, taken, takes_nothing};
 use super::{Case, sound};
 use crate::play::{Other, Play, Result, SOON, wrong};
 use crate::subjects::Order;

@@ -1,19 +1,19 @@
-//! The cases. Each stands in the file of what it is about, names the demands that it shows, and says in a sentence what a client does that
+//! The cases. Each stands in the file of what it is about, names the requirements that it shows, and says in a sentence what a client does that
 //! passes.
 
 mod adding;
 mod answering;
-mod asked;
-mod asking;
+mod call_forking;
 mod calling;
 mod changing;
+mod disco_and_pings;
 mod entering;
 mod failing;
 mod inviting;
 mod leaving;
 mod muting;
 mod negotiating;
-mod persons;
+mod own_queries;
 mod waiting;
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::play::{Other, Play, Result, wrong};
 pub(crate) struct Case {
     /// What a client does that passes.
     pub(crate) name: &'static str,
-    /// The demands that it shows: three at most.
+    /// The requirements that it shows: three at most.
     pub(crate) ids: &'static [&'static str],
     /// How it is played.
     pub(crate) play: fn(&mut Play) -> Result,
@@ -38,7 +38,7 @@ pub(crate) struct Case {
 /// All of them, by what they are about.
 pub(crate) const GROUPS: [(&str, &[Case]); 14] = [
     ("entering", entering::CASES),
-    ("asking", asking::CASES),
+    ("own queries", own_queries::CASES),
     ("waiting", waiting::CASES),
     ("calling", calling::CASES),
     ("answering", answering::CASES),
@@ -48,8 +48,8 @@ pub(crate) const GROUPS: [(&str, &[Case]); 14] = [
     ("muting", muting::CASES),
     ("leaving", leaving::CASES),
     ("failing", failing::CASES),
-    ("asked", asked::CASES),
-    ("persons", persons::CASES),
+    ("disco and pings", disco_and_pings::CASES),
+    ("call forking", call_forking::CASES),
     ("inviting", inviting::CASES),
 ];
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use muji_harness::authority::Authority;
 use muji_harness::dino::{Dino, Owner};
-use muji_harness::net::Net;
-use muji_harness::real::{PEOPLE, Real};
+use muji_harness::network::Network;
+use muji_harness::real_server::{PEOPLE, RealServer};
 use muji_harness::server::LoginOptions;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::client::{Account, Client};
-use super::online::{Online, PASSWORD};
+use super::real_server::{OnRealServer, PASSWORD};
 use super::server::{DOMAIN, Loopback};
 use super::{Cannot, HOST, Order};
 
@@ -35,7 +35,7 @@ const NO_CALL: Cannot = Cannot::Here("it shows no call");
 struct DinoClient {
     // In this order: Dino ends before its network.
     dino: Dino,
-    _net: Net,
+    _net: Network,
     left_over: Option<PathBuf>,
     /// Since when it is to call who is shown, and has not done so.
     calling: Option<Instant>,
@@ -43,7 +43,7 @@ struct DinoClient {
 
 /// The server of one case, and a Dino.
 pub(crate) fn start() -> io::Result<Loopback> {
-    let net = Net::new()?.map_err(io::Error::other)?;
+    let net = Network::new()?.map_err(io::Error::other)?;
     let authority = Authority::new();
     let tls = authority.certify(&[DOMAIN, &format!("conference.{DOMAIN}")]).config();
     let file = std::env::temp_dir().join(format!("{}.pem", net.place()));
@@ -59,12 +59,12 @@ pub(crate) fn start() -> io::Result<Loopback> {
 }
 
 /// A Prosody, and a Dino that sees who is there.
-pub(crate) fn over_prosody() -> io::Result<Online> {
-    let net = Net::new()?.map_err(io::Error::other)?;
-    let server = Real::prosody_at_home(net.place(), PASSWORD)?;
+pub(crate) fn over_prosody() -> io::Result<OnRealServer> {
+    let net = Network::new()?.map_err(io::Error::other)?;
+    let server = RealServer::prosody_at_home(net.place(), PASSWORD)?;
     let place = net.place().to_owned();
     within(&place, || {
-        Online::over(server, |account, server| {
+        OnRealServer::over(server, |account, server| {
             let friends = PEOPLE.map(|name| format!("{name}@{}", server.domain));
             let friends: Vec<String> = friends.into_iter().filter(|friend| *friend != account.jid).collect();
             begin(net, &account, &friends, Path::new(&server.authority()), None)
@@ -86,7 +86,7 @@ fn enter(namespace: &File) -> io::Result<()> {
 }
 
 fn begin(
-    net: Net,
+    net: Network,
     account: &Account,
     friends: &[String],
     authority: &Path,

@@ -6,8 +6,8 @@ use jid::{BareJid, FullJid};
 use muji_core::config::Config;
 use muji_core::{Command, Event, Invitation, Join, Media, Mute};
 use muji_harness::person::usual;
-use muji_harness::service::Service;
-use muji_harness::world::{Interceptor, LoggedStanza, Who, World};
+use muji_harness::simulated_server::SimulatedServer;
+use muji_harness::world::{Interceptor, LoggedStanza, PersonId, World};
 use muji_media::transport::loopback;
 use muji_trace::Line;
 use muji_xep::Element;
@@ -26,8 +26,8 @@ const NOTHING_RINGS: Cannot = Cannot::Here("nothing rings");
 /// The world of one case.
 pub(crate) struct Virtual {
     world: World,
-    subject: Who,
-    others: Vec<Who>,
+    subject: PersonId,
+    others: Vec<PersonId>,
     seen: usize,
 }
 
@@ -42,7 +42,7 @@ impl Virtual {
         Self { world, subject, others: Vec::new(), seen: 0 }
     }
 
-    fn who(&self, jid: &FullJid) -> Who {
+    fn who(&self, jid: &FullJid) -> PersonId {
         let known = self.others.iter().find(|who| self.world.jid(**who) == *jid);
         *known.expect("only those who logged in say something")
     }
@@ -123,7 +123,7 @@ impl Testbed for Virtual {
                 Ok(())
             }
             Order::Join(room, guest) => {
-                self.world.try_join(subject, room, Join::own()).map_err(|why| Cannot::Gone(why.to_string()))?;
+                self.world.try_join(subject, room, Join::call_room()).map_err(|why| Cannot::Gone(why.to_string()))?;
                 guest.clone().map_or(Ok(()), |guest| self.command(Command::Invite(guest)))
             }
             Order::Leave => self.command(Command::Leave),
@@ -161,7 +161,7 @@ impl Testbed for Virtual {
         lines
     }
 
-    fn rooms(&mut self, act: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot> {
+    fn rooms(&mut self, act: &mut dyn FnMut(&mut SimulatedServer)) -> Result<(), Cannot> {
         act(&mut self.world.service);
         Ok(())
     }

@@ -4,16 +4,16 @@ pub(crate) mod client;
 mod devices;
 pub(crate) mod dino;
 pub(crate) mod engine;
-mod observed;
-pub(crate) mod online;
 pub(crate) mod person;
+pub(crate) mod real_server;
+mod reconstruction;
 pub(crate) mod server;
-pub(crate) mod watched;
+pub(crate) mod watched_room;
 
 use std::time::Duration;
 
 use jid::{BareJid, FullJid};
-use muji_harness::service::Service;
+use muji_harness::simulated_server::SimulatedServer;
 use muji_trace::Line;
 use muji_xep::Element;
 use muji_xep::invite::{CallInvite, InviteKind};
@@ -82,7 +82,7 @@ pub(crate) enum Cannot {
 
 /// Where one case is played.
 pub(crate) trait Testbed {
-    /// Demands that the client cannot be judged by, with the reason.
+    /// Requirements that the client cannot be judged by, with the reason.
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
@@ -135,7 +135,7 @@ pub(crate) trait Testbed {
     fn heard(&mut self) -> Vec<Line>;
 
     /// Changes something in the rooms.
-    fn rooms(&mut self, act: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot>;
+    fn rooms(&mut self, act: &mut dyn FnMut(&mut SimulatedServer)) -> Result<(), Cannot>;
 
     /// A room puts somebody out with these status codes.
     fn put_out(&mut self, room: &BareJid, who: &FullJid, codes: &[u16]) -> Result<(), Cannot>;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jid::{BareJid, FullJid};
 use muji_harness::room::Rules;
 use muji_harness::server::{LoggedStanza, LoginOptions, MAX_LOGGED, Server};
-use muji_harness::service::Service;
+use muji_harness::simulated_server::SimulatedServer;
 use muji_trace::Line;
 use muji_xep::Element;
 use tokio::runtime::{Builder, Runtime};
@@ -176,7 +176,7 @@ impl Testbed for Loopback {
         stanza_log.into_iter().map(line).collect()
     }
 
-    fn rooms(&mut self, act: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot> {
+    fn rooms(&mut self, act: &mut dyn FnMut(&mut SimulatedServer)) -> Result<(), Cannot> {
         self.server.with_service(act);
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::net;
+use super::network;
 use super::process::{Process, found};
 
 /// What Debian's packages bring.
@@ -230,7 +230,7 @@ fn call(media: &str) -> String {
 /// Programs in this namespace trust the authority beside those of the system, and are told at once that there is no name server: they see
 /// other files in `/etc`.
 fn furnish(place: &str, owner: &Owner<'_>) -> io::Result<()> {
-    let etc = net::instead_of_etc(place);
+    let etc = network::instead_of_etc(place);
     let certs = etc.join("ssl/certs");
     std::fs::create_dir_all(&certs)?;
     let system = std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a trace shows: who did what, and which demands that breaks. Only stanzas that were sent are judged: what a client should have sent
+//! What a trace shows: who did what, and which requirements that breaks. Only stanzas that were sent are judged: what a client should have sent
 //! and did not is for the conformance cases.
 
 mod room;
@@ -15,14 +15,14 @@ use muji_xep::{Element, ns};
 use room::Rooms;
 use session::Sessions;
 
-/// A demand that a line breaks.
+/// A requirement that a line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
     /// The line of the file.
     pub line: usize,
     /// Who breaks it.
     pub client: FullJid,
-    /// Which demand.
+    /// Which requirement.
     pub id: &'static str,
     /// How.
     pub how: String,
@@ -35,7 +35,7 @@ struct Known {
     sessions: Sessions,
 }
 
-/// Every demand that is broken by those whose connections are traced, in order.
+/// Every requirement that is broken by those whose connections are traced, in order.
 #[must_use]
 pub fn breaches(lines: &[(usize, Line)]) -> Vec<Breach> {
     let mut clients: BTreeMap<FullJid, Known> = BTreeMap::new();
@@ -86,7 +86,7 @@ fn kind(stanza: &Element) -> &str {
     stanza.attr("type").unwrap_or("normal")
 }
 
-/// What is found, for people: each breach with its line, and how often each demand is broken by whom.
+/// What is found, for people: each breach with its line, and how often each requirement is broken by whom.
 #[must_use]
 pub fn report(register: &Register, lines: &[(usize, Line)], breaches: &[Breach]) -> String {
     let mut text = String::new();

@@ -6,51 +6,51 @@ use std::time::{Duration, SystemTime};
 
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
-use muji_core::{Command, ConnectionChange, Fingerprint, FingerprintVerifier, Join, Media, Mute};
+use muji_core::{CertificateHash, Command, ConnectionChange, FingerprintVerifier, Join, Media, Mute};
 use muji_xep::{Element, muc};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
-use super::{Arrival, Body, Delays, Delivery, Rooms, Who, World};
+use super::{Arrival, Body, Delays, Delivery, PersonId, Rooms, World};
 
 impl World {
     /// Enters a chat room under its own name, as a client does for its user.
-    pub fn enter_chat_room(&mut self, who: Who, room: &str) {
+    pub fn enter_chat_room(&mut self, who: PersonId, room: &str) {
         self.say_in_chat_room(who, room, vec![muc::enter(None)]);
     }
 
     /// The client sends a presence of its own in a chat room it is in.
-    pub fn say_in_chat_room(&mut self, who: Who, room: &str, payloads: Vec<Element>) {
+    pub fn say_in_chat_room(&mut self, who: PersonId, room: &str, payloads: Vec<Element>) {
         let to = self.occupant(who, room);
         self.stanza_sent(who, Presence::new(Type::None).with_to(to).with_payloads(payloads).into());
     }
 
     /// Leaves a chat room.
-    pub fn leave_chat_room(&mut self, who: Who, room: &str) {
+    pub fn leave_chat_room(&mut self, who: PersonId, room: &str) {
         let to = self.occupant(who, room);
         self.stanza_sent(who, Presence::new(Type::Unavailable).with_to(to).into());
     }
 
-    fn occupant(&self, who: Who, room: &str) -> FullJid {
+    fn occupant(&self, who: PersonId, room: &str) -> FullJid {
         self.service.room(room).with_resource_str(&self.people[who.0].name).expect("names are plain")
     }
 
     /// Takes part in the call inside a chat room.
-    pub fn join_in_chat(&mut self, who: Who, room: &str) {
-        self.join_how(who, room, Join::in_chat());
+    pub fn join_in_chat(&mut self, who: PersonId, room: &str) {
+        self.join_how(who, room, Join::chat_room());
     }
 
     /// Makes a room for a call and enters it; the name of the room.
     ///
     /// # Panics
     /// If the Engine refuses even to try.
-    pub fn open(&mut self, who: Who) -> BareJid {
+    pub fn open(&mut self, who: PersonId) -> BareJid {
         let (now, nick) = (self.now, self.people[who.0].name.clone());
         let service = self.service.room("any");
         let client = self.client_mut(who);
         let (room, call) =
-            client.engine.open(now, service.domain(), Join::own().nick(nick)).expect("the Engine takes the wish");
+            client.engine.open(now, service.domain(), Join::call_room().nick(nick)).expect("the Engine takes the wish");
         client.wants(call);
         self.drain(who);
         room
@@ -60,16 +60,16 @@ impl World {
     ///
     /// # Panics
     /// If the Engine refuses even to try.
-    pub fn join(&mut self, who: Who, room: &str) {
+    pub fn join(&mut self, who: PersonId, room: &str) {
         let nick = self.people[who.0].name.clone();
-        self.join_how(who, room, Join::own().nick(nick));
+        self.join_how(who, room, Join::call_room().nick(nick));
     }
 
     /// Joins as told.
     ///
     /// # Panics
     /// If the Engine refuses even to try.
-    pub fn join_how(&mut self, who: Who, room: &str, how: Join) {
+    pub fn join_how(&mut self, who: PersonId, room: &str, how: Join) {
         let room = self.service.room(room);
         self.try_join(who, &room, how).expect("the Engine takes the wish");
     }
@@ -78,7 +78,7 @@ impl World {
     ///
     /// # Errors
     /// As [`muji_core::Engine::join`].
-    pub fn try_join(&mut self, who: Who, room: &BareJid, how: Join) -> Result<(), Refused> {
+    pub fn try_join(&mut self, who: PersonId, room: &BareJid, how: Join) -> Result<(), Refused> {
         let now = self.now;
         let client = self.client_mut(who);
         let call = client.engine.join(now, room.clone(), how)?;
@@ -101,7 +101,7 @@ impl World {
     ///
     /// # Panics
     /// If the Engine refuses even to try.
-    pub fn ring(&mut self, who: Who, whom: impl Into<Jid>) {
+    pub fn ring(&mut self, who: PersonId, whom: impl Into<Jid>) {
         self.try_ring(who, whom, vec![Media::Audio]).expect("the Engine takes the wish");
     }
 
@@ -109,7 +109,7 @@ impl World {
     ///
     /// # Errors
     /// As [`muji_core::Engine::call`].
-    pub fn try_ring(&mut self, who: Who, whom: impl Into<Jid>, media: Vec<Media>) -> Result<(), Refused> {
+    pub fn try_ring(&mut self, who: PersonId, whom: impl Into<Jid>, media: Vec<Media>) -> Result<(), Refused> {
         let now = self.now;
         let client = self.client_mut(who);
         let call = client.engine.call(now, whom, media)?;
@@ -119,28 +119,28 @@ impl World {
     }
 
     /// Where somebody makes rooms for calls.
-    pub fn set_room_service(&mut self, who: Who, service: &str) {
+    pub fn set_room_service(&mut self, who: PersonId, service: &str) {
         let service: BareJid = service.parse().expect("a domain");
         self.client_mut(who).engine.set_room_service(service.domain());
     }
 
     /// Ties certificates to a person.
-    pub fn pin(&mut self, who: Who, person: BareJid, certificates: Vec<Fingerprint>) {
+    pub fn pin(&mut self, who: PersonId, person: BareJid, certificates: Vec<CertificateHash>) {
         self.client_mut(who).engine.pin(person, certificates);
     }
 
     /// Ties certificates to devices by an encryption of the client's.
-    pub fn set_verifier(&mut self, who: Who, verifier: Arc<dyn FingerprintVerifier>) {
+    pub fn set_verifier(&mut self, who: PersonId, verifier: Arc<dyn FingerprintVerifier>) {
         self.client_mut(who).engine.set_verifier(verifier);
     }
 
     /// Somebody sends sound and hears it as a person would: with a jitter buffer and a decoder for each of the others.
-    pub fn listen(&mut self, who: Who) {
+    pub fn listen(&mut self, who: PersonId) {
         self.client_mut(who).listen();
     }
 
     /// Blocks all packets from one to the other, or lets them through again.
-    pub fn block_packets(&mut self, from: Who, to: Who, blocked: bool) {
+    pub fn block_packets(&mut self, from: PersonId, to: PersonId, blocked: bool) {
         let way = (self.people[from.0].address, self.people[to.0].address);
         if blocked {
             self.blocked.insert(way)
@@ -150,14 +150,14 @@ impl World {
     }
 
     /// Blocks all packets between these people, or lets them through again; stanzas are not affected.
-    pub fn block_all_packets(&mut self, people: &[Who], blocked: bool) {
+    pub fn block_all_packets(&mut self, people: &[PersonId], blocked: bool) {
         for from in people {
             people.iter().for_each(|to| self.block_packets(*from, *to, blocked));
         }
     }
 
     /// Gives somebody another address, of the same network or of another.
-    pub fn moves(&mut self, who: Who, address: IpAddr) {
+    pub fn moves(&mut self, who: PersonId, address: IpAddr) {
         let now = self.now;
         self.people[who.0].address = address;
         self.client_mut(who).moves(now, address);
@@ -165,37 +165,37 @@ impl World {
     }
 
     /// The clocks on the wall of somebody show this now.
-    pub fn set_clock(&mut self, who: Who, wall: SystemTime) {
+    pub fn set_clock(&mut self, who: PersonId, wall: SystemTime) {
         let now = self.now;
         self.client_mut(who).engine.set_clock(now, wall);
     }
 
     /// The client finds messages in its archive, oldest first, with how long ago they were said, and no more.
-    pub fn catch_up(&mut self, who: Who, messages: &[(Duration, Message)]) {
+    pub fn catch_up(&mut self, who: PersonId, messages: &[(Duration, Message)]) {
         let now = self.now;
         let engine = &mut self.client_mut(who).engine;
         messages.iter().for_each(|(age, message)| engine.handle_archived(now, *age, message));
-        engine.caught_up(now);
+        engine.archive_done(now);
         self.drain(who);
     }
 
     /// Takes the call that rings, with sound.
-    pub fn pick_up(&mut self, who: Who) {
+    pub fn pick_up(&mut self, who: PersonId) {
         self.command(who, Command::Accept(vec![Media::Audio]));
     }
 
     /// Leaves the call.
-    pub fn leave(&mut self, who: Who) {
+    pub fn leave(&mut self, who: PersonId) {
         self.command(who, Command::Leave);
     }
 
     /// Sets the delays of one person.
-    pub fn place(&mut self, who: Who, delays: Delays) {
+    pub fn place(&mut self, who: PersonId, delays: Delays) {
         self.people[who.0].delays = delays;
     }
 
     /// Stops or resumes sending sound.
-    pub fn mute(&mut self, who: Who, mute: Mute) {
+    pub fn mute(&mut self, who: PersonId, mute: Mute) {
         self.command(who, Command::Mute(Media::Audio, mute));
     }
 
@@ -203,7 +203,7 @@ impl World {
     ///
     /// # Panics
     /// If it is not the person's room.
-    pub fn admit(&mut self, who: Who, guest: Who) {
+    pub fn admit(&mut self, who: PersonId, guest: PersonId) {
         let guest = self.jid(guest).to_bare();
         self.command(who, Command::Admit(guest));
     }
@@ -212,7 +212,7 @@ impl World {
     ///
     /// # Panics
     /// If there is no call, or it is refused.
-    pub fn command(&mut self, who: Who, command: Command) {
+    pub fn command(&mut self, who: PersonId, command: Command) {
         self.try_command(who, command).expect("the call takes the wish");
     }
 
@@ -223,7 +223,7 @@ impl World {
     ///
     /// # Panics
     /// If it has joined no call.
-    pub fn try_command(&mut self, who: Who, command: Command) -> Result<(), Refused> {
+    pub fn try_command(&mut self, who: PersonId, command: Command) -> Result<(), Refused> {
         let now = self.now;
         let client = self.client_mut(who);
         let call = client.call.expect("it has joined");
@@ -237,14 +237,14 @@ impl World {
     }
 
     /// The client says something in all its presences from now on.
-    pub fn set_extras(&mut self, who: Who, extras: Vec<Element>) {
+    pub fn set_extras(&mut self, who: PersonId, extras: Vec<Element>) {
         let now = self.now;
         self.client_mut(who).engine.set_presence_extras(now, extras);
         self.drain(who);
     }
 
     /// The connection breaks: what is sent goes nowhere, and nothing comes. The server does not notice.
-    pub fn cut(&mut self, who: Who) {
+    pub fn cut(&mut self, who: PersonId) {
         let now = self.now;
         let client = self.client_mut(who);
         client.cut = true;
@@ -253,7 +253,7 @@ impl World {
     }
 
     /// The same stream goes on, and what was said meanwhile in both directions arrives (XEP-0198).
-    pub fn resume(&mut self, who: Who) {
+    pub fn resume(&mut self, who: PersonId) {
         let client = self.client_mut(who);
         let (missed, unsent) = (std::mem::take(&mut client.missed), std::mem::take(&mut client.unsent));
         self.reconnect(who, ConnectionChange::Resumed);
@@ -262,7 +262,7 @@ impl World {
     }
 
     /// A new stream, under another resource; the server has noticed that the old one is gone.
-    pub fn rebind(&mut self, who: Who) {
+    pub fn rebind(&mut self, who: PersonId) {
         let old = self.jid(who);
         let deliveries = self.service.disconnected(&old);
         self.deliver(deliveries);
@@ -273,12 +273,12 @@ impl World {
     }
 
     /// A new stream under the old JID: the server was restarted and knows nothing of before.
-    pub fn rebind_same(&mut self, who: Who) {
+    pub fn rebind_same(&mut self, who: PersonId) {
         let jid = self.jid(who);
         self.reconnect(who, ConnectionChange::Bound { jid });
     }
 
-    fn reconnect(&mut self, who: Who, change: ConnectionChange) {
+    fn reconnect(&mut self, who: PersonId, change: ConnectionChange) {
         let (now, jid) = (self.now, self.jid(who));
         self.service.connected(jid);
         let client = self.client_mut(who);
@@ -295,23 +295,23 @@ impl World {
     }
 
     /// The process hangs; the server does not notice it.
-    pub fn freeze(&mut self, who: Who) {
+    pub fn freeze(&mut self, who: PersonId) {
         self.client_mut(who).frozen = true;
     }
 
     /// The media backends of all who still have a session with this person report that it does not answer.
-    pub fn lose_media(&mut self, gone: Who) {
+    pub fn lose_media(&mut self, gone: PersonId) {
         let (now, jid) = (self.now, self.jid(gone));
         for index in 0..self.people.len() {
             if let Body::Client(client) = &mut self.people[index].body {
                 client.lose(now, &jid);
-                self.drain(Who(index));
+                self.drain(PersonId(index));
             }
         }
     }
 
     /// The process dies, and the server notices.
-    pub fn vanish(&mut self, who: Who) {
+    pub fn vanish(&mut self, who: PersonId) {
         self.freeze(who);
         let jid = self.jid(who);
         let deliveries = self.service.disconnected(&jid);
@@ -319,14 +319,14 @@ impl World {
     }
 
     /// A room removes an occupant.
-    pub fn put_out(&mut self, who: Who, room: &str, codes: &[u16]) {
+    pub fn put_out(&mut self, who: PersonId, room: &str, codes: &[u16]) {
         let (room, jid) = (self.service.room(room), self.jid(who));
         let deliveries = self.service.rooms.leave(&room, &jid, codes);
         self.deliver(deliveries);
     }
 
     /// A puppet sends a stanza.
-    pub fn send(&mut self, puppet: Who, stanza: impl Into<Stanza>) {
+    pub fn send(&mut self, puppet: PersonId, stanza: impl Into<Stanza>) {
         self.stanza_sent(puppet, stanza.into());
     }
 
@@ -334,7 +334,7 @@ impl World {
     ///
     /// # Panics
     /// If the text is no stanza.
-    pub fn forge(&mut self, victim: Who, stanza: &str) {
+    pub fn forge(&mut self, victim: PersonId, stanza: &str) {
         let element: Element = stanza.parse().expect("the text is well-formed");
         let stanza = Box::new(Stanza::try_from(element).expect("the text is a stanza"));
         self.arrive(Arrival::AtPerson { who: victim, stanza });
@@ -344,7 +344,7 @@ impl World {
     ///
     /// # Panics
     /// If it is no puppet.
-    pub fn inbox(&mut self, puppet: Who) -> Vec<Stanza> {
+    pub fn inbox(&mut self, puppet: PersonId) -> Vec<Stanza> {
         match &mut self.people[puppet.0].body {
             Body::Puppet(inbox) => std::mem::take(inbox),
             Body::Client(_) | Body::Scripted(_) => panic!("{} is a client", self.people[puppet.0].name),

@@ -23,14 +23,14 @@ use super::impairment::{self, Impairment};
 use super::person::{Body, Client, Layer, Person, Sent, settled, transports, usual};
 use super::room::{Delivery, Rooms, Rules};
 use super::seeded_random::SeededRandom;
-use super::service::Service;
+use super::simulated_server::SimulatedServer;
 use super::stanza;
 
 /// Somebody in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Who(usize);
+pub struct PersonId(usize);
 
-impl Who {
+impl PersonId {
     /// The person who was added to the world as number `index`, from 0.
     #[must_use]
     pub fn nth(index: usize) -> Self {
@@ -61,7 +61,7 @@ pub struct SentStanza {
     /// When, from the start.
     pub at: Duration,
     /// Who.
-    pub from: Who,
+    pub from: PersonId,
     /// What.
     pub stanza: Element,
 }
@@ -72,7 +72,7 @@ pub struct LoggedStanza {
     /// When, from the start.
     pub at: Duration,
     /// Who.
-    pub who: Who,
+    pub who: PersonId,
     /// True if it was sent, false if it was received.
     pub said: bool,
     /// What.
@@ -115,8 +115,8 @@ impl Traffic {
 #[derive(Debug)]
 enum Arrival {
     AtServer { from: FullJid, stanza: Box<Stanza> },
-    AtPerson { who: Who, stanza: Box<Stanza> },
-    Datagram { who: Who, local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
+    AtPerson { who: PersonId, stanza: Box<Stanza> },
+    Datagram { who: PersonId, local: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
 }
 
 /// A route that keeps the order of its stanzas.
@@ -134,7 +134,7 @@ pub struct World {
     start: Instant,
     now: Instant,
     /// The server; tests change its rooms' rules.
-    pub service: Service,
+    pub service: SimulatedServer,
     /// Of those to come.
     delays: Delays,
     people: Vec<Person>,
@@ -155,7 +155,7 @@ pub struct World {
     /// Every stanza that anybody sent or received, if a test asked for it.
     pub stanza_log: Option<Vec<LoggedStanza>>,
     /// Stands between one person and its connection.
-    pub interceptor: Option<(Who, Box<dyn Interceptor>)>,
+    pub interceptor: Option<(PersonId, Box<dyn Interceptor>)>,
     /// What clients sent.
     pub sent: Traffic,
     /// What clients were sent.
@@ -186,7 +186,7 @@ impl World {
             random: SeededRandom::new(seed),
             start: now,
             now,
-            service: Service::new("capulet.example", Rules::default()),
+            service: SimulatedServer::new("capulet.example", Rules::default()),
             delays,
             people: Vec::new(),
             arrivals: BTreeMap::new(),
@@ -206,30 +206,30 @@ impl World {
     }
 
     /// A client that has logged in.
-    pub fn person(&mut self, name: &str) -> Who {
+    pub fn person(&mut self, name: &str) -> PersonId {
         self.client(name, usual(), loopback::maker())
     }
 
     /// A client with other codecs or transports.
-    pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> Who {
+    pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> PersonId {
         self.configured(name, can, make, settled())
     }
 
     /// The same with other limits and policies.
-    pub fn configured(&mut self, name: &str, can: Capabilities, make: MakeTransport, config: Config) -> Who {
+    pub fn configured(&mut self, name: &str, can: Capabilities, make: MakeTransport, config: Config) -> PersonId {
         let (jid, address) = self.addresses(name);
         let engine = Engine::with_config(self.random.seed(), can, config);
         self.add_client(name, engine, jid, address, transports(make, address))
     }
 
     /// A client whose media backend answers at once and sends nothing: for worlds in which only signalling matters.
-    pub fn person_without_media(&mut self, name: &str) -> Who {
+    pub fn person_without_media(&mut self, name: &str) -> PersonId {
         let (jid, address) = self.addresses(name);
         let engine = Engine::with_config(self.random.seed(), usual(), settled());
         self.add_client(name, engine, jid, address, Layer::Instant)
     }
 
-    fn add_client(&mut self, name: &str, engine: Engine, jid: FullJid, address: IpAddr, media: Layer) -> Who {
+    fn add_client(&mut self, name: &str, engine: Engine, jid: FullJid, address: IpAddr, media: Layer) -> PersonId {
         let client = Client::new(self.now, engine, jid.clone(), address, media);
         self.add(Person {
             name: name.to_owned(),
@@ -241,17 +241,17 @@ impl World {
     }
 
     /// Several clients of one account.
-    pub fn devices<const N: usize>(&mut self, name: &str) -> [Who; N] {
+    pub fn devices<const N: usize>(&mut self, name: &str) -> [PersonId; N] {
         [(); N].map(|()| self.person(name))
     }
 
     /// The media layer of somebody makes no transports any more.
-    pub fn hang_media(&mut self, who: Who) {
+    pub fn hang_media(&mut self, who: PersonId) {
         self.client_mut(who).media_hangs = true;
     }
 
     /// The Engine of somebody answers who asks what it is.
-    pub fn answer_disco(&mut self, who: Who, node: &str) -> Disco {
+    pub fn answer_disco(&mut self, who: PersonId, node: &str) -> Disco {
         let now = self.now;
         let client = self.client_mut(who);
         let disco = Disco::new(node, "muji", &client.engine.features());
@@ -261,14 +261,14 @@ impl World {
     }
 
     /// The Engine of somebody lets people call it, without a client around.
-    pub fn accept_calls(&mut self, who: Who) {
+    pub fn accept_calls(&mut self, who: PersonId) {
         let now = self.now;
         self.client_mut(who).engine.accept_calls(now);
         self.drain(who);
     }
 
     /// Invites somebody to the call.
-    pub fn invite(&mut self, who: Who, guest: Who) {
+    pub fn invite(&mut self, who: PersonId, guest: PersonId) {
         let guest = self.jid(guest).to_bare();
         self.command(who, Command::Invite(guest));
     }
@@ -277,16 +277,16 @@ impl World {
     ///
     /// # Panics
     /// If the Engine refuses even to try.
-    pub fn accept(&mut self, who: Who, invitation: &Invitation) {
+    pub fn accept(&mut self, who: PersonId, invitation: &Invitation) {
         let nick = self.people[who.0].name.clone();
-        self.try_accept(who, invitation, Join::own().nick(nick)).expect("the Engine takes the wish");
+        self.try_accept(who, invitation, Join::call_room().nick(nick)).expect("the Engine takes the wish");
     }
 
     /// The same as told, and what the Engine says to it.
     ///
     /// # Errors
     /// As [`muji_core::Engine::accept`].
-    pub fn try_accept(&mut self, who: Who, invitation: &Invitation, how: Join) -> Result<(), Refused> {
+    pub fn try_accept(&mut self, who: PersonId, invitation: &Invitation, how: Join) -> Result<(), Refused> {
         let now = self.now;
         let client = self.client_mut(who);
         let call = client.engine.accept(now, invitation, how)?;
@@ -296,25 +296,25 @@ impl World {
     }
 
     /// Declines an invitation.
-    pub fn decline(&mut self, who: Who, invitation: &Invitation) {
+    pub fn decline(&mut self, who: PersonId, invitation: &Invitation) {
         self.client_mut(who).engine.decline(invitation);
         self.drain(who);
     }
 
     /// Declines an invitation to a room.
-    pub fn decline_room(&mut self, who: Who, invite: &RoomInvite) {
+    pub fn decline_room(&mut self, who: PersonId, invite: &RoomInvite) {
         self.client_mut(who).engine.decline_room(invite);
         self.drain(who);
     }
 
     /// A person who does only what the test says.
-    pub fn puppet(&mut self, name: &str) -> Who {
+    pub fn puppet(&mut self, name: &str) -> PersonId {
         let (jid, address) = self.addresses(name);
         self.add(Person { name: name.to_owned(), jid, address, delays: self.delays, body: Body::Puppet(Vec::new()) })
     }
 
     /// Somebody with another client, who will join the call of this room.
-    pub fn other_client(&mut self, name: &str, profile: ClientProfile, room: &str) -> Who {
+    pub fn other_client(&mut self, name: &str, profile: ClientProfile, room: &str) -> PersonId {
         let (jid, address) = self.addresses(name);
         let scripted = Scripted::new(profile, jid.clone(), self.service.room(room), name);
         let body = Body::Scripted(Box::new(scripted));
@@ -325,7 +325,7 @@ impl World {
     ///
     /// # Panics
     /// If it is none.
-    pub fn enter(&mut self, who: Who) {
+    pub fn enter(&mut self, who: PersonId) {
         match &mut self.people[who.0].body {
             Body::Scripted(scripted) => scripted.enter(),
             Body::Client(_) | Body::Puppet(_) => panic!("{} is no other client", self.people[who.0].name),
@@ -338,7 +338,7 @@ impl World {
     /// # Panics
     /// If it is none.
     #[must_use]
-    pub fn other(&self, who: Who) -> &Scripted {
+    pub fn other(&self, who: PersonId) -> &Scripted {
         match &self.people[who.0].body {
             Body::Scripted(scripted) => scripted,
             Body::Client(_) | Body::Puppet(_) => panic!("{} is no other client", self.people[who.0].name),
@@ -351,11 +351,11 @@ impl World {
         (jid, IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)))
     }
 
-    fn add(&mut self, person: Person) -> Who {
+    fn add(&mut self, person: Person) -> PersonId {
         self.service.connected(person.jid.clone());
         self.service.copy_to(person.jid.clone());
         self.people.push(person);
-        Who(self.people.len() - 1)
+        PersonId(self.people.len() - 1)
     }
 
     // ---- time --------------------------------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ impl World {
                 && client.poll_timeout().is_some_and(|at| at <= now)
             {
                 client.handle_timeout(now);
-                self.drain(Who(index));
+                self.drain(PersonId(index));
             }
         }
     }
@@ -444,7 +444,7 @@ impl World {
         }
     }
 
-    fn heard(&mut self, who: Who, stanza: Stanza) {
+    fn heard(&mut self, who: PersonId, stanza: Stanza) {
         let now = self.now;
         match &mut self.people[who.0].body {
             Body::Client(client) if client.frozen => {}
@@ -461,14 +461,14 @@ impl World {
         }
     }
 
-    fn log_stanza(&mut self, who: Who, said: bool, stanza: &Stanza) {
+    fn log_stanza(&mut self, who: PersonId, said: bool, stanza: &Stanza) {
         let at = self.age();
         if let Some(stanza_log) = &mut self.stanza_log {
             stanza_log.push(LoggedStanza { at, who, said, stanza: stanza::element(stanza) });
         }
     }
 
-    fn drain(&mut self, who: Who) {
+    fn drain(&mut self, who: PersonId) {
         let now = self.now;
         if let Body::Scripted(scripted) = &mut self.people[who.0].body {
             let said = scripted.drain();
@@ -484,8 +484,8 @@ impl World {
                     }
                     let found = self.people.iter().position(|person| person.address == to.ip());
                     let Some(index) = found else { continue };
-                    let arrival = Arrival::Datagram { who: Who(index), local: to, from, bytes };
-                    let Some(takes) = self.takes(who, Who(index), &arrival) else { continue };
+                    let arrival = Arrival::Datagram { who: PersonId(index), local: to, from, bytes };
+                    let Some(takes) = self.takes(who, PersonId(index), &arrival) else { continue };
                     self.schedule(self.now + takes, arrival);
                 }
             }
@@ -493,7 +493,7 @@ impl World {
     }
 
     /// How long a packet is on its way; `None` if it is lost.
-    fn takes(&mut self, from: Who, to: Who, arrival: &Arrival) -> Option<Duration> {
+    fn takes(&mut self, from: PersonId, to: PersonId, arrival: &Arrival) -> Option<Duration> {
         let (from, to) = (&self.people[from.0], &self.people[to.0]);
         let usual = (from.delays.peer + to.delays.peer) / 2;
         let (Some(kind), Arrival::Datagram { bytes, .. }) = (&self.impairment, arrival) else { return Some(usual) };
@@ -503,7 +503,7 @@ impl World {
         way.takes(now, kind, bytes.len(), &mut self.random)
     }
 
-    fn stanza_sent(&mut self, who: Who, stanza: Stanza) {
+    fn stanza_sent(&mut self, who: PersonId, stanza: Stanza) {
         if let Body::Client(client) = &mut self.people[who.0].body
             && client.cut
         {
@@ -516,7 +516,7 @@ impl World {
         said.into_iter().for_each(|stanza| self.stanza_passed(who, stanza));
     }
 
-    fn stanza_passed(&mut self, who: Who, stanza: Stanza) {
+    fn stanza_passed(&mut self, who: PersonId, stanza: Stanza) {
         self.log_stanza(who, true, &stanza);
         let written = stanza::element(&stanza);
         self.sent.count(&written);
@@ -533,7 +533,7 @@ impl World {
             let rooms = self.service.is_of_rooms(stanza::from(&stanza).as_ref());
             self.delivered.count(&stanza::element(&stanza)); // It will arrive, and in this form.
             let at = self.arrival(self.people[index].delays, Route { who: to, up: false, rooms });
-            self.schedule(at, Arrival::AtPerson { who: Who(index), stanza: Box::new(stanza) });
+            self.schedule(at, Arrival::AtPerson { who: PersonId(index), stanza: Box::new(stanza) });
         }
     }
 

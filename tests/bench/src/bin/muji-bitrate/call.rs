@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use muji_harness::content::{HEIGHT, WIDTH, picture};
 use muji_harness::link::Link;
+use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_jingle::{SessionId, TransportId};
 use muji_media::backend::BandwidthPolicy;
-use muji_media::parts::{Bandwidth, LayerFilter, PacketizedFrame, ReceiverRequest, Share, VideoReceiver, VideoSender};
+use muji_media::parts::{
+    LayerFilter, PacketizedFrame, PathBandwidths, ReceiverRequest, Share, VideoReceiver, VideoSender,
+};
 use muji_media::stats::Target;
 
 use crate::Failure;
@@ -64,7 +66,7 @@ impl Viewer {
     }
 
     /// What has come to it, and what is known of its path; whether it asks for a key frame.
-    fn look(&mut self, bandwidth: &mut Bandwidth) -> Result<bool, Failure> {
+    fn look(&mut self, bandwidth: &mut PathBandwidths) -> Result<bool, Failure> {
         let now = self.link.now();
         for received in self.link.received() {
             self.received += received.packet.payload.len() as f64 * 8.0 / 1_000.0;
@@ -96,7 +98,7 @@ impl Viewer {
 /// The call.
 pub(crate) struct Call {
     ours: VideoSender,
-    bandwidth: Bandwidth,
+    bandwidth: PathBandwidths,
     pub(crate) target: Target,
     pub(crate) viewers: Vec<Viewer>,
     pictures: usize,
@@ -114,7 +116,7 @@ impl Call {
         let viewers = (0..viewers).map(Viewer::new).collect::<Result<Vec<_>, _>>()?;
         let (begun, target) = (Instant::now(), Target::default());
         let ours = VideoSender::new(begun, [WIDTH, HEIGHT], target)?;
-        let bandwidth = Bandwidth::new(policy);
+        let bandwidth = PathBandwidths::new(policy);
         Ok(Self { ours, bandwidth, target, viewers, pictures: 0, at: Duration::ZERO, begun })
     }
 
@@ -132,7 +134,7 @@ impl Call {
             }
             for viewer in &mut self.viewers {
                 if viewer.look(&mut self.bandwidth)? {
-                    self.ours.request_key_frame();
+                    self.ours.force_key_frame();
                 }
             }
             self.follow()?;

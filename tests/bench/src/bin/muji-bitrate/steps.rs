@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use muji_harness::content::{HEIGHT, WIDTH, picture, sound};
+use muji_harness::test_content::{HEIGHT, WIDTH, picture, sound};
 use muji_media::parts::codec::opus;
 use muji_media::parts::codec::vp8::{CLOCK_RATE, Encoder, RateControl};
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use muji_harness::content::{HEIGHT, WIDTH, picture};
+use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 
 /// Encodes the pictures of our benchmark.
 const PROGRAM: &str = include_str!("x264.py");

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-/// Demands that one test may show. A test of everything tells nothing when it fails.
+/// Requirements that one test may show. A test of everything tells nothing when it fails.
 pub(crate) const MOST: usize = 3;
 
 /// Where tests are.
@@ -20,7 +20,7 @@ const PLAYS: &str = "the_engine_passes_every_case_but_that_of_its_client";
 /// What it leaves out: the program that owns the connection is responsible for it.
 const LEFT_OUT: &str = "ping-08";
 
-/// A test and the demands that it shows.
+/// A test and the requirements that it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) file: String,
@@ -86,7 +86,7 @@ fn read(text: &str, file: &str) -> Result<Vec<Claim>, String> {
     Ok(claims)
 }
 
-/// The cases in a file: each has a name and, after it, the demands.
+/// The cases in a file: each has a name and, after it, the requirements.
 fn cases(text: &str, file: &str) -> Vec<Claim> {
     let case = |text: &str| {
         let (name, rest) = text.split_once("name: \"")?.1.split_once('"')?;

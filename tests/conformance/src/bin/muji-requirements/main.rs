@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use claims::Claim;
-use muji_harness::register::{Demand, Register};
+use muji_harness::register::{Register, Requirement};
 
-/// Those whose demands of the first priority must all be shown.
+/// Those whose requirements of the first priority must all be shown.
 const COMPLETE: [&str; 22] = [
     "XEP-0272", "XEP-0045", "XEP-0410", "XEP-0030", "XEP-0115", "XEP-0249", "XEP-0334", "XEP-0390", "XEP-0421",
     "XEP-0353", "XEP-0482", "XEP-0280", "XEP-0166", "XEP-0167", "XEP-0176", "XEP-0198", "XEP-0215", "XEP-0293",
@@ -28,7 +28,7 @@ enum Outcome {
     Skipped(String),
 }
 
-/// How it stands with a demand.
+/// How it stands with a requirement.
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
     Passed(Vec<String>),
@@ -55,14 +55,14 @@ fn main() -> ExitCode {
     };
     let mut faults = wrong_claims(&register, &claims, &outcomes);
     let mut passed = 0;
-    for (title, demands) in register.groups() {
-        passed += tell(title, &demands, &claims, &outcomes, brief, &mut faults);
+    for (title, requirements) in register.groups() {
+        passed += tell(title, &requirements, &claims, &outcomes, brief, &mut faults);
     }
     if !faults.is_empty() {
         return fail(&faults);
     }
     println!(
-        "requirements: {passed} of {} demands and rules are shown by tests that pass, none failed",
+        "requirements: {passed} of {} requirements and rules are shown by tests that pass, none failed",
         register.len()
     );
     ExitCode::SUCCESS
@@ -116,33 +116,34 @@ fn wrong_claims(register: &Register, claims: &[Claim], outcomes: &BTreeMap<Strin
 /// Prints a group of the register; how many of it are shown.
 fn tell(
     title: &str,
-    demands: &[&Demand],
+    requirements: &[&Requirement],
     claims: &[Claim],
     outcomes: &BTreeMap<String, Outcome>,
     brief: bool,
     faults: &mut Vec<String>,
 ) -> usize {
-    let standings: Vec<(&Demand, Standing)> =
-        demands.iter().map(|demand| (*demand, standing(&demand.id, claims, outcomes))).collect();
+    let standings: Vec<(&Requirement, Standing)> =
+        requirements.iter().map(|requirement| (*requirement, standing(&requirement.id, claims, outcomes))).collect();
     let count = |wanted: fn(&Standing) -> bool| standings.iter().filter(|(_, standing)| wanted(standing)).count();
     let passed = count(|standing| matches!(standing, Standing::Passed(_)));
     println!(
-        "{title}: {} demands, {passed} passed, {} failed, {} skipped, {} untested",
-        demands.len(),
+        "{title}: {} requirements, {passed} passed, {} failed, {} skipped, {} untested",
+        requirements.len(),
         count(|standing| matches!(standing, Standing::Failed(_))),
         count(|standing| matches!(standing, Standing::Skipped(_))),
         count(|standing| *standing == Standing::Untested),
     );
-    for (demand, standing) in &standings {
+    for (requirement, standing) in &standings {
         if !brief {
-            println!("  {:<16} {} {:<10} {}", demand.id, demand.prio, demand.level, words(standing));
-            if let Some(why) = &demand.deviates {
+            println!("  {:<16} {} {:<10} {}", requirement.id, requirement.prio, requirement.level, words(standing));
+            if let Some(why) = &requirement.deviates {
                 println!("  {:<16} deviates: {why}", "");
             }
         }
-        let needed = demand.prio == 1 && COMPLETE.contains(&demand.source.as_str());
+        let needed = requirement.prio == 1 && COMPLETE.contains(&requirement.source.as_str());
         if needed && matches!(standing, Standing::Untested | Standing::Skipped(_)) {
-            faults.push(format!("{} is of the first priority and not shown: {}", demand.id, demand.statement));
+            faults
+                .push(format!("{} is of the first priority and not shown: {}", requirement.id, requirement.statement));
         }
     }
     passed

@@ -15,7 +15,7 @@ use clap::Parser;
 use muji_core::{Command, Event, Join, Media, PairState};
 use muji_harness::room::Rules;
 use muji_harness::seeded_random::SeededRandom;
-use muji_harness::world::{Delays, Who, World};
+use muji_harness::world::{Delays, PersonId, World};
 use muji_xep::muc::code;
 use muji_xep::ns;
 use schedule::{BUSY, Happening, Schedule};
@@ -100,7 +100,7 @@ fn search(first: u64, seeds: u64) -> bool {
 
 /// Somebody and what has become of it.
 struct Person {
-    who: Who,
+    who: PersonId,
     name: String,
     alive: bool,
     cut: bool,
@@ -163,7 +163,7 @@ fn happen(world: &mut World, people: &mut [Person], happens: Happening, index: u
     let who = person.who;
     match happens {
         Happening::Join if !person.cut => {
-            let joined = world.try_join(who, &room, Join::own().nick(person.name.clone()));
+            let joined = world.try_join(who, &room, Join::call_room().nick(person.name.clone()));
             if joined.is_ok() {
                 (person.wants, person.shows) = (true, false);
             }

@@ -29,7 +29,7 @@ pub(crate) struct Person {
 
 /// Everything the window shows.
 #[derive(Debug, Default)]
-pub(crate) struct CallView {
+pub(crate) struct WindowState {
     /// Where the call is, or with whom.
     pub(crate) title: String,
     /// Our name.
@@ -50,7 +50,7 @@ pub(crate) struct CallView {
     pub(crate) over: bool,
 }
 
-impl CallView {
+impl WindowState {
     /// Our picture, while we show some.
     pub(crate) fn ours(&self) -> Option<(&VideoFrame, Instant)> {
         self.fresh(&VideoOrigin::Local(Media::Video))
@@ -74,22 +74,22 @@ impl CallView {
 
 /// The view, shared by the program, the media backend and the window.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedCallView(Arc<Mutex<CallView>>);
+pub(crate) struct SharedWindowState(Arc<Mutex<WindowState>>);
 
-impl SharedCallView {
+impl SharedWindowState {
     /// Reads or changes the view.
-    pub(crate) fn with<Seen>(&self, act: impl FnOnce(&mut CallView) -> Seen) -> Seen {
+    pub(crate) fn with<Seen>(&self, act: impl FnOnce(&mut WindowState) -> Seen) -> Seen {
         // A panic elsewhere left nothing inconsistent that matters: everything is written again each second.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl VideoSink for SharedCallView {
+impl VideoSink for SharedWindowState {
     fn show(&mut self, whose: &VideoOrigin, picture: VideoFrame) {
-        self.with(|call_view| drop(call_view.pictures.insert(whose.clone(), (picture, Instant::now()))));
+        self.with(|window_state| drop(window_state.pictures.insert(whose.clone(), (picture, Instant::now()))));
     }
 
     fn end(&mut self, whose: &VideoOrigin) {
-        self.with(|call_view| drop(call_view.pictures.remove(whose)));
+        self.with(|window_state| drop(window_state.pictures.remove(whose)));
     }
 }

@@ -6,8 +6,8 @@ use muji_xep::muc;
 use xmpp_parsers::presence::Type;
 
 use super::Conference;
-use super::membership::Asked;
-use crate::command::Style;
+use super::membership::RoomQuery;
+use crate::command::RoomKind;
 use crate::context::Context;
 use crate::error::{EndReason, Refused, RoomFault};
 use crate::event::Event;
@@ -78,7 +78,7 @@ impl Conference {
             return Err(Refused::NotOwner);
         }
         self.withdraw(cx, EndReason::Left);
-        self.membership.ask(cx, Asked::Request(RoomRequest::Destroy), muc::destroy());
+        self.membership.ask(cx, RoomQuery::Request(RoomRequest::Destroy), muc::destroy());
         Ok(())
     }
 
@@ -99,9 +99,9 @@ impl Conference {
         }
         let outside = self.membership.is_outside();
         if !outside {
-            match self.membership.style() {
-                Style::Own => self.present(cx, Type::Unavailable, None, None),
-                Style::InChat => self.present(cx, Type::None, None, None),
+            match self.membership.room_kind() {
+                RoomKind::CallRoom => self.present(cx, Type::Unavailable, None, None),
+                RoomKind::ChatRoom => self.present(cx, Type::None, None, None),
             };
         }
         self.guests.leave(cx, self.participants.is_empty());

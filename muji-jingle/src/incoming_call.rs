@@ -8,7 +8,7 @@
 //!     └── declined, answered or declined elsewhere, taken back, 90 s ─► Over
 //! ```
 //!
-//! Only the user makes us accept: [`Ring::accept`].
+//! Only the user makes us accept: [`IncomingCall::accept`].
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use muji_xep::jingle::Reason;
 use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 
-use crate::fork::OutgoingMessage;
+use crate::outgoing_call::OutgoingMessage;
 use crate::timers;
 
 /// Why a device does not ring any more, and has no call.
@@ -52,7 +52,7 @@ enum State {
 
 /// A call that another person proposes to us.
 #[derive(Debug, Clone)]
-pub struct Ring {
+pub struct IncomingCall {
     id: String,
     caller: FullJid,
     media: Vec<Media>,
@@ -62,20 +62,20 @@ pub struct Ring {
 
 /// Whether the caller learns that a device rings, and with it that its user is online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alerting {
+pub enum RingingReply {
     /// It learns that the device rings.
-    Aloud,
+    Sent,
     /// It learns nothing before the user has decided.
-    Discreet,
+    Withheld,
 }
 
-impl Ring {
+impl IncomingCall {
     /// The caller's proposal.
     #[must_use]
-    pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, alerting: Alerting) -> Self {
+    pub fn proposed(now: Instant, id: String, caller: FullJid, media: Vec<Media>, alerting: RingingReply) -> Self {
         let state = State::Ringing { until: now + timers::RINGING };
         let mut this = Self { id, caller, media, state, queue: VecDeque::new() };
-        if alerting == Alerting::Aloud {
+        if alerting == RingingReply::Sent {
             this.send(MessageKind::Ringing);
         }
         this
@@ -232,18 +232,18 @@ mod tests {
         jid("juliet@capulet.example/laptop")
     }
 
-    fn ringing(alerting: Alerting) -> Ring {
-        Ring::proposed(epoch(), "call".to_owned(), romeo(), vec![Media::Audio], alerting)
+    fn ringing(alerting: RingingReply) -> IncomingCall {
+        IncomingCall::proposed(epoch(), "call".to_owned(), romeo(), vec![Media::Audio], alerting)
     }
 
     /// One that rings, and has sent that.
-    fn phone() -> Ring {
-        let mut phone = ringing(Alerting::Aloud);
+    fn phone() -> IncomingCall {
+        let mut phone = ringing(RingingReply::Sent);
         assert_eq!(sent(&mut phone), [MessageKind::Ringing]);
         phone
     }
 
-    fn accepted() -> Ring {
+    fn accepted() -> IncomingCall {
         let mut phone = phone();
         phone.accept(epoch());
         assert_eq!(sent(&mut phone), [MessageKind::Proceed]);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     /// What went to the caller since.
-    fn sent(ring: &mut Ring) -> Vec<MessageKind> {
+    fn sent(ring: &mut IncomingCall) -> Vec<MessageKind> {
         let messages = std::iter::from_fn(|| ring.poll_output());
         let kinds = messages.map(|OutgoingMessage { to, message }| {
             assert_eq!((to, message.id.as_str()), (romeo().into(), "call"));
@@ -260,7 +260,7 @@ mod tests {
         kinds.collect()
     }
 
-    fn is_over(ring: &Ring) -> bool {
+    fn is_over(ring: &IncomingCall) -> bool {
         ring.state == State::Over
     }
 
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_caller_that_must_not_know_hears_nothing_before_the_user_has_decided() {
-        let mut phone = ringing(Alerting::Discreet);
+        let mut phone = ringing(RingingReply::Withheld);
         assert_eq!(sent(&mut phone), []);
         phone.accept(epoch());
         assert_eq!(sent(&mut phone), [MessageKind::Proceed]);

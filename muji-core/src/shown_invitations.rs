@@ -8,7 +8,7 @@ use muji_jingle::RingStopped;
 use muji_xep::invite::InviteKind;
 
 use crate::config;
-use crate::event::{About, Event};
+use crate::event::{Event, EventScope};
 use crate::invitation::Invitation;
 use crate::output::Output;
 
@@ -94,6 +94,6 @@ impl Invitations {
 
 fn over(shown: &mut Shown, out: &mut VecDeque<Output>, why: &RingStopped) {
     if let Some(invitation) = shown.open.take() {
-        out.push_back(Output::Event(About::Account, Event::InvitationOver(Box::new(invitation), why.clone())));
+        out.push_back(Output::Event(EventScope::Account, Event::InvitationOver(Box::new(invitation), why.clone())));
     }
 }

@@ -50,7 +50,7 @@ impl ContentChanges<'_> {
         let content = spec.publication.clone();
         match self.contents.add(&self.out.parties, spec, self.now + timers::DESCRIBE) {
             Ok(open) => self.out.media([open]),
-            Err(why) => self.not_added(content, ContentFailure::Unusable(why)),
+            Err(why) => self.not_added(content, ContentFailure::NegotiationError(why)),
         }
         self.send_ready();
     }
@@ -90,7 +90,7 @@ impl ContentChanges<'_> {
                 }
                 Err(why) => {
                     let reason = ReasonElement::from(&why);
-                    self.withdraw(&content, ContentFailure::Unusable(why), reason);
+                    self.withdraw(&content, ContentFailure::NegotiationError(why), reason);
                 }
             }
         }

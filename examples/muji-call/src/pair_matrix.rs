@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::table::{self, ParticipantStats};
+use crate::statistics::{self, ParticipantStats};
 
 /// Messages that stay on a full screen.
 const SAID: usize = 8;
@@ -23,7 +23,7 @@ const BAR: usize = 20;
 const ROWS: usize = 24;
 
 /// Where the matrix is drawn.
-pub(crate) struct Live {
+pub(crate) struct PairMatrix {
     terminal: bool,
     colour: bool,
     /// Lines of it that stand on the terminal now.
@@ -54,7 +54,7 @@ impl Drop for FullScreen {
     }
 }
 
-impl Live {
+impl PairMatrix {
     /// With `all` a terminal is taken as a whole while there is a call.
     pub(crate) fn new(all: bool) -> Self {
         let terminal = stdout().is_terminal();
@@ -112,7 +112,7 @@ impl Live {
     pub(crate) fn draw<'a>(&mut self, people: impl IntoIterator<Item = (String, &'a ParticipantStats)>, stats: bool) {
         let people: Vec<(String, &ParticipantStats)> = people.into_iter().collect();
         let named = || people.iter().map(|(name, known)| (name.clone(), *known));
-        let network = if stats || self.full.is_some() { table::network_lines(named()) } else { Vec::new() };
+        let network = if stats || self.full.is_some() { statistics::network_lines(named()) } else { Vec::new() };
         if self.full.is_some() {
             return self.draw_full(&people, &network);
         }

@@ -23,14 +23,14 @@ const FIRST: Duration = Duration::from_secs(300);
 const STEP: Duration = Duration::from_millis(20);
 
 /// The room, with the witness in it. A room that was made for a case is destroyed with the value.
-pub(super) struct Watched {
+pub(super) struct WatchedRoom {
     pub(super) devices: Devices,
     pub(super) witness: FullJid,
     pub(super) room: BareJid,
     made: bool,
 }
 
-impl Watched {
+impl WatchedRoom {
     pub(super) fn enter(account: &Account, room: &BareJid) -> io::Result<Self> {
         let mut devices = Devices::new()?;
         let witness = devices.log_in(account, WITNESS)?;
@@ -69,7 +69,7 @@ impl Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedRoom {
     fn drop(&mut self) {
         if self.made {
             // Otherwise it goes with the last who leaves it.
@@ -96,7 +96,7 @@ impl Visit {
     /// Enters the room and waits until somebody is in it whose client is to be judged.
     pub(crate) fn begin(account: Account, room: BareJid, desk: Arc<Desk>) -> io::Result<Self> {
         let own = account.jid.to_bare();
-        let mut watched = Watched::enter(&account, &room)?;
+        let mut watched = WatchedRoom::enter(&account, &room)?;
         desk.ask(HELP);
         desk.ask(&format!(
             "Join the call in {room} with the client to be judged, logged in with another account than {own}."

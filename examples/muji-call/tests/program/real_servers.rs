@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muji_harness::proxy::Proxy;
-use muji_harness::real::{PEOPLE, Real};
+use muji_harness::real_server::{PEOPLE, RealServer};
 use serde_json::Value;
 
 use crate::support::*;
@@ -13,15 +13,15 @@ const TONES: [f32; 3] = [440.0, 660.0, 880.0];
 /// A server takes seconds to start on a busy machine, and then the call its time.
 const CALL: &str = "8";
 
-pub(crate) fn prosody() -> Option<Real> {
-    started("Prosody", Real::prosody(PASSWORD))
+pub(crate) fn prosody() -> Option<RealServer> {
+    started("Prosody", RealServer::prosody(PASSWORD))
 }
 
-pub(crate) fn ejabberd() -> Option<Real> {
-    started("ejabberd", Real::ejabberd(PASSWORD))
+pub(crate) fn ejabberd() -> Option<RealServer> {
+    started("ejabberd", RealServer::ejabberd(PASSWORD))
 }
 
-fn started(name: &str, server: std::io::Result<Option<Real>>) -> Option<Real> {
+fn started(name: &str, server: std::io::Result<Option<RealServer>>) -> Option<RealServer> {
     let server = server.unwrap_or_else(|why| panic!("{why}"));
     if server.is_none() {
         skipped(&format!("{name} is not installed"));
@@ -29,11 +29,11 @@ fn started(name: &str, server: std::io::Result<Option<Real>>) -> Option<Real> {
     server
 }
 
-fn person(server: &Real, name: &str, more: &[&str]) -> tokio::process::Command {
+fn person(server: &RealServer, name: &str, more: &[&str]) -> tokio::process::Command {
     in_room(server, name, &format!("balcony@conference.{}", server.domain), more)
 }
 
-fn in_room(server: &Real, name: &str, room: &str, more: &[&str]) -> tokio::process::Command {
+fn in_room(server: &RealServer, name: &str, room: &str, more: &[&str]) -> tokio::process::Command {
     let jid = format!("{name}@{}", server.domain);
     let (address, authority) = (server.address(), server.authority());
     let mut arguments = vec![room, "--jid", &jid, "--nick", name, "--ca-file", &authority];
@@ -64,7 +64,7 @@ async fn three_hear_each_other_in_a_room_of_ejabberd() {
 }
 
 /// Three processes, three accounts, one room; the third comes by direct TLS. Each records the two others' tones.
-async fn three_hear_each_other(server: &Real) {
+async fn three_hear_each_other(server: &RealServer) {
     let folder = folder(server.domain);
     let direct = server.direct_address();
     let calls = PEOPLE.iter().zip(TONES).map(|(name, tone)| {
@@ -90,7 +90,7 @@ async fn three_hear_each_other(server: &Real) {
 }
 
 /// The service's own form is filled in so that only who was named gets in.
-async fn a_room_for_members_only(server: &Real) {
+async fn a_room_for_members_only(server: &RealServer) {
     let (service, guest) = (format!("conference.{}", server.domain), format!("{}@{}", PEOPLE[1], server.domain));
     let mut maker = in_room(server, PEOPLE[0], &service, &["--new", "--admit", &guest, "--json"]).spawn().unwrap();
     let made: Value = serde_json::from_str(&said(&mut maker, "\"room\"").await).unwrap();
@@ -104,7 +104,7 @@ async fn a_room_for_members_only(server: &Real) {
 }
 
 /// The first to come makes the chat room, which the client has to configure; here the one before did.
-async fn inside_a_chat_room(server: &Real) {
+async fn inside_a_chat_room(server: &RealServer) {
     let kitchen = format!("kitchen@conference.{}", server.domain);
     let mut host = in_room(server, PEOPLE[2], &kitchen, &["--json"]).spawn().unwrap();
     said(&mut host, "\"joined\"").await;
@@ -116,7 +116,7 @@ async fn inside_a_chat_room(server: &Real) {
     }
 }
 
-async fn wrong_words(server: &Real) {
+async fn wrong_words(server: &RealServer) {
     let mut wrong = person(server, "romeo", &[]);
     wrong.env("XMPP_PASSWORD", "thorn");
     let (code, why) = failure(wrong).await;

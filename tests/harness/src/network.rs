@@ -30,13 +30,13 @@ pub const SERVER2: &str = "198.51.100.2";
 pub const SERVER6: &str = "2001:db8::1";
 
 /// An internet.
-pub struct Net {
+pub struct Network {
     name: String,
     sites: u8,
 }
 
 /// A machine at a site.
-pub struct Site {
+pub struct Host {
     /// The namespace that programs run in.
     pub place: String,
     router: Option<String>,
@@ -48,7 +48,7 @@ pub struct Site {
 /// Several internets in one process.
 static MADE: AtomicU8 = AtomicU8::new(0);
 
-impl Net {
+impl Network {
     /// An internet without sites; `None`, with the reason, if this machine does not let us.
     ///
     /// # Errors
@@ -96,12 +96,12 @@ impl Net {
     ///
     /// # Errors
     /// If the kernel does not do it.
-    pub fn site(&mut self, access: Access) -> io::Result<Site> {
+    pub fn site(&mut self, access: Access) -> io::Result<Host> {
         self.sites += 1;
         let number = self.sites;
         let place = format!("{}c{number}", self.name);
         run(&["ip", "netns", "add", &place])?;
-        let mut site = Site { place, router: None, address: String::new(), number };
+        let mut site = Host { place, router: None, address: String::new(), number };
         within(&site.place, "ip link set lo up")?;
         match access {
             Access::Open => {
@@ -121,7 +121,7 @@ impl Net {
     }
 
     /// A site behind a router that translates addresses.
-    fn behind(&self, site: &mut Site, access: Access) -> io::Result<()> {
+    fn behind(&self, site: &mut Host, access: Access) -> io::Result<()> {
         let number = site.number;
         let router = format!("{}r{number}", self.name);
         run(&["ip", "netns", "add", &router])?;
@@ -187,12 +187,12 @@ impl Net {
     ///
     /// # Errors
     /// If the kernel does not do it.
-    pub fn cut(&self, site: &Site, cut: bool) -> io::Result<()> {
+    pub fn cut(&self, site: &Host, cut: bool) -> io::Result<()> {
         self.inside(&format!("ip link set to{} {}", site.number, if cut { "down" } else { "up" }))
     }
 }
 
-impl Site {
+impl Host {
     /// A command that runs there.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
@@ -255,7 +255,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for Host {
     fn drop(&mut self) {
         for place in [Some(&self.place), self.router.as_ref()].into_iter().flatten() {
             let _gone = run(&["ip", "netns", "del", place]).is_err();
@@ -268,7 +268,7 @@ pub(super) fn instead_of_etc(place: &str) -> std::path::PathBuf {
     std::path::Path::new("/etc/netns").join(place)
 }
 
-impl Drop for Net {
+impl Drop for Network {
     fn drop(&mut self) {
         let _was_not_there = std::fs::remove_dir_all(instead_of_etc(&self.name)).is_err();
         let _gone = run(&["ip", "netns", "del", &self.name]).is_err();

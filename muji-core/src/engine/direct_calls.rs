@@ -14,23 +14,23 @@ use crate::config;
 #[cfg(doc)]
 use crate::config::Config;
 use crate::error::{Refused, RoomFault};
-use crate::event::{About, Event};
+use crate::event::{Event, EventScope};
 use crate::output::Output;
-use crate::trust::{Fingerprint, FingerprintVerifier};
+use crate::trust::{CertificateHash, FingerprintVerifier};
 use crate::warning::Warning;
 
 impl Engine {
     /// Lets people call us, for programs that have no client around them: now and on each new stream it says that we are
     /// there, asks the server for copies of what our other devices hear and say (XEP-0280), and who our contacts are.
     pub fn accept_calls(&mut self, now: Instant) {
-        self.reachability.begin();
+        self.availability.begin();
         if self.us.is_some() {
             self.greet(now);
         }
     }
 
     pub(super) fn greet(&mut self, now: Instant) {
-        let greeting = self.reachability.greeting(now, &mut self.shared.ids, &self.shared.extras);
+        let greeting = self.availability.greeting(now, &mut self.shared.ids, &self.shared.extras);
         self.shared.out.extend(greeting.into_iter().map(|stanza| Output::Send(Box::new(stanza))));
     }
 
@@ -87,12 +87,12 @@ impl Engine {
         if let Some(peer) = self.direct_calls.talks_with(call).cloned() {
             let Some(service) = self.services.known().map(ToOwned::to_owned) else {
                 let event = Event::NotInRoom(RoomFault::NoService);
-                return self.shared.out.push_back(Output::Event(About::Call(call), event));
+                return self.shared.out.push_back(Output::Event(EventScope::Call(call), event));
             };
             let room = BareJid::from_parts(Some(&self.room_name()), &service);
-            if let Err(why) = self.goes_on_in(now, call, room, Join::own()) {
+            if let Err(why) = self.goes_on_in(now, call, room, Join::call_room()) {
                 let event = Event::Warning(Warning::NobodyInvited(why));
-                return self.shared.out.push_back(Output::Event(About::Call(call), event));
+                return self.shared.out.push_back(Output::Event(EventScope::Call(call), event));
             }
             self.with_call(now, call, |conference, _| conference.is_ours_alone());
             guests.insert(0, peer);
@@ -112,7 +112,7 @@ impl Engine {
     /// Ties certificates to a person: if a peer shows one of them it is [`crate::Verification::Pinned`], and if it shows another that
     /// is [`Event::CertificateChanged`], or it is refused if [`Config::refuse_changed`]. None at all unties the person. Clients make
     /// certificates for each call, or keep them: this is for those whose certificates somebody has learned another way.
-    pub fn pin(&mut self, who: BareJid, certificates: Vec<Fingerprint>) {
+    pub fn pin(&mut self, who: BareJid, certificates: Vec<CertificateHash>) {
         self.shared.trust.pin(who, certificates);
     }
 

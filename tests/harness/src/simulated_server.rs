@@ -18,7 +18,7 @@ pub const ROOMS: &str = "conference.";
 
 /// A server for one domain.
 #[derive(Debug, Clone)]
-pub struct Service {
+pub struct SimulatedServer {
     domain: String,
     users: BTreeSet<FullJid>,
     /// Who is sent copies of what their other devices hear and say (XEP-0280).
@@ -37,7 +37,7 @@ pub struct Service {
     pub rooms: Rooms,
 }
 
-impl Service {
+impl SimulatedServer {
     /// A server whose new rooms have these rules.
     #[must_use]
     pub fn new(domain: &str, rules: Rules) -> Self {
@@ -189,7 +189,7 @@ impl Service {
     }
 }
 
-impl Service {
+impl SimulatedServer {
     /// What lives beside the server: somewhere among it the rooms.
     fn items(&self) -> Element {
         let mut query = Element::bare("query", ns::DISCO_ITEMS);

@@ -81,7 +81,7 @@ fn extended(offered: &[(u16, &str)], known: &[(u16, &str)]) -> [Vec<HeaderExtens
     let mut ids = muji_jingle::Ids::new([7; 32]);
     let with = |of| vec![ContentSpec { extensions: extensions(of), ..wanted(vec![opus()]).remove(0) }];
     let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), with(offered));
-    caller.release(now, &mut ids);
+    caller.permit_offer(now, &mut ids);
     caller.handle_media(now, &mut ids, end("romeo"));
     let offer = drain(&mut caller).requests.remove(0).1;
     let mut callee = Session::incoming(parties("juliet", "romeo"), &offer, &with(known)).expect("it fits");
@@ -158,11 +158,11 @@ fn a_path_that_cannot_be_made_ends_it_otherwise_than_one_that_is_lost() {
 #[test]
 fn who_shows_another_certificate_than_promised_is_left_with_a_security_error() {
     let mut pair = agreed();
-    pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Impostor { transport: transport() });
+    pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::WrongCertificate { transport: transport() });
     let given = drain(&mut pair.caller);
     assert_eq!(why(&given), Some(Reason::SecurityError));
     assert_eq!(given.media, [MediaCommand::Close { session: SessionId(1) }]);
-    assert_eq!(given.events, [SessionEvent::Ended(End::Impostor)]);
+    assert_eq!(given.events, [SessionEvent::Ended(End::WrongCertificate)]);
 }
 
 /// Whether the media layer of a session is told to send and to receive.
@@ -211,7 +211,7 @@ fn what_is_sent_is_the_first_of_the_answer_that_was_offered() {
     let mut pair = offered();
     let mut caller =
         Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus(), speex.clone()]));
-    caller.release(pair.now, &mut pair.ids);
+    caller.permit_offer(pair.now, &mut pair.ids);
     caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
     drain(&mut caller);
     let (id, mut accept) = answer(&mut pair);
@@ -274,7 +274,7 @@ fn what_the_peer_would_like_otherwise_is_confirmed_and_changes_nothing() {
     let given = drain(&mut pair.caller);
     assert!(matches!(&given.answers[..], [Iq::Result { .. }]));
     assert_eq!((given.requests.len(), given.media.len(), given.events.len()), (0, 0, 0));
-    assert!(pair.caller.is_up());
+    assert!(pair.caller.is_connected());
 }
 
 // Shows jingle-redirect-01.

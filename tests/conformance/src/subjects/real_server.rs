@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
 use muji_core::xmpp::{Account, Server};
-use muji_harness::real;
+use muji_harness::real_server;
 use muji_harness::server::MAX_LOGGED;
-use muji_harness::service::Service;
+use muji_harness::simulated_server::SimulatedServer;
 use muji_trace::Line;
 use muji_xep::{Element, Secret, ns};
 use xmpp_parsers::iq::Iq;
@@ -19,11 +19,11 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use super::client::{Account as Credentials, Client};
 use super::devices::{ReceivedStanza, Request};
-use super::observed::Observed;
 use super::person::{Desk, Person};
+use super::reconstruction::Reconstruction;
 use crate::play::{able, what_others_can};
 
-use super::watched::{Visit, Watched};
+use super::watched_room::{Visit, WatchedRoom};
 use super::{Cannot, HOST, LOGIN, NOT_DONE, ORDER, Order, Testbed, invitation};
 
 /// The resource of a contact who looks whether the client is there.
@@ -52,7 +52,7 @@ const MADE: &str = "the suite enters the room first and so creates it";
 
 /// A server that is there for the suite alone, with accounts that it has nowhere else.
 struct Own {
-    _server: real::Real,
+    _server: real_server::RealServer,
     /// The client's own.
     subject: Account,
     /// Of nobody's contacts.
@@ -60,14 +60,14 @@ struct Own {
 }
 
 /// The room, and who is judged in it.
-pub(crate) struct Online {
+pub(crate) struct OnRealServer {
     // In this order: the client ends before who watches it, and the server last.
     client: Box<dyn Client>,
-    watched: Watched,
+    watched: WatchedRoom,
     account: Account,
     own: Option<Own>,
     subject: BareJid,
-    observed: Observed,
+    observed: Reconstruction,
     lines: Vec<Line>,
     heard: usize,
     /// From where the client spoke last.
@@ -75,11 +75,11 @@ pub(crate) struct Online {
     start: Instant,
 }
 
-impl Online {
+impl OnRealServer {
     /// With whatever client a person moves.
     pub(crate) fn with_person(visit: &Visit) -> io::Result<Self> {
         let Visit { account, room, subject, desk } = visit;
-        let watched = Watched::enter(account, room)?;
+        let watched = WatchedRoom::enter(account, room)?;
         let client = Box::new(Person(desk.clone()));
         let mut this = Self::new(watched, account.clone(), None, subject.clone(), client);
         this.empty_room(desk)?;
@@ -88,13 +88,13 @@ impl Online {
 
     /// With a client that is moved, on a Prosody that is started for it.
     pub(crate) fn over_prosody(client: impl FnOnce(Credentials) -> io::Result<Box<dyn Client>>) -> io::Result<Self> {
-        Self::over(real::Real::prosody_of_friends(PASSWORD)?, |account, _| client(account))
+        Self::over(real_server::RealServer::prosody_of_friends(PASSWORD)?, |account, _| client(account))
     }
 
     /// The same on this one, whose password is [`PASSWORD`].
     pub(super) fn over(
-        server: Option<real::Real>,
-        client: impl FnOnce(Credentials, &real::Real) -> io::Result<Box<dyn Client>>,
+        server: Option<real_server::RealServer>,
+        client: impl FnOnce(Credentials, &real_server::RealServer) -> io::Result<Box<dyn Client>>,
     ) -> io::Result<Self> {
         let server = server.ok_or_else(|| io::Error::other("Prosody is not installed"))?;
         let address = server.address().parse().map_err(io::Error::other)?;
@@ -105,19 +105,25 @@ impl Online {
                 ..Account::new(jid, Secret::new(PASSWORD))
             })
         };
-        let (subject, suite, stranger) = (account(SUBJECT)?, account(SUITE)?, account(real::STRANGER)?);
+        let (subject, suite, stranger) = (account(SUBJECT)?, account(SUITE)?, account(real_server::STRANGER)?);
         let room = format!("balcony@conference.{}", server.domain).parse().map_err(io::Error::other)?;
-        let watched = Watched::enter(&suite, &room)?;
+        let watched = WatchedRoom::enter(&suite, &room)?;
         let jid = subject.jid.to_bare();
         let credentials = Credentials { jid: jid.to_string(), password: PASSWORD.to_owned(), server: address };
         let client = client(credentials, &server)?;
         Ok(Self::new(watched, suite, Some(Own { _server: server, subject, stranger }), jid, client))
     }
 
-    fn new(watched: Watched, account: Account, own: Option<Own>, subject: BareJid, client: Box<dyn Client>) -> Self {
+    fn new(
+        watched: WatchedRoom,
+        account: Account,
+        own: Option<Own>,
+        subject: BareJid,
+        client: Box<dyn Client>,
+    ) -> Self {
         Self {
             client,
-            observed: Observed::new(watched.room.clone(), subject.clone()),
+            observed: Reconstruction::new(watched.room.clone(), subject.clone()),
             watched,
             account,
             own,
@@ -224,7 +230,7 @@ fn is_a_deed(line: &Line, subject: &BareJid) -> bool {
     line.said && line.client.to_bare() == *subject && !by_itself && !answers
 }
 
-impl Testbed for Online {
+impl Testbed for OnRealServer {
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("muc-join-01", UNHEARD),
@@ -376,7 +382,7 @@ impl Testbed for Online {
         std::mem::take(&mut self.lines)
     }
 
-    fn rooms(&mut self, _: &mut dyn FnMut(&mut Service)) -> Result<(), Cannot> {
+    fn rooms(&mut self, _: &mut dyn FnMut(&mut SimulatedServer)) -> Result<(), Cannot> {
         Err(Cannot::Here("what keeps it out of a room, nobody in the room sees"))
     }
 

@@ -44,7 +44,7 @@ const USUAL: Part<'static> = Part {
 };
 
 /// A running server.
-pub struct Real {
+pub struct RealServer {
     /// Its domain; rooms are at `conference.` and it.
     pub domain: &'static str,
     /// For STARTTLS.
@@ -54,7 +54,7 @@ pub struct Real {
     process: Process,
 }
 
-impl Real {
+impl RealServer {
     /// Prosody; `None` if it is not installed.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub enum Device {
 
 /// What happened to a call that was placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ForkEvent {
+pub enum OutgoingCallEvent {
     /// A device rings, and did not before.
     Rings(FullJid),
     /// This device takes the call: it waits for the session.
@@ -73,7 +73,7 @@ enum State {
 
 /// A call to all devices of a person.
 #[derive(Debug, Clone)]
-pub struct Fork {
+pub struct OutgoingCall {
     id: String,
     callee: BareJid,
     state: State,
@@ -81,7 +81,7 @@ pub struct Fork {
     queue: VecDeque<OutgoingMessage>,
 }
 
-impl Fork {
+impl OutgoingCall {
     /// Rings all devices of `callee`. The session with the one that picks up has the same id.
     #[must_use]
     pub fn propose(now: Instant, id: String, callee: BareJid, media: Vec<Media>) -> Self {
@@ -109,17 +109,17 @@ impl Fork {
     }
 
     /// A device of the callee sends a message about this call.
-    pub fn handle_message(&mut self, from: &FullJid, kind: &MessageKind) -> Option<ForkEvent> {
+    pub fn handle_message(&mut self, from: &FullJid, kind: &MessageKind) -> Option<OutgoingCallEvent> {
         match (kind, &self.state) {
             (MessageKind::Ringing, State::Proposed { .. }) => {
                 let is_new = !self.devices.contains_key(from) && self.devices.len() < MAX_DEVICES;
                 self.set_state(from, Device::Rings);
-                is_new.then(|| ForkEvent::Rings(from.clone()))
+                is_new.then(|| OutgoingCallEvent::Rings(from.clone()))
             }
             (MessageKind::Proceed | MessageKind::Accept, State::Proposed { .. }) => {
                 self.set_state(from, Device::PickedUp);
                 self.state = State::PickedUp(from.clone());
-                Some(ForkEvent::PickedUp(from.clone()))
+                Some(OutgoingCallEvent::PickedUp(from.clone()))
             }
             // Of two devices that answer at once one is late, and must not wait for a session.
             (MessageKind::Proceed | MessageKind::Accept, State::PickedUp(first)) if first != from => {
@@ -130,7 +130,7 @@ impl Fork {
             (MessageKind::Reject(because), State::Proposed { .. }) => {
                 self.set_state(from, Device::Declined);
                 self.state = State::Over;
-                Some(ForkEvent::Over(if because.tie_break {
+                Some(OutgoingCallEvent::Over(if because.tie_break {
                     Unanswered::TieBreak(from.clone())
                 } else {
                     Unanswered::Declined(from.clone(), because.why.clone())
@@ -158,10 +158,10 @@ impl Fork {
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<ForkEvent> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<OutgoingCallEvent> {
         self.poll_timeout().filter(|until| *until <= now)?;
         self.retract(Reason::Expired.into());
-        Some(ForkEvent::Over(Unanswered::Nobody))
+        Some(OutgoingCallEvent::Over(Unanswered::Nobody))
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -207,15 +207,15 @@ mod tests {
     }
 
     /// A call to Juliet whose proposal has gone out.
-    fn proposed() -> Fork {
+    fn proposed() -> OutgoingCall {
         let callee = JULIET.parse().expect("a bare JID");
-        let mut fork = Fork::propose(epoch(), "call".to_owned(), callee, vec![Media::Audio]);
-        assert_eq!(sent(&mut fork), [(JULIET.parse().expect("a JID"), MessageKind::Propose(vec![Media::Audio]))]);
-        fork
+        let mut call = OutgoingCall::propose(epoch(), "call".to_owned(), callee, vec![Media::Audio]);
+        assert_eq!(sent(&mut call), [(JULIET.parse().expect("a JID"), MessageKind::Propose(vec![Media::Audio]))]);
+        call
     }
 
-    fn sent(fork: &mut Fork) -> Vec<(Jid, MessageKind)> {
-        let messages = std::iter::from_fn(|| fork.poll_output());
+    fn sent(call: &mut OutgoingCall) -> Vec<(Jid, MessageKind)> {
+        let messages = std::iter::from_fn(|| call.poll_output());
         let kinds = messages.map(|OutgoingMessage { to, message }| {
             assert_eq!(message.id, "call");
             (to, message.kind)
@@ -223,54 +223,54 @@ mod tests {
         kinds.collect()
     }
 
-    fn devices(fork: &Fork) -> Vec<(FullJid, Device)> {
-        fork.devices().map(|(device, state)| (device.clone(), state)).collect()
+    fn devices(call: &OutgoingCall) -> Vec<(FullJid, Device)> {
+        call.devices().map(|(device, state)| (device.clone(), state)).collect()
     }
 
     #[test]
     fn all_devices_are_called_by_one_message_and_the_call_waits_for_them() {
-        let fork = proposed();
-        assert_eq!(fork.id(), "call");
-        assert!(fork.is_open() && devices(&fork).is_empty());
-        assert_eq!(fork.poll_timeout(), Some(epoch() + timers::CALLING));
+        let call = proposed();
+        assert_eq!(call.id(), "call");
+        assert!(call.is_open() && devices(&call).is_empty());
+        assert_eq!(call.poll_timeout(), Some(epoch() + timers::CALLING));
     }
 
     #[test]
     fn a_device_that_rings_is_told_once() {
-        let mut fork = proposed();
+        let mut call = proposed();
         let phone = device("phone");
-        assert_eq!(fork.handle_message(&phone, &MessageKind::Ringing), Some(ForkEvent::Rings(phone.clone())));
-        assert_eq!(fork.handle_message(&phone, &MessageKind::Ringing), None);
-        assert_eq!(devices(&fork), [(phone, Device::Rings)]);
+        assert_eq!(call.handle_message(&phone, &MessageKind::Ringing), Some(OutgoingCallEvent::Rings(phone.clone())));
+        assert_eq!(call.handle_message(&phone, &MessageKind::Ringing), None);
+        assert_eq!(devices(&call), [(phone, Device::Rings)]);
     }
 
     #[test]
     fn more_devices_than_are_told_apart_are_not_shown_and_may_answer() {
-        let mut fork = proposed();
+        let mut call = proposed();
         let all: Vec<FullJid> = (0..=MAX_DEVICES).map(|number| device(&format!("{number:02}"))).collect();
-        let told = all.iter().filter(|device| fork.handle_message(device, &MessageKind::Ringing).is_some());
+        let told = all.iter().filter(|device| call.handle_message(device, &MessageKind::Ringing).is_some());
         assert_eq!(told.count(), MAX_DEVICES);
-        assert_eq!(devices(&fork).len(), MAX_DEVICES);
+        assert_eq!(devices(&call).len(), MAX_DEVICES);
         let last = &all[MAX_DEVICES];
-        assert_eq!(fork.handle_message(last, &MessageKind::Proceed), Some(ForkEvent::PickedUp(last.clone())));
+        assert_eq!(call.handle_message(last, &MessageKind::Proceed), Some(OutgoingCallEvent::PickedUp(last.clone())));
         let first = &all[0];
-        assert_eq!(fork.handle_message(first, &MessageKind::Proceed), None);
-        assert_eq!(devices(&fork)[0], (first.clone(), Device::Late), "a known one is shown when it changes");
+        assert_eq!(call.handle_message(first, &MessageKind::Proceed), None);
+        assert_eq!(devices(&call)[0], (first.clone(), Device::Late), "a known one is shown when it changes");
     }
 
     #[test]
     fn the_first_device_to_answer_takes_the_call_and_a_later_one_is_told() {
         for kind in [MessageKind::Proceed, MessageKind::Accept] {
-            let mut fork = proposed();
+            let mut call = proposed();
             let (phone, laptop) = (device("phone"), device("laptop"));
-            assert_eq!(fork.handle_message(&phone, &kind), Some(ForkEvent::PickedUp(phone.clone())));
-            assert!(!fork.is_open() && fork.poll_timeout().is_none());
-            assert_eq!(fork.handle_message(&phone, &kind), None, "Dino says both words");
-            assert_eq!(sent(&mut fork), []);
-            assert_eq!(fork.handle_message(&laptop, &kind), None);
+            assert_eq!(call.handle_message(&phone, &kind), Some(OutgoingCallEvent::PickedUp(phone.clone())));
+            assert!(!call.is_open() && call.poll_timeout().is_none());
+            assert_eq!(call.handle_message(&phone, &kind), None, "Dino says both words");
+            assert_eq!(sent(&mut call), []);
+            assert_eq!(call.handle_message(&laptop, &kind), None);
             let expired = MessageKind::Retract(Reason::Expired.into());
-            assert_eq!(sent(&mut fork), [(laptop.clone().into(), expired)]);
-            assert_eq!(devices(&fork), [(laptop, Device::Late), (phone, Device::PickedUp)]);
+            assert_eq!(sent(&mut call), [(laptop.clone().into(), expired)]);
+            assert_eq!(devices(&call), [(laptop, Device::Late), (phone, Device::PickedUp)]);
         }
     }
 
@@ -281,13 +281,13 @@ mod tests {
         let declined = Unanswered::Declined(phone.clone(), busy.why.clone());
         let other_call = Unanswered::TieBreak(phone.clone());
         for (because, why) in [(busy, declined), (MessageReason::tie_break(), other_call)] {
-            let mut fork = proposed();
+            let mut call = proposed();
             let reject = MessageKind::Reject(because);
-            assert_eq!(fork.handle_message(&phone, &reject), Some(ForkEvent::Over(why)));
-            assert_eq!(devices(&fork), [(phone.clone(), Device::Declined)]);
-            assert!(!fork.is_open() && sent(&mut fork).is_empty());
-            assert_eq!(fork.handle_message(&phone, &reject), None, "it is over already");
-            assert_eq!(fork.handle_message(&device("laptop"), &MessageKind::Proceed), None);
+            assert_eq!(call.handle_message(&phone, &reject), Some(OutgoingCallEvent::Over(why)));
+            assert_eq!(devices(&call), [(phone.clone(), Device::Declined)]);
+            assert!(!call.is_open() && sent(&mut call).is_empty());
+            assert_eq!(call.handle_message(&phone, &reject), None, "it is over already");
+            assert_eq!(call.handle_message(&device("laptop"), &MessageKind::Proceed), None);
         }
     }
 
@@ -299,30 +299,30 @@ mod tests {
             MessageKind::Finish(MessageReason::default()),
         ];
         for kind in callers {
-            let mut fork = proposed();
-            assert_eq!(fork.handle_message(&device("phone"), &kind), None);
-            assert!(fork.is_open() && devices(&fork).is_empty());
+            let mut call = proposed();
+            assert_eq!(call.handle_message(&device("phone"), &kind), None);
+            assert!(call.is_open() && devices(&call).is_empty());
         }
     }
 
     #[test]
     fn a_call_is_taken_back_from_all_devices_while_nobody_has_answered() {
-        let mut fork = proposed();
-        fork.retract(Reason::Cancel.into());
-        assert_eq!(sent(&mut fork), [(callee(), MessageKind::Retract(Reason::Cancel.into()))]);
-        assert!(!fork.is_open());
-        fork.retract(Reason::Cancel.into());
-        assert_eq!(sent(&mut fork), []);
+        let mut call = proposed();
+        call.retract(Reason::Cancel.into());
+        assert_eq!(sent(&mut call), [(callee(), MessageKind::Retract(Reason::Cancel.into()))]);
+        assert!(!call.is_open());
+        call.retract(Reason::Cancel.into());
+        assert_eq!(sent(&mut call), []);
     }
 
     #[test]
     fn a_call_that_nobody_answers_is_taken_back_in_time() {
-        let mut fork = proposed();
+        let mut call = proposed();
         let due = epoch() + timers::CALLING;
-        assert_eq!(fork.handle_timeout(due - Duration::from_millis(1)), None);
-        assert_eq!(sent(&mut fork), []);
-        assert_eq!(fork.handle_timeout(due), Some(ForkEvent::Over(Unanswered::Nobody)));
-        assert_eq!(sent(&mut fork), [(callee(), MessageKind::Retract(Reason::Expired.into()))]);
-        assert_eq!(fork.handle_timeout(due), None);
+        assert_eq!(call.handle_timeout(due - Duration::from_millis(1)), None);
+        assert_eq!(sent(&mut call), []);
+        assert_eq!(call.handle_timeout(due), Some(OutgoingCallEvent::Over(Unanswered::Nobody)));
+        assert_eq!(sent(&mut call), [(callee(), MessageKind::Retract(Reason::Expired.into()))]);
+        assert_eq!(call.handle_timeout(due), None);
     }
 }

@@ -17,7 +17,7 @@ use xmpp_parsers::stanza::Stanza;
 
 /// What we asked our server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum ServerQuery {
     Copies,
     Contacts,
 }
@@ -33,13 +33,13 @@ pub(crate) enum Answer {
 
 /// Whether we are there, and what we asked for it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reachability {
+pub(crate) struct Availability {
     accepts_calls: bool,
-    asked: PendingRequests<Asked>,
+    asked: PendingRequests<ServerQuery>,
     contacts: BTreeSet<BareJid>,
 }
 
-impl Reachability {
+impl Availability {
     pub(crate) fn begin(&mut self) {
         self.accepts_calls = true;
     }
@@ -55,9 +55,9 @@ impl Reachability {
             self.asked.asked(now, &id, asked);
             iq(id)
         };
-        let copies = ask(Asked::Copies, &|id| Iq::Set { from: None, to: None, id, payload: Enable.into() });
+        let copies = ask(ServerQuery::Copies, &|id| Iq::Set { from: None, to: None, id, payload: Enable.into() });
         let roster = Element::from(Roster { ver: None, items: Vec::new() });
-        let contacts = ask(Asked::Contacts, &|id| Iq::Get { from: None, to: None, id, payload: roster.clone() });
+        let contacts = ask(ServerQuery::Contacts, &|id| Iq::Get { from: None, to: None, id, payload: roster.clone() });
         vec![copies.into(), contacts.into(), self.presence(extras)]
     }
 
@@ -75,19 +75,19 @@ impl Reachability {
         let asked = self.asked.answered(id)?;
         let roster = payload.filter(|payload| payload.is("query", ns::ROSTER)).cloned();
         match (asked, roster.and_then(|roster| Roster::try_from(roster).ok())) {
-            (Asked::Contacts, Some(roster)) => {
+            (ServerQuery::Contacts, Some(roster)) => {
                 self.contacts.clear();
                 Some(self.updated(roster.items))
             }
-            (Asked::Contacts, None) | (Asked::Copies, _) => Some(Answer::Nothing),
+            (ServerQuery::Contacts, None) | (ServerQuery::Copies, _) => Some(Answer::Nothing),
         }
     }
 
     /// The server cannot do what it was asked.
     pub(crate) fn refused(&mut self, id: &str) -> Option<Answer> {
         self.asked.answered(id).map(|asked| match asked {
-            Asked::Copies => Answer::Alone,
-            Asked::Contacts => Answer::Nothing,
+            ServerQuery::Copies => Answer::Alone,
+            ServerQuery::Contacts => Answer::Nothing,
         })
     }
 

@@ -17,7 +17,7 @@ const NOT_BY_ITSELF: [&str; 6] = ["301", "303", "307", "321", "322", "332"];
 const OWN: &str = "110";
 
 /// What is known of a client.
-pub(super) struct Observed {
+pub(super) struct Reconstruction {
     room: BareJid,
     subject: BareJid,
     /// Who is who, of the client's own.
@@ -36,7 +36,7 @@ pub(super) struct Observed {
     nick: Option<String>,
 }
 
-impl Observed {
+impl Reconstruction {
     pub(super) fn new(room: BareJid, subject: BareJid) -> Self {
         Self {
             room,
@@ -181,9 +181,9 @@ mod tests {
         format!("juliet@example.org/{name}").parse().expect("a JID")
     }
 
-    fn observed() -> Observed {
+    fn observed() -> Reconstruction {
         let (room, subject) = (ROOM.parse().expect("a room"), "romeo@example.org".parse().expect("a JID"));
-        Observed::new(room, subject)
+        Reconstruction::new(room, subject)
     }
 
     /// A presence of the client, or one's own.

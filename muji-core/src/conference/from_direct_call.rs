@@ -8,7 +8,7 @@ use xmpp_parsers::presence::Type;
 
 use super::Conference;
 use super::participants::Returned;
-use crate::command::Style;
+use crate::command::RoomKind;
 use crate::context::Context;
 use crate::error::RoomFault;
 use crate::event::Event;
@@ -38,7 +38,7 @@ impl Conference {
         let Some(Returned { session, participant, proposed }) = self.participants.give_back(&peer) else {
             return false;
         };
-        if !self.membership.is_outside() && self.membership.style() == Style::Own {
+        if !self.membership.is_outside() && self.membership.room_kind() == RoomKind::CallRoom {
             self.present(cx, Type::Unavailable, None, None);
         }
         self.handed_back = Some(Box::new(Handover {
