@@ -208,5 +208,5 @@ fn after_the_last_session_nothing_more_is_asked() {
     outputs(&mut gatherer);
     assert!(within(&mut gatherer, now, Duration::from_secs(60)).is_empty());
     gatherer.set_wanted(now, true);
-    assert!(!outputs(&mut gatherer).is_empty(), "and with the next it begins anew");
+    assert!(!outputs(&mut gatherer).is_empty(), "and with the next it begins again");
 }

@@ -132,7 +132,7 @@ fn nothing_is_added_before_the_room_has_repeated_that_we_prepare() {
 
 // Shows muji-add-03.
 #[test]
-fn whoever_prepared_before_is_waited_for_and_nobody_else() {
+fn one_who_prepared_before_is_waited_for_and_nobody_else() {
     let mut world = World::new(1);
     let romeo = active(&mut world);
     tell(&mut world, romeo, "juliet", Some(PREPARING));
@@ -194,7 +194,7 @@ fn take_part(world: &mut World, puppet: PersonId, with: PersonId, sid: &str) {
 
 // Shows R-ADD-2.
 #[test]
-fn of_two_who_have_it_whoever_published_it_later_adds_it() {
+fn of_two_who_have_it_the_one_who_published_it_later_adds_it() {
     let mut world = World::new(1);
     let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
     add(&mut world, romeo);
@@ -227,7 +227,7 @@ fn all_who_add_at_the_same_time_see_each_other_by_one_addition_a_pair() {
 }
 
 #[test]
-fn a_newcomer_has_all_contents_of_whoever_is_adding_one_just_then() {
+fn a_newcomer_has_all_contents_of_one_who_is_adding_one_just_then() {
     for delay in [0, 20, 40, 60, 80, 100, 150] {
         let mut world = World::new(1);
         let [romeo] = in_call(&mut world, ["romeo"]);
@@ -359,7 +359,7 @@ fn the_only_content_cannot_be_removed() {
 }
 
 #[test]
-fn whoever_changes_his_mind_while_waiting_keeps_nobody_waiting() {
+fn one_who_changes_his_mind_while_waiting_keeps_nobody_waiting() {
     let mut world = World::new(1);
     let romeo = active(&mut world);
     tell(&mut world, romeo, "juliet", Some(PREPARING));

@@ -139,7 +139,7 @@ fn a_movim_that_was_in_the_call_of_a_chat_room_before_us_is_known_for_one() {
 
 // Shows occ-01, occ-02.
 #[test]
-fn occupant_ids_change_nothing_whoever_writes_them() {
+fn occupant_ids_change_nothing_no_matter_who_writes_them() {
     let mut world = World::new(1);
     let romeo = entering(&mut world);
     for nick in ["juliet", "nurse"] {

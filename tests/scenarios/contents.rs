@@ -70,7 +70,7 @@ fn what_all_others_have_is_published() {
 
 // Shows muji-pt-03.
 #[test]
-fn whoever_has_no_codec_in_common_does_not_publish_it() {
+fn a_participant_that_has_no_codec_in_common_does_not_publish_it() {
     let (world, romeo) = joins_after(&[vec![audio(vec![speex(98)])]], vec![opus()]);
     assert_eq!(room_fault(&world, romeo), Some(muji_core::error::RoomFault::NoCommonCodec));
     assert_eq!(world.asked(romeo, "session-initiate"), 0);

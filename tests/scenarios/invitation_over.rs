@@ -130,7 +130,7 @@ fn hears(world: &mut World, puppet: PersonId, to: PersonId, children: &str) {
 const MUJI: &str = "<muji xmlns='urn:xmpp:jingle:muji:0' room='r@conference.capulet.example'/>";
 
 #[test]
-fn only_whoever_invited_can_take_it_back() {
+fn only_the_person_who_invited_can_take_it_back() {
     let mut world = World::new(1);
     let [juliet] = people(&mut world, ["juliet"]);
     let [romeo, tybalt] = ["romeo", "tybalt"].map(|name| world.puppet(name));

@@ -120,7 +120,7 @@ fn who_does_not_come_says_so_and_enters_nothing() {
 }
 
 #[test]
-fn whoever_comes_when_everybody_has_left_is_told_that_the_call_is_over() {
+fn one_who_comes_when_everybody_has_left_is_told_that_the_call_is_over() {
     let (mut world, [romeo, juliet], invitation) = invited();
     world.leave(romeo);
     world.run_for(SECOND);
@@ -315,7 +315,7 @@ fn an_invitation_that_the_room_does_not_pass_on_is_told() {
 }
 
 #[test]
-fn whoever_invites_again_after_we_declined_is_shown_again() {
+fn one_who_invites_again_after_we_declined_is_shown_again() {
     let (mut world, [romeo, juliet], invitation) = invited();
     world.decline(juliet, &invitation);
     world.invite(romeo, juliet);

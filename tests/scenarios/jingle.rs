@@ -100,7 +100,7 @@ fn session_ids_are_long_random_and_never_the_same() {
 
 // Shows jingle-init-04.
 #[test]
-fn whoever_sends_an_offer_is_answered_whatever_initiator_it_names() {
+fn one_who_sends_an_offer_is_answered_whatever_initiator_it_names() {
     let (mut world, [romeo, tybalt]) = with_tybalt();
     let mut offer = offer(&world, "s1", usable(vec![opus()]));
     offer.initiator = Some("victim@capulet.example/1".to_owned());

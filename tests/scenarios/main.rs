@@ -9,6 +9,7 @@ use muji_harness::world::{Delays, PersonId, World};
 use muji_media::transport::str0m::{Dtls, Str0m};
 
 mod adding;
+mod availability;
 mod bandwidth;
 mod bound_certificates;
 mod certificates;
@@ -33,7 +34,6 @@ mod paths;
 mod picking_up;
 mod preparing;
 mod puppet;
-mod reachability;
 mod reconnecting;
 mod refusing;
 mod ringing;

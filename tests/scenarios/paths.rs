@@ -46,7 +46,7 @@ fn sessions(world: &World) -> usize {
 }
 
 #[test]
-fn after_thirty_seconds_without_a_network_sound_is_back_within_three_and_no_session_is_made_anew() {
+fn after_thirty_seconds_without_a_network_sound_is_back_within_three_and_no_session_is_made_again() {
     let (mut world, people) = three();
     let before = sessions(&world);
     world.block_all_packets(&people, true);
@@ -97,7 +97,7 @@ fn a_pair_without_a_path_for_a_minute_is_called_again_when_there_is_one() {
 }
 
 #[test]
-fn whoever_changes_networks_is_heard_again_within_five_seconds_whichever_side_of_the_sessions_it_is() {
+fn one_who_changes_networks_is_heard_again_within_five_seconds_whichever_side_of_the_sessions_it_is() {
     for who in 0..3 {
         let (mut world, people) = three();
         let before = sessions(&world);
@@ -131,7 +131,7 @@ fn all_who_change_networks_at_once_find_each_other() {
 }
 
 #[test]
-fn whoever_changes_networks_while_its_stream_is_cut_is_found_by_its_checks_and_stays_when_the_stream_is_resumed() {
+fn one_who_changes_networks_while_its_stream_is_cut_is_found_by_its_checks_and_stays_when_the_stream_is_resumed() {
     let (mut world, people) = three();
     let before = sessions(&world);
     world.cut(people[1]);

@@ -54,7 +54,7 @@ fn who_prepares_after_us_is_not_waited_for() {
 
 // Shows R-PREP-2, muc-kick-06.
 #[test]
-fn whoever_publishes_withdraws_or_leaves_in_any_way_is_waited_for_no_longer() {
+fn one_who_publishes_withdraws_or_leaves_in_any_way_is_waited_for_no_longer() {
     let ways: [fn(&mut World, PersonId); 6] = [
         |world, romeo| tell(world, romeo, "juliet", Some(AUDIO)),
         |world, romeo| tell(world, romeo, "juliet", Some("")),

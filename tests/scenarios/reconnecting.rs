@@ -65,7 +65,7 @@ fn who_is_removed_for_a_technical_reason_comes_back_though_a_kick_stands_beside_
 }
 
 #[test]
-fn between_whoever_is_kicked_and_the_others_all_is_silent_within_a_second() {
+fn between_one_who_is_kicked_and_the_others_all_is_silent_within_a_second() {
     let mut world = World::new(1);
     let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
     world.put_out(romeo, "balcony", &[code::KICKED]);
@@ -156,7 +156,7 @@ fn while_the_connection_is_gone_nobody_is_asked() {
 
 // Shows sm-03.
 #[test]
-fn who_comes_back_on_a_new_stream_is_called_anew_and_heard_until_then() {
+fn who_comes_back_on_a_new_stream_is_called_again_and_heard_until_then() {
     let mut world = World::new(1);
     let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
     world.cut(romeo);
@@ -326,7 +326,7 @@ fn a_room_that_gives_us_another_nick_is_spoken_to_under_that() {
 
 // Shows muc-desync-02.
 #[test]
-fn somebody_who_calls_and_of_whom_the_room_has_not_told_makes_us_ask_it_to_tell_everything_anew() {
+fn somebody_who_calls_and_of_whom_the_room_has_not_told_makes_us_ask_it_to_tell_everything_again() {
     let mut world = World::new(1);
     let romeo = entering(&mut world);
     repeat(&mut world, romeo);

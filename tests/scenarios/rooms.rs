@@ -82,7 +82,7 @@ fn who_made_the_room_may_end_the_call_for_everybody() {
 
 // Shows R-MUC-2.
 #[test]
-fn the_room_of_an_invitation_that_is_gone_is_not_made_anew() {
+fn the_room_of_an_invitation_that_is_gone_is_not_made_again() {
     let mut world = World::new(1);
     let [romeo] = people(&mut world, ["romeo"]);
     world.join_how(romeo, "balcony", Join::call_room().nick("romeo").invited());

@@ -160,7 +160,7 @@ fn what_was_muted_and_shown_stays_so() {
 }
 
 #[test]
-fn whoever_hangs_up_before_coming_is_gone_and_the_others_go_on() {
+fn one_who_hangs_up_before_coming_is_gone_and_the_others_go_on() {
     let (mut world, [romeo, juliet, nurse]) = couple();
     world.invite(romeo, nurse);
     world.run_for(2 * SECOND);

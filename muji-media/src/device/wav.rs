@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_can_be_sent_and_begins_anew_at_its_end() {
+    fn what_is_recorded_can_be_sent_and_begins_again_at_its_end() {
         let path = file("again");
         let mut sink = WavSink::create(&path).unwrap();
         sink.put(&[1; FRAME]).unwrap();

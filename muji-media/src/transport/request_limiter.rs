@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_crowd_thirty_two_are_heard_until_they_fall_silent_and_whoever_was_named_always() {
+    fn of_a_crowd_thirty_two_are_heard_until_they_fall_silent_and_those_that_were_named_always() {
         let (mut requests, begun) = (RequestLimiter::default(), Instant::now());
         assert_eq!((0..1_000).filter(|number| requests.admits(begun, address(*number), false)).count(), UNNAMED);
         assert!(requests.admits(begun, address(2_000), true));

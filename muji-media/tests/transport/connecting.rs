@@ -134,7 +134,7 @@ fn the_handshake_ends_though_datagrams_are_lost_doubled_and_out_of_order() {
         });
         let mut took: Vec<Duration> = took.collect();
         took.sort_unstable();
-        // Flights are sent again after 1, 2, 4 s: whoever loses the same one thrice waits long.
+        // Flights are sent again after 1, 2, 4 s: a peer that loses the same one three times waits long.
         assert!(took[16] <= Duration::from_secs(5), "{took:?}");
     }
 }

@@ -124,7 +124,7 @@ fn when_sound_and_frames_were_captured_is_known_by_the_first_report_and_to_a_mil
 }
 
 #[test]
-fn whoever_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
+fn a_peer_that_cannot_show_what_comes_asks_for_a_key_frame_and_is_heard_once() {
     for kinds in secure() {
         for announced in [true, false] {
             let mut pair = Pair::connected(kinds, announced);

@@ -187,11 +187,11 @@ fn what_parsers_have_stumbled_over_does_not_disturb_what_flows() {
 }
 
 #[test]
-fn whoever_asks_from_everywhere_or_without_end_makes_us_send_little_and_disturbs_nothing() {
+fn a_peer_that_asks_from_everywhere_or_without_end_makes_us_send_little_and_disturbs_nothing() {
     for kinds in secure() {
         let mut pair = Pair::connected(kinds, true);
         let check = |(sender, bytes): &&(usize, Vec<u8>)| *sender == 1 && stun(bytes).is_some_and(|it| it.0 == BINDING);
-        // A true one: whoever sends it again from elsewhere knows no more than that.
+        // A true one: a host that sends it again from elsewhere knows no more than that.
         let (_, check) = pair.wire.iter().rfind(check).expect("the other checks").clone();
         let (first, to) = (pair.wire.len(), pair.ends[0].address);
         let begun = pair.now;

@@ -98,7 +98,7 @@ fn after_thirty_five_seconds_without_a_network_sound_is_back_though_nobody_could
 }
 
 #[test]
-fn whoever_gets_another_address_goes_on_there_after_a_restart() {
+fn a_peer_that_gets_another_address_goes_on_there_after_a_restart() {
     for kinds in secure() {
         let mut pair = Pair::connected(kinds, true);
         assert_eq!(flow(&mut pair, 1..50), [49, 49]);
@@ -138,7 +138,7 @@ fn a_peer_that_is_not_heard_for_five_seconds_is_interrupted_and_well_again_when_
 }
 
 #[test]
-fn whoever_goes_without_a_word_at_any_moment_leaves_the_other_with_an_error_in_good_time() {
+fn a_peer_that_goes_without_a_word_at_any_moment_leaves_the_other_with_an_error_in_good_time() {
     for kinds in secure() {
         let whole = Pair::connected(kinds, true).datagrams;
         for after in 0..=whole + 2 {
@@ -169,7 +169,7 @@ fn whoever_goes_without_a_word_at_any_moment_leaves_the_other_with_an_error_in_g
 }
 
 #[test]
-fn an_address_that_goes_and_comes_back_serves_again_though_ice_began_anew_meanwhile() {
+fn an_address_that_goes_and_comes_back_serves_again_though_ice_restarted_meanwhile() {
     for kinds in secure() {
         let mut pair = Pair::connected(kinds, true);
         let ours = hosts(&[pair.ends[0].address]).remove(0);
@@ -193,7 +193,7 @@ fn an_address_that_goes_and_comes_back_serves_again_though_ice_began_anew_meanwh
 /// str0m needs the restart.
 #[cfg(feature = "webrtc-ice")]
 #[test]
-fn whoever_gets_another_address_is_found_there_without_a_word_of_signalling() {
+fn a_peer_that_gets_another_address_is_found_there_without_a_word_of_signalling() {
     for moves in [0, 1] {
         let mut pair = Pair::connected([Kind::WebrtcIce; 2], true);
         assert_eq!(flow(&mut pair, 1..50), [49, 49]);

@@ -186,7 +186,7 @@ pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End
 impl Pair {
     /// Two ends that know nothing of each other.
     pub(crate) fn new(kinds: [Kind; 2]) -> Self {
-        println!("{kinds:?}"); // Whoever reads a failure sees of whom.
+        println!("{kinds:?}"); // For the reader of a failure.
         let now = Instant::now();
         Self {
             now,

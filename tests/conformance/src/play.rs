@@ -262,7 +262,7 @@ impl Play {
         found?.ok_or_else(|| Fault::Wrong(format!("it does not say {what} within {} s", limit.as_secs())))
     }
 
-    /// Waits for what is so long that it would have said it, and it does not.
+    /// Waits as long as it would need to say it, and it does not.
     pub(crate) fn does_not_say(&mut self, what: &str, limit: Duration, is: impl Fn(&Line) -> bool) -> Result {
         match self.says(what, limit, |line| is(line).then_some(line.at)) {
             Ok(at) => wrong(format!("it says {what} after {:.3} s", at.as_secs_f64())),

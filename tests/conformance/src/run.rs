@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_to_a_room_is_judged_when_a_person_does_each_step() {
+    fn a_client_that_comes_to_a_room_is_judged_when_a_person_does_each_step() {
         const PASSWORD: &str = "of all";
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("there is a runtime");
         let server = runtime.block_on(Server::start("localhost", PASSWORD, Rules::default())).expect("a port is free");
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_cases_have_one_name_and_none_shows_more_than_three_demands() {
+    fn no_two_cases_have_one_name_and_none_shows_more_than_three_requirements() {
         let register = Register::of_this_repository().expect("it can be read");
         let mut names = BTreeSet::new();
         for (_, case) in chosen(None) {

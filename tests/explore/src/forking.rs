@@ -2,7 +2,7 @@
 //! back, and in which what they say, and the copies of it, arrive.
 //!
 //! To the server and from it each device has a way of its own that keeps its order. The media layer answers at once, and so
-//! does whoever confirms a request.
+//! does a client that confirms a request.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

@@ -105,7 +105,7 @@ async fn dino_calls_with_pictures_and_each_sees_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn we_are_another_device_of_dinos_account_and_whoever_picks_up_first_has_the_call() {
+async fn we_are_another_device_of_dinos_account_and_the_first_that_picks_up_has_the_call() {
     held("we are another device of Dino's account", 2, async |testbed| {
         let whom = testbed.jid("romeo");
         let mut device = testbed.muji_call("romeo", &["--wait", "--once", "--audio", "tone:550"]);

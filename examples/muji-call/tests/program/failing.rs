@@ -218,7 +218,7 @@ fn with_files(command: &Command, files: usize) -> Command {
 }
 
 #[tokio::test]
-async fn whoever_may_open_too_few_files_is_told_so_whichever_is_the_first_that_is_missing() {
+async fn a_user_who_may_open_too_few_files_is_told_so_whichever_is_the_first_that_is_missing() {
     let (mut heard, mut told) = (0, 0);
     // With 6 and 7 tokio has none for its signals and panics, before we are asked.
     for files in (8..20).step_by(4) {

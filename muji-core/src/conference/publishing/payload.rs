@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_nothing_in_common_with_us_does_not_count() {
+    fn a_participant_that_has_nothing_in_common_with_us_does_not_count() {
         let noise = (96..128).map(|id| PayloadType::new(id, "x-noise", 8_000, 1)).collect::<Vec<_>>();
         let others = [("a@x/1", audio("audio", &noise)), ("b@x/1", audio("audio", &[opus(111)]))];
         assert_eq!(published(&others, &[opus(111)]).map(|(_, list)| list), Some(vec![opus(111)]));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_agrees_yields_nothing() {
+    fn a_participant_that_agrees_yields_nothing() {
         assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96)]), None);
     }
 

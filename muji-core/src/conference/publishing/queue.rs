@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_renamed_is_still_waited_for() {
+    fn one_who_is_renamed_is_still_waited_for() {
         let start = Instant::now();
         let mut romeo = queue(start, &["tybalt"]);
         romeo.renamed("tybalt", "prince of cats");

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_without_the_higher_layers_sees_the_others_as_everybody_does() {
+    fn a_viewer_that_does_without_the_higher_layers_sees_the_others_as_everybody_does() {
         let all = layered(60);
         let layers: Vec<u8> = all.iter().map(|encoded| encoded.layer.number).collect();
         assert_eq!(layers[..8], [0, 2, 1, 2, 0, 2, 1, 2]);

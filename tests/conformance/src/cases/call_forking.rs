@@ -42,7 +42,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "a call continues if the other calls again",
         ids: &["jmi-tie-05", "jmi-tie-06", "jmi-tie-07"],
-        play: goes_on_anew,
+        play: goes_on_elsewhere,
     },
     Case {
         name: "it proposes a call to all devices",
@@ -348,7 +348,7 @@ fn an_older_device_picks_up(play: &mut Play) -> Result {
     takes_nothing(play, |line| word(line, "proceed").is_some())
 }
 
-fn goes_on_anew(play: &mut Play) -> Result {
+fn goes_on_elsewhere(play: &mut Play) -> Result {
     let other = taken(play)?;
     let propose = JingleMessage::new("call2", MessageKind::Propose(vec![Media::Audio]));
     let to = play.subject.clone().into();

@@ -20,7 +20,11 @@ pub(super) const CASES: &[Case] = &[
         play: calls_all,
     },
     Case { name: "it calls nobody without Muji", ids: &["muji-leave-03", "R-XML-2"], play: not_who_left_the_call },
-    Case { name: "it does not call those who come later", ids: &["muji-sess-02", "R-INIT-1"], play: not_whoever_comes },
+    Case {
+        name: "it does not call those who come later",
+        ids: &["muji-sess-02", "R-INIT-1"],
+        play: not_one_who_comes_later,
+    },
     Case { name: "it calls those who come later and do not call", ids: &["R-INIT-3"], play: calls_who_forgets },
     Case { name: "it publishes before it calls", ids: &["muji-sess-03"], play: publishes_before },
     Case { name: "it calls real JIDs", ids: &["muji-sess-04", "muc-pm-01"], play: calls_real_jids },
@@ -111,7 +115,7 @@ fn newcomers(play: &mut Play) -> Result<[Other; 2]> {
     Ok(others)
 }
 
-fn not_whoever_comes(play: &mut Play) -> Result {
+fn not_one_who_comes_later(play: &mut Play) -> Result {
     newcomers(play)?;
     if play.said().any(|line| line.action("session-initiate").is_some()) {
         return wrong("it calls somebody who came later");

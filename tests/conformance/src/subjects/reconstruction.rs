@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_copy_of_each_presence_counts_whoever_gets_it() {
+    fn the_first_copy_of_each_presence_counts_no_matter_who_gets_it() {
         let (mut observed, [witness, tybalt]) = (observed(), ["witness", "tybalt"].map(device));
         for (device, nick) in [(&witness, "W"), (&tybalt, "T")] {
             assert_eq!(observed.hears(device, &presence(nick, "", "")), None);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_there_before_the_client_heard_all_of_it() {
+    fn one_who_was_there_before_the_client_heard_all_of_it() {
         let (mut observed, [witness, tybalt]) = (observed(), ["witness", "tybalt"].map(device));
         observed.hears(&witness, &presence("W", "", ""));
         assert!(observed.hears(&witness, &one("away")).is_some());

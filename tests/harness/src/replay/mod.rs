@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_later_and_does_not_call_may_be_called_after_a_while_and_whoever_comes_back_again() {
+    fn one_who_comes_later_and_does_not_call_may_be_called_after_a_while_and_one_who_comes_back_again() {
         let late = "<presence from='r@conf/late'><muji xmlns='urn:xmpp:jingle:muji:0'><content xmlns='urn:xmpp:jingle:1' name='audio'/>\
                     </muji><x xmlns='http://jabber.org/protocol/muc#user'><item jid='late@b/1'/></x></presence>";
         let gone = "<presence type='unavailable' from='r@conf/late'><x xmlns='http://jabber.org/protocol/muc#user'><item/></x></presence>";

@@ -100,7 +100,11 @@ fn wrong_claims(register: &Register, claims: &[Claim], outcomes: &BTreeMap<Strin
     for claim in claims {
         let place = format!("{}: {}", claim.file, claim.test);
         if claim.ids.len() > claims::MOST {
-            faults.push(format!("{place} shows {} demands; more than {} are a blur", claim.ids.len(), claims::MOST));
+            faults.push(format!(
+                "{place} shows {} requirements; more than {} are a blur",
+                claim.ids.len(),
+                claims::MOST
+            ));
         }
         let unknown = claim.ids.iter().filter(|id| !register.contains(id));
         faults.extend(unknown.map(|id| format!("{place} shows {id}, which is not in the register")));

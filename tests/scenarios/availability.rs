@@ -19,7 +19,7 @@ fn said_to_server(world: &World, who: PersonId) -> Vec<String> {
 
 // Shows carb-01, jmi-gen-02.
 #[test]
-fn copies_are_asked_for_before_we_are_seen_and_anew_with_each_new_stream() {
+fn copies_are_asked_for_before_we_are_seen_and_again_with_each_new_stream() {
     let mut world = World::new(1);
     let [juliet] = people(&mut world, ["juliet"]);
     world.accept_calls(juliet);
