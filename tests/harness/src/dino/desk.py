@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The desktop of a headless Dino: keeps what it notifies of, and presses its buttons.
 
-desk.py SOCKET DATABASE. Each line to the socket is an object with "do", each answer one with "ok" and what was asked for:
+desk.py SOCKET DATABASE PROGRAM. PROGRAM is the name under which Dino is known to the accessibility bus. Each line to the socket is an object with "do", each answer one with "ok" and what was asked for:
 
   ready                      Dino has a window
   open, jid                  shows the conversation with somebody
@@ -30,6 +30,8 @@ from gi.repository import Atspi, Gio, GLib
 
 NOTIFICATIONS = "org.freedesktop.Notifications"
 BUTTONS = ["microphone", "camera", "hang up"]
+# Newer versions of AT-SPI call a push button "button".
+BUTTON_ROLES = ("push button", "button")
 
 
 class Notifications(dbus.service.Object):
@@ -103,11 +105,11 @@ def widgets(parent):
             yield from widgets(child)
 
 
-def windows():
+def windows(program):
     desktop = Atspi.get_desktop(0)
     programs = [desktop.get_child_at_index(index) for index in range(desktop.get_child_count())]
-    dino = [program for program in programs if program and program.get_name() == "dino-im"]
-    return [program.get_child_at_index(index) for program in dino for index in range(program.get_child_count())]
+    dino = [found for found in programs if found and found.get_name() == program]
+    return [found.get_child_at_index(index) for found in dino for index in range(found.get_child_count())]
 
 
 def actions(widget):
@@ -122,33 +124,33 @@ def press(widget, action="click"):
     widget.get_action_iface().do_action(actions(widget).index(action))
 
 
-def call_window():
-    for window in reversed(windows()):
+def call_window(program):
+    for window in reversed(windows(program)):
         if window.get_name() == "DinoUiCallWindow" or window.get_name().startswith("Call"):
             return window
     return None
 
 
-def named(parent, role, name):
-    return [widget for widget in widgets(parent) if widget.get_role_name() == role and widget.get_name() == name]
+def invite_buttons(window):
+    return [widget for widget in widgets(window) if widget.get_role_name() in BUTTON_ROLES and widget.get_name() == "Invite"]
 
 
-def choose(jid):
-    """Opens the list of contacts, or presses its button if it is open."""
-    lists = [widget for window in windows() for widget in widgets(window) if widget.get_role_name() == "list"]
-    for contacts in lists:
-        rows = [contacts.get_child_at_index(index) for index in range(contacts.get_child_count())]
-        for index, row in enumerate(rows):
-            if not any(jid == widget.get_name() for widget in widgets(row)):
-                continue
-            contacts.get_selection_iface().select_child(index)
-            for window in windows():
-                for button in named(window, "push button", "Invite"):
-                    press(button)
+def choose(program, jid):
+    """Opens the list of contacts, or chooses from it and presses its button if it is open."""
+    for window in windows(program):
+        buttons = invite_buttons(window)
+        # The main window has a list of conversations with the same names: only the list beside the button counts.
+        lists = [widget for widget in widgets(window) if widget.get_role_name() == "list"] if buttons else []
+        for contacts in lists:
+            rows = [contacts.get_child_at_index(index) for index in range(contacts.get_child_count())]
+            for index, row in enumerate(rows):
+                if any(jid == widget.get_name() for widget in widgets(row)):
+                    contacts.get_selection_iface().select_child(index)
+                    press(buttons[0])
                     return True
-    window = call_window()
+    window = call_window(program)
     if window:
-        press(next(widget for widget in widgets(window) if widget.get_role_name() == "push button"))
+        press(next(widget for widget in widgets(window) if widget.get_role_name() in BUTTON_ROLES))
     return False
 
 
@@ -165,11 +167,11 @@ def open_conversation(number):
     bus.call_sync("im.dino.Dino", "/im/dino/Dino", "org.gtk.Actions", "Activate", arguments, None, 0, 5000, None)
 
 
-def obey(line, notifications, database):
+def obey(line, notifications, database, program):
     order = json.loads(line)
     match order["do"]:
         case "ready":
-            return {"ok": any(window.get_name() for window in windows())}
+            return {"ok": any(window.get_name() for window in windows(program))}
         case "open":
             number = find_conversation(database, order["jid"])
             if number is not None:
@@ -177,7 +179,7 @@ def obey(line, notifications, database):
             return {"ok": number is not None}
         case "call":
             wanted = "call." + order["media"]
-            buttons = [widget for window in windows() for widget in widgets(window) if wanted in actions(widget)]
+            buttons = [widget for window in windows(program) for widget in widgets(window) if wanted in actions(widget)]
             if buttons:
                 press(buttons[0], wanted)
             return {"ok": bool(buttons)}
@@ -187,26 +189,26 @@ def obey(line, notifications, database):
             body = notifications.press(order["with"])
             return {"ok": body is not None, "body": body}
         case "press":
-            window = call_window()
+            window = call_window(program)
             if not window:
                 return {"ok": False}
             # They have no names; the last three without one are these.
-            names = ("push button", "toggle button")
+            names = (*BUTTON_ROLES, "toggle button")
             all_of_them = [widget for widget in widgets(window) if widget.get_role_name() in names]
             nameless = [widget for widget in all_of_them if widget.get_name() == "GtkButton" and "click" in actions(widget)]
             press(nameless[-3:][BUTTONS.index(order["button"])])
             return {"ok": True}
         case "invite":
-            return {"ok": choose(order["jid"])}
+            return {"ok": choose(program, order["jid"])}
         case "labels":
-            window = call_window()
+            window = call_window(program)
             labels = [widget for widget in widgets(window) if widget.get_role_name() == "label"] if window else []
             return {"ok": window is not None, "labels": [label.get_name() for label in labels]}
     return {"ok": False, "why": "unknown order"}
 
 
 def main():
-    place, database = sys.argv[1:]
+    place, database, program = sys.argv[1:]
     DBusGMainLoop(set_as_default=True)
     bus = dbus.SessionBus()
     _name = dbus.service.BusName(NOTIFICATIONS, bus)
@@ -221,7 +223,7 @@ def main():
             connection.close()
             return False
         try:
-            said = obey(line, notifications, database)
+            said = obey(line, notifications, database, program)
         except Exception as why:  # Report every failure to the caller.
             said = {"ok": False, "why": repr(why)}
         connection.sendall(json.dumps(said).encode() + b"\n")

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use super::network;
 use super::process::{Process, found};
 
-/// What Debian's packages bring.
-const PROGRAMS: [&str; 11] = [
-    "dino-im",
+/// Dino as Debian names it.
+const DEBIAN: &str = "dino-im";
+
+/// What Debian's packages bring for the desktop around it.
+const PROGRAMS: [&str; 10] = [
     "Xvfb",
     "dbus-daemon",
     "openbox",
@@ -68,12 +70,13 @@ pub struct Dino {
 
 impl Dino {
     /// Starts it in a network namespace, for an account on the server of its domain there at port 5222, whose authority it trusts. `None`,
-    /// with the reason, if something is not installed.
+    /// with the reason, if something is not installed. The variable `DINO` names another Dino than Debian's, with its path.
     ///
     /// # Errors
     /// If it does not start.
     pub fn start(place: &str, owner: &Owner<'_>) -> io::Result<Result<Self, String>> {
-        if let Some(missing) = PROGRAMS.iter().find(|program| found(program).is_none()) {
+        let program = std::env::var("DINO").unwrap_or_else(|_| DEBIAN.to_owned());
+        if let Some(missing) = PROGRAMS.iter().copied().chain([&*program]).find(|program| found(program).is_none()) {
             return Ok(Err(format!("{missing} is not installed")));
         }
         if !Command::new("/usr/bin/python3")
@@ -100,6 +103,7 @@ impl Dino {
         });
         let session =
             SESSION.replace("FOLDER", &folder).replace("TONE", &owner.tone.to_string()).replace("CAMERA", &camera);
+        let session = session.replace("DINO", &program);
         process.script(&session)?;
         process.start()?;
         let this = Self { process, tone: owner.tone };
@@ -280,15 +284,15 @@ there 'pactl info'
 pactl set-default-sink speaker && pactl set-default-source microphone
 CAMERA
 # Dino makes its database itself, in the form that it has in this version; then it is given an account.
-dino-im --gapplication-service >first.log 2>&1 &
+DINO --gapplication-service >first.log 2>&1 &
 first=$!
 there 'sqlite3 data/dino/dino.db "select count(*) from settings"'
 sleep 0.5
 kill $first && wait $first || true
 sqlite3 data/dino/dino.db <account.sql
-/usr/bin/python3 desk.py FOLDER/desk FOLDER/data/dino/dino.db >desk.log 2>&1 &
+/usr/bin/python3 desk.py FOLDER/desk FOLDER/data/dino/dino.db $(basename DINO) >desk.log 2>&1 &
 there '[ -S desk ]'
-exec dino-im --print-xmpp='no-ansi;show-ns;all' >dino.log 2>&1
+exec DINO --print-xmpp='no-ansi;show-ns;all' >dino.log 2>&1
 "#;
 
 /// By PipeWire, which looks for it where Dino does. Larger or faster pictures stand still after some seconds.
