@@ -125,10 +125,17 @@ def press(widget, action="click"):
 
 
 def call_window(program):
-    for window in reversed(windows(program)):
-        if window.get_name() == "DinoUiCallWindow" or window.get_name().startswith("Call"):
+    """The newest. Dino 0.5 names none of its windows; the first is the main one."""
+    for window in reversed(windows(program)[1:]):
+        if window.get_name() in ("", "DinoUiCallWindow") or window.get_name().startswith("Call"):
             return window
     return None
+
+
+def is_nameless_button(widget):
+    """GTK before 4.14 gives a button without a name that of its class."""
+    nameless = widget.get_name() == "GtkButton" or (widget.get_name() == "" and widget.get_role_name() in BUTTON_ROLES)
+    return nameless and "click" in actions(widget)
 
 
 def invite_buttons(window):
@@ -171,7 +178,7 @@ def obey(line, notifications, database, program):
     order = json.loads(line)
     match order["do"]:
         case "ready":
-            return {"ok": any(window.get_name() for window in windows(program))}
+            return {"ok": any(window.get_child_count() for window in windows(program))}
         case "open":
             number = find_conversation(database, order["jid"])
             if number is not None:
@@ -193,9 +200,7 @@ def obey(line, notifications, database, program):
             if not window:
                 return {"ok": False}
             # They have no names; the last three without one are these.
-            names = (*BUTTON_ROLES, "toggle button")
-            all_of_them = [widget for widget in widgets(window) if widget.get_role_name() in names]
-            nameless = [widget for widget in all_of_them if widget.get_name() == "GtkButton" and "click" in actions(widget)]
+            nameless = [widget for widget in widgets(window) if is_nameless_button(widget)]
             press(nameless[-3:][BUTTONS.index(order["button"])])
             return {"ok": True}
         case "invite":
