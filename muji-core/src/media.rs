@@ -17,7 +17,10 @@ pub struct Capabilities {
     pub audio: Vec<PayloadType>,
     /// Encodings of pictures, a camera's or a screen's, best first, with the ids we propose.
     pub video: Vec<PayloadType>,
-    /// Header extensions that packets of pictures may have, with the ids we propose, 1 to 14 (XEP-0294, RFC 8285 section 4.2).
+    /// Header extensions that packets of sound may have, with the ids we propose, 1 to 14 (XEP-0294, RFC 8285 section 4.2). Contents can
+    /// share a transport, so one id means the same with sound and with pictures.
+    pub audio_extensions: Vec<HeaderExtension>,
+    /// The same of packets of pictures.
     pub video_extensions: Vec<HeaderExtension>,
 }
 
@@ -37,7 +40,8 @@ impl Capabilities {
     pub fn extensions(&self, media: &Media) -> &[HeaderExtension] {
         match media {
             Media::Video | Media::Slides => &self.video_extensions,
-            Media::Audio | Media::Other(_) => &[],
+            Media::Audio => &self.audio_extensions,
+            Media::Other(_) => &[],
         }
     }
 }

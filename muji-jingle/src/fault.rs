@@ -124,6 +124,20 @@ impl From<&NegotiationError> for ReasonElement {
 }
 
 impl NegotiationError {
+    /// True if it says nothing about the other contents of a session, nor about who the peer is.
+    pub(crate) fn concerns_one_content(&self) -> bool {
+        match self {
+            Self::Application(_) | Self::Transport(_) | Self::Codec(_) => true,
+            Self::Fingerprint(_)
+            | Self::Encrypted(_)
+            | Self::Unbound(_)
+            | Self::Handshake(_)
+            | Self::Certificate(_)
+            | Self::TooMany
+            | Self::Contents => false,
+        }
+    }
+
     /// The reason that the peer gets.
     #[must_use]
     pub fn reason(&self) -> Reason {

@@ -65,7 +65,7 @@ impl Fingerprint {
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
         let hash = text(element, "hash")?.trim().to_ascii_lowercase();
-        let Some(value) = bytes(element.text().trim()) else {
+        let Some(value) = bytes(&element.text()) else {
             skipped.note("fingerprint", "not pairs of hexadecimal digits");
             return None;
         };
@@ -110,7 +110,7 @@ impl EncryptedFingerprint {
     /// The plain fingerprint that was decrypted to `digits`; `None` if these are no digits.
     #[must_use]
     pub fn opened(&self, digits: &str) -> Option<Fingerprint> {
-        Some(Fingerprint { hash: self.hash.clone(), setup: self.setup, value: bytes(digits.trim())? })
+        Some(Fingerprint { hash: self.hash.clone(), setup: self.setup, value: bytes(digits)? })
     }
 
     /// Reads a `<fingerprint/>`; `None` if nothing is in it.
@@ -144,10 +144,13 @@ pub fn write_device_id(id: u32) -> Element {
 /// Longest hash there is: SHA-512.
 const MAX_HASH: usize = 64;
 
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let pairs: Vec<&str> = digits.split(':').take(MAX_HASH + 1).collect();
-    if pairs.len() > MAX_HASH {
+/// The value of pairs of digits. The colons between them, and line breaks in a long text, say nothing.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<char> =
+        text.chars().filter(|it| *it != ':' && !it.is_ascii_whitespace()).take(2 * MAX_HASH + 1).collect();
+    if digits.is_empty() || digits.len() > 2 * MAX_HASH || digits.len() % 2 != 0 {
         return None;
     }
-    pairs.into_iter().map(|pair| if pair.len() == 2 { u8::from_str_radix(pair, 16).ok() } else { None }).collect()
+    let value = |pair: &[char]| u8::try_from(pair[0].to_digit(16)? << 4 | pair[1].to_digit(16)?).ok();
+    digits.chunks(2).map(value).collect()
 }

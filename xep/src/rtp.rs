@@ -128,6 +128,10 @@ const STATIC: [(u8, &str, u32); 6] = [
     (18, "G729", 8_000),
 ];
 
+/// Codecs whose clock rate and channels are fixed, whatever a description says of them or leaves out (RFC 7587 section 7 for Opus; video
+/// ticks 90,000 times a second).
+const FIXED: [&str; 4] = ["opus", "VP8", "VP9", "H264"];
+
 /// One way of encoding a content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PayloadType {
@@ -178,15 +182,19 @@ impl PayloadType {
         self.parameters.iter().find(|parameter| parameter.name == name)?.value.as_deref()
     }
 
-    /// True if both name the same codec, clock rate and channels; ids, parameters and feedback may differ.
+    /// True if both name the same codec; ids, parameters and feedback may differ. The clock rate counts if both give one (XEP-0167 section 4
+    /// only recommends it), and it and the channels only where the codec leaves them open.
     #[must_use]
     pub fn same_codec(&self, other: &Self) -> bool {
-        let names = match (&self.name, &other.name) {
-            (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
-            (None, None) => self.id == other.id,
-            _ => false,
+        let (Some(ours), Some(theirs)) = (&self.name, &other.name) else {
+            return self.name == other.name && self.id == other.id;
         };
-        names && self.clockrate == other.clockrate && self.channels.unwrap_or(1) == other.channels.unwrap_or(1)
+        if !ours.eq_ignore_ascii_case(theirs) {
+            return false;
+        }
+        let rate = self.clockrate.zip(other.clockrate).is_none_or(|(ours, theirs)| ours == theirs);
+        let fixed = FIXED.iter().any(|fixed| fixed.eq_ignore_ascii_case(ours));
+        fixed || (rate && self.channels.unwrap_or(1) == other.channels.unwrap_or(1))
     }
 
     fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
@@ -252,6 +260,9 @@ pub struct HeaderExtension {
 }
 
 impl HeaderExtension {
+    /// Which content of a bundle a packet belongs to, by its name (RFC 9143 section 15).
+    pub const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+
     /// All of these, of those with the same id the first: in one transport an id means one thing (RFC 8843 section 9.2).
     #[must_use]
     pub fn unite(extensions: impl IntoIterator<Item = Self>) -> Vec<Self> {

@@ -39,11 +39,30 @@ fn no_channels_mean_one() {
     let read = payloads(
         "<payload-type id='96' name='speex' clockrate='16000'/>\
          <payload-type id='97' name='speex' clockrate='16000' channels='1'/>\
-         <payload-type id='98' name='opus' clockrate='48000' channels='2'/>\
-         <payload-type id='99' name='opus' clockrate='48000'/>",
+         <payload-type id='98' name='L16' clockrate='48000' channels='2'/>\
+         <payload-type id='99' name='L16' clockrate='48000'/>",
     );
     assert!(read[0].same_codec(&read[1]));
     assert!(!read[2].same_codec(&read[3]));
+}
+
+#[test]
+fn a_codec_is_the_same_though_a_description_leaves_out_what_the_codec_fixes() {
+    let read = payloads(
+        "<payload-type id='111' name='opus' clockrate='48000' channels='2'/>\
+         <payload-type id='112' name='OPUS'/>\
+         <payload-type id='113' name='opus' clockrate='16000' channels='1'/>\
+         <payload-type id='98' name='VP8' clockrate='90000'/>\
+         <payload-type id='99' name='VP8' channels='2'/>\
+         <payload-type id='100' name='speex' clockrate='16000'/>\
+         <payload-type id='101' name='speex' clockrate='8000'/>\
+         <payload-type id='102' name='speex'/>",
+    );
+    let same: Vec<(usize, usize)> = (0..read.len())
+        .flat_map(|one| (one + 1..read.len()).map(move |other| (one, other)))
+        .filter(|(one, other)| read[*one].same_codec(&read[*other]))
+        .collect();
+    assert_eq!(same, [(0, 1), (0, 2), (1, 2), (3, 4), (5, 7), (6, 7)]);
 }
 
 // Shows rtp-pt-03.

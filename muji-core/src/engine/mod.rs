@@ -145,7 +145,9 @@ impl Engine {
         let rings = self.shared.config.one_to_one.then_some(ns::JINGLE_MESSAGE);
         let mut encodings = self.shared.capabilities.audio.iter().chain(&self.shared.capabilities.video);
         let feedback = encodings.any(|encoding| !encoding.feedback.is_empty()).then_some(ns::RTCP_FB);
-        let extends = (!self.shared.capabilities.video_extensions.is_empty()).then_some(ns::RTP_HDREXT);
+        let extended =
+            [Media::Audio, Media::Video].iter().any(|media| !self.shared.capabilities.extensions(media).is_empty());
+        let extends = extended.then_some(ns::RTP_HDREXT);
         always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).chain(feedback).chain(extends).collect()
     }
 

@@ -48,6 +48,17 @@ pub(super) struct NegotiatedContent {
     pub(super) ssrcs: Vec<u32>,
 }
 
+/// Whether packets of a content come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// None came since the session was connected.
+    Nothing,
+    /// They come, and the owner of the session learns it once the session is connected.
+    Unreported,
+    /// The owner knows.
+    Reported,
+}
+
 /// Who does not listen for now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Holding {
@@ -73,6 +84,11 @@ pub(super) struct SessionContent {
     pub(super) extensions: Vec<HeaderExtension>,
     /// Who may send it, as last offered or agreed.
     pub(super) senders: Senders,
+    /// We offered to receive it, and the peer answered that it sends nothing.
+    pub(super) answered_silent: bool,
+    /// RTCP shares the RTP component, as we offer it and the peer may.
+    pub(super) rtcp_mux: bool,
+    pub(super) flow: Flow,
     pub(super) negotiated: Option<NegotiatedContent>,
     /// The media layer knows what was agreed.
     pub(super) started: bool,
@@ -109,6 +125,21 @@ impl SessionContent {
         self.spec.sends && self.spec.publication == publication
     }
 
+    /// The peer answers who sends. It cannot take back that we offered to receive: Siskin answers that it sends nothing and sends all
+    /// the same, so what comes is taken, and the peer counts as sending once something came.
+    pub(super) fn answer_senders(&mut self, side: Side, answered: Senders) {
+        self.answered_silent = self.senders.include(side.other()) && !answered.include(side.other());
+        // It may narrow who sends, never widen it.
+        let narrowed = [Side::Initiator, Side::Responder].into_iter().filter(|side| !answered.include(*side));
+        self.senders = narrowed.fold(self.senders, |senders, side| senders.with(side, false));
+    }
+
+    /// True if the peer sends it, as agreed or as seen.
+    pub(super) fn is_received(&self, side: Side) -> bool {
+        let seen = self.answered_silent && self.flow != Flow::Nothing;
+        self.negotiated.is_some() && (self.senders.include(side.other()) || seen)
+    }
+
     /// The content with its name, creator and senders only.
     pub(super) fn reference(&self) -> Content {
         Content { creator: self.creator, senders: self.senders, ..Content::new(&self.name) }
@@ -119,7 +150,7 @@ impl SessionContent {
         let cname = Parameter { name: "cname".to_owned(), value: cname.map(|cname| format!("{cname:08x}")) };
         let description = Description {
             sources: vec![Source { ssrc: self.spec.ssrc, parameters: vec![cname] }],
-            rtcp_mux: true,
+            rtcp_mux: self.rtcp_mux,
             extensions: self.extensions.clone(),
             ..Description::new(self.spec.media.clone(), self.payload_types.clone())
         };
@@ -153,7 +184,7 @@ impl SessionContent {
             session,
             content: self.label.clone(),
             send: sends.then_some(Sending { publication, payload_type: negotiated.send }),
-            receive: flows && self.senders.include(side.other()),
+            receive: flows && (self.senders.include(side.other()) || self.answered_silent),
             ssrcs: negotiated.ssrcs,
         })
     }

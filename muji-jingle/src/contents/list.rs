@@ -5,7 +5,7 @@ use std::time::Instant;
 use muji_xep::jingle::{Content, Senders, Side};
 use muji_xep::rtp::Media;
 
-use super::content::{ContentState, SessionContent};
+use super::content::{ContentState, Flow, SessionContent};
 use crate::parties::ContentSpec;
 
 /// The contents of a session, in the order in which they were added.
@@ -140,6 +140,7 @@ impl ContentList {
     pub(crate) fn set_senders(&mut self, content: &Content, senders: Senders) {
         if let Some(ours) = self.named_mut(content) {
             ours.senders = senders;
+            ours.answered_silent = false;
             ours.started = false;
         }
     }
@@ -188,6 +189,31 @@ impl ContentList {
             }
         }
         changed
+    }
+
+    /// Packets of a content come.
+    pub(crate) fn flows(&mut self, label: &str) {
+        let new = |content: &&mut SessionContent| content.label == label && content.flow == Flow::Nothing;
+        if let Some(content) = self.iter_mut().find(new) {
+            content.flow = Flow::Unreported;
+        }
+    }
+
+    /// The contents that flow and were not reported.
+    pub(crate) fn take_flowing(&mut self) -> Vec<String> {
+        let new = self.iter_mut().filter(|content| content.flow == Flow::Unreported);
+        let labels = new.map(|content| {
+            content.flow = Flow::Reported;
+            content.label.clone()
+        });
+        labels.collect()
+    }
+
+    /// The session is connected again: the media layer reports again what flows.
+    pub(crate) fn forget_reported_flow(&mut self) {
+        for content in self.iter_mut().filter(|content| content.flow == Flow::Reported) {
+            content.flow = Flow::Nothing;
+        }
     }
 
     /// The media layer has to learn again what flows.

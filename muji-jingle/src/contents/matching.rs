@@ -35,9 +35,11 @@ pub(super) fn choose_codec(offered: &[PayloadType], ours: &[PayloadType]) -> Opt
     })
 }
 
-/// The first encoding of an answer that is one of ours.
+/// The first encoding of an answer that is one of ours, with the id under which the peer wants to receive it. That it is our id is only a
+/// SHOULD (RFC 3264 section 6.1), so one with another counts if none has ours.
 pub(super) fn answered_codec(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType> {
-    answered.iter().find(|answered| ours.iter().any(|own| own.id == answered.id && own.same_codec(answered))).cloned()
+    let by_id = answered.iter().find(|it| ours.iter().any(|own| own.id == it.id && own.same_codec(it)));
+    by_id.or_else(|| answered.iter().find(|it| ours.iter().any(|own| own.same_codec(it)))).cloned()
 }
 
 /// The header extensions of ours that an offer or answer has too, with the ids that it gives them. Where it only proposes an id, ours

@@ -1,5 +1,7 @@
-//! The contents of a session and the transports they travel by: what we offer, what we take of an offer or an answer.
+//! The contents of a session and the transports they travel by: what we offer, and what we take of an offer. What we take of an answer
+//! is in `answer.rs`.
 
+mod answer;
 mod bundle;
 mod certificates;
 mod content;
@@ -21,16 +23,16 @@ use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 
 use crate::fault::NegotiationError;
 use crate::ids::{SessionId, TransportId};
-use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand};
+use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, RemoteTransport};
 use crate::parties::{ContentSpec, SessionParams};
 use crate::timers;
 
-use bundle::Bundle;
+use bundle::{Bundle, clash};
 use certificates::CertificateRules;
-use content::{Holding, NegotiatedContent, SessionContent};
+use content::{Flow, Holding, NegotiatedContent, SessionContent};
 use list::ContentList;
-use matching::{answered_codec, choose_codec, match_content, shared_extensions};
-use transport::read_remote;
+use matching::{choose_codec, match_content, shared_extensions};
+use transport::{names_end, read_remote};
 use transports::SessionTransports;
 
 /// What follows when one of our contents should not be sent any more.
@@ -69,13 +71,15 @@ impl SessionContents {
         }
     }
 
-    /// What we offer: a transport of its own for each content, which every known client takes.
+    /// What we offer: a transport of its own for each content, which every known client takes, and a group of those that may share one.
     pub(crate) fn offering(parties: &SessionParams, specs: Vec<ContentSpec>) -> Self {
         let mut this = Self::new(parties, Side::Initiator, Bundle::default());
         for spec in specs.into_iter().take(MAX_CONTENTS) {
             let name = spec.publication.clone();
-            let transport =
-                this.transport(parties.session, &name, &spec.payload_types).expect("a session may have so many");
+            if this.is_distinct(&name, &spec.payload_types, |_| true) {
+                this.bundle.add([name.clone()]);
+            }
+            let transport = this.transports.add(parties.session).expect("a session may have so many");
             this.push(spec, Side::Initiator, name, transport);
         }
         this
@@ -93,6 +97,9 @@ impl SessionContents {
         let mut this = Self::new(parties, Side::Responder, Bundle::of(offer.group.as_ref()));
         let taken = offer.contents.iter().map(|content| this.take(parties.session, specs, content));
         let refused: Vec<NegotiationError> = taken.filter_map(Result::err).collect();
+        if this.bundle.transport.is_none() {
+            this.bundle = Bundle::default();
+        }
         if !this.list.is_empty() {
             return Ok((this, refused));
         }
@@ -110,45 +117,73 @@ impl SessionContents {
             .ok_or_else(|| NegotiationError::Application(content.name.clone()))?;
         let codec = choose_codec(&description.payload_types, &spec.payload_types)
             .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
-        let remote = read_remote(content, answer_role)?;
-        self.certificates.check(content, &remote)?;
-        let transport = self.transport(session, &content.name, std::slice::from_ref(&codec))?;
+        let shared = self.shared_transport(&content.name, std::slice::from_ref(&codec));
+        let remote = self.remote_end(shared, content, answer_role)?;
+        let transport = self.transport(session, &content.name, shared)?;
         self.transports.of_mut(transport).take_remote(content, &remote)?;
+        let extensions =
+            self.transports.of(transport).known(shared_extensions(&spec.extensions, &description.extensions));
         let side = self.side;
         let ours = self.push(spec.clone(), content.creator, content.name.clone(), transport);
-        ours.extensions = shared_extensions(&spec.extensions, &description.extensions);
+        ours.extensions = extensions;
+        ours.rtcp_mux = description.rtcp_mux; // Answered only where it is offered (RFC 5761 section 5.1.1).
         ours.senders = content.senders.with(side, spec.sends && content.senders.include(side));
         ours.negotiated = Some(NegotiatedContent { send: codec.clone(), ssrcs: description.ssrcs() });
         ours.payload_types = vec![codec];
         Ok(())
     }
 
-    /// The transport for one more content: that of the bundle, if it belongs there and its payload types mean there what
-    /// they mean to the others; else another one.
+    /// True if a content can be told from these others in one transport: its name is the MID, and its payload types mean there what they
+    /// mean to the others (RFC 9143 section 9). The label of a content whose name another one has too is not its name.
+    fn is_distinct(&self, name: &str, payload_types: &[PayloadType], others: impl Fn(&SessionContent) -> bool) -> bool {
+        let used = self.list.iter().filter(|content| others(content)).flat_map(|content| &content.payload_types);
+        self.list.iter().all(|content| content.label != name) && !clash(payload_types, used)
+    }
+
+    /// The transport of the bundle, if a content belongs there.
+    fn shared_transport(&self, name: &str, payload_types: &[PayloadType]) -> Option<TransportId> {
+        let shared =
+            self.bundle.transport.filter(|shared| self.bundle.includes(name) && self.transports.has(*shared))?;
+        self.is_distinct(name, payload_types, |content| content.transport == shared).then_some(shared)
+    }
+
+    /// The transport for one more content: `shared`, or else another one.
     fn transport(
         &mut self,
         session: SessionId,
         name: &str,
-        payload_types: &[PayloadType],
+        shared: Option<TransportId>,
     ) -> Result<TransportId, NegotiationError> {
         if self.list.len() >= MAX_CONTENTS {
             return Err(NegotiationError::TooMany);
         }
-        let bundled = self.bundle.includes(name);
-        let shared = self.bundle.transport.filter(|shared| self.transports.has(*shared));
-        if let Some(shared) = shared.filter(|_| bundled) {
-            let used = self.list.iter().filter(|content| content.transport == shared);
-            let mut used = used.flat_map(|content| &content.payload_types);
-            let clashes = |used: &PayloadType| payload_types.iter().any(|it| it.id == used.id && !it.same_codec(used));
-            if !used.any(clashes) {
-                return Ok(shared);
-            }
+        if let Some(shared) = shared {
+            return Ok(shared);
         }
         let id = self.transports.add(session)?;
-        if bundled && shared.is_none() {
+        if self.bundle.includes(name) && self.bundle.transport.is_none_or(|shared| !self.transports.has(shared)) {
             self.bundle.transport = Some(id);
         }
         Ok(id)
+    }
+
+    /// The peer's end of the transport by which a content travels. In a bundle one content has to name it (RFC 9143 section 7.3.3), and
+    /// Conversations leaves it out of the others that it adds.
+    fn remote_end(
+        &self,
+        transport: Option<TransportId>,
+        content: &Content,
+        role: fn(Option<Setup>) -> Option<DtlsRole>,
+    ) -> Result<RemoteTransport, NegotiationError> {
+        let transport = transport.map(|id| self.transports.of(id));
+        let known = transport.and_then(|transport| transport.remote.clone());
+        if let Some(known) = known.filter(|_| !names_end(content)) {
+            return Ok(known);
+        }
+        let content = transport.map_or_else(|| content.clone(), |transport| transport.with_early_fingerprints(content));
+        let remote = read_remote(&content, role)?;
+        self.certificates.check(&content, &remote)?;
+        Ok(remote)
     }
 
     /// Adds a content about which nothing is agreed.
@@ -162,6 +197,9 @@ impl SessionContents {
             payload_types: spec.payload_types.clone(),
             extensions: spec.extensions.clone(),
             senders: Senders::Both,
+            answered_silent: false,
+            rtcp_mux: true,
+            flow: Flow::Nothing,
             negotiated: None,
             started: false,
             state: ContentState::Settled,
@@ -180,10 +218,9 @@ impl SessionContents {
         self.list.send_only(self.side, media);
     }
 
-    /// What the peer sends, as agreed.
+    /// What the peer sends.
     pub(crate) fn received(&self) -> Vec<(String, Media)> {
-        let other = self.side.other();
-        let sent = self.list.iter().filter(|content| content.negotiated.is_some() && content.senders.include(other));
+        let sent = self.list.iter().filter(|content| content.is_received(self.side));
         sent.map(|content| (content.label.clone(), content.spec.media.clone())).collect()
     }
 
@@ -267,63 +304,21 @@ impl SessionContents {
         contents
     }
 
-    /// The group of an answer to a bundled offer, and of what is added to it.
+    /// The group of our offer, of an answer to a bundled offer, and of what is added to it.
     pub(crate) fn group(&self) -> Option<Group> {
-        let shared = self.bundle.transport?;
-        let bundled = self.list.iter().filter(|content| content.transport == shared);
-        Bundle::group(bundled.map(|content| content.name.clone()).collect())
-    }
-
-    /// The peer's answer to our offer. Contents it leaves out are gone, for the media layer too: it would take one that is added later
-    /// under the same name for the one that was refused.
-    ///
-    /// # Errors
-    /// What makes the whole answer unusable.
-    pub(crate) fn answered(
-        &mut self,
-        session: SessionId,
-        answer: &Jingle,
-    ) -> Result<Vec<MediaCommand>, NegotiationError> {
-        let named = |name: &str| answer.contents.iter().find(|content| content.name == name);
-        let left_out =
-            self.list.take_out(|content| content.state == ContentState::Settled && named(&content.name).is_none());
-        let dropped =
-            left_out.into_iter().map(|content| MediaCommand::RemoveContent { session, content: content.label });
-        let dropped = dropped.collect();
-        self.forget_unused_transports();
-        let settled: Vec<(Side, String)> =
-            self.list.settled().map(|content| (content.creator, content.name.clone())).collect();
-        if settled.is_empty() {
-            return Err(NegotiationError::Contents);
-        }
-        for (creator, name) in settled {
-            self.content_answered(creator, named(&name).expect("those left out are gone"))?;
-        }
-        Ok(dropped)
-    }
-
-    /// The peer's answer to one of our contents.
-    fn content_answered(&mut self, creator: Side, content: &Content) -> Result<(), NegotiationError> {
-        let description = description(content)?;
-        let Some(ours) = self.list.iter_mut().find(|ours| ours.is(creator, &content.name)) else {
-            return Err(NegotiationError::Contents);
+        let shares = |content: &&SessionContent| {
+            self.bundle.includes(&content.name)
+                && self.bundle.transport.is_none_or(|shared| content.transport == shared)
         };
-        let send = answered_codec(&ours.payload_types, &description.payload_types)
-            .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
-        let transport = self.transports.of_mut(ours.transport);
-        let remote = read_remote(&transport.with_early_fingerprints(content), offer_role)?;
-        self.certificates.check(content, &remote)?;
-        ours.negotiated = Some(NegotiatedContent { send, ssrcs: description.ssrcs() });
-        ours.extensions = shared_extensions(&ours.extensions, &description.extensions);
-        // It may narrow who sends, never widen it.
-        let narrowed = [Side::Initiator, Side::Responder].into_iter().filter(|side| !content.senders.include(*side));
-        ours.senders = narrowed.fold(ours.senders, |senders, side| senders.with(side, false));
-        transport.take_remote(content, &remote)
+        Bundle::group(self.list.iter().filter(shares).map(|content| content.name.clone()).collect())
     }
 
     /// The commands that start what is agreed and not started yet.
     pub(crate) fn start(&mut self, session: SessionId) -> Vec<MediaCommand> {
-        let mut commands = Vec::new();
+        let (side, holding) = (self.side, self.holding);
+        // Before the transports begin: some can learn payload types only until then.
+        let mut commands: Vec<MediaCommand> =
+            self.list.iter_mut().filter_map(|content| content.start(session, side, holding)).collect();
         for transport in self.transports.iter_mut().filter(|transport| !transport.started) {
             let contents = self.list.iter().filter(|content| content.transport == transport.id);
             if contents.clone().all(|content| content.state == ContentState::Waiting) {
@@ -333,8 +328,6 @@ impl SessionContents {
             let extensions = HeaderExtension::unite(agreed.flat_map(|content| content.extensions.clone()));
             commands.extend(transport.start(extensions));
         }
-        let (side, holding) = (self.side, self.holding);
-        commands.extend(self.list.iter_mut().filter_map(|content| content.start(session, side, holding)));
         commands
     }
 
@@ -391,20 +384,24 @@ impl SessionContents {
         // A peer may have added something of its own under our name, and many look at the name alone.
         let name = free(&spec.publication, |name| self.list.iter().all(|content| content.name != *name));
         if self.bundle.transport.is_some() {
-            self.bundle.names.push(name.clone());
+            self.bundle.add([name.clone()]);
         }
-        let transport = self.transport(parties.session, &name, &spec.payload_types)?;
+        let shared = self.shared_transport(&name, &spec.payload_types);
+        let transport = self.transport(parties.session, &name, shared)?;
+        let extensions = self.transports.of(transport).known(spec.extensions.clone());
+        let spec = ContentSpec { extensions, ..spec };
         let content = self.push(spec, self.side, name, transport);
         content.set_state(ContentState::Adding, Some(until));
         let label = content.label.clone();
         Ok(self.open_those(parties, |content| content.label == label))
     }
 
-    /// What the peer adds may belong to the bundle that there is.
-    pub(crate) fn regroup(&mut self, group: Option<&Group>) {
-        let names = Bundle::of(group).names;
-        if self.bundle.transport.is_some() && !names.is_empty() {
-            self.bundle.names = names;
+    /// What the peer adds may belong to the bundle that there is: so says its group, or that it has no other transport.
+    pub(crate) fn regroup(&mut self, added: &Jingle) {
+        if self.bundle.transport.is_some() {
+            let nowhere_else = added.contents.iter().filter(|content| !names_end(content));
+            self.bundle.add(nowhere_else.map(|content| content.name.clone()));
+            self.bundle.add(Bundle::of(added.group.as_ref()).names);
         }
     }
 
@@ -457,20 +454,6 @@ impl SessionContents {
         Some((state, content))
     }
 
-    /// The peer accepts one of our contents.
-    ///
-    /// # Errors
-    /// What makes its answer unusable.
-    pub(crate) fn accepted(&mut self, now: Instant, content: &Content) -> Result<(), NegotiationError> {
-        let creator = self.list.named(content).map_or(Side::Initiator, |ours| ours.creator);
-        self.content_answered(creator, content)?;
-        if let Some(ours) = self.list.named_mut(content) {
-            let connected = self.transports.of(ours.transport).connected;
-            ours.agree(now, connected);
-        }
-        Ok(())
-    }
-
     /// Stops sending a publication; `None` if no content carries it.
     pub(crate) fn withdraw(&mut self, session: SessionId, publication: &str) -> Option<Withdrawal> {
         let ours = self.list.iter().find(|content| content.sends(publication) && !content.is_removing())?;
@@ -520,12 +503,13 @@ fn answer_role(setup: Option<Setup>) -> Option<DtlsRole> {
     }
 }
 
-/// Our role in the handshake after a peer's answer.
+/// Our role in the handshake after a peer's answer. One that leaves open what it has to choose is taken for the usual choice (RFC 5763
+/// section 5): Dino has answered so.
 fn offer_role(setup: Option<Setup>) -> Option<DtlsRole> {
     match setup.unwrap_or(Setup::Active) {
-        Setup::Active => Some(DtlsRole::Server),
+        Setup::Active | Setup::ActPass => Some(DtlsRole::Server),
         Setup::Passive => Some(DtlsRole::Client),
-        Setup::ActPass | Setup::HoldConn => None,
+        Setup::HoldConn => None,
     }
 }
 

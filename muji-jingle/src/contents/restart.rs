@@ -5,13 +5,15 @@
 
 use std::time::{Duration, Instant};
 
+use muji_xep::jingle::MAX_CONTENTS;
+
 use crate::timers;
 
 /// Restarts sent and not answered. A peer that does not answer two does not know them.
 const MAX_UNANSWERED: u8 = 2;
 
-/// Former user names of the peer that are remembered: what still arrives with them is late.
-const MAX_FORMER: usize = 8;
+/// User names of the peer that are remembered because they do not count any more, or never did: as many as an offer has contents.
+const MAX_FORMER: usize = MAX_CONTENTS;
 
 /// How far a transport is with its restarts.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +28,7 @@ pub(super) struct IceRestart {
     answers: bool,
     /// Our restarts that the peer has not answered.
     unanswered: u8,
-    /// The peer's former user names (ufrag).
+    /// User names (ufrag) of the peer that do not count.
     former: Vec<String>,
 }
 
@@ -80,18 +82,23 @@ impl IceRestart {
         self.at = None;
     }
 
-    /// True if the peer has restarted since it used this user name.
+    /// True if what arrives with this user name does not count: the peer has restarted since, or never used it here.
     pub(super) fn is_former(&self, ufrag: &str) -> bool {
         self.former.iter().any(|former| former == ufrag)
+    }
+
+    /// What arrives with this user name is late, or about a transport that is not used.
+    pub(super) fn disregard(&mut self, ufrag: String) {
+        if self.former.len() == MAX_FORMER {
+            self.former.remove(0);
+        }
+        self.former.push(ufrag);
     }
 
     /// The peer has other credentials than those under the user name `former`: its restart, or its answer to ours. True if the media
     /// layer has to make other credentials for our answer.
     pub(super) fn peer_restarted(&mut self, former: String) -> bool {
-        if self.former.len() == MAX_FORMER {
-            self.former.remove(0);
-        }
-        self.former.push(former);
+        self.disregard(former);
         if self.unanswered > 0 {
             self.unanswered -= 1;
             return false;

@@ -96,15 +96,21 @@ impl SessionTransport {
         self.restart.connected();
     }
 
-    /// Takes the peer's end from its offer or answer.
+    /// Takes the peer's end from its offer or answer. In a bundle the first content names it; others may have credentials of their own,
+    /// for a transport that is not used (RFC 9143 section 7.2).
     ///
     /// # Errors
     /// If another content has brought another certificate: a transport has one.
     pub(super) fn take_remote(&mut self, content: &Content, remote: &RemoteTransport) -> Result<(), NegotiationError> {
-        if self.remote.get_or_insert_with(|| remote.clone()).fingerprint != remote.fingerprint {
+        let ours = self.remote.get_or_insert_with(|| remote.clone());
+        if ours.fingerprint != remote.fingerprint {
             return Err(NegotiationError::Handshake(content.name.clone()));
         }
-        self.add_candidates(content);
+        if ours.ufrag == remote.ufrag {
+            self.add_candidates(content);
+        } else {
+            self.restart.disregard(remote.ufrag.clone());
+        }
         Ok(())
     }
 
@@ -180,17 +186,37 @@ impl SessionTransport {
         new
     }
 
+    /// Of these header extensions those that packets by this transport may have: a media layer learns none once it has begun.
+    pub(super) fn known(&self, mut extensions: Vec<HeaderExtension>) -> Vec<HeaderExtension> {
+        if let Some(remote) = self.remote.as_ref().filter(|_| self.started) {
+            let knows = |extension: &HeaderExtension| {
+                remote.extensions.iter().any(|known| (known.id, &known.uri) == (extension.id, &extension.uri))
+            };
+            extensions.retain(knows);
+        }
+        extensions
+    }
+
     /// Lets the media layer connect, with these header extensions; nothing before the peer's end is known.
     pub(super) fn start(&mut self, extensions: Vec<HeaderExtension>) -> Vec<MediaCommand> {
-        let Some(remote) = self.remote.clone() else { return Vec::new() };
+        let Some(remote) = &mut self.remote else { return Vec::new() };
+        remote.extensions = extensions;
+        let remote = remote.clone();
         self.started = true;
         let transport = self.id;
         // Candidates first: the checks that begin with the credentials then have whom to ask.
         let candidates = self.candidates.iter().cloned();
         let candidates = candidates.map(|candidate| MediaCommand::Candidate { transport, candidate });
-        let remote = MediaCommand::Remote { transport, remote: RemoteTransport { extensions, ..remote } };
-        candidates.chain([remote]).collect()
+        candidates.chain([MediaCommand::Remote { transport, remote }]).collect()
     }
+}
+
+/// True if a content says by which end of the peer's it travels.
+pub(super) fn names_end(content: &Content) -> bool {
+    content.transport.as_ref().is_some_and(|transport| {
+        let fingerprint = !transport.fingerprints.is_empty() || !transport.encrypted_fingerprints.is_empty();
+        transport.ufrag.is_some() && transport.pwd.is_some() && fingerprint
+    })
 }
 
 /// The peer's end as its content says it; `dtls` gives our role in the handshake.

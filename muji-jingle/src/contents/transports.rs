@@ -39,7 +39,7 @@ impl SessionTransports {
         self.iter_mut().find(|transport| transport.id == id)
     }
 
-    pub(super) fn has(&self, id: TransportId) -> bool {
+    pub(crate) fn has(&self, id: TransportId) -> bool {
         self.iter().any(|transport| transport.id == id)
     }
 

@@ -63,9 +63,9 @@ pub enum MediaReport {
 }
 
 impl MediaReport {
-    /// The session that it is about.
+    /// The transport that it is about.
     #[must_use]
-    pub fn session(&self) -> Option<SessionId> {
+    pub fn transport(&self) -> Option<TransportId> {
         match self {
             Self::Described { transport, .. }
             | Self::Candidate { transport, .. }
@@ -73,9 +73,17 @@ impl MediaReport {
             | Self::Interrupted { transport }
             | Self::Moved { transport }
             | Self::WrongCertificate { transport }
-            | Self::Failed { transport, .. } => Some(transport.session),
+            | Self::Failed { transport, .. } => Some(*transport),
+            Self::Flowing { .. } | Self::Trouble(_) => None,
+        }
+    }
+
+    /// The session that it is about.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
             Self::Flowing { session, .. } => Some(*session),
-            Self::Trouble(_) => None,
+            other => other.transport().map(|transport| transport.session),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::state::{Request, State};
 use super::types::{Mute, SessionEvent};
 use super::warning::{ContentFailure, SessionWarning};
 use crate::contents::{ContentState, SessionContents, Withdrawal, alternative};
-use crate::fault::PeerFault;
+use crate::fault::{NegotiationError, PeerFault};
 use crate::ids::{Ids, TransportId};
 use crate::media::{PathFailure, TransportFailure};
 use crate::parties::ContentSpec;
@@ -97,6 +97,14 @@ impl ContentChanges<'_> {
         Ok(())
     }
 
+    /// Takes out contents of our offer that the peer answered as nobody can use them.
+    pub(super) fn take_out(&mut self, unusable: Vec<(Content, NegotiationError)>) {
+        for (content, why) in unusable {
+            let reason = ReasonElement::from(&why);
+            self.withdraw(&content, ContentFailure::NegotiationError(why), reason);
+        }
+    }
+
     /// The peer rejects some of our contents.
     pub(super) fn rejected(&mut self, jingle: &Jingle) -> Result<(), PeerFault> {
         let why = jingle.why.clone().unwrap_or_else(|| Reason::Decline.into());
@@ -153,7 +161,7 @@ impl ContentChanges<'_> {
         for (content, _) in crossing {
             self.drop_content(&content);
         }
-        self.contents.regroup(jingle.group.as_ref());
+        self.contents.regroup(jingle);
         for content in &jingle.contents {
             self.take(content, specs);
         }

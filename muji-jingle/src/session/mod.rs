@@ -235,7 +235,10 @@ impl Session {
                 Ok(())
             }
             (Action::SessionAccept, State::Offered { .. }) => {
-                let whole = |content: &Content| content.description.is_some() && content.transport.is_some();
+                // In a bundle one transport is enough.
+                let whole = |content: &Content| {
+                    content.description.is_some() && (content.transport.is_some() || jingle.group.is_some())
+                };
                 if jingle.contents.is_empty() || !jingle.contents.iter().all(whole) {
                     return Err(PeerFault::Malformed("contents that have a description and a transport"));
                 }
@@ -281,14 +284,16 @@ impl Session {
     }
 
     fn accepted(&mut self, now: Instant, ids: &mut Ids, answer: &Jingle) {
-        match self.contents.answered(self.out.parties.session, answer) {
-            Ok(dropped) => self.out.media(dropped),
+        let answered = match self.contents.answered(&self.out.parties, answer) {
+            Ok(answered) => answered,
             Err(why) => return self.give_up(now, ids, why),
-        }
+        };
+        self.out.media(answered.commands);
         self.state = State::Connecting { until: now + timers::CONNECT };
         self.unanswered_at = None;
         self.start();
         self.has_accepted(now, ids);
+        self.change(now, ids, |changes| changes.take_out(answered.unusable));
     }
 
     /// Both sides agreed.
@@ -364,6 +369,9 @@ impl Session {
 
     /// A report of the media layer about this session.
     pub fn handle_media(&mut self, now: Instant, ids: &mut Ids, report: MediaReport) {
+        if report.transport().is_some_and(|transport| !self.contents.transports.has(transport)) {
+            return; // It was closed meanwhile, such as one that the peer's bundle does without.
+        }
         match report {
             MediaReport::Described { transport, local } => {
                 if let Some(content) = self.contents.described(transport, local) {
@@ -384,6 +392,8 @@ impl Session {
                 if self.is_active() && self.contents.all_connected() && !completed {
                     self.state = State::Up;
                     self.out.event(SessionEvent::Connected);
+                    self.contents.list.forget_reported_flow();
+                    self.report_flowing();
                 }
             }
             MediaReport::Interrupted { transport } => {
@@ -398,8 +408,20 @@ impl Session {
             MediaReport::WrongCertificate { .. } => {
                 self.terminate(now, ids, Reason::SecurityError.into(), End::WrongCertificate)
             }
-            MediaReport::Flowing { content, .. } => self.out.event(SessionEvent::Flowing { content }),
+            MediaReport::Flowing { content, .. } => {
+                self.contents.list.flows(&content);
+                self.report_flowing();
+            }
             MediaReport::Trouble(trouble) => self.out.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
+        }
+    }
+
+    /// Reports what flows, once the session is connected: a content may flow before the transports of others work.
+    fn report_flowing(&mut self) {
+        if self.is_connected() {
+            for content in self.contents.list.take_flowing() {
+                self.out.event(SessionEvent::Flowing { content });
+            }
         }
     }
 
@@ -462,6 +484,9 @@ impl Session {
     /// No result of a request came in time.
     fn expired(&mut self, now: Instant, ids: &mut Ids, request: &Request) {
         match request {
+            // A peer that has answered our offer, or talks with us, got it.
+            Request::Initiate if !self.is_offered() => {}
+            Request::Accept if self.is_connected() => {}
             Request::Initiate | Request::Accept => {
                 self.terminate(now, ids, Reason::Timeout.into(), End::Silent(Awaited::Answer));
             }
@@ -543,6 +568,7 @@ impl Session {
                 let offer = Jingle {
                     initiator: Some(self.out.parties.us.to_string()),
                     contents: self.contents.write(),
+                    group: self.contents.group(),
                     room: self.out.parties.room.clone(),
                     ..self.out.jingle(Action::SessionInitiate)
                 };

@@ -36,7 +36,7 @@ pub enum SessionEvent {
     Connected,
     /// Nothing comes from the peer for now; it may come again.
     Interrupted,
-    /// The first packet of a content was accepted.
+    /// The first packet of a content was accepted since [`Self::Connected`].
     Flowing {
         /// The content's name in the session.
         content: String,

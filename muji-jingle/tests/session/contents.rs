@@ -12,7 +12,7 @@ use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::pair::{Pair, agreed, drain, end, offered, opus, parties, up, wanted};
+use crate::pair::{Pair, agreed, drain, end, offered, opus, parties, up, up_without_bundle, wanted};
 
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
@@ -71,7 +71,12 @@ impl Talk {
         talk
     }
 
-    /// The same, with pictures added by the caller.
+    /// The same, with a callee that does not bundle.
+    fn unbundled() -> Self {
+        Self { pair: up_without_bundle(), ..Self::able() }
+    }
+
+    /// A running session with pictures added by the caller.
     fn with_video() -> Self {
         let mut talk = Self::able();
         talk.add(CALLER);
@@ -247,18 +252,23 @@ fn either_side_adds_a_content_by_itself_and_the_other_takes_it() {
 
 // Shows dtls-fp-02.
 #[test]
-fn an_added_content_has_a_handshake_of_its_own_whose_role_the_other_chooses() {
-    let mut talk = Talk::able();
-    talk.add(CALLEE);
-    let setups: Vec<String> = talk
-        .requests
-        .iter()
-        .map(|(_, jingle)| {
-            let transport = jingle.contents[0].transport.as_ref().expect("it has one");
-            format!("{:?}", transport.fingerprints[0].setup.expect("it says"))
-        })
-        .collect();
-    assert_eq!(setups, ["ActPass", "Active"]);
+fn an_added_content_has_a_handshake_of_its_own_whose_role_the_other_chooses_or_in_a_bundle_that_which_was() {
+    for (mut talk, role) in [(Talk::unbundled(), "Active"), (Talk::able(), "Passive")] {
+        talk.add(CALLER);
+        talk.requests.clear();
+        talk.remove(CALLER, "video");
+        talk.requests.clear();
+        talk.add(if role == "Active" { CALLER } else { CALLEE });
+        let setups: Vec<String> = talk
+            .requests
+            .iter()
+            .map(|(_, jingle)| {
+                let transport = jingle.contents[0].transport.as_ref().expect("it has one");
+                format!("{:?}", transport.fingerprints[0].setup.expect("it says"))
+            })
+            .collect();
+        assert_eq!(setups, ["ActPass", role]);
+    }
 }
 
 // Shows R-ADD-1.
@@ -267,7 +277,10 @@ fn what_we_do_not_send_is_received_and_nothing_of_ours_is_sent_for_it() {
     let mut talk = Talk::able();
     talk.able[CALLEE] = vec![video(false)];
     talk.add(CALLER);
-    assert_eq!((talk.flows(CALLER, "video"), talk.flows(CALLEE, "video")), (Some((true, false)), Some((false, true))));
+    // What comes all the same would be taken.
+    assert_eq!((talk.flows(CALLER, "video"), talk.flows(CALLEE, "video")), (Some((true, true)), Some((false, true))));
+    let received = [CALLER, CALLEE].map(|side| talk.session(side).contents().len());
+    assert_eq!(received, [1, 2], "the sound, and the pictures at one end");
     assert_eq!(talk.requests[1].1.contents[0].senders, Senders::Initiator);
 }
 
@@ -430,20 +443,20 @@ fn whatever_is_said_of_an_offer_before_it_is_accepted_leads_nowhere_and_it_can_b
 
 #[test]
 fn what_nobody_answers_is_given_up_in_time() {
-    let mut talk = Talk::able();
+    let mut talk = Talk::unbundled();
     talk.hangs[CALLER] = true;
     talk.add(CALLER);
     talk.wait(timers::DESCRIBE);
     assert!(talk.requests.is_empty() && talk.is_dropped(CALLER, "video") && talk.warnings(CALLER) == 1);
 
-    let mut talk = Talk::able();
+    let mut talk = Talk::unbundled();
     talk.hangs[CALLEE] = true;
     talk.add(CALLER);
     talk.wait(timers::DESCRIBE);
     assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "content-remove")]);
     assert!(talk.is_dropped(CALLER, "video") && talk.is_dropped(CALLEE, "video"));
 
-    let mut talk = Talk::able();
+    let mut talk = Talk::unbundled();
     talk.unreachable = true;
     talk.add(CALLER);
     talk.wait(timers::CONNECT);
@@ -453,7 +466,7 @@ fn what_nobody_answers_is_given_up_in_time() {
 
 #[test]
 fn a_transport_that_is_lost_takes_only_what_was_just_added_by_it() {
-    let mut talk = Talk::able();
+    let mut talk = Talk::unbundled();
     talk.unreachable = true;
     talk.add(CALLER);
     let lost = TransportId { index: 1, ..crate::pair::transport() };
@@ -561,7 +574,7 @@ fn a_mute_names_the_content_as_the_session_knows_it() {
 // Shows jingle-crej-01.
 #[test]
 fn a_refusal_that_leaves_no_content_ends_the_session() {
-    let mut talk = Talk::able();
+    let mut talk = Talk::unbundled();
     talk.hangs[CALLEE] = true; // It never answers by itself.
     talk.add(CALLER);
     let mut remove = Jingle::new(Action::ContentRemove, "s1");

@@ -46,13 +46,18 @@ pub(crate) fn parties(us: &str, peer: &str) -> SessionParams {
 }
 
 pub(crate) fn end(name: &str) -> MediaReport {
+    end_of(0, name)
+}
+
+/// Our end of the transport with this number.
+pub(crate) fn end_of(index: u8, name: &str) -> MediaReport {
     let local = LocalTransport {
         ufrag: name.to_owned(),
         pwd: Secret::new(format!("the password of {name}, long enough")),
         fingerprint: vec![u8::try_from(name.len()).expect("names are short"); 32],
         candidates: Vec::new(),
     };
-    MediaReport::Described { transport: transport(), local }
+    MediaReport::Described { transport: TransportId { index, ..transport() }, local }
 }
 
 pub(crate) const fn transport() -> TransportId {
@@ -130,25 +135,39 @@ pub(crate) fn answer(pair: &mut Pair) -> (String, Jingle) {
 
 /// Both have agreed; transports connect.
 pub(crate) fn agreed() -> Pair {
+    agreed_with(|_| ())
+}
+
+/// The same, with an answer that is changed before the caller gets it.
+fn agreed_with(change: impl FnOnce(&mut Jingle)) -> Pair {
     let mut pair = offered();
     pair.callee.accept(pair.now, &mut pair.ids);
     let start = drain(&mut pair.callee);
     assert!(matches!(
         &start.media[..],
-        [MediaCommand::Open { .. }, MediaCommand::Remote { .. }, MediaCommand::Content { .. }]
+        [MediaCommand::Open { .. }, MediaCommand::Content { .. }, MediaCommand::Remote { .. }]
     ));
     pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
-    let [(id, accept)] = &drain(&mut pair.callee).requests[..] else { panic!("one answer") };
+    let [(id, accept)] = &mut drain(&mut pair.callee).requests[..] else { panic!("one answer") };
+    change(accept);
     pair.caller.handle_request(pair.now, &mut pair.ids, id, accept, &[]).expect("it is in order");
     let accepted = drain(&mut pair.caller);
     assert_eq!(accepted.events, [SessionEvent::Accepted]);
-    assert!(matches!(&accepted.media[..], [MediaCommand::Remote { .. }, MediaCommand::Content { .. }]));
+    assert!(matches!(&accepted.media[..], [MediaCommand::Content { .. }, MediaCommand::Remote { .. }]));
     assert!(pair.callee.handle_answer(pair.now, &mut pair.ids, id, Ok(())));
     pair
 }
 
 pub(crate) fn up() -> Pair {
-    let mut pair = agreed();
+    connected(agreed())
+}
+
+/// The same with a callee that does not bundle: what the caller adds has a transport of its own.
+pub(crate) fn up_without_bundle() -> Pair {
+    connected(agreed_with(|accept| accept.group = None))
+}
+
+fn connected(mut pair: Pair) -> Pair {
     for session in [&mut pair.caller, &mut pair.callee] {
         session.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: transport() });
         assert_eq!(drain(session).events, [SessionEvent::Connected]);

@@ -197,11 +197,82 @@ fn who_sends_is_seen_from_the_initiator() {
         let (id, mut accept) = answer(&mut pair);
         accept.contents[0].senders = senders;
         pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
-        assert_eq!(flows(&drain(&mut pair.caller)), Some((initiator, responder)), "{senders:?}");
+        assert_eq!(flows(&drain(&mut pair.caller)).map(|(sent, _)| sent), Some(initiator), "{senders:?}");
+        assert_eq!(!pair.caller.contents().is_empty(), responder, "{senders:?}");
     }
     let bare: muji_xep::Element = "<content xmlns='urn:xmpp:jingle:1' name='audio'/>".parse().expect("well-formed");
     let read = Content::read(&bare, &mut muji_xep::Skipped::default()).expect("it has a name");
     assert_eq!(read.senders, Senders::Both, "if it is not said");
+}
+
+#[test]
+fn a_peer_that_answers_that_it_sends_nothing_and_sends_all_the_same_is_heard() {
+    let mut pair = offered();
+    let (id, mut accept) = answer(&mut pair);
+    accept.contents[0].senders = Senders::Initiator; // Siskin.
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    assert_eq!(flows(&drain(&mut pair.caller)), Some((true, true)), "what comes is taken");
+    pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: transport() });
+    assert_eq!(pair.caller.contents(), [], "as it said");
+    let flowing = MediaReport::Flowing { session: SessionId(1), content: "audio".to_owned() };
+    pair.caller.handle_media(pair.now, &mut pair.ids, flowing);
+    assert_eq!(pair.caller.contents(), [("audio".to_owned(), Media::Audio)], "as it does");
+    drain(&mut pair.caller);
+    let mut modify = Jingle::new(Action::ContentModify, "s1");
+    modify.contents = vec![Content { senders: Senders::Initiator, ..Content::new("audio") }];
+    pair.caller.handle_request(pair.now, &mut pair.ids, "m", &modify, &[]).expect("it is in order");
+    assert_eq!(flows(&drain(&mut pair.caller)), Some((true, false)), "it stops, and that counts");
+}
+
+#[test]
+fn what_flows_is_told_once_and_only_after_the_session_is_connected() {
+    let mut pair = agreed();
+    let flowing = || MediaReport::Flowing { session: SessionId(1), content: "audio".to_owned() };
+    let connected = || MediaReport::Connected { transport: transport() };
+    let interrupted = MediaReport::Interrupted { transport: transport() };
+    let mut told = Vec::new();
+    for report in [flowing(), connected(), flowing(), interrupted, connected(), flowing(), flowing()] {
+        pair.callee.handle_media(pair.now, &mut pair.ids, report);
+        told.extend(drain(&mut pair.callee).events);
+    }
+    let flows = || SessionEvent::Flowing { content: "audio".to_owned() };
+    let expected = [SessionEvent::Accepted, SessionEvent::Connected, flows(), SessionEvent::Interrupted];
+    assert_eq!(told, [&expected[1..], &[SessionEvent::Connected, flows()]].concat());
+}
+
+// Shows rtp-desc-02.
+#[test]
+fn that_reports_share_the_component_is_answered_only_if_it_was_offered() {
+    for offered_so in [true, false] {
+        let mut pair = offered();
+        let mut offer = pair.offer.clone();
+        offer.contents[0].description.as_mut().expect("an offer has one").rtcp_mux = offered_so;
+        pair.callee =
+            Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it is usable");
+        let (id, mut accept) = answer(&mut pair);
+        let description = accept.contents[0].description.as_mut().expect("an answer has one");
+        assert_eq!(description.rtcp_mux, offered_so);
+        description.rtcp_mux = !offered_so;
+        pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+        assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Accepted], "either is no fault");
+    }
+}
+
+#[test]
+fn an_answer_may_number_an_encoding_otherwise_and_leave_out_what_it_fixes() {
+    for (id, clockrate, sent) in [(111, Some(48_000), 111), (96, Some(48_000), 96), (96, None, 96)] {
+        let mut pair = offered();
+        let (iq, mut accept) = answer(&mut pair);
+        let description = accept.contents[0].description.as_mut().expect("an answer has one");
+        description.payload_types = vec![PayloadType { id, clockrate, channels: None, ..opus() }];
+        pair.caller.handle_request(pair.now, &mut pair.ids, &iq, &accept, &[]).expect("it is in order");
+        let media = drain(&mut pair.caller).media;
+        let told = media.iter().find_map(|command| match command {
+            MediaCommand::Content { send, .. } => send.as_ref().map(|send| send.payload_type.id),
+            _ => None,
+        });
+        assert_eq!(told, Some(sent));
+    }
 }
 
 // Shows rtp-answer-03.

@@ -89,6 +89,12 @@ pub(crate) struct JitterBuffer {
 }
 
 impl JitterBuffer {
+    /// The sender goes on with another source, of which nothing is known.
+    pub(crate) fn start_again(&mut self) {
+        let discarded = self.counts.discarded + self.packets.len() as u64;
+        *self = Self { counts: PacketCounts { discarded, ..self.counts }, ..Self::default() };
+    }
+
     /// A packet came.
     pub(crate) fn insert(&mut self, received: ReceivedRtp) {
         self.counts.received += 1;
@@ -217,7 +223,15 @@ mod tests {
     fn packet(start: Instant, sequence: u64, arrives_after: Duration) -> ReceivedRtp {
         let timestamp = (sequence * 960) as u32; // RTP timestamps wrap.
         let packet = RtpPacket { timestamp, marker: false, payload: Arc::from(sequence.to_be_bytes().as_slice()) };
-        ReceivedRtp { payload_type: 111, sequence, arrived: start + arrives_after, captured: None, turns: None, packet }
+        ReceivedRtp {
+            ssrc: 1,
+            payload_type: 111,
+            sequence,
+            arrived: start + arrives_after,
+            captured: None,
+            turns: None,
+            packet,
+        }
     }
 
     fn at(frame: u64) -> Duration {

@@ -7,7 +7,7 @@ use crate::audio::drift::{DriftCompensator, FixedSide, rounded};
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 use crate::audio::jitter::{JitterBuffer, Playout};
 use crate::codec::opus::{Decoder, OpusFault};
-use crate::rtp::ReceivedRtp;
+use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep};
 use crate::stats::AudioStats;
 
 /// Frames concealed in a row when nothing comes; after that silence is more honest.
@@ -52,6 +52,9 @@ impl SenderClock {
 
 /// One audio stream of a peer.
 pub struct AudioReceiver {
+    source: CurrentSource,
+    /// The sender goes on with another source: its first packet is not for a decoder that remembers the one before.
+    decodes_again: bool,
     buffer: JitterBuffer,
     decoder: Decoder,
     /// Decoded and not yet played: packets need not be as long as frames.
@@ -76,6 +79,8 @@ impl AudioReceiver {
     /// If there is no memory for a decoder.
     pub fn new() -> Result<Self, OpusFault> {
         Ok(Self {
+            source: CurrentSource::default(),
+            decodes_again: false,
             buffer: JitterBuffer::default(),
             decoder: Decoder::new()?,
             sound: VecDeque::new(),
@@ -92,6 +97,19 @@ impl AudioReceiver {
 
     /// A packet came.
     pub fn insert(&mut self, received: ReceivedRtp) {
+        match self.source.step(received) {
+            SourceStep::Same(received) => self.buffer_packet(received),
+            SourceStep::Unproven => {}
+            SourceStep::Begins(received) => {
+                self.buffer.start_again();
+                self.decodes_again = true;
+                self.known = None;
+                received.into_iter().for_each(|received| self.buffer_packet(received));
+            }
+        }
+    }
+
+    fn buffer_packet(&mut self, received: ReceivedRtp) {
         let timestamp = received.packet.timestamp;
         self.known = received.captured.map(|captured| SenderClock { timestamp, captured }).or(self.known);
         self.buffer.insert(received);
@@ -116,6 +134,9 @@ impl AudioReceiver {
                     self.begun = true;
                     self.concealed_in_a_row = 0;
                     self.decoded_to = timestamp;
+                    if std::mem::take(&mut self.decodes_again) {
+                        self.decoder.forget();
+                    }
                     self.decoder.decode(&payload)
                 }
                 Playout::Lost(following) => {
@@ -180,6 +201,7 @@ mod tests {
             while at(sent) <= now {
                 let packet = RtpPacket { timestamp: (sent * 960) as u32, marker: false, payload: payload.clone() };
                 receiver.insert(ReceivedRtp {
+                    ssrc: 1,
                     payload_type: 111,
                     sequence: sent,
                     arrived: at(sent),
@@ -201,5 +223,43 @@ mod tests {
             let (made_up, left_out) = made_up_and_left_out(60, factor);
             assert!(made_up <= 2 && left_out == 0, "{factor}: {made_up} made up, {left_out} left out");
         }
+    }
+    #[test]
+    fn a_sender_that_goes_on_with_another_source_is_heard_again_within_60_ms() {
+        use crate::audio::meter::Meter;
+        use crate::device::AudioSource;
+        use crate::device::tone::Tone;
+        let (start, mut receiver, mut encoder) =
+            (Instant::now(), AudioReceiver::new().unwrap(), Encoder::new().unwrap());
+        let (mut tone, mut meter, mut silent) = (Tone::new(440.0), Meter::default(), 0);
+        for turn in 0..200u64 {
+            let mut frame = [0; FRAME];
+            tone.fill(&mut frame).unwrap();
+            // The other begins with lower numbers, and with timestamps as if three seconds had passed.
+            let (ssrc, sequence, shift) = if turn < 100 { (1, 70_000 + turn, 0) } else { (2, turn, 144_000) };
+            let packet = RtpPacket {
+                timestamp: u32::try_from(turn).unwrap() * 960 + shift,
+                marker: false,
+                payload: encoder.encode(&frame).unwrap(),
+            };
+            let arrived = start + FRAME_TIME * u32::try_from(turn).unwrap();
+            receiver.insert(ReceivedRtp {
+                ssrc,
+                payload_type: 111,
+                sequence,
+                arrived,
+                captured: None,
+                turns: None,
+                packet,
+            });
+            let heard = receiver.frame(arrived).unwrap_or([0; FRAME]);
+            if turn >= 100 {
+                silent += u64::from(heard.iter().all(|sample| sample.unsigned_abs() < 1_000));
+                meter.add(&heard);
+            }
+        }
+        assert!(silent <= 3, "{silent} frames of silence");
+        let heard = meter.take().and_then(|level| level.frequency);
+        assert!(heard.is_some_and(|heard| (heard - 440.0).abs() < 5.0), "{heard:?}");
     }
 }

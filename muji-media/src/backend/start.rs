@@ -17,8 +17,8 @@ use super::worker::Worker;
 use crate::codec::{opus, vp8};
 use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
-use crate::transport::MakeTransport;
 use crate::transport::str0m::Str0m;
+use crate::transport::{MakeTransport, mid};
 use crate::video::thread::VideoThread;
 
 /// Commands and reports that wait. A call of 64 makes some hundred at once; with more the other side has stopped.
@@ -102,5 +102,7 @@ fn capabilities(transport_cc: bool) -> Capabilities {
     let video = cfg!(feature = "vp8").then(vp8::payload_type);
     let mut video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
     video_extensions.retain(|extension| transport_cc || extension.uri != vp8::TRANSPORT_CC);
-    Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), video_extensions }
+    video_extensions.push(mid());
+    let audio_extensions = vec![mid()];
+    Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), audio_extensions, video_extensions }
 }

@@ -99,6 +99,13 @@ impl Decoder {
         Ok(Self { decoder: opus::Decoder::new(SAMPLE_RATE, Channels::Mono)?, last: FRAME })
     }
 
+    /// Another stream begins.
+    pub fn forget(&mut self) {
+        self.last = FRAME;
+        // libopus refuses a pointer that is null, and nothing else.
+        let _never = self.decoder.reset_state().is_err();
+    }
+
     /// The audio of a packet.
     ///
     /// # Errors

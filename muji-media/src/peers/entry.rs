@@ -23,6 +23,8 @@ pub(super) struct TransportEntry {
     pub(super) path: Option<[SocketAddr; 2]>,
     /// The contents of which packets came, which was reported to the core.
     pub(super) flowing: Vec<Arc<str>>,
+    /// The contents of which nothing is taken: the peer was told so, or we hold.
+    refused: Vec<String>,
     sent: Traffic,
     pub(super) received: Traffic,
 }
@@ -44,6 +46,7 @@ impl TransportEntry {
             connected: false,
             path: None,
             flowing: Vec::new(),
+            refused: Vec::new(),
             sent: Traffic::default(),
             received: Traffic::default(),
         }
@@ -53,6 +56,9 @@ impl TransportEntry {
     pub(super) fn collect(&mut self, id: TransportId, out: &mut VecDeque<PeersOutput>) -> Collected {
         let mut collected = Collected::Outputs;
         while let Some(output) = self.transport.poll_output() {
+            if matches!(&output, TransportOutput::Rtp { content, .. } if self.refuses(content)) {
+                continue;
+            }
             match &output {
                 TransportOutput::Datagram { from, to, bytes } => self.sends([*from, *to], bytes),
                 TransportOutput::Rtp { content, .. } => out.extend(self.begins_to_flow(id, content)),
@@ -71,6 +77,18 @@ impl TransportEntry {
             out.push_back(PeersOutput::Transport { id, output });
         }
         collected
+    }
+
+    /// Whether packets of a content are taken, wherever they come from.
+    pub(super) fn set_received(&mut self, content: &str, receive: bool) {
+        self.refused.retain(|refused| refused != content);
+        if !receive {
+            self.refused.push(content.to_owned());
+        }
+    }
+
+    fn refuses(&self, content: &str) -> bool {
+        self.refused.iter().any(|refused| refused == content)
     }
 
     fn sends(&mut self, path: [SocketAddr; 2], bytes: &[u8]) {

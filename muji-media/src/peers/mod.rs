@@ -194,6 +194,9 @@ impl Peers {
             receive,
             ssrcs: ssrcs.to_vec(),
         };
+        if let Some(entry) = self.transports.get_mut(&transport) {
+            entry.set_received(content, receive);
+        }
         self.with(transport, |transport| transport.set_negotiated(&negotiated));
     }
 

@@ -99,8 +99,15 @@ fn session() -> (Peers, Script) {
 
 fn packet(index: u8) -> (TransportId, TransportOutput) {
     let packet = RtpPacket { timestamp: 0, marker: false, payload: Arc::from(&b"sound"[..]) };
-    let received =
-        ReceivedRtp { payload_type: 111, sequence: 1, arrived: Instant::now(), captured: None, turns: None, packet };
+    let received = ReceivedRtp {
+        ssrc: 1,
+        payload_type: 111,
+        sequence: 1,
+        arrived: Instant::now(),
+        captured: None,
+        turns: None,
+        packet,
+    };
     (id(index), TransportOutput::Rtp { content: NAMES[usize::from(index)].into(), received })
 }
 

@@ -148,31 +148,6 @@ impl MakeTransport {
     }
 }
 
-/// Streams a peer may start without having announced them; each costs memory.
-pub(super) const MAX_UNANNOUNCED: usize = 16;
-
-impl NegotiatedContent {
-    /// Both directions of a content nearly always share their payload type.
-    fn sends_as(&self, payload_type: u8) -> bool {
-        self.send.as_ref().is_some_and(|payload| payload.id == payload_type)
-    }
-
-    /// The peer sends, and did not say by which SSRC.
-    fn receives_unannounced(&self) -> bool {
-        self.receive && self.ssrcs.is_empty()
-    }
-}
-
-/// The content of a packet whose SSRC was not announced: one that we send with the same payload type, or else the first that is received.
-pub(super) fn of_unannounced<'a, K>(
-    contents: impl Iterator<Item = (K, &'a NegotiatedContent)> + Clone,
-    payload_type: u8,
-) -> Option<K> {
-    let mut receiving = contents.filter(|(_, negotiated)| negotiated.receives_unannounced());
-    let by_type = receiving.clone().find(|(_, negotiated)| negotiated.sends_as(payload_type));
-    by_type.or_else(|| receiving.next()).map(|(content, _)| content)
-}
-
 /// Whether lost packets of a content may be asked for.
 pub(super) fn uses_nack(content: &OpenContent) -> bool {
     content.payload_types.iter().any(is_nacked)

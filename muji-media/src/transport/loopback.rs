@@ -118,6 +118,7 @@ impl Loopback {
         let packet =
             RtpPacket { timestamp: u32::from_be_bytes(*timestamp), marker: *marker == 1, payload: Arc::from(payload) };
         let received = ReceivedRtp {
+            ssrc: 0, // It has none.
             payload_type: *payload_type,
             sequence: u64::from_be_bytes(*sequence),
             arrived: now,

@@ -7,15 +7,19 @@ mod certificates;
 mod consent;
 pub(crate) mod interface;
 pub mod loopback;
+mod mid;
 mod receive_rate_limit;
 mod request_limiter;
 mod resend;
+mod rtp_head;
+mod sources;
 pub mod str0m;
 #[cfg(feature = "webrtc-ice")]
 pub mod webrtc_ice;
 
 pub use certificates::NoCertificate;
 pub use interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
+pub use mid::mid;
 
 pub use crate::gather::{LocalCandidate, hosts};
 pub use crate::rtp::{ReceivedRtp, RtpPacket};

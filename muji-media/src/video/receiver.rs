@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::audio::receiver::PlayoutClock;
 use crate::codec::vp8::{self, Assembled, AssembledFrame, Assembler, CLOCK_RATE, Decoder, Encoded, Layer, Vp8Fault};
-use crate::rtp::ReceivedRtp;
+use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep};
 use crate::stats::VideoStats;
 use crate::video::frame::INTERVAL;
 use crate::video::frame::VideoFrame;
@@ -43,6 +43,7 @@ pub struct DecodedFrame {
 
 /// Assembles and decodes frames, and delays each until its audio is played.
 pub struct VideoReceiver {
+    source: CurrentSource,
     assembler: Assembler,
     decoder: Decoder,
     /// By how many quarter turns frames are rotated, as the sender said last.
@@ -69,6 +70,7 @@ impl VideoReceiver {
     /// If there is no decoder.
     pub fn new(now: Instant) -> Result<Self, Vp8Fault> {
         Ok(Self {
+            source: CurrentSource::default(),
             assembler: Assembler::default(),
             decoder: Decoder::new()?,
             turns: 0,
@@ -91,6 +93,18 @@ impl VideoReceiver {
 
     /// A packet came.
     pub fn receive(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<ReceiverRequest> {
+        match self.source.step(received.clone()) {
+            SourceStep::Same(received) => self.assemble(now, &received),
+            SourceStep::Unproven => Vec::new(),
+            SourceStep::Begins(received) => {
+                self.assembler = Assembler::default();
+                self.highest = None;
+                received.iter().flat_map(|received| self.assemble(now, received)).collect()
+            }
+        }
+    }
+
+    fn assemble(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<ReceiverRequest> {
         let highest = self.highest.unwrap_or_else(|| received.sequence.saturating_sub(1));
         self.gap |= received.sequence > highest + 1;
         self.highest = Some(highest.max(received.sequence));

@@ -105,6 +105,7 @@ fn packets(done: Vec<VideoOutput>) -> Vec<RtpPacket> {
 /// As they come over a network that loses none.
 fn received(packets: &[RtpPacket], first: u64, now: Instant) -> Vec<ReceivedRtp> {
     let received = |(sequence, packet): (u64, &RtpPacket)| ReceivedRtp {
+        ssrc: 1,
         payload_type: 98,
         sequence,
         arrived: now,

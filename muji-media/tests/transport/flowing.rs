@@ -61,6 +61,44 @@ fn packets_arrive_as_they_were_sent_with_any_transport_whether_their_source_was_
     }
 }
 
+/// Lets the first send by another SSRC, of which the second knows nothing: `packets` packets.
+pub(crate) fn send_by_another_source(pair: &mut Pair, ssrc: u32, packets: std::ops::Range<u32>) {
+    let name = format!("music {ssrc}");
+    let transport = &mut pair.ends[0].transport;
+    transport.add_content(&OpenContent {
+        name: name.clone(),
+        media: Media::Audio,
+        ssrc,
+        transport: TransportId { session: SessionId(0), index: 0 },
+        payload_types: vec![opus::payload_type()],
+        extensions: Vec::new(),
+    });
+    let (send, ssrcs) = (Some(opus::payload_type()), Vec::new());
+    transport.set_negotiated(&NegotiatedContent { content: name.clone(), send, receive: false, ssrcs });
+    for number in packets {
+        pair.ends[0].transport.send(pair.now, pair.now, &name, &[packet(number)]);
+        let until = pair.now + Duration::from_millis(20);
+        pair.run(Duration::from_millis(20), |_| false);
+        pair.now = until;
+    }
+}
+
+#[test]
+fn a_peer_that_goes_on_with_other_sources_than_it_announced_is_heard_however_often() {
+    for (kinds, announced) in secure().into_iter().flat_map(|kinds| [(kinds, true), (kinds, false)]) {
+        let mut pair = Pair::connected_with(kinds, announced, Vec::new());
+        flow(&mut pair, 1..3);
+        for change in 0..40 {
+            send_by_another_source(&mut pair, 5_000 + change, 1..3);
+        }
+        flow(&mut pair, 3..5);
+        let expected = [vec![SSRCS[0]; 2], (5_000..5_040).flat_map(|ssrc| [ssrc; 2]).collect(), vec![SSRCS[0]; 2]];
+        let expected: Vec<(String, u32)> =
+            expected.concat().into_iter().map(|ssrc| ("audio".to_owned(), ssrc)).collect();
+        assert_eq!(pair.ends[1].sources, expected, "{kinds:?}, announced: {announced}");
+    }
+}
+
 /// What the second got of a content of which every tenth packet was lost, and how many packets that took.
 fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
     // Without bandwidth estimates, whose probes are packets too.

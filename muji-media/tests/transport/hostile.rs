@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use muji_media::parts::codec::opus;
+
+use crate::flowing::send_by_another_source;
 use crate::pair::*;
 
 #[test]
@@ -32,6 +35,24 @@ fn a_packet_that_comes_again_or_is_not_whole_is_dropped() {
         pair.run(Duration::from_millis(100), |_| false);
         assert_eq!(pair.ends[1].received.len(), 1, "{kinds:?}");
         assert_eq!(flow(&mut pair, 2..50), [48, 48], "and all goes on");
+    }
+}
+
+#[test]
+fn packets_of_made_up_sources_do_not_keep_a_new_one_from_being_heard() {
+    for kinds in secure() {
+        let mut pair = Pair::connected_with(kinds, true, Vec::new());
+        let (from, to) = (pair.ends[0].address, pair.ends[1].address);
+        for ssrc in 0..2_000u32 {
+            let mut forged = vec![0x80, opus::payload_type().id, 0, 1, 0, 0, 0, 1];
+            forged.extend(ssrc.to_be_bytes());
+            forged.extend([7; 40]);
+            pair.arrive((0, from, to, forged));
+        }
+        pair.run(Duration::from_millis(20), |_| false);
+        assert_eq!(pair.ends[1].sources, [], "{kinds:?}");
+        send_by_another_source(&mut pair, 7_000, 1..4);
+        assert_eq!(pair.ends[1].sources, vec![("audio".to_owned(), 7_000); 3], "{kinds:?}");
     }
 }
 

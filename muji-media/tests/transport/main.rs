@@ -2,6 +2,7 @@
 //!
 //! With the feature `webrtc-ice` the second transport is tried too.
 
+mod bundling;
 mod connecting;
 mod flowing;
 mod hostile;

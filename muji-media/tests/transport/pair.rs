@@ -14,7 +14,7 @@ use muji_media::transport::webrtc_ice::WebrtcIce;
 use muji_media::transport::{
     MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, hosts, loopback,
 };
-use muji_xep::rtp::{HeaderExtension, Media};
+use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
 /// Which transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub(crate) struct End {
     /// How often a key frame was asked for.
     pub(crate) asked: usize,
     pub(crate) received: Vec<RtpPacket>,
+    /// The content of each of those, and its SSRC.
+    pub(crate) sources: Vec<(String, u32)>,
     /// When each of those was captured, by the sender's clock.
     pub(crate) captured: Vec<Option<SystemTime>>,
 }
@@ -153,6 +155,11 @@ pub(crate) fn end(now: Instant, number: u8, kind: Kind) -> End {
 
 /// An end in this role of ICE.
 pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End {
+    end_with(now, number, kind, role, |_| true)
+}
+
+/// The same with those contents whose names are wanted.
+fn end_with(now: Instant, number: u8, kind: Kind, role: IceRole, wanted: fn(&str) -> bool) -> End {
     let address = SocketAddr::from(([10, 0, 0, number + 1], 5_000));
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
     let ssrc = SSRCS[usize::from(number % 2)];
@@ -164,10 +171,11 @@ pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End
         payload_types: vec![payload_type],
         extensions: vp8::extensions(),
     };
-    let contents = vec![
+    let mut contents = vec![
         content("audio", Media::Audio, ssrc, opus::payload_type()),
         content("video", Media::Video, ssrc + OF_FRAMES, vp8::payload_type()),
     ];
+    contents.retain(|content| wanted(&content.name));
     let params = TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
     let transport = kind.maker().open(now, params);
     End {
@@ -179,6 +187,7 @@ pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End
         wrong_certificate: false,
         asked: 0,
         received: Vec::new(),
+        sources: Vec::new(),
         captured: Vec::new(),
     }
 }
@@ -207,6 +216,20 @@ impl Pair {
 
     /// Tells each of the other; `fingerprint` may change what the first expects of the second.
     pub(crate) fn introduce(&mut self, announced: bool, fingerprint: impl Fn(&mut Vec<u8>)) {
+        self.introduce_with(announced, fingerprint, |_| vp8::payload_type());
+    }
+
+    /// Tells each of the other, and which number the other has for frames.
+    pub(crate) fn introduce_numbered(&mut self, number_of: impl Fn(usize) -> u8) {
+        self.introduce_with(true, |_| (), |end| PayloadType { id: number_of(end), ..vp8::payload_type() });
+    }
+
+    fn introduce_with(
+        &mut self,
+        announced: bool,
+        fingerprint: impl Fn(&mut Vec<u8>),
+        frames: impl Fn(usize) -> PayloadType,
+    ) {
         for (one, other) in [(1, 0), (0, 1)] {
             let local = self.ends[other].transport.local();
             let mut expected = local.fingerprint;
@@ -224,14 +247,14 @@ impl Pair {
                 ssrcs: if announced { vec![ssrc] } else { Vec::new() },
             };
             let audio = agreed("audio", SSRCS[other], opus::payload_type());
-            let video = agreed("video", SSRCS[other] + OF_FRAMES, vp8::payload_type());
+            let video = agreed("video", SSRCS[other] + OF_FRAMES, frames(other));
             let now = self.now;
             let transport = &mut self.ends[one].transport;
             if self.names {
                 local.candidates.iter().for_each(|candidate| transport.add_remote_candidate(now, candidate));
             }
-            transport.set_remote(now, &remote);
             [audio, video].iter().for_each(|agreed| transport.set_negotiated(agreed));
+            transport.set_remote(now, &remote);
         }
     }
 
@@ -292,7 +315,8 @@ impl Pair {
                         };
                         arrives.into_iter().for_each(|flight| self.arrive(flight));
                     }
-                    TransportOutput::Rtp { received, .. } => {
+                    TransportOutput::Rtp { content, received } => {
+                        self.ends[index].sources.push((content.to_string(), received.ssrc));
                         self.ends[index].captured.push(received.captured);
                         self.ends[index].received.push(received.packet);
                     }
@@ -323,6 +347,18 @@ impl Pair {
     /// Both, connected; `announced` if each knows the other's sources.
     pub(crate) fn connected(kinds: [Kind; 2], announced: bool) -> Self {
         Self::connected_with(kinds, announced, extensions(kinds))
+    }
+
+    /// Connected, made for sound alone, and both know these header extensions.
+    pub(crate) fn of_sound(kinds: [Kind; 2], extensions: Vec<HeaderExtension>) -> Self {
+        let mut pair = Self { extensions, ..Self::new(kinds) };
+        for (number, role) in [(0, IceRole::Controlling), (1, IceRole::Controlled)] {
+            let kind = kinds[usize::from(number)];
+            pair.ends[usize::from(number)] = end_with(pair.now, number, kind, role, |name| name == "audio");
+        }
+        pair.introduce(true, |_| ());
+        pair.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));
+        pair
     }
 
     /// Connected, and both know these header extensions of those that were offered.

@@ -199,7 +199,7 @@ pub(crate) fn child(arguments: &[String]) -> Option<()> {
         .collect();
     let received = |sequence: u64, arrived: Instant, packet: &RtpPacket| {
         let packet = RtpPacket { payload: Arc::from(&*packet.payload), ..packet.clone() }; // As each comes by itself.
-        ReceivedRtp { payload_type: 98, sequence, arrived, captured: None, turns: None, packet }
+        ReceivedRtp { ssrc: 1, payload_type: 98, sequence, arrived, captured: None, turns: None, packet }
     };
     let held: Vec<(AudioReceiver, VideoReceiver)> = (0..number)
         .map(|_| {

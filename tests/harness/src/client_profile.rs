@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jid::{BareJid, FullJid, Jid};
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::Transport;
-use muji_xep::jingle::{Action, Condition, Content, Jingle};
+use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason};
 use muji_xep::muc::{self, MucUser, code};
 use muji_xep::muji::MujiElement;
 use muji_xep::rtp::{Description, Media, PayloadType};
@@ -62,6 +62,17 @@ pub enum Early {
     Refuses,
 }
 
+/// What a client makes of a group in an offer (XEP-0338).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bundles {
+    /// It ignores it: each content has a transport of its own.
+    Never,
+    /// It answers with the group if there is one, as browsers do by default ("balanced").
+    IfOffered,
+    /// It also refuses an offer without one ("max-bundle").
+    Always,
+}
+
 /// How a client behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientProfile {
@@ -89,6 +100,8 @@ pub struct ClientProfile {
     pub again: bool,
     /// The lower of two crossing offers wins.
     pub breaks_ties: bool,
+    /// What it makes of a group in an offer.
+    pub bundles: Bundles,
 }
 
 /// Dino 0.4, of Debian 12. The 0.5 series differs in invitations only.
@@ -105,6 +118,7 @@ pub const DINO_0_4: ClientProfile = ClientProfile {
     asks: true,
     again: false,
     breaks_ties: false,
+    bundles: Bundles::Never,
 };
 
 /// Dino 0.5.
@@ -124,6 +138,7 @@ pub const MOVIM: ClientProfile = ClientProfile {
     asks: false,
     again: true,
     breaks_ties: false,
+    bundles: Bundles::Always,
 };
 
 /// The fork of Conversations that speaks Muji.
@@ -140,6 +155,7 @@ pub const MONOCLES: ClientProfile = ClientProfile {
     asks: false,
     again: true,
     breaks_ties: true,
+    bundles: Bundles::Always,
 };
 
 /// A client that follows XEP-0272 and its examples literally.
@@ -156,6 +172,7 @@ pub const LITERAL: ClientProfile = ClientProfile {
     asks: false,
     again: true,
     breaks_ties: true,
+    bundles: Bundles::IfOffered,
 };
 
 /// A client that tries to prevent the call.
@@ -172,6 +189,7 @@ pub const HOSTILE: ClientProfile = ClientProfile {
     asks: false,
     again: false,
     breaks_ties: false,
+    bundles: Bundles::Never,
 };
 
 /// All of them.
@@ -486,14 +504,27 @@ impl Scripted {
     }
 
     fn accept(&mut self, from: &FullJid, offer: &Jingle) {
+        if offer.group.is_none() && self.profile.bundles == Bundles::Always {
+            let mut end = Jingle::new(Action::SessionTerminate, &offer.sid);
+            end.why = Some(Reason::FailedApplication.into());
+            return self.ask(from, &end);
+        }
         let mut answer = Jingle::new(Action::SessionAccept, &offer.sid);
-        let Some(offered) = offer.contents.first() else { return };
-        let list =
-            offered.description.as_ref().map(|description| description.payload_types.clone()).unwrap_or_default();
-        let content = self.content(list.into_iter().take(1).collect(), "sha-256", Setup::Active);
-        answer.contents = vec![Content { name: offered.name.clone(), ..content }];
+        answer.contents = offer.contents.iter().map(|content| self.answer(content)).collect();
+        answer.group = offer.group.clone().filter(|_| self.profile.bundles != Bundles::Never);
         self.sessions.insert(from.clone(), (offer.sid.clone(), State::Up));
         self.ask(from, &answer);
+    }
+
+    /// The answer to a content: its first encoding.
+    fn answer(&self, offered: &Content) -> Content {
+        let mut description = offered.description.clone();
+        if let Some(description) = &mut description {
+            description.payload_types.truncate(1);
+            description.extensions.clear();
+            description.sources.clear();
+        }
+        Content { name: offered.name.clone(), description, ..self.content(Vec::new(), "sha-256", Setup::Active) }
     }
 
     fn ask(&mut self, to: &FullJid, jingle: &Jingle) {

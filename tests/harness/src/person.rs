@@ -252,6 +252,9 @@ impl Client {
                 of_session.insert(content.clone(), (send.is_some(), *receive));
             }
             MediaCommand::Candidate { transport, .. } => *self.ends.entry(*transport).or_default() += 1,
+            MediaCommand::Remote { transport, .. } => {
+                self.ends.entry(*transport).or_default();
+            }
             MediaCommand::RemoveContent { session, content } => {
                 self.agreed.entry(*session).or_default().remove(content);
             }

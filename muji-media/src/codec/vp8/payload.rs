@@ -297,6 +297,7 @@ mod tests {
             packets.extend(payloader.packets(&frame, number * 3_000).into_iter().map(|packet| (arrived, packet)));
         }
         let received = |(sequence, (arrived, packet)): (u64, (Instant, RtpPacket))| ReceivedRtp {
+            ssrc: 1,
             payload_type: 98,
             sequence,
             arrived,
@@ -377,7 +378,7 @@ mod tests {
             let packet = payloader.packets(&frame, number * 3_000).remove(0);
             let (payload_type, sequence, captured) = (98, u64::from(number), None);
             let arrived = start + Duration::from_millis(33) * number;
-            packets.push(ReceivedRtp { payload_type, sequence, arrived, captured, turns: None, packet });
+            packets.push(ReceivedRtp { ssrc: 1, payload_type, sequence, arrived, captured, turns: None, packet });
         }
         let without = |lost: &[usize]| {
             let came = packets.iter().filter(|packet| !lost.contains(&(packet.sequence as usize)));

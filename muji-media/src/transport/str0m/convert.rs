@@ -43,6 +43,7 @@ pub(super) fn received(packet: Str0mPacket) -> ReceivedRtp {
         captured(known.ntp_time, ticks, packet.time.frequency().get())
     });
     ReceivedRtp {
+        ssrc: *packet.header.ssrc,
         payload_type: *packet.header.payload_type,
         sequence: *packet.seq_no,
         arrived: packet.timestamp,

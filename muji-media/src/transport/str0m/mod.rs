@@ -6,18 +6,18 @@ mod convert;
 mod plan;
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use muji_core::media::{DtlsRole, LocalTransport, OpenContent, RemoteTransport, TransportFailure};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::HeaderExtension;
+use muji_xep::rtp::{HeaderExtension, PayloadType};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
-use str0m::media::{KeyframeRequestKind, Mid};
+use str0m::media::KeyframeRequestKind;
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{RawPacket, SeqNo};
@@ -25,11 +25,12 @@ use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::consent::Consent;
 use super::interface::{
-    MAX_UNANNOUNCED, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised,
-    is_nacked, of_unannounced,
+    MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised, is_nacked,
 };
 use super::request_limiter::RequestLimiter;
 use super::resend::SequencedPacket;
+use super::rtp_head::RtpHead;
+use super::sources::Sources;
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
 use convert::{local, received, remote, rtp_ssrc, write};
@@ -40,6 +41,9 @@ use stream::{Stream, declare};
 /// The first bytes of STUN binding requests and success responses (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
+
+/// The SSRC of packets that only measure the bandwidth (libwebrtc).
+const PROBE: u32 = 0;
 
 /// Between two looks at the bandwidth estimate while there is nothing new.
 const ESTIMATES: Duration = Duration::from_millis(25);
@@ -68,7 +72,9 @@ pub struct Str0mTransport {
     /// Both ends use transport-wide congestion control.
     counted: bool,
     /// The content of each SSRC of the peer.
-    ssrcs: BTreeMap<u32, Mid>,
+    sources: Sources,
+    /// The SSRC of the packet that str0m looks at, and its content, until the packet proves to be the peer's.
+    unproven: Option<(u32, usize)>,
     consent: Consent,
     requests: RequestLimiter,
     /// What the peer misses: the SSRC, and the lower half of the sequence number.
@@ -91,7 +97,7 @@ impl Str0mTransport {
     fn new(shared: &mut Str0m, now: Instant, params: TransportParams) -> Self {
         let (mut plan, credentials) = Plan::new(shared, params);
         let built = plan.offered();
-        let (mut rtc, streams) = plan.build(now, &built);
+        let (mut rtc, streams) = plan.build(now, &built, &[]);
         let counted = uses_transport_cc(&built);
         let fingerprint = rtc.direct_api().local_dtls_fingerprint().bytes.clone();
         let local = LocalTransport {
@@ -113,7 +119,8 @@ impl Str0mTransport {
             dtls_started: false,
             streams,
             counted,
-            ssrcs: BTreeMap::new(),
+            sources: Sources::default(),
+            unproven: None,
             consent: Consent::default(),
             requests: RequestLimiter::default(),
             missed: Vec::new(),
@@ -125,17 +132,20 @@ impl Str0mTransport {
         this
     }
 
-    /// The peer's header extensions are known. If they are not those that we offered, str0m is built again: nothing was sent yet.
+    /// The peer's header extensions are known, and what was agreed on. If it is not what we offered, str0m is built again: nothing was sent
+    /// yet.
     fn set_extensions(&mut self, now: Instant, extensions: &[HeaderExtension]) {
+        self.sources.set_extensions(extensions);
         let Some(plan) = self.plan.take() else { return };
-        if plan.offered() != extensions {
-            let negotiated: Vec<Option<NegotiatedContent>> =
-                self.streams.iter_mut().map(|stream| stream.negotiated.take()).collect();
-            (self.rtc, self.streams) = plan.build(now, extensions);
+        let negotiated: Vec<NegotiatedContent> =
+            self.streams.iter().filter_map(|stream| stream.negotiated.clone()).collect();
+        let agreed: Vec<PayloadType> = negotiated.iter().filter_map(|negotiated| negotiated.send.clone()).collect();
+        if !plan.is_built_for(extensions, &agreed) {
+            (self.rtc, self.streams) = plan.build(now, extensions, &agreed);
             self.counted = uses_transport_cc(extensions);
-            self.ssrcs.clear();
+            self.sources.clear();
             self.tick(now);
-            negotiated.iter().flatten().for_each(|negotiated| self.set_negotiated(negotiated));
+            negotiated.iter().for_each(|negotiated| self.set_negotiated(negotiated));
         }
         for candidate in std::mem::take(&mut self.early) {
             self.add_remote_candidate(now, &candidate);
@@ -217,10 +227,11 @@ impl Str0mTransport {
             Event::Connected => self.consent.connected(now, &mut self.out),
             Event::RtpPacket(packet) => {
                 self.consent.received(now, &mut self.out);
-                let Some(mid) = self.ssrcs.get(&*packet.header.ssrc) else { return };
-                let Some(stream) = self.streams.iter_mut().find(|stream| stream.mid == *mid) else { return };
+                let ssrc = *packet.header.ssrc;
+                let Some(place) = self.heard(now, ssrc) else { return };
+                let Some(stream) = self.streams.get_mut(place) else { return };
                 if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
-                    receive_rate_limit.packet(now, *packet.header.ssrc, *packet.seq_no, packet.payload.len());
+                    receive_rate_limit.packet(now, ssrc, *packet.seq_no, packet.payload.len());
                 }
                 let received = received(packet);
                 self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
@@ -325,20 +336,42 @@ impl Str0mTransport {
         }
     }
 
-    /// str0m drops packets of an SSRC that it does not expect, and Dino announces none. So each packet is looked at before str0m gets it. A
-    /// peer that announced SSRCs has no others.
-    fn expect_ssrc(&mut self, bytes: &[u8]) {
-        let Some(ssrc) = rtp_ssrc(bytes).filter(|ssrc| !self.ssrcs.contains_key(ssrc)) else { return };
-        let payload_type = bytes[1] & 0x7F;
-        let contents = self.streams.iter().filter_map(|stream| Some((stream.mid, stream.negotiated.as_ref()?)));
-        if let Some(mid) = of_unannounced(contents, payload_type).filter(|_| self.ssrcs.len() < MAX_UNANNOUNCED) {
-            self.expect(ssrc, mid);
+    /// A packet of media. str0m drops one of an SSRC that it does not expect, so each is looked at before.
+    fn receive_rtp(&mut self, now: Instant, ssrc: u32, bytes: &[u8], received: Receive<'_>) {
+        let place = if self.sources.contains(ssrc) { None } else { self.assign(bytes) };
+        // str0m itself would move the stream of the content that a MID names to any SSRC, whoever sent the packet.
+        if place.is_none() && ssrc != PROBE && !self.sources.contains(ssrc) {
+            return;
+        }
+        if let Some(place) = place {
+            self.unproven = Some((ssrc, place));
+            self.expect(ssrc, place);
+        }
+        self.input(Input::Receive(now, received), now);
+        // Without the peer's keys anybody can name an SSRC: then nothing of it is kept.
+        if let Some((ssrc, _)) = self.unproven.take() {
+            self.rtc.direct_api().remove_stream_rx(ssrc.into());
         }
     }
 
-    fn expect(&mut self, ssrc: u32, mid: Mid) {
-        self.ssrcs.insert(ssrc, mid);
-        let nack = self.streams.iter().any(|stream| stream.mid == mid && stream.nack);
+    /// The content of a packet whose SSRC is not known.
+    fn assign(&self, bytes: &[u8]) -> Option<usize> {
+        self.sources.assign(&RtpHead::read(bytes)?, self.streams.iter().map(Stream::receivable))
+    }
+
+    /// The content of an authentic packet, by its place.
+    fn heard(&mut self, now: Instant, ssrc: u32) -> Option<usize> {
+        let new = self.unproven.take_if(|(unproven, _)| *unproven == ssrc).map(|(_, place)| place);
+        let place = new.or_else(|| self.sources.content(ssrc))?;
+        if let Some(forgotten) = self.sources.heard(now, ssrc, place) {
+            self.rtc.direct_api().remove_stream_rx(forgotten.into());
+        }
+        Some(place)
+    }
+
+    fn expect(&mut self, ssrc: u32, place: usize) {
+        let Some(stream) = self.streams.get(place) else { return };
+        let (mid, nack) = (stream.mid, stream.nack);
         self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid, None).suppress_nack(!nack);
     }
 }
@@ -407,22 +440,37 @@ impl Transport for Str0mTransport {
     }
 
     fn add_content(&mut self, content: &OpenContent) {
-        // str0m cannot learn new payload types. There is one codec for each medium, so there are none.
-        let index = u8::try_from(self.streams.len()).unwrap_or(u8::MAX);
-        self.streams.push(declare(&mut self.rtc, index, content, self.counted));
+        let known = self.streams.iter().position(|stream| *stream.content == *content.name);
+        let place = known.unwrap_or(self.streams.len());
+        if let Some(plan) = &mut self.plan {
+            plan.set_content(place, content.clone());
+        }
+        if let Some(stream) = self.streams.get(place) {
+            self.rtc.direct_api().remove_media(stream.mid); // It was taken out, and has another SSRC now.
+            self.sources.forget_content(place);
+        }
+        let index = u8::try_from(place).unwrap_or(u8::MAX);
+        let stream = declare(&mut self.rtc, index, content, self.counted);
+        match self.streams.get_mut(place) {
+            Some(known) => *known = stream,
+            None => self.streams.push(stream),
+        }
     }
 
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
-        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *negotiated.content) else {
-            return;
-        };
+        let Some(place) = self.streams.iter().position(|stream| *stream.content == *negotiated.content) else { return };
+        let stream = &mut self.streams[place];
         stream.negotiated = Some(negotiated.clone());
         if let Some(send) = &negotiated.send {
             stream.nack = is_nacked(send);
         }
-        let mid = stream.mid;
-        for ssrc in negotiated.ssrcs.iter().take(MAX_UNANNOUNCED) {
-            self.expect(*ssrc, mid);
+        for ssrc in &negotiated.ssrcs {
+            if let Some(forgotten) = self.sources.announce(*ssrc, place) {
+                self.rtc.direct_api().remove_stream_rx(forgotten.into());
+            }
+            if self.sources.content(*ssrc) == Some(place) {
+                self.expect(*ssrc, place);
+            }
         }
     }
 
@@ -445,11 +493,8 @@ impl Transport for Str0mTransport {
     }
 
     fn request_key_frame(&mut self, now: Instant, content: &str) {
-        let Some(mid) = self.streams.iter().find(|stream| *stream.content == *content).map(|stream| stream.mid) else {
-            return;
-        };
-        // The SSRC that came last: a sender that restarts takes another.
-        if let Some(ssrc) = self.ssrcs.iter().rfind(|(_, of)| **of == mid).map(|(ssrc, _)| *ssrc)
+        let place = self.streams.iter().position(|stream| *stream.content == *content);
+        if let Some(ssrc) = place.and_then(|place| self.sources.current(place))
             && let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into())
         {
             receiver.request_keyframe(KeyframeRequestKind::Pli);
@@ -484,9 +529,10 @@ impl Transport for Str0mTransport {
                 self.consent.found_path(now, &mut self.out);
             }
         }
-        self.expect_ssrc(bytes);
-        if let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) {
-            self.input(Input::Receive(now, received), now);
+        let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) else { return };
+        match rtp_ssrc(bytes) {
+            Some(ssrc) => self.receive_rtp(now, ssrc, bytes, received),
+            None => self.input(Input::Receive(now, received), now),
         }
     }
 

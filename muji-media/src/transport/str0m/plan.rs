@@ -1,5 +1,6 @@
 //! How str0m is built: cryptography, codecs and header extensions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,11 @@ use str0m::{Rtc, RtcConfig};
 use super::convert::local;
 use super::stream::{Stream, declare};
 use crate::bandwidth;
-use crate::codec::vp8::{ORIENTATION, TRANSPORT_CC};
+use crate::codec::vp8::{CLOCK_RATE, ORIENTATION, TRANSPORT_CC};
 use crate::gather::LocalCandidate;
 use crate::transport::certificates::{Certificates, NoCertificate};
 use crate::transport::interface::{TransportParams, uses_nack};
+use crate::transport::mid;
 
 /// Between two sender reports of audio. str0m's default is 5 s; without a report a peer cannot show audio and video in step.
 const REPORTS: Duration = Duration::from_secs(1);
@@ -71,6 +73,8 @@ pub(super) struct Plan {
     role: IceRole,
     contents: Vec<OpenContent>,
     candidates: Vec<LocalCandidate>,
+    /// A content was added since it was built.
+    outdated: bool,
 }
 
 impl Plan {
@@ -90,15 +94,25 @@ impl Plan {
             .clear_codecs()
             .clear_extension_map()
             .set_rtp_mode(true)
-            .set_rtcp_report_interval_audio(REPORTS)
-            // NACKs are only visible in raw packets; that costs a copy of each packet.
-            .enable_raw_packets(contents.iter().any(uses_nack));
+            .set_rtcp_report_interval_audio(REPORTS);
         config.set_max_stun_rto(CHECKS);
         config.set_max_stun_retransmits(MAX_CHECKS);
-        for payload in contents.iter().flat_map(|content| &content.payload_types) {
-            add_codec(&mut config, payload);
+        (Self { config, role, contents, candidates, outdated: false }, credentials)
+    }
+
+    /// One more content, or another in the place of one.
+    pub(super) fn set_content(&mut self, place: usize, content: OpenContent) {
+        self.outdated = true;
+        match self.contents.get_mut(place) {
+            Some(known) => *known = content,
+            None => self.contents.push(content),
         }
-        (Self { config, role, contents, candidates }, credentials)
+    }
+
+    /// True if what was built knows these header extensions and these encodings.
+    pub(super) fn is_built_for(&self, extensions: &[HeaderExtension], agreed: &[PayloadType]) -> bool {
+        let offers = |id: u8| self.contents.iter().flat_map(|content| &content.payload_types).any(|it| it.id == id);
+        !self.outdated && agreed.iter().all(|agreed| offers(agreed.id)) && self.offered() == extensions
     }
 
     /// The header extensions of all contents.
@@ -110,10 +124,21 @@ impl Plan {
         &mut self.candidates
     }
 
-    /// Builds it with these header extensions.
-    pub(super) fn build(&self, now: Instant, extensions: &[HeaderExtension]) -> (Rtc, Vec<Stream>) {
-        let mut config = self.config.clone();
-        for extension in extensions {
+    /// Builds it with these header extensions, and with encodings that were agreed on beside those that we offered: an answer may number
+    /// them otherwise.
+    pub(super) fn build(
+        &self,
+        now: Instant,
+        extensions: &[HeaderExtension],
+        agreed: &[PayloadType],
+    ) -> (Rtc, Vec<Stream>) {
+        let bundles = mid::id_of(extensions).is_some();
+        // NACKs are only visible in raw packets; that costs a copy of each packet. Video may join a bundle later.
+        let mut config = self.config.clone().enable_raw_packets(bundles || self.contents.iter().any(uses_nack));
+        let offered = self.contents.iter().flat_map(|content| &content.payload_types);
+        add_codecs(&mut config, offered.chain(agreed), bundles);
+        let names_fit = self.contents.iter().all(|content| content.name.len() <= mid::MAX_NAME);
+        for extension in extensions.iter().filter(|it| names_fit || it.uri != HeaderExtension::MID) {
             if let (Ok(id), Some(known)) = (u8::try_from(extension.id), known(&extension.uri)) {
                 config = config.set_extension(id, known);
             }
@@ -147,7 +172,23 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
     match uri {
         TRANSPORT_CC => Some(str0m::rtp::Extension::TransportSequenceNumber),
         ORIENTATION => Some(str0m::rtp::Extension::VideoOrientation),
+        HeaderExtension::MID => Some(str0m::rtp::Extension::RtpMid),
         _ => None,
+    }
+}
+
+/// Payload types that mean what was negotiated for them.
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+
+/// Adds each payload type once. str0m drops packets with others, and cannot learn them later: where a content may still `join` the bundle,
+/// those that are free are taken for video, which is what people add. All that follows from it is the clock rate.
+fn add_codecs<'a>(config: &mut RtcConfig, payload_types: impl Iterator<Item = &'a PayloadType>, join: bool) {
+    let mut added = BTreeSet::new();
+    for payload in payload_types.filter(|payload| added.insert(payload.id)) {
+        add_codec(config, payload);
+    }
+    for id in DYNAMIC.filter(|id| join && !added.contains(id)) {
+        add_codec(config, &PayloadType::new(id, "VP8", CLOCK_RATE, 1));
     }
 }
 

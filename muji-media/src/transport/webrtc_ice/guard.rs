@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::transport::rtp_head::RtpHead;
+
 /// The longest handshake message, whole: a chain of certificates takes some thousands. dtls reads 8192 bytes at once.
 const MAX_MESSAGE: usize = 7_000;
 
@@ -197,80 +199,7 @@ fn triple(bytes: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(first) << 16 | usize::from(second) << 8 | usize::from(third))
 }
 
-fn long(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// The head of an RTP packet (RFC 3550 section 5.1), which is not encrypted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RtpHead {
-    pub(super) payload_type: u8,
-    pub(super) marker: bool,
-    pub(super) sequence: u16,
-    pub(super) timestamp: u32,
-    pub(super) ssrc: u32,
-    /// Where the payload begins.
-    pub(super) length: usize,
-    /// Padding ends it.
-    pub(super) padded: bool,
-    /// Contributing sources.
-    pub(super) sources: Vec<u32>,
-    /// The profile and the bytes of its extensions.
-    pub(super) extensions: Option<(u16, Vec<u8>)>,
-}
-
 impl RtpHead {
-    /// Reads it; `None` if the packet is no RTP, or shorter than it says.
-    pub(super) fn read(packet: &[u8]) -> Option<Self> {
-        let (first, second) = (*packet.first()?, *packet.get(1)?);
-        let is_rtp = first >> 6 == 2 && !(64..=95).contains(&(second & 0x7F)); // RFC 5761 section 4
-        let sources = usize::from(first & 0x0F);
-        let mut length = 12 + 4 * sources;
-        let mut extensions = None;
-        if first & 0x10 != 0 {
-            let block = 4 * usize::from(word(packet, length + 2)?);
-            let begin = length + 4;
-            extensions = Some((word(packet, length)?, packet.get(begin..begin + block)?.to_vec()));
-            length = begin + block;
-        }
-        let head = Self {
-            payload_type: second & 0x7F,
-            marker: second & 0x80 != 0,
-            sequence: word(packet, 2)?,
-            timestamp: long(packet, 4)?,
-            ssrc: long(packet, 8)?,
-            length,
-            padded: first & 0x20 != 0,
-            sources: (0..sources).map(|index| long(packet, 12 + 4 * index)).collect::<Option<_>>()?,
-            extensions,
-        };
-        (is_rtp && packet.len() >= length).then_some(head)
-    }
-
-    /// The value of an extension (RFC 8285), whose elements are read only as far as they are whole.
-    pub(super) fn extension(&self, id: u8) -> Option<&[u8]> {
-        let (profile, block) = self.extensions.as_ref()?;
-        let mut rest = block.as_slice();
-        while let Some((first, behind)) = rest.split_first() {
-            if *first == 0 {
-                rest = behind; // Padding.
-                continue;
-            }
-            let (of, length, behind) = match profile {
-                0xBEDE if first >> 4 == 15 => return None,
-                0xBEDE => (first >> 4, usize::from(first & 0x0F) + 1, behind),
-                0x1000..=0x100F => (*first, usize::from(*behind.first()?), &behind[1..]),
-                _ => return None,
-            };
-            let (value, behind) = behind.split_at_checked(length)?;
-            if of == id {
-                return Some(value);
-            }
-            rest = behind;
-        }
-        None
-    }
-
     /// As webrtc-srtp takes it: with the extensions as one block, because it would measure single ones differently.
     pub(super) fn header(&self) -> rtp::header::Header {
         let (extension_profile, block) = self.extensions.clone().unwrap_or_default();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use rtcp::reception_report::ReceptionReport;
+use webrtc_srtp::context::Context;
 
 use crate::transport::interface::captured;
 
@@ -17,6 +18,8 @@ const TIMES: u8 = 5;
 /// What comes by one SSRC of the peer.
 pub(super) struct Incoming {
     pub(super) stream: usize,
+    /// Decrypts it. Each SSRC has its own, because a context of webrtc-srtp never forgets one.
+    pub(super) cipher: Context,
     /// The highest number, extended beyond 16 bits, and the first.
     pub(super) highest: Option<u64>,
     first: u64,
@@ -33,9 +36,10 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(stream: usize) -> Self {
+    pub(super) fn new(stream: usize, cipher: Context) -> Self {
         Self {
             stream,
+            cipher,
             highest: None,
             first: 0,
             packets: 0,

@@ -19,16 +19,17 @@ use webrtc_srtp::context::Context;
 use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use webrtc_util::marshal::Unmarshal;
 
-use super::guard::{self, LEAST_SRTCP, Report, RtpHead};
+use super::guard::{self, LEAST_SRTCP, Report};
 use super::incoming::Incoming;
 use super::job::Keys;
 use crate::codec::vp8::ORIENTATION;
 use crate::rtp::{ReceivedRtp, RtpPacket};
-use crate::transport::interface::{
-    MAX_UNANNOUNCED, NegotiatedContent, TransportOutput, is_nacked, of_unannounced, uses_nack,
-};
+use crate::transport::interface::{NegotiatedContent, TransportOutput, is_nacked, uses_nack};
+use crate::transport::mid;
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
 use crate::transport::resend::{SentPackets, SequencedPacket};
+use crate::transport::rtp_head::RtpHead;
+use crate::transport::sources::{Receivable, Sources, ids};
 
 /// Between two reports, as str0m sends them.
 const REPORTS: Duration = Duration::from_secs(1);
@@ -43,8 +44,12 @@ const MAX_REPORTERS: usize = 16;
 struct Stream {
     content: Arc<str>,
     ssrc: u32,
+    /// The peer has reported packets of the SSRC, so it knows whose they are: they need no MID any more (RFC 9143 section 15).
+    reported: bool,
     sequence: u64,
     negotiated: Option<NegotiatedContent>,
+    /// What the peer may send.
+    payload_types: Vec<u8>,
     clock_rate: u32,
     /// What is lost is asked for, and sent again.
     nack: bool,
@@ -57,20 +62,45 @@ struct Stream {
     last: Option<(u32, Instant)>,
 }
 
-/// SRTP both ways.
+/// SRTP and SRTCP both ways.
 struct Ciphers {
+    keys: Keys,
     ours: Context,
+    /// For RTCP: each SSRC has its own for RTP.
     theirs: Context,
+}
+
+impl Ciphers {
+    fn new(keys: Keys) -> Option<Self> {
+        let ours = context(&keys, &keys.keys.local_master_key, &keys.keys.local_master_salt)?;
+        let theirs = Self::of_peer(&keys)?;
+        Some(Self { keys, ours, theirs })
+    }
+
+    /// One more that decrypts what the peer sends.
+    fn of_peer(keys: &Keys) -> Option<Context> {
+        context(keys, &keys.keys.remote_master_key, &keys.keys.remote_master_salt)
+    }
+}
+
+fn context(keys: &Keys, key: &[u8], salt: &[u8]) -> Option<Context> {
+    let (rtp, rtcp) = (srtp_replay_protection(WINDOW), srtcp_replay_protection(WINDOW));
+    Context::new(key, salt, keys.profile, Some(rtp), Some(rtcp)).ok()
 }
 
 /// All that flows.
 pub(super) struct Media {
     streams: Vec<Stream>,
+    /// The content of each SSRC of the peer.
+    sources: Sources,
+    /// Those from which packets came.
     incoming: BTreeMap<u32, Incoming>,
     reporters: Vec<u32>,
     ciphers: Option<Ciphers>,
     /// Under which number the peer sends how its video are turned.
     orientation: Option<u8>,
+    /// Under which number packets name their content.
+    mid: Option<u8>,
     cname: String,
     report_at: Option<Instant>,
     begun: Instant,
@@ -80,10 +110,12 @@ impl Media {
     pub(super) fn new(now: Instant, contents: &[OpenContent], cname: String) -> Self {
         let mut media = Self {
             streams: Vec::new(),
+            sources: Sources::default(),
             incoming: BTreeMap::new(),
             reporters: Vec::new(),
             ciphers: None,
             orientation: None,
+            mid: None,
             cname,
             report_at: None,
             begun: now,
@@ -93,11 +125,13 @@ impl Media {
     }
 
     pub(super) fn add_content(&mut self, content: &OpenContent) {
-        self.streams.push(Stream {
+        let stream = Stream {
             content: content.name.as_str().into(),
             ssrc: content.ssrc,
+            reported: false,
             sequence: 0,
             negotiated: None,
+            payload_types: ids(&content.payload_types),
             clock_rate: content
                 .payload_types
                 .iter()
@@ -109,13 +143,24 @@ impl Media {
             packets: 0,
             octets: 0,
             last: None,
-        });
+        };
+        match self.streams.iter().position(|known| *known.content == *content.name) {
+            Some(place) => {
+                // It was taken out, and has another SSRC now.
+                self.sources.forget_content(place);
+                self.incoming.retain(|_, incoming| incoming.stream != place);
+                self.streams[place] = stream;
+            }
+            None => self.streams.push(stream),
+        }
     }
 
     /// The peer knows these header extensions.
     pub(super) fn knows(&mut self, extensions: &[HeaderExtension]) {
+        self.sources.set_extensions(extensions);
         let known = extensions.iter().find(|extension| extension.uri == ORIENTATION);
         self.orientation = known.and_then(|extension| u8::try_from(extension.id).ok());
+        self.mid = mid::id_of(extensions);
     }
 
     pub(super) fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
@@ -125,23 +170,16 @@ impl Media {
         if let Some(send) = &negotiated.send {
             stream.nack = is_nacked(send);
         }
-        negotiated.ssrcs.iter().take(MAX_UNANNOUNCED).for_each(|ssrc| self.expect(*ssrc, index));
-    }
-
-    fn expect(&mut self, ssrc: u32, stream: usize) {
-        self.incoming.entry(ssrc).or_insert_with(|| Incoming::new(stream));
+        for ssrc in &negotiated.ssrcs {
+            if let Some(forgotten) = self.sources.announce(*ssrc, index) {
+                self.incoming.remove(&forgotten);
+            }
+        }
     }
 
     /// The handshake has ended. False if the keys do not fit, which they do.
-    pub(super) fn secure(&mut self, now: Instant, keys: &Keys) -> bool {
-        let context = |key: &[u8], salt: &[u8]| {
-            let (rtp, rtcp) = (srtp_replay_protection(WINDOW), srtcp_replay_protection(WINDOW));
-            Context::new(key, salt, keys.profile, Some(rtp), Some(rtcp))
-        };
-        let all = &keys.keys;
-        let ours = context(&all.local_master_key, &all.local_master_salt);
-        let theirs = context(&all.remote_master_key, &all.remote_master_salt);
-        self.ciphers = ours.ok().zip(theirs.ok()).map(|(ours, theirs)| Ciphers { ours, theirs });
+    pub(super) fn secure(&mut self, now: Instant, keys: Keys) -> bool {
+        self.ciphers = Ciphers::new(keys);
         self.report_at = Some(now + REPORTS);
         self.ciphers.is_some()
     }
@@ -173,16 +211,19 @@ impl Media {
         if stream.nack {
             numbered.iter().for_each(|numbered| stream.sent.sent(now, numbered.clone()));
         }
-        let ssrc = stream.ssrc;
-        numbered.iter().filter_map(|numbered| self.encrypt(ssrc, numbered)).collect()
+        numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)).collect()
     }
 
-    fn encrypt(&mut self, ssrc: u32, numbered: &SequencedPacket) -> Option<Vec<u8>> {
+    fn encrypt(&mut self, index: usize, numbered: &SequencedPacket) -> Option<Vec<u8>> {
+        let stream = self.streams.get(index)?;
         let SequencedPacket { sequence, payload_type, packet: RtpPacket { timestamp, marker, payload }, .. } = numbered;
-        let mut packet = vec![0x80, u8::from(*marker) << 7 | payload_type];
+        let named =
+            self.mid.filter(|_| !stream.reported).and_then(|id| header_extension(id, stream.content.as_bytes()));
+        let mut packet = vec![0x80 | u8::from(named.is_some()) << 4, u8::from(*marker) << 7 | payload_type];
         packet.extend((*sequence as u16).to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
-        packet.extend(ssrc.to_be_bytes());
+        packet.extend(stream.ssrc.to_be_bytes());
+        packet.extend(named.into_iter().flatten());
         packet.extend_from_slice(payload);
         let head = RtpHead::read(&packet)?;
         let encrypted = self.ciphers.as_mut()?.ours.encrypt_rtp_with_header(&packet, &head.header());
@@ -192,24 +233,20 @@ impl Media {
     /// A packet came; `None` if it is not the peer's, or not for any content.
     pub(super) fn receive(&mut self, now: Instant, bytes: &[u8]) -> Option<TransportOutput> {
         let head = RtpHead::read(bytes)?;
-        let (ssrc, payload_type) = (head.ssrc, head.payload_type);
-        if !self.incoming.contains_key(&ssrc) {
-            let stream = self.stream_of(payload_type).filter(|_| self.incoming.len() < MAX_UNANNOUNCED)?;
-            self.expect(ssrc, stream); // Dino announces none. webrtc-srtp would remember each it ever saw.
-        }
-        let plain = self.ciphers.as_mut()?.theirs.decrypt_rtp_with_header(bytes, &head.header()).ok()?;
+        let plain = self.decrypt(now, &head, bytes)?;
         let padding = if head.padded { usize::from(*plain.last()?) } else { 0 };
         let payload = plain.get(head.length..plain.len().checked_sub(padding)?)?;
-        let incoming = self.incoming.get_mut(&ssrc)?;
+        let incoming = self.incoming.get_mut(&head.ssrc)?;
         let stream = &mut self.streams[incoming.stream];
         let sequence = incoming.number(now, head.sequence, stream.nack);
         incoming.measure((now - self.begun).as_secs_f64() * f64::from(stream.clock_rate), head.timestamp);
         if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
-            receive_rate_limit.packet(now, ssrc, sequence, payload.len());
+            receive_rate_limit.packet(now, head.ssrc, sequence, payload.len());
         }
         let turns = self.orientation.and_then(|id| Some(head.extension(id)?.first()? & 3));
         let received = ReceivedRtp {
-            payload_type,
+            ssrc: head.ssrc,
+            payload_type: head.payload_type,
             sequence,
             arrived: now,
             captured: incoming.captured(head.timestamp, stream.clock_rate),
@@ -219,11 +256,30 @@ impl Media {
         Some(TransportOutput::Rtp { content: stream.content.clone(), received })
     }
 
-    /// Of a stream that the peer did not announce.
-    fn stream_of(&self, payload_type: u8) -> Option<usize> {
-        let streams = self.streams.iter().enumerate();
-        let contents = streams.filter_map(|(index, stream)| Some((index, stream.negotiated.as_ref()?)));
-        of_unannounced(contents, payload_type)
+    /// The whole packet without its protection. An SSRC is remembered only when one proves to be the peer's.
+    fn decrypt(&mut self, now: Instant, head: &RtpHead, bytes: &[u8]) -> Option<Vec<u8>> {
+        let ssrc = head.ssrc;
+        if let Some(incoming) = self.incoming.get_mut(&ssrc) {
+            let plain = incoming.cipher.decrypt_rtp_with_header(bytes, &head.header()).ok()?;
+            self.sources.heard(now, ssrc, incoming.stream);
+            return Some(Vec::from(plain));
+        }
+        let place = self.sources.content(ssrc).or_else(|| self.sources.assign(head, self.receivable()))?;
+        let mut cipher = Ciphers::of_peer(&self.ciphers.as_ref()?.keys)?;
+        let plain = cipher.decrypt_rtp_with_header(bytes, &head.header()).ok()?;
+        if let Some(forgotten) = self.sources.heard(now, ssrc, place) {
+            self.incoming.remove(&forgotten);
+        }
+        self.incoming.insert(ssrc, Incoming::new(place, cipher));
+        Some(Vec::from(plain))
+    }
+
+    fn receivable(&self) -> impl Iterator<Item = Receivable<'_>> + Clone {
+        self.streams.iter().map(|stream| Receivable {
+            name: &stream.content,
+            negotiated: stream.negotiated.as_ref(),
+            payload_types: &stream.payload_types,
+        })
     }
 
     /// Reports came: what follows from them, and packets to send again. `None` if they are not the peer's.
@@ -232,7 +288,7 @@ impl Media {
             return None;
         }
         let sender = u32::from_be_bytes(bytes.get(4..8)?.try_into().ok()?);
-        if !self.incoming.contains_key(&sender) && !self.reporters.contains(&sender) {
+        if !self.sources.contains(sender) && !self.reporters.contains(&sender) {
             if self.reporters.len() == MAX_REPORTERS {
                 return None;
             }
@@ -279,6 +335,9 @@ impl Media {
             }
         };
         for block in blocks {
+            if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == block.ssrc) {
+                stream.reported = true;
+            }
             let mut streams = self.streams.iter();
             if streams
                 .any(|stream| stream.ssrc == block.ssrc && stream.nack && !stream.sent.reported_congestion_lately(now))
@@ -297,18 +356,19 @@ impl Media {
         news: &mut Vec<TransportOutput>,
         again: &mut Vec<Vec<u8>>,
     ) {
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc && stream.nack) else { return };
+        let Some(index) = self.streams.iter().position(|stream| stream.ssrc == ssrc && stream.nack) else { return };
+        let stream = &mut self.streams[index];
         let lost = numbers.iter().filter_map(|number| stream.sent.nacked(now, *number)).last();
         news.extend(lost.map(TransportOutput::Congestion));
         let numbered: Vec<SequencedPacket> =
             numbers.iter().filter_map(|number| stream.sent.resend(now, *number)).collect();
-        again.extend(numbered.iter().filter_map(|numbered| self.encrypt(ssrc, numbered)));
+        again.extend(numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)));
     }
 
-    /// Asks for a key frame of a content: of the last SSRC that came, since a sender that restarts takes another.
+    /// Asks for a key frame of a content.
     pub(super) fn request_key_frame(&mut self, content: &str) -> Option<Vec<u8>> {
         let index = self.streams.iter().position(|stream| *stream.content == *content)?;
-        let media_ssrc = *self.incoming.iter().rfind(|(_, incoming)| incoming.stream == index)?.0;
+        let media_ssrc = self.sources.current(index)?;
         let sender_ssrc = self.streams[index].ssrc;
         self.compound(vec![Box::new(PictureLossIndication { sender_ssrc, media_ssrc })])
     }
@@ -396,6 +456,16 @@ impl Media {
         let plain = rtcp::packet::marshal(&packets).ok()?;
         self.ciphers.as_mut()?.ours.encrypt_rtcp(&plain).ok().map(Vec::from)
     }
+}
+
+/// The block of header extensions that has one alone (RFC 8285 section 4.2); `None` if the value is too long for it.
+fn header_extension(id: u8, value: &[u8]) -> Option<Vec<u8>> {
+    let length = u8::try_from(value.len()).ok()?.checked_sub(1).filter(|_| value.len() <= mid::MAX_NAME)?;
+    let words = (1 + value.len()).div_ceil(4);
+    let mut block = vec![0xBE, 0xDE, 0, u8::try_from(words).ok()?, id << 4 | length];
+    block.extend_from_slice(value);
+    block.resize(4 + 4 * words, 0);
+    Some(block)
 }
 
 /// Seconds from 1900 to 1970.

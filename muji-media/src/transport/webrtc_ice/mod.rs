@@ -190,7 +190,7 @@ impl WebrtcIceTransport {
                 self.send_record(now, bytes);
             }
             JobOutput::Secured(keys) => {
-                if self.media.secure(now, &keys) {
+                if self.media.secure(now, keys) {
                     self.paths.settle();
                     self.ask_at = self.ask_at.or(Some(now + ASK));
                     self.consent.found_path(now, &mut self.out);

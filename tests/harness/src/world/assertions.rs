@@ -45,7 +45,7 @@ impl World {
         self.client_ref(who).flows(&self.people[with.0].jid, content)
     }
 
-    /// Transports of somebody to another of which an address is known, and how many addresses are.
+    /// Transports of somebody to another whose other end is known, and how many addresses of it are.
     #[must_use]
     pub fn transports(&self, who: PersonId, with: PersonId) -> (usize, usize) {
         self.client_ref(who).transports(&self.people[with.0].jid)

@@ -1,0 +1,66 @@
+//! Contents that share one transport (XEP-0338): with ours, and with clients that want it, take it or do not know it.
+
+use muji_core::{Command, Join, Media, PairState};
+use muji_harness::client_profile::{ClientProfile, DINO_0_4, DINO_0_5, LITERAL, MONOCLES, MOVIM};
+use muji_harness::world::{PersonId, World};
+
+use crate::SECOND;
+
+fn joins(world: &mut World, who: PersonId, media: &[Media]) {
+    world.join_how(who, "balcony", Join::call_room().media(media.iter().cloned()));
+    world.run_for(3 * SECOND);
+}
+
+/// Romeo's transports to Juliet and hers to him.
+fn transports(world: &World, [romeo, juliet]: [PersonId; 2]) -> [usize; 2] {
+    [world.transports(romeo, juliet).0, world.transports(juliet, romeo).0]
+}
+
+// Shows grp-03.
+#[test]
+fn a_call_with_pictures_needs_one_transport_at_each_end() {
+    let mut world = World::new(1);
+    let both = ["romeo", "juliet"].map(|name| world.person(name));
+    both.iter().for_each(|who| joins(&mut world, *who, &[Media::Audio, Media::Video]));
+    assert_eq!(world.deaf(&both), []);
+    assert_eq!(transports(&world, both), [1, 1]);
+    for (one, other) in [(0, 1), (1, 0)] {
+        assert_eq!(world.flows(both[one], both[other], "video"), (true, true));
+    }
+}
+
+#[test]
+fn pictures_that_either_adds_later_join_the_transport_that_is_there() {
+    for first in [0, 1] {
+        let mut world = World::new(1);
+        let both = ["romeo", "juliet"].map(|name| world.person(name));
+        both.iter().for_each(|who| joins(&mut world, *who, &[Media::Audio]));
+        for who in [both[first], both[1 - first]] {
+            world.command(who, Command::Add(Media::Video));
+            world.run_for(3 * SECOND);
+        }
+        assert_eq!(world.flows(both[0], both[1], "video"), (true, true));
+        assert_eq!(transports(&world, both), [1, 1]);
+    }
+}
+
+/// Romeo, who has joined with sound and pictures someone who is in the call with such a client; and to how many transports that led.
+fn with(profile: ClientProfile) -> usize {
+    let mut world = World::new(1);
+    let other = world.other_client("tybalt", profile, "balcony");
+    world.enter(other);
+    world.run_for(3 * SECOND);
+    let romeo = world.person_without_media("romeo");
+    joins(&mut world, romeo, &[Media::Audio, Media::Video]);
+    let states: Vec<PairState> = world.pairs(romeo).into_iter().map(|pair| pair.state).collect();
+    assert_eq!(states, [PairState::Connected], "{}", profile.name);
+    world.transports(romeo, other).0
+}
+
+// Shows grp-01, grp-02, R-DINO-4.
+#[test]
+fn clients_that_bundle_get_one_transport_and_those_that_do_not_one_for_each_content() {
+    for (profile, transports) in [(MONOCLES, 1), (MOVIM, 1), (LITERAL, 1), (DINO_0_4, 2), (DINO_0_5, 2)] {
+        assert_eq!(with(profile), transports, "{}", profile.name);
+    }
+}
