@@ -1,7 +1,7 @@
 //! What an application is told.
 
 use jid::{BareJid, FullJid, Jid};
-use muji_jingle::{CallId, RingStopped, SessionId};
+use muji_jingle::{CallId, RingStopped, SessionId, Silence};
 use muji_xep::room_invite::RoomInvite;
 use muji_xep::rtp::Media;
 
@@ -107,6 +107,20 @@ pub enum Event {
     PeerConnected(Peer, SessionId),
     /// Its audio or video arrives.
     PeerFlowing(Peer, SessionId),
+    /// Nothing comes of a content of it, though the path works; or its reason is another now. [`Event::PeerFlowing`] follows when
+    /// something comes again.
+    PeerSilent {
+        /// Whose content.
+        peer: Peer,
+        /// The session.
+        session: SessionId,
+        /// The content's name there.
+        content: String,
+        /// Audio, video or slides.
+        media: Media,
+        /// Why, if it said so.
+        why: Silence,
+    },
     /// It shows another certificate than those that are tied to it: it is on another device, or an attacker is between you.
     CertificateChanged(Peer),
     /// It named a device of its to which its certificate could have been tied, and shows it plainly: its client did not do

@@ -140,7 +140,7 @@ pub use event::{ConnectionChange, Event, EventScope, Handled};
 pub use invitation::Invitation;
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
-pub use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId};
+pub use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId, Silence};
 pub use muji_xep::Secret;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;

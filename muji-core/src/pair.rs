@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use muji_jingle::End;
+use muji_jingle::{End, Silence};
 use muji_xep::rtp::Media;
 
 use crate::peer::Peer;
@@ -68,6 +68,8 @@ pub struct Pair {
     pub contents: Vec<(String, Media)>,
     /// How we stand with it.
     pub state: PairState,
+    /// The contents of its session of which nothing comes though the path works: their names there, and why.
+    pub silent: Vec<(String, Media, Silence)>,
     /// Since when.
     pub since: Instant,
     /// What is done about it.

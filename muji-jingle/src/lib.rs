@@ -49,6 +49,7 @@ pub mod pending;
 mod session;
 pub mod timers;
 
+pub use contents::Silence;
 pub use ids::{CallId, Ids, SessionId, TransportId};
 pub use incoming_call::{IncomingCall, RingStopped, RingingReply};
 pub use outgoing_call::{OutgoingCall, OutgoingCallEvent, OutgoingMessage, Unanswered};

@@ -31,6 +31,9 @@ pub const RINGING: Duration = Duration::from_secs(90);
 /// the caller does not say so, this ends the wait.
 pub const OFFER: Duration = Duration::from_secs(15);
 
+/// From the peer's word that it sends again to its first packet, before its silence counts as unexplained.
+pub const SILENCE: Duration = Duration::from_secs(5);
+
 /// Where the time of unit tests begins.
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests need one moment to count from")]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid};
 use muji_core::xmpp::{LoggedIn, Mechanism};
-use muji_core::{Event, Media, Pair, PairState, Peer, Recovery, SessionId};
+use muji_core::{Event, Media, Pair, PairState, Peer, Recovery, SessionId, Silence};
 use muji_media::stats::{AudioStats, Level, Observation, Target};
 use serde_json::{Value, json};
 
@@ -194,6 +194,7 @@ impl Report {
             }
             Event::PeerConnected(peer, _) => self.peer(peer, "connected", None),
             Event::PeerFlowing(peer, _) => self.peer(peer, "flowing", None),
+            Event::PeerSilent { peer, content, media, why, .. } => self.silent(peer, content, media, *why),
             Event::PeerMuted(peer, content) => {
                 self.people.entry(peer.nick.clone()).or_default().muted.insert(content.clone());
                 self.peer(peer, "muted", content.clone().map(|content| ("content", content)));
@@ -209,6 +210,21 @@ impl Report {
             Event::PeerLeft(peer) => self.peer(peer, "left", None),
             _ => {}
         }
+    }
+
+    /// Nothing comes of a content of somebody, though the path works.
+    fn silent(&mut self, peer: &Peer, content: &str, media: &Media, why: Silence) {
+        let Peer { nick, jid } = peer;
+        let fields = json!({
+            "nick": nick, "jid": jid.to_string(), "state": "silent", "content": content, "media": media.as_str(),
+            "why": silence(why),
+        });
+        let reason = match why {
+            Silence::Muted | Silence::Held => format!(": {}", silence(why)),
+            Silence::Unexplained => ", though the path works; ask them to mute and unmute".to_owned(),
+        };
+        let sentence = format!("no {} comes from {}{reason}", media.as_str(), printable(nick));
+        self.say("peer", fields, || Some(sentence));
     }
 
     /// What a device of somebody whom we call does.
@@ -275,6 +291,7 @@ impl Report {
             let known = self.people.entry(pair.peer.nick.clone()).or_default();
             (known.state, known.since) = (state(&pair.state), Some(pair.since));
             known.doing = doing(pair.recovery);
+            known.silent = pair.silent.iter().map(|(_, media, why)| (media.clone(), *why)).collect();
             known.contents.clone_from(&pair.contents);
         }
         self.show_people();
@@ -467,7 +484,8 @@ impl Report {
 /// What is wrong with a pair.
 fn problem(known: &ParticipantStats) -> Option<String> {
     if matches!(known.state, "flowing" | "connected" | "muted" | "unmuted" | "left") {
-        return None;
+        let unexplained = known.silent.iter().find(|(_, why)| *why == Silence::Unexplained);
+        return unexplained.map(|(media, _)| format!("no {} comes", media.as_str()));
     }
     let since = known.since.map_or(0, |since| since.elapsed().as_secs());
     let doing = known.doing.as_deref().map(|doing| format!(", {doing}")).unwrap_or_default();
@@ -488,6 +506,15 @@ fn state(state: &PairState) -> &'static str {
     }
 }
 
+/// Why nothing comes, in a word.
+fn silence(why: Silence) -> &'static str {
+    match why {
+        Silence::Muted => "muted",
+        Silence::Held => "held",
+        Silence::Unexplained => "unexplained",
+    }
+}
+
 fn doing(recovery: Recovery) -> Option<String> {
     match recovery {
         Recovery::Nothing => None,
@@ -505,6 +532,10 @@ fn row(pair: &Pair, with_time: bool) -> Value {
     }
     if let PairState::Failed(why) = &pair.state {
         row["why"] = json!(why.to_string());
+    }
+    if !pair.silent.is_empty() {
+        let silent = pair.silent.iter().map(|(content, _, why)| json!({ "content": content, "why": silence(*why) }));
+        row["silent"] = silent.collect();
     }
     if with_time {
         row["for_ms"] = json!(pair.since.elapsed().as_millis());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use muji_core::{Media, SessionId};
+use muji_core::{Media, SessionId, Silence};
 use muji_media::stats::{AudioStats, Path, VideoStats};
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub(crate) struct ParticipantStats {
     pub(crate) contents: Vec<(String, Media)>,
     /// What of that it has muted; all of it under no name.
     pub(crate) muted: BTreeSet<Option<String>>,
+    /// The media of which nothing comes though the path works, and why.
+    pub(crate) silent: Vec<(Media, Silence)>,
     /// It is heard just now.
     pub(crate) speaks: bool,
     /// How loud it is, in dBFS, if it is heard at all.

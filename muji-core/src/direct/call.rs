@@ -295,6 +295,7 @@ impl DirectCall {
             recovery: Recovery::Nothing,
             verification: self.verification,
             certificate: certificate(session),
+            silent: session.silent(),
         });
         pair.into_iter().collect()
     }

@@ -205,6 +205,9 @@ impl DirectCall {
             SessionEvent::Connected => self.set_state(cx, PairState::Connected, Event::PeerConnected(peer, id)),
             SessionEvent::Flowing { .. } => self.set_state(cx, PairState::Flowing, Event::PeerFlowing(peer, id)),
             SessionEvent::Interrupted => self.set_state(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
+            SessionEvent::Silent { content, media, why } => {
+                cx.event(self.call, Event::PeerSilent { peer, session: id, content, media, why });
+            }
             SessionEvent::Muted(content) => cx.event(self.call, Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => cx.event(self.call, Event::PeerUnmuted(peer, content)),
             SessionEvent::Held => cx.event(self.call, Event::PeerHeld(peer)),

@@ -15,6 +15,7 @@ use std::time::Instant;
 use muji_xep::jingle::{Content, Senders, Side};
 use muji_xep::rtp::{Description, HeaderExtension, Parameter, PayloadType, Source};
 
+use super::silence::Hearing;
 use super::transport::SessionTransport;
 use crate::ids::{SessionId, TransportId};
 use crate::media::{MediaCommand, OpenContent, Sending};
@@ -95,6 +96,7 @@ pub(super) struct SessionContent {
     pub(super) state: ContentState,
     /// When its state is given up.
     pub(super) until: Option<Instant>,
+    pub(super) hearing: Hearing,
 }
 
 impl SessionContent {

@@ -8,11 +8,13 @@ mod content;
 mod list;
 mod matching;
 mod restart;
+mod silence;
 mod transport;
 mod transports;
 
 pub(crate) use content::ContentState;
 pub(crate) use matching::alternative;
+pub use silence::Silence;
 
 use std::time::Instant;
 
@@ -32,8 +34,12 @@ use certificates::CertificateRules;
 use content::{Flow, Holding, NegotiatedContent, SessionContent};
 use list::ContentList;
 use matching::{choose_codec, match_content, shared_extensions};
+use silence::Hearing;
 use transport::{names_end, read_remote};
 use transports::SessionTransports;
+
+/// SSRCs of one content that are remembered: a peer may name others again and again.
+const MAX_SOURCES: usize = 16;
 
 /// What follows when one of our contents should not be sent any more.
 pub(crate) enum Withdrawal {
@@ -204,8 +210,24 @@ impl SessionContents {
             started: false,
             state: ContentState::Settled,
             until: None,
+            hearing: Hearing::default(),
             spec,
         })
+    }
+
+    /// The peer sends by other sources too, of which it had not told (XEP-0167 section 9).
+    pub(crate) fn add_sources(&mut self, content: &Content) {
+        let Some(description) = &content.description else { return };
+        let Some(ours) = self.list.named_mut(content) else { return };
+        let Some(negotiated) = &mut ours.negotiated else { return };
+        let mut new = description.ssrcs();
+        new.retain(|ssrc| !negotiated.ssrcs.contains(ssrc));
+        if !new.is_empty() {
+            // The last ones count: those before may be gone.
+            let all = new.into_iter().chain(negotiated.ssrcs.iter().copied());
+            negotiated.ssrcs = all.take(MAX_SOURCES).collect();
+            ours.started = false;
+        }
     }
 
     /// Which side of the session we are.

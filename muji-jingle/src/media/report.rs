@@ -58,6 +58,14 @@ pub enum MediaReport {
         /// The content's name in the session.
         content: String,
     },
+    /// Nothing has come of a content for five seconds, though its transport works and the peer may send. `Flowing` follows when
+    /// something comes again.
+    Silent {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+    },
     /// A source, a device or a file does not do what it should; the call goes on.
     Trouble(MediaTrouble),
 }
@@ -74,7 +82,7 @@ impl MediaReport {
             | Self::Moved { transport }
             | Self::WrongCertificate { transport }
             | Self::Failed { transport, .. } => Some(*transport),
-            Self::Flowing { .. } | Self::Trouble(_) => None,
+            Self::Flowing { .. } | Self::Silent { .. } | Self::Trouble(_) => None,
         }
     }
 
@@ -82,7 +90,7 @@ impl MediaReport {
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Flowing { session, .. } => Some(*session),
+            Self::Flowing { session, .. } | Self::Silent { session, .. } => Some(*session),
             other => other.transport().map(|transport| transport.session),
         }
     }

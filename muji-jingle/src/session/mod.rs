@@ -18,7 +18,7 @@ use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::contents::SessionContents;
+use crate::contents::{SessionContents, Silence};
 use crate::fault::{NegotiationError, PeerFault};
 use crate::ids::{Ids, TransportId};
 use crate::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
@@ -254,8 +254,13 @@ impl Session {
                 }
                 Ok(())
             }
-            (Action::SessionInfo, _) => self.informed(jingle.info.clone().unwrap_or(SessionInfo::Ping)),
-            (Action::DescriptionInfo, _) => Ok(()), // What it may change, we do not use.
+            (Action::SessionInfo, _) => self.informed(now, jingle.info.clone().unwrap_or(SessionInfo::Ping)),
+            (Action::DescriptionInfo, _) => {
+                // Of what it may change we use its sources alone: a peer may go on with others.
+                jingle.contents.iter().for_each(|content| self.contents.add_sources(content));
+                self.start();
+                Ok(())
+            }
             // Movim's answer to a content-add.
             (Action::SessionAccept, State::Connecting { .. } | State::Up) if self.contents.list.has_offered() => {
                 self.change(now, ids, |changes| changes.accepted(jingle))
@@ -312,21 +317,40 @@ impl Session {
         }
     }
 
-    fn informed(&mut self, info: SessionInfo) -> Result<(), PeerFault> {
+    fn informed(&mut self, now: Instant, info: SessionInfo) -> Result<(), PeerFault> {
         match info {
-            SessionInfo::Mute(content) => self.out.event(SessionEvent::Muted(content.map(|it| self.label(it)))),
-            SessionInfo::Unmute(content) => self.out.event(SessionEvent::Unmuted(content.map(|it| self.label(it)))),
+            SessionInfo::Mute(content) => {
+                let label = content.map(|it| self.label(it));
+                self.contents.muted(label.as_deref());
+                self.out.event(SessionEvent::Muted(label));
+            }
+            SessionInfo::Unmute(content) => {
+                let label = content.map(|it| self.label(it));
+                self.peer_unmuted(now, label);
+            }
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
-            SessionInfo::Hold => self.peer_holds(true),
-            SessionInfo::Unhold => self.peer_holds(false),
+            SessionInfo::Hold => self.peer_holds(now, true),
+            SessionInfo::Unhold => self.peer_holds(now, false),
             SessionInfo::Active => {
-                self.peer_holds(false);
-                self.out.event(SessionEvent::Unmuted(None));
+                self.peer_holds(now, false);
+                self.peer_unmuted(now, None);
             }
             SessionInfo::Ringing if self.is_offered() => self.out.event(SessionEvent::Ringing),
             SessionInfo::Ping | SessionInfo::Ringing => {}
         }
         Ok(())
+    }
+
+    fn peer_unmuted(&mut self, now: Instant, label: Option<String>) {
+        self.contents.unmuted(now, label.as_deref());
+        self.out.event(SessionEvent::Unmuted(label));
+    }
+
+    /// Nothing comes of a content.
+    fn silenced(&mut self, content: String) {
+        if let Some((media, why)) = self.contents.silenced(&content).filter(|_| self.is_active()) {
+            self.out.event(SessionEvent::Silent { content, media, why });
+        }
     }
 
     /// Our label of a content that the peer names.
@@ -336,8 +360,11 @@ impl Session {
     }
 
     /// The peer does not listen for now, or does again: nothing is sent to it meanwhile (XEP-0167 section 8).
-    fn peer_holds(&mut self, holds: bool) {
+    fn peer_holds(&mut self, now: Instant, holds: bool) {
         if self.contents.set_peer_holds(holds) {
+            if !holds {
+                self.contents.unheld(now);
+            }
             self.start();
             self.out.event(if holds { SessionEvent::Held } else { SessionEvent::Unheld });
         }
@@ -409,9 +436,11 @@ impl Session {
                 self.terminate(now, ids, Reason::SecurityError.into(), End::WrongCertificate)
             }
             MediaReport::Flowing { content, .. } => {
+                self.contents.heard(&content);
                 self.contents.list.flows(&content);
                 self.report_flowing();
             }
+            MediaReport::Silent { content, .. } => self.silenced(content),
             MediaReport::Trouble(trouble) => self.out.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
         }
     }
@@ -477,6 +506,7 @@ impl Session {
         }
         if self.is_active() {
             self.handle_restarts(now);
+            self.contents.still_silent(now).into_iter().for_each(|content| self.silenced(content));
         }
         self.change(now, ids, |changes| changes.handle_timeout());
     }
@@ -501,7 +531,9 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let restart = self.contents.transports.poll_restart().filter(|_| self.is_active());
         let contents = self.contents.list.poll_timeout();
-        let all = [self.state.deadline(), self.unanswered_at, self.out.pending.poll_timeout(), contents, restart];
+        let silence = self.contents.poll_silence().filter(|_| self.is_active());
+        let all =
+            [self.state.deadline(), self.unanswered_at, self.out.pending.poll_timeout(), contents, restart, silence];
         all.into_iter().flatten().min()
     }
 
@@ -544,6 +576,12 @@ impl Session {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.state == State::Up
+    }
+
+    /// The contents of which nothing comes though the path works: their names in the session, and why.
+    #[must_use]
+    pub fn silent(&self) -> Vec<(String, Media, Silence)> {
+        self.contents.silent()
     }
 
     /// True once it is over.

@@ -5,6 +5,7 @@ use muji_xep::rtp::Media;
 use xmpp_parsers::iq::Iq;
 
 use super::warning::SessionWarning;
+use crate::contents::Silence;
 use crate::fault::NegotiationError;
 use crate::media::{MediaCommand, PathFailure};
 #[cfg(doc)]
@@ -40,6 +41,16 @@ pub enum SessionEvent {
     Flowing {
         /// The content's name in the session.
         content: String,
+    },
+    /// Nothing comes of a content, though the path to the peer works; or something is known now of why. [`Self::Flowing`] follows when
+    /// something comes again.
+    Silent {
+        /// The content's name in the session.
+        content: String,
+        /// Audio, video or slides.
+        media: Media,
+        /// Why, if it is known.
+        why: Silence,
     },
     /// The peer stopped sending a content, or all (`None`).
     Muted(Option<String>),

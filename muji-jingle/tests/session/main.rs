@@ -7,6 +7,7 @@ mod pair;
 mod requirements;
 mod restarting;
 mod security;
+mod silence;
 
 use std::time::Duration;
 

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::Instant;
 
 use muji_core::media::MediaReport;
 use muji_jingle::TransportId;
 
+use super::flow::FlowWatch;
 use super::output::PeersOutput;
 use crate::rtp::is_stun;
 use crate::stats::{Path, Traffic};
@@ -21,8 +22,8 @@ pub(super) struct TransportEntry {
     pub(super) connected: bool,
     /// The addresses between which something other than ICE's checks was sent last.
     pub(super) path: Option<[SocketAddr; 2]>,
-    /// The contents of which packets came, which was reported to the core.
-    pub(super) flowing: Vec<Arc<str>>,
+    /// Which contents flow, as far as it was reported to the core.
+    pub(super) flows: FlowWatch,
     /// The contents of which nothing is taken: the peer was told so, or we hold.
     refused: Vec<String>,
     sent: Traffic,
@@ -45,7 +46,7 @@ impl TransportEntry {
             socket_set,
             connected: false,
             path: None,
-            flowing: Vec::new(),
+            flows: FlowWatch::default(),
             refused: Vec::new(),
             sent: Traffic::default(),
             received: Traffic::default(),
@@ -53,7 +54,7 @@ impl TransportEntry {
     }
 
     /// Moves what the transport has to say to `out`, and takes note of it.
-    pub(super) fn collect(&mut self, id: TransportId, out: &mut VecDeque<PeersOutput>) -> Collected {
+    pub(super) fn collect(&mut self, now: Instant, id: TransportId, out: &mut VecDeque<PeersOutput>) -> Collected {
         let mut collected = Collected::Outputs;
         while let Some(output) = self.transport.poll_output() {
             if matches!(&output, TransportOutput::Rtp { content, .. } if self.refuses(content)) {
@@ -61,15 +62,23 @@ impl TransportEntry {
             }
             match &output {
                 TransportOutput::Datagram { from, to, bytes } => self.sends([*from, *to], bytes),
-                TransportOutput::Rtp { content, .. } => out.extend(self.begins_to_flow(id, content)),
+                TransportOutput::Rtp { content, .. } => {
+                    if self.flows.packet(now, content) {
+                        let content = content.to_string();
+                        out.push_back(PeersOutput::Report(MediaReport::Flowing { session: id.session, content }));
+                    }
+                }
                 TransportOutput::Connected => {
                     self.connected = true;
-                    self.flowing.clear();
+                    self.flows.connected(now);
                     collected = Collected::Connected;
                 }
-                TransportOutput::Failed(_) | TransportOutput::WrongCertificate => self.connected = false,
-                TransportOutput::Interrupted
-                | TransportOutput::KeyFrameRequested
+                TransportOutput::Failed(_) | TransportOutput::WrongCertificate => {
+                    self.connected = false;
+                    self.flows.interrupted();
+                }
+                TransportOutput::Interrupted => self.flows.interrupted(),
+                TransportOutput::KeyFrameRequested
                 | TransportOutput::BandwidthEstimate(_)
                 | TransportOutput::Loss(_)
                 | TransportOutput::Congestion(_) => {}
@@ -96,15 +105,6 @@ impl TransportEntry {
         if !is_stun(bytes) {
             self.path = Some(path);
         }
-    }
-
-    /// A report, if this is the first packet of the content.
-    fn begins_to_flow(&mut self, id: TransportId, content: &Arc<str>) -> Option<PeersOutput> {
-        if self.flowing.contains(content) {
-            return None;
-        }
-        self.flowing.push(content.clone());
-        Some(PeersOutput::Report(MediaReport::Flowing { session: id.session, content: content.to_string() }))
     }
 
     /// The path that it uses, once something went by it.

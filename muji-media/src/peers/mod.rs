@@ -1,6 +1,7 @@
 //! Every transport to every peer: what the core commands, what the network brings, what is sent to all.
 
 mod entry;
+mod flow;
 mod output;
 mod routes;
 #[cfg(test)]
@@ -93,7 +94,7 @@ impl Peers {
         let Some(candidates) = self.socket_sets.get_mut(socket_set) else { return };
         candidates.push(candidate.clone());
         for id in self.users(socket_set) {
-            self.with(id, |transport| transport.add_local_candidate(now, candidate));
+            self.with(now, id, |transport| transport.add_local_candidate(now, candidate));
             self.report(MediaReport::Candidate { transport: id, candidate: candidate.advertised.clone() });
         }
     }
@@ -108,7 +109,7 @@ impl Peers {
             self.routes.forget_address(candidate.base);
         }
         for id in self.users(socket_set) {
-            self.with(id, |transport| transport.remove_local_candidate(now, candidate));
+            self.with(now, id, |transport| transport.remove_local_candidate(now, candidate));
             let Some(entry) = self.transports.get_mut(&id) else { continue };
             if base_is_gone && entry.path.take_if(|[local, _]| *local == candidate.base).is_some() {
                 self.report(MediaReport::Moved { transport: id });
@@ -131,16 +132,16 @@ impl Peers {
                 self.open(now, *session, *role, contents);
             }
             MediaCommand::Remote { transport, remote } => {
-                self.with(*transport, |transport| transport.set_remote(now, remote));
+                self.with(now, *transport, |transport| transport.set_remote(now, remote));
             }
             MediaCommand::Restart { transport } => self.restart(*transport),
             MediaCommand::Candidate { transport, candidate } => {
-                self.with(*transport, |transport| transport.add_remote_candidate(now, candidate));
+                self.with(now, *transport, |transport| transport.add_remote_candidate(now, candidate));
             }
             MediaCommand::Content { session, content, send, receive, ssrcs } => {
-                self.negotiated(*session, content, send.as_ref(), *receive, ssrcs);
+                self.negotiated(now, *session, content, send.as_ref(), *receive, ssrcs);
             }
-            MediaCommand::RemoveContent { session, content } => self.drop_content(*session, content),
+            MediaCommand::RemoveContent { session, content } => self.drop_content(now, *session, content),
             MediaCommand::Close { session } => self.close(*session),
             // Whom to ask for addresses, and what to capture, is decided above transports.
             MediaCommand::Servers { .. } | MediaCommand::Publish { .. } | MediaCommand::Unpublish { .. } => {}
@@ -184,7 +185,15 @@ impl Peers {
         self.report(MediaReport::Described { transport: id, local });
     }
 
-    fn negotiated(&mut self, session: SessionId, content: &str, send: Option<&Sending>, receive: bool, ssrcs: &[u32]) {
+    fn negotiated(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        content: &str,
+        send: Option<&Sending>,
+        receive: bool,
+        ssrcs: &[u32],
+    ) {
         let Some(sent) = self.sessions.get_mut(&session).and_then(|session| session.content(content)) else { return };
         sent.publication = send.map(|send| send.publication.clone());
         let transport = sent.transport;
@@ -196,24 +205,25 @@ impl Peers {
         };
         if let Some(entry) = self.transports.get_mut(&transport) {
             entry.set_received(content, receive);
+            entry.flows.expect(now, content, receive);
         }
-        self.with(transport, |transport| transport.set_negotiated(&negotiated));
+        self.with(now, transport, |transport| transport.set_negotiated(&negotiated));
     }
 
     /// Forgets a content. Others may use its transport; then only the packets of this one stop.
-    fn drop_content(&mut self, session: SessionId, content: &str) {
+    fn drop_content(&mut self, now: Instant, session: SessionId, content: &str) {
         let Some(of_session) = self.sessions.get_mut(&session) else { return };
         let Some(index) = of_session.contents.iter().position(|sent| sent.name == content) else { return };
         let dropped = of_session.contents.remove(index).transport;
         if let Some(entry) = self.transports.get_mut(&dropped) {
-            entry.flowing.retain(|flowing| **flowing != *content);
+            entry.flows.forget(content);
         }
         if of_session.contents.iter().all(|other| other.transport != dropped) {
             self.forget(|id| *id == dropped);
         } else {
             let silent =
                 NegotiatedContent { content: content.to_owned(), send: None, receive: false, ssrcs: Vec::new() };
-            self.with(dropped, |transport| transport.set_negotiated(&silent));
+            self.with(now, dropped, |transport| transport.set_negotiated(&silent));
         }
     }
 
@@ -244,7 +254,7 @@ impl Peers {
         let Some(entry) = self.transports.get_mut(&id) else { return };
         entry.received.count(bytes);
         entry.transport.handle_datagram(now, local, from, bytes);
-        if entry.collect(id, &mut self.out) == Collected::Connected {
+        if entry.collect(now, id, &mut self.out) == Collected::Connected {
             forget_what_flows(&mut self.transports, id);
         }
     }
@@ -254,14 +264,20 @@ impl Peers {
         let is_due = |entry: &TransportEntry| entry.transport.poll_timeout().is_some_and(|at| at <= now);
         let due: Vec<TransportId> = self.transports.iter().filter(|(_, it)| is_due(it)).map(|(id, _)| *id).collect();
         for id in due {
-            self.with(id, |transport| transport.handle_timeout(now));
+            self.with(now, id, |transport| transport.handle_timeout(now));
+        }
+        for (id, entry) in &mut self.transports {
+            let silent = entry.flows.silent(now).into_iter();
+            let reports = silent.map(|content| MediaReport::Silent { session: id.session, content });
+            self.out.extend(reports.map(PeersOutput::Report));
         }
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.transports.values().filter_map(|entry| entry.transport.poll_timeout()).min()
+        let due = |entry: &TransportEntry| [entry.transport.poll_timeout(), entry.flows.poll_timeout()];
+        self.transports.values().flat_map(due).flatten().min()
     }
 
     /// The next thing to do.
@@ -273,7 +289,7 @@ impl Peers {
 
     /// Sends packets to each peer that gets this publication; `captured` is the time of their timestamp.
     pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packets: &[RtpPacket]) {
-        self.each(call, publication, |sent, transport| transport.send(now, captured, &sent.name, packets));
+        self.each(now, call, publication, |sent, transport| transport.send(now, captured, &sent.name, packets));
     }
 
     /// The same with a video frame: peers that get fewer layers do without some frames.
@@ -286,7 +302,7 @@ impl Peers {
         frame: &PacketizedFrame,
     ) {
         let mut wants_key_frame = None;
-        self.each(call, publication, |sent, transport| match sent.filter.take(now, frame) {
+        self.each(now, call, publication, |sent, transport| match sent.filter.take(now, frame) {
             Share::All(packets) => transport.send(now, captured, &sent.name, &packets),
             Share::WantsKeyFrame => wants_key_frame = Some(sent.transport),
             Share::Nothing => {}
@@ -297,7 +313,13 @@ impl Peers {
         self.out.extend(request);
     }
 
-    fn each(&mut self, call: CallId, publication: &str, mut send: impl FnMut(&mut SentContent, &mut dyn Transport)) {
+    fn each(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        publication: &str,
+        mut send: impl FnMut(&mut SentContent, &mut dyn Transport),
+    ) {
         let Self { sessions, transports, out, .. } = self;
         let of_call = sessions.values_mut().filter(|session| session.call == call);
         let contents = of_call.flat_map(|session| &mut session.contents);
@@ -305,7 +327,7 @@ impl Peers {
             let id = sent.transport;
             let Some(entry) = transports.get_mut(&id) else { continue };
             send(sent, &mut *entry.transport);
-            if entry.collect(id, out) == Collected::Connected {
+            if entry.collect(now, id, out) == Collected::Connected {
                 forget_what_flows(transports, id);
             }
         }
@@ -339,7 +361,7 @@ impl Peers {
     pub fn request_key_frame(&mut self, now: Instant, session: SessionId, content: &str) {
         let sent = self.sessions.get_mut(&session).and_then(|session| session.content(content));
         if let Some(id) = sent.map(|sent| sent.transport) {
-            self.with(id, |transport| transport.request_key_frame(now, content));
+            self.with(now, id, |transport| transport.request_key_frame(now, content));
         }
     }
 
@@ -379,10 +401,10 @@ impl Peers {
     // ---- what transports say ---------------------------------------------------------------------------------------
 
     /// Lets a transport act, and takes what it has to say.
-    fn with(&mut self, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
+    fn with(&mut self, now: Instant, id: TransportId, act: impl FnOnce(&mut dyn Transport)) {
         let Some(entry) = self.transports.get_mut(&id) else { return };
         act(&mut *entry.transport);
-        if entry.collect(id, &mut self.out) == Collected::Connected {
+        if entry.collect(now, id, &mut self.out) == Collected::Connected {
             forget_what_flows(&mut self.transports, id);
         }
     }
@@ -396,5 +418,5 @@ impl Peers {
 fn forget_what_flows(transports: &mut BTreeMap<TransportId, TransportEntry>, connected: TransportId) {
     let (first, last) = (TransportId { index: 0, ..connected }, TransportId { index: u8::MAX, ..connected });
     let others = transports.range_mut(first..=last).filter(|(id, _)| **id != connected);
-    others.for_each(|(_, entry)| entry.flowing.clear());
+    others.for_each(|(_, entry)| entry.flows.tell_again());
 }

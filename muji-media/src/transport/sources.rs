@@ -171,7 +171,7 @@ mod tests {
     /// Assigns a packet to contents of these names, with what is negotiated and may be received.
     fn assign(head: &RtpHead, contents: &[(&str, Option<NegotiatedContent>, &[u8])]) -> Option<usize> {
         let mut sources = Sources::default();
-        sources.set_extensions(&[mid::mid()]);
+        sources.set_extensions(&[mid()]);
         let receivable = contents.iter().map(|(name, negotiated, payload_types)| Receivable {
             name,
             negotiated: negotiated.as_ref(),

@@ -406,6 +406,7 @@ impl Participants {
                 recovery: participant.recovery(),
                 verification: participant.verification,
                 certificate: session.and_then(certificate),
+                silent: session.map(Session::silent).unwrap_or_default(),
             }
         };
         let preparing = occupants.iter().filter(|(_, occupant)| !self.people.contains_key(&occupant.real));
@@ -417,6 +418,7 @@ impl Participants {
             recovery: Recovery::Nothing,
             verification: Verification::Unverified,
             certificate: None,
+            silent: Vec::new(),
         });
         self.people.iter().map(pair).chain(preparing).collect()
     }

@@ -56,6 +56,10 @@ impl Participants {
             SessionEvent::Interrupted => {
                 self.set_state(cx, view, id, peer, PairState::Interrupted, Event::PeerInterrupted);
             }
+            SessionEvent::Silent { content, media, why } => {
+                let session = id;
+                self.peer_event(cx, view, peer, |peer| Event::PeerSilent { peer, session, content, media, why });
+            }
             SessionEvent::Muted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerUnmuted(peer, content)),
             SessionEvent::Held => self.peer_event(cx, view, peer, Event::PeerHeld),
