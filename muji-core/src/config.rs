@@ -1,13 +1,14 @@
-//! Bounds and time limits of a conference, each with its reason.
+//! Limits of a call, in numbers and in time, each with its reason.
 
 use std::time::Duration;
 
-/// What a client may want otherwise.
+/// Policies and time limits that a client may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Longest wait for participants who prepared before us; by default [`PREPARING`].
+    /// Longest wait for participants who prepared before us; by default [`PREPARING`]. With zero nobody is waited for, and two who join
+    /// at once may number their payload types differently.
     pub preparing: Duration,
-    /// Pause between those who wait behind the same stalled participant; by default [`STAGGER`].
+    /// Pause between those who wait behind the same stalled participant; by default [`STAGGER`]; with zero they all go at once.
     pub stagger: Duration,
     /// False if the client makes calls with one person itself, by other code: what is said about them is left to it.
     pub one_to_one: bool,
@@ -43,7 +44,7 @@ impl Default for Config {
 /// Calls at once. A client sits in hundreds of rooms, but a person talks in one.
 pub const MAX_CALLS: usize = 8;
 
-/// Strangers who wait for the user at once: anybody can be many.
+/// Strangers who wait for the user at once: one attacker can use many JIDs.
 pub(crate) const MAX_STRANGERS: usize = 2;
 
 /// Participants with Muji kept per room; a full mesh is hopeless long before.
@@ -62,23 +63,23 @@ pub(crate) const MAX_REMEMBERED: usize = 64;
 pub(crate) const LOCKED_ROOM_RETRY: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
-/// Our own presence comes back from the room.
+/// How long we wait for our own presence to come back from the room; then the room counts as silent.
 pub const ECHO: Duration = Duration::from_secs(10);
 
 /// Longest wait for participants who prepared before us. XEP-0272 sets no limit, and one crashed client would block a
 /// room for good; Dino probes codecs for seconds while preparing, so it is not short.
 pub const PREPARING: Duration = Duration::from_secs(20);
 
-/// Those who wait behind the same stalled participant go one after the other.
+/// Pause between participants who wait behind the same stalled one: they go one after the other.
 pub const STAGGER: Duration = Duration::from_secs(4);
 
 /// Longest we keep others waiting ourselves, while the room is configured or asked.
 pub(crate) const OWN_PREPARING: Duration = Duration::from_secs(10);
 
-/// An offer can overtake its presence: they travel by different routes.
+/// How long an offer waits for the presence of its sender: they travel by different routes.
 pub const EARLY_OFFER: Duration = Duration::from_secs(10);
 
-/// A participant whose turn it is to call us has not: we call.
+/// How long we wait for the call of a participant whose turn it is; then we call.
 pub const CALL_FALLBACK: Duration = Duration::from_secs(10);
 
 /// Pauses before we call again after a failure.
@@ -87,7 +88,7 @@ pub(crate) const REDIAL: [Duration; 3] = [Duration::from_secs(5), Duration::from
 /// A presence without Muji may be stale; a session outlives it for this time.
 pub(crate) const STALE_PRESENCE: Duration = Duration::from_secs(5);
 
-/// The room confirms that we left.
+/// How long we wait for the room to confirm that we left; then we are gone anyway.
 pub const LEAVING: Duration = Duration::from_secs(5);
 
 /// How long media goes on without the server.
@@ -109,7 +110,8 @@ pub(crate) const MAX_NICKS: usize = 3;
 /// Times our presence is said again after others overwrote it; a client that goes on does not know of the call.
 pub(crate) const MAX_PRESENCE_REPEATS: usize = 3;
 
-/// Movim drops an offer that overtakes our presence, and the two travel by different routes.
+/// How long we wait after our presence before we call a Movim: it drops an offer that overtakes our presence, and the two travel by
+/// different routes.
 pub const MOVIM_GRACE: Duration = Duration::from_millis(500);
 
 /// Rooms whose calls are observed. A client may sit in hundreds; of each only those with Muji are kept.

@@ -57,7 +57,7 @@ pub enum Refused {
     #[error("the call does not ring")]
     NotRinging,
     /// The account cannot call itself.
-    #[error("that is this account itself")]
+    #[error("an account cannot call itself")]
     Oneself,
     /// There is a call with that person.
     #[error("there is a call with that person already")]
@@ -81,7 +81,7 @@ pub enum RoomFault {
     #[error("you are banned from the room{0}")]
     Banned(Removal),
     /// `not-authorized`.
-    #[error("the room wants a password, or another one")]
+    #[error("the room requires a password, or the given one is wrong")]
     Password,
     /// `conflict`.
     #[error("the nick is in use in the room; choose another")]
@@ -323,7 +323,7 @@ mod tests {
         let sentences = [
             (RoomFault::Full, "the room is full; try again when somebody has left"),
             (RoomFault::MembersOnly, "the room is for members only; ask its owner to make you one"),
-            (RoomFault::Password, "the room wants a password, or another one"),
+            (RoomFault::Password, "the room requires a password, or the given one is wrong"),
             (RoomFault::NickInUse, "the nick is in use in the room; choose another"),
             (RoomFault::NickReserved, "the room wants a nick that is registered for you; give that one"),
             (RoomFault::NickInvalid, "the room does not take this nick; choose another"),

@@ -67,7 +67,7 @@ pub enum Event {
     /// Somebody invites us to a room, without mentioning a call. About the account; [`crate::Engine::join`] it as
     /// [`crate::Join::invited`], or [`crate::Engine::decline_room`] it.
     RoomInvited(RoomInvite),
-    /// Somebody whom we invited through the room does not come, and why, if it said so.
+    /// Somebody whom we invited does not come, and why, if it said so.
     Declined(Jid, Option<String>),
     /// In a room whose call we are not in: these people are in a call; nobody any more if empty.
     CallRunning {

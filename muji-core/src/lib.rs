@@ -1,4 +1,4 @@
-//! Audio calls over XMPP, with many (Muji, XEP-0272) or with one (Jingle, XEP-0353), for any chat client.
+//! Audio and video calls over XMPP, with many (Muji, XEP-0272) or with one (Jingle, XEP-0353), for any chat client.
 //!
 //! A call needs nothing but the XMPP server that a client already has: people meet in a room, say in their presence what
 //! they send, and each pair talks over a Jingle session of its own. This crate does all of that but the media, which a

@@ -45,7 +45,7 @@ pub enum Warning {
     PresenceRefused(RoomFault),
     /// The client sent a presence to the chat room without our part in the call.
     #[error(
-        "the client's own presence in the room took back the call's part; it is sent again; the client must give what it adds to presences to the call (set_presence_extras)"
+        "the client sent a presence to the room without its part in the call; it was sent again with it; pass the client's own presence elements to set_presence_extras"
     )]
     PresenceOverwritten,
 
@@ -141,10 +141,10 @@ pub enum RoomRequest {
     #[error("let a guest in")]
     Admit,
     /// To forget the room that we created by looking for another one.
-    #[error("give the empty room up")]
+    #[error("take back the empty room that was created")]
     Discard,
     /// To forget the room that we created and that cannot be used.
-    #[error("give the new room up")]
+    #[error("take back the new room that was created")]
     Abandon,
     /// To be gone, and end the call for everybody.
     #[error("destroy itself")]
@@ -191,9 +191,12 @@ mod tests {
             ),
             (
                 Warning::RoomIgnored(RoomRequest::Discard),
-                "the room did not answer when asked to give the empty room up",
+                "the room did not answer when asked to take back the empty room that was created",
             ),
-            (Warning::RoomIgnored(RoomRequest::Abandon), "the room did not answer when asked to give the new room up"),
+            (
+                Warning::RoomIgnored(RoomRequest::Abandon),
+                "the room did not answer when asked to take back the new room that was created",
+            ),
             (Warning::RoomIgnored(RoomRequest::Destroy), "the room did not answer when asked to destroy itself"),
             (
                 Warning::RoomHidesJids,

@@ -93,11 +93,11 @@ pub enum NegotiationError {
     Fingerprint(String),
     /// `security-error`.
     #[error(
-        "the fingerprint of the peer's {0} is encrypted, but not for this device or by an unknown one; call again without encryption of it"
+        "the fingerprint of the peer's {0} is encrypted for another device, or by a device that is not trusted; call again with plain fingerprints"
     )]
     Encrypted(String),
     /// `security-error`.
-    #[error("the fingerprint of the peer's {0} is not tied to one of its devices, which the settings here demand")]
+    #[error("the fingerprint of the peer's {0} is not tied to one of its devices, which the settings here require")]
     Unbound(String),
     /// `security-error`.
     #[error("the peer's {0} has two fingerprints, or a DTLS role with which no handshake can begin")]
@@ -109,7 +109,7 @@ pub enum NegotiationError {
     #[error("the peer and we have no codec in common for {0}; one of the two must add one")]
     Codec(String),
     /// `failed-application`.
-    #[error("the session has the largest number of contents already")]
+    #[error("the session already has the maximum number of contents")]
     TooMany,
     /// `failed-application`.
     #[error("the peer's stanza names none of the contents that it answers")]
@@ -238,7 +238,7 @@ mod tests {
                     Reason::SecurityError,
                 ),
                 NegotiationError::Unbound(_) => (
-                    "the fingerprint of the peer's video is not tied to one of its devices, which the settings here demand",
+                    "the fingerprint of the peer's video is not tied to one of its devices, which the settings here require",
                     Reason::SecurityError,
                 ),
                 NegotiationError::Handshake(_) => (
@@ -254,7 +254,7 @@ mod tests {
                     Reason::FailedApplication,
                 ),
                 NegotiationError::TooMany => {
-                    ("the session has the largest number of contents already", Reason::FailedApplication)
+                    ("the session already has the maximum number of contents", Reason::FailedApplication)
                 }
                 NegotiationError::Contents => {
                     ("the peer's stanza names none of the contents that it answers", Reason::FailedApplication)

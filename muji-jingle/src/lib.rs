@@ -22,7 +22,7 @@
 //!                                  their content-add ──► Accepting
 //! ```
 //!
-//! A [`OutgoingCall`], which calls all devices of a person, or a [`IncomingCall`], which is one of several devices that are called, comes before a
+//! An [`OutgoingCall`], which calls all devices of a person, or an [`IncomingCall`], which is one of several devices that are called, comes before a
 //! session; the session then has its id.
 //!
 //! # The contract

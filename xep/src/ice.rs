@@ -64,23 +64,23 @@ pub struct Candidate {
 }
 
 /// Why a candidate is left out.
-enum NotTaken {
+enum CandidateError {
     /// Well-formed, and of a kind that is not used here.
-    NegotiationError(String),
+    Unsupported(String),
     /// Not as XEP-0176 defines it.
     Malformed(String),
 }
 
 impl Candidate {
-    fn read(element: &Element) -> Result<Self, NotTaken> {
+    fn read(element: &Element) -> Result<Self, CandidateError> {
         let ip = element.attr("ip").unwrap_or_default();
         // Resolving a name would reveal to its DNS server that we are online.
-        let ip: IpAddr = ip.parse().map_err(|_| NotTaken::NegotiationError(format!("{ip} is no literal address")))?;
+        let ip: IpAddr = ip.parse().map_err(|_| CandidateError::Unsupported(format!("{ip} is no literal address")))?;
         let protocol = element.attr("protocol").unwrap_or("udp");
         if !protocol.eq_ignore_ascii_case("udp") {
-            return Err(NotTaken::NegotiationError(format!("protocol {protocol}")));
+            return Err(CandidateError::Unsupported(format!("protocol {protocol}")));
         }
-        Self::well_formed(element, ip).ok_or_else(|| NotTaken::Malformed(format!("that of {ip} is malformed")))
+        Self::well_formed(element, ip).ok_or_else(|| CandidateError::Malformed(format!("that of {ip} is malformed")))
     }
 
     fn well_formed(element: &Element, ip: IpAddr) -> Option<Self> {
@@ -149,8 +149,8 @@ impl Transport {
             if child.is("candidate", ns::ICE_UDP) && this.candidates.len() < MAX_CANDIDATES {
                 match Candidate::read(child) {
                     Ok(candidate) => this.candidates.push(candidate),
-                    Err(NotTaken::NegotiationError(why)) => skipped.note("candidate", why),
-                    Err(NotTaken::Malformed(why)) => {
+                    Err(CandidateError::Unsupported(why)) => skipped.note("candidate", why),
+                    Err(CandidateError::Malformed(why)) => {
                         this.malformed = true;
                         skipped.note("candidate", why);
                     }

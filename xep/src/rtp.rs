@@ -9,7 +9,7 @@ use crate::element::{Build, parsed, text};
 use crate::side::Senders;
 use crate::{Skipped, ns};
 
-/// Payload types read of one content. The id has 7 bits and 0..=63 of them collide with RTCP.
+/// Payload types read of one content. The id has 7 bits, and half of that is more than any client offers.
 pub const MAX_PAYLOAD_TYPES: usize = 64;
 /// Parameters read of one payload type.
 pub const MAX_PARAMETERS: usize = 32;

@@ -14,9 +14,9 @@
 //! Each of the four decides about its own matter. What concerns another of them it returns; here that is passed on, in the order of
 //! the wire:
 //! - `presences`: what the room says, and what follows from it;
-//! - `publication`: our contents on their way;
-//! - `departure`: losing the room and leaving it;
-//! - `continuation`: a call with one person that goes on in the room.
+//! - `own_contents`: our contents on their way;
+//! - `leaving`: losing the room and leaving it;
+//! - `from_direct_call`: a call with one person that goes on in the room.
 //!
 //! The room repeats all presences to everybody in one order (XEP-0045), so what came before our own echo came before us for
 //! all the others too. On that rest whose turn it is to publish and who of a pair calls (XEP-0272 section 3).

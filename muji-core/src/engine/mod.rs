@@ -84,7 +84,7 @@ impl Engine {
         Self::with_config(seed, capabilities, Config::default())
     }
 
-    /// The same with other time limits.
+    /// The same with other policies and time limits.
     #[must_use]
     pub fn with_config(seed: [u8; 32], capabilities: Capabilities, config: Config) -> Self {
         Self {

@@ -13,7 +13,7 @@ use crate::ids::{CallId, SessionId, TransportId};
 /// A content to open towards one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenContent {
-    /// Its name in the session.
+    /// Its label, unique in the session: usually its name, but each side names what it adds.
     pub name: String,
     /// Audio, video or slides.
     pub media: Media,
@@ -103,7 +103,7 @@ pub enum MediaCommand {
     Content {
         /// The session.
         session: SessionId,
-        /// The content's name in the session.
+        /// The content's label, as in [`OpenContent::name`].
         content: String,
         /// What we send; `None` if nothing.
         send: Option<Sending>,
@@ -116,7 +116,7 @@ pub enum MediaCommand {
     RemoveContent {
         /// The session.
         session: SessionId,
-        /// The content's name in the session.
+        /// The content's label, as in [`OpenContent::name`].
         content: String,
     },
     /// Forgets a session at once: nothing is sent to that peer any more.

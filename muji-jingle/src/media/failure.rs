@@ -17,12 +17,12 @@ pub enum TransportFailure {
     #[error("there is no port for another transport to the same peer; end another call with it")]
     NoPort,
     /// The system gives no thread, and says why.
-    #[error("this machine gives no thread for a path: {0}; end other programs")]
+    #[error("no thread can be started for a media path: {0}; end other programs")]
     NoThread(String),
     /// ICE found no pair of addresses that works.
     #[error(
-        "between our addresses ({local}) and the {remote} that the peer named nothing was answered in {} s; a network \
-         between us blocks it, or the peer is gone; a TURN server helps against the first",
+        "no ICE check between our addresses ({local}) and the peer's {remote} was answered in {} s; a network between us \
+         blocks it, or the peer is gone; a TURN server helps against the first",
         waited.as_secs()
     )]
     NoPath {
@@ -48,7 +48,7 @@ pub enum TransportFailure {
         error: String,
     },
     /// DTLS agreed on keys that SRTP cannot use.
-    #[error("the keys of the handshake fit no cipher, which is a fault of this program")]
+    #[error("the handshake (DTLS) agreed on keys that SRTP cannot use, which is a fault of this program")]
     Keys,
     /// The peer ended DTLS.
     #[error("the peer closed the path (DTLS); if nobody hung up, call again")]
@@ -60,10 +60,10 @@ pub enum TransportFailure {
     #[error("no pair of addresses worked within {} s of the agreement", .0.as_secs())]
     Deadline(Duration),
     /// The library that does ICE, DTLS and SRTP gave up, and says why.
-    #[error("the library for ICE, DTLS and SRTP gave the path up: {0}; call again")]
+    #[error("the library for ICE, DTLS and SRTP failed: {0}; call again")]
     Library(String),
     /// A task or thread of the path does not answer any more.
-    #[error("the tasks of this path do not end, which is a fault of this program")]
+    #[error("the tasks of this media path hang, which is a fault of this program")]
     Stuck,
 }
 
@@ -180,12 +180,14 @@ mod tests {
             TransportFailure::Handshake { role: DtlsRole::Server, .. } => {
                 "the handshake (DTLS) that we answered failed: denied; call again, or with another client"
             }
-            TransportFailure::Keys => "the keys of the handshake fit no cipher, which is a fault of this program",
+            TransportFailure::Keys => {
+                "the handshake (DTLS) agreed on keys that SRTP cannot use, which is a fault of this program"
+            }
             TransportFailure::Closed => "the peer closed the path (DTLS); if nobody hung up, call again",
             TransportFailure::Silent(_) => "no answer from the peer for 60 s: its network or its program is gone",
             TransportFailure::Deadline(_) => "no pair of addresses worked within 30 s of the agreement",
             TransportFailure::Library(_) => "the library for ICE, DTLS and SRTP gave the path up: denied; call again",
-            TransportFailure::Stuck => "the tasks of this path do not end, which is a fault of this program",
+            TransportFailure::Stuck => "the tasks of this media path hang, which is a fault of this program",
         }
     }
 
@@ -231,7 +233,7 @@ mod tests {
         let failure = PathFailure { why: TransportFailure::Stuck, network: vec![refused, server] };
         assert_eq!(
             failure.to_string(),
-            "the tasks of this path do not end, which is a fault of this program; sending from 192.0.2.1: no route; \
+            "the tasks of this media path hang, which is a fault of this program; sending from 192.0.2.1: no route; \
              STUN at stun.example:3478: denied"
         );
         let alone = PathFailure::from(TransportFailure::Stuck);

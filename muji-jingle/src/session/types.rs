@@ -181,7 +181,7 @@ mod tests {
                 End::Forgotten => "the peer forgot the session",
                 End::Silent(Awaited::Answer) => "the peer did not answer in time",
                 End::Silent(Awaited::Acceptance) => "the peer did not accept the call in time",
-                End::NegotiationError(_) => "the session has the largest number of contents already",
+                End::NegotiationError(_) => "the session already has the maximum number of contents",
                 End::Path(_) => {
                     "no media path to the peer: the peer closed the path (DTLS); if nobody hung up, call again"
                 }

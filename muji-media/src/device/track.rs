@@ -29,7 +29,7 @@ pub enum VideoFileError {
     },
     /// No frame can be decoded.
     #[error("the first frame of {path} cannot be shown: {why}")]
-    VideoFrame {
+    FirstFrame {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

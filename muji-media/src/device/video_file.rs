@@ -42,7 +42,7 @@ impl VideoFile {
         let is_ivf = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("ivf"));
         let mut track: Box<dyn Track> =
             if is_ivf { Box::new(Ivf::open(path)?) } else { Box::new(WebmTrack::open(path, TrackKind::Video)?) };
-        let no_frame = |why| VideoFileError::VideoFrame { path: path.to_owned(), why };
+        let no_frame = |why| VideoFileError::FirstFrame { path: path.to_owned(), why };
         let mut decoder = Decoder::new().map_err(no_frame)?;
         let first = track.next().map_err(unreadable)?;
         let first =

@@ -33,7 +33,7 @@ impl WebmTrack {
     pub(crate) fn open(path: &Path, wanted: TrackKind) -> Result<Self, VideoFileError> {
         let file = open(path).map_err(|why| VideoFileError::Unreadable { path: path.to_owned(), why })?;
         let (kind, name, codec) = match wanted {
-            TrackKind::Video => (TrackType::Video, "frames", "V_VP8"),
+            TrackKind::Video => (TrackType::Video, "video", "V_VP8"),
             TrackKind::Audio => (TrackType::Audio, "sound", "A_OPUS"),
         };
         let wrong = |found: String| VideoFileError::Codec { path: path.to_owned(), found };

@@ -11,7 +11,7 @@ use crate::video::frame::{MAX_PIXELS, VideoFrame};
 const MAX_LINE: u64 = 1_024;
 
 /// How often frames are asked for, in a second (see [`VideoSource`]).
-const SAMPLE_RATE: u64 = 30;
+const FRAME_RATE: u64 = 30;
 
 /// A file cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ impl VideoSource for Y4mSource {
 
     fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
         let [frames, seconds] = self.header.rate;
-        let due = self.asked * frames / (SAMPLE_RATE * seconds) + 1;
+        let due = self.asked * frames / (FRAME_RATE * seconds) + 1;
         self.asked += 1;
         while self.read < due {
             self.frame = self.next().map_err(|why| DeviceError(format!("{}: {why}", self.path.display())))?;
@@ -109,7 +109,7 @@ impl Header {
         if words.next() != Some("YUV4MPEG2") {
             return Err("it is no Y4M file");
         }
-        let (mut sides, mut rate) = ([None, None], [SAMPLE_RATE, 1]);
+        let (mut sides, mut rate) = ([None, None], [FRAME_RATE, 1]);
         for word in words {
             let (kind, value) = word.split_at_checked(1).unwrap_or_default();
             match kind {

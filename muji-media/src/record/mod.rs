@@ -68,7 +68,11 @@ impl RecordingTemplate {
         let form = match Path::new(name).extension().and_then(|suffix| suffix.to_str()) {
             Some(suffix) if suffix.eq_ignore_ascii_case("wav") => Form::Wav,
             Some(suffix) if suffix.eq_ignore_ascii_case("webm") => Form::Webm,
-            _ => return Err(wrong("does not say how to record; its name must end in .wav, or in .webm with frames")),
+            _ => {
+                return Err(wrong(
+                    "does not say how to record; its name must end in .webm (audio and video) or .wav (audio only)",
+                ));
+            }
         };
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self { folder, before: before.to_owned(), after: after.to_owned(), form })
@@ -145,7 +149,7 @@ impl Recordings {
             files.finish();
         };
         let thread = std::thread::Builder::new().name("muji-record".to_owned()).spawn(write);
-        thread.map_err(|why| DeviceError(format!("the system gives no thread for recordings: {why}")))?;
+        thread.map_err(|why| DeviceError(format!("no thread can be started for recordings: {why}")))?;
         let recorder = Recorder { pieces, behind: Arc::default() };
         Ok((Self { recorder, troubles, form }, Finish(ended)))
     }

@@ -39,7 +39,7 @@ pub(crate) enum Violation {
     #[error("muji-add: {0} was told to show pictures, and does not")]
     NotAdded(String),
     #[error("fork: {0}")]
-    OutgoingCall(String),
+    DirectCall(String),
     #[error("4.5: {0} offers were made out of turn, though nothing made a repair necessary")]
     Repairs(usize),
 }

@@ -220,7 +220,7 @@ impl Forking {
     }
 
     fn wrong(what: impl Into<String>) -> Result<(), Violation> {
-        Err(Violation::OutgoingCall(what.into()))
+        Err(Violation::DirectCall(what.into()))
     }
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use forking::{Forking, Row as OutgoingCall};
+use forking::{Forking, Row as CallRow};
 use model::State;
 use row::Row;
 use search::World;
@@ -51,17 +51,17 @@ fn rows(quick: bool) -> Vec<Row> {
     rows
 }
 
-const ONE: OutgoingCall = OutgoingCall { devices: 2, accepts: 1, declines: 0, ends: 0, calls_back: 0 };
+const ONE: CallRow = CallRow { devices: 2, accepts: 1, declines: 0, ends: 0, calls_back: 0 };
 
 /// The same for calls with one person.
-fn forks(quick: bool) -> Vec<OutgoingCall> {
-    let two = OutgoingCall { accepts: 2, ..ONE };
-    let mut rows = vec![ONE, OutgoingCall { declines: 1, ends: 1, ..two }, OutgoingCall { calls_back: 1, ..two }];
-    rows.push(OutgoingCall { devices: 3, ..two });
+fn forks(quick: bool) -> Vec<CallRow> {
+    let two = CallRow { accepts: 2, ..ONE };
+    let mut rows = vec![ONE, CallRow { declines: 1, ends: 1, ..two }, CallRow { calls_back: 1, ..two }];
+    rows.push(CallRow { devices: 3, ..two });
     if !quick {
-        rows.push(OutgoingCall { devices: 3, accepts: 3, ..ONE });
-        rows.push(OutgoingCall { devices: 3, declines: 1, ..two });
-        rows.push(OutgoingCall { ends: 1, calls_back: 1, ..two });
+        rows.push(CallRow { devices: 3, accepts: 3, ..ONE });
+        rows.push(CallRow { devices: 3, declines: 1, ..two });
+        rows.push(CallRow { ends: 1, calls_back: 1, ..two });
     }
     rows
 }
@@ -148,7 +148,7 @@ fn main() -> ExitCode {
             rejoins: args.rejoins,
             adds: args.adds,
         }]),
-        (None, Some(devices)) => totals.forks(&[OutgoingCall {
+        (None, Some(devices)) => totals.forks(&[CallRow {
             devices: devices.into(),
             accepts: args.accepts,
             declines: args.declines,
@@ -198,10 +198,10 @@ impl Totals {
         Ok(())
     }
 
-    fn forks(&mut self, rows: &[OutgoingCall]) -> Result<(), String> {
+    fn forks(&mut self, rows: &[CallRow]) -> Result<(), String> {
         println!("\ndevices                  pick up decline hang up call back {COUNTS}");
         for row in rows {
-            let OutgoingCall { devices, accepts, declines, ends, calls_back } = row;
+            let CallRow { devices, accepts, declines, ends, calls_back } = row;
             let first = Forking::new(*row, self.seed);
             self.explore(
                 &first,

@@ -165,7 +165,7 @@ async fn every_event_and_field_is_documented() {
 }
 
 #[tokio::test]
-async fn a_call_is_drawn_when_it_is_over_and_its_trace_breaks_no_demand() {
+async fn a_call_is_drawn_when_it_is_over_and_its_trace_breaks_no_requirement() {
     let server = server(Rules::default()).await;
     let folder = folder("drawn");
     let (diagram, trace) = (folder.join("call.svg"), folder.join("call.xml"));

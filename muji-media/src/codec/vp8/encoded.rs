@@ -20,20 +20,20 @@ pub const LAYERS: [u32; 3] = [40, 60, 100];
 pub struct Layer {
     /// From 0 on: an index of [`LAYERS`].
     pub number: u8,
-    /// Of those before it needs one of layer 0 alone.
+    /// It depends on nothing but the last frame of layer 0 (the Y bit of RFC 7741).
     pub sync: bool,
 }
 
-/// How libvpx keeps to its bit rate. Times are in ms of it.
+/// How libvpx keeps to its bit rate (`rc_buf_sz` and its neighbours). Levels are in ms at the target bit rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateControl {
     /// As constant as it can be, or varying with what is seen.
     pub constant: bool,
-    /// What may be ahead or behind.
+    /// The size of the buffer in the decoder that the encoder reckons with.
     pub buffer: u32,
-    /// How full that is in the beginning, and should be.
+    /// Its level in the beginning.
     pub initial: u32,
-    /// See `initial`.
+    /// The level that the encoder aims at.
     pub optimal: u32,
     /// Frames are left out when it is less full than that, in percent; 0: never.
     pub drop_below: u32,
@@ -50,7 +50,7 @@ impl RateControl {
 #[non_exhaustive]
 pub enum Vp8Fault {
     /// The frame has not the size that was said, or is too large.
-    #[error("a frame of a size that is not taken")]
+    #[error("the size of the frame is not supported")]
     Size,
     /// This program was built without feature `vp8`.
     #[error("this program was built without VP8")]

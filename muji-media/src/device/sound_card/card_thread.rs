@@ -137,14 +137,14 @@ fn hold<E: Send + 'static>(
             Err(why) => describe(&why),
         };
         if !std::mem::replace(&mut missing, true) {
-            tell(format!("the {what} is not to be had: {why}; trying again each second"));
+            tell(format!("the {what} is not available: {why}; trying again each second"));
         }
         match said.recv_timeout(RETRY) {
             Err(RecvTimeoutError::Timeout) | Ok(CardEvent::Fault(_)) => {}
             Err(RecvTimeoutError::Disconnected) | Ok(CardEvent::Stop) => return,
         }
     }
-    tell(format!("the {what} is given up"));
+    tell(format!("the {what} is no longer tried"));
 }
 
 /// What is wrong with a card, in words.

@@ -157,7 +157,7 @@ fn is_sound(kind: u8, body: &[u8]) -> bool {
     }
 }
 
-/// What is behind the fields of a hello (RFC 5246 section 7.4.1): version, chance, session, cookie, ciphers and compression.
+/// What is behind the fields of a hello (RFC 5246 section 7.4.1): version, random, session id, cookie, ciphers and compression.
 fn after_hello(body: &[u8], of_client: bool) -> Option<&[u8]> {
     let rest = body.get(34..)?;
     let (session, rest) = short(rest)?;

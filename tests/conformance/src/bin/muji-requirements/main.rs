@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_demand_stands_as_the_tests_that_show_it() {
+    fn a_requirement_stands_as_the_tests_that_show_it() {
         let outcomes = read_outcomes(LOG);
         let claims = [claim("two_hear", &["x-01", "x-02"]), claim("order", &["x-02"]), claim("slow", &["x-03"])];
         let of = |id| standing(id, &claims, &outcomes);
