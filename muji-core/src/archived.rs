@@ -7,7 +7,7 @@ use muji_jingle::timers;
 use muji_xep::jmi::MessageKind;
 
 use crate::call_message::{Heard, Sender};
-use crate::config;
+use crate::{config, wall_clock};
 
 /// What became of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Archived {
             self.proposals.pop_front();
         }
         // A caller gives up after a minute, whether or not its message about that has got here.
-        let since = now.checked_sub(age).filter(|_| age < timers::CALLING);
+        let since = wall_clock::since(now, age, timers::CALLING);
         self.proposals.push_back((Heard { since, ..heard }, Fate::Open));
     }
 

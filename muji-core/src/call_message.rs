@@ -26,6 +26,6 @@ impl Sender {
 pub(crate) struct Heard {
     pub(crate) sender: Sender,
     pub(crate) message: JingleMessage,
-    /// When. `None` if it waited somewhere, so that it may be long over.
+    /// When a proposal was made; `None` if it is over by its age, or that is not known.
     pub(crate) since: Option<Instant>,
 }

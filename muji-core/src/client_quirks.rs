@@ -1,7 +1,9 @@
 //! What other clients do in their own way, known by the node of their entity capabilities (XEP-0115).
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use jid::FullJid;
 use muji_jingle::SessionQuirks;
 use muji_xep::ns;
 use xmpp_parsers::minidom::Element;
@@ -50,5 +52,82 @@ impl ClientQuirks {
 impl Default for ClientQuirks {
     fn default() -> Self {
         Self::USUAL
+    }
+}
+
+/// Devices whose clients do something in their own way, as their presences tell it, wherever we see them: a call with one person has
+/// no other presence. Of the usual clients nothing is kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownClients(VecDeque<(FullJid, ClientQuirks)>);
+
+impl KnownClients {
+    /// A device is there, with this client, or one that it named before.
+    pub(crate) fn seen(&mut self, device: &FullJid, quirks: Option<ClientQuirks>) {
+        let Some(quirks) = quirks.filter(|quirks| self.find(device) != *quirks) else { return };
+        self.gone(device);
+        if quirks == ClientQuirks::default() {
+            return;
+        }
+        if self.0.len() == config::MAX_KNOWN_CLIENTS {
+            self.0.pop_front();
+        }
+        self.0.push_back((device.clone(), quirks));
+    }
+
+    /// A device is not there any more.
+    pub(crate) fn gone(&mut self, device: &FullJid) {
+        self.0.retain(|(known, _)| known != device);
+    }
+
+    /// What the client of a device does in its own way, as far as we know.
+    pub(crate) fn find(&self, device: &FullJid) -> ClientQuirks {
+        self.peculiar(device).unwrap_or_default()
+    }
+
+    /// The same, if it is other than usual.
+    pub(crate) fn peculiar(&self, device: &FullJid) -> Option<ClientQuirks> {
+        self.0.iter().find(|(known, _)| known == device).map(|(_, quirks)| *quirks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(number: usize) -> FullJid {
+        format!("juliet@capulet.example/{number}").parse().expect("a full JID")
+    }
+
+    /// The quirks of a client with this caps node.
+    fn of(node: &str) -> Option<ClientQuirks> {
+        let caps = format!("<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{node}' ver='x'/>");
+        ClientQuirks::find(&[caps.parse().expect("it is XML")])
+    }
+
+    #[test]
+    fn a_device_is_known_by_the_last_client_that_it_named_until_it_is_gone() {
+        let mut clients = KnownClients::default();
+        let dino = of("https://dino.im").expect("it has a node");
+        assert_ne!(dino, ClientQuirks::default());
+        clients.seen(&device(1), Some(dino));
+        clients.seen(&device(1), None);
+        assert_eq!(clients.find(&device(1)), dino, "a presence need not say it each time");
+        assert_eq!(clients.find(&device(2)), ClientQuirks::default());
+        clients.seen(&device(1), of("https://example.org"));
+        assert_eq!(clients.find(&device(1)), ClientQuirks::default());
+        clients.seen(&device(1), Some(dino));
+        clients.gone(&device(1));
+        assert_eq!(clients.find(&device(1)), ClientQuirks::default());
+    }
+
+    #[test]
+    fn usual_clients_need_no_memory_and_of_others_the_latest_are_kept() {
+        let mut clients = KnownClients::default();
+        (0..=config::MAX_KNOWN_CLIENTS).for_each(|number| clients.seen(&device(number), of("https://example.org")));
+        assert!(clients.0.is_empty());
+        (0..=config::MAX_KNOWN_CLIENTS).for_each(|number| clients.seen(&device(number), of("https://dino.im")));
+        assert_eq!(clients.0.len(), config::MAX_KNOWN_CLIENTS);
+        assert_eq!(clients.find(&device(0)), ClientQuirks::default());
+        assert_ne!(clients.find(&device(config::MAX_KNOWN_CLIENTS)), ClientQuirks::default());
     }
 }

@@ -104,7 +104,8 @@ pub const REJOIN: [Duration; 4] =
 /// Silence of the room after which we ask whether we are still in it (XEP-0410).
 pub const SELF_PING: Duration = Duration::from_secs(60);
 
-/// Random nicks tried in one room. Two in a row are taken only if somebody does it on purpose.
+/// Nicks tried in one room. Two random ones in a row are taken only if somebody does it on purpose, and few people are in one call with more
+/// devices.
 pub(crate) const MAX_NICKS: usize = 3;
 
 /// Times our presence is said again after others overwrote it; a client that goes on does not know of the call.
@@ -130,12 +131,20 @@ pub const MAX_GUESTS: usize = 64;
 /// Rooms to which we were invited that are remembered for that.
 pub(crate) const MAX_INVITED: usize = 64;
 
+/// Devices remembered whose clients do something in their own way. A roster has hundreds; a call with one that is forgotten is as with a
+/// usual client.
+pub(crate) const MAX_KNOWN_CLIENTS: usize = 512;
+
 /// Devices and certificates remembered of those we talk with, so that sessions can be tied to them.
 pub(crate) const MAX_BOUND: usize = 4 * MAX_PARTICIPANTS;
 
 /// A call is over if the peer's device has been unavailable for this time and nothing is heard of it either (XEP-0166
 /// section 6.7 says five to ten seconds). A client that only lost its stream is back by then, or is still heard.
 pub const UNAVAILABLE: Duration = Duration::from_secs(10);
+
+/// How far the clocks of two servers and ours may differ. What a stamp says is over (XEP-0203) counts as said so much later, as a caller
+/// may wait whose call looks old.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
 /// Calls found in an archive that are looked at together. More than that in one absence are told by the client's own history.
 pub(crate) const MAX_ARCHIVED: usize = 64;

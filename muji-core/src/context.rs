@@ -12,6 +12,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
+use crate::client_quirks::KnownClients;
 use crate::config::{self, Config};
 use crate::event::{Event, EventScope};
 use crate::media::Capabilities;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     /// What the client says in every presence.
     pub(crate) extras: Vec<Element>,
     pub(crate) trust: Trust,
+    pub(crate) clients: KnownClients,
     pub(crate) out: VecDeque<Output>,
     pub(crate) ended: Ended,
 }
@@ -41,6 +43,7 @@ impl Shared {
             config,
             extras: Vec::new(),
             trust: Trust::default(),
+            clients: KnownClients::default(),
             out: VecDeque::new(),
             ended: Ended::default(),
         }
@@ -54,6 +57,7 @@ impl Shared {
             config: &self.config,
             extras: &self.extras,
             trust: &mut self.trust,
+            clients: &self.clients,
             out: &mut self.out,
             ended: &mut self.ended,
         }
@@ -69,6 +73,7 @@ pub(crate) struct Context<'a> {
     /// What the client says in every presence.
     pub(crate) extras: &'a [Element],
     pub(crate) trust: &'a mut Trust,
+    pub(crate) clients: &'a KnownClients,
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) ended: &'a mut Ended,
 }

@@ -24,7 +24,14 @@ impl Disco {
         features.dedup();
         let info = DiscoInfoResult {
             node: None,
-            identities: vec![Identity::new("client", "console", "en", name)],
+            // Without a language: Dino leaves it out of the hash that it computes, and would ask each resource anew (XEP-0115
+            // section 5.1).
+            identities: vec![Identity {
+                category: "client".to_owned(),
+                type_: "console".to_owned(),
+                lang: None,
+                name: Some(name.to_owned()),
+            }],
             features: features.into_iter().map(str::to_owned).collect(),
             extensions: Vec::new(),
         };
@@ -70,6 +77,8 @@ mod tests {
         let node = format!("https://example.org/muji#{}", disco.caps().attr("ver").expect("caps have one"));
         let answer = disco.answer(Some(&node)).expect("the node is ours");
         assert_eq!(answer.attr("node"), Some(node.as_str()));
+        let identity = answer.get_child("identity", ns::DISCO_INFO).expect("it has one");
+        assert!(!String::from(identity).contains("lang"), "Dino computes another hash with one");
         let info = DiscoInfoResult::try_from(answer).expect("it is disco#info");
         let hash = hash_caps(&compute_disco(&info), Algo::Sha_1).expect("a known algorithm");
         assert_eq!(Element::from(Caps::new("https://example.org/muji", hash)), disco.caps());

@@ -218,6 +218,9 @@ pub enum EndReason {
     /// The other's device is gone, and nothing is heard of it.
     #[error("{0} is gone")]
     Gone(FullJid),
+    /// We said no.
+    #[error("declined")]
+    DeclinedHere,
     /// On this device the other said no.
     #[error("declined on {0}")]
     Declined(FullJid),
@@ -344,6 +347,7 @@ mod tests {
         let sentences = [
             (EndReason::Gone(phone()), "juliet@capulet.lit/phone is gone"),
             (EndReason::Declined(phone()), "declined on juliet@capulet.lit/phone"),
+            (EndReason::DeclinedHere, "declined"),
             (EndReason::Busy(phone()), "busy or declined on juliet@capulet.lit/phone"),
             (EndReason::Elsewhere(phone()), "answered on juliet@capulet.lit/phone"),
             (

@@ -53,7 +53,7 @@ pub enum Event {
         /// What it wanted to send.
         media: Vec<Media>,
     },
-    /// A device of the person we call rings.
+    /// A device of the person we call rings, or a participant's client asks its user before it answers us.
     DeviceRings(FullJid),
     /// This device of the other takes the call.
     PickedUp(FullJid),

@@ -15,6 +15,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
 use crate::config;
+use crate::wall_clock::WallClock;
 
 #[derive(Debug, Clone)]
 enum IceServersQuery {
@@ -26,8 +27,7 @@ enum IceServersQuery {
 /// What is known of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IceServers {
-    /// An instant, and what the clocks on the wall showed then.
-    clock: Option<(Instant, SystemTime)>,
+    clock: WallClock,
     /// The server knows such services; `None` before it was asked.
     supported: Option<bool>,
     asked: PendingRequests<IceServersQuery>,
@@ -48,7 +48,7 @@ pub(crate) struct Learned {
 
 impl IceServers {
     pub(crate) fn set_clock(&mut self, now: Instant, wall: SystemTime) {
-        self.clock = Some((now, wall));
+        self.clock.set(now, wall);
     }
 
     /// Another stream, maybe with another server.
@@ -149,8 +149,7 @@ impl IceServers {
     fn lasts(&self, now: Instant, service: &ExternalService) -> Duration {
         let expires = service.expires.as_ref().and_then(|expires| expires.parse::<DateTime>().ok());
         let expires = expires.and_then(|DateTime(at)| u64::try_from(at.timestamp()).ok());
-        let lasts = expires.zip(self.clock).map(|(expires, (then, wall))| {
-            let wall = wall + now.saturating_duration_since(then);
+        let lasts = expires.zip(self.clock.shows(now)).map(|(expires, wall)| {
             let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires));
             ends.and_then(|ends| ends.duration_since(wall).ok()).unwrap_or_default()
         });

@@ -107,6 +107,7 @@ mod command;
 mod conference;
 pub mod config;
 mod context;
+mod delay;
 mod direct;
 mod disco;
 mod engine;
@@ -129,6 +130,7 @@ mod stanza;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod trust;
+mod wall_clock;
 mod warning;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;

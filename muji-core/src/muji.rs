@@ -62,7 +62,7 @@ fn now() -> Instant {
 }
 
 /// What the clocks on the wall show.
-#[expect(clippy::disallowed_methods, reason = "credentials end by it")]
+#[expect(clippy::disallowed_methods, reason = "servers stamp by it")]
 fn wall() -> SystemTime {
     SystemTime::now()
 }
@@ -91,8 +91,7 @@ impl Muji {
     pub fn with_config(backend: impl MediaBackend + 'static, config: Config) -> Self {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("the system gives random bytes");
-        let mut engine = Engine::with_config(seed, backend.capabilities(), config);
-        engine.set_clock(now(), wall());
+        let engine = Engine::with_config(seed, backend.capabilities(), config);
         Self {
             engine,
             backend: Box::new(backend),
@@ -116,14 +115,16 @@ impl Muji {
 
     /// A stanza from the server. Answered with [`Handled::Taken`], the client must not answer it again.
     pub fn handle_stanza(&mut self, stanza: &Stanza) -> Handled {
-        let handled = self.engine.handle_stanza(now(), stanza);
+        let now = self.look();
+        let handled = self.engine.handle_stanza(now, stanza);
         self.wake();
         handled
     }
 
     /// The same for clients that hold their stanzas as elements.
     pub fn handle_element(&mut self, element: &Element) -> Handled {
-        let handled = self.engine.handle_element(now(), element);
+        let now = self.look();
+        let handled = self.engine.handle_element(now, element);
         self.wake();
         handled
     }
@@ -245,6 +246,13 @@ impl Muji {
     #[must_use]
     pub fn features(&self) -> Vec<&'static str> {
         self.engine.features()
+    }
+
+    /// Looks at both clocks: between two stanzas the machine may have slept, which only the one on the wall counts.
+    fn look(&mut self) -> Instant {
+        let now = now();
+        self.engine.set_clock(now, wall());
+        now
     }
 
     fn wake(&mut self) {

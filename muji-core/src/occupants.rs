@@ -27,6 +27,8 @@ pub(crate) struct Occupant {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Occupants {
     occupants: BTreeMap<String, Occupant>,
+    /// Nicks that several sessions of an account have, with the JIDs of all. Which of them is in the call the room does not say.
+    shared: BTreeMap<String, Vec<FullJid>>,
 }
 
 /// The names and media of contents.
@@ -57,8 +59,24 @@ impl Occupants {
         Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, quirks, since }))
     }
 
+    /// The sessions that have this nick.
+    pub(crate) fn share(&mut self, nick: &str, devices: &[FullJid]) {
+        self.shared.remove(nick);
+        if devices.len() > 1 && self.occupants.contains_key(nick) {
+            self.shared.insert(nick.to_owned(), devices.to_vec());
+        }
+    }
+
+    /// The nick that a session shares with the one that we take for the participant.
+    pub(crate) fn shared_with(&self, device: &FullJid) -> Option<&str> {
+        let of_device = |nick: &str| self.occupants.get(nick).is_some_and(|occupant| occupant.real != *device);
+        let mut shared = self.shared.iter().filter(|(nick, devices)| devices.contains(device) && of_device(nick));
+        shared.next().map(|(nick, _)| nick.as_str())
+    }
+
     /// Whose nick it was.
     pub(crate) fn rename(&mut self, nick: &str, new: &str) -> Option<FullJid> {
+        self.shared.remove(nick);
         let occupant = self.occupants.remove(nick)?;
         let real = occupant.real.clone();
         self.occupants.insert(new.to_owned(), occupant);
@@ -66,6 +84,7 @@ impl Occupants {
     }
 
     pub(crate) fn remove(&mut self, nick: &str) -> Option<Occupant> {
+        self.shared.remove(nick);
         self.occupants.remove(nick)
     }
 
@@ -98,6 +117,7 @@ impl Occupants {
     /// Forgets everybody.
     pub(crate) fn clear(&mut self) {
         self.occupants.clear();
+        self.shared.clear();
     }
 
     /// Everybody preparing.

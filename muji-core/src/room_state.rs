@@ -101,6 +101,19 @@ impl OccupantPresence {
     }
 }
 
+/// Whether others see our presence, by what the room says of the sessions under our nick; `None` if that tells nothing. `enters`: it is the
+/// first that we hear under this nick.
+///
+/// Prosody shows others the session that came first, and names all of them to each; ejabberd names the one that it shows.
+pub(crate) fn seen_under_nick(us: &FullJid, user: &MucUser, enters: bool) -> Option<bool> {
+    match &user.devices[..] {
+        [] => None,
+        [only] => Some(only == us),
+        several if !several.contains(us) => Some(false),
+        _ => enters.then_some(false),
+    }
+}
+
 /// A chat room in which the client may sit. Of the others only those with Muji are kept.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RoomState {
@@ -109,16 +122,22 @@ pub(crate) struct RoomState {
     pub(crate) occupants: Occupants,
     /// Everybody sees real JIDs.
     pub(crate) shows_jids: bool,
+    /// Another session of the account has the client's nick and was there first: others see its presence, not the client's.
+    pub(crate) hides_us: bool,
 }
 
 impl RoomState {
     /// A presence from the room. True if other people are in a call there now.
-    pub(crate) fn heard(&mut self, now: Instant, presence: &RoomPresence) -> bool {
+    pub(crate) fn heard(&mut self, now: Instant, us: Option<&FullJid>, presence: &RoomPresence) -> bool {
         let nick = presence.nick.as_str();
         match &presence.kind {
             PresenceKind::Available(described) if described.user.has(code::SELF) => {
+                let enters = self.nick.as_deref() != Some(nick);
                 self.nick = Some(nick.to_owned());
                 self.shows_jids |= described.user.has(code::NON_ANONYMOUS);
+                if let Some(seen) = us.and_then(|us| seen_under_nick(us, &described.user, enters)) {
+                    self.hides_us = !seen;
+                }
                 false
             }
             PresenceKind::Available(described) => self.described(now, nick, described),
@@ -130,7 +149,7 @@ impl RoomState {
     fn described(&mut self, now: Instant, nick: &str, described: &OccupantPresence) -> bool {
         let before = self.in_call(nick).cloned();
         let known = self.occupants.get(nick).map(|known| known.real.clone());
-        match (described.part(), described.user.real.clone().or(known)) {
+        match (described.part(), described.user.real(known.as_ref()).or(known)) {
             // An occupant over the bound is not shown; a client that joins the call gets a warning that says why.
             (Some(muji), Some(real)) => {
                 let _over_a_bound = self.occupants.update(now, nick, real, muji.clone(), described.quirks).is_err();

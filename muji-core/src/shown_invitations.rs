@@ -28,8 +28,15 @@ struct Shown {
 pub(crate) struct Invitations(VecDeque<Shown>);
 
 impl Invitations {
-    /// False if an invitation to this room was shown just now; one to its call comes behind one to the room all the same.
-    pub(crate) fn is_news(&mut self, now: Instant, room: &BareJid, to_call: Option<&Invitation>) -> bool {
+    /// False if an invitation to this room was shown just now; one to its call comes behind one to the room all the same. `since`: when
+    /// it was said.
+    pub(crate) fn is_news(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        room: &BareJid,
+        to_call: Option<&Invitation>,
+    ) -> bool {
         self.0.retain(|shown| shown.until > now);
         let call = to_call.is_some();
         if self.0.iter().any(|shown| shown.room == *room && (shown.call || !call)) {
@@ -38,7 +45,7 @@ impl Invitations {
         if self.0.len() == config::MAX_INVITED {
             self.0.pop_front();
         }
-        let until = now + config::INVITATION_LIFETIME;
+        let until = since + config::INVITATION_LIFETIME;
         self.0.push_back(Shown { room: room.clone(), call, open: to_call.cloned(), until });
         true
     }

@@ -1,6 +1,6 @@
 //! What was left out or went wrong while the rest works on.
 
-use jid::BareJid;
+use jid::{BareJid, Jid};
 use muji_jingle::SessionWarning;
 use muji_jingle::fault::PeerFault;
 use muji_xep::guard::Excess;
@@ -43,6 +43,16 @@ pub enum Warning {
     /// The room refused a presence of ours while we are in it.
     #[error("a change of our presence was refused: {0}")]
     PresenceRefused(RoomFault),
+    /// Another session of the account has our nick in the room, and rooms show others only one of them.
+    #[error(
+        "another device of yours is in the room as {shared}, so that others would not see this one: it goes by {nick}"
+    )]
+    NickShared {
+        /// The nick of both.
+        shared: String,
+        /// The nick for the call.
+        nick: String,
+    },
     /// The client sent a presence to the chat room without our part in the call.
     #[error(
         "the client sent a presence to the room without its part in the call; it was sent again with it; pass the client's own presence elements to set_presence_extras"
@@ -97,6 +107,16 @@ pub enum Warning {
     #[error("the room does not pass the invitation on ({condition}); invite directly, or ask its owner to")]
     InvitationNotPassedOn {
         /// The room's condition (RFC 6120 section 8.3.3).
+        condition: String,
+    },
+
+    // ---- a call to one person ----------------------------------------------------------------------------------------
+    /// One copy of the proposal of a call was returned. The call goes on: other devices ring, or may.
+    #[error("a device of {} cannot be told of the call ({condition}); others may ring", .from.to_bare())]
+    ProposalReturned {
+        /// Who returned it: the device, or a server in its name.
+        from: Jid,
+        /// The condition (RFC 6120 section 8.3.3).
         condition: String,
     },
 
@@ -209,6 +229,11 @@ mod tests {
                 "a change of our presence was refused: the room is full; try again when somebody has left",
             ),
             (
+                Warning::NickShared { shared: nick(), nick: "juliet (call)".to_owned() },
+                "another device of yours is in the room as juliet, so that others would not see this one: it goes by juliet \
+                 (call)",
+            ),
+            (
                 Warning::PresenceOverwritten,
                 "the client's own presence in the room took back the call's part; it is sent again; the client must give \
                  what it adds to presences to the call (set_presence_extras)",
@@ -270,6 +295,13 @@ mod tests {
         let session = SessionWarning::Media(MediaTrouble::Device("no microphone".to_owned()));
         vec![
             (
+                Warning::ProposalReturned {
+                    from: "juliet@capulet.lit/phone".parse().expect("a JID"),
+                    condition: "recipient-unavailable".to_owned(),
+                },
+                "a device of juliet@capulet.lit cannot be told of the call (recipient-unavailable); others may ring",
+            ),
+            (
                 Warning::RequestRefused { nick: nick(), fault: PeerFault::UnknownSession { sid: "s1".to_owned() } },
                 "a request of juliet was refused: no session s1 with this peer",
             ),
@@ -296,20 +328,22 @@ mod tests {
             Warning::RoomHidesJids => 4,
             Warning::OccupantsUnknown => 5,
             Warning::PresenceRefused(_) => 6,
-            Warning::PresenceOverwritten => 7,
-            Warning::NotCalled { .. } => 8,
-            Warning::CallInformationIgnored { .. } => 9,
-            Warning::SlowToPrepare(_) => 10,
-            Warning::NoCommonCodec(_) => 11,
-            Warning::GuestNotAdmitted { .. } => 12,
-            Warning::GuestNotInvited { .. } => 13,
-            Warning::NobodyInvited(_) => 14,
-            Warning::InvitationNotPassedOn { .. } => 15,
-            Warning::RequestRefused { .. } => 16,
-            Warning::Session { .. } => 17,
-            Warning::FingerprintNotSealed { .. } => 18,
-            Warning::NoCarbons => 19,
-            Warning::Media(_) => 20,
+            Warning::NickShared { .. } => 7,
+            Warning::PresenceOverwritten => 8,
+            Warning::NotCalled { .. } => 9,
+            Warning::CallInformationIgnored { .. } => 10,
+            Warning::SlowToPrepare(_) => 11,
+            Warning::NoCommonCodec(_) => 12,
+            Warning::GuestNotAdmitted { .. } => 13,
+            Warning::GuestNotInvited { .. } => 14,
+            Warning::NobodyInvited(_) => 15,
+            Warning::InvitationNotPassedOn { .. } => 16,
+            Warning::ProposalReturned { .. } => 17,
+            Warning::RequestRefused { .. } => 18,
+            Warning::Session { .. } => 19,
+            Warning::FingerprintNotSealed { .. } => 20,
+            Warning::NoCarbons => 21,
+            Warning::Media(_) => 22,
         }
     }
 
@@ -324,6 +358,6 @@ mod tests {
     fn the_sentence_of_each_warning_is_listed() {
         let mut places: Vec<usize> = all().iter().map(|(warning, _)| place(warning)).collect();
         places.dedup();
-        assert_eq!(places, (0..=20).collect::<Vec<_>>());
+        assert_eq!(places, (0..=22).collect::<Vec<_>>());
     }
 }

@@ -52,7 +52,7 @@ pub mod timers;
 pub use contents::Silence;
 pub use ids::{CallId, Ids, SessionId, TransportId};
 pub use incoming_call::{IncomingCall, RingStopped, RingingReply};
-pub use outgoing_call::{OutgoingCall, OutgoingCallEvent, OutgoingMessage, Unanswered};
+pub use outgoing_call::{OutgoingCall, OutgoingCallEvent, OutgoingMessage, Returned, Unanswered};
 pub use parties::{ContentSpec, SessionParams, SessionQuirks};
 pub use session::{
     Awaited, ContentFailure, End, Hold, Mute, Session, SessionEvent, SessionOutput, SessionWarning, acknowledge,

@@ -6,6 +6,10 @@
 //!     │                                                                     │ a later proceed is taken back
 //!     └── rejected, cancelled, nobody in 60 s, another proposal wins ─► Over
 //! ```
+//!
+//! What becomes of one copy is not what becomes of the call: a server returns the copy of a device whose stream it had kept for
+//! resumption and gives up now (XEP-0198), while another device rings. So an error ends the call only if no device is heard, and only
+//! after [`timers::UNDELIVERED`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -62,13 +66,35 @@ pub enum Unanswered {
     TieBreak(FullJid),
     /// No device answered within [`timers::CALLING`].
     Nobody,
+    /// The proposal was returned with this condition (RFC 6120 section 8.3.3), and no device was heard.
+    Undelivered(String),
+}
+
+/// What an error for the proposal means for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// Perhaps it has reached nobody: the call ends unless a device is heard.
+    Perhaps,
+    /// One copy of it is lost; the call goes on.
+    OneCopy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    Proposed { until: Instant },
+    /// `returned`: why the proposal came back before any device was heard.
+    Proposed {
+        until: Instant,
+        returned: Option<ReturnedProposal>,
+    },
     PickedUp(FullJid),
     Over,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ReturnedProposal {
+    condition: String,
+    /// When it counts as delivered to nobody.
+    ends_at: Instant,
 }
 
 /// A call to all devices of a person.
@@ -85,7 +111,7 @@ impl OutgoingCall {
     /// Rings all devices of `callee`. The session with the one that picks up has the same id.
     #[must_use]
     pub fn propose(now: Instant, id: String, callee: BareJid, media: Vec<Media>) -> Self {
-        let state = State::Proposed { until: now + timers::CALLING };
+        let state = State::Proposed { until: now + timers::CALLING, returned: None };
         let mut this = Self { id, callee, state, devices: BTreeMap::new(), queue: VecDeque::new() };
         this.send(this.callee.clone().into(), MessageKind::Propose(media));
         this
@@ -110,8 +136,9 @@ impl OutgoingCall {
 
     /// A device of the callee sends a message about this call.
     pub fn handle_message(&mut self, from: &FullJid, kind: &MessageKind) -> Option<OutgoingCallEvent> {
-        match (kind, &self.state) {
-            (MessageKind::Ringing, State::Proposed { .. }) => {
+        match (kind, &mut self.state) {
+            (MessageKind::Ringing, State::Proposed { returned, .. }) => {
+                *returned = None;
                 let is_new = !self.devices.contains_key(from) && self.devices.len() < MAX_DEVICES;
                 self.set_state(from, Device::Rings);
                 is_new.then(|| OutgoingCallEvent::Rings(from.clone()))
@@ -149,6 +176,17 @@ impl OutgoingCall {
         }
     }
 
+    /// The proposal, or a copy of it, was returned by `from`: a server in the name of the account, or one device.
+    pub fn handle_error(&mut self, now: Instant, from: &Jid, condition: String) -> Returned {
+        match &mut self.state {
+            State::Proposed { returned, .. } if from.is_bare() && self.devices.is_empty() => {
+                returned.get_or_insert(ReturnedProposal { condition, ends_at: now + timers::UNDELIVERED });
+                Returned::Perhaps
+            }
+            State::Proposed { .. } | State::PickedUp(_) | State::Over => Returned::OneCopy,
+        }
+    }
+
     /// The user does not want to wait any more, or the other side's proposal takes the place of this one.
     pub fn retract(&mut self, because: MessageReason) {
         if self.is_open() {
@@ -160,15 +198,23 @@ impl OutgoingCall {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<OutgoingCallEvent> {
         self.poll_timeout().filter(|until| *until <= now)?;
-        self.retract(Reason::Expired.into());
-        Some(OutgoingCallEvent::Over(Unanswered::Nobody))
+        let why = match &mut self.state {
+            State::Proposed { returned: Some(returned), .. } => {
+                Unanswered::Undelivered(std::mem::take(&mut returned.condition))
+            }
+            State::Proposed { returned: None, .. } | State::PickedUp(_) | State::Over => Unanswered::Nobody,
+        };
+        self.retract(Reason::Expired.into()); // A device may ring all the same.
+        Some(OutgoingCallEvent::Over(why))
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Proposed { until } => Some(until),
+        match &self.state {
+            State::Proposed { until, returned } => {
+                Some(returned.as_ref().map_or(*until, |returned| returned.ends_at.min(*until)))
+            }
             State::PickedUp(_) | State::Over => None,
         }
     }
@@ -313,6 +359,55 @@ mod tests {
         assert!(!call.is_open());
         call.retract(Reason::Cancel.into());
         assert_eq!(sent(&mut call), []);
+    }
+
+    const GONE: &str = "service-unavailable";
+
+    fn undelivered() -> Option<OutgoingCallEvent> {
+        Some(OutgoingCallEvent::Over(Unanswered::Undelivered(GONE.to_owned())))
+    }
+
+    #[test]
+    fn a_returned_proposal_ends_the_call_if_no_device_is_heard_and_is_taken_back() {
+        let mut call = proposed();
+        assert_eq!(call.handle_error(epoch(), &callee(), GONE.to_owned()), Returned::Perhaps);
+        let due = epoch() + timers::UNDELIVERED;
+        assert_eq!(call.handle_error(due, &callee(), "gone".to_owned()), Returned::Perhaps, "the first counts");
+        assert_eq!(call.handle_timeout(due - Duration::from_millis(1)), None);
+        assert_eq!(call.handle_timeout(due), undelivered());
+        assert_eq!(sent(&mut call), [(callee(), MessageKind::Retract(Reason::Expired.into()))]);
+        assert_eq!(call.handle_error(due, &callee(), GONE.to_owned()), Returned::OneCopy, "it is over already");
+    }
+
+    #[test]
+    fn a_copy_that_comes_back_does_not_end_a_call_that_rings_elsewhere() {
+        let phone = device("phone");
+        let mut before = proposed();
+        before.handle_error(epoch(), &callee(), GONE.to_owned());
+        before.handle_message(&phone, &MessageKind::Ringing);
+        let mut after = proposed();
+        after.handle_message(&phone, &MessageKind::Ringing);
+        assert_eq!(after.handle_error(epoch(), &callee(), GONE.to_owned()), Returned::OneCopy);
+        for mut call in [before, after] {
+            assert_eq!(call.poll_timeout(), Some(epoch() + timers::CALLING));
+            let picked_up = Some(OutgoingCallEvent::PickedUp(phone.clone()));
+            assert_eq!(call.handle_message(&phone, &MessageKind::Proceed), picked_up);
+        }
+    }
+
+    #[test]
+    fn a_device_that_does_not_know_such_calls_speaks_for_itself_alone() {
+        let mut call = proposed();
+        assert_eq!(call.handle_error(epoch(), &device("bot").into(), GONE.to_owned()), Returned::OneCopy);
+        assert_eq!(call.poll_timeout(), Some(epoch() + timers::CALLING));
+    }
+
+    #[test]
+    fn an_error_late_in_the_call_does_not_prolong_it() {
+        let mut call = proposed();
+        let late = epoch() + timers::CALLING - Duration::from_secs(1);
+        call.handle_error(late, &callee(), GONE.to_owned());
+        assert_eq!(call.handle_timeout(epoch() + timers::CALLING), undelivered());
     }
 
     #[test]

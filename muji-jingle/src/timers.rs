@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// From session-initiate to session-accept. A participant accepts by itself; a person needs to find the phone.
+/// From session-initiate to session-accept. A participant accepts by itself. One that says that it rings (XEP-0167 section 8) asks its
+/// user, for the camera say, and is waited for as long as [`RINGING`].
 pub const ACCEPT: Duration = Duration::from_secs(30);
 
 /// From session-accept to connected transports. ICE itself gives up later, people earlier.
@@ -23,6 +24,10 @@ pub const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// From proposing a call to an answer. People need to find the phone, and some clients ring until the caller gives up.
 pub const CALLING: Duration = Duration::from_secs(60);
+
+/// From the return of a proposal to the end of the call, unless a device is heard. A server that gives up one of several devices says
+/// the same as one that knows nobody of this name; a device that rings says so within a round trip, woken by a push within seconds.
+pub const UNDELIVERED: Duration = Duration::from_secs(5);
 
 /// Longest that a device rings. It is longer than [`CALLING`]: the caller's retract comes first, unless it is lost.
 pub const RINGING: Duration = Duration::from_secs(90);

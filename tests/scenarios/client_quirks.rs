@@ -5,14 +5,16 @@ use std::time::Duration;
 use muji_core::{Command, Event, Join, Media, PairState, Recovery, config};
 use muji_harness::room::Rules;
 use muji_harness::world::{PersonId, World};
+use muji_xep::Skipped;
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Content, Group, Jingle, Reason};
 use muji_xep::rtp::{Description, PayloadType};
+use muji_xep::session_info::SessionInfo;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza::Stanza;
 
 use crate::contents::video;
-use crate::puppet::{ask, audio, entered, offer, opus, requests, terminate, usable};
+use crate::puppet::{answering, ask, audio, entered, offer, opus, requests, terminate, usable};
 use crate::scripted::{AUDIO, PREPARING, entering, present, repeat};
 use crate::{SECOND, count, in_call};
 
@@ -49,6 +51,64 @@ fn a_newcomer_who_does_not_call_is_called_after_ten_seconds_under_an_id_that_los
     ask(&mut world, tybalt, romeo, "late", &offer);
     world.run_for(SECOND);
     assert_eq!(world.asked(romeo, "session-accept"), 1, "the regular offer wins");
+}
+
+/// Romeo's offer to Tybalt, whose client says that it asks for the camera, before it confirms the offer or behind that.
+fn asks_for_the_camera(confirms_first: bool) -> (World, [PersonId; 2], String) {
+    let (mut world, [romeo, tybalt]) = silent("https://example.org");
+    world.run_for(config::CALL_FALLBACK);
+    let rings = |sid: &str| {
+        let info = Some(SessionInfo::Ringing);
+        Jingle { info, ..Jingle::new(Action::SessionInfo, sid) }
+    };
+    let sid = if confirms_first {
+        let sid = offers(&requests(&mut world, tybalt)).remove(0);
+        ask(&mut world, tybalt, romeo, "r", &rings(&sid));
+        sid
+    } else {
+        let inbox = world.inbox(tybalt);
+        let offered = inbox.iter().find_map(|stanza| match stanza {
+            Stanza::Iq(Iq::Set { id, payload, .. }) => {
+                Some((id.clone(), Jingle::read(payload, &mut Skipped::default())?.sid))
+            }
+            _ => None,
+        });
+        let (id, sid) = offered.expect("an offer");
+        ask(&mut world, tybalt, romeo, "r", &rings(&sid));
+        let to = Some(world.jid(romeo).into());
+        world.send(tybalt, Iq::Result { from: None, to, id, payload: None });
+        sid
+    };
+    (world, [romeo, tybalt], sid)
+}
+
+#[test]
+fn a_participant_that_says_that_it_rings_is_waited_for() {
+    for confirms_first in [true, false] {
+        let (mut world, [romeo, tybalt], sid) = asks_for_the_camera(confirms_first);
+        world.run_for(80 * SECOND);
+        assert_eq!(world.asked(romeo, "session-terminate"), 0);
+        assert_eq!(count(&world, romeo, |event| matches!(event, Event::DeviceRings(_))), 1);
+        let mut accept = Jingle::new(Action::SessionAccept, &sid);
+        accept.contents = vec![answering(vec![opus()])];
+        ask(&mut world, tybalt, romeo, "a", &accept);
+        world.run_for(SECOND);
+        assert_eq!(world.asked(romeo, "session-initiate"), 1);
+        assert_eq!(count(&world, romeo, |event| matches!(event, Event::PeerConnecting(..))), 1);
+    }
+}
+
+#[test]
+fn a_participant_that_rings_again_and_again_is_waited_for_only_so_long() {
+    let (mut world, [romeo, tybalt], sid) = asks_for_the_camera(true);
+    for id in 0..9 {
+        world.run_for(10 * SECOND);
+        let again = Jingle { info: Some(SessionInfo::Ringing), ..Jingle::new(Action::SessionInfo, &sid) };
+        ask(&mut world, tybalt, romeo, &format!("r{id}"), &again);
+    }
+    world.run_for(2 * SECOND);
+    assert_eq!(world.asked(romeo, "session-terminate"), 1);
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::DeviceRings(_))), 1);
 }
 
 // Shows R-INIT-5.
@@ -308,4 +368,39 @@ fn a_movim_that_adds_pictures_is_answered_with_all_contents_in_a_session_accept(
     assert_eq!((names, answer.group.clone()), (vec!["0", "1"], bundle(&["0", "1"])));
     let ends: Vec<_> = answer.contents.iter().filter_map(|content| content.transport.clone()?.ufrag).collect();
     assert_eq!(ends[0], ends[1], "both by one transport");
+}
+
+/// Juliet's device, in a call that Romeo placed to it alone, adds pictures: what he answers.
+fn answer_to_pictures(presence_says: &[&str]) -> Vec<Action> {
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let juliet = world.puppet("juliet");
+    world.befriend_all();
+    let device = world.jid(juliet);
+    for node in presence_says {
+        let caps = format!("<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{node}' ver='x'/>");
+        world.forge(romeo, &format!("<presence xmlns='jabber:client' from='{device}'>{caps}</presence>"));
+        world.forge(romeo, &format!("<presence xmlns='jabber:client' from='{device}'><show>away</show></presence>"));
+    }
+    world.ring(romeo, device);
+    world.run_for(SECOND);
+    let (_, offer) = requests(&mut world, juliet).pop().expect("an offer");
+    let mut accept = Jingle::new(Action::SessionAccept, &offer.sid);
+    accept.contents = vec![answering(vec![opus()])];
+    ask(&mut world, juliet, romeo, "a", &accept);
+    world.run_for(SECOND);
+    requests(&mut world, juliet);
+    let mut more = Jingle::new(Action::ContentAdd, &offer.sid);
+    let pictures = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
+    more.contents = vec![Content { description: Some(pictures), name: "v".to_owned(), ..usable(vec![]) }];
+    ask(&mut world, juliet, romeo, "m", &more);
+    world.run_for(SECOND);
+    requests(&mut world, juliet).into_iter().map(|(_, jingle)| jingle.action).collect()
+}
+
+#[test]
+fn a_client_is_known_in_a_call_with_one_person_by_the_presence_that_it_shows_us() {
+    assert_eq!(answer_to_pictures(&[]), [Action::ContentAccept]);
+    assert_eq!(answer_to_pictures(&["https://movim.eu/"]), [Action::SessionAccept]);
+    assert_eq!(answer_to_pictures(&["https://movim.eu/", "https://example.org"]), [Action::ContentAccept]);
 }

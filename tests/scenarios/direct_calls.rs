@@ -104,7 +104,7 @@ fn an_offer_without_a_word_before_is_declined() {
     world.command(phone, Command::Decline);
     world.run_for(SECOND);
     assert_eq!(over(&world, romeo), Some(&EndReason::Declined(device)));
-    assert_eq!(over(&world, phone), Some(&EndReason::Left));
+    assert_eq!(over(&world, phone), Some(&EndReason::DeclinedHere));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jid::BareJid;
 use muji_core::error::{EndReason, Refused};
-use muji_core::{Command, Event, Media};
+use muji_core::{Command, Event, Media, Warning};
 use muji_harness::world::{PersonId, World};
 use muji_jingle::timers;
 use muji_xep::jingle::Reason;
@@ -187,7 +187,7 @@ fn who_declines_silences_all_devices_and_tells_the_caller_no_more_than_busy() {
     let (mut world, romeo, [phone, laptop, tablet]) = ringing();
     world.command(phone, Command::Decline);
     world.run_for(SECOND);
-    assert_eq!(over(&world, phone), Some(&EndReason::Left));
+    assert_eq!(over(&world, phone), Some(&EndReason::DeclinedHere));
     let there = EndReason::DeclinedElsewhere(world.jid(phone));
     assert_eq!([laptop, tablet].map(|device| over(&world, device)), [Some(&there); 2]);
     assert_eq!(over(&world, romeo), Some(&EndReason::Busy(world.jid(phone))));
@@ -272,7 +272,88 @@ fn a_call_that_the_server_cannot_deliver_says_so() {
     let bounce =
         format!("<message xmlns='jabber:client' type='error' from='{to}' to='{us}' id='{id}'>{error}</message>");
     world.forge(romeo, &bounce);
+    assert_eq!(over(&world, romeo), None, "of one device a server says the same");
+    world.run_for(timers::UNDELIVERED);
     assert_eq!(over(&world, romeo), Some(&EndReason::Unreachable("remote-server-not-found".to_owned())));
+    assert_eq!(words(&world, romeo).pop(), Some(MessageKind::Retract(Reason::Expired.into())), "nobody rings on");
+}
+
+/// Returns Romeo's proposal to him, as from this address.
+fn return_proposal(world: &mut World, romeo: PersonId, from: &str) {
+    let (id, us) = (id_of(world, romeo), world.jid(romeo));
+    let error = "<error type='wait'><recipient-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    // Servers return what was said, too.
+    let said = format!("<propose xmlns='urn:xmpp:jingle-message:0' id='{id}'/>");
+    world.forge(
+        romeo,
+        &format!(
+            "<message xmlns='jabber:client' type='error' from='{from}' to='{us}' id='{id}'>{said}{error}</message>"
+        ),
+    );
+}
+
+/// A phone in a tunnel: its server gives up its stream while the laptop rings (XEP-0198).
+#[test]
+fn one_device_that_is_gone_does_not_end_a_call_that_rings_elsewhere() {
+    let (mut world, romeo, [_, laptop, _]) = ringing();
+    return_proposal(&mut world, romeo, "juliet@capulet.example");
+    let returned = |event: &Event| matches!(event, Event::Warning(Warning::ProposalReturned { .. }));
+    assert_eq!(count(&world, romeo, returned), 1);
+    world.run_for(2 * timers::UNDELIVERED);
+    assert_eq!(over(&world, romeo), None);
+    world.pick_up(laptop);
+    world.run_for(SECOND);
+    assert!(world.hears(romeo, laptop) && world.hears(laptop, romeo));
+    return_proposal(&mut world, romeo, "juliet@capulet.example");
+    assert_eq!(count(&world, romeo, returned), 1, "now it does not matter any more");
+}
+
+#[test]
+fn an_error_that_is_faster_than_the_ringing_ends_nothing() {
+    let (mut world, romeo, [phone, ..]) = couple();
+    let account = account(&world, phone);
+    world.ring(romeo, account);
+    return_proposal(&mut world, romeo, "juliet@capulet.example");
+    world.run_for(2 * timers::UNDELIVERED);
+    assert_eq!(over(&world, romeo), None);
+    world.pick_up(phone);
+    world.run_for(SECOND);
+    assert!(world.hears(romeo, phone));
+}
+
+/// A bot does not know such calls; the phone needs a push to wake.
+#[test]
+fn a_device_that_does_not_understand_the_call_speaks_for_itself_alone() {
+    let mut world = World::new(1);
+    let romeo = world.person("romeo");
+    let phone = world.puppet("juliet");
+    world.befriend_all();
+    let (his, hers) = (world.jid(romeo), account(&world, phone));
+    world.ring(romeo, hers);
+    return_proposal(&mut world, romeo, "juliet@capulet.example/bot");
+    world.run_for(4 * timers::UNDELIVERED);
+    assert_eq!(over(&world, romeo), None);
+    let id = id_of(&world, romeo);
+    say(&mut world, phone, his, &id, MessageKind::Proceed);
+    world.run_for(SECOND);
+    assert_eq!(world.asked(romeo, "session-initiate"), 1);
+}
+
+#[test]
+fn what_an_error_returns_was_not_said_by_who_returns_it() {
+    let (mut world, _, [phone, ..]) = couple();
+    let us = world.jid(phone);
+    let propose = "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'><description xmlns='urn:xmpp:jingle:apps:rtp:1' \
+                   media='audio'/></propose>";
+    let error =
+        format!("<message xmlns='jabber:client' type='error' from='romeo@montague.example/x'>{propose}</message>");
+    let copy = format!(
+        "<message xmlns='jabber:client' from='{}' to='{us}'><received xmlns='urn:xmpp:carbons:2'><forwarded \
+         xmlns='urn:xmpp:forward:0'>{error}</forwarded></received></message>",
+        us.to_bare()
+    );
+    world.forge(phone, &copy);
+    assert_eq!(world.events(phone), []);
 }
 
 #[test]

@@ -256,7 +256,7 @@ fn a_call_in_the_archive_that_is_over_was_missed_unless_another_device_took_it()
     let missed = |world: &World, who: PersonId| vec![Event::Missed { from: world.jid(who), media: vec![Media::Audio] }];
     let because = || MessageReason::from(Reason::Cancel);
     for (age, word, by_device, is_missed) in [
-        (60, None, false, true),
+        (180, None, false, true), // A minute, and what clocks may differ by.
         (20, Some(MessageKind::Retract(because())), false, true),
         (20, Some(MessageKind::Finish(because())), false, true),
         (20, Some(MessageKind::Proceed), true, false),

@@ -13,6 +13,9 @@ use crate::ns;
 /// Status codes read of one presence.
 const MAX_CODES: usize = 16;
 
+/// Devices read of one nick: each session of an account may have it (Prosody, ejabberd).
+const MAX_DEVICES: usize = 16;
+
 /// Fields copied of a room's form, and values of each; Prosody's has about 20.
 const MAX_FIELDS: usize = 128;
 
@@ -30,6 +33,8 @@ pub mod code {
     pub const NOW_SEMI_ANONYMOUS: u16 = 173;
     /// The room is new and ours to configure.
     pub const CREATED: u16 = 201;
+    /// The room has given somebody another nick than it asked for.
+    pub const NICK_GIVEN: u16 = 210;
     /// Banned.
     pub const BANNED: u16 = 301;
     /// Renamed.
@@ -49,8 +54,9 @@ pub mod code {
 /// The `<x/>` with which a room annotates a presence or a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MucUser {
-    /// The occupant's real JID, if we may know it and it is a full one.
-    pub real: Option<FullJid>,
+    /// The occupant's real JIDs, those that we may know and that are full ones. They are several if other sessions of the account share
+    /// the nick: an item is for each of them, in any order (Prosody).
+    pub devices: Vec<FullJid>,
     /// The nick it changes to, with [`code::RENAMED`].
     pub new_nick: Option<String>,
     /// The nick of the moderator who removed the occupant.
@@ -86,7 +92,8 @@ impl MucUser {
         for child in element.children().filter(|child| child.ns() == ns::MUC_USER) {
             match child.name() {
                 "item" => {
-                    this.real = parsed(child, "jid").and_then(|jid: Jid| jid.try_into_full().ok());
+                    let device = parsed(child, "jid").and_then(|jid: Jid| jid.try_into_full().ok());
+                    this.devices.extend(device.filter(|_| this.devices.len() < MAX_DEVICES));
                     this.new_nick = text(child, "nick");
                     this.actor = child.get_child("actor", ns::MUC_USER).and_then(|actor| text(actor, "nick"));
                     this.reason = reason(child);
@@ -99,6 +106,13 @@ impl MucUser {
             }
         }
         this
+    }
+
+    /// The real JID with which a call goes on: the `known` one as long as it has the nick.
+    #[must_use]
+    pub fn real(&self, known: Option<&FullJid>) -> Option<FullJid> {
+        let stays = known.filter(|known| self.devices.contains(known));
+        stays.or(self.devices.first()).cloned()
     }
 
     /// True if the room gave this status.

@@ -58,6 +58,8 @@ pub const CALL_INVITES: &str = "urn:xmpp:call-invites:0";
 pub const CALL_MESSAGE: &str = "urn:xmpp:call-message:1";
 /// XEP-0334.
 pub const HINTS: &str = "urn:xmpp:hints";
+/// XEP-0297.
+pub const FORWARD: &str = "urn:xmpp:forward:0";
 /// XEP-0203.
 pub const DELAY: &str = "urn:xmpp:delay";
 /// XEP-0359.

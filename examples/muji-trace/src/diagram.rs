@@ -75,7 +75,7 @@ impl Drawing {
         if !self.rooms.contains(&room) {
             self.rooms.push(room);
         }
-        if let Some(real) = user.and_then(|user| user.real) {
+        if let Some(real) = user.and_then(|user| user.real(None)) {
             self.nicks.retain(|(nick, _)| *nick != address);
             self.nicks.push((address, real));
         }

@@ -20,7 +20,7 @@ impl Conference {
         self.publishing.take_over(&handover, cx.capabilities);
         self.before = Some(handover.session.parties().peer.clone());
         self.shown_to.clone_from(&handover.shown_to);
-        self.participants.take_over(handover);
+        self.participants.take_over(cx, handover);
         self.event(cx, Event::GoesOnInRoom(self.membership.room().clone()));
         self
     }

@@ -116,7 +116,10 @@ impl Conference {
 
     /// The client sits in the room already.
     pub(crate) fn in_chat_room(mut self, cx: &mut Context<'_>, room: &RoomState) -> Self {
-        self.membership.knows_anonymity(room.shows_jids);
+        self.membership.knows_room(room.shows_jids, room.hides_us);
+        if let Some(shared) = room.nick.clone().filter(|_| room.hides_us) {
+            self.tell_nick(cx, shared);
+        }
         for (nick, occupant) in room.occupants.iter() {
             self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone(), Some(occupant.quirks));
         }
@@ -204,6 +207,7 @@ impl Conference {
 
     /// A session-initiate marked with our room.
     pub(crate) fn offered(&mut self, cx: &mut Context<'_>, id: &str, from: &FullJid, offer: &Jingle) {
+        self.learn_device(cx, from);
         let (participants, view) = self.participants();
         participants.offered(cx, &view, id, from, offer);
     }

@@ -92,7 +92,15 @@ impl Conference {
 
     /// The room repeated our own presence.
     fn echoed(&mut self, cx: &mut Context<'_>, nick: &str, id: Option<&str>, described: &OccupantPresence) {
+        if self.membership.is_former_nick(nick, &described.user) {
+            return;
+        }
         self.membership.echoed(nick, &described.user);
+        if self.membership.is_hidden(&self.us, &described.user, self.publishing.is_entering())
+            && self.take_another_nick(cx)
+        {
+            return;
+        }
         let muji = described.muji.as_ref();
         let repetition = self.publishing.echo.repeated(id, muji);
         for gone in self.membership.resynced(id) {
@@ -109,6 +117,31 @@ impl Conference {
         {
             self.finish(cx, why);
         } // Outside, what comes is of an earlier stay.
+    }
+
+    /// Another session of the account has our nick, and the room shows its presence to the others instead of ours: as far as they know we
+    /// are not in the call. False if we have tried several nicks.
+    fn take_another_nick(&mut self, cx: &mut Context<'_>) -> bool {
+        let nick = self.membership.nick().to_owned();
+        if !self.membership.takes_another_nick() {
+            return false;
+        }
+        self.tell_nick(cx, nick);
+        if self.membership.waits_for_client() {
+            self.enter_room(cx);
+        } else if self.publishing.is_entering() {
+            self.announce_again(cx);
+            self.publishing.echo.mark();
+        } else {
+            self.restate_muji(cx);
+        }
+        true
+    }
+
+    /// Tells the user that the call does not go under this nick.
+    pub(super) fn tell_nick(&self, cx: &mut Context<'_>, shared: String) {
+        let nick = self.membership.nick().to_owned();
+        self.warn(cx, Warning::NickShared { shared, nick });
     }
 
     /// The room repeated our presence while we are in it, or on the way in.
@@ -166,7 +199,7 @@ impl Conference {
         let known = self.occupants.get(nick).map(|occupant| occupant.real.clone());
         let Some(muji) = described.part() else { return self.occupant_dropped(cx, nick) };
         // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
-        let Some(real) = described.user.real.clone().or_else(|| known.clone()) else {
+        let Some(real) = described.user.real(known.as_ref()).or_else(|| known.clone()) else {
             if self.is_published() {
                 self.warn(cx, Warning::NotCalled { nick: nick.to_owned(), why: NotCalled::HiddenJid });
             } else {
@@ -181,7 +214,16 @@ impl Conference {
             cx.trust.names_device(&real, device);
         }
         self.takes_part(cx, nick, real, muji.clone(), described.quirks);
+        self.occupants.share(nick, &described.user.devices);
         self.publish_in_turn(cx);
+    }
+
+    /// Of several sessions that share a nick, the one that offers us a session is in the call.
+    pub(super) fn learn_device(&mut self, cx: &mut Context<'_>, device: &FullJid) {
+        let Some(nick) = self.occupants.shared_with(device).map(str::to_owned) else { return };
+        let Some(occupant) = self.occupants.get(&nick).cloned() else { return };
+        self.occupant_gone(cx, &nick);
+        self.takes_part(cx, &nick, device.clone(), occupant.muji, Some(occupant.quirks));
     }
 
     /// An occupant prepares or has contents.
@@ -194,6 +236,7 @@ impl Conference {
         quirks: Option<ClientQuirks>,
     ) {
         let preparing = muji.preparing;
+        let quirks = quirks.or_else(|| cx.clients.peculiar(&real));
         let before = match self.occupants.update(cx.now, nick, real.clone(), muji, quirks) {
             Ok(before) => before.map(|occupant| occupant.muji.contents),
             Err(why) => return self.warn(cx, Warning::NotCalled { nick: nick.to_owned(), why }),

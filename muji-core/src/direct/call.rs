@@ -109,7 +109,8 @@ impl DirectCall {
             Command::Accept(media) => self.accept(cx, media),
             Command::Decline => self.decline(cx),
             Command::Leave => {
-                self.leave(cx, EndReason::Left);
+                let why = if self.is_wanted() { EndReason::Left } else { EndReason::DeclinedHere };
+                self.leave(cx, why);
                 Ok(())
             }
             Command::Mute(media, mute) => {

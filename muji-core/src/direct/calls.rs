@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, DomainRef, FullJid, Jid};
 use muji_jingle::fault::PeerFault;
 use muji_jingle::{CallId, IncomingCall, OutgoingMessage, RingingReply, Session, refuse};
 use muji_xep::jingle::{Jingle, Reason};
@@ -249,11 +249,13 @@ impl DirectCalls {
         met || cx.config.anybody_rings || self.is_contact(who)
     }
 
-    /// The server returned one of our messages.
-    pub(crate) fn bounced(&mut self, cx: &mut Context<'_>, from: &BareJid, id: &str, why: String) -> bool {
-        let placed = |direct: &DirectCall| direct.is_placed() && direct.peer == *from && direct.id() == Some(id);
+    /// One of our messages, or a copy of one, was returned.
+    pub(crate) fn returned(&mut self, cx: &mut Context<'_>, us: &FullJid, from: &Jid, id: &str, why: String) -> bool {
+        let of_server = |server: &DomainRef| from.as_str() == server.as_str();
+        let on_the_way = |peer: &BareJid| from.to_bare() == *peer || of_server(peer.domain()) || of_server(us.domain());
+        let placed = |direct: &DirectCall| direct.placed_id() == Some(id) && on_the_way(&direct.peer);
         let Some(call) = self.find(placed) else { return false };
-        self.with(cx, call, |direct, cx| direct.undelivered(cx, why));
+        self.with(cx, call, |direct, cx| direct.returned(cx, from, why));
         true
     }
 

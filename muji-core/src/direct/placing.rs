@@ -1,7 +1,7 @@
 //! We call: all devices of somebody, or one that is known to take a plain offer.
 
 use jid::{FullJid, Jid};
-use muji_jingle::{CallId, IncomingCall, OutgoingCall, OutgoingCallEvent, Unanswered};
+use muji_jingle::{CallId, IncomingCall, OutgoingCall, OutgoingCallEvent, Returned, Unanswered};
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::EndReason;
 use crate::event::Event;
 use crate::pair::PairState;
+use crate::warning::Warning;
 
 impl DirectCall {
     /// Calls somebody: on all devices, or on the one that is named, without a proposal.
@@ -59,6 +60,7 @@ impl DirectCall {
                     Unanswered::Declined(device, _) => EndReason::Declined(device),
                     Unanswered::TieBreak(_) => EndReason::Session(muji_jingle::End::TieBreak),
                     Unanswered::Nobody => EndReason::Unanswered,
+                    Unanswered::Undelivered(condition) => EndReason::Unreachable(condition),
                 };
                 self.end(cx, over);
             }
@@ -77,9 +79,19 @@ impl DirectCall {
         self.said(cx);
     }
 
-    /// The server could not deliver our proposal.
-    pub(super) fn undelivered(&mut self, cx: &mut Context<'_>, why: String) {
-        self.end(cx, EndReason::Unreachable(why));
+    /// Our proposal was returned, or the copy for one device.
+    pub(super) fn returned(&mut self, cx: &mut Context<'_>, from: &Jid, condition: String) {
+        let Origin::Placed(fork) = &mut self.origin else { return };
+        if !fork.is_open() {
+            return; // A device took the call, so it does not matter which other one did not hear of it.
+        }
+        match fork.handle_error(cx.now, from, condition.clone()) {
+            Returned::Perhaps => {}
+            Returned::OneCopy => {
+                let warning = Warning::ProposalReturned { from: from.clone(), condition };
+                cx.event(self.call, Event::Warning(warning));
+            }
+        }
     }
 
     pub(super) fn placing_timeout(&mut self, cx: &mut Context<'_>) {

@@ -83,7 +83,7 @@ impl DirectCall {
         if self.is_wanted() {
             return Err(Refused::NotRinging);
         }
-        self.leave(cx, EndReason::Left);
+        self.leave(cx, EndReason::DeclinedHere);
         Ok(())
     }
 

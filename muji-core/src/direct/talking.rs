@@ -1,7 +1,7 @@
 //! The session of a call with one person.
 
 use jid::FullJid;
-use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionParams, SessionQuirks, acknowledge, dismiss};
+use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionParams, acknowledge, dismiss};
 use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement};
 use muji_xep::jmi::{MessageKind, MessageReason};
 use xmpp_parsers::stanza_error::StanzaError;
@@ -95,7 +95,7 @@ impl DirectCall {
             us: self.us.clone(),
             name: self.peer.to_string(),
             room: None,
-            quirks: SessionQuirks::default(),
+            quirks: cx.clients.find(&peer).in_session,
             certificates: cx.certificates(&peer),
             bound_only: cx.config.require_bound,
             peer,
@@ -269,8 +269,9 @@ impl DirectCall {
         if !available && matches!(&self.origin, Origin::Rung(ring) if ring.caller() == device) {
             self.caller_said(cx, &MessageKind::Retract(MessageReason::default()));
         }
-        if self.session.as_ref().is_some_and(|session| session.parties().peer == *device) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.parties().peer == *device) {
             self.ends_at = (!available).then_some(cx.now + config::UNAVAILABLE);
+            session.set_peer(self.peer.as_str(), cx.clients.find(device).in_session);
         }
     }
 

@@ -3,27 +3,30 @@
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, Jid};
+use muji_jingle::timers;
 use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::jmi::JingleMessage;
 use muji_xep::muc::MucUser;
 use muji_xep::room_invite::{self, RoomInvite};
-use muji_xep::{Element, guard, ns};
-use xmpp_parsers::carbons::{Received, Sent};
+use muji_xep::{guard, ns};
 use xmpp_parsers::message::{Message, MessageType};
+use xmpp_parsers::ns::DEFAULT_NS;
 
 use super::Engine;
 use crate::call_message::{Heard, Sender};
 use crate::command::Join;
+use crate::delay::Delay;
 use crate::event::{Event, EventScope, Handled};
 use crate::invitation::Invitation;
 use crate::output::Output;
 use crate::stanza::condition;
+use crate::{config, wall_clock};
 
 /// A message, and who said it to whom, whichever way it came.
 struct IncomingMessage<'a> {
     message: &'a Message,
     sender: Sender,
-    delayed: bool,
+    delay: Delay,
 }
 
 impl Engine {
@@ -39,7 +42,7 @@ impl Engine {
         {
             return Handled::Shared;
         }
-        if message.type_ == MessageType::Error && self.handle_bounce(now, message) {
+        if message.type_ == MessageType::Error && self.handle_returned(now, message) {
             return Handled::Shared;
         }
         if let Some(handled) = self.handle_invite(now, message) {
@@ -49,8 +52,8 @@ impl Engine {
     }
 
     fn handle_carbon(&mut self, now: Instant, message: &Message) -> Handled {
-        let Some((copy, sender, delayed)) = self.copied(message) else { return Handled::NotOurs };
-        self.handle_call_message(now, &IncomingMessage { message: &copy, sender, delayed });
+        let Some((copy, sender, delay)) = self.copied(message) else { return Handled::NotOurs };
+        self.handle_call_message(now, &IncomingMessage { message: &copy, sender, delay });
         Handled::Shared
     }
 
@@ -58,23 +61,27 @@ impl Engine {
     fn incoming<'a>(&self, message: &'a Message) -> Option<IncomingMessage<'a>> {
         let from = message.from.clone()?.try_into_full().ok()?;
         let us = self.us.as_ref().filter(|us| **us != from)?;
-        if message.type_ == MessageType::Error || message.type_ == MessageType::Groupchat {
+        if !is_spoken(message) {
             return None;
         }
         let sender = if from.to_bare() == us.to_bare() { Sender::Device(from) } else { Sender::Peer(from) };
-        Some(IncomingMessage { message, sender, delayed: is_delayed(message) })
+        Some(IncomingMessage { message, sender, delay: Delay::find(&message.payloads) })
     }
 
     /// What was said to all of our devices, or by another of them. Only our own account makes copies (XEP-0280 section 11).
-    fn copied(&self, message: &Message) -> Option<(Message, Sender, bool)> {
+    fn copied(&self, message: &Message) -> Option<(Message, Sender, Delay)> {
         let us = self.us.as_ref().filter(|us| message.from.as_ref().is_some_and(|from| *from == us.to_bare()))?;
-        let of = |name: &str| message.payloads.iter().find(|payload| payload.is(name, ns::CARBONS)).cloned();
-        let (forwarded, sent) = match (of("sent"), of("received")) {
-            (Some(sent), _) => (Sent::try_from(sent).ok()?.forwarded, true),
-            (None, Some(received)) => (Received::try_from(received).ok()?.forwarded, false),
+        let of = |name: &str| message.payloads.iter().find(|payload| payload.is(name, ns::CARBONS));
+        let (copied, sent) = match (of("sent"), of("received")) {
+            (Some(copied), _) => (copied, true),
+            (None, Some(copied)) => (copied, false),
             (None, None) => return None,
         };
-        let copy = forwarded.message;
+        let forwarded = copied.get_child("forwarded", ns::FORWARD)?;
+        let copy = Message::try_from(forwarded.get_child("message", DEFAULT_NS)?.clone()).ok()?;
+        if !is_spoken(&copy) {
+            return None; // An error may hold what it returns, which its sender did not say.
+        }
         let from = copy.from.clone()?.try_into_full().ok()?;
         let ours = from.to_bare() == us.to_bare();
         let sender = if sent && ours && from != *us {
@@ -84,14 +91,15 @@ impl Engine {
         } else {
             return None; // Said to another device alone: if that one is late, it is told so itself.
         };
-        let delayed = forwarded.delay.is_some() || is_delayed(&copy);
-        Some((copy, sender, delayed))
+        let stamped = message.payloads.iter().chain(forwarded.children()).chain(&copy.payloads);
+        let delay = Delay::find(stamped);
+        Some((copy, sender, delay))
     }
 
     /// True if it spoke of a call.
     fn handle_call_message(&mut self, now: Instant, incoming: &IncomingMessage<'_>) -> bool {
         if let Some(message) = JingleMessage::find(&incoming.message.payloads) {
-            let since = (!incoming.delayed).then_some(now);
+            let since = self.since(now, incoming.delay, timers::CALLING);
             let heard = Heard { sender: incoming.sender.clone(), message, since };
             self.archived.said(&heard);
             // Sessions run between real JIDs, so nobody is called from behind a nick.
@@ -142,9 +150,11 @@ impl Engine {
             (Sender::Device(device), kind) => {
                 self.invitations.device_said(device, &invite.id, kind, &mut self.shared.out);
             }
-            (Sender::Peer(_), InviteKind::Invite { .. }) if incoming.delayed => {}
             (Sender::Peer(from), InviteKind::Invite { .. }) => {
-                self.show_invitation(now, from.clone().into(), invite, None)
+                match self.since(now, incoming.delay, config::INVITATION_LIFETIME) {
+                    Some(since) => self.show_invitation(now, since, from.clone().into(), invite, None),
+                    None => self.skipped(from.to_string(), "an invitation of long ago"),
+                }
             }
             (Sender::Peer(from), kind) => self.guest_said(now, &from.clone().into(), &invite.id, kind),
         }
@@ -159,13 +169,18 @@ impl Engine {
         }
     }
 
-    fn show_invitation(&mut self, now: Instant, from: Jid, invite: CallInvite, within: Option<BareJid>) {
+    fn show_invitation(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        from: Jid,
+        invite: CallInvite,
+        within: Option<BareJid>,
+    ) {
         let InviteKind::Invite { audio, video } = invite.kind else { return };
         let Some(room) = invite.room else {
             // A session that is offered later (`jingle`): calls with one person are proposed (XEP-0353), here and by all clients.
-            let what = "an invitation to a call that is in no room".to_owned();
-            let event = Event::Skipped { from: from.to_string(), what };
-            return self.shared.out.push_back(Output::Event(EventScope::Account, event));
+            return self.skipped(from.to_string(), "an invitation to a call that is in no room");
         };
         let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
         let counterpart = self.direct_calls.talking_with(&invitation.from.to_bare()).is_some();
@@ -178,36 +193,44 @@ impl Engine {
             return drop(self.accept(now, &invitation, Join::call_room()));
         }
         if self.call_in(&invitation.room).is_none()
-            && self.invitations.is_news(now, &invitation.room, Some(&invitation))
+            && self.invitations.is_news(now, since, &invitation.room, Some(&invitation))
         {
             self.shared.out.push_back(Output::Event(EventScope::Account, Event::Invited(Box::new(invitation))));
         }
     }
 
-    /// Our own proposal came back: the server says why.
-    fn handle_bounce(&mut self, now: Instant, message: &Message) -> bool {
+    fn skipped(&mut self, from: String, what: &str) {
+        let event = Event::Skipped { from, what: what.to_owned() };
+        self.shared.out.push_back(Output::Event(EventScope::Account, event));
+    }
+
+    /// Since when something holds that was said at that time and `lasts` so long; `None` if it is over.
+    fn since(&self, now: Instant, said: Delay, lasts: Duration) -> Option<Instant> {
+        wall_clock::since(now, self.clock.age(now, said)?, lasts)
+    }
+
+    /// Our own proposal came back: a server or a device says why.
+    fn handle_returned(&mut self, now: Instant, message: &Message) -> bool {
         let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
-        let from = from.to_bare();
-        let id = id.0.clone();
         let why = condition(&message.payloads);
-        self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.bounced(cx, &from, &id, why)) == Some(true)
+        let of_call =
+            self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.returned(cx, us, from, &id.0, why));
+        of_call == Some(true)
     }
 
     /// Invitations that are not from a person's device to ours: to all of a chat room, and to a room as such. A copy of our
     /// own, or an old one from an archive, is none.
     fn handle_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
-        if is_delayed(message) {
-            return None;
-        }
+        let since = self.since(now, Delay::find(&message.payloads), config::INVITATION_LIFETIME)?;
         match message.type_ {
-            MessageType::Groupchat => self.handle_group_invite(now, message),
-            MessageType::Chat | MessageType::Normal => self.handle_room_invite(now, message),
+            MessageType::Groupchat => self.handle_group_invite(now, since, message),
+            MessageType::Chat | MessageType::Normal => self.handle_room_invite(now, since, message),
             MessageType::Error | MessageType::Headline => None,
         }
     }
 
     /// Somebody invites all of a chat room, or answers there. What our devices say comes back under our nick.
-    fn handle_group_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
+    fn handle_group_invite(&mut self, now: Instant, since: Instant, message: &Message) -> Option<Handled> {
         let from = message.from.clone()?;
         let chat = from.to_bare();
         let nick = from.resource()?.as_str();
@@ -220,19 +243,19 @@ impl Engine {
                 let device = from.try_into_full().ok()?;
                 self.invitations.device_said(&device, &invite.id, kind, &mut self.shared.out);
             }
-            (false, InviteKind::Invite { .. }) => self.show_invitation(now, from, invite, Some(chat)),
+            (false, InviteKind::Invite { .. }) => self.show_invitation(now, since, from, invite, Some(chat)),
             (false, kind) => self.guest_said(now, &from, &invite.id, kind),
         }
         Some(Handled::Shared)
     }
 
     /// An invitation to a room as such; whether there is a call the client may find out.
-    fn handle_room_invite(&mut self, now: Instant, message: &Message) -> Option<Handled> {
+    fn handle_room_invite(&mut self, now: Instant, since: Instant, message: &Message) -> Option<Handled> {
         let invite = RoomInvite::find(message.from.as_ref()?, &message.payloads)?;
         let ours = self.us.as_ref().is_some_and(|us| us.to_bare() == invite.from.to_bare());
         let there = self.call_in(&invite.room).is_some()
             || self.chat_rooms.get(&invite.room).is_some_and(|chat_room| chat_room.nick.is_some());
-        if !ours && !there && self.invitations.is_news(now, &invite.room, None) {
+        if !ours && !there && self.invitations.is_news(now, since, &invite.room, None) {
             self.shared.out.push_back(Output::Event(EventScope::Account, Event::RoomInvited(invite)));
         }
         Some(Handled::Shared)
@@ -256,6 +279,10 @@ impl Engine {
     }
 }
 
-fn is_delayed(message: &Message) -> bool {
-    message.payloads.iter().any(|payload: &Element| payload.is("delay", ns::DELAY))
+/// True if its sender says what it holds, to persons.
+fn is_spoken(message: &Message) -> bool {
+    match message.type_ {
+        MessageType::Chat | MessageType::Normal | MessageType::Headline => true,
+        MessageType::Error | MessageType::Groupchat => false,
+    }
 }

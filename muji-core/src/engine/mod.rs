@@ -20,6 +20,7 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::archived::Archived;
 use crate::availability::Availability;
+use crate::client_quirks::ClientQuirks;
 use crate::command::Command;
 use crate::conference::Conference;
 use crate::config::{self, Config};
@@ -27,14 +28,17 @@ use crate::context::{Context, Shared};
 use crate::direct::DirectCalls;
 use crate::disco::Disco;
 use crate::error::Refused;
+#[cfg(doc)]
+use crate::event::Event;
 use crate::event::{ConnectionChange, Handled};
 use crate::ice_servers::IceServers;
 use crate::media::{Capabilities, MediaReport};
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::room_service::Services;
-use crate::room_state::{RoomPresence, RoomState};
+use crate::room_state::{PresenceKind, RoomPresence, RoomState};
 use crate::shown_invitations::Invitations;
+use crate::wall_clock::WallClock;
 
 /// Whether somebody is there, if a presence of this type says it.
 fn available(type_: &presence::Type) -> Option<bool> {
@@ -70,6 +74,7 @@ pub struct Engine {
     availability: Availability,
     services: Services,
     ice_servers: IceServers,
+    clock: WallClock,
     /// The connection is gone.
     offline: bool,
     /// If it does not come back the calls end then.
@@ -100,6 +105,7 @@ impl Engine {
             availability: Availability::default(),
             services: Services::default(),
             ice_servers: IceServers::default(),
+            clock: WallClock::default(),
             offline: false,
             lost_until: None,
         }
@@ -209,18 +215,37 @@ impl Engine {
 
     fn handle_presence(&mut self, now: Instant, presence: &Presence) -> Handled {
         let Some(room) = presence.from.as_ref().map(Jid::to_bare) else { return Handled::NotOurs };
+        let read = RoomPresence::read(presence);
+        self.note_client(presence, read.as_ref());
         if let Some(Ok(device)) = presence.from.clone().map(Jid::try_into_full)
             && let Some(available) = available(&presence.type_)
         {
             self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.presence(cx, &device, available));
         }
-        let read = RoomPresence::read(presence);
         if let Some(read) = &read {
             self.observe(now, &room, read);
         }
         let Some(call) = self.call_in(&room) else { return Handled::NotOurs };
         self.with_call(now, call, |conference, cx| conference.presence(cx, read.as_ref()));
         Handled::Shared
+    }
+
+    /// Keeps in mind what client a device has, if its presence tells, and whose device it is.
+    fn note_client(&mut self, presence: &Presence, in_room: Option<&RoomPresence>) {
+        if let Some(in_room) = in_room {
+            if let PresenceKind::Available(described) = &in_room.kind
+                && let [real] = &described.user.devices[..]
+            {
+                self.shared.clients.seen(real, described.quirks);
+            }
+            return;
+        }
+        let Some(Ok(device)) = presence.from.clone().map(Jid::try_into_full) else { return };
+        match available(&presence.type_) {
+            Some(true) => self.shared.clients.seen(&device, ClientQuirks::find(&presence.payloads)),
+            Some(false) => self.shared.clients.gone(&device),
+            None => {}
+        }
     }
 
     /// News from the media layer.
@@ -299,9 +324,11 @@ impl Engine {
         self.shared.out.pop_front()
     }
 
-    /// The wall-clock time. XMPP servers give the time at which credentials for TURN servers expire in it (XEP-0215); without it the
-    /// credentials are taken to last half a day.
+    /// The wall-clock time. Servers stamp with it what they deliver late (XEP-0203): without it a call that was stamped is
+    /// [`Event::Missed`], however young it is. And they say by it when credentials for TURN servers end (XEP-0215): without it these
+    /// are taken to last half a day. Say it again when the machine has slept, as `Instant` may not count that.
     pub fn set_clock(&mut self, now: Instant, wall: SystemTime) {
+        self.clock.set(now, wall);
         self.ice_servers.set_clock(now, wall);
     }
 

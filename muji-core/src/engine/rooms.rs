@@ -18,7 +18,7 @@ use crate::error::Refused;
 use crate::event::{Event, EventScope};
 use crate::invitation::Invitation;
 use crate::output::Output;
-use crate::peer::{Peer, occupant_jid};
+use crate::peer::{Peer, call_nick, occupant_jid};
 use crate::room_state::RoomPresence;
 
 impl Engine {
@@ -35,7 +35,10 @@ impl Engine {
             }
         };
         let again = self.left.contains(&room);
-        let chat_nick = chat_room.as_ref().and_then(|chat_room| chat_room.nick.clone());
+        let chat_nick = chat_room.as_ref().and_then(|chat_room| {
+            let nick = chat_room.nick.as_deref()?;
+            Some(if chat_room.hides_us { call_nick(nick) } else { nick.to_owned() })
+        });
         let (call, mut conference) = self.enter(now, None, room, how, chat_nick)?;
         if again {
             conference = conference.again();
@@ -162,7 +165,7 @@ impl Engine {
             self.chat_rooms.remove(&invented);
         }
         let chat_room = self.chat_rooms.entry(room.clone()).or_default();
-        let changed = chat_room.heard(now, presence);
+        let changed = chat_room.heard(now, self.us.as_ref(), presence);
         if chat_room.is_empty() {
             self.chat_rooms.remove(room);
         }

@@ -335,8 +335,8 @@ impl Session {
                 self.peer_holds(now, false);
                 self.peer_unmuted(now, None);
             }
-            SessionInfo::Ringing if self.is_offered() => self.out.event(SessionEvent::Ringing),
-            SessionInfo::Ping | SessionInfo::Ringing => {}
+            SessionInfo::Ringing => self.rings(now),
+            SessionInfo::Ping => {}
         }
         Ok(())
     }
@@ -350,6 +350,16 @@ impl Session {
     fn silenced(&mut self, content: String) {
         if let Some((media, why)) = self.contents.silenced(&content).filter(|_| self.is_active()) {
             self.out.event(SessionEvent::Silent { content, media, why });
+        }
+    }
+
+    /// The peer asks its user, which it may say again and again: the offer waits for as long as a device may ring.
+    fn rings(&mut self, now: Instant) {
+        let State::Offered { until, rings } = &mut self.state else { return };
+        if !std::mem::replace(rings, true) {
+            *until = now + timers::RINGING;
+            self.unanswered_at = None;
+            self.out.event(SessionEvent::Ringing);
         }
     }
 
@@ -374,9 +384,11 @@ impl Session {
     pub fn handle_answer(&mut self, now: Instant, ids: &mut Ids, id: &str, outcome: Result<(), &StanzaError>) -> bool {
         let Some(request) = self.out.pending.answered(id) else { return false };
         let Err(error) = outcome else {
-            if request == Request::Initiate && self.is_offered() {
+            if request == Request::Initiate
+                && let State::Offered { rings, .. } = self.state
+            {
                 self.acknowledged = true;
-                self.unanswered_at = Some(now + timers::UNANSWERED);
+                self.unanswered_at = (!rings).then_some(now + timers::UNANSWERED);
             }
             self.change(now, ids, |changes| changes.answered(&request, None));
             return true;
@@ -479,7 +491,7 @@ impl Session {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, ids: &mut Ids) {
         match self.state {
-            State::Offered { until } if until <= now => {
+            State::Offered { until, .. } if until <= now => {
                 self.terminate(now, ids, Reason::Timeout.into(), End::Silent(Awaited::Acceptance));
             }
             State::Connecting { until } if until <= now => {
@@ -602,7 +614,7 @@ impl Session {
         }
         match self.state {
             State::Opening { offer_permitted: true, .. } => {
-                self.state = State::Offered { until: now + timers::ACCEPT };
+                self.state = State::Offered { until: now + timers::ACCEPT, rings: false };
                 let offer = Jingle {
                     initiator: Some(self.out.parties.us.to_string()),
                     contents: self.contents.write(),

@@ -11,8 +11,8 @@ use crate::ids::TransportId;
 pub(super) enum State {
     /// The media layer makes our ends; once it has, and we are `offer_permitted`, the offer goes out.
     Opening { offer_permitted: bool, until: Instant },
-    /// Our offer is out.
-    Offered { until: Instant },
+    /// Our offer is out. `rings`: the peer says that it asks its user.
+    Offered { until: Instant, rings: bool },
     /// The peer's offer waits for us.
     Incoming,
     /// We accept as soon as our ends are made.
@@ -56,7 +56,7 @@ impl State {
         match self {
             Self::Opening { until, .. }
             | Self::Answering { until }
-            | Self::Offered { until }
+            | Self::Offered { until, .. }
             | Self::Connecting { until } => Some(*until),
             Self::Incoming | Self::Up | Self::Ended => None,
         }

@@ -184,7 +184,7 @@ impl FaultyClient {
         let muji = MujiElement::find(&presence.payloads).filter(|_| presence.type_ == Type::None);
         let preparing = muji.is_some_and(|muji| prepares(muji) && !publishes(muji));
         if is_own(presence) {
-            self.us = MucUser::find(&presence.payloads).and_then(|user| user.real);
+            self.us = MucUser::find(&presence.payloads).and_then(|user| user.real(None));
         } else if self.us.is_none() {
             self.ahead.insert(nick.to_string(), preparing);
         } else if let Some(ahead) = self.ahead.get_mut(nick.as_str()) {
@@ -215,7 +215,7 @@ impl FaultyClient {
     /// Somebody whose JID is smaller came, and is called at once.
     fn compared(&mut self, presence: &Presence) -> Vec<Stanza> {
         self.note(presence);
-        let real = MucUser::find(&presence.payloads).and_then(|user| user.real);
+        let real = MucUser::find(&presence.payloads).and_then(|user| user.real(None));
         let (Some(us), Some(real)) = (self.us.clone(), real) else { return Vec::new() };
         let publishes = MujiElement::find(&presence.payloads).is_some_and(publishes);
         if !publishes || real >= us || !self.called.insert(real.clone()) {

@@ -1,5 +1,5 @@
 //! One person calls another who has several devices: every order in which they pick up, decline, give up, hang up and call
-//! back, and in which what they say, and the copies of it, arrive.
+//! back, and in which what they say, the copies of it, and errors for some of the copies, arrive.
 //!
 //! To the server and from it each device has a way of its own that keeps its order. The media layer answers at once, and so
 //! does a client that confirms a request.
@@ -9,7 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jid::FullJid;
+use jid::{FullJid, Jid};
+use muji_core::error::EndReason;
 use muji_core::media::MediaCommand;
 use muji_core::{CallId, Command, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
 use muji_harness::instant_backend;
@@ -17,8 +18,12 @@ use muji_harness::person::settled;
 use muji_harness::room::Rules;
 use muji_harness::simulated_server::SimulatedServer;
 use muji_harness::stanza::{self, copy, element};
+use muji_jingle::timers;
+use muji_xep::jmi::{JingleMessage, MessageKind};
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::message::Message;
 use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::check::Violation;
 use crate::digest::{self, Digest};
@@ -43,6 +48,8 @@ pub(crate) struct Row {
     pub(crate) ends: usize,
     /// Times the other calls too, on the first device.
     pub(crate) calls_back: usize,
+    /// Copies of the proposal that the server returns instead of giving them to their devices.
+    pub(crate) returned: usize,
 }
 
 /// One thing that happens.
@@ -57,6 +64,10 @@ pub(crate) enum Move {
     Hear(usize),
     /// Somebody reads what the server passes on.
     Read(usize),
+    /// The server gives up a device's stream, and returns its copy of the proposal.
+    Return(usize),
+    /// The caller has waited after an error for as long as it does.
+    Wait,
 }
 
 impl fmt::Display for Move {
@@ -69,6 +80,8 @@ impl fmt::Display for Move {
             Self::End(who) => write!(f, "{} hangs up", NAMES[*who]),
             Self::Hear(who) => write!(f, "the server hears {}", NAMES[*who]),
             Self::Read(who) => write!(f, "{} hears the server", NAMES[*who]),
+            Self::Return(who) => write!(f, "the server returns the copy for {}", NAMES[*who]),
+            Self::Wait => write!(f, "romeo waits in vain for a device"),
         }
     }
 }
@@ -88,6 +101,10 @@ struct Device {
     sessions: BTreeMap<SessionId, CallId>,
     connected: BTreeSet<SessionId>,
     captures: BTreeSet<CallId>,
+    /// A device was heard to ring.
+    heard_ringing: bool,
+    /// The call ended as one that reached nobody, though a device rang.
+    given_up_ringing: bool,
 }
 
 /// All devices and what is under way.
@@ -134,6 +151,8 @@ impl Forking {
                 sessions: BTreeMap::new(),
                 connected: BTreeSet::new(),
                 captures: BTreeSet::new(),
+                heard_ringing: false,
+                given_up_ringing: false,
             };
             people.push(Arc::new((device, Digest::default())));
         }
@@ -219,6 +238,30 @@ impl Forking {
         self.up.entry(who).or_default().push_back(InFlight::new(stanza));
     }
 
+    /// The copy of the proposal that is the next thing for a device.
+    fn proposal(&self, who: usize) -> Option<&Message> {
+        let Stanza::Message(message) = &self.down.get(&who)?.front()?.stanza else { return None };
+        let word = JingleMessage::find(&message.payloads)?;
+        matches!(word.kind, MessageKind::Propose(_)).then_some(message)
+    }
+
+    /// A server says the same of one device whose stream it gives up as of an account that it does not know.
+    fn return_copy(&mut self, who: usize) {
+        let letter = Self::next(&mut self.down, who);
+        let Stanza::Message(message) = &letter.stanza else { return };
+        let mut error = Message::error(Jid::from(jid(0)));
+        (error.id, error.from) = (message.id.clone(), message.to.clone());
+        let condition = DefinedCondition::ServiceUnavailable;
+        error.payloads = vec![StanzaError::new(ErrorType::Cancel, condition, "en", "").into()];
+        self.down.entry(0).or_default().push_back(InFlight::new(error.into()));
+    }
+
+    /// True if the caller waits for a device after an error.
+    fn doubts(&self) -> bool {
+        let caller = &self.people[0].0;
+        caller.engine.poll_timeout().is_some_and(|due| due <= caller.now + timers::UNDELIVERED)
+    }
+
     fn wrong(what: impl Into<String>) -> Result<(), Violation> {
         Err(Violation::DirectCall(what.into()))
     }
@@ -248,7 +291,9 @@ impl Device {
                 self.calls.insert(call);
             }
             Event::PeerConnected(_, session) => drop(self.connected.insert(*session)),
-            Event::Ended(_) => {
+            Event::DeviceRings(_) => self.heard_ringing = true,
+            Event::Ended(why) => {
+                self.given_up_ringing |= self.heard_ringing && matches!(why, EndReason::Unreachable(_));
                 self.ringing = self.ringing.filter(|ringing| *ringing != call);
                 self.calls.remove(&call);
                 self.wanted.remove(&call);
@@ -282,6 +327,12 @@ impl World for Forking {
         }
         moves.extend(self.up.keys().map(|who| Move::Hear(*who)));
         moves.extend(self.down.keys().map(|who| Move::Read(*who)));
+        if self.left.returned > 0 {
+            moves.extend((1..self.people.len()).filter(|who| self.proposal(*who).is_some()).map(Move::Return));
+        }
+        if self.doubts() {
+            moves.push(Move::Wait);
+        }
         moves
     }
 
@@ -312,6 +363,14 @@ impl World for Forking {
                 let letter = Self::next(&mut self.down, who);
                 self.receive(who, &letter.stanza);
             }
+            Move::Return(who) => {
+                self.left.returned -= 1;
+                self.return_copy(who);
+            }
+            Move::Wait => self.touch(0, |caller| {
+                caller.now += timers::UNDELIVERED;
+                caller.engine.handle_timeout(caller.now);
+            }),
         }
     }
 
@@ -329,6 +388,9 @@ impl World for Forking {
             if device.sessions.values().chain(&device.captures).any(|call| !device.wanted.contains(call)) {
                 return Self::wrong(format!("I1, I2: {name} has media open that its user did not want"));
             }
+            if device.given_up_ringing {
+                return Self::wrong(format!("{name} took one copy's error for that of all: a device rings"));
+            }
             if device.sessions.len() > 1 {
                 return Self::wrong(format!("{name} has two sessions at once"));
             }
@@ -337,7 +399,7 @@ impl World for Forking {
     }
 
     fn is_quiet(&self) -> bool {
-        self.up.is_empty() && self.down.is_empty()
+        self.up.is_empty() && self.down.is_empty() && !self.doubts()
     }
 
     /// Either two talk, or nobody does and nothing rings on.
@@ -375,7 +437,8 @@ impl World for Forking {
         let letter = match happens {
             Move::Hear(who) => self.up.get(&who).and_then(VecDeque::front),
             Move::Read(who) => self.down.get(&who).and_then(VecDeque::front),
-            Move::Call | Move::CallBack | Move::Accept(_) | Move::Decline(_) | Move::End(_) => None,
+            Move::Return(who) => self.down.get(&who).and_then(VecDeque::front),
+            Move::Call | Move::CallBack | Move::Accept(_) | Move::Decline(_) | Move::End(_) | Move::Wait => None,
         };
         ladder::line(&happens, letter.map(|letter| element(&letter.stanza)).as_ref())
     }

@@ -51,17 +51,19 @@ fn rows(quick: bool) -> Vec<Row> {
     rows
 }
 
-const ONE: CallRow = CallRow { devices: 2, accepts: 1, declines: 0, ends: 0, calls_back: 0 };
+const ONE: CallRow = CallRow { devices: 2, accepts: 1, declines: 0, ends: 0, calls_back: 0, returned: 0 };
 
 /// The same for calls with one person.
 fn forks(quick: bool) -> Vec<CallRow> {
     let two = CallRow { accepts: 2, ..ONE };
     let mut rows = vec![ONE, CallRow { declines: 1, ends: 1, ..two }, CallRow { calls_back: 1, ..two }];
     rows.push(CallRow { devices: 3, ..two });
+    rows.push(CallRow { returned: 2, ends: 1, ..ONE });
     if !quick {
         rows.push(CallRow { devices: 3, accepts: 3, ..ONE });
         rows.push(CallRow { devices: 3, declines: 1, ..two });
         rows.push(CallRow { ends: 1, calls_back: 1, ..two });
+        rows.push(CallRow { devices: 3, returned: 2, ..ONE });
     }
     rows
 }
@@ -115,6 +117,9 @@ struct Args {
     /// How often the person who is called calls back
     #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
     calls_back: usize,
+    /// How many copies of the call the server returns
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    returned: usize,
     /// Stop after this many seconds
     #[arg(long, value_name = "N", default_value_t = 7_200)]
     seconds: u64,
@@ -154,6 +159,7 @@ fn main() -> ExitCode {
             declines: args.declines,
             ends: args.ends,
             calls_back: args.calls_back,
+            returned: args.returned,
         }]),
         (None, None) => totals.conferences(&rows(args.quick)).and_then(|()| totals.forks(&forks(args.quick))),
     };
@@ -199,13 +205,13 @@ impl Totals {
     }
 
     fn forks(&mut self, rows: &[CallRow]) -> Result<(), String> {
-        println!("\ndevices                  pick up decline hang up call back {COUNTS}");
+        println!("\ndevices         pick up decline hang up call back returned {COUNTS}");
         for row in rows {
-            let CallRow { devices, accepts, declines, ends, calls_back } = row;
+            let CallRow { devices, accepts, declines, ends, calls_back, returned } = row;
             let first = Forking::new(*row, self.seed);
             self.explore(
                 &first,
-                &format!("{devices:>7} {:>16} {accepts:>7} {declines:>7} {ends:>7} {calls_back:>9}", ""),
+                &format!("{devices:>7} {:>7} {accepts:>7} {declines:>7} {ends:>7} {calls_back:>9} {returned:>8}", ""),
             )?;
         }
         Ok(())

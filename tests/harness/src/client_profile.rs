@@ -318,7 +318,7 @@ impl Scripted {
         let muji = MujiElement::find(&presence.payloads).map(|muji| MujiElement::read(muji, &mut Skipped::default()));
         match (&presence.type_, user.has(code::SELF)) {
             (Type::None, true) => self.echoed(muji),
-            (Type::None, false) => self.other(nick, user.real, muji),
+            (Type::None, false) => self.other(nick, user.real(None), muji),
             (Type::Unavailable, false) => self.gone(&nick),
             _ => {}
         }

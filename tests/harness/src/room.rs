@@ -64,6 +64,9 @@ pub struct Rules {
     pub conflicts: usize,
     /// Who enters next goes by this nick, whatever it asked for.
     pub nick: Option<String>,
+    /// Sessions of one account may have one nick: others see the presence of the first alone, and each of them its own, with the JIDs of
+    /// all (Prosody).
+    pub shares_nicks: bool,
     /// It does not answer anybody, and says nothing.
     pub silent: bool,
 }
@@ -155,8 +158,9 @@ impl Rooms {
             room.rules.conflicts = room.rules.conflicts.saturating_sub(1);
             return vec![refusal(address, from, &nick, &presence, condition)];
         }
+        let shown = room.shown().filter(|other| other.nick != nick);
         let mut out: Vec<Delivery> =
-            room.occupants.iter().map(|other| (from.clone(), other.presence(address, room, Type::None, &[]))).collect();
+            shown.map(|other| (from.clone(), other.presence(address, room, Type::None, &[]))).collect();
         let payloads = room.passed_on(presence.payloads);
         let given = room.rules.nick.take();
         let mut codes = vec![code::SELF];
@@ -175,7 +179,7 @@ impl Rooms {
             room.rules.refusals -= 1;
             return vec![refusal(address, from, &before, &presence, DefinedCondition::NotAcceptable)];
         }
-        if nick != before && room.occupants.iter().any(|other| other.nick == nick) {
+        if nick != before && room.is_taken(from, &nick) {
             return vec![refusal(address, from, &before, &presence, DefinedCondition::Conflict)];
         }
         // One who takes another nick goes under the old one, with word of the new (XEP-0045 section 7.6).
@@ -190,7 +194,8 @@ impl Rooms {
     /// An occupant enters again: it wants the whole state again (XEP-0045 section 17.3).
     fn enter_again(&mut self, address: &BareJid, from: &FullJid, presence: Presence) -> Vec<Delivery> {
         let room = &self.rooms[address];
-        let others = room.occupants.iter().filter(|other| other.real != *from);
+        let own_nick = room.find(from).map(|own| own.nick.clone());
+        let others = room.shown().filter(|other| own_nick.as_ref() != Some(&other.nick));
         let mut out: Vec<Delivery> =
             others.map(|other| (from.clone(), other.presence(address, room, Type::None, &[]))).collect();
         let codes = [code::SELF, code::NON_ANONYMOUS];
@@ -208,6 +213,13 @@ impl Rooms {
         let Some(room) = self.rooms.get_mut(address) else { return Vec::new() };
         let Some(index) = room.occupants.iter().position(|occupant| occupant.real == *who) else { return Vec::new() };
         let gone = room.occupants[index].clone();
+        if room.occupants.iter().any(|other| other.nick == gone.nick && other.real != *who) {
+            let codes: Vec<u16> = codes.iter().copied().chain([code::SELF]).collect();
+            let mut out = vec![(who.clone(), gone.presence(address, room, Type::Unavailable, &codes))];
+            room.occupants.remove(index);
+            out.extend(room.show(address, &gone.nick));
+            return out;
+        }
         let mut out = Vec::new();
         for other in &room.occupants {
             let own = (other.real == *who).then_some(code::SELF);
@@ -431,11 +443,39 @@ impl Room {
         if self.rules.password.as_deref().is_some_and(|wanted| password != Some(wanted)) {
             return Some(DefinedCondition::NotAuthorized);
         }
-        if self.rules.conflicts > 0 || self.occupants.iter().any(|occupant| occupant.nick == nick) {
+        if self.rules.conflicts > 0 || self.is_taken(who, nick) {
             return Some(DefinedCondition::Conflict);
         }
         (self.rules.capacity.is_some_and(|capacity| self.occupants.len() >= capacity))
             .then_some(DefinedCondition::ServiceUnavailable)
+    }
+
+    /// True if somebody else has the nick.
+    fn is_taken(&self, who: &FullJid, nick: &str) -> bool {
+        let shares = |other: &Occupant| self.rules.shares_nicks && other.real.to_bare() == who.to_bare();
+        self.occupants.iter().any(|other| other.nick == nick && other.real != *who && !shares(other))
+    }
+
+    /// Of each nick the session that others see: the first.
+    fn shown(&self) -> impl Iterator<Item = &Occupant> {
+        let first = |own: &&Occupant| {
+            self.occupants.iter().find(|other| other.nick == own.nick).is_some_and(|it| it.real == own.real)
+        };
+        self.occupants.iter().filter(first)
+    }
+
+    /// Tells everybody of a nick: the others the presence of its first session, and each of its sessions its own.
+    fn show(&self, address: &BareJid, nick: &str) -> Vec<Delivery> {
+        let Some(first) = self.shown().find(|own| own.nick == nick) else { return Vec::new() };
+        let to = |other: &Occupant| {
+            let presence = if other.nick == nick {
+                other.presence(address, self, Type::None, &[code::SELF])
+            } else {
+                first.presence(address, self, Type::None, &[])
+            };
+            (other.real.clone(), presence)
+        };
+        self.occupants.iter().map(to).collect()
     }
 
     /// Somebody goes by another nick from now on.
@@ -452,7 +492,9 @@ impl Room {
             }
             (other.real.clone(), gone)
         };
-        self.occupants.iter().map(told).collect()
+        // Others go on seeing the session that stays under the nick.
+        let stays = self.occupants.iter().any(|other| other.nick == own.nick && other.real != *who);
+        self.occupants.iter().filter(|other| !stays || other.real == *who).map(told).collect()
     }
 
     /// What of a presence the room repeats.
@@ -467,9 +509,8 @@ impl Room {
     /// An occupant's presence to everybody, itself last (XEP-0045 section 7.2.2).
     fn repeat(&self, address: &BareJid, who: &FullJid, id: Option<String>, own_codes: &[u16]) -> Vec<Delivery> {
         let Some(own) = self.find(who) else { return Vec::new() };
-        let others = self.occupants.iter().filter(|other| other.real != *who);
-        let mut out: Vec<Delivery> =
-            others.map(|other| (other.real.clone(), own.presence(address, self, Type::None, &[]))).collect();
+        let mut out = self.show(address, &own.nick);
+        out.retain(|(to, _)| to != who);
         let mut echo = own.presence(address, self, Type::None, own_codes);
         if let Stanza::Presence(echo) = &mut echo {
             echo.id = id.filter(|_| !self.rules.drops_ids);
@@ -492,13 +533,17 @@ impl Room {
 
 impl Occupant {
     fn presence(&self, address: &BareJid, room: &Room, kind: Type, codes: &[u16]) -> Stanza {
-        let jid = self.real.to_string();
         let role = if kind == Type::Unavailable { "none" } else { "participant" };
         let owns = room.owner == Some(self.real.to_bare());
-        let mut attributes = vec![("affiliation", if owns { "owner" } else { "none" }), ("role", role)];
-        attributes.extend((!room.rules.hides_jids).then_some(("jid", jid.as_str())));
         let mut x = Element::bare("x", ns::MUC_USER);
-        x.append_child(builder("item", ns::MUC_USER, &attributes));
+        // Prosody gives them in any order, so the worst is shown here: the last session first.
+        let others = room.occupants.iter().filter(|other| other.nick == self.nick && other.real != self.real);
+        let others = others.filter(|_| kind == Type::None).map(|other| &other.real).rev();
+        for jid in others.chain([&self.real]).map(ToString::to_string) {
+            let mut attributes = vec![("affiliation", if owns { "owner" } else { "none" }), ("role", role)];
+            attributes.extend((!room.rules.hides_jids).then_some(("jid", jid.as_str())));
+            x.append_child(builder("item", ns::MUC_USER, &attributes));
+        }
         if codes.contains(&DESTROYED) {
             x.append_child(Element::bare("destroy", ns::MUC_USER));
         }

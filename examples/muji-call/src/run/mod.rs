@@ -367,8 +367,8 @@ impl Program {
             EndReason::Elsewhere(_) | EndReason::DeclinedElsewhere(_) | EndReason::Cancelled | EndReason::Expired => {
                 Ok(())
             }
-            EndReason::Left if self.interrupted => Err(Failure::Interrupted),
-            EndReason::Left if self.args.wait && !self.timed => Ok(()), // It was declined.
+            EndReason::Left | EndReason::DeclinedHere if self.interrupted => Err(Failure::Interrupted),
+            EndReason::DeclinedHere => Ok(()),
             EndReason::Left | EndReason::HungUp => self.expectation(),
             other => Err(Failure::Call(other.to_string())),
         }

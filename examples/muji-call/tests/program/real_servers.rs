@@ -51,6 +51,7 @@ async fn three_hear_each_other_in_a_room_of_prosody() {
     three_hear_each_other(&server).await;
     a_room_for_members_only(&server).await;
     inside_a_chat_room(&server).await;
+    beside_a_chat_client(&server).await;
     wrong_words(&server).await;
 }
 
@@ -60,6 +61,7 @@ async fn three_hear_each_other_in_a_room_of_ejabberd() {
     three_hear_each_other(&server).await;
     a_room_for_members_only(&server).await;
     inside_a_chat_room(&server).await;
+    beside_a_chat_client(&server).await;
     wrong_words(&server).await;
 }
 
@@ -114,6 +116,24 @@ async fn inside_a_chat_room(server: &RealServer) {
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{said}");
     }
+}
+
+/// The user's chat client is in the room under the same nick, and the room shows others that one alone.
+async fn beside_a_chat_client(server: &RealServer) {
+    let parlour = format!("parlour@conference.{}", server.domain);
+    let mut host = in_room(server, PEOPLE[2], &parlour, &["--json"]).spawn().unwrap();
+    said(&mut host, "\"joined\"").await;
+    let (jid, address, authority) = (format!("{}@{}", PEOPLE[0], server.domain), server.address(), server.authority());
+    let more = ["--wait", "--chat", &parlour, "--jid", &jid, "--nick", PEOPLE[0], "--json"];
+    let connection = ["--server", &address, "--ca-file", &authority];
+    let mut chat = program(&[&more[..], &connection[..]].concat()).spawn().unwrap();
+    said(&mut chat, "\"chat\"").await;
+    let more = ["--in-chat", "--seconds", CALL, "--expect", "1"];
+    let output = run(in_room(server, PEOPLE[0], &parlour, &more)).await;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let joined = said(&mut host, &format!("{} (call)", PEOPLE[0])).await;
+    assert!(joined.contains("joined"), "{joined}");
 }
 
 async fn wrong_words(server: &RealServer) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use jid::FullJid;
 use muji_jingle::Ids;
 use muji_xep::muc::{self, MucUser, Privacy, code};
 use muji_xep::{Element, Secret};
@@ -17,6 +18,8 @@ use crate::command::RoomKind;
 use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
+use crate::peer::call_nick;
+use crate::room_state::seen_under_nick;
 use crate::warning::RoomRequest;
 
 impl Membership {
@@ -116,6 +119,9 @@ impl Membership {
 
     /// The room did not let us in.
     pub(crate) fn entry_refused(&mut self, ids: &mut Ids, fault: RoomFault) -> Outcome {
+        if fault == RoomFault::NickInUse && self.has_call_nick && self.takes_another_nick() {
+            return Outcome::EnterUnderAnotherNick;
+        }
         if fault == RoomFault::NickInUse && self.may_take_another_nick() {
             self.nicks += 1;
             self.nick = ids.nick(); // Two of us have the same random nick, or our ghost still has it.
@@ -127,6 +133,33 @@ impl Membership {
         self.stage = Stage::Outside { at: None }; // So there is nothing to leave.
         let over = fault == RoomFault::NotFound && self.invited;
         self.trouble(if over { RoomFault::CallIsOver } else { fault })
+    }
+
+    /// True if others do not see our presence, by what the room says of us: another session of the account has the nick too. `entering`:
+    /// our announcement is on its way.
+    pub(crate) fn is_hidden(&self, us: &FullJid, user: &MucUser, entering: bool) -> bool {
+        let enters = match self.room_kind {
+            RoomKind::CallRoom => entering,
+            RoomKind::ChatRoom => self.waits_for_client() || (entering && self.has_call_nick),
+        };
+        let there = self.is_present() || self.waits_for_client();
+        there && seen_under_nick(us, user, enters) == Some(false)
+    }
+
+    /// Goes by another nick for the call. False if several were tried.
+    pub(crate) fn takes_another_nick(&mut self) -> bool {
+        let takes = self.nicks < config::MAX_NICKS;
+        if takes {
+            self.nicks += 1;
+            self.nick = call_nick(&self.nick);
+            self.has_call_nick = true;
+        }
+        takes
+    }
+
+    /// True if this is what the room says of us under the nick that we have left for the call's.
+    pub(crate) fn is_former_nick(&self, nick: &str, user: &MucUser) -> bool {
+        self.has_call_nick && self.is_present() && nick != self.nick && !user.has(code::NICK_GIVEN)
     }
 
     fn may_take_another_nick(&self) -> bool {

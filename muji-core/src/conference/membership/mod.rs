@@ -67,8 +67,10 @@ pub(super) struct Membership {
     hidden: BTreeSet<String>,
     /// How often the room was not open.
     retries: usize,
-    /// Random nicks tried.
+    /// Nicks tried.
     nicks: usize,
+    /// The nick is one for the call, as another session of the account has the one of before.
+    has_call_nick: bool,
     /// How often our part in the call was taken back by another of our presences.
     restated: usize,
     absence: Option<Absence>,
@@ -98,6 +100,7 @@ impl Membership {
             hidden: BTreeSet::new(),
             retries: 0,
             nicks: 1,
+            has_call_nick: false,
             restated: 0,
             absence: None,
             later_stay: false,
@@ -174,9 +177,10 @@ impl Membership {
         self.made = Some(Privacy::Members);
     }
 
-    /// The client is in the room already; whether it shows real JIDs.
-    pub(super) fn knows_anonymity(&mut self, shows_jids: bool) {
+    /// The client is in the room already; whether that shows real JIDs, and hides the client under its nick.
+    pub(super) fn knows_room(&mut self, shows_jids: bool, hides_us: bool) {
         self.shows_jids = shows_jids;
+        self.has_call_nick = hides_us;
     }
 
     // ---- staying -----------------------------------------------------------------------------------------------------
@@ -353,7 +357,7 @@ impl Membership {
         self.offline = false;
         self.heard(now);
         if let Stage::Leaving { until, .. } = &mut self.stage {
-            *until = now + config::ECHO;
+            *until = now + config::LEAVING;
         }
         if self.check.is_some() {
             self.check = Some(now + config::OWN_PREPARING);

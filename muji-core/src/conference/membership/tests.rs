@@ -93,3 +93,14 @@ fn after_we_have_left_the_room_only_confirms_it() {
     assert_eq!(romeo.lost(now, &EndReason::Disconnected), None);
     assert_eq!(romeo.handle_timeout(now + config::LEAVING), Outcome::Left(EndReason::Left), "it need not");
 }
+
+#[test]
+fn after_a_resumed_stream_the_room_has_its_full_time_to_confirm_that_we_left() {
+    let now = start();
+    let mut romeo = member(now, Join::call_room());
+    romeo.leave(now, EndReason::Left);
+    let later = now + config::LEAVING / 2;
+    romeo.resumed(later);
+    assert_eq!(romeo.handle_timeout(later + config::LEAVING - Duration::from_millis(1)), Outcome::Nothing);
+    assert_eq!(romeo.handle_timeout(later + config::LEAVING), Outcome::Left(EndReason::Left));
+}

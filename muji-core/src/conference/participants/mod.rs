@@ -87,6 +87,9 @@ impl Participants {
         participant.ends_at = None;
         participant.quirks = quirks;
         nick.clone_into(&mut participant.nick);
+        if let Some(session) = participant.session.and_then(|id| self.sessions.get_mut(&id)) {
+            session.set_peer(nick, quirks.in_session); // A call that was one with one person may learn them only here.
+        }
         if std::mem::take(&mut participant.not_in_room) {
             cx.event(view.call, Event::PeerJoined(Peer { nick: nick.to_owned(), jid: jid.clone() }));
         }
@@ -169,10 +172,10 @@ impl Participants {
     // ---- a call with one person that goes on here --------------------------------------------------------------------
 
     /// Takes over the session of a call with one person. The other is not in the room yet.
-    pub(super) fn take_over(&mut self, handover: Handover) {
+    pub(super) fn take_over(&mut self, cx: &Context<'_>, handover: Handover) {
         let id = handover.session.parties().session;
         let peer = handover.session.parties().peer.clone();
-        let mut participant = Participant::new(handover.since, peer.to_bare().as_str(), ClientQuirks::default());
+        let mut participant = Participant::new(handover.since, peer.to_bare().as_str(), cx.clients.find(&peer));
         participant.session = Some(id);
         participant.state = handover.state;
         participant.not_in_room = true;

@@ -70,7 +70,8 @@ impl Participants {
                 cx.event(view.call, Event::Warning(Warning::Session { nick, warning }));
             }
             SessionEvent::Ended(end) => self.session_ended(cx, view, id, peer, end),
-            SessionEvent::Ringing => {} // Participants accept by themselves.
+            // Most participants accept by themselves, but a browser asks for the camera.
+            SessionEvent::Ringing => cx.event(view.call, Event::DeviceRings(peer.clone())),
         }
     }
 

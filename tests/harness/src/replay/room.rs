@@ -92,7 +92,7 @@ impl Rooms {
         let publishes = line.muji().is_some_and(publishes);
         let prepares = !publishes && line.muji().is_some_and(prepares);
         let since = since.or_else(|| publishes.then_some(line.at));
-        room.occupants.insert(nick.to_owned(), Occupant { real: user.real, publishes, prepares, ahead, since });
+        room.occupants.insert(nick.to_owned(), Occupant { real: user.real(None), publishes, prepares, ahead, since });
         None
     }
 
