@@ -112,10 +112,8 @@ impl RealServer {
         let contacts = PEOPLE.iter().map(|name| format!("{name}@{domain}={name}\n")).collect::<String>();
         std::fs::write(this.process.folder.join("contacts"), format!("[everybody]\n{contacts}"))?;
         place.into_iter().for_each(|place| this.process.settle(place));
-        let accounts = this.process.folder.join("data").join(domain.replace('.', "%2e")).join("accounts");
-        std::fs::create_dir_all(&accounts)?;
         for name in PEOPLE.into_iter().chain([STRANGER]) {
-            std::fs::write(accounts.join(format!("{name}.dat")), format!("return {{ password = {password:?} }};\n"))?;
+            this.register(name, password)?;
         }
         let folder = this.process.folder.display();
         let text = PROSODY
@@ -196,6 +194,17 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
     /// If it ends at once, or does not listen in time.
     pub fn start(&mut self) -> io::Result<()> {
         self.process.start()
+    }
+
+    /// Makes another account on Prosody, also while it runs: tests that share a server do not ring each other's people. The name
+    /// has letters and digits alone, as it is that of a file.
+    ///
+    /// # Errors
+    /// If the file of the account cannot be written.
+    pub fn register(&self, name: &str, password: &str) -> io::Result<()> {
+        let accounts = self.process.folder.join("data").join(self.domain.replace('.', "%2e")).join("accounts");
+        std::fs::create_dir_all(&accounts)?;
+        std::fs::write(accounts.join(format!("{name}.dat")), format!("return {{ password = {password:?} }};\n"))
     }
 
     /// Where to reach it with STARTTLS.
