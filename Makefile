@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test lab dino conformance bench bitrate requirements explore install needs
+.PHONY: demo demo-fork test lab dino browser conformance bench bitrate requirements explore install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -38,6 +38,13 @@ lab:
 dino:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/lab dino
+
+# Calls with a real Chromium, without a screen; in some minutes. SCENARIO="max-bundle": those whose name contains it.
+browser:
+	@scripts/needs tests
+	@echo "Building muji-call and its calls with Chromium ..."
+	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-browser
+	@$(RUN) --bin muji-browser -- "$(SCENARIO)"
 
 # Our own Engine and muji-call judged by the conformance suite: reports in target/conformance.
 conformance: needs

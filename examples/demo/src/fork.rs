@@ -4,12 +4,13 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
+use muji_harness::muji_call::Processes;
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::processes::{Failure, PASSWORD, Processes};
+use crate::{Failure, PASSWORD, processes};
 
 /// Juliet's devices and Romeo's, as columns.
 const DEVICES: [&str; 4] = ["caller", "phone", "laptop", "tablet"];
@@ -28,7 +29,7 @@ pub(crate) async fn demo() -> Result<crate::Verdict, Failure> {
     server.with_service(|service| {
         service.contacts.extend(["romeo@localhost", "juliet@localhost"].map(|jid| jid.parse().expect("it is plain")));
     });
-    let mut processes = Processes::around(&server)?;
+    let mut processes = processes(&server)?;
     for index in [1, 2, 3] {
         let mut arguments = vec!["--wait", "--once", "--audio", "tone:550", "--no-window"];
         if index == ANSWERS.0 {

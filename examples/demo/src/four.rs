@@ -9,14 +9,14 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
+use muji_harness::muji_call::Processes;
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use tokio::time::{interval, timeout};
 
-use crate::Verdict;
 use crate::matrix::{Matrix, PEOPLE, Person};
 use crate::pictures;
-use crate::processes::{Failure, PASSWORD, Processes};
+use crate::{Failure, PASSWORD, Verdict, processes};
 
 /// How long the call lasts by default.
 const SECONDS: u64 = 6;
@@ -33,7 +33,7 @@ pub(crate) async fn demo() -> Result<Verdict, Failure> {
         "The demonstration's own XMPP server listens on {}; four muji-call processes join a call.",
         server.address()
     );
-    let mut processes = Processes::around(&server)?;
+    let mut processes = processes(&server)?;
     let folder = pictures::folder()?;
     pictures::clear(&folder);
     for (index, Person { name, hz, rgb: [red, green, blue] }) in PEOPLE.iter().enumerate() {
@@ -54,9 +54,9 @@ pub(crate) async fn demo() -> Result<Verdict, Failure> {
     let watched = timeout(limit, watch(&mut processes, &mut matrix, &folder)).await;
     println!("\n{matrix}");
     let tiles = watched.map_err(|_| "a process did not end in time")?;
-    for (status, Person { name, .. }) in processes.ended().await?.iter().zip(PEOPLE) {
+    for (number, status) in processes.ended().await? {
         if !status.success() {
-            println!("{name} ended with {status}");
+            println!("{} ended with {status}", PEOPLE[number].name);
         }
     }
     let (heard, seen, all) = (matrix.heard(), matrix.seen(), matrix.directions());

@@ -7,9 +7,16 @@ mod fork;
 mod four;
 mod matrix;
 mod pictures;
-mod processes;
 
 use std::process::ExitCode;
+
+use muji_harness::muji_call::Processes;
+use muji_harness::server::Server;
+
+/// Password of everybody on the server of a demonstration.
+const PASSWORD: &str = "montague";
+
+type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -27,6 +34,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// None yet, on this server.
+fn processes(server: &Server) -> Result<Processes, Failure> {
+    Ok(Processes::new(&["--server", &server.address().to_string(), "--tls", "none"], PASSWORD)?)
 }
 
 /// The result of a demonstration.

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use crate::Failure;
 use crate::matrix::{PEOPLE, is_like};
-use crate::processes::Failure;
 
 /// A tile of somebody's colour covers at least so much of the picture, in percent: three tiles have a fifth each, and some of
 /// that is covered by names.

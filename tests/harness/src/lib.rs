@@ -4,8 +4,8 @@
 //! `make demo` uses. Both stand on one [`simulated_server::SimulatedServer`]: an XMPP server with a room service, as values. It is a test instrument: it
 //! keeps nothing, trusts everybody it let in and knows no other server.
 //!
-//! Also here: real servers where they are installed ([`real_server`], [`turn`]), networks of the kernel's ([`network`]), a [`dino`] without a
-//! screen, the [`register`] of requirements, and [`replay`], which says what requirements a trace breaks.
+//! Also here: real servers where they are installed ([`real_server`], [`turn`]), networks of the kernel's ([`network`]), [`muji_call`]
+//! processes, a [`dino`] without a screen, the [`register`] of requirements, and [`replay`], which says what requirements a trace breaks.
 #![forbid(unsafe_code)]
 
 pub mod authority;
@@ -14,6 +14,7 @@ pub mod dino;
 pub mod impairment;
 pub mod instant_backend;
 pub mod link;
+pub mod muji_call;
 pub mod network;
 pub mod person;
 mod process;

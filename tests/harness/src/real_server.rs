@@ -31,6 +31,8 @@ struct Part<'a> {
     home: bool,
     /// Where, for clients that know one port alone.
     port: Option<u16>,
+    /// For clients in browsers: over WebSocket too (RFC 7395).
+    websocket: bool,
 }
 
 /// A Prosody that is nothing more.
@@ -41,6 +43,7 @@ const USUAL: Part<'static> = Part {
     federates: false,
     home: false,
     port: None,
+    websocket: false,
 };
 
 /// A running server.
@@ -81,6 +84,14 @@ impl RealServer {
         Self::prosody_as(None, password, &Part { home: true, ..USUAL })
     }
 
+    /// The same, which clients reach over WebSocket too.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn prosody_for_browsers(password: &str) -> io::Result<Option<Self>> {
+        Self::prosody_as(None, password, &Part { home: true, websocket: true, ..USUAL })
+    }
+
     /// The same in a network namespace at the usual port, for clients that know no other.
     ///
     /// # Errors
@@ -100,8 +111,8 @@ impl RealServer {
 
     fn prosody_as(place: Option<&str>, password: &str, part: &Part<'_>) -> io::Result<Option<Self>> {
         let Some(program) = found("prosody") else { return Ok(None) };
-        let Part { domain, rooms, services, federates, home, port } = *part;
-        let mut this = Self::prepare(domain, rooms)?;
+        let Part { domain, rooms, services, federates, home, port, websocket } = *part;
+        let mut this = Self::prepare(domain, rooms, if websocket { 3 } else { 2 })?;
         if let Some(port) = port {
             this.port = port;
             this.process.ports[0] = port;
@@ -121,6 +132,8 @@ impl RealServer {
             .replace("BESIDE", if federates { FEDERATED } else { ALONE })
             .replace("OF_THE_ROOMS", if home { OF_THE_ROOMS } else { "" })
             .replace("OF_HOME", if home { OF_HOME } else { "" })
+            .replace("OVER_WEBSOCKET", if websocket { OVER_WEBSOCKET } else { "" })
+            .replace("WEB_PORTS", &this.process.ports[2..].iter().map(u16::to_string).collect::<String>())
             .replace("CHAT", CHAT)
             .replace("MEMBERS", &PEOPLE.map(|name| format!("{name:?}")).join(", "))
             .replace("ROOMS", rooms)
@@ -144,7 +157,7 @@ impl RealServer {
         let code = std::fs::read_dir(ERLANG).into_iter().flatten().flatten().map(|entry| entry.path());
         let code = code.map(|path| path.join("ebin/ejabberd.app")).find(|path| path.exists());
         let (Some(erl), Some(code)) = (found("erl"), code) else { return Ok(None) };
-        let mut this = Self::prepare("ejabberd.localhost", "conference.ejabberd.localhost")?;
+        let mut this = Self::prepare("ejabberd.localhost", "conference.ejabberd.localhost", 2)?;
         let api = free_port()?;
         let folder = this.process.folder.display().to_string();
         let text = EJABBERD
@@ -172,8 +185,8 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
         Ok(Some(this))
     }
 
-    fn prepare(domain: &'static str, rooms: &str) -> io::Result<Self> {
-        let process = Process::prepare(domain, 2)?;
+    fn prepare(domain: &'static str, rooms: &str, ports: usize) -> io::Result<Self> {
+        let process = Process::prepare(domain, ports)?;
         let folder = &process.folder;
         std::fs::create_dir_all(folder.join("certs"))?;
         let authority = Authority::new();
@@ -184,7 +197,7 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
             std::fs::write(folder.join("certs").join(format!("{name}.key")), &certified.key)?;
         }
         std::fs::write(folder.join("both.pem"), certified.certificate + &certified.key)?;
-        let [port, direct_port] = process.ports[..] else { unreachable!("two were asked for") };
+        let [port, direct_port, ..] = process.ports[..] else { unreachable!("two were asked for") };
         Ok(Self { domain, port, direct_port, process })
     }
 
@@ -217,6 +230,12 @@ exec {} -noinput -boot start_clean -pa {code} +S 1:1 -mnesia dir '\"{folder}/spo
     #[must_use]
     pub fn direct_address(&self) -> String {
         format!("127.0.0.1:{}", self.direct_port)
+    }
+
+    /// Where browsers reach it, if they do.
+    #[must_use]
+    pub fn websocket(&self) -> Option<String> {
+        self.process.ports.get(2).map(|port| format!("ws://127.0.0.1:{port}/xmpp-websocket"))
     }
 
     /// The file of the authority that vouches for it.
@@ -265,7 +284,7 @@ const FEDERATED: &str = "s2s_ports = { 5269 }; s2s_require_encryption = false; s
 const PROSODY: &str = r#"
 pidfile = "FOLDER/prosody.pid"; data_path = "FOLDER/data"; run_as_root = true; daemonize = false
 log = { { levels = { min = "info" }; to = "file"; filename = "FOLDER/prosody.log" } }
-modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services"; "dialback" OF_HOME }
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "carbons"; "pep"; "smacks"; "ping"; "posix"; "external_services"; "dialback" OF_HOME OVER_WEBSOCKET }
 plugin_paths = { "FOLDER" }; wire = "FOLDER/wire.xml"; groups_file = "FOLDER/contacts"
 BESIDE
 authentication = "internal_plain"
@@ -273,7 +292,8 @@ c2s_require_encryption = false
 smacks_hibernation_time = HIBERNATION
 interfaces = { INTERFACE }
 external_services = { SERVICES }
-c2s_ports = { PORT }; c2s_direct_tls_ports = { DIRECT }; http_ports = {}; https_ports = {}
+c2s_ports = { PORT }; c2s_direct_tls_ports = { DIRECT }; http_ports = { WEB_PORTS }; https_ports = {}
+consider_websocket_secure = true; http_default_host = "DOMAIN"
 certificates = "certs"
 c2s_direct_tls_ssl = { key = "FOLDER/certs/DOMAIN.key"; certificate = "FOLDER/certs/DOMAIN.crt" }
 limits = {}
@@ -285,6 +305,9 @@ OF_THE_ROOMS
 
 /// What a server at home can beside.
 const OF_HOME: &str = r#"; "groups"; "bookmarks"; "wire""#;
+
+/// For browsers: without TLS, since they would not trust an authority of the test's own.
+const OVER_WEBSOCKET: &str = r#"; "websocket""#;
 
 /// What its rooms can.
 const OF_THE_ROOMS: &str = r#"  modules_enabled = { "chat_room" }
