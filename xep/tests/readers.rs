@@ -180,7 +180,14 @@ fn a_fingerprint_is_written_in_capitals_and_read_in_any_form() {
         "<fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='SHA-256' setup='actpass'>\n  {}\n</fingerprint>",
         digits.to_lowercase()
     ));
-    assert_eq!(read.fingerprints, [fingerprint]);
+    assert_eq!(read.fingerprints, [fingerprint.clone()]);
+    for digits in [fingerprint.digits().replace(':', ""), fingerprint.digits().replace("AB:", "AB:\n  ")] {
+        let text = format!(
+            "<fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='sha-256' setup='actpass'>{digits}</fingerprint>"
+        );
+        let element = text.parse().expect("the text is well-formed");
+        assert_eq!(Fingerprint::read(&element, &mut Skipped::default()), Some(fingerprint.clone()), "{digits}");
+    }
 }
 
 // Shows rtp-desc-02.

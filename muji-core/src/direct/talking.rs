@@ -203,7 +203,11 @@ impl DirectCall {
                 cx.event(self.call, Event::PeerContentRemoved(peer, id, content));
             }
             SessionEvent::Connected => self.set_state(cx, PairState::Connected, Event::PeerConnected(peer, id)),
-            SessionEvent::Flowing { .. } => self.set_state(cx, PairState::Flowing, Event::PeerFlowing(peer, id)),
+            // Once for all contents, and again for one that was silent.
+            SessionEvent::Flowing { after_silence, .. } if after_silence || self.state != PairState::Flowing => {
+                self.set_state(cx, PairState::Flowing, Event::PeerFlowing(peer, id));
+            }
+            SessionEvent::Flowing { .. } => {}
             SessionEvent::Interrupted => self.set_state(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
             SessionEvent::Silent { content, media, why } => {
                 cx.event(self.call, Event::PeerSilent { peer, session: id, content, media, why });

@@ -55,7 +55,10 @@ pub(super) enum Flow {
     /// None came since the session was connected.
     Nothing,
     /// They come, and the owner of the session learns it once the session is connected.
-    Unreported,
+    Unreported {
+        /// It has been told of a silence before.
+        after_silence: bool,
+    },
     /// The owner knows.
     Reported,
 }

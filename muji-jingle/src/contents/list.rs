@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use muji_xep::jingle::{Content, Senders, Side};
-use muji_xep::rtp::Media;
+use muji_xep::rtp::{Media, PayloadType};
 
+use super::bundle::clash;
 use super::content::{ContentState, Flow, SessionContent};
 use crate::parties::ContentSpec;
 
@@ -49,6 +50,18 @@ impl ContentList {
 
     fn exactly_named(&self, creator: Side, name: &str) -> Option<&SessionContent> {
         self.iter().find(|ours| ours.is(creator, name))
+    }
+
+    /// True if a content can be told from these others in one transport: its name is the MID, and its payload types mean there what they
+    /// mean to the others (RFC 9143 section 9). The label of a content whose name another one has too is not its name.
+    pub(super) fn is_distinct(
+        &self,
+        name: &str,
+        payload_types: &[PayloadType],
+        others: impl Fn(&SessionContent) -> bool,
+    ) -> bool {
+        let used = self.iter().filter(|content| others(content)).flat_map(|content| &content.payload_types);
+        self.iter().all(|content| content.label != name) && !clash(payload_types, used)
     }
 
     /// Those that are part of the session itself.
@@ -191,22 +204,16 @@ impl ContentList {
         changed
     }
 
-    /// Packets of a content come.
-    pub(crate) fn flows(&mut self, label: &str) {
-        let new = |content: &&mut SessionContent| content.label == label && content.flow == Flow::Nothing;
-        if let Some(content) = self.iter_mut().find(new) {
-            content.flow = Flow::Unreported;
+    /// The contents that flow and were not reported, and whether a silence of them was.
+    pub(crate) fn take_flowing(&mut self) -> Vec<(String, bool)> {
+        let mut flowing = Vec::new();
+        for content in self.iter_mut() {
+            if let Flow::Unreported { after_silence } = content.flow {
+                content.flow = Flow::Reported;
+                flowing.push((content.label.clone(), after_silence));
+            }
         }
-    }
-
-    /// The contents that flow and were not reported.
-    pub(crate) fn take_flowing(&mut self) -> Vec<String> {
-        let new = self.iter_mut().filter(|content| content.flow == Flow::Unreported);
-        let labels = new.map(|content| {
-            content.flow = Flow::Reported;
-            content.label.clone()
-        });
-        labels.collect()
+        flowing
     }
 
     /// The session is connected again: the media layer reports again what flows.

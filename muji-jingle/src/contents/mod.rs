@@ -1,7 +1,5 @@
-//! The contents of a session and the transports they travel by: what we offer, and what we take of an offer. What we take of an answer
-//! is in `answer.rs`.
+//! The contents of a session and the transports they travel by: what we offer, what we take of an offer or an answer.
 
-mod answer;
 mod bundle;
 mod certificates;
 mod content;
@@ -29,13 +27,13 @@ use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, RemoteTransp
 use crate::parties::{ContentSpec, SessionParams};
 use crate::timers;
 
-use bundle::{Bundle, clash};
+use bundle::Bundle;
 use certificates::CertificateRules;
 use content::{Flow, Holding, NegotiatedContent, SessionContent};
 use list::ContentList;
-use matching::{choose_codec, match_content, shared_extensions};
+use matching::{answered_codec, choose_codec, match_content, shared_extensions};
 use silence::Hearing;
-use transport::{names_end, read_remote};
+use transport::{answer_role, names_end, offer_role, read_remote};
 use transports::SessionTransports;
 
 /// SSRCs of one content that are remembered: a peer may name others again and again.
@@ -49,6 +47,14 @@ pub(crate) enum Withdrawal {
     Announce(Content),
     /// It was the last one: the session is over.
     Last,
+}
+
+/// What follows from the peer's answer.
+pub(crate) struct Answered {
+    /// For the media layer.
+    pub(crate) commands: Vec<MediaCommand>,
+    /// Contents that it answers as nobody can use them, and why; they have to be taken out.
+    pub(crate) unusable: Vec<(Content, NegotiationError)>,
 }
 
 /// All contents and transports of a session.
@@ -82,7 +88,7 @@ impl SessionContents {
         let mut this = Self::new(parties, Side::Initiator, Bundle::default());
         for spec in specs.into_iter().take(MAX_CONTENTS) {
             let name = spec.publication.clone();
-            if this.is_distinct(&name, &spec.payload_types, |_| true) {
+            if this.list.is_distinct(&name, &spec.payload_types, |_| true) {
                 this.bundle.add([name.clone()]);
             }
             let transport = this.transports.add(parties.session).expect("a session may have so many");
@@ -139,18 +145,11 @@ impl SessionContents {
         Ok(())
     }
 
-    /// True if a content can be told from these others in one transport: its name is the MID, and its payload types mean there what they
-    /// mean to the others (RFC 9143 section 9). The label of a content whose name another one has too is not its name.
-    fn is_distinct(&self, name: &str, payload_types: &[PayloadType], others: impl Fn(&SessionContent) -> bool) -> bool {
-        let used = self.list.iter().filter(|content| others(content)).flat_map(|content| &content.payload_types);
-        self.list.iter().all(|content| content.label != name) && !clash(payload_types, used)
-    }
-
     /// The transport of the bundle, if a content belongs there.
     fn shared_transport(&self, name: &str, payload_types: &[PayloadType]) -> Option<TransportId> {
         let shared =
             self.bundle.transport.filter(|shared| self.bundle.includes(name) && self.transports.has(*shared))?;
-        self.is_distinct(name, payload_types, |content| content.transport == shared).then_some(shared)
+        self.list.is_distinct(name, payload_types, |content| content.transport == shared).then_some(shared)
     }
 
     /// The transport for one more content: `shared`, or else another one.
@@ -335,6 +334,87 @@ impl SessionContents {
         Bundle::group(self.list.iter().filter(shares).map(|content| content.name.clone()).collect())
     }
 
+    /// The peer's answer to our offer. Contents it leaves out are gone, for the media layer too: it would take one that is added later
+    /// under the same name for the one that was refused.
+    ///
+    /// # Errors
+    /// What makes the whole answer unusable: a peer that cannot prove who it is, or no content that both can use.
+    pub(crate) fn answered(&mut self, parties: &SessionParams, answer: &Jingle) -> Result<Answered, NegotiationError> {
+        let session = parties.session;
+        let named = |name: &str| answer.contents.iter().find(|content| content.name == name);
+        let left_out =
+            self.list.take_out(|content| content.state == ContentState::Settled && named(&content.name).is_none());
+        let dropped =
+            left_out.into_iter().map(|content| MediaCommand::RemoveContent { session, content: content.label });
+        let mut commands: Vec<MediaCommand> = dropped.collect();
+        let bundle = Bundle::of(answer.group.as_ref());
+        commands.extend(self.share_transport(parties, &bundle));
+        self.forget_unused_transports();
+        let mut settled: Vec<(Side, String)> =
+            self.list.settled().map(|content| (content.creator, content.name.clone())).collect();
+        if settled.is_empty() {
+            return Err(NegotiationError::Contents);
+        }
+        // The first of the peer's group names its end (RFC 9143 section 7.3.3).
+        settled.sort_by_key(|(_, name)| bundle.position(name));
+        let (all, mut unusable) = (settled.len(), Vec::new());
+        for (creator, name) in settled {
+            let content = named(&name).expect("those left out are gone");
+            match self.content_answered(creator, content) {
+                Ok(()) => {}
+                Err(why) if why.concerns_one_content() => {
+                    unusable.push((Content { creator, ..Content::new(&name) }, why))
+                }
+                Err(why) => return Err(why),
+            }
+        }
+        if unusable.len() == all {
+            return Err(unusable.swap_remove(0).1);
+        }
+        Ok(Answered { commands, unusable })
+    }
+
+    /// What the peer bundles travels by the transport of the first that we offered of it; the media layer opens it there again.
+    fn share_transport(&mut self, parties: &SessionParams, answered: &Bundle) -> Vec<MediaCommand> {
+        let both = |content: &&SessionContent| self.bundle.includes(&content.name) && answered.includes(&content.name);
+        let shares: Vec<(TransportId, String)> =
+            self.list.settled().filter(both).map(|content| (content.transport, content.name.clone())).collect();
+        let shared = shares.first().map(|(transport, _)| *transport);
+        self.bundle = Bundle { names: shares.into_iter().map(|(_, name)| name).collect(), transport: shared };
+        let Some(shared) = shared else { return Vec::new() };
+        let mut commands = Vec::new();
+        let mut moved: Vec<String> = Vec::new();
+        for content in
+            self.list.iter_mut().filter(|content| self.bundle.includes(&content.name) && content.transport != shared)
+        {
+            content.transport = shared;
+            moved.push(content.label.clone());
+            commands.push(MediaCommand::RemoveContent { session: parties.session, content: content.label.clone() });
+        }
+        if !moved.is_empty() {
+            commands.push(self.open_those(parties, |content| moved.contains(&content.label)));
+        }
+        commands
+    }
+
+    /// The peer's answer to one of our contents.
+    fn content_answered(&mut self, creator: Side, content: &Content) -> Result<(), NegotiationError> {
+        let description = description(content)?;
+        let Some(ours) = self.list.iter().find(|ours| ours.is(creator, &content.name)) else {
+            return Err(NegotiationError::Contents);
+        };
+        let send = answered_codec(&ours.payload_types, &description.payload_types)
+            .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
+        let transport = ours.transport;
+        let remote = self.remote_end(Some(transport), content, offer_role)?;
+        let side = self.side;
+        let ours = self.list.named_mut(content).expect("it was found above");
+        ours.negotiated = Some(NegotiatedContent { send, ssrcs: description.ssrcs() });
+        ours.extensions = shared_extensions(&ours.extensions, &description.extensions);
+        ours.answer_senders(side, content.senders);
+        self.transports.of_mut(transport).take_remote(content, &remote)
+    }
+
     /// The commands that start what is agreed and not started yet.
     pub(crate) fn start(&mut self, session: SessionId) -> Vec<MediaCommand> {
         let (side, holding) = (self.side, self.holding);
@@ -476,6 +556,20 @@ impl SessionContents {
         Some((state, content))
     }
 
+    /// The peer accepts one of our contents.
+    ///
+    /// # Errors
+    /// What makes its answer unusable.
+    pub(crate) fn accepted(&mut self, now: Instant, content: &Content) -> Result<(), NegotiationError> {
+        let creator = self.list.named(content).map_or(Side::Initiator, |ours| ours.creator);
+        self.content_answered(creator, content)?;
+        if let Some(ours) = self.list.named_mut(content) {
+            let connected = self.transports.of(ours.transport).connected;
+            ours.agree(now, connected);
+        }
+        Ok(())
+    }
+
     /// Stops sending a publication; `None` if no content carries it.
     pub(crate) fn withdraw(&mut self, session: SessionId, publication: &str) -> Option<Withdrawal> {
         let ours = self.list.iter().find(|content| content.sends(publication) && !content.is_removing())?;
@@ -513,25 +607,6 @@ impl SessionContents {
     fn forget_unused_transports(&mut self) {
         let used: Vec<TransportId> = self.list.iter().map(|content| content.transport).collect();
         self.transports.retain(&used);
-    }
-}
-
-/// Our role in the handshake after a peer's offer: it waits for our handshake, so the side that knows both ends begins.
-fn answer_role(setup: Option<Setup>) -> Option<DtlsRole> {
-    match setup.unwrap_or(Setup::ActPass) {
-        Setup::ActPass | Setup::Passive => Some(DtlsRole::Client),
-        Setup::Active => Some(DtlsRole::Server),
-        Setup::HoldConn => None,
-    }
-}
-
-/// Our role in the handshake after a peer's answer. One that leaves open what it has to choose is taken for the usual choice (RFC 5763
-/// section 5): Dino has answered so.
-fn offer_role(setup: Option<Setup>) -> Option<DtlsRole> {
-    match setup.unwrap_or(Setup::Active) {
-        Setup::Active | Setup::ActPass => Some(DtlsRole::Server),
-        Setup::Passive => Some(DtlsRole::Client),
-        Setup::HoldConn => None,
     }
 }
 

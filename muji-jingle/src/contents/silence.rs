@@ -40,8 +40,9 @@ pub(super) struct Hearing {
 impl SessionContents {
     /// Nothing comes of this content: its medium, and why.
     pub(crate) fn silenced(&mut self, label: &str) -> Option<(Media, Silence)> {
-        let held = self.holding.peer;
-        let content = self.labelled(label)?;
+        let (held, side) = (self.holding.peer, self.side);
+        let content = self.labelled(label).filter(|content| content.is_received(side))?;
+        content.flow = Flow::Nothing;
         let why = if content.hearing.muted {
             Silence::Muted
         } else if held {
@@ -51,15 +52,17 @@ impl SessionContents {
         };
         content.hearing.silent = Some(why);
         content.hearing.due = None;
-        content.flow = Flow::Nothing;
         Some((content.spec.media.clone(), why))
     }
 
     /// Something comes of this content.
     pub(crate) fn heard(&mut self, label: &str) {
         if let Some(content) = self.labelled(label) {
-            content.hearing.silent = None;
+            let after_silence = content.hearing.silent.take().is_some();
             content.hearing.due = None;
+            if content.flow == Flow::Nothing {
+                content.flow = Flow::Unreported { after_silence };
+            }
         }
     }
 

@@ -245,6 +245,25 @@ pub(super) fn read_remote(
     Ok(RemoteTransport { ufrag, pwd, fingerprint: fingerprint.value.clone(), dtls, extensions: Vec::new() })
 }
 
+/// Our role in the handshake after a peer's offer: it waits for our handshake, so the side that knows both ends begins.
+pub(super) fn answer_role(setup: Option<Setup>) -> Option<DtlsRole> {
+    match setup.unwrap_or(Setup::ActPass) {
+        Setup::ActPass | Setup::Passive => Some(DtlsRole::Client),
+        Setup::Active => Some(DtlsRole::Server),
+        Setup::HoldConn => None,
+    }
+}
+
+/// Our role in the handshake after a peer's answer. One that leaves open what it has to choose is taken for the usual choice (RFC 5763
+/// section 5): Dino has answered so.
+pub(super) fn offer_role(setup: Option<Setup>) -> Option<DtlsRole> {
+    match setup.unwrap_or(Setup::Active) {
+        Setup::Active | Setup::ActPass => Some(DtlsRole::Server),
+        Setup::Passive => Some(DtlsRole::Client),
+        Setup::HoldConn => None,
+    }
+}
+
 /// The candidates we may send to: RTCP always shares the first component, and nothing goes to many at once.
 fn usable(content: &Content) -> impl Iterator<Item = Candidate> + '_ {
     let candidates = content.transport.iter().flat_map(|transport| &transport.candidates);

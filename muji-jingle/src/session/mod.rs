@@ -235,11 +235,9 @@ impl Session {
                 Ok(())
             }
             (Action::SessionAccept, State::Offered { .. }) => {
-                // In a bundle one transport is enough.
-                let whole = |content: &Content| {
-                    content.description.is_some() && (content.transport.is_some() || jingle.group.is_some())
-                };
-                if jingle.contents.is_empty() || !jingle.contents.iter().all(whole) {
+                // In a bundle one transport is enough; what else is missing costs the content that misses it.
+                let whole = |content: &Content| content.description.is_some() && content.transport.is_some();
+                if !jingle.contents.iter().any(whole) {
                     return Err(PeerFault::Malformed("contents that have a description and a transport"));
                 }
                 self.accepted(now, ids, jingle);
@@ -449,7 +447,6 @@ impl Session {
             }
             MediaReport::Flowing { content, .. } => {
                 self.contents.heard(&content);
-                self.contents.list.flows(&content);
                 self.report_flowing();
             }
             MediaReport::Silent { content, .. } => self.silenced(content),
@@ -460,8 +457,8 @@ impl Session {
     /// Reports what flows, once the session is connected: a content may flow before the transports of others work.
     fn report_flowing(&mut self) {
         if self.is_connected() {
-            for content in self.contents.list.take_flowing() {
-                self.out.event(SessionEvent::Flowing { content });
+            for (content, after_silence) in self.contents.list.take_flowing() {
+                self.out.event(SessionEvent::Flowing { content, after_silence });
             }
         }
     }

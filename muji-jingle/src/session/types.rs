@@ -41,6 +41,8 @@ pub enum SessionEvent {
     Flowing {
         /// The content's name in the session.
         content: String,
+        /// It comes again after [`Self::Silent`].
+        after_silence: bool,
     },
     /// Nothing comes of a content, though the path to the peer works; or something is known now of why. [`Self::Flowing`] follows when
     /// something comes again.

@@ -1,7 +1,7 @@
 //! Contents that share one transport (XEP-0338): what a peer's offer bundles, and what a peer makes of our offers.
 
 use muji_jingle::media::{MediaCommand, MediaReport, TransportFailure};
-use muji_jingle::{ContentSpec, End, Session, SessionEvent, TransportId};
+use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionWarning, TransportId};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Content, Group, Jingle};
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
@@ -235,6 +235,38 @@ fn two_certificates_in_one_bundle_end_the_session() {
     pair.caller.handle_request(pair.now, &mut pair.ids, "a", &answer, &[]).expect("it is in order");
     let events = drain(&mut pair.caller).events;
     assert!(matches!(&events[..], [SessionEvent::Ended(End::NegotiationError(_))]), "{events:?}");
+}
+
+// Shows rtp-answer-03.
+#[test]
+fn pictures_that_nobody_can_use_as_they_are_answered_cost_the_pictures_alone() {
+    let [no_codec, no_transport, no_description] = [0, 1, 2];
+    for fault in [no_codec, no_transport, no_description] {
+        let (mut pair, _) = calling();
+        let mut answer = answer_with(&pair.offer, [Some(their_end("a")), Some(their_end("v"))], None);
+        let pictures = &mut answer.contents[1];
+        match fault {
+            0 => {
+                pictures.description.as_mut().expect("it has one").payload_types =
+                    vec![PayloadType::new(34, "H263", 90_000, 1)]
+            }
+            1 => pictures.transport = Some(Transport::default()),
+            _ => pictures.description = None,
+        }
+        pair.caller.handle_request(pair.now, &mut pair.ids, "a", &answer, &[]).expect("it is in order");
+        let given = drain(&mut pair.caller);
+        assert!(
+            matches!(&given.events[..], [SessionEvent::Accepted, SessionEvent::Warning(SessionWarning::NotAdded { content, .. })] if content == "video"),
+            "{:?}",
+            given.events
+        );
+        let [(_, remove)] = &given.requests[..] else { panic!("the peer is told") };
+        assert_eq!((&remove.action, remove.contents[0].name.as_str()), (&Action::ContentRemove, "video"));
+        assert!(remove.why.is_some());
+        assert_eq!((removed(&given.media), remotes(&given.media)), (vec!["video"], vec![(0, "a")]));
+        pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: id(0) });
+        assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Connected]);
+    }
 }
 
 fn address(ufrag: &str, port: u16) -> Transport {

@@ -11,13 +11,13 @@ mod silence;
 
 use std::time::Duration;
 
-use muji_jingle::media::MediaCommand;
+use muji_jingle::media::{MediaCommand, MediaReport};
 use muji_jingle::{Awaited, End, Mute, Session, SessionEvent, SessionId, timers};
 use muji_xep::jingle::{Action, Jingle, Reason};
 use muji_xep::rtp::PayloadType;
 use xmpp_parsers::iq::Iq;
 
-use pair::{agreed, drain, end, offered, opus, parties, up, wanted};
+use pair::{agreed, answer, drain, end, offered, opus, parties, transport, up, wanted};
 
 #[test]
 fn a_session_comes_up_with_an_offer_and_an_answer() {
@@ -39,6 +39,20 @@ fn the_side_that_ends_a_session_tells_the_other_why_once() {
     assert_eq!((heard.answers.len(), heard.requests.len()), (1, 0));
     let late = pair.callee.handle_request(pair.now, &mut pair.ids, "x", terminate, &[]);
     assert_eq!(late.expect_err("it is over").to_string(), "no session s1 with this peer");
+}
+
+#[test]
+fn a_peer_that_talks_with_us_and_does_not_confirm_our_answer_stays() {
+    let mut pair = offered();
+    let (id, _) = answer(&mut pair);
+    let confirmed = pair.now + timers::ANSWER;
+    let mut silent = pair.callee.clone();
+    pair.callee.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: transport() });
+    for (session, over) in [(&mut pair.callee, false), (&mut silent, true)] {
+        session.handle_timeout(confirmed, &mut pair.ids);
+        assert_eq!(session.is_over(), over);
+    }
+    assert!(!pair.callee.handle_answer(confirmed, &mut pair.ids, &id, Ok(())), "nobody waits for it any more");
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn what_flows_is_told_once_and_only_after_the_session_is_connected() {
         pair.callee.handle_media(pair.now, &mut pair.ids, report);
         told.extend(drain(&mut pair.callee).events);
     }
-    let flows = || SessionEvent::Flowing { content: "audio".to_owned() };
+    let flows = || SessionEvent::Flowing { content: "audio".to_owned(), after_silence: false };
     let expected = [SessionEvent::Accepted, SessionEvent::Connected, flows(), SessionEvent::Interrupted];
     assert_eq!(told, [&expected[1..], &[SessionEvent::Connected, flows()]].concat());
 }

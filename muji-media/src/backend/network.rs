@@ -84,6 +84,16 @@ impl Network {
         Ok(())
     }
 
+    /// Closes the sets of sockets that no transport needs any more, such as that for a content which the peer has bundled with others.
+    pub(super) fn close_unused(&mut self, now: Instant) {
+        let left = self.peers.release_socket_sets();
+        while self.socket_sets.len() > left {
+            self.gatherer.remove_last_socket_set(now);
+            self.advance(now);
+            self.socket_sets.pop().into_iter().flatten().for_each(|socket| self.sockets.close(socket));
+        }
+    }
+
     pub(super) fn has_sockets(&self) -> bool {
         !self.socket_sets.is_empty()
     }

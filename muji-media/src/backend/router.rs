@@ -90,10 +90,12 @@ impl Router {
             MediaCommand::RemoveContent { session, content } => {
                 self.close_streams(|(of, name)| of == session && **name == **content);
                 self.network.peers.execute(now, command);
+                self.network.close_unused(now);
             }
             MediaCommand::Close { session } => {
                 self.close_streams(|(of, _)| of == session);
                 self.network.peers.execute(now, command);
+                self.network.close_unused(now);
             }
         }
         self.rest_if_idle(now);

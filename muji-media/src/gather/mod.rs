@@ -88,6 +88,13 @@ impl Gatherer {
         self.with(now, number, |socket_set, context| socket_set.remove_socket(context, socket));
     }
 
+    /// The last set of sockets is not needed any more; what servers gave for it is given back. Its sockets are closed after that.
+    pub fn remove_last_socket_set(&mut self, now: Instant) {
+        let last = self.socket_sets.len().saturating_sub(1);
+        self.with(now, last, SocketSet::end);
+        self.socket_sets.pop();
+    }
+
     /// The servers and their addresses. Relayed addresses of earlier servers stay.
     pub fn set_servers(&mut self, now: Instant, servers: Vec<(IceServer, Vec<SocketAddr>)>) {
         self.servers = servers.into_iter().map(|(server, addresses)| Server { server, addresses }).collect();

@@ -24,8 +24,6 @@ pub(super) struct TransportEntry {
     pub(super) path: Option<[SocketAddr; 2]>,
     /// Which contents flow, as far as it was reported to the core.
     pub(super) flows: FlowWatch,
-    /// The contents of which nothing is taken: the peer was told so, or we hold.
-    refused: Vec<String>,
     sent: Traffic,
     pub(super) received: Traffic,
 }
@@ -47,7 +45,6 @@ impl TransportEntry {
             connected: false,
             path: None,
             flows: FlowWatch::default(),
-            refused: Vec::new(),
             sent: Traffic::default(),
             received: Traffic::default(),
         }
@@ -57,7 +54,7 @@ impl TransportEntry {
     pub(super) fn collect(&mut self, now: Instant, id: TransportId, out: &mut VecDeque<PeersOutput>) -> Collected {
         let mut collected = Collected::Outputs;
         while let Some(output) = self.transport.poll_output() {
-            if matches!(&output, TransportOutput::Rtp { content, .. } if self.refuses(content)) {
+            if matches!(&output, TransportOutput::Rtp { content, .. } if self.flows.refuses(content)) {
                 continue;
             }
             match &output {
@@ -86,18 +83,6 @@ impl TransportEntry {
             out.push_back(PeersOutput::Transport { id, output });
         }
         collected
-    }
-
-    /// Whether packets of a content are taken, wherever they come from.
-    pub(super) fn set_received(&mut self, content: &str, receive: bool) {
-        self.refused.retain(|refused| refused != content);
-        if !receive {
-            self.refused.push(content.to_owned());
-        }
-    }
-
-    fn refuses(&self, content: &str) -> bool {
-        self.refused.iter().any(|refused| refused == content)
     }
 
     fn sends(&mut self, path: [SocketAddr; 2], bytes: &[u8]) {

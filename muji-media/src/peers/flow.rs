@@ -55,9 +55,14 @@ impl FlowWatch {
         self.contents.remove(content);
     }
 
+    /// True if nothing of a content is taken, whoever sends what: we hold, or it is taken out.
+    pub(super) fn refuses(&self, content: &str) -> bool {
+        self.contents.get(content).is_some_and(|flow| !flow.expected)
+    }
+
     /// A packet came. True if that is to be reported.
     pub(super) fn packet(&mut self, now: Instant, content: &Arc<str>) -> bool {
-        let flow = self.contents.entry(content.clone()).or_default();
+        let flow = self.contents.entry(content.clone()).or_insert_with(|| Flow { expected: true, ..Flow::default() });
         flow.since = Some(now);
         std::mem::replace(&mut flow.reported, Reported::Flowing) != Reported::Flowing
     }

@@ -89,6 +89,13 @@ impl Peers {
         self.socket_sets.push(candidates);
     }
 
+    /// Forgets the sets behind the last that a transport uses, except the first, which the next call needs. How many are left.
+    pub fn release_socket_sets(&mut self) -> usize {
+        let used = self.transports.values().map(|entry| entry.socket_set + 1).max();
+        self.socket_sets.truncate(used.unwrap_or(1));
+        self.socket_sets.len()
+    }
+
     /// One more address of a socket set: all transports that use it learn of it, and tell their peers.
     pub fn add_local_candidate(&mut self, now: Instant, socket_set: usize, candidate: &LocalCandidate) {
         let Some(candidates) = self.socket_sets.get_mut(socket_set) else { return };
@@ -204,7 +211,6 @@ impl Peers {
             ssrcs: ssrcs.to_vec(),
         };
         if let Some(entry) = self.transports.get_mut(&transport) {
-            entry.set_received(content, receive);
             entry.flows.expect(now, content, receive);
         }
         self.with(now, transport, |transport| transport.set_negotiated(&negotiated));

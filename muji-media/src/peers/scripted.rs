@@ -150,3 +150,19 @@ fn media_are_settled_when_all_transports_are_connected_and_until_one_fails() {
     flowing(&mut peers, &script, [(id(0), TransportOutput::WrongCertificate)]);
     assert!(!peers.are_settled());
 }
+
+#[test]
+fn nothing_is_taken_of_a_content_that_is_not_to_be_received_though_its_source_was_announced() {
+    let (mut peers, script) = session();
+    for receive in [false, true] {
+        let content = NAMES[0].to_owned();
+        let agreed = MediaCommand::Content { session: SESSION, content, send: None, receive, ssrcs: vec![1] };
+        peers.execute(Instant::now(), &agreed);
+        script.lock().unwrap().push_back(packet(0));
+        peers.handle_timeout(Instant::now() + Duration::from_secs(1));
+        let outputs = std::iter::from_fn(|| peers.poll_output());
+        let taken =
+            |output: &PeersOutput| matches!(output, PeersOutput::Transport { output: TransportOutput::Rtp { .. }, .. });
+        assert_eq!(outputs.filter(taken).count(), usize::from(receive));
+    }
+}

@@ -237,3 +237,43 @@ fn a_datagram_of_nobody_is_dropped() {
     }
     assert!(peers.poll_output().is_none());
 }
+
+#[test]
+fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
+    let now = Instant::now();
+    let mut all = [0, 1].map(|number| peers_at(address(number)));
+    all[0].add_socket_set(hosts(&[address(9)]));
+    let session = SessionId(1);
+    let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[1], now, session));
+    let content = |index: u8| OpenContent {
+        name: "second".to_owned(),
+        media: Media::Audio,
+        ssrc: 2,
+        transport: TransportId { session, index },
+        payload_types: Vec::new(),
+        extensions: Vec::new(),
+    };
+    let opening = |index: u8| {
+        let peer = "1@x.example".parse().expect("a bare JID");
+        let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
+        MediaCommand::Open { call, session, peer, name, role, contents: vec![content(index)] }
+    };
+    all[0].execute(now, &opening(1));
+    assert!(matches!(all[0].poll_output(), Some(PeersOutput::Report(MediaReport::Described { .. }))));
+    all[0].execute(now, &MediaCommand::RemoveContent { session, content: "second".to_owned() });
+    for peers in &mut all {
+        peers.execute(now, &opening(0));
+        let send =
+            Some(Sending { publication: "noise".to_owned(), payload_type: PayloadType::new(112, "opus", 48_000, 2) });
+        let content = "second".to_owned();
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+    }
+    agree(&mut all[0], now, session, 111, theirs);
+    agree(&mut all[1], now, session, 111, ours);
+    carry(&mut all, now);
+    assert!(all[0].are_settled(), "the other transport is gone");
+    assert_eq!((all[0].socket_sets(), all[0].release_socket_sets()), (2, 1), "and its sockets can be");
+    let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"noise"[..]) };
+    all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+    assert_eq!(carry(&mut all, now), [(1, 112, packet)]);
+}

@@ -3,6 +3,7 @@
 //! Signalling, round trips and instructions are exact and repeat; times are medians of paired rounds with their spread.
 
 mod bare;
+mod bundle;
 mod call;
 mod engine;
 mod fan_out;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     round_trips::measure(&mut goals);
     load::measure(&mut goals);
     call::measure(&mut goals);
+    bundle::measure(&mut goals);
     fan_out::measure(&mut goals);
     frame_latency::measure(&mut goals);
     seeing::measure(&mut goals);

@@ -155,7 +155,8 @@ impl Side {
     /// It hears a tone of so many Hertz.
     pub(crate) async fn hears(&mut self, hertz: u16) {
         let wanted = f64::from(hertz);
-        let near = |event: &Value| event["hz"].as_f64().is_some_and(|heard| (heard - wanted).abs() < TOLERANCE * wanted);
+        let near =
+            |event: &Value| event["hz"].as_f64().is_some_and(|heard| (heard - wanted).abs() < TOLERANCE * wanted);
         for _ in 0..SECONDS {
             self.tells_that("heard", near).await;
         }

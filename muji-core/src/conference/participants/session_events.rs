@@ -50,9 +50,11 @@ impl Participants {
                 self.orphans.close(cx, |orphan| orphan.peer == *peer);
                 self.set_state(cx, view, id, peer, PairState::Connected, |peer| Event::PeerConnected(peer, id));
             }
-            SessionEvent::Flowing { .. } => {
+            // Once for all contents, and again for one that was silent.
+            SessionEvent::Flowing { after_silence, .. } if after_silence || !self.flows(peer) => {
                 self.set_state(cx, view, id, peer, PairState::Flowing, |peer| Event::PeerFlowing(peer, id));
             }
+            SessionEvent::Flowing { .. } => {}
             SessionEvent::Interrupted => {
                 self.set_state(cx, view, id, peer, PairState::Interrupted, Event::PeerInterrupted);
             }
@@ -84,6 +86,11 @@ impl Participants {
         if let Some(event) = changed.and_then(|now| Event::of_certificate(now, peer)) {
             cx.event(view.call, event);
         }
+    }
+
+    /// True if it was told that something of a peer flows.
+    fn flows(&self, peer: &FullJid) -> bool {
+        self.people.get(peer).is_some_and(|participant| participant.state == PairState::Flowing)
     }
 
     /// A pair's session made a step; one that is not the pair's any more changes nothing.
