@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         tokio::select! {
             incoming = client.next() => match incoming {
-                Incoming::Stanza(stanza) => match muji.handle_stanza(&stanza) {
+                Incoming::Stanza(stanza) => match muji.handle_element(&stanza) {
                     Handled::Taken => {}
                     // Here a client goes on with what it does itself; this one only answers that it cannot.
                     Handled::Shared | Handled::NotOurs => client.answer(&stanza).await,

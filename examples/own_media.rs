@@ -140,7 +140,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                         muji.join(room, how)?;
                     }
                 }
-                Incoming::Stanza(stanza) => match muji.handle_stanza(&stanza) {
+                Incoming::Stanza(stanza) => match muji.handle_element(&stanza) {
                     Handled::Taken => {}
                     Handled::Shared | Handled::NotOurs => client.answer(&stanza).await,
                 },

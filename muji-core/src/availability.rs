@@ -7,12 +7,12 @@ use std::time::Instant;
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::Ids;
 use muji_jingle::pending::PendingRequests;
-use muji_xep::ns;
+use muji_xep::roster::{self, Contact};
+use muji_xep::{Skipped, ns};
 use xmpp_parsers::carbons::Enable;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
-use xmpp_parsers::roster::{Item, Roster, Subscription};
 use xmpp_parsers::stanza::Stanza;
 
 /// What we asked our server.
@@ -25,7 +25,8 @@ pub(crate) enum ServerQuery {
 /// What the server's answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    Contacts(BTreeSet<BareJid>),
+    /// And those among them who cannot be read.
+    Contacts(BTreeSet<BareJid>, Skipped),
     /// It makes no copies.
     Alone,
     Nothing,
@@ -56,8 +57,7 @@ impl Availability {
             iq(id)
         };
         let copies = ask(ServerQuery::Copies, &|id| Iq::Set { from: None, to: None, id, payload: Enable.into() });
-        let roster = Element::from(Roster { ver: None, items: Vec::new() });
-        let contacts = ask(ServerQuery::Contacts, &|id| Iq::Get { from: None, to: None, id, payload: roster.clone() });
+        let contacts = ask(ServerQuery::Contacts, &|id| Iq::Get { from: None, to: None, id, payload: roster::ask() });
         vec![copies.into(), contacts.into(), self.presence(extras)]
     }
 
@@ -73,11 +73,10 @@ impl Availability {
     /// The server answers; `None` if it was asked nothing with this id.
     pub(crate) fn answered(&mut self, id: &str, payload: Option<&Element>) -> Option<Answer> {
         let asked = self.asked.answered(id)?;
-        let roster = payload.filter(|payload| payload.is("query", ns::ROSTER)).cloned();
-        match (asked, roster.and_then(|roster| Roster::try_from(roster).ok())) {
-            (ServerQuery::Contacts, Some(roster)) => {
+        match (asked, payload.filter(|payload| payload.is("query", ns::ROSTER))) {
+            (ServerQuery::Contacts, Some(contacts)) => {
                 self.contacts.clear();
-                Some(self.updated(roster.items))
+                Some(self.updated(contacts))
             }
             (ServerQuery::Contacts, None) | (ServerQuery::Copies, _) => Some(Answer::Nothing),
         }
@@ -93,19 +92,20 @@ impl Availability {
 
     /// A contact came, went or changed.
     pub(crate) fn pushed(&mut self, payload: &Element) -> Option<Answer> {
-        let roster = Some(payload).filter(|payload| self.accepts_calls && payload.is("query", ns::ROSTER))?;
-        Some(self.updated(Roster::try_from(roster.clone()).ok()?.items))
+        let changed = Some(payload).filter(|payload| self.accepts_calls && payload.is("query", ns::ROSTER))?;
+        Some(self.updated(changed))
     }
 
     /// Contacts are those who see our presence.
-    fn updated(&mut self, items: Vec<Item>) -> Answer {
-        for item in items {
-            match item.subscription {
-                Subscription::From | Subscription::Both => self.contacts.insert(item.jid),
-                Subscription::None | Subscription::To | Subscription::Remove => self.contacts.remove(&item.jid),
+    fn updated(&mut self, changed: &Element) -> Answer {
+        let mut skipped = Skipped::default();
+        for Contact { jid, sees_us } in roster::read(changed, &mut skipped) {
+            match sees_us {
+                true => self.contacts.insert(jid),
+                false => self.contacts.remove(&jid),
             };
         }
-        Answer::Contacts(self.contacts.clone())
+        Answer::Contacts(self.contacts.clone(), skipped)
     }
 
     /// Forgets what is not answered.

@@ -8,9 +8,8 @@ use muji_jingle::Ids;
 use muji_jingle::media::{IceServer, ServerKind, ServerTransport};
 use muji_jingle::pending::PendingRequests;
 use muji_xep::extdisco::{self, ExternalService};
-use muji_xep::{Skipped, ns};
+use muji_xep::{Skipped, disco, ns};
 use xmpp_parsers::date::DateTime;
-use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
@@ -96,8 +95,7 @@ impl IceServers {
         match asked {
             IceServersQuery::Support => {
                 learned.skipped = Skipped::default(); // It was no list of services.
-                let info = payload.cloned().and_then(|payload| DiscoInfoResult::try_from(payload).ok());
-                let supported = info.is_some_and(|info| info.features.iter().any(|it| it == ns::EXTDISCO));
+                let supported = payload.is_some_and(|info| disco::has_feature(info, ns::EXTDISCO));
                 self.supported = Some(supported);
                 if supported {
                     learned.questions.push(self.ask(now, ids, own, IceServersQuery::Services));

@@ -46,6 +46,9 @@
 //! ```
 //! A whole program is `examples/minimal.rs` of the repository.
 //!
+//! `tokio_xmpp::Client` drops stanzas in odd forms, which real clients send, before anybody sees them. A client that has its stanzas as
+//! elements gives them to [`Muji::handle_element`], which reads all of them; so does `xmpp::Connection` here.
+//!
 //! Without it: [`Engine`], which takes stanzas, media reports, commands and the time as values and gives [`Output`]s.
 //! It holds no clock, task, lock or socket.
 //!
@@ -126,7 +129,7 @@ mod peer;
 mod room_service;
 mod room_state;
 mod shown_invitations;
-mod stanza;
+pub mod stanza;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod trust;

@@ -121,7 +121,7 @@ impl Muji {
         handled
     }
 
-    /// The same for clients that hold their stanzas as elements.
+    /// The same for clients that hold their stanzas as elements: see [`Engine::handle_element`].
     pub fn handle_element(&mut self, element: &Element) -> Handled {
         let now = self.look();
         let handled = self.engine.handle_element(now, element);

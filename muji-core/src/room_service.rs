@@ -5,8 +5,7 @@ use std::time::Instant;
 use jid::{BareJid, DomainPart, DomainRef, Jid};
 use muji_jingle::pending::PendingRequests;
 use muji_jingle::{CallId, Ids};
-use muji_xep::ns;
-use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult};
+use muji_xep::{disco, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
@@ -91,12 +90,10 @@ impl Services {
         let Some(asked) = self.asked.answered(id) else { return Next::NotOurs };
         self.open -= 1;
         let (RoomServiceQuery::Items(domain) | RoomServiceQuery::Info(domain)) = &asked;
-        let payload = payload.filter(|_| from.as_str() == domain.as_str()).cloned();
+        let payload = payload.filter(|_| from.as_str() == domain.as_str());
         match asked {
             RoomServiceQuery::Items(_) => {
-                let items = payload.and_then(|payload| DiscoItemsResult::try_from(payload).ok());
-                let items = items.into_iter().flat_map(|items| items.items).map(|item| item.jid);
-                let services = items.filter(|jid| jid.node().is_none()).take(MAX_SERVICES);
+                let services = payload.into_iter().flat_map(disco::services).take(MAX_SERVICES);
                 let info = |jid: Jid| {
                     let query = Element::bare("query", ns::DISCO_INFO);
                     self.ask(now, ids, RoomServiceQuery::Info(jid.domain().to_owned()), query)
@@ -105,8 +102,7 @@ impl Services {
                 if questions.is_empty() { self.decided() } else { Next::Ask(questions) }
             }
             RoomServiceQuery::Info(domain) => {
-                let info = payload.and_then(|payload| DiscoInfoResult::try_from(payload).ok());
-                if self.known.is_none() && info.is_some_and(|info| has_rooms(&info)) {
+                if self.known.is_none() && payload.is_some_and(disco::has_rooms) {
                     self.known = Some(domain);
                 }
                 if self.known.is_some() || self.open == 0 { self.decided() } else { Next::Ask(Vec::new()) }
@@ -128,12 +124,4 @@ impl Services {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.asked.poll_timeout()
     }
-}
-
-/// True for text conferences; a gateway to another network has rooms too, but none that we can make.
-fn has_rooms(info: &DiscoInfoResult) -> bool {
-    let conference = |identity: &xmpp_parsers::disco::Identity| {
-        identity.category == "conference" && matches!(identity.type_.as_str(), "text" | "x-muc")
-    };
-    info.identities.iter().any(conference) && info.features.iter().any(|feature| feature == ns::MUC)
 }

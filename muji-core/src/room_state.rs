@@ -15,7 +15,7 @@ use xmpp_parsers::presence::{Presence, Type};
 use crate::client_quirks::ClientQuirks;
 use crate::error::RoomFault;
 use crate::occupants::Occupants;
-use crate::stanza::stanza_error;
+use crate::stanza;
 
 /// A presence that an occupant of a room sent, or the room in its name.
 #[derive(Debug)]
@@ -54,15 +54,14 @@ pub(crate) struct OccupantPresence {
 }
 
 impl RoomPresence {
-    /// Reads a presence; `None` if it is none of an occupant.
-    pub(crate) fn read(presence: &Presence) -> Option<Self> {
-        let nick = presence.from.as_ref()?.resource()?.as_str().to_owned();
+    /// Reads what somebody of this nick says; `None` if it is no presence of an occupant.
+    pub(crate) fn read(nick: String, presence: &Presence) -> Option<Self> {
         let id = presence.id.clone();
         let kind = match presence.type_ {
             Type::None => PresenceKind::Available(Box::new(OccupantPresence::read(presence)?)),
             Type::Unavailable => PresenceKind::Unavailable(MucUser::find(&presence.payloads)?),
             Type::Error => {
-                let error = stanza_error(&presence.payloads);
+                let error = stanza::error(&presence.payloads);
                 let fault = error.as_ref().map(RoomFault::from_error);
                 PresenceKind::Refused(fault.unwrap_or_else(|| RoomFault::Other("no reason".to_owned())))
             }

@@ -172,12 +172,15 @@ pub enum RoomRequest {
 }
 
 /// Why a participant gets no session with us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotCalled {
     /// Sessions run between real JIDs (XEP-0272 section 3).
     #[error("the room hides its real JID")]
     HiddenJid,
+    /// The room shows it, but it is not a JID of RFC 6122, by which alone stanzas can be addressed here.
+    #[error("its JID {0} cannot be addressed; a resource without emoji can be")]
+    UnreadableJid(String),
     /// Two nicks cannot have one JID.
     #[error("its real JID is another participant's")]
     SharedJid,
@@ -247,6 +250,12 @@ mod tests {
             (
                 Warning::NotCalled { nick: nick(), why: NotCalled::HiddenJid },
                 "juliet is not called: the room hides its real JID",
+            ),
+            (
+                Warning::NotCalled {
+                    nick: nick(), why: NotCalled::UnreadableJid("juliet@capulet.lit/📱".to_owned())
+                },
+                "juliet is not called: its JID juliet@capulet.lit/📱 cannot be addressed; a resource without emoji can be",
             ),
             (
                 Warning::NotCalled { nick: nick(), why: NotCalled::SharedJid },

@@ -30,6 +30,7 @@ mod leaving;
 mod limits;
 mod mixes;
 mod muting;
+mod odd_stanzas;
 mod overtaking;
 mod paths;
 mod picking_up;

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use jid::{BareJid, Jid};
 use minidom::Element;
 use minidom::rxml::{Namespace, NcName};
 
@@ -48,6 +49,13 @@ impl Build for Element {
 /// An attribute as a value; `None` if absent or of another form.
 pub(crate) fn parsed<T: FromStr>(element: &Element, name: &str) -> Option<T> {
     element.attr(name)?.trim().parse().ok()
+}
+
+/// The JID of a person. One whose resource is not one of RFC 6122 counts without it: who it is remains clear.
+pub(crate) fn person(element: &Element, name: &str) -> Option<Jid> {
+    let written = element.attr(name)?.trim();
+    let bare = || written.split_once('/').and_then(|(bare, _)| BareJid::new(bare).ok());
+    Jid::new(written).ok().or_else(|| bare().map(Jid::from))
 }
 
 /// An attribute as text of bounded length; `None` if absent or longer.

@@ -46,6 +46,28 @@ pub fn check(element: &Element) -> Result<(), Excess> {
     Err(Excess::Deep)
 }
 
+/// A copy that costs no more stack than [`check`] allows: deeper levels are left out of it, except for the first, so that a copy of what is
+/// refused is refused too.
+#[must_use]
+pub fn copy(element: &Element) -> Element {
+    copy_levels(element, MAX_DEPTH + 1)
+}
+
+fn copy_levels(element: &Element, levels: usize) -> Element {
+    let mut copy = Element::bare(element.name(), element.ns());
+    for ((namespace, name), value) in element.attrs() {
+        copy.set_attr(namespace.clone(), name.clone(), value.as_str());
+    }
+    for node in element.nodes() {
+        match node {
+            Node::Text(text) => copy.append_text(text.as_str()),
+            Node::Element(child) if levels > 1 => drop(copy.append_child(copy_levels(child, levels - 1))),
+            Node::Element(_) => {}
+        }
+    }
+    copy
+}
+
 fn own_bytes(element: &Element) -> usize {
     let attrs: usize = element.attrs().iter().map(|((_, name), value)| name.len() + value.len()).sum();
     let texts: usize = element
@@ -81,6 +103,15 @@ mod tests {
     fn the_largest_allowed_element_passes_and_one_byte_more_does_not() {
         assert_eq!(check(&with_text(MAX_BYTES - 1)), Ok(()));
         assert_eq!(check(&with_text(MAX_BYTES)), Err(Excess::Large));
+    }
+
+    #[test]
+    fn a_copy_says_the_same_and_is_refused_if_the_element_is() {
+        let text = "<a xmlns='x' b='1' xml:lang='en'>c<d e='2'/>f<g xmlns='y'><h/></g></a>";
+        let sane: Element = text.parse().expect("the text is well-formed");
+        assert_eq!(copy(&sane), sane);
+        assert_eq!(copy(&nested(MAX_DEPTH)), nested(MAX_DEPTH));
+        assert_eq!(check(&copy(&nested(9_000))), Err(Excess::Deep));
     }
 
     #[test]

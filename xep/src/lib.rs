@@ -35,6 +35,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod content;
+pub mod disco;
 pub mod dtls;
 mod element;
 pub mod extdisco;
@@ -47,6 +48,7 @@ pub mod muc;
 pub mod muji;
 pub mod ns;
 pub mod room_invite;
+pub mod roster;
 pub mod rtp;
 mod secret;
 pub mod session_info;

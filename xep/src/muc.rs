@@ -57,6 +57,8 @@ pub struct MucUser {
     /// The occupant's real JIDs, those that we may know and that are full ones. They are several if other sessions of the account share
     /// the nick: an item is for each of them, in any order (Prosody).
     pub devices: Vec<FullJid>,
+    /// The real JID as it is written, if it is not one of RFC 6122: its resource may hold emoji.
+    pub unreadable: Option<String>,
     /// The nick it changes to, with [`code::RENAMED`].
     pub new_nick: Option<String>,
     /// The nick of the moderator who removed the occupant.
@@ -92,8 +94,14 @@ impl MucUser {
         for child in element.children().filter(|child| child.ns() == ns::MUC_USER) {
             match child.name() {
                 "item" => {
-                    let device = parsed(child, "jid").and_then(|jid: Jid| jid.try_into_full().ok());
-                    this.devices.extend(device.filter(|_| this.devices.len() < MAX_DEVICES));
+                    match child.attr("jid").map(|jid| jid.trim().parse::<Jid>()) {
+                        Some(Ok(jid)) => {
+                            let device = jid.try_into_full().ok();
+                            this.devices.extend(device.filter(|_| this.devices.len() < MAX_DEVICES));
+                        }
+                        Some(Err(_)) => this.unreadable = child.attr("jid").map(shortened),
+                        None => {}
+                    }
                     this.new_nick = text(child, "nick");
                     this.actor = child.get_child("actor", ns::MUC_USER).and_then(|actor| text(actor, "nick"));
                     this.reason = reason(child);
@@ -122,9 +130,12 @@ impl MucUser {
     }
 }
 
+fn shortened(text: &str) -> String {
+    text.trim().chars().take(MAX_NAME).collect()
+}
+
 fn reason(element: &Element) -> Option<String> {
-    let text = element.get_child("reason", ns::MUC_USER)?.text();
-    let text: String = text.trim().chars().take(MAX_NAME).collect();
+    let text = shortened(&element.get_child("reason", ns::MUC_USER)?.text());
     (!text.is_empty()).then_some(text)
 }
 

@@ -78,5 +78,11 @@ pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 /// XEP-0215.
 pub const EXTDISCO: &str = "urn:xmpp:extdisco:2";
+/// RFC 6120, stanzas between a client and its server.
+pub const CLIENT: &str = "jabber:client";
+/// RFC 6120, what is about the stream itself.
+pub const STREAMS: &str = "http://etherx.jabber.org/streams";
+/// XEP-0198.
+pub const STREAM_MANAGEMENT: &str = "urn:xmpp:sm:3";
 /// RFC 6120, conditions of stanza errors.
 pub const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";

@@ -3,7 +3,7 @@
 use jid::{BareJid, Jid};
 use minidom::Element;
 
-use crate::element::{Build, MAX_NAME, parsed, text};
+use crate::element::{Build, MAX_NAME, parsed, person, text};
 use crate::{Secret, ns};
 
 /// How an invitation is sent.
@@ -53,7 +53,7 @@ impl RoomInvite {
         let x = payloads.iter().find(|payload| payload.is("x", ns::MUC_USER)).filter(|_| sender.is_bare())?;
         let invite = x.get_child("invite", ns::MUC_USER)?;
         Some(Self {
-            from: parsed(invite, "from")?,
+            from: person(invite, "from")?,
             room: sender.to_bare(),
             password: child_text(x, "password").map(Secret::new),
             reason: child_text(invite, "reason"),
@@ -85,7 +85,7 @@ pub fn decline(inviter: &BareJid) -> Element {
 pub fn declined(payloads: &[Element]) -> Option<(Jid, Option<String>)> {
     let x = payloads.iter().find(|payload| payload.is("x", ns::MUC_USER))?;
     let decline = x.get_child("decline", ns::MUC_USER)?;
-    Some((parsed(decline, "from")?, child_text(decline, "reason")))
+    Some((person(decline, "from")?, child_text(decline, "reason")))
 }
 
 fn child_text(element: &Element, name: &str) -> Option<String> {

@@ -3,11 +3,10 @@
 use jid::{BareJid, FullJid};
 use muji_core::Disco;
 use muji_core::error::RoomFault;
-use muji_xep::guard;
+use muji_core::stanza;
 use muji_xep::muc::{self, MucUser, code};
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
-use xmpp_parsers::stanza_error::StanzaError;
 
 /// Our place in the room.
 pub(crate) struct Chat {
@@ -49,9 +48,7 @@ impl Chat {
         if !self.is_of_room(presence) || presence.type_ != Type::Error {
             return None;
         }
-        let mut sane = presence.payloads.iter().filter(|payload| guard::check(payload).is_ok());
-        let error = sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())?;
-        Some(RoomFault::from_error(&error))
+        Some(RoomFault::from_error(&stanza::error(&presence.payloads)?))
     }
 
     fn is_of_room(&self, presence: &Presence) -> bool {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::Args;
 use jid::{BareJid, Jid};
 use muji_core::media::{IceServer, ServerKind, ServerTransport, ice_server};
+use muji_core::stanza;
 use muji_core::xmpp::{Connection, Incoming};
 use muji_media::backend::{Attempt, local_addresses, probe};
-use muji_xep::{Element, Skipped, extdisco, ns};
+use muji_xep::{Element, Skipped, disco, extdisco, ns};
 use tokio::time::timeout;
-use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
@@ -141,16 +141,14 @@ fn verdict(outcomes: &[Outcome]) -> String {
 
 async fn rooms(client: &mut Connection, own: &str) {
     let items = ask(client, own, Element::bare("query", ns::DISCO_ITEMS)).await;
-    let items = items.and_then(|items| DiscoItemsResult::try_from(items).map_err(|why| why.to_string()));
     let items = match items {
-        Ok(items) => items.items,
+        Ok(items) => items,
         Err(why) => return say("rooms", &format!("the server does not list its services: {why}")),
     };
-    for item in items.into_iter().filter(|item| item.jid.node().is_none()).take(MAX_SERVICES) {
-        let service = item.jid.to_string();
+    for service in disco::services(&items).take(MAX_SERVICES) {
+        let service = service.to_string();
         let info = ask(client, &service, Element::bare("query", ns::DISCO_INFO)).await;
-        let info = info.ok().and_then(|info| DiscoInfoResult::try_from(info).ok());
-        if info.is_some_and(|info| info.features.iter().any(|feature| feature == ns::MUC)) {
+        if info.is_ok_and(|info| disco::has_rooms(&info)) {
             return say("rooms", &format!("can be made at {service}"));
         }
     }
@@ -184,14 +182,18 @@ async fn ask(client: &mut Connection, whom: &str, payload: Element) -> Result<El
     let answer = async {
         loop {
             match client.next().await {
-                Incoming::Stanza(stanza) => match *stanza {
-                    Stanza::Iq(Iq::Result { from, id: of, payload, .. }) if of == id && is_from(from.as_ref(), &to) => {
+                Incoming::Stanza(stanza) => match stanza::read(&stanza) {
+                    Ok(Stanza::Iq(Iq::Result { from, id: of, payload, .. }))
+                        if of == id && is_from(from.as_ref(), &to) =>
+                    {
                         return payload.ok_or_else(|| "an empty answer".to_owned());
                     }
-                    Stanza::Iq(Iq::Error { from, id: of, error, .. }) if of == id && is_from(from.as_ref(), &to) => {
+                    Ok(Stanza::Iq(Iq::Error { from, id: of, error, .. }))
+                        if of == id && is_from(from.as_ref(), &to) =>
+                    {
                         return Err(condition(&error));
                     }
-                    Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => {}
+                    Ok(_) | Err(_) => {} // Something else.
                 },
                 Incoming::Over(why) => return Err(why.to_string()),
                 Incoming::Bound(_) | Incoming::Lost(_) | Incoming::Resumed | Incoming::Unsent(_) => {}

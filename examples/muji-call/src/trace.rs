@@ -8,7 +8,6 @@ use std::time::Instant;
 use jid::FullJid;
 use muji_trace::{Line, diagram};
 use muji_xep::{Element, guard};
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::rxml::Namespace;
 use xmpp_parsers::stanza::Stanza;
 
@@ -56,32 +55,27 @@ impl Trace {
     }
 
     pub(crate) fn sent(&mut self, stanza: &Stanza) {
-        self.write("sent", stanza);
-        self.draw(true, stanza);
+        self.keep(true, &element(stanza));
     }
 
-    pub(crate) fn received(&mut self, stanza: &Stanza) {
-        self.write("received", stanza);
-        self.draw(false, stanza);
+    pub(crate) fn received(&mut self, stanza: &Element) {
+        self.keep(false, &guard::copy(stanza));
     }
 
-    fn draw(&mut self, said: bool, stanza: &Stanza) {
+    fn keep(&mut self, said: bool, stanza: &Element) {
+        self.write(if said { "sent" } else { "received" }, stanza);
         let Some(diagram) = self.diagram.as_mut().filter(|diagram| diagram.lines.len() < DRAWN) else { return };
-        if let (Some(client), Some(stanza)) = (diagram.client.clone(), element(stanza)) {
-            diagram.lines.push(Line { at: self.start.elapsed(), client, said, stanza });
+        if let Some(client) = diagram.client.clone() {
+            diagram.lines.push(Line { at: self.start.elapsed(), client, said, stanza: stanza.clone() });
         }
     }
 
-    fn write(&mut self, direction: &str, stanza: &Stanza) {
+    fn write(&mut self, direction: &str, stanza: &Element) {
         let at = self.start.elapsed().as_secs_f64();
         let Some(file) = &mut self.file else { return };
-        let text = element(stanza).map_or_else(
-            || "<!-- too deep or too large to be written -->".to_owned(),
-            |mut element| {
-                mask(&mut element);
-                String::from(&element)
-            },
-        );
+        let mut stanza = stanza.clone();
+        mask(&mut stanza);
+        let text = String::from(&stanza);
         if writeln!(file, "<{direction} at='{at:.3}'>{text}</{direction}>").and_then(|()| file.flush()).is_err() {
             eprintln!("muji-call: cannot write the trace any more; the call continues without it");
             self.file = None;
@@ -102,19 +96,12 @@ impl Drop for Trace {
     }
 }
 
-/// A stanza as it is written; `None` for one whose copying could exhaust the stack.
-fn element(stanza: &Stanza) -> Option<Element> {
-    let sane = |payloads: &[Element]| payloads.iter().all(|payload| guard::check(payload).is_ok());
+/// A stanza of ours as it is written.
+fn element(stanza: &Stanza) -> Element {
     match stanza {
-        Stanza::Presence(presence) => sane(&presence.payloads).then(|| presence.clone().into()),
-        Stanza::Message(message) => sane(&message.payloads).then(|| message.clone().into()),
-        Stanza::Iq(iq) => {
-            let payload = match iq {
-                Iq::Get { payload, .. } | Iq::Set { payload, .. } => Some(payload),
-                Iq::Result { payload, .. } | Iq::Error { payload, .. } => payload.as_ref(),
-            };
-            payload.is_none_or(|payload| guard::check(payload).is_ok()).then(|| iq.clone().into())
-        }
+        Stanza::Presence(presence) => presence.clone().into(),
+        Stanza::Message(message) => message.clone().into(),
+        Stanza::Iq(iq) => iq.clone().into(),
     }
 }
 

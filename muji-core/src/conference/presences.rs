@@ -200,10 +200,10 @@ impl Conference {
         let Some(muji) = described.part() else { return self.occupant_dropped(cx, nick) };
         // A room that hides JIDs from now on (status 173) keeps no secret of those it has shown.
         let Some(real) = described.user.real(known.as_ref()).or_else(|| known.clone()) else {
-            if self.is_published() {
-                self.warn(cx, Warning::NotCalled { nick: nick.to_owned(), why: NotCalled::HiddenJid });
-            } else {
-                self.membership.hides(nick);
+            match described.user.unreadable.clone() {
+                Some(jid) => self.not_called(cx, nick, NotCalled::UnreadableJid(jid)),
+                None if self.is_published() => self.not_called(cx, nick, NotCalled::HiddenJid),
+                None => self.membership.hides(nick),
             }
             return self.occupant_dropped(cx, nick);
         };
@@ -226,6 +226,10 @@ impl Conference {
         self.takes_part(cx, &nick, device.clone(), occupant.muji, Some(occupant.quirks));
     }
 
+    fn not_called(&self, cx: &mut Context<'_>, nick: &str, why: NotCalled) {
+        self.warn(cx, Warning::NotCalled { nick: nick.to_owned(), why });
+    }
+
     /// An occupant prepares or has contents.
     pub(super) fn takes_part(
         &mut self,
@@ -239,7 +243,7 @@ impl Conference {
         let quirks = quirks.or_else(|| cx.clients.peculiar(&real));
         let before = match self.occupants.update(cx.now, nick, real.clone(), muji, quirks) {
             Ok(before) => before.map(|occupant| occupant.muji.contents),
-            Err(why) => return self.warn(cx, Warning::NotCalled { nick: nick.to_owned(), why }),
+            Err(why) => return self.not_called(cx, nick, why),
         };
         if !preparing {
             self.publishing.passed(nick);

@@ -11,8 +11,8 @@ use std::time::{Instant, SystemTime};
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Ids};
+use muji_xep::ns;
 use muji_xep::rtp::Media;
-use muji_xep::{guard, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{self, Presence};
@@ -28,9 +28,7 @@ use crate::context::{Context, Shared};
 use crate::direct::DirectCalls;
 use crate::disco::Disco;
 use crate::error::Refused;
-#[cfg(doc)]
-use crate::event::Event;
-use crate::event::{ConnectionChange, Handled};
+use crate::event::{ConnectionChange, Event, EventScope, Handled};
 use crate::ice_servers::IceServers;
 use crate::media::{Capabilities, MediaReport};
 use crate::output::Output;
@@ -38,6 +36,7 @@ use crate::pair::Pair;
 use crate::room_service::Services;
 use crate::room_state::{PresenceKind, RoomPresence, RoomState};
 use crate::shown_invitations::Invitations;
+use crate::stanza::{self, Unreadable};
 use crate::wall_clock::WallClock;
 
 /// Whether somebody is there, if a presence of this type says it.
@@ -202,31 +201,46 @@ impl Engine {
         }
     }
 
-    /// The same for clients that hold their stanzas as elements.
+    /// The same for clients that hold their stanzas as elements. Those of any client are read, as [`stanza::read`] does; of what cannot be
+    /// read [`Event::Skipped`] tells who sent it.
     pub fn handle_element(&mut self, now: Instant, element: &Element) -> Handled {
-        if guard::check(element).is_err() {
-            return Handled::NotOurs; // Copying it could exhaust the stack.
-        }
-        match Stanza::try_from(element.clone()) {
+        match stanza::read(element) {
             Ok(stanza) => self.handle_stanza(now, &stanza),
-            Err(_) => Handled::NotOurs,
+            Err(unreadable) => self.handle_unreadable(now, element, &unreadable),
         }
     }
 
+    fn handle_unreadable(&mut self, now: Instant, element: &Element, unreadable: &Unreadable) -> Handled {
+        if let Some((room, nick, presence)) = stanza::presence_of_odd_nick(element)
+            && let Some(read) = RoomPresence::read(nick, &presence)
+        {
+            return self.handle_room_presence(now, &room, Some(&read));
+        }
+        let from = unreadable.from.clone().unwrap_or_default();
+        let event = Event::Skipped { from, what: unreadable.to_string() };
+        self.shared.out.push_back(Output::Event(EventScope::Account, event));
+        Handled::NotOurs
+    }
+
     fn handle_presence(&mut self, now: Instant, presence: &Presence) -> Handled {
-        let Some(room) = presence.from.as_ref().map(Jid::to_bare) else { return Handled::NotOurs };
-        let read = RoomPresence::read(presence);
+        let Some(from) = &presence.from else { return Handled::NotOurs };
+        let read = from.resource().and_then(|nick| RoomPresence::read(nick.to_string(), presence));
         self.note_client(presence, read.as_ref());
-        if let Some(Ok(device)) = presence.from.clone().map(Jid::try_into_full)
+        if let Ok(device) = from.clone().try_into_full()
             && let Some(available) = available(&presence.type_)
         {
             self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.presence(cx, &device, available));
         }
-        if let Some(read) = &read {
-            self.observe(now, &room, read);
+        self.handle_room_presence(now, &from.to_bare(), read.as_ref())
+    }
+
+    /// A presence from what may be a room, `None` if it is none of an occupant.
+    fn handle_room_presence(&mut self, now: Instant, room: &BareJid, read: Option<&RoomPresence>) -> Handled {
+        if let Some(read) = read {
+            self.observe(now, room, read);
         }
-        let Some(call) = self.call_in(&room) else { return Handled::NotOurs };
-        self.with_call(now, call, |conference, cx| conference.presence(cx, read.as_ref()));
+        let Some(call) = self.call_in(room) else { return Handled::NotOurs };
+        self.with_call(now, call, |conference, cx| conference.presence(cx, read));
         Handled::Shared
     }
 

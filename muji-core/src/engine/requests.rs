@@ -64,8 +64,7 @@ impl Engine {
     /// A contact came or went.
     fn handle_contacts(&mut self, from: Option<&Jid>, id: &str, payload: &Element) -> Handled {
         let ours = self.us.as_ref().is_some_and(|us| is_from_account(from, us));
-        let sane = ours && guard::check(payload).is_ok();
-        let Some(answer) = sane.then(|| self.availability.pushed(payload)).flatten() else { return Handled::NotOurs };
+        let Some(answer) = ours.then(|| self.availability.pushed(payload)).flatten() else { return Handled::NotOurs };
         self.about_account(answer);
         self.send(Iq::Result { from: None, to: from.cloned(), id: id.to_owned(), payload: None });
         Handled::Taken
@@ -73,7 +72,13 @@ impl Engine {
 
     fn about_account(&mut self, answer: Answer) {
         match answer {
-            Answer::Contacts(contacts) => self.direct_calls.set_contacts(contacts),
+            Answer::Contacts(contacts, skipped) => {
+                self.direct_calls.set_contacts(contacts);
+                if !skipped.is_empty() {
+                    let event = Event::Skipped { from: "the list of contacts".to_owned(), what: skipped.to_string() };
+                    self.shared.out.push_back(Output::Event(EventScope::Account, event));
+                }
+            }
             Answer::Alone => {
                 self.shared.out.push_back(Output::Event(EventScope::Account, Event::Warning(Warning::NoCarbons)));
             }
@@ -190,10 +195,11 @@ impl Engine {
         id: &str,
         answer: Result<Option<&Element>, &StanzaError>,
     ) -> Handled {
-        let answer = answer.map(|payload| payload.filter(|payload| guard::check(payload).is_ok()));
+        // A long list of contacts is larger than what others may send.
         if self.account_answered(from, id, answer) {
             return Handled::Taken;
         }
+        let answer = answer.map(|payload| payload.filter(|payload| guard::check(payload).is_ok()));
         if self.server_answered(now, from, id, answer.ok().flatten()) {
             return Handled::Taken;
         }

@@ -2,37 +2,35 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use jid::FullJid;
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, BufStream};
+use tokio::io::{AsyncBufRead, AsyncWrite, BufStream};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
-use tokio_xmpp::stanzastream;
 use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, PendingFeaturesRecv, RecvFeaturesError, StreamHeader, Timeouts, XmppStream,
+    FallibleStreamElement, PendingFeaturesRecv, RecvFeaturesError, StreamHeader, Timeouts, XmlStream,
     XmppStreamElement, initiate_stream,
 };
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::starttls;
 use xmpp_parsers::stream_features::StreamFeatures;
+use xso::FromXml;
 
 use super::account::{Account, Server};
+use super::acknowledgements::Resumption;
+use super::binding::{self, OpenStream};
 use super::connect::{self, ServerSocket};
 use super::error::LoginError;
 use super::local_address::LocalAddress;
-use super::read_tail::{Monitored, ReadTail};
 use super::sasl::{self, Channel, Mechanism};
+use super::wire::{Io, Monitored, Wire};
 use crate::tls;
 
 /// What direct TLS announces, so that a server can tell clients from other servers (XEP-0368 section 3).
 const ALPN: &[u8] = b"xmpp-client";
 
-/// From the connection to the end of the login.
+/// From the connection to the bound resource.
 const LOGIN: Duration = Duration::from_secs(15);
 
 /// Pauses between attempts to reconnect, each longer by a random part of up to a half: thousands of clients of a restarted server should
@@ -62,16 +60,11 @@ pub struct LoggedIn {
     pub mechanism: Mechanism,
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
-
-type Wire = BufStream<Monitored<Box<dyn Io>>>;
-
-/// Logs in as far as the binding of a resource, which the stream does itself.
+/// Logs in and opens a stream of stanzas; one that goes on with the stream before, if there is one and the server remembers it.
 pub(super) async fn login(
     account: &Account,
-    tail: &ReadTail,
-) -> Result<(stanzastream::Connection, LoggedIn), LoginError> {
+    before: Option<&Resumption>,
+) -> Result<(OpenStream, LoggedIn), LoginError> {
     let Some(user) = account.jid.node().map(ToString::to_string) else {
         return Err(LoginError::NoAccount(account.jid.clone()));
     };
@@ -84,7 +77,7 @@ pub(super) async fn login(
     let ascii = idna::domain_to_ascii(domain).map_err(|_| LoginError::NoDomain(domain.to_owned()))?;
     let socket = connect::connect(&ascii, &account.server).await?;
     let name = socket.name.clone();
-    let attempt = timeout(LOGIN, negotiate(account, &user, &ascii, socket, tail)).await;
+    let attempt = timeout(LOGIN, negotiate(account, &user, &ascii, socket, before)).await;
     attempt.unwrap_or(Err(LoginError::Silent(name)))
 }
 
@@ -93,24 +86,20 @@ async fn negotiate(
     user: &str,
     ascii: &str,
     socket: ServerSocket,
-    tail: &ReadTail,
-) -> Result<(stanzastream::Connection, LoggedIn), LoginError> {
+    before: Option<&Resumption>,
+) -> Result<(OpenStream, LoggedIn), LoginError> {
     let server = socket.name.clone();
     let local = socket.socket.local_addr().map_err(|why| LoginError::Protocol(why.to_string()))?;
     let header = || StreamHeader { to: Some(Cow::Borrowed(account.jid.domain().as_str())), from: None, id: None };
     let (wire, channel) = secured(account, ascii, socket, header()).await?;
-    tail.forget();
-    let wire: Wire = BufStream::new(Monitored { inner: wire, tail: tail.clone(), address: LocalAddress::new(local) });
+    let wire: Wire = BufStream::new(Monitored { inner: wire, address: LocalAddress::new(local) });
     let stream = initiate_stream(wire, JABBER_CLIENT, header(), TIMEOUTS).await;
     let (features, stream) = receive_features(stream).await?;
     let encrypted = channel.secure;
     let (stream, mechanism) = sasl::authenticate(stream, &features, channel, user, &account.password).await?;
     let (features, stream) = receive_features(stream.send_header(header()).await).await?;
-    if !features.can_bind() {
-        return Err(LoginError::Protocol("it binds no resource".to_owned())); // The stream would panic.
-    }
-    let connection = stanzastream::Connection { stream: stream.box_stream(), features, identity: account.jid.clone() };
-    Ok((connection, LoggedIn { server, encrypted, mechanism }))
+    let stream = binding::begin(stream, &features, &account.jid, before).await?;
+    Ok((stream, LoggedIn { server, encrypted, mechanism }))
 }
 
 /// Everything up to TLS, or to none where the account says so.
@@ -134,7 +123,7 @@ async fn secured(
 /// Asks for TLS (RFC 6120 section 5). What came before it is dropped, so that nobody can inject stanzas.
 async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> Result<TcpStream, LoginError> {
     let stream = initiate_stream(BufStream::new(socket), JABBER_CLIENT, header, TIMEOUTS).await;
-    let (features, mut stream) = receive_features(stream).await?;
+    let (features, mut stream) = receive_features::<_, FallibleStreamElement>(stream).await?;
     if !features.can_starttls() {
         return Err(LoginError::NoTls(name.to_owned()));
     }
@@ -150,11 +139,11 @@ async fn start_tls(socket: TcpStream, header: StreamHeader<'_>, name: &str) -> R
 }
 
 /// What the server offers on a stream that was just opened.
-async fn receive_features<S: AsyncBufRead + AsyncWrite + Unpin>(
+async fn receive_features<S: AsyncBufRead + AsyncWrite + Unpin, T: FromXml>(
     stream: io::Result<PendingFeaturesRecv<S>>,
-) -> Result<(StreamFeatures, XmppStream<S>), LoginError> {
+) -> Result<(StreamFeatures, XmlStream<S, T>), LoginError> {
     let stream = stream.map_err(|why| LoginError::Protocol(why.to_string()))?;
-    match stream.recv_features::<FallibleStreamElement>().await {
+    match stream.recv_features().await {
         Ok(features) => Ok(features),
         Err(RecvFeaturesError::StreamError(error)) => Err(LoginError::ended(&error.0)),
         Err(RecvFeaturesError::Io(why)) => Err(LoginError::Protocol(why.to_string())),
@@ -167,58 +156,15 @@ fn random() -> f64 {
 }
 
 /// Logs in again after the connection broke.
-#[derive(Debug, Clone)]
-pub(super) struct Reconnector {
-    pub(super) account: Account,
-    /// False if the login before led to nothing: then the server has forgotten the stream that we tried to resume, which
-    /// tokio-xmpp 6.0 does not understand (Prosody's `<failed/>` has no `h`). Without resumption it works.
-    pub(super) usable: Arc<AtomicBool>,
-    pub(super) tail: ReadTail,
-    pub(super) failed: mpsc::Sender<LoginError>,
-    /// What was bound first. Under the same JID again, sessions of a call survive a server that was restarted.
-    pub(super) bound: Arc<OnceLock<FullJid>>,
-}
-
-impl Reconnector {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the stream asks for a connection by a call that must return at once"
-    )]
-    pub(super) fn start(self, slot: oneshot::Sender<stanzastream::Connection>) {
-        let said = self.tail.error().map(|error| LoginError::ended(&error));
-        tokio::spawn(async move {
-            let renewed = match said.filter(LoginError::is_final) {
-                Some(why) => Err(why),
-                None => self.renew().await,
-            };
-            match renewed {
-                Ok(connection) => drop(slot.send(connection)), // The stream that asked may be gone by now.
-                Err(why) => {
-                    let mut slot = slot;
-                    drop(self.failed.send(why).await);
-                    slot.closed().await; // Dropped earlier it would be an accident, and a panic, to the stream.
-                }
-            }
-        });
-    }
-
-    async fn renew(&self) -> Result<stanzastream::Connection, LoginError> {
-        let mut last = LoginError::Busy;
-        let jid = self.bound.get().map_or_else(|| self.account.jid.clone(), |bound| bound.clone().into());
-        let account = Account { jid, ..self.account.clone() };
-        for pause in PAUSES {
-            sleep(pause.mul_f64(1.0 + random() / 2.0)).await;
-            match login(&account, &self.tail).await {
-                Ok((mut connection, _)) => {
-                    if !self.usable.swap(false, Ordering::Relaxed) {
-                        connection.features.stream_management = None;
-                    }
-                    return Ok(connection);
-                }
-                Err(why) if why.is_final() => return Err(why),
-                Err(why) => last = why,
-            }
+pub(super) async fn renew(account: Account, before: Option<Resumption>) -> Result<OpenStream, LoginError> {
+    let mut last = LoginError::Busy;
+    for pause in PAUSES {
+        sleep(pause.mul_f64(1.0 + random() / 2.0)).await;
+        match login(&account, before.as_ref()).await {
+            Ok((stream, _)) => return Ok(stream),
+            Err(why) if why.is_final() => return Err(why),
+            Err(why) => last = why,
         }
-        Err(last)
     }
+    Err(last)
 }

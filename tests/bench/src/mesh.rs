@@ -103,7 +103,7 @@ impl Participant {
             tokio::select! {
                 incoming = self.client.next() => {
                     if let Incoming::Stanza(stanza) = incoming {
-                        let _all_ours = self.muji.handle_stanza(&stanza);
+                        let _all_ours = self.muji.handle_element(&stanza);
                     }
                 }
                 Some(notice) = self.muji.next() => match notice {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use muji_core::config::Config;
 use muji_core::error::EndReason;
+use muji_core::stanza;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
 use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice};
 use muji_media::backend::{Backend, Devices};
@@ -16,7 +17,6 @@ use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until, timeout};
-use xmpp_parsers::message::Message;
 use xmpp_parsers::stanza::Stanza;
 
 use crate::args::{Args, Login, server};
@@ -316,11 +316,14 @@ impl Program {
         match incoming {
             Incoming::Stanza(stanza) => {
                 self.trace.received(&stanza);
-                if self.muji.handle_stanza(&stanza) != Handled::Taken {
+                if self.muji.handle_element(&stanza) != Handled::Taken {
                     self.client.answer(&stanza).await;
                 }
-                self.chat_presence_received(&stanza)?;
-                self.identity_received(&stanza)?;
+                // What cannot be read the Engine tells.
+                if let Ok(stanza) = stanza::read(&stanza) {
+                    self.chat_presence_received(&stanza)?;
+                    self.identity_received(&stanza)?;
+                }
             }
             Incoming::Bound(jid) => {
                 self.trace.bound(&jid);
@@ -344,8 +347,8 @@ impl Program {
             }
             // The Engine repeats requests and presences itself.
             Incoming::Unsent(stanza) => {
-                if let Stanza::Message(Message { to: Some(to), .. }) = *stanza {
-                    self.report.warning(&format!("a message to {to} was lost while there was no connection"));
+                if let ("message", Some(to)) = (stanza.name(), stanza.attr("to")) {
+                    self.report.warning(&format!("a message to {to} may be lost: there was no connection"));
                 }
             }
             Incoming::Over(why) if self.call.is_none() => return Err(why.into()),

@@ -72,6 +72,15 @@ enum UserAction {
     Decline(RoomInvite),
 }
 
+/// Somebody's account on a server.
+pub(crate) fn account(server: &RealServer, name: &str) -> Account {
+    let jid: BareJid = format!("{name}@{}", server.domain).parse().unwrap();
+    let mut account = Account::new(jid.into(), Secret::new(PASSWORD));
+    account.server = Server::StartTls { host: "127.0.0.1".to_owned(), port: server.port };
+    account.trust = TlsRoots::Authorities(server.authority().into());
+    account
+}
+
 /// A client, seen from outside.
 struct Person {
     jid: BareJid,
@@ -82,10 +91,8 @@ struct Person {
 
 impl Person {
     fn new(server: &RealServer, name: &str) -> Self {
-        let jid: BareJid = format!("{name}@{}", server.domain).parse().unwrap();
-        let mut account = Account::new(jid.clone().into(), Secret::new(PASSWORD));
-        account.server = Server::StartTls { host: "127.0.0.1".to_owned(), port: server.port };
-        account.trust = TlsRoots::Authorities(server.authority().into());
+        let account = account(server, name);
+        let jid = account.jid.to_bare();
         let room: BareJid = format!("growth@conference.{}", server.domain).parse().unwrap();
         let (wishes, to_do) = mpsc::unbounded_channel();
         let (flows, events) = (Arc::<Mutex<Flows>>::default(), Rc::<RefCell<Vec<Event>>>::default());
@@ -140,7 +147,7 @@ async fn live(
             incoming = connection.next() => match incoming {
                 Incoming::Bound(jid) => muji.connected(jid),
                 Incoming::Stanza(stanza) => {
-                    let _whose = muji.handle_stanza(&stanza);
+                    let _whose = muji.handle_element(&stanza);
                 }
                 Incoming::Over(why) => panic!("{why}"),
                 Incoming::Lost(_) | Incoming::Resumed | Incoming::Unsent(_) => {}

@@ -6,6 +6,7 @@ mod devices;
 mod failing;
 mod library;
 mod login;
+mod odd_stanzas;
 mod real_servers;
 mod relays;
 mod ringing;

@@ -2,8 +2,7 @@
 //! between them (XEP-0272 section 3). A room that we have created is configured so (XEP-0045 section 10.1).
 
 use muji_xep::muc::{self, Privacy};
-use muji_xep::{Element, ns};
-use xmpp_parsers::disco::DiscoInfoResult;
+use muji_xep::{Element, disco, ns};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::room_query::RoomQuery;
@@ -65,6 +64,5 @@ fn is_policy(error: &StanzaError) -> bool {
 
 /// True if a room's disco#info says that everybody sees real JIDs.
 pub(super) fn shows_real_jids(info: &Element) -> bool {
-    DiscoInfoResult::try_from(info.clone())
-        .is_ok_and(|info| info.features.iter().any(|feature| feature == "muc_nonanonymous"))
+    disco::has_feature(info, "muc_nonanonymous")
 }

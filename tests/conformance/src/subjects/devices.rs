@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use jid::{FullJid, Jid};
 use muji_core::xmpp::{Account, Connection, Incoming};
-use muji_harness::stanza;
 use muji_xep::Element;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -179,8 +178,7 @@ async fn carry(
             },
             incoming = connection.next() => match incoming {
                 Incoming::Stanza(stanza) => {
-                    let stanza = stanza::element(&stanza);
-                    DeviceUpdate::ReceivedStanza(ReceivedStanza { device: jid.clone(), at: Instant::now(), stanza })
+                    DeviceUpdate::ReceivedStanza(ReceivedStanza { device: jid.clone(), at: Instant::now(), stanza: *stanza })
                 }
                 Incoming::Bound(_) | Incoming::Resumed | Incoming::Unsent(_) => continue, // After a loss, which is told.
                 Incoming::Lost(why) => DeviceUpdate::Broken(why.unwrap_or_else(|| "the connection is lost".to_owned())),

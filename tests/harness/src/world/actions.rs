@@ -330,14 +330,15 @@ impl World {
         self.stanza_sent(puppet, stanza.into());
     }
 
-    /// Delivers a forged stanza that nobody sent.
+    /// Delivers a forged stanza that nobody sent, whatever is in it.
     ///
     /// # Panics
-    /// If the text is no stanza.
+    /// If the text is no element, or the victim no client.
     pub fn forge(&mut self, victim: PersonId, stanza: &str) {
-        let element: Element = stanza.parse().expect("the text is well-formed");
-        let stanza = Box::new(Stanza::try_from(element).expect("the text is a stanza"));
-        self.arrive(Arrival::AtPerson { who: victim, stanza });
+        let (now, element): (_, Element) = (self.now, stanza.parse().expect("the text is well-formed"));
+        let Body::Client(client) = &mut self.people[victim.0].body else { panic!("only a client reads elements") };
+        let _whose = client.engine.handle_element(now, &element);
+        self.drain(victim);
     }
 
     /// What a puppet was sent since the last look.

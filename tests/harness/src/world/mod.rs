@@ -450,7 +450,8 @@ impl World {
             Body::Client(client) if client.frozen => {}
             Body::Client(client) if client.cut => client.missed.push(stanza),
             Body::Client(client) => {
-                let _whose = client.engine.handle_stanza(now, &stanza); // Nobody else is here to take it.
+                // As a connection gives it. Nobody else is here to take it.
+                let _whose = client.engine.handle_element(now, &stanza.into());
                 self.drain(who);
             }
             Body::Puppet(inbox) => inbox.push(stanza),

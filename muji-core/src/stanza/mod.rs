@@ -1,7 +1,12 @@
-//! Small things about stanzas that xmpp-parsers does not have.
+//! Stanzas: how those of any client are read, and small things that xmpp-parsers does not have.
+
+mod reading;
+
+pub(crate) use reading::presence_of_odd_nick;
+pub use reading::{StanzaFault, Unreadable, error, read};
 
 use jid::Jid;
-use muji_xep::{Element, guard, ns};
+use muji_xep::{Element, ns};
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
@@ -21,12 +26,6 @@ pub(crate) fn copy(stanza: &Stanza) -> Stanza {
         Stanza::Message(message) => message.clone().into(),
         Stanza::Presence(presence) => presence.clone().into(),
     }
-}
-
-/// The error among the children of a stanza.
-pub(crate) fn stanza_error(payloads: &[Element]) -> Option<StanzaError> {
-    let mut sane = payloads.iter().filter(|payload| guard::check(payload).is_ok()); // Copying could exhaust the stack.
-    sane.find_map(|payload| StanzaError::try_from(payload.clone()).ok())
 }
 
 /// The condition of an error, as RFC 6120 writes it.
