@@ -10,6 +10,8 @@ pub use crate::audio::receiver::{AudioReceiver, PlayoutClock};
 pub use crate::bandwidth::{INITIAL, PathBandwidths};
 /// The codecs, and how they are offered.
 pub mod codec {
+    pub use crate::codec::encoding::AudioEncoding;
+
     /// Audio.
     pub mod opus {
         pub use crate::codec::opus::{Decoder, Encoder, OpusFault, payload_type};

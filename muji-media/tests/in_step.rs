@@ -183,7 +183,7 @@ fn maker() -> MakeTransport {
         let transport = make.open(now, opening);
         Box::new(Detour { transport, delay, under_way: VecDeque::new() }) as Box<dyn Transport>
     };
-    MakeTransport { make: Box::new(detoured), transport_cc: true }
+    MakeTransport { make: Box::new(detoured), transport_cc: true, for_rsa: None }
 }
 
 fn devices() -> Devices {

@@ -97,7 +97,7 @@ fn three_who_look_get_the_very_bytes_of_one_encoding() {
     let video_source = Some(Box::new(Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone())) as _);
     let make = move |_, opening: TransportParams| Box::new(Tap(opening.id.session, tell.clone())) as Box<dyn Transport>;
     let devices = Devices { video_source, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
-    let make = MakeTransport { make: Box::new(make), transport_cc: true };
+    let make = MakeTransport { make: Box::new(make), transport_cc: true, for_rsa: None };
     let (mut backend, _observations) = Backend::start_with(make, devices).expect("a media layer");
     let (call, publication) = (CallId(1), "video".to_owned());
     for number in 0..3 {

@@ -8,7 +8,6 @@ use muji_core::media::{IceServer, ServerKind, ServerTransport};
 use muji_core::tls::TlsRoots;
 use muji_media::backend::{GatherPolicy, NoMedia, Relays};
 use muji_media::transport::MakeTransport;
-use muji_media::transport::str0m::Str0m;
 
 use crate::exit::Failure;
 use crate::password;
@@ -102,7 +101,7 @@ impl Network {
         if self.transport == Kind::WebrtcIce {
             return Ok(muji_media::transport::webrtc_ice::WebrtcIce::new()?.maker());
         }
-        Ok(Str0m::new()?.maker())
+        Ok(muji_media::backend::default_transports()?)
     }
 
     fn password(&self) -> Result<Secret, Failure> {

@@ -47,6 +47,15 @@ pub enum TransportFailure {
         /// What the DTLS library says.
         error: String,
     },
+    /// The peer's certificate is RSA, and no transport that is built in can do that.
+    #[error(
+        "the peer's certificate is RSA, and this program can only do ECDSA; use a program with the feature webrtc-ice, or give \
+         the peer's client an ECDSA certificate"
+    )]
+    RsaCertificate,
+    /// The peer's certificate is RSA, and the next transport to it will be one that can do that.
+    #[error("the peer's certificate is RSA, for which the next call to it uses another transport; call again")]
+    OtherTransport,
     /// DTLS agreed on keys that SRTP cannot use.
     #[error("the handshake (DTLS) agreed on keys that SRTP cannot use, which is a fault of this program")]
     Keys,
@@ -180,6 +189,13 @@ mod tests {
             TransportFailure::Handshake { role: DtlsRole::Server, .. } => {
                 "the handshake (DTLS) that we answered failed: denied; call again, or with another client"
             }
+            TransportFailure::RsaCertificate => {
+                "the peer's certificate is RSA, and this program can only do ECDSA; use a program with the feature \
+                 webrtc-ice, or give the peer's client an ECDSA certificate"
+            }
+            TransportFailure::OtherTransport => {
+                "the peer's certificate is RSA, for which the next call to it uses another transport; call again"
+            }
             TransportFailure::Keys => {
                 "the handshake (DTLS) agreed on keys that SRTP cannot use, which is a fault of this program"
             }
@@ -206,6 +222,8 @@ mod tests {
             TransportFailure::NoHandshake,
             TransportFailure::Handshake { role: DtlsRole::Client, error: denied() },
             TransportFailure::Handshake { role: DtlsRole::Server, error: denied() },
+            TransportFailure::RsaCertificate,
+            TransportFailure::OtherTransport,
             TransportFailure::Keys,
             TransportFailure::Closed,
             TransportFailure::Silent(Duration::from_secs(60)),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::audio::frame::{FRAME_TIME, SAMPLE_RATE};
+use crate::codec::encoding::AudioEncoding;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::stats::PacketCounts;
 
@@ -44,13 +45,15 @@ const JITTER: f64 = 1.0 / 16.0;
 pub(crate) enum Playout {
     /// The next packet.
     Packet {
-        /// The timestamp of its first sample.
+        /// The timestamp of its first sample, in samples of ours.
         timestamp: u32,
+        /// How it is encoded.
+        encoding: AudioEncoding,
         /// What the codec made.
         payload: Arc<[u8]>,
     },
     /// The next packet is lost; this is the one behind it, from which Opus may recover it.
-    Lost(Arc<[u8]>),
+    Lost(AudioEncoding, Arc<[u8]>),
     /// There is no packet: the stream has not begun, has run dry, or the sender pauses.
     Empty,
 }
@@ -73,6 +76,7 @@ struct BufferedPacket {
     /// When it would have come if it were as early as the earliest.
     due: Instant,
     timestamp: u32,
+    encoding: AudioEncoding,
     payload: Arc<[u8]>,
 }
 
@@ -96,7 +100,9 @@ impl JitterBuffer {
     }
 
     /// A packet came.
-    pub(crate) fn insert(&mut self, received: ReceivedRtp) {
+    pub(crate) fn insert(&mut self, mut received: ReceivedRtp, encoding: AudioEncoding) {
+        // Timestamps wrap, and so do their multiples.
+        received.packet.timestamp = received.packet.timestamp.wrapping_mul(SAMPLE_RATE / encoding.clock_rate());
         self.counts.received += 1;
         self.counts.bytes += received.packet.payload.len() as u64;
         let due = self.clock(&received);
@@ -106,7 +112,7 @@ impl JitterBuffer {
             return;
         }
         let RtpPacket { timestamp, payload, .. } = received.packet;
-        let waiting = BufferedPacket { arrived: received.arrived, due, timestamp, payload };
+        let waiting = BufferedPacket { arrived: received.arrived, due, timestamp, encoding, payload };
         self.packets.insert(received.sequence, waiting);
     }
 
@@ -186,7 +192,7 @@ impl JitterBuffer {
             self.counts.lost += 1;
             self.next = Some(next + 1);
             let (_, following) = self.packets.first_key_value().expect("it was there before");
-            return Playout::Lost(following.payload.clone());
+            return Playout::Lost(following.encoding, following.payload.clone());
         }
         let (sequence, packet) = self.packets.pop_first().expect("it was there before");
         self.next = Some(sequence + 1);
@@ -194,7 +200,7 @@ impl JitterBuffer {
         let should = (self.delay() + SPARE).as_micros() as f64;
         self.excess += (waited - should) * SMOOTH - self.excess * SMOOTH;
         self.catch_up();
-        Playout::Packet { timestamp: packet.timestamp, payload: packet.payload }
+        Playout::Packet { timestamp: packet.timestamp, encoding: packet.encoding, payload: packet.payload }
     }
 
     fn catch_up(&mut self) {
@@ -247,11 +253,11 @@ mod tests {
         let (mut buffer, mut packets, mut lost, mut empty) = (JitterBuffer::default(), 0, 0, 0);
         for frame in 0..frames + 50 {
             while let Some((time, sequence)) = arrivals.next_if(|(time, _)| *time <= at(frame)) {
-                buffer.insert(packet(start, sequence, time));
+                buffer.insert(packet(start, sequence, time), AudioEncoding::Opus);
             }
             match buffer.take(start + at(frame)) {
                 Playout::Packet { .. } => packets += 1,
-                Playout::Lost(_) => lost += 1,
+                Playout::Lost(..) => lost += 1,
                 Playout::Empty => empty += 1,
             }
         }
@@ -314,9 +320,9 @@ mod tests {
     fn a_sender_that_starts_again_is_heard_at_once() {
         let start = Instant::now();
         let mut buffer = JitterBuffer::default();
-        buffer.insert(packet(start, 1_000_000, Duration::ZERO));
+        buffer.insert(packet(start, 1_000_000, Duration::ZERO), AudioEncoding::Opus);
         assert!(matches!(buffer.take(start + FRAME_TIME), Playout::Packet { .. }));
-        buffer.insert(packet(start, 5, at(2)));
+        buffer.insert(packet(start, 5, at(2)), AudioEncoding::Opus);
         assert!(matches!(buffer.take(start + at(3)), Playout::Packet { .. }));
     }
 
@@ -324,9 +330,9 @@ mod tests {
     fn a_flood_is_kept_to_the_bound() {
         let start = Instant::now();
         let mut buffer = JitterBuffer::default();
-        (0..10_000).for_each(|n| buffer.insert(packet(start, n, Duration::from_micros(n))));
+        (0..10_000).for_each(|n| buffer.insert(packet(start, n, Duration::from_micros(n)), AudioEncoding::Opus));
         assert!(buffer.packets.len() <= MAX_PACKETS);
-        buffer.insert(packet(start, u64::MAX >> 20, Duration::ZERO));
+        buffer.insert(packet(start, u64::MAX >> 20, Duration::ZERO), AudioEncoding::Opus);
     }
 
     #[test]
@@ -338,7 +344,7 @@ mod tests {
             let mut played = 0;
             for frame in 0..200 {
                 // Packets arrive swapped in pairs, also the two at the limit.
-                buffer.insert(packet(start, first + (frame ^ 1), at(frame)));
+                buffer.insert(packet(start, first + (frame ^ 1), at(frame)), AudioEncoding::Opus);
                 played += u64::from(matches!(buffer.take(start + at(frame)), Playout::Packet { .. }));
             }
             assert_eq!(

@@ -4,5 +4,6 @@ pub(crate) mod drift;
 pub(crate) mod frame;
 pub(crate) mod jitter;
 pub(crate) mod meter;
+pub(crate) mod narrowband;
 pub(crate) mod receiver;
 pub(crate) mod sender;

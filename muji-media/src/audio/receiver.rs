@@ -3,10 +3,14 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
+use muji_xep::rtp::PayloadType;
+
 use crate::audio::drift::{DriftCompensator, FixedSide, rounded};
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 use crate::audio::jitter::{JitterBuffer, Playout};
-use crate::codec::opus::{Decoder, OpusFault};
+use crate::codec::audio_decoder::AudioDecoder;
+use crate::codec::encoding::AudioEncoding;
+use crate::codec::opus::OpusFault;
 use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep};
 use crate::stats::AudioStats;
 
@@ -56,7 +60,9 @@ pub struct AudioReceiver {
     /// The sender goes on with another source: its first packet is not for a decoder that remembers the one before.
     decodes_again: bool,
     buffer: JitterBuffer,
-    decoder: Decoder,
+    decoder: AudioDecoder,
+    /// The encoding of each payload type.
+    encodings: Vec<(u8, AudioEncoding)>,
     /// Decoded and not yet played: packets need not be as long as frames.
     sound: VecDeque<i16>,
     drift: DriftCompensator,
@@ -73,16 +79,18 @@ pub struct AudioReceiver {
 }
 
 impl AudioReceiver {
-    /// A stream that has not begun.
+    /// A stream that has not begun, of packets with these payload types.
     ///
     /// # Errors
     /// If there is no memory for a decoder.
-    pub fn new() -> Result<Self, OpusFault> {
+    pub fn new(payload_types: &[PayloadType]) -> Result<Self, OpusFault> {
+        let encodings = payload_types.iter().filter_map(|payload| Some((payload.id, AudioEncoding::of(payload)?)));
         Ok(Self {
+            encodings: encodings.collect(),
             source: CurrentSource::default(),
             decodes_again: false,
             buffer: JitterBuffer::default(),
-            decoder: Decoder::new()?,
+            decoder: AudioDecoder::new()?,
             sound: VecDeque::new(),
             drift: DriftCompensator::new(FixedSide::Output),
             decoded_to: 0,
@@ -95,7 +103,7 @@ impl AudioReceiver {
         })
     }
 
-    /// A packet came.
+    /// A packet came. One of another payload type is dropped.
     pub fn insert(&mut self, received: ReceivedRtp) {
         match self.source.step(received) {
             SourceStep::Same(received) => self.buffer_packet(received),
@@ -110,9 +118,12 @@ impl AudioReceiver {
     }
 
     fn buffer_packet(&mut self, received: ReceivedRtp) {
-        let timestamp = received.packet.timestamp;
+        let known = self.encodings.iter().find(|(id, _)| *id == received.payload_type);
+        let Some((_, encoding)) = known.copied() else { return };
+        // In samples of ours, as the jitter buffer has them.
+        let timestamp = received.packet.timestamp.wrapping_mul(SAMPLE_RATE / encoding.clock_rate());
         self.known = received.captured.map(|captured| SenderClock { timestamp, captured }).or(self.known);
-        self.buffer.insert(received);
+        self.buffer.insert(received, encoding);
     }
 
     /// The timestamp of the sample that is played next.
@@ -130,18 +141,18 @@ impl AudioReceiver {
     pub fn frame(&mut self, now: Instant) -> Option<AudioFrame> {
         while self.sound.len() < self.drift.needs() {
             let decoded = match self.buffer.take(now) {
-                Playout::Packet { timestamp, payload } => {
+                Playout::Packet { timestamp, encoding, payload } => {
                     self.begun = true;
                     self.concealed_in_a_row = 0;
                     self.decoded_to = timestamp;
                     if std::mem::take(&mut self.decodes_again) {
                         self.decoder.forget();
                     }
-                    self.decoder.decode(&payload)
+                    self.decoder.decode(encoding, &payload)
                 }
-                Playout::Lost(following) => {
+                Playout::Lost(encoding, following) => {
                     self.concealed += 1;
-                    self.decoder.recover(&following)
+                    self.decoder.recover(encoding, &following)
                 }
                 // The next packet is about to come: a few missing samples are no gap.
                 Playout::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.drift.needs() => break,
@@ -156,7 +167,7 @@ impl AudioReceiver {
                     return None;
                 }
             };
-            // A payload that is not Opus counts as a lost frame, so a hostile peer can only silence itself.
+            // A payload that cannot be decoded counts as a lost frame, so a hostile peer can only silence itself.
             let decoded = decoded.unwrap_or_else(|_| vec![0; FRAME]);
             self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
             self.sound.extend(decoded);
@@ -193,7 +204,7 @@ mod tests {
     fn made_up_and_left_out(minutes: u64, factor: f64) -> (u64, u64) {
         let start = Instant::now();
         let payload = Encoder::new().unwrap().encode(&[0; FRAME]).unwrap();
-        let mut receiver = AudioReceiver::new().unwrap();
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
         let mut sent = 0u64;
         for turn in 0..minutes * 3_000 {
             let now = start + FRAME_TIME * u32::try_from(turn).unwrap();
@@ -229,8 +240,11 @@ mod tests {
         use crate::audio::meter::Meter;
         use crate::device::AudioSource;
         use crate::device::tone::Tone;
-        let (start, mut receiver, mut encoder) =
-            (Instant::now(), AudioReceiver::new().unwrap(), Encoder::new().unwrap());
+        let (start, mut receiver, mut encoder) = (
+            Instant::now(),
+            AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap(),
+            Encoder::new().unwrap(),
+        );
         let (mut tone, mut meter, mut silent) = (Tone::new(440.0), Meter::default(), 0);
         for turn in 0..200u64 {
             let mut frame = [0; FRAME];

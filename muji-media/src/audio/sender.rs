@@ -1,20 +1,25 @@
-//! From an audio source to packets: captured, encoded and packetised once for all peers.
+//! From an audio source to packets: captured once, and encoded and packetised once for all peers that take the same encoding.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use muji_core::CallId;
 
-use crate::audio::frame::FRAME;
-use crate::codec::opus::{Encoder, OpusFault};
+use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
+use crate::codec::encoding::AudioEncoding;
+use crate::codec::g711::{self, Law};
+use crate::codec::opus::{self, OpusFault};
 use crate::device::{AudioSource, DeviceError};
 use crate::rtp::RtpPacket;
 
 /// Our audio, and the calls that publish it.
 pub(crate) struct AudioSender {
     source: Option<Box<dyn AudioSource>>,
-    encoder: Encoder,
+    opus: opus::Encoder,
+    g711: g711::Encoder,
     publications: BTreeSet<(CallId, String)>,
-    timestamp: u32,
+    /// Samples so far.
+    samples: u64,
     /// The next packet is the first after a pause: it has the marker bit (RFC 3551 section 4.1).
     pausing: bool,
 }
@@ -25,7 +30,8 @@ impl AudioSender {
     /// # Errors
     /// If there is no memory for an encoder.
     pub(crate) fn new(source: Option<Box<dyn AudioSource>>) -> Result<Self, OpusFault> {
-        Ok(Self { source, encoder: Encoder::new()?, publications: BTreeSet::new(), timestamp: 0, pausing: true })
+        let (opus, g711) = (opus::Encoder::new()?, g711::Encoder::default());
+        Ok(Self { source, opus, g711, publications: BTreeSet::new(), samples: 0, pausing: true })
     }
 
     /// A call publishes our audio.
@@ -54,12 +60,12 @@ impl AudioSender {
         self.source.as_mut().and_then(|source| source.poll_notice())
     }
 
-    /// The encoder makes so many bits a second from now on.
+    /// Opus makes so many bits a second from now on.
     ///
     /// # Errors
     /// If the codec refuses; it goes on as before.
     pub(crate) fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
-        self.encoder.set_bit_rate(bits).map_err(|why| DeviceError(why.to_string()))
+        self.opus.set_bit_rate(bits).map_err(|why| DeviceError(why.to_string()))
     }
 
     /// The calls and names under which the next packet is sent.
@@ -67,36 +73,62 @@ impl AudioSender {
         self.publications.iter()
     }
 
-    /// The packet of the next 20 ms; `None` while nothing is captured.
+    /// The packets of the next 20 ms, one for each encoding; none while nothing is captured.
     ///
     /// # Errors
     /// If the source ends, or encoding fails; the source is then not asked again.
-    pub(crate) fn packet(&mut self) -> Result<Option<RtpPacket>, DeviceError> {
-        self.timestamp = self.timestamp.wrapping_add(u32::try_from(FRAME).expect("a frame is short"));
+    pub(crate) fn packets(
+        &mut self,
+        encodings: &BTreeSet<AudioEncoding>,
+    ) -> Result<Vec<(AudioEncoding, RtpPacket)>, DeviceError> {
+        self.samples += FRAME as u64;
         let on = self.is_on();
         let Some(source) = self.source.as_mut().filter(|_| on) else {
             self.pausing = true;
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let mut frame = [0; FRAME];
         let filled = source.fill(&mut frame);
-        let payload = filled.and_then(|()| self.encoder.encode(&frame).map_err(|why| DeviceError(why.to_string())));
-        if payload.is_err() {
+        let payloads = filled.and_then(|()| self.encode(&frame, encodings));
+        if payloads.is_err() {
             self.source = None;
         }
         let marker = std::mem::replace(&mut self.pausing, false);
-        Ok(Some(RtpPacket { timestamp: self.timestamp, marker, payload: payload? }))
+        let packets = payloads?.into_iter().map(|(encoding, payload)| {
+            let timestamp = self.samples * u64::from(encoding.clock_rate()) / u64::from(SAMPLE_RATE);
+            (encoding, RtpPacket { timestamp: timestamp as u32, marker, payload })
+        });
+        Ok(packets.collect())
+    }
+
+    fn encode(
+        &mut self,
+        frame: &AudioFrame,
+        encodings: &BTreeSet<AudioEncoding>,
+    ) -> Result<Vec<(AudioEncoding, Arc<[u8]>)>, DeviceError> {
+        let mut payloads = Vec::with_capacity(encodings.len());
+        if encodings.contains(&AudioEncoding::Opus) {
+            let payload = self.opus.encode(frame).map_err(|why| DeviceError(why.to_string()))?;
+            payloads.push((AudioEncoding::Opus, payload));
+        }
+        let laws = [(AudioEncoding::Pcmu, Law::Mu), (AudioEncoding::Pcma, Law::A)];
+        let wanted = laws.into_iter().filter(|(encoding, _)| encodings.contains(encoding));
+        payloads.extend(self.g711.encode(frame, wanted));
+        Ok(payloads)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::audio::frame::AudioFrame;
-    use crate::codec::opus;
+
+    /// The Opus packet of the next 20 ms.
+    fn packet(sender: &mut AudioSender) -> Result<Option<RtpPacket>, DeviceError> {
+        let packets = sender.packets(&BTreeSet::from([AudioEncoding::Opus]))?;
+        Ok(packets.into_iter().next().map(|(_, packet)| packet))
+    }
 
     /// Counts what is captured, and ends after three frames.
     struct Counted(Arc<AtomicUsize>);
@@ -111,15 +143,15 @@ mod tests {
     fn nothing_is_captured_unless_a_call_publishes_it() {
         let captured = Arc::new(AtomicUsize::new(0));
         let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
-        assert_eq!(sender.packet(), Ok(None));
+        assert_eq!(packet(&mut sender), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 0);
         sender.publish(CallId(1), "audio");
-        let first = sender.packet().unwrap().expect("a packet");
-        let second = sender.packet().unwrap().expect("a packet");
+        let first = packet(&mut sender).unwrap().expect("a packet");
+        let second = packet(&mut sender).unwrap().expect("a packet");
         assert_eq!((first.marker, second.marker), (true, false));
         assert_eq!(second.timestamp - first.timestamp, 960);
         sender.unpublish(CallId(1), "audio");
-        assert_eq!(sender.packet(), Ok(None));
+        assert_eq!(packet(&mut sender), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 2);
     }
 
@@ -129,7 +161,7 @@ mod tests {
         sender.publish(CallId(1), "audio");
         let bytes = [600_000, 90_000, 600_000].map(|video| {
             sender.set_bit_rate(opus::bit_rate_with_video(video)).unwrap();
-            sender.packet().unwrap().expect("a packet").payload.len()
+            packet(&mut sender).unwrap().expect("a packet").payload.len()
         });
         assert_eq!(bytes, [80, 50, 80], "bits of 20 ms");
     }
@@ -139,7 +171,25 @@ mod tests {
         let captured = Arc::new(AtomicUsize::new(0));
         let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
         sender.publish(CallId(1), "audio");
-        let told = (0..6).filter(|_| sender.packet().is_err()).count();
+        let told = (0..6).filter(|_| packet(&mut sender).is_err()).count();
         assert_eq!((told, captured.load(Ordering::Relaxed)), (1, 4));
+    }
+
+    #[test]
+    fn a_frame_is_captured_once_and_encoded_once_for_each_encoding_that_is_wanted() {
+        let captured = Arc::new(AtomicUsize::new(0));
+        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        sender.publish(CallId(1), "audio");
+        let all = BTreeSet::from(AudioEncoding::ALL);
+        let sent = [&all, &all, &BTreeSet::new()].map(|encodings| {
+            let packets = sender.packets(encodings).unwrap().into_iter();
+            packets.map(|(encoding, packet)| (encoding, packet.timestamp, packet.payload.len())).collect::<Vec<_>>()
+        });
+        let expected = |samples: u32| {
+            let telephone = |encoding| (encoding, samples / 6, 160);
+            vec![(AudioEncoding::Opus, samples, 80), telephone(AudioEncoding::Pcmu), telephone(AudioEncoding::Pcma)]
+        };
+        assert_eq!(sent, [expected(960), expected(1_920), Vec::new()]);
+        assert_eq!(captured.load(Ordering::Relaxed), 3);
     }
 }

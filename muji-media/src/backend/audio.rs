@@ -1,6 +1,6 @@
 //! The audio of a call: ours to packets, everybody's to one mix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use muji_core::{CallId, SessionId};
@@ -11,6 +11,7 @@ use crate::audio::frame::{AudioFrame, FRAME, mix};
 use crate::audio::meter::{Loudness, Meter};
 use crate::audio::receiver::{AudioReceiver, PlayoutClock};
 use crate::audio::sender::AudioSender;
+use crate::codec::encoding::AudioEncoding;
 use crate::codec::opus::OpusFault;
 use crate::device::{AudioSink, AudioSource, DeviceError};
 use crate::record::{RecordItem, Recordings};
@@ -106,17 +107,20 @@ impl Audio {
         self.recordings.as_ref().map_or(Ok(()), |it| it.recorder.give(RecordItem::Name(session, name.to_owned())))
     }
 
-    /// Captures and encodes the next 20 ms; `None` while nothing is published.
-    pub(super) fn capture(&mut self) -> Result<Option<RtpPacket>, DeviceError> {
-        let packet = self.sender.packet()?;
-        if let Some(packet) = &packet {
+    /// Captures the next 20 ms, and encodes them in each of these ways; nothing while nothing is published.
+    pub(super) fn capture(
+        &mut self,
+        encodings: &BTreeSet<AudioEncoding>,
+    ) -> Result<Vec<(AudioEncoding, RtpPacket)>, DeviceError> {
+        let packets = self.sender.packets(encodings)?;
+        if let Some((_, packet)) = packets.first() {
             self.packets += 1;
             self.bytes += packet.payload.len() as u64;
             if self.packets.is_multiple_of(FRAMES_PER_SECOND) {
                 self.observer.send(Observation::Sent { bytes: self.bytes });
             }
         }
-        Ok(packet)
+        Ok(packets)
     }
 
     /// The calls and names under which a captured packet is sent.
@@ -187,8 +191,8 @@ struct AudioStream {
 impl AudioStream {
     fn new(payload_types: Vec<PayloadType>) -> Result<Self, OpusFault> {
         Ok(Self {
+            receiver: AudioReceiver::new(&payload_types)?,
             payload_types,
-            receiver: AudioReceiver::new()?,
             meter: Meter::default(),
             loudness: Loudness::default(),
             frames: 0,

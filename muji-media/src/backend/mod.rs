@@ -18,7 +18,7 @@ mod worker;
 
 pub use devices::{Devices, NoMedia};
 pub use probe::probe;
-pub use start::Backend;
+pub use start::{Backend, default_transports};
 
 pub use crate::bandwidth::BandwidthPolicy;
 pub use crate::gather::{Attempt, GatherPolicy, Relays};

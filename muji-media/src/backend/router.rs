@@ -16,7 +16,7 @@ use crate::audio::frame::FRAME_TIME;
 use crate::codec::opus;
 use crate::device::DeviceError;
 use crate::peers::PeersOutput;
-use crate::rtp::{PacketizedFrame, ReceivedRtp, RtpPacket, StreamId};
+use crate::rtp::{PacketizedFrame, ReceivedRtp, StreamId};
 use crate::stats::Observation;
 use crate::transport::TransportOutput;
 use crate::video::task::VideoOutput;
@@ -243,23 +243,19 @@ impl Router {
     }
 
     fn capture_audio(&mut self, now: Instant) -> Result<(), Disconnected> {
-        match self.audio.capture() {
-            Ok(Some(packet)) => {
-                // Its timestamp is that of its first sample, 20 ms ago.
-                let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
-                self.send_audio(now, captured, &packet);
-                Ok(())
+        let packets = match self.audio.capture(&self.network.peers.audio_encodings()) {
+            Ok(packets) => packets,
+            Err(error) => return self.device_trouble(error),
+        };
+        // Their timestamp is that of their first sample, 20 ms ago.
+        let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
+        for (encoding, packet) in packets {
+            let packets = std::slice::from_ref(&packet);
+            for (call, publication) in self.audio.publications() {
+                self.network.peers.publish(now, captured, *call, publication, encoding, packets);
             }
-            Ok(None) => Ok(()),
-            Err(error) => self.device_trouble(error),
         }
-    }
-
-    fn send_audio(&mut self, now: Instant, captured: Instant, packet: &RtpPacket) {
-        for (call, publication) in self.audio.publications() {
-            let packets = std::slice::from_ref(packet);
-            self.network.peers.publish(now, captured, *call, publication, packets);
-        }
+        Ok(())
     }
 
     /// Fits our video, and the audio with it, to what the paths carry.
@@ -338,9 +334,9 @@ impl Router {
         let types = of_audio.or_else(|| self.video.payload_types(&id));
         let known = types.and_then(|types| types.iter().find(|known| known.id == received.payload_type));
         let Some(known) = known else { return Ok(()) };
-        if !self.codecs.contains_key(&id) {
-            let name = known.name.clone().unwrap_or_else(|| known.id.to_string());
-            self.codecs.insert(id.clone(), name);
+        let codec = known.name.as_deref().unwrap_or_default();
+        if self.codecs.get(&id).is_none_or(|before| before != codec) {
+            self.codecs.insert(id.clone(), codec.to_owned());
         }
         if is_audio {
             self.audio.receive(&id, received);

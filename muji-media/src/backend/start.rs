@@ -14,11 +14,12 @@ use super::observer::Observer;
 use super::router::Router;
 use super::video::Video;
 use super::worker::Worker;
-use crate::codec::{opus, vp8};
+use crate::codec::encoding::AudioEncoding;
+use crate::codec::vp8;
 use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
 use crate::transport::str0m::Str0m;
-use crate::transport::{MakeTransport, mid};
+use crate::transport::{MakeTransport, NoCertificate, mid};
 use crate::video::thread::VideoThread;
 
 /// Commands and reports that wait. A call of 64 makes some hundred at once; with more the other side has stopped.
@@ -43,7 +44,7 @@ impl Backend {
     /// # Errors
     /// If something it needs is missing.
     pub fn start(devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
-        Self::start_with(Str0m::new()?.maker(), devices)
+        Self::start_with(default_transports()?, devices)
     }
 
     /// The same with other transports.
@@ -62,6 +63,17 @@ impl Backend {
         let thread = thread.spawn(move || worker.run()).map_err(NoMedia::Thread)?.thread().clone();
         Ok((Self { commands, reports, thread, capabilities, _finish: finish }, observations))
     }
+}
+
+/// str0m, and for peers with RSA certificates webrtc-ice, if it is built in.
+///
+/// # Errors
+/// If the cryptography library cannot make a certificate.
+pub fn default_transports() -> Result<MakeTransport, NoCertificate> {
+    let make = Str0m::new()?.maker();
+    #[cfg(feature = "webrtc-ice")]
+    let make = make.with_rsa(crate::transport::webrtc_ice::WebrtcIce::new()?.maker());
+    Ok(make)
 }
 
 fn router(
@@ -99,10 +111,11 @@ impl MediaBackend for Backend {
 }
 
 fn capabilities(transport_cc: bool) -> Capabilities {
+    let audio = AudioEncoding::ALL.map(AudioEncoding::payload_type).to_vec();
     let video = cfg!(feature = "vp8").then(vp8::payload_type);
     let mut video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
     video_extensions.retain(|extension| transport_cc || extension.uri != vp8::TRANSPORT_CC);
     video_extensions.push(mid());
     let audio_extensions = vec![mid()];
-    Capabilities { audio: vec![opus::payload_type()], video: Vec::from_iter(video), audio_extensions, video_extensions }
+    Capabilities { audio, video: Vec::from_iter(video), audio_extensions, video_extensions }
 }

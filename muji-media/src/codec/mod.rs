@@ -1,4 +1,7 @@
 //! Codecs: between a frame of audio or video, and the payload of packets.
 
+pub(crate) mod audio_decoder;
+pub(crate) mod encoding;
+pub(crate) mod g711;
 pub(crate) mod opus;
 pub(crate) mod vp8;

@@ -19,6 +19,7 @@ use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent, Sending,
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
+use crate::codec::encoding::AudioEncoding;
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{PacketizedFrame, RtpPacket, is_stun};
 use crate::stats::Path;
@@ -33,9 +34,14 @@ use session::{PeerSession, SentContent};
 /// up the sockets of the process.
 const MAX_SOCKET_SETS: usize = 16;
 
+/// Accounts with RSA certificates that are remembered: each costs memory, and a forgotten one is found again at its next call.
+const MAX_RSA: usize = 64;
+
 /// All transports of a media layer.
 pub struct Peers {
     make: MakeTransport,
+    /// Accounts that show RSA certificates.
+    rsa: BTreeSet<BareJid>,
     /// The addresses of each set of sockets.
     socket_sets: Vec<Vec<LocalCandidate>>,
     sessions: BTreeMap<SessionId, PeerSession>,
@@ -50,6 +56,7 @@ impl Peers {
     pub fn new(make: MakeTransport) -> Self {
         Self {
             make,
+            rsa: BTreeSet::new(),
             socket_sets: Vec::new(),
             sessions: BTreeMap::new(),
             transports: BTreeMap::new(),
@@ -172,14 +179,17 @@ impl Peers {
 
     fn open_transport(&mut self, now: Instant, id: TransportId, role: IceRole, contents: Vec<OpenContent>) {
         let Some(PeerSession { call, peer, .. }) = self.sessions.get(&id.session) else { return };
-        let (call, taken) = (*call, self.taken_socket_sets(peer));
+        let (call, taken, rsa) = (*call, self.taken_socket_sets(peer), self.rsa.contains(peer));
         let free = self.socket_sets.iter().enumerate().find(|(number, _)| !taken.contains(number));
         let Some((socket_set, candidates)) = free else {
             let failure = TransportFailure::NoPort.into();
             return self.report(MediaReport::Failed { transport: id, failure });
         };
         let params = TransportParams { call, id, role, contents, candidates: candidates.clone() };
-        let transport = self.make.open(now, params);
+        let transport = match self.make.for_rsa.as_mut().filter(|_| rsa) {
+            Some(for_rsa) => for_rsa.open(now, params),
+            None => self.make.open(now, params),
+        };
         let local = transport.local();
         self.transports.insert(id, TransportEntry::new(transport, socket_set));
         self.report(MediaReport::Described { transport: id, local });
@@ -203,6 +213,7 @@ impl Peers {
     ) {
         let Some(sent) = self.sessions.get_mut(&session).and_then(|session| session.content(content)) else { return };
         sent.publication = send.map(|send| send.publication.clone());
+        sent.encoding = send.and_then(|send| AudioEncoding::of(&send.payload_type));
         let transport = sent.transport;
         let negotiated = NegotiatedContent {
             content: content.to_owned(),
@@ -288,14 +299,51 @@ impl Peers {
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<PeersOutput> {
-        self.out.pop_front()
+        let mut output = self.out.pop_front()?;
+        if let PeersOutput::Transport { id, output: TransportOutput::Failed(why) } = &mut output
+            && *why == TransportFailure::RsaCertificate
+            && self.remember_rsa(*id)
+        {
+            *why = TransportFailure::OtherTransport;
+        }
+        Some(output)
+    }
+
+    /// The certificate of a peer is RSA. True if its next session has a transport that can do that.
+    fn remember_rsa(&mut self, id: TransportId) -> bool {
+        let Some(session) = self.sessions.get(&id.session).filter(|_| self.make.for_rsa.is_some()) else {
+            return false;
+        };
+        if self.rsa.len() == MAX_RSA {
+            self.rsa.pop_first();
+        }
+        self.rsa.insert(session.peer.clone())
     }
 
     // ---- what is sent ----------------------------------------------------------------------------------------------
 
-    /// Sends packets to each peer that gets this publication; `captured` is the time of their timestamp.
-    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, packets: &[RtpPacket]) {
-        self.each(now, call, publication, |sent, transport| transport.send(now, captured, &sent.name, packets));
+    /// Sends packets of audio to each peer that gets this publication in this encoding; `captured` is the time of their timestamp.
+    pub fn publish(
+        &mut self,
+        now: Instant,
+        captured: Instant,
+        call: CallId,
+        publication: &str,
+        encoding: AudioEncoding,
+        packets: &[RtpPacket],
+    ) {
+        self.each(now, call, publication, |sent, transport| {
+            if sent.encoding == Some(encoding) {
+                transport.send(now, captured, &sent.name, packets);
+            }
+        });
+    }
+
+    /// The encodings of audio that some peer gets.
+    #[must_use]
+    pub fn audio_encodings(&self) -> BTreeSet<AudioEncoding> {
+        let contents = self.sessions.values().flat_map(|session| &session.contents);
+        contents.filter(|sent| sent.publication.is_some()).filter_map(|sent| sent.encoding).collect()
     }
 
     /// The same with a video frame: peers that get fewer layers do without some frames.

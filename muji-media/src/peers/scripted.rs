@@ -72,7 +72,7 @@ fn session() -> (Peers, Script) {
     let make = move |_, params: crate::transport::TransportParams| {
         Box::new(Scripted(params.id, own.clone())) as Box<dyn Transport>
     };
-    let mut peers = Peers::new(MakeTransport { make: Box::new(make), transport_cc: true });
+    let mut peers = Peers::new(MakeTransport { make: Box::new(make), transport_cc: true, for_rsa: None });
     for port in [1, 2] {
         peers.add_socket_set(hosts(&[([10, 0, 0, 1], port).into()]));
     }

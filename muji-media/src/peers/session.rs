@@ -5,6 +5,7 @@ use muji_core::media::OpenContent;
 use muji_core::{CallId, Media};
 use muji_jingle::TransportId;
 
+use crate::codec::encoding::AudioEncoding;
 use crate::video::layers::LayerFilter;
 
 /// One session.
@@ -27,6 +28,8 @@ pub(super) struct SentContent {
     pub(super) media: Media,
     pub(super) transport: TransportId,
     pub(super) publication: Option<String>,
+    /// How it is encoded, if it is audio.
+    pub(super) encoding: Option<AudioEncoding>,
     /// Leaves out layers of video that the path is too narrow for.
     pub(super) filter: LayerFilter,
 }
@@ -38,6 +41,7 @@ impl SentContent {
             media: content.media.clone(),
             transport: content.transport,
             publication: None,
+            encoding: None,
             filter: LayerFilter::default(),
         }
     }

@@ -89,12 +89,12 @@ fn one_packet_goes_to_all_each_with_its_own_payload_type_and_no_further_after_th
         assert_eq!(carry(&mut all, now), [], "only greetings");
     }
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
     assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-    all[0].publish(now, now, CallId(2), "what the room calls it", from_ref(&packet));
+    all[0].publish(now, now, CallId(2), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
     assert_eq!(carry(&mut all, now), [], "another call is not ours");
     all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
     assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
 }
 
@@ -141,7 +141,7 @@ fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
         carry(&mut all, now);
     }
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
     let same = |index: usize| (index, 111, packet.clone());
     assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
 }
@@ -220,12 +220,12 @@ fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
         let content = "second".to_owned();
         peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
     }
-    all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "noise", AudioEncoding::Opus, from_ref(&packet));
     assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
     all[0].execute(now, &MediaCommand::RemoveContent { session, content: "second".to_owned() });
-    all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "noise", AudioEncoding::Opus, from_ref(&packet));
     assert_eq!(carry(&mut all, now), []);
-    all[0].publish(now, now, CallId(1), "what the room calls it", from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
     assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
 }
 

@@ -139,12 +139,20 @@ pub struct MakeTransport {
     pub make: Box<dyn FnMut(Instant, TransportParams) -> Box<dyn Transport> + Send>,
     /// They report the fate of each packet to its sender (transport-wide congestion control). If not, it must not be offered.
     pub transport_cc: bool,
+    /// Makes those for peers with RSA certificates, if `make` cannot.
+    pub for_rsa: Option<Box<MakeTransport>>,
 }
 
 impl MakeTransport {
     /// Makes one.
     pub fn open(&mut self, now: Instant, params: TransportParams) -> Box<dyn Transport> {
         (self.make)(now, params)
+    }
+
+    /// Peers whose certificate is RSA get transports of this kind.
+    #[must_use]
+    pub fn with_rsa(self, other: Self) -> Self {
+        Self { for_rsa: Some(Box::new(other)), ..self }
     }
 }
 

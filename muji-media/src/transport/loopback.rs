@@ -43,7 +43,7 @@ pub fn maker() -> MakeTransport {
         made += 1;
         Box::new(Loopback::new(params, made)) as Box<dyn Transport>
     };
-    MakeTransport { make: Box::new(make), transport_cc: true }
+    MakeTransport { make: Box::new(make), transport_cc: true, for_rsa: None }
 }
 
 impl Loopback {

@@ -27,7 +27,7 @@ pub(super) struct Receivable<'a> {
     /// What was negotiated; `None` before that.
     pub(super) negotiated: Option<&'a NegotiatedContent>,
     /// What the peer may send.
-    pub(super) payload_types: &'a [u8],
+    pub(super) payload_types: &'a [PayloadType],
 }
 
 /// What is known of an SSRC.
@@ -123,7 +123,11 @@ impl Sources {
         let mid = self.mid.and_then(|id| head.extension(id));
         let received = contents.enumerate().filter_map(|(place, content)| {
             let negotiated = content.negotiated.filter(|negotiated| negotiated.receive)?;
-            content.payload_types.contains(&head.payload_type).then_some((place, content.name, negotiated))
+            content.payload_types.iter().any(|it| it.id == head.payload_type).then_some((
+                place,
+                content.name,
+                negotiated,
+            ))
         });
         if let Some(mid) = mid {
             let mut named = received.filter(|(_, name, _)| name.as_bytes() == mid);
@@ -137,11 +141,6 @@ impl Sources {
 /// The one item, if there is one only.
 fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     items.next().filter(|_| items.next().is_none())
-}
-
-/// The ids of encodings.
-pub(super) fn ids(payload_types: &[PayloadType]) -> Vec<u8> {
-    payload_types.iter().map(|payload| payload.id).collect()
 }
 
 #[cfg(test)]
@@ -164,6 +163,10 @@ mod tests {
         RtpHead::read(&packet).unwrap()
     }
 
+    fn payload_type(id: u8) -> PayloadType {
+        PayloadType::new(id, "opus", 48_000, 2)
+    }
+
     fn negotiated(receive: bool, ssrcs: &[u32]) -> NegotiatedContent {
         NegotiatedContent { content: String::new(), send: None, receive, ssrcs: ssrcs.to_vec() }
     }
@@ -172,7 +175,9 @@ mod tests {
     fn assign(head: &RtpHead, contents: &[(&str, Option<NegotiatedContent>, &[u8])]) -> Option<usize> {
         let mut sources = Sources::default();
         sources.set_extensions(&[mid()]);
-        let receivable = contents.iter().map(|(name, negotiated, payload_types)| Receivable {
+        let payload_types = contents.iter().map(|(.., ids)| ids.iter().map(|id| payload_type(*id)).collect());
+        let payload_types: Vec<Vec<PayloadType>> = payload_types.collect();
+        let receivable = contents.iter().zip(&payload_types).map(|((name, negotiated, _), payload_types)| Receivable {
             name,
             negotiated: negotiated.as_ref(),
             payload_types,
@@ -223,7 +228,7 @@ mod tests {
             sources.heard(Instant::now(), ssrc, 0);
         }
         let yes = negotiated(true, &[]);
-        let content = Receivable { name: "voice", negotiated: Some(&yes), payload_types: &[111] };
+        let content = Receivable { name: "voice", negotiated: Some(&yes), payload_types: &[payload_type(111)] };
         assert_eq!(sources.assign(&head(111, None), std::iter::once(content)), None);
     }
 }

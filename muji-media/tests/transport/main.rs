@@ -3,6 +3,8 @@
 //! With the feature `webrtc-ice` the second transport is tried too.
 
 mod bundling;
+#[cfg(feature = "webrtc-ice")]
+mod certificates;
 mod connecting;
 mod flowing;
 mod hostile;

@@ -16,6 +16,10 @@ use muji_media::transport::{
 };
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
+/// An RSA key of 2048 bits for these tests alone, and a certificate of it.
+#[cfg(feature = "webrtc-ice")]
+const RSA: &str = include_str!("../fixtures/rsa.pem");
+
 /// Which transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -25,6 +29,9 @@ pub(crate) enum Kind {
     Str0m12,
     #[cfg(feature = "webrtc-ice")]
     WebrtcIce,
+    /// With an RSA certificate, as GStreamer's webrtcbin has.
+    #[cfg(feature = "webrtc-ice")]
+    WebrtcIceRsa,
     /// Without ICE and without cryptography.
     Loopback,
 }
@@ -37,6 +44,8 @@ impl Kind {
             Self::Str0m12 => str0m(Dtls::V12),
             #[cfg(feature = "webrtc-ice")]
             Self::WebrtcIce => WebrtcIce::new().expect("there is chance").maker(),
+            #[cfg(feature = "webrtc-ice")]
+            Self::WebrtcIceRsa => WebrtcIce::with_certificate(RSA).expect("it is whole").maker(),
             Self::Loopback => loopback::maker(),
         }
     }

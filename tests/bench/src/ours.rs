@@ -8,7 +8,7 @@ use muji_core::media::{
     DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
 };
 use muji_core::{Media, SessionId};
-use muji_media::parts::codec::{opus, vp8};
+use muji_media::parts::codec::{AudioEncoding, opus, vp8};
 use muji_media::parts::{Peers, PeersOutput};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{TransportOutput, hosts};
@@ -110,7 +110,7 @@ impl Ours {
     pub(crate) fn packets(mut self, count: usize) {
         for number in 0..count {
             self.now += Duration::from_millis(1);
-            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, &[packet(number as u32)]);
+            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, AudioEncoding::Opus, &[packet(number as u32)]);
             self.drain(0);
             self.carry();
             if number.is_multiple_of(20) {

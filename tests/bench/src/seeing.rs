@@ -18,7 +18,7 @@ use muji_media::device::tone::Tone;
 use muji_media::device::{
     AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoOrigin, VideoSink, VideoSource,
 };
-use muji_media::parts::codec::opus::Encoder;
+use muji_media::parts::codec::opus::{self, Encoder};
 use muji_media::parts::{AudioReceiver, VideoReceiver};
 use muji_media::stats::{AudioStats, Observation};
 use muji_media::transport::{ReceivedRtp, RtpPacket};
@@ -203,8 +203,10 @@ pub(crate) fn child(arguments: &[String]) -> Option<()> {
     };
     let held: Vec<(AudioReceiver, VideoReceiver)> = (0..number)
         .map(|_| {
-            let (mut hears, mut sees) =
-                (AudioReceiver::new().expect("memory"), VideoReceiver::new(begun).expect("memory"));
+            let (mut hears, mut sees) = (
+                AudioReceiver::new(&[opus::payload_type()]).expect("memory"),
+                VideoReceiver::new(begun).expect("memory"),
+            );
             let mut sequences = 0..;
             for (coded, at) in pictures.iter().zip(1..).map(|(coded, number)| (coded, begun + INTERVAL * number)) {
                 for (packet, sequence) in coded.packets.iter().zip(&mut sequences) {

@@ -11,7 +11,8 @@ use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, Trans
 use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
-use muji_media::parts::codec::opus::Encoder;
+use muji_media::parts::codec::AudioEncoding;
+use muji_media::parts::codec::opus::{self, Encoder};
 use muji_media::parts::{AudioReceiver, Peers, PeersOutput};
 use muji_media::stats::AudioStats;
 use muji_media::transport::{MakeTransport, RtpPacket, TransportOutput, hosts};
@@ -66,7 +67,7 @@ struct Ear {
 
 impl Ear {
     fn new(now: Instant) -> Self {
-        Self { receiver: AudioReceiver::new().expect("there is a decoder"), due: now + FRAME }
+        Self { receiver: AudioReceiver::new(&[opus::payload_type()]).expect("there is a decoder"), due: now + FRAME }
     }
 
     fn hear(&mut self, now: Instant) {
@@ -217,7 +218,7 @@ impl Client {
         for (call, publication) in due {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: self.sound.clone() };
-            peers.publish(now, now, call, &publication, &[packet]);
+            peers.publish(now, now, call, &publication, AudioEncoding::Opus, &[packet]);
             self.publishing.insert((call, publication), now + FRAME);
         }
     }

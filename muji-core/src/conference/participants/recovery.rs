@@ -12,6 +12,7 @@ use crate::config;
 use crate::context::Context;
 use crate::error::PeerFailure;
 use crate::event::Event;
+use crate::media::TransportFailure;
 use crate::pair::PairState;
 
 impl Participants {
@@ -130,6 +131,7 @@ fn after(end: &End) -> After {
             | Reason::Other(_) => After::CallAgain,
         },
         End::NegotiationError(_) | End::Unshared | End::WrongCertificate => After::GiveUp,
+        End::Path(failure) if failure.why == TransportFailure::RsaCertificate => After::GiveUp,
         End::Refused(_) | End::Forgotten | End::Silent(_) | End::Path(_) | End::LocalMediaTimeout => After::CallAgain,
     }
 }

@@ -3,6 +3,7 @@
 //! The order and the times of its calls matter; each trap is explained where it is avoided.
 
 mod convert;
+mod failure;
 mod plan;
 mod stream;
 
@@ -34,6 +35,7 @@ use super::sources::Sources;
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
 use convert::{local, received, remote, rtp_ssrc, write};
+use failure::failure;
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, uses_transport_cc};
 use stream::{Stream, declare};
@@ -89,7 +91,7 @@ impl Str0m {
     #[must_use]
     pub fn maker(mut self) -> MakeTransport {
         let make = move |now, params| Box::new(Str0mTransport::new(&mut self, now, params)) as Box<dyn Transport>;
-        MakeTransport { make: Box::new(make), transport_cc: true }
+        MakeTransport { make: Box::new(make), transport_cc: true, for_rsa: None }
     }
 }
 
@@ -320,7 +322,10 @@ impl Str0mTransport {
         match error {
             // str0m uses this error for a certificate that does not match; there is no SDP here.
             RtcError::RemoteSdp(_) => self.end(TransportOutput::WrongCertificate),
-            other => self.fail(TransportFailure::Library(other.to_string())),
+            other => {
+                let role = self.dtls.filter(|_| !self.consent.is_connected());
+                self.fail(failure(other, role));
+            }
         }
     }
 

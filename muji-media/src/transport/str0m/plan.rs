@@ -192,11 +192,12 @@ fn add_codecs<'a>(config: &mut RtcConfig, payload_types: impl Iterator<Item = &'
     }
 }
 
+/// In RTP mode str0m carries each encoding by its payload type, also one that it does not know.
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
-    let (codec, clock) = match payload.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        Some("opus") => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ),
-        Some("vp8") => (Codec::Vp8, Frequency::NINETY_KHZ),
-        _ => return, // Nothing else is offered by this media layer.
+    let codec = Codec::from(payload.name.as_deref().unwrap_or_default());
+    let clock = match codec {
+        Codec::Opus => Frequency::FORTY_EIGHT_KHZ, // Whatever a description leaves out (RFC 7587 section 7).
+        _ => payload.clockrate.and_then(Frequency::new).unwrap_or(Frequency::NINETY_KHZ),
     };
     let format = FormatParams {
         use_inband_fec: payload.parameter("useinbandfec").map(|value| value == "1"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use muji_core::media::OpenContent;
-use muji_xep::rtp::Media;
+use muji_xep::rtp::{Media, PayloadType};
 use str0m::Rtc;
 use str0m::media::{MediaKind, Mid};
 
@@ -11,7 +11,7 @@ use crate::transport::interface::{NegotiatedContent, uses_nack};
 use crate::transport::mid::MAX_NAME;
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
 use crate::transport::resend::SentPackets;
-use crate::transport::sources::{Receivable, ids};
+use crate::transport::sources::Receivable;
 
 /// One content as str0m knows it.
 pub(super) struct Stream {
@@ -21,7 +21,7 @@ pub(super) struct Stream {
     pub(super) sequence: u64,
     pub(super) negotiated: Option<NegotiatedContent>,
     /// What the peer may send.
-    pub(super) payload_types: Vec<u8>,
+    pub(super) payload_types: Vec<PayloadType>,
     /// Lost packets are asked for, and sent again.
     pub(super) nack: bool,
     pub(super) sent: SentPackets,
@@ -64,7 +64,7 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
         ssrc: content.ssrc,
         sequence: 0,
         negotiated: None,
-        payload_types: ids(&content.payload_types),
+        payload_types: content.payload_types.clone(),
         nack: uses_nack(content),
         sent: SentPackets::default(),
         receive_rate_limit,

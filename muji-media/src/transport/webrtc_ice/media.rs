@@ -29,13 +29,16 @@ use crate::transport::mid;
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
 use crate::transport::resend::{SentPackets, SequencedPacket};
 use crate::transport::rtp_head::RtpHead;
-use crate::transport::sources::{Receivable, Sources, ids};
+use crate::transport::sources::{Receivable, Sources};
 
 /// Between two reports, as str0m sends them.
 const REPORTS: Duration = Duration::from_secs(1);
 
 /// What came before is known for so many packets.
 const WINDOW: usize = 64;
+
+/// Ticks a second where a payload type does not say it: those of all video (RFC 3551 section 5).
+const VIDEO_CLOCK: u32 = 90_000;
 
 /// Senders of reports that have no stream here; each costs memory.
 const MAX_REPORTERS: usize = 16;
@@ -49,8 +52,7 @@ struct Stream {
     sequence: u64,
     negotiated: Option<NegotiatedContent>,
     /// What the peer may send.
-    payload_types: Vec<u8>,
-    clock_rate: u32,
+    payload_types: Vec<PayloadType>,
     /// What is lost is asked for, and sent again.
     nack: bool,
     sent: SentPackets,
@@ -60,6 +62,14 @@ struct Stream {
     octets: u32,
     /// The last timestamp, and when it was captured.
     last: Option<(u32, Instant)>,
+}
+
+impl Stream {
+    /// Ticks a second of the timestamps of a payload type. Those of audio differ: G.711 has 8000, Opus 48000.
+    fn clock_rate(&self, payload_type: u8) -> u32 {
+        let known = self.payload_types.iter().find(|it| it.id == payload_type).or(self.payload_types.first());
+        known.and_then(|it| it.clockrate).filter(|rate| *rate > 0).unwrap_or(VIDEO_CLOCK)
+    }
 }
 
 /// SRTP and SRTCP both ways.
@@ -131,12 +141,7 @@ impl Media {
             reported: false,
             sequence: 0,
             negotiated: None,
-            payload_types: ids(&content.payload_types),
-            clock_rate: content
-                .payload_types
-                .iter()
-                .find_map(|payload| payload.clockrate.filter(|rate| *rate > 0))
-                .unwrap_or(90_000),
+            payload_types: content.payload_types.clone(),
             nack: uses_nack(content),
             sent: SentPackets::default(),
             receive_rate_limit: (content.media != Kind::Audio).then(ReceiveRateLimit::default),
@@ -238,8 +243,9 @@ impl Media {
         let payload = plain.get(head.length..plain.len().checked_sub(padding)?)?;
         let incoming = self.incoming.get_mut(&head.ssrc)?;
         let stream = &mut self.streams[incoming.stream];
+        let clock_rate = stream.clock_rate(head.payload_type);
         let sequence = incoming.number(now, head.sequence, stream.nack);
-        incoming.measure((now - self.begun).as_secs_f64() * f64::from(stream.clock_rate), head.timestamp);
+        incoming.measure((now - self.begun).as_secs_f64() * f64::from(clock_rate), head.timestamp);
         if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
             receive_rate_limit.packet(now, head.ssrc, sequence, payload.len());
         }
@@ -249,7 +255,7 @@ impl Media {
             payload_type: head.payload_type,
             sequence,
             arrived: now,
-            captured: incoming.captured(head.timestamp, stream.clock_rate),
+            captured: incoming.captured(head.timestamp, clock_rate),
             turns,
             packet: RtpPacket { timestamp: head.timestamp, marker: head.marker, payload: Arc::from(payload) },
         };
@@ -420,7 +426,9 @@ impl Media {
             let Some((timestamp, captured)) = stream.last else { continue };
             // As if it were captured now: what was captured lies a little back.
             let since = now.saturating_duration_since(captured);
-            let ticks = (since.as_secs_f64() * f64::from(stream.clock_rate)) as u64;
+            let sent = stream.negotiated.as_ref().and_then(|negotiated| negotiated.send.as_ref());
+            let clock_rate = stream.clock_rate(sent.map_or(0, |sent| sent.id));
+            let ticks = (since.as_secs_f64() * f64::from(clock_rate)) as u64;
             packets.push(Box::new(SenderReport {
                 ssrc: stream.ssrc,
                 ntp_time: to_ntp(now),
