@@ -238,8 +238,8 @@ mod tests {
             ),
             (
                 Warning::PresenceOverwritten,
-                "the client's own presence in the room took back the call's part; it is sent again; the client must give \
-                 what it adds to presences to the call (set_presence_extras)",
+                "the client sent a presence to the room without its part in the call; it was sent again with it; pass the \
+                 client's own presence elements to set_presence_extras",
             ),
         ]
     }

@@ -233,8 +233,8 @@ mod tests {
                     Reason::SecurityError,
                 ),
                 NegotiationError::Encrypted(_) => (
-                    "the fingerprint of the peer's video is encrypted, but not for this device or by an unknown one; call \
-                     again without encryption of it",
+                    "the fingerprint of the peer's video is encrypted for another device, or by a device that is not trusted; \
+                     call again with plain fingerprints",
                     Reason::SecurityError,
                 ),
                 NegotiationError::Unbound(_) => (

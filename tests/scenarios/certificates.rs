@@ -47,7 +47,10 @@ fn certificate(world: &World, who: PersonId) -> CertificateHash {
 
 /// Romeo, for whom a certificate is tied to Juliet's account, comes to her; the certificate he sees is the right one or not.
 fn pinned(config: Config, right: bool) -> (World, [PersonId; 2]) {
-    let mut world = World::new(1);
+    pinned_in(World::new(1), config, right)
+}
+
+fn pinned_in(mut world: World, config: Config, right: bool) -> (World, [PersonId; 2]) {
     let made = || Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate").maker();
     let juliet = world.client("juliet", usual(), made());
     let romeo = world.configured("romeo", usual(), made(), config);
@@ -104,17 +107,35 @@ fn datagrams_of_the_nurse(world: &World, juliet: PersonId) -> usize {
     world.datagrams_to_from(juliet, PersonId::nth(2))
 }
 
-/// Pictures come by a transport of their own, for which the servers can name another certificate.
-#[test]
-fn a_content_that_is_added_with_another_certificate_is_told_though_the_first_was_right() {
-    let (mut world, [romeo, juliet]) = pinned(Config::default(), true);
+/// What becomes of the pair when the servers name another certificate for pictures that both add.
+fn added_with_another(world: World) -> (World, [PersonId; 2]) {
+    let (mut world, both) = pinned_in(world, Config::default(), true);
     world.swaps_certificates = true;
-    for who in [romeo, juliet] {
+    for who in both {
         world.command(who, Command::Add(Media::Video));
     }
     world.run_for(5 * SECOND);
+    (world, both)
+}
+
+/// Without a bundle pictures come by a transport of their own.
+#[test]
+fn a_content_that_is_added_with_another_certificate_is_told_though_the_first_was_right() {
+    let mut world = World::new(1);
+    world.ungroups = true;
+    let (world, [romeo, _]) = added_with_another(world);
     assert_eq!(world.pairs(romeo)[0].verification, Verification::Changed);
     assert_eq!(count(&world, romeo, changed), 1);
+}
+
+#[test]
+fn a_content_that_is_added_to_a_bundle_with_another_certificate_is_not_taken() {
+    let (world, [romeo, juliet]) = added_with_another(World::new(1));
+    assert_eq!(world.pairs(romeo)[0].verification, Verification::Pinned);
+    assert_eq!(world.flows(romeo, juliet, "video"), (false, false));
+    let told = |event: &Event| matches!(event, Event::Warning(warning) if warning.to_string().contains("fingerprint"));
+    assert!(count(&world, romeo, told) > 0 && count(&world, juliet, told) > 0);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
 }
 
 /// K2: the servers put their own certificates into what they pass on.

@@ -130,7 +130,7 @@ const STATIC: [(u8, &str, u32); 6] = [
 
 /// Codecs whose clock rate and channels are fixed, whatever a description says of them or leaves out (RFC 7587 section 7 for Opus; video
 /// ticks 90,000 times a second).
-const FIXED: [&str; 4] = ["opus", "VP8", "VP9", "H264"];
+const FIXED: [(&str, u32); 4] = [("opus", 48_000), ("VP8", 90_000), ("VP9", 90_000), ("H264", 90_000)];
 
 /// One way of encoding a content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,6 +182,17 @@ impl PayloadType {
         self.parameters.iter().find(|parameter| parameter.name == name)?.value.as_deref()
     }
 
+    /// Ticks of the RTP timestamp per second, as the codec fixes them or else as the description says.
+    #[must_use]
+    pub fn clock_rate(&self) -> Option<u32> {
+        self.fixed_clock_rate().or(self.clockrate)
+    }
+
+    fn fixed_clock_rate(&self) -> Option<u32> {
+        let name = self.name.as_ref()?;
+        FIXED.iter().find(|(fixed, _)| fixed.eq_ignore_ascii_case(name)).map(|(_, rate)| *rate)
+    }
+
     /// True if both name the same codec; ids, parameters and feedback may differ. The clock rate counts if both give one (XEP-0167 section 4
     /// only recommends it), and it and the channels only where the codec leaves them open.
     #[must_use]
@@ -193,8 +204,7 @@ impl PayloadType {
             return false;
         }
         let rate = self.clockrate.zip(other.clockrate).is_none_or(|(ours, theirs)| ours == theirs);
-        let fixed = FIXED.iter().any(|fixed| fixed.eq_ignore_ascii_case(ours));
-        fixed || (rate && self.channels.unwrap_or(1) == other.channels.unwrap_or(1))
+        self.fixed_clock_rate().is_some() || (rate && self.channels.unwrap_or(1) == other.channels.unwrap_or(1))
     }
 
     fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {

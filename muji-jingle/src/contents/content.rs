@@ -15,7 +15,7 @@ use std::time::Instant;
 use muji_xep::jingle::{Content, Senders, Side};
 use muji_xep::rtp::{Description, HeaderExtension, Parameter, PayloadType, Source};
 
-use super::silence::Hearing;
+use super::hearing::Hearing;
 use super::transport::SessionTransport;
 use crate::ids::{SessionId, TransportId};
 use crate::media::{MediaCommand, OpenContent, Sending};

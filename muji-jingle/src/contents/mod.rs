@@ -3,6 +3,7 @@
 mod bundle;
 mod certificates;
 mod content;
+mod hearing;
 mod list;
 mod matching;
 mod restart;
@@ -11,8 +12,8 @@ mod transport;
 mod transports;
 
 pub(crate) use content::ContentState;
+pub use hearing::Silence;
 pub(crate) use matching::alternative;
-pub use silence::Silence;
 
 use std::time::Instant;
 
@@ -30,9 +31,9 @@ use crate::timers;
 use bundle::Bundle;
 use certificates::CertificateRules;
 use content::{Flow, Holding, NegotiatedContent, SessionContent};
+use hearing::Hearing;
 use list::ContentList;
 use matching::{answered_codec, choose_codec, match_content, shared_extensions};
-use silence::Hearing;
 use transport::{answer_role, names_end, offer_role, read_remote};
 use transports::SessionTransports;
 

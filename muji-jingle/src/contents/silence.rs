@@ -14,28 +14,7 @@ use muji_xep::rtp::Media;
 
 use super::SessionContents;
 use super::content::{Flow, SessionContent};
-use crate::timers;
-
-/// Why nothing comes of a content, though the path to the peer works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
-    /// The peer said that it muted it.
-    Muted,
-    /// The peer holds the call.
-    Held,
-    /// The peer did not say: its microphone or camera gives nothing, or its client has a fault.
-    Unexplained,
-}
-
-/// What is known of whether a content is heard.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Hearing {
-    /// The peer said that it muted it.
-    muted: bool,
-    silent: Option<Silence>,
-    /// It is silent, and the peer said that it sends again: by when it should.
-    due: Option<Instant>,
-}
+use super::hearing::Silence;
 
 impl SessionContents {
     /// Nothing comes of this content: its medium, and why.
@@ -108,14 +87,5 @@ impl SessionContents {
 
     fn labelled(&mut self, label: &str) -> Option<&mut SessionContent> {
         self.list.iter_mut().find(|content| content.label == label)
-    }
-}
-
-impl Hearing {
-    /// What made the content silent is over.
-    fn expect(&mut self, now: Instant, over: Silence) {
-        if self.silent == Some(over) {
-            self.due = Some(now + timers::SILENCE);
-        }
     }
 }

@@ -63,7 +63,8 @@ pub enum MediaCommand {
         publication: String,
     },
     /// Makes the transports that `contents` name, and answers each with [`MediaReport::Described`]. Later contents of a
-    /// session may name a transport that exists already: they travel by it, and nothing is answered.
+    /// session may name a transport that exists already: they travel by it, and nothing is answered. So does a content that the peer's
+    /// answer bundles with others: it is removed, and opened again by their transport before `Remote` comes for that.
     Open {
         /// The call whose publications are sent.
         call: CallId,

@@ -173,11 +173,10 @@ mod tests {
             TransportFailure::NoPort => {
                 "there is no port for another transport to the same peer; end another call with it"
             }
-            TransportFailure::NoThread(_) => "this machine gives no thread for a path: denied; end other programs",
+            TransportFailure::NoThread(_) => "no thread can be started for a media path: denied; end other programs",
             TransportFailure::NoPath { .. } => {
-                "between our addresses (2 of this machine, 1 seen by STUN, 0 relayed by TURN) and the 3 that the peer named \
-                 nothing was answered in 25 s; a network between us blocks it, or the peer is gone; a TURN server helps \
-                 against the first"
+                "no ICE check between our addresses (2 of this machine, 1 seen by STUN, 0 relayed by TURN) and the peer's 3 was \
+                 answered in 25 s; a network between us blocks it, or the peer is gone; a TURN server helps against the first"
             }
             TransportFailure::NoHandshake => {
                 "the peer's addresses answer, but it does not finish the handshake (DTLS): its client has a fault, or a \
@@ -202,7 +201,7 @@ mod tests {
             TransportFailure::Closed => "the peer closed the path (DTLS); if nobody hung up, call again",
             TransportFailure::Silent(_) => "no answer from the peer for 60 s: its network or its program is gone",
             TransportFailure::Deadline(_) => "no pair of addresses worked within 30 s of the agreement",
-            TransportFailure::Library(_) => "the library for ICE, DTLS and SRTP gave the path up: denied; call again",
+            TransportFailure::Library(_) => "the library for ICE, DTLS and SRTP failed: denied; call again",
             TransportFailure::Stuck => "the tasks of this media path hang, which is a fault of this program",
         }
     }

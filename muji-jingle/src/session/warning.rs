@@ -72,7 +72,7 @@ mod tests {
         ];
         for failure in all {
             let sentence = match &failure {
-                ContentFailure::NegotiationError(_) => "the session has the largest number of contents already",
+                ContentFailure::NegotiationError(_) => "the session already has the maximum number of contents",
                 ContentFailure::Rejected(ReasonElement { text: None, .. }) => "the peer does not take it (decline)",
                 ContentFailure::Rejected(_) => "the peer does not take it (no camera here)",
                 ContentFailure::Refused(_) => "the peer refused it (service-unavailable)",

@@ -274,6 +274,6 @@ fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
     assert!(all[0].are_settled(), "the other transport is gone");
     assert_eq!((all[0].socket_sets(), all[0].release_socket_sets()), (2, 1), "and its sockets can be");
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"noise"[..]) };
-    all[0].publish(now, now, CallId(1), "noise", from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "noise", AudioEncoding::Opus, from_ref(&packet));
     assert_eq!(carry(&mut all, now), [(1, 112, packet)]);
 }

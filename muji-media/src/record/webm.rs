@@ -368,13 +368,13 @@ mod tests {
     }
 
     #[test]
-    fn sound_alone_has_no_frames_and_what_is_no_film_is_named() {
+    fn sound_alone_has_no_video_and_what_is_no_film_is_named() {
         let (path, begun) = (file("sound"), Instant::now());
         let mut sink = WebmSink::create(&path, begun).unwrap();
         sink.audio(begun, &[0; FRAME]).unwrap();
         sink.flush().unwrap();
         let why = VideoFile::open(&path).err().unwrap().to_string();
-        assert!(why.contains("sound.webm holds no frames; convert it"), "{why}");
+        assert!(why.contains("sound.webm holds no video; convert it"), "{why}");
         std::fs::write(&path, "no film at all").unwrap();
         for why in [VideoFile::open(&path).err().unwrap(), WebmSound::open(&path).err().unwrap()] {
             assert!(why.to_string().contains("cannot be read: it is no WebM file"), "{why}");

@@ -164,11 +164,18 @@ pub(crate) fn end(now: Instant, number: u8, kind: Kind) -> End {
 
 /// An end in this role of ICE.
 pub(crate) fn end_as(now: Instant, number: u8, kind: Kind, role: IceRole) -> End {
-    end_with(now, number, kind, role, |_| true)
+    end_with(now, number, kind, role, &vp8::payload_type(), |_| true)
 }
 
-/// The same with those contents whose names are wanted.
-fn end_with(now: Instant, number: u8, kind: Kind, role: IceRole, wanted: fn(&str) -> bool) -> End {
+/// The same with this encoding of frames, and with those contents whose names are wanted.
+fn end_with(
+    now: Instant,
+    number: u8,
+    kind: Kind,
+    role: IceRole,
+    frames: &PayloadType,
+    wanted: fn(&str) -> bool,
+) -> End {
     let address = SocketAddr::from(([10, 0, 0, number + 1], 5_000));
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
     let ssrc = SSRCS[usize::from(number % 2)];
@@ -182,7 +189,7 @@ fn end_with(now: Instant, number: u8, kind: Kind, role: IceRole, wanted: fn(&str
     };
     let mut contents = vec![
         content("audio", Media::Audio, ssrc, opus::payload_type()),
-        content("video", Media::Video, ssrc + OF_FRAMES, vp8::payload_type()),
+        content("video", Media::Video, ssrc + OF_FRAMES, frames.clone()),
     ];
     contents.retain(|content| wanted(&content.name));
     let params = TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
@@ -226,11 +233,6 @@ impl Pair {
     /// Tells each of the other; `fingerprint` may change what the first expects of the second.
     pub(crate) fn introduce(&mut self, announced: bool, fingerprint: impl Fn(&mut Vec<u8>)) {
         self.introduce_with(announced, fingerprint, |_| vp8::payload_type());
-    }
-
-    /// Tells each of the other, and which number the other has for frames.
-    pub(crate) fn introduce_numbered(&mut self, number_of: impl Fn(usize) -> u8) {
-        self.introduce_with(true, |_| (), |end| PayloadType { id: number_of(end), ..vp8::payload_type() });
     }
 
     fn introduce_with(
@@ -363,9 +365,21 @@ impl Pair {
         let mut pair = Self { extensions, ..Self::new(kinds) };
         for (number, role) in [(0, IceRole::Controlling), (1, IceRole::Controlled)] {
             let kind = kinds[usize::from(number)];
-            pair.ends[usize::from(number)] = end_with(pair.now, number, kind, role, |name| name == "audio");
+            let frames = vp8::payload_type();
+            pair.ends[usize::from(number)] = end_with(pair.now, number, kind, role, &frames, |name| name == "audio");
         }
         pair.introduce(true, |_| ());
+        pair.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));
+        pair
+    }
+
+    /// Connected, and the second has this number for frames, which is not that of the first.
+    pub(crate) fn numbered(kinds: [Kind; 2], number: u8) -> Self {
+        let mut pair = Self::new(kinds);
+        let theirs = PayloadType { id: number, ..vp8::payload_type() };
+        pair.ends[1] = end_with(pair.now, 1, kinds[1], IceRole::Controlled, &theirs, |_| true);
+        let of = |end| if end == 1 { theirs.clone() } else { vp8::payload_type() };
+        pair.introduce_with(true, |_| (), of);
         pair.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));
         pair
     }

@@ -58,6 +58,16 @@ pub fn jingle_action(stanza: &Element) -> Option<&str> {
     stanza.children().find(|child| child.is("jingle", ns::JINGLE))?.attr("action")
 }
 
+/// The same stanza without the groups of contents in it.
+#[must_use]
+pub fn without_groups(stanza: Box<Stanza>) -> Box<Stanza> {
+    let mut copy = element(&stanza);
+    for jingle in copy.children_mut().filter(|child| child.is("jingle", ns::JINGLE)) {
+        jingle.remove_child("group", ns::GROUPING);
+    }
+    Stanza::try_from(copy).map_or(stanza, Box::new)
+}
+
 /// The same stanza with another certificate wherever one is named, and beside each that cannot be read.
 #[must_use]
 pub fn with_other_certificates(stanza: Box<Stanza>) -> Box<Stanza> {

@@ -182,7 +182,7 @@ async fn cards_and_a_sound_system_that_go_are_told_and_used_again_when_they_are_
         } else {
             assert!(sound.control(&["unload-module", "module-null-sink"]).await);
         }
-        said(&mut romeo, "the microphone is not to be had").await;
+        said(&mut romeo, "the microphone is not available").await;
         if whole {
             sound.daemon = sound.daemon();
             sound.ready().await;

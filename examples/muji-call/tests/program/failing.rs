@@ -157,7 +157,7 @@ async fn rooms_that_do_not_let_us_in_or_are_no_place_for_a_call() {
         (Rules { capacity: Some(0), ..Rules::default() }, "the room is full"),
         (Rules { members: Some([].into()), ..Rules::default() }, "for members only"),
         (Rules { banned: romeo(), ..Rules::default() }, "you are banned"),
-        (Rules { password: Some("rose".to_owned()), ..Rules::default() }, "wants a password"),
+        (Rules { password: Some("rose".to_owned()), ..Rules::default() }, "requires a password"),
         (Rules { hides_jids: true, ..Rules::default() }, "hides who its occupants are"),
         (Rules { strips_muji: true, ..Rules::default() }, "removes call information"),
     ];

@@ -137,7 +137,7 @@ fn hold<E: Send + 'static>(
             Err(why) => describe(&why),
         };
         if !std::mem::replace(&mut missing, true) {
-            tell(format!("the {what} is not available: {why}; trying again each second"));
+            tell(format!("the {what} is not available: {why}; retrying each second"));
         }
         match said.recv_timeout(RETRY) {
             Err(RecvTimeoutError::Timeout) | Ok(CardEvent::Fault(_)) => {}
@@ -183,7 +183,7 @@ mod tests {
             Err(Error::with_message(ErrorKind::DeviceBusy, ""))
         });
         let news = card.news.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(news.0, "the microphone is not to be had: another program uses it; trying again each second");
+        assert_eq!(news.0, "the microphone is not available: another program uses it; retrying each second");
         assert!(card.news.recv_timeout(RETRY * 3 / 2).is_err(), "told once");
         assert!(*attempts.lock().unwrap() >= 2);
         assert_eq!(card.renewed(), None);

@@ -136,7 +136,7 @@ impl Plan {
         // NACKs are only visible in raw packets; that costs a copy of each packet. Video may join a bundle later.
         let mut config = self.config.clone().enable_raw_packets(bundles || self.contents.iter().any(uses_nack));
         let offered = self.contents.iter().flat_map(|content| &content.payload_types);
-        add_codecs(&mut config, offered.chain(agreed), bundles);
+        add_codecs(&mut config, offered.chain(agreed));
         let names_fit = self.contents.iter().all(|content| content.name.len() <= mid::MAX_NAME);
         for extension in extensions.iter().filter(|it| names_fit || it.uri != HeaderExtension::MID) {
             if let (Ok(id), Some(known)) = (u8::try_from(extension.id), known(&extension.uri)) {
@@ -180,14 +180,14 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
 /// Payload types that mean what was negotiated for them.
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
-/// Adds each payload type once. str0m drops packets with others, and cannot learn them later: where a content may still `join` the bundle,
-/// those that are free are taken for video, which is what people add. All that follows from it is the clock rate.
-fn add_codecs<'a>(config: &mut RtcConfig, payload_types: impl Iterator<Item = &'a PayloadType>, join: bool) {
+/// Adds each payload type once. str0m drops packets with others, and cannot learn them later, when a content may join the bundle: those that
+/// are free are taken for video, which is what people add. All that follows from it is the clock rate.
+fn add_codecs<'a>(config: &mut RtcConfig, payload_types: impl Iterator<Item = &'a PayloadType>) {
     let mut added = BTreeSet::new();
     for payload in payload_types.filter(|payload| added.insert(payload.id)) {
         add_codec(config, payload);
     }
-    for id in DYNAMIC.filter(|id| join && !added.contains(id)) {
+    for id in DYNAMIC.filter(|id| !added.contains(id)) {
         add_codec(config, &PayloadType::new(id, "VP8", CLOCK_RATE, 1));
     }
 }
@@ -195,10 +195,7 @@ fn add_codecs<'a>(config: &mut RtcConfig, payload_types: impl Iterator<Item = &'
 /// In RTP mode str0m carries each encoding by its payload type, also one that it does not know.
 fn add_codec(config: &mut RtcConfig, payload: &PayloadType) {
     let codec = Codec::from(payload.name.as_deref().unwrap_or_default());
-    let clock = match codec {
-        Codec::Opus => Frequency::FORTY_EIGHT_KHZ, // Whatever a description leaves out (RFC 7587 section 7).
-        _ => payload.clockrate.and_then(Frequency::new).unwrap_or(Frequency::NINETY_KHZ),
-    };
+    let clock = payload.clock_rate().and_then(Frequency::new).unwrap_or(Frequency::NINETY_KHZ);
     let format = FormatParams {
         use_inband_fec: payload.parameter("useinbandfec").map(|value| value == "1"),
         ..FormatParams::default()

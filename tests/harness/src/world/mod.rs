@@ -150,6 +150,8 @@ pub struct World {
     packet_paths: BTreeMap<(IpAddr, IpAddr), impairment::ImpairedPath>,
     /// The servers replace the certificates' fingerprints in what they deliver.
     pub swaps_certificates: bool,
+    /// Nobody learns which contents others group, as if each client were like Dino.
+    pub ungroups: bool,
     /// Every stanza clients sent, in order.
     pub wire: Vec<SentStanza>,
     /// Every stanza that anybody sent or received, if a test asked for it.
@@ -197,6 +199,7 @@ impl World {
             impairment: None,
             packet_paths: BTreeMap::new(),
             swaps_certificates: false,
+            ungroups: false,
             wire: Vec::new(),
             stanza_log: None,
             interceptor: None,
@@ -418,6 +421,7 @@ impl World {
         match arrival {
             Arrival::AtServer { from, stanza } => {
                 let stanza = if self.swaps_certificates { stanza::with_other_certificates(stanza) } else { stanza };
+                let stanza = if self.ungroups { stanza::without_groups(stanza) } else { stanza };
                 let deliveries = self.service.handle(&from, *stanza);
                 self.deliver(deliveries);
             }
