@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use jid::FullJid;
 use muji_core::config::Config;
 use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
-use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Output, SessionId};
+use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
 use muji_media::parts::codec::AudioEncoding;
 use muji_media::parts::codec::opus::{self, Encoder};
-use muji_media::parts::{AudioReceiver, Peers, PeersOutput};
+use muji_media::parts::{AudioReceiver, PacketizedFrame, Peers, PeersOutput};
 use muji_media::stats::AudioStats;
 use muji_media::transport::{MakeTransport, RtpPacket, TransportOutput, hosts};
 use muji_xep::rtp::PayloadType;
@@ -59,6 +59,13 @@ struct Heard {
     last: Instant,
 }
 
+/// What is captured.
+struct Capture {
+    media: Media,
+    /// When its next frame is due.
+    next: Instant,
+}
+
 /// What is heard of one content.
 struct Ear {
     receiver: AudioReceiver,
@@ -96,7 +103,7 @@ pub(crate) struct Client {
     /// Calls that its user wants: nothing is opened or captured for another.
     wanted: BTreeSet<CallId>,
     /// What is captured, with the time of the next frame.
-    publishing: BTreeMap<(CallId, String), Instant>,
+    publishing: BTreeMap<(CallId, String), Capture>,
     frames: u32,
     sessions: BTreeMap<SessionId, FullJid>,
     heard: BTreeMap<(SessionId, Arc<str>), Heard>,
@@ -192,7 +199,7 @@ impl Client {
 
     /// When something is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let frames = self.publishing.values().copied();
+        let frames = self.publishing.values().map(|capture| capture.next);
         let transports = match &self.media {
             Layer::Transports(peers) => peers.poll_timeout(),
             Layer::Instant => None,
@@ -213,13 +220,16 @@ impl Client {
         if peers.poll_timeout().is_some_and(|at| at <= now) {
             peers.handle_timeout(now);
         }
-        let due: Vec<(CallId, String)> =
-            self.publishing.iter().filter(|(_, at)| **at <= now).map(|(what, _)| what.clone()).collect();
-        for (call, publication) in due {
+        for ((call, publication), capture) in self.publishing.iter_mut().filter(|(_, capture)| capture.next <= now) {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: self.sound.clone() };
-            peers.publish(now, now, call, &publication, AudioEncoding::Opus, &[packet]);
-            self.publishing.insert((call, publication), now + FRAME);
+            if capture.media == Media::Audio {
+                peers.publish(now, now, *call, publication, AudioEncoding::Opus, &[packet]);
+            } else {
+                let frame = PacketizedFrame { layer: 0, key: true, packets: vec![packet] };
+                peers.publish_video(now, now, *call, publication, &frame);
+            }
+            capture.next = now + FRAME;
         }
     }
 
@@ -286,10 +296,10 @@ impl Client {
         }
         match output {
             Output::Send(stanza) => sent.push(Sent::Stanza(stanza)),
-            Output::Media(MediaCommand::Publish { call, publication, .. })
+            Output::Media(MediaCommand::Publish { call, publication, media })
                 if matches!(self.media, Layer::Transports(_)) =>
             {
-                self.publishing.insert((call, publication), now);
+                self.publishing.insert((call, publication), Capture { media, next: now });
             }
             Output::Media(MediaCommand::Unpublish { call, publication }) => {
                 self.publishing.remove(&(call, publication));

@@ -199,29 +199,27 @@ fn triple(bytes: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(first) << 16 | usize::from(second) << 8 | usize::from(third))
 }
 
-impl RtpHead {
-    /// As webrtc-srtp takes it: with the extensions as one block, because it would measure single ones differently.
-    pub(super) fn header(&self) -> rtp::header::Header {
-        let (extension_profile, block) = self.extensions.clone().unwrap_or_default();
-        rtp::header::Header {
-            version: 2,
-            padding: self.padded,
-            extension: self.extensions.is_some(),
-            marker: self.marker,
-            payload_type: self.payload_type,
-            sequence_number: self.sequence,
-            timestamp: self.timestamp,
-            ssrc: self.ssrc,
-            csrc: self.sources.clone(),
-            // Neither of the profiles that it would look into.
-            extension_profile: if matches!(extension_profile, 0xBEDE | 0x1000) { 0 } else { extension_profile },
-            extensions: self
-                .extensions
-                .iter()
-                .map(|_| rtp::header::Extension { id: 0, payload: block.clone().into() })
-                .collect(),
-            extensions_padding: 0,
-        }
+/// As webrtc-srtp takes it: with the extensions as one block, because it would measure single ones differently.
+pub(super) fn webrtc_header(head: &RtpHead) -> rtp::header::Header {
+    let (extension_profile, block) = head.extensions.clone().unwrap_or_default();
+    rtp::header::Header {
+        version: 2,
+        padding: head.padded,
+        extension: head.extensions.is_some(),
+        marker: head.marker,
+        payload_type: head.payload_type,
+        sequence_number: head.sequence,
+        timestamp: head.timestamp,
+        ssrc: head.ssrc,
+        csrc: head.sources.clone(),
+        // Neither of the profiles that it would look into.
+        extension_profile: if matches!(extension_profile, 0xBEDE | 0x1000) { 0 } else { extension_profile },
+        extensions: head
+            .extensions
+            .iter()
+            .map(|_| rtp::header::Extension { id: 0, payload: block.clone().into() })
+            .collect(),
+        extensions_padding: 0,
     }
 }
 

@@ -19,7 +19,7 @@ use webrtc_srtp::context::Context;
 use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use webrtc_util::marshal::Unmarshal;
 
-use super::guard::{self, LEAST_SRTCP, Report};
+use super::guard::{self, LEAST_SRTCP, Report, webrtc_header};
 use super::incoming::Incoming;
 use super::job::Keys;
 use crate::codec::vp8::ORIENTATION;
@@ -231,7 +231,7 @@ impl Media {
         packet.extend(named.into_iter().flatten());
         packet.extend_from_slice(payload);
         let head = RtpHead::read(&packet)?;
-        let encrypted = self.ciphers.as_mut()?.ours.encrypt_rtp_with_header(&packet, &head.header());
+        let encrypted = self.ciphers.as_mut()?.ours.encrypt_rtp_with_header(&packet, &webrtc_header(&head));
         encrypted.ok().map(Vec::from)
     }
 
@@ -266,13 +266,13 @@ impl Media {
     fn decrypt(&mut self, now: Instant, head: &RtpHead, bytes: &[u8]) -> Option<Vec<u8>> {
         let ssrc = head.ssrc;
         if let Some(incoming) = self.incoming.get_mut(&ssrc) {
-            let plain = incoming.cipher.decrypt_rtp_with_header(bytes, &head.header()).ok()?;
+            let plain = incoming.cipher.decrypt_rtp_with_header(bytes, &webrtc_header(head)).ok()?;
             self.sources.heard(now, ssrc, incoming.stream);
             return Some(Vec::from(plain));
         }
         let place = self.sources.content(ssrc).or_else(|| self.sources.assign(head, self.receivable()))?;
         let mut cipher = Ciphers::of_peer(&self.ciphers.as_ref()?.keys)?;
-        let plain = cipher.decrypt_rtp_with_header(bytes, &head.header()).ok()?;
+        let plain = cipher.decrypt_rtp_with_header(bytes, &webrtc_header(head)).ok()?;
         if let Some(forgotten) = self.sources.heard(now, ssrc, place) {
             self.incoming.remove(&forgotten);
         }
