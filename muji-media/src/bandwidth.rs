@@ -2,10 +2,12 @@
 //! temporal layers. Paths report an estimate (TWCC or REMB, by delay) and losses; the lower bound of both counts.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use muji_jingle::TransportId;
 
 use crate::codec::vp8::LAYERS;
+use crate::video::encoded_rate::EncodedRate;
 
 /// Before anything is known of a path, in bits a second.
 pub const INITIAL: u32 = 600_000;
@@ -44,6 +46,9 @@ const EASILY: f64 = 1.1;
 /// The share of the slowest path that the lowest layer may take, in percent. Its frames are few and large, and a lost one costs a key frame.
 const ROOM: u32 = 78;
 
+/// The highest temporal layer.
+const HIGHEST: u8 = LAYERS.len() as u8 - 1;
+
 /// To whose path the bit rate of our video is fitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BandwidthPolicy {
@@ -75,11 +80,34 @@ impl Default for Target {
 /// A path that has become congested gets this share of what it carries, until the queue before it has drained.
 const DRAINS: f32 = 0.75;
 
+/// An estimate below this share of what it was has fallen. Of a path that is merely full congestion control takes 85 % of what came through.
+pub(crate) const FALLEN: f32 = 0.67;
+
+/// If less than this share of an estimate is sent, nothing has tested it (application-limited, as congestion control calls it; libwebrtc
+/// draws the line at the same share). What congestion control sees then when a machine has no processor for some hundred milliseconds is
+/// one late burst in which little came, and it takes 85 % of that for the path: 63 kbit/s where 1163 were known to pass.
+const UNTESTED: f32 = 0.65;
+
+/// So a fall of an estimate that was not tested is believed only if it lasts so long: until then the transport has probed the path again.
+/// Longer, the queue of a path that has really become narrow would grow by too much; one of 300 ms, as home routers have, overflows before
+/// that, and what is lost is believed at once.
+const DOUBTED: Duration = Duration::from_millis(800);
+
+/// A fall of an estimate that is not believed yet.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    /// The new estimate.
+    bits: u32,
+    /// When it is believed.
+    until: Instant,
+}
+
 /// What is known of a path, in bits a second.
 #[derive(Debug, Clone, Copy, Default)]
 struct PathCapacity {
     /// By the delay of packets (TWCC), or as the peer says (REMB).
     estimate: Option<u32>,
+    doubt: Option<Doubt>,
     /// By losses.
     bound: Option<u32>,
     /// How many layers are left out.
@@ -87,6 +115,20 @@ struct PathCapacity {
 }
 
 impl PathCapacity {
+    /// Whether an estimate has fallen although nothing tested the one before.
+    fn doubts(self, bits: u32, sent: Option<u32>) -> bool {
+        // While nothing is sent there is nothing to protect, and the estimate before is as old as the pause.
+        let (Some(before), Some(sent)) = (self.estimate, sent) else { return false };
+        let (bits, before, sent) = (bits as f32, before as f32, sent as f32);
+        bits < before * FALLEN && sent < before * UNTESTED
+    }
+
+    fn believe(&mut self) {
+        if let Some(Doubt { bits, .. }) = self.doubt.take() {
+            self.estimate = Some(bits);
+        }
+    }
+
     /// What video may be encoded to on this path alone.
     fn carries(self) -> u32 {
         let estimate = self.estimate.map(|bits| u32::try_from(u64::from(bits) * SHARE / 100).unwrap_or(u32::MAX));
@@ -101,6 +143,7 @@ impl PathCapacity {
 pub struct PathBandwidths {
     policy: BandwidthPolicy,
     paths: BTreeMap<TransportId, PathCapacity>,
+    encoded: EncodedRate,
     last_target: Target,
 }
 
@@ -111,16 +154,33 @@ impl PathBandwidths {
         Self { policy, ..Self::default() }
     }
 
+    /// A frame of a layer was encoded.
+    pub fn encoded(&mut self, now: Instant, layer: u8, bytes: usize) {
+        self.encoded.add(now, layer, bytes);
+    }
+
     /// A path's bandwidth was estimated, in bits a second.
-    pub fn estimated(&mut self, path: TransportId, bits: u32) {
-        self.paths.entry(path).or_default().estimate = Some(bits);
+    pub fn estimated(&mut self, now: Instant, path: TransportId, bits: u32) {
+        let known = self.paths.entry(path).or_default();
+        let sent = self.encoded.up_to(now, HIGHEST - known.kept_back);
+        if known.doubts(bits, sent) {
+            // An estimate that goes on falling is still the same fall.
+            let until = known.doubt.map_or(now + DOUBTED, |doubt| doubt.until);
+            known.doubt = Some(Doubt { bits, until });
+        } else {
+            known.estimate = Some(bits);
+            known.doubt = None;
+        }
     }
 
     /// This share of our packets on a path was lost lately, as its other end reports about each second.
     pub fn lost(&mut self, path: TransportId, share: f32) {
+        // Of what the path was thought to carry only what was encoded has been tried: less than that is what it needs now.
         let encoded = self.last_target.bits;
         let known = self.paths.entry(path).or_default();
         if share > TOO_MUCH {
+            known.believe();
+            // Of what is lost on a path that is not full, half is blamed on the bit rate, as in GCC.
             let kept = if share > FULL { 1.0 - share.min(1.0) } else { 1.0 - share / 2.0 };
             known.bound = Some((known.carries().min(encoded) as f32 * kept.max(KEPT)) as u32);
         } else if share < LITTLE {
@@ -134,6 +194,7 @@ impl PathBandwidths {
     pub fn congested(&mut self, path: TransportId, share: f32) {
         let encoded = self.last_target.bits;
         let known = self.paths.entry(path).or_default();
+        known.believe();
         known.bound = Some((known.carries().min(encoded) as f32 * (1.0 - share) * DRAINS) as u32);
     }
 
@@ -143,7 +204,11 @@ impl PathBandwidths {
     }
 
     /// What to encode to; `None` if it is as before.
-    pub fn changed(&mut self) -> Option<Target> {
+    pub fn changed(&mut self, now: Instant) -> Option<Target> {
+        // Transports report an estimate only when it changes, so one that stays low is believed here.
+        let lasts = |known: &&mut PathCapacity| known.doubt.is_some_and(|doubt| doubt.until <= now);
+        self.paths.values_mut().filter(lasts).for_each(PathCapacity::believe);
+        // Compared with what is encoded, not with what was computed before: many small steps in one direction add up.
         let (target, last) = (self.target(), self.last_target);
         let little = u64::from(target.bits.abs_diff(last.bits)) * 100 < u64::from(last.bits) * u64::from(WORTH);
         if little && target.layered == last.layered {
@@ -162,11 +227,13 @@ impl PathBandwidths {
     fn target(&self) -> Target {
         let mut carries: Vec<u32> = self.paths.values().map(|known| known.carries()).collect();
         carries.sort_unstable();
+        // With one peer there is nobody to save frames for, and layers would only cost it bits.
         let [slowest, .., fastest] = *carries else {
             return Target { bits: carries.first().copied().unwrap_or(INITIAL), layered: false };
         };
         let wanted = match self.policy {
             BandwidthPolicy::Slowest => slowest,
+            // As much as leaves the slowest room for the lowest layer: below that it would freeze, not stutter.
             BandwidthPolicy::Layers => fastest.min(needed(slowest, ROOM * LAYERS[2] / 100, LAYERS[0])),
             BandwidthPolicy::Most(share) => {
                 carries.get(carries.len() * usize::from(100 - share.min(100)) / 100).copied().unwrap_or(fastest)
@@ -178,20 +245,28 @@ impl PathBandwidths {
     }
 
     /// The highest temporal layer that each path gets of what is encoded.
-    pub fn layers(&mut self) -> impl Iterator<Item = (TransportId, u8)> {
-        let Target { bits, layered } = self.last_target;
-        let highest = LAYERS.len() as u8 - 1;
+    pub fn layers(&mut self, now: Instant) -> impl Iterator<Item = (TransportId, u8)> {
+        let layered = self.last_target.layered;
+        let needs = [0, 1, HIGHEST].map(|layer| self.needs(now, layer));
         self.paths.iter_mut().map(move |(path, known)| {
-            let gets = highest - known.kept_back;
+            let gets = HIGHEST - known.kept_back;
             let fits = |layer: u8| {
+                // Only upwards: a path that gets a layer keeps it as long as it fits at all.
                 let easily = if layer > gets { EASILY } else { 1.0 };
-                let needs = needed(bits, LAYERS[usize::from(layer)], LAYERS[2]);
-                f64::from(known.carries()) >= f64::from(needs) * easily
+                f64::from(known.carries()) >= f64::from(needs[usize::from(layer)]) * easily
             };
-            let most = if layered { (1..=highest).rev().find(|layer| fits(*layer)).unwrap_or(0) } else { highest };
-            known.kept_back = highest - most;
+            let most = if layered { (1..=HIGHEST).rev().find(|layer| fits(*layer)).unwrap_or(0) } else { HIGHEST };
+            known.kept_back = HIGHEST - most;
             (*path, most)
         })
+    }
+
+    /// What the layers up to one need. A path is slow only if what is sent does not fit: simple pictures are encoded to a tenth of the target,
+    /// and few of them would never show that a path carries more.
+    fn needs(&self, now: Instant, layer: u8) -> u32 {
+        let planned = needed(self.last_target.bits, LAYERS[usize::from(layer)], LAYERS[usize::from(HIGHEST)]);
+        // Not more than planned: a key frame takes several frames' bits at once, and the encoder makes up for it afterwards.
+        self.encoded.up_to(now, layer).map_or(planned, |encoded| encoded.min(planned))
     }
 }
 
@@ -202,9 +277,17 @@ fn needed(bits: u32, parts: u32, of: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use muji_jingle::SessionId;
 
     use super::*;
+
+    /// The same each time.
+    fn epoch() -> Instant {
+        static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *EPOCH
+    }
 
     fn path(session: u64) -> TransportId {
         TransportId { session: SessionId(session), index: 0 }
@@ -212,7 +295,7 @@ mod tests {
 
     /// What is encoded to if that changed, for everybody.
     fn news(bandwidth: &mut PathBandwidths) -> Option<u32> {
-        bandwidth.changed().map(|target| {
+        bandwidth.changed(epoch()).map(|target| {
             assert!(!target.layered);
             target.bits
         })
@@ -222,11 +305,11 @@ mod tests {
     fn the_slowest_path_decides_and_small_changes_nothing() {
         let mut bandwidth = PathBandwidths::new(BandwidthPolicy::Slowest);
         assert_eq!(news(&mut bandwidth), None);
-        bandwidth.estimated(path(1), 1_000_000);
+        bandwidth.estimated(epoch(), path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
-        bandwidth.estimated(path(2), 400_000);
+        bandwidth.estimated(epoch(), path(2), 400_000);
         assert_eq!(news(&mut bandwidth), Some(340_000));
-        bandwidth.estimated(path(2), 405_000);
+        bandwidth.estimated(epoch(), path(2), 405_000);
         assert_eq!(news(&mut bandwidth), None);
         bandwidth.forget(|gone| *gone == path(2));
         assert_eq!(news(&mut bandwidth), Some(850_000));
@@ -235,11 +318,11 @@ mod tests {
     /// What is encoded to when paths carry so many kbit/s, and the highest layer that each gets.
     fn layered(bandwidth: &mut PathBandwidths, carried: &[u32]) -> (u32, bool, Vec<u8>) {
         for (number, kilobits) in (0u64..).zip(carried) {
-            bandwidth.estimated(path(number), kilobits * 100_000 / 85 + 100);
+            bandwidth.estimated(epoch(), path(number), kilobits * 100_000 / 85 + 100);
         }
-        bandwidth.changed();
+        bandwidth.changed(epoch());
         let Target { bits, layered } = bandwidth.last_target;
-        (bits / 1_000, layered, bandwidth.layers().map(|(_, most)| most).collect())
+        (bits / 1_000, layered, bandwidth.layers(epoch()).map(|(_, most)| most).collect())
     }
 
     #[test]
@@ -286,16 +369,16 @@ mod tests {
     #[test]
     fn no_path_makes_us_send_nothing_or_more_than_is_wanted() {
         let mut bandwidth = PathBandwidths::default();
-        bandwidth.estimated(path(1), u32::MAX);
+        bandwidth.estimated(epoch(), path(1), u32::MAX);
         assert_eq!(news(&mut bandwidth), Some(DESIRED));
-        bandwidth.estimated(path(1), 0);
+        bandwidth.estimated(epoch(), path(1), 0);
         assert_eq!(news(&mut bandwidth), Some(LEAST));
     }
 
     #[test]
     fn a_path_that_loses_gets_less_and_slowly_more_again() {
         let mut bandwidth = PathBandwidths::default();
-        bandwidth.estimated(path(1), 1_000_000);
+        bandwidth.estimated(epoch(), path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
         bandwidth.lost(path(1), 0.2);
         assert_eq!(news(&mut bandwidth), Some(765_000));
@@ -314,10 +397,69 @@ mod tests {
     #[test]
     fn a_path_that_becomes_narrow_gets_less_than_comes_through_at_once() {
         let mut bandwidth = PathBandwidths::default();
-        bandwidth.estimated(path(1), 1_000_000);
+        bandwidth.estimated(epoch(), path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
         bandwidth.congested(path(1), 0.6);
         assert_eq!(news(&mut bandwidth), Some(254_999), "three quarters of the 340 that come through");
+    }
+
+    /// Frames of so many bits a second in three layers, up to a time from one on.
+    fn encode(bandwidth: &mut PathBandwidths, from: Duration, to: Duration, bits: usize) {
+        let frame = Duration::from_micros(33_333);
+        let times = (0..).map(|number| from + frame * number).take_while(|at| *at < to);
+        for (at, layer) in times.zip([0, 2, 1, 2].into_iter().cycle()) {
+            let share = [40 * 4, 20 * 4, 20 * 4][usize::from(layer)];
+            bandwidth.encoded(epoch() + at, layer, bits / 8 / 30 * share / 100);
+        }
+    }
+
+    fn highest(bandwidth: &mut PathBandwidths, at: Duration) -> Vec<u8> {
+        bandwidth.changed(epoch() + at);
+        bandwidth.layers(epoch() + at).map(|(_, highest)| highest).collect()
+    }
+
+    #[test]
+    fn a_path_that_carries_what_is_sent_gets_all_of_it_however_little_it_is_known_to_carry() {
+        let mut bandwidth = PathBandwidths::default();
+        bandwidth.estimated(epoch(), path(1), 150_000);
+        bandwidth.estimated(epoch(), path(2), 3_000_000);
+        let second = Duration::from_secs(1);
+        assert_eq!(highest(&mut bandwidth, Duration::ZERO), [0, 2], "before anything is encoded the target counts");
+        encode(&mut bandwidth, Duration::ZERO, 3 * second, 100_000);
+        assert_eq!(highest(&mut bandwidth, 3 * second), [2, 2], "simple pictures");
+        encode(&mut bandwidth, 3 * second, 4 * second, 1_000_000);
+        assert_eq!(highest(&mut bandwidth, 4 * second), [0, 2], "detailed ones");
+    }
+
+    #[test]
+    fn an_estimate_that_nothing_has_tested_falls_only_if_it_stays_low_or_packets_are_lost() {
+        let second = Duration::from_secs(1);
+        let fallen = |sent: usize| {
+            let mut bandwidth = PathBandwidths::default();
+            bandwidth.estimated(epoch(), path(1), 1_300_000);
+            encode(&mut bandwidth, Duration::ZERO, second, sent);
+            bandwidth.changed(epoch() + second);
+            bandwidth.estimated(epoch() + second, path(1), 70_000);
+            bandwidth
+        };
+        let target = |bandwidth: &mut PathBandwidths, at: Duration| {
+            bandwidth.changed(epoch() + at);
+            bandwidth.last_target().bits
+        };
+        assert_eq!(target(&mut fallen(900_000), second), 59_500, "so much had passed");
+        let mut doubted = fallen(100_000);
+        assert_eq!(target(&mut doubted, second), 1_105_000);
+        let half = second + second / 2;
+        encode(&mut doubted, second, 2 * second, 100_000);
+        doubted.estimated(epoch() + half, path(1), 75_000);
+        assert_eq!(target(&mut doubted, half), 1_105_000);
+        assert_eq!(target(&mut doubted, second + DOUBTED), 63_750, "it stays low");
+        let mut recovered = fallen(100_000);
+        recovered.estimated(epoch() + half, path(1), 1_200_000);
+        assert_eq!(target(&mut recovered, 4 * second), 1_020_000);
+        let mut loses = fallen(100_000);
+        loses.lost(path(1), 0.2);
+        assert_eq!(target(&mut loses, second), 53_550);
     }
 
     #[test]

@@ -88,6 +88,14 @@ pub struct PacketizedFrame {
     pub packets: Vec<RtpPacket>,
 }
 
+impl PacketizedFrame {
+    /// The length of all its packets' payloads.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.packets.iter().map(|packet| packet.payload.len()).sum()
+    }
+}
+
 /// STUN begins with two zero bits (RFC 7983). It can come from any address; its user name says which transport it is for.
 pub(crate) fn is_stun(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| *first < 4)

@@ -1,5 +1,7 @@
 //! Stanzas in odd forms, as servers let them through: each has its meaning, and what has none is told with its sender.
 
+use std::path::Path;
+
 use jid::Jid;
 use muji_core::stanza::{self, StanzaFault, Unreadable};
 use muji_core::{Event, NotCalled, Warning};
@@ -166,6 +168,33 @@ fn each_odd_error_has_its_meaning() {
         let expected = Iq::Error { from: juliet(), to: None, id: "1".to_owned(), error, payload: None };
         assert_eq!(read("iq", "id='1' type='error'", children), Ok(expected.into()), "{children}");
     }
+}
+
+/// All that was recorded of real clients.
+fn recorded() -> Vec<Element> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xep/fixtures");
+    let entries = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("the fixtures are there");
+        entries.map(|entry| entry.expect("it is readable").path()).collect::<Vec<_>>()
+    };
+    let folders = entries(&root).into_iter().filter(|path| path.is_dir());
+    let files = folders.flat_map(|folder| entries(&folder));
+    let traces = files.map(|file| element(&std::fs::read_to_string(file).expect("it is readable")));
+    traces.flat_map(|trace| trace.children().flat_map(Element::children).cloned().collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn what_a_strict_reader_takes_means_the_same_here() {
+    let (mut same, recorded) = (0, recorded());
+    for written in recorded.iter().filter(|written| written.ns() == ns::CLIENT) {
+        let read = stanza::read(written);
+        if let Ok(strict) = Stanza::try_from(written.clone()) {
+            assert_eq!(read.as_ref(), Ok(&strict), "{written:?}");
+            same += 1;
+        }
+        assert!(read.is_ok(), "{read:?}: {written:?}");
+    }
+    assert!(same > 1_000, "only {same} stanzas were recorded");
 }
 
 #[test]

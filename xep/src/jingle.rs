@@ -300,6 +300,9 @@ impl Jingle {
                 this.group = Group::read(child);
             } else if child.is("muji", ns::MUJI) {
                 this.room = parsed(child, "room");
+                if let Some(room) = child.attr("room").filter(|_| this.room.is_none()) {
+                    skipped.note("muji", format_args!("the room {room}, which is no JID"));
+                }
             } else if this.action == Action::SessionInfo && info.is_none() {
                 info = Some(child);
             } else {

@@ -12,6 +12,8 @@
 //! | 0353 Jingle Message Initiation | 0.8.0 | [`jmi`] |
 //! | 0482 Call invites, 0334 hints | 0.1.0, 1.0.0 | [`invite`] |
 //! | 0215 External services | 1.0.0 | [`extdisco`] |
+//! | 0030 Service discovery: answers | 2.5.0 | [`disco`] |
+//! | RFC 6121, contacts | | [`roster`] |
 //!
 //! ```
 //! use muji_xep::{Element, Skipped, muji::MujiElement};
@@ -30,7 +32,7 @@
 //!   exhaust the stack.
 //! - A writer writes one form only, the one that every known client reads.
 //!
-//! Out of scope: stanzas, disco, caps and data forms, which `xmpp-parsers` does well.
+//! Out of scope: stanzas (`muji_core::stanza` reads them), caps and data forms, which `xmpp-parsers` does well.
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 

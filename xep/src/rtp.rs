@@ -388,6 +388,8 @@ pub struct Description {
     pub bandwidth: Option<Bandwidth>,
     /// True if RTCP shares the RTP component.
     pub rtcp_mux: bool,
+    /// True if feedback may be sent without a report before it (RFC 5506).
+    pub rtcp_reduced_size: bool,
 }
 
 impl Description {
@@ -403,6 +405,7 @@ impl Description {
             ssrc: None,
             bandwidth: None,
             rtcp_mux: false,
+            rtcp_reduced_size: false,
         }
     }
 
@@ -458,6 +461,8 @@ impl Description {
             self.bandwidth = Bandwidth::read(child);
         } else if child.is("rtcp-mux", NSChoice::Any) {
             self.rtcp_mux = true; // stanza.js writes it in the description's namespace, others without one of its own.
+        } else if child.is("rtcp-reduced-size", NSChoice::Any) {
+            self.rtcp_reduced_size = true; // No XEP has it. So stanza.js writes it, in the description's namespace.
         } else if !child.is("rtcp-fb", ns::RTCP_FB) && !is_slides(child) {
             skipped.note("description", child.name());
         }
@@ -483,5 +488,6 @@ impl Description {
             .children_from(self.sources.iter().map(Source::write))
             .children_from(self.source_groups.iter().map(SourceGroup::write))
             .children_from(self.rtcp_mux.then(|| Element::bare("rtcp-mux", ns::RTP)))
+            .children_from(self.rtcp_reduced_size.then(|| Element::bare("rtcp-reduced-size", ns::RTP)))
     }
 }

@@ -31,7 +31,7 @@ fn stanzas(file: &Path) -> Vec<Element> {
 /// How often each name that a call uses occurs.
 type Tally = BTreeMap<&'static str, usize>;
 
-const USED: [(&str, &str); 12] = [
+const USED: [(&str, &str); 13] = [
     ("content", ns::JINGLE),
     ("description", ns::RTP),
     ("payload-type", ns::RTP),
@@ -40,6 +40,7 @@ const USED: [(&str, &str); 12] = [
     ("rtp-hdrext", ns::RTP_HDREXT),
     ("source", ns::SOURCES),
     ("rtcp-mux", ns::RTP),
+    ("rtcp-reduced-size", ns::RTP),
     ("transport", ns::ICE_UDP),
     ("fingerprint", ns::DTLS),
     ("candidate", ns::ICE_UDP),
@@ -65,6 +66,7 @@ fn description_tally(description: &Description, tally: &mut Tally) {
     add("rtp-hdrext", description.extensions.len());
     add("source", description.sources.len());
     add("rtcp-mux", usize::from(description.rtcp_mux));
+    add("rtcp-reduced-size", usize::from(description.rtcp_reduced_size));
 }
 
 fn contents_tally(contents: &[muji_xep::jingle::Content], tally: &mut Tally) {

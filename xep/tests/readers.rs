@@ -194,13 +194,14 @@ fn a_fingerprint_is_written_in_capitals_and_read_in_any_form() {
 #[test]
 fn a_description_may_name_its_stream_and_what_it_may_use_of_the_network() {
     let element: Element = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio' ssrc='4294967295'>\
-         <bandwidth type='AS'>128</bandwidth><rtcp-mux/></description>"
+         <bandwidth type='AS'>128</bandwidth><rtcp-mux/><rtcp-reduced-size/></description>"
         .parse()
         .unwrap();
     let mut skipped = Skipped::default();
     let read = Description::read(&element, &mut skipped).expect("it has a medium");
     assert!(skipped.is_empty(), "{skipped}");
-    assert_eq!((read.ssrc, read.ssrcs(), read.rtcp_mux), (Some(u32::MAX), vec![u32::MAX], true));
+    assert_eq!((read.ssrc, read.ssrcs()), (Some(u32::MAX), vec![u32::MAX]));
+    assert!(read.rtcp_mux && read.rtcp_reduced_size);
     let bandwidth = read.bandwidth.as_ref().map(|bandwidth| (bandwidth.kind.as_str(), bandwidth.value));
     assert_eq!(bandwidth, Some(("AS", 128)));
     assert_eq!(Description::read(&read.write(), &mut skipped), Some(read));

@@ -66,6 +66,7 @@ fn offer() -> Jingle {
     let mut content = audio();
     let description = content.description.as_mut().expect("audio has one");
     description.rtcp_mux = true;
+    description.rtcp_reduced_size = true;
     let cname = Parameter { name: "cname".to_owned(), value: Some("c1".to_owned()) };
     description.sources = vec![Source { ssrc: 1_234_567, parameters: vec![cname] }];
     content.transport = Some(Transport {
@@ -104,7 +105,7 @@ fn an_offer_with_muji_s_marker_behind_everything() {
          <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'>\
          <payload-type id='111' name='opus' clockrate='48000' channels='2'><parameter name='useinbandfec' value='1'/>\
          </payload-type><source xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' ssrc='1234567'>\
-         <parameter name='cname' value='c1'/></source><rtcp-mux/></description>\
+         <parameter name='cname' value='c1'/></source><rtcp-mux/><rtcp-reduced-size/></description>\
          <transport xmlns='urn:xmpp:jingle:transports:ice-udp:1' ufrag='Ab3d' pwd='0123456789abcdefghijkl'>\
          <fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='sha-256' setup='actpass'>AA:0B</fingerprint>\
          <candidate component='1' foundation='1' generation='0' id='c1' ip='192.0.2.1' network='0' port='50000' \

@@ -8,9 +8,9 @@ use muji_xep::invite::{CallInvite, InviteKind};
 use muji_xep::jmi::JingleMessage;
 use muji_xep::muc::MucUser;
 use muji_xep::room_invite::{self, RoomInvite};
-use muji_xep::{guard, ns};
+use muji_xep::{Element, guard, ns};
 use xmpp_parsers::message::{Message, MessageType};
-use xmpp_parsers::ns::DEFAULT_NS;
+use xmpp_parsers::stanza::Stanza;
 
 use super::Engine;
 use crate::call_message::{Heard, Sender};
@@ -19,7 +19,7 @@ use crate::delay::Delay;
 use crate::event::{Event, EventScope, Handled};
 use crate::invitation::Invitation;
 use crate::output::Output;
-use crate::stanza::condition;
+use crate::stanza::{self, condition};
 use crate::{config, wall_clock};
 
 /// A message, and who said it to whom, whichever way it came.
@@ -31,7 +31,9 @@ struct IncomingMessage<'a> {
 
 impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: &Message) -> Handled {
-        if message.payloads.iter().any(|payload| guard::check(payload).is_err()) {
+        if let Some(excess) = message.payloads.iter().find_map(|payload| guard::check(payload).err()) {
+            let from = message.from.as_ref().map(ToString::to_string).unwrap_or_default();
+            self.skipped(from, &format!("a message that is {excess}"));
             return Handled::NotOurs; // Copying it could exhaust the stack.
         }
         if message.payloads.iter().any(|payload| payload.ns() == ns::CARBONS) {
@@ -52,8 +54,18 @@ impl Engine {
     }
 
     fn handle_carbon(&mut self, now: Instant, message: &Message) -> Handled {
-        let Some((copy, sender, delay)) = self.copied(message) else { return Handled::NotOurs };
-        self.handle_call_message(now, &IncomingMessage { message: &copy, sender, delay });
+        let Some((forwarded, sent)) = self.forwarded(message) else { return Handled::NotOurs };
+        let Some(written) = forwarded.get_child("message", ns::CLIENT) else { return Handled::NotOurs };
+        match stanza::read(written) {
+            Ok(Stanza::Message(copy)) => {
+                let Some(sender) = self.copied(&copy, written, sent) else { return Handled::NotOurs };
+                let stamped = message.payloads.iter().chain(forwarded.children()).chain(&copy.payloads);
+                let delay = Delay::find(stamped);
+                self.handle_call_message(now, &IncomingMessage { message: &copy, sender, delay });
+            }
+            Ok(_) => {}
+            Err(unreadable) => self.skipped(unreadable.from.clone().unwrap_or_default(), &unreadable.to_string()),
+        }
         Handled::Shared
     }
 
@@ -68,32 +80,32 @@ impl Engine {
         Some(IncomingMessage { message, sender, delay: Delay::find(&message.payloads) })
     }
 
-    /// What was said to all of our devices, or by another of them. Only our own account makes copies (XEP-0280 section 11).
-    fn copied(&self, message: &Message) -> Option<(Message, Sender, Delay)> {
-        let us = self.us.as_ref().filter(|us| message.from.as_ref().is_some_and(|from| *from == us.to_bare()))?;
+    /// What a copy holds, and whether we said it. Only our own account makes copies (XEP-0280 section 11).
+    fn forwarded<'a>(&self, message: &'a Message) -> Option<(&'a Element, bool)> {
+        self.us.as_ref().filter(|us| message.from.as_ref().is_some_and(|from| *from == us.to_bare()))?;
         let of = |name: &str| message.payloads.iter().find(|payload| payload.is(name, ns::CARBONS));
         let (copied, sent) = match (of("sent"), of("received")) {
             (Some(copied), _) => (copied, true),
             (None, Some(copied)) => (copied, false),
             (None, None) => return None,
         };
-        let forwarded = copied.get_child("forwarded", ns::FORWARD)?;
-        let copy = Message::try_from(forwarded.get_child("message", DEFAULT_NS)?.clone()).ok()?;
-        if !is_spoken(&copy) {
-            return None; // An error may hold what it returns, which its sender did not say.
-        }
+        Some((copied.get_child("forwarded", ns::FORWARD)?, sent))
+    }
+
+    /// Who said to all of our devices, or by another of them, what was copied.
+    fn copied(&self, copy: &Message, written: &Element, sent: bool) -> Option<Sender> {
+        let us = self.us.as_ref().filter(|_| is_spoken(copy))?; // An error may hold what it returns, which its sender did not say.
         let from = copy.from.clone()?.try_into_full().ok()?;
         let ours = from.to_bare() == us.to_bare();
-        let sender = if sent && ours && from != *us {
-            Sender::Device(from)
-        } else if !sent && !ours && copy.to.as_ref().is_none_or(Jid::is_bare) {
-            Sender::Peer(from)
+        // As it is written: the resource of another device may be none that can be read.
+        let to_all = written.attr("to").is_none_or(|to| !to.contains('/'));
+        if sent && ours && from != *us {
+            Some(Sender::Device(from))
+        } else if !sent && !ours && to_all {
+            Some(Sender::Peer(from))
         } else {
-            return None; // Said to another device alone: if that one is late, it is told so itself.
-        };
-        let stamped = message.payloads.iter().chain(forwarded.children()).chain(&copy.payloads);
-        let delay = Delay::find(stamped);
-        Some((copy, sender, delay))
+            None // Said to another device alone: if that one is late, it is told so itself.
+        }
     }
 
     /// True if it spoke of a call.
@@ -180,7 +192,7 @@ impl Engine {
         let InviteKind::Invite { audio, video } = invite.kind else { return };
         let Some(room) = invite.room else {
             // A session that is offered later (`jingle`): calls with one person are proposed (XEP-0353), here and by all clients.
-            return self.skipped(from.to_string(), "an invitation to a call that is in no room");
+            return self.skipped(from.to_string(), "an invitation to a call that names no room by a JID");
         };
         let invitation = Invitation { from, room, id: invite.id, audio, video, external: invite.external, within };
         let counterpart = self.direct_calls.talking_with(&invitation.from.to_bare()).is_some();
@@ -199,7 +211,7 @@ impl Engine {
         }
     }
 
-    fn skipped(&mut self, from: String, what: &str) {
+    pub(super) fn skipped(&mut self, from: String, what: &str) {
         let event = Event::Skipped { from, what: what.to_owned() };
         self.shared.out.push_back(Output::Event(EventScope::Account, event));
     }

@@ -28,7 +28,9 @@ use crate::context::{Context, Shared};
 use crate::direct::DirectCalls;
 use crate::disco::Disco;
 use crate::error::Refused;
-use crate::event::{ConnectionChange, Event, EventScope, Handled};
+#[cfg(doc)]
+use crate::event::Event;
+use crate::event::{ConnectionChange, Handled};
 use crate::ice_servers::IceServers;
 use crate::media::{Capabilities, MediaReport};
 use crate::output::Output;
@@ -214,11 +216,10 @@ impl Engine {
         if let Some((room, nick, presence)) = stanza::presence_of_odd_nick(element)
             && let Some(read) = RoomPresence::read(nick, &presence)
         {
+            self.note_client(&presence, Some(&read));
             return self.handle_room_presence(now, &room, Some(&read));
         }
-        let from = unreadable.from.clone().unwrap_or_default();
-        let event = Event::Skipped { from, what: unreadable.to_string() };
-        self.shared.out.push_back(Output::Event(EventScope::Account, event));
+        self.skipped(unreadable.from.clone().unwrap_or_default(), &unreadable.to_string());
         Handled::NotOurs
     }
 

@@ -75,8 +75,7 @@ impl Engine {
             Answer::Contacts(contacts, skipped) => {
                 self.direct_calls.set_contacts(contacts);
                 if !skipped.is_empty() {
-                    let event = Event::Skipped { from: "the list of contacts".to_owned(), what: skipped.to_string() };
-                    self.shared.out.push_back(Output::Event(EventScope::Account, event));
+                    self.skipped("the list of contacts".to_owned(), &skipped.to_string());
                 }
             }
             Answer::Alone => {

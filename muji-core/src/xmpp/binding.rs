@@ -153,3 +153,87 @@ async fn receive(
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncWriteExt, BufStream, DuplexStream, duplex};
+    use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, initiate_stream};
+
+    use super::super::local_address::LocalAddress;
+    use super::super::wire::Monitored;
+    use super::*;
+
+    const BOUND: &str = "<iq type='result' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+        <jid>romeo@montague.lit/a</jid></bind></iq>";
+
+    /// A stream whose server has said all this, and the server's end.
+    pub(in crate::xmpp) async fn stream(said: &str) -> (Stream, StreamFeatures, DuplexStream) {
+        let (ours, mut servers) = duplex(64 * 1024);
+        let greeting = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
+            from='montague.lit' id='1' version='1.0'><stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
+            <sm xmlns='urn:xmpp:sm:3'/></stream:features>";
+        servers.write_all(format!("{greeting}{said}").as_bytes()).await.expect("there is room");
+        let address = LocalAddress::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let wire = BufStream::new(Monitored { inner: Box::new(ours) as _, address });
+        let header = StreamHeader { to: None, from: None, id: None };
+        let stream = initiate_stream(wire, "jabber:client", header, Timeouts::tight()).await.expect("it answers");
+        let (features, stream) = stream.recv_features().await.expect("there are features");
+        (stream, features, servers)
+    }
+
+    async fn begins(said: &str, before: Option<&Resumption>) -> Result<Beginning, LoginError> {
+        let (stream, features, _servers) = stream(said).await;
+        let wish: Jid = "romeo@montague.lit/a".parse().expect("a JID");
+        begin(stream, &features, &wish, before).await.map(|opened| opened.beginning)
+    }
+
+    fn before() -> Resumption {
+        Resumption { previous: "old".to_owned(), received: 7 }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_the_server_remembers_goes_on() {
+        let resumed = begins("<resumed xmlns='urn:xmpp:sm:3' previd='old' h='3'/>", Some(&before())).await;
+        assert!(matches!(resumed, Ok(Beginning::Resumed { taken: 3 })));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_has_forgotten_the_stream_binds_a_new_one_in_the_same_login() {
+        for (failed, known) in
+            [("<failed xmlns='urn:xmpp:sm:3'/>", None), ("<failed xmlns='urn:xmpp:sm:3' h='3'/>", Some(3))]
+        {
+            let said = format!("{failed}{BOUND}<enabled xmlns='urn:xmpp:sm:3' id='new' resume='1'/>");
+            let Ok(Beginning::Bound { jid, acknowledgements, taken, early }) = begins(&said, Some(&before())).await
+            else {
+                panic!("it is not bound");
+            };
+            let resumption = acknowledgements.and_then(|counts| counts.resumption()).expect("it can be resumed");
+            assert_eq!((jid.as_str(), resumption.previous.as_str(), taken), ("romeo@montague.lit/a", "new", known));
+            assert_eq!(early, []);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_the_counting_is_kept() {
+        let said = format!("{BOUND}<message/><enabled xmlns='urn:xmpp:sm:3'/>");
+        let Ok(Beginning::Bound { acknowledgements, early, .. }) = begins(&said, None).await else {
+            panic!("it is not bound");
+        };
+        assert_eq!(early, [Element::bare("message", ns::CLIENT)]);
+        assert!(acknowledgements.is_some_and(|counts| counts.resumption().is_none()), "it is counted, not resumed");
+    }
+
+    #[tokio::test]
+    async fn a_resource_in_use_is_not_fought_for() {
+        let conflict = "<iq type='error' id='bind'><error type='cancel'>\
+            <conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
+        assert_eq!(begins(conflict, None).await.err(), Some(LoginError::Elsewhere));
+        let unexplained = begins("<iq type='error' id='bind'><error/></iq>", None).await.err();
+        assert_eq!(
+            unexplained.map(|why| why.to_string()).as_deref(),
+            Some("the server is not understood: it binds no resource: undefined-condition")
+        );
+    }
+}

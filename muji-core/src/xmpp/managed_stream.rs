@@ -125,7 +125,8 @@ impl ManagedStream {
         if let Some(counts) = self.acknowledgements.as_mut().filter(|_| is_stanza(&element)) {
             counts.received();
         }
-        let pong = element.is("iq", ns::CLIENT) && element.attr("id") == Some(PING);
+        let answers = element.is("iq", ns::CLIENT) && matches!(element.attr("type"), Some("result" | "error"));
+        let pong = answers && element.attr("id") == Some(PING);
         (!pong).then_some(StreamEvent::Stanza(element))
     }
 
@@ -163,4 +164,79 @@ impl ManagedStream {
 /// What XEP-0198 section 4 counts.
 fn is_stanza(element: &Element) -> bool {
     element.ns() == ns::CLIENT && matches!(element.name(), "iq" | "message" | "presence")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, DuplexStream};
+
+    use super::super::binding::tests::stream;
+    use super::*;
+
+    async fn managed(said: &str) -> (ManagedStream, DuplexStream) {
+        let (stream, _, servers) = stream(said).await;
+        let counts = Acknowledgements::new(Some("id".to_owned()));
+        (ManagedStream::new(stream, Some(counts), VecDeque::new()), servers)
+    }
+
+    /// What the server has heard so far.
+    async fn heard(servers: &mut DuplexStream) -> String {
+        let mut room = vec![0; 4_096];
+        let count = servers.read(&mut room).await.expect("the stream is open");
+        String::from_utf8_lossy(&room[..count]).into_owned()
+    }
+
+    async fn next(stream: &mut ManagedStream) -> StreamEvent {
+        poll_fn(|cx| stream.poll(cx)).await
+    }
+
+    #[tokio::test]
+    async fn whatever_comes_is_handed_on_in_order_and_counted() {
+        let said = [
+            "<presence xmlns='jabber:client'><show>online</show><priority>5225</priority></presence>",
+            "<message xmlns='jabber:client' type='odd'><thread>a</thread><thread>b</thread></message>",
+            "<iq xmlns='jabber:client' type='error' id='1' from='juliet@capulet.lit/📱'><error type='cancel'/></iq>",
+            "<letter xmlns='urn:unknown'/>",
+        ];
+        let (mut stream, mut servers) = managed(&format!("{}<r xmlns='urn:xmpp:sm:3'/>", said.concat())).await;
+        heard(&mut servers).await;
+        for stanza in said {
+            let StreamEvent::Stanza(came) = next(&mut stream).await else { panic!("{stanza} does not come") };
+            assert_eq!(came, stanza.parse().expect("it is well-formed"));
+        }
+        assert!(poll_fn(|cx| Poll::Ready(stream.poll(cx).is_pending())).await);
+        assert_eq!(heard(&mut servers).await, "<a xmlns='urn:xmpp:sm:3' h='3'></a>", "the letter is no stanza");
+    }
+
+    #[tokio::test]
+    async fn the_servers_reason_is_known_and_its_stream_not_resumed() {
+        let error =
+            "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+        let (mut stream, _servers) = managed(error).await;
+        let StreamEvent::Ended(Some(why)) = next(&mut stream).await else { panic!("it ends with a reason") };
+        assert_eq!(why.condition, xmpp_parsers::stream_error::DefinedCondition::Conflict);
+        let (counts, _) = stream.into_rest();
+        assert!(counts.is_some_and(|counts| counts.resumption().is_none()));
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_waits_until_the_server_says_that_it_took_it() {
+        let (mut stream, mut servers) = managed("<a xmlns='urn:xmpp:sm:3' h='0'/></stream:stream>").await;
+        heard(&mut servers).await;
+        let stanza: Element = "<message xmlns='jabber:client' id='1'/>".parse().expect("it is well-formed");
+        stream.push(stanza.clone());
+        assert!(matches!(next(&mut stream).await, StreamEvent::Ended(None)));
+        assert_eq!(heard(&mut servers).await, "<message id='1'></message><r xmlns='urn:xmpp:sm:3'></r>");
+        let (counts, outbox) = stream.into_rest();
+        assert_eq!(counts.map(|mut counts| counts.take_waiting()), Some(VecDeque::from([stanza])));
+        assert_eq!(outbox, []);
+    }
+
+    #[tokio::test]
+    async fn a_count_of_what_was_never_sent_ends_the_stream() {
+        let (mut stream, _servers) = managed("<a xmlns='urn:xmpp:sm:3' h='5'/>").await;
+        assert!(matches!(next(&mut stream).await, StreamEvent::Ended(None)));
+    }
 }

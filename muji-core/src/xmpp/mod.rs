@@ -150,8 +150,11 @@ impl Connection {
         match &mut self.state {
             State::Open(stream) if stream.queued() < QUEUE => {
                 stream.push(stanza);
-                // What is not written at once, or fails, is seen by `next`.
-                poll_fn(|cx| Poll::Ready(drop(stream.poll_write(cx)))).await;
+                poll_fn(|cx| {
+                    let _later_seen_by_next = stream.poll_write(cx).is_pending();
+                    Poll::Ready(())
+                })
+                .await;
             }
             State::Broken { held, .. } if held.len() < MAX_HELD => held.push_back(stanza),
             State::Open(_) | State::Broken { .. } => self.unsent([stanza]),

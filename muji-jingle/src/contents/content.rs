@@ -86,6 +86,8 @@ pub(super) struct SessionContent {
     pub(super) payload_types: Vec<PayloadType>,
     /// The same of header extensions; once it is agreed, those that both know.
     pub(super) extensions: Vec<HeaderExtension>,
+    /// RTCP of reduced size (RFC 5506): we offer it, and answer it if it was offered. Without it Chromium sends a report with each NACK.
+    pub(super) rtcp_reduced_size: bool,
     /// Who may send it, as last offered or agreed.
     pub(super) senders: Senders,
     /// We offered to receive it, and the peer answered that it sends nothing.
@@ -156,6 +158,7 @@ impl SessionContent {
         let description = Description {
             sources: vec![Source { ssrc: self.spec.ssrc, parameters: vec![cname] }],
             rtcp_mux: self.rtcp_mux,
+            rtcp_reduced_size: self.rtcp_reduced_size,
             extensions: self.extensions.clone(),
             ..Description::new(self.spec.media.clone(), self.payload_types.clone())
         };

@@ -140,6 +140,7 @@ impl SessionContents {
         let ours = self.push(spec.clone(), content.creator, content.name.clone(), transport);
         ours.extensions = extensions;
         ours.rtcp_mux = description.rtcp_mux; // Answered only where it is offered (RFC 5761 section 5.1.1).
+        ours.rtcp_reduced_size = description.rtcp_reduced_size;
         ours.senders = content.senders.with(side, spec.sends && content.senders.include(side));
         ours.negotiated = Some(NegotiatedContent { send: codec.clone(), ssrcs: description.ssrcs() });
         ours.payload_types = vec![codec];
@@ -202,6 +203,7 @@ impl SessionContents {
             transport,
             payload_types: spec.payload_types.clone(),
             extensions: spec.extensions.clone(),
+            rtcp_reduced_size: true,
             senders: Senders::Both,
             answered_silent: false,
             rtcp_mux: true,

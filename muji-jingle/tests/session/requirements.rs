@@ -333,6 +333,20 @@ fn rtcp_shares_the_component_of_rtp_and_candidates_for_another_are_left_alone() 
     assert!(accept.contents[0].description.as_ref().is_some_and(|it| it.rtcp_mux));
 }
 
+#[test]
+fn rtcp_of_reduced_size_is_offered_and_answered_if_it_was_offered() {
+    for offers in [true, false] {
+        let mut pair = offered();
+        let described = pair.offer.contents[0].description.as_mut().expect("an offer has one");
+        assert!(described.rtcp_reduced_size);
+        described.rtcp_reduced_size = offers;
+        let callee = Session::incoming(parties("juliet", "romeo"), &pair.offer, &wanted(vec![opus()]));
+        pair.callee = callee.expect("it fits");
+        let (_, accept) = answer(&mut pair);
+        assert_eq!(accept.contents[0].description.as_ref().map(|it| it.rtcp_reduced_size), Some(offers));
+    }
+}
+
 // Shows jingle-dinfo-01, rtp-param-01.
 #[test]
 fn what_the_peer_would_like_otherwise_is_confirmed_and_changes_nothing() {

@@ -39,6 +39,7 @@ impl DriftCompensator {
     /// Between one clock and another, both of 48 kHz.
     #[must_use]
     pub(crate) fn new(fixed: FixedSide) -> Self {
+        // Between equal rates single samples are left out or put in and the rest passes as it is; interpolating would cost more and dull it.
         let slip = Slip::new(FRAME, 1, fixed.into()).expect("a frame is longer than four samples");
         Self { resampler: Box::new(slip), input: Vec::new(), output: Vec::new() }
     }
@@ -53,6 +54,7 @@ impl DriftCompensator {
             return Ok(Self::new(fixed));
         }
         let ratio = f64::from(to) / f64::from(from);
+        // Cubic is enough: cards have 44.1 or 48 kHz, and voices lie far below half of that.
         let cubic = PolynomialDegree::Cubic;
         let resampler = Async::new_poly(ratio, 1.0 + 2.0 * MAX_STRETCH, cubic, FRAME, 1, fixed.into())?;
         Ok(Self { resampler: Box::new(resampler), input: Vec::new(), output: Vec::new() })
@@ -67,9 +69,11 @@ impl DriftCompensator {
     /// Takes [`Self::needs`] samples, with silence for missing ones, and gives them resampled. `excess` is how many seconds of audio wait
     /// beyond what should.
     pub(crate) fn resample(&mut self, sound: &mut VecDeque<i16>, excess: f64) -> &[f32] {
+        // In proportion to the excess, so that it settles without overshooting: a fixed step would swing about the goal and be heard.
         let faster = (excess / WORKED_OFF_IN).clamp(-MAX_STRETCH, MAX_STRETCH);
         let _at_its_limit = self.resampler.set_resample_ratio_relative(1.0 - faster, true).is_err();
         let needed = self.resampler.input_frames_next();
+        // At the end of a stream, or behind a gap, fewer may be there than are needed: a few samples of silence are not heard.
         let taken = needed.min(sound.len());
         self.input.clear();
         self.input.extend(sound.drain(..taken).map(f32::from));

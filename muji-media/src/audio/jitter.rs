@@ -1,9 +1,9 @@
 //! The jitter buffer: packets arrive unevenly, and a frame is needed every 20 ms.
 //!
 //! Its delay is how late packets have been lately, and no more. It measures how much longer or shorter packets wait than that, as
-//! [`JitterBuffer::excess`], and the receiver resamples the difference away; so the sender's clock may drift. What resampling cannot do
-//! in time is done in whole packets: a buffer that runs dry costs a concealed frame, and one that has been too full for a second leaves a
-//! packet out.
+//! [`JitterBuffer::excess`], and the receiver resamples the difference away; so the sender's clock may drift. A burst leaves too much for
+//! that: of it the receiver leaves out whole periods of the sound. What neither can do in time is done in whole packets: a buffer that runs
+//! dry costs a concealed frame, and one that has been too full for a second leaves a packet out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,6 +106,7 @@ impl JitterBuffer {
         self.counts.received += 1;
         self.counts.bytes += received.packet.payload.len() as u64;
         let due = self.clock(&received);
+        // A packet behind its turn was concealed already; playing it now would repeat the moment.
         let late = self.next.is_some_and(|next| received.sequence < next);
         if late || self.packets.contains_key(&received.sequence) || self.packets.len() == MAX_PACKETS {
             self.counts.discarded += 1;
@@ -123,9 +124,11 @@ impl JitterBuffer {
         let due = ticks * 1_000_000 / i64::from(SAMPLE_RATE);
         let since = received.arrived.saturating_duration_since(timing.arrived).as_micros();
         let lateness = i64::try_from(since).unwrap_or(i64::MAX).saturating_sub(due);
+        // A sender that begins again does so with a random timestamp (RFC 3550 section 5.1), which may also lie before the last.
         if lateness.abs_diff(timing.earliest) > JUMP_MICROS.unsigned_abs() {
             return self.restart(received);
         }
+        // The worst lateness counts, not a mean: a packet that misses its turn is heard, one that waits is not.
         timing.earliest = timing.earliest.min(lateness);
         timing.late = (timing.late * (1.0 - FORGET)).max((lateness - timing.earliest) as f64);
         // The reference moves along with each packet, so that neither differences nor a drifting clock overflow in a long call.
@@ -155,6 +158,17 @@ impl JitterBuffer {
         self.excess / 1_000_000.0
     }
 
+    /// So many seconds of what has waited too long were left out: what follows waits less.
+    pub(crate) fn left_out(&mut self, seconds: f64) {
+        self.excess -= seconds * 1_000_000.0;
+    }
+
+    /// The next packet is there, and none before it is missing.
+    #[must_use]
+    pub(crate) fn has_next(&self) -> bool {
+        self.next.is_some_and(|next| self.packets.contains_key(&next))
+    }
+
     /// Interarrival jitter (RFC 3550 section 6.4.1).
     #[must_use]
     pub(crate) fn jitter(&self) -> Duration {
@@ -168,8 +182,8 @@ impl JitterBuffer {
         (Duration::from_micros(late as u64) + MIN_DELAY).min(MAX_DELAY)
     }
 
-    /// What is to be played now.
-    pub(crate) fn take(&mut self, now: Instant) -> Playout {
+    /// What is to be played now, or, if some is decoded already, after so much time.
+    pub(crate) fn take(&mut self, now: Instant, ahead: Duration) -> Playout {
         let Some((first, BufferedPacket { arrived, due, .. })) = self.packets.first_key_value() else {
             return Playout::Empty;
         };
@@ -180,13 +194,13 @@ impl JitterBuffer {
                 return Playout::Empty;
             }
             self.next = Some(first);
-            return self.take(now);
+            return self.take(now, ahead);
         };
         if first > next && since > self.delay() + SPARE + RESUME {
             // Not single packets are missing: the network was interrupted. What was lost meanwhile is not concealed packet by packet.
             self.counts.lost += first - next;
             self.next = Some(first);
-            return self.take(now);
+            return self.take(now, ahead);
         }
         if first > next {
             self.counts.lost += 1;
@@ -196,8 +210,9 @@ impl JitterBuffer {
         }
         let (sequence, packet) = self.packets.pop_first().expect("it was there before");
         self.next = Some(sequence + 1);
-        let waited = now.saturating_duration_since(packet.due).as_micros() as f64;
+        let waited = (now + ahead).saturating_duration_since(packet.due).as_micros() as f64;
         let should = (self.delay() + SPARE).as_micros() as f64;
+        // Smoothed, or the jitter of single packets would be heard as a trembling pitch.
         self.excess += (waited - should) * SMOOTH - self.excess * SMOOTH;
         self.catch_up();
         Playout::Packet { timestamp: packet.timestamp, encoding: packet.encoding, payload: packet.payload }
@@ -255,7 +270,7 @@ mod tests {
             while let Some((time, sequence)) = arrivals.next_if(|(time, _)| *time <= at(frame)) {
                 buffer.insert(packet(start, sequence, time), AudioEncoding::Opus);
             }
-            match buffer.take(start + at(frame)) {
+            match buffer.take(start + at(frame), Duration::ZERO) {
                 Playout::Packet { .. } => packets += 1,
                 Playout::Lost(..) => lost += 1,
                 Playout::Empty => empty += 1,
@@ -321,9 +336,9 @@ mod tests {
         let start = Instant::now();
         let mut buffer = JitterBuffer::default();
         buffer.insert(packet(start, 1_000_000, Duration::ZERO), AudioEncoding::Opus);
-        assert!(matches!(buffer.take(start + FRAME_TIME), Playout::Packet { .. }));
+        assert!(matches!(buffer.take(start + FRAME_TIME, Duration::ZERO), Playout::Packet { .. }));
         buffer.insert(packet(start, 5, at(2)), AudioEncoding::Opus);
-        assert!(matches!(buffer.take(start + at(3)), Playout::Packet { .. }));
+        assert!(matches!(buffer.take(start + at(3), Duration::ZERO), Playout::Packet { .. }));
     }
 
     #[test]
@@ -345,7 +360,8 @@ mod tests {
             for frame in 0..200 {
                 // Packets arrive swapped in pairs, also the two at the limit.
                 buffer.insert(packet(start, first + (frame ^ 1), at(frame)), AudioEncoding::Opus);
-                played += u64::from(matches!(buffer.take(start + at(frame)), Playout::Packet { .. }));
+                let taken = buffer.take(start + at(frame), Duration::ZERO);
+                played += u64::from(matches!(taken, Playout::Packet { .. }));
             }
             assert_eq!(
                 buffer.counts(),

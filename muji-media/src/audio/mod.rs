@@ -7,3 +7,4 @@ pub(crate) mod meter;
 pub(crate) mod narrowband;
 pub(crate) mod receiver;
 pub(crate) mod sender;
+pub(crate) mod shorten;

@@ -8,6 +8,7 @@ use muji_xep::rtp::PayloadType;
 use crate::audio::drift::{DriftCompensator, FixedSide, rounded};
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 use crate::audio::jitter::{JitterBuffer, Playout};
+use crate::audio::shorten::{self, shorten};
 use crate::codec::audio_decoder::AudioDecoder;
 use crate::codec::encoding::AudioEncoding;
 use crate::codec::opus::OpusFault;
@@ -16,6 +17,13 @@ use crate::stats::AudioStats;
 
 /// Frames concealed in a row when nothing comes; after that silence is more honest.
 const MAX_CONCEALED: u32 = 5;
+
+/// Sound that waits so much longer than it should, in seconds, is shortened by whole periods. Resampling alone would need 20 s for the 100 ms
+/// that a burst leaves, and be heard as another pitch all the while; what clocks that differ leave, up to 4 ms, it does better.
+const LATE: f64 = 0.010;
+
+/// Frames between two periods that are left out: several in a row would be heard as a stutter.
+const BETWEEN: u64 = 5;
 
 /// A moment here, and when the audio that is played at it was captured by the sender's clock. Video of that sender is shown by it, for
 /// lip synchronisation (RFC 3550 section 6.4.1).
@@ -76,6 +84,8 @@ pub struct AudioReceiver {
     begun: bool,
     played: u64,
     concealed: u64,
+    /// When a period may be left out, in played frames.
+    shorten_from: u64,
 }
 
 impl AudioReceiver {
@@ -100,6 +110,7 @@ impl AudioReceiver {
             begun: false,
             played: 0,
             concealed: 0,
+            shorten_from: 0,
         })
     }
 
@@ -139,8 +150,10 @@ impl AudioReceiver {
 
     /// The audio of the next 20 ms; `None` while the peer is silent.
     pub fn frame(&mut self, now: Instant) -> Option<AudioFrame> {
-        while self.sound.len() < self.drift.needs() {
-            let decoded = match self.buffer.take(now) {
+        let late = self.late();
+        while self.sound.len() < self.wanted(late) {
+            let ahead = Duration::from_secs_f64(self.sound.len() as f64 / f64::from(SAMPLE_RATE));
+            let decoded = match self.buffer.take(now, ahead) {
                 Playout::Packet { timestamp, encoding, payload } => {
                     self.begun = true;
                     self.concealed_in_a_row = 0;
@@ -172,17 +185,42 @@ impl AudioReceiver {
             self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
             self.sound.extend(decoded);
         }
+        self.catch_up(late);
         self.played += 1;
         self.clock = self
             .known
             .and_then(|known| known.at(self.next_sample()))
             .map(|captured| PlayoutClock { at: now, captured });
-        // Decoded audio that is not played yet waits too.
-        let decoded = self.sound.len().saturating_sub(self.drift.needs()) as f64 / f64::from(SAMPLE_RATE);
-        let stretched = self.drift.resample(&mut self.sound, self.buffer.excess() + decoded);
+        let stretched = self.drift.resample(&mut self.sound, self.buffer.excess());
         let mut frame = [0; FRAME];
         frame.iter_mut().zip(stretched).for_each(|(sample, stretched)| *sample = rounded(*stretched));
         Some(frame)
+    }
+
+    /// How many samples too late it is, if some are to be left out now.
+    fn late(&self) -> Option<usize> {
+        let excess = self.buffer.excess();
+        let due = excess >= LATE && self.played >= self.shorten_from;
+        due.then_some((excess * f64::from(SAMPLE_RATE)) as usize)
+    }
+
+    /// How much is decoded: for a frame, or, if the packets are there anyway, what periods are looked for in.
+    fn wanted(&self, late: Option<usize>) -> usize {
+        let needs = self.drift.needs();
+        let ahead = late.is_some() && self.sound.len() >= needs && self.buffer.has_next();
+        if ahead { needs.max(shorten::NEEDED) } else { needs }
+    }
+
+    /// Leaves out a period of sound that is too late.
+    fn catch_up(&mut self, late: Option<usize>) {
+        let Some(late) = late else { return };
+        // A frame must be left.
+        let spare = self.sound.len().saturating_sub(self.drift.needs());
+        let left_out = shorten(&mut self.sound, late.min(spare));
+        if left_out > 0 {
+            self.shorten_from = self.played + BETWEEN;
+            self.buffer.left_out(left_out as f64 / f64::from(SAMPLE_RATE));
+        }
     }
 
     /// What became of the packets; the caller adds the round-trip time of the path.
@@ -197,7 +235,10 @@ impl AudioReceiver {
 mod tests {
     use super::*;
     use crate::audio::frame::FRAME_TIME;
+    use crate::audio::meter::Meter;
     use crate::codec::opus::Encoder;
+    use crate::device::AudioSource;
+    use crate::device::tone::Tone;
     use crate::rtp::RtpPacket;
 
     /// What was made up and left out of a sender whose clock is faster than ours by `factor`.
@@ -226,6 +267,43 @@ mod tests {
         }
         let stats = receiver.stats();
         (stats.concealed, stats.counts.skipped)
+    }
+
+    #[test]
+    fn after_a_burst_a_tone_is_soon_heard_at_its_pitch_again() {
+        let (start, mut tone, mut meter) = (Instant::now(), Tone::new(770.0), Meter::default());
+        let mut encoder = Encoder::new().unwrap();
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
+        let (mut packets, mut heard) = (VecDeque::new(), Vec::new());
+        for turn in 0..20 * 50 {
+            let mut frame = [0; FRAME];
+            tone.fill(&mut frame).unwrap();
+            let packet = RtpPacket { timestamp: turn * 960, marker: false, payload: encoder.encode(&frame).unwrap() };
+            // Up to 300 ms of the second second come at once.
+            let held = if (50..65).contains(&turn) { 65 } else { turn };
+            packets.push_back((start + FRAME_TIME * held, turn, packet));
+            let now = start + FRAME_TIME * turn;
+            while packets.front().is_some_and(|(arrived, ..)| *arrived <= now) {
+                let (arrived, turn, packet) = packets.pop_front().expect("it is there");
+                receiver.insert(ReceivedRtp {
+                    ssrc: 1,
+                    payload_type: 111,
+                    sequence: u64::from(turn),
+                    arrived,
+                    captured: None,
+                    turns: None,
+                    packet,
+                });
+            }
+            if let Some(frame) = receiver.frame(now) {
+                meter.add(&frame);
+                heard.extend(meter.take().map(|level| level.frequency));
+            }
+        }
+        let off = |hz: &Option<f32>| hz.is_none_or(|hz| (hz - 770.0).abs() > 2.0);
+        let last_off = heard.iter().rposition(off);
+        assert!(last_off.is_none_or(|second| second <= 4), "{heard:?}, {:?}", receiver.stats());
+        assert!(receiver.buffer.excess() < LATE && receiver.stats().counts.skipped == 0, "{:?}", receiver.stats());
     }
 
     #[test]

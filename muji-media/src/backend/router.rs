@@ -200,6 +200,7 @@ impl Router {
     }
 
     fn send_frame(&mut self, now: Instant, captured: Instant, media: &Media, frame: &PacketizedFrame) {
+        self.video.encoded(now, media, frame);
         for (call, publication) in self.video.publications(media) {
             self.network.peers.publish_video(now, captured, *call, publication, frame);
         }
@@ -216,7 +217,7 @@ impl Router {
         self.tick = Some(if late { now + FRAME_TIME } else { due + FRAME_TIME });
         self.observe_paths();
         self.capture_audio(now)?;
-        self.adapt_video()?;
+        self.adapt_video(now)?;
         self.play_audio(now)
     }
 
@@ -259,15 +260,15 @@ impl Router {
     }
 
     /// Fits our video, and the audio with it, to what the paths carry.
-    fn adapt_video(&mut self) -> Result<(), Disconnected> {
-        for (media, target) in self.video.adapt() {
+    fn adapt_video(&mut self, now: Instant) -> Result<(), Disconnected> {
+        for (media, target) in self.video.adapt(now) {
             let lowest = self.video.lowest_bit_rate().unwrap_or(target.bits);
             if let Err(error) = self.audio.set_bit_rate(opus::bit_rate_with_video(lowest)) {
                 self.device_trouble(error)?;
             }
             self.observer.send(Observation::Target(media, target));
         }
-        for (path, media, highest) in self.video.layers() {
+        for (path, media, highest) in self.video.layers(now) {
             self.network.peers.limit_layers(path, &media, highest);
         }
         Ok(())
@@ -307,7 +308,7 @@ impl Router {
             TransportOutput::Connected | TransportOutput::KeyFrameRequested => self.video.force_key_frame(),
             TransportOutput::Failed(_) => self.video.forget_paths(|path| *path == id),
             TransportOutput::BandwidthEstimate(bits) => {
-                self.video.estimated(id, bits, &self.network.peers.video_sent_by(id));
+                self.video.estimated(now, id, bits, &self.network.peers.video_sent_by(id));
             }
             TransportOutput::Loss(share) => self.video.lost(id, share, &self.network.peers.video_sent_by(id)),
             TransportOutput::Congestion(share) => {

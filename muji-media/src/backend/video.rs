@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
@@ -11,7 +12,7 @@ use muji_xep::rtp::PayloadType;
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::{BandwidthPolicy, PathBandwidths, Target};
 use crate::device::DeviceError;
-use crate::rtp::{ReceivedRtp, StreamId};
+use crate::rtp::{PacketizedFrame, ReceivedRtp, StreamId};
 use crate::video::task::{VideoOutput, VideoTask};
 use crate::video::thread::VideoThread;
 
@@ -115,10 +116,17 @@ impl Video {
 
     // ---- bandwidth -------------------------------------------------------------------------------------------------
 
+    /// A frame was encoded.
+    pub(super) fn encoded(&mut self, now: Instant, media: &Media, frame: &PacketizedFrame) {
+        if let Some(bandwidth) = self.bandwidth.get_mut(media) {
+            bandwidth.encoded(now, frame.layer, frame.bytes());
+        }
+    }
+
     /// The bandwidth of a path was estimated. The kinds that share the path share the bandwidth.
-    pub(super) fn estimated(&mut self, path: TransportId, bits: u32, kinds: &[Media]) {
+    pub(super) fn estimated(&mut self, now: Instant, path: TransportId, bits: u32, kinds: &[Media]) {
         let share = bits / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
-        self.on_path(kinds).for_each(|bandwidth| bandwidth.estimated(path, share));
+        self.on_path(kinds).for_each(|bandwidth| bandwidth.estimated(now, path, share));
     }
 
     /// This share of the packets on a path was lost lately.
@@ -141,10 +149,10 @@ impl Video {
     }
 
     /// Fits the encoders to the paths; what has changed.
-    pub(super) fn adapt(&mut self) -> Vec<(Media, Target)> {
+    pub(super) fn adapt(&mut self, now: Instant) -> Vec<(Media, Target)> {
         let kinds = self.bandwidth.iter_mut();
         let changed: Vec<(Media, Target)> =
-            kinds.filter_map(|(media, bandwidth)| Some((media.clone(), bandwidth.changed()?))).collect();
+            kinds.filter_map(|(media, bandwidth)| Some((media.clone(), bandwidth.changed(now)?))).collect();
         for (media, target) in &changed {
             self.thread.give(VideoTask::Target(media.clone(), *target));
         }
@@ -157,10 +165,10 @@ impl Video {
     }
 
     /// The highest temporal layer of each kind that each path can carry.
-    pub(super) fn layers(&mut self) -> Vec<(TransportId, Media, u8)> {
+    pub(super) fn layers(&mut self, now: Instant) -> Vec<(TransportId, Media, u8)> {
         let kinds = self.bandwidth.iter_mut();
         kinds
-            .flat_map(|(media, bandwidth)| bandwidth.layers().map(|(path, highest)| (path, media.clone(), highest)))
+            .flat_map(|(media, bandwidth)| bandwidth.layers(now).map(|(path, highest)| (path, media.clone(), highest)))
             .collect()
     }
 }

@@ -75,6 +75,7 @@ impl Consent {
     /// ICE has found a path.
     pub(super) fn found_path(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) {
         self.consented = Some(now);
+        // After a restart DTLS goes on, and no handshake will report that the peer is there again.
         if std::mem::take(&mut self.restarting) && self.connected {
             self.heard = Some(now);
             self.interrupted = false;
@@ -106,6 +107,7 @@ impl Consent {
     /// Remembers a check that leaves.
     pub(super) fn check_sent(&mut self, now: Instant, bytes: &[u8], to: SocketAddr) {
         if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| bytes.starts_with(&BINDING_REQUEST)) {
+            // The oldest is the least likely to be answered yet.
             if self.checks.len() == MAX_CHECKS {
                 self.checks.pop_front();
             }
@@ -128,8 +130,10 @@ impl Consent {
         from: SocketAddr,
         out: &mut VecDeque<TransportOutput>,
     ) -> bool {
+        // Anybody can send an answer: without a check of ours it neither prolongs consent nor measures anything (RFC 7675 section 5.1).
         let Some(sent) = self.check_time(bytes, from) else { return false };
         self.round_trip = Some(now.saturating_duration_since(sent));
+        // Before there is a path, answers only say which pairs work: consent begins with the pair that is chosen.
         if self.consented.is_some() {
             self.consented = Some(now);
             self.received(now, out);
@@ -139,9 +143,11 @@ impl Consent {
 
     /// Something came that only the peer can have sent.
     pub(super) fn received(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) {
+        // During the handshake NO_PATH bounds the time, not the silence: DTLS may retransmit for seconds.
         if self.connected {
             self.heard = Some(now);
         }
+        // While ICE restarts, late packets still come by the old path; `found_path` reports the new one.
         if std::mem::take(&mut self.interrupted) && !self.restarting {
             out.push_back(TransportOutput::Connected);
         }
@@ -154,6 +160,7 @@ impl Consent {
 
     /// Reports an interruption; gives what ends the path.
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<TransportOutput>) -> Option<Lost> {
+        // The worst first: after a sleep of the machine all three may be due at once.
         if self.given_up_at().is_some_and(|at| at <= now) {
             return Some(Lost::GivenUp);
         }
@@ -179,6 +186,7 @@ impl Consent {
     pub(super) fn why(&self, lost: &Lost, ours: &[LocalCandidate], remote: usize) -> TransportFailure {
         match lost {
             Lost::GivenUp => TransportFailure::Silent(GIVEN_UP),
+            // Checks were answered, so a pair works: only DTLS did not come through, as if both ends wait for a ClientHello.
             Lost::NoPath if self.consented.is_some() => TransportFailure::NoHandshake,
             Lost::NoPath => {
                 let of_kind = |kind| ours.iter().filter(|ours| ours.advertised.kind == kind).count();
@@ -198,6 +206,7 @@ impl Consent {
 
     /// When the path counts as interrupted.
     fn interrupted_at(&self) -> Option<Instant> {
+        // By packets of any kind, not by consent: checks are up to several seconds apart, and a peer that is heard is there.
         self.heard.filter(|_| !self.interrupted).map(|last| last + INTERRUPTED)
     }
 }

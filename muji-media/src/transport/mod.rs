@@ -7,6 +7,7 @@ mod certificates;
 mod consent;
 pub(crate) mod interface;
 pub mod loopback;
+mod loss_reports;
 mod mid;
 mod receive_rate_limit;
 mod request_limiter;

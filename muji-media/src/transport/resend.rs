@@ -39,6 +39,10 @@ const WINDOW: Duration = Duration::from_millis(400);
 const MANY: f32 = 0.25;
 const FEW: usize = 12;
 
+/// A NACK that comes so much later than the round trip was behind a queue. Without one the path is not too narrow but bad, as Wi-Fi is, and
+/// would lose as much of less. Peers wait up to 100 ms for a packet that was only overtaken; home routers hold 300 ms and more.
+const QUEUED: Duration = Duration::from_millis(150);
+
 /// For so long the peer's reports still include what was reported as congestion already.
 const REPORTS: Duration = Duration::from_secs(2);
 
@@ -50,6 +54,8 @@ pub(super) struct SentPackets {
     credit: usize,
     /// When congestion was reported last.
     congestion_at: Option<Instant>,
+    /// The shortest round trip that was measured: without a queue.
+    round_trip: Option<Duration>,
 }
 
 struct Kept {
@@ -66,16 +72,25 @@ impl SentPackets {
         if self.packets.len() == KEPT {
             self.packets.pop_front();
         }
+        // Credit that is saved without a bound would let minutes without a loss end in a burst.
         self.credit = (self.credit + 1).min(SAVED * FOR_EACH);
         self.packets.push_back(Kept { numbered, first: now, last: now, again: 0, missed: false });
     }
 
     /// A peer misses this packet, given by the lower half of its number. The share of what it misses, if that is congestion that was not
     /// reported yet.
-    pub(super) fn nacked(&mut self, now: Instant, number: u16) -> Option<f32> {
+    pub(super) fn nacked(&mut self, now: Instant, number: u16, round_trip: Option<Duration>) -> Option<f32> {
+        self.round_trip = self.round_trip.into_iter().chain(round_trip).min();
+        let without_queue = self.round_trip.unwrap_or_default() + QUEUED;
         let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
-        kept.missed = true;
+        // Asked for a second time it says nothing new, and the time since it was sent shows no queue.
+        if std::mem::replace(&mut kept.missed, true) {
+            return None;
+        }
         let (missed_at, sequence) = (kept.first, kept.numbered.sequence);
+        if now.saturating_duration_since(missed_at) < without_queue {
+            return None;
+        }
         // Of the packets behind it nothing is known yet.
         let looked_at = |kept: &&Kept| {
             kept.numbered.sequence <= sequence && missed_at.saturating_duration_since(kept.first) <= WINDOW
@@ -85,6 +100,7 @@ impl SentPackets {
             all += 1;
             missed += usize::from(kept.missed);
         }
+        // Of a handful of packets two may be lost on any path.
         let share = missed as f32 / all as f32;
         if all < FEW || share <= MANY {
             return None;
@@ -102,6 +118,7 @@ impl SentPackets {
 
     /// The packet that a peer misses, given by the lower half of its number; `None` if it is not sent again.
     pub(super) fn resend(&mut self, now: Instant, number: u16) -> Option<SequencedPacket> {
+        // From the newest back: of two packets 65,536 apart the peer can only mean the later.
         let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
         if self.credit < FOR_EACH || kept.again == AGAIN || now.saturating_duration_since(kept.last) < PAUSE {
             return None;
@@ -143,7 +160,7 @@ mod tests {
         let at = |number: u64| begun + Duration::from_millis(10) * number as u32;
         (0..100).for_each(|number| sent.sent(at(number), numbered(begun, number)));
         let missed = |sent: &mut SentPackets, numbers: &[u16]| {
-            let told: Vec<f32> = numbers.iter().filter_map(|number| sent.nacked(at(100), *number)).collect();
+            let told: Vec<f32> = numbers.iter().filter_map(|number| sent.nacked(at(100), *number, None)).collect();
             told.into_iter().map(|share| (share * 100.0).round()).collect::<Vec<_>>()
         };
         assert_eq!(missed(&mut sent, &[20, 30, 40, 50]), [0.0; 0], "a little is lost on any path");
@@ -176,8 +193,8 @@ mod tests {
         }
         assert_eq!(sent.resend(begun + PAUSE, 5), Some(numbered(begun, 65_541)), "the newest packet itself");
         // Three of twelve are not too many, four are.
-        let missed = [65_530, 65_531, 65_532, 6].map(|number| sent.nacked(begun + PAUSE, number));
+        let missed = [65_530, 65_531, 65_532, 6].map(|number| sent.nacked(begun + QUEUED, number, None));
         assert_eq!(missed, [None; 4]);
-        assert!(sent.nacked(begun + PAUSE, 5).is_some());
+        assert!(sent.nacked(begun + QUEUED, 5, None).is_some());
     }
 }

@@ -65,7 +65,9 @@ impl LayerFilter {
     /// What this peer gets of a frame.
     pub fn take<'a>(&mut self, now: Instant, coded: &'a PacketizedFrame) -> Share<'a> {
         let PacketizedFrame { layer, key, packets } = coded;
+        // A frame of layer 1 may refer to one of layer 1 that was left out; one of layer 0 refers only to others of layer 0.
         self.sent = if *layer == 0 { self.most } else { self.sent.min(self.most) };
+        // Asked for only now: a key frame made earlier would have met the full queue, and it is as large as several other frames.
         let wants_key_frame = match self.pause {
             Pause::Until(until) => until <= now,
             Pause::None | Pause::KeyFrame => false,
@@ -74,9 +76,11 @@ impl LayerFilter {
             self.pause = if *key { Pause::None } else { Pause::KeyFrame };
         }
         if *layer > self.sent || self.pause != Pause::None {
+            // The picture ID has 15 bits and wraps, and so does this.
             self.kept_back = self.kept_back.wrapping_add(1);
             return if wants_key_frame { Share::WantsKeyFrame } else { Share::Nothing };
         }
+        // A gap in the picture IDs looks like a lost frame: the peer would wait for it, and then ask for a key frame.
         Share::All(match self.kept_back {
             0 => Cow::Borrowed(packets),
             kept_back => packets.iter().map(|packet| renumbered(packet, kept_back)).collect(),

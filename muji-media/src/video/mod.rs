@@ -7,6 +7,7 @@
 //! ```
 
 mod capture;
+pub(crate) mod encoded_rate;
 pub(crate) mod frame;
 pub(crate) mod layers;
 pub(crate) mod receiver;

@@ -15,6 +15,8 @@ use muji_media::transport::{
 };
 use muji_xep::rtp::{HeaderExtension, Media};
 
+use super::seeded_random::SeededRandom;
+
 const CONTENT: &str = "video";
 
 /// Bytes that IP and UDP add to a datagram.
@@ -26,11 +28,22 @@ const QUEUE: Duration = Duration::from_millis(300);
 /// From the end of the link to the other side.
 const DELAY: Duration = Duration::from_millis(20);
 
+/// One of the two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Sends video.
+    Sender,
+    /// Receives it.
+    Receiver,
+}
+
 struct Direction {
     /// Bits a second; without it as much as comes.
     rate: Option<u32>,
     /// When the link is free again.
     free: Instant,
+    /// The share of datagrams that is lost, each independently.
+    lost: f64,
     under_way: VecDeque<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
     dropped: usize,
 }
@@ -42,7 +55,12 @@ pub struct Link {
     /// From each to the other.
     directions: [Direction; 2],
     connected: [bool; 2],
+    /// Until when each end gets no processor.
+    stalled: [Instant; 2],
+    random: SeededRandom,
     estimate: Option<u32>,
+    /// It has changed since it was last taken.
+    estimated: bool,
     lost: Vec<f32>,
     overflowed: Vec<f32>,
     received: Vec<ReceivedRtp>,
@@ -71,13 +89,16 @@ impl Link {
 
     fn with_extensions(extensions: &[HeaderExtension]) -> Self {
         let now = Instant::now();
-        let direction = || Direction { rate: None, free: now, under_way: VecDeque::new(), dropped: 0 };
+        let direction = || Direction { rate: None, free: now, lost: 0.0, under_way: VecDeque::new(), dropped: 0 };
         let mut this = Self {
             now,
             ends: [end(now, 0), end(now, 1)],
             directions: [direction(), direction()],
             connected: [false; 2],
+            stalled: [now; 2],
+            random: SeededRandom::new(7),
             estimate: None,
+            estimated: false,
             lost: Vec::new(),
             overflowed: Vec::new(),
             received: Vec::new(),
@@ -116,6 +137,23 @@ impl Link {
         self.directions[0].rate = Some(bits);
     }
 
+    /// From now on this share of what leaves either end is lost, each datagram independently: as on bad Wi-Fi, without a queue.
+    pub fn lose(&mut self, share: f64) {
+        self.directions.iter_mut().for_each(|direction| direction.lost = share);
+    }
+
+    /// One end gets no processor for so long. What it sends at this moment leaves afterwards, although its clock was read before; what comes
+    /// meanwhile it reads afterwards, and takes it for just arrived.
+    pub fn stall(&mut self, end: End, time: Duration) {
+        self.stalled[end as usize] = self.now + time;
+    }
+
+    /// True while it gets none.
+    #[must_use]
+    pub fn is_stalled(&self, end: End) -> bool {
+        self.stalled[end as usize] > self.now
+    }
+
     /// The first sends packets.
     pub fn send(&mut self, packets: &[RtpPacket]) {
         self.ends[0].send(self.now, self.now, CONTENT, packets);
@@ -137,6 +175,11 @@ impl Link {
     #[must_use]
     pub fn estimate(&self) -> Option<u32> {
         self.estimate
+    }
+
+    /// The same, if it has changed since it was last taken.
+    pub fn take_estimate(&mut self) -> Option<u32> {
+        self.estimate.filter(|_| std::mem::take(&mut self.estimated))
     }
 
     /// The shares that the second said it misses, since they were last looked at.
@@ -170,15 +213,18 @@ impl Link {
         let until = self.now + time;
         self.take();
         loop {
-            let arrivals =
-                self.directions.iter().filter_map(|direction| direction.under_way.front().map(|(at, ..)| *at));
-            let timeouts = self.ends.iter().filter_map(|end| end.poll_timeout());
+            let arrivals = (0..2).filter_map(|from| self.arrives(from));
+            let timeouts = self
+                .ends
+                .iter()
+                .zip(self.stalled)
+                .filter_map(|(end, stalled)| end.poll_timeout().map(|at| at.max(stalled)));
             let next = arrivals.chain(timeouts).min().filter(|next| *next <= until);
             let Some(next) = next else { break };
             self.now = self.now.max(next);
             self.arrive();
-            for end in &mut self.ends {
-                if end.poll_timeout().is_some_and(|at| at <= self.now) {
+            for (end, stalled) in self.ends.iter_mut().zip(self.stalled) {
+                if stalled <= self.now && end.poll_timeout().is_some_and(|at| at <= self.now) {
                     end.handle_timeout(self.now);
                 }
             }
@@ -187,10 +233,15 @@ impl Link {
         self.now = until;
     }
 
+    /// When the next datagram of an end is read by the other.
+    fn arrives(&self, from: usize) -> Option<Instant> {
+        self.directions[from].under_way.front().map(|(at, ..)| (*at).max(self.stalled[1 - from]))
+    }
+
     fn arrive(&mut self) {
         for from in 0..2 {
-            while self.directions[from].under_way.front().is_some_and(|(at, ..)| *at <= self.now) {
-                let (at, source, to, bytes) = self.directions[from].under_way.pop_front().expect("it was there");
+            while let Some(at) = self.arrives(from).filter(|at| *at <= self.now) {
+                let (_, source, to, bytes) = self.directions[from].under_way.pop_front().expect("it was there");
                 let end = &mut self.ends[1 - from];
                 if end.accepts(at, to, source, &bytes) {
                     end.handle_datagram(at, to, source, &bytes);
@@ -208,7 +259,10 @@ impl Link {
                     TransportOutput::Rtp { received, .. } => self.received.push(received),
                     TransportOutput::Connected => self.connected[index] = true,
                     TransportOutput::KeyFrameRequested => self.asked += 1,
-                    TransportOutput::BandwidthEstimate(bits) if index == 0 => self.estimate = Some(bits),
+                    TransportOutput::BandwidthEstimate(bits) if index == 0 => {
+                        self.estimate = Some(bits);
+                        self.estimated = true;
+                    }
                     TransportOutput::Loss(share) if index == 0 => self.lost.push(share),
                     TransportOutput::Congestion(share) if index == 0 => self.overflowed.push(share),
                     TransportOutput::BandwidthEstimate(_)
@@ -223,11 +277,14 @@ impl Link {
     }
 
     fn leaves(&mut self, index: usize, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
-        let (now, length) = (self.now, (bytes.len() + HEADERS) as u64);
+        let (now, length) = (self.now.max(self.stalled[index]), (bytes.len() + HEADERS) as u64);
         if index == 0 {
             self.sent += length;
         }
         let direction = &mut self.directions[index];
+        if self.random.happens(direction.lost) {
+            return;
+        }
         let begins = direction.free.max(now);
         if begins.duration_since(now) > QUEUE {
             direction.dropped += 1;

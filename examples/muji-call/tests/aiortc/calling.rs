@@ -2,14 +2,11 @@
 
 use crate::testbed::*;
 
-const RED: &str = "c03030";
-const BLUE: &str = "3040c0";
-
 #[tokio::test]
 async fn aiortc_calls_us_and_hangs_up() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut romeo = testbed.muji_call_waits(&["--audio", "tone:440"]).await;
-    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--tone", "560"]).await;
+    let mut romeo = testbed.muji_call_waits(&[]).await;
+    let mut juliet = testbed.aiortc(&["call", &testbed.romeo]).await;
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
     juliet.hangs_up().await;
@@ -19,8 +16,8 @@ async fn aiortc_calls_us_and_hangs_up() {
 #[tokio::test]
 async fn we_call_aiortc_and_hang_up() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut juliet = testbed.aiortc(&["answer", "--tone", "560"]).await;
-    let mut romeo = testbed.muji_call(&[&testbed.juliet, "--audio", "tone:440"]);
+    let mut juliet = testbed.aiortc(&["answer"]).await;
+    let mut romeo = testbed.muji_call(&[&testbed.juliet]);
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
     romeo.hangs_up().await;
@@ -30,8 +27,8 @@ async fn we_call_aiortc_and_hang_up() {
 #[tokio::test]
 async fn aiortc_calls_one_device_of_ours_without_a_word_before() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut romeo = testbed.muji_call_waits(&["--audio", "tone:440"]).await;
-    let mut juliet = testbed.aiortc(&["call", &testbed.device(), "--tone", "560"]).await;
+    let mut romeo = testbed.muji_call_waits(&[]).await;
+    let mut juliet = testbed.aiortc(&["call", &testbed.device()]).await;
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
 }
@@ -39,16 +36,16 @@ async fn aiortc_calls_one_device_of_ours_without_a_word_before() {
 #[tokio::test]
 async fn aiortc_calls_with_pictures_and_each_sees_the_other() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut romeo = testbed.muji_call_waits(&["--audio", "tone:440", "--video", "pattern:c03030"]).await;
-    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--tone", "560", "--colour", BLUE]).await;
+    let mut romeo = testbed.muji_call_waits(&["--video", RED_PATTERN]).await;
+    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--colour", BLUE]).await;
     see_each_other(&mut romeo, &mut juliet).await;
 }
 
 #[tokio::test]
 async fn we_call_aiortc_with_pictures_and_each_sees_the_other() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut juliet = testbed.aiortc(&["answer", "--tone", "560", "--colour", BLUE]).await;
-    let mut romeo = testbed.muji_call(&[&testbed.juliet, "--audio", "tone:440", "--video", "pattern:c03030"]);
+    let mut juliet = testbed.aiortc(&["answer", "--colour", BLUE]).await;
+    let mut romeo = testbed.muji_call(&[&testbed.juliet, "--video", RED_PATTERN]);
     see_each_other(&mut romeo, &mut juliet).await;
 }
 
@@ -63,8 +60,8 @@ async fn see_each_other(romeo: &mut Side, juliet: &mut Side) {
 #[tokio::test]
 async fn aiortc_rings_for_seven_seconds_before_it_accepts() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut juliet = testbed.aiortc(&["answer", "--tone", "560", "--rings-for", "7"]).await;
-    let mut romeo = testbed.muji_call(&[&testbed.juliet, "--audio", "tone:440"]);
+    let mut juliet = testbed.aiortc(&["answer", "--rings-for", "7"]).await;
+    let mut romeo = testbed.muji_call(&[&testbed.juliet]);
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
 }

@@ -8,8 +8,8 @@ use crate::testbed::*;
 #[ignore = "no transport is chosen by the certificate of the other yet"]
 async fn aiortc_with_an_rsa_certificate_calls_us() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut romeo = testbed.muji_call_waits(&["--audio", "tone:440"]).await;
-    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--tone", "560", "--certificate", "rsa"]).await;
+    let mut romeo = testbed.muji_call_waits(&[]).await;
+    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--certificate", "rsa"]).await;
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
 }
@@ -19,8 +19,8 @@ async fn aiortc_with_an_rsa_certificate_calls_us() {
 #[ignore = "no transport is chosen by the certificate of the other yet"]
 async fn we_call_aiortc_which_has_an_rsa_certificate() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut juliet = testbed.aiortc(&["answer", "--tone", "560", "--certificate", "rsa"]).await;
-    let mut romeo = testbed.muji_call(&[&testbed.juliet, "--audio", "tone:440"]);
+    let mut juliet = testbed.aiortc(&["answer", "--certificate", "rsa"]).await;
+    let mut romeo = testbed.muji_call(&[&testbed.juliet]);
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
 }
@@ -29,16 +29,15 @@ async fn we_call_aiortc_which_has_an_rsa_certificate() {
 #[tokio::test]
 async fn the_second_transport_takes_an_rsa_certificate_in_both_roles() {
     let Some(testbed) = Testbed::new() else { return };
-    let ours = ["--audio", "tone:440", "--transport", "webrtc-ice"];
-    let mut romeo = testbed.muji_call_waits(&ours).await;
-    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--tone", "560", "--certificate", "rsa"]).await;
+    let mut romeo = testbed.muji_call_waits(&["--transport", "webrtc-ice"]).await;
+    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--certificate", "rsa"]).await;
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
     juliet.hangs_up().await;
     romeo.ends("the other hung up").await;
 
-    let mut juliet = testbed.aiortc(&["answer", "--tone", "560", "--certificate", "rsa"]).await;
-    let mut romeo = testbed.muji_call(&[&[testbed.juliet.as_str()], ours.as_slice()].concat());
+    let mut juliet = testbed.aiortc(&["answer", "--certificate", "rsa"]).await;
+    let mut romeo = testbed.muji_call(&[&testbed.juliet, "--transport", "webrtc-ice"]);
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
 }
@@ -48,7 +47,7 @@ async fn the_second_transport_takes_an_rsa_certificate_in_both_roles() {
 #[ignore = "the end does not name the certificate yet"]
 async fn without_the_second_transport_an_rsa_certificate_is_said_to_be_the_reason() {
     let Some(testbed) = Testbed::new() else { return };
-    let mut romeo = testbed.muji_call_waits(&["--audio", "tone:440"]).await;
+    let mut romeo = testbed.muji_call_waits(&[]).await;
     let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--certificate", "rsa"]).await;
     juliet.ends("security-error").await;
     let ended = romeo.tells("ended").await;

@@ -6,9 +6,9 @@ use crate::testbed::*;
 async fn aiortc_comes_into_the_call_in_our_room() {
     let Some(testbed) = Testbed::new() else { return };
     let room = testbed.room();
-    let mut romeo = testbed.muji_call(&[&room, "--nick", "romeo", "--audio", "tone:440"]);
+    let mut romeo = testbed.muji_call(&[&room, "--nick", "romeo"]);
     romeo.tells("joined").await;
-    let mut juliet = testbed.aiortc(&["join", &room, "--tone", "560"]).await;
+    let mut juliet = testbed.aiortc(&["join", &room]).await;
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
     juliet.hangs_up().await;
@@ -21,9 +21,9 @@ async fn aiortc_comes_into_the_call_in_our_room() {
 async fn we_come_into_a_room_in_which_aiortc_rings_for_seven_seconds() {
     let Some(testbed) = Testbed::new() else { return };
     let room = testbed.room();
-    let mut juliet = testbed.aiortc(&["join", &room, "--tone", "560", "--rings-for", "7"]).await;
+    let mut juliet = testbed.aiortc(&["join", &room, "--rings-for", "7"]).await;
     juliet.tells("joined").await;
-    let mut romeo = testbed.muji_call(&[&room, "--nick", "romeo", "--audio", "tone:440"]);
+    let mut romeo = testbed.muji_call(&[&room, "--nick", "romeo"]);
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
     assert_eq!(juliet.times("offered"), 1, "{}", juliet.transcript());

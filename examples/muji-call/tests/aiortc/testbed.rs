@@ -25,6 +25,13 @@ pub(crate) const OURS: u16 = 440;
 /// The tone of aiortc.
 pub(crate) const THEIRS: u16 = 560;
 
+/// The picture of `muji-call`, if it shows one.
+pub(crate) const RED: &str = "c03030";
+pub(crate) const RED_PATTERN: &str = "pattern:c03030";
+
+/// The picture of aiortc, if it shows one.
+pub(crate) const BLUE: &str = "3040c0";
+
 /// A tone is the other's if it is no further off, as a share of it: sound is played faster while a jitter buffer catches up.
 const TOLERANCE: f64 = 0.012;
 
@@ -68,8 +75,9 @@ impl Testbed {
     /// `muji-call` of Romeo, on his one device.
     pub(crate) fn muji_call(&self, arguments: &[&str]) -> Side {
         let (address, authority, device) = (self.server.address(), self.server.authority(), self.device());
+        let tone = format!("tone:{OURS}");
         let mut all = arguments.to_vec();
-        all.extend(["--jid", &device, "--server", &address, "--ca-file", &authority]);
+        all.extend(["--jid", &device, "--server", &address, "--ca-file", &authority, "--audio", &tone]);
         all.extend(["--bind", "127.0.0.1", "--json"]);
         Side::start("muji-call", program(&all), &self.transcript)
     }
@@ -90,7 +98,9 @@ impl Testbed {
 
     /// aiortc of Juliet, logged in.
     pub(crate) async fn aiortc(&self, arguments: &[&str]) -> Side {
-        let command = muji_aiortc::peer(&self.python, &self.server, &self.juliet, PASSWORD, arguments);
+        let tone = THEIRS.to_string();
+        let arguments = [arguments, &["--tone", &tone]].concat();
+        let command = muji_aiortc::peer(&self.python, &self.server, &self.juliet, PASSWORD, &arguments);
         let mut peer = Side::start("aiortc", command, &self.transcript);
         peer.tells("ready").await;
         peer

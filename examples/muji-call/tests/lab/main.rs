@@ -7,6 +7,7 @@ mod support;
 
 mod federation;
 mod killing;
+mod losses;
 mod nats;
 mod outages;
 mod place;

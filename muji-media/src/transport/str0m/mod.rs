@@ -5,6 +5,7 @@
 mod convert;
 mod failure;
 mod plan;
+mod probing;
 mod stream;
 
 use std::collections::VecDeque;
@@ -32,12 +33,14 @@ use super::request_limiter::RequestLimiter;
 use super::resend::SequencedPacket;
 use super::rtp_head::RtpHead;
 use super::sources::Sources;
+use crate::bandwidth;
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
-use convert::{local, received, remote, rtp_ssrc, write};
+use convert::{bits, local, received, remote, rtp_ssrc, write};
 use failure::failure;
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, uses_transport_cc};
+use probing::Probing;
 use stream::{Stream, declare};
 
 /// The first bytes of STUN binding requests and success responses (RFC 8489 section 5).
@@ -73,6 +76,7 @@ pub struct Str0mTransport {
     streams: Vec<Stream>,
     /// Both ends use transport-wide congestion control.
     counted: bool,
+    probing: Probing,
     /// The content of each SSRC of the peer.
     sources: Sources,
     /// The SSRC of the packet that str0m looks at, and its content, until the packet proves to be the peer's.
@@ -121,6 +125,7 @@ impl Str0mTransport {
             dtls_started: false,
             streams,
             counted,
+            probing: Probing::default(),
             sources: Sources::default(),
             unproven: None,
             consent: Consent::default(),
@@ -243,8 +248,13 @@ impl Str0mTransport {
                     self.reported(now, rtcp);
                 }
             }
-            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => self.estimated(estimate),
-            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => self.estimated(estimate),
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
+                self.probing.estimated(now, bits(estimate));
+                self.out.push_back(TransportOutput::BandwidthEstimate(bits(estimate)));
+            }
+            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
+                self.out.push_back(TransportOutput::BandwidthEstimate(bits(estimate)));
+            }
             Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameRequested),
             _ => {}
         }
@@ -259,8 +269,13 @@ impl Str0mTransport {
                 let room = MAX_MISSED.saturating_sub(self.missed.len());
                 let missed: Vec<(u32, u16)> = missed.take(room).collect();
                 if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == *nack.ssrc && stream.nack) {
-                    let lost = missed.iter().filter_map(|(_, number)| stream.sent.nacked(now, *number)).last();
-                    self.out.extend(lost.map(TransportOutput::Congestion));
+                    let round_trip = self.consent.round_trip();
+                    let nacked = |(_, number): &(u32, u16)| stream.sent.nacked(now, *number, round_trip);
+                    let lost = missed.iter().filter_map(nacked).last();
+                    if let Some(share) = lost {
+                        self.probing.lost();
+                        self.out.push_back(TransportOutput::Congestion(share));
+                    }
                 }
                 self.missed.extend(missed);
                 return;
@@ -270,22 +285,22 @@ impl Str0mTransport {
             _ => return,
         };
         for report in reports.iter() {
-            let mut streams = self.streams.iter();
-            if streams.any(|stream| {
-                stream.ssrc == *report.ssrc && stream.nack && !stream.sent.reported_congestion_lately(now)
-            }) {
-                self.out.push_back(TransportOutput::Loss(f32::from(report.fraction_lost) / 256.0));
+            let mut streams = self.streams.iter_mut();
+            let Some(stream) = streams.find(|stream| stream.ssrc == *report.ssrc && stream.nack) else { continue };
+            let lost = stream.losses.reported(now, report.max_seq, report.packets_lost);
+            let Some(share) = lost.filter(|_| !stream.sent.reported_congestion_lately(now)) else { continue };
+            if share > bandwidth::TOO_MUCH {
+                self.probing.lost();
             }
+            self.out.push_back(TransportOutput::Loss(share));
         }
-    }
-
-    fn estimated(&mut self, estimate: Bitrate) {
-        let bits = u32::try_from(estimate.as_u64()).unwrap_or(u32::MAX);
-        self.out.push_back(TransportOutput::BandwidthEstimate(bits));
     }
 
     /// Sends again what the peer misses.
     fn resend(&mut self, now: Instant) {
+        if self.missed.is_empty() {
+            return; // Nearly always, and this is called for each packet.
+        }
         for (ssrc, number) in std::mem::take(&mut self.missed) {
             let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc && stream.nack) else {
                 continue;
@@ -548,6 +563,9 @@ impl Transport for Str0mTransport {
             self.fail(self.consent.why(&lost, &self.ours, self.theirs.len()));
         }
         self.allow(now);
+        if let Some(bits) = self.probing.take(now) {
+            self.rtc.bwe().reset(Bitrate::from(u64::from(bits)));
+        }
         self.tick(now);
     }
 
@@ -561,7 +579,7 @@ impl Transport for Str0mTransport {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let allowances = self.streams.iter().filter_map(|stream| stream.receive_rate_limit.as_ref()?.due());
-        let due = [self.due, self.consent.poll_timeout()].into_iter().flatten();
+        let due = [self.due, self.consent.poll_timeout(), self.probing.due()].into_iter().flatten();
         due.chain(allowances).min().filter(|_| !self.over)
     }
 }

@@ -8,6 +8,7 @@ use str0m::Rtc;
 use str0m::media::{MediaKind, Mid};
 
 use crate::transport::interface::{NegotiatedContent, uses_nack};
+use crate::transport::loss_reports::LossReports;
 use crate::transport::mid::MAX_NAME;
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
 use crate::transport::resend::SentPackets;
@@ -25,6 +26,7 @@ pub(super) struct Stream {
     /// Lost packets are asked for, and sent again.
     pub(super) nack: bool,
     pub(super) sent: SentPackets,
+    pub(super) losses: LossReports,
     /// Makes REMB for the peer, unless it has transport-wide feedback.
     pub(super) receive_rate_limit: Option<ReceiveRateLimit>,
 }
@@ -67,6 +69,7 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
         payload_types: content.payload_types.clone(),
         nack: uses_nack(content),
         sent: SentPackets::default(),
+        losses: LossReports::default(),
         receive_rate_limit,
     }
 }

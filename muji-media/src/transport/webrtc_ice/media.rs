@@ -25,6 +25,7 @@ use super::job::Keys;
 use crate::codec::vp8::ORIENTATION;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::transport::interface::{NegotiatedContent, TransportOutput, is_nacked, uses_nack};
+use crate::transport::loss_reports::LossReports;
 use crate::transport::mid;
 use crate::transport::receive_rate_limit::ReceiveRateLimit;
 use crate::transport::resend::{SentPackets, SequencedPacket};
@@ -56,6 +57,7 @@ struct Stream {
     /// What is lost is asked for, and sent again.
     nack: bool,
     sent: SentPackets,
+    losses: LossReports,
     /// How much the peer may send of it.
     receive_rate_limit: Option<ReceiveRateLimit>,
     packets: u32,
@@ -113,6 +115,8 @@ pub(super) struct Media {
     mid: Option<u8>,
     cname: String,
     report_at: Option<Instant>,
+    /// As last measured.
+    round_trip: Option<Duration>,
     begun: Instant,
 }
 
@@ -128,6 +132,7 @@ impl Media {
             mid: None,
             cname,
             report_at: None,
+            round_trip: None,
             begun: now,
         };
         contents.iter().for_each(|content| media.add_content(content));
@@ -144,6 +149,7 @@ impl Media {
             payload_types: content.payload_types.clone(),
             nack: uses_nack(content),
             sent: SentPackets::default(),
+            losses: LossReports::default(),
             receive_rate_limit: (content.media != Kind::Audio).then(ReceiveRateLimit::default),
             packets: 0,
             octets: 0,
@@ -289,7 +295,13 @@ impl Media {
     }
 
     /// Reports came: what follows from them, and packets to send again. `None` if they are not the peer's.
-    pub(super) fn reported(&mut self, now: Instant, bytes: &[u8]) -> Option<(Vec<TransportOutput>, Vec<Vec<u8>>)> {
+    pub(super) fn reported(
+        &mut self,
+        now: Instant,
+        round_trip: Option<Duration>,
+        bytes: &[u8],
+    ) -> Option<(Vec<TransportOutput>, Vec<Vec<u8>>)> {
+        self.round_trip = round_trip;
         if bytes.len() < LEAST_SRTCP {
             return None;
         }
@@ -341,14 +353,12 @@ impl Media {
             }
         };
         for block in blocks {
-            if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == block.ssrc) {
-                stream.reported = true;
-            }
-            let mut streams = self.streams.iter();
-            if streams
-                .any(|stream| stream.ssrc == block.ssrc && stream.nack && !stream.sent.reported_congestion_lately(now))
-            {
-                news.push(TransportOutput::Loss(f32::from(block.fraction_lost) / 256.0));
+            let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == block.ssrc) else { continue };
+            stream.reported = true;
+            if stream.nack {
+                let lost = stream.losses.reported(now, block.last_sequence_number, block.total_lost);
+                let lost = lost.filter(|_| !stream.sent.reported_congestion_lately(now));
+                news.extend(lost.map(TransportOutput::Loss));
             }
         }
     }
@@ -364,7 +374,8 @@ impl Media {
     ) {
         let Some(index) = self.streams.iter().position(|stream| stream.ssrc == ssrc && stream.nack) else { return };
         let stream = &mut self.streams[index];
-        let lost = numbers.iter().filter_map(|number| stream.sent.nacked(now, *number)).last();
+        let nacked = |number: &u16| stream.sent.nacked(now, *number, self.round_trip);
+        let lost = numbers.iter().filter_map(nacked).last();
         news.extend(lost.map(TransportOutput::Congestion));
         let numbered: Vec<SequencedPacket> =
             numbers.iter().filter_map(|number| stream.sent.resend(now, *number)).collect();

@@ -390,7 +390,7 @@ impl Transport for WebrtcIceTransport {
                 self.receive_records(now, bytes);
             }
             [128..=191, 192..=223, ..] => {
-                if let Some((news, again)) = self.media.reported(now, bytes) {
+                if let Some((news, again)) = self.media.reported(now, self.consent.round_trip(), bytes) {
                     self.paths.media_received(now, local, from);
                     self.out.extend(news);
                     self.send_media(now, again);

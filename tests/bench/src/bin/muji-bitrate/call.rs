@@ -66,7 +66,7 @@ impl Viewer {
     }
 
     /// What has come to it, and what is known of its path; whether it asks for a key frame.
-    fn look(&mut self, bandwidth: &mut PathBandwidths) -> Result<bool, Failure> {
+    fn look(&mut self, at: Instant, bandwidth: &mut PathBandwidths) -> Result<bool, Failure> {
         let now = self.link.now();
         for received in self.link.received() {
             self.received += received.packet.payload.len() as f64 * 8.0 / 1_000.0;
@@ -83,8 +83,8 @@ impl Viewer {
             self.longest = self.longest.max(now - self.last);
             self.last = now;
         }
-        if let Some(bits) = self.link.estimate() {
-            bandwidth.estimated(self.path, bits);
+        if let Some(bits) = self.link.take_estimate() {
+            bandwidth.estimated(at, self.path, bits);
         }
         self.link.lost().into_iter().for_each(|share| bandwidth.lost(self.path, share));
         for share in self.link.overflowed() {
@@ -133,7 +133,7 @@ impl Call {
                 self.picture()?;
             }
             for viewer in &mut self.viewers {
-                if viewer.look(&mut self.bandwidth)? {
+                if viewer.look(self.begun + self.at, &mut self.bandwidth)? {
                     self.ours.force_key_frame();
                 }
             }
@@ -152,17 +152,18 @@ impl Call {
     fn picture(&mut self) -> Result<(), Failure> {
         self.pictures += 1;
         if let Some(coded) = self.ours.packets(self.begun + self.at, &picture(self.pictures))? {
+            self.bandwidth.encoded(self.begun + self.at, coded.layer, coded.bytes());
             self.viewers.iter_mut().for_each(|viewer| viewer.send(&coded));
         }
         Ok(())
     }
 
     fn follow(&mut self) -> Result<(), Failure> {
-        if let Some(target) = self.bandwidth.changed() {
+        if let Some(target) = self.bandwidth.changed(self.begun + self.at) {
             self.target = target;
             self.ours.set_target(target)?;
         }
-        for (path, most) in self.bandwidth.layers() {
+        for (path, most) in self.bandwidth.layers(self.begun + self.at) {
             let of_path = self.viewers.iter_mut().filter(|viewer| viewer.path == path);
             of_path.for_each(|viewer| viewer.filter.limit(most));
         }
