@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jid::FullJid;
-use muji_jingle::SessionQuirks;
+use muji_jingle::{SessionQuirks, Silence};
 use muji_xep::ns;
+use muji_xep::rtp::Media;
 use xmpp_parsers::minidom::Element;
 
 use crate::config;
@@ -17,6 +18,8 @@ pub(crate) struct ClientQuirks {
     pub(crate) takes_another_offer: bool,
     /// How long after the room repeated our contents it may be called; `None`: right behind our sending them.
     pub(crate) call_after: Option<Duration>,
+    /// Its microphone may fall silent when somebody else joins, until its user mutes and unmutes it.
+    pub(crate) revived_by_mute: bool,
     /// What it does in sessions in its own way.
     pub(crate) in_session: SessionQuirks,
 }
@@ -25,6 +28,7 @@ impl ClientQuirks {
     const USUAL: Self = Self {
         takes_another_offer: true,
         call_after: None,
+        revived_by_mute: false,
         in_session: SessionQuirks { wants_full_accept: false, restarts_ice: true },
     };
 
@@ -34,10 +38,10 @@ impl ClientQuirks {
         let caps = payloads.iter().find(|payload| payload.is("c", ns::CAPS))?;
         Some(match caps.attr("node").unwrap_or_default().trim_end_matches('/') {
             // Parks a second offer until it sees us join again, and hangs up with its last session; takes other credentials for
-            // candidates of the old ones.
+            // candidates of the old ones; stops sending sound when another joins (0.4 and 0.5).
             "https://dino.im" => {
                 let in_session = SessionQuirks { restarts_ice: false, ..Self::USUAL.in_session };
-                Self { takes_another_offer: false, in_session, ..Self::USUAL }
+                Self { takes_another_offer: false, revived_by_mute: true, in_session, ..Self::USUAL }
             }
             // Drops an offer that comes before our presence; the two travel by different routes.
             "https://movim.eu" => {
@@ -46,6 +50,13 @@ impl ClientQuirks {
             }
             _ => Self::USUAL,
         })
+    }
+}
+
+impl ClientQuirks {
+    /// True if a silence is one that its user can end by muting and unmuting.
+    pub(crate) fn is_stalled(&self, media: &Media, why: Silence) -> bool {
+        self.revived_by_mute && *media == Media::Audio && why == Silence::Unexplained
     }
 }
 

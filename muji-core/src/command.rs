@@ -62,7 +62,9 @@ impl Join {
     }
 
     /// Takes part in the call inside a chat room that the client has entered (Movim's way), with sound. The client must
-    /// say what else it says there through [`crate::Engine::set_presence_extras`], or it would take back the call's part.
+    /// say what else it says there through [`crate::Engine::set_presence_extras`], or it would take back the call's part. Where another
+    /// session of the account was there first under the same nick, rooms show others that one alone: the client is given another nick
+    /// then ([`crate::Warning::NickShared`]).
     #[must_use]
     pub fn chat_room() -> Self {
         Self { room_kind: RoomKind::ChatRoom, ..Self::call_room() }

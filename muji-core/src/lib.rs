@@ -89,6 +89,8 @@
 //!   lets the Engine answer for it: [`Engine::answer_disco`].
 //! - Tell the Engine what becomes of the connection: [`Engine::handle_connection`]. A call outlives a lost stream, a lost room and a
 //!   restarted server by a minute; sound goes on meanwhile.
+//! - Give the Engine the time on the wall with what comes ([`Engine::set_clock`]; [`Muji`] does): servers stamp what they deliver late, and
+//!   a call that is three seconds old still rings.
 //! - Turn on the server's copies (XEP-0280) at each login: what other devices of the account do is known by them alone.
 //! - Nothing is opened, captured or sent before [`Engine::join`], [`Engine::call`] or [`Command::Accept`], whatever others send,
 //!   but that it rings, to contacts and to those who are in a call with us.

@@ -67,6 +67,11 @@ impl Occupants {
         }
     }
 
+    /// The sessions that share this nick; none if it is one's own.
+    pub(crate) fn sharers(&self, nick: &str) -> &[FullJid] {
+        self.shared.get(nick).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The nick that a session shares with the one that we take for the participant.
     pub(crate) fn shared_with(&self, device: &FullJid) -> Option<&str> {
         let of_device = |nick: &str| self.occupants.get(nick).is_some_and(|occupant| occupant.real != *device);

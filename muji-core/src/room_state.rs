@@ -152,6 +152,7 @@ impl RoomState {
             // An occupant over the bound is not shown; a client that joins the call gets a warning that says why.
             (Some(muji), Some(real)) => {
                 let _over_a_bound = self.occupants.update(now, nick, real, muji.clone(), described.quirks).is_err();
+                self.occupants.share(nick, &described.user.devices);
             }
             (Some(_), None) | (None, _) => drop(self.occupants.remove(nick)),
         }

@@ -110,6 +110,15 @@ pub enum Warning {
         condition: String,
     },
 
+    /// An invitation was returned, or the copy of it for one device.
+    #[error("an invitation to {guest} was returned ({condition}); other devices of theirs may show it")]
+    InvitationReturned {
+        /// Who was invited.
+        guest: BareJid,
+        /// The condition (RFC 6120 section 8.3.3).
+        condition: String,
+    },
+
     // ---- a call to one person ----------------------------------------------------------------------------------------
     /// One copy of the proposal of a call was returned. The call goes on: other devices ring, or may.
     #[error("a device of {} cannot be told of the call ({condition}); others may ring", .from.to_bare())]
@@ -136,6 +145,12 @@ pub enum Warning {
         nick: String,
         /// What.
         warning: SessionWarning,
+    },
+    /// A client has stopped sending sound without saying so, and is known to send again when its user mutes and unmutes it (Dino).
+    #[error("nothing comes from {nick}'s microphone, which is a fault of its client; ask them to mute and unmute")]
+    MicrophoneStalled {
+        /// The other's nick.
+        nick: String,
     },
     /// The client's encryption did not take our fingerprint for the other's device, so it was sent plainly.
     #[error("the client could not tie our certificate to its device: {nick} sees it unverified")]
@@ -297,6 +312,13 @@ mod tests {
                 Warning::InvitationNotPassedOn { condition: "forbidden".to_owned() },
                 "the room does not pass the invitation on (forbidden); invite directly, or ask its owner to",
             ),
+            (
+                Warning::InvitationReturned {
+                    guest: "nurse@capulet.lit".parse().expect("a JID"),
+                    condition: "service-unavailable".to_owned(),
+                },
+                "an invitation to nurse@capulet.lit was returned (service-unavailable); other devices of theirs may show it",
+            ),
         ]
     }
 
@@ -315,6 +337,10 @@ mod tests {
                 "a request of juliet was refused: no session s1 with this peer",
             ),
             (Warning::Session { nick: nick(), warning: session }, "juliet: no microphone"),
+            (
+                Warning::MicrophoneStalled { nick: nick() },
+                "nothing comes from juliet's microphone, which is a fault of its client; ask them to mute and unmute",
+            ),
             (
                 Warning::FingerprintNotSealed { nick: nick() },
                 "the client could not tie our certificate to its device: juliet sees it unverified",
@@ -347,12 +373,14 @@ mod tests {
             Warning::GuestNotInvited { .. } => 14,
             Warning::NobodyInvited(_) => 15,
             Warning::InvitationNotPassedOn { .. } => 16,
-            Warning::ProposalReturned { .. } => 17,
-            Warning::RequestRefused { .. } => 18,
-            Warning::Session { .. } => 19,
-            Warning::FingerprintNotSealed { .. } => 20,
-            Warning::NoCarbons => 21,
-            Warning::Media(_) => 22,
+            Warning::InvitationReturned { .. } => 17,
+            Warning::ProposalReturned { .. } => 18,
+            Warning::RequestRefused { .. } => 19,
+            Warning::Session { .. } => 20,
+            Warning::MicrophoneStalled { .. } => 21,
+            Warning::FingerprintNotSealed { .. } => 22,
+            Warning::NoCarbons => 23,
+            Warning::Media(_) => 24,
         }
     }
 
@@ -367,6 +395,6 @@ mod tests {
     fn the_sentence_of_each_warning_is_listed() {
         let mut places: Vec<usize> = all().iter().map(|(warning, _)| place(warning)).collect();
         places.dedup();
-        assert_eq!(places, (0..=22).collect::<Vec<_>>());
+        assert_eq!(places, (0..=24).collect::<Vec<_>>());
     }
 }

@@ -88,6 +88,22 @@ impl Sending {
         self.link.send(&packets);
     }
 
+    /// Lets time pass until a probe is under way: more leaves than a frame of simple pictures needs.
+    fn until_probed(&mut self) {
+        for _ in 0..300 {
+            self.frame();
+            let before = self.link.sent();
+            for _ in 0..33 {
+                self.link.run(Duration::from_millis(1));
+                if self.link.sent() > before + 1_000 {
+                    return;
+                }
+            }
+            self.follow();
+        }
+        panic!("simple pictures do not fill the path, so it is probed");
+    }
+
     /// Takes what is known of the path; how often it was congested.
     fn follow(&mut self) -> usize {
         let (now, path) = (self.link.now(), TransportId { session: SessionId(0), index: 0 });
@@ -178,6 +194,20 @@ fn a_machine_without_a_processor_for_a_moment_does_not_ruin_the_target_for_long(
     }
 }
 
+#[test]
+fn a_probe_that_a_stalled_machine_sends_late_says_little_of_the_path() {
+    for ms in [100, 200, 300, 400] {
+        let mut sending = Sending::over(Link::new());
+        sending.content = SIMPLE;
+        sending.link.limit(2_000_000);
+        let before = sending.run(12).target;
+        sending.until_probed();
+        sending.link.stall(End::Sender, Duration::from_millis(ms));
+        let after = sending.run(5);
+        assert!(after.lowest >= before / 10 * 7 && after.target >= before / 10 * 8, "{ms} ms: {before}, {after:?}");
+    }
+}
+
 /// The target before some have no processor for 300 ms, so many times in a row, at the worst, and five seconds afterwards.
 fn target_after_stalls(content: u32, ends: &[End], times: u32, frames: u32) -> [u32; 3] {
     let mut sending = Sending::over(Link::new());
@@ -215,10 +245,9 @@ fn pictures_that_become_detailed_are_soon_sent_as_such() {
     }
 }
 
-/// How many pictures a second each of so many gets of one, whose machine and theirs have no processor for 300 ms at times.
-fn pictures_to(others: u64, content: u32) -> Vec<u32> {
+/// How many pictures a second each gets over its link of one, whose machine and theirs have no processor for 300 ms at times.
+fn pictures_over(mut links: Vec<Link>, content: u32) -> Vec<u32> {
     const SECONDS: u32 = 30;
-    let mut links: Vec<Link> = (0..others).map(|_| Link::new()).collect();
     let (mut bandwidth, mut got) = (PathBandwidths::default(), vec![0; links.len()]);
     let begun = links[0].now();
     for number in 0..SECONDS * 30 {
@@ -254,8 +283,16 @@ fn pictures_to(others: u64, content: u32) -> Vec<u32> {
 fn nobody_gets_fewer_pictures_on_a_free_network_however_busy_the_machines_are() {
     for others in [1, 2, 3, 7] {
         for content in [SIMPLE, 400_000, DETAILED] {
-            let pictures = pictures_to(others, content);
+            let pictures = pictures_over((0..others).map(|_| Link::new()).collect(), content);
             assert!(pictures.iter().all(|rate| *rate >= 25), "to {others}, of {content} bit/s: {pictures:?}");
         }
+    }
+}
+
+#[test]
+fn a_peer_that_counts_no_packets_gets_all_pictures_that_fit_however_much_the_others_could_get() {
+    for content in [SIMPLE, 400_000] {
+        let pictures = pictures_over(vec![Link::without_counting(), Link::new(), Link::new()], content);
+        assert!(pictures.iter().all(|rate| *rate >= 25), "{content} bit/s: {pictures:?}");
     }
 }

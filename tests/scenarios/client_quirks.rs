@@ -82,6 +82,7 @@ fn asks_for_the_camera(confirms_first: bool) -> (World, [PersonId; 2], String) {
     (world, [romeo, tybalt], sid)
 }
 
+// Shows R-RING-1.
 #[test]
 fn a_participant_that_says_that_it_rings_is_waited_for() {
     for confirms_first in [true, false] {
@@ -98,6 +99,7 @@ fn a_participant_that_says_that_it_rings_is_waited_for() {
     }
 }
 
+// Shows R-RING-1.
 #[test]
 fn a_participant_that_rings_again_and_again_is_waited_for_only_so_long() {
     let (mut world, [romeo, tybalt], sid) = asks_for_the_camera(true);
@@ -403,4 +405,25 @@ fn a_client_is_known_in_a_call_with_one_person_by_the_presence_that_it_shows_us(
     assert_eq!(answer_to_pictures(&[]), [Action::ContentAccept]);
     assert_eq!(answer_to_pictures(&["https://movim.eu/"]), [Action::SessionAccept]);
     assert_eq!(answer_to_pictures(&["https://movim.eu/", "https://example.org"]), [Action::ContentAccept]);
+}
+
+/// Romeo hears Tybalt, of the client with this caps node, no more: what he is told.
+fn stalled(node: &str) -> Vec<String> {
+    let (mut world, [romeo, tybalt]) = silent(node);
+    let offer = offer(&world, "s1", usable(vec![opus()]));
+    ask(&mut world, tybalt, romeo, "o", &offer);
+    world.run_for(SECOND);
+    world.stop_hearing(romeo, tybalt, "audio");
+    let warnings = world.events(romeo).iter().filter_map(|event| match event {
+        Event::Warning(warning) => Some(warning.to_string()),
+        _ => None,
+    });
+    warnings.collect()
+}
+
+#[test]
+fn the_user_is_told_what_helps_if_a_dino_has_stopped_sending_sound() {
+    let told = "nothing comes from tybalt's microphone, which is a fault of its client; ask them to mute and unmute";
+    assert_eq!(stalled("https://dino.im"), [told]);
+    assert_eq!(stalled("https://example.org"), [""; 0], "what helps others is not known");
 }

@@ -52,6 +52,24 @@ fn an_invitation_names_the_room_is_kept_by_archives_and_reaches_every_device() {
     assert_eq!(messages[0].attr("to"), Some("juliet@capulet.example"), "not one device");
 }
 
+/// Of a phone whose stream the server gives up, it says what it says of an unknown account.
+#[test]
+fn an_invitation_that_comes_back_is_reported_and_stays_with_the_other_devices() {
+    let (mut world, [romeo, juliet], invitation) = invited();
+    let sent = messages(&world, romeo).pop().expect("an invitation");
+    let id = sent.attr("id").expect("it has one");
+    let error = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    let from = "juliet@capulet.example";
+    world.forge(
+        romeo,
+        &format!("<message xmlns='jabber:client' type='error' from='{from}' id='{id}'>{error}</message>"),
+    );
+    assert_eq!(count(&world, romeo, |event| matches!(event, Event::Warning(Warning::InvitationReturned { .. }))), 1);
+    world.accept(juliet, &invitation);
+    world.run_for(2 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}
+
 // Shows cinv-invite-01, cinv-id-05.
 #[test]
 fn by_whatever_id_an_invitation_is_referred_to_it_is_the_same() {

@@ -293,6 +293,7 @@ fn return_proposal(world: &mut World, romeo: PersonId, from: &str) {
 }
 
 /// A phone in a tunnel: its server gives up its stream while the laptop rings (XEP-0198).
+// Shows R-FORK-2.
 #[test]
 fn one_device_that_is_gone_does_not_end_a_call_that_rings_elsewhere() {
     let (mut world, romeo, [_, laptop, _]) = ringing();
@@ -308,6 +309,7 @@ fn one_device_that_is_gone_does_not_end_a_call_that_rings_elsewhere() {
     assert_eq!(count(&world, romeo, returned), 1, "now it does not matter any more");
 }
 
+// Shows R-FORK-2.
 #[test]
 fn an_error_that_is_faster_than_the_ringing_ends_nothing() {
     let (mut world, romeo, [phone, ..]) = couple();

@@ -45,7 +45,7 @@ fn missed(world: &World, romeo: PersonId) -> Event {
     Event::Missed { from: world.jid(romeo), media: vec![Media::Audio] }
 }
 
-// Shows jmi-biz-01.
+// Shows R-FORK-3.
 #[test]
 fn a_proposal_that_is_sent_again_on_a_resumed_stream_rings_for_the_rest_of_its_time() {
     let (mut world, romeo, phone) = at_noon();
@@ -57,6 +57,7 @@ fn a_proposal_that_is_sent_again_on_a_resumed_stream_rings_for_the_rest_of_its_t
     assert_eq!(over(&world, phone), Some(&EndReason::Expired));
 }
 
+// Shows R-FORK-3.
 #[test]
 fn clocks_that_differ_by_two_minutes_cost_no_call() {
     for stamped in [NOON - 3 - 2 * MINUTE, NOON - 3 + 2 * MINUTE] {
@@ -68,6 +69,7 @@ fn clocks_that_differ_by_two_minutes_cost_no_call() {
     }
 }
 
+// Shows R-FORK-3.
 #[test]
 fn a_proposal_whose_caller_has_given_up_by_any_clock_was_missed() {
     let (mut world, romeo, phone) = at_noon();

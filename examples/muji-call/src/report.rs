@@ -221,7 +221,7 @@ impl Report {
         });
         let reason = match why {
             Silence::Muted | Silence::Held => format!(": {}", silence(why)),
-            Silence::Unexplained => ", though the path works; ask them to mute and unmute".to_owned(),
+            Silence::Unexplained => ", though the path works".to_owned(), // What helps is a warning of its own.
         };
         let sentence = format!("no {} comes from {}{reason}", media.as_str(), printable(nick));
         self.say("peer", fields, || Some(sentence));

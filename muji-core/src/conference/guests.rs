@@ -94,6 +94,11 @@ impl Guests {
         cx.send(message);
     }
 
+    /// True if somebody was invited by this.
+    pub(super) fn has_invited(&self, guest: &BareJid, id: &str) -> bool {
+        self.invited.iter().any(|(jid, invited)| jid == guest && invited == id)
+    }
+
     /// Somebody rejects an invitation. False if it is none that we made.
     pub(super) fn rejected(&mut self, guest: &Jid, id: &str) -> bool {
         let index = self.invited.iter().position(|(jid, invited)| *jid == guest.to_bare() && invited == id);

@@ -122,6 +122,7 @@ impl Conference {
         }
         for (nick, occupant) in room.occupants.iter() {
             self.takes_part(cx, nick, occupant.real.clone(), occupant.muji.clone(), Some(occupant.quirks));
+            self.occupants.share(nick, room.occupants.sharers(nick));
         }
         self
     }
@@ -354,6 +355,16 @@ impl Conference {
         if self.guests.rejected(guest, id) {
             self.event(cx, Event::Declined(guest.clone(), None));
         }
+    }
+
+    /// An invitation of ours was returned, or its copy for one device. False if it is none that we made.
+    pub(crate) fn invitation_returned(&self, cx: &mut Context<'_>, from: &Jid, id: &str, condition: &str) -> bool {
+        let guest = from.to_bare();
+        let ours = self.guests.has_invited(&guest, id);
+        if ours {
+            self.warn(cx, Warning::InvitationReturned { guest, condition: condition.to_owned() });
+        }
+        ours
     }
 
     /// A guest whom the room has told does not come.

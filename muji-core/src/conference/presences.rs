@@ -153,6 +153,10 @@ impl Conference {
             Echo::Strange => self.membership.room_kind() == RoomKind::CallRoom,
             Echo::Older => false,
         };
+        if entering && !marked && muji.is_none() && self.membership.loses_words() {
+            self.announce_again(cx);
+            return self.publishing.echo.mark();
+        }
         if muji.is_none() && stripped && (entering || self.publishing.is_joining()) {
             self.fail(cx, RoomFault::MujiStripped);
         } else if marked {

@@ -250,7 +250,7 @@ impl DirectCalls {
     }
 
     /// One of our messages, or a copy of one, was returned.
-    pub(crate) fn returned(&mut self, cx: &mut Context<'_>, us: &FullJid, from: &Jid, id: &str, why: String) -> bool {
+    pub(crate) fn returned(&mut self, cx: &mut Context<'_>, us: &FullJid, from: &Jid, id: &str, why: &str) -> bool {
         let of_server = |server: &DomainRef| from.as_str() == server.as_str();
         let on_the_way = |peer: &BareJid| from.to_bare() == *peer || of_server(peer.domain()) || of_server(us.domain());
         let placed = |direct: &DirectCall| direct.placed_id() == Some(id) && on_the_way(&direct.peer);

@@ -80,15 +80,15 @@ impl DirectCall {
     }
 
     /// Our proposal was returned, or the copy for one device.
-    pub(super) fn returned(&mut self, cx: &mut Context<'_>, from: &Jid, condition: String) {
+    pub(super) fn returned(&mut self, cx: &mut Context<'_>, from: &Jid, condition: &str) {
         let Origin::Placed(fork) = &mut self.origin else { return };
         if !fork.is_open() {
             return; // A device took the call, so it does not matter which other one did not hear of it.
         }
-        match fork.handle_error(cx.now, from, condition.clone()) {
+        match fork.handle_error(cx.now, from, condition.to_owned()) {
             Returned::Perhaps => {}
             Returned::OneCopy => {
-                let warning = Warning::ProposalReturned { from: from.clone(), condition };
+                let warning = Warning::ProposalReturned { from: from.clone(), condition: condition.to_owned() };
                 cx.event(self.call, Event::Warning(warning));
             }
         }

@@ -210,7 +210,12 @@ impl DirectCall {
             SessionEvent::Flowing { .. } => {}
             SessionEvent::Interrupted => self.set_state(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
             SessionEvent::Silent { content, media, why } => {
+                let stalled = cx.clients.find(&peer.jid).is_stalled(&media, why);
+                let nick = peer.nick.clone();
                 cx.event(self.call, Event::PeerSilent { peer, session: id, content, media, why });
+                if stalled {
+                    cx.event(self.call, Event::Warning(Warning::MicrophoneStalled { nick }));
+                }
             }
             SessionEvent::Muted(content) => cx.event(self.call, Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => cx.event(self.call, Event::PeerUnmuted(peer, content)),

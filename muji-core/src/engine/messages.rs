@@ -221,13 +221,19 @@ impl Engine {
         wall_clock::since(now, self.clock.age(now, said)?, lasts)
     }
 
-    /// Our own proposal came back: a server or a device says why.
+    /// Our own proposal or invitation came back: a server or a device says why.
     fn handle_returned(&mut self, now: Instant, message: &Message) -> bool {
         let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
         let why = condition(&message.payloads);
-        let of_call =
-            self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.returned(cx, us, from, &id.0, why));
-        of_call == Some(true)
+        let proposal =
+            self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.returned(cx, us, from, &id.0, &why));
+        let mut calls = self.calls.keys().copied().collect::<Vec<_>>().into_iter();
+        proposal == Some(true)
+            || calls.any(|call| {
+                let invitation =
+                    self.with_call(now, call, |conference, cx| conference.invitation_returned(cx, from, &id.0, &why));
+                invitation == Some(true)
+            })
     }
 
     /// Invitations that are not from a person's device to ours: to all of a chat room, and to a room as such. A copy of our

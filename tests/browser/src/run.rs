@@ -29,7 +29,7 @@ const RIGHT: u32 = 5;
 /// Fewer pictures a second than this, of 30, is not fluent.
 const MIN_PICTURES: f64 = 25.0;
 
-/// More filled-in sound than this, in percent, is heard as a fault. Nothing is lost on loopback.
+/// More filled-in sound than this, in percent, is heard as a fault; what the network loses comes to it.
 const MAX_CONCEALED: f64 = 2.0;
 
 /// Seconds from where both are there to the first sound, at most.
@@ -295,7 +295,7 @@ impl Call<'_> {
         let mut faults = Vec::new();
         for (listener, speaker, direction, first_sound) in self.outcome.directions(self.scenario) {
             if [listener, speaker].iter().any(|device| device.client == Client::MujiCall) {
-                let wrong = wrongs(direction, first_sound, self.scenario.video);
+                let wrong = wrongs(direction, first_sound, self.scenario);
                 faults
                     .extend(wrong.iter().map(|what| format!("{} from {}: {what}", listener.label(), speaker.label())));
             }
@@ -327,16 +327,17 @@ impl Call<'_> {
 }
 
 /// What is wrong with a direction.
-fn wrongs(direction: &Direction, first_sound: Option<f64>, video: bool) -> Vec<&'static str> {
+fn wrongs(direction: &Direction, first_sound: Option<f64>, scenario: &Scenario) -> Vec<&'static str> {
     if direction.first_sound.is_none() {
         return vec!["nothing was heard"];
     }
+    let max_concealed = MAX_CONCEALED + f64::from(scenario.lost);
     let mut wrong = vec![
         (direction.right_tones < RIGHT, "not the right tone all the time"),
-        (direction.concealed().is_none_or(|share| share > MAX_CONCEALED), "too much sound is filled in"),
+        (direction.concealed().is_none_or(|share| share > max_concealed), "too much sound is filled in"),
         (first_sound.is_none_or(|seconds| seconds > MAX_FIRST_SOUND), "the first sound comes too late"),
     ];
-    if video {
+    if scenario.video {
         wrong.push((direction.right_hues < RIGHT, "not the right colour all the time"));
         wrong.push((direction.pictures().is_none_or(|rate| rate < MIN_PICTURES), "too few pictures"));
     }

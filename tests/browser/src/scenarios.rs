@@ -62,10 +62,18 @@ pub(crate) struct Scenario {
     pub(crate) name: String,
     pub(crate) shape: Shape,
     pub(crate) video: bool,
+    /// How many of a hundred datagrams are lost, at random.
+    pub(crate) lost: u32,
     pub(crate) devices: Vec<Device>,
 }
 
 impl Scenario {
+    fn losing(mut self, percent: u32) -> Self {
+        self.lost = percent;
+        self.name += &format!(", {percent} % lost");
+        self
+    }
+
     /// How many of the devices, from the first, end up in the call.
     pub(crate) fn talking(&self) -> usize {
         match self.shape {
@@ -104,6 +112,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         call("call: Chromium calls two devices of ours", PICTURES, &[MAX_BUNDLE, MujiCall, MujiCall]),
         call("call: ours calls an account with two Chromiums", PICTURES, &[MujiCall, MAX_BUNDLE, MAX_BUNDLE]),
         call("call: ours calls an account with Chromium and ours", PICTURES, &[MujiCall, BALANCED, MujiCall]),
+        room("room: ours, then Chromium", PICTURES, &[MujiCall, MAX_BUNDLE]).losing(2),
+        room("room: Chromium, then ours", PICTURES, &[BALANCED, MujiCall]).losing(5),
+        call("call: Chromium calls ours", PICTURES, &[MAX_BUNDLE, MujiCall]).losing(2),
+        call("call: ours calls Chromium", PICTURES, &[MujiCall, MAX_BUNDLE]).losing(5),
     ]
 }
 
@@ -111,14 +123,14 @@ fn room(name: &str, video: bool, clients: &[Client]) -> Scenario {
     let people = [&ROMEO, &JULIET, &MERCUTIO, &BENVOLIO];
     let devices =
         clients.iter().zip(people).map(|(client, person)| Device { person, resource: "desk", client: *client });
-    Scenario { name: named(name, video), shape: Shape::Room, video, devices: devices.collect() }
+    Scenario { name: named(name, video), shape: Shape::Room, video, lost: 0, devices: devices.collect() }
 }
 
 fn call(name: &str, video: bool, clients: &[Client]) -> Scenario {
     let places = [(&ROMEO, "desk"), (&JULIET, "phone"), (&JULIET, "laptop")];
     let devices = clients.iter().zip(places);
     let devices = devices.map(|(client, (person, resource))| Device { person, resource, client: *client });
-    Scenario { name: named(name, video), shape: Shape::Call, video, devices: devices.collect() }
+    Scenario { name: named(name, video), shape: Shape::Call, video, lost: 0, devices: devices.collect() }
 }
 
 fn named(name: &str, video: bool) -> String {

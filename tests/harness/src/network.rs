@@ -1,9 +1,13 @@
 //! Networks on this machine, made of network namespaces: an internet, and sites that reach it through some kind of NAT. They are
 //! removed when dropped. Needs root, `ip` and `nft`.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// How a site reaches the internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +89,30 @@ impl Network {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         super::process::within(&self.name, program)
+    }
+
+    /// From now on so many of a hundred datagrams are lost at random where they arrive among the servers, also on their loopback.
+    ///
+    /// # Errors
+    /// If the kernel does not do it.
+    pub fn lose(&self, percent: u32) -> io::Result<()> {
+        let rule = match percent {
+            0 => String::new(),
+            _ => format!("meta l4proto udp numgen random mod 100 < {percent} drop"),
+        };
+        feed(
+            &self.name,
+            &format!(
+                "table inet loss {{}}
+                delete table inet loss
+                table inet loss {{
+                    chain in {{
+                        type filter hook input priority 0
+                        {rule}
+                    }}
+                }}\n"
+            ),
+        )
     }
 
     /// A command in the namespace of the servers.
@@ -261,6 +289,30 @@ impl Drop for Host {
             let _gone = run(&["ip", "netns", "del", place]).is_err();
         }
     }
+}
+
+/// The thread goes into a network namespace, with the programs that it starts from then on.
+///
+/// # Errors
+/// If it is not there, or takes root.
+pub fn enter(place: &str) -> io::Result<()> {
+    go(&File::open(format!("/run/netns/{place}"))?)
+}
+
+/// Does something in a network namespace. Threads stay where they were begun: this one goes there, begins what is to be there, and comes back.
+///
+/// # Errors
+/// If it cannot go there, or the act fails.
+pub fn visit<T>(place: &str, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let back = File::open("/proc/thread-self/ns/net")?;
+    enter(place)?;
+    let done = act();
+    go(&back)?;
+    done
+}
+
+fn go(namespace: &File) -> io::Result<()> {
+    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
 /// The folder whose contents programs in a namespace see in `/etc` instead of what is there.

@@ -359,6 +359,16 @@ impl Client {
         }
     }
 
+    /// The media layer has heard a content of `peer`, and hears it no more.
+    pub(crate) fn silence(&mut self, now: Instant, peer: &FullJid, content: &str) {
+        let with = self.open.iter().filter(|session| self.sessions.get(session) == Some(peer));
+        for session in with.copied().collect::<Vec<_>>() {
+            let content = content.to_owned();
+            self.engine.handle_media(now, &MediaReport::Flowing { session, content: content.clone() });
+            self.engine.handle_media(now, &MediaReport::Silent { session, content });
+        }
+    }
+
     /// Whether we send and receive a content in the sessions with somebody.
     pub(crate) fn flows(&self, peer: &FullJid, content: &str) -> (bool, bool) {
         let with = self.agreed.iter().filter(|(session, _)| self.sessions.get(session) == Some(peer));

@@ -186,7 +186,10 @@ impl Rooms {
         let mut out = if nick == before { Vec::new() } else { room.renamed(address, from, &nick) };
         let payloads = room.passed_on(presence.payloads);
         let own = room.occupants.iter_mut().find(|occupant| occupant.real == *from).expect("the caller found it");
-        (own.nick, own.payloads) = (nick, payloads);
+        (own.nick, own.payloads) = (nick.clone(), payloads);
+        if nick != before {
+            out.extend(room.show(address, &before)); // A session that stays under it.
+        }
         out.extend(room.repeat(address, from, presence.id, &[code::SELF]));
         out
     }

@@ -17,7 +17,6 @@ async fn aiortc_comes_into_the_call_in_our_room() {
 
 // It is asked once, however long its user needs.
 #[tokio::test]
-#[ignore = "we give up after five seconds and call again"]
 async fn we_come_into_a_room_in_which_aiortc_rings_for_seven_seconds() {
     let Some(testbed) = Testbed::new() else { return };
     let room = testbed.room();

@@ -157,6 +157,12 @@ impl Membership {
         takes
     }
 
+    /// True if our announcement may be lost that asked for a nick of the call's own, and is to be said again: ejabberd repeats with a
+    /// change of nick what was said before it.
+    pub(crate) fn loses_words(&mut self) -> bool {
+        self.has_call_nick && self.may_restate()
+    }
+
     /// True if this is what the room says of us under the nick that we have left for the call's.
     pub(crate) fn is_former_nick(&self, nick: &str, user: &MucUser) -> bool {
         self.has_call_nick && self.is_present() && nick != self.nick && !user.has(code::NICK_GIVEN)

@@ -59,8 +59,14 @@ impl Participants {
                 self.set_state(cx, view, id, peer, PairState::Interrupted, Event::PeerInterrupted);
             }
             SessionEvent::Silent { content, media, why } => {
+                let stalled = self.people.get(peer).is_some_and(|it| it.quirks.is_stalled(&media, why));
                 let session = id;
                 self.peer_event(cx, view, peer, |peer| Event::PeerSilent { peer, session, content, media, why });
+                if stalled {
+                    self.peer_event(cx, view, peer, |peer| {
+                        Event::Warning(Warning::MicrophoneStalled { nick: peer.nick })
+                    });
+                }
             }
             SessionEvent::Muted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerUnmuted(peer, content)),

@@ -36,6 +36,7 @@ pub(super) fn remote(candidate: &Candidate) -> Option<str0m::Candidate> {
 }
 
 /// A packet of the peer.
+#[inline] // Or each packet's header is copied to call it.
 pub(super) fn received(packet: Str0mPacket) -> ReceivedRtp {
     let timestamp = packet.header.timestamp;
     let captured = packet.last_sender_info.and_then(|known| {

@@ -222,6 +222,7 @@ impl Str0mTransport {
         }
     }
 
+    #[inline] // As `received`.
     fn event(&mut self, event: Event, now: Instant) {
         match event {
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {

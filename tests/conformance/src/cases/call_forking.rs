@@ -9,6 +9,7 @@ use muji_xep::jmi::{JingleMessage, MessageKind};
 use muji_xep::rtp::Media;
 use muji_xep::{Element, ns};
 use xmpp_parsers::message::{Id, Message};
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use super::{Case, because};
 use crate::play::{Fault, Other, Play, Result, SOON, wrong};
@@ -27,6 +28,7 @@ pub(super) const CASES: &[Case] = &[
         play: shows_itself,
     },
     Case { name: "it talks with the first device that picks up", ids: &["R-FORK-1"], play: takes_the_first },
+    Case { name: "a call rings on though a copy of it is returned", ids: &["R-FORK-2"], play: rings_on_elsewhere },
     Case { name: "it says at the end why it is over", ids: &["jmi-finish-02"], play: says_why_it_is_over },
     Case {
         name: "it rings no more when another device picks up, of the older kind",
@@ -289,6 +291,20 @@ fn takes_the_first(play: &mut Play) -> Result {
         true => wrong("it calls the second device too"),
         false => Ok(()),
     }
+}
+
+fn rings_on_elsewhere(play: &mut Play) -> Result {
+    let (other, proposal) = proposal(play)?;
+    let id = id(&proposal);
+    tell(play, &other, &JingleMessage::new(&id, MessageKind::Ringing))?;
+    let stanza_id = proposal.attr("id").map(|id| Id(id.to_owned()));
+    let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
+    let returned = Message { id: stanza_id, payloads: vec![error.into()], ..Message::error(Jid::from(play.client()?)) };
+    play.say(&other, returned);
+    let gives_up = |line: &Line| word(line, "retract").or_else(|| word(line, "finish")).is_some();
+    play.does_not_say("that it gives the call up", Duration::from_secs(8), gives_up)?;
+    tell(play, &other, &JingleMessage::new(&id, MessageKind::Proceed))?;
+    play.calls(&other).map(drop)
 }
 
 /// The client takes a call, and there is a session.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use muji_harness::puppet::{audio, opus};
+use muji_harness::puppet::{acceptance, audio, opus};
 use muji_trace::{Line, publishes};
-use muji_xep::jingle::Content;
+use muji_xep::jingle::{Action, Content, Jingle};
 use muji_xep::muji::MujiElement;
 use muji_xep::rtp::PayloadType;
-use muji_xep::{Element, ns};
+use muji_xep::session_info::SessionInfo;
+use muji_xep::{Element, Skipped, ns};
 
 use super::{Case, called, sound};
 use crate::play::{Other, Play, Result, SOON, wrong};
@@ -26,6 +27,7 @@ pub(super) const CASES: &[Case] = &[
         play: not_one_who_comes_later,
     },
     Case { name: "it calls those who come later and do not call", ids: &["R-INIT-3"], play: calls_who_forgets },
+    Case { name: "it waits for who says that it rings", ids: &["R-RING-1"], play: waits_while_it_rings },
     Case { name: "it publishes before it calls", ids: &["muji-sess-03"], play: publishes_before },
     Case { name: "it calls real JIDs", ids: &["muji-sess-04", "muc-pm-01"], play: calls_real_jids },
     Case { name: "its offer names the room", ids: &["muji-sess-05"], play: names_the_room },
@@ -55,6 +57,17 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "of two meanings of an id that of the lower JID stands", ids: &["R-PT-3"], play: gives_ids_up },
     Case { name: "it gives no id of another another meaning", ids: &["muji-pt-01", "R-PT-1"], play: keeps_ids },
 ];
+
+fn waits_while_it_rings(play: &mut Play) -> Result {
+    let (other, offer) = called(play)?;
+    let offer = Jingle::read(&offer, &mut Skipped::default()).expect("it was found by its action");
+    let rings = Jingle { info: Some(SessionInfo::Ringing), ..Jingle::new(Action::SessionInfo, &offer.sid) };
+    play.ask(&other, &rings)?;
+    let again = |line: &Line| ["session-initiate", "session-terminate"].iter().any(|it| line.action(it).is_some());
+    play.does_not_say("that it waits no longer", Duration::from_secs(12), again)?;
+    let id = play.ask(&other, &acceptance(&offer))?;
+    play.confirmed(&id)
+}
 
 /// How often it has called somebody.
 fn offers(play: &Play, other: &Other) -> usize {

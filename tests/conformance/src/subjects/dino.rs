@@ -1,17 +1,14 @@
 //! A real Dino without a screen, in a network namespace of its own; needs root.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use muji_harness::authority::Authority;
 use muji_harness::dino::{Dino, Owner};
-use muji_harness::network::Network;
+use muji_harness::network::{Network, visit};
 use muji_harness::real_server::{PEOPLE, RealServer};
 use muji_harness::server::LoginOptions;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::client::{Account, Client};
 use super::real_server::{OnRealServer, PASSWORD};
@@ -50,7 +47,7 @@ pub(crate) fn start() -> io::Result<Loopback> {
     std::fs::write(&file, authority.pem())?;
     let login = LoginOptions { tls: Some(tls), ..LoginOptions::default() };
     let place = net.place().to_owned();
-    within(&place, || {
+    visit(&place, || {
         Loopback::with_login(login, PORT, |account| {
             let friends = FRIENDS.map(|name| format!("{name}@{DOMAIN}"));
             begin(net, &account, &friends, &file, Some(file.clone()))
@@ -63,26 +60,13 @@ pub(crate) fn over_prosody() -> io::Result<OnRealServer> {
     let net = Network::new()?.map_err(io::Error::other)?;
     let server = RealServer::prosody_at_home(net.place(), PASSWORD)?;
     let place = net.place().to_owned();
-    within(&place, || {
+    visit(&place, || {
         OnRealServer::over(server, |account, server| {
             let friends = PEOPLE.map(|name| format!("{name}@{}", server.domain));
             let friends: Vec<String> = friends.into_iter().filter(|friend| *friend != account.jid).collect();
             begin(net, &account, &friends, Path::new(&server.authority()), None)
         })
     })
-}
-
-/// Does something in a network namespace. Threads stay where they were begun: this one goes there, begins what is to be there, and comes back.
-fn within<T>(place: &str, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let back = File::open("/proc/thread-self/ns/net")?;
-    enter(&File::open(format!("/run/netns/{place}"))?)?;
-    let done = act();
-    enter(&back)?;
-    done
-}
-
-fn enter(namespace: &File) -> io::Result<()> {
-    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
 fn begin(

@@ -310,6 +310,13 @@ impl World {
         }
     }
 
+    /// Somebody has heard a content of a peer, and hears it no more.
+    pub fn stop_hearing(&mut self, who: PersonId, peer: PersonId, content: &str) {
+        let (now, jid) = (self.now, self.jid(peer));
+        self.client_mut(who).silence(now, &jid, content);
+        self.drain(who);
+    }
+
     /// The process dies, and the server notices.
     pub fn vanish(&mut self, who: PersonId) {
         self.freeze(who);
