@@ -302,3 +302,32 @@ fn a_stanza_that_cannot_be_read_is_told_with_its_sender_and_causes_nothing_else(
         assert_eq!(world.wire.len(), sent, "{stanza}");
     }
 }
+
+#[test]
+fn an_odd_message_that_another_device_heard_is_read_in_its_copy() {
+    for (from, invited) in [(FROM, 1), ("juliet@capulet.example/📱", 0)] {
+        let mut world = World::new(1);
+        let romeo = world.person("romeo");
+        let (us, room) = (world.jid(romeo).to_bare(), world.room("balcony"));
+        let invite =
+            format!("<invite xmlns='{}'><muji xmlns='{}' room='{room}'/></invite>", ns::CALL_INVITES, ns::MUJI);
+        let odd = format!(
+            "<message xmlns='{}' from='{from}' to='{us}' type='odd' id='1'><thread>a</thread><thread>b</thread>{invite}</message>",
+            ns::CLIENT
+        );
+        let before = world.events(romeo).len();
+        world.forge(
+            romeo,
+            &format!(
+                "<message xmlns='{}' from='{us}'><received xmlns='{}'><forwarded xmlns='{}'>{odd}</forwarded></received></message>",
+                ns::CLIENT,
+                ns::CARBONS,
+                ns::FORWARD
+            ),
+        );
+        let told = &world.events(romeo)[before..];
+        assert_eq!(told.iter().filter(|event| matches!(event, Event::Invited(_))).count(), invited, "{told:?}");
+        let skipped = |event: &&Event| matches!(event, Event::Skipped { from: named, .. } if named == from);
+        assert_eq!(told.iter().filter(skipped).count(), 1 - invited, "{told:?}");
+    }
+}

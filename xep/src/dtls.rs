@@ -148,7 +148,7 @@ const MAX_HASH: usize = 64;
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<char> =
         text.chars().filter(|it| *it != ':' && !it.is_ascii_whitespace()).take(2 * MAX_HASH + 1).collect();
-    if digits.is_empty() || digits.len() > 2 * MAX_HASH || digits.len() % 2 != 0 {
+    if digits.is_empty() || digits.len() > 2 * MAX_HASH || !digits.len().is_multiple_of(2) {
         return None;
     }
     let value = |pair: &[char]| u8::try_from(pair[0].to_digit(16)? << 4 | pair[1].to_digit(16)?).ok();

@@ -120,7 +120,7 @@ impl MucUser {
     #[must_use]
     pub fn real(&self, known: Option<&FullJid>) -> Option<FullJid> {
         let stays = known.filter(|known| self.devices.contains(known));
-        stays.or(self.devices.first()).cloned()
+        stays.or_else(|| self.devices.first()).cloned()
     }
 
     /// True if the room gave this status.

@@ -8,6 +8,7 @@ mod requirements;
 mod restarting;
 mod security;
 mod silence;
+mod telephones;
 
 use std::time::Duration;
 

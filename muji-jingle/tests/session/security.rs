@@ -1,10 +1,10 @@
 //! A session is encrypted with keys that the peer has promised, or there is none.
 
-use muji_jingle::media::MediaCommand;
+use muji_jingle::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
 use muji_jingle::{End, Session, SessionEvent, fault::NegotiationError};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement};
 
-use crate::pair::{answer, drain, offered, opus, parties, wanted};
+use crate::pair::{agreed, answer, drain, offered, opus, parties, transport, wanted};
 
 fn disarm(jingle: &mut Jingle) -> Vec<muji_xep::dtls::Fingerprint> {
     let transport = jingle.contents[0].transport.as_mut().expect("it has one");
@@ -72,4 +72,15 @@ fn an_answer_that_contradicts_what_came_before_it_ends_the_session() {
     pair.caller.handle_request(pair.now, &mut pair.ids, "x", &early(forged), &[]).expect("it is in order");
     pair.caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
     assert_eq!(drain(&mut pair.caller).told().map(|why| &why.reason), Some(&Reason::SecurityError));
+}
+
+#[test]
+fn a_certificate_that_no_transport_can_do_ends_the_session_for_that_reason() {
+    let mut pair = agreed();
+    let failure = PathFailure::from(TransportFailure::RsaCertificate);
+    let report = MediaReport::Failed { transport: transport(), failure: failure.clone() };
+    pair.caller.handle_media(pair.now, &mut pair.ids, report);
+    let given = drain(&mut pair.caller);
+    assert_eq!(given.told().map(|why| &why.reason), Some(&Reason::SecurityError));
+    assert_eq!(given.events, [SessionEvent::Ended(End::Path(failure))]);
 }

@@ -354,4 +354,46 @@ mod tests {
         let heard = meter.take().and_then(|level| level.frequency);
         assert!(heard.is_some_and(|heard| (heard - 440.0).abs() < 5.0), "{heard:?}");
     }
+    #[test]
+    fn sound_of_a_telephone_is_heard_and_its_gaps_are_filled() {
+        use crate::audio::meter::Meter;
+        use crate::codec::g711::{Encoder, Law};
+        use crate::device::AudioSource;
+        use crate::device::tone::Tone;
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Pcma.payload_type()]).unwrap();
+        let (start, mut tone, mut encoder, mut meter) =
+            (Instant::now(), Tone::new(440.0), Encoder::default(), Meter::default());
+        for turn in 0..150u32 {
+            let mut frame = [0; FRAME];
+            tone.fill(&mut frame).unwrap();
+            let [(_, payload)] = &encoder.encode(&frame, [((), Law::A)])[..] else { panic!("one law") };
+            let arrived = start + FRAME_TIME * turn;
+            // 160 samples of 8 kHz; the timestamps wrap on the way.
+            let packet = RtpPacket {
+                timestamp: u32::MAX.wrapping_sub(8_000).wrapping_add(turn * 160),
+                marker: false,
+                payload: payload.clone(),
+            };
+            if turn % 20 != 19 {
+                receiver.insert(ReceivedRtp {
+                    ssrc: 1,
+                    payload_type: 8,
+                    sequence: u64::from(turn),
+                    arrived,
+                    captured: None,
+                    turns: None,
+                    packet,
+                });
+            }
+            let heard = receiver.frame(arrived);
+            if turn >= 10 {
+                meter.add(&heard.expect("no frame is missing"));
+            }
+        }
+        let stats = receiver.stats();
+        assert!((6..=9).contains(&stats.concealed), "{stats:?}");
+        assert!(stats.delay < Duration::from_millis(60), "its clock is understood: {stats:?}");
+        let heard = meter.take().and_then(|level| level.frequency);
+        assert!(heard.is_some_and(|heard| (heard - 440.0).abs() < 5.0), "{heard:?}");
+    }
 }

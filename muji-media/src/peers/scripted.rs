@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use muji_core::media::{IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport};
+use muji_core::media::{
+    IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, TransportFailure,
+};
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 use muji_xep::Secret;
@@ -67,34 +69,43 @@ fn id(index: u8) -> TransportId {
 
 /// A session with a transport for each content, and their script.
 fn session() -> (Peers, Script) {
+    session_with(None)
+}
+
+/// The same; peers with RSA certificates get other transports, if there are others.
+fn session_with(for_rsa: Option<Box<MakeTransport>>) -> (Peers, Script) {
     let script = Script::default();
     let own = script.clone();
     let make = move |_, params: crate::transport::TransportParams| {
         Box::new(Scripted(params.id, own.clone())) as Box<dyn Transport>
     };
-    let mut peers = Peers::new(MakeTransport { make: Box::new(make), transport_cc: true, for_rsa: None });
+    let mut peers = Peers::new(MakeTransport { make: Box::new(make), transport_cc: true, for_rsa });
     for port in [1, 2] {
         peers.add_socket_set(hosts(&[([10, 0, 0, 1], port).into()]));
     }
+    peers.execute(Instant::now(), &opening(SESSION));
+    while peers.poll_output().is_some() {}
+    (peers, script)
+}
+
+/// A session with Juliet begins.
+fn opening(session: SessionId) -> MediaCommand {
     let content = |(index, name): (u8, &str)| OpenContent {
         name: name.to_owned(),
         media: Media::Audio,
         ssrc: 1,
-        transport: id(index),
+        transport: TransportId { session, index },
         payload_types: Vec::new(),
         extensions: Vec::new(),
     };
-    let open = MediaCommand::Open {
+    MediaCommand::Open {
         call: CallId(1),
-        session: SESSION,
+        session,
         peer: "juliet@x.example".parse().expect("a bare JID"),
         name: "juliet".to_owned(),
         role: IceRole::Controlling,
         contents: (0..).zip(NAMES).map(content).collect(),
-    };
-    peers.execute(Instant::now(), &open);
-    while peers.poll_output().is_some() {}
-    (peers, script)
+    }
 }
 
 fn packet(index: u8) -> (TransportId, TransportOutput) {
@@ -149,6 +160,34 @@ fn media_are_settled_when_all_transports_are_connected_and_until_one_fails() {
     assert!(peers.are_settled(), "it may come back, and nothing is made for it");
     flowing(&mut peers, &script, [(id(0), TransportOutput::WrongCertificate)]);
     assert!(!peers.are_settled());
+}
+
+/// A session fails because of Juliet's certificate, and another begins: why the first failed, and what makes the ends of the second.
+fn after_an_rsa_certificate(for_rsa: Option<Box<MakeTransport>>) -> (TransportFailure, Vec<String>) {
+    let (mut peers, script) = session_with(for_rsa);
+    script.lock().unwrap().push_back((id(0), TransportOutput::Failed(TransportFailure::RsaCertificate)));
+    peers.handle_timeout(Instant::now() + Duration::from_secs(1));
+    let failed = std::iter::from_fn(|| peers.poll_output()).find_map(|output| match output {
+        PeersOutput::Transport { output: TransportOutput::Failed(why), .. } => Some(why),
+        PeersOutput::Transport { .. } | PeersOutput::Report(_) => None,
+    });
+    peers.execute(Instant::now(), &MediaCommand::Close { session: SESSION });
+    peers.execute(Instant::now(), &opening(SessionId(2)));
+    let ends = std::iter::from_fn(|| peers.poll_output()).filter_map(|output| match output {
+        PeersOutput::Report(MediaReport::Described { local, .. }) => Some(local.ufrag[..4].to_owned()),
+        PeersOutput::Transport { .. } | PeersOutput::Report(_) => None,
+    });
+    let ends = ends.collect();
+    (failed.expect("it was told"), ends)
+}
+
+#[test]
+fn a_peer_with_an_rsa_certificate_gets_the_transport_that_can_do_it_from_its_next_session_on() {
+    let other = Some(Box::new(crate::transport::loopback::maker()));
+    let expected = vec!["loop".to_owned(); 2];
+    assert_eq!(after_an_rsa_certificate(other), (TransportFailure::OtherTransport, expected));
+    let expected = vec!["scri".to_owned(); 2];
+    assert_eq!(after_an_rsa_certificate(None), (TransportFailure::RsaCertificate, expected), "there is no other");
 }
 
 #[test]

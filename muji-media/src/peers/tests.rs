@@ -239,6 +239,31 @@ fn a_datagram_of_nobody_is_dropped() {
 }
 
 #[test]
+fn each_peer_gets_the_encoding_that_it_agreed_on_and_no_other() {
+    let now = Instant::now();
+    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
+    for number in 1..3 {
+        let session = SessionId(number);
+        let index = usize::try_from(number).expect("small");
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+        agree(&mut all[0], now, session, 111, theirs);
+        agree(&mut all[index], now, session, 111, ours);
+        carry(&mut all, now);
+    }
+    assert_eq!(all[0].audio_encodings(), BTreeSet::from([AudioEncoding::Opus]));
+    let publication = "what the room calls it".to_owned();
+    let send = Some(Sending { publication, payload_type: AudioEncoding::Pcmu.payload_type() });
+    let (session, content) = (SessionId(2), CONTENT.to_owned());
+    all[0].execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+    assert_eq!(all[0].audio_encodings(), BTreeSet::from([AudioEncoding::Opus, AudioEncoding::Pcmu]));
+    for (encoding, whom) in [(AudioEncoding::Opus, (1, 111)), (AudioEncoding::Pcmu, (2, 0))] {
+        let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
+        all[0].publish(now, now, CallId(1), "what the room calls it", encoding, from_ref(&packet));
+        assert_eq!(carry(&mut all, now), [(whom.0, whom.1, packet)], "{encoding:?}");
+    }
+}
+
+#[test]
 fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
     let now = Instant::now();
     let mut all = [0, 1].map(|number| peers_at(address(number)));

@@ -99,6 +99,23 @@ fn a_peer_that_goes_on_with_other_sources_than_it_announced_is_heard_however_oft
     }
 }
 
+#[test]
+fn sound_of_a_telephone_flows_one_way_and_opus_the_other() {
+    for kinds in secure() {
+        let mut pair = Pair::connected_with(kinds, true, Vec::new());
+        let (content, send, ssrcs) = ("audio".to_owned(), Some(pcmu()), vec![SSRCS[1]]);
+        pair.ends[0].transport.set_negotiated(&NegotiatedContent { content, send, receive: true, ssrcs });
+        pair.wire.clear();
+        assert_eq!(flow(&mut pair, 1..20), [19, 19], "{kinds:?}");
+        let sent = |sender: usize| {
+            let packets = pair.wire.iter().filter(move |(of, bytes)| *of == sender && is_rtp(bytes));
+            packets.map(|(_, bytes)| bytes[1] & 0x7F).collect::<std::collections::BTreeSet<u8>>()
+        };
+        assert!(sent(0).contains(&0) && !sent(0).contains(&111), "{:?}", sent(0));
+        assert!(sent(1).contains(&111), "{:?}", sent(1));
+    }
+}
+
 /// What the second got of a content of which every tenth packet was lost, and how many packets that took.
 fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
     // Without bandwidth estimates, whose probes are packets too.

@@ -3,7 +3,6 @@
 //! With the feature `webrtc-ice` the second transport is tried too.
 
 mod bundling;
-#[cfg(feature = "webrtc-ice")]
 mod certificates;
 mod connecting;
 mod flowing;

@@ -37,7 +37,7 @@ use crate::bandwidth;
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
 use convert::{bits, local, received, remote, rtp_ssrc, write};
-use failure::failure;
+use failure::{alert, failure};
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, uses_transport_cc};
 use probing::Probing;
@@ -73,6 +73,8 @@ pub struct Str0mTransport {
     local: LocalTransport,
     dtls: Option<DtlsRole>,
     dtls_started: bool,
+    /// What the peer said last in the handshake, if that was an alert.
+    alert: Option<u8>,
     streams: Vec<Stream>,
     /// Both ends use transport-wide congestion control.
     counted: bool,
@@ -123,6 +125,7 @@ impl Str0mTransport {
             local,
             dtls: None,
             dtls_started: false,
+            alert: None,
             streams,
             counted,
             probing: Probing::default(),
@@ -340,7 +343,7 @@ impl Str0mTransport {
             RtcError::RemoteSdp(_) => self.end(TransportOutput::WrongCertificate),
             other => {
                 let role = self.dtls.filter(|_| !self.consent.is_connected());
-                self.fail(failure(other, role));
+                self.fail(failure(other, role, self.alert));
             }
         }
     }
@@ -535,6 +538,9 @@ impl Transport for Str0mTransport {
             self.tick(now);
             self.start_dtls(false);
             self.drain(now);
+        }
+        if is_dtls {
+            self.alert = alert(bytes);
         }
         if bytes.starts_with(&BINDING_REQUEST) {
             let named = self.theirs.iter().any(|theirs| theirs.addr() == from);

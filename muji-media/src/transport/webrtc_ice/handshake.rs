@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dtls::cipher_suite::CipherSuiteId;
 use dtls::config::{ClientAuthType, Config};
 use dtls::conn::DTLSConn;
-use dtls::crypto::CryptoPrivateKeyKind;
 use dtls::extension::extension_use_srtp::SrtpProtectionProfile as Offered;
 use muji_core::media::{DtlsRole, TransportFailure};
 use sha2::{Digest, Sha256};
@@ -21,10 +20,9 @@ pub(super) fn fingerprint(certificate: &[u8]) -> Vec<u8> {
     Sha256::digest(certificate).to_vec()
 }
 
-/// The cipher suites, for each kind of the server's certificate: all browsers and GnuTLS have them. CBC suites are left out, because dtls
-/// reads their records with less care.
-const ECDSA: CipherSuiteId = CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256;
-const RSA: CipherSuiteId = CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256;
+/// The cipher suites, for both kinds of certificates: all browsers and GnuTLS have them. CBC suites are left out, because dtls reads their records with less care.
+const CIPHERS: [CipherSuiteId; 2] =
+    [CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256, CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256];
 const PROFILES: [Offered; 2] = [Offered::Srtp_Aead_Aes_128_Gcm, Offered::Srtp_Aes128_Cm_Hmac_Sha1_80];
 
 /// Runs it, and listens until the peer closes.
@@ -57,14 +55,9 @@ async fn connect(
     let Handshake { certificate, client, fingerprint: promised } = handshake;
     let other = Arc::new(AtomicBool::new(false));
     let (seen, expected) = (other.clone(), promised.clone());
-    let cipher_suites = match &certificate.private_key.kind {
-        _ if client => vec![ECDSA, RSA],
-        CryptoPrivateKeyKind::Rsa256(_) => vec![RSA],
-        CryptoPrivateKeyKind::Ecdsa256(_) | CryptoPrivateKeyKind::Ed25519(_) => vec![ECDSA],
-    };
     let config = Config {
         certificates: vec![certificate],
-        cipher_suites,
+        cipher_suites: CIPHERS.to_vec(),
         srtp_protection_profiles: PROFILES.to_vec(),
         client_auth: ClientAuthType::RequireAnyClientCert,
         // It is self-signed: the promised fingerprint proves it (RFC 5763).

@@ -60,7 +60,6 @@ const RESEND: Duration = Duration::from_millis(50);
 /// What all transports of this kind share.
 pub struct WebrtcIce {
     certificates: Certificates<Certificate>,
-    make_certificate: fn() -> Option<Certificate>,
 }
 
 impl WebrtcIce {
@@ -71,26 +70,14 @@ impl WebrtcIce {
     pub fn new() -> Result<Self, NoCertificate> {
         // dtls uses the process's default of rustls, and two are built in here; a program that chose before keeps its choice.
         let _chosen = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificates = Certificates::new(certificate().ok_or(NoCertificate)?);
-        Ok(Self { certificates, make_certificate: certificate })
-    }
-
-    /// Shows this certificate in all calls, RSA or ECDSA: its key and then itself, in PEM.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn with_certificate(pem: &str) -> Result<Self, NoCertificate> {
-        // As dtls names it.
-        let pem = pem.replace("PRIVATE KEY", "PRIVATE_KEY");
-        let certificate = Certificate::from_pem(&pem).map_err(|_| NoCertificate)?;
-        Ok(Self { certificates: Certificates::new(certificate), make_certificate: || None })
+        Ok(Self { certificates: Certificates::new(certificate().ok_or(NoCertificate)?) })
     }
 
     /// Makes transports of this kind.
     #[must_use]
     pub fn maker(mut self) -> MakeTransport {
         let make = move |now, params: TransportParams| {
-            let certificate = self.certificates.of(params.call, self.make_certificate);
+            let certificate = self.certificates.of(params.call, certificate);
             Box::new(WebrtcIceTransport::new(certificate, now, params)) as Box<dyn Transport>
         };
         MakeTransport { make: Box::new(make), transport_cc: false, for_rsa: None }

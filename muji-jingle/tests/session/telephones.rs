@@ -1,0 +1,87 @@
+//! G.711 behind Opus (RFC 7874 section 3, XEP-0266): who has Opus uses it, and a gateway that has not is heard all the same.
+
+use muji_jingle::Session;
+use muji_jingle::media::MediaCommand;
+use muji_xep::jingle::{Action, Jingle};
+use muji_xep::rtp::PayloadType;
+
+use crate::pair::{drain, end, offered, opus, parties, wanted};
+
+fn pcmu() -> PayloadType {
+    PayloadType::new(0, "PCMU", 8_000, 1)
+}
+
+fn pcma() -> PayloadType {
+    PayloadType::new(8, "PCMA", 8_000, 1)
+}
+
+fn encodings(jingle: &Jingle) -> Vec<u8> {
+    let description = jingle.contents[0].description.as_ref().expect("it has one");
+    description.payload_types.iter().map(|payload| payload.id).collect()
+}
+
+/// The encodings of our answer to an offer of these.
+fn answered(offers: Vec<PayloadType>) -> Vec<u8> {
+    let mut pair = offered();
+    pair.offer.contents[0].description.as_mut().expect("it has one").payload_types = offers;
+    let ours = wanted(vec![opus(), pcmu(), pcma()]);
+    let mut callee = Session::incoming(parties("juliet", "romeo"), &pair.offer, &ours).expect("it fits");
+    callee.accept(pair.now, &mut pair.ids);
+    callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    let [(_, answer)] = &drain(&mut callee).requests[..] else { panic!("one answer") };
+    encodings(answer)
+}
+
+/// The encodings of our offer, and what we send after an answer with these.
+fn sent_after(answers: Vec<PayloadType>) -> (Vec<u8>, u8) {
+    let mut pair = offered();
+    let ours = wanted(vec![opus(), pcmu(), pcma()]);
+    let mut caller = Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), ours);
+    caller.permit_offer(pair.now, &mut pair.ids);
+    caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
+    let [(id, offer)] = &drain(&mut caller).requests[..] else { panic!("one offer") };
+    caller.handle_answer(pair.now, &mut pair.ids, id, Ok(()));
+    pair.callee.accept(pair.now, &mut pair.ids);
+    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    let [(_, answer)] = &drain(&mut pair.callee).requests[..] else { panic!("one answer") };
+    let mut answer = answer.clone();
+    assert_eq!(answer.action, Action::SessionAccept);
+    answer.contents[0].description.as_mut().expect("it has one").payload_types = answers;
+    caller.handle_request(pair.now, &mut pair.ids, "x", &answer, &[]).expect("it is in order");
+    let sends = drain(&mut caller).media.into_iter().find_map(|command| match command {
+        MediaCommand::Content { send, .. } => send,
+        _ => None,
+    });
+    (encodings(offer), sends.expect("something is sent").payload_type.id)
+}
+
+#[test]
+fn dino_and_movim_offer_opus_first_and_get_it_alone_and_a_gateway_gets_what_it_has() {
+    let dino = [
+        opus(),
+        PayloadType::new(112, "speex", 32_000, 1),
+        PayloadType::new(113, "speex", 16_000, 1),
+        PayloadType::new(114, "speex", 8_000, 1),
+        pcmu(),
+        pcma(),
+    ];
+    assert_eq!(answered(dino.to_vec()), [111]);
+    let browser = [
+        opus(),
+        PayloadType::new(9, "G722", 8_000, 1),
+        pcmu(),
+        pcma(),
+        PayloadType::new(110, "telephone-event", 48_000, 1),
+    ];
+    assert_eq!(answered(browser.to_vec()), [111]);
+    assert_eq!(answered(vec![pcma(), PayloadType::new(101, "telephone-event", 8_000, 1)]), [8]);
+    assert_eq!(answered(vec![PayloadType::new(18, "G729", 8_000, 1), pcmu()]), [0]);
+}
+
+#[test]
+fn our_offer_begins_with_opus_and_the_first_of_the_answer_is_sent() {
+    let offer = vec![111, 0, 8];
+    assert_eq!(sent_after(vec![opus()]), (offer.clone(), 111), "Dino answers with the first that it can");
+    assert_eq!(sent_after(vec![opus(), pcmu(), pcma()]), (offer.clone(), 111), "browsers answer with all");
+    assert_eq!(sent_after(vec![pcma()]), (offer, 8), "a gateway");
+}
