@@ -35,7 +35,6 @@ async fn the_sound_of_aiortc_goes_on_from_another_source() {
 }
 
 #[tokio::test]
-#[ignore = "we have no G.711"]
 async fn aiortc_calls_with_pcmu_alone() {
     let Some(testbed) = Testbed::new() else { return };
     let mut romeo = testbed.muji_call_waits(&[]).await;
@@ -45,7 +44,6 @@ async fn aiortc_calls_with_pcmu_alone() {
 }
 
 #[tokio::test]
-#[ignore = "we have no G.711"]
 async fn aiortc_answers_with_pcmu_alone() {
     let Some(testbed) = Testbed::new() else { return };
     let mut juliet = testbed.aiortc(&["answer", "--codec", "PCMU"]).await;
