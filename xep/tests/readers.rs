@@ -180,7 +180,7 @@ fn a_fingerprint_is_written_in_capitals_and_read_in_any_form() {
         "<fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='SHA-256' setup='actpass'>\n  {}\n</fingerprint>",
         digits.to_lowercase()
     ));
-    assert_eq!(read.fingerprints, [fingerprint.clone()]);
+    assert_eq!(read.fingerprints, std::slice::from_ref(&fingerprint));
     for digits in [fingerprint.digits().replace(':', ""), fingerprint.digits().replace("AB:", "AB:\n  ")] {
         let text = format!(
             "<fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='sha-256' setup='actpass'>{digits}</fingerprint>"

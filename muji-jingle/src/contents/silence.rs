@@ -66,7 +66,7 @@ impl SessionContents {
     }
 
     /// Contents that were to be heard by now.
-    pub(crate) fn still_silent(&mut self, now: Instant) -> Vec<String> {
+    pub(crate) fn still_silent(&self, now: Instant) -> Vec<String> {
         let due = self.list.iter().filter(|content| content.hearing.due.is_some_and(|due| due <= now));
         due.map(|content| content.label.clone()).collect()
     }

@@ -91,7 +91,14 @@ impl MediaReport {
     pub fn session(&self) -> Option<SessionId> {
         match self {
             Self::Flowing { session, .. } | Self::Silent { session, .. } => Some(*session),
-            other => other.transport().map(|transport| transport.session),
+            Self::Described { .. }
+            | Self::Candidate { .. }
+            | Self::Connected { .. }
+            | Self::Interrupted { .. }
+            | Self::Moved { .. }
+            | Self::WrongCertificate { .. }
+            | Self::Failed { .. }
+            | Self::Trouble(_) => self.transport().map(|transport| transport.session),
         }
     }
 }

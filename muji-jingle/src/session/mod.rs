@@ -466,10 +466,12 @@ impl Session {
     /// A transport has failed: the session goes on without what was just added by it, or ends.
     fn lost(&mut self, now: Instant, ids: &mut Ids, transport: TransportId, failure: PathFailure) {
         if !self.change(now, ids, |changes| changes.survives(transport, &failure)) {
-            let reason = match failure.why {
-                TransportFailure::RsaCertificate => Reason::SecurityError,
-                _ if self.is_connected() => Reason::ConnectivityError,
-                _ => Reason::FailedTransport, // Before there was a path it could not be set up (XEP-0166 section 7.4).
+            let reason = if failure.why == TransportFailure::RsaCertificate {
+                Reason::SecurityError
+            } else if self.is_connected() {
+                Reason::ConnectivityError
+            } else {
+                Reason::FailedTransport // Before there was a path it could not be set up (XEP-0166 section 7.4).
             };
             self.terminate(now, ids, reason.into(), End::Path(failure));
         }
