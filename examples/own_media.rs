@@ -107,6 +107,7 @@ impl MediaBackend for Words {
             | MediaCommand::Remote { .. }
             | MediaCommand::Restart { .. }
             | MediaCommand::Content { .. }
+            | MediaCommand::SendDigits { .. }
             | MediaCommand::RemoveContent { .. } => {}
         }
     }

@@ -3,6 +3,7 @@
 use jid::BareJid;
 use muji_jingle::{Hold, Mute};
 use muji_xep::Secret;
+use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::Via;
 use muji_xep::rtp::Media;
 
@@ -26,6 +27,8 @@ pub enum Command {
     Add(Media),
     /// Send this medium no more. Unlike muting, nobody expects it any more, and what others send of it ends too.
     Remove(Media),
+    /// Press keys of a telephone, for everybody who takes them.
+    SendDigits(Vec<Digit>),
     /// Let somebody into a room that we made.
     Admit(BareJid),
     /// Invite somebody to the call, after letting it in where that is ours to do. A call with one person first goes on in a

@@ -62,6 +62,9 @@ pub enum Refused {
     /// There is a call with that person.
     #[error("there is a call with that person already")]
     AlreadyCalling,
+    /// Nobody in the call takes keys of telephones.
+    #[error("nobody in the call takes digits; only telephones and what stands for them do")]
+    NoDigits,
     /// Only the owner of the room can.
     #[error("the room is not ours; only its owner can do that")]
     NotOwner,

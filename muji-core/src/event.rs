@@ -2,6 +2,7 @@
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, RingStopped, SessionId, Silence};
+use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::RoomInvite;
 use muji_xep::rtp::Media;
 
@@ -141,6 +142,8 @@ pub enum Event {
     },
     /// The content of this name was taken out of the session with it.
     PeerContentRemoved(Peer, SessionId, String),
+    /// It pressed a key of a telephone.
+    PeerDigit(Peer, Digit),
     /// It stopped sending a content, or all (`None`).
     PeerMuted(Peer, Option<String>),
     /// It sends a content again, or all (`None`).

@@ -149,6 +149,7 @@ pub use invitation::Invitation;
 pub use muji::{Call, Muji, Notice};
 pub use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId, Silence};
 pub use muji_xep::Secret;
+pub use muji_xep::dtmf::Digit;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;
 pub use output::Output;

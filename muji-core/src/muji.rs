@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::Stream;
 use jid::{BareJid, DomainRef, FullJid, Jid};
 use muji_jingle::{CallId, Hold, Mute};
+use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
@@ -428,6 +429,14 @@ impl Call<'_> {
     #[must_use]
     pub fn pairs(&self) -> Vec<Pair> {
         self.muji.engine.pairs(self.id)
+    }
+
+    /// Presses keys of a telephone, for everybody who takes them.
+    ///
+    /// # Errors
+    /// If the call is over, or nobody takes them.
+    pub fn send_digits(&mut self, digits: impl IntoIterator<Item = Digit>) -> Result<(), Refused> {
+        self.command(Command::SendDigits(digits.into_iter().collect()))
     }
 
     /// Stops capturing and sending a medium, and tells the others.

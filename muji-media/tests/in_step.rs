@@ -146,6 +146,9 @@ impl Transport for Detour {
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         self.transport.send(now, captured, content, packets);
     }
+    fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+        self.transport.send_event(now, content, payload_type, packet);
+    }
     fn request_key_frame(&mut self, now: Instant, content: &str) {
         self.transport.request_key_frame(now, content);
     }

@@ -63,6 +63,7 @@ impl Transport for Tap {
     fn remove_local_candidate(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn add_content(&mut self, _content: &OpenContent) {}
     fn set_negotiated(&mut self, _negotiated: &NegotiatedContent) {}
+    fn send_event(&mut self, _now: Instant, _content: &str, _payload_type: u8, _packet: &RtpPacket) {}
     fn request_key_frame(&mut self, _now: Instant, _content: &str) {}
     fn accepts(&self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) -> bool {
         false

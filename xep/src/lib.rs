@@ -6,6 +6,7 @@
 //! | 0166 Jingle, 0338 grouping | 1.1.2, 1.0.0 | [`jingle`] |
 //! | 0167 Jingle RTP, 0293 feedback, 0294 header extensions, 0339 sources | 1.2.3, 1.0.2, 1.1.2, 1.0.1 | [`rtp`] |
 //! | 0167 session-info payloads | 1.2.3 | [`session_info`] |
+//! | 0181 keys of telephones, read only | 0.12 | [`dtmf`] |
 //! | 0176 ICE-UDP | 1.1.1 | [`ice`] |
 //! | 0320 DTLS-SRTP | 1.0.0 | [`dtls`] |
 //! | 0045 Multi-User Chat | 1.35.5 | [`muc`] |
@@ -39,6 +40,7 @@
 mod content;
 pub mod disco;
 pub mod dtls;
+pub mod dtmf;
 mod element;
 pub mod extdisco;
 pub mod guard;

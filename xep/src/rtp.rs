@@ -193,6 +193,12 @@ impl PayloadType {
         FIXED.iter().find(|(fixed, _)| fixed.eq_ignore_ascii_case(name)).map(|(_, rate)| *rate)
     }
 
+    /// True if it is no codec, but the keys of telephones (RFC 4733).
+    #[must_use]
+    pub fn is_telephone_event(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("telephone-event"))
+    }
+
     /// True if both name the same codec; ids, parameters and feedback may differ. The clock rate counts if both give one (XEP-0167 section 4
     /// only recommends it), and it and the channels only where the codec leaves them open.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use minidom::Element;
 
+use crate::dtmf::{self, Digit, Pressed};
 use crate::element::{Build, text};
 use crate::ns;
 use crate::side::Side;
@@ -32,6 +33,8 @@ pub enum SessionInfo {
     Unmute(Option<ContentRef>),
     /// The user is being asked.
     Ringing,
+    /// A key of a telephone (XEP-0181). It is read only: a key is sent as an event of RTP.
+    Digit(Digit),
     /// One that is not known here, by its element name.
     Unknown(String),
 }
@@ -39,6 +42,11 @@ pub enum SessionInfo {
 impl SessionInfo {
     pub(crate) fn read(payload: Option<&Element>) -> Self {
         let Some(element) = payload else { return Self::Ping };
+        match dtmf::read(element) {
+            Some(Pressed::Down(digit)) => return Self::Digit(digit),
+            Some(Pressed::Up) => return Self::Ping, // It needs an answer and no more.
+            Some(Pressed::Unknown) | None => {}
+        }
         if element.ns() != ns::RTP_INFO {
             return Self::Unknown(element.name().to_owned());
         }
@@ -55,7 +63,7 @@ impl SessionInfo {
 
     pub(crate) fn write(&self) -> Option<Element> {
         let (word, content) = match self {
-            Self::Ping | Self::Unknown(_) => return None,
+            Self::Ping | Self::Digit(_) | Self::Unknown(_) => return None,
             Self::Active => ("active", None),
             Self::Hold => ("hold", None),
             Self::Unhold => ("unhold", None),
@@ -73,5 +81,24 @@ impl ContentRef {
     fn read(element: &Element) -> Option<Self> {
         let creator = if element.attr("creator") == Some("responder") { Side::Responder } else { Side::Initiator };
         Some(Self { creator, name: text(element, "name")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_telephones_are_read_in_all_forms_of_xep_0181() {
+        let read = |text: &str| SessionInfo::read(Some(&text.parse().expect("it is well-formed")));
+        let seven = SessionInfo::Digit(Digit::of_key('7').expect("it is one"));
+        assert_eq!(read("<dtmf xmlns='urn:xmpp:jingle:dtmf:0' code='7' duration='400' volume='42'/>"), seven);
+        let old = "http://www.xmpp.org/extensions/xep-0181.html#ns";
+        assert_eq!(read(&format!("<dtmf xmlns='{old}' action='button-down' code='7'/>")), seven);
+        assert_eq!(read(&format!("<dtmf xmlns='{old}' action='button-up' code='7'/>")), SessionInfo::Ping);
+        for code in ["77", "", "x"] {
+            let unknown = SessionInfo::Unknown("dtmf".to_owned());
+            assert_eq!(read(&format!("<dtmf xmlns='urn:xmpp:jingle:dtmf:0' code='{code}'/>")), unknown);
+        }
     }
 }

@@ -194,6 +194,11 @@ impl Report {
             }
             Event::PeerConnected(peer, _) => self.peer(peer, "connected", None),
             Event::PeerFlowing(peer, _) => self.peer(peer, "flowing", None),
+            Event::PeerDigit(peer, digit) => {
+                let Peer { nick, jid } = peer;
+                let fields = json!({ "nick": nick, "jid": jid.to_string(), "digit": digit.to_string() });
+                self.say("digit", fields, || Some(format!("{} pressed {digit}", printable(nick))));
+            }
             Event::PeerSilent { peer, content, media, why, .. } => self.silent(peer, content, media, *why),
             Event::PeerMuted(peer, content) => {
                 self.people.entry(peer.nick.clone()).or_default().muted.insert(content.clone());

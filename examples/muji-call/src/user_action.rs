@@ -1,6 +1,7 @@
 //! What the user asks of the running program, by a key or in the window.
 
 use jid::BareJid;
+use muji_core::Digit;
 
 /// One thing the user can ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) enum UserAction {
     Mute,
     /// Turn the camera off or on; in an audio call: add video.
     Camera,
+    /// Press a key of a telephone.
+    Digit(Digit),
     /// Invite somebody.
     #[cfg_attr(not(feature = "window"), expect(dead_code, reason = "there is no key that says whom"))]
     Invite(BareJid),
@@ -32,6 +35,7 @@ impl UserAction {
             b'm' => Some(Self::Mute),
             b'v' => Some(Self::Camera),
             b'q' => Some(Self::Leave),
+            b'0'..=b'9' | b'*' | b'#' => Digit::of_key(char::from(key)).map(Self::Digit),
             _ => None,
         }
     }

@@ -250,6 +250,12 @@ impl Conference {
             Command::EndForAll => return self.end_for_all(cx),
             Command::Mute(media, mute) => self.mute(cx, &media, mute),
             Command::Hold(hold) => self.hold(cx, hold),
+            Command::SendDigits(digits) => {
+                let (participants, view) = self.participants();
+                if !participants.send_digits(cx, &view, &digits) {
+                    return Err(Refused::NoDigits);
+                }
+            }
             Command::Add(media) => return self.add(cx, media),
             Command::Remove(media) => return self.remove(cx, &media),
             Command::Admit(guest) => return self.admit(cx, &guest),

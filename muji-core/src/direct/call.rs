@@ -121,6 +121,10 @@ impl DirectCall {
                 self.hold(cx, hold);
                 Ok(())
             }
+            Command::SendDigits(digits) => {
+                let sent = self.with_session(cx, |session, _| session.send_digits(&digits));
+                if sent == Some(true) { Ok(()) } else { Err(Refused::NoDigits) }
+            }
             Command::Add(media) => self.add(cx, media),
             Command::Remove(media) => self.remove(cx, &media),
             // To invite somebody the call first goes on in a room.

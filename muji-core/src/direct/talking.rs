@@ -209,6 +209,7 @@ impl DirectCall {
             }
             SessionEvent::Flowing { .. } => {}
             SessionEvent::Interrupted => self.set_state(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
+            SessionEvent::Digit(digit) => cx.event(self.call, Event::PeerDigit(peer, digit)),
             SessionEvent::Silent { content, media, why } => {
                 let stalled = cx.clients.find(&peer.jid).is_stalled(&media, why);
                 let nick = peer.nick.clone();

@@ -12,6 +12,7 @@
 
 use std::time::Instant;
 
+use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Content, Senders, Side};
 use muji_xep::rtp::{Description, HeaderExtension, Parameter, PayloadType, Source};
 
@@ -45,6 +46,8 @@ pub(crate) enum ContentState {
 #[derive(Debug, Clone)]
 pub(super) struct NegotiatedContent {
     pub(super) send: PayloadType,
+    /// How keys of telephones are sent, if the peer takes them.
+    pub(super) telephone_event: Option<PayloadType>,
     /// The peer's SSRCs, if it announced some.
     pub(super) ssrcs: Vec<u32>,
 }
@@ -145,6 +148,14 @@ impl SessionContent {
     pub(super) fn is_received(&self, side: Side) -> bool {
         let seen = self.answered_silent && self.flow != Flow::Nothing;
         self.negotiated.is_some() && (self.senders.include(side.other()) || seen)
+    }
+
+    /// Sends keys of telephones, if they were agreed on and we send.
+    pub(super) fn send_digits(&self, session: SessionId, side: Side, digits: &[Digit]) -> Option<MediaCommand> {
+        let payload_type = self.negotiated.as_ref()?.telephone_event.clone()?;
+        let sends = self.started && !self.is_removing() && self.spec.sends && self.senders.include(side);
+        let (content, digits) = (self.label.clone(), digits.to_vec());
+        sends.then_some(MediaCommand::SendDigits { session, content, payload_type, digits })
     }
 
     /// The content with its name, creator and senders only.

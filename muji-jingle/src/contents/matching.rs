@@ -27,7 +27,7 @@ pub(super) fn match_content<'a>(
 
 /// The peer's best encoding that we can do, with its id and our parameters. One only: Dino uses the first.
 pub(super) fn choose_codec(offered: &[PayloadType], ours: &[PayloadType]) -> Option<PayloadType> {
-    offered.iter().find_map(|offered| {
+    codecs(offered).find_map(|offered| {
         let own = ours.iter().find(|own| own.same_codec(offered))?;
         let mut chosen = PayloadType { id: offered.id, ..own.clone() };
         chosen.feedback.retain(|kind| offered.feedback.contains(kind)); // An answer adds none (XEP-0293 section 4).
@@ -38,8 +38,24 @@ pub(super) fn choose_codec(offered: &[PayloadType], ours: &[PayloadType]) -> Opt
 /// The first encoding of an answer that is one of ours, with the id under which the peer wants to receive it. That it is our id is only a
 /// SHOULD (RFC 3264 section 6.1), so one with another counts if none has ours.
 pub(super) fn answered_codec(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType> {
-    let by_id = answered.iter().find(|it| ours.iter().any(|own| own.id == it.id && own.same_codec(it)));
-    by_id.or_else(|| answered.iter().find(|it| ours.iter().any(|own| own.same_codec(it)))).cloned()
+    let by_id = codecs(answered).find(|it| ours.iter().any(|own| own.id == it.id && own.same_codec(it)));
+    by_id.or_else(|| codecs(answered).find(|it| ours.iter().any(|own| own.same_codec(it)))).cloned()
+}
+
+fn codecs(payload_types: &[PayloadType]) -> impl Iterator<Item = &PayloadType> {
+    payload_types.iter().filter(|payload| !payload.is_telephone_event())
+}
+
+/// The keys of telephones, if both know them: of several the one with the clock of the codec, whose timestamps they share.
+pub(super) fn telephone_event(
+    codec: &PayloadType,
+    ours: &[PayloadType],
+    theirs: &[PayloadType],
+) -> Option<PayloadType> {
+    let both = |theirs: &&PayloadType| theirs.is_telephone_event() && ours.iter().any(|own| own.same_codec(theirs));
+    let known: Vec<&PayloadType> = theirs.iter().filter(both).collect();
+    let same_clock = known.iter().find(|event| event.clockrate == codec.clockrate);
+    same_clock.or(known.first()).map(|event| (*event).clone())
 }
 
 /// The header extensions of ours that an offer or answer has too, with the ids that it gives them. Where it only proposes an id, ours

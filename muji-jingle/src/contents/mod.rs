@@ -18,6 +18,7 @@ pub(crate) use matching::alternative;
 use std::time::Instant;
 
 use muji_xep::dtls::Setup;
+use muji_xep::dtmf::Digit;
 use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::{Content, Group, Jingle, MAX_CONTENTS, Senders, Side};
 use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
@@ -33,7 +34,7 @@ use certificates::CertificateRules;
 use content::{Flow, Holding, NegotiatedContent, SessionContent};
 use hearing::Hearing;
 use list::ContentList;
-use matching::{answered_codec, choose_codec, match_content, shared_extensions};
+use matching::{answered_codec, choose_codec, match_content, shared_extensions, telephone_event};
 use transport::{answer_role, names_end, offer_role, read_remote};
 use transports::SessionTransports;
 
@@ -130,6 +131,7 @@ impl SessionContents {
             .ok_or_else(|| NegotiationError::Application(content.name.clone()))?;
         let codec = choose_codec(&description.payload_types, &spec.payload_types)
             .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
+        let telephone_event = telephone_event(&codec, &spec.payload_types, &description.payload_types);
         let shared = self.shared_transport(&content.name, std::slice::from_ref(&codec));
         let remote = self.remote_end(shared, content, answer_role)?;
         let transport = self.transport(session, &content.name, shared)?;
@@ -142,8 +144,12 @@ impl SessionContents {
         ours.rtcp_mux = description.rtcp_mux; // Answered only where it is offered (RFC 5761 section 5.1.1).
         ours.rtcp_reduced_size = description.rtcp_reduced_size;
         ours.senders = content.senders.with(side, spec.sends && content.senders.include(side));
-        ours.negotiated = Some(NegotiatedContent { send: codec.clone(), ssrcs: description.ssrcs() });
-        ours.payload_types = vec![codec];
+        ours.negotiated = Some(NegotiatedContent {
+            send: codec.clone(),
+            telephone_event: telephone_event.clone(),
+            ssrcs: description.ssrcs(),
+        });
+        ours.payload_types = std::iter::once(codec).chain(telephone_event).collect();
         Ok(())
     }
 
@@ -230,6 +236,14 @@ impl SessionContents {
             negotiated.ssrcs = all.take(MAX_SOURCES).collect();
             ours.started = false;
         }
+    }
+
+    /// Sends keys of telephones by each content that can.
+    pub(crate) fn send_digits(&self, session: SessionId, digits: &[Digit]) -> Vec<MediaCommand> {
+        if self.holding.peer || self.holding.us {
+            return Vec::new();
+        }
+        self.list.iter().filter_map(|content| content.send_digits(session, self.side, digits)).collect()
     }
 
     /// Which side of the session we are.
@@ -408,11 +422,12 @@ impl SessionContents {
         };
         let send = answered_codec(&ours.payload_types, &description.payload_types)
             .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
+        let telephone_event = telephone_event(&send, &ours.payload_types, &description.payload_types);
         let transport = ours.transport;
         let remote = self.remote_end(Some(transport), content, offer_role)?;
         let side = self.side;
         let ours = self.list.named_mut(content).expect("it was found above");
-        ours.negotiated = Some(NegotiatedContent { send, ssrcs: description.ssrcs() });
+        ours.negotiated = Some(NegotiatedContent { send, telephone_event, ssrcs: description.ssrcs() });
         ours.extensions = shared_extensions(&ours.extensions, &description.extensions);
         ours.answer_senders(side, content.senders);
         self.transports.of_mut(transport).take_remote(content, &remote)

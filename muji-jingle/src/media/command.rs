@@ -1,6 +1,7 @@
 //! What goes down to a media layer.
 
 use jid::BareJid;
+use muji_xep::dtmf::Digit;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
@@ -112,6 +113,17 @@ pub enum MediaCommand {
         receive: bool,
         /// SSRCs the peer announced; may be none.
         ssrcs: Vec<u32>,
+    },
+    /// Presses keys of a telephone, one after the other, as events of RTP (RFC 4733).
+    SendDigits {
+        /// The session.
+        session: SessionId,
+        /// The content's name in the session.
+        content: String,
+        /// How they are sent, with this session's id.
+        payload_type: PayloadType,
+        /// Which keys.
+        digits: Vec<Digit>,
     },
     /// Forgets a content, and its transport if nothing else travels by it.
     RemoveContent {

@@ -1,5 +1,6 @@
 //! What comes up from a media layer.
 
+use muji_xep::dtmf::Digit;
 use muji_xep::ice::Candidate;
 
 use super::failure::{MediaTrouble, PathFailure};
@@ -66,6 +67,13 @@ pub enum MediaReport {
         /// The content's name in the session.
         content: String,
     },
+    /// The peer pressed a key of a telephone.
+    Digit {
+        /// The session.
+        session: SessionId,
+        /// Which key.
+        digit: Digit,
+    },
     /// A source, a device or a file does not do what it should; the call goes on.
     Trouble(MediaTrouble),
 }
@@ -90,7 +98,9 @@ impl MediaReport {
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Flowing { session, .. } | Self::Silent { session, .. } => Some(*session),
+            Self::Flowing { session, .. } | Self::Silent { session, .. } | Self::Digit { session, .. } => {
+                Some(*session)
+            }
             Self::Described { .. }
             | Self::Candidate { .. }
             | Self::Connected { .. }

@@ -13,6 +13,7 @@ pub use warning::{ContentFailure, SessionWarning};
 
 use std::time::Instant;
 
+use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, ReasonElement, Side};
 use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
@@ -326,6 +327,7 @@ impl Session {
                 let label = content.map(|it| self.label(it));
                 self.peer_unmuted(now, label);
             }
+            SessionInfo::Digit(digit) => self.out.event(SessionEvent::Digit(digit)),
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
             SessionInfo::Hold => self.peer_holds(now, true),
             SessionInfo::Unhold => self.peer_holds(now, false),
@@ -449,6 +451,7 @@ impl Session {
                 self.contents.heard(&content);
                 self.report_flowing();
             }
+            MediaReport::Digit { digit, .. } => self.out.event(SessionEvent::Digit(digit)),
             MediaReport::Silent { content, .. } => self.silenced(content),
             MediaReport::Trouble(trouble) => self.out.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
         }
@@ -596,6 +599,16 @@ impl Session {
     #[must_use]
     pub fn silent(&self) -> Vec<(String, Media, Silence)> {
         self.contents.silent()
+    }
+
+    /// Presses keys of a telephone. False if the peer takes none.
+    pub fn send_digits(&mut self, digits: &[Digit]) -> bool {
+        let commands = self.contents.send_digits(self.out.parties.session, digits);
+        let sent = self.is_active() && !commands.is_empty();
+        if sent {
+            self.out.media(commands);
+        }
+        sent
     }
 
     /// True once it is over.

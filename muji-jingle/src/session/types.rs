@@ -1,5 +1,6 @@
 //! What comes out of a session, and the switches that go into it.
 
+use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Reason, ReasonElement};
 use muji_xep::rtp::Media;
 use xmpp_parsers::iq::Iq;
@@ -54,6 +55,8 @@ pub enum SessionEvent {
         /// Why, if it is known.
         why: Silence,
     },
+    /// The peer pressed a key of a telephone.
+    Digit(Digit),
     /// The peer stopped sending a content, or all (`None`).
     Muted(Option<String>),
     /// The peer sends a content again, or all (`None`).

@@ -1,9 +1,11 @@
 //! G.711 behind Opus (RFC 7874 section 3, XEP-0266): who has Opus uses it, and a gateway that has not is heard all the same.
 
-use muji_jingle::Session;
 use muji_jingle::media::MediaCommand;
+use muji_jingle::{Session, SessionEvent};
+use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::rtp::PayloadType;
+use muji_xep::session_info::SessionInfo;
 
 use crate::pair::{drain, end, offered, opus, parties, wanted};
 
@@ -84,4 +86,47 @@ fn our_offer_begins_with_opus_and_the_first_of_the_answer_is_sent() {
     assert_eq!(sent_after(vec![opus()]), (offer.clone(), 111), "Dino answers with the first that it can");
     assert_eq!(sent_after(vec![opus(), pcmu(), pcma()]), (offer.clone(), 111), "browsers answer with all");
     assert_eq!(sent_after(vec![pcma()]), (offer, 8), "a gateway");
+}
+
+fn telephone_event(id: u8, clockrate: u32) -> PayloadType {
+    PayloadType::new(id, "telephone-event", clockrate, 1)
+}
+
+#[test]
+fn keys_are_agreed_on_with_the_clock_of_the_codec_and_sent_with_the_number_of_the_peer() {
+    let ours = wanted(vec![opus(), pcmu(), pcma(), telephone_event(110, 48_000), telephone_event(126, 8_000)]);
+    let keys: Vec<Digit> = "1#".chars().filter_map(Digit::of_key).collect();
+    for (offers, answer, sent) in [
+        (vec![opus()], vec![111], None),
+        (vec![telephone_event(101, 8_000), telephone_event(102, 48_000), opus()], vec![111, 102], Some(102)),
+        (vec![opus(), telephone_event(101, 8_000)], vec![111, 101], Some(101)),
+        (vec![pcma(), telephone_event(101, 8_000)], vec![8, 101], Some(101)),
+    ] {
+        let mut pair = offered();
+        pair.offer.contents[0].description.as_mut().expect("it has one").payload_types = offers;
+        let mut callee = Session::incoming(parties("juliet", "romeo"), &pair.offer, &ours).expect("it fits");
+        callee.accept(pair.now, &mut pair.ids);
+        callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+        let [(_, accept)] = &drain(&mut callee).requests[..] else { panic!("one answer") };
+        assert_eq!(encodings(accept), answer);
+        assert_eq!(callee.send_digits(&keys), sent.is_some());
+        let commands: Vec<MediaCommand> = drain(&mut callee).media;
+        let numbers: Vec<u8> = commands
+            .iter()
+            .map(|command| match command {
+                MediaCommand::SendDigits { payload_type, digits, .. } if *digits == keys => payload_type.id,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(numbers, Vec::from_iter(sent));
+    }
+}
+
+#[test]
+fn a_key_that_the_peer_presses_by_session_info_is_told() {
+    let mut pair = crate::pair::up();
+    let digit = Digit::of_key('7').expect("it is one");
+    let info = Jingle { info: Some(SessionInfo::Digit(digit)), ..Jingle::new(Action::SessionInfo, "s1") };
+    pair.caller.handle_request(pair.now, &mut pair.ids, "x", &info, &[]).expect("it is in order");
+    assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Digit(digit)]);
 }

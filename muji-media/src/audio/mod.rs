@@ -1,5 +1,6 @@
 //! Audio: from a source to packets, and from a participant's packets to frames of 20 ms.
 
+pub(crate) mod digits;
 pub(crate) mod drift;
 pub(crate) mod frame;
 pub(crate) mod jitter;

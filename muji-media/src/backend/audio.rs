@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use muji_core::{CallId, SessionId};
+use muji_xep::dtmf::Digit;
 use muji_xep::rtp::PayloadType;
 
 use super::observer::Observer;
+use crate::audio::digits::DigitListener;
 use crate::audio::frame::{AudioFrame, FRAME, mix};
 use crate::audio::meter::{Loudness, Meter};
 use crate::audio::receiver::{AudioReceiver, PlayoutClock};
@@ -86,6 +88,11 @@ impl Audio {
         if let Some(stream) = self.streams.get_mut(id) {
             stream.receiver.insert(received);
         }
+    }
+
+    /// The key of a telephone that a packet begins.
+    pub(super) fn digit(&mut self, id: &StreamId, received: &ReceivedRtp) -> Option<Digit> {
+        self.streams.get_mut(id)?.digits.packet(received)
     }
 
     /// True if there is nothing to capture and nothing to play.
@@ -180,6 +187,7 @@ impl Audio {
 struct AudioStream {
     payload_types: Vec<PayloadType>,
     receiver: AudioReceiver,
+    digits: DigitListener,
     meter: Meter,
     loudness: Loudness,
     /// Frames played.
@@ -192,6 +200,7 @@ impl AudioStream {
     fn new(payload_types: Vec<PayloadType>) -> Result<Self, OpusFault> {
         Ok(Self {
             receiver: AudioReceiver::new(&payload_types)?,
+            digits: DigitListener::default(),
             payload_types,
             meter: Meter::default(),
             loudness: Loudness::default(),

@@ -76,7 +76,7 @@ impl Router {
                     self.network.peers.execute(now, command);
                 }
             }
-            MediaCommand::Remote { .. } => self.network.peers.execute(now, command),
+            MediaCommand::Remote { .. } | MediaCommand::SendDigits { .. } => self.network.peers.execute(now, command),
             MediaCommand::Restart { .. } => {
                 self.network.renew(now);
                 self.network.peers.execute(now, command);
@@ -335,6 +335,10 @@ impl Router {
         let types = of_audio.or_else(|| self.video.payload_types(&id));
         let known = types.and_then(|types| types.iter().find(|known| known.id == received.payload_type));
         let Some(known) = known else { return Ok(()) };
+        if known.is_telephone_event() {
+            let report = self.audio.digit(&id, &received).map(|digit| MediaReport::Digit { session: id.0, digit });
+            return report.map_or(Ok(()), |report| self.report(report));
+        }
         let codec = known.name.as_deref().unwrap_or_default();
         if self.codecs.get(&id).is_none_or(|before| before != codec) {
             self.codecs.insert(id.clone(), codec.to_owned());

@@ -15,7 +15,7 @@ use super::router::Router;
 use super::video::Video;
 use super::worker::Worker;
 use crate::codec::encoding::AudioEncoding;
-use crate::codec::vp8;
+use crate::codec::{telephone_event, vp8};
 use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
 use crate::transport::str0m::Str0m;
@@ -111,7 +111,8 @@ impl MediaBackend for Backend {
 }
 
 fn capabilities(transport_cc: bool) -> Capabilities {
-    let audio = AudioEncoding::ALL.map(AudioEncoding::payload_type).to_vec();
+    let codecs = AudioEncoding::ALL.map(AudioEncoding::payload_type);
+    let audio = codecs.into_iter().chain(telephone_event::payload_types()).collect();
     let video = cfg!(feature = "vp8").then(vp8::payload_type);
     let mut video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
     video_extensions.retain(|extension| transport_cc || extension.uri != vp8::TRANSPORT_CC);

@@ -4,4 +4,5 @@ pub(crate) mod audio_decoder;
 pub(crate) mod encoding;
 pub(crate) mod g711;
 pub(crate) mod opus;
+pub(crate) mod telephone_event;
 pub(crate) mod vp8;

@@ -1,5 +1,6 @@
 //! Every transport to every peer: what the core commands, what the network brings, what is sent to all.
 
+mod digits;
 mod entry;
 mod flow;
 mod output;
@@ -155,6 +156,12 @@ impl Peers {
             MediaCommand::Content { session, content, send, receive, ssrcs } => {
                 self.negotiated(now, *session, content, send.as_ref(), *receive, ssrcs);
             }
+            MediaCommand::SendDigits { session, content, payload_type, digits } => {
+                let sent = self.sessions.get_mut(session).and_then(|session| session.content(content));
+                if let Some(sent) = sent {
+                    sent.digits.press(now, payload_type, digits);
+                }
+            }
             MediaCommand::RemoveContent { session, content } => self.drop_content(now, *session, content),
             MediaCommand::Close { session } => self.close(*session),
             // Whom to ask for addresses, and what to capture, is decided above transports.
@@ -283,6 +290,7 @@ impl Peers {
         for id in due {
             self.with(now, id, |transport| transport.handle_timeout(now));
         }
+        self.send_digits(now);
         for (id, entry) in &mut self.transports {
             let silent = entry.flows.silent(now).into_iter();
             let reports = silent.map(|content| MediaReport::Silent { session: id.session, content });
@@ -290,11 +298,22 @@ impl Peers {
         }
     }
 
+    /// Sends the keys of telephones that are due.
+    fn send_digits(&mut self, now: Instant) {
+        let contents = self.sessions.values_mut().flat_map(|session| &mut session.contents);
+        let due = contents.filter_map(|sent| Some((sent.transport, sent.name.clone(), sent.due_digit(now)?)));
+        for (id, name, (payload_type, packet)) in due.collect::<Vec<_>>() {
+            self.with(now, id, |transport| transport.send_event(now, &name, payload_type, &packet));
+        }
+    }
+
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = |entry: &TransportEntry| [entry.transport.poll_timeout(), entry.flows.poll_timeout()];
-        self.transports.values().flat_map(due).flatten().min()
+        let contents = self.sessions.values().flat_map(|session| &session.contents);
+        let digits = contents.filter_map(|sent| sent.digits.poll_timeout());
+        self.transports.values().flat_map(due).flatten().chain(digits).min()
     }
 
     /// The next thing to do.
@@ -333,7 +352,11 @@ impl Peers {
         packets: &[RtpPacket],
     ) {
         self.each(now, call, publication, |sent, transport| {
-            if sent.encoding == Some(encoding) {
+            if sent.encoding != Some(encoding) {
+                return;
+            }
+            sent.last = packets.last().map(|packet| (packet.timestamp, captured)).or(sent.last);
+            if !sent.digits.is_sounding() {
                 transport.send(now, captured, &sent.name, packets);
             }
         });

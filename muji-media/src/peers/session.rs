@@ -1,11 +1,15 @@
 //! A session with one device of a peer, and what is sent in it.
 
+use std::time::Instant;
+
 use jid::BareJid;
 use muji_core::media::OpenContent;
 use muji_core::{CallId, Media};
 use muji_jingle::TransportId;
 
+use super::digits::DigitSender;
 use crate::codec::encoding::AudioEncoding;
+use crate::rtp::RtpPacket;
 use crate::video::layers::LayerFilter;
 
 /// One session.
@@ -30,11 +34,25 @@ pub(super) struct SentContent {
     pub(super) publication: Option<String>,
     /// How it is encoded, if it is audio.
     pub(super) encoding: Option<AudioEncoding>,
+    /// The timestamp of the last packet of audio, and when it was captured.
+    pub(super) last: Option<(u32, Instant)>,
+    /// Keys of telephones on their way.
+    pub(super) digits: DigitSender,
     /// Leaves out layers of video that the path is too narrow for.
     pub(super) filter: LayerFilter,
 }
 
 impl SentContent {
+    /// The packet of a key that is due, and its payload type.
+    pub(super) fn due_digit(&mut self, now: Instant) -> Option<(u8, RtpPacket)> {
+        let clock_rate = self.encoding.unwrap_or(AudioEncoding::Opus).clock_rate();
+        let timestamp = self.last.map_or(0, |(timestamp, captured)| {
+            let since = now.saturating_duration_since(captured).as_secs_f64() * f64::from(clock_rate);
+            timestamp.wrapping_add(since as u64 as u32)
+        });
+        self.digits.take(now, timestamp, clock_rate)
+    }
+
     pub(super) fn new(content: &OpenContent) -> Self {
         Self {
             name: content.name.clone(),
@@ -42,6 +60,8 @@ impl SentContent {
             transport: content.transport,
             publication: None,
             encoding: None,
+            last: None,
+            digits: DigitSender::default(),
             filter: LayerFilter::default(),
         }
     }

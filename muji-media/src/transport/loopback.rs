@@ -196,6 +196,8 @@ impl Transport for Loopback {
         }
     }
 
+    fn send_event(&mut self, _: Instant, _: &str, _: u8, _: &RtpPacket) {} // No test presses keys by it.
+
     fn request_key_frame(&mut self, _: Instant, _: &str) {} // No test sends video by it.
 
     fn accepts(&self, _: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) -> bool {

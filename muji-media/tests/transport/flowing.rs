@@ -116,6 +116,19 @@ fn sound_of_a_telephone_flows_one_way_and_opus_the_other() {
     }
 }
 
+#[test]
+fn keys_of_a_telephone_travel_with_the_sound_under_their_own_payload_type() {
+    for kinds in secure() {
+        let mut pair = Pair::connected(kinds, true);
+        let key = RtpPacket { timestamp: 48_000, marker: true, payload: Arc::from(&[5, 10, 3, 192][..]) };
+        pair.wire.clear();
+        pair.ends[0].transport.send_event(pair.now, "audio", 0, &key);
+        pair.run(Duration::from_millis(50), |_| false);
+        assert_eq!(pair.ends[1].received, [key], "{kinds:?}");
+        assert_eq!(pair.ends[1].sources, [("audio".to_owned(), SSRCS[0])]);
+    }
+}
+
 /// What the second got of a content of which every tenth packet was lost, and how many packets that took.
 fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
     // Without bandwidth estimates, whose probes are packets too.

@@ -1,7 +1,7 @@
 //! What rings, and what the user wants.
 
 use muji_core::error::Refused;
-use muji_core::{CallId, Join, Media, Pair};
+use muji_core::{CallId, Digit, Join, Media, Pair};
 
 use super::Program;
 use crate::exit::Failure;
@@ -66,10 +66,19 @@ impl Program {
                     let _over_already = self.muji.in_call(call).invite(guest).is_err();
                 }
             }
+            UserAction::Digit(digit) => self.press(digit),
             UserAction::Leave => self.leave(),
             UserAction::Quit => return self.interrupt(),
         }
         Ok(())
+    }
+
+    /// Presses a key of a telephone.
+    fn press(&mut self, digit: Digit) {
+        let Some(call) = self.call else { return };
+        if let Err(why) = self.muji.in_call(call).send_digits([digit]) {
+            self.report.warning(&why.to_string());
+        }
     }
 
     /// Mutes a medium, or goes on; one that the call does not carry yet is added.

@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid};
 use muji_jingle::{Hold, Mute, Session, SessionId, SessionParams};
+use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Action, Content, Jingle, Reason};
 use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
@@ -268,6 +269,15 @@ impl Participants {
 
     pub(super) fn announce_mute(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, content: &str, mute: Mute) {
         self.with_every_session(cx, view, |session, cx| session.announce_mute(cx.now, cx.ids, content, mute));
+    }
+
+    /// Presses keys of a telephone. False if nobody takes any.
+    pub(super) fn send_digits(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, digits: &[Digit]) -> bool {
+        let mut sent = false;
+        for id in self.sessions.keys().copied().collect::<Vec<_>>() {
+            sent |= self.with_session(cx, view, id, |session, _| session.send_digits(digits)) == Some(true);
+        }
+        sent
     }
 
     /// A content that is not public any more is not sent any more.

@@ -58,6 +58,7 @@ impl Participants {
             SessionEvent::Interrupted => {
                 self.set_state(cx, view, id, peer, PairState::Interrupted, Event::PeerInterrupted);
             }
+            SessionEvent::Digit(digit) => self.peer_event(cx, view, peer, |peer| Event::PeerDigit(peer, digit)),
             SessionEvent::Silent { content, media, why } => {
                 let stalled = self.people.get(peer).is_some_and(|it| it.quirks.is_stalled(&media, why));
                 let session = id;

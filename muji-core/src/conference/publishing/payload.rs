@@ -23,10 +23,12 @@ pub(crate) fn derive<'a>(
         let lists = lists(others, media);
         // Somebody with whom we have nothing in common cannot talk to us whatever we publish, and must not keep us from
         // those who can.
-        let common = |list: &&[PayloadType]| list.iter().any(|it| ours(media).iter().any(|own| own.same_codec(it)));
+        let common = |list: &&[PayloadType]| {
+            list.iter().any(|it| !it.is_telephone_event() && ours(media).iter().any(|own| own.same_codec(it)))
+        };
         let participants: Vec<&[PayloadType]> = lists.iter().copied().filter(common).collect();
         let list = if lists.is_empty() { ours(media).to_vec() } else { usable(&participants, ours(media)) };
-        if list.is_empty() {
+        if list.iter().all(PayloadType::is_telephone_event) {
             without.push(media.clone());
             continue;
         }

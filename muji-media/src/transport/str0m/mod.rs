@@ -516,6 +516,23 @@ impl Transport for Str0mTransport {
         self.tick(now);
     }
 
+    fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+        if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
+            return;
+        }
+        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
+        // str0m cannot send what it was not built for.
+        if stream.payload_types.iter().all(|known| known.id != payload_type) {
+            return;
+        }
+        stream.sequence += 1;
+        let numbered =
+            SequencedPacket { sequence: stream.sequence, payload_type, captured: now, packet: packet.clone() };
+        let ssrc = stream.ssrc;
+        write(&mut self.rtc, ssrc, numbered);
+        self.tick(now);
+    }
+
     fn request_key_frame(&mut self, now: Instant, content: &str) {
         let place = self.streams.iter().position(|stream| *stream.content == *content);
         if let Some(ssrc) = place.and_then(|place| self.sources.current(place))

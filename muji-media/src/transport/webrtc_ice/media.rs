@@ -225,6 +225,24 @@ impl Media {
         numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)).collect()
     }
 
+    /// A packet of another payload type than that of the content, as it leaves.
+    pub(super) fn send_event(
+        &mut self,
+        now: Instant,
+        content: &str,
+        payload_type: u8,
+        packet: &RtpPacket,
+    ) -> Option<Vec<u8>> {
+        let index = self.streams.iter().position(|stream| *stream.content == *content)?;
+        let stream = &mut self.streams[index];
+        stream.sequence += 1;
+        stream.packets = stream.packets.wrapping_add(1);
+        stream.octets = stream.octets.wrapping_add(packet.payload.len() as u32);
+        let sequence = stream.sequence;
+        let numbered = SequencedPacket { sequence, payload_type, captured: now, packet: packet.clone() };
+        self.encrypt(index, &numbered)
+    }
+
     fn encrypt(&mut self, index: usize, numbered: &SequencedPacket) -> Option<Vec<u8>> {
         let stream = self.streams.get(index)?;
         let SequencedPacket { sequence, payload_type, packet: RtpPacket { timestamp, marker, payload }, .. } = numbered;

@@ -354,6 +354,13 @@ impl Transport for WebrtcIceTransport {
         }
     }
 
+    fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+        if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
+            let packet = self.media.send_event(now, content, payload_type, packet);
+            self.send_media(now, packet.into_iter().collect());
+        }
+    }
+
     fn request_key_frame(&mut self, now: Instant, content: &str) {
         let asks = self.media.request_key_frame(content);
         self.send_media(now, asks.into_iter().collect());
