@@ -55,7 +55,7 @@ pub(super) fn telephone_event(
     let both = |theirs: &&PayloadType| theirs.is_telephone_event() && ours.iter().any(|own| own.same_codec(theirs));
     let known: Vec<&PayloadType> = theirs.iter().filter(both).collect();
     let same_clock = known.iter().find(|event| event.clockrate == codec.clockrate);
-    same_clock.or(known.first()).map(|event| (*event).clone())
+    same_clock.or_else(|| known.first()).map(|event| (*event).clone())
 }
 
 /// The header extensions of ours that an offer or answer has too, with the ids that it gives them. Where it only proposes an id, ours

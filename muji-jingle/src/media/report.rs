@@ -90,7 +90,7 @@ impl MediaReport {
             | Self::Moved { transport }
             | Self::WrongCertificate { transport }
             | Self::Failed { transport, .. } => Some(*transport),
-            Self::Flowing { .. } | Self::Silent { .. } | Self::Trouble(_) => None,
+            Self::Flowing { .. } | Self::Silent { .. } | Self::Digit { .. } | Self::Trouble(_) => None,
         }
     }
 

@@ -12,6 +12,9 @@ use crate::codec::opus::{self, OpusFault};
 use crate::device::{AudioSource, DeviceError};
 use crate::rtp::RtpPacket;
 
+/// A frame in one encoding.
+type EncodedFrame = (AudioEncoding, Arc<[u8]>);
+
 /// Our audio, and the calls that publish it.
 pub(crate) struct AudioSender {
     source: Option<Box<dyn AudioSource>>,
@@ -105,7 +108,7 @@ impl AudioSender {
         &mut self,
         frame: &AudioFrame,
         encodings: &BTreeSet<AudioEncoding>,
-    ) -> Result<Vec<(AudioEncoding, Arc<[u8]>)>, DeviceError> {
+    ) -> Result<Vec<EncodedFrame>, DeviceError> {
         let mut payloads = Vec::with_capacity(encodings.len());
         if encodings.contains(&AudioEncoding::Opus) {
             let payload = self.opus.encode(frame).map_err(|why| DeviceError(why.to_string()))?;

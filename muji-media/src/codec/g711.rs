@@ -54,7 +54,7 @@ impl Law {
 
 fn mu_expanded(byte: u8) -> i16 {
     let byte = !byte;
-    let magnitude = ((i32::from(byte & 0x0F) << 3) + BIAS << (byte >> 4 & 7)) - BIAS;
+    let magnitude = (((i32::from(byte & 0x0F) << 3) + BIAS) << (byte >> 4 & 7)) - BIAS;
     (if byte & 0x80 == 0 { magnitude } else { -magnitude }) as i16
 }
 
@@ -69,7 +69,7 @@ fn mu_compressed(sample: i16) -> u8 {
 fn a_expanded(byte: u8) -> i16 {
     let byte = byte ^ 0x55;
     let (mantissa, segment) = (i32::from(byte & 0x0F) << 4, byte >> 4 & 7);
-    let magnitude = if segment == 0 { mantissa + 8 } else { mantissa + 0x108 << (segment - 1) };
+    let magnitude = if segment == 0 { mantissa + 8 } else { (mantissa + 0x108) << (segment - 1) };
     (if byte & 0x80 == 0 { -magnitude } else { magnitude }) as i16
 }
 

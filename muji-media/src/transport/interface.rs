@@ -142,7 +142,7 @@ pub struct MakeTransport {
     /// They report the fate of each packet to its sender (transport-wide congestion control). If not, it must not be offered.
     pub transport_cc: bool,
     /// Makes those for peers with RSA certificates, if `make` cannot.
-    pub for_rsa: Option<Box<MakeTransport>>,
+    pub for_rsa: Option<Box<Self>>,
 }
 
 impl MakeTransport {

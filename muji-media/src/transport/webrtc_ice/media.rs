@@ -69,7 +69,7 @@ struct Stream {
 impl Stream {
     /// Ticks a second of the timestamps of a payload type. Those of audio differ: G.711 has 8000, Opus 48000.
     fn clock_rate(&self, payload_type: u8) -> u32 {
-        let known = self.payload_types.iter().find(|it| it.id == payload_type).or(self.payload_types.first());
+        let known = self.payload_types.iter().find(|it| it.id == payload_type).or_else(|| self.payload_types.first());
         known.and_then(PayloadType::clock_rate).filter(|rate| *rate > 0).unwrap_or(VIDEO_CLOCK)
     }
 }
