@@ -93,7 +93,7 @@ impl Outcome {
             "joined" | "begins" if scenario.shape == Shape::Room => {
                 let ms = event["ms"].as_u64().unwrap_or_default();
                 let ago = if event["event"] == "joined" { Duration::from_millis(ms) } else { Duration::ZERO };
-                self.began.entry(device).or_insert(now.checked_sub(ago).unwrap_or(now));
+                self.began.entry(device).or_insert_with(|| now.checked_sub(ago).unwrap_or(now));
             }
             "device" if event["state"] == "picked up" => {
                 self.began = [(0, now), (1, now)].into();
