@@ -76,4 +76,4 @@ class Digits:
         event, last, lasted = packet.payload[0], packet.payload[1] & END, int.from_bytes(packet.payload[2:4], "big")
         if last and packet.timestamp not in self.told:
             self.told.add(packet.timestamp)
-            tell("digit", key=KEYS[event], ms=1_000 * lasted // clock)
+            tell("digit", digit=KEYS[event], ms=1_000 * lasted // clock)

@@ -52,11 +52,19 @@ async fn aiortc_answers_with_pcmu_alone() {
     juliet.hears(OURS).await;
 }
 
+// RFC 4733. aiortc sends them in place of sound, as gateways do.
 #[tokio::test]
-async fn telephone_events_that_aiortc_offers_do_not_disturb_the_call() {
+async fn each_is_told_the_digits_that_the_other_presses() {
     let Some(testbed) = Testbed::new() else { return };
     let mut romeo = testbed.muji_call_waits(&[]).await;
-    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--digits", ""]).await;
+    let mut juliet = testbed.aiortc(&["call", &testbed.romeo, "--digits", "12#"]).await;
+    for digit in ["1", "2", "#"] {
+        assert_eq!(romeo.tells("digit").await["digit"], digit);
+    }
     romeo.hears(THEIRS).await;
+    romeo.presses(b"7*").await;
+    for digit in ["7", "*"] {
+        assert_eq!(juliet.tells("digit").await["digit"], digit);
+    }
     juliet.hears(OURS).await;
 }

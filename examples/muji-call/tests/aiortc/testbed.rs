@@ -1,12 +1,13 @@
 //! Two people of one test, on the Prosody that all tests share: Romeo uses `muji-call`, Juliet aiortc.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use muji_harness::real_server::RealServer;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -79,7 +80,9 @@ impl Testbed {
         let mut all = arguments.to_vec();
         all.extend(["--jid", &device, "--server", &address, "--ca-file", &authority, "--audio", &tone]);
         all.extend(["--bind", "127.0.0.1", "--json"]);
-        Side::start("muji-call", program(&all), &self.transcript)
+        let mut command = program(&all);
+        command.stdin(Stdio::piped());
+        Side::start("muji-call", command, &self.transcript)
     }
 
     /// The full JID of Romeo.
@@ -184,6 +187,11 @@ impl Side {
         let (prefix, text) = (format!("{}: ", self.name), self.transcript());
         let told = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix(&prefix)?).ok());
         told.filter(|told| told["event"] == event).count()
+    }
+
+    /// Its user presses these keys.
+    pub(crate) async fn presses(&mut self, keys: &[u8]) {
+        self.child.stdin.as_mut().expect("it is piped").write_all(keys).await.expect("it runs");
     }
 
     /// Its user hangs up.
