@@ -54,7 +54,9 @@ pub enum TransportFailure {
     )]
     RsaCertificate,
     /// The peer's certificate is RSA, and the next transport to it will be one that can do that.
-    #[error("the peer's certificate is RSA, for which the next call to it uses another transport; call again")]
+    #[error(
+        "the peer's certificate is RSA, which takes the transport webrtc-ice; while this program runs, the next call uses it"
+    )]
     OtherTransport,
     /// DTLS agreed on keys that SRTP cannot use.
     #[error("the handshake (DTLS) agreed on keys that SRTP cannot use, which is a fault of this program")]
@@ -193,7 +195,7 @@ mod tests {
                  webrtc-ice, or give the peer's client an ECDSA certificate"
             }
             TransportFailure::OtherTransport => {
-                "the peer's certificate is RSA, for which the next call to it uses another transport; call again"
+                "the peer's certificate is RSA, which takes the transport webrtc-ice; while this program runs, the next call uses it"
             }
             TransportFailure::Keys => {
                 "the handshake (DTLS) agreed on keys that SRTP cannot use, which is a fault of this program"

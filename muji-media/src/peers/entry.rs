@@ -7,7 +7,7 @@ use std::time::Instant;
 use muji_core::media::MediaReport;
 use muji_jingle::TransportId;
 
-use super::flow::FlowWatch;
+use super::flow::{FlowWatch, Taken};
 use super::output::PeersOutput;
 use crate::rtp::is_stun;
 use crate::stats::{Path, Traffic};
@@ -54,17 +54,16 @@ impl TransportEntry {
     pub(super) fn collect(&mut self, now: Instant, id: TransportId, out: &mut VecDeque<PeersOutput>) -> Collected {
         let mut collected = Collected::Outputs;
         while let Some(output) = self.transport.poll_output() {
-            if matches!(&output, TransportOutput::Rtp { content, .. } if self.flows.refuses(content)) {
-                continue;
-            }
             match &output {
                 TransportOutput::Datagram { from, to, bytes } => self.sends([*from, *to], bytes),
-                TransportOutput::Rtp { content, .. } => {
-                    if self.flows.packet(now, content) {
+                TransportOutput::Rtp { content, .. } => match self.flows.packet(now, content) {
+                    Taken::No => continue,
+                    Taken::First => {
                         let content = content.to_string();
                         out.push_back(PeersOutput::Report(MediaReport::Flowing { session: id.session, content }));
                     }
-                }
+                    Taken::Next => {}
+                },
                 TransportOutput::Connected => {
                     self.connected = true;
                     self.flows.connected(now);

@@ -1,6 +1,6 @@
-//! Which contents of a transport flow: told with the first packet, and again when nothing has come for a while though the path works.
+//! Which contents of a transport are taken and flow: told with the first packet, and again when nothing has come for a while though the
+//! path works.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,18 +11,31 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// The contents of one transport.
 #[derive(Debug, Default)]
 pub(super) struct FlowWatch {
-    contents: BTreeMap<Arc<str>, Flow>,
+    /// Few, and looked up with each packet.
+    contents: Vec<Flow>,
     /// It is connected, and answers.
     path_works: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flow {
+    content: Arc<str>,
     /// The peer may send.
     expected: bool,
     /// When the last packet came, or might have come for the first time.
     since: Option<Instant>,
     reported: Reported,
+}
+
+/// What a packet means for its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// Nothing of the content is taken, no matter who sends what: we hold, or it is removed.
+    No,
+    /// It begins to flow, which is to be reported.
+    First,
+    /// It flows.
+    Next,
 }
 
 /// What the core knows.
@@ -35,6 +48,10 @@ enum Reported {
 }
 
 impl Flow {
+    fn new(content: Arc<str>, expected: bool) -> Self {
+        Self { content, expected, since: None, reported: Reported::Nothing }
+    }
+
     fn silent_at(&self) -> Option<Instant> {
         self.since.filter(|_| self.expected && self.reported != Reported::Silent).map(|since| since + SILENCE)
     }
@@ -43,7 +60,10 @@ impl Flow {
 impl FlowWatch {
     /// The peer may send a content, or may not.
     pub(super) fn expect(&mut self, now: Instant, content: &str, receive: bool) {
-        let flow = self.contents.entry(content.into()).or_default();
+        if !self.contents.iter().any(|flow| *flow.content == *content) {
+            self.contents.push(Flow::new(content.into(), false));
+        }
+        let Some(flow) = self.contents.iter_mut().find(|flow| *flow.content == *content) else { return };
         if receive && !flow.expected {
             flow.since = Some(now);
         }
@@ -52,25 +72,33 @@ impl FlowWatch {
 
     /// A content is gone.
     pub(super) fn forget(&mut self, content: &str) {
-        self.contents.remove(content);
+        self.contents.retain(|flow| *flow.content != *content);
     }
 
-    /// True if nothing of a content is taken, whoever sends what: we hold, or it is taken out.
-    pub(super) fn refuses(&self, content: &str) -> bool {
-        self.contents.get(content).is_some_and(|flow| !flow.expected)
-    }
-
-    /// A packet came. True if that is to be reported.
-    pub(super) fn packet(&mut self, now: Instant, content: &Arc<str>) -> bool {
-        let flow = self.contents.entry(content.clone()).or_insert_with(|| Flow { expected: true, ..Flow::default() });
+    /// A packet came.
+    pub(super) fn packet(&mut self, now: Instant, content: &Arc<str>) -> Taken {
+        let Some(flow) = self.contents.iter_mut().find(|flow| flow.content == *content) else {
+            self.contents.push(Flow {
+                since: Some(now),
+                reported: Reported::Flowing,
+                ..Flow::new(content.clone(), true)
+            });
+            return Taken::First;
+        };
+        if !flow.expected {
+            return Taken::No;
+        }
         flow.since = Some(now);
-        std::mem::replace(&mut flow.reported, Reported::Flowing) != Reported::Flowing
+        match std::mem::replace(&mut flow.reported, Reported::Flowing) {
+            Reported::Flowing => Taken::Next,
+            Reported::Nothing | Reported::Silent => Taken::First,
+        }
     }
 
     /// The transport is connected, perhaps again: the core expects to hear again what flows.
     pub(super) fn connected(&mut self, now: Instant) {
         self.path_works = true;
-        self.contents.values_mut().for_each(|flow| flow.since = Some(now));
+        self.contents.iter_mut().for_each(|flow| flow.since = Some(now));
         self.tell_again();
     }
 
@@ -81,7 +109,7 @@ impl FlowWatch {
 
     /// The core expects to hear again what flows.
     pub(super) fn tell_again(&mut self) {
-        self.contents.values_mut().for_each(|flow| flow.reported = Reported::Nothing);
+        self.contents.iter_mut().for_each(|flow| flow.reported = Reported::Nothing);
     }
 
     /// The contents of which it is to be reported now that nothing comes.
@@ -89,17 +117,17 @@ impl FlowWatch {
         if !self.path_works {
             return Vec::new();
         }
-        let due = self.contents.iter_mut().filter(|(_, flow)| flow.silent_at().is_some_and(|at| at <= now));
-        let silent = due.map(|(content, flow)| {
+        let due = self.contents.iter_mut().filter(|flow| flow.silent_at().is_some_and(|at| at <= now));
+        let silent = due.map(|flow| {
             flow.reported = Reported::Silent;
-            content.to_string()
+            flow.content.to_string()
         });
         silent.collect()
     }
 
     /// When the next content will have been silent for too long.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.contents.values().filter_map(Flow::silent_at).min().filter(|_| self.path_works)
+        self.contents.iter().filter_map(Flow::silent_at).min().filter(|_| self.path_works)
     }
 }
 
@@ -120,21 +148,22 @@ mod tests {
     fn a_content_is_silent_five_seconds_after_its_last_packet_and_flows_with_the_next() {
         let start = Instant::now();
         let (mut watch, [voice, camera]) = connected(start);
-        assert_eq!([start, start].map(|now| watch.packet(now, &voice)), [true, false]);
-        assert!(watch.packet(start + 3 * SECOND, &camera));
+        assert_eq!([start, start].map(|now| watch.packet(now, &voice)), [Taken::First, Taken::Next]);
+        assert_eq!(watch.packet(start + 3 * SECOND, &camera), Taken::First);
         assert_eq!(watch.poll_timeout(), Some(start + SILENCE));
         assert_eq!(watch.silent(start + SILENCE - Duration::from_millis(1)), [""; 0]);
         assert_eq!(watch.silent(start + SILENCE), ["voice"]);
         assert_eq!(watch.silent(start + SILENCE), [""; 0], "once");
-        assert!(watch.packet(start + 6 * SECOND, &voice));
+        assert_eq!(watch.packet(start + 6 * SECOND, &voice), Taken::First);
         assert_eq!(watch.poll_timeout(), Some(start + 3 * SECOND + SILENCE));
     }
 
     #[test]
     fn a_content_that_never_flowed_is_silent_too_if_the_peer_may_send_it() {
         let start = Instant::now();
-        let (mut watch, _) = connected(start);
+        let (mut watch, [_, camera]) = connected(start);
         watch.expect(start, "camera", false);
+        assert_eq!(watch.packet(start, &camera), Taken::No);
         assert_eq!(watch.silent(start + SILENCE), ["voice"]);
         assert_eq!(watch.poll_timeout(), None);
         watch.expect(start + 60 * SECOND, "camera", true);

@@ -2,6 +2,7 @@
 //!
 //! Two sessions and two media layers over loopback, from the offer to the connection.
 
+use std::collections::BTreeSet;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -50,13 +51,13 @@ struct Cost {
 struct End {
     session: Session,
     backend: Backend,
-    transports: std::collections::BTreeSet<u8>,
+    transports: BTreeSet<u8>,
     handshakes: usize,
 }
 
 impl End {
     fn new(session: Session) -> Self {
-        Self { session, backend: start(devices()).0, transports: std::collections::BTreeSet::new(), handshakes: 0 }
+        Self { session, backend: start(devices()).0, transports: BTreeSet::new(), handshakes: 0 }
     }
 
     /// What the session says to the other end.
@@ -167,9 +168,17 @@ fn specs(ids: &mut Ids) -> Vec<ContentSpec> {
     specs.into()
 }
 
-/// The sockets of this process.
+/// The UDP sockets of this process.
 fn sockets() -> usize {
+    let udp = std::fs::read_to_string("/proc/self/net/udp").unwrap_or_default();
+    let of_system: BTreeSet<&str> = udp.lines().filter_map(|line| line.split_whitespace().nth(9)).collect();
     let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let targets = open.filter_map(|file| std::fs::read_link(file.path()).ok());
-    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    let targets = open.filter_map(|file| Some(std::fs::read_link(file.path()).ok()?.to_string_lossy().into_owned()));
+    targets.filter(|target| is_udp(target, &of_system)).count()
+}
+
+/// Whether an open file, such as `socket:[4711]`, is one of these sockets.
+fn is_udp(target: &str, udp: &BTreeSet<&str>) -> bool {
+    let inode = target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+    inode.is_some_and(|inode| udp.contains(inode))
 }

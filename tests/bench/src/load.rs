@@ -86,7 +86,7 @@ fn packets(goals: &mut Goals) {
             let ratio = ours / bare;
             let met = goals.check(ratio <= PACKET_GOAL, || "instructions of a packet".to_owned());
             println!(
-                "| instructions of a 1200-byte packet, sent and received (callgrind, {many} less {few} packets) | {ours:.0} | {bare:.0} | {ratio:.3} | {PACKET_GOAL} | {met} |"
+                "| instructions of a 1200-byte packet, sent and received (callgrind, {many} less {few} packets, without the entropy source) | {ours:.0} | {bare:.0} | {ratio:.3} | {PACKET_GOAL} | {met} |"
             );
         }
         _ => {
@@ -96,14 +96,30 @@ fn packets(goals: &mut Goals) {
     }
 }
 
-/// Runs this program under callgrind.
+/// Functions of the cryptography's entropy source (jitterentropy in aws-lc). It is asked again after a number of random bytes, which differs
+/// from run to run, and once costs as much as hundreds of packets.
+const ENTROPY: [&str; 5] = ["jent", "rol64", "xoshiro128starstar", "uint32rotl", "ptr_to_le"];
+
+/// Instructions of this program with these arguments, but for those of the entropy source, as callgrind counts them.
 fn instructions(arguments: &[&str]) -> Option<f64> {
+    let file = std::env::temp_dir().join(format!("muji-bench-{}.callgrind", std::process::id()));
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(std::env::current_exe().ok()?);
-    let output = command.args(arguments).output().ok().filter(|output| output.status.success())?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = said.lines().find(|line| line.contains("Collected :"))?;
-    line.rsplit(' ').next()?.parse().ok()
+    command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", file.display()));
+    command.arg(std::env::current_exe().ok()?).args(arguments);
+    let counted = command.output().ok().filter(|output| output.status.success()).and_then(|_| {
+        let listed = Command::new("callgrind_annotate").arg("--threshold=100").arg(&file).output().ok()?;
+        Some(String::from_utf8_lossy(&listed.stdout).lines().filter_map(of_function).sum())
+    });
+    let _left = std::fs::remove_file(&file);
+    counted.filter(|counted| *counted > 0.0)
+}
+
+/// The instructions that a line of callgrind_annotate tells of a function: `31,175,672 ( 5.10%)  file:function [program]`.
+fn of_function(line: &str) -> Option<f64> {
+    let (counted, rest) = line.trim_start().split_once(" (")?;
+    let (_, function) = rest.split_once(":")?;
+    let counted = counted.replace(',', "").parse().ok()?;
+    (!ENTROPY.iter().any(|name| function.contains(name))).then_some(counted)
 }
 
 fn memory(goals: &mut Goals) {
