@@ -48,8 +48,8 @@ enum Reported {
 }
 
 impl Flow {
-    fn new(content: Arc<str>, expected: bool) -> Self {
-        Self { content, expected, since: None, reported: Reported::Nothing }
+    fn new(content: &str) -> Self {
+        Self { content: content.into(), expected: false, since: None, reported: Reported::Nothing }
     }
 
     fn silent_at(&self) -> Option<Instant> {
@@ -60,10 +60,12 @@ impl Flow {
 impl FlowWatch {
     /// The peer may send a content, or may not.
     pub(super) fn expect(&mut self, now: Instant, content: &str, receive: bool) {
-        if !self.contents.iter().any(|flow| *flow.content == *content) {
-            self.contents.push(Flow::new(content.into(), false));
-        }
-        let Some(flow) = self.contents.iter_mut().find(|flow| *flow.content == *content) else { return };
+        let known = self.contents.iter().position(|flow| *flow.content == *content);
+        let place = known.unwrap_or_else(|| {
+            self.contents.push(Flow::new(content));
+            self.contents.len() - 1
+        });
+        let flow = &mut self.contents[place];
         if receive && !flow.expected {
             flow.since = Some(now);
         }
@@ -77,14 +79,7 @@ impl FlowWatch {
 
     /// A packet came.
     pub(super) fn packet(&mut self, now: Instant, content: &Arc<str>) -> Taken {
-        let Some(flow) = self.contents.iter_mut().find(|flow| flow.content == *content) else {
-            self.contents.push(Flow {
-                since: Some(now),
-                reported: Reported::Flowing,
-                ..Flow::new(content.clone(), true)
-            });
-            return Taken::First;
-        };
+        let Some(flow) = self.contents.iter_mut().find(|flow| flow.content == *content) else { return Taken::No };
         if !flow.expected {
             return Taken::No;
         }

@@ -170,8 +170,7 @@ impl Peers {
     }
 
     fn open(&mut self, now: Instant, session: SessionId, role: IceRole, contents: &[OpenContent]) {
-        let mut ids: Vec<TransportId> = contents.iter().map(|content| content.transport).collect();
-        ids.dedup();
+        let ids: BTreeSet<TransportId> = contents.iter().map(|content| content.transport).collect();
         for id in ids {
             let of_transport: Vec<OpenContent> = contents.iter().filter(|it| it.transport == id).cloned().collect();
             match self.transports.get_mut(&id) {

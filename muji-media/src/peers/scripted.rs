@@ -19,8 +19,16 @@ use crate::gather::hosts;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportOutput};
 
-/// What each transport says next; all of them are always due.
-type Script = Arc<Mutex<VecDeque<(TransportId, TransportOutput)>>>;
+/// What the transports do.
+type Script = Arc<Mutex<Scene>>;
+
+#[derive(Default)]
+struct Scene {
+    /// What each says next; all of them are always due.
+    says: VecDeque<(TransportId, TransportOutput)>,
+    /// The contents that were added to those that were there.
+    added: Vec<String>,
+}
 
 struct Scripted(TransportId, Script);
 
@@ -31,14 +39,14 @@ impl Transport for Scripted {
     }
 
     fn poll_output(&mut self) -> Option<TransportOutput> {
-        let mut script = self.1.lock().unwrap();
-        let mine = script.front().is_some_and(|(id, _)| *id == self.0);
-        mine.then(|| script.pop_front()).flatten().map(|(_, output)| output)
+        let says = &mut self.1.lock().unwrap().says;
+        let mine = says.front().is_some_and(|(id, _)| *id == self.0);
+        mine.then(|| says.pop_front()).flatten().map(|(_, output)| output)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         let script = self.1.lock().unwrap();
-        script.front().filter(|(id, _)| *id == self.0).map(|_| Instant::now())
+        script.says.front().filter(|(id, _)| *id == self.0).map(|_| Instant::now())
     }
 
     fn restart(&mut self) {}
@@ -46,7 +54,9 @@ impl Transport for Scripted {
     fn add_local_candidate(&mut self, _: Instant, _: &LocalCandidate) {}
     fn remove_local_candidate(&mut self, _: Instant, _: &LocalCandidate) {}
     fn add_remote_candidate(&mut self, _: Instant, _: &Candidate) {}
-    fn add_content(&mut self, _: &OpenContent) {}
+    fn add_content(&mut self, content: &OpenContent) {
+        self.1.lock().unwrap().added.push(content.name.clone());
+    }
     fn set_negotiated(&mut self, _: &NegotiatedContent) {}
     fn send(&mut self, _: Instant, _: Instant, _: &str, _: &[RtpPacket]) {}
     fn send_event(&mut self, _: Instant, _: &str, _: u8, _: &RtpPacket) {}
@@ -85,28 +95,44 @@ fn session_with(for_rsa: Option<Box<MakeTransport>>) -> (Peers, Script) {
         peers.add_socket_set(hosts(&[([10, 0, 0, 1], port).into()]));
     }
     peers.execute(Instant::now(), &opening(SESSION));
+    NAMES.iter().for_each(|name| expect(&mut peers, name, true));
     while peers.poll_output().is_some() {}
     (peers, script)
 }
 
-/// A session with Juliet begins.
+/// A session with Juliet begins, with a transport for each content.
 fn opening(session: SessionId) -> MediaCommand {
-    let content = |(index, name): (u8, &str)| OpenContent {
-        name: name.to_owned(),
-        media: Media::Audio,
-        ssrc: 1,
-        transport: TransportId { session, index },
-        payload_types: Vec::new(),
-        extensions: Vec::new(),
-    };
+    opening_of(session, vec![content(session, 0), content(session, 1)])
+}
+
+/// These contents begin.
+fn opening_of(session: SessionId, contents: Vec<OpenContent>) -> MediaCommand {
     MediaCommand::Open {
         call: CallId(1),
         session,
         peer: "juliet@x.example".parse().expect("a bare JID"),
         name: "juliet".to_owned(),
         role: IceRole::Controlling,
-        contents: (0..).zip(NAMES).map(content).collect(),
+        contents,
     }
+}
+
+/// A content that has a transport of its own.
+fn content(session: SessionId, index: u8) -> OpenContent {
+    OpenContent {
+        name: NAMES[usize::from(index)].to_owned(),
+        media: Media::Audio,
+        ssrc: 1,
+        transport: TransportId { session, index },
+        payload_types: Vec::new(),
+        extensions: Vec::new(),
+    }
+}
+
+/// The peer may send a content, or may not.
+fn expect(peers: &mut Peers, content: &str, receive: bool) {
+    let (content, ssrcs) = (content.to_owned(), vec![1]);
+    peers.execute(Instant::now(), &MediaCommand::Content { session: SESSION, content, send: None, receive, ssrcs });
 }
 
 fn packet(index: u8) -> (TransportId, TransportOutput) {
@@ -130,7 +156,7 @@ fn flowing(
     says: impl IntoIterator<Item = (TransportId, TransportOutput)>,
 ) -> Vec<String> {
     for said in says {
-        script.lock().unwrap().push_back(said);
+        script.lock().unwrap().says.push_back(said);
         peers.handle_timeout(Instant::now() + Duration::from_secs(1));
     }
     let outputs = std::iter::from_fn(|| peers.poll_output());
@@ -166,7 +192,7 @@ fn media_are_settled_when_all_transports_are_connected_and_until_one_fails() {
 /// A session fails because of Juliet's certificate, and another begins: why the first failed, and what makes the ends of the second.
 fn after_an_rsa_certificate(for_rsa: Option<Box<MakeTransport>>) -> (TransportFailure, Vec<String>) {
     let (mut peers, script) = session_with(for_rsa);
-    script.lock().unwrap().push_back((id(0), TransportOutput::Failed(TransportFailure::RsaCertificate)));
+    script.lock().unwrap().says.push_back((id(0), TransportOutput::Failed(TransportFailure::RsaCertificate)));
     peers.handle_timeout(Instant::now() + Duration::from_secs(1));
     let failed = std::iter::from_fn(|| peers.poll_output()).find_map(|output| match output {
         PeersOutput::Transport { output: TransportOutput::Failed(why), .. } => Some(why),
@@ -195,14 +221,47 @@ fn a_peer_with_an_rsa_certificate_gets_the_transport_that_can_do_it_from_its_nex
 fn nothing_is_taken_of_a_content_that_is_not_to_be_received_though_its_source_was_announced() {
     let (mut peers, script) = session();
     for receive in [false, true] {
-        let content = NAMES[0].to_owned();
-        let agreed = MediaCommand::Content { session: SESSION, content, send: None, receive, ssrcs: vec![1] };
-        peers.execute(Instant::now(), &agreed);
-        script.lock().unwrap().push_back(packet(0));
+        expect(&mut peers, NAMES[0], receive);
+        script.lock().unwrap().says.push_back(packet(0));
         peers.handle_timeout(Instant::now() + Duration::from_secs(1));
         let outputs = std::iter::from_fn(|| peers.poll_output());
         let taken =
             |output: &PeersOutput| matches!(output, PeersOutput::Transport { output: TransportOutput::Rtp { .. }, .. });
         assert_eq!(outputs.filter(taken).count(), usize::from(receive));
     }
+}
+
+#[test]
+fn nothing_is_taken_and_nothing_reported_of_a_content_that_is_gone_while_its_transport_goes_on() {
+    let (mut peers, script) = session();
+    flowing(&mut peers, &script, [(id(0), TransportOutput::Connected)]);
+    let second = OpenContent { name: "slides".to_owned(), transport: id(0), ..content(SESSION, 1) };
+    peers.execute(Instant::now(), &opening_of(SESSION, vec![second]));
+    let slides = || {
+        let (_, mut output) = packet(0);
+        if let TransportOutput::Rtp { content, .. } = &mut output {
+            *content = "slides".into();
+        }
+        (id(0), output)
+    };
+    expect(&mut peers, "slides", true);
+    assert_eq!(flowing(&mut peers, &script, [packet(0), slides()]), ["audio", "slides"]);
+    peers.execute(Instant::now(), &MediaCommand::RemoveContent { session: SESSION, content: "slides".to_owned() });
+    assert_eq!(flowing(&mut peers, &script, [slides(), packet(0)]), [""; 0], "it came late");
+    peers.handle_timeout(Instant::now() + Duration::from_secs(60));
+    let reports = std::iter::from_fn(|| peers.poll_output());
+    let silent = reports.filter_map(|output| match output {
+        PeersOutput::Report(MediaReport::Silent { content, .. }) => Some(content),
+        PeersOutput::Report(_) | PeersOutput::Transport { .. } => None,
+    });
+    assert_eq!(silent.collect::<Vec<_>>(), ["audio"]);
+}
+
+#[test]
+fn a_content_of_another_transport_between_two_of_one_makes_neither_of_them_open_twice() {
+    let (mut peers, script) = session();
+    peers.execute(Instant::now(), &MediaCommand::Close { session: SESSION });
+    let slides = OpenContent { name: "slides".to_owned(), ..content(SESSION, 0) };
+    peers.execute(Instant::now(), &opening_of(SESSION, vec![content(SESSION, 0), content(SESSION, 1), slides]));
+    assert_eq!(script.lock().unwrap().added, [""; 0], "each transport is made with all that use it");
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use muji_core::media::IceRole;
+use muji_media::parts::codec::vp8;
 
 use crate::pair::*;
 
@@ -69,6 +70,22 @@ fn every_check_is_answered_and_an_answer_from_elsewhere_makes_no_path() {
         pair.introduce(true, |_| ());
         pair.run(Duration::from_secs(5), |_| false);
         assert!(pair.ends.iter().all(|end| !end.connected));
+    }
+}
+
+#[test]
+fn a_check_that_overtakes_the_answer_is_not_lost() {
+    // The agent of webrtc-ice checks by itself as often as that of the peer.
+    for kinds in secure().into_iter().filter(|kinds| kinds[0].is_str0m()) {
+        let mut pair = Pair::new(kinds);
+        // The first offers more header extensions than the second knows, so what it made for its offer has to change.
+        pair.extensions.truncate(1);
+        pair.tell(1, true, |_| (), vp8::payload_type());
+        pair.run(Duration::from_millis(100), |_| false);
+        assert!(pair.wire.iter().all(|(sender, _)| *sender == 1) && !pair.wire.is_empty(), "the second checks");
+        pair.tell(0, true, |_| (), vp8::payload_type());
+        pair.run(Duration::from_millis(100), |ends| ends.iter().all(|end| end.connected));
+        assert!(pair.ends.iter().all(|end| end.connected), "{kinds:?}: connected before the second checks again");
     }
 }
 

@@ -129,6 +129,20 @@ fn keys_of_a_telephone_travel_with_the_sound_under_their_own_payload_type() {
     }
 }
 
+#[test]
+fn keys_of_a_telephone_reach_a_peer_whose_answer_numbers_them_otherwise_than_our_offer() {
+    // What gateways take, the highest number, and what browsers take where those are used up.
+    for (kinds, id) in secure().into_iter().flat_map(|kinds| [101, 127, 35, 63].map(|id| (kinds, id))) {
+        let mut pair = Pair::connected(kinds, true);
+        let key = RtpPacket { timestamp: 8_000, marker: true, payload: Arc::from(&[5, 10, 0, 160][..]) };
+        pair.wire.clear();
+        pair.ends[0].transport.send_event(pair.now, "audio", id, &key);
+        pair.run(Duration::from_millis(50), |_| false);
+        assert_eq!(pair.ends[1].received, [key], "{kinds:?}, {id}");
+        assert!(pair.wire.iter().any(|(of, bytes)| *of == 0 && is_rtp(bytes) && bytes[1] & 0x7F == id));
+    }
+}
+
 /// What the second got of a content of which every tenth packet was lost, and how many packets that took.
 fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
     // Without bandwidth estimates, whose probes are packets too.

@@ -241,32 +241,40 @@ impl Pair {
         fingerprint: impl Fn(&mut Vec<u8>),
         frames: impl Fn(usize) -> PayloadType,
     ) {
-        for (one, other) in [(1, 0), (0, 1)] {
-            let local = self.ends[other].transport.local();
-            let mut expected = local.fingerprint;
-            if one == 0 {
-                fingerprint(&mut expected);
-            }
-            let dtls = if one == self.client { DtlsRole::Client } else { DtlsRole::Server };
-            let extensions = self.extensions.clone();
-            let remote =
-                RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint: expected, dtls, extensions };
-            let agreed = |content: &str, ssrc, payload_type| NegotiatedContent {
-                content: content.to_owned(),
-                send: Some(payload_type),
-                receive: true,
-                ssrcs: if announced { vec![ssrc] } else { Vec::new() },
-            };
-            let audio = agreed("audio", SSRCS[other], opus::payload_type());
-            let video = agreed("video", SSRCS[other] + OF_FRAMES, frames(other));
-            let now = self.now;
-            let transport = &mut self.ends[one].transport;
-            if self.names {
-                local.candidates.iter().for_each(|candidate| transport.add_remote_candidate(now, candidate));
-            }
-            [audio, video].iter().for_each(|agreed| transport.set_negotiated(agreed));
-            transport.set_remote(now, &remote);
+        self.tell(1, announced, |_| (), frames(0));
+        self.tell(0, announced, fingerprint, frames(1));
+    }
+
+    /// Tells one end of the other; `fingerprint` may change what it expects of that.
+    pub(crate) fn tell(
+        &mut self,
+        one: usize,
+        announced: bool,
+        fingerprint: impl Fn(&mut Vec<u8>),
+        frames: PayloadType,
+    ) {
+        let other = 1 - one;
+        let local = self.ends[other].transport.local();
+        let mut expected = local.fingerprint;
+        fingerprint(&mut expected);
+        let dtls = if one == self.client { DtlsRole::Client } else { DtlsRole::Server };
+        let extensions = self.extensions.clone();
+        let remote = RemoteTransport { ufrag: local.ufrag, pwd: local.pwd, fingerprint: expected, dtls, extensions };
+        let agreed = |content: &str, ssrc, payload_type| NegotiatedContent {
+            content: content.to_owned(),
+            send: Some(payload_type),
+            receive: true,
+            ssrcs: if announced { vec![ssrc] } else { Vec::new() },
+        };
+        let audio = agreed("audio", SSRCS[other], opus::payload_type());
+        let video = agreed("video", SSRCS[other] + OF_FRAMES, frames);
+        let now = self.now;
+        let transport = &mut self.ends[one].transport;
+        if self.names {
+            local.candidates.iter().for_each(|candidate| transport.add_remote_candidate(now, candidate));
         }
+        [audio, video].iter().for_each(|agreed| transport.set_negotiated(agreed));
+        transport.set_remote(now, &remote);
     }
 
     /// Tells each the credentials that the other has after a restart.

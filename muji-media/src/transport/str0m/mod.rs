@@ -43,6 +43,16 @@ use plan::{Plan, uses_transport_cc};
 use probing::Probing;
 use stream::{Stream, declare};
 
+/// Checks that are kept until the peer's end is known: one for each pair of a few addresses on both sides.
+const MAX_EARLY_CHECKS: usize = 32;
+
+/// A check of the peer that came before its credentials.
+struct EarlyCheck {
+    local: SocketAddr,
+    from: SocketAddr,
+    bytes: Vec<u8>,
+}
+
 /// The first bytes of STUN binding requests and success responses (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
@@ -70,6 +80,8 @@ pub struct Str0mTransport {
     remote: Option<IceCreds>,
     /// Candidates that came before the peer's credentials.
     early: Vec<Candidate>,
+    /// Checks that came before them.
+    early_checks: Vec<EarlyCheck>,
     local: LocalTransport,
     dtls: Option<DtlsRole>,
     dtls_started: bool,
@@ -122,6 +134,7 @@ impl Str0mTransport {
             theirs: Vec::new(),
             remote: None,
             early: Vec::new(),
+            early_checks: Vec::new(),
             local,
             dtls: None,
             dtls_started: false,
@@ -159,6 +172,14 @@ impl Str0mTransport {
         }
         for candidate in std::mem::take(&mut self.early) {
             self.add_remote_candidate(now, &candidate);
+        }
+    }
+
+    /// Keeps a check of the peer that overtook its answer. str0m would lose it if it is built again, and the peer would repeat it only
+    /// after 250 ms.
+    fn keep_check(&mut self, check: EarlyCheck) {
+        if self.early_checks.len() < MAX_EARLY_CHECKS {
+            self.early_checks.push(check);
         }
     }
 
@@ -427,6 +448,11 @@ impl Transport for Str0mTransport {
         // Twice, or the checks wait for str0m's step of 50 ms.
         self.tick(now);
         self.tick(now);
+        for EarlyCheck { local, from, bytes } in std::mem::take(&mut self.early_checks) {
+            if let Ok(received) = Receive::new(Protocol::Udp, from, local, &bytes) {
+                self.input(Input::Receive(now, received), now);
+            }
+        }
     }
 
     fn add_local_candidate(&mut self, now: Instant, candidate: &LocalCandidate) {
@@ -521,10 +547,6 @@ impl Transport for Str0mTransport {
             return;
         }
         let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
-        // str0m cannot send what it was not built for.
-        if stream.payload_types.iter().all(|known| known.id != payload_type) {
-            return;
-        }
         stream.sequence += 1;
         let numbered =
             SequencedPacket { sequence: stream.sequence, payload_type, captured: now, packet: packet.clone() };
@@ -563,6 +585,9 @@ impl Transport for Str0mTransport {
             let named = self.theirs.iter().any(|theirs| theirs.addr() == from);
             if !self.requests.admits(now, from, named) {
                 return;
+            }
+            if self.plan.is_some() {
+                return self.keep_check(EarlyCheck { local, from, bytes: bytes.to_vec() });
             }
         }
         if bytes.starts_with(&BINDING_SUCCESS) {

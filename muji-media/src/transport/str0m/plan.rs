@@ -177,17 +177,19 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
     }
 }
 
-/// Payload types that mean what was negotiated for them.
+/// Payload types that mean what was negotiated for them, and those that browsers use where these are taken (RFC 3551 section 6).
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+const UNASSIGNED: std::ops::RangeInclusive<u8> = 35..=63;
 
-/// Adds each payload type once. str0m drops packets with others, and cannot learn them later, when a content may join the bundle: those that
-/// are free are taken for video, which is what people add. All that follows from it is the clock rate.
+/// Adds each payload type once. str0m drops packets with others, both ways, and cannot learn them later, when a content may join the bundle or
+/// keys of a telephone are sent with the number that the answer gives them: those that are free are taken for video, which is what people
+/// add. All that follows from it is the clock rate.
 fn add_codecs<'a>(config: &mut RtcConfig, payload_types: impl Iterator<Item = &'a PayloadType>) {
     let mut added = BTreeSet::new();
     for payload in payload_types.filter(|payload| added.insert(payload.id)) {
         add_codec(config, payload);
     }
-    for id in DYNAMIC.filter(|id| !added.contains(id)) {
+    for id in DYNAMIC.chain(UNASSIGNED).filter(|id| !added.contains(id)) {
         add_codec(config, &PayloadType::new(id, "VP8", CLOCK_RATE, 1));
     }
 }
