@@ -100,10 +100,11 @@ impl Availability {
     fn updated(&mut self, changed: &Element) -> Answer {
         let mut skipped = Skipped::default();
         for Contact { jid, sees_us } in roster::read(changed, &mut skipped) {
-            match sees_us {
-                true => self.contacts.insert(jid),
-                false => self.contacts.remove(&jid),
-            };
+            if sees_us {
+                self.contacts.insert(jid);
+            } else {
+                self.contacts.remove(&jid);
+            }
         }
         Answer::Contacts(self.contacts.clone(), skipped)
     }

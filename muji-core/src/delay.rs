@@ -1,9 +1,10 @@
 //! Delayed delivery (XEP-0203): when something was said that waited on its way.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use muji_xep::{Element, ns};
-use xmpp_parsers::date::DateTime;
+
+use crate::timestamp;
 
 /// What the stamps of a stanza say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +38,13 @@ impl Delay {
 }
 
 fn read(delay: &Element) -> Delay {
-    let stamp = delay.attr("stamp").and_then(|stamp| stamp.trim().parse::<DateTime>().ok());
-    let since = stamp.and_then(|DateTime(at)| u64::try_from(at.timestamp_millis()).ok());
-    let since = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(since)));
-    since.map_or(Delay::Unreadable, Delay::Since)
+    delay.attr("stamp").and_then(timestamp::read).map_or(Delay::Unreadable, Delay::Since)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn find(stamps: &[&str]) -> Delay {

@@ -1,7 +1,7 @@
 //! STUN and TURN servers that the own server knows (XEP-0215): asked for when a call begins, and again before their
 //! credentials end.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use jid::{BareJid, DomainRef, Jid};
 use muji_jingle::Ids;
@@ -9,12 +9,11 @@ use muji_jingle::media::{IceServer, ServerKind, ServerTransport};
 use muji_jingle::pending::PendingRequests;
 use muji_xep::extdisco::{self, ExternalService};
 use muji_xep::{Skipped, disco, ns};
-use xmpp_parsers::date::DateTime;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
-use crate::config;
 use crate::wall_clock::WallClock;
+use crate::{config, timestamp};
 
 #[derive(Debug, Clone)]
 enum IceServersQuery {
@@ -26,7 +25,6 @@ enum IceServersQuery {
 /// What is known of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IceServers {
-    clock: WallClock,
     /// The server knows such services; `None` before it was asked.
     supported: Option<bool>,
     asked: PendingRequests<IceServersQuery>,
@@ -46,10 +44,6 @@ pub(crate) struct Learned {
 }
 
 impl IceServers {
-    pub(crate) fn set_clock(&mut self, now: Instant, wall: SystemTime) {
-        self.clock.set(now, wall);
-    }
-
     /// Another stream, maybe with another server.
     pub(crate) fn rebound(&mut self) {
         self.supported = None;
@@ -84,6 +78,7 @@ impl IceServers {
     pub(crate) fn answered(
         &mut self,
         now: Instant,
+        clock: WallClock,
         ids: &mut Ids,
         own: &DomainRef,
         id: &str,
@@ -108,7 +103,7 @@ impl IceServers {
                 let before = std::mem::take(&mut self.known);
                 let (lacking, whole): (Vec<ExternalService>, Vec<ExternalService>) =
                     services.into_iter().partition(lacks_credentials);
-                whole.iter().for_each(|service| self.take(now, service, &mut learned.skipped));
+                whole.iter().for_each(|service| self.take(now, clock, service, &mut learned.skipped));
                 let room = config::MAX_ICE_SERVERS.saturating_sub(self.known.len());
                 let lacking = lacking.into_iter().take(room).map(IceServersQuery::Credentials);
                 learned.questions = lacking.map(|asked| self.ask(now, ids, own, asked)).collect();
@@ -118,7 +113,8 @@ impl IceServers {
             IceServersQuery::Credentials(asked) => match services.into_iter().find(|given| given.host == asked.host) {
                 Some(given) if !lacks_credentials(&given) => {
                     let ExternalService { username, password, expires, .. } = given;
-                    self.take(now, &ExternalService { username, password, expires, ..asked }, &mut learned.skipped);
+                    let service = ExternalService { username, password, expires, ..asked };
+                    self.take(now, clock, &service, &mut learned.skipped);
                     learned.servers = Some(self.known.clone());
                 }
                 _ => learned.skipped.note("services", format!("{} gives no credentials", asked.host)),
@@ -128,7 +124,7 @@ impl IceServers {
     }
 
     /// Keeps a service that is of use.
-    fn take(&mut self, now: Instant, service: &ExternalService, skipped: &mut Skipped) {
+    fn take(&mut self, now: Instant, clock: WallClock, service: &ExternalService, skipped: &mut Skipped) {
         match ice_server(service).filter(|_| self.known.len() < config::MAX_ICE_SERVERS) {
             Some(server) if !self.known.contains(&server) => self.known.push(server),
             Some(_) => {}
@@ -138,20 +134,9 @@ impl IceServers {
             }
         }
         if service.password.is_some() {
-            let again = now + self.lasts(now, service) - config::SERVERS_AHEAD;
+            let again = now + lasts(now, clock, service) - config::SERVERS_AHEAD;
             self.again = Some(self.again.map_or(again, |earlier| earlier.min(again)));
         }
-    }
-
-    /// How long a service's credentials last.
-    fn lasts(&self, now: Instant, service: &ExternalService) -> Duration {
-        let expires = service.expires.as_ref().and_then(|expires| expires.parse::<DateTime>().ok());
-        let expires = expires.and_then(|DateTime(at)| u64::try_from(at.timestamp()).ok());
-        let lasts = expires.zip(self.clock.shows(now)).map(|(expires, wall)| {
-            let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires));
-            ends.and_then(|ends| ends.duration_since(wall).ok()).unwrap_or_default()
-        });
-        lasts.unwrap_or(config::SERVERS_MOST).clamp(config::SERVERS_LEAST, config::SERVERS_MOST)
     }
 
     /// Forgets what is not answered: a server that says nothing has none.
@@ -166,6 +151,13 @@ impl IceServers {
         let asked = self.asked.poll_timeout();
         asked.or_else(|| self.again.filter(|_| needed && self.supported == Some(true) && !self.known.is_empty()))
     }
+}
+
+/// How long a service's credentials last.
+fn lasts(now: Instant, clock: WallClock, service: &ExternalService) -> Duration {
+    let ends = service.expires.as_deref().and_then(timestamp::read);
+    let lasts = ends.zip(clock.shows(now)).map(|(ends, wall)| ends.duration_since(wall).unwrap_or_default());
+    lasts.unwrap_or(config::SERVERS_MOST).clamp(config::SERVERS_LEAST, config::SERVERS_MOST)
 }
 
 fn lacks_credentials(service: &ExternalService) -> bool {

@@ -132,6 +132,7 @@ mod room_service;
 mod room_state;
 mod shown_invitations;
 pub mod stanza;
+mod timestamp;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod trust;

@@ -18,7 +18,7 @@ use crate::error::{EndReason, RoomFault};
 use crate::event::Event;
 use crate::peer::Peer;
 use crate::room_state::{OccupantPresence, PresenceKind, RoomPresence};
-use crate::stanza::condition;
+use crate::stanza::returned_condition;
 use crate::warning::{NotCalled, Warning};
 
 impl Conference {
@@ -323,7 +323,7 @@ impl Conference {
 
     /// The room does not pass an invitation on: in some of ejabberd's only moderators may invite.
     pub(crate) fn not_passed_on(&self, cx: &mut Context<'_>, payloads: &[Element]) {
-        self.warn(cx, Warning::InvitationNotPassedOn { condition: condition(payloads) });
+        self.warn(cx, Warning::InvitationNotPassedOn { condition: returned_condition(payloads) });
     }
 
     /// Asks the room to tell everything again, as to one who enters (XEP-0045 section 17.3), if somebody offers a session of

@@ -19,7 +19,7 @@ use crate::delay::Delay;
 use crate::event::{Event, EventScope, Handled};
 use crate::invitation::Invitation;
 use crate::output::Output;
-use crate::stanza::{self, condition};
+use crate::stanza;
 use crate::{config, wall_clock};
 
 /// A message, and who said it to whom, whichever way it came.
@@ -224,7 +224,7 @@ impl Engine {
     /// Our own proposal or invitation came back: a server or a device says why.
     fn handle_returned(&mut self, now: Instant, message: &Message) -> bool {
         let (Some(from), Some(id)) = (&message.from, &message.id) else { return false };
-        let why = condition(&message.payloads);
+        let why = stanza::returned_condition(&message.payloads);
         let proposal =
             self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.returned(cx, us, from, &id.0, &why));
         let mut calls = self.calls.keys().copied().collect::<Vec<_>>().into_iter();

@@ -344,7 +344,6 @@ impl Engine {
     /// are taken to last half a day. Say it again when the machine has slept, as `Instant` may not count that.
     pub fn set_clock(&mut self, now: Instant, wall: SystemTime) {
         self.clock.set(now, wall);
-        self.ice_servers.set_clock(now, wall);
     }
 
     /// True if there is a call that the user wants.

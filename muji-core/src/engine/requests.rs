@@ -243,12 +243,10 @@ impl Engine {
     /// Our server answers what we asked it for STUN and TURN servers. False if it was something else.
     fn server_answered(&mut self, now: Instant, from: Option<&Jid>, id: &str, payload: Option<&Element>) -> bool {
         let Some(us) = self.us.clone().filter(|us| is_from_account(from, us)) else { return false };
-        let Some(learned) = self.ice_servers.answered(now, &mut self.shared.ids, us.domain(), id, payload) else {
-            return false;
-        };
+        let learned = self.ice_servers.answered(now, self.clock, &mut self.shared.ids, us.domain(), id, payload);
+        let Some(learned) = learned else { return false };
         if !learned.skipped.is_empty() {
-            let event = Event::Skipped { from: us.domain().to_string(), what: learned.skipped.to_string() };
-            self.shared.out.push_back(Output::Event(EventScope::Account, event));
+            self.skipped(us.domain().to_string(), &learned.skipped.to_string());
         }
         learned.questions.into_iter().for_each(|question| self.send(question));
         if let Some(servers) = learned.servers {

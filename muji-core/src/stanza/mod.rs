@@ -6,7 +6,7 @@ pub(crate) use reading::presence_of_odd_nick;
 pub use reading::{StanzaFault, Unreadable, error, read};
 
 use jid::Jid;
-use muji_xep::{Element, ns};
+use muji_xep::Element;
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::StanzaError;
@@ -33,10 +33,27 @@ pub(crate) fn condition_name(error: &StanzaError) -> String {
     Element::from(error.defined_condition.clone()).name().to_owned()
 }
 
-/// The condition of the error among the children of a stanza, as RFC 6120 writes it.
-pub(crate) fn condition(payloads: &[Element]) -> String {
-    let error = payloads.iter().find(|payload| payload.name() == "error");
-    let condition =
-        error.and_then(|error| error.children().find(|child| child.ns() == ns::STANZAS && child.name() != "text"));
-    condition.map_or_else(|| "no reason".to_owned(), |condition| condition.name().chars().take(64).collect())
+/// The condition of the error among the children of a stanza that was returned.
+pub(crate) fn returned_condition(payloads: &[Element]) -> String {
+    error(payloads).map_or_else(|| "no reason".to_owned(), |error| condition_name(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use muji_xep::ns;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_any_client_says_why_a_message_was_returned() {
+        let condition = |error: &str| {
+            let error = format!("<error xmlns='jabber:client' type='cancel'>{error}</error>");
+            returned_condition(&[error.parse().expect("it is XML")])
+        };
+        let stanzas = ns::STANZAS;
+        assert_eq!(condition(&format!("<text xmlns='{stanzas}'>x</text><gone xmlns='{stanzas}'/>")), "gone");
+        assert_eq!(condition("<forbidden/>"), "forbidden", "it forgot the namespace");
+        assert_eq!(condition(""), "undefined-condition");
+        assert_eq!(returned_condition(&[]), "no reason");
+    }
 }

@@ -88,10 +88,7 @@ impl ContentChanges<'_> {
                     self.start();
                     self.report_added(&content);
                 }
-                Err(why) => {
-                    let reason = ReasonElement::from(&why);
-                    self.withdraw(&content, ContentFailure::NegotiationError(why), reason);
-                }
+                Err(why) => self.withdraw_unusable(&content, why),
             }
         }
         Ok(())
@@ -99,10 +96,7 @@ impl ContentChanges<'_> {
 
     /// Takes out contents of our offer that the peer answered as nobody can use them.
     pub(super) fn take_out(&mut self, unusable: Vec<(Content, NegotiationError)>) {
-        for (content, why) in unusable {
-            let reason = ReasonElement::from(&why);
-            self.withdraw(&content, ContentFailure::NegotiationError(why), reason);
-        }
+        unusable.into_iter().for_each(|(content, why)| self.withdraw_unusable(&content, why));
     }
 
     /// The peer rejects some of our contents.
@@ -172,11 +166,8 @@ impl ContentChanges<'_> {
     /// Takes a content that the peer adds, or rejects it.
     fn take(&mut self, content: &Content, specs: &[ContentSpec]) {
         let Err(why) = self.contents.take_added(self.out.parties.session, specs, content) else { return };
-        let reject = Jingle {
-            contents: vec![alternative(content, specs)],
-            why: Some(ReasonElement::from(&why)),
-            ..self.out.jingle(Action::ContentReject)
-        };
+        let reject = self.out.jingle_about(Action::ContentReject, alternative(content, specs));
+        let reject = Jingle { why: Some(ReasonElement::from(&why)), ..reject };
         self.out.event(SessionEvent::Warning(SessionWarning::ContentRejected(why)));
         self.out.request(self.now, self.ids, &reject, Request::Other);
     }
@@ -243,10 +234,16 @@ impl ContentChanges<'_> {
 
     /// The same, and the peer gets a content-remove with a reason.
     fn withdraw(&mut self, content: &Content, why: ContentFailure, reason: ReasonElement) {
-        let remove =
-            Jingle { contents: vec![bare(content)], why: Some(reason), ..self.out.jingle(Action::ContentRemove) };
+        let remove = self.out.jingle_about(Action::ContentRemove, bare(content));
+        let remove = Jingle { why: Some(reason), ..remove };
         self.out.request(self.now, self.ids, &remove, Request::Other);
         self.lose(content, why);
+    }
+
+    /// The same with a content that the peer answered as nobody can use it.
+    fn withdraw_unusable(&mut self, content: &Content, why: NegotiationError) {
+        let reason = ReasonElement::from(&why);
+        self.withdraw(content, ContentFailure::NegotiationError(why), reason);
     }
 
     /// The peer's answer to a request about a content.
@@ -328,13 +325,11 @@ impl ContentChanges<'_> {
         }
     }
 
-    /// A request about one content: with two Dino does nothing.
     fn request_about(&mut self, action: Action, content: Content, request: Request) {
-        let mut jingle = self.out.jingle(action);
+        let mut jingle = self.out.jingle_about(action, content);
         if matches!(jingle.action, Action::ContentAdd | Action::ContentAccept) {
             jingle.group = self.contents.group();
         }
-        jingle.contents = vec![content];
         self.out.request(self.now, self.ids, &jingle, request);
     }
 }

@@ -1,6 +1,7 @@
 //! One session from its offer to its end.
 
 mod content_changes;
+mod media_reports;
 mod signalling;
 mod stanzas;
 mod state;
@@ -14,15 +15,15 @@ pub use warning::{ContentFailure, SessionWarning};
 use std::time::Instant;
 
 use muji_xep::dtmf::Digit;
-use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, ReasonElement, Side};
+use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, ReasonElement};
 use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::contents::{SessionContents, Silence};
 use crate::fault::{NegotiationError, PeerFault};
-use crate::ids::{Ids, TransportId};
-use crate::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
+use crate::ids::Ids;
+use crate::media::{MediaCommand, TransportFailure};
 use crate::parties::{ContentSpec, SessionParams, SessionQuirks};
 use crate::timers;
 use content_changes::{ContentChanges, start};
@@ -346,13 +347,6 @@ impl Session {
         self.out.event(SessionEvent::Unmuted(label));
     }
 
-    /// Nothing comes of a content.
-    fn silenced(&mut self, content: String) {
-        if let Some((media, why)) = self.contents.silenced(&content).filter(|_| self.is_active()) {
-            self.out.event(SessionEvent::Silent { content, media, why });
-        }
-    }
-
     /// The peer asks its user, which it may say again and again: the offer waits for as long as a device may ring.
     fn rings(&mut self, now: Instant) {
         let State::Offered { until, rings } = &mut self.state else { return };
@@ -404,88 +398,6 @@ impl Session {
             (_, Request::Other) => {}
         }
         true
-    }
-
-    /// A report of the media layer about this session.
-    pub fn handle_media(&mut self, now: Instant, ids: &mut Ids, report: MediaReport) {
-        if report.transport().is_some_and(|transport| !self.contents.transports.has(transport)) {
-            return; // It was closed meanwhile, such as one that the peer's bundle does without.
-        }
-        match report {
-            MediaReport::Described { transport, local } => {
-                if let Some(content) = self.contents.described(transport, local) {
-                    let request = Request::Restart(transport);
-                    self.out.request_about(now, ids, Action::TransportInfo, content, request);
-                }
-                self.advance(now, ids);
-                self.change(now, ids, |changes| changes.send_ready());
-            }
-            MediaReport::Candidate { transport, candidate } => {
-                let content = self.contents.found_candidate(transport, candidate);
-                if let Some(content) = content.filter(|_| self.state.is_known_to_peer()) {
-                    self.out.request_about(now, ids, Action::TransportInfo, content, Request::Other);
-                }
-            }
-            MediaReport::Connected { transport } => {
-                let completed = self.contents.connected(transport);
-                if self.is_active() && self.contents.all_connected() && !completed {
-                    self.state = State::Up;
-                    self.out.event(SessionEvent::Connected);
-                    self.contents.list.forget_reported_flow();
-                    self.report_flowing();
-                }
-            }
-            MediaReport::Interrupted { transport } => {
-                self.out.event(SessionEvent::Interrupted);
-                // One side is enough, and it is the one that decides which addresses are used.
-                if self.contents.side() == Side::Initiator {
-                    self.restart(now, transport);
-                }
-            }
-            MediaReport::Moved { transport } => self.restart(now, transport),
-            MediaReport::Failed { transport, failure } => self.lost(now, ids, transport, failure),
-            MediaReport::WrongCertificate { .. } => {
-                self.terminate(now, ids, Reason::SecurityError.into(), End::WrongCertificate)
-            }
-            MediaReport::Flowing { content, .. } => {
-                self.contents.heard(&content);
-                self.report_flowing();
-            }
-            MediaReport::Digit { digit, .. } => self.out.event(SessionEvent::Digit(digit)),
-            MediaReport::Silent { content, .. } => self.silenced(content),
-            MediaReport::Trouble(trouble) => self.out.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
-        }
-    }
-
-    /// Reports what flows, once the session is connected: a content may flow before the transports of others work.
-    fn report_flowing(&mut self) {
-        if self.is_connected() {
-            for (content, after_silence) in self.contents.list.take_flowing() {
-                self.out.event(SessionEvent::Flowing { content, after_silence });
-            }
-        }
-    }
-
-    /// A transport has failed: the session goes on without what was just added by it, or ends.
-    fn lost(&mut self, now: Instant, ids: &mut Ids, transport: TransportId, failure: PathFailure) {
-        if !self.change(now, ids, |changes| changes.survives(transport, &failure)) {
-            let reason = if failure.why == TransportFailure::RsaCertificate {
-                Reason::SecurityError
-            } else if self.is_connected() {
-                Reason::ConnectivityError
-            } else {
-                Reason::FailedTransport // Before there was a path it could not be set up (XEP-0166 section 7.4).
-            };
-            self.terminate(now, ids, reason.into(), End::Path(failure));
-        }
-    }
-
-    /// ICE restarts on a transport, if the peer can.
-    fn restart(&mut self, now: Instant, transport: TransportId) {
-        if self.is_active() && self.out.parties.quirks.restarts_ice {
-            self.contents.transports.want_restart(now, transport);
-            self.handle_restarts(now);
-        }
     }
 
     fn handle_restarts(&mut self, now: Instant) {

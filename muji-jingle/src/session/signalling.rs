@@ -34,25 +34,17 @@ impl Signalling {
         Jingle::new(action, &self.sid)
     }
 
+    /// The same about one content: with two Dino does nothing.
+    pub(super) fn jingle_about(&self, action: Action, content: Content) -> Jingle {
+        Jingle { contents: vec![content], ..self.jingle(action) }
+    }
+
     /// Sends a request to the peer.
     pub(super) fn request(&mut self, now: Instant, ids: &mut Ids, jingle: &Jingle, request: Request) {
         let id = ids.token();
         self.pending.asked(now, &id, request);
         let to = Some(Jid::from(self.parties.peer.clone()));
         self.send(Iq::Set { from: None, to, id, payload: jingle.write() });
-    }
-
-    /// Sends a request about one content: with two Dino does nothing.
-    pub(super) fn request_about(
-        &mut self,
-        now: Instant,
-        ids: &mut Ids,
-        action: Action,
-        content: Content,
-        request: Request,
-    ) {
-        let jingle = Jingle { contents: vec![content], ..self.jingle(action) };
-        self.request(now, ids, &jingle, request);
     }
 
     /// Sends a session-info.
