@@ -24,6 +24,7 @@ const GIVEN_UP: Duration = Duration::from_secs(60);
 
 /// The first bytes of STUN binding requests and success responses, and where the transaction id is (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
+const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 const TRANSACTION: std::ops::Range<usize> = 8..20;
 
 /// Checks remembered to match their answers: a hundred pairs at most (RFC 8445 section 6.1.2.5), and retransmissions.
@@ -106,7 +107,7 @@ impl Consent {
 
     /// Remembers a check that leaves.
     pub(super) fn check_sent(&mut self, now: Instant, bytes: &[u8], to: SocketAddr) {
-        if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| bytes.starts_with(&BINDING_REQUEST)) {
+        if let Some(transaction) = bytes.get(TRANSACTION).filter(|_| is_check(bytes)) {
             // The oldest is the least likely to be answered yet.
             if self.checks.len() == MAX_CHECKS {
                 self.checks.pop_front();
@@ -209,4 +210,14 @@ impl Consent {
         // By packets of any kind, not by consent: checks are up to several seconds apart, and a peer that is heard is there.
         self.heard.filter(|_| !self.interrupted).map(|last| last + INTERRUPTED)
     }
+}
+
+/// A check of the path asks: a STUN binding request.
+pub(super) fn is_check(bytes: &[u8]) -> bool {
+    bytes.starts_with(&BINDING_REQUEST)
+}
+
+/// A check of the path is answered.
+pub(super) fn is_check_answer(bytes: &[u8]) -> bool {
+    bytes.starts_with(&BINDING_SUCCESS)
 }

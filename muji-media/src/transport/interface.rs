@@ -8,7 +8,7 @@ use muji_core::CallId;
 use muji_core::media::{IceRole, LocalTransport, MediaReport, OpenContent, RemoteTransport, TransportFailure};
 use muji_jingle::TransportId;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::PayloadType;
+use muji_xep::rtp::{HeaderExtension, PayloadType};
 
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{ReceivedRtp, RtpPacket};
@@ -165,6 +165,12 @@ pub(super) fn uses_nack(content: &OpenContent) -> bool {
 
 pub(super) fn is_nacked(payload: &PayloadType) -> bool {
     payload.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
+}
+
+/// The id that a header extension has, if both know it.
+pub(super) fn extension_id(extensions: &[HeaderExtension], uri: &str) -> Option<u8> {
+    let known = extensions.iter().find(|extension| extension.uri == uri);
+    known.and_then(|extension| u8::try_from(extension.id).ok())
 }
 
 /// When a packet was captured whose timestamp is so many ticks behind that of the sender's last report (RFC 3550 section 6.4.1).

@@ -14,9 +14,3 @@ pub(super) const MAX_NAME: usize = 16;
 pub fn mid() -> HeaderExtension {
     HeaderExtension { id: ID, uri: HeaderExtension::MID.to_owned(), senders: Senders::Both }
 }
-
-/// The id that the extension has, if both know it.
-pub(super) fn id_of(extensions: &[HeaderExtension]) -> Option<u8> {
-    let known = extensions.iter().find(|extension| extension.uri == HeaderExtension::MID);
-    known.and_then(|extension| u8::try_from(extension.id).ok())
-}

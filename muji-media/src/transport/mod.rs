@@ -5,6 +5,7 @@
 
 mod certificates;
 mod consent;
+mod content_stream;
 pub(crate) mod interface;
 pub mod loopback;
 mod loss_reports;

@@ -22,7 +22,6 @@ impl RtpHead {
     /// Reads it; `None` if the packet is no RTP, or shorter than it says.
     pub(in crate::transport) fn read(packet: &[u8]) -> Option<Self> {
         let (first, second) = (*packet.first()?, *packet.get(1)?);
-        let is_rtp = first >> 6 == 2 && !(64..=95).contains(&(second & 0x7F)); // RFC 5761 section 4
         let sources = usize::from(first & 0x0F);
         let mut length = 12 + 4 * sources;
         let mut extensions = None;
@@ -43,7 +42,13 @@ impl RtpHead {
             sources: (0..sources).map(|index| long(packet, 12 + 4 * index)).collect::<Option<_>>()?,
             extensions,
         };
-        (is_rtp && packet.len() >= length).then_some(head)
+        (is_rtp(first, second) && packet.len() >= length).then_some(head)
+    }
+
+    /// The SSRC alone: this is asked for each packet, and its extensions cost memory. `None` for RTCP and everything else.
+    pub(in crate::transport) fn ssrc(packet: &[u8]) -> Option<u32> {
+        let (first, second) = (*packet.first()?, *packet.get(1)?);
+        long(packet, 8).filter(|_| is_rtp(first, second))
     }
 
     /// The value of an extension (RFC 8285), whose elements are read only as far as they are whole.
@@ -69,6 +74,11 @@ impl RtpHead {
         }
         None
     }
+}
+
+/// RTP, and not RTCP (RFC 5761 section 4), by the first two bytes.
+fn is_rtp(first: u8, second: u8) -> bool {
+    first >> 6 == 2 && !(64..=95).contains(&(second & 0x7F))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u16> {

@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use muji_xep::rtp::{HeaderExtension, PayloadType};
 
-use super::interface::NegotiatedContent;
-use super::mid;
+use super::interface::{NegotiatedContent, extension_id};
 use super::rtp_head::RtpHead;
 
 /// SSRCs of a peer that are known at once; each costs memory. With more, the one that has been silent for the longest time is forgotten.
@@ -18,6 +17,9 @@ const MAX_SOURCES: usize = 16;
 /// SSRCs that were not announced, in all the time of a transport: str0m and webrtc-srtp never forget one from which a packet came. A
 /// person who is put on hold each minute for eight hours needs less.
 const MAX_NEW: usize = 1_024;
+
+/// The SSRC of packets that only measure the bandwidth (libwebrtc).
+pub(super) const PROBE_SSRC: u32 = 0;
 
 /// One content, as far as packets that come are concerned.
 #[derive(Clone)]
@@ -51,7 +53,13 @@ pub(super) struct Sources {
 impl Sources {
     /// The peer knows these header extensions.
     pub(super) fn set_extensions(&mut self, extensions: &[HeaderExtension]) {
-        self.mid = mid::id_of(extensions);
+        self.mid = extension_id(extensions, HeaderExtension::MID);
+    }
+
+    /// The id of the MID extension, if both know it.
+    #[cfg(feature = "webrtc-ice")]
+    pub(super) fn mid(&self) -> Option<u8> {
+        self.mid
     }
 
     /// Another content takes the place of this one.
@@ -116,8 +124,7 @@ impl Sources {
         head: &RtpHead,
         contents: impl Iterator<Item = Receivable<'a>> + Clone,
     ) -> Option<usize> {
-        // Packets of SSRC 0 only measure the bandwidth (libwebrtc).
-        if self.new >= MAX_NEW || head.ssrc == 0 {
+        if self.new >= MAX_NEW || head.ssrc == PROBE_SSRC {
             return None;
         }
         let mid = self.mid.and_then(|id| head.extension(id));
@@ -148,6 +155,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::transport::mid::mid;
 
     /// A packet with this payload type, and with this MID as extension 3.
     fn head(payload_type: u8, mid: Option<&str>) -> RtpHead {

@@ -65,13 +65,6 @@ pub(super) fn write(rtc: &mut Rtc, ssrc: u32, numbered: SequencedPacket) {
     }
 }
 
-/// The SSRC of an RTP packet; `None` for RTCP and everything else (RFC 5761 section 4).
-pub(super) fn rtp_ssrc(bytes: &[u8]) -> Option<u32> {
-    let is_rtp = bytes.len() >= 12 && (128..=191).contains(&bytes[0]) && !(64..=95).contains(&(bytes[1] & 0x7F));
-    let ssrc = bytes.get(8..12)?.try_into().ok()?;
-    is_rtp.then(|| u32::from_be_bytes(ssrc))
-}
-
 /// In bits a second.
 pub(super) fn bits(rate: Bitrate) -> u32 {
     u32::try_from(rate.as_u64()).unwrap_or(u32::MAX)

@@ -25,18 +25,16 @@ use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{RawPacket, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
-use super::consent::Consent;
-use super::interface::{
-    MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised, is_nacked,
-};
+use super::consent::{Consent, is_check, is_check_answer};
+use super::content_stream::ContentStream;
+use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised};
 use super::request_limiter::RequestLimiter;
-use super::resend::SequencedPacket;
 use super::rtp_head::RtpHead;
-use super::sources::Sources;
+use super::sources::{PROBE_SSRC, Sources};
 use crate::bandwidth;
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
-use convert::{bits, local, received, remote, rtp_ssrc, write};
+use convert::{bits, local, received, remote, write};
 use failure::{alert, failure};
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, uses_transport_cc};
@@ -52,13 +50,6 @@ struct EarlyCheck {
     from: SocketAddr,
     bytes: Vec<u8>,
 }
-
-/// The first bytes of STUN binding requests and success responses (RFC 8489 section 5).
-const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
-const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
-
-/// The SSRC of packets that only measure the bandwidth (libwebrtc).
-const PROBE: u32 = 0;
 
 /// Between two looks at the bandwidth estimate while there is nothing new.
 const ESTIMATES: Duration = Duration::from_millis(25);
@@ -161,7 +152,7 @@ impl Str0mTransport {
         self.sources.set_extensions(extensions);
         let Some(plan) = self.plan.take() else { return };
         let negotiated: Vec<NegotiatedContent> =
-            self.streams.iter().filter_map(|stream| stream.negotiated.clone()).collect();
+            self.streams.iter().filter_map(|stream| stream.content.negotiated.clone()).collect();
         let agreed: Vec<PayloadType> = negotiated.iter().filter_map(|negotiated| negotiated.send.clone()).collect();
         if !plan.is_built_for(extensions, &agreed) {
             (self.rtc, self.streams) = plan.build(now, extensions, &agreed);
@@ -261,12 +252,12 @@ impl Str0mTransport {
                 self.consent.received(now, &mut self.out);
                 let ssrc = *packet.header.ssrc;
                 let Some(place) = self.heard(now, ssrc) else { return };
-                let Some(stream) = self.streams.get_mut(place) else { return };
-                if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
+                let Some(Stream { content, .. }) = self.streams.get_mut(place) else { return };
+                if let Some(receive_rate_limit) = &mut content.receive_rate_limit {
                     receive_rate_limit.packet(now, ssrc, *packet.seq_no, packet.payload.len());
                 }
                 let received = received(packet);
-                self.out.push_back(TransportOutput::Rtp { content: stream.content.clone(), received });
+                self.out.push_back(TransportOutput::Rtp { content: content.name.clone(), received });
             }
             Event::RawPacket(raw) => {
                 if let RawPacket::RtcpRx(rtcp) = *raw {
@@ -290,35 +281,33 @@ impl Str0mTransport {
         let reports = match rtcp {
             Rtcp::Nack(nack) => {
                 let numbers = nack.reports.iter().flat_map(|entry| entry.into_iter(SeqNo::default()));
-                let missed = numbers.map(|number| (*nack.ssrc, number.as_u16()));
                 let room = MAX_MISSED.saturating_sub(self.missed.len());
-                let missed: Vec<(u32, u16)> = missed.take(room).collect();
-                if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == *nack.ssrc && stream.nack) {
-                    let round_trip = self.consent.round_trip();
-                    let nacked = |(_, number): &(u32, u16)| stream.sent.nacked(now, *number, round_trip);
-                    let lost = missed.iter().filter_map(nacked).last();
-                    if let Some(share) = lost {
-                        self.probing.lost();
-                        self.out.push_back(TransportOutput::Congestion(share));
-                    }
-                }
-                self.missed.extend(missed);
-                return;
+                let missed: Vec<u16> = numbers.map(|number| number.as_u16()).take(room).collect();
+                return self.nacked(now, *nack.ssrc, &missed);
             }
             Rtcp::SenderReport(report) => report.reports,
             Rtcp::ReceiverReport(report) => report.reports,
             _ => return,
         };
         for report in reports.iter() {
-            let mut streams = self.streams.iter_mut();
-            let Some(stream) = streams.find(|stream| stream.ssrc == *report.ssrc && stream.nack) else { continue };
-            let lost = stream.losses.reported(now, report.max_seq, report.packets_lost);
-            let Some(share) = lost.filter(|_| !stream.sent.reported_congestion_lately(now)) else { continue };
+            let Some(content) = self.sent_by(*report.ssrc) else { continue };
+            let Some(share) = content.reported(now, report.max_seq, report.packets_lost) else { continue };
             if share > bandwidth::TOO_MUCH {
                 self.probing.lost();
             }
             self.out.push_back(TransportOutput::Loss(share));
         }
+    }
+
+    /// The peer misses packets of one of our SSRCs.
+    fn nacked(&mut self, now: Instant, ssrc: u32, missed: &[u16]) {
+        let round_trip = self.consent.round_trip();
+        let Some(content) = self.sent_by(ssrc).filter(|content| content.nack) else { return };
+        if let Some(share) = content.nacked(now, missed.iter().copied(), round_trip) {
+            self.probing.lost();
+            self.out.push_back(TransportOutput::Congestion(share));
+        }
+        self.missed.extend(missed.iter().map(|number| (ssrc, *number)));
     }
 
     /// Sends again what the peer misses.
@@ -327,22 +316,38 @@ impl Str0mTransport {
             return; // Nearly always, and this is called for each packet.
         }
         for (ssrc, number) in std::mem::take(&mut self.missed) {
-            let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc && stream.nack) else {
-                continue;
-            };
-            if let Some(numbered) = stream.sent.resend(now, number) {
+            if let Some(numbered) = self.sent_by(ssrc).and_then(|content| content.resend(now, number)) {
                 write(&mut self.rtc, ssrc, numbered);
                 self.tick(now);
             }
         }
     }
 
+    /// Sends packets with this payload type.
+    fn send_as(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packets: &[RtpPacket]) {
+        if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
+            return;
+        }
+        let Some(place) = self.place(content) else { return };
+        let content = &mut self.streams[place].content;
+        let ssrc = content.ssrc;
+        content.number(now, captured, payload_type, packets).for_each(|numbered| write(&mut self.rtc, ssrc, numbered));
+        self.tick(now);
+    }
+
+    fn sent_by(&mut self, ssrc: u32) -> Option<&mut ContentStream> {
+        self.streams.iter_mut().map(|stream| &mut stream.content).find(|content| content.ssrc == ssrc)
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.streams.iter().position(|stream| *stream.content.name == *name)
+    }
+
     /// Sends REMB where it is due.
     fn allow(&mut self, now: Instant) {
         for stream in &mut self.streams {
-            let Some((ssrc, bits)) = stream.receive_rate_limit.as_mut().and_then(|limit| limit.take(now)) else {
-                continue;
-            };
+            let limit = stream.content.receive_rate_limit.as_mut();
+            let Some((ssrc, bits)) = limit.and_then(|limit| limit.take(now)) else { continue };
             if let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
                 receiver.request_remb(Bitrate::from(u64::from(bits)));
             }
@@ -385,7 +390,7 @@ impl Str0mTransport {
     fn receive_rtp(&mut self, now: Instant, ssrc: u32, bytes: &[u8], received: Receive<'_>) {
         let place = if self.sources.contains(ssrc) { None } else { self.assign(bytes) };
         // str0m itself would move the stream of the content that a MID names to any SSRC, whoever sent the packet.
-        if place.is_none() && ssrc != PROBE && !self.sources.contains(ssrc) {
+        if place.is_none() && ssrc != PROBE_SSRC && !self.sources.contains(ssrc) {
             return;
         }
         if let Some(place) = place {
@@ -401,7 +406,7 @@ impl Str0mTransport {
 
     /// The content of a packet whose SSRC is not known.
     fn assign(&self, bytes: &[u8]) -> Option<usize> {
-        self.sources.assign(&RtpHead::read(bytes)?, self.streams.iter().map(Stream::receivable))
+        self.sources.assign(&RtpHead::read(bytes)?, self.streams.iter().map(|stream| stream.content.receivable()))
     }
 
     /// The content of an authentic packet, by its place.
@@ -416,7 +421,7 @@ impl Str0mTransport {
 
     fn expect(&mut self, ssrc: u32, place: usize) {
         let Some(stream) = self.streams.get(place) else { return };
-        let (mid, nack) = (stream.mid, stream.nack);
+        let (mid, nack) = (stream.mid, stream.content.nack);
         self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid, None).suppress_nack(!nack);
     }
 }
@@ -490,8 +495,7 @@ impl Transport for Str0mTransport {
     }
 
     fn add_content(&mut self, content: &OpenContent) {
-        let known = self.streams.iter().position(|stream| *stream.content == *content.name);
-        let place = known.unwrap_or(self.streams.len());
+        let place = self.place(&content.name).unwrap_or(self.streams.len());
         if let Some(plan) = &mut self.plan {
             plan.set_content(place, content.clone());
         }
@@ -508,12 +512,8 @@ impl Transport for Str0mTransport {
     }
 
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
-        let Some(place) = self.streams.iter().position(|stream| *stream.content == *negotiated.content) else { return };
-        let stream = &mut self.streams[place];
-        stream.negotiated = Some(negotiated.clone());
-        if let Some(send) = &negotiated.send {
-            stream.nack = is_nacked(send);
-        }
+        let Some(place) = self.place(&negotiated.content) else { return };
+        self.streams[place].content.set_negotiated(negotiated);
         for ssrc in &negotiated.ssrcs {
             if let Some(forgotten) = self.sources.announce(*ssrc, place) {
                 self.rtc.direct_api().remove_stream_rx(forgotten.into());
@@ -525,39 +525,18 @@ impl Transport for Str0mTransport {
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
-            return;
+        let payload_type = self.place(content).and_then(|place| self.streams[place].content.payload_type());
+        if let Some(payload_type) = payload_type {
+            self.send_as(now, captured, content, payload_type, packets);
         }
-        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
-        let Some(payload) = stream.negotiated.as_ref().and_then(|negotiated| negotiated.send.as_ref()) else { return };
-        let (ssrc, payload_type, first) = (stream.ssrc, payload.id, stream.sequence + 1);
-        stream.sequence += packets.len() as u64;
-        for (sequence, packet) in (first..).zip(packets.iter().cloned()) {
-            let numbered = SequencedPacket { sequence, payload_type, captured, packet };
-            if stream.nack {
-                stream.sent.sent(now, numbered.clone());
-            }
-            write(&mut self.rtc, ssrc, numbered);
-        }
-        self.tick(now);
     }
 
     fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
-        if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
-            return;
-        }
-        let Some(stream) = self.streams.iter_mut().find(|stream| *stream.content == *content) else { return };
-        stream.sequence += 1;
-        let numbered =
-            SequencedPacket { sequence: stream.sequence, payload_type, captured: now, packet: packet.clone() };
-        let ssrc = stream.ssrc;
-        write(&mut self.rtc, ssrc, numbered);
-        self.tick(now);
+        self.send_as(now, now, content, payload_type, std::slice::from_ref(packet));
     }
 
     fn request_key_frame(&mut self, now: Instant, content: &str) {
-        let place = self.streams.iter().position(|stream| *stream.content == *content);
-        if let Some(ssrc) = place.and_then(|place| self.sources.current(place))
+        if let Some(ssrc) = self.place(content).and_then(|place| self.sources.current(place))
             && let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into())
         {
             receiver.request_keyframe(KeyframeRequestKind::Pli);
@@ -581,7 +560,7 @@ impl Transport for Str0mTransport {
         if is_dtls {
             self.alert = alert(bytes);
         }
-        if bytes.starts_with(&BINDING_REQUEST) {
+        if is_check(bytes) {
             let named = self.theirs.iter().any(|theirs| theirs.addr() == from);
             if !self.requests.admits(now, from, named) {
                 return;
@@ -590,7 +569,7 @@ impl Transport for Str0mTransport {
                 return self.keep_check(EarlyCheck { local, from, bytes: bytes.to_vec() });
             }
         }
-        if bytes.starts_with(&BINDING_SUCCESS) {
+        if is_check_answer(bytes) {
             if !self.consent.answered(now, bytes, from, &mut self.out) {
                 return;
             }
@@ -599,7 +578,7 @@ impl Transport for Str0mTransport {
             }
         }
         let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) else { return };
-        match rtp_ssrc(bytes) {
+        match RtpHead::ssrc(bytes) {
             Some(ssrc) => self.receive_rtp(now, ssrc, bytes, received),
             None => self.input(Input::Receive(now, received), now),
         }
@@ -627,7 +606,7 @@ impl Transport for Str0mTransport {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let allowances = self.streams.iter().filter_map(|stream| stream.receive_rate_limit.as_ref()?.due());
+        let allowances = self.streams.iter().filter_map(|stream| stream.content.receive_rate_limit.as_ref()?.due());
         let due = [self.due, self.consent.poll_timeout(), self.probing.due()].into_iter().flatten();
         due.chain(allowances).min().filter(|_| !self.over)
     }

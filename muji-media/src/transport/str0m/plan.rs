@@ -132,7 +132,7 @@ impl Plan {
         extensions: &[HeaderExtension],
         agreed: &[PayloadType],
     ) -> (Rtc, Vec<Stream>) {
-        let bundles = mid::id_of(extensions).is_some();
+        let bundles = uses(extensions, HeaderExtension::MID);
         // NACKs are only visible in raw packets; that costs a copy of each packet. Video may join a bundle later.
         let mut config = self.config.clone().enable_raw_packets(bundles || self.contents.iter().any(uses_nack));
         let offered = self.contents.iter().flat_map(|content| &content.payload_types);
@@ -164,7 +164,11 @@ impl Plan {
 
 /// Whether both ends use transport-wide congestion control. If not, the peer is sent REMB.
 pub(super) fn uses_transport_cc(extensions: &[HeaderExtension]) -> bool {
-    extensions.iter().any(|extension| extension.uri == TRANSPORT_CC)
+    uses(extensions, TRANSPORT_CC)
+}
+
+fn uses(extensions: &[HeaderExtension], uri: &str) -> bool {
+    extensions.iter().any(|extension| extension.uri == uri)
 }
 
 /// The header extensions that are understood here.

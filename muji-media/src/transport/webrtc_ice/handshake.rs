@@ -28,7 +28,7 @@ const PROFILES: [Offered; 2] = [Offered::Srtp_Aead_Aes_128_Gcm, Offered::Srtp_Ae
 
 /// Runs it, and listens until the peer closes.
 pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>, outbox: Outbox) {
-    let client = handshake.client;
+    let role = handshake.role;
     let made = match connect(handshake, wire).await {
         Ok(Ok((connection, keys))) => {
             outbox.put(JobOutput::Secured(keys));
@@ -38,10 +38,7 @@ pub(super) async fn run(handshake: Handshake, wire: Arc<dyn Conn + Send + Sync>,
             JobOutput::Ended(TransportFailure::Closed)
         }
         Ok(Err(Other)) => JobOutput::WrongCertificate,
-        Err(error) => {
-            let role = if client { DtlsRole::Client } else { DtlsRole::Server };
-            JobOutput::Ended(TransportFailure::Handshake { role, error: error.to_string() })
-        }
+        Err(error) => JobOutput::Ended(TransportFailure::Handshake { role, error: error.to_string() }),
     };
     outbox.put(made);
 }
@@ -53,7 +50,8 @@ async fn connect(
     handshake: Handshake,
     wire: Arc<dyn Conn + Send + Sync>,
 ) -> Result<Result<(DTLSConn, Keys), Other>, Box<dyn std::error::Error + Send + Sync>> {
-    let Handshake { certificate, client, fingerprint: promised } = handshake;
+    let Handshake { certificate, role, fingerprint: promised } = handshake;
+    let client = role == DtlsRole::Client;
     let other = Arc::new(AtomicBool::new(false));
     let (seen, expected) = (other.clone(), promised.clone());
     let config = Config {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dtls::crypto::Certificate;
-use muji_core::media::TransportFailure;
+use muji_core::media::{DtlsRole, TransportFailure};
 use webrtc_srtp::config::SessionKeys;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
@@ -58,8 +58,7 @@ impl Outbox {
 /// What a handshake needs.
 pub(super) struct Handshake {
     pub(super) certificate: Certificate,
-    /// We are the client.
-    pub(super) client: bool,
+    pub(super) role: DtlsRole,
     /// SHA-256 of the certificate that the peer promised.
     pub(super) fingerprint: Vec<u8>,
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use muji_core::media::OpenContent;
-use muji_xep::rtp::{HeaderExtension, Media as Kind, PayloadType};
+use muji_xep::rtp::{HeaderExtension, PayloadType};
 use rtcp::packet::Packet;
 use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -24,11 +24,10 @@ use super::incoming::Incoming;
 use super::job::Keys;
 use crate::codec::vp8::ORIENTATION;
 use crate::rtp::{ReceivedRtp, RtpPacket};
-use crate::transport::interface::{NegotiatedContent, TransportOutput, is_nacked, uses_nack};
-use crate::transport::loss_reports::LossReports;
+use crate::transport::content_stream::ContentStream;
+use crate::transport::interface::{NegotiatedContent, TransportOutput, extension_id};
 use crate::transport::mid;
-use crate::transport::receive_rate_limit::ReceiveRateLimit;
-use crate::transport::resend::{SentPackets, SequencedPacket};
+use crate::transport::resend::SequencedPacket;
 use crate::transport::rtp_head::RtpHead;
 use crate::transport::sources::{Receivable, Sources};
 
@@ -44,22 +43,11 @@ const VIDEO_CLOCK: u32 = 90_000;
 /// Senders of reports that have no stream here; each costs memory.
 const MAX_REPORTERS: usize = 16;
 
-/// One content.
+/// One content, and what is reported of it.
 struct Stream {
-    content: Arc<str>,
-    ssrc: u32,
+    content: ContentStream,
     /// The peer has reported packets of the SSRC, so it knows whose they are: they need no MID any more (RFC 9143 section 15).
     reported: bool,
-    sequence: u64,
-    negotiated: Option<NegotiatedContent>,
-    /// What the peer may send.
-    payload_types: Vec<PayloadType>,
-    /// What is lost is asked for, and sent again.
-    nack: bool,
-    sent: SentPackets,
-    losses: LossReports,
-    /// How much the peer may send of it.
-    receive_rate_limit: Option<ReceiveRateLimit>,
     packets: u32,
     octets: u32,
     /// The last timestamp, and when it was captured.
@@ -67,9 +55,21 @@ struct Stream {
 }
 
 impl Stream {
+    fn new(content: &OpenContent) -> Self {
+        // This transport has no transport-wide feedback.
+        Self { content: ContentStream::new(content, false), reported: false, packets: 0, octets: 0, last: None }
+    }
+
+    /// Counts a packet that leaves, for the reports.
+    fn count(&mut self, packet: &RtpPacket) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(packet.payload.len() as u32);
+    }
+
     /// Ticks a second of the timestamps of a payload type. Those of audio differ: G.711 has 8000, Opus 48000.
     fn clock_rate(&self, payload_type: u8) -> u32 {
-        let known = self.payload_types.iter().find(|it| it.id == payload_type).or_else(|| self.payload_types.first());
+        let known = &self.content.payload_types;
+        let known = known.iter().find(|it| it.id == payload_type).or_else(|| known.first());
         known.and_then(PayloadType::clock_rate).filter(|rate| *rate > 0).unwrap_or(VIDEO_CLOCK)
     }
 }
@@ -111,8 +111,6 @@ pub(super) struct Media {
     ciphers: Option<Ciphers>,
     /// Under which number the peer sends how its video are turned.
     orientation: Option<u8>,
-    /// Under which number packets name their content.
-    mid: Option<u8>,
     cname: String,
     report_at: Option<Instant>,
     /// As last measured.
@@ -129,7 +127,6 @@ impl Media {
             reporters: Vec::new(),
             ciphers: None,
             orientation: None,
-            mid: None,
             cname,
             report_at: None,
             round_trip: None,
@@ -140,22 +137,8 @@ impl Media {
     }
 
     pub(super) fn add_content(&mut self, content: &OpenContent) {
-        let stream = Stream {
-            content: content.name.as_str().into(),
-            ssrc: content.ssrc,
-            reported: false,
-            sequence: 0,
-            negotiated: None,
-            payload_types: content.payload_types.clone(),
-            nack: uses_nack(content),
-            sent: SentPackets::default(),
-            losses: LossReports::default(),
-            receive_rate_limit: (content.media != Kind::Audio).then(ReceiveRateLimit::default),
-            packets: 0,
-            octets: 0,
-            last: None,
-        };
-        match self.streams.iter().position(|known| *known.content == *content.name) {
+        let stream = Stream::new(content);
+        match self.place(&content.name) {
             Some(place) => {
                 // It was taken out, and has another SSRC now.
                 self.sources.forget_content(place);
@@ -169,18 +152,16 @@ impl Media {
     /// The peer knows these header extensions.
     pub(super) fn knows(&mut self, extensions: &[HeaderExtension]) {
         self.sources.set_extensions(extensions);
-        let known = extensions.iter().find(|extension| extension.uri == ORIENTATION);
-        self.orientation = known.and_then(|extension| u8::try_from(extension.id).ok());
-        self.mid = mid::id_of(extensions);
+        self.orientation = extension_id(extensions, ORIENTATION);
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.streams.iter().position(|stream| *stream.content.name == *name)
     }
 
     pub(super) fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
-        let Some(index) = self.streams.iter().position(|stream| *stream.content == *negotiated.content) else { return };
-        let stream = &mut self.streams[index];
-        stream.negotiated = Some(negotiated.clone());
-        if let Some(send) = &negotiated.send {
-            stream.nack = is_nacked(send);
-        }
+        let Some(index) = self.place(&negotiated.content) else { return };
+        self.streams[index].content.set_negotiated(negotiated);
         for ssrc in &negotiated.ssrcs {
             if let Some(forgotten) = self.sources.announce(*ssrc, index) {
                 self.incoming.remove(&forgotten);
@@ -203,26 +184,11 @@ impl Media {
         content: &str,
         packets: &[RtpPacket],
     ) -> Vec<Vec<u8>> {
-        let Some(index) = self.streams.iter().position(|stream| *stream.content == *content) else { return Vec::new() };
+        let Some(index) = self.place(content) else { return Vec::new() };
         let stream = &mut self.streams[index];
-        let Some(PayloadType { id: payload_type, .. }) =
-            stream.negotiated.as_ref().and_then(|negotiated| negotiated.send.clone())
-        else {
-            return Vec::new();
-        };
-        let first = stream.sequence + 1;
-        stream.sequence += packets.len() as u64;
-        let mut numbered: Vec<SequencedPacket> = Vec::with_capacity(packets.len());
-        for (sequence, packet) in (first..).zip(packets.iter().cloned()) {
-            stream.packets = stream.packets.wrapping_add(1);
-            stream.octets = stream.octets.wrapping_add(packet.payload.len() as u32);
-            stream.last = Some((packet.timestamp, captured));
-            numbered.push(SequencedPacket { sequence, payload_type, captured, packet });
-        }
-        if stream.nack {
-            numbered.iter().for_each(|numbered| stream.sent.sent(now, numbered.clone()));
-        }
-        numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)).collect()
+        let Some(payload_type) = stream.content.payload_type() else { return Vec::new() };
+        stream.last = packets.last().map(|packet| (packet.timestamp, captured)).or(stream.last);
+        self.send_as(now, captured, index, payload_type, packets)
     }
 
     /// A packet of another payload type than that of the content, as it leaves.
@@ -232,26 +198,34 @@ impl Media {
         content: &str,
         payload_type: u8,
         packet: &RtpPacket,
-    ) -> Option<Vec<u8>> {
-        let index = self.streams.iter().position(|stream| *stream.content == *content)?;
+    ) -> Vec<Vec<u8>> {
+        let Some(index) = self.place(content) else { return Vec::new() };
+        self.send_as(now, now, index, payload_type, std::slice::from_ref(packet))
+    }
+
+    fn send_as(
+        &mut self,
+        now: Instant,
+        captured: Instant,
+        index: usize,
+        payload_type: u8,
+        packets: &[RtpPacket],
+    ) -> Vec<Vec<u8>> {
         let stream = &mut self.streams[index];
-        stream.sequence += 1;
-        stream.packets = stream.packets.wrapping_add(1);
-        stream.octets = stream.octets.wrapping_add(packet.payload.len() as u32);
-        let sequence = stream.sequence;
-        let numbered = SequencedPacket { sequence, payload_type, captured: now, packet: packet.clone() };
-        self.encrypt(index, &numbered)
+        packets.iter().for_each(|packet| stream.count(packet));
+        let numbered: Vec<SequencedPacket> = stream.content.number(now, captured, payload_type, packets).collect();
+        numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)).collect()
     }
 
     fn encrypt(&mut self, index: usize, numbered: &SequencedPacket) -> Option<Vec<u8>> {
-        let stream = self.streams.get(index)?;
+        let Stream { content, reported, .. } = self.streams.get(index)?;
         let SequencedPacket { sequence, payload_type, packet: RtpPacket { timestamp, marker, payload }, .. } = numbered;
-        let named =
-            self.mid.filter(|_| !stream.reported).and_then(|id| header_extension(id, stream.content.as_bytes()));
+        let mid = self.sources.mid().filter(|_| !reported);
+        let named = mid.and_then(|id| header_extension(id, content.name.as_bytes()));
         let mut packet = vec![0x80 | u8::from(named.is_some()) << 4, u8::from(*marker) << 7 | payload_type];
         packet.extend((*sequence as u16).to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
-        packet.extend(stream.ssrc.to_be_bytes());
+        packet.extend(content.ssrc.to_be_bytes());
         packet.extend(named.into_iter().flatten());
         packet.extend_from_slice(payload);
         let head = RtpHead::read(&packet)?;
@@ -268,9 +242,9 @@ impl Media {
         let incoming = self.incoming.get_mut(&head.ssrc)?;
         let stream = &mut self.streams[incoming.stream];
         let clock_rate = stream.clock_rate(head.payload_type);
-        let sequence = incoming.number(now, head.sequence, stream.nack);
+        let sequence = incoming.number(now, head.sequence, stream.content.nack);
         incoming.measure((now - self.begun).as_secs_f64() * f64::from(clock_rate), head.timestamp);
-        if let Some(receive_rate_limit) = &mut stream.receive_rate_limit {
+        if let Some(receive_rate_limit) = &mut stream.content.receive_rate_limit {
             receive_rate_limit.packet(now, head.ssrc, sequence, payload.len());
         }
         let turns = self.orientation.and_then(|id| Some(head.extension(id)?.first()? & 3));
@@ -283,7 +257,7 @@ impl Media {
             turns,
             packet: RtpPacket { timestamp: head.timestamp, marker: head.marker, payload: Arc::from(payload) },
         };
-        Some(TransportOutput::Rtp { content: stream.content.clone(), received })
+        Some(TransportOutput::Rtp { content: stream.content.name.clone(), received })
     }
 
     /// The whole packet without its protection. An SSRC is remembered only when one proves to be the peer's.
@@ -305,11 +279,7 @@ impl Media {
     }
 
     fn receivable(&self) -> impl Iterator<Item = Receivable<'_>> + Clone {
-        self.streams.iter().map(|stream| Receivable {
-            name: &stream.content,
-            negotiated: stream.negotiated.as_ref(),
-            payload_types: &stream.payload_types,
-        })
+        self.streams.iter().map(|stream| stream.content.receivable())
     }
 
     /// Reports came: what follows from them, and packets to send again. `None` if they are not the peer's.
@@ -371,13 +341,10 @@ impl Media {
             }
         };
         for block in blocks {
-            let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == block.ssrc) else { continue };
+            let Some(stream) = self.streams.iter_mut().find(|it| it.content.ssrc == block.ssrc) else { continue };
             stream.reported = true;
-            if stream.nack {
-                let lost = stream.losses.reported(now, block.last_sequence_number, block.total_lost);
-                let lost = lost.filter(|_| !stream.sent.reported_congestion_lately(now));
-                news.extend(lost.map(TransportOutput::Loss));
-            }
+            let lost = stream.content.reported(now, block.last_sequence_number, block.total_lost);
+            news.extend(lost.map(TransportOutput::Loss));
         }
     }
 
@@ -390,21 +357,20 @@ impl Media {
         news: &mut Vec<TransportOutput>,
         again: &mut Vec<Vec<u8>>,
     ) {
-        let Some(index) = self.streams.iter().position(|stream| stream.ssrc == ssrc && stream.nack) else { return };
-        let stream = &mut self.streams[index];
-        let nacked = |number: &u16| stream.sent.nacked(now, *number, self.round_trip);
-        let lost = numbers.iter().filter_map(nacked).last();
+        let is_missed = |stream: &Stream| stream.content.ssrc == ssrc && stream.content.nack;
+        let Some(index) = self.streams.iter().position(is_missed) else { return };
+        let content = &mut self.streams[index].content;
+        let lost = content.nacked(now, numbers.iter().copied(), self.round_trip);
         news.extend(lost.map(TransportOutput::Congestion));
-        let numbered: Vec<SequencedPacket> =
-            numbers.iter().filter_map(|number| stream.sent.resend(now, *number)).collect();
+        let numbered: Vec<SequencedPacket> = numbers.iter().filter_map(|number| content.resend(now, *number)).collect();
         again.extend(numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)));
     }
 
     /// Asks for a key frame of a content.
     pub(super) fn request_key_frame(&mut self, content: &str) -> Option<Vec<u8>> {
-        let index = self.streams.iter().position(|stream| *stream.content == *content)?;
+        let index = self.place(content)?;
         let media_ssrc = self.sources.current(index)?;
-        let sender_ssrc = self.streams[index].ssrc;
+        let sender_ssrc = self.streams[index].content.ssrc;
         self.compound(vec![Box::new(PictureLossIndication { sender_ssrc, media_ssrc })])
     }
 
@@ -416,11 +382,9 @@ impl Media {
             all.extend(self.account(now));
         }
         for index in 0..self.streams.len() {
-            let stream = &mut self.streams[index];
-            let sender_ssrc = stream.ssrc;
-            if let Some((ssrc, bits)) =
-                stream.receive_rate_limit.as_mut().and_then(|receive_rate_limit| receive_rate_limit.take(now))
-            {
+            let content = &mut self.streams[index].content;
+            let sender_ssrc = content.ssrc;
+            if let Some((ssrc, bits)) = content.receive_rate_limit.as_mut().and_then(|limit| limit.take(now)) {
                 let remb = ReceiverEstimatedMaximumBitrate { sender_ssrc, bitrate: bits as f32, ssrcs: vec![ssrc] };
                 all.extend(self.compound(vec![Box::new(remb)]));
             }
@@ -429,7 +393,7 @@ impl Media {
         for (media_ssrc, incoming) in &mut self.incoming {
             let numbers: Vec<u16> = incoming.ask(now);
             if !numbers.is_empty() {
-                let (sender_ssrc, media_ssrc) = (self.streams[incoming.stream].ssrc, *media_ssrc);
+                let (sender_ssrc, media_ssrc) = (self.streams[incoming.stream].content.ssrc, *media_ssrc);
                 let nacks = nack_pairs_from_sequence_numbers(&numbers);
                 asked.push(Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks }));
             }
@@ -439,7 +403,7 @@ impl Media {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let allowances = self.streams.iter().filter_map(|stream| stream.receive_rate_limit.as_ref()?.due());
+        let allowances = self.streams.iter().filter_map(|stream| stream.content.receive_rate_limit.as_ref()?.due());
         let missed = self.incoming.values().filter_map(Incoming::asks_at);
         allowances.chain(missed).chain(self.report_at).min().filter(|_| self.ciphers.is_some())
     }
@@ -455,11 +419,10 @@ impl Media {
             let Some((timestamp, captured)) = stream.last else { continue };
             // As if it were captured now: what was captured lies a little back.
             let since = now.saturating_duration_since(captured);
-            let sent = stream.negotiated.as_ref().and_then(|negotiated| negotiated.send.as_ref());
-            let clock_rate = stream.clock_rate(sent.map_or(0, |sent| sent.id));
+            let clock_rate = stream.clock_rate(stream.content.payload_type().unwrap_or(0));
             let ticks = (since.as_secs_f64() * f64::from(clock_rate)) as u64;
             packets.push(Box::new(SenderReport {
-                ssrc: stream.ssrc,
+                ssrc: stream.content.ssrc,
                 ntp_time: to_ntp(now),
                 rtp_time: timestamp.wrapping_add(ticks as u32),
                 packet_count: stream.packets,
@@ -468,7 +431,7 @@ impl Media {
                 ..SenderReport::default()
             }));
         }
-        let ssrc = self.streams.first()?.ssrc;
+        let ssrc = self.streams.first()?.content.ssrc;
         if packets.is_empty() {
             if reports.is_empty() {
                 return None;
@@ -480,7 +443,7 @@ impl Media {
 
     /// Encrypted, with the name that RFC 3550 section 6.1 wants in each.
     fn compound(&mut self, mut packets: Vec<Box<dyn Packet + Send + Sync>>) -> Option<Vec<u8>> {
-        let source = self.streams.first()?.ssrc;
+        let source = self.streams.first()?.content.ssrc;
         let items = vec![SourceDescriptionItem { sdes_type: SdesType::SdesCname, text: self.cname.clone().into() }];
         let described = SourceDescription { chunks: vec![SourceDescriptionChunk { source, items }] };
         let is_report = packets

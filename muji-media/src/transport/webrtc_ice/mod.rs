@@ -231,8 +231,7 @@ impl WebrtcIceTransport {
     /// The handshake, if it begins in this role and has not begun.
     fn handshake(&mut self, role: DtlsRole) -> Option<Job> {
         let (_, fingerprint) = self.dtls.take_if(|(ours, _)| *ours == role)?;
-        let (certificate, client) = (self.certificate.clone(), role == DtlsRole::Client);
-        Some(Job::Handshake(Box::new(Handshake { certificate, client, fingerprint })))
+        Some(Job::Handshake(Box::new(Handshake { certificate: self.certificate.clone(), role, fingerprint })))
     }
 
     fn send_stun(&mut self, now: Instant, datagram: OutgoingDatagram) {
@@ -356,8 +355,8 @@ impl Transport for WebrtcIceTransport {
 
     fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
         if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
-            let packet = self.media.send_event(now, content, payload_type, packet);
-            self.send_media(now, packet.into_iter().collect());
+            let packets = self.media.send_event(now, content, payload_type, packet);
+            self.send_media(now, packets);
         }
     }
 
