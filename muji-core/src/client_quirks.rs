@@ -1,15 +1,17 @@
 //! What other clients do in their own way, known by the node of their entity capabilities (XEP-0115).
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jid::FullJid;
+use muji_jingle::timers::SILENCE;
 use muji_jingle::{SessionQuirks, Silence};
 use muji_xep::ns;
 use muji_xep::rtp::Media;
 use xmpp_parsers::minidom::Element;
 
 use crate::config;
+use crate::warning::Warning;
 
 /// What a participant's client cannot do, known by the node of its entity capabilities (XEP-0115).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +53,12 @@ impl ClientQuirks {
             _ => Self::USUAL,
         })
     }
-}
 
-impl ClientQuirks {
-    /// True if a silence is one that its user can end by muting and unmuting.
-    pub(crate) fn is_stalled(&self, media: &Media, why: Silence) -> bool {
-        self.revived_by_mute && *media == Media::Audio && why == Silence::Unexplained
+    /// What helps against a silence of this client that was just reported, if something is known to.
+    pub(crate) fn advice(&self, now: Instant, nick: &str, media: &Media, why: Silence) -> Option<Warning> {
+        let stalled = self.revived_by_mute && *media == Media::Audio && why == Silence::Unexplained;
+        let since = now.checked_sub(SILENCE).unwrap_or(now);
+        stalled.then(|| Warning::MicrophoneStalled { nick: nick.to_owned(), since })
     }
 }
 

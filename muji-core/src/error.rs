@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jid::FullJid;
-use muji_jingle::End;
+use muji_jingle::{ContentFailure, End};
 use muji_xep::muc::Destroyed;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
@@ -167,6 +167,18 @@ impl fmt::Display for Removal {
             None => Ok(()),
         }
     }
+}
+
+/// Why a content could not be added to a call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddFailure {
+    /// The room does not let us publish it, or nobody there could use it.
+    #[error(transparent)]
+    Room(#[from] RoomFault),
+    /// In a call with one person: it did not get into the session, or not any more.
+    #[error(transparent)]
+    Session(#[from] ContentFailure),
 }
 
 impl RoomFault {

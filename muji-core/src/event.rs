@@ -6,7 +6,7 @@ use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::RoomInvite;
 use muji_xep::rtp::Media;
 
-use crate::error::{EndReason, PeerFailure, RoomFault};
+use crate::error::{AddFailure, EndReason, PeerFailure, RoomFault};
 use crate::invitation::Invitation;
 use crate::peer::Peer;
 use crate::trust::Verification;
@@ -85,12 +85,12 @@ pub enum Event {
         /// Their names in this room.
         contents: Vec<String>,
     },
-    /// A content could not be added; all is as before.
+    /// A content could not be added, and the user may try again; all is as before.
     NotAdded {
         /// What was to be sent.
         media: Media,
         /// Why it is not.
-        why: RoomFault,
+        why: AddFailure,
     },
     /// The room is lost, or the connection to it. Sound goes on while we come back; then [`Event::Joined`].
     RoomLost(EndReason),

@@ -20,9 +20,9 @@ pub enum PairState {
     Offered,
     /// Both sides agreed; the transports connect.
     Connecting,
-    /// The transports work, and nothing was heard yet.
+    /// The transports work, and nothing comes: not yet, or of no content any more, see [`Pair::silent`].
     Connected,
-    /// Its sound or picture arrives.
+    /// Its sound or picture arrives; contents of which nothing comes are in [`Pair::silent`].
     Flowing,
     /// Nothing arrives for now.
     Interrupted,

@@ -1,5 +1,7 @@
 //! What was left out or went wrong while the rest works on.
 
+use std::time::Instant;
+
 use jid::{BareJid, Jid};
 use muji_jingle::SessionWarning;
 use muji_jingle::fault::PeerFault;
@@ -151,6 +153,8 @@ pub enum Warning {
     MicrophoneStalled {
         /// The other's nick.
         nick: String,
+        /// When its last packet came, or it said that it sends again.
+        since: Instant,
     },
     /// The client's encryption did not take our fingerprint for the other's device, so it was sent plainly.
     #[error("the client could not tie our certificate to its device: {nick} sees it unverified")]
@@ -217,6 +221,11 @@ mod tests {
 
     fn nick() -> String {
         "juliet".to_owned()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a warning needs some moment")]
+    fn now() -> Instant {
+        Instant::now()
     }
 
     fn of_rooms() -> Vec<(Warning, &'static str)> {
@@ -338,7 +347,7 @@ mod tests {
             ),
             (Warning::Session { nick: nick(), warning: session }, "juliet: no microphone"),
             (
-                Warning::MicrophoneStalled { nick: nick() },
+                Warning::MicrophoneStalled { nick: nick(), since: now() },
                 "nothing comes from juliet's microphone, which is a fault of its client; ask them to mute and unmute",
             ),
             (

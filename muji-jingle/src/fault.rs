@@ -1,6 +1,7 @@
 //! What a peer did wrong, and our answer to it.
 
-use muji_xep::jingle::{Condition, Reason, ReasonElement};
+use muji_xep::jingle::{Condition, Content, Reason, ReasonElement};
+use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 /// A request that cannot be fulfilled. Each has one answer on the wire (XEP-0166 section 10).
@@ -78,7 +79,8 @@ impl PeerFault {
     }
 }
 
-/// Why an offer or an answer, though well-formed, cannot become a call. It ends the session with a reason.
+/// Why an offer or an answer, though well-formed, cannot become a call. It ends the session with a reason. A content is named by its
+/// medium, with its name in the session behind it if that is another: `video (1)`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NegotiationError {
@@ -105,6 +107,9 @@ pub enum NegotiationError {
     /// `security-error`.
     #[error("the peer's {0} comes with another certificate than those known of the peer; check who it is")]
     Certificate(String),
+    /// `unsupported-transports`.
+    #[error("the peer takes {0} outside the bundle to which it was added; its client must answer within it")]
+    Unbundled(String),
     /// `failed-application`, which XEP-0167 asks for.
     #[error("the peer and we have no codec in common for {0}; one of the two must add one")]
     Codec(String),
@@ -127,7 +132,7 @@ impl NegotiationError {
     /// True if it says nothing about the other contents of a session, nor about who the peer is.
     pub(crate) fn concerns_one_content(&self) -> bool {
         match self {
-            Self::Application(_) | Self::Transport(_) | Self::Codec(_) => true,
+            Self::Application(_) | Self::Transport(_) | Self::Unbundled(_) | Self::Codec(_) => true,
             Self::Fingerprint(_)
             | Self::Encrypted(_)
             | Self::Unbound(_)
@@ -143,7 +148,7 @@ impl NegotiationError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Application(_) => Reason::UnsupportedApplications,
-            Self::Transport(_) => Reason::UnsupportedTransports,
+            Self::Transport(_) | Self::Unbundled(_) => Reason::UnsupportedTransports,
             Self::Fingerprint(_)
             | Self::Encrypted(_)
             | Self::Unbound(_)
@@ -154,8 +159,23 @@ impl NegotiationError {
     }
 }
 
+/// A content as a user knows it: its medium, and its name in the session if that says something else. Many clients number their contents.
+pub(crate) fn spoken(content: &Content) -> String {
+    spoken_as(content.media(), &content.name)
+}
+
+/// The same, of a medium that is known otherwise.
+pub(crate) fn spoken_as(media: Option<&Media>, name: &str) -> String {
+    match media.map(Media::as_str) {
+        Some(media) if media != name => format!("{media} ({name})"),
+        Some(_) | None => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use muji_xep::rtp::Description;
+
     use super::*;
 
     #[test]
@@ -216,6 +236,7 @@ mod tests {
             NegotiationError::Unbound(video()),
             NegotiationError::Handshake(video()),
             NegotiationError::Certificate(video()),
+            NegotiationError::Unbundled(video()),
             NegotiationError::Codec(video()),
             NegotiationError::TooMany,
             NegotiationError::Contents,
@@ -249,6 +270,10 @@ mod tests {
                     "the peer's video comes with another certificate than those known of the peer; check who it is",
                     Reason::SecurityError,
                 ),
+                NegotiationError::Unbundled(_) => (
+                    "the peer takes video outside the bundle to which it was added; its client must answer within it",
+                    Reason::UnsupportedTransports,
+                ),
                 NegotiationError::Codec(_) => (
                     "the peer and we have no codec in common for video; one of the two must add one",
                     Reason::FailedApplication,
@@ -265,5 +290,13 @@ mod tests {
             assert_eq!((told.text.as_deref(), told.reason), (Some(sentence), why.reason()));
             assert_eq!(told.crypto_required, matches!(why, NegotiationError::Fingerprint(_)), "XEP-0167 section 7.2");
         }
+    }
+
+    #[test]
+    fn a_content_is_named_by_its_medium_and_by_its_name_where_that_says_something_else() {
+        let pictures = Description::new(Media::Video, Vec::new());
+        let content = |name: &str| Content { description: Some(pictures.clone()), ..Content::new(name) };
+        assert_eq!(["video", "1"].map(|name| spoken(&content(name))), ["video", "video (1)"]);
+        assert_eq!(spoken(&Content::new("1")), "1", "nothing tells its medium");
     }
 }

@@ -36,7 +36,9 @@ pub const RINGING: Duration = Duration::from_secs(90);
 /// the caller does not say so, this ends the wait.
 pub const OFFER: Duration = Duration::from_secs(15);
 
-/// From the peer's word that it sends again to its first packet, before its silence counts as unexplained.
+/// Without a packet for so long, though the path works, a content is silent; so it is if none comes for so long after the peer's word
+/// that it sends again. Opus sends one each 400 ms even while nobody speaks (DTX, RFC 7587 section 3.1.3), and a user who hears nothing
+/// for longer asks whether the call still works.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
 /// Where the time of unit tests begins.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use muji_core::error::{Refused, RoomFault};
+use muji_core::error::{AddFailure, Refused, RoomFault};
 use muji_core::media::Capabilities;
 use muji_core::{Command, Event, Join, Media, PairState, config};
 use muji_harness::person::usual;
@@ -48,7 +48,7 @@ fn active(world: &mut World) -> PersonId {
     romeo
 }
 
-fn not_added(world: &World, who: PersonId) -> Vec<RoomFault> {
+fn not_added(world: &World, who: PersonId) -> Vec<AddFailure> {
     let faults = world.events(who).iter().filter_map(|event| match event {
         Event::NotAdded { why, .. } => Some(why.clone()),
         _ => None,
@@ -378,7 +378,7 @@ fn a_room_that_refuses_an_addition_leaves_all_as_it_was() {
     add(&mut world, romeo);
     refuse(&mut world, romeo, "not-acceptable");
     assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"), "nobody is kept waiting");
-    assert_eq!(not_added(&world, romeo), [RoomFault::NickReserved]);
+    assert_eq!(not_added(&world, romeo), [AddFailure::Room(RoomFault::NickReserved)]);
     repeat(&mut world, romeo);
     add(&mut world, romeo);
     repeat(&mut world, romeo);
@@ -396,7 +396,7 @@ fn a_room_that_does_not_repeat_an_addition_is_asked_once_more_and_then_given_up(
     world.run_for(config::ECHO);
     assert_eq!(said(&world, romeo)[2..], ["preparing content", "preparing content"]);
     world.run_for(config::ECHO);
-    assert_eq!(not_added(&world, romeo), [RoomFault::Silent]);
+    assert_eq!(not_added(&world, romeo), [AddFailure::Room(RoomFault::Silent)]);
     assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"));
 }
 
@@ -407,7 +407,7 @@ fn what_nobody_has_a_codec_in_common_for_is_not_added() {
     tell(&mut world, romeo, "juliet", Some(&format!("{AUDIO}{}", VIDEO.replace("VP8", "theora"))));
     add(&mut world, romeo);
     repeat(&mut world, romeo);
-    assert_eq!(not_added(&world, romeo), [RoomFault::NoCommonCodec]);
+    assert_eq!(not_added(&world, romeo), [AddFailure::Room(RoomFault::NoCommonCodec)]);
     assert_eq!(said(&world, romeo).last().map(String::as_str), Some("content"));
 }
 

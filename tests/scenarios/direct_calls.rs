@@ -319,3 +319,36 @@ fn what_the_answer_leaves_out_is_no_part_of_the_call() {
     assert_eq!(over(&world, romeo), None);
     assert!(world.flows(romeo, juliet, "audio").0 && world.flows(romeo, juliet, "video") == (false, false));
 }
+
+/// What Romeo captures, and what he was told of pictures that were not added.
+fn pictures(world: &World, romeo: PersonId) -> (Vec<String>, Vec<String>) {
+    let told = world.events(romeo).iter().filter_map(|event| match event {
+        Event::NotAdded { media: Media::Video, why } => Some(why.to_string()),
+        _ => None,
+    });
+    (world.published(romeo), told.collect())
+}
+
+#[test]
+fn pictures_that_the_other_does_not_take_are_not_captured_and_can_be_added_again() {
+    let (mut world, romeo, juliet, sid) = called_directly();
+    let mut accept = Jingle::new(Action::SessionAccept, &sid);
+    accept.contents = vec![answering(vec![opus()])];
+    ask(&mut world, juliet, romeo, "a", &accept);
+    world.run_for(SECOND);
+    for time in 1..=2 {
+        requests(&mut world, juliet);
+        world.command(romeo, Command::Add(Media::Video));
+        world.run_for(SECOND);
+        assert_eq!(world.published(romeo), ["audio", "video"]);
+        let (_, add) = requests(&mut world, juliet).pop().expect("they are offered");
+        assert_eq!(add.action, Action::ContentAdd);
+        let mut reject = Jingle::new(Action::ContentReject, &sid);
+        reject.contents = add.contents;
+        ask(&mut world, juliet, romeo, "r", &reject);
+        world.run_for(SECOND);
+        let told = vec!["the peer does not take it (decline)".to_owned(); time];
+        assert_eq!(pictures(&world, romeo), (vec!["audio".to_owned()], told));
+    }
+    assert_eq!(over(&world, romeo), None);
+}

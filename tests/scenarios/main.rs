@@ -45,6 +45,7 @@ mod scripted;
 mod servers;
 mod shared_nick;
 mod signalling;
+mod silence;
 mod speed;
 mod stamped;
 mod strangers;

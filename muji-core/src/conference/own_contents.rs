@@ -167,7 +167,7 @@ impl Conference {
 
     fn not_added(&mut self, cx: &mut Context<'_>, media: Media, why: RoomFault) {
         self.publishing.not_wanted(&media);
-        self.event(cx, Event::NotAdded { media, why });
+        self.event(cx, Event::NotAdded { media, why: why.into() });
     }
 
     /// The user sends something more.

@@ -1,9 +1,10 @@
 //! The session of a call with one person.
 
 use jid::FullJid;
-use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionParams, acknowledge, dismiss};
+use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionParams, SessionWarning, acknowledge, dismiss};
 use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement};
 use muji_xep::jmi::{MessageKind, MessageReason};
+use muji_xep::rtp::Media;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::call::{DirectCall, Origin};
@@ -211,23 +212,33 @@ impl DirectCall {
             SessionEvent::Interrupted => self.set_state(cx, PairState::Interrupted, Event::PeerInterrupted(peer)),
             SessionEvent::Digit(digit) => cx.event(self.call, Event::PeerDigit(peer, digit)),
             SessionEvent::Silent { content, media, why } => {
-                let stalled = cx.clients.find(&peer.jid).is_stalled(&media, why);
-                let nick = peer.nick.clone();
-                cx.event(self.call, Event::PeerSilent { peer, session: id, content, media, why });
-                if stalled {
-                    cx.event(self.call, Event::Warning(Warning::MicrophoneStalled { nick }));
+                if !session.is_heard() && self.state == PairState::Flowing {
+                    self.is(cx, PairState::Connected);
                 }
+                let advice = cx.clients.find(&peer.jid).advice(cx.now, &peer.nick, &media, why);
+                cx.event(self.call, Event::PeerSilent { peer, session: id, content, media, why });
+                advice.into_iter().for_each(|advice| cx.event(self.call, Event::Warning(advice)));
             }
             SessionEvent::Muted(content) => cx.event(self.call, Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => cx.event(self.call, Event::PeerUnmuted(peer, content)),
             SessionEvent::Held => cx.event(self.call, Event::PeerHeld(peer)),
             SessionEvent::Unheld => cx.event(self.call, Event::PeerUnheld(peer)),
+            SessionEvent::Warning(SessionWarning::NotAdded { media, why, .. }) if self.gave_up(session, &media) => {
+                self.media.retain(|sent| *sent != media);
+                self.uncapture(cx, &media); // Nobody gets it, and the user may add it again.
+                cx.event(self.call, Event::NotAdded { media, why: why.into() });
+            }
             SessionEvent::Warning(warning) => {
                 cx.event(self.call, Event::Warning(Warning::Session { nick: peer.nick, warning }));
             }
             SessionEvent::Ended(end) => self.session_ended(cx, &peer.jid, end),
             SessionEvent::Unanswered => {} // A person is being asked.
         }
+    }
+
+    /// True if a medium was to be sent, and no content of the session does.
+    fn gave_up(&self, session: &Session, media: &Media) -> bool {
+        self.media.contains(media) && !session.sends(media.as_str())
     }
 
     /// The other shows a certificate; each content with its own transport can bring another one.

@@ -3,7 +3,7 @@
 use muji_xep::ice::Transport;
 use muji_xep::jingle::Content;
 
-use crate::fault::NegotiationError;
+use crate::fault::{NegotiationError, spoken};
 use crate::media::RemoteTransport;
 use crate::parties::SessionParams;
 
@@ -27,13 +27,13 @@ impl CertificateRules {
     /// If it is not bound, or not one of those that are known.
     pub(super) fn check(&self, content: &Content, remote: &RemoteTransport) -> Result<(), NegotiationError> {
         if !content.transport.as_ref().is_some_and(|transport| self.admits(transport)) {
-            return Err(NegotiationError::Unbound(content.name.clone()));
+            return Err(NegotiationError::Unbound(spoken(content)));
         }
         let known = self.certificates.iter().any(|certificate| certificate[..] == remote.fingerprint[..]);
         if self.certificates.is_empty() || known {
             return Ok(());
         }
-        Err(NegotiationError::Certificate(content.name.clone()))
+        Err(NegotiationError::Certificate(spoken(content)))
     }
 
     /// Whether fingerprints of this transport count. The client's own encryption, when it opens a sealed fingerprint, puts the plain one

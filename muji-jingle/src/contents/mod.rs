@@ -23,7 +23,7 @@ use muji_xep::ice::{Candidate, Transport};
 use muji_xep::jingle::{Content, Group, Jingle, MAX_CONTENTS, Senders, Side};
 use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 
-use crate::fault::NegotiationError;
+use crate::fault::{NegotiationError, spoken, spoken_as};
 use crate::ids::{SessionId, TransportId};
 use crate::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, RemoteTransport};
 use crate::parties::{ContentSpec, SessionParams};
@@ -128,9 +128,9 @@ impl SessionContents {
         let description = description(content)?;
         let free = specs.iter().filter(|spec| !spec.sends || !self.list.carries(&spec.publication));
         let spec = match_content(free, &content.name, &description.media)
-            .ok_or_else(|| NegotiationError::Application(content.name.clone()))?;
+            .ok_or_else(|| NegotiationError::Application(spoken(content)))?;
         let codec = choose_codec(&description.payload_types, &spec.payload_types)
-            .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
+            .ok_or_else(|| NegotiationError::Codec(spoken(content)))?;
         let telephone_event = telephone_event(&codec, &spec.payload_types, &description.payload_types);
         let shared = self.shared_transport(&content.name, std::slice::from_ref(&codec));
         let remote = self.remote_end(shared, content, answer_role)?;
@@ -421,12 +421,12 @@ impl SessionContents {
             return Err(NegotiationError::Contents);
         };
         let send = answered_codec(&ours.payload_types, &description.payload_types)
-            .ok_or_else(|| NegotiationError::Codec(content.name.clone()))?;
+            .ok_or_else(|| NegotiationError::Codec(spoken(content)))?;
         let telephone_event = telephone_event(&send, &ours.payload_types, &description.payload_types);
         let transport = ours.transport;
         let remote = self.remote_end(Some(transport), content, offer_role)?;
         let side = self.side;
-        let ours = self.list.named_mut(content).expect("it was found above");
+        let ours = self.list.iter_mut().find(|ours| ours.is(creator, &content.name)).expect("it was found above");
         ours.negotiated = Some(NegotiatedContent { send, telephone_event, ssrcs: description.ssrcs() });
         ours.extensions = shared_extensions(&ours.extensions, &description.extensions);
         ours.answer_senders(side, content.senders);
@@ -482,10 +482,11 @@ impl SessionContents {
     pub(crate) fn trickled(&mut self, jingle: &Jingle) -> Result<Vec<MediaCommand>, NegotiationError> {
         let mut commands = Vec::new();
         for content in &jingle.contents {
-            let Some(id) = self.list.named(content).map(|ours| ours.transport) else { continue };
+            let Some(ours) = self.list.named(content) else { continue };
+            let (id, name) = (ours.transport, spoken_as(Some(&ours.spec.media), &ours.name));
             let admitted = content.transport.as_ref().is_some_and(|transport| self.certificates.admits(transport));
             let transport = self.transports.of_mut(id);
-            transport.check_fingerprints(content, admitted)?;
+            transport.check_fingerprints(content, admitted, name)?;
             commands.extend(transport.trickled(content));
         }
         Ok(commands)
@@ -578,14 +579,32 @@ impl SessionContents {
     ///
     /// # Errors
     /// What makes its answer unusable.
-    pub(crate) fn accepted(&mut self, now: Instant, content: &Content) -> Result<(), NegotiationError> {
+    pub(crate) fn accepted(
+        &mut self,
+        now: Instant,
+        content: &Content,
+        group: Option<&Group>,
+    ) -> Result<(), NegotiationError> {
         let creator = self.list.named(content).map_or(Side::Initiator, |ours| ours.creator);
+        if self.leaves_bundle(content, group) {
+            return Err(NegotiationError::Unbundled(spoken(content)));
+        }
         self.content_answered(creator, content)?;
         if let Some(ours) = self.list.named_mut(content) {
             let connected = self.transports.of(ours.transport).connected;
             ours.agree(now, connected);
         }
         Ok(())
+    }
+
+    /// True if the peer answers a content that we added to the bundle with another end, and not as part of the bundle. No known client
+    /// does: Conversations names no end in its content-accept, others that of the bundle.
+    fn leaves_bundle(&self, content: &Content, group: Option<&Group>) -> bool {
+        let Some(ours) = self.list.named(content).filter(|ours| self.bundle.transport == Some(ours.transport)) else {
+            return false;
+        };
+        let transport = self.transports.of(ours.transport);
+        !Bundle::of(group).includes(&content.name) && names_end(content) && !transport.ends_at(content)
     }
 
     /// Stops sending a publication; `None` if no content carries it.
@@ -629,7 +648,7 @@ impl SessionContents {
 }
 
 fn description(content: &Content) -> Result<&Description, NegotiationError> {
-    content.description.as_ref().ok_or_else(|| NegotiationError::Application(content.name.clone()))
+    content.description.as_ref().ok_or_else(|| NegotiationError::Application(spoken(content)))
 }
 
 /// The first of `name`, `name-2`, … that is free.

@@ -76,6 +76,11 @@ impl SessionContents {
         self.list.iter().filter_map(|content| content.hearing.due).min()
     }
 
+    /// True if something comes of any content.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.list.iter().any(|content| content.flow != Flow::Nothing)
+    }
+
     /// The contents of which nothing comes, and why.
     pub(crate) fn silent(&self) -> Vec<(String, Media, Silence)> {
         let silent = self.list.iter().filter_map(|content| {

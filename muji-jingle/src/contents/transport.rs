@@ -6,7 +6,7 @@ use muji_xep::jingle::Content;
 use muji_xep::rtp::HeaderExtension;
 
 use super::restart::IceRestart;
-use crate::fault::NegotiationError;
+use crate::fault::{NegotiationError, spoken};
 use crate::ids::TransportId;
 use crate::media::{DtlsRole, LocalTransport, MediaCommand, RemoteTransport};
 
@@ -104,7 +104,7 @@ impl SessionTransport {
     pub(super) fn take_remote(&mut self, content: &Content, remote: &RemoteTransport) -> Result<(), NegotiationError> {
         let ours = self.remote.get_or_insert_with(|| remote.clone());
         if ours.fingerprint != remote.fingerprint {
-            return Err(NegotiationError::Handshake(content.name.clone()));
+            return Err(NegotiationError::Handshake(spoken(content)));
         }
         if ours.ufrag == remote.ufrag {
             self.add_candidates(content);
@@ -112,6 +112,15 @@ impl SessionTransport {
             self.restart.disregard(remote.ufrag.clone());
         }
         Ok(())
+    }
+
+    /// True if a content names the end of the peer's that this transport has, now or before a restart.
+    pub(super) fn ends_at(&self, content: &Content) -> bool {
+        let ufrag = content.transport.as_ref().and_then(|transport| transport.ufrag.as_ref());
+        let known = |ufrag: &String| {
+            self.remote.as_ref().is_some_and(|remote| remote.ufrag == *ufrag) || self.restart.is_former(ufrag)
+        };
+        ufrag.is_some_and(known)
     }
 
     /// A peer's content with the fingerprints that came before it.
@@ -127,13 +136,18 @@ impl SessionTransport {
     ///
     /// # Errors
     /// If it is another than the promised one.
-    pub(super) fn check_fingerprints(&mut self, content: &Content, admitted: bool) -> Result<(), NegotiationError> {
+    pub(super) fn check_fingerprints(
+        &mut self,
+        content: &Content,
+        admitted: bool,
+        name: String,
+    ) -> Result<(), NegotiationError> {
         let named = content.transport.iter().flat_map(|transport| &transport.fingerprints);
         match &self.remote {
             Some(remote) => {
                 let mut named = named;
                 if named.any(|named| named.value != remote.fingerprint) {
-                    return Err(NegotiationError::Handshake(content.name.clone()));
+                    return Err(NegotiationError::Handshake(name));
                 }
             }
             None if admitted && self.early.len() < MAX_EARLY => self.early.extend(named.take(MAX_EARLY).cloned()),
@@ -227,7 +241,7 @@ pub(super) fn read_remote(
     content: &Content,
     dtls: impl FnOnce(Option<Setup>) -> Option<DtlsRole>,
 ) -> Result<RemoteTransport, NegotiationError> {
-    let name = || content.name.clone();
+    let name = || spoken(content);
     let transport = content.transport.as_ref().ok_or_else(|| NegotiationError::Transport(name()))?;
     let (Some(ufrag), Some(pwd)) = (transport.ufrag.clone(), transport.pwd.clone()) else {
         return Err(NegotiationError::Transport(name()));

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement, Side};
+use muji_xep::rtp::Media;
 use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
@@ -47,10 +48,10 @@ impl ContentChanges<'_> {
             }
             return;
         }
-        let content = spec.publication.clone();
+        let (content, media) = (spec.publication.clone(), spec.media.clone());
         match self.contents.add(&self.out.parties, spec, self.now + timers::DESCRIBE) {
             Ok(open) => self.out.media([open]),
-            Err(why) => self.not_added(content, ContentFailure::NegotiationError(why)),
+            Err(why) => self.not_added(content, media, ContentFailure::NegotiationError(why)),
         }
         self.send_ready();
     }
@@ -83,7 +84,7 @@ impl ContentChanges<'_> {
     /// The peer accepts some of our contents.
     pub(super) fn accepted(&mut self, jingle: &Jingle) -> Result<(), PeerFault> {
         for content in self.offered(jingle)? {
-            match self.contents.accepted(self.now, &content) {
+            match self.contents.accepted(self.now, &content, jingle.group.as_ref()) {
                 Ok(()) => {
                     self.start();
                     self.report_added(&content);
@@ -223,13 +224,14 @@ impl ContentChanges<'_> {
 
     /// A content did not get into the session.
     fn lose(&mut self, content: &Content, why: ContentFailure) {
+        let Some(media) = self.contents.list.media(content) else { return };
         self.drop_content(content);
-        self.not_added(content.name.clone(), why);
+        self.not_added(content.name.clone(), media, why);
         self.unshared |= self.contents.list.is_empty();
     }
 
-    fn not_added(&mut self, content: String, why: ContentFailure) {
-        self.out.event(SessionEvent::Warning(SessionWarning::NotAdded { content, why }));
+    fn not_added(&mut self, content: String, media: Media, why: ContentFailure) {
+        self.out.event(SessionEvent::Warning(SessionWarning::NotAdded { content, media, why }));
     }
 
     /// The same, and the peer gets a content-remove with a reason.

@@ -507,6 +507,12 @@ impl Session {
         self.state == State::Up
     }
 
+    /// True if something comes of any content.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.contents.is_heard()
+    }
+
     /// The contents of which nothing comes though the path works: their names in the session, and why.
     #[must_use]
     pub fn silent(&self) -> Vec<(String, Media, Silence)> {

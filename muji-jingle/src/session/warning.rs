@@ -1,8 +1,9 @@
 //! What a session leaves out while the rest of it works on: each sentence says whose fault it is.
 
 use muji_xep::jingle::ReasonElement;
+use muji_xep::rtp::Media;
 
-use crate::fault::NegotiationError;
+use crate::fault::{NegotiationError, spoken_as};
 use crate::media::{MediaTrouble, PathFailure};
 
 /// Something was left out; the rest of the session works on.
@@ -13,10 +14,12 @@ pub enum SessionWarning {
     #[error(transparent)]
     ContentRejected(NegotiationError),
     /// A content did not get into the running session, or was lost before it did.
-    #[error("{content} is not added: {why}")]
+    #[error("{} is not added: {why}", spoken_as(Some(media), content))]
     NotAdded {
         /// Its name in the session.
         content: String,
+        /// Its medium.
+        media: Media,
         /// Why.
         why: ContentFailure,
     },
@@ -93,7 +96,7 @@ mod tests {
         let video = || "video".to_owned();
         let all = [
             SessionWarning::ContentRejected(NegotiationError::Codec(video())),
-            SessionWarning::NotAdded { content: video(), why: ContentFailure::Silent },
+            SessionWarning::NotAdded { content: "1".to_owned(), media: Media::Video, why: ContentFailure::Silent },
             SessionWarning::Media(MediaTrouble::Device("the camera is gone".to_owned())),
         ];
         for warning in all {
@@ -101,7 +104,7 @@ mod tests {
                 SessionWarning::ContentRejected(_) => {
                     "the peer and we have no codec in common for video; one of the two must add one"
                 }
-                SessionWarning::NotAdded { .. } => "video is not added: the peer did not answer in time",
+                SessionWarning::NotAdded { .. } => "video (1) is not added: the peer did not answer in time",
                 SessionWarning::Media(_) => "the camera is gone",
             };
             assert_eq!(warning.to_string(), sentence);

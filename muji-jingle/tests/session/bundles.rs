@@ -237,21 +237,28 @@ fn two_certificates_in_one_bundle_end_the_session() {
     assert!(matches!(&events[..], [SessionEvent::Ended(End::NegotiationError(_))]), "{events:?}");
 }
 
+/// What a peer's answer to one content lacks.
+#[derive(Debug, Clone, Copy)]
+enum Unusable {
+    Codec,
+    Transport,
+    Description,
+}
+
 // Shows rtp-answer-03.
 #[test]
 fn pictures_that_nobody_can_use_as_they_are_answered_cost_the_pictures_alone() {
-    let [no_codec, no_transport, no_description] = [0, 1, 2];
-    for fault in [no_codec, no_transport, no_description] {
+    for fault in [Unusable::Codec, Unusable::Transport, Unusable::Description] {
         let (mut pair, _) = calling();
         let mut answer = answer_with(&pair.offer, [Some(their_end("a")), Some(their_end("v"))], None);
         let pictures = &mut answer.contents[1];
         match fault {
-            0 => {
+            Unusable::Codec => {
                 pictures.description.as_mut().expect("it has one").payload_types =
                     vec![PayloadType::new(34, "H263", 90_000, 1)]
             }
-            1 => pictures.transport = Some(Transport::default()),
-            _ => pictures.description = None,
+            Unusable::Transport => pictures.transport = Some(Transport::default()),
+            Unusable::Description => pictures.description = None,
         }
         pair.caller.handle_request(pair.now, &mut pair.ids, "a", &answer, &[]).expect("it is in order");
         let given = drain(&mut pair.caller);
@@ -332,6 +339,34 @@ fn what_is_added_to_a_bundle_travels_with_the_rest_and_needs_no_end_of_its_own()
     assert_eq!(opened(&given.media), [("slides", 0)]);
     let [(_, accept)] = &given.requests[..] else { panic!("one answer") };
     assert_eq!((&accept.action, &accept.group), (&Action::ContentAccept, &group(&["audio", "video", "slides"])));
+}
+
+#[test]
+fn what_is_added_to_a_bundle_and_taken_outside_of_it_is_taken_out_again_and_the_rest_goes_on() {
+    let cases = [("peer", None, true), ("other", group(&["audio", "video"]), true), ("other", None, false)];
+    for (ufrag, answered, taken) in cases {
+        let (mut pair, _) = told([Some(their_end("peer")), None], group(&["audio"]));
+        pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: id(0) });
+        pair.caller.add(pair.now, &mut pair.ids, both(111, 98).remove(1));
+        let [(_, add)] = &drain(&mut pair.caller).requests[..] else { panic!("it is added") };
+        let mut accept = Jingle::new(Action::ContentAccept, "s1");
+        accept.contents = vec![Content { transport: Some(their_end(ufrag)), ..add.contents[0].clone() }];
+        accept.group = answered;
+        pair.caller.handle_request(pair.now, &mut pair.ids, "c", &accept, &[]).expect("it is in order");
+        let given = drain(&mut pair.caller);
+        if taken {
+            assert!(matches!(&given.events[..], [SessionEvent::ContentAdded { .. }]), "{ufrag}: {:?}", given.events);
+            continue;
+        }
+        let [SessionEvent::Warning(warning)] = &given.events[..] else { panic!("{:?}", given.events) };
+        assert_eq!(
+            warning.to_string(),
+            "video is not added: the peer takes video outside the bundle to which it was added; its client must answer within it"
+        );
+        let [(_, remove)] = &given.requests[..] else { panic!("the peer is told") };
+        assert_eq!((&remove.action, remove.contents[0].name.as_str()), (&Action::ContentRemove, "video"));
+        assert_eq!((removed(&given.media), pair.caller.is_connected()), (vec!["video"], true));
+    }
 }
 
 #[test]

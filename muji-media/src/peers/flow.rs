@@ -2,11 +2,9 @@
 //! path works.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Without a packet for so long a content is silent. Opus sends one each 400 ms even while nobody speaks (DTX, RFC 7587 section 3.1.3),
-/// and a user who hears nothing for longer asks whether the call still works.
-const SILENCE: Duration = Duration::from_secs(5);
+use muji_jingle::timers::SILENCE;
 
 /// The contents of one transport.
 #[derive(Debug, Default)]
@@ -128,6 +126,8 @@ impl FlowWatch {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -123,7 +123,7 @@ impl Program {
 
     /// Makes this the program's call. What is muted is announced from the start.
     pub(super) fn call_started(&mut self, call: CallId) {
-        self.call = Some(call);
+        (self.call, self.screens_refused) = (Some(call), false);
         for media in &self.muted {
             let _over_already = self.muji.in_call(call).mute(media.clone()).is_err();
         }
@@ -166,9 +166,7 @@ impl Program {
         for guest in std::mem::take(&mut self.args.admit) {
             let _not_ours = self.muji.in_call(call).admit(guest).is_err(); // It is: --admit needs --new.
         }
-        for guest in std::mem::take(&mut self.args.invite) {
-            let _over_already = self.muji.in_call(call).invite(guest).is_err();
-        }
+        std::mem::take(&mut self.args.invite).into_iter().for_each(|guest| self.invite(guest));
     }
 }
 

@@ -100,6 +100,7 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
         args,
         contents,
         muted: BTreeSet::from_iter(watches.then_some(Media::Video)),
+        screens_refused: false,
         shared_view,
         actions,
         goal,
@@ -171,6 +172,8 @@ struct Program {
     contents: Vec<Media>,
     /// What of that is not sent for now.
     muted: BTreeSet<Media>,
+    /// Screens could not be added to this call, so it is not tried again each second.
+    screens_refused: bool,
     shared_view: SharedWindowState,
     actions: Option<mpsc::Receiver<UserAction>>,
     goal: Goal,
@@ -207,7 +210,7 @@ impl Program {
                     Notice::Send(stanza) => self.send(stanza).await,
                     Notice::Event(about, event) => {
                         if self.concerns(&about, &event) {
-                            self.report.event(&event);
+                            self.report.event(&about, &event);
                         }
                         if let Event::Joined { .. } | Event::PeerConnecting(..) = event {
                             self.joined(time_up.as_mut());
@@ -291,6 +294,9 @@ impl Program {
             (_, Event::InvitationOver(invitation, _)) => {
                 let rang = self.ringing.invitation_over(&invitation);
                 return (rang && self.args.once).then_some(EndReason::Cancelled);
+            }
+            (EventScope::Call(call), Event::NotAdded { media, .. }) if self.call == Some(*call) => {
+                self.not_added(media)
             }
             (_, Event::PeerFailed(peer, failure)) => doctor::remember(&peer.nick, &failure.to_string()),
             (EventScope::Call(call), Event::Ended(why))

@@ -1,5 +1,6 @@
 //! What rings, and what the user wants.
 
+use jid::BareJid;
 use muji_core::error::Refused;
 use muji_core::{CallId, Digit, Join, Media, Pair};
 
@@ -61,16 +62,20 @@ impl Program {
             UserAction::Decline => self.decline(),
             UserAction::Mute => self.toggle(Media::Audio),
             UserAction::Camera => self.toggle(Media::Video),
-            UserAction::Invite(guest) => {
-                if let Some(call) = self.call {
-                    let _over_already = self.muji.in_call(call).invite(guest).is_err();
-                }
-            }
+            UserAction::Invite(guest) => self.invite(guest),
             UserAction::Digit(digit) => self.press(digit),
             UserAction::Leave => self.leave(),
             UserAction::Quit => return self.interrupt(),
         }
         Ok(())
+    }
+
+    /// Invites somebody to the call.
+    pub(super) fn invite(&mut self, guest: BareJid) {
+        let Some(call) = self.call else { return };
+        if let Err(why) = self.muji.in_call(call).invite(guest.clone()) {
+            self.report.warning(&format!("{guest} is not invited: {why}"));
+        }
     }
 
     /// Presses a key of a telephone.
@@ -86,8 +91,9 @@ impl Program {
         let Some(call) = self.call else { return };
         let mut in_call = self.muji.in_call(call);
         if !self.contents.contains(&media) {
-            if in_call.add(media.clone()).is_ok() {
-                self.contents.push(media);
+            match in_call.add(media.clone()) {
+                Ok(()) => self.contents.push(media), // Until [`Event::NotAdded`] says otherwise: it can be muted at once.
+                Err(why) => self.report.warning(&format!("{media} is not added: {why}")),
             }
             return;
         }
@@ -98,10 +104,21 @@ impl Program {
         }
     }
 
+    /// A medium could not be added: the next key adds it again.
+    pub(super) fn not_added(&mut self, media: Media) {
+        self.contents.retain(|content| *content != media);
+        self.muted.remove(&media);
+        self.screens_refused |= media == Media::Slides;
+    }
+
     /// Receives shared screens if video is received; our own screen is not sent for that.
     pub(super) fn watch_screens(&mut self, call: CallId, pairs: &[Pair]) {
         let shown = pairs.iter().flat_map(|pair| &pair.contents).any(|(_, media)| *media == Media::Slides);
-        if !shown || !self.contents.contains(&Media::Video) || self.contents.contains(&Media::Slides) {
+        if !shown
+            || self.screens_refused
+            || !self.contents.contains(&Media::Video)
+            || self.contents.contains(&Media::Slides)
+        {
             return;
         }
         let mut in_call = self.muji.in_call(call);

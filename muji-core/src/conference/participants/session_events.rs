@@ -1,10 +1,11 @@
 //! What a session reports, and what it means for the pair.
 
 use jid::FullJid;
-use muji_jingle::{SessionEvent, SessionId};
+use muji_jingle::{Session, SessionEvent, SessionId};
 
 use super::Participants;
 use super::view::ConferenceView;
+use crate::conference::participant::Participant;
 use crate::context::Context;
 use crate::event::Event;
 use crate::pair::PairState;
@@ -60,14 +61,12 @@ impl Participants {
             }
             SessionEvent::Digit(digit) => self.peer_event(cx, view, peer, |peer| Event::PeerDigit(peer, digit)),
             SessionEvent::Silent { content, media, why } => {
-                let stalled = self.people.get(peer).is_some_and(|it| it.quirks.is_stalled(&media, why));
+                self.fell_silent(cx, id, peer);
+                let advice = |it: &Participant| it.quirks.advice(cx.now, &it.nick, &media, why);
+                let advice = self.people.get(peer).and_then(advice);
                 let session = id;
                 self.peer_event(cx, view, peer, |peer| Event::PeerSilent { peer, session, content, media, why });
-                if stalled {
-                    self.peer_event(cx, view, peer, |peer| {
-                        Event::Warning(Warning::MicrophoneStalled { nick: peer.nick })
-                    });
-                }
+                advice.into_iter().for_each(|advice| cx.event(view.call, Event::Warning(advice)));
             }
             SessionEvent::Muted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerMuted(peer, content)),
             SessionEvent::Unmuted(content) => self.peer_event(cx, view, peer, |peer| Event::PeerUnmuted(peer, content)),
@@ -98,6 +97,16 @@ impl Participants {
     /// True if it was told that something of a peer flows.
     fn flows(&self, peer: &FullJid) -> bool {
         self.people.get(peer).is_some_and(|participant| participant.state == PairState::Flowing)
+    }
+
+    /// Nothing comes of a content of a peer: if nothing comes at all, it does not flow any more.
+    fn fell_silent(&mut self, cx: &Context<'_>, id: SessionId, peer: &FullJid) {
+        let heard = self.sessions.get(&id).is_some_and(Session::is_heard);
+        if let Some(participant) = self.people.get_mut(peer).filter(|it| it.session == Some(id) && !heard)
+            && participant.state == PairState::Flowing
+        {
+            participant.set_state(cx.now, PairState::Connected);
+        }
     }
 
     /// A pair's session made a step; one that is not the pair's any more changes nothing.

@@ -1,17 +1,18 @@
 //! What the program prints: sentences, or with `--json` one object per line. The documentation has a table of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod events;
+
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use jid::{BareJid, FullJid};
+use jid::BareJid;
 use muji_core::xmpp::{LoggedIn, Mechanism};
-use muji_core::{Event, Media, Pair, PairState, Peer, Recovery, SessionId, Silence};
+use muji_core::{Media, Pair, PairState, Peer, Recovery, SessionId, Silence};
 use muji_media::stats::{AudioStats, Level, Observation, Target};
 use serde_json::{Value, json};
 
 use crate::args::Args;
 use crate::pair_matrix::PairMatrix;
-use crate::ringing::stop_reason;
 use crate::statistics::{self, ParticipantStats, millis};
 use crate::window_state::{Person, SharedWindowState};
 
@@ -91,162 +92,9 @@ impl Report {
         !self.people.is_empty()
     }
 
-    pub(crate) fn event(&mut self, event: &Event) {
-        let verbose = self.verbose;
-        match event {
-            Event::Joined { contents } => {
-                self.say("joined", json!({ "contents": contents }), || Some("joined the call".to_owned()));
-            }
-            Event::RoomLost(why) => {
-                let why = why.to_string();
-                self.say("room-lost", json!({ "why": why }), || {
-                    Some(format!("{why}; audio continues while the program rejoins"))
-                });
-            }
-            Event::PeerContents(peer, contents) => {
-                let names: Vec<&str> = contents.iter().map(|(name, _)| name.as_str()).collect();
-                self.say("contents", json!({ "nick": peer.nick, "contents": names }), || {
-                    Some(format!("{} now sends {}", printable(&peer.nick), printable(&names.join(", "))))
-                });
-            }
-            Event::CertificateChanged(peer) => {
-                let why =
-                    format!("{} uses another certificate than those pinned for this person", printable(&peer.nick));
-                self.warning(&why);
-            }
-            Event::CertificateUnbound(peer) => {
-                let why = format!("{} uses a certificate that belongs to no known device", printable(&peer.nick));
-                self.warning(&why);
-            }
-            Event::Warning(warning) => self.warning(&warning.to_string()),
-            Event::Skipped { from, what } => {
-                self.say("skipped", json!({ "from": from, "what": what }), || {
-                    verbose.then(|| format!("ignored, from {from}: {what}"))
-                });
-            }
-            Event::Ended(why) => {
-                let why = why.to_string();
-                self.say("ended", json!({ "why": why }), || Some(format!("the call ended: {why}")));
-            }
-            other => self.call_event(other),
-        }
-    }
-
     /// Something was left out or went wrong, and the rest works on.
     pub(crate) fn warning(&mut self, why: &str) {
         self.say("warning", json!({ "why": why }), || Some(format!("warning: {why}")));
-    }
-
-    /// Who is called, calls or is invited.
-    fn call_event(&mut self, event: &Event) {
-        match event {
-            Event::DeviceRings(device) => self.device(device, "rings"),
-            Event::PickedUp(device) => self.device(device, "picked up"),
-            Event::PeerMoved(peer) => self.device(&peer.jid, "goes on with the call"),
-            Event::Ringing { from, media } => self.rings(from, media, true),
-            Event::Stranger { from, media } => self.rings(from, media, false),
-            Event::Missed { from, .. } => {
-                let from = from.to_string();
-                self.say("missed", json!({ "from": from }), || Some(format!("missed call from {from}")));
-            }
-            Event::Invited(invitation) => {
-                let (from, room) = (invitation.from.to_string(), invitation.room.to_string());
-                self.say("invited", json!({ "from": from, "room": room }), || {
-                    Some(format!("{from} invites you to the call in {room}"))
-                });
-            }
-            Event::InvitationOver(invitation, why) => {
-                let (room, why) = (invitation.room.to_string(), stop_reason(why));
-                self.say("invitation-over", json!({ "room": room, "why": why }), || {
-                    Some(format!("the invitation to {room} ended: {why}"))
-                });
-            }
-            Event::GoesOnInRoom(room) => {
-                let room = room.to_string();
-                self.say("goes-on-in-room", json!({ "room": room }), || Some(format!("the call continues in {room}")));
-            }
-            Event::NotInRoom(fault) => {
-                let why = fault.to_string();
-                self.say("not-in-room", json!({ "why": why }), || {
-                    Some(format!("the call continues without a room, and nobody can be invited: {why}"))
-                });
-            }
-            Event::Declined(guest, reason) => {
-                let guest = guest.to_string();
-                self.say("declined", json!({ "guest": guest, "why": reason }), || Some(format!("{guest} declined")));
-            }
-            other => self.peer_event(other),
-        }
-    }
-
-    /// How it stands with one of the others.
-    fn peer_event(&mut self, event: &Event) {
-        match event {
-            Event::PeerPreparing(peer) => self.peer(peer, "preparing", None),
-            Event::PeerOffered(peer) => self.peer(peer, "offered", None),
-            Event::PeerInterrupted(peer) => self.peer(peer, "interrupted", None),
-            Event::PeerJoined(peer) => self.peer(peer, "joined", None),
-            Event::PeerConnecting(peer, session) => {
-                self.names.insert(*session, peer.nick.clone());
-                let known = self.people.entry(peer.nick.clone()).or_default();
-                (known.session, known.muted) = (Some(*session), BTreeSet::new());
-                self.peer(peer, "connecting", None);
-            }
-            Event::PeerConnected(peer, _) => self.peer(peer, "connected", None),
-            Event::PeerFlowing(peer, _) => self.peer(peer, "flowing", None),
-            Event::PeerDigit(peer, digit) => {
-                let Peer { nick, jid } = peer;
-                let fields = json!({ "nick": nick, "jid": jid.to_string(), "digit": digit.to_string() });
-                self.say("digit", fields, || Some(format!("{} pressed {digit}", printable(nick))));
-            }
-            Event::PeerSilent { peer, content, media, why, .. } => self.silent(peer, content, media, *why),
-            Event::PeerMuted(peer, content) => {
-                self.people.entry(peer.nick.clone()).or_default().muted.insert(content.clone());
-                self.peer(peer, "muted", content.clone().map(|content| ("content", content)));
-            }
-            Event::PeerUnmuted(peer, content) => {
-                let known = self.people.entry(peer.nick.clone()).or_default();
-                known.muted.retain(|muted| content.is_some() && muted != content);
-                self.peer(peer, "unmuted", content.clone().map(|content| ("content", content)));
-            }
-            Event::PeerHeld(peer) => self.peer(peer, "held", None),
-            Event::PeerUnheld(peer) => self.peer(peer, "unheld", None),
-            Event::PeerFailed(peer, failure) => self.peer(peer, "failed", Some(("why", failure.to_string()))),
-            Event::PeerLeft(peer) => self.peer(peer, "left", None),
-            _ => {}
-        }
-    }
-
-    /// Nothing comes of a content of somebody, though the path works.
-    fn silent(&mut self, peer: &Peer, content: &str, media: &Media, why: Silence) {
-        let Peer { nick, jid } = peer;
-        let fields = json!({
-            "nick": nick, "jid": jid.to_string(), "state": "silent", "content": content, "media": media.as_str(),
-            "why": silence(why),
-        });
-        let reason = match why {
-            Silence::Muted | Silence::Held => format!(": {}", silence(why)),
-            Silence::Unexplained => ", though the path works".to_owned(), // What helps is a warning of its own.
-        };
-        let sentence = format!("no {} comes from {}{reason}", media.as_str(), printable(nick));
-        self.say("peer", fields, || Some(sentence));
-    }
-
-    /// What a device of somebody whom we call does.
-    fn device(&mut self, device: &FullJid, does: &'static str) {
-        let jid = device.to_string();
-        self.say("device", json!({ "jid": jid, "state": does }), || Some(format!("{jid} {does}")));
-    }
-
-    /// Somebody calls us.
-    fn rings(&mut self, from: &FullJid, media: &[Media], known: bool) {
-        let from = from.to_string();
-        let names: Vec<&str> = media.iter().map(Media::as_str).collect();
-        self.say("ringing", json!({ "from": from, "media": names, "contact": known }), || {
-            let who =
-                if known { "" } else { ", who is not in your contact list and does not learn that you are online," };
-            Some(format!("{from}{who} is calling ({}): a accepts, d declines", names.join(", ")))
-        });
     }
 
     /// Somebody calls or invites who cannot be answered here now.
