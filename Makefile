@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test lab dino browser conformance bench bitrate requirements explore install needs
+.PHONY: demo demo-fork test lab dino browser conformance bench bitrate quality requirements explore install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -54,6 +54,12 @@ conformance: needs
 bitrate: needs
 	@echo "Building the benchmark of bit rates ..."
 	@$(RUN) --bin muji-bitrate
+
+# Pictures and sound over networks that lose packets. ROW="sound bursts": sound alone, and of it the rows whose names contain that.
+quality:
+	@scripts/needs quality
+	@echo "Building the measurement of pictures and sound ..."
+	@$(RUN) --bin muji-quality -- $(ROW)
 
 # Every requirement of the XEPs with the tests that show it.
 requirements:

@@ -16,7 +16,7 @@ use crate::rtp::RtpPacket;
 type EncodedFrame = (AudioEncoding, Arc<[u8]>);
 
 /// Our audio, and the calls that publish it.
-pub(crate) struct AudioSender {
+pub struct AudioSender {
     source: Option<Box<dyn AudioSource>>,
     opus: opus::Encoder,
     g711: g711::Encoder,
@@ -32,18 +32,18 @@ impl AudioSender {
     ///
     /// # Errors
     /// If there is no memory for an encoder.
-    pub(crate) fn new(source: Option<Box<dyn AudioSource>>) -> Result<Self, OpusFault> {
+    pub fn new(source: Option<Box<dyn AudioSource>>) -> Result<Self, OpusFault> {
         let (opus, g711) = (opus::Encoder::new()?, g711::Encoder::default());
         Ok(Self { source, opus, g711, publications: BTreeSet::new(), samples: 0, pausing: true })
     }
 
     /// A call publishes our audio.
-    pub(crate) fn publish(&mut self, call: CallId, publication: &str) {
+    pub fn publish(&mut self, call: CallId, publication: &str) {
         self.publications.insert((call, publication.to_owned()));
     }
 
     /// A call no longer publishes it, or we are muted.
-    pub(crate) fn unpublish(&mut self, call: CallId, publication: &str) {
+    pub fn unpublish(&mut self, call: CallId, publication: &str) {
         self.publications.remove(&(call, publication.to_owned()));
         if self.publications.is_empty()
             && let Some(source) = &mut self.source
@@ -54,12 +54,12 @@ impl AudioSender {
 
     /// True if there is something to capture.
     #[must_use]
-    pub(crate) fn is_on(&self) -> bool {
+    pub fn is_on(&self) -> bool {
         self.source.is_some() && !self.publications.is_empty()
     }
 
     /// What happened to the source meanwhile.
-    pub(crate) fn poll_notice(&mut self) -> Option<DeviceError> {
+    pub fn poll_notice(&mut self) -> Option<DeviceError> {
         self.source.as_mut().and_then(|source| source.poll_notice())
     }
 
@@ -67,12 +67,12 @@ impl AudioSender {
     ///
     /// # Errors
     /// If the codec refuses; it goes on as before.
-    pub(crate) fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
+    pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
         self.opus.set_bit_rate(bits).map_err(|why| DeviceError(why.to_string()))
     }
 
     /// The calls and names under which the next packet is sent.
-    pub(crate) fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
+    pub fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
         self.publications.iter()
     }
 
@@ -80,7 +80,7 @@ impl AudioSender {
     ///
     /// # Errors
     /// If the source ends, or encoding fails; the source is then not asked again.
-    pub(crate) fn packets(
+    pub fn packets(
         &mut self,
         encodings: &BTreeSet<AudioEncoding>,
     ) -> Result<Vec<(AudioEncoding, RtpPacket)>, DeviceError> {

@@ -135,6 +135,36 @@ impl ImpairedPath {
     }
 }
 
+/// A path that impairs RTP packets by their number: which of them are lost depends on that and on the seed alone, so that what differs
+/// between two runs is due to the ends. Everything else takes its delay and is never lost.
+pub struct RtpPath {
+    kind: Impairment,
+    path: ImpairedPath,
+    random: SeededRandom,
+}
+
+impl RtpPath {
+    /// An idle path.
+    #[must_use]
+    pub fn new(now: Instant, kind: Impairment, seed: u64) -> Self {
+        Self { kind, path: ImpairedPath::new(now), random: SeededRandom::new(seed) }
+    }
+
+    /// How long a datagram takes; `None` if it is lost.
+    pub fn takes(&mut self, now: Instant, datagram: &[u8]) -> Option<Duration> {
+        if is_rtp(datagram) {
+            self.path.takes(now, &self.kind, datagram.len(), &mut self.random)
+        } else {
+            Some(self.kind.delay)
+        }
+    }
+}
+
+/// RTP, and not RTCP (RFC 5761 section 4), STUN or DTLS (RFC 7983).
+fn is_rtp(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..=191, kind, ..] if !(64..=95).contains(&(kind & 0x7F)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +194,22 @@ mod tests {
             let mean = kind.delay + kind.jitter / 2 + carried;
             assert!(took.abs_diff(mean) < Duration::from_millis(1), "{}: {took:?} instead of {mean:?}", kind.name);
         }
+    }
+
+    #[test]
+    fn which_rtp_packets_are_lost_depends_on_their_number_and_nothing_else_is_lost() {
+        let fates = |others: usize| -> Vec<bool> {
+            let (now, rtp, rtcp) = (Instant::now(), [128, 111], [128, 200]);
+            let mut path = RtpPath::new(now, NETWORKS[4], 7);
+            let mut lost = Vec::new();
+            for _ in 0..100 {
+                (0..others).for_each(|_| assert_eq!(path.takes(now, &rtcp), Some(NETWORKS[4].delay)));
+                lost.push(path.takes(now, &rtp).is_none());
+            }
+            lost
+        };
+        assert!(fates(0).contains(&true));
+        assert_eq!(fates(0), fates(3));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! keeps nothing, trusts everybody it let in and knows no other server.
 //!
 //! Also here: real servers where they are installed ([`real_server`], [`turn`]), networks of the kernel's ([`network`]), [`muji_call`]
-//! processes, a [`dino`] without a screen, the [`register`] of requirements, and [`replay`], which says what requirements a trace breaks.
+//! processes, a [`dino`] without a screen, a [`plot`] of what was measured, the [`register`] of requirements, and [`replay`], which says what requirements a trace breaks.
 #![forbid(unsafe_code)]
 
 pub mod authority;
@@ -17,6 +17,7 @@ pub mod link;
 pub mod muji_call;
 pub mod network;
 pub mod person;
+pub mod plot;
 mod process;
 pub mod proxy;
 pub mod puppet;

@@ -1,4 +1,4 @@
-//! A link of limited capacity: two real transports, video from the first to the second, in virtual time.
+//! A link of limited capacity: two real transports, video or audio from the first to the second, in virtual time.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::parts::codec::vp8;
+use muji_media::parts::codec::{opus, vp8};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{
     NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
 };
-use muji_xep::rtp::{HeaderExtension, Media};
+use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
+use super::impairment::{Impairment, RtpPath};
 use super::seeded_random::SeededRandom;
 
-const CONTENT: &str = "video";
+const CONTENT: &str = "media";
 
 /// Bytes that IP and UDP add to a datagram.
 const HEADERS: usize = 28;
@@ -44,6 +45,10 @@ struct Direction {
     free: Instant,
     /// The share of datagrams that is lost, each independently.
     lost: f64,
+    /// From the end of the link to the other side.
+    delay: Duration,
+    /// The path, if RTP packets are impaired by their number.
+    impaired: Option<RtpPath>,
     under_way: VecDeque<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
     dropped: usize,
 }
@@ -75,7 +80,7 @@ impl Link {
     /// If they do not connect.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_extensions(&vp8::extensions())
+        Self::with(&Media::Video, &vp8::extensions())
     }
 
     /// The same between ends of which one, as Dino, does not count packets for the other (no TWCC).
@@ -84,15 +89,32 @@ impl Link {
     /// If they do not connect.
     #[must_use]
     pub fn without_counting() -> Self {
-        Self::with_extensions(&[])
+        Self::with(&Media::Video, &[])
     }
 
-    fn with_extensions(extensions: &[HeaderExtension]) -> Self {
+    /// A link for audio.
+    ///
+    /// # Panics
+    /// If its ends do not connect.
+    #[must_use]
+    pub fn for_audio() -> Self {
+        Self::with(&Media::Audio, &vp8::extensions())
+    }
+
+    fn with(media: &Media, extensions: &[HeaderExtension]) -> Self {
         let now = Instant::now();
-        let direction = || Direction { rate: None, free: now, lost: 0.0, under_way: VecDeque::new(), dropped: 0 };
+        let direction = || Direction {
+            rate: None,
+            free: now,
+            lost: 0.0,
+            delay: DELAY,
+            impaired: None,
+            under_way: VecDeque::new(),
+            dropped: 0,
+        };
         let mut this = Self {
             now,
-            ends: [end(now, 0), end(now, 1)],
+            ends: [end(now, 0, media), end(now, 1, media)],
             directions: [direction(), direction()],
             connected: [false; 2],
             stalled: [now; 2],
@@ -113,7 +135,7 @@ impl Link {
             let end = &mut this.ends[one];
             local.candidates.iter().for_each(|candidate| end.add_remote_candidate(now, candidate));
             end.set_remote(now, &remote);
-            let send = (one == 0).then(vp8::payload_type);
+            let send = (one == 0).then(|| payload_type(media));
             end.set_negotiated(&NegotiatedContent {
                 content: CONTENT.to_owned(),
                 send,
@@ -140,6 +162,12 @@ impl Link {
     /// From now on this share of what leaves either end is lost, each datagram independently: as on bad Wi-Fi, without a queue.
     pub fn lose(&mut self, share: f64) {
         self.directions.iter_mut().for_each(|direction| direction.lost = share);
+    }
+
+    /// From now on RTP packets from the first to the second take this path ([`RtpPath`]); back everything is as long under way.
+    pub fn impair(&mut self, kind: Impairment, seed: u64) {
+        self.directions.iter_mut().for_each(|direction| direction.delay = kind.delay);
+        self.directions[0].impaired = Some(RtpPath::new(self.now, kind, seed));
     }
 
     /// One end gets no processor for so long. What it sends at this moment leaves afterwards, although its clock was read before; what comes
@@ -282,6 +310,13 @@ impl Link {
             self.sent += length;
         }
         let direction = &mut self.directions[index];
+        if let Some(impaired) = &mut direction.impaired {
+            match impaired.takes(now, &bytes) {
+                Some(time) => direction.carry(now + time, from, to, bytes),
+                None => direction.dropped += 1,
+            }
+            return;
+        }
         if self.random.happens(direction.lost) {
             return;
         }
@@ -292,7 +327,15 @@ impl Link {
         }
         let takes = direction.rate.map_or(0, |rate| length * 8 * 1_000_000 / u64::from(rate));
         direction.free = begins + Duration::from_micros(takes);
-        direction.under_way.push_back((direction.free + DELAY, from, to, bytes));
+        direction.carry(direction.free + direction.delay, from, to, bytes);
+    }
+}
+
+impl Direction {
+    /// A datagram arrives then. With jitter it may overtake others.
+    fn carry(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        let place = self.under_way.partition_point(|(before, ..)| *before <= at);
+        self.under_way.insert(place, (at, from, to, bytes));
     }
 }
 
@@ -302,14 +345,18 @@ impl Default for Link {
     }
 }
 
-fn end(now: Instant, number: u8) -> Box<dyn Transport> {
+fn payload_type(media: &Media) -> PayloadType {
+    if *media == Media::Audio { opus::payload_type() } else { vp8::payload_type() }
+}
+
+fn end(now: Instant, number: u8, media: &Media) -> Box<dyn Transport> {
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
     let content = OpenContent {
         name: CONTENT.to_owned(),
-        media: Media::Video,
+        media: media.clone(),
         ssrc: 1_000 + u32::from(number),
         transport: id,
-        payload_types: vec![vp8::payload_type()],
+        payload_types: vec![payload_type(media)],
         extensions: vp8::extensions(),
     };
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };

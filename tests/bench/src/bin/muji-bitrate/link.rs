@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use muji_harness::plot::{Line, plot};
 use muji_media::backend::BandwidthPolicy;
 
 use crate::call::Call;
-use crate::plot::{Line, plot};
 use crate::{Failure, Goal};
 
 /// What the link carries, in bits a second, for so many seconds each.

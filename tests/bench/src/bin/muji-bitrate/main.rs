@@ -6,7 +6,6 @@
 mod call;
 mod follow;
 mod link;
-mod plot;
 mod steps;
 mod unequal;
 mod x264;

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use muji_harness::plot::{Line, plot};
 use muji_harness::test_content::{HEIGHT, WIDTH, picture, sound};
 use muji_media::parts::codec::opus;
 use muji_media::parts::codec::vp8::{CLOCK_RATE, Encoder, RateControl};
 
 use crate::follow::Series;
-use crate::plot::{Line, plot};
 use crate::{Failure, Goal, x264};
 
 /// Frames between two jumps: five seconds.

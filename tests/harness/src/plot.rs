@@ -1,5 +1,6 @@
-//! Lines in a picture.
+//! Lines in a picture: what benchmarks measured.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -7,21 +8,25 @@ use std::path::Path;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
-use crate::Failure;
-
 /// The picture's sides, in pixels.
 const WIDTH: u32 = 900;
 const HEIGHT: u32 = 420;
 
 /// A line and its name.
-pub(crate) struct Line {
-    pub(crate) name: &'static str,
-    pub(crate) colour: [u8; 3],
-    pub(crate) points: Vec<(f64, f64)>,
+pub struct Line {
+    /// What it is called in the picture.
+    pub name: &'static str,
+    /// Red, green, blue.
+    pub colour: [u8; 3],
+    /// From left to right.
+    pub points: Vec<(f64, f64)>,
 }
 
-/// Draws lines into a file.
-pub(crate) fn plot(file: &Path, title: &str, lines: &[Line]) -> Result<(), Failure> {
+/// Draws lines into a file (PNG).
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn plot(file: &Path, title: &str, lines: &[Line]) -> Result<(), Box<dyn Error>> {
     register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
         .map_err(|_| "the font cannot be read")?;
     let all = || lines.iter().flat_map(|line| &line.points);

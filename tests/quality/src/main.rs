@@ -1,0 +1,67 @@
+//! Pictures and sound over networks that lose packets: our sender and receiver in virtual time, and libwebrtc's in real time over the same
+//! networks. Prints Markdown, and plots the frozen share and PESQ over loss.
+//!
+//! `muji-quality [ours] [pictures|sound] [row]`: ours alone, which takes some seconds a row; one of the two; and the rows whose names contain
+//! the last word. Which packets are lost depends on their numbers and the seed alone, so a row is the same in each run.
+
+mod delay;
+mod film;
+mod freezes;
+mod goals;
+mod libwebrtc;
+mod material;
+mod pesq;
+mod pictures;
+mod pictures_table;
+mod relay;
+mod rows;
+mod sound;
+mod sound_table;
+
+use std::process::ExitCode;
+
+use goals::Goals;
+use material::Material;
+
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// Of the random numbers that decide which packets are lost.
+pub(crate) const SEED: u64 = 25;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+    match runtime.block_on(run()) {
+        Ok(goals) => ExitCode::from(u8::from(!goals.verdict())),
+        Err(why) => {
+            println!("quality: failed, {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<Goals, Failure> {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let beside = words.first().is_none_or(|word| word != "ours");
+    if !beside {
+        words.remove(0);
+    }
+    let part = words.first().map_or("", String::as_str);
+    let row = words.get(1).map_or("", String::as_str);
+    if !["", "pictures", "sound"].contains(&part) || words.len() > 2 {
+        return Err("usage: muji-quality [ours] [pictures|sound] [part of the name of a row]".into());
+    }
+    let material = Material::find()?;
+    if !beside {
+        println!("libwebrtc is skipped.");
+    }
+    println!("Packets are lost by seed {SEED}.\n");
+    let mut goals = Goals::default();
+    if part != "sound" {
+        pictures_table::measure(&material, row, beside, &mut goals).await?;
+    }
+    if part != "pictures" {
+        sound_table::measure(&material, row, beside, &mut goals).await?;
+    }
+    println!("Plots and recordings: {}", material.folder.display());
+    Ok(goals)
+}

@@ -1,0 +1,117 @@
+//! Sound, ours beside libwebrtc's.
+
+use std::path::Path;
+
+use futures::future::join_all;
+use muji_harness::impairment::{Impairment, Loss};
+use muji_harness::plot::{Line, plot};
+
+use crate::goals::Goals;
+use crate::material::Material;
+use crate::rows::SOUND;
+use crate::sound::{self, Heard};
+use crate::{Failure, libwebrtc};
+
+/// From this share of loss on ours is to be better by so much PESQ, at so many times libwebrtc's bit rate at most.
+const LOSS: f64 = 0.05;
+const BETTER: f64 = 0.3;
+const BITS: f64 = 1.5;
+/// Milliseconds that ours may be later.
+const LATER: f64 = 5.0;
+/// Of one core, for each peer.
+const DECODING: f64 = 0.02;
+
+pub(crate) async fn measure(material: &Material, row: &str, beside: bool, goals: &mut Goals) -> Result<(), Failure> {
+    let rows: Vec<&Impairment> = SOUND.iter().filter(|network| network.name.contains(row)).collect();
+    let ours = rows.iter().map(|network| sound::measure(material, network)).collect::<Result<Vec<_>, _>>()?;
+    let theirs = join_all(rows.iter().map(|network| of_libwebrtc(material, network, beside))).await;
+    let theirs = theirs.into_iter().collect::<Result<Vec<_>, _>>()?;
+    println!("| sound | PESQ | libwebrtc | goal | mouth to ear, ms: median, 95 % | libwebrtc | goal | met |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for ((network, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {
+        judge(network, ours, theirs.as_ref(), goals);
+    }
+    println!(
+        "\n| sound | concealed | libwebrtc | packets lost | libwebrtc | kbit/s | libwebrtc | of a core, to receive |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for ((network, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {
+        let percent = |value: &dyn Fn(&Heard) -> f64| {
+            [Some(ours), theirs.as_ref()].map(|heard| text(heard.map(value).map(|share| share * 100.0), 1))
+        };
+        let [concealed, theirs_concealed] = percent(&|heard| heard.concealed);
+        let [lost, theirs_lost] = percent(&|heard| heard.lost);
+        let [bits, theirs_bits] = percent(&|heard| heard.bits / 100_000.0);
+        println!(
+            "| {} | {concealed} % | {theirs_concealed} % | {lost} % | {theirs_lost} % | {bits} | {theirs_bits} | {} % |",
+            network.name,
+            text(ours.decoding.map(|share| share * 100.0), 2)
+        );
+    }
+    println!();
+    if rows.len() == SOUND.len() {
+        draw(&material.folder, &ours, &theirs)?;
+    }
+    Ok(())
+}
+
+async fn of_libwebrtc(material: &Material, network: &Impairment, beside: bool) -> Result<Option<Heard>, Failure> {
+    if beside { libwebrtc::sound(material, *network).await.map(Some) } else { Ok(None) }
+}
+
+fn judge(network: &Impairment, ours: &Heard, theirs: Option<&Heard>, goals: &mut Goals) {
+    let better = if lost(network) >= LOSS { BETTER } else { 0.0 };
+    let limit = theirs.and_then(|theirs| theirs.pesq).map(|pesq| pesq + better);
+    let latest = theirs.map(|theirs| theirs.delay[0] + LATER);
+    let good = ours.pesq.zip(limit).map(|(pesq, limit)| pesq >= limit);
+    let mut met = [
+        goals.check(network.name, "PESQ", good),
+        goals.check(network.name, "mouth to ear", latest.map(|latest| ours.delay[0] <= latest)),
+        goals.check(network.name, "bit rate", theirs.map(|theirs| ours.bits <= BITS * theirs.bits)),
+        goals.check(network.name, "processor", ours.decoding.map(|share| share <= DECODING)),
+    ];
+    met.sort_by_key(|met| ["no", "skipped", "yes"].iter().position(|verdict| verdict == met));
+    let delay = |heard: Option<&Heard>| {
+        heard.map_or_else(dash, |heard| format!("{:.0}, {:.0}", heard.delay[0], heard.delay[1]))
+    };
+    println!(
+        "| {} | {} | {} | {} | {} | {} | {} | {} |",
+        network.name,
+        text(ours.pesq, 2),
+        text(theirs.and_then(|theirs| theirs.pesq), 2),
+        text(limit, 2),
+        delay(Some(ours)),
+        delay(theirs),
+        text(latest, 0),
+        met[0]
+    );
+}
+
+/// The share of packets.
+fn lost(network: &Impairment) -> f64 {
+    match network.loss {
+        Loss::Each(share) | Loss::Rows { share, .. } | Loss::Spikes { share, .. } | Loss::Bursts { share, .. } => share,
+    }
+}
+
+fn text(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(dash, |value| format!("{value:.digits$}"))
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// PESQ over random loss.
+fn draw(folder: &Path, ours: &[Heard], theirs: &[Option<Heard>]) -> Result<(), Failure> {
+    let random = |network: &Impairment| matches!(network.loss, Loss::Each(_)) && network.jitter.is_zero();
+    let points = |pesq: &dyn Fn(usize) -> Option<f64>| -> Vec<(f64, f64)> {
+        let rows = SOUND.iter().enumerate().filter(|(_, network)| random(network));
+        rows.filter_map(|(place, network)| Some((lost(network) * 100.0, pesq(place)?))).collect()
+    };
+    let lines = [
+        Line { name: "ours", colour: [210, 50, 40], points: points(&|place| ours[place].pesq) },
+        Line { name: "libwebrtc", colour: [30, 90, 200], points: points(&|place| theirs[place].as_ref()?.pesq) },
+    ];
+    plot(&folder.join("pesq.png"), "PESQ over random loss in percent", &lines)
+}
