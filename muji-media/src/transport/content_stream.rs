@@ -63,7 +63,7 @@ impl ContentStream {
         Receivable { name: &self.name, negotiated, payload_types: &self.payload_types }
     }
 
-    /// Packets that leave with this payload type, as the peer gets them.
+    /// Packets that leave with this payload type, as the peer gets them, and before them copies of what was sent again.
     pub(super) fn number(
         &mut self,
         now: Instant,
@@ -71,14 +71,16 @@ impl ContentStream {
         payload_type: u8,
         packets: &[RtpPacket],
     ) -> impl Iterator<Item = SequencedPacket> {
-        packets.iter().map(move |packet| {
+        let copies = self.sent.copies();
+        let numbered = packets.iter().map(move |packet| {
             self.sequence += 1;
             let numbered = SequencedPacket { sequence: self.sequence, payload_type, captured, packet: packet.clone() };
             if self.nack {
                 self.sent.sent(now, numbered.clone());
             }
             numbered
-        })
+        });
+        copies.into_iter().chain(numbered)
     }
 
     /// The peer misses packets, given by the lower halves of their numbers. The share of what it misses, if that is congestion.

@@ -11,12 +11,16 @@ use crate::rtp::RtpPacket;
 /// Packets kept of one stream: three seconds of video at 1 Mbit/s. No peer asks for older ones.
 const KEPT: usize = 384;
 
-/// How often one packet is sent again. A path that loses it three times is too bad for a fourth.
-const AGAIN: u8 = 3;
+/// How often a peer gets one packet again: as often as str0m asks. After that nobody waits for it.
+const AGAIN: u8 = 5;
 
-/// For so many packets sent, one may be sent again. A path that loses an eighth is beyond repair, and one that loses because it is too
-/// narrow would only lose more.
-const FOR_EACH: usize = 8;
+/// For so many packets sent, one may be sent again or copied. A path that loses more than an eighth is beyond repair, and one that loses
+/// because it is too narrow would only lose more.
+const FOR_EACH: usize = 4;
+
+/// On a path with a longer round trip a packet that is sent again is followed by a copy, for the case that it is lost again: the peer would
+/// have to wait for another round trip. At 5 % loss the copies add 5 % of bits; parity packets with the same effect would add a quarter.
+const LONG: Duration = Duration::from_millis(50);
 
 /// How many may be sent again at once, after a time without losses.
 const SAVED: usize = 24;
@@ -43,6 +47,10 @@ const FEW: usize = 12;
 /// would lose as much of less. Peers wait up to 100 ms for a packet that was only overtaken; home routers hold 300 ms and more.
 const QUEUED: Duration = Duration::from_millis(150);
 
+/// A path may become longer, when a phone leaves its Wi-Fi: a shorter round trip of before counts for so long. No queue stands longer, because the
+/// estimate by delay empties it.
+const LATELY: Duration = Duration::from_secs(10);
+
 /// For so long the peer's reports still include what was reported as congestion already.
 const REPORTS: Duration = Duration::from_secs(2);
 
@@ -50,12 +58,14 @@ const REPORTS: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct SentPackets {
     packets: VecDeque<Kept>,
+    /// Copies that leave with the next packets, so that they are not lost by the same burst.
+    copies: Vec<SequencedPacket>,
     /// How many may be sent again, in parts of [`FOR_EACH`].
     credit: usize,
     /// When congestion was reported last.
     congestion_at: Option<Instant>,
-    /// The shortest round trip that was measured: without a queue.
-    round_trip: Option<Duration>,
+    /// The shortest round trip that was measured lately, and when: without a queue.
+    round_trip: Option<(Instant, Duration)>,
 }
 
 struct Kept {
@@ -80,8 +90,8 @@ impl SentPackets {
     /// A peer misses this packet, given by the lower half of its number. The share of what it misses, if that is congestion that was not
     /// reported yet.
     pub(super) fn nacked(&mut self, now: Instant, number: u16, round_trip: Option<Duration>) -> Option<f32> {
-        self.round_trip = self.round_trip.into_iter().chain(round_trip).min();
-        let without_queue = self.round_trip.unwrap_or_default() + QUEUED;
+        self.measured(now, round_trip);
+        let without_queue = self.without_queue() + QUEUED;
         let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
         // Asked for a second time it says nothing new, and the time since it was sent shows no queue.
         if std::mem::replace(&mut kept.missed, true) {
@@ -111,6 +121,18 @@ impl SentPackets {
         Some(share)
     }
 
+    fn measured(&mut self, now: Instant, round_trip: Option<Duration>) {
+        let Some(round_trip) = round_trip else { return };
+        let lasts = |(at, shortest): &(Instant, Duration)| {
+            *shortest < round_trip && now.saturating_duration_since(*at) < LATELY
+        };
+        self.round_trip = self.round_trip.filter(lasts).or(Some((now, round_trip)));
+    }
+
+    fn without_queue(&self) -> Duration {
+        self.round_trip.map(|(_, shortest)| shortest).unwrap_or_default()
+    }
+
     /// Congestion was reported so lately that the peer's next report is about the same losses.
     pub(super) fn reported_congestion_lately(&self, now: Instant) -> bool {
         self.congestion_at.is_some_and(|at| now.saturating_duration_since(at) < REPORTS)
@@ -118,6 +140,7 @@ impl SentPackets {
 
     /// The packet that a peer misses, given by the lower half of its number; `None` if it is not sent again.
     pub(super) fn resend(&mut self, now: Instant, number: u16) -> Option<SequencedPacket> {
+        let round_trip = self.without_queue();
         // From the newest back: of two packets 65,536 apart the peer can only mean the later.
         let kept = self.packets.iter_mut().rfind(|kept| kept.numbered.sequence as u16 == number)?;
         if self.credit < FOR_EACH || kept.again == AGAIN || now.saturating_duration_since(kept.last) < PAUSE {
@@ -126,7 +149,17 @@ impl SentPackets {
         self.credit -= FOR_EACH;
         kept.again += 1;
         kept.last = now;
-        Some(kept.numbered.clone())
+        let numbered = kept.numbered.clone();
+        if round_trip > LONG && self.credit >= FOR_EACH && now.saturating_duration_since(kept.first) < round_trip + QUEUED {
+            self.credit -= FOR_EACH;
+            self.copies.push(numbered.clone());
+        }
+        Some(numbered)
+    }
+
+    /// Copies that leave before the next packets.
+    pub(super) fn copies(&mut self) -> Vec<SequencedPacket> {
+        std::mem::take(&mut self.copies)
     }
 }
 

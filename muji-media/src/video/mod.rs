@@ -3,13 +3,14 @@
 //!
 //! ```text
 //!  VideoSource ─► Encoder ─► Payloader ─► once ─► backend ─► every peer
-//!  VideoSink ◄─ Decoder ◄─ Assembler ◄─ backend ◄─ each peer
+//!  VideoSink ◄─ Decoder ◄─ until it is due ◄─ Assembler ◄─ backend ◄─ each peer
 //! ```
 
 mod capture;
 pub(crate) mod encoded_rate;
 pub(crate) mod frame;
 pub(crate) mod layers;
+mod playout_delay;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 pub(crate) mod task;

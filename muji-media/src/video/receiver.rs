@@ -1,14 +1,14 @@
 //! The video of a participant on its way in.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::audio::receiver::PlayoutClock;
 use crate::codec::vp8::{self, Assembled, AssembledFrame, Assembler, CLOCK_RATE, Decoder, Encoded, Layer, Vp8Fault};
 use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep};
 use crate::stats::VideoStats;
-use crate::video::frame::INTERVAL;
-use crate::video::frame::VideoFrame;
+use crate::video::frame::{INTERVAL, VideoFrame};
+use crate::video::playout_delay::PlayoutDelay;
 
 /// Between two observations of what is shown.
 const TELL: Duration = Duration::from_secs(1);
@@ -16,8 +16,10 @@ const TELL: Duration = Duration::from_secs(1);
 /// How long a frame waits for its audio at most. A clock that asks for more is wrong.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
-/// Frames that wait at once: those of the longest wait. With more the first waits no longer.
-const MAX_WAITING: usize = 16;
+/// What frames that wait may hold together: as much as comes in a second at 8 Mbit/s, and their number at 60 a second. Beyond it the first
+/// waits no longer.
+const MAX_WAITING_BYTES: usize = 1 << 20;
+const MAX_WAITING: usize = 60;
 
 /// A frame that comes so much later than usual is a freeze.
 const STILL: Duration = Duration::from_millis(150);
@@ -37,18 +39,24 @@ pub struct DecodedFrame {
     /// What it was decoded from.
     pub encoded: Encoded,
     timestamp: u32,
-    since: Instant,
-    captured: Option<SystemTime>,
 }
 
-/// Assembles and decodes frames, and delays each until its audio is played.
+/// A frame that is not shown yet.
+struct WaitingFrame {
+    frame: AssembledFrame,
+    /// When it and all that it needs were there.
+    whole_at: Instant,
+}
+
+/// Assembles frames, holds each until it is due and its audio is played, and decodes it.
 pub struct VideoReceiver {
     source: CurrentSource,
     assembler: Assembler,
     decoder: Decoder,
     /// By how many quarter turns frames are rotated, as the sender said last.
     turns: u8,
-    waiting: VecDeque<DecodedFrame>,
+    waiting: VecDeque<WaitingFrame>,
+    delay: PlayoutDelay,
     /// Which moment of the participant's audio is played.
     clock: Option<PlayoutClock>,
     stats: VideoStats,
@@ -60,7 +68,9 @@ pub struct VideoReceiver {
     apart: Duration,
     /// When the next observation is due.
     tell: Instant,
-    faulty: bool,
+    /// The stream cannot be decoded, and whether that was said.
+    fault: Option<Vp8Fault>,
+    fault_said: bool,
 }
 
 impl VideoReceiver {
@@ -75,6 +85,7 @@ impl VideoReceiver {
             decoder: Decoder::new()?,
             turns: 0,
             waiting: VecDeque::new(),
+            delay: PlayoutDelay::new(now),
             clock: None,
             stats: VideoStats::default(),
             highest: None,
@@ -82,7 +93,8 @@ impl VideoReceiver {
             last: None,
             apart: INTERVAL,
             tell: now,
-            faulty: false,
+            fault: None,
+            fault_said: false,
         })
     }
 
@@ -98,6 +110,7 @@ impl VideoReceiver {
             SourceStep::Unproven => Vec::new(),
             SourceStep::Begins(received) => {
                 self.assembler = Assembler::default();
+                self.delay = PlayoutDelay::new(now);
                 self.highest = None;
                 received.iter().flat_map(|received| self.assemble(now, received)).collect()
             }
@@ -110,57 +123,75 @@ impl VideoReceiver {
         self.highest = Some(highest.max(received.sequence));
         self.stats.bytes += received.packet.payload.len() as u64;
         self.assembler.insert(received);
-        let mut wanted = Vec::new();
-        while let Some(assembled) = self.assembler.poll(now) {
+        let mut wanted: Vec<ReceiverRequest> =
+            self.fault.take().map(ReceiverRequest::Undecodable).into_iter().collect();
+        while let Some(assembled) = self.assembler.poll(now, self.delay.delay()) {
             match assembled {
                 Assembled::Broken => wanted.push(ReceiverRequest::KeyFrame),
-                Assembled::Frame(frame) => wanted.extend(self.decode(now, frame)),
+                Assembled::Frame(frame) => {
+                    self.delay.whole(now, frame.timestamp);
+                    self.waiting.push_back(WaitingFrame { frame, whole_at: now });
+                }
             }
         }
         wanted
     }
 
-    fn decode(&mut self, since: Instant, frame: AssembledFrame) -> Option<ReceiverRequest> {
-        let AssembledFrame { bytes, timestamp, captured, turns } = frame;
-        self.turns = turns.unwrap_or(self.turns);
-        match self.decoder.decode(&bytes) {
-            Ok(frame) => {
-                self.stats.decoded += 1;
-                let encoded = Encoded { key: vp8::is_key(&bytes), bytes, layer: Layer::default() };
-                let frame = frame.map(|frame| frame.turned(self.turns));
-                self.waiting.extend(frame.map(|frame| DecodedFrame { frame, encoded, timestamp, since, captured }));
-                None
-            }
-            Err(why) => {
-                self.assembler.broke();
-                (!std::mem::replace(&mut self.faulty, true)).then_some(ReceiverRequest::Undecodable(why))
-            }
-        }
-    }
-
     /// When the next frame is due.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.waiting.front().map(|next| {
-            if self.waiting.len() > MAX_WAITING {
-                return next.since;
-            }
-            let with_sound = next.captured.and_then(|captured| self.clock?.due(captured));
-            with_sound.map_or(next.since, |due| due.clamp(next.since, next.since + MAX_WAIT))
-        })
+        let WaitingFrame { frame, whole_at } = self.waiting.front()?;
+        let bytes: usize = self.waiting.iter().map(|waiting| waiting.frame.bytes.len()).sum();
+        if self.waiting.len() > MAX_WAITING || bytes > MAX_WAITING_BYTES {
+            return Some(*whole_at);
+        }
+        let due = self.delay.due(*whole_at, frame.timestamp);
+        let with_sound = frame.captured.and_then(|captured| self.clock?.due(captured));
+        Some(with_sound.map_or(due, |sound| sound.clamp(due, due + MAX_WAIT)))
     }
 
     /// The frames that are due. Of several only the last is seen.
     pub fn take(&mut self, now: Instant) -> Vec<DecodedFrame> {
         let mut due = Vec::new();
         while self.due().is_some_and(|at| at <= now) {
-            due.extend(self.waiting.pop_front());
+            let next = self.waiting.pop_front();
+            due.extend(next.and_then(|next| self.decode(next.frame)));
         }
         if let Some(last) = due.last() {
             self.stats.shown += 1;
             self.froze(now, last.timestamp);
         }
         due
+    }
+
+    fn decode(&mut self, frame: AssembledFrame) -> Option<DecodedFrame> {
+        let AssembledFrame { bytes, timestamp, turns, .. } = frame;
+        self.turns = turns.unwrap_or(self.turns);
+        match self.decoder.decode(&bytes) {
+            Ok(frame) => {
+                self.stats.decoded += 1;
+                let encoded = Encoded { key: vp8::is_key(&bytes), bytes, layer: Layer::default() };
+                frame.map(|frame| DecodedFrame { frame: frame.turned(self.turns), encoded, timestamp })
+            }
+            Err(why) => {
+                self.undecodable(why);
+                None
+            }
+        }
+    }
+
+    /// Nothing can be shown before a key frame, which may be waiting already.
+    fn undecodable(&mut self, why: Vp8Fault) {
+        if !std::mem::replace(&mut self.fault_said, true) {
+            self.fault = Some(why);
+        }
+        match self.waiting.iter().position(|waiting| vp8::is_key(&waiting.frame.bytes)) {
+            Some(key) => drop(self.waiting.drain(..key)),
+            None => {
+                self.waiting.clear();
+                self.assembler.broke();
+            }
+        }
     }
 
     /// Counts a freeze before this frame, as W3C's webrtc-stats do (freezeCount). A sender that paused, and of whose packets none is missing,

@@ -33,11 +33,15 @@ const PICTURE_ID_AT: std::ops::Range<usize> = 2..4;
 /// Packets kept of one stream: at 30 frames a second of 10 packets, a second and a half.
 const MAX_PACKETS: usize = 512;
 
-/// How long a missing packet is waited for: it is asked for, and comes a round trip later on all but the worst paths. Later than
-/// that its frame is no use to a conversation.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// A larger packet is no video: none of a sender of RTP is larger than what an Ethernet carries, and what is kept must have a bound in bytes.
+const MAX_RECEIVED: usize = 1_500;
 
-/// How long a missing packet is waited for if what follows can be shown without it: then it was a frame that nothing needs.
+/// How long a missing packet is waited for. It is asked for each round trip: on all but the worst paths it comes within three. The key frame
+/// that is asked for after that takes a round trip too, is the size of several other frames, and every viewer gets it.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// How much longer than frames are held a missing packet is waited for if what follows can be shown without it: then it was a frame that
+/// nothing needs.
 const SKIPPED: Duration = Duration::from_millis(100);
 
 /// How long a receiver that has shown nothing yet waits for the first packet of a key frame: packets overtake each other by less.
@@ -178,7 +182,8 @@ pub struct Assembler {
 impl Assembler {
     /// A packet came. False if it is none, too late or one too many.
     pub fn insert(&mut self, received: &ReceivedRtp) -> bool {
-        let Some((descriptor, piece)) = read(&received.packet.payload) else { return false };
+        let payload = &received.packet.payload;
+        let Some((descriptor, piece)) = read(payload).filter(|_| payload.len() <= MAX_RECEIVED) else { return false };
         let late = self.next.is_some_and(|next| received.sequence < next);
         if late || self.packets.len() >= MAX_PACKETS || self.packets.contains_key(&received.sequence) {
             return false;
@@ -202,12 +207,12 @@ impl Assembler {
         self.next = None;
     }
 
-    /// What there is now.
-    pub fn poll(&mut self, now: Instant) -> Option<Assembled> {
+    /// What there is now. A frame is `held` for so long before it is shown.
+    pub fn poll(&mut self, now: Instant, held: Duration) -> Option<Assembled> {
         if let Some(frame) = self.frame() {
             return Some(Assembled::Frame(frame));
         }
-        if let Some(frame) = self.skip(now) {
+        if let Some(frame) = self.skip(now, held) {
             return Some(Assembled::Frame(frame));
         }
         let waits = self.next.is_some() || self.packets.values().any(Waiting::is_key);
@@ -236,9 +241,9 @@ impl Assembler {
     }
 
     /// The next frame that can be shown though one before it is missing.
-    fn skip(&mut self, now: Instant) -> Option<AssembledFrame> {
+    fn skip(&mut self, now: Instant, held: Duration) -> Option<AssembledFrame> {
         let (_, base) = (self.next?, self.base?);
-        let late = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= SKIPPED;
+        let late = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= held + SKIPPED;
         self.packets.values().next().filter(|first| late(first))?;
         let follow = self.packets.iter().filter(|(_, packet)| packet.follows(base)).map(|(number, _)| *number);
         let whole = follow.into_iter().find(|number| self.end(*number).is_some())?;
@@ -313,7 +318,7 @@ mod tests {
         let (mut assembler, mut out) = (Assembler::default(), Vec::new());
         for packet in packets {
             assembler.insert(packet);
-            while let Some(assembled) = assembler.poll(packet.arrived) {
+            while let Some(assembled) = assembler.poll(packet.arrived, Duration::ZERO) {
                 out.push(match assembled {
                     Assembled::Frame(frame) => frame.bytes.len(),
                     Assembled::Broken => 0,
@@ -336,7 +341,7 @@ mod tests {
     #[test]
     fn behind_a_packet_that_never_comes_a_key_frame_is_asked_for_once_and_nothing_else_is_shown() {
         let mut frames = vec![(KEY, 3_000), (OTHER, 2_000)];
-        frames.extend([(OTHER, 500); 12]);
+        frames.extend([(OTHER, 500); 24]);
         frames.push((KEY, 2_500));
         frames.push((OTHER, 600));
         let mut packets = sent(Instant::now(), &frames);
@@ -347,11 +352,11 @@ mod tests {
     #[test]
     fn a_key_frame_that_is_there_is_not_asked_for_again() {
         let mut frames = vec![(KEY, 3_000), (OTHER, 2_000), (KEY, 2_500)];
-        frames.extend([(OTHER, 500); 12]);
+        frames.extend([(OTHER, 500); 24]);
         let mut packets = sent(Instant::now(), &frames);
         packets.remove(3);
-        // After 300 ms without the packet.
-        assert_eq!(played(&packets), [&[3_000, 2_500][..], &[500; 12]].concat());
+        // After 700 ms without the packet.
+        assert_eq!(played(&packets), [&[3_000, 2_500][..], &[500; 24]].concat());
     }
 
     #[test]
@@ -371,7 +376,7 @@ mod tests {
         let mut payloader = Payloader::default();
         let pattern = [(0, false), (2, true), (1, true), (2, false)];
         let (mut packets, start) = (Vec::new(), Instant::now());
-        for (number, (layer, sync)) in (0u32..).zip(pattern.into_iter().cycle().take(24)) {
+        for (number, (layer, sync)) in (0u32..).zip(pattern.into_iter().cycle().take(36)) {
             let mut bytes = vec![7; 1_000 + number as usize];
             bytes[0] = if number == 0 { KEY } else { OTHER };
             let frame = Encoded { key: number == 0, bytes, layer: Layer { number: layer, sync } };
@@ -387,7 +392,7 @@ mod tests {
                 .map(|length| length.saturating_sub(1_000))
                 .collect::<Vec<_>>()
         };
-        let all_but = |lost: &[usize]| (0..24).filter(|number| !lost.contains(number)).collect::<Vec<_>>();
+        let all_but = |lost: &[usize]| (0..36).filter(|number| !lost.contains(number)).collect::<Vec<_>>();
         assert_eq!(without(&[5]), all_but(&[5]), "of layer 2");
         assert_eq!(without(&[6]), all_but(&[6, 7]), "of layer 1, which one of layer 2 needs");
         assert_eq!(without(&[5, 6, 7]), all_but(&[5, 6, 7]));
