@@ -2,14 +2,22 @@
 //!
 //! Its delay is how late packets have been lately, and no more. It measures how much longer or shorter packets wait than that, as
 //! [`JitterBuffer::excess`], and the receiver resamples the difference away; so the sender's clock may drift. A burst leaves too much for
-//! that: of it the receiver leaves out whole periods of the sound. What neither can do in time is done in whole packets: a buffer that runs
-//! dry costs a concealed frame, and one that has been too full for a second leaves a packet out.
+//! that: of it the receiver leaves out whole periods of the sound. What neither can do in time is done in whole packets: one that has been
+//! too full for a second leaves a packet out.
+//!
+//! What is missing when its turn comes is made up, once: that much is left out of what comes for the same time, be it the late packet
+//! or its copy in the packet behind it. It stays in only as far as packets should wait longer from now on.
+//!
+//! ```text
+//!   sent     |── 7 ──|── 8 ──|── 9 ──|        8 is lost
+//!   played   |── 7 ──|made up|8 |── 9 ──|     8 from what 9 says about it, without what was made up of it
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::audio::frame::{FRAME_TIME, SAMPLE_RATE};
+use crate::audio::frame::{FRAME, FRAME_TIME, SAMPLE_RATE};
 use crate::codec::encoding::AudioEncoding;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::stats::PacketCounts;
@@ -29,9 +37,20 @@ const JUMP_MICROS: i64 = 5_000_000;
 const PATIENCE: u32 = 50;
 /// So many packets above the delay are not too many: resampling gets rid of them.
 const SLACK: usize = 2;
-/// Packets that have waited so much longer than the delay, behind missing ones, are played at once: the network was interrupted, and
-/// concealing each missing packet would keep the interruption as delay.
-const RESUME: Duration = Duration::from_millis(40);
+/// Packets that would wait so much longer than they should, behind missing ones, come sooner: less is made up for those.
+const TOO_LATE: f64 = 0.010 * SAMPLE_RATE as f64;
+/// So much longer packets wait while some are lost: the packet behind a lost one, which may say what was in it, is then there in time.
+/// Shorter by what [`MIN_DELAY`] and [`SPARE`] have already.
+const FOR_RECOVERY: Duration = Duration::from_millis(13);
+/// Loss of which more is waited for, and below which no longer.
+const LOSSY: f64 = 0.01;
+const LOSSLESS: f64 = 0.004;
+/// The weight of a packet in the measured loss: the mean over about four seconds.
+const LOSS_SMOOTH: f64 = 0.005;
+/// Samples of a packet before the first two have told: 20 ms, which nearly all senders make.
+const USUAL_LENGTH: u32 = FRAME as u32;
+/// The longest packet: 120 ms, as Opus has it.
+const LONGEST: u32 = 6 * USUAL_LENGTH;
 /// Packets should wait so much beyond the delay. With a sender whose clock runs slow a packet comes after its turn before resampling has
 /// reacted; it can only be waited for while part of another is still to be played.
 const SPARE: Duration = Duration::from_millis(5);
@@ -51,9 +70,20 @@ pub(crate) enum Playout {
         encoding: AudioEncoding,
         /// What the codec made.
         payload: Arc<[u8]>,
+        /// So many of its first samples were made up already.
+        made_up: usize,
     },
     /// The next packet is lost; this is the one behind it, from which Opus may recover it.
-    Lost(AudioEncoding, Arc<[u8]>),
+    Lost {
+        /// The timestamp of the first sample of the lost one, in samples of ours.
+        timestamp: u32,
+        /// How the one behind it is encoded.
+        encoding: AudioEncoding,
+        /// What the codec made of that.
+        following: Arc<[u8]>,
+        /// So many of the first samples were made up already.
+        made_up: usize,
+    },
     /// There is no packet: the stream has not begun, has run dry, or the sender pauses.
     Empty,
 }
@@ -72,7 +102,6 @@ struct Timing {
 
 #[derive(Debug)]
 struct BufferedPacket {
-    arrived: Instant,
     /// When it would have come if it were as early as the earliest.
     due: Instant,
     timestamp: u32,
@@ -85,8 +114,20 @@ struct BufferedPacket {
 pub(crate) struct JitterBuffer {
     packets: BTreeMap<u64, BufferedPacket>,
     next: Option<u64>,
+    /// False while the stream has not begun or pauses: its first packet waits for its time.
+    begun: bool,
+    /// Samples that were made up for the next packet and those behind it.
+    made_up: usize,
+    /// Samples of a packet; `None` before two in a row have told.
+    length: Option<u32>,
+    /// The number and the timestamp of the last packet that was taken.
+    last: Option<(u64, u32)>,
+    /// The share of packets lost lately.
+    loss: f64,
+    /// Packets wait longer because of it.
+    lossy: bool,
     timing: Option<Timing>,
-    /// How much longer packets have waited lately than they should, in microseconds.
+    /// How much longer packets have waited lately than they should, in samples.
     excess: f64,
     full: u32,
     counts: PacketCounts,
@@ -113,7 +154,7 @@ impl JitterBuffer {
             return;
         }
         let RtpPacket { timestamp, payload, .. } = received.packet;
-        let waiting = BufferedPacket { arrived: received.arrived, due, timestamp, encoding, payload };
+        let waiting = BufferedPacket { due, timestamp, encoding, payload };
         self.packets.insert(received.sequence, waiting);
     }
 
@@ -148,19 +189,22 @@ impl JitterBuffer {
         self.counts.discarded += self.packets.len() as u64;
         self.packets.clear();
         self.next = None;
+        self.begun = false;
+        self.made_up = 0;
+        self.last = None;
         self.excess = 0.0;
         arrived
     }
 
-    /// How much longer packets have waited lately than they should, in seconds; negative if they come too late.
+    /// How much longer packets have waited lately than they should, in samples; negative if they come too late.
     #[must_use]
     pub(crate) fn excess(&self) -> f64 {
-        self.excess / 1_000_000.0
+        self.excess
     }
 
-    /// So many seconds of what has waited too long were left out: what follows waits less.
-    pub(crate) fn left_out(&mut self, seconds: f64) {
-        self.excess -= seconds * 1_000_000.0;
+    /// So many samples of what has waited too long were left out: what follows waits less.
+    pub(crate) fn shortened(&mut self, samples: usize) {
+        self.excess -= samples as f64;
     }
 
     /// The next packet is there, and none before it is missing.
@@ -179,43 +223,111 @@ impl JitterBuffer {
     #[must_use]
     pub(crate) fn delay(&self) -> Duration {
         let late = self.timing.as_ref().map_or(0.0, |timing| timing.late);
-        (Duration::from_micros(late as u64) + MIN_DELAY).min(MAX_DELAY)
+        let recovery = if self.lossy { FOR_RECOVERY } else { Duration::ZERO };
+        (Duration::from_micros(late as u64) + MIN_DELAY + recovery).min(MAX_DELAY)
+    }
+
+    /// So many samples were made up because there was no packet.
+    pub(crate) fn made_up(&mut self, samples: usize) {
+        self.made_up += samples;
+    }
+
+    /// Nothing is made up any longer: the sender pauses, or the network is interrupted.
+    pub(crate) fn pause(&mut self) {
+        self.begun = false;
+        self.made_up = 0;
     }
 
     /// What is to be played now, or, if some is decoded already, after so much time.
     pub(crate) fn take(&mut self, now: Instant, ahead: Duration) -> Playout {
-        let Some((first, BufferedPacket { arrived, due, .. })) = self.packets.first_key_value() else {
-            return Playout::Empty;
-        };
-        let (first, since) = (*first, now.saturating_duration_since(*due));
-        let Some(next) = self.next else {
+        let Some((first, BufferedPacket { due, .. })) = self.packets.first_key_value() else { return Playout::Empty };
+        let (first, due) = (*first, *due);
+        if !self.begun {
             // The first packet waits for its delay, give or take half a frame; as many wait behind it then as their lateness asks for.
-            if *arrived + self.delay() + SPARE > now + FRAME_TIME / 2 {
+            if due + self.delay() + SPARE > now + FRAME_TIME / 2 {
                 return Playout::Empty;
             }
-            self.next = Some(first);
-            return self.take(now, ahead);
-        };
-        if first > next && since > self.delay() + SPARE + RESUME {
-            // Not single packets are missing: the network was interrupted. What was lost meanwhile is not concealed packet by packet.
-            self.counts.lost += first - next;
-            self.next = Some(first);
-            return self.take(now, ahead);
+            self.begun = true;
+            self.skip_to(first);
         }
-        if first > next {
-            self.counts.lost += 1;
-            self.next = Some(next + 1);
-            let (_, following) = self.packets.first_key_value().expect("it was there before");
-            return Playout::Lost(following.encoding, following.payload.clone());
+        let missing = first - self.next.unwrap_or(first);
+        let left_out = self.left_out(missing, due, now + ahead);
+        let passed = missing.min(left_out / u64::from(self.length()));
+        self.skip_to(first - missing + passed);
+        // Less than a packet of those that are missing, or what was made up for the first one.
+        self.made_up = (left_out - passed * u64::from(self.length())) as usize;
+        match missing - passed {
+            0 => self.take_first(now + ahead),
+            1 => self.take_lost(),
+            _ => Playout::Empty,
         }
-        let (sequence, packet) = self.packets.pop_first().expect("it was there before");
+    }
+
+    fn length(&self) -> u32 {
+        self.length.unwrap_or(USUAL_LENGTH)
+    }
+
+    /// Packets before this one are lost.
+    fn skip_to(&mut self, sequence: u64) {
+        let lost = sequence - self.next.unwrap_or(sequence);
+        self.counts.lost += lost;
+        (0..lost.min(MAX_PACKETS as u64)).for_each(|_| self.learn_loss(1.0));
+        self.next = Some(sequence);
+    }
+
+    fn learn_loss(&mut self, lost: f64) {
+        self.loss += (lost - self.loss) * LOSS_SMOOTH;
+        self.lossy = self.loss > if self.lossy { LOSSLESS } else { LOSSY };
+    }
+
+    /// How much longer than it should a packet waits that was due then and is played then, in samples.
+    fn beyond(&self, due: Instant, play_at: Instant) -> f64 {
+        let waited = play_at.saturating_duration_since(due).as_secs_f64();
+        (waited - (self.delay() + SPARE).as_secs_f64()) * f64::from(SAMPLE_RATE)
+    }
+
+    /// How many samples of the `missing` packets, and of the first that is there, are not to be played: they were made up, or nothing is
+    /// to wait for them.
+    fn left_out(&self, missing: u64, due: Instant, play_at: Instant) -> u64 {
+        let (gap, made_up) = (missing as f64 * f64::from(self.length()), self.made_up as f64);
+        let beyond = gap - made_up + self.beyond(due, play_at);
+        if beyond > TOO_LATE && gap > made_up {
+            return (made_up + beyond).min(gap).round() as u64;
+        }
+        // If it should wait longer, what was made up makes the time for that.
+        (made_up + beyond.min(0.0)).round() as u64 // Not below zero.
+    }
+
+    fn take_lost(&mut self) -> Playout {
+        let made_up = std::mem::take(&mut self.made_up);
+        self.skip_to(self.next.map_or(0, |next| next + 1));
+        let (_, following) = self.packets.first_key_value().expect("the packet behind it is there");
+        let timestamp = following.timestamp.wrapping_sub(self.length());
+        Playout::Lost { timestamp, encoding: following.encoding, following: following.payload.clone(), made_up }
+    }
+
+    fn take_first(&mut self, play_at: Instant) -> Playout {
+        let (sequence, packet) = self.packets.pop_first().expect("the caller has seen it");
+        let BufferedPacket { due, timestamp, encoding, payload } = packet;
+        self.learn_length(sequence, timestamp);
+        self.learn_loss(0.0);
         self.next = Some(sequence + 1);
-        let waited = (now + ahead).saturating_duration_since(packet.due).as_micros() as f64;
-        let should = (self.delay() + SPARE).as_micros() as f64;
         // Smoothed, or the jitter of single packets would be heard as a trembling pitch.
-        self.excess += (waited - should) * SMOOTH - self.excess * SMOOTH;
+        self.excess += (self.beyond(due, play_at) - self.made_up as f64 - self.excess) * SMOOTH;
+        // More than this packet may have been made up.
+        let made_up = self.made_up.min(self.length() as usize);
+        self.made_up -= made_up;
         self.catch_up();
-        Playout::Packet { timestamp: packet.timestamp, encoding: packet.encoding, payload: packet.payload }
+        Playout::Packet { timestamp, encoding, payload, made_up }
+    }
+
+    fn learn_length(&mut self, sequence: u64, timestamp: u32) {
+        let last = self.last.replace((sequence, timestamp)).filter(|(last, _)| last + 1 == sequence);
+        let length = last.map(|(_, last)| timestamp.wrapping_sub(last));
+        // Behind a pause of the sender the timestamp jumps.
+        if let Some(length) = length.filter(|length| (1..=LONGEST).contains(length)) {
+            self.length = Some(length);
+        }
     }
 
     fn catch_up(&mut self) {
@@ -259,24 +371,43 @@ mod tests {
         FRAME_TIME * u32::try_from(frame).unwrap()
     }
 
-    /// Plays a stream whose packets arrive as `arrival` says; how many frames of a kind came out.
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Plays a stream whose packets arrive as `arrival` says, as the receiver does; how many frames of a kind came out.
     fn play(frames: u64, arrival: impl Fn(u64) -> Option<Duration>) -> (u64, u64, u64, JitterBuffer) {
         let start = Instant::now();
         let mut arrivals: Vec<(Duration, u64)> = (0..frames).filter_map(|n| Some((arrival(n)?, n))).collect();
         arrivals.sort();
         let mut arrivals = arrivals.into_iter().peekable();
         let (mut buffer, mut packets, mut lost, mut empty) = (JitterBuffer::default(), 0, 0, 0);
+        let mut in_a_row = 0;
         for frame in 0..frames + 50 {
             while let Some((time, sequence)) = arrivals.next_if(|(time, _)| *time <= at(frame)) {
                 buffer.insert(packet(start, sequence, time), AudioEncoding::Opus);
             }
-            match buffer.take(start + at(frame), Duration::ZERO) {
+            let taken = buffer.take(start + at(frame), Duration::ZERO);
+            in_a_row = if taken == Playout::Empty { in_a_row + 1 } else { 0 };
+            match taken {
                 Playout::Packet { .. } => packets += 1,
-                Playout::Lost(..) => lost += 1,
-                Playout::Empty => empty += 1,
+                Playout::Lost { .. } => lost += 1,
+                Playout::Empty if packets > 0 && in_a_row <= 5 => buffer.made_up(FRAME),
+                Playout::Empty => buffer.pause(),
             }
+            empty += u64::from(in_a_row > 0);
         }
         (packets, lost, empty, buffer)
+    }
+
+    /// A buffer from which packets 0 to 9 were played, each as soon as it should be; the next turn is that of packet 10.
+    fn in_the_midst(start: Instant) -> JitterBuffer {
+        let mut buffer = JitterBuffer::default();
+        (0..10).for_each(|n| buffer.insert(packet(start, n, at(n)), AudioEncoding::Opus));
+        for n in 0..10 {
+            assert!(matches!(buffer.take(start + at(n) + ms(25), Duration::ZERO), Playout::Packet { made_up: 0, .. }));
+        }
+        buffer
     }
 
     #[test]
@@ -291,18 +422,100 @@ mod tests {
         let (packets, lost, _, buffer) = play(500, |n| (n % 10 != 5).then(|| at(n) + at(n % 3)));
         // Until the unrest is known a few come too late.
         let counts = buffer.counts();
-        assert_eq!((counts.received, counts.lost), (450, lost));
+        assert_eq!((counts.received, counts.lost), (450, 50 + counts.discarded));
         assert_eq!(packets + counts.discarded + counts.skipped, 450);
-        assert!(lost >= 50 && counts.discarded < 5, "{counts:?}");
+        assert!(lost >= 45 && counts.discarded < 5, "{lost} {counts:?}");
+    }
+
+    #[test]
+    fn what_was_made_up_of_a_lost_packet_is_left_out_of_its_copy() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        assert_eq!(buffer.take(start + at(10) + ms(25), Duration::ZERO), Playout::Empty);
+        buffer.made_up(480);
+        buffer.insert(packet(start, 11, at(11)), AudioEncoding::Opus);
+        let taken = buffer.take(start + at(10) + ms(35), Duration::ZERO);
+        assert!(matches!(taken, Playout::Lost { timestamp: 9_600, made_up: 480, .. }), "{taken:?}");
+        let taken = buffer.take(start + at(11) + ms(25), Duration::ZERO);
+        assert!(matches!(taken, Playout::Packet { timestamp: 10_560, made_up: 0, .. }), "{taken:?}");
+    }
+
+    #[test]
+    fn a_lost_packet_that_was_made_up_as_a_whole_is_not_made_up_again() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        buffer.made_up(FRAME);
+        buffer.insert(packet(start, 11, at(11)), AudioEncoding::Opus);
+        let taken = buffer.take(start + at(11) + ms(25), Duration::ZERO);
+        assert!(matches!(taken, Playout::Packet { timestamp: 10_560, made_up: 0, .. }), "{taken:?}");
+        assert_eq!(buffer.counts().lost, 1);
+    }
+
+    #[test]
+    fn what_was_made_up_for_a_late_packet_stays_as_far_as_packets_should_wait_longer() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        buffer.made_up(FRAME);
+        // 32 ms late: they should wait for 32 + 25 ms from now on.
+        buffer.insert(packet(start, 10, at(10) + ms(32)), AudioEncoding::Opus);
+        let taken = buffer.take(start + at(10) + ms(45), Duration::ZERO);
+        assert!(matches!(taken, Playout::Packet { made_up: 0, .. }), "{taken:?}");
+        // 37 ms late: of what was made up 17 ms stay, so that it waits for 62 ms and not for 65.
+        buffer.made_up(FRAME);
+        buffer.insert(packet(start, 11, at(11) + ms(37)), AudioEncoding::Opus);
+        let taken = buffer.take(start + at(11) + ms(65), Duration::ZERO);
+        let Playout::Packet { made_up, .. } = taken else { panic!("{taken:?}") };
+        assert!(made_up.abs_diff(3 * 48) < 10, "{made_up} samples");
+    }
+
+    #[test]
+    fn of_a_burst_only_the_last_packet_has_a_copy_behind_it() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        buffer.insert(packet(start, 13, at(13)), AudioEncoding::Opus);
+        let kinds = (0..4).map(|turn| match buffer.take(start + at(10 + turn) + ms(25), Duration::ZERO) {
+            Playout::Empty => {
+                buffer.made_up(FRAME);
+                "made up"
+            }
+            Playout::Lost { .. } => "recovered",
+            Playout::Packet { .. } => "played",
+        });
+        assert_eq!(kinds.collect::<Vec<_>>(), ["made up", "made up", "recovered", "played"]);
+        assert_eq!(buffer.counts().lost, 3);
+    }
+
+    #[test]
+    fn while_packets_get_lost_they_wait_for_the_ones_behind_them() {
+        let (_, _, _, buffer) = play(1_000, |n| (n % 50 != 49).then(|| at(n)));
+        assert_eq!(buffer.delay(), MIN_DELAY + FOR_RECOVERY, "2 %");
+        let (_, _, _, buffer) = play(1_000, |n| (n % 300 != 299).then(|| at(n)));
+        assert_eq!(buffer.delay(), MIN_DELAY, "0.3 %");
+        let (_, _, _, buffer) = play(2_000, |n| (n % 50 != 49 || n > 1_000).then(|| at(n)));
+        assert_eq!(buffer.delay(), MIN_DELAY, "no longer any");
+    }
+
+    #[test]
+    fn after_a_pause_of_the_sender_its_first_packet_waits_for_its_time() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        buffer.pause();
+        let mut resumed = packet(start, 10, at(100));
+        resumed.packet.timestamp = 100 * 960;
+        buffer.insert(resumed, AudioEncoding::Opus);
+        assert_eq!(buffer.take(start + at(100), Duration::ZERO), Playout::Empty);
+        assert!(matches!(buffer.take(start + at(101), Duration::ZERO), Playout::Packet { .. }));
+        assert_eq!(buffer.counts().lost, 0);
     }
 
     #[test]
     fn after_an_outage_sound_is_played_as_soon_as_it_comes() {
         for outage in [5, 50, 120, 1_500, 20_000] {
-            let (packets, lost, _, buffer) = play(outage + 1_000, |n| (n < 200 || n >= 200 + outage).then(|| at(n)));
+            let (packets, lost, empty, buffer) =
+                play(outage + 1_000, |n| (n < 200 || n >= 200 + outage).then(|| at(n)));
             let counts = buffer.counts();
             assert!(packets >= 997, "{packets} of 1000 are played after {outage} lost ones: {counts:?}");
-            assert!(lost <= outage.min(6), "{lost} frames are made up for {outage}");
+            assert!(lost + empty <= outage + 54, "{lost} and {empty} frames are made up for {outage}");
             assert_eq!(counts.lost, outage);
         }
     }

@@ -15,12 +15,18 @@ use crate::codec::opus::OpusFault;
 use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep};
 use crate::stats::AudioStats;
 
-/// Frames concealed in a row when nothing comes; after that silence is more honest.
-const MAX_CONCEALED: u32 = 5;
+/// Samples concealed in a row when nothing comes, 100 ms; after that silence is more honest.
+const MAX_CONCEALED: usize = 5 * FRAME;
 
-/// Sound that waits so much longer than it should, in seconds, is shortened by whole periods. Resampling alone would need 20 s for the 100 ms
-/// that a burst leaves, and be heard as another pitch all the while; what clocks that differ leave, up to 4 ms, it does better.
-const LATE: f64 = 0.010;
+/// Sound is made up in steps of 10 ms: what SILK, the part of Opus for speech, can do.
+const CONCEALED: usize = FRAME / 2;
+
+/// Over so many samples, 2.5 ms, made-up sound passes into what comes after it.
+const BLENDED: usize = FRAME / 8;
+
+/// Sound that waits so many samples longer than it should, 10 ms, is shortened by whole periods. Resampling alone would need 20 s for
+/// the 100 ms that a burst leaves, and be heard as another pitch all the while; what clocks that differ leave, up to 4 ms, it does better.
+const LATE: f64 = 480.0;
 
 /// Frames between two periods that are left out: several in a row would be heard as a stutter.
 const BETWEEN: u64 = 5;
@@ -80,10 +86,11 @@ pub struct AudioReceiver {
     known: Option<SenderClock>,
     clock: Option<PlayoutClock>,
     /// Concealed since the last packet.
-    concealed_in_a_row: u32,
+    concealed_in_a_row: usize,
     begun: bool,
     played: u64,
-    concealed: u64,
+    /// In samples.
+    concealed: usize,
     /// When a period may be left out, in played frames.
     shorten_from: u64,
 }
@@ -153,37 +160,29 @@ impl AudioReceiver {
         let late = self.late();
         while self.sound.len() < self.wanted(late) {
             let ahead = Duration::from_secs_f64(self.sound.len() as f64 / f64::from(SAMPLE_RATE));
-            let decoded = match self.buffer.take(now, ahead) {
-                Playout::Packet { timestamp, encoding, payload } => {
-                    self.begun = true;
+            match self.buffer.take(now, ahead) {
+                Playout::Packet { timestamp, encoding, payload, made_up } => {
                     self.concealed_in_a_row = 0;
-                    self.decoded_to = timestamp;
                     if std::mem::take(&mut self.decodes_again) {
                         self.decoder.forget();
                     }
-                    self.decoder.decode(encoding, &payload)
+                    let decoded = self.decoder.decode(encoding, &payload);
+                    let _samples = self.append(timestamp, decoded, made_up);
                 }
-                Playout::Lost(encoding, following) => {
-                    self.concealed += 1;
-                    self.decoder.recover(encoding, &following)
+                Playout::Lost { timestamp, encoding, following, made_up } => {
+                    let decoded = self.decoder.recover(encoding, &following);
+                    self.concealed += self.append(timestamp, decoded, made_up);
                 }
                 // The next packet is about to come: a few missing samples are no gap.
                 Playout::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.drift.needs() => break,
-                Playout::Empty if self.begun && self.concealed_in_a_row < MAX_CONCEALED => {
-                    self.concealed_in_a_row += 1;
-                    self.concealed += 1;
-                    self.decoder.conceal()
-                }
+                Playout::Empty if self.begun && self.concealed_in_a_row < MAX_CONCEALED => self.conceal(),
                 Playout::Empty => {
                     self.begun = false;
+                    self.buffer.pause();
                     self.sound.clear();
                     return None;
                 }
-            };
-            // A payload that cannot be decoded counts as a lost frame, so a hostile peer can only silence itself.
-            let decoded = decoded.unwrap_or_else(|_| vec![0; FRAME]);
-            self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
-            self.sound.extend(decoded);
+            }
         }
         self.catch_up(late);
         self.played += 1;
@@ -191,17 +190,47 @@ impl AudioReceiver {
             .known
             .and_then(|known| known.at(self.next_sample()))
             .map(|captured| PlayoutClock { at: now, captured });
-        let stretched = self.drift.resample(&mut self.sound, self.buffer.excess());
+        let stretched = self.drift.resample(&mut self.sound, self.buffer.excess() / f64::from(SAMPLE_RATE));
         let mut frame = [0; FRAME];
         frame.iter_mut().zip(stretched).for_each(|(sample, stretched)| *sample = rounded(*stretched));
         Some(frame)
+    }
+
+    /// Sound that came or was recovered, without what was made up of it, follows what is decoded; how many samples that is.
+    fn append(&mut self, timestamp: u32, decoded: Result<Vec<i16>, OpusFault>, made_up: usize) -> usize {
+        // A payload that cannot be decoded counts as a lost frame, so a hostile peer can only silence itself.
+        let decoded = decoded.unwrap_or_else(|_| vec![0; FRAME]);
+        self.begun = true;
+        self.decoded_to = timestamp.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
+        // Behind the whole of what was made up the codec itself smooths the transition; within, the two lie at the same time.
+        let blended = if made_up > 0 { self.sound.len().min(BLENDED).min(decoded.len()) } else { 0 };
+        let from = made_up.clamp(blended, decoded.len()) - blended;
+        let start = self.sound.len() - blended;
+        for (number, (sample, fresh)) in self.sound.range_mut(start..).zip(&decoded[from..]).enumerate() {
+            let share = number as f32 / blended as f32;
+            *sample = rounded(f32::from(*sample) * (1.0 - share) + f32::from(*fresh) * share);
+        }
+        let rest = &decoded[from + blended..];
+        self.sound.extend(rest);
+        rest.len()
+    }
+
+    /// Makes up what is needed now, and some more into which what comes next is blended.
+    fn conceal(&mut self) {
+        let missing = (self.drift.needs() + BLENDED).saturating_sub(self.sound.len());
+        let decoded = self.decoder.conceal(missing.div_ceil(CONCEALED) * CONCEALED).unwrap_or_else(|_| vec![0; FRAME]);
+        self.concealed_in_a_row += decoded.len();
+        self.concealed += decoded.len();
+        self.buffer.made_up(decoded.len());
+        self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
+        self.sound.extend(decoded);
     }
 
     /// How many samples too late it is, if some are to be left out now.
     fn late(&self) -> Option<usize> {
         let excess = self.buffer.excess();
         let due = excess >= LATE && self.played >= self.shorten_from;
-        due.then_some((excess * f64::from(SAMPLE_RATE)) as usize)
+        due.then_some(excess as usize)
     }
 
     /// How much is decoded: for a frame, or, if the packets are there anyway, what periods are looked for in.
@@ -219,7 +248,7 @@ impl AudioReceiver {
         let left_out = shorten(&mut self.sound, late.min(spare));
         if left_out > 0 {
             self.shorten_from = self.played + BETWEEN;
-            self.buffer.left_out(left_out as f64 / f64::from(SAMPLE_RATE));
+            self.buffer.shortened(left_out);
         }
     }
 
@@ -227,7 +256,8 @@ impl AudioReceiver {
     #[must_use]
     pub fn stats(&self) -> AudioStats {
         let (counts, delay, jitter) = (self.buffer.counts(), self.buffer.delay(), self.buffer.jitter());
-        AudioStats { counts, played: self.played, concealed: self.concealed, delay, jitter, round_trip: None }
+        let concealed = (self.concealed / FRAME) as u64;
+        AudioStats { counts, played: self.played, concealed, delay, jitter, round_trip: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::encoding::AudioEncoding;
 use super::g711::{self, Law};
 use super::opus::{self, OpusFault};
+use crate::audio::frame::FRAME;
 
 /// The decoder of one stream.
 pub(crate) struct AudioDecoder {
@@ -47,18 +48,18 @@ impl AudioDecoder {
     pub(crate) fn recover(&mut self, encoding: AudioEncoding, following: &[u8]) -> Result<Vec<i16>, OpusFault> {
         match encoding {
             AudioEncoding::Opus => self.opus.recover(following),
-            AudioEncoding::Pcmu | AudioEncoding::Pcma => Ok(self.g711.conceal()),
+            AudioEncoding::Pcmu | AudioEncoding::Pcma => Ok(self.g711.conceal(FRAME)),
         }
     }
 
-    /// Audio for a gap, made up from what came before.
+    /// So many samples for a gap, made up from what came before.
     ///
     /// # Errors
     /// If the library fails.
-    pub(crate) fn conceal(&mut self) -> Result<Vec<i16>, OpusFault> {
+    pub(crate) fn conceal(&mut self, samples: usize) -> Result<Vec<i16>, OpusFault> {
         match self.last {
-            AudioEncoding::Opus => self.opus.conceal(),
-            AudioEncoding::Pcmu | AudioEncoding::Pcma => Ok(self.g711.conceal()),
+            AudioEncoding::Opus => self.opus.conceal(samples),
+            AudioEncoding::Pcmu | AudioEncoding::Pcma => Ok(self.g711.conceal(samples)),
         }
     }
 }

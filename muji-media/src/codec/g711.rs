@@ -16,7 +16,7 @@ const BIAS: i32 = 0x84;
 /// Largest payload that is decoded: 200 ms, the most that RFC 3551 section 4.2 wants a receiver to take.
 const MAX_PAYLOAD: usize = 1_600;
 
-/// By how much each concealed frame is quieter than the one before.
+/// By how much concealed sound is quieter after each frame.
 const FADE: f32 = 0.6;
 
 /// Which logarithm.
@@ -107,13 +107,13 @@ pub(crate) struct Decoder {
     wider: Wider,
     /// The last frame that came, which stands in for lost ones.
     last: Vec<i16>,
-    /// How loud it is for the next of them.
-    gain: f32,
+    /// Samples that were made up since.
+    made_up: usize,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { wider: Wider::default(), last: vec![0; FRAME], gain: 1.0 }
+        Self { wider: Wider::default(), last: vec![0; FRAME], made_up: 0 }
     }
 }
 
@@ -124,18 +124,19 @@ impl Decoder {
         let sound = self.wider.widen(payload.iter().map(|byte| law.expand(*byte)));
         self.last.extend(&sound);
         self.last.drain(..self.last.len() - FRAME);
-        self.gain = 1.0;
+        self.made_up = 0;
         sound
     }
 
-    /// Audio for a gap: the last frame again, quieter each time.
-    pub(crate) fn conceal(&mut self) -> Vec<i16> {
-        let begins = self.gain;
-        self.gain *= FADE;
-        // It fades all along, so that there is no step between two.
-        let step = (self.gain - begins) / FRAME as f32;
-        let faded = self.last.iter().zip(0u16..);
-        faded.map(|(sample, place)| (f32::from(*sample) * (begins + step * f32::from(place))) as i16).collect()
+    /// So many samples for a gap: the last frame again, quieter all along, so that there is no step.
+    pub(crate) fn conceal(&mut self, samples: usize) -> Vec<i16> {
+        let made_up = (self.made_up..self.made_up + samples).map(|place| {
+            let gain = FADE.powf(place as f32 / FRAME as f32);
+            (f32::from(self.last[place % FRAME]) * gain) as i16
+        });
+        let made_up = made_up.collect();
+        self.made_up += samples;
+        made_up
     }
 }
 
@@ -203,9 +204,9 @@ mod tests {
         for [payload, _] in payloads(440.0, 10) {
             decoder.decode(Law::Mu, &payload);
         }
-        let peaks: Vec<i16> = (0..5).map(|_| decoder.conceal().into_iter().max().unwrap()).collect();
+        let peaks: Vec<i16> = (0..5).map(|_| decoder.conceal(FRAME).into_iter().max().unwrap()).collect();
         assert!(peaks[0] > 1_000 && peaks.windows(2).all(|two| two[1] * 10 < two[0] * 7), "{peaks:?}");
-        assert_eq!(Decoder::default().conceal(), [0; FRAME]);
+        assert_eq!(Decoder::default().conceal(FRAME), [0; FRAME]);
     }
 
     #[test]
@@ -214,7 +215,7 @@ mod tests {
         for length in [0, 1, 80, 160, 240, 1_600, 60_000] {
             let sound = decoder.decode(Law::A, &vec![0x2A; length]);
             assert_eq!(sound.len(), length.min(MAX_PAYLOAD) * RATIO);
-            assert_eq!(decoder.conceal().len(), FRAME);
+            assert_eq!(decoder.conceal(FRAME).len(), FRAME);
         }
     }
 }

@@ -124,12 +124,12 @@ impl Decoder {
         self.run(following, self.last, true)
     }
 
-    /// Audio for a gap, made up from what came before.
+    /// So many samples for a gap, made up from what came before: a multiple of 10 ms, up to 120.
     ///
     /// # Errors
     /// If the library fails.
-    pub fn conceal(&mut self) -> Result<Vec<i16>, OpusFault> {
-        self.run(&[], FRAME, false)
+    pub fn conceal(&mut self, samples: usize) -> Result<Vec<i16>, OpusFault> {
+        self.run(&[], samples.min(MAX_SAMPLES), false)
     }
 
     fn run(&mut self, payload: &[u8], samples: usize, fec: bool) -> Result<Vec<i16>, OpusFault> {
@@ -169,7 +169,7 @@ mod tests {
         let mut lossy = Decoder::new().unwrap();
         let heard = tone_of((0..99).map(|index| match index % 10 {
             9 => lossy.recover(&payloads[index + 1]).unwrap(),
-            4 => lossy.conceal().unwrap(),
+            4 => lossy.conceal(FRAME).unwrap(),
             _ => lossy.decode(&payloads[index]).unwrap(),
         }));
         assert!((heard - 440.0).abs() < 10.0, "{heard}");
