@@ -181,50 +181,31 @@ const STALLED: [&[End]; 3] = [&[End::Sender], &[End::Receiver], &[End::Sender, E
 #[test]
 fn a_machine_without_a_processor_for_a_moment_does_not_ruin_the_target_for_long() {
     for content in [SIMPLE, 500_000, 800_000, DETAILED] {
+        // What a probe shows that leaves late is tenfold too low; it is doubted for a while, and meanwhile the path is probed again.
+        let (at_once, soon) = if content == SIMPLE { (15, 60) } else { (40, 80) };
         for ends in STALLED {
-            // A probe may be under way or not.
-            for frames in [0, 10, 20] {
-                let [before, lowest, after] = target_after_stalls(content, ends, 1, frames);
-                let seen = format!("{content} bit/s, {ends:?} after {frames}: {before}, {lowest}, {after}");
-                assert!(lowest >= before / 10 * 4 && after >= before / 10 * 8, "{seen}");
+            for ms in [100, 200, 300] {
+                let [before, lowest, after] = target_after_stall(content, ends, Duration::from_millis(ms));
+                let seen = format!("{content} bit/s, {ends:?} for {ms} ms: {before}, {lowest}, {after}");
+                assert!(lowest >= before / 100 * at_once && after >= before / 100 * soon, "{seen}");
             }
-            let [before, _, after] = target_after_stalls(content, ends, 3, 0);
-            assert!(after >= before / 10 * 6, "{content} bit/s, {ends:?} three times: {before}, {after}");
         }
     }
 }
 
-#[test]
-fn a_probe_that_a_stalled_machine_sends_late_says_little_of_the_path() {
-    for ms in [100, 200, 300] {
-        let mut sending = Sending::over(Link::new());
-        sending.content = SIMPLE;
-        sending.link.limit(2_000_000);
-        let before = sending.run(12).target;
-        sending.until_probed();
-        sending.link.stall(End::Sender, Duration::from_millis(ms));
-        let after = sending.run(5);
-        assert!(after.target >= before / 10 * 6, "{ms} ms: {before}, {after:?}");
-    }
-}
-
-/// The target before some have no processor for 300 ms, so many times in a row, at the worst, and five seconds afterwards.
-fn target_after_stalls(content: u32, ends: &[End], times: u32, frames: u32) -> [u32; 3] {
+/// The target before some have no processor for a while, at the worst moment, that is while a probe is under way; at the worst; and five
+/// seconds afterwards. Pictures that fill the path are not probed.
+fn target_after_stall(content: u32, ends: &[End], time: Duration) -> [u32; 3] {
     let mut sending = Sending::over(Link::new());
     sending.content = content;
     sending.link.limit(2_000_000);
     let before = sending.run(12).target;
-    (0..frames).for_each(|_| _ = sending.one_frame());
-    let mut lowest = u32::MAX;
-    for _ in 0..times {
-        ends.iter().for_each(|end| sending.link.stall(*end, Duration::from_millis(300)));
-        for _ in 0..15 {
-            sending.one_frame();
-            lowest = lowest.min(sending.target);
-        }
+    if content == SIMPLE {
+        sending.until_probed();
     }
+    ends.iter().for_each(|end| sending.link.stall(*end, time));
     let after = sending.run(5);
-    [before, lowest.min(after.lowest), after.target]
+    [before, after.lowest, after.target]
 }
 
 #[test]
@@ -245,13 +226,20 @@ fn pictures_that_become_detailed_are_soon_sent_as_such() {
     }
 }
 
-/// How many pictures a second each gets over its link of one, whose machine and theirs have no processor for 300 ms at times.
+/// More than a frame, in bytes: a probe.
+const PROBE: u64 = 1_000;
+
+/// Between two moments without a processor.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How many pictures a second each gets over its link of one. On each second link packets leave 300 ms late at times, at the worst moment,
+/// that is while a probe is under way.
 fn pictures_over(mut links: Vec<Link>, content: u32) -> Vec<u32> {
-    const SECONDS: u32 = 30;
+    const SECONDS: u32 = 20;
     let (mut bandwidth, mut got) = (PathBandwidths::default(), vec![0; links.len()]);
-    let begun = links[0].now();
+    let mut busy_from = vec![links[0].now(); links.len()];
     for number in 0..SECONDS * 30 {
-        let now = begun + FRAME * number;
+        let now = links[0].now();
         let target = bandwidth.last_target();
         // As libvpx makes three layers: the lowest gets 40 %, the next 20 and the highest 40, in twice as many frames.
         let (layer, share) = [(0, 160), (2, 80), (1, 80), (2, 80)][number as usize % 4];
@@ -260,15 +248,19 @@ fn pictures_over(mut links: Vec<Link>, content: u32) -> Vec<u32> {
         bandwidth.encoded(now, layer, bytes);
         let most: Vec<u8> = bandwidth.layers(now).map(|(_, most)| most).collect();
         for (index, link) in links.iter_mut().enumerate() {
-            if number % 200 == 100 + 13 * index as u32 {
-                link.stall(if number % 400 < 200 { End::Receiver } else { End::Sender }, Duration::from_millis(300));
-            }
+            let all = link.sent() + PROBE + bytes as u64 * 5 / 4;
             if most.get(index).is_none_or(|most| layer <= *most) {
                 let lengths = std::iter::repeat_n(1_100, bytes / 1_100).chain([bytes % 1_100 + 1]);
                 link.send(&lengths.map(|length| packet(number, true, length)).collect::<Vec<_>>());
                 got[index] += 1;
             }
-            link.run(FRAME);
+            for _ in 0..33 {
+                link.run(Duration::from_millis(1));
+                if index % 2 == 1 && link.sent() > all && link.now() >= busy_from[index] {
+                    link.stall(End::Sender, Duration::from_millis(300));
+                    busy_from[index] = link.now() + BUSY;
+                }
+            }
             let path = TransportId { session: SessionId(index as u64), index: 0 };
             link.take_estimate().into_iter().for_each(|bits| bandwidth.estimated(now, path, bits));
             link.lost().into_iter().for_each(|share| bandwidth.lost(path, share));

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use muji_harness::muji_call::Processes;
+use muji_harness::recognition::is_tone;
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use serde_json::Value;
@@ -19,7 +20,7 @@ const DEVICES: [&str; 4] = ["caller", "phone", "laptop", "tablet"];
 const ANSWERS: (usize, &str) = (2, "2");
 
 /// Their tones in Hz: Romeo's, and that of the device that picks up.
-const TONES: [&str; 2] = ["440", "550"];
+const TONES: [u16; 2] = [440, 550];
 
 /// Longer than this and something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -100,7 +101,7 @@ impl Observed {
             }
             "peer" if event["state"] == "connecting" && index > 0 => Some("picked up".to_owned()),
             "heard" => {
-                let tone = event["hz"].as_f64().filter(|hz| TONES.iter().any(|tone| tone_is(*hz, tone)));
+                let tone = event["hz"].as_f64().filter(|hz| TONES.iter().any(|tone| is_tone(*hz, *tone)));
                 let first = tone.is_some() && !std::mem::replace(&mut self.heard[index], true);
                 first.then(|| format!("hears {:.0} Hz", tone.unwrap_or_default()))
             }
@@ -112,10 +113,6 @@ impl Observed {
             _ => None,
         }
     }
-}
-
-fn tone_is(hz: f64, tone: &str) -> bool {
-    tone.parse::<f64>().is_ok_and(|tone| (tone - hz).abs() <= 5.0)
 }
 
 async fn watch(processes: &mut Processes, seen: &mut Observed) {

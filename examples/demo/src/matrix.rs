@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use muji_harness::recognition::{is_colour, is_tone, read_colour};
 use serde_json::Value;
 
 /// Somebody in the call.
@@ -20,12 +21,6 @@ pub(crate) const PEOPLE: [Person; 4] = [
     Person { name: "nurse", hz: 660, rgb: [0x30, 0x40, 0xC0] },
     Person { name: "tybalt", hz: 880, rgb: [0xB0, 0x90, 0x20] },
 ];
-
-/// A tone is somebody's if it is no further off, in Hz.
-const TOLERANCE: f64 = 5.0;
-
-/// A colour is somebody's if no part of it is further off: the bar and the letters in it are white.
-const SHADE: u8 = 32;
 
 /// Seconds in which the right tone must be heard, and the right colour seen: a single second may be a coincidence.
 const SECONDS: u32 = 2;
@@ -56,12 +51,12 @@ impl Matrix {
         match (event["event"].as_str(), direction) {
             (Some("heard"), Some((direction, Person { hz, .. }))) => {
                 (direction.hz, direction.dbfs) = (event["hz"].as_f64(), event["dbfs"].as_f64());
-                let right = direction.hz.is_some_and(|heard| (heard - f64::from(*hz)).abs() <= TOLERANCE);
+                let right = direction.hz.is_some_and(|heard| is_tone(heard, *hz));
                 direction.right += u32::from(right);
             }
             (Some("seen"), Some((direction, Person { rgb, .. }))) => {
-                direction.colour = event["colour"].as_str().and_then(colour);
-                direction.right_colour += u32::from(direction.colour.is_some_and(|seen| is_like(seen, *rgb)));
+                direction.colour = event["colour"].as_str().and_then(read_colour);
+                direction.right_colour += u32::from(direction.colour.is_some_and(|seen| is_colour(seen, *rgb)));
             }
             (Some("first-sound"), Some((direction, _))) => direction.first_ms = event["ms"].as_u64(),
             (Some("warning"), _) => println!("{}: {}", PEOPLE[listener].name, event["why"]),
@@ -117,17 +112,6 @@ impl Matrix {
         }
         text
     }
-}
-
-/// Whether a colour is nearly another.
-pub(crate) fn is_like(one: [u8; 3], other: [u8; 3]) -> bool {
-    one.iter().zip(other).all(|(one, other)| one.abs_diff(other) <= SHADE)
-}
-
-/// A colour as the program says it.
-fn colour(digits: &str) -> Option<[u8; 3]> {
-    let [_, red, green, blue] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
-    Some([red, green, blue])
 }
 
 impl fmt::Display for Matrix {

@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use muji_harness::recognition::is_colour;
+
 use crate::Failure;
-use crate::matrix::{PEOPLE, is_like};
+use crate::matrix::PEOPLE;
 
 /// A tile of somebody's colour covers at least so much of the picture, in percent: three tiles have a fifth each, and some of
 /// that is covered by names.
@@ -46,7 +48,7 @@ pub(crate) fn tiles(folder: &Path) -> Result<usize, Failure> {
     for viewer in &PEOPLE {
         let pixels = pixels(&file(folder, viewer.name))?;
         let others = PEOPLE.iter().filter(|other| other.name != viewer.name);
-        let covered = |rgb| pixels.iter().filter(|pixel| is_like(**pixel, rgb)).count() * 100 / pixels.len();
+        let covered = |rgb| pixels.iter().filter(|pixel| is_colour(**pixel, rgb)).count() * 100 / pixels.len();
         tiles += others.filter(|other| covered(other.rgb) >= SHARE).count();
     }
     Ok(tiles)

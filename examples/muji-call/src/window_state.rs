@@ -40,7 +40,7 @@ pub(crate) struct WindowState {
     /// Who rings.
     pub(crate) rings: Option<String>,
     /// The security code: digits to compare by voice.
-    pub(crate) digits: Option<String>,
+    pub(crate) security_code: Option<String>,
     /// The latest message of the program.
     pub(crate) message: String,
     pub(crate) people: Vec<Person>,

@@ -67,9 +67,9 @@ impl Guests {
     }
 
     /// Sends an invitation.
-    pub(super) fn invite(&mut self, cx: &mut Context<'_>, venue: CallDetails<'_>, guest: &Invitee) {
+    pub(super) fn invite(&mut self, cx: &mut Context<'_>, details: CallDetails<'_>, guest: &Invitee) {
         let id = cx.ids.token();
-        let CallDetails { room, password, media } = venue;
+        let CallDetails { room, password, media } = details;
         let message = match guest.to {
             Invites::Call => {
                 if self.invited.len() == config::MAX_GUESTS {

@@ -177,7 +177,7 @@ impl Conference {
 
     /// The participants, and what their sessions depend on.
     fn participants(&mut self) -> (&mut Participants, ConferenceView<'_>) {
-        let standing = if self.membership.has_left() {
+        let state = if self.membership.has_left() {
             PublishState::Leaving
         } else if self.is_active() {
             PublishState::Public
@@ -195,7 +195,7 @@ impl Conference {
             media: self.publishing.wanted(),
             muted: self.publishing.muted(),
             holding: self.publishing.is_holding(),
-            standing,
+            state,
             later_stay: self.membership.is_later_stay(),
         };
         (&mut self.participants, view)
@@ -347,8 +347,8 @@ impl Conference {
 
     fn send_invitation(&mut self, cx: &mut Context<'_>, guest: &Invitee) {
         let room = self.membership.room();
-        let venue = CallDetails { room, password: self.membership.password(), media: self.publishing.wanted() };
-        self.guests.invite(cx, venue, guest);
+        let details = CallDetails { room, password: self.membership.password(), media: self.publishing.wanted() };
+        self.guests.invite(cx, details, guest);
     }
 
     /// An invitation brought us here; who made it is told when we leave.

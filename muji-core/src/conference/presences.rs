@@ -316,8 +316,8 @@ impl Conference {
 
     /// The room said something about itself.
     pub(crate) fn room_changed(&mut self, cx: &mut Context<'_>, user: &MucUser) {
-        let standing = (self.is_published(), self.is_active());
-        let outcome = self.membership.room_changed(cx, user, standing.0, standing.1);
+        let (published, active) = (self.is_published(), self.is_active());
+        let outcome = self.membership.room_changed(cx, user, published, active);
         self.follow(cx, outcome);
     }
 

@@ -137,17 +137,17 @@ impl DirectCall {
     /// The user hangs up, gives up or does not want to talk.
     pub(super) fn leave(&mut self, cx: &mut Context<'_>, why: EndReason) {
         let reason = match &mut self.origin {
-            Origin::Rung(ring) if ring.is_ringing() => {
-                ring.decline();
+            Origin::Rung(incoming) if incoming.is_ringing() => {
+                incoming.decline();
                 Reason::Decline
             }
-            Origin::Rung(ring) => {
-                ring.give_up();
+            Origin::Rung(incoming) => {
+                incoming.give_up();
                 Reason::Success
             }
             Origin::Offered { .. } => Reason::Decline,
-            Origin::Placed(fork) => {
-                fork.retract(Reason::Cancel.into());
+            Origin::Placed(outgoing) => {
+                outgoing.retract(Reason::Cancel.into());
                 Reason::Success
             }
             Origin::Plain => Reason::Success,
@@ -162,8 +162,8 @@ impl DirectCall {
     pub(super) fn said(&mut self, cx: &mut Context<'_>) {
         let mut says = Vec::new();
         match &mut self.origin {
-            Origin::Placed(fork) => says.extend(std::iter::from_fn(|| fork.poll_output())),
-            Origin::Rung(ring) => says.extend(std::iter::from_fn(|| ring.poll_output())),
+            Origin::Placed(outgoing) => says.extend(std::iter::from_fn(|| outgoing.poll_output())),
+            Origin::Rung(incoming) => says.extend(std::iter::from_fn(|| incoming.poll_output())),
             Origin::Offered { .. } | Origin::Plain => {}
         }
         says.into_iter().for_each(|say| cx.say(say));
@@ -176,7 +176,7 @@ impl DirectCall {
         }
         match &self.origin {
             Origin::Placed(_) => self.callee_said(cx, from, kind),
-            Origin::Rung(ring) if ring.caller() == from => self.caller_said(cx, kind),
+            Origin::Rung(incoming) if incoming.caller() == from => self.caller_said(cx, kind),
             Origin::Rung(_) | Origin::Offered { .. } | Origin::Plain => {}
         }
     }
@@ -191,8 +191,8 @@ impl DirectCall {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let origin = match &self.origin {
-            Origin::Placed(fork) => fork.poll_timeout(),
-            Origin::Rung(ring) => ring.poll_timeout(),
+            Origin::Placed(outgoing) => outgoing.poll_timeout(),
+            Origin::Rung(incoming) => incoming.poll_timeout(),
             Origin::Offered { until } => Some(*until),
             Origin::Plain => None,
         };
@@ -245,10 +245,10 @@ impl DirectCall {
         self.over = true;
         let media = std::mem::take(&mut self.media);
         media.iter().for_each(|media| self.uncapture(cx, media));
-        if let Origin::Rung(ring) = &self.origin {
+        if let Origin::Rung(incoming) = &self.origin {
             let elsewhere = matches!(why, EndReason::Elsewhere(_) | EndReason::DeclinedElsewhere(_));
             let whose = if elsewhere { Whose::Elsewhere } else { Whose::Ours };
-            cx.ended.remember(ring.caller().clone(), ring.id().to_owned(), whose);
+            cx.ended.remember(incoming.caller().clone(), incoming.id().to_owned(), whose);
         }
         cx.hide_from(self.shown_to.take());
         cx.event(self.call, Event::Ended(why));
@@ -274,8 +274,8 @@ impl DirectCall {
     /// The call's id on the wire, if it was proposed.
     pub(super) fn id(&self) -> Option<&str> {
         match &self.origin {
-            Origin::Placed(fork) => Some(fork.id()),
-            Origin::Rung(ring) => Some(ring.id()),
+            Origin::Placed(outgoing) => Some(outgoing.id()),
+            Origin::Rung(incoming) => Some(incoming.id()),
             Origin::Offered { .. } | Origin::Plain => None,
         }
     }
@@ -284,7 +284,7 @@ impl DirectCall {
     pub(super) fn is_wanted(&self) -> bool {
         match &self.origin {
             Origin::Placed(_) | Origin::Plain => true,
-            Origin::Rung(ring) => !ring.is_ringing(),
+            Origin::Rung(incoming) => !incoming.is_ringing(),
             Origin::Offered { .. } => false,
         }
     }

@@ -156,8 +156,8 @@ impl DirectCalls {
                         Some(since) => {
                             let id = id.clone();
                             let media = media.clone();
-                            let ring = |alerting| IncomingCall::proposed(since, id, peer.clone(), media, alerting);
-                            self.proposed(cx, us, met, peer, &heard.message.id, ring);
+                            let incoming = |reply| IncomingCall::proposed(since, id, peer.clone(), media, reply);
+                            self.proposed(cx, us, met, peer, &heard.message.id, incoming);
                         }
                         None => {
                             let event = Event::Missed { from: peer.clone(), media: media.clone() };
@@ -191,30 +191,30 @@ impl DirectCalls {
         met: bool,
         from: &FullJid,
         id: &str,
-        ring: impl FnOnce(RingingReply) -> IncomingCall,
+        incoming: impl FnOnce(RingingReply) -> IncomingCall,
     ) {
         if cx.ended.fault(from, id).is_some() {
             return; // A copy of what was decided already.
         }
         let bare = from.to_bare();
         let Some(call) = self.find(|direct| direct.peer == bare) else {
-            return self.rings(cx, us, &bare, met, ring);
+            return self.rings(cx, us, &bare, met, incoming);
         };
         let direct = &self.calls[&call];
         let ours = direct.placed_id().filter(|_| !direct.is_talking()).map(|ours| (ours, us.to_bare()));
         if ours.is_some_and(|ours| ours < (id, bare.clone())) {
             // Both call each other: the lower id lives (XEP-0353 section 4.1).
-            reject(cx, ring(RingingReply::Withheld), MessageReason::tie_break());
+            reject(cx, incoming(RingingReply::Withheld), MessageReason::tie_break());
             cx.ended.remember(from.clone(), id.to_owned(), Whose::Ours);
         } else if direct.is_placed() {
-            self.with(cx, call, |direct, cx| direct.gives_way(cx, ring(RingingReply::Withheld)));
+            self.with(cx, call, |direct, cx| direct.gives_way(cx, incoming(RingingReply::Withheld)));
         } else if direct.is_wanted() {
             self.remember_placed(call);
-            self.with(cx, call, |direct, cx| direct.migrates(cx, ring(RingingReply::Withheld)));
+            self.with(cx, call, |direct, cx| direct.migrates(cx, incoming(RingingReply::Withheld)));
         } else {
             // The caller calls again before the user has decided.
             self.with(cx, call, |direct, cx| direct.cancelled(cx));
-            self.rings(cx, us, &bare, met, ring);
+            self.rings(cx, us, &bare, met, incoming);
         }
     }
 
@@ -225,23 +225,23 @@ impl DirectCalls {
         us: &FullJid,
         from: &BareJid,
         met: bool,
-        ring: impl FnOnce(RingingReply) -> IncomingCall,
+        incoming: impl FnOnce(RingingReply) -> IncomingCall,
     ) {
-        let alerting = if self.may_ring(cx, from, met) { RingingReply::Sent } else { RingingReply::Withheld };
+        let reply = if self.may_ring(cx, from, met) { RingingReply::Sent } else { RingingReply::Withheld };
         let strangers =
             self.calls.values().filter(|direct| direct.visibility == Visibility::Hidden && !direct.is_wanted());
-        if alerting == RingingReply::Withheld && strangers.count() >= config::MAX_STRANGERS {
+        if reply == RingingReply::Withheld && strangers.count() >= config::MAX_STRANGERS {
             return;
         }
         if self.calls.len() >= config::MAX_CALLS {
-            if alerting == RingingReply::Sent {
-                reject(cx, ring(RingingReply::Withheld), Reason::Busy.into());
+            if reply == RingingReply::Sent {
+                reject(cx, incoming(RingingReply::Withheld), Reason::Busy.into());
             }
             return;
         }
         let call = cx.ids.call();
         let visibility = self.visibility(from);
-        let direct = DirectCall::rung(cx, call, us, ring(alerting), visibility, alerting);
+        let direct = DirectCall::rung(cx, call, us, incoming(reply), visibility, reply);
         self.keep(call, direct);
     }
 
@@ -397,7 +397,7 @@ impl DirectCalls {
 }
 
 /// Turns a call down without asking anybody.
-fn reject(cx: &mut Context<'_>, mut ring: IncomingCall, because: MessageReason) {
-    ring.reject(because);
-    std::iter::from_fn(|| ring.poll_output()).for_each(|say| cx.say(say));
+fn reject(cx: &mut Context<'_>, mut incoming: IncomingCall, because: MessageReason) {
+    incoming.reject(because);
+    std::iter::from_fn(|| incoming.poll_output()).for_each(|say| cx.say(say));
 }

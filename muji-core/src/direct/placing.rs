@@ -24,8 +24,8 @@ impl DirectCall {
         visibility: Visibility,
     ) -> Self {
         let bare = to.to_bare();
-        let fork = to.is_bare().then(|| OutgoingCall::propose(cx.now, cx.ids.token(), bare.clone(), media.clone()));
-        let origin = fork.map_or(Origin::Plain, Origin::Placed);
+        let outgoing = to.is_bare().then(|| OutgoingCall::propose(cx.now, cx.ids.token(), bare.clone(), media.clone()));
+        let origin = outgoing.map_or(Origin::Plain, Origin::Placed);
         let mut this = Self { media, ..Self::new(cx, call, us, bare, visibility, origin) };
         this.show_to(cx, to.clone());
         this.said(cx);
@@ -38,20 +38,20 @@ impl DirectCall {
 
     /// A device of the callee says something about our call.
     pub(super) fn callee_said(&mut self, cx: &mut Context<'_>, from: &FullJid, kind: &MessageKind) {
-        let Origin::Placed(fork) = &mut self.origin else { return };
-        let event = fork.handle_message(from, kind);
+        let Origin::Placed(outgoing) = &mut self.origin else { return };
+        let event = outgoing.handle_message(from, kind);
         self.said(cx);
         if let Some(event) = event {
-            self.fork_event(cx, event);
+            self.outgoing_event(cx, event);
         }
     }
 
-    fn fork_event(&mut self, cx: &mut Context<'_>, event: OutgoingCallEvent) {
+    fn outgoing_event(&mut self, cx: &mut Context<'_>, event: OutgoingCallEvent) {
         match event {
             OutgoingCallEvent::Rings(device) => cx.event(self.call, Event::DeviceRings(device)),
             OutgoingCallEvent::PickedUp(device) => {
                 cx.event(self.call, Event::PickedUp(device.clone()));
-                let sid = self.id().expect("a fork has an id").to_owned();
+                let sid = self.id().expect("a proposed call has an id").to_owned();
                 self.open_session(cx, device, sid);
             }
             OutgoingCallEvent::Over(why) => {
@@ -69,8 +69,8 @@ impl DirectCall {
 
     /// Both call each other, and the other's proposal wins: it is taken, as the user wants to talk with that person.
     pub(super) fn gives_way(&mut self, cx: &mut Context<'_>, mut theirs: IncomingCall) {
-        if let Origin::Placed(fork) = &mut self.origin {
-            fork.retract(MessageReason::tie_break());
+        if let Origin::Placed(outgoing) = &mut self.origin {
+            outgoing.retract(MessageReason::tie_break());
         }
         self.said(cx);
         theirs.accept(cx.now);
@@ -81,11 +81,11 @@ impl DirectCall {
 
     /// Our proposal was returned, or the copy for one device.
     pub(super) fn returned(&mut self, cx: &mut Context<'_>, from: &Jid, condition: &str) {
-        let Origin::Placed(fork) = &mut self.origin else { return };
-        if !fork.is_open() {
+        let Origin::Placed(outgoing) = &mut self.origin else { return };
+        if !outgoing.is_open() {
             return; // A device took the call, so it does not matter which other one did not hear of it.
         }
-        match fork.handle_error(cx.now, from, condition.to_owned()) {
+        match outgoing.handle_error(cx.now, from, condition.to_owned()) {
             Returned::Perhaps => {}
             Returned::OneCopy => {
                 let warning = Warning::ProposalReturned { from: from.clone(), condition: condition.to_owned() };
@@ -95,11 +95,11 @@ impl DirectCall {
     }
 
     pub(super) fn placing_timeout(&mut self, cx: &mut Context<'_>) {
-        let Origin::Placed(fork) = &mut self.origin else { return };
-        let event = fork.handle_timeout(cx.now);
+        let Origin::Placed(outgoing) = &mut self.origin else { return };
+        let event = outgoing.handle_timeout(cx.now);
         self.said(cx);
         if let Some(event) = event {
-            self.fork_event(cx, event);
+            self.outgoing_event(cx, event);
         }
     }
 
@@ -110,7 +110,7 @@ impl DirectCall {
 
     /// True while nobody has picked up, and we have to wait.
     pub(super) fn is_placed(&self) -> bool {
-        matches!(&self.origin, Origin::Placed(fork) if fork.is_open())
+        matches!(&self.origin, Origin::Placed(outgoing) if outgoing.is_open())
     }
 
     pub(super) fn is(&mut self, cx: &Context<'_>, state: PairState) {

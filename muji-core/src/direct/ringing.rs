@@ -17,17 +17,17 @@ impl DirectCall {
         cx: &mut Context<'_>,
         call: CallId,
         us: &FullJid,
-        ring: IncomingCall,
+        incoming: IncomingCall,
         visibility: Visibility,
-        alerting: RingingReply,
+        reply: RingingReply,
     ) -> Self {
-        let from = ring.caller().clone();
-        let media = ring.media().to_vec();
-        let mut this = Self::new(cx, call, us, from.to_bare(), visibility, Origin::Rung(ring));
+        let from = incoming.caller().clone();
+        let media = incoming.media().to_vec();
+        let mut this = Self::new(cx, call, us, from.to_bare(), visibility, Origin::Rung(incoming));
         this.said(cx);
         cx.event(
             call,
-            match alerting {
+            match reply {
                 RingingReply::Sent => Event::Ringing { from, media },
                 RingingReply::Withheld => Event::Stranger { from, media },
             },
@@ -61,10 +61,10 @@ impl DirectCall {
             return Err(Refused::NoCodec);
         }
         match &mut self.origin {
-            Origin::Rung(ring) if ring.is_ringing() => {
+            Origin::Rung(incoming) if incoming.is_ringing() => {
                 self.media = media;
-                let caller = ring.caller().clone();
-                ring.accept(cx.now);
+                let caller = incoming.caller().clone();
+                incoming.accept(cx.now);
                 self.show_to(cx, caller.into());
                 self.said(cx);
             }
@@ -89,15 +89,15 @@ impl DirectCall {
 
     /// The caller says something about its call.
     pub(super) fn caller_said(&mut self, cx: &mut Context<'_>, kind: &MessageKind) {
-        let Origin::Rung(ring) = &mut self.origin else { return };
-        let stopped = ring.handle_caller(kind);
+        let Origin::Rung(incoming) = &mut self.origin else { return };
+        let stopped = incoming.handle_caller(kind);
         self.ring_stopped(cx, stopped);
     }
 
     /// Another of our devices says something about this call.
     pub(super) fn device_said(&mut self, cx: &mut Context<'_>, device: &FullJid, kind: &MessageKind) {
-        let Origin::Rung(ring) = &mut self.origin else { return };
-        let stopped = ring.handle_device(device, kind);
+        let Origin::Rung(incoming) = &mut self.origin else { return };
+        let stopped = incoming.handle_device(device, kind);
         self.ring_stopped(cx, stopped);
     }
 
@@ -109,8 +109,8 @@ impl DirectCall {
 
     pub(super) fn ringing_timeout(&mut self, cx: &mut Context<'_>) {
         match &mut self.origin {
-            Origin::Rung(ring) => {
-                let stopped = ring.handle_timeout(cx.now);
+            Origin::Rung(incoming) => {
+                let stopped = incoming.handle_timeout(cx.now);
                 self.ring_stopped(cx, stopped);
             }
             Origin::Offered { until } if *until <= cx.now => {

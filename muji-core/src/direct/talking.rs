@@ -65,8 +65,8 @@ impl DirectCall {
 
     /// The caller offers the session that we accepted. False if it is another one.
     pub(super) fn session_offered(&mut self, cx: &mut Context<'_>, id: &str, from: &FullJid, offer: &Jingle) -> bool {
-        let Origin::Rung(ring) = &mut self.origin else { return false };
-        if !ring.offered(from, &offer.sid) {
+        let Origin::Rung(incoming) = &mut self.origin else { return false };
+        if !incoming.offered(from, &offer.sid) {
             return false;
         }
         cx.send(acknowledge(from, id));
@@ -287,7 +287,7 @@ impl DirectCall {
     /// The other's device comes or goes: of a caller that is gone nothing can be expected, and one with which we talk may come
     /// back.
     pub(super) fn peer_presence(&mut self, cx: &mut Context<'_>, device: &FullJid, available: bool) {
-        if !available && matches!(&self.origin, Origin::Rung(ring) if ring.caller() == device) {
+        if !available && matches!(&self.origin, Origin::Rung(incoming) if incoming.caller() == device) {
             self.caller_said(cx, &MessageKind::Retract(MessageReason::default()));
         }
         if let Some(session) = self.session.as_mut().filter(|session| session.parties().peer == *device) {

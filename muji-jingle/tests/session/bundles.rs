@@ -6,7 +6,7 @@ use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Content, Group, Jingle};
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
-use crate::pair::{Given, Pair, drain, end, end_of, offered, opus, parties, transport, wanted};
+use crate::pair::{Given, Pair, drain, end, end_of, offer_of, offered, opus, parties, transport, wanted};
 
 fn vp8(id: u8) -> PayloadType {
     PayloadType::new(id, "VP8", 90_000, 1)
@@ -392,10 +392,8 @@ fn a_transport_that_runs_learns_no_header_extension() {
     let mut pair = offered();
     let [sound, pictures] = <[ContentSpec; 2]>::try_from(both(111, 98)).expect("two");
     let sound = vec![with(sound, std::slice::from_ref(&mid))];
-    pair.caller = Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), sound);
-    pair.caller.permit_offer(pair.now, &mut pair.ids);
-    pair.caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
-    let offer = drain(&mut pair.caller).requests.remove(0).1;
+    let (caller, (_, offer)) = offer_of(pair.now, &mut pair.ids, sound);
+    pair.caller = caller;
     let answer = answer_with(&offer, [Some(their_end("peer")), None], group(&["audio"]));
     pair.caller.handle_request(pair.now, &mut pair.ids, "a", &answer, &[]).expect("it is in order");
     drain(&mut pair.caller);

@@ -12,7 +12,7 @@ use muji_xep::session_info::{ContentRef, SessionInfo};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::pair::{Pair, agreed, drain, end, offered, opus, parties, up, up_without_bundle, wanted};
+use crate::pair::{Pair, agreed, answer, drain, end, offer_of, offered, opus, parties, up, up_without_bundle, wanted};
 
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
@@ -512,11 +512,8 @@ fn what_is_added_to_a_bundle_travels_by_its_transport() {
 /// A session whose callee answered an offer that groups all contents.
 fn bundled() -> Talk {
     let mut pair = agreed();
-    let (now, mut caller) =
-        (pair.now, Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()])));
-    caller.permit_offer(now, &mut pair.ids);
-    caller.handle_media(now, &mut pair.ids, end("romeo"));
-    let mut offer = drain(&mut caller).requests.swap_remove(0).1;
+    let now = pair.now;
+    let (mut caller, (_, mut offer)) = offer_of(now, &mut pair.ids, wanted(vec![opus()]));
     offer.group = Some(Group { semantics: "BUNDLE".to_owned(), contents: vec!["audio".to_owned()] });
     pair.callee = Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect("it fits");
     pair.callee.accept(now, &mut pair.ids);
@@ -636,4 +633,22 @@ fn a_change_that_is_not_understood_is_asked_again_as_if_the_initiator_had_create
         let error = StanzaError::new(ErrorType::Modify, DefinedCondition::BadRequest, "en", "");
         talk.act(CALLEE, |session, now, ids| assert!(session.handle_answer(now, ids, id, Err(&error))));
     }
+}
+
+#[test]
+fn an_answer_is_about_what_we_offered_though_the_peer_has_added_something_of_the_same_name_and_calls_both_its_own() {
+    let mut pair = offered();
+    let mut add = Jingle::new(Action::ContentAdd, "s1");
+    let slides = ContentSpec { media: Media::Slides, ..video(false) };
+    let description = Description::new(Media::Slides, slides.payload_types.clone());
+    let (_, mut accept) = answer(&mut pair);
+    let transport = accept.contents[0].transport.clone();
+    let content = Content { creator: Side::Responder, ..Content::new("audio") };
+    add.contents = vec![Content { description: Some(description), transport, ..content }];
+    pair.caller.handle_request(pair.now, &mut pair.ids, "a", &add, &[slides]).expect("it is in order");
+    accept.contents[0].creator = Side::Responder;
+    pair.caller.handle_request(pair.now, &mut pair.ids, "b", &accept, &[]).expect("it is in order");
+    let agreed =
+        |it: &MediaCommand| matches!(it, MediaCommand::Content { content, send: Some(_), .. } if content == "audio");
+    assert!(drain(&mut pair.caller).media.iter().any(agreed));
 }

@@ -126,6 +126,15 @@ pub(crate) fn offered() -> Pair {
     Pair { now, ids, caller, callee, offer: offer.clone() }
 }
 
+/// Another caller that offers this to Juliet: its session, and the request.
+pub(crate) fn offer_of(now: Instant, ids: &mut Ids, specs: Vec<ContentSpec>) -> (Session, (String, Jingle)) {
+    let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), specs);
+    caller.permit_offer(now, ids);
+    caller.handle_media(now, ids, end("romeo"));
+    let offer = drain(&mut caller).requests.remove(0);
+    (caller, offer)
+}
+
 /// The callee's answer.
 pub(crate) fn answer(pair: &mut Pair) -> (String, Jingle) {
     pair.callee.accept(pair.now, &mut pair.ids);

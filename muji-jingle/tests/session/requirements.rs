@@ -8,7 +8,7 @@ use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 use muji_xep::session_info::SessionInfo;
 use xmpp_parsers::iq::Iq;
 
-use crate::pair::{Given, agreed, answer, drain, end, offered, opus, parties, transport, up, wanted};
+use crate::pair::{Given, agreed, answer, drain, end, offer_of, offered, opus, parties, transport, up, wanted};
 
 fn why(given: &Given) -> Option<Reason> {
     given.told().map(|why| why.reason.clone())
@@ -80,10 +80,7 @@ fn extended(offered: &[(u16, &str)], known: &[(u16, &str)]) -> [Vec<HeaderExtens
     let now = std::time::Instant::now();
     let mut ids = muji_jingle::Ids::new([7; 32]);
     let with = |of| vec![ContentSpec { extensions: extensions(of), ..wanted(vec![opus()]).remove(0) }];
-    let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), with(offered));
-    caller.permit_offer(now, &mut ids);
-    caller.handle_media(now, &mut ids, end("romeo"));
-    let offer = drain(&mut caller).requests.remove(0).1;
+    let (mut caller, (_, offer)) = offer_of(now, &mut ids, with(offered));
     let mut callee = Session::incoming(parties("juliet", "romeo"), &offer, &with(known)).expect("it fits");
     callee.accept(now, &mut ids);
     callee.handle_media(now, &mut ids, end("juliet"));
@@ -280,11 +277,7 @@ fn an_answer_may_number_an_encoding_otherwise_and_leave_out_what_it_fixes() {
 fn what_is_sent_is_the_first_of_the_answer_that_was_offered() {
     let speex = PayloadType::new(112, "speex", 16_000, 1);
     let mut pair = offered();
-    let mut caller =
-        Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus(), speex.clone()]));
-    caller.permit_offer(pair.now, &mut pair.ids);
-    caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
-    drain(&mut caller);
+    let (mut caller, _) = offer_of(pair.now, &mut pair.ids, wanted(vec![opus(), speex.clone()]));
     let (id, mut accept) = answer(&mut pair);
     let description = accept.contents[0].description.as_mut().expect("an answer has one");
     description.payload_types = vec![PayloadType::new(0, "PCMU", 8_000, 1), speex.clone(), opus()];

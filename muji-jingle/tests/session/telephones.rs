@@ -7,7 +7,7 @@ use muji_xep::jingle::{Action, Jingle};
 use muji_xep::rtp::PayloadType;
 use muji_xep::session_info::SessionInfo;
 
-use crate::pair::{drain, end, offered, opus, parties, wanted};
+use crate::pair::{drain, end, offer_of, offered, opus, parties, wanted};
 
 fn pcmu() -> PayloadType {
     PayloadType::new(0, "PCMU", 8_000, 1)
@@ -38,11 +38,8 @@ fn answered(offers: Vec<PayloadType>) -> Vec<u8> {
 fn sent_after(answers: Vec<PayloadType>) -> (Vec<u8>, u8) {
     let mut pair = offered();
     let ours = wanted(vec![opus(), pcmu(), pcma()]);
-    let mut caller = Session::outgoing(pair.now, parties("romeo", "juliet"), "s1".to_owned(), ours);
-    caller.permit_offer(pair.now, &mut pair.ids);
-    caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
-    let [(id, offer)] = &drain(&mut caller).requests[..] else { panic!("one offer") };
-    caller.handle_answer(pair.now, &mut pair.ids, id, Ok(()));
+    let (mut caller, (id, offer)) = offer_of(pair.now, &mut pair.ids, ours);
+    caller.handle_answer(pair.now, &mut pair.ids, &id, Ok(()));
     pair.callee.accept(pair.now, &mut pair.ids);
     pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
     let [(_, answer)] = &drain(&mut pair.callee).requests[..] else { panic!("one answer") };
@@ -54,7 +51,7 @@ fn sent_after(answers: Vec<PayloadType>) -> (Vec<u8>, u8) {
         MediaCommand::Content { send, .. } => send,
         _ => None,
     });
-    (encodings(offer), sends.expect("something is sent").payload_type.id)
+    (encodings(&offer), sends.expect("something is sent").payload_type.id)
 }
 
 #[test]

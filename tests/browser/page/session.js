@@ -3,7 +3,7 @@
 import { Meter } from './meter.js';
 import { parameters } from './parameters.js';
 import { report } from './report.js';
-import { answerOf, candidateOf, candidateText, jingleOf, offerOf } from './sdp.js';
+import { answerOf, candidateOf, candidateText, jingleOf, offerOf, sections } from './sdp.js';
 import { NS, child, children, element, localPart } from './xml.js';
 
 export class Session {
@@ -105,7 +105,7 @@ export class Session {
 
   // --- What the peer does ---
 
-  // Whether it is an action that this client knows.
+  // What this client does not know is confirmed all the same, and has no effect.
   async handle(action, jingle) {
     if (action === 'session-accept') {
       await this.pc.setRemoteDescription({ type: 'answer', sdp: answerOf(jingle, this.offer) });
@@ -137,10 +137,7 @@ export class Session {
 
 // The offer with audio and video as mids instead of 0 and 1.
 function namedByMedia(sdp) {
-  const kinds = new Map();
-  for (const section of sdp.split(/\r\n(?=m=)/).slice(1)) {
-    kinds.set(section.match(/^a=mid:(.*)$/m)[1].trim(), section.match(/^m=(\w+)/)[1]);
-  }
+  const kinds = new Map(sections(sdp).media.map(({ mid, kind }) => [mid, kind]));
   return sdp
     .replace(/^a=mid:(.*)$/gm, (_, mid) => `a=mid:${kinds.get(mid.trim())}`)
     .replace(/^a=group:BUNDLE (.*)$/m, (_, mids) => `a=group:BUNDLE ${mids.trim().split(' ').map(mid => kinds.get(mid)).join(' ')}`);

@@ -2,12 +2,10 @@
 
 use std::time::Instant;
 
+use muji_harness::recognition::is_tone;
 use serde_json::Value;
 
 use crate::scenarios::Person;
-
-/// A tone is somebody's if it is no further off: 1.2 percent, which a jitter buffer that catches up makes at most.
-const TOLERANCE: f64 = 0.012;
 
 /// A hue is somebody's if it is no further off, in degrees.
 const HUE_TOLERANCE: f64 = 15.0;
@@ -48,8 +46,7 @@ impl Direction {
 
     fn heard(&mut self, event: &Value, person: &Person, now: Instant) {
         self.hz = event["hz"].as_f64();
-        let expected = f64::from(person.hz);
-        let right = self.hz.is_some_and(|hz| (hz - expected).abs() <= expected * TOLERANCE);
+        let right = self.hz.is_some_and(|hz| is_tone(hz, person.hz));
         self.right_tones += u32::from(right);
         self.played.reached(event["played"].as_u64(), now);
         self.concealed.reached(event["concealed"].as_u64(), now);

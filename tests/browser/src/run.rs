@@ -1,6 +1,6 @@
 //! One call: starts everybody, waits until all hear and see all, measures for some seconds, and lets all leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -319,14 +319,23 @@ impl Call<'_> {
         let before = self.outcome.faults.len();
         self.pages.leave();
         self.programs.press("q").await;
-        let mut left = 0;
-        let all = self.scenario.devices.len();
-        let over = |_: usize, event: &Value, _: &Outcome| {
-            left += usize::from(event["event"] == "left" || event["event"] == "summary");
-            left == all
+        let mut left = BTreeSet::new();
+        let talking = self.scenario.talking();
+        let over = |device: usize, event: &Value, _: &Outcome| {
+            if device < talking && (event["event"] == "left" || event["event"] == "summary") {
+                left.insert(device);
+            }
+            left.len() == talking
         };
-        self.watch(Instant::now() + LEAVING, over).await;
+        let all_left = self.watch(Instant::now() + LEAVING, over).await;
         self.outcome.faults.truncate(before); // Sessions end now.
+        if !all_left {
+            self.outcome.faults.push(format!(
+                "only {} of {talking} had left after {} s",
+                left.len(),
+                LEAVING.as_secs()
+            ));
+        }
     }
 }
 

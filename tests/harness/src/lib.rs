@@ -5,7 +5,8 @@
 //! keeps nothing, trusts everybody it let in and knows no other server.
 //!
 //! Also here: real servers where they are installed ([`real_server`], [`turn`]), networks of the kernel's ([`network`]), [`muji_call`]
-//! processes, a [`dino`] without a screen, a [`plot`] of what was measured, the [`register`] of requirements, and [`replay`], which says what requirements a trace breaks.
+//! processes, a [`dino`] without a screen, a [`plot`] of what was measured, the [`register`] of requirements, [`recognition`] of tones and
+//! colours, and [`replay`], which says what requirements a trace breaks.
 #![forbid(unsafe_code)]
 
 pub mod authority;
@@ -22,6 +23,7 @@ mod process;
 pub mod proxy;
 pub mod puppet;
 pub mod real_server;
+pub mod recognition;
 pub mod register;
 pub mod replay;
 pub mod room;

@@ -96,10 +96,7 @@ impl Network {
     /// # Errors
     /// If the kernel does not do it.
     pub fn lose(&self, percent: u32) -> io::Result<()> {
-        let rule = match percent {
-            0 => String::new(),
-            _ => format!("meta l4proto udp numgen random mod 100 < {percent} drop"),
-        };
+        let rule = if percent == 0 { String::new() } else { format!("{} drop", random_datagrams(percent)) };
         feed(
             &self.name,
             &format!(
@@ -262,6 +259,14 @@ impl Host {
         feed(self.router.as_deref().unwrap_or(&self.place), &format!("add rule ip filter pass {what} drop\n"))
     }
 
+    /// From now on its router drops this share of all datagrams, in percent, each independently.
+    ///
+    /// # Errors
+    /// If the kernel does not do it.
+    pub fn lose(&self, percent: u32) -> io::Result<()> {
+        self.block(&random_datagrams(percent))
+    }
+
     /// Connections to and from this port are reset, at a site without a router, or are not any more.
     ///
     /// # Errors
@@ -344,6 +349,11 @@ fn run(words: &[&str]) -> io::Result<()> {
 fn within(place: &str, command: &str) -> io::Result<()> {
     let words: Vec<&str> = ["ip", "netns", "exec", place].into_iter().chain(command.split_whitespace()).collect();
     run(&words)
+}
+
+/// Matches this share of all datagrams, in percent, each independently: as on bad Wi-Fi, without a queue.
+fn random_datagrams(percent: u32) -> String {
+    format!("meta l4proto udp numgen random mod 100 < {percent}")
 }
 
 /// Rules for the packets of a namespace.

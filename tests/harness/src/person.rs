@@ -89,7 +89,7 @@ impl Ear {
 pub(crate) enum Layer {
     /// The real transports, and silence for sound.
     Transports(Box<Peers>),
-    /// [`instant`]: for worlds in which only words matter.
+    /// [`crate::instant_backend`]: for worlds in which only words matter.
     Instant,
 }
 

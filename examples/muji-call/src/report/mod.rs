@@ -33,8 +33,8 @@ pub(crate) struct Report {
     people: BTreeMap<String, ParticipantStats>,
     /// The last rows that were said, without their times.
     picture: Vec<Value>,
-    /// The digits that were said last.
-    digits: Option<String>,
+    /// The security code that was said last.
+    security_code: Option<String>,
     /// Bytes of payload that each of the others was sent.
     sent: u64,
     /// Those of calls before this one.
@@ -54,7 +54,7 @@ impl Report {
             names: BTreeMap::new(),
             people: BTreeMap::new(),
             picture: Vec::new(),
-            digits: None,
+            security_code: None,
             sent: 0,
             sent_before: 0,
         }
@@ -157,14 +157,14 @@ impl Report {
     }
 
     /// Digits to compare by voice, when they are others than before.
-    pub(crate) fn authentication(&mut self, digits: Option<String>) {
-        if self.digits == digits {
+    pub(crate) fn authentication(&mut self, code: Option<String>) {
+        if self.security_code == code {
             return;
         }
-        self.digits = digits;
-        if let Some(digits) = self.digits.clone() {
-            self.say("authentication", json!({ "digits": digits }), || {
-                Some(format!("security code: the call is private if the others read the same digits: {digits}"))
+        self.security_code = code;
+        if let Some(code) = self.security_code.clone() {
+            self.say("authentication", json!({ "digits": code }), || {
+                Some(format!("security code: the call is private if the others read the same digits: {code}"))
             });
         }
     }
@@ -184,7 +184,7 @@ impl Report {
         let people = people.collect();
         self.shared_view.with(|window_state| {
             window_state.people = people;
-            window_state.digits.clone_from(&self.digits);
+            window_state.security_code.clone_from(&self.security_code);
         });
     }
 
@@ -295,7 +295,7 @@ impl Report {
     pub(crate) fn summary(&mut self) {
         let people = std::mem::take(&mut self.people);
         self.pair_matrix.end();
-        (self.picture, self.digits) = (Vec::new(), None);
+        (self.picture, self.security_code) = (Vec::new(), None);
         self.show_people();
         if self.json {
             return people.iter().for_each(|(nick, known)| self.say("summary", known.summary(nick), || None));

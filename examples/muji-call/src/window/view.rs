@@ -79,7 +79,7 @@ impl View {
             if pressed(ui, "Leave (q)", false) {
                 actions.push(UserAction::Leave);
             }
-            let words = [window_state.digits.as_deref(), Some(&window_state.message)].into_iter().flatten();
+            let words = [window_state.security_code.as_deref(), Some(&window_state.message)].into_iter().flatten();
             for words in words {
                 ui.add(Label::new(RichText::new(words).color(Color32::GRAY).small()).truncate());
             }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use muji_harness::real_server::RealServer;
+use muji_harness::recognition::{is_colour, is_tone, read_colour};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -32,12 +33,6 @@ pub(crate) const RED_PATTERN: &str = "pattern:c03030";
 
 /// The picture of aiortc, if it shows one.
 pub(crate) const BLUE: &str = "3040c0";
-
-/// A tone is the other's if it is no further off, as a share of it: sound is played faster while a jitter buffer catches up.
-const TOLERANCE: f64 = 0.012;
-
-/// A colour is the other's if no part of it is further off: there are white letters in ours.
-const SHADE: u8 = 40;
 
 /// Seconds in which it must be heard or seen: a single one may be a coincidence.
 const SECONDS: usize = 2;
@@ -167,9 +162,7 @@ impl Side {
 
     /// It hears a tone of so many Hertz.
     pub(crate) async fn hears(&mut self, hertz: u16) {
-        let wanted = f64::from(hertz);
-        let near =
-            |event: &Value| event["hz"].as_f64().is_some_and(|heard| (heard - wanted).abs() < TOLERANCE * wanted);
+        let near = |event: &Value| event["hz"].as_f64().is_some_and(|heard| is_tone(heard, hertz));
         for _ in 0..SECONDS {
             self.tells_that("heard", near).await;
         }
@@ -177,8 +170,11 @@ impl Side {
 
     /// It sees this colour, RRGGBB: the mean of a picture.
     pub(crate) async fn sees(&mut self, colour: &str) {
+        let wanted = read_colour(colour).expect("it is a colour");
+        let near =
+            |event: &Value| event["colour"].as_str().and_then(read_colour).is_some_and(|seen| is_colour(seen, wanted));
         for _ in 0..SECONDS {
-            self.tells_that("seen", |event| event["colour"].as_str().is_some_and(|seen| is_like(seen, colour))).await;
+            self.tells_that("seen", near).await;
         }
     }
 
@@ -222,9 +218,4 @@ fn read(
             }
         }
     });
-}
-
-fn is_like(seen: &str, wanted: &str) -> bool {
-    let parts = |digits: &str| u32::from_str_radix(digits, 16).map_or([0; 4], u32::to_be_bytes);
-    parts(seen).iter().zip(parts(wanted)).all(|(seen, wanted)| seen.abs_diff(wanted) <= SHADE)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use muji_harness::dino::{Dino, Owner};
 use muji_harness::network::Network;
 use muji_harness::real_server::{PEOPLE, RealServer};
+use muji_harness::recognition::{is_colour, is_tone, read_colour};
 use muji_harness::replay::{self, Breach};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -17,10 +18,6 @@ pub(crate) const SOUND: Duration = Duration::from_secs(20);
 
 /// The tone of Dino's microphone, in Hertz.
 pub(crate) const HUM: u16 = 400;
-
-/// The share by which a tone may differ: a jitter buffer that catches up plays half a percent too fast, and what is measured beside other
-/// tones is not exact.
-const TOLERANCE: f64 = 0.012;
 
 /// Colours of our test pictures.
 pub(crate) const RED: [u8; 3] = [0xC0, 0x30, 0x30];
@@ -190,21 +187,20 @@ impl MujiCall {
 
     /// It hears Dino's microphone.
     pub(crate) async fn hears_dino(&mut self, dino: &Dino) -> Result<(), DinoError> {
-        let heard = self.tells_within(SOUND, |event| is_tone(event, dino.tone)).await;
+        let heard = self.tells_within(SOUND, |event| hears(event, dino.tone)).await;
         heard.map(drop).ok_or_else(|| DinoError::Silent(format!("{} does not hear Dino's {} Hz", self.name, dino.tone)))
     }
 
     /// It hears this tone.
     pub(crate) async fn hears(&mut self, tone: u16) {
-        self.tells(&format!("a tone of {tone} Hz"), SOUND, |event| is_tone(event, tone)).await;
+        self.tells(&format!("a tone of {tone} Hz"), SOUND, |event| hears(event, tone)).await;
     }
 
     /// It sees this colour: the mean of a picture.
     pub(crate) async fn sees_colour(&mut self, colour: [u8; 3]) {
         let is = |event: &Value| {
-            let seen = event["colour"].as_str().and_then(|colour| u32::from_str_radix(colour, 16).ok());
-            let near = |seen: u32| seen.to_be_bytes()[1..].iter().zip(colour).all(|(seen, is)| seen.abs_diff(is) < 24);
-            event["event"] == "seen" && seen.is_some_and(near)
+            let seen = event["colour"].as_str().and_then(read_colour);
+            event["event"] == "seen" && seen.is_some_and(|seen| is_colour(seen, colour))
         };
         self.tells("the colour of a picture", SOUND, is).await;
     }
@@ -231,9 +227,8 @@ impl MujiCall {
     }
 }
 
-fn is_tone(event: &Value, tone: u16) -> bool {
-    let tone = f64::from(tone);
-    event["event"] == "heard" && event["hz"].as_f64().is_some_and(|hz| (hz - tone).abs() < TOLERANCE * tone)
+fn hears(event: &Value, tone: u16) -> bool {
+    event["event"] == "heard" && event["hz"].as_f64().is_some_and(|hz| is_tone(hz, tone))
 }
 
 fn is_dino(event: &Value) -> bool {

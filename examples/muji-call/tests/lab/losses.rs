@@ -38,7 +38,7 @@ fn detailed_pictures() -> PathBuf {
 async fn seen_at(pictures: &Path, percent: u32) -> Option<f64> {
     let mut internet = Internet::new(false)?;
     let (here, there) = (internet.site(PortRestricted), internet.site(PortRestricted));
-    here.block(&format!("meta l4proto udp numgen random mod 100 < {percent}")).unwrap();
+    here.lose(percent).unwrap();
     let romeo = ["--audio", "tone:440", "--video", text(pictures)];
     let mut romeo = internet.call(&here, "romeo", &romeo).spawn().unwrap();
     let mut juliet = internet.call(&there, "juliet", &["--audio", "tone:660"]).spawn().unwrap();

@@ -107,7 +107,7 @@ impl Participants {
     ) {
         let mut participant = Participant::new(cx.now, nick, quirks);
         participant.had = view.occupants.contents(&jid).into_iter().map(|(_, media)| media).collect();
-        if view.standing == PublishState::Public {
+        if view.state == PublishState::Public {
             participant.recover_at(cx.now + config::CALL_FALLBACK); // It came later, so it calls.
         }
         self.people.insert(jid.clone(), participant);
@@ -219,7 +219,7 @@ impl Participants {
             let Some(participant) = self.people.get_mut(&jid) else { continue };
             match participant.quirks.call_after {
                 None => self.call(cx, view, &jid, Turn::Ours),
-                Some(grace) if view.standing == PublishState::Public => {
+                Some(grace) if view.state == PublishState::Public => {
                     participant.call = Some(PlannedCall { at: cx.now + grace, turn: Turn::Ours });
                 }
                 Some(_) => {} // At the echo.

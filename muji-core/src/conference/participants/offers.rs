@@ -50,7 +50,7 @@ impl Participants {
     }
 
     fn may_offer(&self, view: &ConferenceView<'_>, from: &FullJid, offer: &Jingle) -> Result<(), PeerFault> {
-        if view.standing == PublishState::Leaving {
+        if view.state == PublishState::Leaving {
             return Err(PeerFault::Stranger);
         }
         if offer.contents.is_empty() {

@@ -35,7 +35,7 @@ pub(crate) struct ConferenceView<'a> {
     pub(crate) media: &'a [Media],
     pub(crate) muted: &'a [Media],
     pub(crate) holding: bool,
-    pub(crate) standing: PublishState,
+    pub(crate) state: PublishState,
     /// We were in this room before: offers to us in that stay may still be under way.
     pub(crate) later_stay: bool,
 }
@@ -43,7 +43,7 @@ pub(crate) struct ConferenceView<'a> {
 impl ConferenceView<'_> {
     /// True if others have seen what we send, or are about to.
     pub(super) fn is_public(&self) -> bool {
-        matches!(self.standing, PublishState::Published | PublishState::Public)
+        matches!(self.state, PublishState::Published | PublishState::Public)
     }
 
     /// True if we and a participant have published something of one medium.

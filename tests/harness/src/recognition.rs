@@ -1,0 +1,46 @@
+//! Whose tone is heard, and whose colour is seen, by what the programs tell.
+
+/// A tone is another's if it is no further off, as a share of it: sound is played faster while a jitter buffer catches up, by half a
+/// percent for tens of seconds, and what is measured beside other tones is not exact.
+const TONE_TOLERANCE: f64 = 0.012;
+
+/// A colour is another's if no part of it is further off: letters and bars in test pictures are white.
+const COLOUR_TOLERANCE: u8 = 40;
+
+/// Whether a tone of so many Hertz is the wanted one.
+#[must_use]
+pub fn is_tone(heard: f64, wanted: impl Into<f64>) -> bool {
+    let wanted = wanted.into();
+    (heard - wanted).abs() <= TONE_TOLERANCE * wanted
+}
+
+/// Whether a colour, the mean of a picture, is the wanted one.
+#[must_use]
+pub fn is_colour(seen: [u8; 3], wanted: [u8; 3]) -> bool {
+    seen.iter().zip(wanted).all(|(seen, wanted)| seen.abs_diff(wanted) <= COLOUR_TOLERANCE)
+}
+
+/// A colour as the programs write it, RRGGBB.
+#[must_use]
+pub fn read_colour(digits: &str) -> Option<[u8; 3]> {
+    let [0, red, green, blue] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes() else { return None };
+    Some([red, green, blue])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_may_be_off_by_as_much_as_catching_up_makes() {
+        assert_eq!([765.0, 774.0, 780.0, 440.0].map(|heard| is_tone(heard, 770)), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_colour_may_be_lighter_by_what_is_written_on_it() {
+        let red = read_colour("c03030").expect("it is one");
+        assert_eq!(red, [0xC0, 0x30, 0x30]);
+        assert!(is_colour([0xC8, 0x40, 0x40], red) && !is_colour([0x30, 0x40, 0xC0], red));
+        assert_eq!(["", "red", "ffc03030"].map(read_colour), [None; 3]);
+    }
+}
