@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hound::WavReader;
 use muji_harness::impairment::Impairment;
+use muji_media::device::SAMPLE_RATE;
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use crate::material::Material;
 use crate::pictures::{BEGINNING, LOOK, Seen, Shown};
 use crate::relay::Relay;
 use crate::rows::path_delay;
-use crate::sound::{Heard, TIMES};
+use crate::sound::{self, Heard, TIMES};
 use crate::{Failure, delay, pesq};
 
 /// Beyond what is shown or said: to start Python, read the film, connect and end.
@@ -27,8 +28,7 @@ const LATE: f64 = 0.030;
 /// A film over a network.
 pub(crate) async fn pictures(material: &Material, network: Impairment) -> Result<Seen, Failure> {
     let [beginning, look] = [BEGINNING, LOOK].map(|time| time.as_secs().to_string());
-    let arguments = [&beginning, &look].map(String::as_str);
-    let told = call("pictures.py", material, &material.film, &arguments, network, BEGINNING + LOOK).await?;
+    let told = call("pictures.py", material, &material.film, &[beginning, look], network, BEGINNING + LOOK).await?;
     let captured = numbers(&told["captured"]);
     let late = captured.iter().enumerate().map(|(number, at)| at - number as f64 / 30.0).fold(0.0, f64::max);
     busy(network, late);
@@ -42,22 +42,25 @@ pub(crate) async fn pictures(material: &Material, network: Impairment) -> Result
     Ok(Seen::of(&[shown.collect()], BEGINNING + LOOK, number("key_frames")?, number("bytes")?))
 }
 
-/// Speech over a network.
-pub(crate) async fn sound(material: &Material, network: Impairment) -> Result<Heard, Failure> {
+/// Speech over a network; what the program tells, for [`heard`].
+pub(crate) async fn sound(material: &Material, network: Impairment) -> Result<Value, Failure> {
+    let seconds = f64::from(WavReader::open(&material.speech)?.duration()) / f64::from(SAMPLE_RATE);
     let recording = material.recording("libwebrtc", network.name);
-    let said = WavReader::open(&material.speech)?.into_samples::<i16>().collect::<Result<Vec<_>, _>>()?;
-    let time = Duration::from_secs_f64((said.len() * TIMES) as f64 / 48_000.0);
-    let file = recording.to_string_lossy();
-    let arguments = [file.as_ref(), &TIMES.to_string()];
-    let told = call("sound.py", material, &material.speech, &arguments, network, time).await?;
+    let arguments = [recording.to_string_lossy().into_owned(), TIMES.to_string()];
+    let time = Duration::from_secs_f64(seconds * TIMES as f64);
+    call("sound.py", material, &material.speech, &arguments, network, time).await
+}
+
+/// What was heard of it. That takes a while, in which no relay may run.
+pub(crate) fn heard(material: &Material, network: Impairment, told: &Value) -> Result<Heard, Failure> {
     let number = |name: &str| told[name].as_f64().ok_or_else(|| format!("libwebrtc does not tell {name}"));
     busy(network, number("late")?);
-    let heard = WavReader::open(&recording)?.into_samples::<i16>().collect::<Result<Vec<_>, _>>()?;
-    let delays = delay::delays(&said, heard.get(said.len()..).unwrap_or_default());
-    let path = path_delay(&network);
+    let recording = material.recording("libwebrtc", network.name);
+    let said = sound::read(&material.speech)?;
+    let delays = delay::delays(&said, sound::read(&recording)?.get(said.len()..).unwrap_or_default());
     Ok(Heard {
         pesq: pesq::pesq(material, &recording)?,
-        delay: [0.5, 0.95].map(|share| delay::at(&delays, share) - path),
+        delay: [0.5, 0.95].map(|share| delay::at(&delays, share) - path_delay(&network)),
         concealed: number("concealed")?,
         lost: number("lost")?,
         bits: number("bits")?,
@@ -70,7 +73,7 @@ async fn call(
     program: &str,
     material: &Material,
     content: &Path,
-    arguments: &[&str],
+    arguments: &[String],
     network: Impairment,
     time: Duration,
 ) -> Result<Value, Failure> {

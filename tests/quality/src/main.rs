@@ -41,8 +41,8 @@ fn main() -> ExitCode {
 
 async fn run() -> Result<Goals, Failure> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let beside = words.first().is_none_or(|word| word != "ours");
-    if !beside {
+    let alone = words.first().is_some_and(|word| word == "ours");
+    if alone {
         words.remove(0);
     }
     let part = words.first().map_or("", String::as_str);
@@ -51,8 +51,15 @@ async fn run() -> Result<Goals, Failure> {
         return Err("usage: muji-quality [ours] [pictures|sound] [part of the name of a row]".into());
     }
     let material = Material::find()?;
+    let beside = !alone && material.has("webrtc");
     if !beside {
-        println!("libwebrtc is skipped.");
+        println!(
+            "libwebrtc is skipped: {}.\n",
+            if alone { "ours alone was asked for" } else { "the Python package wrtc is missing" }
+        );
+    }
+    if part != "pictures" && !material.has("pesq") {
+        println!("PESQ is skipped: the Python package is missing.\n");
     }
     println!("Packets are lost by seed {SEED}.\n");
     let mut goals = Goals::default();

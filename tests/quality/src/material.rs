@@ -1,6 +1,7 @@
 //! Where film, speech and programs are: `scripts/needs quality` puts them beside the build.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::Failure;
 
@@ -24,6 +25,12 @@ impl Material {
             return Err(format!("{} is missing; get it with: scripts/needs quality", missing.display()).into());
         }
         Ok(Self { folder, film, speech, python })
+    }
+
+    /// Whether Python has this package.
+    pub(crate) fn has(&self, package: &str) -> bool {
+        let import = Command::new(&self.python).args(["-c", &format!("import {package}")]).output();
+        import.is_ok_and(|import| import.status.success())
     }
 
     /// Where what was heard of somebody over a network is written.

@@ -6,9 +6,9 @@ use std::process::Command;
 use crate::Failure;
 use crate::material::Material;
 
-/// Of a recording, in the mean of each time that the speech was said but the first; `None` if the package is not there.
+/// Of a recording, in the mean of each time that the speech was said but the first; `None` without the package.
 pub(crate) fn pesq(material: &Material, recording: &Path) -> Result<Option<f64>, Failure> {
-    if !material.python.exists() {
+    if !material.has("pesq") {
         return Ok(None);
     }
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/score.py");

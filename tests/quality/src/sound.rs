@@ -41,7 +41,7 @@ pub(crate) struct Heard {
 }
 
 pub(crate) fn measure(material: &Material, network: &Impairment) -> Result<Heard, Failure> {
-    let said = WavReader::open(&material.speech)?.into_samples::<i16>().collect::<Result<Vec<_>, _>>()?;
+    let said = read(&material.speech)?;
     let mut call = Call::begin(&material.speech, network)?;
     let turns = said.len() * TIMES / FRAME;
     let mut heard = Vec::with_capacity(said.len() * TIMES);
@@ -104,6 +104,11 @@ impl Call {
         self.link.run(FRAME_TIME - PHASE);
         frame.unwrap_or([0; FRAME])
     }
+}
+
+/// The samples of a file.
+pub(crate) fn read(file: &Path) -> Result<Vec<i16>, Failure> {
+    Ok(WavReader::open(file)?.into_samples().collect::<Result<_, _>>()?)
 }
 
 fn write(file: &Path, samples: &[i16]) -> Result<(), Failure> {
