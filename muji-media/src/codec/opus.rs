@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use muji_xep::rtp::PayloadType;
-use opus::{Application, Bitrate, Channels};
+use opusic_c::{Application, Bitrate, Channels, ErrorCode, InbandFec, SampleRate};
 
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 
 /// Speech in full band; music is fine too.
-const TARGET_BITRATE: i32 = 32_000;
+const TARGET_BITRATE: u32 = 32_000;
 
 /// Speech in wide band, for a path that can hardly carry video too.
 const NARROW_BITRATE: u32 = 20_000;
@@ -17,7 +17,11 @@ const NARROW_BITRATE: u32 = 20_000;
 const NARROW: u32 = 120_000;
 
 /// What the encoder prepares for with in-band FEC, in percent.
-const EXPECTED_LOSS: i32 = 10;
+const EXPECTED_LOSS: u8 = 10;
+
+/// How much the decoder may compute: at 5 a neural network makes up what is lost, at 6 a small one and at 7 a large one take out what the
+/// coding of speech in wide band has added (LACE and NoLACE).
+const COMPLEXITY: u8 = 7;
 
 /// Largest payload of one packet: what fits a datagram that no network splits.
 const MAX_PAYLOAD: usize = 1_200;
@@ -33,7 +37,7 @@ pub fn payload_type() -> PayloadType {
 
 /// The bit rate of audio, in bits a second, on a path on which video gets `video` bits a second.
 pub(crate) fn bit_rate_with_video(video: u32) -> u32 {
-    if video < NARROW { NARROW_BITRATE } else { TARGET_BITRATE.unsigned_abs() }
+    if video < NARROW { NARROW_BITRATE } else { TARGET_BITRATE }
 }
 
 /// libopus failed: it has no memory, or the input is invalid.
@@ -41,14 +45,14 @@ pub(crate) fn bit_rate_with_video(video: u32) -> u32 {
 #[error("the Opus library failed: {0}")]
 pub struct OpusFault(String);
 
-impl From<opus::Error> for OpusFault {
-    fn from(error: opus::Error) -> Self {
-        Self(error.description().to_owned())
+impl From<ErrorCode> for OpusFault {
+    fn from(error: ErrorCode) -> Self {
+        Self(error.message().to_owned())
     }
 }
 
 /// One encoder for all peers.
-pub struct Encoder(opus::Encoder);
+pub struct Encoder(opusic_c::Encoder);
 
 impl Encoder {
     /// An encoder for speech, with in-band FEC.
@@ -56,12 +60,12 @@ impl Encoder {
     /// # Errors
     /// If the library has no memory.
     pub fn new() -> Result<Self, OpusFault> {
-        let mut encoder = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
-        encoder.set_bitrate(Bitrate::Bits(TARGET_BITRATE))?;
+        let mut encoder = opusic_c::Encoder::new(Channels::Mono, SampleRate::Hz48000, Application::Voip)?;
+        encoder.set_bitrate(Bitrate::Value(TARGET_BITRATE))?;
         // A variable bit rate would betray what is said by the sizes of encrypted packets (RFC 6562 section 3).
         encoder.set_vbr(false)?;
-        encoder.set_inband_fec(true)?;
-        encoder.set_packet_loss_perc(EXPECTED_LOSS)?;
+        encoder.set_inband_fec(InbandFec::Mode1)?;
+        encoder.set_packet_loss(EXPECTED_LOSS)?;
         Ok(Self(encoder))
     }
 
@@ -70,8 +74,7 @@ impl Encoder {
     /// # Errors
     /// If it is none of these.
     pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), OpusFault> {
-        let bits = i32::try_from(bits).unwrap_or(i32::MAX);
-        Ok(self.0.set_bitrate(Bitrate::Bits(bits))?)
+        Ok(self.0.set_bitrate(Bitrate::Value(bits.min(i32::MAX.cast_unsigned())))?)
     }
 
     /// The payload of a packet.
@@ -79,13 +82,15 @@ impl Encoder {
     /// # Errors
     /// If the library fails; the next frame may work.
     pub fn encode(&mut self, frame: &AudioFrame) -> Result<Arc<[u8]>, OpusFault> {
-        Ok(Arc::from(self.0.encode_vec(frame, MAX_PAYLOAD)?))
+        let mut payload = [0; MAX_PAYLOAD];
+        let length = self.0.encode_to_slice(&frame.map(i16::cast_unsigned), &mut payload)?;
+        Ok(Arc::from(&payload[..length]))
     }
 }
 
 /// The decoder of one stream.
 pub struct Decoder {
-    decoder: opus::Decoder,
+    decoder: opusic_c::Decoder,
     /// Samples of the packet before: a lost one is taken to be as long.
     last: usize,
 }
@@ -96,14 +101,16 @@ impl Decoder {
     /// # Errors
     /// If the library has no memory.
     pub fn new() -> Result<Self, OpusFault> {
-        Ok(Self { decoder: opus::Decoder::new(SAMPLE_RATE, Channels::Mono)?, last: FRAME })
+        let mut decoder = opusic_c::Decoder::new(Channels::Mono, SampleRate::Hz48000)?;
+        decoder.set_complexity(COMPLEXITY)?;
+        Ok(Self { decoder, last: FRAME })
     }
 
     /// Another stream begins.
     pub fn forget(&mut self) {
         self.last = FRAME;
         // libopus refuses a pointer that is null, and nothing else.
-        let _never = self.decoder.reset_state().is_err();
+        let _never = self.decoder.reset().is_err();
     }
 
     /// The audio of a packet.
@@ -134,9 +141,9 @@ impl Decoder {
 
     fn run(&mut self, payload: &[u8], samples: usize, fec: bool) -> Result<Vec<i16>, OpusFault> {
         let mut sound = vec![0; samples];
-        let decoded = self.decoder.decode(payload, &mut sound, fec)?;
+        let decoded = self.decoder.decode_to_slice(payload, &mut sound, fec)?;
         sound.truncate(decoded);
-        Ok(sound)
+        Ok(sound.into_iter().map(u16::cast_signed).collect())
     }
 }
 
