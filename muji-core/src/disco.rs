@@ -15,7 +15,7 @@ pub struct Disco {
 }
 
 impl Disco {
-    /// A program of this name, whose makers are known by the URI `node`, that can do `features` beside what every one can.
+    /// A program of this name, whose makers are known by the URI `node`, that can do `features` and what every program can.
     #[must_use]
     pub fn new(node: &str, name: &str, features: &[&str]) -> Self {
         let own = [ns::DISCO_INFO, ns::CAPS, ns::PING, ns::MUC];
@@ -24,7 +24,7 @@ impl Disco {
         features.dedup();
         let info = DiscoInfoResult {
             node: None,
-            // Without a language: Dino leaves it out of the hash that it computes, and would ask each resource anew (XEP-0115
+            // Without a language: Dino leaves it out of the hash that it computes, and would ask each resource again (XEP-0115
             // section 5.1).
             identities: vec![Identity {
                 category: "client".to_owned(),

@@ -1,4 +1,4 @@
-//! Where rooms can be made: the client says it, or the own server is asked what lives beside it (XEP-0030, XEP-0045).
+//! Where rooms can be made: the client says it, or the own server is asked which services it has (XEP-0030, XEP-0045).
 
 use std::time::Instant;
 

@@ -42,7 +42,7 @@ pub enum Warning {
     /// We asked the room to list its occupants again, as somebody calls us whom it has not named, and it did not.
     #[error("the room did not list again who is in it; the call goes on")]
     OccupantsUnknown,
-    /// The room refused a presence of ours while we are in it.
+    /// The room refused our presence while we are in it.
     #[error("a change of our presence was refused: {0}")]
     PresenceRefused(RoomFault),
     /// Another session of the account has our nick in the room, and rooms show others only one of them.
@@ -81,7 +81,7 @@ pub enum Warning {
     /// These prepared before us for too long. We published without them, and may be left without a session with them.
     #[error("{} did not finish preparing in time; the call goes on without waiting", .0.join(", "))]
     SlowToPrepare(Vec<String>),
-    /// Nobody who takes part has a codec of ours for this medium.
+    /// Nobody who takes part has one of our codecs for this medium.
     #[error("no codec in common for {0}; it is not sent")]
     NoCommonCodec(Media),
 
@@ -105,7 +105,7 @@ pub enum Warning {
     /// A call with one person cannot go on in a room now, so nobody else can come.
     #[error("nobody is invited: {0}")]
     NobodyInvited(Refused),
-    /// The room does not pass an invitation of ours on: in some of ejabberd's only moderators may invite.
+    /// The room does not pass our invitation on: in some of ejabberd's only moderators may invite.
     #[error("the room does not pass the invitation on ({condition}); invite directly, or ask its owner to")]
     InvitationNotPassedOn {
         /// The room's condition (RFC 6120 section 8.3.3).

@@ -1,4 +1,4 @@
-//! What others say of themselves and of what lives beside them (XEP-0030). What of an answer cannot be read is left out, and the rest
+//! What others say of themselves and of the services of a server (XEP-0030). What of an answer cannot be read is left out, and the rest
 //! counts.
 
 use jid::Jid;
@@ -27,7 +27,7 @@ pub fn has_rooms(info: &Element) -> bool {
     identities(info).any(conference) && has_feature(info, ns::MUC)
 }
 
-/// The services beside a server.
+/// The services of a server.
 pub fn services(items: &Element) -> impl Iterator<Item = Jid> {
     let items = items.children().filter(|child| child.is("item", ns::DISCO_ITEMS));
     items.filter_map(|item| parsed::<Jid>(item, "jid")).filter(|jid| jid.node().is_none() && jid.is_bare())

@@ -74,7 +74,7 @@ pub const ROSTER: &str = "jabber:iq:roster";
 pub const DATA_FORMS: &str = "jabber:x:data";
 /// XEP-0030.
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
-/// XEP-0030, what lives beside something.
+/// XEP-0030, the items of an entity.
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 /// XEP-0215.
 pub const EXTDISCO: &str = "urn:xmpp:extdisco:2";

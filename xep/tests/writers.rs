@@ -1,4 +1,4 @@
-//! Each element of ours, compared whole with what XEP and peers expect, and read back.
+//! Each element that we write, compared whole with what XEP and peers expect, and read back.
 
 use minidom::Element;
 use muji_xep::Secret;

@@ -96,7 +96,7 @@ impl Drop for Trace {
     }
 }
 
-/// A stanza of ours as it is written.
+/// Our stanza as it is written.
 fn element(stanza: &Stanza) -> Element {
     match stanza {
         Stanza::Presence(presence) => presence.clone().into(),

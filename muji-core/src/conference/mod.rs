@@ -363,7 +363,7 @@ impl Conference {
         }
     }
 
-    /// An invitation of ours was returned, or its copy for one device. False if it is none that we made.
+    /// One of our invitations was returned, or its copy for one device. False if it is none that we made.
     pub(crate) fn invitation_returned(&self, cx: &mut Context<'_>, from: &Jid, id: &str, condition: &str) -> bool {
         let guest = from.to_bare();
         let ours = self.guests.has_invited(&guest, id);

@@ -1,4 +1,4 @@
-//! What has arrived (XEP-0198): the stanzas of either side are counted, and those of ours that the server has not acknowledged are kept, to
+//! What has arrived (XEP-0198): the stanzas of either side are counted, and our own that the server has not acknowledged are kept, to
 //! be sent again by a resumed stream.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ pub(super) struct Acknowledgements {
     id: Option<String>,
     /// Stanzas of the server that we have taken.
     received: u32,
-    /// Stanzas of ours that the server has taken.
+    /// Our stanzas that the server has taken.
     acknowledged: u32,
     waiting: VecDeque<Element>,
 }
@@ -64,7 +64,7 @@ impl Acknowledgements {
         self.waiting.push_back(stanza);
     }
 
-    /// The server has taken so many of ours. False if we never sent so many, or it said more before.
+    /// The server has taken so many of our stanzas. False if we never sent so many, or it said more before.
     #[must_use]
     pub(super) fn acknowledge(&mut self, count: u32) -> bool {
         let more = count.wrapping_sub(self.acknowledged);

@@ -37,14 +37,14 @@ pub(super) struct OpenStream {
 
 /// How it begins.
 pub(super) enum Beginning {
-    /// It goes on with the one before, by which the server took so many stanzas of ours.
+    /// It goes on with the one before, by which the server took so many of our stanzas.
     Resumed { taken: u32 },
     /// The server knows nothing of what was before.
     Bound {
         jid: FullJid,
         /// If the server counts stanzas.
         acknowledgements: Option<Acknowledgements>,
-        /// How many stanzas of ours it took by the stream before, if it knows.
+        /// How many of our stanzas it took by the stream before, if it knows.
         taken: Option<u32>,
         /// What came before the stream was ready.
         early: Vec<Element>,

@@ -228,3 +228,9 @@ impl ContentList {
         self.iter_mut().filter(|content| content.negotiated.is_some()).for_each(|content| content.started = false);
     }
 }
+
+/// The first of `name`, `name-2`, … that is free.
+pub(super) fn free(name: &str, is_free: impl Fn(&String) -> bool) -> String {
+    let others = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.to_owned()).chain(others).find(is_free).expect("a session has few contents")
+}

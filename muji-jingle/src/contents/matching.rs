@@ -11,7 +11,7 @@ const PROPOSED: u16 = 4_096;
 /// Ids that fit into the one-byte form (RFC 8285 section 4.2).
 const ONE_BYTE: std::ops::RangeInclusive<u16> = 1..=14;
 
-/// The content of ours that a peer's content matches; only if we send none, one that we could receive.
+/// Our content that a peer's content matches; only if we send none, one that we could receive.
 pub(super) fn match_content<'a>(
     specs: impl Iterator<Item = &'a ContentSpec> + Clone,
     name: &str,
@@ -35,7 +35,7 @@ pub(super) fn choose_codec(offered: &[PayloadType], ours: &[PayloadType]) -> Opt
     })
 }
 
-/// The first encoding of an answer that is one of ours, with the id under which the peer wants to receive it. That it is our id is only a
+/// The first encoding of an answer that we know, with the id under which the peer wants to receive it. That it is our id is only a
 /// SHOULD (RFC 3264 section 6.1), so one with another counts if none has ours.
 pub(super) fn answered_codec(ours: &[PayloadType], answered: &[PayloadType]) -> Option<PayloadType> {
     let by_id = codecs(answered).find(|it| ours.iter().any(|own| own.id == it.id && own.same_codec(it)));
@@ -58,7 +58,7 @@ pub(super) fn telephone_event(
     same_clock.or_else(|| known.first()).map(|event| (*event).clone())
 }
 
-/// The header extensions of ours that an offer or answer has too, with the ids that it gives them. Where it only proposes an id, ours
+/// Our header extensions that an offer or answer has too, with the ids that it gives them. Where it only proposes an id, ours
 /// is taken; where the id is too large for the one-byte form, the extension is not (XEP-0294 section 3, RFC 8285 section 4.2).
 pub(super) fn shared_extensions(ours: &[HeaderExtension], theirs: &[HeaderExtension]) -> Vec<HeaderExtension> {
     let both = ours.iter().filter_map(|ours| {

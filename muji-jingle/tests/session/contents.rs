@@ -105,7 +105,7 @@ impl Talk {
         self.run();
     }
 
-    /// A request that a session of ours would not make.
+    /// A request that our sessions do not make.
     fn ask(&mut self, to: usize, jingle: &Jingle) -> bool {
         let able = self.able[to].clone();
         let mut taken = false;
@@ -590,7 +590,7 @@ fn a_refusal_that_leaves_no_content_ends_the_session() {
 fn both_sides_may_give_a_content_the_same_name() {
     let mut talk = Talk::with_video();
     talk.able[CALLER] = vec![video(false)];
-    talk.scripted[CALLEE] = true; // None of ours would.
+    talk.scripted[CALLEE] = true; // Our sessions never do.
     let theirs = {
         let mut other = Talk::able();
         other.add(CALLEE);

@@ -150,7 +150,10 @@ impl SentPackets {
         kept.again += 1;
         kept.last = now;
         let numbered = kept.numbered.clone();
-        if round_trip > LONG && self.credit >= FOR_EACH && now.saturating_duration_since(kept.first) < round_trip + QUEUED {
+        if round_trip > LONG
+            && self.credit >= FOR_EACH
+            && now.saturating_duration_since(kept.first) < round_trip + QUEUED
+        {
             self.credit -= FOR_EACH;
             self.copies.push(numbered.clone());
         }

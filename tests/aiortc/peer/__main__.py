@@ -1,6 +1,6 @@
 """A WebRTC peer that speaks Jingle over XMPP: aiortc, for the tests of muji-call. It shares no code with Muji for Rust.
 
-    python3 peer answer               accepts whoever calls
+    python3 peer answer               accepts each call
     python3 peer call JID             calls all devices of somebody (XEP-0353), or one by its full JID
     python3 peer join ROOM            takes part in the call in a room (XEP-0272)
 

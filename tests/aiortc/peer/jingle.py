@@ -22,7 +22,7 @@ GROUPING = "urn:xmpp:jingle:apps:grouping:0"
 FEATURES = [JINGLE, RTP, FEEDBACK, EXTENSIONS, SOURCES, ICE, DTLS, GROUPING]
 FEATURES += ["urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video"]
 
-# A direction is that of the side that writes the SDP; senders are the same whoever writes.
+# A direction is that of the side that writes the SDP; senders are the same on both sides.
 SENDERS = {
     "initiator": {"sendrecv": "both", "sendonly": "initiator", "recvonly": "responder", "inactive": "none"},
     "responder": {"sendrecv": "both", "sendonly": "responder", "recvonly": "initiator", "inactive": "none"},

@@ -80,7 +80,7 @@ fn machine() {
         let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
         format!("{name} {}", version.unwrap_or("unknown"))
     };
-    let versions = ["str0m", "aws-lc-rs", "opus", "tokio-xmpp"].map(version).join(", ");
+    let versions = ["str0m", "aws-lc-rs", "opusic-sys", "tokio-xmpp"].map(version).join(", ");
     println!(
         "{cores} cores of {model}, Linux {}, load {}; {versions}; development profile.\n",
         kernel.trim(),

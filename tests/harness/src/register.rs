@@ -17,7 +17,7 @@ pub struct Requirement {
     pub prio: i64,
     /// How binding it is.
     pub level: String,
-    /// What is demanded.
+    /// What is required.
     pub statement: String,
     /// Where we bend it, and why.
     pub deviates: Option<String>,

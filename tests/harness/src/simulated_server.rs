@@ -25,11 +25,11 @@ pub struct SimulatedServer {
     copying: BTreeSet<FullJid>,
     /// Whether it can make copies.
     pub makes_copies: bool,
-    /// Whether its rooms are named among what lives beside it.
+    /// Whether its rooms are named among its services.
     pub has_rooms: bool,
     /// Whom everybody has among the contacts, both seeing the other's presence.
     pub contacts: BTreeSet<BareJid>,
-    /// What it says of servers beside it (XEP-0215), each a `<service/>`; `None` if it knows nothing of that.
+    /// What it says of STUN and TURN servers (XEP-0215), each a `<service/>`; `None` if it knows nothing of that.
     pub external: Option<Vec<Element>>,
     /// What it answers to who asks for the credentials of one.
     pub credentials: Option<Element>,
@@ -190,7 +190,7 @@ impl SimulatedServer {
 }
 
 impl SimulatedServer {
-    /// What lives beside the server: somewhere among it the rooms.
+    /// The services of the server, and among them that of the rooms.
     fn items(&self) -> Element {
         let mut query = Element::bare("query", ns::DISCO_ITEMS);
         for service in ["pubsub.", ROOMS].into_iter().filter(|service| self.has_rooms || *service != ROOMS) {

@@ -255,7 +255,7 @@ impl Publishing {
         payload::derive(&others, media, |media| capabilities.of(media))
     }
 
-    /// It is our turn, and these contents go out: all of ours when we join, and beside the others when we add some.
+    /// It is our turn, and these contents go out: all that we send when we join, and what we add to it later.
     pub(super) fn publish(&mut self, now: Instant, new: Vec<Content>) -> Change {
         self.note_ids(&new);
         self.adding.clear();

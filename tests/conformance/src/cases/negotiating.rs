@@ -464,9 +464,9 @@ fn restarts(play: &mut Play) -> Result {
     let (other, accept) = session(play)?;
     let ufrag = |transport: &Element| transport.attr("ufrag").map(str::to_owned);
     let before: Vec<String> = transports(&accept).into_iter().filter_map(ufrag).collect();
-    let anew = String::from(&trickle("s1", &CANDIDATE.replace("generation='0'", "generation='1'")));
-    let anew = anew.replace("ufrag='ufrag'", "ufrag='anew'").replace("pwd='a password", "pwd='a new password");
-    let id = play.ask_raw(&other, anew.parse().expect("it is well-formed"))?;
+    let renewed = String::from(&trickle("s1", &CANDIDATE.replace("generation='0'", "generation='1'")));
+    let renewed = renewed.replace("ufrag='ufrag'", "ufrag='renewed'").replace("pwd='a password", "pwd='a new password");
+    let id = play.ask_raw(&other, renewed.parse().expect("it is well-formed"))?;
     play.confirmed(&id)?;
     play.says("new credentials", SOON, |line| {
         let info = line.action("transport-info")?;

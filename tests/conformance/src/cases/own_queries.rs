@@ -43,7 +43,7 @@ fn learns_that_it_is_gone(play: &mut Play) -> Result {
     play.says("that it enters again", SILENCE, |line| entering(line).map(drop))
 }
 
-/// Its server knows this server beside it.
+/// Its server names this STUN or TURN server.
 fn knows(play: &mut Play, service: &str) -> Result {
     let text = format!("<service xmlns='{}' type='turn' host='192.0.2.1' transport='udp' {service}/>", ns::EXTDISCO);
     let service: Element = text.parse().expect("it is well-formed");

@@ -101,7 +101,7 @@ pub(crate) trait Testbed {
     /// The time since the beginning.
     fn now(&self) -> Duration;
 
-    /// Somebody logs in beside the client, and says what the case says.
+    /// Somebody else logs in, and says what the case says.
     fn log_in(&mut self, name: &str) -> Result<FullJid, Cannot>;
 
     /// These are contacts of everybody, the client's too, before it is told to begin.

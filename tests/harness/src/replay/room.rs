@@ -96,7 +96,7 @@ impl Rooms {
         None
     }
 
-    /// The room in which somebody with this address is, beside the client.
+    /// The room in which somebody with this address is, apart from the client.
     pub(super) fn with(&self, real: &FullJid) -> Option<(&BareJid, &Room, &Occupant)> {
         self.0.iter().find_map(|(name, room)| {
             let occupant = room.occupants.values().find(|other| other.real.as_ref() == Some(real))?;
