@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use muji_harness::network::Access::PortRestricted;
+use muji_harness::network::Access::{Open, PortRestricted};
 use muji_harness::seeded_random::SeededRandom;
 use tokio::process::Child;
 
@@ -37,11 +37,11 @@ fn detailed_pictures() -> PathBuf {
 /// How many kbit/s of romeo's video juliet gets, where one router loses this share of packets, in percent, both ways.
 async fn seen_at(pictures: &Path, percent: u32) -> Option<f64> {
     let mut internet = Internet::new(false)?;
-    let (here, there) = (internet.site(PortRestricted), internet.site(PortRestricted));
+    let (here, there) = (internet.site(PortRestricted), internet.site(Open));
     here.lose(percent).unwrap();
     let romeo = ["--audio", "tone:440", "--video", text(pictures)];
     let mut romeo = internet.call(&here, "romeo", &romeo).spawn().unwrap();
-    let mut juliet = internet.call(&there, "juliet", &["--audio", "tone:660"]).spawn().unwrap();
+    let mut juliet = internet.call(&there, "juliet", &["--audio", "tone:660", "--video", "none"]).spawn().unwrap();
     let (before, begun) = (bytes_at(&mut juliet, SETTLED).await, Instant::now());
     let bytes = bytes_at(&mut juliet, LOOK).await - before;
     romeo.start_kill().unwrap();
