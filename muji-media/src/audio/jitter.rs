@@ -47,6 +47,12 @@ const LOSSY: f64 = 0.01;
 const LOSSLESS: f64 = 0.004;
 /// The weight of a packet in the measured loss: the mean over about four seconds.
 const LOSS_SMOOTH: f64 = 0.005;
+/// Pictures may be shown so much later than their sound is played: ITU-R BT.1359 finds 90 ms acceptable.
+const BEHIND: Duration = Duration::from_millis(90);
+/// If they are later, packets wait longer, and no longer when they are not: by so much with each report, one a second, which is how fast the
+/// resampling follows. Below so much less than [`BEHIND`] they wait less again.
+const STEP: Duration = Duration::from_millis(5);
+const AHEAD: Duration = Duration::from_millis(20);
 /// Samples of a packet before the first two have told: 20 ms, which nearly all senders make.
 const USUAL_LENGTH: u32 = FRAME as u32;
 /// The longest packet: 120 ms, as Opus has it.
@@ -126,6 +132,8 @@ pub(crate) struct JitterBuffer {
     loss: f64,
     /// Packets wait longer because of it.
     lossy: bool,
+    /// The shortest delay, because of the pictures.
+    least: Duration,
     timing: Option<Timing>,
     /// How much longer packets have waited lately than they should, in samples.
     excess: f64,
@@ -224,7 +232,16 @@ impl JitterBuffer {
     pub(crate) fn delay(&self) -> Duration {
         let late = self.timing.as_ref().map_or(0.0, |timing| timing.late);
         let recovery = if self.lossy { FOR_RECOVERY } else { Duration::ZERO };
-        (Duration::from_micros(late as u64) + MIN_DELAY + recovery).min(MAX_DELAY)
+        (Duration::from_micros(late as u64) + MIN_DELAY + recovery).max(self.least).min(MAX_DELAY)
+    }
+
+    /// Pictures are shown so much later than their sound is played. Called once a second.
+    pub(crate) fn pictures_behind(&mut self, behind: Duration) {
+        if behind > BEHIND {
+            self.least = (self.delay() + STEP).min(MAX_DELAY);
+        } else if behind + AHEAD < BEHIND {
+            self.least = self.least.saturating_sub(STEP);
+        }
     }
 
     /// So many samples were made up because there was no packet.
@@ -352,6 +369,22 @@ impl JitterBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_wait_for_pictures_that_are_much_later_and_no_longer_than_for_those() {
+        let mut buffer = JitterBuffer::default();
+        let delay = buffer.delay();
+        buffer.pictures_behind(BEHIND);
+        assert_eq!(buffer.delay(), delay);
+        (0..20).for_each(|_| buffer.pictures_behind(ms(200)));
+        assert_eq!(buffer.delay(), delay + 20 * STEP);
+        buffer.pictures_behind(BEHIND - AHEAD);
+        assert_eq!(buffer.delay(), delay + 20 * STEP);
+        (0..200).for_each(|_| buffer.pictures_behind(ms(500)));
+        assert_eq!(buffer.delay(), MAX_DELAY);
+        (0..200).for_each(|_| buffer.pictures_behind(ms(0)));
+        assert_eq!(buffer.delay(), delay);
+    }
 
     fn packet(start: Instant, sequence: u64, arrives_after: Duration) -> ReceivedRtp {
         let timestamp = (sequence * 960) as u32; // RTP timestamps wrap.

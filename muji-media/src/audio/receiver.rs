@@ -149,6 +149,12 @@ impl AudioReceiver {
         self.decoded_to.wrapping_sub(u32::try_from(self.sound.len()).unwrap_or(u32::MAX))
     }
 
+    /// Pictures of the participant are shown so much later than their sound is played, which is told once a second: if that can be noticed,
+    /// sound waits for them.
+    pub fn pictures_behind(&mut self, behind: Duration) {
+        self.buffer.pictures_behind(behind);
+    }
+
     /// What was played last, by the sender's clock; `None` before a sender report came.
     #[must_use]
     pub fn clock(&self) -> Option<PlayoutClock> {

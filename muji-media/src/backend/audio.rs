@@ -173,6 +173,12 @@ impl Audio {
         troubles
     }
 
+    /// Pictures of a participant are shown so much later than their sound is played.
+    pub(super) fn pictures_behind(&mut self, session: SessionId, behind: Duration) {
+        let of_session = self.streams.iter_mut().filter(|((of, _), _)| *of == session);
+        of_session.for_each(|(_, stream)| stream.receiver.pictures_behind(behind));
+    }
+
     /// Which moment of each participant's audio is played now, of those whose turn it is.
     pub(super) fn playout_clocks(&mut self) -> impl Iterator<Item = (SessionId, PlayoutClock)> {
         self.streams.iter_mut().filter_map(|((session, _), stream)| {

@@ -194,6 +194,7 @@ impl Router {
             VideoOutput::RequestKeyFrame((session, content)) => {
                 self.network.peers.request_key_frame(now, session, &content);
             }
+            VideoOutput::BehindSound(session, behind) => self.audio.pictures_behind(session, behind),
             VideoOutput::Trouble(error) => self.device_trouble(error)?,
         }
         Ok(())
@@ -304,6 +305,7 @@ impl Router {
         match output {
             TransportOutput::Datagram { from, to, bytes } => self.network.send(now, from, to, &bytes),
             TransportOutput::Rtp { content, received } => self.received((id.session, content), received)?,
+            TransportOutput::KeyFrameRequested if self.network.peers.key_frame_is_under_way(now, id) => {}
             // What was sent before, the peer did not get.
             TransportOutput::Connected | TransportOutput::KeyFrameRequested => self.video.force_key_frame(),
             TransportOutput::Failed(_) => self.video.forget_paths(|path| *path == id),

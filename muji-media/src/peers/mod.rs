@@ -420,6 +420,17 @@ impl Peers {
         self.contents_on(transport).for_each(|sent| sent.filter.pause(now));
     }
 
+    /// True if a peer that asks for a key frame will have one in a moment: one left so lately that it cannot have come before the peer asked.
+    /// Viewers that lose the same moment ask one after another, and one key frame answers all.
+    pub fn key_frame_is_under_way(&mut self, now: Instant, transport: TransportId) -> bool {
+        let round_trip = self.transports.get(&transport).and_then(|entry| entry.transport.round_trip());
+        let Some(round_trip) = round_trip else { return false };
+        let under_way = |sent: &SentContent| sent.filter.key_frame_at().is_some_and(|at| now < at + round_trip);
+        let mut sent =
+            self.contents_on(transport).filter(|sent| sent.publication.is_some() && sent.media != Media::Audio);
+        sent.next().is_some_and(|first| under_way(first)) && sent.all(|sent| under_way(sent))
+    }
+
     /// Which kinds of our video are sent by a transport.
     #[must_use]
     pub fn video_sent_by(&self, transport: TransportId) -> Vec<Media> {

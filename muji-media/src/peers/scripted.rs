@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use muji_core::media::{
-    IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, TransportFailure,
+    IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending, TransportFailure,
 };
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 use muji_xep::Secret;
 use muji_xep::ice::Candidate;
+use muji_xep::rtp::PayloadType;
 
 use super::{Peers, PeersOutput};
 use crate::gather::candidate::LocalCandidate;
 use crate::gather::hosts;
-use crate::rtp::{ReceivedRtp, RtpPacket};
+use crate::rtp::{PacketizedFrame, ReceivedRtp, RtpPacket};
 use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportOutput};
 
 /// What the transports do.
@@ -67,9 +68,11 @@ impl Transport for Scripted {
     fn handle_datagram(&mut self, _: Instant, _: SocketAddr, _: SocketAddr, _: &[u8]) {}
     fn handle_timeout(&mut self, _: Instant) {}
     fn round_trip(&self) -> Option<Duration> {
-        None
+        Some(ROUND_TRIP)
     }
 }
+
+const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 const SESSION: SessionId = SessionId(1);
 const NAMES: [&str; 2] = ["audio", "video"];
@@ -264,4 +267,28 @@ fn a_content_of_another_transport_between_two_of_one_makes_neither_of_them_open_
     let slides = OpenContent { name: "slides".to_owned(), ..content(SESSION, 0) };
     peers.execute(Instant::now(), &opening_of(SESSION, vec![content(SESSION, 0), content(SESSION, 1), slides]));
     assert_eq!(script.lock().unwrap().added, [""; 0], "each transport is made with all that use it");
+}
+
+#[test]
+fn a_key_frame_answers_those_who_asked_before_they_can_have_got_it() {
+    let (mut peers, _) = session();
+    let camera = OpenContent { name: "camera".to_owned(), media: Media::Video, ..content(SESSION, 0) };
+    peers.execute(Instant::now(), &opening_of(SESSION, vec![camera]));
+    let publication = "camera".to_owned();
+    let send = Some(Sending { publication: publication.clone(), payload_type: PayloadType::new(98, "VP8", 90_000, 1) });
+    let content = publication.clone();
+    let begun = Instant::now();
+    peers.execute(begun, &MediaCommand::Content { session: SESSION, content, send, receive: false, ssrcs: Vec::new() });
+    let mut frame = |key, at| {
+        let frame = PacketizedFrame { layer: 0, key, packets: Vec::new() };
+        peers.publish_video(at, at, CallId(1), &publication, &frame);
+        let after = [0, 99, 100].map(|ms| at + Duration::from_millis(ms));
+        after.map(|asked| peers.key_frame_is_under_way(asked, id(0)))
+    };
+    assert_eq!(frame(false, begun), [false; 3]);
+    assert_eq!(frame(true, begun), [true, true, false]);
+    assert_eq!(frame(false, begun + ROUND_TRIP), [false; 3]);
+    frame(true, begun + ROUND_TRIP);
+    peers.pause_video(begun + ROUND_TRIP, id(0));
+    assert!(!peers.key_frame_is_under_way(begun + ROUND_TRIP, id(0)), "the path is too narrow for what is under way");
 }

@@ -98,6 +98,11 @@ impl ContentStream {
         self.sent.resend(now, number)
     }
 
+    /// Of so many bits a second that the path carries these are left for packets that are new.
+    pub(super) fn left_of(&self, bits: u32) -> u32 {
+        self.sent.left_of(bits)
+    }
+
     /// The peer reports what it received (RFC 3550 section 6.4.1). The share that was lost lately, if that is known and was not told as
     /// congestion.
     pub(super) fn reported(&mut self, now: Instant, highest: u32, lost: u32) -> Option<f32> {

@@ -70,7 +70,7 @@ pub enum TransportOutput {
     WrongCertificate,
     /// The peer cannot show our video before a key frame comes (PLI or FIR, RFC 4585 and RFC 5104).
     KeyFrameRequested,
-    /// The estimated bandwidth of the path, in bits a second (TWCC or REMB).
+    /// The estimated bandwidth of the path for what was not sent before, in bits a second (TWCC or REMB).
     BandwidthEstimate(u32),
     /// The share of our video that was lost lately, 0 to 1, as the peer reports about each second (RFC 3550 section 6.4.1).
     Loss(f32),

@@ -14,9 +14,12 @@ const KEPT: usize = 384;
 /// How often a peer gets one packet again: as often as str0m asks. After that nobody waits for it.
 const AGAIN: u8 = 5;
 
-/// For so many packets sent, one may be sent again or copied. A path that loses more than an eighth is beyond repair, and one that loses
-/// because it is too narrow would only lose more.
+/// For so many packets sent, one may be sent again. A path that loses a quarter is beyond repair, and one that loses because it is too
+/// narrow would only lose more.
 const FOR_EACH: usize = 4;
+
+/// Over so many packets it is counted how many are sent again: those of two seconds.
+const COUNTED: f64 = 256.0;
 
 /// On a path with a longer round trip a packet that is sent again is followed by a copy, for the case that it is lost again: the peer would
 /// have to wait for another round trip. At 5 % loss the copies add 5 % of bits; parity packets with the same effect would add a quarter.
@@ -62,6 +65,8 @@ pub(super) struct SentPackets {
     copies: Vec<SequencedPacket>,
     /// How many may be sent again, in parts of [`FOR_EACH`].
     credit: usize,
+    /// How many were sent again lately, copies among them, for each packet that was new.
+    again: f64,
     /// When congestion was reported last.
     congestion_at: Option<Instant>,
     /// The shortest round trip that was measured lately, and when: without a queue.
@@ -84,6 +89,7 @@ impl SentPackets {
         }
         // Credit that is saved without a bound would let minutes without a loss end in a burst.
         self.credit = (self.credit + 1).min(SAVED * FOR_EACH);
+        self.again -= self.again / COUNTED;
         self.packets.push_back(Kept { numbered, first: now, last: now, again: 0, missed: false });
     }
 
@@ -118,6 +124,7 @@ impl SentPackets {
         self.congestion_at = Some(now);
         // The rest left before the sender could react. Sent again it would only lengthen the queue, and a key frame follows anyway.
         self.packets.clear();
+        self.copies.clear();
         Some(share)
     }
 
@@ -146,18 +153,23 @@ impl SentPackets {
         if self.credit < FOR_EACH || kept.again == AGAIN || now.saturating_duration_since(kept.last) < PAUSE {
             return None;
         }
+        // Behind a queue a copy would only lengthen it.
+        let queued = now.saturating_duration_since(kept.last) >= round_trip + QUEUED;
         self.credit -= FOR_EACH;
         kept.again += 1;
         kept.last = now;
         let numbered = kept.numbered.clone();
-        if round_trip > LONG
-            && self.credit >= FOR_EACH
-            && now.saturating_duration_since(kept.first) < round_trip + QUEUED
-        {
-            self.credit -= FOR_EACH;
+        self.again += 1.0 / COUNTED;
+        if round_trip > LONG && !queued {
+            self.again += 1.0 / COUNTED;
             self.copies.push(numbered.clone());
         }
         Some(numbered)
+    }
+
+    /// Of so many bits that a path carries these are left for what is new.
+    pub(super) fn left_of(&self, bits: u32) -> u32 {
+        (f64::from(bits) / (1.0 + self.again)) as u32
     }
 
     /// Copies that leave before the next packets.
@@ -188,6 +200,47 @@ mod tests {
         assert_eq!(sent.resend(begun + PAUSE, 463), None);
         let again = (0..10).filter(|turn| sent.resend(begun + PAUSE * (turn + 2), 463).is_some()).count();
         assert_eq!(again, usize::from(AGAIN) - 1);
+    }
+
+    #[test]
+    fn on_a_long_path_what_is_sent_again_is_followed_by_a_copy_unless_there_is_a_queue() {
+        let copies = |round_trip: u64, waited: u64| {
+            let (mut sent, begun) = (SentPackets::default(), Instant::now());
+            (0..100).for_each(|number| sent.sent(begun, numbered(begun, number)));
+            let now = begun + Duration::from_millis(waited);
+            assert_eq!(sent.nacked(now, 50, Some(Duration::from_millis(round_trip))), None);
+            assert_eq!(sent.resend(now, 50), Some(numbered(begun, 50)));
+            let copies = sent.copies();
+            assert!(copies.iter().all(|copy| *copy == numbered(begun, 50)) && sent.copies().is_empty());
+            copies.len()
+        };
+        assert_eq!([copies(40, 50), copies(200, 250), copies(200, 400)], [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_sent_again_leaves_less_of_the_bandwidth_for_what_is_new() {
+        let (mut sent, begun) = (SentPackets::default(), Instant::now());
+        assert_eq!(sent.left_of(1_000_000), 1_000_000);
+        for number in 0..2_000u64 {
+            let now = begun + Duration::from_millis(6) * number as u32;
+            sent.sent(now, numbered(begun, number));
+            if number % 10 == 9 {
+                assert!(sent.resend(now + PAUSE, number as u16).is_some());
+            }
+        }
+        assert!(sent.left_of(1_000_000).abs_diff(909_000) < 5_000, "one in ten: {}", sent.left_of(1_000_000));
+    }
+
+    #[test]
+    fn a_path_that_became_longer_is_no_queue_for_more_than_ten_seconds() {
+        let (mut sent, begun) = (SentPackets::default(), Instant::now());
+        let ms = Duration::from_millis;
+        for (at, measured, expected) in
+            [(0, 80, 80), (100, 40, 40), (9_000, 300, 40), (10_100, 300, 300), (10_200, 60, 60)]
+        {
+            sent.measured(begun + ms(at), Some(ms(measured)));
+            assert_eq!(sent.without_queue(), ms(expected), "after {at} ms");
+        }
     }
 
     #[test]

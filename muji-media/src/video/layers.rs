@@ -20,6 +20,8 @@ pub struct LayerFilter {
     /// Frames left out so far.
     kept_back: u16,
     pause: Pause,
+    /// When the last key frame was sent.
+    key_frame_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub enum Share<'a> {
 impl Default for LayerFilter {
     /// All layers are sent.
     fn default() -> Self {
-        Self { most: u8::MAX, sent: u8::MAX, kept_back: 0, pause: Pause::None }
+        Self { most: u8::MAX, sent: u8::MAX, kept_back: 0, pause: Pause::None, key_frame_at: None }
     }
 }
 
@@ -60,6 +62,13 @@ impl LayerFilter {
     /// The path is congested: nothing is sent until its queue has drained.
     pub fn pause(&mut self, now: Instant) {
         self.pause = Pause::Until(now + DRAINS);
+        self.key_frame_at = None;
+    }
+
+    /// When the last key frame was sent to this peer, if nothing was kept from it since.
+    #[must_use]
+    pub fn key_frame_at(&self) -> Option<Instant> {
+        self.key_frame_at
     }
 
     /// What this peer gets of a frame.
@@ -80,6 +89,7 @@ impl LayerFilter {
             self.kept_back = self.kept_back.wrapping_add(1);
             return if wants_key_frame { Share::WantsKeyFrame } else { Share::Nothing };
         }
+        self.key_frame_at = key.then_some(now).or(self.key_frame_at);
         // A gap in the picture IDs looks like a lost frame: the peer would wait for it, and then ask for a key frame.
         Share::All(match self.kept_back {
             0 => Cow::Borrowed(packets),

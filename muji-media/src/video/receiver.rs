@@ -59,6 +59,8 @@ pub struct VideoReceiver {
     delay: PlayoutDelay,
     /// Which moment of the participant's audio is played.
     clock: Option<PlayoutClock>,
+    /// How much later than its audio the last frame is due.
+    behind: Option<Duration>,
     stats: VideoStats,
     /// The highest sequence number so far, and whether one was missing since the last frame.
     highest: Option<u64>,
@@ -87,6 +89,7 @@ impl VideoReceiver {
             waiting: VecDeque::new(),
             delay: PlayoutDelay::new(now),
             clock: None,
+            behind: None,
             stats: VideoStats::default(),
             highest: None,
             gap: false,
@@ -130,11 +133,20 @@ impl VideoReceiver {
                 Assembled::Broken => wanted.push(ReceiverRequest::KeyFrame),
                 Assembled::Frame(frame) => {
                     self.delay.whole(now, frame.timestamp);
+                    let sound = frame.captured.and_then(|captured| self.clock?.due(captured));
+                    let due = self.delay.due(now, frame.timestamp);
+                    self.behind = sound.map(|sound| due.saturating_duration_since(sound));
                     self.waiting.push_back(WaitingFrame { frame, whole_at: now });
                 }
             }
         }
         wanted
+    }
+
+    /// How much later frames are shown than their audio is played, because of lost packets; `None` before sender reports came.
+    #[must_use]
+    pub fn behind_sound(&self) -> Option<Duration> {
+        self.behind
     }
 
     /// When the next frame is due.

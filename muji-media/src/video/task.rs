@@ -1,6 +1,6 @@
 //! The tasks of the video thread, and what comes back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
 
@@ -35,6 +35,8 @@ pub(crate) enum VideoOutput {
     Frame(Media, Instant, PacketizedFrame),
     /// A peer is to be asked for a key frame.
     RequestKeyFrame(StreamId),
+    /// A participant is shown so much later than its sound is played; each second.
+    BehindSound(SessionId, Duration),
     /// A device or a stream does not do what it should.
     Trouble(DeviceError),
 }

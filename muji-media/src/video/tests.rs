@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use muji_core::{Media, SessionId};
 use tokio::sync::mpsc;
 
 use super::frame::{INTERVAL, VideoFrame};
+use super::receiver::VideoReceiver;
 use super::task::{VideoOutput, VideoTask};
 use super::worker::{Sources, VideoWorker};
+use crate::audio::receiver::PlayoutClock;
 use crate::codec::vp8::{Encoder, Payloader};
 use crate::device::{DeviceError, VideoSource};
 use crate::rtp::{PacketizedFrame, ReceivedRtp, RtpPacket, StreamId};
@@ -261,6 +263,49 @@ fn freezes(paused: bool) -> u64 {
 #[test]
 fn frames_that_stand_still_are_counted_but_a_sender_that_pauses_is_not() {
     assert_eq!((freezes(true), freezes(false)), (0, 1));
+}
+
+#[test]
+fn frames_wait_for_their_sound_but_no_more_of_them_than_the_bound() {
+    let mut romeo = Bench::new();
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let sent = packets(romeo.run(INTERVAL * 70));
+    let (now, captured) = (romeo.now, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
+    let mut juliet = VideoReceiver::new(now).expect("libvpx works");
+    juliet.set_clock(PlayoutClock { at: now, captured: captured - Duration::from_millis(400) });
+    for packet in received(&sent, 1, now) {
+        assert!(juliet.receive(now, &ReceivedRtp { captured: Some(captured), ..packet }).is_empty());
+    }
+    assert_eq!(juliet.take(now).len(), 10, "sixty wait");
+    assert_eq!(juliet.take(now + Duration::from_millis(399)).len(), 0);
+    assert_eq!(juliet.take(now + Duration::from_millis(400)).len(), 60);
+}
+
+#[test]
+fn pictures_that_a_lost_packet_keeps_waiting_are_shown_one_by_one_and_reported_as_behind_their_sound() {
+    let mut romeo = Bench::new();
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let sent = packets(romeo.run(INTERVAL * 60));
+    let (begun, captured) = (romeo.now, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
+    let mut juliet = VideoReceiver::new(begun).expect("libvpx works");
+    juliet.set_clock(PlayoutClock { at: begun, captured });
+    let (mut shown, mut waiting) = (Vec::new(), received(&sent, 1, begun).into_iter());
+    for ms in 0..2_500 {
+        let now = begun + Duration::from_millis(ms);
+        let frame = |packet: &ReceivedRtp| (packet.packet.timestamp + 1_500) / 3_000;
+        // All of a frame and those behind it are there 200 ms late.
+        let due = |frame: u32| (frame as u64 * 1_000 / 30).max(if frame >= 30 { 1_200 } else { 0 });
+        while let Some(next) = waiting.as_slice().first().filter(|next| due(frame(next)) <= ms) {
+            let captured = Some(captured + INTERVAL * frame(next));
+            juliet.receive(now, &ReceivedRtp { captured, ..waiting.next().expect("it is there") });
+        }
+        shown.extend((0..juliet.take(now).len()).map(|_| ms));
+    }
+    assert_eq!(shown.len(), 60);
+    let apart: Vec<u64> = shown.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(apart.iter().enumerate().all(|(at, ms)| *ms < 36 || at == 29), "{apart:?}");
+    assert!(apart[30..].iter().all(|ms| *ms >= 28), "{apart:?}");
+    assert!(juliet.behind_sound().is_some_and(|behind| behind > Duration::from_millis(80)));
 }
 
 #[test]

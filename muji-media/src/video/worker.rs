@@ -164,7 +164,7 @@ impl VideoWorker {
 
     /// Shows the frames of everybody that are due, and records them.
     pub(super) fn show_due(&mut self, now: Instant) -> Result<(), Disconnected> {
-        let mut troubles = Vec::new();
+        let (mut troubles, mut behind) = (Vec::new(), Vec::new());
         for ((session, content), (media, receiver)) in &mut self.receivers {
             let mut last = None;
             for DecodedFrame { frame, encoded, .. } in receiver.take(now) {
@@ -176,6 +176,8 @@ impl VideoWorker {
             }
             let Some(frame) = last else { continue };
             if let Some(stats) = receiver.stats_if_due(now) {
+                // A screen may lag behind the voice that explains it.
+                behind.extend(receiver.behind_sound().filter(|_| *media == Media::Video).map(|it| (*session, it)));
                 let (session, media) = (*session, media.clone());
                 let (size, colour) = ([frame.width(), frame.height()], frame.mean());
                 let observation = Observation::Video { session, media, size, colour, stats };
@@ -185,6 +187,7 @@ impl VideoWorker {
                 sink.show(&VideoOrigin::Remote(*session, content.clone(), media.clone()), frame);
             }
         }
+        behind.into_iter().try_for_each(|(session, behind)| self.put(VideoOutput::BehindSound(session, behind)))?;
         troubles.into_iter().try_for_each(|DeviceError(why)| self.trouble(why))
     }
 

@@ -4,6 +4,7 @@
 
 mod convert;
 mod failure;
+mod pacing;
 mod plan;
 mod probing;
 mod stream;
@@ -36,6 +37,7 @@ use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
 use convert::{bits, local, received, remote, write};
 use failure::{alert, failure};
+use pacing::Pacing;
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, uses_transport_cc};
 use probing::Probing;
@@ -81,6 +83,8 @@ pub struct Str0mTransport {
     streams: Vec<Stream>,
     /// Both ends use transport-wide congestion control.
     counted: bool,
+    /// What the path carries, in bits a second.
+    estimate: Option<u32>,
     probing: Probing,
     /// The content of each SSRC of the peer.
     sources: Sources,
@@ -132,6 +136,7 @@ impl Str0mTransport {
             alert: None,
             streams,
             counted,
+            estimate: None,
             probing: Probing::default(),
             sources: Sources::default(),
             unproven: None,
@@ -223,6 +228,7 @@ impl Str0mTransport {
                     if self.consent.is_expired(now) && !is_stun(&bytes) {
                         continue; // Bandwidth probes and reports: only checks may be sent now.
                     }
+                    self.left(&bytes);
                     self.consent.check_sent(now, &bytes, transmit.destination);
                     self.out.push_back(TransportOutput::Datagram {
                         from: transmit.source,
@@ -266,10 +272,12 @@ impl Str0mTransport {
             }
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
                 self.probing.estimated(now, bits(estimate));
-                self.out.push_back(TransportOutput::BandwidthEstimate(bits(estimate)));
+                self.estimate = Some(bits(estimate));
+                self.report_estimate();
             }
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
-                self.out.push_back(TransportOutput::BandwidthEstimate(bits(estimate)));
+                self.estimate = Some(bits(estimate));
+                self.report_estimate();
             }
             Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameRequested),
             _ => {}
@@ -296,7 +304,16 @@ impl Str0mTransport {
                 self.probing.lost();
             }
             self.out.push_back(TransportOutput::Loss(share));
+            self.report_estimate();
         }
+    }
+
+    /// What the path carries, without what is sent again: the encoder must leave room for it, or it waits in str0m's queue for so long that
+    /// it is asked for once more.
+    fn report_estimate(&mut self) {
+        let Some(bits) = self.estimate else { return };
+        let left = self.streams.iter().map(|stream| stream.content.left_of(bits)).min();
+        self.out.push_back(TransportOutput::BandwidthEstimate(left.unwrap_or(bits)));
     }
 
     /// The peer misses packets of one of our SSRCs.
@@ -316,8 +333,10 @@ impl Str0mTransport {
             return; // Nearly always, and this is called for each packet.
         }
         for (ssrc, number) in std::mem::take(&mut self.missed) {
-            if let Some(numbered) = self.sent_by(ssrc).and_then(|content| content.resend(now, number)) {
+            let Some(stream) = self.streams.iter_mut().find(|stream| stream.content.ssrc == ssrc) else { continue };
+            if let Some(numbered) = stream.content.resend(now, number) {
                 write(&mut self.rtc, ssrc, numbered);
+                stream.pacing.iter_mut().for_each(|pacing| pacing.written(now));
                 self.tick(now);
             }
         }
@@ -329,10 +348,25 @@ impl Str0mTransport {
             return;
         }
         let Some(place) = self.place(content) else { return };
-        let content = &mut self.streams[place].content;
+        let Stream { content, pacing, .. } = &mut self.streams[place];
         let ssrc = content.ssrc;
-        content.number(now, captured, payload_type, packets).for_each(|numbered| write(&mut self.rtc, ssrc, numbered));
+        for numbered in content.number(now, captured, payload_type, packets) {
+            write(&mut self.rtc, ssrc, numbered);
+            pacing.iter_mut().for_each(|pacing| pacing.written(now));
+        }
+        if let Some(pacing) = pacing
+            && let Some(sender) = self.rtc.direct_api().stream_tx(&ssrc.into())
+        {
+            sender.set_unpaced(pacing.is_too_slow(now));
+        }
         self.tick(now);
+    }
+
+    /// A packet left str0m's pacer.
+    fn left(&mut self, bytes: &[u8]) {
+        let Some(ssrc) = RtpHead::ssrc(bytes) else { return };
+        let sent = self.streams.iter_mut().filter(|stream| stream.content.ssrc == ssrc);
+        sent.filter_map(|stream| stream.pacing.as_mut()).for_each(Pacing::left);
     }
 
     fn sent_by(&mut self, ssrc: u32) -> Option<&mut ContentStream> {

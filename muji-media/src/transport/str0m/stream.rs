@@ -5,6 +5,7 @@ use muji_xep::rtp::Media;
 use str0m::Rtc;
 use str0m::media::{MediaKind, Mid};
 
+use super::pacing::Pacing;
 use crate::transport::content_stream::ContentStream;
 use crate::transport::mid::MAX_NAME;
 
@@ -12,6 +13,8 @@ use crate::transport::mid::MAX_NAME;
 pub(super) struct Stream {
     pub(super) mid: Mid,
     pub(super) content: ContentStream,
+    /// Of video: str0m paces nothing else.
+    pub(super) pacing: Option<Pacing>,
 }
 
 /// The MID that our packets of a content have: its name, byte by byte, since str0m's own conversion replaces some. A name that is too long
@@ -34,5 +37,6 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
     let mut api = rtc.direct_api();
     api.declare_media(mid, kind);
     api.declare_stream_tx(content.ssrc.into(), None, mid, None);
-    Stream { mid, content: ContentStream::new(content, counted) }
+    let pacing = (kind == MediaKind::Video).then(Pacing::default);
+    Stream { mid, content: ContentStream::new(content, counted), pacing }
 }

@@ -9,10 +9,15 @@ use webrtc_srtp::context::Context;
 use crate::transport::interface::captured;
 
 /// Numbers asked for again: what is older than so many is not missed any more, and a jump beyond is no loss.
-const MISSED: u64 = 128;
+const MISSED: u64 = 256;
 
-/// Between two times that a number is asked for, and how often: by then nobody waits for it.
-const ASKS: Duration = Duration::from_millis(40);
+/// A number is asked for again when the answer should have come: after a round trip and so much more, or, as long as none was measured, after
+/// the usual one; but not more often than senders look. As str0m does.
+const MARGIN: Duration = Duration::from_millis(5);
+const USUAL_ROUND_TRIP: Duration = Duration::from_millis(100);
+const LEAST: Duration = Duration::from_millis(40);
+
+/// How often a number is asked for: after that nobody waits for it.
 const TIMES: u8 = 5;
 
 /// What comes by one SSRC of the peer.
@@ -76,11 +81,12 @@ impl Incoming {
     }
 
     /// What to ask for now.
-    pub(super) fn ask(&mut self, now: Instant) -> Vec<u16> {
+    pub(super) fn ask(&mut self, now: Instant, round_trip: Option<Duration>) -> Vec<u16> {
+        let again = (round_trip.unwrap_or(USUAL_ROUND_TRIP) + MARGIN).max(LEAST);
         self.missed.retain(|_, (_, asked)| *asked < TIMES);
         let due = self.missed.iter_mut().filter(|(_, (at, _))| *at <= now);
         let ask = due.map(|(number, (at, asked))| {
-            *at = now + ASKS;
+            *at = now + again;
             *asked += 1;
             *number as u16
         });

@@ -335,7 +335,10 @@ impl Media {
             }
             _ => {
                 if let Ok(remb) = ReceiverEstimatedMaximumBitrate::unmarshal(&mut bytes) {
-                    news.push(TransportOutput::BandwidthEstimate(remb.bitrate as u32));
+                    // The encoder must leave room for what is sent again.
+                    let bits = remb.bitrate as u32;
+                    let left = self.streams.iter().map(|stream| stream.content.left_of(bits)).min();
+                    news.push(TransportOutput::BandwidthEstimate(left.unwrap_or(bits)));
                 }
                 return;
             }
@@ -391,7 +394,7 @@ impl Media {
         }
         let mut asked: Vec<Box<dyn Packet + Send + Sync>> = Vec::new();
         for (media_ssrc, incoming) in &mut self.incoming {
-            let numbers: Vec<u16> = incoming.ask(now);
+            let numbers: Vec<u16> = incoming.ask(now, self.round_trip);
             if !numbers.is_empty() {
                 let (sender_ssrc, media_ssrc) = (self.streams[incoming.stream].content.ssrc, *media_ssrc);
                 let nacks = nack_pairs_from_sequence_numbers(&numbers);
