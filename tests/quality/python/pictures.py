@@ -67,7 +67,7 @@ async def look(track, shown, begun):
 async def main():
     pictures, beginning, seconds = read(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     generator = webrtc.MediaStreamTrackGenerator("video")
-    sender, _receiver, track = await call.connect(generator, [int(port) for port in sys.argv[4:6]])
+    sender, receiver, track = await call.connect(generator, [int(port) for port in sys.argv[4:6]])
     parameters = sender.get_senders()[0].get_parameters()
     parameters.encodings[0].max_bitrate = BITS_A_SECOND
     await sender.get_senders()[0].set_parameters(parameters)
@@ -75,14 +75,15 @@ async def main():
     looking = asyncio.ensure_future(look(track, shown, begun))
     showing = asyncio.ensure_future(show(generator, pictures, beginning + seconds, begun, captured))
     await call.until(begun + beginning)
-    before = await call.statistics(sender, "outbound-rtp")
+    before, seen_before = await call.statistics(sender, "outbound-rtp"), await call.statistics(receiver, "inbound-rtp")
     await showing
-    after = await call.statistics(sender, "outbound-rtp")
+    after, seen_after = await call.statistics(sender, "outbound-rtp"), await call.statistics(receiver, "inbound-rtp")
     looking.cancel()
     told = {
         "captured": captured,
         "shown": shown,
         "key_frames": after.key_frames_encoded - before.key_frames_encoded,
+        "frozen": seen_after.total_freezes_duration - seen_before.total_freezes_duration,
         "bytes": after.bytes_sent + after.header_bytes_sent - before.bytes_sent - before.header_bytes_sent,
     }
     print(json.dumps(told))

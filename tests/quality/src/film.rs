@@ -48,3 +48,18 @@ pub(crate) fn number(picture: &VideoFrame, full: usize) -> usize {
     let white = |bit: &usize| picture.samples()[square / 2 * picture.width() + bit * square + square / 2] > 125;
     (0..BITS).filter(white).map(|bit| 1 << bit).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_known_again_in_its_own_size_and_in_half_of_it() {
+        let film = Film(vec![VideoFrame::filled(640, 360, [90, 120, 60]); 3]);
+        for number in [0, 1, 4_711, (1 << BITS) - 1] {
+            let picture = film.picture(number);
+            assert_eq!(super::number(&picture, 640), number);
+            assert_eq!(super::number(&picture.halved(), 640), number);
+        }
+    }
+}

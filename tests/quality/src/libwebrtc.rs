@@ -39,7 +39,8 @@ pub(crate) async fn pictures(material: &Material, network: Impairment) -> Result
             .then(|| Shown { at: Duration::from_secs_f64(at), since: Duration::from_secs_f64(since) })
     });
     let number = |name: &str| told[name].as_f64().ok_or_else(|| format!("libwebrtc does not tell {name}"));
-    Ok(Seen::of(&[shown.collect()], BEGINNING + LOOK, number("key_frames")?, number("bytes")?))
+    let seen = Seen::of(&[shown.collect()], BEGINNING + LOOK, number("key_frames")?, number("bytes")?);
+    Ok(Seen { frozen_as_told: Some(number("frozen")? / LOOK.as_secs_f64()), ..seen })
 }
 
 /// Speech over a network; what the program tells, for [`heard`].

@@ -40,35 +40,47 @@ fn main() -> ExitCode {
 }
 
 async fn run() -> Result<Goals, Failure> {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let alone = words.first().is_some_and(|word| word == "ours");
-    if alone {
-        words.remove(0);
-    }
-    let part = words.first().map_or("", String::as_str);
-    let row = words.get(1).map_or("", String::as_str);
-    if !["", "pictures", "sound"].contains(&part) || words.len() > 2 {
-        return Err("usage: muji-quality [ours] [pictures|sound] [part of the name of a row]".into());
-    }
+    let Wanted { alone, part, row } = Wanted::read(std::env::args().skip(1))?;
     let material = Material::find()?;
     let beside = !alone && material.has("webrtc");
     if !beside {
-        println!(
-            "libwebrtc is skipped: {}.\n",
-            if alone { "ours alone was asked for" } else { "the Python package wrtc is missing" }
-        );
+        let why = if alone { "ours alone was asked for" } else { "the Python package wrtc is missing" };
+        println!("libwebrtc is skipped: {why}.\n");
     }
     if part != "pictures" && !material.has("pesq") {
-        println!("PESQ is skipped: the Python package is missing.\n");
+        println!("PESQ is skipped: the Python package pesq is missing.\n");
     }
-    println!("Packets are lost by seed {SEED}.\n");
+    println!("Seed of the losses: {SEED}.\n");
     let mut goals = Goals::default();
     if part != "sound" {
-        pictures_table::measure(&material, row, beside, &mut goals).await?;
+        pictures_table::measure(&material, &row, beside, &mut goals).await?;
     }
     if part != "pictures" {
-        sound_table::measure(&material, row, beside, &mut goals).await?;
+        sound_table::measure(&material, &row, beside, &mut goals).await?;
     }
     println!("Plots and recordings: {}", material.folder.display());
     Ok(goals)
+}
+
+/// What is to be measured.
+struct Wanted {
+    /// Ours without libwebrtc.
+    alone: bool,
+    /// Pictures or sound; empty for both.
+    part: String,
+    /// In the names of the rows.
+    row: String,
+}
+
+impl Wanted {
+    fn read(words: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut words = words.peekable();
+        let alone = words.next_if_eq("ours").is_some();
+        let part = words.next().unwrap_or_default();
+        let row = words.next().unwrap_or_default();
+        if !["", "pictures", "sound"].contains(&part.as_str()) || words.next().is_some() {
+            return Err("usage: muji-quality [ours] [pictures|sound] [part of the name of a row]".into());
+        }
+        Ok(Self { alone, part, row })
+    }
 }

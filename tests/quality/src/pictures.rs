@@ -27,6 +27,8 @@ const TURN: Duration = Duration::from_millis(1);
 pub(crate) struct Seen {
     /// The share of time.
     pub(crate) frozen: f64,
+    /// The same as the receiver itself counts it, if it does.
+    pub(crate) frozen_as_told: Option<f64>,
     /// Pictures a second.
     pub(crate) rate: f64,
     /// A minute.
@@ -59,6 +61,7 @@ impl Seen {
         delays.sort_by(f64::total_cmp);
         Self {
             frozen: viewers.iter().map(frozen).sum::<Duration>().as_secs_f64() / viewer_seconds,
+            frozen_as_told: None,
             rate: delays.len() as f64 / viewer_seconds,
             key_frames: key_frames * 60.0 / seconds,
             delay: [0.5, 0.95].map(|share| delay::at(&delays, share)),

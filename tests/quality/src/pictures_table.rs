@@ -18,11 +18,13 @@ const AT_ONCE: usize = 4;
 
 /// We may be frozen for so much more of the time than libwebrtc.
 const FROZEN_MORE: f64 = 0.005;
+/// So different may be the share that is frozen as we count it and as libwebrtc itself does.
+const COUNTED: f64 = 0.003;
 /// Pictures a second.
 const RATE: f64 = 29.0;
 /// A minute, for many viewers.
 const KEY_FRAMES: f64 = 5.0;
-/// From capture to shown on the clean path of 40 ms, in the median: as it was when pictures were shown at once.
+/// Milliseconds from capture to shown on the clean path of 40 ms, for 95 % of pictures: as it was when they were shown at once.
 const CLEAN_DELAY: f64 = 42.0;
 
 pub(crate) async fn measure(material: &Material, row: &str, beside: bool, goals: &mut Goals) -> Result<(), Failure> {
@@ -45,18 +47,26 @@ pub(crate) async fn measure(material: &Material, row: &str, beside: bool, goals:
     );
     println!("|---|---|---|---|---|---|---|");
     for ((row, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {
-        let number =
-            |value: &dyn Fn(&Seen) -> String| [Some(ours), theirs.as_ref()].map(|seen| seen.map_or_else(dash, value));
-        let [delay, of_theirs] = number(&|seen| format!("{:.0}, {:.0}", seen.delay[0], seen.delay[1]));
-        let [keys, their_keys] = number(&|seen| format!("{:.0}", seen.key_frames));
-        let [bits, their_bits] = number(&|seen| format!("{:.0}", seen.bits / 1_000.0));
-        println!("| {} | {delay} | {of_theirs} | {keys} | {their_keys} | {bits} | {their_bits} |", row.name);
+        detail(row, ours, theirs.as_ref());
     }
     println!();
     if rows.len() == PICTURES.len() {
         draw(&material.folder, &ours, &theirs)?;
     }
     Ok(())
+}
+
+/// What goes with it: delay, key frames and bits. Where libwebrtc counts other freezes than we do of its pictures, that is said.
+fn detail(row: &PicturesRow, ours: &Seen, theirs: Option<&Seen>) {
+    let both = |value: &dyn Fn(&Seen) -> String| [Some(ours), theirs].map(|seen| seen.map_or_else(dash, value));
+    let [delay, their_delay] = both(&|seen| format!("{:.0}, {:.0}", seen.delay[0], seen.delay[1]));
+    let [keys, their_keys] = both(&|seen| format!("{:.0}", seen.key_frames));
+    let [bits, their_bits] = both(&|seen| format!("{:.0}", seen.bits / 1_000.0));
+    println!("| {} | {delay} | {their_delay} | {keys} | {their_keys} | {bits} | {their_bits} |", row.name);
+    let told = theirs.and_then(|theirs| Some((theirs.frozen, theirs.frozen_as_told?)));
+    if let Some((frozen, told)) = told.filter(|(frozen, told)| (frozen - told).abs() > COUNTED) {
+        println!("({}: libwebrtc itself counts {:.1} %, not {:.1} %)", row.name, told * 100.0, frozen * 100.0);
+    }
 }
 
 /// Many viewers are measured of ours alone.
@@ -76,7 +86,7 @@ fn judge(row: &PicturesRow, ours: &Seen, theirs: Option<&Seen>, goals: &mut Goal
         met.push(goals.check(row.name, "frozen", limit.map(|limit| ours.frozen <= limit)));
     }
     if matches!(row.network.loss, Loss::Each(0.0)) {
-        met.push(goals.check(row.name, "from capture to shown", Some(ours.delay[0] <= CLEAN_DELAY)));
+        met.push(goals.check(row.name, "from capture to shown", Some(ours.delay[1] <= CLEAN_DELAY)));
     }
     let verdict = ["no", "skipped"].into_iter().find(|verdict| met.contains(verdict)).unwrap_or("yes");
     let percent = |share: Option<f64>| share.map_or_else(dash, |share| format!("{:.1} %", share * 100.0));

@@ -31,7 +31,7 @@ pub(crate) struct Heard {
     pub(crate) pesq: Option<f64>,
     /// From mouth to ear without that of the path, in milliseconds: median and 95 %.
     pub(crate) delay: [f64; 2],
-    /// The share of frames that were made up, and of packets that were lost.
+    /// The share of frames that were made up, and of packets that never came.
     pub(crate) concealed: f64,
     pub(crate) lost: f64,
     /// Of payloads, a second.
@@ -60,7 +60,7 @@ pub(crate) fn measure(material: &Material, network: &Impairment) -> Result<Heard
         // A frame is said before it is sent, and heard from the listener's tick on.
         delay: [0.5, 0.95].map(|share| delay::at(&delays, share) + FRAME_TIME.as_secs_f64() * 1_000.0 + phase - path),
         concealed: stats.concealed as f64 / stats.played.max(1) as f64,
-        lost: call.link.dropped() as f64 / turns as f64,
+        lost: 1.0 - stats.counts.received as f64 / turns as f64,
         bits: call.bytes as f64 * 8.0 / (turns as f64 * FRAME_TIME.as_secs_f64()),
         decoding: Some(call.decoding.as_secs_f64() / (turns as f64 * FRAME_TIME.as_secs_f64())),
     })

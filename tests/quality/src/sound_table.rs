@@ -31,27 +31,30 @@ pub(crate) async fn measure(material: &Material, row: &str, beside: bool, goals:
         judge(network, ours, theirs.as_ref(), goals);
     }
     println!(
-        "\n| sound | concealed or recovered | libwebrtc, concealed alone | packets lost | libwebrtc | kbit/s | libwebrtc | of a core, to receive |"
+        "\n| sound | concealed or recovered, % | libwebrtc, concealed alone | packets lost, % | libwebrtc | kbit/s | libwebrtc | to receive, % of a core |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for ((network, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {
-        let percent = |value: &dyn Fn(&Heard) -> f64| {
-            [Some(ours), theirs.as_ref()].map(|heard| text(heard.map(value).map(|share| share * 100.0), 1))
-        };
-        let [concealed, theirs_concealed] = percent(&|heard| heard.concealed);
-        let [lost, theirs_lost] = percent(&|heard| heard.lost);
-        let [bits, theirs_bits] = percent(&|heard| heard.bits / 100_000.0);
-        println!(
-            "| {} | {concealed} % | {theirs_concealed} % | {lost} % | {theirs_lost} % | {bits} | {theirs_bits} | {} % |",
-            network.name,
-            text(ours.decoding.map(|share| share * 100.0), 2)
-        );
+        detail(network, ours, theirs.as_ref());
     }
     println!();
     if rows.len() == SOUND.len() {
         draw(&material.folder, &ours, &theirs)?;
     }
     Ok(())
+}
+
+/// What goes with it: what was made up, what was lost, and what it costs.
+fn detail(network: &Impairment, ours: &Heard, theirs: Option<&Heard>) {
+    let both = |value: &dyn Fn(&Heard) -> f64| [Some(ours), theirs].map(|heard| text(heard.map(value), 1));
+    let [concealed, their_concealed] = both(&|heard| heard.concealed * 100.0);
+    let [lost, their_lost] = both(&|heard| heard.lost * 100.0);
+    let [bits, their_bits] = both(&|heard| heard.bits / 1_000.0);
+    println!(
+        "| {} | {concealed} | {their_concealed} | {lost} | {their_lost} | {bits} | {their_bits} | {} |",
+        network.name,
+        text(ours.decoding.map(|share| share * 100.0), 2)
+    );
 }
 
 /// All rows at once: sound is light.
