@@ -4,6 +4,7 @@ pub(crate) mod digits;
 pub(crate) mod drift;
 pub(crate) mod frame;
 pub(crate) mod jitter;
+pub(crate) mod losses;
 pub(crate) mod meter;
 pub(crate) mod narrowband;
 pub(crate) mod receiver;

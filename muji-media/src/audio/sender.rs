@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use muji_core::CallId;
+use muji_jingle::TransportId;
 
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
+use crate::audio::losses::Losses;
 use crate::codec::encoding::AudioEncoding;
 use crate::codec::g711::{self, Law};
 use crate::codec::opus::{self, OpusFault};
@@ -21,6 +23,9 @@ pub struct AudioSender {
     opus: opus::Encoder,
     g711: g711::Encoder,
     publications: BTreeSet<(CallId, String)>,
+    losses: Losses,
+    /// What our video gets beside it, in bits a second; `None` without video.
+    video: Option<u32>,
     /// Samples so far.
     samples: u64,
     /// The next packet is the first after a pause: it has the marker bit (RFC 3551 section 4.1).
@@ -34,7 +39,10 @@ impl AudioSender {
     /// If there is no memory for an encoder.
     pub fn new(source: Option<Box<dyn AudioSource>>) -> Result<Self, OpusFault> {
         let (opus, g711) = (opus::Encoder::new()?, g711::Encoder::default());
-        Ok(Self { source, opus, g711, publications: BTreeSet::new(), samples: 0, pausing: true })
+        let (publications, losses) = (BTreeSet::new(), Losses::default());
+        let mut new = Self { source, opus, g711, publications, losses, video: None, samples: 0, pausing: true };
+        new.adapt()?;
+        Ok(new)
     }
 
     /// A call publishes our audio.
@@ -63,12 +71,37 @@ impl AudioSender {
         self.source.as_mut().and_then(|source| source.poll_notice())
     }
 
-    /// Opus makes so many bits a second from now on.
+    /// Beside it our video gets so many bits a second on the path with the fewest.
     ///
     /// # Errors
     /// If the codec refuses; it goes on as before.
-    pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
-        self.opus.set_bit_rate(bits).map_err(|why| DeviceError(why.to_string()))
+    pub fn set_video_bit_rate(&mut self, bits: u32) -> Result<(), OpusFault> {
+        self.video = Some(bits);
+        self.adapt()
+    }
+
+    /// The other end of a path reports that this share of our packets was lost lately, 0 to 1.
+    ///
+    /// # Errors
+    /// If the codec refuses; it goes on as before.
+    pub fn lost(&mut self, path: TransportId, share: f32) -> Result<(), OpusFault> {
+        self.losses.reported(path, share);
+        self.adapt()
+    }
+
+    /// These paths are gone.
+    ///
+    /// # Errors
+    /// If the codec refuses; it goes on as before.
+    pub fn forget_paths(&mut self, gone: impl Fn(&TransportId) -> bool) -> Result<(), OpusFault> {
+        self.losses.forget(gone);
+        self.adapt()
+    }
+
+    fn adapt(&mut self) -> Result<(), OpusFault> {
+        let expected = self.losses.expected();
+        self.opus.set_expected_loss(expected)?;
+        self.opus.set_bit_rate(opus::bit_rate(self.video, expected))
     }
 
     /// The calls and names under which the next packet is sent.
@@ -125,6 +158,8 @@ impl AudioSender {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use muji_core::SessionId;
+
     use super::*;
 
     /// The Opus packet of the next 20 ms.
@@ -159,14 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn audio_takes_less_where_video_hardly_fits_and_then_as_much_again() {
-        let mut sender = AudioSender::new(Some(Box::new(Counted(Arc::default())))).unwrap();
+    fn audio_takes_less_where_video_hardly_fits_and_more_where_much_is_lost_and_the_path_is_wide() {
+        let endless = Counted(Arc::new(AtomicUsize::new(4)));
+        let mut sender = AudioSender::new(Some(Box::new(endless))).unwrap();
         sender.publish(CallId(1), "audio");
-        let bytes = [600_000, 90_000, 600_000].map(|video| {
-            sender.set_bit_rate(opus::bit_rate_with_video(video)).unwrap();
-            packet(&mut sender).unwrap().expect("a packet").payload.len()
-        });
-        assert_eq!(bytes, [80, 50, 80], "bits of 20 ms");
+        let path = TransportId { session: SessionId(1), index: 0 };
+        sender.lost(path, 0.0).unwrap();
+        let bytes =
+            [(600_000, 0.0), (90_000, 0.0), (600_000, 0.0), (600_000, 0.05), (200_000, 0.05)].map(|(video, loss)| {
+                sender.lost(path, loss).unwrap();
+                sender.set_video_bit_rate(video).unwrap();
+                packet(&mut sender).unwrap().expect("a packet").payload.len()
+            });
+        assert_eq!(bytes, [80, 50, 80, 120, 80], "bytes of 20 ms");
     }
 
     #[test]

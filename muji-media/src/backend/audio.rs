@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use muji_core::{CallId, SessionId};
+use muji_jingle::TransportId;
 use muji_xep::dtmf::Digit;
 use muji_xep::rtp::PayloadType;
 
@@ -62,9 +63,19 @@ impl Audio {
         self.sender.unpublish(call, publication);
     }
 
-    /// Our encoder makes so many bits a second from now on.
-    pub(super) fn set_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
-        self.sender.set_bit_rate(bits)
+    /// Our video gets so many bits a second.
+    pub(super) fn set_video_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
+        self.sender.set_video_bit_rate(bits).map_err(refused)
+    }
+
+    /// This share of our audio was lost lately on a path.
+    pub(super) fn lost(&mut self, path: TransportId, share: f32) -> Result<(), DeviceError> {
+        self.sender.lost(path, share).map_err(refused)
+    }
+
+    /// These paths are gone.
+    pub(super) fn forget_paths(&mut self, gone: impl Fn(&TransportId) -> bool) -> Result<(), DeviceError> {
+        self.sender.forget_paths(gone).map_err(refused)
     }
 
     /// A participant may send audio from now on.
@@ -187,6 +198,11 @@ impl Audio {
             Some((*session, clock))
         })
     }
+}
+
+/// The encoder goes on as before.
+fn refused(why: OpusFault) -> DeviceError {
+    DeviceError(why.to_string())
 }
 
 /// One content of a session, as it is heard.

@@ -13,7 +13,6 @@ use super::network::{Network, NetworkEvent};
 use super::observer::Observer;
 use super::video::Video;
 use crate::audio::frame::FRAME_TIME;
-use crate::codec::opus;
 use crate::device::DeviceError;
 use crate::peers::PeersOutput;
 use crate::rtp::{PacketizedFrame, ReceivedRtp, StreamId};
@@ -94,6 +93,7 @@ impl Router {
             }
             MediaCommand::Close { session } => {
                 self.close_streams(|(of, _)| of == session);
+                self.audio.forget_paths(|path| path.session == *session).or_else(|error| self.device_trouble(error))?;
                 self.network.peers.execute(now, command);
                 self.network.close_unused(now);
             }
@@ -264,7 +264,7 @@ impl Router {
     fn adapt_video(&mut self, now: Instant) -> Result<(), Disconnected> {
         for (media, target) in self.video.adapt(now) {
             let lowest = self.video.lowest_bit_rate().unwrap_or(target.bits);
-            if let Err(error) = self.audio.set_bit_rate(opus::bit_rate_with_video(lowest)) {
+            if let Err(error) = self.audio.set_video_bit_rate(lowest) {
                 self.device_trouble(error)?;
             }
             self.observer.send(Observation::Target(media, target));
@@ -308,11 +308,17 @@ impl Router {
             TransportOutput::KeyFrameRequested if self.network.peers.key_frame_is_under_way(now, id) => {}
             // What was sent before, the peer did not get.
             TransportOutput::Connected | TransportOutput::KeyFrameRequested => self.video.force_key_frame(),
-            TransportOutput::Failed(_) => self.video.forget_paths(|path| *path == id),
+            TransportOutput::Failed(_) => {
+                self.video.forget_paths(|path| *path == id);
+                self.audio.forget_paths(|path| *path == id).or_else(|error| self.device_trouble(error))?;
+            }
             TransportOutput::BandwidthEstimate(bits) => {
                 self.video.estimated(now, id, bits, &self.network.peers.video_sent_by(id));
             }
             TransportOutput::Loss(share) => self.video.lost(id, share, &self.network.peers.video_sent_by(id)),
+            TransportOutput::AudioLoss(share) => {
+                self.audio.lost(id, share).or_else(|error| self.device_trouble(error))?;
+            }
             TransportOutput::Congestion(share) => {
                 self.video.congested(id, share, &self.network.peers.video_sent_by(id));
                 self.network.peers.pause_video(now, id);

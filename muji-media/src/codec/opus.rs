@@ -16,8 +16,12 @@ const NARROW_BITRATE: u32 = 20_000;
 /// It is used if video gets fewer bits a second than this.
 const NARROW: u32 = 120_000;
 
-/// What the encoder prepares for with in-band FEC, in percent.
-const EXPECTED_LOSS: u8 = 10;
+/// Speech, and as much again of what was lost: where packets get lost and the path carries more.
+const ROBUST_BITRATE: u32 = 48_000;
+
+/// It is used if video gets so many bits a second, so that some thousands more are no part of what is lost, and so many packets are lost.
+const WIDE: u32 = 500_000;
+const LOSSY: f32 = 0.02;
 
 /// How much the decoder may compute: at 5 a neural network makes up what is lost, at 6 a small one and at 7 a large one take out what the
 /// coding of speech in wide band has added (LACE and NoLACE).
@@ -35,9 +39,14 @@ pub fn payload_type() -> PayloadType {
     PayloadType::new(111, "opus", SAMPLE_RATE, 2).with_parameter("useinbandfec", "1")
 }
 
-/// The bit rate of audio, in bits a second, on a path on which video gets `video` bits a second.
-pub(crate) fn bit_rate_with_video(video: u32) -> u32 {
-    if video < NARROW { NARROW_BITRATE } else { TARGET_BITRATE }
+/// The bit rate of audio, in bits a second, on a path on which video gets `video` bits a second, and which loses this share of packets,
+/// 0 to 1. Without video nothing is known of what the path carries.
+pub(crate) fn bit_rate(video: Option<u32>, loss: f32) -> u32 {
+    match video {
+        Some(video) if video < NARROW => NARROW_BITRATE,
+        Some(video) if video >= WIDE && loss >= LOSSY => ROBUST_BITRATE,
+        Some(_) | None => TARGET_BITRATE,
+    }
 }
 
 /// libopus failed: it has no memory, or the input is invalid.
@@ -55,7 +64,7 @@ impl From<ErrorCode> for OpusFault {
 pub struct Encoder(opusic_c::Encoder);
 
 impl Encoder {
-    /// An encoder for speech, with in-band FEC.
+    /// An encoder for speech, which expects no loss.
     ///
     /// # Errors
     /// If the library has no memory.
@@ -64,8 +73,6 @@ impl Encoder {
         encoder.set_bitrate(Bitrate::Value(TARGET_BITRATE))?;
         // A variable bit rate would betray what is said by the sizes of encrypted packets (RFC 6562 section 3).
         encoder.set_vbr(false)?;
-        encoder.set_inband_fec(InbandFec::Mode1)?;
-        encoder.set_packet_loss(EXPECTED_LOSS)?;
         Ok(Self(encoder))
     }
 
@@ -75,6 +82,17 @@ impl Encoder {
     /// If it is none of these.
     pub fn set_bit_rate(&mut self, bits: u32) -> Result<(), OpusFault> {
         Ok(self.0.set_bitrate(Bitrate::Value(bits.min(i32::MAX.cast_unsigned())))?)
+    }
+
+    /// From now on this share of packets is expected to be lost, 0 to 1. If it is not 0, each packet has a copy of the one before, the better
+    /// the more is lost (in-band FEC).
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub fn set_expected_loss(&mut self, share: f32) -> Result<(), OpusFault> {
+        let percent = (share.clamp(0.0, 1.0) * 100.0).round() as u8;
+        self.0.set_inband_fec(if percent == 0 { InbandFec::Off } else { InbandFec::Mode1 })?;
+        Ok(self.0.set_packet_loss(percent)?)
     }
 
     /// The payload of a packet.
@@ -163,6 +181,7 @@ mod tests {
     #[test]
     fn a_tone_survives_encoding_and_losses() {
         let (mut tone, mut encoder) = (Tone::new(440.0), Encoder::new().unwrap());
+        encoder.set_expected_loss(0.1).unwrap();
         let mut frame = [0; FRAME];
         let payloads: Vec<_> = (0..100)
             .map(|_| {
@@ -180,6 +199,17 @@ mod tests {
             _ => lossy.decode(&payloads[index]).unwrap(),
         }));
         assert!((heard - 440.0).abs() < 10.0, "{heard}");
+    }
+
+    #[test]
+    fn fec_is_on_only_while_some_loss_is_expected() {
+        let mut encoder = Encoder::new().unwrap();
+        let settings = [0.0, 0.02, 0.2, 7.0, -1.0, 0.004].map(|expected| {
+            encoder.set_expected_loss(expected).unwrap();
+            (encoder.0.get_inband_fec().unwrap(), encoder.0.get_packet_loss().unwrap())
+        });
+        let (on, off) = (InbandFec::Mode1, InbandFec::Off);
+        assert_eq!(settings, [(off, 0), (on, 2), (on, 20), (on, 100), (off, 0), (off, 0)]);
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl TransportEntry {
                 TransportOutput::KeyFrameRequested
                 | TransportOutput::BandwidthEstimate(_)
                 | TransportOutput::Loss(_)
+                | TransportOutput::AudioLoss(_)
                 | TransportOutput::Congestion(_) => {}
             }
             out.push_back(PeersOutput::Transport { id, output });

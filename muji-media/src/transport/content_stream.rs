@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use muji_core::media::OpenContent;
 use muji_xep::rtp::{Media, PayloadType};
 
-use super::interface::{NegotiatedContent, is_nacked, uses_nack};
+use super::interface::{NegotiatedContent, TransportOutput, is_nacked, uses_nack};
 use super::loss_reports::LossReports;
 use super::receive_rate_limit::ReceiveRateLimit;
 use super::resend::{SentPackets, SequencedPacket};
@@ -22,6 +22,7 @@ pub(super) struct ContentStream {
     pub(super) negotiated: Option<NegotiatedContent>,
     /// Lost packets are asked for, and sent again.
     pub(super) nack: bool,
+    is_audio: bool,
     /// Makes REMB for the peer, unless it has transport-wide feedback.
     pub(super) receive_rate_limit: Option<ReceiveRateLimit>,
     sequence: u64,
@@ -38,6 +39,7 @@ impl ContentStream {
             payload_types: content.payload_types.clone(),
             negotiated: None,
             nack: uses_nack(content),
+            is_audio: matches!(content.media, Media::Audio | Media::Other(_)),
             receive_rate_limit: (content.media != Media::Audio && !counted).then(ReceiveRateLimit::default),
             // Our sequence numbers start low, far from a wrap, whatever the peer's do.
             sequence: 0,
@@ -103,13 +105,15 @@ impl ContentStream {
         self.sent.left_of(bits)
     }
 
-    /// The peer reports what it received (RFC 3550 section 6.4.1). The share that was lost lately, if that is known and was not told as
-    /// congestion.
-    pub(super) fn reported(&mut self, now: Instant, highest: u32, lost: u32) -> Option<f32> {
-        if !self.nack {
+    /// The peer reports what it received (RFC 3550 section 6.4.1). What was lost lately, if that is known and was not told as congestion.
+    pub(super) fn reported(&mut self, now: Instant, highest: u32, lost: u32) -> Option<TransportOutput> {
+        if !self.is_audio && !self.nack {
             return None;
         }
-        let share = self.losses.reported(now, highest, lost);
-        share.filter(|_| !self.sent.reported_congestion_lately(now))
+        let share = self.losses.reported(now, highest, lost)?;
+        if self.is_audio {
+            return Some(TransportOutput::AudioLoss(share));
+        }
+        (!self.sent.reported_congestion_lately(now)).then_some(TransportOutput::Loss(share))
     }
 }

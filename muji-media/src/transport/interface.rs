@@ -74,6 +74,8 @@ pub enum TransportOutput {
     BandwidthEstimate(u32),
     /// The share of our video that was lost lately, 0 to 1, as the peer reports about each second (RFC 3550 section 6.4.1).
     Loss(f32),
+    /// The share of our audio that was lost lately, 0 to 1, as the peer reports each few seconds.
+    AudioLoss(f32),
     /// So much of what left in the last moments is lost, 0 to 1, that the path must have become narrower. It comes before the next report.
     Congestion(f32),
 }
@@ -92,6 +94,7 @@ impl TransportOutput {
             | Self::KeyFrameRequested
             | Self::BandwidthEstimate(_)
             | Self::Loss(_)
+            | Self::AudioLoss(_)
             | Self::Congestion(_) => None,
         }
     }

@@ -353,6 +353,7 @@ impl Pair {
                     // The scenarios look at these.
                     TransportOutput::BandwidthEstimate(_)
                     | TransportOutput::Loss(_)
+                    | TransportOutput::AudioLoss(_)
                     | TransportOutput::Congestion(_) => {}
                 }
             }

@@ -291,10 +291,13 @@ impl Link {
                         self.estimate = Some(bits);
                         self.estimated = true;
                     }
-                    TransportOutput::Loss(share) if index == 0 => self.lost.push(share),
+                    TransportOutput::Loss(share) | TransportOutput::AudioLoss(share) if index == 0 => {
+                        self.lost.push(share)
+                    }
                     TransportOutput::Congestion(share) if index == 0 => self.overflowed.push(share),
                     TransportOutput::BandwidthEstimate(_)
                     | TransportOutput::Loss(_)
+                    | TransportOutput::AudioLoss(_)
                     | TransportOutput::Congestion(_) => {} // It sends nothing.
                     TransportOutput::Interrupted | TransportOutput::Failed(_) | TransportOutput::WrongCertificate => {
                         self.connected[index] = false;

@@ -343,6 +343,7 @@ impl Client {
             TransportOutput::KeyFrameRequested
             | TransportOutput::BandwidthEstimate(_)
             | TransportOutput::Loss(_)
+            | TransportOutput::AudioLoss(_)
             | TransportOutput::Congestion(_) => {} // Nothing is encoded here.
         }
     }

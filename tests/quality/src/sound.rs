@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
-use muji_core::CallId;
+use muji_core::{CallId, SessionId};
 use muji_harness::impairment::Impairment;
 use muji_harness::link::Link;
+use muji_jingle::TransportId;
 use muji_media::device::wav::WavSource;
 use muji_media::device::{FRAME, FRAME_TIME, SAMPLE_RATE};
 use muji_media::parts::codec::{AudioEncoding, opus};
@@ -24,6 +25,9 @@ pub(crate) const TIMES: usize = 8;
 
 /// The listener's clock ticks so long after the speaker's.
 const PHASE: Duration = Duration::from_millis(7);
+
+/// The only path that there is.
+const PATH: TransportId = TransportId { session: SessionId(1), index: 0 };
 
 /// What was heard.
 pub(crate) struct Heard {
@@ -87,6 +91,9 @@ impl Call {
 
     /// 20 ms have been said.
     fn say(&mut self) -> Result<(), Failure> {
+        for share in self.link.lost() {
+            self.sender.lost(PATH, share)?;
+        }
         for (_, packet) in self.sender.packets(&BTreeSet::from([AudioEncoding::Opus]))? {
             self.bytes += packet.payload.len();
             self.link.send(&[packet]);

@@ -299,12 +299,15 @@ impl Str0mTransport {
         };
         for report in reports.iter() {
             let Some(content) = self.sent_by(*report.ssrc) else { continue };
-            let Some(share) = content.reported(now, report.max_seq, report.packets_lost) else { continue };
-            if share > bandwidth::TOO_MUCH {
+            let Some(lost) = content.reported(now, report.max_seq, report.packets_lost) else { continue };
+            let is_video = matches!(lost, TransportOutput::Loss(_));
+            if matches!(lost, TransportOutput::Loss(share) if share > bandwidth::TOO_MUCH) {
                 self.probing.lost();
             }
-            self.out.push_back(TransportOutput::Loss(share));
-            self.report_estimate();
+            self.out.push_back(lost);
+            if is_video {
+                self.report_estimate();
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::bandwidth;
 use crate::codec::vp8::{CLOCK_RATE, ORIENTATION, TRANSPORT_CC};
 use crate::gather::LocalCandidate;
 use crate::transport::certificates::{Certificates, NoCertificate};
-use crate::transport::interface::{TransportParams, uses_nack};
+use crate::transport::interface::TransportParams;
 use crate::transport::mid;
 
 /// Between two sender reports of audio. str0m's default is 5 s; without a report a peer cannot show audio and video in step.
@@ -132,9 +132,8 @@ impl Plan {
         extensions: &[HeaderExtension],
         agreed: &[PayloadType],
     ) -> (Rtc, Vec<Stream>) {
-        let bundles = uses(extensions, HeaderExtension::MID);
-        // NACKs are only visible in raw packets; that costs a copy of each packet. Video may join a bundle later.
-        let mut config = self.config.clone().enable_raw_packets(bundles || self.contents.iter().any(uses_nack));
+        // NACKs, and the reports of what is lost of audio, are only visible in raw packets; that costs a copy of each packet.
+        let mut config = self.config.clone().enable_raw_packets(true);
         let offered = self.contents.iter().flat_map(|content| &content.payload_types);
         add_codecs(&mut config, offered.chain(agreed));
         let names_fit = self.contents.iter().all(|content| content.name.len() <= mid::MAX_NAME);

@@ -347,7 +347,7 @@ impl Media {
             let Some(stream) = self.streams.iter_mut().find(|it| it.content.ssrc == block.ssrc) else { continue };
             stream.reported = true;
             let lost = stream.content.reported(now, block.last_sequence_number, block.total_lost);
-            news.extend(lost.map(TransportOutput::Loss));
+            news.extend(lost);
         }
     }
 
