@@ -62,6 +62,8 @@ pub struct Link {
     connected: [bool; 2],
     /// Until when each end gets no processor.
     stalled: [Instant; 2],
+    /// What the first was to send meanwhile, and when it was captured.
+    kept: Vec<(Instant, Vec<RtpPacket>)>,
     random: SeededRandom,
     estimate: Option<u32>,
     /// It has changed since it was last taken.
@@ -118,6 +120,7 @@ impl Link {
             directions: [direction(), direction()],
             connected: [false; 2],
             stalled: [now; 2],
+            kept: Vec::new(),
             random: SeededRandom::new(7),
             estimate: None,
             estimated: false,
@@ -182,10 +185,22 @@ impl Link {
         self.stalled[end as usize] > self.now
     }
 
-    /// The first sends packets.
+    /// The first sends packets, or will if it gets no processor now.
     pub fn send(&mut self, packets: &[RtpPacket]) {
+        if self.is_stalled(End::Sender) {
+            return self.kept.push((self.now, packets.to_vec()));
+        }
         self.ends[0].send(self.now, self.now, CONTENT, packets);
         self.take();
+    }
+
+    /// The first sends what it was to send while it got no processor.
+    fn send_kept(&mut self) {
+        if !self.is_stalled(End::Sender) {
+            for (captured, packets) in std::mem::take(&mut self.kept) {
+                self.ends[0].send(self.now, captured, CONTENT, &packets);
+            }
+        }
     }
 
     /// The second asks for a key frame.
@@ -247,9 +262,11 @@ impl Link {
                 .iter()
                 .zip(self.stalled)
                 .filter_map(|(end, stalled)| end.poll_timeout().map(|at| at.max(stalled)));
-            let next = arrivals.chain(timeouts).min().filter(|next| *next <= until);
+            let kept = (!self.kept.is_empty()).then_some(self.stalled[0]);
+            let next = arrivals.chain(timeouts).chain(kept).min().filter(|next| *next <= until);
             let Some(next) = next else { break };
             self.now = self.now.max(next);
+            self.send_kept();
             self.arrive();
             for (end, stalled) in self.ends.iter_mut().zip(self.stalled) {
                 if stalled <= self.now && end.poll_timeout().is_some_and(|at| at <= self.now) {

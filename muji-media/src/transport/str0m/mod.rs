@@ -207,6 +207,9 @@ impl Str0mTransport {
         if self.over {
             return;
         }
+        if let Some(due) = self.due.filter(|due| *due < now) {
+            self.streams.iter_mut().filter_map(|it| it.pacing.as_mut()).for_each(|it| it.timer_ran(now, due));
+        }
         if let Err(error) = self.rtc.handle_input(input) {
             self.broke(&error);
         }
