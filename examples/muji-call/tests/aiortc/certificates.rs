@@ -12,7 +12,7 @@ async fn aiortc_with_an_rsa_certificate_is_heard_when_it_calls_again() {
     let mut juliet = testbed.aiortc(&call).await;
     juliet.tells("ended").await;
     let ended = romeo.tells("ended").await;
-    assert!(ended["why"].as_str().is_some_and(|why| why.contains("RSA") && why.contains("call again")), "{ended}");
+    assert!(ended["why"].as_str().is_some_and(|why| why.contains("RSA") && why.contains("the next call")), "{ended}");
     let mut juliet = testbed.aiortc(&call).await;
     romeo.hears(THEIRS).await;
     juliet.hears(OURS).await;
