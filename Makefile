@@ -55,7 +55,7 @@ bitrate: needs
 	@echo "Building the benchmark of bit rates ..."
 	@$(RUN) --bin muji-bitrate
 
-# Pictures and sound over networks that lose packets, beside libwebrtc: plots and recordings in target/quality. In ten minutes, on a machine
+# Pictures and sound over networks that lose packets, compared with libwebrtc: plots and recordings in target/quality. In ten minutes, on a machine
 # that is idle; ROW="ours sound bursts": ours alone, sound alone, and of it the rows whose names contain "bursts", in seconds.
 quality:
 	@scripts/needs quality

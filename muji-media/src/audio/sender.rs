@@ -24,7 +24,7 @@ pub struct AudioSender {
     g711: g711::Encoder,
     publications: BTreeSet<(CallId, String)>,
     losses: Losses,
-    /// What our video gets beside it, in bits a second; `None` without video.
+    /// What our video gets, in bits a second; `None` without video.
     video: Option<u32>,
     /// Samples so far.
     samples: u64,
@@ -71,7 +71,7 @@ impl AudioSender {
         self.source.as_mut().and_then(|source| source.poll_notice())
     }
 
-    /// Beside it our video gets so many bits a second on the path with the fewest.
+    /// Our video gets so many bits a second on the path with the fewest.
     ///
     /// # Errors
     /// If the codec refuses; it goes on as before.

@@ -120,7 +120,7 @@ pub trait Transport: Send {
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent);
     /// Sends packets as `content`, or drops them before the transport is connected. `captured` is the time of their timestamp.
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]);
-    /// Sends a packet of an encoding beside that which was negotiated, such as a key of a telephone, captured now.
+    /// Sends a packet with another payload type than the one that was negotiated for the content, such as a key of a telephone, captured now.
     fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket);
     /// Asks the peer for a key frame of this content.
     fn request_key_frame(&mut self, now: Instant, content: &str);

@@ -1,7 +1,7 @@
 //! Whose tone is heard, and whose colour is seen, by what the programs tell.
 
 /// A tone is another's if it is no further off, as a share of it: sound is played faster while a jitter buffer catches up, by half a
-/// percent for tens of seconds, and what is measured beside other tones is not exact.
+/// percent for tens of seconds, and what is measured while other tones sound is not exact.
 const TONE_TOLERANCE: f64 = 0.012;
 
 /// A colour is another's if no part of it is further off: letters and bars in test pictures are white.

@@ -1,4 +1,4 @@
-//! What is to be reached, beside libwebrtc or by itself.
+//! What is to be reached, compared with libwebrtc or by itself.
 
 /// Met and missed.
 #[derive(Default)]
@@ -25,6 +25,11 @@ impl Goals {
                 "skipped"
             }
         }
+    }
+
+    /// What a row says of several of its goals: the worst.
+    pub(crate) fn worst(met: &[&'static str]) -> &'static str {
+        ["no", "skipped"].into_iter().find(|verdict| met.contains(verdict)).unwrap_or("yes")
     }
 
     /// Says what is missed, and as the last line the verdict; whether all are met.

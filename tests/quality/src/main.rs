@@ -42,8 +42,8 @@ fn main() -> ExitCode {
 async fn run() -> Result<Goals, Failure> {
     let Wanted { alone, part, row } = Wanted::read(std::env::args().skip(1))?;
     let material = Material::find()?;
-    let beside = !alone && material.has("webrtc");
-    if !beside {
+    let with_libwebrtc = !alone && material.has("webrtc");
+    if !with_libwebrtc {
         let why = if alone { "ours alone was asked for" } else { "the Python package wrtc is missing" };
         println!("libwebrtc is skipped: {why}.\n");
     }
@@ -53,10 +53,10 @@ async fn run() -> Result<Goals, Failure> {
     println!("Seed of the losses: {SEED}.\n");
     let mut goals = Goals::default();
     if part != "sound" {
-        pictures_table::measure(&material, &row, beside, &mut goals).await?;
+        pictures_table::measure(&material, &row, with_libwebrtc, &mut goals).await?;
     }
     if part != "pictures" {
-        sound_table::measure(&material, &row, beside, &mut goals).await?;
+        sound_table::measure(&material, &row, with_libwebrtc, &mut goals).await?;
     }
     println!("Plots and recordings: {}", material.folder.display());
     Ok(goals)
@@ -83,4 +83,9 @@ impl Wanted {
         }
         Ok(Self { alone, part, row })
     }
+}
+
+/// A cell of a table of which nothing is known.
+fn dash() -> String {
+    "-".to_owned()
 }

@@ -1,4 +1,4 @@
-//! Where film, speech and programs are: `scripts/needs quality` puts them beside the build.
+//! Where film, speech and programs are: `scripts/needs quality` puts them into the target directory.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Pictures, ours beside libwebrtc's.
+//! Pictures, ours and libwebrtc's.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::goals::Goals;
 use crate::material::Material;
 use crate::pictures::{self, Seen};
 use crate::rows::{PICTURES, PicturesRow};
-use crate::{Failure, libwebrtc};
+use crate::{Failure, dash, libwebrtc};
 
 /// So many calls of libwebrtc at once leave a machine with two cores enough time for each.
 const AT_ONCE: usize = 4;
@@ -27,14 +27,19 @@ const KEY_FRAMES: f64 = 5.0;
 /// Milliseconds from capture to shown on the clean path of 40 ms, for 95 % of pictures: as it was when they were shown at once.
 const CLEAN_DELAY: f64 = 42.0;
 
-pub(crate) async fn measure(material: &Material, row: &str, beside: bool, goals: &mut Goals) -> Result<(), Failure> {
+pub(crate) async fn measure(
+    material: &Material,
+    row: &str,
+    with_libwebrtc: bool,
+    goals: &mut Goals,
+) -> Result<(), Failure> {
     let film = Film::open(&material.film)?;
     let rows: Vec<&PicturesRow> = PICTURES.iter().filter(|wanted| wanted.name.contains(row)).collect();
     let ours = rows.iter().map(|row| pictures::measure(&film, row)).collect::<Result<Vec<_>, _>>()?;
     drop(film);
     let mut theirs = Vec::new();
     for some in rows.chunks(AT_ONCE) {
-        theirs.extend(join_all(some.iter().map(|row| of_libwebrtc(material, row, beside))).await);
+        theirs.extend(join_all(some.iter().map(|row| of_libwebrtc(material, row, with_libwebrtc))).await);
     }
     let theirs = theirs.into_iter().collect::<Result<Vec<_>, _>>()?;
     println!("| pictures | frozen | libwebrtc | goal | pictures a second | libwebrtc | goal | met |");
@@ -70,8 +75,8 @@ fn detail(row: &PicturesRow, ours: &Seen, theirs: Option<&Seen>) {
 }
 
 /// Many viewers are measured of ours alone.
-async fn of_libwebrtc(material: &Material, row: &PicturesRow, beside: bool) -> Result<Option<Seen>, Failure> {
-    if !beside || row.viewers > 1 {
+async fn of_libwebrtc(material: &Material, row: &PicturesRow, with_libwebrtc: bool) -> Result<Option<Seen>, Failure> {
+    if !with_libwebrtc || row.viewers > 1 {
         return Ok(None);
     }
     libwebrtc::pictures(material, row.network).await.map(Some)
@@ -88,7 +93,7 @@ fn judge(row: &PicturesRow, ours: &Seen, theirs: Option<&Seen>, goals: &mut Goal
     if matches!(row.network.loss, Loss::Each(0.0)) {
         met.push(goals.check(row.name, "from capture to shown", Some(ours.delay[1] <= CLEAN_DELAY)));
     }
-    let verdict = ["no", "skipped"].into_iter().find(|verdict| met.contains(verdict)).unwrap_or("yes");
+    let verdict = Goals::worst(&met);
     let percent = |share: Option<f64>| share.map_or_else(dash, |share| format!("{:.1} %", share * 100.0));
     println!(
         "| {} | {} | {} | {} | {:.1} | {} | {RATE} | {verdict} |",
@@ -99,10 +104,6 @@ fn judge(row: &PicturesRow, ours: &Seen, theirs: Option<&Seen>, goals: &mut Goal
         ours.rate,
         theirs.map_or_else(dash, |theirs| format!("{:.1}", theirs.rate))
     );
-}
-
-fn dash() -> String {
-    "-".to_owned()
 }
 
 /// The frozen share over random loss, for each delay.

@@ -1,4 +1,4 @@
-//! Sound, ours beside libwebrtc's.
+//! Sound, ours and libwebrtc's.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::goals::Goals;
 use crate::material::Material;
 use crate::rows::SOUND;
 use crate::sound::{self, Heard};
-use crate::{Failure, libwebrtc};
+use crate::{Failure, dash, libwebrtc};
 
 /// From this share of loss on ours is to be better by so much PESQ, at so many times libwebrtc's bit rate at most.
 const LOSS: f64 = 0.05;
@@ -21,10 +21,15 @@ const LATER: f64 = 5.0;
 /// Of one core, for each peer.
 const DECODING: f64 = 0.02;
 
-pub(crate) async fn measure(material: &Material, row: &str, beside: bool, goals: &mut Goals) -> Result<(), Failure> {
+pub(crate) async fn measure(
+    material: &Material,
+    row: &str,
+    with_libwebrtc: bool,
+    goals: &mut Goals,
+) -> Result<(), Failure> {
     let rows: Vec<&Impairment> = SOUND.iter().filter(|network| network.name.contains(row)).collect();
     let ours = rows.iter().map(|network| sound::measure(material, network)).collect::<Result<Vec<_>, _>>()?;
-    let theirs = of_libwebrtc(material, &rows, beside).await?;
+    let theirs = of_libwebrtc(material, &rows, with_libwebrtc).await?;
     println!("| sound | PESQ | libwebrtc | goal | mouth to ear, ms: median, 95 % | libwebrtc | goal | met |");
     println!("|---|---|---|---|---|---|---|---|");
     for ((network, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {
@@ -58,8 +63,12 @@ fn detail(network: &Impairment, ours: &Heard, theirs: Option<&Heard>) {
 }
 
 /// All rows at once: sound is light.
-async fn of_libwebrtc(material: &Material, rows: &[&Impairment], beside: bool) -> Result<Vec<Option<Heard>>, Failure> {
-    if !beside {
+async fn of_libwebrtc(
+    material: &Material,
+    rows: &[&Impairment],
+    with_libwebrtc: bool,
+) -> Result<Vec<Option<Heard>>, Failure> {
+    if !with_libwebrtc {
         return Ok(rows.iter().map(|_| None).collect());
     }
     let told = join_all(rows.iter().map(|network| libwebrtc::sound(material, **network))).await;
@@ -72,13 +81,12 @@ fn judge(network: &Impairment, ours: &Heard, theirs: Option<&Heard>, goals: &mut
     let limit = theirs.and_then(|theirs| theirs.pesq).map(|pesq| pesq + better);
     let latest = theirs.map(|theirs| theirs.delay[0] + LATER);
     let good = ours.pesq.zip(limit).map(|(pesq, limit)| pesq >= limit);
-    let mut met = [
+    let met = [
         goals.check(network.name, "PESQ", good),
         goals.check(network.name, "mouth to ear", latest.map(|latest| ours.delay[0] <= latest)),
         goals.check(network.name, "bit rate", theirs.map(|theirs| ours.bits <= BITS * theirs.bits)),
         goals.check(network.name, "processor", ours.decoding.map(|share| share <= DECODING)),
     ];
-    met.sort_by_key(|met| ["no", "skipped", "yes"].iter().position(|verdict| verdict == met));
     let delay = |heard: Option<&Heard>| {
         heard.map_or_else(dash, |heard| format!("{:.0}, {:.0}", heard.delay[0], heard.delay[1]))
     };
@@ -91,7 +99,7 @@ fn judge(network: &Impairment, ours: &Heard, theirs: Option<&Heard>, goals: &mut
         delay(Some(ours)),
         delay(theirs),
         text(latest, 0),
-        met[0]
+        Goals::worst(&met)
     );
 }
 
@@ -104,10 +112,6 @@ fn lost(network: &Impairment) -> f64 {
 
 fn text(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(dash, |value| format!("{value:.digits$}"))
-}
-
-fn dash() -> String {
-    "-".to_owned()
 }
 
 /// PESQ over random loss.
