@@ -103,6 +103,8 @@
 //! a connection for programs without one.
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
+// What the network says must not be able to end the process.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod archived;
 mod availability;

@@ -36,6 +36,8 @@
 //! Out of scope: rooms, connections, packets.
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
+// What the network says must not be able to end the process.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod authentication;
 mod contents;

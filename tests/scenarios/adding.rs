@@ -520,3 +520,25 @@ fn an_added_content_flows_through_real_transports_beside_the_first_one() {
     assert_eq!((blind(&world, &people), blind(&world, &people[1..])), (4, 0));
     assert_eq!(world.deaf(&people), []);
 }
+
+#[test]
+fn a_peer_that_answers_neither_an_addition_nor_a_removal_ends_the_session_once() {
+    let mut world = World::new(1);
+    let romeo = world.person_without_media("romeo"); // Whose transports connect with anybody.
+    world.join(romeo, "balcony");
+    world.run_for(SECOND);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()]), video("video")]);
+    take_part(&mut world, tybalt, romeo, "s1");
+    add(&mut world, romeo);
+    let offered = world.run_while(20 * SECOND, |world| world.asked(romeo, "content-add") == 0);
+    assert!(offered.is_some());
+    world.run_for(SECOND);
+    assert_eq!(requests(&mut world, tybalt).len(), 1, "the addition is confirmed, and never accepted");
+    // Both waits end at once, as all do when a process was stopped.
+    world.run_for(30 * SECOND - 15 * SECOND - SECOND);
+    world.command(romeo, Command::Remove(Media::Audio));
+    world.run_for(60 * SECOND);
+    let failed = |event: &Event| matches!(event, Event::PeerFailed(..));
+    let removed = |event: &Event| matches!(event, Event::PeerContentRemoved(..));
+    assert_eq!((count(&world, romeo, failed), count(&world, romeo, removed)), (1, 1), "{:?}", world.events(romeo));
+}

@@ -6,7 +6,7 @@ use muji_xep::jingle::{Action, Jingle};
 use muji_xep::rtp::PayloadType;
 
 use crate::puppet::{answer, ask, audio, enter, entered, offer, opus, requests, usable};
-use crate::scripted::{AUDIO, entering, present, repeat, tell_as};
+use crate::scripted::{AUDIO, entering, gone, present, repeat, tell_as};
 use crate::{SECOND, count, in_call, people};
 
 /// The only session between two people.
@@ -311,4 +311,50 @@ fn a_thousand_hostile_presences_a_second_do_not_disturb_a_call() {
         assert_eq!(world.deaf(&[romeo, juliet]), [], "after {second} s");
     }
     assert!(held < 64 * 64 * 1024, "{held} bytes are kept");
+}
+
+/// A room says that Romeo has this nick from now on (status 303), and what it says of him under it.
+fn renamed(world: &mut World, romeo: PersonId, nick: &str) {
+    let us = world.jid(romeo);
+    gone(world, romeo, "romeo", &format!("<item nick='{nick}' jid='{us}'/>"), &[110, 303]);
+    if !nick.is_empty() {
+        let x = format!("<x xmlns='{}'><item jid='{us}'/><status code='110'/></x>", muji_xep::ns::MUC_USER);
+        present(world, romeo, nick, "", &x);
+    }
+}
+
+#[test]
+fn a_room_that_gives_us_a_nick_under_which_we_cannot_speak_is_asked_for_ours_again() {
+    for nick in ["", "romeo 📱", &"r".repeat(1_024)] {
+        let mut world = World::new(1);
+        let romeo = entering(&mut world);
+        tell_as(&mut world, romeo, "juliet", "juliet@capulet.example/1", Some(AUDIO));
+        repeat(&mut world, romeo);
+        repeat(&mut world, romeo);
+        let before = world.presences(romeo).len();
+        renamed(&mut world, romeo, nick);
+        world.run_for(3 * SECOND);
+        let ended = |event: &Event| matches!(event, Event::Ended(_));
+        if nick.is_empty() || nick.len() > 256 {
+            // It says neither a nick nor why.
+            assert_eq!(count(&world, romeo, ended), 1, "{nick}");
+            continue;
+        }
+        assert_eq!(count(&world, romeo, ended), 0, "{nick}: {:?}", world.events(romeo).last());
+        let last = world.presences(romeo).pop().expect("he enters again");
+        assert_eq!(last.attr("to"), Some("balcony@conference.capulet.example/romeo"), "{nick}");
+        assert!(world.presences(romeo).len() > before, "{nick}");
+    }
+}
+
+#[test]
+fn a_room_that_gives_us_another_nick_gets_our_presences_under_it() {
+    let mut world = World::new(1);
+    let romeo = entering(&mut world);
+    repeat(&mut world, romeo);
+    repeat(&mut world, romeo);
+    renamed(&mut world, romeo, "Romeo of Verona");
+    world.leave(romeo);
+    let last = world.presences(romeo).pop().expect("he leaves");
+    assert_eq!(last.attr("to"), Some("balcony@conference.capulet.example/Romeo of Verona"));
 }

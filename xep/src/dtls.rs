@@ -151,6 +151,6 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
     if digits.is_empty() || digits.len() > 2 * MAX_HASH || !digits.len().is_multiple_of(2) {
         return None;
     }
-    let value = |pair: &[char]| u8::try_from(pair[0].to_digit(16)? << 4 | pair[1].to_digit(16)?).ok();
-    digits.chunks(2).map(value).collect()
+    let value = |pair: &[char; 2]| u8::try_from(pair[0].to_digit(16)? << 4 | pair[1].to_digit(16)?).ok();
+    digits.as_chunks().0.iter().map(value).collect()
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, FullJid, Jid, ResourcePart};
 use minidom::Element;
 
 use crate::element::{Build, MAX_NAME, parsed, text};
@@ -102,7 +102,7 @@ impl MucUser {
                         Some(Err(_)) => this.unreadable = child.attr("jid").map(shortened),
                         None => {}
                     }
-                    this.new_nick = text(child, "nick");
+                    this.new_nick = text(child, "nick").filter(|nick| !nick.is_empty()).map(prepared);
                     this.actor = child.get_child("actor", ns::MUC_USER).and_then(|actor| text(actor, "nick"));
                     this.reason = reason(child);
                 }
@@ -128,6 +128,11 @@ impl MucUser {
     pub fn has(&self, code: u16) -> bool {
         self.codes.contains(&code)
     }
+}
+
+/// A nick in the form that it has in JIDs, so that both are the same; as it is written if it cannot be part of one.
+fn prepared(nick: String) -> String {
+    ResourcePart::new(&nick).map(|nick| nick.as_str().to_owned()).unwrap_or(nick)
 }
 
 fn shortened(text: &str) -> String {

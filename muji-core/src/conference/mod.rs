@@ -79,19 +79,12 @@ pub(crate) struct Conference {
 
 impl Conference {
     /// Enters the room, announcing at once that we prepare.
-    pub(crate) fn enter(
-        cx: &mut Context<'_>,
-        call: CallId,
-        us: FullJid,
-        room: BareJid,
-        how: Join,
-        nick: String,
-    ) -> Self {
+    pub(crate) fn enter(cx: &mut Context<'_>, call: CallId, us: FullJid, occupant: FullJid, how: Join) -> Self {
         let mut this = Self {
             call,
             us,
             publishing: Publishing::new(how.media.clone()),
-            membership: Membership::new(cx.now, room, nick, how),
+            membership: Membership::new(cx.now, occupant, how),
             participants: Participants::default(),
             guests: Guests::default(),
             occupants: Occupants::default(),
@@ -442,7 +435,7 @@ impl Conference {
             element
         });
         let payloads = enter.into_iter().chain(muji).chain(extras).collect();
-        let mut presence = Presence::new(kind).with_to(self.membership.occupant()).with_payloads(payloads);
+        let mut presence = Presence::new(kind).with_to(self.membership.occupant().clone()).with_payloads(payloads);
         presence.id = Some(id.clone());
         cx.send(presence);
         id

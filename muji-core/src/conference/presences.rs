@@ -95,7 +95,11 @@ impl Conference {
         if self.membership.is_former_nick(nick, &described.user) {
             return;
         }
-        self.membership.echoed(nick, &described.user);
+        let renamed = self.membership.renamed(nick);
+        if renamed != Outcome::Nothing {
+            return self.follow(cx, renamed);
+        }
+        self.membership.echoed(&described.user);
         if self.membership.is_hidden(&self.us, &described.user, self.publishing.is_entering())
             && self.take_another_nick(cx)
         {

@@ -181,7 +181,7 @@ impl DirectCalls {
 
     /// True if somebody proposes under the very id of our own proposal.
     fn crosses(&self, call: CallId, kind: &MessageKind) -> bool {
-        matches!(kind, MessageKind::Propose(_)) && self.calls[&call].is_placed()
+        matches!(kind, MessageKind::Propose(_)) && self.calls.get(&call).is_some_and(DirectCall::is_placed)
     }
 
     fn proposed(
@@ -197,10 +197,10 @@ impl DirectCalls {
             return; // A copy of what was decided already.
         }
         let bare = from.to_bare();
-        let Some(call) = self.find(|direct| direct.peer == bare) else {
+        let Some((call, direct)) = self.calls.iter().find(|(_, direct)| direct.peer == bare) else {
             return self.rings(cx, us, &bare, met, incoming);
         };
-        let direct = &self.calls[&call];
+        let call = *call;
         let ours = direct.placed_id().filter(|_| !direct.is_talking()).map(|ours| (ours, us.to_bare()));
         if ours.is_some_and(|ours| ours < (id, bare.clone())) {
             // Both call each other: the lower id lives (XEP-0353 section 4.1).

@@ -85,10 +85,10 @@ impl Engine {
             return Err(Refused::NoCodec);
         }
         let nick = chat_nick.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
-        let nick = occupant_jid(&room, &nick).ok_or(Refused::BadNick)?.resource().as_str().to_owned();
+        let occupant = occupant_jid(&room, &nick).ok_or(Refused::BadNick)?;
         let call = call.unwrap_or_else(|| self.shared.ids.call());
         self.seek_servers(now);
-        Ok((call, Conference::enter(&mut self.context(now), call, us, room, how, nick)))
+        Ok((call, Conference::enter(&mut self.context(now), call, us, occupant, how)))
     }
 
     fn may_enter(&self, room: &BareJid) -> Result<(), Refused> {

@@ -142,10 +142,10 @@ fn in_order(mut services: Vec<Service>, mut random: impl FnMut(u64) -> u64) -> V
     services.sort_by_key(|service| service.priority);
     let mut targets = Vec::new();
     while let Some(priority) = services.first().map(|service| service.priority) {
-        let same = services.iter().take_while(|service| service.priority == priority).count();
-        let total: u64 = services[..same].iter().map(|service| u64::from(service.weight) + 1).sum();
+        let same = || services.iter().take_while(|service| service.priority == priority);
+        let total: u64 = same().map(|service| u64::from(service.weight) + 1).sum();
         let mut mark = random(total);
-        let chosen = services[..same].iter().position(|service| {
+        let chosen = same().position(|service| {
             let within = mark <= u64::from(service.weight);
             mark = mark.saturating_sub(u64::from(service.weight) + 1);
             within

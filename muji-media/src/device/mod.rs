@@ -14,6 +14,7 @@ pub mod video_file;
 pub mod voice_processing;
 pub mod wav;
 pub mod webm;
+mod webm_reader;
 pub mod y4m;
 
 pub use interface::{AudioSink, AudioSource, DeviceError, VideoOrigin, VideoSink, VideoSource};

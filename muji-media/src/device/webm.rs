@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use matroska_demuxer::{DemuxError, Frame as Block, MatroskaFile, TrackType};
-
 use super::interface::{AudioSource, DeviceError};
 use super::track::{EncodedSample, Track, TrackKind, VideoFileError};
+use super::webm_reader::{TrackEntry, WebmReader};
 use crate::audio::frame::{AudioFrame, SAMPLE_RATE};
 use crate::codec::opus::Decoder;
 
@@ -22,10 +21,8 @@ const MAX_AT_ONCE: usize = 64;
 /// One track of a WebM file.
 pub(crate) struct WebmTrack {
     path: PathBuf,
-    file: MatroskaFile<BufReader<File>>,
+    file: WebmReader<BufReader<File>>,
     number: u64,
-    /// What a tick lasts, in ns.
-    scale: u64,
     length: Option<Duration>,
 }
 
@@ -33,48 +30,36 @@ impl WebmTrack {
     pub(crate) fn open(path: &Path, wanted: TrackKind) -> Result<Self, VideoFileError> {
         let file = open(path).map_err(|why| VideoFileError::Unreadable { path: path.to_owned(), why })?;
         let (kind, name, codec) = match wanted {
-            TrackKind::Video => (TrackType::Video, "video", "V_VP8"),
-            TrackKind::Audio => (TrackType::Audio, "sound", "A_OPUS"),
+            TrackKind::Video => (TrackEntry::VIDEO, "video", "V_VP8"),
+            TrackKind::Audio => (TrackEntry::AUDIO, "sound", "A_OPUS"),
         };
         let wrong = |found: String| VideoFileError::Codec { path: path.to_owned(), found };
-        let of_kind = || file.tracks().iter().filter(|track| track.track_type() == kind);
-        let Some(track) = of_kind().find(|track| track.codec_id() == codec) else {
-            let other = of_kind().next().map(|track| format!("{name} in {}", track.codec_id()));
+        let of_kind = || file.tracks.iter().filter(|track| track.kind == kind);
+        let Some(track) = of_kind().find(|track| track.codec == codec) else {
+            let other = of_kind().next().map(|track| format!("{name} in {}", track.codec));
             return Err(wrong(other.unwrap_or_else(|| format!("no {name}"))));
         };
-        let (number, scale) = (track.track_number().get(), file.info().timestamp_scale().get());
-        let ns = file.info().duration().map(|ticks| ticks * scale as f64).filter(|ns| *ns > 0.0);
+        let number = track.number;
+        let ns = file.duration.map(|ticks| ticks * file.scale as f64).filter(|ns| *ns > 0.0);
         let length = ns.and_then(|ns| Duration::try_from_secs_f64(ns / 1e9).ok());
-        Ok(Self { path: path.to_owned(), file, number, scale, length })
+        Ok(Self { path: path.to_owned(), file, number, length })
     }
 }
 
-fn open(path: &Path) -> Result<MatroskaFile<BufReader<File>>, String> {
+fn open(path: &Path) -> Result<WebmReader<BufReader<File>>, String> {
     let file = File::open(path).map_err(|why| why.to_string())?;
-    MatroskaFile::open(BufReader::new(file)).map_err(|why| format!("it is no WebM file: {}", said(&why)))
-}
-
-/// The reader's own words hide what the system says.
-fn said(why: &DemuxError) -> String {
-    if let DemuxError::IoError(why) = why { why.to_string() } else { why.to_string() }
+    WebmReader::open(BufReader::new(file)).map_err(|why| why.to_string())
 }
 
 impl Track for WebmTrack {
     fn next(&mut self) -> Result<Option<EncodedSample>, String> {
-        let mut block = Block::default();
-        loop {
-            match self.file.next_frame(&mut block) {
-                Ok(true) if block.track == self.number => {
-                    let at = Duration::from_nanos(block.timestamp.saturating_mul(self.scale));
-                    return Ok(Some(EncodedSample { at, bytes: block.data }));
-                }
-                Ok(true) => {}
-                Ok(false) => return Ok(None),
-                // The recording was interrupted in the middle of a block.
-                Err(DemuxError::IoError(why)) if why.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-                Err(why) => return Err(said(&why)),
+        while let Some(block) = self.file.next().map_err(|why| why.to_string())? {
+            if block.track == self.number {
+                let at = Duration::from_nanos(block.at.saturating_mul(self.file.scale));
+                return Ok(Some(EncodedSample { at, bytes: block.bytes }));
             }
         }
+        Ok(None)
     }
 
     fn rewind(&mut self) -> Result<(), String> {

@@ -107,7 +107,8 @@ fn instructions(arguments: &[&str]) -> Option<f64> {
     command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", file.display()));
     command.arg(std::env::current_exe().ok()?).args(arguments);
     let counted = command.output().ok().filter(|output| output.status.success()).and_then(|_| {
-        let listed = Command::new("callgrind_annotate").args(["--threshold=100", "--auto=no"]).arg(&file).output().ok()?;
+        let listed =
+            Command::new("callgrind_annotate").args(["--threshold=100", "--auto=no"]).arg(&file).output().ok()?;
         Some(String::from_utf8_lossy(&listed.stdout).lines().filter_map(of_function).sum())
     });
     let _left = std::fs::remove_file(&file);

@@ -9,11 +9,11 @@ use muji_xep::muc::{self, MucUser, Privacy, code};
 use muji_xep::{Element, Secret};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::Membership;
 use super::form::{self, NextStep};
 use super::outcome::Outcome;
 use super::room_query::RoomQuery;
 use super::stage::Stage;
+use super::{Membership, pause};
 use crate::command::RoomKind;
 use crate::config;
 use crate::context::Context;
@@ -41,10 +41,19 @@ impl Membership {
         muc::enter(self.password.as_ref().map(Secret::expose))
     }
 
-    /// The room repeated our presence. It may have given us another nick (status 210).
-    pub(crate) fn echoed(&mut self, nick: &str, user: &MucUser) {
-        nick.clone_into(&mut self.nick);
+    /// The room repeated our presence.
+    pub(crate) fn echoed(&mut self, user: &MucUser) {
         self.shows_jids |= user.has(code::NON_ANONYMOUS);
+    }
+
+    /// The room gave us another nick (status 210 or 303). Under one that cannot be part of a JID, such as one with emoji, we cannot speak: we
+    /// enter again, which asks for the nick of before.
+    pub(crate) fn renamed(&mut self, nick: &str) -> Outcome {
+        if nick == self.nick() || self.set_nick(nick) {
+            Outcome::Nothing
+        } else {
+            Outcome::Lost(EndReason::Room(RoomFault::NickInvalid))
+        }
     }
 
     /// We are in, behind everybody whose presence came before: what the room is asked before we publish.
@@ -111,7 +120,7 @@ impl Membership {
 
     /// The room is not open yet, perhaps.
     pub(crate) fn retry_later(&mut self, now: Instant) {
-        self.stage = Stage::Closed { until: now + config::LOCKED_ROOM_RETRY[self.retries] };
+        self.stage = Stage::Closed { until: now + pause(&config::LOCKED_ROOM_RETRY, self.retries) };
         self.check = None;
         self.retries += 1;
         self.hidden.clear();
@@ -124,7 +133,7 @@ impl Membership {
         }
         if fault == RoomFault::NickInUse && self.may_take_another_nick() {
             self.nicks += 1;
-            self.nick = ids.nick(); // Two of us have the same random nick, or our ghost still has it.
+            self.set_nick(&ids.nick()); // Two of us have the same random nick, or our ghost still has it.
             return Outcome::EnterUnderAnotherNick;
         }
         if fault == RoomFault::NotFound && self.may_retry() {
@@ -148,10 +157,10 @@ impl Membership {
 
     /// Goes by another nick for the call. False if several were tried.
     pub(crate) fn takes_another_nick(&mut self) -> bool {
-        let takes = self.nicks < config::MAX_NICKS;
+        // A nick that is as long as one may be leaves no room for more words.
+        let takes = self.nicks < config::MAX_NICKS && self.set_nick(&call_nick(self.nick()));
         if takes {
             self.nicks += 1;
-            self.nick = call_nick(&self.nick);
             self.has_call_nick = true;
         }
         takes
@@ -165,7 +174,7 @@ impl Membership {
 
     /// True if this is what the room says of us under the nick that we have left for the call's.
     pub(crate) fn is_former_nick(&self, nick: &str, user: &MucUser) -> bool {
-        self.has_call_nick && self.is_present() && nick != self.nick && !user.has(code::NICK_GIVEN)
+        self.has_call_nick && self.is_present() && nick != self.nick() && !user.has(code::NICK_GIVEN)
     }
 
     fn may_take_another_nick(&self) -> bool {

@@ -14,7 +14,7 @@ mod stage;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::Ids;
@@ -48,7 +48,8 @@ struct Absence {
 #[derive(Debug, Clone)]
 pub(super) struct Membership {
     room: BareJid,
-    nick: String,
+    /// Our JID in the room.
+    occupant: FullJid,
     room_kind: RoomKind,
     /// The user chose the nick; a random one may be changed.
     nick_is_chosen: bool,
@@ -84,10 +85,10 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(now: Instant, room: BareJid, nick: String, how: Join) -> Self {
+    pub(super) fn new(now: Instant, occupant: FullJid, how: Join) -> Self {
         Self {
-            room,
-            nick,
+            room: occupant.to_bare(),
+            occupant,
             room_kind: how.room_kind,
             nick_is_chosen: how.nick.is_some(),
             password: how.password,
@@ -115,12 +116,20 @@ impl Membership {
     }
 
     pub(super) fn nick(&self) -> &str {
-        &self.nick
+        self.occupant.resource().as_str()
     }
 
     /// Our JID in the room.
-    pub(super) fn occupant(&self) -> FullJid {
-        occupant_jid(&self.room, &self.nick).expect("the nick was checked when joining or came from the room")
+    pub(super) fn occupant(&self) -> &FullJid {
+        &self.occupant
+    }
+
+    /// We go by another nick. False, and nothing changes, if it cannot be part of a JID.
+    fn set_nick(&mut self, nick: &str) -> bool {
+        let occupant = occupant_jid(&self.room, nick);
+        let usable = occupant.is_some();
+        self.occupant = occupant.unwrap_or_else(|| self.occupant.clone());
+        usable
     }
 
     pub(super) fn room_kind(&self) -> RoomKind {
@@ -132,7 +141,7 @@ impl Membership {
     }
 
     pub(super) fn is_us(&self, who: &Jid) -> bool {
-        who.to_bare() == self.room && who.resource().is_some_and(|nick| nick.as_str() == self.nick)
+        *who == self.occupant
     }
 
     /// True if our part in the call is out, or on its way.
@@ -212,7 +221,9 @@ impl Membership {
                 Iq::Set { from: None, to: room, id: id.clone(), payload }
             }
             RoomQuery::Form | RoomQuery::Anonymity => Iq::Get { from: None, to: room, id: id.clone(), payload },
-            RoomQuery::SelfPing => Iq::Get { from: None, to: Some(self.occupant().into()), id: id.clone(), payload },
+            RoomQuery::SelfPing => {
+                Iq::Get { from: None, to: Some(self.occupant.clone().into()), id: id.clone(), payload }
+            }
         };
         self.asked.asked(cx.now, &id, asked);
         cx.send(iq);
@@ -309,8 +320,7 @@ impl Membership {
     /// We are not in the room any more.
     pub(super) fn put_out(&mut self, user: &MucUser) -> Outcome {
         if let Some(new) = user.new_nick.as_ref().filter(|_| user.has(code::RENAMED)) {
-            self.nick.clone_from(new);
-            return Outcome::Nothing;
+            return self.renamed(new);
         }
         match &self.stage {
             Stage::Leaving { why, .. } => Outcome::Left(why.clone()),
@@ -327,9 +337,8 @@ impl Membership {
         let news = self.absence.is_none();
         let until = now + config::ROOM_LOSS;
         let absence = self.absence.get_or_insert_with(|| Absence { until, why: why.clone(), attempts: 0 });
-        let pause = config::REJOIN[absence.attempts.min(config::REJOIN.len() - 1)];
+        self.stage = Stage::Outside { at: Some(now + pause(&config::REJOIN, absence.attempts)) };
         absence.attempts += 1;
-        self.stage = Stage::Outside { at: Some(now + pause) };
         self.check = None;
         self.later_stay = true;
         self.restated = 0;
@@ -376,7 +385,7 @@ impl Membership {
     /// We come back on a new stream, under a new JID if that is not the one of before. A client enters its chat rooms itself.
     pub(super) fn comes_back(&mut self, now: Instant, ids: &mut Ids, new_jid: bool) {
         if new_jid && !self.nick_is_chosen && self.room_kind == RoomKind::CallRoom {
-            self.nick = ids.nick(); // Our ghost may still have the old one.
+            self.set_nick(&ids.nick()); // Our ghost may still have the old one.
         }
         self.stage = Stage::Outside { at: (self.room_kind == RoomKind::CallRoom).then_some(now) };
     }
@@ -469,4 +478,9 @@ fn pinged(error: Option<&StanzaError>) -> Outcome {
         }
         _ => Outcome::Lost(EndReason::Room(RoomFault::Lost)),
     }
+}
+
+/// The pause before this attempt; all beyond the list take the last.
+fn pause(pauses: &[Duration], attempt: usize) -> Duration {
+    pauses.get(attempt).or_else(|| pauses.last()).copied().unwrap_or_default()
 }

@@ -11,8 +11,7 @@ fn start() -> Instant {
 }
 
 fn member(now: Instant, how: Join) -> Membership {
-    let room = "verona@rooms.example".parse().expect("a JID");
-    Membership::new(now, room, "romeo".to_owned(), how)
+    Membership::new(now, "verona@rooms.example/romeo".parse().expect("a JID"), how)
 }
 
 #[test]

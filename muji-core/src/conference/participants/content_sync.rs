@@ -4,7 +4,7 @@
 //! does after a while, so that no pair stays without.
 
 use jid::FullJid;
-use muji_jingle::SessionId;
+use muji_jingle::{Session, SessionId};
 use muji_xep::jingle::Content;
 use muji_xep::rtp::Media;
 
@@ -74,10 +74,8 @@ impl Participants {
             }
             return;
         };
-        let session = &self.sessions[&id];
-        if !session.is_active() {
-            return; // Once it is.
-        }
+        // One that has just ended tells so last.
+        let Some(session) = self.sessions.get(&id).filter(|session| session.is_active()) else { return };
         let lacking = shared.filter(|content| !session.sends(&content.name)).filter_map(Content::media);
         let (now, later): (Vec<&Media>, Vec<&Media>) = lacking.partition(|media| participant.ours.contains(media));
         participant.share_at = (!later.is_empty()).then_some(cx.now + config::CALL_FALLBACK);
@@ -102,7 +100,7 @@ impl Participants {
         let due = participant.dropped.extract_if(.., |(_, at)| *at <= cx.now).map(|(media, _)| media);
         let due: Vec<Media> = due.filter(|media| theirs.iter().all(|(_, of)| of != media)).collect();
         let Some(id) = participant.session.filter(|_| !due.is_empty()) else { return };
-        if !self.sessions[&id].is_active() {
+        if !self.sessions.get(&id).is_some_and(Session::is_active) {
             let again = cx.now + config::STALE_PRESENCE;
             return participant.dropped.extend(due.into_iter().map(|media| (media, again)));
         }

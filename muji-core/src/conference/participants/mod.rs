@@ -140,8 +140,7 @@ impl Participants {
     /// Ends everything with a participant that is not there any more.
     pub(super) fn left(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, jid: &FullJid) {
         let Some(participant) = self.people.remove(jid) else { return };
-        let held = self.held.ids().filter(|id| self.sessions[id].parties().peer == *jid);
-        let sessions: Vec<SessionId> = held.chain(participant.session).collect();
+        let sessions: Vec<SessionId> = self.held_of(jid).chain(participant.session).collect();
         for id in sessions {
             self.with_session(cx, view, id, |session, cx| session.end(cx.now, cx.ids, Reason::Gone));
         }

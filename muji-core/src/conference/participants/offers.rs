@@ -56,11 +56,11 @@ impl Participants {
         if offer.contents.is_empty() {
             return Err(PeerFault::Malformed("a content that has a name"));
         }
-        let ours = self.people.get(from).and_then(|participant| participant.session).map(|id| &self.sessions[&id]);
+        let ours = self.people.get(from).and_then(|participant| self.sessions.get(&participant.session?));
         if ours.is_some_and(|ours| ours.is_offered() && ours.sid() < offer.sid.as_str()) {
             return Err(PeerFault::TieBreak); // The lower sid lives (XEP-0166 section 7.2.16).
         }
-        let of_jid = self.held.ids().filter(|id| self.sessions[id].parties().peer == *from).count();
+        let of_jid = self.held_of(from).count();
         if self.held.ids().count() >= config::MAX_HELD || of_jid >= config::MAX_HELD_PER_JID {
             return Err(PeerFault::TooMany);
         }
@@ -72,26 +72,32 @@ impl Participants {
         if !view.is_public() {
             return;
         }
-        let due = self.held.ids().filter(|id| self.people.contains_key(&self.sessions[id].parties().peer));
-        for id in due.collect::<Vec<_>>() {
+        let from = |id| Some((id, self.sessions.get(&id)?.parties().peer.clone()));
+        let due = self.held.ids().filter_map(from).filter(|(_, peer)| self.people.contains_key(peer));
+        for (id, peer) in due.collect::<Vec<_>>() {
             self.held.release(id);
-            self.take_offer(cx, view, id);
+            self.take_offer(cx, view, id, &peer);
         }
     }
 
-    fn take_offer(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, id: SessionId) {
-        let peer = self.sessions[&id].parties().peer.clone();
-        let sid = self.sessions[&id].sid().to_owned();
-        let participant = self.people.get_mut(&peer).expect("take_held takes offers of participants only");
+    /// Held offers of this JID.
+    pub(super) fn held_of(&self, jid: &FullJid) -> impl Iterator<Item = SessionId> {
+        let of = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.parties().peer == *jid);
+        self.held.ids().filter(of)
+    }
+
+    fn take_offer(&mut self, cx: &mut Context<'_>, view: &ConferenceView<'_>, id: SessionId, peer: &FullJid) {
+        let Some(sid) = self.sessions.get(&id).map(|session| session.sid().to_owned()) else { return };
+        let Some(participant) = self.people.get_mut(peer) else { return };
         participant.call = None;
-        if let Some(ours) = participant.session {
-            let session = &self.sessions[&ours];
-            if session.is_offered() && session.sid() < sid.as_str() {
-                let instead = instead(session.sid());
+        if let Some(ours) = participant.session.take() {
+            let before = self.sessions.get(&ours).filter(|ours| ours.is_offered() && ours.sid() < sid.as_str());
+            if let Some(before) = before {
+                participant.session = Some(ours);
+                let instead = instead(before.sid());
                 self.with_session(cx, view, id, |theirs, cx| theirs.end(cx.now, cx.ids, instead));
                 return;
             }
-            participant.session = None;
             self.with_session(cx, view, ours, |ours, cx| {
                 if ours.is_offered() && !ours.is_acknowledged() {
                     ours.drop_for_tie_break(); // The peer will refuse it.
@@ -100,7 +106,7 @@ impl Participants {
                 }
             });
         }
-        let participant = self.people.get_mut(&peer).expect("ending a session keeps its participant");
+        let Some(participant) = self.people.get_mut(peer) else { return };
         participant.session = Some(id);
         participant.verification = Verification::default();
         let nick = participant.nick.clone();

@@ -60,16 +60,16 @@ fn usable(lists: &[&[PayloadType]], ours: &[PayloadType]) -> Vec<PayloadType> {
             ambiguous.insert(payload.id);
         }
     }
-    let mut order: Vec<u8> = Vec::new();
-    for payload in lists.iter().copied().flatten() {
-        if !order.contains(&payload.id) && !ambiguous.contains(&payload.id) {
-            order.push(payload.id);
+    let able = |payload: &&PayloadType| ours.iter().any(|own| own.same_codec(payload));
+    let mut usable: Vec<&PayloadType> = Vec::new();
+    for payload in lists.iter().copied().flatten().filter(able) {
+        if !ambiguous.contains(&payload.id) && usable.iter().all(|known| known.id != payload.id) {
+            usable.push(payload);
         }
     }
-    let able = |id: &u8| ours.iter().any(|own| own.same_codec(definitions[id]));
-    let common = |id: &u8| lists.iter().all(|list| list.iter().any(|payload| payload.id == *id));
-    let (shared, rest): (Vec<u8>, Vec<u8>) = order.into_iter().filter(able).partition(common);
-    shared.into_iter().chain(rest).map(|id| definitions[&id].clone()).collect()
+    let common = |it: &&PayloadType| lists.iter().all(|list| list.iter().any(|payload| payload.id == it.id));
+    let (shared, rest): (Vec<&PayloadType>, Vec<&PayloadType>) = usable.into_iter().partition(common);
+    shared.into_iter().chain(rest).cloned().collect()
 }
 
 /// The name the participants use for a medium: that of the octet-lowest JID, else the medium's own.
