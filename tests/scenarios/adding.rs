@@ -13,6 +13,8 @@ use muji_media::transport::loopback;
 use muji_media::transport::str0m::{Dtls, Str0m};
 use muji_xep::jingle::{Action, Content, Jingle, Senders};
 use muji_xep::rtp::{Description, PayloadType};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::contents::{ids, published, video};
 use crate::puppet::{answer, ask, audio, enter, entered, offer, opus, requests, transport, usable};
@@ -541,4 +543,52 @@ fn a_peer_that_answers_neither_an_addition_nor_a_removal_ends_the_session_once()
     let failed = |event: &Event| matches!(event, Event::PeerFailed(..));
     let removed = |event: &Event| matches!(event, Event::PeerContentRemoved(..));
     assert_eq!((count(&world, romeo, failed), count(&world, romeo, removed)), (1, 1), "{:?}", world.events(romeo));
+}
+
+#[test]
+fn what_was_added_removed_and_added_again_while_the_other_was_away_flows_when_it_is_back() {
+    for away in [16, 20, 31, 45] {
+        let mut world = World::new(1);
+        let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+        add(&mut world, juliet);
+        world.run_for(2 * SECOND);
+        world.cut(juliet);
+        add(&mut world, romeo);
+        world.run_for(SECOND);
+        remove(&mut world, romeo);
+        world.run_for(away * SECOND);
+        add(&mut world, romeo);
+        world.run_for(SECOND);
+        world.resume(juliet);
+        world.run_for(60 * SECOND);
+        // An answer to the first offer may still come, so the second has another name.
+        let [hers, his] = [world.receives(romeo, juliet), world.receives(juliet, romeo)];
+        assert_eq!((hers.len(), &his), (2, &hers), "away for {away} s");
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_know_what_we_accepted_is_told_that_it_is_out_again() {
+    let mut world = World::new(1);
+    let romeo = world.person_without_media("romeo"); // Whose transports connect with anybody.
+    world.join(romeo, "balcony");
+    world.run_for(SECOND);
+    let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
+    take_part(&mut world, tybalt, romeo, "s1");
+    let sound = usable(vec![opus()]);
+    let vp8 = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
+    let mut added = Jingle::new(Action::ContentAdd, "s1");
+    added.contents = vec![Content { description: Some(vp8), transport: sound.transport, ..Content::new("video") }];
+    ask(&mut world, tybalt, romeo, "a", &added);
+    world.run_for(SECOND);
+    let accept = world.wire.iter().rfind(|sent| jingle_action(&sent.stanza) == Some("content-accept"));
+    let id = accept.and_then(|sent| sent.stanza.attr("id")).expect("it is taken").to_owned();
+    let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ItemNotFound, "en", "");
+    let to = Some(world.jid(romeo).into());
+    world.send(tybalt, Iq::Error { from: None, to, id, error, payload: None });
+    world.run_for(SECOND);
+    let told: Vec<Action> = requests(&mut world, tybalt).into_iter().map(|(_, jingle)| jingle.action).collect();
+    assert!(told.contains(&Action::ContentRemove), "{told:?}");
+    assert_eq!(not_added(&world, romeo).len() + count(&world, romeo, |event| matches!(event, Event::Warning(_))), 1);
+    assert_eq!(world.sessions(romeo), 1, "the session goes on");
 }

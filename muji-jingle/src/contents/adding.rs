@@ -41,7 +41,9 @@ impl SessionContents {
         until: Instant,
     ) -> Result<MediaCommand, NegotiationError> {
         // A peer may have added something of its own under our name, and many look at the name alone.
-        let name = free(&spec.publication, |name| self.list.iter().all(|content| content.name != *name));
+        let is_free =
+            |name: &String| !self.unanswered.contains(name) && self.list.iter().all(|content| content.name != *name);
+        let name = free(&spec.publication, is_free);
         if self.bundle.transport.is_some() {
             self.bundle.add([name.clone()]);
         }

@@ -17,6 +17,8 @@ pub(crate) use content::ContentState;
 pub use hearing::Silence;
 pub(crate) use matching::alternative;
 
+use std::collections::BTreeSet;
+
 use muji_xep::dtls::Setup;
 use muji_xep::dtmf::Digit;
 use muji_xep::ice::{Candidate, Transport};
@@ -59,6 +61,9 @@ pub(crate) struct SessionContents {
     cname: Option<u32>,
     holding: Holding,
     certificates: CertificateRules,
+    /// Names under which an answer may still come: of contents that we have taken out before the peer answered the offer. What is offered
+    /// later has another, so that each answer belongs to one offer.
+    unanswered: BTreeSet<String>,
 }
 
 impl SessionContents {
@@ -71,6 +76,7 @@ impl SessionContents {
             cname: None,
             holding: Holding::default(),
             certificates: CertificateRules::of(parties),
+            unanswered: BTreeSet::new(),
         }
     }
 
@@ -487,6 +493,13 @@ impl SessionContents {
         self.list.take_out(|content| content.label == label);
         self.forget_unused_transports();
         Some(MediaCommand::RemoveContent { session, content: label })
+    }
+
+    /// The peer said nothing about our removal of a content, nor perhaps about its offer.
+    pub(crate) fn unanswered(&mut self, content: &Content) {
+        if content.creator == self.side {
+            self.unanswered.insert(content.name.clone());
+        }
     }
 
     /// The contents that a lost transport takes with it, if others remain; `None` if they do not.

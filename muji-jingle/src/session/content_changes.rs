@@ -190,15 +190,14 @@ impl ContentChanges<'_> {
         while self.state.is_active() {
             let Some((state, content)) = self.contents.next_ready(self.now) else { return };
             let named = bare(&content);
-            let request = Request::Add(named.clone());
             if state == ContentState::Adding {
-                self.request_about(Action::ContentAdd, content, request);
+                self.request_about(Action::ContentAdd, content, Request::Add(named));
                 continue;
             }
             if self.out.parties.quirks.wants_full_accept {
                 self.restate();
             } else {
-                self.request_about(Action::ContentAccept, content, request);
+                self.request_about(Action::ContentAccept, content, Request::AcceptContent(named.clone()));
             }
             self.report_added(&named);
         }
@@ -239,6 +238,9 @@ impl ContentChanges<'_> {
         let remove = self.out.jingle_about(Action::ContentRemove, bare(content));
         let remove = Jingle { why: Some(reason), ..remove };
         self.out.request(self.now, self.ids, &remove, Request::Other);
+        if self.contents.list.find(content, ContentState::Offered).is_some() {
+            self.contents.unanswered(content);
+        }
         self.lose(content, why);
     }
 
@@ -271,6 +273,7 @@ impl ContentChanges<'_> {
                 self.report_removed(content, true);
             }
             (Request::Add(content), Some(error)) => self.refused(content, error),
+            (Request::AcceptContent(content), Some(error)) => self.answer_refused(content, error),
             _ => {}
         }
     }
@@ -282,6 +285,22 @@ impl ContentChanges<'_> {
             self.drop_content(&content); // The peer's own is on its way.
         } else {
             self.lose(&content, ContentFailure::Refused(describe(error)));
+        }
+    }
+
+    /// The peer does not know what we have accepted. It may have taken our answer for one to another offer, so it is told.
+    fn answer_refused(&mut self, content: &Content, error: &StanzaError) {
+        if let Some(content) = self.contents.list.exactly(content) {
+            let why = ContentFailure::Refused(describe(error));
+            self.withdraw(&content, why, Reason::FailedApplication.into());
+        }
+    }
+
+    /// The peer did not confirm our removal of a content in time.
+    pub(super) fn unconfirmed(&mut self, content: &Content) {
+        if self.contents.list.find(content, ContentState::Removing).is_some() {
+            self.contents.unanswered(content);
+            self.report_removed(content, true);
         }
     }
 

@@ -391,7 +391,7 @@ impl Session {
             (Some(Condition::TieBreak), Request::Initiate) => self.finish(End::TieBreak),
             (_, Request::Initiate) => self.finish(End::Refused(describe(error))),
             (Some(Condition::UnknownSession), _) | (_, Request::Accept) => self.finish(End::Forgotten),
-            (_, Request::Add(_) | Request::Modify(_) | Request::Remove(_)) => {
+            (_, Request::Add(_) | Request::AcceptContent(_) | Request::Modify(_) | Request::Remove(_)) => {
                 self.change(now, ids, |changes| changes.answered(&request, Some(error)));
             }
             (_, Request::Restart(transport)) => self.contents.transports.restart_undelivered(*transport),
@@ -450,8 +450,9 @@ impl Session {
                 self.terminate(now, ids, Reason::Timeout.into(), End::Silent(Awaited::Answer));
             }
             Request::Restart(transport) => self.contents.transports.restart_undelivered(*transport),
-            Request::Add(_) | Request::Modify(_) | Request::Other => {} // The content has a deadline of its own.
-            Request::Remove(_) => self.change(now, ids, |changes| changes.answered(request, None)),
+            // The content has a deadline of its own.
+            Request::Add(_) | Request::AcceptContent(_) | Request::Modify(_) | Request::Other => {}
+            Request::Remove(content) => self.change(now, ids, |changes| changes.unconfirmed(content)),
         }
     }
 

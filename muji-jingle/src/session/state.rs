@@ -68,8 +68,10 @@ impl State {
 pub(super) enum Request {
     Initiate,
     Accept,
-    /// To add a content, or to take our answer to one of its own.
+    /// To add a content.
     Add(Content),
+    /// To take our answer to a content of its own.
+    AcceptContent(Content),
     /// To change who sends a content.
     Modify(Content),
     /// To take a content out.
