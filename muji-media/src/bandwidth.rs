@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use muji_jingle::TransportId;
 
-use crate::codec::vp8::LAYERS;
+use crate::codec::video::LAYERS;
 use crate::video::encoded_rate::EncodedRate;
 
 /// Before anything is known of a path, in bits a second.

@@ -20,7 +20,7 @@
 //!
 //!  gather ◄─► STUN and TURN servers: which addresses a transport may use; relayed packets go by it
 //!
-//!  device::VideoSource ─► codec::vp8 ─► peers, and back, in a thread of its own: audio does not wait for a frame
+//!  device::VideoSource ─► codec::video ─► peers, and back, in a thread of its own: audio does not wait for a frame
 //!  record writes in another: audio does not wait for a disk
 //! ```
 //!

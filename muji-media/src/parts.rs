@@ -11,26 +11,34 @@ pub use crate::audio::sender::AudioSender;
 pub use crate::bandwidth::{INITIAL, PathBandwidths};
 /// The codecs, and how they are offered.
 pub mod codec {
-    pub use crate::codec::encoding::AudioEncoding;
+    pub use crate::codec::encoding::{AudioEncoding, VideoEncoding};
 
     /// Audio.
     pub mod opus {
         pub use crate::codec::opus::{Decoder, Encoder, OpusFault, payload_type};
     }
 
-    /// Video.
-    pub mod vp8 {
-        pub use crate::codec::vp8::{
-            Assembled, AssembledFrame, Assembler, CLOCK_RATE, Decoder, Encoded, Encoder, LAYERS, Layer, ORIENTATION,
-            Payloader, RateControl, TRANSPORT_CC, Vp8Fault, extensions, payload_type,
+    /// Video, whatever its encoding.
+    pub mod video {
+        pub use crate::codec::assembler::{Assembled, AssembledFrame, Assembler};
+        pub use crate::codec::offer::{ORIENTATION, TRANSPORT_CC, extensions};
+        pub use crate::codec::video::{
+            CLOCK_RATE, Encoded, LAYERS, Layer, Payloader, RateControl, VideoDecoder, VideoEncoder, VideoFault,
         };
+    }
+
+    /// VP8.
+    pub mod vp8 {
+        pub use crate::codec::vp8::payload_type;
+        #[cfg(feature = "vp8")]
+        pub use crate::codec::vp8::{Decoder, Encoder};
     }
 }
 
 pub use crate::gather::{ConnectionId, GatherOutput, Gatherer};
 pub use crate::peers::{Peers, PeersOutput};
-pub use crate::rtp::PacketizedFrame;
 pub use crate::socket::{Datagram, Sockets};
 pub use crate::video::layers::{LayerFilter, Share};
+pub use crate::video::packetized::PacketizedFrame;
 pub use crate::video::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
 pub use crate::video::sender::VideoSender;

@@ -77,25 +77,6 @@ impl CurrentSource {
     }
 }
 
-/// An encoded frame of our video, as packets.
-#[derive(Debug)]
-pub struct PacketizedFrame {
-    /// Its temporal layer: peers on slow paths do without the higher ones.
-    pub layer: u8,
-    /// It is a key frame.
-    pub key: bool,
-    /// What it is sent as.
-    pub packets: Vec<RtpPacket>,
-}
-
-impl PacketizedFrame {
-    /// The length of all its packets' payloads.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.packets.iter().map(|packet| packet.payload.len()).sum()
-    }
-}
-
 /// STUN begins with two zero bits (RFC 7983). It can come from any address; its user name says which transport it is for.
 pub(crate) fn is_stun(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| *first < 4)

@@ -13,11 +13,13 @@ use super::network::{Network, NetworkEvent};
 use super::observer::Observer;
 use super::video::Video;
 use crate::audio::frame::FRAME_TIME;
+use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
 use crate::peers::PeersOutput;
-use crate::rtp::{PacketizedFrame, ReceivedRtp, StreamId};
+use crate::rtp::{ReceivedRtp, StreamId};
 use crate::stats::Observation;
 use crate::transport::TransportOutput;
+use crate::video::packetized::PacketizedFrame;
 use crate::video::task::VideoOutput;
 
 /// One for each frame of audio.
@@ -347,6 +349,7 @@ impl Router {
             let report = self.audio.digit(&id, &received).map(|digit| MediaReport::Digit { session: id.0, digit });
             return report.map_or(Ok(()), |report| self.report(report));
         }
+        let encoding = VideoEncoding::of(known);
         let codec = known.name.as_deref().unwrap_or_default();
         if self.codecs.get(&id).is_none_or(|before| before != codec) {
             self.codecs.insert(id.clone(), codec.to_owned());
@@ -355,7 +358,8 @@ impl Router {
             self.audio.receive(&id, received);
             return Ok(());
         }
-        self.video.receive(id, received).or_else(|error| self.device_trouble(error))
+        let Some(encoding) = encoding else { return Ok(()) };
+        self.video.receive(id, encoding, received).or_else(|error| self.device_trouble(error))
     }
 
     fn device_trouble(&self, DeviceError(why): DeviceError) -> Result<(), Disconnected> {

@@ -14,8 +14,8 @@ use super::observer::Observer;
 use super::router::Router;
 use super::video::Video;
 use super::worker::Worker;
-use crate::codec::encoding::AudioEncoding;
-use crate::codec::{telephone_event, vp8};
+use crate::codec::encoding::{AudioEncoding, VideoEncoding};
+use crate::codec::{offer, telephone_event};
 use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
 use crate::transport::str0m::Str0m;
@@ -113,10 +113,10 @@ impl MediaBackend for Backend {
 fn capabilities(transport_cc: bool) -> Capabilities {
     let codecs = AudioEncoding::ALL.map(AudioEncoding::payload_type);
     let audio = codecs.into_iter().chain(telephone_event::payload_types()).collect();
-    let video = cfg!(feature = "vp8").then(vp8::payload_type);
-    let mut video_extensions = if video.is_some() { vp8::extensions() } else { Vec::new() };
-    video_extensions.retain(|extension| transport_cc || extension.uri != vp8::TRANSPORT_CC);
+    let video: Vec<_> = VideoEncoding::built_in().map(VideoEncoding::payload_type).collect();
+    let mut video_extensions = if video.is_empty() { Vec::new() } else { offer::extensions() };
+    video_extensions.retain(|extension| transport_cc || extension.uri != offer::TRANSPORT_CC);
     video_extensions.push(mid());
     let audio_extensions = vec![mid()];
-    Capabilities { audio, video: Vec::from_iter(video), audio_extensions, video_extensions }
+    Capabilities { audio, video, audio_extensions, video_extensions }
 }

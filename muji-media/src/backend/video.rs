@@ -11,8 +11,10 @@ use muji_xep::rtp::PayloadType;
 
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::{BandwidthPolicy, PathBandwidths, Target};
+use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
-use crate::rtp::{PacketizedFrame, ReceivedRtp, StreamId};
+use crate::rtp::{ReceivedRtp, StreamId};
+use crate::video::packetized::PacketizedFrame;
 use crate::video::task::{VideoOutput, VideoTask};
 use crate::video::thread::VideoThread;
 
@@ -87,9 +89,14 @@ impl Video {
     }
 
     /// A packet of a participant.
-    pub(super) fn receive(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), DeviceError> {
+    pub(super) fn receive(
+        &mut self,
+        id: StreamId,
+        encoding: VideoEncoding,
+        received: ReceivedRtp,
+    ) -> Result<(), DeviceError> {
         let Some((media, _)) = self.streams.get(&id) else { return Ok(()) };
-        self.thread.receive(id, media, received)
+        self.thread.receive(id, media, encoding, received)
     }
 
     /// Which moment of a participant's audio is played now: its video is shown with it.

@@ -1,10 +1,13 @@
-//! Which encodings of audio there are, and how packets name them.
+//! Which encodings of audio and video there are, how packets name them, and what encodes and decodes them.
 
 use muji_xep::rtp::PayloadType;
 
 use super::g711::{self, Law};
 use super::opus;
+use super::video::{Payloader, Piece, VideoDecoder, VideoEncoder, VideoFault};
+use super::vp8::{self, Vp8Payloader};
 use crate::audio::frame::SAMPLE_RATE;
+use crate::rtp::RtpPacket;
 
 /// An encoding of audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +53,108 @@ impl AudioEncoding {
             Self::Opus => "opus",
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+        }
+    }
+}
+
+/// An encoding of video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VideoEncoding {
+    /// VP8 (RFC 6386, RFC 7741).
+    Vp8,
+}
+
+impl VideoEncoding {
+    /// All of them, in the order in which they are offered.
+    const ALL: [Self; 1] = [Self::Vp8];
+
+    /// Those that this program can encode and decode, in the order in which they are offered.
+    pub fn built_in() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|encoding| encoding.is_built_in())
+    }
+
+    fn is_built_in(self) -> bool {
+        match self {
+            Self::Vp8 => cfg!(feature = "vp8"),
+        }
+    }
+
+    /// That of a payload type.
+    #[must_use]
+    pub fn of(payload: &PayloadType) -> Option<Self> {
+        let name = payload.name.as_deref()?;
+        Self::ALL.into_iter().find(|encoding| name.eq_ignore_ascii_case(encoding.name()))
+    }
+
+    /// How it is announced.
+    #[must_use]
+    pub fn payload_type(self) -> PayloadType {
+        match self {
+            Self::Vp8 => vp8::payload_type(),
+        }
+    }
+
+    /// Its name in descriptions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vp8 => "VP8",
+        }
+    }
+
+    /// An encoder for frames of this size, in pixels, at so many bits a second.
+    ///
+    /// # Errors
+    /// If it is not built in, or the library refuses.
+    #[cfg_attr(not(feature = "vp8"), expect(unused_variables, reason = "there is no encoder"))]
+    pub fn encoder(self, size: [usize; 2], bits: u32) -> Result<Box<dyn VideoEncoder>, VideoFault> {
+        match self {
+            #[cfg(feature = "vp8")]
+            Self::Vp8 => Ok(Box::new(vp8::Encoder::new(size[0], size[1], bits)?)),
+            #[cfg(not(feature = "vp8"))]
+            Self::Vp8 => Err(VideoFault::Absent(self.name())),
+        }
+    }
+
+    /// A decoder that waits for a key frame.
+    ///
+    /// # Errors
+    /// If it is not built in, or the library refuses.
+    pub fn decoder(self) -> Result<Box<dyn VideoDecoder>, VideoFault> {
+        match self {
+            #[cfg(feature = "vp8")]
+            Self::Vp8 => Ok(Box::new(vp8::Decoder::new()?)),
+            #[cfg(not(feature = "vp8"))]
+            Self::Vp8 => Err(VideoFault::Absent(self.name())),
+        }
+    }
+
+    /// What cuts its frames into packets.
+    #[must_use]
+    pub fn payloader(self) -> Box<dyn Payloader> {
+        match self {
+            Self::Vp8 => Box::new(Vp8Payloader::default()),
+        }
+    }
+
+    /// What a packet holds; `None` if it is none of this encoding.
+    pub(crate) fn read(self, payload: &[u8]) -> Option<Piece> {
+        match self {
+            Self::Vp8 => vp8::read(payload),
+        }
+    }
+
+    /// Whether a frame is a key frame.
+    pub(crate) fn is_key(self, frame: &[u8]) -> bool {
+        match self {
+            Self::Vp8 => vp8::is_key(frame),
+        }
+    }
+
+    /// A packet for a peer that was not sent so many frames.
+    pub(crate) fn renumbered(self, packet: &RtpPacket, kept_back: u16) -> RtpPacket {
+        match self {
+            Self::Vp8 => vp8::renumbered(packet, kept_back),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Codecs: between a frame of audio or video, and the payload of packets.
 
+pub(crate) mod assembler;
 pub(crate) mod audio_decoder;
 pub(crate) mod encoding;
 pub(crate) mod g711;
+pub(crate) mod offer;
 pub(crate) mod opus;
 pub(crate) mod telephone_event;
+pub(crate) mod video;
 pub(crate) mod vp8;

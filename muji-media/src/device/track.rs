@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::codec::vp8::Vp8Fault;
+use crate::codec::video::VideoFault;
 
 /// A file cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum VideoFileError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        why: Vp8Fault,
+        why: VideoFault,
     },
 }
 

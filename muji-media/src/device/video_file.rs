@@ -7,7 +7,9 @@ use super::interface::{DeviceError, VideoSource};
 use super::ivf::Ivf;
 use super::track::{EncodedSample, Track, TrackKind, VideoFileError};
 use super::webm::WebmTrack;
-use crate::codec::vp8::{self, Decoder, Vp8Fault};
+use crate::codec::encoding::VideoEncoding;
+use crate::codec::video::{VideoDecoder, VideoFault};
+use crate::codec::vp8;
 use crate::video::frame::INTERVAL;
 use crate::video::frame::VideoFrame;
 
@@ -18,7 +20,7 @@ const MAX_AT_ONCE: usize = 10;
 pub struct VideoFile {
     path: PathBuf,
     track: Box<dyn Track>,
-    decoder: Decoder,
+    decoder: Box<dyn VideoDecoder>,
     size: [usize; 2],
     /// What is shown now.
     frame: VideoFrame,
@@ -43,7 +45,7 @@ impl VideoFile {
         let mut track: Box<dyn Track> =
             if is_ivf { Box::new(Ivf::open(path)?) } else { Box::new(WebmTrack::open(path, TrackKind::Video)?) };
         let no_frame = |why| VideoFileError::FirstFrame { path: path.to_owned(), why };
-        let mut decoder = Decoder::new().map_err(no_frame)?;
+        let mut decoder = VideoEncoding::Vp8.decoder().map_err(no_frame)?;
         let first = track.next().map_err(unreadable)?;
         let first =
             first.ok_or_else(|| VideoFileError::Codec { path: path.to_owned(), found: "no frame".to_owned() })?;
@@ -53,7 +55,7 @@ impl VideoFile {
                 found: "a first VP8 frame that is no key frame".to_owned(),
             });
         }
-        let frame = decoder.decode(&first.bytes).map_err(no_frame)?.ok_or_else(|| no_frame(Vp8Fault::Size))?;
+        let frame = decoder.decode(&first.bytes).map_err(no_frame)?.ok_or_else(|| no_frame(VideoFault::Size))?;
         let size = [frame.width(), frame.height()];
         let (path, zero) = (path.to_owned(), Duration::ZERO);
         let (begun, last, apart, now) = (zero, first.at, INTERVAL, zero);
@@ -110,6 +112,7 @@ impl VideoSource for VideoFile {
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
+    use crate::codec::video::VideoEncoder as _;
     use crate::codec::vp8::Encoder;
 
     /// An IVF file of so many frames, 15 a second, red and blue by turns.

@@ -22,10 +22,11 @@ use muji_jingle::{SessionId, TransportId};
 
 use crate::codec::encoding::AudioEncoding;
 use crate::gather::candidate::LocalCandidate;
-use crate::rtp::{PacketizedFrame, RtpPacket, is_stun};
+use crate::rtp::{RtpPacket, is_stun};
 use crate::stats::Path;
 use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
 use crate::video::layers::Share;
+use crate::video::packetized::PacketizedFrame;
 use entry::{Collected, TransportEntry};
 pub use output::PeersOutput;
 use routes::Routes;

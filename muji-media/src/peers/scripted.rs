@@ -15,10 +15,12 @@ use muji_xep::ice::Candidate;
 use muji_xep::rtp::PayloadType;
 
 use super::{Peers, PeersOutput};
+use crate::codec::encoding::VideoEncoding;
 use crate::gather::candidate::LocalCandidate;
 use crate::gather::hosts;
-use crate::rtp::{PacketizedFrame, ReceivedRtp, RtpPacket};
+use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportOutput};
+use crate::video::packetized::PacketizedFrame;
 
 /// What the transports do.
 type Script = Arc<Mutex<Scene>>;
@@ -280,7 +282,7 @@ fn a_key_frame_answers_those_who_asked_before_they_can_have_got_it() {
     let begun = Instant::now();
     peers.execute(begun, &MediaCommand::Content { session: SESSION, content, send, receive: false, ssrcs: Vec::new() });
     let mut frame = |key, at| {
-        let frame = PacketizedFrame { layer: 0, key, packets: Vec::new() };
+        let frame = PacketizedFrame { encoding: VideoEncoding::Vp8, layer: 0, key, packets: Vec::new() };
         peers.publish_video(at, at, CallId(1), &publication, &frame);
         let after = [0, 99, 100].map(|ms| at + Duration::from_millis(ms));
         after.map(|asked| peers.key_frame_is_under_way(asked, id(0)))

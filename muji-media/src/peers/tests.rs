@@ -7,6 +7,7 @@ use muji_core::media::{DtlsRole, RemoteTransport, Sending};
 use muji_xep::rtp::PayloadType;
 
 use super::*;
+use crate::codec::encoding::VideoEncoding;
 use crate::gather::hosts;
 use crate::transport::loopback;
 
@@ -119,7 +120,7 @@ fn peers_on_slow_paths_do_without_the_higher_layers() {
             now,
             CallId(1),
             "what the room calls it",
-            &PacketizedFrame { layer, key: false, packets },
+            &PacketizedFrame { encoding: VideoEncoding::Vp8, layer, key: false, packets },
         );
         let got = carry(&mut all, now).into_iter();
         got.map(|(who, _, packet)| (who, packet.payload[3])).collect::<Vec<_>>()

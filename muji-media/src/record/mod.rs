@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use muji_core::SessionId;
 
 use crate::audio::frame::AudioFrame;
-use crate::codec::vp8::Encoded;
+use crate::codec::video::Encoded;
 use crate::device::wav::WavSink;
 use crate::device::{AudioSink, DeviceError};
 use webm::WebmSink;

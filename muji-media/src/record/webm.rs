@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::audio::frame::{AudioFrame, FRAME_TIME, SAMPLE_RATE};
 use crate::codec::opus::{Encoder, OpusFault};
-use crate::codec::vp8::{self, Encoded};
+use crate::codec::video::Encoded;
+use crate::codec::vp8;
 use crate::device::DeviceError;
 
 /// What a cluster holds at most, in ms and in bytes: that much is lost if the machine stops.
@@ -291,6 +292,7 @@ mod tests {
     use super::*;
     use crate::audio::frame::FRAME;
     use crate::audio::meter::Meter;
+    use crate::codec::video::VideoEncoder as _;
     use crate::codec::vp8;
     use crate::device::track::Track;
     use crate::device::track::TrackKind;

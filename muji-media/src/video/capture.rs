@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use super::sender::VideoSender;
 use crate::bandwidth::Target;
-use crate::codec::vp8::Vp8Fault;
+use crate::codec::encoding::VideoEncoding;
+use crate::codec::video::VideoFault;
 use crate::device::{DeviceError, VideoSource};
-use crate::rtp::PacketizedFrame;
 use crate::video::frame::VideoFrame;
+use crate::video::packetized::PacketizedFrame;
 
 /// A source and its encoder.
 pub(super) struct Capture {
@@ -25,9 +26,9 @@ impl Capture {
         Self { source: Some(source), target: Target::default(), begun: None, sender: None }
     }
 
-    pub(super) fn begin(&mut self, now: Instant) -> Result<(), Vp8Fault> {
+    pub(super) fn begin(&mut self, now: Instant) -> Result<(), VideoFault> {
         if let Some(source) = self.source.as_ref().filter(|_| self.sender.is_none()) {
-            let sender = VideoSender::new(now, source.size(), self.target)?;
+            let sender = VideoSender::new(now, VideoEncoding::Vp8, source.size(), self.target)?;
             self.sender = Some(sender.counting_from(*self.begun.get_or_insert(now)));
         }
         Ok(())
@@ -46,7 +47,7 @@ impl Capture {
         }
     }
 
-    pub(super) fn set_target(&mut self, target: Target) -> Result<(), Vp8Fault> {
+    pub(super) fn set_target(&mut self, target: Target) -> Result<(), VideoFault> {
         self.target = target;
         self.sender.as_mut().map_or(Ok(()), |sender| sender.set_target(target))
     }

@@ -4,9 +4,8 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use crate::codec::vp8::renumbered;
-use crate::rtp::PacketizedFrame;
 use crate::rtp::RtpPacket;
+use crate::video::packetized::PacketizedFrame;
 
 /// How long the queue before a congested path takes to drain: home routers hold some 300 ms.
 const DRAINS: Duration = Duration::from_millis(500);
@@ -73,7 +72,7 @@ impl LayerFilter {
 
     /// What this peer gets of a frame.
     pub fn take<'a>(&mut self, now: Instant, coded: &'a PacketizedFrame) -> Share<'a> {
-        let PacketizedFrame { layer, key, packets } = coded;
+        let PacketizedFrame { encoding, layer, key, packets } = coded;
         // A frame of layer 1 may refer to one of layer 1 that was left out; one of layer 0 refers only to others of layer 0.
         self.sent = if *layer == 0 { self.most } else { self.sent.min(self.most) };
         // Asked for only now: a key frame made earlier would have met the full queue, and it is as large as several other frames.
@@ -93,7 +92,7 @@ impl LayerFilter {
         // A gap in the picture IDs looks like a lost frame: the peer would wait for it, and then ask for a key frame.
         Share::All(match self.kept_back {
             0 => Cow::Borrowed(packets),
-            kept_back => packets.iter().map(|packet| renumbered(packet, kept_back)).collect(),
+            kept_back => packets.iter().map(|packet| encoding.renumbered(packet, kept_back)).collect(),
         })
     }
 }
@@ -101,16 +100,17 @@ impl LayerFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::vp8::{Encoded, Layer, Payloader};
+    use crate::codec::encoding::VideoEncoding;
+    use crate::codec::video::{Encoded, Layer, Payloader};
 
-    fn coded(payloader: &mut Payloader, number: u8, key: bool) -> PacketizedFrame {
+    fn coded(payloader: &mut dyn Payloader, number: u8, key: bool) -> PacketizedFrame {
         let layer = Layer { number, sync: false };
         let packets = payloader.packets(&Encoded { bytes: vec![1; 3_000], key, layer }, 0);
-        PacketizedFrame { layer: number, key, packets }
+        PacketizedFrame { encoding: VideoEncoding::Vp8, layer: number, key, packets }
     }
 
     /// The numbers of frames as they are counted on the wire, of those that pass; `None` for those kept back.
-    fn passes(filter: &mut LayerFilter, payloader: &mut Payloader, layers: &[u8]) -> Vec<Option<u16>> {
+    fn passes(filter: &mut LayerFilter, payloader: &mut dyn Payloader, layers: &[u8]) -> Vec<Option<u16>> {
         let pass = |number: &u8| {
             let coded = coded(payloader, *number, false);
             let Share::All(taken) = filter.take(Instant::now(), &coded) else { return None };
@@ -127,20 +127,21 @@ mod tests {
 
     #[test]
     fn who_gets_fewer_layers_sees_no_gap_in_the_numbers_of_frames() {
-        let (mut filter, mut payloader) = (LayerFilter::default(), Payloader::default());
-        let all = passes(&mut filter, &mut payloader, &[0, 2, 1, 2]);
+        let (mut filter, mut payloader) = (LayerFilter::default(), VideoEncoding::Vp8.payloader());
+        let all = passes(&mut filter, &mut *payloader, &[0, 2, 1, 2]);
         assert_eq!(all, [Some(1), Some(2), Some(3), Some(4)]);
         filter.limit(1);
-        assert_eq!(passes(&mut filter, &mut payloader, &[0, 2, 1, 2]), [Some(5), None, Some(6), None]);
+        assert_eq!(passes(&mut filter, &mut *payloader, &[0, 2, 1, 2]), [Some(5), None, Some(6), None]);
         filter.limit(0);
-        assert_eq!(passes(&mut filter, &mut payloader, &[0, 2, 1, 2]), [Some(7), None, None, None]);
+        assert_eq!(passes(&mut filter, &mut *payloader, &[0, 2, 1, 2]), [Some(7), None, None, None]);
     }
 
     #[test]
     fn whose_path_became_narrower_gets_nothing_for_a_while_and_then_a_key_frame_first() {
-        let (mut filter, mut payloader, begun) = (LayerFilter::default(), Payloader::default(), Instant::now());
+        let (mut filter, mut payloader, begun) =
+            (LayerFilter::default(), VideoEncoding::Vp8.payloader(), Instant::now());
         let mut shown = |filter: &mut LayerFilter, ms, key| {
-            let coded = coded(&mut payloader, 0, key);
+            let coded = coded(&mut *payloader, 0, key);
             match filter.take(begun + Duration::from_millis(ms), &coded) {
                 Share::All(_) => "all",
                 Share::Nothing => "nothing",
@@ -159,11 +160,11 @@ mod tests {
 
     #[test]
     fn less_is_sent_at_once_and_more_from_a_frame_of_the_lowest_layer_on() {
-        let (mut filter, mut payloader) = (LayerFilter::default(), Payloader::default());
-        passes(&mut filter, &mut payloader, &[0, 2]);
+        let (mut filter, mut payloader) = (LayerFilter::default(), VideoEncoding::Vp8.payloader());
+        passes(&mut filter, &mut *payloader, &[0, 2]);
         filter.limit(0);
-        assert_eq!(passes(&mut filter, &mut payloader, &[1, 2, 0]), [None, None, Some(3)]);
+        assert_eq!(passes(&mut filter, &mut *payloader, &[1, 2, 0]), [None, None, Some(3)]);
         filter.limit(2);
-        assert_eq!(passes(&mut filter, &mut payloader, &[2, 1, 2, 0, 2]), [None, None, None, Some(4), Some(5)]);
+        assert_eq!(passes(&mut filter, &mut *payloader, &[2, 1, 2, 0, 2]), [None, None, None, Some(4), Some(5)]);
     }
 }

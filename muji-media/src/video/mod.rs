@@ -10,6 +10,7 @@ mod capture;
 pub(crate) mod encoded_rate;
 pub(crate) mod frame;
 pub(crate) mod layers;
+pub(crate) mod packetized;
 mod playout_delay;
 pub(crate) mod receiver;
 pub(crate) mod sender;

@@ -1,10 +1,13 @@
 //! The video of a participant on its way in.
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::audio::receiver::PlayoutClock;
-use crate::codec::vp8::{self, Assembled, AssembledFrame, Assembler, CLOCK_RATE, Decoder, Encoded, Layer, Vp8Fault};
+use crate::codec::assembler::{Assembled, AssembledFrame, Assembler};
+use crate::codec::encoding::VideoEncoding;
+use crate::codec::video::{CLOCK_RATE, Encoded, Layer, VideoDecoder, VideoFault};
 use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep};
 use crate::stats::VideoStats;
 use crate::video::frame::{INTERVAL, VideoFrame};
@@ -29,13 +32,15 @@ pub enum ReceiverRequest {
     /// Nothing can be shown before a key frame comes.
     KeyFrame,
     /// The stream cannot be decoded; this is said once.
-    Undecodable(Vp8Fault),
+    Undecodable(VideoFault),
 }
 
 /// A frame, and its encoded form.
 pub struct DecodedFrame {
     /// The frame.
     pub frame: VideoFrame,
+    /// How it was encoded.
+    pub encoding: VideoEncoding,
     /// What it was decoded from.
     pub encoded: Encoded,
     timestamp: u32,
@@ -51,8 +56,10 @@ struct WaitingFrame {
 /// Assembles frames, holds each until it is due and its audio is played, and decodes it.
 pub struct VideoReceiver {
     source: CurrentSource,
-    assembler: Assembler,
-    decoder: Decoder,
+    /// Of the current encoding.
+    assembler: Option<Assembler>,
+    /// Of each encoding so far: a sender that changes to and fro cannot have us make one for each packet.
+    decoders: BTreeMap<VideoEncoding, Box<dyn VideoDecoder>>,
     /// By how many quarter turns frames are rotated, as the sender said last.
     turns: u8,
     waiting: VecDeque<WaitingFrame>,
@@ -71,20 +78,18 @@ pub struct VideoReceiver {
     /// When the next observation is due.
     tell: Instant,
     /// The stream cannot be decoded, and whether that was said.
-    fault: Option<Vp8Fault>,
+    fault: Option<VideoFault>,
     fault_said: bool,
 }
 
 impl VideoReceiver {
     /// A stream that has not begun.
-    ///
-    /// # Errors
-    /// If there is no decoder.
-    pub fn new(now: Instant) -> Result<Self, Vp8Fault> {
-        Ok(Self {
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
             source: CurrentSource::default(),
-            assembler: Assembler::default(),
-            decoder: Decoder::new()?,
+            assembler: None,
+            decoders: BTreeMap::new(),
             turns: 0,
             waiting: VecDeque::new(),
             delay: PlayoutDelay::new(now),
@@ -98,7 +103,7 @@ impl VideoReceiver {
             tell: now,
             fault: None,
             fault_said: false,
-        })
+        }
     }
 
     /// Which moment of the participant's audio is played.
@@ -106,29 +111,37 @@ impl VideoReceiver {
         self.clock = Some(clock);
     }
 
-    /// A packet came.
-    pub fn receive(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<ReceiverRequest> {
+    /// A packet in this encoding came.
+    pub fn receive(&mut self, now: Instant, encoding: VideoEncoding, received: &ReceivedRtp) -> Vec<ReceiverRequest> {
         match self.source.step(received.clone()) {
-            SourceStep::Same(received) => self.assemble(now, &received),
+            SourceStep::Same(received) => self.assemble(now, encoding, &received),
             SourceStep::Unproven => Vec::new(),
             SourceStep::Begins(received) => {
-                self.assembler = Assembler::default();
+                self.assembler = None;
                 self.delay = PlayoutDelay::new(now);
                 self.highest = None;
-                received.iter().flat_map(|received| self.assemble(now, received)).collect()
+                let same = received.iter().filter(|it| it.payload_type == received[1].payload_type);
+                same.flat_map(|received| self.assemble(now, encoding, received)).collect()
             }
         }
     }
 
-    fn assemble(&mut self, now: Instant, received: &ReceivedRtp) -> Vec<ReceiverRequest> {
+    fn assemble(&mut self, now: Instant, encoding: VideoEncoding, received: &ReceivedRtp) -> Vec<ReceiverRequest> {
+        let late = self.highest.is_some_and(|highest| received.sequence < highest);
+        let assembler = match &mut self.assembler {
+            // A sender may go on in another encoding that was agreed on. A late packet of the one before is no use.
+            Some(assembler) if assembler.encoding() != encoding && late => return Vec::new(),
+            Some(assembler) if assembler.encoding() == encoding => assembler,
+            other => other.insert(Assembler::new(encoding)),
+        };
         let highest = self.highest.unwrap_or_else(|| received.sequence.saturating_sub(1));
         self.gap |= received.sequence > highest + 1;
         self.highest = Some(highest.max(received.sequence));
         self.stats.bytes += received.packet.payload.len() as u64;
-        self.assembler.insert(received);
+        assembler.insert(received);
         let mut wanted: Vec<ReceiverRequest> =
             self.fault.take().map(ReceiverRequest::Undecodable).into_iter().collect();
-        while let Some(assembled) = self.assembler.poll(now, self.delay.delay()) {
+        while let Some(assembled) = assembler.poll(now, self.delay.delay()) {
             match assembled {
                 Assembled::Broken => wanted.push(ReceiverRequest::KeyFrame),
                 Assembled::Frame(frame) => {
@@ -177,13 +190,13 @@ impl VideoReceiver {
     }
 
     fn decode(&mut self, frame: AssembledFrame) -> Option<DecodedFrame> {
-        let AssembledFrame { bytes, timestamp, turns, .. } = frame;
+        let AssembledFrame { encoding, bytes, timestamp, turns, .. } = frame;
         self.turns = turns.unwrap_or(self.turns);
-        match self.decoder.decode(&bytes) {
+        match self.decoder(encoding).and_then(|decoder| decoder.decode(&bytes)) {
             Ok(frame) => {
                 self.stats.decoded += 1;
-                let encoded = Encoded { key: vp8::is_key(&bytes), bytes, layer: Layer::default() };
-                frame.map(|frame| DecodedFrame { frame: frame.turned(self.turns), encoded, timestamp })
+                let encoded = Encoded { key: encoding.is_key(&bytes), bytes, layer: Layer::default() };
+                frame.map(|frame| DecodedFrame { frame: frame.turned(self.turns), encoding, encoded, timestamp })
             }
             Err(why) => {
                 self.undecodable(why);
@@ -192,16 +205,23 @@ impl VideoReceiver {
         }
     }
 
+    fn decoder(&mut self, encoding: VideoEncoding) -> Result<&mut dyn VideoDecoder, VideoFault> {
+        match self.decoders.entry(encoding) {
+            Entry::Occupied(known) => Ok(&mut **known.into_mut()),
+            Entry::Vacant(new) => Ok(&mut **new.insert(encoding.decoder()?)),
+        }
+    }
+
     /// Nothing can be shown before a key frame, which may be waiting already.
-    fn undecodable(&mut self, why: Vp8Fault) {
+    fn undecodable(&mut self, why: VideoFault) {
         if !std::mem::replace(&mut self.fault_said, true) {
             self.fault = Some(why);
         }
-        match self.waiting.iter().position(|waiting| vp8::is_key(&waiting.frame.bytes)) {
+        match self.waiting.iter().position(|WaitingFrame { frame, .. }| frame.encoding.is_key(&frame.bytes)) {
             Some(key) => drop(self.waiting.drain(..key)),
             None => {
                 self.waiting.clear();
-                self.assembler.broke();
+                self.assembler.iter_mut().for_each(Assembler::broke);
             }
         }
     }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::bandwidth::Target;
-use crate::codec::vp8::{CLOCK_RATE, Encoder, Payloader, Vp8Fault};
-use crate::rtp::PacketizedFrame;
+use crate::codec::encoding::VideoEncoding;
+use crate::codec::video::{CLOCK_RATE, Payloader, VideoEncoder, VideoFault};
 use crate::video::frame::{INTERVAL, VideoFrame};
+use crate::video::packetized::PacketizedFrame;
 
 /// Between two key frames that peers ask for. Each costs all peers as many bits as several other frames.
 const KEY_FRAMES: Duration = Duration::from_millis(300);
@@ -24,8 +25,9 @@ const RESTORE: f64 = 0.045;
 
 /// Encodes and packetises.
 pub struct VideoSender {
-    encoder: Encoder,
-    payloader: Payloader,
+    encoding: VideoEncoding,
+    encoder: Box<dyn VideoEncoder>,
+    payloader: Box<dyn Payloader>,
     /// The size of the source's frames, and whether they are halved.
     size: [usize; 2],
     halved: bool,
@@ -41,12 +43,23 @@ impl VideoSender {
     /// For frames of this size, in pixels.
     ///
     /// # Errors
-    /// If there is no encoder.
-    pub fn new(now: Instant, size: [usize; 2], target: Target) -> Result<Self, Vp8Fault> {
+    /// If there is no encoder for this encoding.
+    pub fn new(now: Instant, encoding: VideoEncoding, size: [usize; 2], target: Target) -> Result<Self, VideoFault> {
         let halved = bits_per_pixel(size, target.bits) < HALVE;
-        let encoder = encoder(size, halved, target)?;
-        let payloader = Payloader::default();
-        Ok(Self { encoder, payloader, size, halved, target, begun: now, next: now, asked: true, key_from: now })
+        let encoder = encoder(encoding, size, halved, target)?;
+        let payloader = encoding.payloader();
+        Ok(Self {
+            encoding,
+            encoder,
+            payloader,
+            size,
+            halved,
+            target,
+            begun: now,
+            next: now,
+            asked: true,
+            key_from: now,
+        })
     }
 
     /// Timestamps count from then on: a sender that pauses must continue them (RFC 3550 section 5.1).
@@ -58,13 +71,13 @@ impl VideoSender {
     /// Encodes to so many bits a second from now on, and in layers or not. With few bits the frames are made smaller.
     ///
     /// # Errors
-    /// If libvpx fails.
-    pub fn set_target(&mut self, target: Target) -> Result<(), Vp8Fault> {
+    /// If the encoder fails.
+    pub fn set_target(&mut self, target: Target) -> Result<(), VideoFault> {
         let before = std::mem::replace(&mut self.target, target);
         let bits = bits_per_pixel(self.size, target.bits);
         let halved = bits < if self.halved { RESTORE } else { HALVE };
         if halved != self.halved {
-            self.encoder = encoder(self.size, halved, target)?;
+            self.encoder = encoder(self.encoding, self.size, halved, target)?;
             self.halved = halved;
             return Ok(());
         }
@@ -98,8 +111,8 @@ impl VideoSender {
     /// The packets of a frame; `None` if it is left out to keep to the bit rate.
     ///
     /// # Errors
-    /// If the frame has another size, or libvpx fails.
-    pub fn packets(&mut self, now: Instant, frame: &VideoFrame) -> Result<Option<PacketizedFrame>, Vp8Fault> {
+    /// If the frame has another size, or the encoder fails.
+    pub fn packets(&mut self, now: Instant, frame: &VideoFrame) -> Result<Option<PacketizedFrame>, VideoFault> {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
         let key = self.asked && self.key_from <= now;
@@ -111,14 +124,20 @@ impl VideoSender {
             self.key_from = now + KEY_FRAMES.max(Duration::from_secs_f64(costs.min(MAX_WAIT)));
         }
         let packets = self.payloader.packets(&encoded, at as u32); // RTP timestamps wrap.
-        Ok(Some(PacketizedFrame { layer: encoded.layer.number, key: encoded.key, packets }))
+        let (encoding, layer, key) = (self.encoding, encoded.layer.number, encoded.key);
+        Ok(Some(PacketizedFrame { encoding, layer, key, packets }))
     }
 }
 
-fn encoder([width, height]: [usize; 2], halved: bool, target: Target) -> Result<Encoder, Vp8Fault> {
+fn encoder(
+    encoding: VideoEncoding,
+    [width, height]: [usize; 2],
+    halved: bool,
+    target: Target,
+) -> Result<Box<dyn VideoEncoder>, VideoFault> {
     // As `VideoFrame::halved` makes them.
     let side = |side: usize| if halved { side / 4 * 2 } else { side };
-    let mut encoder = Encoder::new(side(width), side(height), target.bits)?;
+    let mut encoder = encoding.encoder([side(width), side(height)], target.bits)?;
     if target.layered {
         encoder.set_layered(true)?;
     }

@@ -6,8 +6,10 @@ use muji_core::{Media, SessionId};
 
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::Target;
+use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
-use crate::rtp::{PacketizedFrame, ReceivedRtp, StreamId};
+use crate::rtp::{ReceivedRtp, StreamId};
+use crate::video::packetized::PacketizedFrame;
 
 /// Something to do.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(crate) enum VideoTask {
     /// What to encode to from now on.
     Target(Media, Target),
     /// A packet of a peer.
-    Packet(StreamId, Media, ReceivedRtp),
+    Packet(StreamId, Media, VideoEncoding, ReceivedRtp),
     /// Which moment of a participant's audio is played now.
     Clock(SessionId, PlayoutClock),
     /// A stream has ended.

@@ -12,10 +12,11 @@ use super::receiver::VideoReceiver;
 use super::task::{VideoOutput, VideoTask};
 use super::worker::{Sources, VideoWorker};
 use crate::audio::receiver::PlayoutClock;
-use crate::codec::vp8::{Encoder, Payloader};
+use crate::codec::encoding::VideoEncoding;
 use crate::device::{DeviceError, VideoSource};
-use crate::rtp::{PacketizedFrame, ReceivedRtp, RtpPacket, StreamId};
+use crate::rtp::{ReceivedRtp, RtpPacket, StreamId};
 use crate::stats::Observation;
+use crate::video::packetized::PacketizedFrame;
 
 /// Frames of one colour, counted; it ends after some.
 struct Counted {
@@ -153,7 +154,7 @@ fn what_one_sends_is_seen_by_another_in_its_colour() {
     romeo.give(VideoTask::StartCapture(Media::Video));
     let sent = packets(romeo.run(Duration::from_secs(1)));
     for packet in received(&sent, 1, juliet.now) {
-        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::Vp8, packet));
     }
     let Ok(Observation::Video { session, size, colour, stats, .. }) = juliet.seen.try_recv() else {
         panic!("not seen")
@@ -174,7 +175,7 @@ fn what_a_phone_sends_as_it_is_held_is_shown_upright_until_it_says_otherwise() {
             60 => Some(2),
             _ => None,
         };
-        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::Vp8, packet));
         juliet.now += INTERVAL;
     }
     let seen = std::iter::from_fn(|| juliet.seen.try_recv().ok());
@@ -218,11 +219,11 @@ fn a_hostile_stream_is_told_once_asks_for_key_frames_and_touches_no_other() {
         nonsense.push(RtpPacket { timestamp: nonsense.len() as u32 * 3_000, marker: true, payload });
     }
     for packet in received(&nonsense, 1, juliet.now) {
-        juliet.give(VideoTask::Packet(id(666), Media::Video, packet));
+        juliet.give(VideoTask::Packet(id(666), Media::Video, VideoEncoding::Vp8, packet));
         juliet.now += Duration::from_millis(5);
     }
     for packet in received(&sent, 1, juliet.now) {
-        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::Vp8, packet));
     }
     let done: Vec<VideoOutput> = juliet.outputs();
     let troubles = done.iter().filter(|done| matches!(done, VideoOutput::Trouble(_))).count();
@@ -250,7 +251,7 @@ fn freezes(paused: bool) -> u64 {
             let VideoOutput::Frame(_, at, PacketizedFrame { packets, .. }) = done else { panic!("nothing else") };
             juliet.now = at;
             for packet in received(&packets, number, at).into_iter().filter(|_| arrives) {
-                juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+                juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::Vp8, packet));
             }
             number += packets.len() as u64;
         }
@@ -271,10 +272,12 @@ fn frames_wait_for_their_sound_but_no_more_of_them_than_the_bound() {
     romeo.give(VideoTask::StartCapture(Media::Video));
     let sent = packets(romeo.run(INTERVAL * 70));
     let (now, captured) = (romeo.now, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
-    let mut juliet = VideoReceiver::new(now).expect("libvpx works");
+    let mut juliet = VideoReceiver::new(now);
     juliet.set_clock(PlayoutClock { at: now, captured: captured - Duration::from_millis(400) });
     for packet in received(&sent, 1, now) {
-        assert!(juliet.receive(now, &ReceivedRtp { captured: Some(captured), ..packet }).is_empty());
+        assert!(
+            juliet.receive(now, VideoEncoding::Vp8, &ReceivedRtp { captured: Some(captured), ..packet }).is_empty()
+        );
     }
     assert_eq!(juliet.take(now).len(), 10, "sixty wait");
     assert_eq!(juliet.take(now + Duration::from_millis(399)).len(), 0);
@@ -288,7 +291,7 @@ fn pictures_that_a_lost_packet_keeps_waiting_are_shown_one_by_one_and_reported_a
     romeo.give(VideoTask::StartCapture(Media::Video));
     let sent = packets(romeo.run(INTERVAL * 60));
     let (begun, captured) = (romeo.now, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
-    let mut juliet = VideoReceiver::new(begun).expect("libvpx works");
+    let mut juliet = VideoReceiver::new(begun);
     juliet.set_clock(PlayoutClock { at: begun, captured });
     let (mut shown, mut waiting) = (Vec::new(), received(&sent, 1, begun).into_iter());
     for ms in 0..2_500 {
@@ -298,7 +301,7 @@ fn pictures_that_a_lost_packet_keeps_waiting_are_shown_one_by_one_and_reported_a
         let due = |frame: u32| (frame as u64 * 1_000 / 30).max(if frame >= 30 { 1_200 } else { 0 });
         while let Some(next) = waiting.as_slice().first().filter(|next| due(frame(next)) <= ms) {
             let captured = Some(captured + INTERVAL * frame(next));
-            juliet.receive(now, &ReceivedRtp { captured, ..waiting.next().expect("it is there") });
+            juliet.receive(now, VideoEncoding::Vp8, &ReceivedRtp { captured, ..waiting.next().expect("it is there") });
         }
         shown.extend((0..juliet.take(now).len()).map(|_| ms));
     }
@@ -314,12 +317,12 @@ fn a_stream_whose_frames_change_their_size_goes_on() {
     let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
     romeo.give(VideoTask::StartCapture(Media::Video));
     let mut sent = packets(romeo.run(Duration::from_millis(100)));
-    let mut larger = Encoder::new(320, 192, 300_000).expect("libvpx works");
-    let (mut payloader, frame) = (Payloader::default(), VideoFrame::filled(320, 192, [0, 0, 255]));
+    let mut larger = VideoEncoding::Vp8.encoder([320, 192], 300_000).expect("libvpx works");
+    let (mut payloader, frame) = (VideoEncoding::Vp8.payloader(), VideoFrame::filled(320, 192, [0, 0, 255]));
     let encoded = larger.encode(&frame, 0, true).unwrap().expect("it is small");
     sent.extend(payloader.packets(&encoded, 90_000));
     for packet in received(&sent, 1, juliet.now) {
-        juliet.give(VideoTask::Packet(id(1), Media::Video, packet));
+        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::Vp8, packet));
         juliet.now += Duration::from_secs(1);
     }
     let sizes: Vec<[usize; 2]> = std::iter::from_fn(|| juliet.seen.try_recv().ok())

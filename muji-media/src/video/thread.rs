@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::task::{VideoOutput, VideoTask};
 use super::worker::{Sources, VideoWorker};
+use crate::codec::encoding::VideoEncoding;
 use crate::device::{DeviceError, VideoSink};
 use crate::record::Recorder;
 use crate::rtp::{ReceivedRtp, StreamId};
@@ -56,10 +57,16 @@ impl VideoThread {
     ///
     /// # Errors
     /// Once, if packets are lost because the thread cannot keep up.
-    pub(crate) fn receive(&mut self, id: StreamId, media: &Media, received: ReceivedRtp) -> Result<(), DeviceError> {
+    pub(crate) fn receive(
+        &mut self,
+        id: StreamId,
+        media: &Media,
+        encoding: VideoEncoding,
+        received: ReceivedRtp,
+    ) -> Result<(), DeviceError> {
         if self.waiting.load(Ordering::Relaxed) < MAX_WAITING {
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            self.give(VideoTask::Packet(id, media.clone(), received));
+            self.give(VideoTask::Packet(id, media.clone(), encoding, received));
         } else if !std::mem::replace(&mut self.overloaded, true) {
             return Err(DeviceError("this machine is too slow for all the video that comes".to_owned()));
         }

@@ -14,6 +14,7 @@ use super::capture::Capture;
 use super::frame::VideoFrame;
 use super::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
 use super::task::{VideoOutput, VideoTask};
+use crate::codec::encoding::VideoEncoding;
 use crate::device::{DeviceError, VideoOrigin, VideoSink, VideoSource};
 use crate::record::{RecordItem, Recorder};
 use crate::rtp::{ReceivedRtp, StreamId};
@@ -99,9 +100,9 @@ impl VideoWorker {
                 let set = self.captures.get_mut(&media).map_or(Ok(()), |capture| capture.set_target(target));
                 set.or_else(|why| self.trouble(why.to_string()))
             }
-            VideoTask::Packet(id, media, received) => {
+            VideoTask::Packet(id, media, encoding, received) => {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
-                self.receive(now, id, media, &received)
+                self.receive(now, id, media, encoding, &received)
             }
             VideoTask::Clock(session, clock) => {
                 let of_session = self.receivers.iter_mut().filter(|((of, _), _)| *of == session);
@@ -142,16 +143,12 @@ impl VideoWorker {
         now: Instant,
         id: StreamId,
         media: Media,
+        encoding: VideoEncoding,
         received: &ReceivedRtp,
     ) -> Result<(), Disconnected> {
-        if !self.receivers.contains_key(&id) {
-            match VideoReceiver::new(now) {
-                Ok(receiver) => drop(self.receivers.insert(id.clone(), (media, receiver))),
-                Err(why) => return self.trouble(why.to_string()),
-            }
-        }
-        let (_, receiver) = self.receivers.get_mut(&id).expect("it was just made");
-        for request in receiver.receive(now, received) {
+        let new = || (media, VideoReceiver::new(now));
+        let (_, receiver) = self.receivers.entry(id.clone()).or_insert_with(new);
+        for request in receiver.receive(now, encoding, received) {
             match request {
                 ReceiverRequest::KeyFrame => self.put(VideoOutput::RequestKeyFrame(id.clone()))?,
                 ReceiverRequest::Undecodable(why) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport, TransportFailure};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::parts::codec::{opus, vp8};
+use muji_media::parts::codec::{opus, video, vp8};
 use muji_media::transport::str0m::{Dtls, Str0m};
 #[cfg(feature = "webrtc-ice")]
 use muji_media::transport::webrtc_ice::WebrtcIce;
@@ -49,8 +49,9 @@ impl Kind {
 
 /// The header extensions that both know.
 fn extensions(kinds: [Kind; 2]) -> Vec<HeaderExtension> {
-    let mut known = vp8::extensions();
-    known.retain(|extension| extension.uri != vp8::TRANSPORT_CC || kinds.iter().all(|kind| kind.maker().transport_cc));
+    let mut known = video::extensions();
+    known
+        .retain(|extension| extension.uri != video::TRANSPORT_CC || kinds.iter().all(|kind| kind.maker().transport_cc));
     known
 }
 
@@ -183,7 +184,7 @@ fn end_with(
         ssrc,
         transport: id,
         payload_types: vec![payload_type],
-        extensions: vp8::extensions(),
+        extensions: video::extensions(),
     };
     let mut contents = vec![
         content("audio", Media::Audio, ssrc, opus::payload_type()),

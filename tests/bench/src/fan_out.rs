@@ -10,7 +10,7 @@ use cpu_time::ThreadTime;
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
 use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_media::device::VideoFrame;
-use muji_media::parts::codec::vp8::{Encoder, Payloader};
+use muji_media::parts::codec::VideoEncoding;
 use muji_media::parts::{PacketizedFrame, Peers, PeersOutput, Sockets};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{TransportOutput, hosts};
@@ -75,12 +75,16 @@ pub(crate) fn measure(goals: &mut Goals) {
 }
 
 pub(crate) fn encode(pictures: &[VideoFrame]) -> Vec<PacketizedFrame> {
-    let mut encoder = Encoder::new(WIDTH, HEIGHT, TARGET).expect("libvpx works");
-    let mut payloader = Payloader::default();
+    let mut encoder = VideoEncoding::Vp8.encoder([WIDTH, HEIGHT], TARGET).expect("libvpx works");
+    let mut payloader = VideoEncoding::Vp8.payloader();
     let coded = (0u32..).zip(pictures).filter_map(|(number, picture)| {
         let at = number * 3_000;
         let encoded = encoder.encode(picture, at.into(), false).expect("libvpx works");
-        encoded.map(|encoded| PacketizedFrame { layer: 0, key: encoded.key, packets: payloader.packets(&encoded, at) })
+        let frame = |encoded| {
+            let packets = payloader.packets(&encoded, at);
+            PacketizedFrame { encoding: VideoEncoding::Vp8, layer: 0, key: encoded.key, packets }
+        };
+        encoded.map(frame)
     });
     coded.collect()
 }

@@ -8,7 +8,7 @@ use muji_core::media::{
     DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport, OpenContent, RemoteTransport, Sending,
 };
 use muji_core::{Media, SessionId};
-use muji_media::parts::codec::{AudioEncoding, opus, vp8};
+use muji_media::parts::codec::{AudioEncoding, opus, video, vp8};
 use muji_media::parts::{Peers, PeersOutput};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{TransportOutput, hosts};
@@ -176,5 +176,5 @@ pub(crate) fn agree_on(
 }
 
 fn extensions(media: &Media) -> Vec<HeaderExtension> {
-    if *media == Media::Video { vp8::extensions() } else { Vec::new() }
+    if *media == Media::Video { video::extensions() } else { Vec::new() }
 }

@@ -18,6 +18,7 @@ use muji_media::device::tone::Tone;
 use muji_media::device::{
     AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoOrigin, VideoSink, VideoSource,
 };
+use muji_media::parts::codec::VideoEncoding;
 use muji_media::parts::codec::opus::{self, Encoder};
 use muji_media::parts::{AudioReceiver, VideoReceiver};
 use muji_media::stats::{AudioStats, Observation};
@@ -203,14 +204,12 @@ pub(crate) fn child(arguments: &[String]) -> Option<()> {
     };
     let held: Vec<(AudioReceiver, VideoReceiver)> = (0..number)
         .map(|_| {
-            let (mut hears, mut sees) = (
-                AudioReceiver::new(&[opus::payload_type()]).expect("memory"),
-                VideoReceiver::new(begun).expect("memory"),
-            );
+            let (mut hears, mut sees) =
+                (AudioReceiver::new(&[opus::payload_type()]).expect("memory"), VideoReceiver::new(begun));
             let mut sequences = 0..;
             for (coded, at) in pictures.iter().zip(1..).map(|(coded, number)| (coded, begun + INTERVAL * number)) {
                 for (packet, sequence) in coded.packets.iter().zip(&mut sequences) {
-                    drop(sees.receive(at, &received(sequence, at, packet)));
+                    drop(sees.receive(at, VideoEncoding::Vp8, &received(sequence, at, packet)));
                 }
                 drop(sees.take(at));
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::parts::codec::{opus, vp8};
+use muji_media::parts::codec::{opus, video, vp8};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{
     NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
@@ -82,7 +82,7 @@ impl Link {
     /// If they do not connect.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(&Media::Video, &vp8::extensions())
+        Self::with(&Media::Video, &video::extensions())
     }
 
     /// The same between ends of which one, as Dino, does not count packets for the other (no TWCC).
@@ -100,7 +100,7 @@ impl Link {
     /// If its ends do not connect.
     #[must_use]
     pub fn for_audio() -> Self {
-        Self::with(&Media::Audio, &vp8::extensions())
+        Self::with(&Media::Audio, &video::extensions())
     }
 
     fn with(media: &Media, extensions: &[HeaderExtension]) -> Self {
@@ -377,7 +377,7 @@ fn end(now: Instant, number: u8, media: &Media) -> Box<dyn Transport> {
         ssrc: 1_000 + u32::from(number),
         transport: id,
         payload_types: vec![payload_type(media)],
-        extensions: vp8::extensions(),
+        extensions: video::extensions(),
     };
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
     let candidates = hosts(&[SocketAddr::from(([10, 0, 0, number + 1], 5_000))]);

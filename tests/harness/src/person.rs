@@ -11,8 +11,8 @@ use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, Trans
 use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
-use muji_media::parts::codec::AudioEncoding;
 use muji_media::parts::codec::opus::{self, Encoder};
+use muji_media::parts::codec::{AudioEncoding, VideoEncoding};
 use muji_media::parts::{AudioReceiver, PacketizedFrame, Peers, PeersOutput};
 use muji_media::stats::AudioStats;
 use muji_media::transport::{MakeTransport, RtpPacket, TransportOutput, hosts};
@@ -226,7 +226,8 @@ impl Client {
             if capture.media == Media::Audio {
                 peers.publish(now, now, *call, publication, AudioEncoding::Opus, &[packet]);
             } else {
-                let frame = PacketizedFrame { layer: 0, key: true, packets: vec![packet] };
+                let frame =
+                    PacketizedFrame { encoding: VideoEncoding::Vp8, layer: 0, key: true, packets: vec![packet] };
                 peers.publish_video(now, now, *call, publication, &frame);
             }
             capture.next = now + FRAME;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use muji_harness::link::Link;
 use muji_jingle::{SessionId, TransportId};
 use muji_media::backend::BandwidthPolicy;
+use muji_media::parts::codec::VideoEncoding;
 use muji_media::parts::{
     LayerFilter, PacketizedFrame, PathBandwidths, ReceiverRequest, Share, VideoReceiver, VideoSender,
 };
@@ -95,7 +96,7 @@ impl Viewer {
     fn new(number: u64, row: &PicturesRow) -> Result<Self, Failure> {
         let mut link = Link::new();
         link.impair(row.network, SEED + number);
-        let theirs = VideoReceiver::new(link.now())?;
+        let theirs = VideoReceiver::new(link.now());
         let path = TransportId { session: SessionId(number), index: 0 };
         Ok(Self { link, path, filter: LayerFilter::default(), wants_key_frame: false, theirs, shown: Vec::new() })
     }
@@ -112,7 +113,7 @@ impl Viewer {
     fn receive(&mut self) -> Result<(), Failure> {
         let now = self.link.now();
         for received in self.link.received() {
-            for wanted in self.theirs.receive(now, &received) {
+            for wanted in self.theirs.receive(now, VideoEncoding::Vp8, &received) {
                 match wanted {
                     ReceiverRequest::KeyFrame => self.link.request_key_frame(),
                     ReceiverRequest::Undecodable(why) => return Err(why.into()),
@@ -162,7 +163,7 @@ impl<'film> Call<'film> {
     fn begin(film: &'film Film, row: &PicturesRow) -> Result<Self, Failure> {
         let viewers = (0..row.viewers).map(|number| Viewer::new(number, row)).collect::<Result<_, _>>()?;
         let begun = Instant::now();
-        let ours = VideoSender::new(begun, film.size(), Target::default())?;
+        let ours = VideoSender::new(begun, VideoEncoding::Vp8, film.size(), Target::default())?;
         let bandwidth = PathBandwidths::new(BandwidthPolicy::default());
         let (captured, at) = (BTreeMap::new(), Duration::ZERO);
         Ok(Self { film, ours, bandwidth, viewers, pictures: 0, captured, key_frames: 0, at, begun })

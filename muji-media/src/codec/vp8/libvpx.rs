@@ -16,7 +16,7 @@ use vpx_sys::{
     vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
-use super::encoded::{Encoded, LAYERS, Layer, RateControl, Vp8Fault};
+use crate::codec::video::{Encoded, LAYERS, Layer, RateControl, VideoDecoder, VideoEncoder, VideoFault};
 use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
 /// Ticks a second of the times that are given to the encoder.
@@ -82,7 +82,7 @@ impl Encoder {
     ///
     /// # Errors
     /// If libvpx has no memory, or is not the one that was built against.
-    pub fn new(width: usize, height: usize, bit_rate: u32) -> Result<Self, Vp8Fault> {
+    pub fn new(width: usize, height: usize, bit_rate: u32) -> Result<Self, VideoFault> {
         Self::with_rate_control(width, height, bit_rate, RateControl::CONVERSATION)
     }
 
@@ -95,8 +95,8 @@ impl Encoder {
         height: usize,
         bit_rate: u32,
         control: RateControl,
-    ) -> Result<Self, Vp8Fault> {
-        let side = |side: usize| c_uint::try_from(side).map_err(|_| Vp8Fault::Size);
+    ) -> Result<Self, VideoFault> {
+        let side = |side: usize| c_uint::try_from(side).map_err(|_| VideoFault::Size);
         let mut config = MaybeUninit::uninit();
         // SAFETY: the interface is libvpx's own, and the configuration is filled if the result says so.
         let mut config = unsafe {
@@ -137,11 +137,32 @@ impl Encoder {
         Ok(this)
     }
 
-    /// From now on so many bits a second.
-    ///
-    /// # Errors
-    /// If libvpx fails.
-    pub fn set_bit_rate(&mut self, bit_rate: u32) -> Result<(), Vp8Fault> {
+    fn control(&mut self, id: c_int, value: c_int) -> Result<(), VideoFault> {
+        // SAFETY: all that is set here takes one int.
+        checked(unsafe { vpx_sys::vpx_codec_control_(&raw mut *self.context, id, value) })
+    }
+
+    fn encoded(&mut self, layer: Layer) -> Option<Encoded> {
+        let (mut iterator, mut found) = (null(), None);
+        loop {
+            // SAFETY: libvpx hands out packets that live until the next call; a frame's bytes are copied before that. Which
+            // member of the union is there, its kind says.
+            unsafe {
+                let packet = vpx_sys::vpx_codec_get_cx_data(&raw mut *self.context, &raw mut iterator);
+                let Some(packet) = packet.as_ref() else { return found };
+                if packet.kind == vpx_codec_cx_pkt_kind::VPX_CODEC_CX_FRAME_PKT {
+                    let frame = packet.data.frame;
+                    let bytes = std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz as usize).to_vec();
+                    let key = frame.flags & VPX_FRAME_IS_KEY != 0;
+                    found = Some(Encoded { bytes, key, layer: if key { Layer::default() } else { layer } });
+                }
+            }
+        }
+    }
+}
+
+impl VideoEncoder for Encoder {
+    fn set_bit_rate(&mut self, bit_rate: u32) -> Result<(), VideoFault> {
         self.config.rc_target_bitrate = kilobits(bit_rate);
         for (target, share) in self.config.ts_target_bitrate.iter_mut().zip(LAYERS) {
             *target = kilobits(bit_rate) * share / LAYERS[2];
@@ -150,11 +171,7 @@ impl Encoder {
         checked(unsafe { vpx_sys::vpx_codec_enc_config_set(&raw mut *self.context, &raw const self.config) })
     }
 
-    /// From now on in temporal layers, or in one: then nothing that is sent can be done without.
-    ///
-    /// # Errors
-    /// If libvpx fails.
-    pub fn set_layered(&mut self, layered: bool) -> Result<(), Vp8Fault> {
+    fn set_layered(&mut self, layered: bool) -> Result<(), VideoFault> {
         self.place = match (self.place, layered) {
             (Place::Single | Place::Uniting, true) => Place::At(0),
             (Place::At(_), false) => Place::Uniting,
@@ -172,19 +189,10 @@ impl Encoder {
         self.set_bit_rate(self.config.rc_target_bitrate * 1_000)
     }
 
-    fn control(&mut self, id: c_int, value: c_int) -> Result<(), Vp8Fault> {
-        // SAFETY: all that is set here takes one int.
-        checked(unsafe { vpx_sys::vpx_codec_control_(&raw mut *self.context, id, value) })
-    }
-
-    /// Encodes the next frame, which was taken at `at` in ticks of 90 kHz. `None` if it is left out to keep to the bit rate.
-    ///
-    /// # Errors
-    /// If the frame has another size, or libvpx fails.
-    pub fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, Vp8Fault> {
+    fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, VideoFault> {
         let (width, height) = (frame.width() as c_uint, frame.height() as c_uint);
         if (width, height) != (self.config.g_w, self.config.g_h) {
-            return Err(Vp8Fault::Size);
+            return Err(VideoFault::Size);
         }
         let (layer, flags) = match self.place {
             _ if key => (Layer::default(), VPX_EFLAG_FORCE_KF),
@@ -204,7 +212,7 @@ impl Encoder {
             let format = vpx_img_fmt::VPX_IMG_FMT_I420;
             let wrapped = vpx_sys::vpx_img_wrap(image.as_mut_ptr(), format, width, height, 1, samples);
             if wrapped.is_null() {
-                return Err(Vp8Fault::Memory);
+                return Err(VideoFault::Memory);
             }
             let deadline = u64::from(VPX_DL_REALTIME);
             checked(vpx_sys::vpx_codec_encode(&raw mut *self.context, wrapped, at, LASTS, flags.into(), deadline))?;
@@ -219,24 +227,6 @@ impl Encoder {
             };
         }
         Ok(encoded)
-    }
-
-    fn encoded(&mut self, layer: Layer) -> Option<Encoded> {
-        let (mut iterator, mut found) = (null(), None);
-        loop {
-            // SAFETY: libvpx hands out packets that live until the next call; a frame's bytes are copied before that. Which
-            // member of the union is there, its kind says.
-            unsafe {
-                let packet = vpx_sys::vpx_codec_get_cx_data(&raw mut *self.context, &raw mut iterator);
-                let Some(packet) = packet.as_ref() else { return found };
-                if packet.kind == vpx_codec_cx_pkt_kind::VPX_CODEC_CX_FRAME_PKT {
-                    let frame = packet.data.frame;
-                    let bytes = std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz as usize).to_vec();
-                    let key = frame.flags & VPX_FRAME_IS_KEY != 0;
-                    found = Some(Encoded { bytes, key, layer: if key { Layer::default() } else { layer } });
-                }
-            }
-        }
     }
 }
 
@@ -260,7 +250,7 @@ impl Decoder {
     ///
     /// # Errors
     /// If libvpx has no memory, or is not the one that was built against.
-    pub fn new() -> Result<Self, Vp8Fault> {
+    pub fn new() -> Result<Self, VideoFault> {
         let mut context = Box::new(empty());
         // SAFETY: the context does not move while it is in use, being boxed; without a configuration libvpx has its own.
         unsafe {
@@ -270,17 +260,15 @@ impl Decoder {
         }
         Ok(Self { context })
     }
+}
 
-    /// Decodes what one frame was encoded to. `None` if it is not to be shown.
-    ///
-    /// # Errors
-    /// If it is no such thing, or larger than is taken; a key frame is needed then.
-    pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<VideoFrame>, Vp8Fault> {
+impl VideoDecoder for Decoder {
+    fn decode(&mut self, bytes: &[u8]) -> Result<Option<VideoFrame>, VideoFault> {
         // Looked at before libvpx makes room for it.
-        if super::size(bytes).is_some_and(|[width, height]| width * height > MAX_PIXELS) {
-            return Err(Vp8Fault::Size);
+        if super::header::size(bytes).is_some_and(|[width, height]| width * height > MAX_PIXELS) {
+            return Err(VideoFault::Size);
         }
-        let length = c_uint::try_from(bytes.len()).map_err(|_| Vp8Fault::Size)?;
+        let length = c_uint::try_from(bytes.len()).map_err(|_| VideoFault::Size)?;
         // SAFETY: libvpx reads the bytes during the call and never writes to them.
         checked(unsafe { vpx_sys::vpx_codec_decode(&raw mut *self.context, bytes.as_ptr(), length, null_mut(), 0) })?;
         let mut iterator = null();
@@ -304,9 +292,9 @@ impl Drop for Decoder {
 ///
 /// # Safety
 /// The image is one of libvpx's in I420, and alive.
-unsafe fn copied(image: &vpx_image_t) -> Result<VideoFrame, Vp8Fault> {
+unsafe fn copied(image: &vpx_image_t) -> Result<VideoFrame, VideoFault> {
     if image.fmt != vpx_img_fmt::VPX_IMG_FMT_I420 {
-        return Err(Vp8Fault::Size);
+        return Err(VideoFault::Size);
     }
     let (width, height) = (image.d_w as usize & !1, image.d_h as usize & !1);
     let mut samples = Vec::with_capacity(width * height * 3 / 2);
@@ -314,12 +302,12 @@ unsafe fn copied(image: &vpx_image_t) -> Result<VideoFrame, Vp8Fault> {
         [(width, height), (width / 2, height / 2), (width / 2, height / 2)].into_iter().enumerate()
     {
         for row in 0..height {
-            let offset = isize::try_from(row).map_err(|_| Vp8Fault::Size)? * image.stride[plane] as isize;
+            let offset = isize::try_from(row).map_err(|_| VideoFault::Size)? * image.stride[plane] as isize;
             // SAFETY: the caller's promise; a row has at least as many bytes as the frame is wide.
             samples.extend_from_slice(unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) });
         }
     }
-    VideoFrame::from_samples(width, height, samples).ok_or(Vp8Fault::Size)
+    VideoFrame::from_samples(width, height, samples).ok_or(VideoFault::Size)
 }
 
 fn empty() -> vpx_codec_ctx_t {
@@ -331,6 +319,6 @@ fn kilobits(bit_rate: u32) -> c_uint {
     (bit_rate / 1_000).max(1)
 }
 
-fn checked(result: vpx_codec_err_t) -> Result<(), Vp8Fault> {
-    if result == VPX_CODEC_OK { Ok(()) } else { Err(Vp8Fault::Codec(result as u32)) }
+fn checked(result: vpx_codec_err_t) -> Result<(), VideoFault> {
+    if result == VPX_CODEC_OK { Ok(()) } else { Err(VideoFault::Library { library: "libvpx", code: result as i64 }) }
 }

@@ -1,26 +1,29 @@
 //! VP8 (RFC 6386) by libvpx, and how it travels in packets (RFC 7741).
 
-#[cfg(not(feature = "vp8"))]
-mod absent;
-mod encoded;
+mod header;
 #[cfg(feature = "vp8")]
 mod libvpx;
-mod offer;
 mod payload;
 
-#[cfg(not(feature = "vp8"))]
-pub use absent::{Decoder, Encoder};
-pub use encoded::{Encoded, LAYERS, Layer, RateControl, Vp8Fault};
-pub(crate) use encoded::{is_key, size};
+use muji_xep::rtp::PayloadType;
+
+pub(crate) use header::{is_key, size};
 #[cfg(feature = "vp8")]
 pub use libvpx::{Decoder, Encoder};
-pub use offer::{CLOCK_RATE, ORIENTATION, TRANSPORT_CC, extensions, payload_type};
-pub(crate) use payload::renumbered;
-pub use payload::{Assembled, AssembledFrame, Assembler, Payloader};
+pub(crate) use payload::{Vp8Payloader, read, renumbered};
+
+use super::offer;
+
+/// VP8 as we offer it, under the payload type that Dino uses.
+#[must_use]
+pub fn payload_type() -> PayloadType {
+    offer::payload_type(98, "VP8")
+}
 
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
+    use crate::codec::video::{Encoded, VideoDecoder as _, VideoEncoder as _, VideoFault};
     use crate::video::frame::VideoFrame;
 
     fn encoder() -> Encoder {
@@ -90,7 +93,7 @@ mod tests {
         let key = encoder.encode(&frame, 0, true).unwrap().expect("it is small").bytes;
         let mut huge = key.clone();
         huge[6..10].copy_from_slice(&[0xFF, 0x3F, 0xFF, 0x3F]);
-        assert_eq!(decoder.decode(&huge), Err(Vp8Fault::Size));
+        assert_eq!(decoder.decode(&huge), Err(VideoFault::Size));
         for bytes in [&key[..4], &key[..9], &[0xFF; 40], &[1]] {
             assert!(!matches!(decoder.decode(bytes), Ok(Some(_))), "{bytes:02x?}");
         }

@@ -22,7 +22,7 @@ use webrtc_util::marshal::Unmarshal;
 use super::guard::{self, LEAST_SRTCP, Report, webrtc_header};
 use super::incoming::Incoming;
 use super::job::Keys;
-use crate::codec::vp8::ORIENTATION;
+use crate::codec::offer::ORIENTATION;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::transport::content_stream::ContentStream;
 use crate::transport::interface::{NegotiatedContent, TransportOutput, extension_id};

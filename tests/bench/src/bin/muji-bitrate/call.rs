@@ -7,6 +7,7 @@ use muji_harness::link::Link;
 use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_jingle::{SessionId, TransportId};
 use muji_media::backend::BandwidthPolicy;
+use muji_media::parts::codec::VideoEncoding;
 use muji_media::parts::{
     LayerFilter, PacketizedFrame, PathBandwidths, ReceiverRequest, Share, VideoReceiver, VideoSender,
 };
@@ -35,7 +36,7 @@ pub(crate) struct Viewer {
 impl Viewer {
     fn new(number: u64) -> Result<Self, Failure> {
         let link = Link::new();
-        let (theirs, last) = (VideoReceiver::new(link.now())?, link.now());
+        let (theirs, last) = (VideoReceiver::new(link.now()), link.now());
         let path = TransportId { session: SessionId(number), index: 0 };
         let (filter, longest) = (LayerFilter::default(), Duration::ZERO);
         Ok(Self {
@@ -70,7 +71,7 @@ impl Viewer {
         let now = self.link.now();
         for received in self.link.received() {
             self.received += received.packet.payload.len() as f64 * 8.0 / 1_000.0;
-            for wanted in self.theirs.receive(now, &received) {
+            for wanted in self.theirs.receive(now, VideoEncoding::Vp8, &received) {
                 match wanted {
                     ReceiverRequest::KeyFrame => self.link.request_key_frame(),
                     ReceiverRequest::Undecodable(why) => return Err(why.into()),
@@ -115,7 +116,7 @@ impl Call {
     pub(crate) fn begin(policy: BandwidthPolicy, viewers: u64) -> Result<Self, Failure> {
         let viewers = (0..viewers).map(Viewer::new).collect::<Result<Vec<_>, _>>()?;
         let (begun, target) = (Instant::now(), Target::default());
-        let ours = VideoSender::new(begun, [WIDTH, HEIGHT], target)?;
+        let ours = VideoSender::new(begun, VideoEncoding::Vp8, [WIDTH, HEIGHT], target)?;
         let bandwidth = PathBandwidths::new(policy);
         Ok(Self { ours, bandwidth, target, viewers, pictures: 0, at: Duration::ZERO, begun })
     }

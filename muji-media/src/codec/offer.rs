@@ -1,14 +1,12 @@
-//! VP8 as it is offered in a session.
+//! Video as it is offered in a session.
 
 use muji_xep::jingle::Senders;
 use muji_xep::rtp::{Feedback, HeaderExtension, PayloadType};
 
-/// Ticks a second of a video timestamp.
-pub const CLOCK_RATE: u32 = 90_000;
+use super::video::CLOCK_RATE;
 
-/// VP8 as we offer it, under the payload type that Dino uses, with NACK for lost packets and PLI and FIR for key frames.
-#[must_use]
-pub fn payload_type() -> PayloadType {
+/// An encoding of video with NACK for lost packets and PLI and FIR for key frames.
+pub(crate) fn payload_type(id: u8, name: &str) -> PayloadType {
     let feedback =
         |kind: &str, subtype: Option<&str>| Feedback { kind: kind.to_owned(), subtype: subtype.map(str::to_owned) };
     PayloadType {
@@ -19,7 +17,7 @@ pub fn payload_type() -> PayloadType {
             feedback("nack", Some("pli")),
             feedback("transport-cc", None),
         ],
-        ..PayloadType::new(98, "VP8", CLOCK_RATE, 1)
+        ..PayloadType::new(id, name, CLOCK_RATE, 1)
     }
 }
 

@@ -1,0 +1,133 @@
+//! What all encodings of video have in common: an encoded frame, the traits of encoders, decoders and payloaders, and their faults.
+
+use crate::rtp::RtpPacket;
+use crate::video::frame::VideoFrame;
+
+/// Ticks a second of a video timestamp (RFC 3551 section 5, RFC 6184, RFC 7741, RFC 9628).
+pub const CLOCK_RATE: u32 = 90_000;
+
+/// Bytes of a packet's payload: with all headers and the tag it stays under 1280, which every path of IPv6 carries.
+pub(crate) const MAX_PAYLOAD: usize = 1_150;
+
+/// Encodes the frames of one size.
+pub trait VideoEncoder: Send {
+    /// From now on so many bits a second.
+    ///
+    /// # Errors
+    /// If the library fails.
+    fn set_bit_rate(&mut self, bits: u32) -> Result<(), VideoFault>;
+
+    /// From now on in temporal layers, or in one: then nothing that is sent can be done without.
+    ///
+    /// # Errors
+    /// If the library fails.
+    fn set_layered(&mut self, layered: bool) -> Result<(), VideoFault>;
+
+    /// Encodes the next frame, which was taken at `at` in ticks of [`CLOCK_RATE`]. `None` if it is left out to keep to the bit rate.
+    ///
+    /// # Errors
+    /// If the frame has another size, or the library fails.
+    fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, VideoFault>;
+}
+
+/// Decodes one stream.
+pub trait VideoDecoder: Send {
+    /// Decodes what one frame was encoded to. `None` if it is not to be shown.
+    ///
+    /// # Errors
+    /// If it is no such thing, or larger than is taken; a key frame is needed then.
+    fn decode(&mut self, bytes: &[u8]) -> Result<Option<VideoFrame>, VideoFault>;
+}
+
+/// Cuts the frames of one stream into packets.
+pub trait Payloader: Send {
+    /// The packets of the next frame, whose timestamp is in ticks of [`CLOCK_RATE`].
+    fn packets(&mut self, frame: &Encoded, timestamp: u32) -> Vec<RtpPacket>;
+}
+
+/// A frame, encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// What came out.
+    pub bytes: Vec<u8>,
+    /// It needs no frame before it.
+    pub key: bool,
+    /// Who can do without it.
+    pub layer: Layer,
+}
+
+/// What of the bit rate the frames up to each temporal layer take, in percent: of four frames one is of layer 0 and needs none but
+/// those of layer 0 before it, one is of layer 1 and needs none of layer 2, and two are of layer 2, which nothing needs.
+pub const LAYERS: [u32; 3] = [40, 60, 100];
+
+/// The temporal layer of a frame (RFC 7741 section 4.2). Without layers all are of the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// From 0 on: an index of [`LAYERS`].
+    pub number: u8,
+    /// It depends on nothing but the last frame of layer 0 (the Y bit of RFC 7741).
+    pub sync: bool,
+}
+
+/// How libvpx keeps to its bit rate (`rc_buf_sz` and its neighbours). Levels are in ms at the target bit rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateControl {
+    /// As constant as it can be, or varying with what is seen.
+    pub constant: bool,
+    /// The size of the buffer in the decoder that the encoder reckons with.
+    pub buffer: u32,
+    /// Its level in the beginning.
+    pub initial: u32,
+    /// The level that the encoder aims at.
+    pub optimal: u32,
+    /// Frames are left out when it is less full than that, in percent; 0: never.
+    pub drop_below: u32,
+}
+
+impl RateControl {
+    /// For conversations: a new target is reached within four frames, where browsers' second of buffer takes up to 23, and libvpx's
+    /// own six seconds never reach a lower one (`make bitrate`).
+    pub const CONVERSATION: Self = Self { constant: true, buffer: 200, initial: 150, optimal: 160, drop_below: 30 };
+}
+
+/// What a packet says of its frame, and what of it is the frame's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The frame begins with it.
+    pub(crate) starts: bool,
+    /// And it is a key frame.
+    pub(crate) key: bool,
+    /// Its layer, and the number of the last frame of layer 0.
+    pub(crate) layer: Option<(Layer, u8)>,
+    /// A part of what the encoder made.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Cuts into pieces of about one size, at most so large: a small last packet is lost as often as a large one.
+pub(crate) fn cut(bytes: &[u8], most: usize) -> impl Iterator<Item = &[u8]> {
+    let count = bytes.len().div_ceil(most).max(1);
+    bytes.chunks(bytes.len().div_ceil(count).max(1))
+}
+
+/// What cannot be encoded or decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VideoFault {
+    /// The frame has not the size that was said, or is too large.
+    #[error("the size of the frame is not supported")]
+    Size,
+    /// This program was built without the feature.
+    #[error("this program was built without {0}")]
+    Absent(&'static str),
+    /// There is no memory.
+    #[error("no memory for a frame")]
+    Memory,
+    /// A library says no, with its number.
+    #[error("{library}: error {code}")]
+    Library {
+        /// The library.
+        library: &'static str,
+        /// Its number of the error.
+        code: i64,
+    },
+}

@@ -1,0 +1,25 @@
+//! An encoded frame of ours, as packets.
+
+use crate::codec::encoding::VideoEncoding;
+use crate::rtp::RtpPacket;
+
+/// An encoded frame of our video, as packets.
+#[derive(Debug)]
+pub struct PacketizedFrame {
+    /// How it is encoded.
+    pub encoding: VideoEncoding,
+    /// Its temporal layer: peers on slow paths do without the higher ones.
+    pub layer: u8,
+    /// It is a key frame.
+    pub key: bool,
+    /// What it is sent as.
+    pub packets: Vec<RtpPacket>,
+}
+
+impl PacketizedFrame {
+    /// The length of all its packets' payloads.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.packets.iter().map(|packet| packet.payload.len()).sum()
+    }
+}
