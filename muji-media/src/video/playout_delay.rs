@@ -36,6 +36,8 @@ struct Arrival {
     at: Instant,
     /// From when it was captured, by the sender's clock, to when it was whole, by ours, in µs; from an unknown zero.
     transit: i64,
+    /// A packet of it, or of one before it, had to be sent again.
+    repaired: bool,
 }
 
 /// A place in the sender's count.
@@ -65,8 +67,9 @@ impl PlayoutDelay {
         self.delay
     }
 
-    /// A frame is whole, and so are all that it needs.
-    pub(super) fn whole(&mut self, at: Instant, timestamp: u32) {
+    /// A frame is whole, and so are all that it needs; `repaired` if one of its packets came out of order, or one of those before it that was
+    /// waited for.
+    pub(super) fn whole(&mut self, at: Instant, timestamp: u32, repaired: bool) {
         let mut place = self.place(timestamp);
         let mut transit = self.since_begun(at) - micros(place.ticks);
         if self.arrivals.back().is_some_and(|before| before.transit.abs_diff(transit) > JUMP.unsigned_abs()) {
@@ -76,23 +79,26 @@ impl PlayoutDelay {
         }
         let elapsed = self.arrivals.back().map(|before| at.saturating_duration_since(before.at)).unwrap_or_default();
         self.last = Some(place);
-        self.arrivals.push_back(Arrival { at, transit });
+        self.arrivals.push_back(Arrival { at, transit, repaired });
         let old = |arrival: &Arrival| at.saturating_duration_since(arrival.at) > OBSERVED;
         while self.arrivals.len() > MAX_OBSERVED || self.arrivals.front().is_some_and(old) {
             self.arrivals.pop_front();
         }
-        self.adapt(transit, elapsed);
+        self.adapt(elapsed);
     }
 
-    /// Grows at once by what a frame is late, or the next would be late too; shrinks slowly.
-    fn adapt(&mut self, transit: i64, elapsed: Duration) {
+    /// Grows at once by what a frame is late, or the next would be late too; shrinks slowly. One that was not repaired and is less than a
+    /// stutter late, as a key frame is because it is large, says nothing of the next.
+    fn adapt(&mut self, elapsed: Duration) {
         let earliest = self.earliest();
-        let mut late: Vec<Duration> = self.arrivals.iter().map(|it| lateness(it.transit, earliest)).collect();
+        let lateness = |it: &Arrival| lateness(it.transit, earliest);
+        let mut late: Vec<Duration> = self.arrivals.iter().map(lateness).collect();
         let last = late.len() - 1;
-        let worst = late.iter().max().copied().unwrap_or_default();
         let (_, usual, _) = late.select_nth_unstable(last * IN_TIME / 100);
+        let worst = self.arrivals.iter().map(lateness).max().unwrap_or_default();
         let wanted = noticed((*usual).max(worst.saturating_sub(STUTTER)));
-        let this = noticed(lateness(transit, earliest));
+        let last = self.arrivals.back().filter(|last| last.repaired || lateness(last) > STUTTER);
+        let this = noticed(last.map(lateness).unwrap_or_default());
         self.delay = self.delay.saturating_sub(elapsed / SHRINKS).max(wanted).max(this).min(MAX_DELAY);
     }
 
@@ -150,12 +156,17 @@ mod tests {
 
         /// The last packet of the next frame is late by so many ms. How many ms after a frame that is not it is shown.
         fn frame(&mut self, late: u64) -> u128 {
+            self.take(late, false)
+        }
+
+        /// The same of a frame that may have had to be repaired.
+        fn take(&mut self, late: u64, repaired: bool) -> u128 {
             let timestamp = u32::MAX - 10_000; // It wraps soon.
             let first = self.begun + Duration::from_millis(40) + Duration::from_micros(100_000 / 3) * self.frames;
             let timestamp = timestamp.wrapping_add(3_000 * self.frames);
             self.frames += 1;
             self.whole = self.whole.max(first + Duration::from_millis(late)); // Whole with those before it.
-            self.delay.whole(self.whole, timestamp);
+            self.delay.whole(self.whole, timestamp, repaired);
             self.delay.due(self.whole, timestamp).duration_since(first).as_millis()
         }
 
@@ -175,13 +186,23 @@ mod tests {
     }
 
     #[test]
+    fn a_large_frame_that_comes_somewhat_late_holds_none_behind_it() {
+        let mut stream = Stream::new();
+        stream.frames(300, |_| 0);
+        assert_eq!([90, 60, 27, 0, 0].map(|late| stream.frame(late)), [90, 60, 27, 0, 0]);
+    }
+
+    #[test]
     fn a_late_frame_holds_those_behind_it_and_the_delay_shrinks_slowly() {
         let mut stream = Stream::new();
         stream.frames(300, |_| 0);
-        assert_eq!(stream.frame(90), 90);
-        let behind: Vec<u128> = (0..40).map(|_| stream.frame(0)).collect();
-        assert!(behind.windows(2).all(|pair| pair[1] <= pair[0] && pair[0] - pair[1] <= 4), "{behind:?}");
-        assert_eq!((behind[0], behind[39]), (90, 0));
+        for (late, repaired) in [(90, true), (120, false)] {
+            assert_eq!(stream.take(late, repaired), late.into());
+            let behind: Vec<u128> = (0..40).map(|_| stream.frame(0)).collect();
+            assert!(behind.windows(2).all(|pair| pair[1] <= pair[0] && pair[0] - pair[1] <= 4), "{behind:?}");
+            assert!(behind[0] == late.into() && behind[39] <= 20, "{behind:?}");
+            stream.frames(300, |_| 0);
+        }
     }
 
     #[test]
@@ -200,7 +221,7 @@ mod tests {
         assert_eq!(stream.frames(300, |number| if number % 100 == 0 { 900 } else { 0 }), 600);
         let whole = stream.begun + Duration::from_secs(60);
         for timestamp in [5, u32::MAX, u32::MAX / 2, 77, 0] {
-            stream.delay.whole(whole, timestamp);
+            stream.delay.whole(whole, timestamp, true);
             let due = stream.delay.due(whole, timestamp);
             assert!(due >= whole && due <= whole + MAX_DELAY);
         }

@@ -72,6 +72,8 @@ pub struct VideoReceiver {
     /// The highest sequence number so far, and whether one was missing since the last frame.
     highest: Option<u64>,
     gap: bool,
+    /// A packet came behind a later one since the last whole frame: one of the frames had to be repaired.
+    repaired: bool,
     /// When the last frame was shown, and its timestamp; and the usual time between two.
     last: Option<(Instant, u32)>,
     apart: Duration,
@@ -98,6 +100,7 @@ impl VideoReceiver {
             stats: VideoStats::default(),
             highest: None,
             gap: false,
+            repaired: false,
             last: None,
             apart: INTERVAL,
             tell: now,
@@ -136,16 +139,19 @@ impl VideoReceiver {
         };
         let highest = self.highest.unwrap_or_else(|| received.sequence.saturating_sub(1));
         self.gap |= received.sequence > highest + 1;
+        self.repaired |= late;
         self.highest = Some(highest.max(received.sequence));
         self.stats.bytes += received.packet.payload.len() as u64;
         assembler.insert(received);
         let mut wanted: Vec<ReceiverRequest> =
             self.fault.take().map(ReceiverRequest::Undecodable).into_iter().collect();
+        let mut whole = false;
         while let Some(assembled) = assembler.poll(now, self.delay.delay()) {
+            whole = true;
             match assembled {
                 Assembled::Broken => wanted.push(ReceiverRequest::KeyFrame),
                 Assembled::Frame(frame) => {
-                    self.delay.whole(now, frame.timestamp);
+                    self.delay.whole(now, frame.timestamp, self.repaired);
                     let sound = frame.captured.and_then(|captured| self.clock?.due(captured));
                     let due = self.delay.due(now, frame.timestamp);
                     self.behind = sound.map(|sound| due.saturating_duration_since(sound));
@@ -153,6 +159,7 @@ impl VideoReceiver {
                 }
             }
         }
+        self.repaired &= !whole;
         wanted
     }
 
