@@ -100,12 +100,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
 
-    /// The video to send: camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m; none to only watch the
-    /// others (the default with a window); off for a call without video (the default without a window)
+    /// The video to send: camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, or what --screen takes;
+    /// none to only watch the others (the default with a window); off for a call without video (the default without a window)
     #[arg(long, value_name = "WHAT")]
     pub(crate) video: Option<String>,
 
-    /// A second video to send, as a shared screen; takes the same values as --video
+    /// What to share as a screen, beside the video: screen (the primary monitor), screen:NAME, window:TITLE (a part of its
+    /// title), or what --video takes
     #[arg(long, value_name = "WHAT")]
     pub(crate) screen: Option<String>,
 
@@ -221,8 +222,8 @@ pub(crate) enum Tls {
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Other {
-    /// List microphones, loudspeakers and cameras
-    #[cfg(any(feature = "devices", feature = "camera"))]
+    /// List microphones, loudspeakers, cameras, screens and windows
+    #[cfg(any(feature = "devices", feature = "camera", feature = "screen"))]
     Devices,
     /// Store a password in the system's keyring
     #[cfg(feature = "keyring")]

@@ -92,10 +92,12 @@ fn block_on(program: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
 }
 
 /// Prints what there is for sound and pictures.
-#[cfg(any(feature = "devices", feature = "camera"))]
+#[cfg(any(feature = "devices", feature = "camera", feature = "screen"))]
 fn devices() -> Result<(), Failure> {
     #[cfg(all(feature = "camera", target_os = "linux"))]
-    video::list();
+    video::list_cameras();
+    #[cfg(all(feature = "screen", target_os = "linux"))]
+    video::list_screens();
     #[cfg(feature = "devices")]
     audio::list()?;
     Ok(())
@@ -103,7 +105,7 @@ fn devices() -> Result<(), Failure> {
 
 fn other(other: Other) -> Result<(), Failure> {
     let written = match other {
-        #[cfg(any(feature = "devices", feature = "camera"))]
+        #[cfg(any(feature = "devices", feature = "camera", feature = "screen"))]
         Other::Devices => return devices(),
         #[cfg(feature = "keyring")]
         Other::Remember(mut login) => {

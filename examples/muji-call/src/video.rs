@@ -58,19 +58,56 @@ fn source(option: &str, what: &str, name: &str) -> Result<Box<dyn VideoSource>, 
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| what.ends_with(suffix));
     Ok(match what {
         "camera" => camera(None)?,
+        "screen" => shared(Surface::Screen(None))?,
         "pattern" => Box::new(Pattern::new(name, GREY)),
         file if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(file)).map_err(usage)?),
         file if ends(&[".webm", ".ivf"]) => Box::new(VideoFile::open(Path::new(file)).map_err(usage)?),
-        other => match (other.strip_prefix("camera:"), other.strip_prefix("pattern:").and_then(colour)) {
-            (Some(camera_name), _) => camera(Some(camera_name))?,
-            (None, Some(colour)) => Box::new(Pattern::new(name, colour)),
-            (None, None) => {
-                let known = "camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf or FILE.y4m";
-                let more = if option == "--video" { ", none or off" } else { "" };
-                return Err(Failure::Usage(format!("{option} takes {known}{more}, not {other}")));
-            }
+        other => match other.split_once(':') {
+            Some(("camera", camera_name)) => camera(Some(camera_name))?,
+            Some(("screen", screen_name)) => shared(Surface::Screen(Some(screen_name)))?,
+            Some(("window", title)) => shared(Surface::Window(title))?,
+            Some(("pattern", digits)) => match colour(digits) {
+                Some(colour) => Box::new(Pattern::new(name, colour)),
+                None => return Err(unknown(option, other)),
+            },
+            _ => return Err(unknown(option, other)),
         },
     })
+}
+
+fn unknown(option: &str, what: &str) -> Failure {
+    let known = "camera, camera:NAME, screen, screen:NAME, window:TITLE, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf or FILE.y4m";
+    let more = if option == "--video" { ", none or off" } else { "" };
+    Failure::Usage(format!("{option} takes {known}{more}, not {what}"))
+}
+
+/// What is shared of a desktop.
+#[cfg_attr(
+    not(all(feature = "screen", target_os = "linux")),
+    expect(dead_code, reason = "without that support all are refused")
+)]
+enum Surface<'a> {
+    /// A monitor; without a name the primary one.
+    Screen(Option<&'a str>),
+    /// A window, by a part of its title.
+    Window(&'a str),
+}
+
+#[cfg(not(all(feature = "screen", target_os = "linux")))]
+fn shared(_surface: Surface<'_>) -> Result<Box<dyn VideoSource>, Failure> {
+    Err(usage(
+        "this muji-call was built without screen capture; on Linux build it with --features screen, or run make install",
+    ))
+}
+
+#[cfg(all(feature = "screen", target_os = "linux"))]
+fn shared(surface: Surface<'_>) -> Result<Box<dyn VideoSource>, Failure> {
+    use muji_media::device::screen::ScreenCapture;
+    let capture = match surface {
+        Surface::Screen(name) => ScreenCapture::of_monitor(None, name),
+        Surface::Window(title) => ScreenCapture::of_window(None, title),
+    };
+    Ok(Box::new(capture.map_err(|why| usage(format!("{why}; see muji-call devices")))?))
 }
 
 fn usage(why: impl ToString) -> Failure {
@@ -93,11 +130,29 @@ fn camera(name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
 
 /// Prints the cameras.
 #[cfg(all(feature = "camera", target_os = "linux"))]
-pub(crate) fn list() {
+pub(crate) fn list_cameras() {
     println!("Cameras:");
     for muji_media::device::camera::Listed { name, path } in muji_media::device::camera::cameras() {
         println!("  --video camera:{}   ({name})", path.display());
     }
+}
+
+/// Prints the screens and windows.
+#[cfg(all(feature = "screen", target_os = "linux"))]
+pub(crate) fn list_screens() {
+    use muji_media::device::DeviceError;
+    use muji_media::device::screen::{Listed, monitors, windows};
+    let print = |heading: &str, option: &str, listed: Result<Vec<Listed>, DeviceError>| {
+        println!("{heading}:");
+        match listed {
+            Ok(listed) => listed.iter().for_each(|Listed { name, sides: [width, height] }| {
+                println!("  --screen {option}:{name}   ({width} x {height})");
+            }),
+            Err(why) => println!("  {why}"),
+        }
+    };
+    print("Screens", "screen", monitors(None));
+    print("Windows", "window", windows(None));
 }
 
 /// A colour in six hexadecimal digits.

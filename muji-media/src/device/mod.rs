@@ -5,6 +5,8 @@ pub mod camera;
 mod interface;
 pub mod ivf;
 pub mod pattern;
+#[cfg(all(feature = "screen", target_os = "linux"))]
+pub mod screen;
 #[cfg(feature = "devices")]
 pub mod sound_card;
 pub mod tone;

@@ -13,6 +13,7 @@ mod mesh;
 mod ours;
 mod round_trips;
 mod seeing;
+mod sharing;
 mod signalling;
 
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     fan_out::measure(&mut goals);
     frame_latency::measure(&mut goals);
     seeing::measure(&mut goals);
+    sharing::measure(&mut goals);
     mesh::measure(&mut goals);
     for missed in &goals.missed {
         println!("missed: {missed}");

@@ -11,6 +11,8 @@ mod real_servers;
 mod relays;
 mod ringing;
 mod seeing;
+#[cfg(all(feature = "screen", feature = "window", target_os = "linux"))]
+mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
 mod telling;

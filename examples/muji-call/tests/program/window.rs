@@ -13,14 +13,14 @@ use crate::support::*;
 const DRAWN: Duration = Duration::from_millis(500);
 
 /// A screen in memory; it ends with this.
-struct Screen {
+pub(crate) struct Screen {
     server: Child,
-    display: String,
+    pub(crate) display: String,
 }
 
 impl Screen {
     /// `None` where there is no Xvfb.
-    fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let mut command = Command::new("Xvfb");
         command.args(["-displayfd", "1", "-screen", "0", "1100x720x24", "-nolisten", "tcp"]);
         let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
@@ -29,7 +29,7 @@ impl Screen {
         Some(Self { server, display: format!(":{}", display.trim()) })
     }
 
-    fn xdotool(&self, arguments: &[&str]) -> Option<String> {
+    pub(crate) fn xdotool(&self, arguments: &[&str]) -> Option<String> {
         let output = Command::new("xdotool").args(arguments).env("DISPLAY", &self.display).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
