@@ -6,16 +6,22 @@
 
 pub use crate::audio::frame::mix;
 pub use crate::audio::meter::Meter;
+pub use crate::audio::packet::AudioPacket;
 pub use crate::audio::receiver::{AudioReceiver, PlayoutClock};
 pub use crate::audio::sender::AudioSender;
 pub use crate::bandwidth::{INITIAL, PathBandwidths};
 /// The codecs, and how they are offered.
 pub mod codec {
-    pub use crate::codec::encoding::{AudioEncoding, VideoEncoding};
+    pub use crate::codec::encoding::{AudioEncoding, RedTakers, VideoEncoding, WantedAudio};
 
     /// Audio.
     pub mod opus {
         pub use crate::codec::opus::{Decoder, Encoder, OpusFault, payload_type};
+    }
+
+    /// Audio with copies of earlier frames.
+    pub mod red {
+        pub use crate::codec::red::{EarlierFrame, RedFault, payload_type, write};
     }
 
     /// Video, whatever its encoding.

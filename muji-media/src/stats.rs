@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use muji_core::{Media, SessionId};
 
 pub use crate::bandwidth::Target;
+pub use crate::codec::red::RedFault;
 
 /// What a media layer measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,13 @@ pub enum Observation {
         level: Level,
         /// Counted since the session began.
         stats: AudioStats,
+    },
+    /// The first packet of a participant's audio that is not what its headers say; others are only counted.
+    MalformedAudio {
+        /// The session.
+        session: SessionId,
+        /// What is wrong with it.
+        why: RedFault,
     },
     /// Once a second while video of a participant is shown.
     Video {
@@ -93,6 +101,8 @@ pub struct PacketCounts {
     pub discarded: u64,
     /// Packets that did not come in time.
     pub lost: u64,
+    /// Packets, and copies of earlier ones in them, that are not what their headers say (RED, RFC 2198).
+    pub malformed: u64,
     /// Packets left out to catch up.
     pub skipped: u64,
     /// Bytes of payload received.

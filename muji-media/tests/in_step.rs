@@ -149,6 +149,9 @@ impl Transport for Detour {
     fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
         self.transport.send_event(now, content, payload_type, packet);
     }
+    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+        self.transport.send_redundant(now, captured, content, payload_type, packet);
+    }
     fn request_key_frame(&mut self, now: Instant, content: &str) {
         self.transport.request_key_frame(now, content);
     }
@@ -236,7 +239,7 @@ async fn introduce(all: &mut [Backend; 2]) {
         let session = SessionId(number as u64);
         for OpenContent { name, media, payload_types, .. } in contents(session) {
             let (publication, payload_type) = (name.clone(), payload_types[0].clone());
-            let send = (number == 0).then(|| Sending { publication: publication.clone(), payload_type });
+            let send = (number == 0).then(|| Sending { publication: publication.clone(), payload_type, red: None });
             if number == 0 {
                 backend.execute(MediaCommand::Publish { call, publication, media });
             }

@@ -63,6 +63,7 @@ impl Transport for Tap {
     fn remove_local_candidate(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn add_content(&mut self, _content: &OpenContent) {}
     fn set_negotiated(&mut self, _negotiated: &NegotiatedContent) {}
+    fn send_redundant(&mut self, _: Instant, _: Instant, _: &str, _: u8, _: &RtpPacket) {}
     fn send_event(&mut self, _now: Instant, _content: &str, _payload_type: u8, _packet: &RtpPacket) {}
     fn request_key_frame(&mut self, _now: Instant, _content: &str) {}
     fn accepts(&self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) -> bool {
@@ -114,7 +115,7 @@ fn three_who_look_get_the_very_bytes_of_one_encoding() {
         let (peer, name) = (format!("p{number}@example.org").parse().expect("a bare JID"), "somebody".to_owned());
         let role = IceRole::Controlling;
         backend.execute(MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
-        let send = Some(Sending { publication: publication.clone(), payload_type: vp8::payload_type() });
+        let send = Some(Sending { publication: publication.clone(), payload_type: vp8::payload_type(), red: None });
         let content = publication.clone();
         backend.execute(MediaCommand::Content { session, content, send, receive: false, ssrcs: Vec::new() });
     }

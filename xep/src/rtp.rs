@@ -199,6 +199,33 @@ impl PayloadType {
         self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("telephone-event"))
     }
 
+    /// True if it is no codec, but copies of earlier frames beside new ones (RFC 2198).
+    #[must_use]
+    pub fn is_red(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("red"))
+    }
+
+    /// True if it is a codec, and not something that goes with one.
+    #[must_use]
+    pub fn is_codec(&self) -> bool {
+        !self.is_telephone_event() && !self.is_red()
+    }
+
+    /// Of RED, the payload type of its frames, if it says that: `111/111`, which Chromium writes as the name of a parameter, and
+    /// stanza.js as the value of a nameless one.
+    #[must_use]
+    pub fn repeated(&self) -> Option<u8> {
+        let texts = self.parameters.iter().flat_map(|it| [Some(&it.name), it.value.as_ref()]).flatten();
+        texts.filter_map(|text| text.split('/').next()?.trim().parse().ok()).next()
+    }
+
+    /// Says in Chromium's form that the frames of RED have this payload type.
+    #[must_use]
+    pub fn repeating(mut self, id: u8) -> Self {
+        self.parameters = vec![Parameter { name: format!("{id}/{id}"), value: None }];
+        self
+    }
+
     /// True if both name the same codec; ids, parameters and feedback may differ. The clock rate counts if both give one (XEP-0167 section 4
     /// only recommends it), and it and the channels only where the codec leaves them open.
     #[must_use]

@@ -65,6 +65,20 @@ fn a_codec_is_the_same_though_a_description_leaves_out_what_the_codec_fixes() {
     assert_eq!(same, [(0, 1), (0, 2), (1, 2), (3, 4), (5, 7), (6, 7)]);
 }
 
+#[test]
+fn what_redundant_audio_repeats_is_read_from_a_parameter_without_a_value_and_from_one_without_a_name() {
+    let read = payloads(
+        "<payload-type id='63' name='red' clockrate='48000' channels='2'><parameter name='111/111'/></payload-type>\
+         <payload-type id='64' name='RED' clockrate='48000' channels='2'><parameter value='96/96/96'/></payload-type>\
+         <payload-type id='65' name='red' clockrate='48000' channels='2'/>\
+         <payload-type id='66' name='red' clockrate='48000'><parameter name='packetization-mode' value='1'/>\
+         <parameter name='300/300'/></payload-type>",
+    );
+    let read: Vec<_> = read.iter().map(|it| (it.is_red(), it.is_codec(), it.repeated())).collect();
+    // A number alone is one, too: what else could it say.
+    assert_eq!(read, [(true, false, Some(111)), (true, false, Some(96)), (true, false, None), (true, false, Some(1))]);
+}
+
 // Shows rtp-pt-03.
 #[test]
 fn parameters_are_found_in_any_order_and_by_their_exact_names() {

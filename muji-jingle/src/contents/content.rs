@@ -46,6 +46,8 @@ pub(crate) enum ContentState {
 #[derive(Debug, Clone)]
 pub(super) struct NegotiatedContent {
     pub(super) send: PayloadType,
+    /// How it is sent with copies of earlier frames, if the peer takes them.
+    pub(super) red: Option<PayloadType>,
     /// How keys of telephones are sent, if the peer takes them.
     pub(super) telephone_event: Option<PayloadType>,
     /// The peer's SSRCs, if it announced some.
@@ -198,11 +200,11 @@ impl SessionContent {
         self.started = true;
         let flows = !self.is_removing() && !holding.us;
         let sends = flows && !holding.peer && self.spec.sends && self.senders.include(side);
-        let publication = self.spec.publication.clone();
+        let (publication, red) = (self.spec.publication.clone(), negotiated.red.map(|red| red.id));
         Some(MediaCommand::Content {
             session,
             content: self.label.clone(),
-            send: sends.then_some(Sending { publication, payload_type: negotiated.send }),
+            send: sends.then_some(Sending { publication, payload_type: negotiated.send, red }),
             receive: flows && (self.senders.include(side.other()) || self.answered_silent),
             ssrcs: negotiated.ssrcs,
         })

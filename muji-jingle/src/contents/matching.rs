@@ -43,7 +43,16 @@ pub(super) fn answered_codec(ours: &[PayloadType], answered: &[PayloadType]) -> 
 }
 
 fn codecs(payload_types: &[PayloadType]) -> impl Iterator<Item = &PayloadType> {
-    payload_types.iter().filter(|payload| !payload.is_telephone_event())
+    payload_types.iter().filter(|payload| payload.is_codec())
+}
+
+/// Copies of earlier frames of a codec beside new ones (RED), if both know them. A peer's own that repeats something else is none; one that
+/// does not say what it repeats is taken for that of the codec.
+pub(super) fn red(codec: &PayloadType, ours: &[PayloadType], theirs: &[PayloadType]) -> Option<PayloadType> {
+    let both = |theirs: &&PayloadType| theirs.is_red() && ours.iter().any(|own| own.is_red() && own.same_codec(theirs));
+    let mut known = theirs.iter().filter(both);
+    let red = known.find(|red| red.repeated().is_none_or(|repeated| repeated == codec.id))?;
+    Some(red.clone().repeating(codec.id))
 }
 
 /// The keys of telephones, if both know them: of several the one with the clock of the codec, whose timestamps they share.

@@ -35,7 +35,7 @@ use certificates::CertificateRules;
 use content::{Flow, Holding, NegotiatedContent, SessionContent};
 use hearing::Hearing;
 use list::{ContentList, free};
-use matching::{answered_codec, choose_codec, match_content, shared_extensions, telephone_event};
+use matching::{answered_codec, choose_codec, match_content, red, shared_extensions, telephone_event};
 use transport::{answer_role, names_end, offer_role, read_remote};
 use transports::SessionTransports;
 
@@ -126,6 +126,7 @@ impl SessionContents {
             .ok_or_else(|| NegotiationError::Application(spoken(content)))?;
         let codec = choose_codec(&description.payload_types, &spec.payload_types)
             .ok_or_else(|| NegotiationError::Codec(spoken(content)))?;
+        let red = red(&codec, &spec.payload_types, &description.payload_types);
         let telephone_event = telephone_event(&codec, &spec.payload_types, &description.payload_types);
         let shared = self.shared_transport(&content.name, std::slice::from_ref(&codec));
         let remote = self.remote_end(shared, content, answer_role)?;
@@ -141,10 +142,11 @@ impl SessionContents {
         ours.senders = content.senders.with(side, spec.sends && content.senders.include(side));
         ours.negotiated = Some(NegotiatedContent {
             send: codec.clone(),
+            red: red.clone(),
             telephone_event: telephone_event.clone(),
             ssrcs: description.ssrcs(),
         });
-        ours.payload_types = std::iter::once(codec).chain(telephone_event).collect();
+        ours.payload_types = std::iter::once(codec).chain(red).chain(telephone_event).collect();
         Ok(())
     }
 
@@ -417,12 +419,13 @@ impl SessionContents {
         };
         let send = answered_codec(&ours.payload_types, &description.payload_types)
             .ok_or_else(|| NegotiationError::Codec(spoken(content)))?;
+        let red = red(&send, &ours.payload_types, &description.payload_types);
         let telephone_event = telephone_event(&send, &ours.payload_types, &description.payload_types);
         let transport = ours.transport;
         let remote = self.remote_end(Some(transport), content, offer_role)?;
         let side = self.side;
         let ours = self.list.iter_mut().find(|ours| ours.is(creator, &content.name)).expect("it was found above");
-        ours.negotiated = Some(NegotiatedContent { send, telephone_event, ssrcs: description.ssrcs() });
+        ours.negotiated = Some(NegotiatedContent { send, red, telephone_event, ssrcs: description.ssrcs() });
         ours.extensions = shared_extensions(&ours.extensions, &description.extensions);
         ours.answer_senders(side, content.senders);
         self.transports.of_mut(transport).take_remote(content, &remote)

@@ -35,6 +35,8 @@ pub struct Sending {
     pub publication: String,
     /// How it is encoded, with this session's id.
     pub payload_type: PayloadType,
+    /// The id under which the peer also takes it with copies of earlier frames (RED, RFC 2198).
+    pub red: Option<u8>,
 }
 
 /// A command to the media layer. It has no result; reports answer it if there is something to report.

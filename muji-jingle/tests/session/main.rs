@@ -4,6 +4,7 @@
 mod bundles;
 mod contents;
 mod pair;
+mod redundancy;
 mod requirements;
 mod restarting;
 mod security;

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::audio::frame::{FRAME, FRAME_TIME, SAMPLE_RATE};
 use crate::codec::encoding::AudioEncoding;
+use crate::codec::red::RedFault;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::stats::PacketCounts;
 
@@ -113,6 +114,8 @@ struct BufferedPacket {
     timestamp: u32,
     encoding: AudioEncoding,
     payload: Arc<[u8]>,
+    /// It is a copy that came with a later packet.
+    copied: bool,
 }
 
 /// The packets of one stream, in order.
@@ -157,13 +160,54 @@ impl JitterBuffer {
         let due = self.clock(&received);
         // A packet behind its turn was concealed already; playing it now would repeat the moment.
         let late = self.next.is_some_and(|next| received.sequence < next);
-        if late || self.packets.contains_key(&received.sequence) || self.packets.len() == MAX_PACKETS {
+        let known = self.packets.get(&received.sequence);
+        let full = known.is_none() && self.packets.len() == MAX_PACKETS;
+        if late || full || known.is_some_and(|known| !known.copied) {
             self.counts.discarded += 1;
             return;
         }
         let RtpPacket { timestamp, payload, .. } = received.packet;
-        let waiting = BufferedPacket { due, timestamp, encoding, payload };
-        self.packets.insert(received.sequence, waiting);
+        self.packets.insert(received.sequence, BufferedPacket { due, timestamp, encoding, payload, copied: false });
+    }
+
+    /// The packet with this number, which has just come, has a copy of what was sent so many samples before it: that takes the place of the
+    /// packet in which it was sent, if that did not come.
+    ///
+    /// # Errors
+    /// If no packet can have begun there.
+    pub(crate) fn insert_copy(&mut self, sequence: u64, offset: u32, payload: &[u8]) -> Result<(), RedFault> {
+        self.counts.bytes += payload.len() as u64;
+        if offset == 0 || !offset.is_multiple_of(self.length()) {
+            return Err(RedFault::NoPacket(offset));
+        }
+        let place = sequence.saturating_sub(u64::from(offset / self.length()));
+        let (Some(next), Some(carrier)) = (self.next, self.packets.get(&sequence)) else { return Ok(()) };
+        if place < next || self.packets.contains_key(&place) {
+            return Ok(()); // Mostly: the packet itself came.
+        }
+        let timestamp = carrier.timestamp.wrapping_sub(offset);
+        if self.packets.len() == MAX_PACKETS || !self.is_at(place, timestamp) {
+            return Ok(());
+        }
+        let early = Duration::from_secs_f64(f64::from(offset) / f64::from(SAMPLE_RATE));
+        let due = carrier.due.checked_sub(early).unwrap_or(carrier.due);
+        let (encoding, payload) = (carrier.encoding, Arc::from(payload));
+        self.packets.insert(place, BufferedPacket { due, timestamp, encoding, payload, copied: true });
+        Ok(())
+    }
+
+    /// A packet, or a copy in it, was not what its headers say.
+    pub(crate) fn malformed(&mut self) {
+        self.counts.malformed += 1;
+    }
+
+    /// The packet with this number has this timestamp, as far as the one before it tells: behind a pause of the sender timestamps jump.
+    fn is_at(&self, sequence: u64, timestamp: u32) -> bool {
+        let waiting = self.packets.range(..sequence).next_back().map(|(before, packet)| (*before, packet.timestamp));
+        waiting.or(self.last).is_some_and(|(before, then)| {
+            let apart = (sequence - before).wrapping_mul(u64::from(self.length()));
+            timestamp.wrapping_sub(then) == apart as u32
+        })
     }
 
     /// Learns how late packets are; gives when this one was due.
@@ -325,9 +369,9 @@ impl JitterBuffer {
 
     fn take_first(&mut self, play_at: Instant) -> Playout {
         let (sequence, packet) = self.packets.pop_first().expect("the caller has seen it");
-        let BufferedPacket { due, timestamp, encoding, payload } = packet;
+        let BufferedPacket { due, timestamp, encoding, payload, copied } = packet;
         self.learn_length(sequence, timestamp);
-        self.learn_loss(0.0);
+        self.learn_loss(f64::from(u8::from(copied)));
         self.next = Some(sequence + 1);
         // Smoothed, or the jitter of single packets would be heard as a trembling pitch.
         self.excess += (self.beyond(due, play_at) - self.made_up as f64 - self.excess) * SMOOTH;
@@ -516,6 +560,56 @@ mod tests {
         });
         assert_eq!(kinds.collect::<Vec<_>>(), ["made up", "made up", "recovered", "played"]);
         assert_eq!(buffer.counts().lost, 3);
+    }
+
+    /// The packet with this number, which has a copy of the one so many before it.
+    fn insert_with_copy(buffer: &mut JitterBuffer, start: Instant, sequence: u64, before: u64) -> Result<(), RedFault> {
+        buffer.insert(packet(start, sequence, at(sequence)), AudioEncoding::Opus);
+        buffer.insert_copy(sequence, before as u32 * 960, b"copy")
+    }
+
+    #[test]
+    fn a_copy_takes_the_place_of_the_packet_that_is_lost_and_of_no_other() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        insert_with_copy(&mut buffer, start, 10, 1).unwrap();
+        insert_with_copy(&mut buffer, start, 12, 1).unwrap();
+        insert_with_copy(&mut buffer, start, 13, 1).unwrap();
+        let played = (10..14).map(|turn| match buffer.take(start + at(turn) + ms(25), Duration::ZERO) {
+            Playout::Packet { timestamp, payload, .. } => (timestamp / 960, *payload == *b"copy"),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(played.collect::<Vec<_>>(), [(10, false), (11, true), (12, false), (13, false)]);
+        assert_eq!((buffer.counts().lost, buffer.counts().discarded), (0, 0));
+        assert!(buffer.loss > LOSS_SMOOTH / 2.0, "the packet was lost all the same: the next copy must be waited for");
+    }
+
+    #[test]
+    fn a_packet_that_its_copy_has_overtaken_takes_its_place() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        insert_with_copy(&mut buffer, start, 11, 1).unwrap();
+        buffer.insert(packet(start, 10, at(11)), AudioEncoding::Opus);
+        let taken = buffer.take(start + at(10) + ms(25), Duration::ZERO);
+        assert!(matches!(&taken, Playout::Packet { payload, .. } if **payload == 10u64.to_be_bytes()), "{taken:?}");
+        assert_eq!(buffer.counts().discarded, 0);
+    }
+
+    #[test]
+    fn a_copy_of_what_was_sent_before_a_pause_or_where_no_packet_began_is_not_played() {
+        let start = Instant::now();
+        let mut buffer = in_the_midst(start);
+        // The sender paused for a second before packet 11, so packet 10 was sent long before it.
+        let mut behind = packet(start, 11, at(61));
+        behind.packet.timestamp = 61 * 960;
+        buffer.insert(behind, AudioEncoding::Opus);
+        assert_eq!(buffer.insert_copy(11, 960, b"copy"), Ok(()));
+        assert_eq!(buffer.packets.len(), 1);
+        for offset in [0, 1, 959, 961, 16_383] {
+            assert_eq!(buffer.insert_copy(11, offset, b"copy"), Err(RedFault::NoPacket(offset)));
+        }
+        assert_eq!(buffer.insert_copy(11, 16_320, b"copy"), Ok(()), "it is too late, as most are");
+        assert_eq!(buffer.packets.len(), 1);
     }
 
     #[test]

@@ -32,8 +32,13 @@ impl Losses {
 
     /// The share that is to be expected on the worst path, 0 to 1.
     pub(crate) fn expected(&self) -> f32 {
-        let worst = self.0.values().copied().reduce(f32::max).unwrap_or(UNKNOWN);
+        let worst = self.known().unwrap_or(UNKNOWN);
         if worst < LITTLE { 0.0 } else { worst.min(1.0) }
+    }
+
+    /// The share that was lost on the worst path, if any has reported.
+    pub(crate) fn known(&self) -> Option<f32> {
+        self.0.values().copied().reduce(f32::max)
     }
 }
 

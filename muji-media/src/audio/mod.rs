@@ -1,5 +1,6 @@
 //! Audio: from a source to packets, and from a participant's packets to frames of 20 ms.
 
+pub(crate) mod copies;
 pub(crate) mod digits;
 pub(crate) mod drift;
 pub(crate) mod frame;
@@ -7,6 +8,7 @@ pub(crate) mod jitter;
 pub(crate) mod losses;
 pub(crate) mod meter;
 pub(crate) mod narrowband;
+pub(crate) mod packet;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 pub(crate) mod shorten;

@@ -1,6 +1,7 @@
 //! From the packets of one stream to its audio: a frame every 20 ms of our clock.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use muji_xep::rtp::PayloadType;
@@ -12,7 +13,8 @@ use crate::audio::shorten::{self, shorten};
 use crate::codec::audio_decoder::AudioDecoder;
 use crate::codec::encoding::AudioEncoding;
 use crate::codec::opus::OpusFault;
-use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep};
+use crate::codec::red::{self, Block, RedFault};
+use crate::rtp::{CurrentSource, ReceivedRtp, RtpPacket, SourceStep};
 use crate::stats::AudioStats;
 
 /// Samples concealed in a row when nothing comes, 100 ms; after that silence is more honest.
@@ -77,6 +79,11 @@ pub struct AudioReceiver {
     decoder: AudioDecoder,
     /// The encoding of each payload type.
     encodings: Vec<(u8, AudioEncoding)>,
+    /// The payload type of packets with copies of earlier frames.
+    red: Option<u8>,
+    /// What was wrong with the first of those that was refused, and whether that is still to be told.
+    refused: Option<RedFault>,
+    fault: Option<RedFault>,
     /// Decoded and not yet played: packets need not be as long as frames.
     sound: VecDeque<i16>,
     drift: DriftCompensator,
@@ -101,13 +108,21 @@ impl AudioReceiver {
     /// # Errors
     /// If there is no memory for a decoder.
     pub fn new(payload_types: &[PayloadType]) -> Result<Self, OpusFault> {
+        Ok(Self::with(payload_types, AudioDecoder::new()?))
+    }
+
+    /// The same with a decoder of its own.
+    fn with(payload_types: &[PayloadType], decoder: AudioDecoder) -> Self {
         let encodings = payload_types.iter().filter_map(|payload| Some((payload.id, AudioEncoding::of(payload)?)));
-        Ok(Self {
+        Self {
             encodings: encodings.collect(),
+            red: payload_types.iter().find(|payload| payload.is_red()).map(|payload| payload.id),
+            refused: None,
+            fault: None,
             source: CurrentSource::default(),
             decodes_again: false,
             buffer: JitterBuffer::default(),
-            decoder: AudioDecoder::new()?,
+            decoder,
             sound: VecDeque::new(),
             drift: DriftCompensator::new(FixedSide::Output),
             decoded_to: 0,
@@ -118,7 +133,7 @@ impl AudioReceiver {
             played: 0,
             concealed: 0,
             shorten_from: 0,
-        })
+        }
     }
 
     /// A packet came. One of another payload type is dropped.
@@ -136,6 +151,56 @@ impl AudioReceiver {
     }
 
     fn buffer_packet(&mut self, received: ReceivedRtp) {
+        if self.red != Some(received.payload_type) {
+            return self.buffer_frame(received);
+        }
+        let payload = received.packet.payload.clone();
+        match red::read(&payload) {
+            Ok((copies, new)) => self.unpack(received, &copies, &new),
+            Err(fault) => self.refuse(fault),
+        }
+    }
+
+    /// Copies of earlier frames, and a frame that is new.
+    fn unpack(&mut self, received: ReceivedRtp, copies: &[Block<'_>], new: &Block<'_>) {
+        if !self.is_codec(new.payload_type) {
+            return self.refuse(RedFault::NoCodec(new.payload_type));
+        }
+        let sequence = received.sequence;
+        let packet = RtpPacket { payload: Arc::from(new.payload), ..received.packet };
+        self.buffer_frame(ReceivedRtp { payload_type: new.payload_type, packet, ..received });
+        for copy in copies {
+            let taken = match copy {
+                Block { payload: [], .. } => Err(RedFault::Empty),
+                Block { payload_type, .. } if *payload_type != new.payload_type => {
+                    Err(RedFault::NoCodec(*payload_type))
+                }
+                Block { offset, payload, .. } => self.buffer.insert_copy(sequence, *offset, payload),
+            };
+            if let Err(fault) = taken {
+                self.refuse(fault);
+            }
+        }
+    }
+
+    fn is_codec(&self, payload_type: u8) -> bool {
+        self.encodings.iter().any(|(id, _)| *id == payload_type)
+    }
+
+    fn refuse(&mut self, fault: RedFault) {
+        self.buffer.malformed();
+        if self.refused.is_none() {
+            self.refused = Some(fault);
+            self.fault = Some(fault);
+        }
+    }
+
+    /// What was wrong with the first packet that was not what its headers say, once.
+    pub fn poll_fault(&mut self) -> Option<RedFault> {
+        self.fault.take()
+    }
+
+    fn buffer_frame(&mut self, received: ReceivedRtp) {
         let known = self.encodings.iter().find(|(id, _)| *id == received.payload_type);
         let Some((_, encoding)) = known.copied() else { return };
         // In samples of ours, as the jitter buffer has them.
@@ -272,7 +337,7 @@ mod tests {
     use super::*;
     use crate::audio::frame::FRAME_TIME;
     use crate::audio::meter::Meter;
-    use crate::codec::opus::Encoder;
+    use crate::codec::opus::{self, Encoder};
     use crate::device::AudioSource;
     use crate::device::tone::Tone;
     use crate::rtp::RtpPacket;
@@ -281,7 +346,9 @@ mod tests {
     fn made_up_and_left_out(minutes: u64, factor: f64) -> (u64, u64) {
         let start = Instant::now();
         let payload = Encoder::new().unwrap().encode(&[0; FRAME]).unwrap();
-        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
+        // Hours of silence: what a neural network makes of it does not matter here, and how many samples there are does.
+        let plain = AudioDecoder::with(opus::Decoder::with_complexity(0).unwrap());
+        let mut receiver = AudioReceiver::with(&[AudioEncoding::Opus.payload_type()], plain);
         let mut sent = 0u64;
         for turn in 0..minutes * 3_000 {
             let now = start + FRAME_TIME * u32::try_from(turn).unwrap();
@@ -390,6 +457,70 @@ mod tests {
         let heard = meter.take().and_then(|level| level.frequency);
         assert!(heard.is_some_and(|heard| (heard - 440.0).abs() < 5.0), "{heard:?}");
     }
+    /// Plays a tone of which each fifth packet is lost, each packet made by `packet` from that of Opus and the one before.
+    fn lossy(packet: impl Fn(&[u8], &[u8]) -> (u8, Arc<[u8]>)) -> AudioReceiver {
+        let (start, mut tone, mut encoder) = (Instant::now(), Tone::new(440.0), Encoder::new().unwrap());
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type(), red::payload_type(111)]).unwrap();
+        let mut before: Arc<[u8]> = Arc::default();
+        for turn in 0..200u32 {
+            let mut frame = [0; FRAME];
+            tone.fill(&mut frame).unwrap();
+            let opus = encoder.encode(&frame).unwrap();
+            let (payload_type, payload) = packet(&opus, &before);
+            before = opus;
+            let arrived = start + FRAME_TIME * turn;
+            if turn % 5 != 4 {
+                receiver.insert(ReceivedRtp {
+                    ssrc: 1,
+                    payload_type,
+                    sequence: u64::from(turn),
+                    arrived,
+                    captured: None,
+                    turns: None,
+                    packet: RtpPacket { timestamp: turn * 960, marker: false, payload },
+                });
+            }
+            receiver.frame(arrived);
+        }
+        receiver
+    }
+
+    #[test]
+    fn what_is_lost_is_heard_from_its_copy_in_the_packet_behind_it() {
+        let copies = |opus: &[u8], before: &[u8]| {
+            let before = red::EarlierFrame { offset: 960, payload: before.into() };
+            (63, red::write(111, &[before], opus))
+        };
+        let (with, without) = (lossy(copies).stats(), lossy(|opus, _| (111, opus.into())).stats());
+        // Until the first losses have told it, packets do not wait for those behind them.
+        assert!(with.concealed <= 2 && with.counts.lost <= 2, "{with:?}");
+        assert!(without.concealed >= 35 && without.counts.lost >= 35, "{without:?}");
+        assert_eq!((with.counts.malformed, with.counts.discarded), (0, 0));
+    }
+
+    #[test]
+    fn packets_of_nonsense_are_counted_and_the_first_fault_is_told_once() {
+        let block = |payload_type: u8, offset: u32, length: usize| {
+            let [_, bytes @ ..] = (offset << 10 | length as u32).to_be_bytes();
+            [&[0x80 | payload_type][..], &bytes].concat()
+        };
+        // Before a frame of Opus.
+        let cases = [
+            ([&block(111, 960, 900)[..], &[111]].concat(), RedFault::Overrun { named: 900, there: 80 }, false),
+            ([&block(111, 960, 0).repeat(100)[..], &[111]].concat(), RedFault::TooMany, false),
+            (vec![63], RedFault::NoCodec(63), false),
+            ([&block(111, 960, 0)[..], &[111]].concat(), RedFault::Empty, true),
+            ([&block(63, 960, 2)[..], &[111, 0, 0]].concat(), RedFault::NoCodec(63), true),
+            ([&block(111, 7, 2)[..], &[111, 0, 0]].concat(), RedFault::NoPacket(7), true),
+        ];
+        for (head, fault, heard) in cases {
+            let mut receiver = lossy(|opus, _| (63, [&head, opus].concat().into()));
+            assert_eq!([receiver.poll_fault(), receiver.poll_fault()], [Some(fault), None]);
+            let counts = receiver.stats().counts;
+            assert_eq!((counts.malformed, counts.received), (160, if heard { 160 } else { 0 }), "{fault}");
+        }
+    }
+
     #[test]
     fn sound_of_a_telephone_is_heard_and_its_gaps_are_filled() {
         use crate::audio::meter::Meter;

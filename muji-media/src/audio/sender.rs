@@ -6,22 +6,28 @@ use std::sync::Arc;
 use muji_core::CallId;
 use muji_jingle::TransportId;
 
+use crate::audio::copies::Copies;
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 use crate::audio::losses::Losses;
-use crate::codec::encoding::AudioEncoding;
+use crate::audio::packet::AudioPacket;
+use crate::codec::encoding::{AudioEncoding, RedTakers, WantedAudio};
 use crate::codec::g711::{self, Law};
 use crate::codec::opus::{self, OpusFault};
+use crate::codec::red::EarlierFrame;
 use crate::device::{AudioSource, DeviceError};
 use crate::rtp::RtpPacket;
 
-/// A frame in one encoding.
-type EncodedFrame = (AudioEncoding, Arc<[u8]>);
+/// A frame in one encoding, and copies of those before it.
+type EncodedFrame = (AudioEncoding, Arc<[u8]>, Vec<EarlierFrame>);
 
 /// Our audio, and the calls that publish it.
 pub struct AudioSender {
     source: Option<Box<dyn AudioSource>>,
     opus: opus::Encoder,
     g711: g711::Encoder,
+    red: RedTakers,
+    /// While frames are sent again with the next ones.
+    copies: Option<Copies>,
     publications: BTreeSet<(CallId, String)>,
     losses: Losses,
     /// What our video gets, in bits a second; `None` without video.
@@ -39,8 +45,18 @@ impl AudioSender {
     /// If there is no memory for an encoder.
     pub fn new(source: Option<Box<dyn AudioSource>>) -> Result<Self, OpusFault> {
         let (opus, g711) = (opus::Encoder::new()?, g711::Encoder::default());
-        let (publications, losses) = (BTreeSet::new(), Losses::default());
-        let mut new = Self { source, opus, g711, publications, losses, video: None, samples: 0, pausing: true };
+        let mut new = Self {
+            source,
+            opus,
+            g711,
+            red: RedTakers::default(),
+            copies: None,
+            publications: BTreeSet::new(),
+            losses: Losses::default(),
+            video: None,
+            samples: 0,
+            pausing: true,
+        };
         new.adapt()?;
         Ok(new)
     }
@@ -101,7 +117,17 @@ impl AudioSender {
     fn adapt(&mut self) -> Result<(), OpusFault> {
         let expected = self.losses.expected();
         self.opus.set_expected_loss(expected)?;
-        self.opus.set_bit_rate(opus::bit_rate(self.video, expected))
+        let copied = self.red != RedTakers::Nobody
+            && self.losses.known().is_some_and(|loss| opus::has_room_for_copies(self.video, loss));
+        match (copied, &self.copies) {
+            (true, None) => self.copies = Some(Copies::new()?),
+            (false, Some(_)) => self.copies = None,
+            (true, Some(_)) | (false, None) => {}
+        }
+        // Copies are worth more than the same bits in the frames themselves; but others get those only.
+        let instead = copied && self.red == RedTakers::All;
+        let loss = if instead { 0.0 } else { expected };
+        self.opus.set_bit_rate(opus::bit_rate(self.video, loss))
     }
 
     /// The calls and names under which the next packet is sent.
@@ -113,26 +139,28 @@ impl AudioSender {
     ///
     /// # Errors
     /// If the source ends, or encoding fails; the source is then not asked again.
-    pub fn packets(
-        &mut self,
-        encodings: &BTreeSet<AudioEncoding>,
-    ) -> Result<Vec<(AudioEncoding, RtpPacket)>, DeviceError> {
+    pub fn packets(&mut self, wanted: &WantedAudio) -> Result<Vec<AudioPacket>, DeviceError> {
+        if self.red != wanted.red {
+            self.red = wanted.red;
+            self.adapt().map_err(failed)?;
+        }
         self.samples += FRAME as u64;
         let on = self.is_on();
         let Some(source) = self.source.as_mut().filter(|_| on) else {
             self.pausing = true;
+            self.copies.iter_mut().for_each(Copies::pause);
             return Ok(Vec::new());
         };
         let mut frame = [0; FRAME];
         let filled = source.fill(&mut frame);
-        let payloads = filled.and_then(|()| self.encode(&frame, encodings));
+        let payloads = filled.and_then(|()| self.encode(&frame, &wanted.encodings));
         if payloads.is_err() {
             self.source = None;
         }
         let marker = std::mem::replace(&mut self.pausing, false);
-        let packets = payloads?.into_iter().map(|(encoding, payload)| {
+        let packets = payloads?.into_iter().map(|(encoding, payload, earlier)| {
             let timestamp = self.samples * u64::from(encoding.clock_rate()) / u64::from(SAMPLE_RATE);
-            (encoding, RtpPacket { timestamp: timestamp as u32, marker, payload })
+            AudioPacket { encoding, packet: RtpPacket { timestamp: timestamp as u32, marker, payload }, earlier }
         });
         Ok(packets.collect())
     }
@@ -144,14 +172,20 @@ impl AudioSender {
     ) -> Result<Vec<EncodedFrame>, DeviceError> {
         let mut payloads = Vec::with_capacity(encodings.len());
         if encodings.contains(&AudioEncoding::Opus) {
-            let payload = self.opus.encode(frame).map_err(|why| DeviceError(why.to_string()))?;
-            payloads.push((AudioEncoding::Opus, payload));
+            let payload = self.opus.encode(frame).map_err(failed)?;
+            let copies = self.copies.as_mut().map(|copies| copies.before(frame)).transpose().map_err(failed)?;
+            payloads.push((AudioEncoding::Opus, payload, copies.unwrap_or_default()));
         }
         let laws = [(AudioEncoding::Pcmu, Law::Mu), (AudioEncoding::Pcma, Law::A)];
         let wanted = laws.into_iter().filter(|(encoding, _)| encodings.contains(encoding));
-        payloads.extend(self.g711.encode(frame, wanted));
+        let of_telephones = self.g711.encode(frame, wanted).into_iter();
+        payloads.extend(of_telephones.map(|(encoding, payload)| (encoding, payload, Vec::new())));
         Ok(payloads)
     }
+}
+
+fn failed(why: OpusFault) -> DeviceError {
+    DeviceError(why.to_string())
 }
 
 #[cfg(test)]
@@ -164,8 +198,13 @@ mod tests {
 
     /// The Opus packet of the next 20 ms.
     fn packet(sender: &mut AudioSender) -> Result<Option<RtpPacket>, DeviceError> {
-        let packets = sender.packets(&BTreeSet::from([AudioEncoding::Opus]))?;
-        Ok(packets.into_iter().next().map(|(_, packet)| packet))
+        Ok(packets_for(sender, RedTakers::Nobody)?.map(|packet| packet.packet))
+    }
+
+    /// The same, with copies for those who take them.
+    fn packets_for(sender: &mut AudioSender, red: RedTakers) -> Result<Option<AudioPacket>, DeviceError> {
+        let packets = sender.packets(&WantedAudio { encodings: BTreeSet::from([AudioEncoding::Opus]), red })?;
+        Ok(packets.into_iter().next())
     }
 
     /// Counts what is captured, and ends after three frames.
@@ -210,6 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn copies_are_made_while_losses_are_reported_and_there_is_room_and_somebody_takes_them() {
+        let endless = Counted(Arc::new(AtomicUsize::new(4)));
+        let mut sender = AudioSender::new(Some(Box::new(endless))).unwrap();
+        sender.publish(CallId(1), "audio");
+        let path = TransportId { session: SessionId(1), index: 0 };
+        let bytes = |sender: &mut AudioSender, red: RedTakers| {
+            packets_for(sender, red).unwrap();
+            let AudioPacket { packet, earlier, .. } = packets_for(sender, red).unwrap().expect("a packet");
+            (packet.payload.len(), earlier.iter().map(|copy| copy.payload.len()).sum::<usize>())
+        };
+        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 0), "nothing is reported");
+        sender.lost(path, 0.01).unwrap();
+        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 0), "little is lost");
+        sender.lost(path, 0.05).unwrap();
+        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 35), "48 kbit/s with the headers");
+        assert_eq!(bytes(&mut sender, RedTakers::Nobody), (80, 0));
+        sender.set_video_bit_rate(400_000).unwrap();
+        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 0), "the path is narrow");
+        sender.set_video_bit_rate(600_000).unwrap();
+        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 35));
+        assert_eq!(bytes(&mut sender, RedTakers::Some), (120, 35), "others have what they had before");
+        assert_eq!(bytes(&mut sender, RedTakers::Nobody), (120, 0));
+    }
+
+    #[test]
     fn a_source_that_ends_is_told_once_and_not_asked_again() {
         let captured = Arc::new(AtomicUsize::new(0));
         let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
@@ -223,10 +287,11 @@ mod tests {
         let captured = Arc::new(AtomicUsize::new(0));
         let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
         sender.publish(CallId(1), "audio");
-        let all = BTreeSet::from(AudioEncoding::ALL);
-        let sent = [&all, &all, &BTreeSet::new()].map(|encodings| {
-            let packets = sender.packets(encodings).unwrap().into_iter();
-            packets.map(|(encoding, packet)| (encoding, packet.timestamp, packet.payload.len())).collect::<Vec<_>>()
+        let all = WantedAudio { encodings: BTreeSet::from(AudioEncoding::ALL), ..WantedAudio::default() };
+        let sent = [&all, &all, &WantedAudio::default()].map(|wanted| {
+            let packets = sender.packets(wanted).unwrap().into_iter();
+            let sent = packets.map(|sent| (sent.encoding, sent.packet.timestamp, sent.packet.payload.len()));
+            sent.collect::<Vec<_>>()
         });
         let expected = |samples: u32| {
             let telephone = |encoding| (encoding, samples / 6, 160);

@@ -1,6 +1,6 @@
 //! The audio of a call: ours to packets, everybody's to one mix.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use muji_core::{CallId, SessionId};
@@ -12,13 +12,14 @@ use super::observer::Observer;
 use crate::audio::digits::DigitListener;
 use crate::audio::frame::{AudioFrame, FRAME, mix};
 use crate::audio::meter::{Loudness, Meter};
+use crate::audio::packet::AudioPacket;
 use crate::audio::receiver::{AudioReceiver, PlayoutClock};
 use crate::audio::sender::AudioSender;
-use crate::codec::encoding::AudioEncoding;
+use crate::codec::encoding::WantedAudio;
 use crate::codec::opus::OpusFault;
 use crate::device::{AudioSink, AudioSource, DeviceError};
 use crate::record::{RecordItem, Recordings};
-use crate::rtp::{ReceivedRtp, RtpPacket, StreamId};
+use crate::rtp::{ReceivedRtp, StreamId};
 use crate::stats::{AudioStats, Observation};
 
 /// A second, in frames.
@@ -126,14 +127,11 @@ impl Audio {
     }
 
     /// Captures the next 20 ms, and encodes them in each of these ways; nothing while nothing is published.
-    pub(super) fn capture(
-        &mut self,
-        encodings: &BTreeSet<AudioEncoding>,
-    ) -> Result<Vec<(AudioEncoding, RtpPacket)>, DeviceError> {
-        let packets = self.sender.packets(encodings)?;
-        if let Some((_, packet)) = packets.first() {
+    pub(super) fn capture(&mut self, wanted: &WantedAudio) -> Result<Vec<AudioPacket>, DeviceError> {
+        let packets = self.sender.packets(wanted)?;
+        if let Some(AudioPacket { packet, earlier, .. }) = packets.first() {
             self.packets += 1;
-            self.bytes += packet.payload.len() as u64;
+            self.bytes += (packet.payload.len() + earlier.iter().map(|copy| copy.payload.len()).sum::<usize>()) as u64;
             if self.packets.is_multiple_of(FRAMES_PER_SECOND) {
                 self.observer.send(Observation::Sent { bytes: self.bytes });
             }
@@ -248,6 +246,9 @@ impl AudioStream {
         if !self.sounded && frame.is_some_and(|frame| frame.iter().any(|it| it.unsigned_abs() > FIRST_SOUND)) {
             self.sounded = true;
             observer.send(Observation::FirstSound { session, at });
+        }
+        if let Some(why) = self.receiver.poll_fault() {
+            observer.send(Observation::MalformedAudio { session, why });
         }
         if let Some(level) = self.loudness.take() {
             observer.send(Observation::Loudness { session, level });

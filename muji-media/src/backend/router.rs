@@ -247,16 +247,15 @@ impl Router {
     }
 
     fn capture_audio(&mut self, now: Instant) -> Result<(), Disconnected> {
-        let packets = match self.audio.capture(&self.network.peers.audio_encodings()) {
+        let packets = match self.audio.capture(&self.network.peers.wanted_audio()) {
             Ok(packets) => packets,
             Err(error) => return self.device_trouble(error),
         };
         // Their timestamp is that of their first sample, 20 ms ago.
         let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
-        for (encoding, packet) in packets {
-            let packets = std::slice::from_ref(&packet);
+        for packet in packets {
             for (call, publication) in self.audio.publications() {
-                self.network.peers.publish(now, captured, *call, publication, encoding, packets);
+                self.network.peers.publish(now, captured, *call, publication, &packet);
             }
         }
         Ok(())
@@ -351,7 +350,7 @@ impl Router {
         }
         let encoding = VideoEncoding::of(known);
         let codec = known.name.as_deref().unwrap_or_default();
-        if self.codecs.get(&id).is_none_or(|before| before != codec) {
+        if known.is_codec() && self.codecs.get(&id).is_none_or(|before| before != codec) {
             self.codecs.insert(id.clone(), codec.to_owned());
         }
         if is_audio {

@@ -5,6 +5,7 @@ use std::thread::Thread;
 
 use muji_core::Media;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
+use muji_xep::rtp::PayloadType;
 use tokio::sync::mpsc;
 
 use super::audio::Audio;
@@ -15,7 +16,7 @@ use super::router::Router;
 use super::video::Video;
 use super::worker::Worker;
 use crate::codec::encoding::{AudioEncoding, VideoEncoding};
-use crate::codec::{offer, telephone_event};
+use crate::codec::{offer, red, telephone_event};
 use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
 use crate::transport::str0m::Str0m;
@@ -111,8 +112,9 @@ impl MediaBackend for Backend {
 }
 
 fn capabilities(transport_cc: bool) -> Capabilities {
-    let codecs = AudioEncoding::ALL.map(AudioEncoding::payload_type);
-    let audio = codecs.into_iter().chain(telephone_event::payload_types()).collect();
+    let mut audio: Vec<PayloadType> = AudioEncoding::ALL.into_iter().map(AudioEncoding::payload_type).collect();
+    audio.insert(1, red::payload_type(audio[0].id)); // Behind Opus, which it repeats.
+    audio.extend(telephone_event::payload_types());
     let video: Vec<_> = VideoEncoding::built_in().map(VideoEncoding::payload_type).collect();
     let mut video_extensions = if video.is_empty() { Vec::new() } else { offer::extensions() };
     video_extensions.retain(|extension| transport_cc || extension.uri != offer::TRANSPORT_CC);

@@ -19,7 +19,12 @@ impl AudioDecoder {
     /// # Errors
     /// If there is no memory for it.
     pub(crate) fn new() -> Result<Self, OpusFault> {
-        Ok(Self { opus: opus::Decoder::new()?, g711: g711::Decoder::default(), last: AudioEncoding::Opus })
+        Ok(Self::with(opus::Decoder::new()?))
+    }
+
+    /// One whose Opus is decoded by this decoder.
+    pub(crate) fn with(opus: opus::Decoder) -> Self {
+        Self { opus, g711: g711::Decoder::default(), last: AudioEncoding::Opus }
     }
 
     /// Another stream begins.

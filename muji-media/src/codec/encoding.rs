@@ -1,5 +1,7 @@
 //! Which encodings of audio and video there are, how packets name them, and what encodes and decodes them.
 
+use std::collections::BTreeSet;
+
 use muji_xep::rtp::PayloadType;
 
 use super::g711::{self, Law};
@@ -18,6 +20,27 @@ pub enum AudioEncoding {
     Pcmu,
     /// G.711 with A-law (RFC 3551).
     Pcma,
+}
+
+/// How our audio is to be encoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WantedAudio {
+    /// The encodings that some peer gets.
+    pub encodings: BTreeSet<AudioEncoding>,
+    /// Who of those that get Opus takes copies of earlier frames.
+    pub red: RedTakers,
+}
+
+/// Who takes copies of earlier frames (RED, RFC 2198).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RedTakers {
+    /// No peer.
+    #[default]
+    Nobody,
+    /// Some peers, and others do not.
+    Some,
+    /// Each peer.
+    All,
 }
 
 impl AudioEncoding {

@@ -6,6 +6,7 @@ pub(crate) mod encoding;
 pub(crate) mod g711;
 pub(crate) mod offer;
 pub(crate) mod opus;
+pub(crate) mod red;
 pub(crate) mod telephone_event;
 pub(crate) mod video;
 pub(crate) mod vp8;

@@ -23,6 +23,10 @@ const ROBUST_BITRATE: u32 = 48_000;
 const WIDE: u32 = 500_000;
 const LOSSY: f32 = 0.02;
 
+/// A copy of a frame that was sent before (RED, RFC 2198). With what names it, it makes as many bits of [`TARGET_BITRATE`] as
+/// [`ROBUST_BITRATE`] has.
+pub(crate) const COPY_BITRATE: u32 = 14_000;
+
 /// How much the decoder may compute: at 5 a neural network makes up what is lost, at 6 a small one and at 7 a large one take out what the
 /// coding of speech in wide band has added (LACE and NoLACE).
 const COMPLEXITY: u8 = 7;
@@ -47,6 +51,12 @@ pub(crate) fn bit_rate(video: Option<u32>, loss: f32) -> u32 {
         Some(video) if video >= WIDE && loss >= LOSSY => ROBUST_BITRATE,
         Some(_) | None => TARGET_BITRATE,
     }
+}
+
+/// True if copies of frames are worth their bits, and the path has room for them: as [`bit_rate`]. Without video they are some 20 % of what a
+/// call sends, with the headers of all its packets.
+pub(crate) fn has_room_for_copies(video: Option<u32>, loss: f32) -> bool {
+    loss >= LOSSY && video.is_none_or(|video| video >= WIDE)
 }
 
 /// libopus failed: it has no memory, or the input is invalid.
@@ -119,8 +129,13 @@ impl Decoder {
     /// # Errors
     /// If the library has no memory.
     pub fn new() -> Result<Self, OpusFault> {
+        Self::with_complexity(COMPLEXITY)
+    }
+
+    /// One that may compute so much, 0 to 10.
+    pub(crate) fn with_complexity(complexity: u8) -> Result<Self, OpusFault> {
         let mut decoder = opusic_c::Decoder::new(Channels::Mono, SampleRate::Hz48000)?;
-        decoder.set_complexity(COMPLEXITY)?;
+        decoder.set_complexity(complexity)?;
         Ok(Self { decoder, last: FRAME })
     }
 

@@ -20,7 +20,9 @@ use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent, Sending,
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
-use crate::codec::encoding::AudioEncoding;
+use crate::audio::packet::AudioPacket;
+use crate::codec::encoding::{AudioEncoding, RedTakers, WantedAudio};
+use crate::codec::red;
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
 use crate::stats::Path;
@@ -30,7 +32,7 @@ use crate::video::packetized::PacketizedFrame;
 use entry::{Collected, TransportEntry};
 pub use output::PeersOutput;
 use routes::Routes;
-use session::{PeerSession, SentContent};
+use session::{PeerSession, Red, SentContent};
 
 /// Sets of sockets. A person with three devices that send three contents each needs nine; an account with many more devices must not use
 /// up the sockets of the process.
@@ -221,6 +223,10 @@ impl Peers {
         let Some(sent) = self.sessions.get_mut(&session).and_then(|session| session.content(content)) else { return };
         sent.publication = send.map(|send| send.publication.clone());
         sent.encoding = send.and_then(|send| AudioEncoding::of(&send.payload_type));
+        sent.red = send.and_then(|send| {
+            let payload_type = send.red.filter(|_| sent.encoding == Some(AudioEncoding::Opus))?;
+            Some(Red { payload_type, of_frames: send.payload_type.id })
+        });
         let transport = sent.transport;
         let negotiated = NegotiatedContent {
             content: content.to_owned(),
@@ -341,32 +347,38 @@ impl Peers {
 
     // ---- what is sent ----------------------------------------------------------------------------------------------
 
-    /// Sends packets of audio to each peer that gets this publication in this encoding; `captured` is the time of their timestamp.
-    pub fn publish(
-        &mut self,
-        now: Instant,
-        captured: Instant,
-        call: CallId,
-        publication: &str,
-        encoding: AudioEncoding,
-        packets: &[RtpPacket],
-    ) {
+    /// Sends a packet of audio to each peer that gets this publication in its encoding; `captured` is the time of its timestamp.
+    pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, audio: &AudioPacket) {
+        let AudioPacket { encoding, packet, earlier } = audio;
         self.each(now, call, publication, |sent, transport| {
-            if sent.encoding != Some(encoding) {
+            if sent.encoding != Some(*encoding) {
                 return;
             }
-            sent.last = packets.last().map(|packet| (packet.timestamp, captured)).or(sent.last);
-            if !sent.digits.is_sounding() {
-                transport.send(now, captured, &sent.name, packets);
+            sent.last = Some((packet.timestamp, captured));
+            if sent.digits.is_sounding() {
+                return;
             }
+            let Some(red) = sent.red.filter(|_| !earlier.is_empty()) else {
+                return transport.send(now, captured, &sent.name, std::slice::from_ref(packet));
+            };
+            let packet = RtpPacket { payload: red::write(red.of_frames, earlier, &packet.payload), ..*packet };
+            transport.send_redundant(now, captured, &sent.name, red.payload_type, &packet);
         });
     }
 
-    /// The encodings of audio that some peer gets.
+    /// How audio is to be encoded for those who get it.
     #[must_use]
-    pub fn audio_encodings(&self) -> BTreeSet<AudioEncoding> {
+    pub fn wanted_audio(&self) -> WantedAudio {
         let contents = self.sessions.values().flat_map(|session| &session.contents);
-        contents.filter(|sent| sent.publication.is_some()).filter_map(|sent| sent.encoding).collect()
+        let published = contents.filter(|sent| sent.publication.is_some());
+        let encodings = published.clone().filter_map(|sent| sent.encoding).collect();
+        let mut of_opus = published.filter(|sent| sent.encoding == Some(AudioEncoding::Opus));
+        let red = match (of_opus.clone().any(|sent| sent.red.is_some()), of_opus.all(|sent| sent.red.is_some())) {
+            (false, _) => RedTakers::Nobody,
+            (true, false) => RedTakers::Some,
+            (true, true) => RedTakers::All,
+        };
+        WantedAudio { encodings, red }
     }
 
     /// The same with a video frame: peers that get fewer layers do without some frames.

@@ -63,6 +63,7 @@ impl Transport for Scripted {
     fn set_negotiated(&mut self, _: &NegotiatedContent) {}
     fn send(&mut self, _: Instant, _: Instant, _: &str, _: &[RtpPacket]) {}
     fn send_event(&mut self, _: Instant, _: &str, _: u8, _: &RtpPacket) {}
+    fn send_redundant(&mut self, _: Instant, _: Instant, _: &str, _: u8, _: &RtpPacket) {}
     fn request_key_frame(&mut self, _: Instant, _: &str) {}
     fn accepts(&self, _: Instant, _: SocketAddr, _: SocketAddr, _: &[u8]) -> bool {
         false
@@ -277,7 +278,11 @@ fn a_key_frame_answers_those_who_asked_before_they_can_have_got_it() {
     let camera = OpenContent { name: "camera".to_owned(), media: Media::Video, ..content(SESSION, 0) };
     peers.execute(Instant::now(), &opening_of(SESSION, vec![camera]));
     let publication = "camera".to_owned();
-    let send = Some(Sending { publication: publication.clone(), payload_type: PayloadType::new(98, "VP8", 90_000, 1) });
+    let send = Some(Sending {
+        publication: publication.clone(),
+        payload_type: PayloadType::new(98, "VP8", 90_000, 1),
+        red: None,
+    });
     let content = publication.clone();
     let begun = Instant::now();
     peers.execute(begun, &MediaCommand::Content { session: SESSION, content, send, receive: false, ssrcs: Vec::new() });

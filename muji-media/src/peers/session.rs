@@ -34,12 +34,21 @@ pub(super) struct SentContent {
     pub(super) publication: Option<String>,
     /// How it is encoded, if it is audio.
     pub(super) encoding: Option<AudioEncoding>,
+    /// The payload type under which it is sent with copies of earlier frames, and that of the frames.
+    pub(super) red: Option<Red>,
     /// The timestamp of the last packet of audio, and when it was captured.
     pub(super) last: Option<(u32, Instant)>,
     /// Keys of telephones on their way.
     pub(super) digits: DigitSender,
     /// Leaves out layers of video that the path is too narrow for.
     pub(super) filter: LayerFilter,
+}
+
+/// How copies of earlier frames are sent (RFC 2198).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Red {
+    pub(super) payload_type: u8,
+    pub(super) of_frames: u8,
 }
 
 impl SentContent {
@@ -60,6 +69,7 @@ impl SentContent {
             transport: content.transport,
             publication: None,
             encoding: None,
+            red: None,
             last: None,
             digits: DigitSender::default(),
             filter: LayerFilter::default(),

@@ -1,6 +1,5 @@
 //! Transports to several peers, from hand to hand.
 
-use std::slice::from_ref;
 use std::sync::Arc;
 
 use muji_core::media::{DtlsRole, RemoteTransport, Sending};
@@ -8,6 +7,7 @@ use muji_xep::rtp::PayloadType;
 
 use super::*;
 use crate::codec::encoding::VideoEncoding;
+use crate::codec::red::EarlierFrame;
 use crate::gather::hosts;
 use crate::transport::loopback;
 
@@ -21,6 +21,10 @@ fn peers_at(address: SocketAddr) -> Peers {
 
 fn address(number: u8) -> SocketAddr {
     ([10, 0, 0, number], 5000).into()
+}
+
+fn opus(packet: &RtpPacket) -> AudioPacket {
+    AudioPacket { encoding: AudioEncoding::Opus, packet: packet.clone(), earlier: Vec::new() }
 }
 
 /// Opens a session and gives its end.
@@ -47,7 +51,7 @@ fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media
 fn agree(peers: &mut Peers, now: Instant, session: SessionId, id: u8, remote: muji_core::media::LocalTransport) {
     let transport = TransportId { session, index: 0 };
     let publication = "what the room calls it".to_owned();
-    let send = Some(Sending { publication, payload_type: PayloadType::new(id, "opus", 48_000, 2) });
+    let send = Some(Sending { publication, payload_type: PayloadType::new(id, "opus", 48_000, 2), red: None });
     let content = CONTENT.to_owned();
     peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
     for candidate in remote.candidates {
@@ -90,12 +94,12 @@ fn one_packet_goes_to_all_each_with_its_own_payload_type_and_no_further_after_th
         assert_eq!(carry(&mut all, now), [], "only greetings");
     }
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", &opus(&packet));
     assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 100, packet.clone())]);
-    all[0].publish(now, now, CallId(2), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(2), "what the room calls it", &opus(&packet));
     assert_eq!(carry(&mut all, now), [], "another call is not ours");
     all[0].execute(now, &MediaCommand::Close { session: SessionId(1) });
-    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", &opus(&packet));
     assert_eq!(carry(&mut all, now), [(2, 100, packet)]);
 }
 
@@ -142,7 +146,7 @@ fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
         carry(&mut all, now);
     }
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", &opus(&packet));
     let same = |index: usize| (index, 111, packet.clone());
     assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
 }
@@ -217,16 +221,16 @@ fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
         peers.execute(now, &open);
         assert!(peers.poll_output().is_none(), "the end is known");
         let payload_type = PayloadType::new(112, "opus", 48_000, 2);
-        let send = Some(Sending { publication: "noise".to_owned(), payload_type });
+        let send = Some(Sending { publication: "noise".to_owned(), payload_type, red: None });
         let content = "second".to_owned();
         peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
     }
-    all[0].publish(now, now, CallId(1), "noise", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "noise", &opus(&packet));
     assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
     all[0].execute(now, &MediaCommand::RemoveContent { session, content: "second".to_owned() });
-    all[0].publish(now, now, CallId(1), "noise", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "noise", &opus(&packet));
     assert_eq!(carry(&mut all, now), []);
-    all[0].publish(now, now, CallId(1), "what the room calls it", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "what the room calls it", &opus(&packet));
     assert_eq!(carry(&mut all, now), [(1, 111, packet)]);
 }
 
@@ -251,17 +255,54 @@ fn each_peer_gets_the_encoding_that_it_agreed_on_and_no_other() {
         agree(&mut all[index], now, session, 111, ours);
         carry(&mut all, now);
     }
-    assert_eq!(all[0].audio_encodings(), BTreeSet::from([AudioEncoding::Opus]));
+    assert_eq!(all[0].wanted_audio().encodings, BTreeSet::from([AudioEncoding::Opus]));
     let publication = "what the room calls it".to_owned();
-    let send = Some(Sending { publication, payload_type: AudioEncoding::Pcmu.payload_type() });
+    let send = Some(Sending { publication, payload_type: AudioEncoding::Pcmu.payload_type(), red: None });
     let (session, content) = (SessionId(2), CONTENT.to_owned());
     all[0].execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
-    assert_eq!(all[0].audio_encodings(), BTreeSet::from([AudioEncoding::Opus, AudioEncoding::Pcmu]));
+    assert_eq!(all[0].wanted_audio().encodings, BTreeSet::from([AudioEncoding::Opus, AudioEncoding::Pcmu]));
     for (encoding, whom) in [(AudioEncoding::Opus, (1, 111)), (AudioEncoding::Pcmu, (2, 0))] {
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
-        all[0].publish(now, now, CallId(1), "what the room calls it", encoding, from_ref(&packet));
+        all[0].publish(now, now, CallId(1), "what the room calls it", &AudioPacket { encoding, ..opus(&packet) });
         assert_eq!(carry(&mut all, now), [(whom.0, whom.1, packet)], "{encoding:?}");
     }
+}
+
+#[test]
+fn copies_of_earlier_frames_go_to_the_peers_that_take_them_with_the_numbers_of_each() {
+    let now = Instant::now();
+    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
+    let publication = "what the room calls it";
+    for number in 1..3 {
+        let session = SessionId(number);
+        let index = usize::try_from(number).expect("small");
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+        agree(&mut all[0], now, session, 111, theirs);
+        agree(&mut all[index], now, session, 111, ours);
+        carry(&mut all, now);
+    }
+    let take = |peers: &mut Peers, session: u64, payload_type: PayloadType, red: Option<u8>| {
+        let send = Some(Sending { publication: publication.to_owned(), payload_type, red });
+        let (session, content) = (SessionId(session), CONTENT.to_owned());
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+        peers.wanted_audio().red
+    };
+    let opus_as = |id: u8| PayloadType::new(id, "opus", 48_000, 2);
+    assert_eq!(all[0].wanted_audio().red, RedTakers::Nobody);
+    assert_eq!(take(&mut all[0], 2, opus_as(109), Some(121)), RedTakers::Some);
+    let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
+    let earlier = vec![EarlierFrame { offset: 960, payload: Arc::from(&b"before"[..]) }];
+    let audio = AudioPacket { earlier: earlier.clone(), ..opus(&packet) };
+    all[0].publish(now, now, CallId(1), publication, &audio);
+    let red = RtpPacket { payload: red::write(109, &earlier, b"sound"), ..packet };
+    assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 121, red)]);
+    all[0].publish(now, now, CallId(1), publication, &opus(&packet));
+    assert_eq!(carry(&mut all, now), [(1, 111, packet.clone()), (2, 109, packet)], "there are none");
+    assert_eq!(
+        take(&mut all[0], 1, AudioEncoding::Pcmu.payload_type(), Some(63)),
+        RedTakers::All,
+        "of those with Opus"
+    );
 }
 
 #[test]
@@ -289,8 +330,11 @@ fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
     all[0].execute(now, &MediaCommand::RemoveContent { session, content: "second".to_owned() });
     for peers in &mut all {
         peers.execute(now, &opening(0));
-        let send =
-            Some(Sending { publication: "noise".to_owned(), payload_type: PayloadType::new(112, "opus", 48_000, 2) });
+        let send = Some(Sending {
+            publication: "noise".to_owned(),
+            payload_type: PayloadType::new(112, "opus", 48_000, 2),
+            red: None,
+        });
         let content = "second".to_owned();
         peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
     }
@@ -300,6 +344,6 @@ fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
     assert!(all[0].are_settled(), "the other transport is gone");
     assert_eq!((all[0].socket_sets(), all[0].release_socket_sets()), (2, 1), "and its sockets can be");
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"noise"[..]) };
-    all[0].publish(now, now, CallId(1), "noise", AudioEncoding::Opus, from_ref(&packet));
+    all[0].publish(now, now, CallId(1), "noise", &opus(&packet));
     assert_eq!(carry(&mut all, now), [(1, 112, packet)]);
 }

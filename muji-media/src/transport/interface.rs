@@ -122,6 +122,8 @@ pub trait Transport: Send {
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]);
     /// Sends a packet with another payload type than the one that was negotiated for the content, such as a key of a telephone, captured now.
     fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket);
+    /// Sends a packet of audio with copies of earlier frames, under the payload type that was negotiated for those. As [`Self::send`].
+    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket);
     /// Asks the peer for a key frame of this content.
     fn request_key_frame(&mut self, now: Instant, content: &str);
     /// True if a datagram belongs to this transport.

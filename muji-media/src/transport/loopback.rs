@@ -176,24 +176,26 @@ impl Transport for Loopback {
         }
     }
 
-    fn send(&mut self, _: Instant, _: Instant, content: &str, packets: &[RtpPacket]) {
-        let (Some((from, to)), Some(remote)) = (self.path, &self.remote) else { return };
+    fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         let found = self.negotiated.iter().find(|negotiated| negotiated.content == content);
-        let Some(payload) = found.and_then(|negotiated| negotiated.send.as_ref()) else { return };
+        let Some(id) = found.and_then(|negotiated| negotiated.send.as_ref()).map(|payload| payload.id) else { return };
+        packets.iter().for_each(|packet| self.send_redundant(now, captured, content, id, packet));
+    }
+
+    fn send_redundant(&mut self, _: Instant, _: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+        let (Some((from, to)), Some(remote)) = (self.path, &self.remote) else { return };
         let Ok(length) = u8::try_from(content.len()) else { return }; // No test has such names.
         let sequence = self.sequences.entry(content.to_owned()).or_default();
-        for packet in packets {
-            *sequence += 1;
-            let mut bytes = remote.ufrag.clone().into_bytes();
-            bytes.push(length);
-            bytes.extend_from_slice(content.as_bytes());
-            bytes.push(payload.id);
-            bytes.extend(sequence.to_be_bytes());
-            bytes.extend(packet.timestamp.to_be_bytes());
-            bytes.push(u8::from(packet.marker));
-            bytes.extend_from_slice(&packet.payload);
-            self.out.push_back(TransportOutput::Datagram { from, to, bytes });
-        }
+        *sequence += 1;
+        let mut bytes = remote.ufrag.clone().into_bytes();
+        bytes.push(length);
+        bytes.extend_from_slice(content.as_bytes());
+        bytes.push(payload_type);
+        bytes.extend(sequence.to_be_bytes());
+        bytes.extend(packet.timestamp.to_be_bytes());
+        bytes.push(u8::from(packet.marker));
+        bytes.extend_from_slice(&packet.payload);
+        self.out.push_back(TransportOutput::Datagram { from, to, bytes });
     }
 
     fn send_event(&mut self, _: Instant, _: &str, _: u8, _: &RtpPacket) {} // No test presses keys by it.

@@ -197,10 +197,10 @@ mod tests {
         let mut stream = Stream::new();
         stream.frames(300, |_| 0);
         for (late, repaired) in [(90, true), (120, false)] {
-            assert_eq!(stream.take(late, repaired), late.into());
+            assert_eq!(stream.take(late, repaired), u128::from(late));
             let behind: Vec<u128> = (0..40).map(|_| stream.frame(0)).collect();
             assert!(behind.windows(2).all(|pair| pair[1] <= pair[0] && pair[0] - pair[1] <= 4), "{behind:?}");
-            assert!(behind[0] == late.into() && behind[39] <= 20, "{behind:?}");
+            assert!(behind[0] == u128::from(late) && behind[39] <= 20, "{behind:?}");
             stream.frames(300, |_| 0);
         }
     }

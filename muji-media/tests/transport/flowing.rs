@@ -130,6 +130,19 @@ fn keys_of_a_telephone_travel_with_the_sound_under_their_own_payload_type() {
 }
 
 #[test]
+fn copies_of_earlier_frames_travel_under_their_own_payload_type_with_the_time_of_the_new_frame() {
+    for kinds in secure() {
+        let mut pair = Pair::connected(kinds, true);
+        let packet = RtpPacket { timestamp: 48_000, marker: false, payload: Arc::from(&[111, 1, 2, 3][..]) };
+        pair.wire.clear();
+        pair.ends[0].transport.send_redundant(pair.now, pair.now, "audio", 63, &packet);
+        pair.run(Duration::from_millis(50), |_| false);
+        assert_eq!(pair.ends[1].received, [packet], "{kinds:?}");
+        assert!(pair.wire.iter().any(|(of, bytes)| *of == 0 && is_rtp(bytes) && bytes[1] & 0x7F == 63));
+    }
+}
+
+#[test]
 fn keys_of_a_telephone_reach_a_peer_whose_answer_numbers_them_otherwise_than_our_offer() {
     // What gateways take, the highest number, and what browsers take where those are used up.
     for (kinds, id) in secure().into_iter().flat_map(|kinds| [101, 127, 35, 63].map(|id| (kinds, id))) {

@@ -9,7 +9,7 @@ use muji_core::media::{
 };
 use muji_core::{Media, SessionId};
 use muji_media::parts::codec::{AudioEncoding, opus, video, vp8};
-use muji_media::parts::{Peers, PeersOutput};
+use muji_media::parts::{AudioPacket, Peers, PeersOutput};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{TransportOutput, hosts};
 use muji_xep::rtp::{HeaderExtension, PayloadType};
@@ -110,7 +110,9 @@ impl Ours {
     pub(crate) fn packets(mut self, count: usize) {
         for number in 0..count {
             self.now += Duration::from_millis(1);
-            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, AudioEncoding::Opus, &[packet(number as u32)]);
+            let packet = packet(number as u32);
+            let packet = AudioPacket { encoding: AudioEncoding::Opus, packet, earlier: Vec::new() };
+            self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, &packet);
             self.drain(0);
             self.carry();
             if number.is_multiple_of(20) {
@@ -163,7 +165,7 @@ pub(crate) fn agree_on(
 ) -> Vec<MediaCommand> {
     let session = SessionId(with as u64);
     let transport = muji_jingle::TransportId { session, index };
-    let send = Some(Sending { publication: media.to_string(), payload_type: payload_type(media) });
+    let send = Some(Sending { publication: media.to_string(), payload_type: payload_type(media), red: None });
     let (content, ssrcs) = (media.to_string(), vec![SSRC + u32::from(index)]);
     let mut commands = vec![MediaCommand::Content { session, content, send, receive: true, ssrcs }];
     let LocalTransport { ufrag, pwd, fingerprint, candidates } = remote;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use muji_core::CallId;
 use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
-use muji_media::parts::codec::{opus, video, vp8};
+use muji_media::parts::codec::{opus, red, video, vp8};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{
     NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
@@ -194,6 +194,12 @@ impl Link {
         self.take();
     }
 
+    /// The first sends a packet of audio with copies of earlier frames.
+    pub fn send_redundant(&mut self, payload_type: u8, packet: &RtpPacket) {
+        self.ends[0].send_redundant(self.now, self.now, CONTENT, payload_type, packet);
+        self.take();
+    }
+
     /// The first sends what it was to send while it got no processor.
     fn send_kept(&mut self) {
         if !self.is_stalled(End::Sender) {
@@ -369,6 +375,12 @@ fn payload_type(media: &Media) -> PayloadType {
     if *media == Media::Audio { opus::payload_type() } else { vp8::payload_type() }
 }
 
+fn payload_types(media: &Media) -> Vec<PayloadType> {
+    let codec = payload_type(media);
+    let red = (*media == Media::Audio).then(|| red::payload_type(codec.id));
+    std::iter::once(codec).chain(red).collect()
+}
+
 fn end(now: Instant, number: u8, media: &Media) -> Box<dyn Transport> {
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
     let content = OpenContent {
@@ -376,7 +388,7 @@ fn end(now: Instant, number: u8, media: &Media) -> Box<dyn Transport> {
         media: media.clone(),
         ssrc: 1_000 + u32::from(number),
         transport: id,
-        payload_types: vec![payload_type(media)],
+        payload_types: payload_types(media),
         extensions: video::extensions(),
     };
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };

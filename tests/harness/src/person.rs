@@ -13,7 +13,7 @@ use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
 use muji_media::parts::codec::opus::{self, Encoder};
 use muji_media::parts::codec::{AudioEncoding, VideoEncoding};
-use muji_media::parts::{AudioReceiver, PacketizedFrame, Peers, PeersOutput};
+use muji_media::parts::{AudioPacket, AudioReceiver, PacketizedFrame, Peers, PeersOutput};
 use muji_media::stats::AudioStats;
 use muji_media::transport::{MakeTransport, RtpPacket, TransportOutput, hosts};
 use muji_xep::rtp::PayloadType;
@@ -224,7 +224,8 @@ impl Client {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: self.sound.clone() };
             if capture.media == Media::Audio {
-                peers.publish(now, now, *call, publication, AudioEncoding::Opus, &[packet]);
+                let packet = AudioPacket { encoding: AudioEncoding::Opus, packet, earlier: Vec::new() };
+                peers.publish(now, now, *call, publication, &packet);
             } else {
                 let frame =
                     PacketizedFrame { encoding: VideoEncoding::Vp8, layer: 0, key: true, packets: vec![packet] };

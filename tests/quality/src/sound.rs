@@ -12,8 +12,9 @@ use muji_harness::link::Link;
 use muji_jingle::TransportId;
 use muji_media::device::wav::WavSource;
 use muji_media::device::{FRAME, FRAME_TIME, SAMPLE_RATE};
-use muji_media::parts::codec::{AudioEncoding, opus};
-use muji_media::parts::{AudioReceiver, AudioSender};
+use muji_media::parts::codec::{AudioEncoding, RedTakers, WantedAudio, opus, red};
+use muji_media::parts::{AudioPacket, AudioReceiver, AudioSender};
+use muji_media::transport::RtpPacket;
 
 use crate::material::Material;
 use crate::pesq::pesq;
@@ -85,7 +86,8 @@ impl Call {
         link.impair(*network, SEED);
         let mut sender = AudioSender::new(Some(Box::new(WavSource::open(speech)?)))?;
         sender.publish(CallId(1), "audio");
-        let receiver = AudioReceiver::new(&[opus::payload_type()])?;
+        let opus = opus::payload_type();
+        let receiver = AudioReceiver::new(&[red::payload_type(opus.id), opus])?;
         Ok(Self { link, sender, receiver, bytes: 0, decoding: Duration::ZERO })
     }
 
@@ -94,9 +96,17 @@ impl Call {
         for share in self.link.lost() {
             self.sender.lost(PATH, share)?;
         }
-        for (_, packet) in self.sender.packets(&BTreeSet::from([AudioEncoding::Opus]))? {
-            self.bytes += packet.payload.len();
-            self.link.send(&[packet]);
+        let wanted = WantedAudio { encodings: BTreeSet::from([AudioEncoding::Opus]), red: RedTakers::All };
+        for AudioPacket { packet, earlier, .. } in self.sender.packets(&wanted)? {
+            if earlier.is_empty() {
+                self.bytes += packet.payload.len();
+                self.link.send(&[packet]);
+            } else {
+                let opus = opus::payload_type().id;
+                let payload = red::write(opus, &earlier, &packet.payload);
+                self.bytes += payload.len();
+                self.link.send_redundant(red::payload_type(opus).id, &RtpPacket { payload, ..packet });
+            }
         }
         Ok(())
     }

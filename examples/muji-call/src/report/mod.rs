@@ -231,6 +231,12 @@ impl Report {
                     self.row();
                 }
             }
+            Observation::MalformedAudio { session, why } => {
+                let Some(nick) = self.names.get(session).map(|nick| printable(nick)) else { return };
+                self.warning(&format!(
+                    "the program of {nick} sends what cannot be read: {why}; only the rest is played"
+                ));
+            }
             Observation::Video { session, media, size, colour: [red, green, blue], stats } => {
                 let Some(nick) = self.names.get(session).cloned() else { return };
                 let (colour, [width, height]) = (format!("{red:02x}{green:02x}{blue:02x}"), size);
@@ -277,7 +283,7 @@ impl Report {
         known.stats = *stats;
         let fields = json!({
             "nick": nick, "hz": tone, "dbfs": level.level, "received": stats.counts.received, "lost": stats.counts.lost,
-            "discarded": stats.counts.discarded, "skipped": stats.counts.skipped, "bytes": stats.counts.bytes,
+            "discarded": stats.counts.discarded, "malformed": stats.counts.malformed, "skipped": stats.counts.skipped, "bytes": stats.counts.bytes,
             "played": stats.played, "concealed": stats.concealed, "delay_ms": stats.delay.as_millis(),
             "jitter_ms": millis(stats.jitter), "rtt_ms": stats.round_trip.map(millis),
         });

@@ -24,11 +24,11 @@ pub(crate) fn derive<'a>(
         // Somebody with whom we have nothing in common cannot talk to us whatever we publish, and must not keep us from
         // those who can.
         let common = |list: &&[PayloadType]| {
-            list.iter().any(|it| !it.is_telephone_event() && ours(media).iter().any(|own| own.same_codec(it)))
+            list.iter().any(|it| it.is_codec() && ours(media).iter().any(|own| own.same_codec(it)))
         };
         let participants: Vec<&[PayloadType]> = lists.iter().copied().filter(common).collect();
         let list = if lists.is_empty() { ours(media).to_vec() } else { usable(&participants, ours(media)) };
-        if list.iter().all(PayloadType::is_telephone_event) {
+        if !list.iter().any(PayloadType::is_codec) {
             without.push(media.clone());
             continue;
         }
@@ -69,7 +69,15 @@ fn usable(lists: &[&[PayloadType]], ours: &[PayloadType]) -> Vec<PayloadType> {
     }
     let common = |it: &&PayloadType| lists.iter().all(|list| list.iter().any(|payload| payload.id == it.id));
     let (shared, rest): (Vec<&PayloadType>, Vec<&PayloadType>) = usable.into_iter().partition(common);
-    shared.into_iter().chain(rest).cloned().collect()
+    let mut list: Vec<PayloadType> = shared.into_iter().chain(rest).cloned().collect();
+    leave_out_stray_red(&mut list);
+    list
+}
+
+/// Copies of frames of a codec that is not in the list are of no use (RED, RFC 2198).
+fn leave_out_stray_red(list: &mut Vec<PayloadType>) {
+    let codecs: BTreeSet<u8> = list.iter().filter(|it| it.is_codec()).map(|it| it.id).collect();
+    list.retain(|it| !it.is_red() || it.repeated().is_none_or(|repeated| codecs.contains(&repeated)));
 }
 
 /// The name the participants use for a medium: that of the octet-lowest JID, else the medium's own.
@@ -105,6 +113,7 @@ pub(crate) fn yielding(ours: &[Content], winners: &[&[Content]], used: &BTreeSet
             .flat_map(|theirs| &theirs.payload_types)
             .collect();
         let mut kept: Vec<PayloadType> = Vec::new();
+        let mut renumbered: BTreeMap<u8, u8> = BTreeMap::new();
         for payload in &description.payload_types {
             let mut payload = payload.clone();
             let agreed = theirs.iter().any(|theirs| theirs.id == payload.id && theirs.same_codec(&payload));
@@ -113,6 +122,7 @@ pub(crate) fn yielding(ours: &[Content], winners: &[&[Content]], used: &BTreeSet
             if conflict || (!agreed && known.is_some()) {
                 changed = true;
                 let Some(id) = known.or_else(|| DYNAMIC.rev().find(|id| !used.contains(id))) else { continue };
+                renumbered.insert(payload.id, id);
                 payload.id = id;
             }
             used.insert(payload.id);
@@ -120,6 +130,12 @@ pub(crate) fn yielding(ours: &[Content], winners: &[&[Content]], used: &BTreeSet
                 kept.push(payload);
             }
         }
+        for red in kept.iter_mut().filter(|it| it.is_red()) {
+            if let Some(id) = red.repeated().and_then(|repeated| renumbered.get(&repeated)) {
+                *red = red.clone().repeating(*id);
+            }
+        }
+        leave_out_stray_red(&mut kept);
         description.payload_types = kept;
     }
     changed.then_some(contents)
@@ -226,6 +242,26 @@ mod tests {
         }
         let given = yielding(&ours, &[&audio("audio", &[speex(96)])], &used).expect("it must yield");
         assert_eq!(given[0].description.as_ref().expect("it was there").payload_types, []);
+    }
+
+    fn red(id: u8, opus: u8) -> PayloadType {
+        PayloadType::new(id, "red", 48_000, 2).repeating(opus)
+    }
+
+    #[test]
+    fn copies_of_earlier_frames_follow_their_codec_to_its_new_id_and_go_with_it() {
+        let ours = audio("audio", &[opus(96), red(63, 96)]);
+        let used = BTreeSet::from([96, 97, 63]);
+        let given = yielding(&ours, &[&audio("audio", &[speex(96), opus(97)])], &used).expect("it must yield");
+        let description = given[0].description.as_ref().expect("it was there");
+        assert_eq!(description.payload_types, [opus(97), red(63, 97)]);
+        let others =
+            [("a@x/1", audio("a", &[opus(96), opus(97), red(63, 96)])), ("b@x/1", audio("a", &[speex(96), opus(97)]))];
+        let list = published(&others, &[opus(111), red(63, 111)]).map(|(_, list)| list);
+        assert_eq!(list, Some(vec![opus(97)]), "96 means two things");
+        let others = [("a@x/1", audio("audio", &[red(63, 111)]))];
+        let list = published(&others, &[opus(111), red(63, 111)]).map(|(_, list)| list);
+        assert_eq!(list, None, "copies alone are no codec");
     }
 
     #[test]

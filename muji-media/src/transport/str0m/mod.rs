@@ -575,6 +575,10 @@ impl Transport for Str0mTransport {
         self.send_as(now, now, content, payload_type, std::slice::from_ref(packet));
     }
 
+    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+        self.send_as(now, captured, content, payload_type, std::slice::from_ref(packet));
+    }
+
     fn request_key_frame(&mut self, now: Instant, content: &str) {
         if let Some(ssrc) = self.place(content).and_then(|place| self.sources.current(place))
             && let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into())

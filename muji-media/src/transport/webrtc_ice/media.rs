@@ -176,17 +176,18 @@ impl Media {
         self.ciphers.is_some()
     }
 
-    /// Packets as they leave.
+    /// Packets as they leave, with the payload type of the content or another of the same clock.
     pub(super) fn send(
         &mut self,
         now: Instant,
         captured: Instant,
         content: &str,
+        payload_type: Option<u8>,
         packets: &[RtpPacket],
     ) -> Vec<Vec<u8>> {
         let Some(index) = self.place(content) else { return Vec::new() };
         let stream = &mut self.streams[index];
-        let Some(payload_type) = stream.content.payload_type() else { return Vec::new() };
+        let Some(payload_type) = payload_type.or_else(|| stream.content.payload_type()) else { return Vec::new() };
         stream.last = packets.last().map(|packet| (packet.timestamp, captured)).or(stream.last);
         self.send_as(now, captured, index, payload_type, packets)
     }

@@ -348,7 +348,7 @@ impl Transport for WebrtcIceTransport {
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
-            let packets = self.media.send(now, captured, content, packets);
+            let packets = self.media.send(now, captured, content, None, packets);
             self.send_media(now, packets);
         }
     }
@@ -356,6 +356,13 @@ impl Transport for WebrtcIceTransport {
     fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
         if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
             let packets = self.media.send_event(now, content, payload_type, packet);
+            self.send_media(now, packets);
+        }
+    }
+
+    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+        if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
+            let packets = self.media.send(now, captured, content, Some(payload_type), std::slice::from_ref(packet));
             self.send_media(now, packets);
         }
     }
