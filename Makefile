@@ -50,10 +50,11 @@ browser:
 conformance: needs
 	@CARGO="$(CARGO)" scripts/conformance
 
-# How fast encoders follow their target, and a call over a link that becomes narrow: plots in target/bitrate.
+# How fast encoders follow their target, how it looks and what it costs, and a call over a link that becomes narrow: plots in target/bitrate.
+# PART="steps vmaf cost": these parts alone.
 bitrate: needs
 	@echo "Building the benchmark of bit rates ..."
-	@$(RUN) --bin muji-bitrate
+	@$(RUN) --bin muji-bitrate -- $(PART)
 
 # Pictures and sound over networks that lose packets, compared with libwebrtc: plots and recordings in target/quality. In ten minutes, on a machine
 # that is idle; ROW="ours sound bursts": ours alone, sound alone, and of it the rows whose names contain "bursts", in seconds.

@@ -39,6 +39,7 @@
 // What the network says must not be able to end the process.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod codec_parameters;
 mod content;
 pub mod disco;
 pub mod dtls;

@@ -7,7 +7,7 @@ use minidom::{Element, NSChoice};
 
 use crate::element::{Build, parsed, text};
 use crate::side::Senders;
-use crate::{Skipped, ns};
+use crate::{Skipped, codec_parameters, ns};
 
 /// Payload types read of one content. The id has 7 bits, and half of that is more than any client offers.
 pub const MAX_PAYLOAD_TYPES: usize = 64;
@@ -226,14 +226,18 @@ impl PayloadType {
         self
     }
 
-    /// True if both name the same codec; ids, parameters and feedback may differ. The clock rate counts if both give one (XEP-0167 section 4
-    /// only recommends it), and it and the channels only where the codec leaves them open.
+    /// True if both name the same codec; ids, feedback and most parameters may differ. Those count that both ends must agree on: the profile,
+    /// and how H.264 is cut into packets. The clock rate counts if both give one (XEP-0167 section 4 only recommends it), and it and the
+    /// channels only where the codec leaves them open.
     #[must_use]
     pub fn same_codec(&self, other: &Self) -> bool {
         let (Some(ours), Some(theirs)) = (&self.name, &other.name) else {
             return self.name == other.name && self.id == other.id;
         };
         if !ours.eq_ignore_ascii_case(theirs) {
+            return false;
+        }
+        if !codec_parameters::agree(ours, |parameter| [self, other].map(|it| it.parameter(parameter))) {
             return false;
         }
         let rate = self.clockrate.zip(other.clockrate).is_none_or(|(ours, theirs)| ours == theirs);

@@ -105,6 +105,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) video: Option<String>,
 
+    /// The size of --video camera and pattern, from 320x180 to 1920x1080 [default: 1280x720, or what the camera has near it; pattern:
+    /// 640x360]; on a slow path or machine smaller frames are sent
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
+    pub(crate) size: Option<[usize; 2]>,
+
     /// What to share as a screen, beside the video: screen (the primary monitor), screen:NAME, window:TITLE (a part of its
     /// title), or what --video takes
     #[arg(long, value_name = "WHAT")]
@@ -241,6 +246,17 @@ pub(crate) enum Other {
 
 fn template(text: &str) -> Result<RecordingTemplate, String> {
     RecordingTemplate::parse(text).map_err(|why| why.to_string())
+}
+
+/// Pixels of the smallest and the largest frames that can be asked for.
+const PIXELS: std::ops::RangeInclusive<usize> = 320 * 180..=1_920 * 1_080;
+
+pub(crate) fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
+    let fits = |[width, height]: &[usize; 2]| {
+        width.checked_mul(*height).is_some_and(|pixels| PIXELS.contains(&pixels)) && width % 2 + height % 2 == 0
+    };
+    sides.filter(fits).ok_or_else(|| "must be two even numbers, from 320x180 to 1920x1080".to_owned())
 }
 
 fn policy(text: &str) -> Result<BandwidthPolicy, String> {

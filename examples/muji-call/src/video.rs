@@ -33,9 +33,10 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
     }
     let name = args.nick.as_deref().unwrap_or("muji-call");
     Ok(match what {
+        "off" | "none" if args.size.is_some() => return Err(not_sized(what)),
         "off" => Video::Off,
         "none" => Video::Watch,
-        what => Video::Show(source("--video", what, name)?),
+        what => Video::Show(source("--video", what, name, args.size)?),
     })
 }
 
@@ -46,28 +47,35 @@ pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failur
     if !cfg!(feature = "vp8") {
         return Err(without_pictures());
     }
-    source("--screen", what, &name).map(Some)
+    source("--screen", what, &name, None).map(Some)
 }
 
 fn without_pictures() -> Failure {
     usage("this muji-call was built without video; build it with --features vp8")
 }
 
+fn not_sized(what: &str) -> Failure {
+    Failure::Usage(format!("--size is for --video camera and pattern, not for {what}"))
+}
+
 /// Opens where pictures come from.
-fn source(option: &str, what: &str, name: &str) -> Result<Box<dyn VideoSource>, Failure> {
+fn source(option: &str, what: &str, name: &str, size: Option<[usize; 2]>) -> Result<Box<dyn VideoSource>, Failure> {
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| what.ends_with(suffix));
     Ok(match what {
-        "camera" => camera(None)?,
+        "camera" => camera(None, size)?,
+        "pattern" => pattern(name, GREY, size),
+        sized if size.is_some() && !["camera:", "pattern:"].iter().any(|it| sized.starts_with(it)) => {
+            return Err(not_sized(sized));
+        }
         "screen" => shared(Surface::Screen(None))?,
-        "pattern" => Box::new(Pattern::new(name, GREY)),
         file if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(file)).map_err(usage)?),
         file if ends(&[".webm", ".ivf"]) => Box::new(VideoFile::open(Path::new(file)).map_err(usage)?),
         other => match other.split_once(':') {
-            Some(("camera", camera_name)) => camera(Some(camera_name))?,
+            Some(("camera", camera_name)) => camera(Some(camera_name), size)?,
             Some(("screen", screen_name)) => shared(Surface::Screen(Some(screen_name)))?,
             Some(("window", title)) => shared(Surface::Window(title))?,
             Some(("pattern", digits)) => match colour(digits) {
-                Some(colour) => Box::new(Pattern::new(name, colour)),
+                Some(colour) => pattern(name, colour, size),
                 None => return Err(unknown(option, other)),
             },
             _ => return Err(unknown(option, other)),
@@ -110,21 +118,26 @@ fn shared(surface: Surface<'_>) -> Result<Box<dyn VideoSource>, Failure> {
     Ok(Box::new(capture.map_err(|why| usage(format!("{why}; see muji-call devices")))?))
 }
 
+fn pattern(name: &str, rgb: [u8; 3], size: Option<[usize; 2]>) -> Box<dyn VideoSource> {
+    Box::new(size.map_or_else(|| Pattern::new(name, rgb), |size| Pattern::with_size(name, rgb, size)))
+}
+
 fn usage(why: impl ToString) -> Failure {
     Failure::Usage(why.to_string())
 }
 
 #[cfg(not(all(feature = "camera", target_os = "linux")))]
-fn camera(_name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
+fn camera(_name: Option<&str>, _size: Option<[usize; 2]>) -> Result<Box<dyn VideoSource>, Failure> {
     Err(usage(
         "this muji-call was built without camera support; on Linux build it with --features camera, or run make install",
     ))
 }
 
 #[cfg(all(feature = "camera", target_os = "linux"))]
-fn camera(name: Option<&str>) -> Result<Box<dyn VideoSource>, Failure> {
-    let camera = muji_media::device::camera::Camera::named(name)
-        .map_err(|why| usage(format!("{why}; see muji-call devices")))?;
+fn camera(name: Option<&str>, size: Option<[usize; 2]>) -> Result<Box<dyn VideoSource>, Failure> {
+    use muji_media::device::camera::{Camera, SIZE};
+    let camera =
+        Camera::named(name, size.unwrap_or(SIZE)).map_err(|why| usage(format!("{why}; see muji-call devices")))?;
     Ok(Box::new(camera))
 }
 
@@ -176,6 +189,21 @@ impl Video {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_two_even_numbers_within_the_bounds_and_only_for_what_has_no_size_of_its_own() {
+        use crate::args::size;
+        assert_eq!((size("1280x720"), size("720x1280")), (Ok([1_280, 720]), Ok([720, 1_280])));
+        let wrong = ["", "720", "1280x", "x720", "1279x720", "160x90", "3840x2160", "99999999999x99999999999", "-2x-2"];
+        for text in wrong {
+            assert!(size(text).is_err_and(|why| why.contains("from 320x180 to 1920x1080")), "{text}");
+        }
+        let why =
+            source("--video", "film.webm", "romeo", Some([1_280, 720])).err().expect("it has its own").to_string();
+        assert!(why.contains("--size is for --video camera and pattern, not for film.webm"), "{why}");
+        let pattern = source("--video", "pattern", "romeo", Some([1_280, 720])).expect("it is always there");
+        assert_eq!(pattern.size(), [1_280, 720]);
+    }
 
     #[test]
     fn colours_have_six_digits() {

@@ -51,11 +51,6 @@ pub(crate) struct WindowState {
 }
 
 impl WindowState {
-    /// Our picture, while we show some.
-    pub(crate) fn ours(&self) -> Option<(&VideoFrame, Instant)> {
-        self.fresh(&VideoOrigin::Local(Media::Video))
-    }
-
     /// The picture of somebody, or of their screen: the newest, if there are several.
     pub(crate) fn of(&self, person: &Person, media: &Media) -> Option<(&VideoOrigin, &VideoFrame, Instant)> {
         let session = person.session?;
@@ -66,7 +61,8 @@ impl WindowState {
         fresh.max_by_key(|(.., at)| *at)
     }
 
-    fn fresh(&self, whose: &VideoOrigin) -> Option<(&VideoFrame, Instant)> {
+    /// A picture and when it came, while more of it come.
+    pub(crate) fn fresh(&self, whose: &VideoOrigin) -> Option<(&VideoFrame, Instant)> {
         let (picture, at) = self.pictures.get(whose)?;
         (at.elapsed() < FRESH).then_some((picture, *at))
     }

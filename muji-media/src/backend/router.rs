@@ -13,7 +13,6 @@ use super::network::{Network, NetworkEvent};
 use super::observer::Observer;
 use super::video::Video;
 use crate::audio::frame::FRAME_TIME;
-use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
 use crate::peers::PeersOutput;
 use crate::rtp::{ReceivedRtp, StreamId};
@@ -193,6 +192,10 @@ impl Router {
     pub(super) fn handle_video(&mut self, now: Instant, output: VideoOutput) -> Result<(), Disconnected> {
         match output {
             VideoOutput::Frame(media, captured, frame) => self.send_frame(now, captured, &media, &frame),
+            VideoOutput::LargestSize(media, size) => {
+                let bits = self.video.set_size(&media, size);
+                self.network.peers.set_desired_bit_rate(bits);
+            }
             VideoOutput::RequestKeyFrame((session, content)) => {
                 self.network.peers.request_key_frame(now, session, &content);
             }
@@ -348,7 +351,6 @@ impl Router {
             let report = self.audio.digit(&id, &received).map(|digit| MediaReport::Digit { session: id.0, digit });
             return report.map_or(Ok(()), |report| self.report(report));
         }
-        let encoding = VideoEncoding::of(known);
         let codec = known.name.as_deref().unwrap_or_default();
         if known.is_codec() && self.codecs.get(&id).is_none_or(|before| before != codec) {
             self.codecs.insert(id.clone(), codec.to_owned());
@@ -357,8 +359,7 @@ impl Router {
             self.audio.receive(&id, received);
             return Ok(());
         }
-        let Some(encoding) = encoding else { return Ok(()) };
-        self.video.receive(id, encoding, received).or_else(|error| self.device_trouble(error))
+        self.video.receive(id, received).or_else(|error| self.device_trouble(error))
     }
 
     fn device_trouble(&self, DeviceError(why): DeviceError) -> Result<(), Disconnected> {

@@ -27,9 +27,17 @@ pub(super) struct Video {
     /// In which calls and under which names our video is sent.
     published: BTreeMap<(CallId, String), Media>,
     /// The video that participants may send, and how it is encoded.
-    streams: BTreeMap<StreamId, (Media, Vec<PayloadType>)>,
+    streams: BTreeMap<StreamId, Stream>,
     /// Of each kind: it follows what is found on its paths.
     bandwidth: BTreeMap<Media, PathBandwidths>,
+}
+
+/// The video of a participant.
+struct Stream {
+    media: Media,
+    payload_types: Vec<PayloadType>,
+    /// What these mean, by their ids.
+    encodings: BTreeMap<u8, VideoEncoding>,
 }
 
 impl Video {
@@ -68,7 +76,8 @@ impl Video {
 
     /// A participant may send video from now on.
     pub(super) fn open(&mut self, id: StreamId, media: &Media, payload_types: Vec<PayloadType>) {
-        self.streams.insert(id, (media.clone(), payload_types));
+        let encodings = payload_types.iter().filter_map(|it| Some((it.id, VideoEncoding::of(it)?))).collect();
+        self.streams.insert(id, Stream { media: media.clone(), payload_types, encodings });
     }
 
     /// These streams have ended.
@@ -85,17 +94,13 @@ impl Video {
 
     /// The encodings of a stream; `None` if it is not one of video.
     pub(super) fn payload_types(&self, id: &StreamId) -> Option<&[PayloadType]> {
-        self.streams.get(id).map(|(_, payload_types)| payload_types.as_slice())
+        self.streams.get(id).map(|stream| stream.payload_types.as_slice())
     }
 
     /// A packet of a participant.
-    pub(super) fn receive(
-        &mut self,
-        id: StreamId,
-        encoding: VideoEncoding,
-        received: ReceivedRtp,
-    ) -> Result<(), DeviceError> {
-        let Some((media, _)) = self.streams.get(&id) else { return Ok(()) };
+    pub(super) fn receive(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), DeviceError> {
+        let Some(Stream { media, encodings, .. }) = self.streams.get(&id) else { return Ok(()) };
+        let Some(encoding) = encodings.get(&received.payload_type).copied() else { return Ok(()) };
         self.thread.receive(id, media, encoding, received)
     }
 
@@ -122,6 +127,15 @@ impl Video {
     }
 
     // ---- bandwidth -------------------------------------------------------------------------------------------------
+
+    /// The largest frames of a kind have this size from now on; how much of all video is of use, in bits a second.
+    pub(super) fn set_size(&mut self, media: &Media, size: [usize; 2]) -> u32 {
+        if let Some(bandwidth) = self.bandwidth.get_mut(media) {
+            bandwidth.set_size(size);
+        }
+        let published: BTreeSet<&Media> = self.published.values().collect();
+        published.into_iter().filter_map(|media| self.bandwidth.get(media)).map(PathBandwidths::desired).sum()
+    }
 
     /// A frame was encoded.
     pub(super) fn encoded(&mut self, now: Instant, media: &Media, frame: &PacketizedFrame) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::encoding::VideoEncoding;
-use super::video::{Layer, Piece};
+use super::video::{Layer, Piece, PieceKey, VideoFault};
 use crate::rtp::{ReceivedRtp, RtpPacket};
 
 /// Packets kept of one stream: at 30 frames a second of 10 packets, a second and a half.
@@ -71,6 +71,8 @@ pub enum Assembled {
     Frame(AssembledFrame),
     /// Nothing can be shown before a key frame comes: the sender should be asked for one.
     Broken,
+    /// The packets of a frame contradict each other.
+    Faulty(VideoFault),
 }
 
 /// Puts the frames of one stream together again.
@@ -81,6 +83,8 @@ pub struct Assembler {
     next: Option<u64>,
     /// The number of the last frame of layer 0, if the sender has layers.
     base: Option<u8>,
+    /// A key frame came with its parameters: others may come without.
+    has_parameters: bool,
     asked: Option<Instant>,
 }
 
@@ -88,7 +92,7 @@ impl Assembler {
     /// A stream that has not begun.
     #[must_use]
     pub fn new(encoding: VideoEncoding) -> Self {
-        Self { encoding, packets: BTreeMap::new(), next: None, base: None, asked: None }
+        Self { encoding, packets: BTreeMap::new(), next: None, base: None, has_parameters: false, asked: None }
     }
 
     /// How its frames are encoded.
@@ -121,6 +125,15 @@ impl Assembler {
         true
     }
 
+    /// A key frame begins with it, and all that it needs is there.
+    fn is_key(&self, waiting: &Waiting) -> bool {
+        match waiting.piece.key {
+            PieceKey::No => false,
+            PieceKey::Whole => true,
+            PieceKey::WithoutParameters => self.has_parameters,
+        }
+    }
+
     /// The decoder could not use a frame: the next must be a key frame.
     pub fn broke(&mut self) {
         self.next = None;
@@ -128,13 +141,10 @@ impl Assembler {
 
     /// What there is now. A frame is `held` for so long before it is shown.
     pub fn poll(&mut self, now: Instant, held: Duration) -> Option<Assembled> {
-        if let Some(frame) = self.frame() {
-            return Some(Assembled::Frame(frame));
+        if let Some(frame) = self.frame().or_else(|| self.skip(now, held)) {
+            return Some(frame);
         }
-        if let Some(frame) = self.skip(now, held) {
-            return Some(Assembled::Frame(frame));
-        }
-        let waits = self.next.is_some() || self.packets.values().any(|packet| packet.piece.key);
+        let waits = self.next.is_some() || self.packets.values().any(|packet| self.is_key(packet));
         let patience = if waits { PATIENCE } else { BEGINNING };
         let stale = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= patience;
         let full = self.packets.len() >= MAX_PACKETS;
@@ -142,15 +152,15 @@ impl Assembler {
             return None;
         }
         // What is missing does not come any more, but something whole may be there that needs nothing before it.
-        let keys = self.packets.iter().filter(|(_, packet)| packet.piece.key).map(|(number, _)| *number);
+        let keys = self.packets.iter().filter(|(_, packet)| self.is_key(packet)).map(|(number, _)| *number);
         if let Some(whole) = keys.into_iter().find(|number| self.end(*number).is_some()) {
             self.next = Some(whole);
-            return self.frame().map(Assembled::Frame);
+            return self.frame();
         }
         self.next = None;
         self.packets.retain(|_, packet| !full && !stale(packet));
         // A key frame of which a piece is still missing may need no other.
-        if self.packets.values().any(|packet| packet.piece.key)
+        if self.packets.values().any(|packet| self.is_key(packet))
             || self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN)
         {
             return None;
@@ -160,7 +170,7 @@ impl Assembler {
     }
 
     /// The next frame that can be shown though one before it is missing.
-    fn skip(&mut self, now: Instant, held: Duration) -> Option<AssembledFrame> {
+    fn skip(&mut self, now: Instant, held: Duration) -> Option<Assembled> {
         let (_, base) = (self.next?, self.base?);
         let late = |packet: &Waiting| now.saturating_duration_since(packet.arrived) >= held + SKIPPED;
         self.packets.values().next().filter(|first| late(first))?;
@@ -184,8 +194,9 @@ impl Assembler {
     }
 
     /// The next frame, if all of it is there.
-    fn frame(&mut self) -> Option<AssembledFrame> {
-        let next = self.next.or_else(|| self.packets.iter().find(|(_, packet)| packet.piece.key).map(|(at, _)| *at))?;
+    fn frame(&mut self) -> Option<Assembled> {
+        let next =
+            self.next.or_else(|| self.packets.iter().find(|(_, packet)| self.is_key(packet)).map(|(at, _)| *at))?;
         let (end, timestamp) = self.end(next)?;
         self.packets = self.packets.split_off(&next); // What came before a key frame is no use.
         let rest = self.packets.split_off(&(end + 1));
@@ -197,8 +208,15 @@ impl Assembler {
         }
         let captured = frame.values().find_map(|packet| packet.captured);
         let turns = frame.values().find_map(|packet| packet.turns);
-        let bytes = frame.into_values().flat_map(|packet| packet.piece.bytes).collect();
-        Some(AssembledFrame { encoding: self.encoding, bytes, timestamp, captured, turns })
+        self.has_parameters |= frame.values().any(|packet| packet.piece.key == PieceKey::Whole);
+        let encoding = self.encoding;
+        match encoding.join(frame.into_values().map(|packet| packet.piece.bytes)) {
+            Ok(bytes) => Some(Assembled::Frame(AssembledFrame { encoding, bytes, timestamp, captured, turns })),
+            Err(why) => {
+                self.next = None;
+                Some(Assembled::Faulty(why))
+            }
+        }
     }
 }
 
@@ -242,6 +260,7 @@ mod tests {
                 out.push(match assembled {
                     Assembled::Frame(frame) => frame.bytes.len(),
                     Assembled::Broken => 0,
+                    Assembled::Faulty(why) => panic!("{why}"),
                 });
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use muji_xep::rtp::PayloadType;
 
 use super::g711::{self, Law};
+use super::h264::{self, H264Payloader, Packetization};
 use super::opus;
 use super::video::{Payloader, Piece, VideoDecoder, VideoEncoder, VideoFault};
 use super::vp8::{self, Vp8Payloader};
@@ -80,16 +81,21 @@ impl AudioEncoding {
     }
 }
 
-/// An encoding of video.
+/// An encoding of video, as peers take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VideoEncoding {
     /// VP8 (RFC 6386, RFC 7741).
     Vp8,
+    /// H.264 whose units may be cut into several packets (RFC 6184, `packetization-mode` 1).
+    H264,
+    /// H.264 for peers that take single units alone (`packetization-mode` 0).
+    H264Single,
 }
 
 impl VideoEncoding {
-    /// All of them, in the order in which they are offered.
-    const ALL: [Self; 1] = [Self::Vp8];
+    /// All of them, in the order in which they are offered: VP8 first, since each client of the list in docs/status.md has it, and ours has
+    /// layers for slow viewers in it alone.
+    const ALL: [Self; 3] = [Self::Vp8, Self::H264, Self::H264Single];
 
     /// Those that this program can encode and decode, in the order in which they are offered.
     pub fn built_in() -> impl Iterator<Item = Self> {
@@ -99,14 +105,14 @@ impl VideoEncoding {
     fn is_built_in(self) -> bool {
         match self {
             Self::Vp8 => cfg!(feature = "vp8"),
+            Self::H264 | Self::H264Single => cfg!(feature = "h264"),
         }
     }
 
     /// That of a payload type.
     #[must_use]
     pub fn of(payload: &PayloadType) -> Option<Self> {
-        let name = payload.name.as_deref()?;
-        Self::ALL.into_iter().find(|encoding| name.eq_ignore_ascii_case(encoding.name()))
+        Self::ALL.into_iter().find(|encoding| encoding.payload_type().same_codec(payload))
     }
 
     /// How it is announced.
@@ -114,14 +120,17 @@ impl VideoEncoding {
     pub fn payload_type(self) -> PayloadType {
         match self {
             Self::Vp8 => vp8::payload_type(),
+            Self::H264 => h264::payload_type(Packetization::NonInterleaved),
+            Self::H264Single => h264::payload_type(Packetization::Single),
         }
     }
 
-    /// Its name in descriptions.
+    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Vp8 => "VP8",
+            Self::H264 | Self::H264Single => "H.264",
         }
     }
 
@@ -129,13 +138,19 @@ impl VideoEncoding {
     ///
     /// # Errors
     /// If it is not built in, or the library refuses.
-    #[cfg_attr(not(feature = "vp8"), expect(unused_variables, reason = "there is no encoder"))]
     pub fn encoder(self, size: [usize; 2], bits: u32) -> Result<Box<dyn VideoEncoder>, VideoFault> {
         match self {
             #[cfg(feature = "vp8")]
             Self::Vp8 => Ok(Box::new(vp8::Encoder::new(size[0], size[1], bits)?)),
-            #[cfg(not(feature = "vp8"))]
-            Self::Vp8 => Err(VideoFault::Absent(self.name())),
+            #[cfg(feature = "h264")]
+            Self::H264 => Ok(Box::new(h264::Encoder::new(size, bits, Packetization::NonInterleaved)?)),
+            #[cfg(feature = "h264")]
+            Self::H264Single => Ok(Box::new(h264::Encoder::new(size, bits, Packetization::Single)?)),
+            #[cfg(not(all(feature = "vp8", feature = "h264")))]
+            absent => {
+                let _no_encoder_takes_them = (size, bits);
+                Err(VideoFault::Absent(absent.name()))
+            }
         }
     }
 
@@ -147,8 +162,10 @@ impl VideoEncoding {
         match self {
             #[cfg(feature = "vp8")]
             Self::Vp8 => Ok(Box::new(vp8::Decoder::new()?)),
-            #[cfg(not(feature = "vp8"))]
-            Self::Vp8 => Err(VideoFault::Absent(self.name())),
+            #[cfg(feature = "h264")]
+            Self::H264 | Self::H264Single => Ok(Box::new(h264::Decoder::new()?)),
+            #[cfg(not(all(feature = "vp8", feature = "h264")))]
+            absent => Err(VideoFault::Absent(absent.name())),
         }
     }
 
@@ -157,6 +174,8 @@ impl VideoEncoding {
     pub fn payloader(self) -> Box<dyn Payloader> {
         match self {
             Self::Vp8 => Box::new(Vp8Payloader::default()),
+            Self::H264 => Box::new(H264Payloader(Packetization::NonInterleaved)),
+            Self::H264Single => Box::new(H264Payloader(Packetization::Single)),
         }
     }
 
@@ -164,6 +183,18 @@ impl VideoEncoding {
     pub(crate) fn read(self, payload: &[u8]) -> Option<Piece> {
         match self {
             Self::Vp8 => vp8::read(payload),
+            Self::H264 | Self::H264Single => h264::read(payload),
+        }
+    }
+
+    /// The frame that was cut into these pieces.
+    ///
+    /// # Errors
+    /// If they contradict each other.
+    pub(crate) fn join(self, pieces: impl Iterator<Item = Vec<u8>>) -> Result<Vec<u8>, VideoFault> {
+        match self {
+            Self::Vp8 => Ok(pieces.flatten().collect()),
+            Self::H264 | Self::H264Single => h264::join(pieces),
         }
     }
 
@@ -171,6 +202,7 @@ impl VideoEncoding {
     pub(crate) fn is_key(self, frame: &[u8]) -> bool {
         match self {
             Self::Vp8 => vp8::is_key(frame),
+            Self::H264 | Self::H264Single => h264::is_key(frame),
         }
     }
 
@@ -178,6 +210,7 @@ impl VideoEncoding {
     pub(crate) fn renumbered(self, packet: &RtpPacket, kept_back: u16) -> RtpPacket {
         match self {
             Self::Vp8 => vp8::renumbered(packet, kept_back),
+            Self::H264 | Self::H264Single => packet.clone(), // It has no numbers of frames.
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod assembler;
 pub(crate) mod audio_decoder;
 pub(crate) mod encoding;
 pub(crate) mod g711;
+pub(crate) mod h264;
 pub(crate) mod offer;
 pub(crate) mod opus;
 pub(crate) mod red;

@@ -86,8 +86,10 @@ pub struct RateControl {
 
 impl RateControl {
     /// For conversations: a new target is reached within four frames, where browsers' second of buffer takes up to 23, and libvpx's
-    /// own six seconds never reach a lower one (`make bitrate`).
-    pub const CONVERSATION: Self = Self { constant: true, buffer: 200, initial: 150, optimal: 160, drop_below: 30 };
+    /// own six seconds never reach a lower one (`make bitrate`). No frame is left out: in a buffer so small a key frame alone would cost the
+    /// next seven. It costs quality of some frames instead, and a rate that cannot be kept to costs the size (`video/ladder.rs`). The buffer
+    /// begins as full as a key frame leaves it full.
+    pub const CONVERSATION: Self = Self { constant: true, buffer: 230, initial: 370, optimal: 210, drop_below: 0 };
 }
 
 /// What a packet says of its frame, and what of it is the frame's.
@@ -96,11 +98,22 @@ pub(crate) struct Piece {
     /// The frame begins with it.
     pub(crate) starts: bool,
     /// And it is a key frame.
-    pub(crate) key: bool,
+    pub(crate) key: PieceKey,
     /// Its layer, and the number of the last frame of layer 0.
     pub(crate) layer: Option<(Layer, u8)>,
     /// A part of what the encoder made.
     pub(crate) bytes: Vec<u8>,
+}
+
+/// Whether a packet begins a key frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PieceKey {
+    /// It does not.
+    No,
+    /// It does.
+    Whole,
+    /// It does for those who have the stream's parameters, which came before (H.264).
+    WithoutParameters,
 }
 
 /// Cuts into pieces of about one size, at most so large: a small last packet is lost as often as a large one.
@@ -119,6 +132,12 @@ pub enum VideoFault {
     /// This program was built without the feature.
     #[error("this program was built without {0}")]
     Absent(&'static str),
+    /// A profile that cannot be decoded, by its number in the codec.
+    #[error("profile {0} is not supported")]
+    Profile(u8),
+    /// The stream contradicts itself, or its codec.
+    #[error("the stream makes no sense: {0}")]
+    Stream(&'static str),
     /// There is no memory.
     #[error("no memory for a frame")]
     Memory,

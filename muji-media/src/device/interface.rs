@@ -48,7 +48,7 @@ pub trait AudioSink: Send {
 
 /// Where video comes from, thirty frames a second. Nothing is captured before a call has published video, nor while it is muted.
 pub trait VideoSource: Send {
-    /// The width and height of its frames, in pixels; both even.
+    /// The width and height of its first frame, in pixels; both even. Later frames may have another size.
     fn size(&self) -> [usize; 2];
 
     /// The frame of now.

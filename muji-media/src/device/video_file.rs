@@ -35,7 +35,7 @@ pub struct VideoFile {
 }
 
 impl VideoFile {
-    /// Opens a file. Its frames are all shown in the size of the first.
+    /// Opens a file.
     ///
     /// # Errors
     /// If it is not there, or holds no VP8.
@@ -105,7 +105,7 @@ impl VideoSource for VideoFile {
     fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
         self.advance().map_err(|why| DeviceError(format!("{}: {why}", self.path.display())))?;
         self.now += INTERVAL;
-        Ok(self.frame.resized(self.size))
+        Ok(self.frame.clone())
     }
 }
 

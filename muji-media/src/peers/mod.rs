@@ -51,6 +51,8 @@ pub struct Peers {
     sessions: BTreeMap<SessionId, PeerSession>,
     transports: BTreeMap<TransportId, TransportEntry>,
     routes: Routes,
+    /// As many bits a second of video are of use; `None` before that is known.
+    desired: Option<u32>,
     out: VecDeque<PeersOutput>,
 }
 
@@ -65,6 +67,7 @@ impl Peers {
             sessions: BTreeMap::new(),
             transports: BTreeMap::new(),
             routes: Routes::default(),
+            desired: None,
             out: VecDeque::new(),
         }
     }
@@ -195,10 +198,13 @@ impl Peers {
             return self.report(MediaReport::Failed { transport: id, failure });
         };
         let params = TransportParams { call, id, role, contents, candidates: candidates.clone() };
-        let transport = match self.make.for_rsa.as_mut().filter(|_| rsa) {
+        let mut transport = match self.make.for_rsa.as_mut().filter(|_| rsa) {
             Some(for_rsa) => for_rsa.open(now, params),
             None => self.make.open(now, params),
         };
+        if let Some(bits) = self.desired {
+            transport.set_desired_bit_rate(bits);
+        }
         let local = transport.local();
         self.transports.insert(id, TransportEntry::new(transport, socket_set));
         self.report(MediaReport::Described { transport: id, local });
@@ -426,6 +432,12 @@ impl Peers {
     pub fn limit_layers(&mut self, transport: TransportId, media: &Media, highest: u8) {
         let of_media = self.contents_on(transport).filter(|sent| sent.media == *media);
         of_media.for_each(|sent| sent.filter.limit(highest));
+    }
+
+    /// So many bits a second of our video are of use at most: paths are not probed for more.
+    pub fn set_desired_bit_rate(&mut self, bits: u32) {
+        self.desired = Some(bits);
+        self.transports.values_mut().for_each(|entry| entry.transport.set_desired_bit_rate(bits));
     }
 
     /// A path has become narrower: no video is sent by it until the queue before it is gone.

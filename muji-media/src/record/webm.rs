@@ -187,8 +187,8 @@ pub(super) struct WebmSink {
     encoder: Encoder,
     /// When the next audio is due: without gaps, however late this program was woken.
     next_sound: Instant,
-    /// It is known that there are frames.
-    frames: bool,
+    /// The size of the largest frame, in pixels; 0 before there are frames.
+    largest: [usize; 2],
     /// The blocks that wait to be written, the time of the first, and of the last: never earlier than the one before, in ms.
     cluster: Vec<u8>,
     first: u64,
@@ -207,7 +207,7 @@ impl WebmSink {
         let encoder = Encoder::new().and_then(|mut encoder| encoder.set_bit_rate(BIT_RATE).map(|()| encoder));
         let encoder = encoder.map_err(|why| no_codec(path, &why))?;
         let (path, cluster) = (path.to_owned(), Vec::new());
-        Ok(Self { path, file, head, begun, encoder, next_sound: begun, frames: false, cluster, first: 0, last: 0 })
+        Ok(Self { path, file, head, begun, encoder, next_sound: begun, largest: [0, 0], cluster, first: 0, last: 0 })
     }
 
     /// The next 20 ms of audio.
@@ -227,10 +227,14 @@ impl WebmSink {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn video(&mut self, at: Instant, frame: &Encoded) -> Result<(), DeviceError> {
-        if !self.frames {
-            let Some(size) = vp8::size(&frame.bytes) else { return Ok(()) };
-            self.frames = true;
+        let size = vp8::size(&frame.bytes).unwrap_or_default();
+        // Players show all frames in the size that the header says, and a sender may change to another one.
+        if size[0] * size[1] > self.largest[0] * self.largest[1] {
+            self.largest = size;
             self.patch(self.head.frames, &frame_track(size)).map_err(|why| unwritable(&self.path, &why))?;
+        }
+        if self.largest == [0, 0] {
+            return Ok(());
         }
         self.block(FRAMES, at, if frame.key { KEY } else { 0 }, &frame.bytes)
     }
@@ -352,6 +356,27 @@ mod tests {
             let tone = tone(&mut sound).expect("there is one");
             assert!((tone - 440.0).abs() < 5.0, "{tone} Hz");
         }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_recording_whose_frames_change_their_size_holds_each_as_it_came_and_says_the_largest() {
+        let (path, begun) = (file("sizes"), Instant::now());
+        let mut sink = WebmSink::create(&path, begun).unwrap();
+        for (number, size) in (0u32..).zip([[160, 96], [320, 192], [80, 48]]) {
+            let mut encoder = vp8::Encoder::new(size[0], size[1], 300_000).expect("libvpx works");
+            let frame = VideoFrame::filled(size[0], size[1], [200, 60, 40]);
+            let encoded = encoder.encode(&frame, 0, true).unwrap().expect("key frames are not left out");
+            sink.video(begun + Duration::from_millis(40) * number, &encoded).unwrap();
+        }
+        sink.flush().unwrap();
+        let written = std::fs::read(&path).unwrap();
+        let track = frame_track([320, 192]);
+        assert!(written.windows(track.len()).any(|part| part == track));
+        let mut film = VideoFile::open(&path).unwrap();
+        let mut shown: Vec<usize> = (0..5).map(|_| film.capture().unwrap().width()).collect();
+        shown.dedup();
+        assert_eq!(shown[..3], [160, 320, 80]);
         std::fs::remove_file(path).unwrap();
     }
 

@@ -124,6 +124,8 @@ pub trait Transport: Send {
     fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket);
     /// Sends a packet of audio with copies of earlier frames, under the payload type that was negotiated for those. As [`Self::send`].
     fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket);
+    /// So many bits a second of video are of use at most: it need not be found out whether the path carries more.
+    fn set_desired_bit_rate(&mut self, _bits: u32) {}
     /// Asks the peer for a key frame of this content.
     fn request_key_frame(&mut self, now: Instant, content: &str);
     /// True if a datagram belongs to this transport.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Pixels of the largest frame: 1920 times 1088. A stream of larger ones could use up the machine.
-pub(crate) const MAX_PIXELS: usize = 1_920 * 1_088;
+/// Pixels of the largest frame: 4096 times 2304, as cameras and screens of 4K give. A stream of larger ones could use up the machine; one of
+/// these costs its decoder some 60 MB, for it keeps four frames.
+pub(crate) const MAX_PIXELS: usize = 4_096 * 2_304;
 
 /// Between two frames: 30 a second.
 pub(crate) const INTERVAL: Duration = Duration::from_micros(1_000_000 / 30);
@@ -64,27 +65,6 @@ impl VideoFrame {
         }
     }
 
-    /// The same in half the width and half the height.
-    #[must_use]
-    pub fn halved(&self) -> Self {
-        let (width, height) = (self.width / 4 * 2, self.height / 4 * 2);
-        let mut samples = Vec::with_capacity(width * height * 3 / 2);
-        let pixels = self.width * self.height;
-        let planes = [(0, self.width, width, height), (pixels, self.width / 2, width / 2, height / 2)];
-        let second = (pixels + pixels / 4, self.width / 2, width / 2, height / 2);
-        for (begin, stride, width, height) in planes.into_iter().chain([second]) {
-            for row in 0..height {
-                let [above, below] = [0, 1].map(|half| &self.samples[begin + (2 * row + half) * stride..][..2 * width]);
-                let of_four = |(above, below): (&[u8], &[u8])| {
-                    let sum: u16 = above.iter().chain(below).map(|sample| u16::from(*sample)).sum();
-                    ((sum + 2) / 4) as u8
-                };
-                samples.extend(above.chunks_exact(2).zip(below.chunks_exact(2)).map(of_four));
-            }
-        }
-        Self { width, height, samples }
-    }
-
     /// The same rotated right by so many quarter turns.
     #[must_use]
     pub fn turned(self, turns: u8) -> Self {
@@ -111,22 +91,19 @@ impl VideoFrame {
         }
     }
 
-    /// The same in another size; a side that is odd loses a pixel.
+    /// The same in another size; a side that is odd loses a pixel. Each pixel is the mean of the area that it covers, so that fine lines do not
+    /// flicker in smaller frames.
     #[must_use]
     pub fn resized(&self, [width, height]: [usize; 2]) -> Self {
         if [width, height] == [self.width, self.height] {
             return self.clone();
         }
         let (width, height) = ((width / 2).max(1) * 2, (height / 2).max(1) * 2);
-        let pixels = self.width * self.height;
-        let colours = [pixels, pixels + pixels / 4].map(|begin| (begin, 2));
         let mut samples = Vec::with_capacity(width * height * 3 / 2);
-        for (begin, part) in [(0, 1)].into_iter().chain(colours) {
-            let (from, to) = ([self.width / part, self.height / part], [width / part, height / part]);
-            for row in 0..to[1] {
-                let row = &self.samples[begin + row * from[1] / to[1] * from[0]..][..from[0]];
-                samples.extend((0..to[0]).map(|column| row[column * from[0] / to[0]]));
-            }
+        let (brightness, colours) = self.samples.split_at(self.width * self.height);
+        scale(brightness, [self.width, self.height], [width, height], &mut samples);
+        for colour in colours.chunks_exact(colours.len() / 2) {
+            scale(colour, [self.width / 2, self.height / 2], [width / 2, height / 2], &mut samples);
         }
         Self { width, height, samples }
     }
@@ -163,6 +140,49 @@ impl VideoFrame {
         let (brightness, colours) = self.samples.split_at(pixels);
         let (u, v) = colours.split_at(pixels / 4);
         to_rgb([mean(brightness), mean(u), mean(v)])
+    }
+}
+
+/// Of all weights of one side together.
+const WHOLE: u32 = 256;
+
+/// Appends a plane in another size.
+fn scale(plane: &[u8], [from_width, from_height]: [usize; 2], [width, height]: [usize; 2], scaled: &mut Vec<u8>) {
+    let columns: Vec<Covered> = (0..width).map(|column| Covered::by(column, width, from_width)).collect();
+    let mut sums = vec![0; from_width];
+    for row in 0..height {
+        let rows = Covered::by(row, height, from_height);
+        sums.fill(0);
+        for (weight, row) in rows.weights.iter().zip(plane.chunks_exact(from_width).skip(rows.first)) {
+            sums.iter_mut().zip(row).for_each(|(sum, sample)| *sum += weight * u32::from(*sample));
+        }
+        scaled.extend(columns.iter().map(|column| {
+            let weighed = column.weights.iter().zip(&sums[column.first..]).map(|(weight, sum)| weight * sum);
+            ((weighed.sum::<u32>() + WHOLE * WHOLE / 2) / (WHOLE * WHOLE)) as u8
+        }));
+    }
+}
+
+/// The samples of a row or column that one of another size covers, from the first on, and how much of each.
+struct Covered {
+    first: usize,
+    weights: Vec<u32>,
+}
+
+impl Covered {
+    /// By the sample `at` of `to`, of `from` samples.
+    fn by(at: usize, to: usize, from: usize) -> Self {
+        // In parts of which a sample of the one has `to` and one of the other `from`.
+        let (begin, end) = (at * from, (at + 1) * from);
+        let (first, last) = (begin / to, (end - 1) / to);
+        // Rounded where they end and not each for itself, so that they are the whole together.
+        let up_to = |sample: usize| ((end.min((sample + 1) * to) - begin) * WHOLE as usize / from) as u32;
+        let weights = (first..=last).scan(0, |before, sample| {
+            let weight = up_to(sample) - *before;
+            *before += weight;
+            Some(weight)
+        });
+        Self { first, weights: weights.collect() }
     }
 }
 
@@ -219,13 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn half_a_frame_has_the_colours_of_the_whole() {
-        let mut frame = VideoFrame::filled(18, 10, [200, 40, 40]);
-        [(0, 0), (1, 0), (0, 1), (1, 1)].into_iter().for_each(|(x, y)| frame.set_brightness(x, y, 235));
-        let half = frame.halved();
-        assert_eq!((half.width(), half.height(), half.samples().len()), (8, 4, 48));
-        assert_eq!(half.samples()[0], 235);
-        assert_eq!(half.samples()[1..], VideoFrame::filled(8, 4, [200, 40, 40]).samples()[1..]);
+    fn each_pixel_of_a_smaller_frame_is_the_mean_of_what_it_covers() {
+        let mut frame = VideoFrame::filled(12, 6, [0, 0, 0]);
+        let stripes = (0..12).step_by(2).flat_map(|x| (0..6).map(move |y| (x, y)));
+        stripes.for_each(|(x, y)| frame.set_brightness(x, y, 216));
+        assert_eq!(frame.resized([6, 2]).samples()[..12], [116; 12], "half 216, half 16");
+        let two_thirds = frame.resized([8, 4]);
+        assert_eq!(two_thirds.samples()[..4], [149, 150, 83, 82], "two thirds of 216 twice, then of 16");
+        assert_eq!(frame.resized([12, 6]), frame);
     }
 
     #[test]
@@ -245,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_not_taken() {
-        for (width, height, samples) in [(0, 0, 0), (3, 2, 9), (2, 2, 5), (4_096, 4_096, 4_096 * 4_096 * 3 / 2)] {
+        for (width, height, samples) in [(0, 0, 0), (3, 2, 9), (2, 2, 5), (4_096, 2_306, 4_096 * 2_306 * 3 / 2)] {
             assert_eq!(VideoFrame::from_samples(width, height, vec![0; samples]), None, "{width} x {height}");
         }
     }

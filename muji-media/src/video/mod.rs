@@ -9,6 +9,7 @@
 mod capture;
 pub(crate) mod encoded_rate;
 pub(crate) mod frame;
+pub(crate) mod ladder;
 pub(crate) mod layers;
 pub(crate) mod packetized;
 mod playout_delay;

@@ -150,6 +150,11 @@ impl VideoReceiver {
             whole = true;
             match assembled {
                 Assembled::Broken => wanted.push(ReceiverRequest::KeyFrame),
+                Assembled::Faulty(why) => {
+                    if !std::mem::replace(&mut self.fault_said, true) {
+                        wanted.push(ReceiverRequest::Undecodable(why));
+                    }
+                }
                 Assembled::Frame(frame) => {
                     self.delay.whole(now, frame.timestamp, self.repaired);
                     let sound = frame.captured.and_then(|captured| self.clock?.due(captured));

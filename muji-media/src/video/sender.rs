@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::bandwidth::Target;
 use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::{CLOCK_RATE, Payloader, VideoEncoder, VideoFault};
-use crate::video::frame::{INTERVAL, VideoFrame};
+use crate::video::frame::VideoFrame;
+use crate::video::ladder::{DegradationPreference, Ladder};
 use crate::video::packetized::PacketizedFrame;
 
 /// Between two key frames that peers ask for. Each costs all peers as many bits as several other frames.
@@ -18,19 +19,16 @@ const MAX_WAIT: f64 = 2.0;
 /// The share of all bits that key frames may take. On a path that is too narrow peers ask for them again and again, and they would fill it.
 const KEY_SHARE: f64 = 0.3;
 
-/// With fewer bits for each pixel, frames of half the width and height look better; with more than the second value, the full size does. In
-/// between it stays as it is, so that it does not switch back and forth.
-const HALVE: f64 = 0.025;
-const RESTORE: f64 = 0.045;
-
 /// Encodes and packetises.
 pub struct VideoSender {
     encoding: VideoEncoding,
     encoder: Box<dyn VideoEncoder>,
     payloader: Box<dyn Payloader>,
-    /// The size of the source's frames, and whether they are halved.
+    /// The size of the source's frames, and of those that are encoded.
+    source: [usize; 2],
     size: [usize; 2],
-    halved: bool,
+    preference: DegradationPreference,
+    ladder: Ladder,
     target: Target,
     begun: Instant,
     next: Instant,
@@ -40,26 +38,35 @@ pub struct VideoSender {
 }
 
 impl VideoSender {
-    /// For frames of this size, in pixels.
+    /// For frames of this size, in pixels, of people: they become smaller before fewer.
     ///
     /// # Errors
     /// If there is no encoder for this encoding.
-    pub fn new(now: Instant, encoding: VideoEncoding, size: [usize; 2], target: Target) -> Result<Self, VideoFault> {
-        let halved = bits_per_pixel(size, target.bits) < HALVE;
-        let encoder = encoder(encoding, size, halved, target)?;
-        let payloader = encoding.payloader();
+    pub fn new(now: Instant, encoding: VideoEncoding, source: [usize; 2], target: Target) -> Result<Self, VideoFault> {
+        let preference = DegradationPreference::MaintainFramerate;
+        let ladder = Ladder::new(now, source, preference, target.bits);
+        let size = ladder.step().size;
         Ok(Self {
             encoding,
-            encoder,
-            payloader,
+            encoder: encoder(encoding, size, target)?,
+            payloader: encoding.payloader(),
+            source,
             size,
-            halved,
+            preference,
+            ladder,
             target,
             begun: now,
             next: now,
             asked: true,
             key_from: now,
         })
+    }
+
+    /// The same with another preference, such as that of a screen.
+    #[must_use]
+    pub fn preferring(self, now: Instant, preference: DegradationPreference) -> Self {
+        let ladder = Ladder::new(now, self.source, preference, self.target.bits);
+        Self { preference, ladder, ..self }
     }
 
     /// Timestamps count from then on: a sender that pauses must continue them (RFC 3550 section 5.1).
@@ -74,13 +81,6 @@ impl VideoSender {
     /// If the encoder fails.
     pub fn set_target(&mut self, target: Target) -> Result<(), VideoFault> {
         let before = std::mem::replace(&mut self.target, target);
-        let bits = bits_per_pixel(self.size, target.bits);
-        let halved = bits < if self.halved { RESTORE } else { HALVE };
-        if halved != self.halved {
-            self.encoder = encoder(self.encoding, self.size, halved, target)?;
-            self.halved = halved;
-            return Ok(());
-        }
         if before.layered != target.layered {
             self.encoder.set_layered(target.layered)?;
         }
@@ -98,7 +98,7 @@ impl VideoSender {
         let due = self.next <= now;
         if due {
             // A machine that was busy leaves out the frames that it missed.
-            self.next = (self.next + INTERVAL).max(now);
+            self.next = (self.next + self.ladder.step().interval).max(now);
         }
         due
     }
@@ -108,16 +108,33 @@ impl VideoSender {
         self.asked = true;
     }
 
-    /// The packets of a frame; `None` if it is left out to keep to the bit rate.
+    /// The largest size that is sent, whatever the bit rate: that of the source, unless it is too large for this machine.
+    #[must_use]
+    pub fn largest(&self) -> [usize; 2] {
+        self.ladder.largest()
+    }
+
+    /// Encoding the last frame took so long.
+    pub fn took(&mut self, now: Instant, time: Duration) {
+        self.ladder.took(now, time);
+    }
+
+    /// The packets of a frame, which may have another size than the one before; `None` if it is left out to keep to the bit rate.
     ///
     /// # Errors
-    /// If the frame has another size, or the encoder fails.
+    /// If the encoder fails.
     pub fn packets(&mut self, now: Instant, frame: &VideoFrame) -> Result<Option<PacketizedFrame>, VideoFault> {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
+        self.fit([frame.width(), frame.height()], now)?;
+        if self.ladder.leaves_out(now, self.target.bits) {
+            return Ok(None);
+        }
         let key = self.asked && self.key_from <= now;
-        let frame = if self.halved { Cow::Owned(frame.halved()) } else { Cow::Borrowed(frame) };
+        let fits = [frame.width(), frame.height()] == self.size;
+        let frame = if fits { Cow::Borrowed(frame) } else { Cow::Owned(frame.resized(self.size)) };
         let Some(encoded) = self.encoder.encode(&frame, at, key)? else { return Ok(None) };
+        self.ladder.encoded(now, encoded.bytes.len(), self.target.bits);
         if encoded.key {
             let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.bits.max(1)) * KEY_SHARE);
             self.asked = false;
@@ -127,24 +144,26 @@ impl VideoSender {
         let (encoding, layer, key) = (self.encoding, encoded.layer.number, encoded.key);
         Ok(Some(PacketizedFrame { encoding, layer, key, packets }))
     }
+
+    /// Encodes in the size that fits the source, the bit rate and this machine. An encoder of another size begins with a key frame.
+    fn fit(&mut self, source: [usize; 2], now: Instant) -> Result<(), VideoFault> {
+        if source != self.source {
+            self.source = source;
+            self.ladder = Ladder::new(now, source, self.preference, self.target.bits);
+        }
+        let size = self.ladder.take(now, self.target.bits).size;
+        if size != self.size {
+            self.encoder = encoder(self.encoding, size, self.target)?;
+            self.size = size;
+        }
+        Ok(())
+    }
 }
 
-fn encoder(
-    encoding: VideoEncoding,
-    [width, height]: [usize; 2],
-    halved: bool,
-    target: Target,
-) -> Result<Box<dyn VideoEncoder>, VideoFault> {
-    // As `VideoFrame::halved` makes them.
-    let side = |side: usize| if halved { side / 4 * 2 } else { side };
-    let mut encoder = encoding.encoder([side(width), side(height)], target.bits)?;
+fn encoder(encoding: VideoEncoding, size: [usize; 2], target: Target) -> Result<Box<dyn VideoEncoder>, VideoFault> {
+    let mut encoder = encoding.encoder(size, target.bits)?;
     if target.layered {
         encoder.set_layered(true)?;
     }
     Ok(encoder)
-}
-
-/// Bits for each pixel of a frame.
-fn bits_per_pixel([width, height]: [usize; 2], target: u32) -> f64 {
-    f64::from(target) * INTERVAL.as_secs_f64() / (width * height) as f64
 }

@@ -35,6 +35,8 @@ pub(crate) enum VideoTask {
 pub(crate) enum VideoOutput {
     /// An encoded frame of ours, and when it was captured.
     Frame(Media, Instant, PacketizedFrame),
+    /// From now on frames of ours have this size at most.
+    LargestSize(Media, [usize; 2]),
     /// A peer is to be asked for a key frame.
     RequestKeyFrame(StreamId),
     /// A participant is shown so much later than its sound is played; each second.

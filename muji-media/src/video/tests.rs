@@ -9,9 +9,11 @@ use tokio::sync::mpsc;
 
 use super::frame::{INTERVAL, VideoFrame};
 use super::receiver::VideoReceiver;
+use super::sender::VideoSender;
 use super::task::{VideoOutput, VideoTask};
 use super::worker::{Sources, VideoWorker};
 use crate::audio::receiver::PlayoutClock;
+use crate::bandwidth::Target;
 use crate::codec::encoding::VideoEncoding;
 use crate::device::{DeviceError, VideoSource};
 use crate::rtp::{ReceivedRtp, RtpPacket, StreamId};
@@ -66,6 +68,15 @@ impl Bench {
         Self { worker, outputs, seen, now: Instant::now(), taken, rested }
     }
 
+    fn of(source: impl VideoSource + 'static) -> Self {
+        let mut bench = Self::new();
+        let (done, outputs) = mpsc::channel(1_024);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        bench.worker = VideoWorker::new(sources(source), None, None, waiting, done, mpsc::channel(64).0);
+        bench.outputs = outputs;
+        bench
+    }
+
     fn give(&mut self, task: VideoTask) {
         assert!(self.worker.execute(self.now, task).is_ok());
         self.worker.show_due(self.now).unwrap_or_else(|_| panic!("the bench listens"));
@@ -76,7 +87,7 @@ impl Bench {
         let until = self.now + time;
         while let Some(next) = self.worker.capture_at().filter(|next| *next < until) {
             self.now = next;
-            assert!(self.worker.capture_due(next).is_ok());
+            assert!(self.worker.capture_due(&|| next).is_ok());
         }
         self.now = until;
         self.outputs()
@@ -248,7 +259,7 @@ fn freezes(paused: bool) -> u64 {
     let mut number = 1;
     for (arrives, done) in [(true, before), (false, lost), (true, behind)] {
         for done in done {
-            let VideoOutput::Frame(_, at, PacketizedFrame { packets, .. }) = done else { panic!("nothing else") };
+            let VideoOutput::Frame(_, at, PacketizedFrame { packets, .. }) = done else { continue };
             juliet.now = at;
             for packet in received(&packets, number, at).into_iter().filter(|_| arrives) {
                 juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::Vp8, packet));
@@ -329,4 +340,68 @@ fn a_stream_whose_frames_change_their_size_goes_on() {
         .filter_map(|seen| if let Observation::Video { size, .. } = seen { Some(size) } else { None })
         .collect();
     assert_eq!((sizes.first(), sizes.last()), (Some(&[160, 96]), Some(&[320, 192])));
+}
+
+/// What a viewer sees of frames of these sizes, each at so many bits a second and for so many frames: each size once.
+fn seen_sizes(changes: &[([usize; 2], u32, usize)]) -> Vec<[usize; 2]> {
+    let mut now = Instant::now();
+    let target = |bits| Target { bits, layered: false };
+    let mut romeo =
+        VideoSender::new(now, VideoEncoding::Vp8, changes[0].0, target(changes[0].1)).expect("libvpx works");
+    let (mut juliet, mut seen, mut number) = (VideoReceiver::new(now), Vec::new(), 1);
+    for (size, bits, frames) in changes {
+        romeo.set_target(target(*bits)).unwrap();
+        for frame in 0..*frames {
+            let mut picture = VideoFrame::filled(size[0], size[1], [200, 60, 40]);
+            (0..16).for_each(|pixel| picture.set_brightness(frame % size[0], pixel, 235));
+            let sent = romeo.packets(now, &picture).unwrap().expect("it is small").packets;
+            for packet in received(&sent, number, now) {
+                assert!(juliet.receive(now, VideoEncoding::Vp8, &packet).is_empty(), "nothing is asked for");
+            }
+            number += sent.len() as u64;
+            now += INTERVAL;
+            seen.extend(juliet.take(now).iter().map(|shown| [shown.frame.width(), shown.frame.height()]));
+        }
+    }
+    seen.dedup();
+    seen
+}
+
+#[test]
+fn a_viewer_sees_frames_that_follow_the_bit_rate_and_a_source_that_changes_its_size() {
+    let camera = [1_280, 720];
+    let seen = seen_sizes(&[(camera, 1_500_000, 5), (camera, 300_000, 70), (camera, 1_500_000, 5)]);
+    assert_eq!(seen, [[1_280, 720], [640, 360], [1_280, 720]]);
+    let seen = seen_sizes(&[([640, 360], 1_500_000, 5), ([360, 640], 1_500_000, 5), ([2, 2], 1_500_000, 5)]);
+    assert_eq!(seen, [[640, 360], [360, 640], [2, 2]]);
+}
+
+/// Frames of these sizes, one after the other, and then none.
+struct Shrinking(Vec<[usize; 2]>);
+
+impl VideoSource for Shrinking {
+    fn size(&self) -> [usize; 2] {
+        self.0[0]
+    }
+
+    fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
+        let size = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
+        Ok(VideoFrame::filled(size[0], size[1], [200, 60, 40]))
+    }
+}
+
+#[test]
+fn frames_that_are_larger_than_is_sent_are_scaled_down_which_is_said_once() {
+    let mut bench = Bench::of(Shrinking(vec![[4_096, 2_304], [4_096, 2_304], [640, 360]]));
+    bench.give(VideoTask::StartCapture(Media::Video));
+    let (mut said, mut largest) = (Vec::new(), Vec::new());
+    for done in bench.run(INTERVAL * 5) {
+        match done {
+            VideoOutput::Trouble(DeviceError(why)) => said.push(why),
+            VideoOutput::LargestSize(media, size) => largest.push((media, size)),
+            VideoOutput::Frame(..) | VideoOutput::RequestKeyFrame(_) | VideoOutput::BehindSound(..) => {}
+        }
+    }
+    assert_eq!(said, ["frames of 4096 x 2304 are scaled down to 1920 x 1080"]);
+    assert_eq!(largest, [(Media::Video, [1_920, 1_080]), (Media::Video, [640, 360])]);
 }

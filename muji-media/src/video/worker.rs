@@ -10,8 +10,9 @@ use muji_core::Media;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::capture::Capture;
+use super::capture::{Capture, Sizes};
 use super::frame::VideoFrame;
+use super::ladder::MAX_SENT;
 use super::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
 use super::task::{VideoOutput, VideoTask};
 use crate::codec::encoding::VideoEncoding;
@@ -49,7 +50,11 @@ impl VideoWorker {
         outputs: mpsc::Sender<VideoOutput>,
         observed: mpsc::Sender<Observation>,
     ) -> Self {
-        let captures = sources.into_iter().map(|(media, source)| (media, Capture::new(source))).collect();
+        let capture = |(media, source)| {
+            let capture = Capture::new(&media, source);
+            (media, capture)
+        };
+        let captures = sources.into_iter().map(capture).collect();
         Self { captures, sink, receivers: BTreeMap::new(), recorder, waiting, outputs, observed }
     }
 
@@ -62,7 +67,7 @@ impl VideoWorker {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let shown = outcome.and_then(|()| self.show_due(Instant::now()));
-            if shown.and_then(|()| self.capture_due(Instant::now())).is_err() {
+            if shown.and_then(|()| self.capture_due(&Instant::now)).is_err() {
                 return;
             }
         }
@@ -119,13 +124,15 @@ impl VideoWorker {
         }
     }
 
-    /// Captures and encodes the frames that are due.
-    pub(super) fn capture_due(&mut self, now: Instant) -> Result<(), Disconnected> {
+    /// Captures and encodes the frames that are due by this clock.
+    pub(super) fn capture_due(&mut self, clock: &dyn Fn() -> Instant) -> Result<(), Disconnected> {
+        let now = clock();
         let captures = self.captures.iter_mut();
-        let due = captures.filter_map(|(media, capture)| Some((media.clone(), capture.take(now).transpose()?)));
+        let due = captures.filter_map(|(media, capture)| Some((media.clone(), capture.take(now, clock).transpose()?)));
         for (media, taken) in due.collect::<Vec<_>>() {
             match taken {
                 Ok((frame, packets)) => {
+                    self.tell_sizes(&media, &frame)?;
                     self.show(&VideoOrigin::Local(media.clone()), frame);
                     packets.map_or(Ok(()), |packets| self.put(VideoOutput::Frame(media, now, packets)))?;
                 }
@@ -136,6 +143,16 @@ impl VideoWorker {
             }
         }
         Ok(())
+    }
+
+    fn tell_sizes(&mut self, media: &Media, frame: &VideoFrame) -> Result<(), Disconnected> {
+        let sizes = self.captures.get_mut(media).and_then(|capture| capture.sizes_if_new(frame));
+        let Some(Sizes { captured, largest }) = sizes else { return Ok(()) };
+        if captured[0] * captured[1] > MAX_SENT {
+            let [[width, height], [to_width, to_height]] = [captured, largest];
+            self.trouble(format!("frames of {width} x {height} are scaled down to {to_width} x {to_height}"))?;
+        }
+        self.put(VideoOutput::LargestSize(media.clone(), largest))
     }
 
     fn receive(

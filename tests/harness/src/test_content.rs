@@ -15,28 +15,36 @@ const BALL: f64 = 40.0;
 
 /// The picture of this number.
 pub fn picture(number: usize) -> VideoFrame {
-    let mut samples = Vec::with_capacity(WIDTH * HEIGHT * 3 / 2);
-    let (x0, y0) = ball(number);
-    for y in 0..HEIGHT {
-        for x in 0..WIDTH {
+    picture_of([WIDTH, HEIGHT], number)
+}
+
+/// The same in another size: more of the wall, and not larger.
+///
+/// # Panics
+/// If a side is odd or zero.
+pub fn picture_of([width, height]: [usize; 2], number: usize) -> VideoFrame {
+    let mut samples = Vec::with_capacity(width * height * 3 / 2);
+    let (x0, y0) = ball([width, height], number);
+    for y in 0..height {
+        for x in 0..width {
             let inside = (x as f64 - x0).hypot(y as f64 - y0) < BALL;
             samples.push(if inside { 220 } else { wall(x + PAN * number, y) });
         }
     }
     for colour in [2, 5] {
-        for y in 0..HEIGHT / 2 {
-            samples.extend((0..WIDTH / 2).map(|x| {
+        for y in 0..height / 2 {
+            samples.extend((0..width / 2).map(|x| {
                 let wave = ((x + PAN * number / 2) as f64 / 37.0 + y as f64 / 23.0 * f64::from(colour)).sin();
                 (128.0 + 30.0 * wave) as u8
             }));
         }
     }
-    VideoFrame::from_samples(WIDTH, HEIGHT, samples).expect("it has as many samples as it should")
+    VideoFrame::from_samples(width, height, samples).expect("it has as many samples as it should")
 }
 
-fn ball(number: usize) -> (f64, f64) {
+fn ball([width, height]: [usize; 2], number: usize) -> (f64, f64) {
     let turn = number as f64 / 20.0;
-    (WIDTH as f64 * (0.5 + 0.4 * turn.sin()), HEIGHT as f64 * (0.5 + 0.35 * (1.3 * turn).cos()))
+    (width as f64 * (0.5 + 0.4 * turn.sin()), height as f64 * (0.5 + 0.35 * (1.3 * turn).cos()))
 }
 
 /// Waves and stains of several sizes.

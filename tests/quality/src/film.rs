@@ -54,12 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_is_known_again_in_its_own_size_and_in_half_of_it() {
+    fn a_picture_is_known_again_in_its_own_size_and_in_smaller_ones() {
         let film = Film(vec![VideoFrame::filled(640, 360, [90, 120, 60]); 3]);
         for number in [0, 1, 4_711, (1 << BITS) - 1] {
             let picture = film.picture(number);
             assert_eq!(super::number(&picture, 640), number);
-            assert_eq!(super::number(&picture.halved(), 640), number);
+            assert_eq!(super::number(&picture.resized([480, 270]), 640), number);
+            assert_eq!(super::number(&picture.resized([320, 180]), 640), number);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The window: the pictures of all participants, their state, and buttons.
 
 pub(crate) mod snapshot;
+#[cfg(test)]
+mod tests;
 mod textures;
+mod tiles;
 mod view;
 
 use std::time::Duration;
@@ -54,7 +57,7 @@ impl eframe::App for App {
     fn update(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         let Self { shared_view, view, textures, .. } = self;
         let (actions, over) = shared_view.with(|window_state| {
-            textures.update(ctx, window_state);
+            textures.update(ctx, window_state, |whose| view.width_of(whose));
             (view.show(ctx, window_state, textures), window_state.over)
         });
         for action in actions {

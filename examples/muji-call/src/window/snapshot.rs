@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use eframe::egui::{Context, Pos2, RawInput, Rect, TexturesDelta, vec2};
+use eframe::egui::{Context, FullOutput, Pos2, RawInput, Rect, TexturesDelta, vec2};
 use egui_software_backend::{BufferMutRef, ColorFieldOrder, EguiSoftwareRender};
 
 use super::textures::Textures;
@@ -45,15 +45,16 @@ impl Snapshots {
     }
 }
 
-struct Camera {
-    ctx: Context,
+/// Draws the window without a screen.
+pub(super) struct Camera {
+    pub(super) ctx: Context,
     view: View,
     textures: Textures,
     renderer: EguiSoftwareRender,
 }
 
 impl Camera {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // Its cache knows meshes by their corners and would show the first picture for ever.
         let renderer = EguiSoftwareRender::new(ColorFieldOrder::Rgba).with_caching(false);
         Self { ctx: Context::default(), view: View::default(), textures: Textures::default(), renderer }
@@ -65,21 +66,35 @@ impl Camera {
         let mut deltas = TexturesDelta::default();
         // The first pass measures, the second draws.
         for _ in 0..2 {
-            let input = RawInput { screen_rect, ..RawInput::default() };
-            let Self { ctx, view, textures, .. } = self;
-            let output = shared_view.with(|window_state| {
-                ctx.run(input, |ctx| {
-                    textures.update(ctx, window_state);
-                    view.show(ctx, window_state, textures); // Nobody presses anything here.
-                })
-            });
-            deltas.append(output.textures_delta);
-            let primitives = self.ctx.tessellate(output.shapes, output.pixels_per_point);
-            let mut buffer = BufferMutRef::new(&mut pixels, WIDTH, HEIGHT);
+            let mut output = self.run(shared_view, RawInput { screen_rect, ..RawInput::default() });
+            deltas.append(std::mem::take(&mut output.textures_delta));
             let delta = std::mem::take(&mut deltas);
-            self.renderer.render(&mut buffer, &primitives, &delta, output.pixels_per_point);
+            self.draw(output, &delta, &mut pixels, [WIDTH, HEIGHT]);
         }
         write(file, &pixels)
+    }
+
+    /// What is to be drawn of the call.
+    pub(super) fn run(&mut self, shared_view: &SharedWindowState, input: RawInput) -> FullOutput {
+        let Self { ctx, view, textures, .. } = self;
+        shared_view.with(|window_state| {
+            ctx.run(input, |ctx| {
+                textures.update(ctx, window_state, |whose| view.width_of(whose));
+                view.show(ctx, window_state, textures); // Nobody presses anything here.
+            })
+        })
+    }
+
+    pub(super) fn draw(
+        &mut self,
+        output: FullOutput,
+        delta: &TexturesDelta,
+        pixels: &mut [[u8; 4]],
+        [width, height]: [usize; 2],
+    ) {
+        let primitives = self.ctx.tessellate(output.shapes, output.pixels_per_point);
+        let mut buffer = BufferMutRef::new(pixels, width, height);
+        self.renderer.render(&mut buffer, &primitives, delta, output.pixels_per_point);
     }
 }
 

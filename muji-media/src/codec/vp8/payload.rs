@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::header::is_key;
-use crate::codec::video::{Encoded, Layer, MAX_PAYLOAD, Payloader, Piece, cut};
+use crate::codec::video::{Encoded, Layer, MAX_PAYLOAD, Payloader, Piece, PieceKey, cut};
 use crate::rtp::RtpPacket;
 
 /// Bits of the descriptor's first byte.
@@ -81,7 +81,7 @@ pub(crate) fn read(payload: &[u8]) -> Option<Piece> {
         rest = behind.get(id + index + key_index..)?;
     }
     let starts = first & START != 0 && first & PARTITION == 0;
-    let key = starts && is_key(rest);
+    let key = if starts && is_key(rest) { PieceKey::Whole } else { PieceKey::No };
     (!rest.is_empty()).then(|| Piece { starts, key, layer, bytes: rest.to_vec() })
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn piece(starts: bool, layer: Layer, number: u8) -> Piece {
-        Piece { starts, key: false, layer: Some((layer, number)), bytes: vec![9] }
+        Piece { starts, key: PieceKey::No, layer: Some((layer, number)), bytes: vec![9] }
     }
 
     #[test]

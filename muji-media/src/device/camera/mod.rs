@@ -4,19 +4,21 @@
 
 mod format;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use linuxvideo::format::{PixFormat, PixelFormat};
+use linuxvideo::format::{FrameIntervals, PixFormat, PixelFormat};
 use linuxvideo::{BufType, CapabilityFlags, Device, Fract, VideoCaptureDevice};
 
 use super::interface::{DeviceError, VideoSource};
 use crate::video::frame::{MAX_PIXELS, VideoFrame};
 use format::Format;
 
-/// The sides that are asked for, in pixels; a camera gives the nearest that it has.
-const SIDES: [u32; 2] = [640, 360];
+/// The size that is asked for if nothing else is said, in pixels: nearly all cameras give it, it takes a sixth of the time of one core to
+/// encode here (`make bitrate`), and the ladder goes down from it where a path or a machine cannot bear it.
+pub const SIZE: [usize; 2] = [1_280, 720];
 
 /// A camera that gives no frame for so long is gone, whatever the system says. Some take two seconds to begin.
 const SILENT: Duration = Duration::from_secs(5);
@@ -27,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What is read here, best first: plain frames, then JPEG.
 const READ: [PixelFormat; 3] = [PixelFormat::YUYV, PixelFormat::MJPG, PixelFormat::JPEG];
 
+/// Fewer frames a second than that are seen to jerk. USB 2 carries plain frames of 1280 x 720 ten times a second at most, but JPEG thirty times.
+const SMOOTH: f32 = 24.0;
+
 /// What is shown until the first frame comes.
 const BLACK: [u8; 3] = [0, 0, 0];
 
@@ -36,6 +41,8 @@ type Latest = Mutex<Result<Option<VideoFrame>, DeviceError>>;
 /// A camera.
 pub struct Camera {
     path: PathBuf,
+    /// The size that is asked for, and the one that it gives.
+    wanted: [usize; 2],
     size: [usize; 2],
     /// Filled by a thread of its own, which lives as long as this.
     latest: Option<Arc<Latest>>,
@@ -78,20 +85,21 @@ fn listed(device: &Device) -> Option<Listed> {
 }
 
 impl Camera {
-    /// The camera with this file (`/dev/video0`), name or part of a name; without, the first.
+    /// The camera with this file (`/dev/video0`), name or part of a name; without, the first. It gives frames of the size nearest to this one, in
+    /// pixels, that it has.
     ///
     /// # Errors
     /// If there is none, it is not ours to use, or gives frames in no form that we read.
-    pub fn named(name: Option<&str>) -> Result<Self, DeviceError> {
+    pub fn named(name: Option<&str>, wanted: [usize; 2]) -> Result<Self, DeviceError> {
         let path = match name {
             Some(path) if path.starts_with('/') => PathBuf::from(path),
             _ => find(name)?,
         };
-        let (device, format) = open(&path)?;
+        let (device, format) = open(&path, wanted)?;
         drop(device);
         let size = format.even_sides();
         let shown = VideoFrame::filled(size[0], size[1], BLACK);
-        Ok(Self { path, size, latest: None, shown })
+        Ok(Self { path, wanted, size, latest: None, shown })
     }
 }
 
@@ -113,15 +121,19 @@ fn fault(path: &Path) -> impl Fn(std::io::Error) -> DeviceError {
     move |why| DeviceError(format!("camera {}: {why}", path.display()))
 }
 
-/// Opens a camera, in the best form that is read here.
-fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), DeviceError> {
+/// Opens a camera, in the best form that is read here and smooth in this size.
+fn open(path: &Path, wanted: [usize; 2]) -> Result<(VideoCaptureDevice, Format), DeviceError> {
     let fault = fault(path);
     let device = Device::open(path).map_err(&fault)?;
     let formats: Vec<PixelFormat> =
         device.formats(BufType::VIDEO_CAPTURE).flatten().map(|format| format.pixel_format()).collect();
     let unread = || DeviceError(format!("camera {} gives frames in no form that is read here", path.display()));
-    let wanted = READ.into_iter().find(|format| formats.contains(format)).ok_or_else(unread)?;
-    let device = device.video_capture(PixFormat::new(SIDES[0], SIDES[1], wanted)).map_err(&fault)?;
+    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    let [width, height] = wanted.map(side);
+    let read = || READ.into_iter().filter(|format| formats.contains(format));
+    let smooth = read().find(|format| is_smooth(&device, *format, [width, height]));
+    let form = smooth.or_else(|| read().next()).ok_or_else(unread)?;
+    let device = device.video_capture(PixFormat::new(width, height, form)).map_err(&fault)?;
     let given = device.format();
     let sides = [given.width(), given.height()].map(|side| side as usize);
     // It may give another than was asked for.
@@ -133,23 +145,36 @@ fn open(path: &Path) -> Result<(VideoCaptureDevice, Format), DeviceError> {
     let pixels = sides[0].saturating_mul(sides[1]);
     if format.even_sides().contains(&0) || pixels > MAX_PIXELS {
         let [width, height] = sides;
-        return Err(DeviceError(format!("camera {} gives frames of {width} x {height}", path.display())));
+        return Err(DeviceError(format!(
+            "camera {} gives frames of {width} x {height}; it must be 2 x 2 at least and 4096 x 2304 at most",
+            path.display()
+        )));
     }
     let _in_its_own_time = device.set_frame_interval(Fract::new(1, 30)).is_err();
     Ok((device, format))
 }
 
+/// Whether a camera gives frames of this form and size, and often enough. One that does not say how often is believed to.
+fn is_smooth(device: &Device, form: PixelFormat, [width, height]: [u32; 2]) -> bool {
+    let rate = |interval: &Fract| interval.denominator() as f32 / interval.numerator().max(1) as f32;
+    match device.frame_intervals(form, width, height) {
+        Ok(FrameIntervals::Discrete(all)) => all.is_empty() || all.iter().any(|it| rate(it.fract()) >= SMOOTH),
+        Ok(FrameIntervals::Stepwise(all) | FrameIntervals::Continuous(all)) => rate(all.min()) >= SMOOTH,
+        Err(why) => why.kind() != ErrorKind::InvalidInput, // It is said of sizes that it has not.
+    }
+}
+
 /// Watches a camera until it is not wanted any more.
-fn watch(path: &Path, latest: &Weak<Latest>) {
-    let watched = look(path, latest);
+fn watch(path: &Path, wanted: [usize; 2], latest: &Weak<Latest>) {
+    let watched = look(path, wanted, latest);
     if let (Err(trouble), Some(latest)) = (watched, latest.upgrade()) {
         *latest.lock().unwrap_or_else(PoisonError::into_inner) = Err(trouble);
     }
 }
 
-fn look(path: &Path, latest: &Weak<Latest>) -> Result<(), DeviceError> {
+fn look(path: &Path, wanted: [usize; 2], latest: &Weak<Latest>) -> Result<(), DeviceError> {
     let fault = fault(path);
-    let (device, format) = open(path)?;
+    let (device, format) = open(path, wanted)?;
     let mut stream = device.into_stream().map_err(&fault)?;
     let mut until = Instant::now() + SILENT;
     while let Some(latest) = latest.upgrade() {
@@ -181,18 +206,17 @@ impl VideoSource for Camera {
             Some(latest) => latest,
             None => {
                 let latest = Arc::new(Mutex::new(Ok(None)));
-                let (path, filled) = (self.path.clone(), Arc::downgrade(&latest));
+                let (path, wanted, filled) = (self.path.clone(), self.wanted, Arc::downgrade(&latest));
                 let thread = std::thread::Builder::new().name("muji-camera".to_owned());
                 thread
-                    .spawn(move || watch(&path, &filled))
+                    .spawn(move || watch(&path, wanted, &filled))
                     .map_err(|why| DeviceError(format!("the system gives no thread: {why}")))?;
                 self.latest.insert(latest)
             }
         };
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(frame) = latest.as_mut().map_err(|trouble| trouble.clone())?.take() {
-            // Its size may have become another since it was named.
-            self.shown = frame.resized(self.size);
+            self.shown = frame; // Its size may have become another since it was named.
         }
         Ok(self.shown.clone())
     }
@@ -209,19 +233,19 @@ mod tests {
 
     #[test]
     fn a_camera_that_is_not_there_is_named() {
-        let why = Camera::named(Some("/dev/video-of-nobody")).unwrap_err().to_string();
+        let why = Camera::named(Some("/dev/video-of-nobody"), SIZE).unwrap_err().to_string();
         assert!(why.starts_with("camera /dev/video-of-nobody: No such file"), "{why}");
         // What is no camera either.
-        let why = Camera::named(Some("/dev/null")).unwrap_err().to_string();
+        let why = Camera::named(Some("/dev/null"), SIZE).unwrap_err().to_string();
         assert!(why.starts_with("camera /dev/null: "), "{why}");
-        let why = Camera::named(Some("a name that no maker gives")).unwrap_err().to_string();
+        let why = Camera::named(Some("a name that no maker gives"), SIZE).unwrap_err().to_string();
         assert!(why.contains("there is no camera") || why.contains("no camera is called"), "{why}");
     }
 
     #[test]
     fn a_camera_that_vanished_ends_with_a_reason_and_the_others_go_on() {
         let (size, shown) = ([64, 36], VideoFrame::filled(64, 36, BLACK));
-        let mut camera = Camera { path: "/dev/video-of-nobody".into(), size, latest: None, shown };
+        let mut camera = Camera { path: "/dev/video-of-nobody".into(), wanted: size, size, latest: None, shown };
         // Black until its thread has found out.
         let why = std::iter::repeat_with(|| camera.capture()).find_map(Result::err).expect("it is told");
         assert!(why.to_string().contains("/dev/video-of-nobody"), "{why}");

@@ -32,7 +32,7 @@ use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOut
 use super::request_limiter::RequestLimiter;
 use super::rtp_head::RtpHead;
 use super::sources::{PROBE_SSRC, Sources};
-use crate::bandwidth;
+use crate::bandwidth::{self, DESIRED};
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
 use convert::{bits, local, received, remote, write};
@@ -86,6 +86,8 @@ pub struct Str0mTransport {
     /// What the path carries, in bits a second.
     estimate: Option<u32>,
     probing: Probing,
+    /// More than that is of no use, in bits a second.
+    desired: u32,
     /// The content of each SSRC of the peer.
     sources: Sources,
     /// The SSRC of the packet that str0m looks at, and its content, until the packet proves to be the peer's.
@@ -112,7 +114,7 @@ impl Str0mTransport {
     fn new(shared: &mut Str0m, now: Instant, params: TransportParams) -> Self {
         let (mut plan, credentials) = Plan::new(shared, params);
         let built = plan.offered();
-        let (mut rtc, streams) = plan.build(now, &built, &[]);
+        let (mut rtc, streams) = plan.build(now, &built, &[], DESIRED);
         let counted = uses_transport_cc(&built);
         let fingerprint = rtc.direct_api().local_dtls_fingerprint().bytes.clone();
         let local = LocalTransport {
@@ -138,6 +140,7 @@ impl Str0mTransport {
             counted,
             estimate: None,
             probing: Probing::default(),
+            desired: DESIRED,
             sources: Sources::default(),
             unproven: None,
             consent: Consent::default(),
@@ -160,7 +163,7 @@ impl Str0mTransport {
             self.streams.iter().filter_map(|stream| stream.content.negotiated.clone()).collect();
         let agreed: Vec<PayloadType> = negotiated.iter().filter_map(|negotiated| negotiated.send.clone()).collect();
         if !plan.is_built_for(extensions, &agreed) {
-            (self.rtc, self.streams) = plan.build(now, extensions, &agreed);
+            (self.rtc, self.streams) = plan.build(now, extensions, &agreed, self.desired);
             self.counted = uses_transport_cc(extensions);
             self.sources.clear();
             self.tick(now);
@@ -274,7 +277,7 @@ impl Str0mTransport {
                 }
             }
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
-                self.probing.estimated(now, bits(estimate));
+                self.probing.estimated(now, bits(estimate), self.desired);
                 self.estimate = Some(bits(estimate));
                 self.report_estimate();
             }
@@ -577,6 +580,13 @@ impl Transport for Str0mTransport {
 
     fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
         self.send_as(now, captured, content, payload_type, std::slice::from_ref(packet));
+    }
+
+    fn set_desired_bit_rate(&mut self, bits: u32) {
+        self.desired = bits;
+        if self.counted {
+            self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(u64::from(bits)));
+        }
     }
 
     fn request_key_frame(&mut self, now: Instant, content: &str) {

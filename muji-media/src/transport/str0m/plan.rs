@@ -132,6 +132,7 @@ impl Plan {
         now: Instant,
         extensions: &[HeaderExtension],
         agreed: &[PayloadType],
+        desired: u32,
     ) -> (Rtc, Vec<Stream>) {
         // NACKs, and the reports of what is lost of audio, are only visible in raw packets; that costs a copy of each packet.
         let mut config = self.config.clone().enable_raw_packets(true);
@@ -154,7 +155,7 @@ impl Plan {
         }
         if estimates {
             rtc.direct_api().enable_twcc_feedback();
-            rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(u64::from(bandwidth::DESIRED)));
+            rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(u64::from(desired)));
         }
         let contents = (0u8..).zip(&self.contents);
         let streams = contents.map(|(index, content)| declare(&mut rtc, index, content, estimates)).collect();

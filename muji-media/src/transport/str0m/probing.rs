@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bandwidth::{DESIRED, FALLEN, INITIAL};
+use crate::bandwidth::{FALLEN, INITIAL};
 
 /// From the fall to the first probe: what came late is worked off by then.
 const FIRST: Duration = Duration::from_millis(200);
@@ -35,8 +35,8 @@ impl Default for Probing {
 }
 
 impl Probing {
-    /// The path is estimated to carry so many bits a second.
-    pub(super) fn estimated(&mut self, now: Instant, bits: u32) {
+    /// The path is estimated to carry so many bits a second, of which so many are of use.
+    pub(super) fn estimated(&mut self, now: Instant, bits: u32, desired: u32) {
         self.estimate = bits;
         if (bits as f32) < self.highest as f32 * FALLEN {
             self.highest = bits;
@@ -44,7 +44,7 @@ impl Probing {
             self.left = PROBES;
         }
         self.highest = self.highest.max(bits);
-        if bits >= DESIRED {
+        if bits >= desired {
             self.next = None;
         }
     }
@@ -71,6 +71,7 @@ impl Probing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bandwidth::DESIRED;
 
     /// When probes are due, up to ten seconds after something.
     fn probes(probing: &mut Probing, from: Instant) -> Vec<u128> {
@@ -86,14 +87,14 @@ mod tests {
         let now = Instant::now();
         let mut probing = Probing::default();
         for bits in [600_000, 1_400_000, 1_000_000, 1_100_000] {
-            probing.estimated(now, bits);
+            probing.estimated(now, bits, DESIRED);
             assert_eq!(probing.due(), None, "{bits}");
         }
-        probing.estimated(now, 100_000);
+        probing.estimated(now, 100_000, DESIRED);
         assert_eq!(probes(&mut probing, now), [200, 1_200, 2_200, 3_200]);
-        probing.estimated(now, 70_000);
+        probing.estimated(now, 70_000, DESIRED);
         assert_eq!(probing.due(), None, "it is as low as it was");
-        probing.estimated(now, 60_000);
+        probing.estimated(now, 60_000, DESIRED);
         assert_eq!(probing.take(now + FIRST), Some(60_000), "it has fallen further");
     }
 
@@ -101,10 +102,10 @@ mod tests {
     fn a_path_that_has_recovered_or_loses_packets_is_not_probed() {
         let now = Instant::now();
         let mut probing = Probing::default();
-        probing.estimated(now, 100_000);
-        probing.estimated(now, DESIRED);
+        probing.estimated(now, 100_000, DESIRED);
+        probing.estimated(now, DESIRED, DESIRED);
         assert_eq!(probing.due(), None);
-        probing.estimated(now, 100_000);
+        probing.estimated(now, 100_000, DESIRED);
         probing.lost();
         assert_eq!(probing.due(), None);
     }

@@ -1,13 +1,18 @@
-//! The benchmark of bit rates: encoders whose target changes, and calls over a link whose capacity drops.
+//! The benchmark of bit rates: encoders whose target changes, how what they make looks and what it costs, and calls over a link whose
+//! capacity drops.
 //!
 //! `make bitrate` writes plots (PNG) and numbers (CSV) into `target/bitrate` and prints tables; the last line says which of the
-//! goals were met. Everything runs in virtual time, so the same numbers come each time on the same libraries.
+//! goals were met. Everything but what frames cost runs in virtual time, so the same numbers come each time on the same libraries.
+//!
+//! usage: muji-bitrate [steps] [vmaf] [cost] [link] [unequal]; without arguments all of them
 
 mod call;
+mod cost;
 mod follow;
 mod link;
 mod steps;
 mod unequal;
+mod vmaf;
 mod x264;
 
 use std::path::PathBuf;
@@ -30,6 +35,8 @@ impl Goal {
     }
 }
 
+const PARTS: [&str; 5] = ["steps", "vmaf", "cost", "link", "unequal"];
+
 fn main() -> ExitCode {
     match run() {
         Ok(goals) => {
@@ -49,10 +56,20 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Vec<Goal>, Failure> {
-    let folder = folder()?;
-    let mut goals = steps::run(&folder)?;
-    goals.extend(link::run(&folder)?);
-    goals.extend(unequal::run()?);
+    let (folder, asked) = (folder()?, std::env::args().skip(1).collect::<Vec<_>>());
+    if let Some(unknown) = asked.iter().find(|name| !PARTS.contains(&name.as_str())) {
+        return Err(format!("there is no part {unknown}; there are: {}", PARTS.join(", ")).into());
+    }
+    let mut goals = Vec::new();
+    for part in PARTS.into_iter().filter(|part| asked.is_empty() || asked.iter().any(|name| name == part)) {
+        goals.extend(match part {
+            "steps" => steps::run(&folder)?,
+            "vmaf" => vmaf::run(&folder)?,
+            "cost" => cost::run().map(|()| Vec::new())?,
+            "link" => link::run(&folder)?,
+            _ => unequal::run()?,
+        });
+    }
     println!("\nPlots and numbers: {}", folder.display());
     Ok(goals)
 }

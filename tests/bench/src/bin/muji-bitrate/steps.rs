@@ -24,7 +24,8 @@ const OF_PICTURES: [u32; 5] = [1_000, 300, 1_000, 2_000, 150];
 const OF_SOUND: [u32; 3] = [64, 16, 64];
 
 /// As browsers set libvpx, and as its own defaults are, which GStreamer's vp8enc takes over.
-const BROWSERS: RateControl = RateControl { constant: true, buffer: 1_000, initial: 500, optimal: 600, drop_below: 30 };
+pub(crate) const BROWSERS: RateControl =
+    RateControl { constant: true, buffer: 1_000, initial: 500, optimal: 600, drop_below: 30 };
 const DEFAULTS: RateControl =
     RateControl { constant: false, buffer: 6_000, initial: 4_000, optimal: 5_000, drop_below: 0 };
 

@@ -1,0 +1,204 @@
+//! OpenH264, as far as it is needed here.
+#![allow(unsafe_code)] // Its bit rate is changed by its own interface alone.
+
+use openh264::OpenH264API;
+use openh264::decoder::{Decoder as Library, DecoderConfig};
+use openh264::encoder::{
+    BitRate, Encoder as EncoderLibrary, EncoderConfig, FrameRate, FrameType, Profile, RateControlMode,
+};
+use openh264::formats::YUVSource;
+use openh264::{Error, Timestamp};
+use openh264_sys2::{ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo, SPATIAL_LAYER_0};
+
+use super::nal::{NalKind, append, units};
+use super::parameters;
+use super::payload::Packetization;
+use crate::codec::video::{CLOCK_RATE, Encoded, Layer, MAX_PAYLOAD, VideoDecoder, VideoEncoder, VideoFault};
+use crate::video::frame::{INTERVAL, VideoFrame};
+
+/// Encodes frames of one size, in constrained baseline.
+pub(crate) struct Encoder {
+    library: EncoderLibrary,
+    packetization: Packetization,
+    size: [usize; 2],
+    bits: u32,
+    /// It has encoded a frame: before that the library has no memory to change anything in.
+    begun: bool,
+}
+
+impl Encoder {
+    /// For frames of this size, at so many bits a second.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub(crate) fn new(size: [usize; 2], bits: u32, packetization: Packetization) -> Result<Self, VideoFault> {
+        Ok(Self { library: library(bits, packetization)?, packetization, size, bits, begun: false })
+    }
+
+    fn set_option(&mut self, option: i32, bits: u32) -> Result<(), VideoFault> {
+        let bits = i32::try_from(bits).unwrap_or(i32::MAX);
+        let mut info = SBitrateInfo { iLayer: SPATIAL_LAYER_0, iBitrate: bits };
+        // SAFETY: both options that are set here take such a value, which outlives the call, and the encoder has begun.
+        let result = unsafe { self.library.raw_api().set_option(option, (&raw mut info).cast()) };
+        if result == 0 { Ok(()) } else { Err(VideoFault::Library { library: NAME, code: result.into() }) }
+    }
+}
+
+const NAME: &str = "OpenH264";
+
+fn library(bits: u32, packetization: Packetization) -> Result<EncoderLibrary, VideoFault> {
+    let config = EncoderConfig::new()
+        .bitrate(BitRate::from_bps(bits))
+        .max_frame_rate(FrameRate::from_hz(1.0 / INTERVAL.as_secs_f32()))
+        .rate_control_mode(RateControlMode::Bitrate)
+        .profile(Profile::Baseline)
+        .num_threads(1);
+    let config = match packetization {
+        Packetization::Single => config.max_slice_len(MAX_PAYLOAD as u32),
+        Packetization::NonInterleaved => config,
+    };
+    EncoderLibrary::with_api_config(OpenH264API::from_source(), config).map_err(fault)
+}
+
+fn fault(why: Error) -> VideoFault {
+    VideoFault::Library { library: NAME, code: why.native_code() }
+}
+
+/// The planes of a frame.
+struct Planes<'a>(&'a VideoFrame);
+
+impl Planes<'_> {
+    fn pixels(&self) -> usize {
+        self.0.width() * self.0.height()
+    }
+}
+
+impl YUVSource for Planes<'_> {
+    fn dimensions(&self) -> (usize, usize) {
+        (self.0.width(), self.0.height())
+    }
+
+    fn strides(&self) -> (usize, usize, usize) {
+        (self.0.width(), self.0.width() / 2, self.0.width() / 2)
+    }
+
+    fn y(&self) -> &[u8] {
+        &self.0.samples()[..self.pixels()]
+    }
+
+    fn u(&self) -> &[u8] {
+        &self.0.samples()[self.pixels()..self.pixels() * 5 / 4]
+    }
+
+    fn v(&self) -> &[u8] {
+        &self.0.samples()[self.pixels() * 5 / 4..]
+    }
+}
+
+impl VideoEncoder for Encoder {
+    fn set_bit_rate(&mut self, bits: u32) -> Result<(), VideoFault> {
+        if !self.begun {
+            self.bits = bits;
+            self.library = library(bits, self.packetization)?;
+            return Ok(());
+        }
+        // The target must never be above the highest.
+        let rises = bits > std::mem::replace(&mut self.bits, bits);
+        let [first, second] = [ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_BITRATE];
+        let order = if rises { [first, second] } else { [second, first] };
+        order.into_iter().try_for_each(|option| self.set_option(option, bits))
+    }
+
+    /// It has none.
+    fn set_layered(&mut self, _: bool) -> Result<(), VideoFault> {
+        Ok(())
+    }
+
+    fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, VideoFault> {
+        if [frame.width(), frame.height()] != self.size {
+            return Err(VideoFault::Size);
+        }
+        if key && self.begun {
+            self.library.force_intra_frame();
+        }
+        self.begun = true;
+        let at = Timestamp::from_millis(at * 1_000 / u64::from(CLOCK_RATE));
+        let stream = self.library.encode_at(&Planes(frame), at).map_err(fault)?;
+        let key = match stream.frame_type() {
+            FrameType::IDR => true,
+            FrameType::I | FrameType::P | FrameType::IPMixed => false,
+            FrameType::Skip | FrameType::Invalid => return Ok(None),
+        };
+        let bytes = stream.to_vec();
+        Ok((!bytes.is_empty()).then(|| Encoded { bytes, key, layer: Layer::default() }))
+    }
+}
+
+/// Decodes one stream.
+pub(crate) struct Decoder {
+    library: Library,
+    /// The size of its pictures.
+    size: Option<[usize; 2]>,
+}
+
+impl Decoder {
+    /// Waits for a key frame.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub(crate) fn new() -> Result<Self, VideoFault> {
+        Ok(Self { library: decoder()?, size: None })
+    }
+
+    /// What of a frame is decoded: what is more than slices and their parameters, OpenH264 would only have to skip.
+    fn checked(&mut self, frame: &[u8]) -> Result<Vec<u8>, VideoFault> {
+        let (mut checked, mut size, mut key) = (Vec::with_capacity(frame.len()), self.size, false);
+        for unit in units(frame) {
+            match NalKind::of(unit[0]) {
+                Some(NalKind::SequenceParameters) => size = Some(parameters::size(unit)?),
+                Some(NalKind::KeySlice) => key = true,
+                Some(NalKind::Slice | NalKind::PictureParameters) => {}
+                Some(NalKind::Information | NalKind::Other) | None => continue,
+            }
+            append(&mut checked, unit);
+        }
+        if size != self.size {
+            if !key {
+                return Err(VideoFault::Stream("the size changes without a key frame"));
+            }
+            self.library = decoder()?;
+            self.size = size;
+        }
+        Ok(checked)
+    }
+}
+
+fn decoder() -> Result<Library, VideoFault> {
+    Library::with_api_config(OpenH264API::from_source(), DecoderConfig::new()).map_err(fault)
+}
+
+impl VideoDecoder for Decoder {
+    fn decode(&mut self, bytes: &[u8]) -> Result<Option<VideoFrame>, VideoFault> {
+        let checked = self.checked(bytes)?;
+        if self.size.is_none() {
+            return Err(VideoFault::Stream("there is no sequence parameter set"));
+        }
+        let decoded = self.library.decode(&checked).map_err(fault)?;
+        decoded.map(|planes| copied(&planes)).transpose()
+    }
+}
+
+/// A frame of our own, its sides made even: the last row or column of an odd one is left out.
+fn copied(planes: &impl YUVSource) -> Result<VideoFrame, VideoFault> {
+    let ((width, height), (luma, chroma, _)) = (planes.dimensions(), planes.strides());
+    let (width, height) = (width & !1, height & !1);
+    let mut samples = Vec::with_capacity(width * height * 3 / 2);
+    let halves = (width / 2, height / 2);
+    for (plane, stride, (width, height)) in
+        [(planes.y(), luma, (width, height)), (planes.u(), chroma, halves), (planes.v(), chroma, halves)]
+    {
+        let rows = plane.chunks(stride.max(1)).take(height);
+        samples.extend(rows.flat_map(|row| row.iter().take(width)));
+    }
+    VideoFrame::from_samples(width, height, samples).ok_or(VideoFault::Size)
+}
