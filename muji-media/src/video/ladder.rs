@@ -13,6 +13,7 @@
 use std::time::{Duration, Instant};
 
 use super::frame::INTERVAL;
+use crate::codec::video::Encoded;
 
 /// The largest frames that are sent, in pixels: larger ones are scaled down. Encoding them takes longer than their interval on many
 /// machines, and browsers are asked for no more by most services.
@@ -59,8 +60,13 @@ const SLOW: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_PATIENCE: Duration = Duration::from_secs(160);
 
-/// The encoder is so far behind its bit rate that it will not make up for it. A key frame costs five frames, a sixth of a second.
+/// Frames that are too large by that together, in seconds of the bit rate, show that the encoder cannot make them smaller. Key frames are not
+/// counted: those of a detailed picture may be larger than all other frames of a second, and the next ones make up for them.
 const BEHIND: f64 = 0.5;
+
+/// So many times the bits that were too few are needed then; and after so long half as many are thought to be, for pictures change.
+const TOO_FEW: f64 = 1.05;
+const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// What is kept if not all can be had (`degradationPreference` of W3C's mst-content-hint).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,13 +104,16 @@ pub(super) struct Ladder {
     /// Since when, and whether it was reached from below.
     changed: Instant,
     climbed: bool,
-    /// The highest that was not found too slow or too large, and for how long it is kept to before the one above is tried again.
+    /// The highest that was not found too slow, and for how long it is kept to before the one above is tried again.
     highest: usize,
     patience: Duration,
     /// The share of the interval that encoding takes, and since when it is too much.
     share: f64,
     slow_since: Option<Instant>,
-    /// By how many bits the encoder is behind its bit rate, and when that was counted.
+    /// How many times the usual bits these pictures need, as far as was seen; and when that was weighed.
+    detail: f64,
+    weighed: Instant,
+    /// By how many bits the frames between key frames are more than the bit rate, and when that was counted.
     behind: f64,
     counted: Instant,
 }
@@ -123,6 +132,8 @@ impl Ladder {
             patience: PATIENCE,
             share: 0.0,
             slow_since: None,
+            detail: 1.0,
+            weighed: now,
             behind: 0.0,
             counted: now,
         }
@@ -141,9 +152,10 @@ impl Ladder {
     /// The step for the next frame, at so many bits a second.
     pub(super) fn take(&mut self, now: Instant, bits: u32) -> Step {
         self.try_higher(now);
+        self.forget(now);
         let lasts = |step: &usize| {
             let easily = if *step < self.at { EASILY } else { 1.0 };
-            self.steps[*step].needs() * easily <= f64::from(bits)
+            self.steps[*step].needs() * self.detail * easily <= f64::from(bits)
         };
         let last = self.steps.len() - 1;
         let wanted = (self.highest..last).find(lasts).unwrap_or(last);
@@ -159,12 +171,15 @@ impl Ladder {
         self.at + 1 == self.steps.len() && self.is_behind(bits)
     }
 
-    /// A frame was encoded to so many bytes, at so many bits a second.
-    pub(super) fn encoded(&mut self, now: Instant, bytes: usize, bits: u32) {
+    /// A frame was encoded, at so many bits a second.
+    pub(super) fn encoded(&mut self, now: Instant, frame: &Encoded, bits: u32) {
         self.count(now, bits);
-        self.behind += bytes as f64 * 8.0;
-        if self.is_behind(bits) {
-            self.lower(now);
+        if !frame.key {
+            self.behind += frame.bytes.len() as f64 * 8.0;
+        }
+        if self.is_behind(bits) && self.at + 1 < self.steps.len() {
+            self.detail = f64::from(bits) * TOO_FEW / self.step().needs();
+            self.go(now, self.at + 1);
         }
     }
 
@@ -189,7 +204,14 @@ impl Ladder {
         self.behind > f64::from(bits) * BEHIND
     }
 
-    /// The step that is taken is too slow or too large.
+    /// What was seen of the pictures long ago counts less.
+    fn forget(&mut self, now: Instant) {
+        let since = now.saturating_duration_since(self.weighed).as_secs_f64() / FORGOTTEN.as_secs_f64();
+        self.detail = (self.detail * 0.5f64.powf(since)).max(1.0);
+        self.weighed = now;
+    }
+
+    /// The step that is taken is too slow.
     fn lower(&mut self, now: Instant) {
         if self.at + 1 == self.steps.len() {
             return;
@@ -203,7 +225,7 @@ impl Ladder {
         self.go(now, self.highest);
     }
 
-    /// A while after a step was found too slow or too large it may be tried again, if the one below is easy.
+    /// A while after a step was found too slow it may be tried again, if the one below is easy.
     fn try_higher(&mut self, now: Instant) {
         let bounded = self.highest > 0 && self.at == self.highest;
         if bounded && self.share < FAST && self.changed + self.patience <= now {
@@ -253,6 +275,7 @@ fn fitted(size: [usize; 2]) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::video::Layer;
     use DegradationPreference::{MaintainFramerate, MaintainResolution};
 
     /// The steps, each with its frames a second.
@@ -319,7 +342,8 @@ mod tests {
                 seen.push(step.size[1]);
                 let pixels = (step.size[0] * step.size[1]) as f64;
                 let bytes = f64::from(self.bits) / 8.0 * step.interval.as_secs_f64() * large * pixels / 921_600.0;
-                self.ladder.encoded(self.now, bytes as usize, self.bits);
+                let frame = Encoded { bytes: vec![0; bytes as usize], key: false, layer: Layer::default() };
+                self.ladder.encoded(self.now, &frame, self.bits);
                 self.ladder.took(self.now, Duration::from_secs_f64(pixels / 1e9 * slow));
                 self.now += step.interval;
             }
@@ -374,9 +398,19 @@ mod tests {
     }
 
     #[test]
+    fn a_key_frame_however_large_costs_no_size() {
+        let mut climber = Climber::new(1_000_000);
+        let key = Encoded { bytes: vec![0; 250_000], key: true, layer: Layer::default() };
+        climber.ladder.encoded(climber.now, &key, climber.bits);
+        assert_eq!(climber.heights(5, 5.0, 0.9), [720]);
+    }
+
+    #[test]
     fn frames_that_are_too_large_for_the_bit_rate_become_smaller_and_are_left_out_only_at_the_end() {
         let mut climber = Climber::new(1_000_000);
-        assert_eq!(climber.heights(5, 5.0, 1.5), [720, 540]);
+        assert_eq!(climber.heights(10, 5.0, 1.5), [720, 540], "and it stays so");
+        climber.bits = 1_500_000;
+        assert_eq!(climber.heights(3, 5.0, 0.9), [720], "more bits are enough for them");
         assert!(!climber.ladder.leaves_out(climber.now, climber.bits));
         let mut hard = Climber::new(1_000_000);
         assert_eq!(hard.heights(20, 5.0, 40.0).last(), Some(&180));

@@ -7,7 +7,7 @@ use crate::bandwidth::Target;
 use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::{CLOCK_RATE, Payloader, VideoEncoder, VideoFault};
 use crate::video::frame::VideoFrame;
-use crate::video::ladder::{DegradationPreference, Ladder};
+use crate::video::ladder::{DegradationPreference, Ladder, Step};
 use crate::video::packetized::PacketizedFrame;
 
 /// Between two key frames that peers ask for. Each costs all peers as many bits as several other frames.
@@ -24,9 +24,9 @@ pub struct VideoSender {
     encoding: VideoEncoding,
     encoder: Box<dyn VideoEncoder>,
     payloader: Box<dyn Payloader>,
-    /// The size of the source's frames, and of those that are encoded.
+    /// The size of the source's frames, and what the encoder is made for.
     source: [usize; 2],
-    size: [usize; 2],
+    step: Step,
     preference: DegradationPreference,
     ladder: Ladder,
     target: Target,
@@ -45,13 +45,13 @@ impl VideoSender {
     pub fn new(now: Instant, encoding: VideoEncoding, source: [usize; 2], target: Target) -> Result<Self, VideoFault> {
         let preference = DegradationPreference::MaintainFramerate;
         let ladder = Ladder::new(now, source, preference, target.bits);
-        let size = ladder.step().size;
+        let step = ladder.step();
         Ok(Self {
             encoding,
-            encoder: encoder(encoding, size, target)?,
+            encoder: encoder(encoding, step.size, target)?,
             payloader: encoding.payloader(),
             source,
-            size,
+            step,
             preference,
             ladder,
             target,
@@ -131,10 +131,11 @@ impl VideoSender {
             return Ok(None);
         }
         let key = self.asked && self.key_from <= now;
-        let fits = [frame.width(), frame.height()] == self.size;
-        let frame = if fits { Cow::Borrowed(frame) } else { Cow::Owned(frame.resized(self.size)) };
+        let size = self.step.size;
+        let fits = [frame.width(), frame.height()] == size;
+        let frame = if fits { Cow::Borrowed(frame) } else { Cow::Owned(frame.resized(size)) };
         let Some(encoded) = self.encoder.encode(&frame, at, key)? else { return Ok(None) };
-        self.ladder.encoded(now, encoded.bytes.len(), self.target.bits);
+        self.ladder.encoded(now, &encoded, self.target.bits);
         if encoded.key {
             let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.bits.max(1)) * KEY_SHARE);
             self.asked = false;
@@ -145,16 +146,17 @@ impl VideoSender {
         Ok(Some(PacketizedFrame { encoding, layer, key, packets }))
     }
 
-    /// Encodes in the size that fits the source, the bit rate and this machine. An encoder of another size begins with a key frame.
+    /// Encodes in the size and as often as fits the source, the bit rate and this machine. A new encoder begins with a key frame; one that gets
+    /// frames more often than before would spend too many bits for a second.
     fn fit(&mut self, source: [usize; 2], now: Instant) -> Result<(), VideoFault> {
         if source != self.source {
             self.source = source;
             self.ladder = Ladder::new(now, source, self.preference, self.target.bits);
         }
-        let size = self.ladder.take(now, self.target.bits).size;
-        if size != self.size {
-            self.encoder = encoder(self.encoding, size, self.target)?;
-            self.size = size;
+        let step = self.ladder.take(now, self.target.bits);
+        if step != self.step {
+            self.encoder = encoder(self.encoding, step.size, self.target)?;
+            self.step = step;
         }
         Ok(())
     }

@@ -33,6 +33,10 @@ const SPEED_IF_SMALL: c_int = -4;
 /// Frames with so many pixels at most are small.
 const SMALL: usize = 352 * 288;
 
+/// Frames with more pixels are encoded in two threads, which takes a third less time and an eighth more of the processor: one of 1920 x 1080
+/// takes 11 ms in one, which on a machine half as fast is too slow. For smaller ones there is time enough.
+const ONE_THREAD: usize = 1_280 * 720;
+
 /// A key frame may be so large, in percent of a frame of the target bit rate: five frames.
 const MAX_KEY_FRAME: c_uint = 500;
 
@@ -111,7 +115,7 @@ impl Encoder {
         config.g_w = side(width)?;
         config.g_h = side(height)?;
         config.g_timebase = vpx_rational { num: 1, den: CLOCK };
-        config.g_threads = 1;
+        config.g_threads = if width * height > ONE_THREAD { 2 } else { 1 };
         config.g_lag_in_frames = 0;
         config.g_error_resilient = VPX_ERROR_RESILIENT_DEFAULT;
         config.rc_end_usage = if control.constant { vpx_rc_mode::VPX_CBR } else { vpx_rc_mode::VPX_VBR };

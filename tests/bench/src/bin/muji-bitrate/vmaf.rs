@@ -1,6 +1,6 @@
 //! How the film of `make quality` looks after encoding: VMAF by ffmpeg, ours beside the same libvpx as browsers set it.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,7 +67,8 @@ fn ffmpeg(quality: &Path) -> Option<PathBuf> {
     let pythons = std::fs::read_dir(quality.join("lib")).ok()?.flatten();
     let folders = pythons.map(|python| python.path().join("site-packages/imageio_ffmpeg/binaries"));
     let programs = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    programs.map(|program| program.path()).find(|path| path.to_string_lossy().contains("ffmpeg"))
+    let named = |program: &DirEntry| program.file_name().to_string_lossy().starts_with("ffmpeg");
+    programs.into_iter().find(named).map(|program| program.path())
 }
 
 /// Encodes the film, and writes what a viewer sees: while a frame is left out, the one before.
