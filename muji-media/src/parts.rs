@@ -8,7 +8,7 @@ pub use crate::audio::frame::mix;
 pub use crate::audio::meter::Meter;
 pub use crate::audio::packet::AudioPacket;
 pub use crate::audio::receiver::{AudioReceiver, PlayoutClock};
-pub use crate::audio::sender::AudioSender;
+pub use crate::audio::sender::{AudioSender, Sound};
 pub use crate::bandwidth::{INITIAL, PathBandwidths};
 /// The codecs, and how they are offered.
 pub mod codec {

@@ -100,6 +100,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
 
+    /// Send music: in stereo and full band, at 128 kbit/s, and a microphone without noise suppression and echo cancellation
+    #[arg(long)]
+    pub(crate) music: bool,
+
+    /// Send nothing in pauses of speech: fewer bits, but the network can see who speaks when
+    #[arg(long, conflicts_with = "music")]
+    pub(crate) dtx: bool,
+
     /// The video to send: camera, camera:NAME, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf, FILE.y4m, or what --screen takes;
     /// none to only watch the others (the default with a window); off for a call without video (the default without a window)
     #[arg(long, value_name = "WHAT")]

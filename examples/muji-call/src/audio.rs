@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use muji_media::backend::Sound;
 use muji_media::device::tone::Tone;
 use muji_media::device::wav::WavSource;
 use muji_media::device::webm::WebmSound;
@@ -14,6 +15,15 @@ use crate::exit::Failure;
 pub(crate) struct Audio {
     pub(crate) source: Option<Box<dyn AudioSource>>,
     pub(crate) sink: Option<Box<dyn AudioSink>>,
+}
+
+/// What it is that we send.
+pub(crate) fn sound(args: &Args) -> Sound {
+    match (args.music, args.dtx) {
+        (true, _) => Sound::Music,
+        (false, true) => Sound::SpeechWithPauses,
+        (false, false) => Sound::Speech,
+    }
 }
 
 /// Opens what the user asked for. Microphones and loudspeakers are named now and opened when the call needs them.
@@ -70,6 +80,12 @@ fn devices(args: &Args) -> Result<Audio, Failure> {
         None => microphone.is_some().then_some(None),
     };
     let opened = match (microphone, loudspeaker) {
+        (Some(microphone), Some(loudspeaker)) if args.music => {
+            let source = Microphone::named(microphone);
+            source
+                .and_then(|source| Ok((source, Loudspeaker::named(loudspeaker)?)))
+                .map(|(source, sink)| Audio { source: Some(Box::new(source)), sink: Some(Box::new(sink)) })
+        }
         (Some(microphone), Some(loudspeaker)) => both(microphone, loudspeaker)
             .map(|(source, sink)| Audio { source: Some(Box::new(source)), sink: Some(Box::new(sink)) }),
         (Some(microphone), None) => {

@@ -9,6 +9,7 @@ pub(crate) mod losses;
 pub(crate) mod meter;
 pub(crate) mod narrowband;
 pub(crate) mod packet;
+pub(crate) mod pauses;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 pub(crate) mod shorten;

@@ -9,6 +9,7 @@ use muji_xep::rtp::PayloadType;
 use crate::audio::drift::{DriftCompensator, FixedSide, rounded};
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 use crate::audio::jitter::{JitterBuffer, Playout};
+use crate::audio::pauses;
 use crate::audio::shorten::{self, shorten};
 use crate::codec::audio_decoder::AudioDecoder;
 use crate::codec::encoding::AudioEncoding;
@@ -17,8 +18,12 @@ use crate::codec::red::{self, Block, RedFault};
 use crate::rtp::{CurrentSource, ReceivedRtp, RtpPacket, SourceStep};
 use crate::stats::AudioStats;
 
-/// Samples concealed in a row when nothing comes, 100 ms; after that silence is more honest.
-const MAX_CONCEALED: usize = 5 * FRAME;
+/// Samples concealed in a row when nothing comes, 300 ms, by which time both codecs have faded them out; after that silence is more honest.
+/// If concealment ended within the bursts of bad Wi-Fi, what comes behind them would have to wait for its delay again.
+const MAX_CONCEALED: usize = 15 * FRAME;
+
+/// Samples of comfort noise in a row while the sender pauses (DTX): it says each 400 ms what is to be heard, and one of those may be lost.
+const MAX_COMFORT: usize = 50 * FRAME;
 
 /// Sound is made up in steps of 10 ms: what SILK, the part of Opus for speech, can do.
 const CONCEALED: usize = FRAME / 2;
@@ -94,6 +99,8 @@ pub struct AudioReceiver {
     clock: Option<PlayoutClock>,
     /// Concealed since the last packet.
     concealed_in_a_row: usize,
+    /// Samples of comfort noise since the sender said that it pauses; `None` if it does not.
+    comfort: Option<usize>,
     begun: bool,
     played: u64,
     /// In samples.
@@ -129,6 +136,7 @@ impl AudioReceiver {
             known: None,
             clock: None,
             concealed_in_a_row: 0,
+            comfort: None,
             begun: false,
             played: 0,
             concealed: 0,
@@ -229,32 +237,7 @@ impl AudioReceiver {
     /// The audio of the next 20 ms; `None` while the peer is silent.
     pub fn frame(&mut self, now: Instant) -> Option<AudioFrame> {
         let late = self.late();
-        while self.sound.len() < self.wanted(late) {
-            let ahead = Duration::from_secs_f64(self.sound.len() as f64 / f64::from(SAMPLE_RATE));
-            match self.buffer.take(now, ahead) {
-                Playout::Packet { timestamp, encoding, payload, made_up } => {
-                    self.concealed_in_a_row = 0;
-                    if std::mem::take(&mut self.decodes_again) {
-                        self.decoder.forget();
-                    }
-                    let decoded = self.decoder.decode(encoding, &payload);
-                    let _samples = self.append(timestamp, decoded, made_up);
-                }
-                Playout::Lost { timestamp, encoding, following, made_up } => {
-                    let decoded = self.decoder.recover(encoding, &following);
-                    self.concealed += self.append(timestamp, decoded, made_up);
-                }
-                // The next packet is about to come: a few missing samples are no gap.
-                Playout::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.drift.needs() => break,
-                Playout::Empty if self.begun && self.concealed_in_a_row < MAX_CONCEALED => self.conceal(),
-                Playout::Empty => {
-                    self.begun = false;
-                    self.buffer.pause();
-                    self.sound.clear();
-                    return None;
-                }
-            }
-        }
+        self.decode(now, late)?;
         self.catch_up(late);
         self.played += 1;
         self.clock = self
@@ -265,6 +248,48 @@ impl AudioReceiver {
         let mut frame = [0; FRAME];
         frame.iter_mut().zip(stretched).for_each(|(sample, stretched)| *sample = rounded(*stretched));
         Some(frame)
+    }
+
+    /// Decodes, or makes up, what is needed; `None` if nothing comes.
+    fn decode(&mut self, now: Instant, late: Option<usize>) -> Option<()> {
+        while self.sound.len() < self.wanted(late) {
+            if let Some(samples) = self.quiet_for() {
+                self.comfort(samples);
+                continue;
+            }
+            let ahead = Duration::from_secs_f64(self.sound.len() as f64 / f64::from(SAMPLE_RATE));
+            match self.buffer.take(now, ahead) {
+                Playout::Packet { timestamp, encoding, payload, made_up } => {
+                    self.play(timestamp, encoding, &payload, made_up);
+                }
+                Playout::Lost { timestamp, encoding, following, made_up } => {
+                    let decoded = self.decoder.recover(encoding, &following);
+                    self.concealed += self.append(timestamp, decoded, made_up);
+                }
+                // The next packet is about to come: a few missing samples are no gap.
+                Playout::Empty if self.begun && self.sound.len() + FRAME / 20 >= self.drift.needs() => break,
+                Playout::Empty if self.comfort.is_some_and(|samples| samples < MAX_COMFORT) => self.comfort(CONCEALED),
+                Playout::Empty if self.begun && self.concealed_in_a_row < MAX_CONCEALED => self.conceal(),
+                Playout::Empty => {
+                    self.begun = false;
+                    self.comfort = None;
+                    self.buffer.pause();
+                    self.sound.clear();
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn play(&mut self, timestamp: u32, encoding: AudioEncoding, payload: &[u8], made_up: usize) {
+        self.concealed_in_a_row = 0;
+        if std::mem::take(&mut self.decodes_again) {
+            self.decoder.forget();
+        }
+        let decoded = self.decoder.decode(encoding, payload);
+        self.comfort = (encoding == AudioEncoding::Opus && payload.len() <= pauses::NOTHING).then_some(0);
+        let _samples = self.append(timestamp, decoded, made_up);
     }
 
     /// Sound that came or was recovered, without what was made up of it, follows what is decoded; how many samples that is.
@@ -295,6 +320,23 @@ impl AudioReceiver {
         self.buffer.made_up(decoded.len());
         self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(decoded.len()).expect("a packet is short"));
         self.sound.extend(decoded);
+    }
+
+    /// The sender pauses, and so many samples of its pause are left before what is next, if that is there: speech begins again after as long
+    /// as it was silent.
+    fn quiet_for(&self) -> Option<usize> {
+        let _pauses = self.comfort.filter(|samples| *samples < MAX_COMFORT)?;
+        let next = self.buffer.next_timestamp()?;
+        let left = usize::try_from(next.wrapping_sub(self.decoded_to).cast_signed()).ok()?;
+        Some(left.min(FRAME) / CONCEALED * CONCEALED).filter(|samples| *samples > 0)
+    }
+
+    /// The sender pauses: the codec goes on with the noise that it told last, and nothing is missing.
+    fn comfort(&mut self, samples: usize) {
+        let noise = self.decoder.conceal(samples).unwrap_or_else(|_| vec![0; samples]);
+        self.comfort = self.comfort.map(|before| before + noise.len());
+        self.decoded_to = self.decoded_to.wrapping_add(u32::try_from(noise.len()).expect("a frame is short"));
+        self.sound.extend(noise);
     }
 
     /// How many samples too late it is, if some are to be left out now.
@@ -496,6 +538,75 @@ mod tests {
         assert!(with.concealed <= 2 && with.counts.lost <= 2, "{with:?}");
         assert!(without.concealed >= 35 && without.counts.lost >= 35, "{without:?}");
         assert_eq!((with.counts.malformed, with.counts.discarded), (0, 0));
+    }
+
+    #[test]
+    fn a_pause_of_speech_is_heard_as_the_noise_of_the_room_and_not_as_a_dropout() {
+        let (start, mut random, mut encoder) = (Instant::now(), 1u32, Encoder::new().unwrap());
+        encoder.set_pauses().unwrap();
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
+        let (mut pauses, mut tone, mut sent, mut loudness) =
+            (pauses::Pauses::default(), Tone::new(440.0), 0, Vec::new());
+        for turn in 0..500u32 {
+            // Two seconds of a tone in a room with a fan, then eight seconds of the fan alone.
+            let mut frame = [0; FRAME];
+            if turn < 100 {
+                tone.fill(&mut frame).unwrap();
+            }
+            for sample in &mut frame {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *sample = sample.saturating_add((random >> 16) as i16 / 500);
+            }
+            let payload = encoder.encode(&frame).unwrap();
+            let arrived = start + FRAME_TIME * turn;
+            if pauses.frame(payload.len()) != pauses::PauseStep::LeftOut {
+                receiver.insert(ReceivedRtp {
+                    ssrc: 1,
+                    payload_type: 111,
+                    sequence: sent,
+                    arrived,
+                    captured: None,
+                    turns: None,
+                    packet: RtpPacket { timestamp: turn * 960, marker: false, payload },
+                });
+                sent += 1;
+            }
+            let heard = receiver.frame(arrived).map(|frame| {
+                (frame.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / FRAME as f64).sqrt()
+            });
+            loudness.extend((turn >= 200).then_some(heard));
+        }
+        assert!(sent < 200, "{sent} of 500 packets");
+        let stats = receiver.stats();
+        assert!(stats.counts.lost == 0 && stats.concealed <= 2, "{stats:?}");
+        let quietest = loudness.iter().map(|level| level.unwrap_or(0.0)).fold(f64::MAX, f64::min);
+        assert!(quietest > 5.0, "{loudness:.0?}");
+    }
+
+    #[test]
+    fn a_pause_without_an_end_and_one_that_ends_hours_later_are_noise_for_a_second() {
+        for next in [None, Some(5u32), Some(i32::MAX as u32 / 960)] {
+            let start = Instant::now();
+            let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
+            let insert = |receiver: &mut AudioReceiver, sequence: u32, frames: u32, bytes: &[u8]| {
+                receiver.insert(ReceivedRtp {
+                    ssrc: 1,
+                    payload_type: 111,
+                    sequence: sequence.into(),
+                    arrived: start + FRAME_TIME * sequence,
+                    captured: None,
+                    turns: None,
+                    packet: RtpPacket { timestamp: frames.wrapping_mul(960), marker: false, payload: bytes.into() },
+                });
+            };
+            // The first byte of speech in wide band, 20 ms, and nothing behind it.
+            (0..10).for_each(|turn| insert(&mut receiver, turn, turn, &[0x48]));
+            if let Some(next) = next {
+                insert(&mut receiver, 10, 10 + next, &[0x48]);
+            }
+            let played = (0..1_000).filter(|turn| receiver.frame(start + FRAME_TIME * *turn).is_some()).count();
+            assert!((50..100).contains(&played), "{next:?}: {played} frames");
+        }
     }
 
     #[test]

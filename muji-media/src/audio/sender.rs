@@ -10,6 +10,7 @@ use crate::audio::copies::Copies;
 use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
 use crate::audio::losses::Losses;
 use crate::audio::packet::AudioPacket;
+use crate::audio::pauses::{PauseStep, Pauses};
 use crate::codec::encoding::{AudioEncoding, RedTakers, WantedAudio};
 use crate::codec::g711::{self, Law};
 use crate::codec::opus::{self, OpusFault};
@@ -17,14 +18,34 @@ use crate::codec::red::EarlierFrame;
 use crate::device::{AudioSource, DeviceError};
 use crate::rtp::RtpPacket;
 
-/// A frame in one encoding, and copies of those before it.
-type EncodedFrame = (AudioEncoding, Arc<[u8]>, Vec<EarlierFrame>);
+/// What our audio is, which decides how it is encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sound {
+    /// Speech, sent without a break: sizes and times of packets say nothing of what is said (RFC 6562).
+    #[default]
+    Speech,
+    /// Speech, of which pauses are not sent (DTX): bits are worth more here than that nobody sees who speaks when.
+    SpeechWithPauses,
+    /// Music in stereo and full band, at 128 kbit/s, without copies for what is lost. We ourselves play it in mono.
+    Music,
+}
+
+/// A frame in one encoding.
+struct EncodedFrame {
+    encoding: AudioEncoding,
+    payload: Arc<[u8]>,
+    earlier: Vec<EarlierFrame>,
+    /// It is the first behind a pause of speech.
+    resumed: bool,
+}
 
 /// Our audio, and the calls that publish it.
 pub struct AudioSender {
     source: Option<Box<dyn AudioSource>>,
+    sound: Sound,
     opus: opus::Encoder,
     g711: g711::Encoder,
+    pauses: Pauses,
     red: RedTakers,
     /// While frames are sent again with the next ones.
     copies: Option<Copies>,
@@ -43,12 +64,17 @@ impl AudioSender {
     ///
     /// # Errors
     /// If there is no memory for an encoder.
-    pub fn new(source: Option<Box<dyn AudioSource>>) -> Result<Self, OpusFault> {
-        let (opus, g711) = (opus::Encoder::new()?, g711::Encoder::default());
+    pub fn new(source: Option<Box<dyn AudioSource>>, sound: Sound) -> Result<Self, OpusFault> {
+        let mut opus = if sound == Sound::Music { opus::Encoder::for_music()? } else { opus::Encoder::new()? };
+        if sound == Sound::SpeechWithPauses {
+            opus.set_pauses()?;
+        }
         let mut new = Self {
             source,
+            sound,
             opus,
-            g711,
+            g711: g711::Encoder::default(),
+            pauses: Pauses::default(),
             red: RedTakers::default(),
             copies: None,
             publications: BTreeSet::new(),
@@ -115,6 +141,9 @@ impl AudioSender {
     }
 
     fn adapt(&mut self) -> Result<(), OpusFault> {
+        if self.sound == Sound::Music {
+            return Ok(()); // Opus has no copies of what is not speech, and more bits would not be heard.
+        }
         let expected = self.losses.expected();
         self.opus.set_expected_loss(expected)?;
         let copied = self.red != RedTakers::Nobody
@@ -151,37 +180,67 @@ impl AudioSender {
             self.copies.iter_mut().for_each(Copies::pause);
             return Ok(Vec::new());
         };
-        let mut frame = [0; FRAME];
-        let filled = source.fill(&mut frame);
-        let payloads = filled.and_then(|()| self.encode(&frame, &wanted.encodings));
-        if payloads.is_err() {
+        let mut frames = [[0; FRAME]; 2];
+        let [left, right] = &mut frames;
+        let filled = if self.sound == Sound::Music { source.fill_stereo(left, right) } else { source.fill(left) };
+        let encoded = filled.and_then(|()| self.encode(&frames, &wanted.encodings));
+        if encoded.is_err() {
             self.source = None;
         }
-        let marker = std::mem::replace(&mut self.pausing, false);
-        let packets = payloads?.into_iter().map(|(encoding, payload, earlier)| {
+        let begins = std::mem::replace(&mut self.pausing, false);
+        let packets = encoded?.into_iter().map(|EncodedFrame { encoding, payload, earlier, resumed }| {
             let timestamp = self.samples * u64::from(encoding.clock_rate()) / u64::from(SAMPLE_RATE);
-            AudioPacket { encoding, packet: RtpPacket { timestamp: timestamp as u32, marker, payload }, earlier }
+            let packet = RtpPacket { timestamp: timestamp as u32, marker: begins || resumed, payload };
+            AudioPacket { encoding, packet, earlier }
         });
         Ok(packets.collect())
     }
 
+    /// A frame, or of music both channels, in each of these ways.
     fn encode(
         &mut self,
-        frame: &AudioFrame,
+        frames: &[AudioFrame; 2],
         encodings: &BTreeSet<AudioEncoding>,
     ) -> Result<Vec<EncodedFrame>, DeviceError> {
-        let mut payloads = Vec::with_capacity(encodings.len());
+        let mut encoded = Vec::with_capacity(encodings.len());
         if encodings.contains(&AudioEncoding::Opus) {
-            let payload = self.opus.encode(frame).map_err(failed)?;
-            let copies = self.copies.as_mut().map(|copies| copies.before(frame)).transpose().map_err(failed)?;
-            payloads.push((AudioEncoding::Opus, payload, copies.unwrap_or_default()));
+            encoded.extend(self.encode_opus(frames).map_err(failed)?);
         }
         let laws = [(AudioEncoding::Pcmu, Law::Mu), (AudioEncoding::Pcma, Law::A)];
         let wanted = laws.into_iter().filter(|(encoding, _)| encodings.contains(encoding));
-        let of_telephones = self.g711.encode(frame, wanted).into_iter();
-        payloads.extend(of_telephones.map(|(encoding, payload)| (encoding, payload, Vec::new())));
-        Ok(payloads)
+        let mono = if self.sound == Sound::Music { &mean(frames) } else { &frames[0] };
+        let of_telephones = self.g711.encode(mono, wanted).into_iter();
+        encoded.extend(of_telephones.map(|(encoding, payload)| EncodedFrame {
+            encoding,
+            payload,
+            earlier: Vec::new(),
+            resumed: false,
+        }));
+        Ok(encoded)
     }
+
+    /// `None` in a pause of speech.
+    fn encode_opus(&mut self, frames: &[AudioFrame; 2]) -> Result<Option<EncodedFrame>, OpusFault> {
+        let encoding = AudioEncoding::Opus;
+        if self.sound == Sound::Music {
+            let payload = self.opus.encode_stereo(frames)?;
+            return Ok(Some(EncodedFrame { encoding, payload, earlier: Vec::new(), resumed: false }));
+        }
+        let payload = self.opus.encode(&frames[0])?;
+        let step = self.pauses.frame(payload.len());
+        if step == PauseStep::LeftOut {
+            self.copies.iter_mut().for_each(Copies::pause);
+            return Ok(None);
+        }
+        let copies = self.copies.as_mut().map(|copies| copies.before(&frames[0])).transpose()?;
+        let (earlier, resumed) = (copies.unwrap_or_default(), step == PauseStep::Resumed);
+        Ok(Some(EncodedFrame { encoding, payload, earlier, resumed }))
+    }
+}
+
+/// Both channels as one.
+fn mean([left, right]: &[AudioFrame; 2]) -> AudioFrame {
+    std::array::from_fn(|number| left[number].midpoint(right[number]))
 }
 
 fn failed(why: OpusFault) -> DeviceError {
@@ -219,7 +278,7 @@ mod tests {
     #[test]
     fn nothing_is_captured_unless_a_call_publishes_it() {
         let captured = Arc::new(AtomicUsize::new(0));
-        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone()))), Sound::Speech).unwrap();
         assert_eq!(packet(&mut sender), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 0);
         sender.publish(CallId(1), "audio");
@@ -235,7 +294,7 @@ mod tests {
     #[test]
     fn audio_takes_less_where_video_hardly_fits_and_more_where_much_is_lost_and_the_path_is_wide() {
         let endless = Counted(Arc::new(AtomicUsize::new(4)));
-        let mut sender = AudioSender::new(Some(Box::new(endless))).unwrap();
+        let mut sender = AudioSender::new(Some(Box::new(endless)), Sound::Speech).unwrap();
         sender.publish(CallId(1), "audio");
         let path = TransportId { session: SessionId(1), index: 0 };
         sender.lost(path, 0.0).unwrap();
@@ -251,7 +310,7 @@ mod tests {
     #[test]
     fn copies_are_made_while_losses_are_reported_and_there_is_room_and_somebody_takes_them() {
         let endless = Counted(Arc::new(AtomicUsize::new(4)));
-        let mut sender = AudioSender::new(Some(Box::new(endless))).unwrap();
+        let mut sender = AudioSender::new(Some(Box::new(endless)), Sound::Speech).unwrap();
         sender.publish(CallId(1), "audio");
         let path = TransportId { session: SessionId(1), index: 0 };
         let bytes = |sender: &mut AudioSender, red: RedTakers| {
@@ -273,10 +332,53 @@ mod tests {
         assert_eq!(bytes(&mut sender, RedTakers::Nobody), (120, 0));
     }
 
+    /// A source that says something for a second and then nothing, in two channels that differ.
+    struct Sparse(u32);
+
+    impl AudioSource for Sparse {
+        fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
+            self.0 += 1;
+            let tone = |number: usize| ((number as f32 * 0.06).sin() * 8_000.0) as i16;
+            *frame = std::array::from_fn(|number| if self.0 <= 50 { tone(number) } else { 0 });
+            Ok(())
+        }
+
+        fn fill_stereo(&mut self, left: &mut AudioFrame, right: &mut AudioFrame) -> Result<(), DeviceError> {
+            *right = [0; FRAME];
+            self.fill(left)
+        }
+    }
+
+    fn sender_of(sound: Sound) -> AudioSender {
+        let mut sender = AudioSender::new(Some(Box::new(Sparse(0))), sound).unwrap();
+        sender.publish(CallId(1), "audio");
+        sender
+    }
+
+    #[test]
+    fn pauses_of_speech_are_sent_only_if_that_was_not_asked_for() {
+        let sent = [Sound::Speech, Sound::SpeechWithPauses].map(|sound| {
+            let mut sender = sender_of(sound);
+            (0..250).filter(|_| packet(&mut sender).unwrap().is_some()).count()
+        });
+        assert!(sent[0] == 250 && (60..120).contains(&sent[1]), "{sent:?} packets in five seconds");
+    }
+
+    #[test]
+    fn music_is_sent_in_stereo_at_its_bit_rate_whatever_is_lost() {
+        let mut sender = sender_of(Sound::Music);
+        sender.lost(TransportId { session: SessionId(1), index: 0 }, 0.1).unwrap();
+        let packets = (0..20).map(|_| packets_for(&mut sender, RedTakers::All).unwrap().expect("a packet"));
+        for AudioPacket { packet, earlier, .. } in packets {
+            // The bit of the first byte that says stereo (RFC 6716 section 3.1).
+            assert_eq!((packet.payload.len(), packet.payload[0] & 4, earlier.len()), (320, 4, 0));
+        }
+    }
+
     #[test]
     fn a_source_that_ends_is_told_once_and_not_asked_again() {
         let captured = Arc::new(AtomicUsize::new(0));
-        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone()))), Sound::Speech).unwrap();
         sender.publish(CallId(1), "audio");
         let told = (0..6).filter(|_| packet(&mut sender).is_err()).count();
         assert_eq!((told, captured.load(Ordering::Relaxed)), (1, 4));
@@ -285,7 +387,7 @@ mod tests {
     #[test]
     fn a_frame_is_captured_once_and_encoded_once_for_each_encoding_that_is_wanted() {
         let captured = Arc::new(AtomicUsize::new(0));
-        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone())))).unwrap();
+        let mut sender = AudioSender::new(Some(Box::new(Counted(captured.clone()))), Sound::Speech).unwrap();
         sender.publish(CallId(1), "audio");
         let all = WantedAudio { encodings: BTreeSet::from(AudioEncoding::ALL), ..WantedAudio::default() };
         let sent = [&all, &all, &WantedAudio::default()].map(|wanted| {

@@ -14,7 +14,7 @@ use crate::audio::frame::{AudioFrame, FRAME, mix};
 use crate::audio::meter::{Loudness, Meter};
 use crate::audio::packet::AudioPacket;
 use crate::audio::receiver::{AudioReceiver, PlayoutClock};
-use crate::audio::sender::AudioSender;
+use crate::audio::sender::{AudioSender, Sound};
 use crate::codec::encoding::WantedAudio;
 use crate::codec::opus::OpusFault;
 use crate::device::{AudioSink, AudioSource, DeviceError};
@@ -46,11 +46,12 @@ pub(super) struct Audio {
 impl Audio {
     pub(super) fn new(
         source: Option<Box<dyn AudioSource>>,
+        sound: Sound,
         sink: Option<Box<dyn AudioSink>>,
         recordings: Option<Recordings>,
         observer: Observer,
     ) -> Result<Self, OpusFault> {
-        let sender = AudioSender::new(source)?;
+        let sender = AudioSender::new(source, sound)?;
         Ok(Self { sender, streams: BTreeMap::new(), sink, recordings, observer, packets: 0, bytes: 0 })
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::audio::sender::Sound;
 use crate::bandwidth::BandwidthPolicy;
 use crate::codec::opus::OpusFault;
 use crate::device::{AudioSink, AudioSource, DeviceError, VideoSink, VideoSource};
@@ -14,6 +15,8 @@ use crate::transport::NoCertificate;
 pub struct Devices {
     /// The audio that we send; without it we only listen.
     pub audio_source: Option<Box<dyn AudioSource>>,
+    /// What that audio is: speech, or music.
+    pub sound: Sound,
     /// Where everybody's audio is played, mixed; without it, it is only measured and recorded.
     pub audio_sink: Option<Box<dyn AudioSink>>,
     /// The video that we send as [`Media::Video`](muji_core::Media::Video), usually a camera; without it we only watch.

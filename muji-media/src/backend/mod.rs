@@ -20,6 +20,7 @@ pub use devices::{Devices, NoMedia};
 pub use probe::probe;
 pub use start::{Backend, default_transports};
 
+pub use crate::audio::sender::Sound;
 pub use crate::bandwidth::BandwidthPolicy;
 pub use crate::gather::{Attempt, GatherPolicy, Relays};
 pub use crate::record::RecordingTemplate;

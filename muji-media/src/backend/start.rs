@@ -89,7 +89,7 @@ fn router(
     let sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
     let thread = VideoThread::start(sources, devices.video_sink, recorder, observed.clone());
     let observer = Observer::new(observed);
-    let audio = Audio::new(devices.audio_source, devices.audio_sink, recordings, observer.clone())?;
+    let audio = Audio::new(devices.audio_source, devices.sound, devices.audio_sink, recordings, observer.clone())?;
     let video = Video::new(thread.map_err(NoMedia::Thread)?, devices.bandwidth_policy);
     let network = Network::new(make, devices.addresses, devices.gather_policy);
     Ok((Router::new(audio, video, network, reports, observer), finish))

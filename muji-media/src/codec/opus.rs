@@ -27,6 +27,9 @@ const LOSSY: f32 = 0.02;
 /// [`ROBUST_BITRATE`] has.
 pub(crate) const COPY_BITRATE: u32 = 14_000;
 
+/// Music in stereo and full band.
+const MUSIC_BITRATE: u32 = 128_000;
+
 /// How much the decoder may compute: at 5 a neural network makes up what is lost, at 6 a small one and at 7 a large one take out what the
 /// coding of speech in wide band has added (LACE and NoLACE).
 const COMPLEXITY: u8 = 7;
@@ -86,6 +89,25 @@ impl Encoder {
         Ok(Self(encoder))
     }
 
+    /// An encoder for music in stereo.
+    ///
+    /// # Errors
+    /// If the library has no memory.
+    pub fn for_music() -> Result<Self, OpusFault> {
+        let mut encoder = opusic_c::Encoder::new(Channels::Stereo, SampleRate::Hz48000, Application::Audio)?;
+        encoder.set_bitrate(Bitrate::Value(MUSIC_BITRATE))?;
+        encoder.set_vbr(false)?;
+        Ok(Self(encoder))
+    }
+
+    /// From now on a frame in which nothing is to be heard is one of two bytes at most, but each twentieth (DTX).
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub fn set_pauses(&mut self) -> Result<(), OpusFault> {
+        Ok(self.0.set_dtx(true)?)
+    }
+
     /// From now on so many bits a second, 6000 to 510000.
     ///
     /// # Errors
@@ -110,8 +132,21 @@ impl Encoder {
     /// # Errors
     /// If the library fails; the next frame may work.
     pub fn encode(&mut self, frame: &AudioFrame) -> Result<Arc<[u8]>, OpusFault> {
+        self.run(&frame.map(i16::cast_unsigned))
+    }
+
+    /// The payload of a packet in stereo, of an encoder for it.
+    ///
+    /// # Errors
+    /// If the library fails; the next frame may work.
+    pub fn encode_stereo(&mut self, [left, right]: &[AudioFrame; 2]) -> Result<Arc<[u8]>, OpusFault> {
+        let both = left.iter().zip(right).flat_map(|(left, right)| [left.cast_unsigned(), right.cast_unsigned()]);
+        self.run(&both.collect::<Vec<u16>>())
+    }
+
+    fn run(&mut self, samples: &[u16]) -> Result<Arc<[u8]>, OpusFault> {
         let mut payload = [0; MAX_PAYLOAD];
-        let length = self.0.encode_to_slice(&frame.map(i16::cast_unsigned), &mut payload)?;
+        let length = self.0.encode_to_slice(samples, &mut payload)?;
         Ok(Arc::from(&payload[..length]))
     }
 }

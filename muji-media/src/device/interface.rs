@@ -20,6 +20,16 @@ pub trait AudioSource: Send {
     /// If there will be no more; it is not asked again.
     fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError>;
 
+    /// The next 20 ms in two channels; the same in both, if it has one only.
+    ///
+    /// # Errors
+    /// If there will be no more; it is not asked again.
+    fn fill_stereo(&mut self, left: &mut AudioFrame, right: &mut AudioFrame) -> Result<(), DeviceError> {
+        self.fill(left)?;
+        *right = *left;
+        Ok(())
+    }
+
     /// Nothing more is needed for now: muted, or no call. A microphone is closed until it is asked again.
     fn release(&mut self) {}
 

@@ -49,12 +49,13 @@ pub enum WavFault {
 
 /// A WAV file, played again and again.
 pub struct WavSource {
-    samples: Vec<i16>,
+    /// Left and right, or the one channel twice.
+    samples: Vec<[i16; 2]>,
     next: usize,
 }
 
 impl WavSource {
-    /// Reads a file of 48 kHz and 16 bits; of several channels the mean is sent.
+    /// Reads a file of 48 kHz and 16 bits. Of more than two channels the first two are sent, and in one channel the mean of those.
     ///
     /// # Errors
     /// If it is not there, or of another form.
@@ -75,19 +76,23 @@ impl WavSource {
     }
 }
 
-fn read(reader: WavReader<BufReader<File>>, channels: usize) -> hound::Result<Vec<i16>> {
+fn read(reader: WavReader<BufReader<File>>, channels: usize) -> hound::Result<Vec<[i16; 2]>> {
     let all: Vec<i16> = reader.into_samples().collect::<hound::Result<_>>()?;
-    let mean = |together: &[i16]| {
-        let sum: i32 = together.iter().map(|sample| i32::from(*sample)).sum();
-        i16::try_from(sum / i32::try_from(together.len()).unwrap_or(1)).unwrap_or_default()
-    };
-    Ok(all.chunks_exact(channels.max(1)).map(mean).collect())
+    let both = |together: &[i16]| [together[0], together[usize::from(together.len() > 1)]];
+    Ok(all.chunks_exact(channels.max(1)).map(both).collect())
 }
 
 impl AudioSource for WavSource {
     fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
-        for sample in frame {
-            *sample = self.samples[self.next];
+        let mut right = [0; FRAME];
+        self.fill_stereo(frame, &mut right)?;
+        frame.iter_mut().zip(right).for_each(|(left, right)| *left = left.midpoint(right));
+        Ok(())
+    }
+
+    fn fill_stereo(&mut self, left: &mut AudioFrame, right: &mut AudioFrame) -> Result<(), DeviceError> {
+        for (left, right) in left.iter_mut().zip(right) {
+            [*left, *right] = self.samples[self.next];
             self.next = (self.next + 1) % self.samples.len();
         }
         Ok(())

@@ -13,7 +13,7 @@ use muji_jingle::TransportId;
 use muji_media::device::wav::WavSource;
 use muji_media::device::{FRAME, FRAME_TIME, SAMPLE_RATE};
 use muji_media::parts::codec::{AudioEncoding, RedTakers, WantedAudio, opus, red};
-use muji_media::parts::{AudioPacket, AudioReceiver, AudioSender};
+use muji_media::parts::{AudioPacket, AudioReceiver, AudioSender, Sound};
 use muji_media::transport::RtpPacket;
 
 use crate::material::Material;
@@ -84,7 +84,7 @@ impl Call {
     fn begin(speech: &Path, network: &Impairment) -> Result<Self, Failure> {
         let mut link = Link::for_audio();
         link.impair(*network, SEED);
-        let mut sender = AudioSender::new(Some(Box::new(WavSource::open(speech)?)))?;
+        let mut sender = AudioSender::new(Some(Box::new(WavSource::open(speech)?)), Sound::Speech)?;
         sender.publish(CallId(1), "audio");
         let opus = opus::payload_type();
         let receiver = AudioReceiver::new(&[red::payload_type(opus.id), opus])?;

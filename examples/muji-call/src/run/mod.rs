@@ -70,6 +70,7 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
     let gather_policy = args.network.gather_policy(args.login.ca_file.as_deref())?;
     let devices = Devices {
         audio_source: source,
+        sound: audio::sound(&args),
         audio_sink: sink,
         video_source: pictures,
         slides_source: slides,
