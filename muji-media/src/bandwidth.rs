@@ -18,9 +18,10 @@ pub const INITIAL: u32 = 600_000;
 const DESIRED_BY_PIXELS: [(usize, u32); 3] = [(320 * 240, 600_000), (640 * 480, 1_500_000), (1_280 * 720, 2_500_000)];
 
 /// For any larger frames; nothing is worth more.
-pub(crate) const MOST_DESIRED: u32 = 4_000_000;
+const MOST_DESIRED: u32 = 4_000_000;
 
-/// Before the size is known: that of 640 x 360.
+/// Before the size is known, and for what a peer sends that is told by REMB: that of 640 x 360. Such a peer halves its bit rate again and again
+/// on a path that becomes narrow, and falls too low from any more.
 pub(crate) const DESIRED: u32 = DESIRED_BY_PIXELS[1].1;
 
 /// What is of use for frames of this size, in bits a second.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bandwidth::{INITIAL, LEAST, LITTLE, MORE, MOST_DESIRED, TOO_MUCH};
+use crate::bandwidth::{DESIRED, INITIAL, LEAST, LITTLE, MORE, TOO_MUCH};
 
 /// Between two REMB messages.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl ReceiveRateLimit {
         } else {
             before
         };
-        let bits = bits.clamp(LEAST as f32, MOST_DESIRED as f32);
+        let bits = bits.clamp(LEAST as f32, DESIRED as f32);
         // A peer that sends nothing is not sent a REMB until something comes.
         let begun = (self.packets > 0).then_some(now);
         let ssrc = self.ssrc;
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(advertised(&mut receive_rate_limit, &mut now, 3, 625, 0), [648, 699, 755]);
         let later = advertised(&mut receive_rate_limit, &mut now, 20, 625, 0);
         assert_eq!(later.last(), Some(&1_000), "twice the 500 that come");
-        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 20, 5_000, 0).last(), Some(&4_000));
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 20, 5_000, 0).last(), Some(&1_500));
     }
 
     #[test]
