@@ -58,7 +58,7 @@ mod tests {
             before.iter().map(|copy| (copy.offset, copy.payload.len())).collect::<Vec<_>>()
         };
         assert_eq!(offsets(&mut copies), []);
-        assert_eq!(offsets(&mut copies), [(960, 35)], "14 kbit/s");
+        assert_eq!(offsets(&mut copies), [(960, 29)], "11.6 kbit/s");
         copies.pause();
         assert_eq!(offsets(&mut copies), []);
     }

@@ -145,7 +145,6 @@ impl AudioSender {
             return Ok(()); // Opus has no copies of what is not speech, and more bits would not be heard.
         }
         let expected = self.losses.expected();
-        self.opus.set_expected_loss(expected)?;
         let copied = self.red != RedTakers::Nobody
             && self.losses.known().is_some_and(|loss| opus::has_room_for_copies(self.video, loss));
         match (copied, &self.copies) {
@@ -153,9 +152,10 @@ impl AudioSender {
             (false, Some(_)) => self.copies = None,
             (true, Some(_)) | (false, None) => {}
         }
-        // Copies are worth more than the same bits in the frames themselves; but others get those only.
+        // Copies are worth more than the same bits in the frames themselves, also those of FEC; but others get those only.
         let instead = copied && self.red == RedTakers::All;
         let loss = if instead { 0.0 } else { expected };
+        self.opus.set_expected_loss(loss)?;
         self.opus.set_bit_rate(opus::bit_rate(self.video, loss))
     }
 
@@ -322,13 +322,13 @@ mod tests {
         sender.lost(path, 0.01).unwrap();
         assert_eq!(bytes(&mut sender, RedTakers::All), (80, 0), "little is lost");
         sender.lost(path, 0.05).unwrap();
-        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 35), "48 kbit/s with the headers");
+        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 29), "45.6 kbit/s with the headers");
         assert_eq!(bytes(&mut sender, RedTakers::Nobody), (80, 0));
         sender.set_video_bit_rate(400_000).unwrap();
         assert_eq!(bytes(&mut sender, RedTakers::All), (80, 0), "the path is narrow");
         sender.set_video_bit_rate(600_000).unwrap();
-        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 35));
-        assert_eq!(bytes(&mut sender, RedTakers::Some), (120, 35), "others have what they had before");
+        assert_eq!(bytes(&mut sender, RedTakers::All), (80, 29));
+        assert_eq!(bytes(&mut sender, RedTakers::Some), (120, 29), "others have what they had before");
         assert_eq!(bytes(&mut sender, RedTakers::Nobody), (120, 0));
     }
 

@@ -23,9 +23,8 @@ const ROBUST_BITRATE: u32 = 48_000;
 const WIDE: u32 = 500_000;
 const LOSSY: f32 = 0.02;
 
-/// A copy of a frame that was sent before (RED, RFC 2198). With what names it, it makes as many bits of [`TARGET_BITRATE`] as
-/// [`ROBUST_BITRATE`] has.
-pub(crate) const COPY_BITRATE: u32 = 14_000;
+/// A copy of a frame that was sent before (RED, RFC 2198). With what names it and [`TARGET_BITRATE`] that is 1.5 times what libwebrtc sends.
+pub(crate) const COPY_BITRATE: u32 = 11_600;
 
 /// Music in stereo and full band.
 const MUSIC_BITRATE: u32 = 128_000;
