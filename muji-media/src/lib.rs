@@ -35,6 +35,7 @@
 //! - Faulty packets of a peer silence that peer; a fault of a device or file is a report, and the call goes on.
 //! - [`transport::Transport`] is ICE and DTLS-SRTP over one path, as values: no socket, no clock. All but [`backend`] and [`device`] runs
 //!   in virtual time as well.
+//! - Video can be filtered before anybody sees it: [`device::filter`].
 //!
 //! # What is public
 //! A client needs [`backend`], [`device`] and, to show what happens, [`stats`]. [`transport`] is public because the kind of transports is

@@ -10,7 +10,9 @@ use muji_media::device::{VideoFrame, VideoSource};
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::randr::{ConnectionExt as _, MonitorInfo};
-use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, CreateWindowAux, PropMode, Window, WindowClass};
+use x11rb::protocol::xproto::{
+    AtomEnum, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, PropMode, Window, WindowClass,
+};
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
@@ -171,6 +173,13 @@ fn a_window_is_captured_without_what_lies_over_it_until_it_is_closed() {
     shows(&mut capture, |frame| brightness(frame, [30, 30]) != REDS);
     desktop.point_at([639, 479]);
     shows(&mut capture, all_red);
+    // It takes another size, and so do the frames.
+    let larger = ConfigureWindowAux::new().width(300).height(151);
+    desktop.program.configure_window(red, &larger).unwrap();
+    desktop.program.sync().unwrap();
+    shows(&mut capture, |frame| [frame.width(), frame.height()] == [300, 150] && brightness(frame, [299, 149]) == REDS);
+    assert_eq!(capture.size(), [300, 150]);
+    let all_red = |frame: &VideoFrame| frame.samples()[..300 * 150].iter().all(|sample| *sample == REDS);
     // Minimised, it stays as it was; back, it is seen again.
     desktop.program.unmap_window(red).unwrap();
     desktop.program.sync().unwrap();

@@ -118,6 +118,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
     pub(crate) size: Option<[usize; 2]>,
 
+    /// Change the video before anybody sees it: blur makes all of it unrecognisable, mirror swaps left and right
+    #[arg(long, value_name = "HOW")]
+    pub(crate) filter: Option<Filter>,
+
     /// What to share as a screen, beside the video: screen (the primary monitor), screen:NAME, window:TITLE (a part of its
     /// title), or what --video takes
     #[arg(long, value_name = "WHAT")]
@@ -218,6 +222,15 @@ pub(crate) struct Login {
     /// Read the password from the system's keyring, where "muji-call remember" stores it
     #[arg(long)]
     pub(crate) keyring: bool,
+}
+
+/// What is done with our video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Filter {
+    /// All of it is blurred
+    Blur,
+    /// Left and right change places
+    Mirror,
 }
 
 /// How TLS starts.

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use muji_core::Media;
-use muji_media::device::VideoSource;
+use muji_media::device::filter::{Blur, FilteredVideo, Mirror};
 use muji_media::device::pattern::Pattern;
 use muji_media::device::video_file::VideoFile;
 use muji_media::device::y4m::Y4mSource;
+use muji_media::device::{VideoFilter, VideoSource};
 
-use crate::args::Args;
+use crate::args::{Args, Filter};
 use crate::exit::Failure;
 
 /// The pattern's colour if none is said: the grey of a rainy day in Verona.
@@ -36,8 +37,17 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
         "off" | "none" if args.size.is_some() => return Err(not_sized(what)),
         "off" => Video::Off,
         "none" => Video::Watch,
-        what => Video::Show(source("--video", what, name, args.size)?),
+        what => Video::Show(filtered(args.filter, source("--video", what, name, args.size)?)?),
     })
+}
+
+fn filtered(filter: Option<Filter>, source: Box<dyn VideoSource>) -> Result<Box<dyn VideoSource>, Failure> {
+    let filter: Box<dyn VideoFilter> = match filter {
+        None => return Ok(source),
+        Some(Filter::Blur) => Box::new(Blur::default()),
+        Some(Filter::Mirror) => Box::new(Mirror),
+    };
+    Ok(Box::new(FilteredVideo::new(source, filter).map_err(usage)?))
 }
 
 /// Opens what is shown beside, as slides.

@@ -23,6 +23,15 @@ pub trait VideoEncoder: Send {
     /// If the library fails.
     fn set_layered(&mut self, layered: bool) -> Result<(), VideoFault>;
 
+    /// What is encoded from now on is a screen: edges stay sharp, and most of it stays as it is (`contentHint` `detail` of W3C's
+    /// mst-content-hint).
+    ///
+    /// # Errors
+    /// If the library fails.
+    fn set_screen_content(&mut self) -> Result<(), VideoFault> {
+        Ok(()) // Not every library knows the difference.
+    }
+
     /// Encodes the next frame, which was taken at `at` in ticks of [`CLOCK_RATE`]. `None` if it is left out to keep to the bit rate.
     ///
     /// # Errors

@@ -71,6 +71,15 @@ pub trait VideoSource: Send {
     fn release(&mut self) {}
 }
 
+/// Changes the frames of a source before anybody sees them; [`filter::FilteredVideo`](super::filter::FilteredVideo) sets it for one.
+pub trait VideoFilter: Send {
+    /// The frame that is shown in place of this one. It may take long: frames that come meanwhile are left out.
+    ///
+    /// # Errors
+    /// If it cannot be filtered: no more is shown of this source then.
+    fn filter(&mut self, frame: VideoFrame) -> Result<VideoFrame, DeviceError>;
+}
+
 /// Whose video it is, and whether it shows a person ([`Media::Video`]) or a screen ([`Media::Slides`]).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VideoOrigin {

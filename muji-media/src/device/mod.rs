@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "camera", target_os = "linux"))]
 pub mod camera;
+pub mod filter;
 mod interface;
 pub mod ivf;
 pub mod pattern;
@@ -19,7 +20,7 @@ pub mod webm;
 mod webm_reader;
 pub mod y4m;
 
-pub use interface::{AudioSink, AudioSource, DeviceError, VideoOrigin, VideoSink, VideoSource};
+pub use interface::{AudioSink, AudioSource, DeviceError, VideoFilter, VideoOrigin, VideoSink, VideoSource};
 pub use track::VideoFileError;
 
 pub use crate::audio::frame::{AudioFrame, FRAME, FRAME_TIME, SAMPLE_RATE};

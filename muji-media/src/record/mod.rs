@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use muji_core::SessionId;
+use muji_core::{Media, SessionId};
 
 use crate::audio::frame::AudioFrame;
 use crate::codec::video::Encoded;
@@ -19,6 +19,9 @@ use webm::WebmSink;
 
 /// The file of all together.
 const MIX: &str = "mix";
+
+/// What stands behind the name in the file of a participant's screen: a file has one track of video. No name has a dot, so it is nobody's.
+const SCREEN: &str = ".screen";
 
 /// Longest file name made from a nick, in bytes; most file systems take 255.
 const MAX_NAME: usize = 120;
@@ -91,8 +94,8 @@ pub(crate) enum RecordItem {
     Audio(SessionId, Instant, AudioFrame),
     /// 20 ms of everybody's audio.
     Mix(Instant, AudioFrame),
-    /// A frame of a participant's video, shown from then on.
-    Video(SessionId, Instant, Encoded),
+    /// A frame of a participant or its screen, shown from then on.
+    Video(SessionId, Media, Instant, Encoded),
 }
 
 /// The way to the thread that writes.
@@ -206,8 +209,11 @@ impl Files {
                 Some(name) => self.write(name.clone(), at, |file| file.audio(at, &frame)),
                 None => Ok(()),
             },
-            RecordItem::Video(session, at, frame) => match self.names.get(&session) {
-                Some(name) => self.write(name.clone(), at, |file| file.video(at, &frame)),
+            RecordItem::Video(session, media, at, frame) => match self.names.get(&session) {
+                Some(name) => {
+                    let name = if media == Media::Slides { format!("{name}{SCREEN}") } else { name.clone() };
+                    self.write(name, at, |file| file.video(at, &frame))
+                }
                 None => Ok(()),
             },
         }
@@ -295,6 +301,7 @@ fn file_name(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::audio::frame::{FRAME, FRAME_TIME};
+    use crate::codec::video::Layer;
 
     #[test]
     fn a_nick_is_no_path() {
@@ -357,6 +364,21 @@ mod tests {
             assert!(folder.join(format!("mix.{form}")).is_file());
             std::fs::remove_dir_all(folder).unwrap();
         }
+    }
+
+    #[test]
+    fn a_screen_has_a_file_of_its_own_whatever_others_are_called() {
+        let folder = folder("screen");
+        let mut files = files(&folder, "webm");
+        files.take(RecordItem::Name(SessionId(2), "romeo.screen".to_owned())).unwrap();
+        let frame = Encoded { bytes: vec![1], key: false, layer: Layer::default() };
+        for (session, media) in [(1, Media::Video), (1, Media::Slides), (2, Media::Video)] {
+            files.take(RecordItem::Video(SessionId(session), media, Instant::now(), frame.clone())).unwrap();
+        }
+        for file in ["romeo.webm", "romeo.screen.webm", "romeo_screen.webm"] {
+            assert!(folder.join(file).is_file(), "{file}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[cfg(target_os = "linux")]

@@ -46,7 +46,7 @@ impl Capture {
     pub(super) fn begin(&mut self, now: Instant) -> Result<(), VideoFault> {
         if let Some(source) = self.source.as_ref().filter(|_| self.sender.is_none()) {
             let sender = VideoSender::new(now, VideoEncoding::Vp8, source.size(), self.target)?;
-            let sender = sender.preferring(now, self.preference);
+            let sender = sender.preferring(now, self.preference)?;
             self.sender = Some(sender.counting_from(*self.begun.get_or_insert(now)));
         }
         Ok(())

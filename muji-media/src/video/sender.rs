@@ -19,6 +19,10 @@ const MAX_WAIT: f64 = 2.0;
 /// The share of all bits that key frames may take. On a path that is too narrow peers ask for them again and again, and they would fill it.
 const KEY_SHARE: f64 = 0.3;
 
+/// A screen on which nothing changes is encoded five times a second, which is each sixth frame: each time it becomes sharper, and what peers
+/// have lost is repaired.
+const STILL: Duration = Duration::from_millis(190);
+
 /// Encodes and packetises.
 pub struct VideoSender {
     encoding: VideoEncoding,
@@ -35,6 +39,8 @@ pub struct VideoSender {
     /// A key frame was asked for, and when the next may be made.
     asked: bool,
     key_from: Instant,
+    /// The last frame of a screen, and when it was encoded.
+    still: Option<(VideoFrame, Instant)>,
 }
 
 impl VideoSender {
@@ -48,7 +54,7 @@ impl VideoSender {
         let step = ladder.step();
         Ok(Self {
             encoding,
-            encoder: encoder(encoding, step.size, target)?,
+            encoder: encoder(encoding, step.size, preference, target)?,
             payloader: encoding.payloader(),
             source,
             step,
@@ -59,14 +65,19 @@ impl VideoSender {
             next: now,
             asked: true,
             key_from: now,
+            still: None,
         })
     }
 
     /// The same with another preference, such as that of a screen.
-    #[must_use]
-    pub fn preferring(self, now: Instant, preference: DegradationPreference) -> Self {
+    ///
+    /// # Errors
+    /// If there is no encoder for it.
+    pub fn preferring(self, now: Instant, preference: DegradationPreference) -> Result<Self, VideoFault> {
         let ladder = Ladder::new(now, self.source, preference, self.target.bits);
-        Self { preference, ladder, ..self }
+        let step = ladder.step();
+        let encoder = encoder(self.encoding, step.size, preference, self.target)?;
+        Ok(Self { encoder, step, preference, ladder, ..self })
     }
 
     /// Timestamps count from then on: a sender that pauses must continue them (RFC 3550 section 5.1).
@@ -127,14 +138,17 @@ impl VideoSender {
         let since = now.saturating_duration_since(self.begun).as_micros();
         let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
         self.fit([frame.width(), frame.height()], now)?;
-        if self.ladder.leaves_out(now, self.target.bits) {
+        let key = self.asked && self.key_from <= now;
+        if self.ladder.leaves_out(now, self.target.bits) || (!key && self.is_still(now, frame)) {
             return Ok(None);
         }
-        let key = self.asked && self.key_from <= now;
         let size = self.step.size;
         let fits = [frame.width(), frame.height()] == size;
-        let frame = if fits { Cow::Borrowed(frame) } else { Cow::Owned(frame.resized(size)) };
-        let Some(encoded) = self.encoder.encode(&frame, at, key)? else { return Ok(None) };
+        let fitted = if fits { Cow::Borrowed(frame) } else { Cow::Owned(frame.resized(size)) };
+        let Some(encoded) = self.encoder.encode(&fitted, at, key)? else { return Ok(None) };
+        if self.preference == DegradationPreference::MaintainResolution {
+            self.still = Some((frame.clone(), now));
+        }
         self.ladder.encoded(now, &encoded, self.target.bits);
         if encoded.key {
             let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.bits.max(1)) * KEY_SHARE);
@@ -146,6 +160,11 @@ impl VideoSender {
         Ok(Some(PacketizedFrame { encoding, layer, key, packets }))
     }
 
+    /// Whether this is a screen on which nothing has changed since the last frame, a short time ago.
+    fn is_still(&self, now: Instant, frame: &VideoFrame) -> bool {
+        self.still.as_ref().is_some_and(|(last, at)| now < *at + STILL && last == frame)
+    }
+
     /// Encodes in the size and as often as fits the source, the bit rate and this machine. A new encoder begins with a key frame; one that gets
     /// frames more often than before would spend too many bits for a second.
     fn fit(&mut self, source: [usize; 2], now: Instant) -> Result<(), VideoFault> {
@@ -155,15 +174,23 @@ impl VideoSender {
         }
         let step = self.ladder.take(now, self.target.bits);
         if step != self.step {
-            self.encoder = encoder(self.encoding, step.size, self.target)?;
+            self.encoder = encoder(self.encoding, step.size, self.preference, self.target)?;
             self.step = step;
         }
         Ok(())
     }
 }
 
-fn encoder(encoding: VideoEncoding, size: [usize; 2], target: Target) -> Result<Box<dyn VideoEncoder>, VideoFault> {
+fn encoder(
+    encoding: VideoEncoding,
+    size: [usize; 2],
+    preference: DegradationPreference,
+    target: Target,
+) -> Result<Box<dyn VideoEncoder>, VideoFault> {
     let mut encoder = encoding.encoder(size, target.bits)?;
+    if preference == DegradationPreference::MaintainResolution {
+        encoder.set_screen_content()?;
+    }
     if target.layered {
         encoder.set_layered(true)?;
     }

@@ -8,6 +8,7 @@ use muji_core::{Media, SessionId};
 use tokio::sync::mpsc;
 
 use super::frame::{INTERVAL, VideoFrame};
+use super::ladder::DegradationPreference;
 use super::receiver::VideoReceiver;
 use super::sender::VideoSender;
 use super::task::{VideoOutput, VideoTask};
@@ -404,4 +405,24 @@ fn frames_that_are_larger_than_is_sent_are_scaled_down_which_is_said_once() {
     }
     assert_eq!(said, ["frames of 4096 x 2304 are scaled down to 1920 x 1080"]);
     assert_eq!(largest, [(Media::Video, [1_920, 1_080]), (Media::Video, [640, 360])]);
+}
+
+#[test]
+fn a_screen_on_which_nothing_changes_is_sent_five_times_a_second_and_a_change_at_once() {
+    let (mut now, target) = (Instant::now(), Target { bits: 1_500_000, layered: false });
+    let sender = VideoSender::new(now, VideoEncoding::Vp8, [640, 360], target).expect("libvpx works");
+    let mut romeo = sender.preferring(now, DegradationPreference::MaintainResolution).expect("libvpx works");
+    let mut screen = VideoFrame::filled(640, 360, [200, 60, 40]);
+    let mut sent = [0, 0];
+    for frame in 0..60 {
+        if frame == 37 {
+            screen.set_brightness(5, 5, 235);
+            assert!(romeo.packets(now, &screen).unwrap().is_some(), "a change leaves at once");
+        }
+        sent[frame / 30] += usize::from(romeo.packets(now, &screen).unwrap().is_some());
+        now += INTERVAL;
+    }
+    assert_eq!(sent, [5, 5]);
+    romeo.force_key_frame();
+    assert!(romeo.packets(now, &screen).unwrap().is_some_and(|sent| sent.key), "who comes does not wait");
 }

@@ -182,9 +182,8 @@ impl VideoWorker {
         for ((session, content), (media, receiver)) in &mut self.receivers {
             let mut last = None;
             for DecodedFrame { frame, encoded, .. } in receiver.take(now) {
-                // A file has one track of video: the camera's.
-                if let Some(recorder) = self.recorder.as_ref().filter(|_| *media == Media::Video) {
-                    troubles.extend(recorder.give(RecordItem::Video(*session, now, encoded)).err());
+                if let Some(recorder) = &self.recorder {
+                    troubles.extend(recorder.give(RecordItem::Video(*session, media.clone(), now, encoded)).err());
                 }
                 last = Some(frame);
             }

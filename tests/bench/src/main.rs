@@ -15,6 +15,7 @@ mod round_trips;
 mod seeing;
 mod sharing;
 mod signalling;
+mod text;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     frame_latency::measure(&mut goals);
     seeing::measure(&mut goals);
     sharing::measure(&mut goals);
+    text::measure(&mut goals);
     mesh::measure(&mut goals);
     for missed in &goals.missed {
         println!("missed: {missed}");

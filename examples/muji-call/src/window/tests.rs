@@ -67,7 +67,7 @@ impl Window {
 
 fn collect(shape: Shape, texts: &mut Vec<(String, Rect)>) {
     match shape {
-        Shape::Text(text) if text.galley.is_empty() => {}
+        Shape::Text(text) if text.galley.text().is_empty() => {}
         Shape::Text(text) => texts.push((text.galley.text().to_owned(), text.visual_bounding_rect())),
         Shape::Vec(shapes) => shapes.into_iter().for_each(|shape| collect(shape, texts)),
         _ => {}
@@ -180,7 +180,7 @@ fn what_we_share_is_marked() {
     assert!(!is_marked(&window.after(&call, &[])));
 }
 
-/// For documentation: `cargo test -p muji-call -- --ignored --nocapture sixteen`.
+/// For docs/status.md: `cargo test -p muji-call --bin muji-call -- --ignored --nocapture sixteen`.
 #[test]
 #[ignore = "it measures"]
 fn what_sixteen_tiles_take() {

@@ -1,7 +1,8 @@
 //! Pictures: who is seen, in which colour, and by whom.
 
 use muji_harness::room::Rules;
-use muji_media::device::VideoFrame;
+use muji_media::device::video_file::VideoFile;
+use muji_media::device::{VideoFrame, VideoSource};
 use serde_json::Value;
 
 use crate::support::*;
@@ -57,11 +58,13 @@ async fn who_shows_pictures_is_seen_by_all_who_look_and_by_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_screen_is_seen_beside_its_owner_by_all_who_look() {
-    let server = server(Rules::default()).await;
+async fn a_screen_is_seen_and_recorded_beside_its_owner_by_all_who_look() {
+    let (server, folder) = (server(Rules::default()).await, folder("screen"));
+    let template = folder.join("{nick}.webm");
     let romeo = ["--video", "pattern:c03030", "--screen", "pattern:30c040", "--seconds", "8", "--json"];
     let romeo = call(&server, "romeo", &[&romeo[..], &["--audio", "tone:440"]].concat());
-    let juliet = call(&server, "juliet", &["--video", "none", "--audio", "none", "--json", "--seconds", "8"]);
+    let juliet = ["--video", "none", "--audio", "none", "--json", "--seconds", "8", "--record", text(&template)];
+    let juliet = call(&server, "juliet", &juliet);
     let tybalt = call(&server, "tybalt", &["--video", "off", "--audio", "none", "--json", "--seconds", "8"]);
     let (romeo, juliet, tybalt) = tokio::join!(run(romeo), run(juliet), run(tybalt));
     let [romeo, juliet, tybalt] = [romeo, juliet, tybalt].map(|output| events(&output));
@@ -73,8 +76,24 @@ async fn a_screen_is_seen_beside_its_owner_by_all_who_look() {
         let seen = of(media);
         let colours = colours(&seen, "romeo");
         assert!(colours.len() >= 2 && colours.iter().all(|colour| like(colour, rgb)), "{media}: {colours:?}");
+        let file = if media == "slides" { "romeo.screen.webm" } else { "romeo.webm" };
+        let [red, green, blue] = VideoFile::open(&folder.join(file)).expect("it is whole").capture().unwrap().mean();
+        assert!(like(&format!("{red:02x}{green:02x}{blue:02x}"), rgb), "{file}");
     }
+    std::fs::remove_dir_all(folder).expect("it is there");
     assert!(colours(&tybalt, "romeo").is_empty() && colours(&romeo, "juliet").is_empty());
+}
+
+#[tokio::test]
+async fn what_is_blurred_is_seen_blurred() {
+    let server = server(Rules::default()).await;
+    let romeo = call(&server, "romeo", &["--video", "pattern:c03030", "--filter", "blur", "--seconds", "4"]);
+    let juliet = call(&server, "juliet", &["--video", "none", "--seconds", "4", "--json"]);
+    let (romeo, juliet) = tokio::join!(run(romeo), run(juliet));
+    assert!(romeo.status.success(), "{}", String::from_utf8_lossy(&romeo.stderr));
+    let events = events(&juliet);
+    let colours = colours(&events, "romeo");
+    assert!(!colours.is_empty() && colours.iter().all(|colour| like(colour, [0xC0, 0x30, 0x30])), "{colours:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::os::raw::{c_int, c_uint};
 use std::ptr::{null, null_mut};
 
 use vpx_sys::vp8e_enc_control_id::{
-    VP8E_SET_CPUUSED, VP8E_SET_MAX_INTRA_BITRATE_PCT, VP8E_SET_STATIC_THRESHOLD, VP8E_SET_TEMPORAL_LAYER_ID,
+    VP8E_SET_CPUUSED, VP8E_SET_MAX_INTRA_BITRATE_PCT, VP8E_SET_SCREEN_CONTENT_MODE, VP8E_SET_STATIC_THRESHOLD,
+    VP8E_SET_TEMPORAL_LAYER_ID,
 };
 use vpx_sys::{
     VP8_EFLAG_FORCE_ARF, VP8_EFLAG_FORCE_GF, VP8_EFLAG_NO_REF_ARF, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_UPD_ARF,
@@ -197,6 +198,10 @@ impl VideoEncoder for Encoder {
         let largest = if layered { MAX_KEY_FRAME * LAYERS[0] / LAYERS[2] } else { MAX_KEY_FRAME };
         self.control(VP8E_SET_MAX_INTRA_BITRATE_PCT as c_int, largest as c_int)?;
         self.set_bit_rate(self.config.rc_target_bitrate * 1_000)
+    }
+
+    fn set_screen_content(&mut self) -> Result<(), VideoFault> {
+        self.control(VP8E_SET_SCREEN_CONTENT_MODE as c_int, 1)
     }
 
     fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, VideoFault> {

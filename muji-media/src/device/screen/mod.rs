@@ -46,6 +46,7 @@ pub struct Listed {
 pub struct ScreenCapture {
     display: Option<String>,
     surface: Surface,
+    /// That of the last frame: a window may take another.
     size: [usize; 2],
     /// Filled by a thread of its own, which lives as long as this.
     latest: Option<Arc<Mutex<Latest>>>,
@@ -187,7 +188,8 @@ impl VideoSource for ScreenCapture {
             Err(why) => return Err(why.clone()),
             Ok(frame) => {
                 if let Some(frame) = frame.take() {
-                    self.shown = frame.resized(self.size);
+                    self.size = [frame.width(), frame.height()];
+                    self.shown = frame;
                 }
             }
         }

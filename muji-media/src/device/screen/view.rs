@@ -22,6 +22,10 @@ use crate::video::frame::VideoFrame;
 /// What is asked of a screen or a window while it takes another size may be wrong for a moment; longer is a fault.
 const SETTLING: Duration = Duration::from_secs(2);
 
+/// A window that takes one size after the other, as when its edge is dragged, keeps its last picture until it has kept one for so long:
+/// each size costs a key frame.
+const RESIZING: Duration = Duration::from_millis(300);
+
 /// No part of a damage stays: all of it will be captured.
 const WHOLE: u32 = x11rb::NONE;
 
@@ -35,6 +39,8 @@ pub(super) struct View {
     kept: Option<Pixmap>,
     /// It may be elsewhere or have another size.
     has_moved: bool,
+    /// When it took another size, if that is not shown yet.
+    resized: Option<Instant>,
     damage: Option<Damage>,
     /// Something was drawn since the last look; where the server does not say it, always.
     is_damaged: bool,
@@ -67,8 +73,19 @@ impl View {
         let begun = begin(&server, &surface);
         let damage = begun.map_err(|why| refused(&surface, &why))?;
         let grabber = Grabber::new(server.has.shared_memory);
-        let (place, kept, cursor, refused) = (None, None, None, None);
-        Ok(Self { server, surface, place, kept, has_moved: true, damage, is_damaged: true, cursor, grabber, refused })
+        Ok(Self {
+            server,
+            surface,
+            place: None,
+            kept: None,
+            has_moved: true,
+            resized: None,
+            damage,
+            is_damaged: true,
+            cursor: None,
+            grabber,
+            refused: None,
+        })
     }
 
     /// What is shown now, if it is something else than at the last look.
@@ -76,7 +93,7 @@ impl View {
     /// # Errors
     /// If the window was closed, or the monitor or the server is gone.
     pub(super) fn look(&mut self, now: Instant) -> Result<Option<VideoFrame>, DeviceError> {
-        match self.grab_if_changed() {
+        match self.grab_if_changed(now) {
             Ok(is_new) => {
                 self.refused = None;
                 Ok(if is_new { self.grabber.pixels.to_frame() } else { None })
@@ -93,12 +110,20 @@ impl View {
         }
     }
 
-    fn grab_if_changed(&mut self) -> Result<bool, Fault> {
+    fn grab_if_changed(&mut self, now: Instant) -> Result<bool, Fault> {
         self.take_events()?;
         if self.has_moved {
+            let before = self.place.map(|place| place.sides);
             self.place = self.find()?;
+            if before.is_some() && before != self.place.map(|place| place.sides) {
+                self.resized = Some(now);
+            }
             (self.has_moved, self.is_damaged) = (false, true);
         }
+        if self.resized.is_some_and(|at| now.saturating_duration_since(at) < RESIZING) {
+            return Ok(false);
+        }
+        self.resized = None;
         let Some(place) = self.place else { return Ok(false) };
         let cursor = self.cursor(place)?;
         if !self.is_damaged && cursor == self.cursor {
