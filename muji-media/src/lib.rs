@@ -1,5 +1,5 @@
 //! A default media layer for muji-core: str0m transports, Opus, jitter buffer, mixer; tones, WAV files and, with feature `devices`,
-//! microphones and loudspeakers; with feature `vp8`, video, and with `camera` and `screen`, cameras and screens on Linux. Feature
+//! microphones and loudspeakers; with features `vp8` and `h264`, video, and with `camera` and `screen`, cameras and screens on Linux. Feature
 //! `webrtc-ice` brings a second kind of transports, for [`backend::Backend::start_with`].
 //!
 //! ```no_run
@@ -43,7 +43,7 @@
 //! those who build another: the simulated world of our scenarios, the benchmarks, and a client that has its own event loop.
 //!
 //! Out of scope: deciding whom to call, and everything on the XMPP side.
-#![deny(unsafe_code)] // Allowed in codec::vp8::libvpx alone.
+#![deny(unsafe_code)] // Allowed in codec::vp8::libvpx and codec::h264::openh264 alone.
 
 mod audio;
 pub mod backend;

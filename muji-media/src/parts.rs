@@ -46,6 +46,6 @@ pub use crate::peers::{Peers, PeersOutput};
 pub use crate::socket::{Datagram, Sockets};
 pub use crate::video::ladder::DegradationPreference;
 pub use crate::video::layers::{LayerFilter, Share};
-pub use crate::video::packetized::PacketizedFrame;
+pub use crate::video::packetized::{PacketizedFrame, VideoKind};
 pub use crate::video::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
 pub use crate::video::sender::VideoSender;

@@ -51,6 +51,7 @@ mod stamped;
 mod strangers;
 mod upgrade_to_room;
 mod vanishing;
+mod video_encodings;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -84,3 +84,43 @@ pub(crate) fn alternative(content: &Content, specs: &[ContentSpec]) -> Content {
     let description = ours.map(|ours| Description::new(ours.media.clone(), ours.payload_types.clone()));
     Content { creator: content.creator, description, ..Content::new(&content.name) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn h264(id: u8, profile: &str, mode: &str) -> PayloadType {
+        let h264 = PayloadType::new(id, "H264", 90_000, 1);
+        h264.with_parameter("packetization-mode", mode).with_parameter("profile-level-id", profile)
+    }
+
+    /// As Chromium offers them (`xep/fixtures/chromium`).
+    fn chromium() -> Vec<PayloadType> {
+        let profiles = [(102, "42001f", "1"), (104, "42001f", "0"), (108, "42e01f", "1"), (114, "42e01f", "0")];
+        let others = [(116, "4d001f", "1"), (39, "4d001f", "0")];
+        profiles.into_iter().chain(others).map(|(id, profile, mode)| h264(id, profile, mode)).collect()
+    }
+
+    #[test]
+    fn of_browsers_profiles_of_h264_ours_is_chosen_in_the_packets_that_both_take() {
+        let chosen = |ours: &[PayloadType]| choose_codec(&chromium(), ours).map(|chosen| chosen.id);
+        assert_eq!(chosen(&[h264(99, "42e01f", "1")]), Some(108));
+        assert_eq!(chosen(&[h264(99, "42e034", "0")]), Some(114), "whatever the level");
+        assert_eq!(chosen(&[h264(99, "640c1f", "1")]), None);
+    }
+
+    #[test]
+    fn h264_of_a_client_that_names_no_parameters_is_taken_in_packets_of_one_unit() {
+        let dino = [PayloadType::new(96, "H264", 90_000, 1)];
+        let ours = [h264(102, "42e01f", "1"), h264(97, "42e01f", "0")];
+        let chosen = choose_codec(&dino, &ours).expect("it is taken");
+        assert_eq!((chosen.id, chosen.parameter("packetization-mode")), (96, Some("0")));
+    }
+
+    #[test]
+    fn an_answer_with_another_profile_under_our_id_is_not_the_encoding_that_we_offered() {
+        let ours = [PayloadType::new(98, "VP8", 90_000, 1), h264(102, "42e01f", "1")];
+        let answered = [h264(102, "42001f", "1"), PayloadType::new(98, "VP8", 90_000, 1)];
+        assert_eq!(answered_codec(&ours, &answered).map(|codec| codec.id), Some(98));
+    }
+}

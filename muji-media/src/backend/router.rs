@@ -81,21 +81,24 @@ impl Router {
                 self.network.renew(now);
                 self.network.peers.execute(now, command);
             }
-            MediaCommand::Content { send, .. } => {
-                if send.is_some() {
-                    self.video.force_key_frame(); // The peer begins to watch, and has no frame to build on.
-                }
+            MediaCommand::Content { session, content, send, .. } => {
                 self.network.peers.execute(now, command);
+                self.video.encode(self.network.peers.video_kinds());
+                // The peer begins to watch, and has no frame to build on.
+                let begins = self.network.peers.video_kind(*session, content).filter(|_| send.is_some());
+                self.video.force_key_frame(Vec::from_iter(begins));
             }
             MediaCommand::RemoveContent { session, content } => {
                 self.close_streams(|(of, name)| of == session && **name == **content);
                 self.network.peers.execute(now, command);
+                self.video.encode(self.network.peers.video_kinds());
                 self.network.close_unused(now);
             }
             MediaCommand::Close { session } => {
                 self.close_streams(|(of, _)| of == session);
                 self.audio.forget_paths(|path| path.session == *session).or_else(|error| self.device_trouble(error))?;
                 self.network.peers.execute(now, command);
+                self.video.encode(self.network.peers.video_kinds());
                 self.network.close_unused(now);
             }
         }
@@ -266,7 +269,7 @@ impl Router {
 
     /// Fits our video, and the audio with it, to what the paths carry.
     fn adapt_video(&mut self, now: Instant) -> Result<(), Disconnected> {
-        for (media, target) in self.video.adapt(now) {
+        for ((media, _), target) in self.video.adapt(now) {
             let lowest = self.video.lowest_bit_rate().unwrap_or(target.bits);
             if let Err(error) = self.audio.set_video_bit_rate(lowest) {
                 self.device_trouble(error)?;
@@ -311,7 +314,9 @@ impl Router {
             TransportOutput::Rtp { content, received } => self.received((id.session, content), received)?,
             TransportOutput::KeyFrameRequested if self.network.peers.key_frame_is_under_way(now, id) => {}
             // What was sent before, the peer did not get.
-            TransportOutput::Connected | TransportOutput::KeyFrameRequested => self.video.force_key_frame(),
+            TransportOutput::Connected | TransportOutput::KeyFrameRequested => {
+                self.video.force_key_frame(self.network.peers.video_sent_by(id));
+            }
             TransportOutput::Failed(_) => {
                 self.video.forget_paths(|path| *path == id);
                 self.audio.forget_paths(|path| *path == id).or_else(|error| self.device_trouble(error))?;

@@ -14,7 +14,7 @@ use crate::bandwidth::{BandwidthPolicy, PathBandwidths, Target};
 use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
-use crate::video::packetized::PacketizedFrame;
+use crate::video::packetized::{PacketizedFrame, VideoKind};
 use crate::video::task::{VideoOutput, VideoTask};
 use crate::video::thread::VideoThread;
 
@@ -28,8 +28,11 @@ pub(super) struct Video {
     published: BTreeMap<(CallId, String), Media>,
     /// The video that participants may send, and how it is encoded.
     streams: BTreeMap<StreamId, Stream>,
-    /// Of each kind: it follows what is found on its paths.
-    bandwidth: BTreeMap<Media, PathBandwidths>,
+    /// Of each stream that is encoded: it follows what is found on its paths.
+    bandwidth: BTreeMap<VideoKind, PathBandwidths>,
+    policy: BandwidthPolicy,
+    /// The largest frames of each kind.
+    sizes: BTreeMap<Media, [usize; 2]>,
 }
 
 /// The video of a participant.
@@ -42,8 +45,11 @@ struct Stream {
 
 impl Video {
     pub(super) fn new(thread: VideoThread, policy: BandwidthPolicy) -> Self {
-        let bandwidth = KINDS.map(|media| (media, PathBandwidths::new(policy))).into();
-        Self { thread, published: BTreeMap::new(), streams: BTreeMap::new(), bandwidth }
+        let (published, streams) = (BTreeMap::new(), BTreeMap::new());
+        let (bandwidth, sizes) = (BTreeMap::new(), BTreeMap::new());
+        let mut new = Self { thread, published, streams, bandwidth, policy, sizes };
+        new.encode(BTreeSet::new());
+        new
     }
 
     // ---- ours ------------------------------------------------------------------------------------------------------
@@ -67,9 +73,31 @@ impl Video {
         self.published.iter().filter(move |(_, media)| *media == of).map(|(publication, _)| publication)
     }
 
-    /// A peer cannot show our video before a key frame comes.
-    pub(super) fn force_key_frame(&self) {
-        self.thread.give(VideoTask::ForceKeyFrame);
+    /// These streams are sent to some peer. What none gets is encoded as most take it: the first peer need not wait then.
+    pub(super) fn encode(&mut self, mut kinds: BTreeSet<VideoKind>) {
+        for media in KINDS {
+            if kinds.iter().all(|(of, _)| *of != media) {
+                kinds.extend(VideoEncoding::built_in().next().map(|best| (media, best)));
+            }
+        }
+        if kinds.iter().eq(self.bandwidth.keys()) {
+            return;
+        }
+        self.bandwidth.retain(|kind, _| kinds.contains(kind));
+        for kind in &kinds {
+            let new = || {
+                let mut bandwidth = PathBandwidths::new(self.policy);
+                self.sizes.get(&kind.0).into_iter().for_each(|size| bandwidth.set_size(*size));
+                bandwidth
+            };
+            self.bandwidth.entry(kind.clone()).or_insert_with(new);
+        }
+        self.thread.give(VideoTask::Encode(kinds));
+    }
+
+    /// A peer cannot show one of these before a key frame comes.
+    pub(super) fn force_key_frame(&self, kinds: Vec<VideoKind>) {
+        self.thread.give(VideoTask::ForceKeyFrame(kinds));
     }
 
     // ---- theirs ----------------------------------------------------------------------------------------------------
@@ -130,38 +158,43 @@ impl Video {
 
     /// The largest frames of a kind have this size from now on; how much of all video is of use, in bits a second.
     pub(super) fn set_size(&mut self, media: &Media, size: [usize; 2]) -> u32 {
-        if let Some(bandwidth) = self.bandwidth.get_mut(media) {
-            bandwidth.set_size(size);
-        }
+        self.sizes.insert(media.clone(), size);
+        let of_media = self.bandwidth.iter_mut().filter(|((of, _), _)| of == media);
+        of_media.for_each(|(_, bandwidth)| bandwidth.set_size(size));
         let published: BTreeSet<&Media> = self.published.values().collect();
-        published.into_iter().filter_map(|media| self.bandwidth.get(media)).map(PathBandwidths::desired).sum()
+        // A peer gets each kind in one encoding.
+        let desired = |media: &Media| {
+            let of_media = self.bandwidth.iter().filter(|((of, _), _)| of == media);
+            of_media.map(|(_, bandwidth)| bandwidth.desired()).max()
+        };
+        published.into_iter().filter_map(desired).sum()
     }
 
     /// A frame was encoded.
     pub(super) fn encoded(&mut self, now: Instant, media: &Media, frame: &PacketizedFrame) {
-        if let Some(bandwidth) = self.bandwidth.get_mut(media) {
+        if let Some(bandwidth) = self.bandwidth.get_mut(&(media.clone(), frame.encoding)) {
             bandwidth.encoded(now, frame.layer, frame.bytes());
         }
     }
 
     /// The bandwidth of a path was estimated. The kinds that share the path share the bandwidth.
-    pub(super) fn estimated(&mut self, now: Instant, path: TransportId, bits: u32, kinds: &[Media]) {
+    pub(super) fn estimated(&mut self, now: Instant, path: TransportId, bits: u32, kinds: &[VideoKind]) {
         let share = bits / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
         self.on_path(kinds).for_each(|bandwidth| bandwidth.estimated(now, path, share));
     }
 
     /// This share of the packets on a path was lost lately.
-    pub(super) fn lost(&mut self, path: TransportId, share: f32, kinds: &[Media]) {
+    pub(super) fn lost(&mut self, path: TransportId, share: f32, kinds: &[VideoKind]) {
         self.on_path(kinds).for_each(|bandwidth| bandwidth.lost(path, share));
     }
 
     /// A path has become narrower: this share of what was sent in the last moments is lost.
-    pub(super) fn congested(&mut self, path: TransportId, share: f32, kinds: &[Media]) {
+    pub(super) fn congested(&mut self, path: TransportId, share: f32, kinds: &[VideoKind]) {
         self.on_path(kinds).for_each(|bandwidth| bandwidth.congested(path, share));
     }
 
-    fn on_path(&mut self, kinds: &[Media]) -> impl Iterator<Item = &mut PathBandwidths> {
-        self.bandwidth.iter_mut().filter(|(media, _)| kinds.contains(media)).map(|(_, bandwidth)| bandwidth)
+    fn on_path(&mut self, kinds: &[VideoKind]) -> impl Iterator<Item = &mut PathBandwidths> {
+        self.bandwidth.iter_mut().filter(|(kind, _)| kinds.contains(kind)).map(|(_, bandwidth)| bandwidth)
     }
 
     /// These paths are gone.
@@ -170,12 +203,12 @@ impl Video {
     }
 
     /// Fits the encoders to the paths; what has changed.
-    pub(super) fn adapt(&mut self, now: Instant) -> Vec<(Media, Target)> {
+    pub(super) fn adapt(&mut self, now: Instant) -> Vec<(VideoKind, Target)> {
         let kinds = self.bandwidth.iter_mut();
-        let changed: Vec<(Media, Target)> =
-            kinds.filter_map(|(media, bandwidth)| Some((media.clone(), bandwidth.changed(now)?))).collect();
-        for (media, target) in &changed {
-            self.thread.give(VideoTask::Target(media.clone(), *target));
+        let changed: Vec<(VideoKind, Target)> =
+            kinds.filter_map(|(kind, bandwidth)| Some((kind.clone(), bandwidth.changed(now)?))).collect();
+        for (kind, target) in &changed {
+            self.thread.give(VideoTask::Target(kind.clone(), *target));
         }
         changed
     }
@@ -189,7 +222,9 @@ impl Video {
     pub(super) fn layers(&mut self, now: Instant) -> Vec<(TransportId, Media, u8)> {
         let kinds = self.bandwidth.iter_mut();
         kinds
-            .flat_map(|(media, bandwidth)| bandwidth.layers(now).map(|(path, highest)| (path, media.clone(), highest)))
+            .flat_map(|((media, _), bandwidth)| {
+                bandwidth.layers(now).map(|(path, highest)| (path, media.clone(), highest))
+            })
             .collect()
     }
 }

@@ -206,6 +206,14 @@ impl VideoEncoding {
         }
     }
 
+    /// The sides of a key frame, in pixels, as it says them; `None` for other frames, and for encodings whose frames do not simply say it.
+    pub(crate) fn size(self, frame: &[u8]) -> Option<[usize; 2]> {
+        match self {
+            Self::Vp8 => vp8::size(frame),
+            Self::H264 | Self::H264Single => None,
+        }
+    }
+
     /// A packet for a peer that was not sent so many frames.
     pub(crate) fn renumbered(self, packet: &RtpPacket, kept_back: u16) -> RtpPacket {
         match self {

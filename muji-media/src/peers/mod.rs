@@ -21,7 +21,7 @@ use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
 use crate::audio::packet::AudioPacket;
-use crate::codec::encoding::{AudioEncoding, RedTakers, WantedAudio};
+use crate::codec::encoding::{AudioEncoding, RedTakers, VideoEncoding, WantedAudio};
 use crate::codec::red;
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
@@ -29,6 +29,7 @@ use crate::stats::Path;
 use crate::transport::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
 use crate::video::layers::Share;
 use crate::video::packetized::PacketizedFrame;
+use crate::video::packetized::VideoKind;
 use entry::{Collected, TransportEntry};
 pub use output::PeersOutput;
 use routes::Routes;
@@ -228,7 +229,11 @@ impl Peers {
     ) {
         let Some(sent) = self.sessions.get_mut(&session).and_then(|session| session.content(content)) else { return };
         sent.publication = send.map(|send| send.publication.clone());
-        sent.encoding = send.and_then(|send| AudioEncoding::of(&send.payload_type));
+        let payload_type = send.map(|send| &send.payload_type);
+        match sent.media {
+            Media::Video | Media::Slides => sent.video_encoding = payload_type.and_then(VideoEncoding::of),
+            Media::Audio | Media::Other(_) => sent.encoding = payload_type.and_then(AudioEncoding::of),
+        }
         sent.red = send.and_then(|send| {
             let payload_type = send.red.filter(|_| sent.encoding == Some(AudioEncoding::Opus))?;
             Some(Red { payload_type, of_frames: send.payload_type.id })
@@ -387,6 +392,19 @@ impl Peers {
         WantedAudio { encodings, red }
     }
 
+    /// The streams of our video that some peer gets.
+    #[must_use]
+    pub fn video_kinds(&self) -> BTreeSet<VideoKind> {
+        let contents = self.sessions.values().flat_map(|session| &session.contents);
+        contents.filter_map(SentContent::video).collect()
+    }
+
+    /// Which stream of our video is sent as a content.
+    pub(crate) fn video_kind(&self, session: SessionId, content: &str) -> Option<VideoKind> {
+        let mut contents = self.sessions.get(&session)?.contents.iter();
+        contents.find(|sent| sent.name == content)?.video()
+    }
+
     /// The same with a video frame: peers that get fewer layers do without some frames.
     pub fn publish_video(
         &mut self,
@@ -397,10 +415,15 @@ impl Peers {
         frame: &PacketizedFrame,
     ) {
         let mut wants_key_frame = None;
-        self.each(now, call, publication, |sent, transport| match sent.filter.take(now, frame) {
-            Share::All(packets) => transport.send(now, captured, &sent.name, &packets),
-            Share::WantsKeyFrame => wants_key_frame = Some(sent.transport),
-            Share::Nothing => {}
+        self.each(now, call, publication, |sent, transport| {
+            if sent.video_encoding != Some(frame.encoding) {
+                return;
+            }
+            match sent.filter.take(now, frame) {
+                Share::All(packets) => transport.send(now, captured, &sent.name, &packets),
+                Share::WantsKeyFrame => wants_key_frame = Some(sent.transport),
+                Share::Nothing => {}
+            }
         });
         // As if the peer had asked: its path was too narrow, and can carry video again.
         let request =
@@ -456,12 +479,11 @@ impl Peers {
         sent.next().is_some_and(|first| under_way(first)) && sent.all(|sent| under_way(sent))
     }
 
-    /// Which kinds of our video are sent by a transport.
+    /// Which streams of our video are sent by a transport.
     #[must_use]
-    pub fn video_sent_by(&self, transport: TransportId) -> Vec<Media> {
+    pub fn video_sent_by(&self, transport: TransportId) -> Vec<VideoKind> {
         let contents = self.sessions.get(&transport.session).into_iter().flat_map(|session| &session.contents);
-        let published = contents.filter(|sent| sent.transport == transport && sent.publication.is_some());
-        published.map(|sent| sent.media.clone()).filter(|media| *media != Media::Audio).collect()
+        contents.filter(|sent| sent.transport == transport).filter_map(SentContent::video).collect()
     }
 
     fn contents_on(&mut self, transport: TransportId) -> impl Iterator<Item = &mut SentContent> {

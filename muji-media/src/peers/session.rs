@@ -8,9 +8,10 @@ use muji_core::{CallId, Media};
 use muji_jingle::TransportId;
 
 use super::digits::DigitSender;
-use crate::codec::encoding::AudioEncoding;
+use crate::codec::encoding::{AudioEncoding, VideoEncoding};
 use crate::rtp::RtpPacket;
 use crate::video::layers::LayerFilter;
+use crate::video::packetized::VideoKind;
 
 /// One session.
 pub(super) struct PeerSession {
@@ -34,6 +35,8 @@ pub(super) struct SentContent {
     pub(super) publication: Option<String>,
     /// How it is encoded, if it is audio.
     pub(super) encoding: Option<AudioEncoding>,
+    /// And if it is video.
+    pub(super) video_encoding: Option<VideoEncoding>,
     /// The payload type under which it is sent with copies of earlier frames, and that of the frames.
     pub(super) red: Option<Red>,
     /// The timestamp of the last packet of audio, and when it was captured.
@@ -62,6 +65,12 @@ impl SentContent {
         self.digits.take(now, timestamp, clock_rate)
     }
 
+    /// Which of our video is sent as it, and how it is encoded.
+    pub(super) fn video(&self) -> Option<VideoKind> {
+        self.publication.as_ref()?;
+        Some((self.media.clone(), self.video_encoding?))
+    }
+
     pub(super) fn new(content: &OpenContent) -> Self {
         Self {
             name: content.name.clone(),
@@ -69,6 +78,7 @@ impl SentContent {
             transport: content.transport,
             publication: None,
             encoding: None,
+            video_encoding: None,
             red: None,
             last: None,
             digits: DigitSender::default(),

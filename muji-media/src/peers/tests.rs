@@ -62,6 +62,26 @@ fn agree(peers: &mut Peers, now: Instant, session: SessionId, id: u8, remote: mu
     peers.execute(now, &MediaCommand::Remote { transport, remote });
 }
 
+/// Sends video in a session, and takes it.
+fn film(peers: &mut Peers, now: Instant, session: SessionId, encoding: VideoEncoding) {
+    let transport = TransportId { session, index: 0 };
+    let payload_type = encoding.payload_type();
+    let content = OpenContent {
+        name: "video".to_owned(),
+        media: Media::Video,
+        ssrc: 2,
+        transport,
+        payload_types: vec![payload_type.clone()],
+        extensions: Vec::new(),
+    };
+    let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
+    let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
+    peers.execute(now, &MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
+    let send = Some(Sending { publication: "what the room calls it".to_owned(), payload_type, red: None });
+    let content = "video".to_owned();
+    peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+}
+
 /// Carries datagrams until there are none; what was received, by the number of who received it.
 fn carry(all: &mut [Peers], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
     let mut received = Vec::new();
@@ -111,12 +131,15 @@ fn peers_on_slow_paths_do_without_the_higher_layers() {
         let session = SessionId(number);
         let index = usize::try_from(number).expect("small");
         let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
-        agree(&mut all[0], now, session, 98, theirs);
-        agree(&mut all[index], now, session, 98, ours);
+        agree(&mut all[0], now, session, 111, theirs);
+        agree(&mut all[index], now, session, 111, ours);
+        for peers in [0, index] {
+            film(&mut all[peers], now, session, VideoEncoding::Vp8);
+        }
         carry(&mut all, now);
     }
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x90, 0xE0, 0x80, 9, 1, 0, 7][..]) };
-    all[0].limit_layers(TransportId { session: SessionId(1), index: 0 }, &Media::Audio, 1);
+    all[0].limit_layers(TransportId { session: SessionId(1), index: 0 }, &Media::Video, 1);
     let mut got = |layer| {
         let packets = vec![packet.clone()];
         all[0].publish_video(
@@ -130,6 +153,32 @@ fn peers_on_slow_paths_do_without_the_higher_layers() {
         got.map(|(who, _, packet)| (who, packet.payload[3])).collect::<Vec<_>>()
     };
     assert_eq!([0, 2, 1].map(&mut got), [vec![(1, 9), (2, 9)], vec![(2, 9)], vec![(1, 8), (2, 9)]]);
+}
+
+#[test]
+fn each_peer_gets_video_in_the_encoding_that_was_agreed_on_with_it_and_no_other() {
+    let now = Instant::now();
+    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
+    for (number, encoding) in [(1, VideoEncoding::Vp8), (2, VideoEncoding::H264)] {
+        let session = SessionId(number);
+        let index = usize::try_from(number).expect("small");
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
+        agree(&mut all[0], now, session, 111, theirs);
+        agree(&mut all[index], now, session, 111, ours);
+        for peers in [0, index] {
+            film(&mut all[peers], now, session, encoding);
+        }
+        carry(&mut all, now);
+    }
+    let kinds = [VideoEncoding::Vp8, VideoEncoding::H264].map(|encoding| (Media::Video, encoding));
+    assert_eq!(all[0].video_kinds(), kinds.clone().into());
+    let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&[0x65, 9][..]) };
+    let mut got = |encoding| {
+        let frame = PacketizedFrame { encoding, layer: 0, key: true, packets: vec![packet.clone()] };
+        all[0].publish_video(now, now, CallId(1), "what the room calls it", &frame);
+        carry(&mut all, now).into_iter().map(|(who, payload_type, _)| (who, payload_type)).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds.map(|(_, encoding)| got(encoding)), [[(1, 98)], [(2, 102)]]);
 }
 
 // Shows muji-model-03.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use muji_core::{Media, SessionId};
 
 use crate::audio::frame::AudioFrame;
+use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::Encoded;
 use crate::device::wav::WavSink;
 use crate::device::{AudioSink, DeviceError};
@@ -95,7 +96,7 @@ pub(crate) enum RecordItem {
     /// 20 ms of everybody's audio.
     Mix(Instant, AudioFrame),
     /// A frame of a participant or its screen, shown from then on.
-    Video(SessionId, Media, Instant, Encoded),
+    Video(SessionId, Media, Instant, VideoEncoding, Encoded),
 }
 
 /// The way to the thread that writes.
@@ -157,6 +158,11 @@ impl Recordings {
         Ok((Self { recorder, troubles, form }, Finish(ended)))
     }
 
+    /// Whether a file can hold frames of this encoding.
+    pub(crate) fn takes(encoding: VideoEncoding) -> bool {
+        webm::codec(encoding).is_some()
+    }
+
     /// The way for frames, if they are recorded.
     pub(crate) fn of_video(&self) -> Option<Recorder> {
         (self.form == Form::Webm).then(|| self.recorder.clone())
@@ -209,10 +215,10 @@ impl Files {
                 Some(name) => self.write(name.clone(), at, |file| file.audio(at, &frame)),
                 None => Ok(()),
             },
-            RecordItem::Video(session, media, at, frame) => match self.names.get(&session) {
+            RecordItem::Video(session, media, at, encoding, frame) => match self.names.get(&session) {
                 Some(name) => {
                     let name = if media == Media::Slides { format!("{name}{SCREEN}") } else { name.clone() };
-                    self.write(name, at, |file| file.video(at, &frame))
+                    self.write(name, at, |file| file.video(at, encoding, &frame))
                 }
                 None => Ok(()),
             },
@@ -273,9 +279,9 @@ impl Recording {
         }
     }
 
-    fn video(&mut self, at: Instant, frame: &Encoded) -> Result<(), DeviceError> {
+    fn video(&mut self, at: Instant, encoding: VideoEncoding, frame: &Encoded) -> Result<(), DeviceError> {
         match self {
-            Self::Webm(file) => file.video(at, frame),
+            Self::Webm(file) => file.video(at, encoding, frame),
             Self::Wav(_) | Self::Broken => Ok(()),
         }
     }
@@ -373,7 +379,9 @@ mod tests {
         files.take(RecordItem::Name(SessionId(2), "romeo.screen".to_owned())).unwrap();
         let frame = Encoded { bytes: vec![1], key: false, layer: Layer::default() };
         for (session, media) in [(1, Media::Video), (1, Media::Slides), (2, Media::Video)] {
-            files.take(RecordItem::Video(SessionId(session), media, Instant::now(), frame.clone())).unwrap();
+            files
+                .take(RecordItem::Video(SessionId(session), media, Instant::now(), VideoEncoding::Vp8, frame.clone()))
+                .unwrap();
         }
         for file in ["romeo.webm", "romeo.screen.webm", "romeo_screen.webm"] {
             assert!(folder.join(file).is_file(), "{file}");

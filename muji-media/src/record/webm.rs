@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::audio::frame::{AudioFrame, FRAME_TIME, SAMPLE_RATE};
+use crate::codec::encoding::VideoEncoding;
 use crate::codec::opus::{Encoder, OpusFault};
 use crate::codec::video::Encoded;
-use crate::codec::vp8;
 use crate::device::DeviceError;
 
 /// What a cluster holds at most, in ms and in bytes: that much is lost if the machine stops.
@@ -130,10 +130,18 @@ fn sound_track() -> Vec<u8> {
     )
 }
 
-/// As long whatever the size: it takes the place of something void.
-fn frame_track([width, height]: [usize; 2]) -> Vec<u8> {
+/// The name of an encoding in WebM; `None` if a file of that form cannot hold it.
+pub(super) fn codec(encoding: VideoEncoding) -> Option<&'static str> {
+    match encoding {
+        VideoEncoding::Vp8 => Some("V_VP8"),
+        VideoEncoding::H264 | VideoEncoding::H264Single => None,
+    }
+}
+
+/// As long whatever the codec and the size: it takes the place of something void.
+fn frame_track(codec: &str, [width, height]: [usize; 2]) -> Vec<u8> {
     let video = [number(id::PIXEL_WIDTH, width as u64), number(id::PIXEL_HEIGHT, height as u64)].concat();
-    track(FRAMES, 1, "V_VP8", &[element(id::VIDEO, &video)])
+    track(FRAMES, 1, codec, &[element(id::VIDEO, &video)])
 }
 
 /// What stands at the beginning, and where in it.
@@ -170,7 +178,7 @@ impl Head {
         ];
         bytes.extend(element(id::INFO, &info.concat()));
         let duration = bytes.len() as u64 - 8;
-        let room = frame_track([0, 0]).len();
+        let room = frame_track("V_VP8", [0, 0]).len();
         let void = element(id::VOID, &vec![0; room - element(id::VOID, &[]).len()]);
         bytes.extend(element(id::TRACKS, &[sound_track(), void].concat()));
         let frames = (bytes.len() - room) as u64;
@@ -187,7 +195,8 @@ pub(super) struct WebmSink {
     encoder: Encoder,
     /// When the next audio is due: without gaps, however late this program was woken.
     next_sound: Instant,
-    /// The size of the largest frame, in pixels; 0 before there are frames.
+    /// How the frames are encoded, once there are some, and the size of the largest, in pixels.
+    frames: Option<VideoEncoding>,
     largest: [usize; 2],
     /// The blocks that wait to be written, the time of the first, and of the last: never earlier than the one before, in ms.
     cluster: Vec<u8>,
@@ -207,7 +216,8 @@ impl WebmSink {
         let encoder = Encoder::new().and_then(|mut encoder| encoder.set_bit_rate(BIT_RATE).map(|()| encoder));
         let encoder = encoder.map_err(|why| no_codec(path, &why))?;
         let (path, cluster) = (path.to_owned(), Vec::new());
-        Ok(Self { path, file, head, begun, encoder, next_sound: begun, largest: [0, 0], cluster, first: 0, last: 0 })
+        let (frames, largest) = (None, [0, 0]);
+        Ok(Self { path, file, head, begun, encoder, next_sound: begun, frames, largest, cluster, first: 0, last: 0 })
     }
 
     /// The next 20 ms of audio.
@@ -226,14 +236,17 @@ impl WebmSink {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn video(&mut self, at: Instant, frame: &Encoded) -> Result<(), DeviceError> {
-        let size = vp8::size(&frame.bytes).unwrap_or_default();
-        // Players show all frames in the size that the header says, and a sender may change to another one.
-        if size[0] * size[1] > self.largest[0] * self.largest[1] {
+    pub(super) fn video(&mut self, at: Instant, encoding: VideoEncoding, frame: &Encoded) -> Result<(), DeviceError> {
+        let Some(codec) = codec(encoding) else { return Ok(()) };
+        let size = encoding.size(&frame.bytes).unwrap_or_default();
+        // A track has one encoding. Players show all frames in the size that the header says, and a sender may change to another one.
+        let continues = self.frames.is_none_or(|frames| frames == encoding);
+        if continues && size[0] * size[1] > self.largest[0] * self.largest[1] {
+            self.frames = Some(encoding);
             self.largest = size;
-            self.patch(self.head.frames, &frame_track(size)).map_err(|why| unwritable(&self.path, &why))?;
+            self.patch(self.head.frames, &frame_track(codec, size)).map_err(|why| unwritable(&self.path, &why))?;
         }
-        if self.largest == [0, 0] {
+        if self.frames != Some(encoding) {
             return Ok(());
         }
         self.block(FRAMES, at, if frame.key { KEY } else { 0 }, &frame.bytes)
@@ -323,7 +336,7 @@ mod tests {
             if number >= 50 && number.is_multiple_of(2) {
                 let encoded = encoder.encode(&frame, u64::from(number) * 1_800, false).unwrap();
                 if let Some(encoded) = encoded {
-                    sink.video(at, &encoded).unwrap();
+                    sink.video(at, VideoEncoding::Vp8, &encoded).unwrap();
                 }
             }
         }
@@ -367,11 +380,11 @@ mod tests {
             let mut encoder = vp8::Encoder::new(size[0], size[1], 300_000).expect("libvpx works");
             let frame = VideoFrame::filled(size[0], size[1], [200, 60, 40]);
             let encoded = encoder.encode(&frame, 0, true).unwrap().expect("key frames are not left out");
-            sink.video(begun + Duration::from_millis(40) * number, &encoded).unwrap();
+            sink.video(begun + Duration::from_millis(40) * number, VideoEncoding::Vp8, &encoded).unwrap();
         }
         sink.flush().unwrap();
         let written = std::fs::read(&path).unwrap();
-        let track = frame_track([320, 192]);
+        let track = frame_track("V_VP8", [320, 192]);
         assert!(written.windows(track.len()).any(|part| part == track));
         let mut film = VideoFile::open(&path).unwrap();
         let mut shown: Vec<usize> = (0..5).map(|_| film.capture().unwrap().width()).collect();

@@ -1,7 +1,12 @@
 //! An encoded frame of ours, as packets.
 
+use muji_core::Media;
+
 use crate::codec::encoding::VideoEncoding;
 use crate::rtp::RtpPacket;
+
+/// One of our streams of video: of the camera or the screen, in one encoding.
+pub type VideoKind = (Media, VideoEncoding);
 
 /// An encoded frame of our video, as packets.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The tasks of the video thread, and what comes back.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
@@ -9,7 +10,7 @@ use crate::bandwidth::Target;
 use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
-use crate::video::packetized::PacketizedFrame;
+use crate::video::packetized::{PacketizedFrame, VideoKind};
 
 /// Something to do.
 #[derive(Debug)]
@@ -18,10 +19,12 @@ pub(crate) enum VideoTask {
     StartCapture(Media),
     /// Let the camera or the screen go.
     StopCapture(Media),
-    /// A peer cannot show our video before a key frame comes.
-    ForceKeyFrame,
+    /// These are encoded from now on, each by an encoder of its own.
+    Encode(BTreeSet<VideoKind>),
+    /// A peer cannot show one of these before a key frame comes.
+    ForceKeyFrame(Vec<VideoKind>),
     /// What to encode to from now on.
-    Target(Media, Target),
+    Target(VideoKind, Target),
     /// A packet of a peer.
     Packet(StreamId, Media, VideoEncoding, ReceivedRtp),
     /// Which moment of a participant's audio is played now.

@@ -1,5 +1,6 @@
 //! The work of the video thread without the thread.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,7 +20,7 @@ use crate::codec::encoding::VideoEncoding;
 use crate::device::{DeviceError, VideoSource};
 use crate::rtp::{ReceivedRtp, RtpPacket, StreamId};
 use crate::stats::Observation;
-use crate::video::packetized::PacketizedFrame;
+use crate::video::packetized::{PacketizedFrame, VideoKind};
 
 /// Frames of one colour, counted; it ends after some.
 struct Counted {
@@ -107,6 +108,11 @@ fn sources(source: impl VideoSource + 'static) -> Sources {
     Sources::from([(Media::Video, Box::new(source) as _)])
 }
 
+/// Our camera as it is encoded if nobody wants anything else.
+fn camera() -> Vec<VideoKind> {
+    vec![(Media::Video, VideoEncoding::Vp8)]
+}
+
 fn id(session: u64) -> StreamId {
     (SessionId(session), "video".into())
 }
@@ -154,10 +160,67 @@ fn a_key_frame_comes_first_and_when_asked_but_not_more_often_than_all_can_bear()
     let mut keys = packets(bench.run(Duration::from_secs(1))).iter().filter(|packet| is_key(packet)).count();
     assert_eq!(keys, 1);
     for _ in 0..100 {
-        bench.give(VideoTask::ForceKeyFrame);
+        bench.give(VideoTask::ForceKeyFrame(camera()));
         keys += packets(bench.run(Duration::from_millis(10))).iter().filter(|packet| is_key(packet)).count();
     }
     assert!((4..=5).contains(&keys), "{keys} in two seconds");
+}
+
+#[cfg(feature = "h264")]
+#[test]
+fn a_frame_is_captured_once_and_encoded_in_each_encoding_that_some_peer_takes() {
+    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    romeo.run(INTERVAL * 10);
+    let encodings = [VideoEncoding::Vp8, VideoEncoding::H264];
+    romeo.give(VideoTask::Encode(encodings.map(|encoding| (Media::Video, encoding)).into()));
+    let mut sent: BTreeMap<VideoEncoding, Vec<RtpPacket>> = BTreeMap::new();
+    for output in romeo.run(INTERVAL * 30) {
+        let VideoOutput::Frame(_, _, frame) = output else { panic!("nothing else: {output:?}") };
+        sent.entry(frame.encoding).or_default().extend(frame.packets);
+    }
+    assert_eq!(romeo.taken(), 40);
+    let timestamps = |encoding| sent[&encoding].iter().map(|packet| packet.timestamp).collect::<BTreeSet<_>>();
+    assert_eq!(timestamps(encodings[0]), timestamps(encodings[1]));
+    for packet in received(&sent[&VideoEncoding::H264], 1, juliet.now) {
+        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::H264, packet));
+    }
+    let Ok(Observation::Video { size, colour, .. }) = juliet.seen.try_recv() else { panic!("not seen") };
+    assert_eq!(size, [160, 96]);
+    assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
+    romeo.give(VideoTask::Encode([(Media::Video, VideoEncoding::H264)].into()));
+    let frames = romeo.run(INTERVAL * 10);
+    assert!(frames.iter().all(|it| matches!(it, VideoOutput::Frame(_, _, it) if it.encoding == VideoEncoding::H264)));
+}
+
+#[cfg(feature = "h264")]
+#[test]
+fn h264_of_which_a_packet_contradicts_the_others_is_told_once_and_goes_on_with_the_next_key_frame() {
+    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    romeo.give(VideoTask::Encode([(Media::Video, VideoEncoding::H264)].into()));
+    romeo.give(VideoTask::StartCapture(Media::Video));
+    let mut frames = packets(romeo.run(INTERVAL * 10));
+    // Behind the first packet of a frame comes a piece of a unit without a beginning.
+    let piece = RtpPacket { payload: Arc::from(&[0x7C, 0x05, 9][..]), ..frames[0].clone() };
+    assert!(std::mem::replace(&mut frames[0].marker, false), "the frame is small");
+    frames.insert(1, piece);
+    let mut sent = received(&frames, 1, juliet.now);
+    let next = sent.len() as u64 + 1;
+    romeo.give(VideoTask::ForceKeyFrame(vec![(Media::Video, VideoEncoding::H264)]));
+    sent.extend(received(&packets(romeo.run(INTERVAL * 10)), next, juliet.now));
+    for packet in sent {
+        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::H264, packet));
+        juliet.now += INTERVAL / 2;
+    }
+    let told = juliet.outputs().into_iter().filter_map(|output| match output {
+        VideoOutput::Trouble(DeviceError(why)) => Some(why),
+        _ => None,
+    });
+    let why = "video of a participant cannot be shown: the stream makes no sense: a unit has no beginning";
+    assert_eq!(told.collect::<Vec<_>>(), [why]);
+    juliet.run(Duration::from_secs(1));
+    juliet.worker.show_due(juliet.now).unwrap_or_else(|_| panic!("the bench listens"));
+    assert!(matches!(juliet.seen.try_recv(), Ok(Observation::Video { .. })), "the call goes on");
 }
 
 #[test]
@@ -255,7 +318,7 @@ fn freezes(paused: bool) -> u64 {
     }
     let lost = romeo.run(Duration::from_secs(2));
     romeo.give(VideoTask::StartCapture(Media::Video));
-    romeo.give(VideoTask::ForceKeyFrame);
+    romeo.give(VideoTask::ForceKeyFrame(camera()));
     let behind = romeo.run(Duration::from_secs(2));
     let mut number = 1;
     for (arrives, done) in [(true, before), (false, lost), (true, behind)] {

@@ -1,6 +1,6 @@
 //! What the thread of video does: captures and encodes ours, decodes and shows everybody's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,11 +13,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::capture::{Capture, Sizes};
 use super::frame::VideoFrame;
 use super::ladder::MAX_SENT;
+use super::packetized::VideoKind;
 use super::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
 use super::task::{VideoOutput, VideoTask};
 use crate::codec::encoding::VideoEncoding;
 use crate::device::{DeviceError, VideoOrigin, VideoSink, VideoSource};
-use crate::record::{RecordItem, Recorder};
+use crate::record::{RecordItem, Recorder, Recordings};
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::stats::Observation;
 
@@ -32,6 +33,8 @@ pub(super) struct VideoWorker {
     sink: Option<Box<dyn VideoSink>>,
     receivers: BTreeMap<StreamId, (Media, VideoReceiver)>,
     recorder: Option<Recorder>,
+    /// Of whom it was told that their video is not recorded.
+    unrecorded: BTreeSet<StreamId>,
     /// Packets that were given to the thread and not taken yet.
     waiting: Arc<AtomicUsize>,
     outputs: mpsc::Sender<VideoOutput>,
@@ -55,7 +58,16 @@ impl VideoWorker {
             (media, capture)
         };
         let captures = sources.into_iter().map(capture).collect();
-        Self { captures, sink, receivers: BTreeMap::new(), recorder, waiting, outputs, observed }
+        Self {
+            captures,
+            sink,
+            receivers: BTreeMap::new(),
+            recorder,
+            unrecorded: BTreeSet::new(),
+            waiting,
+            outputs,
+            observed,
+        }
     }
 
     pub(super) fn run(mut self, to_do: &Receiver<VideoTask>) {
@@ -97,12 +109,18 @@ impl VideoWorker {
                 self.end(&VideoOrigin::Local(media));
                 Ok(())
             }
-            VideoTask::ForceKeyFrame => {
-                self.captures.values_mut().for_each(Capture::force_key_frame);
+            VideoTask::Encode(kinds) => self.encode(now, &kinds),
+            VideoTask::ForceKeyFrame(kinds) => {
+                for (media, encoding) in kinds {
+                    if let Some(capture) = self.captures.get_mut(&media) {
+                        capture.force_key_frame(encoding);
+                    }
+                }
                 Ok(())
             }
-            VideoTask::Target(media, target) => {
-                let set = self.captures.get_mut(&media).map_or(Ok(()), |capture| capture.set_target(target));
+            VideoTask::Target((media, encoding), target) => {
+                let capture = self.captures.get_mut(&media);
+                let set = capture.map_or(Ok(()), |capture| capture.set_target(encoding, target));
                 set.or_else(|why| self.trouble(why.to_string()))
             }
             VideoTask::Packet(id, media, encoding, received) => {
@@ -115,6 +133,7 @@ impl VideoWorker {
                 Ok(())
             }
             VideoTask::StreamEnded(id) => {
+                self.unrecorded.remove(&id);
                 if let Some((media, _)) = self.receivers.remove(&id) {
                     let (session, content) = id;
                     self.end(&VideoOrigin::Remote(session, content, media));
@@ -124,6 +143,16 @@ impl VideoWorker {
         }
     }
 
+    /// Encodes each kind of video as peers take it.
+    fn encode(&mut self, now: Instant, kinds: &BTreeSet<VideoKind>) -> Result<(), Disconnected> {
+        let mut faults = Vec::new();
+        for (media, capture) in &mut self.captures {
+            let encodings = kinds.iter().filter(|(of, _)| of == media).map(|(_, encoding)| *encoding).collect();
+            faults.extend(capture.set_encodings(now, encodings).err());
+        }
+        faults.into_iter().try_for_each(|why| self.trouble(why.to_string()))
+    }
+
     /// Captures and encodes the frames that are due by this clock.
     pub(super) fn capture_due(&mut self, clock: &dyn Fn() -> Instant) -> Result<(), Disconnected> {
         let now = clock();
@@ -131,10 +160,11 @@ impl VideoWorker {
         let due = captures.filter_map(|(media, capture)| Some((media.clone(), capture.take(now, clock).transpose()?)));
         for (media, taken) in due.collect::<Vec<_>>() {
             match taken {
-                Ok((frame, packets)) => {
+                Ok((frame, encoded)) => {
                     self.tell_sizes(&media, &frame)?;
                     self.show(&VideoOrigin::Local(media.clone()), frame);
-                    packets.map_or(Ok(()), |packets| self.put(VideoOutput::Frame(media, now, packets)))?;
+                    let frames = encoded.into_iter().map(|packets| VideoOutput::Frame(media.clone(), now, packets));
+                    frames.into_iter().try_for_each(|frame| self.put(frame))?;
                 }
                 Err(DeviceError(why)) => {
                     self.end(&VideoOrigin::Local(media));
@@ -181,9 +211,14 @@ impl VideoWorker {
         let (mut troubles, mut behind) = (Vec::new(), Vec::new());
         for ((session, content), (media, receiver)) in &mut self.receivers {
             let mut last = None;
-            for DecodedFrame { frame, encoded, .. } in receiver.take(now) {
-                if let Some(recorder) = &self.recorder {
-                    troubles.extend(recorder.give(RecordItem::Video(*session, media.clone(), now, encoded)).err());
+            for DecodedFrame { frame, encoding, encoded, .. } in receiver.take(now) {
+                if let Some(recorder) = self.recorder.as_ref().filter(|_| Recordings::takes(encoding)) {
+                    let item = RecordItem::Video(*session, media.clone(), now, encoding, encoded);
+                    troubles.extend(recorder.give(item).err());
+                } else if self.recorder.is_some() && self.unrecorded.insert((*session, content.clone())) {
+                    let name = encoding.name();
+                    troubles
+                        .push(DeviceError(format!("WebM cannot hold {name}: video of a participant is not recorded")));
                 }
                 last = Some(frame);
             }

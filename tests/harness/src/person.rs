@@ -11,9 +11,9 @@ use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, Trans
 use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
+use muji_media::parts::codec::AudioEncoding;
 use muji_media::parts::codec::opus::{self, Encoder};
-use muji_media::parts::codec::{AudioEncoding, VideoEncoding};
-use muji_media::parts::{AudioPacket, AudioReceiver, PacketizedFrame, Peers, PeersOutput};
+use muji_media::parts::{AudioPacket, AudioReceiver, PacketizedFrame, Peers, PeersOutput, VideoKind};
 use muji_media::stats::AudioStats;
 use muji_media::transport::{MakeTransport, RtpPacket, TransportOutput, hosts};
 use muji_xep::rtp::PayloadType;
@@ -227,9 +227,10 @@ impl Client {
                 let packet = AudioPacket { encoding: AudioEncoding::Opus, packet, earlier: Vec::new() };
                 peers.publish(now, now, *call, publication, &packet);
             } else {
-                let frame =
-                    PacketizedFrame { encoding: VideoEncoding::Vp8, layer: 0, key: true, packets: vec![packet] };
-                peers.publish_video(now, now, *call, publication, &frame);
+                for (_, encoding) in peers.video_kinds().into_iter().filter(|(media, _)| *media == capture.media) {
+                    let frame = PacketizedFrame { encoding, layer: 0, key: true, packets: vec![packet.clone()] };
+                    peers.publish_video(now, now, *call, publication, &frame);
+                }
             }
             capture.next = now + FRAME;
         }
@@ -398,6 +399,14 @@ impl Client {
     pub(crate) fn receives(&self, now: Instant, speaker: &FullJid) -> BTreeSet<String> {
         let recent = self.heard_of(speaker).filter(|(_, heard)| heard.last + RECENT >= now);
         recent.map(|(content, _)| content.to_owned()).collect()
+    }
+
+    /// The streams of video that somebody gets.
+    pub(crate) fn video_kinds(&self) -> BTreeSet<VideoKind> {
+        match &self.media {
+            Layer::Transports(peers) => peers.video_kinds(),
+            Layer::Instant => BTreeSet::new(),
+        }
     }
 
     pub(crate) fn first_heard(&self, speaker: &FullJid) -> Option<Instant> {

@@ -47,7 +47,7 @@ mod tests {
         let mut frame = VideoFrame::filled(width, height, [200, 60, 40]);
         for y in 0..height {
             for x in width / 2..width {
-                let brightness = (x / 8 + 1) * (y / 8 + 3) * (number + 7) * 2_654_435_761 >> 8;
+                let brightness = ((x / 8 + 1) * (y / 8 + 3) * (number + 7) * 2_654_435_761) >> 8;
                 frame.set_brightness(x, y, brightness as u8);
             }
         }

@@ -8,7 +8,10 @@ use openh264::encoder::{
 };
 use openh264::formats::YUVSource;
 use openh264::{Error, Timestamp};
-use openh264_sys2::{ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo, SPATIAL_LAYER_0};
+use openh264_sys2::{
+    ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SPATIAL_LAYER_0,
+    WELS_LOG_QUIET,
+};
 
 use super::nal::{NalKind, append, units};
 use super::parameters;
@@ -57,7 +60,12 @@ fn library(bits: u32, packetization: Packetization) -> Result<EncoderLibrary, Vi
         Packetization::Single => config.max_slice_len(MAX_PAYLOAD as u32),
         Packetization::NonInterleaved => config,
     };
-    EncoderLibrary::with_api_config(OpenH264API::from_source(), config).map_err(fault)
+    let mut library = EncoderLibrary::with_api_config(OpenH264API::from_source(), config).map_err(fault)?;
+    let mut level = WELS_LOG_QUIET;
+    // SAFETY: this option takes such a value, before the encoder has begun too. Otherwise it would write to the terminal that its own crate
+    // sets both bounds of a slice.
+    unsafe { library.raw_api().set_option(ENCODER_OPTION_TRACE_LEVEL, (&raw mut level).cast()) };
+    Ok(library)
 }
 
 fn fault(why: Error) -> VideoFault {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jid::FullJid;
 use muji_core::media::IceServer;
 use muji_core::{CallId, Event, Pair, PairState};
+use muji_media::parts::VideoKind;
 use muji_media::stats::AudioStats;
 use muji_xep::Element;
 
@@ -29,6 +30,12 @@ impl World {
     #[must_use]
     pub fn receives(&self, listener: PersonId, speaker: PersonId) -> BTreeSet<String> {
         self.client_ref(listener).receives(self.now, &self.people[speaker.0].jid)
+    }
+
+    /// The streams of video that somebody sends, each by an encoder of its own.
+    #[must_use]
+    pub fn video_kinds(&self, who: PersonId) -> BTreeSet<VideoKind> {
+        self.client_ref(who).video_kinds()
     }
 
     /// The pairs of listener and speaker without sound, to compare with an empty list.
