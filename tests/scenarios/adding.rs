@@ -502,11 +502,9 @@ fn two_without_anything_in_common_have_a_session_once_they_do() {
 #[test]
 fn an_added_content_flows_through_real_transports_beside_the_first_one() {
     let mut world = World::new(1);
-    // The transports know one codec, so it stands in for one of pictures.
-    let can = || Capabilities { video: vec![PayloadType::new(98, "opus", 48_000, 2)], ..usual() };
     let people = ["romeo", "juliet", "nurse"].map(|name| {
         let transports = Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate");
-        world.client(name, can(), transports.maker())
+        world.client(name, usual(), transports.maker())
     });
     for who in people {
         world.join(who, "balcony");
