@@ -1,4 +1,4 @@
-//! Bandwidth: video is encoded once for all peers. Here is what each path can carry, what the encoder is set to, and which peers get fewer
+//! Bandwidth: video is encoded once for all peers that take an encoding. Here is what each path can carry, what the encoder is set to, and which peers get fewer
 //! temporal layers. Paths report an estimate (TWCC or REMB, by delay) and losses; the lower bound of both counts.
 
 use std::collections::BTreeMap;

@@ -199,7 +199,7 @@ impl PayloadType {
         self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("telephone-event"))
     }
 
-    /// True if it is no codec, but copies of earlier frames beside new ones (RFC 2198).
+    /// True if it is no codec, but copies of earlier frames together with new ones (RFC 2198).
     #[must_use]
     pub fn is_red(&self) -> bool {
         self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("red"))

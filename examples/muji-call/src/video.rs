@@ -50,7 +50,7 @@ fn filtered(filter: Option<Filter>, source: Box<dyn VideoSource>) -> Result<Box<
     Ok(Box::new(FilteredVideo::new(source, filter).map_err(usage)?))
 }
 
-/// Opens what is shown beside, as slides.
+/// Opens what is shared as a screen (slides).
 pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failure> {
     let name = format!("{}'s screen", args.nick.as_deref().unwrap_or("muji-call"));
     let Some(what) = &args.screen else { return Ok(None) };

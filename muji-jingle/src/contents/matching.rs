@@ -46,7 +46,7 @@ fn codecs(payload_types: &[PayloadType]) -> impl Iterator<Item = &PayloadType> {
     payload_types.iter().filter(|payload| payload.is_codec())
 }
 
-/// Copies of earlier frames of a codec beside new ones (RED), if both know them. A peer's own that repeats something else is none; one that
+/// Copies of earlier frames of a codec together with new ones (RED), if both know them. A peer's own that repeats something else is none; one that
 /// does not say what it repeats is taken for that of the codec.
 pub(super) fn red(codec: &PayloadType, ours: &[PayloadType], theirs: &[PayloadType]) -> Option<PayloadType> {
     let both = |theirs: &&PayloadType| theirs.is_red() && ours.iter().any(|own| own.is_red() && own.same_codec(theirs));

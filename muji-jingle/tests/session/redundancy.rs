@@ -1,4 +1,4 @@
-//! Copies of earlier frames beside new ones (RED, RFC 2198): offered behind Opus, and agreed on with a peer that takes them too.
+//! Copies of earlier frames together with new ones (RED, RFC 2198): offered behind Opus, and agreed on with a peer that takes them too.
 
 use muji_jingle::Session;
 use muji_jingle::media::{MediaCommand, Sending};

@@ -6,7 +6,7 @@
 //!      └───────────────────────────────── any other frame ────────────────────────────────────────┘
 //! ```
 //!
-//! It is an option: who watches the packets of a call sees who speaks when, though they are encrypted (RFC 6562 section 4). And the noise
+//! It is an option: anybody who sees the packets of a call learns who speaks when, though they are encrypted (RFC 6562 section 4). And the noise
 //! of a pause is made up: on a clean path PESQ falls from 4.40 to 3.99, for 9 % of the bits of two people who read aloud.
 
 /// A frame of Opus that is no longer than this says that nothing is to be heard.

@@ -211,7 +211,7 @@ impl AudioReceiver {
     fn buffer_frame(&mut self, received: ReceivedRtp) {
         let known = self.encodings.iter().find(|(id, _)| *id == received.payload_type);
         let Some((_, encoding)) = known.copied() else { return };
-        // In samples of ours, as the jitter buffer has them.
+        // In samples at 48 kHz, as the jitter buffer has them.
         let timestamp = received.packet.timestamp.wrapping_mul(SAMPLE_RATE / encoding.clock_rate());
         self.known = received.captured.map(|captured| SenderClock { timestamp, captured }).or(self.known);
         self.buffer.insert(received, encoding);
@@ -458,11 +458,9 @@ mod tests {
             assert!(made_up <= 2 && left_out == 0, "{factor}: {made_up} made up, {left_out} left out");
         }
     }
+
     #[test]
     fn a_sender_that_goes_on_with_another_source_is_heard_again_within_60_ms() {
-        use crate::audio::meter::Meter;
-        use crate::device::AudioSource;
-        use crate::device::tone::Tone;
         let (start, mut receiver, mut encoder) = (
             Instant::now(),
             AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap(),
@@ -499,6 +497,7 @@ mod tests {
         let heard = meter.take().and_then(|level| level.frequency);
         assert!(heard.is_some_and(|heard| (heard - 440.0).abs() < 5.0), "{heard:?}");
     }
+
     /// Plays a tone of which each fifth packet is lost, each packet made by `packet` from that of Opus and the one before.
     fn lossy(packet: impl Fn(&[u8], &[u8]) -> (u8, Arc<[u8]>)) -> AudioReceiver {
         let (start, mut tone, mut encoder) = (Instant::now(), Tone::new(440.0), Encoder::new().unwrap());
@@ -634,10 +633,7 @@ mod tests {
 
     #[test]
     fn sound_of_a_telephone_is_heard_and_its_gaps_are_filled() {
-        use crate::audio::meter::Meter;
         use crate::codec::g711::{Encoder, Law};
-        use crate::device::AudioSource;
-        use crate::device::tone::Tone;
         let mut receiver = AudioReceiver::new(&[AudioEncoding::Pcma.payload_type()]).unwrap();
         let (start, mut tone, mut encoder, mut meter) =
             (Instant::now(), Tone::new(440.0), Encoder::default(), Meter::default());

@@ -24,7 +24,7 @@ pub enum Sound {
     /// Speech, sent without a break: sizes and times of packets say nothing of what is said (RFC 6562).
     #[default]
     Speech,
-    /// Speech, of which pauses are not sent (DTX): bits are worth more here than that nobody sees who speaks when.
+    /// Speech, of which pauses are not sent (DTX): fewer bits, but the network can see who speaks when.
     SpeechWithPauses,
     /// Music in stereo and full band, at 128 kbit/s, without copies for what is lost. We ourselves play it in mono.
     Music,

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_into_a_running_stream_asks_and_waits_for_a_key_frame() {
+    fn a_receiver_that_joins_a_running_stream_asks_for_a_key_frame_and_waits_for_it() {
         let frames = [[(OTHER, 500); 5].as_slice(), &[(KEY, 2_500), (OTHER, 600)]].concat();
         assert_eq!(played(&sent(Instant::now(), &frames)), [0, 2_500, 600]);
     }

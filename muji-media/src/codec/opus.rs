@@ -99,7 +99,7 @@ impl Encoder {
         Ok(Self(encoder))
     }
 
-    /// From now on a frame in which nothing is to be heard is one of two bytes at most, but each twentieth (DTX).
+    /// From now on a frame in which nothing is to be heard is one of two bytes at most, except one in twenty (DTX).
     ///
     /// # Errors
     /// If the library refuses.

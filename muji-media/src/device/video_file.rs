@@ -64,7 +64,7 @@ impl VideoFile {
 
     /// Decodes what is due.
     fn advance(&mut self) -> Result<(), String> {
-        // Files count in their own ticks, which fall beside ours.
+        // Files count in their own ticks, which seldom coincide with ours.
         let due = self.now + INTERVAL / 2;
         let mut rewound = false;
         for _ in 0..MAX_AT_ONCE {

@@ -53,13 +53,9 @@ fn open(path: &Path) -> Result<WebmReader<BufReader<File>>, String> {
 
 impl Track for WebmTrack {
     fn next(&mut self) -> Result<Option<EncodedSample>, String> {
-        while let Some(block) = self.file.next().map_err(|why| why.to_string())? {
-            if block.track == self.number {
-                let at = Duration::from_nanos(block.at.saturating_mul(self.file.scale));
-                return Ok(Some(EncodedSample { at, bytes: block.bytes }));
-            }
-        }
-        Ok(None)
+        let block = self.file.next(self.number).map_err(|why| why.to_string())?;
+        let at = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(self.file.scale));
+        Ok(block.map(|block| EncodedSample { at: at(block.at), bytes: block.bytes }))
     }
 
     fn rewind(&mut self) -> Result<(), String> {

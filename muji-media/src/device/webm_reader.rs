@@ -1,6 +1,6 @@
 //! The elements of WebM files (EBML, RFC 8794; Matroska, RFC 9559), as far as they are played here.
 //!
-//! Our own reader: files may come from anybody, and the available one can be made to read in circles by a checksum element, and to panic
+//! Our own reader: files may come from anybody, and the available one can be made to loop for ever by a checksum element, and to panic
 //! by a block. Here each step reads on, what is kept is bounded, and what is not needed is passed over.
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -81,7 +81,6 @@ impl TrackEntry {
 /// A frame of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
-    pub(super) track: u64,
     /// In ticks from the beginning.
     pub(super) at: u64,
     pub(super) bytes: Vec<u8>,
@@ -139,15 +138,15 @@ impl<R: Read + Seek> WebmReader<R> {
         Ok(())
     }
 
-    /// The next frame of any track; `None` at the end, and where the recording was interrupted.
-    pub(super) fn next(&mut self) -> Result<Option<Block>, WebmFault> {
-        match self.block() {
+    /// The next frame of this track; `None` at the end, and where the recording was interrupted.
+    pub(super) fn next(&mut self, track: u64) -> Result<Option<Block>, WebmFault> {
+        match self.block(track) {
             Err(fault) if fault.is_end() => Ok(None),
             other => other.map(Some),
         }
     }
 
-    fn block(&mut self) -> Result<Block, WebmFault> {
+    fn block(&mut self, track: u64) -> Result<Block, WebmFault> {
         loop {
             let head = self.head()?;
             match head.id {
@@ -155,8 +154,8 @@ impl<R: Read + Seek> WebmReader<R> {
                 id::TIMESTAMP => self.cluster = self.number(&head)?,
                 id::SIMPLE_BLOCK | id::BLOCK => {
                     let body = self.body(&head, MAX_BLOCK)?;
-                    // One without a head is passed over, as what is lost in a network.
-                    if let Some(block) = self.read_block(&body)? {
+                    // One without a head is passed over, as what is lost in a network, and so is one of another track.
+                    if let Some(block) = self.read_block(track, &body)? {
                         return Ok(block);
                     }
                 }
@@ -165,14 +164,14 @@ impl<R: Read + Seek> WebmReader<R> {
         }
     }
 
-    fn read_block(&self, body: &[u8]) -> Result<Option<Block>, WebmFault> {
-        let Some((track, rest)) = block_track(body) else { return Ok(None) };
+    fn read_block(&self, wanted: u64, body: &[u8]) -> Result<Option<Block>, WebmFault> {
+        let Some((_, rest)) = block_track(body).filter(|(track, _)| *track == wanted) else { return Ok(None) };
         let [high, low, flags, bytes @ ..] = rest else { return Ok(None) };
         if flags & LACING != 0 {
             return Err(WebmFault::Lacing);
         }
         let at = self.cluster.saturating_add_signed(i16::from_be_bytes([*high, *low]).into());
-        Ok(Some(Block { track, at, bytes: bytes.to_vec() }))
+        Ok(Some(Block { at, bytes: bytes.to_vec() }))
     }
 
     // ---- elements ----------------------------------------------------------------------------------------------------
@@ -278,13 +277,13 @@ mod tests {
         [head, segment, cluster.concat()].concat()
     }
 
-    fn blocks(file: Vec<u8>) -> Result<Vec<(u64, u64, Vec<u8>)>, WebmFault> {
+    fn blocks(track: u64, file: Vec<u8>) -> Result<Vec<(u64, Vec<u8>)>, WebmFault> {
         let mut reader = WebmReader::open(Cursor::new(file))?;
         assert_eq!((reader.duration, reader.scale), (Some(4.5), USUAL_SCALE));
         assert_eq!(reader.tracks, [TrackEntry { number: 1, kind: TrackEntry::VIDEO, codec: "V_VP8".to_owned() }]);
         let mut blocks = Vec::new();
-        while let Some(Block { track, at, bytes }) = reader.next()? {
-            blocks.push((track, at, bytes));
+        while let Some(Block { at, bytes }) = reader.next(track)? {
+            blocks.push((at, bytes));
         }
         Ok(blocks)
     }
@@ -300,8 +299,8 @@ mod tests {
             element(&[0xA3], &[0x81, 0]), // Without a head.
             element(&[0xA3], &[0x81, 0x80, 0x00, 0]),
         ];
-        let expected = vec![(1, 261, vec![7, 8]), (2, 255, vec![9]), (1, 0, vec![])];
-        assert_eq!(blocks(file(&cluster)).unwrap(), expected);
+        assert_eq!(blocks(1, file(&cluster)).unwrap(), [(261, vec![7, 8]), (0, vec![])]);
+        assert_eq!(blocks(2, file(&cluster)).unwrap(), [(255, vec![9])]);
     }
 
     #[test]
@@ -310,7 +309,7 @@ mod tests {
         let counts: Vec<Option<usize>> = (0..=whole.len())
             .map(|length| {
                 let mut reader = WebmReader::open(Cursor::new(&whole[..length])).ok()?;
-                Some(std::iter::from_fn(|| reader.next().expect("it only ends early")).count())
+                Some(std::iter::from_fn(|| reader.next(1).expect("it only ends early")).count())
             })
             .collect();
         assert!(counts.is_sorted(), "{counts:?}");
@@ -319,8 +318,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_in_words() {
-        let why = |file: Vec<u8>| blocks(file).unwrap_err().to_string();
+        let why = |file: Vec<u8>| blocks(1, file).unwrap_err().to_string();
         let laced = file(&[element(&[0xA3], &[0x81, 0, 5, 0x02, 7])]);
+        assert_eq!(blocks(2, laced.clone()).unwrap(), [], "another track");
         assert!(why(laced).contains("lacing"));
         let huge = file(&[[&[0xA3][..], &[0x01, 0, 0, 0, 0x7F, 0, 0, 0], &[0; 9]].concat()]);
         assert_eq!(why(huge), "an element of 2130706432 bytes is too long");
@@ -342,7 +342,7 @@ mod tests {
                 let mut damaged = whole.clone();
                 damaged[at] = with;
                 let Ok(mut reader) = WebmReader::open(Cursor::new(damaged)) else { continue };
-                let blocks = std::iter::from_fn(|| reader.next().ok().flatten()).count();
+                let blocks = std::iter::from_fn(|| reader.next(1).ok().flatten()).count();
                 assert!(blocks <= whole.len());
             }
         }

@@ -1,4 +1,4 @@
-//! An encoded frame of ours, as packets.
+//! One of our encoded frames, as packets.
 
 use muji_core::Media;
 

@@ -36,9 +36,9 @@ pub(crate) enum VideoTask {
 /// What comes of it.
 #[derive(Debug)]
 pub(crate) enum VideoOutput {
-    /// An encoded frame of ours, and when it was captured.
+    /// One of our encoded frames, and when it was captured.
     Frame(Media, Instant, PacketizedFrame),
-    /// From now on frames of ours have this size at most.
+    /// From now on our frames have this size at most.
     LargestSize(Media, [usize; 2]),
     /// A peer is to be asked for a key frame.
     RequestKeyFrame(StreamId),

@@ -23,6 +23,7 @@ pub(super) const BEHIND: Duration = Duration::from_millis(90);
 /// resampling follows. Below so much less than [`BEHIND`] they wait less again.
 pub(super) const STEP: Duration = Duration::from_millis(5);
 pub(super) const AHEAD: Duration = Duration::from_millis(20);
+
 /// What makes packets wait longer than they are late.
 #[derive(Debug, Default)]
 pub(super) struct PlayoutDelay {

@@ -47,12 +47,13 @@ const LONGEST: u32 = 6 * USUAL_LENGTH;
 const SPARE: Duration = Duration::from_millis(5);
 /// The weight of a packet in the measured excess: the mean over about a second.
 const SMOOTH: f64 = 0.02;
+
 /// What is to be played next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Playout {
     /// The next packet.
     Packet {
-        /// The timestamp of its first sample, in samples of ours.
+        /// The timestamp of its first sample, in samples at 48 kHz.
         timestamp: u32,
         /// How it is encoded.
         encoding: AudioEncoding,
@@ -63,7 +64,7 @@ pub(crate) enum Playout {
     },
     /// The next packet is lost; this is the one behind it, from which Opus may recover it.
     Lost {
-        /// The timestamp of the first sample of the lost one, in samples of ours.
+        /// The timestamp of the first sample of the lost one, in samples at 48 kHz.
         timestamp: u32,
         /// How the one behind it is encoded.
         encoding: AudioEncoding,

@@ -1,6 +1,6 @@
 //! NAL units: what an H.264 stream is made of (ITU-T H.264 section 7.4.1 and annex B).
 
-/// A unit as it stands in a frame of ours.
+/// What precedes each unit of a frame (annex B).
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
 /// What a unit is, as far as it matters here.
