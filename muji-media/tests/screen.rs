@@ -2,7 +2,9 @@
 #![cfg(all(feature = "screen", target_os = "linux"))]
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use muji_media::device::screen::{Listed, ScreenCapture, monitors, windows};
@@ -193,6 +195,31 @@ fn a_window_is_captured_without_what_lies_over_it_until_it_is_closed() {
     assert_eq!(ends(&mut capture), "the window The red one was closed");
     let why = ScreenCapture::of_window(desktop.display(), "red").unwrap_err().to_string();
     assert_eq!(why, "no window is called red; there are: green");
+}
+
+#[test]
+fn a_window_is_shared_by_a_title_that_one_window_has() {
+    let why = ScreenCapture::of_window(None, " ").unwrap_err().to_string();
+    assert_eq!(why, "a window is shared by its title or a part of it, not by an empty one");
+    let Some(desktop) = Desktop::open() else { return };
+    desktop.window("My slides - notes", [0, 0], [100, 100], RED);
+    desktop.window("My slides", [200, 0], [120, 100], GREEN);
+    let why = ScreenCapture::of_window(desktop.display(), "slides").unwrap_err().to_string();
+    assert!(why.starts_with("several windows are called slides: My slides"), "{why}");
+    assert!(why.contains("My slides - notes") && why.ends_with("; name one in full"), "{why}");
+    let size = |title| ScreenCapture::of_window(desktop.display(), title).unwrap().size();
+    assert_eq!((size("My slides"), size("NOTES")), ([120, 100], [100, 100]));
+}
+
+#[test]
+fn a_server_that_answers_nothing_is_told() {
+    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+    // The port of a display is 6000 and its number.
+    let display = format!("127.0.0.1:{}", hangs.local_addr().unwrap().port() - 6_000);
+    let (told, tells) = channel();
+    std::thread::spawn(move || told.send(monitors(Some(&display)).unwrap_err().to_string()));
+    let why = tells.recv_timeout(LIMIT).expect("it does not wait for ever");
+    assert_eq!(why, "no screen can be shared: the X server answers nothing");
 }
 
 #[test]

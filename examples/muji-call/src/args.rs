@@ -118,12 +118,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
     pub(crate) size: Option<[usize; 2]>,
 
-    /// Change the video before anybody sees it: blur makes all of it unrecognisable, mirror swaps left and right
+    /// Change the pictures of --video, not those of --screen, before anybody sees them: blur makes all of it unrecognisable, mirror swaps left and right
     #[arg(long, value_name = "HOW")]
     pub(crate) filter: Option<Filter>,
 
-    /// What to share as a screen, beside the video: screen (the primary monitor), screen:NAME, window:TITLE (a part of its
-    /// title), or what --video takes
+    /// What to share as a screen, beside the video: screen (the primary monitor), screen:NAME, window:TITLE (a part that
+    /// no other title has), or what --video takes
     #[arg(long, value_name = "WHAT")]
     pub(crate) screen: Option<String>,
 

@@ -35,6 +35,7 @@ pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
     let name = args.nick.as_deref().unwrap_or("muji-call");
     Ok(match what {
         "off" | "none" if args.size.is_some() => return Err(not_sized(what)),
+        "off" | "none" if args.filter.is_some() => return Err(not_filtered("--video", what)),
         "off" => Video::Off,
         "none" => Video::Watch,
         what => Video::Show(filtered(args.filter, source("--video", what, name, args.size)?)?),
@@ -57,6 +58,9 @@ pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failur
     if !cfg!(feature = "vp8") {
         return Err(without_pictures());
     }
+    if args.filter.is_some() && what.split(':').next() == Some("camera") {
+        return Err(not_filtered("--screen", what)); // A face must not be seen that seemed to be hidden.
+    }
     source("--screen", what, &name, None).map(Some)
 }
 
@@ -68,28 +72,28 @@ fn not_sized(what: &str) -> Failure {
     Failure::Usage(format!("--size is for --video camera and pattern, not for {what}"))
 }
 
+fn not_filtered(option: &str, what: &str) -> Failure {
+    Failure::Usage(format!("--filter is for --video that is sent, not for {option} {what}"))
+}
+
 /// Opens where pictures come from.
 fn source(option: &str, what: &str, name: &str, size: Option<[usize; 2]>) -> Result<Box<dyn VideoSource>, Failure> {
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| what.ends_with(suffix));
-    Ok(match what {
-        "camera" => camera(None, size)?,
-        "pattern" => pattern(name, GREY, size),
-        sized if size.is_some() && !["camera:", "pattern:"].iter().any(|it| sized.starts_with(it)) => {
-            return Err(not_sized(sized));
-        }
-        "screen" => shared(Surface::Screen(None))?,
-        file if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(file)).map_err(usage)?),
-        file if ends(&[".webm", ".ivf"]) => Box::new(VideoFile::open(Path::new(file)).map_err(usage)?),
-        other => match other.split_once(':') {
-            Some(("camera", camera_name)) => camera(Some(camera_name), size)?,
-            Some(("screen", screen_name)) => shared(Surface::Screen(Some(screen_name)))?,
-            Some(("window", title)) => shared(Surface::Window(title))?,
-            Some(("pattern", digits)) => match colour(digits) {
-                Some(colour) => pattern(name, colour, size),
-                None => return Err(unknown(option, other)),
-            },
-            _ => return Err(unknown(option, other)),
+    // Before the endings of files: a window's title may end like one.
+    let (kind, of) = what.split_once(':').map_or((what, None), |(kind, of)| (kind, Some(of)));
+    Ok(match (kind, of) {
+        ("camera", camera_name) => camera(camera_name, size)?,
+        ("pattern", None) => pattern(name, GREY, size),
+        ("pattern", Some(digits)) => match colour(digits) {
+            Some(colour) => pattern(name, colour, size),
+            None => return Err(unknown(option, what)),
         },
+        _ if size.is_some() => return Err(not_sized(what)),
+        ("screen", screen_name) => shared(Surface::Screen(screen_name))?,
+        ("window", Some(title)) => shared(Surface::Window(title))?,
+        _ if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(what)).map_err(usage)?),
+        _ if ends(&[".webm", ".ivf"]) => Box::new(VideoFile::open(Path::new(what)).map_err(usage)?),
+        _ => return Err(unknown(option, what)),
     })
 }
 
@@ -213,6 +217,12 @@ mod tests {
         assert!(why.contains("--size is for --video camera and pattern, not for film.webm"), "{why}");
         let pattern = source("--video", "pattern", "romeo", Some([1_280, 720])).expect("it is always there");
         assert_eq!(pattern.size(), [1_280, 720]);
+    }
+
+    #[test]
+    fn what_is_named_first_decides_not_how_it_ends() {
+        let why = source("--video", "pattern:talk.webm", "romeo", None).err().expect("it is no colour").to_string();
+        assert!(why.contains("pattern:RRGGBB") && why.ends_with("not pattern:talk.webm"), "{why}");
     }
 
     #[test]

@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_of_speech_are_sent_only_if_that_was_not_asked_for() {
+    fn pauses_of_speech_are_left_out_only_if_that_is_asked_for() {
         let sent = [Sound::Speech, Sound::SpeechWithPauses].map(|sound| {
             let mut sender = sender_of(sound);
             (0..250).filter(|_| packet(&mut sender).unwrap().is_some()).count()

@@ -32,6 +32,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::interface::{DeviceError, VideoFilter, VideoSource};
+use super::patience::Patience;
 use crate::video::frame::VideoFrame;
 
 /// How long a frame is waited for: one of a quick filter is shown at once. The same thread decodes what others send.
@@ -39,6 +40,9 @@ const QUICK: Duration = Duration::from_millis(5);
 
 /// A filter that takes so long for one frame hangs.
 const SLOW: Duration = Duration::from_secs(5);
+
+/// The longer side of the frames in whose pixels [`Blur::radius`] is given.
+const COMMON_SIDE: usize = 640;
 
 /// What is shown until the first frame is done.
 const BLACK: [u8; 3] = [0, 0, 0];
@@ -48,8 +52,8 @@ pub struct FilteredVideo {
     source: Box<dyn VideoSource>,
     frames: SyncSender<VideoFrame>,
     filtered: Receiver<Result<VideoFrame, DeviceError>>,
-    /// Since when the filter has a frame.
-    busy: Option<Instant>,
+    /// The filter has a frame.
+    busy: Option<Patience>,
     /// That frame is not wanted any more.
     stale: bool,
     /// What was shown last.
@@ -63,12 +67,13 @@ pub struct Mirror;
 /// Blurs the whole picture.
 #[derive(Debug, Clone, Copy)]
 pub struct Blur {
-    /// How far away a pixel still counts, in pixels; 0 changes nothing.
+    /// How far away a pixel still counts, in pixels of a frame whose longer side is 640: in a larger frame it is as many times as far.
+    /// 0 changes nothing, from 640 on each row and column has one value.
     pub radius: usize,
 }
 
 impl Default for Blur {
-    /// So that no face is known in 640 x 360.
+    /// So that no face is known.
     fn default() -> Self {
         Self { radius: 16 }
     }
@@ -97,7 +102,7 @@ impl FilteredVideo {
 
     /// Takes what the filter has done, waiting for it no longer than that.
     fn take(&mut self, wait: Duration) -> Result<(), DeviceError> {
-        let Some(since) = self.busy else { return Ok(()) };
+        let Some(busy) = &mut self.busy else { return Ok(()) };
         match self.filtered.recv_timeout(wait) {
             Ok(done) => {
                 self.busy = None;
@@ -107,7 +112,7 @@ impl FilteredVideo {
                 }
                 Ok(())
             }
-            Err(RecvTimeoutError::Timeout) if since.elapsed() < SLOW => Ok(()),
+            Err(RecvTimeoutError::Timeout) if busy.wait(Instant::now()) < SLOW => Ok(()),
             Err(RecvTimeoutError::Timeout) => Err(DeviceError("the video filter hangs".to_owned())),
             Err(RecvTimeoutError::Disconnected) => Err(DeviceError("the video filter has crashed".to_owned())),
         }
@@ -124,7 +129,7 @@ impl VideoSource for FilteredVideo {
         self.take(Duration::ZERO)?;
         // A filter that is still busy does without this one.
         if self.busy.is_none() {
-            self.busy = Some(Instant::now());
+            self.busy = Some(Patience::new(Instant::now()));
             if self.frames.send(frame).is_err() {
                 return Err(DeviceError("the video filter has crashed".to_owned()));
             }
@@ -152,7 +157,8 @@ impl VideoFilter for Mirror {
 
 impl VideoFilter for Blur {
     fn filter(&mut self, frame: VideoFrame) -> Result<VideoFrame, DeviceError> {
-        let (radius, whole) = (self.radius, frame.width());
+        let (whole, longer) = (frame.width(), frame.width().max(frame.height()));
+        let radius = self.radius.min(COMMON_SIDE) * longer / COMMON_SIDE;
         Ok(of_planes(frame, |plane, width| {
             // A sample of a colour stands for two pixels.
             let radius = radius * width / whole;
@@ -216,14 +222,30 @@ mod tests {
 
     #[test]
     fn what_is_blurred_keeps_its_mean_and_nothing_sharp() {
-        let blurred = Blur { radius: 2 }.filter(point()).unwrap();
+        let blurred = Blur { radius: 80 }.filter(point()).unwrap();
         let grey = point().samples()[0];
         let brightest = *blurred.samples()[..128].iter().max().unwrap();
         assert!(brightest > grey && brightest < grey + 15, "{brightest} of {grey}");
         let means = blurred.mean().into_iter().zip(point().mean());
         assert!(means.into_iter().all(|(blurred, before)| blurred.abs_diff(before) <= 2));
         assert_eq!(Blur { radius: 0 }.filter(point()).unwrap(), point());
-        assert_eq!(Blur { radius: 99 }.filter(point()).unwrap().samples().len(), 192);
+        assert_eq!(Blur { radius: usize::MAX }.filter(point()).unwrap().samples().len(), 192);
+    }
+
+    /// How many samples of a row are neither black nor white where one becomes the other.
+    fn blurred_samples([width, height]: [usize; 2]) -> usize {
+        let mut frame = VideoFrame::filled(width, height, BLACK);
+        let right = (0..height).flat_map(|y| (width / 2..width).map(move |x| (x, y)));
+        right.for_each(|(x, y)| frame.set_brightness(x, y, 235));
+        let blurred = Blur::default().filter(frame).unwrap();
+        blurred.samples()[..width].iter().filter(|sample| ![16, 235].contains(*sample)).count()
+    }
+
+    #[test]
+    fn a_larger_frame_is_blurred_as_many_times_as_far() {
+        assert_eq!(blurred_samples([640, 360]), 32);
+        assert_eq!(blurred_samples([1_280, 720]), 64);
+        assert_eq!(blurred_samples([360, 640]), 32);
     }
 
     /// Does as it is told, when it is told.

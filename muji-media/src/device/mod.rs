@@ -5,6 +5,7 @@ pub mod camera;
 pub mod filter;
 mod interface;
 pub mod ivf;
+mod patience;
 pub mod pattern;
 #[cfg(all(feature = "screen", target_os = "linux"))]
 pub mod screen;

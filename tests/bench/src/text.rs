@@ -25,7 +25,7 @@ const SHOWN: Duration = Duration::from_secs(4);
 /// How long after a page has come it is read, in frames: a second, and all the time.
 const AFTER: [u32; 2] = [30, 119];
 
-const FONT: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
+const FONT: &str = "DejaVu-Sans";
 const LINE: usize = 120;
 const LINES: usize = 24;
 const TEXT: [&str; 2] = [
@@ -38,10 +38,11 @@ const TEXT: [&str; 2] = [
 pub(crate) fn measure(goals: &mut Goals) {
     println!("## Text of 12 pixels on a screen of 1920 x 1080, at 1 Mbit/s\n");
     let pages = TEXT.map(wrapped);
-    let Some(pictures) = pages.iter().map(|page| draw(page)).collect::<Option<Vec<VideoFrame>>>() else {
-        println!("skipped: ImageMagick, tesseract or the font DejaVu is not installed\n");
+    if let Some(missing) = missing() {
+        println!("skipped: {missing} is not installed\n");
         return;
-    };
+    }
+    let pictures: Vec<VideoFrame> = pages.iter().map(|page| draw(page)).collect();
     let (seen, bits) = look(&pictures);
     println!("Sent: {bits:.0} kbit/s.\n\n| read by tesseract | of letters, % | goal | met |\n|---|---|---|---|");
     for (number, page) in pages.iter().enumerate() {
@@ -104,17 +105,26 @@ fn wrapped(text: &str) -> String {
     page.join("\n")
 }
 
-/// The page, black on white; `None` without what draws it, or what reads it.
-fn draw(page: &str) -> Option<VideoFrame> {
-    Command::new("tesseract").arg("--version").output().ok()?;
+/// What draws the pages or reads them, and is not there.
+fn missing() -> Option<&'static str> {
+    let Ok(fonts) = Command::new("convert").args(["-list", "font"]).output() else { return Some("ImageMagick") };
+    let fonts = String::from_utf8_lossy(&fonts.stdout).into_owned();
+    if !fonts.lines().any(|line| line.trim().strip_prefix("Font: ") == Some(FONT)) {
+        return Some("the font DejaVu Sans");
+    }
+    Command::new("tesseract").arg("--version").output().is_err().then_some("tesseract")
+}
+
+/// The page, black on white.
+fn draw(page: &str) -> VideoFrame {
     let mut command = Command::new("convert");
     command.args(["-size", "1920x1080", "xc:white", "-font", FONT, "-pointsize", "12", "-fill", "black"]);
     command.args(["-interline-spacing", "8", "-annotate", "+40+60", page, "-depth", "8", "gray:-"]);
-    let drawn = command.output().ok().filter(|output| output.status.success())?.stdout;
+    let drawn = command.output().expect("it is installed").stdout;
     let limited = |grey: &u8| (16 + u32::from(*grey) * 219 / 255) as u8;
     let mut samples: Vec<u8> = drawn.iter().map(limited).collect();
     samples.resize(WIDTH * HEIGHT * 3 / 2, 128);
-    VideoFrame::from_samples(WIDTH, HEIGHT, samples)
+    VideoFrame::from_samples(WIDTH, HEIGHT, samples).expect("it has the size of a frame")
 }
 
 /// The share of a page's letters that are read in a picture, which is enlarged as tesseract likes it.

@@ -86,14 +86,43 @@ async fn a_screen_is_seen_and_recorded_beside_its_owner_by_all_who_look() {
 
 #[tokio::test]
 async fn what_is_blurred_is_seen_blurred() {
-    let server = server(Rules::default()).await;
-    let romeo = call(&server, "romeo", &["--video", "pattern:c03030", "--filter", "blur", "--seconds", "4"]);
-    let juliet = call(&server, "juliet", &["--video", "none", "--seconds", "4", "--json"]);
+    let (server, folder) = (server(Rules::default()).await, folder("blurred"));
+    let template = folder.join("{nick}.webm");
+    let romeo = call(&server, "romeo", &["--video", "pattern:c03030", "--filter", "blur", "--seconds", "6"]);
+    let juliet = ["--video", "none", "--seconds", "4", "--json", "--record", text(&template)];
+    let juliet = call(&server, "juliet", &juliet);
     let (romeo, juliet) = tokio::join!(run(romeo), run(juliet));
     assert!(romeo.status.success(), "{}", String::from_utf8_lossy(&romeo.stderr));
     let events = events(&juliet);
     let colours = colours(&events, "romeo");
     assert!(!colours.is_empty() && colours.iter().all(|colour| like(colour, [0xC0, 0x30, 0x30])), "{colours:?}");
+    let mut film = VideoFile::open(&folder.join("romeo.webm")).expect("it is whole");
+    let step =
+        std::iter::repeat_with(|| film.capture().expect("it goes on")).take(30).map(|frame| steepest(&frame)).max();
+    assert!(step < Some(40), "the pattern's name has sharp edges: {step:?}");
+    std::fs::remove_dir_all(folder).expect("it is there");
+}
+
+/// The largest difference in brightness between two samples of a row that lie side by side.
+fn steepest(frame: &VideoFrame) -> u8 {
+    let brightness = frame.samples()[..frame.width() * frame.height()].chunks_exact(frame.width());
+    let steps = brightness.flat_map(|row| row.windows(2).map(|pair| pair[0].abs_diff(pair[1])));
+    steps.max().expect("it has samples")
+}
+
+#[tokio::test]
+async fn what_is_not_filtered_is_refused() {
+    for (option, what) in
+        [("--video", "none"), ("--video", "off"), ("--screen", "camera"), ("--screen", "camera:/dev/video9")]
+    {
+        let more = ["--no-window", "--filter", "blur", option, what];
+        let (code, why) = failure(program(&[&[ROOM, "--jid", "romeo@localhost"], &more[..]].concat())).await;
+        // Without --video nothing is filtered either.
+        assert!(
+            code == Some(2) && why.contains("--filter is for --video that is sent, not for"),
+            "{option} {what}: {why}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -88,6 +88,10 @@ async fn what_cannot_be_shared_is_told_with_what_there_is() {
     assert!(code == Some(2) && why.contains("DISPLAY names no X server"), "{why}");
     let (code, why) = wrong("window:slides", ":54321").await;
     assert!(code == Some(2) && why.contains("the X server cannot be reached"), "{why}");
+    let (code, why) = wrong("window:talk.webm", ":54321").await;
+    assert!(code == Some(2) && why.contains("the X server cannot be reached"), "{why}");
+    let (code, why) = wrong("window:", ":54321").await;
+    assert!(code == Some(2) && why.contains("not by an empty one"), "{why}");
     let Some(screen) = Screen::open() else { return skipped("Xvfb is not installed") };
     let _slides = slides(&screen);
     let (code, why) = wrong("window:film", &screen.display).await;

@@ -17,10 +17,12 @@ mod surface;
 mod view;
 
 use std::fmt;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::interface::{DeviceError, VideoSource};
+use super::patience::Patience;
 use crate::video::frame::{INTERVAL, VideoFrame};
 use pixels::Pixels;
 use server::{Monitor, Server, TitledWindow, lost};
@@ -50,14 +52,16 @@ pub struct ScreenCapture {
     size: [usize; 2],
     /// Filled by a thread of its own, which lives as long as this.
     latest: Option<Arc<Mutex<Latest>>>,
+    /// With that thread.
+    patience: Patience,
     /// What was shown last.
     shown: VideoFrame,
 }
 
 /// What a thread has seen.
 struct Latest {
-    /// When it looked.
-    at: Instant,
+    /// It has looked since the last capture.
+    has_looked: bool,
     /// A frame that was not taken yet, or why there will be none.
     frame: Result<Option<VideoFrame>, DeviceError>,
 }
@@ -68,7 +72,7 @@ struct Latest {
 /// If there is no X server, or it shows no more than its windows.
 pub fn monitors(display: Option<&str>) -> Result<Vec<Listed>, DeviceError> {
     let listed = |Monitor { name, sides, .. }| Listed { name, sides: sides.map(usize::from) };
-    Ok(server_with_monitors(display)?.1.into_iter().map(listed).collect())
+    Ok(all_monitors(display)?.into_iter().map(listed).collect())
 }
 
 /// The windows that are on the screen of an X server, and have a title; `display` as of [`monitors`].
@@ -80,18 +84,48 @@ pub fn windows(display: Option<&str>) -> Result<Vec<Listed>, DeviceError> {
     Ok(titled_windows(display)?.into_iter().map(listed).collect())
 }
 
-fn server_with_monitors(display: Option<&str>) -> Result<(Server, Vec<Monitor>), DeviceError> {
-    let server = Server::connect(display)?;
+/// Asks a server in a thread of its own, since nothing ends the wait for one that hangs. That thread then stays.
+fn ask<T: Send + 'static>(
+    display: Option<&str>,
+    question: fn(&Server) -> Result<T, DeviceError>,
+) -> Result<T, DeviceError> {
+    let display = display.map(str::to_owned);
+    let (answer, answered) = sync_channel(1);
+    let work = move || {
+        let _nobody_waits = answer.send(Server::connect(display.as_deref()).and_then(|server| question(&server)));
+    };
+    let thread = std::thread::Builder::new().name("muji-screens".to_owned()).spawn(work);
+    thread.map_err(|why| no_thread(&why))?;
+    answered.recv_timeout(SILENT).unwrap_or_else(|why| {
+        let why = match why {
+            RecvTimeoutError::Timeout => "the X server answers nothing",
+            RecvTimeoutError::Disconnected => "the thread that asks the X server has crashed",
+        };
+        Err(DeviceError(format!("no screen can be shared: {why}")))
+    })
+}
+
+fn no_thread(why: &std::io::Error) -> DeviceError {
+    DeviceError(format!("the system gives no thread: {why}"))
+}
+
+fn all_monitors(display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
+    ask(display, monitors_of)
+}
+
+fn monitors_of(server: &Server) -> Result<Vec<Monitor>, DeviceError> {
     if server.is_within_wayland() {
         let why = "no screen can be shared: on a Wayland desktop X programs see no more than each other's windows";
         return Err(DeviceError(why.to_owned()));
     }
-    let monitors = server.monitors().map_err(|why| lost(&why))?;
-    Ok((server, monitors))
+    server.monitors().map_err(|why| lost(&why))
 }
 
 fn titled_windows(display: Option<&str>) -> Result<Vec<TitledWindow>, DeviceError> {
-    let server = Server::connect(display)?;
+    ask(display, windows_of)
+}
+
+fn windows_of(server: &Server) -> Result<Vec<TitledWindow>, DeviceError> {
     if !server.has.composite {
         // Its pixels would be those of whatever lies over it.
         return Err(DeviceError("no window can be shared: the X server lacks the extension Composite".to_owned()));
@@ -105,7 +139,7 @@ impl ScreenCapture {
     /// # Errors
     /// If there is none, or no X server.
     pub fn of_monitor(display: Option<&str>, name: Option<&str>) -> Result<Self, DeviceError> {
-        let (_, monitors) = server_with_monitors(display)?;
+        let monitors = all_monitors(display)?;
         let wanted = |monitor: &&Monitor| name.is_none_or(|name| monitor.name == name);
         let Some(monitor) = monitors.iter().find(wanted) else {
             let names: Vec<&str> = monitors.iter().map(|monitor| monitor.name.as_str()).collect();
@@ -115,21 +149,27 @@ impl ScreenCapture {
         Self::new(display, Surface::Monitor(monitor.name.clone()), monitor.sides)
     }
 
-    /// The window with this title or part of a title, in upper or lower case. `display` as of [`monitors`].
+    /// The window with this title; without one, that whose title has this part, in upper or lower case. `display` as of [`monitors`].
     ///
     /// # Errors
-    /// If there is none, or no X server.
+    /// If there is none, if there are several, if the title is empty, or if there is no X server.
     pub fn of_window(display: Option<&str>, title: &str) -> Result<Self, DeviceError> {
+        if title.trim().is_empty() {
+            return Err(DeviceError("a window is shared by its title or a part of it, not by an empty one".to_owned()));
+        }
         let windows = titled_windows(display)?;
-        let wanted = title.to_lowercase();
-        match windows.iter().find(|window| window.title.to_lowercase().contains(&wanted)) {
-            Some(TitledWindow { window, title, sides }) => {
+        match &matching(&windows, title)[..] {
+            [TitledWindow { window, title, sides }] => {
                 Self::new(display, Surface::Window(*window, title.clone()), *sides)
             }
-            None => {
-                let titles: Vec<String> = windows.into_iter().map(|window| window.title).collect();
-                let titles = if titles.is_empty() { "none".to_owned() } else { titles.join(", ") };
-                Err(DeviceError(format!("no window is called {title}; there are: {titles}")))
+            [] if windows.is_empty() => Err(DeviceError(format!("no window is called {title}; there are: none"))),
+            [] => {
+                let all = titles(&windows.iter().collect::<Vec<_>>());
+                Err(DeviceError(format!("no window is called {title}; there are: {all}")))
+            }
+            several => {
+                let several = titles(several);
+                Err(DeviceError(format!("several windows are called {title}: {several}; name one in full")))
             }
         }
     }
@@ -138,17 +178,38 @@ impl ScreenCapture {
         let sides = Pixels::frame_sides(sides.map(usize::from));
         let size = sides.ok_or_else(|| DeviceError(format!("{surface} has no pixels to share")))?;
         let display = display.map(str::to_owned);
-        Ok(Self { display, surface, size, latest: None, shown: VideoFrame::filled(size[0], size[1], BLACK) })
+        Ok(Self {
+            display,
+            surface,
+            size,
+            latest: None,
+            patience: Patience::new(Instant::now()),
+            shown: VideoFrame::filled(size[0], size[1], BLACK),
+        })
     }
 
     fn start(&mut self) -> Result<&Arc<Mutex<Latest>>, DeviceError> {
-        let latest = Arc::new(Mutex::new(Latest { at: Instant::now(), frame: Ok(None) }));
+        let latest = Arc::new(Mutex::new(Latest { has_looked: true, frame: Ok(None) }));
         let (display, surface, filled) = (self.display.clone(), self.surface.clone(), Arc::downgrade(&latest));
         let thread = std::thread::Builder::new().name("muji-screen".to_owned());
         let thread = thread.spawn(move || watch(display.as_deref(), surface, &filled));
-        thread.map_err(|why| DeviceError(format!("the system gives no thread: {why}")))?;
+        thread.map_err(|why| no_thread(&why))?;
         Ok(self.latest.insert(latest))
     }
+}
+
+/// The windows with this title, or else those with it as a part.
+fn matching<'a>(windows: &'a [TitledWindow], title: &str) -> Vec<&'a TitledWindow> {
+    let exact: Vec<&TitledWindow> = windows.iter().filter(|window| window.title == title).collect();
+    if !exact.is_empty() {
+        return exact;
+    }
+    let part = title.to_lowercase();
+    windows.iter().filter(|window| window.title.to_lowercase().contains(&part)).collect()
+}
+
+fn titles(windows: &[&TitledWindow]) -> String {
+    windows.iter().map(|window| window.title.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Looks at what is shared, thirty times a second, until it is not wanted any more.
@@ -160,7 +221,7 @@ fn watch(display: Option<&str>, surface: Surface, latest: &Weak<Mutex<Latest>>) 
         let Some(latest) = latest.upgrade() else { return };
         let ended = seen.is_err();
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.at = Instant::now();
+        latest.has_looked = true;
         if !matches!(seen, Ok(None)) {
             latest.frame = seen;
         }
@@ -193,7 +254,10 @@ impl VideoSource for ScreenCapture {
                 }
             }
         }
-        if latest.at.elapsed() > SILENT {
+        let now = Instant::now();
+        if std::mem::take(&mut latest.has_looked) {
+            self.patience = Patience::new(now);
+        } else if self.patience.wait(now) > SILENT {
             return Err(DeviceError(format!("{} is not shared any more: the X server answers nothing", self.surface)));
         }
         Ok(self.shown.clone())
