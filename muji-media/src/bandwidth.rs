@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use muji_jingle::TransportId;
 
+use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::LAYERS;
 use crate::video::encoded_rate::EncodedRate;
 
@@ -75,6 +76,16 @@ pub enum BandwidthPolicy {
     /// To what this share of the paths, in percent, can carry. Slower ones get fewer layers, and lose packets if even the lowest is too
     /// much.
     Most(u8),
+}
+
+impl BandwidthPolicy {
+    /// The same for video of this encoding: what has no layers is sent whole to each peer, so the slowest decides where layers would.
+    pub(crate) fn of_encoding(self, encoding: VideoEncoding) -> Self {
+        match self {
+            Self::Layers if !encoding.has_layers() => Self::Slowest,
+            policy => policy,
+        }
+    }
 }
 
 /// What video is encoded to.

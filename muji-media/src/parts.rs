@@ -29,7 +29,7 @@ pub mod codec {
         pub use crate::codec::assembler::{Assembled, AssembledFrame, Assembler};
         pub use crate::codec::offer::{ORIENTATION, TRANSPORT_CC, extensions};
         pub use crate::codec::video::{
-            CLOCK_RATE, Encoded, LAYERS, Layer, Payloader, RateControl, VideoDecoder, VideoEncoder, VideoFault,
+            CLOCK_RATE, Encoded, LAYERS, Layer, Payloader, VideoDecoder, VideoEncoder, VideoFault,
         };
     }
 
@@ -37,7 +37,7 @@ pub mod codec {
     pub mod vp8 {
         pub use crate::codec::vp8::payload_type;
         #[cfg(feature = "vp8")]
-        pub use crate::codec::vp8::{Decoder, Encoder};
+        pub use crate::codec::vp8::{Decoder, Encoder, RateControl};
     }
 }
 

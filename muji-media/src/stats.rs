@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use muji_core::{Media, SessionId};
 
 pub use crate::bandwidth::Target;
+pub use crate::codec::encoding::VideoEncoding;
 pub use crate::codec::red::RedFault;
 
 /// What a media layer measured.
@@ -66,7 +67,14 @@ pub enum Observation {
         codecs: BTreeSet<String>,
     },
     /// What our video is encoded to from now on.
-    Target(Media, Target),
+    Target {
+        /// A camera or a screen.
+        media: Media,
+        /// Each encoding that some peer takes has a target of its own.
+        encoding: VideoEncoding,
+        /// The new one.
+        target: Target,
+    },
     /// Once a second while we send: bytes of audio payload so far, to each peer.
     Sent {
         /// Bytes.

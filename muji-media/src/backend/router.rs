@@ -102,6 +102,8 @@ impl Router {
                 self.network.close_unused(now);
             }
         }
+        // What is sent, and how it is encoded, may have changed.
+        self.network.peers.set_desired_bit_rate(self.video.desired());
         self.rest_if_idle(now);
         Ok(())
     }
@@ -196,8 +198,8 @@ impl Router {
         match output {
             VideoOutput::Frame(media, captured, frame) => self.send_frame(now, captured, &media, &frame),
             VideoOutput::LargestSize(media, size) => {
-                let bits = self.video.set_size(&media, size);
-                self.network.peers.set_desired_bit_rate(bits);
+                self.video.set_size(&media, size);
+                self.network.peers.set_desired_bit_rate(self.video.desired());
             }
             VideoOutput::RequestKeyFrame((session, content)) => {
                 self.network.peers.request_key_frame(now, session, &content);
@@ -269,12 +271,12 @@ impl Router {
 
     /// Fits our video, and the audio with it, to what the paths carry.
     fn adapt_video(&mut self, now: Instant) -> Result<(), Disconnected> {
-        for ((media, _), target) in self.video.adapt(now) {
+        for ((media, encoding), target) in self.video.adapt(now) {
             let lowest = self.video.lowest_bit_rate().unwrap_or(target.bits);
             if let Err(error) = self.audio.set_video_bit_rate(lowest) {
                 self.device_trouble(error)?;
             }
-            self.observer.send(Observation::Target(media, target));
+            self.observer.send(Observation::Target { media, encoding, target });
         }
         for (path, media, highest) in self.video.layers(now) {
             self.network.peers.limit_layers(path, &media, highest);

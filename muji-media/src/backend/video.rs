@@ -10,7 +10,7 @@ use muji_jingle::TransportId;
 use muji_xep::rtp::PayloadType;
 
 use crate::audio::receiver::PlayoutClock;
-use crate::bandwidth::{BandwidthPolicy, PathBandwidths, Target};
+use crate::bandwidth::{BandwidthPolicy, DESIRED, PathBandwidths, Target};
 use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
@@ -86,7 +86,7 @@ impl Video {
         self.bandwidth.retain(|kind, _| kinds.contains(kind));
         for kind in &kinds {
             let new = || {
-                let mut bandwidth = PathBandwidths::new(self.policy);
+                let mut bandwidth = PathBandwidths::new(self.policy.of_encoding(kind.1));
                 self.sizes.get(&kind.0).into_iter().for_each(|size| bandwidth.set_size(*size));
                 bandwidth
             };
@@ -156,18 +156,23 @@ impl Video {
 
     // ---- bandwidth -------------------------------------------------------------------------------------------------
 
-    /// The largest frames of a kind have this size from now on; how much of all video is of use, in bits a second.
-    pub(super) fn set_size(&mut self, media: &Media, size: [usize; 2]) -> u32 {
+    /// The largest frames of a kind have this size from now on.
+    pub(super) fn set_size(&mut self, media: &Media, size: [usize; 2]) {
         self.sizes.insert(media.clone(), size);
         let of_media = self.bandwidth.iter_mut().filter(|((of, _), _)| of == media);
         of_media.for_each(|(_, bandwidth)| bandwidth.set_size(size));
+    }
+
+    /// How much of all video that is sent is of use, in bits a second. While none is, paths are kept ready for a usual camera.
+    pub(super) fn desired(&self) -> u32 {
         let published: BTreeSet<&Media> = self.published.values().collect();
         // A peer gets each kind in one encoding.
         let desired = |media: &Media| {
             let of_media = self.bandwidth.iter().filter(|((of, _), _)| of == media);
             of_media.map(|(_, bandwidth)| bandwidth.desired()).max()
         };
-        published.into_iter().filter_map(desired).sum()
+        let bits: u32 = published.into_iter().filter_map(desired).sum();
+        if bits > 0 { bits } else { DESIRED }
     }
 
     /// A frame was encoded.
@@ -226,5 +231,54 @@ impl Video {
                 bandwidth.layers(now).map(|(path, highest)| (path, media.clone(), highest))
             })
             .collect()
+    }
+}
+
+#[cfg(all(test, feature = "vp8"))]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::video::worker::Sources;
+
+    const CALL: CallId = CallId(1);
+
+    /// Without a camera: what a thread would make of it is not looked at.
+    fn video() -> Video {
+        let thread = VideoThread::start(Sources::new(), None, None, mpsc::channel(1).0).expect("there are threads");
+        Video::new(thread, BandwidthPolicy::Layers)
+    }
+
+    #[test]
+    fn video_without_layers_is_fitted_to_the_slowest_path() {
+        for (encoding, fitted) in [(VideoEncoding::Vp8, (585, true)), (VideoEncoding::H264, (300, false))] {
+            let (mut video, kind, now) = (video(), (Media::Video, encoding), Instant::now());
+            video.encode(BTreeSet::from([kind.clone()]));
+            for (number, carried) in [(1, 300_000), (2, 600_000)] {
+                let path = TransportId { session: SessionId(number), index: 0 };
+                video.estimated(now, path, carried * 100 / 85 + 100, std::slice::from_ref(&kind));
+            }
+            let changed = video.adapt(now).into_iter().filter(|(of, _)| *of == kind);
+            let targets: Vec<(u32, bool)> = changed.map(|(_, it)| (it.bits / 1_000, it.layered)).collect();
+            assert_eq!(targets, [fitted], "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_use_is_that_of_all_video_that_is_sent_and_never_nothing() {
+        let mut video = video();
+        assert_eq!(video.desired(), DESIRED);
+        video.publish(CALL, "camera", &Media::Video);
+        video.set_size(&Media::Video, [1_280, 720]);
+        assert_eq!(video.desired(), 2_500_000);
+        video.publish(CALL, "screen", &Media::Slides);
+        video.set_size(&Media::Slides, [1_920, 1_080]);
+        assert_eq!(video.desired(), 6_500_000);
+        video.unpublish(CALL, "camera");
+        assert_eq!(video.desired(), 4_000_000);
+        video.unpublish(CALL, "screen");
+        assert_eq!(video.desired(), DESIRED);
+        video.publish(CALL, "camera", &Media::Video);
+        assert_eq!(video.desired(), 2_500_000, "its size is known");
     }
 }

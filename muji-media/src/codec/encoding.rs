@@ -134,6 +134,15 @@ impl VideoEncoding {
         }
     }
 
+    /// Whether our encoder makes temporal layers, of which slow paths can get fewer.
+    #[must_use]
+    pub fn has_layers(self) -> bool {
+        match self {
+            Self::Vp8 => true,
+            Self::H264 | Self::H264Single => false,
+        }
+    }
+
     /// An encoder for frames of this size, in pixels, at so many bits a second.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What all encodings of video have in common: an encoded frame, the traits of encoders, decoders and payloaders, and their faults.
 
+use std::time::Duration;
+
 use crate::rtp::RtpPacket;
 use crate::video::frame::VideoFrame;
 
@@ -30,6 +32,14 @@ pub trait VideoEncoder: Send {
     /// If the library fails.
     fn set_screen_content(&mut self) -> Result<(), VideoFault> {
         Ok(()) // Not every library knows the difference.
+    }
+
+    /// Frames come so far apart from now on. An encoder that goes by the times of its frames need not be told.
+    ///
+    /// # Errors
+    /// If the library fails.
+    fn set_interval(&mut self, _interval: Duration) -> Result<(), VideoFault> {
+        Ok(())
     }
 
     /// Encodes the next frame, which was taken at `at` in ticks of [`CLOCK_RATE`]. `None` if it is left out to keep to the bit rate.
@@ -76,29 +86,6 @@ pub struct Layer {
     pub number: u8,
     /// It depends on nothing but the last frame of layer 0 (the Y bit of RFC 7741).
     pub sync: bool,
-}
-
-/// How libvpx keeps to its bit rate (`rc_buf_sz` and its neighbours). Levels are in ms at the target bit rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateControl {
-    /// As constant as it can be, or varying with what is seen.
-    pub constant: bool,
-    /// The size of the buffer in the decoder that the encoder reckons with.
-    pub buffer: u32,
-    /// Its level in the beginning.
-    pub initial: u32,
-    /// The level that the encoder aims at.
-    pub optimal: u32,
-    /// Frames are left out when it is less full than that, in percent; 0: never.
-    pub drop_below: u32,
-}
-
-impl RateControl {
-    /// For conversations: a new target is reached within four frames, where browsers' second of buffer takes up to 23, and libvpx's
-    /// own six seconds never reach a lower one (`make bitrate`). No frame is left out: in a buffer so small a key frame alone would cost the
-    /// next seven. It costs quality of some frames instead, and a rate that cannot be kept to costs the size (`video/ladder.rs`). The buffer
-    /// begins as full as a key frame leaves it full.
-    pub const CONVERSATION: Self = Self { constant: true, buffer: 230, initial: 370, optimal: 210, drop_below: 0 };
 }
 
 /// What a packet says of its frame, and what of it is the frame's.
@@ -150,6 +137,9 @@ pub enum VideoFault {
     /// There is no memory.
     #[error("no memory for a frame")]
     Memory,
+    /// A library gives nothing for a frame, and no reason.
+    #[error("{0} gave nothing for a frame")]
+    Nothing(&'static str),
     /// A library says no, with its number.
     #[error("{library}: error {code}")]
     Library {

@@ -459,7 +459,9 @@ impl Peers {
 
     /// So many bits a second of our video are of use at most: paths are not probed for more.
     pub fn set_desired_bit_rate(&mut self, bits: u32) {
-        self.desired = Some(bits);
+        if self.desired.replace(bits) == Some(bits) {
+            return;
+        }
         self.transports.values_mut().for_each(|entry| entry.transport.set_desired_bit_rate(bits));
     }
 

@@ -32,6 +32,15 @@ pub(super) struct Capture {
     sizes: Option<Sizes>,
 }
 
+/// A frame of the source, and what came of it.
+pub(super) struct Captured {
+    pub(super) frame: VideoFrame,
+    /// What is sent of it: once in each encoding, unless that leaves it out.
+    pub(super) encoded: Vec<PacketizedFrame>,
+    /// Of the encoders that failed with it.
+    pub(super) faults: Vec<DeviceError>,
+}
+
 /// In which sizes frames come and leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -57,33 +66,38 @@ impl Capture {
         }
     }
 
-    pub(super) fn begin(&mut self, now: Instant) -> Result<(), VideoFault> {
+    /// Captures from now on; the faults of encoders.
+    pub(super) fn begin(&mut self, now: Instant) -> Vec<DeviceError> {
         self.capturing = true;
         self.fit(now)
     }
 
-    /// These are encoded from now on.
-    pub(super) fn set_encodings(&mut self, now: Instant, encodings: BTreeSet<VideoEncoding>) -> Result<(), VideoFault> {
+    /// These are encoded from now on; the faults of encoders.
+    pub(super) fn set_encodings(&mut self, now: Instant, encodings: BTreeSet<VideoEncoding>) -> Vec<DeviceError> {
+        self.targets.retain(|encoding, _| encodings.contains(encoding));
         self.encodings = encodings;
         self.fit(now)
     }
 
-    /// Makes the encoders that are missing, and drops those that nobody needs.
-    fn fit(&mut self, now: Instant) -> Result<(), VideoFault> {
-        let Some(source) = self.source.as_ref().filter(|_| self.capturing) else { return Ok(()) };
+    /// Makes the encoders that are missing, and drops those that nobody needs. One that fails leaves the others alone.
+    fn fit(&mut self, now: Instant) -> Vec<DeviceError> {
+        let Some(source) = self.source.as_ref().filter(|_| self.capturing) else { return Vec::new() };
         self.senders.retain(|encoding, _| self.encodings.contains(encoding));
         // One more is due with the others: they share frames.
         let first = self.senders.values().map(VideoSender::next).min().unwrap_or(now);
+        let begun = *self.begun.get_or_insert(now);
+        let mut faults = Vec::new();
         for encoding in &self.encodings {
             if !self.senders.contains_key(encoding) {
                 let target = self.targets.get(encoding).copied().unwrap_or_default();
-                let sender = VideoSender::new(first, *encoding, source.size(), target)?;
-                let sender = sender.preferring(first, self.preference)?;
-                let sender = sender.counting_from(*self.begun.get_or_insert(now));
-                self.senders.insert(*encoding, sender);
+                let sender = VideoSender::new(first, *encoding, source.size(), target);
+                match sender.and_then(|sender| sender.preferring(first, self.preference)) {
+                    Ok(sender) => drop(self.senders.insert(*encoding, sender.counting_from(begun))),
+                    Err(why) => faults.push(fault(*encoding, why)),
+                }
             }
         }
-        Ok(())
+        faults
     }
 
     pub(super) fn release(&mut self) {
@@ -100,9 +114,12 @@ impl Capture {
         }
     }
 
-    pub(super) fn set_target(&mut self, encoding: VideoEncoding, target: Target) -> Result<(), VideoFault> {
+    pub(super) fn set_target(&mut self, encoding: VideoEncoding, target: Target) -> Result<(), DeviceError> {
         self.targets.insert(encoding, target);
-        self.senders.get_mut(&encoding).map_or(Ok(()), |sender| sender.set_target(target))
+        self.senders
+            .get_mut(&encoding)
+            .map_or(Ok(()), |sender| sender.set_target(target))
+            .map_err(|why| fault(encoding, why))
     }
 
     /// When the next frame is due.
@@ -110,33 +127,54 @@ impl Capture {
         self.senders.values().map(VideoSender::next).min()
     }
 
-    /// The frame that is due, if one is, and what is sent of it, if it is not left out: once in each encoding. After an error there are no more.
-    /// By `clock` it is seen how long encoding takes.
-    pub(super) fn take(
-        &mut self,
-        now: Instant,
-        clock: &dyn Fn() -> Instant,
-    ) -> Result<Option<(VideoFrame, Vec<PacketizedFrame>)>, DeviceError> {
+    /// It has ended, and captures no more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.source.is_none()
+    }
+
+    /// The frame that is due, if one is. It ends with an error of the source, or when no encoder is left: each is dropped that fails. By `clock`
+    /// it is seen how long encoding takes.
+    pub(super) fn take(&mut self, now: Instant, clock: &dyn Fn() -> Instant) -> Result<Option<Captured>, DeviceError> {
         let Some(source) = &mut self.source else { return Ok(None) };
-        let due: Vec<&mut VideoSender> =
-            self.senders.values_mut().filter_map(|sender| sender.is_due(now).then_some(sender)).collect();
+        let senders = self.senders.iter_mut();
+        let due: Vec<VideoEncoding> =
+            senders.filter_map(|(encoding, sender)| sender.is_due(now).then_some(*encoding)).collect();
         if due.is_empty() {
             return Ok(None);
         }
-        let taken = source.capture().and_then(|frame| {
-            let mut encoded = Vec::new();
-            for sender in due {
-                let begun = clock();
-                encoded.extend(sender.packets(now, &frame).map_err(|why| DeviceError(why.to_string()))?);
-                sender.took(now, clock().saturating_duration_since(begun));
-            }
-            Ok(Some((frame, encoded)))
-        });
-        if taken.is_err() {
+        let captured = source.capture().map(|frame| self.encode(now, clock, due, frame));
+        if captured.is_err() || self.senders.is_empty() {
             self.release();
             self.source = None;
         }
-        taken
+        captured.map(Some)
+    }
+
+    fn encode(
+        &mut self,
+        now: Instant,
+        clock: &dyn Fn() -> Instant,
+        due: Vec<VideoEncoding>,
+        frame: VideoFrame,
+    ) -> Captured {
+        let (mut encoded, mut faults) = (Vec::new(), Vec::new());
+        for encoding in due {
+            let Some(sender) = self.senders.get_mut(&encoding) else { continue };
+            let begun = clock();
+            match sender.packets(now, &frame) {
+                Ok(Some(packets)) => {
+                    encoded.push(packets);
+                    sender.took(now, clock().saturating_duration_since(begun));
+                }
+                // One that is left out took no time, and says nothing of the others.
+                Ok(None) => {}
+                Err(why) => {
+                    self.senders.remove(&encoding);
+                    faults.push(fault(encoding, why));
+                }
+            }
+        }
+        Captured { frame, encoded, faults }
     }
 
     /// The sizes, if they have changed with this frame.
@@ -145,4 +183,8 @@ impl Capture {
         let sizes = Sizes { captured: [frame.width(), frame.height()], largest };
         (self.sizes.replace(sizes) != Some(sizes)).then_some(sizes)
     }
+}
+
+fn fault(encoding: VideoEncoding, why: VideoFault) -> DeviceError {
+    DeviceError(format!("{} cannot be encoded: {why}", encoding.name()))
 }

@@ -54,7 +54,7 @@ impl VideoSender {
         let step = ladder.step();
         Ok(Self {
             encoding,
-            encoder: encoder(encoding, step.size, preference, target)?,
+            encoder: encoder(encoding, step, preference, target)?,
             payloader: encoding.payloader(),
             source,
             step,
@@ -76,7 +76,7 @@ impl VideoSender {
     pub fn preferring(self, now: Instant, preference: DegradationPreference) -> Result<Self, VideoFault> {
         let ladder = Ladder::new(now, self.source, preference, self.target.bits);
         let step = ladder.step();
-        let encoder = encoder(self.encoding, step.size, preference, self.target)?;
+        let encoder = encoder(self.encoding, step, preference, self.target)?;
         Ok(Self { encoder, step, preference, ladder, ..self })
     }
 
@@ -174,7 +174,7 @@ impl VideoSender {
         }
         let step = self.ladder.take(now, self.target.bits);
         if step != self.step {
-            self.encoder = encoder(self.encoding, step.size, self.preference, self.target)?;
+            self.encoder = encoder(self.encoding, step, self.preference, self.target)?;
             self.step = step;
         }
         Ok(())
@@ -183,11 +183,12 @@ impl VideoSender {
 
 fn encoder(
     encoding: VideoEncoding,
-    size: [usize; 2],
+    step: Step,
     preference: DegradationPreference,
     target: Target,
 ) -> Result<Box<dyn VideoEncoder>, VideoFault> {
-    let mut encoder = encoding.encoder(size, target.bits)?;
+    let mut encoder = encoding.encoder(step.size, target.bits)?;
+    encoder.set_interval(step.interval)?;
     if preference == DegradationPreference::MaintainResolution {
         encoder.set_screen_content()?;
     }

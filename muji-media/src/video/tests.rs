@@ -466,8 +466,30 @@ fn frames_that_are_larger_than_is_sent_are_scaled_down_which_is_said_once() {
             VideoOutput::Frame(..) | VideoOutput::RequestKeyFrame(_) | VideoOutput::BehindSound(..) => {}
         }
     }
-    assert_eq!(said, ["frames of 4096 x 2304 are scaled down to 1920 x 1080"]);
+    assert_eq!(said, ["frames of the camera of 4096 x 2304 are scaled down to 1920 x 1080"]);
     assert_eq!(largest, [(Media::Video, [1_920, 1_080]), (Media::Video, [640, 360])]);
+}
+
+#[cfg(feature = "h264")]
+#[test]
+fn an_encoder_that_fails_is_told_by_its_name_and_leaves_the_others_alone() {
+    let (vp8, h264) = ((Media::Video, VideoEncoding::Vp8), (Media::Video, VideoEncoding::H264));
+    // OpenH264 takes no frame with a side of less than 16 pixels.
+    for (kinds, frames) in [(vec![vp8, h264.clone()], 5), (vec![h264], 0)] {
+        let mut bench = Bench::of(Shrinking(vec![[8, 8]]));
+        bench.give(VideoTask::Encode(kinds.into_iter().collect()));
+        bench.give(VideoTask::StartCapture(Media::Video));
+        let (mut said, mut sent) = (Vec::new(), 0);
+        for done in bench.run(INTERVAL * 5) {
+            match done {
+                VideoOutput::Trouble(DeviceError(why)) => said.push(why),
+                VideoOutput::Frame(..) => sent += 1,
+                VideoOutput::LargestSize(..) | VideoOutput::RequestKeyFrame(_) | VideoOutput::BehindSound(..) => {}
+            }
+        }
+        assert!(matches!(said.as_slice(), [why] if why.starts_with("H.264 cannot be encoded: OpenH264")), "{said:?}");
+        assert_eq!(sent, frames);
+    }
 }
 
 #[test]

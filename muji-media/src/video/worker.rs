@@ -10,7 +10,7 @@ use muji_core::Media;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::capture::{Capture, Sizes};
+use super::capture::{Capture, Captured, Sizes};
 use super::frame::VideoFrame;
 use super::ladder::MAX_SENT;
 use super::packetized::VideoKind;
@@ -35,6 +35,8 @@ pub(super) struct VideoWorker {
     recorder: Option<Recorder>,
     /// Of whom it was told that their video is not recorded.
     unrecorded: BTreeSet<StreamId>,
+    /// The size of which it was told that such frames of a camera or a screen are scaled down.
+    scaled_down: BTreeMap<Media, [usize; 2]>,
     /// Packets that were given to the thread and not taken yet.
     waiting: Arc<AtomicUsize>,
     outputs: mpsc::Sender<VideoOutput>,
@@ -64,6 +66,7 @@ impl VideoWorker {
             receivers: BTreeMap::new(),
             recorder,
             unrecorded: BTreeSet::new(),
+            scaled_down: BTreeMap::new(),
             waiting,
             outputs,
             observed,
@@ -99,8 +102,8 @@ impl VideoWorker {
     pub(super) fn execute(&mut self, now: Instant, task: VideoTask) -> Result<(), Disconnected> {
         match task {
             VideoTask::StartCapture(media) => {
-                let begun = self.captures.get_mut(&media).map_or(Ok(()), |capture| capture.begin(now));
-                begun.or_else(|why| self.trouble(why.to_string()))
+                let faults = self.captures.get_mut(&media).map_or_else(Vec::new, |capture| capture.begin(now));
+                self.troubles(faults)
             }
             VideoTask::StopCapture(media) => {
                 if let Some(capture) = self.captures.get_mut(&media) {
@@ -121,7 +124,7 @@ impl VideoWorker {
             VideoTask::Target((media, encoding), target) => {
                 let capture = self.captures.get_mut(&media);
                 let set = capture.map_or(Ok(()), |capture| capture.set_target(encoding, target));
-                set.or_else(|why| self.trouble(why.to_string()))
+                set.or_else(|DeviceError(why)| self.trouble(why))
             }
             VideoTask::Packet(id, media, encoding, received) => {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -148,9 +151,9 @@ impl VideoWorker {
         let mut faults = Vec::new();
         for (media, capture) in &mut self.captures {
             let encodings = kinds.iter().filter(|(of, _)| of == media).map(|(_, encoding)| *encoding).collect();
-            faults.extend(capture.set_encodings(now, encodings).err());
+            faults.extend(capture.set_encodings(now, encodings));
         }
-        faults.into_iter().try_for_each(|why| self.trouble(why.to_string()))
+        self.troubles(faults)
     }
 
     /// Captures and encodes the frames that are due by this clock.
@@ -160,11 +163,15 @@ impl VideoWorker {
         let due = captures.filter_map(|(media, capture)| Some((media.clone(), capture.take(now, clock).transpose()?)));
         for (media, taken) in due.collect::<Vec<_>>() {
             match taken {
-                Ok((frame, encoded)) => {
+                Ok(Captured { frame, encoded, faults }) => {
+                    self.troubles(faults)?;
                     self.tell_sizes(&media, &frame)?;
                     self.show(&VideoOrigin::Local(media.clone()), frame);
                     let frames = encoded.into_iter().map(|packets| VideoOutput::Frame(media.clone(), now, packets));
                     frames.into_iter().try_for_each(|frame| self.put(frame))?;
+                    if self.captures.get(&media).is_some_and(Capture::has_ended) {
+                        self.end(&VideoOrigin::Local(media));
+                    }
                 }
                 Err(DeviceError(why)) => {
                     self.end(&VideoOrigin::Local(media));
@@ -178,9 +185,14 @@ impl VideoWorker {
     fn tell_sizes(&mut self, media: &Media, frame: &VideoFrame) -> Result<(), Disconnected> {
         let sizes = self.captures.get_mut(media).and_then(|capture| capture.sizes_if_new(frame));
         let Some(Sizes { captured, largest }) = sizes else { return Ok(()) };
-        if captured[0] * captured[1] > MAX_SENT {
+        let is_new = self.scaled_down.get(media) != Some(&captured);
+        if captured[0] * captured[1] > MAX_SENT && is_new {
+            self.scaled_down.insert(media.clone(), captured);
+            let of = if *media == Media::Slides { "screen" } else { "camera" };
             let [[width, height], [to_width, to_height]] = [captured, largest];
-            self.trouble(format!("frames of {width} x {height} are scaled down to {to_width} x {to_height}"))?;
+            self.trouble(format!(
+                "frames of the {of} of {width} x {height} are scaled down to {to_width} x {to_height}"
+            ))?;
         }
         self.put(VideoOutput::LargestSize(media.clone(), largest))
     }
@@ -236,7 +248,7 @@ impl VideoWorker {
             }
         }
         behind.into_iter().try_for_each(|(session, behind)| self.put(VideoOutput::BehindSound(session, behind)))?;
-        troubles.into_iter().try_for_each(|DeviceError(why)| self.trouble(why))
+        self.troubles(troubles)
     }
 
     fn show(&mut self, origin: &VideoOrigin, frame: VideoFrame) {
@@ -249,6 +261,10 @@ impl VideoWorker {
         if let Some(sink) = &mut self.sink {
             sink.end(origin);
         }
+    }
+
+    fn troubles(&self, faults: Vec<DeviceError>) -> Result<(), Disconnected> {
+        faults.into_iter().try_for_each(|DeviceError(why)| self.trouble(why))
     }
 
     fn trouble(&self, why: String) -> Result<(), Disconnected> {

@@ -260,8 +260,9 @@ impl Report {
                 let fields = known.network(&nick);
                 self.say("network", fields, || None);
             }
-            Observation::Target(media, Target { bits, layered }) => {
-                let fields = json!({ "media": media.as_str(), "kbps": bits / 1_000, "layered": layered });
+            Observation::Target { media, encoding, target: Target { bits, layered } } => {
+                let (media, encoding) = (media.as_str(), encoding.name());
+                let fields = json!({ "media": media, "encoding": encoding, "kbps": bits / 1_000, "layered": layered });
                 self.say("target", fields, || None);
             }
             Observation::Sent { bytes } => {

@@ -16,8 +16,8 @@ pub(crate) use payload::{H264Payloader, Packetization, join, read};
 
 use super::offer;
 
-/// Constrained baseline, which every browser and phone takes (RFC 7742 section 6.2), up to 1280 times 720 at 30 a second; larger if the
-/// receiver says so, since levels may differ.
+/// Constrained baseline, which every browser and phone takes (RFC 7742 section 6.2), at a level of 1280 times 720 at 30 a second. The
+/// level that the peer says is not looked at: it may be sent larger frames than it promises to decode.
 const PROFILE: &str = "42e01f";
 
 /// H.264 as we offer it: in packets of one unit under the id that Dino uses, and in pieces under the one that browsers often do.
@@ -34,6 +34,8 @@ pub(crate) fn payload_type(packetization: Packetization) -> PayloadType {
 
 #[cfg(all(test, feature = "h264"))]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::codec::video::{Encoded, MAX_PAYLOAD, Payloader as _, VideoDecoder as _, VideoEncoder as _, VideoFault};
     use crate::video::frame::VideoFrame;
@@ -97,6 +99,16 @@ mod tests {
         assert!((150_000..250_000).contains(&before), "{before}");
         assert!((330_000..700_000).contains(&higher), "{higher}");
         assert!((60_000..140_000).contains(&lower), "{lower}");
+    }
+
+    #[test]
+    fn the_bit_rate_is_kept_to_with_five_frames_a_second() {
+        let mut encoder = encoder();
+        encoder.set_bit_rate(40_000).unwrap();
+        encoder.set_interval(Duration::from_millis(200)).unwrap();
+        let encoded = (0..40).map(|at| encoder.encode(&moving(at, [160, 96]), at as u64 * 18_000, false).unwrap());
+        let bits = encoded.skip(20).flatten().map(|encoded| encoded.bytes.len() * 8).sum::<usize>() / 4;
+        assert!((28_000..52_000).contains(&bits), "{bits} a second");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! OpenH264, as far as it is needed here.
 #![allow(unsafe_code)] // Its bit rate is changed by its own interface alone.
 
+use std::time::Duration;
+
 use openh264::OpenH264API;
 use openh264::decoder::{Decoder as Library, DecoderConfig};
 use openh264::encoder::{
@@ -25,6 +27,8 @@ pub(crate) struct Encoder {
     packetization: Packetization,
     size: [usize; 2],
     bits: u32,
+    /// Between two frames: it gives each the same share of a second's bits, whatever their times say.
+    interval: Duration,
     /// It has encoded a frame: before that the library has no memory to change anything in.
     begun: bool,
 }
@@ -35,7 +39,8 @@ impl Encoder {
     /// # Errors
     /// If there is no memory.
     pub(crate) fn new(size: [usize; 2], bits: u32, packetization: Packetization) -> Result<Self, VideoFault> {
-        Ok(Self { library: library(bits, packetization)?, packetization, size, bits, begun: false })
+        let (library, interval) = (library(bits, INTERVAL, packetization)?, INTERVAL);
+        Ok(Self { library, packetization, size, bits, interval, begun: false })
     }
 
     fn set_option(&mut self, option: i32, bits: u32) -> Result<(), VideoFault> {
@@ -49,10 +54,10 @@ impl Encoder {
 
 const NAME: &str = "OpenH264";
 
-fn library(bits: u32, packetization: Packetization) -> Result<EncoderLibrary, VideoFault> {
+fn library(bits: u32, interval: Duration, packetization: Packetization) -> Result<EncoderLibrary, VideoFault> {
     let config = EncoderConfig::new()
         .bitrate(BitRate::from_bps(bits))
-        .max_frame_rate(FrameRate::from_hz(1.0 / INTERVAL.as_secs_f32()))
+        .max_frame_rate(FrameRate::from_hz(1.0 / interval.as_secs_f32()))
         .rate_control_mode(RateControlMode::Bitrate)
         .profile(Profile::Baseline)
         .num_threads(1);
@@ -107,7 +112,7 @@ impl VideoEncoder for Encoder {
     fn set_bit_rate(&mut self, bits: u32) -> Result<(), VideoFault> {
         if !self.begun {
             self.bits = bits;
-            self.library = library(bits, self.packetization)?;
+            self.library = library(bits, self.interval, self.packetization)?;
             return Ok(());
         }
         // The target must never be above the highest.
@@ -115,6 +120,13 @@ impl VideoEncoder for Encoder {
         let [first, second] = [ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_BITRATE];
         let order = if rises { [first, second] } else { [second, first] };
         order.into_iter().try_for_each(|option| self.set_option(option, bits))
+    }
+
+    /// Begins again, with a key frame.
+    fn set_interval(&mut self, interval: Duration) -> Result<(), VideoFault> {
+        self.library = library(self.bits, interval, self.packetization)?;
+        (self.interval, self.begun) = (interval, false);
+        Ok(())
     }
 
     /// It has none.
@@ -135,7 +147,8 @@ impl VideoEncoder for Encoder {
         let key = match stream.frame_type() {
             FrameType::IDR => true,
             FrameType::I | FrameType::P | FrameType::IPMixed => false,
-            FrameType::Skip | FrameType::Invalid => return Ok(None),
+            FrameType::Skip => return Ok(None),
+            FrameType::Invalid => return Err(VideoFault::Nothing(NAME)),
         };
         let bytes = stream.to_vec();
         Ok((!bytes.is_empty()).then(|| Encoded { bytes, key, layer: Layer::default() }))

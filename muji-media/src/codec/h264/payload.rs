@@ -100,19 +100,42 @@ fn fragments(unit: &[u8]) -> Vec<Vec<u8>> {
 /// What a packet says of its frame; `None` if it is none that was agreed on. Its units are read in [`join`].
 pub(crate) fn read(payload: &[u8]) -> Option<Piece> {
     let [first, rest @ ..] = payload else { return None };
-    let (starts, inner, body) = match first & KIND {
-        STAP_A => (true, *rest.get(LENGTH)?, &rest[LENGTH + 1..]),
-        FU_A => (rest.first()? & BEGINS != 0, rest[0], &rest[1..]),
-        _ => (true, *first, rest),
-    };
-    // The first slice of a picture begins with its first macroblock: number 0 is a single bit, a one.
-    let first_slice = body.first().is_some_and(|byte| byte & 0x80 != 0);
-    let key = match NalKind::of(inner & KIND)? {
-        NalKind::SequenceParameters if starts => PieceKey::Whole,
-        NalKind::KeySlice if starts && first_slice => PieceKey::WithoutParameters,
-        _ => PieceKey::No,
+    let (starts, key) = match first & KIND {
+        STAP_A => (true, key_of_several(rest)?),
+        FU_A => {
+            let (flags, body) = rest.split_first()?;
+            let (starts, key) = (flags & BEGINS != 0, key_of(*flags, body)?);
+            (starts, if starts { key } else { PieceKey::No })
+        }
+        _ => (true, key_of(*first, rest)?),
     };
     Some(Piece { starts, key, layer: None, bytes: payload.to_vec() })
+}
+
+/// Whether a unit with this first byte begins a key frame; `None` if it is none.
+fn key_of(first: u8, body: &[u8]) -> Option<PieceKey> {
+    // The first slice of a picture begins with its first macroblock: number 0 is a single bit, a one.
+    let first_slice = body.first().is_some_and(|byte| byte & 0x80 != 0);
+    Some(match NalKind::of(first)? {
+        NalKind::SequenceParameters => PieceKey::Whole,
+        NalKind::KeySlice if first_slice => PieceKey::WithoutParameters,
+        _ => PieceKey::No,
+    })
+}
+
+/// Whether one of the units of a STAP-A does: before it may be a delimiter, or what describes the picture.
+fn key_of_several(mut rest: &[u8]) -> Option<PieceKey> {
+    let mut found = None;
+    while let [high, low, first, body @ ..] = rest {
+        match key_of(*first, body)? {
+            PieceKey::Whole => return Some(PieceKey::Whole),
+            PieceKey::WithoutParameters => found = Some(PieceKey::WithoutParameters),
+            PieceKey::No => found = found.or(Some(PieceKey::No)),
+        }
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        rest = rest.get(LENGTH + length..).unwrap_or_default();
+    }
+    found
 }
 
 /// The frame whose packets these are.
@@ -215,6 +238,13 @@ mod tests {
     fn a_packet_tells_where_a_key_frame_begins() {
         let key = |payload: &[u8]| read(payload).map(|piece| (piece.starts, piece.key));
         assert_eq!(key(&[0x78, 0, 4, 0x67, 66]), Some((true, PieceKey::Whole)));
+        assert_eq!(
+            key(&[0x78, 0, 2, 9, 0xF0, 0, 4, 0x67, 66, 1, 31]),
+            Some((true, PieceKey::Whole)),
+            "a delimiter first"
+        );
+        assert_eq!(key(&[0x78, 0, 2, 6, 1, 0, 2, 0x65, 0x89]), Some((true, PieceKey::WithoutParameters)));
+        assert_eq!(key(&[0x78, 0, 2, 6, 1, 0, 2, 0x41, 9]), Some((true, PieceKey::No)));
         assert_eq!(key(&[0x67, 66]), Some((true, PieceKey::Whole)));
         assert_eq!(key(&[0x7C, 0x85, 0x89]), Some((true, PieceKey::WithoutParameters)));
         assert_eq!(key(&[0x7C, 0x85, 9]), Some((true, PieceKey::No)), "another slice of it");

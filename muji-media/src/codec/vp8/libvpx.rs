@@ -17,7 +17,7 @@ use vpx_sys::{
     vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
-use crate::codec::video::{Encoded, LAYERS, Layer, RateControl, VideoDecoder, VideoEncoder, VideoFault};
+use crate::codec::video::{Encoded, LAYERS, Layer, VideoDecoder, VideoEncoder, VideoFault};
 use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
 /// Ticks a second of the times that are given to the encoder.
@@ -65,6 +65,29 @@ const NOTHING_BEHIND: u32 =
 
 /// The first frame without layers refers to the last of layer 0, which everybody has, and is what all others may refer to.
 const UNITE: u32 = VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_FORCE_GF | VP8_EFLAG_FORCE_ARF;
+
+/// How libvpx keeps to its bit rate (`rc_buf_sz` and its neighbours). Levels are in ms at the target bit rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateControl {
+    /// As constant as it can be, or varying with what is seen.
+    pub constant: bool,
+    /// The size of the buffer in the decoder that the encoder reckons with.
+    pub buffer: u32,
+    /// Its level in the beginning.
+    pub initial: u32,
+    /// The level that the encoder aims at.
+    pub optimal: u32,
+    /// Frames are left out when it is less full than that, in percent; 0: never.
+    pub drop_below: u32,
+}
+
+impl RateControl {
+    /// For conversations: a new target is reached within four frames, where browsers' second of buffer takes up to 23, and libvpx's
+    /// own six seconds never reach a lower one (`make bitrate`). No frame is left out: in a buffer so small a key frame alone would cost the
+    /// next seven. It costs quality of some frames instead, and a rate that cannot be kept to costs the size (`video/ladder.rs`). The buffer
+    /// begins as full as a key frame leaves it full.
+    pub const CONVERSATION: Self = Self { constant: true, buffer: 230, initial: 370, optimal: 210, drop_below: 0 };
+}
 
 /// Where in a stream its layers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use muji_xep::rtp::PayloadType;
 
 pub(crate) use header::{is_key, size};
 #[cfg(feature = "vp8")]
-pub use libvpx::{Decoder, Encoder};
+pub use libvpx::{Decoder, Encoder, RateControl};
 pub(crate) use payload::{Vp8Payloader, read, renumbered};
 
 use super::offer;

@@ -6,8 +6,8 @@ use std::path::Path;
 use muji_harness::plot::{Line, plot};
 use muji_harness::test_content::{HEIGHT, WIDTH, picture, sound};
 use muji_media::parts::codec::opus;
-use muji_media::parts::codec::video::{CLOCK_RATE, RateControl, VideoEncoder as _};
-use muji_media::parts::codec::vp8::Encoder;
+use muji_media::parts::codec::video::{CLOCK_RATE, VideoEncoder as _};
+use muji_media::parts::codec::vp8::{Encoder, RateControl};
 
 use crate::follow::Series;
 use crate::{Failure, Goal, x264};

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use muji_media::device::y4m::Y4mSource;
 use muji_media::device::{VideoFrame, VideoSource};
-use muji_media::parts::codec::video::{CLOCK_RATE, RateControl, VideoDecoder as _, VideoEncoder as _};
-use muji_media::parts::codec::vp8::{Decoder, Encoder};
+use muji_media::parts::codec::video::{CLOCK_RATE, VideoDecoder as _, VideoEncoder as _};
+use muji_media::parts::codec::vp8::{Decoder, Encoder, RateControl};
 
 use crate::steps::BROWSERS;
 use crate::{Failure, Goal};
