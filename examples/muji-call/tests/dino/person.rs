@@ -10,7 +10,7 @@ const OUR_TONE: &str = "tone:660";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_calls_and_is_answered_mutes_and_hangs_up() {
-    held("Dino calls one of us", 2, async |testbed| {
+    held("Dino calls one of us", 4, async |testbed| {
         let mut juliet = testbed.muji_call("juliet", &["--wait", "--once", "--auto-answer", "1", "--audio", OUR_TONE]);
         juliet.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
         let dino = testbed.dino("romeo")?;
@@ -34,7 +34,7 @@ async fn dino_calls_and_is_answered_mutes_and_hangs_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_call_dino_which_answers_and_we_hang_up() {
-    held("we call Dino", 2, async |testbed| {
+    held("we call Dino", 4, async |testbed| {
         let dino = testbed.dino("romeo")?;
         let whom = testbed.jid("romeo");
         let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE]);
@@ -50,7 +50,7 @@ async fn we_call_dino_which_answers_and_we_hang_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_declines() {
-    held("Dino declines", 2, async |testbed| {
+    held("Dino declines", 4, async |testbed| {
         let dino = testbed.dino("romeo")?;
         let whom = testbed.jid("romeo");
         let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE]);
@@ -64,7 +64,7 @@ async fn dino_declines() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_shows_our_pictures() {
-    held("we show Dino a picture", 2, async |testbed| {
+    held("we show Dino a picture", 4, async |testbed| {
         let dino = testbed.dino("romeo")?;
         let whom = testbed.jid("romeo");
         let mut juliet = testbed.muji_call("juliet", &[&whom, "--audio", OUR_TONE, "--video", "pattern:c03030"]);
@@ -79,7 +79,7 @@ async fn dino_shows_our_pictures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dino_calls_with_pictures_and_each_sees_the_other() {
-    held("Dino calls with pictures", 2, async |testbed| {
+    held("Dino calls with pictures", 4, async |testbed| {
         const COLOUR: [u8; 3] = [0x20, 0xA0, 0x40];
         let mut juliet = testbed.muji_call(
             "juliet",
@@ -106,7 +106,7 @@ async fn dino_calls_with_pictures_and_each_sees_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_are_another_device_of_dinos_account_and_the_first_that_picks_up_has_the_call() {
-    held("we are another device of Dino's account", 2, async |testbed| {
+    held("we are another device of Dino's account", 4, async |testbed| {
         let whom = testbed.jid("romeo");
         let mut device = testbed.muji_call("romeo", &["--wait", "--once", "--audio", "tone:550"]);
         device.tells("that it waits", LIMIT, |event| event["event"] == "waiting").await;
