@@ -146,11 +146,15 @@ impl Transport for Detour {
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         self.transport.send(now, captured, content, packets);
     }
-    fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
-        self.transport.send_event(now, content, payload_type, packet);
-    }
-    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
-        self.transport.send_redundant(now, captured, content, payload_type, packet);
+    fn send_as(
+        &mut self,
+        now: Instant,
+        captured: Option<Instant>,
+        content: &str,
+        payload_type: u8,
+        packet: &RtpPacket,
+    ) {
+        self.transport.send_as(now, captured, content, payload_type, packet);
     }
     fn request_key_frame(&mut self, now: Instant, content: &str) {
         self.transport.request_key_frame(now, content);

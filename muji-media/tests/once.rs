@@ -63,8 +63,7 @@ impl Transport for Tap {
     fn remove_local_candidate(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn add_content(&mut self, _content: &OpenContent) {}
     fn set_negotiated(&mut self, _negotiated: &NegotiatedContent) {}
-    fn send_redundant(&mut self, _: Instant, _: Instant, _: &str, _: u8, _: &RtpPacket) {}
-    fn send_event(&mut self, _now: Instant, _content: &str, _payload_type: u8, _packet: &RtpPacket) {}
+    fn send_as(&mut self, _: Instant, _: Option<Instant>, _: &str, _: u8, _: &RtpPacket) {}
     fn request_key_frame(&mut self, _now: Instant, _content: &str) {}
     fn accepts(&self, _now: Instant, _local: SocketAddr, _from: SocketAddr, _bytes: &[u8]) -> bool {
         false

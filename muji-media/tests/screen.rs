@@ -170,7 +170,7 @@ fn a_window_is_captured_without_what_lies_over_it_until_it_is_closed() {
     assert_eq!(capture.size(), [200, 100]);
     let all_red = |frame: &VideoFrame| frame.samples()[..200 * 100].iter().all(|sample| *sample == REDS);
     shows(&mut capture, all_red);
-    // The pointer is seen over it, and not beside it.
+    // The pointer is seen over it, and not next to it.
     desktop.point_at([50, 50]);
     shows(&mut capture, |frame| brightness(frame, [30, 30]) != REDS);
     desktop.point_at([639, 479]);

@@ -194,6 +194,16 @@ fn take_part(world: &mut World, puppet: PersonId, with: PersonId, sid: &str) {
     assert!(asked.iter().any(|(_, jingle)| jingle.action == Action::SessionAccept));
 }
 
+/// A puppet adds pictures to that session.
+fn add_pictures(world: &mut World, puppet: PersonId, with: PersonId) {
+    let sound = usable(vec![opus()]);
+    let vp8 = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
+    let mut added = Jingle::new(Action::ContentAdd, "s1");
+    added.contents = vec![Content { description: Some(vp8), transport: sound.transport, ..Content::new("video") }];
+    ask(world, puppet, with, "a", &added);
+    world.run_for(SECOND);
+}
+
 // Shows R-ADD-2.
 #[test]
 fn of_two_who_have_it_the_one_who_published_it_later_adds_it() {
@@ -268,12 +278,7 @@ fn pictures_that_are_added_without_a_word_in_the_room_are_taken_and_nothing_of_o
     let [romeo] = in_call(&mut world, ["romeo"]);
     let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
     take_part(&mut world, tybalt, romeo, "s1");
-    let sound = usable(vec![opus()]);
-    let vp8 = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
-    let mut added = Jingle::new(Action::ContentAdd, "s1");
-    added.contents = vec![Content { description: Some(vp8), transport: sound.transport, ..Content::new("video") }];
-    ask(&mut world, tybalt, romeo, "a", &added);
-    world.run_for(SECOND);
+    add_pictures(&mut world, tybalt, romeo);
     let asked = requests(&mut world, tybalt);
     let accept = asked.iter().find(|(_, jingle)| jingle.action == Action::ContentAccept).expect("it is taken");
     assert_eq!(accept.1.contents[0].senders, Senders::Initiator);
@@ -573,12 +578,7 @@ fn a_peer_that_does_not_know_what_we_accepted_is_told_that_it_is_out_again() {
     world.run_for(SECOND);
     let tybalt = entered(&mut world, vec![audio(vec![opus()])]);
     take_part(&mut world, tybalt, romeo, "s1");
-    let sound = usable(vec![opus()]);
-    let vp8 = Description::new(Media::Video, vec![PayloadType::new(98, "VP8", 90_000, 1)]);
-    let mut added = Jingle::new(Action::ContentAdd, "s1");
-    added.contents = vec![Content { description: Some(vp8), transport: sound.transport, ..Content::new("video") }];
-    ask(&mut world, tybalt, romeo, "a", &added);
-    world.run_for(SECOND);
+    add_pictures(&mut world, tybalt, romeo);
     let accept = world.wire.iter().rfind(|sent| jingle_action(&sent.stanza) == Some("content-accept"));
     let id = accept.and_then(|sent| sent.stanza.attr("id")).expect("it is taken").to_owned();
     let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ItemNotFound, "en", "");

@@ -122,7 +122,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW")]
     pub(crate) filter: Option<Filter>,
 
-    /// What to share as a screen, beside the video: screen (the primary monitor), screen:NAME, window:TITLE (a part that
+    /// What to share as a screen, as well as the video: screen (the primary monitor), screen:NAME, window:TITLE (a part that
     /// no other title has), or what --video takes
     #[arg(long, value_name = "WHAT")]
     pub(crate) screen: Option<String>,

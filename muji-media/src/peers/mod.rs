@@ -320,7 +320,7 @@ impl Peers {
         let contents = self.sessions.values_mut().flat_map(|session| &mut session.contents);
         let due = contents.filter_map(|sent| Some((sent.transport, sent.name.clone(), sent.due_digit(now)?)));
         for (id, name, (payload_type, packet)) in due.collect::<Vec<_>>() {
-            self.with(now, id, |transport| transport.send_event(now, &name, payload_type, &packet));
+            self.with(now, id, |transport| transport.send_as(now, None, &name, payload_type, &packet));
         }
     }
 
@@ -373,7 +373,7 @@ impl Peers {
                 return transport.send(now, captured, &sent.name, std::slice::from_ref(packet));
             };
             let packet = RtpPacket { payload: red::write(red.of_frames, earlier, &packet.payload), ..*packet };
-            transport.send_redundant(now, captured, &sent.name, red.payload_type, &packet);
+            transport.send_as(now, Some(captured), &sent.name, red.payload_type, &packet);
         });
     }
 

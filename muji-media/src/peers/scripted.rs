@@ -62,8 +62,7 @@ impl Transport for Scripted {
     }
     fn set_negotiated(&mut self, _: &NegotiatedContent) {}
     fn send(&mut self, _: Instant, _: Instant, _: &str, _: &[RtpPacket]) {}
-    fn send_event(&mut self, _: Instant, _: &str, _: u8, _: &RtpPacket) {}
-    fn send_redundant(&mut self, _: Instant, _: Instant, _: &str, _: u8, _: &RtpPacket) {}
+    fn send_as(&mut self, _: Instant, _: Option<Instant>, _: &str, _: u8, _: &RtpPacket) {}
     fn request_key_frame(&mut self, _: Instant, _: &str) {}
     fn accepts(&self, _: Instant, _: SocketAddr, _: SocketAddr, _: &[u8]) -> bool {
         false

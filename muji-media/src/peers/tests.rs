@@ -181,19 +181,23 @@ fn each_peer_gets_video_in_the_encoding_that_was_agreed_on_with_it_and_no_other(
     assert_eq!(kinds.map(|(_, encoding)| got(encoding)), [[(1, 98)], [(2, 102)]]);
 }
 
+/// The first has a session with each of the others.
+fn star<const N: usize>(now: Instant) -> [Peers; N] {
+    let mut all = std::array::from_fn(|number| peers_at(address(u8::try_from(number).expect("few"))));
+    for (number, session) in (1..N).zip((1..).map(SessionId)) {
+        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[number], now, session));
+        agree(&mut all[0], now, session, 111, theirs);
+        agree(&mut all[number], now, session, 111, ours);
+        carry(&mut all, now);
+    }
+    all
+}
+
 // Shows muji-model-03.
 #[test]
 fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
     let now = Instant::now();
-    let mut all = [0, 1, 2, 3].map(|number| peers_at(address(number)));
-    for number in 1..4 {
-        let session = SessionId(number);
-        let index = usize::try_from(number).expect("small");
-        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
-        agree(&mut all[0], now, session, 111, theirs);
-        agree(&mut all[index], now, session, 111, ours);
-        carry(&mut all, now);
-    }
+    let mut all: [Peers; 4] = star(now);
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
     all[0].publish(now, now, CallId(1), "what the room calls it", &opus(&packet));
     let same = |index: usize| (index, 111, packet.clone());
@@ -295,15 +299,7 @@ fn a_datagram_of_nobody_is_dropped() {
 #[test]
 fn each_peer_gets_the_encoding_that_it_agreed_on_and_no_other() {
     let now = Instant::now();
-    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
-    for number in 1..3 {
-        let session = SessionId(number);
-        let index = usize::try_from(number).expect("small");
-        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
-        agree(&mut all[0], now, session, 111, theirs);
-        agree(&mut all[index], now, session, 111, ours);
-        carry(&mut all, now);
-    }
+    let mut all: [Peers; 3] = star(now);
     assert_eq!(all[0].wanted_audio().encodings, BTreeSet::from([AudioEncoding::Opus]));
     let publication = "what the room calls it".to_owned();
     let send = Some(Sending { publication, payload_type: AudioEncoding::Pcmu.payload_type(), red: None });
@@ -320,16 +316,8 @@ fn each_peer_gets_the_encoding_that_it_agreed_on_and_no_other() {
 #[test]
 fn copies_of_earlier_frames_go_to_the_peers_that_take_them_with_the_numbers_of_each() {
     let now = Instant::now();
-    let mut all = [0, 1, 2].map(|number| peers_at(address(number)));
+    let mut all: [Peers; 3] = star(now);
     let publication = "what the room calls it";
-    for number in 1..3 {
-        let session = SessionId(number);
-        let index = usize::try_from(number).expect("small");
-        let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[index], now, session));
-        agree(&mut all[0], now, session, 111, theirs);
-        agree(&mut all[index], now, session, 111, ours);
-        carry(&mut all, now);
-    }
     let take = |peers: &mut Peers, session: u64, payload_type: PayloadType, red: Option<u8>| {
         let send = Some(Sending { publication: publication.to_owned(), payload_type, red });
         let (session, content) = (SessionId(session), CONTENT.to_owned());

@@ -120,10 +120,9 @@ pub trait Transport: Send {
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent);
     /// Sends packets as `content`, or drops them before the transport is connected. `captured` is the time of their timestamp.
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]);
-    /// Sends a packet with another payload type than the one that was negotiated for the content, such as a key of a telephone, captured now.
-    fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket);
-    /// Sends a packet of audio with copies of earlier frames, under the payload type that was negotiated for those. As [`Self::send`].
-    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket);
+    /// Sends a packet of the content with another payload type than the negotiated one: a frame with copies of earlier ones, or a key of a
+    /// telephone. That was captured at no moment (`None`): each of its packets has the timestamp of its beginning.
+    fn send_as(&mut self, now: Instant, captured: Option<Instant>, content: &str, payload_type: u8, packet: &RtpPacket);
     /// So many bits a second of video are of use at most: it need not be found out whether the path carries more.
     fn set_desired_bit_rate(&mut self, _bits: u32) {}
     /// Asks the peer for a key frame of this content.

@@ -179,10 +179,10 @@ impl Transport for Loopback {
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         let found = self.negotiated.iter().find(|negotiated| negotiated.content == content);
         let Some(id) = found.and_then(|negotiated| negotiated.send.as_ref()).map(|payload| payload.id) else { return };
-        packets.iter().for_each(|packet| self.send_redundant(now, captured, content, id, packet));
+        packets.iter().for_each(|packet| self.send_as(now, Some(captured), content, id, packet));
     }
 
-    fn send_redundant(&mut self, _: Instant, _: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
+    fn send_as(&mut self, _: Instant, _: Option<Instant>, content: &str, payload_type: u8, packet: &RtpPacket) {
         let (Some((from, to)), Some(remote)) = (self.path, &self.remote) else { return };
         let Ok(length) = u8::try_from(content.len()) else { return }; // No test has such names.
         let sequence = self.sequences.entry(content.to_owned()).or_default();
@@ -197,8 +197,6 @@ impl Transport for Loopback {
         bytes.extend_from_slice(&packet.payload);
         self.out.push_back(TransportOutput::Datagram { from, to, bytes });
     }
-
-    fn send_event(&mut self, _: Instant, _: &str, _: u8, _: &RtpPacket) {} // No test presses keys by it.
 
     fn request_key_frame(&mut self, _: Instant, _: &str) {} // No test sends video by it.
 

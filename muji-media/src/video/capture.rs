@@ -90,8 +90,7 @@ impl Capture {
         for encoding in &self.encodings {
             if !self.senders.contains_key(encoding) {
                 let target = self.targets.get(encoding).copied().unwrap_or_default();
-                let sender = VideoSender::new(first, *encoding, source.size(), target);
-                match sender.and_then(|sender| sender.preferring(first, self.preference)) {
+                match VideoSender::new(first, *encoding, source.size(), self.preference, target) {
                     Ok(sender) => drop(self.senders.insert(*encoding, sender.counting_from(begun))),
                     Err(why) => faults.push(fault(*encoding, why)),
                 }

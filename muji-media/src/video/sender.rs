@@ -44,12 +44,17 @@ pub struct VideoSender {
 }
 
 impl VideoSender {
-    /// For frames of this size, in pixels, of people: they become smaller before fewer.
+    /// For frames of this size, in pixels.
     ///
     /// # Errors
     /// If there is no encoder for this encoding.
-    pub fn new(now: Instant, encoding: VideoEncoding, source: [usize; 2], target: Target) -> Result<Self, VideoFault> {
-        let preference = DegradationPreference::MaintainFramerate;
+    pub fn new(
+        now: Instant,
+        encoding: VideoEncoding,
+        source: [usize; 2],
+        preference: DegradationPreference,
+        target: Target,
+    ) -> Result<Self, VideoFault> {
         let ladder = Ladder::new(now, source, preference, target.bits);
         let step = ladder.step();
         Ok(Self {
@@ -67,17 +72,6 @@ impl VideoSender {
             key_from: now,
             still: None,
         })
-    }
-
-    /// The same with another preference, such as that of a screen.
-    ///
-    /// # Errors
-    /// If there is no encoder for it.
-    pub fn preferring(self, now: Instant, preference: DegradationPreference) -> Result<Self, VideoFault> {
-        let ladder = Ladder::new(now, self.source, preference, self.target.bits);
-        let step = ladder.step();
-        let encoder = encoder(self.encoding, step, preference, self.target)?;
-        Ok(Self { encoder, step, preference, ladder, ..self })
     }
 
     /// Timestamps count from then on: a sender that pauses must continue them (RFC 3550 section 5.1).

@@ -410,8 +410,9 @@ fn a_stream_whose_frames_change_their_size_goes_on() {
 fn seen_sizes(changes: &[([usize; 2], u32, usize)]) -> Vec<[usize; 2]> {
     let mut now = Instant::now();
     let target = |bits| Target { bits, layered: false };
-    let mut romeo =
-        VideoSender::new(now, VideoEncoding::Vp8, changes[0].0, target(changes[0].1)).expect("libvpx works");
+    let (size, bits, _) = changes[0];
+    let people = DegradationPreference::MaintainFramerate;
+    let mut romeo = VideoSender::new(now, VideoEncoding::Vp8, size, people, target(bits)).expect("libvpx works");
     let (mut juliet, mut seen, mut number) = (VideoReceiver::new(now), Vec::new(), 1);
     for (size, bits, frames) in changes {
         romeo.set_target(target(*bits)).unwrap();
@@ -495,8 +496,8 @@ fn an_encoder_that_fails_is_told_by_its_name_and_leaves_the_others_alone() {
 #[test]
 fn a_screen_on_which_nothing_changes_is_sent_five_times_a_second_and_a_change_at_once() {
     let (mut now, target) = (Instant::now(), Target { bits: 1_500_000, layered: false });
-    let sender = VideoSender::new(now, VideoEncoding::Vp8, [640, 360], target).expect("libvpx works");
-    let mut romeo = sender.preferring(now, DegradationPreference::MaintainResolution).expect("libvpx works");
+    let still = DegradationPreference::MaintainResolution;
+    let mut romeo = VideoSender::new(now, VideoEncoding::Vp8, [640, 360], still, target).expect("libvpx works");
     let mut screen = VideoFrame::filled(640, 360, [200, 60, 40]);
     let mut sent = [0, 0];
     for frame in 0..60 {

@@ -122,7 +122,7 @@ fn keys_of_a_telephone_travel_with_the_sound_under_their_own_payload_type() {
         let mut pair = Pair::connected(kinds, true);
         let key = RtpPacket { timestamp: 48_000, marker: true, payload: Arc::from(&[5, 10, 3, 192][..]) };
         pair.wire.clear();
-        pair.ends[0].transport.send_event(pair.now, "audio", 0, &key);
+        pair.ends[0].transport.send_as(pair.now, None, "audio", 0, &key);
         pair.run(Duration::from_millis(50), |_| false);
         assert_eq!(pair.ends[1].received, [key], "{kinds:?}");
         assert_eq!(pair.ends[1].sources, [("audio".to_owned(), SSRCS[0])]);
@@ -135,7 +135,7 @@ fn copies_of_earlier_frames_travel_under_their_own_payload_type_with_the_time_of
         let mut pair = Pair::connected(kinds, true);
         let packet = RtpPacket { timestamp: 48_000, marker: false, payload: Arc::from(&[111, 1, 2, 3][..]) };
         pair.wire.clear();
-        pair.ends[0].transport.send_redundant(pair.now, pair.now, "audio", 63, &packet);
+        pair.ends[0].transport.send_as(pair.now, Some(pair.now), "audio", 63, &packet);
         pair.run(Duration::from_millis(50), |_| false);
         assert_eq!(pair.ends[1].received, [packet], "{kinds:?}");
         assert!(pair.wire.iter().any(|(of, bytes)| *of == 0 && is_rtp(bytes) && bytes[1] & 0x7F == 63));
@@ -149,7 +149,7 @@ fn keys_of_a_telephone_reach_a_peer_whose_answer_numbers_them_otherwise_than_our
         let mut pair = Pair::connected(kinds, true);
         let key = RtpPacket { timestamp: 8_000, marker: true, payload: Arc::from(&[5, 10, 0, 160][..]) };
         pair.wire.clear();
-        pair.ends[0].transport.send_event(pair.now, "audio", id, &key);
+        pair.ends[0].transport.send_as(pair.now, None, "audio", id, &key);
         pair.run(Duration::from_millis(50), |_| false);
         assert_eq!(pair.ends[1].received, [key], "{kinds:?}, {id}");
         assert!(pair.wire.iter().any(|(of, bytes)| *of == 0 && is_rtp(bytes) && bytes[1] & 0x7F == id));

@@ -62,8 +62,9 @@ pub(crate) fn measure(goals: &mut Goals) {
 fn look(pages: &[VideoFrame]) -> (Vec<Vec<VideoFrame>>, f64) {
     let mut now = Instant::now();
     let target = Target { bits: BITS, layered: false };
-    let sender = VideoSender::new(now, VideoEncoding::Vp8, [WIDTH, HEIGHT], target).expect("libvpx works");
-    let mut sender = sender.preferring(now, DegradationPreference::MaintainResolution).expect("libvpx works");
+    let preference = DegradationPreference::MaintainResolution;
+    let mut sender =
+        VideoSender::new(now, VideoEncoding::Vp8, [WIDTH, HEIGHT], preference, target).expect("libvpx works");
     let (mut receiver, mut sequence, mut bytes) = (VideoReceiver::new(now), 0, 0);
     let (mut seen, mut last) = (Vec::new(), None);
     let frames = (SHOWN.as_secs_f64() / INTERVAL.as_secs_f64()) as u32;

@@ -196,7 +196,7 @@ impl Link {
 
     /// The first sends a packet of audio with copies of earlier frames.
     pub fn send_redundant(&mut self, payload_type: u8, packet: &RtpPacket) {
-        self.ends[0].send_redundant(self.now, self.now, CONTENT, payload_type, packet);
+        self.ends[0].send_as(self.now, Some(self.now), CONTENT, payload_type, packet);
         self.take();
     }
 

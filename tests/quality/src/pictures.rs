@@ -8,7 +8,8 @@ use muji_jingle::{SessionId, TransportId};
 use muji_media::backend::BandwidthPolicy;
 use muji_media::parts::codec::VideoEncoding;
 use muji_media::parts::{
-    LayerFilter, PacketizedFrame, PathBandwidths, ReceiverRequest, Share, VideoReceiver, VideoSender,
+    DegradationPreference, LayerFilter, PacketizedFrame, PathBandwidths, ReceiverRequest, Share, VideoReceiver,
+    VideoSender,
 };
 use muji_media::stats::Target;
 
@@ -163,7 +164,13 @@ impl<'film> Call<'film> {
     fn begin(film: &'film Film, row: &PicturesRow) -> Result<Self, Failure> {
         let viewers = (0..row.viewers).map(|number| Viewer::new(number, row)).collect::<Result<_, _>>()?;
         let begun = Instant::now();
-        let ours = VideoSender::new(begun, VideoEncoding::Vp8, film.size(), Target::default())?;
+        let ours = VideoSender::new(
+            begun,
+            VideoEncoding::Vp8,
+            film.size(),
+            DegradationPreference::MaintainFramerate,
+            Target::default(),
+        )?;
         let bandwidth = PathBandwidths::new(BandwidthPolicy::default());
         let (captured, at) = (BTreeMap::new(), Duration::ZERO);
         Ok(Self { film, ours, bandwidth, viewers, pictures: 0, captured, key_frames: 0, at, begun })

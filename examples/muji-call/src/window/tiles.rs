@@ -222,7 +222,7 @@ fn draw_tile(painter: &Painter, place: Rect, picture: Option<(TextureId, Vec2)>,
     label(painter, place.left_bottom() + vec2(GAP, -GAP), Align2::LEFT_BOTTOM, words, Color32::WHITE);
 }
 
-/// What is said of a person beside the name.
+/// What is said of a person after the name.
 fn words(person: &Person) -> String {
     let mut words = person.name.clone();
     for (so, mark) in [(person.muted, "muted"), (person.camera_off, "no camera")] {

@@ -352,7 +352,7 @@ impl Str0mTransport {
     }
 
     /// Sends packets with this payload type.
-    fn send_as(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packets: &[RtpPacket]) {
+    fn write(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packets: &[RtpPacket]) {
         if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
             return;
         }
@@ -570,16 +570,19 @@ impl Transport for Str0mTransport {
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         let payload_type = self.place(content).and_then(|place| self.streams[place].content.payload_type());
         if let Some(payload_type) = payload_type {
-            self.send_as(now, captured, content, payload_type, packets);
+            self.write(now, captured, content, payload_type, packets);
         }
     }
 
-    fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
-        self.send_as(now, now, content, payload_type, std::slice::from_ref(packet));
-    }
-
-    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
-        self.send_as(now, captured, content, payload_type, std::slice::from_ref(packet));
+    fn send_as(
+        &mut self,
+        now: Instant,
+        captured: Option<Instant>,
+        content: &str,
+        payload_type: u8,
+        packet: &RtpPacket,
+    ) {
+        self.write(now, captured.unwrap_or(now), content, payload_type, std::slice::from_ref(packet));
     }
 
     fn set_desired_bit_rate(&mut self, bits: u32) {

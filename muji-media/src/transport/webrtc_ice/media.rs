@@ -176,11 +176,12 @@ impl Media {
         self.ciphers.is_some()
     }
 
-    /// Packets as they leave, with the payload type of the content or another of the same clock.
+    /// Packets as they leave, with the payload type of the content or another. Those that were captured at no moment say nothing of the time
+    /// in reports.
     pub(super) fn send(
         &mut self,
         now: Instant,
-        captured: Instant,
+        captured: Option<Instant>,
         content: &str,
         payload_type: Option<u8>,
         packets: &[RtpPacket],
@@ -188,32 +189,9 @@ impl Media {
         let Some(index) = self.place(content) else { return Vec::new() };
         let stream = &mut self.streams[index];
         let Some(payload_type) = payload_type.or_else(|| stream.content.payload_type()) else { return Vec::new() };
-        stream.last = packets.last().map(|packet| (packet.timestamp, captured)).or(stream.last);
-        self.send_as(now, captured, index, payload_type, packets)
-    }
-
-    /// A packet of another payload type than that of the content, as it leaves.
-    pub(super) fn send_event(
-        &mut self,
-        now: Instant,
-        content: &str,
-        payload_type: u8,
-        packet: &RtpPacket,
-    ) -> Vec<Vec<u8>> {
-        let Some(index) = self.place(content) else { return Vec::new() };
-        self.send_as(now, now, index, payload_type, std::slice::from_ref(packet))
-    }
-
-    fn send_as(
-        &mut self,
-        now: Instant,
-        captured: Instant,
-        index: usize,
-        payload_type: u8,
-        packets: &[RtpPacket],
-    ) -> Vec<Vec<u8>> {
-        let stream = &mut self.streams[index];
+        stream.last = packets.last().and_then(|packet| Some((packet.timestamp, captured?))).or(stream.last);
         packets.iter().for_each(|packet| stream.count(packet));
+        let captured = captured.unwrap_or(now);
         let numbered: Vec<SequencedPacket> = stream.content.number(now, captured, payload_type, packets).collect();
         numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)).collect()
     }

@@ -287,6 +287,21 @@ impl WebrtcIceTransport {
             self.out.push_back(last);
         }
     }
+
+    /// Sends packets with this payload type, or with that of the content.
+    fn write(
+        &mut self,
+        now: Instant,
+        captured: Option<Instant>,
+        content: &str,
+        payload_type: Option<u8>,
+        packets: &[RtpPacket],
+    ) {
+        if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
+            let packets = self.media.send(now, captured, content, payload_type, packets);
+            self.send_media(now, packets);
+        }
+    }
 }
 
 impl Transport for WebrtcIceTransport {
@@ -347,24 +362,18 @@ impl Transport for WebrtcIceTransport {
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
-            let packets = self.media.send(now, captured, content, None, packets);
-            self.send_media(now, packets);
-        }
+        self.write(now, Some(captured), content, None, packets);
     }
 
-    fn send_event(&mut self, now: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
-        if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
-            let packets = self.media.send_event(now, content, payload_type, packet);
-            self.send_media(now, packets);
-        }
-    }
-
-    fn send_redundant(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packet: &RtpPacket) {
-        if self.consent.is_connected() && !self.over && !self.consent.is_expired(now) {
-            let packets = self.media.send(now, captured, content, Some(payload_type), std::slice::from_ref(packet));
-            self.send_media(now, packets);
-        }
+    fn send_as(
+        &mut self,
+        now: Instant,
+        captured: Option<Instant>,
+        content: &str,
+        payload_type: u8,
+        packet: &RtpPacket,
+    ) {
+        self.write(now, captured, content, Some(payload_type), std::slice::from_ref(packet));
     }
 
     fn request_key_frame(&mut self, now: Instant, content: &str) {

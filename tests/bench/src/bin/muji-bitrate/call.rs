@@ -9,7 +9,8 @@ use muji_jingle::{SessionId, TransportId};
 use muji_media::backend::BandwidthPolicy;
 use muji_media::parts::codec::VideoEncoding;
 use muji_media::parts::{
-    LayerFilter, PacketizedFrame, PathBandwidths, ReceiverRequest, Share, VideoReceiver, VideoSender,
+    DegradationPreference, LayerFilter, PacketizedFrame, PathBandwidths, ReceiverRequest, Share, VideoReceiver,
+    VideoSender,
 };
 use muji_media::stats::Target;
 
@@ -116,7 +117,13 @@ impl Call {
     pub(crate) fn begin(policy: BandwidthPolicy, viewers: u64) -> Result<Self, Failure> {
         let viewers = (0..viewers).map(Viewer::new).collect::<Result<Vec<_>, _>>()?;
         let (begun, target) = (Instant::now(), Target::default());
-        let ours = VideoSender::new(begun, VideoEncoding::Vp8, [WIDTH, HEIGHT], target)?;
+        let ours = VideoSender::new(
+            begun,
+            VideoEncoding::Vp8,
+            [WIDTH, HEIGHT],
+            DegradationPreference::MaintainFramerate,
+            target,
+        )?;
         let bandwidth = PathBandwidths::new(policy);
         Ok(Self { ours, bandwidth, target, viewers, pictures: 0, at: Duration::ZERO, begun })
     }

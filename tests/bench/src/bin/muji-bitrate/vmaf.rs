@@ -1,4 +1,4 @@
-//! How the film of `make quality` looks after encoding: VMAF by ffmpeg, ours beside the same libvpx as browsers set it.
+//! How the film of `make quality` looks after encoding: VMAF by ffmpeg, ours and the same libvpx as browsers set it.
 
 use std::fs::{DirEntry, File};
 use std::io::{BufWriter, Write};
