@@ -165,4 +165,20 @@ mod tests {
         assert!(with(44, &[0xFF; 10]).contains("a first VP8 frame that is no key frame"));
         std::fs::remove_file(path).unwrap();
     }
+
+    #[test]
+    fn a_damaged_ivf_file_never_panics() {
+        let path = std::env::temp_dir().join(format!("muji-film-{}-damaged.ivf", std::process::id()));
+        ivf(&path, 2);
+        let whole = std::fs::read(&path).unwrap();
+        // The header of the file, and that of its first frame with the frame's own.
+        for (at, with) in (0..60).flat_map(|at| [0, 1, 0x7F, 0x80, 0xFF].map(|with| (at, with))) {
+            let mut damaged = whole.clone();
+            damaged[at] = with;
+            std::fs::write(&path, damaged).unwrap();
+            let Ok(mut film) = VideoFile::open(&path) else { continue };
+            let _shown = (0..6).map_while(|_| film.capture().ok()).count();
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 }

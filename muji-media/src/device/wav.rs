@@ -184,4 +184,22 @@ mod tests {
         assert!(error.contains("8000 Hz") && error.contains("sox"), "{error}");
         std::fs::remove_file(path).unwrap();
     }
+
+    #[test]
+    fn a_damaged_file_never_panics() {
+        let path = file("damaged");
+        let mut sink = WavSink::create(&path).unwrap();
+        sink.put(&[1; FRAME]).unwrap();
+        drop(sink);
+        let whole = std::fs::read(&path).unwrap();
+        let header = whole.len() - 2 * FRAME;
+        for (at, with) in (0..header).flat_map(|at| [0, 1, 0x7F, 0x80, 0xFF].map(|with| (at, with))) {
+            let mut damaged = whole.clone();
+            damaged[at] = with;
+            std::fs::write(&path, damaged).unwrap();
+            let Ok(mut source) = WavSource::open(&path) else { continue };
+            (0..3).for_each(|_| source.fill(&mut [0; FRAME]).unwrap());
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 }

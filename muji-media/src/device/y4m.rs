@@ -215,4 +215,18 @@ mod tests {
             std::fs::remove_file(path).expect("it is there");
         }
     }
+
+    #[test]
+    fn a_damaged_film_never_panics() {
+        let whole = film("30:1");
+        for (at, with) in (0..whole.len()).flat_map(|at| [0, b' ', b'9', b'\n', 0xFF].map(|with| (at, with))) {
+            let mut damaged = whole.clone();
+            damaged[at] = with;
+            let path = file("damaged", &damaged);
+            if let Ok(mut source) = Y4mSource::open(&path) {
+                let _shown = (0..6).map_while(|_| source.capture().ok()).count();
+            }
+            std::fs::remove_file(path).expect("it is there");
+        }
+    }
 }
