@@ -1,20 +1,23 @@
 //! Pictures and sound over networks that lose packets: our sender and receiver in virtual time, and libwebrtc's in real time over the same
-//! networks. Prints Markdown, and plots the frozen share and PESQ over loss.
+//! networks; and our sender with libwebrtc's receiver, in real time too. Prints Markdown, and plots the frozen share and PESQ over loss.
 //!
 //! `muji-quality [ours] [pictures|sound] [row]`: ours alone, which takes some seconds a row; one of the two; and the rows whose names contain
 //! the last word. Which packets are lost depends on their numbers and the seed alone, so a row is the same in each run.
 
+mod compared;
 mod delay;
 mod film;
 mod freezes;
 mod goals;
 mod libwebrtc;
 mod material;
+mod mixed;
 mod pesq;
 mod pictures;
 mod pictures_table;
 mod relay;
 mod rows;
+mod sdp;
 mod sound;
 mod sound_table;
 

@@ -128,7 +128,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<i16>, Failure> {
     Ok(WavReader::open(file)?.into_samples().collect::<Result<_, _>>()?)
 }
 
-fn write(file: &Path, samples: &[i16]) -> Result<(), Failure> {
+pub(crate) fn write(file: &Path, samples: &[i16]) -> Result<(), Failure> {
     let spec = WavSpec { channels: 1, sample_rate: SAMPLE_RATE, bits_per_sample: 16, sample_format: SampleFormat::Int };
     let mut writer = WavWriter::create(file, spec)?;
     samples.iter().try_for_each(|sample| writer.write_sample(*sample))?;

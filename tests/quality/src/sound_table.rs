@@ -6,11 +6,12 @@ use futures::future::join_all;
 use muji_harness::impairment::{Impairment, Loss};
 use muji_harness::plot::{Line, plot};
 
+use crate::compared::Compared;
 use crate::goals::Goals;
 use crate::material::Material;
 use crate::rows::SOUND;
 use crate::sound::{self, Heard};
-use crate::{Failure, dash, libwebrtc};
+use crate::{Failure, dash, libwebrtc, mixed};
 
 /// From this share of loss on ours is to be better by so much PESQ, at so many times libwebrtc's bit rate at most.
 const LOSS: f64 = 0.05;
@@ -29,37 +30,40 @@ pub(crate) async fn measure(
 ) -> Result<(), Failure> {
     let rows: Vec<&Impairment> = SOUND.iter().filter(|network| network.name.contains(row)).collect();
     let ours = rows.iter().map(|network| sound::measure(material, network)).collect::<Result<Vec<_>, _>>()?;
-    let theirs = of_libwebrtc(material, &rows, with_libwebrtc).await?;
-    println!("| sound | PESQ | libwebrtc | goal | mouth to ear, ms: median, 95 % | libwebrtc | goal | met |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for ((network, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {
-        judge(network, ours, theirs.as_ref(), goals);
+    let libwebrtc = of_libwebrtc(material, &rows, with_libwebrtc).await?;
+    let mixed = of_both(material, &rows, with_libwebrtc).await?;
+    let measured = Compared::rows(ours, libwebrtc, mixed);
+    println!(
+        "| sound | PESQ | libwebrtc | ours to libwebrtc | goal | mouth to ear, ms: median, 95 % | libwebrtc | ours to libwebrtc | goal | met |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for (network, heard) in rows.iter().zip(&measured) {
+        judge(network, heard, goals);
     }
     println!(
-        "\n| sound | concealed or recovered, % | libwebrtc, concealed alone | packets lost, % | libwebrtc | kbit/s | libwebrtc | to receive, % of a core |"
+        "\n| sound | concealed or recovered, % | libwebrtc, concealed alone | ours to libwebrtc, concealed alone | packets lost, % | libwebrtc | ours to libwebrtc | kbit/s | libwebrtc | ours to libwebrtc | to receive, % of a core |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
-    for ((network, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {
-        detail(network, ours, theirs.as_ref());
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    for (network, heard) in rows.iter().zip(&measured) {
+        detail(network, heard);
     }
     println!();
     if rows.len() == SOUND.len() {
-        draw(&material.folder, &ours, &theirs)?;
+        draw(&material.folder, &measured)?;
     }
     Ok(())
 }
 
 /// What goes with it: what was made up, what was lost, and what it costs.
-fn detail(network: &Impairment, ours: &Heard, theirs: Option<&Heard>) {
-    let both = |value: &dyn Fn(&Heard) -> f64| [Some(ours), theirs].map(|heard| text(heard.map(value), 1));
-    let [concealed, their_concealed] = both(&|heard| heard.concealed * 100.0);
-    let [lost, their_lost] = both(&|heard| heard.lost * 100.0);
-    let [bits, their_bits] = both(&|heard| heard.bits / 1_000.0);
-    println!(
-        "| {} | {concealed} | {their_concealed} | {lost} | {their_lost} | {bits} | {their_bits} | {} |",
-        network.name,
-        text(ours.decoding.map(|share| share * 100.0), 2)
-    );
+fn detail(network: &Impairment, heard: &Compared<Heard>) {
+    let cells = [
+        heard.each(|heard| heard.concealed * 100.0),
+        heard.each(|heard| heard.lost * 100.0),
+        heard.each(|heard| heard.bits / 1_000.0),
+    ];
+    let cells: Vec<String> = cells.into_iter().flatten().map(|value| text(value, 1)).collect();
+    let decoding = text(heard.ours.decoding.map(|share| share * 100.0), 2);
+    println!("| {} | {} | {decoding} |", network.name, cells.join(" | "));
 }
 
 /// All rows at once: sound is light.
@@ -76,7 +80,22 @@ async fn of_libwebrtc(
     heard.collect()
 }
 
-fn judge(network: &Impairment, ours: &Heard, theirs: Option<&Heard>, goals: &mut Goals) {
+/// The same of our sender with libwebrtc's receiver.
+async fn of_both(
+    material: &Material,
+    rows: &[&Impairment],
+    with_libwebrtc: bool,
+) -> Result<Vec<Option<Heard>>, Failure> {
+    if !with_libwebrtc {
+        return Ok(rows.iter().map(|_| None).collect());
+    }
+    let told = join_all(rows.iter().map(|network| mixed::sound(material, **network))).await;
+    let heard = rows.iter().zip(told).map(|(network, told)| mixed::heard(material, **network, &told?).map(Some));
+    heard.collect()
+}
+
+fn judge(network: &Impairment, heard: &Compared<Heard>, goals: &mut Goals) {
+    let (ours, theirs) = (&heard.ours, heard.libwebrtc.as_ref());
     let better = if lost(network) >= LOSS { BETTER } else { 0.0 };
     let limit = theirs.and_then(|theirs| theirs.pesq).map(|pesq| pesq + better);
     let latest = theirs.map(|theirs| theirs.delay[0] + LATER);
@@ -87,17 +106,13 @@ fn judge(network: &Impairment, ours: &Heard, theirs: Option<&Heard>, goals: &mut
         goals.check(network.name, "bit rate", theirs.map(|theirs| ours.bits <= BITS * theirs.bits)),
         goals.check(network.name, "processor", ours.decoding.map(|share| share <= DECODING)),
     ];
-    let delay = |heard: Option<&Heard>| {
-        heard.map_or_else(dash, |heard| format!("{:.0}, {:.0}", heard.delay[0], heard.delay[1]))
-    };
+    let pesq = heard.each(|heard| heard.pesq).map(|pesq| text(pesq.flatten(), 2)).join(" | ");
+    let delay = heard.each(|heard| format!("{:.0}, {:.0}", heard.delay[0], heard.delay[1]));
     println!(
-        "| {} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {} | {pesq} | {} | {} | {} | {} |",
         network.name,
-        text(ours.pesq, 2),
-        text(theirs.and_then(|theirs| theirs.pesq), 2),
         text(limit, 2),
-        delay(Some(ours)),
-        delay(theirs),
+        delay.map(|delay| delay.unwrap_or_else(dash)).join(" | "),
         text(latest, 0),
         Goals::worst(&met)
     );
@@ -115,15 +130,15 @@ fn text(value: Option<f64>, digits: usize) -> String {
 }
 
 /// PESQ over random loss.
-fn draw(folder: &Path, ours: &[Heard], theirs: &[Option<Heard>]) -> Result<(), Failure> {
+fn draw(folder: &Path, measured: &[Compared<Heard>]) -> Result<(), Failure> {
     let random = |network: &Impairment| matches!(network.loss, Loss::Each(_)) && network.jitter.is_zero();
     let points = |pesq: &dyn Fn(usize) -> Option<f64>| -> Vec<(f64, f64)> {
         let rows = SOUND.iter().enumerate().filter(|(_, network)| random(network));
         rows.filter_map(|(place, network)| Some((lost(network) * 100.0, pesq(place)?))).collect()
     };
     let lines = [
-        Line { name: "ours", colour: [210, 50, 40], points: points(&|place| ours[place].pesq) },
-        Line { name: "libwebrtc", colour: [30, 90, 200], points: points(&|place| theirs[place].as_ref()?.pesq) },
+        Line { name: "ours", colour: [210, 50, 40], points: points(&|place| measured[place].ours.pesq) },
+        Line { name: "libwebrtc", colour: [30, 90, 200], points: points(&|place| measured[place].libwebrtc.as_ref()?.pesq) },
     ];
     plot(&folder.join("pesq.png"), "PESQ over random loss in percent", &lines)
 }
