@@ -24,9 +24,10 @@ test:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/test
 
-# What a call costs, beside the formula and beside the bare transport.
+# What a call costs, beside the formula and beside the bare transport; and what the window costs, on a screen in memory, if there is Xvfb.
 bench: needs
 	@echo "Building the benchmark ..."
+	@CARGO="$(CARGO)" scripts/bench-window
 	@$(RUN) --bin muji-bench
 
 # Calls over networks of the kernel's with NATs and outages, real XMPP and TURN servers; as root, in some minutes.

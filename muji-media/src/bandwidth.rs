@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use muji_jingle::TransportId;
 
-use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::LAYERS;
 use crate::video::encoded_rate::EncodedRate;
 
@@ -79,10 +78,10 @@ pub enum BandwidthPolicy {
 }
 
 impl BandwidthPolicy {
-    /// The same for video of this encoding: what has no layers is sent whole to each peer, so the slowest decides where layers would.
-    pub(crate) fn of_encoding(self, encoding: VideoEncoding) -> Self {
+    /// The same for video that has temporal layers, or not: what has none is sent whole to each peer, so the slowest decides where layers would.
+    pub(crate) fn with_layers(self, has_layers: bool) -> Self {
         match self {
-            Self::Layers if !encoding.has_layers() => Self::Slowest,
+            Self::Layers if !has_layers => Self::Slowest,
             policy => policy,
         }
     }

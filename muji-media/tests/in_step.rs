@@ -14,7 +14,8 @@ use muji_core::{CallId, SessionId};
 use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::{
-    AudioFrame, AudioSink, AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoOrigin, VideoSink, VideoSource,
+    AudioFrame, AudioSink, AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoInput, VideoOrigin, VideoSink,
+    VideoSource,
 };
 use muji_media::parts::codec::{opus, vp8};
 use muji_media::transport::str0m::Str0m;
@@ -257,8 +258,11 @@ async fn introduce(all: &mut [Backend; 2]) {
 #[tokio::test]
 async fn what_flashes_and_beeps_at_once_is_seen_and_heard_at_once() {
     let (begun, ears, eyes) = (Instant::now(), Audience::default(), Audience::default());
-    let stage =
-        Devices { audio_source: Some(Box::new(Stage(begun))), video_source: Some(Box::new(Stage(begun))), ..devices() };
+    let stage = Devices {
+        audio_source: Some(Box::new(Stage(begun))),
+        video_source: Some(VideoInput::Raw(Box::new(Stage(begun)))),
+        ..devices()
+    };
     let audience =
         Devices { audio_sink: Some(Box::new(ears.clone())), video_sink: Some(Box::new(eyes.clone())), ..devices() };
     let start = |devices| Backend::start_with(maker(), devices).expect("a media layer").0;

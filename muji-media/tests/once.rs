@@ -13,7 +13,7 @@ use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::pattern::Pattern;
-use muji_media::device::{DeviceError, VideoFrame, VideoSource};
+use muji_media::device::{DeviceError, VideoFrame, VideoInput, VideoSource};
 use muji_media::parts::codec::vp8;
 use muji_media::transport::{
     LocalCandidate, MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams,
@@ -95,7 +95,8 @@ fn three(sent: &Receiver<(SessionId, Vec<RtpPacket>)>) -> BTreeMap<SessionId, Ve
 #[test]
 fn three_who_look_get_the_very_bytes_of_one_encoding() {
     let (taken, (tell, sent)) = (Arc::new(AtomicUsize::new(0)), channel());
-    let video_source = Some(Box::new(Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone())) as _);
+    let camera = Counted(Pattern::new("romeo", [40, 160, 40]), taken.clone());
+    let video_source = Some(VideoInput::Raw(Box::new(camera)));
     let make = move |_, opening: TransportParams| Box::new(Tap(opening.id.session, tell.clone())) as Box<dyn Transport>;
     let devices = Devices { video_source, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
     let make = MakeTransport { make: Box::new(make), transport_cc: true, for_rsa: None };

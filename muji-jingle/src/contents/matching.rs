@@ -25,13 +25,22 @@ pub(super) fn match_content<'a>(
     by_name.or_else(by_media).or_else(|| of_media.clone().find(|spec| !spec.sends))
 }
 
-/// The peer's best encoding that we can do, with its id and our parameters. One only: Dino uses the first.
-pub(super) fn choose_codec(offered: &[PayloadType], ours: &[PayloadType]) -> Option<PayloadType> {
+/// An encoding of an offer that we can do.
+pub(super) struct ChosenCodec {
+    /// As we answer it, with our parameters: they say what we receive.
+    pub(super) receive: PayloadType,
+    /// As we send it, with the peer's.
+    pub(super) send: PayloadType,
+}
+
+/// The peer's best encoding that we can do, with its id. One only: Dino uses the first.
+pub(super) fn choose_codec(offered: &[PayloadType], ours: &[PayloadType]) -> Option<ChosenCodec> {
     codecs(offered).find_map(|offered| {
         let own = ours.iter().find(|own| own.same_codec(offered))?;
-        let mut chosen = PayloadType { id: offered.id, ..own.clone() };
-        chosen.feedback.retain(|kind| offered.feedback.contains(kind)); // An answer adds none (XEP-0293 section 4).
-        Some(chosen)
+        let mut receive = PayloadType { id: offered.id, ..own.clone() };
+        receive.feedback.retain(|kind| offered.feedback.contains(kind)); // An answer adds none (XEP-0293 section 4).
+        let send = PayloadType { parameters: offered.parameters.clone(), ..receive.clone() };
+        Some(ChosenCodec { receive, send })
     })
 }
 
@@ -103,7 +112,7 @@ mod tests {
 
     #[test]
     fn of_browsers_profiles_of_h264_ours_is_chosen_in_the_packets_that_both_take() {
-        let chosen = |ours: &[PayloadType]| choose_codec(&chromium(), ours).map(|chosen| chosen.id);
+        let chosen = |ours: &[PayloadType]| choose_codec(&chromium(), ours).map(|chosen| chosen.receive.id);
         assert_eq!(chosen(&[h264(99, "42e01f", "1")]), Some(108));
         assert_eq!(chosen(&[h264(99, "42e034", "0")]), Some(114), "whatever the level");
         assert_eq!(chosen(&[h264(99, "640c1f", "1")]), None);
@@ -114,7 +123,15 @@ mod tests {
         let dino = [PayloadType::new(96, "H264", 90_000, 1)];
         let ours = [h264(102, "42e01f", "1"), h264(97, "42e01f", "0")];
         let chosen = choose_codec(&dino, &ours).expect("it is taken");
-        assert_eq!((chosen.id, chosen.parameter("packetization-mode")), (96, Some("0")));
+        assert_eq!((chosen.receive.id, chosen.receive.parameter("packetization-mode")), (96, Some("0")));
+    }
+
+    #[test]
+    fn what_we_answer_says_what_we_can_decode_and_what_we_send_what_the_peer_can() {
+        let level = |codec: &PayloadType| codec.parameter("profile-level-id").map(str::to_owned);
+        let chosen = choose_codec(&[h264(108, "42e015", "1")], &[h264(99, "42e01f", "1")]).expect("it is taken");
+        assert_eq!(level(&chosen.receive).as_deref(), Some("42e01f"));
+        assert_eq!((level(&chosen.send).as_deref(), chosen.send.id), (Some("42e015"), 108));
     }
 
     #[test]

@@ -35,7 +35,7 @@ use certificates::CertificateRules;
 use content::{Flow, Holding, NegotiatedContent, SessionContent};
 use hearing::Hearing;
 use list::{ContentList, free};
-use matching::{answered_codec, choose_codec, match_content, red, shared_extensions, telephone_event};
+use matching::{ChosenCodec, answered_codec, choose_codec, match_content, red, shared_extensions, telephone_event};
 use transport::{answer_role, names_end, offer_role, read_remote};
 use transports::SessionTransports;
 
@@ -124,7 +124,7 @@ impl SessionContents {
         let free = specs.iter().filter(|spec| !spec.sends || !self.list.carries(&spec.publication));
         let spec = match_content(free, &content.name, &description.media)
             .ok_or_else(|| NegotiationError::Application(spoken(content)))?;
-        let codec = choose_codec(&description.payload_types, &spec.payload_types)
+        let ChosenCodec { receive: codec, send } = choose_codec(&description.payload_types, &spec.payload_types)
             .ok_or_else(|| NegotiationError::Codec(spoken(content)))?;
         let red = red(&codec, &spec.payload_types, &description.payload_types);
         let telephone_event = telephone_event(&codec, &spec.payload_types, &description.payload_types);
@@ -141,7 +141,7 @@ impl SessionContents {
         ours.rtcp_reduced_size = description.rtcp_reduced_size;
         ours.senders = content.senders.with(side, spec.sends && content.senders.include(side));
         ours.negotiated = Some(NegotiatedContent {
-            send: codec.clone(),
+            send,
             red: red.clone(),
             telephone_event: telephone_event.clone(),
             ssrcs: description.ssrcs(),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::audio::sender::Sound;
 use crate::bandwidth::BandwidthPolicy;
 use crate::codec::opus::OpusFault;
-use crate::device::{AudioSink, AudioSource, DeviceError, VideoSink, VideoSource};
+use crate::device::{AudioSink, AudioSource, DeviceError, VideoInput, VideoSink};
 use crate::gather::GatherPolicy;
 use crate::record::RecordingTemplate;
 use crate::transport::NoCertificate;
@@ -20,9 +20,9 @@ pub struct Devices {
     /// Where everybody's audio is played, mixed; without it, it is only measured and recorded.
     pub audio_sink: Option<Box<dyn AudioSink>>,
     /// The video that we send as [`Media::Video`](muji_core::Media::Video), usually a camera; without it we only watch.
-    pub video_source: Option<Box<dyn VideoSource>>,
+    pub video_source: Option<VideoInput>,
     /// The video that we send as [`Media::Slides`](muji_core::Media::Slides): a screen.
-    pub slides_source: Option<Box<dyn VideoSource>>,
+    pub slides_source: Option<VideoInput>,
     /// Where everybody's video is shown, ours too; without it, it is only measured.
     pub video_sink: Option<Box<dyn VideoSink>>,
     /// To whose path the bit rate of our video is fitted.

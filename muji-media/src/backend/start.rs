@@ -17,11 +17,13 @@ use super::video::Video;
 use super::worker::Worker;
 use crate::codec::encoding::{AudioEncoding, VideoEncoding};
 use crate::codec::{offer, red, telephone_event};
+use crate::device::VideoInput;
 use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
 use crate::transport::str0m::Str0m;
 use crate::transport::{MakeTransport, NoCertificate, mid};
 use crate::video::thread::VideoThread;
+use crate::video::worker::Sources;
 
 /// Commands and reports that wait. A call of 64 makes some hundred at once; with more the other side has stopped.
 const MAX_WAITING: usize = 4_096;
@@ -53,7 +55,8 @@ impl Backend {
     /// # Errors
     /// If something it needs is missing.
     pub fn start_with(make: MakeTransport, devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
-        let capabilities = capabilities(make.transport_cc);
+        let camera = devices.video_source.as_ref().and_then(VideoInput::encoding);
+        let capabilities = capabilities(make.transport_cc, camera);
         let (commands, to_do) = mpsc::channel(MAX_WAITING);
         let (reported, reports) = mpsc::channel(MAX_WAITING);
         let (observed, observations) = mpsc::channel(MAX_OBSERVATIONS);
@@ -86,11 +89,12 @@ fn router(
     let (recordings, finish) = devices.record.map(Recordings::start).transpose()?.unzip();
     let recorder = recordings.as_ref().and_then(Recordings::of_video);
     let sources = [(Media::Video, devices.video_source), (Media::Slides, devices.slides_source)];
-    let sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
+    let sources: Sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
+    let encoded = sources.iter().filter_map(|(media, source)| Some((media.clone(), source.encoding()?))).collect();
     let thread = VideoThread::start(sources, devices.video_sink, recorder, observed.clone());
     let observer = Observer::new(observed);
     let audio = Audio::new(devices.audio_source, devices.sound, devices.audio_sink, recordings, observer.clone())?;
-    let video = Video::new(thread.map_err(NoMedia::Thread)?, devices.bandwidth_policy);
+    let video = Video::new(thread.map_err(NoMedia::Thread)?, devices.bandwidth_policy, encoded);
     let network = Network::new(make, devices.addresses, devices.gather_policy);
     Ok((Router::new(audio, video, network, reports, observer), finish))
 }
@@ -111,11 +115,14 @@ impl MediaBackend for Backend {
     }
 }
 
-fn capabilities(transport_cc: bool) -> Capabilities {
+/// With the encoding of a camera that encodes itself first, so that it need not be encoded again.
+fn capabilities(transport_cc: bool, camera: Option<VideoEncoding>) -> Capabilities {
     let mut audio: Vec<PayloadType> = AudioEncoding::ALL.into_iter().map(AudioEncoding::payload_type).collect();
     audio.insert(1, red::payload_type(audio[0].id)); // Behind Opus, which it repeats.
     audio.extend(telephone_event::payload_types());
-    let video: Vec<_> = VideoEncoding::built_in().map(VideoEncoding::payload_type).collect();
+    let mut encodings: Vec<VideoEncoding> = VideoEncoding::built_in().collect();
+    encodings.sort_by_key(|encoding| Some(*encoding) != camera);
+    let video: Vec<_> = encodings.into_iter().map(VideoEncoding::payload_type).collect();
     let mut video_extensions = if video.is_empty() { Vec::new() } else { offer::extensions() };
     video_extensions.retain(|extension| transport_cc || extension.uri != offer::TRANSPORT_CC);
     video_extensions.push(mid());

@@ -12,6 +12,7 @@ use muji_xep::rtp::PayloadType;
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::{BandwidthPolicy, DESIRED, PathBandwidths, Target};
 use crate::codec::encoding::VideoEncoding;
+use crate::codec::h264::DecoderLimit;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::video::packetized::{PacketizedFrame, VideoKind};
@@ -33,6 +34,10 @@ pub(super) struct Video {
     policy: BandwidthPolicy,
     /// The largest frames of each kind.
     sizes: BTreeMap<Media, [usize; 2]>,
+    /// Of sources that encode themselves, how.
+    encoded: BTreeMap<Media, VideoEncoding>,
+    /// What the thread encodes, as it was told last.
+    told: BTreeMap<VideoKind, DecoderLimit>,
 }
 
 /// The video of a participant.
@@ -44,11 +49,12 @@ struct Stream {
 }
 
 impl Video {
-    pub(super) fn new(thread: VideoThread, policy: BandwidthPolicy) -> Self {
+    /// With sources that encode themselves.
+    pub(super) fn new(thread: VideoThread, policy: BandwidthPolicy, encoded: BTreeMap<Media, VideoEncoding>) -> Self {
         let (published, streams) = (BTreeMap::new(), BTreeMap::new());
-        let (bandwidth, sizes) = (BTreeMap::new(), BTreeMap::new());
-        let mut new = Self { thread, published, streams, bandwidth, policy, sizes };
-        new.encode(BTreeSet::new());
+        let (bandwidth, sizes, told) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut new = Self { thread, published, streams, bandwidth, policy, sizes, encoded, told };
+        new.encode(BTreeMap::new());
         new
     }
 
@@ -73,25 +79,29 @@ impl Video {
         self.published.iter().filter(move |(_, media)| *media == of).map(|(publication, _)| publication)
     }
 
-    /// These streams are sent to some peer. What none gets is encoded as most take it: the first peer need not wait then.
-    pub(super) fn encode(&mut self, mut kinds: BTreeSet<VideoKind>) {
+    /// These streams are sent to some peer. What none gets is encoded as its source does or as most take it: the first peer need not wait then.
+    pub(super) fn encode(&mut self, mut kinds: BTreeMap<VideoKind, DecoderLimit>) {
         for media in KINDS {
-            if kinds.iter().all(|(of, _)| *of != media) {
-                kinds.extend(VideoEncoding::built_in().next().map(|best| (media, best)));
+            if kinds.keys().all(|(of, _)| *of != media) {
+                let best = self.encoded.get(&media).copied().or_else(|| VideoEncoding::built_in().next());
+                kinds.extend(best.map(|best| ((media, best), DecoderLimit::NONE)));
             }
         }
-        if kinds.iter().eq(self.bandwidth.keys()) {
+        if kinds == self.told {
             return;
         }
-        self.bandwidth.retain(|kind, _| kinds.contains(kind));
-        for kind in &kinds {
+        self.bandwidth.retain(|kind, _| kinds.contains_key(kind));
+        for kind in kinds.keys() {
             let new = || {
-                let mut bandwidth = PathBandwidths::new(self.policy.of_encoding(kind.1));
+                // A source that encodes itself makes no layers.
+                let has_layers = kind.1.has_layers() && self.encoded.get(&kind.0) != Some(&kind.1);
+                let mut bandwidth = PathBandwidths::new(self.policy.with_layers(has_layers));
                 self.sizes.get(&kind.0).into_iter().for_each(|size| bandwidth.set_size(*size));
                 bandwidth
             };
             self.bandwidth.entry(kind.clone()).or_insert_with(new);
         }
+        self.told.clone_from(&kinds);
         self.thread.give(VideoTask::Encode(kinds));
     }
 
@@ -246,14 +256,14 @@ mod tests {
     /// Without a camera: what a thread would make of it is not looked at.
     fn video() -> Video {
         let thread = VideoThread::start(Sources::new(), None, None, mpsc::channel(1).0).expect("there are threads");
-        Video::new(thread, BandwidthPolicy::Layers)
+        Video::new(thread, BandwidthPolicy::Layers, BTreeMap::new())
     }
 
     #[test]
     fn video_without_layers_is_fitted_to_the_slowest_path() {
         for (encoding, fitted) in [(VideoEncoding::Vp8, (585, true)), (VideoEncoding::H264, (300, false))] {
             let (mut video, kind, now) = (video(), (Media::Video, encoding), Instant::now());
-            video.encode(BTreeSet::from([kind.clone()]));
+            video.encode(BTreeMap::from([(kind.clone(), DecoderLimit::NONE)]));
             for (number, carried) in [(1, 300_000), (2, 600_000)] {
                 let path = TransportId { session: SessionId(number), index: 0 };
                 video.estimated(now, path, carried * 100 / 85 + 100, std::slice::from_ref(&kind));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use muji_xep::rtp::PayloadType;
 
 use super::g711::{self, Law};
-use super::h264::{self, H264Payloader, Packetization};
+use super::h264::{self, DecoderLimit, H264Payloader, Packetization, UnknownLevel};
 use super::opus;
 use super::video::{Payloader, Piece, VideoDecoder, VideoEncoder, VideoFault};
 use super::vp8::{self, Vp8Payloader};
@@ -115,6 +115,14 @@ impl VideoEncoding {
         Self::ALL.into_iter().find(|encoding| encoding.payload_type().same_codec(payload))
     }
 
+    /// The same of a source: its units may be longer than a packet.
+    pub(crate) fn of_source(self) -> Self {
+        match self {
+            Self::Vp8 => Self::Vp8,
+            Self::H264 | Self::H264Single => Self::H264,
+        }
+    }
+
     /// How it is announced.
     #[must_use]
     pub fn payload_type(self) -> PayloadType {
@@ -140,6 +148,17 @@ impl VideoEncoding {
         match self {
             Self::Vp8 => true,
             Self::H264 | Self::H264Single => false,
+        }
+    }
+
+    /// What the decoder of a peer can do that takes this payload type.
+    ///
+    /// # Errors
+    /// If what the peer says of it makes no sense.
+    pub(crate) fn decoder_limit(self, payload: &PayloadType) -> Result<DecoderLimit, UnknownLevel> {
+        match self {
+            Self::Vp8 => Ok(DecoderLimit::NONE),
+            Self::H264 | Self::H264Single => DecoderLimit::of(payload),
         }
     }
 

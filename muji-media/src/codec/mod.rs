@@ -8,6 +8,7 @@ pub(crate) mod h264;
 pub(crate) mod offer;
 pub(crate) mod opus;
 pub(crate) mod red;
+pub(crate) mod source_stream;
 pub(crate) mod telephone_event;
 pub(crate) mod video;
 pub(crate) mod vp8;

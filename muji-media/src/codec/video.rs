@@ -75,6 +75,19 @@ pub struct Encoded {
     pub layer: Layer,
 }
 
+/// A frame of a source that encodes itself, as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceFrame {
+    /// What is packetised, or decoded.
+    pub(crate) bytes: Vec<u8>,
+    /// It needs no frame before it.
+    pub(crate) key: bool,
+    /// Its sides, in pixels.
+    pub(crate) size: [usize; 2],
+    /// The number of its profile, if peers agreed to take another.
+    pub(crate) other_profile: Option<u8>,
+}
+
 /// What of the bit rate the frames up to each temporal layer take, in percent: of four frames one is of layer 0 and needs none but
 /// those of layer 0 before it, one is of layer 1 and needs none of layer 2, and two are of layer 2, which nothing needs.
 pub const LAYERS: [u32; 3] = [40, 60, 100];

@@ -8,7 +8,7 @@
 //! use muji_media::backend::Devices;
 //! use muji_media::device::filter::FilteredVideo;
 //! use muji_media::device::pattern::Pattern;
-//! use muji_media::device::{DeviceError, VideoFilter, VideoFrame};
+//! use muji_media::device::{DeviceError, VideoFilter, VideoFrame, VideoInput};
 //!
 //! /// Shows a picture in black and white.
 //! struct Grey;
@@ -24,7 +24,7 @@
 //!
 //! let camera = Pattern::new("romeo", [200, 40, 40]);
 //! let filtered = FilteredVideo::new(Box::new(camera), Box::new(Grey))?;
-//! let devices = Devices { video_source: Some(Box::new(filtered)), ..Devices::default() };
+//! let devices = Devices { video_source: Some(VideoInput::Raw(Box::new(filtered))), ..Devices::default() };
 //! # Ok::<(), DeviceError>(())
 //! ```
 

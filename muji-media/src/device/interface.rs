@@ -5,6 +5,7 @@ use std::sync::Arc;
 use muji_core::{Media, SessionId};
 
 use crate::audio::frame::AudioFrame;
+use crate::codec::encoding::VideoEncoding;
 use crate::video::frame::VideoFrame;
 
 /// A device or file does not do what it should. The call goes on without it.
@@ -69,6 +70,58 @@ pub trait VideoSource: Send {
 
     /// Nothing more is needed for now: muted, or no call. A camera is closed until it is asked again.
     fn release(&mut self) {}
+}
+
+/// Where video comes from that is encoded already: a camera with an encoder of its own, a graphics card, a pipeline of GStreamer.
+///
+/// Peers that take its encoding get its frames as they are. For others they are decoded and encoded again, as those of a [`VideoSource`]
+/// are; so they are if a participant cannot decode frames so large, or if they are larger than 1920 x 1080 or H.264 of a profile beyond
+/// constrained baseline, which is said. A viewer at home, a [`VideoSink`], is shown them decoded.
+///
+/// What it has to do itself, since nobody else can: keep to the bit rate, with smaller or fewer frames if it must, and leave them as large
+/// as this machine can encode. What goes far beyond the bit rate is left out up to a key frame, which is said. It needs no temporal layers: all
+/// who get its frames get each of them, so the bit rate follows the slowest of them.
+///
+/// If it gives what is no frame of its encoding, one of more than a megabyte, or no key frame within five seconds of being asked, that is said
+/// and the call goes on.
+pub trait EncodedVideoSource: Send {
+    /// How its frames are encoded. All H.264 is [`VideoEncoding::H264`].
+    fn encoding(&self) -> VideoEncoding;
+
+    /// The next frame, if there is one: all of it, and nothing else. H.264 is a byte stream (ITU-T H.264 annex B); its parameters need not come
+    /// more than once. This is called every few milliseconds in the thread that decodes, so it must not wait; the time of the call is that
+    /// of the frame.
+    ///
+    /// # Errors
+    /// If there will be no more; it is not asked again.
+    fn poll_frame(&mut self) -> Result<Option<Vec<u8>>, DeviceError>;
+
+    /// From now on so many bits a second, as often as every 20 ms.
+    fn set_bit_rate(&mut self, bits: u32);
+
+    /// The next frame is to be a key frame. It is asked for again after a second if none has come.
+    fn request_key_frame(&mut self);
+
+    /// Nothing more is needed for now: muted, or no call. A camera is closed until it is asked again.
+    fn release(&mut self) {}
+}
+
+/// Where the video comes from that we send.
+pub enum VideoInput {
+    /// Frames that we encode.
+    Raw(Box<dyn VideoSource>),
+    /// Frames that are encoded already.
+    Encoded(Box<dyn EncodedVideoSource>),
+}
+
+impl VideoInput {
+    /// How its frames are encoded, if they are.
+    pub(crate) fn encoding(&self) -> Option<VideoEncoding> {
+        match self {
+            Self::Raw(_) => None,
+            Self::Encoded(source) => Some(source.encoding().of_source()),
+        }
+    }
 }
 
 /// Changes the frames of a source before anybody sees them; [`filter::FilteredVideo`](super::filter::FilteredVideo) sets it for one.

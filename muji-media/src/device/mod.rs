@@ -21,8 +21,12 @@ pub mod webm;
 mod webm_reader;
 pub mod y4m;
 
-pub use interface::{AudioSink, AudioSource, DeviceError, VideoFilter, VideoOrigin, VideoSink, VideoSource};
+pub use interface::{
+    AudioSink, AudioSource, DeviceError, EncodedVideoSource, VideoFilter, VideoInput, VideoOrigin, VideoSink,
+    VideoSource,
+};
 pub use track::VideoFileError;
 
 pub use crate::audio::frame::{AudioFrame, FRAME, FRAME_TIME, SAMPLE_RATE};
+pub use crate::codec::encoding::VideoEncoding;
 pub use crate::video::frame::VideoFrame;

@@ -16,12 +16,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use muji_core::media::{IceRole, MediaCommand, MediaReport, OpenContent, Sending, TransportFailure};
+use muji_core::media::{IceRole, MediaCommand, MediaReport, MediaTrouble, OpenContent, Sending, TransportFailure};
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
 
 use crate::audio::packet::AudioPacket;
 use crate::codec::encoding::{AudioEncoding, RedTakers, VideoEncoding, WantedAudio};
+use crate::codec::h264::DecoderLimit;
 use crate::codec::red;
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
@@ -228,10 +229,17 @@ impl Peers {
         ssrcs: &[u32],
     ) {
         let Some(sent) = self.sessions.get_mut(&session).and_then(|session| session.content(content)) else { return };
+        let mut unknown_level = None;
         sent.publication = send.map(|send| send.publication.clone());
         let payload_type = send.map(|send| &send.payload_type);
         match sent.media {
-            Media::Video | Media::Slides => sent.video_encoding = payload_type.and_then(VideoEncoding::of),
+            Media::Video | Media::Slides => {
+                sent.video_encoding = payload_type.and_then(VideoEncoding::of);
+                let limit = sent.video_encoding.zip(payload_type).map(|(encoding, it)| encoding.decoder_limit(it));
+                let limit = limit.unwrap_or(Ok(DecoderLimit::NONE));
+                unknown_level = limit.as_ref().err().cloned();
+                sent.decoder_limit = limit.unwrap_or(DecoderLimit::USUAL);
+            }
             Media::Audio | Media::Other(_) => sent.encoding = payload_type.and_then(AudioEncoding::of),
         }
         sent.red = send.and_then(|send| {
@@ -245,6 +253,9 @@ impl Peers {
             receive,
             ssrcs: ssrcs.to_vec(),
         };
+        if let Some(why) = unknown_level {
+            self.report(MediaReport::Trouble(MediaTrouble::Device(why.to_string())));
+        }
         if let Some(entry) = self.transports.get_mut(&transport) {
             entry.flows.expect(now, content, receive);
         }
@@ -397,6 +408,17 @@ impl Peers {
     pub fn video_kinds(&self) -> BTreeSet<VideoKind> {
         let contents = self.sessions.values().flat_map(|session| &session.contents);
         contents.filter_map(SentContent::video).collect()
+    }
+
+    /// The same with what the decoders of all can do that get each of them.
+    pub(crate) fn video_kinds_within(&self) -> BTreeMap<VideoKind, DecoderLimit> {
+        let mut kinds: BTreeMap<VideoKind, DecoderLimit> = BTreeMap::new();
+        for sent in self.sessions.values().flat_map(|session| &session.contents) {
+            let Some(kind) = sent.video() else { continue };
+            let limit = kinds.entry(kind).or_insert(DecoderLimit::NONE);
+            *limit = limit.and(sent.decoder_limit);
+        }
+        kinds
     }
 
     /// Which stream of our video is sent as a content.

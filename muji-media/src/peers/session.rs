@@ -9,6 +9,7 @@ use muji_jingle::TransportId;
 
 use super::digits::DigitSender;
 use crate::codec::encoding::{AudioEncoding, VideoEncoding};
+use crate::codec::h264::DecoderLimit;
 use crate::rtp::RtpPacket;
 use crate::video::layers::LayerFilter;
 use crate::video::packetized::VideoKind;
@@ -37,6 +38,8 @@ pub(super) struct SentContent {
     pub(super) encoding: Option<AudioEncoding>,
     /// And if it is video.
     pub(super) video_encoding: Option<VideoEncoding>,
+    /// What the peer's decoder of it can do.
+    pub(super) decoder_limit: DecoderLimit,
     /// The payload type under which it is sent with copies of earlier frames, and that of the frames.
     pub(super) red: Option<Red>,
     /// The timestamp of the last packet of audio, and when it was captured.
@@ -79,6 +82,7 @@ impl SentContent {
             publication: None,
             encoding: None,
             video_encoding: None,
+            decoder_limit: DecoderLimit::NONE,
             red: None,
             last: None,
             digits: DigitSender::default(),

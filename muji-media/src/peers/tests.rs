@@ -6,10 +6,15 @@ use muji_core::media::{DtlsRole, RemoteTransport, Sending};
 use muji_xep::rtp::PayloadType;
 
 use super::*;
+use crate::audio::frame::{AudioFrame, FRAME, FRAME_TIME};
+use crate::audio::sender::{AudioSender, Sound};
 use crate::codec::encoding::VideoEncoding;
 use crate::codec::red::EarlierFrame;
+use crate::device::tone::Tone;
+use crate::device::{AudioSource, DeviceError};
 use crate::gather::hosts;
 use crate::transport::loopback;
+use crate::video::frame::INTERVAL;
 
 const CONTENT: &str = "audio";
 
@@ -84,6 +89,15 @@ fn film(peers: &mut Peers, now: Instant, session: SessionId, encoding: VideoEnco
 
 /// Carries datagrams until there are none; what was received, by the number of who received it.
 fn carry(all: &mut [Peers], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
+    carry_telling(all, now, &mut Vec::new())
+}
+
+/// The same, and what each reports.
+fn carry_telling(
+    all: &mut [Peers],
+    now: Instant,
+    reports: &mut Vec<(usize, MediaReport)>,
+) -> Vec<(usize, u8, RtpPacket)> {
     let mut received = Vec::new();
     let next = |all: &mut [Peers]| all.iter_mut().enumerate().find_map(|(who, it)| Some((who, it.poll_output()?)));
     while let Some((index, output)) = next(all) {
@@ -95,7 +109,8 @@ fn carry(all: &mut [Peers], now: Instant) -> Vec<(usize, u8, RtpPacket)> {
             PeersOutput::Transport { output: TransportOutput::Rtp { received: packet, .. }, .. } => {
                 received.push((index, packet.payload_type, packet.packet));
             }
-            PeersOutput::Transport { .. } | PeersOutput::Report(_) => {}
+            PeersOutput::Report(report) => reports.push((index, report)),
+            PeersOutput::Transport { .. } => {}
         }
     }
     received
@@ -181,6 +196,40 @@ fn each_peer_gets_video_in_the_encoding_that_was_agreed_on_with_it_and_no_other(
     assert_eq!(kinds.map(|(_, encoding)| got(encoding)), [[(1, 98)], [(2, 102)]]);
 }
 
+#[test]
+fn of_all_who_get_an_encoding_the_least_decoder_counts_and_a_level_that_does_not_exist_is_told() {
+    let (now, mut peers) = (Instant::now(), peers_at(address(0)));
+    let mut sends = |number: u64, level: &str| {
+        let (session, content) = (SessionId(number), "video".to_owned());
+        film(&mut peers, now, session, VideoEncoding::H264);
+        let payload_type = PayloadType::new(102, "H264", 90_000, 1)
+            .with_parameter("level-asymmetry-allowed", "1")
+            .with_parameter("packetization-mode", "1")
+            .with_parameter("profile-level-id", level);
+        let send = Some(Sending { publication: "what the room calls it".to_owned(), payload_type, red: None });
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+        let told = std::iter::from_fn(|| peers.poll_output()).filter_map(|output| match output {
+            PeersOutput::Report(MediaReport::Trouble(why)) => Some(why.to_string()),
+            _ => None,
+        });
+        let told: Vec<String> = told.collect();
+        let kinds = peers.video_kinds_within();
+        let limit = kinds.get(&(Media::Video, VideoEncoding::H264)).copied().expect("it is sent");
+        let sizes = [[1_920, 1_080], [1_280, 720], [640, 480], [320, 180]];
+        (sizes.into_iter().find(|size| limit.permits(*size, INTERVAL)), told)
+    };
+    assert_eq!(sends(1, "42e028"), (Some([1_920, 1_080]), Vec::new()));
+    assert_eq!(sends(2, "42e01e"), (Some([640, 480]), Vec::new()));
+    assert_eq!(sends(3, "42e034"), (Some([640, 480]), Vec::new()));
+    let why = "a participant names a level of H.264 that does not exist (profile-level-id 42e0ff): it is sent what it is usual to take, \
+               level 3.1";
+    assert_eq!(sends(4, "42e0ff"), (Some([640, 480]), vec![why.to_owned()]));
+    peers.execute(now, &MediaCommand::Close { session: SessionId(2) });
+    assert_eq!(peers.video_kinds_within().len(), 1);
+    let limit = peers.video_kinds_within()[&(Media::Video, VideoEncoding::H264)];
+    assert!(limit.permits([1_280, 720], INTERVAL) && !limit.permits([1_920, 1_080], INTERVAL));
+}
+
 /// The first has a session with each of the others.
 fn star<const N: usize>(now: Instant) -> [Peers; N] {
     let mut all = std::array::from_fn(|number| peers_at(address(u8::try_from(number).expect("few"))));
@@ -202,6 +251,43 @@ fn with_one_map_for_all_the_same_packet_goes_to_everybody() {
     all[0].publish(now, now, CallId(1), "what the room calls it", &opus(&packet));
     let same = |index: usize| (index, 111, packet.clone());
     assert_eq!(carry(&mut all, now), [same(1), same(2), same(3)]);
+}
+
+/// A second of a voice, and then nothing.
+struct Word(Tone, usize);
+
+impl AudioSource for Word {
+    fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
+        self.1 += 1;
+        self.0.fill(frame)?;
+        if self.1 > 50 {
+            *frame = [0; FRAME];
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn somebody_whose_pauses_are_not_sent_flows_in_a_pause_too() {
+    let (begun, session, content) = (Instant::now(), SessionId(1), CONTENT.to_owned());
+    let mut all: [Peers; 2] = star(begun);
+    let word = Some(Box::new(Word(Tone::new(440.0), 0)) as _);
+    let mut sender = AudioSender::new(word, Sound::SpeechWithPauses).expect("there is memory");
+    sender.publish(CallId(1), "what the room calls it");
+    let (mut received, mut reports) = (0, Vec::new());
+    for frame in 0..30 * 50 {
+        let now = begun + FRAME_TIME * frame;
+        let wanted = all[0].wanted_audio();
+        for packet in sender.packets(&wanted).expect("the encoder works") {
+            all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
+        }
+        all.iter_mut().for_each(|peers| peers.handle_timeout(now));
+        received += carry_telling(&mut all, now, &mut reports).len();
+    }
+    // The other one sends nothing at all, and is silent.
+    let flowing = MediaReport::Flowing { session, content: content.clone() };
+    assert_eq!(reports, [(1, flowing), (0, MediaReport::Silent { session, content })]);
+    assert!((100..160).contains(&received), "{received} packets: fifty, and one each 400 ms");
 }
 
 #[test]

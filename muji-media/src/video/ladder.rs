@@ -13,6 +13,7 @@
 use std::time::{Duration, Instant};
 
 use super::frame::INTERVAL;
+use crate::codec::h264::DecoderLimit;
 use crate::codec::video::Encoded;
 
 /// The largest frames that are sent, in pixels: larger ones are scaled down. Encoding them takes longer than their interval on many
@@ -25,6 +26,9 @@ const LEAST_PIXELS: usize = 320 * 180;
 /// Each size as a share of the source's sides. Between two there are some 1.8 to 2.3 times as many pixels: with larger steps each change would
 /// be seen, with smaller ones there would be a key frame for each.
 const SIDES: [[usize; 2]; 8] = [[1, 1], [3, 4], [1, 2], [3, 8], [1, 4], [3, 16], [1, 8], [3, 32]];
+
+/// And one more where a peer's decoder takes no more: 1280 x 720 of 1920 x 1080 is all of level 3.1 of H.264, which most peers name.
+const OF_LEVEL: [usize; 2] = [2, 3];
 
 /// One frame in so many.
 const SLOWER: [u32; 4] = [1, 2, 3, 6];
@@ -119,9 +123,15 @@ pub(super) struct Ladder {
 }
 
 impl Ladder {
-    /// For frames of this size, at so many bits a second.
-    pub(super) fn new(now: Instant, source: [usize; 2], preference: DegradationPreference, bits: u32) -> Self {
-        let steps = steps(source, preference);
+    /// For frames of this size and viewers that can decode so much, at so many bits a second.
+    pub(super) fn new(
+        now: Instant,
+        source: [usize; 2],
+        preference: DegradationPreference,
+        limit: DecoderLimit,
+        bits: u32,
+    ) -> Self {
+        let steps = steps(source, preference, limit);
         let at = steps.iter().position(|step| step.needs() <= f64::from(bits)).unwrap_or(steps.len() - 1);
         Self {
             steps,
@@ -243,12 +253,28 @@ impl Ladder {
     }
 }
 
-/// Those from the source's own size down, in either order.
-fn steps(source: [usize; 2], preference: DegradationPreference) -> Vec<Step> {
+/// Those from the source's own size down, in either order, that all viewers can decode. If that is none, it is the smallest and slowest there
+/// is: no usual decoder can do less.
+fn steps(source: [usize; 2], preference: DegradationPreference, limit: DecoderLimit) -> Vec<Step> {
     let largest = fitted(source);
-    let scaled = SIDES.map(|[part, of]| largest.map(|side| side * part / of / 2 * 2));
-    let smaller = scaled[1..].iter().filter(|[width, height]| width * height >= LEAST_PIXELS);
-    let sizes: Vec<[usize; 2]> = std::iter::once(&largest).chain(smaller).copied().collect();
+    let (whole, smaller) = SIDES.split_at(1);
+    let of_level = (!limit.permits(largest, INTERVAL)).then_some(OF_LEVEL);
+    let sides = whole.iter().copied().chain(of_level).chain(smaller.iter().copied());
+    let mut sizes: Vec<[usize; 2]> =
+        sides.map(|[part, of]| largest.map(|side| (side * part / of / 2 * 2).max(2))).collect();
+    sizes.sort_by_key(|[width, height]| std::cmp::Reverse(width * height));
+    sizes.dedup();
+    let slowest = Step { size: sizes[sizes.len() - 1], interval: INTERVAL * SLOWER[3] };
+    sizes.retain(|size| limit.permits(*size, slowest.interval));
+    let Some(largest) = sizes.first().copied() else { return vec![slowest] };
+    sizes.retain(|[width, height]| [*width, *height] == largest || width * height >= LEAST_PIXELS);
+    let slowest = Step { size: sizes[sizes.len() - 1], ..slowest };
+    let mut steps = in_order(&sizes, preference);
+    steps.retain(|step| limit.permits(step.size, step.interval));
+    if steps.is_empty() { vec![slowest] } else { steps }
+}
+
+fn in_order(sizes: &[[usize; 2]], preference: DegradationPreference) -> Vec<Step> {
     let step = |size: [usize; 2], slower: u32| Step { size, interval: INTERVAL * slower };
     match preference {
         DegradationPreference::MaintainFramerate => {
@@ -256,7 +282,7 @@ fn steps(source: [usize; 2], preference: DegradationPreference) -> Vec<Step> {
             sizes.iter().map(|size| step(*size, 1)).chain([step(smallest, SLOWER[1])]).collect()
         }
         DegradationPreference::MaintainResolution => {
-            let slower = SLOWER.map(|slower| step(largest, slower));
+            let slower = SLOWER.map(|slower| step(sizes[0], slower));
             slower.into_iter().chain(sizes[1..].iter().map(|size| step(*size, SLOWER[3]))).collect()
         }
     }
@@ -274,14 +300,21 @@ fn fitted(size: [usize; 2]) -> [usize; 2] {
 
 #[cfg(test)]
 mod tests {
+    use muji_xep::rtp::PayloadType;
+
     use super::*;
     use crate::codec::video::Layer;
     use DegradationPreference::{MaintainFramerate, MaintainResolution};
 
     /// The steps, each with its frames a second.
     fn all(source: [usize; 2], preference: DegradationPreference) -> Vec<([usize; 2], u32)> {
+        within(source, preference, DecoderLimit::NONE)
+    }
+
+    /// Those of them that viewers can decode.
+    fn within(source: [usize; 2], preference: DegradationPreference, limit: DecoderLimit) -> Vec<([usize; 2], u32)> {
         let rate = |step: &Step| (1.0 / step.interval.as_secs_f64()).round() as u32;
-        steps(source, preference).iter().map(|step| (step.size, rate(step))).collect()
+        steps(source, preference, limit).iter().map(|step| (step.size, rate(step))).collect()
     }
 
     #[test]
@@ -313,9 +346,28 @@ mod tests {
     }
 
     #[test]
+    fn viewers_are_sent_no_more_than_they_can_decode() {
+        let limit = |profile_level_id| {
+            let payload = PayloadType::new(102, "H264", 90_000, 1).with_parameter("profile-level-id", profile_level_id);
+            DecoderLimit::of(&payload).expect("the level exists")
+        };
+        let source = [1_920, 1_080];
+        let sizes = [[1_280, 720], [960, 540], [720, 404], [480, 270], [360, 202]];
+        let level_3_1 = std::iter::once([1_280, 720]).chain([[960, 540], [640, 360], [480, 270], [320, 180]]);
+        let expected: Vec<_> = level_3_1.map(|size| (size, 30)).chain([([320, 180], 15)]).collect();
+        assert_eq!(within([1_280, 720], MaintainFramerate, limit("42e01f")), expected);
+        let of_hd: Vec<_> = sizes.map(|size| (size, 30)).into_iter().chain([(sizes[4], 15)]).collect();
+        assert_eq!(within(source, MaintainFramerate, limit("42e01f")), of_hd);
+        assert_eq!(within(source, MaintainFramerate, limit("42e00d")), [([360, 202], 30), ([360, 202], 15)]);
+        assert_eq!(within(source, MaintainResolution, limit("42e01f"))[..2], [(sizes[0], 30), (sizes[0], 15)]);
+        assert_eq!(within(source, MaintainFramerate, limit("42e00a")), [([180, 100], 15)], "84 macroblocks of 99");
+        assert_eq!(within([16, 4_096], MaintainFramerate, limit("42e00a")), [([2, 384], 30), ([2, 384], 15)]);
+    }
+
+    #[test]
     fn each_step_needs_fewer_bits_than_the_one_before() {
         for preference in [MaintainFramerate, MaintainResolution] {
-            let steps = steps([1_920, 1_080], preference);
+            let steps = steps([1_920, 1_080], preference, DecoderLimit::NONE);
             assert!(steps.windows(2).all(|pair| pair[0].needs() > pair[1].needs()), "{preference:?}");
         }
     }
@@ -330,7 +382,7 @@ mod tests {
     impl Climber {
         fn new(bits: u32) -> Self {
             let now = Instant::now();
-            Self { ladder: Ladder::new(now, [1_280, 720], MaintainFramerate, bits), now, bits }
+            Self { ladder: Ladder::new(now, [1_280, 720], MaintainFramerate, DecoderLimit::NONE, bits), now, bits }
         }
 
         /// The heights of the frames of some seconds, each once; each takes so many ms for a million pixels, and so many times the bits that

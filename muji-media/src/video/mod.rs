@@ -7,8 +7,12 @@
 //! ```
 
 mod capture;
+mod encoded_input;
 pub(crate) mod encoded_rate;
+#[cfg(all(test, feature = "vp8", feature = "h264"))]
+mod encoded_tests;
 pub(crate) mod frame;
+mod key_frames;
 pub(crate) mod ladder;
 pub(crate) mod layers;
 pub(crate) mod packetized;

@@ -5,19 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::bandwidth::Target;
 use crate::codec::encoding::VideoEncoding;
+use crate::codec::h264::DecoderLimit;
 use crate::codec::video::{CLOCK_RATE, Payloader, VideoEncoder, VideoFault};
 use crate::video::frame::VideoFrame;
+use crate::video::key_frames::KeyFrames;
 use crate::video::ladder::{DegradationPreference, Ladder, Step};
 use crate::video::packetized::PacketizedFrame;
-
-/// Between two key frames that peers ask for. Each costs all peers as many bits as several other frames.
-const KEY_FRAMES: Duration = Duration::from_millis(300);
-
-/// The longest time between them, in seconds: a peer that joins waits for one.
-const MAX_WAIT: f64 = 2.0;
-
-/// The share of all bits that key frames may take. On a path that is too narrow peers ask for them again and again, and they would fill it.
-const KEY_SHARE: f64 = 0.3;
 
 /// A screen on which nothing changes is encoded five times a second, which is each sixth frame: each time it becomes sharper, and what peers
 /// have lost is repaired.
@@ -34,11 +27,11 @@ pub struct VideoSender {
     preference: DegradationPreference,
     ladder: Ladder,
     target: Target,
+    /// What all who get it can decode.
+    limit: DecoderLimit,
     begun: Instant,
     next: Instant,
-    /// A key frame was asked for, and when the next may be made.
-    asked: bool,
-    key_from: Instant,
+    key_frames: KeyFrames,
     /// The last frame of a screen, and when it was encoded.
     still: Option<(VideoFrame, Instant)>,
 }
@@ -55,7 +48,7 @@ impl VideoSender {
         preference: DegradationPreference,
         target: Target,
     ) -> Result<Self, VideoFault> {
-        let ladder = Ladder::new(now, source, preference, target.bits);
+        let ladder = Ladder::new(now, source, preference, DecoderLimit::NONE, target.bits);
         let step = ladder.step();
         Ok(Self {
             encoding,
@@ -66,10 +59,10 @@ impl VideoSender {
             preference,
             ladder,
             target,
+            limit: DecoderLimit::NONE,
             begun: now,
             next: now,
-            asked: true,
-            key_from: now,
+            key_frames: KeyFrames::new(now),
             still: None,
         })
     }
@@ -85,11 +78,22 @@ impl VideoSender {
     /// # Errors
     /// If the encoder fails.
     pub fn set_target(&mut self, target: Target) -> Result<(), VideoFault> {
+        let target = Target { bits: target.bits.min(self.limit.bits()), ..target };
         let before = std::mem::replace(&mut self.target, target);
         if before.layered != target.layered {
             self.encoder.set_layered(target.layered)?;
         }
         self.encoder.set_bit_rate(target.bits)
+    }
+
+    /// All who get it can decode so much.
+    pub(super) fn set_limit(&mut self, now: Instant, limit: DecoderLimit, target: Target) -> Result<(), VideoFault> {
+        if limit == self.limit {
+            return Ok(());
+        }
+        self.limit = limit;
+        self.ladder = Ladder::new(now, self.source, self.preference, limit, target.bits);
+        self.set_target(target)
     }
 
     /// When the next frame is due.
@@ -110,7 +114,7 @@ impl VideoSender {
 
     /// A peer cannot show our video before a key frame comes.
     pub fn force_key_frame(&mut self) {
-        self.asked = true;
+        self.key_frames.ask();
     }
 
     /// The largest size that is sent, whatever the bit rate: that of the source, unless it is too large for this machine.
@@ -129,10 +133,9 @@ impl VideoSender {
     /// # Errors
     /// If the encoder fails.
     pub fn packets(&mut self, now: Instant, frame: &VideoFrame) -> Result<Option<PacketizedFrame>, VideoFault> {
-        let since = now.saturating_duration_since(self.begun).as_micros();
-        let at = u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX);
+        let at = timestamp(self.begun, now);
         self.fit([frame.width(), frame.height()], now)?;
-        let key = self.asked && self.key_from <= now;
+        let key = self.key_frames.are_due(now);
         if self.ladder.leaves_out(now, self.target.bits) || (!key && self.is_still(now, frame)) {
             return Ok(None);
         }
@@ -145,9 +148,7 @@ impl VideoSender {
         }
         self.ladder.encoded(now, &encoded, self.target.bits);
         if encoded.key {
-            let costs = encoded.bytes.len() as f64 * 8.0 / (f64::from(self.target.bits.max(1)) * KEY_SHARE);
-            self.asked = false;
-            self.key_from = now + KEY_FRAMES.max(Duration::from_secs_f64(costs.min(MAX_WAIT)));
+            self.key_frames.made(now, encoded.bytes.len(), self.target.bits);
         }
         let packets = self.payloader.packets(&encoded, at as u32); // RTP timestamps wrap.
         let (encoding, layer, key) = (self.encoding, encoded.layer.number, encoded.key);
@@ -164,7 +165,7 @@ impl VideoSender {
     fn fit(&mut self, source: [usize; 2], now: Instant) -> Result<(), VideoFault> {
         if source != self.source {
             self.source = source;
-            self.ladder = Ladder::new(now, source, self.preference, self.target.bits);
+            self.ladder = Ladder::new(now, source, self.preference, self.limit, self.target.bits);
         }
         let step = self.ladder.take(now, self.target.bits);
         if step != self.step {
@@ -173,6 +174,12 @@ impl VideoSender {
         }
         Ok(())
     }
+}
+
+/// The timestamp of a frame that was captured now, before it wraps.
+pub(super) fn timestamp(begun: Instant, now: Instant) -> u64 {
+    let since = now.saturating_duration_since(begun).as_micros();
+    u64::try_from(since * u128::from(CLOCK_RATE) / 1_000_000).unwrap_or(u64::MAX)
 }
 
 fn encoder(

@@ -1,6 +1,6 @@
 //! The tasks of the video thread, and what comes back.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use muji_core::{Media, SessionId};
@@ -8,6 +8,7 @@ use muji_core::{Media, SessionId};
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::Target;
 use crate::codec::encoding::VideoEncoding;
+use crate::codec::h264::DecoderLimit;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::video::packetized::{PacketizedFrame, VideoKind};
@@ -19,8 +20,8 @@ pub(crate) enum VideoTask {
     StartCapture(Media),
     /// Let the camera or the screen go.
     StopCapture(Media),
-    /// These are encoded from now on, each by an encoder of its own.
-    Encode(BTreeSet<VideoKind>),
+    /// These are encoded from now on, each by an encoder of its own and for decoders that can do so much.
+    Encode(BTreeMap<VideoKind, DecoderLimit>),
     /// A peer cannot show one of these before a key frame comes.
     ForceKeyFrame(Vec<VideoKind>),
     /// What to encode to from now on.

@@ -17,7 +17,8 @@ use super::worker::{Sources, VideoWorker};
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::Target;
 use crate::codec::encoding::VideoEncoding;
-use crate::device::{DeviceError, VideoSource};
+use crate::codec::h264::DecoderLimit;
+use crate::device::{DeviceError, VideoInput, VideoSink, VideoSource};
 use crate::rtp::{ReceivedRtp, RtpPacket, StreamId};
 use crate::stats::Observation;
 use crate::video::packetized::{PacketizedFrame, VideoKind};
@@ -47,17 +48,17 @@ impl VideoSource for Counted {
 }
 
 /// The thread's work without the thread.
-struct Bench {
-    worker: VideoWorker,
+pub(super) struct Bench {
+    pub(super) worker: VideoWorker,
     outputs: mpsc::Receiver<VideoOutput>,
-    seen: mpsc::Receiver<Observation>,
-    now: Instant,
+    pub(super) seen: mpsc::Receiver<Observation>,
+    pub(super) now: Instant,
     taken: Arc<AtomicUsize>,
     rested: Arc<AtomicUsize>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_frames(usize::MAX)
     }
 
@@ -65,27 +66,39 @@ impl Bench {
         let (done, outputs) = mpsc::channel(1_024);
         let (observed, seen) = mpsc::channel(64);
         let (taken, rested) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let source = Counted { taken: taken.clone(), ends_after, rested: rested.clone() };
-        let worker = VideoWorker::new(sources(source), None, None, Arc::new(AtomicUsize::new(0)), done, observed);
-        Self { worker, outputs, seen, now: Instant::now(), taken, rested }
+        let (source, now) = (Counted { taken: taken.clone(), ends_after, rested: rested.clone() }, Instant::now());
+        let worker = VideoWorker::new(now, sources(source), None, None, Arc::new(AtomicUsize::new(0)), done, observed);
+        Self { worker, outputs, seen, now, taken, rested }
     }
 
     fn of(source: impl VideoSource + 'static) -> Self {
+        Self::with(VideoInput::Raw(Box::new(source)), None)
+    }
+
+    pub(super) fn with(input: VideoInput, sink: Option<Box<dyn VideoSink>>) -> Self {
         let mut bench = Self::new();
         let (done, outputs) = mpsc::channel(1_024);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        bench.worker = VideoWorker::new(sources(source), None, None, waiting, done, mpsc::channel(64).0);
+        let (waiting, now) = (Arc::new(AtomicUsize::new(0)), bench.now);
+        bench.worker = VideoWorker::new(
+            now,
+            Sources::from([(Media::Video, input)]),
+            sink,
+            None,
+            waiting,
+            done,
+            mpsc::channel(64).0,
+        );
         bench.outputs = outputs;
         bench
     }
 
-    fn give(&mut self, task: VideoTask) {
+    pub(super) fn give(&mut self, task: VideoTask) {
         assert!(self.worker.execute(self.now, task).is_ok());
         self.worker.show_due(self.now).unwrap_or_else(|_| panic!("the bench listens"));
     }
 
     /// Lets time pass; what came of it.
-    fn run(&mut self, time: Duration) -> Vec<VideoOutput> {
+    pub(super) fn run(&mut self, time: Duration) -> Vec<VideoOutput> {
         let until = self.now + time;
         while let Some(next) = self.worker.capture_at().filter(|next| *next < until) {
             self.now = next;
@@ -105,7 +118,12 @@ impl Bench {
 }
 
 fn sources(source: impl VideoSource + 'static) -> Sources {
-    Sources::from([(Media::Video, Box::new(source) as _)])
+    Sources::from([(Media::Video, VideoInput::Raw(Box::new(source)))])
+}
+
+/// What is encoded of the camera if peers take these, whatever their decoders can do.
+pub(super) fn wanted(encodings: impl IntoIterator<Item = VideoEncoding>) -> BTreeMap<VideoKind, DecoderLimit> {
+    encodings.into_iter().map(|encoding| ((Media::Video, encoding), DecoderLimit::NONE)).collect()
 }
 
 /// Our camera as it is encoded if nobody wants anything else.
@@ -113,7 +131,7 @@ fn camera() -> Vec<VideoKind> {
     vec![(Media::Video, VideoEncoding::Vp8)]
 }
 
-fn id(session: u64) -> StreamId {
+pub(super) fn id(session: u64) -> StreamId {
     (SessionId(session), "video".into())
 }
 
@@ -124,7 +142,7 @@ fn packets(done: Vec<VideoOutput>) -> Vec<RtpPacket> {
 }
 
 /// As they come over a network that loses none.
-fn received(packets: &[RtpPacket], first: u64, now: Instant) -> Vec<ReceivedRtp> {
+pub(super) fn received(packets: &[RtpPacket], first: u64, now: Instant) -> Vec<ReceivedRtp> {
     let received = |(sequence, packet): (u64, &RtpPacket)| ReceivedRtp {
         ssrc: 1,
         payload_type: 98,
@@ -173,7 +191,7 @@ fn a_frame_is_captured_once_and_encoded_in_each_encoding_that_some_peer_takes() 
     romeo.give(VideoTask::StartCapture(Media::Video));
     romeo.run(INTERVAL * 10);
     let encodings = [VideoEncoding::Vp8, VideoEncoding::H264];
-    romeo.give(VideoTask::Encode(encodings.map(|encoding| (Media::Video, encoding)).into()));
+    romeo.give(VideoTask::Encode(wanted(encodings)));
     let mut sent: BTreeMap<VideoEncoding, Vec<RtpPacket>> = BTreeMap::new();
     for output in romeo.run(INTERVAL * 30) {
         let VideoOutput::Frame(_, _, frame) = output else { panic!("nothing else: {output:?}") };
@@ -188,7 +206,7 @@ fn a_frame_is_captured_once_and_encoded_in_each_encoding_that_some_peer_takes() 
     let Ok(Observation::Video { size, colour, .. }) = juliet.seen.try_recv() else { panic!("not seen") };
     assert_eq!(size, [160, 96]);
     assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
-    romeo.give(VideoTask::Encode([(Media::Video, VideoEncoding::H264)].into()));
+    romeo.give(VideoTask::Encode(wanted([VideoEncoding::H264])));
     let frames = romeo.run(INTERVAL * 10);
     assert!(frames.iter().all(|it| matches!(it, VideoOutput::Frame(_, _, it) if it.encoding == VideoEncoding::H264)));
 }
@@ -197,7 +215,7 @@ fn a_frame_is_captured_once_and_encoded_in_each_encoding_that_some_peer_takes() 
 #[test]
 fn h264_of_which_a_packet_contradicts_the_others_is_told_once_and_goes_on_with_the_next_key_frame() {
     let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
-    romeo.give(VideoTask::Encode([(Media::Video, VideoEncoding::H264)].into()));
+    romeo.give(VideoTask::Encode(wanted([VideoEncoding::H264])));
     romeo.give(VideoTask::StartCapture(Media::Video));
     let mut frames = packets(romeo.run(INTERVAL * 10));
     // Behind the first packet of a frame comes a piece of a unit without a beginning.
@@ -474,11 +492,11 @@ fn frames_that_are_larger_than_is_sent_are_scaled_down_which_is_said_once() {
 #[cfg(feature = "h264")]
 #[test]
 fn an_encoder_that_fails_is_told_by_its_name_and_leaves_the_others_alone() {
-    let (vp8, h264) = ((Media::Video, VideoEncoding::Vp8), (Media::Video, VideoEncoding::H264));
+    let (vp8, h264) = (VideoEncoding::Vp8, VideoEncoding::H264);
     // OpenH264 takes no frame with a side of less than 16 pixels.
-    for (kinds, frames) in [(vec![vp8, h264.clone()], 5), (vec![h264], 0)] {
+    for (encodings, frames) in [(vec![vp8, h264], 5), (vec![h264], 0)] {
         let mut bench = Bench::of(Shrinking(vec![[8, 8]]));
-        bench.give(VideoTask::Encode(kinds.into_iter().collect()));
+        bench.give(VideoTask::Encode(wanted(encodings)));
         bench.give(VideoTask::StartCapture(Media::Video));
         let (mut said, mut sent) = (Vec::new(), 0);
         for done in bench.run(INTERVAL * 5) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use muji_core::Media;
 use tokio::sync::mpsc;
@@ -43,7 +44,7 @@ impl VideoThread {
         let (tasks, to_do) = channel();
         let (done, outputs) = mpsc::channel(MAX_OUTPUTS);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = VideoWorker::new(sources, sink, recorder, waiting.clone(), done, observed);
+        let worker = VideoWorker::new(Instant::now(), sources, sink, recorder, waiting.clone(), done, observed);
         std::thread::Builder::new().name("muji-video".to_owned()).spawn(move || worker.run(&to_do))?;
         Ok(Self { tasks, waiting, overloaded: false, outputs })
     }

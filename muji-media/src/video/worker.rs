@@ -17,13 +17,14 @@ use super::packetized::VideoKind;
 use super::receiver::{DecodedFrame, ReceiverRequest, VideoReceiver};
 use super::task::{VideoOutput, VideoTask};
 use crate::codec::encoding::VideoEncoding;
-use crate::device::{DeviceError, VideoOrigin, VideoSink, VideoSource};
+use crate::codec::h264::DecoderLimit;
+use crate::device::{DeviceError, VideoInput, VideoOrigin, VideoSink};
 use crate::record::{RecordItem, Recorder, Recordings};
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::stats::Observation;
 
 /// Where our video comes from: a camera's ([`Media::Video`]), a screen's ([`Media::Slides`]).
-pub(crate) type Sources = BTreeMap<Media, Box<dyn VideoSource>>;
+pub(crate) type Sources = BTreeMap<Media, VideoInput>;
 
 /// How long the thread waits for a task when nothing is due.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -48,6 +49,7 @@ pub(super) struct Disconnected;
 
 impl VideoWorker {
     pub(super) fn new(
+        now: Instant,
         sources: Sources,
         sink: Option<Box<dyn VideoSink>>,
         recorder: Option<Recorder>,
@@ -56,7 +58,7 @@ impl VideoWorker {
         observed: mpsc::Sender<Observation>,
     ) -> Self {
         let capture = |(media, source)| {
-            let capture = Capture::new(&media, source);
+            let capture = Capture::new(now, &media, source, sink.is_some());
             (media, capture)
         };
         let captures = sources.into_iter().map(capture).collect();
@@ -147,10 +149,11 @@ impl VideoWorker {
     }
 
     /// Encodes each kind of video as peers take it.
-    fn encode(&mut self, now: Instant, kinds: &BTreeSet<VideoKind>) -> Result<(), Disconnected> {
+    fn encode(&mut self, now: Instant, kinds: &BTreeMap<VideoKind, DecoderLimit>) -> Result<(), Disconnected> {
         let mut faults = Vec::new();
         for (media, capture) in &mut self.captures {
-            let encodings = kinds.iter().filter(|(of, _)| of == media).map(|(_, encoding)| *encoding).collect();
+            let of_media = kinds.iter().filter(|((of, _), _)| of == media);
+            let encodings = of_media.map(|((_, encoding), limit)| (*encoding, *limit)).collect();
             faults.extend(capture.set_encodings(now, encodings));
         }
         self.troubles(faults)
@@ -165,8 +168,10 @@ impl VideoWorker {
             match taken {
                 Ok(Captured { frame, encoded, faults }) => {
                     self.troubles(faults)?;
-                    self.tell_sizes(&media, &frame)?;
-                    self.show(&VideoOrigin::Local(media.clone()), frame);
+                    self.tell_sizes(&media, frame.as_ref())?;
+                    if let Some(frame) = frame {
+                        self.show(&VideoOrigin::Local(media.clone()), frame);
+                    }
                     let frames = encoded.into_iter().map(|packets| VideoOutput::Frame(media.clone(), now, packets));
                     frames.into_iter().try_for_each(|frame| self.put(frame))?;
                     if self.captures.get(&media).is_some_and(Capture::has_ended) {
@@ -182,7 +187,7 @@ impl VideoWorker {
         Ok(())
     }
 
-    fn tell_sizes(&mut self, media: &Media, frame: &VideoFrame) -> Result<(), Disconnected> {
+    fn tell_sizes(&mut self, media: &Media, frame: Option<&VideoFrame>) -> Result<(), Disconnected> {
         let sizes = self.captures.get_mut(media).and_then(|capture| capture.sizes_if_new(frame));
         let Some(Sizes { captured, largest }) = sizes else { return Ok(()) };
         let is_new = self.scaled_down.get(media) != Some(&captured);

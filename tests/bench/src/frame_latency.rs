@@ -12,7 +12,7 @@ use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaBackend, MediaCom
 use muji_harness::test_content::picture;
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
-use muji_media::device::{VideoFrame, VideoOrigin, VideoSink};
+use muji_media::device::{VideoFrame, VideoInput, VideoOrigin, VideoSink};
 use muji_media::parts::{Peers, PeersOutput, Sockets};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{LocalCandidate, ReceivedRtp, TransportOutput, hosts};
@@ -35,7 +35,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     let encoded = Encoded::default();
     let devices = Devices {
         audio_source: Some(Box::new(Tone::new(440.0))),
-        video_source: Some(Box::new(Film(Arc::new((0..60).map(picture).collect()), 0))),
+        video_source: Some(VideoInput::Raw(Box::new(Film(Arc::new((0..60).map(picture).collect()), 0)))),
         video_sink: Some(Box::new(encoded.clone())),
         ..devices()
     };

@@ -16,7 +16,7 @@ use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 use muji_media::device::{
-    AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoOrigin, VideoSink, VideoSource,
+    AudioSource, DeviceError, FRAME, FRAME_TIME, VideoFrame, VideoInput, VideoOrigin, VideoSink, VideoSource,
 };
 use muji_media::parts::codec::VideoEncoding;
 use muji_media::parts::codec::opus::{self, Encoder};
@@ -49,7 +49,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     let pictures: Arc<Vec<VideoFrame>> = Arc::new((0..60).map(picture).collect());
     let show = || Devices {
         audio_source: Some(Box::new(Tone::new(440.0))),
-        video_source: Some(Box::new(Film(pictures.clone(), 0))),
+        video_source: Some(VideoInput::Raw(Box::new(Film(pictures.clone(), 0)))),
         ..devices()
     };
     let mut others: Vec<Backend> = (0..OTHERS).map(|_| start(show()).0).collect();

@@ -13,6 +13,7 @@ use muji_core::stanza;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
 use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice};
 use muji_media::backend::{Backend, Devices};
+use muji_media::device::VideoInput;
 use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -72,8 +73,8 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
         audio_source: source,
         sound: audio::sound(&args),
         audio_sink: sink,
-        video_source: pictures,
-        slides_source: slides,
+        video_source: pictures.map(VideoInput::Raw),
+        slides_source: slides.map(VideoInput::Raw),
         video_sink: Some(Box::new(shared_view.clone())),
         bandwidth_policy: args.fit,
         record: args.record.clone(),

@@ -39,11 +39,14 @@ pub(crate) fn actions() -> (mpsc::Sender<UserAction>, mpsc::Receiver<UserAction>
 
 /// Shows the window until it is closed or the program is over.
 pub(crate) fn show(shared_view: SharedWindowState, actions: mpsc::Sender<UserAction>) -> eframe::Result {
+    let app = App { shared_view, actions, view: View::default(), textures: Textures::default() };
+    eframe::run_native("muji-call", options(), Box::new(|_| Ok(Box::new(app))))
+}
+
+fn options() -> eframe::NativeOptions {
     let viewport = egui::ViewportBuilder::default().with_inner_size(SIZE).with_min_inner_size([360.0, 240.0]);
     // Frames come when pictures do; waiting for the screen would be a second clock.
-    let options = eframe::NativeOptions { viewport, vsync: false, ..Default::default() };
-    let app = App { shared_view, actions, view: View::default(), textures: Textures::default() };
-    eframe::run_native("muji-call", options, Box::new(|_| Ok(Box::new(app))))
+    eframe::NativeOptions { viewport, vsync: false, ..Default::default() }
 }
 
 struct App {

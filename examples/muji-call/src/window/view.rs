@@ -75,9 +75,17 @@ impl View {
             if pressed(ui, "Leave (q)", false, "Key q: leaves the call") {
                 actions.push(UserAction::Leave);
             }
-            let words = [window_state.security_code.as_deref(), Some(&window_state.message)].into_iter().flatten();
-            for words in words {
-                ui.add(Label::new(RichText::new(words).color(Color32::GRAY).small()).truncate());
+            let said = |ui: &mut Ui, words: &str| {
+                ui.add(Label::new(RichText::new(words).color(Color32::GRAY).small()).truncate())
+            };
+            let code = window_state.security_code.as_deref();
+            if let Some(code) = code {
+                said(ui, &format!("Security code {code}"))
+                    .on_hover_text("The call is private if the others read the same digits");
+            }
+            // The message that says the code says nothing more.
+            if code.is_none_or(|code| !window_state.message.contains(code)) {
+                said(ui, &window_state.message);
             }
         });
     }

@@ -1,24 +1,33 @@
 //! H.264 by OpenH264, and how it travels in packets (RFC 6184).
 
+mod level;
 mod nal;
 #[cfg(feature = "h264")]
 mod openh264;
-#[cfg(feature = "h264")]
+mod parameter_sets;
 mod parameters;
 mod payload;
 
 use muji_xep::rtp::PayloadType;
 
+pub(crate) use level::{DecoderLimit, UnknownLevel};
 pub(crate) use nal::is_key;
 #[cfg(feature = "h264")]
 pub(crate) use openh264::{Decoder, Encoder};
+pub(crate) use parameter_sets::ParameterSets;
 pub(crate) use payload::{H264Payloader, Packetization, join, read};
 
 use super::offer;
 
-/// Constrained baseline, which every browser and phone takes (RFC 7742 section 6.2), at a level of 1280 times 720 at 30 a second. The
-/// level that the peer says is not looked at: it may be sent larger frames than it promises to decode.
-const PROFILE: &str = "42e01f";
+/// Constrained baseline, which every browser and phone takes (RFC 7742 section 6.2).
+const PROFILE: &str = "42e0";
+
+/// Level 3.1, which everybody names, and some clients compare: 1280 x 720 at 30 a second.
+const LEVEL: u8 = 31;
+
+/// What we can decode beyond that level, in macroblocks of a frame and of a second: 1920 x 1080 at 30 a second.
+const MAX_FRAME: &str = "8160";
+const MAX_SECOND: &str = "244800";
 
 /// H.264 as we offer it: in packets of one unit under the id that Dino uses, and in pieces under the one that browsers often do.
 pub(crate) fn payload_type(packetization: Packetization) -> PayloadType {
@@ -28,8 +37,10 @@ pub(crate) fn payload_type(packetization: Packetization) -> PayloadType {
     };
     offer::payload_type(id, "H264")
         .with_parameter("level-asymmetry-allowed", "1")
+        .with_parameter("max-fs", MAX_FRAME)
+        .with_parameter("max-mbps", MAX_SECOND)
         .with_parameter("packetization-mode", mode)
-        .with_parameter("profile-level-id", PROFILE)
+        .with_parameter("profile-level-id", &format!("{PROFILE}{LEVEL:02x}"))
 }
 
 #[cfg(all(test, feature = "h264"))]

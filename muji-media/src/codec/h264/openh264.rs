@@ -176,7 +176,7 @@ impl Decoder {
         let (mut checked, mut size, mut key) = (Vec::with_capacity(frame.len()), self.size, false);
         for unit in units(frame) {
             match NalKind::of(unit[0]) {
-                Some(NalKind::SequenceParameters) => size = Some(parameters::size(unit)?),
+                Some(NalKind::SequenceParameters) => size = Some(parameters::read(unit)?.coded),
                 Some(NalKind::KeySlice) => key = true,
                 Some(NalKind::Slice | NalKind::PictureParameters) => {}
                 Some(NalKind::Information | NalKind::Other) | None => continue,

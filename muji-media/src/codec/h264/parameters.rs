@@ -10,8 +10,11 @@ const BASELINE: u8 = 66;
 const MAIN: u8 = 77;
 const HIGH: u8 = 100;
 
+/// The constraint of main with which it keeps to baseline as well (`constraint_set0_flag`).
+const KEEPS_TO_BASELINE: u8 = 0x80;
+
 /// The side of a macroblock, in pixels.
-const MACROBLOCK: usize = 16;
+pub(super) const MACROBLOCK: usize = 16;
 
 /// Macroblocks of all pictures that a decoder keeps to refer to: those of level 5.2, the highest that OpenH264 knows (table A-1,
 /// `MaxDpbMbs`), some 70 MB. A stream of small pictures may name sixteen of them, one of large ones may not.
@@ -19,12 +22,26 @@ const MAX_KEPT: usize = 184_320;
 
 const BROKEN: VideoFault = VideoFault::Stream("a sequence parameter set cannot be read");
 
-/// The sides of the picture, in pixels, before it is cropped.
+/// A sequence parameter set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sequence {
+    /// The profile, by its number.
+    pub(super) profile: u8,
+    /// It keeps to constrained baseline. Plain baseline counts: what it allows beyond that, no encoder in use makes.
+    pub(super) is_baseline: bool,
+    /// The sides of the picture, in pixels, before it is cropped.
+    #[cfg_attr(not(feature = "h264"), allow(dead_code, reason = "only a decoder makes room for it"))]
+    pub(super) coded: [usize; 2],
+    /// The sides that are shown; even.
+    pub(super) shown: [usize; 2],
+}
+
+/// Reads a sequence parameter set.
 ///
 /// # Errors
 /// If it makes no sense, or is of a profile or size that cannot be decoded.
-pub(super) fn size(unit: &[u8]) -> Result<[usize; 2], VideoFault> {
-    let [_, profile, _, _, rest @ ..] = unit else { return Err(BROKEN) };
+pub(super) fn read(unit: &[u8]) -> Result<Sequence, VideoFault> {
+    let [_, profile, constraints, _, rest @ ..] = unit else { return Err(BROKEN) };
     let bits = &mut Bits::new(rest);
     bits.golomb()?; // The id of the set.
     match *profile {
@@ -43,7 +60,22 @@ pub(super) fn size(unit: &[u8]) -> Result<[usize; 2], VideoFault> {
     }
     let pixels = size[0].saturating_mul(size[1]);
     let kept = (pixels / (MACROBLOCK * MACROBLOCK)).saturating_mul(references);
-    if pixels > MAX_PIXELS || kept > MAX_KEPT { Err(VideoFault::Size) } else { Ok(size) }
+    if pixels > MAX_PIXELS || kept > MAX_KEPT {
+        return Err(VideoFault::Size);
+    }
+    bits.bit()?; // How motion between frames is derived.
+    let is_baseline = *profile == BASELINE || *profile == MAIN && constraints & KEEPS_TO_BASELINE != 0;
+    Ok(Sequence { profile: *profile, is_baseline, coded: size, shown: cropped(bits, size)? })
+}
+
+/// What is shown of a picture: it is cropped by units of two pixels.
+fn cropped(bits: &mut Bits, [width, height]: [usize; 2]) -> Result<[usize; 2], VideoFault> {
+    if !bits.bit()? {
+        return Ok([width, height]);
+    }
+    let mut side = |whole: usize| Ok(whole.saturating_sub(2 * (bits.golomb()? + bits.golomb()?)));
+    let shown = [side(width)?, side(height)?];
+    if shown.contains(&0) { Err(BROKEN) } else { Ok(shown) }
 }
 
 /// What profile high alone says.
@@ -209,14 +241,16 @@ mod tests {
     #[test]
     fn the_size_of_what_can_be_decoded_is_known_before_it_is() {
         for profile in [BASELINE, MAIN, HIGH] {
-            assert_eq!(size(&set(profile, [40, 23], 1, true)), Ok([640, 368]), "{profile}");
+            let is_baseline = profile == BASELINE;
+            let read = read(&set(profile, [40, 23], 1, true));
+            assert_eq!(read, Ok(Sequence { profile, is_baseline, coded: [640, 368], shown: [640, 368] }), "{profile}");
         }
-        assert_eq!(size(&set(66, [120, 68], 4, true)), Ok([1_920, 1_088]));
+        assert_eq!(read(&set(66, [120, 68], 4, true)).map(|set| set.coded), Ok([1_920, 1_088]));
     }
 
     #[test]
     fn other_profiles_interlaced_pictures_and_sizes_beyond_the_bound_are_refused_in_words() {
-        let refused = |set: &[u8]| size(set).expect_err("it is refused").to_string();
+        let refused = |set: &[u8]| read(set).expect_err("it is refused").to_string();
         assert_eq!(refused(&set(244, [40, 23], 1, true)), "profile 244 is not supported");
         assert_eq!(
             refused(&set(77, [40, 23], 1, false)),
@@ -232,7 +266,7 @@ mod tests {
         assert_eq!(refused(&set(66, [120, 68], 400, true)), "the size of the frame is not supported");
         let whole = set(66, [40, 23], 1, true);
         for length in 0..whole.len() - 1 {
-            assert!(size(&whole[..length]).is_err(), "{length} bytes");
+            assert!(read(&whole[..length]).is_err(), "{length} bytes");
         }
     }
 }

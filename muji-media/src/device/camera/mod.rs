@@ -142,8 +142,7 @@ fn open(path: &Path, wanted: [usize; 2]) -> Result<(VideoCaptureDevice, Format),
         PixelFormat::MJPG | PixelFormat::JPEG => Format::Jpeg { sides },
         _ => return Err(unread()),
     };
-    let pixels = sides[0].saturating_mul(sides[1]);
-    if format.even_sides().contains(&0) || pixels > MAX_PIXELS {
+    if !is_readable(sides) {
         let [width, height] = sides;
         return Err(DeviceError(format!(
             "camera {} gives frames of {width} x {height}; it must be 2 x 2 at least and 4096 x 2304 at most",
@@ -152,6 +151,11 @@ fn open(path: &Path, wanted: [usize; 2]) -> Result<(VideoCaptureDevice, Format),
     }
     let _in_its_own_time = device.set_frame_interval(Fract::new(1, 30)).is_err();
     Ok((device, format))
+}
+
+/// Whether frames of these sides are read; those of 4K are, and sent smaller.
+fn is_readable(sides: [usize; 2]) -> bool {
+    sides.into_iter().all(|side| side >= 2) && sides[0].saturating_mul(sides[1]) <= MAX_PIXELS
 }
 
 /// Whether a camera gives frames of this form and size, and often enough. One that does not say how often is believed to.
@@ -240,6 +244,16 @@ mod tests {
         assert!(why.starts_with("camera /dev/null: "), "{why}");
         let why = Camera::named(Some("a name that no maker gives"), SIZE).unwrap_err().to_string();
         assert!(why.contains("there is no camera") || why.contains("no camera is called"), "{why}");
+    }
+
+    #[test]
+    fn frames_of_4k_are_read_and_larger_ones_are_not() {
+        for sides in [[2, 2], [1_921, 1_081], [3_840, 2_160], [4_096, 2_304], [2_304, 4_096]] {
+            assert!(is_readable(sides), "{sides:?}");
+        }
+        for sides in [[1, 720], [1_280, 0], [7_680, 4_320], [usize::MAX, 2]] {
+            assert!(!is_readable(sides), "{sides:?}");
+        }
     }
 
     #[test]
