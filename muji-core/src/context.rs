@@ -141,6 +141,7 @@ impl Context<'_> {
             sends,
             media: media.clone(),
             ssrc: self.ids.ssrc(),
+            rtx_ssrc: self.capabilities.rtx(media).then(|| self.ids.ssrc()),
             payload_types: self.capabilities.of(media).to_vec(),
             extensions: self.capabilities.extensions(media).to_vec(),
         }

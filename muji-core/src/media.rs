@@ -22,6 +22,8 @@ pub struct Capabilities {
     pub audio_extensions: Vec<HeaderExtension>,
     /// The same of packets of pictures.
     pub video_extensions: Vec<HeaderExtension>,
+    /// Lost packets of pictures can be sent again, and come again, by an SSRC of their own (RTX, RFC 4588).
+    pub video_rtx: bool,
 }
 
 impl Capabilities {
@@ -32,6 +34,14 @@ impl Capabilities {
             Media::Audio => &self.audio,
             Media::Video | Media::Slides => &self.video,
             Media::Other(_) => &[],
+        }
+    }
+
+    /// Whether lost packets of a medium can be sent again by an SSRC of their own.
+    pub(crate) fn rtx(&self, media: &Media) -> bool {
+        match media {
+            Media::Video | Media::Slides => self.video_rtx,
+            Media::Audio | Media::Other(_) => false,
         }
     }
 

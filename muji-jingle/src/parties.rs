@@ -54,6 +54,8 @@ pub struct ContentSpec {
     pub media: Media,
     /// The SSRC to send it with in this session.
     pub ssrc: u32,
+    /// The SSRC to send lost packets of it again with (RTX, RFC 4588); `None` if the media layer sends them as they were.
+    pub rtx_ssrc: Option<u32>,
     /// How it may be encoded, best first.
     pub payload_types: Vec<PayloadType>,
     /// Header extensions that its packets may have.

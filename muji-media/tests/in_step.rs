@@ -206,6 +206,7 @@ fn contents(session: SessionId) -> [OpenContent; 2] {
         name: name.to_owned(),
         media,
         ssrc: 1 + u32::from(index),
+        rtx_ssrc: None,
         transport: TransportId { session, index },
         payload_types: vec![payload_type],
         extensions: Vec::new(),
@@ -244,12 +245,13 @@ async fn introduce(all: &mut [Backend; 2]) {
         let session = SessionId(number as u64);
         for OpenContent { name, media, payload_types, .. } in contents(session) {
             let (publication, payload_type) = (name.clone(), payload_types[0].clone());
-            let send = (number == 0).then(|| Sending { publication: publication.clone(), payload_type, red: None });
+            let send =
+                (number == 0).then(|| Sending { publication: publication.clone(), payload_type, red: None, rtx: None });
             if number == 0 {
                 backend.execute(MediaCommand::Publish { call, publication, media });
             }
             let receive = number == 1;
-            backend.execute(MediaCommand::Content { session, content: name, send, receive, ssrcs: Vec::new() });
+            backend.execute(MediaCommand::Content { session, content: name, send, receive, streams: Vec::new() });
         }
     }
 }

@@ -108,6 +108,7 @@ fn three_who_look_get_the_very_bytes_of_one_encoding() {
             name: publication.clone(),
             media: Media::Video,
             ssrc: 1,
+            rtx_ssrc: None,
             transport: TransportId { session, index: 0 },
             payload_types: vec![vp8::payload_type()],
             extensions: Vec::new(),
@@ -115,9 +116,10 @@ fn three_who_look_get_the_very_bytes_of_one_encoding() {
         let (peer, name) = (format!("p{number}@example.org").parse().expect("a bare JID"), "somebody".to_owned());
         let role = IceRole::Controlling;
         backend.execute(MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
-        let send = Some(Sending { publication: publication.clone(), payload_type: vp8::payload_type(), red: None });
+        let send =
+            Some(Sending { publication: publication.clone(), payload_type: vp8::payload_type(), red: None, rtx: None });
         let content = publication.clone();
-        backend.execute(MediaCommand::Content { session, content, send, receive: false, ssrcs: Vec::new() });
+        backend.execute(MediaCommand::Content { session, content, send, receive: false, streams: Vec::new() });
     }
     backend.execute(MediaCommand::Publish { call, publication, media: Media::Video });
     let frames = three(&sent);

@@ -41,6 +41,7 @@ mod refusing;
 mod ringing;
 mod room_refuses;
 mod rooms;
+mod rtx;
 mod scripted;
 mod servers;
 mod shared_nick;

@@ -14,6 +14,7 @@ pub(crate) fn agree<'a>(codec: &str, of_both: impl Fn(&str) -> [Option<&'a str>;
         }
         "vp9" => same("profile-id", "0"), // RFC 9628 section 6.
         "av1" => same("profile", "0"),
+        "rtx" => same("apt", ""), // RFC 4588 section 8.6: of which payload type it is.
         _ => true,
     }
 }

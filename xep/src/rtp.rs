@@ -132,6 +132,12 @@ const STATIC: [(u8, &str, u32); 6] = [
 /// ticks 90,000 times a second).
 const FIXED: [(&str, u32); 4] = [("opus", 48_000), ("VP8", 90_000), ("VP9", 90_000), ("H264", 90_000)];
 
+/// Ticks of video (RFC 3551 section 5).
+const VIDEO_CLOCK: u32 = 90_000;
+
+/// The parameter of RTX that names the payload type which it is associated with (RFC 4588 section 8.1).
+const APT: &str = "apt";
+
 /// One way of encoding a content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PayloadType {
@@ -205,10 +211,30 @@ impl PayloadType {
         self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("red"))
     }
 
+    /// True if it is no codec, but sends packets of one again (RFC 4588).
+    #[must_use]
+    pub fn is_rtx(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("rtx"))
+    }
+
     /// True if it is a codec, and not something that goes with one.
     #[must_use]
     pub fn is_codec(&self) -> bool {
-        !self.is_telephone_event() && !self.is_red()
+        !self.is_telephone_event() && !self.is_red() && !self.is_rtx()
+    }
+
+    /// What sends packets of a codec again (RTX), under this id.
+    #[must_use]
+    pub fn rtx(id: u8, of: &Self) -> Self {
+        let clockrate = of.clock_rate().unwrap_or(VIDEO_CLOCK);
+        Self::new(id, "rtx", clockrate, 1).with_parameter(APT, &of.id.to_string())
+    }
+
+    /// Of RTX, the payload type whose packets are sent again. One that is associated with itself sends nothing again.
+    #[must_use]
+    pub fn sent_again(&self) -> Option<u8> {
+        let id = self.parameter(APT)?.trim().parse().ok()?;
+        (self.is_rtx() && id != self.id).then_some(id)
     }
 
     /// Of RED, the payload type of its frames, if it says that: `111/111`, which Chromium writes as the name of a parameter, and
@@ -224,6 +250,12 @@ impl PayloadType {
     pub fn repeating(mut self, id: u8) -> Self {
         self.parameters = vec![Parameter { name: format!("{id}/{id}"), value: None }];
         self
+    }
+
+    /// True if lost packets may be asked for (generic NACK, RFC 4585 section 6.2.1).
+    #[must_use]
+    pub fn is_nacked(&self) -> bool {
+        self.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
     }
 
     /// True if both name the same codec; ids, feedback and most parameters may differ. Those count that both ends must agree on: the profile,
@@ -373,6 +405,21 @@ pub struct SourceGroup {
 }
 
 impl SourceGroup {
+    /// The semantics of a stream and the one by which its packets are sent again (RFC 5576 section 4.2, RFC 4588 section 8.8).
+    const FID: &str = "FID";
+
+    /// Says that the packets of one stream are sent again by another.
+    #[must_use]
+    pub fn sent_again(ssrc: u32, by: u32) -> Self {
+        Self { semantics: Self::FID.to_owned(), sources: vec![ssrc, by] }
+    }
+
+    /// The stream, and the one by which its packets are sent again. A group of another kind, or of one source or three, is none.
+    fn pair(&self) -> Option<[u32; 2]> {
+        let pair = <[u32; 2]>::try_from(&*self.sources).ok()?;
+        (self.semantics == Self::FID && pair[0] != pair[1]).then_some(pair)
+    }
+
     fn read(element: &Element) -> Option<Self> {
         let sources = element.children().filter(|child| child.is("source", ns::SOURCES));
         let sources = sources.filter_map(|source| parsed(source, "ssrc")).take(MAX_SOURCES).collect();
@@ -382,6 +429,21 @@ impl SourceGroup {
     fn write(&self) -> Element {
         let sources = self.sources.iter().map(|ssrc| Element::bare("source", ns::SOURCES).with("ssrc", ssrc));
         Element::bare("ssrc-group", ns::SOURCES).with("semantics", &self.semantics).children_from(sources)
+    }
+}
+
+/// A stream that was announced, and the one by which its packets are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnnouncedStream {
+    /// Its SSRC.
+    pub ssrc: u32,
+    /// The SSRC of the other (RTX, RFC 4588), if there is one.
+    pub rtx: Option<u32>,
+}
+
+impl From<u32> for AnnouncedStream {
+    fn from(ssrc: u32) -> Self {
+        Self { ssrc, rtx: None }
     }
 }
 
@@ -505,12 +567,25 @@ impl Description {
         }
     }
 
-    /// The SSRCs of all announced streams.
+    /// All announced streams. Of groups that contradict each other the first counts: a stream is sent again by one other, and that one is
+    /// not sent again itself.
     #[must_use]
-    pub fn ssrcs(&self) -> Vec<u32> {
-        let announced: Vec<u32> = self.sources.iter().map(|source| source.ssrc).collect();
-        let alone = self.ssrc.filter(|ssrc| !announced.contains(ssrc));
-        announced.into_iter().chain(alone).collect()
+    pub fn streams(&self) -> Vec<AnnouncedStream> {
+        let mut pairs: Vec<[u32; 2]> = Vec::new();
+        for pair in self.source_groups.iter().filter_map(SourceGroup::pair) {
+            if pairs.iter().flatten().all(|known| !pair.contains(known)) {
+                pairs.push(pair);
+            }
+        }
+        let mut streams: Vec<AnnouncedStream> = Vec::new();
+        for ssrc in self.sources.iter().map(|source| source.ssrc).chain(self.ssrc) {
+            let is_known = streams.iter().any(|stream| stream.ssrc == ssrc);
+            if !is_known && pairs.iter().all(|[_, by]| *by != ssrc) {
+                let rtx = pairs.iter().find(|[of, _]| *of == ssrc).map(|[_, by]| *by);
+                streams.push(AnnouncedStream { ssrc, rtx });
+            }
+        }
+        streams
     }
 
     /// Writes the element, sources and header extensions behind the encodings.

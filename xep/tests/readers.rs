@@ -79,6 +79,19 @@ fn what_redundant_audio_repeats_is_read_from_a_parameter_without_a_value_and_fro
     assert_eq!(read, [(true, false, Some(111)), (true, false, Some(96)), (true, false, None), (true, false, Some(1))]);
 }
 
+#[test]
+fn rtx_is_no_codec_and_names_the_payload_type_that_it_sends_again_unless_that_is_itself() {
+    let read = payloads(
+        "<payload-type id='97' name='rtx' clockrate='90000'><parameter name='apt' value='96'/></payload-type>\
+         <payload-type id='98' name='RTX' clockrate='90000'><parameter name='apt' value=' 300 '/></payload-type>\
+         <payload-type id='99' name='rtx' clockrate='90000'><parameter name='apt' value='99'/></payload-type>\
+         <payload-type id='100' name='rtx' clockrate='90000'/>\
+         <payload-type id='101' name='VP8' clockrate='90000'><parameter name='apt' value='96'/></payload-type>",
+    );
+    let read: Vec<_> = read.iter().map(|it| (it.is_codec(), it.sent_again())).collect();
+    assert_eq!(read, [(false, Some(96)), (false, None), (false, None), (false, None), (true, None)]);
+}
+
 // Shows rtp-pt-03.
 #[test]
 fn parameters_are_found_in_any_order_and_by_their_exact_names() {
@@ -214,7 +227,7 @@ fn a_description_may_name_its_stream_and_what_it_may_use_of_the_network() {
     let mut skipped = Skipped::default();
     let read = Description::read(&element, &mut skipped).expect("it has a medium");
     assert!(skipped.is_empty(), "{skipped}");
-    assert_eq!((read.ssrc, read.ssrcs()), (Some(u32::MAX), vec![u32::MAX]));
+    assert_eq!((read.ssrc, read.streams()), (Some(u32::MAX), vec![u32::MAX.into()]));
     assert!(read.rtcp_mux && read.rtcp_reduced_size);
     let bandwidth = read.bandwidth.as_ref().map(|bandwidth| (bandwidth.kind.as_str(), bandwidth.value));
     assert_eq!(bandwidth, Some(("AS", 128)));

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Content, Senders, Side};
-use muji_xep::rtp::{Description, HeaderExtension, Parameter, PayloadType, Source};
+use muji_xep::rtp::{AnnouncedStream, Description, HeaderExtension, Parameter, PayloadType, Source, SourceGroup};
 
 use super::hearing::Hearing;
 use super::transport::SessionTransport;
@@ -48,10 +48,12 @@ pub(super) struct NegotiatedContent {
     pub(super) send: PayloadType,
     /// How it is sent with copies of earlier frames, if the peer takes them.
     pub(super) red: Option<PayloadType>,
+    /// How what the peer misses is sent again, if it takes that by an SSRC of its own.
+    pub(super) rtx: Option<PayloadType>,
     /// How keys of telephones are sent, if the peer takes them.
     pub(super) telephone_event: Option<PayloadType>,
-    /// The peer's SSRCs, if it announced some.
-    pub(super) ssrcs: Vec<u32>,
+    /// By which SSRCs the peer sends, if it announced some.
+    pub(super) streams: Vec<AnnouncedStream>,
 }
 
 /// Whether packets of a content come.
@@ -168,8 +170,10 @@ impl SessionContent {
     /// The content as an offer or an answer has it.
     pub(super) fn write(&self, transport: &SessionTransport, cname: Option<u32>) -> Content {
         let cname = Parameter { name: "cname".to_owned(), value: cname.map(|cname| format!("{cname:08x}")) };
+        let ssrcs = std::iter::once(self.spec.ssrc).chain(self.rtx_ssrc());
         let description = Description {
-            sources: vec![Source { ssrc: self.spec.ssrc, parameters: vec![cname] }],
+            sources: ssrcs.map(|ssrc| Source { ssrc, parameters: vec![cname.clone()] }).collect(),
+            source_groups: Vec::from_iter(self.rtx_ssrc().map(|by| SourceGroup::sent_again(self.spec.ssrc, by))),
             rtcp_mux: self.rtcp_mux,
             rtcp_reduced_size: self.rtcp_reduced_size,
             extensions: self.extensions.clone(),
@@ -179,12 +183,18 @@ impl SessionContent {
         Content { description: Some(description), transport: Some(transport.write(offering)), ..self.reference() }
     }
 
+    /// The SSRC by which we send again what the peer misses, if that is offered or agreed on.
+    fn rtx_ssrc(&self) -> Option<u32> {
+        self.spec.rtx_ssrc.filter(|_| self.payload_types.iter().any(PayloadType::is_rtx))
+    }
+
     /// What the media layer needs to make our end.
     pub(super) fn open(&self) -> OpenContent {
         OpenContent {
             name: self.label.clone(),
             media: self.spec.media.clone(),
             ssrc: self.spec.ssrc,
+            rtx_ssrc: self.rtx_ssrc(),
             transport: self.transport,
             payload_types: self.payload_types.clone(),
             extensions: self.extensions.clone(),
@@ -200,13 +210,18 @@ impl SessionContent {
         self.started = true;
         let flows = !self.is_removing() && !holding.us;
         let sends = flows && !holding.peer && self.spec.sends && self.senders.include(side);
-        let (publication, red) = (self.spec.publication.clone(), negotiated.red.map(|red| red.id));
+        let sending = Sending {
+            publication: self.spec.publication.clone(),
+            payload_type: negotiated.send,
+            red: negotiated.red.map(|red| red.id),
+            rtx: negotiated.rtx.map(|rtx| rtx.id),
+        };
         Some(MediaCommand::Content {
             session,
             content: self.label.clone(),
-            send: sends.then_some(Sending { publication, payload_type: negotiated.send, red }),
+            send: sends.then_some(sending),
             receive: flows && (self.senders.include(side.other()) || self.answered_silent),
-            ssrcs: negotiated.ssrcs,
+            streams: negotiated.streams,
         })
     }
 }

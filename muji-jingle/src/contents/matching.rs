@@ -1,5 +1,7 @@
 //! Which of our contents, codecs and header extensions a peer's offer or answer matches.
 
+use std::collections::BTreeSet;
+
 use muji_xep::jingle::Content;
 use muji_xep::rtp::{Description, HeaderExtension, Media, PayloadType};
 
@@ -10,6 +12,9 @@ const PROPOSED: u16 = 4_096;
 
 /// Ids that fit into the one-byte form (RFC 8285 section 4.2).
 const ONE_BYTE: std::ops::RangeInclusive<u16> = 1..=14;
+
+/// Ids that may be given to any encoding (RFC 3551 section 6).
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
 /// Our content that a peer's content matches; only if we send none, one that we could receive.
 pub(super) fn match_content<'a>(
@@ -62,6 +67,32 @@ pub(super) fn red(codec: &PayloadType, ours: &[PayloadType], theirs: &[PayloadTy
     let mut known = theirs.iter().filter(both);
     let red = known.find(|red| red.repeated().is_none_or(|repeated| repeated == codec.id))?;
     Some(red.clone().repeating(codec.id))
+}
+
+/// What sends packets of a codec again (RTX), if the peer takes it for that codec.
+pub(super) fn rtx(codec: &PayloadType, theirs: &[PayloadType]) -> Option<PayloadType> {
+    let rtx = theirs.iter().find(|it| it.sent_again() == Some(codec.id))?;
+    codec.is_nacked().then(|| PayloadType::rtx(rtx.id, codec))
+}
+
+/// Our payload types of a content, and behind each codec whose lost packets may be asked for what sends them again, if our media layer can.
+/// Its id is none of `used`, nor of the content's own.
+pub(super) fn with_rtx<'a>(spec: &'a ContentSpec, used: impl Iterator<Item = &'a PayloadType>) -> Vec<PayloadType> {
+    let mut used: BTreeSet<u8> = used.chain(&spec.payload_types).map(|payload| payload.id).collect();
+    let mut all = Vec::new();
+    for payload in &spec.payload_types {
+        all.push(payload.clone());
+        let free = || DYNAMIC.rev().find(|id| !used.contains(id));
+        if spec.rtx_ssrc.is_some()
+            && payload.is_codec()
+            && payload.is_nacked()
+            && let Some(id) = free()
+        {
+            used.insert(id);
+            all.push(PayloadType::rtx(id, payload));
+        }
+    }
+    all
 }
 
 /// The keys of telephones, if both know them: of several the one with the clock of the codec, whose timestamps they share.

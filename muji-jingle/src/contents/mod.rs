@@ -35,11 +35,13 @@ use certificates::CertificateRules;
 use content::{Flow, Holding, NegotiatedContent, SessionContent};
 use hearing::Hearing;
 use list::{ContentList, free};
-use matching::{ChosenCodec, answered_codec, choose_codec, match_content, red, shared_extensions, telephone_event};
+use matching::{
+    ChosenCodec, answered_codec, choose_codec, match_content, red, rtx, shared_extensions, telephone_event, with_rtx,
+};
 use transport::{answer_role, names_end, offer_role, read_remote};
 use transports::SessionTransports;
 
-/// SSRCs of one content that are remembered: a peer may name others again and again.
+/// Streams of one content that are remembered: a peer may name others again and again.
 const MAX_SOURCES: usize = 16;
 
 /// What follows from the peer's answer.
@@ -127,6 +129,7 @@ impl SessionContents {
         let ChosenCodec { receive: codec, send } = choose_codec(&description.payload_types, &spec.payload_types)
             .ok_or_else(|| NegotiationError::Codec(spoken(content)))?;
         let red = red(&codec, &spec.payload_types, &description.payload_types);
+        let rtx = spec.rtx_ssrc.and_then(|_| rtx(&codec, &description.payload_types));
         let telephone_event = telephone_event(&codec, &spec.payload_types, &description.payload_types);
         let shared = self.shared_transport(&content.name, std::slice::from_ref(&codec));
         let remote = self.remote_end(shared, content, answer_role)?;
@@ -143,10 +146,11 @@ impl SessionContents {
         ours.negotiated = Some(NegotiatedContent {
             send,
             red: red.clone(),
+            rtx: rtx.clone(),
             telephone_event: telephone_event.clone(),
-            ssrcs: description.ssrcs(),
+            streams: description.streams(),
         });
-        ours.payload_types = std::iter::once(codec).chain(red).chain(telephone_event).collect();
+        ours.payload_types = std::iter::once(codec).chain(rtx).chain(red).chain(telephone_event).collect();
         Ok(())
     }
 
@@ -196,15 +200,17 @@ impl SessionContents {
         Ok(remote)
     }
 
-    /// Adds a content about which nothing is agreed.
+    /// Adds a content about which nothing is agreed. What sends its packets again is numbered within the session: a room's payload map need
+    /// not know it.
     fn push(&mut self, spec: ContentSpec, creator: Side, name: String, transport: TransportId) -> &mut SessionContent {
         self.cname.get_or_insert(spec.ssrc);
+        let payload_types = with_rtx(&spec, self.list.iter().flat_map(|content| &content.payload_types));
         self.list.push(SessionContent {
             label: free(&name, |label| self.list.iter().all(|content| content.label != *label)),
             name,
             creator,
             transport,
-            payload_types: spec.payload_types.clone(),
+            payload_types,
             extensions: spec.extensions.clone(),
             rtcp_reduced_size: true,
             senders: Senders::Both,
@@ -225,12 +231,12 @@ impl SessionContents {
         let Some(description) = &content.description else { return };
         let Some(ours) = self.list.named_mut(content) else { return };
         let Some(negotiated) = &mut ours.negotiated else { return };
-        let mut new = description.ssrcs();
-        new.retain(|ssrc| !negotiated.ssrcs.contains(ssrc));
+        let mut new = description.streams();
+        new.retain(|stream| !negotiated.streams.contains(stream));
         if !new.is_empty() {
             // The last ones count: those before may be gone.
-            let all = new.into_iter().chain(negotiated.ssrcs.iter().copied());
-            negotiated.ssrcs = all.take(MAX_SOURCES).collect();
+            let before = negotiated.streams.iter().filter(|known| new.iter().all(|stream| stream.ssrc != known.ssrc));
+            negotiated.streams = new.iter().chain(before).take(MAX_SOURCES).copied().collect();
             ours.started = false;
         }
     }
@@ -420,12 +426,13 @@ impl SessionContents {
         let send = answered_codec(&ours.payload_types, &description.payload_types)
             .ok_or_else(|| NegotiationError::Codec(spoken(content)))?;
         let red = red(&send, &ours.payload_types, &description.payload_types);
+        let rtx = ours.spec.rtx_ssrc.and_then(|_| rtx(&send, &description.payload_types));
         let telephone_event = telephone_event(&send, &ours.payload_types, &description.payload_types);
         let transport = ours.transport;
         let remote = self.remote_end(Some(transport), content, offer_role)?;
         let side = self.side;
         let ours = self.list.iter_mut().find(|ours| ours.is(creator, &content.name)).expect("it was found above");
-        ours.negotiated = Some(NegotiatedContent { send, red, telephone_event, ssrcs: description.ssrcs() });
+        ours.negotiated = Some(NegotiatedContent { send, red, rtx, telephone_event, streams: description.streams() });
         ours.extensions = shared_extensions(&ours.extensions, &description.extensions);
         ours.answer_senders(side, content.senders);
         self.transports.of_mut(transport).take_remote(content, &remote)

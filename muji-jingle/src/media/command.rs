@@ -3,7 +3,7 @@
 use jid::BareJid;
 use muji_xep::dtmf::Digit;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
+use muji_xep::rtp::{AnnouncedStream, HeaderExtension, Media, PayloadType};
 
 #[cfg(doc)]
 use super::report::MediaReport;
@@ -20,6 +20,8 @@ pub struct OpenContent {
     pub media: Media,
     /// The SSRC we send with.
     pub ssrc: u32,
+    /// The SSRC by which we send again what the peer misses (RTX, RFC 4588), if it takes that.
+    pub rtx_ssrc: Option<u32>,
     /// The transport it travels by.
     pub transport: TransportId,
     /// The encodings that may be used, with this session's ids.
@@ -37,6 +39,8 @@ pub struct Sending {
     pub payload_type: PayloadType,
     /// The id under which the peer also takes it with copies of earlier frames (RED, RFC 2198).
     pub red: Option<u8>,
+    /// The id under which the peer takes what it missed, by the SSRC of its own (RTX, RFC 4588).
+    pub rtx: Option<u8>,
 }
 
 /// A command to the media layer. It has no result; reports answer it if there is something to report.
@@ -113,8 +117,8 @@ pub enum MediaCommand {
         send: Option<Sending>,
         /// True if the peer sends.
         receive: bool,
-        /// SSRCs the peer announced; may be none.
-        ssrcs: Vec<u32>,
+        /// What the peer announced to send it by; may be none.
+        streams: Vec<AnnouncedStream>,
     },
     /// Presses keys of a telephone, one after the other, as events of RTP (RFC 4733).
     SendDigits {

@@ -20,6 +20,7 @@ fn both(sound: u8, pictures: u8) -> Vec<ContentSpec> {
         sends: true,
         media: Media::Video,
         ssrc: 8,
+        rtx_ssrc: None,
         payload_types,
         extensions: Vec::new(),
     });

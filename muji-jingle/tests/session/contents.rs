@@ -24,7 +24,7 @@ fn vp8() -> PayloadType {
 /// Pictures, sent or only received.
 fn video(sends: bool) -> ContentSpec {
     let (publication, media, payload_types) = ("video".to_owned(), Media::Video, vec![vp8()]);
-    ContentSpec { publication, sends, media, ssrc: 9, payload_types, extensions: Vec::new() }
+    ContentSpec { publication, sends, media, ssrc: 9, rtx_ssrc: None, payload_types, extensions: Vec::new() }
 }
 
 /// Two sessions, what they said to each other, and their media layers, which do at once what they are asked.

@@ -7,6 +7,7 @@ mod pair;
 mod redundancy;
 mod requirements;
 mod restarting;
+mod rtx;
 mod security;
 mod silence;
 mod telephones;

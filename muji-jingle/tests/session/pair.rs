@@ -23,6 +23,7 @@ pub(crate) fn wanted(payload_types: Vec<PayloadType>) -> Vec<ContentSpec> {
         sends: true,
         media: Media::Audio,
         ssrc: 7,
+        rtx_ssrc: None,
         payload_types,
         extensions: Vec::new(),
     }]

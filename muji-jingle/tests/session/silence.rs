@@ -87,7 +87,9 @@ fn sources_that_the_peer_names_later_count_and_the_last_ones_if_there_are_many()
         let given = drain(&mut pair.caller);
         assert_eq!(given.events, []);
         let ssrcs = given.media.into_iter().map(|command| match command {
-            MediaCommand::Content { ssrcs, receive: true, send: Some(_), .. } => ssrcs,
+            MediaCommand::Content { streams, receive: true, send: Some(_), .. } => {
+                streams.iter().map(|stream| stream.ssrc).collect()
+            }
             other => panic!("{other:?}"),
         });
         ssrcs.collect::<Vec<Vec<u32>>>()

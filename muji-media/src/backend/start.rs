@@ -127,5 +127,6 @@ fn capabilities(transport_cc: bool, camera: Option<VideoEncoding>) -> Capabiliti
     video_extensions.retain(|extension| transport_cc || extension.uri != offer::TRANSPORT_CC);
     video_extensions.push(mid());
     let audio_extensions = vec![mid()];
-    Capabilities { audio, video, audio_extensions, video_extensions }
+    let video_rtx = !video.is_empty();
+    Capabilities { audio, video, audio_extensions, video_extensions, video_rtx }
 }

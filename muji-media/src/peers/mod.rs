@@ -19,6 +19,7 @@ use jid::BareJid;
 use muji_core::media::{IceRole, MediaCommand, MediaReport, MediaTrouble, OpenContent, Sending, TransportFailure};
 use muji_core::{CallId, Media};
 use muji_jingle::{SessionId, TransportId};
+use muji_xep::rtp::AnnouncedStream;
 
 use crate::audio::packet::AudioPacket;
 use crate::codec::encoding::{AudioEncoding, RedTakers, VideoEncoding, WantedAudio};
@@ -161,8 +162,8 @@ impl Peers {
             MediaCommand::Candidate { transport, candidate } => {
                 self.with(now, *transport, |transport| transport.add_remote_candidate(now, candidate));
             }
-            MediaCommand::Content { session, content, send, receive, ssrcs } => {
-                self.negotiated(now, *session, content, send.as_ref(), *receive, ssrcs);
+            MediaCommand::Content { session, content, send, receive, streams } => {
+                self.negotiated(now, *session, content, send.as_ref(), *receive, streams);
             }
             MediaCommand::SendDigits { session, content, payload_type, digits } => {
                 let sent = self.sessions.get_mut(session).and_then(|session| session.content(content));
@@ -226,7 +227,7 @@ impl Peers {
         content: &str,
         send: Option<&Sending>,
         receive: bool,
-        ssrcs: &[u32],
+        streams: &[AnnouncedStream],
     ) {
         let Some(sent) = self.sessions.get_mut(&session).and_then(|session| session.content(content)) else { return };
         let mut unknown_level = None;
@@ -250,8 +251,9 @@ impl Peers {
         let negotiated = NegotiatedContent {
             content: content.to_owned(),
             send: send.map(|send| send.payload_type.clone()),
+            rtx: send.and_then(|send| send.rtx),
             receive,
-            ssrcs: ssrcs.to_vec(),
+            streams: streams.to_vec(),
         };
         if let Some(why) = unknown_level {
             self.report(MediaReport::Trouble(MediaTrouble::Device(why.to_string())));
@@ -273,8 +275,8 @@ impl Peers {
         if of_session.contents.iter().all(|other| other.transport != dropped) {
             self.forget(|id| *id == dropped);
         } else {
-            let silent =
-                NegotiatedContent { content: content.to_owned(), send: None, receive: false, ssrcs: Vec::new() };
+            let content = content.to_owned();
+            let silent = NegotiatedContent { content, send: None, rtx: None, receive: false, streams: Vec::new() };
             self.with(now, dropped, |transport| transport.set_negotiated(&silent));
         }
     }

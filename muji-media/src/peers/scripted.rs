@@ -128,6 +128,7 @@ fn content(session: SessionId, index: u8) -> OpenContent {
         name: NAMES[usize::from(index)].to_owned(),
         media: Media::Audio,
         ssrc: 1,
+        rtx_ssrc: None,
         transport: TransportId { session, index },
         payload_types: Vec::new(),
         extensions: Vec::new(),
@@ -136,8 +137,8 @@ fn content(session: SessionId, index: u8) -> OpenContent {
 
 /// The peer may send a content, or may not.
 fn expect(peers: &mut Peers, content: &str, receive: bool) {
-    let (content, ssrcs) = (content.to_owned(), vec![1]);
-    peers.execute(Instant::now(), &MediaCommand::Content { session: SESSION, content, send: None, receive, ssrcs });
+    let (content, streams) = (content.to_owned(), vec![1.into()]);
+    peers.execute(Instant::now(), &MediaCommand::Content { session: SESSION, content, send: None, receive, streams });
 }
 
 fn packet(index: u8) -> (TransportId, TransportOutput) {
@@ -281,10 +282,14 @@ fn a_key_frame_answers_those_who_asked_before_they_can_have_got_it() {
         publication: publication.clone(),
         payload_type: PayloadType::new(98, "VP8", 90_000, 1),
         red: None,
+        rtx: None,
     });
     let content = publication.clone();
     let begun = Instant::now();
-    peers.execute(begun, &MediaCommand::Content { session: SESSION, content, send, receive: false, ssrcs: Vec::new() });
+    peers.execute(
+        begun,
+        &MediaCommand::Content { session: SESSION, content, send, receive: false, streams: Vec::new() },
+    );
     let mut frame = |key, at| {
         let frame = PacketizedFrame { encoding: VideoEncoding::Vp8, layer: 0, key, packets: Vec::new() };
         peers.publish_video(at, at, CallId(1), &publication, &frame);

@@ -39,6 +39,7 @@ fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media
         name: CONTENT.to_owned(),
         media: Media::Audio,
         ssrc: 1,
+        rtx_ssrc: None,
         transport,
         payload_types: Vec::new(),
         extensions: Vec::new(),
@@ -56,9 +57,10 @@ fn open(peers: &mut Peers, now: Instant, session: SessionId) -> muji_core::media
 fn agree(peers: &mut Peers, now: Instant, session: SessionId, id: u8, remote: muji_core::media::LocalTransport) {
     let transport = TransportId { session, index: 0 };
     let publication = "what the room calls it".to_owned();
-    let send = Some(Sending { publication, payload_type: PayloadType::new(id, "opus", 48_000, 2), red: None });
+    let send =
+        Some(Sending { publication, payload_type: PayloadType::new(id, "opus", 48_000, 2), red: None, rtx: None });
     let content = CONTENT.to_owned();
-    peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+    peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
     for candidate in remote.candidates {
         peers.execute(now, &MediaCommand::Candidate { transport, candidate });
     }
@@ -75,6 +77,7 @@ fn film(peers: &mut Peers, now: Instant, session: SessionId, encoding: VideoEnco
         name: "video".to_owned(),
         media: Media::Video,
         ssrc: 2,
+        rtx_ssrc: None,
         transport,
         payload_types: vec![payload_type.clone()],
         extensions: Vec::new(),
@@ -82,9 +85,9 @@ fn film(peers: &mut Peers, now: Instant, session: SessionId, encoding: VideoEnco
     let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
     let peer = format!("{}@x.example", session.0).parse().expect("a bare JID");
     peers.execute(now, &MediaCommand::Open { call, session, peer, name, role, contents: vec![content] });
-    let send = Some(Sending { publication: "what the room calls it".to_owned(), payload_type, red: None });
+    let send = Some(Sending { publication: "what the room calls it".to_owned(), payload_type, red: None, rtx: None });
     let content = "video".to_owned();
-    peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+    peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
 }
 
 /// Carries datagrams until there are none; what was received, by the number of who received it.
@@ -300,6 +303,7 @@ fn another_transport_to_the_same_account_needs_another_socket_set_and_gives_it_b
             name: format!("{CONTENT}{index}"),
             media: Media::Audio,
             ssrc: 1,
+            rtx_ssrc: None,
             transport: TransportId { session, index },
             payload_types: Vec::new(),
             extensions: Vec::new(),
@@ -349,6 +353,7 @@ fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
             name: "second".to_owned(),
             media: Media::Audio,
             ssrc: 2,
+            rtx_ssrc: None,
             transport: TransportId { session, index: 0 },
             payload_types: Vec::new(),
             extensions: Vec::new(),
@@ -360,9 +365,9 @@ fn of_contents_that_share_a_transport_one_can_come_and_go_alone() {
         peers.execute(now, &open);
         assert!(peers.poll_output().is_none(), "the end is known");
         let payload_type = PayloadType::new(112, "opus", 48_000, 2);
-        let send = Some(Sending { publication: "noise".to_owned(), payload_type, red: None });
+        let send = Some(Sending { publication: "noise".to_owned(), payload_type, red: None, rtx: None });
         let content = "second".to_owned();
-        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
     }
     all[0].publish(now, now, CallId(1), "noise", &opus(&packet));
     assert_eq!(carry(&mut all, now), [(1, 112, packet.clone())]);
@@ -388,9 +393,9 @@ fn each_peer_gets_the_encoding_that_it_agreed_on_and_no_other() {
     let mut all: [Peers; 3] = star(now);
     assert_eq!(all[0].wanted_audio().encodings, BTreeSet::from([AudioEncoding::Opus]));
     let publication = "what the room calls it".to_owned();
-    let send = Some(Sending { publication, payload_type: AudioEncoding::Pcmu.payload_type(), red: None });
+    let send = Some(Sending { publication, payload_type: AudioEncoding::Pcmu.payload_type(), red: None, rtx: None });
     let (session, content) = (SessionId(2), CONTENT.to_owned());
-    all[0].execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+    all[0].execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
     assert_eq!(all[0].wanted_audio().encodings, BTreeSet::from([AudioEncoding::Opus, AudioEncoding::Pcmu]));
     for (encoding, whom) in [(AudioEncoding::Opus, (1, 111)), (AudioEncoding::Pcmu, (2, 0))] {
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
@@ -405,9 +410,9 @@ fn copies_of_earlier_frames_go_to_the_peers_that_take_them_with_the_numbers_of_e
     let mut all: [Peers; 3] = star(now);
     let publication = "what the room calls it";
     let take = |peers: &mut Peers, session: u64, payload_type: PayloadType, red: Option<u8>| {
-        let send = Some(Sending { publication: publication.to_owned(), payload_type, red });
+        let send = Some(Sending { publication: publication.to_owned(), payload_type, red, rtx: None });
         let (session, content) = (SessionId(session), CONTENT.to_owned());
-        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
         peers.wanted_audio().red
     };
     let opus_as = |id: u8| PayloadType::new(id, "opus", 48_000, 2);
@@ -439,6 +444,7 @@ fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
         name: "second".to_owned(),
         media: Media::Audio,
         ssrc: 2,
+        rtx_ssrc: None,
         transport: TransportId { session, index },
         payload_types: Vec::new(),
         extensions: Vec::new(),
@@ -457,9 +463,10 @@ fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
             publication: "noise".to_owned(),
             payload_type: PayloadType::new(112, "opus", 48_000, 2),
             red: None,
+            rtx: None,
         });
         let content = "second".to_owned();
-        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, ssrcs: Vec::new() });
+        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
     }
     agree(&mut all[0], now, session, 111, theirs);
     agree(&mut all[1], now, session, 111, ours);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use muji_core::media::OpenContent;
 use muji_xep::rtp::{Media, PayloadType};
 
-use super::interface::{NegotiatedContent, TransportOutput, is_nacked, uses_nack};
+use super::interface::{NegotiatedContent, TransportOutput, uses_nack};
 use super::loss_reports::LossReports;
 use super::receive_rate_limit::ReceiveRateLimit;
 use super::resend::{SentPackets, SequencedPacket};
@@ -17,6 +17,8 @@ use crate::rtp::RtpPacket;
 pub(super) struct ContentStream {
     pub(super) name: Arc<str>,
     pub(super) ssrc: u32,
+    /// By which the peer gets again what it missed, if it takes that.
+    pub(super) rtx_ssrc: Option<u32>,
     /// What the peer may send.
     pub(super) payload_types: Vec<PayloadType>,
     pub(super) negotiated: Option<NegotiatedContent>,
@@ -26,6 +28,7 @@ pub(super) struct ContentStream {
     /// Makes REMB for the peer, unless it has transport-wide feedback.
     pub(super) receive_rate_limit: Option<ReceiveRateLimit>,
     sequence: u64,
+    rtx_sequence: u64,
     sent: SentPackets,
     losses: LossReports,
 }
@@ -36,6 +39,7 @@ impl ContentStream {
         Self {
             name: content.name.as_str().into(),
             ssrc: content.ssrc,
+            rtx_ssrc: content.rtx_ssrc,
             payload_types: content.payload_types.clone(),
             negotiated: None,
             nack: uses_nack(content),
@@ -43,6 +47,7 @@ impl ContentStream {
             receive_rate_limit: (content.media != Media::Audio && !counted).then(ReceiveRateLimit::default),
             // Our sequence numbers start low, far from a wrap, whatever the peer's do.
             sequence: 0,
+            rtx_sequence: 0,
             sent: SentPackets::default(),
             losses: LossReports::default(),
         }
@@ -50,7 +55,7 @@ impl ContentStream {
 
     pub(super) fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
         if let Some(send) = &negotiated.send {
-            self.nack = is_nacked(send);
+            self.nack = send.is_nacked();
         }
         self.negotiated = Some(negotiated.clone());
     }
@@ -58,6 +63,11 @@ impl ContentStream {
     /// The payload type that we send.
     pub(super) fn payload_type(&self) -> Option<u8> {
         Some(self.negotiated.as_ref()?.send.as_ref()?.id)
+    }
+
+    /// The payload type whose packets come again by this one (RTX).
+    pub(super) fn sent_again(&self, payload_type: u8) -> Option<u8> {
+        self.payload_types.iter().find(|known| known.id == payload_type)?.sent_again()
     }
 
     pub(super) fn receivable(&self) -> Receivable<'_> {
@@ -73,10 +83,11 @@ impl ContentStream {
         payload_type: u8,
         packets: &[RtpPacket],
     ) -> impl Iterator<Item = SequencedPacket> {
-        let copies = self.sent.copies();
+        let copies: Vec<SequencedPacket> = self.sent.copies().into_iter().map(|copy| self.again(copy)).collect();
         let numbered = packets.iter().map(move |packet| {
             self.sequence += 1;
-            let numbered = SequencedPacket { sequence: self.sequence, payload_type, captured, packet: packet.clone() };
+            let (ssrc, sequence, packet) = (self.ssrc, self.sequence, packet.clone());
+            let numbered = SequencedPacket { ssrc, sequence, payload_type, captured, packet };
             if self.nack {
                 self.sent.sent(now, numbered.clone());
             }
@@ -97,7 +108,24 @@ impl ContentStream {
 
     /// The packet to send again to a peer that misses it.
     pub(super) fn resend(&mut self, now: Instant, number: u16) -> Option<SequencedPacket> {
-        self.sent.resend(now, number)
+        self.sent.resend(now, number).map(|numbered| self.again(numbered))
+    }
+
+    /// The payload type and the SSRC by which the peer gets again what it missed, if it takes that.
+    fn rtx(&self) -> Option<(u8, u32)> {
+        self.negotiated.as_ref()?.rtx.zip(self.rtx_ssrc)
+    }
+
+    /// A packet as the peer gets it again: by an SSRC of its own, with its number in front (RFC 4588 section 4), or as it was.
+    fn again(&mut self, numbered: SequencedPacket) -> SequencedPacket {
+        // The payload type of RTX is that of the one codec which is sent now.
+        let rtx = self.rtx().filter(|_| self.payload_type() == Some(numbered.payload_type));
+        let Some((payload_type, ssrc)) = rtx else { return numbered };
+        self.rtx_sequence += 1;
+        let SequencedPacket { sequence, packet, .. } = numbered;
+        let payload = [&(sequence as u16).to_be_bytes()[..], &packet.payload[..]].concat().into();
+        let packet = RtpPacket { payload, ..packet };
+        SequencedPacket { ssrc, sequence: self.rtx_sequence, payload_type, packet, ..numbered }
     }
 
     /// Of so many bits a second that the path carries these are left for packets that are new.
@@ -110,7 +138,8 @@ impl ContentStream {
         if !self.is_audio && !self.nack {
             return None;
         }
-        let share = self.losses.reported(now, highest, lost)?;
+        let repairs = self.rtx().map(|_| self.sent.repairs()).unwrap_or_default();
+        let share = self.losses.reported(now, highest, lost, repairs)?;
         if self.is_audio {
             return Some(TransportOutput::AudioLoss(share));
         }

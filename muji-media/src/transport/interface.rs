@@ -8,7 +8,7 @@ use muji_core::CallId;
 use muji_core::media::{IceRole, LocalTransport, MediaReport, OpenContent, RemoteTransport, TransportFailure};
 use muji_jingle::TransportId;
 use muji_xep::ice::Candidate;
-use muji_xep::rtp::{HeaderExtension, PayloadType};
+use muji_xep::rtp::{AnnouncedStream, HeaderExtension, PayloadType};
 
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{ReceivedRtp, RtpPacket};
@@ -35,10 +35,12 @@ pub struct NegotiatedContent {
     pub content: String,
     /// The payload type that we send; `None` if we send nothing.
     pub send: Option<PayloadType>,
+    /// The payload type by which the peer takes what it missed (RTX, RFC 4588); `None` if it takes it as it was.
+    pub rtx: Option<u8>,
     /// True if the peer sends.
     pub receive: bool,
-    /// SSRCs that the peer announced. Dino announces none.
-    pub ssrcs: Vec<u32>,
+    /// By which SSRCs, as it announced. Dino announces none.
+    pub streams: Vec<AnnouncedStream>,
 }
 
 /// What a transport gives back.
@@ -166,11 +168,7 @@ impl MakeTransport {
 
 /// Whether lost packets of a content may be asked for.
 pub(super) fn uses_nack(content: &OpenContent) -> bool {
-    content.payload_types.iter().any(is_nacked)
-}
-
-pub(super) fn is_nacked(payload: &PayloadType) -> bool {
-    payload.feedback.iter().any(|feedback| feedback.kind == "nack" && feedback.subtype.is_none())
+    content.payload_types.iter().any(PayloadType::is_nacked)
 }
 
 /// The id that a header extension has, if both know it.

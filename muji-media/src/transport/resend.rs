@@ -1,11 +1,11 @@
 //! Sent packets, kept for a peer that misses some of them (generic NACK, RFC 4585 section 6.2.1).
 //!
-//! They are sent again as they were, with their own SSRC: Dino does not know RTX (RFC 4588), and browsers do without it if it was not
-//! negotiated.
+//! How they are sent again, by RTX or as they were, is not decided here (`content_stream.rs`).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::loss_reports::Repairs;
 use crate::rtp::RtpPacket;
 
 /// Packets kept of one stream: three seconds of video at 1 Mbit/s. No peer asks for older ones.
@@ -34,6 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A packet as one peer gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SequencedPacket {
+    pub(super) ssrc: u32,
     pub(super) sequence: u64,
     pub(super) payload_type: u8,
     pub(super) captured: Instant,
@@ -65,6 +66,8 @@ pub(super) struct SentPackets {
     copies: Vec<SequencedPacket>,
     /// How many may be sent again, in parts of [`FOR_EACH`].
     credit: usize,
+    /// How many were asked for, and sent again, in all.
+    repairs: Repairs,
     /// How many were sent again lately, copies among them, for each packet that was new.
     again: f64,
     /// When congestion was reported last.
@@ -103,6 +106,7 @@ impl SentPackets {
         if std::mem::replace(&mut kept.missed, true) {
             return None;
         }
+        self.repairs.asked = self.repairs.asked.wrapping_add(1);
         let (missed_at, sequence) = (kept.first, kept.numbered.sequence);
         if now.saturating_duration_since(missed_at) < without_queue {
             return None;
@@ -156,6 +160,9 @@ impl SentPackets {
         // Behind a queue a copy would only lengthen it.
         let queued = now.saturating_duration_since(kept.last) >= round_trip + QUEUED;
         self.credit -= FOR_EACH;
+        if kept.again == 0 {
+            self.repairs.sent = self.repairs.sent.wrapping_add(1);
+        }
         kept.again += 1;
         kept.last = now;
         let numbered = kept.numbered.clone();
@@ -172,6 +179,11 @@ impl SentPackets {
         (f64::from(bits) / (1.0 + self.again)) as u32
     }
 
+    /// How many packets were asked for and sent again, each counted once.
+    pub(super) fn repairs(&self) -> Repairs {
+        self.repairs
+    }
+
     /// Copies that leave before the next packets.
     pub(super) fn copies(&mut self) -> Vec<SequencedPacket> {
         std::mem::take(&mut self.copies)
@@ -186,7 +198,7 @@ mod tests {
 
     fn numbered(captured: Instant, sequence: u64) -> SequencedPacket {
         let packet = RtpPacket { timestamp: 1, marker: true, payload: Arc::from(&b"video frame"[..]) };
-        SequencedPacket { sequence, payload_type: 98, captured, packet }
+        SequencedPacket { ssrc: 1, sequence, payload_type: 98, captured, packet }
     }
 
     #[test]

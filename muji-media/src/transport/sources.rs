@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use muji_xep::rtp::{HeaderExtension, PayloadType};
+use muji_xep::rtp::{AnnouncedStream, HeaderExtension, PayloadType};
 
 use super::interface::{NegotiatedContent, extension_id};
 use super::rtp_head::RtpHead;
@@ -38,6 +38,8 @@ struct Source {
     content: usize,
     /// When the last authentic packet came from it.
     heard: Option<Instant>,
+    /// It sends packets of this SSRC again (RTX, RFC 4588).
+    sends_again: Option<u32>,
 }
 
 /// The SSRCs of a peer.
@@ -81,31 +83,57 @@ impl Sources {
         self.known.get(&ssrc).map(|source| source.content)
     }
 
+    /// The SSRC whose packets come again by this one.
+    pub(super) fn sends_again(&self, ssrc: u32) -> Option<u32> {
+        self.known.get(&ssrc)?.sends_again
+    }
+
+    /// True once an authentic packet came from it.
+    pub(super) fn is_heard(&self, ssrc: u32) -> bool {
+        self.known.get(&ssrc).is_some_and(|source| source.heard.is_some())
+    }
+
+    /// The SSRC by which the packets of this one come again.
+    pub(super) fn rtx(&self, ssrc: u32) -> Option<u32> {
+        self.known.iter().find(|(_, source)| source.sends_again == Some(ssrc)).map(|(rtx, _)| *rtx)
+    }
+
     /// The SSRC of a content from which the last packet came: a sender that restarts takes another.
     pub(super) fn current(&self, content: usize) -> Option<u32> {
-        let of_content = self.known.iter().filter(|(_, source)| source.content == content);
+        let is_of = |source: &Source| source.content == content && source.sends_again.is_none();
+        let of_content = self.known.iter().filter(|(_, source)| is_of(source));
         of_content.max_by_key(|(_, source)| source.heard).map(|(ssrc, _)| *ssrc)
     }
 
-    /// The peer announced that it sends a content by this SSRC. Gives one that is forgotten instead.
-    pub(super) fn announce(&mut self, ssrc: u32, content: usize) -> Option<u32> {
-        if self.contains(ssrc) {
-            return None;
+    /// The peer announced that it sends a content by this stream. Gives an SSRC that is forgotten instead.
+    pub(super) fn announce(&mut self, stream: AnnouncedStream, content: usize) -> Option<u32> {
+        let AnnouncedStream { ssrc, rtx } = stream;
+        let mut forgotten = None;
+        if !self.contains(ssrc) && ssrc != PROBE_SSRC {
+            forgotten = self.make_room();
+            self.known.insert(ssrc, Source { content, heard: None, sends_again: None });
         }
-        let forgotten = self.make_room();
-        self.known.insert(ssrc, Source { content, heard: None });
+        let new = rtx.filter(|rtx| !self.contains(*rtx) && *rtx != PROBE_SSRC && self.known.len() < MAX_SOURCES);
+        if let Some(rtx) = new.filter(|_| self.is_of(ssrc, content)) {
+            self.known.insert(rtx, Source { content, heard: None, sends_again: Some(ssrc) });
+        }
         forgotten
     }
 
-    /// An authentic packet came. Gives an SSRC that is forgotten instead, if this one is new.
-    pub(super) fn heard(&mut self, now: Instant, ssrc: u32, content: usize) -> Option<u32> {
+    /// A content's own packets come by this SSRC, and not those of another again.
+    pub(super) fn is_of(&self, ssrc: u32, content: usize) -> bool {
+        self.known.get(&ssrc).is_some_and(|known| known.content == content && known.sends_again.is_none())
+    }
+
+    /// An authentic packet came, of its own or one that is sent again. Gives an SSRC that is forgotten instead, if this one is new.
+    pub(super) fn heard(&mut self, now: Instant, ssrc: u32, content: usize, sends_again: Option<u32>) -> Option<u32> {
         if let Some(source) = self.known.get_mut(&ssrc) {
             source.heard = Some(now);
             return None;
         }
         self.new += 1;
         let forgotten = self.make_room();
-        self.known.insert(ssrc, Source { content, heard: Some(now) });
+        self.known.insert(ssrc, Source { content, heard: Some(now), sends_again });
         forgotten
     }
 
@@ -113,8 +141,10 @@ impl Sources {
         if self.known.len() < MAX_SOURCES {
             return None;
         }
-        let forgotten = self.known.iter().min_by_key(|(_, source)| source.heard).map(|(ssrc, _)| *ssrc)?;
-        self.known.remove(&forgotten);
+        // What is sent again is found again by its payload type.
+        let oldest = self.known.iter().min_by_key(|(_, source)| (source.sends_again.is_none(), source.heard));
+        let forgotten = oldest.map(|(ssrc, _)| *ssrc)?;
+        self.known.retain(|ssrc, source| *ssrc != forgotten && source.sends_again != Some(forgotten));
         Some(forgotten)
     }
 
@@ -140,7 +170,7 @@ impl Sources {
             let mut named = received.filter(|(_, name, _)| name.as_bytes() == mid);
             return named.next().map(|(place, ..)| place);
         }
-        let unannounced = received.clone().filter(|(.., negotiated)| negotiated.ssrcs.is_empty());
+        let unannounced = received.clone().filter(|(.., negotiated)| negotiated.streams.is_empty());
         only(received).or_else(|| only(unannounced)).map(|(place, ..)| place)
     }
 }
@@ -176,7 +206,8 @@ mod tests {
     }
 
     fn negotiated(receive: bool, ssrcs: &[u32]) -> NegotiatedContent {
-        NegotiatedContent { content: String::new(), send: None, receive, ssrcs: ssrcs.to_vec() }
+        let streams = ssrcs.iter().map(|ssrc| (*ssrc).into()).collect();
+        NegotiatedContent { content: String::new(), send: None, rtx: None, receive, streams }
     }
 
     /// Assigns a packet to contents of these names, with what is negotiated and may be received.
@@ -219,13 +250,13 @@ mod tests {
     fn the_source_that_was_silent_for_the_longest_time_is_forgotten_first() {
         let (mut sources, start) = (Sources::default(), Instant::now());
         let second = |number: u32| start + Duration::from_secs(u64::from(number));
-        assert_eq!(sources.announce(1_000, 0), None);
+        assert_eq!(sources.announce(1_000.into(), 0), None);
         for ssrc in 1..16 {
-            assert_eq!(sources.heard(second(ssrc), ssrc, 0), None);
+            assert_eq!(sources.heard(second(ssrc), ssrc, 0, None), None);
         }
-        sources.heard(second(20), 1, 0);
-        assert_eq!(sources.heard(second(21), 16, 1), Some(1_000), "never heard");
-        assert_eq!(sources.heard(second(22), 17, 1), Some(2));
+        sources.heard(second(20), 1, 0, None);
+        assert_eq!(sources.heard(second(21), 16, 1, None), Some(1_000), "never heard");
+        assert_eq!(sources.heard(second(22), 17, 1, None), Some(2));
         assert_eq!((sources.current(0), sources.current(1), sources.current(2)), (Some(1), Some(17), None));
     }
 
@@ -233,7 +264,7 @@ mod tests {
     fn a_peer_with_a_new_source_for_each_packet_is_not_followed_for_ever() {
         let mut sources = Sources::default();
         for ssrc in 1..2_000 {
-            sources.heard(Instant::now(), ssrc, 0);
+            sources.heard(Instant::now(), ssrc, 0, None);
         }
         let yes = negotiated(true, &[]);
         let content = Receivable { name: "voice", negotiated: Some(&yes), payload_types: &[payload_type(111)] };

@@ -20,14 +20,15 @@ fn add(pair: &mut Pair, name: &str, payload_type: &PayloadType, beyond: u32, ann
             name: name.to_owned(),
             media: Media::Video,
             ssrc: SSRCS[number] + beyond,
+            rtx_ssrc: None,
             transport: TransportId { session: SessionId(number as u64), index: 0 },
             payload_types: vec![payload_type.clone()],
             extensions: Vec::new(),
         };
         end.transport.add_content(&content);
-        let ssrcs = if announced { vec![SSRCS[1 - number] + beyond] } else { Vec::new() };
+        let streams = if announced { vec![(SSRCS[1 - number] + beyond).into()] } else { Vec::new() };
         let (content, send) = (name.to_owned(), Some(payload_type.clone()));
-        end.transport.set_negotiated(&NegotiatedContent { content, send, receive: true, ssrcs });
+        end.transport.set_negotiated(&NegotiatedContent { content, send, rtx: None, receive: true, streams });
     }
 }
 
@@ -103,7 +104,14 @@ fn a_content_that_is_taken_out_and_added_again_is_sent_by_its_new_source() {
         assert_eq!(exchange(&mut pair, "slides"), of("slides", 200), "{kinds:?}");
         for end in &mut pair.ends {
             let content = "slides".to_owned();
-            end.transport.set_negotiated(&NegotiatedContent { content, send: None, receive: false, ssrcs: Vec::new() });
+            let streams = Vec::new();
+            end.transport.set_negotiated(&NegotiatedContent {
+                content,
+                send: None,
+                rtx: None,
+                receive: false,
+                streams,
+            });
         }
         assert_eq!(exchange(&mut pair, "slides"), []);
         add(&mut pair, "slides", &vp8::payload_type(), 300, true);

@@ -1,11 +1,12 @@
 //! Sound and frames by a path that is there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use muji_core::media::OpenContent;
 use muji_jingle::{SessionId, TransportId};
-use muji_media::parts::codec::opus;
+use muji_media::parts::codec::{opus, vp8};
 use muji_media::transport::{NegotiatedContent, RtpPacket};
 use muji_xep::rtp::Media;
 
@@ -20,19 +21,15 @@ fn a_content_added_later_flows_beside_the_first() {
                 name: "second".to_owned(),
                 media: Media::Audio,
                 ssrc: SSRCS[number] + 1,
+                rtx_ssrc: None,
                 transport: TransportId { session: SessionId(number as u64), index: 0 },
                 payload_types: vec![opus::payload_type()],
                 extensions: Vec::new(),
             };
             end.transport.add_content(&content);
             let send = Some(opus::payload_type());
-            let ssrcs = vec![SSRCS[1 - number] + 1];
-            end.transport.set_negotiated(&NegotiatedContent {
-                content: "second".to_owned(),
-                send,
-                receive: true,
-                ssrcs,
-            });
+            let (content, streams) = ("second".to_owned(), vec![(SSRCS[1 - number] + 1).into()]);
+            end.transport.set_negotiated(&NegotiatedContent { content, send, rtx: None, receive: true, streams });
         }
         pair.ends[0].transport.send(pair.now, pair.now, "audio", &[packet(1)]);
         pair.ends[0].transport.send(pair.now, pair.now, "second", &[packet(2)]);
@@ -69,12 +66,13 @@ pub(crate) fn send_by_another_source(pair: &mut Pair, ssrc: u32, packets: std::o
         name: name.clone(),
         media: Media::Audio,
         ssrc,
+        rtx_ssrc: None,
         transport: TransportId { session: SessionId(0), index: 0 },
         payload_types: vec![opus::payload_type()],
         extensions: Vec::new(),
     });
-    let (send, ssrcs) = (Some(opus::payload_type()), Vec::new());
-    transport.set_negotiated(&NegotiatedContent { content: name.clone(), send, receive: false, ssrcs });
+    let (content, send) = (name.clone(), Some(opus::payload_type()));
+    transport.set_negotiated(&NegotiatedContent { content, send, rtx: None, receive: false, streams: Vec::new() });
     for number in packets {
         pair.ends[0].transport.send(pair.now, pair.now, &name, &[packet(number)]);
         let until = pair.now + Duration::from_millis(20);
@@ -103,8 +101,9 @@ fn a_peer_that_goes_on_with_other_sources_than_it_announced_is_heard_however_oft
 fn sound_of_a_telephone_flows_one_way_and_opus_the_other() {
     for kinds in secure() {
         let mut pair = Pair::connected_with(kinds, true, Vec::new());
-        let (content, send, ssrcs) = ("audio".to_owned(), Some(pcmu()), vec![SSRCS[1]]);
-        pair.ends[0].transport.set_negotiated(&NegotiatedContent { content, send, receive: true, ssrcs });
+        let (content, send, streams) = ("audio".to_owned(), Some(pcmu()), vec![SSRCS[1].into()]);
+        let negotiated = NegotiatedContent { content, send, rtx: None, receive: true, streams };
+        pair.ends[0].transport.set_negotiated(&negotiated);
         pair.wire.clear();
         assert_eq!(flow(&mut pair, 1..20), [19, 19], "{kinds:?}");
         let sent = |sender: usize| {
@@ -157,9 +156,8 @@ fn keys_of_a_telephone_reach_a_peer_whose_answer_numbers_them_otherwise_than_our
 }
 
 /// What the second got of a content of which every tenth packet was lost, and how many packets that took.
-fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
-    // Without bandwidth estimates, whose probes are packets too.
-    let mut pair = Pair::connected_with(kinds, true, Vec::new());
+fn across_a_lossy_path(pair: &mut Pair, content: &str) -> (Vec<u32>, usize) {
+    pair.wire.clear();
     pair.arrives = |number| number % 10 != 0;
     for number in 1..=110 {
         pair.ends[0].transport.send(pair.now, pair.now, content, &[packet(number)]);
@@ -168,6 +166,7 @@ fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
         pair.now = until;
     }
     pair.run(Duration::from_secs(1), |_| false);
+    pair.arrives = |_| true;
     let mut received: Vec<u32> = pair.ends[1].received.iter().map(|packet| packet.timestamp / 960).collect();
     received.sort_unstable();
     received.retain(|number| *number <= 100); // Behind the last nothing shows that it is missing.
@@ -177,11 +176,38 @@ fn across_a_lossy_path(kinds: [Kind; 2], content: &str) -> (Vec<u32>, usize) {
 #[test]
 fn lost_packets_of_frames_are_asked_for_and_come_again_and_those_of_sound_are_not() {
     for kinds in secure() {
-        let (frames, packets) = across_a_lossy_path(kinds, "video");
+        // Without bandwidth estimates, whose probes are packets too.
+        let across = |content| across_a_lossy_path(&mut Pair::connected_with(kinds, true, Vec::new()), content);
+        let (frames, packets) = across("video");
         assert_eq!(frames, (1..=100).collect::<Vec<u32>>(), "{packets}");
         assert!((120..=126).contains(&packets), "{packets}");
-        let (sound, packets) = across_a_lossy_path(kinds, "audio");
+        let (sound, packets) = across("audio");
         assert_eq!((sound.len(), packets), (90, 110));
+    }
+}
+
+/// The payload types by which the first sent, by their SSRCs, and how many packets each had.
+fn sent_by(pair: &Pair) -> BTreeMap<(u32, u8), usize> {
+    let mut sent = BTreeMap::new();
+    for (_, bytes) in pair.wire.iter().filter(|(of, bytes)| *of == 0 && is_rtp(bytes)) {
+        let ssrc = u32::from_be_bytes(bytes[8..12].try_into().expect("four bytes"));
+        *sent.entry((ssrc, bytes[1] & 0x7F)).or_default() += 1;
+    }
+    sent
+}
+
+#[test]
+fn a_peer_that_takes_it_gets_lost_frames_by_a_source_of_their_own_that_was_announced_or_not() {
+    for (kinds, announced) in secure().into_iter().flat_map(|kinds| [(kinds, true), (kinds, false)]) {
+        let mut pair = Pair::with_rtx(kinds, announced);
+        let (frames, packets) = across_a_lossy_path(&mut pair, "video");
+        assert_eq!(frames, (1..=100).collect::<Vec<u32>>(), "{packets} packets, announced: {announced}");
+        let (frames, again) = ((SSRCS[0] + OF_FRAMES, vp8::payload_type().id), (SSRCS[0] + OF_RTX, RTX));
+        assert_eq!(sent_by(&pair), BTreeMap::from([(frames, 110), (again, packets - 110)]), "{kinds:?}");
+        assert!((10..=16).contains(&(packets - 110)), "{packets}: what came again is not asked for once more");
+        let got = &pair.ends[1];
+        assert!(got.sources.iter().all(|source| *source == ("video".to_owned(), SSRCS[0] + OF_FRAMES)));
+        assert!(got.received.iter().all(|it| it.payload == packet(1).payload), "without the number before it");
     }
 }
 

@@ -1,9 +1,14 @@
 //! What others send to disturb.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use muji_media::parts::codec::opus;
+use muji_core::media::OpenContent;
+use muji_jingle::{SessionId, TransportId};
+use muji_media::parts::codec::{opus, vp8};
+use muji_media::transport::{NegotiatedContent, RtpPacket};
+use muji_xep::rtp::{Media, PayloadType};
 
 use crate::flowing::send_by_another_source;
 use crate::pair::*;
@@ -53,6 +58,46 @@ fn packets_of_made_up_sources_do_not_keep_a_new_one_from_being_heard() {
         assert_eq!(pair.ends[1].sources, [], "{kinds:?}");
         send_by_another_source(&mut pair, 7_000, 1..4);
         assert_eq!(pair.ends[1].sources, vec![("audio".to_owned(), 7_000); 3], "{kinds:?}");
+    }
+}
+
+/// The first sends these payloads by a source and as what is sent again, of which nobody asked for anything.
+fn send_again(pair: &mut Pair, ssrc: u32, payloads: &[&[u8]]) {
+    let transport = &mut pair.ends[0].transport;
+    let (name, rtx) = (format!("made up {ssrc}"), PayloadType::rtx(RTX, &vp8::payload_type()));
+    transport.add_content(&OpenContent {
+        name: name.clone(),
+        media: Media::Video,
+        ssrc,
+        rtx_ssrc: None,
+        transport: TransportId { session: SessionId(0), index: 0 },
+        payload_types: vec![rtx.clone()],
+        extensions: Vec::new(),
+    });
+    let (content, send) = (name.clone(), Some(rtx));
+    transport.set_negotiated(&NegotiatedContent { content, send, rtx: None, receive: false, streams: Vec::new() });
+    for payload in payloads {
+        let sent = RtpPacket { payload: Arc::from(*payload), ..packet(2) };
+        pair.ends[0].transport.send(pair.now, pair.now, &name, &[sent]);
+        pair.run(Duration::from_millis(20), |_| false);
+    }
+}
+
+#[test]
+fn what_is_sent_again_unasked_or_without_its_number_disturbs_nothing() {
+    for (kinds, announced) in secure().into_iter().flat_map(|kinds| [(kinds, true), (kinds, false)]) {
+        let mut pair = Pair::with_rtx(kinds, announced);
+        let payloads: [&[u8]; 6] = [&[], &[1], &[0, 1], &[0, 1, 7], &[0xFF, 0xFF, 7], &[0x12, 0x34, 7]];
+        send_again(&mut pair, 9_000, &payloads); // Before anything that it could belong to.
+        let frames: Vec<_> = (1..=10).map(packet).collect();
+        pair.ends[0].transport.send(pair.now, pair.now, "video", &frames);
+        pair.run(Duration::from_millis(50), |_| false);
+        for ssrc in 9_000..9_040 {
+            send_again(&mut pair, ssrc, &payloads);
+        }
+        assert!(pair.ends[1].received.len() < 10 + 41 * payloads.len());
+        assert!(frames.iter().all(|frame| pair.ends[1].received.contains(frame)), "{kinds:?}, announced: {announced}");
+        assert_eq!(flow(&mut pair, 2..50), [48, 48], "and all goes on");
     }
 }
 

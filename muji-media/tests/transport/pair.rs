@@ -14,7 +14,7 @@ use muji_media::transport::webrtc_ice::WebrtcIce;
 use muji_media::transport::{
     MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, hosts, loopback,
 };
-use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
+use muji_xep::rtp::{AnnouncedStream, HeaderExtension, Media, PayloadType};
 
 /// Which transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,8 @@ pub(crate) struct Pair {
     pub(crate) goes: Option<usize>,
     /// Nothing of DTLS arrives that the second sends.
     pub(crate) mute_dtls: bool,
+    /// Both take lost frames by an SSRC of their own.
+    pub(crate) rtx: bool,
 }
 
 /// Every so many datagrams are lost, come twice, or come behind the next; the same with the same beginning.
@@ -150,6 +152,12 @@ pub(crate) const SSRCS: [u32; 2] = [1_000, 2_000];
 /// An SSRC of frames is so far from that of sound.
 pub(crate) const OF_FRAMES: u32 = 100;
 
+/// And one by which frames are sent again is so far from it.
+pub(crate) const OF_RTX: u32 = 150;
+
+/// The payload type by which they are.
+pub(crate) const RTX: u8 = 125;
+
 /// Sound as telephones encode it.
 pub(crate) fn pcmu() -> PayloadType {
     PayloadType::new(0, "PCMU", 8_000, 1)
@@ -182,6 +190,7 @@ fn end_with(
         name: name.to_owned(),
         media,
         ssrc,
+        rtx_ssrc: None,
         transport: id,
         payload_types: vec![payload_type],
         extensions: video::extensions(),
@@ -191,6 +200,8 @@ fn end_with(
         content("video", Media::Video, ssrc + OF_FRAMES, frames.clone()),
     ];
     contents[0].payload_types.push(pcmu());
+    contents[1].rtx_ssrc = Some(ssrc + OF_RTX);
+    contents[1].payload_types.push(PayloadType::rtx(RTX, frames));
     contents.retain(|content| wanted(&content.name));
     let params = TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
     let transport = kind.maker().open(now, params);
@@ -228,6 +239,7 @@ impl Pair {
             disorder: None,
             goes: None,
             mute_dtls: false,
+            rtx: false,
         }
     }
 
@@ -264,11 +276,16 @@ impl Pair {
         let agreed = |content: &str, ssrc, payload_type| NegotiatedContent {
             content: content.to_owned(),
             send: Some(payload_type),
+            rtx: None,
             receive: true,
-            ssrcs: if announced { vec![ssrc] } else { Vec::new() },
+            streams: if announced { vec![AnnouncedStream { ssrc, rtx: None }] } else { Vec::new() },
         };
         let audio = agreed("audio", SSRCS[other], opus::payload_type());
-        let video = agreed("video", SSRCS[other] + OF_FRAMES, frames);
+        let mut video = agreed("video", SSRCS[other] + OF_FRAMES, frames);
+        if self.rtx {
+            video.rtx = Some(RTX);
+            video.streams.iter_mut().for_each(|stream| stream.rtx = Some(SSRCS[other] + OF_RTX));
+        }
         let now = self.now;
         let transport = &mut self.ends[one].transport;
         if self.names {
@@ -400,11 +417,19 @@ impl Pair {
 
     /// Connected, and both know these header extensions of those that were offered.
     pub(crate) fn connected_with(kinds: [Kind; 2], announced: bool, extensions: Vec<HeaderExtension>) -> Self {
-        let mut pair = Self { extensions, ..Self::new(kinds) };
-        pair.introduce(announced, |_| ());
-        pair.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));
-        assert!(pair.ends.iter().all(|end| end.connected));
-        pair
+        Self { extensions, ..Self::new(kinds) }.connect(announced)
+    }
+
+    /// Connected, without header extensions, and lost frames come again by an SSRC of their own.
+    pub(crate) fn with_rtx(kinds: [Kind; 2], announced: bool) -> Self {
+        Self { extensions: Vec::new(), rtx: true, ..Self::new(kinds) }.connect(announced)
+    }
+
+    fn connect(mut self, announced: bool) -> Self {
+        self.introduce(announced, |_| ());
+        self.run(Duration::from_secs(5), |ends| ends.iter().all(|end| end.connected));
+        assert!(self.ends.iter().all(|end| end.connected));
+        self
     }
 }
 

@@ -36,6 +36,7 @@ def arguments():
     parser.add_argument("--codec", help="the only codec of sound, by its name")
     parser.add_argument("--opus-number", type=int, help="the payload type of Opus in our answers")
     parser.add_argument("--digits", help="keys of a telephone that we send; without it we offer no telephone-event")
+    parser.add_argument("--loses", action="store_true", help="each tenth packet of pictures is lost, both ways")
     parser.add_argument("--rings-for", type=float, default=0, help="seconds before it accepts")
     parser.add_argument("--new-source-after", type=float, help="seconds after which the sound has another SSRC")
     return parser.parse_args()

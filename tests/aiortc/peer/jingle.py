@@ -128,6 +128,9 @@ def media_of(content, writer):
     for source in described.iterfind(f"{{{SOURCES}}}source"):
         parameters = {one.get("name"): one.get("value") for one in source}
         media.ssrc.append(SsrcDescription(ssrc=int(source.get("ssrc")), cname=parameters.get("cname", "unknown")))
+    for group in described.iterfind(f"{{{SOURCES}}}ssrc-group"):
+        ssrcs = [int(source.get("ssrc")) for source in group]
+        media.ssrc_group.append(GroupDescription(semantic=group.get("semantics"), items=ssrcs))
     read_transport(media, content.find(f"{{{ICE}}}transport"))
     return media
 

@@ -16,6 +16,7 @@ import digits
 import jingle
 from certificate import RsaCertificate
 from events import tell
+from losses import Losses
 from media import Colour, Tone, observe
 from xmpp import CLIENT, element
 
@@ -38,6 +39,8 @@ class Oddities:
     opus_number: int | None = None
     # Offers and answers telephone-event, and sends these keys when connected.
     digits: str | None = None
+    # Loses a tenth of the pictures, both ways.
+    loses: bool = False
     # Seconds for which it only says that it rings.
     rings_for: float = 0
     # Seconds after which the sound comes from another SSRC, which nothing announces.
@@ -145,6 +148,8 @@ class Session:
         tell("connection", state=state, peer=self.peer, codecs=codecs, dtls=tls and tls.get_protocol_version_name())
         if state == "connected" and self.oddities.new_source_after is not None:
             self.run(self.change_source())
+        if state == "connected" and self.oddities.loses:
+            self.losses = Losses(self.pc.getTransceivers()[1])
         if state == "connected" and self.our_events:
             sender, clock = self.pc.getTransceivers()[0].sender, self.pc.getTransceivers()[0]._codecs[0].clockRate
             digits.Digits(sender.transport, sender, self.our_events, self.their_events, clock, self.oddities.digits)

@@ -161,6 +161,7 @@ fn specs(ids: &mut Ids) -> Vec<ContentSpec> {
         publication: media.to_string(),
         sends: true,
         ssrc: ids.ssrc(),
+        rtx_ssrc: None,
         payload_types: can.of(&media).to_vec(),
         extensions: can.extensions(&media).to_vec(),
         media,

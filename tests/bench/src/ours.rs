@@ -137,6 +137,7 @@ pub(crate) fn open_with(with: usize, role: IceRole, media: &[Media]) -> (MediaCo
         name: media.to_string(),
         media: media.clone(),
         ssrc: SSRC + u32::from(index),
+        rtx_ssrc: None,
         transport: muji_jingle::TransportId { session, index },
         payload_types: vec![payload_type(media)],
         extensions: extensions(media),
@@ -165,9 +166,10 @@ pub(crate) fn agree_on(
 ) -> Vec<MediaCommand> {
     let session = SessionId(with as u64);
     let transport = muji_jingle::TransportId { session, index };
-    let send = Some(Sending { publication: media.to_string(), payload_type: payload_type(media), red: None });
-    let (content, ssrcs) = (media.to_string(), vec![SSRC + u32::from(index)]);
-    let mut commands = vec![MediaCommand::Content { session, content, send, receive: true, ssrcs }];
+    let send =
+        Some(Sending { publication: media.to_string(), payload_type: payload_type(media), red: None, rtx: None });
+    let (content, streams) = (media.to_string(), vec![(SSRC + u32::from(index)).into()]);
+    let mut commands = vec![MediaCommand::Content { session, content, send, receive: true, streams }];
     let LocalTransport { ufrag, pwd, fingerprint, candidates } = remote;
     commands.extend(candidates.into_iter().map(|candidate| MediaCommand::Candidate { transport, candidate }));
     commands.push(MediaCommand::Remote {

@@ -58,7 +58,7 @@ export class Meter {
   async measure() {
     if (this.sound) this.tell('heard', { hz: tone(this.sound), ...await this.concealment() });
     const colour = this.colour();
-    if (colour) this.tell('seen', { colour, shown: this.shown });
+    if (colour) this.tell('seen', { colour, shown: this.shown, ...await this.repairs() });
   }
 
   // The mean of what is shown.
@@ -76,6 +76,14 @@ export class Meter {
     const all = [...(await this.pc.getStats()).values()];
     const sound = all.find(stat => stat.type === 'inbound-rtp' && stat.kind === 'audio' && stat.totalSamplesReceived > 0);
     return { played: sound?.totalSamplesReceived ?? 0, concealed: sound?.concealedSamples ?? 0 };
+  }
+
+  // Packets of pictures that came again and that were sent again, both by RTX alone.
+  async repairs() {
+    const all = [...(await this.pc.getStats()).values()].filter(stat => stat.kind === 'video');
+    const came = all.find(stat => stat.type === 'inbound-rtp' && stat.rtxSsrc);
+    const sent = all.find(stat => stat.type === 'outbound-rtp' && stat.rtxSsrc);
+    return { cameAgain: came?.retransmittedPacketsReceived ?? 0, sentAgain: sent?.retransmittedPacketsSent ?? 0 };
   }
 
   close() {

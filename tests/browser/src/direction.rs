@@ -26,6 +26,8 @@ pub(crate) struct Direction {
     pub(crate) right_tones: u32,
     /// Seconds in which the hue was the person's.
     pub(crate) right_hues: u32,
+    /// Of a page: packets of pictures that came again by RTX, and that it sent again by RTX.
+    pub(crate) repaired: Option<[u64; 2]>,
     shown: Counter,
     played: Counter,
     concealed: Counter,
@@ -58,6 +60,7 @@ impl Direction {
         let off = self.hue.map(|hue| (hue - expected + 540.0).rem_euclid(360.0) - 180.0);
         self.right_hues += u32::from(off.is_some_and(|off| off.abs() <= HUE_TOLERANCE));
         self.shown.reached(event["shown"].as_u64(), now);
+        self.repaired = event["cameAgain"].as_u64().zip(event["sentAgain"].as_u64()).map(<[u64; 2]>::from);
     }
 
     /// Whether the person was heard, and seen if there are pictures.

@@ -353,6 +353,8 @@ fn wrongs(direction: &Direction, first_sound: Option<f64>, scenario: &Scenario) 
     ];
     if scenario.video {
         wrong.push((direction.right_hues < RIGHT, "not the right colour all the time"));
+        let repaired = direction.repaired.is_none_or(|[came, sent]| came > 0 && sent > 0);
+        wrong.push((scenario.lost > 0 && !repaired, "lost pictures do not come again by RTX both ways"));
         wrong.push((direction.pictures().is_none_or(|rate| rate < min_pictures), "too few pictures"));
     }
     wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, what)| what).collect()

@@ -6,7 +6,7 @@ use crate::run::Outcome;
 use crate::scenarios::Scenario;
 
 pub(crate) fn head() -> String {
-    row("scenario", "", ["tone", "hue", "pictures/s", "concealed", "first sound"].map(str::to_owned))
+    row("scenario", "", ["tone", "hue", "pictures/s", "by RTX", "concealed", "first sound"].map(str::to_owned))
 }
 
 /// A line for each direction, and what went wrong.
@@ -21,6 +21,7 @@ pub(crate) fn rows(scenario: &Scenario, outcome: &Outcome) -> String {
             number(direction.hz, " Hz", 0),
             number(direction.hue, "°", 0),
             number(direction.pictures(), "", 1),
+            direction.repaired.map_or_else(|| "-".to_owned(), |[came, sent]| format!("{came} + {sent}")),
             number(direction.concealed(), " %", 1),
             number(first_sound, " s", 2),
         ];
@@ -33,7 +34,7 @@ pub(crate) fn rows(scenario: &Scenario, outcome: &Outcome) -> String {
     text
 }
 
-fn row(scenario: &str, direction: &str, cells: [String; 5]) -> String {
+fn row(scenario: &str, direction: &str, cells: [String; 6]) -> String {
     let mut line = format!("{scenario:<10}{direction:<30}");
     for cell in cells {
         let _infallible = write!(line, "{cell:>12}");

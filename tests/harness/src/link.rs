@@ -20,6 +20,9 @@ use super::seeded_random::SeededRandom;
 
 const CONTENT: &str = "media";
 
+/// The payload type by which lost packets of video are sent again.
+const RTX: u8 = 127;
+
 /// Bytes that IP and UDP add to a datagram.
 const HEADERS: usize = 28;
 
@@ -138,13 +141,9 @@ impl Link {
             let end = &mut this.ends[one];
             local.candidates.iter().for_each(|candidate| end.add_remote_candidate(now, candidate));
             end.set_remote(now, &remote);
-            let send = (one == 0).then(|| payload_type(media));
-            end.set_negotiated(&NegotiatedContent {
-                content: CONTENT.to_owned(),
-                send,
-                receive: one == 1,
-                ssrcs: Vec::new(),
-            });
+            let (content, send) = (CONTENT.to_owned(), (one == 0).then(|| payload_type(media)));
+            let rtx = (*media == Media::Video).then_some(RTX);
+            end.set_negotiated(&NegotiatedContent { content, send, rtx, receive: one == 1, streams: Vec::new() });
         }
         this.run(Duration::from_secs(2));
         assert_eq!(this.connected, [true; 2], "the ends connect");
@@ -377,8 +376,8 @@ fn payload_type(media: &Media) -> PayloadType {
 
 fn payload_types(media: &Media) -> Vec<PayloadType> {
     let codec = payload_type(media);
-    let red = (*media == Media::Audio).then(|| red::payload_type(codec.id));
-    std::iter::once(codec).chain(red).collect()
+    let beside = if *media == Media::Audio { red::payload_type(codec.id) } else { PayloadType::rtx(RTX, &codec) };
+    vec![codec, beside]
 }
 
 fn end(now: Instant, number: u8, media: &Media) -> Box<dyn Transport> {
@@ -387,6 +386,7 @@ fn end(now: Instant, number: u8, media: &Media) -> Box<dyn Transport> {
         name: CONTENT.to_owned(),
         media: media.clone(),
         ssrc: 1_000 + u32::from(number),
+        rtx_ssrc: (*media == Media::Video).then(|| 2_000 + u32::from(number)),
         transport: id,
         payload_types: payload_types(media),
         extensions: video::extensions(),

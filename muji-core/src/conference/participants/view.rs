@@ -91,6 +91,7 @@ impl ConferenceView<'_> {
             sends: true,
             media: description.media.clone(),
             ssrc: cx.ids.ssrc(),
+            rtx_ssrc: cx.capabilities.rtx(&description.media).then(|| cx.ids.ssrc()),
             payload_types: payload_types(description, cx.capabilities),
             extensions: cx.capabilities.extensions(&description.media).to_vec(),
         });

@@ -56,9 +56,9 @@ pub(super) fn received(packet: Str0mPacket) -> ReceivedRtp {
 }
 
 /// Gives str0m a packet of ours.
-pub(super) fn write(rtc: &mut Rtc, ssrc: u32, numbered: SequencedPacket) {
-    let SequencedPacket { sequence, payload_type, captured, packet: RtpPacket { timestamp, marker, payload } } =
-        numbered;
+pub(super) fn write(rtc: &mut Rtc, numbered: SequencedPacket) {
+    let SequencedPacket { ssrc, sequence, payload_type, captured, packet } = numbered;
+    let RtpPacket { timestamp, marker, payload } = packet;
     let write = RtpWrite::new(payload_type.into(), SeqNo::from(sequence), timestamp, captured, payload);
     if let Some(sender) = rtc.direct_api().stream_tx(&ssrc.into()) {
         sender.write_rtp(write.marker(marker));

@@ -53,8 +53,20 @@ struct EarlyCheck {
     bytes: Vec<u8>,
 }
 
+/// A packet of an SSRC that is not known.
+struct Unproven {
+    ssrc: u32,
+    /// Its content, by its place.
+    place: usize,
+    /// It is one of this SSRC that is sent again.
+    sends_again: Option<u32>,
+}
+
 /// Between two looks at the bandwidth estimate while there is nothing new.
 const ESTIMATES: Duration = Duration::from_millis(25);
+
+/// The last index that SRTP can count (RFC 3711 section 3.3.1). str0m takes RTX of a packet before the first for one of some 2^64.
+const LAST_INDEX: u64 = (1 << 48) - 1;
 
 /// Packets that a peer misses and that were not resent yet. One NACK names up to 17, and a datagram holds some 200 NACKs.
 const MAX_MISSED: usize = 1_024;
@@ -90,8 +102,8 @@ pub struct Str0mTransport {
     desired: u32,
     /// The content of each SSRC of the peer.
     sources: Sources,
-    /// The SSRC of the packet that str0m looks at, and its content, until the packet proves to be the peer's.
-    unproven: Option<(u32, usize)>,
+    /// What the packet that str0m looks at is taken for, until it proves to be the peer's.
+    unproven: Option<Unproven>,
     consent: Consent,
     requests: RequestLimiter,
     /// What the peer misses: the SSRC, and the lower half of the sequence number.
@@ -260,11 +272,18 @@ impl Str0mTransport {
                 }
             }
             Event::Connected => self.consent.connected(now, &mut self.out),
-            Event::RtpPacket(packet) => {
+            Event::RtpPacket(mut packet) => {
                 self.consent.received(now, &mut self.out);
+                if *packet.seq_no > LAST_INDEX {
+                    return;
+                }
                 let ssrc = *packet.header.ssrc;
                 let Some(place) = self.heard(now, ssrc) else { return };
                 let Some(Stream { content, .. }) = self.streams.get_mut(place) else { return };
+                // str0m takes RTX for a codec, since it cannot learn later of which payload type it is.
+                if let Some(payload_type) = content.sent_again(*packet.header.payload_type) {
+                    packet.header.payload_type = payload_type.into();
+                }
                 if let Some(receive_rate_limit) = &mut content.receive_rate_limit {
                     receive_rate_limit.packet(now, ssrc, *packet.seq_no, packet.payload.len());
                 }
@@ -344,7 +363,8 @@ impl Str0mTransport {
         for (ssrc, number) in std::mem::take(&mut self.missed) {
             let Some(stream) = self.streams.iter_mut().find(|stream| stream.content.ssrc == ssrc) else { continue };
             if let Some(numbered) = stream.content.resend(now, number) {
-                write(&mut self.rtc, ssrc, numbered);
+                stream.declare(&mut self.rtc, numbered.ssrc);
+                write(&mut self.rtc, numbered);
                 stream.pacing.iter_mut().for_each(|pacing| pacing.written(now));
                 self.tick(now);
             }
@@ -357,24 +377,19 @@ impl Str0mTransport {
             return;
         }
         let Some(place) = self.place(content) else { return };
-        let Stream { content, pacing, .. } = &mut self.streams[place];
-        let ssrc = content.ssrc;
-        for numbered in content.number(now, captured, payload_type, packets) {
-            write(&mut self.rtc, ssrc, numbered);
-            pacing.iter_mut().for_each(|pacing| pacing.written(now));
+        let stream = &mut self.streams[place];
+        for numbered in stream.content.number(now, captured, payload_type, packets) {
+            write(&mut self.rtc, numbered);
+            stream.pacing.iter_mut().for_each(|pacing| pacing.written(now));
         }
-        if let Some(pacing) = pacing
-            && let Some(sender) = self.rtc.direct_api().stream_tx(&ssrc.into())
-        {
-            sender.set_unpaced(pacing.is_too_slow(now));
-        }
+        stream.pace(&mut self.rtc, now);
         self.tick(now);
     }
 
     /// A packet left str0m's pacer.
     fn left(&mut self, bytes: &[u8]) {
         let Some(ssrc) = RtpHead::ssrc(bytes) else { return };
-        let sent = self.streams.iter_mut().filter(|stream| stream.content.ssrc == ssrc);
+        let sent = self.streams.iter_mut().filter(|stream| stream.sends_by(ssrc));
         sent.filter_map(|stream| stream.pacing.as_mut()).for_each(Pacing::left);
     }
 
@@ -431,41 +446,58 @@ impl Str0mTransport {
 
     /// A packet of media. str0m drops one of an SSRC that it does not expect, so each is looked at before.
     fn receive_rtp(&mut self, now: Instant, ssrc: u32, bytes: &[u8], received: Receive<'_>) {
-        let place = if self.sources.contains(ssrc) { None } else { self.assign(bytes) };
-        // str0m itself would move the stream of the content that a MID names to any SSRC, whoever sent the packet.
-        if place.is_none() && ssrc != PROBE_SSRC && !self.sources.contains(ssrc) {
+        // If what is sent again came first, str0m would count from its number on.
+        if self.sources.sends_again(ssrc).is_some_and(|of| !self.sources.is_heard(of)) {
             return;
         }
-        if let Some(place) = place {
-            self.unproven = Some((ssrc, place));
-            self.expect(ssrc, place);
+        self.unproven = if self.sources.contains(ssrc) { None } else { self.assign(bytes) };
+        // str0m itself would move the stream of the content that a MID names to any SSRC, whoever sent the packet.
+        if self.unproven.is_none() && ssrc != PROBE_SSRC && !self.sources.contains(ssrc) {
+            return;
+        }
+        if let Some(Unproven { ssrc, place, sends_again }) = self.unproven {
+            match sends_again {
+                Some(of) => self.expect(of, Some(ssrc), place),
+                None => self.expect(ssrc, None, place),
+            }
         }
         self.input(Input::Receive(now, received), now);
         // Without the peer's keys anybody can name an SSRC: then nothing of it is kept.
-        if let Some((ssrc, _)) = self.unproven.take() {
+        if let Some(Unproven { ssrc, .. }) = self.unproven.take() {
             self.rtc.direct_api().remove_stream_rx(ssrc.into());
         }
     }
 
-    /// The content of a packet whose SSRC is not known.
-    fn assign(&self, bytes: &[u8]) -> Option<usize> {
-        self.sources.assign(&RtpHead::read(bytes)?, self.streams.iter().map(|stream| stream.content.receivable()))
+    /// What a packet of an SSRC that is not known is taken for. One that is sent again belongs to the SSRC from which the last packet came.
+    fn assign(&self, bytes: &[u8]) -> Option<Unproven> {
+        let head = RtpHead::read(bytes)?;
+        let contents = self.streams.iter().map(|stream| stream.content.receivable());
+        let place = self.sources.assign(&head, contents)?;
+        let is_rtx = self.streams.get(place)?.content.sent_again(head.payload_type).is_some();
+        let current = self.sources.current(place).filter(|current| self.sources.is_heard(*current));
+        let sends_again = if is_rtx { Some(current?) } else { None };
+        Some(Unproven { ssrc: head.ssrc, place, sends_again })
     }
 
     /// The content of an authentic packet, by its place.
     fn heard(&mut self, now: Instant, ssrc: u32) -> Option<usize> {
-        let new = self.unproven.take_if(|(unproven, _)| *unproven == ssrc).map(|(_, place)| place);
-        let place = new.or_else(|| self.sources.content(ssrc))?;
-        if let Some(forgotten) = self.sources.heard(now, ssrc, place) {
+        // One that is sent again comes out of str0m as one of the SSRC that it belongs to.
+        let (ssrc, place, sends_again) = match self.unproven.take() {
+            Some(Unproven { ssrc, place, sends_again }) => (ssrc, place, sends_again),
+            None => (ssrc, self.sources.content(ssrc)?, None),
+        };
+        if let Some(forgotten) = self.sources.heard(now, ssrc, place, sends_again) {
             self.rtc.direct_api().remove_stream_rx(forgotten.into());
         }
         Some(place)
     }
 
-    fn expect(&mut self, ssrc: u32, place: usize) {
+    /// Packets may come by this SSRC, and again by the other one.
+    fn expect(&mut self, ssrc: u32, rtx: Option<u32>, place: usize) {
         let Some(stream) = self.streams.get(place) else { return };
         let (mid, nack) = (stream.mid, stream.content.nack);
-        self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid, None).suppress_nack(!nack);
+        let rtx = rtx.or_else(|| self.sources.rtx(ssrc)).map(Into::into);
+        self.rtc.direct_api().expect_stream_rx(ssrc.into(), rtx, mid, None).suppress_nack(!nack);
     }
 }
 
@@ -557,12 +589,12 @@ impl Transport for Str0mTransport {
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
         let Some(place) = self.place(&negotiated.content) else { return };
         self.streams[place].content.set_negotiated(negotiated);
-        for ssrc in &negotiated.ssrcs {
-            if let Some(forgotten) = self.sources.announce(*ssrc, place) {
+        for stream in &negotiated.streams {
+            if let Some(forgotten) = self.sources.announce(*stream, place) {
                 self.rtc.direct_api().remove_stream_rx(forgotten.into());
             }
-            if self.sources.content(*ssrc) == Some(place) {
-                self.expect(*ssrc, place);
+            if self.sources.is_of(stream.ssrc, place) {
+                self.expect(stream.ssrc, None, place);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! How str0m is told of a content.
 
+use std::time::Instant;
+
 use muji_core::media::OpenContent;
 use muji_xep::rtp::Media;
 use str0m::Rtc;
-use str0m::media::{MediaKind, Mid};
+use str0m::media::{MediaKind, Mid, Rid};
 
 use super::pacing::Pacing;
 use crate::transport::content_stream::ContentStream;
@@ -15,6 +17,37 @@ pub(super) struct Stream {
     pub(super) content: ContentStream,
     /// Of video: str0m paces nothing else.
     pub(super) pacing: Option<Pacing>,
+}
+
+/// str0m finds the queue of a stream by its MID and RID, and without a RID by the MID alone: what is sent, and what is sent again, need
+/// one each. They are not negotiated, and so in no packet.
+const NEW: &str = "new";
+const AGAIN: &str = "again";
+
+impl Stream {
+    /// Makes the stream by which packets are sent again, with the first of them: str0m would send reports about an empty one.
+    pub(super) fn declare(&self, rtc: &mut Rtc, ssrc: u32) {
+        let mut api = rtc.direct_api();
+        if api.stream_tx(&ssrc.into()).is_none() {
+            api.declare_stream_tx(ssrc.into(), None, self.mid, Some(Rid::from(AGAIN)));
+        }
+    }
+
+    /// What waits for too long leaves at once.
+    pub(super) fn pace(&self, rtc: &mut Rtc, now: Instant) {
+        let Some(pacing) = &self.pacing else { return };
+        let mut api = rtc.direct_api();
+        for ssrc in std::iter::once(self.content.ssrc).chain(self.content.rtx_ssrc) {
+            if let Some(sender) = api.stream_tx(&ssrc.into()) {
+                sender.set_unpaced(pacing.is_too_slow(now));
+            }
+        }
+    }
+
+    /// It sends by this SSRC, new packets or some again.
+    pub(super) fn sends_by(&self, ssrc: u32) -> bool {
+        self.content.ssrc == ssrc || self.content.rtx_ssrc == Some(ssrc)
+    }
 }
 
 /// The MID that our packets of a content have: its name, byte by byte, since str0m's own conversion replaces some. A name that is too long
@@ -36,7 +69,7 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
     };
     let mut api = rtc.direct_api();
     api.declare_media(mid, kind);
-    api.declare_stream_tx(content.ssrc.into(), None, mid, None);
+    api.declare_stream_tx(content.ssrc.into(), None, mid, Some(Rid::from(NEW)));
     let pacing = (kind == MediaKind::Video).then(Pacing::default);
     Stream { mid, content: ContentStream::new(content, counted), pacing }
 }

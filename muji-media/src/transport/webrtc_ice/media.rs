@@ -162,8 +162,8 @@ impl Media {
     pub(super) fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
         let Some(index) = self.place(&negotiated.content) else { return };
         self.streams[index].content.set_negotiated(negotiated);
-        for ssrc in &negotiated.ssrcs {
-            if let Some(forgotten) = self.sources.announce(*ssrc, index) {
+        for stream in &negotiated.streams {
+            if let Some(forgotten) = self.sources.announce(*stream, index) {
                 self.incoming.remove(&forgotten);
             }
         }
@@ -198,13 +198,14 @@ impl Media {
 
     fn encrypt(&mut self, index: usize, numbered: &SequencedPacket) -> Option<Vec<u8>> {
         let Stream { content, reported, .. } = self.streams.get(index)?;
-        let SequencedPacket { sequence, payload_type, packet: RtpPacket { timestamp, marker, payload }, .. } = numbered;
-        let mid = self.sources.mid().filter(|_| !reported);
+        let SequencedPacket { ssrc, sequence, payload_type, packet, .. } = numbered;
+        let RtpPacket { timestamp, marker, payload } = packet;
+        let mid = self.sources.mid().filter(|_| !reported || *ssrc != content.ssrc);
         let named = mid.and_then(|id| header_extension(id, content.name.as_bytes()));
         let mut packet = vec![0x80 | u8::from(named.is_some()) << 4, u8::from(*marker) << 7 | payload_type];
         packet.extend((*sequence as u16).to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
-        packet.extend(content.ssrc.to_be_bytes());
+        packet.extend(ssrc.to_be_bytes());
         packet.extend(named.into_iter().flatten());
         packet.extend_from_slice(payload);
         let head = RtpHead::read(&packet)?;
@@ -214,10 +215,20 @@ impl Media {
 
     /// A packet came; `None` if it is not the peer's, or not for any content.
     pub(super) fn receive(&mut self, now: Instant, bytes: &[u8]) -> Option<TransportOutput> {
-        let head = RtpHead::read(bytes)?;
+        let mut head = RtpHead::read(bytes)?;
         let plain = self.decrypt(now, &head, bytes)?;
         let padding = if head.padded { usize::from(*plain.last()?) } else { 0 };
-        let payload = plain.get(head.length..plain.len().checked_sub(padding)?)?;
+        let mut payload = plain.get(head.length..plain.len().checked_sub(padding)?)?;
+        let incoming = self.incoming.get_mut(&head.ssrc)?;
+        if let Some(payload_type) = self.streams[incoming.stream].content.sent_again(head.payload_type) {
+            incoming.number(now, head.sequence, false);
+            // Without a number it is padding that measures the bandwidth.
+            let (number, rest) = payload.split_first_chunk()?;
+            payload = rest;
+            head.sequence = u16::from_be_bytes(*number);
+            head.payload_type = payload_type;
+            head.ssrc = self.sources.sends_again(head.ssrc)?;
+        }
         let incoming = self.incoming.get_mut(&head.ssrc)?;
         let stream = &mut self.streams[incoming.stream];
         let clock_rate = stream.clock_rate(head.payload_type);
@@ -244,13 +255,16 @@ impl Media {
         let ssrc = head.ssrc;
         if let Some(incoming) = self.incoming.get_mut(&ssrc) {
             let plain = incoming.cipher.decrypt_rtp_with_header(bytes, &webrtc_header(head)).ok()?;
-            self.sources.heard(now, ssrc, incoming.stream);
+            self.sources.heard(now, ssrc, incoming.stream, None);
             return Some(Vec::from(plain));
         }
         let place = self.sources.content(ssrc).or_else(|| self.sources.assign(head, self.receivable()))?;
+        let is_rtx = self.streams.get(place)?.content.sent_again(head.payload_type).is_some();
+        // One that is sent again, by an SSRC that was not announced, belongs to the SSRC from which the last packet came.
+        let sends_again = if is_rtx { Some(self.sources.current(place)?) } else { None };
         let mut cipher = Ciphers::of_peer(&self.ciphers.as_ref()?.keys)?;
         let plain = cipher.decrypt_rtp_with_header(bytes, &webrtc_header(head)).ok()?;
-        if let Some(forgotten) = self.sources.heard(now, ssrc, place) {
+        if let Some(forgotten) = self.sources.heard(now, ssrc, place, sends_again) {
             self.incoming.remove(&forgotten);
         }
         self.incoming.insert(ssrc, Incoming::new(place, cipher));
