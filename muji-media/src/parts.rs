@@ -37,8 +37,24 @@ pub mod codec {
     pub mod vp8 {
         pub use crate::codec::vp8::payload_type;
         #[cfg(feature = "vp8")]
-        pub use crate::codec::vp8::{Decoder, Encoder, RateControl};
+        pub use crate::codec::vp8::{Decoder, Encoder};
     }
+
+    /// VP9.
+    #[cfg(feature = "vp8")]
+    pub mod vp9 {
+        pub use crate::codec::vp9::{Decoder, Encoder};
+    }
+
+    /// AV1.
+    #[cfg(feature = "av1")]
+    pub mod av1 {
+        pub use crate::codec::av1::{Decoder, Encoder};
+    }
+
+    /// How the encoders of VP8 and VP9 keep to their bit rate.
+    #[cfg(feature = "vp8")]
+    pub use crate::codec::libvpx::RateControl;
 }
 
 pub use crate::gather::{ConnectionId, GatherOutput, Gatherer};

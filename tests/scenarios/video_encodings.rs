@@ -12,6 +12,7 @@ use muji_media::transport::loopback;
 use crate::SECOND;
 
 const VP8: VideoEncoding = VideoEncoding::Vp8;
+const VP9: VideoEncoding = VideoEncoding::Vp9;
 const H264: VideoEncoding = VideoEncoding::H264;
 
 /// People who come in this order and see each other, with what each can encode and decode.
@@ -52,4 +53,17 @@ fn if_the_room_has_an_encoding_that_all_take_it_is_the_only_one() {
     assert_eq!(people.map(|who| encoded(&world, who)), [[H264]; 3]);
     let (world, people) = call([("romeo", &both), ("juliet", &both), ("paris", &[VP8])]);
     assert_eq!(people.map(|who| encoded(&world, who)), [[VP8]; 3]);
+}
+
+#[test]
+fn a_peer_that_takes_vp9_alone_gets_it_and_the_others_go_on_with_vp8() {
+    let all = [VP8, VP9, H264];
+    let (world, people) = call([("romeo", &all), ("juliet", &all), ("tybalt", &[VP9])]);
+    assert_eq!(people.map(|who| encoded(&world, who)), [vec![VP8, VP9], vec![VP8, VP9], vec![VP9]]);
+}
+
+#[test]
+fn what_the_first_in_a_room_prefers_all_take_who_can() {
+    let (world, people) = call([("romeo", &[VP9, VP8, H264]), ("juliet", &[VP8, VP9, H264]), ("tybalt", &[VP8, VP9])]);
+    assert_eq!(people.map(|who| encoded(&world, who)), [[VP9]; 3]);
 }

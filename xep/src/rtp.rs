@@ -130,7 +130,7 @@ const STATIC: [(u8, &str, u32); 6] = [
 
 /// Codecs whose clock rate and channels are fixed, whatever a description says of them or leaves out (RFC 7587 section 7 for Opus; video
 /// ticks 90,000 times a second).
-const FIXED: [(&str, u32); 4] = [("opus", 48_000), ("VP8", 90_000), ("VP9", 90_000), ("H264", 90_000)];
+const FIXED: [(&str, u32); 5] = [("opus", 48_000), ("VP8", 90_000), ("VP9", 90_000), ("H264", 90_000), ("AV1", 90_000)];
 
 /// Ticks of video (RFC 3551 section 5).
 const VIDEO_CLOCK: u32 = 90_000;

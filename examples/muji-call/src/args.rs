@@ -122,6 +122,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW")]
     pub(crate) filter: Option<Filter>,
 
+    /// Offer this video codec first, where others take it: vp8 takes the least of the processor, av1 the fewest bits
+    #[arg(long, value_name = "CODEC")]
+    pub(crate) codec: Option<Codec>,
+
     /// What to share as a screen, as well as the video: screen (the primary monitor), screen:NAME, window:TITLE (a part that
     /// no other title has), or what --video takes
     #[arg(long, value_name = "WHAT")]
@@ -231,6 +235,19 @@ pub(crate) enum Filter {
     Blur,
     /// Left and right change places
     Mirror,
+}
+
+/// How our video is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Codec {
+    /// VP8
+    Vp8,
+    /// VP9
+    Vp9,
+    /// H.264
+    H264,
+    /// AV1
+    Av1,
 }
 
 /// How TLS starts.

@@ -8,8 +8,9 @@ use muji_media::device::pattern::Pattern;
 use muji_media::device::video_file::VideoFile;
 use muji_media::device::y4m::Y4mSource;
 use muji_media::device::{VideoFilter, VideoSource};
+use muji_media::stats::VideoEncoding;
 
-use crate::args::{Args, Filter};
+use crate::args::{Args, Codec, Filter};
 use crate::exit::Failure;
 
 /// The pattern's colour if none is said: the grey of a rainy day in Verona.
@@ -62,6 +63,22 @@ pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failur
         return Err(not_filtered("--screen", what)); // A face must not be seen that seemed to be hidden.
     }
     source("--screen", what, &name, None).map(Some)
+}
+
+/// The encoding that is offered first, if the user said one.
+pub(crate) fn preferred(args: &Args) -> Result<Option<VideoEncoding>, Failure> {
+    let Some(codec) = args.codec else { return Ok(None) };
+    let (encoding, feature) = match codec {
+        Codec::Vp8 => (VideoEncoding::Vp8, "vp8"),
+        Codec::Vp9 => (VideoEncoding::Vp9, "vp8"),
+        Codec::H264 => (VideoEncoding::H264, "h264"),
+        Codec::Av1 => (VideoEncoding::Av1, "av1"),
+    };
+    if VideoEncoding::built_in().any(|known| known == encoding) {
+        return Ok(Some(encoding));
+    }
+    let name = encoding.name();
+    Err(usage(format!("this muji-call was built without {name}; build it with --features {feature}")))
 }
 
 fn without_pictures() -> Failure {

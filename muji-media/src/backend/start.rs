@@ -55,8 +55,9 @@ impl Backend {
     /// # Errors
     /// If something it needs is missing.
     pub fn start_with(make: MakeTransport, devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
+        // First the encoding of a camera that encodes itself, so that it need not be encoded again.
         let camera = devices.video_source.as_ref().and_then(VideoInput::encoding);
-        let capabilities = capabilities(make.transport_cc, camera);
+        let capabilities = capabilities(make.transport_cc, camera.or(devices.preferred_video));
         let (commands, to_do) = mpsc::channel(MAX_WAITING);
         let (reported, reports) = mpsc::channel(MAX_WAITING);
         let (observed, observations) = mpsc::channel(MAX_OBSERVATIONS);
@@ -94,7 +95,8 @@ fn router(
     let thread = VideoThread::start(sources, devices.video_sink, recorder, observed.clone());
     let observer = Observer::new(observed);
     let audio = Audio::new(devices.audio_source, devices.sound, devices.audio_sink, recordings, observer.clone())?;
-    let video = Video::new(thread.map_err(NoMedia::Thread)?, devices.bandwidth_policy, encoded);
+    let preferred = VideoEncoding::offered(devices.preferred_video).first().copied();
+    let video = Video::new(thread.map_err(NoMedia::Thread)?, devices.bandwidth_policy, encoded, preferred);
     let network = Network::new(make, devices.addresses, devices.gather_policy);
     Ok((Router::new(audio, video, network, reports, observer), finish))
 }
@@ -115,14 +117,11 @@ impl MediaBackend for Backend {
     }
 }
 
-/// With the encoding of a camera that encodes itself first, so that it need not be encoded again.
-fn capabilities(transport_cc: bool, camera: Option<VideoEncoding>) -> Capabilities {
+fn capabilities(transport_cc: bool, preferred: Option<VideoEncoding>) -> Capabilities {
     let mut audio: Vec<PayloadType> = AudioEncoding::ALL.into_iter().map(AudioEncoding::payload_type).collect();
     audio.insert(1, red::payload_type(audio[0].id)); // Behind Opus, which it repeats.
     audio.extend(telephone_event::payload_types());
-    let mut encodings: Vec<VideoEncoding> = VideoEncoding::built_in().collect();
-    encodings.sort_by_key(|encoding| Some(*encoding) != camera);
-    let video: Vec<_> = encodings.into_iter().map(VideoEncoding::payload_type).collect();
+    let video: Vec<_> = VideoEncoding::offered(preferred).into_iter().map(VideoEncoding::payload_type).collect();
     let mut video_extensions = if video.is_empty() { Vec::new() } else { offer::extensions() };
     video_extensions.retain(|extension| transport_cc || extension.uri != offer::TRANSPORT_CC);
     video_extensions.push(mid());

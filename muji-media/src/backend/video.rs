@@ -32,6 +32,8 @@ pub(super) struct Video {
     /// Of each stream that is encoded: it follows what is found on its paths.
     bandwidth: BTreeMap<VideoKind, PathBandwidths>,
     policy: BandwidthPolicy,
+    /// How is encoded what no peer gets yet.
+    preferred: Option<VideoEncoding>,
     /// The largest frames of each kind.
     sizes: BTreeMap<Media, [usize; 2]>,
     /// Of sources that encode themselves, how.
@@ -49,11 +51,16 @@ struct Stream {
 }
 
 impl Video {
-    /// With sources that encode themselves.
-    pub(super) fn new(thread: VideoThread, policy: BandwidthPolicy, encoded: BTreeMap<Media, VideoEncoding>) -> Self {
+    /// With sources that encode themselves. What no peer gets yet is encoded as is preferred.
+    pub(super) fn new(
+        thread: VideoThread,
+        policy: BandwidthPolicy,
+        encoded: BTreeMap<Media, VideoEncoding>,
+        preferred: Option<VideoEncoding>,
+    ) -> Self {
         let (published, streams) = (BTreeMap::new(), BTreeMap::new());
         let (bandwidth, sizes, told) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut new = Self { thread, published, streams, bandwidth, policy, sizes, encoded, told };
+        let mut new = Self { thread, published, streams, bandwidth, policy, preferred, sizes, encoded, told };
         new.encode(BTreeMap::new());
         new
     }
@@ -83,7 +90,7 @@ impl Video {
     pub(super) fn encode(&mut self, mut kinds: BTreeMap<VideoKind, DecoderLimit>) {
         for media in KINDS {
             if kinds.keys().all(|(of, _)| *of != media) {
-                let best = self.encoded.get(&media).copied().or_else(|| VideoEncoding::built_in().next());
+                let best = self.encoded.get(&media).copied().or(self.preferred);
                 kinds.extend(best.map(|best| ((media, best), DecoderLimit::NONE)));
             }
         }
@@ -256,7 +263,7 @@ mod tests {
     /// Without a camera: what a thread would make of it is not looked at.
     fn video() -> Video {
         let thread = VideoThread::start(Sources::new(), None, None, mpsc::channel(1).0).expect("there are threads");
-        Video::new(thread, BandwidthPolicy::Layers, BTreeMap::new())
+        Video::new(thread, BandwidthPolicy::Layers, BTreeMap::new(), Some(VideoEncoding::Vp8))
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use muji_xep::rtp::PayloadType;
 
+use super::av1::{self, Av1Payloader};
 use super::g711::{self, Law};
 use super::h264::{self, DecoderLimit, H264Payloader, Packetization, UnknownLevel};
 use super::opus;
 use super::video::{Payloader, Piece, VideoDecoder, VideoEncoder, VideoFault};
 use super::vp8::{self, Vp8Payloader};
+use super::vp9::{self, Vp9Payloader};
 use crate::audio::frame::SAMPLE_RATE;
 use crate::rtp::RtpPacket;
 
@@ -86,26 +88,38 @@ impl AudioEncoding {
 pub enum VideoEncoding {
     /// VP8 (RFC 6386, RFC 7741).
     Vp8,
+    /// VP9, profile 0 (RFC 9628).
+    Vp9,
     /// H.264 whose units may be cut into several packets (RFC 6184, `packetization-mode` 1).
     H264,
     /// H.264 for peers that take single units alone (`packetization-mode` 0).
     H264Single,
+    /// AV1, profile 0 (RTP Payload Format For AV1).
+    Av1,
 }
 
 impl VideoEncoding {
-    /// All of them, in the order in which they are offered: VP8 first, since each client of the list in docs/status.md has it, and ours has
-    /// layers for slow viewers in it alone.
-    const ALL: [Self; 3] = [Self::Vp8, Self::H264, Self::H264Single];
+    /// All of them, in the order in which they are offered: VP8 first, since each client of the list in docs/status.md has it, ours has layers
+    /// for slow viewers in it alone, and it takes the least of the processor. AV1 takes the most.
+    pub(crate) const ALL: [Self; 5] = [Self::Vp8, Self::Vp9, Self::H264, Self::H264Single, Self::Av1];
 
     /// Those that this program can encode and decode, in the order in which they are offered.
     pub fn built_in() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|encoding| encoding.is_built_in())
     }
 
+    /// The same with that one first, in all of its forms, which this user prefers.
+    pub(crate) fn offered(preferred: Option<Self>) -> Vec<Self> {
+        let mut offered: Vec<Self> = Self::built_in().collect();
+        offered.sort_by_key(|encoding| preferred.map(Self::name) != Some(encoding.name()));
+        offered
+    }
+
     fn is_built_in(self) -> bool {
         match self {
-            Self::Vp8 => cfg!(feature = "vp8"),
+            Self::Vp8 | Self::Vp9 => cfg!(feature = "vp8"),
             Self::H264 | Self::H264Single => cfg!(feature = "h264"),
+            Self::Av1 => cfg!(feature = "av1"),
         }
     }
 
@@ -128,8 +142,10 @@ impl VideoEncoding {
     pub fn payload_type(self) -> PayloadType {
         match self {
             Self::Vp8 => vp8::payload_type(),
+            Self::Vp9 => vp9::payload_type(),
             Self::H264 => h264::payload_type(Packetization::NonInterleaved),
             Self::H264Single => h264::payload_type(Packetization::Single),
+            Self::Av1 => av1::payload_type(),
         }
     }
 
@@ -138,7 +154,37 @@ impl VideoEncoding {
     pub fn name(self) -> &'static str {
         match self {
             Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
             Self::H264 | Self::H264Single => "H.264",
+            Self::Av1 => "AV1",
+        }
+    }
+
+    /// Its name in WebM files; `None` if they cannot hold it.
+    pub(crate) fn webm_name(self) -> Option<&'static str> {
+        match self {
+            Self::Vp8 => Some("V_VP8"),
+            Self::Vp9 => Some("V_VP9"),
+            Self::Av1 => Some("V_AV1"),
+            Self::H264 | Self::H264Single => None,
+        }
+    }
+
+    /// What WebM files say of a track that begins with this key frame, for encodings of which they say something.
+    pub(crate) fn webm_private(self, frame: &[u8]) -> Option<[u8; 4]> {
+        match self {
+            Self::Av1 => av1::configuration(frame),
+            Self::Vp8 | Self::Vp9 | Self::H264 | Self::H264Single => None,
+        }
+    }
+
+    /// Its name in IVF files.
+    pub(crate) fn ivf_name(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Vp8 => Some(b"VP80"),
+            Self::Vp9 => Some(b"VP90"),
+            Self::Av1 => Some(b"AV01"),
+            Self::H264 | Self::H264Single => None,
         }
     }
 
@@ -147,7 +193,7 @@ impl VideoEncoding {
     pub fn has_layers(self) -> bool {
         match self {
             Self::Vp8 => true,
-            Self::H264 | Self::H264Single => false,
+            Self::Vp9 | Self::H264 | Self::H264Single | Self::Av1 => false,
         }
     }
 
@@ -170,11 +216,15 @@ impl VideoEncoding {
         match self {
             #[cfg(feature = "vp8")]
             Self::Vp8 => Ok(Box::new(vp8::Encoder::new(size[0], size[1], bits)?)),
+            #[cfg(feature = "vp8")]
+            Self::Vp9 => Ok(Box::new(vp9::Encoder::new(size[0], size[1], bits)?)),
             #[cfg(feature = "h264")]
             Self::H264 => Ok(Box::new(h264::Encoder::new(size, bits, Packetization::NonInterleaved)?)),
             #[cfg(feature = "h264")]
             Self::H264Single => Ok(Box::new(h264::Encoder::new(size, bits, Packetization::Single)?)),
-            #[cfg(not(all(feature = "vp8", feature = "h264")))]
+            #[cfg(feature = "av1")]
+            Self::Av1 => Ok(Box::new(av1::Encoder::new(size, bits)?)),
+            #[cfg(not(all(feature = "av1", feature = "h264", feature = "vp8")))]
             absent => {
                 let _no_encoder_takes_them = (size, bits);
                 Err(VideoFault::Absent(absent.name()))
@@ -190,9 +240,13 @@ impl VideoEncoding {
         match self {
             #[cfg(feature = "vp8")]
             Self::Vp8 => Ok(Box::new(vp8::Decoder::new()?)),
+            #[cfg(feature = "vp8")]
+            Self::Vp9 => Ok(Box::new(vp9::Decoder::new()?)),
             #[cfg(feature = "h264")]
             Self::H264 | Self::H264Single => Ok(Box::new(h264::Decoder::new()?)),
-            #[cfg(not(all(feature = "vp8", feature = "h264")))]
+            #[cfg(feature = "av1")]
+            Self::Av1 => Ok(Box::new(av1::Decoder::new()?)),
+            #[cfg(not(all(feature = "av1", feature = "h264", feature = "vp8")))]
             absent => Err(VideoFault::Absent(absent.name())),
         }
     }
@@ -202,8 +256,10 @@ impl VideoEncoding {
     pub fn payloader(self) -> Box<dyn Payloader> {
         match self {
             Self::Vp8 => Box::new(Vp8Payloader::default()),
+            Self::Vp9 => Box::new(Vp9Payloader::default()),
             Self::H264 => Box::new(H264Payloader(Packetization::NonInterleaved)),
             Self::H264Single => Box::new(H264Payloader(Packetization::Single)),
+            Self::Av1 => Box::new(Av1Payloader),
         }
     }
 
@@ -211,7 +267,9 @@ impl VideoEncoding {
     pub(crate) fn read(self, payload: &[u8]) -> Option<Piece> {
         match self {
             Self::Vp8 => vp8::read(payload),
+            Self::Vp9 => vp9::read(payload),
             Self::H264 | Self::H264Single => h264::read(payload),
+            Self::Av1 => av1::read(payload),
         }
     }
 
@@ -222,7 +280,9 @@ impl VideoEncoding {
     pub(crate) fn join(self, pieces: impl Iterator<Item = Vec<u8>>) -> Result<Vec<u8>, VideoFault> {
         match self {
             Self::Vp8 => Ok(pieces.flatten().collect()),
+            Self::Vp9 => vp9::join(pieces),
             Self::H264 | Self::H264Single => h264::join(pieces),
+            Self::Av1 => av1::join(pieces),
         }
     }
 
@@ -230,7 +290,9 @@ impl VideoEncoding {
     pub(crate) fn is_key(self, frame: &[u8]) -> bool {
         match self {
             Self::Vp8 => vp8::is_key(frame),
+            Self::Vp9 => vp9::is_key(frame),
             Self::H264 | Self::H264Single => h264::is_key(frame),
+            Self::Av1 => av1::is_key(frame),
         }
     }
 
@@ -238,6 +300,8 @@ impl VideoEncoding {
     pub(crate) fn size(self, frame: &[u8]) -> Option<[usize; 2]> {
         match self {
             Self::Vp8 => vp8::size(frame),
+            Self::Vp9 => vp9::size(frame),
+            Self::Av1 => av1::size(frame),
             Self::H264 | Self::H264Single => None,
         }
     }
@@ -246,7 +310,88 @@ impl VideoEncoding {
     pub(crate) fn renumbered(self, packet: &RtpPacket, kept_back: u16) -> RtpPacket {
         match self {
             Self::Vp8 => vp8::renumbered(packet, kept_back),
-            Self::H264 | Self::H264Single => packet.clone(), // It has no numbers of frames.
+            Self::Vp9 => vp9::renumbered(packet, kept_back),
+            Self::H264 | Self::H264Single | Self::Av1 => packet.clone(), // They have no numbers of frames.
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::codec::video::{Encoded, Layer};
+    use crate::video::frame::VideoFrame;
+
+    /// How a key frame of each encoding begins.
+    fn beginning(encoding: VideoEncoding) -> &'static [u8] {
+        match encoding {
+            VideoEncoding::Vp8 => &[0x10, 0, 0, 0x9D, 1, 0x2A, 160, 0, 96, 0],
+            VideoEncoding::Vp9 => &[0x82, 0x49, 0x83, 0x42, 0x00, 0x09, 0xF0, 0x05, 0xF0],
+            VideoEncoding::H264 | VideoEncoding::H264Single => &[0, 0, 0, 1, 0x67, 66, 1, 31, 0, 0, 0, 1, 0x65],
+            VideoEncoding::Av1 => &[0x0A, 6, 0, 0, 0, 0x24, 0xF5, 0x77, 0x32, 0xB8, 0x17],
+        }
+    }
+
+    /// The packets of such a frame, of 3000 bytes behind its beginning.
+    fn packets(encoding: VideoEncoding) -> Vec<Vec<u8>> {
+        let rest = (0..3_000u32).map(|at| (at % 251) as u8 | 2);
+        let bytes = beginning(encoding).iter().copied().chain(rest).collect();
+        let packets = encoding.payloader().packets(&Encoded { bytes, key: true, layer: Layer::default() }, 0);
+        packets.into_iter().map(|packet| packet.payload.to_vec()).collect()
+    }
+
+    #[test]
+    fn a_damaged_packet_never_panics() {
+        for encoding in VideoEncoding::ALL {
+            let whole = packets(encoding);
+            assert!(whole.iter().all(|packet| encoding.read(packet).is_some()), "{encoding:?}");
+            for (number, packet) in whole.iter().enumerate() {
+                let heads = (0..24.min(packet.len())).flat_map(|at| (0..=u8::MAX).map(move |with| (at, with)));
+                let damaged = heads.map(|(at, with)| {
+                    let mut damaged = packet.clone();
+                    damaged[at] = with;
+                    damaged
+                });
+                for damaged in damaged.chain((0..packet.len()).map(|length| packet[..length].to_vec())) {
+                    let mut all = whole.clone();
+                    all[number] = damaged;
+                    let pieces: Vec<Piece> = all.iter().filter_map(|packet| encoding.read(packet)).collect();
+                    let joined = encoding.join(pieces.into_iter().map(|piece| piece.bytes));
+                    let _whatever = joined.map(|frame| (encoding.is_key(&frame), encoding.size(&frame)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_encoder_takes_whatever_it_may_be_told() {
+        for encoding in VideoEncoding::built_in() {
+            let (mut encoder, mut decoder) =
+                (encoding.encoder([320, 192], 300_000).unwrap(), encoding.decoder().unwrap());
+            encoder.set_interval(Duration::from_millis(66)).unwrap();
+            encoder.set_screen_content().unwrap();
+            for number in 0..6 {
+                encoder.set_layered(number == 2).unwrap();
+                encoder.set_bit_rate(100_000 * (u32::try_from(number).unwrap() + 1)).unwrap();
+                let frame = VideoFrame::filled(320, 192, [200, 60, 40]);
+                let encoded = encoder.encode(&frame, number * 6_000, number == 4).unwrap().expect("it is small");
+                assert_eq!(encoding.size(&encoded.bytes).is_some(), encoded.key && encoding.name() != "H.264");
+                assert_eq!(encoding.is_key(&encoded.bytes), encoded.key, "{encoding:?}");
+                let decoded = decoder.decode(&encoded.bytes).unwrap().expect("it is shown");
+                assert_eq!([decoded.width(), decoded.height()], [320, 192]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_user_prefers_is_offered_first_in_all_its_forms_and_each_under_its_own_id() {
+        let offered = VideoEncoding::offered(Some(VideoEncoding::H264));
+        assert!(offered.iter().take(2).all(|first| !cfg!(feature = "h264") || first.name() == "H.264"), "{offered:?}");
+        assert_eq!(offered.len(), VideoEncoding::built_in().count());
+        assert_eq!(VideoEncoding::offered(None), VideoEncoding::built_in().collect::<Vec<_>>());
+        let ids: BTreeSet<u8> = VideoEncoding::ALL.map(|encoding| encoding.payload_type().id).into();
+        assert_eq!(ids.len(), VideoEncoding::ALL.len());
     }
 }

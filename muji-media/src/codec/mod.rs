@@ -2,9 +2,13 @@
 
 pub(crate) mod assembler;
 pub(crate) mod audio_decoder;
+pub(crate) mod av1;
+mod bits;
 pub(crate) mod encoding;
 pub(crate) mod g711;
 pub(crate) mod h264;
+#[cfg(feature = "vp8")]
+pub(crate) mod libvpx;
 pub(crate) mod offer;
 pub(crate) mod opus;
 pub(crate) mod red;
@@ -12,3 +16,4 @@ pub(crate) mod source_stream;
 pub(crate) mod telephone_event;
 pub(crate) mod video;
 pub(crate) mod vp8;
+pub(crate) mod vp9;

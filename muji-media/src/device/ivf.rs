@@ -1,4 +1,4 @@
-//! IVF: VP8 in a file and nothing else, as encoders of it write it.
+//! IVF: VP8, VP9 or AV1 in a file and nothing else, as encoders of it write it.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::track::{EncodedSample, Track, VideoFileError};
+use crate::codec::encoding::VideoEncoding;
 
 /// The header in front of everything, and the one of each frame.
 const HEADER: usize = 32;
@@ -21,6 +22,7 @@ pub(super) struct Ivf {
     begin: u64,
     /// Ticks a second, as a fraction.
     rate: [u32; 2],
+    encoding: VideoEncoding,
 }
 
 impl Ivf {
@@ -34,16 +36,17 @@ impl Ivf {
         if !header.starts_with(b"DKIF") {
             return Err(wrong("something else than IVF"));
         }
-        if &header[8..12] != b"VP80" {
-            return Err(wrong(&format!("{} instead of VP8", header[8..12].escape_ascii())));
-        }
+        let name = &header[8..12];
+        let Some(encoding) = VideoEncoding::ALL.into_iter().find(|encoding| encoding.ivf_name() == Some(name)) else {
+            return Err(wrong(&format!("{} instead of VP8, VP9 or AV1", name.escape_ascii())));
+        };
         let field = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let (begin, rate) = (u16::from_le_bytes([header[6], header[7]]).into(), [field(16), field(20)]);
         if rate.contains(&0) || begin < HEADER as u64 {
             return Err(wrong("a header that makes no sense"));
         }
         file.seek(SeekFrom::Start(begin)).map_err(unreadable)?;
-        Ok(Self { file, begin, rate })
+        Ok(Self { file, begin, rate, encoding })
     }
 
     fn read(&mut self) -> std::io::Result<Option<EncodedSample>> {
@@ -67,6 +70,10 @@ impl Ivf {
 }
 
 impl Track for Ivf {
+    fn encoding(&self) -> Option<VideoEncoding> {
+        Some(self.encoding)
+    }
+
     fn next(&mut self) -> Result<Option<EncodedSample>, String> {
         self.read().map_err(|why| why.to_string())
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::VideoFault;
 
 /// A file cannot be played.
@@ -46,6 +47,9 @@ pub(crate) struct EncodedSample {
 
 /// The encoded pieces of a track, in order.
 pub(crate) trait Track: Send {
+    /// How its frames are encoded; `None` if it is sound.
+    fn encoding(&self) -> Option<VideoEncoding>;
+
     /// The next; `None` at the end.
     fn next(&mut self) -> Result<Option<EncodedSample>, String>;
 

@@ -1,4 +1,4 @@
-//! Video files: VP8 from a file, decoded and shown again and again.
+//! Video files: VP8, VP9 or AV1 from a file, decoded and shown again and again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,9 +7,7 @@ use super::interface::{DeviceError, VideoSource};
 use super::ivf::Ivf;
 use super::track::{EncodedSample, Track, TrackKind, VideoFileError};
 use super::webm::WebmTrack;
-use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::{VideoDecoder, VideoFault};
-use crate::codec::vp8;
 use crate::video::frame::INTERVAL;
 use crate::video::frame::VideoFrame;
 
@@ -38,22 +36,19 @@ impl VideoFile {
     /// Opens a file.
     ///
     /// # Errors
-    /// If it is not there, or holds no VP8.
+    /// If it is not there, or holds nothing that can be decoded here.
     pub fn open(path: &Path) -> Result<Self, VideoFileError> {
         let unreadable = |why| VideoFileError::Unreadable { path: path.to_owned(), why };
         let is_ivf = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("ivf"));
         let mut track: Box<dyn Track> =
             if is_ivf { Box::new(Ivf::open(path)?) } else { Box::new(WebmTrack::open(path, TrackKind::Video)?) };
         let no_frame = |why| VideoFileError::FirstFrame { path: path.to_owned(), why };
-        let mut decoder = VideoEncoding::Vp8.decoder().map_err(no_frame)?;
-        let first = track.next().map_err(unreadable)?;
-        let first =
-            first.ok_or_else(|| VideoFileError::Codec { path: path.to_owned(), found: "no frame".to_owned() })?;
-        if vp8::size(&first.bytes).is_none() {
-            return Err(VideoFileError::Codec {
-                path: path.to_owned(),
-                found: "a first VP8 frame that is no key frame".to_owned(),
-            });
+        let found = |found: String| VideoFileError::Codec { path: path.to_owned(), found };
+        let encoding = track.encoding().ok_or_else(|| found("no video".to_owned()))?;
+        let mut decoder = encoding.decoder().map_err(no_frame)?;
+        let first = track.next().map_err(unreadable)?.ok_or_else(|| found("no frame".to_owned()))?;
+        if !encoding.is_key(&first.bytes) {
+            return Err(found(format!("a first {} frame that is no key frame", encoding.name())));
         }
         let frame = decoder.decode(&first.bytes).map_err(no_frame)?.ok_or_else(|| no_frame(VideoFault::Size))?;
         let size = [frame.width(), frame.height()];
@@ -112,14 +107,14 @@ impl VideoSource for VideoFile {
 #[cfg(all(test, feature = "vp8"))]
 mod tests {
     use super::*;
-    use crate::codec::video::VideoEncoder as _;
-    use crate::codec::vp8::Encoder;
+    use crate::codec::encoding::VideoEncoding;
 
     /// An IVF file of so many frames, 15 a second, red and blue by turns.
-    fn ivf(path: &Path, frames: u64) {
-        let mut encoder = Encoder::new(160, 96, 300_000).expect("libvpx works");
-        let mut file =
-            [&b"DKIF\0\0\x20\0VP80\xA0\0\x60\0"[..], &15u32.to_le_bytes(), &1u32.to_le_bytes(), &[0; 8]].concat();
+    fn ivf(path: &Path, encoding: VideoEncoding, frames: u64) {
+        let mut encoder = encoding.encoder([160, 96], 300_000).expect("libvpx works");
+        let name = encoding.ivf_name().expect("it has one");
+        let mut file = [b"DKIF\0\0\x20\0", name, b"\xA0\0\x60\0"].concat();
+        file.extend([15u32, 1, 0, 0].map(u32::to_le_bytes).concat());
         for number in 0..frames {
             let colour = if number.is_multiple_of(2) { [200, 0, 0] } else { [0, 0, 200] };
             let encoded = encoder.encode(&VideoFrame::filled(160, 96, colour), number * 6_000, true).unwrap();
@@ -134,23 +129,25 @@ mod tests {
     #[test]
     fn an_ivf_file_is_shown_at_its_own_pace_again_and_again() {
         let path = std::env::temp_dir().join(format!("muji-film-{}.ivf", std::process::id()));
-        ivf(&path, 6);
-        let mut film = VideoFile::open(&path).unwrap();
-        let shown: Vec<char> = (0..24)
-            .map(|_| {
-                let [red, _, blue] = film.capture().unwrap().mean();
-                if red > blue { 'r' } else { 'b' }
-            })
-            .collect();
-        // Behind the end comes the first, as soon as the last had its time.
-        assert_eq!(String::from_iter(shown), "rrbbrrbbrrbbrrbbrrbbrrbb");
+        for encoding in VideoEncoding::built_in().filter(|encoding| encoding.ivf_name().is_some()) {
+            ivf(&path, encoding, 6);
+            let mut film = VideoFile::open(&path).unwrap();
+            let shown: Vec<char> = (0..24)
+                .map(|_| {
+                    let [red, _, blue] = film.capture().unwrap().mean();
+                    if red > blue { 'r' } else { 'b' }
+                })
+                .collect();
+            // Behind the end comes the first, as soon as the last had its time.
+            assert_eq!(String::from_iter(shown), "rrbbrrbbrrbbrrbbrrbbrrbb", "{encoding:?}");
+        }
         std::fs::remove_file(path).unwrap();
     }
 
     #[test]
     fn other_codecs_and_nonsense_are_named_with_what_to_do() {
         let path = std::env::temp_dir().join(format!("muji-film-{}-wrong.ivf", std::process::id()));
-        ivf(&path, 1);
+        ivf(&path, VideoEncoding::Vp8, 1);
         let good = std::fs::read(&path).unwrap();
         let with = |at: usize, bytes: &[u8]| {
             let mut file = good.clone();
@@ -158,7 +155,7 @@ mod tests {
             std::fs::write(&path, file).unwrap();
             VideoFile::open(&path).err().unwrap().to_string()
         };
-        assert!(with(8, b"AV01").contains("holds AV01 instead of VP8; convert it"));
+        assert!(with(8, b"H264").contains("holds H264 instead of VP8, VP9 or AV1; convert it"));
         assert!(with(0, b"RIFF").contains("something else than IVF"));
         assert!(with(16, &[0; 4]).contains("a header that makes no sense"));
         assert!(with(32, &[0xFF; 4]).contains("a frame of 4294967295 bytes"));
@@ -169,7 +166,7 @@ mod tests {
     #[test]
     fn a_damaged_ivf_file_never_panics() {
         let path = std::env::temp_dir().join(format!("muji-film-{}-damaged.ivf", std::process::id()));
-        ivf(&path, 2);
+        ivf(&path, VideoEncoding::Vp8, 2);
         let whole = std::fs::read(&path).unwrap();
         // The header of the file, and that of its first frame with the frame's own.
         for (at, with) in (0..60).flat_map(|at| [0, 1, 0x7F, 0x80, 0xFF].map(|with| (at, with))) {

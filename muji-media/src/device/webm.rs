@@ -1,4 +1,4 @@
-//! WebM files, such as our recordings: VP8 for [`super::video_file`], and Opus.
+//! WebM files, such as our recordings: VP8, VP9 or AV1 for [`super::video_file`], and Opus.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,6 +10,7 @@ use super::interface::{AudioSource, DeviceError};
 use super::track::{EncodedSample, Track, TrackKind, VideoFileError};
 use super::webm_reader::{TrackEntry, WebmReader};
 use crate::audio::frame::{AudioFrame, SAMPLE_RATE};
+use crate::codec::encoding::VideoEncoding;
 use crate::codec::opus::Decoder;
 
 /// Longest silence between two packets that is played as one; more is nonsense.
@@ -23,27 +24,36 @@ pub(crate) struct WebmTrack {
     path: PathBuf,
     file: WebmReader<BufReader<File>>,
     number: u64,
+    encoding: Option<VideoEncoding>,
     length: Option<Duration>,
 }
 
 impl WebmTrack {
     pub(crate) fn open(path: &Path, wanted: TrackKind) -> Result<Self, VideoFileError> {
         let file = open(path).map_err(|why| VideoFileError::Unreadable { path: path.to_owned(), why })?;
-        let (kind, name, codec) = match wanted {
-            TrackKind::Video => (TrackEntry::VIDEO, "video", "V_VP8"),
-            TrackKind::Audio => (TrackEntry::AUDIO, "sound", "A_OPUS"),
+        let (kind, name) = match wanted {
+            TrackKind::Video => (TrackEntry::VIDEO, "video"),
+            TrackKind::Audio => (TrackEntry::AUDIO, "sound"),
+        };
+        let is_known = |track: &&TrackEntry| match wanted {
+            TrackKind::Video => encoding(&track.codec).is_some(),
+            TrackKind::Audio => track.codec == "A_OPUS",
         };
         let wrong = |found: String| VideoFileError::Codec { path: path.to_owned(), found };
         let of_kind = || file.tracks.iter().filter(|track| track.kind == kind);
-        let Some(track) = of_kind().find(|track| track.codec == codec) else {
+        let Some(track) = of_kind().find(is_known) else {
             let other = of_kind().next().map(|track| format!("{name} in {}", track.codec));
             return Err(wrong(other.unwrap_or_else(|| format!("no {name}"))));
         };
-        let number = track.number;
+        let (number, encoding) = (track.number, encoding(&track.codec));
         let ns = file.duration.map(|ticks| ticks * file.scale as f64).filter(|ns| *ns > 0.0);
         let length = ns.and_then(|ns| Duration::try_from_secs_f64(ns / 1e9).ok());
-        Ok(Self { path: path.to_owned(), file, number, length })
+        Ok(Self { path: path.to_owned(), file, number, encoding, length })
     }
+}
+
+fn encoding(codec: &str) -> Option<VideoEncoding> {
+    VideoEncoding::ALL.into_iter().find(|encoding| encoding.webm_name() == Some(codec))
 }
 
 fn open(path: &Path) -> Result<WebmReader<BufReader<File>>, String> {
@@ -52,6 +62,10 @@ fn open(path: &Path) -> Result<WebmReader<BufReader<File>>, String> {
 }
 
 impl Track for WebmTrack {
+    fn encoding(&self) -> Option<VideoEncoding> {
+        self.encoding
+    }
+
     fn next(&mut self) -> Result<Option<EncodedSample>, String> {
         let block = self.file.next(self.number).map_err(|why| why.to_string())?;
         let at = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(self.file.scale));

@@ -160,7 +160,7 @@ impl Recordings {
 
     /// Whether a file can hold frames of this encoding.
     pub(crate) fn takes(encoding: VideoEncoding) -> bool {
-        webm::codec(encoding).is_some()
+        encoding.webm_name().is_some()
     }
 
     /// The way for frames, if they are recorded.

@@ -1,4 +1,4 @@
-//! WebM: Opus and VP8 of one participant in a file (RFC 8794, RFC 9559).
+//! WebM: Opus and VP8, VP9 or AV1 of one participant in a file (RFC 8794, RFC 9559).
 //!
 //! Our own writer: the available ones must know at the beginning whether there will be video, and a participant may add video in the
 //! middle of a call. What is written is a whole file at each second, whatever becomes of this program.
@@ -130,18 +130,11 @@ fn sound_track() -> Vec<u8> {
     )
 }
 
-/// The name of an encoding in WebM; `None` if a file of that form cannot hold it.
-pub(super) fn codec(encoding: VideoEncoding) -> Option<&'static str> {
-    match encoding {
-        VideoEncoding::Vp8 => Some("V_VP8"),
-        VideoEncoding::H264 | VideoEncoding::H264Single => None,
-    }
-}
-
 /// As long whatever the codec and the size: it takes the place of something void.
-fn frame_track(codec: &str, [width, height]: [usize; 2]) -> Vec<u8> {
+fn frame_track(codec: &str, private: Option<[u8; 4]>, [width, height]: [usize; 2]) -> Vec<u8> {
     let video = [number(id::PIXEL_WIDTH, width as u64), number(id::PIXEL_HEIGHT, height as u64)].concat();
-    track(FRAMES, 1, codec, &[element(id::VIDEO, &video)])
+    let private = private.map_or_else(|| element(id::VOID, &[0; 5]), |private| element(id::CODEC_PRIVATE, &private));
+    track(FRAMES, 1, codec, &[private, element(id::VIDEO, &video)])
 }
 
 /// What stands at the beginning, and where in it.
@@ -178,7 +171,7 @@ impl Head {
         ];
         bytes.extend(element(id::INFO, &info.concat()));
         let duration = bytes.len() as u64 - 8;
-        let room = frame_track("V_VP8", [0, 0]).len();
+        let room = frame_track("V_VP8", None, [0, 0]).len();
         let void = element(id::VOID, &vec![0; room - element(id::VOID, &[]).len()]);
         bytes.extend(element(id::TRACKS, &[sound_track(), void].concat()));
         let frames = (bytes.len() - room) as u64;
@@ -237,14 +230,15 @@ impl WebmSink {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn video(&mut self, at: Instant, encoding: VideoEncoding, frame: &Encoded) -> Result<(), DeviceError> {
-        let Some(codec) = codec(encoding) else { return Ok(()) };
+        let Some(codec) = encoding.webm_name() else { return Ok(()) };
         let size = encoding.size(&frame.bytes).unwrap_or_default();
         // A track has one encoding. Players show all frames in the size that the header says, and a sender may change to another one.
         let continues = self.frames.is_none_or(|frames| frames == encoding);
         if continues && size[0] * size[1] > self.largest[0] * self.largest[1] {
             self.frames = Some(encoding);
             self.largest = size;
-            self.patch(self.head.frames, &frame_track(codec, size)).map_err(|why| unwritable(&self.path, &why))?;
+            let track = frame_track(codec, encoding.webm_private(&frame.bytes), size);
+            self.patch(self.head.frames, &track).map_err(|why| unwritable(&self.path, &why))?;
         }
         if self.frames != Some(encoding) {
             return Ok(());
@@ -309,8 +303,6 @@ mod tests {
     use super::*;
     use crate::audio::frame::FRAME;
     use crate::audio::meter::Meter;
-    use crate::codec::video::VideoEncoder as _;
-    use crate::codec::vp8;
     use crate::device::track::Track;
     use crate::device::track::TrackKind;
     use crate::device::video_file::VideoFile;
@@ -323,8 +315,8 @@ mod tests {
     }
 
     /// So many seconds of a tone, with frames from the second second on, as the time between them goes.
-    fn record(sink: &mut WebmSink, begun: Instant, seconds: u32) {
-        let mut encoder = vp8::Encoder::new(160, 96, 300_000).expect("libvpx works");
+    fn record(sink: &mut WebmSink, begun: Instant, encoding: VideoEncoding, seconds: u32) {
+        let mut encoder = encoding.encoder([160, 96], 300_000).expect("libvpx works");
         let frame = VideoFrame::filled(160, 96, [200, 60, 40]);
         for number in 0..seconds * 50 {
             let at = begun + FRAME_TIME * number;
@@ -336,7 +328,7 @@ mod tests {
             if number >= 50 && number.is_multiple_of(2) {
                 let encoded = encoder.encode(&frame, u64::from(number) * 1_800, false).unwrap();
                 if let Some(encoded) = encoded {
-                    sink.video(at, VideoEncoding::Vp8, &encoded).unwrap();
+                    sink.video(at, encoding, &encoded).unwrap();
                 }
             }
         }
@@ -354,9 +346,15 @@ mod tests {
 
     #[test]
     fn what_is_recorded_can_be_played_also_when_frames_come_later() {
-        let (path, begun) = (file("later"), Instant::now());
+        for encoding in VideoEncoding::built_in().filter(|encoding| encoding.webm_name().is_some()) {
+            play_recorded(encoding);
+        }
+    }
+
+    fn play_recorded(encoding: VideoEncoding) {
+        let (path, begun) = (file(&format!("later-{}", encoding.name())), Instant::now());
         let mut sink = WebmSink::create(&path, begun).unwrap();
-        record(&mut sink, begun, 3);
+        record(&mut sink, begun, encoding, 3);
         sink.flush().unwrap();
         let mut film = VideoFile::open(&path).unwrap();
         assert_eq!(film.size(), [160, 96]);
@@ -377,14 +375,14 @@ mod tests {
         let (path, begun) = (file("sizes"), Instant::now());
         let mut sink = WebmSink::create(&path, begun).unwrap();
         for (number, size) in (0u32..).zip([[160, 96], [320, 192], [80, 48]]) {
-            let mut encoder = vp8::Encoder::new(size[0], size[1], 300_000).expect("libvpx works");
+            let mut encoder = VideoEncoding::Vp8.encoder(size, 300_000).expect("libvpx works");
             let frame = VideoFrame::filled(size[0], size[1], [200, 60, 40]);
             let encoded = encoder.encode(&frame, 0, true).unwrap().expect("key frames are not left out");
             sink.video(begun + Duration::from_millis(40) * number, VideoEncoding::Vp8, &encoded).unwrap();
         }
         sink.flush().unwrap();
         let written = std::fs::read(&path).unwrap();
-        let track = frame_track("V_VP8", [320, 192]);
+        let track = frame_track("V_VP8", None, [320, 192]);
         assert!(written.windows(track.len()).any(|part| part == track));
         let mut film = VideoFile::open(&path).unwrap();
         let mut shown: Vec<usize> = (0..5).map(|_| film.capture().unwrap().width()).collect();
@@ -397,7 +395,7 @@ mod tests {
     fn a_recording_is_whole_but_for_its_last_second_if_the_program_is_stopped() {
         let (path, begun) = (file("stopped"), Instant::now());
         let mut sink = WebmSink::create(&path, begun).unwrap();
-        record(&mut sink, begun, 4);
+        record(&mut sink, begun, VideoEncoding::Vp8, 4);
         let track = WebmTrack::open(&path, TrackKind::Audio).unwrap();
         assert_eq!(track.length(), Some(Duration::from_secs(3)));
         // Even in the middle of a write.

@@ -187,58 +187,104 @@ fn a_key_frame_comes_first_and_when_asked_but_not_more_often_than_all_can_bear()
 #[cfg(feature = "h264")]
 #[test]
 fn a_frame_is_captured_once_and_encoded_in_each_encoding_that_some_peer_takes() {
-    let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
+    let mut romeo = Bench::new();
     romeo.give(VideoTask::StartCapture(Media::Video));
     romeo.run(INTERVAL * 10);
-    let encodings = [VideoEncoding::Vp8, VideoEncoding::H264];
-    romeo.give(VideoTask::Encode(wanted(encodings)));
+    let encodings: Vec<VideoEncoding> = VideoEncoding::built_in().collect();
+    romeo.give(VideoTask::Encode(wanted(encodings.iter().copied())));
+    romeo.give(VideoTask::ForceKeyFrame(camera())); // The others begin with one.
     let mut sent: BTreeMap<VideoEncoding, Vec<RtpPacket>> = BTreeMap::new();
     for output in romeo.run(INTERVAL * 30) {
         let VideoOutput::Frame(_, _, frame) = output else { panic!("nothing else: {output:?}") };
         sent.entry(frame.encoding).or_default().extend(frame.packets);
     }
-    assert_eq!(romeo.taken(), 40);
-    let timestamps = |encoding| sent[&encoding].iter().map(|packet| packet.timestamp).collect::<BTreeSet<_>>();
-    assert_eq!(timestamps(encodings[0]), timestamps(encodings[1]));
-    for packet in received(&sent[&VideoEncoding::H264], 1, juliet.now) {
-        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::H264, packet));
+    assert_eq!((romeo.taken(), sent.len()), (40, encodings.len()));
+    let timestamps = |encoding| sent[encoding].iter().map(|packet| packet.timestamp).collect::<BTreeSet<_>>();
+    for encoding in &encodings {
+        assert_eq!(timestamps(&encodings[0]), timestamps(encoding), "{encoding:?}");
+        let mut juliet = Bench::new();
+        for packet in received(&sent[encoding], 1, juliet.now) {
+            juliet.give(VideoTask::Packet(id(1), Media::Video, *encoding, packet));
+        }
+        let Ok(Observation::Video { size, colour, .. }) = juliet.seen.try_recv() else {
+            panic!("{encoding:?}: not seen")
+        };
+        assert_eq!(size, [160, 96]);
+        assert!(
+            colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10),
+            "{encoding:?} {colour:?}"
+        );
     }
-    let Ok(Observation::Video { size, colour, .. }) = juliet.seen.try_recv() else { panic!("not seen") };
-    assert_eq!(size, [160, 96]);
-    assert!(colour.iter().zip([200, 60, 40]).all(|(seen, sent)| seen.abs_diff(sent) < 10), "{colour:?}");
     romeo.give(VideoTask::Encode(wanted([VideoEncoding::H264])));
     let frames = romeo.run(INTERVAL * 10);
     assert!(frames.iter().all(|it| matches!(it, VideoOutput::Frame(_, _, it) if it.encoding == VideoEncoding::H264)));
 }
 
-#[cfg(feature = "h264")]
-#[test]
-fn h264_of_which_a_packet_contradicts_the_others_is_told_once_and_goes_on_with_the_next_key_frame() {
+/// What is told of a stream in which `damage` was done to the first frames, and whether it goes on with the next key frame.
+fn told_of_damage(encoding: VideoEncoding, damage: impl FnOnce(&mut Vec<RtpPacket>)) -> (Vec<String>, bool) {
     let (mut romeo, mut juliet) = (Bench::new(), Bench::new());
-    romeo.give(VideoTask::Encode(wanted([VideoEncoding::H264])));
+    romeo.give(VideoTask::Encode(wanted([encoding])));
     romeo.give(VideoTask::StartCapture(Media::Video));
     let mut frames = packets(romeo.run(INTERVAL * 10));
-    // Behind the first packet of a frame comes a piece of a unit without a beginning.
-    let piece = RtpPacket { payload: Arc::from(&[0x7C, 0x05, 9][..]), ..frames[0].clone() };
-    assert!(std::mem::replace(&mut frames[0].marker, false), "the frame is small");
-    frames.insert(1, piece);
+    damage(&mut frames);
     let mut sent = received(&frames, 1, juliet.now);
     let next = sent.len() as u64 + 1;
-    romeo.give(VideoTask::ForceKeyFrame(vec![(Media::Video, VideoEncoding::H264)]));
+    romeo.give(VideoTask::ForceKeyFrame(vec![(Media::Video, encoding)]));
     sent.extend(received(&packets(romeo.run(INTERVAL * 10)), next, juliet.now));
     for packet in sent {
-        juliet.give(VideoTask::Packet(id(1), Media::Video, VideoEncoding::H264, packet));
+        juliet.give(VideoTask::Packet(id(1), Media::Video, encoding, packet));
         juliet.now += INTERVAL / 2;
     }
     let told = juliet.outputs().into_iter().filter_map(|output| match output {
         VideoOutput::Trouble(DeviceError(why)) => Some(why),
         _ => None,
     });
-    let why = "video of a participant cannot be shown: the stream makes no sense: a unit has no beginning";
-    assert_eq!(told.collect::<Vec<_>>(), [why]);
+    let told = told.collect();
+    let _of_before_the_damage = std::iter::from_fn(|| juliet.seen.try_recv().ok()).count();
     juliet.run(Duration::from_secs(1));
     juliet.worker.show_due(juliet.now).unwrap_or_else(|_| panic!("the bench listens"));
-    assert!(matches!(juliet.seen.try_recv(), Ok(Observation::Video { .. })), "the call goes on");
+    (told, matches!(juliet.seen.try_recv(), Ok(Observation::Video { .. })))
+}
+
+#[cfg(feature = "h264")]
+#[test]
+fn h264_of_which_a_packet_contradicts_the_others_is_told_once_and_goes_on_with_the_next_key_frame() {
+    let told = told_of_damage(VideoEncoding::H264, |frames| {
+        // Behind the first packet of a frame comes a piece of a unit without a beginning.
+        let piece = RtpPacket { payload: Arc::from(&[0x7C, 0x05, 9][..]), ..frames[0].clone() };
+        assert!(std::mem::replace(&mut frames[0].marker, false), "the frame is small");
+        frames.insert(1, piece);
+    });
+    let why = "video of a participant cannot be shown: the stream makes no sense: a unit has no beginning";
+    assert_eq!(told, (vec![why.to_owned()], true));
+}
+
+#[test]
+fn vp9_whose_frames_grow_beyond_the_bound_is_told_once_and_goes_on_with_the_next_key_frame() {
+    let told = told_of_damage(VideoEncoding::Vp9, |frames| {
+        // No key frame, and of 65536 x 65536.
+        let huge = [0x86, 0x00, 0x40, 0x00, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF];
+        for frame in &mut frames[1..4] {
+            frame.payload = [&frame.payload[..5], &huge].concat().into();
+        }
+    });
+    assert_eq!(
+        told,
+        (vec!["video of a participant cannot be shown: the size of the frame is not supported".to_owned()], true)
+    );
+}
+
+#[cfg(feature = "av1")]
+#[test]
+fn av1_of_which_a_packet_contradicts_the_others_is_told_once_and_goes_on_with_the_next_key_frame() {
+    let told = told_of_damage(VideoEncoding::Av1, |frames| {
+        // Behind the first packet of a frame comes a piece of a unit without a beginning.
+        let piece = RtpPacket { payload: Arc::from(&[0x90, 1, 2][..]), ..frames[0].clone() };
+        assert!(std::mem::replace(&mut frames[0].marker, false), "the frame is small");
+        frames.insert(1, piece);
+    });
+    let why = "video of a participant cannot be shown: the stream makes no sense: a unit has no beginning";
+    assert_eq!(told, (vec![why.to_owned()], true));
 }
 
 #[test]

@@ -56,9 +56,10 @@ export class Meter {
   }
 
   async measure() {
-    if (this.sound) this.tell('heard', { hz: tone(this.sound), ...await this.concealment() });
+    const stats = [...(await this.pc.getStats()).values()];
+    if (this.sound) this.tell('heard', { hz: tone(this.sound), ...concealment(stats) });
     const colour = this.colour();
-    if (colour) this.tell('seen', { colour, shown: this.shown, ...await this.repairs() });
+    if (colour) this.tell('seen', { colour, shown: this.shown, codec: codec(stats), ...repairs(stats) });
   }
 
   // The mean of what is shown.
@@ -71,25 +72,30 @@ export class Meter {
     return sums.map(sum => Math.round(sum / THUMB / THUMB).toString(16).padStart(2, '0')).join('');
   }
 
-  // Samples that were filled in, and all samples, so far. Padding without an announced source counts as sound too, without samples.
-  async concealment() {
-    const all = [...(await this.pc.getStats()).values()];
-    const sound = all.find(stat => stat.type === 'inbound-rtp' && stat.kind === 'audio' && stat.totalSamplesReceived > 0);
-    return { played: sound?.totalSamplesReceived ?? 0, concealed: sound?.concealedSamples ?? 0 };
-  }
-
-  // Packets of pictures that came again and that were sent again, both by RTX alone.
-  async repairs() {
-    const all = [...(await this.pc.getStats()).values()].filter(stat => stat.kind === 'video');
-    const came = all.find(stat => stat.type === 'inbound-rtp' && stat.rtxSsrc);
-    const sent = all.find(stat => stat.type === 'outbound-rtp' && stat.rtxSsrc);
-    return { cameAgain: came?.retransmittedPacketsReceived ?? 0, sentAgain: sent?.retransmittedPacketsSent ?? 0 };
-  }
-
   close() {
     clearInterval(this.ticks);
     clearInterval(this.silence);
   }
+}
+
+// Samples that were filled in, and all samples, so far. Padding without an announced source counts as sound too, without samples.
+function concealment(stats) {
+  const sound = stats.find(stat => stat.type === 'inbound-rtp' && stat.kind === 'audio' && stat.totalSamplesReceived > 0);
+  return { played: sound?.totalSamplesReceived ?? 0, concealed: sound?.concealedSamples ?? 0 };
+}
+
+// In which codec pictures come.
+function codec(stats) {
+  const pictures = stats.find(stat => stat.type === 'inbound-rtp' && stat.kind === 'video' && stat.framesDecoded > 0);
+  return stats.find(stat => stat.id === pictures?.codecId)?.mimeType?.replace('video/', '') ?? null;
+}
+
+// Packets of pictures that came again and that were sent again, both by RTX alone.
+function repairs(stats) {
+  const pictures = stats.filter(stat => stat.kind === 'video');
+  const came = pictures.find(stat => stat.type === 'inbound-rtp' && stat.rtxSsrc);
+  const sent = pictures.find(stat => stat.type === 'outbound-rtp' && stat.rtxSsrc);
+  return { cameAgain: came?.retransmittedPacketsReceived ?? 0, sentAgain: sent?.retransmittedPacketsSent ?? 0 };
 }
 
 function play(kind, stream) {

@@ -20,6 +20,8 @@ pub(crate) struct Direction {
     pub(crate) hz: Option<f64>,
     /// The last hue, in degrees.
     pub(crate) hue: Option<f64>,
+    /// The codec of pictures.
+    pub(crate) codec: Option<String>,
     /// When the first sound came.
     pub(crate) first_sound: Option<Instant>,
     /// Seconds in which the tone was the person's, since [`Self::count_again`].
@@ -42,6 +44,10 @@ impl Direction {
             }
             Some("heard") => self.heard(event, person, now),
             Some("seen") => self.seen(event, person, now),
+            Some("network") => {
+                let codecs = event["codecs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                self.codec = codecs.filter(|codec| *codec != "opus").map(str::to_owned).next();
+            }
             _ => {}
         }
     }
@@ -60,6 +66,7 @@ impl Direction {
         let off = self.hue.map(|hue| (hue - expected + 540.0).rem_euclid(360.0) - 180.0);
         self.right_hues += u32::from(off.is_some_and(|off| off.abs() <= HUE_TOLERANCE));
         self.shown.reached(event["shown"].as_u64(), now);
+        self.codec = event["codec"].as_str().map(str::to_owned).or(self.codec.take());
         self.repaired = event["cameAgain"].as_u64().zip(event["sentAgain"].as_u64()).map(<[u64; 2]>::from);
     }
 

@@ -222,6 +222,9 @@ impl Call<'_> {
         let video = if self.scenario.video { format!("pattern:{}", person.colour) } else { "off".to_owned() };
         let called = self.called();
         let mut arguments = vec!["--no-window", "--audio", &audio, "--video", &video];
+        if let Some((option, _)) = self.scenario.codec {
+            arguments.extend(["--codec", option]);
+        }
         match (self.scenario.shape, device) {
             (Shape::Room, _) => arguments.extend([self.room.as_str(), "--nick", person.name]),
             (Shape::Call, 0) => arguments.push(&called),
@@ -356,6 +359,8 @@ fn wrongs(direction: &Direction, first_sound: Option<f64>, scenario: &Scenario) 
         let repaired = direction.repaired.is_none_or(|[came, sent]| came > 0 && sent > 0);
         wrong.push((scenario.lost > 0 && !repaired, "lost pictures do not come again by RTX both ways"));
         wrong.push((direction.pictures().is_none_or(|rate| rate < min_pictures), "too few pictures"));
+        let other = scenario.codec.is_some_and(|(_, name)| direction.codec.as_deref() != Some(name));
+        wrong.push((other, "not in the codec that was preferred"));
     }
     wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, what)| what).collect()
 }

@@ -64,6 +64,8 @@ pub(crate) struct Scenario {
     pub(crate) video: bool,
     /// How many of a hundred datagrams are lost, at random.
     pub(crate) lost: u32,
+    /// The codec of pictures that ours prefers, by its option and its name.
+    pub(crate) codec: Option<(&'static str, &'static str)>,
     pub(crate) devices: Vec<Device>,
 }
 
@@ -71,6 +73,12 @@ impl Scenario {
     fn losing(mut self, percent: u32) -> Self {
         self.lost = percent;
         self.name += &format!(", {percent} % lost");
+        self
+    }
+
+    fn preferring(mut self, option: &'static str, name: &'static str) -> Self {
+        self.codec = Some((option, name));
+        self.name += &format!(" in {name}");
         self
     }
 
@@ -109,6 +117,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         call("call: ours calls Chromium", PICTURES, &[MujiCall, BALANCED]),
         call("call: Chromium (max-bundle) calls ours", PICTURES, &[MAX_BUNDLE, MujiCall]),
         call("call: ours calls Chromium (max-bundle)", PICTURES, &[MujiCall, MAX_BUNDLE]),
+        call("call: ours calls Chromium", PICTURES, &[MujiCall, BALANCED]).preferring("vp9", "VP9"),
+        call("call: ours calls Chromium", PICTURES, &[MujiCall, BALANCED]).preferring("h264", "H264"),
         call("call: Chromium calls two devices of ours", PICTURES, &[MAX_BUNDLE, MujiCall, MujiCall]),
         call("call: ours calls an account with two Chromiums", PICTURES, &[MujiCall, MAX_BUNDLE, MAX_BUNDLE]),
         call("call: ours calls an account with Chromium and ours", PICTURES, &[MujiCall, BALANCED, MujiCall]),
@@ -123,14 +133,14 @@ fn room(name: &str, video: bool, clients: &[Client]) -> Scenario {
     let people = [&ROMEO, &JULIET, &MERCUTIO, &BENVOLIO];
     let devices =
         clients.iter().zip(people).map(|(client, person)| Device { person, resource: "desk", client: *client });
-    Scenario { name: named(name, video), shape: Shape::Room, video, lost: 0, devices: devices.collect() }
+    Scenario { name: named(name, video), shape: Shape::Room, video, lost: 0, codec: None, devices: devices.collect() }
 }
 
 fn call(name: &str, video: bool, clients: &[Client]) -> Scenario {
     let places = [(&ROMEO, "desk"), (&JULIET, "phone"), (&JULIET, "laptop")];
     let devices = clients.iter().zip(places);
     let devices = devices.map(|(client, (person, resource))| Device { person, resource, client: *client });
-    Scenario { name: named(name, video), shape: Shape::Call, video, lost: 0, devices: devices.collect() }
+    Scenario { name: named(name, video), shape: Shape::Call, video, lost: 0, codec: None, devices: devices.collect() }
 }
 
 fn named(name: &str, video: bool) -> String {

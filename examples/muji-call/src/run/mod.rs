@@ -76,6 +76,7 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
         video_source: pictures.map(VideoInput::Raw),
         slides_source: slides.map(VideoInput::Raw),
         video_sink: Some(Box::new(shared_view.clone())),
+        preferred_video: video::preferred(&args)?,
         bandwidth_policy: args.fit,
         record: args.record.clone(),
         addresses: args.network.bind.clone(),

@@ -1,5 +1,7 @@
 //! Pictures: who is seen, in which colour, and by whom.
 
+use std::time::Duration;
+
 use muji_harness::room::Rules;
 use muji_media::device::video_file::VideoFile;
 use muji_media::device::{VideoFrame, VideoSource};
@@ -55,6 +57,29 @@ async fn who_shows_pictures_is_seen_by_all_who_look_and_by_nobody_else() {
     assert!(pairs.len() == 1 && pairs.iter().all(|pair| on_loopback(&pair[0]) && on_loopback(&pair[1])), "{network}");
     let muted = romeo.iter().any(|event| event["nick"] == "nurse" && event["state"] == "muted");
     assert!(muted, "it is told that the nurse shows nothing");
+}
+
+#[tokio::test]
+async fn pictures_come_in_the_codec_that_the_first_prefers_and_are_recorded_in_it() {
+    let (server, folder) = (server(Rules::default()).await, folder("codec"));
+    let template = folder.join("{nick}.webm");
+    let more = ["--audio", "none", "--json", "--seconds", "6"];
+    let romeo = call(&server, "romeo", &[&more[..], &["--video", "pattern:c03030", "--codec", "vp9"]].concat());
+    let juliet = ["--video", "pattern:3040c0", "--record", text(&template)];
+    let juliet = call(&server, "juliet", &[&more[..], &juliet].concat());
+    let (romeo, juliet) = tokio::join!(run(romeo), async {
+        tokio::time::sleep(Duration::from_secs(1)).await; // Romeo is the first.
+        run(juliet).await
+    });
+    for (output, other) in [(&romeo, "juliet"), (&juliet, "romeo")] {
+        let events = events(output);
+        let network = events.iter().rfind(|event| event["event"] == "network" && event["nick"] == other);
+        let codecs = &network.expect("it is told each second")["codecs"];
+        assert!(codecs.as_array().is_some_and(|codecs| codecs.contains(&"VP9".into())), "{other}: {codecs}");
+    }
+    let mut film = VideoFile::open(&folder.join("romeo.webm")).expect("it was recorded");
+    let [red, green, blue] = film.capture().expect("it has frames").mean();
+    assert!(like(&format!("{red:02x}{green:02x}{blue:02x}"), [0xC0, 0x30, 0x30]), "{red} {green} {blue}");
 }
 
 #[tokio::test]

@@ -1,15 +1,19 @@
 //! VP8 (RFC 6386) by libvpx, and how it travels in packets (RFC 7741).
 
-mod header;
 #[cfg(feature = "vp8")]
-mod libvpx;
+mod decoder;
+#[cfg(feature = "vp8")]
+mod encoder;
+mod header;
 mod payload;
 
 use muji_xep::rtp::PayloadType;
 
-pub(crate) use header::{is_key, size};
 #[cfg(feature = "vp8")]
-pub use libvpx::{Decoder, Encoder, RateControl};
+pub use decoder::Decoder;
+#[cfg(feature = "vp8")]
+pub use encoder::Encoder;
+pub(crate) use header::{is_key, size};
 pub(crate) use payload::{Vp8Payloader, read, renumbered};
 
 use super::offer;

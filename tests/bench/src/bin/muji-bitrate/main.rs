@@ -8,6 +8,7 @@
 
 mod call;
 mod cost;
+mod encoders;
 mod follow;
 mod link;
 mod steps;

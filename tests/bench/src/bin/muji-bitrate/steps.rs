@@ -6,9 +6,9 @@ use std::path::Path;
 use muji_harness::plot::{Line, plot};
 use muji_harness::test_content::{HEIGHT, WIDTH, picture, sound};
 use muji_media::parts::codec::opus;
-use muji_media::parts::codec::video::{CLOCK_RATE, VideoEncoder as _};
-use muji_media::parts::codec::vp8::{Encoder, RateControl};
+use muji_media::parts::codec::video::CLOCK_RATE;
 
+use crate::encoders::{Setting, VP8, VP8_BROWSERS, VP8_DEFAULTS, VP9, VP9_BROWSERS, ours};
 use crate::follow::Series;
 use crate::{Failure, Goal, x264};
 
@@ -23,29 +23,29 @@ const PACKETS: f64 = 50.0;
 const OF_PICTURES: [u32; 5] = [1_000, 300, 1_000, 2_000, 150];
 const OF_SOUND: [u32; 3] = [64, 16, 64];
 
-/// As browsers set libvpx, and as its own defaults are, which GStreamer's vp8enc takes over.
-pub(crate) const BROWSERS: RateControl =
-    RateControl { constant: true, buffer: 1_000, initial: 500, optimal: 600, drop_below: 30 };
-const DEFAULTS: RateControl =
-    RateControl { constant: false, buffer: 6_000, initial: 4_000, optimal: 5_000, drop_below: 0 };
+/// Where the target of pictures falls: the number of the step, from where and to where.
+const FALLS: [(usize, u32, u32); 2] = [(1, 1_000, 300), (4, 2_000, 150)];
 
 pub(crate) fn run(folder: &Path) -> Result<Vec<Goal>, Failure> {
     println!(
         "Pictures of {WIDTH} x {HEIGHT}, 30 a second; each target for {BETWEEN} frames, in kbit/s: {OF_PICTURES:?}."
     );
-    let ours = pictures("ours", RateControl::CONVERSATION)?;
-    let others = [pictures("as browsers set it", BROWSERS)?, pictures("libvpx's defaults", DEFAULTS)?];
+    let [vp8, vp9] = [pictures(VP8)?, pictures(VP9)?];
+    let [browsers, defaults, vp9_browsers] =
+        [pictures(VP8_BROWSERS)?, pictures(VP8_DEFAULTS)?, pictures(VP9_BROWSERS)?];
+    let further = ours().filter(|setting| ![VP8.encoding, VP9.encoding].contains(&setting.encoding));
+    let further = further.map(pictures).collect::<Result<Vec<_>, _>>()?;
     println!(
         "\n{:<20} {:>12} {:>14} {:>10} {:>12} {:>12} {:>10}",
-        "VP8", "step", "frames until", "queue", "largest", "left out", ""
+        "", "step", "frames until", "queue", "largest", "left out", ""
     );
     let x264 = x264::sizes(&OF_PICTURES, BETWEEN).map(|bytes| Series {
         name: "x264, no latency",
         bytes,
-        target: ours.target.clone(),
+        target: vp8.target.clone(),
         rate: PICTURES,
     });
-    for series in others.iter().chain(&x264).chain([&ours]) {
+    for series in [&browsers, &defaults].into_iter().chain(&x264).chain([&vp8, &vp9_browsers, &vp9]).chain(&further) {
         (1..OF_PICTURES.len()).for_each(|step| tell(series, &OF_PICTURES, step));
     }
     if x264.is_none() {
@@ -54,29 +54,52 @@ pub(crate) fn run(folder: &Path) -> Result<Vec<Goal>, Failure> {
     let sound = sounds()?;
     println!();
     (1..OF_SOUND.len()).for_each(|step| tell(&sound, &OF_SOUND, step));
-    draw(folder, "vp8", &ours)?;
-    draw(folder, "vp8-as-browsers", &others[0])?;
+    draw(folder, "vp8", &vp8)?;
+    draw(folder, "vp9", &vp9)?;
+    draw(folder, "vp8-as-browsers", &browsers)?;
     draw(folder, "opus", &sound)?;
 
-    let end = |step: usize| (step + 1) * BETWEEN;
-    let frames =
-        |series: &Series, step: usize| series.follows(step * BETWEEN, end(step)).map_or(f64::INFINITY, |it| it as f64);
-    let unrest = [0, 1, 2].map(|step| ours.unrest(end(step) - 100, end(step))).into_iter().fold(0.0, f64::max);
-    Ok(vec![
-        Goal::at_most("VP8, frames until it follows from 1000 to 300 kbit/s", frames(&ours, 1), 4.0, ""),
-        Goal::at_most("VP8, frames until it follows from 300 to 1000 kbit/s", frames(&ours, 2), 4.0, ""),
-        Goal::at_most("VP8, longest queue from 1000 to 300 kbit/s", ours.queue(BETWEEN, end(1)), 120.0, " ms"),
-        Goal::at_most("VP8, frames until it follows from 2000 to 150 kbit/s", frames(&ours, 4), 4.0, ""),
-        Goal::at_most("VP8, longest queue from 2000 to 150 kbit/s", ours.queue(4 * BETWEEN, end(4)), 120.0, " ms"),
-        Goal::at_most("VP8, largest frame in means of all, once it is steady", unrest, 1.7, ""),
-        Goal::at_most("Opus, packets until it follows from 64 to 16 kbit/s", frames(&sound, 1), 4.0, ""),
-        Goal::at_most("Opus, packets until it follows from 16 to 64 kbit/s", frames(&sound, 2), 4.0, ""),
-    ])
+    let mut goals = goals("VP8", &vp8, [120.0; 2]);
+    goals.extend(self::goals("VP9", &vp9, FALLS.map(|(step, ..)| queue(&vp9_browsers, step).round())));
+    for (step, from, to) in [(1, 64, 16), (2, 16, 64)] {
+        let name = format!("Opus, packets until it follows from {from} to {to} kbit/s");
+        goals.push(Goal::at_most(name, frames(&sound, step), 4.0, ""));
+    }
+    Ok(goals)
 }
 
-fn pictures(name: &'static str, control: RateControl) -> Result<Series, Failure> {
-    let mut encoder = Encoder::with_rate_control(WIDTH, HEIGHT, OF_PICTURES[0] * 1_000, control)?;
-    let mut series = Series { name, bytes: Vec::new(), target: Vec::new(), rate: PICTURES };
+/// What our encoder is to reach, and the queues that it may make at most with each fall, in ms: of VP9 those of browsers.
+fn goals(name: &str, series: &Series, queues: [f64; 2]) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for (step, from, to) in [(1, 1_000, 300), (2, 300, 1_000), (4, 2_000, 150)] {
+        let name = format!("{name}, frames until it follows from {from} to {to} kbit/s");
+        goals.push(Goal::at_most(name, frames(series, step), 4.0, ""));
+    }
+    for ((step, from, to), most) in FALLS.into_iter().zip(queues) {
+        let name = format!("{name}, longest queue from {from} to {to} kbit/s");
+        goals.push(Goal::at_most(name, queue(series, step), most, " ms"));
+    }
+    let unrest = [0, 1, 2].map(|step| series.unrest(end(step) - 100, end(step))).into_iter().fold(0.0, f64::max);
+    let name = format!("{name}, largest frame in means of all, once it is steady");
+    goals.push(Goal::at_most(name, unrest, 1.7, ""));
+    goals
+}
+
+fn end(step: usize) -> usize {
+    (step + 1) * BETWEEN
+}
+
+fn frames(series: &Series, step: usize) -> f64 {
+    series.follows(step * BETWEEN, end(step)).map_or(f64::INFINITY, |frames| frames as f64)
+}
+
+fn queue(series: &Series, step: usize) -> f64 {
+    series.queue(step * BETWEEN, end(step))
+}
+
+fn pictures(setting: Setting) -> Result<Series, Failure> {
+    let mut encoder = (setting.make)([WIDTH, HEIGHT], OF_PICTURES[0] * 1_000)?;
+    let mut series = Series { name: setting.name, bytes: Vec::new(), target: Vec::new(), rate: PICTURES };
     for (step, kilobits) in OF_PICTURES.into_iter().enumerate() {
         encoder.set_bit_rate(kilobits * 1_000)?;
         for frame in step * BETWEEN..(step + 1) * BETWEEN {

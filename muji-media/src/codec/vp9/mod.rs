@@ -1,0 +1,128 @@
+//! VP9 by libvpx, and how it travels in packets (RFC 9628): profile 0, sent in one layer.
+
+#[cfg(feature = "vp8")]
+mod decoder;
+#[cfg(feature = "vp8")]
+mod encoder;
+mod header;
+mod payload;
+mod superframe;
+
+use muji_xep::rtp::PayloadType;
+
+#[cfg(feature = "vp8")]
+pub use decoder::Decoder;
+#[cfg(feature = "vp8")]
+pub use encoder::Encoder;
+pub(crate) use header::{is_key, size};
+pub(crate) use payload::{Vp9Payloader, join, read, renumbered};
+
+use super::offer;
+
+/// VP9 as we offer it, under the payload type that Dino uses where it is built with it.
+pub(crate) fn payload_type() -> PayloadType {
+    offer::payload_type(97, "VP9").with_parameter("profile-id", "0")
+}
+
+#[cfg(all(test, feature = "vp8"))]
+mod tests {
+    use super::*;
+    use crate::codec::video::{VideoDecoder as _, VideoEncoder as _, VideoFault};
+    use crate::video::frame::VideoFrame;
+
+    fn encoder(size: [usize; 2]) -> Encoder {
+        Encoder::new(size[0], size[1], 200_000).expect("libvpx works")
+    }
+
+    fn key_frame(size: [usize; 2]) -> Vec<u8> {
+        let frame = VideoFrame::filled(size[0], size[1], [200, 60, 40]);
+        encoder(size).encode(&frame, 0, true).unwrap().expect("key frames are not left out").bytes
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_to_nearly_the_same_and_a_key_frame_comes_when_it_is_asked_for() {
+        let (mut encoder, mut decoder) = (encoder([160, 96]), Decoder::new().expect("libvpx works"));
+        let frame = VideoFrame::filled(160, 96, [200, 60, 40]);
+        for number in 0..10 {
+            let encoded = encoder.encode(&frame, number * 3_000, number == 5).unwrap().expect("it is small");
+            let key = number % 5 == 0;
+            assert_eq!((encoded.key, is_key(&encoded.bytes)), (key, key));
+            assert_eq!(size(&encoded.bytes), key.then_some([160, 96]));
+            let decoded = decoder.decode(&encoded.bytes).unwrap().expect("it is shown");
+            assert_eq!((decoded.width(), decoded.height()), (160, 96));
+            let near = decoded.mean().iter().zip(frame.mean()).all(|(seen, put)| seen.abs_diff(put) <= 10);
+            assert!(near, "{:?} became {:?}", frame.mean(), decoded.mean());
+        }
+    }
+
+    #[test]
+    fn frames_change_their_size_in_the_middle_of_a_stream() {
+        let mut decoder = Decoder::new().unwrap();
+        for sides in [[160, 96], [320, 192], [66, 50], [1_920, 1_080], [160, 96]] {
+            let decoded = decoder.decode(&key_frame(sides)).unwrap().expect("it is shown");
+            assert_eq!([decoded.width(), decoded.height()], sides);
+        }
+    }
+
+    #[test]
+    fn of_layers_in_one_picture_the_last_is_shown_and_each_is_looked_at() {
+        let (small, large) = (key_frame([160, 96]), key_frame([320, 192]));
+        let picture = superframe::together(&[&small, &large]);
+        assert_eq!((is_key(&picture), size(&picture)), (true, Some([320, 192])));
+        let decoded = Decoder::new().unwrap().decode(&picture).unwrap().expect("it is shown");
+        assert_eq!(decoded.width(), 320);
+        let picture = superframe::together(&[&small, &beyond_the_bound()]);
+        assert_eq!(Decoder::new().unwrap().decode(&picture), Err(VideoFault::Size));
+    }
+
+    /// A key frame that says that it is of 65536 x 65536.
+    fn beyond_the_bound() -> Vec<u8> {
+        let mut huge = key_frame([160, 96]);
+        // Behind four bits of the colours are 16 of each side.
+        huge[4] |= 0x0F;
+        huge[5..8].fill(0xFF);
+        huge[8] |= 0xF0;
+        huge
+    }
+
+    #[test]
+    fn nonsense_other_profiles_and_frames_beyond_the_bound_are_faults_and_the_stream_goes_on() {
+        let mut decoder = Decoder::new().unwrap();
+        let frame = VideoFrame::filled(160, 96, [9, 99, 199]);
+        assert!(encoder([320, 96]).encode(&frame, 0, false).is_err());
+        let (key, unreadable) = (key_frame([160, 96]), VideoFault::Stream("the header of a frame cannot be read"));
+        assert_eq!(decoder.decode(&beyond_the_bound()), Err(VideoFault::Size));
+        // A frame behind the first one, without an index: nobody has looked at it, and nobody makes room for it.
+        let hidden = [&key[..], &beyond_the_bound()].concat();
+        assert!(decoder.decode(&hidden).is_ok_and(|shown| shown.is_some_and(|shown| shown.width() == 160)));
+        assert_eq!(decoder.decode(&[0xA2, 0x49, 0x83, 0x42]), Err(VideoFault::Profile(1)));
+        for bytes in [&[][..], &key[..4], &[0xFF; 40], &[1]] {
+            assert_eq!(decoder.decode(bytes), Err(unreadable), "{bytes:02x?}");
+        }
+        assert!(matches!(decoder.decode(&key), Ok(Some(_))));
+        for length in 0..key.len() {
+            let _whatever = decoder.decode(&key[..length]);
+        }
+        assert!(matches!(decoder.decode(&key), Ok(Some(_))));
+    }
+
+    #[test]
+    fn a_damaged_frame_never_panics_and_the_stream_goes_on_with_a_key_frame() {
+        let (mut encoder, mut decoder) = (encoder([160, 96]), Decoder::new().unwrap());
+        let frames: Vec<Vec<u8>> = (0..4u8)
+            .map(|number| {
+                let frame = VideoFrame::filled(160, 96, [60 * number, 60, 40]);
+                encoder.encode(&frame, u64::from(number) * 3_000, false).unwrap().expect("it is small").bytes
+            })
+            .collect();
+        for (number, frame) in frames.iter().enumerate() {
+            for (at, with) in (0..frame.len()).flat_map(|at| [0x01, 0x55, 0x80, 0xFF].map(|with| (at, with))) {
+                let mut damaged = frame.clone();
+                damaged[at] ^= with;
+                drop(decoder.decode(&frames[0]));
+                let _whatever = decoder.decode(&damaged);
+            }
+            assert!(matches!(decoder.decode(&frames[0]), Ok(Some(_))), "behind frame {number}");
+        }
+    }
+}
