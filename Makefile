@@ -25,10 +25,11 @@ test:
 	@CARGO="$(CARGO)" scripts/test
 
 # What a call costs, beside the formula and beside the bare transport; and what the window costs, on a screen in memory, if there is Xvfb.
+# PART="call mesh": these parts alone.
 bench: needs
 	@echo "Building the benchmark ..."
 	@CARGO="$(CARGO)" scripts/bench-window
-	@$(RUN) --bin muji-bench
+	@$(RUN) --bin muji-bench -- $(PART)
 
 # Calls over networks of the kernel's with NATs and outages, real XMPP and TURN servers; as root, in some minutes.
 lab:

@@ -76,7 +76,13 @@ impl DriftCompensator {
         // At the end of a stream, or behind a gap, fewer may be there than are needed: a few samples of silence are not heard.
         let taken = needed.min(sound.len());
         self.input.clear();
-        self.input.extend(sound.drain(..taken).map(f32::from));
+        // Slices, because an iterator over the queue is asked for each sample by itself.
+        let (front, back) = sound.as_slices();
+        for part in [front, back] {
+            let left = taken - self.input.len();
+            self.input.extend(part.iter().take(left).copied().map(f32::from));
+        }
+        sound.drain(..taken);
         self.input.resize(needed, 0.0);
         self.output.resize(self.resampler.output_frames_max(), 0.0);
         let capacity = self.output.len();
@@ -91,7 +97,8 @@ impl DriftCompensator {
 /// A sample in the format of files and codecs.
 #[must_use]
 pub(crate) fn rounded(sample: f32) -> i16 {
-    sample.round() as i16 // Saturates.
+    // As `round`, which is a call of the C library for each sample; the conversion cuts and saturates.
+    (sample + 0.5f32.copysign(sample)) as i16
 }
 
 impl From<FixedSide> for FixedAsync {

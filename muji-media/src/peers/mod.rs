@@ -348,14 +348,17 @@ impl Peers {
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<PeersOutput> {
-        let mut output = self.out.pop_front()?;
-        if let PeersOutput::Transport { id, output: TransportOutput::Failed(why) } = &mut output
+        // In its place: what comes for each packet is moved once less.
+        if let Some(PeersOutput::Transport { id, output: TransportOutput::Failed(why) }) = self.out.front()
             && *why == TransportFailure::RsaCertificate
-            && self.remember_rsa(*id)
+            && let id = *id
+            && self.remember_rsa(id)
         {
-            *why = TransportFailure::OtherTransport;
+            self.out.pop_front();
+            let output = TransportOutput::Failed(TransportFailure::OtherTransport);
+            return Some(PeersOutput::Transport { id, output });
         }
-        Some(output)
+        self.out.pop_front()
     }
 
     /// The certificate of a peer is RSA. True if its next session has a transport that can do that.

@@ -17,8 +17,9 @@ type AddressPair = (SocketAddr, SocketAddr);
 /// What is remembered of datagrams that came before.
 #[derive(Default)]
 pub(super) struct Routes {
-    /// Which transport took media or DTLS by this pair: the peer has proven that it is there.
-    proven: BTreeMap<AddressPair, TransportId>,
+    /// Which transport took media or DTLS by this pair: the peer has proven that it is there. A pair or two for each peer, compared one by one:
+    /// whether addresses are equal is found sooner than their order.
+    proven: Vec<(AddressPair, TransportId)>,
     /// Which transport took STUN by this pair. Only a hint: anybody can send STUN from anywhere, and its user name decides whose it is.
     hints: BTreeMap<AddressPair, TransportId>,
 }
@@ -32,7 +33,7 @@ impl Routes {
         accepts: impl Fn(&TransportId) -> bool,
         all: impl IntoIterator<Item = TransportId>,
     ) -> Option<TransportId> {
-        if !stun && let Some(known) = self.proven.get(&pair) {
+        if !stun && let Some((_, known)) = self.proven.iter().find(|(proven, _)| *proven == pair) {
             return Some(*known);
         }
         let likely = self.hints.get(&pair).copied().filter(&accepts);
@@ -43,19 +44,19 @@ impl Routes {
             }
             self.hints.insert(pair, found);
         } else {
-            self.proven.insert(pair, found);
+            self.proven.push((pair, found));
         }
         Some(found)
     }
 
     /// A local address is gone.
     pub(super) fn forget_address(&mut self, gone: SocketAddr) {
-        self.proven.retain(|(local, _), _| *local != gone);
+        self.proven.retain(|((local, _), _)| *local != gone);
     }
 
     /// These transports are gone.
     pub(super) fn forget(&mut self, gone: impl Fn(&TransportId) -> bool) {
-        self.proven.retain(|_, id| !gone(id));
+        self.proven.retain(|(_, id)| !gone(id));
         self.hints.retain(|_, id| !gone(id));
     }
 }

@@ -22,6 +22,8 @@ use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
 use crate::fan_out::INTERVAL;
 use crate::load::{SSRC, Wire, address, packet};
 
+const FRAME_TIME: Duration = Duration::from_millis(20);
+
 /// One `Rtc` for each end.
 pub(crate) struct Bare {
     now: Instant,
@@ -38,6 +40,50 @@ struct End {
     credentials: IceCreds,
     due: Instant,
     sequence: u64,
+}
+
+/// What an end gives.
+enum Given {
+    Connected,
+    Datagram(SocketAddr, SocketAddr, Vec<u8>),
+    Payload(Arc<[u8]>),
+}
+
+impl End {
+    /// Takes all that there is, until the end only waits for time to pass.
+    #[inline] // Or what is given is moved once more than anybody needs.
+    fn drain(&mut self, mut give: impl FnMut(Given)) {
+        loop {
+            match self.rtc.poll_output().expect("the transport lives") {
+                Output::Timeout(at) => {
+                    self.due = at;
+                    return;
+                }
+                Output::Transmit(transmit) => {
+                    give(Given::Datagram(transmit.source, transmit.destination, Vec::from(transmit.contents)));
+                }
+                Output::Event(RtcEvent::Connected) => give(Given::Connected),
+                Output::Event(RtcEvent::RtpPacket(packet)) => give(Given::Payload(packet.payload)),
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn write(&mut self, now: Instant, timestamp: u32, payload: Arc<[u8]>) {
+        self.sequence += 1;
+        let write = RtpWrite::new(111.into(), self.sequence.into(), timestamp, now, payload);
+        self.rtc.direct_api().stream_tx(&SSRC.into()).expect("it was declared").write_rtp(write);
+        self.time(now);
+    }
+
+    fn time(&mut self, now: Instant) {
+        self.rtc.handle_input(Input::Timeout(now)).expect("time is taken");
+    }
+
+    fn receive(&mut self, now: Instant, (from, to): (SocketAddr, SocketAddr), bytes: &[u8]) {
+        let datagram = Receive::new(Protocol::Udp, from, to, bytes).expect("str0m made it");
+        self.rtc.handle_input(Input::Receive(now, datagram)).expect("the transport lives");
+    }
 }
 
 impl Bare {
@@ -109,51 +155,29 @@ impl Bare {
             api.set_remote_ice_credentials(credentials);
             api.start_dtls(who < with).expect("the handshake begins");
             for _ in 0..2 {
-                self.ends[who].rtc.handle_input(Input::Timeout(self.now)).expect("time is taken");
+                self.ends[who].time(self.now);
                 self.drain(who);
             }
         }
     }
 
     fn drain(&mut self, who: usize) {
-        self.drain_to(who, |_| {});
-    }
-
-    fn drain_to(&mut self, who: usize, mut heard: impl FnMut(&[u8])) {
-        let end = &mut self.ends[who];
-        loop {
-            match end.rtc.poll_output().expect("the transport lives") {
-                Output::Timeout(at) => {
-                    end.due = at;
-                    return;
-                }
-                Output::Transmit(transmit) => {
-                    self.wire.push_back((transmit.source, transmit.destination, Vec::from(transmit.contents)));
-                }
-                Output::Event(RtcEvent::Connected) => self.connected += 1,
-                Output::Event(RtcEvent::RtpPacket(packet)) => {
-                    self.received += 1;
-                    heard(&packet.payload);
-                }
-                Output::Event(_) => {}
-            }
-        }
+        self.ends[who].drain(|given| match given {
+            Given::Connected => self.connected += 1,
+            Given::Datagram(from, to, bytes) => self.wire.push_back((from, to, bytes)),
+            Given::Payload(_) => self.received += 1,
+        });
     }
 
     /// A datagram reached an end.
-    fn deliver(&mut self, (from, to): (SocketAddr, SocketAddr), bytes: &[u8], heard: impl FnMut(usize, &[u8])) {
-        let (who, mut heard) = (self.places[&to], heard);
-        let datagram = Receive::new(Protocol::Udp, from, to, bytes).expect("str0m made it");
-        self.ends[who].rtc.handle_input(Input::Receive(self.now, datagram)).expect("the transport lives");
-        self.drain_to(who, |payload| heard(who, payload));
+    fn deliver(&mut self, (from, to): (SocketAddr, SocketAddr), bytes: &[u8]) {
+        let who = self.places[&to];
+        self.ends[who].receive(self.now, (from, to), bytes);
+        self.drain(who);
     }
 
     fn write(&mut self, who: usize, timestamp: u32, payload: Arc<[u8]>) {
-        let end = &mut self.ends[who];
-        end.sequence += 1;
-        let write = RtpWrite::new(111.into(), end.sequence.into(), timestamp, self.now, payload);
-        end.rtc.direct_api().stream_tx(&SSRC.into()).expect("it was declared").write_rtp(write);
-        end.rtc.handle_input(Input::Timeout(self.now)).expect("time is taken");
+        self.ends[who].write(self.now, timestamp, payload);
         self.drain(who);
     }
 
@@ -167,7 +191,7 @@ impl Bare {
     fn time(&mut self) {
         for who in 0..self.ends.len() {
             if self.ends[who].due <= self.now {
-                self.ends[who].rtc.handle_input(Input::Timeout(self.now)).expect("time is taken");
+                self.ends[who].time(self.now);
                 self.drain(who);
             }
         }
@@ -175,18 +199,18 @@ impl Bare {
 
     fn carry(&mut self) {
         while let Some((from, to, bytes)) = self.wire.pop_front() {
-            self.deliver((from, to), &bytes, |_, _| {});
+            self.deliver((from, to), &bytes);
         }
     }
 
     /// The same through the kernel, each datagram by itself.
-    fn carry_over(&mut self, socket: &UdpSocket, mut heard: impl FnMut(usize, &[u8])) {
+    fn carry_over(&mut self, socket: &UdpSocket) {
         let mut room = [0; 2_048];
         let own = socket.local_addr().expect("it is bound");
         while let Some((from, to, bytes)) = self.wire.pop_front() {
             socket.send_to(&bytes, own).expect("loopback takes it");
             let (length, _) = socket.recv_from(&mut room).expect("loopback gives it at once");
-            self.deliver((from, to), &room[..length], &mut heard);
+            self.deliver((from, to), &room[..length]);
         }
     }
 
@@ -205,62 +229,109 @@ impl Bare {
     }
 }
 
-/// The bare mesh in real time over loopback, in one thread: each participant encodes once and decodes all others.
-pub(crate) struct RealBare {
-    bare: Bare,
-    participants: usize,
+/// The bare mesh in real time over loopback: each participant has a thread and a socket, encodes once and decodes all others.
+pub(crate) struct RealBare(Vec<Participant>);
+
+struct Participant {
     socket: UdpSocket,
     encoder: opus::Encoder,
-    decoders: Vec<opus::Decoder>,
     tone: Tone,
-    tick: u32,
+    ticks: u32,
+    peers: Vec<Peer>,
+}
+
+/// One end of a participant.
+struct Peer {
+    end: End,
+    /// The address that the end knows the peer by, and its socket.
+    known_as: SocketAddr,
+    address: SocketAddr,
+    decoder: opus::Decoder,
 }
 
 impl RealBare {
     pub(crate) fn connected(n: usize) -> Self {
-        let (socket, bare) = (loopback(), Bare::mesh(n));
-        let decoders = bare.ends.iter().map(|_| opus::Decoder::new().expect("memory")).collect();
-        let (encoder, tone) = (opus::Encoder::new().expect("memory"), Tone::new(440.0));
-        Self { bare, participants: n, socket, encoder, decoders, tone, tick: 0 }
+        let sockets: Vec<UdpSocket> = (0..n).map(|_| loopback()).collect();
+        let addresses: Vec<SocketAddr> =
+            sockets.iter().map(|socket| socket.local_addr().expect("it is bound")).collect();
+        let new = |socket| {
+            let encoder = opus::Encoder::new().expect("memory");
+            Participant { socket, encoder, tone: Tone::new(440.0), ticks: 0, peers: Vec::new() }
+        };
+        let mut participants: Vec<Participant> = sockets.into_iter().map(new).collect();
+        let Bare { now, ends, .. } = Bare::mesh(n);
+        // The time in which they connected may be ahead of the clock.
+        std::thread::sleep(now.saturating_duration_since(Instant::now()));
+        for end in ends {
+            let SocketAddr::V4(of_end) = end.address else { continue };
+            let [_, _, owner, place] = of_end.ip().octets();
+            let (owner, other) = (usize::from(owner), usize::from(place) - 1);
+            let (known_as, decoder) = (address(other, owner + 1), opus::Decoder::new().expect("memory"));
+            participants[owner].peers.push(Peer { end, known_as, address: addresses[other], decoder });
+        }
+        Self(participants)
     }
 
-    /// Runs for so long; the CPU time it took. Every packet goes through the kernel once, as it does with ours.
+    /// Runs for so long; the CPU time it took. The participants wake one after the other, as programs on several machines do.
     pub(crate) fn run(&mut self, window: Duration) -> Duration {
+        let (start, between) = (Instant::now(), FRAME_TIME / u32::try_from(self.0.len()).expect("a few"));
+        std::thread::scope(|scope| {
+            let threads = self.0.iter_mut().zip(0..).map(|(participant, number)| {
+                let start = start + between * number;
+                scope.spawn(move || participant.run(start, window))
+            });
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().map(|thread| thread.join().expect("it ends")).sum()
+        })
+    }
+}
+
+impl Participant {
+    fn run(&mut self, start: Instant, window: Duration) -> Duration {
         let begun = ThreadTime::now();
-        let ticks = u32::try_from(window.as_millis() / 20).expect("short");
-        let start = Instant::now();
-        self.bare.now = self.bare.now.max(start);
-        for turn in 0..ticks {
-            let due = start + Duration::from_millis(20) * turn;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            self.bare.now = self.bare.now.max(due);
-            self.tick += 1;
-            let mut payloads = Vec::new();
-            for _ in 0..self.participants {
-                let mut frame = [0; FRAME];
-                self.tone.fill(&mut frame).expect("a tone never ends");
-                payloads.push(self.encoder.encode(&frame).expect("it encodes"));
+        for turn in 0..(window.as_millis() / FRAME_TIME.as_millis()) as u32 {
+            std::thread::sleep((start + FRAME_TIME * turn).saturating_duration_since(Instant::now()));
+            let now = Instant::now();
+            self.send(now);
+            self.receive(now);
+            for peer in self.peers.iter_mut().filter(|peer| peer.end.due <= now) {
+                peer.end.time(now);
+                peer.drain(&self.socket);
             }
-            for who in 0..self.bare.ends.len() {
-                let payload = payloads[self.owner(who)].clone();
-                self.bare.write(who, self.tick.wrapping_mul(960), payload);
-            }
-            self.carry();
-            self.bare.time();
-            self.carry();
         }
         begun.elapsed()
     }
 
-    fn owner(&self, who: usize) -> usize {
-        let SocketAddr::V4(address) = self.bare.ends[who].address else { return 0 };
-        usize::from(address.ip().octets()[2])
+    fn send(&mut self, now: Instant) {
+        self.ticks += 1;
+        let mut frame = [0; FRAME];
+        self.tone.fill(&mut frame).expect("a tone never ends");
+        let payload = self.encoder.encode(&frame).expect("it encodes");
+        for peer in &mut self.peers {
+            peer.end.write(now, self.ticks.wrapping_mul(960), payload.clone());
+            peer.drain(&self.socket);
+        }
     }
 
-    fn carry(&mut self) {
-        let Self { bare, socket, decoders, .. } = self;
-        bare.carry_over(socket, |who, payload| {
-            let _sound = decoders[who].decode(payload).expect("it decodes");
+    fn receive(&mut self, now: Instant) {
+        let mut room = [0; 2_048];
+        while let Ok((length, from)) = self.socket.recv_from(&mut room) {
+            let Some(peer) = self.peers.iter_mut().find(|peer| peer.address == from) else { continue };
+            peer.end.receive(now, (peer.known_as, peer.end.address), &room[..length]);
+            peer.drain(&self.socket);
+        }
+    }
+}
+
+impl Peer {
+    fn drain(&mut self, socket: &UdpSocket) {
+        let Self { end, address, decoder, .. } = self;
+        end.drain(|given| match given {
+            Given::Connected => {}
+            Given::Datagram(_, _, bytes) => {
+                socket.send_to(&bytes, *address).expect("loopback takes it");
+            }
+            Given::Payload(payload) => drop(decoder.decode(&payload).expect("it decodes")),
         });
     }
 }
@@ -284,12 +355,12 @@ impl FanBare {
             for who in (1..self.bare.ends.len()).step_by(2) {
                 for packet in packets {
                     self.bare.write(who, packet.timestamp, packet.payload.clone());
-                    self.bare.carry_over(&self.socket, |_, _| {});
+                    self.bare.carry_over(&self.socket);
                     self.sent += 1;
                 }
             }
             self.bare.time();
-            self.bare.carry_over(&self.socket, |_, _| {});
+            self.bare.carry_over(&self.socket);
         }
         assert_eq!(self.bare.received, self.sent, "loopback loses nothing");
     }

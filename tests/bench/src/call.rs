@@ -1,7 +1,8 @@
 //! A real call of eight over loopback: what it costs each participant, and how often each wakes up.
 //!
 //! Each participant is a media layer with a thread of its own, a tone, Opus, and seven peers; the XMPP side, which is
-//! silent in a call, is left out. Bare str0m with the same packets and the same Opus runs in the same minutes.
+//! silent in a call, is left out. Bare str0m with the same packets and the same Opus runs at the same time: participants are threads there
+//! too, because one thread for all would find everything in the caches, and wake once where eight programs wake eight times.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,6 +21,8 @@ use crate::{Goals, sorted, spread};
 const N: usize = 8;
 const ROUNDS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(4);
+/// Of bare str0m's and Opus' CPU time: what buffers, stretches and mixes comes on top of it.
+const CPU_GOAL: f64 = 1.25;
 /// The tick is 50 a second; some are left for timers and commands.
 const WAKE_UPS_GOAL: f64 = 60.0;
 const LIMIT: Duration = Duration::from_secs(20);
@@ -32,7 +35,7 @@ pub(crate) fn measure(goals: &mut Goals) {
     let (mut ours_cpu, mut bare_cpu, mut woken) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let before = threads();
-        std::thread::sleep(WINDOW);
+        let bare_used = bare.run(WINDOW);
         let after = threads();
         let used: f64 =
             after.iter().map(|(id, now)| (now.cpu - before.get(id).map_or(0, |then| then.cpu)) as f64).sum();
@@ -40,16 +43,17 @@ pub(crate) fn measure(goals: &mut Goals) {
         let waking = |id: &u32| after[id].woken - before.get(id).map_or(0, |then| then.woken);
         let most = after.keys().map(waking).max().unwrap_or_default();
         woken.push(most as f64 / WINDOW.as_secs_f64());
-        bare_cpu.push(per_participant_minute(bare.run(WINDOW).as_secs_f64()));
+        bare_cpu.push(per_participant_minute(bare_used.as_secs_f64()));
     }
     let ratios = sorted(ours_cpu.iter().zip(&bare_cpu).map(|(ours, bare)| ours / bare));
+    let cpu_met = goals.check(ratios[ROUNDS / 2] <= CPU_GOAL, || "CPU of a call of eight".to_owned());
     let woken = sorted(woken.into_iter());
     let met = goals.check(woken[ROUNDS / 2] <= WAKE_UPS_GOAL, || "wake-ups a second".to_owned());
-    println!("{ROUNDS} rounds of {} s, in turn; medians [smallest, largest].\n", WINDOW.as_secs());
+    println!("{ROUNDS} rounds of {} s, both at once; medians [smallest, largest].\n", WINDOW.as_secs());
     println!("| what | ours | bare str0m and Opus | ratio | goal | met |");
     println!("|---|---|---|---|---|---|");
     println!(
-        "| CPU of a participant in a minute | {} s | {} s | {} | | |",
+        "| CPU of a participant in a minute | {} s | {} s | {} | {CPU_GOAL} | {cpu_met} |",
         spread(&sorted(ours_cpu.into_iter())),
         spread(&sorted(bare_cpu.into_iter())),
         spread(&ratios)

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaReport};
+use muji_core::Media;
+use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport};
 use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_media::device::VideoFrame;
 use muji_media::parts::codec::VideoEncoding;
@@ -16,8 +17,8 @@ use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{TransportOutput, hosts};
 
 use crate::bare::FanBare;
-use crate::load::{CALL, PUBLICATION};
-use crate::ours::{agree, open};
+use crate::load::CALL;
+use crate::ours::{agree_on, open_with};
 use crate::{Goals, sorted, spread};
 
 const PEERS: [usize; 3] = [1, 3, 7];
@@ -95,6 +96,16 @@ fn cpu(work: impl FnOnce()) -> Duration {
     begun.elapsed()
 }
 
+/// Without the feedback by which the path is estimated, and therefore without pacing.
+fn unpaced(mut command: MediaCommand) -> MediaCommand {
+    match &mut command {
+        MediaCommand::Open { contents, .. } => contents.iter_mut().for_each(|content| content.extensions.clear()),
+        MediaCommand::Remote { remote, .. } => remote.extensions.clear(),
+        _ => {}
+    }
+    command
+}
+
 /// One who sends, and those who receive.
 struct Fan {
     now: Instant,
@@ -119,7 +130,7 @@ impl Party {
     }
 
     fn open(&mut self, now: Instant, with: usize, role: IceRole) -> LocalTransport {
-        self.peers.execute(now, &open(with, role).0);
+        self.peers.execute(now, &unpaced(open_with(with, role, &[Media::Video]).0));
         loop {
             match self.peers.poll_output().expect("an end is described at once") {
                 PeersOutput::Report(MediaReport::Described { local, .. }) => return local,
@@ -129,6 +140,11 @@ impl Party {
                 _ => {}
             }
         }
+    }
+
+    fn agree(&mut self, now: Instant, with: usize, remote: LocalTransport, dtls: DtlsRole) {
+        let commands = agree_on(with, 0, &Media::Video, remote, dtls).into_iter().map(unpaced);
+        commands.for_each(|command| self.peers.execute(now, &command));
     }
 
     fn drain(&mut self) {
@@ -168,8 +184,8 @@ impl Fan {
         for with in 1..=peers {
             let first = parties[0].open(now, with, IceRole::Controlling);
             let second = parties[with].open(now, 0, IceRole::Controlled);
-            agree(with, second, DtlsRole::Client).iter().for_each(|command| parties[0].peers.execute(now, command));
-            agree(0, first, DtlsRole::Server).iter().for_each(|command| parties[with].peers.execute(now, command));
+            parties[0].agree(now, with, second, DtlsRole::Client);
+            parties[with].agree(now, 0, first, DtlsRole::Server);
         }
         let mut this = Self { now, parties };
         // A handshake takes some turns, each as long as the next timer wants.
@@ -194,7 +210,7 @@ impl Fan {
     fn send(&mut self, pictures: &[PacketizedFrame]) {
         for coded in pictures {
             self.now += INTERVAL;
-            self.parties[0].peers.publish_video(self.now, self.now, CALL, PUBLICATION, coded);
+            self.parties[0].peers.publish_video(self.now, self.now, CALL, &Media::Video.to_string(), coded);
             self.parties[0].drain();
             self.turn();
         }

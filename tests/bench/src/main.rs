@@ -39,6 +39,22 @@ impl Goals {
     }
 }
 
+/// What is measured, by the names that `make bench PART="call mesh"` takes.
+const PARTS: [(&str, fn(&mut Goals)); 12] = [
+    ("signalling", signalling::measure),
+    ("engine", engine::measure),
+    ("round-trips", round_trips::measure),
+    ("load", load::measure),
+    ("call", call::measure),
+    ("bundle", bundle::measure),
+    ("fan-out", fan_out::measure),
+    ("latency", frame_latency::measure),
+    ("seeing", seeing::measure),
+    ("sharing", sharing::measure),
+    ("text", text::measure),
+    ("mesh", mesh::measure),
+];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if load::child(&arguments).or_else(|| engine::child(&arguments)).or_else(|| seeing::child(&arguments)).is_some() {
@@ -47,18 +63,10 @@ fn main() -> ExitCode {
     let mut goals = Goals::default();
     println!("# What a call costs\n");
     machine();
-    signalling::measure(&mut goals);
-    engine::measure(&mut goals);
-    round_trips::measure(&mut goals);
-    load::measure(&mut goals);
-    call::measure(&mut goals);
-    bundle::measure(&mut goals);
-    fan_out::measure(&mut goals);
-    frame_latency::measure(&mut goals);
-    seeing::measure(&mut goals);
-    sharing::measure(&mut goals);
-    text::measure(&mut goals);
-    mesh::measure(&mut goals);
+    let asked = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
+    for (_, measure) in PARTS.iter().filter(|(name, _)| asked(name)) {
+        measure(&mut goals);
+    }
     for missed in &goals.missed {
         println!("missed: {missed}");
     }

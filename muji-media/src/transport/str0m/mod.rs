@@ -7,6 +7,7 @@ mod failure;
 mod pacing;
 mod plan;
 mod probing;
+mod rtcp;
 mod stream;
 
 use std::collections::VecDeque;
@@ -22,8 +23,8 @@ use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
 use str0m::media::KeyframeRequestKind;
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::SeqNo;
 use str0m::rtp::rtcp::Rtcp;
-use str0m::rtp::{RawPacket, SeqNo};
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::consent::{Consent, is_check, is_check_answer};
@@ -219,6 +220,11 @@ impl Str0mTransport {
     }
 
     fn input(&mut self, input: Input<'_>, now: Instant) {
+        self.give(input, now);
+        self.drain(now);
+    }
+
+    fn give(&mut self, input: Input<'_>, now: Instant) {
         if self.over {
             return;
         }
@@ -228,8 +234,6 @@ impl Str0mTransport {
         if let Err(error) = self.rtc.handle_input(input) {
             self.broke(&error);
         }
-        self.drain(now);
-        self.resend(now);
     }
 
     fn drain(&mut self, now: Instant) {
@@ -243,11 +247,13 @@ impl Str0mTransport {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
-                    if self.consent.is_expired(now) && !is_stun(&bytes) {
+                    if is_stun(&bytes) {
+                        self.consent.check_sent(now, &bytes, transmit.destination);
+                    } else if self.consent.is_expired(now) {
                         continue; // Bandwidth probes and reports: only checks may be sent now.
+                    } else {
+                        self.left(&bytes);
                     }
-                    self.left(&bytes);
-                    self.consent.check_sent(now, &bytes, transmit.destination);
                     self.out.push_back(TransportOutput::Datagram {
                         from: transmit.source,
                         to: transmit.destination,
@@ -289,11 +295,6 @@ impl Str0mTransport {
                 }
                 let received = received(packet);
                 self.out.push_back(TransportOutput::Rtp { content: content.name.clone(), received });
-            }
-            Event::RawPacket(raw) => {
-                if let RawPacket::RtcpRx(rtcp) = *raw {
-                    self.reported(now, rtcp);
-                }
             }
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
                 self.probing.estimated(now, bits(estimate), self.desired);
@@ -357,9 +358,6 @@ impl Str0mTransport {
 
     /// Sends again what the peer misses.
     fn resend(&mut self, now: Instant) {
-        if self.missed.is_empty() {
-            return; // Nearly always, and this is called for each packet.
-        }
         for (ssrc, number) in std::mem::take(&mut self.missed) {
             let Some(stream) = self.streams.iter_mut().find(|stream| stream.content.ssrc == ssrc) else { continue };
             if let Some(numbered) = stream.content.resend(now, number) {
@@ -371,12 +369,11 @@ impl Str0mTransport {
         }
     }
 
-    /// Sends packets with this payload type.
-    fn write(&mut self, now: Instant, captured: Instant, content: &str, payload_type: u8, packets: &[RtpPacket]) {
+    /// Sends packets of the content at this place, with this payload type.
+    fn write(&mut self, now: Instant, captured: Instant, place: usize, payload_type: u8, packets: &[RtpPacket]) {
         if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
             return;
         }
-        let Some(place) = self.place(content) else { return };
         let stream = &mut self.streams[place];
         for numbered in stream.content.number(now, captured, payload_type, packets) {
             write(&mut self.rtc, numbered);
@@ -466,6 +463,14 @@ impl Str0mTransport {
         if let Some(Unproven { ssrc, .. }) = self.unproven.take() {
             self.rtc.direct_api().remove_stream_rx(ssrc.into());
         }
+    }
+
+    /// What is no RTP: a check, DTLS, or RTCP.
+    fn receive_other(&mut self, now: Instant, bytes: &[u8], received: Receive<'_>) {
+        let reports = rtcp::decrypted(bytes, || self.give(Input::Receive(now, received), now));
+        reports.into_iter().for_each(|rtcp| self.reported(now, rtcp));
+        self.drain(now);
+        self.resend(now);
     }
 
     /// What a packet of an SSRC that is not known is taken for. One that is sent again belongs to the SSRC from which the last packet came.
@@ -600,9 +605,9 @@ impl Transport for Str0mTransport {
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        let payload_type = self.place(content).and_then(|place| self.streams[place].content.payload_type());
-        if let Some(payload_type) = payload_type {
-            self.write(now, captured, content, payload_type, packets);
+        let Some(place) = self.place(content) else { return };
+        if let Some(payload_type) = self.streams[place].content.payload_type() {
+            self.write(now, captured, place, payload_type, packets);
         }
     }
 
@@ -614,7 +619,8 @@ impl Transport for Str0mTransport {
         payload_type: u8,
         packet: &RtpPacket,
     ) {
-        self.write(now, captured.unwrap_or(now), content, payload_type, std::slice::from_ref(packet));
+        let Some(place) = self.place(content) else { return };
+        self.write(now, captured.unwrap_or(now), place, payload_type, std::slice::from_ref(packet));
     }
 
     fn set_desired_bit_rate(&mut self, bits: u32) {
@@ -669,7 +675,7 @@ impl Transport for Str0mTransport {
         let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) else { return };
         match RtpHead::ssrc(bytes) {
             Some(ssrc) => self.receive_rtp(now, ssrc, bytes, received),
-            None => self.input(Input::Receive(now, received), now),
+            None => self.receive_other(now, bytes, received),
         }
     }
 

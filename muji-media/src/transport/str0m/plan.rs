@@ -14,6 +14,7 @@ use str0m::media::Frequency;
 use str0m::{Rtc, RtcConfig};
 
 use super::convert::local;
+use super::rtcp;
 use super::stream::{Stream, declare};
 use crate::bandwidth;
 use crate::codec::offer::{ORIENTATION, TRANSPORT_CC};
@@ -61,7 +62,7 @@ impl Str0m {
     /// # Errors
     /// If the cryptography library cannot make a certificate.
     pub fn with_dtls(version: Dtls) -> Result<Self, NoCertificate> {
-        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let crypto = Arc::new(rtcp::cryptography());
         let spare = crypto.dtls_provider.generate_certificate().ok_or(NoCertificate)?;
         Ok(Self { crypto, certificates: Certificates::new(spare), version })
     }
@@ -134,8 +135,7 @@ impl Plan {
         agreed: &[PayloadType],
         desired: u32,
     ) -> (Rtc, Vec<Stream>) {
-        // NACKs, and the reports of what is lost of audio, are only visible in raw packets; that costs a copy of each packet.
-        let mut config = self.config.clone().enable_raw_packets(true);
+        let mut config = self.config.clone();
         let offered = self.contents.iter().flat_map(|content| &content.payload_types);
         add_codecs(&mut config, offered.chain(agreed));
         let names_fit = self.contents.iter().all(|content| content.name.len() <= mid::MAX_NAME);

@@ -1,10 +1,11 @@
 //! How str0m is told of a content.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use muji_core::media::OpenContent;
 use muji_xep::rtp::Media;
 use str0m::Rtc;
+use str0m::change::DirectApi;
 use str0m::media::{MediaKind, Mid, Rid};
 
 use super::pacing::Pacing;
@@ -29,7 +30,7 @@ impl Stream {
     pub(super) fn declare(&self, rtc: &mut Rtc, ssrc: u32) {
         let mut api = rtc.direct_api();
         if api.stream_tx(&ssrc.into()).is_none() {
-            api.declare_stream_tx(ssrc.into(), None, self.mid, Some(Rid::from(AGAIN)));
+            declare_sender(&mut api, ssrc, self.mid, AGAIN);
         }
     }
 
@@ -69,7 +70,13 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
     };
     let mut api = rtc.direct_api();
     api.declare_media(mid, kind);
-    api.declare_stream_tx(content.ssrc.into(), None, mid, Some(Rid::from(NEW)));
+    declare_sender(&mut api, content.ssrc, mid, NEW);
     let pacing = (kind == MediaKind::Video).then(Pacing::default);
     Stream { mid, content: ContentStream::new(content, counted), pacing }
+}
+
+fn declare_sender(api: &mut DirectApi<'_>, ssrc: u32, mid: Mid, rid: &str) {
+    let sender = api.declare_stream_tx(ssrc.into(), None, mid, Some(Rid::from(rid)));
+    // What is sent again is kept by the content: str0m need not count what it could send again.
+    sender.set_rtx_cache(0, Duration::ZERO, None);
 }
