@@ -14,7 +14,7 @@ const ENCODER: &str = "encoder";
 const MAX_WAITING: u32 = 15;
 
 /// A camera and its encoder, as `gst-launch-1.0` describes them.
-pub struct PipelineSource {
+pub(crate) struct PipelineSource {
     pipeline: Pipeline,
     encoder: Element,
     frames: AppSink,
@@ -28,7 +28,7 @@ impl PipelineSource {
     ///
     /// # Errors
     /// If it makes no sense, or what it names is not installed.
-    pub fn new(description: &str) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn new(description: &str) -> Result<Self, Box<dyn std::error::Error>> {
         gstreamer::init()?;
         let pipeline = parse::launch(&format!("{description} ! appsink name=frames sync=false"))?;
         let pipeline = pipeline.downcast::<Pipeline>().map_err(|_| "this is no pipeline")?;
@@ -67,7 +67,8 @@ impl EncodedVideoSource for PipelineSource {
     fn poll_frame(&mut self) -> Result<Option<Vec<u8>>, DeviceError> {
         if !std::mem::replace(&mut self.plays, true) {
             let started = self.pipeline.set_state(State::Playing);
-            started.map_err(|why| self.error().unwrap_or_else(|| DeviceError(why.to_string())))?;
+            let _it_may_take_a_moment =
+                started.map_err(|why| self.error().unwrap_or_else(|| DeviceError(why.to_string())))?;
         }
         let Some(sample) = self.frames.try_pull_sample(ClockTime::ZERO) else {
             return self.error().map_or(Ok(None), Err);

@@ -283,7 +283,9 @@ fn sixteen_pictures_in_the_window_take_less_than_a_core() {
     let app =
         App { shared_view: call.clone(), actions: actions().0, view: View::default(), textures: Textures::default() };
     let app = Counted(app, drawn.clone());
-    let any_thread = |builder: &mut eframe::EventLoopBuilder<eframe::UserEvent>| drop(builder.with_any_thread(true));
+    let any_thread = |builder: &mut eframe::EventLoopBuilder<eframe::UserEvent>| {
+        builder.with_any_thread(true);
+    };
     let options = eframe::NativeOptions { event_loop_builder: Some(Box::new(any_thread)), ..options() };
     let feeder = std::thread::spawn(move || feed(call));
     eframe::run_native("muji-call", options, Box::new(|_| Ok(Box::new(app)))).expect("there is a screen");
