@@ -50,20 +50,20 @@ enum Given {
 }
 
 impl End {
-    /// Takes all that there is, until the end only waits for time to pass.
-    #[inline] // Or what is given is moved once more than anybody needs.
-    fn drain(&mut self, mut give: impl FnMut(Given)) {
+    /// The next thing, until the end only waits for time to pass.
+    fn next(&mut self) -> Option<Given> {
         loop {
             match self.rtc.poll_output().expect("the transport lives") {
                 Output::Timeout(at) => {
                     self.due = at;
-                    return;
+                    return None;
                 }
                 Output::Transmit(transmit) => {
-                    give(Given::Datagram(transmit.source, transmit.destination, Vec::from(transmit.contents)));
+                    let contents = Vec::from(transmit.contents);
+                    return Some(Given::Datagram(transmit.source, transmit.destination, contents));
                 }
-                Output::Event(RtcEvent::Connected) => give(Given::Connected),
-                Output::Event(RtcEvent::RtpPacket(packet)) => give(Given::Payload(packet.payload)),
+                Output::Event(RtcEvent::Connected) => return Some(Given::Connected),
+                Output::Event(RtcEvent::RtpPacket(packet)) => return Some(Given::Payload(packet.payload)),
                 Output::Event(_) => {}
             }
         }
@@ -162,11 +162,13 @@ impl Bare {
     }
 
     fn drain(&mut self, who: usize) {
-        self.ends[who].drain(|given| match given {
-            Given::Connected => self.connected += 1,
-            Given::Datagram(from, to, bytes) => self.wire.push_back((from, to, bytes)),
-            Given::Payload(_) => self.received += 1,
-        });
+        while let Some(given) = self.ends[who].next() {
+            match given {
+                Given::Connected => self.connected += 1,
+                Given::Datagram(from, to, bytes) => self.wire.push_back((from, to, bytes)),
+                Given::Payload(_) => self.received += 1,
+            }
+        }
     }
 
     /// A datagram reached an end.
@@ -325,14 +327,15 @@ impl Participant {
 
 impl Peer {
     fn drain(&mut self, socket: &UdpSocket) {
-        let Self { end, address, decoder, .. } = self;
-        end.drain(|given| match given {
-            Given::Connected => {}
-            Given::Datagram(_, _, bytes) => {
-                socket.send_to(&bytes, *address).expect("loopback takes it");
+        while let Some(given) = self.end.next() {
+            match given {
+                Given::Connected => {}
+                Given::Datagram(_, _, bytes) => {
+                    socket.send_to(&bytes, self.address).expect("loopback takes it");
+                }
+                Given::Payload(payload) => drop(self.decoder.decode(&payload).expect("it decodes")),
             }
-            Given::Payload(payload) => drop(decoder.decode(&payload).expect("it decodes")),
-        });
+        }
     }
 }
 
