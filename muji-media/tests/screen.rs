@@ -46,8 +46,12 @@ struct Desktop {
 impl Desktop {
     /// `None` where there is no Xvfb.
     fn open() -> Option<Self> {
+        Self::open_with(&[])
+    }
+
+    fn open_with(options: &[&str]) -> Option<Self> {
         let mut command = Command::new("Xvfb");
-        command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"]);
+        command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"]).args(options);
         let started = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut server) = started else {
             assert!(std::env::var_os("MUJI_TEST_ALL").is_none(), "Xvfb is not installed, though everything must run");
@@ -141,6 +145,23 @@ fn a_screen_is_captured_with_what_is_drawn_on_it_pixel_by_pixel() {
     // What is drawn later is seen too.
     desktop.window("green", [300, 200], [10, 10], GREEN);
     shows(&mut capture, |frame| brightness(frame, [305, 205]) == GREENS);
+}
+
+#[test]
+fn a_server_that_shares_no_memory_gives_the_same_pictures_by_its_connection() {
+    let Some(desktop) = Desktop::open_with(&["-extension", "MIT-SHM"]) else { return };
+    desktop.window("red", [0, 0], [320, 480], RED);
+    let window = desktop.window("green", [100, 50], [81, 61], GREEN);
+    let mut screen = ScreenCapture::of_monitor(desktop.display(), None).unwrap();
+    let frame = shows(&mut screen, |frame| brightness(frame, [100, 50]) == GREENS);
+    let seen = [[99, 50], [180, 110], [181, 110], [319, 479], [320, 0]].map(|at| brightness(&frame, at));
+    assert_eq!(seen, [REDS, GREENS, REDS, REDS, BLACK]);
+    let mut window_alone = ScreenCapture::of_window(desktop.display(), "green").unwrap();
+    let frame = shows(&mut window_alone, |frame| brightness(frame, [79, 59]) == GREENS);
+    assert_eq!([frame.width(), frame.height()], [80, 60]);
+    desktop.program.configure_window(window, &ConfigureWindowAux::new().width(200)).unwrap();
+    desktop.program.sync().unwrap();
+    shows(&mut window_alone, |frame| frame.width() == 200 && brightness(frame, [199, 59]) == GREENS);
 }
 
 #[test]

@@ -106,6 +106,8 @@ fn source(option: &str, what: &str, name: &str, size: Option<[usize; 2]>) -> Res
             None => return Err(unknown(option, what)),
         },
         _ if size.is_some() => return Err(not_sized(what)),
+        ("portal", None) => portal()?,
+        ("screen", None) if has_portal() => portal()?,
         ("screen", screen_name) => shared(Surface::Screen(screen_name))?,
         ("window", Some(title)) => shared(Surface::Window(title))?,
         _ if ends(&[".y4m"]) => Box::new(Y4mSource::open(Path::new(what)).map_err(usage)?),
@@ -115,7 +117,7 @@ fn source(option: &str, what: &str, name: &str, size: Option<[usize; 2]>) -> Res
 }
 
 fn unknown(option: &str, what: &str) -> Failure {
-    let known = "camera, camera:NAME, screen, screen:NAME, window:TITLE, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf or FILE.y4m";
+    let known = "camera, camera:NAME, screen, screen:NAME, window:TITLE, portal, pattern, pattern:RRGGBB, FILE.webm, FILE.ivf or FILE.y4m";
     let more = if option == "--video" { ", none or off" } else { "" };
     Failure::Usage(format!("{option} takes {known}{more}, not {what}"))
 }
@@ -147,6 +149,28 @@ fn shared(surface: Surface<'_>) -> Result<Box<dyn VideoSource>, Failure> {
         Surface::Window(title) => ScreenCapture::of_window(None, title),
     };
     Ok(Box::new(capture.map_err(|why| usage(format!("{why}; see muji-call devices")))?))
+}
+
+/// Whether the desktop chooses what is shared: on Wayland no program sees more than that.
+fn has_portal() -> bool {
+    let is_set = |name, is_right: fn(&str) -> bool| std::env::var(name).is_ok_and(|value| is_right(&value));
+    let wayland =
+        is_set("WAYLAND_DISPLAY", |name| !name.is_empty()) || is_set("XDG_SESSION_TYPE", |kind| kind == "wayland");
+    wayland && cfg!(all(feature = "portal", target_os = "linux"))
+}
+
+#[cfg(not(all(feature = "portal", target_os = "linux")))]
+fn portal() -> Result<Box<dyn VideoSource>, Failure> {
+    Err(usage(
+        "this muji-call was built without the portal of Wayland desktops; on Linux build it with --features portal",
+    ))
+}
+
+/// What the desktop's user chooses, once it is wanted.
+#[cfg(all(feature = "portal", target_os = "linux"))]
+fn portal() -> Result<Box<dyn VideoSource>, Failure> {
+    let capture = muji_media::device::screen::portal::PortalCapture::find(None);
+    Ok(Box::new(capture.map_err(usage)?))
 }
 
 fn pattern(name: &str, rgb: [u8; 3], size: Option<[usize; 2]>) -> Box<dyn VideoSource> {
@@ -197,6 +221,11 @@ pub(crate) fn list_screens() {
     };
     print("Screens", "screen", monitors(None));
     print("Windows", "window", windows(None));
+    println!("Portal:");
+    match portal() {
+        Ok(_) => println!("  --screen portal   (the desktop asks which screen or window)"),
+        Err(why) => println!("  {why}"),
+    }
 }
 
 /// A colour in six hexadecimal digits.

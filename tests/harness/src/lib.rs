@@ -5,12 +5,13 @@
 //! keeps nothing, trusts everybody it let in and knows no other server.
 //!
 //! Also here: real servers where they are installed ([`real_server`], [`turn`]), networks of the kernel's ([`network`]), [`muji_call`]
-//! processes, a [`dino`] without a screen, a [`plot`] of what was measured, the [`register`] of requirements, [`recognition`] of tones and
-//! colours, and [`replay`], which says what requirements a trace breaks.
+//! processes, a [`dino`] and a [`desktop`] without a screen, a [`plot`] of what was measured, the [`register`] of requirements,
+//! [`recognition`] of tones and colours, and [`replay`], which says what requirements a trace breaks.
 #![forbid(unsafe_code)]
 
 pub mod authority;
 pub mod client_profile;
+pub mod desktop;
 pub mod dino;
 pub mod impairment;
 pub mod instant_backend;

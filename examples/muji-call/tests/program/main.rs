@@ -7,6 +7,8 @@ mod failing;
 mod library;
 mod login;
 mod odd_stanzas;
+#[cfg(all(feature = "portal", target_os = "linux"))]
+mod portal;
 mod real_servers;
 mod relays;
 mod ringing;

@@ -25,6 +25,7 @@ pub(crate) async fn server(rules: Rules) -> Server {
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muji-call"));
     command.args(arguments).env("XMPP_PASSWORD", PASSWORD).env_remove("XMPP_ROOM_PASSWORD");
+    command.env_remove("WAYLAND_DISPLAY").env_remove("XDG_SESSION_TYPE"); // The tester's own desktop is not shared.
     command.env("XDG_STATE_HOME", std::env::temp_dir().join(format!("muji-call-{}-state", std::process::id())));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command

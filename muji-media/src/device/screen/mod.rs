@@ -9,31 +9,28 @@
 //!
 //! The server says when something was drawn (DAMAGE); while nothing is and the pointer rests, nothing is captured.
 
+mod asking;
 mod cursor;
 mod grabber;
 mod pixels;
+#[cfg(feature = "portal")]
+pub mod portal;
 mod server;
 mod surface;
 mod view;
+mod watched;
 
 use std::fmt;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::interface::{DeviceError, VideoSource};
-use super::patience::Patience;
 use crate::video::frame::{INTERVAL, VideoFrame};
+use asking::ask;
 use pixels::Pixels;
 use server::{Monitor, Server, TitledWindow, lost};
 use surface::Surface;
 use view::View;
-
-/// A server that answers nothing for so long has ended or hangs. Another program may stop it for a moment.
-const SILENT: Duration = Duration::from_secs(5);
-
-/// What is shown until the first frame comes.
-const BLACK: [u8; 3] = [0, 0, 0];
+use watched::{SILENT, Viewer, Watched};
 
 /// A monitor or a window that can be shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,22 +45,7 @@ pub struct Listed {
 pub struct ScreenCapture {
     display: Option<String>,
     surface: Surface,
-    /// That of the last frame: a window may take another.
-    size: [usize; 2],
-    /// Filled by a thread of its own, which lives as long as this.
-    latest: Option<Arc<Mutex<Latest>>>,
-    /// With that thread.
-    patience: Patience,
-    /// What was shown last.
-    shown: VideoFrame,
-}
-
-/// What a thread has seen.
-struct Latest {
-    /// It has looked since the last capture.
-    has_looked: bool,
-    /// A frame that was not taken yet, or why there will be none.
-    frame: Result<Option<VideoFrame>, DeviceError>,
+    watched: Watched,
 }
 
 /// The monitors of an X server, the primary one first. `display` names the server, such as `:0`; by default `DISPLAY` does.
@@ -84,33 +66,17 @@ pub fn windows(display: Option<&str>) -> Result<Vec<Listed>, DeviceError> {
     Ok(titled_windows(display)?.into_iter().map(listed).collect())
 }
 
-/// Asks a server in a thread of its own, since nothing ends the wait for one that hangs. That thread then stays.
-fn ask<T: Send + 'static>(
+/// Asks an X server.
+fn ask_server<T: Send + 'static>(
     display: Option<&str>,
     question: fn(&Server) -> Result<T, DeviceError>,
 ) -> Result<T, DeviceError> {
     let display = display.map(str::to_owned);
-    let (answer, answered) = sync_channel(1);
-    let work = move || {
-        let _nobody_waits = answer.send(Server::connect(display.as_deref()).and_then(|server| question(&server)));
-    };
-    let thread = std::thread::Builder::new().name("muji-screens".to_owned()).spawn(work);
-    thread.map_err(|why| no_thread(&why))?;
-    answered.recv_timeout(SILENT).unwrap_or_else(|why| {
-        let why = match why {
-            RecvTimeoutError::Timeout => "the X server answers nothing",
-            RecvTimeoutError::Disconnected => "the thread that asks the X server has crashed",
-        };
-        Err(DeviceError(format!("no screen can be shared: {why}")))
-    })
-}
-
-fn no_thread(why: &std::io::Error) -> DeviceError {
-    DeviceError(format!("the system gives no thread: {why}"))
+    ask("the X server", SILENT, move || Server::connect(display.as_deref()).and_then(|server| question(&server)))
 }
 
 fn all_monitors(display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
-    ask(display, monitors_of)
+    ask_server(display, monitors_of)
 }
 
 fn monitors_of(server: &Server) -> Result<Vec<Monitor>, DeviceError> {
@@ -122,7 +88,7 @@ fn monitors_of(server: &Server) -> Result<Vec<Monitor>, DeviceError> {
 }
 
 fn titled_windows(display: Option<&str>) -> Result<Vec<TitledWindow>, DeviceError> {
-    ask(display, windows_of)
+    ask_server(display, windows_of)
 }
 
 fn windows_of(server: &Server) -> Result<Vec<TitledWindow>, DeviceError> {
@@ -177,24 +143,7 @@ impl ScreenCapture {
     fn new(display: Option<&str>, surface: Surface, sides: [u16; 2]) -> Result<Self, DeviceError> {
         let sides = Pixels::frame_sides(sides.map(usize::from));
         let size = sides.ok_or_else(|| DeviceError(format!("{surface} has no pixels to share")))?;
-        let display = display.map(str::to_owned);
-        Ok(Self {
-            display,
-            surface,
-            size,
-            latest: None,
-            patience: Patience::new(Instant::now()),
-            shown: VideoFrame::filled(size[0], size[1], BLACK),
-        })
-    }
-
-    fn start(&mut self) -> Result<&Arc<Mutex<Latest>>, DeviceError> {
-        let latest = Arc::new(Mutex::new(Latest { has_looked: true, frame: Ok(None) }));
-        let (display, surface, filled) = (self.display.clone(), self.surface.clone(), Arc::downgrade(&latest));
-        let thread = std::thread::Builder::new().name("muji-screen".to_owned());
-        let thread = thread.spawn(move || watch(display.as_deref(), surface, &filled));
-        thread.map_err(|why| no_thread(&why))?;
-        Ok(self.latest.insert(latest))
+        Ok(Self { display: display.map(str::to_owned), surface, watched: Watched::new(size) })
     }
 }
 
@@ -213,20 +162,14 @@ fn titles(windows: &[&TitledWindow]) -> String {
 }
 
 /// Looks at what is shared, thirty times a second, until it is not wanted any more.
-fn watch(display: Option<&str>, surface: Surface, latest: &Weak<Mutex<Latest>>) {
+fn watch(display: Option<&str>, surface: Surface, viewer: &Viewer) {
     let mut view = View::open(display, surface);
     let mut due = Instant::now();
-    while latest.strong_count() > 0 {
+    while viewer.is_wanted() {
         let seen = view.as_mut().map_err(|why| why.clone()).and_then(|view| view.look(Instant::now()));
-        let Some(latest) = latest.upgrade() else { return };
-        let ended = seen.is_err();
-        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.has_looked = true;
-        if !matches!(seen, Ok(None)) {
-            latest.frame = seen;
-        }
-        drop(latest);
-        if ended {
+        let has_ended = seen.is_err();
+        viewer.saw(seen);
+        if has_ended {
             return;
         }
         due = (due + INTERVAL).max(Instant::now());
@@ -236,36 +179,20 @@ fn watch(display: Option<&str>, surface: Surface, latest: &Weak<Mutex<Latest>>) 
 
 impl VideoSource for ScreenCapture {
     fn size(&self) -> [usize; 2] {
-        self.size
+        self.watched.size()
     }
 
     fn capture(&mut self) -> Result<VideoFrame, DeviceError> {
-        let latest = match &self.latest {
-            Some(latest) => latest.clone(),
-            None => self.start()?.clone(),
-        };
-        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut latest.frame {
-            Err(why) => return Err(why.clone()),
-            Ok(frame) => {
-                if let Some(frame) = frame.take() {
-                    self.size = [frame.width(), frame.height()];
-                    self.shown = frame;
-                }
-            }
+        if !self.watched.has_begun() {
+            let (display, surface) = (self.display.clone(), self.surface.clone());
+            self.watched.begin(move |viewer| watch(display.as_deref(), surface, viewer))?;
         }
-        let now = Instant::now();
-        if std::mem::take(&mut latest.has_looked) {
-            self.patience = Patience::new(now);
-        } else if self.patience.wait(now) > SILENT {
-            return Err(DeviceError(format!("{} is not shared any more: the X server answers nothing", self.surface)));
-        }
-        Ok(self.shown.clone())
+        let silent = || DeviceError(format!("{} is not shared any more: the X server answers nothing", self.surface));
+        self.watched.newest(silent)
     }
 
     fn release(&mut self) {
-        self.latest = None;
-        self.shown = VideoFrame::filled(self.size[0], self.size[1], BLACK); // What is shown again later begins with what is there then.
+        self.watched.release();
     }
 }
 
@@ -273,7 +200,7 @@ impl fmt::Debug for ScreenCapture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScreenCapture")
             .field("surface", &self.surface)
-            .field("size", &self.size)
+            .field("size", &self.watched.size())
             .finish_non_exhaustive()
     }
 }
