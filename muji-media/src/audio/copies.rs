@@ -4,8 +4,8 @@
 //!   packets   … │ 6 7 │ 7 8 │ 8 9 │ …        8 is lost with its packet, and comes with the next
 //! ```
 //!
-//! A copy is encoded a second time, to fewer bits. At 5 and 10 % loss that sounds as good as two copies of equal bits, and what goes to peers
-//! that take no copies is the same as without them. Copies of frames further back would help in bursts, but only if everything were played
+//! A copy is encoded a second time, to half of the bits. At 5 and 10 % loss that sounds as good as two copies of equal bits, and what goes to
+//! peers that take no copies is the same as without them. Copies of frames further back would help in bursts, but only if everything were played
 //! 20 ms later for each: a copy that comes after its turn is of no use.
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ mod tests {
             before.iter().map(|copy| (copy.offset, copy.payload.len())).collect::<Vec<_>>()
         };
         assert_eq!(offsets(&mut copies), []);
-        assert_eq!(offsets(&mut copies), [(960, 29)], "11.6 kbit/s");
+        assert_eq!(offsets(&mut copies), [(960, 36)], "14.4 kbit/s");
         copies.pause();
         assert_eq!(offsets(&mut copies), []);
     }
