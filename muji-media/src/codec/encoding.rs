@@ -99,8 +99,8 @@ pub enum VideoEncoding {
 }
 
 impl VideoEncoding {
-    /// All of them, in the order in which they are offered: VP8 first, since each client of the list in docs/status.md has it, ours has layers
-    /// for slow viewers in it alone, and it takes the least of the processor. AV1 takes the most.
+    /// All of them, in the order in which they are offered: VP8 first, since each client of the list in docs/status.md has it, ours has
+    /// layers for slow viewers in it alone, and it takes the least of the processor.
     pub(crate) const ALL: [Self; 5] = [Self::Vp8, Self::Vp9, Self::H264, Self::H264Single, Self::Av1];
 
     /// Those that this program can encode and decode, in the order in which they are offered.

@@ -66,7 +66,9 @@ impl Direction {
         let off = self.hue.map(|hue| (hue - expected + 540.0).rem_euclid(360.0) - 180.0);
         self.right_hues += u32::from(off.is_some_and(|off| off.abs() <= HUE_TOLERANCE));
         self.shown.reached(event["shown"].as_u64(), now);
-        self.codec = event["codec"].as_str().map(str::to_owned).or(self.codec.take());
+        if let Some(codec) = event["codec"].as_str() {
+            self.codec = Some(codec.to_owned());
+        }
         self.repaired = event["cameAgain"].as_u64().zip(event["sentAgain"].as_u64()).map(<[u64; 2]>::from);
     }
 

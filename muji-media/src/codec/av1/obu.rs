@@ -31,13 +31,14 @@ pub(super) struct Obu<'a> {
 }
 
 impl<'a> Obu<'a> {
-    /// The first OBU of some bytes, and what is behind it; `None` if it is longer than they are. One that does not say its length takes all.
+    /// The first OBU of some bytes, and what is behind it; `None` if it is longer than they are. One without a length takes all.
     pub(super) fn first(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (first, mut rest) = bytes.split_first().filter(|(first, _)| *first & FORBIDDEN == 0)?;
         let mut extension = None;
         if first & EXTENSION != 0 {
             let (byte, behind) = rest.split_first()?;
-            (extension, rest) = (Some(*byte), behind);
+            extension = Some(*byte);
+            rest = behind;
         }
         let length = if first & HAS_LENGTH == 0 { rest.len() } else { leb128(&mut rest)? };
         let (body, others) = rest.split_at_checked(length)?;

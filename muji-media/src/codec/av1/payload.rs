@@ -60,7 +60,8 @@ fn payloads(elements: &[Vec<u8>]) -> Vec<Vec<u8>> {
             let (now, later) = rest.split_at(rest.len().min(room));
             append_leb128(last, now.len());
             last.extend(now);
-            (rest, continues) = (later, true);
+            rest = later;
+            continues = true;
             if !rest.is_empty() {
                 last[0] |= GOES_ON;
             }

@@ -9,12 +9,14 @@ const BROWSERS: RateControl = RateControl { constant: true, buffer: 1_000, initi
 const DEFAULTS: RateControl =
     RateControl { constant: false, buffer: 6_000, initial: 4_000, optimal: 5_000, drop_below: 0 };
 
+type Made = Result<Box<dyn VideoEncoder>, VideoFault>;
+
 /// An encoder, and how it is set.
 #[derive(Clone, Copy)]
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
     pub(crate) encoding: VideoEncoding,
-    pub(crate) make: fn([usize; 2], u32) -> Result<Box<dyn VideoEncoder>, VideoFault>,
+    pub(crate) make: fn([usize; 2], u32) -> Made,
 }
 
 /// Those for conversations, of the encodings that are built in.
