@@ -111,11 +111,9 @@ pub struct AudioReceiver {
 
 impl AudioReceiver {
     /// A stream that has not begun, of packets with these payload types.
-    ///
-    /// # Errors
-    /// If there is no memory for a decoder.
-    pub fn new(payload_types: &[PayloadType]) -> Result<Self, OpusFault> {
-        Ok(Self::with(payload_types, AudioDecoder::new()?))
+    #[must_use]
+    pub fn new(payload_types: &[PayloadType]) -> Self {
+        Self::with(payload_types, AudioDecoder::new())
     }
 
     /// The same with a decoder of its own.
@@ -206,6 +204,11 @@ impl AudioReceiver {
     /// What was wrong with the first packet that was not what its headers say, once.
     pub fn poll_fault(&mut self) -> Option<RedFault> {
         self.fault.take()
+    }
+
+    /// Why nothing of it can be decoded, once.
+    pub fn poll_trouble(&mut self) -> Option<OpusFault> {
+        self.decoder.poll_trouble()
     }
 
     fn buffer_frame(&mut self, received: ReceivedRtp) {
@@ -418,7 +421,7 @@ mod tests {
     fn after_a_burst_a_tone_is_soon_heard_at_its_pitch_again() {
         let (start, mut tone, mut meter) = (Instant::now(), Tone::new(770.0), Meter::default());
         let mut encoder = Encoder::new().unwrap();
-        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]);
         let (mut packets, mut heard) = (VecDeque::new(), Vec::new());
         for turn in 0..20 * 50 {
             let mut frame = [0; FRAME];
@@ -463,7 +466,7 @@ mod tests {
     fn a_sender_that_goes_on_with_another_source_is_heard_again_within_60_ms() {
         let (start, mut receiver, mut encoder) = (
             Instant::now(),
-            AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap(),
+            AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]),
             Encoder::new().unwrap(),
         );
         let (mut tone, mut meter, mut silent) = (Tone::new(440.0), Meter::default(), 0);
@@ -501,7 +504,7 @@ mod tests {
     /// Plays a tone of which each fifth packet is lost, each packet made by `packet` from that of Opus and the one before.
     fn lossy(packet: impl Fn(&[u8], &[u8]) -> (u8, Arc<[u8]>)) -> AudioReceiver {
         let (start, mut tone, mut encoder) = (Instant::now(), Tone::new(440.0), Encoder::new().unwrap());
-        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type(), red::payload_type(111)]).unwrap();
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type(), red::payload_type(111)]);
         let mut before: Arc<[u8]> = Arc::default();
         for turn in 0..200u32 {
             let mut frame = [0; FRAME];
@@ -543,7 +546,7 @@ mod tests {
     fn a_pause_of_speech_is_heard_as_the_noise_of_the_room_and_not_as_a_dropout() {
         let (start, mut random, mut encoder) = (Instant::now(), 1u32, Encoder::new().unwrap());
         encoder.set_pauses().unwrap();
-        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]);
         let (mut pauses, mut tone, mut sent, mut loudness) =
             (pauses::Pauses::default(), Tone::new(440.0), 0, Vec::new());
         for turn in 0..500u32 {
@@ -586,7 +589,7 @@ mod tests {
     fn a_pause_without_an_end_and_one_that_ends_hours_later_are_noise_for_a_second() {
         for next in [None, Some(5u32), Some(i32::MAX as u32 / 960)] {
             let start = Instant::now();
-            let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]).unwrap();
+            let mut receiver = AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]);
             let insert = |receiver: &mut AudioReceiver, sequence: u32, frames: u32, bytes: &[u8]| {
                 receiver.insert(ReceivedRtp {
                     ssrc: 1,
@@ -634,7 +637,7 @@ mod tests {
     #[test]
     fn sound_of_a_telephone_is_heard_and_its_gaps_are_filled() {
         use crate::codec::g711::{Encoder, Law};
-        let mut receiver = AudioReceiver::new(&[AudioEncoding::Pcma.payload_type()]).unwrap();
+        let mut receiver = AudioReceiver::new(&[AudioEncoding::Pcma.payload_type()]);
         let (start, mut tone, mut encoder, mut meter) =
             (Instant::now(), Tone::new(440.0), Encoder::default(), Meter::default());
         for turn in 0..150u32 {

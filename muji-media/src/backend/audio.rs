@@ -81,9 +81,8 @@ impl Audio {
     }
 
     /// A participant may send audio from now on.
-    pub(super) fn open(&mut self, id: StreamId, payload_types: Vec<PayloadType>) -> Result<(), OpusFault> {
-        self.streams.insert(id, AudioStream::new(payload_types)?);
-        Ok(())
+    pub(super) fn open(&mut self, id: StreamId, payload_types: Vec<PayloadType>) {
+        self.streams.insert(id, AudioStream::new(payload_types));
     }
 
     /// These streams have ended.
@@ -170,6 +169,11 @@ impl Audio {
         troubles
     }
 
+    /// Why a participant cannot be heard, once.
+    pub(super) fn poll_trouble(&mut self) -> Option<OpusFault> {
+        self.streams.values_mut().find_map(|stream| stream.receiver.poll_trouble())
+    }
+
     fn play_mix(&mut self, now: Instant, mix: &AudioFrame) -> Vec<DeviceError> {
         let mut troubles = Vec::new();
         if let Some(recordings) = &self.recordings {
@@ -218,16 +222,16 @@ struct AudioStream {
 }
 
 impl AudioStream {
-    fn new(payload_types: Vec<PayloadType>) -> Result<Self, OpusFault> {
-        Ok(Self {
-            receiver: AudioReceiver::new(&payload_types)?,
+    fn new(payload_types: Vec<PayloadType>) -> Self {
+        Self {
+            receiver: AudioReceiver::new(&payload_types),
             digits: DigitListener::default(),
             payload_types,
             meter: Meter::default(),
             loudness: Loudness::default(),
             frames: 0,
             sounded: false,
-        })
+        }
     }
 
     fn observe(

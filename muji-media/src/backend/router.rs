@@ -125,9 +125,7 @@ impl Router {
         }
         let named = self.audio.name(session, name);
         named.or_else(|error| self.device_trouble(error))?;
-        for content in contents {
-            self.open_stream(session, content)?;
-        }
+        contents.iter().for_each(|content| self.open_stream(session, content));
         self.network.peers.execute(now, command);
         Ok(())
     }
@@ -140,18 +138,12 @@ impl Router {
     }
 
     /// A participant may send a content from now on.
-    fn open_stream(&mut self, session: SessionId, content: &OpenContent) -> Result<(), Disconnected> {
+    fn open_stream(&mut self, session: SessionId, content: &OpenContent) {
         let id = (session, content.name.as_str().into());
         let payload_types = content.payload_types.clone();
         match content.media {
-            Media::Video | Media::Slides => {
-                self.video.open(id, &content.media, payload_types);
-                Ok(())
-            }
-            Media::Audio | Media::Other(_) => {
-                let opened = self.audio.open(id, payload_types);
-                opened.or_else(|why| self.trouble(MediaTrouble::Decoder(why.to_string())))
-            }
+            Media::Video | Media::Slides => self.video.open(id, &content.media, payload_types),
+            Media::Audio | Media::Other(_) => self.audio.open(id, payload_types),
         }
     }
 
@@ -287,6 +279,9 @@ impl Router {
     fn play_audio(&mut self, now: Instant) -> Result<(), Disconnected> {
         let peers = &self.network.peers;
         let troubles = self.audio.play(now, |session| peers.round_trip(session));
+        if let Some(why) = self.audio.poll_trouble() {
+            self.trouble(MediaTrouble::Decoder(why.to_string()))?;
+        }
         for (session, clock) in self.audio.playout_clocks() {
             self.video.set_clock(session, clock);
         }

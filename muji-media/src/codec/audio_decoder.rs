@@ -7,7 +7,11 @@ use crate::audio::frame::FRAME;
 
 /// The decoder of one stream.
 pub(crate) struct AudioDecoder {
-    opus: opus::Decoder,
+    /// Made when it is needed: it loads neural networks, for which neither a handshake should wait nor a peer that sends no sound.
+    opus: Option<opus::Decoder>,
+    /// Why it could not be made the first time, until that is told.
+    trouble: Option<OpusFault>,
+    failed: bool,
     g711: g711::Decoder,
     /// How the last packet was encoded: a gap is filled by the same decoder.
     last: AudioEncoding,
@@ -15,22 +19,40 @@ pub(crate) struct AudioDecoder {
 
 impl AudioDecoder {
     /// A decoder that knows nothing yet.
-    ///
-    /// # Errors
-    /// If there is no memory for it.
-    pub(crate) fn new() -> Result<Self, OpusFault> {
-        Ok(Self::with(opus::Decoder::new()?))
+    pub(crate) fn new() -> Self {
+        Self { opus: None, trouble: None, failed: false, g711: g711::Decoder::default(), last: AudioEncoding::Opus }
     }
 
     /// One whose Opus is decoded by this decoder.
+    #[cfg(test)]
     pub(crate) fn with(opus: opus::Decoder) -> Self {
-        Self { opus, g711: g711::Decoder::default(), last: AudioEncoding::Opus }
+        Self { opus: Some(opus), ..Self::new() }
     }
 
     /// Another stream begins.
     pub(crate) fn forget(&mut self) {
-        self.opus.forget();
+        self.opus.iter_mut().for_each(opus::Decoder::forget);
         self.g711 = g711::Decoder::default();
+    }
+
+    /// Why there is no decoder, once.
+    pub(crate) fn poll_trouble(&mut self) -> Option<OpusFault> {
+        self.trouble.take()
+    }
+
+    fn opus(&mut self) -> Result<&mut opus::Decoder, OpusFault> {
+        match &mut self.opus {
+            Some(opus) => Ok(opus),
+            missing => match opus::Decoder::new() {
+                Ok(opus) => Ok(missing.insert(opus)),
+                Err(why) => {
+                    if !std::mem::replace(&mut self.failed, true) {
+                        self.trouble = Some(why.clone());
+                    }
+                    Err(why)
+                }
+            },
+        }
     }
 
     /// The audio of a packet.
@@ -40,7 +62,7 @@ impl AudioDecoder {
     pub(crate) fn decode(&mut self, encoding: AudioEncoding, payload: &[u8]) -> Result<Vec<i16>, OpusFault> {
         self.last = encoding;
         match encoding {
-            AudioEncoding::Opus => self.opus.decode(payload),
+            AudioEncoding::Opus => self.opus()?.decode(payload),
             AudioEncoding::Pcmu => Ok(self.g711.decode(Law::Mu, payload)),
             AudioEncoding::Pcma => Ok(self.g711.decode(Law::A, payload)),
         }
@@ -52,7 +74,7 @@ impl AudioDecoder {
     /// If that is not in this encoding.
     pub(crate) fn recover(&mut self, encoding: AudioEncoding, following: &[u8]) -> Result<Vec<i16>, OpusFault> {
         match encoding {
-            AudioEncoding::Opus => self.opus.recover(following),
+            AudioEncoding::Opus => self.opus()?.recover(following),
             AudioEncoding::Pcmu | AudioEncoding::Pcma => Ok(self.g711.conceal(FRAME)),
         }
     }
@@ -63,7 +85,7 @@ impl AudioDecoder {
     /// If the library fails.
     pub(crate) fn conceal(&mut self, samples: usize) -> Result<Vec<i16>, OpusFault> {
         match self.last {
-            AudioEncoding::Opus => self.opus.conceal(samples),
+            AudioEncoding::Opus => self.opus()?.conceal(samples),
             AudioEncoding::Pcmu | AudioEncoding::Pcma => Ok(self.g711.conceal(samples)),
         }
     }

@@ -188,6 +188,7 @@ impl Peers {
             }
         }
         if let Some(session) = self.sessions.get_mut(&session) {
+            session.contents.reserve_exact(contents.len()); // Seldom more than one or two follow, and four would take a kilobyte.
             session.contents.extend(contents.iter().map(SentContent::new));
         }
     }

@@ -115,6 +115,8 @@ struct Fan {
 struct Party {
     peers: Peers,
     sockets: Sockets,
+    /// Since it was looked at last.
+    sent: bool,
     connected: usize,
     received: usize,
 }
@@ -126,7 +128,7 @@ impl Party {
         let maker = Str0m::new().expect("the system has random numbers for a certificate").maker();
         let mut peers = Peers::new(maker);
         peers.add_socket_set(hosts(&addresses));
-        Self { peers, sockets, connected: 0, received: 0 }
+        Self { peers, sockets, sent: false, connected: 0, received: 0 }
     }
 
     fn open(&mut self, now: Instant, with: usize, role: IceRole) -> LocalTransport {
@@ -151,7 +153,8 @@ impl Party {
         while let Some(output) = self.peers.poll_output() {
             match output {
                 PeersOutput::Transport { output: TransportOutput::Datagram { from, to, bytes }, .. } => {
-                    self.sockets.send(from, to, &bytes)
+                    self.sockets.send(from, to, &bytes);
+                    self.sent = true;
                 }
                 PeersOutput::Transport { output: TransportOutput::Connected, .. } => self.connected += 1,
                 PeersOutput::Transport { output: TransportOutput::Rtp { .. }, .. } => self.received += 1,
@@ -200,11 +203,18 @@ impl Fan {
         panic!("not all ends are connected");
     }
 
-    /// Carries what is under way, and does what is due.
+    /// Carries what is under way, and does what is due. As with bare str0m, a socket is read if something was sent to it.
     fn turn(&mut self) {
-        let now = self.now;
-        self.parties.iter_mut().for_each(|party| party.receive(now));
-        self.parties.iter_mut().for_each(|party| party.time(now));
+        let Self { now, parties } = self;
+        let Some((first, others)) = parties.split_first_mut() else { return };
+        for other in others.iter_mut() {
+            other.receive(*now);
+            other.time(*now);
+        }
+        if others.iter_mut().fold(false, |answered, other| std::mem::take(&mut other.sent) || answered) {
+            first.receive(*now);
+        }
+        first.time(*now);
     }
 
     fn send(&mut self, pictures: &[PacketizedFrame]) {

@@ -204,8 +204,7 @@ pub(crate) fn child(arguments: &[String]) -> Option<()> {
     };
     let held: Vec<(AudioReceiver, VideoReceiver)> = (0..number)
         .map(|_| {
-            let (mut hears, mut sees) =
-                (AudioReceiver::new(&[opus::payload_type()]).expect("memory"), VideoReceiver::new(begun));
+            let (mut hears, mut sees) = (AudioReceiver::new(&[opus::payload_type()]), VideoReceiver::new(begun));
             let mut sequences = 0..;
             for (coded, at) in pictures.iter().zip(1..).map(|(coded, number)| (coded, begun + INTERVAL * number)) {
                 for (packet, sequence) in coded.packets.iter().zip(&mut sequences) {

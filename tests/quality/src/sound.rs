@@ -87,7 +87,7 @@ impl Call {
         let mut sender = AudioSender::new(Some(Box::new(WavSource::open(speech)?)), Sound::Speech)?;
         sender.publish(CallId(1), "audio");
         let opus = opus::payload_type();
-        let receiver = AudioReceiver::new(&[red::payload_type(opus.id), opus])?;
+        let receiver = AudioReceiver::new(&[red::payload_type(opus.id), opus]);
         Ok(Self { link, sender, receiver, bytes: 0, decoding: Duration::ZERO })
     }
 

@@ -1,5 +1,7 @@
 //! Our types as str0m's, and back.
 
+use std::net::SocketAddr;
+
 use muji_xep::ice::{Candidate, CandidateKind};
 use str0m::Rtc;
 use str0m::bwe::Bitrate;
@@ -10,6 +12,14 @@ use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::transport::interface::captured;
 use crate::transport::resend::SequencedPacket;
+
+/// A datagram as it came.
+#[derive(Clone, Copy)]
+pub(super) struct Datagram<'a> {
+    pub(super) local: SocketAddr,
+    pub(super) from: SocketAddr,
+    pub(super) bytes: &'a [u8],
+}
 
 /// A local candidate as str0m takes it.
 pub(super) fn local(candidate: &LocalCandidate) -> Option<str0m::Candidate> {

@@ -3,6 +3,7 @@
 //! The order and the times of its calls matter; each trap is explained where it is avoided.
 
 mod convert;
+mod early_checks;
 mod failure;
 mod pacing;
 mod plan;
@@ -36,32 +37,14 @@ use super::sources::{PROBE_SSRC, Sources};
 use crate::bandwidth::{self, DESIRED};
 use crate::gather::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
-use convert::{bits, local, received, remote, write};
+use convert::{Datagram, bits, local, received, remote, write};
+use early_checks::EarlyChecks;
 use failure::{alert, failure};
 use pacing::Pacing;
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, uses_transport_cc};
 use probing::Probing;
-use stream::{Stream, declare};
-
-/// Checks that are kept until the peer's end is known: one for each pair of a few addresses on both sides.
-const MAX_EARLY_CHECKS: usize = 32;
-
-/// A check of the peer that came before its credentials.
-struct EarlyCheck {
-    local: SocketAddr,
-    from: SocketAddr,
-    bytes: Vec<u8>,
-}
-
-/// A packet of an SSRC that is not known.
-struct Unproven {
-    ssrc: u32,
-    /// Its content, by its place.
-    place: usize,
-    /// It is one of this SSRC that is sent again.
-    sends_again: Option<u32>,
-}
+use stream::{Stream, Unproven, declare};
 
 /// Between two looks at the bandwidth estimate while there is nothing new.
 const ESTIMATES: Duration = Duration::from_millis(25);
@@ -87,7 +70,7 @@ pub struct Str0mTransport {
     /// Candidates that came before the peer's credentials.
     early: Vec<Candidate>,
     /// Checks that came before them.
-    early_checks: Vec<EarlyCheck>,
+    early_checks: EarlyChecks,
     local: LocalTransport,
     dtls: Option<DtlsRole>,
     dtls_started: bool,
@@ -144,7 +127,7 @@ impl Str0mTransport {
             theirs: Vec::new(),
             remote: None,
             early: Vec::new(),
-            early_checks: Vec::new(),
+            early_checks: EarlyChecks::default(),
             local,
             dtls: None,
             dtls_started: false,
@@ -187,14 +170,6 @@ impl Str0mTransport {
         }
     }
 
-    /// Keeps a check of the peer that overtook its answer. str0m would lose it if it is built again, and the peer would repeat it only
-    /// after 250 ms.
-    fn keep_check(&mut self, check: EarlyCheck) {
-        if self.early_checks.len() < MAX_EARLY_CHECKS {
-            self.early_checks.push(check);
-        }
-    }
-
     /// ICE restarts with other credentials on both sides; DTLS and SRTP go on. str0m keeps its pairs of addresses, and would check them with
     /// the old credentials, so all addresses are removed and ours added again.
     fn restart_ice(&mut self, now: Instant, theirs: IceCreds) {
@@ -216,24 +191,28 @@ impl Str0mTransport {
     }
 
     fn tick(&mut self, now: Instant) {
-        self.input(Input::Timeout(now), now);
-    }
-
-    fn input(&mut self, input: Input<'_>, now: Instant) {
-        self.give(input, now);
+        self.give(now, |rtc| rtc.handle_input(Input::Timeout(now)));
         self.drain(now);
     }
 
-    fn give(&mut self, input: Input<'_>, now: Instant) {
+    /// Lets str0m take an input, which is too large to be handed from one function to the next.
+    fn give(&mut self, now: Instant, input: impl FnOnce(&mut Rtc) -> Result<(), RtcError>) {
         if self.over {
             return;
         }
         if let Some(due) = self.due.filter(|due| *due < now) {
             self.streams.iter_mut().filter_map(|it| it.pacing.as_mut()).for_each(|it| it.timer_ran(now, due));
         }
-        if let Err(error) = self.rtc.handle_input(input) {
+        if let Err(error) = input(&mut self.rtc) {
             self.broke(&error);
         }
+    }
+
+    fn give_datagram(&mut self, now: Instant, Datagram { local, from, bytes }: Datagram<'_>) {
+        self.give(now, |rtc| match Receive::new(Protocol::Udp, from, local, bytes) {
+            Ok(received) => rtc.handle_input(Input::Receive(now, received)),
+            Err(_) => Ok(()), // Nothing that belongs to a transport.
+        });
     }
 
     fn drain(&mut self, now: Instant) {
@@ -246,25 +225,34 @@ impl Str0mTransport {
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    let bytes = Vec::from(transmit.contents);
+                    let (from, to, bytes) = (transmit.source, transmit.destination, Vec::from(transmit.contents));
                     if is_stun(&bytes) {
-                        self.consent.check_sent(now, &bytes, transmit.destination);
+                        self.consent.check_sent(now, &bytes, to);
                     } else if self.consent.is_expired(now) {
                         continue; // Bandwidth probes and reports: only checks may be sent now.
                     } else {
                         self.left(&bytes);
                     }
-                    self.out.push_back(TransportOutput::Datagram {
-                        from: transmit.source,
-                        to: transmit.destination,
-                        bytes,
-                    });
+                    self.out.push_back(TransportOutput::Datagram { from, to, bytes });
                 }
-                Ok(Output::Event(event)) => self.event(event, now),
+                Ok(Output::Event(event)) => {
+                    let last = matches!(event, Event::RtpPacket(_)) && self.calls_for_nothing(now);
+                    self.event(event, now);
+                    if last {
+                        return;
+                    }
+                }
                 // The end of this path, not of the call.
                 Err(error) => self.broke(&error),
             }
         }
+    }
+
+    /// True if nothing follows from a packet of the peer: it is not asked for what is missing before it, nor told when it came, and nothing was
+    /// due. Then str0m need not be asked once more, which costs as much as everything that is done here with the packet.
+    fn calls_for_nothing(&self, now: Instant) -> bool {
+        let waits = self.due.is_some_and(|due| due > now);
+        waits && !self.counted && self.streams.iter().all(|stream| !stream.content.nack)
     }
 
     #[inline] // As `received`.
@@ -442,14 +430,15 @@ impl Str0mTransport {
     }
 
     /// A packet of media. str0m drops one of an SSRC that it does not expect, so each is looked at before.
-    fn receive_rtp(&mut self, now: Instant, ssrc: u32, bytes: &[u8], received: Receive<'_>) {
+    fn receive_rtp(&mut self, now: Instant, ssrc: u32, datagram: Datagram<'_>) {
         // If what is sent again came first, str0m would count from its number on.
         if self.sources.sends_again(ssrc).is_some_and(|of| !self.sources.is_heard(of)) {
             return;
         }
-        self.unproven = if self.sources.contains(ssrc) { None } else { self.assign(bytes) };
+        let is_known = self.sources.contains(ssrc);
+        self.unproven = if is_known { None } else { self.assign(datagram.bytes) };
         // str0m itself would move the stream of the content that a MID names to any SSRC, whoever sent the packet.
-        if self.unproven.is_none() && ssrc != PROBE_SSRC && !self.sources.contains(ssrc) {
+        if !is_known && self.unproven.is_none() && ssrc != PROBE_SSRC {
             return;
         }
         if let Some(Unproven { ssrc, place, sends_again }) = self.unproven {
@@ -458,7 +447,8 @@ impl Str0mTransport {
                 None => self.expect(ssrc, None, place),
             }
         }
-        self.input(Input::Receive(now, received), now);
+        self.give_datagram(now, datagram);
+        self.drain(now);
         // Without the peer's keys anybody can name an SSRC: then nothing of it is kept.
         if let Some(Unproven { ssrc, .. }) = self.unproven.take() {
             self.rtc.direct_api().remove_stream_rx(ssrc.into());
@@ -466,8 +456,8 @@ impl Str0mTransport {
     }
 
     /// What is no RTP: a check, DTLS, or RTCP.
-    fn receive_other(&mut self, now: Instant, bytes: &[u8], received: Receive<'_>) {
-        let reports = rtcp::decrypted(bytes, || self.give(Input::Receive(now, received), now));
+    fn receive_other(&mut self, now: Instant, datagram: Datagram<'_>) {
+        let reports = rtcp::decrypted(datagram.bytes, || self.give_datagram(now, datagram));
         reports.into_iter().for_each(|rtcp| self.reported(now, rtcp));
         self.drain(now);
         self.resend(now);
@@ -533,10 +523,9 @@ impl Transport for Str0mTransport {
         // Twice, or the checks wait for str0m's step of 50 ms.
         self.tick(now);
         self.tick(now);
-        for EarlyCheck { local, from, bytes } in std::mem::take(&mut self.early_checks) {
-            if let Ok(received) = Receive::new(Protocol::Udp, from, local, &bytes) {
-                self.input(Input::Receive(now, received), now);
-            }
+        for check in std::mem::take(&mut self.early_checks).kept() {
+            self.give_datagram(now, check);
+            self.drain(now);
         }
     }
 
@@ -645,6 +634,7 @@ impl Transport for Str0mTransport {
     }
 
     fn handle_datagram(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        let datagram = Datagram { local, from, bytes };
         let is_dtls = bytes.first().is_some_and(|first| (20..=63).contains(first));
         if is_dtls && self.dtls == Some(DtlsRole::Server) && !self.dtls_started {
             // As late as possible, and after a tick: str0m would take the time of its last input for the start.
@@ -661,7 +651,7 @@ impl Transport for Str0mTransport {
                 return;
             }
             if self.plan.is_some() {
-                return self.keep_check(EarlyCheck { local, from, bytes: bytes.to_vec() });
+                return self.early_checks.keep(datagram);
             }
         }
         if is_check_answer(bytes) {
@@ -672,10 +662,9 @@ impl Transport for Str0mTransport {
                 self.consent.found_path(now, &mut self.out);
             }
         }
-        let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) else { return };
         match RtpHead::ssrc(bytes) {
-            Some(ssrc) => self.receive_rtp(now, ssrc, bytes, received),
-            None => self.receive_other(now, bytes, received),
+            Some(ssrc) => self.receive_rtp(now, ssrc, datagram),
+            None => self.receive_other(now, datagram),
         }
     }
 

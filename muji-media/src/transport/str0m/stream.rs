@@ -20,6 +20,15 @@ pub(super) struct Stream {
     pub(super) pacing: Option<Pacing>,
 }
 
+/// A packet of an SSRC that is not known.
+pub(super) struct Unproven {
+    pub(super) ssrc: u32,
+    /// Its content, by its place.
+    pub(super) place: usize,
+    /// It is one of this SSRC that is sent again.
+    pub(super) sends_again: Option<u32>,
+}
+
 /// str0m finds the queue of a stream by its MID and RID, and without a RID by the MID alone: what is sent, and what is sent again, need
 /// one each. They are not negotiated, and so in no packet.
 const NEW: &str = "new";
