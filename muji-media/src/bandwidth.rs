@@ -105,10 +105,6 @@ impl Default for Target {
 /// A path that has become congested gets this share of what it carries, until the queue before it has drained.
 const DRAINS: f32 = 0.75;
 
-/// What is lost again so soon after that was under way already, or met the queue that has not drained: how much is lost says little about how
-/// much the path carries. In tests a path of 300 kbit/s got 50 that way, and was back at 250 only half a minute later.
-const ONE_FALL: Duration = Duration::from_secs(2);
-
 /// An estimate below this share of what it was has fallen. Of a path that is merely full congestion control takes 85 % of what came through.
 pub(crate) const FALLEN: f32 = 0.67;
 
@@ -139,8 +135,6 @@ struct PathCapacity {
     doubt: Option<Doubt>,
     /// By losses.
     bound: Option<u32>,
-    /// When it became congested last, and what was sent before.
-    fell: Option<(Instant, u32)>,
     /// How many layers are left out.
     kept_back: u8,
 }
@@ -160,14 +154,9 @@ impl PathCapacity {
         }
     }
 
-    /// What the estimate leaves for video.
-    fn by_estimate(self) -> Option<u32> {
-        self.estimate.map(|bits| u32::try_from(u64::from(bits) * SHARE / 100).unwrap_or(u32::MAX))
-    }
-
     /// What video may be encoded to on this path alone.
     fn carries(self, desired: u32) -> u32 {
-        let estimate = self.by_estimate();
+        let estimate = self.estimate.map(|bits| u32::try_from(u64::from(bits) * SHARE / 100).unwrap_or(u32::MAX));
         // With losses but no estimate, the path is taken for a usual one at first.
         let bound = self.bound.or_else(|| estimate.is_none().then_some(INITIAL));
         estimate.into_iter().chain(bound).min().unwrap_or(INITIAL).clamp(LEAST, desired)
@@ -247,19 +236,11 @@ impl PathBandwidths {
     }
 
     /// Of what was sent on a path in the last moments this share is lost: it carries the rest, and less until its queue has drained.
-    pub fn congested(&mut self, now: Instant, path: TransportId, share: f32) {
+    pub fn congested(&mut self, path: TransportId, share: f32) {
         let (encoded, desired) = (self.last_target.bits, self.desired);
         let known = self.paths.entry(path).or_default();
         known.believe();
-        let sent = known.carries(desired).min(encoded);
-        let carried = sent as f32 * (1.0 - share);
-        let fell = known.fell.filter(|(at, _)| now.saturating_duration_since(*at) < ONE_FALL);
-        // An estimate that has fallen since is what came through, as the other end counted it.
-        let estimate = known.by_estimate().map(|bits| bits as f32);
-        let counted = fell.and_then(|(_, before)| estimate.filter(|bits| *bits < before as f32 * FALLEN));
-        let carried = carried.max(counted.unwrap_or(0.0)).min(sent as f32);
-        known.bound = Some((carried * DRAINS) as u32);
-        known.fell = fell.or(Some((now, sent)));
+        known.bound = Some((known.carries(desired).min(encoded) as f32 * (1.0 - share) * DRAINS) as u32);
     }
 
     /// These paths are gone.
@@ -476,28 +457,8 @@ mod tests {
         let mut bandwidth = PathBandwidths::default();
         bandwidth.estimated(epoch(), path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
-        bandwidth.congested(epoch(), path(1), 0.6);
+        bandwidth.congested(path(1), 0.6);
         assert_eq!(news(&mut bandwidth), Some(254_999), "three quarters of the 340 that come through");
-    }
-
-    #[test]
-    fn what_is_lost_from_the_full_queue_once_more_lowers_a_path_no_further_than_its_estimate_has_fallen() {
-        let fallen = |estimate: u32, after: Duration| {
-            let mut bandwidth = PathBandwidths::default();
-            bandwidth.estimated(epoch(), path(1), 1_000_000);
-            bandwidth.changed(epoch());
-            bandwidth.congested(epoch(), path(1), 0.6);
-            bandwidth.estimated(epoch(), path(1), estimate);
-            bandwidth.changed(epoch());
-            bandwidth.congested(epoch() + after, path(1), 0.8);
-            bandwidth.changed(epoch());
-            bandwidth.last_target().bits
-        };
-        let second = Duration::from_secs(1);
-        assert_eq!(fallen(200_000, second), 127_500, "three quarters of the 170 that came through");
-        assert_eq!(fallen(700_000, second), 50_000, "the estimate has hardly noticed it");
-        assert_eq!(fallen(400_000, second), 191_249, "not more than was sent");
-        assert_eq!(fallen(200_000, ONE_FALL), 50_000, "later it is another fall");
     }
 
     /// Frames of so many bits a second in three layers, up to a time from one on.

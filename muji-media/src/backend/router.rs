@@ -326,7 +326,7 @@ impl Router {
                 self.audio.lost(id, share).or_else(|error| self.device_trouble(error))?;
             }
             TransportOutput::Congestion(share) => {
-                self.video.congested(now, id, share, &self.network.peers.video_sent_by(id));
+                self.video.congested(id, share, &self.network.peers.video_sent_by(id));
                 self.network.peers.pause_video(now, id);
             }
             TransportOutput::Interrupted | TransportOutput::WrongCertificate => {}

@@ -211,8 +211,8 @@ impl Video {
     }
 
     /// A path has become narrower: this share of what was sent in the last moments is lost.
-    pub(super) fn congested(&mut self, now: Instant, path: TransportId, share: f32, kinds: &[VideoKind]) {
-        self.on_path(kinds).for_each(|bandwidth| bandwidth.congested(now, path, share));
+    pub(super) fn congested(&mut self, path: TransportId, share: f32, kinds: &[VideoKind]) {
+        self.on_path(kinds).for_each(|bandwidth| bandwidth.congested(path, share));
     }
 
     fn on_path(&mut self, kinds: &[VideoKind]) -> impl Iterator<Item = &mut PathBandwidths> {

@@ -138,7 +138,7 @@ impl Viewer {
         }
         self.link.lost().into_iter().for_each(|share| bandwidth.lost(self.path, share));
         for share in self.link.overflowed() {
-            bandwidth.congested(at, self.path, share);
+            bandwidth.congested(self.path, share);
             self.filter.pause(self.link.now());
         }
         self.link.asked() > 0 || std::mem::take(&mut self.wants_key_frame)
