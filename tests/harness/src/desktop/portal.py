@@ -122,7 +122,8 @@ class Portal(dbus.service.Object):
 
 def node():
     for thing in json.loads(subprocess.check_output("pw-dump")):
-        if thing.get("info", {}).get("props", {}).get("node.name") == "screen":
+        # A client may have that property too.
+        if thing["type"].endswith(":Node") and thing["info"]["props"].get("node.name") == "screen":
             return thing["id"]
     raise LookupError("nothing is on the screen")
 
