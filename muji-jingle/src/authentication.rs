@@ -51,4 +51,10 @@ mod tests {
     fn where_one_ends_and_the_next_begins_makes_a_difference() {
         assert_ne!(short_authentication_string([&[1, 2][..], &[3]]), short_authentication_string([&[1][..], &[2, 3]]));
     }
+
+    #[test]
+    fn one_other_certificate_gives_other_digits() {
+        let [a, b, c] = [[1; 32], [2; 32], [3; 32]];
+        assert_ne!(short_authentication_string([&a[..], &b]), short_authentication_string([&a[..], &c]));
+    }
 }

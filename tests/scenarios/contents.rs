@@ -88,6 +88,19 @@ fn of_two_contents_with_one_name_the_first_counts_and_the_other_is_told() {
     assert_eq!(world.pairs(romeo)[0].contents, [("audio".to_owned(), Media::Audio)]);
 }
 
+#[test]
+fn one_name_for_two_media_means_to_each_what_he_says() {
+    let mut world = World::new(1);
+    let [romeo] = in_call(&mut world, ["romeo"]);
+    for (nick, content) in [("tybalt", audio(vec![opus()])), ("mercutio", video("audio"))] {
+        let puppet = world.puppet(nick);
+        enter(&mut world, puppet, nick, vec![content]);
+    }
+    let contents: Vec<_> = world.pairs(romeo).into_iter().map(|pair| (pair.peer.nick, pair.contents)).collect();
+    let said = |nick: &str, media| (nick.to_owned(), vec![("audio".to_owned(), media)]);
+    assert_eq!(contents, [said("mercutio", Media::Video), said("tybalt", Media::Audio)]);
+}
+
 // Shows muji-model-02.
 #[test]
 fn presence_alone_says_what_everybody_sends() {

@@ -358,3 +358,16 @@ fn a_room_that_gives_us_another_nick_gets_our_presences_under_it() {
     let last = world.presences(romeo).pop().expect("he leaves");
     assert_eq!(last.attr("to"), Some("balcony@conference.capulet.example/Romeo of Verona"));
 }
+
+#[test]
+fn a_nick_that_looks_like_anothers_is_that_of_somebody_else() {
+    let mut world = World::new(1);
+    let [romeo, juliet] = in_call(&mut world, ["romeo", "juliet"]);
+    let tybalt = world.puppet("tybalt");
+    enter(&mut world, tybalt, "\u{458}uliet", vec![audio(vec![opus()])]); // With a Cyrillic letter.
+    world.run_for(SECOND);
+    let peers: Vec<_> = world.pairs(romeo).into_iter().map(|pair| pair.peer.jid).collect();
+    assert_eq!(peers.len(), 2, "{peers:?}");
+    assert!([juliet, tybalt].iter().all(|who| peers.contains(&world.jid(*who))), "{peers:?}");
+    assert_eq!(world.deaf(&[romeo, juliet]), []);
+}

@@ -4,8 +4,8 @@ use minidom::Element;
 use muji_xep::Skipped;
 use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
-use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement, Senders};
-use muji_xep::rtp::{Description, PayloadType};
+use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement, Senders};
+use muji_xep::rtp::{Description, Media, PayloadType};
 
 fn description(inner: &str) -> Option<Description> {
     let element: Element =
@@ -307,4 +307,47 @@ fn that_somebody_talks_only_with_encryption_is_said_with_the_reason() {
     let reason = written.get_child("reason", "urn:xmpp:jingle:1").expect("it has one");
     assert!(reason.has_child("crypto-required", "urn:xmpp:jingle:apps:rtp:errors:1"));
     assert_eq!(Jingle::read(&written, &mut Skipped::default()), Some(end));
+}
+
+#[test]
+fn keys_of_sdes_are_named_and_not_kept() {
+    let text = "<content xmlns='urn:xmpp:jingle:1' creator='initiator' name='audio'><description \
+         xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'><encryption required='1'><crypto tag='1' \
+         crypto-suite='AES_CM_128_HMAC_SHA1_80' key-params='inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz'/>\
+         </encryption></description></content>";
+    let mut skipped = Skipped::default();
+    let read = Content::read(&text.parse().unwrap(), &mut skipped).expect("it is a content");
+    assert_eq!(skipped.to_string(), "description: encryption");
+    assert!(!String::from(&read.write()).contains("crypto"));
+}
+
+#[test]
+fn a_payload_type_that_no_packet_can_have_or_that_says_nothing_is_named() {
+    let named = |attributes: &str| {
+        let text = format!(
+            "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'><payload-type {attributes}/></description>"
+        );
+        let mut skipped = Skipped::default();
+        let read = Description::read(&text.parse().unwrap(), &mut skipped).expect("it has a medium");
+        (read.payload_types.len(), skipped.to_string())
+    };
+    assert_eq!(named("id='127' name='x'"), (1, String::new()));
+    for attributes in ["id='128' name='x'", "id='-1' name='x'", "name='x'"] {
+        assert_eq!(named(attributes), (0, "payload-type: no id between 0 and 127".to_owned()));
+    }
+    assert_eq!(named("id='100'"), (0, "payload-type: 100 without a name".to_owned()));
+}
+
+#[test]
+fn of_two_descriptions_and_of_two_transports_in_one_content_the_first_counts() {
+    let text = "<content xmlns='urn:xmpp:jingle:1' creator='initiator' name='a'>\
+         <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>\
+         <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'/>\
+         <transport xmlns='urn:xmpp:jingle:transports:ice-udp:1' ufrag='a'/>\
+         <transport xmlns='urn:xmpp:jingle:transports:ice-udp:1' ufrag='b'/></content>";
+    let mut skipped = Skipped::default();
+    let read = Content::read(&text.parse().unwrap(), &mut skipped).expect("it is a content");
+    assert_eq!(read.media(), Some(&Media::Audio));
+    assert_eq!(read.transport.and_then(|transport| transport.ufrag).as_deref(), Some("a"));
+    assert_eq!(skipped.to_string(), "content: description; content: transport");
 }

@@ -119,4 +119,20 @@ mod tests {
         assert_eq!(guard::check(&read), Err(Excess::Large));
         assert!(read.children().count() < 1_100, "it is cut");
     }
+
+    #[test]
+    fn what_xmpp_leaves_out_of_xml_is_an_error() {
+        let broken: [&[u8]; 6] = [
+            b"<!DOCTYPE a [<!ENTITY b 'c'>]><a xmlns='x'>&b;</a>",
+            b"<a xmlns='x'>&b;</a>",
+            b"<a xmlns='x'><!-- b --></a>",
+            b"<a xmlns='x'><?b c?></a>",
+            b"<a xmlns='x'>\xFF</a>",
+            b"<a xmlns='x'>\0</a>",
+        ];
+        for text in broken {
+            let read = xso::from_bytes::<IncomingElement>(text);
+            assert!(read.is_err(), "{}", String::from_utf8_lossy(text));
+        }
+    }
 }

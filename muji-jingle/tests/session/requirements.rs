@@ -327,6 +327,24 @@ fn rtcp_shares_the_component_of_rtp_and_candidates_for_another_are_left_alone() 
 }
 
 #[test]
+fn addresses_to_which_nothing_can_be_sent_are_left_alone() {
+    let mut pair = offered();
+    let at = |address: &str| Candidate { address: address.parse().expect("an address"), ..candidate(5_000) };
+    let none = ["192.0.2.1:0", "0.0.0.0:5000", "[::]:5000", "224.0.0.1:5000", "[ff02::1]:5000"].map(at);
+    let candidates = none.into_iter().chain([candidate(5_000)]).collect();
+    let mut news = Jingle::new(Action::TransportInfo, "s1");
+    let told = muji_xep::ice::Transport { candidates, ..Default::default() };
+    news.contents = vec![Content { transport: Some(told), ..Content::new("audio") }];
+    pair.callee.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect("it is in order");
+    pair.callee.accept(pair.now, &mut pair.ids);
+    let told = drain(&mut pair.callee).media.into_iter().filter_map(|command| match command {
+        MediaCommand::Candidate { candidate, .. } => Some(candidate),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [candidate(5_000)]);
+}
+
+#[test]
 fn rtcp_of_reduced_size_is_offered_and_answered_if_it_was_offered() {
     for offers in [true, false] {
         let mut pair = offered();

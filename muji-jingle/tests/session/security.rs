@@ -2,11 +2,12 @@
 
 use muji_jingle::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
 use muji_jingle::{End, Session, SessionEvent, fault::NegotiationError};
+use muji_xep::dtls::Fingerprint;
 use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement};
 
 use crate::pair::{agreed, answer, drain, offered, opus, parties, transport, wanted};
 
-fn disarm(jingle: &mut Jingle) -> Vec<muji_xep::dtls::Fingerprint> {
+fn disarm(jingle: &mut Jingle) -> Vec<Fingerprint> {
     let transport = jingle.contents[0].transport.as_mut().expect("it has one");
     std::mem::take(&mut transport.fingerprints)
 }
@@ -20,6 +21,17 @@ fn an_offer_without_encryption_is_refused_for_that_reason() {
         Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()])).expect_err("it is plain");
     let told = ReasonElement::from(&refused);
     assert_eq!((told.reason, told.crypto_required), (Reason::SecurityError, true));
+}
+
+#[test]
+fn a_weak_hash_and_one_of_another_length_promise_no_certificate() {
+    for (hash, bytes) in [("sha-1", 20), ("md5", 16), ("sha-1", 32), ("sha-256", 31), ("sha-256", 33)] {
+        let mut offer = offered().offer;
+        let transport = offer.contents[0].transport.as_mut().expect("it has one");
+        transport.fingerprints[0] = Fingerprint { hash: hash.to_owned(), setup: None, value: vec![1; bytes] };
+        let refused = Session::incoming(parties("juliet", "romeo"), &offer, &wanted(vec![opus()]));
+        assert_eq!(refused.err(), Some(NegotiationError::Fingerprint("audio".to_owned())), "{hash}, {bytes} bytes");
+    }
 }
 
 // Shows rtp-srtp-03.
@@ -39,7 +51,7 @@ fn an_answer_without_encryption_ends_the_session_before_anything_is_sent() {
 }
 
 /// What the peer tells of its transport before it answers.
-fn early(fingerprints: Vec<muji_xep::dtls::Fingerprint>) -> Jingle {
+fn early(fingerprints: Vec<Fingerprint>) -> Jingle {
     let mut news = Jingle::new(Action::TransportInfo, "s1");
     let told = muji_xep::ice::Transport { fingerprints, ..Default::default() };
     news.contents = vec![Content { transport: Some(told), ..Content::new("audio") }];

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use muji_jingle::media::{MediaCommand, MediaReport};
 use muji_jingle::{SessionEvent, SessionId, Silence, timers};
-use muji_xep::jingle::{Action, Content, Jingle};
+use muji_xep::jingle::{Action, Content, Jingle, Side};
 use muji_xep::rtp::{Description, Media, Source};
-use muji_xep::session_info::SessionInfo;
+use muji_xep::session_info::{ContentRef, SessionInfo};
 
 use crate::pair::{Pair, drain, up};
 
@@ -72,6 +72,30 @@ fn a_peer_that_unmutes_and_sends_nothing_is_silent_for_no_known_reason_after_fiv
     assert_eq!(told(&mut pair), silence(Silence::Unexplained));
     pair.caller.handle_timeout(due + timers::SILENCE, &mut pair.ids);
     assert_eq!((told(&mut pair), pair.caller.poll_timeout()), (Vec::new(), None), "once");
+}
+
+#[test]
+fn a_peer_that_listens_again_and_sends_nothing_is_silent_for_no_known_reason_after_five_seconds() {
+    for word in [SessionInfo::Unhold, SessionInfo::Active] {
+        let mut pair = up();
+        says(&mut pair, SessionInfo::Hold);
+        reports(&mut pair, silent);
+        says(&mut pair, word);
+        pair.caller.handle_timeout(pair.now + timers::SILENCE, &mut pair.ids);
+        assert_eq!(told(&mut pair), silence(Silence::Unexplained));
+    }
+}
+
+#[test]
+fn what_the_peer_says_of_another_content_does_not_matter() {
+    let other = || Some(ContentRef { creator: Side::Initiator, name: "video".to_owned() });
+    let mut pair = up();
+    says(&mut pair, SessionInfo::Mute(other()));
+    assert_eq!(reports(&mut pair, silent), silence(Silence::Unexplained));
+    let mut pair = up();
+    says(&mut pair, SessionInfo::Mute(None));
+    says(&mut pair, SessionInfo::Unmute(other()));
+    assert_eq!(reports(&mut pair, silent), silence(Silence::Muted));
 }
 
 // Shows jingle-dinfo-01.
