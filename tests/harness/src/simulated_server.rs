@@ -106,7 +106,12 @@ impl SimulatedServer {
     pub fn handle(&mut self, from: &FullJid, stanza: Stanza) -> Vec<Delivery> {
         match stanza {
             Stanza::Presence(presence) if self.is_of_rooms(presence.to.as_ref()) => self.rooms.presence(from, presence),
-            Stanza::Presence(_) => Vec::new(), // Nobody has contacts here.
+            Stanza::Presence(mut presence) if presence.to.is_none() => {
+                // Nobody has contacts here, and everybody sees himself (RFC 6121 section 4.2.2).
+                presence.from = Some(from.clone().into());
+                vec![(from.clone(), presence.into())]
+            }
+            Stanza::Presence(_) => Vec::new(),
             Stanza::Iq(iq) => self.iq(from, iq),
             Stanza::Message(mut message) => {
                 message.from = Some(from.clone().into());

@@ -3,13 +3,14 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use jid::{BareJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
 use muji_core::xmpp::Account;
 use muji_core::{CallId, Join, Secret};
 use muji_xep::{Element, ns};
 use tokio::time::{Instant, Sleep};
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::presence::Type;
 use xmpp_parsers::stanza::Stanza;
 
 use super::Program;
@@ -78,9 +79,18 @@ impl Program {
                 let ask = Iq::Get { from: None, to: Some(domain), id: QUESTION.to_owned(), payload: query };
                 self.send(Box::new(ask.into())).await;
             }
-            Goal::Wait => self.report.waiting(),
+            Goal::Wait => {} // Until others see that we are there.
         }
         Ok(())
+    }
+
+    /// The server shows our presence to us as to others (RFC 6121 section 4.2.2): from now on calls reach us.
+    pub(super) fn own_presence_received(&mut self, stanza: &Stanza) {
+        let Stanza::Presence(presence) = stanza else { return };
+        let ours = |us: &mut FullJid| presence.from.as_ref().is_some_and(|from| *from == *us);
+        if presence.type_ == Type::None && self.unseen.take_if(ours).is_some() {
+            self.report.waiting();
+        }
     }
 
     /// The server of a name says what it is: rooms live on services of their own.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
+use jid::FullJid;
 use muji_core::config::Config;
 use muji_core::error::EndReason;
 use muji_core::stanza;
@@ -117,6 +118,7 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
         ringing,
         call: None,
         undecided: None,
+        unseen: None,
         timed: false,
         interrupted,
     };
@@ -192,6 +194,8 @@ struct Program {
     call: Option<CallId>,
     /// Until when we wait to be told what a name stands for.
     undecided: Option<Instant>,
+    /// Our JID while we wait for calls and the server has not shown yet that we are there.
+    unseen: Option<FullJid>,
     /// The time in this call is running.
     timed: bool,
     interrupted: bool,
@@ -332,17 +336,19 @@ impl Program {
                 if let Ok(stanza) = stanza::read(&stanza) {
                     self.chat_presence_received(&stanza)?;
                     self.identity_received(&stanza)?;
+                    self.own_presence_received(&stanza);
                 }
             }
             Incoming::Bound(jid) => {
                 self.trace.bound(&jid);
-                self.muji.connected(jid);
+                self.muji.connected(jid.clone());
                 let enter = |chat: &Chat| chat.enter(room_password().as_deref(), &self.disco);
                 for presence in self.chats.iter().map(enter).collect::<Vec<_>>() {
                     self.send(presence).await;
                 }
                 // Inside a chat room it begins once we are in.
                 if !self.args.in_chat && self.call.is_none() {
+                    self.unseen = Some(jid).filter(|_| matches!(self.goal, Goal::Wait));
                     self.begin().await?;
                 }
             }
