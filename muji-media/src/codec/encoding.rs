@@ -132,8 +132,8 @@ impl VideoEncoding {
     /// The same of a source: its units may be longer than a packet.
     pub(crate) fn of_source(self) -> Self {
         match self {
-            Self::Vp8 => Self::Vp8,
             Self::H264 | Self::H264Single => Self::H264,
+            Self::Vp8 | Self::Vp9 | Self::Av1 => self,
         }
     }
 
@@ -203,7 +203,7 @@ impl VideoEncoding {
     /// If what the peer says of it makes no sense.
     pub(crate) fn decoder_limit(self, payload: &PayloadType) -> Result<DecoderLimit, UnknownLevel> {
         match self {
-            Self::Vp8 => Ok(DecoderLimit::NONE),
+            Self::Vp8 | Self::Vp9 | Self::Av1 => Ok(DecoderLimit::NONE),
             Self::H264 | Self::H264Single => DecoderLimit::of(payload),
         }
     }
