@@ -464,11 +464,8 @@ mod tests {
 
     #[test]
     fn a_sender_that_goes_on_with_another_source_is_heard_again_within_60_ms() {
-        let (start, mut receiver, mut encoder) = (
-            Instant::now(),
-            AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]),
-            Encoder::new().unwrap(),
-        );
+        let (start, mut receiver, mut encoder) =
+            (Instant::now(), AudioReceiver::new(&[AudioEncoding::Opus.payload_type()]), Encoder::new().unwrap());
         let (mut tone, mut meter, mut silent) = (Tone::new(440.0), Meter::default(), 0);
         for turn in 0..200u64 {
             let mut frame = [0; FRAME];

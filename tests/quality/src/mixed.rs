@@ -14,7 +14,7 @@ use muji_harness::impairment::Impairment;
 use muji_jingle::TransportId;
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::wav::WavSource;
-use muji_media::device::{AudioFrame, AudioSource, DeviceError, SAMPLE_RATE, VideoFrame, VideoSource};
+use muji_media::device::{AudioFrame, AudioSource, DeviceError, SAMPLE_RATE, VideoFrame, VideoInput, VideoSource};
 use muji_media::parts::codec::{opus, red, video, vp8};
 use muji_xep::rtp::{HeaderExtension, PayloadType};
 use rustix::time::{ClockId, clock_gettime};
@@ -36,6 +36,10 @@ const CALL: CallId = CallId(1);
 const SESSION: SessionId = SessionId(1);
 const PATH: TransportId = TransportId { session: SESSION, index: 0 };
 const SSRC: u32 = 7;
+/// By which what is lost of pictures is sent again.
+const RTX_SSRC: u32 = 8;
+/// The payload type of what is sent again.
+const RTX: u8 = 98;
 
 /// To open the sockets and make a certificate.
 const DESCRIBED: Duration = Duration::from_secs(5);
@@ -47,7 +51,7 @@ const MORE: Duration = Duration::from_secs(60);
 pub(crate) async fn pictures(material: &Material, film: Arc<Film>, network: Impairment) -> Result<Seen, Failure> {
     let captured = Arc::new(Mutex::new(Vec::new()));
     let source = NumberedFilm { film, captured: captured.clone() };
-    let devices = Devices { video_source: Some(Box::new(source)), ..local() };
+    let devices = Devices { video_source: Some(VideoInput::Raw(Box::new(source))), ..local() };
     let seconds = (BEGINNING + LOOK).as_secs();
     let told = call(material, Media::Video, devices, &[seconds.to_string()], network, BEGINNING + LOOK).await?;
     let captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,7 +166,8 @@ async fn call(
     let [towards_us, towards_receiver] = relay.ports()?.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let (mut backend, _observations) = Backend::start(devices)?;
     let local = opened(&mut backend, &media).await?;
-    let offer = Offer { payload_types: payload_types(&media), extensions: extensions(&media), ssrc: SSRC };
+    let (payload_types, rtx_ssrc) = (payload_types(&media), rtx_ssrc(&media));
+    let offer = Offer { payload_types, extensions: extensions(&media), ssrc: SSRC, rtx_ssrc };
     let offer = sdp::write(&media, &offer, &local, towards_receiver);
     let mut receiver = receiver(material, &media, arguments)?;
     let exchange = async {
@@ -177,8 +182,12 @@ async fn call(
 }
 
 fn payload_types(media: &Media) -> Vec<PayloadType> {
-    let opus = opus::payload_type();
-    if *media == Media::Video { vec![vp8::payload_type()] } else { vec![red::payload_type(opus.id), opus] }
+    let (opus, vp8) = (opus::payload_type(), vp8::payload_type());
+    if *media == Media::Video { vec![PayloadType::rtx(RTX, &vp8), vp8] } else { vec![red::payload_type(opus.id), opus] }
+}
+
+fn rtx_ssrc(media: &Media) -> Option<u32> {
+    (*media == Media::Video).then_some(RTX_SSRC)
 }
 
 fn extensions(media: &Media) -> Vec<HeaderExtension> {
@@ -191,6 +200,7 @@ async fn opened(backend: &mut Backend, media: &Media) -> Result<LocalTransport, 
         name: media.to_string(),
         media: media.clone(),
         ssrc: SSRC,
+        rtx_ssrc: rtx_ssrc(media),
         transport: PATH,
         payload_types: payload_types(media),
         extensions: extensions(media),
@@ -212,12 +222,13 @@ async fn opened(backend: &mut Backend, media: &Media) -> Result<LocalTransport, 
 
 /// Lets it flow, and begins to capture.
 fn agree(backend: &mut Backend, media: &Media, answer: &str, towards_us: SocketAddr) -> Result<(), Failure> {
-    let payload_types = payload_types(media);
-    let payload_type = payload_types.last().ok_or("no encoding")?.clone();
-    let red = payload_types.first().filter(|first| sdp::accepts(answer, first) && **first != payload_type);
-    let send = Some(Sending { publication: media.to_string(), payload_type, red: red.map(|red| red.id) });
+    let accepted: Vec<_> = payload_types(media).into_iter().filter(|payload| sdp::accepts(answer, payload)).collect();
+    let find = |is: fn(&PayloadType) -> bool| accepted.iter().find(|payload| is(payload)).map(|payload| payload.id);
+    let [red, rtx] = [find(PayloadType::is_red), find(PayloadType::is_rtx)];
+    let payload_type = accepted.into_iter().find(PayloadType::is_codec).ok_or("libwebrtc takes no encoding of ours")?;
+    let send = Some(Sending { publication: media.to_string(), payload_type, red, rtx });
     let content = media.to_string();
-    backend.execute(MediaCommand::Content { session: SESSION, content, send, receive: false, ssrcs: Vec::new() });
+    backend.execute(MediaCommand::Content { session: SESSION, content, send, receive: false, streams: Vec::new() });
     backend.execute(MediaCommand::Candidate { transport: PATH, candidate: sdp::candidate(towards_us) });
     backend.execute(MediaCommand::Remote { transport: PATH, remote: sdp::read(answer, extensions(media))? });
     backend.execute(MediaCommand::Publish { call: CALL, publication: media.to_string(), media: media.clone() });

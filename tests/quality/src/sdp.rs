@@ -16,6 +16,8 @@ pub(crate) struct Offer {
     pub(crate) payload_types: Vec<PayloadType>,
     pub(crate) extensions: Vec<HeaderExtension>,
     pub(crate) ssrc: u32,
+    /// By which what is lost is sent again.
+    pub(crate) rtx_ssrc: Option<u32>,
 }
 
 /// We send; at `address` we can be reached.
@@ -49,6 +51,9 @@ pub(crate) fn write(media: &Media, offer: &Offer, local: &LocalTransport, addres
         if !parameters.is_empty() {
             line(format_args!("a=fmtp:{} {}", payload.id, parameters.join(";")));
         }
+    }
+    if let Some(rtx) = offer.rtx_ssrc {
+        line(format_args!("a=ssrc-group:FID {} {rtx}\r\na=ssrc:{rtx} cname:ours", offer.ssrc));
     }
     line(format_args!("a=ssrc:{} cname:ours", offer.ssrc));
     sdp

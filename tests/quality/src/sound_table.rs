@@ -138,7 +138,11 @@ fn draw(folder: &Path, measured: &[Compared<Heard>]) -> Result<(), Failure> {
     };
     let lines = [
         Line { name: "ours", colour: [210, 50, 40], points: points(&|place| measured[place].ours.pesq) },
-        Line { name: "libwebrtc", colour: [30, 90, 200], points: points(&|place| measured[place].libwebrtc.as_ref()?.pesq) },
+        Line {
+            name: "libwebrtc",
+            colour: [30, 90, 200],
+            points: points(&|place| measured[place].libwebrtc.as_ref()?.pesq),
+        },
     ];
     plot(&folder.join("pesq.png"), "PESQ over random loss in percent", &lines)
 }
