@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Observation::Video { size: [width, height], colour, .. } => {
                     println!("sees {width} x {height} of {colour:?}");
                 }
-                Observation::Paths { codecs, .. } => println!("receives {}", codecs.join(" and ")),
+                Observation::Paths { codecs, .. } => println!("receives {}", Vec::from_iter(codecs).join(" and ")),
                 _ => {}
             },
         }

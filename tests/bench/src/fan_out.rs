@@ -207,11 +207,13 @@ impl Fan {
     fn turn(&mut self) {
         let Self { now, parties } = self;
         let Some((first, others)) = parties.split_first_mut() else { return };
+        let mut answered = false;
         for other in others.iter_mut() {
             other.receive(*now);
             other.time(*now);
+            answered |= std::mem::take(&mut other.sent);
         }
-        if others.iter_mut().fold(false, |answered, other| std::mem::take(&mut other.sent) || answered) {
+        if answered {
             first.receive(*now);
         }
         first.time(*now);

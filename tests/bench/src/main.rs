@@ -39,8 +39,11 @@ impl Goals {
     }
 }
 
+/// A name, and what is measured by it.
+type Part = (&'static str, fn(&mut Goals));
+
 /// What is measured, by the names that `make bench PART="call mesh"` takes.
-const PARTS: [(&str, fn(&mut Goals)); 12] = [
+const PARTS: [Part; 12] = [
     ("signalling", signalling::measure),
     ("engine", engine::measure),
     ("round-trips", round_trips::measure),
