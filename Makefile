@@ -24,12 +24,12 @@ test:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/test
 
-# What a call costs, beside the formula and beside the bare transport; and what the window costs, on a screen in memory, if there is Xvfb.
-# PART="call mesh": these parts alone.
+# What a call costs, compared with the formula and the bare transport; and what the window costs, on a screen in memory, if there is Xvfb.
+# PART="call mesh": these parts alone, without the window.
 bench: needs
 	@echo "Building the benchmark ..."
-	@CARGO="$(CARGO)" scripts/bench-window
-	@$(RUN) --bin muji-bench -- $(PART)
+	@if [ -n "$(PART)" ]; then $(RUN) --bin muji-bench -- $(PART); \
+	else status=0; CARGO="$(CARGO)" scripts/bench-window || status=1; $(RUN) --bin muji-bench && exit $$status; fi
 
 # Calls over networks of the kernel's with NATs and outages, real XMPP and TURN servers; as root, in some minutes.
 lab:

@@ -1,6 +1,6 @@
 //! A default media layer for muji-core: str0m transports, Opus, jitter buffer, mixer; tones, WAV files and, with feature `devices`,
-//! microphones and loudspeakers; with features `vp8` and `h264`, video, and with `camera`, `screen` and `portal`, cameras and screens on Linux.
-//! Feature `webrtc-ice` brings a second kind of transports, for [`backend::Backend::start_with`].
+//! microphones and loudspeakers; with features `vp8`, `h264` and `av1`, video, and with `camera`, `screen` and `portal`, cameras and
+//! screens on Linux. Feature `webrtc-ice` brings a second kind of transports, for [`backend::Backend::start_with`].
 //!
 //! ```no_run
 //! use muji_media::backend::{Backend, Devices};

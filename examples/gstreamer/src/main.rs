@@ -1,5 +1,5 @@
 //! A call whose camera is a pipeline of GStreamer: what it encodes is sent as it is, so a graphics card can do it (`vah264enc`,
-//! `nvh264enc`), a camera (`v4l2src ! video/x-h264`) or a library that this project does not know.
+//! `nvh264enc`), or a library that this project does not know.
 //!
 //! ```text
 //! MUJI_JID=romeo@example.org MUJI_PASSWORD=… cargo run -p muji-gstreamer --features gstreamer -- balcony@conference.example.org \

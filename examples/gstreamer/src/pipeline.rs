@@ -23,8 +23,8 @@ pub(crate) struct PipelineSource {
 }
 
 impl PipelineSource {
-    /// From a description such as `v4l2src ! videoconvert ! openh264enc name=encoder ! h264parse config-interval=-1`: its last element gives
-    /// H.264 or VP8, and its encoder is called `encoder`.
+    /// From a description such as `v4l2src ! videoconvert ! openh264enc name=encoder ! h264parse config-interval=-1`: its last element
+    /// gives H.264 or VP8, and its encoder is called `encoder`.
     ///
     /// # Errors
     /// If it makes no sense, or what it names is not installed.
@@ -73,8 +73,11 @@ impl EncodedVideoSource for PipelineSource {
         let Some(sample) = self.frames.try_pull_sample(ClockTime::ZERO) else {
             return self.error().map_or(Ok(None), Err);
         };
-        let frame = sample.buffer().and_then(|buffer| buffer.map_readable().ok());
-        Ok(frame.map(|frame| frame.to_vec()))
+        let Some(buffer) = sample.buffer() else { return Ok(None) };
+        let frame = buffer
+            .map_readable()
+            .map_err(|why| DeviceError(format!("a frame of the pipeline cannot be read: {why}")))?;
+        Ok(Some(frame.to_vec()))
     }
 
     /// Elements call it by two names, and count it in bits or in kbit a second. One that cannot change it while it runs keeps what it has.

@@ -126,8 +126,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CODEC")]
     pub(crate) codec: Option<Codec>,
 
-    /// What to share as a screen, as well as the video: screen (the primary monitor; on Wayland as portal), portal (the desktop asks which
-    /// screen or window), screen:NAME, window:TITLE (a part that no other title has), or what --video takes
+    /// What to share as a screen, as well as the video: screen (the primary monitor; on Wayland as portal, if that is built in), portal
+    /// (the desktop asks which screen or window), screen:NAME, window:TITLE (a part that no other title has), or what --video takes
     #[arg(long, value_name = "WHAT")]
     pub(crate) screen: Option<String>,
 

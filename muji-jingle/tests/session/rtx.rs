@@ -62,10 +62,10 @@ fn told(commands: &[MediaCommand]) -> (OpenContent, Option<u8>, Vec<AnnouncedStr
     (opened.expect("an end is made"), rtx, streams)
 }
 
-/// A description of VP8 with these payload types beside it, and streams in these groups.
-fn described(beside: Vec<PayloadType>, groups: &[&[u32]]) -> Description {
+/// A description of VP8 with these further payload types, and streams in these groups.
+fn described(further: Vec<PayloadType>, groups: &[&[u32]]) -> Description {
     let group = |sources: &&[u32]| SourceGroup { semantics: "FID".to_owned(), sources: sources.to_vec() };
-    let payload_types = [vec![vp8()], beside].concat();
+    let payload_types = [vec![vp8()], further].concat();
     let source_groups = groups.iter().map(group).collect();
     Description { ssrc: Some(5), source_groups, ..Description::new(Media::Video, payload_types) }
 }

@@ -97,7 +97,7 @@ impl DriftCompensator {
 /// A sample in the format of files and codecs.
 #[must_use]
 pub(crate) fn rounded(sample: f32) -> i16 {
-    // As `round`, which is a call of the C library for each sample; the conversion cuts and saturates.
+    // Nearly as `round`, which is a call of the C library for each sample; the conversion cuts and saturates.
     (sample + 0.5f32.copysign(sample)) as i16
 }
 

@@ -83,7 +83,7 @@ impl Router {
             }
             MediaCommand::Content { session, content, send, .. } => {
                 self.network.peers.execute(now, command);
-                self.video.encode(self.network.peers.video_kinds_within());
+                self.video.encode(self.network.peers.decoder_limits());
                 // The peer begins to watch, and has no frame to build on.
                 let begins = self.network.peers.video_kind(*session, content).filter(|_| send.is_some());
                 self.video.force_key_frame(Vec::from_iter(begins));
@@ -91,14 +91,14 @@ impl Router {
             MediaCommand::RemoveContent { session, content } => {
                 self.close_streams(|(of, name)| of == session && **name == **content);
                 self.network.peers.execute(now, command);
-                self.video.encode(self.network.peers.video_kinds_within());
+                self.video.encode(self.network.peers.decoder_limits());
                 self.network.close_unused(now);
             }
             MediaCommand::Close { session } => {
                 self.close_streams(|(of, _)| of == session);
                 self.audio.forget_paths(|path| path.session == *session).or_else(|error| self.device_trouble(error))?;
                 self.network.peers.execute(now, command);
-                self.video.encode(self.network.peers.video_kinds_within());
+                self.video.encode(self.network.peers.decoder_limits());
                 self.network.close_unused(now);
             }
         }

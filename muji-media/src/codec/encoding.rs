@@ -359,14 +359,14 @@ mod tests {
                     all[number] = damaged;
                     let pieces: Vec<Piece> = all.iter().filter_map(|packet| encoding.read(packet)).collect();
                     let joined = encoding.join(pieces.into_iter().map(|piece| piece.bytes));
-                    let _whatever = joined.map(|frame| (encoding.is_key(&frame), encoding.size(&frame)));
+                    let _any_result = joined.map(|frame| (encoding.is_key(&frame), encoding.size(&frame)));
                 }
             }
         }
     }
 
     #[test]
-    fn each_encoder_takes_whatever_it_may_be_told() {
+    fn each_encoder_takes_any_result_it_may_be_told() {
         for encoding in VideoEncoding::built_in() {
             let (mut encoder, mut decoder) =
                 (encoding.encoder([320, 192], 300_000).unwrap(), encoding.decoder().unwrap());

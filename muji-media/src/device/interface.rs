@@ -76,20 +76,20 @@ pub trait VideoSource: Send {
 ///
 /// Peers that take its encoding get its frames as they are. For others they are decoded and encoded again, as those of a [`VideoSource`]
 /// are; so they are if a participant cannot decode frames so large, or if they are larger than 1920 x 1080 or H.264 of a profile beyond
-/// constrained baseline, which is said. A viewer at home, a [`VideoSink`], is shown them decoded.
+/// constrained baseline, which is said. A [`VideoSink`] is shown them decoded.
 ///
 /// What it has to do itself, since nobody else can: keep to the bit rate, with smaller or fewer frames if it must, and leave them as large
-/// as this machine can encode. What goes far beyond the bit rate is left out up to a key frame, which is said. It needs no temporal layers: all
-/// who get its frames get each of them, so the bit rate follows the slowest of them.
+/// as this machine can encode. What goes far beyond the bit rate is left out up to a key frame, which is said. It needs no temporal layers:
+/// all who get its frames get each of them, so the bit rate follows the slowest of them.
 ///
-/// If it gives what is no frame of its encoding, one of more than a megabyte, or no key frame within five seconds of being asked, that is said
-/// and the call goes on.
+/// If it gives what is no frame of H.264, one of more than a megabyte, or no key frame within five seconds of being asked, that is said and the
+/// call goes on. Frames of VP8, VP9 and AV1 between key frames are not looked into.
 pub trait EncodedVideoSource: Send {
     /// How its frames are encoded. All H.264 is [`VideoEncoding::H264`].
     fn encoding(&self) -> VideoEncoding;
 
-    /// The next frame, if there is one: all of it, and nothing else. H.264 is a byte stream (ITU-T H.264 annex B); its parameters need not come
-    /// more than once. This is called every few milliseconds in the thread that decodes, so it must not wait; the time of the call is that
+    /// The next frame, if there is one: all of it, and nothing else. H.264 is a byte stream (ITU-T H.264 annex B); its parameters need not
+    /// come more than once. This is called every few milliseconds in the thread that decodes, so it must not wait; the time of the call is that
     /// of the frame.
     ///
     /// # Errors

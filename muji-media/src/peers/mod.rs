@@ -350,14 +350,16 @@ impl Peers {
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<PeersOutput> {
         // In its place: what comes for each packet is moved once less.
+        // In its place: what comes for each packet is moved once less.
         if let Some(PeersOutput::Transport { id, output: TransportOutput::Failed(why) }) = self.out.front()
             && *why == TransportFailure::RsaCertificate
-            && let id = *id
-            && self.remember_rsa(id)
         {
-            self.out.pop_front();
-            let output = TransportOutput::Failed(TransportFailure::OtherTransport);
-            return Some(PeersOutput::Transport { id, output });
+            let id = *id;
+            if self.remember_rsa(id) {
+                self.out.pop_front();
+                let output = TransportOutput::Failed(TransportFailure::OtherTransport);
+                return Some(PeersOutput::Transport { id, output });
+            }
         }
         self.out.pop_front()
     }
@@ -417,7 +419,7 @@ impl Peers {
     }
 
     /// The same with what the decoders of all can do that get each of them.
-    pub(crate) fn video_kinds_within(&self) -> BTreeMap<VideoKind, DecoderLimit> {
+    pub(crate) fn decoder_limits(&self) -> BTreeMap<VideoKind, DecoderLimit> {
         let mut kinds: BTreeMap<VideoKind, DecoderLimit> = BTreeMap::new();
         for sent in self.sessions.values().flat_map(|session| &session.contents) {
             let Some(kind) = sent.video() else { continue };

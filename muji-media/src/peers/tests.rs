@@ -217,7 +217,7 @@ fn of_all_who_get_an_encoding_the_least_decoder_counts_and_a_level_that_does_not
             _ => None,
         });
         let told: Vec<String> = told.collect();
-        let kinds = peers.video_kinds_within();
+        let kinds = peers.decoder_limits();
         let limit = kinds.get(&(Media::Video, VideoEncoding::H264)).copied().expect("it is sent");
         let sizes = [[1_920, 1_080], [1_280, 720], [640, 480], [320, 180]];
         (sizes.into_iter().find(|size| limit.permits(*size, INTERVAL)), told)
@@ -229,8 +229,8 @@ fn of_all_who_get_an_encoding_the_least_decoder_counts_and_a_level_that_does_not
                level 3.1";
     assert_eq!(sends(4, "42e0ff"), (Some([640, 480]), vec![why.to_owned()]));
     peers.execute(now, &MediaCommand::Close { session: SessionId(2) });
-    assert_eq!(peers.video_kinds_within().len(), 1);
-    let limit = peers.video_kinds_within()[&(Media::Video, VideoEncoding::H264)];
+    assert_eq!(peers.decoder_limits().len(), 1);
+    let limit = peers.decoder_limits()[&(Media::Video, VideoEncoding::H264)];
     assert!(limit.permits([1_280, 720], INTERVAL) && !limit.permits([1_920, 1_080], INTERVAL));
 }
 

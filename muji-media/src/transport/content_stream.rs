@@ -138,8 +138,7 @@ impl ContentStream {
         if !self.is_audio && !self.nack {
             return None;
         }
-        let repairs = self.rtx().map(|_| self.sent.repairs()).unwrap_or_default();
-        let share = self.losses.reported(now, highest, lost, repairs)?;
+        let share = self.losses.reported(now, highest, lost, self.sent.repairs(), self.rtx().is_some())?;
         if self.is_audio {
             return Some(TransportOutput::AudioLoss(share));
         }

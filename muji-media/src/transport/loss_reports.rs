@@ -22,7 +22,7 @@ pub(super) struct LossReports {
     repairs: Repairs,
 }
 
-/// Packets that a peer has asked for by RTX in all (RFC 4588), each once, and those of them that were sent again.
+/// Packets that a peer has asked for in all, each once, and those of them that were sent again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Repairs {
     pub(super) asked: u32,
@@ -33,9 +33,16 @@ impl LossReports {
     /// A report came: the extended highest sequence number, and the cumulative number of packets lost, in 24 bits. The share that was lost
     /// since the last share was given, if there is enough to tell it.
     ///
-    /// What was lost and came when it was sent again is not lost: libwebrtc counts so too, and otherwise only what came again by RTX. At 10 %
-    /// random loss such reports would lower the bit rate again and again, although nothing is missing.
-    pub(super) fn reported(&mut self, now: Instant, highest: u32, lost: u32, repairs: Repairs) -> Option<f32> {
+    /// What was lost and came when it was sent again is not lost. libwebrtc counts so too, except for RTX: what comes again by it stays
+    /// lost. At 10 % random loss such reports would lower the bit rate again and again, although nothing is missing.
+    pub(super) fn reported(
+        &mut self,
+        now: Instant,
+        highest: u32,
+        lost: u32,
+        repairs: Repairs,
+        by_rtx: bool,
+    ) -> Option<f32> {
         // Signed: a packet that comes twice counts as one that is lost less.
         let lost = (lost << 8).cast_signed() >> 8;
         let expected = highest.wrapping_sub(self.highest);
@@ -48,7 +55,7 @@ impl LossReports {
         let share = (lost.wrapping_sub(self.lost).max(0) as f32 / expected as f32).min(1.0);
         // Of what was sent again as much is lost.
         let sent_again = repairs.sent.wrapping_sub(self.repairs.sent) as f32 / expected as f32;
-        let repaired = if counts_repaired(lost, repairs) { sent_again * (1.0 - share) } else { 0.0 };
+        let repaired = if by_rtx && counts_repaired(lost, repairs) { sent_again * (1.0 - share) } else { 0.0 };
         *self = Self { counted_at: Some(now), highest, lost, repairs };
         (!went_back).then(|| (share - repaired).max(0.0))
     }
@@ -78,11 +85,11 @@ mod tests {
             let now = after(start, number * 10);
             if number % 50 == 0 {
                 lost += 1;
-                shares.extend(reports.reported(now, number, lost, NONE));
+                shares.extend(reports.reported(now, number, lost, NONE, false));
             } else if number % 50 == 6 && number > 50 {
                 lost -= 1;
             } else if number % 100 == 30 {
-                shares.extend(reports.reported(now, number, lost, NONE));
+                shares.extend(reports.reported(now, number, lost, NONE, false));
             }
         }
         assert!(shares.len() >= 8 && shares.iter().all(|share| *share < 0.02), "{shares:?}");
@@ -100,7 +107,7 @@ mod tests {
                 lost += u32::from(counts || number % 100 == 0);
             }
             let due = number % 100 == 50;
-            due.then(|| reports.reported(after(start, number * 10), number, lost, repairs)).flatten()
+            due.then(|| reports.reported(after(start, number * 10), number, lost, repairs, true)).flatten()
         });
         told.skip(1).collect()
     }
@@ -116,21 +123,21 @@ mod tests {
     #[test]
     fn what_is_lost_for_good_is_told_about_each_second() {
         let (mut reports, start) = (LossReports::default(), Instant::now());
-        let told = (1..=8).map(|half| reports.reported(after(start, half * 500), half * 50, half * 10, NONE));
+        let told = (1..=8).map(|half| reports.reported(after(start, half * 500), half * 50, half * 10, NONE, false));
         assert_eq!(told.collect::<Vec<_>>(), [Some(0.2), None, Some(0.2), None, Some(0.2), None, Some(0.2), None]);
     }
 
     #[test]
-    fn a_receiver_that_counts_anew_or_a_report_that_comes_late_says_nothing() {
+    fn a_receiver_that_starts_again_or_a_report_that_comes_late_says_nothing() {
         let (mut reports, start) = (LossReports::default(), Instant::now());
-        assert_eq!(reports.reported(after(start, 0), 1_000, 100, NONE), Some(0.1));
-        assert_eq!(reports.reported(after(start, 1_000), 950, 90, NONE), None);
-        assert_eq!(reports.reported(after(start, 2_000), 1_050, 90, NONE), Some(0.0));
+        assert_eq!(reports.reported(after(start, 0), 1_000, 100, NONE, false), Some(0.1));
+        assert_eq!(reports.reported(after(start, 1_000), 950, 90, NONE, false), None);
+        assert_eq!(reports.reported(after(start, 2_000), 1_050, 90, NONE, false), Some(0.0));
         assert_eq!(
-            reports.reported(after(start, 3_000), 1_150, 0xFF_FFFF, NONE),
+            reports.reported(after(start, 3_000), 1_150, 0xFF_FFFF, NONE, false),
             Some(0.0),
             "minus one: packets came twice"
         );
-        assert_eq!(reports.reported(after(start, 4_000), 1_160, 9, NONE), None, "too few");
+        assert_eq!(reports.reported(after(start, 4_000), 1_160, 9, NONE, false), None, "too few");
     }
 }

@@ -144,7 +144,7 @@ impl Sources {
         // What is sent again is found again by its payload type.
         let oldest = self.known.iter().min_by_key(|(_, source)| (source.sends_again.is_none(), source.heard));
         let forgotten = oldest.map(|(ssrc, _)| *ssrc)?;
-        self.known.retain(|ssrc, source| *ssrc != forgotten && source.sends_again != Some(forgotten));
+        self.known.remove(&forgotten);
         Some(forgotten)
     }
 

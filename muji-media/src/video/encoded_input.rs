@@ -90,6 +90,8 @@ pub(super) struct EncodedInput {
     source: Box<dyn EncodedVideoSource>,
     encoding: VideoEncoding,
     need: Need,
+    /// Between `begin` and `release`: a source that is released is left alone.
+    captures: bool,
     stream: SourceStream,
     /// The last key frame without its bytes: what is said of it holds for those behind it.
     last_key: Option<(Option<u8>, [usize; 2])>,
@@ -118,6 +120,7 @@ impl EncodedInput {
             source,
             encoding,
             need: Need { passed: None, decoded: false, bits: INITIAL },
+            captures: false,
             stream: SourceStream::new(encoding),
             last_key: None,
             has_changed: false,
@@ -148,6 +151,7 @@ impl EncodedInput {
     /// Captures from now on. Encoders begin with a key frame of themselves.
     pub(super) fn begin(&mut self, now: Instant) {
         self.polled = now;
+        self.captures = true;
         self.key_frames.ask();
         self.asked = Some([now, now]);
         self.source.set_bit_rate(self.need.bits);
@@ -155,6 +159,7 @@ impl EncodedInput {
 
     pub(super) fn release(&mut self) {
         self.source.release();
+        self.captures = false;
         self.decoder = None;
         (self.passes_from_key, self.decodes_from_key) = (true, true);
         self.told.clear();
@@ -163,7 +168,7 @@ impl EncodedInput {
     /// From now on this is needed of it.
     pub(super) fn set_need(&mut self, need: Need) {
         let before = std::mem::replace(&mut self.need, need);
-        if before.bits != need.bits {
+        if self.captures && before.bits != need.bits {
             self.source.set_bit_rate(need.bits);
         }
         if !need.decoded {

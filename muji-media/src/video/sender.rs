@@ -92,7 +92,7 @@ impl VideoSender {
             return Ok(());
         }
         self.limit = limit;
-        self.ladder = Ladder::new(now, self.source, self.preference, limit, target.bits);
+        self.ladder = Ladder::new(now, self.source, self.preference, limit, target.bits.min(limit.bits()));
         self.set_target(target)
     }
 

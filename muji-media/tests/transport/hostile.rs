@@ -95,7 +95,8 @@ fn what_is_sent_again_unasked_or_without_its_number_disturbs_nothing() {
         for ssrc in 9_000..9_040 {
             send_again(&mut pair, ssrc, &payloads);
         }
-        assert!(pair.ends[1].received.len() < 10 + 41 * payloads.len());
+        // Of an empty payload and one of a byte nothing can be made.
+        assert!(pair.ends[1].received.len() <= 10 + 41 * (payloads.len() - 2));
         assert!(frames.iter().all(|frame| pair.ends[1].received.contains(frame)), "{kinds:?}, announced: {announced}");
         assert_eq!(flow(&mut pair, 2..50), [48, 48], "and all goes on");
     }

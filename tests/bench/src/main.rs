@@ -63,6 +63,10 @@ fn main() -> ExitCode {
     if load::child(&arguments).or_else(|| engine::child(&arguments)).or_else(|| seeing::child(&arguments)).is_some() {
         return ExitCode::SUCCESS;
     }
+    if let Some(unknown) = arguments.iter().find(|argument| PARTS.iter().all(|(name, _)| name != argument)) {
+        println!("bench: there is no part {unknown}");
+        return ExitCode::FAILURE;
+    }
     let mut goals = Goals::default();
     println!("# What a call costs\n");
     machine();

@@ -376,8 +376,8 @@ fn payload_type(media: &Media) -> PayloadType {
 
 fn payload_types(media: &Media) -> Vec<PayloadType> {
     let codec = payload_type(media);
-    let beside = if *media == Media::Audio { red::payload_type(codec.id) } else { PayloadType::rtx(RTX, &codec) };
-    vec![codec, beside]
+    let further = if *media == Media::Audio { red::payload_type(codec.id) } else { PayloadType::rtx(RTX, &codec) };
+    vec![codec, further]
 }
 
 fn end(now: Instant, number: u8, media: &Media) -> Box<dyn Transport> {

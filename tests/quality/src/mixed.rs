@@ -225,7 +225,8 @@ fn agree(backend: &mut Backend, media: &Media, answer: &str, towards_us: SocketA
     let accepted: Vec<_> = payload_types(media).into_iter().filter(|payload| sdp::accepts(answer, payload)).collect();
     let find = |is: fn(&PayloadType) -> bool| accepted.iter().find(|payload| is(payload)).map(|payload| payload.id);
     let [red, rtx] = [find(PayloadType::is_red), find(PayloadType::is_rtx)];
-    let payload_type = accepted.into_iter().find(PayloadType::is_codec).ok_or("libwebrtc takes no encoding of ours")?;
+    let payload_type =
+        accepted.into_iter().find(PayloadType::is_codec).ok_or("libwebrtc takes none of our encodings")?;
     let send = Some(Sending { publication: media.to_string(), payload_type, red, rtx });
     let content = media.to_string();
     backend.execute(MediaCommand::Content { session: SESSION, content, send, receive: false, streams: Vec::new() });
@@ -239,7 +240,7 @@ fn receiver(material: &Material, media: &Media, arguments: &[String]) -> Result<
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/receiver.py");
     let mut command = Command::new(&material.python);
     command.arg("-B").arg(program).arg(media.to_string()).args(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
     Ok(command.spawn()?)
 }
 
@@ -259,11 +260,7 @@ async fn last_line(receiver: &mut Child) -> Result<Value, Failure> {
     let mut told = String::new();
     output.read_to_string(&mut told).await?;
     if !receiver.wait().await?.success() {
-        let mut why = String::new();
-        if let Some(mut stderr) = receiver.stderr.take() {
-            stderr.read_to_string(&mut why).await?;
-        }
-        return Err(format!("libwebrtc failed: {why}").into());
+        return Err("libwebrtc failed; what it said stands above".into());
     }
     Ok(serde_json::from_str(&told)?)
 }

@@ -62,7 +62,7 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-/// Some calls at once. Many viewers are measured of ours alone.
+/// Some calls at once. Rows of many viewers are measured without libwebrtc.
 async fn in_real_time<'row, F>(
     rows: &[&'row PicturesRow],
     with_libwebrtc: bool,

@@ -1,4 +1,5 @@
-//! What libwebrtc's API takes and gives instead of Jingle: descriptions of one content in SDP (RFC 8866, RFC 8829), as much of it as is needed.
+//! What libwebrtc's API takes and gives instead of Jingle: descriptions of one content in SDP (RFC 8866, RFC 8829), as much of it as is
+//! needed.
 
 use std::fmt::Write;
 use std::net::SocketAddr;

@@ -1,11 +1,10 @@
 //! Pictures: who is seen, in which colour, and by whom.
 
-use std::time::Duration;
-
 use muji_harness::room::Rules;
 use muji_media::device::video_file::VideoFile;
 use muji_media::device::{VideoFrame, VideoSource};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::support::*;
 
@@ -60,17 +59,17 @@ async fn who_shows_pictures_is_seen_by_all_who_look_and_by_nobody_else() {
 }
 
 #[tokio::test]
-async fn pictures_come_in_the_codec_that_the_first_prefers_and_are_recorded_in_it() {
+async fn pictures_come_in_the_codec_that_the_first_prefers_and_are_recorded() {
     let (server, folder) = (server(Rules::default()).await, folder("codec"));
     let template = folder.join("{nick}.webm");
-    let more = ["--audio", "none", "--json", "--seconds", "6"];
-    let romeo = call(&server, "romeo", &[&more[..], &["--video", "pattern:c03030", "--codec", "vp9"]].concat());
+    let more = ["--audio", "none", "--json", "--seconds", "8"];
+    let romeo = [&more[..], &["--video", "pattern:c03030", "--codec", "vp9"]].concat();
+    let mut romeo = call(&server, "romeo", &romeo).spawn().unwrap();
+    said(&mut romeo, "joined").await;
     let juliet = ["--video", "pattern:3040c0", "--record", text(&template)];
     let juliet = call(&server, "juliet", &[&more[..], &juliet].concat());
-    let (romeo, juliet) = tokio::join!(run(romeo), async {
-        tokio::time::sleep(Duration::from_secs(1)).await; // Romeo is the first.
-        run(juliet).await
-    });
+    let (romeo, juliet) = tokio::join!(timeout(LIMIT, romeo.wait_with_output()), run(juliet));
+    let romeo = romeo.expect("in time").unwrap();
     for (output, other) in [(&romeo, "juliet"), (&juliet, "romeo")] {
         let events = events(output);
         let network = events.iter().rfind(|event| event["event"] == "network" && event["nick"] == other);

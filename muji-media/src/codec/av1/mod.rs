@@ -80,7 +80,7 @@ mod tests {
         }
         assert!(matches!(decoder.decode(&key), Ok(Some(_))));
         for length in 0..key.len() {
-            let _whatever = decoder.decode(&key[..length]);
+            let _any_result = decoder.decode(&key[..length]);
         }
         assert!(matches!(decoder.decode(&key), Ok(Some(_))));
     }
@@ -99,7 +99,7 @@ mod tests {
                 let mut damaged = frame.clone();
                 damaged[at] ^= with;
                 drop(decoder.decode(&frames[0]));
-                let _whatever = decoder.decode(&damaged);
+                let _any_result = decoder.decode(&damaged);
             }
             assert!(matches!(decoder.decode(&frames[0]), Ok(Some(_))), "behind frame {number}");
         }

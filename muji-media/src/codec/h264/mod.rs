@@ -174,14 +174,14 @@ mod tests {
         }
         assert!(matches!(decoder.decode(&key), Ok(Some(_))));
         for length in 0..key.len() {
-            let _whatever = decoder.decode(&key[..length]);
+            let _any_result = decoder.decode(&key[..length]);
         }
         let mut decoder = Decoder::new().unwrap();
         assert!(matches!(decoder.decode(&key), Ok(Some(_))));
         for at in 0..key.len() {
             let mut damaged = key.clone();
             damaged[at] ^= 0x55;
-            let _whatever = decoder.decode(&damaged);
+            let _any_result = decoder.decode(&damaged);
         }
     }
 }

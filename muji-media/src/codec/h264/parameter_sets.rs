@@ -26,7 +26,8 @@ impl ParameterSets {
             match NalKind::of(unit[0]).ok_or(VideoFault::Stream("it has units of no kind"))? {
                 NalKind::SequenceParameters => {
                     self.sequence = Some(parameters::read(unit)?);
-                    if std::mem::take(&mut begins) {
+                    // Repeated alone it belongs to the picture sets that are there.
+                    if std::mem::take(&mut begins) && self.sets.iter().all(|kept| kept != unit) {
                         self.sets.clear();
                     }
                     self.keep(unit)?;
@@ -65,9 +66,8 @@ impl ParameterSets {
     }
 
     fn keep(&mut self, set: &[u8]) -> Result<(), VideoFault> {
-        if self.sets.iter().any(|kept| kept == set) {
-            return Ok(());
-        }
+        // Of several with one id the last counts.
+        self.sets.retain(|kept| kept != set);
         if self.sets.len() == MAX_SETS {
             return Err(VideoFault::Stream("it has too many parameter sets"));
         }

@@ -73,7 +73,8 @@ fn cropped(bits: &mut Bits, [width, height]: [usize; 2]) -> Result<[usize; 2], V
     if !bits.bit()? {
         return Ok([width, height]);
     }
-    let mut side = |whole: usize| Ok(whole.saturating_sub(2 * (bits.golomb()? + bits.golomb()?)));
+    let mut side =
+        |whole: usize| Ok(whole.saturating_sub(bits.golomb()?.saturating_add(bits.golomb()?).saturating_mul(2)));
     let shown = [side(width)?, side(height)?];
     if shown.contains(&0) { Err(BROKEN) } else { Ok(shown) }
 }

@@ -103,7 +103,7 @@ mod tests {
         }
         assert!(matches!(decoder.decode(&key), Ok(Some(_))));
         for length in (0..key.len()).step_by(7) {
-            let _whatever = decoder.decode(&key[..length]);
+            let _any_result = decoder.decode(&key[..length]);
         }
         assert!(matches!(decoder.decode(&key), Ok(Some(_))));
     }

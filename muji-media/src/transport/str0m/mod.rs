@@ -449,9 +449,12 @@ impl Str0mTransport {
         }
         self.give_datagram(now, datagram);
         self.drain(now);
-        // Without the peer's keys anybody can name an SSRC: then nothing of it is kept.
-        if let Some(Unproven { ssrc, .. }) = self.unproven.take() {
+        // Without the peer's keys anybody can name an SSRC: then nothing of it is kept, and what is sent again comes by the SSRC of before.
+        if let Some(Unproven { ssrc, place, sends_again }) = self.unproven.take() {
             self.rtc.direct_api().remove_stream_rx(ssrc.into());
+            if let Some(of) = sends_again {
+                self.expect(of, None, place);
+            }
         }
     }
 

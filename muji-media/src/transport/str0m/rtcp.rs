@@ -30,7 +30,7 @@ pub(super) fn cryptography() -> CryptoProvider {
     CryptoProvider { srtp_provider: &Ciphers, ..STR0M.clone() }
 }
 
-/// Lets str0m handle a datagram, and gives the RTCP in it, if it is authentic.
+/// Lets str0m handle a datagram, and gives the RTCP in it, if it is authentic and encrypted, as DTLS-SRTP has it.
 pub(super) fn decrypted(datagram: &[u8], handle: impl FnOnce()) -> Vec<Rtcp> {
     DECRYPTED.set(Some(Vec::new()));
     handle();

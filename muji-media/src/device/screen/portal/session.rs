@@ -23,8 +23,9 @@ use zbus::{MatchRule, MessageStream};
 use super::super::watched::Viewer;
 use crate::device::interface::DeviceError;
 
-/// A method of the portal is answered at once, but D-Bus may have to start the portal and what it consists of.
-pub(super) const ANSWER: Duration = Duration::from_secs(10);
+/// A method of the portal is answered at once, but D-Bus may have to start the portal and what it consists of. Less than what a thread may
+/// take before it counts as hanging.
+pub(super) const ANSWER: Duration = Duration::from_secs(4);
 
 /// The desktop's user may have to look for the dialog, and then for the window.
 const CONSENT: Duration = Duration::from_secs(300);
