@@ -30,9 +30,12 @@ pub(crate) async fn measure(
 ) -> Result<(), Failure> {
     let rows: Vec<&Impairment> = SOUND.iter().filter(|network| network.name.contains(row)).collect();
     let ours = rows.iter().map(|network| sound::measure(material, network)).collect::<Result<Vec<_>, _>>()?;
-    let libwebrtc = of_libwebrtc(material, &rows, with_libwebrtc).await?;
-    let mixed = of_both(material, &rows, with_libwebrtc).await?;
-    let measured = Compared::rows(ours, libwebrtc, mixed);
+    let say = |network| libwebrtc::sound(material, network);
+    let theirs = in_real_time(&rows, with_libwebrtc, say, |network, told| libwebrtc::heard(material, network, told));
+    let theirs = theirs.await?;
+    let say = |network| mixed::sound(material, network);
+    let mixed = in_real_time(&rows, with_libwebrtc, say, |network, told| mixed::heard(material, network, told));
+    let measured = Compared::rows(ours, theirs, mixed.await?);
     println!(
         "| sound | PESQ | libwebrtc | ours to libwebrtc | goal | mouth to ear, ms: median, 95 % | libwebrtc | ours to libwebrtc | goal | met |"
     );
@@ -66,32 +69,21 @@ fn detail(network: &Impairment, heard: &Compared<Heard>) {
     println!("| {} | {} | {decoding} |", network.name, cells.join(" | "));
 }
 
-/// All rows at once: sound is light.
-async fn of_libwebrtc(
-    material: &Material,
+/// All rows at once: sound is light. What was heard takes a while to tell, in which no relay may run.
+async fn in_real_time<T, F>(
     rows: &[&Impairment],
     with_libwebrtc: bool,
-) -> Result<Vec<Option<Heard>>, Failure> {
+    call: impl Fn(Impairment) -> F,
+    heard: impl Fn(Impairment, &T) -> Result<Heard, Failure>,
+) -> Result<Vec<Option<Heard>>, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
     if !with_libwebrtc {
         return Ok(rows.iter().map(|_| None).collect());
     }
-    let told = join_all(rows.iter().map(|network| libwebrtc::sound(material, **network))).await;
-    let heard = rows.iter().zip(told).map(|(network, told)| libwebrtc::heard(material, **network, &told?).map(Some));
-    heard.collect()
-}
-
-/// The same of our sender with libwebrtc's receiver.
-async fn of_both(
-    material: &Material,
-    rows: &[&Impairment],
-    with_libwebrtc: bool,
-) -> Result<Vec<Option<Heard>>, Failure> {
-    if !with_libwebrtc {
-        return Ok(rows.iter().map(|_| None).collect());
-    }
-    let told = join_all(rows.iter().map(|network| mixed::sound(material, **network))).await;
-    let heard = rows.iter().zip(told).map(|(network, told)| mixed::heard(material, **network, &told?).map(Some));
-    heard.collect()
+    let told = join_all(rows.iter().map(|network| call(**network))).await;
+    rows.iter().zip(told).map(|(network, told)| heard(**network, &told?).map(Some)).collect()
 }
 
 fn judge(network: &Impairment, heard: &Compared<Heard>, goals: &mut Goals) {
