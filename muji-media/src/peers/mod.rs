@@ -239,7 +239,11 @@ impl Peers {
                 sent.video_encoding = payload_type.and_then(VideoEncoding::of);
                 let limit = sent.video_encoding.zip(payload_type).map(|(encoding, it)| encoding.decoder_limit(it));
                 let limit = limit.unwrap_or(Ok(DecoderLimit::NONE));
-                unknown_level = limit.as_ref().err().cloned();
+                let said = limit.as_ref().err().cloned();
+                if said.is_some() && said != sent.unknown_level {
+                    sent.unknown_level.clone_from(&said);
+                    unknown_level = said; // Once, though a content is agreed on again with each hold.
+                }
                 sent.decoder_limit = limit.unwrap_or(DecoderLimit::USUAL);
             }
             Media::Audio | Media::Other(_) => sent.encoding = payload_type.and_then(AudioEncoding::of),

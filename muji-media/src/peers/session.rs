@@ -9,7 +9,7 @@ use muji_jingle::TransportId;
 
 use super::digits::DigitSender;
 use crate::codec::encoding::{AudioEncoding, VideoEncoding};
-use crate::codec::h264::DecoderLimit;
+use crate::codec::h264::{DecoderLimit, UnknownLevel};
 use crate::rtp::RtpPacket;
 use crate::video::layers::LayerFilter;
 use crate::video::packetized::VideoKind;
@@ -40,6 +40,8 @@ pub(super) struct SentContent {
     pub(super) video_encoding: Option<VideoEncoding>,
     /// What the peer's decoder of it can do.
     pub(super) decoder_limit: DecoderLimit,
+    /// What was told of it last that makes no sense.
+    pub(super) unknown_level: Option<UnknownLevel>,
     /// The payload type under which it is sent with copies of earlier frames, and that of the frames.
     pub(super) red: Option<Red>,
     /// The timestamp of the last packet of audio, and when it was captured.
@@ -83,6 +85,7 @@ impl SentContent {
             encoding: None,
             video_encoding: None,
             decoder_limit: DecoderLimit::NONE,
+            unknown_level: None,
             red: None,
             last: None,
             digits: DigitSender::default(),

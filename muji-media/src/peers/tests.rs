@@ -211,7 +211,11 @@ fn of_all_who_get_an_encoding_the_least_decoder_counts_and_a_level_that_does_not
             .with_parameter("profile-level-id", level);
         let send =
             Some(Sending { publication: "what the room calls it".to_owned(), payload_type, red: None, rtx: None });
-        peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
+        // Agreed on, put on hold, and agreed on again.
+        for send in [send.clone(), None, send] {
+            let (content, streams) = (content.clone(), Vec::new());
+            peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams });
+        }
         let told = std::iter::from_fn(|| peers.poll_output()).filter_map(|output| match output {
             PeersOutput::Report(MediaReport::Trouble(why)) => Some(why.to_string()),
             _ => None,

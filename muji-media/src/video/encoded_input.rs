@@ -111,6 +111,8 @@ pub(super) struct EncodedInput {
     polled: Instant,
     told: HashSet<Discriminant<SourceFault>>,
     faults: Vec<DeviceError>,
+    /// Why it gives no more, while what it gave before is still under way.
+    ended: Option<DeviceError>,
 }
 
 impl EncodedInput {
@@ -136,6 +138,7 @@ impl EncodedInput {
             polled: now,
             told: HashSet::new(),
             faults: Vec::new(),
+            ended: None,
         }
     }
 
@@ -199,12 +202,22 @@ impl EncodedInput {
 
     /// The frames that have come.
     pub(super) fn take(&mut self, now: Instant) -> Result<Vec<SourceFrame>, DeviceError> {
+        if let Some(why) = self.ended.take() {
+            return Err(why);
+        }
         self.polled = now + POLLED;
         self.ask(now);
         let mut frames = Vec::new();
         for _ in 0..MAX_AT_ONCE {
-            let Some(bytes) = self.source.poll_frame()? else { break };
-            frames.extend(self.read(now, bytes));
+            match self.source.poll_frame() {
+                Ok(Some(bytes)) => frames.extend(self.read(now, bytes)),
+                Ok(None) => break,
+                Err(why) if frames.is_empty() && self.faults.is_empty() => return Err(why),
+                Err(why) => {
+                    self.ended = Some(why);
+                    break;
+                }
+            }
         }
         Ok(frames)
     }

@@ -38,10 +38,11 @@ impl EncodedVideoSource for Source {
 
     fn poll_frame(&mut self) -> Result<Option<Vec<u8>>, DeviceError> {
         let mut device = self.1.lock().unwrap();
-        if device.gone {
+        let frame = device.frames.pop_front();
+        if frame.is_none() && device.gone {
             return Err(DeviceError("it was pulled out".to_owned()));
         }
-        Ok(device.frames.pop_front())
+        Ok(frame)
     }
 
     fn set_bit_rate(&mut self, bits: u32) {
@@ -229,6 +230,17 @@ fn a_camera_that_encodes_itself_is_opened_and_closed_as_others_are_and_its_end_i
     camera.device.lock().unwrap().gone = true;
     camera.pass(Duration::from_secs(1));
     assert_eq!(camera.said, ["it was pulled out"]);
+}
+
+#[test]
+fn what_came_before_the_end_of_a_camera_is_sent() {
+    let mut camera = Camera::new(H264, [320, 180], None).begin([H264]);
+    camera.film(5);
+    let last: Vec<Vec<u8>> = (0..2).filter_map(|_| camera.encode()).collect();
+    camera.device.lock().unwrap().frames.extend(last);
+    camera.device.lock().unwrap().gone = true;
+    camera.pass(Duration::from_secs(1));
+    assert_eq!((camera.sent(H264), camera.said), (7, vec!["it was pulled out".to_owned()]));
 }
 
 #[test]
