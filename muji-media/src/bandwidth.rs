@@ -78,7 +78,8 @@ pub enum BandwidthPolicy {
 }
 
 impl BandwidthPolicy {
-    /// The same for video that has temporal layers, or not: what has none is sent whole to each peer, so the slowest decides where layers would.
+    /// The same for video that has temporal layers, or not: what has none is sent whole to each peer, so the slowest decides where layers
+    /// would.
     pub(crate) fn with_layers(self, has_layers: bool) -> Self {
         match self {
             Self::Layers if !has_layers => Self::Slowest,

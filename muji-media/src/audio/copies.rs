@@ -4,9 +4,9 @@
 //!   packets   … │ 6 7 │ 7 8 │ 8 9 │ …        8 is lost with its packet, and comes with the next
 //! ```
 //!
-//! A copy is encoded a second time, to half of the bits. At 5 and 10 % loss that sounds as good as two copies of equal bits, and what goes to
-//! peers that take no copies is the same as without them. Copies of frames further back would help in bursts, but only if everything were played
-//! 20 ms later for each: a copy that comes after its turn is of no use.
+//! A copy is encoded a second time, to half of the bits. At 5 and 10 % loss that sounds as good as two copies of equal bits, and what goes
+//! to peers that take no copies is the same as without them. Copies of frames further back would help in bursts, but only if everything
+//! were played 20 ms later for each: a copy that comes after its turn is of no use.
 
 use std::sync::Arc;
 

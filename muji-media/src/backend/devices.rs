@@ -27,8 +27,8 @@ pub struct Devices {
     /// Where everybody's video is shown, ours too; without it, it is only measured.
     pub video_sink: Option<Box<dyn VideoSink>>,
     /// The encoding of video that is offered first, where [`VideoEncoding::built_in`] has it; without one, VP8. That of a camera that
-    /// encodes itself goes before it. Each peer takes the first of an offer that it can do, so this decides in sessions that we offer, and in
-    /// rooms where nobody was before us.
+    /// encodes itself goes before it. Each peer takes the first of an offer that it can do, so this decides in sessions that we offer, and
+    /// in rooms where nobody was before us.
     pub preferred_video: Option<VideoEncoding>,
     /// To whose path the bit rate of our video is fitted.
     pub bandwidth_policy: BandwidthPolicy,

@@ -86,7 +86,8 @@ impl Video {
         self.published.iter().filter(move |(_, media)| *media == of).map(|(publication, _)| publication)
     }
 
-    /// These streams are sent to some peer. What none gets is encoded as its source does or as most take it: the first peer need not wait then.
+    /// These streams are sent to some peer. What none gets is encoded as its source does or as most take it: the first peer need not wait
+    /// then.
     pub(super) fn encode(&mut self, mut kinds: BTreeMap<VideoKind, DecoderLimit>) {
         for media in KINDS {
             if kinds.keys().all(|(of, _)| *of != media) {

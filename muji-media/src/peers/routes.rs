@@ -17,8 +17,8 @@ type AddressPair = (SocketAddr, SocketAddr);
 /// What is remembered of datagrams that came before.
 #[derive(Default)]
 pub(super) struct Routes {
-    /// Which transport took media or DTLS by this pair: the peer has proven that it is there. A pair or two for each peer, compared one by one:
-    /// whether addresses are equal is found sooner than their order.
+    /// Which transport took media or DTLS by this pair: the peer has proven that it is there. A pair or two for each peer, compared one by
+    /// one: whether addresses are equal is found sooner than their order.
     proven: Vec<(AddressPair, TransportId)>,
     /// Which transport took STUN by this pair. Only a hint: anybody can send STUN from anywhere, and its user name decides whose it is.
     hints: BTreeMap<AddressPair, TransportId>,

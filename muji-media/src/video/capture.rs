@@ -195,8 +195,8 @@ impl Capture {
         self.input.is_none()
     }
 
-    /// The frames that are due, if some are. It ends with an error of the source, or when no encoder of one that needs some is left: each is
-    /// dropped that fails. By `clock` it is seen how long encoding takes.
+    /// The frames that are due, if some are. It ends with an error of the source, or when no encoder of one that needs some is left: each
+    /// is dropped that fails. By `clock` it is seen how long encoding takes.
     pub(super) fn take(&mut self, now: Instant, clock: &dyn Fn() -> Instant) -> Result<Option<Captured>, DeviceError> {
         let Some(input) = self.input.take() else { return Ok(None) };
         match input {

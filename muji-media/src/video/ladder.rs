@@ -253,8 +253,8 @@ impl Ladder {
     }
 }
 
-/// Those from the source's own size down, in either order, that all viewers can decode. If that is none, it is the smallest and slowest there
-/// is: no usual decoder can do less.
+/// Those from the source's own size down, in either order, that all viewers can decode. If that is none, it is the smallest and slowest
+/// there is: no usual decoder can do less.
 fn steps(source: [usize; 2], preference: DegradationPreference, limit: DecoderLimit) -> Vec<Step> {
     let largest = fitted(source);
     let (whole, smaller) = SIDES.split_at(1);

@@ -61,8 +61,8 @@ impl DecoderLimit {
     /// That of level 3.1, which everybody takes: 1280 x 720 at 30 a second.
     pub(crate) const USUAL: Self = Self { macroblocks: 3_600, macroblocks_per_second: 108_000, bits: 14_000_000 };
 
-    /// That of a peer which takes this. One that does not name a level takes what everybody does, as Dino and browsers see it, and not the 128 x 96
-    /// of RFC 6184.
+    /// That of a peer which takes this. One that does not name a level takes what everybody does, as Dino and browsers see it, and not the
+    /// 128 x 96 of RFC 6184.
     ///
     /// # Errors
     /// If there is no such level.

@@ -9,15 +9,15 @@ use crate::codec::libvpx::{EncoderContext, Format, RateControl};
 use crate::codec::video::{Encoded, VideoEncoder, VideoFault};
 use crate::video::frame::VideoFrame;
 
-/// Slower is not better here: the film of bicycles has VMAF 84.2 at 300 kbit/s and 96.2 at 800 with 8, and 81.4 and 92.0 with 7, which takes a
-/// third longer.
+/// Slower is not better here: the film of bicycles has VMAF 84.2 at 300 kbit/s and 96.2 at 800 with 8, and 81.4 and 92.0 with 7, which
+/// takes a third longer.
 const SPEED: c_int = 8;
 
 /// Some blocks of each frame in turn get more bits than the others (cyclic refresh), as browsers have it.
 const CYCLIC_REFRESH: c_int = 3;
 
-/// For conversations: a new target is reached within two frames (`make bitrate`). With the buffer that serves VP8 a fall to a thirteenth takes
-/// 39 frames and makes a queue of 660 ms instead of some 250.
+/// For conversations: a new target is reached within two frames (`make bitrate`). With the buffer that serves VP8 a fall to a thirteenth
+/// takes 39 frames and makes a queue of 660 ms instead of some 250.
 const CONVERSATION: RateControl =
     RateControl { constant: true, buffer: 600, initial: 400, optimal: 400, drop_below: 0 };
 

@@ -1,4 +1,5 @@
-//! Checks of the peer that overtook its answer. str0m would lose them if it is built again, and the peer would repeat one only after 250 ms.
+//! Checks of the peer that overtook its answer. str0m would lose them if it is built again, and the peer would repeat one only after 250
+//! ms.
 
 use std::net::SocketAddr;
 

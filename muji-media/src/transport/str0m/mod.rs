@@ -248,8 +248,8 @@ impl Str0mTransport {
         }
     }
 
-    /// True if nothing follows from a packet of the peer: it is not asked for what is missing before it, nor told when it came, and nothing was
-    /// due. Then str0m need not be asked once more, which costs as much as everything that is done here with the packet.
+    /// True if nothing follows from a packet of the peer: it is not asked for what is missing before it, nor told when it came, and nothing
+    /// was due. Then str0m need not be asked once more, which costs as much as everything that is done here with the packet.
     fn calls_for_nothing(&self, now: Instant) -> bool {
         let waits = self.due.is_some_and(|due| due > now);
         waits && !self.counted && self.streams.iter().all(|stream| !stream.content.nack)

@@ -1,8 +1,8 @@
 //! The peer's RTCP, which str0m reads and does not show.
 //!
-//! NACKs say which packets to send again, and reports how many of ours are lost. str0m shows both in raw packets alone: copies of each packet,
-//! both ways, which cost more than all that is done here with one. But it takes its ciphers from outside. These are its own, and keep what they
-//! decrypt of one datagram.
+//! NACKs say which packets to send again, and reports how many of ours are lost. str0m shows both in raw packets alone: copies of each
+//! packet, both ways, which cost more than all that is done here with one. But it takes its ciphers from outside. These are its own, and
+//! keep what they decrypt of one datagram.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -20,8 +20,8 @@ const PLAIN: usize = 8;
 static STR0M: LazyLock<CryptoProvider> = LazyLock::new(str0m::crypto::from_feature_flags);
 
 thread_local! {
-    /// What was decrypted since [`decrypted`] began. A thread has one such place, because str0m takes ciphers that all transports share, and
-    /// works for one of them at a time.
+    /// What was decrypted since [`decrypted`] began. A thread has one such place, because str0m takes ciphers that all transports share,
+    /// and works for one of them at a time.
     static DECRYPTED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
