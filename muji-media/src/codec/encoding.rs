@@ -318,11 +318,8 @@ impl VideoEncoding {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::codec::video::{Encoded, Layer};
-    use crate::video::frame::VideoFrame;
 
     /// How a key frame of each encoding begins.
     fn beginning(encoding: VideoEncoding) -> &'static [u8] {
@@ -361,26 +358,6 @@ mod tests {
                     let joined = encoding.join(pieces.into_iter().map(|piece| piece.bytes));
                     let _any_result = joined.map(|frame| (encoding.is_key(&frame), encoding.size(&frame)));
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn each_encoder_takes_any_result_it_may_be_told() {
-        for encoding in VideoEncoding::built_in() {
-            let (mut encoder, mut decoder) =
-                (encoding.encoder([320, 192], 300_000).unwrap(), encoding.decoder().unwrap());
-            encoder.set_interval(Duration::from_millis(66)).unwrap();
-            encoder.set_screen_content().unwrap();
-            for number in 0..6 {
-                encoder.set_layered(number == 2).unwrap();
-                encoder.set_bit_rate(100_000 * (u32::try_from(number).unwrap() + 1)).unwrap();
-                let frame = VideoFrame::filled(320, 192, [200, 60, 40]);
-                let encoded = encoder.encode(&frame, number * 6_000, number == 4).unwrap().expect("it is small");
-                assert_eq!(encoding.size(&encoded.bytes).is_some(), encoded.key && encoding.name() != "H.264");
-                assert_eq!(encoding.is_key(&encoded.bytes), encoded.key, "{encoding:?}");
-                let decoded = decoder.decode(&encoded.bytes).unwrap().expect("it is shown");
-                assert_eq!([decoded.width(), decoded.height()], [320, 192]);
             }
         }
     }

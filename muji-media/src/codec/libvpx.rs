@@ -12,7 +12,7 @@ use vpx_sys::{
     vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
-use crate::codec::video::{Encoded, Layer, VideoFault};
+use crate::codec::video::{self, Encoded, Layer, VideoFault};
 use crate::video::frame::VideoFrame;
 
 /// Ticks a second of the times that are given to the encoder.
@@ -273,7 +273,7 @@ impl Drop for DecoderContext {
     }
 }
 
-/// A decoded frame of our own, its sides made even: the last row or column of an odd one is left out.
+/// A decoded frame of our own.
 ///
 /// # Safety
 /// The image is one of libvpx's in I420, and alive.
@@ -281,18 +281,12 @@ unsafe fn copied(image: &vpx_image_t) -> Result<VideoFrame, VideoFault> {
     if image.fmt != vpx_img_fmt::VPX_IMG_FMT_I420 {
         return Err(VideoFault::Size);
     }
-    let (width, height) = (image.d_w as usize & !1, image.d_h as usize & !1);
-    let mut samples = Vec::with_capacity(width * height * 3 / 2);
-    for (plane, (width, height)) in
-        [(width, height), (width / 2, height / 2), (width / 2, height / 2)].into_iter().enumerate()
-    {
-        for row in 0..height {
-            let offset = isize::try_from(row).map_err(|_| VideoFault::Size)? * image.stride[plane] as isize;
-            // SAFETY: the caller's promise; a row has at least as many bytes as the frame is wide.
-            samples.extend_from_slice(unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) });
-        }
-    }
-    VideoFrame::from_samples(width, height, samples).ok_or(VideoFault::Size)
+    let row = |plane: usize, row: usize, width: usize| {
+        let offset = row.cast_signed() * image.stride[plane] as isize;
+        // SAFETY: the caller's promise; a row has at least as many bytes as the frame is wide.
+        unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) }
+    };
+    video::copied([image.d_w as usize, image.d_h as usize], row)
 }
 
 fn empty() -> vpx_codec_ctx_t {

@@ -14,6 +14,8 @@ pub(crate) mod opus;
 pub(crate) mod red;
 pub(crate) mod source_stream;
 pub(crate) mod telephone_event;
+#[cfg(test)]
+mod tests;
 pub(crate) mod video;
 pub(crate) mod vp8;
 pub(crate) mod vp9;

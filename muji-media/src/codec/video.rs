@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::rtp::RtpPacket;
-use crate::video::frame::VideoFrame;
+use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
 /// Ticks a second of a video timestamp (RFC 3551 section 5, RFC 6184, RFC 7741, RFC 9628).
 pub const CLOCK_RATE: u32 = 90_000;
@@ -129,6 +129,26 @@ pub(crate) enum PieceKey {
 pub(crate) fn cut(bytes: &[u8], most: usize) -> impl Iterator<Item = &[u8]> {
     let count = bytes.len().div_ceil(most).max(1);
     bytes.chunks(bytes.len().div_ceil(count).max(1))
+}
+
+/// A frame from the rows of a library's three planes, each by its plane, its number and its length. Its sides are made even: of an odd one the
+/// last row or column is left out.
+///
+/// # Errors
+/// If it is too large, or rows are missing.
+#[cfg(any(feature = "av1", feature = "h264", feature = "vp8"))]
+pub(crate) fn copied<'a>(
+    sides: [usize; 2],
+    row: impl Fn(usize, usize, usize) -> &'a [u8],
+) -> Result<VideoFrame, VideoFault> {
+    let [width, height] = sides.map(|side| side & !1);
+    let pixels = width.checked_mul(height).filter(|pixels| *pixels <= MAX_PIXELS).ok_or(VideoFault::Size)?;
+    let mut samples = Vec::with_capacity(pixels + pixels / 2);
+    let halves = (width / 2, height / 2);
+    for (plane, (width, height)) in [(width, height), halves, halves].into_iter().enumerate() {
+        (0..height).for_each(|number| samples.extend_from_slice(row(plane, number, width)));
+    }
+    VideoFrame::from_samples(width, height, samples).ok_or(VideoFault::Size)
 }
 
 /// What cannot be encoded or decoded.

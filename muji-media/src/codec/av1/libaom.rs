@@ -15,7 +15,7 @@ use aom_sys::{
 };
 
 use super::obu::{Obu, obus};
-use crate::codec::video::{CLOCK_RATE, Encoded, Layer, VideoDecoder, VideoEncoder, VideoFault};
+use crate::codec::video::{self, CLOCK_RATE, Encoded, Layer, VideoDecoder, VideoEncoder, VideoFault};
 use crate::video::frame::{MAX_PIXELS, VideoFrame};
 
 /// How long a frame lasts: of the first the encoder knows nothing else, later it goes by their times.
@@ -244,7 +244,7 @@ impl Drop for Decoder {
     }
 }
 
-/// A decoded frame of our own, its sides made even: the last row or column of an odd one is left out.
+/// A decoded frame of our own.
 ///
 /// # Safety
 /// The image is one of libaom's, and alive.
@@ -252,18 +252,12 @@ unsafe fn copied(image: &aom_image_t) -> Result<VideoFrame, VideoFault> {
     if image.fmt != AOM_IMG_FMT_I420 || image.bit_depth != 8 {
         return Err(VideoFault::Stream("its samples have more than eight bits"));
     }
-    let (width, height) = (image.d_w as usize & !1, image.d_h as usize & !1);
-    let mut samples = Vec::with_capacity(width * height * 3 / 2);
-    for (plane, (width, height)) in
-        [(width, height), (width / 2, height / 2), (width / 2, height / 2)].into_iter().enumerate()
-    {
-        for row in 0..height {
-            let offset = isize::try_from(row).map_err(|_| VideoFault::Size)? * image.stride[plane] as isize;
-            // SAFETY: the caller's promise; a row has at least as many bytes as the frame is wide.
-            samples.extend_from_slice(unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) });
-        }
-    }
-    VideoFrame::from_samples(width, height, samples).ok_or(VideoFault::Size)
+    let row = |plane: usize, row: usize, width: usize| {
+        let offset = row.cast_signed() * image.stride[plane] as isize;
+        // SAFETY: the caller's promise; a row has at least as many bytes as the frame is wide.
+        unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) }
+    };
+    video::copied([image.d_w as usize, image.d_h as usize], row)
 }
 
 fn empty() -> aom_codec_ctx_t {

@@ -18,7 +18,7 @@ use openh264_sys2::{
 use super::nal::{NalKind, append, units};
 use super::parameters;
 use super::payload::Packetization;
-use crate::codec::video::{CLOCK_RATE, Encoded, Layer, MAX_PAYLOAD, VideoDecoder, VideoEncoder, VideoFault};
+use crate::codec::video::{self, CLOCK_RATE, Encoded, Layer, MAX_PAYLOAD, VideoDecoder, VideoEncoder, VideoFault};
 use crate::video::frame::{INTERVAL, VideoFrame};
 
 /// Encodes frames of one size, in constrained baseline.
@@ -209,17 +209,12 @@ impl VideoDecoder for Decoder {
     }
 }
 
-/// A frame of our own, its sides made even: the last row or column of an odd one is left out.
+/// A decoded frame of our own.
 fn copied(planes: &impl YUVSource) -> Result<VideoFrame, VideoFault> {
-    let ((width, height), (luma, chroma, _)) = (planes.dimensions(), planes.strides());
-    let (width, height) = (width & !1, height & !1);
-    let mut samples = Vec::with_capacity(width * height * 3 / 2);
-    let halves = (width / 2, height / 2);
-    for (plane, stride, (width, height)) in
-        [(planes.y(), luma, (width, height)), (planes.u(), chroma, halves), (planes.v(), chroma, halves)]
-    {
-        let rows = plane.chunks(stride.max(1)).take(height);
-        samples.extend(rows.flat_map(|row| row.iter().take(width)));
-    }
-    VideoFrame::from_samples(width, height, samples).ok_or(VideoFault::Size)
+    let ((width, height), (luma, blue, red)) = (planes.dimensions(), planes.strides());
+    let planes = [(planes.y(), luma), (planes.u(), blue), (planes.v(), red)];
+    video::copied([width, height], |plane, row, width| {
+        let (samples, stride) = planes[plane];
+        samples.get(row * stride..row * stride + width).unwrap_or_default()
+    })
 }

@@ -34,30 +34,6 @@ mod tests {
         Encoder::new(160, 96, 200_000).expect("libvpx works")
     }
 
-    #[test]
-    fn what_is_encoded_is_decoded_to_nearly_the_same() {
-        let (mut encoder, mut decoder) = (encoder(), Decoder::new().expect("libvpx works"));
-        let frame = VideoFrame::filled(160, 96, [200, 60, 40]);
-        for number in 0..10 {
-            let encoded = encoder.encode(&frame, number * 3_000, false).unwrap().expect("it is small");
-            assert_eq!(encoded.key, number == 0);
-            let decoded = decoder.decode(&encoded.bytes).unwrap().expect("it is shown");
-            assert_eq!((decoded.width(), decoded.height()), (160, 96));
-            let near = decoded.mean().iter().zip(frame.mean()).all(|(seen, put)| seen.abs_diff(put) <= 10);
-            assert!(near, "{:?} became {:?}", frame.mean(), decoded.mean());
-        }
-    }
-
-    #[test]
-    fn a_key_frame_comes_when_it_is_asked_for_and_says_its_size() {
-        let mut encoder = encoder();
-        let frame = VideoFrame::filled(160, 96, [0, 0, 0]);
-        for (number, key) in [(0, true), (1, false), (2, true), (3, false)] {
-            let encoded = encoder.encode(&frame, number * 3_000, number == 2).unwrap().expect("it is small");
-            assert_eq!((encoded.key, size(&encoded.bytes)), (key, key.then_some([160, 96])));
-        }
-    }
-
     /// Frames that change, in three layers from the first on, then as one, with the layer of each; a key frame is asked for once.
     fn layered(count: u64) -> Vec<Encoded> {
         let mut encoder = encoder();
@@ -93,7 +69,6 @@ mod tests {
     fn nonsense_and_frames_beyond_the_bound_are_faults_and_the_stream_goes_on() {
         let (mut encoder, mut decoder) = (encoder(), Decoder::new().expect("libvpx works"));
         let frame = VideoFrame::filled(160, 96, [9, 99, 199]);
-        assert!(Encoder::new(320, 96, 200_000).unwrap().encode(&frame, 0, false).is_err());
         let key = encoder.encode(&frame, 0, true).unwrap().expect("it is small").bytes;
         let mut huge = key.clone();
         huge[6..10].copy_from_slice(&[0xFF, 0x3F, 0xFF, 0x3F]);
