@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::rtp::RtpPacket;
-use crate::video::frame::{MAX_PIXELS, VideoFrame};
+use crate::video::frame::VideoFrame;
 
 /// Ticks a second of a video timestamp (RFC 3551 section 5, RFC 6184, RFC 7741, RFC 9628).
 pub const CLOCK_RATE: u32 = 90_000;
@@ -142,7 +142,10 @@ pub(crate) fn copied<'a>(
     row: impl Fn(usize, usize, usize) -> &'a [u8],
 ) -> Result<VideoFrame, VideoFault> {
     let [width, height] = sides.map(|side| side & !1);
-    let pixels = width.checked_mul(height).filter(|pixels| *pixels <= MAX_PIXELS).ok_or(VideoFault::Size)?;
+    let pixels = width
+        .checked_mul(height)
+        .filter(|pixels| *pixels <= crate::video::frame::MAX_PIXELS)
+        .ok_or(VideoFault::Size)?;
     let mut samples = Vec::with_capacity(pixels + pixels / 2);
     let halves = (width / 2, height / 2);
     for (plane, (width, height)) in [(width, height), halves, halves].into_iter().enumerate() {
