@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use muji_jingle::TransportId;
 
 use crate::codec::video::LAYERS;
+use crate::transport::Congestion;
 use crate::video::encoded_rate::EncodedRate;
 
 /// Before anything is known of a path, in bits a second.
@@ -106,6 +107,11 @@ impl Default for Target {
 /// A path that has become congested gets this share of what it carries, until the queue before it has drained.
 const DRAINS: f32 = 0.75;
 
+/// What a path loses so soon after it was congested is the key frame behind the pause, which is as large as several other frames and meets what
+/// is left of the queue. If delay is measured too, the estimate by it has fallen by then and knows better: lowered twice, a path of 300 kbit/s
+/// was left with 50.
+const SAME_CONGESTION: Duration = Duration::from_secs(2);
+
 /// An estimate below this share of what it was has fallen. Of a path that is merely full congestion control takes 85 % of what came through.
 pub(crate) const FALLEN: f32 = 0.67;
 
@@ -136,6 +142,8 @@ struct PathCapacity {
     doubt: Option<Doubt>,
     /// By losses.
     bound: Option<u32>,
+    /// When it was lowered because the path was congested.
+    congested_at: Option<Instant>,
     /// How many layers are left out.
     kept_back: u8,
 }
@@ -236,12 +244,17 @@ impl PathBandwidths {
         }
     }
 
-    /// Of what was sent on a path in the last moments this share is lost: it carries the rest, and less until its queue has drained.
-    pub fn congested(&mut self, path: TransportId, share: f32) {
+    /// Of what was sent on a path in the last moments a share is lost: it carries the rest, and less until its queue has drained.
+    pub fn congested(&mut self, now: Instant, path: TransportId, congestion: Congestion) {
         let (encoded, desired) = (self.last_target.bits, self.desired);
         let known = self.paths.entry(path).or_default();
         known.believe();
-        known.bound = Some((known.carries(desired).min(encoded) as f32 * (1.0 - share) * DRAINS) as u32);
+        let is_same = known.congested_at.is_some_and(|at| now.saturating_duration_since(at) < SAME_CONGESTION);
+        if is_same && congestion.has_delay_estimate {
+            return;
+        }
+        known.congested_at = Some(now);
+        known.bound = Some((known.carries(desired).min(encoded) as f32 * (1.0 - congestion.lost) * DRAINS) as u32);
     }
 
     /// These paths are gone.
@@ -458,8 +471,23 @@ mod tests {
         let mut bandwidth = PathBandwidths::default();
         bandwidth.estimated(epoch(), path(1), 1_000_000);
         assert_eq!(news(&mut bandwidth), Some(850_000));
-        bandwidth.congested(path(1), 0.6);
+        bandwidth.congested(epoch(), path(1), Congestion { lost: 0.6, has_delay_estimate: true });
         assert_eq!(news(&mut bandwidth), Some(254_999), "three quarters of the 340 that come through");
+    }
+
+    #[test]
+    fn a_path_that_loses_the_key_frame_behind_the_pause_too_is_lowered_again_only_if_no_delay_tells_what_it_carries() {
+        let lowered = |has_delay_estimate: bool, after: Duration| {
+            let mut bandwidth = PathBandwidths::default();
+            bandwidth.estimated(epoch(), path(1), 1_000_000);
+            bandwidth.congested(epoch(), path(1), Congestion { lost: 0.6, has_delay_estimate });
+            bandwidth.changed(epoch());
+            bandwidth.congested(epoch() + after, path(1), Congestion { lost: 0.6, has_delay_estimate });
+            bandwidth.changed(epoch());
+            bandwidth.last_target().bits / 1_000
+        };
+        let (soon, later) = (SAME_CONGESTION / 2, SAME_CONGESTION);
+        assert_eq!([lowered(true, soon), lowered(true, later), lowered(false, soon)], [179, 53, 53]);
     }
 
     /// Frames of so many bits a second in three layers, up to a time from one on.

@@ -59,7 +59,7 @@ pub mod codec {
 
 pub use crate::gather::{ConnectionId, GatherOutput, Gatherer};
 pub use crate::peers::{Peers, PeersOutput};
-pub use crate::socket::{Datagram, Sockets};
+pub use crate::socket::{Datagram, ReceiveBuffer, Sockets};
 pub use crate::video::ladder::DegradationPreference;
 pub use crate::video::layers::{LayerFilter, Share};
 pub use crate::video::packetized::{PacketizedFrame, VideoKind};

@@ -29,7 +29,7 @@ const PLAUSIBLE: Duration = Duration::from_secs(1);
 const MAX_BATCH: usize = 65_000;
 
 /// A datagram that came.
-pub struct Datagram {
+pub struct Datagram<'a> {
     /// Our address.
     pub local: SocketAddr,
     /// The sender's.
@@ -37,7 +37,31 @@ pub struct Datagram {
     /// When the kernel received it.
     pub arrived: Instant,
     /// What it holds.
-    pub bytes: Vec<u8>,
+    pub bytes: &'a [u8],
+}
+
+/// Datagrams where the kernel has written them, those of one system call after the other. Apart from [`Sockets`], by which what is received
+/// may be answered at once.
+#[derive(Default)]
+pub struct ReceiveBuffer {
+    room: Vec<u8>,
+    /// Each read: our address, when it came, and what the kernel says of it.
+    reads: Vec<(SocketAddr, Instant, RecvMeta)>,
+    /// The number of the socket that is read, how often it was, and whether there may be datagrams that tokio has not noticed yet.
+    socket: usize,
+    calls: usize,
+    probable: bool,
+}
+
+impl ReceiveBuffer {
+    /// What came by the last call of [`Sockets::receive`], in order of arrival.
+    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        let reads = self.reads.iter().zip(self.room.chunks_exact(ROOM));
+        reads.flat_map(|((local, arrived, meta), bytes)| {
+            let datagrams = bytes[..meta.len].chunks(meta.stride.max(1));
+            datagrams.map(|bytes| Datagram { local: *local, from: meta.addr, arrived: *arrived, bytes })
+        })
+    }
 }
 
 /// Datagrams that leave together: all of one size, the last may be shorter.
@@ -64,8 +88,6 @@ impl Batch {
 #[derive(Default)]
 pub struct Sockets {
     sockets: Vec<Socket>,
-    /// The buffer that the kernel reads into.
-    room: Vec<u8>,
     leaving: Batch,
 }
 
@@ -89,7 +111,6 @@ impl Sockets {
     /// # Errors
     /// If not one can be bound.
     pub fn bind(&mut self, addresses: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
-        self.room.resize(ROOM * BATCH, 0);
         let mut bound = Vec::new();
         let mut last = io::Error::other("the machine has no address");
         for address in addresses {
@@ -151,30 +172,30 @@ impl Sockets {
         if readable.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The datagrams that wait at all sockets, in order of arrival for each.
-    pub fn receive(&mut self, now: Instant) -> Vec<Datagram> {
+    /// Takes some of the datagrams that wait at the sockets, in order of arrival for each. False if none is left, or timers and commands
+    /// must have their turn.
+    pub fn receive(&mut self, now: Instant, buffer: &mut ReceiveBuffer) -> bool {
+        let ReceiveBuffer { room, reads, socket: number, calls, probable } = buffer;
+        room.resize(ROOM * BATCH, 0);
+        reads.clear();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut datagrams = Vec::new();
-        for socket in &self.sockets {
-            let mut probable = true;
-            for _ in 0..BURST {
-                let mut metas = [RecvMeta::default(); BATCH];
-                // An error is the ICMP reply to a datagram that nobody took, or means that nothing is there.
-                let Ok(count) = socket.receive(&mut self.room, &mut metas, probable) else { break };
-                probable = count == BATCH;
-                for (meta, bytes) in metas[..count].iter().zip(self.room.chunks_exact(ROOM)) {
-                    let arrived = arrived(now, wall, meta.timestamp);
-                    let stride = meta.stride.max(1);
-                    datagrams.extend(bytes[..meta.len].chunks(stride).map(|bytes| Datagram {
-                        local: socket.address,
-                        from: meta.addr,
-                        arrived,
-                        bytes: bytes.to_vec(),
-                    }));
-                }
+        while let Some(socket) = self.sockets.get(*number) {
+            let mut metas = [RecvMeta::default(); BATCH];
+            // An error is the ICMP reply to a datagram that nobody took, or means that nothing is there.
+            let received = (*calls < BURST).then(|| socket.receive(room, &mut metas, *calls == 0 || *probable));
+            if let Some(Ok(count)) = received {
+                *calls += 1;
+                *probable = count == BATCH;
+                reads.extend(
+                    metas[..count].iter().map(|meta| (socket.address, arrived(now, wall, meta.timestamp), *meta)),
+                );
+                return true;
             }
+            *number += 1;
+            *calls = 0;
         }
-        datagrams
+        *number = 0;
+        false
     }
 }
 
@@ -243,14 +264,18 @@ mod tests {
             }
         }
         ours.flush();
-        let mut received = Vec::new();
+        let (mut received, mut buffer) = (Vec::new(), ReceiveBuffer::default());
         while received.len() < sent.len() {
             let readable = std::future::poll_fn(|cx| theirs.poll_readable(cx));
             tokio::time::timeout(LIMIT, readable).await.expect("loopback loses nothing");
-            received.extend(theirs.receive(Instant::now()).into_iter().map(|datagram| datagram.bytes));
+            while theirs.receive(Instant::now(), &mut buffer) {
+                received.extend(buffer.datagrams().map(|datagram| datagram.bytes.to_vec()));
+            }
         }
         assert!(received == sent, "{:?}", received.iter().map(Vec::len).collect::<Vec<_>>());
-        assert_eq!(others.receive(Instant::now()).len(), 1);
+        assert!(others.receive(Instant::now(), &mut buffer));
+        assert_eq!(buffer.datagrams().count(), 1);
+        assert!(!others.receive(Instant::now(), &mut buffer));
     }
 
     #[tokio::test]

@@ -112,7 +112,7 @@ impl Sending {
         }
         self.link.lost().into_iter().for_each(|share| self.bandwidth.lost(path, share));
         let congested = self.link.overflowed();
-        congested.iter().for_each(|share| self.bandwidth.congested(path, *share));
+        congested.iter().for_each(|congestion| self.bandwidth.congested(now, path, *congestion));
         self.target = self.bandwidth.changed(now).map_or(self.target, |news| news.bits);
         congested.len()
     }
@@ -264,7 +264,7 @@ fn pictures_over(mut links: Vec<Link>, content: u32) -> Vec<u32> {
             let path = TransportId { session: SessionId(index as u64), index: 0 };
             link.take_estimate().into_iter().for_each(|bits| bandwidth.estimated(now, path, bits));
             link.lost().into_iter().for_each(|share| bandwidth.lost(path, share));
-            link.overflowed().into_iter().for_each(|share| bandwidth.congested(path, share));
+            link.overflowed().into_iter().for_each(|congestion| bandwidth.congested(now, path, congestion));
         }
         bandwidth.changed(now);
     }

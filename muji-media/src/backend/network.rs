@@ -11,7 +11,7 @@ use muji_xep::ice::Candidate;
 use crate::gather::connections::{ConnectionEvent, Connections, usable};
 use crate::gather::{Attempt, GatherOutput, GatherPolicy, Gatherer};
 use crate::peers::Peers;
-use crate::socket::{Datagram, Sockets, interface_addresses, local_addresses};
+use crate::socket::{Datagram, ReceiveBuffer, Sockets, interface_addresses, local_addresses};
 use crate::transport::MakeTransport;
 
 /// How often the machine's addresses are looked at while there are sessions: a network that changes is used within this time.
@@ -198,16 +198,16 @@ impl Network {
         self.advance(now);
     }
 
-    /// The datagrams that wait at the sockets.
-    pub(super) fn receive(&mut self, now: Instant) -> Vec<Datagram> {
-        self.sockets.receive(now)
+    /// Takes some of the datagrams that wait at the sockets; false if there are no more for now.
+    pub(super) fn receive(&mut self, now: Instant, buffer: &mut ReceiveBuffer) -> bool {
+        self.sockets.receive(now, buffer)
     }
 
     /// A datagram of a server that was asked, or of a peer.
-    pub(super) fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
-        let Datagram { local, from, arrived, bytes } = datagram;
-        if !self.gatherer.handle_datagram(now, *local, *from, bytes) {
-            self.peers.handle_datagram(*arrived, *local, *from, bytes);
+    pub(super) fn handle_datagram(&mut self, now: Instant, datagram: &Datagram<'_>) {
+        let Datagram { local, from, arrived, bytes } = *datagram;
+        if !self.gatherer.handle_datagram(now, local, from, bytes) {
+            self.peers.handle_datagram(arrived, local, from, bytes);
         }
         self.advance(now);
     }

@@ -10,6 +10,7 @@ use muji_core::tls::TlsRoots;
 use super::network::{Network, NetworkEvent};
 use crate::gather::connections::ConnectionEvent;
 use crate::gather::{Attempt, GatherPolicy};
+use crate::socket::ReceiveBuffer;
 use crate::transport::loopback;
 
 /// A server that has not answered by then is not there; all ways to ask it take less.
@@ -27,7 +28,7 @@ pub async fn probe(server: IceServer, addresses: Vec<IpAddr>, trust: TlsRoots) -
     network.add_socket_set(begun).map_err(|why| format!("no UDP socket can be opened: {why}"))?;
     network.resolve(vec![server]);
     network.set_wanted(begun, true);
-    let mut asked = false;
+    let (mut asked, mut buffer) = (false, ReceiveBuffer::default());
     while begun.elapsed() < LIMIT {
         let now = Instant::now();
         network.handle_timeout(now);
@@ -49,8 +50,8 @@ pub async fn probe(server: IceServer, addresses: Vec<IpAddr>, trust: TlsRoots) -
                 }
                 NetworkEvent::Readable => {
                     let now = Instant::now();
-                    for datagram in network.receive(now) {
-                        network.handle_datagram(now, &datagram);
+                    while network.receive(now, &mut buffer) {
+                        buffer.datagrams().for_each(|datagram| network.handle_datagram(now, &datagram));
                     }
                 }
             },

@@ -16,6 +16,7 @@ use crate::audio::frame::FRAME_TIME;
 use crate::device::DeviceError;
 use crate::peers::PeersOutput;
 use crate::rtp::{ReceivedRtp, StreamId};
+use crate::socket::ReceiveBuffer;
 use crate::stats::Observation;
 use crate::transport::TransportOutput;
 use crate::video::packetized::PacketizedFrame;
@@ -29,6 +30,7 @@ pub(super) struct Router {
     pub(super) audio: Audio,
     pub(super) video: Video,
     pub(super) network: Network,
+    receive_buffer: ReceiveBuffer,
     /// The codecs of what came.
     codecs: BTreeMap<StreamId, String>,
     /// When the next 20 ms are due; `None` while there is nothing to play or send.
@@ -50,7 +52,8 @@ impl Router {
         reports: mpsc::Sender<MediaReport>,
         observer: Observer,
     ) -> Self {
-        Self { audio, video, network, codecs: BTreeMap::new(), tick: None, ticks: 0, reports, observer }
+        let (receive_buffer, codecs) = (ReceiveBuffer::default(), BTreeMap::new());
+        Self { audio, video, network, receive_buffer, codecs, tick: None, ticks: 0, reports, observer }
     }
 
     // ---- commands --------------------------------------------------------------------------------------------------
@@ -178,10 +181,14 @@ impl Router {
 
     /// Takes all datagrams that wait at the sockets.
     pub(super) fn receive_datagrams(&mut self, now: Instant) -> Result<(), Disconnected> {
-        for datagram in self.network.receive(now) {
-            self.network.handle_datagram(now, &datagram);
-            self.drain(now)?;
+        let mut buffer = std::mem::take(&mut self.receive_buffer);
+        while self.network.receive(now, &mut buffer) {
+            for datagram in buffer.datagrams() {
+                self.network.handle_datagram(now, &datagram);
+                self.drain(now)?;
+            }
         }
+        self.receive_buffer = buffer;
         Ok(())
     }
 
@@ -325,8 +332,8 @@ impl Router {
             TransportOutput::AudioLoss(share) => {
                 self.audio.lost(id, share).or_else(|error| self.device_trouble(error))?;
             }
-            TransportOutput::Congestion(share) => {
-                self.video.congested(id, share, &self.network.peers.video_sent_by(id));
+            TransportOutput::Congestion(congestion) => {
+                self.video.congested(now, id, congestion, &self.network.peers.video_sent_by(id));
                 self.network.peers.pause_video(now, id);
             }
             TransportOutput::Interrupted | TransportOutput::WrongCertificate => {}

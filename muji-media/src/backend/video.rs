@@ -15,6 +15,7 @@ use crate::codec::encoding::VideoEncoding;
 use crate::codec::h264::DecoderLimit;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
+use crate::transport::Congestion;
 use crate::video::packetized::{PacketizedFrame, VideoKind};
 use crate::video::task::{VideoOutput, VideoTask};
 use crate::video::thread::VideoThread;
@@ -150,9 +151,11 @@ impl Video {
         self.thread.receive(id, media, encoding, received)
     }
 
-    /// Which moment of a participant's audio is played now: its video is shown with it.
+    /// Which moment of a participant's audio is played now: its video is shown with it. The thread is not woken for who may send none.
     pub(super) fn set_clock(&self, session: SessionId, clock: PlayoutClock) {
-        self.thread.give(VideoTask::Clock(session, clock));
+        if self.streams.keys().any(|(of, _)| *of == session) {
+            self.thread.give(VideoTask::Clock(session, clock));
+        }
     }
 
     /// True if no video is sent or received.
@@ -211,9 +214,9 @@ impl Video {
         self.on_path(kinds).for_each(|bandwidth| bandwidth.lost(path, share));
     }
 
-    /// A path has become narrower: this share of what was sent in the last moments is lost.
-    pub(super) fn congested(&mut self, path: TransportId, share: f32, kinds: &[VideoKind]) {
-        self.on_path(kinds).for_each(|bandwidth| bandwidth.congested(path, share));
+    /// A path has become narrower.
+    pub(super) fn congested(&mut self, now: Instant, path: TransportId, congestion: Congestion, kinds: &[VideoKind]) {
+        self.on_path(kinds).for_each(|bandwidth| bandwidth.congested(now, path, congestion));
     }
 
     fn on_path(&mut self, kinds: &[VideoKind]) -> impl Iterator<Item = &mut PathBandwidths> {

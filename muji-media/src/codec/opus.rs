@@ -187,7 +187,9 @@ impl Decoder {
     /// # Errors
     /// If it is no Opus packet.
     pub fn decode(&mut self, payload: &[u8]) -> Result<Vec<i16>, OpusFault> {
-        let sound = self.run(payload, MAX_SAMPLES, false)?;
+        // To libopus an empty payload is a gap, as long as there is room.
+        let samples = if payload.is_empty() { self.last } else { self.decoder.get_nb_samples(payload)? };
+        let sound = self.run(payload, samples.min(MAX_SAMPLES), false)?;
         self.last = sound.len().max(FRAME / 8);
         Ok(sound)
     }
@@ -209,9 +211,8 @@ impl Decoder {
     }
 
     fn run(&mut self, payload: &[u8], samples: usize, fec: bool) -> Result<Vec<i16>, OpusFault> {
-        let mut sound = vec![0; samples];
-        let decoded = self.decoder.decode_to_slice(payload, &mut sound, fec)?;
-        sound.truncate(decoded);
+        let mut sound = Vec::new();
+        self.decoder.decode_to_vec(payload, &mut sound, samples, fec)?;
         Ok(sound.into_iter().map(u16::cast_signed).collect())
     }
 }
@@ -267,6 +268,6 @@ mod tests {
     fn nonsense_is_an_error_and_no_end() {
         let mut decoder = Decoder::new().unwrap();
         assert!(decoder.decode(&[0xFF; 3]).is_err());
-        assert!(decoder.decode(&[]).is_ok(), "an empty payload is a gap to libopus");
+        assert_eq!(decoder.decode(&[]).map(|sound| sound.len()), Ok(FRAME), "an empty payload is a gap");
     }
 }

@@ -354,7 +354,6 @@ impl Peers {
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<PeersOutput> {
         // In its place: what comes for each packet is moved once less.
-        // In its place: what comes for each packet is moved once less.
         if let Some(PeersOutput::Transport { id, output: TransportOutput::Failed(why) }) = self.out.front()
             && *why == TransportFailure::RsaCertificate
         {

@@ -78,8 +78,17 @@ pub enum TransportOutput {
     Loss(f32),
     /// The share of our audio that was lost lately, 0 to 1, as the peer reports each few seconds.
     AudioLoss(f32),
-    /// So much of what left in the last moments is lost, 0 to 1, that the path must have become narrower. It comes before the next report.
-    Congestion(f32),
+    /// So much of what left in the last moments is lost that the path must have become narrower. It comes before the next report.
+    Congestion(Congestion),
+}
+
+/// A path has become narrower.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Congestion {
+    /// Of what left in the last moments so much is lost, 0 to 1.
+    pub lost: f32,
+    /// The path is estimated by the delay of our packets too (TWCC), not only by what the peer says (REMB).
+    pub has_delay_estimate: bool,
 }
 
 impl TransportOutput {

@@ -20,7 +20,7 @@ pub mod str0m;
 pub mod webrtc_ice;
 
 pub use certificates::NoCertificate;
-pub use interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
+pub use interface::{Congestion, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
 pub use mid::mid;
 
 pub use crate::gather::{LocalCandidate, hosts};

@@ -40,6 +40,8 @@ struct End {
     credentials: IceCreds,
     due: Instant,
     sequence: u64,
+    /// What was sent is kept for a peer that misses it, as ours does with pictures.
+    keeps_sent: bool,
 }
 
 /// What an end gives.
@@ -71,7 +73,7 @@ impl End {
 
     fn write(&mut self, now: Instant, timestamp: u32, payload: Arc<[u8]>) {
         self.sequence += 1;
-        let write = RtpWrite::new(111.into(), self.sequence.into(), timestamp, now, payload);
+        let write = RtpWrite::new(111.into(), self.sequence.into(), timestamp, now, payload).nackable(self.keeps_sent);
         self.rtc.direct_api().stream_tx(&SSRC.into()).expect("it was declared").write_rtp(write);
         self.time(now);
     }
@@ -125,7 +127,8 @@ impl Bare {
                 );
                 let address = address(who, with + 1);
                 this.places.insert(address, this.ends.len());
-                this.ends.push(End { rtc: config.build(now), address, credentials, due: now, sequence: 0 });
+                let rtc = config.build(now);
+                this.ends.push(End { rtc, address, credentials, due: now, sequence: 0, keeps_sent: false });
             }
             this.introduce();
         }
@@ -348,7 +351,9 @@ pub(crate) struct FanBare {
 
 impl FanBare {
     pub(crate) fn connected(peers: usize) -> Self {
-        Self { bare: Bare::star(peers + 1), socket: loopback(), sent: 0 }
+        let mut bare = Bare::star(peers + 1);
+        bare.ends.iter_mut().for_each(|end| end.keeps_sent = true);
+        Self { bare, socket: loopback(), sent: 0 }
     }
 
     pub(crate) fn send(&mut self, pictures: &[PacketizedFrame]) {

@@ -80,7 +80,7 @@ fn threads() -> BTreeMap<u32, Thread> {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let threads = tasks.filter_map(|task| {
         let read = |file| std::fs::read_to_string(task.path().join(file)).ok();
-        if read("comm")?.trim() != "muji-media" {
+        if !["muji-media", "muji-video"].contains(&read("comm")?.trim()) {
             return None;
         }
         let cpu = read("schedstat")?.split(' ').next()?.parse().ok()?;

@@ -12,7 +12,7 @@ use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, MediaRep
 use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_media::device::VideoFrame;
 use muji_media::parts::codec::VideoEncoding;
-use muji_media::parts::{PacketizedFrame, Peers, PeersOutput, Sockets};
+use muji_media::parts::{Datagram, PacketizedFrame, Peers, PeersOutput, ReceiveBuffer, Sockets};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{TransportOutput, hosts};
 
@@ -115,6 +115,7 @@ struct Fan {
 struct Party {
     peers: Peers,
     sockets: Sockets,
+    receive_buffer: ReceiveBuffer,
     /// Since it was looked at last.
     sent: bool,
     connected: usize,
@@ -128,7 +129,7 @@ impl Party {
         let maker = Str0m::new().expect("the system has random numbers for a certificate").maker();
         let mut peers = Peers::new(maker);
         peers.add_socket_set(hosts(&addresses));
-        Self { peers, sockets, sent: false, connected: 0, received: 0 }
+        Self { peers, sockets, receive_buffer: ReceiveBuffer::default(), sent: false, connected: 0, received: 0 }
     }
 
     fn open(&mut self, now: Instant, with: usize, role: IceRole) -> LocalTransport {
@@ -165,8 +166,10 @@ impl Party {
     }
 
     fn receive(&mut self, now: Instant) {
-        for datagram in self.sockets.receive(now) {
-            self.peers.handle_datagram(now, datagram.local, datagram.from, &datagram.bytes);
+        while self.sockets.receive(now, &mut self.receive_buffer) {
+            for Datagram { local, from, bytes, .. } in self.receive_buffer.datagrams() {
+                self.peers.handle_datagram(now, local, from, bytes);
+            }
         }
         self.drain();
     }

@@ -13,7 +13,7 @@ use muji_harness::test_content::picture;
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 use muji_media::device::{VideoFrame, VideoInput, VideoOrigin, VideoSink};
-use muji_media::parts::{Peers, PeersOutput, Sockets};
+use muji_media::parts::{Datagram, Peers, PeersOutput, ReceiveBuffer, Sockets};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{LocalCandidate, ReceivedRtp, TransportOutput, hosts};
 
@@ -144,12 +144,14 @@ impl Receiver {
     }
 
     async fn run(&mut self, time: Duration) {
-        let end = Instant::now() + time;
+        let (end, mut buffer) = (Instant::now() + time, ReceiveBuffer::default());
         while Instant::now() < end {
             let now = Instant::now();
-            for datagram in self.sockets.receive(now) {
-                self.peers.handle_datagram(datagram.arrived, datagram.local, datagram.from, &datagram.bytes);
-                self.drain();
+            while self.sockets.receive(now, &mut buffer) {
+                for Datagram { local, from, arrived, bytes } in buffer.datagrams() {
+                    self.peers.handle_datagram(arrived, local, from, bytes);
+                    self.drain();
+                }
             }
             self.peers.handle_timeout(now);
             self.drain();

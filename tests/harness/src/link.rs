@@ -11,7 +11,7 @@ use muji_jingle::{SessionId, TransportId};
 use muji_media::parts::codec::{opus, red, video, vp8};
 use muji_media::transport::str0m::Str0m;
 use muji_media::transport::{
-    NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
+    Congestion, NegotiatedContent, ReceivedRtp, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
 };
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
@@ -72,7 +72,7 @@ pub struct Link {
     /// It has changed since it was last taken.
     estimated: bool,
     lost: Vec<f32>,
-    overflowed: Vec<f32>,
+    overflowed: Vec<Congestion>,
     received: Vec<ReceivedRtp>,
     asked: usize,
     sent: u64,
@@ -235,8 +235,8 @@ impl Link {
         std::mem::take(&mut self.lost)
     }
 
-    /// The shares of which the first noticed at once that they were lost, since they were last looked at.
-    pub fn overflowed(&mut self) -> Vec<f32> {
+    /// What the first noticed at once of congestion, since it was last looked at.
+    pub fn overflowed(&mut self) -> Vec<Congestion> {
         std::mem::take(&mut self.overflowed)
     }
 
@@ -316,7 +316,7 @@ impl Link {
                     TransportOutput::Loss(share) | TransportOutput::AudioLoss(share) if index == 0 => {
                         self.lost.push(share)
                     }
-                    TransportOutput::Congestion(share) if index == 0 => self.overflowed.push(share),
+                    TransportOutput::Congestion(congestion) if index == 0 => self.overflowed.push(congestion),
                     TransportOutput::BandwidthEstimate(_)
                     | TransportOutput::Loss(_)
                     | TransportOutput::AudioLoss(_)

@@ -137,8 +137,8 @@ impl Viewer {
             bandwidth.estimated(at, self.path, bits);
         }
         self.link.lost().into_iter().for_each(|share| bandwidth.lost(self.path, share));
-        for share in self.link.overflowed() {
-            bandwidth.congested(self.path, share);
+        for congestion in self.link.overflowed() {
+            bandwidth.congested(at, self.path, congestion);
             self.filter.pause(self.link.now());
         }
         self.link.asked() > 0 || std::mem::take(&mut self.wants_key_frame)

@@ -30,7 +30,9 @@ use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::consent::{Consent, is_check, is_check_answer};
 use super::content_stream::ContentStream;
-use super::interface::{MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised};
+use super::interface::{
+    Congestion, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised,
+};
 use super::request_limiter::RequestLimiter;
 use super::rtp_head::RtpHead;
 use super::sources::{PROBE_SSRC, Sources};
@@ -81,6 +83,8 @@ pub struct Str0mTransport {
     counted: bool,
     /// What the path carries, in bits a second.
     estimate: Option<u32>,
+    /// It is made by delay (TWCC).
+    has_delay_estimate: bool,
     probing: Probing,
     /// More than that is of no use, in bits a second.
     desired: u32,
@@ -135,6 +139,7 @@ impl Str0mTransport {
             streams,
             counted,
             estimate: None,
+            has_delay_estimate: false,
             probing: Probing::default(),
             desired: DESIRED,
             sources: Sources::default(),
@@ -287,6 +292,7 @@ impl Str0mTransport {
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
                 self.probing.estimated(now, bits(estimate), self.desired);
                 self.estimate = Some(bits(estimate));
+                self.has_delay_estimate = true;
                 self.report_estimate();
             }
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
@@ -337,9 +343,10 @@ impl Str0mTransport {
     fn nacked(&mut self, now: Instant, ssrc: u32, missed: &[u16]) {
         let round_trip = self.consent.round_trip();
         let Some(content) = self.sent_by(ssrc).filter(|content| content.nack) else { return };
-        if let Some(share) = content.nacked(now, missed.iter().copied(), round_trip) {
+        if let Some(lost) = content.nacked(now, missed.iter().copied(), round_trip) {
             self.probing.lost();
-            self.out.push_back(TransportOutput::Congestion(share));
+            let has_delay_estimate = self.has_delay_estimate;
+            self.out.push_back(TransportOutput::Congestion(Congestion { lost, has_delay_estimate }));
         }
         self.missed.extend(missed.iter().map(|number| (ssrc, *number)));
     }

@@ -25,7 +25,7 @@ use super::job::Keys;
 use crate::codec::offer::ORIENTATION;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 use crate::transport::content_stream::ContentStream;
-use crate::transport::interface::{NegotiatedContent, TransportOutput, extension_id};
+use crate::transport::interface::{Congestion, NegotiatedContent, TransportOutput, extension_id};
 use crate::transport::mid;
 use crate::transport::resend::SequencedPacket;
 use crate::transport::rtp_head::RtpHead;
@@ -357,7 +357,8 @@ impl Media {
         let Some(index) = self.streams.iter().position(is_missed) else { return };
         let content = &mut self.streams[index].content;
         let lost = content.nacked(now, numbers.iter().copied(), self.round_trip);
-        news.extend(lost.map(TransportOutput::Congestion));
+        let congestion = |lost| TransportOutput::Congestion(Congestion { lost, has_delay_estimate: false });
+        news.extend(lost.map(congestion));
         let numbered: Vec<SequencedPacket> = numbers.iter().filter_map(|number| content.resend(now, *number)).collect();
         again.extend(numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)));
     }
