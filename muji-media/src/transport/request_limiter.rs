@@ -1,7 +1,6 @@
 //! Limits the ICE requests that are answered. A peer or its server knows our ICE user name, and could make us send to other people's
 //! addresses without end: each request from a new address is answered, and that address is then checked itself.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,23 +13,35 @@ const UNNAMED: usize = 32;
 /// An address that was silent for so long makes room for another.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
-/// Who sent requests lately.
+/// Who sent requests lately: few, so a list is as fast as a map, and smaller.
 #[derive(Default)]
 pub(super) struct RequestLimiter {
-    /// By address: since when it is counted, how often since then, and when last.
-    sources: BTreeMap<SocketAddr, (Instant, u32, Instant)>,
+    sources: Vec<Source>,
+}
+
+struct Source {
+    address: SocketAddr,
+    /// Since when it is counted, and how often it asked since then.
+    since: Instant,
+    asked: u32,
+    last: Instant,
 }
 
 impl RequestLimiter {
     /// Whether this request is answered; `named` if the peer named the address.
     pub(super) fn admits(&mut self, now: Instant, from: SocketAddr, named: bool) -> bool {
-        if !self.sources.contains_key(&from) && self.sources.len() >= UNNAMED {
-            self.sources.retain(|_, (.., last)| *last + FORGOTTEN > now);
+        let known = self.sources.iter().position(|source| source.address == from);
+        if known.is_none() && self.sources.len() >= UNNAMED {
+            self.sources.retain(|source| source.last + FORGOTTEN > now);
             if self.sources.len() >= UNNAMED && !named {
                 return false;
             }
         }
-        let (since, asked, last) = self.sources.entry(from).or_insert((now, 0, now));
+        let place = known.unwrap_or_else(|| {
+            self.sources.push(Source { address: from, since: now, asked: 0, last: now });
+            self.sources.len() - 1
+        });
+        let Source { since, asked, last, .. } = &mut self.sources[place];
         if *since + Duration::from_secs(1) <= now {
             (*since, *asked) = (now, 0);
         }

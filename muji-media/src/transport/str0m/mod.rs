@@ -60,8 +60,8 @@ const MAX_MISSED: usize = 1_024;
 /// A transport of this kind.
 pub struct Str0mTransport {
     rtc: Rtc,
-    /// How it was built, until the peer's header extensions are known.
-    plan: Option<Plan>,
+    /// How it was built, until the peer's header extensions are known. A kilobyte, which each transport would keep for nothing.
+    plan: Option<Box<Plan>>,
     /// Our addresses.
     ours: Vec<LocalCandidate>,
     /// Our credentials after a restart, until the peer answers it.
@@ -126,7 +126,7 @@ impl Str0mTransport {
         let mut this = Self {
             rtc,
             ours: plan.candidates().clone(),
-            plan: Some(plan),
+            plan: Some(Box::new(plan)),
             renewed: None,
             theirs: Vec::new(),
             remote: None,
@@ -567,6 +567,7 @@ impl Transport for Str0mTransport {
             return;
         }
         if let Some(candidate) = remote(candidate) {
+            self.theirs.reserve_exact(1); // Each has 200 bytes, and most peers few.
             self.theirs.push(candidate.clone());
             self.rtc.add_remote_candidate(candidate);
             self.tick(now);
