@@ -143,22 +143,25 @@ impl VideoFrame {
     }
 }
 
-/// Of all weights of one side together.
-const WHOLE: u32 = 256;
+/// Of all weights of one side together: then a weighed sum of samples just fits 16 bits, which processors add twice as many of at once.
+const WHOLE: u16 = 256;
 
 /// Appends a plane in another size.
 fn scale(plane: &[u8], [from_width, from_height]: [usize; 2], [width, height]: [usize; 2], scaled: &mut Vec<u8>) {
     let columns: Vec<Covered> = (0..width).map(|column| Covered::by(column, width, from_width)).collect();
-    let mut sums = vec![0; from_width];
+    let (mut sums, whole) = (vec![0u16; from_width], u32::from(WHOLE) * u32::from(WHOLE));
     for row in 0..height {
         let rows = Covered::by(row, height, from_height);
         sums.fill(0);
         for (weight, row) in rows.weights.iter().zip(plane.chunks_exact(from_width).skip(rows.first)) {
-            sums.iter_mut().zip(row).for_each(|(sum, sample)| *sum += weight * u32::from(*sample));
+            // Nothing can overflow; a build that checks it would add one sample after the other.
+            let add = |(sum, sample): (&mut u16, &u8)| *sum = sum.wrapping_add(weight.wrapping_mul(u16::from(*sample)));
+            sums.iter_mut().zip(row).for_each(add);
         }
         scaled.extend(columns.iter().map(|column| {
-            let weighed = column.weights.iter().zip(&sums[column.first..]).map(|(weight, sum)| weight * sum);
-            ((weighed.sum::<u32>() + WHOLE * WHOLE / 2) / (WHOLE * WHOLE)) as u8
+            let weighed = column.weights.iter().zip(&sums[column.first..]);
+            let sum: u32 = weighed.map(|(weight, sum)| u32::from(*weight) * u32::from(*sum)).sum();
+            ((sum + whole / 2) / whole) as u8
         }));
     }
 }
@@ -166,7 +169,7 @@ fn scale(plane: &[u8], [from_width, from_height]: [usize; 2], [width, height]: [
 /// The samples of a row or column that one of another size covers, from the first on, and how much of each.
 struct Covered {
     first: usize,
-    weights: Vec<u32>,
+    weights: Vec<u16>,
 }
 
 impl Covered {
@@ -176,7 +179,7 @@ impl Covered {
         let (begin, end) = (at * from, (at + 1) * from);
         let (first, last) = (begin / to, (end - 1) / to);
         // Rounded where they end and not each for itself, so that they are the whole together.
-        let up_to = |sample: usize| ((end.min((sample + 1) * to) - begin) * WHOLE as usize / from) as u32;
+        let up_to = |sample: usize| ((end.min((sample + 1) * to) - begin) * usize::from(WHOLE) / from) as u16;
         let weights = (first..=last).scan(0, |before, sample| {
             let weight = up_to(sample) - *before;
             *before += weight;
