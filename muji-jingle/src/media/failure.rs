@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::transport::DtlsRole;
+use crate::ids::SessionId;
 
 /// Why a transport is lost for good.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,6 +161,17 @@ pub enum MediaTrouble {
     /// A source, a device or a file fails; the sentence names it.
     #[error("{0}")]
     Device(String),
+    /// A peer names a level of H.264 that ITU-T H.264 table A-1 does not have (RFC 6184 section 8.1).
+    #[error(
+        "the peer names a level of H.264 that does not exist (profile-level-id {profile_level_id}); it is sent what every client takes, \
+         level 3.1"
+    )]
+    UnknownLevel {
+        /// The session with it.
+        session: SessionId,
+        /// What it names, at most 16 characters of it.
+        profile_level_id: String,
+    },
 }
 
 #[cfg(test)]
@@ -262,7 +274,9 @@ mod tests {
     #[test]
     fn each_trouble_of_the_media_layer_says_what_does_not_work() {
         let denied = || "denied".to_owned();
-        let all = [MediaTrouble::Socket(denied()), MediaTrouble::Decoder(denied()), MediaTrouble::Device(denied())];
+        let unknown = MediaTrouble::UnknownLevel { session: SessionId(1), profile_level_id: "42e0ff".to_owned() };
+        let [socket, decoder, device] = [MediaTrouble::Socket, MediaTrouble::Decoder, MediaTrouble::Device];
+        let all = [socket(denied()), decoder(denied()), device(denied()), unknown];
         for trouble in all {
             let sentence = match trouble {
                 MediaTrouble::Socket(_) => {
@@ -272,6 +286,10 @@ mod tests {
                     "the sound of a peer cannot be decoded: denied, which is a fault of this program"
                 }
                 MediaTrouble::Device(_) => "denied",
+                MediaTrouble::UnknownLevel { .. } => {
+                    "the peer names a level of H.264 that does not exist (profile-level-id 42e0ff); it is sent what every client \
+                     takes, level 3.1"
+                }
             };
             assert_eq!(trouble.to_string(), sentence);
         }

@@ -74,7 +74,7 @@ pub enum MediaReport {
         /// Which key.
         digit: Digit,
     },
-    /// A source, a device or a file does not do what it should; the call goes on.
+    /// A source, a device, a file or a peer's decoder is not what it should be; the call goes on.
     Trouble(MediaTrouble),
 }
 
@@ -98,9 +98,10 @@ impl MediaReport {
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Flowing { session, .. } | Self::Silent { session, .. } | Self::Digit { session, .. } => {
-                Some(*session)
-            }
+            Self::Flowing { session, .. }
+            | Self::Silent { session, .. }
+            | Self::Digit { session, .. }
+            | Self::Trouble(MediaTrouble::UnknownLevel { session, .. }) => Some(*session),
             Self::Described { .. }
             | Self::Candidate { .. }
             | Self::Connected { .. }

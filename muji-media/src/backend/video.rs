@@ -11,8 +11,8 @@ use muji_xep::rtp::PayloadType;
 
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::{BandwidthPolicy, DESIRED, PathBandwidths, Target};
+use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::encoding::VideoEncoding;
-use crate::codec::h264::DecoderLimit;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::transport::Congestion;

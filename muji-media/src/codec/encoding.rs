@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use muji_xep::rtp::PayloadType;
 
 use super::av1::{self, Av1Payloader};
+use super::decoder_limit::DecoderLimit;
 use super::g711::{self, Law};
-use super::h264::{self, DecoderLimit, H264Payloader, Packetization, UnknownLevel};
+use super::h264::{self, H264Payloader, Packetization, UnknownLevel};
 use super::opus;
 use super::video::{Payloader, Piece, VideoDecoder, VideoEncoder, VideoFault};
 use super::vp8::{self, Vp8Payloader};
@@ -203,8 +204,10 @@ impl VideoEncoding {
     /// If what the peer says of it makes no sense.
     pub(crate) fn decoder_limit(self, payload: &PayloadType) -> Result<DecoderLimit, UnknownLevel> {
         match self {
-            Self::Vp8 | Self::Vp9 | Self::Av1 => Ok(DecoderLimit::NONE),
-            Self::H264 | Self::H264Single => DecoderLimit::of(payload),
+            Self::Vp8 | Self::Vp9 => Ok(DecoderLimit::of_vpx(payload)),
+            Self::H264 | Self::H264Single => DecoderLimit::of_h264(payload),
+            // `level-idx` is no bound in practice: Chromium says 3.1, whatever it decodes.
+            Self::Av1 => Ok(DecoderLimit::NONE),
         }
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod assembler;
 pub(crate) mod audio_decoder;
 pub(crate) mod av1;
 mod bits;
+pub(crate) mod decoder_limit;
 pub(crate) mod encoding;
 pub(crate) mod g711;
 pub(crate) mod h264;

@@ -22,8 +22,9 @@ use muji_jingle::{SessionId, TransportId};
 use muji_xep::rtp::AnnouncedStream;
 
 use crate::audio::packet::AudioPacket;
+use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::encoding::{AudioEncoding, RedTakers, VideoEncoding, WantedAudio};
-use crate::codec::h264::DecoderLimit;
+use crate::codec::h264::UnknownLevel;
 use crate::codec::red;
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{RtpPacket, is_stun};
@@ -260,8 +261,8 @@ impl Peers {
             receive,
             streams: streams.to_vec(),
         };
-        if let Some(why) = unknown_level {
-            self.report(MediaReport::Trouble(MediaTrouble::Device(why.to_string())));
+        if let Some(UnknownLevel(profile_level_id)) = unknown_level {
+            self.report(MediaReport::Trouble(MediaTrouble::UnknownLevel { session, profile_level_id }));
         }
         if let Some(entry) = self.transports.get_mut(&transport) {
             entry.flows.expect(now, content, receive);

@@ -8,8 +8,9 @@ use muji_core::{CallId, Media};
 use muji_jingle::TransportId;
 
 use super::digits::DigitSender;
+use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::encoding::{AudioEncoding, VideoEncoding};
-use crate::codec::h264::{DecoderLimit, UnknownLevel};
+use crate::codec::h264::UnknownLevel;
 use crate::rtp::RtpPacket;
 use crate::video::layers::LayerFilter;
 use crate::video::packetized::VideoKind;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muji_core::media::{DtlsRole, RemoteTransport, Sending};
+use muji_core::media::{DtlsRole, MediaTrouble, RemoteTransport, Sending};
 use muji_xep::rtp::PayloadType;
 
 use super::*;
@@ -217,10 +217,10 @@ fn of_all_who_get_an_encoding_the_least_decoder_counts_and_a_level_that_does_not
             peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams });
         }
         let told = std::iter::from_fn(|| peers.poll_output()).filter_map(|output| match output {
-            PeersOutput::Report(MediaReport::Trouble(why)) => Some(why.to_string()),
+            PeersOutput::Report(MediaReport::Trouble(why)) => Some(why),
             _ => None,
         });
-        let told: Vec<String> = told.collect();
+        let told: Vec<MediaTrouble> = told.collect();
         let kinds = peers.decoder_limits();
         let limit = kinds.get(&(Media::Video, VideoEncoding::H264)).copied().expect("it is sent");
         let sizes = [[1_920, 1_080], [1_280, 720], [640, 480], [320, 180]];
@@ -229,9 +229,9 @@ fn of_all_who_get_an_encoding_the_least_decoder_counts_and_a_level_that_does_not
     assert_eq!(sends(1, "42e028"), (Some([1_920, 1_080]), Vec::new()));
     assert_eq!(sends(2, "42e01e"), (Some([640, 480]), Vec::new()));
     assert_eq!(sends(3, "42e034"), (Some([640, 480]), Vec::new()));
-    let why = "a participant names a level of H.264 that does not exist (profile-level-id 42e0ff): it is sent what it is usual to take, \
-               level 3.1";
-    assert_eq!(sends(4, "42e0ff"), (Some([640, 480]), vec![why.to_owned()]));
+    let (session, profile_level_id) = (SessionId(4), "42e0ff".to_owned());
+    let why = MediaTrouble::UnknownLevel { session, profile_level_id };
+    assert_eq!(sends(4, "42e0ff"), (Some([640, 480]), vec![why]));
     peers.execute(now, &MediaCommand::Close { session: SessionId(2) });
     assert_eq!(peers.decoder_limits().len(), 1);
     let limit = peers.decoder_limits()[&(Media::Video, VideoEncoding::H264)];

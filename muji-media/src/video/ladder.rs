@@ -13,7 +13,7 @@
 use std::time::{Duration, Instant};
 
 use super::frame::INTERVAL;
-use crate::codec::h264::DecoderLimit;
+use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::video::Encoded;
 
 /// The largest frames that are sent, in pixels: larger ones are scaled down. Encoding them takes longer than their interval on many
@@ -349,7 +349,7 @@ mod tests {
     fn viewers_are_sent_no_more_than_they_can_decode() {
         let limit = |profile_level_id| {
             let payload = PayloadType::new(102, "H264", 90_000, 1).with_parameter("profile-level-id", profile_level_id);
-            DecoderLimit::of(&payload).expect("the level exists")
+            DecoderLimit::of_h264(&payload).expect("the level exists")
         };
         let source = [1_920, 1_080];
         let sizes = [[1_280, 720], [960, 540], [720, 404], [480, 270], [360, 202]];

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::bandwidth::Target;
+use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::encoding::VideoEncoding;
-use crate::codec::h264::DecoderLimit;
 use crate::codec::video::{CLOCK_RATE, Payloader, VideoEncoder, VideoFault};
 use crate::video::frame::VideoFrame;
 use crate::video::key_frames::KeyFrames;

@@ -7,8 +7,8 @@ use muji_core::{Media, SessionId};
 
 use crate::audio::receiver::PlayoutClock;
 use crate::bandwidth::Target;
+use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::encoding::VideoEncoding;
-use crate::codec::h264::DecoderLimit;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::video::packetized::{PacketizedFrame, VideoKind};

@@ -1,28 +1,13 @@
 //! What a decoder of H.264 can do, as its `profile-level-id` says it (RFC 6184 section 8.1, ITU-T H.264 table A-1).
 
-use std::time::Duration;
-
 use muji_xep::rtp::PayloadType;
 
-use super::parameters::MACROBLOCK;
-
-/// What a peer can decode of an encoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DecoderLimit {
-    /// Macroblocks of a frame (MaxFS).
-    macroblocks: u32,
-    /// And of a second (MaxMBPS).
-    macroblocks_per_second: u32,
-    /// Bits a second (MaxBR).
-    bits: u32,
-}
+use crate::codec::decoder_limit::DecoderLimit;
 
 /// A `profile-level-id` with a level that the standard does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a participant names a level of H.264 that does not exist (profile-level-id {0}): it is sent what it is usual to take, level 3.1"
-)]
-pub(crate) struct UnknownLevel(String);
+#[error("there is no such level of H.264: {0}")]
+pub(crate) struct UnknownLevel(pub(crate) String);
 
 /// The levels (table A-1): `level_idc`, and macroblocks a second and a frame, and kbit/s. 1b is 9 here.
 const LEVELS: [(u8, [u32; 3]); 20] = [
@@ -55,18 +40,12 @@ const LONGEST_SHOWN: usize = 16;
 const CONSTRAINT_3: u8 = 0x10;
 
 impl DecoderLimit {
-    /// Whatever there is.
-    pub(crate) const NONE: Self = Self { macroblocks: u32::MAX, macroblocks_per_second: u32::MAX, bits: u32::MAX };
-
-    /// That of level 3.1, which everybody takes: 1280 x 720 at 30 a second.
-    pub(crate) const USUAL: Self = Self { macroblocks: 3_600, macroblocks_per_second: 108_000, bits: 14_000_000 };
-
     /// That of a peer which takes this. One that does not name a level takes what everybody does, as Dino and browsers see it, and not the
     /// 128 x 96 of RFC 6184.
     ///
     /// # Errors
     /// If there is no such level.
-    pub(crate) fn of(payload: &PayloadType) -> Result<Self, UnknownLevel> {
+    pub(crate) fn of_h264(payload: &PayloadType) -> Result<Self, UnknownLevel> {
         let named = match payload.parameter("profile-level-id") {
             None => Self::USUAL,
             Some(text) => {
@@ -86,6 +65,7 @@ impl DecoderLimit {
             macroblocks: more("max-fs", named.macroblocks),
             macroblocks_per_second: more("max-mbps", named.macroblocks_per_second),
             bits: more("max-br", named.bits / 1_000).saturating_mul(1_000),
+            ..Self::NONE
         };
         // Without asymmetry both ends send the lower of both levels; ours is in our offer or answer (section 8.2.2).
         let asymmetric = payload.parameter("level-asymmetry-allowed") == Some("1");
@@ -94,33 +74,7 @@ impl DecoderLimit {
 
     fn of_level(level: u8) -> Option<Self> {
         let (_, [macroblocks_per_second, macroblocks, kbits]) = LEVELS.into_iter().find(|(idc, _)| *idc == level)?;
-        Some(Self { macroblocks, macroblocks_per_second, bits: kbits * 1_000 })
-    }
-
-    /// What both can do.
-    #[must_use]
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            macroblocks: self.macroblocks.min(other.macroblocks),
-            macroblocks_per_second: self.macroblocks_per_second.min(other.macroblocks_per_second),
-            bits: self.bits.min(other.bits),
-        }
-    }
-
-    /// Whether frames of this size may be sent so far apart.
-    pub(crate) fn permits(self, size: [usize; 2], interval: Duration) -> bool {
-        let [width, height] = size.map(|side| side.div_ceil(MACROBLOCK) as u64);
-        let (most, frame) = (u64::from(self.macroblocks), width * height);
-        // Rounded: an interval of whole microseconds is not exactly a thirtieth of a second.
-        let second = frame * (1.0 / interval.as_secs_f64()).round() as u64;
-        // No side may be longer than the square root of eight frames (section A.3.1).
-        let is_shaped = [width, height].into_iter().all(|side| side * side <= most * 8);
-        frame <= most && second <= u64::from(self.macroblocks_per_second) && is_shaped
-    }
-
-    /// Bits a second that it takes.
-    pub(crate) fn bits(self) -> u32 {
-        self.bits
+        Some(Self { macroblocks, macroblocks_per_second, bits: kbits * 1_000, ..Self::NONE })
     }
 }
 
@@ -136,7 +90,7 @@ mod tests {
 
     /// The largest of usual sizes that may be sent thirty times a second.
     fn largest(parameters: &[(&str, &str)]) -> Option<[usize; 2]> {
-        let limit = DecoderLimit::of(&payload(parameters)).expect("the level exists");
+        let limit = DecoderLimit::of_h264(&payload(parameters)).expect("the level exists");
         let sizes = [[3_840, 2_160], [1_920, 1_080], [1_280, 720], [640, 480], [640, 360], [320, 180], [176, 144]];
         sizes.into_iter().find(|size| limit.permits(*size, INTERVAL))
     }
@@ -160,7 +114,7 @@ mod tests {
         let asymmetric = ("level-asymmetry-allowed", "1");
         let level_3_1 = ("profile-level-id", "42e01f");
         let ours = super::super::payload_type(super::super::Packetization::NonInterleaved);
-        assert!(DecoderLimit::of(&ours).unwrap().permits([1_920, 1_080], INTERVAL), "what we offer");
+        assert!(DecoderLimit::of_h264(&ours).unwrap().permits([1_920, 1_080], INTERVAL), "what we offer");
         let more = [asymmetric, level_3_1, ("max-fs", "8160"), ("max-mbps", "244800")];
         assert_eq!(largest(&more), Some([1_920, 1_080]));
         assert_eq!(largest(&more[..3]), Some([1_280, 720]), "larger frames, but no more macroblocks a second");
@@ -178,20 +132,20 @@ mod tests {
     #[test]
     fn levels_that_do_not_exist_are_told_by_their_text() {
         for text in ["42e0ff", "42e000", "nonsense", "", "42e01f42", "42e0", "-2e01f"] {
-            let why = DecoderLimit::of(&payload(&[("profile-level-id", text)]));
+            let why = DecoderLimit::of_h264(&payload(&[("profile-level-id", text)]));
             assert_eq!(why, Err(UnknownLevel(text.to_owned())), "{text}");
         }
     }
 
     #[test]
     fn level_1b_has_two_names_and_more_bits_than_level_1() {
-        let bits = |id: &str| DecoderLimit::of(&payload(&[("profile-level-id", id)])).unwrap().bits();
+        let bits = |id: &str| DecoderLimit::of_h264(&payload(&[("profile-level-id", id)])).unwrap().bits();
         assert_eq!(["42e00a", "42f00b", "42e009", "42e00b"].map(bits), [64_000, 128_000, 128_000, 192_000]);
     }
 
     #[test]
     fn frames_of_a_shape_that_no_level_has_are_not_sent() {
-        let limit = DecoderLimit::of(&payload(&[])).unwrap();
+        let limit = DecoderLimit::of_h264(&payload(&[])).unwrap();
         assert!(limit.permits([2_704, 32], INTERVAL) && !limit.permits([2_720, 32], INTERVAL));
         assert!(DecoderLimit::NONE.permits([4_096, 2_304], INTERVAL));
     }

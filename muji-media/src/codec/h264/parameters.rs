@@ -2,6 +2,7 @@
 //!
 //! Our own reader: crate `h264-reader` refuses what real encoders send, such as a size beyond the level that they name.
 
+use crate::codec::decoder_limit::MACROBLOCK;
 use crate::codec::video::VideoFault;
 use crate::video::frame::MAX_PIXELS;
 
@@ -12,9 +13,6 @@ const HIGH: u8 = 100;
 
 /// The constraint of main with which it keeps to baseline as well (`constraint_set0_flag`).
 const KEEPS_TO_BASELINE: u8 = 0x80;
-
-/// The side of a macroblock, in pixels.
-pub(super) const MACROBLOCK: usize = 16;
 
 /// Macroblocks of all pictures that a decoder keeps to refer to: those of level 5.2, the highest that OpenH264 knows (table A-1,
 /// `MaxDpbMbs`), some 70 MB. A stream of small pictures may name sixteen of them, one of large ones may not.
