@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test lab dino browser conformance bench bitrate quality requirements explore install needs
+.PHONY: demo demo-fork test lab dino browser conformance bench bitrate quality requirements explore mutants install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -75,6 +75,12 @@ requirements:
 explore:
 	@scripts/needs tests
 	@CARGO="$(CARGO)" scripts/explore $(EXPLORE)
+
+# The crates changed by machine, one small thing at a time, and the share of the changes that the cheapest tests notice. Hours for the
+# whole; MUTANTS="muji-jingle": this area alone, SHARD=0/8: each eighth change.
+mutants:
+	@scripts/needs mutants
+	@CARGO="$(CARGO)" SHARD="$(SHARD)" scripts/mutants $(MUTANTS)
 
 # muji-call with microphones, loudspeakers, cameras and the keyring, into cargo's folder for programs.
 install:

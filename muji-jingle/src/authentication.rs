@@ -48,6 +48,12 @@ mod tests {
     }
 
     #[test]
+    fn every_version_reads_these_digits() {
+        let string = short_authentication_string([&[1; 32][..], &[2; 32]]);
+        assert_eq!(string, "66861 79990 69004 73599 67579");
+    }
+
+    #[test]
     fn where_one_ends_and_the_next_begins_makes_a_difference() {
         assert_ne!(short_authentication_string([&[1, 2][..], &[3]]), short_authentication_string([&[1][..], &[2, 3]]));
     }

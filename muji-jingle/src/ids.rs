@@ -78,3 +78,30 @@ impl Ids {
         Sha256::new().chain_update(self.seed).chain_update(self.next.to_be_bytes()).finalize().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_id_comes_twice_and_another_seed_gives_others() {
+        let [mut ids, mut again, mut others] = [[7; 32], [7; 32], [8; 32]].map(Ids::new);
+        let draw = |ids: &mut Ids| -> Vec<String> {
+            (0..3).flat_map(|_| [ids.token(), ids.nick(), format!("{:08x}", ids.ssrc())]).collect()
+        };
+        let drawn = draw(&mut ids);
+        assert_eq!(drawn, draw(&mut again));
+        let all: BTreeSet<String> = drawn.into_iter().chain(draw(&mut others)).collect();
+        assert_eq!(all.len(), 18);
+        assert!(all.iter().all(|id| matches!(id.len(), 8 | 32) && id.bytes().all(|it| it.is_ascii_hexdigit())));
+    }
+
+    #[test]
+    fn sessions_and_calls_are_counted_upwards() {
+        let mut ids = Ids::new([7; 32]);
+        assert_eq!((ids.session(), ids.session()), (SessionId(1), SessionId(2)));
+        assert_eq!((ids.call(), ids.call()), (CallId(3), CallId(4)));
+    }
+}

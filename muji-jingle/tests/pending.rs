@@ -28,3 +28,12 @@ fn one_request_too_many_is_not_remembered() {
     assert_eq!(answers.answered(&MAX_PENDING.to_string()), None);
     assert_eq!(answers.answered("0"), Some(0));
 }
+
+#[test]
+fn what_is_forgotten_is_neither_answered_nor_waited_for() {
+    let start = Instant::now();
+    let mut answers = PendingRequests::default();
+    answers.asked(start, "a", 1);
+    answers.clear();
+    assert_eq!((answers.poll_timeout(), answers.answered("a")), (None, None));
+}

@@ -442,6 +442,7 @@ mod tests {
         let given = sizes.map(|size| {
             bandwidth.set_size(size);
             bandwidth.changed(epoch());
+            assert_eq!(bandwidth.desired(), bandwidth.last_target().bits);
             bandwidth.last_target().bits / 1_000
         });
         assert_eq!(given, [600, 1_500, 2_500, 2_500, 4_000, 4_000]);
@@ -547,6 +548,65 @@ mod tests {
         let mut loses = fallen(100_000);
         loses.lost(path(1), 0.2);
         assert_eq!(target(&mut loses, second), 53_550);
+    }
+
+    #[test]
+    fn an_estimate_that_nothing_has_tested_and_that_falls_by_less_than_a_third_is_believed_at_once() {
+        for (estimate, target) in [(670_000, 569_500), (669_999, 850_000)] {
+            let mut bandwidth = PathBandwidths::default();
+            bandwidth.estimated(epoch(), path(1), 1_000_000);
+            encode(&mut bandwidth, Duration::ZERO, Duration::from_secs(1), 100_000);
+            bandwidth.changed(epoch());
+            bandwidth.estimated(epoch() + Duration::from_secs(1), path(1), estimate);
+            bandwidth.changed(epoch() + Duration::from_secs(1));
+            assert_eq!(bandwidth.last_target().bits, target);
+        }
+    }
+
+    #[test]
+    fn losses_at_a_limit_count_as_those_below_it_and_a_change_worth_setting_the_encoder_is_one_of_three_percent() {
+        let begun = || {
+            let mut bandwidth = PathBandwidths::default();
+            bandwidth.estimated(epoch(), path(1), 1_000_000);
+            assert_eq!(news(&mut bandwidth), Some(850_000));
+            bandwidth
+        };
+        for (share, target) in [(TOO_MUCH, None), (LITTLE, None), (FULL, Some(743_750))] {
+            let mut bandwidth = begun();
+            bandwidth.lost(path(1), share);
+            assert_eq!(news(&mut bandwidth), target, "{share}");
+        }
+        let mut narrow = begun();
+        narrow.lost(path(1), 0.5);
+        assert_eq!(news(&mut narrow), Some(425_000));
+        narrow.lost(path(1), LITTLE);
+        assert_eq!(news(&mut narrow), None, "no more yet");
+        for (estimate, target) in [(1_029_998, None), (1_030_000, Some(875_500))] {
+            let mut bandwidth = begun();
+            bandwidth.estimated(epoch(), path(1), estimate);
+            assert_eq!(news(&mut bandwidth), target);
+        }
+    }
+
+    #[test]
+    fn layers_begin_above_half_as_much_again_as_the_slowest_carries_and_end_at_a_quarter_more() {
+        let mut bandwidth = PathBandwidths::default();
+        for (fastest, bits, layered) in
+            [(600_000, 340_000, false), (601_000, 510_850, true), (501_000, 425_850, true), (500_000, 340_000, false)]
+        {
+            bandwidth.estimated(epoch(), path(1), 400_000);
+            bandwidth.estimated(epoch(), path(2), fastest);
+            bandwidth.changed(epoch());
+            assert_eq!(bandwidth.last_target(), Target { bits, layered }, "{fastest}");
+        }
+    }
+
+    #[test]
+    fn video_without_layers_is_fitted_to_the_slowest_where_others_would_get_fewer() {
+        let most = BandwidthPolicy::Most(80);
+        assert_eq!(BandwidthPolicy::Layers.with_layers(false), BandwidthPolicy::Slowest);
+        assert_eq!(BandwidthPolicy::Layers.with_layers(true), BandwidthPolicy::Layers);
+        assert_eq!([most.with_layers(false), most.with_layers(true)], [most; 2]);
     }
 
     #[test]

@@ -62,10 +62,23 @@ mod tests {
     }
 
     #[test]
+    fn neither_a_directory_nor_a_service_without_rooms_is_a_place_to_make_rooms_in() {
+        let info = |category: &str, feature: &str| {
+            element(&format!(
+                "<query xmlns='http://jabber.org/protocol/disco#info'><identity category='{category}' type='text'/>\
+                 <feature var='{feature}'/></query>"
+            ))
+        };
+        assert!(has_rooms(&info("conference", ns::MUC)));
+        assert!(!has_rooms(&info("directory", ns::MUC)) && !has_rooms(&info("conference", "jabber:iq:search")));
+    }
+
+    #[test]
     fn services_are_those_without_a_person_or_a_resource() {
         let items = element(
             "<query xmlns='http://jabber.org/protocol/disco#items'><item jid='rooms.example.org'/><item/>\
-             <item jid='📱@example.org'/><item jid='balcony@rooms.example.org'/><item jid='@'/></query>",
+             <item jid='📱@example.org'/><item jid='balcony@rooms.example.org'/><item jid='@'/>\
+             <item jid='rooms.example.org/one'/><thing jid='thing.example.org'/></query>",
         );
         assert_eq!(services(&items).collect::<Vec<_>>(), ["rooms.example.org".parse::<Jid>().expect("a JID")]);
     }

@@ -116,3 +116,50 @@ pub fn reference(payloads: &[Element], message_id: Option<&str>, chat: Option<&B
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room() -> BareJid {
+        "balcony@conference.example.org".parse().expect("a JID")
+    }
+
+    #[test]
+    fn every_word_about_an_invitation_is_read_in_either_form_as_it_was_written() {
+        let came = |audio, video| InviteKind::Invite { audio, video };
+        let words = [InviteKind::Accept, InviteKind::Reject, InviteKind::Retract, InviteKind::Left];
+        for kind in [came(true, false), came(true, true), came(false, true)].into_iter().chain(words) {
+            let invite = CallInvite::new("i", kind, Some(&room()));
+            let written = invite.write();
+            assert_eq!(CallInvite::find(&written, None).as_ref(), Some(&invite), "{kind:?}");
+            assert_eq!(CallInvite::find(&written[1..], None).as_ref(), Some(&invite), "{kind:?}, as Dino 0.4 has it");
+            assert_eq!(CallInvite::find(&written[2..], None), None);
+        }
+    }
+
+    #[test]
+    fn an_invitation_without_an_id_has_that_of_its_message_and_is_with_sound_alone_if_it_does_not_say() {
+        let bare: Element = "<invite xmlns='urn:xmpp:call-invites:0'/>".parse().expect("it is well-formed");
+        let alone = InviteKind::Invite { audio: true, video: false };
+        let read = CallInvite::find(std::slice::from_ref(&bare), Some("m".to_owned()));
+        assert_eq!(read, Some(CallInvite::new("m", alone, None)));
+        assert_eq!(CallInvite::find(&[bare], None), None, "nobody could answer it");
+    }
+
+    #[test]
+    fn a_message_is_referred_to_by_the_id_that_its_chat_room_gave_it_and_elsewhere_by_that_of_its_sender() {
+        let id = |name: &'static str, by: &str, id: &str| {
+            Element::bare(name, ns::STANZA_ID).with_opt("by", Some(by).filter(|by| !by.is_empty())).with("id", id)
+        };
+        let ids = [
+            id("stanza-id", "forger@example.org", "forged"),
+            id("stanza-id", room().as_str(), "of-the-room"),
+            id("origin-id", "", "of-the-sender"),
+        ];
+        assert_eq!(reference(&ids, Some("m"), Some(&room())).as_deref(), Some("of-the-room"));
+        assert_eq!(reference(&ids[..1], Some("m"), Some(&room())), None);
+        assert_eq!(reference(&ids, Some("m"), None).as_deref(), Some("of-the-sender"));
+        assert_eq!(reference(&ids[..2], Some("m"), None).as_deref(), Some("m"));
+    }
+}

@@ -138,3 +138,19 @@ impl JingleMessage {
         vec![element, Element::bare("store", ns::HINTS)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_about_a_call_without_an_id_is_none() {
+        let read = |text: &str| JingleMessage::find(&[text.parse().expect("it is well-formed")]);
+        assert_eq!(
+            read("<ringing xmlns='urn:xmpp:jingle-message:0' id='a'/>"),
+            Some(JingleMessage::new("a", MessageKind::Ringing))
+        );
+        assert_eq!(read("<ringing xmlns='urn:xmpp:jingle-message:0' id=''/>"), None);
+        assert_eq!(read("<ringing xmlns='urn:xmpp:jingle-message:0'/>"), None);
+    }
+}

@@ -6,6 +6,7 @@ use muji_xep::dtls::{Fingerprint, Setup};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement, Senders};
 use muji_xep::rtp::{Description, Media, PayloadType};
+use muji_xep::session_info::SessionInfo;
 
 fn description(inner: &str) -> Option<Description> {
     let element: Element =
@@ -350,4 +351,15 @@ fn of_two_descriptions_and_of_two_transports_in_one_content_the_first_counts() {
     assert_eq!(read.media(), Some(&Media::Audio));
     assert_eq!(read.transport.and_then(|transport| transport.ufrag).as_deref(), Some("a"));
     assert_eq!(skipped.to_string(), "content: description; content: transport");
+}
+
+#[test]
+fn of_several_things_in_a_session_info_the_first_counts_and_the_rest_is_named() {
+    let news: Element = "<jingle xmlns='urn:xmpp:jingle:1' action='session-info' sid='s'>\
+                         <mute xmlns='urn:xmpp:jingle:apps:rtp:info:1'/><hold xmlns='urn:xmpp:jingle:apps:rtp:info:1'/></jingle>"
+        .parse()
+        .unwrap();
+    let mut skipped = Skipped::default();
+    assert_eq!(Jingle::read(&news, &mut skipped).unwrap().info, Some(SessionInfo::Mute(None)));
+    assert!(skipped.to_string().contains("hold"), "{skipped}");
 }

@@ -370,21 +370,18 @@ impl SessionContents {
         let bundle = Bundle::of(answer.group.as_ref());
         commands.extend(self.share_transport(parties, &bundle));
         self.forget_unused_transports();
-        let mut settled: Vec<(Side, String)> =
-            self.list.settled().map(|content| (content.creator, content.name.clone())).collect();
+        let mut settled: Vec<String> = self.list.settled().map(|content| content.name.clone()).collect();
         if settled.is_empty() {
             return Err(NegotiationError::Contents);
         }
         // The first of the peer's group names its end (RFC 9143 section 7.3.3).
-        settled.sort_by_key(|(_, name)| bundle.position(name));
+        settled.sort_by_key(|name| bundle.position(name));
         let (all, mut unusable) = (settled.len(), Vec::new());
-        for (creator, name) in settled {
+        for name in settled {
             let content = named(&name).expect("those left out are gone");
-            match self.content_answered(creator, content) {
+            match self.content_answered(Side::Initiator, content) {
                 Ok(()) => {}
-                Err(why) if why.concerns_one_content() => {
-                    unusable.push((Content { creator, ..Content::new(&name) }, why))
-                }
+                Err(why) if why.concerns_one_content() => unusable.push((Content::new(&name), why)),
                 Err(why) => return Err(why),
             }
         }

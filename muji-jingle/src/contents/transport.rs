@@ -150,7 +150,10 @@ impl SessionTransport {
                     return Err(NegotiationError::Handshake(name));
                 }
             }
-            None if admitted && self.early.len() < MAX_EARLY => self.early.extend(named.take(MAX_EARLY).cloned()),
+            None if admitted => {
+                let room = MAX_EARLY.saturating_sub(self.early.len());
+                self.early.extend(named.take(room).cloned());
+            }
             None => {}
         }
         Ok(())

@@ -113,3 +113,18 @@ impl MediaReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_whose_it_is_by_its_transport_or_else_by_its_session() {
+        let session = SessionId(7);
+        let transport = TransportId { session, index: 1 };
+        let connected = MediaReport::Connected { transport };
+        assert_eq!((connected.transport(), connected.session()), (Some(transport), Some(session)));
+        let flowing = MediaReport::Flowing { session, content: "audio".to_owned() };
+        assert_eq!((flowing.transport(), flowing.session()), (None, Some(session)));
+    }
+}

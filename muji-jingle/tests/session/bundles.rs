@@ -183,13 +183,31 @@ fn our_offer_groups_all_contents_and_each_has_an_end_of_its_own() {
 // Shows grp-03.
 #[test]
 fn a_peer_that_bundles_is_connected_to_by_the_first_transport_alone() {
-    // A browser repeats its end; Jingle lets a client leave it out where the group says where it is.
-    for second in [their_end("peer"), Transport::default()] {
+    // A browser repeats its end; Jingle lets a client leave it out where the group says where it is, as a whole or in part.
+    let part = |leave_out: fn(&mut Transport)| {
+        let mut part = their_end("peer");
+        leave_out(&mut part);
+        part
+    };
+    for second in [
+        their_end("peer"),
+        Transport::default(),
+        part(|it| it.ufrag = None),
+        part(|it| it.pwd = None),
+        part(|it| it.fingerprints.clear()),
+    ] {
         let (pair, media) = told([Some(their_end("peer")), Some(second)], group(&["audio", "video"]));
         assert_eq!((removed(&media), opened(&media)), (vec!["video"], vec![("video", 0)]));
         assert_eq!(remotes(&media), [(0, "peer")]);
         assert_eq!(pair.caller.contents().len(), 2);
     }
+}
+
+#[test]
+fn of_a_bundle_the_content_that_the_peer_names_first_says_where_its_end_is() {
+    let (pair, media) = told([Some(Transport::default()), Some(their_end("peer"))], group(&["video", "audio"]));
+    assert_eq!((opened(&media), remotes(&media)), (vec![("video", 0)], vec![(0, "peer")]));
+    assert_eq!(pair.caller.contents().len(), 2);
 }
 
 // Shows grp-02, R-DINO-4.
@@ -200,6 +218,20 @@ fn a_peer_that_does_not_bundle_is_connected_to_by_a_transport_for_each_content()
         assert_eq!((removed(&media), opened(&media)), (vec![], vec![]));
         assert_eq!(remotes(&media), [(0, "a"), (1, "v")]);
     }
+}
+
+#[test]
+fn a_session_is_connected_once_all_its_transports_are_and_ends_with_either() {
+    let (mut pair, _) = told([Some(their_end("a")), Some(their_end("v"))], None);
+    pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: id(0) });
+    assert_eq!(drain(&mut pair.caller).events, []);
+    assert!(!pair.caller.is_connected());
+    let mut lost = pair.caller.clone();
+    pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: id(1) });
+    assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Connected]);
+    let failure = TransportFailure::Closed.into();
+    lost.handle_media(pair.now, &mut pair.ids, MediaReport::Failed { transport: id(1), failure });
+    assert!(lost.is_over(), "both were offered together");
 }
 
 #[test]
@@ -340,6 +372,30 @@ fn what_is_added_to_a_bundle_travels_with_the_rest_and_needs_no_end_of_its_own()
     assert_eq!(opened(&given.media), [("slides", 0)]);
     let [(_, accept)] = &given.requests[..] else { panic!("one answer") };
     assert_eq!((&accept.action, &accept.group), (&Action::ContentAccept, &group(&["audio", "video", "slides"])));
+}
+
+#[test]
+fn a_bundle_of_which_nothing_is_left_begins_again_with_what_is_added_next() {
+    let (mut pair, _) = told([Some(their_end("a")), Some(their_end("v"))], group(&["video"]));
+    for index in 0..2 {
+        pair.caller.handle_media(pair.now, &mut pair.ids, MediaReport::Connected { transport: id(index) });
+    }
+    pair.caller.remove(pair.now, &mut pair.ids, "video");
+    let [(removal, _)] = &drain(&mut pair.caller).requests[..] else { panic!("it is taken out") };
+    assert!(pair.caller.handle_answer(pair.now, &mut pair.ids, removal, Ok(())));
+    drain(&mut pair.caller);
+    let received = ContentSpec { sends: false, ..both(111, 98).remove(1) };
+    for (name, transport) in [("camera", their_end("new")), ("film", Transport::default())] {
+        let mut add = Jingle::new(Action::ContentAdd, "s1");
+        let description = Some(muji_xep::rtp::Description::new(Media::Video, vec![vp8(98)]));
+        add.contents = vec![Content { description, transport: Some(transport), ..Content::new(name) }];
+        add.group = group(&["camera", "film"]);
+        let able = std::slice::from_ref(&received);
+        pair.caller.handle_request(pair.now, &mut pair.ids, name, &add, able).expect("it is in order");
+        assert_eq!(opened(&drain(&mut pair.caller).media), [(name, 2)]);
+        pair.caller.handle_media(pair.now, &mut pair.ids, end_of(2, "again"));
+        drain(&mut pair.caller);
+    }
 }
 
 #[test]

@@ -1,233 +1,14 @@
 //! Contents that come and go while the session runs.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport, TransportFailure};
-use muji_jingle::{ContentSpec, End, Mute, Session, SessionEvent, SessionOutput, SessionQuirks, TransportId, timers};
-use muji_xep::Secret;
+use muji_jingle::media::{MediaCommand, MediaReport, TransportFailure};
+use muji_jingle::{ContentSpec, End, Mute, Session, SessionEvent, SessionQuirks, TransportId, timers};
 use muji_xep::jingle::{Action, Content, Group, Jingle, MAX_CONTENTS, Reason, Senders, Side};
 use muji_xep::rtp::{Description, Media, PayloadType};
 use muji_xep::session_info::{ContentRef, SessionInfo};
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::pair::{Pair, agreed, answer, drain, end, offer_of, offered, opus, parties, up, up_without_bundle, wanted};
-
-const CALLER: usize = 0;
-const CALLEE: usize = 1;
-
-fn vp8() -> PayloadType {
-    PayloadType::new(98, "VP8", 90_000, 1)
-}
-
-/// Pictures, sent or only received.
-fn video(sends: bool) -> ContentSpec {
-    let (publication, media, payload_types) = ("video".to_owned(), Media::Video, vec![vp8()]);
-    ContentSpec { publication, sends, media, ssrc: 9, rtx_ssrc: None, payload_types, extensions: Vec::new() }
-}
-
-/// Two sessions, what they said to each other, and their media layers, which do at once what they are asked.
-struct Talk {
-    pair: Pair,
-    /// What each side could be given.
-    able: [Vec<ContentSpec>; 2],
-    /// Who asked for what.
-    requests: Vec<(usize, Jingle)>,
-    events: [Vec<SessionEvent>; 2],
-    media: [Vec<MediaCommand>; 2],
-    /// This side's client does not know these actions.
-    ignorant: [Vec<Action>; 2],
-    /// This side's client only confirms what it is told.
-    scripted: [bool; 2],
-    /// This side's media layer makes no ends.
-    hangs: [bool; 2],
-    /// Nothing connects.
-    unreachable: bool,
-    made: BTreeSet<(usize, TransportId)>,
-}
-
-impl Talk {
-    fn with(pair: Pair) -> Self {
-        let made = (0..2).map(|side| (side, crate::pair::transport())).collect();
-        Self {
-            pair,
-            able: [Vec::new(), Vec::new()],
-            requests: Vec::new(),
-            events: [Vec::new(), Vec::new()],
-            media: [Vec::new(), Vec::new()],
-            ignorant: [Vec::new(), Vec::new()],
-            scripted: [false; 2],
-            hangs: [false; 2],
-            unreachable: false,
-            made,
-        }
-    }
-
-    /// A running session of two who can all send pictures.
-    fn able() -> Self {
-        let mut talk = Self::with(up());
-        talk.able = [vec![video(true)], vec![video(true)]];
-        talk
-    }
-
-    /// The same, with a callee that does not bundle.
-    fn unbundled() -> Self {
-        Self { pair: up_without_bundle(), ..Self::able() }
-    }
-
-    /// A running session with pictures added by the caller.
-    fn with_video() -> Self {
-        let mut talk = Self::able();
-        talk.add(CALLER);
-        talk.requests.clear();
-        talk.media = [Vec::new(), Vec::new()];
-        talk
-    }
-
-    fn session(&mut self, side: usize) -> &mut Session {
-        if side == CALLER { &mut self.pair.caller } else { &mut self.pair.callee }
-    }
-
-    fn act(&mut self, side: usize, act: impl FnOnce(&mut Session, std::time::Instant, &mut muji_jingle::Ids)) {
-        let now = self.pair.now;
-        let session = if side == CALLER { &mut self.pair.caller } else { &mut self.pair.callee };
-        act(session, now, &mut self.pair.ids);
-    }
-
-    fn add(&mut self, side: usize) {
-        self.act(side, |session, now, ids| session.add(now, ids, video(true)));
-        self.run();
-    }
-
-    fn remove(&mut self, side: usize, publication: &str) {
-        self.act(side, |session, now, ids| session.remove(now, ids, publication));
-        self.run();
-    }
-
-    /// A request that our sessions do not make.
-    fn ask(&mut self, to: usize, jingle: &Jingle) -> bool {
-        let able = self.able[to].clone();
-        let mut taken = false;
-        self.act(to, |session, now, ids| taken = session.handle_request(now, ids, "x", jingle, &able).is_ok());
-        self.run();
-        taken
-    }
-
-    fn wait(&mut self, time: Duration) {
-        self.pair.now += time;
-        for side in 0..2 {
-            self.act(side, |session, now, ids| session.handle_timeout(now, ids));
-        }
-        self.run();
-    }
-
-    /// Carries what was said until all is quiet; what was said at once crosses.
-    fn run(&mut self) {
-        loop {
-            let said = [self.take(CALLER), self.take(CALLEE)];
-            if said.iter().all(Vec::is_empty) {
-                return;
-            }
-            for (side, outputs) in said.into_iter().enumerate() {
-                outputs.into_iter().for_each(|output| self.carry(side, output));
-            }
-        }
-    }
-
-    fn take(&mut self, side: usize) -> Vec<SessionOutput> {
-        std::iter::from_fn(|| self.session(side).poll_output()).collect()
-    }
-
-    fn carry(&mut self, side: usize, output: SessionOutput) {
-        let other = 1 - side;
-        match output {
-            SessionOutput::Event(event) => self.events[side].push(event),
-            SessionOutput::Media(command) => self.obey(side, command),
-            SessionOutput::Send(iq) => match *iq {
-                Iq::Set { id, payload, .. } => {
-                    let jingle = Jingle::read(&payload, &mut muji_xep::Skipped::default()).expect("we can read ours");
-                    self.requests.push((side, jingle.clone()));
-                    if self.ignorant[other].contains(&jingle.action) {
-                        let (kind, condition) = (ErrorType::Cancel, DefinedCondition::FeatureNotImplemented);
-                        let error = StanzaError::new(kind, condition, "en", "");
-                        return self.act(side, |session, now, ids| {
-                            session.handle_answer(now, ids, &id, Err(&error));
-                        });
-                    }
-                    if self.scripted[other] {
-                        return self.act(side, |session, now, ids| {
-                            session.handle_answer(now, ids, &id, Ok(()));
-                        });
-                    }
-                    let able = self.able[other].clone();
-                    self.act(other, |session, now, ids| {
-                        let _told = session.handle_request(now, ids, &id, &jingle, &able).is_err();
-                    });
-                }
-                Iq::Result { id, .. } if id == "x" => {} // Of a request that no session made.
-                Iq::Error { id, .. } if id == "x" => {}
-                Iq::Result { id, .. } => {
-                    self.act(other, |session, now, ids| assert!(session.handle_answer(now, ids, &id, Ok(()))));
-                }
-                Iq::Error { id, error, .. } => {
-                    self.act(other, |session, now, ids| assert!(session.handle_answer(now, ids, &id, Err(&error))));
-                }
-                Iq::Get { .. } => unreachable!("nobody asks"),
-            },
-        }
-    }
-
-    fn obey(&mut self, side: usize, command: MediaCommand) {
-        let mut reports = Vec::new();
-        match &command {
-            MediaCommand::Open { contents, .. } if !self.hangs[side] => {
-                let new = contents.iter().map(|content| content.transport);
-                reports.extend(new.filter(|transport| self.made.insert((side, *transport))).map(|transport| {
-                    let local = LocalTransport {
-                        ufrag: format!("{side}-{}", transport.index),
-                        pwd: Secret::new("a password of 22 letters"),
-                        fingerprint: vec![7; 32],
-                        candidates: Vec::new(),
-                    };
-                    MediaReport::Described { transport, local }
-                }));
-            }
-            MediaCommand::Remote { transport, .. } if !self.unreachable => {
-                reports.push(MediaReport::Connected { transport: *transport });
-            }
-            _ => {}
-        }
-        self.media[side].push(command);
-        for report in reports {
-            self.act(side, |session, now, ids| session.handle_media(now, ids, report));
-        }
-    }
-
-    /// Who asked for what, in order, without news and the ends of transports.
-    fn asked(&self) -> Vec<(usize, &str)> {
-        self.requests.iter().map(|(side, jingle)| (*side, jingle.action.as_str())).collect()
-    }
-
-    /// What one side's media layer was last told of a content: whether it sends and receives.
-    fn flows(&self, side: usize, name: &str) -> Option<(bool, bool)> {
-        self.media[side].iter().rev().find_map(|command| match command {
-            MediaCommand::Content { content, send, receive, .. } if content == name => Some((send.is_some(), *receive)),
-            MediaCommand::RemoveContent { content, .. } if content == name => Some((false, false)),
-            _ => None,
-        })
-    }
-
-    fn is_dropped(&self, side: usize, name: &str) -> bool {
-        self.media[side]
-            .iter()
-            .any(|command| matches!(command, MediaCommand::RemoveContent { content, .. } if content == name))
-    }
-
-    fn warnings(&self, side: usize) -> usize {
-        self.events[side].iter().filter(|event| matches!(event, SessionEvent::Warning(_))).count()
-    }
-}
+use crate::pair::{agreed, answer, drain, end, offer_of, offered, opus, parties, wanted};
+use crate::talk::{CALLEE, CALLER, Talk, video, vp8};
 
 // Shows jingle-cadd-01, jingle-cadd-02, jingle-content-01.
 #[test]
@@ -406,6 +187,16 @@ fn what_was_never_offered_cannot_be_accepted_or_rejected() {
 }
 
 #[test]
+fn a_content_that_is_there_is_not_added_again() {
+    let mut talk = Talk::with_video();
+    let mut again = Jingle::new(Action::ContentAdd, "s1");
+    let description = Some(Description::new(Media::Video, vec![vp8()]));
+    again.contents = vec![Content { description, ..Content::new("video") }];
+    assert!(!talk.ask(CALLEE, &again));
+    assert_eq!((talk.asked(), talk.media[CALLEE].len()), (vec![], 0));
+}
+
+#[test]
 fn a_content_that_comes_before_the_session_is_accepted_waits_for_it() {
     let mut talk = Talk::with(offered());
     talk.made.clear();
@@ -420,6 +211,28 @@ fn a_content_that_comes_before_the_session_is_accepted_waits_for_it() {
     talk.act(CALLEE, |session, now, ids| session.accept(now, ids));
     talk.run();
     assert_eq!(talk.asked()[..2], [(CALLEE, "session-accept"), (CALLEE, "content-accept")]);
+}
+
+#[test]
+fn what_comes_into_a_bundle_before_the_answer_has_an_answer_of_its_own() {
+    let mut talk = Talk::with(offered());
+    talk.made.clear();
+    talk.able[CALLEE] = vec![video(true)];
+    talk.scripted[CALLER] = true;
+    let mut added = Jingle::new(Action::ContentAdd, "s1");
+    let description = Some(Description::new(Media::Video, vec![vp8()]));
+    added.contents = vec![Content { description, ..Content::new("video") }];
+    let names = ["audio", "video"].map(str::to_owned).to_vec();
+    added.group = Some(Group { semantics: "BUNDLE".to_owned(), contents: names });
+    assert!(talk.ask(CALLEE, &added));
+    talk.act(CALLEE, |session, now, ids| session.accept(now, ids));
+    talk.run();
+    let answered: Vec<(&str, Vec<&str>)> = talk
+        .requests
+        .iter()
+        .map(|(_, jingle)| (jingle.action.as_str(), jingle.contents.iter().map(|it| it.name.as_str()).collect()))
+        .collect();
+    assert_eq!(answered, [("session-accept", vec!["audio"]), ("content-accept", vec!["video"])]);
 }
 
 #[test]
@@ -489,9 +302,21 @@ fn a_peer_that_knows_no_content_accept_is_answered_with_all_contents_and_answers
     assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "session-accept")]);
     let names: Vec<&str> = talk.requests[1].1.contents.iter().map(|content| content.name.as_str()).collect();
     assert_eq!(names, ["audio", "video"]);
+    let group = talk.requests[1].1.group.as_ref().expect("they travel together");
+    assert_eq!(group.contents, ["audio", "video"]);
     assert_eq!(talk.flows(CALLER, "video"), Some((true, true)));
     talk.remove(CALLER, "video");
     assert_eq!(talk.asked()[2..], [(CALLER, "content-remove"), (CALLEE, "session-accept")]);
+}
+
+#[test]
+fn a_content_whose_acceptance_the_peer_does_not_take_is_taken_out_again() {
+    let mut talk = Talk::able();
+    talk.ignorant[CALLER] = vec![Action::ContentAccept];
+    talk.add(CALLER);
+    assert_eq!(talk.asked(), [(CALLER, "content-add"), (CALLEE, "content-accept"), (CALLEE, "content-remove")]);
+    let why = talk.requests[2].1.why.as_ref().map(|why| why.reason.clone());
+    assert_eq!((why, talk.warnings(CALLEE)), (Some(Reason::FailedApplication), 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use muji_jingle::{Session, SessionQuirks, timers};
 use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Jingle};
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::pair::{Given, Pair, drain, end, transport, up};
 
@@ -94,6 +95,18 @@ fn a_restart_is_answered_with_credentials_of_ones_own_once() {
         drain(session);
         assert_eq!(session.poll_timeout(), None);
     }
+}
+
+#[test]
+fn after_a_restart_that_was_returned_other_credentials_of_the_peer_are_its_own_restart() {
+    let mut pair = up();
+    media(&mut pair, true, INTERRUPTED);
+    let told = media(&mut pair, true, renewed("romeo-2"));
+    let error = StanzaError::new(ErrorType::Wait, DefinedCondition::RemoteServerTimeout, "en", "");
+    assert!(pair.caller.handle_answer(pair.now, &mut pair.ids, &told.requests[0].0, Err(&error)));
+    media(&mut pair, false, MOVED);
+    let own = media(&mut pair, false, renewed("juliet-2"));
+    assert_eq!(carry(&mut pair, true, &own.requests[0]).media[0], restart(), "it is answered");
 }
 
 #[test]

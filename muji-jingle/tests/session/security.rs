@@ -1,8 +1,8 @@
 //! A session is encrypted with keys that the peer has promised, or there is none.
 
 use muji_jingle::media::{MediaCommand, MediaReport, PathFailure, TransportFailure};
-use muji_jingle::{End, Session, SessionEvent, fault::NegotiationError};
-use muji_xep::dtls::Fingerprint;
+use muji_jingle::{End, Session, SessionEvent, SessionParams, fault::NegotiationError};
+use muji_xep::dtls::{EncryptedFingerprint, Fingerprint};
 use muji_xep::jingle::{Action, Content, Jingle, Reason, ReasonElement};
 
 use crate::pair::{agreed, answer, drain, offered, opus, parties, transport, wanted};
@@ -95,4 +95,53 @@ fn a_certificate_that_no_transport_can_do_ends_the_session_for_that_reason() {
     let given = drain(&mut pair.caller);
     assert_eq!(given.told().map(|why| &why.reason), Some(&Reason::SecurityError));
     assert_eq!(given.events, [SessionEvent::Ended(End::Path(failure))]);
+}
+
+/// As a device of the peer's encrypts it.
+fn seal(fingerprint: &Fingerprint) -> EncryptedFingerprint {
+    let payload = "<encrypted xmlns='eu.siacs.conversations.axolotl'/>".parse().expect("it is well-formed");
+    EncryptedFingerprint::new(fingerprint, payload)
+}
+
+/// What a callee who requires this of certificates says to an offer that promises this one, sealed for a device or not.
+fn required(certificates: &[[u8; 32]], bound_only: bool, promised: [u8; 32], sealed: bool) -> Option<NegotiationError> {
+    let mut offer = offered().offer;
+    let transport = offer.contents[0].transport.as_mut().expect("it has one");
+    transport.fingerprints[0].value = promised.to_vec();
+    if sealed {
+        transport.encrypted_fingerprints = vec![seal(&transport.fingerprints[0])];
+    }
+    let us = SessionParams { certificates: certificates.to_vec(), bound_only, ..parties("juliet", "romeo") };
+    Session::incoming(us, &offer, &wanted(vec![opus()])).err()
+}
+
+#[test]
+fn of_known_certificates_one_has_to_be_shown_and_where_all_have_to_be_bound_a_plain_one_does_not_count() {
+    let audio = || "audio".to_owned();
+    let (known, other, strange) = ([1; 32], [2; 32], [3; 32]);
+    assert_eq!(required(&[], false, strange, false), None, "nothing is required");
+    assert_eq!(required(&[other, known], false, known, false), None);
+    assert_eq!(required(&[other, known], false, strange, false), Some(NegotiationError::Certificate(audio())));
+    assert_eq!(required(&[], true, strange, false), Some(NegotiationError::Unbound(audio())));
+    assert_eq!(required(&[], true, strange, true), None);
+    assert_eq!(required(&[known], true, known, false), Some(NegotiationError::Unbound(audio())));
+    assert_eq!(required(&[known], true, strange, true), Some(NegotiationError::Certificate(audio())));
+}
+
+#[test]
+fn a_plain_fingerprint_before_the_answer_does_not_count_where_all_have_to_be_bound() {
+    let mut pair = offered();
+    let us = SessionParams { bound_only: true, ..parties("romeo", "juliet") };
+    let mut caller = Session::outgoing(pair.now, us, "s1".to_owned(), wanted(vec![opus()]));
+    caller.permit_offer(pair.now, &mut pair.ids);
+    caller.handle_media(pair.now, &mut pair.ids, crate::pair::end("romeo"));
+    drain(&mut caller);
+    let (id, mut accept) = answer(&mut pair);
+    let forged = disarm(&mut accept);
+    caller.handle_request(pair.now, &mut pair.ids, "x", &early(forged.clone()), &[]).expect("it is in order");
+    let transport = accept.contents[0].transport.as_mut().expect("it has one");
+    transport.encrypted_fingerprints = vec![seal(&forged[0])];
+    caller.handle_request(pair.now, &mut pair.ids, &id, &accept, &[]).expect("it is in order");
+    let why = NegotiationError::Encrypted("audio".to_owned());
+    assert_eq!(drain(&mut caller).events, [SessionEvent::Ended(End::NegotiationError(why))]);
 }

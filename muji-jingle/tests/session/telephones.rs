@@ -1,10 +1,10 @@
 //! G.711 behind Opus (RFC 7874 section 3, XEP-0266): who has Opus uses it, and a gateway that has not is heard all the same.
 
 use muji_jingle::media::MediaCommand;
-use muji_jingle::{Session, SessionEvent};
+use muji_jingle::{Hold, Session, SessionEvent};
 use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Action, Jingle};
-use muji_xep::rtp::PayloadType;
+use muji_xep::rtp::{Media, PayloadType};
 use muji_xep::session_info::SessionInfo;
 
 use crate::pair::{drain, end, offer_of, offered, opus, parties, wanted};
@@ -116,6 +116,45 @@ fn keys_are_agreed_on_with_the_clock_of_the_codec_and_sent_with_the_number_of_th
             })
             .collect();
         assert_eq!(numbers, Vec::from_iter(sent));
+    }
+}
+
+#[test]
+fn no_key_is_sent_while_either_side_holds() {
+    let ours = wanted(vec![opus(), telephone_event(110, 48_000)]);
+    let key = [Digit::of_key('7').expect("it is one")];
+    let mut pair = offered();
+    pair.offer.contents[0].description.as_mut().expect("it has one").payload_types =
+        vec![opus(), telephone_event(102, 48_000)];
+    let mut callee = Session::incoming(parties("juliet", "romeo"), &pair.offer, &ours).expect("it fits");
+    callee.accept(pair.now, &mut pair.ids);
+    assert!(!callee.send_digits(&key), "nobody listens before the answer");
+    callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+    assert!(callee.send_digits(&key));
+    for (hold, sent) in [(Hold::On, false), (Hold::Off, true)] {
+        callee.set_hold(pair.now, &mut pair.ids, hold);
+        assert_eq!(callee.send_digits(&key), sent, "{hold:?} by us");
+    }
+    for (info, sent) in [(SessionInfo::Hold, false), (SessionInfo::Unhold, true)] {
+        let news = Jingle { info: Some(info.clone()), ..Jingle::new(Action::SessionInfo, "s1") };
+        callee.handle_request(pair.now, &mut pair.ids, "x", &news, &[]).expect("it is in order");
+        assert_eq!(callee.send_digits(&key), sent, "{info:?} by the peer");
+    }
+}
+
+#[test]
+fn no_key_is_sent_by_who_sends_no_sound() {
+    let ours = wanted(vec![opus(), telephone_event(110, 48_000)]);
+    let key = [Digit::of_key('7').expect("it is one")];
+    let mut pair = offered();
+    pair.offer.contents[0].description.as_mut().expect("it has one").payload_types =
+        vec![opus(), telephone_event(102, 48_000)];
+    for media in [&[Media::Audio], &[Media::Video]] {
+        let mut callee = Session::incoming(parties("juliet", "romeo"), &pair.offer, &ours).expect("it fits");
+        callee.sends_only(media);
+        callee.accept(pair.now, &mut pair.ids);
+        callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
+        assert_eq!(callee.send_digits(&key), media == &[Media::Audio], "{media:?}");
     }
 }
 

@@ -159,6 +159,57 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_is_said_again_keeps_its_place_unless_its_first_presence_was_refused() {
+        let preparing = MujiElement::preparing();
+        for (refused, places) in [(false, [true, false]), (true, [false, true])] {
+            let mut said = EchoTracker::default();
+            said.say("1", Some(preparing.clone()));
+            said.mark();
+            assert!(!refused || said.refused(Some("1")));
+            said.say("2", Some(preparing.clone()));
+            said.mark_again();
+            let marked =
+                ["1", "2"].map(|id| (id == "2" || !refused) && said.repeated(Some(id), Some(&preparing)).marked);
+            assert_eq!(marked, places, "refused: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_later_step_takes_the_place_of_an_earlier_one_and_what_waits_for_none_has_none() {
+        let mut said = in_a_hurry();
+        said.mark();
+        said.say("3", Some(contents()));
+        said.mark();
+        assert!(!said.repeated(Some("2"), Some(&contents())).marked);
+        assert!(said.repeated(Some("3"), Some(&contents())).marked);
+        said.say("4", Some(contents()));
+        said.mark();
+        said.unmark();
+        assert!(!said.repeated(Some("4"), Some(&contents())).marked);
+    }
+
+    #[test]
+    fn a_refusal_takes_all_before_it_too_and_one_of_nothing_that_we_said_the_oldest() {
+        let mut said = in_a_hurry();
+        said.say("3", None);
+        assert!(!said.refused(Some("2")));
+        assert_eq!(said.repeated(None, Some(&contents())).echo, Echo::Strange, "it will not be repeated");
+        assert!(said.refused(Some("3")));
+        let mut said = in_a_hurry();
+        assert!(!said.refused(Some("9")));
+        assert!(said.refused(Some("9")));
+    }
+
+    #[test]
+    fn who_is_out_of_the_room_waits_for_no_repetition() {
+        let mut said = in_a_hurry();
+        assert_eq!(said.repeated(Some("1"), Some(&MujiElement::preparing())).echo, Echo::Older);
+        said.clear();
+        assert_eq!(said.repeated(Some("2"), Some(&contents())).echo, Echo::Strange);
+        assert_eq!(said.repeated(None, Some(&MujiElement::preparing())).echo, Echo::Strange);
+    }
+
+    #[test]
     fn a_refusal_counts_as_the_repetition_of_what_it_refuses() {
         let mut said = in_a_hurry();
         assert!(!said.refused(Some("1")));

@@ -265,6 +265,26 @@ mod tests {
     }
 
     #[test]
+    fn encodings_that_yield_at_once_take_an_id_each_and_those_that_become_the_same_are_one() {
+        let noise = |id, name| PayloadType::new(id, name, 8_000, 1);
+        assert_eq!(yielded(&[opus(96), speex(97)], &[noise(96, "x"), noise(97, "y")]), Some(vec![127, 126]));
+        assert_eq!(yielded(&[opus(96), opus(98)], &[speex(96), opus(97)]), Some(vec![97]));
+    }
+
+    #[test]
+    fn what_somebody_publishes_of_another_medium_says_nothing_about_this_one() {
+        let pictures = Description::new(Media::Video, vec![PayloadType::new(111, "VP8", 90_000, 1)]);
+        let pictures = Content { description: Some(pictures), ..Content::new("camera") };
+        let both = [std::slice::from_ref(&pictures), &audio("voice", &[opus(96)])].concat();
+        let list = published(&[("a@x/1", both)], &[opus(111)]);
+        assert_eq!(list, Some(("voice".to_owned(), vec![opus(96)])));
+        let list = published(&[("a@x/1", vec![pictures.clone()])], &[opus(111)]);
+        assert_eq!(list, Some(("audio".to_owned(), vec![opus(111)])));
+        let ours = audio("audio", &[opus(111)]);
+        assert_eq!(yielding(&ours, &[&[pictures]], &BTreeSet::from([111])), None);
+    }
+
+    #[test]
     fn a_participant_that_agrees_yields_nothing() {
         assert_eq!(yielded(&[opus(96), speex(97)], &[opus(96)]), None);
     }

@@ -310,3 +310,74 @@ fn timestamps_that_wrap_at_2_to_the_32_cause_no_loss() {
         assert!(played >= 195, "{played} of 200, {limit}");
     }
 }
+
+#[test]
+fn the_first_packet_waits_for_its_delay_give_or_take_half_a_frame() {
+    let start = Instant::now();
+    let mut buffer = JitterBuffer::default();
+    buffer.insert(packet(start, 1, ms(0)), AudioEncoding::Opus);
+    assert_eq!(buffer.take(start + ms(14), Duration::ZERO), Playout::Empty);
+    assert!(matches!(buffer.take(start + ms(15), Duration::ZERO), Playout::Packet { .. }));
+}
+
+#[test]
+fn every_packet_is_counted_by_what_became_of_it_for_another_source_too() {
+    let start = Instant::now();
+    let mut buffer = JitterBuffer::default();
+    buffer.insert(packet(start, 1, ms(0)), AudioEncoding::Opus);
+    buffer.insert(packet(start, 1, ms(1)), AudioEncoding::Opus);
+    buffer.take(start + ms(25), Duration::ZERO);
+    buffer.insert(packet(start, 1, ms(26)), AudioEncoding::Opus);
+    buffer.malformed();
+    let counts = PacketCounts { received: 3, bytes: 24, discarded: 2, malformed: 1, ..PacketCounts::default() };
+    assert_eq!(buffer.counts(), counts, "one came twice, and once more when its turn was over");
+    buffer.insert(packet(start, 2, ms(27)), AudioEncoding::Opus);
+    buffer.start_again();
+    let counts = PacketCounts { received: 4, bytes: 32, discarded: 3, ..counts };
+    assert_eq!((buffer.counts(), buffer.has_next(), buffer.next_timestamp()), (counts, false, None));
+}
+
+#[test]
+fn timestamps_of_8_khz_are_told_in_samples_at_48() {
+    let start = Instant::now();
+    let mut buffer = JitterBuffer::default();
+    for number in 0..2 {
+        let mut received = packet(start, number, at(number));
+        received.packet.timestamp /= 6;
+        buffer.insert(received, AudioEncoding::Pcmu);
+    }
+    assert_eq!((buffer.has_next(), buffer.next_timestamp()), (false, None), "it has not begun");
+    assert!(matches!(buffer.take(start + ms(25), Duration::ZERO), Playout::Packet { timestamp: 0, .. }));
+    assert_eq!((buffer.has_next(), buffer.next_timestamp()), (true, Some(960)));
+}
+
+#[test]
+fn what_a_packet_waits_longer_than_it_should_is_measured_without_what_was_made_up_and_smoothed() {
+    let start = Instant::now();
+    // 35 ms where 25 are right: 480 samples, of which a fiftieth counts.
+    for (made_up, is_paused, left_out, excess) in [(0, false, 0, 9.6), (100, false, 100, 7.6), (100, true, 0, 9.6)] {
+        let mut buffer = JitterBuffer::default();
+        buffer.insert(packet(start, 0, ms(0)), AudioEncoding::Opus);
+        buffer.made_up(made_up);
+        if is_paused {
+            buffer.pause();
+        }
+        let taken = buffer.take(start + ms(35), Duration::ZERO);
+        assert!(matches!(taken, Playout::Packet { made_up, .. } if made_up == left_out), "{taken:?}");
+        assert!((buffer.excess() - excess).abs() < 1e-6, "{}", buffer.excess());
+        buffer.shortened(5);
+        assert!((buffer.excess() - (excess - 5.0)).abs() < 1e-6, "{}", buffer.excess());
+    }
+}
+
+#[test]
+fn the_jitter_of_a_stream_is_that_of_its_packets() {
+    let start = Instant::now();
+    let mut buffer = JitterBuffer::default();
+    assert_eq!(buffer.jitter(), Duration::ZERO);
+    for (number, arrives) in [(0, 0), (1, 36)] {
+        buffer.insert(packet(start, number, ms(arrives)), AudioEncoding::Opus);
+    }
+    assert_eq!(buffer.jitter(), ms(1), "16 ms late, of which a sixteenth counts");
+    assert_eq!(buffer.delay(), MIN_DELAY + ms(16));
+}

@@ -67,3 +67,45 @@ impl Timing {
         Duration::from_micros(self.jitter as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rtp::RtpPacket;
+
+    fn packet(arrived: Instant, timestamp: u32) -> ReceivedRtp {
+        let packet = RtpPacket { timestamp, marker: false, payload: Arc::from([]) };
+        ReceivedRtp { ssrc: 1, payload_type: 111, sequence: 0, arrived, captured: None, turns: None, packet }
+    }
+
+    #[test]
+    fn lateness_and_jitter_are_measured_against_the_earliest_packet_and_the_one_before() {
+        let start = Instant::now();
+        let mut timing = Timing::begin(&packet(start, 0));
+        let mut arrives = |millis: u64, frame: u32| {
+            let arrived = start + Duration::from_millis(millis);
+            let due = timing.packet(&packet(arrived, frame * 960)).expect("it is the same stream");
+            [arrived - due, timing.late(), timing.jitter()].map(|time| time.as_micros())
+        };
+        assert_eq!(arrives(20, 1), [0, 0, 0], "in time");
+        assert_eq!(arrives(56, 2), [15_968, 16_000, 1_000], "16 ms late, of which 0.2 % are forgotten");
+        assert_eq!(arrives(60, 3), [0, 15_968, 1_937], "16 ms less than the one before");
+        assert_eq!(arrives(70, 4), [0, 15_936, 2_441], "10 ms before its time: the earliest so far");
+        assert_eq!(arrives(100, 5), [9_980, 15_904, 2_913], "as late as the first again");
+    }
+
+    #[test]
+    fn more_than_five_seconds_from_its_time_a_packet_begins_a_new_stream() {
+        let start = Instant::now();
+        let five = 5 * SAMPLE_RATE;
+        let before = 0_u32.wrapping_sub(five);
+        for (timestamp, is_same) in [(five, true), (five + 1, false), (before, true), (before - 1, false)] {
+            let mut timing = Timing::begin(&packet(start, 0));
+            assert_eq!(timing.packet(&packet(start, timestamp)).is_some(), is_same, "{timestamp}");
+        }
+        let mut timing = Timing::begin(&packet(start, 0));
+        assert_eq!(timing.packet(&packet(start + Duration::from_millis(5_001), 0)), None);
+    }
+}
