@@ -38,6 +38,10 @@ pub(crate) enum Violation {
     AddedTwice(String, String),
     #[error("muji-add: {0} was told to show pictures, and does not")]
     NotAdded(String),
+    #[error("I19: two publish different payload maps, though nobody's patience ran out")]
+    MapsDiffer,
+    #[error("a fault of the explorer: a move touched somebody whom it should not touch")]
+    Strayed,
     #[error("fork: {0}")]
     DirectCall(String),
     #[error("4.5: {0} offers were made out of turn, though nothing made a repair necessary")]
@@ -53,11 +57,17 @@ impl State {
                 self.check_pair(index, other)?;
             }
         }
-        self.check_map()
+        self.check_maps(|index| self.people[index].0.is_in())
     }
 
     /// What should never be.
     pub(crate) fn holds_always(&self) -> Result<(), Violation> {
+        if self.maps_differ {
+            return Err(Violation::MapsDiffer);
+        }
+        if self.strayed {
+            return Err(Violation::Strayed);
+        }
         if self.row.needs_no_repair() && self.repairs > 0 {
             return Err(Violation::Repairs(self.repairs));
         }
@@ -167,19 +177,19 @@ impl State {
         self.said(index).iter().any(|content| content.media() == Some(&Media::Video))
     }
 
-    fn said(&self, index: usize) -> Vec<Content> {
+    pub(crate) fn said(&self, index: usize) -> Vec<Content> {
         let muji = self.service.0.rooms.said(&room(), &jid(index)).and_then(|payloads| MujiElement::find(payloads));
         muji.map_or_else(Vec::new, |muji| MujiElement::read(muji, &mut Skipped::default()).contents)
     }
 
-    /// Everybody's payload types mean the same, and all have one in common.
-    fn check_map(&self) -> Result<(), Violation> {
-        self.check_map_of(&Media::Audio)?;
-        self.check_map_of(&Media::Video)
+    /// The payload types of those who are asked mean the same, and all have one in common.
+    pub(crate) fn check_maps(&self, asked: impl Fn(usize) -> bool) -> Result<(), Violation> {
+        self.check_map_of(&Media::Audio, &asked)?;
+        self.check_map_of(&Media::Video, &asked)
     }
 
-    fn check_map_of(&self, media: &Media) -> Result<(), Violation> {
-        let published: Vec<(usize, Vec<PayloadType>)> = self.published(media);
+    fn check_map_of(&self, media: &Media, asked: impl Fn(usize) -> bool) -> Result<(), Violation> {
+        let published: Vec<(usize, Vec<PayloadType>)> = self.published(media, asked);
         for (a, ours) in &published {
             for (b, theirs) in &published {
                 let clash = ours.iter().any(|one| theirs.iter().any(|it| it.id == one.id && !it.same_codec(one)));
@@ -192,11 +202,11 @@ impl State {
         Ok(())
     }
 
-    fn published(&self, media: &Media) -> Vec<(usize, Vec<PayloadType>)> {
+    fn published(&self, media: &Media, asked: impl Fn(usize) -> bool) -> Vec<(usize, Vec<PayloadType>)> {
         let described = |index: usize| {
             let content = self.said(index).into_iter().find(|content| content.media() == Some(media))?;
             Some((index, content.description?.payload_types))
         };
-        (0..self.people.len()).filter(|index| self.people[*index].0.is_in()).filter_map(described).collect()
+        (0..self.people.len()).filter(|index| asked(*index)).filter_map(described).collect()
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! To the server and from it each device has a way of its own that keeps its order. The media layer answers at once, and so
 //! does a client that confirms a request.
+//!
+//! Devices differ in their names only, so of paths that differ in which is which one is tried: that in which the users first do
+//! something in the order of their devices' names. If one may call back, it is not like the others, and all paths are tried.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -30,7 +33,7 @@ use crate::digest::{self, Digest};
 use crate::in_flight::InFlight;
 use crate::ladder;
 use crate::person::codecs;
-use crate::search::World;
+use crate::search::{Orders, World};
 
 /// The caller, and the devices of the other.
 const NAMES: [&str; 4] = ["romeo", "phone", "laptop", "tablet"];
@@ -107,6 +110,18 @@ struct Device {
     given_up_ringing: bool,
 }
 
+/// What moves touch, a bit for each; the lowest are those of the devices.
+const SERVER: u64 = 1 << 8;
+const ACCEPTS: u64 = 1 << 9;
+const DECLINES: u64 = 1 << 10;
+const ENDS: u64 = 1 << 11;
+const CALLS_BACK: u64 = 1 << 12;
+const RETURNED: u64 = 1 << 13;
+
+fn device(index: usize) -> u64 {
+    1 << index
+}
+
 /// All devices and what is under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Forking {
@@ -118,6 +133,12 @@ pub(crate) struct Forking {
     left: Row,
     called: bool,
     offers: usize,
+    /// On how many devices a user has done something, if they do so first in the order of the names.
+    used: Option<usize>,
+    /// Which devices the last move touched.
+    touched: u64,
+    /// A move touched a device that it should not have.
+    strayed: bool,
 }
 
 fn jid(index: usize) -> FullJid {
@@ -130,7 +151,7 @@ fn index(jid: &FullJid) -> usize {
 }
 
 impl Forking {
-    pub(crate) fn new(row: Row, seed: u8) -> Self {
+    pub(crate) fn new(row: Row, seed: u8, orders: Orders) -> Self {
         let start = Instant::now();
         let mut service = SimulatedServer::new("x", Rules::default());
         let mut people = Vec::new();
@@ -157,13 +178,63 @@ impl Forking {
             people.push(Arc::new((device, Digest::default())));
         }
         let (up, down) = (BTreeMap::new(), BTreeMap::new());
-        let mut this = Self { people, service: Arc::new(service), up, down, row, left: row, called: false, offers: 0 };
+        let mut this = Self {
+            people,
+            service: Arc::new(service),
+            up,
+            down,
+            row,
+            left: row,
+            called: false,
+            offers: 0,
+            used: (orders == Orders::Distinct && row.calls_back == 0).then_some(0),
+            touched: 0,
+            strayed: false,
+        };
         (0..=row.devices).for_each(|who| this.touch(who, |_| ()));
         this
     }
 
     fn people(&self) -> impl Iterator<Item = &Device> {
         self.people.iter().map(|known| &known.0)
+    }
+
+    fn happen(&mut self, happens: Move) {
+        match happens {
+            Move::Call => {
+                self.called = true;
+                self.place(0, 1);
+            }
+            Move::CallBack => {
+                self.left.calls_back -= 1;
+                self.place(1, 0);
+            }
+            Move::Accept(who) => {
+                self.left.accepts -= 1;
+                self.command(who, Command::Accept(vec![Media::Audio]));
+            }
+            Move::Decline(who) => {
+                self.left.declines -= 1;
+                self.command(who, Command::Decline);
+            }
+            Move::End(who) => {
+                self.left.ends -= 1;
+                self.command(who, Command::Leave);
+            }
+            Move::Hear(who) => self.hear(who),
+            Move::Read(who) => {
+                let letter = Self::next(&mut self.down, who);
+                self.receive(who, &letter.stanza);
+            }
+            Move::Return(who) => {
+                self.left.returned -= 1;
+                self.return_copy(who);
+            }
+            Move::Wait => self.touch(0, |caller| {
+                caller.now += timers::UNDELIVERED;
+                caller.engine.handle_timeout(caller.now);
+            }),
+        }
     }
 
     fn place(&mut self, who: usize, whom: usize) {
@@ -178,6 +249,7 @@ impl Forking {
     }
 
     fn command(&mut self, who: usize, command: Command) {
+        self.used = self.used.map(|used| used.max(who));
         self.touch(who, |device| {
             let ringing = device.ringing.take();
             let call = ringing.or_else(|| device.calls.first().copied()).expect("there is a call");
@@ -213,6 +285,7 @@ impl Forking {
 
     /// Does something with a device and everything that follows from it at once.
     fn touch(&mut self, who: usize, act: impl FnOnce(&mut Device)) {
+        self.touched |= device(who);
         let (device, digest) = Arc::make_mut(&mut self.people[who]);
         act(device);
         let mut said = Vec::new();
@@ -254,6 +327,12 @@ impl Forking {
         let condition = DefinedCondition::ServiceUnavailable;
         error.payloads = vec![StanzaError::new(ErrorType::Cancel, condition, "en", "").into()];
         self.down.entry(0).or_default().push_back(InFlight::new(error.into()));
+    }
+
+    /// Whose request a device reads next: it is confirmed at once.
+    fn confirmed(&self, who: usize) -> Option<usize> {
+        let Stanza::Iq(Iq::Set { from, .. }) = &self.down.get(&who)?.front()?.stanza else { return None };
+        from.clone()?.try_into_full().ok().map(|from| index(&from))
     }
 
     /// True if the caller waits for a device after an error.
@@ -314,7 +393,8 @@ impl World for Forking {
         if self.left.calls_back > 0 && self.people[1].0.calls.is_empty() {
             moves.push(Move::CallBack);
         }
-        for (who, device) in self.people().enumerate() {
+        let may_be_used = |who: &usize| self.used.is_none_or(|used| *who <= used + 1);
+        for (who, device) in self.people().enumerate().filter(|(who, _)| may_be_used(who)) {
             if device.ringing.is_some() && self.left.accepts > 0 {
                 moves.push(Move::Accept(who));
             }
@@ -337,53 +417,55 @@ impl World for Forking {
     }
 
     fn act(&mut self, happens: Move) {
+        let may_touch = self.touches(happens);
+        self.touched = 0;
+        self.happen(happens);
+        self.strayed |= self.touched & !may_touch != 0;
+    }
+
+    fn number(&self, happens: Move) -> u32 {
+        let (kind, who) = match happens {
+            Move::Call => (0, 0),
+            Move::CallBack => (0, 1),
+            Move::Wait => (0, 2),
+            Move::Accept(who) => (1, who),
+            Move::Decline(who) => (2, who),
+            Move::End(who) => (3, who),
+            Move::Hear(who) => (4, who),
+            Move::Read(who) => (5, who),
+            Move::Return(who) => (6, who),
+        };
+        u32::try_from(kind * NAMES.len() + who).expect("few")
+    }
+
+    /// A device is what its Engine knows and the front of what is under way to it: the server adds to the back only.
+    fn touches(&self, happens: Move) -> u64 {
         match happens {
-            Move::Call => {
-                self.called = true;
-                self.place(0, 1);
-            }
-            Move::CallBack => {
-                self.left.calls_back -= 1;
-                self.place(1, 0);
-            }
-            Move::Accept(who) => {
-                self.left.accepts -= 1;
-                self.command(who, Command::Accept(vec![Media::Audio]));
-            }
-            Move::Decline(who) => {
-                self.left.declines -= 1;
-                self.command(who, Command::Decline);
-            }
-            Move::End(who) => {
-                self.left.ends -= 1;
-                self.command(who, Command::Leave);
-            }
-            Move::Hear(who) => self.hear(who),
-            Move::Read(who) => {
-                let letter = Self::next(&mut self.down, who);
-                self.receive(who, &letter.stanza);
-            }
-            Move::Return(who) => {
-                self.left.returned -= 1;
-                self.return_copy(who);
-            }
-            Move::Wait => self.touch(0, |caller| {
-                caller.now += timers::UNDELIVERED;
-                caller.engine.handle_timeout(caller.now);
-            }),
+            Move::Call | Move::Wait => device(0),
+            Move::CallBack => device(1) | CALLS_BACK,
+            Move::Accept(who) => device(who) | ACCEPTS,
+            Move::Decline(who) => device(who) | DECLINES,
+            Move::End(who) => device(who) | ENDS,
+            Move::Hear(_) => SERVER,
+            Move::Read(who) => device(who) | self.confirmed(who).map_or(0, device),
+            Move::Return(who) => device(who) | SERVER | RETURNED,
         }
     }
 
     fn digest(&self) -> u64 {
         let channels: Vec<_> =
             [&self.up, &self.down].iter().map(|channels| channels.keys().collect::<Vec<_>>()).collect();
-        let marks = Digest::of_text(&format!("{:?} {} {} {channels:?}", self.left, self.called, self.offers));
+        let marks =
+            Digest::of_text(&format!("{:?} {} {} {:?} {channels:?}", self.left, self.called, self.offers, self.used));
         let people = self.people.iter().map(|known| &known.1);
         let in_flight = self.up.values().chain(self.down.values()).flatten().map(|letter| &letter.digest);
         digest::together([&marks].into_iter().chain(people).chain(in_flight))
     }
 
     fn check_always(&self) -> Result<(), Violation> {
+        if self.strayed {
+            return Err(Violation::Strayed);
+        }
         for (device, name) in self.people().zip(NAMES) {
             if device.sessions.values().chain(&device.captures).any(|call| !device.wanted.contains(call)) {
                 return Self::wrong(format!("I1, I2: {name} has media open that its user did not want"));
@@ -432,6 +514,22 @@ impl World for Forking {
     }
 
     fn heal(&mut self, _time: Duration) {}
+
+    fn outcome(&self) -> String {
+        let device = |device: &Device| {
+            let Device {
+                ringing, wanted, calls, sessions, connected, captures, heard_ringing, given_up_ringing, ..
+            } = device;
+            let (wanted, calls, sessions) = (wanted.len(), calls.len(), sessions.len());
+            let (ringing, connected, captures) = (ringing.is_some(), connected.len(), captures.len());
+            format!("{ringing} {wanted} {calls} {sessions} {connected} {captures} {heard_ringing} {given_up_ringing}")
+        };
+        let mut devices: Vec<String> = self.people().skip(1).map(device).collect();
+        if self.row.calls_back == 0 {
+            devices.sort();
+        }
+        format!("{:?} {} {}; {}", self.left, self.offers, device(&self.people[0].0), devices.join("; "))
+    }
 
     fn line(&self, happens: Move) -> String {
         let letter = match happens {

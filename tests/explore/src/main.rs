@@ -9,6 +9,7 @@ mod forking;
 mod in_flight;
 mod ladder;
 mod model;
+mod outcome;
 mod person;
 mod row;
 mod search;
@@ -20,10 +21,10 @@ use clap::Parser;
 use forking::{Forking, Row as CallRow};
 use model::State;
 use row::Row;
-use search::World;
+use search::{Bounds, MOST_STATES, Orders, World};
 
 const NOTHING: Row =
-    Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0, adds: 0 };
+    Row { people: 2, in_chat: false, leaves: 0, crashes: 0, timeouts: 0, refusals: 0, rejoins: 0, adds: 0, cuts: 0 };
 
 /// The rows of `make explore`; with `--quick` those that take minutes.
 fn rows(quick: bool) -> Vec<Row> {
@@ -43,6 +44,7 @@ fn rows(quick: bool) -> Vec<Row> {
     let mut rows: Vec<Row> = small.into_iter().flat_map(|row| [row, chat(row)]).collect();
     rows.push(timeout);
     let shown = Row { adds: 2, ..two };
+    rows.push(Row { cuts: 1, ..shown });
     rows.extend([Row { crashes: 1, ..shown }, Row { timeouts: 1, ..shown }, Row { refusals: 1, ..shown }]);
     if !quick {
         rows.extend([chat(timeout), leave, chat(leave)]);
@@ -69,7 +71,7 @@ fn forks(quick: bool) -> Vec<CallRow> {
 }
 
 /// The columns that are counted for each row.
-const COUNTS: &str = "     states       moves     quiet  healed      time";
+const COUNTS: &str = "     states       moves     quiet   ends  healed      time";
 
 /// Explore every order in which events can reach real Engines, and check the invariants in each state.
 #[derive(Debug, Parser)]
@@ -102,6 +104,9 @@ struct Args {
     /// How many add video
     #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
     adds: usize,
+    /// How often a stream is cut and resumed
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
+    cuts: usize,
     /// One row of a call to a person with this many devices
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3), conflicts_with = "people")]
     devices: Option<u8>,
@@ -120,6 +125,9 @@ struct Args {
     /// How many copies of the call the server returns
     #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
     returned: usize,
+    /// Every order, even if it is known to lead to the same state
+    #[arg(long)]
+    all_orders: bool,
     /// Stop after this many seconds
     #[arg(long, value_name = "N", default_value_t = 7_200)]
     seconds: u64,
@@ -136,6 +144,7 @@ fn main() -> ExitCode {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut totals = Totals {
         seed: args.seed,
+        orders: if args.all_orders { Orders::All } else { Orders::Distinct },
         threads: args.threads.unwrap_or(cores),
         limit: Duration::from_secs(args.seconds),
         start: Instant::now(),
@@ -152,6 +161,7 @@ fn main() -> ExitCode {
             refusals: args.refusals,
             rejoins: args.rejoins,
             adds: args.adds,
+            cuts: args.cuts,
         }]),
         (None, Some(devices)) => totals.forks(&[CallRow {
             devices: devices.into(),
@@ -180,6 +190,7 @@ fn main() -> ExitCode {
 /// All rows so far.
 struct Totals {
     seed: u8,
+    orders: Orders,
     threads: usize,
     limit: Duration,
     start: Instant,
@@ -189,15 +200,15 @@ struct Totals {
 
 impl Totals {
     fn conferences(&mut self, rows: &[Row]) -> Result<(), String> {
-        println!("people  room       leave crash T_PREP refuse rejoin   add {COUNTS}");
+        println!("people  room       leave crash T_PREP refuse rejoin   add   cut {COUNTS}");
         for row in rows {
             let room = if row.in_chat { "chat" } else { "dedicated" };
-            let Row { people, leaves, crashes, timeouts, refusals, rejoins, adds, .. } = row;
-            let first = State::new(*row, self.seed);
+            let Row { people, leaves, crashes, timeouts, refusals, rejoins, adds, cuts, .. } = row;
+            let first = State::new(*row, self.seed, self.orders);
             self.explore(
                 &first,
                 &format!(
-                    "{people:>6}  {room:<9} {leaves:>6} {crashes:>5} {timeouts:>6} {refusals:>6} {rejoins:>6} {adds:>5}"
+                    "{people:>6}  {room:<9} {leaves:>6} {crashes:>5} {timeouts:>6} {refusals:>6} {rejoins:>6} {adds:>5} {cuts:>5}"
                 ),
             )?;
         }
@@ -208,7 +219,7 @@ impl Totals {
         println!("\ndevices         pick up decline hang up call back returned {COUNTS}");
         for row in rows {
             let CallRow { devices, accepts, declines, ends, calls_back, returned } = row;
-            let first = Forking::new(*row, self.seed);
+            let first = Forking::new(*row, self.seed, self.orders);
             self.explore(
                 &first,
                 &format!("{devices:>7} {:>7} {accepts:>7} {declines:>7} {ends:>7} {calls_back:>9} {returned:>8}", ""),
@@ -219,15 +230,16 @@ impl Totals {
 
     /// Sees all states of a row, and tells how many.
     fn explore<W: World>(&mut self, first: &W, row: &str) -> Result<(), String> {
-        let left = self.limit.saturating_sub(self.start.elapsed());
-        let found = search::exhaust(first, self.threads, left);
+        let bounds = Bounds { time: self.limit.saturating_sub(self.start.elapsed()), states: MOST_STATES };
+        let found = search::exhaust(first, self.orders, self.threads, bounds);
         self.states += found.states;
         self.rows += 1;
         println!(
-            "{row} {:>11} {:>11} {:>9} {:>7} {:>7.1} s",
+            "{row} {:>11} {:>11} {:>9} {:>6} {:>7} {:>7.1} s",
             found.states,
             found.moves,
             found.quiet,
+            found.outcomes.len(),
             found.healed,
             found.took.as_secs_f64()
         );
@@ -237,9 +249,71 @@ impl Totals {
             println!();
             return Err(format!("after {} steps: {violation}", steps.len()));
         }
-        if found.cut {
-            return Err(format!("the time was over before every state was seen; {} were", self.states));
+        if let Some(why) = found.cut {
+            return Err(format!("{why} before every state was seen; {} were", self.states));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use check::Violation;
+
+    use super::*;
+
+    const ALL: Bounds = Bounds { time: Duration::from_secs(600), states: MOST_STATES };
+
+    /// The search with the reductions and the one without come to the same; gives how many states each saw.
+    fn same_outcomes<W: World>(row: &str, first: impl Fn(Orders) -> W) -> (u64, u64) {
+        let [fewer, all] = [Orders::Distinct, Orders::All].map(|orders| {
+            let found = search::exhaust(&first(orders), orders, 2, ALL);
+            assert!(found.fault.is_none() && found.cut.is_none(), "{row}: {:?}", found.cut);
+            found
+        });
+        assert!(fewer.outcomes == all.outcomes, "{row}: {:?} and {:?}", fewer.outcomes, all.outcomes);
+        assert!(fewer.moves < all.moves, "{row}: {} and {} moves", fewer.moves, all.moves);
+        (fewer.states, all.states)
+    }
+
+    #[test]
+    fn a_search_with_reductions_comes_to_every_end_that_one_without_comes_to() {
+        let two = NOTHING;
+        let symmetric = [
+            two,
+            Row { leaves: 1, rejoins: 1, ..two },
+            Row { crashes: 1, ..two },
+            Row { refusals: 1, ..two },
+            Row { adds: 2, ..two },
+            Row { adds: 1, cuts: 1, ..two },
+        ];
+        let three = Row { people: 3, ..two };
+        for row in symmetric.into_iter().flat_map(|row| [row, Row { in_chat: true, ..row }]).chain([three]) {
+            let (fewer, all) = same_outcomes(&format!("{row:?}"), |orders| State::new(row, 0, orders));
+            assert!(fewer * 10 < all * 6, "{row:?}: {fewer} of {all} states");
+        }
+        let row = Row { timeouts: 1, ..two };
+        let (fewer, all) = same_outcomes(&format!("{row:?}"), |orders| State::new(row, 0, orders));
+        assert_eq!(fewer, all, "the moves that are left out leave out no state");
+    }
+
+    #[test]
+    fn so_does_one_of_calls_with_one_person() {
+        let two = CallRow { accepts: 2, ..ONE };
+        for row in [ONE, two, CallRow { returned: 2, ends: 1, ..ONE }] {
+            same_outcomes(&format!("{row:?}"), |orders| Forking::new(row, 0, orders));
+        }
+        let row = CallRow { calls_back: 1, ..ONE };
+        let (fewer, all) = same_outcomes(&format!("{row:?}"), |orders| Forking::new(row, 0, orders));
+        assert_eq!(fewer, all, "the device that calls back is not like the other");
+    }
+
+    #[test]
+    fn people_who_are_not_alike_are_not_taken_to_be() {
+        let row = Row { timeouts: 1, ..NOTHING };
+        let mut first = State::new(row, 0, Orders::Distinct);
+        first.heard = Some(0);
+        let found = search::exhaust(&first, Orders::Distinct, 1, ALL);
+        assert_eq!(found.fault.map(|(violation, _)| violation), Some(Violation::MapsDiffer));
     }
 }

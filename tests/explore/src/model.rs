@@ -2,6 +2,11 @@
 //!
 //! Each person has a channel of its own to the room and from it, and to each other person. Every channel keeps its order;
 //! between channels there is none. The media layer answers at once, and requests are confirmed at once.
+//!
+//! People who have done nothing yet differ in their names only, so of paths that differ in who is who one is tried: that in
+//! which the room hears them for the first time in the order of their names. Each path is such a one after a renaming, and
+//! Engines do the same under other names unless they ask which JID is lower ([`Row::is_symmetric`]); that one had reason to ask
+//! is a violation. (Random ids do not follow the names: where two repairs cross, see `digest.rs`.)
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -23,9 +28,10 @@ use crate::check::Violation;
 use crate::digest::{self, Digest};
 use crate::in_flight::{InFlight, adds, id, is_end, offer, offer_or_answer};
 use crate::ladder;
+use crate::outcome;
 use crate::person::{PREPARING, Person, STAGGER, codecs, index, jid, occupant, room};
 use crate::row::{Move, NAMES, Row, is_delivery};
-use crate::search::World;
+use crate::search::{Orders, World};
 
 /// A part of the state with what makes it what it is.
 type Known<T> = Arc<(T, Digest)>;
@@ -38,6 +44,25 @@ pub(crate) enum Channel {
     Between { from: usize, to: usize },
 }
 
+/// What moves touch, a bit for each; the lowest are those of the people.
+const ROOM: u64 = 1 << 8;
+const LEAVES: u64 = 1 << 9;
+const CRASHES: u64 = 1 << 10;
+const ADDS: u64 = 1 << 11;
+const TIMEOUTS: u64 = 1 << 12;
+const REFUSALS: u64 = 1 << 13;
+const CUTS: u64 = 1 << 14;
+const EVERYTHING: u64 = u64::MAX;
+
+fn person(index: usize) -> u64 {
+    1 << index
+}
+
+/// What somebody has said to the room takes its stream.
+fn stream(index: usize) -> u64 {
+    1 << (16 + index)
+}
+
 /// All people, the room and what is under way.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
@@ -47,6 +72,14 @@ pub(crate) struct State {
     pub(crate) channels: BTreeMap<Channel, VecDeque<Arc<InFlight>>>,
     /// What may still happen.
     pub(crate) left: Row,
+    /// How many people the room has heard, if it hears them for the first time in the order of their names.
+    pub(crate) heard: Option<usize>,
+    /// Two have published different payload maps.
+    pub(crate) maps_differ: bool,
+    /// Whom the last move touched.
+    pub(crate) touched: u64,
+    /// A move touched somebody whom it should not have.
+    pub(crate) strayed: bool,
     /// Offers made out of turn.
     pub(crate) repairs: usize,
     /// Two who have offered each other more than one session.
@@ -67,14 +100,43 @@ impl World for State {
     }
 
     fn act(&mut self, happens: Move) {
+        let may_touch = self.touches(happens);
+        self.touched = 0;
         self.happen(happens);
+        self.strayed |= self.touched & !may_touch != 0;
         if self.left.rejoins == 0 {
             (0..self.people.len()).for_each(|who| self.spare_reading(who));
         }
     }
 
+    fn number(&self, happens: Move) -> u32 {
+        happens.number()
+    }
+
+    /// A person is what its Engine knows and the front of what is under way to it: others add to the back only, and only one does
+    /// to each channel. The room is everybody's order in it. What may still happen so often in all is a thing too.
+    fn touches(&self, happens: Move) -> u64 {
+        match happens {
+            // Once nobody returns, what those who have left would read is dropped.
+            Move::Join(who) if self.people[who].0.joined => EVERYTHING,
+            Move::Join(who) => person(who),
+            Move::Leave(who) => person(who) | LEAVES,
+            Move::Crash(who) => person(who) | CRASHES,
+            Move::Add(who) => person(who) | ADDS,
+            Move::Expire(who) => person(who) | TIMEOUTS,
+            Move::Notice(_) => EVERYTHING, // From then on the server answers for it.
+            Move::Cut(who) => person(who) | stream(who) | CUTS,
+            Move::Resume(who) => person(who) | stream(who),
+            Move::Hear(who) => ROOM | stream(who),
+            Move::Refuse(who) => ROOM | stream(who) | REFUSALS,
+            Move::Read(who) => person(who),
+            Move::Answer { from, to } => person(from) | person(to), // It is confirmed at once.
+        }
+    }
+
     fn digest(&self) -> u64 {
-        let marks = Digest::of_text(&format!("{:?} {:?}", self.left, self.channels.keys().collect::<Vec<_>>()));
+        let channels: Vec<_> = self.channels.keys().collect();
+        let marks = Digest::of_text(&format!("{:?} {:?} {channels:?}", self.left, self.heard));
         let people = self.people.iter().map(|known| &known.1);
         let in_flight = self.channels.values().flatten().map(|letter| &letter.digest);
         digest::together([&marks, &self.service.1].into_iter().chain(people).chain(in_flight))
@@ -85,7 +147,7 @@ impl World for State {
     }
 
     fn is_quiet(&self) -> bool {
-        self.channels.is_empty() && self.people().all(|person| person.alive || person.noticed)
+        self.channels.is_empty() && self.people().all(|person| (person.alive && !person.cut) || person.noticed)
     }
 
     fn check(&self) -> Result<(), Violation> {
@@ -118,6 +180,10 @@ impl World for State {
         }
     }
 
+    fn outcome(&self) -> String {
+        outcome::whoever(self.people.len(), |order| self.outcome_in(order))
+    }
+
     fn line(&self, happens: Move) -> String {
         ladder::line(&happens, self.letter(happens).as_ref())
     }
@@ -125,7 +191,7 @@ impl World for State {
 
 impl State {
     /// Nobody has joined.
-    pub(crate) fn new(row: Row, seed: u8) -> Self {
+    pub(crate) fn new(row: Row, seed: u8, orders: Orders) -> Self {
         let start = Instant::now();
         let mut service = SimulatedServer::new("x", Rules::default());
         let room = service.room("r");
@@ -152,6 +218,7 @@ impl State {
                 captures: BTreeSet::new(),
                 alive: true,
                 noticed: false,
+                cut: false,
             };
             people.push(Arc::new((person, Digest::default())));
         }
@@ -163,6 +230,10 @@ impl State {
             service,
             channels: BTreeMap::new(),
             left: row,
+            heard: None,
+            maps_differ: false,
+            touched: 0,
+            strayed: false,
             repairs: 0,
             rivals: None,
             offers: BTreeSet::new(),
@@ -180,6 +251,7 @@ impl State {
         for index in 0..row.people {
             this.touch(index, |_| ());
         }
+        this.heard = (orders == Orders::Distinct && row.is_symmetric()).then_some(0);
         this
     }
 
@@ -205,11 +277,22 @@ impl State {
             if self.left.timeouts > 0 && person.waits() {
                 moves.push(Move::Expire(index));
             }
+            if person.cut {
+                moves.push(Move::Resume(index));
+            } else if self.left.cuts > 0 && person.call.is_some() {
+                moves.push(Move::Cut(index));
+            }
         }
+        let may_be_heard = |who: usize| self.heard.is_none_or(|heard| who <= heard);
         let gone = self.people().enumerate().filter(|(_, person)| !person.alive && !person.noticed);
+        let gone = gone.filter(|(index, _)| may_be_heard(*index));
         moves.extend(gone.map(|(index, _)| Move::Notice(index)));
+        let cut = |who: usize| self.people[who].0.cut;
         for (way, in_flight) in &self.channels {
             match way {
+                Channel::ToRoom(who) | Channel::FromRoom(who) if cut(*who) => {}
+                Channel::Between { from, to } if cut(*from) || cut(*to) => {}
+                Channel::ToRoom(who) if !may_be_heard(*who) => {}
                 Channel::ToRoom(who) => {
                     moves.push(Move::Hear(*who));
                     if self.left.refusals > 0 && has_contents(element(&in_flight[0].stanza).children()) {
@@ -273,8 +356,19 @@ impl State {
                 self.left.crashes -= 1;
                 self.channels
                     .retain(|way, _| !matches!(way, Channel::FromRoom(to) | Channel::Between { to, .. } if *to == who));
-                self.touch(who, |person| person.alive = false);
+                self.touch(who, |person| (person.alive, person.cut) = (false, false));
             }
+            Move::Cut(who) => {
+                self.left.cuts -= 1;
+                self.touch(who, |person| {
+                    person.cut = true;
+                    person.engine.handle_connection(person.now, ConnectionChange::Lost);
+                });
+            }
+            Move::Resume(who) => self.touch(who, |person| {
+                person.cut = false;
+                person.engine.handle_connection(person.now, ConnectionChange::Resumed);
+            }),
             Move::Notice(who) => {
                 // What it had said before arrives before its end does.
                 while self.channels.contains_key(&Channel::ToRoom(who)) {
@@ -333,7 +427,9 @@ impl State {
 
     fn hear(&mut self, who: usize) {
         let letter = self.next(Channel::ToRoom(who));
+        self.heard = self.heard.map(|heard| heard.max(who + 1));
         self.serve(|service| service.handle(&jid(who), copy(&letter.stanza)));
+        self.maps_differ |= self.heard.is_some() && self.check_maps(|_| true).is_err();
     }
 
     fn serve(&mut self, act: impl FnOnce(&mut SimulatedServer) -> Vec<(FullJid, Stanza)>) {
@@ -356,6 +452,7 @@ impl State {
 
     /// Does something with a person and everything that follows from it at once.
     fn touch(&mut self, who: usize, act: impl FnOnce(&mut Person)) {
+        self.touched |= person(who);
         let (person, digest) = Arc::make_mut(&mut self.people[who]);
         act(person);
         let mut said = Vec::new();
@@ -454,6 +551,7 @@ impl State {
             Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Add(_) | Move::Notice(_) | Move::Expire(_) => {
                 return None;
             }
+            Move::Cut(_) | Move::Resume(_) => return None,
         };
         Some(element(&self.channels.get(&way)?.front()?.stanza))
     }

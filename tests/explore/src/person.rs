@@ -38,6 +38,8 @@ pub(crate) struct Person {
     pub(crate) captures: BTreeSet<String>,
     pub(crate) alive: bool,
     pub(crate) noticed: bool,
+    /// Its stream is cut.
+    pub(crate) cut: bool,
 }
 
 impl Person {
@@ -113,13 +115,23 @@ pub(crate) fn occupant(index: usize) -> FullJid {
     room().with_resource_str(NAMES[index]).expect("names are plain")
 }
 
+/// The ids by which everybody knows Opus, and those for VP8, begin with these.
+const AUDIO_IDS: u8 = 96;
+const VIDEO_IDS: u8 = 104;
+
+/// Who knows an encoding by this id.
+pub(crate) fn whose_id(id: u8) -> Option<usize> {
+    let among = |first: u8| id.checked_sub(first).map(usize::from).filter(|index| *index < NAMES.len());
+    among(VIDEO_IDS).or_else(|| among(AUDIO_IDS))
+}
+
 /// Everybody knows Opus and VP8, each by other ids: without the order of the room their maps would differ.
 pub(crate) fn codecs(index: usize) -> Capabilities {
     let index = u8::try_from(index).expect("few");
-    let audio = PayloadType::new(96 + index, "opus", 48_000, 2);
+    let audio = PayloadType::new(AUDIO_IDS + index, "opus", 48_000, 2);
     Capabilities {
         audio: vec![audio],
-        video: vec![PayloadType::new(104 + index, "VP8", 90_000, 1)],
+        video: vec![PayloadType::new(VIDEO_IDS + index, "VP8", 90_000, 1)],
         ..Capabilities::default()
     }
 }

@@ -24,12 +24,20 @@ pub(crate) struct Row {
     pub(crate) rejoins: usize,
     /// People who begin to show pictures, at any time.
     pub(crate) adds: usize,
+    /// Streams that are cut and resumed: what is under way waits meanwhile (XEP-0198).
+    pub(crate) cuts: usize,
 }
 
 impl Row {
     /// True if nobody may have to call out of turn: nobody is mistaken for who it was before.
     pub(crate) fn needs_no_repair(&self) -> bool {
         self.rejoins == 0
+    }
+
+    /// True if it makes no difference who is who: which JID is lower counts between two who publish different payload maps, and
+    /// that takes one whose patience runs out.
+    pub(crate) fn is_symmetric(&self) -> bool {
+        self.timeouts == 0
     }
 
     /// True if each pair adds pictures to its session once at most: nobody has to add out of turn.
@@ -52,6 +60,10 @@ pub(crate) enum Move {
     Crash(usize),
     /// Somebody begins to show pictures.
     Add(usize),
+    /// Somebody's stream is cut.
+    Cut(usize),
+    /// It goes on.
+    Resume(usize),
     /// The server notices that somebody is gone.
     Notice(usize),
     /// Somebody's patience with those ahead runs out.
@@ -69,6 +81,26 @@ pub(crate) enum Move {
     },
 }
 
+impl Move {
+    /// A number below 64, not the same for two moves that may happen in one state: who has joined does not join, the server
+    /// notices the dead only, and only what was cut is resumed.
+    pub(crate) fn number(self) -> u32 {
+        let (kind, who) = match self {
+            Self::Join(who) | Self::Leave(who) => (0, who),
+            Self::Crash(who) | Self::Notice(who) => (1, who),
+            Self::Add(who) => (2, who),
+            Self::Expire(who) => (3, who),
+            Self::Hear(who) => (4, who),
+            Self::Refuse(who) => (5, who),
+            Self::Read(who) => (6, who),
+            Self::Cut(who) | Self::Resume(who) => (7, who),
+            Self::Answer { from, to } => (8 + to, from - usize::from(from > to)),
+        };
+        let kinds = if kind < 8 { kind * NAMES.len() } else { 8 * NAMES.len() + (kind - 8) * (NAMES.len() - 1) };
+        u32::try_from(kinds + who).expect("few")
+    }
+}
+
 impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -76,6 +108,8 @@ impl fmt::Display for Move {
             Self::Leave(who) => write!(f, "{} leaves", NAMES[*who]),
             Self::Add(who) => write!(f, "{} begins to show pictures", NAMES[*who]),
             Self::Crash(who) => write!(f, "{} dies", NAMES[*who]),
+            Self::Cut(who) => write!(f, "{}'s stream is cut", NAMES[*who]),
+            Self::Resume(who) => write!(f, "{}'s stream is resumed", NAMES[*who]),
             Self::Notice(who) => write!(f, "the server notices that {} is gone", NAMES[*who]),
             Self::Expire(who) => write!(f, "{} waits no longer for those ahead", NAMES[*who]),
             Self::Hear(who) => write!(f, "the room hears {}", NAMES[*who]),
@@ -88,7 +122,8 @@ impl fmt::Display for Move {
 
 pub(crate) fn is_delivery(happens: Move) -> bool {
     match happens {
-        Move::Hear(_) | Move::Read(_) | Move::Answer { .. } | Move::Notice(_) => true,
-        Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Add(_) | Move::Expire(_) | Move::Refuse(_) => false,
+        Move::Hear(_) | Move::Read(_) | Move::Answer { .. } | Move::Notice(_) | Move::Resume(_) => true,
+        Move::Join(_) | Move::Leave(_) | Move::Crash(_) | Move::Add(_) => false,
+        Move::Expire(_) | Move::Refuse(_) | Move::Cut(_) => false,
     }
 }

@@ -1,6 +1,12 @@
-//! The search: visits every reachable state once.
+//! The search: visits every reachable state, by as few moves as it can.
+//!
+//! Two moves that touch nothing in common lead to the same state in either order, so one order is tried: a move that was
+//! tried in a state sleeps in the states behind the moves tried after it, until one of them touches what it touches (sleep
+//! sets, Godefroid 1996). That leaves out moves and no state: what a sleeping move leads to is reached by the same moves in
+//! the other order. A state that is reached again, with less asleep than before, is visited again for what woke.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -15,6 +21,11 @@ pub(crate) trait World: Clone + Send {
     fn moves(&self) -> Vec<Self::Move>;
     /// Lets one thing happen.
     fn act(&mut self, happens: Self::Move);
+    /// The number of a move, below 64; of two that may happen in one state it is not the same.
+    fn number(&self, happens: Self::Move) -> u32;
+    /// What a move reads and changes, a bit for each: two without a common bit lead to the same state in either order, and
+    /// neither prevents the other.
+    fn touches(&self, happens: Self::Move) -> u64;
     /// What makes it the state it is.
     fn digest(&self) -> u64;
     /// What should never be.
@@ -27,6 +38,8 @@ pub(crate) trait World: Clone + Send {
     fn needs_time(&self) -> bool;
     /// Lets time pass until nothing is due for a while.
     fn heal(&mut self, time: Duration);
+    /// What it has come to, whoever is who: a text by which searches are compared.
+    fn outcome(&self) -> String;
     /// What a move is and carries, for people.
     fn line(&self, happens: Self::Move) -> String;
 }
@@ -39,6 +52,42 @@ const HEALING: Duration = Duration::from_secs(120);
 
 /// States searched for the shortest trail to a fault that is known to exist.
 const SHORTEST: usize = 300_000;
+
+/// More states than this are not held: 16 bytes each make tables of some two gigabytes. The largest row has a twenty-fifth of that.
+pub(crate) const MOST_STATES: u64 = 50_000_000;
+
+/// More states than this do not wait to be visited: the search goes deep first, so thousands wait, of some kilobytes each.
+const MOST_WAITING: usize = 200_000;
+
+/// Which orders of moves are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Orders {
+    /// All.
+    All,
+    /// Of those that lead to the same state for a known reason, one.
+    Distinct,
+}
+
+/// What a search may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) time: Duration,
+    pub(crate) states: u64,
+}
+
+/// Why a search ended before all states were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("the time was over")]
+    Time,
+    #[error("the memory for states was full")]
+    States,
+    #[error("{MOST_WAITING} states waited to be visited, the most that may")]
+    Waiting,
+}
+
+/// Moves by their numbers.
+type Moves = u64;
 
 /// The trail to a state, last step first.
 #[derive(Debug)]
@@ -69,20 +118,36 @@ pub(crate) struct Found<Move> {
     /// Of those, such as only time mended.
     pub(crate) healed: u64,
     pub(crate) took: Duration,
-    /// The time was over before all states were seen.
-    pub(crate) cut: bool,
+    /// What the states in which nothing was in flight have come to.
+    pub(crate) outcomes: BTreeSet<String>,
+    /// Not all states were seen.
+    pub(crate) cut: Option<Cut>,
     pub(crate) fault: Option<(Violation, Vec<Move>)>,
 }
 
+/// A state to be visited.
+struct Visit<W: World> {
+    state: W,
+    trail: Trail<W::Move>,
+    /// Moves whose outcome is reached in another order.
+    asleep: Moves,
+    /// What is to be tried of a state that was visited before.
+    woke: Option<Moves>,
+}
+
 struct Search<W: World> {
-    known: Vec<Mutex<HashSet<u64>>>,
+    /// The digests of all states, and what sleeps in them.
+    known: Vec<Mutex<HashMap<u64, Moves>>>,
     /// States whose moves were not tried, for threads that have none left.
-    spare: Mutex<Vec<(W, Trail<W::Move>)>>,
+    spare: Mutex<Vec<Visit<W>>>,
     threads: usize,
+    orders: Orders,
     busy: AtomicUsize,
     stop: AtomicBool,
-    cut: AtomicBool,
+    cut: Mutex<Option<Cut>>,
     until: Instant,
+    most_states: u64,
+    outcomes: Mutex<BTreeSet<String>>,
     states: AtomicU64,
     moves: AtomicU64,
     quiet: AtomicU64,
@@ -94,25 +159,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread panics while it holds the lock")
 }
 
-/// Sees every state that follows from the first, or as many as the time allows.
-pub(crate) fn exhaust<W: World>(first: &W, threads: usize, limit: Duration) -> Found<W::Move> {
+/// Sees every state that follows from the first, or as many as time and memory allow.
+pub(crate) fn exhaust<W: World>(first: &W, orders: Orders, threads: usize, bounds: Bounds) -> Found<W::Move> {
     let start = Instant::now();
     let search = Search {
         known: (0..PARTS).map(|_| Mutex::default()).collect(),
         spare: Mutex::default(),
         threads,
+        orders,
         busy: AtomicUsize::new(threads),
         stop: AtomicBool::new(false),
-        cut: AtomicBool::new(false),
-        until: start + limit,
+        cut: Mutex::default(),
+        until: start + bounds.time,
+        most_states: bounds.states,
+        outcomes: Mutex::default(),
         states: AtomicU64::new(0),
         moves: AtomicU64::new(0),
         quiet: AtomicU64::new(0),
         healed: AtomicU64::new(0),
         fault: Mutex::default(),
     };
-    search.is_new(first.digest());
-    lock(&search.spare).push((first.clone(), None));
+    lock(&search.spare).extend(search.reach(first.clone(), None, 0));
     std::thread::scope(|scope| {
         (0..threads).for_each(|_| drop(scope.spawn(|| search.work())));
     });
@@ -124,23 +191,37 @@ pub(crate) fn exhaust<W: World>(first: &W, threads: usize, limit: Duration) -> F
         quiet: count(&search.quiet),
         healed: count(&search.healed),
         took: start.elapsed(),
-        cut: search.cut.load(Ordering::Relaxed),
+        outcomes: std::mem::take(&mut *lock(&search.outcomes)),
+        cut: *lock(&search.cut),
         fault: fault.map(|(violation, trail)| shortest(first).unwrap_or_else(|| (violation, steps(&trail)))),
     }
 }
 
 impl<W: World> Search<W> {
-    fn is_new(&self, digest: u64) -> bool {
-        let new = lock(&self.known[digest as usize % PARTS]).insert(digest);
-        self.states.fetch_add(u64::from(new), Ordering::Relaxed);
-        new
+    /// What is to be visited of a state that a trail leads to.
+    fn reach(&self, state: W, trail: Trail<W::Move>, asleep: Moves) -> Option<Visit<W>> {
+        let digest = state.digest();
+        match lock(&self.known[digest as usize % PARTS]).entry(digest) {
+            Entry::Vacant(unknown) => {
+                unknown.insert(asleep);
+                if self.states.fetch_add(1, Ordering::Relaxed) >= self.most_states {
+                    self.cut(Cut::States);
+                }
+                Some(Visit { state, trail, asleep, woke: None })
+            }
+            Entry::Occupied(mut slept) => {
+                let woke = slept.get() & !asleep;
+                *slept.get_mut() &= asleep;
+                (woke != 0).then(|| Visit { state, trail, asleep: *slept.get(), woke: Some(woke) })
+            }
+        }
     }
 
     fn work(&self) {
-        let mut own: Vec<(W, Trail<W::Move>)> = Vec::new();
+        let mut own: Vec<Visit<W>> = Vec::new();
         let mut working = true;
         while !self.stop.load(Ordering::Relaxed) {
-            let Some((state, trail)) = own.pop().or_else(|| lock(&self.spare).pop()) else {
+            let Some(visit) = own.pop().or_else(|| lock(&self.spare).pop()) else {
                 if std::mem::replace(&mut working, false) {
                     self.busy.fetch_sub(1, Ordering::SeqCst);
                 }
@@ -153,16 +234,23 @@ impl<W: World> Search<W> {
             if !std::mem::replace(&mut working, true) {
                 self.busy.fetch_add(1, Ordering::SeqCst);
             }
-            self.visit(&state, &trail, &mut own);
+            self.visit(visit, &mut own);
             if own.len() > 1 && self.busy.load(Ordering::Relaxed) < self.threads {
                 let half = own.len() / 2;
                 lock(&self.spare).extend(own.drain(..half));
             }
+            if own.len() > MOST_WAITING {
+                self.cut(Cut::Waiting);
+            }
             if Instant::now() >= self.until {
-                self.cut.store(true, Ordering::Relaxed);
-                self.stop.store(true, Ordering::Relaxed);
+                self.cut(Cut::Time);
             }
         }
+    }
+
+    fn cut(&self, why: Cut) {
+        lock(&self.cut).get_or_insert(why);
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     fn report(&self, violation: Violation, trail: &Trail<W::Move>) {
@@ -170,33 +258,60 @@ impl<W: World> Search<W> {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn visit(&self, state: &W, trail: &Trail<W::Move>, own: &mut Vec<(W, Trail<W::Move>)>) {
-        match faults(state) {
-            Err(violation) => return self.report(violation, trail),
-            Ok(StateKind::Busy) => {}
-            Ok(StateKind::Quiet) => drop(self.quiet.fetch_add(1, Ordering::Relaxed)),
-            Ok(StateKind::Healed) => {
-                self.quiet.fetch_add(1, Ordering::Relaxed);
-                self.healed.fetch_add(1, Ordering::Relaxed);
+    fn count(&self, state: &W, kind: StateKind) {
+        if kind == StateKind::Busy {
+            return;
+        }
+        self.quiet.fetch_add(1, Ordering::Relaxed);
+        self.healed.fetch_add(u64::from(kind == StateKind::Healed), Ordering::Relaxed);
+        lock(&self.outcomes).insert(state.outcome());
+    }
+
+    fn visit(&self, visit: Visit<W>, own: &mut Vec<Visit<W>>) {
+        let Visit { state, trail, mut asleep, woke } = visit;
+        if woke.is_none() {
+            match faults(&state) {
+                Err(violation) => return self.report(violation, &trail),
+                Ok(kind) => self.count(&state, kind),
             }
         }
-        for happens in state.moves() {
+        let todo = woke.unwrap_or(!asleep);
+        let first = own.len();
+        let moves: Vec<Numbered<W::Move>> =
+            state.moves().into_iter().map(|happens| numbered(&state, happens)).collect();
+        for Numbered { happens, bit, touches } in moves.iter().filter(|it| it.bit & todo != 0) {
             let mut next = state.clone();
-            next.act(happens);
+            next.act(*happens);
             self.moves.fetch_add(1, Ordering::Relaxed);
-            let trail = Some(Arc::new(Step { happens, before: trail.clone() }));
+            let trail = Some(Arc::new(Step { happens: *happens, before: trail.clone() }));
             // How it came about counts too, and another trail to the same state may be blameless.
             if let Err(violation) = next.check_always() {
                 return self.report(violation, &trail);
             }
-            if self.is_new(next.digest()) {
-                own.push((next, trail));
+            let sleeps_on = moves.iter().filter(|other| other.bit & asleep != 0 && other.touches & touches == 0);
+            let asleep_there = sleeps_on.fold(0, |all, other| all | other.bit);
+            own.extend(self.reach(next, trail, asleep_there));
+            if self.orders == Orders::Distinct {
+                asleep |= bit;
             }
         }
+        own[first..].reverse(); // The first is visited first: least sleeps behind it, so little wakes when states are reached again.
     }
 }
 
+/// A move with what the search asks about it.
+struct Numbered<Move> {
+    happens: Move,
+    bit: Moves,
+    touches: u64,
+}
+
+fn numbered<W: World>(state: &W, happens: W::Move) -> Numbered<W::Move> {
+    Numbered { happens, bit: 1 << state.number(happens), touches: state.touches(happens) }
+}
+
 /// What kind of state it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum StateKind {
     Busy,
     Quiet,
@@ -239,4 +354,91 @@ fn shortest<W: World>(first: &W) -> Option<(Violation, Vec<W::Move>)> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Bounds = Bounds { time: Duration::from_secs(60), states: MOST_STATES };
+
+    /// Counters that are counted up to three, each by a move of its own, and that may be said to have nothing in common.
+    #[derive(Debug, Clone)]
+    struct Counters {
+        at: [u64; 3],
+        common: u64,
+    }
+
+    impl World for Counters {
+        type Move = usize;
+
+        fn moves(&self) -> Vec<usize> {
+            (0..3).filter(|which| self.at[*which] < 3).collect()
+        }
+
+        fn act(&mut self, which: usize) {
+            self.at[which] += 1;
+        }
+
+        fn number(&self, which: usize) -> u32 {
+            u32::try_from(which).expect("few")
+        }
+
+        fn touches(&self, which: usize) -> u64 {
+            (1 << which) | self.common
+        }
+
+        fn digest(&self) -> u64 {
+            self.at.iter().fold(0, |all, at| all * 4 + at)
+        }
+
+        fn check_always(&self) -> Result<(), Violation> {
+            Ok(())
+        }
+
+        fn is_quiet(&self) -> bool {
+            self.moves().is_empty()
+        }
+
+        fn check(&self) -> Result<(), Violation> {
+            Ok(())
+        }
+
+        fn needs_time(&self) -> bool {
+            false
+        }
+
+        fn heal(&mut self, _time: Duration) {}
+
+        fn outcome(&self) -> String {
+            format!("{:?}", self.at)
+        }
+
+        fn line(&self, which: usize) -> String {
+            which.to_string()
+        }
+    }
+
+    #[test]
+    fn of_moves_that_commute_one_order_is_tried_and_every_state_is_seen() {
+        for threads in [1, 2] {
+            let independent = exhaust(&Counters { at: [0; 3], common: 0 }, Orders::Distinct, threads, ALL);
+            assert_eq!((independent.states, independent.moves, independent.cut), (64, 63, None));
+            let all = exhaust(&Counters { at: [0; 3], common: 0 }, Orders::All, threads, ALL);
+            assert_eq!((all.states, all.moves, all.quiet), (64, 144, 1));
+        }
+    }
+
+    #[test]
+    fn of_moves_with_something_in_common_every_order_is_tried() {
+        let found = exhaust(&Counters { at: [0; 3], common: 1 << 8 }, Orders::Distinct, 1, ALL);
+        assert_eq!((found.states, found.moves), (64, 144));
+    }
+
+    #[test]
+    fn a_search_ends_when_the_memory_for_states_is_full() {
+        let found = exhaust(&Counters { at: [0; 3], common: 0 }, Orders::All, 1, Bounds { states: 10, ..ALL });
+        assert_eq!(found.cut, Some(Cut::States));
+        assert!(found.states <= 13, "{} states", found.states);
+    }
 }

@@ -27,6 +27,9 @@ const CALM: Duration = Duration::from_secs(240);
 /// How long a media layer goes on without an answer, and the server with a client that hangs.
 const CONSENT: Duration = Duration::from_secs(30);
 
+/// After so many worlds it is said how far it is: after a minute and a half on two cores.
+const PROGRESS: u64 = 1_000;
+
 const ROOM: &str = "balcony";
 
 /// Plays calls in random worlds and checks that everyone who stays is connected in the end.
@@ -67,6 +70,7 @@ fn show(seed: u64) -> bool {
 fn search(first: u64, seeds: u64) -> bool {
     let start = Instant::now();
     let (next, people, failed) = (AtomicU64::new(first), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let played = AtomicU64::new(0);
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -76,8 +80,13 @@ fn search(first: u64, seeds: u64) -> bool {
             let schedule = Schedule::new(seed);
             people.fetch_add(schedule.people as u64, Ordering::Relaxed);
             let faults = run(seed, &schedule);
+            let mut failed = failed.lock().expect("no thread panics here");
             if !faults.is_empty() {
-                failed.lock().expect("no thread panics here").push((seed, faults));
+                failed.push((seed, faults));
+            }
+            let played = played.fetch_add(1, Ordering::Relaxed) + 1;
+            if played.is_multiple_of(PROGRESS) && played < seeds {
+                println!("{played} of {seeds} worlds played, {} do not hold", failed.len());
             }
         }
     };
