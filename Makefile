@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test lab dino browser conformance bench bitrate quality requirements explore mutants install needs
+.PHONY: demo demo-fork test soak crowd lab dino browser conformance bench bitrate quality requirements explore mutants install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -64,6 +64,18 @@ quality:
 	@scripts/needs quality
 	@echo "Building the measurement of pictures and sound ..."
 	@$(RUN) --bin muji-quality -- $(ROW)
+
+# Long calls: HOURS=24 of signalling in a call of six and an hour of media in virtual time, then MINUTES=20 of four processes in real time.
+soak: needs
+	@echo "Building muji-call and the long calls ..."
+	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-soak
+	@$(RUN) --bin muji-soak -- day pair processes --hours $(or $(HOURS),24) --minutes $(or $(MINUTES),20)
+
+# Crowds and slow machines: PEOPLE=32 processes in one call, one with a tenth of a processor (as root), and some that are stopped while they join.
+crowd: needs
+	@echo "Building muji-call and the crowd ..."
+	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-soak
+	@$(RUN) --bin muji-soak -- crowd slow stalls --people $(or $(PEOPLE),32)
 
 # Every requirement of the XEPs with the tests that show it.
 requirements:

@@ -16,7 +16,7 @@ pub struct TransportId {
     /// Whose it is.
     pub session: SessionId,
     /// Counted from 0.
-    pub index: u8,
+    pub index: u32,
 }
 
 /// Ids that cannot be guessed, and that repeat with the seed: a keyed hash of a counter.

@@ -202,10 +202,10 @@ fn devices() -> Devices {
 }
 
 fn contents(session: SessionId) -> [OpenContent; 2] {
-    let content = |index: u8, name: &str, media, payload_type| OpenContent {
+    let content = |index: u32, name: &str, media, payload_type| OpenContent {
         name: name.to_owned(),
         media,
-        ssrc: 1 + u32::from(index),
+        ssrc: 1 + index,
         rtx_ssrc: None,
         transport: TransportId { session, index },
         payload_types: vec![payload_type],

@@ -106,13 +106,13 @@ pub(crate) fn list() -> Result<(), Failure> {
     use muji_media::device::sound_card::{Card, loudspeakers, microphones};
     let print = |cards: Vec<Card>, option: &str| {
         for Card { name, is_default } in cards {
-            println!("  {option}{name}{}", if is_default { "   (default)" } else { "" });
+            crate::output::line(format_args!("  {option}{name}{}", if is_default { "   (default)" } else { "" }));
         }
     };
     let fault = |why: muji_media::device::DeviceError| Failure::Usage(why.to_string());
-    println!("Microphones:");
+    crate::output::line(format_args!("Microphones:"));
     print(microphones().map_err(fault)?, "--audio mic:");
-    println!("Loudspeakers:");
+    crate::output::line(format_args!("Loudspeakers:"));
     print(loudspeakers().map_err(fault)?, "--speaker ");
     Ok(())
 }

@@ -68,7 +68,7 @@ pub(crate) async fn check(options: DoctorArgs) -> Result<(), Failure> {
 }
 
 fn say(what: &str, found: &str) {
-    println!("{what:<16} {found}");
+    crate::output::line(format_args!("{what:<16} {found}"));
 }
 
 /// What a server said.

@@ -10,6 +10,7 @@ mod exit;
 mod keys;
 mod log;
 mod network;
+mod output;
 mod pair_matrix;
 mod password;
 mod profile;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         Some(other) => self::other(other),
     };
     if let Err(failure) = &outcome {
-        eprintln!("muji-call: {failure}");
+        output::error(format_args!("muji-call: {failure}"));
     }
     ExitCode::from(exit::code(&outcome))
 }
@@ -74,7 +75,9 @@ fn call_with_window(args: Args) -> Result<(), Failure> {
     if is_ready.recv().is_ok()
         && let Err(why) = window::show(shared_view, action)
     {
-        eprintln!("muji-call: note: the window cannot be opened, the call continues without it: {why}");
+        output::error(format_args!(
+            "muji-call: note: the window cannot be opened, the call continues without it: {why}"
+        ));
     }
     program
         .join()

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
 
+use crate::output;
 use crate::statistics::{self, ParticipantStats};
 
 /// Messages that stay on a full screen.
@@ -42,14 +43,14 @@ struct FullScreen {
 impl FullScreen {
     fn begin() -> Self {
         // The other screen, no cursor, and lines that are too long end at its edge.
-        print!("\x1b[?1049h\x1b[?25l\x1b[?7l");
+        output::part(format_args!("\x1b[?1049h\x1b[?25l\x1b[?7l"));
         Self { said: VecDeque::new(), drawn: Instant::now() }
     }
 }
 
 impl Drop for FullScreen {
     fn drop(&mut self) {
-        print!("\x1b[?7h\x1b[?25h\x1b[?1049l");
+        output::part(format_args!("\x1b[?7h\x1b[?25h\x1b[?1049l"));
         let _closed = stdout().flush().is_err();
     }
 }
@@ -73,13 +74,13 @@ impl PairMatrix {
             return full.said.push_back(sentence.to_owned());
         }
         self.erase();
-        println!("{sentence}");
+        output::line(format_args!("{sentence}"));
     }
 
     /// Sounds the terminal's bell.
     pub(crate) fn bell(&self) {
         if self.terminal {
-            print!("\x07");
+            output::part(format_args!("\x07"));
             let _closed = stdout().flush().is_err();
         }
     }
@@ -104,7 +105,7 @@ impl PairMatrix {
     fn erase(&mut self) {
         if std::mem::take(&mut self.drawn) > 0 {
             // To where it began, and everything below away.
-            print!("\x1b8\x1b[J");
+            output::part(format_args!("\x1b8\x1b[J"));
         }
     }
 
@@ -124,15 +125,15 @@ impl PairMatrix {
                 let not_well = known.doing.as_deref().map(|doing| format!(" ({}, {doing})", known.state));
                 format!("{name} {}{}", known.now.as_deref().unwrap_or("-"), not_well.unwrap_or_default())
             });
-            println!("levels: {}", words.collect::<Vec<_>>().join(" | "));
-            return network.iter().for_each(|line| println!("{line}"));
+            output::line(format_args!("levels: {}", words.collect::<Vec<_>>().join(" | ")));
+            return network.iter().for_each(|line| output::line(format_args!("{line}")));
         }
         self.erase();
         let mut lines: Vec<String> = people.iter().map(|(name, known)| self.line(name, known)).collect();
         lines.extend(network);
         // Room is made first: a terminal that scrolls would move the place that is remembered.
-        print!("{}\x1b[{}A\x1b7", "\n".repeat(lines.len()), lines.len());
-        lines.iter().for_each(|line| println!("{line}"));
+        output::part(format_args!("{}\x1b[{}A\x1b7", "\n".repeat(lines.len()), lines.len()));
+        lines.iter().for_each(|line| output::line(format_args!("{line}")));
         self.drawn = lines.len();
         let _closed = stdout().flush().is_err(); // The reader is gone; the call continues.
     }
@@ -150,7 +151,7 @@ impl PairMatrix {
         let rows = if rows == 0 { ROWS } else { rows };
         let lines: Vec<&str> = lines.map(String::as_str).take(rows.saturating_sub(1)).collect();
         // Each line over the one before, and everything below away: nothing flickers.
-        print!("\x1b[H{}\x1b[K\r\n\x1b[J", lines.join("\x1b[K\r\n"));
+        output::part(format_args!("\x1b[H{}\x1b[K\r\n\x1b[J", lines.join("\x1b[K\r\n")));
         let _closed = stdout().flush().is_err();
     }
 

@@ -91,7 +91,7 @@ pub(crate) mod keyring {
         let bare = jid.to_bare().to_string();
         let filed = Entry::new(SERVICE, &bare).and_then(|entry| entry.set_password(password.expose()));
         filed.map_err(|why| Failure::Usage(format!("the keyring cannot store the password: {why}")))?;
-        println!("Stored the password of {bare}; use it with --keyring.");
+        crate::output::line(format_args!("Stored the password of {bare}; use it with --keyring."));
         Ok(())
     }
 }

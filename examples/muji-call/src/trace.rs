@@ -77,7 +77,9 @@ impl Trace {
         mask(&mut stanza);
         let text = String::from(&stanza);
         if writeln!(file, "<{direction} at='{at:.3}'>{text}</{direction}>").and_then(|()| file.flush()).is_err() {
-            eprintln!("muji-call: cannot write the trace any more; the call continues without it");
+            crate::output::error(format_args!(
+                "muji-call: cannot write the trace any more; the call continues without it"
+            ));
             self.file = None;
         }
     }
@@ -91,7 +93,7 @@ impl Drop for Trace {
         if let Some(Diagram { path, lines, .. }) = &self.diagram
             && let Err(why) = std::fs::write(path, diagram::draw("A call", lines))
         {
-            eprintln!("muji-call: {} cannot be written: {why}", path.display());
+            crate::output::error(format_args!("muji-call: {} cannot be written: {why}", path.display()));
         }
     }
 }

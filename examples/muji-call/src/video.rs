@@ -199,9 +199,9 @@ fn camera(name: Option<&str>, size: Option<[usize; 2]>) -> Result<Box<dyn VideoS
 /// Prints the cameras.
 #[cfg(all(feature = "camera", target_os = "linux"))]
 pub(crate) fn list_cameras() {
-    println!("Cameras:");
+    crate::output::line(format_args!("Cameras:"));
     for muji_media::device::camera::Listed { name, path } in muji_media::device::camera::cameras() {
-        println!("  --video camera:{}   ({name})", path.display());
+        crate::output::line(format_args!("  --video camera:{}   ({name})", path.display()));
     }
 }
 
@@ -211,20 +211,20 @@ pub(crate) fn list_screens() {
     use muji_media::device::DeviceError;
     use muji_media::device::screen::{Listed, monitors, windows};
     let print = |heading: &str, option: &str, listed: Result<Vec<Listed>, DeviceError>| {
-        println!("{heading}:");
+        crate::output::line(format_args!("{heading}:"));
         match listed {
             Ok(listed) => listed.iter().for_each(|Listed { name, sides: [width, height] }| {
-                println!("  --screen {option}:{name}   ({width} x {height})");
+                crate::output::line(format_args!("  --screen {option}:{name}   ({width} x {height})"));
             }),
-            Err(why) => println!("  {why}"),
+            Err(why) => crate::output::line(format_args!("  {why}")),
         }
     };
     print("Screens", "screen", monitors(None));
     print("Windows", "window", windows(None));
-    println!("Portal:");
+    crate::output::line(format_args!("Portal:"));
     match portal() {
-        Ok(_) => println!("  --screen portal   (the desktop asks which screen or window)"),
-        Err(why) => println!("  {why}"),
+        Ok(_) => crate::output::line(format_args!("  --screen portal   (the desktop asks which screen or window)")),
+        Err(why) => crate::output::line(format_args!("  {why}")),
     }
 }
 

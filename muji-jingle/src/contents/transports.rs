@@ -11,8 +11,8 @@ use crate::media::MediaCommand;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionTransports {
     transports: Vec<SessionTransport>,
-    /// Made so far. An index is never used again: reports about it may be under way.
-    made: u8,
+    /// Made so far. An index is never used again: reports about it may be under way. In a long call pictures come and go hundreds of times.
+    made: u32,
 }
 
 impl SessionTransports {

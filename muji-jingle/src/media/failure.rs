@@ -158,6 +158,13 @@ pub enum MediaTrouble {
     /// The codec library gives no decoder, and says why.
     #[error("the sound of a peer cannot be decoded: {0}, which is a fault of this program")]
     Decoder(String),
+    /// The machine does not get the work of the call done: so much sound was left out within ten seconds.
+    #[error(
+        "this machine is too slow for the call: {} ms of sound were neither sent nor played in the last ten seconds; close \
+         other programs, or send and receive fewer pictures",
+        .0.as_millis()
+    )]
+    TooSlow(Duration),
     /// A source, a device or a file fails; the sentence names it.
     #[error("{0}")]
     Device(String),
@@ -275,8 +282,13 @@ mod tests {
     fn each_trouble_of_the_media_layer_says_what_does_not_work() {
         let denied = || "denied".to_owned();
         let unknown = MediaTrouble::UnknownLevel { session: SessionId(1), profile_level_id: "42e0ff".to_owned() };
-        let [socket, decoder, device] = [MediaTrouble::Socket, MediaTrouble::Decoder, MediaTrouble::Device];
-        let all = [socket(denied()), decoder(denied()), device(denied()), unknown];
+        let all = [
+            MediaTrouble::Socket(denied()),
+            MediaTrouble::Decoder(denied()),
+            MediaTrouble::TooSlow(Duration::from_millis(660)),
+            MediaTrouble::Device(denied()),
+            unknown,
+        ];
         for trouble in all {
             let sentence = match trouble {
                 MediaTrouble::Socket(_) => {
@@ -284,6 +296,10 @@ mod tests {
                 }
                 MediaTrouble::Decoder(_) => {
                     "the sound of a peer cannot be decoded: denied, which is a fault of this program"
+                }
+                MediaTrouble::TooSlow(_) => {
+                    "this machine is too slow for the call: 660 ms of sound were neither sent nor played in the last ten \
+                     seconds; close other programs, or send and receive fewer pictures"
                 }
                 MediaTrouble::Device(_) => "denied",
                 MediaTrouble::UnknownLevel { .. } => {

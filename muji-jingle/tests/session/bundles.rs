@@ -43,7 +43,7 @@ fn offer(sound: u8, pictures: u8, grouped: Option<&[&str]>) -> Jingle {
 }
 
 /// The transports by which the callee wants sound and pictures, and its answer.
-fn answered(offer: &Jingle) -> (Vec<u8>, Option<Jingle>) {
+fn answered(offer: &Jingle) -> (Vec<u32>, Option<Jingle>) {
     let mut pair: Pair = offered();
     pair.callee = Session::incoming(parties("juliet", "romeo"), offer, &both(111, 98)).expect("it fits");
     pair.callee.accept(pair.now, &mut pair.ids);
@@ -92,7 +92,7 @@ fn group(names: &[&str]) -> Option<Group> {
     Some(Group { semantics: "BUNDLE".to_owned(), contents })
 }
 
-fn id(index: u8) -> TransportId {
+fn id(index: u32) -> TransportId {
     TransportId { index, ..transport() }
 }
 
@@ -143,7 +143,7 @@ fn told(transports: [Option<Transport>; 2], grouped: Option<Group>) -> (Pair, Ve
 }
 
 /// The transports that connect, and to whom.
-fn remotes(media: &[MediaCommand]) -> Vec<(u8, &str)> {
+fn remotes(media: &[MediaCommand]) -> Vec<(u32, &str)> {
     let remotes = media.iter().filter_map(|command| match command {
         MediaCommand::Remote { transport, remote } => Some((transport.index, remote.ufrag.as_str())),
         _ => None,
@@ -152,7 +152,7 @@ fn remotes(media: &[MediaCommand]) -> Vec<(u8, &str)> {
 }
 
 /// The contents that are opened, and on which transports.
-fn opened(media: &[MediaCommand]) -> Vec<(&str, u8)> {
+fn opened(media: &[MediaCommand]) -> Vec<(&str, u32)> {
     let opened = media.iter().filter_map(|command| match command {
         MediaCommand::Open { contents, .. } => Some(contents),
         _ => None,

@@ -351,6 +351,19 @@ fn bundled() -> Talk {
 }
 
 #[test]
+fn pictures_come_and_go_in_a_long_session_as_often_as_its_users_like() {
+    for mut talk in [Talk::able(), Talk::unbundled()] {
+        for number in 0..300 {
+            talk.add(CALLER);
+            assert_eq!(talk.flows(CALLER, "video"), Some((true, true)), "the time of number {number}");
+            talk.remove(CALLER, "video");
+            talk.media = [Vec::new(), Vec::new()];
+        }
+        assert_eq!((talk.warnings(CALLER), talk.warnings(CALLEE)), (0, 0));
+    }
+}
+
+#[test]
 fn no_more_contents_are_taken_than_a_session_may_have() {
     for mut talk in [Talk::able(), bundled()] {
         talk.able[CALLEE] = vec![video(false)];

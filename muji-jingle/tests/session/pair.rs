@@ -51,7 +51,7 @@ pub(crate) fn end(name: &str) -> MediaReport {
 }
 
 /// Our end of the transport with this number.
-pub(crate) fn end_of(index: u8, name: &str) -> MediaReport {
+pub(crate) fn end_of(index: u32, name: &str) -> MediaReport {
     let local = LocalTransport {
         ufrag: name.to_owned(),
         pwd: Secret::new(format!("the password of {name}, long enough")),

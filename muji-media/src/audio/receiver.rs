@@ -142,6 +142,11 @@ impl AudioReceiver {
         }
     }
 
+    /// From now on no more is computed than has to be, or all that helps.
+    pub(crate) fn set_thrifty(&mut self, thrifty: bool) {
+        self.decoder.set_thrifty(thrifty);
+    }
+
     /// A packet came. One of another payload type is dropped.
     pub fn insert(&mut self, received: ReceivedRtp) {
         match self.source.step(received) {

@@ -102,6 +102,19 @@ impl AudioSender {
         }
     }
 
+    /// So many frames were left out, as the machine was too slow or slept. Timestamps are of the moments of capture (RFC 3550 section 5.1): if
+    /// they went on as if nothing had happened, all that follows would come late, and as much be left out again at the other end.
+    pub(crate) fn left_out(&mut self, frames: u64) {
+        self.samples += frames * FRAME as u64;
+        self.pause();
+    }
+
+    /// What comes next begins again.
+    fn pause(&mut self) {
+        self.pausing = true;
+        self.copies.iter_mut().for_each(Copies::pause);
+    }
+
     /// True if there is something to capture.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -175,8 +188,7 @@ impl AudioSender {
         self.samples += FRAME as u64;
         let on = self.is_on();
         let Some(source) = self.source.as_mut().filter(|_| on) else {
-            self.pausing = true;
-            self.copies.iter_mut().for_each(Copies::pause);
+            self.pause();
             return Ok(Vec::new());
         };
         let mut frames = [[0; FRAME]; 2];
@@ -288,6 +300,17 @@ mod tests {
         sender.unpublish(CallId(1), "audio");
         assert_eq!(packet(&mut sender), Ok(None));
         assert_eq!(captured.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn what_was_left_out_is_left_out_of_the_timestamps_too() {
+        let endless = Counted(Arc::new(AtomicUsize::new(4)));
+        let mut sender = AudioSender::new(Some(Box::new(endless)), Sound::Speech).unwrap();
+        sender.publish(CallId(1), "audio");
+        let before = packet(&mut sender).unwrap().expect("a packet");
+        sender.left_out(12);
+        let after = packet(&mut sender).unwrap().expect("a packet");
+        assert_eq!((after.timestamp - before.timestamp, after.marker), (13 * 960, true));
     }
 
     #[test]

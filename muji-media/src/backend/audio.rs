@@ -20,7 +20,7 @@ use crate::codec::opus::OpusFault;
 use crate::device::{AudioSink, AudioSource, DeviceError};
 use crate::record::{RecordItem, Recordings};
 use crate::rtp::{ReceivedRtp, StreamId};
-use crate::stats::{AudioStats, Observation};
+use crate::stats::{AudioStats, Observation, RedFault};
 
 /// A second, in frames.
 const FRAMES_PER_SECOND: u64 = 50;
@@ -41,6 +41,8 @@ pub(super) struct Audio {
     /// Sent so far, to each peer.
     packets: u64,
     bytes: u64,
+    /// The machine is too slow for more than what has to be computed.
+    thrifty: bool,
 }
 
 impl Audio {
@@ -52,7 +54,7 @@ impl Audio {
         observer: Observer,
     ) -> Result<Self, OpusFault> {
         let sender = AudioSender::new(source, sound)?;
-        Ok(Self { sender, streams: BTreeMap::new(), sink, recordings, observer, packets: 0, bytes: 0 })
+        Ok(Self { sender, streams: BTreeMap::new(), sink, recordings, observer, packets: 0, bytes: 0, thrifty: false })
     }
 
     /// A call publishes our audio.
@@ -82,7 +84,17 @@ impl Audio {
 
     /// A participant may send audio from now on.
     pub(super) fn open(&mut self, id: StreamId, payload_types: Vec<PayloadType>) {
-        self.streams.insert(id, AudioStream::new(payload_types));
+        let mut stream = AudioStream::new(payload_types);
+        stream.receiver.set_thrifty(self.thrifty);
+        self.streams.insert(id, stream);
+    }
+
+    /// From now on no more is computed than has to be, or all that helps.
+    pub(super) fn set_thrifty(&mut self, thrifty: bool) {
+        if self.thrifty != thrifty {
+            self.thrifty = thrifty;
+            self.streams.values_mut().for_each(|stream| stream.receiver.set_thrifty(thrifty));
+        }
     }
 
     /// These streams have ended.
@@ -137,6 +149,11 @@ impl Audio {
             }
         }
         Ok(packets)
+    }
+
+    /// So many frames were left out, as it was too late for them.
+    pub(super) fn left_out(&mut self, frames: u64) {
+        self.sender.left_out(frames);
     }
 
     /// The calls and names under which a captured packet is sent.
@@ -217,8 +234,10 @@ struct AudioStream {
     loudness: Loudness,
     /// Frames played.
     frames: u64,
-    /// There was sound in it.
+    /// There was sound in it, which was told.
     sounded: bool,
+    /// What is still to be told of its packets.
+    fault: Option<RedFault>,
 }
 
 impl AudioStream {
@@ -231,6 +250,7 @@ impl AudioStream {
             loudness: Loudness::default(),
             frames: 0,
             sounded: false,
+            fault: None,
         }
     }
 
@@ -249,12 +269,12 @@ impl AudioStream {
         self.meter.add(frame.unwrap_or(&silence));
         self.loudness.add(frame.unwrap_or(&silence));
         if !self.sounded && frame.is_some_and(|frame| frame.iter().any(|it| it.unsigned_abs() > FIRST_SOUND)) {
-            self.sounded = true;
-            observer.send(Observation::FirstSound { session, at });
+            // There is no other: a program that misses it gets it with the next frame.
+            self.sounded = observer.send(Observation::FirstSound { session, at });
         }
-        if let Some(why) = self.receiver.poll_fault() {
-            observer.send(Observation::MalformedAudio { session, why });
-        }
+        self.fault = self.fault.take().or_else(|| self.receiver.poll_fault());
+        // Like the first sound it is told once, and to a program that missed it with the next frame.
+        self.fault = self.fault.take().filter(|why| !observer.send(Observation::MalformedAudio { session, why: *why }));
         if let Some(level) = self.loudness.take() {
             observer.send(Observation::Loudness { session, level });
         }
@@ -262,5 +282,24 @@ impl AudioStream {
             let stats = AudioStats { round_trip: round_trip(), ..self.receiver.stats() };
             observer.send(Observation::Audio { session, level, stats });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_sound_that_a_slow_program_could_not_take_is_told_with_the_next_frame_and_once() {
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let (observer, mut stream) = (Observer::new(tell), AudioStream::new(Vec::new()));
+        let mut hear = || stream.observe(Instant::now(), SessionId(1), Some(&[1_000; FRAME]), || None, &observer);
+        assert!(observer.send(Observation::Sent { bytes: 1 }), "there was room for one");
+        hear();
+        assert!(matches!(told.try_recv(), Ok(Observation::Sent { .. })));
+        hear();
+        assert!(matches!(told.try_recv(), Ok(Observation::FirstSound { .. })));
+        hear();
+        assert!(told.try_recv().is_err(), "it was told");
     }
 }

@@ -10,6 +10,7 @@ mod audio;
 mod devices;
 mod network;
 mod observer;
+mod pace;
 mod probe;
 mod router;
 mod start;

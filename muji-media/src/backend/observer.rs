@@ -13,9 +13,9 @@ impl Observer {
         Self(observations)
     }
 
-    /// A program that is slow misses it: the next second has another.
-    pub(super) fn send(&self, observation: Observation) {
-        drop(self.0.try_send(observation));
+    /// A program that is slow misses it: the next second has another. False if it did.
+    pub(super) fn send(&self, observation: Observation) -> bool {
+        self.0.try_send(observation).is_ok()
     }
 
     /// True if nobody watches: then nothing need be measured.

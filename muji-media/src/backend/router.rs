@@ -1,7 +1,7 @@
 //! Audio, video and network put together: which of them a command concerns, and where what comes out of one goes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use muji_core::media::{MediaCommand, MediaReport, MediaTrouble, OpenContent, TransportFailure};
 use muji_core::{Media, SessionId};
@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::audio::Audio;
 use super::network::{Network, NetworkEvent};
 use super::observer::Observer;
+use super::pace::Pace;
 use super::video::Video;
 use crate::audio::frame::FRAME_TIME;
 use crate::device::DeviceError;
@@ -25,6 +26,9 @@ use crate::video::task::VideoOutput;
 /// One for each frame of audio.
 const TICKS_PER_SECOND: u64 = 50;
 
+/// What is missed of a tick that comes so late is left out; of others it is made up for. Peers' jitter buffers hold no more than a second.
+const TOO_LATE: Duration = Duration::from_millis(200);
+
 /// The media layer without its clock: time comes in.
 pub(super) struct Router {
     pub(super) audio: Audio,
@@ -37,6 +41,7 @@ pub(super) struct Router {
     tick: Option<Instant>,
     /// Ticks so far.
     ticks: u64,
+    pace: Pace,
     reports: mpsc::Sender<MediaReport>,
     observer: Observer,
 }
@@ -52,8 +57,8 @@ impl Router {
         reports: mpsc::Sender<MediaReport>,
         observer: Observer,
     ) -> Self {
-        let (receive_buffer, codecs) = (ReceiveBuffer::default(), BTreeMap::new());
-        Self { audio, video, network, receive_buffer, codecs, tick: None, ticks: 0, reports, observer }
+        let (receive_buffer, codecs, pace) = (ReceiveBuffer::default(), BTreeMap::new(), Pace::default());
+        Self { audio, video, network, receive_buffer, codecs, tick: None, ticks: 0, pace, reports, observer }
     }
 
     // ---- commands --------------------------------------------------------------------------------------------------
@@ -222,9 +227,17 @@ impl Router {
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnected> {
         self.network.handle_timeout(now);
         let Some(due) = self.tick.filter(|due| *due <= now) else { return Ok(()) };
-        // A machine that slept does not send all it missed.
-        let late = now.duration_since(due) > 10 * FRAME_TIME;
-        self.tick = Some(if late { now + FRAME_TIME } else { due + FRAME_TIME });
+        self.tick = Some(due + FRAME_TIME);
+        let late = now.duration_since(due);
+        if late > TOO_LATE {
+            // A machine that slept does not send all it missed.
+            self.tick = Some(now + FRAME_TIME);
+            self.audio.left_out((late.as_millis() / FRAME_TIME.as_millis()) as u64);
+            if let Some(left_out) = self.pace.left_out(now, late) {
+                self.trouble(MediaTrouble::TooSlow(left_out))?;
+            }
+        }
+        self.audio.set_thrifty(self.pace.is_behind(now));
         self.observe_paths();
         self.capture_audio(now)?;
         self.adapt_video(now)?;

@@ -12,6 +12,8 @@ pub(crate) struct AudioDecoder {
     /// Why it could not be made the first time, until that is told.
     trouble: Option<OpusFault>,
     failed: bool,
+    /// The machine is too slow for more than what has to be computed.
+    thrifty: bool,
     g711: g711::Decoder,
     /// How the last packet was encoded: a gap is filled by the same decoder.
     last: AudioEncoding,
@@ -20,13 +22,26 @@ pub(crate) struct AudioDecoder {
 impl AudioDecoder {
     /// A decoder that knows nothing yet.
     pub(crate) fn new() -> Self {
-        Self { opus: None, trouble: None, failed: false, g711: g711::Decoder::default(), last: AudioEncoding::Opus }
+        Self {
+            opus: None,
+            trouble: None,
+            failed: false,
+            thrifty: false,
+            g711: g711::Decoder::default(),
+            last: AudioEncoding::Opus,
+        }
     }
 
     /// One whose Opus is decoded by this decoder.
     #[cfg(test)]
     pub(crate) fn with(opus: opus::Decoder) -> Self {
         Self { opus: Some(opus), ..Self::new() }
+    }
+
+    /// From now on no more is computed than has to be, or all that helps.
+    pub(crate) fn set_thrifty(&mut self, thrifty: bool) {
+        self.thrifty = thrifty;
+        self.opus.iter_mut().for_each(|opus| opus.set_thrifty(thrifty));
     }
 
     /// Another stream begins.
@@ -44,7 +59,10 @@ impl AudioDecoder {
         match &mut self.opus {
             Some(opus) => Ok(opus),
             missing => match opus::Decoder::new() {
-                Ok(opus) => Ok(missing.insert(opus)),
+                Ok(mut opus) => {
+                    opus.set_thrifty(self.thrifty);
+                    Ok(missing.insert(opus))
+                }
                 Err(why) => {
                     if !std::mem::replace(&mut self.failed, true) {
                         self.trouble = Some(why.clone());
@@ -88,5 +106,32 @@ impl AudioDecoder {
             AudioEncoding::Opus => self.opus()?.conceal(samples),
             AudioEncoding::Pcmu | AudioEncoding::Pcma => Ok(self.g711.conceal(samples)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::opus::Encoder;
+
+    /// What is made up behind two frames of a tone, before which and between which the decoder was told this.
+    fn made_up(told: [bool; 2]) -> Vec<i16> {
+        let (mut encoder, mut decoder) = (Encoder::new().unwrap(), AudioDecoder::new());
+        for (number, thrifty) in told.into_iter().enumerate() {
+            decoder.set_thrifty(thrifty);
+            let sample = |index: usize| ((number * FRAME + index) as f32 * 0.06).sin() * 8_000.0;
+            let payload = encoder.encode(&std::array::from_fn(|index| sample(index) as i16)).unwrap();
+            decoder.decode(AudioEncoding::Opus, &payload).unwrap();
+        }
+        decoder.conceal(FRAME).unwrap()
+    }
+
+    #[test]
+    fn a_machine_that_is_too_slow_makes_up_what_is_lost_without_a_network_whenever_the_decoder_is_made() {
+        let [with, without] = [[false; 2], [true; 2]].map(made_up);
+        assert!(with != without, "it is another sound");
+        assert!(made_up([false, true]) == without, "it is so from the next frame on");
+        assert!(made_up([true, false]) != without, "and no longer when it is quick again");
+        assert!(without.iter().any(|sample| sample.unsigned_abs() > 1_000), "it is sound");
     }
 }

@@ -552,7 +552,7 @@ impl Peers {
     /// There and back to the peer of a session, as last measured.
     #[must_use]
     pub fn round_trip(&self, session: SessionId) -> Option<Duration> {
-        let (first, last) = (TransportId { session, index: 0 }, TransportId { session, index: u8::MAX });
+        let (first, last) = (TransportId { session, index: 0 }, TransportId { session, index: u32::MAX });
         self.transports.range(first..=last).find_map(|(_, entry)| entry.transport.round_trip())
     }
 
@@ -586,7 +586,7 @@ impl Peers {
 
 /// A transport is connected: what flows by the others of its session is to be reported again.
 fn forget_what_flows(transports: &mut BTreeMap<TransportId, TransportEntry>, connected: TransportId) {
-    let (first, last) = (TransportId { index: 0, ..connected }, TransportId { index: u8::MAX, ..connected });
+    let (first, last) = (TransportId { index: 0, ..connected }, TransportId { index: u32::MAX, ..connected });
     let others = transports.range_mut(first..=last).filter(|(id, _)| **id != connected);
     others.for_each(|(_, entry)| entry.flows.tell_again());
 }

@@ -79,7 +79,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(100);
 const SESSION: SessionId = SessionId(1);
 const NAMES: [&str; 2] = ["audio", "video"];
 
-fn id(index: u8) -> TransportId {
+fn id(index: u32) -> TransportId {
     TransportId { session: SESSION, index }
 }
 
@@ -123,9 +123,9 @@ fn opening_of(session: SessionId, contents: Vec<OpenContent>) -> MediaCommand {
 }
 
 /// A content that has a transport of its own.
-fn content(session: SessionId, index: u8) -> OpenContent {
+fn content(session: SessionId, index: u32) -> OpenContent {
     OpenContent {
-        name: NAMES[usize::from(index)].to_owned(),
+        name: NAMES[index as usize].to_owned(),
         media: Media::Audio,
         ssrc: 1,
         rtx_ssrc: None,
@@ -141,7 +141,7 @@ fn expect(peers: &mut Peers, content: &str, receive: bool) {
     peers.execute(Instant::now(), &MediaCommand::Content { session: SESSION, content, send: None, receive, streams });
 }
 
-fn packet(index: u8) -> (TransportId, TransportOutput) {
+fn packet(index: u32) -> (TransportId, TransportOutput) {
     let packet = RtpPacket { timestamp: 0, marker: false, payload: Arc::from(&b"sound"[..]) };
     let received = ReceivedRtp {
         ssrc: 1,
@@ -152,7 +152,7 @@ fn packet(index: u8) -> (TransportId, TransportOutput) {
         turns: None,
         packet,
     };
-    (id(index), TransportOutput::Rtp { content: NAMES[usize::from(index)].into(), received })
+    (id(index), TransportOutput::Rtp { content: NAMES[index as usize].into(), received })
 }
 
 /// Lets the transports say this; the contents that are reported to flow.

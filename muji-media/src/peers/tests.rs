@@ -302,7 +302,7 @@ fn somebody_whose_pauses_are_not_sent_flows_in_a_pause_too() {
 fn another_transport_to_the_same_account_needs_another_socket_set_and_gives_it_back() {
     let now = Instant::now();
     let mut peers = peers_at(address(0));
-    let open_one = |peers: &mut Peers, session: u64, index: u8| {
+    let open_one = |peers: &mut Peers, session: u64, index: u32| {
         let session = SessionId(session);
         let content = OpenContent {
             name: format!("{CONTENT}{index}"),
@@ -445,7 +445,7 @@ fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
     all[0].add_socket_set(hosts(&[address(9)]));
     let session = SessionId(1);
     let (ours, theirs) = (open(&mut all[0], now, session), open(&mut all[1], now, session));
-    let content = |index: u8| OpenContent {
+    let content = |index: u32| OpenContent {
         name: "second".to_owned(),
         media: Media::Audio,
         ssrc: 2,
@@ -454,7 +454,7 @@ fn a_content_that_the_answer_bundles_moves_to_the_transport_of_the_first() {
         payload_types: Vec::new(),
         extensions: Vec::new(),
     };
-    let opening = |index: u8| {
+    let opening = |index: u32| {
         let peer = "1@x.example".parse().expect("a bare JID");
         let (call, name, role) = (CallId(1), "somebody".to_owned(), IceRole::Controlling);
         MediaCommand::Open { call, session, peer, name, role, contents: vec![content(index)] }

@@ -51,7 +51,7 @@ struct Cost {
 struct End {
     session: Session,
     backend: Backend,
-    transports: BTreeSet<u8>,
+    transports: BTreeSet<u32>,
     handshakes: usize,
 }
 

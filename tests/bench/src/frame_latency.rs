@@ -120,7 +120,7 @@ impl Receiver {
         sender.execute(open_with(0, IceRole::Controlling, &MEDIA).0);
         for _ in MEDIA {
             let ((index, ours), (of_sender, theirs)) = (this.described(), described(sender));
-            let media = |index: u8| &MEDIA[usize::from(index)];
+            let media = |index: u32| &MEDIA[index as usize];
             for command in agree_on(0, of_sender, media(of_sender), theirs, DtlsRole::Client) {
                 this.peers.execute(now, &command);
             }
@@ -131,7 +131,7 @@ impl Receiver {
         this
     }
 
-    fn described(&mut self) -> (u8, LocalTransport) {
+    fn described(&mut self) -> (u32, LocalTransport) {
         loop {
             match self.peers.poll_output().expect("an end is described at once") {
                 PeersOutput::Report(MediaReport::Described { transport, local }) => return (transport.index, local),

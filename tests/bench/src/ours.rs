@@ -133,10 +133,10 @@ pub(crate) fn open(with: usize, role: IceRole) -> (MediaCommand, SessionId) {
 /// The same with these media, each by a transport of its own and under its own name.
 pub(crate) fn open_with(with: usize, role: IceRole, media: &[Media]) -> (MediaCommand, SessionId) {
     let session = SessionId(with as u64);
-    let content = |(index, media): (u8, &Media)| OpenContent {
+    let content = |(index, media): (u32, &Media)| OpenContent {
         name: media.to_string(),
         media: media.clone(),
-        ssrc: SSRC + u32::from(index),
+        ssrc: SSRC + index,
         rtx_ssrc: None,
         transport: muji_jingle::TransportId { session, index },
         payload_types: vec![payload_type(media)],
@@ -159,7 +159,7 @@ pub(crate) fn agree(with: usize, remote: LocalTransport, dtls: DtlsRole) -> Vec<
 /// What lets a medium flow, by the transport of this number.
 pub(crate) fn agree_on(
     with: usize,
-    index: u8,
+    index: u32,
     media: &Media,
     remote: LocalTransport,
     dtls: DtlsRole,
@@ -168,7 +168,7 @@ pub(crate) fn agree_on(
     let transport = muji_jingle::TransportId { session, index };
     let send =
         Some(Sending { publication: media.to_string(), payload_type: payload_type(media), red: None, rtx: None });
-    let (content, streams) = (media.to_string(), vec![(SSRC + u32::from(index)).into()]);
+    let (content, streams) = (media.to_string(), vec![(SSRC + index).into()]);
     let mut commands = vec![MediaCommand::Content { session, content, send, receive: true, streams }];
     let LocalTransport { ufrag, pwd, fingerprint, candidates } = remote;
     commands.extend(candidates.into_iter().map(|candidate| MediaCommand::Candidate { transport, candidate }));

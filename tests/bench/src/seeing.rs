@@ -108,7 +108,7 @@ fn introduce(viewer: &mut Backend, other: &mut Backend, number: usize) {
     other.execute(open_with(0, IceRole::Controlled, &MEDIA).0);
     for _ in MEDIA {
         let (ours, theirs) = (described(viewer), described(other));
-        let media = |index: u8| MEDIA[usize::from(index)].clone();
+        let media = |index: u32| MEDIA[index as usize].clone();
         for command in agree_on(number, theirs.0, &media(theirs.0), theirs.1, DtlsRole::Client) {
             viewer.execute(command);
         }
@@ -118,7 +118,7 @@ fn introduce(viewer: &mut Backend, other: &mut Backend, number: usize) {
     }
 }
 
-pub(crate) fn described(backend: &mut Backend) -> (u8, muji_core::media::LocalTransport) {
+pub(crate) fn described(backend: &mut Backend) -> (u32, muji_core::media::LocalTransport) {
     let limit = Instant::now() + LIMIT;
     loop {
         match backend.poll_report(&mut Context::from_waker(Waker::noop())) {

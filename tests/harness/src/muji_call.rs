@@ -1,5 +1,6 @@
 //! `muji-call` processes, built beside the program that starts them, and the events that they tell.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ pub struct Processes {
     program: PathBuf,
     login: Vec<String>,
     password: String,
-    children: Vec<(usize, Child)>,
+    children: BTreeMap<usize, Child>,
     /// Kept until all are started: behind the last line of the last of them there is nothing more.
     lines: Option<mpsc::Sender<(usize, String)>>,
     said: mpsc::Receiver<(usize, String)>,
@@ -37,10 +38,10 @@ impl Processes {
         }
         let (lines, said) = mpsc::channel(LINES);
         let login = login.iter().map(|&option| option.to_owned()).collect();
-        Ok(Self { program, login, password: password.to_owned(), children: Vec::new(), lines: Some(lines), said })
+        Ok(Self { program, login, password: password.to_owned(), children: BTreeMap::new(), lines: Some(lines), said })
     }
 
-    /// Starts one that logs in as `jid` and speaks under this number.
+    /// Starts one that logs in as `jid` and speaks under this number. One that spoke under it before has ended, or does now.
     ///
     /// # Errors
     /// If it cannot be started, or all were.
@@ -64,13 +65,19 @@ impl Processes {
                 }
             }
         });
-        self.children.push((number, child));
+        self.children.insert(number, child);
         Ok(())
+    }
+
+    /// The system's id of the process that speaks under this number, unless it has ended and this was seen.
+    #[must_use]
+    pub fn id(&self, number: usize) -> Option<u32> {
+        self.children.get(&number).and_then(Child::id)
     }
 
     /// Presses keys of all that still run.
     pub async fn press(&mut self, keys: &str) {
-        for (_, child) in &mut self.children {
+        for child in self.children.values_mut() {
             if let Some(input) = &mut child.stdin {
                 let _ended = input.write_all(keys.as_bytes()).await.is_err();
             }
@@ -93,7 +100,7 @@ impl Processes {
         }
     }
 
-    /// How each of them ended, in the order of their start.
+    /// How each of them ended, by number.
     ///
     /// # Errors
     /// If that cannot be known.

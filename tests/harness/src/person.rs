@@ -164,6 +164,20 @@ impl Client {
         self.wanted.insert(call);
     }
 
+    /// Nothing of before is looked at any more: events, calls and sessions that are over, and servers but for the last.
+    pub(crate) fn forget_past(&mut self) {
+        self.events = Vec::new();
+        self.wanted.retain(|call| self.call == Some(*call));
+        self.sessions.retain(|session, _| self.open.contains(session));
+        self.heard.retain(|(session, _), _| self.open.contains(session));
+        self.ends.clear(); // A session that lasts has had hundreds.
+        self.agreed.retain(|session, _| self.open.contains(session));
+        if let Some(ears) = &mut self.ears {
+            ears.retain(|(session, _), _| self.open.contains(session));
+        }
+        self.servers.drain(..self.servers.len().saturating_sub(1));
+    }
+
     /// It hears what comes, and sends what can be heard.
     pub(crate) fn listen(&mut self) {
         self.ears = Some(BTreeMap::new());

@@ -1,4 +1,5 @@
-//! A proxy between a client and its server, without TLS: it counts stanzas, stalls the connection after a given one, and cuts it.
+//! A proxy between a client and its server, without TLS: it counts stanzas, stalls the connection after a given one, and cuts it or lets it go
+//! on.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,6 +30,8 @@ pub struct Proxy {
     passed: watch::Receiver<usize>,
     /// Each cut raises it.
     cuts: watch::Sender<usize>,
+    /// Whether what was stalled goes on.
+    released: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
 
@@ -43,24 +46,25 @@ impl Proxy {
         let state = Arc::new(Mutex::new(State { stanzas: 0, until }));
         let (tell, passed) = watch::channel(0);
         let (cuts, cut) = watch::channel(0);
+        let (released, release) = watch::channel(false);
         let (shared, tell) = (state.clone(), Arc::new(tell));
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(server).await else { continue };
                 let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
                 for (from, to) in [(from_client, to_server), (from_server, to_client)] {
-                    let (shared, tell, mut cut) = (shared.clone(), tell.clone(), cut.clone());
+                    let (shared, tell, mut cut, release) = (shared.clone(), tell.clone(), cut.clone(), release.clone());
                     cut.mark_unchanged();
                     tokio::spawn(async move {
                         tokio::select! {
-                            _ = carry(from, to, &shared, &tell) => {}
+                            _ = carry(from, to, &shared, &tell, release) => {}
                             _ = cut.changed() => {}
                         }
                     });
                 }
             }
         });
-        Ok(Self { address, state, passed, cuts, accepting })
+        Ok(Self { address, state, passed, cuts, released, accepting })
     }
 
     /// Where clients reach the server through it.
@@ -79,6 +83,12 @@ impl Proxy {
     pub fn cut(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).until = usize::MAX;
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// What was stalled passes now, and everything behind it.
+    pub fn release(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).until = usize::MAX;
+        self.released.send_replace(true);
     }
 
     /// How many have passed.
@@ -100,6 +110,7 @@ async fn carry(
     mut to: OwnedWriteHalf,
     state: &Mutex<State>,
     tell: &watch::Sender<usize>,
+    mut release: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let (mut room, mut scanner) = (vec![0; ROOM], Scanner::default());
     loop {
@@ -107,28 +118,40 @@ async fn carry(
         if count == 0 {
             return to.shutdown().await;
         }
-        let (mut passes, mut frozen) = (count, false);
-        {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.stanzas >= state.until {
-                (passes, frozen) = (0, true);
+        let mut rest = &room[..count];
+        while !rest.is_empty() {
+            let passes = passing(rest, &mut scanner, state, tell);
+            to.write_all(&rest[..passes]).await?;
+            rest = &rest[passes..];
+            if !rest.is_empty() || is_stalled(state) {
+                // The connection stays, and nothing comes by it.
+                release.wait_for(|released| *released).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
             }
-            for (index, byte) in room[..passes].iter().enumerate() {
-                if scanner.ends_stanza(*byte) {
-                    state.stanzas += 1;
-                    if state.stanzas == state.until {
-                        (passes, frozen) = (index + 1, true);
-                        break;
-                    }
-                }
-            }
-            tell.send_replace(state.stanzas);
-        }
-        to.write_all(&room[..passes]).await?;
-        if frozen {
-            std::future::pending::<()>().await; // The connection stays, and nothing comes by it.
         }
     }
+}
+
+fn is_stalled(state: &Mutex<State>) -> bool {
+    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.stanzas >= state.until
+}
+
+/// How many of these bytes may pass.
+fn passing(bytes: &[u8], scanner: &mut Scanner, state: &Mutex<State>, tell: &watch::Sender<usize>) -> usize {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    if state.stanzas >= state.until {
+        return 0;
+    }
+    for (index, byte) in bytes.iter().enumerate() {
+        if scanner.ends_stanza(*byte) {
+            state.stanzas += 1;
+            tell.send_replace(state.stanzas);
+            if state.stanzas == state.until {
+                return index + 1;
+            }
+        }
+    }
+    bytes.len()
 }
 
 /// Finds the ends of stanzas in a stream, however it is cut.

@@ -93,6 +93,7 @@ impl SimulatedServer {
     /// Somebody's connection is gone.
     pub fn disconnected(&mut self, who: &FullJid) -> Vec<Delivery> {
         self.users.remove(who);
+        self.copying.remove(who); // A new stream has to ask again (XEP-0280 section 4).
         self.rooms.disconnected(who)
     }
 

@@ -12,6 +12,7 @@ use muji_media::stats::{AudioStats, Level, Observation, Target};
 use serde_json::{Value, json};
 
 use crate::args::Args;
+use crate::output;
 use crate::pair_matrix::PairMatrix;
 use crate::statistics::{self, ParticipantStats, millis};
 use crate::window_state::{Person, SharedWindowState};
@@ -64,9 +65,9 @@ impl Report {
     pub(crate) fn logged_in(&mut self, login: &LoggedIn) {
         let LoggedIn { server, encrypted, mechanism } = login;
         if *mechanism == Mechanism::Plain {
-            eprintln!(
+            output::error(format_args!(
                 "muji-call: note: the password was sent to the server itself (PLAIN over TLS), since it offers no better mechanism"
-            );
+            ));
         }
         let (name, verbose) = (mechanism.name(), self.verbose);
         self.say("login", json!({ "server": server, "encrypted": encrypted, "mechanism": name }), || {
@@ -337,7 +338,7 @@ impl Report {
         if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
             line.extend(fields.into_iter().filter(|(name, value)| !value.is_null() || name == "hz"));
         }
-        println!("{line}");
+        output::line(format_args!("{line}"));
     }
 }
 

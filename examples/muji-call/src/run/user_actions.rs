@@ -133,7 +133,7 @@ impl Program {
     pub(super) fn interrupt(&mut self) -> Result<(), Failure> {
         let first = !std::mem::replace(&mut self.interrupted, true);
         if first && self.call.is_some() {
-            eprintln!("muji-call: leaving; press Ctrl-C again to quit at once");
+            crate::output::error(format_args!("muji-call: leaving; press Ctrl-C again to quit at once"));
             self.leave();
             return Ok(());
         }

@@ -36,7 +36,7 @@ impl Snapshots {
                     continue; // The last of the call stays.
                 }
                 if let Err(why) = camera.take(&shared_view, &file) {
-                    eprintln!("muji-call: {}: {why}", file.display());
+                    crate::output::error(format_args!("muji-call: {}: {why}", file.display()));
                     return;
                 }
             }

@@ -98,6 +98,25 @@ async fn leaves_properly(kill: &str) {
 }
 
 #[tokio::test]
+async fn whose_output_nobody_reads_any_more_goes_on_with_the_call() {
+    let server = server(Rules::default()).await;
+    let mut romeo = call(&server, "romeo", &["--audio", "tone:440", "--json"]).spawn().unwrap();
+    let mut juliet = call(&server, "juliet", &["--audio", "tone:660", "--json"]).spawn().unwrap();
+    for child in [&mut romeo, &mut juliet] {
+        said(child, "first-sound").await;
+    }
+    drop((romeo.stdout.take(), romeo.stderr.take()));
+    // Each second something is said, and so something cannot be.
+    for _ in 0..4 {
+        let heard = said(&mut juliet, "\"heard\"").await;
+        assert!(heard.contains("\"hz\":4") && heard.contains("\"nick\":\"romeo\""), "{heard}");
+    }
+    signal(&romeo, "-INT").await;
+    let ended = timeout(LIMIT, romeo.wait()).await.expect("in time").unwrap();
+    assert_eq!(ended.code(), Some(130), "it left as always");
+}
+
+#[tokio::test]
 async fn a_second_interrupt_quits_at_once() {
     let server = server(Rules::default()).await;
     let mut romeo = call(&server, "romeo", &["--json"]).spawn().unwrap();

@@ -266,8 +266,11 @@ impl World {
         let old = self.jid(who);
         let deliveries = self.service.disconnected(&old);
         self.deliver(deliveries);
+        self.rebound += 1;
         let person = &mut self.people[who.0];
-        person.jid = old.to_bare().with_resource_str(&format!("{}-again", old.resource())).expect("it is plain");
+        let first = old.resource().as_str().split('-').next().unwrap_or_default();
+        let resource = format!("{first}-again{}", self.rebound); // Never longer, however often.
+        person.jid = old.to_bare().with_resource_str(&resource).expect("it is plain");
         let jid = person.jid.clone();
         self.reconnect(who, ConnectionChange::Bound { jid });
     }
@@ -286,6 +289,18 @@ impl World {
         (client.missed, client.unsent) = (Vec::new(), Vec::new()); // Of a stream that is no more.
         client.engine.handle_connection(now, change);
         self.drain(who);
+    }
+
+    /// Forgets what only tests look back at, so that a world can go on for days: stanzas, events, sessions that are over.
+    pub fn forget_past(&mut self) {
+        self.wire = Vec::new();
+        let people = &self.people;
+        self.routes.retain(|route, _| people.iter().any(|person| person.jid == route.who));
+        for person in &mut self.people {
+            if let Body::Client(client) = &mut person.body {
+                client.forget_past();
+            }
+        }
     }
 
     /// Changes the rooms, and delivers what they send.

@@ -27,7 +27,7 @@ use super::simulated_server::SimulatedServer;
 use super::stanza;
 
 /// Somebody in the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonId(usize);
 
 impl PersonId {
@@ -140,6 +140,8 @@ pub struct World {
     people: Vec<Person>,
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     arrived: u64,
+    /// New streams so far.
+    rebound: usize,
     routes: BTreeMap<Route, Instant>,
     /// Packets sent from each address to each.
     datagrams: BTreeMap<(IpAddr, IpAddr), usize>,
@@ -193,6 +195,7 @@ impl World {
             people: Vec::new(),
             arrivals: BTreeMap::new(),
             arrived: 0,
+            rebound: 0,
             routes: BTreeMap::new(),
             datagrams: BTreeMap::new(),
             blocked: BTreeSet::new(),
