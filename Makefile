@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test soak crowd lab dino browser conformance bench bitrate quality requirements explore mutants install needs
+.PHONY: demo demo-fork test soak crowd lab dino browser conformance bench bitrate quality requirements explore mutants fuzz install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -93,6 +93,12 @@ explore:
 mutants:
 	@scripts/needs mutants
 	@CARGO="$(CARGO)" SHARD="$(SHARD)" scripts/mutants $(MUTANTS)
+
+# Inputs made by mutation for all that reads what others send, each target for SECONDS, and a table of what was found. TARGETS="engine session": these
+# alone; FUZZ=--keep: inputs that reach new code go into fuzz/corpus.
+SECONDS ?= 60
+fuzz: needs
+	@CARGO="$(CARGO)" scripts/fuzz $(FUZZ) $(SECONDS) $(TARGETS)
 
 # muji-call with microphones, loudspeakers, cameras and the keyring, into cargo's folder for programs.
 install:

@@ -14,6 +14,9 @@ use crate::media::{MediaReport, PathFailure, TransportFailure};
 impl Session {
     /// A report of the media layer about this session.
     pub fn handle_media(&mut self, now: Instant, ids: &mut Ids, report: MediaReport) {
+        if self.is_over() {
+            return; // It was on its way when everything was closed.
+        }
         if report.transport().is_some_and(|transport| !self.contents.transports.has(transport)) {
             return; // It was closed meanwhile, such as one that the peer's bundle does without.
         }

@@ -190,7 +190,9 @@ impl Session {
 
     /// Takes the content out that carries a publication; with the last one the session ends.
     pub fn remove(&mut self, now: Instant, ids: &mut Ids, publication: &str) {
-        self.change(now, ids, |changes| changes.remove(publication));
+        if !self.is_over() {
+            self.change(now, ids, |changes| changes.remove(publication));
+        }
     }
 
     /// True if a publication is sent, or being added.
@@ -377,6 +379,9 @@ impl Session {
     /// The result or the error of one of our requests. False if the id is not of one.
     pub fn handle_answer(&mut self, now: Instant, ids: &mut Ids, id: &str, outcome: Result<(), &StanzaError>) -> bool {
         let Some(request) = self.out.pending.answered(id) else { return false };
+        if self.is_over() {
+            return true; // Nothing follows from it any more.
+        }
         let Err(error) = outcome else {
             if request == Request::Initiate
                 && let State::Offered { rings, .. } = self.state
@@ -407,6 +412,10 @@ impl Session {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, ids: &mut Ids) {
+        if self.is_over() {
+            drop(self.out.pending.expired(now)); // Nothing follows from it any more.
+            return;
+        }
         match self.state {
             State::Offered { until, .. } if until <= now => {
                 self.terminate(now, ids, Reason::Timeout.into(), End::Silent(Awaited::Acceptance));
@@ -459,6 +468,9 @@ impl Session {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_over() {
+            return self.out.pending.poll_timeout();
+        }
         let restart = self.contents.transports.poll_restart().filter(|_| self.is_active());
         let contents = self.contents.list.poll_timeout();
         let silence = self.contents.poll_silence().filter(|_| self.is_active());

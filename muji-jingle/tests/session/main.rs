@@ -18,11 +18,13 @@ mod telephones;
 use std::time::Duration;
 
 use muji_jingle::fault::PeerFault;
-use muji_jingle::media::{MediaCommand, MediaReport};
-use muji_jingle::{Awaited, End, Mute, Session, SessionEvent, SessionId, timers};
+use muji_jingle::media::{MediaCommand, MediaReport, MediaTrouble};
+use muji_jingle::{Awaited, ContentSpec, End, Mute, Session, SessionEvent, SessionId, timers};
+use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Action, Jingle, Reason};
-use muji_xep::rtp::PayloadType;
+use muji_xep::rtp::{Media, PayloadType};
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use pair::{agreed, answer, drain, end, offered, opus, parties, transport, up, wanted};
 
@@ -69,6 +71,47 @@ fn a_mute_is_told_by_the_name_of_the_content() {
     let [(id, info)] = &drain(&mut pair.callee).requests[..] else { panic!("one piece of news") };
     pair.caller.handle_request(pair.now, &mut pair.ids, id, info, &[]).expect("it is understood");
     assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Muted(Some("audio".to_owned()))]);
+}
+
+#[test]
+fn a_report_that_comes_behind_the_end_says_nothing() {
+    let session = SessionId(1);
+    let reports = [
+        MediaReport::Connected { transport: transport() },
+        MediaReport::Interrupted { transport: transport() },
+        MediaReport::Moved { transport: transport() },
+        MediaReport::WrongCertificate { transport: transport() },
+        MediaReport::Flowing { session, content: "audio".to_owned() },
+        MediaReport::Silent { session, content: "audio".to_owned() },
+        MediaReport::Digit { session, digit: Digit::of_key('5').expect("a key") },
+        MediaReport::Trouble(MediaTrouble::Decoder("it failed".to_owned())),
+    ];
+    for report in reports {
+        let mut pair = up();
+        pair.caller.end(pair.now, &mut pair.ids, Reason::Success);
+        drain(&mut pair.caller);
+        pair.caller.handle_media(pair.now, &mut pair.ids, report.clone());
+        assert!(pair.caller.poll_output().is_none(), "{report:?}");
+    }
+}
+
+#[test]
+fn what_is_over_takes_nothing_out_and_no_answer_to_it_leads_to_anything() {
+    let refused = StanzaError::new(ErrorType::Cancel, DefinedCondition::ItemNotFound, "en", "");
+    for outcome in [Ok(()), Err(&refused)] {
+        let mut pair = up();
+        let [audio] = &wanted(vec![PayloadType::new(98, "VP8", 90_000, 1)])[..] else { panic!("one content") };
+        let video = ContentSpec { publication: "video".to_owned(), media: Media::Video, ssrc: 8, ..audio.clone() };
+        pair.caller.add(pair.now, &mut pair.ids, video);
+        pair.caller.handle_media(pair.now, &mut pair.ids, end("romeo"));
+        let [(id, _)] = &drain(&mut pair.caller).requests[..] else { panic!("one addition") };
+        pair.caller.end(pair.now, &mut pair.ids, Reason::Success);
+        drain(&mut pair.caller);
+        pair.caller.remove(pair.now, &mut pair.ids, "video");
+        pair.caller.remove(pair.now, &mut pair.ids, "audio");
+        assert!(pair.caller.handle_answer(pair.now, &mut pair.ids, id, outcome), "it was asked for");
+        assert!(pair.caller.poll_output().is_none());
+    }
 }
 
 // Shows jingle-term-10.

@@ -28,7 +28,7 @@ pub mod recognition;
 pub mod register;
 pub mod replay;
 pub mod room;
-mod scram;
+pub mod scram;
 pub mod seeded_random;
 pub mod server;
 pub mod simulated_server;

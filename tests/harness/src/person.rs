@@ -101,7 +101,7 @@ pub(crate) struct Client {
     pub(crate) events: Vec<Event>,
     pub(crate) call: Option<CallId>,
     /// Calls that its user wants: nothing is opened or captured for another.
-    wanted: BTreeSet<CallId>,
+    pub(crate) wanted: BTreeSet<CallId>,
     /// What is captured, with the time of the next frame.
     publishing: BTreeMap<(CallId, String), Capture>,
     frames: u32,

@@ -9,7 +9,7 @@ const SALT: &[u8] = b"salt of the earth";
 const ITERATIONS: u32 = 4_096;
 
 /// A login half-way.
-pub(super) struct Exchange {
+pub struct Exchange {
     user: String,
     client_first: String,
     challenge: String,
@@ -18,7 +18,8 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// What the client said first.
-    pub(super) fn begin(first: &[u8], password: &str) -> Option<Self> {
+    #[must_use]
+    pub fn begin(first: &[u8], password: &str) -> Option<Self> {
         let first = std::str::from_utf8(first).ok()?;
         let bare = &first[first.find("n=")?..];
         let user = field(bare, "n=")?.replace("=2C", ",").replace("=3D", "=");
@@ -29,12 +30,14 @@ impl Exchange {
     }
 
     /// What it is answered.
-    pub(super) fn challenge(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn challenge(&self) -> Vec<u8> {
         self.challenge.clone().into_bytes()
     }
 
     /// The user and our own proof, if the client's is right.
-    pub(super) fn finish(&self, response: &[u8]) -> Option<(String, Vec<u8>)> {
+    #[must_use]
+    pub fn finish(&self, response: &[u8]) -> Option<(String, Vec<u8>)> {
         let response = std::str::from_utf8(response).ok()?;
         let (unproven, proof) = response.rsplit_once(",p=")?;
         let message = format!("{},{},{unproven}", self.client_first, self.challenge);

@@ -184,6 +184,16 @@ impl World {
         self.command(who, Command::Accept(vec![Media::Audio]));
     }
 
+    /// Somebody leaves every call that its user ever wanted.
+    pub fn leave_all(&mut self, who: PersonId) {
+        let now = self.now;
+        let client = self.client_mut(who);
+        for call in client.wanted.clone() {
+            let _over = client.engine.command(now, call, Command::Leave).is_err();
+        }
+        self.drain(who);
+    }
+
     /// Leaves the call.
     pub fn leave(&mut self, who: PersonId) {
         self.command(who, Command::Leave);
@@ -357,9 +367,17 @@ impl World {
     /// # Panics
     /// If the text is no element, or the victim no client.
     pub fn forge(&mut self, victim: PersonId, stanza: &str) {
-        let (now, element): (_, Element) = (self.now, stanza.parse().expect("the text is well-formed"));
+        self.forge_element(victim, &stanza.parse().expect("the text is well-formed"));
+    }
+
+    /// The same as an element, which need not be text that can be parsed.
+    ///
+    /// # Panics
+    /// If the victim is no client.
+    pub fn forge_element(&mut self, victim: PersonId, stanza: &Element) {
+        let now = self.now;
         let Body::Client(client) = &mut self.people[victim.0].body else { panic!("only a client reads elements") };
-        let _whose = client.engine.handle_element(now, &element);
+        let _whose = client.engine.handle_element(now, stanza);
         self.drain(victim);
     }
 
