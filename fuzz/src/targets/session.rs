@@ -200,7 +200,7 @@ impl Pair {
     fn report(&mut self, to: usize, choices: &mut Choices<'_>) {
         let Some(side) = &mut self.sides[to] else { return };
         let session = SessionId(1);
-        let transport = TransportId { session, index: u8::try_from(choices.below(4)).unwrap_or_default() };
+        let transport = TransportId { session, index: u32::try_from(choices.below(4)).unwrap_or_default() };
         let content = side.session.contents().first().map_or_else(String::new, |(name, _)| name.clone());
         let failure =
             |why| PathFailure { why, network: vec![NetworkFailure::Server { server: "s".into(), error: "e".into() }] };
