@@ -1,5 +1,5 @@
-//! How much memory an input takes: what the thread has allocated in Rust, at its peak. What libraries in C allocate is not counted; the
-//! limit of libFuzzer on the whole process is there for that.
+//! How much memory an input takes: what the calling thread has allocated in Rust, at its peak. What other threads and libraries in C
+//! allocate is not counted; the limit of libFuzzer on the whole process is there for that.
 #![allow(unsafe_code)] // An allocator is an unsafe trait.
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -85,7 +85,7 @@ const VALUES: [&str; 62] = [
     "\u{1F4F1}\u{202E}\u{300}",
 ];
 
-const NAMES: [&str; 30] = [
+const ELEMENTS: [&str; 30] = [
     "jingle",
     "content",
     "description",
@@ -177,6 +177,10 @@ pub(crate) struct Names<'a> {
     pub(crate) room: &'a str,
 }
 
+/// Those of targets with one peer and one room.
+pub(crate) const NAMES: Names<'static> =
+    Names { sid: "s1", peer: "juliet@capulet.example/1", room: "balcony@conference.capulet.example" };
+
 /// A stanza of a real client, changed.
 pub(crate) fn stanza(choices: &mut Choices<'_>, names: Names<'_>) -> Element {
     made(choices, &STANZAS, names)
@@ -222,7 +226,8 @@ fn nth(element: &mut Element, at: usize) -> Option<&mut Element> {
     None
 }
 
-fn set(element: &mut Element, name: &str, value: &str) {
+/// Sets an attribute of a name that XML allows.
+pub(crate) fn set(element: &mut Element, name: &str, value: &str) {
     let name = NcName::try_from(name).expect("the names of attributes are");
     element.set_attr(Namespace::NONE, name, value);
 }
@@ -281,7 +286,7 @@ fn change_once(choices: &mut Choices<'_>, element: &mut Element) {
         6 => element.append_text(*choices.one_of(&VALUES)),
         7 => element.append_text(text(choices.bytes())),
         8 => {
-            let (name, ns) = (choices.one_of(&NAMES), element.ns());
+            let (name, ns) = (choices.one_of(&ELEMENTS), element.ns());
             rename(element, name, &ns);
         }
         9 => {

@@ -40,8 +40,8 @@ pub struct Datagram<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Datagrams where the kernel has written them, those of one system call after the other. Apart from [`Sockets`], by which what is received
-/// may be answered at once.
+/// Datagrams where the kernel has written them, those of one system call after the other. Separate from [`Sockets`], which send answers while
+/// these are read. A round of all sockets has one `now`, that of its beginning.
 #[derive(Default)]
 pub struct ReceiveBuffer {
     room: Vec<u8>,
@@ -51,6 +51,8 @@ pub struct ReceiveBuffer {
     socket: usize,
     calls: usize,
     probable: bool,
+    /// The time of the wall clock when the round of all sockets began.
+    wall: Duration,
 }
 
 impl ReceiveBuffer {
@@ -175,10 +177,12 @@ impl Sockets {
     /// Takes some of the datagrams that wait at the sockets, in order of arrival for each. False if none is left, or timers and commands
     /// must have their turn.
     pub fn receive(&mut self, now: Instant, buffer: &mut ReceiveBuffer) -> bool {
-        let ReceiveBuffer { room, reads, socket: number, calls, probable } = buffer;
+        let ReceiveBuffer { room, reads, socket: number, calls, probable, wall } = buffer;
         room.resize(ROOM * BATCH, 0);
         reads.clear();
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if (*number, *calls) == (0, 0) {
+            *wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        }
         while let Some(socket) = self.sockets.get(*number) {
             let mut metas = [RecvMeta::default(); BATCH];
             // An error is the ICMP reply to a datagram that nobody took, or means that nothing is there.
@@ -187,7 +191,7 @@ impl Sockets {
                 *calls += 1;
                 *probable = count == BATCH;
                 reads.extend(
-                    metas[..count].iter().map(|meta| (socket.address, arrived(now, wall, meta.timestamp), *meta)),
+                    metas[..count].iter().map(|meta| (socket.address, arrived(now, *wall, meta.timestamp), *meta)),
                 );
                 return true;
             }

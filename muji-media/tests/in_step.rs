@@ -144,6 +144,9 @@ impl Transport for Detour {
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
         self.transport.set_negotiated(negotiated);
     }
+    fn remove_content(&mut self, name: &str) {
+        self.transport.remove_content(name);
+    }
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         self.transport.send(now, captured, content, packets);
     }

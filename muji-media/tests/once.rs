@@ -62,6 +62,7 @@ impl Transport for Tap {
     fn add_local_candidate(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn remove_local_candidate(&mut self, _now: Instant, _candidate: &LocalCandidate) {}
     fn add_content(&mut self, _content: &OpenContent) {}
+    fn remove_content(&mut self, _name: &str) {}
     fn set_negotiated(&mut self, _negotiated: &NegotiatedContent) {}
     fn send_as(&mut self, _: Instant, _: Option<Instant>, _: &str, _: u8, _: &RtpPacket) {}
     fn request_key_frame(&mut self, _now: Instant, _content: &str) {}

@@ -2,6 +2,9 @@
 //!
 //! `muji-call --help` begins with examples; the exit codes are those of [`exit`].
 
+// They panic if the reader is gone: see `output.rs`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod audio;
 mod chat;

@@ -9,7 +9,7 @@ pub(crate) fn line(text: Arguments<'_>) {
     let _reader_is_gone = writeln!(stdout(), "{text}").is_err();
 }
 
-/// A part of a line, or what moves the cursor.
+/// Text without an end of line, such as what moves the cursor.
 pub(crate) fn part(text: Arguments<'_>) {
     let _reader_is_gone = write!(stdout(), "{text}").is_err();
 }

@@ -1,9 +1,10 @@
-//! Runs one target, named by `MUJI_FUZZ_TARGET`, under libFuzzer, whose options it takes; `list` prints all. `scripts/fuzz` calls it.
+//! Runs one target, named by `MUJI_FUZZ_TARGET`, under libFuzzer, whose options it takes; `list` prints all, and their bounds.
+//! `scripts/fuzz` calls it.
 #![no_main]
 
 use std::sync::OnceLock;
 
-use muji_fuzz::{TARGETS, Target};
+use muji_fuzz::{MAX_CORPUS, TARGETS, Target};
 
 /// The target that was asked for.
 fn target() -> &'static Target {
@@ -11,7 +12,7 @@ fn target() -> &'static Target {
     TARGET.get_or_init(|| {
         let name = std::env::var("MUJI_FUZZ_TARGET").unwrap_or_default();
         if name == "list" {
-            TARGETS.iter().for_each(|target| println!("{} {}", target.name, target.longest));
+            TARGETS.iter().for_each(|target| println!("{} {} {MAX_CORPUS}", target.name, target.longest));
             std::process::exit(0);
         }
         let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();

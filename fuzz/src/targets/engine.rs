@@ -1,20 +1,19 @@
 //! Three people with real Engines, and a stranger, in virtual time: calls in a room and between two, in any stage, while stanzas come that
 //! nobody should send, connections break, and users act.
 //!
-//! Nobody has a session or captures anything without a call, nobody has two sessions with one peer, a stranger changes nothing, what is
-//! kept has a bound, nothing answers itself for ever, and when all have left nothing is left.
+//! Nobody has two sessions with one peer, a stranger changes nothing, what is kept has a bound, nothing answers itself for ever, and when
+//! all have left no session is open and nothing is captured.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jid::FullJid;
-use minidom::rxml::Namespace;
 use muji_core::{Command, Digit, Event, Hold, Media, Mute, Via};
 use muji_harness::world::{PersonId, World};
 use muji_xep::{Element, ns};
 
 use crate::choices::Choices;
-use crate::stanza::{Names, change, stanza};
+use crate::stanza::{Names, change, set, stanza};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ROOM: &str = "balcony";
@@ -126,8 +125,7 @@ impl Play {
     fn send(&mut self, victim: PersonId, mut stanza: Element, from: &str) {
         let to = self.world.jid(victim).to_string();
         for (name, value) in [("from", from), ("to", to.as_str())] {
-            let name = name.try_into().expect("a name");
-            stanza.set_attr(Namespace::NONE, name, value);
+            set(&mut stanza, name, value);
         }
         self.world.forge_element(victim, &stanza);
     }
@@ -164,7 +162,7 @@ impl Play {
         }
         let mut iq = Element::bare("iq", ns::CLIENT);
         for (name, value) in [("type", "set"), ("id", "intruder")] {
-            iq.set_attr(Namespace::NONE, name.try_into().expect("a name"), value);
+            set(&mut iq, name, value);
         }
         iq.append_child(request);
         self.send(victim, iq, STRANGER);
@@ -250,6 +248,7 @@ impl Play {
         self.world.run_for(AFTER_ALL);
         for who in self.people {
             assert_eq!(self.world.sessions(who), 0, "when all have left");
+            assert_eq!(self.world.published(who), [""; 0], "when all have left");
         }
     }
 }

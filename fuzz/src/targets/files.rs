@@ -1,4 +1,5 @@
-//! Files of sound and pictures: WebM, IVF, Y4M, WAV. What opens is played for a while, and its frames have as many samples as their size says.
+//! Files of sound and pictures: WebM, IVF, Y4M, WAV. What opens is played for a while, and its frames have as many samples as their size
+//! says.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

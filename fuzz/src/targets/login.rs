@@ -1,6 +1,7 @@
 //! A server that says anything while a client logs in and after: stream features, SASL, binding, stream management, stanzas.
 //!
-//! The stream is a real one over loopback, in virtual time: every wait of the client ends, and what it gives is within its bounds.
+//! The stream is a real one over loopback, as `Connection` takes no other, in virtual time: every wait of the client ends, and what it
+//! gives is within its bounds. Time may pass before bytes arrive, and nonces are random, so an input that fails once need not fail again.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -17,23 +18,24 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::choices::Choices;
-use crate::stanza::{Names, stanza};
+use crate::stanza::{NAMES, stanza};
 
 const PASSWORD: &str = "secret";
-const NAMES: Names<'_> =
-    Names { sid: "s1", peer: "juliet@capulet.example/1", room: "balcony@conference.capulet.example" };
 
-/// The login, the pauses between attempts, and what is asked of a server that is silent: all of it is over by then.
-const DEADLINE: Duration = Duration::from_secs(1_800);
+/// How many things that come the client takes.
+const LOOKS: u32 = 64;
 
-/// So long the server waits for what the client says.
+/// How long the client waits for each.
+const LOOK: Duration = Duration::from_secs(225);
+
+/// All that the client waits for, and as long again for the login, the answers and the end.
+const DEADLINE: Duration = LOOK.saturating_mul(2 * LOOKS);
+
+/// How long the server waits for what the client says.
 const LISTENS: Duration = Duration::from_millis(50);
 
 /// What a stanza may have at most, in letters: it is cut at a megabyte, and written it needs up to six letters for each.
 const MAX_STANZA: usize = 8 << 20;
-
-/// How often the client looks for what comes.
-const LOOKS: usize = 64;
 
 pub(super) fn run(bytes: &[u8]) {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("there is a runtime");
@@ -53,7 +55,7 @@ pub(super) fn run(bytes: &[u8]) {
 async fn talk(account: Account) {
     let Ok(mut connection) = Connection::open(account).await else { return };
     for _ in 0..LOOKS {
-        match timeout(DEADLINE / 8, connection.next()).await {
+        match timeout(LOOK, connection.next()).await {
             Ok(Incoming::Stanza(stanza)) => {
                 assert!(letters(&stanza) <= MAX_STANZA);
                 connection.answer(&stanza).await;
@@ -79,8 +81,8 @@ async fn serve(listener: &TcpListener, choices: &mut Choices<'_>) {
     }
 }
 
-/// What an honest server says, in order: the numbers of [`Conversation::say`].
-const HONEST: [usize; 5] = [0, 1, 2, 3, 4];
+/// What a correct server says, in order: the numbers of [`Conversation::say`].
+const CORRECT: [usize; 5] = [0, 1, 2, 3, 4];
 
 #[derive(Default)]
 struct Conversation {
@@ -90,11 +92,11 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// The first so many things are as an honest server says them; what follows is chosen.
+    /// The first few things are those of a correct server; what follows is chosen.
     async fn go(&mut self, socket: &mut TcpStream, choices: &mut Choices<'_>) -> std::io::Result<()> {
-        for honest in HONEST.into_iter().take(choices.below(HONEST.len() + 1)) {
+        for number in CORRECT.into_iter().take(choices.below(CORRECT.len() + 1)) {
             self.listen(socket).await?;
-            let says = self.say(honest, &mut Choices::new(&[]));
+            let says = self.say(number, &mut Choices::new(&[]));
             socket.write_all(&says).await?;
         }
         while !choices.is_over() {

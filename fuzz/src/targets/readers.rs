@@ -5,7 +5,7 @@ use muji_core::stanza;
 use muji_xep::dtls::{EncryptedFingerprint, Fingerprint};
 use muji_xep::ice::{MAX_CANDIDATES, Transport};
 use muji_xep::invite::{self, CallInvite};
-use muji_xep::jingle::{Jingle, MAX_CONTENTS};
+use muji_xep::jingle::{Content, Jingle, MAX_CONTENTS};
 use muji_xep::jmi::JingleMessage;
 use muji_xep::muc::{self, MucUser, Privacy};
 use muji_xep::muji::MujiElement;
@@ -15,13 +15,10 @@ use muji_xep::session_info::SessionInfo;
 use muji_xep::{Element, Skipped, disco, extdisco, guard, roster};
 
 use crate::choices::Choices;
-use crate::stanza::{Names, stanza};
+use crate::stanza::{NAMES, stanza};
 
-const NAMES: Names<'_> =
-    Names { sid: "s1", peer: "juliet@capulet.example/1", room: "balcony@conference.capulet.example" };
-
-/// Nothing that is skipped is told at more length than this.
-const MAX_TOLD: usize = 2_048;
+/// The longest report of what was skipped, in bytes.
+const MAX_SKIPPED: usize = 2_048;
 
 /// A letter or a bracket first: an element as text. Otherwise: a stanza of a real client, changed.
 pub(super) fn run(bytes: &[u8]) {
@@ -50,7 +47,7 @@ fn read(element: &Element) {
     parts(element, &mut skipped);
     payloads(element);
     answers(element, &mut skipped);
-    assert!(skipped.to_string().len() <= MAX_TOLD);
+    assert!(skipped.to_string().len() <= MAX_SKIPPED);
     element.children().for_each(read);
 }
 
@@ -81,13 +78,20 @@ fn session(element: &Element, skipped: &mut Skipped) {
         }
         // What is not understood is not repeated.
         let jingle = jingle.filter(|jingle| !matches!(jingle.info, Some(SessionInfo::Unknown(_))));
+        let jingle = jingle.filter(|jingle| are_whole(&jingle.contents));
         round(jingle, Jingle::write, |written| Jingle::read(written, &mut Skipped::default()));
     }
     if MujiElement::find(std::slice::from_ref(element)).is_some() {
         let muji = MujiElement::read(element, skipped);
         assert!(muji.contents.len() <= MAX_CONTENTS);
-        round(Some(muji), MujiElement::write, |written| Some(MujiElement::read(written, &mut Skipped::default())));
+        let muji = Some(muji).filter(|muji| are_whole(&muji.contents));
+        round(muji, MujiElement::write, |written| Some(MujiElement::read(written, &mut Skipped::default())));
     }
+}
+
+/// What is malformed is not repeated.
+fn are_whole(contents: &[Content]) -> bool {
+    contents.iter().all(|content| content.transport.as_ref().is_none_or(|transport| !transport.malformed))
 }
 
 fn parts(element: &Element, skipped: &mut Skipped) {

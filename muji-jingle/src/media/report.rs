@@ -74,7 +74,7 @@ pub enum MediaReport {
         /// Which key.
         digit: Digit,
     },
-    /// A source, a device, a file or a peer's decoder is not what it should be; the call goes on.
+    /// A source, a device, a file, or the level of H.264 that a peer names, is not what it should be; the call goes on.
     Trouble(MediaTrouble),
 }
 

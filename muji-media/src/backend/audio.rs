@@ -234,8 +234,10 @@ struct AudioStream {
     loudness: Loudness,
     /// Frames played.
     frames: u64,
-    /// There was sound in it, which was told.
+    /// There was sound in it.
     sounded: bool,
+    /// When first, as long as it is still to be told.
+    first_sound: Option<Instant>,
     /// What is still to be told of its packets.
     fault: Option<RedFault>,
 }
@@ -250,6 +252,7 @@ impl AudioStream {
             loudness: Loudness::default(),
             frames: 0,
             sounded: false,
+            first_sound: None,
             fault: None,
         }
     }
@@ -269,12 +272,14 @@ impl AudioStream {
         self.meter.add(frame.unwrap_or(&silence));
         self.loudness.add(frame.unwrap_or(&silence));
         if !self.sounded && frame.is_some_and(|frame| frame.iter().any(|it| it.unsigned_abs() > FIRST_SOUND)) {
-            // There is no other: a program that misses it gets it with the next frame.
-            self.sounded = observer.send(Observation::FirstSound { session, at });
+            self.sounded = true;
+            self.first_sound = Some(at);
         }
-        self.fault = self.fault.take().or_else(|| self.receiver.poll_fault());
+        // There is no other: a program that misses it gets it with the next frame.
+        self.first_sound = self.first_sound.filter(|at| !observer.send(Observation::FirstSound { session, at: *at }));
         // Like the first sound it is told once, and to a program that missed it with the next frame.
-        self.fault = self.fault.take().filter(|why| !observer.send(Observation::MalformedAudio { session, why: *why }));
+        let fault = self.fault.or_else(|| self.receiver.poll_fault());
+        self.fault = fault.filter(|why| !observer.send(Observation::MalformedAudio { session, why: *why }));
         if let Some(level) = self.loudness.take() {
             observer.send(Observation::Loudness { session, level });
         }
@@ -288,18 +293,20 @@ impl AudioStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::frame::FRAME_TIME;
 
     #[test]
     fn a_first_sound_that_a_slow_program_could_not_take_is_told_with_the_next_frame_and_once() {
         let (tell, mut told) = tokio::sync::mpsc::channel(1);
         let (observer, mut stream) = (Observer::new(tell), AudioStream::new(Vec::new()));
-        let mut hear = || stream.observe(Instant::now(), SessionId(1), Some(&[1_000; FRAME]), || None, &observer);
+        let first = Instant::now();
+        let mut hear = |at, sample| stream.observe(at, SessionId(1), Some(&[sample; FRAME]), || None, &observer);
         assert!(observer.send(Observation::Sent { bytes: 1 }), "there was room for one");
-        hear();
+        hear(first, 1_000);
         assert!(matches!(told.try_recv(), Ok(Observation::Sent { .. })));
-        hear();
-        assert!(matches!(told.try_recv(), Ok(Observation::FirstSound { .. })));
-        hear();
+        hear(first + FRAME_TIME, 0);
+        assert!(matches!(told.try_recv(), Ok(Observation::FirstSound { at, .. }) if at == first));
+        hear(first + 2 * FRAME_TIME, 1_000);
         assert!(told.try_recv().is_err(), "it was told");
     }
 }

@@ -26,14 +26,17 @@ pub(super) struct Pace {
 impl Pace {
     /// So much sound is left out. How much it was in all lately, if the user is to be told.
     pub(super) fn left_out(&mut self, now: Instant, time: Duration) -> Option<Duration> {
+        if time >= WINDOW {
+            return None; // The machine slept, or the process was stopped.
+        }
         self.left_out.retain(|(at, _)| now.duration_since(*at) < WINDOW);
         self.left_out.truncate(TIMES - 1);
         self.left_out.push_front((now, time));
         let is_known = self.is_behind(now);
-        if is_known || self.left_out.len() == TIMES {
+        let is_news = !is_known && self.left_out.len() == TIMES;
+        if is_known || is_news {
             self.behind = Some(now);
         }
-        let is_news = !is_known && self.behind == Some(now);
         is_news.then(|| self.left_out.iter().map(|(_, time)| *time).sum())
     }
 
@@ -92,13 +95,16 @@ mod tests {
 
     #[test]
     fn a_machine_that_slept_for_an_hour_is_not_slow() {
-        assert_eq!(Pace::default().left_out(Instant::now(), Duration::from_secs(3_600)), None);
+        let (start, mut pace) = (Instant::now(), Pace::default());
+        let slept = [3_600_000, 220, 220].map(Duration::from_millis);
+        assert_eq!(slept.map(|time| pace.left_out(start, time)), [None; 3]);
+        assert_eq!(pace.left_out(start, MISSED), Some(3 * MISSED));
     }
 
     #[test]
     fn what_was_left_out_lately_is_told_in_all() {
         let (start, mut pace) = (Instant::now(), Pace::default());
-        assert_eq!(pace.left_out(start, 9 * SECOND), None);
+        assert_eq!(pace.left_out(start, 5 * SECOND), None);
         let later = [11, 12, 13].map(|second| pace.left_out(start + second * SECOND, SECOND));
         assert_eq!(later, [None, None, Some(3 * SECOND)]);
     }

@@ -231,9 +231,10 @@ impl Router {
         let late = now.duration_since(due);
         if late > TOO_LATE {
             // A machine that slept does not send all it missed.
-            self.tick = Some(now + FRAME_TIME);
-            self.audio.left_out((late.as_millis() / FRAME_TIME.as_millis()) as u64);
-            if let Some(left_out) = self.pace.left_out(now, late) {
+            let frames = u32::try_from(late.as_millis() / FRAME_TIME.as_millis()).unwrap_or(u32::MAX);
+            self.tick = Some(due + FRAME_TIME.saturating_mul(frames.saturating_add(1)));
+            self.audio.left_out(frames.into());
+            if let Some(left_out) = self.pace.left_out(now, late).filter(|_| !self.audio.is_idle()) {
                 self.trouble(MediaTrouble::TooSlow(left_out))?;
             }
         }

@@ -205,7 +205,7 @@ impl VideoEncoding {
     pub(crate) fn decoder_limit(self, payload: &PayloadType) -> Result<DecoderLimit, UnknownLevel> {
         match self {
             Self::Vp8 | Self::Vp9 => Ok(DecoderLimit::of_vpx(payload)),
-            Self::H264 | Self::H264Single => DecoderLimit::of_h264(payload),
+            Self::H264 | Self::H264Single => h264::decoder_limit(payload),
             // `level-idx` is no bound in practice: Chromium says 3.1, whatever it decodes.
             Self::Av1 => Ok(DecoderLimit::NONE),
         }

@@ -281,9 +281,7 @@ impl Peers {
         if of_session.contents.iter().all(|other| other.transport != dropped) {
             self.forget(|id| *id == dropped);
         } else {
-            let content = content.to_owned();
-            let silent = NegotiatedContent { content, send: None, rtx: None, receive: false, streams: Vec::new() };
-            self.with(now, dropped, |transport| transport.set_negotiated(&silent));
+            self.with(now, dropped, |transport| transport.remove_content(content));
         }
     }
 

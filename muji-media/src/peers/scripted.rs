@@ -61,6 +61,7 @@ impl Transport for Scripted {
         self.1.lock().unwrap().added.push(content.name.clone());
     }
     fn set_negotiated(&mut self, _: &NegotiatedContent) {}
+    fn remove_content(&mut self, _: &str) {}
     fn send(&mut self, _: Instant, _: Instant, _: &str, _: &[RtpPacket]) {}
     fn send_as(&mut self, _: Instant, _: Option<Instant>, _: &str, _: u8, _: &RtpPacket) {}
     fn request_key_frame(&mut self, _: Instant, _: &str) {}

@@ -22,6 +22,8 @@ pub(super) struct ContentStream {
     /// What the peer may send.
     pub(super) payload_types: Vec<PayloadType>,
     pub(super) negotiated: Option<NegotiatedContent>,
+    /// The content was removed, and another may take its place: in a long call pictures come and go hundreds of times.
+    pub(super) is_removed: bool,
     /// Lost packets are asked for, and sent again.
     pub(super) nack: bool,
     is_audio: bool,
@@ -42,6 +44,7 @@ impl ContentStream {
             rtx_ssrc: content.rtx_ssrc,
             payload_types: content.payload_types.clone(),
             negotiated: None,
+            is_removed: false,
             nack: uses_nack(content),
             is_audio: matches!(content.media, Media::Audio | Media::Other(_)),
             receive_rate_limit: (content.media != Media::Audio && !counted).then(ReceiveRateLimit::default),
@@ -51,6 +54,17 @@ impl ContentStream {
             sent: SentPackets::default(),
             losses: LossReports::default(),
         }
+    }
+
+    /// The content is no longer part of the transport.
+    pub(super) fn remove(&mut self) {
+        self.negotiated = None;
+        self.is_removed = true;
+    }
+
+    /// It has this name, and was not removed.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        !self.is_removed && *self.name == *name
     }
 
     pub(super) fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {

@@ -129,6 +129,8 @@ pub trait Transport: Send {
     fn add_content(&mut self, content: &OpenContent);
     /// A content may flow as negotiated, from now on.
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent);
+    /// A content is no longer part of it: nothing of it is sent or taken, and what is kept of it makes room for the next.
+    fn remove_content(&mut self, name: &str);
     /// Sends packets as `content`, or drops them before the transport is connected. `captured` is the time of their timestamp.
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]);
     /// Sends a packet of the content with another payload type than the negotiated one: a frame with copies of earlier ones, or a key of a

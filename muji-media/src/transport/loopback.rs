@@ -176,6 +176,11 @@ impl Transport for Loopback {
         }
     }
 
+    fn remove_content(&mut self, name: &str) {
+        self.params.contents.retain(|content| content.name != name);
+        self.negotiated.retain(|negotiated| negotiated.content != name);
+    }
+
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         let found = self.negotiated.iter().find(|negotiated| negotiated.content == content);
         let Some(id) = found.and_then(|negotiated| negotiated.send.as_ref()).map(|payload| payload.id) else { return };

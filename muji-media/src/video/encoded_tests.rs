@@ -11,8 +11,8 @@ use super::frame::{INTERVAL, VideoFrame};
 use super::task::{VideoOutput, VideoTask};
 use super::tests::{Bench, id, received, wanted};
 use crate::bandwidth::Target;
-use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::encoding::VideoEncoding::{self, H264, Vp8};
+use crate::codec::h264;
 use crate::codec::video::VideoEncoder;
 use crate::device::{DeviceError, EncodedVideoSource, VideoInput, VideoOrigin, VideoSink};
 use crate::stats::Observation;
@@ -198,7 +198,7 @@ fn requests_for_key_frames_and_the_bit_rate_reach_the_camera_but_not_more_often_
 /// What is encoded for a peer that takes this level of H.264.
 fn at_level(profile_level_id: &str) -> VideoTask {
     let payload = PayloadType::new(102, "H264", 90_000, 1).with_parameter("profile-level-id", profile_level_id);
-    VideoTask::Encode([((Media::Video, H264), DecoderLimit::of_h264(&payload).expect("it exists"))].into())
+    VideoTask::Encode([((Media::Video, H264), h264::decoder_limit(&payload).expect("it exists"))].into())
 }
 
 #[test]

@@ -303,6 +303,7 @@ mod tests {
     use muji_xep::rtp::PayloadType;
 
     use super::*;
+    use crate::codec::h264;
     use crate::codec::video::Layer;
     use DegradationPreference::{MaintainFramerate, MaintainResolution};
 
@@ -349,7 +350,7 @@ mod tests {
     fn viewers_are_sent_no_more_than_they_can_decode() {
         let limit = |profile_level_id| {
             let payload = PayloadType::new(102, "H264", 90_000, 1).with_parameter("profile-level-id", profile_level_id);
-            DecoderLimit::of_h264(&payload).expect("the level exists")
+            h264::decoder_limit(&payload).expect("the level exists")
         };
         let source = [1_920, 1_080];
         let sizes = [[1_280, 720], [960, 540], [720, 404], [480, 270], [360, 202]];

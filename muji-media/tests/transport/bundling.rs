@@ -58,6 +58,25 @@ fn contents_of_the_same_encoding_are_told_apart_by_their_names_alone() {
 }
 
 #[test]
+fn contents_come_and_go_on_one_transport_as_often_as_their_users_like() {
+    for kinds in secure() {
+        let mut pair = Pair::connected_with(kinds, false, vec![mid()]);
+        for number in 1..=300 {
+            let name = format!("screen-of-a-long-day-{number}");
+            add(&mut pair, &name, &vp8::payload_type(), 200 + 2 * number, true);
+            if number % 100 == 0 {
+                assert_eq!(exchange(&mut pair, &name), of(&name, 200 + 2 * number), "{kinds:?}");
+            }
+            pair.ends.iter_mut().for_each(|end| end.transport.remove_content(&name));
+            if number % 100 == 0 {
+                assert_eq!(exchange(&mut pair, &name), [], "{kinds:?}: it was removed");
+            }
+        }
+        assert_eq!(exchange(&mut pair, "video"), of("video", OF_FRAMES), "{kinds:?}");
+    }
+}
+
+#[test]
 fn the_name_is_left_out_once_the_peer_has_reported_that_packets_came() {
     for kinds in secure() {
         let mut pair = Pair::connected_with(kinds, true, vec![mid()]);

@@ -3,168 +3,173 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muji_harness::muji_call::Processes;
-use muji_harness::room::Rules;
-use muji_harness::server::Server;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use crate::call::Call;
+use crate::median::median;
 use crate::observed::{Direction, Observed};
 use crate::vitals::Vitals;
-use crate::{Failure, Outcome, PASSWORD};
+use crate::{Failure, Outcome};
+
+const ROOM: &str = "crowd";
 
 /// The lowest tone, and from one to the next, in Hz: more than tones are told apart by.
 const LOWEST: u16 = 300;
 const STEP: u16 = 50;
 
-/// Who hears so much made-up sound from the median of the others, in percent, has to be told why.
+/// A user who hears more made-up sound than this, as the median of the others, in percent, has to be told why.
 const MUCH: f64 = 10.0;
 
 /// All have heard all within this, or what is missing is missing.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// All leave within this, or something hangs.
-const LEAVING: Duration = Duration::from_secs(60);
-
-/// So many talk for so many seconds.
+/// Starts this number of people, and prints a table of what they hear in the given seconds.
 pub(crate) async fn play(people: u16, seconds: u32) -> Result<Outcome, Failure> {
     println!("## {people} muji-call processes in one call, with sound\n");
-    let server = Server::start("localhost", PASSWORD, Rules::default()).await?;
-    let mut processes = Processes::new(&["--server", &server.address().to_string(), "--tls", "none"], PASSWORD)?;
-    let names: Vec<(String, u16)> =
-        (0..people).map(|number| (format!("guest{number:02}"), LOWEST + STEP * number)).collect();
-    for (number, (name, hz)) in names.iter().enumerate() {
-        let audio = format!("tone:{hz}");
-        let arguments = ["crowd@conference.localhost", "--nick", name, "--no-window", "--audio", &audio];
-        processes.start(number, &format!("{name}@localhost"), &arguments)?;
+    let names = (0..people).map(|number| (format!("guest{number:02}"), LOWEST + STEP * number)).collect();
+    let mut crowd = Crowd(Call::new(names).await?);
+    for number in 0..usize::from(people) {
+        crowd.0.start(number, ROOM, &[])?;
     }
-    let mut crowd = Crowd { processes, names, observed: Observed::default() };
     let begun = Instant::now();
-    let all = usize::from(people) * usize::from(people - 1);
-    crowd.watch(begun + SETTLING, |observed| observed.first.len() == all).await?;
+    let all = crowd.pairs().count();
+    let _all_heard_all = crowd.0.watch(begun + SETTLING, |observed| observed.first.len() == all).await?;
     let settled = begun.elapsed();
-    let (cpu, before) = (crowd.cpu(), crowd.observed.directions.clone());
+    let (cpu, before) = (crowd.cpu(), crowd.0.observed.directions.clone());
     let measured = Instant::now();
-    crowd.watch(measured + Duration::from_secs(seconds.into()), |_| false).await?;
-    let spent = crowd.cpu().saturating_sub(cpu);
-    let outcome = crowd.judge(all, settled, measured.elapsed(), spent, &before);
-    crowd.processes.press("q").await;
-    crowd.processes.all_started();
-    let drained = async { while crowd.processes.next().await.is_some() {} };
-    tokio::time::timeout(LEAVING, drained).await.map_err(|_| "a process did not end in time")?;
+    crowd.0.watch_for(Duration::from_secs(seconds.into())).await?;
+    let measured = Measured { settled, time: measured.elapsed(), cpu: crowd.cpu().saturating_sub(cpu), before };
+    let outcome = crowd.judge(&measured);
+    crowd.0.end().await?;
     Ok(outcome)
 }
 
-struct Crowd {
-    processes: Processes,
-    names: Vec<(String, u16)>,
-    observed: Observed,
+/// What was measured beside events.
+struct Measured {
+    /// How long all were waited for.
+    settled: Duration,
+    /// How long it was measured.
+    time: Duration,
+    /// Processor time of all of them meanwhile.
+    cpu: Duration,
+    /// What all had heard at its beginning.
+    before: BTreeMap<(usize, usize), Direction>,
 }
 
+struct Crowd(Call);
+
 impl Crowd {
-    /// Until then, or until something is so.
-    async fn watch(&mut self, until: Instant, done: impl Fn(&Observed) -> bool) -> Result<(), Failure> {
-        while !done(&self.observed) {
-            let Ok(event) = timeout_at(until, self.processes.next()).await else { break };
-            let (number, event) = event.ok_or("all processes have ended")?;
-            self.observed.take(number, &event, &self.names);
-        }
-        Ok(())
+    /// Listeners and speakers.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let people = self.0.people.len();
+        (0..people).flat_map(move |to| (0..people).map(move |from| (to, from))).filter(|(to, from)| to != from)
     }
 
     /// Processor time of all of them so far.
     fn cpu(&self) -> Duration {
-        let ids = (0..self.names.len()).filter_map(|number| self.processes.id(number));
+        let ids = (0..self.0.people.len()).filter_map(|number| self.0.processes.id(number));
         ids.filter_map(Vitals::of).map(|vitals| vitals.cpu).sum()
     }
 
-    fn judge(
-        &self,
-        all: usize,
-        settled: Duration,
-        measured: Duration,
-        cpu: Duration,
-        before: &BTreeMap<(usize, usize), Direction>,
-    ) -> Outcome {
-        let observed = &self.observed;
-        let before = |pair: &(usize, usize)| before.get(pair).copied().unwrap_or_default();
-        let concealed: BTreeMap<(usize, usize), f64> =
-            observed.directions.iter().map(|(pair, now)| (*pair, now.concealed_percent(&before(pair)))).collect();
-        let frames = |pair: &(usize, usize), now: &Direction| now.played.saturating_sub(before(pair).played) as f64;
-        let played =
-            sorted(observed.directions.iter().map(|(pair, now)| frames(pair, now) * 2.0 / measured.as_secs_f64()));
-        let right = observed.directions.values().filter(|direction| direction.right * 2 > direction.seconds).count();
-        let shares = sorted(concealed.values().copied());
-        let delays = sorted(observed.directions.values().map(|direction| direction.delay_ms as f64));
-        let joined = sorted(observed.joined.values().map(|ms| *ms as f64 / 1_000.0));
+    fn judge(&self, measured: &Measured) -> Outcome {
+        let observed = &self.0.observed;
+        let heard: BTreeMap<(usize, usize), Direction> =
+            self.pairs().map(|pair| (pair, observed.since(&measured.before, pair))).collect();
+        let (all, first) = (heard.len(), observed.first.len());
+        let right = heard.values().filter(|direction| direction.right * 2 > direction.seconds).count();
+        let seconds = measured.time.as_secs_f64();
+        let of = |what: &dyn Fn(&Direction) -> f64| heard.values().map(what).collect::<Vec<f64>>();
+        let played = of(&|direction| direction.played as f64 * 2.0 / seconds);
+        let concealed = of(&Direction::concealed_percent);
+        let delays = of(&|direction| direction.delay_ms as f64);
+        let joined: Vec<f64> = observed.joined.values().map(|ms| *ms as f64 / 1_000.0).collect();
+        let lost = ["interrupted", "failed", "left"].map(|state| observed.count(state));
+        let middle = |all: &[f64]| median(all.iter().copied()).unwrap_or_default();
         let rows = [
-            ("joined after, s (median, last)", format!("{:.1}, {:.1}", middle(&joined), last(&joined))),
-            ("first sounds", format!("{} of {all} within {:.0} s", observed.first.len(), settled.as_secs_f64())),
+            ("joined after, s (median, last)", format!("{:.1}, {:.1}", middle(&joined), highest(&joined))),
+            ("first sounds", format!("{first} of {all} within {:.0} s", measured.settled.as_secs_f64())),
             ("directions in which the right tone was heard in most seconds", format!("{right} of {all}")),
-            ("processor time of all", format!("{:.2} cores", cpu.as_secs_f64() / measured.as_secs_f64())),
-            ("sound made up, % (median, worst direction)", format!("{:.1}, {:.1}", middle(&shares), last(&shares))),
-            ("delay in jitter buffers, ms (median, worst)", format!("{:.0}, {:.0}", middle(&delays), last(&delays))),
-            (
-                "sound played, % of the time (median, worst direction)",
-                format!("{:.0}, {:.0}", middle(&played), first(&played)),
-            ),
-            (
-                "interrupted, failed, left",
-                ["interrupted", "failed", "left"].map(|it| observed.count(it).to_string()).join(", "),
-            ),
+            ("processor time of all", format!("{:.2} cores", measured.cpu.as_secs_f64() / seconds)),
+            ("sound made up, % (median, worst)", format!("{:.1}, {:.1}", middle(&concealed), highest(&concealed))),
+            ("delay in jitter buffers, ms (median, worst)", format!("{:.0}, {:.0}", middle(&delays), highest(&delays))),
+            ("sound played, % of the time (median, worst)", format!("{:.0}, {:.0}", middle(&played), lowest(&played))),
+            ("interrupted, failed, left", lost.map(|times| times.to_string()).join(", ")),
             ("calls that ended", observed.ended.len().to_string()),
         ];
         println!("| what | measured |\n|---|---|");
         rows.iter().for_each(|(what, measured)| println!("| {what} | {measured} |"));
         println!();
         observed.print_warnings();
-        let faults = self.faults(&concealed);
         let sentence = format!(
-            "{} people, {} of {all} directions heard, sound played {:.0} % of the time, {:.1} % of it made up",
-            self.names.len(),
-            observed.first.len(),
+            "{} people, {first} of {all} first sounds, sound played {:.0} % of the time, {:.1} % of it made up",
+            self.0.people.len(),
             middle(&played),
-            middle(&shares)
+            middle(&concealed)
         );
-        Outcome { faults, sentence }
+        Outcome::Judged { faults: self.faults(&heard), sentence }
     }
 
-    /// Nobody may be thrown out, and who hears badly has to know.
-    fn faults(&self, concealed: &BTreeMap<(usize, usize), f64>) -> Vec<String> {
-        let observed = &self.observed;
-        let mut faults: Vec<String> = observed
-            .ended
-            .iter()
-            .map(|(number, why)| format!("the call of {} ended: {why}", self.names[*number].0))
-            .collect();
-        let thrown = observed.count("failed") + observed.count("left");
-        if thrown > 0 {
-            faults.push(format!("{thrown} sessions were lost"));
+    /// No session or call may end, and a user who hears badly has to be told that the machine is too slow.
+    fn faults(&self, heard: &BTreeMap<(usize, usize), Direction>) -> Vec<String> {
+        let observed = &self.0.observed;
+        let mut faults = self.0.ended();
+        let lost = observed.count("failed") + observed.count("left");
+        if lost > 0 {
+            faults.push(format!("{lost} sessions were lost"));
         }
-        for (number, (name, _)) in self.names.iter().enumerate() {
-            let heard = sorted(concealed.iter().filter(|((to, _), _)| *to == number).map(|(_, share)| *share));
-            let is_told = observed.warnings.keys().any(|(of, _)| *of == number);
-            if middle(&heard) > MUCH && !is_told {
-                faults.push(format!("{name} heard {:.0} % of made-up sound and was not told why", middle(&heard)));
-            }
+        for (number, (name, _)) in self.0.people.iter().enumerate() {
+            faults.extend(untold(observed, heard, number).into_iter().map(|what| format!("{name} {what}")));
         }
         faults
     }
 }
 
-fn sorted(of: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut sorted: Vec<f64> = of.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted
+/// What this user hears badly without being told why.
+fn untold(observed: &Observed, heard: &BTreeMap<(usize, usize), Direction>, number: usize) -> Vec<String> {
+    if observed.knows_too_slow(number) {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    let heard: Vec<_> = heard.iter().filter(|((to, _), _)| *to == number).collect();
+    let silent = heard.iter().filter(|(pair, now)| !observed.first.contains(*pair) || now.played == 0).count();
+    if silent > 0 {
+        faults.push(format!("did not hear {silent} of {}, and was not told why", heard.len()));
+    }
+    let concealed = median(heard.iter().map(|(_, now)| now.concealed_percent())).unwrap_or(100.0);
+    if concealed > MUCH {
+        faults.push(format!("heard {concealed:.0} % of made-up sound, and was not told why"));
+    }
+    faults
 }
 
-fn middle(sorted: &[f64]) -> f64 {
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+fn lowest(of: &[f64]) -> f64 {
+    of.iter().copied().reduce(f64::min).unwrap_or_default()
 }
 
-fn first(sorted: &[f64]) -> f64 {
-    sorted.first().copied().unwrap_or_default()
+fn highest(of: &[f64]) -> f64 {
+    of.iter().copied().reduce(f64::max).unwrap_or_default()
 }
 
-fn last(sorted: &[f64]) -> f64 {
-    sorted.last().copied().unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use muji_core::media::MediaTrouble;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_user_who_hears_nobody_has_to_be_told_why() {
+        let well = Direction { played: 100, ..Direction::default() };
+        let heard = BTreeMap::from([((0, 1), well), ((1, 0), Direction::default())]);
+        let mut observed = Observed { first: [(0, 1)].into(), ..Observed::default() };
+        assert_eq!(untold(&observed, &heard, 0), [""; 0]);
+        let silence =
+            ["did not hear 1 of 1, and was not told why", "heard 100 % of made-up sound, and was not told why"];
+        assert_eq!(untold(&observed, &heard, 1), silence);
+        observed.take(1, &json!({ "event": "warning", "why": "no microphone" }), &[]);
+        assert_eq!(untold(&observed, &heard, 1), silence);
+        let slow = MediaTrouble::TooSlow(Duration::from_millis(660)).to_string();
+        observed.take(1, &json!({ "event": "warning", "why": slow }), &[]);
+        assert_eq!(untold(&observed, &heard, 1), [""; 0]);
+    }
 }

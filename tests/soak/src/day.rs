@@ -25,12 +25,12 @@ use crate::growth::growth;
 const PEOPLE: [&str; 6] = ["romeo", "juliet", "nurse", "tybalt", "mercutio", "benvolio"];
 const STAY: usize = 2;
 
-/// So often in an hour those two begin and end to show each other pictures: in a day more often than a number of eight bits counts.
+/// How often in an hour those two begin and end to show each other pictures: in a day more often than a number of eight bits counts.
 const SHOWS: u32 = 16;
 
 const ROOM: &str = "balcony";
 
-/// When it begins, on the wall: 2026-12-01T00:00:00Z. The hours of one month are told as days of it.
+/// When it begins, on the wall: 2026-12-01T00:00:00Z. Hours are written as days of that month.
 const BEGINNING: u64 = 1_796_083_200;
 
 /// People whom nobody saw before and who are not there when they are called, each hour.
@@ -61,7 +61,7 @@ struct Hour {
     blocks: i64,
 }
 
-/// Plays so many hours, and prints a table of them.
+/// Plays the given hours, and prints a table of them.
 pub(crate) fn play(hours: u32, seed: u64) -> Outcome {
     println!("## {hours} hours in virtual time, a call of {} (seed {seed})\n", PEOPLE.len());
     println!("| hour | stanzas | session-initiate | content-add | allocated, kB | blocks |\n|---|---|---|---|---|---|");
@@ -238,7 +238,7 @@ impl Day {
                 let [stays, is_called] =
                     [self.world.jid(*from).as_str(), stanza.attr("to").unwrap_or_default()].map(stays);
                 self.between_stayers += usize::from(stays && is_called);
-                // Whoever made it, and not for another session.
+                // Without `from`: two initiators must not take the same one either.
                 let sid = self.hasher.hash_one(("sid", offer.attr("sid")));
                 self.twice += usize::from(!self.ids.insert(sid));
             }
@@ -269,13 +269,14 @@ impl Day {
         let (stanzas, offers) = (spread(of(|hour| hour.stanzas)), spread(of(|hour| hour.offers)));
         let (ids, additions) = (self.ids.len(), table.iter().map(|hour| hour.additions).sum::<i64>());
         let sentence = format!(
-            "{} hours, {ids} ids and none twice, {stanzas} stanzas and {offers} offers an hour, {additions} contents added, \
+            "{} hours, {ids} ids, {} that came twice, {stanzas} stanzas and {offers} offers an hour, {additions} contents added, \
              {} bytes and {} blocks more",
             table.len(),
+            self.twice,
             bytes.unwrap_or_default(),
             blocks.unwrap_or_default()
         );
-        Outcome { faults: self.faults, sentence }
+        Outcome::Judged { faults: self.faults, sentence }
     }
 }
 

@@ -1,21 +1,14 @@
-//! Whether something that is measured again and again grows.
+//! Whether something that is measured many times grows.
 
-/// By how much it has grown from the first measurements to the last: the lower middle of the first third is taken from that of the last, so
-/// that a measurement taken at a bad moment changes nothing. `None` of fewer than three.
+use crate::median::median;
+
+/// How much it has grown from the first measurements to the last: the median of the last third less that of the first, so that a
+/// measurement taken at a bad moment changes nothing. `None` of fewer than three.
 pub(crate) fn growth(measured: &[i64]) -> Option<i64> {
     let third = measured.len() / 3;
-    if third == 0 {
-        return None;
-    }
-    let first = middle(measured.iter().take(third));
-    let last = middle(measured.iter().rev().take(third));
+    let first = median(measured.iter().take(third));
+    let last = median(measured.iter().rev().take(third));
     Some(last? - first?)
-}
-
-fn middle<'a>(of: impl Iterator<Item = &'a i64>) -> Option<i64> {
-    let mut sorted: Vec<i64> = of.copied().collect();
-    sorted.sort_unstable();
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
 #[cfg(test)]

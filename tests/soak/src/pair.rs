@@ -1,11 +1,12 @@
 //! Hours of media between two, in virtual time: sound by real codecs between clocks that differ, and packets of pictures on a path that
-//! loses some, both by real transports.
+//! loses some, both by real transports. No sound is made up or skipped, and each packet of pictures comes once.
 //!
-//! The sound begins half an hour before its timestamps do again from zero, as they do once in 25 hours.
+//! The sound begins half an hour before its timestamps wrap, as they do once in 25 hours.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use muji_harness::link::{Link, packet};
+use muji_harness::link::Link;
 use muji_media::device::FRAME;
 use muji_media::parts::codec::opus::{Encoder, payload_type};
 use muji_media::parts::{AudioReceiver, Meter};
@@ -18,10 +19,10 @@ use crate::vitals::own_resident_kilobytes;
 
 const FRAME_TIME: Duration = Duration::from_millis(20);
 
-/// By so much the sender's clock is fast: a ten-thousandth, as crystals in sound cards are off at worst.
+/// How fast the sender's clock is: a ten-thousandth too fast, as crystals in sound cards are off at worst.
 const FAST: f64 = 1.0001;
 
-/// Timestamps begin again after so many seconds.
+/// Timestamps wrap after this, in seconds.
 const UNTIL_WRAP: u32 = 1_800;
 
 /// What is sent, in Hz, and how far what is heard may be from it: resampling changes it by less.
@@ -35,23 +36,30 @@ const LOST: f64 = 0.01;
 const PACKETS: u32 = 3;
 const PICTURES: u32 = 30;
 
-/// So often it is measured.
+/// A packet that has not come this long after it was sent is lost for good, in pictures: a second, many times the path and back.
+const GONE: u32 = PICTURES;
+
+/// Bytes of a packet; the last four are its number.
+const LENGTH: usize = 1_000;
+
+/// How often it is measured.
 const INTERVAL: Duration = Duration::from_secs(600);
 
-/// What is allocated may grow by so many bytes: about a packet and what belongs to it for each interval of a few hours.
+/// How much what is allocated may grow, in bytes: about a packet and what belongs to it for each interval of a few hours.
 const MAX_GROWTH: i64 = 32 * 1_024;
 
 /// What the process may take more, in kilobytes: C libraries and the allocator's own book-keeping are in it.
 const MAX_RESIDENT_GROWTH: i64 = 4 * 1_024;
 
-/// Sound may wait so long: a frame until its turn, and what clocks that differ make.
+/// How long sound may wait: a frame until its turn, and what clocks that differ make.
 const MAX_DELAY: Duration = Duration::from_millis(45);
 
-/// Plays so many hours, and prints a table.
+/// Plays the given hours, and prints a table.
 pub(crate) fn play(hours: u32) -> Outcome {
     println!("## {hours} hours of media between two, in virtual time\n");
     println!(
-        "| minutes | delay of sound, ms | concealed | skipped | packets of pictures lost for good | allocated, kB | resident, kB |"
+        "| minutes | delay of sound, ms | concealed | skipped | packets of pictures lost for good, twice | allocated, kB | \
+         resident, kB |"
     );
     println!("|---|---|---|---|---|---|---|");
     let mut pair = Pair::new();
@@ -61,12 +69,13 @@ pub(crate) fn play(hours: u32) -> Outcome {
         let (stats, allocated) = (pair.receiver.stats(), allocations::now());
         let kilobytes = own_resident_kilobytes().unwrap_or_default();
         println!(
-            "| {} | {:.0} | {} | {} | {} | {:.1} | {kilobytes} |",
+            "| {} | {:.0} | {} | {} | {}, {} | {:.1} | {kilobytes} |",
             interval * 10,
             stats.delay.as_secs_f64() * 1_000.0,
             stats.concealed,
             stats.counts.skipped,
             pair.missing(),
+            pair.twice,
             allocated.bytes as f64 / 1_024.0,
         );
         bytes.push(allocated.bytes);
@@ -88,7 +97,10 @@ struct Pair {
     sent: u32,
     played: u32,
     pictures_sent: u32,
-    pictures_received: u64,
+    /// Numbers of packets of pictures that were sent and did not come yet.
+    awaited: BTreeSet<u32>,
+    /// Packets of pictures that came again after they had come.
+    twice: u32,
     /// Seconds in which another tone was heard, or none.
     wrong: u32,
 }
@@ -107,12 +119,13 @@ impl Pair {
             sent: 0,
             played: 0,
             pictures_sent: 0,
-            pictures_received: 0,
+            awaited: BTreeSet::new(),
+            twice: 0,
             wrong: 0,
         }
     }
 
-    /// Until so long after the beginning.
+    /// Goes on until this time after the beginning.
     fn run(&mut self, until: Duration) {
         while FRAME_TIME * self.played < until {
             self.played += 1;
@@ -158,21 +171,23 @@ impl Pair {
 
     fn show(&mut self, due: Duration) {
         while due.as_secs_f64() * f64::from(PICTURES) > f64::from(self.pictures_sent) {
-            let of_picture = |part| {
-                let whole = packet(0, part + 1 == PACKETS, 1_000);
-                RtpPacket { timestamp: self.pictures_sent.wrapping_mul(3_000), ..whole }
-            };
-            let packets: Vec<RtpPacket> = (0..PACKETS).map(of_picture).collect();
+            let numbers = (self.pictures_sent * PACKETS)..((self.pictures_sent + 1) * PACKETS);
+            let packets: Vec<RtpPacket> = numbers.clone().map(numbered).collect();
             self.pictures.send(&packets);
+            self.awaited.extend(numbers);
             self.pictures_sent += 1;
         }
         self.pictures.run(FRAME_TIME);
-        self.pictures_received += self.pictures.received().len() as u64;
+        for received in self.pictures.received() {
+            let is_awaited = number(&received.packet).is_some_and(|number| self.awaited.remove(&number));
+            self.twice += u32::from(!is_awaited);
+        }
     }
 
     /// Packets of pictures that did not come, though lost ones are sent again.
-    fn missing(&self) -> i64 {
-        i64::from(self.pictures_sent) * i64::from(PACKETS) - self.pictures_received as i64
+    fn missing(&self) -> usize {
+        let sent_long_ago = self.pictures_sent.saturating_sub(GONE) * PACKETS;
+        self.awaited.range(..sent_long_ago).count()
     }
 
     fn judge(&self, hours: u32, [bytes, resident]: [Option<i64>; 2], delays: &[Duration]) -> Outcome {
@@ -185,17 +200,37 @@ impl Pair {
             (resident.is_none_or(|more| more > MAX_RESIDENT_GROWTH), format!("{resident:?} kB more are resident")),
             (longest > MAX_DELAY, format!("sound waits for {longest:?}")),
             (stats.counts.skipped > 0, format!("{} packets of sound were skipped", stats.counts.skipped)),
+            (stats.concealed > 0, format!("{} frames of sound were made up", stats.concealed)),
+            (self.missing() > 0, format!("{} packets of pictures were lost for good", self.missing())),
+            (self.twice > 0, format!("{} packets of pictures came twice", self.twice)),
             (wrong > 0, format!("in {wrong} seconds another tone was heard")),
         ];
         let faults = checks.into_iter().filter(|(failed, _)| *failed).map(|(_, what)| what).collect();
         let sentence = format!(
-            "{hours} hours of media, {} of {} frames concealed, none skipped, sound waits {} ms at most, {} bytes and {} kB resident more",
+            "{hours} hours of media, {} of {} frames concealed, {} skipped, of {} packets of pictures {} lost for good and {} twice, sound \
+             waits {} ms at most, {} bytes and {} kB resident more",
             stats.concealed,
             stats.played,
+            stats.counts.skipped,
+            self.pictures_sent * PACKETS,
+            self.missing(),
+            self.twice,
             longest.as_millis(),
             bytes.unwrap_or_default(),
             resident.unwrap_or_default(),
         );
-        Outcome { faults, sentence }
+        Outcome::Judged { faults, sentence }
     }
+}
+
+/// A packet of a picture, with its number at its end.
+fn numbered(number: u32) -> RtpPacket {
+    let ends_picture = (number + 1).is_multiple_of(PACKETS);
+    let mut payload = vec![0; LENGTH - size_of::<u32>()];
+    payload.extend(number.to_be_bytes());
+    RtpPacket { timestamp: (number / PACKETS).wrapping_mul(3_000), marker: ends_picture, payload: payload.into() }
+}
+
+fn number(packet: &RtpPacket) -> Option<u32> {
+    packet.payload.last_chunk().copied().map(u32::from_be_bytes)
 }

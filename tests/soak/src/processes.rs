@@ -1,17 +1,18 @@
 //! A call of four `muji-call` processes in real time. Three stay, with tones and pictures, and what they take of the system must not grow;
 //! the fourth comes and goes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muji_harness::muji_call::Processes;
-use muji_harness::room::Rules;
-use muji_harness::server::Server;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::Instant;
 
+use crate::call::Call;
 use crate::growth::growth;
-use crate::observed::{Direction, Observed};
+use crate::observed::Direction;
 use crate::vitals::Vitals;
-use crate::{Failure, Outcome, PASSWORD};
+use crate::{Failure, Outcome};
+
+const ROOM: &str = "soak";
 
 /// Names, tones in Hz and colours; the last one comes and goes.
 const PEOPLE: [(&str, u16, &str); 4] =
@@ -26,7 +27,7 @@ const GUEST: usize = 3;
 const THERE: &str = "40";
 const AWAY: Duration = Duration::from_secs(10);
 
-/// So often it is measured; a row of the table is the highest of these.
+/// How often it is measured; a row of the table is the highest of these.
 const SAMPLE: Duration = Duration::from_secs(2);
 
 /// Rows of the table; the first is left out, since libraries and devices are loaded in it.
@@ -36,9 +37,6 @@ const ROWS: u32 = 10;
 /// minutes there are 24; what the allocator has of memory that was freed is a few megabytes.
 const MAX_GROWTH: i64 = 4 * 1_024;
 
-/// All leave within this, or something hangs.
-const LEAVING: Duration = Duration::from_secs(30);
-
 /// One row: the highest of each process that stays.
 #[derive(Debug, Clone, Copy, Default)]
 struct Row {
@@ -47,16 +45,14 @@ struct Row {
     threads: [i64; STAY],
 }
 
-/// Talks for so many minutes, and prints a table.
+/// Talks for the given minutes, and prints a table.
 pub(crate) async fn play(minutes: u32) -> Result<Outcome, Failure> {
     println!("## {minutes} minutes in real time, four muji-call processes with sound and pictures\n");
     println!(
         "| minute | resident, MB, of each who stays | descriptors | threads | concealed since the row above | delay, ms |"
     );
     println!("|---|---|---|---|---|---|");
-    let server = Server::start("localhost", PASSWORD, Rules::default()).await?;
-    let processes = Processes::new(&["--server", &server.address().to_string(), "--tls", "none"], PASSWORD)?;
-    let mut soak = Soak::new(processes)?;
+    let mut soak = Soak::new().await?;
     let row = Duration::from_secs(60) * minutes / ROWS;
     let mut rows = Vec::new();
     for number in 1..=ROWS {
@@ -69,33 +65,26 @@ pub(crate) async fn play(minutes: u32) -> Result<Outcome, Failure> {
 }
 
 struct Soak {
-    processes: Processes,
-    observed: Observed,
-    people: Vec<(String, u16)>,
+    call: Call,
     /// When the guest comes back.
     returns: Option<Instant>,
     visits: usize,
     /// At the end of the row before.
-    before: Vec<Direction>,
+    before: BTreeMap<(usize, usize), Direction>,
 }
 
 impl Soak {
-    fn new(processes: Processes) -> Result<Self, Failure> {
-        let people: Vec<(String, u16)> = PEOPLE.iter().map(|(name, hz, _)| ((*name).to_owned(), *hz)).collect();
-        let before = vec![Direction::default(); pairs().count()];
-        let mut this = Self { processes, observed: Observed::default(), people, returns: None, visits: 0, before };
+    async fn new() -> Result<Self, Failure> {
+        let people = PEOPLE.iter().map(|(name, hz, _)| ((*name).to_owned(), *hz)).collect();
+        let mut this = Self { call: Call::new(people).await?, returns: None, visits: 0, before: BTreeMap::new() };
         (0..STAY).try_for_each(|number| this.start(number, &[]))?;
         this.visit()?;
         Ok(this)
     }
 
-    fn start(&mut self, number: usize, more: &[&str]) -> Result<(), Failure> {
-        let (name, hz, colour) = PEOPLE[number];
-        let (audio, video) = (format!("tone:{hz}"), format!("pattern:{colour}"));
-        let mut arguments = vec!["soak@conference.localhost", "--nick", name, "--no-window"];
-        arguments.extend(["--audio", &audio, "--video", &video]);
-        arguments.extend(more);
-        Ok(self.processes.start(number, &format!("{name}@localhost"), &arguments)?)
+    fn start(&mut self, number: usize, further: &[&str]) -> Result<(), Failure> {
+        let video = format!("pattern:{}", PEOPLE[number].2);
+        self.call.start(number, ROOM, &[&["--video", &video], further].concat())
     }
 
     fn visit(&mut self) -> Result<(), Failure> {
@@ -105,65 +94,47 @@ impl Soak {
 
     async fn measure(&mut self, time: Duration) -> Result<Row, Failure> {
         let until = Instant::now() + time;
-        let mut sample = interval(SAMPLE);
         let mut row = Row::default();
         while Instant::now() < until {
-            tokio::select! {
-                event = self.processes.next() => {
-                    let (number, event) = event.ok_or("all processes have ended")?;
-                    if number == GUEST && event["event"] == "ended" {
-                        self.returns = Some(Instant::now() + AWAY);
-                    }
-                    self.observed.take(number, &event, &self.people);
-                }
-                _ = sample.tick() => {
-                    for (number, (name, ..)) in PEOPLE.iter().enumerate().take(STAY) {
-                        let id = self.processes.id(number).ok_or("a process was not started")?;
-                        let now = Vitals::of(id).ok_or_else(|| format!("{name} has ended"))?;
-                        row.resident[number] = row.resident[number].max(now.resident_kilobytes);
-                        row.descriptors[number] = row.descriptors[number].max(now.descriptors);
-                        row.threads[number] = row.threads[number].max(now.threads);
-                    }
-                    if self.returns.take_if(|at| *at <= Instant::now()).is_some() {
-                        self.visit()?;
-                    }
-                }
+            self.call.watch_for(SAMPLE).await?;
+            if self.call.observed.ended.remove(&GUEST).is_some() {
+                self.returns = Some(Instant::now() + AWAY);
+            }
+            if self.returns.take_if(|at| *at <= Instant::now()).is_some() {
+                self.visit()?;
+            }
+            for (number, (name, ..)) in PEOPLE.iter().enumerate().take(STAY) {
+                let now = Vitals::of(self.call.id(number)?).ok_or_else(|| format!("{name} has ended"))?;
+                row.resident[number] = row.resident[number].max(now.resident_kilobytes);
+                row.descriptors[number] = row.descriptors[number].max(now.descriptors);
+                row.threads[number] = row.threads[number].max(now.threads);
             }
         }
         Ok(row)
     }
 
-    fn directions(&self) -> Vec<Direction> {
-        pairs().map(|pair| self.observed.directions.get(&pair).copied().unwrap_or_default()).collect()
-    }
-
     fn text(&mut self, minute: f64, row: &Row) -> String {
         let list = |numbers: [i64; STAY]| numbers.map(|number| number.to_string()).join(", ");
         let megabytes = row.resident.map(|kilobytes| format!("{:.1}", kilobytes as f64 / 1_024.0)).join(", ");
-        let now = self.directions();
-        let before = std::mem::replace(&mut self.before, now.clone());
-        let worst = now.iter().zip(&before).map(|(now, before)| now.concealed_percent(before)).fold(0.0, f64::max);
-        let longest = now.iter().map(|direction| direction.delay_ms).max().unwrap_or_default();
+        let heard: Vec<Direction> = pairs().map(|pair| self.call.observed.since(&self.before, pair)).collect();
+        self.before = self.call.observed.directions.clone();
+        let worst = heard.iter().map(Direction::concealed_percent).fold(0.0, f64::max);
+        let longest = heard.iter().map(|direction| direction.delay_ms).max().unwrap_or_default();
         let (descriptors, threads) = (list(row.descriptors), list(row.threads));
         format!("| {minute:.1} | {megabytes} | {descriptors} | {threads} | {worst:.1} % at worst | {longest} at most |")
     }
 
     /// All leave, and what was measured is judged.
-    async fn end(mut self, rows: &[Row]) -> Result<Outcome, Failure> {
-        let stayed: Vec<String> = self.observed.ended.iter().filter(|(number, _)| **number < STAY).map(said).collect();
-        let (failed, left) = (self.lost("failed"), self.lost("left"));
-        self.processes.press("q").await;
-        self.processes.all_started();
-        let drained = async { while self.processes.next().await.is_some() {} };
-        timeout(LEAVING, drained).await.map_err(|_| "a process did not end in time")?;
-        let of = |what: fn(&Row) -> [i64; STAY]| -> Vec<Option<i64>> {
+    async fn end(self, rows: &[Row]) -> Result<Outcome, Failure> {
+        let growths = |what: fn(&Row) -> [i64; STAY]| -> Vec<Option<i64>> {
             let measured = |number: usize| rows.iter().skip(1).map(|row| what(row)[number]).collect::<Vec<i64>>();
             (0..STAY).map(|number| growth(&measured(number))).collect()
         };
         let most = |grown: Vec<Option<i64>>| grown.into_iter().max().flatten();
-        let (memory, descriptors) = (most(of(|row| row.resident)), most(of(|row| row.descriptors)));
-        let threads = most(of(|row| row.threads));
-        let mut faults: Vec<String> = stayed.into_iter().chain(failed).chain(left).collect();
+        let memory = most(growths(|row| row.resident));
+        let descriptors = most(growths(|row| row.descriptors));
+        let threads = most(growths(|row| row.threads));
+        let mut faults = self.faults();
         for (grown, most, what) in
             [(memory, MAX_GROWTH, "kB"), (descriptors, 0, "descriptors"), (threads, 0, "threads")]
         {
@@ -171,13 +142,7 @@ impl Soak {
                 faults.push(format!("{grown:?} {what} more"));
             }
         }
-        let observed = &self.observed;
-        // Unless one of both was told why: beside other work the machine may be too slow.
-        let is_told = |number: usize| observed.warnings.keys().any(|(of, _)| *of == number);
-        let hears =
-            |pair: &(usize, usize)| observed.directions.get(pair).is_some_and(|it| it.right * 10 >= it.seconds * 9);
-        let deaf = pairs().filter(|pair| !hears(pair) && !is_told(pair.0) && !is_told(pair.1));
-        faults.extend(deaf.map(|(to, from)| format!("{} seldom heard {}", PEOPLE[to].0, PEOPLE[from].0)));
+        let observed = &self.call.observed;
         observed.print_warnings();
         let sentence = format!(
             "{} visits, {} kB, {} descriptors and {} threads more at most, {} interruptions",
@@ -187,19 +152,27 @@ impl Soak {
             threads.unwrap_or_default(),
             observed.count("interrupted"),
         );
-        Ok(Outcome { faults, sentence })
+        self.call.end().await?;
+        Ok(Outcome::Judged { faults, sentence })
     }
 
-    /// Sessions between those who stay that came to this state.
-    fn lost(&self, state: &str) -> Vec<String> {
-        let of = self.observed.lost.iter().filter(|((to, from, of), _)| of == state && *to < STAY && *from < STAY);
-        of.map(|((to, from, _), times)| format!("for {}, {} {state} {times} times", PEOPLE[*to].0, PEOPLE[*from].0))
-            .collect()
+    /// Those who stay must not lose each other, and hear each other unless one of both is told that its machine is too slow.
+    fn faults(&self) -> Vec<String> {
+        let observed = &self.call.observed;
+        let mut faults = self.call.ended();
+        for state in ["failed", "left"] {
+            let times = observed.count_between(state, |number| number < STAY);
+            if times > 0 {
+                faults.push(format!("{times} sessions between those who stay {state}"));
+            }
+        }
+        let hears =
+            |pair: &(usize, usize)| observed.directions.get(pair).is_some_and(|it| it.right * 10 >= it.seconds * 9);
+        let knows = |(to, from): &(usize, usize)| observed.knows_too_slow(*to) || observed.knows_too_slow(*from);
+        let deaf = pairs().filter(|pair| !hears(pair) && !knows(pair));
+        faults.extend(deaf.map(|(to, from)| format!("{} seldom heard {}", PEOPLE[to].0, PEOPLE[from].0)));
+        faults
     }
-}
-
-fn said((number, why): (&usize, &String)) -> String {
-    format!("the call of {} ended: {why}", PEOPLE[*number].0)
 }
 
 /// Listener and speaker of those who stay.

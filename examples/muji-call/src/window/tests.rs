@@ -278,6 +278,7 @@ fn feed(mut call: SharedWindowState, drawn: &AtomicUsize) -> Duration {
 /// Drawn by GL, in software where there is no graphics card.
 #[test]
 #[ignore = "it measures: make bench"]
+#[expect(clippy::print_stdout, reason = "what is measured")]
 fn sixteen_pictures_in_the_window_take_less_than_a_core() {
     let (call, drawn) = (call(16), Arc::new(AtomicUsize::new(0)));
     let (textures, view) = (Textures::default(), View::default());

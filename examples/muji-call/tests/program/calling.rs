@@ -98,7 +98,7 @@ async fn leaves_properly(kill: &str) {
 }
 
 #[tokio::test]
-async fn whose_output_nobody_reads_any_more_goes_on_with_the_call() {
+async fn a_call_goes_on_when_the_reader_of_its_output_is_gone() {
     let server = server(Rules::default()).await;
     let mut romeo = call(&server, "romeo", &["--audio", "tone:440", "--json"]).spawn().unwrap();
     let mut juliet = call(&server, "juliet", &["--audio", "tone:660", "--json"]).spawn().unwrap();

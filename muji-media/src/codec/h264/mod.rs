@@ -10,7 +10,7 @@ mod payload;
 
 use muji_xep::rtp::PayloadType;
 
-pub(crate) use level::UnknownLevel;
+pub(crate) use level::{UnknownLevel, decoder_limit};
 pub(crate) use nal::is_key;
 #[cfg(feature = "h264")]
 pub(crate) use openh264::{Decoder, Encoder};

@@ -390,7 +390,7 @@ impl Str0mTransport {
     }
 
     fn place(&self, name: &str) -> Option<usize> {
-        self.streams.iter().position(|stream| *stream.content.name == *name)
+        self.streams.iter().position(|stream| stream.content.is_named(name))
     }
 
     /// Sends REMB where it is due.
@@ -575,12 +575,13 @@ impl Transport for Str0mTransport {
     }
 
     fn add_content(&mut self, content: &OpenContent) {
-        let place = self.place(&content.name).unwrap_or(self.streams.len());
+        let removed = || self.streams.iter().position(|stream| stream.content.is_removed);
+        let place = self.place(&content.name).or_else(removed).unwrap_or(self.streams.len());
         if let Some(plan) = &mut self.plan {
             plan.set_content(place, content.clone());
         }
         if let Some(stream) = self.streams.get(place) {
-            self.rtc.direct_api().remove_media(stream.mid); // It was taken out, and has another SSRC now.
+            self.rtc.direct_api().remove_media(stream.mid); // It was removed, and what comes has another SSRC.
             self.sources.forget_content(place);
         }
         let index = u8::try_from(place).unwrap_or(u8::MAX);
@@ -588,6 +589,12 @@ impl Transport for Str0mTransport {
         match self.streams.get_mut(place) {
             Some(known) => *known = stream,
             None => self.streams.push(stream),
+        }
+    }
+
+    fn remove_content(&mut self, name: &str) {
+        if let Some(place) = self.place(name) {
+            self.streams[place].content.remove();
         }
     }
 

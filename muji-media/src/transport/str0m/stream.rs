@@ -66,7 +66,7 @@ fn mid_of(name: &str, index: u8) -> Mid {
     let mut mid = [b' '; MAX_NAME];
     match mid.get_mut(..name.len()) {
         Some(room) => room.copy_from_slice(name.as_bytes()),
-        None => mid[..2].copy_from_slice(&[0x1F, b'0' + index]),
+        None => mid[..2].copy_from_slice(&[0x1F, index]),
     }
     Mid::from_array(mid)
 }

@@ -138,9 +138,10 @@ impl Media {
 
     pub(super) fn add_content(&mut self, content: &OpenContent) {
         let stream = Stream::new(content);
-        match self.place(&content.name) {
+        let removed = || self.streams.iter().position(|stream| stream.content.is_removed);
+        match self.place(&content.name).or_else(removed) {
             Some(place) => {
-                // It was taken out, and has another SSRC now.
+                // It was removed, and what comes has another SSRC.
                 self.sources.forget_content(place);
                 self.incoming.retain(|_, incoming| incoming.stream != place);
                 self.streams[place] = stream;
@@ -156,7 +157,13 @@ impl Media {
     }
 
     fn place(&self, name: &str) -> Option<usize> {
-        self.streams.iter().position(|stream| *stream.content.name == *name)
+        self.streams.iter().position(|stream| stream.content.is_named(name))
+    }
+
+    pub(super) fn remove_content(&mut self, name: &str) {
+        if let Some(place) = self.place(name) {
+            self.streams[place].content.remove();
+        }
     }
 
     pub(super) fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {

@@ -361,6 +361,10 @@ impl Transport for WebrtcIceTransport {
         self.media.set_negotiated(negotiated);
     }
 
+    fn remove_content(&mut self, name: &str) {
+        self.media.remove_content(name);
+    }
+
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
         self.write(now, Some(captured), content, None, packets);
     }
