@@ -9,7 +9,7 @@
 //! may take. `make fuzz` runs them under libFuzzer with coverage of all crates of this workspace. What it keeps is in `corpus/`, and what
 //! once found a fault in `found/`; a test runs both through their targets.
 //!
-//! Inputs that are no text are read as [`choices`](choices::Choices): which stanza of `stanzas.xml` (of real clients, from `xep/fixtures`),
+//! Inputs that are no text are read as choices (`choices.rs`): which stanza of `stanzas.xml` (of real clients, from `xep/fixtures`),
 //! how it is changed, who sends it. So most inputs get past the first parser.
 
 mod choices;
