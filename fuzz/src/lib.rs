@@ -13,11 +13,14 @@
 //! how it is changed, who sends it. So most inputs get past the first parser.
 
 mod choices;
-mod memory;
 mod stanza;
 mod targets;
 
+use muji_harness::allocations::{self, Counting};
 pub use targets::TARGETS;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// The most bytes in the corpus of a target: it is part of the repository.
 pub const MAX_CORPUS: usize = 32 * 1_024;
@@ -30,7 +33,7 @@ pub struct Target {
     /// Longer inputs are not made: they take time and reach nothing new.
     pub longest: usize,
     /// The memory that an input may take, in bytes.
-    most: usize,
+    most: u64,
     input: fn(&[u8]),
 }
 
@@ -40,7 +43,7 @@ impl Target {
     /// # Panics
     /// If something does not hold.
     pub fn run(&self, bytes: &[u8]) {
-        let peak = memory::peak(|| (self.input)(bytes));
+        let peak = allocations::peak(|| (self.input)(bytes));
         assert!(
             peak <= self.most,
             "an input of {} bytes took {peak} bytes of memory, more than {}",

@@ -108,8 +108,8 @@ impl Default for Target {
 const DRAINS: f32 = 0.75;
 
 /// What a path loses so soon after it was congested is the key frame behind the pause, which is as large as several other frames and meets what
-/// is left of the queue. If delay is measured too, the estimate by it has fallen by then and knows better: lowered twice, a path of 300 kbit/s
-/// was left with 50.
+/// is left of the queue. If delay is measured too, and an estimate by it has come since, that one knows better: lowered twice, a path of 300
+/// kbit/s was left with 50.
 const SAME_CONGESTION: Duration = Duration::from_secs(2);
 
 /// An estimate below this share of what it was has fallen. Of a path that is merely full congestion control takes 85 % of what came through.
@@ -139,6 +139,8 @@ struct Doubt {
 struct PathCapacity {
     /// By the delay of packets (TWCC), or as the peer says (REMB).
     estimate: Option<u32>,
+    /// When it came.
+    estimated_at: Option<Instant>,
     doubt: Option<Doubt>,
     /// By losses.
     bound: Option<u32>,
@@ -216,6 +218,7 @@ impl PathBandwidths {
     /// A path's bandwidth was estimated, in bits a second.
     pub fn estimated(&mut self, now: Instant, path: TransportId, bits: u32) {
         let known = self.paths.entry(path).or_default();
+        known.estimated_at = Some(now);
         let sent = self.encoded.up_to(now, HIGHEST - known.kept_back);
         if known.doubts(bits, sent) {
             // An estimate that goes on falling is still the same fall.
@@ -249,8 +252,8 @@ impl PathBandwidths {
         let (encoded, desired) = (self.last_target.bits, self.desired);
         let known = self.paths.entry(path).or_default();
         known.believe();
-        let is_same = known.congested_at.is_some_and(|at| now.saturating_duration_since(at) < SAME_CONGESTION);
-        if is_same && congestion.has_delay_estimate {
+        let same = known.congested_at.filter(|at| now.saturating_duration_since(*at) < SAME_CONGESTION);
+        if congestion.has_delay_estimate && same.is_some_and(|at| known.estimated_at > Some(at)) {
             return;
         }
         known.congested_at = Some(now);
@@ -477,18 +480,25 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_loses_the_key_frame_behind_the_pause_too_is_lowered_again_only_if_no_delay_tells_what_it_carries() {
-        let lowered = |has_delay_estimate: bool, after: Duration| {
+    fn a_path_that_loses_the_key_frame_behind_the_pause_too_is_lowered_again_unless_delay_has_told_since_what_it_carries()
+     {
+        let lowered = |has_delay_estimate: bool, estimated: bool, after: Duration| {
             let mut bandwidth = PathBandwidths::default();
             bandwidth.estimated(epoch(), path(1), 1_000_000);
             bandwidth.congested(epoch(), path(1), Congestion { lost: 0.6, has_delay_estimate });
             bandwidth.changed(epoch());
+            if estimated {
+                bandwidth.estimated(epoch() + after / 2, path(1), 900_000);
+            }
             bandwidth.congested(epoch() + after, path(1), Congestion { lost: 0.6, has_delay_estimate });
             bandwidth.changed(epoch());
             bandwidth.last_target().bits / 1_000
         };
         let (soon, later) = (SAME_CONGESTION / 2, SAME_CONGESTION);
-        assert_eq!([lowered(true, soon), lowered(true, later), lowered(false, soon)], [179, 53, 53]);
+        assert_eq!(lowered(true, true, soon), 179);
+        assert_eq!(lowered(true, true, later), 53, "that is another congestion");
+        assert_eq!(lowered(true, false, soon), 53, "nothing was measured since");
+        assert_eq!(lowered(false, true, soon), 53, "the peer says what it thinks, not what comes late");
     }
 
     /// Frames of so many bits a second in three layers, up to a time from one on.

@@ -21,7 +21,7 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// The file says itself what it is; where several readers could take it, all do.
 pub(super) fn run(bytes: &[u8]) {
-    // Of each thread its own, since tests run beside each other.
+    // Of each thread its own, since tests run in parallel.
     let name = format!("muji-fuzz-{}-{:?}", std::process::id(), std::thread::current().id());
     let path = FOLDER.join(name.replace(['(', ')'], ""));
     for (begins, suffix, play) in FORMS {

@@ -12,7 +12,7 @@ mod video;
 
 use crate::Target;
 
-const MEGABYTE: usize = 1 << 20;
+const MEGABYTE: u64 = 1 << 20;
 
 /// All targets.
 pub static TARGETS: &[Target] = &[

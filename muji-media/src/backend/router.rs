@@ -14,13 +14,14 @@ use super::observer::Observer;
 use super::pace::Pace;
 use super::video::Video;
 use crate::audio::frame::FRAME_TIME;
+use crate::bandwidth::Target;
 use crate::device::DeviceError;
 use crate::peers::PeersOutput;
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::socket::ReceiveBuffer;
 use crate::stats::Observation;
 use crate::transport::TransportOutput;
-use crate::video::packetized::PacketizedFrame;
+use crate::video::packetized::{PacketizedFrame, VideoKind};
 use crate::video::task::VideoOutput;
 
 /// One for each frame of audio.
@@ -42,6 +43,8 @@ pub(super) struct Router {
     /// Ticks so far.
     ticks: u64,
     pace: Pace,
+    /// What video is encoded to, as far as it is still to be told.
+    untold_targets: BTreeMap<VideoKind, Target>,
     reports: mpsc::Sender<MediaReport>,
     observer: Observer,
 }
@@ -57,8 +60,19 @@ impl Router {
         reports: mpsc::Sender<MediaReport>,
         observer: Observer,
     ) -> Self {
-        let (receive_buffer, codecs, pace) = (ReceiveBuffer::default(), BTreeMap::new(), Pace::default());
-        Self { audio, video, network, receive_buffer, codecs, tick: None, ticks: 0, pace, reports, observer }
+        Self {
+            audio,
+            video,
+            network,
+            receive_buffer: ReceiveBuffer::default(),
+            codecs: BTreeMap::new(),
+            tick: None,
+            ticks: 0,
+            pace: Pace::default(),
+            untold_targets: BTreeMap::new(),
+            reports,
+            observer,
+        }
     }
 
     // ---- commands --------------------------------------------------------------------------------------------------
@@ -289,8 +303,12 @@ impl Router {
             if let Err(error) = self.audio.set_video_bit_rate(lowest) {
                 self.device_trouble(error)?;
             }
-            self.observer.send(Observation::Target { media, encoding, target });
+            self.untold_targets.insert((media, encoding), target);
         }
+        // No second has another: a program that misses one gets the latest with the next tick.
+        self.untold_targets.retain(|(media, encoding), target| {
+            !self.observer.send(Observation::Target { media: media.clone(), encoding: *encoding, target: *target })
+        });
         for (path, media, highest) in self.video.layers(now) {
             self.network.peers.limit_layers(path, &media, highest);
         }

@@ -515,6 +515,7 @@ impl World for Forking {
 
     fn heal(&mut self, _time: Duration) {}
 
+    #[cfg(test)]
     fn outcome(&self) -> String {
         let device = |device: &Device| {
             let Device {

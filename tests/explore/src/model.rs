@@ -28,6 +28,7 @@ use crate::check::Violation;
 use crate::digest::{self, Digest};
 use crate::in_flight::{InFlight, adds, id, is_end, offer, offer_or_answer};
 use crate::ladder;
+#[cfg(test)]
 use crate::outcome;
 use crate::person::{PREPARING, Person, STAGGER, codecs, index, jid, occupant, room};
 use crate::row::{Move, NAMES, Row, is_delivery};
@@ -180,8 +181,9 @@ impl World for State {
         }
     }
 
+    #[cfg(test)]
     fn outcome(&self) -> String {
-        outcome::whoever(self.people.len(), |order| self.outcome_in(order))
+        outcome::first_of_orders(self.people.len(), |order| self.outcome_in(order))
     }
 
     fn line(&self, happens: Move) -> String {

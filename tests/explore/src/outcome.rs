@@ -1,10 +1,10 @@
-//! What a state has come to, whoever is who: by this a search that leaves out renamings is compared with one that does not.
+//! What a state has come to, but for who is called what: by this a search that leaves out renamings is compared with one that does not.
 
 use crate::model::State;
 use crate::person::{Person, whose_id};
 
 /// Of texts in which the same people stand in another order, the one that is first.
-pub(crate) fn whoever(people: usize, text: impl Fn(&[usize]) -> String) -> String {
+pub(crate) fn first_of_orders(people: usize, text: impl Fn(&[usize]) -> String) -> String {
     orders(people).iter().map(|order| text(order)).min().unwrap_or_default()
 }
 

@@ -120,6 +120,7 @@ const AUDIO_IDS: u8 = 96;
 const VIDEO_IDS: u8 = 104;
 
 /// Who knows an encoding by this id.
+#[cfg(test)]
 pub(crate) fn whose_id(id: u8) -> Option<usize> {
     let among = |first: u8| id.checked_sub(first).map(usize::from).filter(|index| *index < NAMES.len());
     among(VIDEO_IDS).or_else(|| among(AUDIO_IDS))

@@ -7,8 +7,8 @@
 //! Also here: real servers where they are installed ([`real_server`], [`turn`]), networks of the kernel's ([`network`]), [`muji_call`]
 //! processes, a [`dino`] and a [`desktop`] without a screen, a [`plot`] of what was measured, the [`register`] of requirements,
 //! [`recognition`] of tones and colours, and [`replay`], which says what requirements a trace breaks.
-#![forbid(unsafe_code)]
 
+pub mod allocations;
 pub mod authority;
 pub mod client_profile;
 pub mod desktop;

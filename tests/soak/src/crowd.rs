@@ -44,7 +44,7 @@ pub(crate) async fn play(people: u16, seconds: u32) -> Result<Outcome, Failure> 
     Ok(outcome)
 }
 
-/// What was measured beside events.
+/// What was measured apart from events.
 struct Measured {
     /// How long all were waited for.
     settled: Duration,

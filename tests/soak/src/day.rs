@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use muji_core::config::Config;
 use muji_core::media::ServerKind;
 use muji_core::{Command, Join, Media, Mute};
+use muji_harness::allocations;
 use muji_harness::person::usual;
 use muji_harness::world::{PersonId, SentStanza, World};
 use muji_media::transport::loopback;
@@ -18,7 +19,6 @@ use muji_xep::muc::code;
 use muji_xep::{Element, ns};
 
 use crate::Outcome;
-use crate::allocations;
 use crate::growth::growth;
 
 /// The first two never leave: their session lasts all day.

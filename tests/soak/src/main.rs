@@ -2,7 +2,6 @@
 //! for its machine. Prints Markdown; the last line is the verdict, and the exit code is 1 unless it is met. A part that this machine
 //! cannot run is skipped with a word; with `MUJI_TEST_ALL=1` that is a failure.
 
-mod allocations;
 mod call;
 mod crowd;
 mod day;
@@ -18,8 +17,12 @@ mod vitals;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum, value_parser};
+use muji_harness::allocations::Counting;
 
 type Failure = Box<dyn std::error::Error>;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// The outcome of a part.
 enum Outcome {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use muji_harness::allocations;
 use muji_harness::link::Link;
 use muji_media::device::FRAME;
 use muji_media::parts::codec::opus::{Encoder, payload_type};
@@ -13,7 +14,6 @@ use muji_media::parts::{AudioReceiver, Meter};
 use muji_media::transport::RtpPacket;
 
 use crate::Outcome;
-use crate::allocations;
 use crate::growth::growth;
 use crate::vitals::own_resident_kilobytes;
 

@@ -22,7 +22,8 @@ impl Screen {
     /// `None` where there is no Xvfb.
     pub(crate) fn open() -> Option<Self> {
         let mut command = Command::new("Xvfb");
-        command.args(["-displayfd", "1", "-screen", "0", "1100x720x24", "-nolisten", "tcp"]);
+        // When its last client goes, as xdotool does after each command, it would begin again, and throw out who is just coming.
+        command.args(["-displayfd", "1", "-screen", "0", "1100x720x24", "-nolisten", "tcp", "-noreset"]);
         let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut display = String::new();
         BufReader::new(server.stdout.take().expect("it is piped")).read_line(&mut display).expect("it says its number");

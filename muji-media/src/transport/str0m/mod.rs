@@ -29,7 +29,6 @@ use str0m::rtp::rtcp::Rtcp;
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::consent::{Consent, is_check, is_check_answer};
-use super::content_stream::ContentStream;
 use super::interface::{
     Congestion, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised,
 };
@@ -42,11 +41,10 @@ use crate::rtp::{RtpPacket, is_stun};
 use convert::{Datagram, bits, local, received, remote, write};
 use early_checks::EarlyChecks;
 use failure::{alert, failure};
-use pacing::Pacing;
 pub use plan::{Dtls, Str0m};
 use plan::{Plan, uses_transport_cc};
 use probing::Probing;
-use stream::{Stream, Unproven, declare};
+use stream::{Stream, Streams, Unproven, declare};
 
 /// Between two looks at the bandwidth estimate while there is nothing new.
 const ESTIMATES: Duration = Duration::from_millis(25);
@@ -78,7 +76,7 @@ pub struct Str0mTransport {
     dtls_started: bool,
     /// What the peer said last in the handshake, if that was an alert.
     alert: Option<u8>,
-    streams: Vec<Stream>,
+    streams: Streams,
     /// Both ends use transport-wide congestion control.
     counted: bool,
     /// What the path carries, in bits a second.
@@ -206,7 +204,7 @@ impl Str0mTransport {
             return;
         }
         if let Some(due) = self.due.filter(|due| *due < now) {
-            self.streams.iter_mut().filter_map(|it| it.pacing.as_mut()).for_each(|it| it.timer_ran(now, due));
+            self.streams.timer_ran(now, due);
         }
         if let Err(error) = input(&mut self.rtc) {
             self.broke(&error);
@@ -236,7 +234,7 @@ impl Str0mTransport {
                     } else if self.consent.is_expired(now) {
                         continue; // Bandwidth probes and reports: only checks may be sent now.
                     } else {
-                        self.left(&bytes);
+                        self.streams.left(&bytes);
                     }
                     self.out.push_back(TransportOutput::Datagram { from, to, bytes });
                 }
@@ -318,7 +316,7 @@ impl Str0mTransport {
             _ => return,
         };
         for report in reports.iter() {
-            let Some(content) = self.sent_by(*report.ssrc) else { continue };
+            let Some(Stream { content, .. }) = self.streams.sent_by(*report.ssrc) else { continue };
             let Some(lost) = content.reported(now, report.max_seq, report.packets_lost) else { continue };
             let is_video = matches!(lost, TransportOutput::Loss(_));
             if matches!(lost, TransportOutput::Loss(share) if share > bandwidth::TOO_MUCH) {
@@ -335,14 +333,14 @@ impl Str0mTransport {
     /// it is asked for once more.
     fn report_estimate(&mut self) {
         let Some(bits) = self.estimate else { return };
-        let left = self.streams.iter().map(|stream| stream.content.left_of(bits)).min();
-        self.out.push_back(TransportOutput::BandwidthEstimate(left.unwrap_or(bits)));
+        self.out.push_back(TransportOutput::BandwidthEstimate(self.streams.left_of(bits)));
     }
 
     /// The peer misses packets of one of our SSRCs.
     fn nacked(&mut self, now: Instant, ssrc: u32, missed: &[u16]) {
         let round_trip = self.consent.round_trip();
-        let Some(content) = self.sent_by(ssrc).filter(|content| content.nack) else { return };
+        let sent_by = self.streams.sent_by(ssrc).map(|stream| &mut stream.content);
+        let Some(content) = sent_by.filter(|content| content.nack) else { return };
         if let Some(lost) = content.nacked(now, missed.iter().copied(), round_trip) {
             self.probing.lost();
             let has_delay_estimate = self.has_delay_estimate;
@@ -354,7 +352,7 @@ impl Str0mTransport {
     /// Sends again what the peer misses.
     fn resend(&mut self, now: Instant) {
         for (ssrc, number) in std::mem::take(&mut self.missed) {
-            let Some(stream) = self.streams.iter_mut().find(|stream| stream.content.ssrc == ssrc) else { continue };
+            let Some(stream) = self.streams.sent_by(ssrc) else { continue };
             if let Some(numbered) = stream.content.resend(now, number) {
                 stream.declare(&mut self.rtc, numbered.ssrc);
                 write(&mut self.rtc, numbered);
@@ -364,12 +362,13 @@ impl Str0mTransport {
         }
     }
 
-    /// Sends packets of the content at this place, with this payload type.
-    fn write(&mut self, now: Instant, captured: Instant, place: usize, payload_type: u8, packets: &[RtpPacket]) {
+    /// Sends packets of a content, with its payload type or another.
+    fn write(&mut self, now: Instant, captured: Instant, content: &str, other: Option<u8>, packets: &[RtpPacket]) {
         if !self.consent.is_connected() || self.over || self.consent.is_expired(now) {
             return;
         }
-        let stream = &mut self.streams[place];
+        let Some(stream) = self.streams.named(content) else { return };
+        let Some(payload_type) = other.or_else(|| stream.content.payload_type()) else { return };
         for numbered in stream.content.number(now, captured, payload_type, packets) {
             write(&mut self.rtc, numbered);
             stream.pacing.iter_mut().for_each(|pacing| pacing.written(now));
@@ -378,24 +377,9 @@ impl Str0mTransport {
         self.tick(now);
     }
 
-    /// A packet left str0m's pacer.
-    fn left(&mut self, bytes: &[u8]) {
-        let Some(ssrc) = RtpHead::ssrc(bytes) else { return };
-        let sent = self.streams.iter_mut().filter(|stream| stream.sends_by(ssrc));
-        sent.filter_map(|stream| stream.pacing.as_mut()).for_each(Pacing::left);
-    }
-
-    fn sent_by(&mut self, ssrc: u32) -> Option<&mut ContentStream> {
-        self.streams.iter_mut().map(|stream| &mut stream.content).find(|content| content.ssrc == ssrc)
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.streams.iter().position(|stream| stream.content.is_named(name))
-    }
-
     /// Sends REMB where it is due.
     fn allow(&mut self, now: Instant) {
-        for stream in &mut self.streams {
+        for stream in self.streams.iter_mut() {
             let limit = stream.content.receive_rate_limit.as_mut();
             let Some((ssrc, bits)) = limit.and_then(|limit| limit.take(now)) else { continue };
             if let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
@@ -575,8 +559,7 @@ impl Transport for Str0mTransport {
     }
 
     fn add_content(&mut self, content: &OpenContent) {
-        let removed = || self.streams.iter().position(|stream| stream.content.is_removed);
-        let place = self.place(&content.name).or_else(removed).unwrap_or(self.streams.len());
+        let place = self.streams.place_for(&content.name);
         if let Some(plan) = &mut self.plan {
             plan.set_content(place, content.clone());
         }
@@ -585,22 +568,19 @@ impl Transport for Str0mTransport {
             self.sources.forget_content(place);
         }
         let index = u8::try_from(place).unwrap_or(u8::MAX);
-        let stream = declare(&mut self.rtc, index, content, self.counted);
-        match self.streams.get_mut(place) {
-            Some(known) => *known = stream,
-            None => self.streams.push(stream),
-        }
+        self.streams.put(place, declare(&mut self.rtc, index, content, self.counted));
     }
 
     fn remove_content(&mut self, name: &str) {
-        if let Some(place) = self.place(name) {
-            self.streams[place].content.remove();
+        if let Some(stream) = self.streams.named(name) {
+            stream.content.remove();
         }
     }
 
     fn set_negotiated(&mut self, negotiated: &NegotiatedContent) {
-        let Some(place) = self.place(&negotiated.content) else { return };
-        self.streams[place].content.set_negotiated(negotiated);
+        let Some(place) = self.streams.place(&negotiated.content) else { return };
+        let Some(stream) = self.streams.get_mut(place) else { return };
+        stream.content.set_negotiated(negotiated);
         for stream in &negotiated.streams {
             if let Some(forgotten) = self.sources.announce(*stream, place) {
                 self.rtc.direct_api().remove_stream_rx(forgotten.into());
@@ -612,10 +592,7 @@ impl Transport for Str0mTransport {
     }
 
     fn send(&mut self, now: Instant, captured: Instant, content: &str, packets: &[RtpPacket]) {
-        let Some(place) = self.place(content) else { return };
-        if let Some(payload_type) = self.streams[place].content.payload_type() {
-            self.write(now, captured, place, payload_type, packets);
-        }
+        self.write(now, captured, content, None, packets);
     }
 
     fn send_as(
@@ -626,8 +603,7 @@ impl Transport for Str0mTransport {
         payload_type: u8,
         packet: &RtpPacket,
     ) {
-        let Some(place) = self.place(content) else { return };
-        self.write(now, captured.unwrap_or(now), place, payload_type, std::slice::from_ref(packet));
+        self.write(now, captured.unwrap_or(now), content, Some(payload_type), std::slice::from_ref(packet));
     }
 
     fn set_desired_bit_rate(&mut self, bits: u32) {
@@ -638,7 +614,7 @@ impl Transport for Str0mTransport {
     }
 
     fn request_key_frame(&mut self, now: Instant, content: &str) {
-        if let Some(ssrc) = self.place(content).and_then(|place| self.sources.current(place))
+        if let Some(ssrc) = self.streams.place(content).and_then(|place| self.sources.current(place))
             && let Some(receiver) = self.rtc.direct_api().stream_rx(&ssrc.into())
         {
             receiver.request_keyframe(KeyframeRequestKind::Pli);
@@ -708,8 +684,7 @@ impl Transport for Str0mTransport {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let allowances = self.streams.iter().filter_map(|stream| stream.content.receive_rate_limit.as_ref()?.due());
-        let due = [self.due, self.consent.poll_timeout(), self.probing.due()].into_iter().flatten();
-        due.chain(allowances).min().filter(|_| !self.over)
+        let due = [self.due, self.consent.poll_timeout(), self.probing.due(), self.streams.due()];
+        due.into_iter().flatten().min().filter(|_| !self.over)
     }
 }

@@ -15,7 +15,7 @@ use str0m::{Rtc, RtcConfig};
 
 use super::convert::local;
 use super::rtcp;
-use super::stream::{Stream, declare};
+use super::stream::{Streams, declare};
 use crate::bandwidth;
 use crate::codec::offer::{ORIENTATION, TRANSPORT_CC};
 use crate::codec::video::CLOCK_RATE;
@@ -134,7 +134,7 @@ impl Plan {
         extensions: &[HeaderExtension],
         agreed: &[PayloadType],
         desired: u32,
-    ) -> (Rtc, Vec<Stream>) {
+    ) -> (Rtc, Streams) {
         let mut config = self.config.clone();
         let offered = self.contents.iter().flat_map(|content| &content.payload_types);
         add_codecs(&mut config, offered.chain(agreed));
@@ -158,7 +158,7 @@ impl Plan {
             rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(u64::from(desired)));
         }
         let contents = (0u8..).zip(&self.contents);
-        let streams = contents.map(|(index, content)| declare(&mut rtc, index, content, estimates)).collect();
+        let streams = Streams::new(contents.map(|(index, content)| declare(&mut rtc, index, content, estimates)));
         (rtc, streams)
     }
 }

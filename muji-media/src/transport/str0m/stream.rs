@@ -11,6 +11,7 @@ use str0m::media::{MediaKind, Mid, Rid};
 use super::pacing::Pacing;
 use crate::transport::content_stream::ContentStream;
 use crate::transport::mid::MAX_NAME;
+use crate::transport::rtp_head::RtpHead;
 
 /// A content, and how str0m knows it.
 pub(super) struct Stream {
@@ -18,6 +19,80 @@ pub(super) struct Stream {
     pub(super) content: ContentStream,
     /// Of video: str0m paces nothing else.
     pub(super) pacing: Option<Pacing>,
+}
+
+/// The contents of a transport, each in its place. One that was removed leaves its place to the next that comes.
+pub(super) struct Streams(Vec<Stream>);
+
+impl Streams {
+    pub(super) fn new(streams: impl Iterator<Item = Stream>) -> Self {
+        Self(streams.collect())
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Stream> {
+        self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Stream> {
+        self.0.iter_mut()
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<&Stream> {
+        self.0.get(place)
+    }
+
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Stream> {
+        self.0.get_mut(place)
+    }
+
+    /// The place of a content.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.iter().position(|stream| stream.content.is_named(name))
+    }
+
+    /// Where a content goes that is added.
+    pub(super) fn place_for(&self, name: &str) -> usize {
+        let removed = || self.iter().position(|stream| stream.content.is_removed);
+        self.place(name).or_else(removed).unwrap_or(self.0.len())
+    }
+
+    pub(super) fn put(&mut self, place: usize, stream: Stream) {
+        match self.0.get_mut(place) {
+            Some(known) => *known = stream,
+            None => self.0.push(stream),
+        }
+    }
+
+    pub(super) fn named(&mut self, name: &str) -> Option<&mut Stream> {
+        self.iter_mut().find(|stream| stream.content.is_named(name))
+    }
+
+    /// That whose new packets have this SSRC.
+    pub(super) fn sent_by(&mut self, ssrc: u32) -> Option<&mut Stream> {
+        self.iter_mut().find(|stream| stream.content.ssrc == ssrc)
+    }
+
+    /// A packet left str0m's pacer.
+    pub(super) fn left(&mut self, bytes: &[u8]) {
+        let Some(ssrc) = RtpHead::ssrc(bytes) else { return };
+        let sent = self.iter_mut().filter(|stream| stream.sends_by(ssrc));
+        sent.filter_map(|stream| stream.pacing.as_mut()).for_each(Pacing::left);
+    }
+
+    /// str0m's timer ran late.
+    pub(super) fn timer_ran(&mut self, now: Instant, due: Instant) {
+        self.iter_mut().filter_map(|stream| stream.pacing.as_mut()).for_each(|pacing| pacing.timer_ran(now, due));
+    }
+
+    /// Of so many bits a second that the path carries these are left for packets that are new.
+    pub(super) fn left_of(&self, bits: u32) -> u32 {
+        self.iter().map(|stream| stream.content.left_of(bits)).min().unwrap_or(bits)
+    }
+
+    /// When REMB is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.iter().filter_map(|stream| stream.content.receive_rate_limit.as_ref()?.due()).min()
+    }
 }
 
 /// A packet of an SSRC that is not known.
@@ -55,7 +130,7 @@ impl Stream {
     }
 
     /// It sends by this SSRC, new packets or some again.
-    pub(super) fn sends_by(&self, ssrc: u32) -> bool {
+    fn sends_by(&self, ssrc: u32) -> bool {
         self.content.ssrc == ssrc || self.content.rtx_ssrc == Some(ssrc)
     }
 }

@@ -270,7 +270,7 @@ export DBUS_SESSION_BUS_ADDRESS=unix:path=FOLDER/bus PULSE_SERVER=unix:FOLDER/pu
 export GSK_RENDERER=cairo GDK_BACKEND=x11 GTK_A11Y=atspi GSETTINGS_BACKEND=memory LC_ALL=C.UTF-8
 unset WAYLAND_DISPLAY
 there() { for _ in $(seq 300); do eval "$1" >/dev/null 2>&1 && return 0; sleep 0.1; done; echo "in vain: $1"; exit 1; }
-Xvfb -displayfd 1 -screen 0 1000x740x24 -nolisten tcp >display 2>xvfb.log &
+Xvfb -displayfd 1 -screen 0 1000x740x24 -nolisten tcp -noreset >display 2>xvfb.log &
 there '[ -s display ]'
 export DISPLAY=:$(cat display)
 dbus-daemon --session --nofork --nopidfile --address="$DBUS_SESSION_BUS_ADDRESS" >dbus.log 2>&1 &
