@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test soak crowd lab dino browser conformance bench bitrate quality requirements explore mutants fuzz install needs
+.PHONY: demo demo-fork test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -47,6 +47,12 @@ browser:
 	@echo "Building muji-call and its calls with Chromium ..."
 	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-browser
 	@$(RUN) --bin muji-browser -- "$(SCENARIO)"
+
+# The Python package: its wheel is built and installed, and a bot on slixmpp holds calls with it, through Prosody.
+python:
+	@scripts/needs tests
+	@echo "Building muji-call and its calls, then the wheel ..."
+	@CARGO="$(CARGO)" scripts/python
 
 # Our own Engine and muji-call judged by the conformance suite: reports in target/conformance.
 conformance: needs

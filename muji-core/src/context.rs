@@ -16,6 +16,7 @@ use crate::client_quirks::KnownClients;
 use crate::config::{self, Config};
 use crate::event::{Event, EventScope};
 use crate::media::Capabilities;
+use crate::outgoing_stanza::OutgoingStanza;
 use crate::output::Output;
 use crate::stanza::chat;
 use crate::trust::{CertificateHash, Trust};
@@ -80,7 +81,7 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     pub(crate) fn send(&mut self, stanza: impl Into<Stanza>) {
-        self.out.push_back(Output::Send(Box::new(stanza.into())));
+        self.out.push_back(Output::Send(OutgoingStanza::new(stanza)));
     }
 
     pub(crate) fn event(&mut self, call: CallId, event: Event) {

@@ -38,19 +38,13 @@ impl Disco {
         Self { node: node.to_owned(), info }
     }
 
-    /// The element that every presence carries, so that others need not ask twice.
-    #[must_use]
-    pub fn caps(&self) -> Element {
+    pub(crate) fn write_caps(&self) -> Element {
         let hash = hash_caps(&compute_disco(&self.info), Algo::Sha_1).expect("SHA-1 is a known algorithm");
         Caps::new(self.node.clone(), hash).into()
     }
 
-    /// The answer to a query with this node.
-    ///
-    /// # Errors
-    /// The stanza error for a node that is not ours (XEP-0030 section 3.2).
-    pub fn answer(&self, node: Option<&str>) -> Result<Element, Box<StanzaError>> {
-        let caps = self.caps();
+    pub(crate) fn write_answer(&self, node: Option<&str>) -> Result<Element, Box<StanzaError>> {
+        let caps = self.write_caps();
         let ver = caps.attr("ver").unwrap_or_default();
         let ours = node.is_none_or(|node| node.strip_prefix(self.node.as_str()) == Some(&format!("#{ver}")));
         if !ours {
@@ -59,6 +53,23 @@ impl Disco {
             return Err(Box::new(error));
         }
         Ok(DiscoInfoResult { node: node.map(str::to_owned), ..self.info.clone() }.into())
+    }
+}
+
+#[cfg(feature = "xmpp-parsers")]
+impl Disco {
+    /// The element that every presence carries, so that others need not ask twice.
+    #[must_use]
+    pub fn caps(&self) -> Element {
+        self.write_caps()
+    }
+
+    /// The answer to a query with this node.
+    ///
+    /// # Errors
+    /// The stanza error for a node that is not ours (XEP-0030 section 3.2).
+    pub fn answer(&self, node: Option<&str>) -> Result<Element, Box<StanzaError>> {
+        self.write_answer(node)
     }
 }
 
@@ -74,20 +85,20 @@ mod tests {
     #[test]
     fn the_capabilities_are_the_hash_of_what_is_answered() {
         let disco = disco();
-        let node = format!("https://example.org/muji#{}", disco.caps().attr("ver").expect("caps have one"));
-        let answer = disco.answer(Some(&node)).expect("the node is ours");
+        let node = format!("https://example.org/muji#{}", disco.write_caps().attr("ver").expect("caps have one"));
+        let answer = disco.write_answer(Some(&node)).expect("the node is ours");
         assert_eq!(answer.attr("node"), Some(node.as_str()));
         let identity = answer.get_child("identity", ns::DISCO_INFO).expect("it has one");
         assert!(!String::from(identity).contains("lang"), "Dino computes another hash with one");
         let info = DiscoInfoResult::try_from(answer).expect("it is disco#info");
         let hash = hash_caps(&compute_disco(&info), Algo::Sha_1).expect("a known algorithm");
-        assert_eq!(Element::from(Caps::new("https://example.org/muji", hash)), disco.caps());
+        assert_eq!(Element::from(Caps::new("https://example.org/muji", hash)), disco.write_caps());
     }
 
     // Shows disco-02.
     #[test]
     fn a_node_that_is_not_ours_is_an_error() {
-        let error = disco().answer(Some("foo")).expect_err("there is no such node");
+        let error = disco().write_answer(Some("foo")).expect_err("there is no such node");
         assert_eq!(error.defined_condition, DefinedCondition::ItemNotFound);
     }
 

@@ -5,10 +5,8 @@ use std::fmt;
 use jid::FullJid;
 use muji_jingle::{ContentFailure, End};
 use muji_xep::muc::Destroyed;
-use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::pair::Recovery;
-use crate::stanza::condition_name;
 
 /// The caller asked for something that cannot be now. Nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -197,22 +195,22 @@ impl RoomFault {
         )
     }
 
-    /// What a presence error says, for clients that enter chat rooms themselves.
+    /// What the condition of a presence error (RFC 6120 section 8.3.3, such as `forbidden`) says, for clients that enter chat rooms
+    /// themselves.
     #[must_use]
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the conditions are RFC 6120's, and most say nothing of a room")]
-    pub fn from_error(error: &StanzaError) -> Self {
-        match error.defined_condition {
-            DefinedCondition::ServiceUnavailable | DefinedCondition::ResourceConstraint => Self::Full,
-            DefinedCondition::RegistrationRequired => Self::MembersOnly,
-            DefinedCondition::Forbidden => Self::Banned(Removal::default()),
-            DefinedCondition::NotAuthorized => Self::Password,
-            DefinedCondition::Conflict => Self::NickInUse,
-            DefinedCondition::ItemNotFound => Self::NotFound,
-            DefinedCondition::NotAcceptable => Self::NickReserved,
-            DefinedCondition::JidMalformed => Self::NickInvalid,
-            DefinedCondition::NotAllowed => Self::NotAllowed,
-            DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => Self::NoService,
-            _ => Self::Other(condition_name(error)),
+    pub fn from_condition(condition: &str) -> Self {
+        match condition {
+            "service-unavailable" | "resource-constraint" => Self::Full,
+            "registration-required" => Self::MembersOnly,
+            "forbidden" => Self::Banned(Removal::default()),
+            "not-authorized" => Self::Password,
+            "conflict" => Self::NickInUse,
+            "item-not-found" => Self::NotFound,
+            "not-acceptable" => Self::NickReserved,
+            "jid-malformed" => Self::NickInvalid,
+            "not-allowed" => Self::NotAllowed,
+            "remote-server-not-found" | "remote-server-timeout" => Self::NoService,
+            _ => Self::Other(condition.to_owned()),
         }
     }
 }

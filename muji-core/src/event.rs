@@ -198,9 +198,9 @@ pub enum ConnectionChange {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handled {
-    /// It was ours alone.
+    /// It was ours alone, such as a presence in a room that we entered for a call.
     Taken,
-    /// We used it, and the client needs it too, such as presence in a room.
+    /// We used it, and the client needs it too, such as a presence in a chat room in which it sits.
     Shared,
     /// It is the client's.
     NotOurs,

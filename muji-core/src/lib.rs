@@ -36,7 +36,7 @@
 //!                 None => return Err("the client closed its connection".into()),
 //!             },
 //!             Some(notice) = muji.next() => match notice {
-//!                 Notice::Send(stanza) => drop(client.send_stanza(*stanza).await?),
+//!                 Notice::Send(stanza) => drop(client.send_stanza(stanza.into()).await?),
 //!                 Notice::Event(_, Event::Ended(why)) => return Ok(why),
 //!                 Notice::Event(about, event) => println!("your client shows {about:?}: {event:?}"),
 //!             },
@@ -122,24 +122,30 @@ pub mod error;
 mod event;
 mod handover;
 mod ice_servers;
+mod incoming_element;
 mod invitation;
 pub mod media;
 #[cfg(feature = "tokio")]
 mod muji;
 mod occupants;
+mod outgoing_stanza;
 mod output;
 mod pair;
 mod peer;
 mod room_service;
 mod room_state;
 mod shown_invitations;
+#[cfg(feature = "xmpp-parsers")]
 pub mod stanza;
+#[cfg(not(feature = "xmpp-parsers"))]
+mod stanza;
 mod timestamp;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod trust;
 mod wall_clock;
 mod warning;
+mod xml;
 #[cfg(feature = "tokio-xmpp")]
 pub mod xmpp;
 
@@ -155,8 +161,10 @@ pub use muji_xep::Secret;
 pub use muji_xep::dtmf::Digit;
 pub use muji_xep::room_invite::{RoomInvite, Via};
 pub use muji_xep::rtp::Media;
+pub use outgoing_stanza::OutgoingStanza;
 pub use output::Output;
 pub use pair::{Pair, PairState, Recovery};
 pub use peer::Peer;
 pub use trust::{CertificateHash, FingerprintVerifier, Opened, Verification};
 pub use warning::{NotCalled, RoomRequest, Warning};
+pub use xml::NotXml;

@@ -62,7 +62,7 @@ impl RoomPresence {
             Type::Unavailable => PresenceKind::Unavailable(MucUser::find(&presence.payloads)?),
             Type::Error => {
                 let error = stanza::error(&presence.payloads);
-                let fault = error.as_ref().map(RoomFault::from_error);
+                let fault = error.map(|error| RoomFault::from_condition(&stanza::condition_name(&error)));
                 PresenceKind::Refused(fault.unwrap_or_else(|| RoomFault::Other("no reason".to_owned())))
             }
             Type::Probe | Type::Subscribe | Type::Subscribed | Type::Unsubscribe | Type::Unsubscribed => return None,

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use jid::{BareJid, FullJid};
 use muji_jingle::Session;
+use muji_xep::Skipped;
 use muji_xep::dtls::EncryptedFingerprint;
 use muji_xep::jingle::{Content, Jingle};
-use muji_xep::{Element, Skipped};
 use xmpp_parsers::iq::Iq;
 
 use crate::config;
+use crate::xml;
 
 /// What is known of the certificate that somebody shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,12 +53,12 @@ pub trait FingerprintVerifier: fmt::Debug + Send + Sync {
     /// The id of our own device, which others are told.
     fn device(&self) -> u32;
 
-    /// Encrypts digits for one device of somebody. `None` if that cannot be done, or the user does not trust that device: then
+    /// Encrypts digits for one device of somebody, as an element of XML that names its namespaces. `None` if that cannot be done, or the user does not trust that device: then
     /// they are sent as they are, and the call has a warning.
-    fn seal(&self, to: &BareJid, device: u32, digits: &str) -> Option<Element>;
+    fn seal(&self, to: &BareJid, device: u32, digits: &str) -> Option<String>;
 
-    /// Decrypts what somebody has sent. `None` if it is not for us, or not by a device that the user trusts.
-    fn open(&self, from: &BareJid, payload: &Element) -> Option<Opened>;
+    /// Decrypts what somebody has sent, such an element. `None` if it is not for us, or not by a device that the user trusts.
+    fn open(&self, from: &BareJid, payload: &str) -> Option<Opened>;
 }
 
 /// What was in an encrypted fingerprint.
@@ -141,7 +142,8 @@ impl Trust {
         let mut complete = true;
         for transport in jingle.contents.iter_mut().filter_map(|content| content.transport.as_mut()) {
             for fingerprint in std::mem::take(&mut transport.fingerprints) {
-                match verifier.seal(&to, device.id, &fingerprint.digits()) {
+                let sealed = verifier.seal(&to, device.id, &fingerprint.digits());
+                match sealed.and_then(|sealed| xml::element(&sealed).ok()) {
                     Some(payload) => {
                         transport.encrypted_fingerprints.push(EncryptedFingerprint::new(&fingerprint, payload))
                     }
@@ -177,7 +179,7 @@ impl Trust {
             };
             transport.fingerprints.clear();
             for sealed in &transport.encrypted_fingerprints {
-                let Some(opened) = verifier.open(&from.to_bare(), &sealed.payload) else { continue };
+                let Some(opened) = verifier.open(&from.to_bare(), &String::from(&sealed.payload)) else { continue };
                 let Some(fingerprint) = sealed.opened(&opened.digits) else { continue };
                 self.names_device(from, opened.device);
                 push(&mut self.bound, (from.clone(), fingerprint.value.clone()));

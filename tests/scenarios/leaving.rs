@@ -6,6 +6,7 @@ use muji_harness::stanza::jingle_action;
 use muji_harness::world::World;
 use muji_xep::muc::code;
 
+use crate::ringing::ringing;
 use crate::{SECOND, count, in_call, over, people, room_fault};
 
 // Shows muji-leave-01, muji-leave-02, R-LEAVE-1.
@@ -90,4 +91,33 @@ fn who_is_put_out_learns_why_and_is_heard_no_more() {
         assert_eq!(room_fault(&world, romeo), Some(fault));
         assert!(!world.hears(juliet, romeo) && !world.hears(romeo, juliet));
     }
+}
+
+#[test]
+fn the_last_words_of_a_program_that_died_end_its_calls_for_the_others_and_were_no_end_before() {
+    let mut world = World::new(1);
+    let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
+    let words = world.last_words(romeo);
+    world.run_for(5 * SECOND);
+    assert_eq!(world.deaf(&[romeo, juliet, nurse]), [], "to ask for them changes nothing");
+    world.freeze(romeo);
+    words.into_iter().for_each(|stanza| world.send(romeo, stanza));
+    world.run_for(SECOND);
+    for who in [juliet, nurse] {
+        assert_eq!(count(&world, who, |event| matches!(event, Event::PeerLeft(_))), 1);
+        assert_eq!(world.pairs(who).len(), 1, "nobody waits for romeo");
+    }
+}
+
+#[test]
+fn the_last_words_of_one_who_talks_with_one_person_hang_up_and_leave_alone_what_only_rings() {
+    let (mut world, romeo, [phone, ..]) = ringing();
+    assert_eq!(world.last_words(phone).len(), 0, "other devices ring too");
+    world.pick_up(phone);
+    world.run_for(2 * SECOND);
+    let words = world.last_words(phone);
+    world.freeze(phone);
+    words.into_iter().for_each(|stanza| world.send(phone, stanza));
+    world.run_for(SECOND);
+    assert_eq!(over(&world, romeo), Some(&EndReason::HungUp));
 }

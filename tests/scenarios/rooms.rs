@@ -1,7 +1,7 @@
 //! Rooms of both kinds: one made for the call, and the chat room in which people sit.
 
 use muji_core::error::{EndReason, Refused, RoomFault};
-use muji_core::{Command, Event, Join, Warning, config};
+use muji_core::{Command, Event, Handled, Join, Warning, config};
 use muji_harness::room::Rules;
 use muji_harness::simulated_server::SimulatedServer;
 use muji_harness::world::{PersonId, World};
@@ -130,6 +130,25 @@ fn a_call_inside_a_chat_room_is_seen_by_all_joined_by_some_and_left_without_leav
     assert_eq!(world.people_in_call(nurse, "kitchen"), [""; 0]);
     let running = |event: &Event| matches!(event, Event::CallRunning { .. });
     assert_eq!(count(&world, nurse, running), 4, "one, two, one, nobody");
+}
+
+#[test]
+fn what_comes_from_a_room_that_a_call_entered_is_the_call_s_and_from_a_chat_room_the_client_s_too() {
+    let mut world = World::new(1);
+    let [romeo, _, nurse] = talking(&mut world);
+    world.join(nurse, "balcony");
+    world.run_for(SECOND);
+    let mut handled = |who, stanza: String| world.handle_forged(who, &stanza.parse().expect("it is XML"));
+    let user = |inside: &str| format!("<x xmlns='http://jabber.org/protocol/muc#user'>{inside}</x>");
+    let somebody = user("<item affiliation='none' role='participant'/>");
+    for (who, room, whose) in [(nurse, "balcony", Handled::Taken), (romeo, "kitchen", Handled::Shared)] {
+        let from = format!("xmlns='jabber:client' from='{room}@conference.capulet.example");
+        assert_eq!(handled(who, format!("<presence {from}/paris'>{somebody}</presence>")), whose);
+        let changed = user("<status code='104'/>");
+        assert_eq!(handled(who, format!("<message {from}' type='groupchat'>{changed}</message>")), whose);
+        let said = format!("<message {from}/paris' type='groupchat'><body>a</body></message>");
+        assert_eq!(handled(who, said), Handled::NotOurs, "people say it, not the room");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::doctor::DoctorArgs;
 use crate::exit::Failure;
 use crate::network::Network;
+use crate::serve::ServeArgs;
 
 const EXAMPLES: &str = "Examples:
   muji-call balcony@conference.example.org --jid romeo@example.org
@@ -96,6 +97,62 @@ pub(crate) struct Args {
     #[arg(long, requires = "wait")]
     pub(crate) anybody: bool,
 
+    #[command(flatten)]
+    pub(crate) media: MediaArgs,
+
+    /// Open no window, even if there is a display
+    #[cfg(feature = "window")]
+    #[arg(long)]
+    pub(crate) no_window: bool,
+
+    /// Write what the window shows, or would show, to this file, once a second
+    #[cfg(feature = "window")]
+    #[arg(long, value_name = "FILE.png")]
+    pub(crate) snapshot: Option<PathBuf>,
+
+    /// Show network statistics of each participant once a second: bit rates, round-trip time, codecs, freezes, addresses
+    #[arg(long)]
+    pub(crate) stats: bool,
+
+    /// Use the whole terminal: a level meter for each participant, network statistics, the latest messages
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
+    pub(crate) tui: bool,
+
+    /// Leave after this many seconds in the call
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<u64>,
+
+    /// Fail unless at least this many others were heard
+    #[arg(long, value_name = "N")]
+    pub(crate) expect: Option<usize>,
+
+    /// Print events as JSON on standard output, one object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print more: how the login went and what was ignored; -vv adds debug logs of the libraries, -vvv trace logs
+    #[arg(long, short, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with_all = ["verbose", "json"])]
+    pub(crate) quiet: bool,
+
+    /// Write every stanza to this file, without passwords
+    #[arg(long, value_name = "FILE.xml")]
+    pub(crate) trace: Option<PathBuf>,
+
+    /// Draw the call as a sequence diagram to this file when it has ended
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) diagram: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// What is sent, and where what comes goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MediaArgs {
     /// The sound to send: mic, mic:NAME, tone:HZ, FILE.wav (48 kHz, 16 bit), FILE.webm, or none
     #[arg(long, value_name = "WHAT")]
     pub(crate) audio: Option<String>,
@@ -137,16 +194,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHOM", value_parser = policy, default_value = "layers")]
     pub(crate) fit: BandwidthPolicy,
 
-    /// Open no window, even if there is a display
-    #[cfg(feature = "window")]
-    #[arg(long)]
-    pub(crate) no_window: bool,
-
-    /// Write what the window shows, or would show, to this file, once a second
-    #[cfg(feature = "window")]
-    #[arg(long, value_name = "FILE.png")]
-    pub(crate) snapshot: Option<PathBuf>,
-
     /// The loudspeaker: default, the NAME of a device, or none
     #[arg(long, value_name = "NAME")]
     pub(crate) speaker: Option<String>,
@@ -155,45 +202,6 @@ pub(crate) struct Args {
     /// audio only
     #[arg(long, value_name = "DIR/{nick}.webm", value_parser = template)]
     pub(crate) record: Option<RecordingTemplate>,
-
-    /// Show network statistics of each participant once a second: bit rates, round-trip time, codecs, freezes, addresses
-    #[arg(long)]
-    pub(crate) stats: bool,
-
-    /// Use the whole terminal: a level meter for each participant, network statistics, the latest messages
-    #[arg(long, conflicts_with_all = ["json", "quiet"])]
-    pub(crate) tui: bool,
-
-    /// Leave after this many seconds in the call
-    #[arg(long, value_name = "N")]
-    pub(crate) seconds: Option<u64>,
-
-    /// Fail unless at least this many others were heard
-    #[arg(long, value_name = "N")]
-    pub(crate) expect: Option<usize>,
-
-    /// Print events as JSON on standard output, one object per line
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Print more: how the login went and what was ignored; -vv adds debug logs of the libraries, -vvv trace logs
-    #[arg(long, short, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
-
-    /// Print nothing but errors
-    #[arg(long, short, conflicts_with_all = ["verbose", "json"])]
-    pub(crate) quiet: bool,
-
-    /// Write every stanza to this file, without passwords
-    #[arg(long, value_name = "FILE.xml")]
-    pub(crate) trace: Option<PathBuf>,
-
-    /// Draw the call as a sequence diagram to this file when it has ended
-    #[arg(long, value_name = "FILE.svg")]
-    pub(crate) diagram: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) network: Network,
 }
 
 /// The account and its server.
@@ -273,6 +281,8 @@ pub(crate) enum Other {
     Remember(Login),
     /// Check what works from this machine: login, rooms, STUN and TURN; and show why a connection failed last
     Doctor(Box<DoctorArgs>),
+    /// Hold calls for a program in any language, which keeps its own connection to the XMPP server: JSON-RPC, see docs/serve.md
+    Serve(Box<ServeArgs>),
     /// Print a completion script
     Completions {
         /// The shell
@@ -308,7 +318,7 @@ fn policy(text: &str) -> Result<BandwidthPolicy, String> {
     }
 }
 
-impl Args {
+impl MediaArgs {
     /// What is sent.
     pub(crate) fn audio(&self) -> &str {
         self.audio.as_deref().unwrap_or(AUDIO)

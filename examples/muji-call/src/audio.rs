@@ -8,7 +8,7 @@ use muji_media::device::wav::WavSource;
 use muji_media::device::webm::WebmSound;
 use muji_media::device::{AudioSink, AudioSource};
 
-use crate::args::Args;
+use crate::args::MediaArgs;
 use crate::exit::Failure;
 
 /// Where sound comes from and goes to.
@@ -18,7 +18,7 @@ pub(crate) struct Audio {
 }
 
 /// What it is that we send.
-pub(crate) fn sound(args: &Args) -> Sound {
+pub(crate) fn sound(args: &MediaArgs) -> Sound {
     match (args.music, args.dtx) {
         (true, _) => Sound::Music,
         (false, true) => Sound::SpeechWithPauses,
@@ -27,7 +27,7 @@ pub(crate) fn sound(args: &Args) -> Sound {
 }
 
 /// Opens what the user asked for. Microphones and loudspeakers are named now and opened when the call needs them.
-pub(crate) fn open(args: &Args) -> Result<Audio, Failure> {
+pub(crate) fn open(args: &MediaArgs) -> Result<Audio, Failure> {
     let what = args.audio();
     let mut audio = devices(args)?;
     if audio.source.is_none() && what != "none" {
@@ -59,7 +59,7 @@ fn microphone(what: &str) -> Option<Option<&str>> {
 }
 
 #[cfg(not(feature = "devices"))]
-fn devices(args: &Args) -> Result<Audio, Failure> {
+fn devices(args: &MediaArgs) -> Result<Audio, Failure> {
     let asked = microphone(args.audio()).is_some() || args.speaker.as_deref().is_some_and(|name| name != "none");
     if asked {
         let how = "this muji-call was built without sound device support; build it with --features devices, or run make install";
@@ -69,7 +69,7 @@ fn devices(args: &Args) -> Result<Audio, Failure> {
 }
 
 #[cfg(feature = "devices")]
-fn devices(args: &Args) -> Result<Audio, Failure> {
+fn devices(args: &MediaArgs) -> Result<Audio, Failure> {
     use muji_media::device::sound_card::{Loudspeaker, Microphone, both};
     let microphone = microphone(args.audio());
     let loudspeaker = match args.speaker.as_deref() {

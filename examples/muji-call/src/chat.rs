@@ -25,14 +25,14 @@ impl Chat {
     }
 
     /// Enters the room.
-    pub(crate) fn enter(&self, password: Option<&str>, disco: &Disco) -> Box<Stanza> {
+    pub(crate) fn enter(&self, password: Option<&str>, disco: &Disco) -> Stanza {
         let payloads = vec![muc::enter(password), disco.caps()];
-        Box::new(Presence::new(Type::None).with_to(self.occupant.clone()).with_payloads(payloads).into())
+        Presence::new(Type::None).with_to(self.occupant.clone()).with_payloads(payloads).into()
     }
 
     /// Leaves it.
-    pub(crate) fn leave(&self) -> Box<Stanza> {
-        Box::new(Presence::new(Type::Unavailable).with_to(self.occupant.clone()).into())
+    pub(crate) fn leave(&self) -> Stanza {
+        Presence::new(Type::Unavailable).with_to(self.occupant.clone()).into()
     }
 
     /// True if this says that we are in.
@@ -48,7 +48,7 @@ impl Chat {
         if !self.is_of_room(presence) || presence.type_ != Type::Error {
             return None;
         }
-        Some(RoomFault::from_error(&stanza::error(&presence.payloads)?))
+        Some(RoomFault::from_condition(&stanza::condition_name(&stanza::error(&presence.payloads)?)))
     }
 
     fn is_of_room(&self, presence: &Presence) -> bool {

@@ -178,7 +178,7 @@ async fn ask(client: &mut Connection, whom: &str, payload: Element) -> Result<El
     let to: BareJid = whom.parse().map_err(|_| format!("{whom} is no JID"))?;
     let id = format!("doctor-{}", payload.ns());
     let question = Iq::Get { from: None, to: Some(Jid::from(to.clone())), id: id.clone(), payload };
-    client.send(Box::new(question.into())).await;
+    client.send(question).await;
     let answer = async {
         loop {
             match client.next().await {

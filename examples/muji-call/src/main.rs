@@ -8,6 +8,7 @@
 mod args;
 mod audio;
 mod chat;
+mod devices;
 mod doctor;
 mod exit;
 mod keys;
@@ -20,6 +21,7 @@ mod profile;
 mod report;
 mod ringing;
 mod run;
+mod serve;
 mod statistics;
 mod trace;
 mod user_action;
@@ -99,7 +101,7 @@ fn block_on(program: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
 
 /// Prints what there is for sound and pictures.
 #[cfg(any(feature = "devices", feature = "camera", feature = "screen"))]
-fn devices() -> Result<(), Failure> {
+fn list_devices() -> Result<(), Failure> {
     #[cfg(all(feature = "camera", target_os = "linux"))]
     video::list_cameras();
     #[cfg(all(feature = "screen", target_os = "linux"))]
@@ -112,7 +114,7 @@ fn devices() -> Result<(), Failure> {
 fn other(other: Other) -> Result<(), Failure> {
     let written = match other {
         #[cfg(any(feature = "devices", feature = "camera", feature = "screen"))]
-        Other::Devices => return devices(),
+        Other::Devices => return list_devices(),
         #[cfg(feature = "keyring")]
         Other::Remember(mut login) => {
             profile::load(login.profile.as_deref())?.complete_login(&mut login);
@@ -122,6 +124,7 @@ fn other(other: Other) -> Result<(), Failure> {
             profile::load(options.login.profile.as_deref())?.complete_login(&mut options.login);
             return block_on(doctor::check(*options));
         }
+        Other::Serve(options) => return block_on(serve::run(*options)),
         Other::Completions { shell } => {
             // Into memory first: written straight to a pipe that was closed, it would panic.
             let mut script = Vec::new();

@@ -101,9 +101,9 @@ impl Profile {
     /// Fills what was not said.
     pub(crate) fn complete(mut self, args: &mut Args) {
         args.nick = args.nick.take().or_else(|| self.nick.take());
-        args.audio = args.audio.take().or_else(|| self.audio.take());
-        args.speaker = args.speaker.take().or_else(|| self.speaker.take());
-        args.video = args.video.take().or_else(|| self.video.take());
+        args.media.audio = args.media.audio.take().or_else(|| self.audio.take());
+        args.media.speaker = args.media.speaker.take().or_else(|| self.speaker.take());
+        args.media.video = args.media.video.take().or_else(|| self.video.take());
         self.complete_login(&mut args.login);
     }
 

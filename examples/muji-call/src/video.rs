@@ -10,7 +10,7 @@ use muji_media::device::y4m::Y4mSource;
 use muji_media::device::{VideoFilter, VideoSource};
 use muji_media::stats::VideoEncoding;
 
-use crate::args::{Args, Codec, Filter};
+use crate::args::{Codec, Filter, MediaArgs};
 use crate::exit::Failure;
 
 /// The pattern's colour if none is said: the grey of a rainy day in Verona.
@@ -27,13 +27,13 @@ pub(crate) enum Video {
 }
 
 /// Opens what the user asked for; with a window the user also wants to see the others.
-pub(crate) fn open(args: &Args, window: bool) -> Result<Video, Failure> {
+pub(crate) fn open(args: &MediaArgs, name: Option<&str>, window: bool) -> Result<Video, Failure> {
     let usual = if window && cfg!(feature = "vp8") { "none" } else { "off" };
     let what = args.video.as_deref().unwrap_or(usual);
     if what != "off" && !cfg!(feature = "vp8") {
         return Err(without_pictures());
     }
-    let name = args.nick.as_deref().unwrap_or("muji-call");
+    let name = name.unwrap_or("muji-call");
     Ok(match what {
         "off" | "none" if args.size.is_some() => return Err(not_sized(what)),
         "off" | "none" if args.filter.is_some() => return Err(not_filtered("--video", what)),
@@ -53,8 +53,8 @@ fn filtered(filter: Option<Filter>, source: Box<dyn VideoSource>) -> Result<Box<
 }
 
 /// Opens what is shared as a screen (slides).
-pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failure> {
-    let name = format!("{}'s screen", args.nick.as_deref().unwrap_or("muji-call"));
+pub(crate) fn screen(args: &MediaArgs, name: Option<&str>) -> Result<Option<Box<dyn VideoSource>>, Failure> {
+    let name = format!("{}'s screen", name.unwrap_or("muji-call"));
     let Some(what) = &args.screen else { return Ok(None) };
     if !cfg!(feature = "vp8") {
         return Err(without_pictures());
@@ -66,7 +66,7 @@ pub(crate) fn screen(args: &Args) -> Result<Option<Box<dyn VideoSource>>, Failur
 }
 
 /// The encoding that is offered first, if the user said one.
-pub(crate) fn preferred(args: &Args) -> Result<Option<VideoEncoding>, Failure> {
+pub(crate) fn preferred(args: &MediaArgs) -> Result<Option<VideoEncoding>, Failure> {
     let Some(codec) = args.codec else { return Ok(None) };
     let (encoding, feature) = match codec {
         Codec::Vp8 => (VideoEncoding::Vp8, "vp8"),

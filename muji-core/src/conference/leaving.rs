@@ -88,7 +88,7 @@ impl Conference {
 
     /// First the presence, then the sessions, then silence. A join that was given up withdraws so too, or others would wait
     /// behind it (Dino for ever).
-    pub(super) fn withdraw(&mut self, cx: &mut Context<'_>, why: EndReason) {
+    pub(crate) fn withdraw(&mut self, cx: &mut Context<'_>, why: EndReason) {
         if self.membership.has_left() {
             return;
         }

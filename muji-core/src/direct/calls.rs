@@ -16,7 +16,7 @@ use crate::call_message::{Heard, Sender};
 use crate::command::Command;
 use crate::config;
 use crate::context::{Context, Whose};
-use crate::error::Refused;
+use crate::error::{EndReason, Refused};
 use crate::event::{Event, EventScope};
 use crate::handover::Handover;
 use crate::media::MediaReport;
@@ -328,6 +328,15 @@ impl DirectCalls {
 
     pub(crate) fn media_gone(&mut self, cx: &mut Context<'_>) {
         self.with_all(cx, DirectCall::media_gone);
+    }
+
+    /// The user leaves all calls; one that only rings here goes on ringing on other devices.
+    pub(crate) fn leave_all(&mut self, cx: &mut Context<'_>) {
+        self.with_all(cx, |direct, cx| {
+            if direct.is_wanted() {
+                direct.leave(cx, EndReason::Left);
+            }
+        });
     }
 
     /// The connection is gone for good.

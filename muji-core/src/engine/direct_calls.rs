@@ -15,6 +15,7 @@ use crate::config;
 use crate::config::Config;
 use crate::error::{Refused, RoomFault};
 use crate::event::{Event, EventScope};
+use crate::outgoing_stanza::OutgoingStanza;
 use crate::output::Output;
 use crate::trust::{CertificateHash, FingerprintVerifier};
 use crate::warning::Warning;
@@ -31,7 +32,7 @@ impl Engine {
 
     pub(super) fn greet(&mut self, now: Instant) {
         let greeting = self.availability.greeting(now, &mut self.shared.ids, &self.shared.extras);
-        self.shared.out.extend(greeting.into_iter().map(|stanza| Output::Send(Box::new(stanza))));
+        self.shared.out.extend(greeting.into_iter().map(|stanza| Output::Send(OutgoingStanza::new(stanza))));
     }
 
     /// Who sees our presence, for clients that know it: only they make us ring, and others are [`Event::Stranger`]s.

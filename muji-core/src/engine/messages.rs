@@ -133,10 +133,7 @@ impl Engine {
         self.with_direct_calls(now, |direct_calls, cx, us| direct_calls.heard(cx, us, heard, met));
     }
 
-    /// A message that was said while we were away, oldest first: out of the archive (XEP-0313) or kept for us by the server.
-    /// `age` is how long ago it was said, by the server's stamp. A call of which it speaks waits for [`Self::archive_done`], as what
-    /// became of it may come behind it. Where the client does not do this, such a call is [`Event::Missed`] at once.
-    pub fn handle_archived(&mut self, now: Instant, age: Duration, message: &Message) {
+    pub(super) fn take_archived(&mut self, now: Instant, age: Duration, message: &Message) {
         if message.payloads.iter().any(|payload| guard::check(payload).is_err()) || !self.shared.config.one_to_one {
             return; // Copying it could exhaust the stack.
         }
@@ -287,13 +284,14 @@ impl Engine {
         let (Some(call), Some(user)) = (self.call_in(&room), MucUser::find(&message.payloads)) else {
             return Handled::NotOurs;
         };
+        let handled = self.what_a_room_says(call);
         let declined = room_invite::declined(&message.payloads);
         self.with_call(now, call, |conference, cx| match declined {
             _ if message.type_ == MessageType::Error => conference.not_passed_on(cx, &message.payloads),
             Some((guest, reason)) => conference.was_declined(cx, guest, reason),
             None => conference.room_changed(cx, &user),
         });
-        Handled::Shared
+        handled
     }
 }
 

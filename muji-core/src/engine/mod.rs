@@ -1,10 +1,13 @@
 //! Routing between stanzas, media and calls, and nothing clever. More inputs of the Engine: `rooms`, `direct_calls`, `messages`,
-//! `requests`.
+//! `requests`; stanzas come by `text` or `typed`.
 
 mod direct_calls;
 mod messages;
 mod requests;
 mod rooms;
+mod text;
+#[cfg(feature = "xmpp-parsers")]
+mod typed;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Instant, SystemTime};
@@ -27,12 +30,13 @@ use crate::config::{self, Config};
 use crate::context::{Context, Shared};
 use crate::direct::DirectCalls;
 use crate::disco::Disco;
-use crate::error::Refused;
+use crate::error::{EndReason, Refused};
 #[cfg(doc)]
 use crate::event::Event;
 use crate::event::{ConnectionChange, Handled};
 use crate::ice_servers::IceServers;
 use crate::media::{Capabilities, MediaReport};
+use crate::outgoing_stanza::OutgoingStanza;
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::room_service::Services;
@@ -112,13 +116,11 @@ impl Engine {
         }
     }
 
-    /// What the client says in every presence, such as its entity capabilities (XEP-0115) and that it is away. The presences
-    /// of calls say it too; a change is said at once in the rooms of calls.
-    pub fn set_presence_extras(&mut self, now: Instant, extras: Vec<Element>) {
+    fn say_in_presences(&mut self, now: Instant, extras: Vec<Element>) {
         self.shared.extras = extras;
         if self.availability.accepts_calls() && self.us.is_some() {
             let presence = self.availability.presence(&self.shared.extras);
-            self.shared.out.push_back(Output::Send(Box::new(presence)));
+            self.shared.out.push_back(Output::Send(OutgoingStanza::new(presence)));
         }
         self.with_all(now, |conference, cx| conference.extras_changed(cx));
     }
@@ -128,9 +130,9 @@ impl Engine {
     pub fn answer_disco(&mut self, now: Instant, disco: Disco) {
         let mut extras = std::mem::take(&mut self.shared.extras);
         extras.retain(|extra| !extra.is("c", ns::CAPS));
-        extras.push(disco.caps());
+        extras.push(disco.write_caps());
         self.disco = Some(disco);
-        self.set_presence_extras(now, extras);
+        self.say_in_presences(now, extras);
     }
 
     /// What the client adds to its disco#info and its caps: others ask for it before they call (Dino does).
@@ -194,8 +196,7 @@ impl Engine {
         self.calls.get(&call).map_or_else(|| self.direct_calls.pairs(call), Conference::pairs)
     }
 
-    /// A stanza from the server. Answered with [`Handled::Taken`], the client must not answer it again.
-    pub fn handle_stanza(&mut self, now: Instant, stanza: &Stanza) -> Handled {
+    fn take_stanza(&mut self, now: Instant, stanza: &Stanza) -> Handled {
         match stanza {
             Stanza::Presence(presence) => self.handle_presence(now, presence),
             Stanza::Iq(iq) => self.handle_iq(now, iq),
@@ -203,11 +204,9 @@ impl Engine {
         }
     }
 
-    /// The same for clients that hold their stanzas as elements. Those of any client are read, as [`stanza::read`] does; of what cannot be
-    /// read [`Event::Skipped`] tells who sent it.
-    pub fn handle_element(&mut self, now: Instant, element: &Element) -> Handled {
+    fn take_element(&mut self, now: Instant, element: &Element) -> Handled {
         match stanza::read(element) {
-            Ok(stanza) => self.handle_stanza(now, &stanza),
+            Ok(stanza) => self.take_stanza(now, &stanza),
             Err(unreadable) => self.handle_unreadable(now, element, &unreadable),
         }
     }
@@ -241,8 +240,9 @@ impl Engine {
             self.observe(now, room, read);
         }
         let Some(call) = self.call_in(room) else { return Handled::NotOurs };
+        let handled = self.what_a_room_says(call);
         self.with_call(now, call, |conference, cx| conference.presence(cx, read));
-        Handled::Shared
+        handled
     }
 
     /// Keeps in mind what client a device has, if its presence tells, and whose device it is.
@@ -273,6 +273,18 @@ impl Engine {
     pub fn handle_media_gone(&mut self, now: Instant) {
         self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.media_gone(cx));
         self.with_all(now, Conference::media_gone);
+    }
+
+    /// What to send if this program is gone without having left its calls, so that nobody waits for it: the end of each call that the user
+    /// takes part in. For clients that have this in a process of its own, and send it when that process has died. Nothing changes.
+    #[must_use]
+    pub fn last_words(&self, now: Instant) -> Vec<OutgoingStanza> {
+        let mut leaving = self.clone();
+        leaving.shared.out.clear();
+        leaving.with_all(now, |conference, cx| conference.withdraw(cx, EndReason::Left));
+        leaving.with_direct_calls(now, |direct_calls, cx, _| direct_calls.leave_all(cx));
+        let said = leaving.shared.out.into_iter();
+        said.filter_map(|output| if let Output::Send(stanza) = output { Some(stanza) } else { None }).collect()
     }
 
     /// News of the connection.
@@ -359,6 +371,12 @@ impl Engine {
         }
     }
 
+    /// Of a room that we entered ourselves the client knows nothing, and would show people of whom nobody told it.
+    fn what_a_room_says(&self, call: CallId) -> Handled {
+        let entered = self.calls.get(&call).is_some_and(Conference::has_room_of_its_own);
+        if entered { Handled::Taken } else { Handled::Shared }
+    }
+
     fn call_in(&self, room: &BareJid) -> Option<CallId> {
         self.calls.iter().find(|(_, call)| call.room() == room).map(|(call, _)| *call)
     }
@@ -418,6 +436,6 @@ impl Engine {
     }
 
     fn send(&mut self, iq: Iq) {
-        self.shared.out.push_back(Output::Send(Box::new(iq.into())));
+        self.shared.out.push_back(Output::Send(OutgoingStanza::new(iq)));
     }
 }

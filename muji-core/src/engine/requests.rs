@@ -97,7 +97,7 @@ impl Engine {
         };
         let to = Some(from.clone());
         let id = id.to_owned();
-        self.send(match disco.answer(payload.attr("node")) {
+        self.send(match disco.write_answer(payload.attr("node")) {
             Ok(info) => Iq::Result { from: None, to, id, payload: Some(info) },
             Err(error) => Iq::Error { from: None, to, id, error: *error, payload: None },
         });

@@ -17,6 +17,7 @@ use crate::config;
 use crate::error::Refused;
 use crate::event::{Event, EventScope};
 use crate::invitation::Invitation;
+use crate::outgoing_stanza::OutgoingStanza;
 use crate::output::Output;
 use crate::peer::{Peer, call_nick, occupant_jid};
 use crate::room_state::RoomPresence;
@@ -135,13 +136,13 @@ impl Engine {
         if invite.via == Via::Room {
             let mut message = Message::normal(Some(invite.room.clone().into()));
             message.payloads = vec![room_invite::decline(&invite.from.to_bare())];
-            self.shared.out.push_back(Output::Send(Box::new(message.into())));
+            self.shared.out.push_back(Output::Send(OutgoingStanza::new(message)));
         }
     }
 
     fn answer_invitation(&mut self, invitation: &Invitation, kind: InviteKind) {
         let message = invitation.answer(self.shared.ids.token(), kind);
-        self.shared.out.push_back(Output::Send(Box::new(message.into())));
+        self.shared.out.push_back(Output::Send(OutgoingStanza::new(message)));
     }
 
     /// Who is in a call in a chat room in which the client sits, whether or not we take part.

@@ -28,8 +28,9 @@ pub(crate) fn copy(stanza: &Stanza) -> Stanza {
     }
 }
 
-/// The condition of an error, as RFC 6120 writes it.
-pub(crate) fn condition_name(error: &StanzaError) -> String {
+/// The condition of an error, as RFC 6120 section 8.3.3 writes it.
+#[must_use]
+pub fn condition_name(error: &StanzaError) -> String {
     Element::from(error.defined_condition.clone()).name().to_owned()
 }
 

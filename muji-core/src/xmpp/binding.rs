@@ -16,8 +16,8 @@ use xso::AsXml;
 
 use super::acknowledgements::{Acknowledgements, Resumption};
 use super::error::LoginError;
-use super::incoming_element::IncomingElement;
 use super::wire::Wire;
+use crate::incoming_element::IncomingElement;
 use crate::stanza;
 
 /// A stream after its login.

@@ -15,7 +15,7 @@ use xmpp_parsers::stream_error::StreamError;
 
 use super::acknowledgements::Acknowledgements;
 use super::binding::{Stream, count, stream_error};
-use super::incoming_element::IncomingElement;
+use crate::incoming_element::IncomingElement;
 
 /// The id of our pings, whose answers are nobody's matter.
 const PING: &str = "muji-stream-ping";

@@ -12,7 +12,6 @@ mod answer;
 mod binding;
 mod connect;
 mod error;
-mod incoming_element;
 mod local_address;
 mod login;
 mod managed_stream;
@@ -141,8 +140,8 @@ impl Connection {
     }
 
     /// Sends a stanza, or holds it while the connection is gone.
-    pub async fn send(&mut self, stanza: Box<Stanza>) {
-        self.send_element((*stanza).into()).await;
+    pub async fn send(&mut self, stanza: impl Into<Stanza>) {
+        self.send_element(stanza.into().into()).await;
     }
 
     /// The same for what [`Stanza`] cannot hold, such as a JID that the `jid` crate refuses.

@@ -5,5 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod imports;
+pub mod naming;
 pub mod source;
 pub mod surface;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syn::{Attribute, Item, ItemUse, UseTree};
+use syn::{Attribute, Expr, ExprLit, ImplItem, Item, ItemUse, Lit, UseTree};
 
 /// One module: a file, or a block inside one.
 #[derive(Default)]
@@ -61,11 +61,38 @@ impl Crate {
         Self { name, dependencies: dependencies.collect(), root }
     }
 
+    /// The crate as it is without a feature.
+    #[must_use]
+    pub fn without(mut self, feature: &str) -> Self {
+        leave_out(&mut self.root, feature);
+        self
+    }
+
     /// The module at this path below the root.
     #[must_use]
     pub fn module(&self, path: &[String]) -> Option<&Module> {
         path.iter().try_fold(&self.root, |module, name| module.children.get(name))
     }
+}
+
+/// Takes out what is only there with a feature, methods too.
+fn leave_out(module: &mut Module, feature: &str) {
+    module.items.retain(|item| !needs(attributes(item), feature));
+    for item in &mut module.items {
+        if let Item::Impl(block) = item {
+            block.items.retain(|item| !matches!(item, ImplItem::Fn(item) if needs(&item.attrs, feature)));
+        }
+    }
+    module.children.values_mut().for_each(|child| leave_out(child, feature));
+}
+
+fn needs(attributes: &[Attribute], feature: &str) -> bool {
+    attributes.iter().any(|attribute| {
+        let needed = attribute.parse_args::<syn::MetaNameValue>().ok().filter(|needed| needed.path.is_ident("feature"));
+        let name = needed.map(|needed| needed.value);
+        attribute.path().is_ident("cfg")
+            && matches!(name, Some(Expr::Lit(ExprLit { lit: Lit::Str(name), .. })) if name.value() == feature)
+    })
 }
 
 /// Reads a file and the modules it declares, which lie in `folder`.
@@ -98,16 +125,19 @@ fn file_of(folder: &Path, name: &str) -> PathBuf {
     if flat.exists() { flat } else { folder.join(name).join("mod.rs") }
 }
 
-fn is_for_tests(item: &Item) -> bool {
-    let attributes: &[Attribute] = match item {
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
         Item::Mod(item) => &item.attrs,
         Item::Fn(item) => &item.attrs,
         Item::Impl(item) => &item.attrs,
         Item::Use(item) => &item.attrs,
         Item::Struct(item) => &item.attrs,
         _ => &[],
-    };
-    attributes.iter().any(|attribute| {
+    }
+}
+
+fn is_for_tests(item: &Item) -> bool {
+    attributes(item).iter().any(|attribute| {
         attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Ident>().is_ok_and(|name| name == "test")
     })
 }

@@ -16,10 +16,14 @@ pub struct Surface {
     modules: BTreeMap<String, Vec<Item>>,
     /// Types and traits of other crates, as `crate::path::Name`.
     pub foreign: BTreeSet<String>,
+    /// What is used of our other crates.
+    pub(crate) used: BTreeSet<Place>,
+    /// What of it is shown under a name of this crate too.
+    pub(crate) reexported: BTreeSet<Place>,
 }
 
-/// Where an item is written: the modules and its name.
-type Place = Vec<String>;
+/// Where an item is written: the modules and its name; of another crate with that crate.
+pub(crate) type Place = Vec<String>;
 
 /// What is needed while the surface is collected.
 struct Reader<'a> {
@@ -127,6 +131,9 @@ impl Reader<'_> {
             self.shown.insert(place[1..].to_vec(), shown_as.to_owned());
             return self.show(modules, item.clone(), shown_as);
         }
+        if let Meaning::Ours(place) = &meaning {
+            self.surface.reexported.insert(place.clone());
+        }
         let path = path.join("::");
         let text = if path.ends_with(&format!("::{alias}")) { path } else { format!("{path} as {alias}") };
         let item = syn::parse_str(&format!("pub use {text};")).expect("it was read from such a line");
@@ -184,6 +191,11 @@ impl Reader<'_> {
         paths.visit_item(&item);
         for path in paths.0 {
             let meaning = resolve(self.crates, &self.krate.name, at, &path);
+            if let Meaning::Ours(place) = &meaning
+                && place[0] != self.krate.name
+            {
+                self.surface.used.insert(place.clone());
+            }
             self.note_foreign(meaning);
         }
         self.surface.modules.entry(shown_as.to_owned()).or_default().push(item);
@@ -197,7 +209,7 @@ impl Reader<'_> {
 }
 
 /// Every path in a signature.
-struct Paths(Vec<Vec<String>>);
+pub(crate) struct Paths(pub(crate) Vec<Vec<String>>);
 
 impl<'ast> Visit<'ast> for Paths {
     fn visit_path(&mut self, path: &'ast syn::Path) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use muji_architecture::naming::unnamed;
 use muji_architecture::source::{Crate, Crates};
 use muji_architecture::surface::Surface;
 
@@ -59,4 +60,25 @@ fn each_foreign_type_in_the_public_api_has_a_reason() {
         );
         assert!(stale.is_empty(), "{name} does not show these any more; take them out of foreign.toml: {stale:#?}");
     }
+}
+
+#[test]
+fn a_client_that_gives_stanzas_as_text_meets_no_type_of_another_xmpp_crate_but_addresses() {
+    let mut crates = crates();
+    let of_xmpp = |crates: &Crates| {
+        let foreign = Surface::of(crates, "muji_core").foreign;
+        let of_xmpp = |path: &String| ["minidom::", "xmpp_parsers::"].iter().any(|start| path.starts_with(start));
+        foreign.into_iter().filter(of_xmpp).collect::<Vec<_>>()
+    };
+    assert!(!of_xmpp(&crates).is_empty(), "the typed face has some");
+    let core = crates.remove("muji_core").expect("it was read");
+    // The connection of `tokio-xmpp`, which gives elements, brings the typed face.
+    crates.insert("muji_core".to_owned(), core.without("xmpp-parsers").without("tokio-xmpp"));
+    assert!(of_xmpp(&crates).is_empty(), "{:#?}", of_xmpp(&crates));
+}
+
+#[test]
+fn a_client_that_depends_on_the_core_alone_can_name_all_that_the_core_shows() {
+    let unnamed = unnamed(&crates(), "muji_core");
+    assert!(unnamed.is_empty(), "give these names in muji-core too: {unnamed:#?}");
 }

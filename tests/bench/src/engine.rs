@@ -182,7 +182,7 @@ impl Call {
                     let reports = instant_backend::obey(&command);
                     reports.iter().for_each(|report| self.engine.handle_media(self.now, report));
                 }
-                Output::Send(stanza) => self.note(&stanza),
+                Output::Send(stanza) => self.note(stanza.as_stanza()),
                 _ => {}
             }
         }

@@ -291,7 +291,7 @@ impl Forking {
         let mut said = Vec::new();
         while let Some(output) = device.engine.poll_output() {
             match output {
-                Output::Send(stanza) => said.push(*stanza),
+                Output::Send(stanza) => said.push(stanza.into()),
                 Output::Media(command) => device.obey(&command),
                 Output::Event(EventScope::Call(call), event) => device.told(call, &event),
                 _ => {}

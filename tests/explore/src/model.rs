@@ -462,6 +462,7 @@ impl State {
         while let Some(output) = person.engine.poll_output() {
             match output {
                 Output::Send(stanza) => {
+                    let stanza = stanza.into();
                     if let Some((to, sid)) = offer_or_answer(&stanza)
                         && let Some(session) = opened.remove(&to)
                     {
@@ -481,7 +482,7 @@ impl State {
             Digest::of_text(if person.noticed { "gone" } else { "dead" }) // What it knew does nothing any more.
         };
         for stanza in said {
-            self.send(who, *stanza);
+            self.send(who, stanza);
         }
     }
 

@@ -312,7 +312,7 @@ impl Client {
             assert!(self.wanted.contains(call), "something is opened that the user did not ask for");
         }
         match output {
-            Output::Send(stanza) => sent.push(Sent::Stanza(stanza)),
+            Output::Send(stanza) => sent.push(Sent::Stanza(Box::new(stanza.into()))),
             Output::Media(MediaCommand::Publish { call, publication, media })
                 if matches!(self.media, Layer::Transports(_)) =>
             {

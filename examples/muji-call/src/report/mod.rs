@@ -20,10 +20,23 @@ use crate::window_state::{Person, SharedWindowState};
 /// Louder than this is somebody who speaks, in dBFS.
 const SPEECH: f32 = -45.0;
 
+/// How it is told.
+enum Style {
+    Sentences,
+    /// Nothing but errors.
+    Quiet,
+    /// JSON objects, and what takes them.
+    Objects(Sink),
+}
+
+/// What takes the objects.
+pub(crate) type Sink = Box<dyn Fn(Value)>;
+
 /// Tells what happens.
 pub(crate) struct Report {
-    json: bool,
-    quiet: bool,
+    style: Style,
+    /// What each object has as well.
+    also: Value,
     verbose: bool,
     /// The network is shown too.
     stats: bool,
@@ -44,12 +57,36 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(args: &Args, shared_view: SharedWindowState) -> Self {
+        let style = match (args.json, args.quiet) {
+            (true, _) => Style::Objects(Box::new(|object| output::line(format_args!("{object}")))),
+            (false, true) => Style::Quiet,
+            (false, false) => Style::Sentences,
+        };
         Self {
-            json: args.json,
-            quiet: args.quiet,
             verbose: args.verbose > 0,
             stats: args.stats,
             pair_matrix: PairMatrix::new(args.tui),
+            ..Self::with(style, Value::Null, shared_view)
+        }
+    }
+
+    /// Objects alone, each with these fields too.
+    pub(crate) fn objects(sink: Sink, also: Value) -> Self {
+        Self::with(Style::Objects(sink), also, SharedWindowState::default())
+    }
+
+    /// What each object has as well from now on.
+    pub(crate) fn also(&mut self, fields: Value) {
+        self.also = fields;
+    }
+
+    fn with(style: Style, also: Value, shared_view: SharedWindowState) -> Self {
+        Self {
+            style,
+            also,
+            verbose: false,
+            stats: false,
+            pair_matrix: PairMatrix::new(false),
             shared_view,
             joined: Instant::now(),
             names: BTreeMap::new(),
@@ -107,7 +144,7 @@ impl Report {
 
     /// It rings aloud.
     pub(crate) fn bell(&self) {
-        if !self.json && !self.quiet {
+        if matches!(self.style, Style::Sentences) {
             self.pair_matrix.bell();
         }
     }
@@ -152,8 +189,7 @@ impl Report {
         let picture: Vec<Value> = pairs.iter().map(|pair| row(pair, false)).collect();
         if self.picture != picture {
             self.picture = picture;
-            let rows: Vec<Value> = pairs.iter().map(|pair| row(pair, true)).collect();
-            self.say("pairs", json!({ "pairs": rows }), || None);
+            self.say("pairs", json!({ "pairs": rows(pairs) }), || None);
         }
     }
 
@@ -294,7 +330,7 @@ impl Report {
 
     /// Who is heard now, once a second.
     pub(crate) fn row(&mut self) {
-        if !self.json && !self.quiet {
+        if matches!(self.style, Style::Sentences) {
             self.pair_matrix.draw(self.people.iter().map(|(nick, known)| (printable(nick), known)), self.stats);
         }
     }
@@ -305,10 +341,10 @@ impl Report {
         self.pair_matrix.end();
         (self.picture, self.security_code) = (Vec::new(), None);
         self.show_people();
-        if self.json {
+        if matches!(self.style, Style::Objects(_)) {
             return people.iter().for_each(|(nick, known)| self.say("summary", known.summary(nick), || None));
         }
-        if self.quiet || people.is_empty() {
+        if matches!(self.style, Style::Quiet) || people.is_empty() {
             return;
         }
         let named = || people.iter().map(|(nick, known)| (printable(nick), known));
@@ -328,17 +364,19 @@ impl Report {
         if let Some(sentence) = &sentence {
             self.shared_view.with(|window_state| window_state.message.clone_from(sentence));
         }
-        if !self.json {
-            if let Some(sentence) = sentence.filter(|_| !self.quiet) {
-                self.pair_matrix.say(&sentence);
+        match (&self.style, sentence) {
+            (Style::Objects(sink), _) => {
+                let mut object = json!({ "event": event, "ms": self.joined.elapsed().as_millis() });
+                for more in [self.also.clone(), fields] {
+                    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+                        object.extend(more.into_iter().filter(|(name, value)| !value.is_null() || name == "hz"));
+                    }
+                }
+                sink(object);
             }
-            return;
+            (Style::Sentences, Some(sentence)) => self.pair_matrix.say(&sentence),
+            (Style::Sentences | Style::Quiet, _) => {}
         }
-        let mut line = json!({ "event": event, "ms": self.joined.elapsed().as_millis() });
-        if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
-            line.extend(fields.into_iter().filter(|(name, value)| !value.is_null() || name == "hz"));
-        }
-        output::line(format_args!("{line}"));
     }
 }
 
@@ -383,6 +421,11 @@ fn doing(recovery: Recovery) -> Option<String> {
         Recovery::CallAgain { attempt, .. } => Some(format!("calling again, attempt {attempt}")),
         Recovery::NeedsRejoin => Some("one of you has to join again".to_owned()),
     }
+}
+
+/// The rows of the matrix, as the event `pairs` has them.
+pub(crate) fn rows(pairs: &[Pair]) -> Vec<Value> {
+    pairs.iter().map(|pair| row(pair, true)).collect()
 }
 
 /// A row of the matrix.

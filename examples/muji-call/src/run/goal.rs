@@ -77,7 +77,7 @@ impl Program {
                 let domain = Jid::from(BareJid::from_parts(None, name.domain()));
                 let query = Element::bare("query", ns::DISCO_INFO);
                 let ask = Iq::Get { from: None, to: Some(domain), id: QUESTION.to_owned(), payload: query };
-                self.send(Box::new(ask.into())).await;
+                self.send(ask).await;
             }
             Goal::Wait => {} // Until others see that we are there.
         }

@@ -13,8 +13,7 @@ use muji_core::error::EndReason;
 use muji_core::stanza;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
 use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice};
-use muji_media::backend::{Backend, Devices};
-use muji_media::device::VideoInput;
+use muji_media::backend::Backend;
 use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -22,8 +21,8 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::args::{Args, Login, server};
-use crate::audio::{self, Audio};
 use crate::chat::Chat;
+use crate::devices::{self, Opened, Wanted};
 use crate::doctor;
 use crate::exit::Failure;
 use crate::keys::Keys;
@@ -32,7 +31,6 @@ use crate::report::Report;
 use crate::ringing::{Alerting, Due, Ringing, Waiting};
 use crate::trace::Trace;
 use crate::user_action::UserAction;
-use crate::video::{self, Video};
 #[cfg(feature = "window")]
 use crate::window::snapshot::Snapshots;
 use crate::window_state::SharedWindowState;
@@ -60,29 +58,17 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
     let Frontend { shared_view, actions, ready } = around;
     let trace = Trace::begin(args.trace.as_deref(), args.diagram.as_deref())?;
     // Report missing files and devices before asking for the password.
-    let Audio { source, sink } = audio::open(&args)?;
-    let video = video::open(&args, ready.is_some())?;
-    let slides = video::screen(&args)?;
-    let (mut contents, watches) = (video.media(), matches!(video, Video::Watch));
-    contents.extend(slides.is_some().then_some(Media::Slides));
-    let pictures = if let Video::Show(source) = video { Some(source) } else { None };
+    let Opened { devices, contents, watches } = devices::open(Wanted {
+        media: &args.media,
+        network: &args.network,
+        ca_file: args.login.ca_file.as_deref(),
+        nick: args.nick.as_deref(),
+        window: ready.is_some(),
+        video_sink: Some(Box::new(shared_view.clone())),
+    })?;
     let account = account(&args.login)?;
     let goal = goal(&args, &account)?;
     let chats = chats(&args, &goal)?;
-    let gather_policy = args.network.gather_policy(args.login.ca_file.as_deref())?;
-    let devices = Devices {
-        audio_source: source,
-        sound: audio::sound(&args),
-        audio_sink: sink,
-        video_source: pictures.map(VideoInput::Raw),
-        slides_source: slides.map(VideoInput::Raw),
-        video_sink: Some(Box::new(shared_view.clone())),
-        preferred_video: video::preferred(&args)?,
-        bandwidth_policy: args.fit,
-        record: args.record.clone(),
-        addresses: args.network.bind.clone(),
-        gather_policy,
-    };
     let media = args.network.transports().and_then(|transports| Backend::start_with(transports, devices));
     let (media, observations) = media.map_err(|why| Failure::Usage(why.to_string()))?;
     let client = Connection::open(account).await?;
@@ -372,7 +358,8 @@ impl Program {
         Ok(())
     }
 
-    async fn send(&mut self, stanza: Box<Stanza>) {
+    async fn send(&mut self, stanza: impl Into<Stanza>) {
+        let stanza = stanza.into();
         self.trace.sent(&stanza);
         self.client.send(stanza).await;
     }

@@ -129,7 +129,7 @@ async fn live(
     // The first thing that comes is that the server has bound a JID; wishes wait for it.
     let Incoming::Bound(jid) = connection.next().await else { panic!("{name} is not let in") };
     muji.connected(jid);
-    connection.send(Box::new(Presence::available().into())).await; // Or messages to the account would not reach it.
+    connection.send(Presence::available()).await; // Or messages to the account would not reach it.
     let mut call = None;
     loop {
         tokio::select! {

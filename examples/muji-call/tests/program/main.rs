@@ -9,10 +9,12 @@ mod login;
 mod odd_stanzas;
 #[cfg(all(feature = "portal", target_os = "linux"))]
 mod portal;
+mod python;
 mod real_servers;
 mod relays;
 mod ringing;
 mod seeing;
+mod serve;
 #[cfg(all(feature = "screen", feature = "window", target_os = "linux"))]
 mod sharing;
 #[path = "../support/mod.rs"]

@@ -83,7 +83,7 @@ async fn what_prosody_lets_through_is_read() {
     let mut romeo = Connection::open(account(&server, "romeo")).await.unwrap();
     let mut juliet = Connection::open(account(&server, "juliet")).await.unwrap();
     let Incoming::Bound(to) = romeo.next().await else { panic!("nothing comes before the JID") };
-    romeo.send(Box::new(Presence::available().into())).await;
+    romeo.send(Presence::available()).await;
     for (number, (kind, attributes, children)) in STOPPED.iter().chain(&PASSES).enumerate() {
         let stanza =
             format!("<{kind} xmlns='jabber:client' to='{to}' id='odd{number}' {attributes}>{children}</{kind}>");

@@ -21,6 +21,11 @@ pub(crate) fn ejabberd() -> Option<RealServer> {
     started("ejabberd", RealServer::ejabberd(PASSWORD))
 }
 
+/// One whose accounts are contacts of each other.
+pub(crate) fn friends() -> Option<RealServer> {
+    started("Prosody", RealServer::prosody_of_friends(PASSWORD))
+}
+
 fn started(name: &str, server: std::io::Result<Option<RealServer>>) -> Option<RealServer> {
     let server = server.unwrap_or_else(|why| panic!("{why}"));
     if server.is_none() {
@@ -33,7 +38,7 @@ fn person(server: &RealServer, name: &str, more: &[&str]) -> tokio::process::Com
     in_room(server, name, &format!("balcony@conference.{}", server.domain), more)
 }
 
-fn in_room(server: &RealServer, name: &str, room: &str, more: &[&str]) -> tokio::process::Command {
+pub(crate) fn in_room(server: &RealServer, name: &str, room: &str, more: &[&str]) -> tokio::process::Command {
     let jid = format!("{name}@{}", server.domain);
     let (address, authority) = (server.address(), server.authority());
     let mut arguments = vec![room, "--jid", &jid, "--nick", name, "--ca-file", &authority];

@@ -29,6 +29,7 @@ use crate::config;
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
 use crate::peer::occupant_jid;
+use crate::stanza::condition_name;
 use crate::warning::Warning;
 pub(super) use outcome::Outcome;
 use resync::Resync;
@@ -242,12 +243,12 @@ impl Membership {
         Some(match (asked, answer) {
             (RoomQuery::SelfPing, answer) => pinged(answer.err()),
             (RoomQuery::Request(request), Err(error)) => {
-                Outcome::Warn(Warning::RoomRefused { request, why: RoomFault::from_error(error) })
+                Outcome::Warn(Warning::RoomRefused { request, why: RoomFault::from_condition(&condition_name(error)) })
             }
             (RoomQuery::Request(_), Ok(_)) => Outcome::Nothing,
             (RoomQuery::Admission(guest), Ok(_)) => Outcome::Admitted(guest),
             (RoomQuery::Admission(guest), Err(error)) => {
-                Outcome::NotAdmitted(guest, Some(RoomFault::from_error(error)))
+                Outcome::NotAdmitted(guest, Some(RoomFault::from_condition(&condition_name(error))))
             }
             (RoomQuery::Anonymity, Ok(Some(info))) if public => {
                 self.shows_jids = form::shows_real_jids(info);

@@ -171,7 +171,7 @@ async fn carry(
         let news = tokio::select! {
             said = said.recv() => match said {
                 Some(said) => {
-                    connection.send(said).await;
+                    connection.send(*said).await;
                     continue;
                 }
                 None => break,

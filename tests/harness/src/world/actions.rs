@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jid::{BareJid, FullJid, Jid};
 use muji_core::error::Refused;
-use muji_core::{CertificateHash, Command, ConnectionChange, FingerprintVerifier, Join, Media, Mute};
+use muji_core::{CertificateHash, Command, ConnectionChange, FingerprintVerifier, Handled, Join, Media, Mute};
 use muji_xep::{Element, muc};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::presence::{Presence, Type};
@@ -357,7 +357,17 @@ impl World {
         self.deliver(deliveries);
     }
 
-    /// A puppet sends a stanza.
+    /// What ends a person's calls if its program has died.
+    ///
+    /// # Panics
+    /// If it is no client.
+    #[must_use]
+    pub fn last_words(&self, who: PersonId) -> Vec<Stanza> {
+        let Body::Client(client) = &self.people[who.0].body else { panic!("only a client has calls") };
+        client.engine.last_words(self.now).into_iter().map(Stanza::from).collect()
+    }
+
+    /// A puppet sends a stanza, or somebody what its Engine did not say.
     pub fn send(&mut self, puppet: PersonId, stanza: impl Into<Stanza>) {
         self.stanza_sent(puppet, stanza.into());
     }
@@ -375,10 +385,19 @@ impl World {
     /// # Panics
     /// If the victim is no client.
     pub fn forge_element(&mut self, victim: PersonId, stanza: &Element) {
+        let _whose = self.handle_forged(victim, stanza);
+    }
+
+    /// The same, and what the Engine says whose it is.
+    ///
+    /// # Panics
+    /// If the victim is no client.
+    pub fn handle_forged(&mut self, victim: PersonId, stanza: &Element) -> Handled {
         let now = self.now;
         let Body::Client(client) = &mut self.people[victim.0].body else { panic!("only a client reads elements") };
-        let _whose = client.engine.handle_element(now, stanza);
+        let handled = client.engine.handle_element(now, stanza);
         self.drain(victim);
+        handled
     }
 
     /// What a puppet was sent since the last look.

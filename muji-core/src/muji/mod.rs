@@ -1,4 +1,8 @@
-//! The async face: the [`Engine`] with a clock, a media layer and a stream of what to do.
+//! The async face: the [`Engine`] with a clock, a media layer and a stream of what to do. Stanzas come by `text` or `typed`.
+
+mod text;
+#[cfg(feature = "xmpp-parsers")]
+mod typed;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,18 +18,16 @@ use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::{RoomInvite, Via};
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
-use xmpp_parsers::message::Message;
-use xmpp_parsers::minidom::Element;
-use xmpp_parsers::stanza::Stanza;
 
 use crate::command::{Command, Join};
 use crate::config::Config;
 use crate::disco::Disco;
 use crate::engine::Engine;
 use crate::error::Refused;
-use crate::event::{ConnectionChange, Event, EventScope, Handled};
+use crate::event::{ConnectionChange, Event, EventScope};
 use crate::invitation::Invitation;
 use crate::media::MediaBackend;
+use crate::outgoing_stanza::OutgoingStanza;
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::peer::Peer;
@@ -35,7 +37,7 @@ use crate::trust::{CertificateHash, FingerprintVerifier};
 #[derive(Debug)]
 pub enum Notice {
     /// Send this stanza to the server.
-    Send(Box<Stanza>),
+    Send(OutgoingStanza),
     /// Tell the user.
     Event(EventScope, Event),
 }
@@ -114,22 +116,6 @@ impl Muji {
         self.wake();
     }
 
-    /// A stanza from the server. Answered with [`Handled::Taken`], the client must not answer it again.
-    pub fn handle_stanza(&mut self, stanza: &Stanza) -> Handled {
-        let now = self.look();
-        let handled = self.engine.handle_stanza(now, stanza);
-        self.wake();
-        handled
-    }
-
-    /// The same for clients that hold their stanzas as elements: see [`Engine::handle_element`].
-    pub fn handle_element(&mut self, element: &Element) -> Handled {
-        let now = self.look();
-        let handled = self.engine.handle_element(now, element);
-        self.wake();
-        handled
-    }
-
     /// Enters a room and its call; returns at once. What becomes of it comes as events about the call.
     ///
     /// # Errors
@@ -179,12 +165,6 @@ impl Muji {
         self.engine.people_in_call(room)
     }
 
-    /// What the client says in every presence, such as that it is away: see [`Engine::set_presence_extras`].
-    pub fn set_presence_extras(&mut self, extras: Vec<Element>) {
-        self.engine.set_presence_extras(now(), extras);
-        self.wake();
-    }
-
     /// Answers who asks what we are, for programs without a client around them: see [`Engine::answer_disco`].
     pub fn answer_disco(&mut self, disco: Disco) {
         self.engine.answer_disco(now(), disco);
@@ -210,11 +190,6 @@ impl Muji {
     pub fn accept_calls(&mut self) {
         self.engine.accept_calls(now());
         self.wake();
-    }
-
-    /// A message that was said while we were away: see [`Engine::handle_archived`].
-    pub fn handle_archived(&mut self, age: Duration, message: &Message) {
-        self.engine.handle_archived(now(), age, message);
     }
 
     /// That was all that had been said: see [`Engine::archive_done`].
@@ -247,6 +222,12 @@ impl Muji {
     #[must_use]
     pub fn features(&self) -> Vec<&'static str> {
         self.engine.features()
+    }
+
+    /// What to send if this process is gone without having left its calls: see [`Engine::last_words`].
+    #[must_use]
+    pub fn last_words(&self) -> Vec<OutgoingStanza> {
+        self.engine.last_words(now())
     }
 
     /// Looks at both clocks: between two stanzas the machine may have slept, which only the one on the wall counts.

@@ -1,10 +1,11 @@
-//! The children of a stream as elements, before anything reads them.
+//! What comes, by a stream or as text, as elements, before anything reads them.
 //!
-//! tokio-xmpp's own type reads them at once and drops in silence what it does not understand. This one takes everything, within bounds.
+//! tokio-xmpp's own type reads what a stream brings at once and drops in silence what it does not understand. This one takes everything, within
+//! bounds.
 
 use muji_xep::Element;
 use muji_xep::guard::MAX_DEPTH;
-use tokio_xmpp::minidom::rxml::{AttrMap, Event, QName};
+use xmpp_parsers::minidom::rxml::{AttrMap, Event, QName};
 use xso::error::{Error, FromEventsError};
 use xso::{Context, FromEventsBuilder, FromXml};
 
@@ -12,22 +13,20 @@ use xso::{Context, FromEventsBuilder, FromXml};
 /// as one stanza, stays below.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// A child of the stream. One over a bound is cut, and larger than [`muji_xep::guard::check`] lets pass.
+/// A child of the stream, or of what was given as text. One over a bound is cut, and larger than [`muji_xep::guard::check`] lets pass.
 #[derive(Debug)]
-pub(super) struct IncomingElement(pub(super) Element);
+pub(crate) struct IncomingElement(pub(crate) Element);
 
 impl FromXml for IncomingElement {
     type Builder = Builder;
 
     fn from_events(name: QName, attrs: AttrMap, _: &Context<'_>) -> Result<Builder, FromEventsError> {
-        let mut builder = Builder { open: Vec::new(), cut: 0, bytes: 0 };
-        builder.start(name, attrs);
-        Ok(builder)
+        Ok(Builder::new(name, attrs))
     }
 }
 
 /// An element of which a part has come.
-pub(super) struct Builder {
+pub(crate) struct Builder {
     /// The elements that are open, the outermost first.
     open: Vec<Element>,
     /// How many more are open and not kept.
@@ -50,6 +49,12 @@ impl FromEventsBuilder for Builder {
 }
 
 impl Builder {
+    pub(crate) fn new(name: QName, attrs: AttrMap) -> Self {
+        let mut this = Self { open: Vec::new(), cut: 0, bytes: 0 };
+        this.start(name, attrs);
+        this
+    }
+
     fn start(&mut self, (namespace, name): QName, attrs: AttrMap) {
         let values: usize = attrs.iter().map(|((_, name), value)| name.len() + value.len()).sum();
         self.bytes = self.bytes.saturating_add(name.len() + values);

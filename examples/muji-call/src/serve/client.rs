@@ -1,0 +1,338 @@
+//! One client: its calls, from its first line to its last.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use muji_core::error::Refused;
+use muji_core::{
+    Call, CallId, ConnectionChange, Digit, Event, EventScope, Handled, Invitation, Join, Media, Muji, Notice,
+};
+use muji_media::backend::{Backend, Devices};
+use muji_media::stats::Observation;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::interval;
+
+use super::lines::{Deaf, LinesIn, LinesOut};
+use super::protocol::{self, Fault, Medium, Notification, Request};
+use crate::exit::Failure;
+use crate::network::Network;
+use crate::report::Report;
+
+/// Invitations that wait for an answer: more than a person looks at. Of more the oldest are forgotten.
+const MAX_INVITATIONS: usize = 64;
+
+/// A client, as this process knows it.
+pub(super) struct Client {
+    muji: Muji,
+    observations: mpsc::Receiver<Observation>,
+    lines: LinesOut,
+    /// What calls carry.
+    contents: Vec<Media>,
+    /// Pictures are received, and none are sent.
+    watches: bool,
+    /// What is told of each call.
+    reports: BTreeMap<CallId, Report>,
+    /// What is told of the account and of rooms.
+    account: Report,
+    /// What the reports have told and the client has not been sent yet.
+    told: Rc<RefCell<Vec<Value>>>,
+    invitations: BTreeMap<u64, Box<Invitation>>,
+    /// Their number so far.
+    invited: u64,
+    /// Measurements that were left out.
+    left_out: u64,
+}
+
+impl Client {
+    pub(super) fn new(
+        network: &Network,
+        devices: Devices,
+        contents: Vec<Media>,
+        watches: bool,
+        lines: LinesOut,
+    ) -> Result<Self, Failure> {
+        let started = network.transports().and_then(|transports| Backend::start_with(transports, devices));
+        let (media, observations) = started.map_err(|why| Failure::Usage(why.to_string()))?;
+        let told = Rc::<RefCell<Vec<Value>>>::default();
+        Ok(Self {
+            muji: Muji::new(media),
+            observations,
+            lines,
+            contents,
+            watches,
+            reports: BTreeMap::new(),
+            account: report(&told, Value::Null),
+            told,
+            invitations: BTreeMap::new(),
+            invited: 0,
+            left_out: 0,
+        })
+    }
+
+    /// Until the client is gone. Its connection is gone with it, so nothing more can be said for it.
+    pub(super) async fn run(mut self, mut from: LinesIn) -> Result<(), Failure> {
+        let deaf = |Deaf| Failure::Call("the client reads nothing that it is told".to_owned());
+        let features = self.muji.features().into_iter().map(str::to_owned).collect();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.say(Notification::Ready { protocol: protocol::VERSION, version, features }).await.map_err(deaf)?;
+        let mut second = interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                line = from.next() => {
+                    let Some(line) = line else { return Ok(()) };
+                    let line = line.map_err(|why| Failure::Call(format!("the client's lines cannot be read: {why}")))?;
+                    if let Some(answer) = self.asked(&line) {
+                        self.lines.say(&answer).await.map_err(deaf)?;
+                    }
+                }
+                Some(notice) = self.muji.next() => self.noticed(notice).await.map_err(deaf)?,
+                Some(observation) = self.observations.recv() => self.observed(&observation),
+                _ = second.tick() => self.look().await.map_err(deaf)?,
+            }
+            for event in self.told.take() {
+                self.lines.say(&protocol::notification(&Notification::Event(event))).await.map_err(deaf)?;
+            }
+        }
+    }
+
+    async fn say(&self, what: Notification) -> Result<(), Deaf> {
+        self.lines.say(&protocol::notification(&what)).await
+    }
+
+    // ---- what the client asks ----------------------------------------------------------------------------------------
+
+    /// Does what a line asks; what is answered, if an answer is wanted.
+    fn asked(&mut self, line: &str) -> Option<Value> {
+        if line.trim().is_empty() {
+            return None;
+        }
+        let (id, request) = protocol::read(line);
+        let outcome = request.and_then(|request| self.request(request));
+        match (id, outcome) {
+            (Some(id), outcome) => Some(protocol::answer(id, outcome)),
+            (None, Err(fault)) => {
+                self.account.warning(&fault.to_string()); // JSON-RPC has no answer to what wants none.
+                None
+            }
+            (None, Ok(_)) => None,
+        }
+    }
+
+    fn request(&mut self, request: Request) -> Result<Value, Fault> {
+        match request {
+            Request::Connected { jid } => self.muji.connected(jid),
+            Request::Lost {} => self.muji.connection(ConnectionChange::Lost),
+            Request::Resumed {} => self.muji.connection(ConnectionChange::Resumed),
+            Request::Stanza { xml } => return self.muji.handle_xml(&xml).map(handled).map_err(Fault::params),
+            Request::Presence { xml } => self.muji.set_presence_extras_xml(&xml).map_err(Fault::params)?,
+            Request::Contacts { jids } => self.muji.set_contacts(jids),
+            Request::Archived { xml, age_ms } => {
+                self.muji.handle_archived_xml(Duration::from_millis(age_ms), &xml).map_err(Fault::params)?;
+            }
+            Request::ArchiveDone {} => self.muji.archive_done(),
+            begins => return self.begin(begins),
+        }
+        Ok(Value::Null)
+    }
+
+    /// What begins a call.
+    fn begin(&mut self, request: Request) -> Result<Value, Fault> {
+        let call = match request {
+            Request::Join { room, in_chat, invited, nick, password, media } => {
+                let how = if in_chat { Join::chat_room() } else { Join::call_room() };
+                let how = if invited { how.invited() } else { how };
+                let how = self.how(how, nick, password, media);
+                self.muji.join(room, how).map_err(Fault::refused)?
+            }
+            Request::Open { service, nick, password, media } => {
+                let how = self.how(Join::call_room(), nick, password, media);
+                let (room, call) = self.muji.open(service.domain(), how).map_err(Fault::refused)?;
+                self.begun(call);
+                return Ok(json!({ "call": call.0, "room": room.to_string() }));
+            }
+            Request::Call { jid, media } => {
+                let media = self.media(media);
+                self.muji.call(jid, media).map_err(Fault::refused)?
+            }
+            Request::Accept { call, media } => {
+                let media = self.media(media);
+                self.muji.in_call(CallId(call)).accept(media).map_err(Fault::refused)?;
+                CallId(call)
+            }
+            Request::AcceptInvitation { invitation, nick, password, media } => {
+                let taken = self.invitations.remove(&invitation).ok_or_else(Fault::no_invitation)?;
+                let how = self.how(Join::call_room(), nick, password, media);
+                self.muji.accept(&taken, how).map_err(Fault::refused)?
+            }
+            Request::DeclineInvitation { invitation } => {
+                let declined = self.invitations.remove(&invitation).ok_or_else(Fault::no_invitation)?;
+                self.muji.decline(&declined);
+                return Ok(Value::Null);
+            }
+            in_call => return self.act(in_call),
+        };
+        self.begun(call);
+        Ok(json!({ "call": call.0 }))
+    }
+
+    /// What is done in a call.
+    fn act(&mut self, request: Request) -> Result<Value, Fault> {
+        let done = match request {
+            Request::Decline { call } => self.call(call).decline(),
+            Request::Leave { call } => self.call(call).leave(),
+            Request::EndForAll { call } => self.call(call).end_for_all(),
+            Request::Hold { call } => self.call(call).hold(),
+            Request::Unhold { call } => self.call(call).unhold(),
+            Request::Mute { call, media } => self.call(call).mute(media.into()),
+            Request::Unmute { call, media } => self.call(call).unmute(media.into()),
+            Request::Add { call, media } => self.call(call).add(media.into()),
+            Request::Remove { call, media } => self.call(call).remove(media.into()),
+            Request::Invite { call, jid } => self.call(call).invite(jid),
+            Request::Admit { call, jid } => self.call(call).admit(jid),
+            Request::Digits { call, digits } => {
+                let digits: Option<Vec<Digit>> = digits.chars().map(Digit::of_key).collect();
+                let digits = digits.ok_or_else(|| Fault::params("digits are 0 to 9, A to D, * and #"))?;
+                self.call(call).send_digits(digits)
+            }
+            question => return Ok(self.answer(&question)),
+        };
+        done.map(|()| Value::Null).map_err(Fault::refused)
+    }
+
+    /// How it stands.
+    fn answer(&mut self, question: &Request) -> Value {
+        match question {
+            Request::Pairs { call } => {
+                let pairs = self.call(*call).pairs();
+                json!({ "pairs": crate::report::rows(&pairs) })
+            }
+            Request::PeopleInCall { room } => {
+                let people = self.muji.people_in_call(room);
+                let people = people.iter().map(|peer| json!({ "nick": peer.nick, "jid": peer.jid.to_string() }));
+                json!({ "people": people.collect::<Vec<_>>() })
+            }
+            _ => unreachable!("the others were done before"),
+        }
+    }
+
+    fn call(&mut self, call: u64) -> Call<'_> {
+        self.muji.in_call(CallId(call))
+    }
+
+    fn media(&self, said: Option<Vec<Medium>>) -> Vec<Media> {
+        said.map_or_else(|| self.contents.clone(), |said| said.into_iter().map(Media::from).collect())
+    }
+
+    fn how(&self, how: Join, nick: Option<String>, password: Option<String>, media: Option<Vec<Medium>>) -> Join {
+        let how = how.media(self.media(media));
+        let how = if let Some(nick) = nick { how.nick(&nick) } else { how };
+        if let Some(password) = password { how.password(muji_core::Secret::new(password)) } else { how }
+    }
+
+    /// The user takes part in this call from now on.
+    fn begun(&mut self, call: CallId) {
+        if self.watches {
+            let _over_already = self.muji.in_call(call).mute(Media::Video).is_err();
+        }
+        self.report(call).joining();
+    }
+
+    // ---- what the client is told -------------------------------------------------------------------------------------
+
+    fn report(&mut self, call: CallId) -> &mut Report {
+        self.reports.entry(call).or_insert_with(|| report(&self.told, json!({ "call": call.0 })))
+    }
+
+    async fn noticed(&mut self, notice: Notice) -> Result<(), Deaf> {
+        let (about, event) = match notice {
+            Notice::Send(stanza) => return self.say(Notification::Send { xml: stanza.to_xml() }).await,
+            Notice::Event(about, event) => (about, event),
+        };
+        match (&about, &event) {
+            (_, Event::Invited(invitation)) => self.invited(invitation),
+            (_, Event::InvitationOver(invitation, _)) => self.invitations.retain(|_, known| known != invitation),
+            _ => {}
+        }
+        match &about {
+            EventScope::Call(call) => self.report(*call).event(&about, &event),
+            EventScope::Account | EventScope::Room(_) => self.account.event(&about, &event),
+        }
+        self.account.also(Value::Null);
+        if let (EventScope::Call(call), Event::Ended(_)) = (&about, &event)
+            && let Some(mut report) = self.reports.remove(call)
+        {
+            report.summary();
+        }
+        let words = self.muji.last_words();
+        self.say(Notification::LastWords { stanzas: words.iter().map(|word| word.to_xml()).collect() }).await
+    }
+
+    /// The event gets the number by which the client can take the invitation.
+    fn invited(&mut self, invitation: &Invitation) {
+        self.invited += 1;
+        if self.invitations.len() == MAX_INVITATIONS {
+            self.invitations.pop_first();
+        }
+        self.invitations.insert(self.invited, Box::new(invitation.clone()));
+        self.account.also(json!({ "invitation": self.invited }));
+    }
+
+    /// A measurement is of one session, and only the report of its call knows it.
+    fn observed(&mut self, observation: &Observation) {
+        let before = self.told.take();
+        match observation {
+            // Of all calls together.
+            Observation::Target { .. } | Observation::Sent { .. } => self.account.observation(observation),
+            _ => self.reports.values_mut().for_each(|report| report.observation(observation)),
+        }
+        for event in self.told.replace(before) {
+            let said = self.lines.try_say(&protocol::notification(&Notification::Event(event)));
+            self.left_out += u64::from(!said);
+        }
+    }
+
+    /// Once a second.
+    async fn look(&mut self) -> Result<(), Deaf> {
+        for (call, report) in &mut self.reports {
+            let in_call = self.muji.in_call(*call);
+            report.pairs(&in_call.pairs());
+            report.authentication(in_call.authentication());
+        }
+        match std::mem::take(&mut self.left_out) {
+            0 => Ok(()),
+            measurements => self.say(Notification::LeftOut { measurements }).await,
+        }
+    }
+}
+
+/// What tells of a call, or of the rest: into `told`, with these fields.
+fn report(told: &Rc<RefCell<Vec<Value>>>, also: Value) -> Report {
+    let told = told.clone();
+    Report::objects(Box::new(move |event| told.borrow_mut().push(event)), also)
+}
+
+fn handled(handled: Handled) -> Value {
+    json!(match handled {
+        Handled::Taken => "taken",
+        Handled::Shared => "shared",
+        Handled::NotOurs => "not-ours",
+    })
+}
+
+impl Fault {
+    fn refused(why: Refused) -> Self {
+        Self::Refused(why.to_string())
+    }
+
+    fn params(why: impl ToString) -> Self {
+        Self::BadParams(why.to_string())
+    }
+
+    fn no_invitation() -> Self {
+        Self::Refused("there is no such invitation, or it is answered already".to_owned())
+    }
+}

@@ -1,0 +1,99 @@
+//! `muji-call serve`: calls for a client in another process, in any language. The client keeps its connection to the XMPP server, gives the
+//! stanzas that come and sends those it is given; media stays in here.
+
+mod client;
+mod lines;
+mod protocol;
+
+use std::fs;
+use std::io::{ErrorKind, stdin, stdout};
+use std::net::Shutdown;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use crate::args::MediaArgs;
+use crate::devices::{self, Opened, Wanted};
+use crate::exit::Failure;
+use crate::log;
+use crate::network::Network;
+use client::Client;
+use lines::{LinesIn, LinesOut};
+
+/// Options of `muji-call serve`.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("where").required(true))]
+pub(crate) struct ServeArgs {
+    /// Talk to the client over standard input and output
+    #[arg(long, group = "where")]
+    stdio: bool,
+
+    /// Listen on this Unix socket, and talk to one client after the other; only its owner may open it
+    #[arg(long, value_name = "PATH", group = "where")]
+    socket: Option<PathBuf>,
+
+    /// Trust the certificate authorities in this PEM file instead of the system's, for TURN servers
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// Print more: -v warnings, -vv adds debug logs of the libraries, -vvv trace logs; on standard error
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(flatten)]
+    media: MediaArgs,
+
+    #[command(flatten)]
+    network: Network,
+}
+
+/// Serves clients until there are none any more.
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    log::begin(args.verbose);
+    let Some(path) = &args.socket else {
+        return serve(&args, LinesIn::from(stdin()), LinesOut::to(stdout())).await;
+    };
+    let listener = listen(path)?;
+    loop {
+        let fault = |why| socket_fault(path, &why);
+        let (client, _) = listener.accept().map_err(fault)?; // Nothing else is to be done meanwhile.
+        let (from, to) = (client.try_clone().map_err(fault)?, client.try_clone().map_err(fault)?);
+        if let Err(why) = serve(&args, LinesIn::from(from), LinesOut::to(to)).await {
+            crate::output::error(format_args!("muji-call: {why}"));
+        }
+        let _gone = client.shutdown(Shutdown::Both).is_err(); // The threads of its lines end.
+    }
+}
+
+async fn serve(args: &ServeArgs, from: LinesIn, to: LinesOut) -> Result<(), Failure> {
+    let Opened { devices, contents, watches } = devices::open(Wanted {
+        media: &args.media,
+        network: &args.network,
+        ca_file: args.ca_file.as_deref(),
+        nick: None,
+        window: false,
+        video_sink: None,
+    })?;
+    Client::new(&args.network, devices, contents, watches, to)?.run(from).await
+}
+
+/// Opens the socket. One that a dead process left behind is taken; one of a living process is not.
+fn listen(path: &Path) -> Result<UnixListener, Failure> {
+    let fault = |why| socket_fault(path, &why);
+    if UnixStream::connect(path).is_ok() {
+        return Err(Failure::Usage(format!("--socket {}: another muji-call listens there", path.display())));
+    }
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        fs::remove_file(path).map_err(fault)?;
+    }
+    let listener = UnixListener::bind(path).map_err(|why| match why.kind() {
+        ErrorKind::AddrInUse => Failure::Usage(format!("--socket {}: there is a file of this name", path.display())),
+        _ => fault(why),
+    })?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(fault)?;
+    Ok(listener)
+}
+
+fn socket_fault(path: &Path, why: &std::io::Error) -> Failure {
+    Failure::Usage(format!("--socket {}: {why}", path.display()))
+}

@@ -1,0 +1,259 @@
+//! `muji-call serve`: calls for a client in another process.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use jid::FullJid;
+use muji_core::Secret;
+use muji_core::xmpp::{Account, Connection, Incoming, Server as At};
+use muji_harness::room::Rules;
+use muji_harness::server::Server;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::support::*;
+
+/// The process and its lines.
+struct Sidecar {
+    child: Child,
+    asks: ChildStdin,
+    says: Lines<BufReader<ChildStdout>>,
+}
+
+impl Sidecar {
+    fn start(more: &[&str]) -> Self {
+        let mut child = program(&[&["serve", "--stdio", "--bind", "127.0.0.1"], more].concat())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("it is built");
+        let (asks, says) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        Self { child, asks, says: BufReader::new(says).lines() }
+    }
+
+    async fn write(&mut self, line: &str) {
+        self.asks.write_all(format!("{line}\n").as_bytes()).await.expect("it reads");
+    }
+
+    async fn next(&mut self) -> Value {
+        let line = timeout(LIMIT, self.says.next_line()).await.expect("in time").expect("it lives");
+        serde_json::from_str(&line.expect("it goes on")).expect("it is JSON")
+    }
+
+    /// What it answers to a line; what it says meanwhile is left out.
+    async fn answer(&mut self, line: &str) -> Value {
+        self.write(line).await;
+        loop {
+            let said = self.next().await;
+            if said.get("id").is_some() {
+                return said;
+            }
+        }
+    }
+}
+
+/// A chat client without calls of its own: its connection, and what it has of its sidecar.
+struct ChatClient {
+    requests: mpsc::UnboundedSender<Value>,
+    events: mpsc::UnboundedReceiver<Value>,
+    sidecar: u32,
+}
+
+impl ChatClient {
+    async fn start(server: &Server, name: &str, hz: &str) -> Self {
+        let jid = format!("{name}@localhost").parse().expect("a JID");
+        let mut account = Account::new(jid, Secret::new(PASSWORD));
+        account.server = At::Plaintext(server.address());
+        let mut connection = Connection::open(account).await.expect("the login works");
+        let Incoming::Bound(jid) = connection.next().await else { panic!("nothing comes before the JID") };
+        let sidecar = Sidecar::start(&["--audio", &format!("tone:{hz}")]);
+        let (requests, to_do) = mpsc::unbounded_channel();
+        let (told, events) = mpsc::unbounded_channel();
+        let id = sidecar.child.id().expect("it runs");
+        tokio::spawn(live(connection, jid, sidecar, to_do, told));
+        Self { requests, events, sidecar: id }
+    }
+
+    fn ask(&self, method: &str, params: Value) {
+        self.requests.send(json!({ "method": method, "params": params })).expect("it lives");
+    }
+
+    /// Waits for an event with these fields.
+    async fn sees(&mut self, fields: Value) -> Value {
+        let mut before = Vec::new();
+        let is_it =
+            |event: &Value| fields.as_object().expect("fields").iter().all(|(name, value)| event[name] == *value);
+        let search = async {
+            loop {
+                let event = self.events.recv().await?;
+                if is_it(&event) {
+                    return Some(event);
+                }
+                before.push(event);
+            }
+        };
+        let found = timeout(LIMIT, search).await.ok().flatten();
+        found.unwrap_or_else(|| panic!("it never saw {fields}, but {before:#?}"))
+    }
+}
+
+/// What the client's own code does: stanzas in and out, and the last words of a sidecar that died.
+async fn live(
+    mut connection: Connection,
+    jid: FullJid,
+    mut sidecar: Sidecar,
+    mut requests: mpsc::UnboundedReceiver<Value>,
+    events: mpsc::UnboundedSender<Value>,
+) {
+    sidecar.write(&json!({ "method": "connected", "params": { "jid": jid.to_string() } }).to_string()).await;
+    let mut last_words = Vec::new();
+    loop {
+        tokio::select! {
+            incoming = connection.next() => if let Incoming::Stanza(stanza) = incoming {
+                let stanza = json!({ "method": "stanza", "params": { "xml": String::from(&*stanza) } });
+                sidecar.write(&stanza.to_string()).await;
+            },
+            Some(request) = requests.recv() => sidecar.write(&request.to_string()).await,
+            line = sidecar.says.next_line() => {
+                let Ok(Some(line)) = line else { break };
+                let line: Value = serde_json::from_str(&line).expect("it is JSON");
+                match (line["method"].as_str(), &line["params"]) {
+                    (Some("send"), params) => send(&mut connection, &params["xml"]).await,
+                    (Some("last-words"), params) => last_words = params["stanzas"].as_array().expect("some").clone(),
+                    (Some("event"), event) => drop(events.send(event.clone())),
+                    _ => {}
+                }
+            }
+        }
+    }
+    for stanza in last_words {
+        send(&mut connection, &stanza).await;
+    }
+    loop {
+        let _of_no_call = connection.next().await;
+    }
+}
+
+async fn send(connection: &mut Connection, xml: &Value) {
+    connection.send_element(xml.as_str().expect("text").parse().expect("it is XML")).await;
+}
+
+#[tokio::test]
+async fn two_clients_talk_by_their_sidecars_and_one_whose_sidecar_is_killed_leaves_the_call_at_once() {
+    let server = server(Rules::default()).await;
+    let mut romeo = ChatClient::start(&server, "romeo", "440").await;
+    let mut juliet = ChatClient::start(&server, "juliet", "660").await;
+    for (client, nick) in [(&romeo, "romeo"), (&juliet, "juliet")] {
+        client.ask("join", json!({ "room": ROOM, "nick": nick }));
+    }
+    for (client, other, hz) in [(&mut romeo, "juliet", 660.0), (&mut juliet, "romeo", 440.0)] {
+        let flowing = client.sees(json!({ "event": "peer", "nick": other, "state": "flowing" })).await;
+        assert!(flowing["call"].is_u64(), "it says of which call");
+        client.sees(json!({ "event": "first-sound", "nick": other })).await;
+        let heard = loop {
+            let heard = client.sees(json!({ "event": "heard", "nick": other })).await;
+            if heard["hz"].is_f64() {
+                break heard;
+            }
+        };
+        assert!((heard["hz"].as_f64().expect("a tone") - hz).abs() < 5.0, "{heard}");
+    }
+    let killed = tokio::process::Command::new("kill").args(["-KILL", &romeo.sidecar.to_string()]).status().await;
+    assert!(killed.expect("kill is there").success());
+    juliet.sees(json!({ "event": "peer", "nick": "romeo", "state": "left" })).await;
+}
+
+#[tokio::test]
+async fn a_client_that_rings_a_client_is_taken_by_the_number_of_its_call() {
+    let server = server(Rules::default()).await;
+    let mut romeo = ChatClient::start(&server, "romeo", "440").await;
+    let mut juliet = ChatClient::start(&server, "juliet", "660").await;
+    juliet.ask("contacts", json!({ "jids": ["romeo@localhost"] }));
+    romeo.ask("call", json!({ "jid": "juliet@localhost" }));
+    let rings = juliet.sees(json!({ "event": "ringing" })).await;
+    juliet.ask("accept", json!({ "call": rings["call"] }));
+    let hears = romeo.sees(json!({ "event": "first-sound" })).await;
+    romeo.ask("leave", json!({ "call": hears["call"] }));
+    juliet.sees(json!({ "event": "ended", "call": rings["call"] })).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_answered_with_a_code_and_a_sentence() {
+    let mut sidecar = Sidecar::start(&["--audio", "none"]);
+    let ready = sidecar.next().await;
+    assert_eq!((&ready["method"], &ready["params"]["protocol"]), (&json!("ready"), &json!(1)));
+    let features = ready["params"]["features"].as_array().expect("a list");
+    assert!(features.contains(&json!("urn:xmpp:jingle:muji:0")) || features.len() > 5, "{features:?}");
+    let cases = [
+        ("{", -32_700, "EOF while parsing"),
+        ("[]", -32_600, "a line must be one object"),
+        (r#"{"id":1}"#, -32_600, "\"method\" must be a string"),
+        (r#"{"id":1,"method":"sing"}"#, -32_601, "unknown variant `sing`"),
+        (r#"{"id":1,"method":"join","params":{"room":"a b@"}}"#, -32_602, "invalid"),
+        (r#"{"id":1,"method":"join","params":{"room":"a@b","colour":1}}"#, -32_602, "unknown field `colour`"),
+        (r#"{"id":1,"method":"stanza","params":{"xml":"<a>"}}"#, -32_602, "this is no XML"),
+        (r#"{"id":1,"method":"join","params":{"room":"a@b"}}"#, 1, "not connected"),
+        (r#"{"id":1,"method":"leave","params":{"call":7}}"#, 1, "there is no such call"),
+        (r#"{"id":1,"method":"accept-invitation","params":{"invitation":7}}"#, 1, "there is no such invitation"),
+    ];
+    for (line, code, why) in cases {
+        let error = &sidecar.answer(line).await["error"];
+        assert_eq!(error["code"], code, "{line}");
+        assert!(error["message"].as_str().expect("a sentence").contains(why), "{line}: {error}");
+    }
+    let handled = sidecar.answer(r#"{"id":"x","method":"stanza","params":{"xml":"<message/>"}}"#).await;
+    assert_eq!((&handled["id"], &handled["result"]), (&json!("x"), &json!("not-ours")));
+    // What wants no answer is told as any other warning.
+    sidecar.write(r#"{"method":"leave","params":{"call":7}}"#).await;
+    let warning = sidecar.next().await;
+    assert_eq!(warning["params"]["event"], "warning", "{warning}");
+    drop(sidecar.asks);
+    let ended = timeout(LIMIT, sidecar.child.wait()).await.expect("it ends with its client");
+    assert_eq!(ended.expect("it ran").code(), Some(0));
+}
+
+/// The first line of a client of a socket.
+async fn greeted(socket: &Path) -> (UnixStream, String) {
+    let connect = async {
+        loop {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let mut stream = timeout(LIMIT, connect).await.expect("it listens");
+    let mut line = String::new();
+    BufReader::new(&mut stream).read_line(&mut line).await.expect("it greets");
+    (stream, line)
+}
+
+#[tokio::test]
+async fn a_socket_serves_its_owner_one_client_after_the_other_and_is_not_taken_from_a_program_that_lives() {
+    let folder = folder("serve");
+    let socket = folder.join("calls");
+    let arguments = ["serve", "--audio", "none", "--socket", text(&socket)];
+    let mut serving = program(&arguments).spawn().expect("it is built");
+    for _ in 0..2 {
+        let (stream, line) = greeted(&socket).await;
+        assert!(line.contains("\"ready\""), "{line}");
+        drop(stream);
+    }
+    let mode = std::fs::metadata(&socket).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (code, why) = failure(program(&arguments)).await;
+    assert_eq!((code, why.ends_with("another muji-call listens there")), (Some(2), true), "{why}");
+    serving.kill().await.expect("it ran");
+    let mut again = program(&arguments).spawn().expect("it is built");
+    let (_stream, line) = greeted(&socket).await;
+    assert!(line.contains("\"ready\""), "what a dead one left behind is taken: {line}");
+    again.kill().await.expect("it ran");
+    std::fs::write(folder.join("file"), "a").expect("a file");
+    let (code, why) = failure(program(&["serve", "--audio", "none", "--socket", text(&folder.join("file"))])).await;
+    assert_eq!((code, why.ends_with("there is a file of this name")), (Some(2), true), "{why}");
+    std::fs::remove_dir_all(folder).expect("it is ours");
+}

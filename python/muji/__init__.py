@@ -1,0 +1,209 @@
+"""Audio and video calls over XMPP for clients in Python: with many (Muji, XEP-0272) or with one (Jingle).
+
+The calls are held by a program, ``muji-call serve``; `Calls` starts it and speaks with it. The client keeps its connection to the XMPP
+server. `muji.slixmpp` ties both together for clients on slixmpp.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+__all__ = ["Calls", "Refused"]
+
+#: Of the lines; see docs/serve.md of the project.
+PROTOCOL = 1
+
+#: Bytes of a line: a picture of who is in a call of many, and stanzas of half a megabyte, escaped.
+MAX_LINE = 4 << 20
+
+#: Seconds until the program has to be there, on a machine that does other things too.
+STARTING = 30
+
+Event = dict[str, Any]
+Media = Iterable[str] | None
+
+
+class Refused(Exception):
+    """What was asked cannot be now, or was asked wrongly: the sentence says why."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _program() -> str:
+    """The program that was installed with this package, or the one in the search path."""
+    beside = os.path.join(os.path.dirname(sys.executable), "muji-call")
+    found = os.environ.get("MUJI_CALL") or (beside if os.path.exists(beside) else shutil.which("muji-call"))
+    if not found:
+        raise FileNotFoundError("muji-call is not installed; MUJI_CALL may name it")
+    return found
+
+
+class Calls:
+    """All calls of one account.
+
+    :param send: sends a stanza, given as text, by the client's connection.
+    :param on_event: takes each event: a dict as ``muji-call --json`` prints it.
+    """
+
+    def __init__(self, send: Callable[[str], None], on_event: Callable[[Event], None]) -> None:
+        self._send = send
+        self._on_event = on_event
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._number = 0
+        self._last_words: list[str] = []
+        self._closing = False
+        self._reading: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        #: What the client adds to its disco#info (XEP-0030).
+        self.features: list[str] = []
+
+    async def start(self, *options: str) -> None:
+        """Starts the program with options of ``muji-call serve``, such as ``--audio``, ``mic``."""
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            _program(), "serve", "--stdio", *options, stdin=pipe, stdout=pipe, limit=MAX_LINE
+        )
+        ready = await asyncio.wait_for(self._next(), STARTING)
+        if ready is None or ready.get("method") != "ready":
+            raise ConnectionError("muji-call does not start; it says why on standard error")
+        if ready["params"]["protocol"] != PROTOCOL:
+            raise ConnectionError(f"muji-call speaks protocol {ready['params']['protocol']}, this package {PROTOCOL}")
+        self.features = ready["params"]["features"]
+        self._reading = asyncio.create_task(self._read())
+
+    async def close(self) -> None:
+        """Leaves all calls and ends the program."""
+        if self._process is None or self._process.stdin is None or self._reading is None:
+            return
+        self._closing = True
+        for stanza in self._last_words:
+            self._send(stanza)
+        self._process.stdin.close()
+        await self._reading
+        await self._process.wait()
+
+    # ---- the client's connection ------------------------------------------------------------------------------------
+
+    async def connected(self, jid: str) -> None:
+        """The server has bound this JID to a new stream."""
+        await self.ask("connected", jid=jid)
+
+    async def lost(self) -> None:
+        """The connection is gone for now; sound goes on for a minute."""
+        await self.ask("lost")
+
+    async def resumed(self) -> None:
+        """The same stream goes on (XEP-0198)."""
+        await self.ask("resumed")
+
+    async def stanza(self, xml: str) -> str:
+        """A stanza that came: ``taken`` if the client does nothing with it, else ``shared`` or ``not-ours``."""
+        return await self.ask("stanza", xml=xml)
+
+    async def presence(self, xml: str) -> None:
+        """What the client says in each of its presences: any number of elements."""
+        await self.ask("presence", xml=xml)
+
+    async def contacts(self, jids: Iterable[str]) -> None:
+        """Who may make it ring."""
+        await self.ask("contacts", jids=list(jids))
+
+    # ---- calls ------------------------------------------------------------------------------------------------------
+
+    async def join(
+        self,
+        room: str,
+        *,
+        nick: str | None = None,
+        password: str | None = None,
+        media: Media = None,
+        in_chat: bool = False,
+        invited: bool = False,
+    ) -> int:
+        """Joins the call in a room; gives the number of the call."""
+        how = self._how(nick, password, media)
+        return (await self.ask("join", room=room, in_chat=in_chat, invited=invited, **how))["call"]
+
+    async def open(self, service: str, *, nick: str | None = None, media: Media = None) -> tuple[int, str]:
+        """Makes a members-only room for a call at this service; gives the call and the room."""
+        opened = await self.ask("open", service=service, **self._how(nick, None, media))
+        return opened["call"], opened["room"]
+
+    async def call(self, jid: str, media: Media = None) -> int:
+        """Calls somebody; gives the number of the call."""
+        return (await self.ask("call", jid=jid, **self._how(None, None, media)))["call"]
+
+    async def accept(self, call: int, media: Media = None) -> None:
+        """Takes a call that rings."""
+        await self.ask("accept", call=call, **self._how(None, None, media))
+
+    async def accept_invitation(self, invitation: int, *, nick: str | None = None, media: Media = None) -> int:
+        """Takes an invitation, by the number in its event; gives the number of the call."""
+        taken = await self.ask("accept-invitation", invitation=invitation, **self._how(nick, None, media))
+        return taken["call"]
+
+    async def leave(self, call: int) -> None:
+        """Leaves a call."""
+        await self.ask("leave", call=call)
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        """Any request of docs/serve.md.
+
+        :raises Refused: if it is not done.
+        :raises ConnectionError: if the program is gone.
+        """
+        if self._process is None or self._process.stdin is None or self._process.returncode is not None:
+            raise ConnectionError("muji-call is not running")
+        self._number += 1
+        answer = self._answers[self._number] = asyncio.get_running_loop().create_future()
+        line = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
+        self._process.stdin.write(json.dumps(line).encode() + b"\n")
+        await self._process.stdin.drain()
+        return await answer
+
+    @staticmethod
+    def _how(nick: str | None, password: str | None, media: Media) -> dict[str, Any]:
+        said = {"nick": nick, "password": password, "media": None if media is None else list(media)}
+        return {name: value for name, value in said.items() if value is not None}
+
+    # ---- lines ------------------------------------------------------------------------------------------------------
+
+    async def _next(self) -> dict[str, Any] | None:
+        assert self._process is not None and self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        return json.loads(line) if line else None
+
+    async def _read(self) -> None:
+        while (line := await self._next()) is not None:
+            params = line.get("params")
+            match line.get("method"):
+                case "send":
+                    self._send(params["xml"])
+                case "event":
+                    self._on_event(params)
+                case "last-words":
+                    self._last_words = params["stanzas"]
+                case None:
+                    self._answered(line)
+        for answer in self._answers.values():
+            answer.set_exception(ConnectionError("muji-call is gone"))
+        self._answers.clear()
+        if not self._closing:
+            for stanza in self._last_words:
+                self._send(stanza)
+            self._on_event({"event": "gone", "why": "muji-call has ended; it says why on standard error"})
+
+    def _answered(self, line: dict[str, Any]) -> None:
+        answer = self._answers.pop(line["id"], None) if line.get("id") is not None else None
+        if answer is None or answer.cancelled():
+            return
+        if "error" in line:
+            answer.set_exception(Refused(line["error"]["code"], line["error"]["message"]))
+        else:
+            answer.set_result(line["result"])
