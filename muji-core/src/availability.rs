@@ -12,8 +12,9 @@ use muji_xep::{Skipped, ns};
 use xmpp_parsers::carbons::Enable;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
+
+use crate::stanza;
 
 /// What we asked our server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Availability {
 
     /// Our presence, for all contacts.
     pub(crate) fn presence(&self, extras: &[Element]) -> Stanza {
-        Presence::new(Type::None).with_payloads(extras.to_vec()).into()
+        stanza::available(extras.to_vec()).into()
     }
 
     pub(crate) fn accepts_calls(&self) -> bool {

@@ -3,8 +3,11 @@
 use std::fmt;
 
 use jid::FullJid;
-use muji_jingle::{ContentFailure, End};
-use muji_xep::muc::Destroyed;
+pub use muji_jingle::fault::{NegotiationError, PeerFault};
+pub use muji_jingle::{Awaited, ContentFailure, End, SessionWarning};
+pub use muji_xep::guard::Excess;
+pub use muji_xep::jingle::{Reason, ReasonElement};
+pub use muji_xep::muc::Destroyed;
 
 use crate::pair::Recovery;
 

@@ -49,7 +49,29 @@
 //! `tokio_xmpp::Client` drops stanzas in odd forms, which real clients send, before anybody sees them. A client that has its stanzas as
 //! elements gives them to [`Muji::handle_element`], which reads all of them; so does `xmpp::Connection` here.
 //!
-//! Without it: [`Engine`], which takes stanzas, media reports, commands and the time as values and gives [`Output`]s.
+//! # With another XMPP crate
+//! Types of xmpp-parsers and minidom are only in the API with the feature `xmpp-parsers`, which is on by default. A client on other crates, or on
+//! other versions of these, gives each stanza as text and takes it as text; so nothing of its own has to wait for a version of ours:
+//!
+//! ```sh
+//! cargo add muji-core --no-default-features --features tokio
+//! ```
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use muji_core::{Handled, Muji, NotXml, Notice};
+//!
+//! fn came(muji: &mut Muji, stanza: &str) -> Result<bool, NotXml> {
+//!     Ok(muji.handle_xml(stanza)? == Handled::Taken)
+//! }
+//!
+//! fn to_send(notice: Notice) -> Option<String> {
+//!     if let Notice::Send(stanza) = notice { Some(stanza.to_xml()) } else { None }
+//! }
+//! ```
+//! Addresses are parsed: `muji.connected("romeo@example.org/orchard".parse()?)`; their types are those of [`jid`], which is the crate of that name.
+//!
+//! # With an event loop of its own
+//! Without `Muji`: [`Engine`], which takes stanzas, media reports, commands and the time as values and gives [`Output`]s.
 //! It holds no clock, task, lock or socket.
 //!
 //! ```text
@@ -154,6 +176,7 @@ pub use disco::Disco;
 pub use engine::Engine;
 pub use event::{ConnectionChange, Event, EventScope, Handled};
 pub use invitation::Invitation;
+pub use jid;
 #[cfg(feature = "tokio")]
 pub use muji::{Call, Muji, Notice};
 pub use muji_jingle::{CallId, Hold, Mute, RingStopped, SessionId, Silence};

@@ -2,11 +2,17 @@
 
 use std::task::{Context, Poll};
 
+pub use muji_jingle::TransportId;
 pub use muji_jingle::media::{
     CandidateCounts, DtlsRole, IceRole, IceServer, LocalTransport, MediaCommand, MediaReport, MediaTrouble,
     NetworkFailure, OpenContent, PathFailure, RemoteTransport, Sending, ServerKind, ServerTransport, TransportFailure,
 };
-use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
+pub use muji_xep::extdisco::ExternalService;
+pub use muji_xep::ice::{Candidate, CandidateKind};
+pub use muji_xep::jingle::Senders;
+pub use muji_xep::rtp::{AnnouncedStream, Feedback, HeaderExtension, Parameter, PayloadType};
+
+use muji_xep::rtp::Media;
 
 pub use crate::ice_servers::ice_server;
 

@@ -25,7 +25,12 @@ pub(crate) fn element(text: &str) -> Result<Element, NotXml> {
 
 /// Reads any number of elements. What says no namespace has that of a stream, as many libraries write stanzas without it.
 pub(crate) fn elements(text: &str) -> Result<Vec<Element>, NotXml> {
-    let stream = format!("<stream xmlns='{}'>{text}</stream>", ns::CLIENT);
+    // A name that the text cannot end: what came behind such an end would not be read.
+    let mut name = "stream".to_owned();
+    while text.contains(&format!("</{name}")) {
+        name.push('_');
+    }
+    let stream = format!("<{name} xmlns='{}'>{text}</{name}>", ns::CLIENT);
     let stream: Children =
         xso::from_bytes(stream.as_bytes()).map_err(|why| NotXml(format!("this is no XML: {why}")))?;
     Ok(stream.0)

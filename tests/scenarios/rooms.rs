@@ -168,6 +168,21 @@ fn what_the_client_says_in_its_presence_is_said_in_the_calls_too() {
 }
 
 #[test]
+fn the_priority_that_a_client_says_is_the_only_one_in_its_presences() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    let said = |text: &str| -> Element { format!("<{text}").parse().expect("well-formed") };
+    let extras = ["show xmlns='jabber:client'>dnd</show>", "priority xmlns='jabber:client'>5</priority>"];
+    world.set_extras(romeo, extras.map(said).into());
+    world.join(romeo, "balcony");
+    world.run_for(SECOND);
+    let presence = &world.wire.iter().find(|sent| sent.stanza.name() == "presence").expect("it entered").stanza;
+    let of =
+        |name: &str| presence.children().filter(|child| child.name() == name).map(Element::text).collect::<Vec<_>>();
+    assert_eq!((of("priority"), of("show")), (vec!["5".to_owned()], vec!["dnd".to_owned()]));
+}
+
+#[test]
 fn a_client_that_overwrites_the_calls_part_of_its_presence_is_told_and_the_part_is_said_again() {
     let mut world = World::new(1);
     let [romeo, juliet, _] = talking(&mut world);

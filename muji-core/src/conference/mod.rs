@@ -53,6 +53,7 @@ use crate::occupants::Occupants;
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::room_state::RoomState;
+use crate::stanza;
 use crate::warning::{RoomRequest, Warning};
 use guests::{CallDetails, Guests, Invitee, Invites};
 use membership::{Membership, RoomQuery};
@@ -434,10 +435,9 @@ impl Conference {
             device.map(|device| element.append_child(device));
             element
         });
-        let payloads = enter.into_iter().chain(muji).chain(extras).collect();
-        let mut presence = Presence::new(kind).with_to(self.membership.occupant().clone()).with_payloads(payloads);
-        presence.id = Some(id.clone());
-        cx.send(presence);
+        let said = stanza::available(enter.into_iter().chain(muji).chain(extras));
+        let to = Some(self.membership.occupant().clone().into());
+        cx.send(Presence { type_: kind, to, id: Some(id.clone()), ..said });
         id
     }
 

@@ -19,7 +19,6 @@ use muji_jingle::{CallId, Hold, IncomingCall, Mute, OutgoingCall, Session};
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
-use xmpp_parsers::presence::{Presence, Type};
 
 use crate::command::Command;
 use crate::context::{Context, Whose};
@@ -30,6 +29,7 @@ use crate::media::MediaCommand;
 use crate::output::Output;
 use crate::pair::{Pair, PairState, Recovery};
 use crate::peer::Peer;
+use crate::stanza;
 use crate::trust::{Verification, certificate};
 
 /// How it began.
@@ -260,7 +260,7 @@ impl DirectCall {
         if self.visibility == Visibility::Visible {
             return;
         }
-        cx.send(Presence::new(Type::None).with_to(to.clone()).with_payloads(cx.extras.to_vec()));
+        cx.send(stanza::available(cx.extras.to_vec()).with_to(to.clone()));
         self.shown_to = Some(to);
     }
 

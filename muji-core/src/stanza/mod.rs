@@ -2,8 +2,8 @@
 
 mod reading;
 
-pub(crate) use reading::presence_of_odd_nick;
 pub use reading::{StanzaFault, Unreadable, error, read};
+pub(crate) use reading::{available, presence_of_odd_nick};
 
 use jid::Jid;
 use muji_xep::Element;

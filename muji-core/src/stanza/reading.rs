@@ -106,6 +106,19 @@ fn presence(element: &Element) -> Result<Presence, StanzaFault> {
     })
 }
 
+/// A presence that says that we are there, with these elements. RFC 6121 section 4.7.2.3 allows one priority, and xmpp-parsers writes one anyway.
+pub(crate) fn available(elements: impl IntoIterator<Item = Element>) -> Presence {
+    let mut presence = Presence::new(Type::None);
+    for element in elements {
+        if element.is("priority", ns::CLIENT) {
+            presence.priority = Priority(priority(&element));
+        } else {
+            presence.payloads.push(element);
+        }
+    }
+    presence
+}
+
 /// RFC 6121 section 4.7.1. To be available is to have no type, but some write it out.
 fn presence_type(element: &Element) -> Result<Type, StanzaFault> {
     let Some(type_) = element.attr("type") else { return Ok(Type::None) };

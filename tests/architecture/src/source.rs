@@ -83,6 +83,8 @@ fn leave_out(module: &mut Module, feature: &str) {
             block.items.retain(|item| !matches!(item, ImplItem::Fn(item) if needs(&item.attrs, feature)));
         }
     }
+    let left: BTreeSet<String> = module.items.iter().filter_map(defined).collect();
+    module.children.retain(|name, _| left.contains(name));
     module.children.values_mut().for_each(|child| leave_out(child, feature));
 }
 

@@ -134,89 +134,71 @@ impl Client {
                 self.muji.handle_archived_xml(Duration::from_millis(age_ms), &xml).map_err(Fault::params)?;
             }
             Request::ArchiveDone {} => self.muji.archive_done(),
-            begins => return self.begin(begins),
-        }
-        Ok(Value::Null)
-    }
 
-    /// What begins a call.
-    fn begin(&mut self, request: Request) -> Result<Value, Fault> {
-        let call = match request {
             Request::Join { room, in_chat, invited, nick, password, media } => {
                 let how = if in_chat { Join::chat_room() } else { Join::call_room() };
                 let how = if invited { how.invited() } else { how };
                 let how = self.how(how, nick, password, media);
-                self.muji.join(room, how).map_err(Fault::refused)?
+                let call = self.muji.join(room, how)?;
+                return Ok(self.begun(call));
             }
             Request::Open { service, nick, password, media } => {
                 let how = self.how(Join::call_room(), nick, password, media);
-                let (room, call) = self.muji.open(service.domain(), how).map_err(Fault::refused)?;
-                self.begun(call);
-                return Ok(json!({ "call": call.0, "room": room.to_string() }));
+                let (room, call) = self.muji.open(service.domain(), how)?;
+                let mut result = self.begun(call);
+                result["room"] = json!(room.to_string());
+                return Ok(result);
             }
             Request::Call { jid, media } => {
                 let media = self.media(media);
-                self.muji.call(jid, media).map_err(Fault::refused)?
+                let call = self.muji.call(jid, media)?;
+                return Ok(self.begun(call));
             }
             Request::Accept { call, media } => {
                 let media = self.media(media);
-                self.muji.in_call(CallId(call)).accept(media).map_err(Fault::refused)?;
-                CallId(call)
+                self.call(call).accept(media)?;
+                return Ok(self.begun(CallId(call)));
             }
+            Request::Decline { call } => self.call(call).decline()?,
             Request::AcceptInvitation { invitation, nick, password, media } => {
-                let taken = self.invitations.remove(&invitation).ok_or_else(Fault::no_invitation)?;
                 let how = self.how(Join::call_room(), nick, password, media);
-                self.muji.accept(&taken, how).map_err(Fault::refused)?
+                let wanted = self.invitations.get(&invitation).ok_or_else(Fault::no_invitation)?;
+                let call = self.muji.accept(wanted, how)?;
+                self.invitations.remove(&invitation);
+                return Ok(self.begun(call));
             }
             Request::DeclineInvitation { invitation } => {
                 let declined = self.invitations.remove(&invitation).ok_or_else(Fault::no_invitation)?;
                 self.muji.decline(&declined);
-                return Ok(Value::Null);
             }
-            in_call => return self.act(in_call),
-        };
-        self.begun(call);
-        Ok(json!({ "call": call.0 }))
-    }
 
-    /// What is done in a call.
-    fn act(&mut self, request: Request) -> Result<Value, Fault> {
-        let done = match request {
-            Request::Decline { call } => self.call(call).decline(),
-            Request::Leave { call } => self.call(call).leave(),
-            Request::EndForAll { call } => self.call(call).end_for_all(),
-            Request::Hold { call } => self.call(call).hold(),
-            Request::Unhold { call } => self.call(call).unhold(),
-            Request::Mute { call, media } => self.call(call).mute(media.into()),
-            Request::Unmute { call, media } => self.call(call).unmute(media.into()),
-            Request::Add { call, media } => self.call(call).add(media.into()),
-            Request::Remove { call, media } => self.call(call).remove(media.into()),
-            Request::Invite { call, jid } => self.call(call).invite(jid),
-            Request::Admit { call, jid } => self.call(call).admit(jid),
+            Request::Leave { call } => self.call(call).leave()?,
+            Request::EndForAll { call } => self.call(call).end_for_all()?,
+            Request::Hold { call } => self.call(call).hold()?,
+            Request::Unhold { call } => self.call(call).unhold()?,
+            Request::Mute { call, media } => self.call(call).mute(media.into())?,
+            Request::Unmute { call, media } => self.call(call).unmute(media.into())?,
+            Request::Add { call, media } => self.call(call).add(media.into())?,
+            Request::Remove { call, media } => self.call(call).remove(media.into())?,
+            Request::Invite { call, jid } => self.call(call).invite(jid)?,
+            Request::Admit { call, jid } => self.call(call).admit(jid)?,
             Request::Digits { call, digits } => {
                 let digits: Option<Vec<Digit>> = digits.chars().map(Digit::of_key).collect();
                 let digits = digits.ok_or_else(|| Fault::params("digits are 0 to 9, A to D, * and #"))?;
-                self.call(call).send_digits(digits)
+                self.call(call).send_digits(digits)?;
             }
-            question => return Ok(self.answer(&question)),
-        };
-        done.map(|()| Value::Null).map_err(Fault::refused)
-    }
 
-    /// How it stands.
-    fn answer(&mut self, question: &Request) -> Value {
-        match question {
             Request::Pairs { call } => {
-                let pairs = self.call(*call).pairs();
-                json!({ "pairs": crate::report::rows(&pairs) })
+                let pairs = self.call(call).pairs();
+                return Ok(json!({ "pairs": crate::report::rows(&pairs) }));
             }
             Request::PeopleInCall { room } => {
-                let people = self.muji.people_in_call(room);
+                let people = self.muji.people_in_call(&room);
                 let people = people.iter().map(|peer| json!({ "nick": peer.nick, "jid": peer.jid.to_string() }));
-                json!({ "people": people.collect::<Vec<_>>() })
+                return Ok(json!({ "people": people.collect::<Vec<_>>() }));
             }
-            _ => unreachable!("the others were done before"),
         }
+        Ok(Value::Null)
     }
 
     fn call(&mut self, call: u64) -> Call<'_> {
@@ -233,12 +215,13 @@ impl Client {
         if let Some(password) = password { how.password(muji_core::Secret::new(password)) } else { how }
     }
 
-    /// The user takes part in this call from now on.
-    fn begun(&mut self, call: CallId) {
+    /// The user takes part in this call from now on: what is answered.
+    fn begun(&mut self, call: CallId) -> Value {
         if self.watches {
             let _over_already = self.muji.in_call(call).mute(Media::Video).is_err();
         }
         self.report(call).joining();
+        json!({ "call": call.0 })
     }
 
     // ---- what the client is told -------------------------------------------------------------------------------------
@@ -323,11 +306,13 @@ fn handled(handled: Handled) -> Value {
     })
 }
 
-impl Fault {
-    fn refused(why: Refused) -> Self {
+impl From<Refused> for Fault {
+    fn from(why: Refused) -> Self {
         Self::Refused(why.to_string())
     }
+}
 
+impl Fault {
     fn params(why: impl ToString) -> Self {
         Self::BadParams(why.to_string())
     }

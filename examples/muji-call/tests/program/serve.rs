@@ -193,7 +193,7 @@ async fn what_cannot_be_done_is_answered_with_a_code_and_a_sentence() {
         ("[]", -32_600, "a line must be one object"),
         (r#"{"id":1}"#, -32_600, "\"method\" must be a string"),
         (r#"{"id":1,"method":"sing"}"#, -32_601, "unknown variant `sing`"),
-        (r#"{"id":1,"method":"join","params":{"room":"a b@"}}"#, -32_602, "invalid"),
+        (r#"{"id":1,"method":"join","params":{"room":"a b@"}}"#, -32_602, "localpart"),
         (r#"{"id":1,"method":"join","params":{"room":"a@b","colour":1}}"#, -32_602, "unknown field `colour`"),
         (r#"{"id":1,"method":"stanza","params":{"xml":"<a>"}}"#, -32_602, "this is no XML"),
         (r#"{"id":1,"method":"join","params":{"room":"a@b"}}"#, 1, "not connected"),
