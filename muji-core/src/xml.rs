@@ -68,7 +68,7 @@ impl FromEventsBuilder for ChildrenBuilder {
         match event {
             Event::StartElement(_, name, attrs) => self.open = Some(Builder::new(name, attrs)),
             Event::Text(_, text) if text.trim().is_empty() => {}
-            Event::Text(..) => return Err(Error::Other("text beside the element")),
+            Event::Text(..) => return Err(Error::Other("text outside of an element")),
             Event::EndElement(_) => return Ok(Some(Children(std::mem::take(&mut self.children)))),
             Event::XmlDeclaration(..) => {} // None can be here.
         }

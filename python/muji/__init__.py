@@ -37,8 +37,8 @@ class Refused(Exception):
 
 def _program() -> str:
     """The program that was installed with this package, or the one in the search path."""
-    beside = os.path.join(os.path.dirname(sys.executable), "muji-call")
-    found = os.environ.get("MUJI_CALL") or (beside if os.path.exists(beside) else shutil.which("muji-call"))
+    installed = os.path.join(os.path.dirname(sys.executable), "muji-call")
+    found = os.environ.get("MUJI_CALL") or (installed if os.path.exists(installed) else shutil.which("muji-call"))
     if not found:
         raise FileNotFoundError("muji-call is not installed; MUJI_CALL may name it")
     return found
@@ -56,7 +56,7 @@ class Calls:
         self._on_event = on_event
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
-        self._last_words: list[str] = []
+        self._last_will: list[str] = []
         self._closing = False
         self._reading: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -82,7 +82,7 @@ class Calls:
         if self._process is None or self._process.stdin is None or self._reading is None:
             return
         self._closing = True
-        for stanza in self._last_words:
+        for stanza in self._last_will:
             self._send(stanza)
         self._process.stdin.close()
         await self._reading
@@ -187,15 +187,15 @@ class Calls:
                     self._send(params["xml"])
                 case "event":
                     self._on_event(params)
-                case "last-words":
-                    self._last_words = params["stanzas"]
+                case "last-will":
+                    self._last_will = params["stanzas"]
                 case None:
                     self._answered(line)
         for answer in self._answers.values():
             answer.set_exception(ConnectionError("muji-call is gone"))
         self._answers.clear()
         if not self._closing:
-            for stanza in self._last_words:
+            for stanza in self._last_will:
                 self._send(stanza)
             self._on_event({"event": "gone", "why": "muji-call has ended; it says why on standard error"})
 

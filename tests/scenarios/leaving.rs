@@ -94,14 +94,14 @@ fn who_is_put_out_learns_why_and_is_heard_no_more() {
 }
 
 #[test]
-fn the_last_words_of_a_program_that_died_end_its_calls_for_the_others_and_were_no_end_before() {
+fn the_last_will_of_a_program_that_died_ends_its_calls_for_the_others_and_nothing_before() {
     let mut world = World::new(1);
     let [romeo, juliet, nurse] = in_call(&mut world, ["romeo", "juliet", "nurse"]);
-    let words = world.last_words(romeo);
+    let will = world.last_will(romeo);
     world.run_for(5 * SECOND);
     assert_eq!(world.deaf(&[romeo, juliet, nurse]), [], "to ask for them changes nothing");
     world.freeze(romeo);
-    words.into_iter().for_each(|stanza| world.send(romeo, stanza));
+    will.into_iter().for_each(|stanza| world.send(romeo, stanza));
     world.run_for(SECOND);
     for who in [juliet, nurse] {
         assert_eq!(count(&world, who, |event| matches!(event, Event::PeerLeft(_))), 1);
@@ -110,14 +110,14 @@ fn the_last_words_of_a_program_that_died_end_its_calls_for_the_others_and_were_n
 }
 
 #[test]
-fn the_last_words_of_one_who_talks_with_one_person_hang_up_and_leave_alone_what_only_rings() {
+fn the_last_will_of_one_who_talks_with_one_person_hangs_up_and_leaves_alone_what_only_rings() {
     let (mut world, romeo, [phone, ..]) = ringing();
-    assert_eq!(world.last_words(phone).len(), 0, "other devices ring too");
+    assert_eq!(world.last_will(phone).len(), 0, "other devices ring too");
     world.pick_up(phone);
     world.run_for(2 * SECOND);
-    let words = world.last_words(phone);
+    let will = world.last_will(phone);
     world.freeze(phone);
-    words.into_iter().for_each(|stanza| world.send(phone, stanza));
+    will.into_iter().for_each(|stanza| world.send(phone, stanza));
     world.run_for(SECOND);
     assert_eq!(over(&world, romeo), Some(&EndReason::HungUp));
 }

@@ -275,10 +275,11 @@ impl Engine {
         self.with_all(now, Conference::media_gone);
     }
 
-    /// What to send if this program is gone without having left its calls, so that nobody waits for it: the end of each call that the user
-    /// takes part in. For clients that have this in a process of its own, and send it when that process has died. Nothing changes.
+    /// What to send if this program is gone without having left its calls, so that nobody waits for it (as MQTT's last will): the end of
+    /// each call that the user takes part in. For clients that have this in a process of its own, and send it when that process has died.
+    /// Nothing changes.
     #[must_use]
-    pub fn last_words(&self, now: Instant) -> Vec<OutgoingStanza> {
+    pub fn last_will(&self, now: Instant) -> Vec<OutgoingStanza> {
         let mut leaving = self.clone();
         leaving.shared.out.clear();
         leaving.with_all(now, |conference, cx| conference.withdraw(cx, EndReason::Left));

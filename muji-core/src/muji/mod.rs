@@ -224,10 +224,10 @@ impl Muji {
         self.engine.features()
     }
 
-    /// What to send if this process is gone without having left its calls: see [`Engine::last_words`].
+    /// What to send if this process is gone without having left its calls: see [`Engine::last_will`].
     #[must_use]
-    pub fn last_words(&self) -> Vec<OutgoingStanza> {
-        self.engine.last_words(now())
+    pub fn last_will(&self) -> Vec<OutgoingStanza> {
+        self.engine.last_will(now())
     }
 
     /// Looks at both clocks: between two stanzas the machine may have slept, which only the one on the wall counts.

@@ -83,7 +83,10 @@ impl Client {
         loop {
             tokio::select! {
                 line = from.next() => {
-                    let Some(line) = line else { return Ok(()) };
+                    let Some(line) = line else {
+                        self.lines.finish().await;
+                        return Ok(());
+                    };
                     let line = line.map_err(|why| Failure::Call(format!("the client's lines cannot be read: {why}")))?;
                     if let Some(answer) = self.asked(&line) {
                         self.lines.say(&answer).await.map_err(deaf)?;
@@ -250,8 +253,8 @@ impl Client {
         {
             report.summary();
         }
-        let words = self.muji.last_words();
-        self.say(Notification::LastWords { stanzas: words.iter().map(|word| word.to_xml()).collect() }).await
+        let will = self.muji.last_will();
+        self.say(Notification::LastWill { stanzas: will.iter().map(|stanza| stanza.to_xml()).collect() }).await
     }
 
     /// The event gets the number by which the client can take the invitation.

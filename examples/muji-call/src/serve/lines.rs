@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 /// Lines that wait for a client that reads slowly: some seconds of a call of many.
@@ -16,12 +16,17 @@ const UNREAD: usize = 16;
 /// A client that reads nothing for so long is taken for hung: its user would not see that it rings.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// At the end, for what has been said already.
+const ENDING: Duration = Duration::from_secs(2);
+
 /// Bytes of a line. Servers let half a megabyte of a stanza through, and JSON writes some characters as six.
 const MAX_LINE: u64 = 4 << 20;
 
 /// Lines to the client.
 pub(super) struct LinesOut {
     queue: mpsc::Sender<String>,
+    /// Told when all is written.
+    written: oneshot::Receiver<()>,
 }
 
 /// The client does not take what it is told.
@@ -32,6 +37,7 @@ impl LinesOut {
     /// Writes to the client from now on.
     pub(super) fn to(client: impl Write + Send + 'static) -> Self {
         let (queue, mut lines) = mpsc::channel::<String>(QUEUE);
+        let (all, written) = oneshot::channel();
         std::thread::spawn(move || {
             let mut client = BufWriter::new(client);
             while let Some(line) = lines.blocking_recv() {
@@ -40,14 +46,21 @@ impl LinesOut {
                     return; // It is gone, and its own lines end too.
                 }
             }
+            let _nobody_waits = all.send(()).is_err();
         });
-        Self { queue }
+        Self { queue, written }
     }
 
     /// A line that the client needs.
     pub(super) async fn say(&self, line: &Value) -> Result<(), Deaf> {
         let sent = timeout(PATIENCE, self.queue.send(line.to_string()));
         if matches!(sent.await, Ok(Ok(()))) { Ok(()) } else { Err(Deaf) }
+    }
+
+    /// Nothing more is said; what was said is still written.
+    pub(super) async fn finish(self) {
+        drop(self.queue);
+        let _gone = timeout(ENDING, self.written).await.is_err();
     }
 
     /// A line that can be left out, as another follows in a second. False if it was.

@@ -47,7 +47,7 @@ pub(super) enum Request {
         /// The call of a chat room in which the client sits.
         #[serde(default)]
         in_chat: bool,
-        /// An invitation named the room, which is not to be made anew.
+        /// An invitation named the room, which is not made again if it is gone.
         #[serde(default)]
         invited: bool,
         nick: Option<String>,
@@ -154,7 +154,7 @@ pub(super) enum Notification {
     /// So many events of measurements were left out, as the client read too slowly.
     LeftOut { measurements: u64 },
     /// What the client sends if this process dies, so that nobody waits for it: these instead of those of before.
-    LastWords { stanzas: Vec<String> },
+    LastWill { stanzas: Vec<String> },
 }
 
 /// Why a request was not done, by the codes of JSON-RPC 2.0 section 5.1; from 1 on they are ours.

@@ -101,7 +101,7 @@ impl ChatClient {
     }
 }
 
-/// What the client's own code does: stanzas in and out, and the last words of a sidecar that died.
+/// What the client's own code does: stanzas in and out, and the last will of a sidecar that died.
 async fn live(
     mut connection: Connection,
     jid: FullJid,
@@ -110,7 +110,7 @@ async fn live(
     events: mpsc::UnboundedSender<Value>,
 ) {
     sidecar.write(&json!({ "method": "connected", "params": { "jid": jid.to_string() } }).to_string()).await;
-    let mut last_words = Vec::new();
+    let mut last_will = Vec::new();
     loop {
         tokio::select! {
             incoming = connection.next() => if let Incoming::Stanza(stanza) = incoming {
@@ -123,14 +123,14 @@ async fn live(
                 let line: Value = serde_json::from_str(&line).expect("it is JSON");
                 match (line["method"].as_str(), &line["params"]) {
                     (Some("send"), params) => send(&mut connection, &params["xml"]).await,
-                    (Some("last-words"), params) => last_words = params["stanzas"].as_array().expect("some").clone(),
+                    (Some("last-will"), params) => last_will = params["stanzas"].as_array().expect("some").clone(),
                     (Some("event"), event) => drop(events.send(event.clone())),
                     _ => {}
                 }
             }
         }
     }
-    for stanza in last_words {
+    for stanza in last_will {
         send(&mut connection, &stanza).await;
     }
     loop {
@@ -211,7 +211,18 @@ async fn what_cannot_be_done_is_answered_with_a_code_and_a_sentence() {
     sidecar.write(r#"{"method":"leave","params":{"call":7}}"#).await;
     let warning = sidecar.next().await;
     assert_eq!(warning["params"]["event"], "warning", "{warning}");
+    // What was asked before the end is answered behind it.
+    sidecar.write(r#"{"id":"last","method":"leave","params":{"call":7}}"#).await;
     drop(sidecar.asks);
+    let said = async {
+        while let Ok(Some(line)) = sidecar.says.next_line().await {
+            if line.contains("\"last\"") {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(timeout(LIMIT, said).await.expect("it ends"));
     let ended = timeout(LIMIT, sidecar.child.wait()).await.expect("it ends with its client");
     assert_eq!(ended.expect("it ran").code(), Some(0));
 }

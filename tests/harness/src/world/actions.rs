@@ -362,9 +362,9 @@ impl World {
     /// # Panics
     /// If it is no client.
     #[must_use]
-    pub fn last_words(&self, who: PersonId) -> Vec<Stanza> {
+    pub fn last_will(&self, who: PersonId) -> Vec<Stanza> {
         let Body::Client(client) = &self.people[who.0].body else { panic!("only a client has calls") };
-        client.engine.last_words(self.now).into_iter().map(Stanza::from).collect()
+        client.engine.last_will(self.now).into_iter().map(Stanza::from).collect()
     }
 
     /// A puppet sends a stanza, or somebody what its Engine did not say.
