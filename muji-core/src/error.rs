@@ -36,6 +36,9 @@ pub enum Refused {
     /// The nick is no valid resource.
     #[error("the nick cannot be used in a JID")]
     BadNick,
+    /// XML does not have all control characters.
+    #[error("a room's password cannot have control characters")]
+    BadPassword,
     /// A call inside a chat room needs the client to be in it.
     #[error("the client is not in that room; enter it first, or join the call as one with a room of its own")]
     NotInRoom,

@@ -26,10 +26,11 @@ pub(crate) fn element(text: &str) -> Result<Element, NotXml> {
 /// Reads any number of elements. What says no namespace has that of a stream, as many libraries write stanzas without it.
 pub(crate) fn elements(text: &str) -> Result<Vec<Element>, NotXml> {
     // A name that the text cannot end: what came behind such an end would not be read.
-    let mut name = "stream".to_owned();
-    while text.contains(&format!("</{name}")) {
-        name.push('_');
-    }
+    let ends = text.match_indices("</stream").map(|(at, end)| {
+        let more = text[at + end.len()..].bytes();
+        1 + more.take_while(|byte| *byte == b'_').count()
+    });
+    let name = format!("stream{}", "_".repeat(ends.max().unwrap_or(0)));
     let stream = format!("<{name} xmlns='{}'>{text}</{name}>", ns::CLIENT);
     let stream: Children =
         xso::from_bytes(stream.as_bytes()).map_err(|why| NotXml(format!("this is no XML: {why}")))?;
@@ -103,6 +104,7 @@ mod tests {
             "<?xml version='1.0'?><a/>",
             "</stream><stream>",
             "</stream>",
+            "</stream_></stream__>",
             "<a xmlns:b='c'><d:e/></a>",
         ] {
             assert!(why(text).starts_with("this is no XML: "), "{text}: {}", why(text));

@@ -1,4 +1,4 @@
-"""A bot that takes every call of its contacts, and joins the room that is named to it by a chat message.
+"""A bot that takes every call of its contacts, and joins the room that one of them names in a chat message.
 
     XMPP_JID=bot@example.org XMPP_PASSWORD=… python bot.py --audio greeting.wav
 
@@ -30,13 +30,18 @@ class Bot(ClientXMPP):
         print("online", flush=True)
 
     async def said(self, message: object) -> None:
-        if message["type"] == "chat" and message["body"]:
+        is_contact = self.client_roster[message["from"].bare]["subscription"] in ("from", "both")
+        if message["type"] != "chat" or not message["body"] or not is_contact:
+            return  # Nobody else brings it anywhere.
+        try:
             await self.calls.join(message["body"].strip(), nick="bot")
+        except muji.Refused as why:
+            message.reply(str(why)).send()
 
     def happened(self, event: muji.Event) -> None:
         print(event, flush=True)
         if event["event"] == "ringing":
-            asyncio.ensure_future(self.calls.accept(event["call"]))
+            self.calls.background(self.calls.accept(event["call"]))
 
 
 async def main() -> None:

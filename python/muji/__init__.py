@@ -6,13 +6,16 @@ server. `muji.slixmpp` ties both together for clients on slixmpp.
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 __all__ = ["Calls", "Refused"]
+
+_log = logging.getLogger(__name__)
 
 #: Of the lines; see docs/serve.md of the project.
 PROTOCOL = 1
@@ -22,6 +25,12 @@ MAX_LINE = 4 << 20
 
 #: Seconds until the program has to be there, on a machine that does other things too.
 STARTING = 30
+
+#: Seconds until an answer has to be there. A program that hangs must not hang its client: it is killed.
+ANSWERING = 30
+
+#: Seconds that the program may take to end.
+ENDING = 5
 
 Event = dict[str, Any]
 Media = Iterable[str] | None
@@ -58,6 +67,7 @@ class Calls:
         self._number = 0
         self._last_will: list[str] = []
         self._closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         #: What the client adds to its disco#info (XEP-0030).
@@ -69,11 +79,16 @@ class Calls:
         self._process = await asyncio.create_subprocess_exec(
             _program(), "serve", "--stdio", *options, stdin=pipe, stdout=pipe, limit=MAX_LINE
         )
-        ready = await asyncio.wait_for(self._next(), STARTING)
-        if ready is None or ready.get("method") != "ready":
-            raise ConnectionError("muji-call does not start; it says why on standard error")
-        if ready["params"]["protocol"] != PROTOCOL:
-            raise ConnectionError(f"muji-call speaks protocol {ready['params']['protocol']}, this package {PROTOCOL}")
+        try:
+            ready = await asyncio.wait_for(self._next(), STARTING)
+            if ready is None or ready.get("method") != "ready":
+                raise ConnectionError("muji-call does not start; it says why on standard error")
+            if ready["params"]["protocol"] != PROTOCOL:
+                spoken = ready["params"]["protocol"]
+                raise ConnectionError(f"muji-call speaks protocol {spoken}, this package {PROTOCOL}")
+        except BaseException:
+            self._kill()
+            raise
         self.features = ready["params"]["features"]
         self._reading = asyncio.create_task(self._read())
 
@@ -82,11 +97,26 @@ class Calls:
         if self._process is None or self._process.stdin is None or self._reading is None:
             return
         self._closing = True
-        for stanza in self._last_will:
-            self._send(stanza)
         self._process.stdin.close()
-        await self._reading
+        try:
+            await asyncio.wait_for(asyncio.shield(self._reading), ENDING)
+        except TimeoutError:
+            self._kill()
+            await self._reading
         await self._process.wait()
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does something that nobody waits for; what goes wrong in it is logged."""
+
+        async def watched() -> None:
+            try:
+                await work
+            except (ConnectionError, Refused) as why:
+                _log.warning("%s", why)
+
+        task = asyncio.ensure_future(watched())
+        self._tasks.add(task)  # Or it might be collected before it ends.
+        task.add_done_callback(self._tasks.discard)
 
     # ---- the client's connection ------------------------------------------------------------------------------------
 
@@ -156,16 +186,26 @@ class Calls:
         """Any request of docs/serve.md.
 
         :raises Refused: if it is not done.
-        :raises ConnectionError: if the program is gone.
+        :raises ConnectionError: if the program is gone, or does not answer.
         """
-        if self._process is None or self._process.stdin is None or self._process.returncode is not None:
+        if self._process is None or self._process.stdin is None or self._reading is None or self._reading.done():
             raise ConnectionError("muji-call is not running")
         self._number += 1
-        answer = self._answers[self._number] = asyncio.get_running_loop().create_future()
-        line = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
-        self._process.stdin.write(json.dumps(line).encode() + b"\n")
-        await self._process.stdin.drain()
-        return await answer
+        number = self._number
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        line = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        try:
+            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+            return await asyncio.wait_for(answer, ANSWERING)
+        except TimeoutError:
+            self._kill()
+            raise ConnectionError(f"muji-call does not answer for {ANSWERING} s, and is ended") from None
+        finally:
+            self._answers.pop(number, None)
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     @staticmethod
     def _how(nick: str | None, password: str | None, media: Media) -> dict[str, Any]:
@@ -180,28 +220,45 @@ class Calls:
         return json.loads(line) if line else None
 
     async def _read(self) -> None:
-        while (line := await self._next()) is not None:
-            params = line.get("params")
-            match line.get("method"):
-                case "send":
-                    self._send(params["xml"])
-                case "event":
-                    self._on_event(params)
-                case "last-will":
-                    self._last_will = params["stanzas"]
-                case None:
-                    self._answered(line)
-        for answer in self._answers.values():
-            answer.set_exception(ConnectionError("muji-call is gone"))
-        self._answers.clear()
-        if not self._closing:
+        try:
+            while (line := await self._next()) is not None:
+                self._said(line)
+        except ValueError as why:  # No JSON, or a line that is too long.
+            _log.error("muji-call says what cannot be read: %s", why)
+            self._kill()
+        finally:
+            for answer in self._answers.values():
+                if not answer.done():
+                    answer.set_exception(ConnectionError("muji-call is gone"))
             for stanza in self._last_will:
-                self._send(stanza)
-            self._on_event({"event": "gone", "why": "muji-call has ended; it says why on standard error"})
+                self._tell(self._send, stanza)
+            if not self._closing:
+                why = "muji-call has ended; it says why on standard error"
+                self._tell(self._on_event, {"event": "gone", "why": why})
+
+    def _said(self, line: dict[str, Any]) -> None:
+        params = line.get("params")
+        match line.get("method"):
+            case "send":
+                self._tell(self._send, params["xml"])
+            case "event":
+                self._tell(self._on_event, params)
+            case "last-will":
+                self._last_will = params["stanzas"]
+            case None:
+                self._answered(line)
+
+    @staticmethod
+    def _tell(client: Callable[[Any], None], what: Any) -> None:
+        """What goes wrong in the client ends no call."""
+        try:
+            client(what)
+        except Exception:
+            _log.exception("the client did not take what muji-call says")
 
     def _answered(self, line: dict[str, Any]) -> None:
-        answer = self._answers.pop(line["id"], None) if line.get("id") is not None else None
-        if answer is None or answer.cancelled():
+        answer = self._answers.get(line["id"]) if line.get("id") is not None else None
+        if answer is None or answer.done():
             return
         if "error" in line:
             answer.set_exception(Refused(line["error"]["code"], line["error"]["message"]))

@@ -1,6 +1,6 @@
 """Calls for clients on slixmpp: `attach` ties a `muji.Calls` to a `slixmpp.ClientXMPP`."""
 
-import asyncio
+import logging
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
@@ -8,15 +8,50 @@ from slixmpp import ClientXMPP
 from slixmpp.stanza import Iq, Message, Presence
 from slixmpp.xmlstream.stanzabase import StanzaBase
 
-from . import Calls, Event
+from . import Calls, Event, Refused
+
+_log = logging.getLogger(__name__)
 
 _STANZAS: dict[str, type[StanzaBase]] = {
     f"{{jabber:client}}{stanza.name}": stanza for stanza in (Iq, Message, Presence)
 }
 
 
+class _Filter:
+    """Holds each stanza until the calls have said whose it is. Filters of others, such as that which counts stanzas (XEP-0198), see all."""
+
+    def __init__(self, client: ClientXMPP, calls: Calls) -> None:
+        self._client = client
+        self._calls = calls
+        self._known: StanzaBase | None = None
+        self._taken = False
+        client.add_filter("in", self._hold, 0)
+        client.add_filter("in", self._drop)
+
+    def _hold(self, stanza: StanzaBase) -> StanzaBase | None:
+        if stanza is self._known or type(stanza) not in _STANZAS.values():
+            return stanza
+        self._calls.background(self._ask(stanza))  # In order: each writes its line before the next begins.
+        return None
+
+    def _drop(self, stanza: StanzaBase) -> StanzaBase | None:
+        return None if stanza is self._known and self._taken else stanza
+
+    async def _ask(self, stanza: StanzaBase) -> None:
+        try:
+            taken = await self._calls.stanza(str(stanza)) == "taken"
+        except (ConnectionError, Refused) as why:
+            _log.warning("a stanza was not given to the calls: %s", why)
+            taken = False
+        self._known, self._taken = stanza, taken
+        try:
+            self._client.recv_stanza(stanza)
+        finally:
+            self._known = None
+
+
 async def attach(client: ClientXMPP, on_event: Callable[[Event], None], *options: str) -> Calls:
-    """Starts `muji-call serve` with these options, before the client connects.
+    """Starts `muji-call serve` with these options; before the client connects, and after its plugins are registered.
 
     From then on stanzas of calls never reach the client's handlers, and the contacts of its roster may make it ring.
     """
@@ -26,40 +61,23 @@ async def attach(client: ClientXMPP, on_event: Callable[[Event], None], *options
         client.send(_STANZAS[element.tag](stream=client, xml=element))
 
     calls = Calls(send, on_event)
-    given_back: set[int] = set()
-
-    async def ask(stanza: StanzaBase) -> None:
-        try:
-            is_taken = await calls.stanza(str(stanza)) == "taken"
-        except ConnectionError:
-            is_taken = False
-        if not is_taken:
-            given_back.add(id(stanza))
-            client.recv_stanza(stanza)
-
-    def come(stanza: StanzaBase) -> StanzaBase | None:
-        if id(stanza) in given_back:
-            given_back.discard(id(stanza))
-            return stanza
-        if type(stanza) not in _STANZAS.values():
-            return stanza
-        asyncio.ensure_future(ask(stanza))  # In order: each writes its line before the next begins.
-        return None
 
     async def online(_: object) -> None:
         await calls.connected(client.boundjid.full)
+        client["xep_0280"].enable()  # What other devices of the account do is known by copies alone.
 
     async def roster(_: object) -> None:
         own = client.client_roster
         await calls.contacts(jid for jid in own if own[jid]["subscription"] in ("from", "both"))
 
     await calls.start(*options)
-    client.register_plugin("xep_0030")
+    for plugin in ("xep_0030", "xep_0115", "xep_0280"):
+        client.register_plugin(plugin)
     for feature in calls.features:
         client["xep_0030"].add_feature(feature)
-    client.add_filter("in", come)
-    client.add_event_handler("session_start", online)
-    client.add_event_handler("session_resumed", lambda _: asyncio.ensure_future(calls.resumed()))
-    client.add_event_handler("disconnected", lambda _: asyncio.ensure_future(calls.lost()))
-    client.add_event_handler("roster_update", roster)
+    _Filter(client, calls)
+    client.add_event_handler("session_start", lambda event: calls.background(online(event)))
+    client.add_event_handler("session_resumed", lambda _: calls.background(calls.resumed()))
+    client.add_event_handler("disconnected", lambda _: calls.background(calls.lost()))
+    client.add_event_handler("roster_update", lambda event: calls.background(roster(event)))
     return calls

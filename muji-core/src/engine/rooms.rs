@@ -85,6 +85,9 @@ impl Engine {
         if how.media.iter().all(|media| self.shared.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
         }
+        if how.password.as_ref().is_some_and(|password| password.expose().contains(char::is_control)) {
+            return Err(Refused::BadPassword);
+        }
         let nick = chat_nick.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
         let occupant = occupant_jid(&room, &nick).ok_or(Refused::BadNick)?;
         let call = call.unwrap_or_else(|| self.shared.ids.call());

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ use muji_media::stats::Observation;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::interval;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::stanza::Stanza;
 
-use super::lines::{Deaf, LinesIn, LinesOut};
+use super::lines::{LinesIn, LinesOut, Unsaid};
 use super::protocol::{self, Fault, Medium, Notification, Request};
 use crate::exit::Failure;
 use crate::network::Network;
@@ -45,6 +48,26 @@ pub(super) struct Client {
     invited: u64,
     /// Measurements that were left out.
     left_out: u64,
+    /// What the client knows that ends its calls, without ids, which are others each time.
+    will: Vec<String>,
+}
+
+/// Why a client is served no more.
+enum Stop {
+    Unsaid(Unsaid),
+    Unreadable(io::Error),
+}
+
+impl From<Unsaid> for Stop {
+    fn from(why: Unsaid) -> Self {
+        Self::Unsaid(why)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(why: io::Error) -> Self {
+        Self::Unreadable(why)
+    }
 }
 
 impl Client {
@@ -70,39 +93,47 @@ impl Client {
             invitations: BTreeMap::new(),
             invited: 0,
             left_out: 0,
+            will: Vec::new(),
         })
     }
 
     /// Until the client is gone. Its connection is gone with it, so nothing more can be said for it.
-    pub(super) async fn run(mut self, mut from: LinesIn) -> Result<(), Failure> {
-        let deaf = |Deaf| Failure::Call("the client reads nothing that it is told".to_owned());
+    pub(super) async fn run(mut self, from: LinesIn) -> Result<(), Failure> {
+        let outcome = match self.serve(from).await {
+            Err(Stop::Unsaid(Unsaid::Deaf)) => {
+                Err(Failure::Call("the client reads nothing that it is told".to_owned()))
+            }
+            Err(Stop::Unreadable(why)) => Err(Failure::Call(format!("the client's lines cannot be read: {why}"))),
+            Ok(()) | Err(Stop::Unsaid(Unsaid::Gone)) => Ok(()),
+        };
+        self.lines.finish().await;
+        outcome
+    }
+
+    async fn serve(&mut self, mut from: LinesIn) -> Result<(), Stop> {
         let features = self.muji.features().into_iter().map(str::to_owned).collect();
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.say(Notification::Ready { protocol: protocol::VERSION, version, features }).await.map_err(deaf)?;
+        self.say(Notification::Ready { protocol: protocol::VERSION, version, features }).await?;
         let mut second = interval(Duration::from_secs(1));
         loop {
             tokio::select! {
                 line = from.next() => {
-                    let Some(line) = line else {
-                        self.lines.finish().await;
-                        return Ok(());
-                    };
-                    let line = line.map_err(|why| Failure::Call(format!("the client's lines cannot be read: {why}")))?;
-                    if let Some(answer) = self.asked(&line) {
-                        self.lines.say(&answer).await.map_err(deaf)?;
+                    let Some(line) = line else { return Ok(()) };
+                    if let Some(answer) = self.asked(&line?) {
+                        self.lines.say(&answer).await?;
                     }
                 }
-                Some(notice) = self.muji.next() => self.noticed(notice).await.map_err(deaf)?,
+                Some(notice) = self.muji.next() => self.noticed(notice).await?,
                 Some(observation) = self.observations.recv() => self.observed(&observation),
-                _ = second.tick() => self.look().await.map_err(deaf)?,
+                _ = second.tick() => self.look().await?,
             }
             for event in self.told.take() {
-                self.lines.say(&protocol::notification(&Notification::Event(event))).await.map_err(deaf)?;
+                self.lines.say(&protocol::notification(&Notification::Event(event))).await?;
             }
         }
     }
 
-    async fn say(&self, what: Notification) -> Result<(), Deaf> {
+    async fn say(&self, what: Notification) -> Result<(), Unsaid> {
         self.lines.say(&protocol::notification(&what)).await
     }
 
@@ -233,7 +264,8 @@ impl Client {
         self.reports.entry(call).or_insert_with(|| report(&self.told, json!({ "call": call.0 })))
     }
 
-    async fn noticed(&mut self, notice: Notice) -> Result<(), Deaf> {
+    async fn noticed(&mut self, notice: Notice) -> Result<(), Unsaid> {
+        self.renew_will().await?; // Before what makes it needed goes out.
         let (about, event) = match notice {
             Notice::Send(stanza) => return self.say(Notification::Send { xml: stanza.to_xml() }).await,
             Notice::Event(about, event) => (about, event),
@@ -253,15 +285,27 @@ impl Client {
         {
             report.summary();
         }
+        Ok(())
+    }
+
+    /// Tells the client what to send if this process dies, if that is something else than before.
+    async fn renew_will(&mut self) -> Result<(), Unsaid> {
         let will = self.muji.last_will();
+        let says: Vec<String> = will.iter().map(|stanza| without_id(stanza.as_stanza())).collect();
+        if says == self.will {
+            return Ok(());
+        }
+        self.will = says;
         self.say(Notification::LastWill { stanzas: will.iter().map(|stanza| stanza.to_xml()).collect() }).await
     }
 
     /// The event gets the number by which the client can take the invitation.
     fn invited(&mut self, invitation: &Invitation) {
         self.invited += 1;
-        if self.invitations.len() == MAX_INVITATIONS {
-            self.invitations.pop_first();
+        if self.invitations.len() == MAX_INVITATIONS
+            && let Some((number, _)) = self.invitations.pop_first()
+        {
+            self.account.warning(&format!("too many invitations wait: invitation {number} cannot be taken any more"));
         }
         self.invitations.insert(self.invited, Box::new(invitation.clone()));
         self.account.also(json!({ "invitation": self.invited }));
@@ -282,7 +326,7 @@ impl Client {
     }
 
     /// Once a second.
-    async fn look(&mut self) -> Result<(), Deaf> {
+    async fn look(&mut self) -> Result<(), Unsaid> {
         for (call, report) in &mut self.reports {
             let in_call = self.muji.in_call(*call);
             report.pairs(&in_call.pairs());
@@ -299,6 +343,17 @@ impl Client {
 fn report(told: &Rc<RefCell<Vec<Value>>>, also: Value) -> Report {
     let told = told.clone();
     Report::objects(Box::new(move |event| told.borrow_mut().push(event)), also)
+}
+
+/// What a stanza says to whom.
+fn without_id(stanza: &Stanza) -> String {
+    match stanza {
+        Stanza::Iq(iq) => {
+            format!("{:?} {}", iq.to(), if let Iq::Set { payload, .. } = iq { payload.into() } else { String::new() })
+        }
+        Stanza::Message(message) => format!("{:?} {:?}", message.to, message.payloads),
+        Stanza::Presence(presence) => format!("{:?} {:?} {:?}", presence.to, presence.type_, presence.payloads),
+    }
 }
 
 fn handled(handled: Handled) -> Value {

@@ -29,9 +29,14 @@ pub(super) struct LinesOut {
     written: oneshot::Receiver<()>,
 }
 
-/// The client does not take what it is told.
+/// Why the client is not told something.
 #[derive(Debug)]
-pub(super) struct Deaf;
+pub(super) enum Unsaid {
+    /// It is gone.
+    Gone,
+    /// It reads nothing.
+    Deaf,
+}
 
 impl LinesOut {
     /// Writes to the client from now on.
@@ -52,9 +57,9 @@ impl LinesOut {
     }
 
     /// A line that the client needs.
-    pub(super) async fn say(&self, line: &Value) -> Result<(), Deaf> {
-        let sent = timeout(PATIENCE, self.queue.send(line.to_string()));
-        if matches!(sent.await, Ok(Ok(()))) { Ok(()) } else { Err(Deaf) }
+    pub(super) async fn say(&self, line: &Value) -> Result<(), Unsaid> {
+        let sent = timeout(PATIENCE, self.queue.send(line.to_string())).await;
+        sent.map_err(|_| Unsaid::Deaf)?.map_err(|_| Unsaid::Gone)
     }
 
     /// Nothing more is said; what was said is still written.

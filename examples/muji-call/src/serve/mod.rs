@@ -6,9 +6,9 @@ mod lines;
 mod protocol;
 
 use std::fs;
-use std::io::{ErrorKind, stdin, stdout};
+use std::io::{stdin, stdout};
 use std::net::Shutdown;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let listener = listen(path)?;
     loop {
         let fault = |why| socket_fault(path, &why);
-        let (client, _) = listener.accept().map_err(fault)?; // Nothing else is to be done meanwhile.
+        let waiting = listener.try_clone().map_err(fault)?;
+        let accepted = tokio::task::spawn_blocking(move || waiting.accept()).await;
+        let (client, _) = accepted.expect("it does not panic").map_err(fault)?;
         let (from, to) = (client.try_clone().map_err(fault)?, client.try_clone().map_err(fault)?);
         if let Err(why) = serve(&args, LinesIn::from(from), LinesOut::to(to)).await {
             crate::output::error(format_args!("muji-call: {why}"));
@@ -86,12 +88,20 @@ fn listen(path: &Path) -> Result<UnixListener, Failure> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         fs::remove_file(path).map_err(fault)?;
     }
-    let listener = UnixListener::bind(path).map_err(|why| match why.kind() {
-        ErrorKind::AddrInUse => Failure::Usage(format!("--socket {}: there is a file of this name", path.display())),
-        _ => fault(why),
-    })?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(fault)?;
-    Ok(listener)
+    if path.exists() {
+        return Err(Failure::Usage(format!("--socket {}: there is a file of this name", path.display())));
+    }
+    // Made where nobody else comes, as it belongs to all who can reach it until its mode is set.
+    let name = format!(".muji-call-{}", std::process::id());
+    let private = path.with_file_name(name);
+    fs::DirBuilder::new().mode(0o700).create(&private).map_err(fault)?;
+    let made = UnixListener::bind(private.join("socket")).and_then(|listener| {
+        fs::set_permissions(private.join("socket"), fs::Permissions::from_mode(0o600))?;
+        fs::rename(private.join("socket"), path)?;
+        Ok(listener)
+    });
+    fs::remove_dir_all(&private).map_err(fault)?;
+    made.map_err(fault)
 }
 
 fn socket_fault(path: &Path, why: &std::io::Error) -> Failure {

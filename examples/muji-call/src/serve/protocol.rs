@@ -149,7 +149,7 @@ pub(super) enum Notification {
     Ready { protocol: u32, version: String, features: Vec<String> },
     /// A stanza to send, in this order.
     Send { xml: String },
-    /// What happened: an object as `muji-call --json` prints it, with `call` or `room` where it is about one.
+    /// What happened: an object as `muji-call --json` prints it, with `call` where it is about one.
     Event(Value),
     /// So many events of measurements were left out, as the client read too slowly.
     LeftOut { measurements: u64 },
@@ -202,11 +202,13 @@ pub(super) fn read(line: &str) -> (Option<Value>, Result<Request, Fault>) {
     };
     let params = object.get("params").cloned().unwrap_or_else(|| json!({}));
     let request = serde_json::from_value(json!({ "method": method, "params": params }));
-    (id, request.map_err(|why| fault(why.to_string())))
+    (id, request.map_err(|why| fault(method, why.to_string())))
 }
 
-fn fault(why: String) -> Fault {
-    if why.starts_with("unknown variant") { Fault::UnknownMethod(why) } else { Fault::BadParams(why) }
+fn fault(method: &str, why: String) -> Fault {
+    // A medium that there is not is an unknown variant too.
+    let unknown = why.starts_with(&format!("unknown variant `{method}`"));
+    if unknown { Fault::UnknownMethod(why) } else { Fault::BadParams(why) }
 }
 
 /// A line that answers.

@@ -48,7 +48,7 @@ async fn a_bot_in_python_takes_a_call_and_comes_into_a_room_that_is_named_to_it(
     let called = run(call).await;
     assert_eq!(called.status.code(), Some(0), "{}", String::from_utf8_lossy(&called.stderr));
     hears(&events(&called), 660.0);
-    said(&mut bot, "'hz': 4").await;
+    said(&mut bot, "'event': 'first-sound'").await;
     said(&mut bot, "'event': 'ended'").await;
 
     let room = format!("balcony@conference.{}", server.domain);
