@@ -5,6 +5,7 @@
 mod convert;
 mod early_checks;
 mod failure;
+mod handshake;
 mod pacing;
 mod plan;
 mod probing;

@@ -14,6 +14,7 @@ use str0m::media::Frequency;
 use str0m::{Rtc, RtcConfig};
 
 use super::convert::local;
+use super::handshake::Handshakes;
 use super::rtcp;
 use super::stream::{Streams, declare};
 use crate::bandwidth;
@@ -62,7 +63,7 @@ impl Str0m {
     /// # Errors
     /// If the cryptography library cannot make a certificate.
     pub fn with_dtls(version: Dtls) -> Result<Self, NoCertificate> {
-        let crypto = Arc::new(rtcp::cryptography());
+        let crypto = Arc::new(CryptoProvider { dtls_provider: &Handshakes, ..rtcp::cryptography() });
         let spare = crypto.dtls_provider.generate_certificate().ok_or(NoCertificate)?;
         Ok(Self { crypto, certificates: Certificates::new(spare), version })
     }
