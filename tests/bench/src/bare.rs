@@ -40,8 +40,8 @@ struct End {
     credentials: IceCreds,
     due: Instant,
     sequence: u64,
-    /// What was sent is kept for a peer that misses it, as ours does with pictures.
-    keeps_sent: bool,
+    /// What was sent of pictures is kept for a peer that misses it, and reported on each second instead of each five, as ours does.
+    kind: MediaKind,
 }
 
 /// What an end gives.
@@ -73,7 +73,8 @@ impl End {
 
     fn write(&mut self, now: Instant, timestamp: u32, payload: Arc<[u8]>) {
         self.sequence += 1;
-        let write = RtpWrite::new(111.into(), self.sequence.into(), timestamp, now, payload).nackable(self.keeps_sent);
+        let keeps_sent = self.kind.is_video();
+        let write = RtpWrite::new(111.into(), self.sequence.into(), timestamp, now, payload).nackable(keeps_sent);
         self.rtc.direct_api().stream_tx(&SSRC.into()).expect("it was declared").write_rtp(write);
         self.time(now);
     }
@@ -91,15 +92,15 @@ impl End {
 impl Bare {
     /// Everybody has an end with everybody else.
     pub(crate) fn mesh(n: usize) -> Self {
-        Self::connected(n, (0..n).flat_map(|one| (0..one).map(move |other| (one, other))))
+        Self::connected(n, MediaKind::Audio, (0..n).flat_map(|one| (0..one).map(move |other| (one, other))))
     }
 
-    /// The first has an end with everybody else.
+    /// The first has an end with everybody else, for pictures.
     fn star(n: usize) -> Self {
-        Self::connected(n, (1..n).map(|one| (one, 0)))
+        Self::connected(n, MediaKind::Video, (1..n).map(|one| (one, 0)))
     }
 
-    fn connected(n: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Self {
+    fn connected(n: usize, kind: MediaKind, pairs: impl Iterator<Item = (usize, usize)>) -> Self {
         let now = Instant::now();
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let certificates: Vec<DtlsCert> =
@@ -117,18 +118,16 @@ impl Bare {
                     .clear_codecs()
                     .clear_extension_map()
                     .set_rtp_mode(true);
-                config.codec_config().add_config(
-                    111.into(),
-                    None,
-                    Codec::Opus,
-                    Frequency::FORTY_EIGHT_KHZ,
-                    Some(2),
-                    Default::default(),
-                );
+                // str0m keeps nothing of a payload type that has none for RTX.
+                let (resend, codec, clock, channels) = match kind {
+                    MediaKind::Audio => (None, Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2)),
+                    MediaKind::Video => (Some(112.into()), Codec::Vp8, Frequency::NINETY_KHZ, None),
+                };
+                config.codec_config().add_config(111.into(), resend, codec, clock, channels, Default::default());
                 let address = address(who, with + 1);
                 this.places.insert(address, this.ends.len());
                 let rtc = config.build(now);
-                this.ends.push(End { rtc, address, credentials, due: now, sequence: 0, keeps_sent: false });
+                this.ends.push(End { rtc, address, credentials, due: now, sequence: 0, kind });
             }
             this.introduce();
         }
@@ -145,13 +144,13 @@ impl Bare {
             let (peer, credentials) = (self.ends[with].address, self.ends[with].credentials.clone());
             let fingerprint = self.ends[with].rtc.direct_api().local_dtls_fingerprint().clone();
             let candidate = |address| Candidate::host(address, Protocol::Udp).expect("a usable address");
-            let End { rtc, address, .. } = &mut self.ends[who];
+            let End { rtc, address, kind, .. } = &mut self.ends[who];
             rtc.add_local_candidate(candidate(*address));
             rtc.add_remote_candidate(candidate(peer));
             let mut api = rtc.direct_api();
             api.set_ice_controlling(who < with);
             let mid = Mid::from("a");
-            api.declare_media(mid, MediaKind::Audio);
+            api.declare_media(mid, *kind);
             api.declare_stream_tx(Ssrc::from(SSRC), None, mid, None);
             api.expect_stream_rx(Ssrc::from(SSRC), None, mid, None);
             api.set_remote_fingerprint(fingerprint);
@@ -351,9 +350,7 @@ pub(crate) struct FanBare {
 
 impl FanBare {
     pub(crate) fn connected(peers: usize) -> Self {
-        let mut bare = Bare::star(peers + 1);
-        bare.ends.iter_mut().for_each(|end| end.keeps_sent = true);
-        Self { bare, socket: loopback(), sent: 0 }
+        Self { bare: Bare::star(peers + 1), socket: loopback(), sent: 0 }
     }
 
     pub(crate) fn send(&mut self, pictures: &[PacketizedFrame]) {
