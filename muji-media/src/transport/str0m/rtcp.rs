@@ -17,6 +17,10 @@ use str0m::rtp::rtcp::Rtcp;
 /// The beginning of SRTCP that is not encrypted (RFC 3711 section 3.4): the head of the first packet, and its sender.
 const PLAIN: usize = 8;
 
+/// What is read (RFC 3550 section 12.1, RFC 4585 section 6.1): sender and receiver reports, and feedback of the transport, such as NACKs.
+/// The rest is str0m's alone, and its descriptions of sources, which come with each sender report, are large.
+const READ: [u8; 3] = [200, 201, 205];
+
 static STR0M: LazyLock<CryptoProvider> = LazyLock::new(str0m::crypto::from_feature_flags);
 
 thread_local! {
@@ -41,16 +45,19 @@ pub(super) fn decrypted(datagram: &[u8], handle: impl FnOnce()) -> Vec<Rtcp> {
     }
 }
 
-/// The packets of a compound one (RFC 3550 section 6.1). What str0m cannot read is left out, as it does itself.
+/// The packets of a compound one (RFC 3550 section 6.1) that are [`READ`]. What str0m cannot read is left out, as it does itself.
 fn packets(mut rest: &[u8]) -> Vec<Rtcp> {
     let mut packets = Vec::new();
-    while let Some([first, _, high, low]) = rest.first_chunk() {
+    while let Some([first, kind, high, low]) = rest.first_chunk() {
         let length = 4 * (1 + usize::from(u16::from_be_bytes([*high, *low])));
         let Some((packet, behind)) = rest.split_at_checked(length) else { break };
+        rest = behind;
+        if !READ.contains(kind) {
+            continue;
+        }
         let padding = packet.last().filter(|_| first & 0x20 != 0).map_or(0, |padding| usize::from(*padding));
         let read = length.checked_sub(padding).and_then(|length| Rtcp::try_from(packet.get(..length)?).ok());
         packets.extend(read);
-        rest = behind;
     }
     packets
 }
@@ -202,6 +209,14 @@ mod tests {
         );
         // Media, which is decrypted by the same ciphers, is not kept.
         assert!(theirs.decrypt(&[2; 12], &[&aad], &encrypted, &mut room).is_ok() && DECRYPTED.take().is_none());
+    }
+
+    #[test]
+    fn of_a_compound_packet_reports_and_nacks_are_read() {
+        let sources: [u8; 12] = [0x81, 202, 0, 2, 0, 0, 0, 1, 1, 0, 0, 0];
+        assert!(Rtcp::try_from(&sources[..]).is_ok(), "str0m would read it");
+        let read = packets(&[REPORT.as_slice(), &sources, &NACK].concat());
+        assert!(matches!(read[..], [Rtcp::ReceiverReport(_), Rtcp::Nack(_)]), "{read:?}");
     }
 
     #[test]
