@@ -75,6 +75,15 @@ pub struct Encoded {
     pub layer: Layer,
 }
 
+/// What a frame says before it is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    /// It needs no frame before it.
+    pub(crate) key: bool,
+    /// Its sides, in pixels, if it does not take over those of another.
+    pub(crate) size: Option<[usize; 2]>,
+}
+
 /// A frame of a source that encodes itself, as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SourceFrame {

@@ -82,14 +82,14 @@ pub trait VideoSource: Send {
 /// as this machine can encode. What goes far beyond the bit rate is left out up to a key frame, which is said. It needs no temporal layers:
 /// all who get its frames get each of them, so the bit rate follows the slowest of them.
 ///
-/// If it gives what is no frame of H.264, one of more than a megabyte, or no key frame within five seconds of being asked, that is said and
-/// the call goes on. Frames of VP8, VP9 and AV1 between key frames are not looked into.
+/// If it gives what is no frame of its encoding, one of more than a megabyte, or no key frame within five seconds of being asked, that is
+/// said and the call goes on.
 pub trait EncodedVideoSource: Send {
     /// How its frames are encoded. All H.264 is [`VideoEncoding::H264`].
     fn encoding(&self) -> VideoEncoding;
 
-    /// The next frame, if there is one: all of it, and nothing else. H.264 is a byte stream (ITU-T H.264 annex B); its parameters need not
-    /// come more than once. This is called every few milliseconds in the thread that decodes, so it must not wait; the time of the call is
+    /// The next frame, if there is one: all of it, and nothing else. H.264 is a byte stream (ITU-T H.264 annex B), AV1 units that say their
+    /// lengths; the parameters of H.264 and the sequence header of AV1 need not come more than once. This is called every few milliseconds in the thread that decodes, so it must not wait; the time of the call is
     /// that of the frame.
     ///
     /// # Errors

@@ -93,8 +93,8 @@ pub(super) struct EncodedInput {
     /// Between `begin` and `release`: a source that is released is left alone.
     captures: bool,
     stream: SourceStream,
-    /// The last key frame without its bytes: what is said of it holds for those behind it.
-    last_key: Option<(Option<u8>, [usize; 2])>,
+    /// The profile, if peers agreed to take another, and the size of the last frame.
+    last: Option<(Option<u8>, [usize; 2])>,
     has_changed: bool,
     payloader: Box<dyn Payloader>,
     decoder: Option<Box<dyn VideoDecoder>>,
@@ -124,7 +124,7 @@ impl EncodedInput {
             need: Need { passed: None, decoded: false, bits: INITIAL },
             captures: false,
             stream: SourceStream::new(encoding),
-            last_key: None,
+            last: None,
             has_changed: false,
             payloader: encoding.payloader(),
             decoder: None,
@@ -148,7 +148,7 @@ impl EncodedInput {
 
     /// The size of its frames, if one came.
     pub(super) fn size(&self) -> Option<[usize; 2]> {
-        self.last_key.map(|(_, size)| size)
+        self.last.map(|(_, size)| size)
     }
 
     /// Captures from now on. Encoders begin with a key frame of themselves.
@@ -187,10 +187,10 @@ impl EncodedInput {
     /// Whether its frames are passed on as they are. As long as none came, nothing is known against it.
     pub(super) fn passes(&self) -> bool {
         let Some(limit) = self.need.passed else { return false };
-        self.last_key.is_none_or(|(profile, size)| profile.is_none() && fits(size, limit))
+        self.last.is_none_or(|(profile, size)| profile.is_none() && fits(size, limit))
     }
 
-    /// Whether key frames say something else than when this was asked last.
+    /// Whether frames say something else than when this was asked last.
     pub(super) fn has_changed(&mut self) -> bool {
         std::mem::take(&mut self.has_changed)
     }
@@ -248,8 +248,10 @@ impl EncodedInput {
         match read {
             Ok(Some(frame)) => {
                 if frame.key {
-                    self.begins(now, &frame);
+                    self.asked = None;
+                    self.key_frames.made(now, frame.bytes.len(), self.need.bits);
                 }
+                self.look(&frame);
                 Some(frame)
             }
             Ok(None) => None,
@@ -262,14 +264,12 @@ impl EncodedInput {
         }
     }
 
-    /// A key frame has come.
-    fn begins(&mut self, now: Instant, frame: &SourceFrame) {
-        let SourceFrame { bytes, size: [width, height], other_profile, .. } = frame;
+    /// Whether a frame can be passed on. Of VP9 not only key frames may have another size than the one before.
+    fn look(&mut self, frame: &SourceFrame) {
+        let SourceFrame { size: [width, height], other_profile, .. } = frame;
         let says = Some((*other_profile, [*width, *height]));
-        self.has_changed |= self.last_key != says;
-        self.last_key = says;
-        self.asked = None;
-        self.key_frames.made(now, bytes.len(), self.need.bits);
+        self.has_changed |= self.last != says;
+        self.last = says;
         if self.need.passed.is_none() || self.passes() {
             return;
         }

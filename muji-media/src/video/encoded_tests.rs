@@ -11,7 +11,7 @@ use super::frame::{INTERVAL, VideoFrame};
 use super::task::{VideoOutput, VideoTask};
 use super::tests::{Bench, id, received, wanted};
 use crate::bandwidth::Target;
-use crate::codec::encoding::VideoEncoding::{self, H264, Vp8};
+use crate::codec::encoding::VideoEncoding::{self, Av1, H264, Vp8, Vp9};
 use crate::codec::h264;
 use crate::codec::video::VideoEncoder;
 use crate::device::{DeviceError, EncodedVideoSource, VideoInput, VideoOrigin, VideoSink};
@@ -294,6 +294,75 @@ fn a_camera_that_says_its_parameters_once_is_seen_by_a_peer_that_comes_later() {
     let key = camera.sent[&H264].iter().position(|frame| frame.key).expect("it was asked for");
     camera.sent.get_mut(&H264).unwrap().drain(..key);
     assert_eq!(camera.seen(H264), [[320, 180]]);
+}
+
+/// Encodings of which only our side knows what a peer needs, if they are built in.
+fn vp9_and_av1() -> impl Iterator<Item = VideoEncoding> {
+    VideoEncoding::built_in().filter(|encoding| [Vp9, Av1].contains(encoding))
+}
+
+#[test]
+fn a_peer_that_comes_later_sees_vp9_and_av1_from_the_key_frame_that_it_asks_for() {
+    // Of AV1 the sequence header comes once.
+    let without = |frame: Vec<u8>| match frame[..] {
+        [0x0A, length, ref rest @ ..] => rest[length.into()..].to_vec(),
+        _ => frame,
+    };
+    for encoding in vp9_and_av1() {
+        let mut camera = Camera::new(encoding, [320, 180], None).begin([encoding]);
+        camera.film(1);
+        camera.film_changed(9, without);
+        camera.sent.clear();
+        camera.film_changed(10, without);
+        assert_eq!((camera.seen(encoding), camera.sent(encoding)), (vec![], 10), "nothing it could build on");
+        camera.romeo.give(VideoTask::ForceKeyFrame(vec![(Media::Video, encoding)]));
+        camera.film_changed(10, without);
+        assert_eq!((camera.seen(encoding), camera.key_frames_made, camera.said.len()), (vec![[320, 180]], 1, 0));
+    }
+}
+
+#[test]
+fn a_peer_that_loses_frames_of_vp9_or_av1_asks_for_one_key_frame_and_sees_the_camera_again() {
+    for encoding in vp9_and_av1() {
+        let mut camera = Camera::new(encoding, [320, 180], None).begin([encoding]);
+        let (mut juliet, mut number, mut asked) = (Bench::new(), 1, 0);
+        for frame in 0..120 {
+            camera.film(1);
+            let packets = camera.sent.remove(&encoding).expect("nothing is left out").remove(0).packets;
+            for packet in received(&packets, number, juliet.now).into_iter().filter(|_| !(30..33).contains(&frame)) {
+                juliet.give(VideoTask::Packet(id(1), Media::Video, encoding, packet));
+            }
+            number += packets.len() as u64;
+            for output in juliet.run(INTERVAL) {
+                assert!(matches!(output, VideoOutput::RequestKeyFrame(_)), "{output:?}");
+                asked += 1;
+                camera.romeo.give(VideoTask::ForceKeyFrame(vec![(Media::Video, encoding)]));
+            }
+        }
+        let seen = std::iter::from_fn(|| juliet.seen.try_recv().ok());
+        let decoded = seen
+            .filter_map(|seen| if let Observation::Video { stats, .. } = seen { Some(stats.decoded) } else { None });
+        assert_eq!((asked, camera.key_frames_made), (1, 1));
+        // Lost packets are waited for for 800 ms: some 27 of the frames are not seen. What is, is counted once a second.
+        assert!(decoded.last().is_some_and(|decoded| (55..95).contains(&decoded)), "{encoding:?}");
+    }
+}
+
+#[test]
+fn what_is_no_vp9_or_av1_between_key_frames_is_said_once_and_the_call_goes_on() {
+    for encoding in vp9_and_av1() {
+        let mut camera = Camera::new(encoding, [320, 180], None).begin([encoding]);
+        camera.film(10);
+        camera.film_changed(15, |_| b"I am a teapot, and no camera.".to_vec());
+        assert_eq!(camera.sent(encoding), 10);
+        camera.film(40);
+        let why = if encoding == Vp9 { "the header of a frame cannot be read" } else { "it has units of no kind" };
+        let name = encoding.name();
+        let said = format!("the encoded source gives what is no {name}: the stream makes no sense: {why}");
+        assert_eq!(camera.said, [said]);
+        // The key frame that was asked for was none, and is asked for again after a second.
+        assert!((20..=40).contains(&camera.sent(encoding)), "from the next key frame on");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod libaom;
 mod obu;
 mod payload;
+mod sequence_header;
 
 use muji_xep::rtp::PayloadType;
 
@@ -11,6 +12,7 @@ use muji_xep::rtp::PayloadType;
 pub use libaom::{Decoder, Encoder};
 pub(crate) use obu::{configuration, is_key, size};
 pub(crate) use payload::{Av1Payloader, join, read};
+pub(crate) use sequence_header::SequenceHeader;
 
 use super::offer;
 

@@ -54,6 +54,11 @@ impl<'a> Obu<'a> {
         matches!(self.kind(), TEMPORAL_DELIMITER | TILE_LIST | PADDING)
     }
 
+    /// Of no kind that there is yet.
+    pub(super) fn is_reserved(self) -> bool {
+        matches!(self.kind(), 0 | 9..=14)
+    }
+
     /// Appends it to a frame, with its length.
     pub(super) fn append_to(self, frame: &mut Vec<u8>) {
         frame.push(self.first | HAS_LENGTH);
@@ -76,7 +81,7 @@ impl<'a> Obu<'a> {
     }
 
     /// Whether it begins a key frame; `None` if it begins no frame.
-    fn key(self) -> Option<bool> {
+    pub(super) fn key(self) -> Option<bool> {
         // One bit says that another frame is shown again; of the two behind it key frames have none.
         matches!(self.kind(), FRAME | FRAME_HEADER).then(|| self.body.first().is_some_and(|first| first & 0xE0 == 0))
     }

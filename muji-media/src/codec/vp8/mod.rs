@@ -13,7 +13,7 @@ use muji_xep::rtp::PayloadType;
 pub use decoder::Decoder;
 #[cfg(feature = "vp8")]
 pub use encoder::Encoder;
-pub(crate) use header::{is_key, size};
+pub(crate) use header::{is_key, look, size};
 pub(crate) use payload::{Vp8Payloader, read, renumbered};
 
 use super::offer;

@@ -1,10 +1,10 @@
 //! The decoder of VP9, profile 0.
 
-use super::header::Header;
+use super::header::{TOO_SHORT, checked};
 use super::superframe::{frames, together};
 use crate::codec::libvpx::{DecoderContext, Format};
 use crate::codec::video::{VideoDecoder, VideoFault};
-use crate::video::frame::{MAX_PIXELS, VideoFrame};
+use crate::video::frame::VideoFrame;
 
 /// Decodes one stream. It keeps up to eight frames to refer to: of the largest that are taken, some 110 MB.
 pub struct Decoder(DecoderContext);
@@ -22,7 +22,7 @@ impl Decoder {
 impl VideoDecoder for Decoder {
     /// Of several frames the last that is to be shown is: in layers, the largest.
     fn decode(&mut self, bytes: &[u8]) -> Result<Option<VideoFrame>, VideoFault> {
-        let frames = frames(bytes).ok_or(VideoFault::Stream("a frame is longer than its picture"))?;
+        let frames = frames(bytes).ok_or(TOO_SHORT)?;
         let mut shown = None;
         for frame in frames {
             checked(frame)?;
@@ -31,11 +31,4 @@ impl VideoDecoder for Decoder {
         }
         Ok(shown)
     }
-}
-
-/// Each frame may have another size than the one before, not only key frames, and libvpx makes room for whatever it says.
-fn checked(frame: &[u8]) -> Result<(), VideoFault> {
-    let header = Header::read(frame)?;
-    let too_large = header.size.is_some_and(|[width, height]| width * height > MAX_PIXELS);
-    if too_large { Err(VideoFault::Size) } else { Ok(()) }
 }
