@@ -77,6 +77,14 @@ impl fmt::Display for Media {
     }
 }
 
+/// Adds what was read of a child of `place` to a list that takes so many, or notes that it was left out.
+fn keep<T>(list: &mut Vec<T>, most: usize, read: Option<T>, [place, name]: [&str; 2], skipped: &mut Skipped) {
+    match read.filter(|_| list.len() < most) {
+        Some(read) => list.push(read),
+        None => skipped.note(place, name),
+    }
+}
+
 /// A name and perhaps a value: a parameter of a codec or of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parameter {
@@ -297,12 +305,13 @@ impl PayloadType {
             feedback: Vec::new(),
         };
         for child in element.children() {
-            if child.is("parameter", NSChoice::AnyOf(&[ns::RTP, ns::RTP_0])) && this.parameters.len() < MAX_PARAMETERS {
-                this.parameters.extend(Parameter::read(child));
-            } else if child.is("rtcp-fb", ns::RTCP_FB) && this.feedback.len() < MAX_PARAMETERS {
-                this.feedback.extend(Feedback::read(child));
+            let place = ["payload-type", child.name()];
+            if child.is("parameter", NSChoice::AnyOf(&[ns::RTP, ns::RTP_0])) {
+                keep(&mut this.parameters, MAX_PARAMETERS, Parameter::read(child), place, skipped);
+            } else if child.is("rtcp-fb", ns::RTCP_FB) {
+                keep(&mut this.feedback, MAX_PARAMETERS, Feedback::read(child), place, skipped);
             } else {
-                skipped.note("payload-type", child.name());
+                skipped.note(place[0], place[1]);
             }
         }
         Some(this)
@@ -382,10 +391,12 @@ pub struct Source {
 }
 
 impl Source {
-    fn read(element: &Element) -> Option<Self> {
-        let parameters = element.children().filter(|child| child.is("parameter", ns::SOURCES));
-        let parameters = parameters.filter_map(Parameter::read).take(MAX_PARAMETERS).collect();
-        Some(Self { ssrc: parsed(element, "ssrc")?, parameters })
+    fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let mut this = Self { ssrc: parsed(element, "ssrc")?, parameters: Vec::new() };
+        for child in element.children().filter(|child| child.is("parameter", ns::SOURCES)) {
+            keep(&mut this.parameters, MAX_PARAMETERS, Parameter::read(child), ["source", child.name()], skipped);
+        }
+        Some(this)
     }
 
     fn write(&self) -> Element {
@@ -420,10 +431,12 @@ impl SourceGroup {
         (self.semantics == Self::FID && pair[0] != pair[1]).then_some(pair)
     }
 
-    fn read(element: &Element) -> Option<Self> {
-        let sources = element.children().filter(|child| child.is("source", ns::SOURCES));
-        let sources = sources.filter_map(|source| parsed(source, "ssrc")).take(MAX_SOURCES).collect();
-        Some(Self { semantics: text(element, "semantics")?, sources })
+    fn read(element: &Element, skipped: &mut Skipped) -> Option<Self> {
+        let mut this = Self { semantics: text(element, "semantics")?, sources: Vec::new() };
+        for child in element.children().filter(|child| child.is("source", ns::SOURCES)) {
+            keep(&mut this.sources, MAX_SOURCES, parsed(child, "ssrc"), ["ssrc-group", child.name()], skipped);
+        }
+        Some(this)
     }
 
     fn write(&self) -> Element {
@@ -523,19 +536,22 @@ impl Description {
         };
         let mut this = Self { ssrc: parsed(element, "ssrc"), ..Self::new(media, Vec::new()) };
         let mut ids = BTreeSet::new();
+        let mut common = Vec::new();
         for child in element.children() {
-            this.take(child, &mut ids, skipped);
+            if child.is("rtcp-fb", ns::RTCP_FB) {
+                keep(&mut common, MAX_PARAMETERS, Feedback::read(child), ["description", child.name()], skipped);
+            } else {
+                this.take(child, &mut ids, skipped);
+            }
         }
         // Feedback beside the payload types applies to each of them (XEP-0293 section 3).
-        let common: Vec<Feedback> = element
-            .children()
-            .filter(|it| it.is("rtcp-fb", ns::RTCP_FB))
-            .take(MAX_PARAMETERS)
-            .filter_map(Feedback::read)
-            .collect();
         for payload in &mut this.payload_types {
-            let new = common.iter().filter(|feedback| !payload.feedback.contains(feedback)).cloned();
-            payload.feedback.extend(new.collect::<Vec<_>>());
+            for feedback in &common {
+                if !payload.feedback.contains(feedback) {
+                    let place = ["payload-type", "rtcp-fb"];
+                    keep(&mut payload.feedback, MAX_PARAMETERS, Some(feedback.clone()), place, skipped);
+                }
+            }
         }
         Some(this)
     }
@@ -552,17 +568,19 @@ impl Description {
             }
         } else if child.is("rtp-hdrext", ns::RTP_HDREXT) && self.extensions.len() < MAX_EXTENSIONS {
             self.extensions.extend(HeaderExtension::read(child, skipped));
-        } else if child.is("source", ns::SOURCES) && self.sources.len() < MAX_SOURCES {
-            self.sources.extend(Source::read(child));
-        } else if child.is("ssrc-group", ns::SOURCES) && self.source_groups.len() < MAX_SOURCES {
-            self.source_groups.extend(SourceGroup::read(child));
+        } else if child.is("source", ns::SOURCES) {
+            let source = Source::read(child, skipped);
+            keep(&mut self.sources, MAX_SOURCES, source, ["description", child.name()], skipped);
+        } else if child.is("ssrc-group", ns::SOURCES) {
+            let group = SourceGroup::read(child, skipped);
+            keep(&mut self.source_groups, MAX_SOURCES, group, ["description", child.name()], skipped);
         } else if child.is("bandwidth", ns::RTP) {
             self.bandwidth = Bandwidth::read(child);
         } else if child.is("rtcp-mux", NSChoice::Any) {
             self.rtcp_mux = true; // stanza.js writes it in the description's namespace, others without one of its own.
         } else if child.is("rtcp-reduced-size", NSChoice::Any) {
             self.rtcp_reduced_size = true; // No XEP has it. So stanza.js writes it, in the description's namespace.
-        } else if !child.is("rtcp-fb", ns::RTCP_FB) && !is_slides(child) {
+        } else if !is_slides(child) {
             skipped.note("description", child.name());
         }
     }

@@ -51,12 +51,13 @@ fn header_extensions_sources_and_groups_of_sources() {
 fn parameters_of_a_source_and_sources_of_a_group() {
     let parameters = many(MAX_PARAMETERS + 1, |number| format!("<parameter name='p{number}' value='v'/>"));
     let sources = many(MAX_SOURCES + 1, |ssrc| format!("<source ssrc='{ssrc}'/>"));
-    let (read, _) = description(&format!(
+    let (read, skipped) = description(&format!(
         "<source xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' ssrc='1'>{parameters}</source>\
          <ssrc-group xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' semantics='FID'>{sources}</ssrc-group>"
     ));
     assert_eq!(read.sources[0].parameters.len(), MAX_PARAMETERS);
     assert_eq!(read.source_groups[0].sources.len(), MAX_SOURCES);
+    assert_eq!(skipped, "source: parameter; ssrc-group: source");
 }
 
 #[test]
@@ -90,7 +91,10 @@ fn parameters_and_feedback_of_a_payload_type() {
     // What is said of all payload types.
     let (read, skipped) =
         description(&format!("<payload-type id='96' name='x'/>{}", many(MAX_PARAMETERS + 1, feedback)));
-    assert_eq!((read.payload_types[0].feedback.len(), skipped.as_str()), (MAX_PARAMETERS, ""));
+    assert_eq!((read.payload_types[0].feedback.len(), skipped.as_str()), (MAX_PARAMETERS, "description: rtcp-fb"));
+    let own = many(MAX_PARAMETERS, feedback);
+    let (read, skipped) = description(&format!("<payload-type id='96' name='x'>{own}</payload-type>{}", feedback(99)));
+    assert_eq!((read.payload_types[0].feedback.len(), skipped.as_str()), (MAX_PARAMETERS, "payload-type: rtcp-fb"));
 }
 
 #[test]
