@@ -41,6 +41,8 @@ pub struct Session {
     acknowledged: bool,
     /// When the owner learns that the offer, though confirmed, is not answered.
     unanswered_at: Option<Instant>,
+    /// Publications to take out once both sides have agreed: before, the peer does not know our ends, or not even the session.
+    unwanted: Vec<String>,
 }
 
 impl Session {
@@ -68,7 +70,14 @@ impl Session {
     }
 
     fn new(parties: SessionParams, sid: String, state: State, contents: SessionContents) -> Self {
-        Self { state, contents, out: Signalling::new(parties, sid), acknowledged: false, unanswered_at: None }
+        Self {
+            state,
+            contents,
+            out: Signalling::new(parties, sid),
+            acknowledged: false,
+            unanswered_at: None,
+            unwanted: Vec::new(),
+        }
     }
 
     /// Changes contents; the session ends if nothing is left that both have.
@@ -185,13 +194,29 @@ impl Session {
     /// before both sides have accepted the session, if it is sent already, or if the peer has not answered yet that it is
     /// taken out: then [`SessionEvent::ContentRemoved`] comes first.
     pub fn add(&mut self, now: Instant, ids: &mut Ids, spec: ContentSpec) {
+        self.unwanted.retain(|publication| *publication != spec.publication);
         self.change(now, ids, |changes| changes.add(spec));
     }
 
-    /// Takes the content out that carries a publication; with the last one the session ends.
+    /// Takes the content out that carries a publication; with the last one the session ends. If our offer or answer is not out yet, the
+    /// peer learns it once both sides have agreed.
     pub fn remove(&mut self, now: Instant, ids: &mut Ids, publication: &str) {
-        if !self.is_over() {
-            self.change(now, ids, |changes| changes.remove(publication));
+        match self.state {
+            State::Opening { .. } | State::Incoming | State::Answering { .. } => {
+                if self.sends(publication) && !self.unwanted.iter().any(|unwanted| unwanted == publication) {
+                    self.unwanted.push(publication.to_owned());
+                }
+            }
+            State::Offered { .. } | State::Connecting { .. } | State::Up => {
+                self.change(now, ids, |changes| changes.remove(publication));
+            }
+            State::Ended => {}
+        }
+    }
+
+    fn take_out_unwanted(&mut self, now: Instant, ids: &mut Ids) {
+        for publication in std::mem::take(&mut self.unwanted) {
+            self.remove(now, ids, &publication);
         }
     }
 
@@ -301,6 +326,7 @@ impl Session {
         self.start();
         self.has_accepted(now, ids);
         self.change(now, ids, |changes| changes.take_out(answered.unusable));
+        self.take_out_unwanted(now, ids);
     }
 
     /// Both sides agreed.
@@ -581,6 +607,7 @@ impl Session {
                 };
                 self.out.request(now, ids, &answer, Request::Accept);
                 self.has_accepted(now, ids);
+                self.take_out_unwanted(now, ids);
             }
             State::Opening { offer_permitted: false, .. }
             | State::Offered { .. }

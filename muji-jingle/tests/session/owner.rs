@@ -1,15 +1,17 @@
 //! What the owner of a session asks of it and is told.
 
+use std::time::Instant;
+
 use muji_jingle::media::{MediaCommand, MediaReport};
-use muji_jingle::{End, Hold, Session, SessionEvent, SessionId, SessionOutput, timers};
+use muji_jingle::{End, Hold, Ids, Session, SessionEvent, SessionId, SessionOutput, timers};
 use muji_xep::jingle::{Action, Jingle};
 use muji_xep::rtp::Media;
 use muji_xep::session_info::SessionInfo;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::pair::{Given, agreed, answer, drain, offer_of, offered, opus, parties, transport, up, wanted};
-use crate::talk::{CALLEE, CALLER, Talk};
+use crate::pair::{Given, agreed, answer, drain, end, end_of, offer_of, offered, opus, parties, transport, up, wanted};
+use crate::talk::{CALLEE, CALLER, Talk, video};
 
 /// The news of the session that the peer was told.
 fn news(given: &Given) -> Vec<Option<SessionInfo>> {
@@ -52,7 +54,7 @@ fn who_holds_tells_it_at_once_or_with_its_answer() {
     pair.callee.set_hold(pair.now, &mut pair.ids, Hold::On);
     assert_eq!(news(&drain(&mut pair.callee)), [], "nobody is told before the user accepts");
     pair.callee.accept(pair.now, &mut pair.ids);
-    pair.callee.handle_media(pair.now, &mut pair.ids, crate::pair::end("juliet"));
+    pair.callee.handle_media(pair.now, &mut pair.ids, end("juliet"));
     assert_eq!(news(&drain(&mut pair.callee)), [Some(SessionInfo::Hold)]);
 }
 
@@ -80,12 +82,49 @@ fn of_two_publications_of_a_medium_the_one_with_the_offered_name_is_sent() {
 #[test]
 fn a_second_publication_of_a_medium_has_a_content_of_its_own() {
     let mut talk = Talk::with_video();
-    let screen = muji_jingle::ContentSpec { publication: "screen".to_owned(), ssrc: 11, ..crate::talk::video(true) };
+    let screen = muji_jingle::ContentSpec { publication: "screen".to_owned(), ssrc: 11, ..video(true) };
     talk.able[CALLEE].push(screen.clone());
     talk.act(CALLER, |session, now, ids| session.add(now, ids, screen));
     talk.run();
     assert_eq!(talk.asked().first(), Some(&(CALLER, "content-add")));
     assert!(talk.pair.caller.sends("video") && talk.pair.caller.sends("screen"));
+}
+
+#[test]
+fn what_is_removed_before_both_have_agreed_is_taken_out_once_they_have_unless_it_is_added_again() {
+    let both = [wanted(vec![opus()]), vec![video(true)]].concat();
+    let actions = |given: Given| given.requests.iter().map(|(_, jingle)| jingle.action.clone()).collect::<Vec<_>>();
+    for (side, again) in [(CALLER, false), (CALLER, true), (CALLEE, false), (CALLEE, true)] {
+        let (now, mut ids) = (Instant::now(), Ids::new([7; 32]));
+        let remove = |session: &mut Session, ids: &mut Ids| {
+            session.remove(now, ids, "video");
+            if again {
+                session.add(now, ids, video(true));
+            }
+            assert_eq!(actions(drain(session)), [], "the peer does not know us yet");
+        };
+        let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), both.clone());
+        caller.permit_offer(now, &mut ids);
+        if side == CALLER {
+            remove(&mut caller, &mut ids);
+        }
+        (0..2).for_each(|index| caller.handle_media(now, &mut ids, end_of(index, "romeo")));
+        let (_, offer) = drain(&mut caller).requests.remove(0);
+        let mut callee = Session::incoming(parties("juliet", "romeo"), &offer, &both).expect("it fits");
+        if side == CALLEE {
+            remove(&mut callee, &mut ids);
+        }
+        callee.accept(now, &mut ids);
+        callee.handle_media(now, &mut ids, end("juliet"));
+        let mut answer = drain(&mut callee);
+        let (id, accept) = answer.requests.remove(0);
+        assert_eq!(accept.action, Action::SessionAccept);
+        caller.handle_request(now, &mut ids, &id, &accept, &[]).expect("it is in order");
+        let follows = if again { vec![] } else { vec![Action::ContentRemove] };
+        let quiet = Vec::<Action>::new();
+        let expected = if side == CALLER { (follows, quiet) } else { (quiet, follows) };
+        assert_eq!((actions(drain(&mut caller)), actions(answer)), expected, "side {side}, added again: {again}");
+    }
 }
 
 #[test]
