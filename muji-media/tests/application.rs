@@ -46,9 +46,24 @@ impl Drop for Microphone {
     }
 }
 
+/// Does not come back before it is told to.
+struct Hanging(Microphone, Receiver<()>);
+
+impl AudioSource for Hanging {
+    fn fill(&mut self, frame: &mut AudioFrame) -> Result<(), DeviceError> {
+        self.0.fill(frame)?;
+        let _test_over = self.1.recv().is_err();
+        Ok(())
+    }
+}
+
 fn start() -> (Backend, Receiver<Seen>) {
+    start_with(|microphone| Box::new(microphone))
+}
+
+fn start_with(source: impl FnOnce(Microphone) -> Box<dyn AudioSource>) -> (Backend, Receiver<Seen>) {
     let (tell, seen) = channel();
-    let audio_source = Some(Box::new(Microphone(tell.clone())) as Box<dyn AudioSource>);
+    let audio_source = Some(source(Microphone(tell.clone())));
     let devices = Devices { audio_source, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
     let MakeTransport { mut make, transport_cc, for_rsa } = loopback::maker();
     let make = move |now, params: TransportParams| {
@@ -74,6 +89,10 @@ fn open(number: u64) -> MediaCommand {
     MediaCommand::Open { call: CALL, session, peer, name, role: IceRole::Controlling, contents: vec![content] }
 }
 
+fn publish() -> MediaCommand {
+    MediaCommand::Publish { call: CALL, publication: "audio".to_owned(), media: Media::Audio }
+}
+
 /// Waits until the media layer does this; what it does before is skipped.
 fn wait_for(seen: &Receiver<Seen>, wanted: &Seen) {
     while seen.recv_timeout(LIMIT).expect("it is done in time") != *wanted {}
@@ -84,7 +103,7 @@ fn an_application_that_panics_in_a_call_lets_the_microphone_go() {
     let (mut backend, seen) = start();
     let (wait, captures) = channel::<()>();
     let application = std::thread::spawn(move || {
-        backend.execute(MediaCommand::Publish { call: CALL, publication: "audio".to_owned(), media: Media::Audio });
+        backend.execute(publish());
         captures.recv_timeout(LIMIT).expect("something is captured");
         panic!("the application fails, as this test wants it");
     });
@@ -121,4 +140,21 @@ fn an_application_that_takes_no_reports_ends_its_media_layer_and_finds_no_more_t
         }
     }
     assert!(reports <= MAX_WAITING, "{reports} reports waited");
+}
+
+#[test]
+fn a_media_layer_that_hangs_is_told_to_be_gone_before_a_command_is_lost() {
+    let (go_on, wait) = channel();
+    let (mut backend, seen) = start_with(|microphone| Box::new(Hanging(microphone, wait)));
+    let mut context = Context::from_waker(Waker::noop());
+    backend.execute(publish());
+    wait_for(&seen, &Seen::Captured);
+    for number in 0..MAX_WAITING as u64 {
+        backend.execute(MediaCommand::Close { session: SessionId(number) });
+    }
+    assert!(backend.poll_report(&mut context).is_pending(), "so many may wait");
+    backend.execute(MediaCommand::Close { session: SessionId(0) });
+    assert!(matches!(backend.poll_report(&mut context), Poll::Ready(None)), "the last one did not fit");
+    drop(go_on);
+    wait_for(&seen, &Seen::Released);
 }

@@ -7,6 +7,7 @@ use muji_core::Media;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
 use muji_xep::rtp::PayloadType;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::audio::Audio;
 use super::devices::{Devices, NoMedia};
@@ -34,7 +35,8 @@ const MAX_OBSERVATIONS: usize = 256;
 /// The default media layer. Dropped, it ends its thread and with it everything it sends, and waits for recordings to be written.
 pub struct Backend {
     // In this order: the thread ends with the commands, and what it still had to record is then written.
-    commands: mpsc::Sender<MediaCommand>,
+    /// `None` since the thread took no commands any more.
+    commands: Option<mpsc::Sender<MediaCommand>>,
     reports: mpsc::Receiver<MediaReport>,
     thread: Thread,
     capabilities: Capabilities,
@@ -66,6 +68,7 @@ impl Backend {
         let worker = Worker::new(router, to_do, runtime);
         let thread = std::thread::Builder::new().name("muji-media".to_owned());
         let thread = thread.spawn(move || worker.run()).map_err(NoMedia::Thread)?.thread().clone();
+        let commands = Some(commands);
         Ok((Self { commands, reports, thread, capabilities, _finish: finish }, observations))
     }
 }
@@ -107,12 +110,18 @@ impl MediaBackend for Backend {
     }
 
     fn execute(&mut self, command: MediaCommand) {
-        // A thread that takes no commands any more has ended, which `poll_report` tells.
-        let _ended = self.commands.try_send(command).is_err();
+        let sent = self.commands.as_ref().map(|commands| commands.try_send(command));
+        if let Some(Err(TrySendError::Full(_))) = sent {
+            // The thread hangs. Without this command it would do something else than the calls need: it is to end, as if it had.
+            self.commands = None;
+        }
         self.thread.unpark();
     }
 
     fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<MediaReport>> {
+        if self.commands.is_none() {
+            return Poll::Ready(None);
+        }
         self.reports.poll_recv(cx)
     }
 }
