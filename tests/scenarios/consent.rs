@@ -1,10 +1,12 @@
 //! Before the local user joins, nothing is opened, sent or captured, no matter who asks.
 
+use std::time::Duration;
+
 use muji_core::Event;
 use muji_harness::world::World;
 use muji_xep::jingle::Reason;
 
-use crate::puppet::{answer, ask, audio, entered, offer, opus, requests, usable};
+use crate::puppet::{answer, ask, audio, direct_offer, entered, offer, opus, requests, usable};
 use crate::{SECOND, count, in_call};
 
 // Shows jingle-err-01.
@@ -20,6 +22,27 @@ fn a_stranger_who_calls_is_answered_as_if_nobody_were_there() {
     assert_eq!(answer(&inbox, "1"), Some(Err("service-unavailable".to_owned())));
     assert_eq!(inbox.len(), 1, "nothing else");
     assert_eq!(world.events(romeo), []);
+}
+
+/// What a stranger's offer is answered, and how long that takes, whether or not we are in a call.
+fn refusal(in_a_call: bool) -> (String, Duration) {
+    let mut world = World::new(1);
+    let romeo = if in_a_call { in_call(&mut world, ["romeo"])[0] } else { world.person("romeo") };
+    let tybalt = world.puppet("tybalt");
+    world.stanza_log = Some(Vec::new());
+    ask(&mut world, tybalt, romeo, "1", &direct_offer("s1", usable(vec![opus()])));
+    world.run_for(SECOND);
+    let log = world.stanza_log.take().expect("it was begun");
+    let of_romeo = |said| log.iter().find(|it| it.who == romeo && it.said == said && it.stanza.attr("id") == Some("1"));
+    let (asked, answered) = (of_romeo(false).expect("it came"), of_romeo(true).expect("it was answered"));
+    let error = answered.stanza.get_child("error", "jabber:client").expect("it is refused");
+    (String::from(error), answered.at - asked.at)
+}
+
+#[test]
+fn neither_the_answer_nor_the_time_until_it_comes_tells_a_stranger_whether_we_are_in_a_call() {
+    let [idle, in_a_call] = [false, true].map(refusal);
+    assert_eq!((&in_a_call, idle.1), (&idle, Duration::ZERO));
 }
 
 // Shows muji-sess-06.

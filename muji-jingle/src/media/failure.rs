@@ -12,7 +12,9 @@ use crate::ids::SessionId;
 #[non_exhaustive]
 pub enum TransportFailure {
     /// The system gives no socket, and says why.
-    #[error("no UDP socket can be opened on this machine: {0}; check its network and its limit of open files")]
+    #[error(
+        "no UDP socket can be opened on this machine: {0}; check its network, its free ports and its limit of open files"
+    )]
     NoSocket(String),
     /// Transports to one account need a port each, and there is none left.
     #[error("there is no port for another transport to the same peer; end another call with it")]
@@ -189,7 +191,7 @@ mod tests {
     fn sentence(failure: &TransportFailure) -> &'static str {
         match failure {
             TransportFailure::NoSocket(_) => {
-                "no UDP socket can be opened on this machine: denied; check its network and its limit of open files"
+                "no UDP socket can be opened on this machine: denied; check its network, its free ports and its limit of open files"
             }
             TransportFailure::NoPort => {
                 "there is no port for another transport to the same peer; end another call with it"

@@ -407,4 +407,25 @@ mod tests {
         );
         std::fs::remove_dir_all(folder).unwrap();
     }
+
+    /// A pipe that nobody reads is a disk that never gets done.
+    #[cfg(unix)]
+    #[test]
+    fn a_disk_that_is_too_slow_delays_nobody_and_is_told_once() {
+        let folder = folder("slow");
+        std::fs::create_dir_all(&folder).unwrap();
+        let pipe = folder.join("mix.wav");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let template = RecordingTemplate::parse(folder.join("{nick}.wav").to_str().unwrap()).unwrap();
+        let (recordings, finish) = Recordings::start(template).unwrap();
+        let begun = Instant::now();
+        let give = || recordings.recorder.give(RecordItem::Mix(begun, [0; FRAME]));
+        let told: Vec<String> = (0..2 * WAITING).filter_map(|_| give().err()).map(|why| why.to_string()).collect();
+        assert_eq!(told, ["the disk is too slow for the recordings; parts of them are missing"]);
+        drop(recordings);
+        let written = std::fs::read(&pipe).unwrap();
+        assert!(written.starts_with(b"RIFF"), "what waited is written once the disk gets done");
+        drop(finish);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -1,9 +1,10 @@
 //! Networks that fail, come back, or are other ones, in the middle of a call.
 
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use muji_harness::network::Access::{NoUdp, Open, PortRestricted};
-use muji_harness::network::Host;
+use muji_harness::network::{Host, visit};
 use serde_json::Value;
 use tokio::process::Child;
 
@@ -148,4 +149,25 @@ async fn where_there_is_no_path_it_is_said_within_thirty_seconds_and_what_was_tr
     told("no path", &format!("told after {} ms: {why}", since.elapsed().as_millis()));
     assert!(since.elapsed() <= Duration::from_secs(30), "{:?}", since.elapsed());
     assert!(why.contains("no ICE check between") && why.contains("STUN at 198.51.100.1:9: no answer"), "{why}");
+}
+
+#[tokio::test]
+async fn somebody_whose_ports_are_all_taken_is_told_so_and_talks_once_they_are_free() {
+    let Some(mut internet) = Internet::new(false) else { return };
+    let (here, there) = (internet.site(Open), internet.site(Open));
+    let range = here.command("sysctl").args(["-qw", "net.ipv4.ip_local_port_range=50000 50001"]).status();
+    assert!(range.unwrap().success(), "the machine has two ports");
+    // Of both protocols: a socket of IPv6 takes IPv4 too.
+    let take = || (50_000..=50_001).map(|port| UdpSocket::bind(("::", port))).collect::<std::io::Result<Vec<_>>>();
+    let taken = visit(&here.place, take).unwrap();
+    let mut romeo = internet.call(&here, "romeo", &["--audio", "tone:440"]).spawn().unwrap();
+    let _juliet = internet.call(&there, "juliet", &["--audio", "tone:660"]).spawn().unwrap();
+    let told_so = |event: &Value| {
+        event.to_string().contains("no UDP socket can be opened on this machine: Address already in use")
+    };
+    event(&mut romeo, LIMIT, told_so).await.expect("it is said why");
+    drop(taken);
+    let free = Instant::now();
+    event(&mut romeo, LIMIT, |event| event["event"] == "first-sound").await.expect("they hear each other");
+    told("all ports are taken, then free", &format!("first sound after {} ms", free.elapsed().as_millis()));
 }
