@@ -6,6 +6,8 @@ mod files;
 mod gather;
 mod login;
 mod readers;
+#[cfg(feature = "webrtc-ice")]
+mod rtcp;
 mod session;
 mod transport;
 mod video;
@@ -23,6 +25,9 @@ pub static TARGETS: &[Target] = &[
     Target { name: "str0m", longest: 1_024, most: 64 * MEGABYTE, input: transport::str0m },
     #[cfg(feature = "webrtc-ice")]
     Target { name: "webrtc-ice", longest: 1_024, most: 64 * MEGABYTE, input: transport::webrtc_ice },
+    // The peer is of the second kind, whichever reads.
+    #[cfg(feature = "webrtc-ice")]
+    Target { name: "rtcp", longest: 1_024, most: 64 * MEGABYTE, input: rtcp::run },
     Target { name: "audio", longest: 1_024, most: 16 * MEGABYTE, input: audio::run },
     // Frames have up to 8 megapixels.
     Target { name: "video", longest: 1_024, most: 256 * MEGABYTE, input: video::run },

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muji_core::CallId;
-use muji_core::media::{DtlsRole, IceRole, OpenContent, RemoteTransport};
+use muji_core::media::{DtlsRole, IceRole, LocalTransport, OpenContent, RemoteTransport};
 use muji_jingle::{SessionId, TransportId};
 use muji_media::parts::codec::{opus, video, vp8};
 use muji_media::transport::str0m::Str0m;
@@ -20,7 +20,7 @@ use muji_media::transport::webrtc_ice::WebrtcIce;
 use muji_media::transport::{
     MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
 };
-use muji_xep::rtp::{AnnouncedStream, Media, PayloadType};
+use muji_xep::rtp::{AnnouncedStream, HeaderExtension, Media, PayloadType};
 
 use crate::choices::Choices;
 
@@ -86,8 +86,13 @@ fn run(bytes: &[u8], maker: &mut MakeTransport) {
     pair.end(stage == 19);
 }
 
-fn end(now: Instant, number: u8, maker: &mut MakeTransport) -> End {
-    let address = SocketAddr::from(([10, 0, 0, number + 1], 5_000));
+/// The address of one of two ends.
+pub(super) fn address(number: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, number + 1], 5_000))
+}
+
+/// What one of two ends is opened with: sound, and pictures with RTX, by three SSRCs in a row.
+pub(super) fn params(number: u8) -> TransportParams {
     let id = TransportId { session: SessionId(u64::from(number)), index: 0 };
     let role = if number == 0 { IceRole::Controlling } else { IceRole::Controlled };
     let content = |name: &str, media, ssrc, rtx_ssrc, payload_types| OpenContent {
@@ -99,15 +104,48 @@ fn end(now: Instant, number: u8, maker: &mut MakeTransport) -> End {
         payload_types,
         extensions: video::extensions(),
     };
-    let ssrc = 1_000 * (u32::from(number) + 1);
+    let ssrc = ssrc(number);
     let frames = vec![vp8::payload_type(), PayloadType::rtx(RTX, &vp8::payload_type())];
     let contents = vec![
         content("audio", Media::Audio, ssrc, None, vec![opus::payload_type()]),
         content("video", Media::Video, ssrc + 1, Some(ssrc + 2), frames),
     ];
-    let params = TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address]) };
-    let transport = maker.open(now, params);
-    End { transport, address, connected: false, failed: false, received: BTreeSet::new(), sent: BTreeSet::new() }
+    TransportParams { call: CallId(1), id, role, contents, candidates: hosts(&[address(number)]) }
+}
+
+/// The SSRC of an end's sound; those of its pictures and of their RTX follow.
+pub(super) fn ssrc(number: u8) -> u32 {
+    1_000 * (u32::from(number) + 1)
+}
+
+/// Tells an end of the other, the first or the second, which begins the handshake with it if it is the first.
+pub(super) fn tell(
+    now: Instant,
+    transport: &mut dyn Transport,
+    other: u8,
+    local: LocalTransport,
+    extensions: Vec<HeaderExtension>,
+) {
+    let dtls = if other == 0 { DtlsRole::Client } else { DtlsRole::Server };
+    let LocalTransport { ufrag, pwd, fingerprint, candidates } = local;
+    candidates.iter().for_each(|candidate| transport.add_remote_candidate(now, candidate));
+    let agreed = |content: &str, send, rtx, ssrc, by| NegotiatedContent {
+        content: content.to_owned(),
+        send: Some(send),
+        rtx,
+        receive: true,
+        streams: vec![AnnouncedStream { ssrc, rtx: by }],
+    };
+    let ssrc = ssrc(other);
+    transport.set_negotiated(&agreed("audio", opus::payload_type(), None, ssrc, None));
+    transport.set_negotiated(&agreed("video", vp8::payload_type(), Some(RTX), ssrc + 1, Some(ssrc + 2)));
+    transport.set_remote(now, &RemoteTransport { ufrag, pwd, fingerprint, dtls, extensions });
+}
+
+fn end(now: Instant, number: u8, maker: &mut MakeTransport) -> End {
+    let transport = maker.open(now, params(number));
+    let (received, sent) = (BTreeSet::new(), BTreeSet::new());
+    End { transport, address: address(number), connected: false, failed: false, received, sent }
 }
 
 impl Pair {
@@ -117,24 +155,9 @@ impl Pair {
         let ends = [end(now, 0, maker), end(now, 1, maker)];
         let mut pair = Self { now, ends, wire: Vec::new() };
         for (one, other) in [(1, 0), (0, 1)] {
-            let local = pair.ends[other].transport.local();
-            let dtls = if one == 1 { DtlsRole::Client } else { DtlsRole::Server };
-            let (ufrag, pwd, fingerprint) = (local.ufrag, local.pwd, local.fingerprint);
+            let local = pair.ends[usize::from(other)].transport.local();
             let extensions = if maker.transport_cc { video::extensions() } else { Vec::new() };
-            let remote = RemoteTransport { ufrag, pwd, fingerprint, dtls, extensions };
-            let ssrc = if other == 0 { 1_000 } else { 2_000 };
-            let transport = &mut pair.ends[one].transport;
-            local.candidates.iter().for_each(|candidate| transport.add_remote_candidate(now, candidate));
-            let agreed = |content: &str, send, rtx, ssrc, by| NegotiatedContent {
-                content: content.to_owned(),
-                send: Some(send),
-                rtx,
-                receive: true,
-                streams: vec![AnnouncedStream { ssrc, rtx: by }],
-            };
-            transport.set_negotiated(&agreed("audio", opus::payload_type(), None, ssrc, None));
-            transport.set_negotiated(&agreed("video", vp8::payload_type(), Some(RTX), ssrc + 1, Some(ssrc + 2)));
-            transport.set_remote(now, &remote);
+            tell(now, &mut *pair.ends[one].transport, other, local, extensions);
         }
         pair
     }

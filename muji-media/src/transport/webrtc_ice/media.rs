@@ -457,8 +457,12 @@ impl Media {
             packets.insert(0, Box::new(ReceiverReport { ssrc: source, ..ReceiverReport::default() }));
         }
         packets.insert(1, Box::new(described));
-        let plain = rtcp::packet::marshal(&packets).ok()?;
-        self.ciphers.as_mut()?.ours.encrypt_rtcp(&plain).ok().map(Vec::from)
+        self.protect(&rtcp::packet::marshal(&packets).ok()?)
+    }
+
+    /// RTCP as SRTCP.
+    pub(super) fn protect(&mut self, packets: &[u8]) -> Option<Vec<u8>> {
+        self.ciphers.as_mut()?.ours.encrypt_rtcp(packets).ok().map(Vec::from)
     }
 }
 

@@ -76,11 +76,14 @@ impl WebrtcIce {
     /// Makes transports of this kind.
     #[must_use]
     pub fn maker(mut self) -> MakeTransport {
-        let make = move |now, params: TransportParams| {
-            let certificate = self.certificates.of(params.call, certificate);
-            Box::new(WebrtcIceTransport::new(certificate, now, params)) as Box<dyn Transport>
-        };
+        let make = move |now, params: TransportParams| Box::new(self.open(now, params)) as Box<dyn Transport>;
         MakeTransport { make: Box::new(make), transport_cc: false, for_rsa: None }
+    }
+
+    /// Makes one.
+    pub fn open(&mut self, now: Instant, params: TransportParams) -> WebrtcIceTransport {
+        let certificate = self.certificates.of(params.call, certificate);
+        WebrtcIceTransport::new(certificate, now, params)
     }
 }
 
@@ -146,6 +149,12 @@ impl WebrtcIceTransport {
             over: false,
             out: VecDeque::new(),
         }
+    }
+
+    /// Sends RTCP as it is, but protected: the fuzzing of what others read of it needs a peer that says anything.
+    pub fn send_rtcp(&mut self, now: Instant, packets: &[u8]) {
+        let protected = self.media.protect(packets);
+        self.send_media(now, protected.into_iter().collect());
     }
 
     /// Gives the tasks what is new, and handles their outputs.
