@@ -110,8 +110,8 @@ impl MediaBackend for Backend {
     }
 
     fn execute(&mut self, command: MediaCommand) {
-        let sent = self.commands.as_ref().map(|commands| commands.try_send(command));
-        if let Some(Err(TrySendError::Full(_))) = sent {
+        let Some(commands) = &self.commands else { return };
+        if matches!(commands.try_send(command), Err(TrySendError::Full(_))) {
             // The thread hangs. Without this command it would do something else than the calls need: it is to end, as if it had.
             self.commands = None;
         }
