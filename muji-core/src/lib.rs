@@ -160,6 +160,7 @@ mod shown_invitations;
 #[cfg(feature = "xmpp-parsers")]
 pub mod stanza;
 #[cfg(not(feature = "xmpp-parsers"))]
+#[expect(unreachable_pub, unused_imports, reason = "it is public with the feature")]
 mod stanza;
 mod timestamp;
 #[cfg(feature = "tls")]
