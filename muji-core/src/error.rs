@@ -36,7 +36,7 @@ pub enum Refused {
     /// The nick is no valid resource.
     #[error("the nick cannot be used in a JID")]
     BadNick,
-    /// XML does not have all control characters.
+    /// It has characters that XML does not have (XML 1.0 section 2.2), or other control characters.
     #[error("a room's password cannot have control characters")]
     BadPassword,
     /// A call inside a chat room needs the client to be in it.

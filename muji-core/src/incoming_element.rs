@@ -1,7 +1,7 @@
 //! What comes, by a stream or as text, as elements, before anything reads them.
 //!
-//! tokio-xmpp's own type reads what a stream brings at once and drops in silence what it does not understand. This one takes everything, within
-//! bounds.
+//! tokio-xmpp's own type reads what a stream brings at once and drops in silence what it does not understand. This one takes everything,
+//! within bounds.
 
 use muji_xep::Element;
 use muji_xep::guard::MAX_DEPTH;

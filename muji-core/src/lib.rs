@@ -50,8 +50,8 @@
 //! elements gives them to [`Muji::handle_element`], which reads all of them; so does `xmpp::Connection` here.
 //!
 //! # With another XMPP crate
-//! Types of xmpp-parsers and minidom are only in the API with the feature `xmpp-parsers`, which is on by default. A client on other crates, or on
-//! other versions of these, gives each stanza as text and takes it as text; so nothing of its own has to wait for a version of ours:
+//! Types of xmpp-parsers and minidom are only in the API with the feature `xmpp-parsers`, which is on by default. A client on other
+//! crates, or on other versions of these, gives each stanza as text and takes it as text, and needs no other version of this crate for it:
 //!
 //! ```sh
 //! cargo add muji-core --no-default-features --features tokio
@@ -68,7 +68,8 @@
 //!     if let Notice::Send(stanza) = notice { Some(stanza.to_xml()) } else { None }
 //! }
 //! ```
-//! Addresses are parsed: `muji.connected("romeo@example.org/orchard".parse()?)`; their types are those of [`jid`], which is the crate of that name.
+//! Addresses are parsed: `muji.connected("romeo@example.org/orchard".parse()?)`; their types are those of [`jid`], which is
+//! the crate of that name.
 //!
 //! # With an event loop of its own
 //! Without `Muji`: [`Engine`], which takes stanzas, media reports, commands and the time as values and gives [`Output`]s.

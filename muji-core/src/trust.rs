@@ -53,8 +53,8 @@ pub trait FingerprintVerifier: fmt::Debug + Send + Sync {
     /// The id of our own device, which others are told.
     fn device(&self) -> u32;
 
-    /// Encrypts digits for one device of somebody, as an element of XML that names its namespaces. `None` if that cannot be done, or the user does not trust that device: then
-    /// they are sent as they are, and the call has a warning.
+    /// Encrypts digits for one device of somebody, as an element of XML that names its namespaces. `None` if that cannot be done, or the
+    /// user does not trust that device: then they are sent as they are, and the call has a warning.
     fn seal(&self, to: &BareJid, device: u32, digits: &str) -> Option<String>;
 
     /// Decrypts what somebody has sent, such an element. `None` if it is not for us, or not by a device that the user trusts.

@@ -1,7 +1,7 @@
 //! Rooms of both kinds: one made for the call, and the chat room in which people sit.
 
 use muji_core::error::{EndReason, Refused, RoomFault};
-use muji_core::{Command, Event, Handled, Join, Warning, config};
+use muji_core::{Command, Event, Handled, Join, Secret, Warning, config};
 use muji_harness::room::Rules;
 use muji_harness::simulated_server::SimulatedServer;
 use muji_harness::world::{PersonId, World};
@@ -199,6 +199,19 @@ fn who_is_not_in_the_chat_room_cannot_take_part_in_its_call() {
     let [romeo] = people(&mut world, ["romeo"]);
     let room = world.room("kitchen");
     assert_eq!(world.try_join(romeo, &room, Join::chat_room()), Err(Refused::NotInRoom));
+}
+
+#[test]
+fn a_password_with_characters_that_xml_does_not_have_is_refused_before_anything_is_sent() {
+    let mut world = World::new(1);
+    let [romeo] = people(&mut world, ["romeo"]);
+    let room = world.room("balcony");
+    for letter in ["\u{1}", "\u{85}", "\u{fffe}", "\u{ffff}"] {
+        let how = Join::call_room().password(Secret::new(letter));
+        assert_eq!(world.try_join(romeo, &room, how), Err(Refused::BadPassword), "{letter:?}");
+    }
+    world.run_for(SECOND);
+    assert_eq!(world.wire.len(), 0);
 }
 
 #[test]

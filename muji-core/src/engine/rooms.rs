@@ -22,6 +22,11 @@ use crate::output::Output;
 use crate::peer::{Peer, call_nick, occupant_jid};
 use crate::room_state::RoomPresence;
 
+/// What XML does not have (XML 1.0 section 2.2), and other control characters, which nobody means.
+fn is_no_xml(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}')
+}
+
 impl Engine {
     /// Enters a room and its call. What becomes of it comes as events.
     ///
@@ -85,7 +90,7 @@ impl Engine {
         if how.media.iter().all(|media| self.shared.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
         }
-        if how.password.as_ref().is_some_and(|password| password.expose().contains(char::is_control)) {
+        if how.password.as_ref().is_some_and(|password| password.expose().contains(is_no_xml)) {
             return Err(Refused::BadPassword);
         }
         let nick = chat_nick.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());

@@ -106,7 +106,8 @@ fn presence(element: &Element) -> Result<Presence, StanzaFault> {
     })
 }
 
-/// A presence that says that we are there, with these elements. RFC 6121 section 4.7.2.3 allows one priority, and xmpp-parsers writes one anyway.
+/// A presence that says that we are there, with these elements. RFC 6121 section 4.7.2.3 allows one priority, and xmpp-parsers writes one
+/// anyway.
 pub(crate) fn available(elements: impl IntoIterator<Item = Element>) -> Presence {
     let mut presence = Presence::new(Type::None);
     for element in elements {

@@ -1,4 +1,5 @@
-//! The Python package, in a bot on slixmpp that takes calls, through Prosody. `make python` does it with the wheel, other tests with the sources.
+//! The Python package, in a bot on slixmpp that takes calls, through Prosody. `make python` does it with the wheel, other tests with the
+//! sources.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
