@@ -101,17 +101,18 @@ impl View {
     /// Asks for an address.
     fn invitation(&mut self, ctx: &Context, actions: &mut Vec<UserAction>) {
         let Some(guest) = &mut self.guest else { return };
-        let (mut invited, address) = (false, guest.parse::<BareJid>().ok().filter(|jid| jid.node().is_some()));
+        let mut invited = None;
         let closed = Modal::new(Id::new("invite")).show(ctx, |ui| {
             ui.label("Whom? An address such as juliet@example.org");
             ui.add(TextEdit::singleline(guest)).request_focus();
+            // Behind the field: on a slow machine the last letters come in one frame with Enter.
+            let address = guest.parse::<BareJid>().ok().filter(|jid| jid.node().is_some());
             let clicked = ui.add_enabled(address.is_some(), Button::new("Invite")).clicked();
-            invited = address.is_some() && (clicked || ui.input(|input| input.key_pressed(Key::Enter)));
+            invited = address.filter(|_| clicked || ui.input(|input| input.key_pressed(Key::Enter)));
         });
-        if let Some(address) = address.filter(|_| invited) {
-            actions.push(UserAction::Invite(address));
-        }
-        if invited || closed.should_close() {
+        let is_invited = invited.is_some();
+        actions.extend(invited.map(UserAction::Invite));
+        if is_invited || closed.should_close() {
             self.guest = None;
         }
     }

@@ -9,9 +9,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::*;
 
-/// Until what was asked for by a key is drawn and takes the next ones, on a busy machine; nothing tells it. After half a second it was not
-/// always there.
-const DRAWN: Duration = Duration::from_millis(1_500);
+/// Until what was asked for by a key is drawn and takes the next ones; nothing tells it.
+const DRAWN: Duration = Duration::from_millis(500);
 
 /// A screen in memory; it ends with this.
 pub(crate) struct Screen {
