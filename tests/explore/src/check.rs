@@ -42,6 +42,8 @@ pub(crate) enum Violation {
     MapsDiffer,
     #[error("a fault of the explorer: a move touched somebody whom it should not touch")]
     Strayed,
+    #[error("a fault of the explorer: the set of these moves: {0}; {2}: {1}")]
+    NotAmple(String, String, &'static str),
     #[error("fork: {0}")]
     DirectCall(String),
     #[error("4.5: {0} offers were made out of turn, though nothing made a repair necessary")]
@@ -57,7 +59,7 @@ impl State {
                 self.check_pair(index, other)?;
             }
         }
-        self.check_maps(|index| self.people[index].0.is_in())
+        self.check_maps(|index| self.people[index].is_in())
     }
 
     /// What should never be.
@@ -93,7 +95,7 @@ impl State {
     }
 
     fn check_person(&self, index: usize) -> Result<(), Violation> {
-        let person = &self.people[index].0;
+        let person = &self.people[index];
         let name = || NAMES[index].to_owned();
         if !person.alive {
             return Ok(());
@@ -110,7 +112,7 @@ impl State {
             if sessions > 1 {
                 return Err(Violation::Twice(name(), (*name_of).to_owned()));
             }
-            if sessions > 0 && !self.people[other].0.is_in() {
+            if sessions > 0 && !self.people[other].is_in() {
                 return Err(Violation::Ghost(name(), (*name_of).to_owned()));
             }
         }
@@ -119,7 +121,8 @@ impl State {
 
     /// Nothing that a stranger says changes anything.
     fn check_stranger(&self, index: usize) -> Result<(), Violation> {
-        let (known, before) = &*self.people[index];
+        let known = &*self.people[index];
+        let before = self.people[index].digest(Person::digest);
         let sid = known.sessions.values().next().map_or("none", |(_, sid)| sid.as_str());
         for action in ["session-accept", "session-terminate", "transport-info", "content-add", "session-info"] {
             let mut person = known.clone();
@@ -139,7 +142,7 @@ impl State {
     }
 
     fn check_pair(&self, a: usize, b: usize) -> Result<(), Violation> {
-        let (one, other) = (&self.people[a].0, &self.people[b].0);
+        let (one, other) = (&*self.people[a], &*self.people[b]);
         if !one.is_in() || !other.is_in() {
             return Ok(());
         }
@@ -178,7 +181,7 @@ impl State {
     }
 
     pub(crate) fn said(&self, index: usize) -> Vec<Content> {
-        let muji = self.service.0.rooms.said(&room(), &jid(index)).and_then(|payloads| MujiElement::find(payloads));
+        let muji = self.service.rooms.said(&room(), &jid(index)).and_then(|payloads| MujiElement::find(payloads));
         muji.map_or_else(Vec::new, |muji| MujiElement::read(muji, &mut Skipped::default()).contents)
     }
 

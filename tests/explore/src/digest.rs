@@ -6,13 +6,23 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// A part of a state: what is left of its text without ids, and the ids in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Digest {
     text: u64,
-    ids: Vec<u64>,
+    ids: Vec<Ids>,
+}
+
+/// Ids that a text holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Ids {
+    One(u64),
+    /// Those of entries of a map or a set that differ in their ids alone: in no order.
+    Unordered(Vec<Vec<u64>>),
 }
 
 impl Digest {
@@ -22,6 +32,7 @@ impl Digest {
         write!(clock, "{now:?}").expect("a string takes everything");
         let mut reader = Reader { now: instant(&clock), ..Reader::default() };
         write!(reader, "{value:?}").expect("a reader takes everything");
+        assert!(reader.maps.is_empty() && reader.depth == 0, "brackets come in pairs");
         Self { text: reader.text.0, ids: reader.ids }
     }
 
@@ -35,15 +46,49 @@ impl Digest {
     }
 }
 
+/// A part of the state that states share until one changes it, with its digest once one of them asks: most change again before.
+#[derive(Debug, Clone)]
+pub(crate) struct Part<T>(Arc<(T, OnceLock<Digest>)>);
+
+impl<T: Clone> Part<T> {
+    pub(crate) fn new(part: T) -> Self {
+        Self(Arc::new((part, OnceLock::new())))
+    }
+
+    pub(crate) fn change(&mut self) -> &mut T {
+        let (part, digest) = Arc::make_mut(&mut self.0);
+        digest.take();
+        part
+    }
+
+    pub(crate) fn digest(&self, of: impl FnOnce(&T) -> Digest) -> &Digest {
+        let (part, digest) = &*self.0;
+        digest.get_or_init(|| of(part))
+    }
+}
+
+impl<T> Deref for Part<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.0
+    }
+}
+
 fn is_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '-' || letter == '_'
 }
 
-/// Reads a text word by word; what stands between words says nothing that they do not.
+/// Reads a text word by word; what stands between words says nothing that they do not, but where maps and sets begin and end.
 #[derive(Default)]
 struct Reader {
     text: Mix,
-    ids: Vec<u64>,
+    ids: Vec<Ids>,
+    /// Brackets that are open.
+    depth: usize,
+    maps: Vec<Map>,
+    /// The list that begins is in the order of arrival, which makes no difference.
+    by_arrival: bool,
     now: (i64, i64),
     seconds: i64,
     /// What the word before says of the next one.
@@ -61,17 +106,70 @@ enum Next {
     History,
 }
 
+/// A map or a set that is being read, with what was read before it.
+///
+/// Its entries count in the order of their texts: that of their ids says only which came first, and what an Engine does first for one peer and
+/// then for another is the same in the other order.
+struct Map {
+    depth: usize,
+    before: (Mix, Vec<Ids>),
+    entries: Vec<(u64, Vec<Ids>)>,
+}
+
 /// `Debug` writes each name, number and string as one piece.
 impl Write for Reader {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        if piece.len() > 2 || piece.starts_with(|letter: char| letter.is_ascii_alphanumeric()) {
-            self.word(piece);
+        let in_map = self.maps.last().is_some_and(|map| map.depth == self.depth);
+        match piece {
+            "{" => self.open(),
+            "[" if std::mem::take(&mut self.by_arrival) => self.open(),
+            "}" | "]" if in_map => self.close(),
+            ", " if in_map => self.end_entry(),
+            _ => self.piece(piece),
         }
         Ok(())
     }
 }
 
 impl Reader {
+    fn piece(&mut self, piece: &str) {
+        for sign in piece.bytes() {
+            match sign {
+                b'(' | b'[' | b'{' => self.depth += 1,
+                b')' | b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        if piece.len() > 2 || piece.starts_with(|letter: char| letter.is_ascii_alphanumeric()) {
+            self.word(piece);
+        }
+    }
+
+    fn open(&mut self) {
+        let before = (std::mem::take(&mut self.text), std::mem::take(&mut self.ids));
+        self.maps.push(Map { depth: self.depth, before, entries: Vec::new() });
+    }
+
+    fn end_entry(&mut self) {
+        let entry = (std::mem::take(&mut self.text).0, std::mem::take(&mut self.ids));
+        self.maps.last_mut().expect("a map is being read").entries.push(entry);
+    }
+
+    fn close(&mut self) {
+        self.end_entry();
+        let Map { before, mut entries, .. } = self.maps.pop().expect("a map is being read");
+        entries.sort();
+        (self.text, self.ids) = before;
+        for alike in entries.chunk_by(|(one, _), (other, _)| one == other) {
+            alike.iter().for_each(|(text, _)| self.text.number(*text));
+            match alike {
+                [(_, ids)] => self.ids.extend_from_slice(ids),
+                _ => self.ids.push(Ids::Unordered(alike.iter().map(|(_, ids)| flat(ids)).collect())),
+            }
+        }
+        self.text.number(entries.len() as u64);
+    }
+
     fn word(&mut self, word: &str) {
         match std::mem::take(&mut self.next) {
             Next::Seconds => self.seconds = number(word) - self.now.0,
@@ -80,6 +178,7 @@ impl Reader {
             }
             Next::History => {}
             Next::Id => self.id(word),
+            Next::Word if is_random_number(word) => self.id(word),
             Next::Word if is_id(word) => {
                 self.text.number(u64::from(word.starts_with("z-")));
                 self.id(word);
@@ -89,8 +188,12 @@ impl Reader {
                 self.next = match word {
                     "tv_sec" => Next::Seconds,
                     "tv_nsec" => Next::Nanoseconds,
-                    "SessionId" | "CallId" | "ssrc" | "ssrcs" => Next::Id,
+                    "SessionId" | "CallId" => Next::Id,
                     _ if word.starts_with("Ids(") => Next::History,
+                    "HeldOffers" => {
+                        self.by_arrival = true; // Each waits for its own sender.
+                        Next::Word
+                    }
                     _ => Next::Word,
                 };
             }
@@ -101,7 +204,7 @@ impl Reader {
         self.text.word("an id");
         let mut own = Mix::default();
         own.word(word);
-        self.ids.push(own.0);
+        self.ids.push(Ids::One(own.0));
     }
 }
 
@@ -125,10 +228,15 @@ impl Mix {
     }
 }
 
-/// Session ids and ids of stanzas are 32 hexadecimal digits.
+/// Session ids and ids of stanzas are 32 hexadecimal digits, CNAMEs are 8.
 fn is_id(word: &str) -> bool {
     let word = word.strip_prefix("z-").unwrap_or(word);
-    word.len() == 32 && word.bytes().all(|letter| letter.is_ascii_hexdigit())
+    matches!(word.len(), 8 | 32) && word.bytes().all(|letter| letter.is_ascii_hexdigit())
+}
+
+/// SSRCs are random in 32 bits; no other number has so many digits. One in four thousand has fewer, and counts as it is.
+fn is_random_number(word: &str) -> bool {
+    word.len() >= 7 && word.bytes().all(|letter| letter.is_ascii_digit())
 }
 
 /// How far a deadline is: past times do nothing any more, and of far ones only the second counts, as none of them passes
@@ -152,12 +260,36 @@ fn instant(text: &str) -> (i64, i64) {
     (next(), next())
 }
 
-/// Of all parts together, ids being the same wherever they are.
+fn flat(ids: &[Ids]) -> Vec<u64> {
+    let each = |ids: &Ids| match ids {
+        Ids::One(id) => vec![*id],
+        Ids::Unordered(entries) => entries.concat(),
+    };
+    ids.iter().flat_map(each).collect()
+}
+
+/// Of all parts together, ids being the same wherever they are. They are named in order of appearance, and last those that have none.
 pub(crate) fn together<'a>(parts: impl Iterator<Item = &'a Digest>) -> u64 {
-    let (mut all, mut names) = (Mix::default(), HashMap::new());
+    let mut all = Mix::default();
+    let mut names: HashMap<u64, u64> = HashMap::new();
+    let mut unordered = Vec::new();
     for part in parts {
         all.number(part.text);
-        for id in &part.ids {
+        for ids in &part.ids {
+            match ids {
+                Ids::One(id) => {
+                    let next = names.len() as u64;
+                    all.number(*names.entry(*id).or_insert(next));
+                }
+                Ids::Unordered(entries) => unordered.push(entries),
+            }
+        }
+    }
+    for entries in unordered {
+        let named = |entry: &Vec<u64>| entry.iter().map(|id| names.get(id).copied().unwrap_or(u64::MAX)).collect();
+        let mut entries: Vec<(Vec<u64>, &Vec<u64>)> = entries.iter().map(|entry| (named(entry), entry)).collect();
+        entries.sort();
+        for id in entries.into_iter().flat_map(|(_, entry)| entry) {
             let next = names.len() as u64;
             all.number(*names.entry(*id).or_insert(next));
         }
@@ -167,6 +299,7 @@ pub(crate) fn together<'a>(parts: impl Iterator<Item = &'a Digest>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     use super::*;
@@ -187,6 +320,23 @@ mod tests {
         assert!(same(&[&format!("sid={A}"), &format!("{A} {B}")], &[&format!("sid={B}"), &format!("{B} {A}")]));
         assert!(!same(&[&format!("sid={A}"), &format!("{A} {B}")], &[&format!("sid={B}"), &format!("{A} {B}")]));
         assert!(!same(&[&format!("sid={A}")], &[&format!("sid=z-{A}")]));
+    }
+
+    #[test]
+    fn entries_of_a_map_count_in_no_order_of_their_ids() {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        struct SessionId(u64);
+        type Sessions = BTreeMap<SessionId, (&'static str, BTreeSet<SessionId>)>;
+        let of = |sessions: [(u64, &'static str); 2], next: u64| {
+            let others = BTreeSet::from([SessionId(1), SessionId(2)]);
+            let sessions: Sessions = sessions.map(|(id, name)| (SessionId(id), (name, others.clone()))).into();
+            let now = Instant::now();
+            let parts = [Digest::of(&sessions, now), Digest::of(&SessionId(next), now)];
+            together(parts.iter())
+        };
+        assert_eq!(of([(1, "ann"), (2, "bob")], 1), of([(1, "bob"), (2, "ann")], 2));
+        assert_ne!(of([(1, "ann"), (2, "bob")], 1), of([(1, "ann"), (2, "bob")], 2));
+        assert_ne!(of([(1, "ann"), (2, "bob")], 1), of([(1, "ann"), (2, "ann")], 1));
     }
 
     #[test]

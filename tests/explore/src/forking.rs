@@ -6,6 +6,9 @@
 //!
 //! Devices differ in their names only, so of paths that differ in which is which one is tried: that in which the users first do
 //! something in the order of their devices' names. If one may call back, it is not like the others, and all paths are tried.
+//!
+//! All that reaches a device comes from the server, in order. So what it reads next, and what its user does, is enough to try (`ample.rs`
+//! says what that means).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -29,7 +32,7 @@ use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::check::Violation;
-use crate::digest::{self, Digest};
+use crate::digest::{self, Digest, Part};
 use crate::in_flight::InFlight;
 use crate::ladder;
 use crate::person::codecs;
@@ -125,7 +128,7 @@ fn device(index: usize) -> u64 {
 /// All devices and what is under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Forking {
-    people: Vec<Arc<(Device, Digest)>>,
+    people: Vec<Part<Device>>,
     service: Arc<SimulatedServer>,
     up: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
     down: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
@@ -175,7 +178,7 @@ impl Forking {
                 heard_ringing: false,
                 given_up_ringing: false,
             };
-            people.push(Arc::new((device, Digest::default())));
+            people.push(Part::new(device));
         }
         let (up, down) = (BTreeMap::new(), BTreeMap::new());
         let mut this = Self {
@@ -196,7 +199,7 @@ impl Forking {
     }
 
     fn people(&self) -> impl Iterator<Item = &Device> {
-        self.people.iter().map(|known| &known.0)
+        self.people.iter().map(|device| &**device)
     }
 
     fn happen(&mut self, happens: Move) {
@@ -286,7 +289,7 @@ impl Forking {
     /// Does something with a device and everything that follows from it at once.
     fn touch(&mut self, who: usize, act: impl FnOnce(&mut Device)) {
         self.touched |= device(who);
-        let (device, digest) = Arc::make_mut(&mut self.people[who]);
+        let device = self.people[who].change();
         act(device);
         let mut said = Vec::new();
         while let Some(output) = device.engine.poll_output() {
@@ -297,7 +300,6 @@ impl Forking {
                 _ => {}
             }
         }
-        *digest = Digest::of(device, device.now);
         said.into_iter().for_each(|stanza| self.send(who, stanza));
     }
 
@@ -335,9 +337,23 @@ impl Forking {
         from.clone()?.try_into_full().ok().map(|from| index(&from))
     }
 
+    /// A device has something to read, and nothing but that and its user can change it: none of its requests is about to be confirmed, the
+    /// server does not return what it would read, and its user need not wait for those of other devices.
+    fn reads_alone(&self, who: usize) -> bool {
+        let is_its = |letter: &InFlight| {
+            let Stanza::Iq(Iq::Set { from: Some(from), .. }) = &letter.stanza else { return false };
+            from.clone().try_into_full().is_ok_and(|from| index(&from) == who)
+        };
+        let is_request = |letter: &InFlight| matches!(letter.stanza, Stanza::Iq(Iq::Set { .. }));
+        let asks = self.up.get(&who).into_iter().flatten().any(|letter| is_request(letter))
+            || self.down.values().flatten().any(|letter| is_its(letter));
+        let is_returned = self.left.returned > 0 && self.proposal(who).is_some();
+        self.down.contains_key(&who) && !asks && !is_returned && self.used.is_none_or(|used| who <= used + 1)
+    }
+
     /// True if the caller waits for a device after an error.
     fn doubts(&self) -> bool {
-        let caller = &self.people[0].0;
+        let caller = &self.people[0];
         caller.engine.poll_timeout().is_some_and(|due| due <= caller.now + timers::UNDELIVERED)
     }
 
@@ -390,7 +406,7 @@ impl World for Forking {
         if !self.called {
             moves.push(Move::Call);
         }
-        if self.left.calls_back > 0 && self.people[1].0.calls.is_empty() {
+        if self.left.calls_back > 0 && self.people[1].calls.is_empty() {
             moves.push(Move::CallBack);
         }
         let may_be_used = |who: &usize| self.used.is_none_or(|used| *who <= used + 1);
@@ -452,13 +468,21 @@ impl World for Forking {
         }
     }
 
+    fn ample(&self, possible: &[Move]) -> Vec<Vec<Move>> {
+        let of = |who: usize| {
+            let its = possible.iter().copied().filter(|happens| self.touches(*happens) & device(who) != 0);
+            its.collect()
+        };
+        (0..self.people.len()).filter(|who| self.reads_alone(*who)).map(of).collect()
+    }
+
     fn digest(&self) -> u64 {
         let channels: Vec<_> =
             [&self.up, &self.down].iter().map(|channels| channels.keys().collect::<Vec<_>>()).collect();
         let marks =
             Digest::of_text(&format!("{:?} {} {} {:?} {channels:?}", self.left, self.called, self.offers, self.used));
-        let people = self.people.iter().map(|known| &known.1);
-        let in_flight = self.up.values().chain(self.down.values()).flatten().map(|letter| &letter.digest);
+        let people = self.people.iter().map(|device| device.digest(|device| Digest::of(device, device.now)));
+        let in_flight = self.up.values().chain(self.down.values()).flatten().map(|letter| letter.digest());
         digest::together([&marks].into_iter().chain(people).chain(in_flight))
     }
 
@@ -529,7 +553,7 @@ impl World for Forking {
         if self.row.calls_back == 0 {
             devices.sort();
         }
-        format!("{:?} {} {}; {}", self.left, self.offers, device(&self.people[0].0), devices.join("; "))
+        format!("{:?} {} {}; {}", self.left, self.offers, device(&self.people[0]), devices.join("; "))
     }
 
     fn line(&self, happens: Move) -> String {

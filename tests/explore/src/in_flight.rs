@@ -1,6 +1,6 @@
 //! A stanza in flight, and what kind of stanza it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use muji_harness::stanza::element;
 use muji_xep::Skipped;
@@ -15,13 +15,16 @@ use crate::person::index;
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) stanza: Stanza,
-    pub(crate) digest: Digest,
+    digest: OnceLock<Digest>,
 }
 
 impl InFlight {
     pub(crate) fn new(stanza: Stanza) -> Arc<Self> {
-        let digest = Digest::of_text(&String::from(&element(&stanza)));
-        Arc::new(Self { stanza, digest })
+        Arc::new(Self { stanza, digest: OnceLock::new() })
+    }
+
+    pub(crate) fn digest(&self) -> &Digest {
+        self.digest.get_or_init(|| Digest::of_text(&String::from(&element(&self.stanza))))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The last line is the verdict; the exit code is 1 unless it says "holds".
 #![forbid(unsafe_code)]
 
+mod ample;
 mod check;
 mod digest;
 mod forking;
@@ -37,6 +38,7 @@ fn rows(quick: bool) -> Vec<Row> {
         Row { leaves: 1, rejoins: 1, ..two },
         Row { leaves: 2, crashes: 1, timeouts: 1, rejoins: 1, ..two },
         three,
+        Row { people: 4, ..NOTHING },
         Row { crashes: 1, ..three },
         Row { refusals: 1, ..three },
         Row { adds: 2, ..two },
@@ -294,7 +296,7 @@ mod tests {
         }
         let row = Row { timeouts: 1, ..two };
         let (fewer, all) = same_outcomes(&format!("{row:?}"), |orders| State::new(row, 0, orders));
-        assert_eq!(fewer, all, "the moves that are left out leave out no state");
+        assert!(fewer < all, "{row:?}: {fewer} of {all} states");
     }
 
     #[test]
@@ -305,7 +307,7 @@ mod tests {
         }
         let row = CallRow { calls_back: 1, ..ONE };
         let (fewer, all) = same_outcomes(&format!("{row:?}"), |orders| Forking::new(row, 0, orders));
-        assert_eq!(fewer, all, "the device that calls back is not like the other");
+        assert!(fewer * 2 < all, "{fewer} of {all} states");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::check::Violation;
-use crate::digest::{self, Digest};
+use crate::digest::{self, Digest, Part};
 use crate::in_flight::{InFlight, adds, id, is_end, offer, offer_or_answer};
 use crate::ladder;
 #[cfg(test)]
@@ -33,9 +33,6 @@ use crate::outcome;
 use crate::person::{PREPARING, Person, STAGGER, codecs, index, jid, occupant, room};
 use crate::row::{Move, NAMES, Row, is_delivery};
 use crate::search::{Orders, World};
-
-/// A part of the state with what makes it what it is.
-type Known<T> = Arc<(T, Digest)>;
 
 /// Where stanzas in flight wait, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,9 +50,9 @@ const ADDS: u64 = 1 << 11;
 const TIMEOUTS: u64 = 1 << 12;
 const REFUSALS: u64 = 1 << 13;
 const CUTS: u64 = 1 << 14;
-const EVERYTHING: u64 = u64::MAX;
+pub(crate) const EVERYTHING: u64 = u64::MAX;
 
-fn person(index: usize) -> u64 {
+pub(crate) fn person(index: usize) -> u64 {
     1 << index
 }
 
@@ -68,8 +65,8 @@ fn stream(index: usize) -> u64 {
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     pub(crate) row: Row,
-    pub(crate) people: Vec<Known<Person>>,
-    pub(crate) service: Known<SimulatedServer>,
+    pub(crate) people: Vec<Part<Person>>,
+    pub(crate) service: Part<SimulatedServer>,
     pub(crate) channels: BTreeMap<Channel, VecDeque<Arc<InFlight>>>,
     /// What may still happen.
     pub(crate) left: Row,
@@ -114,33 +111,21 @@ impl World for State {
         happens.number()
     }
 
-    /// A person is what its Engine knows and the front of what is under way to it: others add to the back only, and only one does
-    /// to each channel. The room is everybody's order in it. What may still happen so often in all is a thing too.
     fn touches(&self, happens: Move) -> u64 {
-        match happens {
-            // Once nobody returns, what those who have left would read is dropped.
-            Move::Join(who) if self.people[who].0.joined => EVERYTHING,
-            Move::Join(who) => person(who),
-            Move::Leave(who) => person(who) | LEAVES,
-            Move::Crash(who) => person(who) | CRASHES,
-            Move::Add(who) => person(who) | ADDS,
-            Move::Expire(who) => person(who) | TIMEOUTS,
-            Move::Notice(_) => EVERYTHING, // From then on the server answers for it.
-            Move::Cut(who) => person(who) | stream(who) | CUTS,
-            Move::Resume(who) => person(who) | stream(who),
-            Move::Hear(who) => ROOM | stream(who),
-            Move::Refuse(who) => ROOM | stream(who) | REFUSALS,
-            Move::Read(who) => person(who),
-            Move::Answer { from, to } => person(from) | person(to), // It is confirmed at once.
-        }
+        self.touched_by(happens)
+    }
+
+    fn ample(&self, possible: &[Move]) -> Vec<Vec<Move>> {
+        self.ample_sets(possible)
     }
 
     fn digest(&self) -> u64 {
         let channels: Vec<_> = self.channels.keys().collect();
         let marks = Digest::of_text(&format!("{:?} {:?} {channels:?}", self.left, self.heard));
-        let people = self.people.iter().map(|known| &known.1);
-        let in_flight = self.channels.values().flatten().map(|letter| &letter.digest);
-        digest::together([&marks, &self.service.1].into_iter().chain(people).chain(in_flight))
+        let people = self.people.iter().map(|person| person.digest(Person::digest));
+        let in_flight = self.channels.values().flatten().map(|letter| letter.digest());
+        let rooms = self.service.digest(|service| Digest::of(&service.rooms, self.people[0].now));
+        digest::together([&marks, rooms].into_iter().chain(people).chain(in_flight))
     }
 
     fn check_always(&self) -> Result<(), Violation> {
@@ -211,6 +196,7 @@ impl State {
                 now: start,
                 call: None,
                 joined: false,
+                returned: false,
                 leaving: false,
                 active: false,
                 published: 0,
@@ -222,10 +208,9 @@ impl State {
                 noticed: false,
                 cut: false,
             };
-            people.push(Arc::new((person, Digest::default())));
+            people.push(Part::new(person));
         }
-        let digest = Digest::of(&service.rooms, start);
-        let service = Arc::new((service, digest));
+        let service = Part::new(service);
         let mut this = Self {
             row,
             people,
@@ -257,8 +242,29 @@ impl State {
         this
     }
 
+    /// A person is what its Engine knows and the front of what is under way to it: others add to the back only, and only one does
+    /// to each channel. The room is everybody's order in it. What may still happen so often in all is a thing too.
+    pub(crate) fn touched_by(&self, happens: Move) -> u64 {
+        match happens {
+            // Once nobody returns, what those who have left would read is dropped.
+            Move::Join(who) if self.people[who].joined => EVERYTHING,
+            Move::Join(who) => person(who),
+            Move::Leave(who) => person(who) | LEAVES,
+            Move::Crash(who) => person(who) | CRASHES,
+            Move::Add(who) => person(who) | ADDS,
+            Move::Expire(who) => person(who) | TIMEOUTS,
+            Move::Notice(_) => EVERYTHING, // From then on the server answers for it.
+            Move::Cut(who) => person(who) | stream(who) | CUTS,
+            Move::Resume(who) => person(who) | stream(who),
+            Move::Hear(who) => ROOM | stream(who),
+            Move::Refuse(who) => ROOM | stream(who) | REFUSALS,
+            Move::Read(who) => person(who),
+            Move::Answer { from, to } => person(from) | person(to), // It is confirmed at once.
+        }
+    }
+
     pub(crate) fn people(&self) -> impl Iterator<Item = &Person> {
-        self.people.iter().map(|known| &known.0)
+        self.people.iter().map(|person| &**person)
     }
 
     fn possible(&self) -> Vec<Move> {
@@ -289,7 +295,7 @@ impl State {
         let gone = self.people().enumerate().filter(|(_, person)| !person.alive && !person.noticed);
         let gone = gone.filter(|(index, _)| may_be_heard(*index));
         moves.extend(gone.map(|(index, _)| Move::Notice(index)));
-        let cut = |who: usize| self.people[who].0.cut;
+        let cut = |who: usize| self.people[who].cut;
         for (way, in_flight) in &self.channels {
             match way {
                 Channel::ToRoom(who) | Channel::FromRoom(who) if cut(*who) => {}
@@ -310,7 +316,7 @@ impl State {
 
     /// Who has left for good has nothing of presences and ends of sessions, so when it reads them makes no difference.
     fn spare_reading(&mut self, who: usize) {
-        let person = &self.people[who].0;
+        let person = &self.people[who];
         if !person.joined || person.call.is_some() {
             return;
         }
@@ -329,11 +335,12 @@ impl State {
     fn happen(&mut self, happens: Move) {
         match happens {
             Move::Join(who) => {
-                let again = usize::from(self.people[who].0.joined);
+                let again = usize::from(self.people[who].joined);
                 self.left.rejoins -= again;
                 let how = if self.row.in_chat { Join::chat_room() } else { Join::call_room().nick(NAMES[who]) };
                 self.touch(who, |person| {
                     let room = room();
+                    person.returned |= person.joined;
                     (person.joined, person.published, person.shows) = (true, 0, false);
                     person.call = Some(person.engine.join(person.now, room, how).expect("it is not in the room"));
                 });
@@ -408,7 +415,7 @@ impl State {
     }
 
     fn refuse_next(&mut self, refuse: bool) {
-        let (service, _) = Arc::make_mut(&mut self.service);
+        let service = self.service.change();
         let room = room();
         let rules = service.rooms.rules(&room).expect("the room is there").clone();
         service.rooms.set(&room, Rules { refusals: usize::from(refuse), ..rules });
@@ -435,12 +442,10 @@ impl State {
     }
 
     fn serve(&mut self, act: impl FnOnce(&mut SimulatedServer) -> Vec<(FullJid, Stanza)>) {
-        let (service, digest) = Arc::make_mut(&mut self.service);
-        let deliveries = act(service);
-        *digest = Digest::of(&service.rooms, self.people[0].0.now);
+        let deliveries = act(self.service.change());
         for (to, stanza) in deliveries {
             let who = index(&to);
-            if self.people[who].0.alive {
+            if self.people[who].alive {
                 self.post(Channel::FromRoom(who), stanza);
             }
         }
@@ -455,7 +460,7 @@ impl State {
     /// Does something with a person and everything that follows from it at once.
     fn touch(&mut self, who: usize, act: impl FnOnce(&mut Person)) {
         self.touched |= person(who);
-        let (person, digest) = Arc::make_mut(&mut self.people[who]);
+        let person = self.people[who].change();
         act(person);
         let mut said = Vec::new();
         let mut opened = BTreeMap::new();
@@ -476,11 +481,6 @@ impl State {
                 _ => {}
             }
         }
-        *digest = if person.alive {
-            Digest::of(person, person.now)
-        } else {
-            Digest::of_text(if person.noticed { "gone" } else { "dead" }) // What it knew does nothing any more.
-        };
         for stanza in said {
             self.send(who, stanza);
         }
@@ -507,11 +507,11 @@ impl State {
         }
         let Stanza::Iq(iq) = &mut stanza else { return };
         *iq.from_mut() = Some(jid(who).into());
-        match (&*iq, self.people[to].0.alive) {
+        match (&*iq, self.people[to].alive) {
             (Iq::Result { .. }, true) => self.receive(to, &stanza), // Confirmations travel at once.
             (_, true) => self.post(Channel::Between { from: who, to }, stanza),
             // The server answers for a client that is gone.
-            (Iq::Set { .. }, false) if self.people[to].0.noticed => self.bounce(who, to, iq),
+            (Iq::Set { .. }, false) if self.people[to].noticed => self.bounce(who, to, iq),
             (_, false) => {}
         }
     }

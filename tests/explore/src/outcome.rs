@@ -31,7 +31,7 @@ impl State {
 
     fn outcome_of(&self, who: usize, order: &[usize]) -> String {
         let place = |who: usize| order.iter().position(|other| *other == who);
-        let person = &self.people[who].0;
+        let person = &*self.people[who];
         let sessions = person.sessions.iter();
         let mut peers: Vec<_> =
             sessions.map(|(session, (peer, _))| (place(*peer), person.pictures.get(session))).collect();

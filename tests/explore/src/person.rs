@@ -10,6 +10,7 @@ use muji_core::{CallId, Engine, Event, SessionId};
 use muji_harness::instant_backend;
 use muji_xep::rtp::PayloadType;
 
+use crate::digest::Digest;
 use crate::row::NAMES;
 
 /// So long waits somebody behind a stalled participant here: far less than any other deadline, so that it can pass alone.
@@ -23,6 +24,8 @@ pub(crate) struct Person {
     pub(crate) now: Instant,
     pub(crate) call: Option<CallId>,
     pub(crate) joined: bool,
+    /// It has joined again.
+    pub(crate) returned: bool,
     pub(crate) leaving: bool,
     /// The call is public.
     pub(crate) active: bool,
@@ -52,6 +55,14 @@ impl Person {
     pub(crate) fn waits(&self) -> bool {
         let due = self.engine.poll_timeout().map(|at| at.saturating_duration_since(self.now));
         due.is_some_and(|due| due <= PREPARING + 10 * STAGGER)
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        if self.alive {
+            Digest::of(self, self.now)
+        } else {
+            Digest::of_text(if self.noticed { "gone" } else { "dead" }) // What it knew does nothing any more.
+        }
     }
 
     pub(crate) fn obey(&mut self, command: &MediaCommand, opened: &mut BTreeMap<usize, SessionId>) {

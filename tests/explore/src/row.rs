@@ -45,6 +45,12 @@ impl Row {
         self.leaves + self.crashes + self.timeouts + self.rejoins == 0
     }
 
+    /// True if nothing is left that may happen but that people join.
+    pub(crate) fn is_over(&self) -> bool {
+        let ended = self.leaves + self.crashes + self.timeouts + self.cuts;
+        ended + self.refusals + self.rejoins + self.adds == 0
+    }
+
     /// True if only time may mend a pair (rule 8).
     pub(crate) fn needs_time(&self) -> bool {
         self.rejoins > 0 && self.leaves + self.crashes + self.timeouts > 1

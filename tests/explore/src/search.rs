@@ -4,6 +4,8 @@
 //! tried in a state sleeps in the states behind the moves tried after it, until one of them touches what it touches (sleep
 //! sets, Godefroid 1996). That leaves out moves and no state: what a sleeping move leads to is reached by the same moves in
 //! the other order. A state that is reached again, with less asleep than before, is visited again for what woke.
+//!
+//! Where some moves are enough (`ample.rs`) the others are not tried: that leaves out states, too.
 
 #[cfg(test)]
 use std::collections::BTreeSet;
@@ -28,6 +30,8 @@ pub(crate) trait World: Clone + Send {
     /// What a move reads and changes, a bit for each: two without a common bit lead to the same state in either order, and
     /// neither prevents the other.
     fn touches(&self, happens: Self::Move) -> u64;
+    /// Sets of the possible moves, of which each is enough to try (`ample.rs`).
+    fn ample(&self, possible: &[Self::Move]) -> Vec<Vec<Self::Move>>;
     /// What makes it the state it is.
     fn digest(&self) -> u64;
     /// What should never be.
@@ -287,10 +291,21 @@ impl<W: World> Search<W> {
                 }
             }
         }
-        let todo = woke.unwrap_or(!asleep);
+        let possible = state.moves();
+        let enough = match self.orders {
+            Orders::Distinct => smallest(&state, &possible),
+            Orders::All => {
+                if woke.is_none()
+                    && let Err(violation) = check_ample(&state, &possible)
+                {
+                    return self.report(violation, &trail);
+                }
+                Moves::MAX
+            }
+        };
+        let moves: Vec<Numbered<W::Move>> = possible.into_iter().map(|happens| numbered(&state, happens)).collect();
+        let todo = woke.unwrap_or(!asleep) & enough;
         let first = own.len();
-        let moves: Vec<Numbered<W::Move>> =
-            state.moves().into_iter().map(|happens| numbered(&state, happens)).collect();
         for Numbered { happens, bit, touches } in moves.iter().filter(|it| it.bit & todo != 0) {
             let mut next = state.clone();
             next.act(*happens);
@@ -320,6 +335,56 @@ struct Numbered<Move> {
 
 fn numbered<W: World>(state: &W, happens: W::Move) -> Numbered<W::Move> {
     Numbered { happens, bit: 1 << state.number(happens), touches: state.touches(happens) }
+}
+
+/// Moves as a set of their numbers.
+fn numbers<W: World>(state: &W, moves: &[W::Move]) -> Moves {
+    moves.iter().fold(0, |all, happens| all | 1 << state.number(*happens))
+}
+
+/// The smallest of the sets of moves that are enough.
+fn smallest<W: World>(state: &W, possible: &[W::Move]) -> Moves {
+    let sets = state.ample(possible).into_iter().map(|moves| numbers(state, &moves));
+    sets.min_by_key(|set| set.count_ones()).unwrap_or(Moves::MAX)
+}
+
+/// Each move of a set that is said to be enough commutes with each that is not in it, and behind that the set, or what is possible of it, is
+/// still enough. So, step by step, it commutes with all that may come before it.
+fn check_ample<W: World>(state: &W, possible: &[W::Move]) -> Result<(), Violation> {
+    for set in state.ample(possible) {
+        let ours = numbers(state, &set);
+        for other in possible.iter().filter(|happens| ours & 1 << state.number(**happens) == 0) {
+            if let Some(why) = disturbs(state, &set, *other) {
+                let lines: Vec<String> = set.iter().map(|happens| state.line(*happens)).collect();
+                return Err(Violation::NotAmple(lines.join(", "), state.line(*other), why));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn disturbs<W: World>(state: &W, set: &[W::Move], other: W::Move) -> Option<&'static str> {
+    let ours = numbers(state, set);
+    let mut after = state.clone();
+    after.act(other);
+    let left = after.moves();
+    if !after.ample(&left).iter().any(|set| numbers(&after, set) & !ours == 0) {
+        return Some("is not enough any more behind");
+    }
+    let still = numbers(&after, &left) & ours;
+    for happens in set.iter().filter(|happens| still & 1 << state.number(**happens) != 0) {
+        let (mut one, mut two) = (state.clone(), after.clone());
+        one.act(*happens);
+        if numbers(&one, &one.moves()) & 1 << state.number(other) == 0 {
+            return Some("prevents");
+        }
+        one.act(other);
+        two.act(*happens);
+        if one.digest() != two.digest() || one.check_always() != two.check_always() {
+            return Some("does not commute with");
+        }
+    }
+    None
 }
 
 /// What kind of state it is.
@@ -398,6 +463,10 @@ mod tests {
 
         fn touches(&self, which: usize) -> u64 {
             (1 << which) | self.common
+        }
+
+        fn ample(&self, _possible: &[usize]) -> Vec<Vec<usize>> {
+            Vec::new()
         }
 
         fn digest(&self) -> u64 {
