@@ -16,7 +16,7 @@
 //! That this is so is not only argued: a search by every order checks, in each state, that every move of a set commutes with every move that
 //! is not in it, and that the set is enough behind that, too.
 
-use muji_harness::stanza::{element, has_contents};
+use muji_simulation::stanza::{element, has_contents};
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza::Stanza;
 

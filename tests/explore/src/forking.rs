@@ -19,12 +19,11 @@ use jid::{FullJid, Jid};
 use muji_core::error::EndReason;
 use muji_core::media::MediaCommand;
 use muji_core::{CallId, Command, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
-use muji_harness::instant_backend;
-use muji_harness::person::settled;
-use muji_harness::room::Rules;
-use muji_harness::simulated_server::SimulatedServer;
-use muji_harness::stanza::{self, copy, element};
 use muji_jingle::timers;
+use muji_simulation::instant_backend;
+use muji_simulation::room::Rules;
+use muji_simulation::simulated_server::SimulatedServer;
+use muji_simulation::stanza::{self, copy, element};
 use muji_xep::jmi::{JingleMessage, MessageKind};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::message::Message;
@@ -163,7 +162,7 @@ impl Forking {
             service.copy_to(jid(index));
             let mut engine_seed = [seed; 32];
             engine_seed[0] = u8::try_from(index).expect("few");
-            let mut engine = Engine::with_config(engine_seed, codecs(index), settled());
+            let mut engine = Engine::with_config(engine_seed, codecs(index), muji_simulation::config());
             engine.handle_connection(start, ConnectionChange::Bound { jid: jid(index) });
             engine.set_contacts([jid(0).to_bare(), jid(1).to_bare()]);
             let device = Device {

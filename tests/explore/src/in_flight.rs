@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use muji_harness::stanza::element;
+use muji_simulation::stanza::element;
 use muji_xep::Skipped;
 use muji_xep::jingle::{Action, Jingle};
 use xmpp_parsers::iq::Iq;

@@ -15,10 +15,9 @@ use std::time::{Duration, Instant};
 use jid::{FullJid, Jid};
 use muji_core::config::Config;
 use muji_core::{Command, ConnectionChange, Engine, Join, Media, Output};
-use muji_harness::person::settled;
-use muji_harness::room::Rules;
-use muji_harness::simulated_server::SimulatedServer;
-use muji_harness::stanza::{self, copy, element, has_contents};
+use muji_simulation::room::Rules;
+use muji_simulation::simulated_server::SimulatedServer;
+use muji_simulation::stanza::{self, copy, element, has_contents};
 use muji_xep::{Element, muc};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::presence::{Presence, Type};
@@ -186,7 +185,7 @@ impl State {
         let mut people = Vec::new();
         for index in 0..row.people {
             service.connected(jid(index));
-            let config = Config { preparing: PREPARING, stagger: STAGGER, ..settled() };
+            let config = Config { preparing: PREPARING, stagger: STAGGER, ..muji_simulation::config() };
             let mut engine_seed = [seed; 32];
             engine_seed[0] = u8::try_from(index).expect("few");
             let mut engine = Engine::with_config(engine_seed, codecs(index), config);
@@ -532,7 +531,7 @@ impl State {
 
     fn bounce(&mut self, who: usize, to: usize, iq: &Iq) {
         let condition = xmpp_parsers::stanza_error::DefinedCondition::ServiceUnavailable;
-        let error = muji_harness::room::error(condition);
+        let error = muji_simulation::room::error(condition);
         let (from, id) = (Some(Jid::from(jid(to))), iq.id().to_owned());
         let error = Iq::Error { from, to: Some(jid(who).into()), id, error, payload: None };
         self.post(Channel::Between { from: to, to: who }, error.into());

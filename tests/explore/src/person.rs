@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jid::{BareJid, FullJid};
 use muji_core::media::{Capabilities, MediaCommand};
 use muji_core::{CallId, Engine, Event, SessionId};
-use muji_harness::instant_backend;
+use muji_simulation::instant_backend;
 use muji_xep::rtp::PayloadType;
 
 use crate::digest::Digest;

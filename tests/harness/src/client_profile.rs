@@ -16,7 +16,7 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
-use super::room::{builder, error};
+use muji_simulation::room::{builder, error};
 
 /// When a client announces that it is preparing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::seeded_random::SeededRandom;
+use muji_simulation::seeded_random::SeededRandom;
 
 /// Bytes that IP and UDP add to a datagram.
 const HEADERS: usize = 28;

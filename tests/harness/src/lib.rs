@@ -8,13 +8,14 @@
 //! processes, a [`dino`] and a [`desktop`] without a screen, a [`plot`] of what was measured, the [`register`] of requirements,
 //! [`recognition`] of tones and colours, and [`replay`], which says what requirements a trace breaks.
 
+pub use muji_simulation::{instant_backend, room, seeded_random, simulated_server, stanza};
+
 pub mod allocations;
 pub mod authority;
 pub mod client_profile;
 pub mod desktop;
 pub mod dino;
 pub mod impairment;
-pub mod instant_backend;
 pub mod link;
 pub mod muji_call;
 pub mod network;
@@ -27,12 +28,8 @@ pub mod real_server;
 pub mod recognition;
 pub mod register;
 pub mod replay;
-pub mod room;
 pub mod scram;
-pub mod seeded_random;
 pub mod server;
-pub mod simulated_server;
-pub mod stanza;
 pub mod test_content;
 pub mod turn;
 pub mod world;

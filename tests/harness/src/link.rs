@@ -16,7 +16,7 @@ use muji_media::transport::{
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
 use super::impairment::{Impairment, RtpPath};
-use super::seeded_random::SeededRandom;
+use muji_simulation::seeded_random::SeededRandom;
 
 const CONTENT: &str = "media";
 

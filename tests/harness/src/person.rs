@@ -20,8 +20,8 @@ use muji_xep::rtp::PayloadType;
 use xmpp_parsers::stanza::Stanza;
 
 use super::client_profile::Scripted;
-use super::instant_backend;
 use super::world::Delays;
+use muji_simulation::instant_backend;
 
 /// The first transports of all sessions receive there, further ones at the ports that follow.
 const PORT: u16 = 5_000;
@@ -37,12 +37,6 @@ const RECENT: Duration = Duration::from_millis(200);
 pub fn usual() -> Capabilities {
     let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
     Capabilities { audio: vec![opus], video: vec![PayloadType::new(98, "VP8", 90_000, 1)], ..Capabilities::default() }
-}
-
-/// Their limits: the usual ones. They do not ask for servers that the world has not, which costs two stanzas for each stream.
-#[must_use]
-pub fn settled() -> Config {
-    Config { discover_servers: false, ..Config::default() }
 }
 
 /// What a client sends into the world.
@@ -89,7 +83,7 @@ impl Ear {
 pub(crate) enum Layer {
     /// The real transports, and silence for sound.
     Transports(Box<Peers>),
-    /// [`crate::instant_backend`]: for worlds in which only words matter.
+    /// [`muji_simulation::instant_backend`]: for worlds in which only words matter.
     Instant,
 }
 

@@ -32,10 +32,10 @@ use xmpp_parsers::starttls;
 use xmpp_parsers::stream_error::{DefinedCondition as StreamCondition, ReceivedStreamError, StreamError};
 use xmpp_parsers::stream_features::StreamFeatures;
 
-use super::room::{Delivery, Rules};
 use super::scram::Exchange;
-use super::simulated_server::SimulatedServer;
-use super::stanza;
+use muji_simulation::room::{Delivery, Rules};
+use muji_simulation::simulated_server::SimulatedServer;
+use muji_simulation::stanza;
 
 /// Stanzas that wait for a client that reads slowly; one that lets more wait is cut off.
 const QUEUE: usize = 1_024;

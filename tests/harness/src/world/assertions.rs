@@ -11,7 +11,7 @@ use muji_media::stats::AudioStats;
 use muji_xep::Element;
 
 use super::{Body, Client, Person, PersonId, World};
-use crate::stanza::jingle_action;
+use muji_simulation::stanza::jingle_action;
 
 impl World {
     /// Somebody's JID.

@@ -20,11 +20,11 @@ use xmpp_parsers::stanza::Stanza;
 
 use super::client_profile::{ClientProfile, Scripted};
 use super::impairment::{self, Impairment};
-use super::person::{Body, Client, Layer, Person, Sent, settled, transports, usual};
-use super::room::{Delivery, Rooms, Rules};
-use super::seeded_random::SeededRandom;
-use super::simulated_server::SimulatedServer;
-use super::stanza;
+use super::person::{Body, Client, Layer, Person, Sent, transports, usual};
+use muji_simulation::room::{Delivery, Rooms, Rules};
+use muji_simulation::seeded_random::SeededRandom;
+use muji_simulation::simulated_server::SimulatedServer;
+use muji_simulation::stanza;
 
 /// Somebody in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -218,7 +218,7 @@ impl World {
 
     /// A client with other codecs or transports.
     pub fn client(&mut self, name: &str, can: Capabilities, make: MakeTransport) -> PersonId {
-        self.configured(name, can, make, settled())
+        self.configured(name, can, make, muji_simulation::config())
     }
 
     /// The same with other limits and policies.
@@ -231,7 +231,7 @@ impl World {
     /// A client whose media backend answers at once and sends nothing: for worlds in which only signalling matters.
     pub fn person_without_media(&mut self, name: &str) -> PersonId {
         let (jid, address) = self.addresses(name);
-        let engine = Engine::with_config(self.random.seed(), usual(), settled());
+        let engine = Engine::with_config(self.random.seed(), usual(), muji_simulation::config());
         self.add_client(name, engine, jid, address, Layer::Instant)
     }
 

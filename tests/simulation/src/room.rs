@@ -604,7 +604,7 @@ pub fn error(condition: DefinedCondition) -> StanzaError {
 }
 
 /// An element with attributes.
-pub(crate) fn builder(name: &str, ns: &str, attributes: &[(&str, &str)]) -> Element {
+pub fn builder(name: &str, ns: &str, attributes: &[(&str, &str)]) -> Element {
     let builder = Element::builder(name, ns);
     let named = attributes.iter().fold(builder, |builder, (name, value)| {
         builder.attr((*name).try_into().expect("the harness names attributes properly"), *value)
