@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
-use muji_core::config::Config;
 use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
 use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
 use muji_jingle::TransportId;

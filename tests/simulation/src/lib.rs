@@ -4,7 +4,7 @@
 //! the explorer is built in seconds when the crates below it change.
 #![forbid(unsafe_code)]
 
-use muji_core::Config;
+use muji_core::config::Config;
 
 pub mod instant_backend;
 pub mod room;

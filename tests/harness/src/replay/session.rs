@@ -7,7 +7,7 @@ use jid::{BareJid, FullJid, Jid};
 use muji_xep::{Element, ns};
 
 use super::Note;
-use muji_simulation::room::Rooms;
+use super::room::Rooms;
 use muji_trace::Line;
 
 /// After this time a participant who came later and has not called may be called; our own rule is ten seconds.
