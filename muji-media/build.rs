@@ -1,0 +1,28 @@
+//! Builds what stands between us and libvpx, with the headers of the libvpx that is installed.
+
+use std::env;
+
+/// What Debian 11 has; nothing older was tried.
+const OLDEST: &str = "1.9";
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/codec/libvpx.c");
+    // What builds documentation need not have libvpx, and links nothing.
+    if env::var_os("CARGO_FEATURE_VP8").is_none() || env::var_os("DOCS_RS").is_some() {
+        return;
+    }
+    let mut installed = pkg_config::Config::new();
+    installed.atleast_version(OLDEST);
+    let libvpx = installed.cargo_metadata(false).probe("vpx").unwrap_or_else(|why| {
+        panic!("the feature vp8 needs libvpx and its headers (libvpx-dev), and pkg-config, which finds them: {why}")
+    });
+    cc::Build::new()
+        .file("src/codec/libvpx.c")
+        .std("c11")
+        .includes(libvpx.include_paths)
+        .extra_warnings(true)
+        .compile("muji_vpx");
+    // Behind what calls it: some linkers leave out a library that nothing before it needs.
+    installed.cargo_metadata(true).probe("vpx").expect("it was just found");
+}
