@@ -1,17 +1,21 @@
 //! Builds what stands between us and libvpx, with the headers of the libvpx that is installed.
 
-use std::env;
-
-/// What Debian 11 has; nothing older was tried.
-const OLDEST: &str = "1.9";
-
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src/codec/libvpx.c");
     // What builds documentation need not have libvpx, and links nothing.
-    if env::var_os("CARGO_FEATURE_VP8").is_none() || env::var_os("DOCS_RS").is_some() {
-        return;
+    #[cfg(feature = "vp8")]
+    if std::env::var_os("DOCS_RS").is_none() {
+        libvpx();
     }
+}
+
+/// What Debian 11 has; nothing older was tried.
+#[cfg(feature = "vp8")]
+const OLDEST: &str = "1.9";
+
+#[cfg(feature = "vp8")]
+fn libvpx() {
+    println!("cargo:rerun-if-changed=src/codec/libvpx.c");
     let mut installed = pkg_config::Config::new();
     installed.atleast_version(OLDEST);
     let libvpx = installed.cargo_metadata(false).probe("vpx").unwrap_or_else(|why| {
