@@ -121,7 +121,11 @@ pub fn report(program: &str, parts: &[Part]) -> String {
     for part in parts {
         let Part { name, licence, source, notices, authors } = part;
         let listed: Vec<String> = notices.iter().map(|notice| numbers[notice].to_string()).collect();
-        let notices = if listed.is_empty() { format!("by {authors}") } else { listed.join(", ") };
+        let notices = match (listed.is_empty(), authors.is_empty()) {
+            (false, _) => listed.join(", "),
+            (true, false) => format!("by {authors}"),
+            (true, true) => "it names nobody".to_owned(),
+        };
         let _infallible = writeln!(text, "{name}: {licence}; {source}; {notices}");
     }
     for (notice, number) in numbers {
