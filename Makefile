@@ -4,7 +4,8 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz install needs
+.PHONY: demo demo-fork test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz package msrv deb
+.PHONY: install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -105,6 +106,20 @@ mutants:
 SECONDS ?= 60
 fuzz: needs
 	@CARGO="$(CARGO)" scripts/fuzz $(FUZZ) $(SECONDS) $(TARGETS)
+
+# The crates that are published, packed, and built from what was packed; in minutes.
+package: needs
+	@echo "Packing the crates, and building what was packed (minutes) ..."
+	@CARGO="$(CARGO)" scripts/package
+
+# What is published, with the oldest Rust that Cargo.toml promises; rustup fetches it.
+msrv: needs
+	@CARGO="$(CARGO)" scripts/msrv
+
+# muji-call as a package for Debian and its kin, in the folder debian of the build; as root it is installed in a clean Debian 12 and removed.
+deb:
+	@scripts/needs devices
+	@CARGO="$(CARGO)" scripts/deb
 
 # muji-call with microphones, loudspeakers, cameras and the keyring, into cargo's folder for programs.
 install:

@@ -124,6 +124,7 @@
 //!
 //! Out of scope: packets and codecs (`muji-media`), chat, archives, encryption beyond DTLS-SRTP. Feature `tokio-xmpp` has
 //! a connection for programs without one.
+#![cfg_attr(docsrs, feature(doc_cfg))] // Shows which feature an item needs.
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 // What the network says must not be able to end the process.

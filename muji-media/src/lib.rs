@@ -43,6 +43,7 @@
 //! those who build another: the simulated world of our scenarios, the benchmarks, and a client that has its own event loop.
 //!
 //! Out of scope: deciding whom to call, and everything on the XMPP side.
+#![cfg_attr(docsrs, feature(doc_cfg))] // Shows which feature an item needs.
 #![deny(unsafe_code)] // Allowed in codec::libvpx, codec::h264::openh264 and codec::av1::libaom alone.
 
 mod audio;

@@ -1,25 +1,17 @@
 //! The one place with `unsafe` code for VP8 and VP9: libvpx, as far as it is needed here.
+//!
+//! Between it and libvpx is `libvpx.c`, built with the headers that are installed: the structures of libvpx change from version to version,
+//! and a C compiler is needed anyway, where bindings would need libclang too.
 #![allow(unsafe_code)]
 
-use std::mem::MaybeUninit;
-use std::os::raw::{c_int, c_uint};
-use std::ptr::{null, null_mut};
+use std::os::raw::{c_int, c_void};
+use std::ptr::{NonNull, null};
 
-use vpx_sys::vp8e_enc_control_id::{VP8E_SET_CPUUSED, VP8E_SET_MAX_INTRA_BITRATE_PCT, VP8E_SET_STATIC_THRESHOLD};
-use vpx_sys::{
-    VPX_CODEC_OK, VPX_DECODER_ABI_VERSION, VPX_DL_REALTIME, VPX_ENCODER_ABI_VERSION, VPX_FRAME_IS_KEY, vpx_codec_ctx_t,
-    vpx_codec_cx_pkt_kind, vpx_codec_enc_cfg_t, vpx_codec_err_t, vpx_codec_iface_t, vpx_image_t, vpx_img_fmt,
-    vpx_kf_mode, vpx_rational, vpx_rc_mode,
-};
-
-use crate::codec::video::{self, Encoded, Layer, VideoFault};
+use crate::codec::video::{self, CLOCK_RATE, Encoded, Layer, VideoFault};
 use crate::video::frame::VideoFrame;
 
-/// Ticks a second of the times that are given to the encoder.
-const CLOCK: c_int = 90_000;
-
 /// How long a frame lasts: of the first the encoder knows nothing else, later it goes by their times.
-const LASTS: u64 = 3_000;
+const LASTS: u32 = 3_000;
 
 /// Frames with more pixels are encoded in two threads, which takes a third less time and an eighth more of the processor (VP8): one of
 /// 1920 x 1080 takes 11 ms in one, which on a machine half as fast is too slow. For smaller ones there is time enough.
@@ -30,31 +22,114 @@ pub(super) const MAX_KEY_FRAME: u32 = 500;
 
 /// Which of the codecs of libvpx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub(super) enum Format {
     Vp8,
     Vp9,
 }
 
-impl Format {
-    fn encoder(self) -> *const vpx_codec_iface_t {
-        // SAFETY: both give the address of a constant.
-        unsafe {
-            match self {
-                Self::Vp8 => vpx_sys::vpx_codec_vp8_cx(),
-                Self::Vp9 => vpx_sys::vpx_codec_vp9_cx(),
-            }
-        }
-    }
+/// What an encoder can be told in an int, as `libvpx.c` numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub(super) enum Control {
+    Speed,
+    StaticThreshold,
+    MaxKeyFrame,
+    /// VP8.
+    ScreenContentMode,
+    /// VP8.
+    TemporalLayer,
+    /// VP9.
+    AdaptiveQuantization,
+    /// VP9.
+    TileColumns,
+    /// VP9.
+    RowThreads,
+    /// VP9.
+    TuneContent,
+}
 
-    fn decoder(self) -> *const vpx_codec_iface_t {
-        // SAFETY: as of the encoders.
-        unsafe {
-            match self {
-                Self::Vp8 => vpx_sys::vpx_codec_vp8_dx(),
-                Self::Vp9 => vpx_sys::vpx_codec_vp9_dx(),
-            }
-        }
-    }
+/// Flags of a frame to encode: the first in both codecs, the others in VP8, which say what it may refer to and leave behind. `libvpx.c`
+/// compares them with the headers.
+pub(super) const FORCE_KEY_FRAME: u32 = 1;
+pub(super) const NO_REF_GOLDEN: u32 = 1 << 17;
+pub(super) const NO_UPDATE_LAST: u32 = 1 << 18;
+pub(super) const FORCE_GOLDEN: u32 = 1 << 19;
+pub(super) const NO_UPDATE_ENTROPY: u32 = 1 << 20;
+pub(super) const NO_REF_ALTERNATE: u32 = 1 << 21;
+pub(super) const NO_UPDATE_GOLDEN: u32 = 1 << 22;
+pub(super) const NO_UPDATE_ALTERNATE: u32 = 1 << 23;
+pub(super) const FORCE_ALTERNATE: u32 = 1 << 24;
+
+/// What an encoder is set to, laid out as in `libvpx.c`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Settings {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Ticks a second.
+    pub(super) clock: u32,
+    pub(super) threads: u32,
+    pub(super) constant: u32,
+    pub(super) error_resilient: u32,
+    pub(super) kilobits: u32,
+    pub(super) buffer: u32,
+    pub(super) initial: u32,
+    pub(super) optimal: u32,
+    pub(super) drop_below: u32,
+    pub(super) min_quantizer: u32,
+    pub(super) max_quantizer: u32,
+    pub(super) undershoot: u32,
+    pub(super) overshoot: u32,
+    pub(super) max_key_distance: u32,
+    /// Temporal ones: 1, or as many as there are in the next three.
+    pub(super) layers: u32,
+    pub(super) layer_kilobits: [u32; 3],
+    pub(super) layer_decimators: [u32; 3],
+    pub(super) layer_pattern: [u32; 4],
+}
+
+// What is added on one side alone does not build; `libvpx.c` says the same.
+const _: () = assert!(size_of::<Settings>() == 27 * size_of::<u32>());
+
+/// A frame that was encoded, laid out as in `libvpx.c`.
+#[repr(C)]
+struct Packet {
+    bytes: *const u8,
+    length: usize,
+    key: c_int,
+}
+
+/// A frame that was decoded, laid out as in `libvpx.c`.
+#[repr(C)]
+struct Picture {
+    planes: [*const u8; 3],
+    strides: [isize; 3],
+    width: u32,
+    height: u32,
+    i420: c_int,
+}
+
+/// An encoder of `libvpx.c`.
+#[repr(C)]
+struct RawEncoder([u8; 0]);
+
+/// A decoder of libvpx.
+#[repr(C)]
+struct RawDecoder([u8; 0]);
+
+unsafe extern "C" {
+    fn muji_vpx_encoder_new(format: Format, settings: *const Settings, made: *mut Option<NonNull<RawEncoder>>)
+    -> c_int;
+    fn muji_vpx_encoder_set(encoder: NonNull<RawEncoder>, settings: *const Settings) -> c_int;
+    fn muji_vpx_encoder_control(encoder: NonNull<RawEncoder>, control: Control, value: c_int) -> c_int;
+    fn muji_vpx_encode(encoder: NonNull<RawEncoder>, samples: *const u8, at: i64, lasts: u32, flags: u32) -> c_int;
+    fn muji_vpx_encoded(encoder: NonNull<RawEncoder>, iterator: *mut *const c_void, packet: *mut Packet) -> c_int;
+    fn muji_vpx_encoder_free(encoder: NonNull<RawEncoder>);
+    fn muji_vpx_decoder_new(format: Format, made: *mut Option<NonNull<RawDecoder>>) -> c_int;
+    fn muji_vpx_decode(decoder: NonNull<RawDecoder>, bytes: *const u8, length: u32) -> c_int;
+    fn muji_vpx_decoded(decoder: NonNull<RawDecoder>, iterator: *mut *const c_void, picture: *mut Picture) -> c_int;
+    fn muji_vpx_decoder_free(decoder: NonNull<RawDecoder>);
 }
 
 /// How libvpx keeps to its bit rate (`rc_buf_sz` and its neighbours). Levels are in ms at the target bit rate.
@@ -74,19 +149,19 @@ pub struct RateControl {
 
 impl RateControl {
     /// For conversations in VP8: a new target is reached within four frames, where browsers' second of buffer takes up to 23, and libvpx's
-    /// own six seconds never reach a lower one (`make bitrate`). No frame is left out: in a buffer so small a key frame alone would cost the
-    /// next seven. It costs quality of some frames instead, and a rate that cannot be kept to costs the size (`video/ladder.rs`). The buffer
-    /// begins as full as a key frame leaves it full.
+    /// own six seconds never reach a lower one (`make bitrate`). No frame is left out: in a buffer so small a key frame alone would cost
+    /// the next seven. It costs quality of some frames instead, and a rate that cannot be kept to costs the size (`video/ladder.rs`). The
+    /// buffer begins as full as a key frame leaves it full.
     pub const CONVERSATION: Self = Self { constant: true, buffer: 230, initial: 370, optimal: 210, drop_below: 0 };
 }
 
 /// An encoder of frames of one size.
 pub(super) struct EncoderContext {
-    context: Box<vpx_codec_ctx_t>,
-    config: vpx_codec_enc_cfg_t,
+    encoder: NonNull<RawEncoder>,
+    settings: Settings,
 }
 
-// SAFETY: libvpx keeps no state per thread, so the owner of the context may use it in any thread.
+// SAFETY: libvpx keeps no state per thread, so the owner of the encoder may use it in any thread.
 unsafe impl Send for EncoderContext {}
 
 impl EncoderContext {
@@ -99,78 +174,41 @@ impl EncoderContext {
         size: [usize; 2],
         bit_rate: u32,
         control: RateControl,
-        adjust: impl FnOnce(&mut vpx_codec_enc_cfg_t),
+        adjust: impl FnOnce(&mut Settings),
     ) -> Result<Self, VideoFault> {
-        let side = |side: usize| c_uint::try_from(side).map_err(|_| VideoFault::Size);
-        let mut config = MaybeUninit::uninit();
-        // SAFETY: the interface is libvpx's own, and the configuration is filled if the result says so.
-        let mut config = unsafe {
-            checked(vpx_sys::vpx_codec_enc_config_default(format.encoder().cast_mut(), config.as_mut_ptr(), 0))?;
-            config.assume_init()
-        };
-        config.g_w = side(size[0])?;
-        config.g_h = side(size[1])?;
-        config.g_timebase = vpx_rational { num: 1, den: CLOCK };
-        config.g_threads = if size[0] * size[1] > ONE_THREAD { 2 } else { 1 };
-        config.g_lag_in_frames = 0;
-        config.rc_end_usage = if control.constant { vpx_rc_mode::VPX_CBR } else { vpx_rc_mode::VPX_VBR };
-        config.rc_target_bitrate = kilobits(bit_rate);
-        let RateControl { buffer, initial, optimal, .. } = control;
-        config.rc_buf_sz = buffer;
-        config.rc_buf_initial_sz = initial;
-        config.rc_buf_optimal_sz = optimal;
-        config.rc_min_quantizer = 2;
-        config.rc_max_quantizer = 56;
-        config.rc_undershoot_pct = 100;
-        config.rc_overshoot_pct = 15;
-        config.rc_dropframe_thresh = control.drop_below;
-        // Key frames are made when a peer asks, or when the frame is all new.
-        config.kf_mode = vpx_kf_mode::VPX_KF_AUTO;
-        config.kf_max_dist = 3_000;
-        adjust(&mut config);
-        let mut context = Box::new(empty());
-        // SAFETY: the context does not move while it is in use, being boxed, and the configuration outlives the call.
-        unsafe {
-            let version = VPX_ENCODER_ABI_VERSION as c_int;
-            let interface = format.encoder().cast_mut();
-            checked(vpx_sys::vpx_codec_enc_init_ver(&raw mut *context, interface, &raw const config, 0, version))?;
-        }
-        let mut this = Self { context, config };
-        this.control(VP8E_SET_STATIC_THRESHOLD as c_int, 1)?;
-        this.control(VP8E_SET_MAX_INTRA_BITRATE_PCT as c_int, MAX_KEY_FRAME as c_int)?;
+        let mut settings = Settings::new(size, bit_rate, control)?;
+        adjust(&mut settings);
+        let mut made = None;
+        // SAFETY: the settings are only read, during the call.
+        checked(unsafe { muji_vpx_encoder_new(format, &raw const settings, &raw mut made) })?;
+        let mut this = Self { encoder: made.ok_or(VideoFault::Memory)?, settings };
+        this.control(Control::StaticThreshold, 1)?;
+        this.control(Control::MaxKeyFrame, MAX_KEY_FRAME as c_int)?;
         Ok(this)
     }
 
-    /// How much of what it could do the encoder leaves out to be quick.
-    ///
-    /// # Errors
-    /// If the encoder knows no such speed.
-    pub(super) fn set_speed(&mut self, speed: c_int) -> Result<(), VideoFault> {
-        self.control(VP8E_SET_CPUUSED as c_int, speed)
-    }
-
-    /// Sets one of the controls that take one int.
+    /// Sets one of the controls; of [`Control::Speed`], how much of what it could do the encoder leaves out to be quick.
     ///
     /// # Errors
     /// If the encoder does not know it, or not this value.
-    pub(super) fn control(&mut self, id: c_int, value: c_int) -> Result<(), VideoFault> {
-        // SAFETY: all that is set here takes one int.
-        checked(unsafe { vpx_sys::vpx_codec_control_(&raw mut *self.context, id, value) })
+    pub(super) fn control(&mut self, control: Control, value: c_int) -> Result<(), VideoFault> {
+        // SAFETY: the encoder was made and is not freed.
+        checked(unsafe { muji_vpx_encoder_control(self.encoder, control, value) })
     }
 
-    /// What the encoder is set to.
-    pub(super) fn config(&mut self) -> &mut vpx_codec_enc_cfg_t {
-        &mut self.config
+    /// What the next [`Self::set_bit_rate`] sets the encoder to.
+    pub(super) fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
     }
 
-    /// Encodes to so many bits a second from now on, and as [`Self::config`] says.
+    /// Encodes to so many bits a second from now on, and as [`Self::settings`] says.
     ///
     /// # Errors
     /// If the encoder cannot change that.
     pub(super) fn set_bit_rate(&mut self, bit_rate: u32) -> Result<(), VideoFault> {
-        self.config.rc_target_bitrate = kilobits(bit_rate);
-        // SAFETY: the context was set up, and the configuration outlives the call.
-        checked(unsafe { vpx_sys::vpx_codec_enc_config_set(&raw mut *self.context, &raw const self.config) })
+        self.settings.kilobits = kilobits(bit_rate);
+        // SAFETY: the encoder was made and is not freed, and the settings are only read, during the call.
+        checked(unsafe { muji_vpx_encoder_set(self.encoder, &raw const self.settings) })
     }
 
     /// Encodes a frame that was taken at `at`; `None` if it is left out.
@@ -178,56 +216,67 @@ impl EncoderContext {
     /// # Errors
     /// If it has another size, or libvpx fails.
     pub(super) fn encode(&mut self, frame: &VideoFrame, at: u64, flags: u32) -> Result<Option<Encoded>, VideoFault> {
-        let (width, height) = (frame.width() as c_uint, frame.height() as c_uint);
-        if (width, height) != (self.config.g_w, self.config.g_h) {
+        if [frame.width(), frame.height()] != [self.settings.width as usize, self.settings.height as usize] {
             return Err(VideoFault::Size);
         }
         let at = i64::try_from(at).unwrap_or(i64::MAX);
-        let mut image = MaybeUninit::<vpx_image_t>::zeroed();
-        // SAFETY: the samples are as many as an I420 frame of this size has, and libvpx only reads them. The image is used
-        // only if wrapping it succeeded.
-        unsafe {
-            let samples = frame.samples().as_ptr().cast_mut();
-            let format = vpx_img_fmt::VPX_IMG_FMT_I420;
-            let wrapped = vpx_sys::vpx_img_wrap(image.as_mut_ptr(), format, width, height, 1, samples);
-            if wrapped.is_null() {
-                return Err(VideoFault::Memory);
-            }
-            let deadline = u64::from(VPX_DL_REALTIME);
-            checked(vpx_sys::vpx_codec_encode(&raw mut *self.context, wrapped, at, LASTS, flags.into(), deadline))?;
-        }
+        // SAFETY: the samples are as many as an I420 frame of this size has, and only read.
+        checked(unsafe { muji_vpx_encode(self.encoder, frame.samples().as_ptr(), at, LASTS, flags) })?;
         Ok(self.encoded())
     }
 
     fn encoded(&mut self) -> Option<Encoded> {
         let (mut iterator, mut found) = (null(), None);
-        loop {
-            // SAFETY: libvpx hands out packets that live until the next call; a frame's bytes are copied before that. Which
-            // member of the union is there, its kind says.
-            unsafe {
-                let packet = vpx_sys::vpx_codec_get_cx_data(&raw mut *self.context, &raw mut iterator);
-                let Some(packet) = packet.as_ref() else { return found };
-                if packet.kind == vpx_codec_cx_pkt_kind::VPX_CODEC_CX_FRAME_PKT {
-                    let frame = packet.data.frame;
-                    let bytes = std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz as usize).to_vec();
-                    found = Some(Encoded { bytes, key: frame.flags & VPX_FRAME_IS_KEY != 0, layer: Layer::default() });
-                }
-            }
+        let mut packet = Packet { bytes: null(), length: 0, key: 0 };
+        // SAFETY: a packet lives until the encoder is used again; its bytes are copied before that.
+        while unsafe { muji_vpx_encoded(self.encoder, &raw mut iterator, &raw mut packet) } != 0 {
+            // SAFETY: as above.
+            let bytes = unsafe { std::slice::from_raw_parts(packet.bytes, packet.length) }.to_vec();
+            found = Some(Encoded { bytes, key: packet.key != 0, layer: Layer::default() });
         }
+        found
     }
 }
 
 impl Drop for EncoderContext {
     fn drop(&mut self) {
-        // SAFETY: the context was set up, and nobody uses it any more.
-        unsafe { vpx_sys::vpx_codec_destroy(&raw mut *self.context) };
+        // SAFETY: the encoder was made, and nobody uses it any more.
+        unsafe { muji_vpx_encoder_free(self.encoder) };
+    }
+}
+
+impl Settings {
+    fn new(size: [usize; 2], bit_rate: u32, control: RateControl) -> Result<Self, VideoFault> {
+        let [width, height] = size;
+        let side = |side: usize| u32::try_from(side).map_err(|_| VideoFault::Size);
+        Ok(Self {
+            width: side(width)?,
+            height: side(height)?,
+            clock: CLOCK_RATE,
+            threads: if width * height > ONE_THREAD { 2 } else { 1 },
+            constant: control.constant.into(),
+            error_resilient: 0,
+            kilobits: kilobits(bit_rate),
+            buffer: control.buffer,
+            initial: control.initial,
+            optimal: control.optimal,
+            drop_below: control.drop_below,
+            min_quantizer: 2,
+            max_quantizer: 56,
+            undershoot: 100,
+            overshoot: 15,
+            // Key frames are made when a peer asks, or when the frame is all new.
+            max_key_distance: 3_000,
+            layers: 1,
+            layer_kilobits: [0; 3],
+            layer_decimators: [0; 3],
+            layer_pattern: [0; 4],
+        })
     }
 }
 
 /// A decoder of one stream.
-pub(super) struct DecoderContext {
-    context: Box<vpx_codec_ctx_t>,
-}
+pub(super) struct DecoderContext(NonNull<RawDecoder>);
 
 // SAFETY: as of the encoder.
 unsafe impl Send for DecoderContext {}
@@ -238,14 +287,10 @@ impl DecoderContext {
     /// # Errors
     /// If libvpx has no memory, or is not the one that was built against.
     pub(super) fn new(format: Format) -> Result<Self, VideoFault> {
-        let mut context = Box::new(empty());
-        // SAFETY: the context does not move while it is in use, being boxed; without a configuration libvpx has its own.
-        unsafe {
-            let version = VPX_DECODER_ABI_VERSION as c_int;
-            let interface = format.decoder().cast_mut();
-            checked(vpx_sys::vpx_codec_dec_init_ver(&raw mut *context, interface, null(), 0, version))?;
-        }
-        Ok(Self { context })
+        let mut made = None;
+        // SAFETY: nothing is read, and what is written is of this type.
+        checked(unsafe { muji_vpx_decoder_new(format, &raw mut made) })?;
+        made.map(Self).ok_or(VideoFault::Memory)
     }
 
     /// Decodes a frame, of which the caller knows that it is not too large: libvpx makes room for whatever it says.
@@ -253,51 +298,47 @@ impl DecoderContext {
     /// # Errors
     /// If libvpx refuses it.
     pub(super) fn decode(&mut self, bytes: &[u8]) -> Result<Option<VideoFrame>, VideoFault> {
-        let length = c_uint::try_from(bytes.len()).map_err(|_| VideoFault::Size)?;
+        let length = u32::try_from(bytes.len()).map_err(|_| VideoFault::Size)?;
         // SAFETY: libvpx reads the bytes during the call and never writes to them.
-        checked(unsafe { vpx_sys::vpx_codec_decode(&raw mut *self.context, bytes.as_ptr(), length, null_mut(), 0) })?;
+        checked(unsafe { muji_vpx_decode(self.0, bytes.as_ptr(), length) })?;
         let mut iterator = null();
-        // SAFETY: the frame lives until the next call and is copied before that. Its planes have as many rows and bytes in a
-        // row as its sides say.
+        let mut picture = Picture { planes: [null(); 3], strides: [0; 3], width: 0, height: 0, i420: 0 };
+        // SAFETY: the frame lives until the next call and is copied before that.
         unsafe {
-            let image = vpx_sys::vpx_codec_get_frame(&raw mut *self.context, &raw mut iterator);
-            image.as_ref().map(|image| copied(image)).transpose()
+            let there = muji_vpx_decoded(self.0, &raw mut iterator, &raw mut picture) != 0;
+            there.then(|| copied(&picture)).transpose()
         }
     }
 }
 
 impl Drop for DecoderContext {
     fn drop(&mut self) {
-        // SAFETY: the context was set up, and nobody uses it any more.
-        unsafe { vpx_sys::vpx_codec_destroy(&raw mut *self.context) };
+        // SAFETY: the decoder was made, and nobody uses it any more.
+        unsafe { muji_vpx_decoder_free(self.0) };
     }
 }
 
 /// A decoded frame of our own.
 ///
 /// # Safety
-/// The image is one of libvpx's in I420, and alive.
-unsafe fn copied(image: &vpx_image_t) -> Result<VideoFrame, VideoFault> {
-    if image.fmt != vpx_img_fmt::VPX_IMG_FMT_I420 {
+/// The picture is one of libvpx's, and alive. Its planes have as many rows and bytes in a row as its sides say.
+unsafe fn copied(picture: &Picture) -> Result<VideoFrame, VideoFault> {
+    if picture.i420 == 0 {
         return Err(VideoFault::Size);
     }
     let row = |plane: usize, row: usize, width: usize| {
-        let offset = row.cast_signed() * image.stride[plane] as isize;
+        let offset = row.cast_signed() * picture.strides[plane];
         // SAFETY: the caller's promise; a row has at least as many bytes as the frame is wide.
-        unsafe { std::slice::from_raw_parts(image.planes[plane].offset(offset), width) }
+        unsafe { std::slice::from_raw_parts(picture.planes[plane].offset(offset), width) }
     };
-    video::copied([image.d_w as usize, image.d_h as usize], row)
+    video::copied([picture.width as usize, picture.height as usize], row)
 }
 
-fn empty() -> vpx_codec_ctx_t {
-    // SAFETY: numbers and pointers, of which nothing is used before libvpx has set it up.
-    unsafe { MaybeUninit::zeroed().assume_init() }
-}
-
-pub(super) fn kilobits(bit_rate: u32) -> c_uint {
+pub(super) fn kilobits(bit_rate: u32) -> u32 {
     (bit_rate / 1_000).max(1)
 }
 
-fn checked(result: vpx_codec_err_t) -> Result<(), VideoFault> {
-    if result == VPX_CODEC_OK { Ok(()) } else { Err(VideoFault::Library { library: "libvpx", code: result as i64 }) }
+/// `VPX_CODEC_OK` is 0.
+fn checked(result: c_int) -> Result<(), VideoFault> {
+    if result == 0 { Ok(()) } else { Err(VideoFault::Library { library: "libvpx", code: result.into() }) }
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod imports;
+pub mod licences;
 pub mod naming;
 pub mod source;
 pub mod surface;

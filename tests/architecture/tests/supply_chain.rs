@@ -66,9 +66,8 @@ fn a_crate_in_several_versions_is_listed_with_its_reason() {
     assert!(stale.is_empty(), "no second version of these is there any more; take them out of deny.toml: {stale:#?}");
 }
 
-#[test]
-fn each_crate_has_a_licence_that_is_allowed() {
-    let allowed = allowed("licenses", "allow");
+/// The crates of all features, as `cargo metadata` tells of them.
+fn packages() -> Vec<Value> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = ["metadata", "--locked", "--all-features", "--format-version", "1"];
     let metadata = Command::new(cargo).args(arguments).current_dir(root()).output().expect("cargo is there");
@@ -76,6 +75,33 @@ fn each_crate_has_a_licence_that_is_allowed() {
     let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("JSON");
     let packages = metadata["packages"].as_array().expect("a list of packages");
     assert!(packages.len() > 100, "only {} crates", packages.len());
+    packages.clone()
+}
+
+/// What the feature `devices` brings alone, whose documentation names the Rust that it needs: each of this family.
+const DEVICES: (&str, &str) = ("sonora", "1.91");
+
+/// What a crate says of itself is looked at here; whether it is true, `make msrv` tells. Functions of the standard library that are newer
+/// than our own `rust-version` are clippy's (`incompatible_msrv`).
+#[test]
+fn no_crate_says_that_it_needs_a_newer_rust_than_we_promise() {
+    let numbers = |version: &str| -> Vec<u32> { version.split('.').take(2).flat_map(str::parse).collect() };
+    let manifest = table("Cargo.toml");
+    let promised = manifest["workspace"]["package"]["rust-version"].as_str().expect("a version");
+    let packages = packages();
+    let of = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
+    let all = packages.iter().map(|package| (of(package, "name"), of(package, "rust_version")));
+    let newer = all.filter(|(_, needed)| numbers(needed) > numbers(promised));
+    let (devices, newer): (Vec<_>, Vec<_>) = newer.partition(|(name, _)| name.starts_with(DEVICES.0));
+    assert!(newer.is_empty(), "they need a newer Rust than {promised}: {newer:#?}");
+    let needed = devices.iter().map(|(_, needed)| numbers(needed)).max();
+    assert_eq!(needed, Some(numbers(DEVICES.1)), "the Rust that the feature devices needs");
+}
+
+#[test]
+fn each_crate_has_a_licence_that_is_allowed() {
+    let allowed = allowed("licenses", "allow");
+    let packages = packages();
     let refused: Vec<String> = packages
         .iter()
         .filter(|package| !package["license"].as_str().is_some_and(|licence| is_allowed(licence, &allowed)))
@@ -184,4 +210,30 @@ fn sets(text: &str, level: &str) -> bool {
     let begins = format!("[{level}(");
     let attributes = text.split(begins.as_str()).skip(1);
     attributes.filter_map(|rest| rest.split(")]").next()).any(|lints| lints.contains("unsafe_code"))
+}
+
+#[test]
+fn what_is_bundled_with_muji_call_has_its_notices() {
+    let parts = muji_architecture::licences::parts(&root(), "muji-call", "h264").expect("cargo tells");
+    let of = |name: &str| -> String {
+        let found = parts.iter().filter(|part| part.name.starts_with(&format!("{name} ")));
+        found.flat_map(|part| &part.notices).map(String::as_str).collect()
+    };
+    for (name, holder) in [
+        ("opusic-sys", "Xiph.Org"),
+        ("openh264-sys2", "Cisco Systems"),
+        ("aws-lc-sys", "The OpenSSL Project"),
+        ("epaint_default_fonts", "UBUNTU FONT LICENCE"),
+        ("epaint_default_fonts", "SIL OPEN FONT LICENSE"),
+        ("epaint_default_fonts", "Bitstream Vera"),
+        ("xmpp-parsers", "Mozilla Public License"),
+    ] {
+        assert!(of(name).contains(holder), "{name} has no notice of {holder}");
+    }
+    let unsaid: Vec<&str> = parts
+        .iter()
+        .filter(|part| part.notices.is_empty() && part.authors.is_empty() && part.source.is_empty())
+        .map(|part| part.name.as_str())
+        .collect();
+    assert!(unsaid.is_empty(), "nobody knows whose these are: {unsaid:#?}");
 }

@@ -29,13 +29,42 @@ pub struct Register {
     requirements: Vec<Requirement>,
 }
 
+/// The files of `xep/requirements`, built in: `muji-conformance` judges where this repository is not.
+const FILES: [(&str, &str); 25] = [
+    ("rules", include_str!("../requirements/rules.toml")),
+    ("xep-0030", include_str!("../requirements/xep-0030.toml")),
+    ("xep-0045", include_str!("../requirements/xep-0045.toml")),
+    ("xep-0115", include_str!("../requirements/xep-0115.toml")),
+    ("xep-0166", include_str!("../requirements/xep-0166.toml")),
+    ("xep-0167", include_str!("../requirements/xep-0167.toml")),
+    ("xep-0176", include_str!("../requirements/xep-0176.toml")),
+    ("xep-0198", include_str!("../requirements/xep-0198.toml")),
+    ("xep-0215", include_str!("../requirements/xep-0215.toml")),
+    ("xep-0249", include_str!("../requirements/xep-0249.toml")),
+    ("xep-0272", include_str!("../requirements/xep-0272.toml")),
+    ("xep-0280", include_str!("../requirements/xep-0280.toml")),
+    ("xep-0293", include_str!("../requirements/xep-0293.toml")),
+    ("xep-0294", include_str!("../requirements/xep-0294.toml")),
+    ("xep-0320", include_str!("../requirements/xep-0320.toml")),
+    ("xep-0334", include_str!("../requirements/xep-0334.toml")),
+    ("xep-0338", include_str!("../requirements/xep-0338.toml")),
+    ("xep-0339", include_str!("../requirements/xep-0339.toml")),
+    ("xep-0343", include_str!("../requirements/xep-0343.toml")),
+    ("xep-0353", include_str!("../requirements/xep-0353.toml")),
+    ("xep-0390", include_str!("../requirements/xep-0390.toml")),
+    ("xep-0410", include_str!("../requirements/xep-0410.toml")),
+    ("xep-0421", include_str!("../requirements/xep-0421.toml")),
+    ("xep-0482", include_str!("../requirements/xep-0482.toml")),
+    ("xep-0507", include_str!("../requirements/xep-0507.toml")),
+];
+
 impl Register {
     /// The one of this repository.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn of_this_repository() -> Result<Self, String> {
-        Self::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xep/requirements"))
+        Self::parse(FILES)
     }
 
     /// Reads every file of the folder.
@@ -47,11 +76,19 @@ impl Register {
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
         files.sort();
-        let mut requirements = Vec::new();
+        let mut texts = Vec::new();
         for file in files {
-            let fault = |why: String| format!("{}: {why}", file.display());
-            let text = std::fs::read_to_string(&file).map_err(|why| fault(why.to_string()))?;
-            let table: Table = text.parse().map_err(|why| fault(format!("{why}")))?;
+            let text = std::fs::read_to_string(&file).map_err(|why| format!("{}: {why}", file.display()))?;
+            texts.push((file.display().to_string(), text));
+        }
+        Self::parse(texts)
+    }
+
+    fn parse<T: AsRef<str>>(files: impl IntoIterator<Item = (T, T)>) -> Result<Self, String> {
+        let mut requirements = Vec::new();
+        for (name, text) in files {
+            let fault = |why: String| format!("{}: {why}", name.as_ref());
+            let table: Table = text.as_ref().parse().map_err(|why| fault(format!("{why}")))?;
             requirements.extend(read_file(&table).map_err(fault)?);
         }
         let mut ids: Vec<&str> = requirements.iter().map(|requirement| requirement.id.as_str()).collect();
@@ -126,4 +163,17 @@ fn read_requirement(entry: &Value, source: &str) -> Result<Requirement, String> 
     let level = text("level").unwrap_or_else(|| "rule".to_owned());
     let section = text("section");
     Ok(Requirement { id, source: source.to_owned(), section, prio, level, statement, deviates: text("deviates") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_of_the_register_is_built_in() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xep/requirements");
+        let ids = |register: Register| register.requirements.into_iter().map(|one| one.id).collect::<Vec<_>>();
+        let (built_in, there) = (Register::of_this_repository(), Register::read(&folder));
+        assert_eq!(ids(built_in.expect("it is readable")), ids(there.expect("it is readable")));
+    }
 }

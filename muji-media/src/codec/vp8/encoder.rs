@@ -1,17 +1,11 @@
 //! The encoder of VP8, in one layer or in three.
 
-use std::os::raw::{c_int, c_uint};
+use std::os::raw::c_int;
 
-use vpx_sys::vp8e_enc_control_id::{
-    VP8E_SET_MAX_INTRA_BITRATE_PCT, VP8E_SET_SCREEN_CONTENT_MODE, VP8E_SET_TEMPORAL_LAYER_ID,
+use crate::codec::libvpx::{
+    Control, EncoderContext, FORCE_ALTERNATE, FORCE_GOLDEN, FORCE_KEY_FRAME, Format, MAX_KEY_FRAME, NO_REF_ALTERNATE,
+    NO_REF_GOLDEN, NO_UPDATE_ALTERNATE, NO_UPDATE_ENTROPY, NO_UPDATE_GOLDEN, NO_UPDATE_LAST, RateControl, kilobits,
 };
-use vpx_sys::{
-    VP8_EFLAG_FORCE_ARF, VP8_EFLAG_FORCE_GF, VP8_EFLAG_NO_REF_ARF, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_UPD_ARF,
-    VP8_EFLAG_NO_UPD_ENTROPY, VP8_EFLAG_NO_UPD_GF, VP8_EFLAG_NO_UPD_LAST, VPX_EFLAG_FORCE_KF,
-    VPX_ERROR_RESILIENT_DEFAULT,
-};
-
-use crate::codec::libvpx::{EncoderContext, Format, MAX_KEY_FRAME, RateControl, kilobits};
 use crate::codec::video::{Encoded, LAYERS, Layer, VideoEncoder, VideoFault};
 use crate::video::frame::VideoFrame;
 
@@ -26,27 +20,19 @@ const SMALL: usize = 352 * 288;
 /// The layers of four frames that follow each other, and what each may refer to and leave behind. "Last" is always the frame of layer
 /// 0 before, and "golden" that of layer 1; nobody needs the statistics of symbols of a frame that he may not get.
 const PATTERN: [(Layer, u32); 4] = [
-    (
-        Layer { number: 0, sync: false },
-        VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_NO_UPD_GF | VP8_EFLAG_NO_UPD_ARF,
-    ),
-    (Layer { number: 2, sync: true }, VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | NOTHING_BEHIND),
+    (Layer { number: 0, sync: false }, NO_REF_GOLDEN | NO_REF_ALTERNATE | NO_UPDATE_GOLDEN | NO_UPDATE_ALTERNATE),
+    (Layer { number: 2, sync: true }, NO_REF_GOLDEN | NO_REF_ALTERNATE | NOTHING_BEHIND),
     (
         Layer { number: 1, sync: true },
-        VP8_EFLAG_NO_REF_GF
-            | VP8_EFLAG_NO_REF_ARF
-            | VP8_EFLAG_NO_UPD_LAST
-            | VP8_EFLAG_NO_UPD_ARF
-            | VP8_EFLAG_NO_UPD_ENTROPY,
+        NO_REF_GOLDEN | NO_REF_ALTERNATE | NO_UPDATE_LAST | NO_UPDATE_ALTERNATE | NO_UPDATE_ENTROPY,
     ),
-    (Layer { number: 2, sync: false }, VP8_EFLAG_NO_REF_ARF | NOTHING_BEHIND),
+    (Layer { number: 2, sync: false }, NO_REF_ALTERNATE | NOTHING_BEHIND),
 ];
 
-const NOTHING_BEHIND: u32 =
-    VP8_EFLAG_NO_UPD_LAST | VP8_EFLAG_NO_UPD_GF | VP8_EFLAG_NO_UPD_ARF | VP8_EFLAG_NO_UPD_ENTROPY;
+const NOTHING_BEHIND: u32 = NO_UPDATE_LAST | NO_UPDATE_GOLDEN | NO_UPDATE_ALTERNATE | NO_UPDATE_ENTROPY;
 
 /// The first frame without layers refers to the last of layer 0, which everybody has, and is what all others may refer to.
-const UNITE: u32 = VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_FORCE_GF | VP8_EFLAG_FORCE_ARF;
+const UNITE: u32 = NO_REF_GOLDEN | NO_REF_ALTERNATE | FORCE_GOLDEN | FORCE_ALTERNATE;
 
 /// Where in a stream its layers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,17 +70,17 @@ impl Encoder {
         bit_rate: u32,
         control: RateControl,
     ) -> Result<Self, VideoFault> {
-        let mut context = EncoderContext::new(Format::Vp8, [width, height], bit_rate, control, |config| {
-            config.g_error_resilient = VPX_ERROR_RESILIENT_DEFAULT;
+        let mut context = EncoderContext::new(Format::Vp8, [width, height], bit_rate, control, |settings| {
+            settings.error_resilient = 1;
         })?;
-        context.set_speed(if width * height <= SMALL { SPEED_IF_SMALL } else { SPEED })?;
+        context.control(Control::Speed, if width * height <= SMALL { SPEED_IF_SMALL } else { SPEED })?;
         Ok(Self { context, place: Place::Single })
     }
 }
 
 impl VideoEncoder for Encoder {
     fn set_bit_rate(&mut self, bit_rate: u32) -> Result<(), VideoFault> {
-        for (target, share) in self.context.config().ts_target_bitrate.iter_mut().zip(LAYERS) {
+        for (target, share) in self.context.settings().layer_kilobits.iter_mut().zip(LAYERS) {
             *target = kilobits(bit_rate) * share / LAYERS[2];
         }
         self.context.set_bit_rate(bit_rate)
@@ -106,33 +92,30 @@ impl VideoEncoder for Encoder {
             (Place::At(_), false) => Place::Uniting,
             (place, _) => place,
         };
-        let config = self.context.config();
-        config.ts_number_layers = if layered { 3 } else { 1 };
-        config.ts_periodicity = PATTERN.len() as c_uint;
-        config.ts_rate_decimator[..3].copy_from_slice(&[4, 2, 1]);
-        for (of, (layer, _)) in config.ts_layer_id.iter_mut().zip(PATTERN) {
-            *of = layer.number.into();
-        }
-        let bit_rate = config.rc_target_bitrate * 1_000;
+        let settings = self.context.settings();
+        settings.layers = if layered { 3 } else { 1 };
+        settings.layer_decimators = [4, 2, 1];
+        settings.layer_pattern = PATTERN.map(|(layer, _)| layer.number.into());
+        let bit_rate = settings.kilobits * 1_000;
         // Key frames go to those too who get the lowest layer alone.
         let largest = if layered { MAX_KEY_FRAME * LAYERS[0] / LAYERS[2] } else { MAX_KEY_FRAME };
-        self.context.control(VP8E_SET_MAX_INTRA_BITRATE_PCT as c_int, largest as c_int)?;
+        self.context.control(Control::MaxKeyFrame, largest as c_int)?;
         self.set_bit_rate(bit_rate)
     }
 
     fn set_screen_content(&mut self) -> Result<(), VideoFault> {
-        self.context.control(VP8E_SET_SCREEN_CONTENT_MODE as c_int, 1)
+        self.context.control(Control::ScreenContentMode, 1)
     }
 
     fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, VideoFault> {
         let (layer, flags) = match self.place {
-            _ if key => (Layer::default(), VPX_EFLAG_FORCE_KF),
+            _ if key => (Layer::default(), FORCE_KEY_FRAME),
             Place::At(place) => PATTERN[place],
             Place::Uniting => (Layer::default(), UNITE),
             Place::Single => (Layer::default(), 0),
         };
-        if self.context.config().ts_number_layers > 1 {
-            self.context.control(VP8E_SET_TEMPORAL_LAYER_ID as c_int, layer.number.into())?;
+        if self.context.settings().layers > 1 {
+            self.context.control(Control::TemporalLayer, layer.number.into())?;
         }
         let Some(mut encoded) = self.context.encode(frame, at, flags)? else { return Ok(None) };
         if !encoded.key {

@@ -2,10 +2,7 @@
 
 use std::os::raw::c_int;
 
-use vpx_sys::VPX_EFLAG_FORCE_KF;
-use vpx_sys::vp8e_enc_control_id::{VP9E_SET_AQ_MODE, VP9E_SET_ROW_MT, VP9E_SET_TILE_COLUMNS, VP9E_SET_TUNE_CONTENT};
-
-use crate::codec::libvpx::{EncoderContext, Format, RateControl};
+use crate::codec::libvpx::{Control, EncoderContext, FORCE_KEY_FRAME, Format, RateControl};
 use crate::codec::video::{Encoded, VideoEncoder, VideoFault};
 use crate::video::frame::VideoFrame;
 
@@ -52,17 +49,17 @@ impl Encoder {
         bit_rate: u32,
         control: RateControl,
     ) -> Result<Self, VideoFault> {
-        let mut context = EncoderContext::new(Format::Vp9, [width, height], bit_rate, control, |config| {
-            config.rc_max_quantizer = MAX_QUANTIZER;
-            config.rc_undershoot_pct = MAX_CHANGE;
-            config.rc_overshoot_pct = MAX_CHANGE;
+        let mut context = EncoderContext::new(Format::Vp9, [width, height], bit_rate, control, |settings| {
+            settings.max_quantizer = MAX_QUANTIZER;
+            settings.undershoot = MAX_CHANGE;
+            settings.overshoot = MAX_CHANGE;
         })?;
-        context.set_speed(SPEED)?;
-        context.control(VP9E_SET_AQ_MODE as c_int, CYCLIC_REFRESH)?;
+        context.control(Control::Speed, SPEED)?;
+        context.control(Control::AdaptiveQuantization, CYCLIC_REFRESH)?;
         // Two threads share a frame by columns, and wait less for each other by rows.
-        let threads = context.config().g_threads;
-        context.control(VP9E_SET_TILE_COLUMNS as c_int, threads.ilog2() as c_int)?;
-        context.control(VP9E_SET_ROW_MT as c_int, c_int::from(threads > 1))?;
+        let threads = context.settings().threads;
+        context.control(Control::TileColumns, threads.ilog2() as c_int)?;
+        context.control(Control::RowThreads, c_int::from(threads > 1))?;
         Ok(Self(context))
     }
 }
@@ -78,10 +75,10 @@ impl VideoEncoder for Encoder {
     }
 
     fn set_screen_content(&mut self) -> Result<(), VideoFault> {
-        self.0.control(VP9E_SET_TUNE_CONTENT as c_int, SCREEN)
+        self.0.control(Control::TuneContent, SCREEN)
     }
 
     fn encode(&mut self, frame: &VideoFrame, at: u64, key: bool) -> Result<Option<Encoded>, VideoFault> {
-        self.0.encode(frame, at, if key { VPX_EFLAG_FORCE_KF } else { 0 })
+        self.0.encode(frame, at, if key { FORCE_KEY_FRAME } else { 0 })
     }
 }
