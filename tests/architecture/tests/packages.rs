@@ -56,7 +56,7 @@ fn packed(name: &str) -> BTreeSet<PathBuf> {
 fn what_is_published_says_what_it_is() {
     let published = published();
     let names: Vec<&str> = published.keys().map(String::as_str).collect();
-    let meant = ["call", "conformance", "core", "harness", "jingle", "media", "trace", "xep"];
+    let meant = ["call", "conformance", "core", "harness", "jingle", "media", "simulation", "trace", "xep"];
     assert_eq!(names, meant.map(|name| format!("muji-{name}")));
     for (name, package) in published {
         for key in ["description", "license", "repository", "readme", "rust_version"] {
