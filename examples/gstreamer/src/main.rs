@@ -13,7 +13,7 @@ mod pipeline;
 
 use futures::StreamExt;
 use muji_core::xmpp::{Account, Connection, Incoming, Server};
-use muji_core::{Disco, Event, Handled, Join, Media, Muji, Notice, Secret};
+use muji_core::{ConnectionChange, Disco, Event, Handled, Join, Media, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::VideoInput;
 use muji_media::stats::Observation;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             incoming = client.next() => match incoming {
                 Incoming::Bound(jid) => {
-                    muji.connected(jid);
+                    muji.handle_connection(ConnectionChange::Bound { jid });
                     if let Some((room, how)) = wish.take() {
                         muji.join(room, how)?;
                     }

@@ -1,5 +1,8 @@
-//! The async face: the [`Engine`] with a clock, a media layer and a stream of what to do. Stanzas come by `text` or `typed`.
+//! The async face: the [`Engine`] with a clock, a media layer and a stream of what to do. Stanzas come by `text`,
+//! `typed` or `client`.
 
+#[cfg(feature = "client")]
+mod client;
 mod text;
 #[cfg(feature = "xmpp-parsers")]
 mod typed;
@@ -12,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::Stream;
-use jid::{BareJid, DomainRef, FullJid, Jid};
+use jid::{BareJid, DomainRef, Jid};
 use muji_jingle::{CallId, Hold, Mute};
 use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::{RoomInvite, Via};
@@ -105,13 +108,8 @@ impl Muji {
         }
     }
 
-    /// The server bound this JID: now calls are possible.
-    pub fn connected(&mut self, jid: FullJid) {
-        self.connection(ConnectionChange::Bound { jid });
-    }
-
-    /// Something happened to the connection.
-    pub fn connection(&mut self, change: ConnectionChange) {
+    /// News of the connection. Calls are possible once the server has bound a JID: [`ConnectionChange::Bound`].
+    pub fn handle_connection(&mut self, change: ConnectionChange) {
         self.engine.handle_connection(now(), change);
         self.wake();
     }

@@ -36,7 +36,8 @@ const RECENT: Duration = Duration::from_millis(200);
 #[must_use]
 pub fn usual() -> Capabilities {
     let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
-    Capabilities { audio: vec![opus], video: vec![PayloadType::new(98, "VP8", 90_000, 1)], ..Capabilities::default() }
+    let video = vec![PayloadType::new(98, "VP8", 90_000, 1)];
+    Capabilities { audio: vec![opus], video, ice_restart: true, bundling: true, ..Capabilities::default() }
 }
 
 /// Their limits: the usual ones. They do not ask for servers that the world has not, which costs two stanzas for each stream.

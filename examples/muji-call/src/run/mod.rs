@@ -77,7 +77,8 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
     let _there_is_no_window = ready.is_none_or(|ready| ready.send(()).is_err());
     #[cfg(feature = "window")]
     let _snapshots = snapshots(&args, &shared_view)?;
-    let mut muji = Muji::with_config(media, Config { anybody_rings: args.anybody, ..Config::default() });
+    let config = Config { nick: args.nick.clone(), anybody_rings: args.anybody, ..Config::default() };
+    let mut muji = Muji::with_config(media, config);
     let disco = Disco::new(NODE, "muji-call", &muji.features());
     muji.answer_disco(disco.clone());
     if args.wait {
@@ -327,7 +328,7 @@ impl Program {
             }
             Incoming::Bound(jid) => {
                 self.trace.bound(&jid);
-                self.muji.connected(jid.clone());
+                self.muji.handle_connection(Change::Bound { jid: jid.clone() });
                 let enter = |chat: &Chat| chat.enter(room_password().as_deref(), &self.disco);
                 for presence in self.chats.iter().map(enter).collect::<Vec<_>>() {
                     self.send(presence).await;
@@ -340,11 +341,11 @@ impl Program {
             }
             Incoming::Lost(why) => {
                 self.report.connection("lost", why.as_deref());
-                self.muji.connection(Change::Lost);
+                self.muji.handle_connection(Change::Lost);
             }
             Incoming::Resumed => {
                 self.report.connection("resumed", None);
-                self.muji.connection(Change::Resumed);
+                self.muji.handle_connection(Change::Resumed);
             }
             // The Engine repeats requests and presences itself.
             Incoming::Unsent(stanza) => {

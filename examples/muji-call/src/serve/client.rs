@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use muji_core::config::Config;
 use muji_core::error::Refused;
 use muji_core::{
     Call, CallId, ConnectionChange, Digit, Event, EventScope, Handled, Invitation, Join, Media, Muji, Notice,
@@ -76,13 +77,14 @@ impl Client {
         devices: Devices,
         contents: Vec<Media>,
         watches: bool,
+        config: Config,
         lines: LinesOut,
     ) -> Result<Self, Failure> {
         let started = network.transports().and_then(|transports| Backend::start_with(transports, devices));
         let (media, observations) = started.map_err(|why| Failure::Usage(why.to_string()))?;
         let told = Rc::<RefCell<Vec<Value>>>::default();
         Ok(Self {
-            muji: Muji::new(media),
+            muji: Muji::with_config(media, config),
             observations,
             lines,
             contents,
@@ -158,9 +160,9 @@ impl Client {
 
     fn request(&mut self, request: Request) -> Result<Value, Fault> {
         match request {
-            Request::Connected { jid } => self.muji.connected(jid),
-            Request::Lost {} => self.muji.connection(ConnectionChange::Lost),
-            Request::Resumed {} => self.muji.connection(ConnectionChange::Resumed),
+            Request::Connected { jid } => self.muji.handle_connection(ConnectionChange::Bound { jid }),
+            Request::Lost {} => self.muji.handle_connection(ConnectionChange::Lost),
+            Request::Resumed {} => self.muji.handle_connection(ConnectionChange::Resumed),
             Request::Stanza { xml } => return self.muji.handle_xml(&xml).map(handled).map_err(Fault::params),
             Request::Presence { xml } => self.muji.set_presence_extras_xml(&xml).map_err(Fault::params)?,
             Request::Contacts { jids } => self.muji.set_contacts(jids),

@@ -20,6 +20,7 @@ mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
 mod telling;
+mod tokio_client;
 #[cfg(feature = "webrtc-ice")]
 mod transports;
 #[cfg(feature = "window")]
