@@ -12,7 +12,7 @@ use muji_core::config::Config;
 use muji_core::error::EndReason;
 use muji_core::stanza;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
-use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice};
+use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice, Pending};
 use muji_media::backend::Backend;
 use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +28,7 @@ use crate::exit::Failure;
 use crate::keys::Keys;
 use crate::password;
 use crate::report::Report;
-use crate::ringing::{Alerting, Due, Ringing, Waiting};
+use crate::ringing::{Alerting, Due, Ringing};
 use crate::trace::Trace;
 use crate::user_action::UserAction;
 #[cfg(feature = "window")]
@@ -274,28 +274,26 @@ impl Program {
     fn happened(&mut self, about: &EventScope, event: Event) -> Option<EndReason> {
         let answer_after = self.args.auto_answer.map(Duration::from_secs);
         let aloud = Alerting::Aloud { answer_after };
+        let rings_no_more = self.ringing.is_over(about, &event);
         match (about, event) {
             (EventScope::Call(call), Event::Ringing { from, .. }) => {
-                self.rings(Waiting::Call(*call), aloud, from.as_str())
+                self.rings(Pending::Call(*call), aloud, from.as_str())
             }
             (EventScope::Call(call), Event::Stranger { from, .. }) => {
-                self.rings(Waiting::Call(*call), Alerting::Silent, from.as_str());
+                self.rings(Pending::Call(*call), Alerting::Silent, from.as_str());
             }
             (_, Event::Invited(invitation)) => {
                 let from = invitation.from.to_string();
-                self.rings(Waiting::Invitation(invitation), aloud, &from);
+                self.rings(Pending::Invitation(invitation), aloud, &from);
             }
-            (_, Event::InvitationOver(invitation, _)) => {
-                let rang = self.ringing.invitation_over(&invitation);
-                return (rang && self.args.once).then_some(EndReason::Cancelled);
+            (_, Event::InvitationOver(..)) => {
+                return (rings_no_more && self.args.once).then_some(EndReason::Cancelled);
             }
             (EventScope::Call(call), Event::NotAdded { media, .. }) if self.call == Some(*call) => {
                 self.not_added(media)
             }
             (_, Event::PeerFailed(peer, failure)) => doctor::remember(&peer.nick, &failure.to_string()),
-            (EventScope::Call(call), Event::Ended(why))
-                if self.ringing.call_over(*call) || self.call == Some(*call) =>
-            {
+            (EventScope::Call(call), Event::Ended(why)) if rings_no_more || self.call == Some(*call) => {
                 return Some(why);
             }
             _ => {}

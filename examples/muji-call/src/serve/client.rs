@@ -10,7 +10,7 @@ use futures::StreamExt;
 use muji_core::config::Config;
 use muji_core::error::Refused;
 use muji_core::{
-    Call, CallId, ConnectionChange, Digit, Event, EventScope, Handled, Invitation, Join, Media, Muji, Notice,
+    Call, CallId, ConnectionChange, Digit, Event, EventScope, Handled, Join, Media, Muji, Notice, Pending,
 };
 use muji_media::backend::{Backend, Devices};
 use muji_media::stats::Observation;
@@ -44,7 +44,7 @@ pub(super) struct Client {
     account: Report,
     /// What the reports have told and the client has not been sent yet.
     told: Rc<RefCell<Vec<Value>>>,
-    invitations: BTreeMap<u64, Box<Invitation>>,
+    invitations: BTreeMap<u64, Pending>,
     /// Their number so far.
     invited: u64,
     /// Measurements that were left out.
@@ -192,10 +192,10 @@ impl Client {
             }
             Request::Accept { call, media } => {
                 let media = self.media(media);
-                self.call(call).accept(media)?;
-                return Ok(self.begun(CallId(call)));
+                let call = self.muji.accept(&Pending::Call(CallId(call)), Join::call_room().media(media))?;
+                return Ok(self.begun(call));
             }
-            Request::Decline { call } => self.call(call).decline()?,
+            Request::Decline { call } => self.muji.decline(&Pending::Call(CallId(call)))?,
             Request::AcceptInvitation { invitation, nick, password, media } => {
                 let how = self.how(Join::call_room(), nick, password, media);
                 let wanted = self.invitations.get(&invitation).ok_or_else(Fault::no_invitation)?;
@@ -205,7 +205,7 @@ impl Client {
             }
             Request::DeclineInvitation { invitation } => {
                 let declined = self.invitations.remove(&invitation).ok_or_else(Fault::no_invitation)?;
-                self.muji.decline(&declined);
+                self.muji.decline(&declined)?;
             }
 
             Request::Leave { call } => self.call(call).leave()?,
@@ -273,8 +273,8 @@ impl Client {
             Notice::Event(about, event) => (about, event),
         };
         match (&about, &event) {
-            (_, Event::Invited(invitation)) => self.invited(invitation),
-            (_, Event::InvitationOver(invitation, _)) => self.invitations.retain(|_, known| known != invitation),
+            (_, Event::Invited(invitation)) => self.invited(Pending::Invitation(invitation.clone())),
+            (_, Event::InvitationOver(..)) => self.invitations.retain(|_, known| !known.is_over(&about, &event)),
             _ => {}
         }
         match &about {
@@ -302,14 +302,14 @@ impl Client {
     }
 
     /// The event gets the number by which the client can take the invitation.
-    fn invited(&mut self, invitation: &Invitation) {
+    fn invited(&mut self, invitation: Pending) {
         self.invited += 1;
         if self.invitations.len() == MAX_INVITATIONS
             && let Some((number, _)) = self.invitations.pop_first()
         {
             self.account.warning(&format!("too many invitations wait: invitation {number} cannot be taken any more"));
         }
-        self.invitations.insert(self.invited, Box::new(invitation.clone()));
+        self.invitations.insert(self.invited, invitation);
         self.account.also(json!({ "invitation": self.invited }));
     }
 

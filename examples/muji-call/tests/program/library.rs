@@ -12,7 +12,7 @@ use futures::StreamExt;
 use jid::BareJid;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
 use muji_core::xmpp::{Account, Connection, Incoming, Server, TlsRoots};
-use muji_core::{Call, ConnectionChange, Event, Join, Media, Muji, Notice, RoomInvite, Secret, SessionId, Via};
+use muji_core::{Call, ConnectionChange, Event, Join, Media, Muji, Notice, Pending, RoomInvite, Secret, SessionId, Via};
 use muji_harness::instant_backend;
 use muji_harness::person::usual;
 use muji_harness::real_server::{PEOPLE, RealServer};
@@ -141,7 +141,7 @@ async fn live(
                     UserAction::Add => in_call(&|call| call.add(Media::Video).unwrap()),
                     UserAction::Remove => in_call(&|call| call.remove(Media::Video).unwrap()),
                     UserAction::Invite(guest, via) => in_call(&|call| call.invite_to_room(guest.clone(), via).unwrap()),
-                    UserAction::Decline(invite) => muji.decline_room(&invite),
+                    UserAction::Decline(invite) => muji.decline(&Pending::Room(invite)).unwrap(),
                 }
             }
             incoming = connection.next() => match incoming {

@@ -7,6 +7,7 @@ mod failing;
 mod library;
 mod login;
 mod odd_stanzas;
+mod own_media;
 #[cfg(all(feature = "portal", target_os = "linux"))]
 mod portal;
 mod python;
