@@ -56,7 +56,7 @@
 //! # Which connection
 //! | | `tokio_xmpp::Client` 6.0.0 | `xmpp::Connection` (feature `tokio-xmpp`) |
 //! |---|---|---|
-//! | login | tries a wrong password again without end and without a word; on tokio's multi-thread runtime some logins stall | fails with the reason |
+//! | login | tries a wrong password again without a word; stalls now and then on tokio's multi-thread runtime | fails with the reason |
 //! | a lost connection | is not told, so [`ConnectionChange::Lost`] is never said, and invitations seem to go out | `Incoming::Lost` |
 //! | a server that was restarted | was not found again in our tests | is found again, and calls go on |
 //! | stanzas in odd forms, which real clients send | are dropped before anybody sees them | come as they were written |
@@ -101,9 +101,10 @@
 //! # With one person
 //! [`Engine::call`] rings on all devices of somebody and talks with the one that picks up first. Who calls us comes as
 //! [`Event::Ringing`], on each of our devices; [`Command::Accept`] or [`Command::Decline`] it, and [`Event::Ended`] says if another
-//! device was faster. With `Muji`, calls and invitations are answered alike: what waits is a [`Pending`], for `accept` or `decline`. A caller who is no contact comes as [`Event::Stranger`] and learns nothing before the user acts: say who the
-//! contacts are ([`Engine::set_contacts`]), or let [`Engine::accept_calls`] ask. To invite a third, [`Command::Invite`]: the call goes on in
-//! a room ([`Event::GoesOnInRoom`]), under the same [`CallId`] and without a pause.
+//! device was faster. With `Muji`, calls and invitations are answered alike: what waits is a [`Pending`], for `accept` or `decline`. A
+//! caller who is no contact comes as [`Event::Stranger`] and learns nothing before the user acts: say who the contacts are
+//! ([`Engine::set_contacts`]), or let [`Engine::accept_calls`] ask. To invite a third, [`Command::Invite`]: the call goes on in a room
+//! ([`Event::GoesOnInRoom`]), under the same [`CallId`] and without a pause.
 //!
 //! A client that makes such calls by other code sets [`config::Config::one_to_one`] to false.
 //!

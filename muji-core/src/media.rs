@@ -33,8 +33,8 @@ pub struct Capabilities {
     pub video_extensions: Vec<HeaderExtension>,
     /// Lost packets of pictures can be sent again, and come again, by an SSRC of their own (RTX, RFC 4588).
     pub video_rtx: bool,
-    /// It makes other credentials for a transport that is in use. Without it [`MediaCommand::Restart`] never comes: a path that fails is made
-    /// anew with its session, and a peer that restarts ICE gets no answer and goes on with the credentials of before.
+    /// It makes other credentials for a transport that is in use. Without it [`MediaCommand::Restart`] never comes: a path that fails is
+    /// made again with its session, and a peer that restarts ICE gets no answer and goes on with the credentials of before.
     pub ice_restart: bool,
     /// Several contents may travel by one transport (BUNDLE, XEP-0338), those too that come later, or that had a transport of their own in
     /// our offer. Without it each content has its own transport, as with Dino; peers that bundle take that.
@@ -82,7 +82,7 @@ impl Capabilities {
 /// ```text
 ///                    we call                                      we are called
 ///  Open ──────────►                              Open ──────────►
-///       ◄────────── Described                    Content, Candidate, Remote ──►   the peer's end is known already
+///       ◄────────── Described                    Content, Candidate, Remote ──►
 ///  (the offer goes out, the answer comes)             ◄────────── Described
 ///  Content, Candidate, Remote ──►                (the answer goes out)
 ///       ◄────────── Connected, Flowing                ◄────────── Connected, Flowing
@@ -90,12 +90,12 @@ impl Capabilities {
 /// ```
 /// - `Open` names the contents and by which transport each travels. Each transport is answered by one [`MediaReport::Described`]; the offer
 ///   or answer waits for all of them, ten seconds at most. Addresses that are found later are reported as [`MediaReport::Candidate`].
-/// - When we are called, `Content`, `Candidate` and `Remote` come right behind `Open`, before [`MediaReport::Described`] is taken: a backend
-///   that makes its end in the background keeps them until then.
+/// - When we are called, the peer's end is known already: `Content`, `Candidate` and `Remote` come right behind `Open`, before
+///   [`MediaReport::Described`] is taken. A backend that makes its end in the background keeps them until then.
 /// - `Content` comes before `Remote`, so that payload types are known when packets come, and again whenever what flows changes: another
 ///   publication, a peer that holds, new sources. `Candidate` comes before and behind `Remote`.
-/// - `Connected` means that ICE and DTLS are done and the certificate of the peer has the SHA-256 of [`RemoteTransport::fingerprint`]; if it
-///   has another, nothing may flow, and the report is [`MediaReport::WrongCertificate`].
+/// - `Connected` means that ICE and DTLS are done and the certificate of the peer has the SHA-256 of
+///   [`RemoteTransport::fingerprint`]; if it has another, nothing may flow, and the report is [`MediaReport::WrongCertificate`].
 /// - `Publish` and `Unpublish` say what is captured. A session sends what is published and what its `Content` names, whichever comes first.
 /// - Reports about what was closed meanwhile have no effect, and neither have commands: a backend ignores those about a session or
 ///   transport that it does not know.
@@ -103,7 +103,7 @@ impl Capabilities {
 /// # What a backend need not do
 /// | without | what the core does |
 /// |---|---|
-/// | [`Capabilities::ice_restart`] | never says `Restart`; a session whose transport [fails](MediaReport::Failed) ends, and in a room it is made anew |
+/// | [`Capabilities::ice_restart`] | never says `Restart`; a session whose transport fails ends, and in a room it is made again |
 /// | [`Capabilities::bundling`] | opens a transport for each content, and neither offers nor answers a bundle |
 /// | [`Capabilities::video_rtx`], header extensions | neither offers nor answers them |
 /// | [`MediaReport::Moved`], [`MediaReport::Interrupted`], [`MediaReport::Silent`] | knows less of a path that does not work |

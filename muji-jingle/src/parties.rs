@@ -49,7 +49,7 @@ impl Default for SessionQuirks {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TransportAbilities {
     /// It makes other credentials for a transport that is in use ([`crate::media::MediaCommand::Restart`]). Without it a path that fails is
-    /// made anew with its session, and a peer that restarts ICE gets no answer and goes on with the credentials of before.
+    /// made again with its session, and a peer that restarts ICE gets no answer and goes on with the credentials of before.
     pub ice_restart: bool,
     /// Several contents may travel by one transport, those too that come later or had a transport of their own in our offer (BUNDLE,
     /// XEP-0338). Without it each content has its own, as with Dino.

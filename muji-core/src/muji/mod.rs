@@ -135,8 +135,8 @@ impl Muji {
         opened
     }
 
-    /// Takes a call or an invitation, with the media that `how` says; its nick and its password are for rooms. Returns at once. An invitation
-    /// by somebody with whom we talk already moves that call into the room: see [`Engine::accept`].
+    /// Takes a call or an invitation, with the media that `how` says; its nick and its password are for rooms. Returns at once. An
+    /// invitation by somebody with whom we talk already moves that call into the room: see [`Engine::accept`].
     ///
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
