@@ -30,13 +30,13 @@ mod tests {
     use jid::BareJid;
     use muji_xep::Element;
     use muji_xep::rtp::PayloadType;
-    use xmpp_parsers::stanza::Stanza;
     use xmpp_parsers::stream_features::StreamFeatures;
 
     use super::*;
     use crate::command::Join;
     use crate::error::Refused;
     use crate::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
+    use crate::stanza;
 
     /// A media layer that does nothing.
     struct Idle;
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(joins(&mut muji, "balcony"), Ok(()));
         let event = |text: &str| {
             let element: Element = text.parse().expect("it is XML");
-            XmppEvent::Stanza(Stanza::try_from(element).expect("it is a stanza"))
+            XmppEvent::Stanza(stanza::read(&element).expect("it is a stanza"))
         };
         let chat = event("<message xmlns='jabber:client' from='juliet@example.org/1' type='chat'><body>O</body></message>");
         assert_eq!(muji.handle_event(&chat), Handled::NotOurs);
