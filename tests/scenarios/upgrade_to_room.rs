@@ -265,8 +265,7 @@ fn nobody_is_invited_before_somebody_has_picked_up() {
 fn who_is_named_is_seen_by_that_name_where_the_call_goes_on_and_the_second_of_that_name_by_another() {
     let mut world = World::new(1);
     let named = || Config { nick: Some("Romeo Montague".to_owned()), ..Config::default() };
-    let [romeo, brother] =
-        ["romeo", "brother"].map(|name| world.configured(name, usual(), loopback::maker(), named()));
+    let [romeo, brother] = ["romeo", "brother"].map(|name| world.configured(name, usual(), loopback::maker(), named()));
     let juliet = world.person("juliet");
     world.befriend_all();
     talk(&mut world, romeo, juliet);

@@ -30,7 +30,9 @@ impl Candidate {
         let (ip, port) = (address.ip(), address.port());
         let related = self.related.map(|related| format!(" raddr {} rport {}", related.ip(), related.port()));
         let related = related.unwrap_or_default();
-        format!("candidate:{foundation} {component} udp {priority} {ip} {port} typ {kind}{related} generation {generation}")
+        format!(
+            "candidate:{foundation} {component} udp {priority} {ip} {port} typ {kind}{related} generation {generation}"
+        )
     }
 
     /// Reads such a value, with `a=` before it or without.
@@ -48,7 +50,8 @@ impl Candidate {
             return Err(SdpFault::NotUdp((*protocol).to_owned()));
         }
         let ip: IpAddr = host.parse().map_err(|_| SdpFault::HostName((*host).to_owned()))?;
-        let extension = |name: &str| more.as_chunks().0.iter().find(|[known, _]| *known == name).map(|[_, value]| *value);
+        let extension =
+            |name: &str| more.as_chunks().0.iter().find(|[known, _]| *known == name).map(|[_, value]| *value);
         let related = extension("raddr").and_then(|ip| ip.parse().ok()).zip(extension("rport"));
         let related = related.and_then(|(ip, port): (IpAddr, _)| Some(SocketAddr::new(ip, port.parse().ok()?)));
         Ok(Self {

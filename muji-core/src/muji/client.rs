@@ -90,7 +90,8 @@ mod tests {
             let element: Element = text.parse().expect("it is XML");
             XmppEvent::Stanza(stanza::read(&element).expect("it is a stanza"))
         };
-        let chat = event("<message xmlns='jabber:client' from='juliet@example.org/1' type='chat'><body>O</body></message>");
+        let chat =
+            event("<message xmlns='jabber:client' from='juliet@example.org/1' type='chat'><body>O</body></message>");
         assert_eq!(muji.handle_event(&chat), Handled::NotOurs);
         let presence = event("<presence xmlns='jabber:client' from='balcony@conference.example.org/juliet'/>");
         assert_eq!(muji.handle_event(&presence), Handled::Taken);

@@ -142,9 +142,7 @@ impl Muji {
     /// If it cannot even be tried; nothing was sent.
     pub fn accept(&mut self, pending: &Pending, how: Join) -> Result<CallId, Refused> {
         let call = match pending {
-            Pending::Call(call) => {
-                self.engine.command(now(), *call, Command::Accept(how.media)).map(|()| *call)
-            }
+            Pending::Call(call) => self.engine.command(now(), *call, Command::Accept(how.media)).map(|()| *call),
             Pending::Invitation(invitation) => self.engine.accept(now(), invitation, how),
             Pending::Room(invite) => {
                 let password = how.password.clone().or_else(|| invite.password.clone());

@@ -37,15 +37,7 @@ pub(super) struct IceRestart {
 impl IceRestart {
     /// None yet, nor ever without a media layer that is `able`.
     pub(super) fn new(able: bool) -> Self {
-        Self {
-            able,
-            generation: 0,
-            at: None,
-            making: false,
-            answers: false,
-            unanswered: 0,
-            former: Vec::new(),
-        }
+        Self { able, generation: 0, at: None, making: false, answers: false, unanswered: 0, former: Vec::new() }
     }
 
     /// False if the media layer keeps the credentials of a transport.

@@ -8,7 +8,9 @@ use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Content, Group, Jingle};
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
-use crate::pair::{ABLE, Given, Pair, drain, end, end_of, offer_of, offered, opus, parties, transport, up_between, wanted};
+use crate::pair::{
+    ABLE, Given, Pair, drain, end, end_of, offer_of, offered, opus, parties, transport, up_between, wanted,
+};
 
 fn vp8(id: u8) -> PayloadType {
     PayloadType::new(id, "VP8", 90_000, 1)

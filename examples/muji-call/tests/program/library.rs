@@ -12,7 +12,9 @@ use futures::StreamExt;
 use jid::BareJid;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
 use muji_core::xmpp::{Account, Connection, Incoming, Server, TlsRoots};
-use muji_core::{Call, ConnectionChange, Event, Join, Media, Muji, Notice, Pending, RoomInvite, Secret, SessionId, Via};
+use muji_core::{
+    Call, ConnectionChange, Event, Join, Media, Muji, Notice, Pending, RoomInvite, Secret, SessionId, Via,
+};
 use muji_harness::instant_backend;
 use muji_harness::person::usual;
 use muji_harness::real_server::{PEOPLE, RealServer};

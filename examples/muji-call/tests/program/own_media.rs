@@ -1,8 +1,8 @@
 //! The example of a client's own media layer, once as who calls and once as who is called.
 
 use muji_core::Event;
-use muji_core::xmpp::{Account, Server as At};
 use muji_core::Secret;
+use muji_core::xmpp::{Account, Server as At};
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use tokio::sync::mpsc;
