@@ -58,7 +58,8 @@ pub struct Join {
 }
 
 impl Join {
-    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under the nick of [`crate::config::Config::nick`].
+    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under [`crate::config::Config::nick`] or a random
+    /// nick.
     #[must_use]
     pub fn call_room() -> Self {
         Self { room_kind: RoomKind::CallRoom, nick: None, password: None, media: vec![Media::Audio], invited: false }

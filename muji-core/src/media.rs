@@ -119,7 +119,7 @@ pub trait MediaBackend: Send {
     /// What it can do; asked once.
     fn capabilities(&self) -> Capabilities;
 
-    /// Begins to do what is asked and returns at once: it is called where the client gives its stanzas. What fails is reported.
+    /// Begins to do what is asked and returns at once: the loop of the client waits for it. What fails is reported.
     fn execute(&mut self, command: MediaCommand);
 
     /// The next report; `None` when the backend is gone, which ends all calls. While it is pending, a report that comes wakes the task, as

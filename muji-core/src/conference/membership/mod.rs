@@ -405,7 +405,7 @@ impl Membership {
 
     /// We come back on a new stream, under a new JID if that is not the one of before. A client enters its chat rooms itself.
     pub(super) fn comes_back(&mut self, now: Instant, ids: &mut Ids, new_jid: bool) {
-        if new_jid && !self.nick_is_chosen && self.room_kind == RoomKind::CallRoom {
+        if new_jid && self.nick_origin == NickOrigin::Random && self.room_kind == RoomKind::CallRoom {
             self.set_nick(&ids.nick()); // Our ghost may still have the old one.
         }
         self.stage = Stage::Outside { at: (self.room_kind == RoomKind::CallRoom).then_some(now) };
