@@ -18,6 +18,18 @@ pub enum Pending {
 }
 
 impl Pending {
+    /// What waits for the user's answer since this event, which is about `about`; `None` if nothing does. [`Event::Ringing`] and
+    /// [`Event::Invited`] ring; the others, [`Event::Stranger`] and [`Event::RoomInvited`], are only shown.
+    #[must_use]
+    pub fn of(about: &EventScope, event: &Event) -> Option<Self> {
+        match (about, event) {
+            (EventScope::Call(call), Event::Ringing { .. } | Event::Stranger { .. }) => Some(Self::Call(*call)),
+            (_, Event::Invited(invitation)) => Some(Self::Invitation(invitation.clone())),
+            (_, Event::RoomInvited(invite)) => Some(Self::Room(invite.clone())),
+            _ => None,
+        }
+    }
+
     /// True if no answer is needed any more since this event, such as after another device of the user has answered. An invitation to a
     /// room as such waits for ever.
     #[must_use]
@@ -26,20 +38,6 @@ impl Pending {
             (Self::Call(call), Event::Ended(_)) => *about == EventScope::Call(*call),
             (Self::Invitation(invitation), Event::InvitationOver(over, _)) => invitation == over,
             _ => false,
-        }
-    }
-}
-
-impl Event {
-    /// What waits for the user's answer since this event, which is about `about`; `None` if nothing does. Of these, all but
-    /// [`Event::Ringing`] and [`Event::Invited`] are shown and do not ring.
-    #[must_use]
-    pub fn pending(&self, about: &EventScope) -> Option<Pending> {
-        match (self, about) {
-            (Self::Ringing { .. } | Self::Stranger { .. }, EventScope::Call(call)) => Some(Pending::Call(*call)),
-            (Self::Invited(invitation), _) => Some(Pending::Invitation(invitation.clone())),
-            (Self::RoomInvited(invite), _) => Some(Pending::Room(invite.clone())),
-            _ => None,
         }
     }
 }
@@ -81,13 +79,13 @@ mod tests {
         let from = || "juliet@capulet.lit/1".parse().expect("a full JID");
         let calls = [Event::Ringing { from: from(), media: vec![] }, Event::Stranger { from: from(), media: vec![] }];
         for call in calls {
-            assert_eq!(call.pending(&ABOUT), Some(Pending::Call(CallId(7))));
+            assert_eq!(Pending::of(&ABOUT, &call), Some(Pending::Call(CallId(7))));
         }
         let missed = Event::Missed { from: from(), media: vec![] };
-        assert_eq!(missed.pending(&EventScope::Account), None);
-        let invited = Event::Invited(invitation("1")).pending(&EventScope::Account);
+        assert_eq!(Pending::of(&EventScope::Account, &missed), None);
+        let invited = Pending::of(&EventScope::Account, &Event::Invited(invitation("1")));
         assert_eq!(invited, Some(Pending::Invitation(invitation("1"))));
-        assert_eq!(Event::RoomInvited(invite()).pending(&EventScope::Account), Some(Pending::Room(invite())));
+        assert_eq!(Pending::of(&EventScope::Account, &Event::RoomInvited(invite())), Some(Pending::Room(invite())));
     }
 
     #[test]

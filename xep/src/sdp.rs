@@ -51,7 +51,7 @@ impl Candidate {
         }
         let ip: IpAddr = host.parse().map_err(|_| SdpFault::HostName((*host).to_owned()))?;
         let extension =
-            |name: &str| more.as_chunks().0.iter().find(|[known, _]| *known == name).map(|[_, value]| *value);
+            |name: &str| more.as_chunks::<2>().0.iter().find(|[known, _]| *known == name).map(|[_, value]| *value);
         let related = extension("raddr").and_then(|ip| ip.parse().ok()).zip(extension("rport"));
         let related = related.and_then(|(ip, port): (IpAddr, _)| Some(SocketAddr::new(ip, port.parse().ok()?)));
         Ok(Self {
