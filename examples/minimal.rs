@@ -4,7 +4,7 @@
 
 use futures::StreamExt;
 use muji_core::xmpp::{Account, Connection, Incoming};
-use muji_core::{Disco, Event, Handled, Join, Muji, Notice, Secret};
+use muji_core::{ConnectionChange, Disco, Event, Handled, Join, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 
@@ -28,13 +28,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Handled::Shared | Handled::NotOurs => client.answer(&stanza).await,
                 },
                 Incoming::Bound(jid) => {
-                    muji.connected(jid);
+                    muji.handle_connection(ConnectionChange::Bound { jid });
                     if let Some((room, how)) = wish.take() {
                         muji.join(room, how)?;
                     }
                 }
-                Incoming::Lost(_) => muji.connection(muji_core::ConnectionChange::Lost),
-                Incoming::Resumed => muji.connection(muji_core::ConnectionChange::Resumed),
+                Incoming::Lost(_) => muji.handle_connection(ConnectionChange::Lost),
+                Incoming::Resumed => muji.handle_connection(ConnectionChange::Resumed),
                 Incoming::Unsent(_) => {} // Here a client says that a message is lost.
                 Incoming::Over(why) => return Err(why.into()),
             },

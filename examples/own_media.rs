@@ -15,19 +15,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt;
-use muji_core::media::{Capabilities, LocalTransport, MediaBackend, MediaCommand, MediaReport};
+use muji_core::jid::BareJid;
+use muji_core::media::{
+    Candidate, CandidateKind, Capabilities, LocalTransport, MediaBackend, MediaCommand, MediaReport, PayloadType,
+};
 use muji_core::xmpp::{Account, Connection, Incoming, Server};
-use muji_core::{Event, Handled, Join, Muji, Notice, SessionId};
-use muji_xep::Secret;
-use muji_xep::ice::{Candidate, CandidateKind};
-use muji_xep::rtp::PayloadType;
+use muji_core::{ConnectionChange, Disco, Event, Handled, Join, Muji, Notice, Secret, SessionId};
 use tokio::time::{Interval, interval};
 
 /// How often something is said.
 const PACE: Duration = Duration::from_millis(20);
 
 /// The media layer: one socket, and for each session the content and where its peer is.
-struct Words {
+pub(crate) struct Words {
     word: String,
     socket: UdpSocket,
     pace: Interval,
@@ -38,7 +38,7 @@ struct Words {
 }
 
 impl Words {
-    fn new(word: &str) -> std::io::Result<Self> {
+    pub(crate) fn new(word: &str) -> std::io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         let (word, pace) = (word.to_owned(), interval(PACE));
@@ -80,6 +80,7 @@ impl Words {
 }
 
 impl MediaBackend for Words {
+    /// One content, so nothing to bundle; without ICE, so nothing to restart.
     fn capabilities(&self) -> Capabilities {
         Capabilities { audio: vec![PayloadType::new(96, "x-words", 48_000, 1)], ..Capabilities::default() }
     }
@@ -88,6 +89,7 @@ impl MediaBackend for Words {
         match command {
             MediaCommand::Publish { .. } => self.speaking = true,
             MediaCommand::Unpublish { .. } => self.speaking = false,
+            // Our end, for the offer; or for the answer, and then the peer's end comes with the next commands, before the report is taken.
             MediaCommand::Open { session, contents, .. } => {
                 for content in contents {
                     self.sessions.insert(session, (content.name, None));
@@ -97,14 +99,14 @@ impl MediaBackend for Words {
             }
             MediaCommand::Candidate { transport, candidate } => {
                 if let Some((_, peer)) = self.sessions.get_mut(&transport.session) {
-                    *peer = Some(candidate.address); // Without ICE the first that is named has to work.
-                    self.reports.push_back(MediaReport::Connected { transport });
+                    *peer = Some(candidate.address); // Without ICE any that is named has to work.
                 }
             }
+            // With ICE and DTLS this would be their beginning. It comes behind the candidates that are known by then.
+            MediaCommand::Remote { transport, .. } => self.reports.push_back(MediaReport::Connected { transport }),
             MediaCommand::Close { session } => drop(self.sessions.remove(&session)),
-            // Words know no servers, credentials, restarts and payload types.
+            // Words know no servers and no payload types, and the capabilities have no restarts.
             MediaCommand::Servers { .. }
-            | MediaCommand::Remote { .. }
             | MediaCommand::Restart { .. }
             | MediaCommand::Content { .. }
             | MediaCommand::SendDigits { .. }
@@ -129,14 +131,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Ok(address) = std::env::var("MUJI_SERVER") {
         account.server = Server::Plaintext(address.parse()?);
     }
+    talk(account, room, Words::new(word)?, |event| println!("{word}: {event:?}")).await
+}
+
+/// Takes part in the call of a room until it is over.
+pub(crate) async fn talk(
+    account: Account,
+    room: BareJid,
+    words: Words,
+    show: impl Fn(&Event),
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut client = Connection::open(account).await?;
-    let mut muji = Muji::new(Words::new(word)?);
-    let mut wish = Some((room, Join::call_room().nick(word)));
+    let mut wish = Some((room, Join::call_room().nick(&words.word)));
+    let mut muji = Muji::new(words);
+    muji.answer_disco(Disco::new("https://example.org/own_media", "own_media", &muji.features()));
     loop {
         tokio::select! {
             incoming = client.next() => match incoming {
                 Incoming::Bound(jid) => {
-                    muji.connected(jid);
+                    muji.handle_connection(ConnectionChange::Bound { jid });
                     if let Some((room, how)) = wish.take() {
                         muji.join(room, how)?;
                     }
@@ -150,9 +163,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             },
             Some(notice) = muji.next() => match notice {
                 Notice::Send(stanza) => client.send(stanza).await,
-                Notice::Event(_, Event::PeerFlowing(..)) => println!("{word} and a participant receive each other"),
-                Notice::Event(_, Event::Ended(why)) => return Err(why.into()),
-                Notice::Event(..) => {}
+                Notice::Event(_, Event::Ended(_)) => return Ok(()),
+                Notice::Event(_, event) => show(&event),
             },
         }
     }

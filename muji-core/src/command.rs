@@ -58,7 +58,8 @@ pub struct Join {
 }
 
 impl Join {
-    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under a random nick.
+    /// Enters a room for the call and leaves it with the call (Dino's way), with sound, under [`crate::config::Config::nick`] or a random
+    /// nick.
     #[must_use]
     pub fn call_room() -> Self {
         Self { room_kind: RoomKind::CallRoom, nick: None, password: None, media: vec![Media::Audio], invited: false }
@@ -73,7 +74,7 @@ impl Join {
         Self { room_kind: RoomKind::ChatRoom, ..Self::call_room() }
     }
 
-    /// Under this nick. Inside a chat room the client's own counts.
+    /// Under this nick, and no other if it is taken. Inside a chat room the client's own counts.
     #[must_use]
     pub fn nick(mut self, nick: impl Into<String>) -> Self {
         self.nick = Some(nick.into());

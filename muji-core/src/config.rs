@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 /// Policies and time limits that a client may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// Our nick in rooms for calls, where [`crate::Join::nick`] names no other; `None`: a random one, which others see. A call that goes on
+    /// in a room uses it too, so a client sets the name of its user. If another occupant has it, we enter as `romeo (call)`.
+    pub nick: Option<String>,
     /// Longest wait for participants who prepared before us; by default [`PREPARING`]. With zero nobody is waited for, and two who join
     /// at once may number their payload types differently.
     pub preparing: Duration,
@@ -29,6 +32,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            nick: None,
             preparing: PREPARING,
             stagger: STAGGER,
             one_to_one: true,

@@ -27,7 +27,8 @@ pub enum EventScope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Somebody invites us to a call. About the account; [`crate::Engine::accept`] or [`crate::Engine::decline`] it.
+    /// Somebody invites us to a call. About the account; [`crate::Engine::accept`] or [`crate::Engine::decline`] it, or with `Muji` what
+    /// [`crate::Pending::of`] gives.
     Invited(Box<Invitation>),
     /// An invitation needs no answer any more: another of our devices answered it, or it was taken back. About the account.
     InvitationOver(Box<Invitation>, RingStopped),

@@ -55,7 +55,7 @@ pub use contents::Silence;
 pub use ids::{CallId, Ids, SessionId, TransportId};
 pub use incoming_call::{IncomingCall, RingStopped, RingingReply};
 pub use outgoing_call::{OutgoingCall, OutgoingCallEvent, OutgoingMessage, Returned, Unanswered};
-pub use parties::{ContentSpec, SessionParams, SessionQuirks};
+pub use parties::{ContentSpec, SessionParams, SessionQuirks, TransportAbilities};
 pub use session::{
     Awaited, ContentFailure, End, Hold, Mute, Session, SessionEvent, SessionOutput, SessionWarning, acknowledge,
     dismiss, refuse,

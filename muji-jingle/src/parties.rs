@@ -22,6 +22,8 @@ pub struct SessionParams {
     pub room: Option<BareJid>,
     /// How the peer's client differs from the specifications.
     pub quirks: SessionQuirks,
+    /// What our media layer can do with transports.
+    pub able: TransportAbilities,
     /// The certificates that the peer may show, as SHA-256; any if empty.
     pub certificates: Vec<[u8; 32]>,
     /// Only a certificate counts that came inside an end-to-end encryption ([`muji_xep::dtls::EncryptedFingerprint`]) and was opened.
@@ -41,6 +43,17 @@ impl Default for SessionQuirks {
     fn default() -> Self {
         Self { wants_full_accept: false, restarts_ice: true }
     }
+}
+
+/// What a media layer can do with transports beyond making and connecting them. By default nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransportAbilities {
+    /// It makes other credentials for a transport that is in use ([`crate::media::MediaCommand::Restart`]). Without it a path that fails is
+    /// made again with its session, and a peer that restarts ICE gets no answer and goes on with the credentials of before.
+    pub ice_restart: bool,
+    /// Several contents may travel by one transport, those too that come later or had a transport of their own in our offer (BUNDLE,
+    /// XEP-0338). Without it each content has its own, as with Dino.
+    pub bundling: bool,
 }
 
 /// A content that we can send, or a medium that we can receive.

@@ -52,7 +52,7 @@ fn two(config: Config, knows: [bool; 2]) -> (World, [PersonId; 2]) {
     let mut world = World::new(1);
     let mut person = |name: &str| {
         let made = Str0m::with_dtls(Dtls::Auto).expect("the system has random numbers for a certificate").maker();
-        world.configured(name, usual(), made, config)
+        world.configured(name, usual(), made, config.clone())
     };
     let both = [person("romeo"), person("juliet")];
     for (index, device) in [(0, 1), (1, 2)] {

@@ -1,8 +1,11 @@
 //! Contents that share one transport (XEP-0338): with ours, and with clients that want it, take it or do not know it.
 
+use muji_core::media::Capabilities;
 use muji_core::{Command, Join, Media, PairState};
 use muji_harness::client_profile::{ClientProfile, DINO_0_4, DINO_0_5, LITERAL, MONOCLES, MOVIM};
+use muji_harness::person::usual;
 use muji_harness::world::{PersonId, World};
+use muji_media::transport::loopback;
 
 use crate::SECOND;
 
@@ -62,5 +65,24 @@ fn with(profile: ClientProfile) -> usize {
 fn clients_that_bundle_get_one_transport_and_those_that_do_not_one_for_each_content() {
     for (profile, transports) in [(MONOCLES, 1), (MOVIM, 1), (LITERAL, 1), (DINO_0_4, 2), (DINO_0_5, 2)] {
         assert_eq!(with(profile), transports, "{}", profile.name);
+    }
+}
+
+#[test]
+fn a_media_layer_that_does_not_bundle_has_a_transport_for_each_content_whoever_calls() {
+    let limited = Capabilities { ice_restart: false, bundling: false, ..usual() };
+    for first in [0, 1] {
+        let mut world = World::new(1);
+        let both = [world.client("romeo", limited.clone(), loopback::maker()), world.person("juliet")];
+        for who in [both[first], both[1 - first]] {
+            joins(&mut world, who, &[Media::Audio]);
+        }
+        for who in both {
+            world.command(who, Command::Add(Media::Video));
+            world.run_for(3 * SECOND);
+        }
+        assert_eq!(world.deaf(&both), []);
+        assert_eq!(world.flows(both[0], both[1], "video"), (true, true));
+        assert_eq!(transports(&world, both), [2, 2]);
     }
 }

@@ -188,9 +188,9 @@ fn an_occupant_who_asks_is_told_what_we_can() {
 fn what_we_say_that_we_can_is_what_the_media_layer_can() {
     let features = |capabilities: Capabilities| Engine::new([1; 32], capabilities).features();
     let always = features(Capabilities::default());
-    for feature in [ns::GROUPING_FEATURE, ns::SOURCES_FEATURE] {
-        assert!(always.contains(&feature), "bundles and sources are in every offer that needs them");
-    }
+    assert!(always.contains(&ns::SOURCES_FEATURE), "sources are in every offer");
+    assert!(!always.contains(&ns::GROUPING_FEATURE));
+    assert!(features(Capabilities { bundling: true, ..Capabilities::default() }).contains(&ns::GROUPING_FEATURE));
     assert!(!always.contains(&ns::RTP_AUDIO) && !always.contains(&ns::RTCP_FB));
     let mut vp8 = PayloadType::new(98, "VP8", 90_000, 1);
     assert!(!features(Capabilities { video: vec![vp8.clone()], ..Capabilities::default() }).contains(&ns::RTCP_FB));

@@ -261,6 +261,27 @@ fn nobody_is_invited_before_somebody_has_picked_up() {
     assert_eq!(world.try_command(romeo, Command::Invite(guest)), Err(Refused::NotTalking));
 }
 
+#[test]
+fn who_is_named_is_seen_by_that_name_where_the_call_goes_on_and_the_second_of_that_name_by_another() {
+    let mut world = World::new(1);
+    let named = || Config { nick: Some("Romeo Montague".to_owned()), ..Config::default() };
+    let [romeo, brother] = ["romeo", "brother"].map(|name| world.configured(name, usual(), loopback::maker(), named()));
+    let juliet = world.person("juliet");
+    world.befriend_all();
+    talk(&mut world, romeo, juliet);
+    world.invite(romeo, brother);
+    world.run_for(2 * SECOND);
+    for guest in [juliet, brother] {
+        let asked = invitation(&world, guest);
+        assert_eq!(world.try_accept(guest, &asked, Join::call_room()), Ok(()));
+    }
+    world.run_for(4 * SECOND);
+    assert_eq!(world.deaf(&[romeo, brother, juliet]), []);
+    let mut seen: Vec<String> = world.pairs(juliet).into_iter().map(|pair| pair.peer.nick).collect();
+    seen.sort();
+    assert_eq!(seen, ["Romeo Montague", "Romeo Montague (call)"]);
+}
+
 // ---- following -------------------------------------------------------------------------------------------------------
 
 #[test]

@@ -145,7 +145,7 @@ pub fn write_device_id(id: u32) -> Element {
 const MAX_HASH: usize = 64;
 
 /// The value of pairs of digits. The colons between them, and line breaks in a long text, say nothing.
-fn bytes(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<char> =
         text.chars().filter(|it| *it != ':' && !it.is_ascii_whitespace()).take(2 * MAX_HASH + 1).collect();
     if digits.is_empty() || digits.len() > 2 * MAX_HASH || !digits.len().is_multiple_of(2) {

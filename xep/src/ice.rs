@@ -34,6 +34,10 @@ impl CandidateKind {
         (Self::ServerReflexive, "srflx"),
         (Self::Relayed, "relay"),
     ];
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
+    }
 }
 
 impl fmt::Display for CandidateKind {
@@ -84,8 +88,7 @@ impl Candidate {
     }
 
     fn well_formed(element: &Element, ip: IpAddr) -> Option<Self> {
-        let kind = element.attr("type")?;
-        let kind = CandidateKind::WORDS.iter().find(|(_, word)| *word == kind)?.0;
+        let kind = CandidateKind::from_word(element.attr("type")?)?;
         let related = parsed(element, "rel-addr").zip(parsed(element, "rel-port"));
         Some(Self {
             component: parsed(element, "component")?,

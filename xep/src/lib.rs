@@ -15,6 +15,7 @@
 //! | 0215 External services | 1.0.0 | [`extdisco`] |
 //! | 0030 Service discovery: answers | 2.5.0 | [`disco`] |
 //! | RFC 6121, contacts | | [`roster`] |
+//! | SDP, for media layers: RFC 8839, RFC 8122 | | [`sdp`] |
 //!
 //! ```
 //! use muji_xep::{Element, Skipped, muji::MujiElement};
@@ -57,6 +58,7 @@ pub mod ns;
 pub mod room_invite;
 pub mod roster;
 pub mod rtp;
+pub mod sdp;
 mod secret;
 pub mod session_info;
 mod side;

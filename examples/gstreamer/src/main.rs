@@ -8,12 +8,26 @@
 //!
 //! The element that encodes is called `encoder`: it is told the bit rate, and asked for key frames. `MUJI_SERVER=127.0.0.1:5222` names a
 //! server on this machine without TLS; without it the server is found by its domain.
+//!
+//! # If GStreamer does all of the media
+//! Then a client implements `muji_core::media::MediaBackend` itself, with a `webrtcbin` for each transport:
+//!
+//! | `webrtcbin` 1.22 | what the backend does |
+//! |---|---|
+//! | makes RSA certificates | sets `certificate` of its DTLS transport (`pem` of `dtlsdec`): one with an ECDSA key |
+//! | restarts no ICE: it changes no transport | says `Capabilities { ice_restart: false, .. }`, and is never told `Restart` |
+//! | keeps the transport of a stream that is removed | says `Capabilities { bundling: false, .. }`, and drops the `webrtcbin` of a content |
+//! | speaks SDP | uses `Candidate::from_sdp` and `to_sdp`, `Fingerprint::from_sdp` and `to_sdp` |
+//! | numbers payload types and SSRCs itself | sets those of `OpenContent` and `Content` in the caps of its pads |
+//!
+//! RSA certificates `muji-media` takes with its feature `webrtc-ice` alone; a certificate is set before the end is described, as its hash
+//! goes with that.
 
 mod pipeline;
 
 use futures::StreamExt;
 use muji_core::xmpp::{Account, Connection, Incoming, Server};
-use muji_core::{Disco, Event, Handled, Join, Media, Muji, Notice, Secret};
+use muji_core::{ConnectionChange, Disco, Event, Handled, Join, Media, Muji, Notice, Secret};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::VideoInput;
 use muji_media::stats::Observation;
@@ -40,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             incoming = client.next() => match incoming {
                 Incoming::Bound(jid) => {
-                    muji.connected(jid);
+                    muji.handle_connection(ConnectionChange::Bound { jid });
                     if let Some((room, how)) = wish.take() {
                         muji.join(room, how)?;
                     }

@@ -3,24 +3,17 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use muji_core::{CallId, Invitation, RingStopped};
+use muji_core::{CallId, Event, EventScope, Pending, RingStopped};
 use tokio::process::Command;
 use tokio::time::Instant;
 
 /// The interval between two bells.
 const BELL: Duration = Duration::from_secs(2);
 
-/// What the user can answer.
-#[derive(Debug, Clone)]
-pub(crate) enum Waiting {
-    Call(CallId),
-    Invitation(Box<Invitation>),
-}
-
 /// What rings, if anything does.
 #[derive(Debug, Default)]
 pub(crate) struct Ringing {
-    waiting: Option<Waiting>,
+    waiting: Option<Pending>,
     who: String,
     bell_at: Option<Instant>,
     answer_at: Option<Instant>,
@@ -45,7 +38,7 @@ pub(crate) enum Due {
 
 impl Ringing {
     /// Begins to ring; false if something rings already.
-    pub(crate) fn begin(&mut self, waiting: Waiting, alerting: Alerting, who: &str) -> bool {
+    pub(crate) fn begin(&mut self, waiting: Pending, alerting: Alerting, who: &str) -> bool {
         if self.waiting.is_some() {
             return false;
         }
@@ -65,25 +58,20 @@ impl Ringing {
     }
 
     /// What the user answers: it rings no more.
-    pub(crate) fn take(&mut self) -> Option<Waiting> {
+    pub(crate) fn take(&mut self) -> Option<Pending> {
         (self.bell_at, self.answer_at) = (None, None);
         self.waiting.take()
     }
 
     /// True if it is this call that rings.
     pub(crate) fn is(&self, call: CallId) -> bool {
-        matches!(self.waiting, Some(Waiting::Call(ringing)) if ringing == call)
+        matches!(self.waiting, Some(Pending::Call(ringing)) if ringing == call)
     }
 
-    /// A call ended. True if it was the one that rang.
-    pub(crate) fn call_over(&mut self, call: CallId) -> bool {
-        self.is(call) && self.take().is_some()
-    }
-
-    /// An invitation ended. True if it was the one that rang.
-    pub(crate) fn invitation_over(&mut self, invitation: &Invitation) -> bool {
-        let rang = matches!(&self.waiting, Some(Waiting::Invitation(ringing)) if **ringing == *invitation);
-        rang && self.take().is_some()
+    /// True if this event ends what rang.
+    pub(crate) fn is_over(&mut self, about: &EventScope, event: &Event) -> bool {
+        let over = self.waiting.as_ref().is_some_and(|waiting| waiting.is_over(about, event));
+        over && self.take().is_some()
     }
 
     /// Waits for what is due next; for ever if nothing rings.

@@ -10,7 +10,7 @@ use muji_harness::instant_backend;
 use muji_jingle::media::{DtlsRole, MediaCommand, MediaReport, NetworkFailure, PathFailure, TransportFailure};
 use muji_jingle::{
     CallId, ContentSpec, Hold, Ids, Mute, Session, SessionEvent, SessionId, SessionOutput, SessionParams,
-    SessionQuirks, TransportId,
+    SessionQuirks, TransportAbilities, TransportId,
 };
 use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Action, Jingle, MAX_CONTENTS, Reason};
@@ -89,6 +89,7 @@ fn params(side: usize, flags: u8) -> SessionParams {
         name: "a peer".to_owned(),
         room: (flags & 1 != 0).then(|| NAMES.room.parse().expect("a room")),
         quirks: SessionQuirks { wants_full_accept: flags & 2 != 0, restarts_ice: flags & 4 != 0 },
+        able: TransportAbilities { ice_restart: flags & 64 == 0, bundling: flags & 128 == 0 },
         certificates: if flags & 8 != 0 { vec![[9; 32]] } else { Vec::new() },
         bound_only: flags & 24 == 24,
     }

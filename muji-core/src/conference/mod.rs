@@ -85,7 +85,7 @@ impl Conference {
             call,
             us,
             publishing: Publishing::new(how.media.clone()),
-            membership: Membership::new(cx.now, occupant, how),
+            membership: Membership::new(cx.now, occupant, how, cx.config),
             participants: Participants::default(),
             guests: Guests::default(),
             occupants: Occupants::default(),

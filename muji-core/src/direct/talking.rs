@@ -97,6 +97,7 @@ impl DirectCall {
             name: self.peer.to_string(),
             room: None,
             quirks: cx.clients.find(&peer).in_session,
+            able: cx.capabilities.with_transports(),
             certificates: cx.certificates(&peer),
             bound_only: cx.config.require_bound,
             peer,

@@ -145,19 +145,20 @@ impl Engine {
             ns::RTP,
             ns::ICE_UDP,
             ns::DTLS,
-            ns::GROUPING_FEATURE,
             ns::SOURCES_FEATURE,
             ns::MUJI,
             ns::CALL_INVITES,
             ns::CONFERENCE,
         ];
+        let groups = self.shared.capabilities.bundling.then_some(ns::GROUPING_FEATURE);
         let rings = self.shared.config.one_to_one.then_some(ns::JINGLE_MESSAGE);
         let mut encodings = self.shared.capabilities.audio.iter().chain(&self.shared.capabilities.video);
         let feedback = encodings.any(|encoding| !encoding.feedback.is_empty()).then_some(ns::RTCP_FB);
         let extended =
             [Media::Audio, Media::Video].iter().any(|media| !self.shared.capabilities.extensions(media).is_empty());
         let extends = extended.then_some(ns::RTP_HDREXT);
-        always.into_iter().chain(able.map(|(_, feature)| feature)).chain(rings).chain(feedback).chain(extends).collect()
+        let depending = [groups, rings, feedback, extends].into_iter().flatten();
+        always.into_iter().chain(able.map(|(_, feature)| feature)).chain(depending).collect()
     }
 
     /// Refuses what is sent once, such as an invitation, while the connection is gone: a new stream would not carry it. State, such as

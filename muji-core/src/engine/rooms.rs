@@ -93,7 +93,8 @@ impl Engine {
         if how.password.as_ref().is_some_and(|password| password.expose().contains(is_no_xml)) {
             return Err(Refused::BadPassword);
         }
-        let nick = chat_nick.or_else(|| how.nick.clone()).unwrap_or_else(|| self.shared.ids.nick());
+        let named = chat_nick.or_else(|| how.nick.clone()).or_else(|| self.shared.config.nick.clone());
+        let nick = named.unwrap_or_else(|| self.shared.ids.nick());
         let occupant = occupant_jid(&room, &nick).ok_or(Refused::BadNick)?;
         let call = call.unwrap_or_else(|| self.shared.ids.call());
         self.seek_servers(now);

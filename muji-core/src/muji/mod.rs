@@ -1,5 +1,8 @@
-//! The async face: the [`Engine`] with a clock, a media layer and a stream of what to do. Stanzas come by `text` or `typed`.
+//! The async face: the [`Engine`] with a clock, a media layer and a stream of what to do. Stanzas come by `text`,
+//! `typed` or `client`.
 
+#[cfg(feature = "client")]
+mod client;
 mod text;
 #[cfg(feature = "xmpp-parsers")]
 mod typed;
@@ -12,10 +15,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::Stream;
-use jid::{BareJid, DomainRef, FullJid, Jid};
+use jid::{BareJid, DomainRef, Jid};
 use muji_jingle::{CallId, Hold, Mute};
 use muji_xep::dtmf::Digit;
-use muji_xep::room_invite::{RoomInvite, Via};
+use muji_xep::room_invite::Via;
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
 
@@ -25,12 +28,12 @@ use crate::disco::Disco;
 use crate::engine::Engine;
 use crate::error::Refused;
 use crate::event::{ConnectionChange, Event, EventScope};
-use crate::invitation::Invitation;
 use crate::media::MediaBackend;
 use crate::outgoing_stanza::OutgoingStanza;
 use crate::output::Output;
 use crate::pair::Pair;
 use crate::peer::Peer;
+use crate::pending::Pending;
 use crate::trust::{CertificateHash, FingerprintVerifier};
 
 /// What a client does for its calls, in order.
@@ -105,13 +108,8 @@ impl Muji {
         }
     }
 
-    /// The server bound this JID: now calls are possible.
-    pub fn connected(&mut self, jid: FullJid) {
-        self.connection(ConnectionChange::Bound { jid });
-    }
-
-    /// Something happened to the connection.
-    pub fn connection(&mut self, change: ConnectionChange) {
+    /// News of the connection. Calls are possible once the server has bound a JID: [`ConnectionChange::Bound`].
+    pub fn handle_connection(&mut self, change: ConnectionChange) {
         self.engine.handle_connection(now(), change);
         self.wake();
     }
@@ -137,26 +135,42 @@ impl Muji {
         opened
     }
 
-    /// Takes an invitation and joins its call; see [`Engine::accept`].
+    /// Takes a call or an invitation, with the media that `how` says; its nick and its password are for rooms. Returns at once. An
+    /// invitation by somebody with whom we talk already moves that call into the room: see [`Engine::accept`].
     ///
     /// # Errors
     /// If it cannot even be tried; nothing was sent.
-    pub fn accept(&mut self, invitation: &Invitation, how: Join) -> Result<CallId, Refused> {
-        let call = self.engine.accept(now(), invitation, how);
+    pub fn accept(&mut self, pending: &Pending, how: Join) -> Result<CallId, Refused> {
+        let call = match pending {
+            Pending::Call(call) => self.engine.command(now(), *call, Command::Accept(how.media)).map(|()| *call),
+            Pending::Invitation(invitation) => self.engine.accept(now(), invitation, how),
+            Pending::Room(invite) => {
+                let password = how.password.clone().or_else(|| invite.password.clone());
+                self.engine.join(now(), invite.room.clone(), Join { password, ..how.invited() })
+            }
+        };
         self.wake();
         call
     }
 
-    /// Tells the person who invited us that we do not come.
-    pub fn decline(&mut self, invitation: &Invitation) {
-        self.engine.decline(invitation);
+    /// Declines a call, for all our devices, or tells who invited us that we do not come.
+    ///
+    /// # Errors
+    /// If the call does not ring any more.
+    pub fn decline(&mut self, pending: &Pending) -> Result<(), Refused> {
+        let outcome = match pending {
+            Pending::Call(call) => self.engine.command(now(), *call, Command::Decline),
+            Pending::Invitation(invitation) => {
+                self.engine.decline(invitation);
+                Ok(())
+            }
+            Pending::Room(invite) => {
+                self.engine.decline_room(invite);
+                Ok(())
+            }
+        };
         self.wake();
-    }
-
-    /// Tells the person who invited us to a room that we do not come: see [`Engine::decline_room`].
-    pub fn decline_room(&mut self, invite: &RoomInvite) {
-        self.engine.decline_room(invite);
-        self.wake();
+        outcome
     }
 
     /// Who is in a call in a chat room in which the client sits, whether or not we take part.
@@ -312,22 +326,6 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Takes a call that rings, sending these media.
-    ///
-    /// # Errors
-    /// If it does not ring, or the media layer has no codec for them.
-    pub fn accept(&mut self, media: impl IntoIterator<Item = Media>) -> Result<(), Refused> {
-        self.command(Command::Accept(media.into_iter().collect()))
-    }
-
-    /// Declines a call that rings, for all our devices.
-    ///
-    /// # Errors
-    /// If it does not ring.
-    pub fn decline(&mut self) -> Result<(), Refused> {
-        self.command(Command::Decline)
-    }
-
     /// Stops listening and sending for a while, and tells the others.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ impl SessionContents {
     fn new(parties: &SessionParams, side: Side, bundle: Bundle) -> Self {
         Self {
             list: ContentList::default(),
-            transports: SessionTransports::default(),
+            transports: SessionTransports::new(parties.able.ice_restart),
             side,
             bundle,
             cname: None,
@@ -87,7 +87,7 @@ impl SessionContents {
         let mut this = Self::new(parties, Side::Initiator, Bundle::default());
         for spec in specs.into_iter().take(MAX_CONTENTS) {
             let name = spec.publication.clone();
-            if this.list.is_distinct(&name, &spec.payload_types, |_| true) {
+            if parties.able.bundling && this.list.is_distinct(&name, &spec.payload_types, |_| true) {
                 this.bundle.add([name.clone()]);
             }
             let transport = this.transports.add(parties.session).expect("a session may have so many");
@@ -105,7 +105,8 @@ impl SessionContents {
         specs: &[ContentSpec],
         offer: &Jingle,
     ) -> Result<(Self, Vec<NegotiationError>), NegotiationError> {
-        let mut this = Self::new(parties, Side::Responder, Bundle::of(offer.group.as_ref()));
+        let bundle = Bundle::of(offer.group.as_ref().filter(|_| parties.able.bundling));
+        let mut this = Self::new(parties, Side::Responder, bundle);
         let taken = offer.contents.iter().map(|content| this.take(parties.session, specs, content));
         let refused: Vec<NegotiationError> = taken.filter_map(Result::err).collect();
         if this.bundle.transport.is_none() {

@@ -16,8 +16,10 @@ const MAX_UNANSWERED: u8 = 2;
 const MAX_FORMER: usize = MAX_CONTENTS;
 
 /// How far a transport is with its restarts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct IceRestart {
+    /// The media layer can do it.
+    able: bool,
     /// How many restarts there were on our side.
     generation: u32,
     /// When the next one is due.
@@ -33,6 +35,16 @@ pub(super) struct IceRestart {
 }
 
 impl IceRestart {
+    /// None yet, nor ever without a media layer that is `able`.
+    pub(super) fn new(able: bool) -> Self {
+        Self { able, generation: 0, at: None, making: false, answers: false, unanswered: 0, former: Vec::new() }
+    }
+
+    /// False if the media layer keeps the credentials of a transport.
+    pub(super) fn is_able(&self) -> bool {
+        self.able
+    }
+
     /// The number of the restart that our candidates belong to (XEP-0176 section 5.9).
     pub(super) fn generation(&self) -> u32 {
         self.generation
@@ -40,6 +52,9 @@ impl IceRestart {
 
     /// A path does not work, or its address is gone: restart, and again until it works.
     pub(super) fn want(&mut self, now: Instant) {
+        if !self.able {
+            return;
+        }
         // While one is under way, addresses that come meanwhile are sent as candidates.
         let pause = if self.unanswered > 0 { timers::RESTART } else { Duration::ZERO };
         self.at.get_or_insert(now + pause);
@@ -115,7 +130,7 @@ mod tests {
 
     /// One whose restart is under way: other credentials are made and sent.
     fn sent() -> IceRestart {
-        let mut restart = IceRestart::default();
+        let mut restart = IceRestart::new(true);
         restart.want(epoch());
         assert!(restart.handle_timeout(epoch()) && restart.made());
         restart
@@ -123,7 +138,7 @@ mod tests {
 
     #[test]
     fn credentials_are_made_once_and_again_while_the_transport_does_not_work() {
-        let mut restart = IceRestart::default();
+        let mut restart = IceRestart::new(true);
         assert!(!restart.handle_timeout(epoch()) && !restart.made(), "nobody wants it");
         restart.want(epoch());
         assert!(restart.handle_timeout(epoch()));
@@ -137,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_restart_comes_when_it_is_due_and_the_next_one_after_a_pause() {
-        let (mut restart, start) = (IceRestart::default(), epoch() + timers::RESTART);
+        let (mut restart, start) = (IceRestart::new(true), epoch() + timers::RESTART);
         restart.want(start);
         assert!(!restart.handle_timeout(epoch()), "it is early");
         let late = start + Duration::from_millis(1);
@@ -164,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_peers_restart_is_answered_with_other_credentials_and_its_answer_is_not() {
-        let mut restart = IceRestart::default();
+        let mut restart = IceRestart::new(true);
         assert!(restart.peer_restarted("first".to_owned()), "credentials are to be made");
         assert!(!restart.peer_restarted("second".to_owned()), "they are being made");
         assert!(restart.made());
@@ -176,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_last_former_user_names_of_the_peer_are_known() {
-        let mut restart = IceRestart::default();
+        let mut restart = IceRestart::new(true);
         let names: Vec<String> = (0..=MAX_FORMER).map(|number| number.to_string()).collect();
         for name in &names {
             restart.peer_restarted(name.clone());

@@ -36,7 +36,7 @@ pub(super) struct SessionTransport {
 
 impl SessionTransport {
     /// Nothing is known of either end.
-    pub(super) fn new(id: TransportId) -> Self {
+    pub(super) fn new(id: TransportId, restart: IceRestart) -> Self {
         Self {
             id,
             local: None,
@@ -45,7 +45,7 @@ impl SessionTransport {
             early: Vec::new(),
             started: false,
             connected: false,
-            restart: IceRestart::default(),
+            restart,
         }
     }
 
@@ -180,6 +180,10 @@ impl SessionTransport {
         let (Some(transport), Some(remote)) = (&content.transport, &mut self.remote) else { return Vec::new() };
         let (Some(ufrag), Some(pwd)) = (&transport.ufrag, &transport.pwd) else { return Vec::new() };
         if !self.started || *ufrag == remote.ufrag || self.restart.is_former(ufrag) {
+            return Vec::new();
+        }
+        if !self.restart.is_able() {
+            self.restart.disregard(ufrag.clone()); // Without our answer the peer goes on with the credentials of before.
             return Vec::new();
         }
         let former = std::mem::replace(&mut remote.ufrag, ufrag.clone());

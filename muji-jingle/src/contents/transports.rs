@@ -2,20 +2,28 @@
 
 use std::time::Instant;
 
+use super::restart::IceRestart;
 use super::transport::SessionTransport;
 use crate::fault::NegotiationError;
 use crate::ids::{SessionId, TransportId};
 use crate::media::MediaCommand;
 
 /// All transports of a session, and how many there ever were.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct SessionTransports {
     transports: Vec<SessionTransport>,
     /// Made so far. An index is never used again: reports about it may be under way. In a long call pictures come and go hundreds of times.
     made: u32,
+    /// The media layer can restart ICE.
+    ice_restart: bool,
 }
 
 impl SessionTransports {
+    /// None yet.
+    pub(super) fn new(ice_restart: bool) -> Self {
+        Self { transports: Vec::new(), made: 0, ice_restart }
+    }
+
     /// Adds one.
     ///
     /// # Errors
@@ -23,7 +31,7 @@ impl SessionTransports {
     pub(super) fn add(&mut self, session: SessionId) -> Result<TransportId, NegotiationError> {
         let id = TransportId { session, index: self.made };
         self.made = self.made.checked_add(1).ok_or(NegotiationError::TooMany)?;
-        self.transports.push(SessionTransport::new(id));
+        self.transports.push(SessionTransport::new(id, IceRestart::new(self.ice_restart)));
         Ok(id)
     }
 

@@ -1,12 +1,16 @@
 //! Contents that share one transport (XEP-0338): what a peer's offer bundles, and what a peer makes of our offers.
 
 use muji_jingle::media::{MediaCommand, MediaReport, TransportFailure};
-use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionWarning, TransportId};
+use muji_jingle::{
+    ContentSpec, End, Session, SessionEvent, SessionParams, SessionWarning, TransportAbilities, TransportId,
+};
 use muji_xep::ice::{Candidate, CandidateKind, Transport};
 use muji_xep::jingle::{Action, Content, Group, Jingle};
 use muji_xep::rtp::{HeaderExtension, Media, PayloadType};
 
-use crate::pair::{Given, Pair, drain, end, end_of, offer_of, offered, opus, parties, transport, wanted};
+use crate::pair::{
+    ABLE, Given, Pair, drain, end, end_of, offer_of, offered, opus, parties, transport, up_between, wanted,
+};
 
 fn vp8(id: u8) -> PayloadType {
     PayloadType::new(id, "VP8", 90_000, 1)
@@ -458,4 +462,50 @@ fn a_transport_that_runs_learns_no_header_extension() {
     let added = drain(&mut pair.caller).requests.remove(0).1;
     let described = added.contents[0].description.as_ref().expect("pictures");
     assert_eq!(described.extensions, [mid]);
+}
+
+// ---- a media layer that does not bundle --------------------------------------------------------------------------------
+
+fn unbundled(us: &str, peer: &str) -> SessionParams {
+    SessionParams { able: TransportAbilities { bundling: false, ..ABLE }, ..parties(us, peer) }
+}
+
+#[test]
+fn without_bundling_an_offer_groups_nothing_and_a_peer_that_bundles_all_the_same_gets_two_transports() {
+    let mut pair = offered();
+    pair.caller = Session::outgoing(pair.now, unbundled("romeo", "juliet"), "s1".to_owned(), both(111, 98));
+    pair.caller.permit_offer(pair.now, &mut pair.ids);
+    drain(&mut pair.caller);
+    for (index, name) in [(0, "sound"), (1, "sight!")] {
+        pair.caller.handle_media(pair.now, &mut pair.ids, end_of(index, name));
+    }
+    let offer = drain(&mut pair.caller).requests.remove(0).1;
+    assert_eq!(offer.group, None);
+    let answer = answer_with(&offer, [Some(their_end("a")), Some(their_end("v"))], group(&["audio", "video"]));
+    pair.caller.handle_request(pair.now, &mut pair.ids, "a", &answer, &[]).expect("it is in order");
+    let media = drain(&mut pair.caller).media;
+    assert_eq!((removed(&media), opened(&media)), (vec![], vec![]));
+    assert_eq!(remotes(&media), [(0, "a"), (1, "v")]);
+}
+
+#[test]
+fn without_bundling_an_offered_bundle_is_answered_without_it_and_by_two_transports() {
+    let (mut pair, offer) = (offered(), offer(111, 98, Some(&["audio", "video"])));
+    pair.callee = Session::incoming(unbundled("juliet", "romeo"), &offer, &both(111, 98)).expect("it fits");
+    pair.callee.accept(pair.now, &mut pair.ids);
+    assert_eq!(opened(&drain(&mut pair.callee).media), [("audio", 0), ("video", 1)]);
+    for (index, name) in [(0, "sound"), (1, "sight!")] {
+        pair.callee.handle_media(pair.now, &mut pair.ids, end_of(index, name));
+    }
+    let (_, accept) = drain(&mut pair.callee).requests.remove(0);
+    assert_eq!((accept.group, accept.contents.len()), (None, 2));
+}
+
+#[test]
+fn without_bundling_what_is_added_later_has_a_transport_of_its_own() {
+    let able = TransportAbilities { bundling: false, ..ABLE };
+    let mut pair = up_between([able, ABLE]);
+    let pictures = both(111, 98).remove(1);
+    pair.caller.add(pair.now, &mut pair.ids, pictures);
+    assert_eq!(opened(&drain(&mut pair.caller).media), [("video", 1)]);
 }

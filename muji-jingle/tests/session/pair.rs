@@ -6,7 +6,7 @@ use jid::FullJid;
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
 use muji_jingle::{
     CallId, ContentSpec, Ids, Session, SessionEvent, SessionId, SessionOutput, SessionParams, SessionQuirks,
-    TransportId,
+    TransportAbilities, TransportId,
 };
 use muji_xep::jingle::{Jingle, ReasonElement};
 use muji_xep::rtp::{Media, PayloadType};
@@ -29,6 +29,9 @@ pub(crate) fn wanted(payload_types: Vec<PayloadType>) -> Vec<ContentSpec> {
     }]
 }
 
+/// A media layer that can all.
+pub(crate) const ABLE: TransportAbilities = TransportAbilities { ice_restart: true, bundling: true };
+
 pub(crate) fn parties(us: &str, peer: &str) -> SessionParams {
     let jid = |name: &str| -> FullJid { format!("{name}@x.example/1").parse().expect("a full JID") };
     let room = Some("r@conf.example".parse().expect("a room"));
@@ -41,6 +44,7 @@ pub(crate) fn parties(us: &str, peer: &str) -> SessionParams {
         name: peer.to_owned(),
         room,
         quirks: SessionQuirks::default(),
+        able: ABLE,
         certificates: Vec::new(),
         bound_only: false,
     }
@@ -112,8 +116,15 @@ pub(crate) struct Pair {
 
 /// A caller whose offer lies before a callee, who has not decided.
 pub(crate) fn offered() -> Pair {
+    offered_between([ABLE, ABLE])
+}
+
+/// The same with the media layers of caller and callee.
+fn offered_between([of_caller, of_callee]: [TransportAbilities; 2]) -> Pair {
     let (now, mut ids) = (Instant::now(), Ids::new([7; 32]));
-    let mut caller = Session::outgoing(now, parties("romeo", "juliet"), "s1".to_owned(), wanted(vec![opus()]));
+    let caller = SessionParams { able: of_caller, ..parties("romeo", "juliet") };
+    let callee = SessionParams { able: of_callee, ..parties("juliet", "romeo") };
+    let mut caller = Session::outgoing(now, caller, "s1".to_owned(), wanted(vec![opus()]));
     caller.permit_offer(now, &mut ids);
     let opening = drain(&mut caller);
     assert!(matches!(&opening.media[..], [MediaCommand::Open { .. }]) && opening.requests.is_empty());
@@ -121,7 +132,7 @@ pub(crate) fn offered() -> Pair {
     let offer = drain(&mut caller);
     assert_eq!(offer.events, [SessionEvent::Offered]);
     let [(id, offer)] = &offer.requests[..] else { panic!("one offer") };
-    let mut callee = Session::incoming(parties("juliet", "romeo"), offer, &wanted(vec![opus()])).expect("it fits");
+    let mut callee = Session::incoming(callee, offer, &wanted(vec![opus()])).expect("it fits");
     assert!(callee.poll_output().is_none(), "nothing happens before the user decides");
     assert!(caller.handle_answer(now, &mut ids, id, Ok(())));
     Pair { now, ids, caller, callee, offer: offer.clone() }
@@ -145,12 +156,11 @@ pub(crate) fn answer(pair: &mut Pair) -> (String, Jingle) {
 
 /// Both have agreed; transports connect.
 pub(crate) fn agreed() -> Pair {
-    agreed_with(|_| ())
+    agreed_with(offered(), |_| ())
 }
 
 /// The same, with an answer that is changed before the caller gets it.
-fn agreed_with(change: impl FnOnce(&mut Jingle)) -> Pair {
-    let mut pair = offered();
+fn agreed_with(mut pair: Pair, change: impl FnOnce(&mut Jingle)) -> Pair {
     pair.callee.accept(pair.now, &mut pair.ids);
     let start = drain(&mut pair.callee);
     assert!(matches!(
@@ -174,7 +184,12 @@ pub(crate) fn up() -> Pair {
 
 /// The same with a callee that does not bundle: what the caller adds has a transport of its own.
 pub(crate) fn up_without_bundle() -> Pair {
-    connected(agreed_with(|accept| accept.group = None))
+    connected(agreed_with(offered(), |accept| accept.group = None))
+}
+
+/// The same with the media layers of caller and callee.
+pub(crate) fn up_between(able: [TransportAbilities; 2]) -> Pair {
+    connected(agreed_with(offered_between(able), |_| ()))
 }
 
 fn connected(mut pair: Pair) -> Pair {

@@ -1,13 +1,13 @@
 //! ICE restarts (XEP-0176 section 5.9): who begins, who answers, and that it ends.
 
 use muji_jingle::media::{LocalTransport, MediaCommand, MediaReport};
-use muji_jingle::{Session, SessionQuirks, timers};
+use muji_jingle::{Session, SessionQuirks, TransportAbilities, timers};
 use muji_xep::Secret;
 use muji_xep::ice::{Candidate, CandidateKind};
 use muji_xep::jingle::{Action, Jingle};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::pair::{Given, Pair, drain, end, transport, up};
+use crate::pair::{ABLE, Given, Pair, drain, end, transport, up, up_between};
 
 const INTERRUPTED: MediaReport = MediaReport::Interrupted { transport: transport() };
 const MOVED: MediaReport = MediaReport::Moved { transport: transport() };
@@ -185,4 +185,34 @@ fn a_client_that_knows_no_restarts_gets_none() {
         assert!(media(&mut pair, true, report).media.is_empty());
     }
     assert_eq!(pair.caller.poll_timeout(), None);
+}
+
+/// A media layer that keeps the credentials of a transport.
+const KEEPS: TransportAbilities = TransportAbilities { ice_restart: false, ..ABLE };
+
+#[test]
+fn a_media_layer_that_cannot_restart_is_not_told_to() {
+    let mut pair = up_between([KEEPS, ABLE]);
+    for report in [INTERRUPTED, MOVED] {
+        let given = media(&mut pair, true, report);
+        assert!(given.media.is_empty() && given.requests.is_empty());
+    }
+    assert_eq!(pair.caller.poll_timeout(), None);
+}
+
+#[test]
+fn a_peers_restart_that_the_media_layer_cannot_answer_leaves_the_path_as_it_was() {
+    let mut pair = up_between([KEEPS, ABLE]);
+    media(&mut pair, false, MOVED);
+    let told = media(&mut pair, false, renewed("juliet-2"));
+    let heard = carry(&mut pair, true, &told.requests[0]);
+    assert!(heard.media.is_empty() && heard.requests.is_empty() && heard.events.is_empty());
+    assert!(pair.caller.is_connected());
+    // An address with the credentials that still count is used.
+    let MediaReport::Described { local: before, .. } = end("juliet") else { panic!("an end") };
+    let (id, mut still) = told.requests[0].clone();
+    let transport = still.contents[0].transport.as_mut().expect("it has one");
+    (transport.ufrag, transport.pwd) = (Some(before.ufrag), Some(before.pwd));
+    pair.caller.handle_request(pair.now, &mut pair.ids, &id, &still, &[]).expect("it is in order");
+    assert!(matches!(&drain(&mut pair.caller).media[..], [MediaCommand::Candidate { .. }]));
 }

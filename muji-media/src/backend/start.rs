@@ -136,5 +136,5 @@ fn capabilities(transport_cc: bool, preferred: Option<VideoEncoding>) -> Capabil
     video_extensions.push(mid());
     let audio_extensions = vec![mid()];
     let video_rtx = !video.is_empty();
-    Capabilities { audio, video, audio_extensions, video_extensions, video_rtx }
+    Capabilities { audio, video, audio_extensions, video_extensions, video_rtx, ice_restart: true, bundling: true }
 }

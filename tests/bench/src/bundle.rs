@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use muji_core::Media;
 use muji_core::media::{MediaBackend, MediaCommand, MediaReport};
-use muji_jingle::{CallId, ContentSpec, Ids, Session, SessionId, SessionOutput, SessionParams, SessionQuirks};
+use muji_jingle::{
+    CallId, ContentSpec, Ids, Session, SessionId, SessionOutput, SessionParams, SessionQuirks, TransportAbilities,
+};
 use muji_media::backend::Backend;
 use muji_xep::Skipped;
 use muji_xep::jingle::{Action, Jingle};
@@ -149,6 +151,7 @@ fn parties(us: &str, peer: &str) -> SessionParams {
         name: peer.to_owned(),
         room: None,
         quirks: SessionQuirks::default(),
+        able: TransportAbilities { ice_restart: true, bundling: true },
         certificates: Vec::new(),
         bound_only: false,
     }

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use jid::BareJid;
 use muji_core::Secret;
 use muji_core::xmpp::{Account, Connection, Incoming, Server as At};
-use muji_core::{Event, Join, Muji, Notice};
+use muji_core::{ConnectionChange, Event, Join, Muji, Notice};
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use muji_media::backend::{Backend, Devices};
@@ -90,7 +90,7 @@ async fn participant(server: &Server, index: usize) -> Participant {
     let devices = Devices { addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..Devices::default() };
     let (media, _) = Backend::start(devices).expect("media works");
     let mut muji = Muji::new(media);
-    muji.connected(jid);
+    muji.handle_connection(ConnectionChange::Bound { jid });
     Participant { client, muji }
 }
 

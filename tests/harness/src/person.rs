@@ -35,7 +35,8 @@ const RECENT: Duration = Duration::from_millis(200);
 #[must_use]
 pub fn usual() -> Capabilities {
     let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
-    Capabilities { audio: vec![opus], video: vec![PayloadType::new(98, "VP8", 90_000, 1)], ..Capabilities::default() }
+    let video = vec![PayloadType::new(98, "VP8", 90_000, 1)];
+    Capabilities { audio: vec![opus], video, ice_restart: true, bundling: true, ..Capabilities::default() }
 }
 
 /// What a client sends into the world.

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use minidom::Element as OnTheWire;
 use minidom_0_16::Element;
 use muji_core::xmpp::{Account, Connection, Incoming, Server as At};
-use muji_core::{Event, Handled, Join, Muji, Notice, Secret};
+use muji_core::{ConnectionChange, Event, Handled, Join, Muji, Notice, Secret};
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use muji_media::backend::{Backend, Devices};
@@ -55,7 +55,7 @@ async fn talk(server: &Server, name: &str, heard: mpsc::Sender<()>) {
     };
     let (media, _) = Backend::start(devices).expect("media works");
     let mut muji = Muji::new(media);
-    muji.connected(jid.parse().expect("the server bound it"));
+    muji.handle_connection(ConnectionChange::Bound { jid: jid.parse().expect("the server bound it") });
     muji.set_presence_extras_xml("<show>dnd</show><priority>5</priority>").expect("it is XML");
     muji.join("balcony@conference.localhost".parse().expect("a room"), Join::call_room()).expect("it is connected");
     let mut taken = 0;

@@ -12,7 +12,7 @@ use muji_core::config::Config;
 use muji_core::error::EndReason;
 use muji_core::stanza;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
-use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice};
+use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice, Pending};
 use muji_media::backend::Backend;
 use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +28,7 @@ use crate::exit::Failure;
 use crate::keys::Keys;
 use crate::password;
 use crate::report::Report;
-use crate::ringing::{Alerting, Due, Ringing, Waiting};
+use crate::ringing::{Alerting, Due, Ringing};
 use crate::trace::Trace;
 use crate::user_action::UserAction;
 #[cfg(feature = "window")]
@@ -77,7 +77,8 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
     let _there_is_no_window = ready.is_none_or(|ready| ready.send(()).is_err());
     #[cfg(feature = "window")]
     let _snapshots = snapshots(&args, &shared_view)?;
-    let mut muji = Muji::with_config(media, Config { anybody_rings: args.anybody, ..Config::default() });
+    let config = Config { nick: args.nick.clone(), anybody_rings: args.anybody, ..Config::default() };
+    let mut muji = Muji::with_config(media, config);
     let disco = Disco::new(NODE, "muji-call", &muji.features());
     muji.answer_disco(disco.clone());
     if args.wait {
@@ -273,28 +274,26 @@ impl Program {
     fn happened(&mut self, about: &EventScope, event: Event) -> Option<EndReason> {
         let answer_after = self.args.auto_answer.map(Duration::from_secs);
         let aloud = Alerting::Aloud { answer_after };
+        let rings_no_more = self.ringing.is_over(about, &event);
         match (about, event) {
             (EventScope::Call(call), Event::Ringing { from, .. }) => {
-                self.rings(Waiting::Call(*call), aloud, from.as_str())
+                self.rings(Pending::Call(*call), aloud, from.as_str())
             }
             (EventScope::Call(call), Event::Stranger { from, .. }) => {
-                self.rings(Waiting::Call(*call), Alerting::Silent, from.as_str());
+                self.rings(Pending::Call(*call), Alerting::Silent, from.as_str());
             }
             (_, Event::Invited(invitation)) => {
                 let from = invitation.from.to_string();
-                self.rings(Waiting::Invitation(invitation), aloud, &from);
+                self.rings(Pending::Invitation(invitation), aloud, &from);
             }
-            (_, Event::InvitationOver(invitation, _)) => {
-                let rang = self.ringing.invitation_over(&invitation);
-                return (rang && self.args.once).then_some(EndReason::Cancelled);
+            (_, Event::InvitationOver(..)) => {
+                return (rings_no_more && self.args.once).then_some(EndReason::Cancelled);
             }
             (EventScope::Call(call), Event::NotAdded { media, .. }) if self.call == Some(*call) => {
                 self.not_added(media)
             }
             (_, Event::PeerFailed(peer, failure)) => doctor::remember(&peer.nick, &failure.to_string()),
-            (EventScope::Call(call), Event::Ended(why))
-                if self.ringing.call_over(*call) || self.call == Some(*call) =>
-            {
+            (EventScope::Call(call), Event::Ended(why)) if rings_no_more || self.call == Some(*call) => {
                 return Some(why);
             }
             _ => {}
@@ -327,7 +326,7 @@ impl Program {
             }
             Incoming::Bound(jid) => {
                 self.trace.bound(&jid);
-                self.muji.connected(jid.clone());
+                self.muji.handle_connection(Change::Bound { jid: jid.clone() });
                 let enter = |chat: &Chat| chat.enter(room_password().as_deref(), &self.disco);
                 for presence in self.chats.iter().map(enter).collect::<Vec<_>>() {
                     self.send(presence).await;
@@ -340,11 +339,11 @@ impl Program {
             }
             Incoming::Lost(why) => {
                 self.report.connection("lost", why.as_deref());
-                self.muji.connection(Change::Lost);
+                self.muji.handle_connection(Change::Lost);
             }
             Incoming::Resumed => {
                 self.report.connection("resumed", None);
-                self.muji.connection(Change::Resumed);
+                self.muji.handle_connection(Change::Resumed);
             }
             // The Engine repeats requests and presences itself.
             Incoming::Unsent(stanza) => {

@@ -2,18 +2,18 @@
 
 use jid::BareJid;
 use muji_core::error::Refused;
-use muji_core::{CallId, Digit, Join, Media, Pair};
+use muji_core::{CallId, Digit, Join, Media, Pair, Pending};
 
 use super::Program;
 use crate::exit::Failure;
-use crate::ringing::{Alerting, Waiting};
+use crate::ringing::Alerting;
 use crate::user_action::UserAction;
 
 impl Program {
     /// A call or an invitation arrived. The program is in one call at a time, but the other person in it may invite us to a room.
-    pub(super) fn rings(&mut self, waiting: Waiting, alerting: Alerting, who: &str) {
+    pub(super) fn rings(&mut self, waiting: Pending, alerting: Alerting, who: &str) {
         let free = match (&waiting, self.call) {
-            (Waiting::Invitation(invitation), Some(call)) => {
+            (Pending::Invitation(invitation), Some(call)) => {
                 let pairs = self.muji.in_call(call).pairs();
                 matches!(&pairs[..], [pair] if pair.peer.jid.to_bare() == invitation.from.to_bare())
             }
@@ -31,29 +31,18 @@ impl Program {
         if self.call.is_none() {
             self.report.joining();
         }
-        let call = match waiting {
-            Waiting::Call(call) => {
-                self.muji.in_call(call).accept(self.contents.clone()).map_err(refused)?;
-                call
-            }
-            Waiting::Invitation(invitation) => {
-                let how = self.how(Join::call_room());
-                self.muji.accept(&invitation, how).map_err(refused)?
-            }
-        };
+        let how = self.how(Join::call_room());
+        let call = self.muji.accept(&waiting, how).map_err(refused)?;
         self.call_started(call);
         Ok(())
     }
 
     pub(super) fn decline(&mut self) {
-        match self.ringing.take() {
-            Some(Waiting::Call(call)) => {
-                self.call = Some(call); // Its end is the program's, with --once.
-                let _over_already = self.muji.in_call(call).decline().is_err();
-            }
-            Some(Waiting::Invitation(invitation)) => self.muji.decline(&invitation),
-            None => {}
+        let Some(waiting) = self.ringing.take() else { return };
+        if let Pending::Call(call) = waiting {
+            self.call = Some(call); // Its end is the program's, with --once.
         }
+        let _over_already = self.muji.decline(&waiting).is_err();
     }
 
     pub(super) fn action(&mut self, action: UserAction) -> Result<(), Failure> {

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use muji_core::config::Config;
 use muji_core::error::Refused;
 use muji_core::{
-    Call, CallId, ConnectionChange, Digit, Event, EventScope, Handled, Invitation, Join, Media, Muji, Notice,
+    Call, CallId, ConnectionChange, Digit, Event, EventScope, Handled, Join, Media, Muji, Notice, Pending,
 };
 use muji_media::backend::{Backend, Devices};
 use muji_media::stats::Observation;
@@ -43,7 +44,7 @@ pub(super) struct Client {
     account: Report,
     /// What the reports have told and the client has not been sent yet.
     told: Rc<RefCell<Vec<Value>>>,
-    invitations: BTreeMap<u64, Box<Invitation>>,
+    invitations: BTreeMap<u64, Pending>,
     /// Their number so far.
     invited: u64,
     /// Measurements that were left out.
@@ -76,13 +77,14 @@ impl Client {
         devices: Devices,
         contents: Vec<Media>,
         watches: bool,
+        config: Config,
         lines: LinesOut,
     ) -> Result<Self, Failure> {
         let started = network.transports().and_then(|transports| Backend::start_with(transports, devices));
         let (media, observations) = started.map_err(|why| Failure::Usage(why.to_string()))?;
         let told = Rc::<RefCell<Vec<Value>>>::default();
         Ok(Self {
-            muji: Muji::new(media),
+            muji: Muji::with_config(media, config),
             observations,
             lines,
             contents,
@@ -158,9 +160,9 @@ impl Client {
 
     fn request(&mut self, request: Request) -> Result<Value, Fault> {
         match request {
-            Request::Connected { jid } => self.muji.connected(jid),
-            Request::Lost {} => self.muji.connection(ConnectionChange::Lost),
-            Request::Resumed {} => self.muji.connection(ConnectionChange::Resumed),
+            Request::Connected { jid } => self.muji.handle_connection(ConnectionChange::Bound { jid }),
+            Request::Lost {} => self.muji.handle_connection(ConnectionChange::Lost),
+            Request::Resumed {} => self.muji.handle_connection(ConnectionChange::Resumed),
             Request::Stanza { xml } => return self.muji.handle_xml(&xml).map(handled).map_err(Fault::params),
             Request::Presence { xml } => self.muji.set_presence_extras_xml(&xml).map_err(Fault::params)?,
             Request::Contacts { jids } => self.muji.set_contacts(jids),
@@ -190,10 +192,10 @@ impl Client {
             }
             Request::Accept { call, media } => {
                 let media = self.media(media);
-                self.call(call).accept(media)?;
-                return Ok(self.begun(CallId(call)));
+                let call = self.muji.accept(&Pending::Call(CallId(call)), Join::call_room().media(media))?;
+                return Ok(self.begun(call));
             }
-            Request::Decline { call } => self.call(call).decline()?,
+            Request::Decline { call } => self.muji.decline(&Pending::Call(CallId(call)))?,
             Request::AcceptInvitation { invitation, nick, password, media } => {
                 let how = self.how(Join::call_room(), nick, password, media);
                 let wanted = self.invitations.get(&invitation).ok_or_else(Fault::no_invitation)?;
@@ -203,7 +205,7 @@ impl Client {
             }
             Request::DeclineInvitation { invitation } => {
                 let declined = self.invitations.remove(&invitation).ok_or_else(Fault::no_invitation)?;
-                self.muji.decline(&declined);
+                self.muji.decline(&declined)?;
             }
 
             Request::Leave { call } => self.call(call).leave()?,
@@ -271,8 +273,8 @@ impl Client {
             Notice::Event(about, event) => (about, event),
         };
         match (&about, &event) {
-            (_, Event::Invited(invitation)) => self.invited(invitation),
-            (_, Event::InvitationOver(invitation, _)) => self.invitations.retain(|_, known| known != invitation),
+            (_, Event::Invited(invitation)) => self.invited(Pending::Invitation(invitation.clone())),
+            (_, Event::InvitationOver(..)) => self.invitations.retain(|_, known| !known.is_over(&about, &event)),
             _ => {}
         }
         match &about {
@@ -300,14 +302,14 @@ impl Client {
     }
 
     /// The event gets the number by which the client can take the invitation.
-    fn invited(&mut self, invitation: &Invitation) {
+    fn invited(&mut self, invitation: Pending) {
         self.invited += 1;
         if self.invitations.len() == MAX_INVITATIONS
             && let Some((number, _)) = self.invitations.pop_first()
         {
             self.account.warning(&format!("too many invitations wait: invitation {number} cannot be taken any more"));
         }
-        self.invitations.insert(self.invited, Box::new(invitation.clone()));
+        self.invitations.insert(self.invited, invitation);
         self.account.also(json!({ "invitation": self.invited }));
     }
 

@@ -12,6 +12,8 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use muji_core::config::Config;
+
 use crate::args::MediaArgs;
 use crate::devices::{self, Opened, Wanted};
 use crate::exit::Failure;
@@ -31,6 +33,10 @@ pub(crate) struct ServeArgs {
     /// Listen on this Unix socket, and talk to one client after the other; only its owner may open it
     #[arg(long, value_name = "PATH", group = "where")]
     socket: Option<PathBuf>,
+
+    /// Your nick in rooms for calls, where a request names no other [default: a random one]
+    #[arg(long)]
+    nick: Option<String>,
 
     /// Trust the certificate authorities in this PEM file instead of the system's, for TURN servers
     #[arg(long, value_name = "FILE")]
@@ -72,11 +78,12 @@ async fn serve(args: &ServeArgs, from: LinesIn, to: LinesOut) -> Result<(), Fail
         media: &args.media,
         network: &args.network,
         ca_file: args.ca_file.as_deref(),
-        nick: None,
+        nick: args.nick.as_deref(),
         window: false,
         video_sink: None,
     })?;
-    Client::new(&args.network, devices, contents, watches, to)?.run(from).await
+    let config = Config { nick: args.nick.clone(), ..Config::default() };
+    Client::new(&args.network, devices, contents, watches, config, to)?.run(from).await
 }
 
 /// Opens the socket. One that a dead process left behind is taken; one of a living process is not.

@@ -39,8 +39,8 @@ pub(super) enum Request {
     ArchiveDone {},
 
     // ---- calls begin ----
-    /// Joins the call in a room; the result has its `call`. Without a nick a random one is taken, and without media what the options of
-    /// the program say.
+    /// Joins the call in a room; the result has its `call`. Without a nick or media it is what the options of the program
+    /// say.
     Join {
         #[cfg_attr(test, schemars(with = "String"))]
         room: BareJid,

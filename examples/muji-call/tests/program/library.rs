@@ -12,7 +12,9 @@ use futures::StreamExt;
 use jid::BareJid;
 use muji_core::media::{Capabilities, MediaBackend, MediaCommand, MediaReport};
 use muji_core::xmpp::{Account, Connection, Incoming, Server, TlsRoots};
-use muji_core::{Call, Event, Join, Media, Muji, Notice, RoomInvite, Secret, SessionId, Via};
+use muji_core::{
+    Call, ConnectionChange, Event, Join, Media, Muji, Notice, Pending, RoomInvite, Secret, SessionId, Via,
+};
 use muji_harness::instant_backend;
 use muji_harness::person::usual;
 use muji_harness::real_server::{PEOPLE, RealServer};
@@ -128,7 +130,7 @@ async fn live(
     let mut muji = Muji::new(backend);
     // The first thing that comes is that the server has bound a JID; wishes wait for it.
     let Incoming::Bound(jid) = connection.next().await else { panic!("{name} is not let in") };
-    muji.connected(jid);
+    muji.handle_connection(ConnectionChange::Bound { jid });
     connection.send(Presence::available()).await; // Or messages to the account would not reach it.
     let mut call = None;
     loop {
@@ -141,11 +143,11 @@ async fn live(
                     UserAction::Add => in_call(&|call| call.add(Media::Video).unwrap()),
                     UserAction::Remove => in_call(&|call| call.remove(Media::Video).unwrap()),
                     UserAction::Invite(guest, via) => in_call(&|call| call.invite_to_room(guest.clone(), via).unwrap()),
-                    UserAction::Decline(invite) => muji.decline_room(&invite),
+                    UserAction::Decline(invite) => muji.decline(&Pending::Room(invite)).unwrap(),
                 }
             }
             incoming = connection.next() => match incoming {
-                Incoming::Bound(jid) => muji.connected(jid),
+                Incoming::Bound(jid) => muji.handle_connection(ConnectionChange::Bound { jid }),
                 Incoming::Stanza(stanza) => {
                     let _whose = muji.handle_element(&stanza);
                 }

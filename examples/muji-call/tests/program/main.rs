@@ -7,6 +7,7 @@ mod failing;
 mod library;
 mod login;
 mod odd_stanzas;
+mod own_media;
 #[cfg(all(feature = "portal", target_os = "linux"))]
 mod portal;
 mod python;
@@ -20,6 +21,7 @@ mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
 mod telling;
+mod tokio_client;
 #[cfg(feature = "webrtc-ice")]
 mod transports;
 #[cfg(feature = "window")]

@@ -13,7 +13,7 @@ use super::form::{self, NextStep};
 use super::outcome::Outcome;
 use super::room_query::RoomQuery;
 use super::stage::Stage;
-use super::{Membership, pause};
+use super::{Membership, NickOrigin, pause};
 use crate::command::RoomKind;
 use crate::config;
 use crate::context::Context;
@@ -132,8 +132,7 @@ impl Membership {
             return Outcome::EnterUnderAnotherNick;
         }
         if fault == RoomFault::NickInUse && self.may_take_another_nick() {
-            self.nicks += 1;
-            self.set_nick(&ids.nick()); // Two of us have the same random nick, or our ghost still has it.
+            self.take_free_nick(ids);
             return Outcome::EnterUnderAnotherNick;
         }
         if fault == RoomFault::NotFound && self.may_retry() {
@@ -177,8 +176,18 @@ impl Membership {
         self.has_call_nick && self.is_present() && nick != self.nick() && !user.has(code::NICK_GIVEN)
     }
 
+    /// Two of us have the same nick, or our ghost still has it.
+    fn take_free_nick(&mut self, ids: &mut Ids) {
+        self.nicks += 1;
+        // A nick that is as long as one may be leaves no room for more words.
+        let numbered = self.nick_origin == NickOrigin::Configured && self.set_nick(&call_nick(self.nick()));
+        if !numbered {
+            self.set_nick(&ids.nick());
+        }
+    }
+
     fn may_take_another_nick(&self) -> bool {
-        !self.nick_is_chosen && self.room_kind == RoomKind::CallRoom && self.nicks < config::MAX_NICKS
+        self.nick_origin != NickOrigin::Chosen && self.room_kind == RoomKind::CallRoom && self.nicks < config::MAX_NICKS
     }
 
     /// Entering or publishing failed. On the way back that may pass.

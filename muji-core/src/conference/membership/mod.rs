@@ -25,7 +25,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::command::{Join, RoomKind};
-use crate::config;
+use crate::config::{self, Config};
 use crate::context::Context;
 use crate::error::{EndReason, RoomFault};
 use crate::peer::occupant_jid;
@@ -45,6 +45,27 @@ struct Absence {
     attempts: usize,
 }
 
+/// Where our nick comes from, which says what becomes of it if another occupant has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NickOrigin {
+    /// The user chose it for this room: without it we do not enter.
+    Chosen,
+    /// It is the one of all calls: something is added to it.
+    Configured,
+    /// It is random, and another random one takes its place.
+    Random,
+}
+
+impl NickOrigin {
+    fn of(how: &Join, config: &Config) -> Self {
+        match (&how.nick, &config.nick) {
+            (Some(_), _) => Self::Chosen,
+            (None, Some(_)) => Self::Configured,
+            (None, None) => Self::Random,
+        }
+    }
+}
+
 /// Our membership in the room of the call.
 #[derive(Debug, Clone)]
 pub(super) struct Membership {
@@ -52,8 +73,7 @@ pub(super) struct Membership {
     /// Our JID in the room.
     occupant: FullJid,
     room_kind: RoomKind,
-    /// The user chose the nick; a random one may be changed.
-    nick_is_chosen: bool,
+    nick_origin: NickOrigin,
     password: Option<Secret>,
     /// We follow an invitation: a room that is gone is not made again.
     invited: bool,
@@ -86,12 +106,12 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(now: Instant, occupant: FullJid, how: Join) -> Self {
+    pub(super) fn new(now: Instant, occupant: FullJid, how: Join, config: &Config) -> Self {
         Self {
             room: occupant.to_bare(),
             occupant,
             room_kind: how.room_kind,
-            nick_is_chosen: how.nick.is_some(),
+            nick_origin: NickOrigin::of(&how, config),
             password: how.password,
             invited: how.invited,
             stage: Stage::Present,
@@ -385,7 +405,7 @@ impl Membership {
 
     /// We come back on a new stream, under a new JID if that is not the one of before. A client enters its chat rooms itself.
     pub(super) fn comes_back(&mut self, now: Instant, ids: &mut Ids, new_jid: bool) {
-        if new_jid && !self.nick_is_chosen && self.room_kind == RoomKind::CallRoom {
+        if new_jid && self.nick_origin == NickOrigin::Random && self.room_kind == RoomKind::CallRoom {
             self.set_nick(&ids.nick()); // Our ghost may still have the old one.
         }
         self.stage = Stage::Outside { at: (self.room_kind == RoomKind::CallRoom).then_some(now) };

@@ -11,7 +11,11 @@ fn start() -> Instant {
 }
 
 fn member(now: Instant, how: Join) -> Membership {
-    Membership::new(now, "verona@rooms.example/romeo".parse().expect("a JID"), how)
+    configured(now, how, &Config::default())
+}
+
+fn configured(now: Instant, how: Join, config: &Config) -> Membership {
+    Membership::new(now, "verona@rooms.example/romeo".parse().expect("a JID"), how, config)
 }
 
 #[test]
@@ -27,6 +31,31 @@ fn a_random_nick_that_is_taken_is_changed_and_a_chosen_one_is_not() {
     let mut chosen = member(start(), Join::call_room().nick("romeo"));
     assert_eq!(chosen.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::Failed(RoomFault::NickInUse));
     assert!(chosen.is_outside(), "there is nothing to leave");
+}
+
+#[test]
+fn a_configured_nick_that_is_taken_gets_something_added() {
+    let mut ids = Ids::new([7; 32]);
+    let config = Config { nick: Some("romeo".to_owned()), ..Config::default() };
+    let mut romeo = configured(start(), Join::call_room(), &config);
+    for nick in ["romeo (call)", "romeo (call 2)"] {
+        assert_eq!(romeo.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::EnterUnderAnotherNick);
+        assert_eq!(romeo.nick(), nick);
+    }
+    assert_eq!(romeo.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::Failed(RoomFault::NickInUse));
+    let mut chosen = configured(start(), Join::call_room().nick("romeo"), &config);
+    assert_eq!(chosen.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::Failed(RoomFault::NickInUse));
+}
+
+#[test]
+fn a_configured_nick_that_leaves_no_room_for_more_is_replaced_by_a_random_one() {
+    let (mut ids, long) = (Ids::new([7; 32]), "r".repeat(1_023));
+    let config = Config { nick: Some(long.clone()), ..Config::default() };
+    let room: BareJid = "verona@rooms.example".parse().expect("a JID");
+    let occupant = occupant_jid(&room, &long).expect("it is as long as one may be");
+    let mut romeo = Membership::new(start(), occupant, Join::call_room(), &config);
+    assert_eq!(romeo.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::EnterUnderAnotherNick);
+    assert_eq!(romeo.nick().len(), 8);
 }
 
 #[test]

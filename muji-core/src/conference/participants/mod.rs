@@ -255,6 +255,7 @@ impl Participants {
             name: nick.to_owned(),
             room: Some(view.room.clone()),
             quirks: quirks.unwrap_or_default(),
+            able: cx.capabilities.with_transports(),
             certificates: cx.certificates(peer),
             bound_only: cx.config.require_bound,
         }
