@@ -144,6 +144,8 @@ pub(crate) fn codecs(index: usize) -> Capabilities {
     Capabilities {
         audio: vec![audio],
         video: vec![PayloadType::new(VIDEO_IDS + index, "VP8", 90_000, 1)],
+        ice_restart: true,
+        bundling: true,
         ..Capabilities::default()
     }
 }
