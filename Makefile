@@ -4,8 +4,8 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz package msrv deb
-.PHONY: install needs
+.PHONY: demo demo-fork test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz
+.PHONY: package msrv deb install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -116,7 +116,8 @@ package: needs
 msrv: needs
 	@CARGO="$(CARGO)" scripts/msrv
 
-# muji-call as a package for Debian and its kin, in the folder debian of the build; as root it is installed in a clean Debian 12 and removed.
+# muji-call as a package for Debian and its kin, in the folder debian of the build; as root it is installed in a clean Debian 12 and
+# removed.
 deb:
 	@scripts/needs devices
 	@CARGO="$(CARGO)" scripts/deb
