@@ -288,8 +288,7 @@ mod tests {
             Row { adds: 2, ..two },
             Row { adds: 1, cuts: 1, ..two },
         ];
-        let three = Row { people: 3, ..two };
-        for row in symmetric.into_iter().flat_map(|row| [row, Row { in_chat: true, ..row }]).chain([three]) {
+        for row in symmetric.into_iter().flat_map(|row| [row, Row { in_chat: true, ..row }]) {
             let (fewer, all) = same_outcomes(&format!("{row:?}"), |orders| State::new(row, 0, orders));
             assert!(fewer * 10 < all * 6, "{row:?}: {fewer} of {all} states");
         }
