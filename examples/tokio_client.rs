@@ -18,7 +18,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use muji_core::error::EndReason;
 use muji_core::media::MediaBackend;
-use muji_core::{Disco, Event, Handled, Join, Muji, Notice};
+use muji_core::{Disco, Event, EventScope, Handled, Join, Muji, Notice};
 use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 use tokio::time::timeout;
@@ -91,7 +91,7 @@ async fn take_part(
             Some(written) = written.next() => drop(written?),
             Some(notice) = muji.next() => match notice {
                 Notice::Send(stanza) => outbox.unbounded_send(stanza.into())?,
-                Notice::Event(_, Event::Ended(why)) => break why,
+                Notice::Event(EventScope::Call(ended), Event::Ended(why)) if call == Some(ended) => break why,
                 Notice::Event(_, event) => println!("{event:?}"),
             },
             () = &mut hang_up, if !hung_up => {

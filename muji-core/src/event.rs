@@ -67,7 +67,8 @@ pub enum Event {
     /// A call with one person could not go on in a room; it goes on without.
     NotInRoom(RoomFault),
     /// Somebody invites us to a room, without mentioning a call. About the account; [`crate::Engine::join`] it as
-    /// [`crate::Join::invited`], or [`crate::Engine::decline_room`] it.
+    /// [`crate::Join::invited`], or [`crate::Engine::decline_room`] it; with
+    /// `Muji` [`crate::Pending::of`] gives what accepts and declines it.
     RoomInvited(RoomInvite),
     /// Somebody whom we invited does not come, and why, if it said so.
     Declined(Jid, Option<String>),

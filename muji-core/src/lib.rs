@@ -16,7 +16,7 @@
 //!
 //! use futures::{StreamExt, channel::mpsc};
 //! use muji_core::media::MediaBackend;
-//! use muji_core::{Event, Handled, Join, Muji, Notice, error::EndReason};
+//! use muji_core::{Event, EventScope, Handled, Join, Muji, Notice, error::EndReason};
 //! use tokio_xmpp::{Client, jid::BareJid};
 //!
 //! async fn call(client: Client, media: impl MediaBackend + 'static, room: BareJid) -> Result<EndReason, Box<dyn Error>> {
@@ -24,7 +24,7 @@
 //!     let (sender, mut receiver) = client.split();
 //!     let (outbox, waiting) = mpsc::unbounded();
 //!     let mut written = pin!(waiting.then(|stanza| sender.send_stanza(stanza))); // One after the other, beside all else.
-//!     let mut joined = false;
+//!     let mut ours = None;
 //!     loop {
 //!         tokio::select! {
 //!             event = receiver.next() => {
@@ -32,15 +32,14 @@
 //!                 if muji.handle_event(&event) != Handled::Taken {
 //!                     println!("your client handles {event:?}");
 //!                 }
-//!                 if event.is_online() && !joined {
-//!                     joined = true; // After a reconnection the call comes back by itself.
-//!                     muji.join(room.clone(), Join::call_room())?; // Returns at once; events say what becomes of it.
+//!                 if event.is_online() && ours.is_none() { // After a reconnection the call comes back by itself.
+//!                     ours = Some(muji.join(room.clone(), Join::call_room())?); // Returns at once.
 //!                 }
 //!             }
 //!             Some(written) = written.next() => drop(written?),
 //!             Some(notice) = muji.next() => match notice {
 //!                 Notice::Send(stanza) => outbox.unbounded_send(stanza.into())?,
-//!                 Notice::Event(_, Event::Ended(why)) => return Ok(why),
+//!                 Notice::Event(EventScope::Call(call), Event::Ended(why)) if ours == Some(call) => return Ok(why),
 //!                 Notice::Event(about, event) => println!("your client shows {about:?}: {event:?}"),
 //!             },
 //!         }

@@ -21,12 +21,12 @@ pub enum SdpFault {
 }
 
 impl Candidate {
-    /// As the value of an attribute of SDP (RFC 8839 section 5.1), `candidate:…`.
+    /// As the value of an attribute of SDP (RFC 8839 section 5.1), `candidate:…`. A foundation that Jingle lets pass and SDP does not
+    /// is replaced, by the same for the same: what a peer says never becomes another word or line of SDP.
     #[must_use]
     pub fn to_sdp(&self) -> String {
         let Self { component, foundation, generation, address, priority, kind, .. } = self;
-        // Jingle lets a foundation be empty; SDP does not.
-        let foundation = if foundation.is_empty() { "0" } else { foundation };
+        let foundation = if is_foundation(foundation) { foundation.clone() } else { substitute(foundation) };
         let (ip, port) = (address.ip(), address.port());
         let related = self.related.map(|related| format!(" raddr {} rport {}", related.ip(), related.port()));
         let related = related.unwrap_or_default();
@@ -67,11 +67,27 @@ impl Candidate {
     }
 }
 
+/// As RFC 8839 section 5.1 says.
+fn is_foundation(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+}
+
+/// A foundation that stands for another (FNV-1a).
+fn substitute(text: &str) -> String {
+    let hash = text
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+    hash.to_string()
+}
+
 impl Fingerprint {
-    /// As the value of an attribute of SDP (RFC 8122 section 5): `sha-256 AB:…`.
+    /// As the value of an attribute of SDP (RFC 8122 section 5): `sha-256 AB:…`. What cannot be in the name of a hash is left out, so that
+    /// what a peer says never becomes another word or line of SDP.
     #[must_use]
     pub fn to_sdp(&self) -> String {
-        format!("{} {}", self.hash, self.digits())
+        let hash: String =
+            self.hash.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
+        format!("{hash} {}", self.digits())
     }
 
     /// Reads such a value, with `a=fingerprint:` before it or without. Who opens the handshake stands in another attribute.
@@ -125,8 +141,27 @@ mod tests {
             written = Candidate { kind, address: "[2001:db8::1]:9".parse().expect("an address"), ..written };
             assert_eq!(Candidate::from_sdp(&written.to_sdp()), Ok(written.clone()));
         }
-        let plain = Candidate { foundation: String::new(), related: None, ..candidate() };
-        assert_eq!(plain.to_sdp(), "candidate:0 1 udp 1677729535 203.0.113.7 46154 typ srflx generation 2");
+    }
+
+    #[test]
+    fn what_a_peer_says_never_becomes_another_word_or_line() {
+        let with = |foundation: &str| Candidate { foundation: foundation.to_owned(), related: None, ..candidate() };
+        let hostile = ["", "1 1 udp 1 evil.local 9 typ host\r\na=x", "a b", "a\nb", "\u{e9}", &"a".repeat(33)];
+        let mut written: Vec<String> = hostile.iter().map(|foundation| with(foundation).to_sdp()).collect();
+        for line in &written {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(
+                words[1..],
+                ["1", "udp", "1677729535", "203.0.113.7", "46154", "typ", "srflx", "generation", "2"]
+            );
+            assert!(words[0].strip_prefix("candidate:").is_some_and(is_foundation), "{line}");
+        }
+        assert_eq!(with("a b").to_sdp(), written[2], "the same for the same");
+        written.sort();
+        written.dedup();
+        assert_eq!(written.len(), hostile.len());
+        let fingerprint = Fingerprint { hash: "sha-256\r\na=x y".to_owned(), setup: None, value: vec![0xAB] };
+        assert_eq!(fingerprint.to_sdp(), "sha-256axy AB");
     }
 
     #[test]

@@ -405,8 +405,9 @@ impl Membership {
 
     /// We come back on a new stream, under a new JID if that is not the one of before. A client enters its chat rooms itself.
     pub(super) fn comes_back(&mut self, now: Instant, ids: &mut Ids, new_jid: bool) {
+        self.nicks = 1; // Each time it comes back: our ghost may still have the nick.
         if new_jid && self.nick_origin == NickOrigin::Random && self.room_kind == RoomKind::CallRoom {
-            self.set_nick(&ids.nick()); // Our ghost may still have the old one.
+            self.set_nick(&ids.nick());
         }
         self.stage = Stage::Outside { at: (self.room_kind == RoomKind::CallRoom).then_some(now) };
     }

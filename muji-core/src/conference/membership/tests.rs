@@ -48,6 +48,17 @@ fn a_configured_nick_that_is_taken_gets_something_added() {
 }
 
 #[test]
+fn who_comes_back_may_try_nicks_each_time() {
+    let mut ids = Ids::new([7; 32]);
+    let config = Config { nick: Some("romeo".to_owned()), ..Config::default() };
+    let mut romeo = configured(start(), Join::call_room(), &config);
+    for _ in 0..3 * config::MAX_NICKS {
+        assert_eq!(romeo.entry_refused(&mut ids, RoomFault::NickInUse), Outcome::EnterUnderAnotherNick);
+        romeo.comes_back(start(), &mut ids, true);
+    }
+}
+
+#[test]
 fn a_configured_nick_that_leaves_no_room_for_more_is_replaced_by_a_random_one() {
     let (mut ids, long) = (Ids::new([7; 32]), "r".repeat(1_023));
     let config = Config { nick: Some(long.clone()), ..Config::default() };
