@@ -7,7 +7,7 @@
 //! `MUJI_SERVER=127.0.0.1:5222` names a server on this machine without TLS; without it the server is found by its domain.
 //!
 //! `Client::send_stanza` returns when the stanza is written, which a connection that is cut delays until there is another one. So it is
-//! awaited beside the rest, and events of the call and reports of the media layer go on.
+//! awaited together with all else, and events of the call and reports of the media layer go on.
 
 use std::error::Error;
 use std::future::Future;

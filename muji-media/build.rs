@@ -2,6 +2,7 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=DOCS_RS");
     // What builds documentation need not have libvpx, and links nothing.
     #[cfg(feature = "vp8")]
     if std::env::var_os("DOCS_RS").is_none() {
@@ -21,6 +22,10 @@ fn libvpx() {
     let libvpx = installed.cargo_metadata(false).probe("vpx").unwrap_or_else(|why| {
         panic!("the feature vp8 needs libvpx and its headers (libvpx-dev), and pkg-config, which finds them: {why}")
     });
+    // A folder changes when another version is unpacked into it; the files in it may be older than our last build.
+    for folder in &libvpx.include_paths {
+        println!("cargo:rerun-if-changed={}", folder.join("vpx").display());
+    }
     cc::Build::new()
         .file("src/codec/libvpx.c")
         .std("c11")

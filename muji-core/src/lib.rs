@@ -23,7 +23,7 @@
 //!     let mut muji = Muji::new(media); // A stream of notices: it owns no connection and spawns nothing.
 //!     let (sender, mut receiver) = client.split();
 //!     let (outbox, waiting) = mpsc::unbounded();
-//!     let mut written = pin!(waiting.then(|stanza| sender.send_stanza(stanza))); // One after the other, beside all else.
+//!     let mut written = pin!(waiting.then(|stanza| sender.send_stanza(stanza))); // One after the other.
 //!     let mut ours = None;
 //!     loop {
 //!         tokio::select! {

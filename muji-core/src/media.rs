@@ -37,7 +37,8 @@ pub struct Capabilities {
     /// made again with its session, and a peer that restarts ICE gets no answer and goes on with the credentials of before.
     pub ice_restart: bool,
     /// Several contents may travel by one transport (BUNDLE, XEP-0338), those too that come later, or that had a transport of their own in
-    /// our offer. Without it each content has its own transport, as with Dino; peers that bundle take that.
+    /// our offer. Without it each content has its own transport, as with Dino. Clients
+    /// that demand one transport (`max-bundle`, as monocles and Movim do) refuse such an offer.
     pub bundling: bool,
 }
 

@@ -36,14 +36,17 @@ impl Invitations {
         since: Instant,
         room: &BareJid,
         to_call: Option<&Invitation>,
+        out: &mut VecDeque<Output>,
     ) -> bool {
-        self.0.retain(|shown| shown.until > now);
+        self.handle_timeout(now, out);
         let call = to_call.is_some();
         if self.0.iter().any(|shown| shown.room == *room && (shown.call || !call)) {
             return false;
         }
-        if self.0.len() == config::MAX_INVITED {
-            self.0.pop_front();
+        if self.0.len() == config::MAX_INVITED
+            && let Some(mut oldest) = self.0.pop_front()
+        {
+            over(&mut oldest, out, &RingStopped::Expired);
         }
         let until = since + config::INVITATION_LIFETIME;
         self.0.push_back(Shown { room: room.clone(), call, open: to_call.cloned(), until });
@@ -102,5 +105,57 @@ impl Invitations {
 fn over(shown: &mut Shown, out: &mut VecDeque<Output>, why: &RingStopped) {
     if let Some(invitation) = shown.open.take() {
         out.push_back(Output::Event(EventScope::Account, Event::InvitationOver(Box::new(invitation), why.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn invitation(number: usize) -> Invitation {
+        Invitation {
+            from: "juliet@capulet.lit/1".parse().expect("a JID"),
+            room: format!("room{number}@rooms.capulet.lit").parse().expect("a room"),
+            id: number.to_string(),
+            audio: true,
+            video: false,
+            external: None,
+            within: None,
+        }
+    }
+
+    /// Which invitations are over.
+    fn ended(out: &mut VecDeque<Output>) -> Vec<String> {
+        let over = out.drain(..).filter_map(|output| {
+            let Output::Event(_, Event::InvitationOver(invitation, RingStopped::Expired)) = output else { return None };
+            Some(invitation.id)
+        });
+        over.collect()
+    }
+
+    #[test]
+    fn an_invitation_that_makes_room_for_another_is_over() {
+        let (mut shown, mut out, now) = (Invitations::default(), VecDeque::new(), start());
+        for number in 0..=config::MAX_INVITED {
+            let invitation = invitation(number);
+            assert_eq!(ended(&mut out), Vec::<String>::new());
+            assert!(shown.is_news(now, now, &invitation.room, Some(&invitation), &mut out));
+        }
+        assert_eq!(ended(&mut out), ["0"]);
+    }
+
+    #[test]
+    fn an_invitation_that_is_too_old_when_another_comes_is_over() {
+        let (mut shown, mut out, now) = (Invitations::default(), VecDeque::new(), start());
+        for (number, now) in [now, now + config::INVITATION_LIFETIME].into_iter().enumerate() {
+            let invitation = invitation(number);
+            assert!(shown.is_news(now, now, &invitation.room, Some(&invitation), &mut out));
+        }
+        assert_eq!(ended(&mut out), ["0"]);
     }
 }

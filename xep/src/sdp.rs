@@ -28,7 +28,10 @@ impl Candidate {
         let Self { component, foundation, generation, address, priority, kind, .. } = self;
         let foundation = if is_foundation(foundation) { foundation.clone() } else { substitute(foundation) };
         let (ip, port) = (address.ip(), address.port());
-        let related = self.related.map(|related| format!(" raddr {} rport {}", related.ip(), related.port()));
+        // All but those of a host must have one; this says that it is not told.
+        let untold = (*kind != CandidateKind::Host).then_some(SocketAddr::from(([0, 0, 0, 0], 9)));
+        let related =
+            self.related.or(untold).map(|related| format!(" raddr {} rport {}", related.ip(), related.port()));
         let related = related.unwrap_or_default();
         format!(
             "candidate:{foundation} {component} udp {priority} {ip} {port} typ {kind}{related} generation {generation}"
@@ -144,15 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn where_no_related_address_is_known_it_is_said_that_none_is_told() {
+        let untold = Candidate { related: None, ..candidate() };
+        assert!(untold.to_sdp().contains("typ srflx raddr 0.0.0.0 rport 9 "));
+    }
+
+    #[test]
     fn what_a_peer_says_never_becomes_another_word_or_line() {
-        let with = |foundation: &str| Candidate { foundation: foundation.to_owned(), related: None, ..candidate() };
+        let host = Candidate { kind: CandidateKind::Host, related: None, ..candidate() };
+        let with = |foundation: &str| Candidate { foundation: foundation.to_owned(), ..host.clone() };
         let hostile = ["", "1 1 udp 1 evil.local 9 typ host\r\na=x", "a b", "a\nb", "\u{e9}", &"a".repeat(33)];
         let mut written: Vec<String> = hostile.iter().map(|foundation| with(foundation).to_sdp()).collect();
         for line in &written {
             let words: Vec<&str> = line.split(' ').collect();
             assert_eq!(
                 words[1..],
-                ["1", "udp", "1677729535", "203.0.113.7", "46154", "typ", "srflx", "generation", "2"]
+                ["1", "udp", "1677729535", "203.0.113.7", "46154", "typ", "host", "generation", "2"]
             );
             assert!(words[0].strip_prefix("candidate:").is_some_and(is_foundation), "{line}");
         }

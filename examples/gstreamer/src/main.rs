@@ -16,7 +16,7 @@
 //! |---|---|
 //! | makes RSA certificates | sets `certificate` of its DTLS transport (`pem` of `dtlsdec`): one with an ECDSA key |
 //! | restarts no ICE: it changes no transport | says `Capabilities { ice_restart: false, .. }`, and is never told `Restart` |
-//! | keeps the transport of a stream that is removed | says `Capabilities { bundling: false, .. }`, and drops the `webrtcbin` of a content |
+//! | keeps the transport of a stream that is removed | says `Capabilities { bundling: false, .. }`, and drops the `webrtcbin` of a content; monocles and Movim, which demand a bundle, refuse such an offer |
 //! | speaks SDP | uses `Candidate::from_sdp` and `to_sdp`, `Fingerprint::from_sdp` and `to_sdp` |
 //! | numbers payload types and SSRCs itself | sets those of `OpenContent` and `Content` in the caps of its pads |
 //!

@@ -202,7 +202,7 @@ impl Engine {
             return drop(self.accept(now, &invitation, Join::call_room()));
         }
         if self.call_in(&invitation.room).is_none()
-            && self.invitations.is_news(now, since, &invitation.room, Some(&invitation))
+            && self.invitations.is_news(now, since, &invitation.room, Some(&invitation), &mut self.shared.out)
         {
             self.shared.out.push_back(Output::Event(EventScope::Account, Event::Invited(Box::new(invitation))));
         }
@@ -270,7 +270,7 @@ impl Engine {
         let ours = self.us.as_ref().is_some_and(|us| us.to_bare() == invite.from.to_bare());
         let there = self.call_in(&invite.room).is_some()
             || self.chat_rooms.get(&invite.room).is_some_and(|chat_room| chat_room.nick.is_some());
-        if !ours && !there && self.invitations.is_news(now, since, &invite.room, None) {
+        if !ours && !there && self.invitations.is_news(now, since, &invite.room, None, &mut self.shared.out) {
             self.shared.out.push_back(Output::Event(EventScope::Account, Event::RoomInvited(invite)));
         }
         Some(Handled::Shared)

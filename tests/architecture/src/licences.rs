@@ -104,7 +104,7 @@ fn is_notice(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     let is_text = ending.is_none_or(|ending| ENDINGS.contains(&ending));
-    // Beside the font Hack is its licence under the font's own name.
+    // The licence of the font Hack has the font's own name.
     is_text && (NAMES.iter().any(|word| name.contains(word)) || name == "hack-regular.txt")
 }
 

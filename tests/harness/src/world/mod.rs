@@ -230,8 +230,13 @@ impl World {
 
     /// A client whose media backend answers at once and sends nothing: for worlds in which only signalling matters.
     pub fn person_without_media(&mut self, name: &str) -> PersonId {
+        self.client_without_media(name, usual())
+    }
+
+    /// The same with a media layer that says that it can do this.
+    pub fn client_without_media(&mut self, name: &str, can: Capabilities) -> PersonId {
         let (jid, address) = self.addresses(name);
-        let engine = Engine::with_config(self.random.seed(), usual(), muji_simulation::config());
+        let engine = Engine::with_config(self.random.seed(), can, muji_simulation::config());
         self.add_client(name, engine, jid, address, Layer::Instant)
     }
 
