@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Never with -p: so all commands take the features of the whole workspace, and share one build.
 RUN = $(CARGO) run --quiet --locked
 
-.PHONY: demo demo-fork test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz
+.PHONY: demo demo-fork bridge test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz
 .PHONY: package msrv deb install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
@@ -19,6 +19,12 @@ demo-fork: needs
 	@echo "Building muji-call and the demonstration (minutes the first time) ..."
 	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-demo
 	@$(RUN) --bin muji-demo -- fork
+
+# A room's call into which people call like on a telephone: who hears whom, measured on what each recorded.
+bridge: needs
+	@echo "Building muji-call and the demonstration (minutes the first time) ..."
+	@$(CARGO) build --quiet --locked --bin muji-call --bin muji-demo
+	@$(RUN) --bin muji-demo -- bridge
 
 # Format, lints, docs, the layers' bounds, and all tests.
 test:

@@ -105,8 +105,10 @@ impl MediaBackend for Words {
             // With ICE and DTLS this would be their beginning. It comes behind the candidates that are known by then.
             MediaCommand::Remote { transport, .. } => self.reports.push_back(MediaReport::Connected { transport }),
             MediaCommand::Close { session } => drop(self.sessions.remove(&session)),
-            // Words know no servers and no payload types, and the capabilities have no restarts.
+            // Words know no servers and no payload types, and the capabilities have no restarts and no bridges.
             MediaCommand::Servers { .. }
+            | MediaCommand::Bridge { .. }
+            | MediaCommand::Prompt { .. }
             | MediaCommand::Restart { .. }
             | MediaCommand::Content { .. }
             | MediaCommand::SendDigits { .. }

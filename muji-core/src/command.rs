@@ -7,6 +7,8 @@ use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::Via;
 use muji_xep::rtp::Media;
 
+use crate::guest::Guest;
+
 /// What the user wants of a running call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,6 +31,8 @@ pub enum Command {
     Remove(Media),
     /// Press keys of a telephone, for everybody who takes them.
     SendDigits(Vec<Digit>),
+    /// These people take part through us: the room is told with each of our presences (RFC 4575). [`crate::bridge::Bridge`] says it.
+    SetGuests(Vec<Guest>),
     /// Let somebody into a room that we made.
     Admit(BareJid),
     /// Invite somebody to the call, after letting it in where that is ours to do. A call with one person first goes on in a

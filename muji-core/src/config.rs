@@ -15,6 +15,8 @@ pub struct Config {
     pub stagger: Duration,
     /// False if the client makes calls with one person itself, by other code: what is said about them is left to it.
     pub one_to_one: bool,
+    /// Calls with one person at once, those included that ring; by default [`MAX_CALLS`]. A bridge has one for each caller.
+    pub max_direct_calls: usize,
     /// True if people who are no contacts make us ring too, and so learn that we are there (XEP-0353 section 6).
     pub anybody_rings: bool,
     /// True if a call with one person goes on in a room without asking the user when the other invites us to one (as Dino
@@ -36,6 +38,7 @@ impl Default for Config {
             preparing: PREPARING,
             stagger: STAGGER,
             one_to_one: true,
+            max_direct_calls: MAX_CALLS,
             anybody_rings: false,
             follow: false,
             refuse_changed: false,

@@ -69,6 +69,9 @@ pub enum Refused {
     /// Nobody in the call takes keys of telephones.
     #[error("nobody in the call takes digits; only telephones and what stands for them do")]
     NoDigits,
+    /// The media layer cannot send in one call what comes in another.
+    #[error("the media layer cannot join calls")]
+    NoBridge,
     /// Only the owner of the room can.
     #[error("the room is not ours; only its owner can do that")]
     NotOwner,

@@ -7,6 +7,7 @@ use muji_xep::room_invite::RoomInvite;
 use muji_xep::rtp::Media;
 
 use crate::error::{AddFailure, EndReason, PeerFailure, RoomFault};
+use crate::guest::Guest;
 use crate::invitation::Invitation;
 use crate::peer::Peer;
 use crate::trust::Verification;
@@ -102,6 +103,8 @@ pub enum Event {
     PeerJoined(Peer),
     /// A participant has other contents than before: their names and media.
     PeerContents(Peer, Vec<(String, Media)>),
+    /// These people take part through it, as it is a bridge; what it hears they may hear, and nothing says who they are but the bridge.
+    PeerGuests(Peer, Vec<Guest>),
     /// We called it.
     PeerOffered(Peer),
     /// Both sides agreed; the transports connect.

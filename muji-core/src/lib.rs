@@ -177,6 +177,7 @@
 
 mod archived;
 mod availability;
+pub mod bridge;
 mod call_message;
 mod client_quirks;
 mod command;
@@ -189,6 +190,7 @@ mod disco;
 mod engine;
 pub mod error;
 mod event;
+mod guest;
 mod handover;
 mod ice_servers;
 mod incoming_element;
@@ -224,6 +226,7 @@ pub use command::{Command, Join};
 pub use disco::Disco;
 pub use engine::Engine;
 pub use event::{ConnectionChange, Event, EventScope, Handled};
+pub use guest::{EndpointStatus, Guest};
 pub use invitation::Invitation;
 pub use jid;
 #[cfg(feature = "tokio")]

@@ -4,8 +4,9 @@ use std::task::{Context, Poll};
 
 pub use muji_jingle::TransportId;
 pub use muji_jingle::media::{
-    CandidateCounts, DtlsRole, IceRole, IceServer, LocalTransport, MediaCommand, MediaReport, MediaTrouble,
-    NetworkFailure, OpenContent, PathFailure, RemoteTransport, Sending, ServerKind, ServerTransport, TransportFailure,
+    Audibility, CandidateCounts, DtlsRole, IceRole, IceServer, LocalTransport, MediaCommand, MediaReport, MediaTrouble,
+    NetworkFailure, OpenContent, PathFailure, Prompt, RemoteTransport, Sending, ServerKind, ServerTransport,
+    TransportFailure,
 };
 pub use muji_xep::dtls::{Fingerprint, Setup};
 pub use muji_xep::extdisco::ExternalService;
@@ -40,6 +41,9 @@ pub struct Capabilities {
     /// our offer. Without it each content has its own transport, as with Dino. Clients
     /// that demand one transport (`max-bundle`, as monocles and Movim do) refuse such an offer.
     pub bundling: bool,
+    /// It sends in one call what comes in others ([`MediaCommand::Bridge`]), and plays prompts. Without it
+    /// [`Engine::bridge`](crate::Engine::bridge) is refused.
+    pub bridging: bool,
 }
 
 impl Capabilities {
@@ -106,6 +110,7 @@ impl Capabilities {
 /// |---|---|
 /// | [`Capabilities::ice_restart`] | never says `Restart`; a session whose transport fails ends, and in a room it is made again |
 /// | [`Capabilities::bundling`] | opens a transport for each content, and neither offers nor answers a bundle |
+/// | [`Capabilities::bridging`] | refuses to join calls |
 /// | [`Capabilities::video_rtx`], header extensions | neither offers nor answers them |
 /// | [`MediaReport::Moved`], [`MediaReport::Interrupted`], [`MediaReport::Silent`] | knows less of a path that does not work |
 ///

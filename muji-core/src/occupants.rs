@@ -10,6 +10,7 @@ use muji_xep::rtp::Media;
 
 use crate::client_quirks::ClientQuirks;
 use crate::config::MAX_PARTICIPANTS;
+use crate::guest::Guest;
 use crate::warning::NotCalled;
 
 /// An occupant with Muji information.
@@ -17,6 +18,8 @@ use crate::warning::NotCalled;
 pub(crate) struct Occupant {
     pub(crate) real: FullJid,
     pub(crate) muji: MujiElement,
+    /// Who takes part through it.
+    pub(crate) guests: Vec<Guest>,
     /// What its client cannot do.
     pub(crate) quirks: ClientQuirks,
     /// Since when it has been preparing, or has not.
@@ -56,7 +59,21 @@ impl Occupants {
         let known = self.occupants.get(nick);
         let quirks = quirks.or_else(|| known.map(|known| known.quirks)).unwrap_or_default();
         let since = known.filter(|known| known.muji.preparing == muji.preparing).map_or(now, |known| known.since);
-        Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, quirks, since }))
+        let guests = known.map(|known| known.guests.clone()).unwrap_or_default();
+        Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, guests, quirks, since }))
+    }
+
+    /// An occupant says who takes part through it. True if these are others than before.
+    pub(crate) fn set_guests(&mut self, nick: &str, guests: &[Guest]) -> bool {
+        let Some(known) = self.occupants.get_mut(nick).filter(|known| known.guests != guests) else { return false };
+        known.guests = guests.to_vec();
+        true
+    }
+
+    /// Who takes part through somebody.
+    pub(crate) fn guests(&self, jid: &FullJid) -> Vec<Guest> {
+        let of = self.occupants.values().find(|occupant| occupant.real == *jid);
+        of.map(|occupant| occupant.guests.clone()).unwrap_or_default()
     }
 
     /// The sessions that have this nick.

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use jid::FullJid;
+use muji_xep::conference_info::ConferenceInfo;
 use muji_xep::guard::Excess;
 use muji_xep::muc::{MucUser, code};
 use muji_xep::muji::MujiElement;
@@ -14,6 +15,7 @@ use xmpp_parsers::presence::{Presence, Type};
 
 use crate::client_quirks::ClientQuirks;
 use crate::error::RoomFault;
+use crate::guest::{self, Guest};
 use crate::occupants::Occupants;
 use crate::stanza;
 
@@ -51,6 +53,8 @@ pub(crate) struct OccupantPresence {
     pub(crate) quirks: Option<ClientQuirks>,
     /// The id of its device in an end-to-end encryption.
     pub(crate) device: Option<u32>,
+    /// Who takes part through it.
+    pub(crate) guests: Vec<Guest>,
 }
 
 impl RoomPresence {
@@ -81,6 +85,7 @@ impl OccupantPresence {
             skipped: Skipped::default(),
             quirks: ClientQuirks::find(&presence.payloads),
             device: None,
+            guests: Vec::new(),
         };
         if let Some(element) = MujiElement::find(&presence.payloads) {
             match guard::check(element) {
@@ -89,6 +94,12 @@ impl OccupantPresence {
                     this.device = dtls::device_id(element);
                 }
                 Err(excess) => this.excess = Some(excess),
+            }
+        }
+        if let Some(element) = ConferenceInfo::find(&presence.payloads).filter(|_| this.muji.is_some()) {
+            match guard::check(element) {
+                Ok(()) => this.guests = guest::of(ConferenceInfo::read(element, &mut this.skipped)),
+                Err(excess) => this.skipped.note("conference-info", excess),
             }
         }
         Some(this)

@@ -4,7 +4,7 @@
 //! benchmarks measure each part, and a client with its own event loop can use them with its own sockets. A client that is content with
 //! [`Backend`](crate::backend::Backend) needs none of them.
 
-pub use crate::audio::frame::mix;
+pub use crate::audio::bridge::AudioBridge;
 pub use crate::audio::meter::Meter;
 pub use crate::audio::packet::AudioPacket;
 pub use crate::audio::receiver::{AudioReceiver, PlayoutClock};

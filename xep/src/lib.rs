@@ -13,6 +13,7 @@
 //! | 0353 Jingle Message Initiation | 0.8.0 | [`jmi`] |
 //! | 0482 Call invites, 0334 hints | 0.1.0, 1.0.0 | [`invite`] |
 //! | 0215 External services | 1.0.0 | [`extdisco`] |
+//! | RFC 4575, who is in a conference; 0298 | 0.2 | [`conference_info`] |
 //! | 0030 Service discovery: answers | 2.5.0 | [`disco`] |
 //! | RFC 6121, contacts | | [`roster`] |
 //! | SDP, for media layers: RFC 8839, RFC 8122 | | [`sdp`] |
@@ -41,6 +42,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod codec_parameters;
+pub mod conference_info;
 mod content;
 pub mod disco;
 pub mod dtls;

@@ -64,6 +64,10 @@ pub const FORWARD: &str = "urn:xmpp:forward:0";
 pub const DELAY: &str = "urn:xmpp:delay";
 /// XEP-0359.
 pub const STANZA_ID: &str = "urn:xmpp:sid:0";
+/// XEP-0298, that a client is or knows a conference.
+pub const COIN: &str = "urn:xmpp:coin:1";
+/// RFC 4575, who is in a conference.
+pub const CONFERENCE_INFO: &str = "urn:ietf:params:xml:ns:conference-info";
 /// XEP-0115.
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0199.

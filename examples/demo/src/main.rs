@@ -1,8 +1,9 @@
 //! The demonstration: calls on one machine between `muji-call` processes, over an XMPP server of its own on loopback.
 //!
 //! Without an argument four people talk, and a matrix shows who hears and sees whom. With `fork` one person calls another who has
-//! three devices. The last line is the verdict; the exit code is 0 if everything was as expected.
+//! three devices, with `bridge` people call into a room. The last line is the verdict; the exit code is 0 if everything was as expected.
 
+mod bridge;
 mod fork;
 mod four;
 mod matrix;
@@ -22,6 +23,7 @@ type Failure = Box<dyn std::error::Error>;
 async fn main() -> ExitCode {
     let (name, verdict) = match std::env::args().nth(1).as_deref() {
         Some("fork") => ("demo-fork", fork::demo().await),
+        Some("bridge") => ("bridge", bridge::demo().await),
         _ => ("demo", four::demo().await),
     };
     match verdict {

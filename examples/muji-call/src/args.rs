@@ -22,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   muji-call conference.example.org --new --invite juliet@example.org --jid romeo@example.org
   muji-call juliet@example.org --jid romeo@example.org
   muji-call --wait --jid juliet@example.org
+  muji-call balcony@conference.example.org --bridge --jid phone@example.org --dial nurse@example.org
   muji-call balcony@conference.localhost --jid romeo@localhost --server localhost:5222 --ca-file ca.pem
 ";
 
@@ -69,9 +70,13 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) new: bool,
 
-    /// With --new: make this person a member of the room; may be given several times
-    #[arg(long, value_name = "JID", requires = "new")]
+    /// With --new: make this person a member of the room; with --bridge: let this person call in though it is no contact, and without the
+    /// PIN; may be given several times
+    #[arg(long, value_name = "JID")]
     pub(crate) admit: Vec<BareJid>,
+
+    #[command(flatten)]
+    pub(crate) bridge: BridgeArgs,
 
     /// Invite this person; a call with one person then continues in a room; may be given several times
     #[arg(long, value_name = "JID", conflicts_with = "wait")]
@@ -148,6 +153,28 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) network: Network,
+}
+
+/// Being a bridge.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BridgeArgs {
+    /// Take part in the room's call for others: whoever calls this account like a person hears the room and is heard there, and so do
+    /// those who are called with --dial; your contacts may call, and who is named with --admit or knows the --pin
+    #[arg(long, conflicts_with_all = ["wait", "in_chat"])]
+    pub(crate) bridge: bool,
+
+    /// With --bridge: call this person into the room; may be given several times
+    #[arg(long, value_name = "JID", requires = "bridge")]
+    pub(crate) dial: Vec<BareJid>,
+
+    /// With --bridge: who is not named with --admit has to enter this PIN, 6 to 32 digits and #, with keys of a telephone or as a line of
+    /// chat; in MUJI_PIN other users of this machine do not see it
+    #[arg(long, value_name = "DIGITS", env = "MUJI_PIN", hide_env_values = true, requires = "bridge")]
+    pub(crate) pin: Option<String>,
+
+    /// With --bridge: let so many people call in at once, 1 to 32
+    #[arg(long, value_name = "N", requires = "bridge", value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(crate) callers: Option<u8>,
 }
 
 /// What is sent, and where what comes goes.

@@ -1,4 +1,4 @@
-//! Single keys, while the program runs in the foreground of a terminal; from a pipe they come as bytes.
+//! Single keys, while the program runs in the foreground of a terminal; from a pipe they come as bytes, and lines of JSON between them.
 
 use std::io::{IsTerminal, Read, stdin};
 
@@ -11,9 +11,14 @@ use crate::user_action::UserAction;
 /// Keys that wait; nobody presses more while the program does something else.
 const QUEUE: usize = 16;
 
+/// Longest line of JSON, with a JID in it (RFC 7622 section 3.1); what is longer is none.
+const MAX_LINE: usize = 4_096;
+
 /// The keys that are pressed. Dropped, it gives the terminal back as it was.
 pub(crate) struct Keys {
     pressed: mpsc::Receiver<u8>,
+    /// What came of a line of JSON so far.
+    line: Option<Vec<u8>>,
     before: Option<Termios>,
 }
 
@@ -33,7 +38,7 @@ impl Keys {
                 }
             });
         }
-        Self { pressed, before }
+        Self { pressed, line: None, before }
     }
 
     /// What the next key means; never if there is nobody to press one.
@@ -41,13 +46,31 @@ impl Keys {
         loop {
             match self.pressed.recv().await {
                 Some(key) => {
-                    if let Some(action) = UserAction::of_key(key) {
+                    if let Some(action) = self.take(key) {
                         return action;
                     }
                 }
                 None => std::future::pending().await,
             }
         }
+    }
+}
+
+impl Keys {
+    /// The action that ends with this byte.
+    fn take(&mut self, key: u8) -> Option<UserAction> {
+        if key == b'{' && self.line.is_none() {
+            self.line = Some(Vec::new());
+        }
+        let Some(line) = &mut self.line else { return UserAction::of_key(key) };
+        if key == b'\n' {
+            let line = self.line.take()?;
+            return UserAction::of_line(std::str::from_utf8(&line).ok()?);
+        }
+        if line.len() < MAX_LINE {
+            line.push(key);
+        }
+        None
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use muji_core::{Media, SessionId, Silence};
+use muji_core::{Guest, Media, SessionId, Silence};
 use muji_media::stats::{AudioStats, Path, VideoStats};
 use serde_json::{Value, json};
 
@@ -22,6 +22,8 @@ pub(crate) struct ParticipantStats {
     pub(crate) now: Option<String>,
     /// The session with it, the last of several.
     pub(crate) session: Option<SessionId>,
+    /// Who takes part through it, if it is a bridge.
+    pub(crate) guests: Vec<Guest>,
     /// What it sends, by name.
     pub(crate) contents: Vec<(String, Media)>,
     /// What of that it has muted; all of it under no name.

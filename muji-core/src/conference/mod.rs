@@ -46,6 +46,7 @@ use crate::command::{Command, Join, RoomKind};
 use crate::context::Context;
 use crate::error::{EndReason, Refused};
 use crate::event::Event;
+use crate::guest::{self, Guest};
 use crate::handover::Handover;
 use crate::invitation::Invitation;
 use crate::media::{MediaCommand, MediaReport};
@@ -76,6 +77,9 @@ pub(crate) struct Conference {
     handed_back: Option<Box<Handover>>,
     /// Who sees us for this call, since it was one with one person.
     shown_to: Option<Jid>,
+    /// Who takes part through us, as a bridge, and how often that was another than before; 0 if we are none.
+    through_us: Vec<Guest>,
+    guests_version: u32,
 }
 
 impl Conference {
@@ -92,6 +96,8 @@ impl Conference {
             before: None,
             handed_back: None,
             shown_to: None,
+            through_us: Vec::new(),
+            guests_version: 0,
         };
         this.enter_room(cx);
         this
@@ -248,6 +254,13 @@ impl Conference {
                 let (participants, view) = self.participants();
                 if !participants.send_digits(cx, &view, &digits) {
                     return Err(Refused::NoDigits);
+                }
+            }
+            Command::SetGuests(guests) => {
+                if self.through_us != guests {
+                    self.through_us = guests;
+                    self.guests_version = self.guests_version.saturating_add(1);
+                    self.restate_muji(cx);
                 }
             }
             Command::Add(media) => return self.add(cx, media),
@@ -435,7 +448,9 @@ impl Conference {
             device.map(|device| element.append_child(device));
             element
         });
-        let said = stanza::available(enter.into_iter().chain(muji).chain(extras));
+        let guests = muji.is_some() && self.guests_version > 0;
+        let guests = guests.then(|| guest::document(self.guests_version, &self.through_us).write());
+        let said = stanza::available(enter.into_iter().chain(muji).chain(guests).chain(extras));
         let to = Some(self.membership.occupant().clone().into());
         cx.send(Presence { type_: kind, to, id: Some(id.clone()), ..said });
         id

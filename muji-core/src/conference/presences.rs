@@ -221,7 +221,11 @@ impl Conference {
         if let Some(device) = described.device {
             cx.trust.names_device(&real, device);
         }
-        self.takes_part(cx, nick, real, muji.clone(), described.quirks);
+        self.takes_part(cx, nick, real.clone(), muji.clone(), described.quirks);
+        if self.occupants.set_guests(nick, &described.guests) {
+            let peer = Peer { nick: nick.to_owned(), jid: real };
+            self.event(cx, Event::PeerGuests(peer, described.guests.clone()));
+        }
         self.occupants.share(nick, &described.user.devices);
         self.publish_in_turn(cx);
     }

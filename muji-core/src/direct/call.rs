@@ -128,9 +128,11 @@ impl DirectCall {
             Command::Add(media) => self.add(cx, media),
             Command::Remove(media) => self.remove(cx, &media),
             // To invite somebody the call first goes on in a room.
-            Command::EndForAll | Command::Admit(_) | Command::Invite(_) | Command::InviteToRoom(..) => {
-                Err(Refused::NoRoom)
-            }
+            Command::SetGuests(_)
+            | Command::EndForAll
+            | Command::Admit(_)
+            | Command::Invite(_)
+            | Command::InviteToRoom(..) => Err(Refused::NoRoom),
         }
     }
 
@@ -295,6 +297,7 @@ impl DirectCall {
         let pair = session.map(|session| Pair {
             peer: self.named(&session.parties().peer),
             contents: session.contents(),
+            guests: Vec::new(),
             state: self.state.clone(),
             since: self.since,
             recovery: Recovery::Nothing,

@@ -60,7 +60,7 @@ impl DirectCalls {
         if media.iter().all(|media| cx.capabilities.of(media).is_empty()) {
             return Err(Refused::NoCodec);
         }
-        if self.calls.len() >= config::MAX_CALLS {
+        if self.calls.len() >= cx.config.max_direct_calls {
             return Err(Refused::TooManyCalls);
         }
         if to.to_bare() == us.to_bare() {
@@ -233,7 +233,7 @@ impl DirectCalls {
         if reply == RingingReply::Withheld && strangers.count() >= config::MAX_STRANGERS {
             return;
         }
-        if self.calls.len() >= config::MAX_CALLS {
+        if self.calls.len() >= cx.config.max_direct_calls {
             if reply == RingingReply::Sent {
                 reject(cx, incoming(RingingReply::Withheld), Reason::Busy.into());
             }
@@ -295,7 +295,8 @@ impl DirectCalls {
             return true;
         }
         let known = self.may_ring(cx, &from.to_bare(), met);
-        let busy = self.calls.len() >= config::MAX_CALLS || self.calls.values().any(|it| it.peer == from.to_bare());
+        let busy =
+            self.calls.len() >= cx.config.max_direct_calls || self.calls.values().any(|it| it.peer == from.to_bare());
         match (known, busy) {
             (false, _) => cx.send(refuse(from, id, &PeerFault::Stranger)),
             (true, true) => cx.send(refuse(from, id, &PeerFault::TooMany)),

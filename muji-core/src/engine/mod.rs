@@ -1,6 +1,7 @@
-//! Routing between stanzas, media and calls, and nothing clever. More inputs of the Engine: `rooms`, `direct_calls`, `messages`,
+//! Routing between stanzas, media and calls, and nothing clever. More inputs of the Engine: `rooms`, `direct_calls`, `bridging`, `messages`,
 //! `requests`; stanzas come by `text` or `typed`.
 
+mod bridging;
 mod direct_calls;
 mod messages;
 mod requests;

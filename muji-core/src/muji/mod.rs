@@ -7,7 +7,7 @@ mod text;
 #[cfg(feature = "xmpp-parsers")]
 mod typed;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,13 +22,14 @@ use muji_xep::room_invite::Via;
 use muji_xep::rtp::Media;
 use tokio::time::{Sleep, sleep_until};
 
+use crate::bridge::{Bridge, BridgeOutput};
 use crate::command::{Command, Join};
 use crate::config::Config;
 use crate::disco::Disco;
 use crate::engine::Engine;
 use crate::error::Refused;
 use crate::event::{ConnectionChange, Event, EventScope};
-use crate::media::MediaBackend;
+use crate::media::{Audibility, MediaBackend};
 use crate::outgoing_stanza::OutgoingStanza;
 use crate::output::Output;
 use crate::pair::Pair;
@@ -193,6 +194,23 @@ impl Muji {
         let call = self.engine.call(now(), to, media.into_iter().collect());
         self.wake();
         call
+    }
+
+    /// Does what a bridge wants done, and gives back what is to be shown: see [`Engine::follow`].
+    pub fn follow(&mut self, bridge: &mut Bridge) -> Vec<BridgeOutput> {
+        let shown = self.engine.follow(now(), bridge);
+        self.wake();
+        shown
+    }
+
+    /// Joins calls: see [`Engine::bridge`].
+    ///
+    /// # Errors
+    /// If there is no such call, or the media layer cannot do it.
+    pub fn bridge(&mut self, calls: BTreeMap<CallId, Audibility>) -> Result<(), Refused> {
+        let outcome = self.engine.bridge(calls);
+        self.wake();
+        outcome
     }
 
     /// A call, to do something with it.

@@ -1,10 +1,13 @@
 //! What goes down to a media layer.
 
+use std::collections::BTreeMap;
+
 use jid::BareJid;
 use muji_xep::dtmf::Digit;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::{AnnouncedStream, HeaderExtension, Media, PayloadType};
 
+use super::bridge::{Audibility, Prompt};
 #[cfg(doc)]
 use super::report::MediaReport;
 use super::server::IceServer;
@@ -130,6 +133,20 @@ pub enum MediaCommand {
         payload_type: PayloadType,
         /// Which keys.
         digits: Vec<Digit>,
+    },
+    /// From now on these calls are joined, and no others: what each of them publishes as sound is what comes in the others, with what we
+    /// capture. What comes in a call is never sent in that call, so nobody hears themselves, and any number of bridges in one room make no
+    /// loop.
+    Bridge {
+        /// The calls.
+        calls: BTreeMap<CallId, Audibility>,
+    },
+    /// Plays a tone for the people in one call, as far as it publishes sound. Another one in the same call waits for its end.
+    Prompt {
+        /// The call.
+        call: CallId,
+        /// Which tone.
+        prompt: Prompt,
     },
     /// Forgets a content, and its transport if nothing else travels by it.
     RemoveContent {

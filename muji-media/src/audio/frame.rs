@@ -12,26 +12,26 @@ pub const FRAME_TIME: Duration = Duration::from_millis(20);
 /// 20 ms of audio.
 pub type AudioFrame = [i16; FRAME];
 
-/// The sum of all frames. Peaks are clipped; wrapping would turn them into noise.
-#[must_use]
-pub fn mix<'a>(frames: impl IntoIterator<Item = &'a AudioFrame>) -> AudioFrame {
-    let mut sums = [0i32; FRAME];
-    for frame in frames {
-        sums.iter_mut().zip(frame).for_each(|(sum, sample)| *sum += i32::from(*sample));
+/// A sum of frames, which may be more than a sample holds: a limiter makes a frame of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sum(pub(crate) [i32; FRAME]);
+
+impl Sum {
+    /// Silence.
+    pub(crate) const ZERO: Self = Self([0; FRAME]);
+
+    /// Adds a frame.
+    pub(crate) fn add(&mut self, frame: &AudioFrame) {
+        self.0.iter_mut().zip(frame).for_each(|(sum, sample)| *sum += i32::from(*sample));
     }
-    sums.map(|sum| i16::try_from(sum).unwrap_or(if sum < 0 { i16::MIN } else { i16::MAX }))
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Adds another sum.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(sum, sample)| *sum += sample);
+    }
 
-    #[test]
-    fn a_mix_is_the_sum_cut_at_the_limits() {
-        let loud = [20_000; FRAME];
-        assert_eq!(mix([&loud, &[-5; FRAME]]), [19_995; FRAME]);
-        assert_eq!(mix([&loud, &loud]), [i16::MAX; FRAME]);
-        assert_eq!(mix([&[i16::MIN; FRAME], &[-1; FRAME]]), [i16::MIN; FRAME]);
-        assert_eq!(mix([]), [0; FRAME]);
+    /// The same without what is part of it.
+    pub(crate) fn without(&self, part: &Self) -> Self {
+        Self(std::array::from_fn(|number| self.0[number] - part.0[number]))
     }
 }

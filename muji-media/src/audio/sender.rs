@@ -1,62 +1,26 @@
-//! From an audio source to packets: captured once, and encoded and packetised once for all peers that take the same encoding.
+//! From an audio source to packets: captured once, for all calls that publish it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use muji_core::CallId;
 use muji_jingle::TransportId;
 
-use crate::audio::copies::Copies;
-use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
-use crate::audio::losses::Losses;
+use crate::audio::frame::{AudioFrame, FRAME};
 use crate::audio::packet::AudioPacket;
-use crate::audio::pauses::{PauseStep, Pauses};
-use crate::codec::encoding::{AudioEncoding, RedTakers, WantedAudio};
-use crate::codec::g711::{self, Law};
-use crate::codec::opus::{self, OpusFault};
-use crate::codec::red::EarlierFrame;
+use crate::audio::packetizer::AudioPacketizer;
+pub use crate::audio::packetizer::Sound;
+use crate::codec::encoding::WantedAudio;
+use crate::codec::opus::OpusFault;
 use crate::device::{AudioSource, DeviceError};
-use crate::rtp::RtpPacket;
-
-/// What our audio is, which decides how it is encoded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sound {
-    /// Speech, sent without a break: sizes and times of packets say nothing of what is said (RFC 6562).
-    #[default]
-    Speech,
-    /// Speech, of which pauses are not sent (DTX): fewer bits, but the network can see who speaks when.
-    SpeechWithPauses,
-    /// Music in stereo and full band, at 128 kbit/s, without copies for what is lost. We ourselves play it in mono.
-    Music,
-}
-
-/// A frame in one encoding.
-struct EncodedFrame {
-    encoding: AudioEncoding,
-    payload: Arc<[u8]>,
-    earlier: Vec<EarlierFrame>,
-    /// It is the first behind a pause of speech.
-    resumed: bool,
-}
 
 /// Our audio, and the calls that publish it.
 pub struct AudioSender {
     source: Option<Box<dyn AudioSource>>,
     sound: Sound,
-    opus: opus::Encoder,
-    g711: g711::Encoder,
-    pauses: Pauses,
-    red: RedTakers,
-    /// While frames are sent again with the next ones.
-    copies: Option<Copies>,
+    packetizer: AudioPacketizer,
     publications: BTreeSet<(CallId, String)>,
-    losses: Losses,
-    /// What our video gets, in bits a second; `None` without video.
-    video: Option<u32>,
-    /// Samples so far.
-    samples: u64,
-    /// The next packet is the first after a pause: it has the marker bit (RFC 3551 section 4.1).
-    pausing: bool,
+    /// The last frame, in one channel; `None` if nothing was captured.
+    captured: Option<AudioFrame>,
 }
 
 impl AudioSender {
@@ -65,26 +29,8 @@ impl AudioSender {
     /// # Errors
     /// If there is no memory for an encoder.
     pub fn new(source: Option<Box<dyn AudioSource>>, sound: Sound) -> Result<Self, OpusFault> {
-        let mut opus = if sound == Sound::Music { opus::Encoder::for_music()? } else { opus::Encoder::new()? };
-        if sound == Sound::SpeechWithPauses {
-            opus.set_pauses()?;
-        }
-        let mut new = Self {
-            source,
-            sound,
-            opus,
-            g711: g711::Encoder::default(),
-            pauses: Pauses::default(),
-            red: RedTakers::default(),
-            copies: None,
-            publications: BTreeSet::new(),
-            losses: Losses::default(),
-            video: None,
-            samples: 0,
-            pausing: true,
-        };
-        new.adapt()?;
-        Ok(new)
+        let packetizer = AudioPacketizer::new(sound)?;
+        Ok(Self { source, sound, packetizer, publications: BTreeSet::new(), captured: None })
     }
 
     /// A call publishes our audio.
@@ -102,17 +48,9 @@ impl AudioSender {
         }
     }
 
-    /// So many frames were left out, as the machine was too slow or slept. Timestamps are of the moments of capture (RFC 3550 section 5.1): if
-    /// they went on as if nothing had happened, all that follows would come late, and as much be left out again at the other end.
+    /// So many frames were left out, as the machine was too slow or slept.
     pub(crate) fn left_out(&mut self, frames: u64) {
-        self.samples += frames * FRAME as u64;
-        self.pause();
-    }
-
-    /// What comes next begins again.
-    fn pause(&mut self) {
-        self.pausing = true;
-        self.copies.iter_mut().for_each(Copies::pause);
+        self.packetizer.left_out(frames);
     }
 
     /// True if there is something to capture.
@@ -131,8 +69,7 @@ impl AudioSender {
     /// # Errors
     /// If the codec refuses; it goes on as before.
     pub fn set_video_bit_rate(&mut self, bits: u32) -> Result<(), OpusFault> {
-        self.video = Some(bits);
-        self.adapt()
+        self.packetizer.set_video_bit_rate(bits)
     }
 
     /// The other end of a path reports that this share of our packets was lost lately, 0 to 1.
@@ -140,8 +77,7 @@ impl AudioSender {
     /// # Errors
     /// If the codec refuses; it goes on as before.
     pub fn lost(&mut self, path: TransportId, share: f32) -> Result<(), OpusFault> {
-        self.losses.reported(path, share);
-        self.adapt()
+        self.packetizer.lost(path, share)
     }
 
     /// These paths are gone.
@@ -149,26 +85,7 @@ impl AudioSender {
     /// # Errors
     /// If the codec refuses; it goes on as before.
     pub fn forget_paths(&mut self, gone: impl Fn(&TransportId) -> bool) -> Result<(), OpusFault> {
-        self.losses.forget(gone);
-        self.adapt()
-    }
-
-    fn adapt(&mut self) -> Result<(), OpusFault> {
-        if self.sound == Sound::Music {
-            return Ok(()); // Opus has no copies of what is not speech, and more bits would not be heard.
-        }
-        let expected = self.losses.expected();
-        let copied = self.red != RedTakers::Nobody
-            && self.losses.known().is_some_and(|loss| opus::has_room_for_copies(self.video, loss));
-        match (copied, &self.copies) {
-            (true, None) => self.copies = Some(Copies::new()?),
-            (false, Some(_)) => self.copies = None,
-            (true, Some(_)) | (false, None) => {}
-        }
-        // Copies are worth more than the same bits in the frames themselves, also those of FEC; but others get those only.
-        let instead = copied && self.red == RedTakers::All;
-        self.opus.set_expected_loss(if instead { 0.0 } else { expected })?;
-        self.opus.set_bit_rate(if instead { opus::COPIED_BITRATE } else { opus::bit_rate(self.video, expected) })
+        self.packetizer.forget_paths(gone)
     }
 
     /// The calls and names under which the next packet is sent.
@@ -176,81 +93,37 @@ impl AudioSender {
         self.publications.iter()
     }
 
+    /// What was captured last, in one channel; `None` if nothing was.
+    pub(crate) fn captured(&self) -> Option<&AudioFrame> {
+        self.captured.as_ref()
+    }
+
     /// The packets of the next 20 ms, one for each encoding; none while nothing is captured.
     ///
     /// # Errors
     /// If the source ends, or encoding fails; the source is then not asked again.
     pub fn packets(&mut self, wanted: &WantedAudio) -> Result<Vec<AudioPacket>, DeviceError> {
-        if self.red != wanted.red {
-            self.red = wanted.red;
-            self.adapt().map_err(failed)?;
-        }
-        self.samples += FRAME as u64;
+        self.captured = None;
         let on = self.is_on();
         let Some(source) = self.source.as_mut().filter(|_| on) else {
-            self.pause();
+            self.packetizer.pass_over();
             return Ok(Vec::new());
         };
         let mut frames = [[0; FRAME]; 2];
         let [left, right] = &mut frames;
-        let filled = if self.sound == Sound::Music { source.fill_stereo(left, right) } else { source.fill(left) };
-        let encoded = filled.and_then(|()| self.encode(&frames, &wanted.encodings));
-        if encoded.is_err() {
+        let music = self.sound == Sound::Music;
+        let filled = if music { source.fill_stereo(left, right) } else { source.fill(left) };
+        let packets = filled.and_then(|()| self.packetizer.packets(&frames, wanted).map_err(failed));
+        if packets.is_err() {
             self.source = None;
         }
-        let begins = std::mem::replace(&mut self.pausing, false);
-        let packets = encoded?.into_iter().map(|EncodedFrame { encoding, payload, earlier, resumed }| {
-            let timestamp = self.samples * u64::from(encoding.clock_rate()) / u64::from(SAMPLE_RATE);
-            let packet = RtpPacket { timestamp: timestamp as u32, marker: begins || resumed, payload };
-            AudioPacket { encoding, packet, earlier }
-        });
-        Ok(packets.collect())
-    }
-
-    /// A frame, or of music both channels, in each of these ways.
-    fn encode(
-        &mut self,
-        frames: &[AudioFrame; 2],
-        encodings: &BTreeSet<AudioEncoding>,
-    ) -> Result<Vec<EncodedFrame>, DeviceError> {
-        let mut encoded = Vec::with_capacity(encodings.len());
-        if encodings.contains(&AudioEncoding::Opus) {
-            encoded.extend(self.encode_opus(frames).map_err(failed)?);
-        }
-        let laws = [(AudioEncoding::Pcmu, Law::Mu), (AudioEncoding::Pcma, Law::A)];
-        let wanted = laws.into_iter().filter(|(encoding, _)| encodings.contains(encoding));
-        let mono = if self.sound == Sound::Music { &mean(frames) } else { &frames[0] };
-        let of_telephones = self.g711.encode(mono, wanted).into_iter();
-        encoded.extend(of_telephones.map(|(encoding, payload)| EncodedFrame {
-            encoding,
-            payload,
-            earlier: Vec::new(),
-            resumed: false,
-        }));
-        Ok(encoded)
-    }
-
-    /// `None` in a pause of speech.
-    fn encode_opus(&mut self, frames: &[AudioFrame; 2]) -> Result<Option<EncodedFrame>, OpusFault> {
-        let encoding = AudioEncoding::Opus;
-        if self.sound == Sound::Music {
-            let payload = self.opus.encode_stereo(frames)?;
-            return Ok(Some(EncodedFrame { encoding, payload, earlier: Vec::new(), resumed: false }));
-        }
-        let payload = self.opus.encode(&frames[0])?;
-        let step = self.pauses.frame(payload.len());
-        if step == PauseStep::LeftOut {
-            self.copies.iter_mut().for_each(Copies::pause);
-            return Ok(None);
-        }
-        let copies = self.copies.as_mut().map(|copies| copies.before(&frames[0])).transpose()?;
-        let (earlier, resumed) = (copies.unwrap_or_default(), step == PauseStep::Resumed);
-        Ok(Some(EncodedFrame { encoding, payload, earlier, resumed }))
+        self.captured = Some(if music { mean(&frames) } else { frames[0] });
+        packets
     }
 }
 
 /// Both channels as one.
-fn mean([left, right]: &[AudioFrame; 2]) -> AudioFrame {
+pub(super) fn mean([left, right]: &[AudioFrame; 2]) -> AudioFrame {
     std::array::from_fn(|number| left[number].midpoint(right[number]))
 }
 
@@ -260,11 +133,14 @@ fn failed(why: OpusFault) -> DeviceError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use muji_core::SessionId;
 
     use super::*;
+    use crate::codec::encoding::{AudioEncoding, RedTakers};
+    use crate::rtp::RtpPacket;
 
     /// The Opus packet of the next 20 ms.
     fn packet(sender: &mut AudioSender) -> Result<Option<RtpPacket>, DeviceError> {

@@ -1,16 +1,19 @@
 //! The audio of a call: ours to packets, everybody's to one mix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use muji_core::media::{Audibility, Prompt};
 use muji_core::{CallId, SessionId};
 use muji_jingle::TransportId;
 use muji_xep::dtmf::Digit;
 use muji_xep::rtp::PayloadType;
 
 use super::observer::Observer;
+use crate::audio::bridge::AudioBridge;
 use crate::audio::digits::DigitListener;
-use crate::audio::frame::{AudioFrame, FRAME, mix};
+use crate::audio::frame::{AudioFrame, FRAME, Sum};
+use crate::audio::limiter::Limiter;
 use crate::audio::meter::{Loudness, Meter};
 use crate::audio::packet::AudioPacket;
 use crate::audio::receiver::{AudioReceiver, PlayoutClock};
@@ -31,9 +34,11 @@ const FRAMES_PER_CLOCK: u64 = 10;
 /// The first sample above this (-50 dBFS) counts as sound.
 const FIRST_SOUND: u16 = 100;
 
-/// Publisher, receivers, mixer and sink.
+/// Publisher, receivers, mixer, bridge and sink.
 pub(super) struct Audio {
     sender: AudioSender,
+    bridge: AudioBridge,
+    limiter: Limiter,
     streams: BTreeMap<StreamId, AudioStream>,
     sink: Option<Box<dyn AudioSink>>,
     recordings: Option<Recordings>,
@@ -54,7 +59,18 @@ impl Audio {
         observer: Observer,
     ) -> Result<Self, OpusFault> {
         let sender = AudioSender::new(source, sound)?;
-        Ok(Self { sender, streams: BTreeMap::new(), sink, recordings, observer, packets: 0, bytes: 0, thrifty: false })
+        Ok(Self {
+            sender,
+            bridge: AudioBridge::default(),
+            limiter: Limiter::default(),
+            streams: BTreeMap::new(),
+            sink,
+            recordings,
+            observer,
+            packets: 0,
+            bytes: 0,
+            thrifty: false,
+        })
     }
 
     /// A call publishes our audio.
@@ -69,22 +85,47 @@ impl Audio {
 
     /// Our video gets so many bits a second.
     pub(super) fn set_video_bit_rate(&mut self, bits: u32) -> Result<(), DeviceError> {
+        self.bridge.set_video_bit_rate(bits).map_err(refused)?;
         self.sender.set_video_bit_rate(bits).map_err(refused)
     }
 
     /// This share of our audio was lost lately on a path.
     pub(super) fn lost(&mut self, path: TransportId, share: f32) -> Result<(), DeviceError> {
+        if let Some((_, stream)) = self.streams.iter().find(|((session, _), _)| *session == path.session) {
+            self.bridge.lost(stream.call, path, share).map_err(refused)?;
+        }
         self.sender.lost(path, share).map_err(refused)
     }
 
     /// These paths are gone.
     pub(super) fn forget_paths(&mut self, gone: impl Fn(&TransportId) -> bool) -> Result<(), DeviceError> {
+        self.bridge.forget_paths(&gone).map_err(refused)?;
         self.sender.forget_paths(gone).map_err(refused)
     }
 
-    /// A participant may send audio from now on.
-    pub(super) fn open(&mut self, id: StreamId, payload_types: Vec<PayloadType>) {
-        let mut stream = AudioStream::new(payload_types);
+    /// From now on these calls are joined, and no others.
+    pub(super) fn set_bridge(&mut self, calls: &BTreeMap<CallId, Audibility>) {
+        self.bridge.set_calls(calls);
+    }
+
+    /// Plays a prompt in a call.
+    pub(super) fn prompt(&mut self, call: CallId, prompt: Prompt) {
+        self.bridge.play(call, prompt);
+    }
+
+    /// True if calls are joined: what is sent then is what has just come.
+    pub(super) fn is_bridge(&self) -> bool {
+        !self.bridge.is_empty()
+    }
+
+    /// True if what is sent in this call is what the bridge makes.
+    pub(super) fn bridges(&self, call: CallId) -> bool {
+        self.bridge.contains(call)
+    }
+
+    /// A participant of a call may send audio from now on.
+    pub(super) fn open(&mut self, call: CallId, id: StreamId, payload_types: Vec<PayloadType>) {
+        let mut stream = AudioStream::new(call, payload_types);
         stream.receiver.set_thrifty(self.thrifty);
         self.streams.insert(id, stream);
     }
@@ -121,7 +162,7 @@ impl Audio {
 
     /// True if there is nothing to capture and nothing to play.
     pub(super) fn is_idle(&self) -> bool {
-        self.streams.is_empty() && !self.sender.is_on()
+        self.streams.is_empty() && !self.sender.is_on() && self.bridge.is_empty()
     }
 
     /// Lets the loudspeaker go if nobody can be heard.
@@ -151,12 +192,25 @@ impl Audio {
         Ok(packets)
     }
 
+    /// What is sent in the calls that are joined: what was played last, and captured last.
+    pub(super) fn bridged(
+        &mut self,
+        wanted: impl Fn(&BTreeSet<CallId>) -> WantedAudio,
+    ) -> Result<Vec<(CallId, AudioPacket)>, DeviceError> {
+        if self.bridge.is_empty() {
+            return Ok(Vec::new());
+        }
+        let publishing = self.sender.publications().map(|(call, _)| *call).collect();
+        self.bridge.packets(self.sender.captured(), &publishing, wanted).map_err(refused)
+    }
+
     /// So many frames were left out, as it was too late for them.
     pub(super) fn left_out(&mut self, frames: u64) {
         self.sender.left_out(frames);
+        self.bridge.left_out(frames);
     }
 
-    /// The calls and names under which a captured packet is sent.
+    /// The calls and names under which our audio is sent.
     pub(super) fn publications(&self) -> impl Iterator<Item = &(CallId, String)> {
         self.sender.publications()
     }
@@ -167,19 +221,23 @@ impl Audio {
         now: Instant,
         round_trip: impl Fn(SessionId) -> Option<Duration>,
     ) -> Vec<DeviceError> {
-        let mut frames: Vec<AudioFrame> = Vec::with_capacity(self.streams.len());
+        let mut sum = Sum::ZERO;
         let mut troubles = Vec::new();
         for ((session, _), stream) in &mut self.streams {
             let frame = stream.receiver.frame(now);
             stream.observe(now, *session, frame.as_ref(), || round_trip(*session), &self.observer);
+            if let Some(frame) = &frame {
+                sum.add(frame);
+                self.bridge.hear(stream.call, frame);
+            }
             let frame = frame.unwrap_or([0; FRAME]);
             if let Some(recordings) = &self.recordings {
                 troubles.extend(recordings.recorder.give(RecordItem::Audio(*session, now, frame)).err());
             }
-            frames.push(frame);
         }
-        if !frames.is_empty() {
-            troubles.extend(self.play_mix(now, &mix(&frames)));
+        if !self.streams.is_empty() {
+            let mix = self.limiter.limit(&sum);
+            troubles.extend(self.play_mix(now, &mix));
         }
         let notices = [self.sender.poll_notice(), self.sink.as_mut().and_then(|sink| sink.poll_notice())];
         troubles.extend(notices.into_iter().flatten());
@@ -227,6 +285,7 @@ fn refused(why: OpusFault) -> DeviceError {
 
 /// One content of a session, as it is heard.
 struct AudioStream {
+    call: CallId,
     payload_types: Vec<PayloadType>,
     receiver: AudioReceiver,
     digits: DigitListener,
@@ -243,8 +302,9 @@ struct AudioStream {
 }
 
 impl AudioStream {
-    fn new(payload_types: Vec<PayloadType>) -> Self {
+    fn new(call: CallId, payload_types: Vec<PayloadType>) -> Self {
         Self {
+            call,
             receiver: AudioReceiver::new(&payload_types),
             digits: DigitListener::default(),
             payload_types,
@@ -298,7 +358,7 @@ mod tests {
     #[test]
     fn a_first_sound_that_a_slow_program_could_not_take_is_told_with_the_next_frame_and_once() {
         let (tell, mut told) = tokio::sync::mpsc::channel(1);
-        let (observer, mut stream) = (Observer::new(tell), AudioStream::new(Vec::new()));
+        let (observer, mut stream) = (Observer::new(tell), AudioStream::new(CallId(1), Vec::new()));
         let first = Instant::now();
         let mut hear = |at, sample| stream.observe(at, SessionId(1), Some(&[sample; FRAME]), || None, &observer);
         assert!(observer.send(Observation::Sent { bytes: 1 }), "there was room for one");

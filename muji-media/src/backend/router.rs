@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use muji_core::media::{MediaCommand, MediaReport, MediaTrouble, OpenContent, TransportFailure};
-use muji_core::{Media, SessionId};
+use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
 use tokio::sync::mpsc;
 
@@ -89,8 +89,8 @@ impl Router {
                 self.video.unpublish(*call, publication);
                 self.audio.unpublish(*call, publication);
             }
-            MediaCommand::Open { session, name, contents, .. } => {
-                self.open(now, command, *session, name, contents)?;
+            MediaCommand::Open { call, session, name, contents, .. } => {
+                self.open(now, command, *call, *session, name, contents)?;
             }
             MediaCommand::Candidate { candidate, .. } => {
                 // A useless address is dropped silently: an answer would show the peer which addresses we try.
@@ -98,6 +98,8 @@ impl Router {
                     self.network.peers.execute(now, command);
                 }
             }
+            MediaCommand::Bridge { calls } => self.audio.set_bridge(calls),
+            MediaCommand::Prompt { call, prompt } => self.audio.prompt(*call, *prompt),
             MediaCommand::Remote { .. } | MediaCommand::SendDigits { .. } => self.network.peers.execute(now, command),
             MediaCommand::Restart { .. } => {
                 self.network.renew(now);
@@ -134,6 +136,7 @@ impl Router {
         &mut self,
         now: Instant,
         command: &MediaCommand,
+        call: CallId,
         session: SessionId,
         name: &str,
         contents: &[OpenContent],
@@ -147,7 +150,7 @@ impl Router {
         }
         let named = self.audio.name(session, name);
         named.or_else(|error| self.device_trouble(error))?;
-        contents.iter().for_each(|content| self.open_stream(session, content));
+        contents.iter().for_each(|content| self.open_stream(call, session, content));
         self.network.peers.execute(now, command);
         Ok(())
     }
@@ -160,12 +163,12 @@ impl Router {
     }
 
     /// A participant may send a content from now on.
-    fn open_stream(&mut self, session: SessionId, content: &OpenContent) {
+    fn open_stream(&mut self, call: CallId, session: SessionId, content: &OpenContent) {
         let id = (session, content.name.as_str().into());
         let payload_types = content.payload_types.clone();
         match content.media {
             Media::Video | Media::Slides => self.video.open(id, &content.media, payload_types),
-            Media::Audio | Media::Other(_) => self.audio.open(id, payload_types),
+            Media::Audio | Media::Other(_) => self.audio.open(call, id, payload_types),
         }
     }
 
@@ -254,6 +257,12 @@ impl Router {
         }
         self.audio.set_thrifty(self.pace.is_behind(now));
         self.observe_paths();
+        if self.audio.is_bridge() {
+            // What calls get that are joined is what has come in the others by now: the other way around it would be 20 ms older.
+            self.play_audio(now)?;
+            self.capture_audio(now)?;
+            return self.adapt_video(now);
+        }
         self.capture_audio(now)?;
         self.adapt_video(now)?;
         self.play_audio(now)
@@ -282,18 +291,24 @@ impl Router {
     }
 
     fn capture_audio(&mut self, now: Instant) -> Result<(), Disconnected> {
-        let packets = match self.audio.capture(&self.network.peers.wanted_audio()) {
-            Ok(packets) => packets,
-            Err(error) => return self.device_trouble(error),
-        };
+        let Self { audio, network, .. } = self;
+        let wanted = network.peers.wanted_audio(|call| !audio.bridges(call));
+        let captured = audio.capture(&wanted);
+        let bridged = audio.bridged(|calls| network.peers.wanted_audio(|call| calls.contains(&call)));
         // Their timestamp is that of their first sample, 20 ms ago.
-        let captured = now.checked_sub(FRAME_TIME).unwrap_or(now);
-        for packet in packets {
-            for (call, publication) in self.audio.publications() {
-                self.network.peers.publish(now, captured, *call, publication, &packet);
+        let at = now.checked_sub(FRAME_TIME).unwrap_or(now);
+        for packet in captured.iter().flatten() {
+            for (call, publication) in audio.publications().filter(|(call, _)| !audio.bridges(*call)) {
+                network.peers.publish(now, at, *call, publication, packet);
             }
         }
-        Ok(())
+        for (of, packet) in bridged.iter().flatten() {
+            for (call, publication) in audio.publications().filter(|(call, _)| call == of) {
+                network.peers.publish(now, at, *call, publication, packet);
+            }
+        }
+        let troubles = [captured.err(), bridged.err()].into_iter().flatten();
+        troubles.map(|error| self.device_trouble(error)).collect()
     }
 
     /// Fits our video, and the audio with it, to what the paths carry.

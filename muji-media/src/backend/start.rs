@@ -136,5 +136,14 @@ fn capabilities(transport_cc: bool, preferred: Option<VideoEncoding>) -> Capabil
     video_extensions.push(mid());
     let audio_extensions = vec![mid()];
     let video_rtx = !video.is_empty();
-    Capabilities { audio, video, audio_extensions, video_extensions, video_rtx, ice_restart: true, bundling: true }
+    Capabilities {
+        audio,
+        video,
+        audio_extensions,
+        video_extensions,
+        video_rtx,
+        ice_restart: true,
+        bundling: true,
+        bridging: true,
+    }
 }

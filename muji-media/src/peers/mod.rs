@@ -175,7 +175,11 @@ impl Peers {
             MediaCommand::RemoveContent { session, content } => self.drop_content(now, *session, content),
             MediaCommand::Close { session } => self.close(*session),
             // Whom to ask for addresses, and what to capture, is decided above transports.
-            MediaCommand::Servers { .. } | MediaCommand::Publish { .. } | MediaCommand::Unpublish { .. } => {}
+            MediaCommand::Servers { .. }
+            | MediaCommand::Publish { .. }
+            | MediaCommand::Unpublish { .. }
+            | MediaCommand::Bridge { .. }
+            | MediaCommand::Prompt { .. } => {}
         }
     }
 
@@ -398,10 +402,11 @@ impl Peers {
         });
     }
 
-    /// How audio is to be encoded for those who get it.
+    /// How audio is to be encoded for those who get it in these calls.
     #[must_use]
-    pub fn wanted_audio(&self) -> WantedAudio {
-        let contents = self.sessions.values().flat_map(|session| &session.contents);
+    pub fn wanted_audio(&self, of: impl Fn(CallId) -> bool) -> WantedAudio {
+        let sessions = self.sessions.values().filter(|session| of(session.call));
+        let contents = sessions.flat_map(|session| &session.contents);
         let published = contents.filter(|sent| sent.publication.is_some());
         let encodings = published.clone().filter_map(|sent| sent.encoding).collect();
         let mut of_opus = published.filter(|sent| sent.encoding == Some(AudioEncoding::Opus));

@@ -285,7 +285,7 @@ fn somebody_whose_pauses_are_not_sent_flows_in_a_pause_too() {
     let (mut received, mut reports) = (0, Vec::new());
     for frame in 0..30 * 50 {
         let now = begun + FRAME_TIME * frame;
-        let wanted = all[0].wanted_audio();
+        let wanted = all[0].wanted_audio(|_| true);
         for packet in sender.packets(&wanted).expect("the encoder works") {
             all[0].publish(now, now, CallId(1), "what the room calls it", &packet);
         }
@@ -396,12 +396,12 @@ fn a_datagram_of_nobody_is_dropped() {
 fn each_peer_gets_the_encoding_that_it_agreed_on_and_no_other() {
     let now = Instant::now();
     let mut all: [Peers; 3] = star(now);
-    assert_eq!(all[0].wanted_audio().encodings, BTreeSet::from([AudioEncoding::Opus]));
+    assert_eq!(all[0].wanted_audio(|_| true).encodings, BTreeSet::from([AudioEncoding::Opus]));
     let publication = "what the room calls it".to_owned();
     let send = Some(Sending { publication, payload_type: AudioEncoding::Pcmu.payload_type(), red: None, rtx: None });
     let (session, content) = (SessionId(2), CONTENT.to_owned());
     all[0].execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
-    assert_eq!(all[0].wanted_audio().encodings, BTreeSet::from([AudioEncoding::Opus, AudioEncoding::Pcmu]));
+    assert_eq!(all[0].wanted_audio(|_| true).encodings, BTreeSet::from([AudioEncoding::Opus, AudioEncoding::Pcmu]));
     for (encoding, whom) in [(AudioEncoding::Opus, (1, 111)), (AudioEncoding::Pcmu, (2, 0))] {
         let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
         all[0].publish(now, now, CallId(1), "what the room calls it", &AudioPacket { encoding, ..opus(&packet) });
@@ -418,10 +418,10 @@ fn copies_of_earlier_frames_go_to_the_peers_that_take_them_with_the_numbers_of_e
         let send = Some(Sending { publication: publication.to_owned(), payload_type, red, rtx: None });
         let (session, content) = (SessionId(session), CONTENT.to_owned());
         peers.execute(now, &MediaCommand::Content { session, content, send, receive: true, streams: Vec::new() });
-        peers.wanted_audio().red
+        peers.wanted_audio(|_| true).red
     };
     let opus_as = |id: u8| PayloadType::new(id, "opus", 48_000, 2);
-    assert_eq!(all[0].wanted_audio().red, RedTakers::Nobody);
+    assert_eq!(all[0].wanted_audio(|_| true).red, RedTakers::Nobody);
     assert_eq!(take(&mut all[0], 2, opus_as(109), Some(121)), RedTakers::Some);
     let packet = RtpPacket { timestamp: 960, marker: true, payload: Arc::from(&b"sound"[..]) };
     let earlier = vec![EarlierFrame { offset: 960, payload: Arc::from(&b"before"[..]) }];

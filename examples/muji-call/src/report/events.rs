@@ -155,6 +155,20 @@ impl Report {
                     Some(format!("{} now sends {}", printable(&peer.nick), printable(&names.join(", "))))
                 });
             }
+            Event::PeerGuests(peer, guests) => {
+                self.people.entry(peer.nick.clone()).or_default().guests.clone_from(guests);
+                let of = guests.iter().map(|guest| {
+                    let jid = guest.jid.as_ref().map(ToString::to_string);
+                    json!({ "id": guest.id, "name": guest.name, "jid": jid, "state": guest.status.as_str(), "muted": guest.muted })
+                });
+                let fields = json!({ "nick": peer.nick, "guests": of.collect::<Vec<_>>() });
+                let names = guests.iter().map(|guest| printable(&guest.name)).collect::<Vec<_>>().join(", ");
+                self.say("guests", fields, || {
+                    let names = if names.is_empty() { "nobody" } else { &names };
+                    Some(format!("through {} take part: {names}", printable(&peer.nick)))
+                });
+                self.show_people();
+            }
             Event::PeerContentAdded { peer: Peer { nick, jid }, content, media, .. } => {
                 let fields =
                     json!({ "nick": nick, "jid": jid.to_string(), "content": content, "media": media.as_str() });

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jid::BareJid;
+use muji_core::bridge::{Caller, CallerState};
 use muji_core::xmpp::{LoggedIn, Mechanism};
-use muji_core::{Media, Pair, PairState, Peer, Recovery, SessionId, Silence};
+use muji_core::{EndpointStatus, Media, Pair, PairState, Peer, Recovery, SessionId, Silence};
 use muji_media::stats::{AudioStats, Level, Observation, Target};
 use serde_json::{Value, json};
 
@@ -142,6 +143,34 @@ impl Report {
         });
     }
 
+    /// Somebody called in, or is called; or it is another way with them.
+    pub(crate) fn caller(&mut self, caller: &Caller) {
+        let Caller { id, jid, .. } = caller;
+        let state = match (&caller.over, caller.state) {
+            (Some(_), _) => "left",
+            (None, CallerState::Called) => "called",
+            (None, CallerState::Entering) => "connecting",
+            (None, CallerState::EnteringLobby { .. } | CallerState::Lobby { .. }) => "waiting",
+            (None, CallerState::In) => "in",
+            (None, CallerState::Leaving) => "leaving",
+        };
+        let (muted, why) = (caller.is_muted(), caller.over.as_ref().map(ToString::to_string));
+        let fields = json!({ "id": id, "jid": jid.to_string(), "state": state, "muted": muted, "held": caller.holds, "why": why });
+        self.say("caller", fields, || {
+            let said = match state {
+                "left" => format!("left: {}", why.unwrap_or_default()),
+                "called" => "is called".to_owned(),
+                "connecting" => "calls in".to_owned(),
+                "leaving" => "is sent away".to_owned(),
+                "waiting" => "waits to enter the PIN".to_owned(),
+                _ if muted => "is in the call, muted".to_owned(),
+                _ if caller.holds => "is in the call, and holds it".to_owned(),
+                _ => "is in the call".to_owned(),
+            };
+            Some(format!("caller {id}, {jid}, {said}"))
+        });
+    }
+
     /// It rings aloud.
     pub(crate) fn bell(&self) {
         if matches!(self.style, Style::Sentences) {
@@ -209,14 +238,26 @@ impl Report {
     /// Shows the people in the window as they are now.
     fn show_people(&self) {
         let people = self.people.iter().filter(|(_, known)| known.state != "left" && !known.state.is_empty());
-        let people = people.map(|(nick, known)| Person {
-            name: printable(nick),
-            session: known.session,
-            speaks: known.speaks,
-            muted: known.mutes(&Media::Audio),
-            camera_off: !known.contents.is_empty() && !known.contents.iter().any(|(_, media)| *media == Media::Video)
-                || known.mutes(&Media::Video),
-            problem: problem(known),
+        let people = people.flat_map(|(nick, known)| {
+            let participant = Person {
+                name: printable(nick),
+                session: known.session,
+                speaks: known.speaks,
+                muted: known.mutes(&Media::Audio),
+                camera_off: !known.contents.is_empty()
+                    && !known.contents.iter().any(|(_, media)| *media == Media::Video)
+                    || known.mutes(&Media::Video),
+                problem: problem(known),
+            };
+            // What each of them says comes mixed, so the tile of the bridge shows that somebody speaks.
+            let guests = known.guests.iter().map(|guest| Person {
+                name: printable(&guest.name),
+                muted: guest.muted,
+                camera_off: true,
+                problem: (guest.status != EndpointStatus::Connected).then(|| guest.status.as_str().to_owned()),
+                ..Person::default()
+            });
+            std::iter::once(participant).chain(guests.collect::<Vec<_>>())
         });
         let people = people.collect();
         self.shared_view.with(|window_state| {

@@ -40,7 +40,7 @@ pub(super) enum Goal {
 /// Names on one's own server are persons, and only persons have devices.
 pub(super) fn goal(args: &Args, account: &Account) -> Result<Goal, Failure> {
     let Some(whom) = args.whom.clone() else { return Ok(Goal::Wait) };
-    let room = args.new || args.in_chat || !args.admit.is_empty();
+    let room = args.new || args.in_chat || args.bridge.bridge;
     Ok(match whom.try_into_full() {
         Ok(device) if room => return Err(Failure::Usage(format!("{device} is not a room"))),
         Ok(device) => Goal::Person(device.into()),
@@ -163,7 +163,7 @@ impl Program {
             self.muji.join(room, how).map_err(refused)?
         };
         self.call_started(call);
-        Ok(())
+        self.begin_bridge(call)
     }
 
     /// We are in, for the first time or again.
@@ -173,7 +173,8 @@ impl Program {
             time_up.reset(Instant::now() + Duration::from_secs(seconds));
         }
         let Some(call) = self.call else { return };
-        for guest in std::mem::take(&mut self.args.admit) {
+        let members = if self.args.new { self.args.admit.clone() } else { Vec::new() };
+        for guest in members {
             let _not_ours = self.muji.in_call(call).admit(guest).is_err(); // It is: --admit needs --new.
         }
         std::mem::take(&mut self.args.invite).into_iter().for_each(|guest| self.invite(guest));

@@ -1,5 +1,6 @@
 //! From the login to the end of the call.
 
+mod bridging;
 mod goal;
 mod user_actions;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jid::FullJid;
+use muji_core::bridge::Bridge;
 use muji_core::config::Config;
 use muji_core::error::EndReason;
 use muji_core::stanza;
@@ -54,8 +56,9 @@ pub(crate) struct Frontend {
 }
 
 /// Runs the program.
-pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
+pub(crate) async fn run(mut args: Args, around: Frontend) -> Result<(), Failure> {
     let Frontend { shared_view, actions, ready } = around;
+    bridging::complete(&mut args)?;
     let trace = Trace::begin(args.trace.as_deref(), args.diagram.as_deref())?;
     // Report missing files and devices before asking for the password.
     let Opened { devices, contents, watches } = devices::open(Wanted {
@@ -77,11 +80,12 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
     let _there_is_no_window = ready.is_none_or(|ready| ready.send(()).is_err());
     #[cfg(feature = "window")]
     let _snapshots = snapshots(&args, &shared_view)?;
-    let config = Config { nick: args.nick.clone(), anybody_rings: args.anybody, ..Config::default() };
+    let max_direct_calls = bridging::max_direct_calls(&args);
+    let config = Config { nick: args.nick.clone(), anybody_rings: args.anybody, max_direct_calls, ..Config::default() };
     let mut muji = Muji::with_config(media, config);
     let disco = Disco::new(NODE, "muji-call", &muji.features());
     muji.answer_disco(disco.clone());
-    if args.wait {
+    if args.wait || args.bridge.bridge {
         muji.accept_calls();
     }
     // A program that reads JSON may press keys over a pipe; without --json a pipe may be meant for something else.
@@ -104,6 +108,8 @@ pub(crate) async fn run(args: Args, around: Frontend) -> Result<(), Failure> {
         keys,
         ringing,
         call: None,
+        bridge: None,
+        removes_next: false,
         undecided: None,
         unseen: None,
         timed: false,
@@ -179,6 +185,10 @@ struct Program {
     keys: Keys,
     ringing: Ringing,
     call: Option<CallId>,
+    /// Who calls into that call, with --bridge.
+    bridge: Option<Bridge>,
+    /// The next number is that of a caller to be removed.
+    removes_next: bool,
     /// Until when we wait to be told what a name stands for.
     undecided: Option<Instant>,
     /// Our JID while we wait for calls and the server has not shown yet that we are there.
@@ -203,6 +213,7 @@ impl Program {
                 Some(notice) = self.muji.next() => match notice {
                     Notice::Send(stanza) => self.send(stanza).await,
                     Notice::Event(about, event) => {
+                        self.tell_bridge(&about, &event);
                         if self.concerns(&about, &event) {
                             self.report.event(&about, &event);
                         }
@@ -224,11 +235,16 @@ impl Program {
                 Some(observation) = observations.recv() => self.report.observation(&observation),
                 _ = second.tick() => {
                     self.decide()?;
+                    self.bridge_timeout();
                     if let Some(call) = self.call {
                         let in_call = self.muji.in_call(call);
-                        let pairs = in_call.pairs();
+                        let mut pairs = in_call.pairs();
+                        let code = in_call.authentication();
+                        for caller in self.bridged_calls() {
+                            pairs.extend(self.muji.in_call(caller).pairs());
+                        }
                         self.report.pairs(&pairs);
-                        self.report.authentication(in_call.authentication());
+                        self.report.authentication(code);
                         self.watch_screens(call, &pairs);
                     }
                     self.report.row();
@@ -276,6 +292,7 @@ impl Program {
         let aloud = Alerting::Aloud { answer_after };
         let rings_no_more = self.ringing.is_over(about, &event);
         match (about, event) {
+            (_, Event::Ringing { .. } | Event::Stranger { .. }) if self.bridge.is_some() => {}
             (EventScope::Call(call), Event::Ringing { from, .. }) => {
                 self.rings(Pending::Call(*call), aloud, from.as_str())
             }
@@ -322,6 +339,7 @@ impl Program {
                     self.chat_presence_received(&stanza)?;
                     self.identity_received(&stanza)?;
                     self.own_presence_received(&stanza);
+                    self.bridge_stanza_received(&stanza);
                 }
             }
             Incoming::Bound(jid) => {

@@ -52,7 +52,11 @@ impl Program {
             UserAction::Mute => self.toggle(Media::Audio),
             UserAction::Camera => self.toggle(Media::Video),
             UserAction::Invite(guest) => self.invite(guest),
+            UserAction::Digit(digit) if self.bridge.is_some() => self.caller_key(digit.key()),
             UserAction::Digit(digit) => self.press(digit),
+            UserAction::RemoveNext => self.removes_next = self.bridge.is_some(),
+            UserAction::Caller(action, id) => self.caller_action(action, &id),
+            UserAction::Dial(whom) => self.dial_in(whom),
             UserAction::Leave => self.leave(),
             UserAction::Quit => return self.interrupt(),
         }

@@ -414,6 +414,7 @@ impl Participants {
             Pair {
                 peer: Peer { nick: participant.nick.clone(), jid: jid.clone() },
                 contents,
+                guests: occupants.guests(jid),
                 state: participant.state.clone(),
                 since: participant.since,
                 recovery: participant.recovery(),
@@ -426,6 +427,7 @@ impl Participants {
         let preparing = preparing.map(|(nick, occupant)| Pair {
             peer: Peer { nick: nick.to_owned(), jid: occupant.real.clone() },
             contents: Vec::new(),
+            guests: occupant.guests.clone(),
             state: PairState::Preparing,
             since: occupant.since,
             recovery: Recovery::Nothing,

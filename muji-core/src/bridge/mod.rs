@@ -1,0 +1,452 @@
+//! A bridge: people whose clients know nothing of Muji call its account like a person, and take part in the call of a room.
+//!
+//! ```text
+//!   rings ── on the list, or a contact ──────────────────► Entering ── connected ──► In ──► gone
+//!     │                                                                               ▲
+//!     ├── a PIN is set ──► Entering ── connected ──► Lobby ── the PIN ────────────────┘
+//!     │                                                └── three wrong ones, a minute ──► gone
+//!     ├── full, too often ──► declined, or nothing
+//!     └── a stranger ──► nothing
+//! ```
+//!
+//! It decides as values: it is told what happens to the account's calls, and says what is to be done ([`BridgeOutput`]).
+//! [`Engine::follow`](crate::Engine::follow) does that. The sound is joined by the media layer ([`MediaCommand::Bridge`]): each call hears
+//! the others, and what comes in the room is never sent to the room.
+
+mod admission;
+mod caller;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use jid::{BareJid, FullJid, Jid};
+use muji_jingle::CallId;
+use muji_xep::dtmf::Digit;
+use muji_xep::rtp::Media;
+
+pub use admission::{
+    AdmissionPolicy, MAX_CALLERS, MAX_CALLS_OF_ACCOUNT, MAX_CALLS_OF_ALL, MAX_CALLS_OF_DOMAIN, MAX_DOMAIN_FAILURES,
+    MAX_FAILURES, MAX_LOBBY, MAX_TRIES, Pin, USUAL_CALLERS,
+};
+pub use caller::{Caller, CallerState};
+
+use crate::command::Command;
+use crate::error::EndReason;
+use crate::event::{Event, EventScope};
+use crate::guest::Guest;
+#[cfg(doc)]
+use crate::media::MediaCommand;
+use crate::media::{Audibility, Prompt};
+use admission::{Admission, Attempts};
+use caller::Pressed;
+
+/// How long somebody may take to enter the PIN.
+pub const LOBBY: Duration = Duration::from_secs(60);
+
+/// Between two tones for somebody who waits.
+const LOBBY_TONE: Duration = Duration::from_secs(5);
+
+/// How long callers may be alone: when nobody is in the room's call they hear a tone, and then the call ends.
+pub const ALONE: Duration = Duration::from_secs(300);
+
+/// Between two tones for callers who are alone.
+const ALONE_TONE: Duration = Duration::from_secs(15);
+
+/// Longest line of chat that is looked at; PINs and commands are shorter.
+const MAX_LINE: usize = 64;
+
+/// What a bridge wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BridgeOutput {
+    /// This, of one of its calls.
+    Command(CallId, Command),
+    /// These calls hear each other from now on.
+    Join(BTreeMap<CallId, Audibility>),
+    /// A tone for the people in a call.
+    Prompt(CallId, Prompt),
+    /// A line of chat.
+    Reply(BareJid, String),
+    /// Somebody may see that the account is there, as it asked: clients call contacts alone.
+    Approve(BareJid),
+    /// Somebody was let in, left, is muted: what a program shows.
+    Changed(Caller),
+}
+
+/// The call of a room, and those who call in.
+#[derive(Debug)]
+pub struct Bridge {
+    room: CallId,
+    policy: AdmissionPolicy,
+    callers: BTreeMap<CallId, Caller>,
+    attempts: Attempts,
+    /// Callers so far: their ids.
+    numbered: u32,
+    /// Who is in the room's call but us.
+    in_room: BTreeSet<FullJid>,
+    /// Since when nobody is, and when callers are told next.
+    alone: Option<(Instant, Instant)>,
+    /// What was said last of who hears whom, and of the callers.
+    joined: BTreeMap<CallId, Audibility>,
+    shown: Vec<Guest>,
+    out: VecDeque<BridgeOutput>,
+}
+
+impl Bridge {
+    /// A bridge into the call of a room, for those who may call it.
+    #[must_use]
+    pub fn new(now: Instant, room: CallId, policy: AdmissionPolicy) -> Self {
+        Self {
+            room,
+            policy,
+            callers: BTreeMap::new(),
+            attempts: Attempts::default(),
+            numbered: 0,
+            in_room: BTreeSet::new(),
+            alone: Some((now, now)),
+            joined: BTreeMap::new(),
+            shown: Vec::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Those who called or are called, in the order in which they came.
+    pub fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.callers.values()
+    }
+
+    /// True if this call is one of a caller: it needs no answer of the user's.
+    #[must_use]
+    pub fn has(&self, call: CallId) -> bool {
+        self.callers.contains_key(&call)
+    }
+
+    // ---- what happens ------------------------------------------------------------------------------------------------
+
+    /// Something happened to one of the account's calls. Pass on all events.
+    pub fn handle_event(&mut self, now: Instant, about: &EventScope, event: &Event) {
+        let EventScope::Call(call) = about else { return };
+        if *call == self.room {
+            self.room_event(now, event);
+        } else if let Event::Ringing { from, .. } = event {
+            self.rings(now, *call, from, true);
+        } else if let Event::Stranger { from, .. } = event {
+            self.rings(now, *call, from, false);
+        } else {
+            self.caller_event(now, *call, event);
+        }
+        self.settle(now);
+    }
+
+    fn room_event(&mut self, now: Instant, event: &Event) {
+        match event {
+            Event::PeerConnected(peer, _) => {
+                self.in_room.insert(peer.jid.clone());
+                self.alone = None;
+            }
+            Event::PeerLeft(peer) | Event::PeerFailed(peer, _) => {
+                self.in_room.remove(&peer.jid);
+                if self.in_room.is_empty() {
+                    self.alone.get_or_insert((now, now));
+                }
+            }
+            Event::Ended(_) => {
+                let calls: Vec<CallId> = self.callers.keys().copied().collect();
+                calls.into_iter().for_each(|call| self.hang_up(call));
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody calls.
+    fn rings(&mut self, now: Instant, call: CallId, from: &FullJid, is_contact: bool) {
+        let who = from.to_bare();
+        let mut admission = self.policy.of(&who, is_contact);
+        let waiting = self.callers.values().filter(|caller| caller.state != CallerState::In).count();
+        let full = self.callers.len() >= self.policy.places();
+        if admission != Admission::Ignored && !self.attempts.may_call(now, &who) {
+            admission = Admission::Ignored; // It would try again, and learn when it may.
+        } else if admission != Admission::Ignored && (full || admission == Admission::Lobby && waiting >= MAX_LOBBY) {
+            admission = Admission::Declined;
+        }
+        let first = match admission {
+            Admission::Admitted => CallerState::Entering,
+            Admission::Lobby => CallerState::EnteringLobby { until: now + LOBBY },
+            Admission::Declined => return self.out.push_back(BridgeOutput::Command(call, Command::Decline)),
+            Admission::Ignored => return,
+        };
+        self.add(call, who, first);
+        self.out.push_back(BridgeOutput::Command(call, Command::Accept(vec![Media::Audio])));
+    }
+
+    fn add(&mut self, call: CallId, who: BareJid, state: CallerState) {
+        self.numbered += 1;
+        self.callers.insert(call, Caller::new(call, format!("c{}", self.numbered), who, state));
+    }
+
+    /// We call somebody into the room: the call is one that [`Engine::call`](crate::Engine::call) has just placed.
+    ///
+    /// # Errors
+    /// The call, if there are as many callers as may be: it is to be left.
+    pub fn add_called(&mut self, now: Instant, call: CallId, who: BareJid) -> Result<(), CallId> {
+        if self.callers.len() >= self.policy.places() {
+            return Err(call);
+        }
+        self.add(call, who, CallerState::Called);
+        self.settle(now);
+        Ok(())
+    }
+
+    fn caller_event(&mut self, now: Instant, call: CallId, event: &Event) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        match event {
+            Event::PeerConnected(..) => match caller.state {
+                CallerState::Entering | CallerState::Called => caller.state = CallerState::In,
+                CallerState::EnteringLobby { until } => caller.state = CallerState::Lobby { until, tone: now },
+                CallerState::Lobby { .. } | CallerState::In | CallerState::Leaving => {}
+            },
+            Event::PeerDigit(_, digit) => self.pressed(now, call, *digit),
+            Event::PeerMuted(_, content) if of_sound(content.as_deref()) => caller.muted_itself = true,
+            Event::PeerUnmuted(_, content) if of_sound(content.as_deref()) => caller.muted_itself = false,
+            Event::PeerHeld(_) => caller.holds = true,
+            Event::PeerUnheld(_) => caller.holds = false,
+            Event::Ended(why) => self.gone(call, why),
+            _ => {}
+        }
+    }
+
+    fn gone(&mut self, call: CallId, why: &EndReason) {
+        if let Some(mut caller) = self.callers.remove(&call) {
+            caller.over = Some(why.clone());
+            self.out.push_back(BridgeOutput::Changed(caller));
+        }
+    }
+
+    /// Somebody pressed a key.
+    fn pressed(&mut self, now: Instant, call: CallId, digit: Digit) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        match caller.press(digit) {
+            Pressed::Nothing => {}
+            Pressed::Entered(digits) => self.entered(now, call, &digits),
+            Pressed::Mute => self.mutes_itself(call),
+        }
+    }
+
+    /// `*6`, as with telephone conferences. Who was muted by the owner stays so.
+    fn mutes_itself(&mut self, call: CallId) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        caller.muted_by_key = !caller.muted_by_key;
+        let prompt = if caller.muted_by_key || caller.muted_by_owner { Prompt::Muted } else { Prompt::Unmuted };
+        self.out.push_back(BridgeOutput::Prompt(call, prompt));
+    }
+
+    /// Somebody entered digits.
+    fn entered(&mut self, now: Instant, call: CallId, digits: &str) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        if !caller.waits() {
+            return;
+        }
+        if self.policy.pin.as_ref().is_some_and(|pin| pin.is(digits)) {
+            caller.state = caller.state.admitted();
+            return self.out.push_back(BridgeOutput::Prompt(call, Prompt::Admitted));
+        }
+        caller.tries += 1;
+        let (who, tries) = (caller.jid.clone(), caller.tries);
+        self.attempts.failed(now, &who);
+        self.out.push_back(BridgeOutput::Prompt(call, Prompt::Refused));
+        if tries >= MAX_TRIES {
+            self.hang_up(call);
+        }
+    }
+
+    /// A line of chat to the account: clients without keys of a telephone say it so. `493021` or `493021#` enters a PIN, `mute` and `unmute`
+    /// are what `*6` is, `who` asks who takes part. Lines of others than callers have no effect.
+    pub fn handle_chat(&mut self, now: Instant, from: &Jid, body: &str) {
+        let who = from.to_bare();
+        let line = body.trim();
+        let Some(call) = self.callers.values().find(|caller| caller.jid == who).map(|caller| caller.call) else {
+            return;
+        };
+        if line.len() > MAX_LINE {
+            return;
+        }
+        let digits = line.strip_suffix('#').unwrap_or(line);
+        let waits = self.callers.get(&call).is_some_and(Caller::waits);
+        match line.to_ascii_lowercase().as_str() {
+            _ if waits && !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+                self.entered(now, call, digits);
+                self.reply_admission(call, who);
+            }
+            _ if waits => self.out.push_back(BridgeOutput::Reply(who, "Enter the PIN, then #.".to_owned())),
+            "mute" | "unmute" => {
+                if self.callers.get(&call).is_some_and(|caller| caller.muted_by_key == (line.len() == "mute".len())) {
+                    return;
+                }
+                self.mutes_itself(call);
+                let muted = self.callers.get(&call).is_some_and(Caller::is_muted);
+                let said = if muted { "You are muted." } else { "You are heard." };
+                self.out.push_back(BridgeOutput::Reply(who, said.to_owned()));
+            }
+            "who" => {
+                let callers = self.callers.values().filter(|caller| caller.state == CallerState::In).count();
+                let said = format!("In the room: {}. Callers: {callers}.", self.in_room.len());
+                self.out.push_back(BridgeOutput::Reply(who, said));
+            }
+            _ => {
+                let said = "mute or *6 mutes you, unmute lets you be heard, who says how many take part.";
+                self.out.push_back(BridgeOutput::Reply(who, said.to_owned()));
+            }
+        }
+        self.settle(now);
+    }
+
+    fn reply_admission(&mut self, call: CallId, who: BareJid) {
+        let Some(caller) = self.callers.get(&call) else { return };
+        let said = match MAX_TRIES.saturating_sub(caller.tries) {
+            _ if !caller.waits() => "You are in the call; the others see your address.".to_owned(),
+            0 => "Wrong PIN.".to_owned(),
+            tries => format!("Wrong PIN. Tries left: {tries}."),
+        };
+        self.out.push_back(BridgeOutput::Reply(who, said));
+    }
+
+    /// Somebody asks to see whether the account is there (a presence of type `subscribe`). Who may call it is answered, others are not.
+    pub fn handle_subscription(&mut self, who: &BareJid) {
+        if self.policy.may_subscribe(who) {
+            self.out.push_back(BridgeOutput::Approve(who.clone()));
+        }
+    }
+
+    // ---- what the owner wants ----------------------------------------------------------------------------------------
+
+    /// Lets a caller be heard no more, or again. Who muted itself stays so. False if there is none of this id.
+    pub fn mute(&mut self, now: Instant, id: &str, audibility: Audibility) -> bool {
+        let Some(caller) = self.callers.values_mut().find(|caller| caller.id == id) else { return false };
+        let muted = audibility == Audibility::Muted;
+        if caller.muted_by_owner != muted {
+            caller.muted_by_owner = muted;
+            let prompt = if muted { Prompt::Muted } else { Prompt::Unmuted };
+            self.out.push_back(BridgeOutput::Prompt(caller.call, prompt));
+        }
+        self.settle(now);
+        true
+    }
+
+    /// Ends the call of somebody. False if there is none of this id.
+    pub fn remove(&mut self, now: Instant, id: &str) -> bool {
+        let call = self.callers.values().find(|caller| caller.id == id).map(|caller| caller.call);
+        call.into_iter().for_each(|call| self.hang_up(call));
+        self.settle(now);
+        call.is_some()
+    }
+
+    /// Lets somebody in who waits. False if nobody of this id does.
+    pub fn admit(&mut self, now: Instant, id: &str) -> bool {
+        let Some(caller) = self.callers.values_mut().find(|caller| caller.id == id && caller.waits()) else {
+            return false;
+        };
+        caller.state = caller.state.admitted();
+        self.out.push_back(BridgeOutput::Prompt(caller.call, Prompt::Admitted));
+        self.settle(now);
+        true
+    }
+
+    fn hang_up(&mut self, call: CallId) {
+        self.callers.get_mut(&call).into_iter().for_each(|caller| caller.state = CallerState::Leaving);
+        self.out.push_back(BridgeOutput::Command(call, Command::Leave));
+    }
+
+    // ---- time --------------------------------------------------------------------------------------------------------
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let mut over = Vec::new();
+        for caller in self.callers.values_mut() {
+            match &mut caller.state {
+                CallerState::EnteringLobby { until } | CallerState::Lobby { until, .. } if *until <= now => {
+                    over.push(caller.call)
+                }
+                CallerState::Lobby { tone, .. } if *tone <= now => {
+                    *tone = now + LOBBY_TONE;
+                    self.out.push_back(BridgeOutput::Prompt(caller.call, Prompt::Waiting));
+                }
+                _ => {}
+            }
+        }
+        if let Some((since, tone)) = &mut self.alone {
+            let inside =
+                self.callers.values().filter(|caller| caller.state == CallerState::In).map(|caller| caller.call);
+            let inside: Vec<CallId> = inside.collect();
+            if inside.is_empty() {
+                *since = now; // The time runs while somebody waits for others.
+            }
+            if *since + ALONE <= now {
+                over.extend(inside);
+                *since = now;
+            } else if *tone <= now {
+                *tone = now + ALONE_TONE;
+                self.out.extend(inside.into_iter().map(|call| BridgeOutput::Prompt(call, Prompt::Alone)));
+            }
+        }
+        over.into_iter().for_each(|call| self.hang_up(call));
+        self.settle(now);
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let lobby = self.callers.values().filter_map(|caller| match caller.state {
+            CallerState::EnteringLobby { until } => Some(until),
+            CallerState::Lobby { until, tone } => Some(until.min(tone)),
+            CallerState::Entering | CallerState::Called | CallerState::In | CallerState::Leaving => None,
+        });
+        let inside = self.callers.values().any(|caller| caller.state == CallerState::In);
+        let alone = self.alone.filter(|_| inside).map(|(since, tone)| tone.min(since + ALONE));
+        lobby.chain(alone).min()
+    }
+
+    /// The next thing to do. Take all after each input.
+    pub fn poll_output(&mut self) -> Option<BridgeOutput> {
+        self.out.pop_front()
+    }
+
+    /// Says what is another than before: who hears whom, and who calls.
+    fn settle(&mut self, now: Instant) {
+        if self.callers.values().all(|caller| caller.state != CallerState::In)
+            && let Some((since, tone)) = &mut self.alone
+        {
+            (*since, *tone) = (now, now);
+        }
+        for caller in self.callers.values_mut() {
+            let now = caller.guest();
+            if caller.told.as_ref() != Some(&now) {
+                caller.told = Some(now);
+                self.out.push_back(BridgeOutput::Changed(caller.clone()));
+            }
+        }
+        let of_callers =
+            self.callers.values().filter(|caller| caller.state == CallerState::In).map(|caller| {
+                (caller.call, if caller.is_muted_here() { Audibility::Muted } else { Audibility::Heard })
+            });
+        let mut joined: BTreeMap<CallId, Audibility> = of_callers.collect();
+        if !joined.is_empty() {
+            joined.insert(self.room, Audibility::Heard);
+        }
+        if self.joined != joined {
+            self.joined.clone_from(&joined);
+            self.out.push_back(BridgeOutput::Join(joined));
+        }
+        let shown: Vec<Guest> = self.callers.values().map(Caller::guest).collect();
+        if self.shown != shown {
+            self.shown.clone_from(&shown);
+            self.out.push_back(BridgeOutput::Command(self.room, Command::SetGuests(shown)));
+        }
+    }
+}
+
+/// Whether a content that was muted is sound: callers send no other, and all is muted if none is named.
+fn of_sound(content: Option<&str>) -> bool {
+    content.is_none_or(|content| !content.contains("video") && !content.contains("screen"))
+}

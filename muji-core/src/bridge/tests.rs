@@ -1,0 +1,264 @@
+use super::*;
+use crate::peer::Peer;
+
+const ROOM: CallId = CallId(1);
+
+struct Told {
+    bridge: Bridge,
+    now: Instant,
+}
+
+/// A bridge with somebody in the room.
+fn bridge(policy: AdmissionPolicy) -> Told {
+    let now = Instant::now();
+    let mut told = Told { bridge: Bridge::new(now, ROOM, policy), now };
+    told.event(ROOM, &Event::PeerConnected(peer("juliet"), muji_jingle::SessionId(1)));
+    told.outputs();
+    told
+}
+
+fn peer(name: &str) -> Peer {
+    Peer { nick: name.to_owned(), jid: format!("{name}@x.example/phone").parse().expect("a JID") }
+}
+
+fn jid(name: &str) -> BareJid {
+    peer(name).jid.to_bare()
+}
+
+fn with_pin() -> AdmissionPolicy {
+    AdmissionPolicy { pin: Pin::new("693021"), ..AdmissionPolicy::default() }
+}
+
+impl Told {
+    fn event(&mut self, call: CallId, event: &Event) {
+        self.bridge.handle_event(self.now, &EventScope::Call(call), event);
+    }
+
+    fn outputs(&mut self) -> Vec<BridgeOutput> {
+        let shown = |output: &BridgeOutput| !matches!(output, BridgeOutput::Changed(_));
+        std::iter::from_fn(|| self.bridge.poll_output()).filter(shown).collect()
+    }
+
+    fn contact_calls(&mut self, call: u64, name: &str) {
+        self.event(CallId(call), &Event::Ringing { from: peer(name).jid, media: vec![Media::Audio] });
+    }
+
+    fn connects(&mut self, call: u64, name: &str) {
+        self.event(CallId(call), &Event::PeerConnected(peer(name), muji_jingle::SessionId(call)));
+    }
+
+    fn presses(&mut self, call: u64, name: &str, keys: &str) {
+        for key in keys.chars() {
+            self.event(CallId(call), &Event::PeerDigit(peer(name), Digit::of_key(key).expect("a key")));
+        }
+    }
+
+    /// Who is joined, as it was said last.
+    fn joined(&self) -> Vec<(u64, bool)> {
+        self.bridge.joined.iter().map(|(call, heard)| (call.0, *heard == Audibility::Heard)).collect()
+    }
+
+    fn passes(&mut self, seconds: u64) -> Vec<BridgeOutput> {
+        let until = self.now + Duration::from_secs(seconds);
+        let mut outputs = Vec::new();
+        while let Some(due) = self.bridge.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.bridge.handle_timeout(self.now);
+            outputs.extend(self.outputs());
+        }
+        self.now = until;
+        outputs
+    }
+}
+
+fn accept(call: u64) -> BridgeOutput {
+    BridgeOutput::Command(CallId(call), Command::Accept(vec![Media::Audio]))
+}
+
+fn leave(call: u64) -> BridgeOutput {
+    BridgeOutput::Command(CallId(call), Command::Leave)
+}
+
+#[test]
+fn a_contact_is_accepted_and_joined_once_it_is_connected() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.contact_calls(2, "dan");
+    assert_eq!(told.outputs()[0], accept(2));
+    assert!(told.joined().is_empty());
+    told.connects(2, "dan");
+    assert_eq!(told.joined(), [(1, true), (2, true)]);
+    let said = told.outputs();
+    let guests = said.iter().find_map(|output| match output {
+        BridgeOutput::Command(ROOM, Command::SetGuests(guests)) => Some(guests),
+        _ => None,
+    });
+    let [guest] = &guests.expect("the room is told")[..] else { panic!("one guest") };
+    assert_eq!((guest.name.as_str(), guest.status), ("dan", crate::guest::EndpointStatus::Connected));
+    told.event(CallId(2), &Event::Ended(EndReason::Left));
+    assert!(told.joined().is_empty());
+    assert!(told.outputs().contains(&BridgeOutput::Command(ROOM, Command::SetGuests(Vec::new()))));
+}
+
+#[test]
+fn a_stranger_learns_nothing_and_one_on_the_list_is_let_in() {
+    let admitted = BTreeSet::from([jid("dan")]);
+    let mut told = bridge(AdmissionPolicy { admitted, ..AdmissionPolicy::default() });
+    told.event(CallId(2), &Event::Stranger { from: peer("eve").jid, media: vec![Media::Audio] });
+    assert_eq!(told.outputs(), []);
+    told.bridge.handle_subscription(&jid("eve"));
+    assert_eq!(told.outputs(), []);
+    told.event(CallId(3), &Event::Stranger { from: peer("dan").jid, media: vec![Media::Audio] });
+    assert_eq!(told.outputs()[0], accept(3));
+    told.bridge.handle_subscription(&jid("dan"));
+    assert_eq!(told.outputs(), [BridgeOutput::Approve(jid("dan"))]);
+}
+
+#[test]
+fn with_a_pin_a_caller_hears_tones_alone_until_it_is_entered() {
+    let mut told = bridge(with_pin());
+    told.contact_calls(2, "dan");
+    assert_eq!(told.outputs()[0], accept(2));
+    told.connects(2, "dan");
+    told.outputs();
+    assert_eq!(told.passes(12), vec![BridgeOutput::Prompt(CallId(2), Prompt::Waiting); 3]);
+    assert!(told.joined().is_empty());
+    told.presses(2, "dan", "12*693021#");
+    assert!(told.outputs().contains(&BridgeOutput::Prompt(CallId(2), Prompt::Admitted)));
+    assert_eq!(told.joined(), [(1, true), (2, true)]);
+}
+
+#[test]
+fn three_wrong_pins_end_the_call_by_keys_and_by_chat_alike() {
+    let mut told = bridge(with_pin());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    told.presses(2, "dan", "111111#");
+    told.bridge.handle_chat(told.now, &peer("dan").jid.into(), " 222222# ");
+    let said = told.outputs();
+    assert!(said.contains(&BridgeOutput::Reply(jid("dan"), "Wrong PIN. Tries left: 1.".to_owned())), "{said:?}");
+    assert!(!said.contains(&leave(2)));
+    told.presses(2, "dan", "333333#");
+    assert!(told.outputs().contains(&leave(2)));
+    assert!(told.joined().is_empty());
+}
+
+#[test]
+fn a_pin_that_a_machine_guesses_is_not_taken_any_more() {
+    let mut told = bridge(with_pin());
+    let mut accepted = 0;
+    for call in 2..20 {
+        told.contact_calls(call, "mallory");
+        if told.outputs().contains(&accept(call)) {
+            accepted += 1;
+            told.connects(call, "mallory");
+            told.presses(call, "mallory", "111111#222222#333333#");
+            told.event(CallId(call), &Event::Ended(EndReason::Left));
+            told.outputs();
+        }
+        told.passes(20);
+    }
+    assert_eq!(accepted, 2, "six wrong ones, and no further call in that hour");
+}
+
+#[test]
+fn a_line_of_chat_enters_the_pin_and_only_of_one_who_calls() {
+    let mut told = bridge(with_pin());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    told.outputs();
+    told.bridge.handle_chat(told.now, &peer("eve").jid.into(), "693021");
+    assert_eq!(told.outputs(), []);
+    told.bridge.handle_chat(told.now, &peer("dan").jid.into(), "693021");
+    assert_eq!(told.joined(), [(1, true), (2, true)]);
+    told.outputs();
+    told.bridge.handle_chat(told.now, &peer("dan").jid.into(), "who");
+    assert_eq!(told.outputs(), [BridgeOutput::Reply(jid("dan"), "In the room: 1. Callers: 1.".to_owned())]);
+}
+
+#[test]
+fn who_waits_for_a_minute_without_the_pin_is_sent_away() {
+    let mut told = bridge(with_pin());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    assert!(!told.passes(59).contains(&leave(2)));
+    assert!(told.passes(2).contains(&leave(2)));
+}
+
+#[test]
+fn star_six_mutes_and_the_owner_has_the_last_word() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    told.presses(2, "dan", "*6");
+    assert_eq!(told.joined(), [(1, true), (2, false)]);
+    told.presses(2, "dan", "5*6");
+    assert_eq!(told.joined(), [(1, true), (2, true)]);
+    assert!(told.bridge.mute(told.now, "c1", Audibility::Muted));
+    told.presses(2, "dan", "*6*6");
+    assert_eq!(told.joined(), [(1, true), (2, false)], "muted by the owner");
+    assert!(told.bridge.mute(told.now, "c1", Audibility::Heard));
+    assert_eq!(told.joined(), [(1, true), (2, true)]);
+    assert!(!told.bridge.mute(told.now, "c9", Audibility::Muted) && !told.bridge.remove(told.now, "c9"));
+    told.outputs();
+    assert!(told.bridge.remove(told.now, "c1"));
+    assert_eq!(told.outputs()[0], leave(2));
+    assert_eq!(told.joined(), []);
+}
+
+#[test]
+fn more_than_there_are_places_for_are_declined_and_strangers_among_them_too() {
+    let mut told = bridge(AdmissionPolicy { max_callers: 2, ..AdmissionPolicy::default() });
+    for call in 2..6 {
+        told.contact_calls(call, &format!("dan{call}"));
+    }
+    let said = told.outputs();
+    let decline = |call| BridgeOutput::Command(CallId(call), Command::Decline);
+    assert!(said.contains(&accept(2)) && said.contains(&accept(3)));
+    assert!(said.contains(&decline(4)) && said.contains(&decline(5)));
+    assert_eq!(told.bridge.add_called(told.now, CallId(9), jid("zoe")), Err(CallId(9)));
+}
+
+#[test]
+fn a_lobby_has_places_for_four() {
+    let mut told = bridge(with_pin());
+    for call in 2..7 {
+        told.contact_calls(call, &format!("dan{call}"));
+    }
+    let accepted = (2..7).filter(|call| told.bridge.has(CallId(*call))).count();
+    assert_eq!(accepted, MAX_LOBBY);
+}
+
+#[test]
+fn callers_who_are_alone_hear_it_and_are_sent_away_in_the_end() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    told.outputs();
+    assert_eq!(told.passes(600), [], "somebody is there");
+    told.event(ROOM, &Event::PeerLeft(peer("juliet")));
+    let said = told.passes(299);
+    assert_eq!(said, vec![BridgeOutput::Prompt(CallId(2), Prompt::Alone); 20]);
+    assert!(told.passes(2).contains(&leave(2)));
+}
+
+#[test]
+fn the_end_of_the_rooms_call_ends_those_of_all_callers() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    told.contact_calls(3, "eve");
+    told.outputs();
+    told.event(ROOM, &Event::Ended(EndReason::Left));
+    let said = told.outputs();
+    assert!(said.contains(&leave(2)) && said.contains(&leave(3)));
+}
+
+#[test]
+fn somebody_who_is_called_is_shown_as_ringing_and_joined_once_connected() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.bridge.add_called(told.now, CallId(2), jid("zoe")).expect("there is a place");
+    let guests: Vec<&'static str> = told.bridge.callers().map(|caller| caller.guest().status.as_str()).collect();
+    assert_eq!(guests, ["alerting"]);
+    told.connects(2, "zoe");
+    assert_eq!(told.joined(), [(1, true), (2, true)]);
+}
