@@ -12,6 +12,7 @@ mod adding;
 mod availability;
 mod bandwidth;
 mod bound_certificates;
+mod bridge;
 mod bundling;
 mod certificates;
 mod client_quirks;

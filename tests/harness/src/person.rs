@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
-use muji_core::media::{Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
+use muji_core::bridge::Bridge;
+use muji_core::media::{Audibility, Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
 use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
 use muji_jingle::TransportId;
 use muji_media::device::FRAME as FRAME_LENGTH;
@@ -36,7 +37,14 @@ const RECENT: Duration = Duration::from_millis(200);
 pub fn usual() -> Capabilities {
     let opus = PayloadType::new(111, "opus", 48_000, 2).with_parameter("useinbandfec", "1");
     let video = vec![PayloadType::new(98, "VP8", 90_000, 1)];
-    Capabilities { audio: vec![opus], video, ice_restart: true, bundling: true, ..Capabilities::default() }
+    Capabilities {
+        audio: vec![opus],
+        video,
+        ice_restart: true,
+        bundling: true,
+        bridging: true,
+        ..Capabilities::default()
+    }
 }
 
 /// What a client sends into the world.
@@ -94,6 +102,10 @@ pub(crate) struct Client {
     media: Layer,
     pub(crate) events: Vec<Event>,
     pub(crate) call: Option<CallId>,
+    /// Others are in that call through it.
+    pub(crate) bridge: Option<Bridge>,
+    /// The calls that are joined.
+    pub(crate) joined: BTreeMap<CallId, Audibility>,
     /// Calls that its user wants: nothing is opened or captured for another.
     pub(crate) wanted: BTreeSet<CallId>,
     /// What is captured, with the time of the next frame.
@@ -133,6 +145,8 @@ impl Client {
             media,
             events: Vec::new(),
             call: None,
+            bridge: None,
+            joined: BTreeMap::new(),
             wanted: BTreeSet::new(),
             publishing: BTreeMap::new(),
             frames: 0,
@@ -213,13 +227,17 @@ impl Client {
             Layer::Instant => None,
         };
         let ears = self.ears.iter().flat_map(BTreeMap::values).map(|ear| ear.due).min();
-        let others = [self.engine.poll_timeout(), transports, ears];
+        let bridge = self.bridge.as_ref().and_then(Bridge::poll_timeout);
+        let others = [self.engine.poll_timeout(), transports, ears, bridge];
         others.into_iter().flatten().chain(frames).min().filter(|_| !self.frozen)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
+        }
+        if let Some(bridge) = &mut self.bridge {
+            bridge.handle_timeout(now);
         }
         for ear in self.ears.iter_mut().flat_map(BTreeMap::values_mut) {
             ear.hear(now);
@@ -248,6 +266,7 @@ impl Client {
     pub(crate) fn drain(&mut self, now: Instant) -> Vec<Sent> {
         let mut sent = Vec::new();
         loop {
+            self.follow_bridge(now);
             if let Some(output) = self.engine.poll_output() {
                 self.engine_says(now, output, &mut sent);
             } else if let Some(output) = self.poll_transports() {
@@ -255,6 +274,14 @@ impl Client {
             } else {
                 return sent;
             }
+        }
+    }
+
+    /// Does what its bridge wants done: its user wants the calls that it takes.
+    fn follow_bridge(&mut self, now: Instant) {
+        if let Some(bridge) = &mut self.bridge {
+            self.wanted.extend(bridge.callers().map(|caller| caller.call));
+            let _shown = self.engine.follow(now, bridge);
         }
     }
 
@@ -273,6 +300,7 @@ impl Client {
                 let of_session = self.agreed.entry(*session).or_default();
                 of_session.insert(content.clone(), (send.is_some(), *receive));
             }
+            MediaCommand::Bridge { calls } => self.joined.clone_from(calls),
             MediaCommand::Candidate { transport, .. } => *self.ends.entry(*transport).or_default() += 1,
             MediaCommand::Remote { transport, .. } => {
                 self.ends.entry(*transport).or_default();
@@ -318,7 +346,11 @@ impl Client {
             Output::Media(_) if self.media_hangs => {}
             Output::Media(command) => self.do_media(now, &command),
             Output::Event(about, event) => {
-                if let (EventScope::Call(call), Event::Ringing { .. } | Event::Stranger { .. }) = (&about, &event) {
+                if let Some(bridge) = &mut self.bridge {
+                    bridge.handle_event(now, &about, &event);
+                } else if let (EventScope::Call(call), Event::Ringing { .. } | Event::Stranger { .. }) =
+                    (&about, &event)
+                {
                     self.call = Some(*call);
                 }
                 if let Event::PeerConnecting(peer, session) = &event {

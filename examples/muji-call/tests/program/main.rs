@@ -1,5 +1,6 @@
 //! `muji-call` as its user sees it: what it says, what it leaves behind, how it ends.
 
+mod bridging;
 mod calling;
 #[cfg(feature = "devices")]
 mod devices;

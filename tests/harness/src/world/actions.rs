@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jid::{BareJid, FullJid, Jid};
+use muji_core::bridge::{AdmissionPolicy, Bridge};
 use muji_core::error::Refused;
 use muji_core::{CertificateHash, Command, ConnectionChange, FingerprintVerifier, Handled, Join, Media, Mute};
 use muji_xep::{Element, muc};
@@ -15,6 +16,17 @@ use xmpp_parsers::stanza::Stanza;
 use super::{Arrival, Body, Delays, Delivery, PersonId, Rooms, World};
 
 impl World {
+    /// Somebody who is in a call lets others in through it, from now on.
+    ///
+    /// # Panics
+    /// If it is in no call.
+    pub fn bridge(&mut self, who: PersonId, policy: AdmissionPolicy) {
+        let now = self.now;
+        let client = self.client_mut(who);
+        let room = client.call.expect("it is in a call");
+        client.bridge = Some(Bridge::new(now, room, policy));
+    }
+
     /// Enters a chat room under its own name, as a client does for its user.
     pub fn enter_chat_room(&mut self, who: PersonId, room: &str) {
         self.say_in_chat_room(who, room, vec![muc::enter(None)]);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
+use muji_core::bridge::{Bridge, Caller};
 use muji_core::media::IceServer;
 use muji_core::{CallId, Event, Pair, PairState};
 use muji_media::parts::VideoKind;
@@ -14,6 +15,18 @@ use super::{Body, Client, Person, PersonId, World};
 use muji_simulation::stanza::jingle_action;
 
 impl World {
+    /// How many calls are joined by the bridge of somebody, the room's among them.
+    #[must_use]
+    pub fn joined_calls(&self, who: PersonId) -> usize {
+        self.client_ref(who).joined.len()
+    }
+
+    /// Those who are in calls of the bridge of somebody, the room's apart, and how far they are.
+    #[must_use]
+    pub fn callers(&self, who: PersonId) -> Vec<Caller> {
+        self.client_ref(who).bridge.iter().flat_map(Bridge::callers).cloned().collect()
+    }
+
     /// Somebody's JID.
     #[must_use]
     pub fn jid(&self, who: PersonId) -> FullJid {
