@@ -11,7 +11,6 @@ pub enum Audibility {
 
 /// A tone for the people in one call, which nobody else hears. Each lasts less than a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Prompt {
     /// They wait to be let in.
     Waiting,

@@ -79,9 +79,15 @@ impl AudioPacketizer {
         Ok(new)
     }
 
-    /// From now on packets have the timestamps of another: some listeners may get now those of the one, now those of the other.
-    pub(crate) fn set_clock_of(&mut self, other: &Self) {
-        self.samples = other.samples;
+    /// Samples so far.
+    pub(crate) fn clock(&self) -> u64 {
+        self.samples
+    }
+
+    /// So many samples were captured before the next packet: who gets now the packets of one packetizer and now those of another must see
+    /// one clock.
+    pub(crate) fn set_clock(&mut self, samples: u64) {
+        self.samples = samples;
     }
 
     /// So many frames were left out, as the machine was too slow or slept. Timestamps are of the moments of capture (RFC 3550 section 5.1): if

@@ -24,7 +24,7 @@ fn notes(prompt: Prompt) -> &'static [Note] {
         Prompt::Refused => &[(Some(392.0), 8), PAUSE, (Some(262.0), 16)],
         Prompt::Muted => &[(Some(659.0), 6), (Some(440.0), 8)],
         Prompt::Unmuted => &[(Some(440.0), 6), (Some(659.0), 8)],
-        _ => &[(Some(330.0), 20)],
+        Prompt::Alone => &[(Some(330.0), 20)],
     }
 }
 

@@ -93,6 +93,11 @@ impl AudioSender {
         self.publications.iter()
     }
 
+    /// The samples that were captured, or passed over, so far.
+    pub(crate) fn clock(&self) -> u64 {
+        self.packetizer.clock()
+    }
+
     /// What was captured last, in one channel; `None` if nothing was.
     pub(crate) fn captured(&self) -> Option<&AudioFrame> {
         self.captured.as_ref()

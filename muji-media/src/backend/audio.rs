@@ -201,13 +201,12 @@ impl Audio {
             return Ok(Vec::new());
         }
         let publishing = self.sender.publications().map(|(call, _)| *call).collect();
-        self.bridge.packets(self.sender.captured(), &publishing, wanted).map_err(refused)
+        self.bridge.packets(self.sender.clock(), self.sender.captured(), &publishing, wanted).map_err(refused)
     }
 
     /// So many frames were left out, as it was too late for them.
     pub(super) fn left_out(&mut self, frames: u64) {
         self.sender.left_out(frames);
-        self.bridge.left_out(frames);
     }
 
     /// The calls and names under which our audio is sent.

@@ -3,6 +3,7 @@
 //! Signalling, round trips and instructions are exact and repeat; times are medians of paired rounds with their spread.
 
 mod bare;
+mod bridge;
 mod bundle;
 mod call;
 mod engine;
@@ -43,7 +44,7 @@ impl Goals {
 type Part = (&'static str, fn(&mut Goals));
 
 /// What is measured, by the names that `make bench PART="call mesh"` takes.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     ("signalling", signalling::measure),
     ("engine", engine::measure),
     ("round-trips", round_trips::measure),
@@ -56,6 +57,7 @@ const PARTS: [Part; 12] = [
     ("sharing", sharing::measure),
     ("text", text::measure),
     ("mesh", mesh::measure),
+    ("bridge", bridge::measure),
 ];
 
 fn main() -> ExitCode {
