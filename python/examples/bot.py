@@ -3,9 +3,11 @@
     XMPP_JID=bot@example.org XMPP_PASSWORD=… python bot.py --audio greeting.wav
 
 The arguments are those of `muji-call serve`. XMPP_CA_FILE names the authority of a server of your own, XMPP_SERVER=host:port its address.
+Ctrl-C ends it.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -21,8 +23,18 @@ class Bot(ClientXMPP):
         super().__init__(os.environ["XMPP_JID"], os.environ["XMPP_PASSWORD"])
         self.ca_certs = os.environ.get("XMPP_CA_FILE")
         self.calls: muji.Calls | None = None
+        self.over = asyncio.get_running_loop().create_future()
+        self.register_plugin("xep_0198")  # A stream that is cut goes on, and calls with it.
         self.add_event_handler("session_start", self.begin)
+        self.add_event_handler("session_resumed", lambda _: print("resumed", flush=True))
+        self.add_event_handler("disconnected", lambda _: self.loop.call_later(1, self.dial))
+        self.add_event_handler("failed_all_auth", lambda _: self.over.set_exception(PermissionError("not let in")))
         self.add_event_handler("message", self.said)
+
+    def dial(self) -> None:
+        if not self.over.done():
+            server = os.environ.get("XMPP_SERVER")
+            self.connect(*(server.rsplit(":", 1) if server else ()))
 
     async def begin(self, _: object) -> None:
         self.send_presence()
@@ -40,18 +52,22 @@ class Bot(ClientXMPP):
 
     def happened(self, event: muji.Event) -> None:
         print(event, flush=True)
-        if event["event"] == "ringing":
+        if event["event"] == "ringing" and event["contact"]:
             self.calls.background(self.calls.accept(event["call"]))
 
 
 async def main() -> None:
     bot = Bot()
     bot.calls = await muji.slixmpp.attach(bot, bot.happened, *sys.argv[1:])
-    server = os.environ.get("XMPP_SERVER")
-    bot.connect(*(server.rsplit(":", 1) if server else ()))
-    await bot.disconnected
+    bot.dial()
+    try:
+        await bot.over
+    finally:  # The others see it leave, as long as it is connected.
+        await bot.calls.close()
+        await bot.disconnect()
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
-    asyncio.run(main())
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())

@@ -66,6 +66,9 @@ class Calls:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
         self._last_will: list[str] = []
+        #: What a program that is started again has to know.
+        self._standing: dict[str, dict[str, Any]] = {}
+        self._why_gone = ""
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
@@ -74,23 +77,29 @@ class Calls:
         self.features: list[str] = []
 
     async def start(self, *options: str) -> None:
-        """Starts the program with options of ``muji-call serve``, such as ``--audio``, ``mic``."""
+        """Starts the program with options of ``muji-call serve``, such as ``--audio``, ``mic``; after the event ``gone``, starts it again.
+
+        :raises OSError: if it does not start, or is of another version; the sentence says why.
+        """
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             _program(), "serve", "--stdio", *options, stdin=pipe, stdout=pipe, limit=MAX_LINE
         )
         try:
-            ready = await asyncio.wait_for(self._next(), STARTING)
-            if ready is None or ready.get("method") != "ready":
-                raise ConnectionError("muji-call does not start; it says why on standard error")
-            if ready["params"]["protocol"] != PROTOCOL:
-                spoken = ready["params"]["protocol"]
-                raise ConnectionError(f"muji-call speaks protocol {spoken}, this package {PROTOCOL}")
+            self.features = await self._greeted()
         except BaseException:
-            self._kill()
+            self._kill("muji-call did not start")
             raise
-        self.features = ready["params"]["features"]
+        self._why_gone = "muji-call has ended; it says why on standard error"
+        self._closing = False
         self._reading = asyncio.create_task(self._read())
+        for method, params in self._standing.copy().items():
+            await self.ask(method, **params)
+
+    @property
+    def running(self) -> bool:
+        """False before `start`, and when the program is gone."""
+        return self._reading is not None and not self._reading.done()
 
     async def close(self) -> None:
         """Leaves all calls and ends the program."""
@@ -101,7 +110,7 @@ class Calls:
         try:
             await asyncio.wait_for(asyncio.shield(self._reading), ENDING)
         except TimeoutError:
-            self._kill()
+            self._kill(f"muji-call did not end in {ENDING} s")
             await self._reading
         await self._process.wait()
 
@@ -112,7 +121,8 @@ class Calls:
             try:
                 await work
             except (ConnectionError, Refused) as why:
-                _log.warning("%s", why)
+                if not self._closing:
+                    _log.warning("%s", why)
 
         task = asyncio.ensure_future(watched())
         self._tasks.add(task)  # Or it might be collected before it ends.
@@ -188,7 +198,8 @@ class Calls:
         :raises Refused: if it is not done.
         :raises ConnectionError: if the program is gone, or does not answer.
         """
-        if self._process is None or self._process.stdin is None or self._reading is None or self._reading.done():
+        self._remember(method, params)
+        if not self.running or self._process is None or self._process.stdin is None:
             raise ConnectionError("muji-call is not running")
         self._number += 1
         number = self._number
@@ -197,13 +208,23 @@ class Calls:
         try:
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
             return await asyncio.wait_for(answer, ANSWERING)
+        except Refused:
+            self._standing.pop(method, None)
+            raise
         except TimeoutError:
-            self._kill()
-            raise ConnectionError(f"muji-call does not answer for {ANSWERING} s, and is ended") from None
+            self._kill(f"muji-call does not answer for {ANSWERING} s, and is ended")
+            raise ConnectionError(self._why_gone) from None
         finally:
             self._answers.pop(number, None)
 
-    def _kill(self) -> None:
+    def _remember(self, method: str, params: dict[str, Any]) -> None:
+        if method in ("connected", "resumed"):
+            self._standing.pop("lost", None)
+        if method in ("connected", "lost", "presence", "contacts"):
+            self._standing[method] = params
+
+    def _kill(self, why: str) -> None:
+        self._why_gone = why
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
@@ -215,29 +236,50 @@ class Calls:
     # ---- lines ------------------------------------------------------------------------------------------------------
 
     async def _next(self) -> dict[str, Any] | None:
+        """The next line; None after the last.
+
+        :raises ValueError: if it is not one of the protocol, or too long.
+        """
         assert self._process is not None and self._process.stdout is not None
         line = await self._process.stdout.readline()
-        return json.loads(line) if line else None
+        read = json.loads(line) if line else None
+        if line and not (isinstance(read, dict) and isinstance(read.get("params", {}), dict)):
+            raise ValueError(f"no object of the protocol: {line[:80]!r}")
+        return read
+
+    async def _greeted(self) -> list[str]:
+        """The features that the first line names."""
+        try:
+            ready = await asyncio.wait_for(self._next(), STARTING)
+            if ready is None:
+                raise ConnectionError("muji-call does not start; it says why on standard error")
+            spoken, features = ready["params"]["protocol"], ready["params"]["features"]
+        except TimeoutError:
+            raise TimeoutError(f"muji-call is not ready after {STARTING} s, and is ended") from None
+        except (ValueError, LookupError) as why:
+            raise ConnectionError(f"muji-call says what cannot be read: {why}") from None
+        if spoken != PROTOCOL:
+            raise ConnectionError(f"muji-call speaks protocol {spoken}, this package {PROTOCOL}")
+        return features
 
     async def _read(self) -> None:
         try:
             while (line := await self._next()) is not None:
                 self._said(line)
-        except ValueError as why:  # No JSON, or a line that is too long.
-            _log.error("muji-call says what cannot be read: %s", why)
-            self._kill()
+        except (ValueError, LookupError, TypeError) as why:
+            self._kill(f"muji-call says what cannot be read, and is ended: {why}")
         finally:
             for answer in self._answers.values():
                 if not answer.done():
-                    answer.set_exception(ConnectionError("muji-call is gone"))
+                    answer.set_exception(ConnectionError(self._why_gone))
             for stanza in self._last_will:
                 self._tell(self._send, stanza)
+            self._last_will = []
             if not self._closing:
-                why = "muji-call has ended; it says why on standard error"
-                self._tell(self._on_event, {"event": "gone", "why": why})
+                self._tell(self._on_event, {"event": "gone", "why": self._why_gone})
 
     def _said(self, line: dict[str, Any]) -> None:
-        params = line.get("params")
+        params = line.get("params", {})
         match line.get("method"):
             case "send":
                 self._tell(self._send, params["xml"])

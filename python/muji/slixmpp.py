@@ -1,6 +1,7 @@
 """Calls for clients on slixmpp: `attach` ties a `muji.Calls` to a `slixmpp.ClientXMPP`."""
 
 import logging
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
@@ -25,11 +26,11 @@ class _Filter:
         self._calls = calls
         self._known: StanzaBase | None = None
         self._taken = False
-        client.add_filter("in", self._hold, 0)
+        client.add_filter("in", self._hold, -sys.maxsize)  # Before all others, which would see it twice; 0 means behind them.
         client.add_filter("in", self._drop)
 
     def _hold(self, stanza: StanzaBase) -> StanzaBase | None:
-        if stanza is self._known or type(stanza) not in _STANZAS.values():
+        if stanza is self._known or type(stanza) not in _STANZAS.values() or not self._calls.running:
             return stanza
         self._calls.background(self._ask(stanza))  # In order: each writes its line before the next begins.
         return None
@@ -64,7 +65,7 @@ async def attach(client: ClientXMPP, on_event: Callable[[Event], None], *options
 
     async def online(_: object) -> None:
         await calls.connected(client.boundjid.full)
-        client["xep_0280"].enable()  # What other devices of the account do is known by copies alone.
+        client.plugin["xep_0280"].enable()  # What other devices of the account do is known by copies alone.
 
     async def roster(_: object) -> None:
         own = client.client_roster
@@ -74,7 +75,7 @@ async def attach(client: ClientXMPP, on_event: Callable[[Event], None], *options
     for plugin in ("xep_0030", "xep_0115", "xep_0280"):
         client.register_plugin(plugin)
     for feature in calls.features:
-        client["xep_0030"].add_feature(feature)
+        client.plugin["xep_0030"].add_feature(feature)
     _Filter(client, calls)
     client.add_event_handler("session_start", lambda event: calls.background(online(event)))
     client.add_event_handler("session_resumed", lambda _: calls.background(calls.resumed()))

@@ -10,19 +10,20 @@ use muji_core::xmpp::{Account, Connection, Incoming, Server as At};
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::process::Child;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::support::*;
 
-/// The process and its lines.
+/// The process, if it is ours alone, and its lines.
 struct Sidecar {
-    child: Child,
-    asks: ChildStdin,
-    says: Lines<BufReader<ChildStdout>>,
+    child: Option<Child>,
+    asks: Box<dyn AsyncWrite + Send + Unpin>,
+    says: Lines<BufReader<Box<dyn AsyncRead + Send + Unpin>>>,
 }
 
 impl Sidecar {
@@ -32,7 +33,12 @@ impl Sidecar {
             .spawn()
             .expect("it is built");
         let (asks, says) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        Self { child, asks, says: BufReader::new(says).lines() }
+        Self { child: Some(child), asks: Box::new(asks), says: BufReader::new(Box::new(says) as _).lines() }
+    }
+
+    async fn on(socket: &Path) -> Self {
+        let (says, asks) = connected(socket).await.into_split();
+        Self { child: None, asks: Box::new(asks), says: BufReader::new(Box::new(says) as _).lines() }
     }
 
     async fn write(&mut self, line: &str) {
@@ -60,22 +66,26 @@ impl Sidecar {
 struct ChatClient {
     requests: mpsc::UnboundedSender<Value>,
     events: mpsc::UnboundedReceiver<Value>,
-    sidecar: u32,
+    sidecar: Option<u32>,
+    task: JoinHandle<()>,
 }
 
 impl ChatClient {
     async fn start(server: &Server, name: &str, hz: &str) -> Self {
+        Self::with(server, name, Sidecar::start(&["--audio", &format!("tone:{hz}")])).await
+    }
+
+    async fn with(server: &Server, name: &str, sidecar: Sidecar) -> Self {
         let jid = format!("{name}@localhost").parse().expect("a JID");
         let mut account = Account::new(jid, Secret::new(PASSWORD));
         account.server = At::Plaintext(server.address());
         let mut connection = Connection::open(account).await.expect("the login works");
         let Incoming::Bound(jid) = connection.next().await else { panic!("nothing comes before the JID") };
-        let sidecar = Sidecar::start(&["--audio", &format!("tone:{hz}")]);
         let (requests, to_do) = mpsc::unbounded_channel();
         let (told, events) = mpsc::unbounded_channel();
-        let id = sidecar.child.id().expect("it runs");
-        tokio::spawn(live(connection, jid, sidecar, to_do, told));
-        Self { requests, events, sidecar: id }
+        let id = sidecar.child.as_ref().and_then(Child::id);
+        let task = tokio::spawn(live(connection, jid, sidecar, to_do, told));
+        Self { requests, events, sidecar: id, task }
     }
 
     fn ask(&self, method: &str, params: Value) {
@@ -162,7 +172,8 @@ async fn two_clients_talk_by_their_sidecars_and_one_whose_sidecar_is_killed_leav
         };
         assert!((heard["hz"].as_f64().expect("a tone") - hz).abs() < 5.0, "{heard}");
     }
-    let killed = tokio::process::Command::new("kill").args(["-KILL", &romeo.sidecar.to_string()]).status().await;
+    let sidecar = romeo.sidecar.expect("it runs").to_string();
+    let killed = tokio::process::Command::new("kill").args(["-KILL", &sidecar]).status().await;
     assert!(killed.expect("kill is there").success());
     juliet.sees(json!({ "event": "peer", "nick": "romeo", "state": "left" })).await;
 }
@@ -224,7 +235,7 @@ async fn what_cannot_be_done_is_answered_with_a_code_and_a_sentence() {
         false
     };
     assert!(timeout(LIMIT, said).await.expect("it ends"));
-    let ended = timeout(LIMIT, sidecar.child.wait()).await.expect("it ends with its client");
+    let ended = timeout(LIMIT, sidecar.child.expect("it is ours").wait()).await.expect("it ends with its client");
     assert_eq!(ended.expect("it ran").code(), Some(0));
 }
 
@@ -256,8 +267,7 @@ async fn what_ends_a_call_is_known_before_the_first_stanza_of_the_call_goes_out(
     }
 }
 
-/// The first line of a client of a socket.
-async fn greeted(socket: &Path) -> (UnixStream, String) {
+async fn connected(socket: &Path) -> UnixStream {
     let connect = async {
         loop {
             match UnixStream::connect(socket).await {
@@ -266,10 +276,56 @@ async fn greeted(socket: &Path) -> (UnixStream, String) {
             }
         }
     };
-    let mut stream = timeout(LIMIT, connect).await.expect("it listens");
+    timeout(LIMIT, connect).await.expect("it listens")
+}
+
+/// The first line of a client of a socket.
+async fn greeted(socket: &Path) -> (UnixStream, String) {
+    let mut stream = connected(socket).await;
     let mut line = String::new();
     BufReader::new(&mut stream).read_line(&mut line).await.expect("it greets");
     (stream, line)
+}
+
+#[tokio::test]
+async fn a_client_of_a_socket_that_is_killed_in_a_call_leaves_no_call_to_the_next() {
+    let server = server(Rules::default()).await;
+    let folder = folder("killed");
+    let socket = folder.join("calls");
+    let arguments = ["serve", "--audio", "tone:440", "--bind", "127.0.0.1", "--socket", text(&socket)];
+    let serving = program(&arguments).spawn().expect("it is built");
+    let mut romeo = ChatClient::with(&server, "romeo", Sidecar::on(&socket).await).await;
+    let mut juliet = ChatClient::start(&server, "juliet", "660").await;
+    for (client, nick) in [(&romeo, "romeo"), (&juliet, "juliet")] {
+        client.ask("join", json!({ "room": ROOM, "nick": nick }));
+    }
+    let call = romeo.sees(json!({ "event": "first-sound", "nick": "juliet" })).await["call"].clone();
+    juliet.sees(json!({ "event": "first-sound", "nick": "romeo" })).await;
+    let id = serving.id().expect("it runs");
+    assert_ne!(udp_sockets(id), 0);
+
+    romeo.task.abort(); // As the kernel does with a dead process, it closes all that the client had open.
+    juliet.sees(json!({ "event": "peer", "nick": "romeo", "state": "left" })).await;
+    let mut next = Sidecar::on(&socket).await;
+    assert_eq!(next.next().await["method"], "ready");
+    let closed = async {
+        while udp_sockets(id) != 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, closed).await.expect("the sockets of the call are closed");
+    let leave = json!({ "id": 1, "method": "leave", "params": { "call": call } }).to_string();
+    assert_eq!(next.answer(&leave).await["error"]["message"], "there is no such call");
+    std::fs::remove_dir_all(folder).expect("it is ours");
+}
+
+/// How many a process has open.
+fn udp_sockets(process: u32) -> usize {
+    let table = std::fs::read_to_string("/proc/net/udp").expect("it is Linux");
+    let inodes: Vec<&str> = table.lines().filter_map(|line| line.split_whitespace().nth(9)).collect();
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").flatten();
+    let open = open.filter_map(|file| std::fs::read_link(file.path()).ok());
+    open.filter(|file| inodes.iter().any(|inode| file.as_os_str() == format!("socket:[{inode}]").as_str())).count()
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ local members = module:get_option_array("chat_members");
 local domain = module:get_option_string("chat_domain");
 
 module:hook_global("server-started", function ()
-	local room = assert(rooms.create_room(jid));
+	local room = rooms.get_room_from_jid(jid) or assert(rooms.create_room(jid)); -- A server that is started again has it.
 	room:set_members_only(true);
 	room:set_whois("anyone");
 	room:set_persistent(true);
