@@ -19,11 +19,17 @@ fn code<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_python_recipe_is_part_of_the_bot() {
-    let (cookbook, bot) = (read("docs/cookbook.md"), read("python/examples/bot.py"));
-    let recipes = code(&cookbook, "python");
-    assert_eq!(recipes.len(), 1);
-    assert!(bot.contains(recipes[0]), "the bot says it in other words than:\n{}", recipes[0]);
+fn the_recipes_in_other_languages_are_parts_of_clients_that_hold_calls() {
+    let cookbook = read("docs/cookbook.md");
+    for (language, clients) in
+        [("python", &["python/examples/bot.py", "python/examples/nbxmpp_bot.py"][..]), ("c", &["examples/c/call.c"])]
+    {
+        let recipes = code(&cookbook, language);
+        assert_eq!(recipes.len(), clients.len());
+        for (recipe, client) in recipes.iter().zip(clients) {
+            assert!(read(client).contains(recipe), "{client} says it in other words than:\n{recipe}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `muji-call` as its user sees it: what it says, what it leaves behind, how it ends.
 
 mod bridging;
+mod c_client;
 mod calling;
 #[cfg(feature = "devices")]
 mod devices;
