@@ -72,7 +72,7 @@ pub enum BridgeOutput {
     /// Somebody may see that the account is there, as it asked: clients call contacts alone.
     Approve(BareJid),
     /// Somebody was let in, left, is muted: what a program shows.
-    Changed(Caller),
+    Changed(Box<Caller>),
 }
 
 /// The call of a room, and those who call in.
@@ -140,6 +140,7 @@ impl Bridge {
         self.settle(now);
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "who is in the room is all that matters here")]
     fn room_event(&mut self, now: Instant, event: &Event) {
         match event {
             Event::PeerConnected(peer, _) => {
@@ -199,6 +200,10 @@ impl Bridge {
         Ok(())
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a call with a caller is one with one person, whom few events concern"
+    )]
     fn caller_event(&mut self, now: Instant, call: CallId, event: &Event) {
         let Some(caller) = self.callers.get_mut(&call) else { return };
         match event {
@@ -220,7 +225,7 @@ impl Bridge {
     fn gone(&mut self, call: CallId, why: &EndReason) {
         if let Some(mut caller) = self.callers.remove(&call) {
             caller.over = Some(why.clone());
-            self.out.push_back(BridgeOutput::Changed(caller));
+            self.out.push_back(BridgeOutput::Changed(Box::new(caller)));
         }
     }
 
@@ -372,7 +377,12 @@ impl Bridge {
                     *tone = now + LOBBY_TONE;
                     self.out.push_back(BridgeOutput::Prompt(caller.call, Prompt::Waiting));
                 }
-                _ => {}
+                CallerState::EnteringLobby { .. }
+                | CallerState::Lobby { .. }
+                | CallerState::Called
+                | CallerState::Entering
+                | CallerState::In
+                | CallerState::Leaving => {}
             }
         }
         if let Some((since, tone)) = &mut self.alone {
@@ -423,7 +433,7 @@ impl Bridge {
             let now = caller.guest();
             if caller.told.as_ref() != Some(&now) {
                 caller.told = Some(now);
-                self.out.push_back(BridgeOutput::Changed(caller.clone()));
+                self.out.push_back(BridgeOutput::Changed(Box::new(caller.clone())));
             }
         }
         let of_callers =

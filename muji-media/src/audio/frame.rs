@@ -12,6 +12,12 @@ pub const FRAME_TIME: Duration = Duration::from_millis(20);
 /// 20 ms of audio.
 pub type AudioFrame = [i16; FRAME];
 
+/// Both channels as one.
+#[must_use]
+pub(crate) fn mean([left, right]: &[AudioFrame; 2]) -> AudioFrame {
+    std::array::from_fn(|number| left[number].midpoint(right[number]))
+}
+
 /// A sum of frames, which may be more than a sample holds: a limiter makes a frame of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sum(pub(crate) [i32; FRAME]);

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use muji_jingle::TransportId;
 
 use crate::audio::copies::Copies;
-use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE};
+use crate::audio::frame::{AudioFrame, FRAME, SAMPLE_RATE, mean};
 use crate::audio::losses::Losses;
 use crate::audio::packet::AudioPacket;
 use crate::audio::pauses::{PauseStep, Pauses};
-use crate::audio::sender::mean;
 use crate::codec::encoding::{AudioEncoding, RedTakers, WantedAudio};
 use crate::codec::g711::{self, Law};
 use crate::codec::opus::{self, OpusFault};

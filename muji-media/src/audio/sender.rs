@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use muji_core::CallId;
 use muji_jingle::TransportId;
 
-use crate::audio::frame::{AudioFrame, FRAME};
+use crate::audio::frame::{AudioFrame, FRAME, mean};
 use crate::audio::packet::AudioPacket;
 use crate::audio::packetizer::AudioPacketizer;
 pub use crate::audio::packetizer::Sound;
@@ -125,11 +125,6 @@ impl AudioSender {
         self.captured = Some(if music { mean(&frames) } else { frames[0] });
         packets
     }
-}
-
-/// Both channels as one.
-pub(super) fn mean([left, right]: &[AudioFrame; 2]) -> AudioFrame {
-    std::array::from_fn(|number| left[number].midpoint(right[number]))
 }
 
 fn failed(why: OpusFault) -> DeviceError {
