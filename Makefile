@@ -5,7 +5,7 @@ CARGO ?= cargo
 RUN = $(CARGO) run --quiet --locked
 
 .PHONY: demo demo-fork bridge test soak crowd lab dino browser python conformance bench bitrate quality requirements explore mutants fuzz
-.PHONY: package msrv deb install needs
+.PHONY: package msrv arm deb install needs
 
 # A four-way call on this machine; MUTE=1..4 lets one of them send nothing, WINDOWS=4 opens the windows of all, SECONDS_IN_CALL
 # says how long it lasts.
@@ -121,6 +121,11 @@ package: needs
 # What is published, with the oldest Rust that Cargo.toml promises; rustup fetches it.
 msrv: needs
 	@CARGO="$(CARGO)" scripts/msrv
+
+# muji-call for boards with ARM processors, armv7 or ARCH=aarch64, and what can be tested of it by qemu.
+arm:
+	@ARCH="$(ARCH)" scripts/needs arm
+	@ARCH="$(ARCH)" CARGO="$(CARGO)" scripts/arm
 
 # muji-call as a package for Debian and its kin, in the folder debian of the build; as root it is installed in a clean Debian 12 and
 # removed.
