@@ -305,6 +305,7 @@ int main(int count, char **words)
     obey(line);
     struct sigaction interruption = {.sa_handler = interrupt};
     sigaction(SIGINT, &interruption, NULL);
+    sigaction(SIGTERM, &interruption, NULL);
     connect_to(getenv("XMPP_SERVER"), &over);
 
     /* A client with an event loop of its own waits for `says` in it instead. */
@@ -328,5 +329,5 @@ int main(int count, char **words)
     xmpp_conn_release(connection);
     xmpp_ctx_free(context);
     xmpp_shutdown();
-    return died;
+    return !interrupted;
 }

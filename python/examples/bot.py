@@ -7,9 +7,9 @@ Ctrl-C ends it.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
+import signal
 import sys
 
 from slixmpp import ClientXMPP
@@ -23,13 +23,23 @@ class Bot(ClientXMPP):
         super().__init__(os.environ["XMPP_JID"], os.environ["XMPP_PASSWORD"])
         self.ca_certs = os.environ.get("XMPP_CA_FILE")
         self.calls: muji.Calls | None = None
-        self.over = asyncio.get_running_loop().create_future()
+        self.over = self.loop.create_future()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.loop.add_signal_handler(number, self.end)
         self.register_plugin("xep_0198")  # A stream that is cut goes on, and calls with it.
         self.add_event_handler("session_start", self.begin)
         self.add_event_handler("session_resumed", lambda _: print("resumed", flush=True))
         self.add_event_handler("disconnected", lambda _: self.loop.call_later(1, self.dial))
-        self.add_event_handler("failed_all_auth", lambda _: self.over.set_exception(PermissionError("not let in")))
+        self.add_event_handler("failed_all_auth", self.refused)
         self.add_event_handler("message", self.said)
+
+    def end(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def refused(self, _: object) -> None:
+        print("the server does not accept this name and password", file=sys.stderr)
+        self.end()
 
     def dial(self) -> None:
         if not self.over.done():
@@ -69,5 +79,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
+    asyncio.run(main())

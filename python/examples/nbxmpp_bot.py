@@ -73,5 +73,6 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
     loop = GLib.MainLoop()
     bot = Bot(sys.argv[1:])
-    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, bot.end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, bot.end)
     loop.run()

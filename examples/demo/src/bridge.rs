@@ -169,7 +169,7 @@ fn judge(heard: &[Vec<f64>]) -> (String, usize, usize) {
             let mut levels: Vec<f64> = samples.chunks_exact(SECOND).map(|second| level(second, *hz, part)).collect();
             levels.sort_by(|one, other| other.total_cmp(one));
             let lasting = levels.get(SECONDS - 1).copied();
-            let shown = lasting.map_or("nothing".to_owned(), |level| format!("{level:.0}"));
+            let shown = lasting.map_or_else(|| "nothing".to_owned(), |level| format!("{level:.0}"));
             let _infallible = write!(table, "{shown:>16}");
             right += usize::from(listener != speaker && lasting.is_some_and(|level| level > HEARD));
             echoes += usize::from(listener == speaker && lasting.is_none_or(|level| level > ECHO));

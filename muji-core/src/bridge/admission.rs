@@ -171,6 +171,7 @@ impl Recent {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
 mod tests {
     use super::*;
 

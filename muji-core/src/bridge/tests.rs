@@ -9,6 +9,7 @@ struct Told {
 }
 
 /// A bridge with somebody in the room.
+#[expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
 fn bridge(policy: AdmissionPolicy) -> Told {
     let now = Instant::now();
     let mut told = Told { bridge: Bridge::new(now, ROOM, policy), now };
@@ -88,9 +89,8 @@ fn a_contact_is_accepted_and_joined_once_it_is_connected() {
     told.connects(2, "dan");
     assert_eq!(told.joined(), [(1, true), (2, true)]);
     let said = told.outputs();
-    let guests = said.iter().find_map(|output| match output {
-        BridgeOutput::Command(ROOM, Command::SetGuests(guests)) => Some(guests),
-        _ => None,
+    let guests = said.iter().find_map(|output| {
+        if let BridgeOutput::Command(ROOM, Command::SetGuests(guests)) = output { Some(guests) } else { None }
     });
     let [guest] = &guests.expect("the room is told")[..] else { panic!("one guest") };
     assert_eq!((guest.name.as_str(), guest.status), ("dan", crate::guest::EndpointStatus::Connected));

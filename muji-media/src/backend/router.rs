@@ -307,8 +307,8 @@ impl Router {
                 network.peers.publish(now, at, *call, publication, packet);
             }
         }
-        let troubles = [captured.err(), bridged.err()].into_iter().flatten();
-        troubles.map(|error| self.device_trouble(error)).collect()
+        let mut troubles = [captured.err(), bridged.err()].into_iter().flatten();
+        troubles.try_for_each(|error| self.device_trouble(error))
     }
 
     /// Fits our video, and the audio with it, to what the paths carry.

@@ -26,7 +26,7 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
     let program = env!("CARGO_BIN_EXE_muji-call");
     // Built for another processor, it is run by what imitates that one (`make arm`).
     let emulator = std::env::var_os("MUJI_EMULATOR");
-    let mut command = Command::new(emulator.as_deref().unwrap_or(program.as_ref()));
+    let mut command = Command::new(emulator.as_deref().unwrap_or_else(|| program.as_ref()));
     if emulator.is_some() {
         command.arg(program);
     }
