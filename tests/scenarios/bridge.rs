@@ -57,7 +57,7 @@ fn connected(name: &str) -> (String, EndpointStatus, bool) {
 }
 
 #[test]
-fn whoever_of_the_contacts_calls_is_in_the_rooms_call_and_shown_there() {
+fn a_contact_who_calls_is_in_the_rooms_call_and_shown_there() {
     let mut it = bridged(AdmissionPolicy::default());
     it.calls(it.nurse);
     assert!(it.is_connected(it.nurse) && it.world.hears(it.nurse, it.phone));

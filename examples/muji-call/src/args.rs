@@ -158,7 +158,7 @@ pub(crate) struct Args {
 /// Being a bridge.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BridgeArgs {
-    /// Take part in the room's call for others: whoever calls this account like a person hears the room and is heard there, and so do
+    /// Take part in the room's call for others: people who call this account like a person hear the room and are heard there, and so do
     /// those who are called with --dial; your contacts may call, and who is named with --admit or knows the --pin
     #[arg(long, conflicts_with_all = ["wait", "in_chat"])]
     pub(crate) bridge: bool,

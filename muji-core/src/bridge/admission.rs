@@ -21,7 +21,7 @@ pub const MAX_TRIES: u32 = 3;
 /// Wrong PINs of one account, and of one domain, in an hour; after that its calls are not taken for as long. A PIN of six digits is then
 /// guessed by one account in a hundred thousand hours.
 pub const MAX_FAILURES: usize = 5;
-/// The same of a domain, as whoever runs one has any number of accounts.
+/// The same of a domain, as who runs one has any number of accounts.
 pub const MAX_DOMAIN_FAILURES: usize = 20;
 const FAILURES_IN: Duration = Duration::from_secs(3_600);
 

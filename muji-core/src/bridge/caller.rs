@@ -113,7 +113,7 @@ impl Caller {
         matches!(self.state, CallerState::EnteringLobby { .. } | CallerState::Lobby { .. })
     }
 
-    /// True if it is not heard, whoever decided that.
+    /// True if it is not heard, by its own decision or the owner's.
     #[must_use]
     pub fn is_muted(&self) -> bool {
         self.is_muted_here() || self.muted_itself
