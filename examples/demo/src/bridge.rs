@@ -1,12 +1,15 @@
 //! A bridge: two people in a room's call, two who call in like on a telephone and one whom the bridge calls. What each of them hears is
-//! recorded, and looked at for the tones of the others and for its own.
+//! recorded, and looked at for the tones of the others and for its own. All but the one who is called have a camera; when all but one are
+//! muted, they have to see that one, which itself sees another.
 
+use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use muji_harness::muji_call::Processes;
+use muji_harness::recognition::{is_colour, read_colour};
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use serde_json::Value;
@@ -24,10 +27,17 @@ const CALL_IN: [usize; 2] = [2, 3];
 const CALLED: usize = 4;
 const BRIDGE: usize = 5;
 
+/// Who is seen when all others are muted, and the colours of those who have a camera.
+const SPEAKER: usize = CALL_IN[0];
+const COLOURS: [&str; 4] = ["c83c28", "2878c8", "28a03c", "c8a028"];
+
 const ROOM: &str = "demo@conference.localhost";
 
 /// How long all are in the call together, in seconds.
 const TOGETHER: u64 = 5;
+
+/// How long one alone speaks then, in seconds: a second makes the floor its own, and pictures are told once a second.
+const ALONE: u64 = 5;
 
 /// Longer than this and something hangs.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -70,11 +80,13 @@ pub(crate) async fn demo() -> Result<Verdict, Failure> {
     let heard: Vec<Vec<f64>> = PEOPLE.iter().map(|(name, _)| mix(&folder, name)).collect::<Result<_, Failure>>()?;
     let (table, right, echoes) = judge(&heard);
     println!("{table}\n");
-    let passed = right == PEOPLE.len() * (PEOPLE.len() - 1) && echoes == 0 && told.guests.len() == 3;
     let all = PEOPLE.len() * (PEOPLE.len() - 1);
+    let (seen, themselves) = (told.see_who_speaks(), told.see_themselves());
+    let passed = right == all && echoes == 0 && told.guests.len() == 3 && seen == COLOURS.len() && themselves == 0;
     let text = format!(
-        "{right} of {all} directions heard, {echoes} heard themselves, {} of 3 guests shown",
-        told.guests.len()
+        "{right} of {all} directions heard, {echoes} heard themselves, {} of 3 guests shown, {seen} of {} see who speaks, {themselves} saw themselves",
+        told.guests.len(),
+        COLOURS.len()
     );
     Ok(Verdict { passed, text })
 }
@@ -82,7 +94,8 @@ pub(crate) async fn demo() -> Result<Verdict, Failure> {
 fn start(processes: &mut Processes, folder: &Path, number: usize, arguments: &[&str]) -> Result<(), Failure> {
     let (name, hz) = PEOPLE[number];
     let (audio, record) = (format!("tone:{hz}"), folder.join(format!("{name}-{{nick}}.wav")).display().to_string());
-    let all = [arguments, &["--audio", &audio, "--video", "off", "--record", &record, "--no-window"]].concat();
+    let video = COLOURS.get(number).map_or_else(|| "off".to_owned(), |colour| format!("pattern:{colour}"));
+    let all = [arguments, &["--audio", &audio, "--video", &video, "--record", &record, "--no-window"]].concat();
     Ok(processes.start(number, &format!("{name}@localhost/call"), &all)?)
 }
 
@@ -93,12 +106,35 @@ struct Told {
     guests: Vec<String>,
     /// Callers who are in.
     inside: Vec<String>,
+    /// The numbers of those whose colour somebody saw last from the bridge, and in which order.
+    seen: BTreeMap<usize, Vec<usize>>,
 }
 
-/// The bridge comes once the two hear each other; callers once it is there; all leave when all have talked for a while.
+impl Told {
+    /// Somebody saw this through the bridge.
+    fn see(&mut self, number: usize, event: &Value) {
+        let is_bridge = IN_ROOM.iter().all(|other| event["nick"] != PEOPLE[*other].0);
+        let colour = event["colour"].as_str().and_then(read_colour).filter(|_| is_bridge);
+        let is = |wanted: &&str| colour.zip(read_colour(wanted)).is_some_and(|(seen, wanted)| is_colour(seen, wanted));
+        self.seen.entry(number).or_default().extend(COLOURS.iter().position(|wanted| is(&wanted)));
+    }
+
+    /// How many see who speaks, and it somebody else.
+    fn see_who_speaks(&self) -> usize {
+        let last = self.seen.iter().filter_map(|(number, seen)| Some((*number, *seen.last()?)));
+        last.filter(|(number, seen)| (*number == SPEAKER) != (*seen == SPEAKER)).count()
+    }
+
+    fn see_themselves(&self) -> usize {
+        self.seen.iter().filter(|(number, seen)| seen.contains(number)).count()
+    }
+}
+
+/// The bridge comes once the two hear each other; callers once it is there; when all have talked for a while, all but one are muted, and then
+/// all leave.
 async fn talk(processes: &mut Processes, folder: &Path) -> Result<Told, Failure> {
     let mut told = Told::default();
-    let mut until = None;
+    let (mut until, mut alone) = (None, false);
     loop {
         let next = async {
             match until {
@@ -107,6 +143,13 @@ async fn talk(processes: &mut Processes, folder: &Path) -> Result<Told, Failure>
             }
         };
         let Ok(event) = next.await else {
+            if !std::mem::replace(&mut alone, true) {
+                for number in (0..PEOPLE.len()).filter(|number| *number != SPEAKER) {
+                    processes.press_one(number, "m").await;
+                }
+                until = Some(tokio::time::Instant::now() + Duration::from_secs(ALONE));
+                continue;
+            }
             processes.press("q").await;
             processes.all_started();
             while processes.next().await.is_some() {}
@@ -130,6 +173,7 @@ async fn talk(processes: &mut Processes, folder: &Path) -> Result<Told, Failure>
                     told.inside.push(event["jid"].to_string());
                 }
             }
+            (0..BRIDGE, "seen") => told.see(number, &event),
             (0, "guests") => told.guests = connected(&event),
             (_, "warning") => println!("{number}: {}", event["why"]),
             _ => {}

@@ -28,11 +28,13 @@ pub(crate) struct Wanted<'a> {
     /// There is a window, in which the others are seen.
     pub(crate) window: bool,
     pub(crate) video_sink: Option<Box<dyn VideoSink>>,
+    /// Calls are joined.
+    pub(crate) bridge: bool,
 }
 
 /// Finds what the options name.
 pub(crate) fn open(wanted: Wanted<'_>) -> Result<Opened, Failure> {
-    let Wanted { media, network, ca_file, nick, window, video_sink } = wanted;
+    let Wanted { media, network, ca_file, nick, window, video_sink, bridge } = wanted;
     let Audio { source, sink } = audio::open(media)?;
     let video = video::open(media, nick, window)?;
     let slides = video::screen(media, nick)?;
@@ -48,6 +50,7 @@ pub(crate) fn open(wanted: Wanted<'_>) -> Result<Opened, Failure> {
         video_sink,
         preferred_video: video::preferred(media)?,
         bandwidth_policy: media.fit,
+        bridging: bridge,
         record: media.record.clone(),
         addresses: network.bind.clone(),
         gather_policy: network.gather_policy(ca_file)?,

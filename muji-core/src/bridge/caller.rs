@@ -71,6 +71,8 @@ pub struct Caller {
     pub muted_itself: bool,
     /// Its client said that it does not listen for now.
     pub holds: bool,
+    /// Its call has video: it is sent who speaks.
+    pub video: bool,
     /// Why it is gone.
     pub over: Option<EndReason>,
     pub(super) tries: u32,
@@ -100,6 +102,7 @@ impl Caller {
             muted_by_owner: false,
             muted_itself: false,
             holds: false,
+            video: false,
             over: None,
             tries: 0,
             digits: String::new(),

@@ -11,7 +11,8 @@
 //!
 //! It decides as values: it is told what happens to the account's calls, and says what is to be done ([`BridgeOutput`]).
 //! [`Engine::follow`](crate::Engine::follow) does that. The sound is joined by the media layer ([`MediaCommand::Bridge`]): each call hears
-//! the others, and what comes in the room is never sent to the room.
+//! the others, and what comes in the room is never sent to the room. Who calls with a camera sees who speaks, and the room is sent video as
+//! long as such a caller is in.
 
 mod admission;
 mod caller;
@@ -90,6 +91,10 @@ pub struct Bridge {
     alone: Option<(Instant, Instant)>,
     /// What was said last of who hears whom, and of the callers.
     joined: BTreeMap<CallId, Audibility>,
+    /// The room is sent video: that of who speaks among the callers.
+    video: bool,
+    /// It is in any case, as we have a camera.
+    own_video: bool,
     shown: Vec<Guest>,
     out: VecDeque<BridgeOutput>,
 }
@@ -107,9 +112,17 @@ impl Bridge {
             in_room: BTreeSet::new(),
             alone: Some((now, now)),
             joined: BTreeMap::new(),
+            video: false,
+            own_video: false,
             shown: Vec::new(),
             out: VecDeque::new(),
         }
+    }
+
+    /// The room's call sends our own video already.
+    #[must_use]
+    pub fn with_own_video(self) -> Self {
+        Self { own_video: true, ..self }
     }
 
     /// Those who called or are called, in the order in which they came.
@@ -130,10 +143,10 @@ impl Bridge {
         let EventScope::Call(call) = about else { return };
         if *call == self.room {
             self.room_event(now, event);
-        } else if let Event::Ringing { from, .. } = event {
-            self.rings(now, *call, from, true);
-        } else if let Event::Stranger { from, .. } = event {
-            self.rings(now, *call, from, false);
+        } else if let Event::Ringing { from, media } = event {
+            self.rings(now, *call, from, media, true);
+        } else if let Event::Stranger { from, media } = event {
+            self.rings(now, *call, from, media, false);
         } else {
             self.caller_event(now, *call, event);
         }
@@ -153,6 +166,7 @@ impl Bridge {
                     self.alone.get_or_insert((now, now));
                 }
             }
+            Event::NotAdded { media: Media::Video, .. } => self.video = false,
             Event::Ended(_) => {
                 let calls: Vec<CallId> = self.callers.keys().copied().collect();
                 calls.into_iter().for_each(|call| self.hang_up(call));
@@ -162,7 +176,7 @@ impl Bridge {
     }
 
     /// Somebody calls.
-    fn rings(&mut self, now: Instant, call: CallId, from: &FullJid, is_contact: bool) {
+    fn rings(&mut self, now: Instant, call: CallId, from: &FullJid, media: &[Media], is_contact: bool) {
         let who = from.to_bare();
         let mut admission = self.policy.of(&who, is_contact);
         let waiting = self.callers.values().filter(|caller| caller.state != CallerState::In).count();
@@ -178,13 +192,16 @@ impl Bridge {
             Admission::Declined => return self.out.push_back(BridgeOutput::Command(call, Command::Decline)),
             Admission::Ignored => return,
         };
-        self.add(call, who, first);
-        self.out.push_back(BridgeOutput::Command(call, Command::Accept(vec![Media::Audio])));
+        let video = media.contains(&Media::Video);
+        self.add(call, who, first).video = video;
+        let sent = if video { vec![Media::Audio, Media::Video] } else { vec![Media::Audio] };
+        self.out.push_back(BridgeOutput::Command(call, Command::Accept(sent)));
     }
 
-    fn add(&mut self, call: CallId, who: BareJid, state: CallerState) {
+    fn add(&mut self, call: CallId, who: BareJid, state: CallerState) -> &mut Caller {
         self.numbered += 1;
-        self.callers.insert(call, Caller::new(call, format!("c{}", self.numbered), who, state));
+        let new = Caller::new(call, format!("c{}", self.numbered), who, state);
+        self.callers.entry(call).insert_entry(new).into_mut()
     }
 
     /// We call somebody into the room: the call is one that [`Engine::call`](crate::Engine::call) has just placed.
@@ -215,6 +232,11 @@ impl Bridge {
             Event::PeerDigit(_, digit) => self.pressed(now, call, *digit),
             Event::PeerMuted(_, content) if of_sound(content.as_deref()) => caller.muted_itself = true,
             Event::PeerUnmuted(_, content) if of_sound(content.as_deref()) => caller.muted_itself = false,
+            // Phones begin with sound, and add their camera later.
+            Event::PeerContentAdded { media: Media::Video, .. } if !caller.video => {
+                caller.video = true;
+                self.out.push_back(BridgeOutput::Command(call, Command::Add(Media::Video)));
+            }
             Event::PeerHeld(_) => caller.holds = true,
             Event::PeerUnheld(_) => caller.holds = false,
             Event::Ended(why) => self.gone(call, why),
@@ -447,6 +469,13 @@ impl Bridge {
         if self.joined != joined {
             self.joined.clone_from(&joined);
             self.out.push_back(BridgeOutput::Join(joined));
+        }
+        let video = self.callers.values().any(|caller| caller.video && caller.state == CallerState::In);
+        if self.video != video && !self.own_video {
+            self.video = video;
+            // Without a camera among the callers nobody in the room need send pictures to us.
+            let command = if video { Command::Add(Media::Video) } else { Command::Remove(Media::Video) };
+            self.out.push_back(BridgeOutput::Command(self.room, command));
         }
         let shown: Vec<Guest> = self.callers.values().map(Caller::guest).collect();
         if self.shown != shown {

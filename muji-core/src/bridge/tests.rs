@@ -262,3 +262,34 @@ fn somebody_who_is_called_is_shown_as_ringing_and_joined_once_connected() {
     told.connects(2, "zoe");
     assert_eq!(told.joined(), [(1, true), (2, true)]);
 }
+
+#[test]
+fn who_calls_with_a_camera_sees_who_speaks_and_the_room_is_sent_video_as_long_as_it_is_in() {
+    let mut told = bridge(AdmissionPolicy::default());
+    let of_room = |command| BridgeOutput::Command(ROOM, command);
+    told.event(CallId(2), &Event::Ringing { from: peer("dan").jid, media: vec![Media::Audio, Media::Video] });
+    let both = Command::Accept(vec![Media::Audio, Media::Video]);
+    assert_eq!(told.outputs()[0], BridgeOutput::Command(CallId(2), both));
+    told.contact_calls(3, "eve");
+    told.connects(3, "eve");
+    assert!(!told.outputs().contains(&of_room(Command::Add(Media::Video))), "nobody with a camera is in");
+    told.connects(2, "dan");
+    assert!(told.outputs().contains(&of_room(Command::Add(Media::Video))));
+    told.event(CallId(2), &Event::Ended(EndReason::Left));
+    assert!(told.outputs().contains(&of_room(Command::Remove(Media::Video))));
+}
+
+#[test]
+fn who_adds_its_camera_later_is_sent_video_too() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    told.outputs();
+    let (peer, session) = (peer("dan"), muji_jingle::SessionId(2));
+    let added = Event::PeerContentAdded { peer, session, content: "1".to_owned(), media: Media::Video };
+    told.event(CallId(2), &added);
+    let add = |call| BridgeOutput::Command(call, Command::Add(Media::Video));
+    assert_eq!(told.outputs(), [add(CallId(2)), add(ROOM)]);
+    told.event(CallId(2), &added);
+    assert_eq!(told.outputs(), [], "once");
+}

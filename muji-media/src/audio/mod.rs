@@ -17,3 +17,4 @@ pub(crate) mod prompt;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 pub(crate) mod shorten;
+pub(crate) mod speech;

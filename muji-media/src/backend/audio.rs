@@ -18,6 +18,7 @@ use crate::audio::meter::{Loudness, Meter};
 use crate::audio::packet::AudioPacket;
 use crate::audio::receiver::{AudioReceiver, PlayoutClock};
 use crate::audio::sender::{AudioSender, Sound};
+use crate::audio::speech::{Speech, SpeechMeter};
 use crate::codec::encoding::WantedAudio;
 use crate::codec::opus::OpusFault;
 use crate::device::{AudioSink, AudioSource, DeviceError};
@@ -38,6 +39,8 @@ const FIRST_SOUND: u16 = 100;
 pub(super) struct Audio {
     sender: AudioSender,
     bridge: AudioBridge,
+    /// How we speak into calls that are joined.
+    our_speech: SpeechMeter,
     limiter: Limiter,
     streams: BTreeMap<StreamId, AudioStream>,
     sink: Option<Box<dyn AudioSink>>,
@@ -62,6 +65,7 @@ impl Audio {
         Ok(Self {
             sender,
             bridge: AudioBridge::default(),
+            our_speech: SpeechMeter::default(),
             limiter: Limiter::default(),
             streams: BTreeMap::new(),
             sink,
@@ -200,6 +204,7 @@ impl Audio {
         if self.bridge.is_empty() {
             return Ok(Vec::new());
         }
+        self.our_speech.add(self.sender.captured().unwrap_or(&[0; FRAME]));
         let publishing = self.sender.publications().map(|(call, _)| *call).collect();
         self.bridge.packets(self.sender.clock(), self.sender.captured(), &publishing, wanted).map_err(refused)
     }
@@ -230,6 +235,9 @@ impl Audio {
                 self.bridge.hear(stream.call, frame);
             }
             let frame = frame.unwrap_or([0; FRAME]);
+            if self.bridge.contains(stream.call) {
+                stream.speech.add(&frame);
+            }
             if let Some(recordings) = &self.recordings {
                 troubles.extend(recordings.recorder.give(RecordItem::Audio(*session, now, frame)).err());
             }
@@ -241,6 +249,13 @@ impl Audio {
         let notices = [self.sender.poll_notice(), self.sink.as_mut().and_then(|sink| sink.poll_notice())];
         troubles.extend(notices.into_iter().flatten());
         troubles
+    }
+
+    /// How somebody spoke in the last second in a call that is joined; `None` stands for us.
+    pub(super) fn speech(&self, of: Option<SessionId>) -> Speech {
+        let Some(of) = of else { return self.our_speech.speech() };
+        let stream = self.streams.iter().find(|((session, _), _)| *session == of);
+        stream.map_or_else(Speech::default, |(_, stream)| stream.speech.speech())
     }
 
     /// Why a participant cannot be heard, once.
@@ -290,6 +305,7 @@ struct AudioStream {
     digits: DigitListener,
     meter: Meter,
     loudness: Loudness,
+    speech: SpeechMeter,
     /// Frames played.
     frames: u64,
     /// There was sound in it.
@@ -309,6 +325,7 @@ impl AudioStream {
             payload_types,
             meter: Meter::default(),
             loudness: Loudness::default(),
+            speech: SpeechMeter::default(),
             frames: 0,
             sounded: false,
             first_sound: None,

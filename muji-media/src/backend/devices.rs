@@ -32,6 +32,9 @@ pub struct Devices {
     pub preferred_video: Option<VideoEncoding>,
     /// To whose path the bit rate of our video is fitted.
     pub bandwidth_policy: BandwidthPolicy,
+    /// Calls can be joined ([`MediaCommand::Bridge`](muji_core::media::MediaCommand::Bridge)). Pictures are then passed on as they were
+    /// encoded, so VP8 alone is offered.
+    pub bridging: bool,
     /// The files for recordings.
     pub record: Option<RecordingTemplate>,
     /// The local addresses to use. Empty: all that the machine has, see [`local_addresses`](super::local_addresses), and those that it

@@ -21,11 +21,15 @@ use crate::rtp::{ReceivedRtp, StreamId};
 use crate::socket::ReceiveBuffer;
 use crate::stats::Observation;
 use crate::transport::TransportOutput;
+use crate::video::forwarder::{Forwarded, Source};
 use crate::video::packetized::{PacketizedFrame, VideoKind};
 use crate::video::task::VideoOutput;
 
 /// One for each frame of audio.
 const TICKS_PER_SECOND: u64 = 50;
+
+/// From one choice of who is seen in calls that are joined to the next.
+const TICKS_PER_CHOICE: u64 = 5;
 
 /// What is missed of a tick that comes so late is left out; of others it is made up for. Peers' jitter buffers hold no more than a second.
 const TOO_LATE: Duration = Duration::from_millis(200);
@@ -98,7 +102,11 @@ impl Router {
                     self.network.peers.execute(now, command);
                 }
             }
-            MediaCommand::Bridge { calls } => self.audio.set_bridge(calls),
+            MediaCommand::Bridge { calls } => {
+                self.audio.set_bridge(calls);
+                self.video.set_bridge(calls);
+                self.limit_received();
+            }
             MediaCommand::Prompt { call, prompt } => self.audio.prompt(*call, *prompt),
             MediaCommand::Remote { .. } | MediaCommand::SendDigits { .. } => self.network.peers.execute(now, command),
             MediaCommand::Restart { .. } => {
@@ -109,8 +117,9 @@ impl Router {
                 self.network.peers.execute(now, command);
                 self.video.encode(self.network.peers.decoder_limits());
                 // The peer begins to watch, and has no frame to build on.
-                let begins = self.network.peers.video_kind(*session, content).filter(|_| send.is_some());
-                self.video.force_key_frame(Vec::from_iter(begins));
+                if let Some(begins) = self.network.peers.video_kind(*session, content).filter(|_| send.is_some()) {
+                    self.force_key_frame(now, *session, vec![begins])?;
+                }
             }
             MediaCommand::RemoveContent { session, content } => {
                 self.close_streams(|(of, name)| of == session && **name == **content);
@@ -167,7 +176,7 @@ impl Router {
         let id = (session, content.name.as_str().into());
         let payload_types = content.payload_types.clone();
         match content.media {
-            Media::Video | Media::Slides => self.video.open(id, &content.media, payload_types),
+            Media::Video | Media::Slides => self.video.open(call, id, &content.media, payload_types),
             Media::Audio | Media::Other(_) => self.audio.open(call, id, payload_types),
         }
     }
@@ -217,7 +226,7 @@ impl Router {
     /// What the thread of video has made.
     pub(super) fn handle_video(&mut self, now: Instant, output: VideoOutput) -> Result<(), Disconnected> {
         match output {
-            VideoOutput::Frame(media, captured, frame) => self.send_frame(now, captured, &media, &frame),
+            VideoOutput::Frame(media, captured, frame) => self.send_frame(now, captured, &media, &frame)?,
             VideoOutput::LargestSize(media, size) => {
                 self.video.set_size(&media, size);
                 self.network.peers.set_desired_bit_rate(self.video.desired());
@@ -231,11 +240,59 @@ impl Router {
         Ok(())
     }
 
-    fn send_frame(&mut self, now: Instant, captured: Instant, media: &Media, frame: &PacketizedFrame) {
+    fn send_frame(
+        &mut self,
+        now: Instant,
+        captured: Instant,
+        media: &Media,
+        frame: &PacketizedFrame,
+    ) -> Result<(), Disconnected> {
         self.video.encoded(now, media, frame);
+        let is_camera = *media == Media::Video;
         for (call, publication) in self.video.publications(media) {
-            self.network.peers.publish_video(now, captured, *call, publication, frame);
+            if !is_camera || !self.video.bridges(*call) {
+                self.network.peers.publish_video(now, captured, *call, publication, frame);
+            }
         }
+        if is_camera {
+            let forwarded = self.video.forward_own(now, frame);
+            self.forward(now, forwarded)?;
+        }
+        Ok(())
+    }
+
+    /// Passes on the pictures of calls that are joined.
+    fn forward(&mut self, now: Instant, forwarded: Vec<Forwarded>) -> Result<(), Disconnected> {
+        for forwarded in forwarded {
+            match forwarded {
+                Forwarded::Frame(call, captured, frame) => {
+                    for (of, publication) in self.video.publications(&Media::Video).filter(|(of, _)| *of == call) {
+                        self.network.peers.publish_video(now, captured, *of, publication, &frame);
+                    }
+                }
+                Forwarded::RequestKeyFrame(Source::Ours) => self.video.force_own_key_frame(),
+                Forwarded::RequestKeyFrame(Source::Theirs((session, content))) => {
+                    self.network.peers.request_key_frame(now, session, &content);
+                }
+                Forwarded::Trouble(why) => self.trouble(MediaTrouble::Device(why.to_owned()))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody in this session cannot show these kinds of video before a key frame comes.
+    fn force_key_frame(&mut self, now: Instant, session: SessionId, kinds: Vec<VideoKind>) -> Result<(), Disconnected> {
+        let Some(call) = self.video.bridged(session) else {
+            self.video.force_key_frame(kinds);
+            return Ok(());
+        };
+        let (passed_on, ours): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(media, _)| *media == Media::Video);
+        self.video.force_key_frame(ours);
+        if passed_on.is_empty() {
+            return Ok(());
+        }
+        let forwarded = self.video.bridge_key_frame(now, call);
+        self.forward(now, forwarded)
     }
 
     // ---- time ------------------------------------------------------------------------------------------------------
@@ -261,11 +318,32 @@ impl Router {
             // What calls get that are joined is what has come in the others by now: the other way around it would be 20 ms older.
             self.play_audio(now)?;
             self.capture_audio(now)?;
+            self.choose_seen(now)?;
             return self.adapt_video(now);
         }
         self.capture_audio(now)?;
         self.adapt_video(now)?;
         self.play_audio(now)
+    }
+
+    /// Tells those whose pictures are passed on how much they may send.
+    fn limit_received(&mut self) {
+        for ((session, content), most) in self.video.received_limits() {
+            self.network.peers.limit_received(session, &content, most);
+        }
+    }
+
+    /// Decides who is seen in calls that are joined, ten times a second.
+    fn choose_seen(&mut self, now: Instant) -> Result<(), Disconnected> {
+        if !self.ticks.is_multiple_of(TICKS_PER_CHOICE) {
+            return Ok(());
+        }
+        if self.ticks.is_multiple_of(TICKS_PER_SECOND) {
+            self.limit_received();
+        }
+        let Self { audio, video, .. } = self;
+        let forwarded = video.choose_seen(now, |session| audio.speech(session));
+        self.forward(now, forwarded)
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -362,11 +440,11 @@ impl Router {
         }
         match output {
             TransportOutput::Datagram { from, to, bytes } => self.network.send(now, from, to, &bytes),
-            TransportOutput::Rtp { content, received } => self.received((id.session, content), received)?,
+            TransportOutput::Rtp { content, received } => self.received(now, (id.session, content), received)?,
             TransportOutput::KeyFrameRequested if self.network.peers.key_frame_is_under_way(now, id) => {}
             // What was sent before, the peer did not get.
             TransportOutput::Connected | TransportOutput::KeyFrameRequested => {
-                self.video.force_key_frame(self.network.peers.video_sent_by(id));
+                self.force_key_frame(now, id.session, self.network.peers.video_sent_by(id))?;
             }
             TransportOutput::Failed(_) => {
                 self.video.forget_paths(|path| *path == id);
@@ -397,7 +475,7 @@ impl Router {
     }
 
     /// A packet of a participant. One of an encoding that was not agreed on is dropped.
-    fn received(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), Disconnected> {
+    fn received(&mut self, now: Instant, id: StreamId, received: ReceivedRtp) -> Result<(), Disconnected> {
         let of_audio = self.audio.payload_types(&id);
         let is_audio = of_audio.is_some();
         let types = of_audio.or_else(|| self.video.payload_types(&id));
@@ -415,7 +493,9 @@ impl Router {
             self.audio.receive(&id, received);
             return Ok(());
         }
-        self.video.receive(id, received).or_else(|error| self.device_trouble(error))
+        let (forwarded, taken) = self.video.receive(now, id, received);
+        self.forward(now, forwarded)?;
+        taken.or_else(|error| self.device_trouble(error))
     }
 
     fn device_trouble(&self, DeviceError(why): DeviceError) -> Result<(), Disconnected> {

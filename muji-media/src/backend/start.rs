@@ -23,6 +23,7 @@ use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
 use crate::transport::str0m::Str0m;
 use crate::transport::{MakeTransport, NoCertificate, mid};
+use crate::video::forwarder::ENCODING;
 use crate::video::thread::VideoThread;
 use crate::video::worker::Sources;
 
@@ -59,7 +60,8 @@ impl Backend {
     pub fn start_with(make: MakeTransport, devices: Devices) -> Result<(Self, mpsc::Receiver<Observation>), NoMedia> {
         // First the encoding of a camera that encodes itself, so that it need not be encoded again.
         let camera = devices.video_source.as_ref().and_then(VideoInput::encoding);
-        let capabilities = capabilities(make.transport_cc, camera.or(devices.preferred_video));
+        let preferred = camera.or(devices.preferred_video);
+        let capabilities = capabilities(make.transport_cc, preferred, devices.bridging);
         let (commands, to_do) = mpsc::channel(MAX_WAITING);
         let (reported, reports) = mpsc::channel(MAX_WAITING);
         let (observed, observations) = mpsc::channel(MAX_OBSERVATIONS);
@@ -95,11 +97,14 @@ fn router(
     let sources = [(Media::Video, devices.video_source), (Media::Slides, devices.slides_source)];
     let sources: Sources = sources.into_iter().filter_map(|(media, source)| Some((media, source?))).collect();
     let encoded = sources.iter().filter_map(|(media, source)| Some((media.clone(), source.encoding()?))).collect();
+    let is_shown = devices.video_sink.is_some() || recorder.is_some();
+    // What is passed on was encoded by others, in layers or not.
+    let policy = devices.bandwidth_policy.with_layers(!devices.bridging);
     let thread = VideoThread::start(sources, devices.video_sink, recorder, observed.clone());
     let observer = Observer::new(observed);
     let audio = Audio::new(devices.audio_source, devices.sound, devices.audio_sink, recordings, observer.clone())?;
     let preferred = VideoEncoding::offered(devices.preferred_video).first().copied();
-    let video = Video::new(thread.map_err(NoMedia::Thread)?, devices.bandwidth_policy, encoded, preferred);
+    let video = Video::new(thread.map_err(NoMedia::Thread)?, is_shown, policy, encoded, preferred);
     let network = Network::new(make, devices.addresses, devices.gather_policy);
     Ok((Router::new(audio, video, network, reports, observer), finish))
 }
@@ -126,12 +131,18 @@ impl MediaBackend for Backend {
     }
 }
 
-fn capabilities(transport_cc: bool, preferred: Option<VideoEncoding>) -> Capabilities {
+fn capabilities(transport_cc: bool, preferred: Option<VideoEncoding>, bridging: bool) -> Capabilities {
     let mut audio: Vec<PayloadType> = AudioEncoding::ALL.into_iter().map(AudioEncoding::payload_type).collect();
     audio.insert(1, red::payload_type(audio[0].id)); // Behind Opus, which it repeats.
     audio.extend(telephone_event::payload_types());
-    let video: Vec<_> = VideoEncoding::offered(preferred).into_iter().map(VideoEncoding::payload_type).collect();
-    let mut video_extensions = if video.is_empty() { Vec::new() } else { offer::extensions() };
+    let mut encodings = VideoEncoding::offered(preferred);
+    let mut video_extensions = if encodings.is_empty() { Vec::new() } else { offer::extensions() };
+    if bridging {
+        // What one takes, all have to take; and who passes frames on says of none that it is to be rotated: senders do it themselves then.
+        encodings.retain(|encoding| *encoding == ENCODING);
+        video_extensions.retain(|extension| extension.uri != offer::ORIENTATION);
+    }
+    let video: Vec<_> = encodings.into_iter().map(VideoEncoding::payload_type).collect();
     video_extensions.retain(|extension| transport_cc || extension.uri != offer::TRANSPORT_CC);
     video_extensions.push(mid());
     let audio_extensions = vec![mid()];
@@ -144,6 +155,6 @@ fn capabilities(transport_cc: bool, preferred: Option<VideoEncoding>) -> Capabil
         video_rtx,
         ice_restart: true,
         bundling: true,
-        bridging: true,
+        bridging,
     }
 }

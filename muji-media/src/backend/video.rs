@@ -5,20 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use muji_core::media::Audibility;
 use muji_core::{CallId, Media, SessionId};
 use muji_jingle::TransportId;
 use muji_xep::rtp::PayloadType;
 
 use crate::audio::receiver::PlayoutClock;
+use crate::audio::speech::Speech;
 use crate::bandwidth::{BandwidthPolicy, DESIRED, PathBandwidths, Target};
 use crate::codec::decoder_limit::DecoderLimit;
 use crate::codec::encoding::VideoEncoding;
 use crate::device::DeviceError;
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::transport::Congestion;
+use crate::video::forwarder::{ENCODING, Forwarded, Source, VideoForwarder};
 use crate::video::packetized::{PacketizedFrame, VideoKind};
 use crate::video::task::{VideoOutput, VideoTask};
 use crate::video::thread::VideoThread;
+
+/// The least that is asked for of those whose pictures are passed on, in bits a second: for one who can take less nobody else need see less.
+const LEAST_PASSED_ON: u32 = 150_000;
 
 /// The kinds of video.
 const KINDS: [Media; 2] = [Media::Video, Media::Slides];
@@ -26,6 +32,10 @@ const KINDS: [Media; 2] = [Media::Video, Media::Slides];
 /// The thread of video, and what is known around it.
 pub(super) struct Video {
     thread: VideoThread,
+    /// Passes on what comes in calls that are joined.
+    forwarder: VideoForwarder,
+    /// What comes is shown or recorded here.
+    is_shown: bool,
     /// In which calls and under which names our video is sent.
     published: BTreeMap<(CallId, String), Media>,
     /// The video that participants may send, and how it is encoded.
@@ -45,6 +55,7 @@ pub(super) struct Video {
 
 /// The video of a participant.
 struct Stream {
+    call: CallId,
     media: Media,
     payload_types: Vec<PayloadType>,
     /// What these mean, by their ids.
@@ -52,16 +63,19 @@ struct Stream {
 }
 
 impl Video {
-    /// With sources that encode themselves. What no peer gets yet is encoded as is preferred.
+    /// With sources that encode themselves. What no peer gets yet is encoded as is preferred. Without a sink and a recorder
+    /// nothing `is_shown`.
     pub(super) fn new(
         thread: VideoThread,
+        is_shown: bool,
         policy: BandwidthPolicy,
         encoded: BTreeMap<Media, VideoEncoding>,
         preferred: Option<VideoEncoding>,
     ) -> Self {
         let (published, streams) = (BTreeMap::new(), BTreeMap::new());
         let (bandwidth, sizes, told) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut new = Self { thread, published, streams, bandwidth, policy, preferred, sizes, encoded, told };
+        let forwarder = VideoForwarder::default();
+        let mut new = Self { thread, forwarder, is_shown, published, streams, bandwidth, policy, preferred, sizes, encoded, told };
         new.encode(BTreeMap::new());
         new
     }
@@ -122,9 +136,9 @@ impl Video {
     // ---- theirs ----------------------------------------------------------------------------------------------------
 
     /// A participant may send video from now on.
-    pub(super) fn open(&mut self, id: StreamId, media: &Media, payload_types: Vec<PayloadType>) {
+    pub(super) fn open(&mut self, call: CallId, id: StreamId, media: &Media, payload_types: Vec<PayloadType>) {
         let encodings = payload_types.iter().filter_map(|it| Some((it.id, VideoEncoding::of(it)?))).collect();
-        self.streams.insert(id, Stream { media: media.clone(), payload_types, encodings });
+        self.streams.insert(id, Stream { call, media: media.clone(), payload_types, encodings });
     }
 
     /// These streams have ended.
@@ -133,6 +147,7 @@ impl Video {
         // What their paths carry, if they stay, is estimated from the beginning.
         let sessions: BTreeSet<SessionId> = ended.iter().map(|(session, _)| *session).collect();
         self.forget_paths(|path| sessions.contains(&path.session));
+        self.forwarder.close(&gone);
         for id in ended {
             self.streams.remove(&id);
             self.thread.give(VideoTask::StreamEnded(id));
@@ -144,11 +159,24 @@ impl Video {
         self.streams.get(id).map(|stream| stream.payload_types.as_slice())
     }
 
-    /// A packet of a participant.
-    pub(super) fn receive(&mut self, id: StreamId, received: ReceivedRtp) -> Result<(), DeviceError> {
-        let Some(Stream { media, encodings, .. }) = self.streams.get(&id) else { return Ok(()) };
-        let Some(encoding) = encodings.get(&received.payload_type).copied() else { return Ok(()) };
-        self.thread.receive(id, media, encoding, received)
+    /// A packet of a participant, and what is to be passed on with it.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        received: ReceivedRtp,
+    ) -> (Vec<Forwarded>, Result<(), DeviceError>) {
+        let Some(Stream { call, media, encodings, .. }) = self.streams.get(&id) else { return (Vec::new(), Ok(())) };
+        let Some(encoding) = encodings.get(&received.payload_type).copied() else { return (Vec::new(), Ok(())) };
+        let forwarded = match media {
+            Media::Video => self.forwarder.receive(now, *call, &id, encoding, &received),
+            Media::Slides | Media::Audio | Media::Other(_) => Vec::new(),
+        };
+        // Many callers' video is not decoded for nobody.
+        if self.forwarder.contains(*call) && !self.is_shown {
+            return (forwarded, Ok(()));
+        }
+        (forwarded, self.thread.receive(id, media, encoding, received))
     }
 
     /// Which moment of a participant's audio is played now: its video is shown with it. The thread is not woken for who may send none.
@@ -161,6 +189,55 @@ impl Video {
     /// True if no video is sent or received.
     pub(super) fn is_idle(&self) -> bool {
         self.published.is_empty() && self.streams.is_empty()
+    }
+
+    // ---- calls that are joined -------------------------------------------------------------------------------------
+
+    /// From now on these calls are joined, and no others.
+    pub(super) fn set_bridge(&mut self, calls: &BTreeMap<CallId, Audibility>) {
+        self.forwarder.set_calls(calls);
+    }
+
+    /// The call of a session, if it is joined with others: what is sent there as video comes from them.
+    pub(super) fn bridged(&self, session: SessionId) -> Option<CallId> {
+        let call = self.streams.iter().find(|((of, _), _)| *of == session).map(|(_, stream)| stream.call);
+        call.filter(|call| self.forwarder.contains(*call))
+    }
+
+    /// True if what is sent in this call as video comes from the calls that it is joined with.
+    pub(super) fn bridges(&self, call: CallId) -> bool {
+        self.forwarder.contains(call)
+    }
+
+    /// A frame of our own camera, for the calls that are joined.
+    pub(super) fn forward_own(&mut self, now: Instant, frame: &PacketizedFrame) -> Vec<Forwarded> {
+        self.forwarder.own_frame(now, frame)
+    }
+
+    /// Somebody in a call that is joined cannot show what it gets before a key frame comes.
+    pub(super) fn bridge_key_frame(&mut self, now: Instant, call: CallId) -> Vec<Forwarded> {
+        self.forwarder.key_frame_requested(now, call)
+    }
+
+    /// Decides who is seen in the calls that are joined; `speech` knows how we and the sessions spoke.
+    pub(super) fn choose_seen(&mut self, now: Instant, speech: impl Fn(Option<SessionId>) -> Speech) -> Vec<Forwarded> {
+        let viewers = self.publications(&Media::Video).map(|(call, _)| *call).collect();
+        self.forwarder.choose(now, &viewers, |source| match source {
+            Source::Ours => speech(None),
+            Source::Theirs((session, _)) => speech(Some(*session)),
+        })
+    }
+
+    /// So much may come of each stream whose pictures are, or were, passed on: what the slowest of those can take who get them.
+    pub(super) fn received_limits(&self) -> Vec<(StreamId, Option<u32>)> {
+        let slowest = self.bandwidth.get(&(Media::Video, ENCODING)).map(|paths| paths.last_target().bits.max(LEAST_PASSED_ON));
+        let of_camera = self.streams.iter().filter(|(_, stream)| stream.media == Media::Video);
+        of_camera.map(|(id, stream)| (id.clone(), slowest.filter(|_| self.bridges(stream.call)))).collect()
+    }
+
+    /// Our own camera is asked for a key frame, which calls get that are joined.
+    pub(super) fn force_own_key_frame(&self) {
+        self.force_key_frame(vec![(Media::Video, ENCODING)]);
     }
 
     // ---- the thread ------------------------------------------------------------------------------------------------
@@ -267,7 +344,7 @@ mod tests {
     /// Without a camera: what a thread would make of it is not looked at.
     fn video() -> Video {
         let thread = VideoThread::start(Sources::new(), None, None, mpsc::channel(1).0).expect("there are threads");
-        Video::new(thread, BandwidthPolicy::Layers, BTreeMap::new(), Some(VideoEncoding::Vp8))
+        Video::new(thread, false, BandwidthPolicy::Layers, BTreeMap::new(), Some(VideoEncoding::Vp8))
     }
 
     #[test]

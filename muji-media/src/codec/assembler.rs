@@ -62,6 +62,8 @@ pub struct AssembledFrame {
     pub captured: Option<SystemTime>,
     /// By how many quarter turns it is to be rotated, if the packet says so.
     pub turns: Option<u8>,
+    /// Who can do without it.
+    pub layer: Layer,
 }
 
 /// What an [`Assembler`] has.
@@ -203,15 +205,17 @@ impl Assembler {
         let frame = std::mem::replace(&mut self.packets, rest);
         self.next = Some(end + 1);
         self.asked = None;
-        if let Some((Layer { number: 0, .. }, base)) = frame.values().find_map(|packet| packet.piece.layer) {
+        let layer = frame.values().find_map(|packet| packet.piece.layer);
+        if let Some((Layer { number: 0, .. }, base)) = layer {
             self.base = Some(base);
         }
+        let layer = layer.map_or(Layer::default(), |(layer, _)| layer);
         let captured = frame.values().find_map(|packet| packet.captured);
         let turns = frame.values().find_map(|packet| packet.turns);
         self.has_parameters |= frame.values().any(|packet| packet.piece.key == PieceKey::Whole);
         let encoding = self.encoding;
         match encoding.join(frame.into_values().map(|packet| packet.piece.bytes)) {
-            Ok(bytes) => Some(Assembled::Frame(AssembledFrame { encoding, bytes, timestamp, captured, turns })),
+            Ok(bytes) => Some(Assembled::Frame(AssembledFrame { encoding, bytes, timestamp, captured, turns, layer })),
             Err(why) => {
                 self.next = None;
                 Some(Assembled::Faulty(why))

@@ -538,6 +538,16 @@ impl Peers {
         }
     }
 
+    /// Those who get what a peer sends as a content cannot take more than so many bits a second; `None` if nobody needs less than its path
+    /// carries.
+    pub fn limit_received(&mut self, session: SessionId, content: &str, most: Option<u32>) {
+        let sent = self.sessions.get_mut(&session).and_then(|session| session.content(content));
+        let entry = sent.and_then(|sent| self.transports.get_mut(&sent.transport));
+        if let Some(entry) = entry {
+            entry.transport.limit_received(content, most);
+        }
+    }
+
     // ---- what is known ---------------------------------------------------------------------------------------------
 
     /// True if there is nobody to connect with.

@@ -27,7 +27,7 @@ pub(super) struct ContentStream {
     /// Lost packets are asked for, and sent again.
     pub(super) nack: bool,
     is_audio: bool,
-    /// Makes REMB for the peer, unless it has transport-wide feedback.
+    /// Makes REMB for the peer, unless it has transport-wide feedback and no bound of ours.
     pub(super) receive_rate_limit: Option<ReceiveRateLimit>,
     sequence: u64,
     rtx_sequence: u64,
@@ -53,6 +53,15 @@ impl ContentStream {
             rtx_sequence: 0,
             sent: SentPackets::default(),
             losses: LossReports::default(),
+        }
+    }
+
+    /// Those who get what the peer sends of it cannot take more than that, in bits a second.
+    pub(super) fn limit_received(&mut self, most: Option<u32>) {
+        if let Some(most) = most {
+            self.receive_rate_limit.get_or_insert_with(ReceiveRateLimit::counted).set_most(Some(most));
+        } else if let Some(limit) = &mut self.receive_rate_limit {
+            limit.set_most(None);
         }
     }
 

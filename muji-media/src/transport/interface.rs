@@ -138,6 +138,9 @@ pub trait Transport: Send {
     fn send_as(&mut self, now: Instant, captured: Option<Instant>, content: &str, payload_type: u8, packet: &RtpPacket);
     /// So many bits a second of video are of use at most: it need not be found out whether the path carries more.
     fn set_desired_bit_rate(&mut self, _bits: u32) {}
+    /// Those who get what the peer sends as this content cannot take more than so many bits a second; `None` if nobody needs less than its
+    /// path carries. The peer is told by REMB. A transport without it leaves it to the peer.
+    fn limit_received(&mut self, _content: &str, _most: Option<u32>) {}
     /// Asks the peer for a key frame of this content.
     fn request_key_frame(&mut self, now: Instant, content: &str);
     /// True if a datagram belongs to this transport.

@@ -1,5 +1,5 @@
-//! How much a peer may send that gets no transport-wide feedback from us: it is told by REMB (draft-alvestrand-rmcat-remb-03) once a
-//! second. Dino follows nothing else.
+//! How much a peer may send, which it is told by REMB (draft-alvestrand-rmcat-remb-03) once a second: one that gets no transport-wide feedback
+//! from us, what its path carries; one whose video is passed on, no more than those can take who get it. Dino follows nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,17 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A peer is allowed at most so many times what it sent: nothing is known of rates that were never tried.
 const UNTRIED: f32 = 2.0;
 
+/// What a peer is allowed that measures its path itself (TWCC), once no bound of ours holds for it any more: the last REMB goes on to hold
+/// at the peer, so one that says nothing must follow. Nobody sends more.
+const UNBOUNDED: f32 = 20_000_000.0;
+
 /// What was received of one stream, and how much is allowed.
 #[derive(Debug, Default)]
 pub(super) struct ReceiveRateLimit {
+    /// The peer gets transport-wide feedback too: only the bound below is told.
+    is_counted: bool,
+    /// Those who get what it sends cannot take more, in bits a second.
+    most: Option<u32>,
     /// In bits a second, once it was sent.
     allowed: Option<f32>,
     /// When the counted second began.
@@ -28,6 +36,16 @@ pub(super) struct ReceiveRateLimit {
 }
 
 impl ReceiveRateLimit {
+    /// For a peer that gets transport-wide feedback.
+    pub(super) fn counted() -> Self {
+        Self { is_counted: true, ..Self::default() }
+    }
+
+    /// From now on those who get what it sends cannot take more than that, in bits a second.
+    pub(super) fn set_most(&mut self, most: Option<u32>) {
+        self.most = most;
+    }
+
     /// A packet came.
     pub(super) fn packet(&mut self, now: Instant, ssrc: u32, sequence: u64, bytes: usize) {
         self.ssrc = ssrc;
@@ -59,12 +77,15 @@ impl ReceiveRateLimit {
         } else {
             before
         };
-        let bits = bits.clamp(LEAST as f32, DESIRED as f32);
+        let allowed = bits.clamp(LEAST as f32, DESIRED as f32);
+        let told = if self.is_counted { UNBOUNDED } else { allowed };
+        let told = self.most.map_or(told, |most| told.min(most as f32));
         // A peer that sends nothing is not sent a REMB until something comes.
         let begun = (self.packets > 0).then_some(now);
-        let ssrc = self.ssrc;
-        *self = Self { allowed: Some(bits), begun, ssrc, from: self.to, to: self.to, ..Self::default() };
-        begun.map(|_| (ssrc, bits as u32))
+        let Self { is_counted, most, ssrc, .. } = *self;
+        let (allowed, from, to) = (Some(allowed), self.to, self.to);
+        *self = Self { is_counted, most, allowed, begun, ssrc, from, to, ..Self::default() };
+        begun.map(|_| (ssrc, told as u32))
     }
 }
 
@@ -109,6 +130,20 @@ mod tests {
         assert_eq!(advertised(&mut receive_rate_limit, &mut now, 2, 625, 5), [600, 600]);
         assert_eq!(advertised(&mut receive_rate_limit, &mut now, 2, 625, 40), [245, 197]);
         assert_eq!(advertised(&mut receive_rate_limit, &mut now, 2, 10, 90), [50, 50], "not less than can be of use");
+    }
+
+    #[test]
+    fn a_peer_whose_video_is_passed_on_is_allowed_no_more_than_its_viewers_can_take() {
+        let (mut receive_rate_limit, mut now) = (ReceiveRateLimit::default(), Instant::now());
+        receive_rate_limit.set_most(Some(300_000));
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 2, 625, 0), [300, 300]);
+        receive_rate_limit.set_most(None);
+        assert_eq!(advertised(&mut receive_rate_limit, &mut now, 1, 625, 0), [755], "what was measured meanwhile");
+        let (mut counted, mut now) = (ReceiveRateLimit::counted(), Instant::now());
+        counted.set_most(Some(300_000));
+        assert_eq!(advertised(&mut counted, &mut now, 1, 625, 40), [300], "its own measurement says the rest");
+        counted.set_most(None);
+        assert_eq!(advertised(&mut counted, &mut now, 1, 625, 0), [20_000]);
     }
 
     #[test]

@@ -5,12 +5,18 @@
 //!  VideoSource ─► Encoder ─► Payloader ─► once ─► backend ─► every peer
 //!  VideoSink ◄─ Decoder ◄─ until it is due ◄─ Assembler ◄─ backend ◄─ each peer
 //! ```
+//!
+//! Pictures of calls that are joined are passed on as they were encoded: `forwarder`.
 
 mod capture;
 mod encoded_input;
 pub(crate) mod encoded_rate;
 #[cfg(all(test, feature = "vp8", feature = "h264"))]
 mod encoded_tests;
+mod floor;
+pub(crate) mod forwarder;
+#[cfg(test)]
+mod forwarder_tests;
 pub(crate) mod frame;
 mod key_frames;
 pub(crate) mod ladder;
@@ -23,4 +29,5 @@ pub(crate) mod task;
 #[cfg(all(test, feature = "vp8"))]
 mod tests;
 pub(crate) mod thread;
+mod timeline;
 pub(crate) mod worker;

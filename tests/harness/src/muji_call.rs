@@ -77,10 +77,16 @@ impl Processes {
 
     /// Presses keys of all that still run.
     pub async fn press(&mut self, keys: &str) {
-        for child in self.children.values_mut() {
-            if let Some(input) = &mut child.stdin {
-                let _ended = input.write_all(keys.as_bytes()).await.is_err();
-            }
+        let numbers: Vec<usize> = self.children.keys().copied().collect();
+        for number in numbers {
+            self.press_one(number, keys).await;
+        }
+    }
+
+    /// Presses keys of one, if it still runs.
+    pub async fn press_one(&mut self, number: usize, keys: &str) {
+        if let Some(input) = self.children.get_mut(&number).and_then(|child| child.stdin.as_mut()) {
+            let _ended = input.write_all(keys.as_bytes()).await.is_err();
         }
     }
 

@@ -49,7 +49,9 @@ impl Program {
     /// The call in the room has begun: others may call in.
     pub(super) fn begin_bridge(&mut self, room: CallId) -> Result<(), Failure> {
         if self.args.bridge.bridge && self.bridge.is_none() {
-            self.bridge = Some(Bridge::new(Instant::now(), room, policy(&self.args)?));
+            let bridge = Bridge::new(Instant::now(), room, policy(&self.args)?);
+            let films = self.contents.contains(&Media::Video);
+            self.bridge = Some(if films { bridge.with_own_video() } else { bridge });
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use muji_core::stanza;
 use muji_core::xmpp::{Account, Connection, Incoming, LoginError, TlsRoots};
 use muji_core::{CallId, ConnectionChange as Change, Disco, Event, EventScope, Handled, Media, Muji, Notice, Pending};
 use muji_media::backend::Backend;
+use muji_media::device::VideoSink;
 use muji_media::stats::Observation;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -67,7 +68,9 @@ pub(crate) async fn run(mut args: Args, around: Frontend) -> Result<(), Failure>
         ca_file: args.login.ca_file.as_deref(),
         nick: args.nick.as_deref(),
         window: ready.is_some(),
-        video_sink: Some(Box::new(shared_view.clone())),
+        // Of callers' pictures, which nobody looks at, nothing need be decoded.
+        video_sink: (!args.bridge.bridge || ready.is_some()).then(|| Box::new(shared_view.clone()) as Box<dyn VideoSink>),
+        bridge: args.bridge.bridge,
     })?;
     let account = account(&args.login)?;
     let goal = goal(&args, &account)?;

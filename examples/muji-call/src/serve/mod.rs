@@ -81,6 +81,7 @@ async fn serve(args: &ServeArgs, from: LinesIn, to: LinesOut) -> Result<(), Fail
         nick: args.nick.as_deref(),
         window: false,
         video_sink: None,
+        bridge: false,
     })?;
     let config = Config { nick: args.nick.clone(), ..Config::default() };
     Client::new(&args.network, devices, contents, watches, config, to)?.run(from).await

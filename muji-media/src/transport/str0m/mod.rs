@@ -82,6 +82,8 @@ pub struct Str0mTransport {
     counted: bool,
     /// What the path carries, in bits a second.
     estimate: Option<u32>,
+    /// The peer takes no more (REMB).
+    remb: Option<u32>,
     /// It is made by delay (TWCC).
     has_delay_estimate: bool,
     probing: Probing,
@@ -138,6 +140,7 @@ impl Str0mTransport {
             streams,
             counted,
             estimate: None,
+            remb: None,
             has_delay_estimate: false,
             probing: Probing::default(),
             desired: DESIRED,
@@ -295,7 +298,7 @@ impl Str0mTransport {
                 self.report_estimate();
             }
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
-                self.estimate = Some(bits(estimate));
+                self.remb = Some(bits(estimate));
                 self.report_estimate();
             }
             Event::KeyframeRequest(_) => self.out.push_back(TransportOutput::KeyFrameRequested),
@@ -333,7 +336,8 @@ impl Str0mTransport {
     /// What the path carries, without what is sent again: the encoder must leave room for it, or it waits in str0m's queue for so long that
     /// it is asked for once more.
     fn report_estimate(&mut self) {
-        let Some(bits) = self.estimate else { return };
+        // Who passes our video on tells by REMB what its viewers can take, whatever our path to it carries.
+        let Some(bits) = self.estimate.into_iter().chain(self.remb).min() else { return };
         self.out.push_back(TransportOutput::BandwidthEstimate(self.streams.left_of(bits)));
     }
 
@@ -611,6 +615,12 @@ impl Transport for Str0mTransport {
         self.desired = bits;
         if self.counted {
             self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(u64::from(bits)));
+        }
+    }
+
+    fn limit_received(&mut self, content: &str, most: Option<u32>) {
+        if let Some(stream) = self.streams.place(content).and_then(|place| self.streams.get_mut(place)) {
+            stream.content.limit_received(most);
         }
     }
 

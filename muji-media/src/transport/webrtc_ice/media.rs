@@ -370,6 +370,13 @@ impl Media {
         again.extend(numbered.iter().filter_map(|numbered| self.encrypt(index, numbered)));
     }
 
+    /// The peer may send no more of a content than those can take who get it.
+    pub(super) fn limit_received(&mut self, content: &str, most: Option<u32>) {
+        if let Some(index) = self.place(content) {
+            self.streams[index].content.limit_received(most);
+        }
+    }
+
     /// Asks for a key frame of a content.
     pub(super) fn request_key_frame(&mut self, content: &str) -> Option<Vec<u8>> {
         let index = self.place(content)?;

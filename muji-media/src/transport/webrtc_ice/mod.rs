@@ -389,6 +389,10 @@ impl Transport for WebrtcIceTransport {
         self.write(now, captured, content, Some(payload_type), std::slice::from_ref(packet));
     }
 
+    fn limit_received(&mut self, content: &str, most: Option<u32>) {
+        self.media.limit_received(content, most);
+    }
+
     fn request_key_frame(&mut self, now: Instant, content: &str) {
         let asks = self.media.request_key_frame(content);
         self.send_media(now, asks.into_iter().collect());
