@@ -5,6 +5,7 @@ use std::time::Instant;
 use muji_xep::jingle::{Action, Content, Reason, Side};
 
 use super::Session;
+use super::digits::Way;
 use super::state::{Request, State};
 use super::types::{End, SessionEvent};
 use super::warning::SessionWarning;
@@ -59,7 +60,7 @@ impl Session {
                 self.contents.heard(&content);
                 self.report_flowing();
             }
-            MediaReport::Digit { digit, .. } => self.out.event(SessionEvent::Digit(digit)),
+            MediaReport::Digit { digit, .. } => self.pressed(now, digit, Way::Rtp),
             MediaReport::Silent { content, .. } => self.silenced(content),
             MediaReport::Trouble(trouble) => self.out.event(SessionEvent::Warning(SessionWarning::Media(trouble))),
         }

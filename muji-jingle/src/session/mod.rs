@@ -1,6 +1,7 @@
 //! One session from its offer to its end.
 
 mod content_changes;
+mod digits;
 mod media_reports;
 mod signalling;
 mod stanzas;
@@ -27,6 +28,7 @@ use crate::media::{MediaCommand, TransportFailure};
 use crate::parties::{ContentSpec, SessionParams, SessionQuirks};
 use crate::timers;
 use content_changes::{ContentChanges, start};
+use digits::{Digits, Way};
 use signalling::Signalling;
 use stanzas::describe;
 use state::{Request, State};
@@ -43,6 +45,7 @@ pub struct Session {
     unanswered_at: Option<Instant>,
     /// Publications to take out once both sides have agreed: before, the peer does not know our ends, or not even the session.
     unwanted: Vec<String>,
+    digits: Digits,
 }
 
 impl Session {
@@ -77,6 +80,7 @@ impl Session {
             acknowledged: false,
             unanswered_at: None,
             unwanted: Vec::new(),
+            digits: Digits::default(),
         }
     }
 
@@ -356,7 +360,7 @@ impl Session {
                 let label = content.map(|it| self.label(it));
                 self.peer_unmuted(now, label);
             }
-            SessionInfo::Digit(digit) => self.out.event(SessionEvent::Digit(digit)),
+            SessionInfo::Digit(digit) => self.pressed(now, digit, Way::SessionInfo),
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
             SessionInfo::Hold => self.peer_holds(now, true),
             SessionInfo::Unhold => self.peer_holds(now, false),
@@ -368,6 +372,13 @@ impl Session {
             SessionInfo::Ping => {}
         }
         Ok(())
+    }
+
+    /// The peer pressed a key, unless it came the other way already.
+    fn pressed(&mut self, now: Instant, digit: Digit, way: Way) {
+        if self.digits.is_new(now, digit, way) {
+            self.out.event(SessionEvent::Digit(digit));
+        }
     }
 
     fn peer_unmuted(&mut self, now: Instant, label: Option<String>) {
