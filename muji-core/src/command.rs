@@ -31,7 +31,8 @@ pub enum Command {
     Remove(Media),
     /// Press keys of a telephone, for everybody who takes them.
     SendDigits(Vec<Digit>),
-    /// These people take part through us: the room is told with each of our presences (RFC 4575). [`crate::bridge::Bridge`] says it.
+    /// These people take part through us: the room is told with each of our presences (RFC 4575). In a call with one person: they take part
+    /// besides it, and its client is told if it reads that (XEP-0298). [`crate::bridge::Bridge`] says both.
     SetGuests(Vec<Guest>),
     /// Let somebody into a room that we made.
     Admit(BareJid),

@@ -31,8 +31,8 @@ pub(crate) fn of(info: ConferenceInfo) -> Vec<Guest> {
     there.map(guest).collect()
 }
 
-/// The document that names these guests.
-pub(crate) fn document(version: u32, guests: &[Guest]) -> ConferenceInfo {
+/// The document that names these guests; `entity` is what people call.
+pub(crate) fn document(entity: Option<BareJid>, version: u32, guests: &[Guest]) -> ConferenceInfo {
     let user = |guest: &Guest| ConferenceUser {
         id: guest.id.clone(),
         jid: guest.jid.clone(),
@@ -40,5 +40,5 @@ pub(crate) fn document(version: u32, guests: &[Guest]) -> ConferenceInfo {
         status: guest.status,
         muted: guest.muted,
     };
-    ConferenceInfo { entity: None, version, users: guests.iter().map(user).collect() }
+    ConferenceInfo { entity, version, users: guests.iter().map(user).collect() }
 }

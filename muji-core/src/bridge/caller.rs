@@ -79,6 +79,8 @@ pub struct Caller {
     digits: String,
     /// What was told of it last.
     pub(super) told: Option<Guest>,
+    /// The others, as it was told of them last.
+    pub(super) informed: Vec<Guest>,
 }
 
 /// What a key does.
@@ -107,6 +109,7 @@ impl Caller {
             tries: 0,
             digits: String::new(),
             told: None,
+            informed: Vec::new(),
         }
     }
 
@@ -127,7 +130,7 @@ impl Caller {
         self.muted_by_key || self.muted_by_owner
     }
 
-    /// As the room sees it.
+    /// As the room sees it if it shows addresses.
     #[must_use]
     pub fn guest(&self) -> Guest {
         let status = match self.state {

@@ -16,10 +16,11 @@
 
 mod admission;
 mod caller;
+mod roster;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
@@ -41,7 +42,9 @@ use crate::guest::Guest;
 use crate::media::MediaCommand;
 use crate::media::{Audibility, Prompt};
 use admission::{Admission, Attempts};
+use crate::warning::Warning;
 use caller::Pressed;
+use roster::Roster;
 
 /// How long somebody may take to enter the PIN.
 pub const LOBBY: Duration = Duration::from_secs(60);
@@ -86,7 +89,7 @@ pub struct Bridge {
     /// Callers so far: their ids.
     numbered: u32,
     /// Who is in the room's call but us.
-    in_room: BTreeSet<FullJid>,
+    in_room: Roster,
     /// Since when nobody is, and when callers are told next.
     alone: Option<(Instant, Instant)>,
     /// What was said last of who hears whom, and of the callers.
@@ -109,7 +112,7 @@ impl Bridge {
             callers: BTreeMap::new(),
             attempts: Attempts::default(),
             numbered: 0,
-            in_room: BTreeSet::new(),
+            in_room: Roster::default(),
             alone: Some((now, now)),
             joined: BTreeMap::new(),
             video: false,
@@ -157,16 +160,20 @@ impl Bridge {
     fn room_event(&mut self, now: Instant, event: &Event) {
         match event {
             Event::PeerConnected(peer, _) => {
-                self.in_room.insert(peer.jid.clone());
+                self.in_room.connected(peer);
                 self.alone = None;
             }
             Event::PeerLeft(peer) | Event::PeerFailed(peer, _) => {
-                self.in_room.remove(&peer.jid);
+                self.in_room.left(peer);
                 if self.in_room.is_empty() {
                     self.alone.get_or_insert((now, now));
                 }
             }
             Event::NotAdded { media: Media::Video, .. } => self.video = false,
+            Event::PeerMuted(peer, content) if of_sound(content.as_deref()) => self.in_room.muted(peer, true),
+            Event::PeerUnmuted(peer, content) if of_sound(content.as_deref()) => self.in_room.muted(peer, false),
+            Event::Warning(Warning::RoomHidesJids) => self.in_room.hides_jids(),
+            Event::Joined { .. } => self.in_room.shows_jids(),
             Event::Ended(_) => {
                 let calls: Vec<CallId> = self.callers.keys().copied().collect();
                 calls.into_iter().for_each(|call| self.hang_up(call));
@@ -332,7 +339,10 @@ impl Bridge {
     fn reply_admission(&mut self, call: CallId, who: BareJid) {
         let Some(caller) = self.callers.get(&call) else { return };
         let said = match MAX_TRIES.saturating_sub(caller.tries) {
-            _ if !caller.waits() => "You are in the call; the others see your address.".to_owned(),
+            _ if !caller.waits() => match self.in_room.shown(caller) {
+                Guest { jid: Some(_), .. } => "You are in the call; the others see your address.".to_owned(),
+                Guest { name, .. } => format!("You are in the call; the others see you as {name}."),
+            },
             0 => "Wrong PIN.".to_owned(),
             tries => format!("Wrong PIN. Tries left: {tries}."),
         };
@@ -477,10 +487,15 @@ impl Bridge {
             let command = if video { Command::Add(Media::Video) } else { Command::Remove(Media::Video) };
             self.out.push_back(BridgeOutput::Command(self.room, command));
         }
-        let shown: Vec<Guest> = self.callers.values().map(Caller::guest).collect();
+        let shown = self.in_room.for_room(&self.callers);
         if self.shown != shown {
             self.shown.clone_from(&shown);
             self.out.push_back(BridgeOutput::Command(self.room, Command::SetGuests(shown)));
+        }
+        for (call, others) in self.in_room.for_callers(&self.callers) {
+            let Some(caller) = self.callers.get_mut(&call).filter(|caller| caller.informed != others) else { continue };
+            caller.informed.clone_from(&others);
+            self.out.push_back(BridgeOutput::Command(call, Command::SetGuests(others)));
         }
     }
 }

@@ -36,8 +36,17 @@ impl Told {
     }
 
     fn outputs(&mut self) -> Vec<BridgeOutput> {
-        let shown = |output: &BridgeOutput| !matches!(output, BridgeOutput::Changed(_));
-        std::iter::from_fn(|| self.bridge.poll_output()).filter(shown).collect()
+        let others = self.all_outputs().into_iter();
+        others.filter(|output| !matches!(output, BridgeOutput::Changed(_)) && informed(output).is_none()).collect()
+    }
+
+    fn all_outputs(&mut self) -> Vec<BridgeOutput> {
+        std::iter::from_fn(|| self.bridge.poll_output()).collect()
+    }
+
+    /// What callers are told since, by their calls: names, and addresses if they are shown.
+    fn informed(&mut self) -> Vec<(u64, Vec<(String, bool)>)> {
+        self.all_outputs().iter().filter_map(informed).collect()
     }
 
     fn contact_calls(&mut self, call: u64, name: &str) {
@@ -70,6 +79,13 @@ impl Told {
         self.now = until;
         outputs
     }
+}
+
+/// What a caller is told of the others.
+fn informed(output: &BridgeOutput) -> Option<(u64, Vec<(String, bool)>)> {
+    let BridgeOutput::Command(call, Command::SetGuests(guests)) = output else { return None };
+    let guests = guests.iter().map(|guest| (guest.name.clone(), guest.jid.is_some()));
+    (*call != ROOM).then(|| (call.0, guests.collect()))
 }
 
 fn accept(call: u64) -> BridgeOutput {
@@ -292,4 +308,56 @@ fn who_adds_its_camera_later_is_sent_video_too() {
     assert_eq!(told.outputs(), [add(CallId(2)), add(ROOM)]);
     told.event(CallId(2), &added);
     assert_eq!(told.outputs(), [], "once");
+}
+
+#[test]
+fn callers_are_told_who_else_takes_part_and_the_rooms_people_by_nick() {
+    let mut told = bridge(AdmissionPolicy::default());
+    let named = |names: &[(&str, bool)]| names.iter().map(|(name, jid)| ((*name).to_owned(), *jid)).collect::<Vec<_>>();
+    told.contact_calls(2, "dan");
+    assert_eq!(told.informed(), [], "not before it takes part");
+    told.connects(2, "dan");
+    assert_eq!(told.informed(), [(2, named(&[("juliet", false)]))]);
+    told.contact_calls(3, "eve");
+    told.connects(3, "eve");
+    told.event(ROOM, &Event::PeerLeft(peer("juliet")));
+    assert_eq!(
+        told.informed(),
+        [
+            (2, named(&[("eve", true), ("juliet", false)])), // She is on her way in,
+            (2, named(&[("eve", true), ("juliet", false)])), // and there.
+            (3, named(&[("dan", true), ("juliet", false)])),
+            (2, named(&[("eve", true)])),
+            (3, named(&[("dan", true)])),
+        ]
+    );
+    told.event(CallId(3), &Event::Ended(EndReason::Left));
+    assert_eq!(told.informed(), [(2, Vec::new())]);
+}
+
+#[test]
+fn in_a_room_that_hides_addresses_callers_are_guests_for_all_but_the_owner() {
+    let mut told = bridge(with_pin());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    told.presses(2, "dan", "693021#");
+    told.contact_calls(3, "eve");
+    told.connects(3, "eve");
+    told.informed();
+    told.event(ROOM, &Event::Warning(Warning::RoomHidesJids));
+    let said = told.all_outputs();
+    let of_room = said.iter().find_map(|output| match output {
+        BridgeOutput::Command(ROOM, Command::SetGuests(guests)) => Some(guests.clone()),
+        _ => None,
+    });
+    let of_room: Vec<_> = of_room.iter().flatten().map(|guest| (guest.name.as_str(), guest.jid.is_some())).collect();
+    assert_eq!(of_room, [("Guest 1", false), ("Guest 2", false)]);
+    let informed: Vec<_> = said.iter().filter_map(informed).collect();
+    assert_eq!(informed, [(2, vec![("Guest 2".to_owned(), false), ("juliet".to_owned(), false)])]);
+    assert_eq!(told.bridge.callers().map(|caller| caller.jid.clone()).collect::<Vec<_>>(), [jid("dan"), jid("eve")]);
+    told.bridge.handle_chat(told.now, &peer("eve").jid.into(), "693021");
+    let reply = BridgeOutput::Reply(jid("eve"), "You are in the call; the others see you as Guest 2.".to_owned());
+    assert!(told.outputs().contains(&reply));
+    told.event(ROOM, &Event::Joined { contents: Vec::new() });
+    assert!(told.informed().contains(&(2, vec![("eve".to_owned(), true), ("juliet".to_owned(), false)])));
 }

@@ -449,7 +449,7 @@ impl Conference {
             element
         });
         let guests = muji.is_some() && self.guests_version > 0;
-        let guests = guests.then(|| guest::document(self.guests_version, &self.through_us).write());
+        let guests = guests.then(|| guest::document(None, self.guests_version, &self.through_us).write());
         let said = stanza::available(enter.into_iter().chain(muji).chain(guests).chain(extras));
         let to = Some(self.membership.occupant().clone().into());
         cx.send(Presence { type_: kind, to, id: Some(id.clone()), ..said });

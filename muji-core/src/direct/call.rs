@@ -20,6 +20,7 @@ use muji_xep::jingle::Reason;
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
 
+use super::guest_list::GuestList;
 use crate::command::Command;
 use crate::context::{Context, Whose};
 use crate::error::{EndReason, Refused};
@@ -72,6 +73,8 @@ pub(crate) struct DirectCall {
     pub(super) shown_to: Option<Jid>,
     /// The other's device is unavailable: when the call ends if nothing is heard of it.
     pub(super) ends_at: Option<Instant>,
+    /// Who takes part besides the other, through us.
+    pub(super) guest_list: GuestList,
     pub(super) over: bool,
 }
 
@@ -99,6 +102,7 @@ impl DirectCall {
             visibility,
             shown_to: None,
             ends_at: None,
+            guest_list: GuestList::default(),
             over: false,
         }
     }
@@ -127,9 +131,12 @@ impl DirectCall {
             }
             Command::Add(media) => self.add(cx, media),
             Command::Remove(media) => self.remove(cx, &media),
+            Command::SetGuests(guests) => {
+                self.set_guests(cx, guests);
+                Ok(())
+            }
             // To invite somebody the call first goes on in a room.
-            Command::SetGuests(_)
-            | Command::EndForAll
+            Command::EndForAll
             | Command::Admit(_)
             | Command::Invite(_)
             | Command::InviteToRoom(..) => Err(Refused::NoRoom),
@@ -188,6 +195,7 @@ impl DirectCall {
         self.placing_timeout(cx);
         self.ringing_timeout(cx);
         self.unavailable_timeout(cx);
+        self.guests_timeout(cx);
         self.with_session(cx, |session, cx| session.handle_timeout(cx.now, cx.ids));
     }
 
@@ -198,7 +206,8 @@ impl DirectCall {
             Origin::Offered { until } => Some(*until),
             Origin::Plain => None,
         };
-        origin.into_iter().chain(self.ends_at).chain(self.session.as_ref().and_then(Session::poll_timeout)).min()
+        let session = self.session.as_ref().and_then(Session::poll_timeout);
+        origin.into_iter().chain(self.ends_at).chain(self.guests_due()).chain(session).min()
     }
 
     /// The connection is gone for good, or everything that the server knew of us.

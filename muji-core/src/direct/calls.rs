@@ -9,6 +9,7 @@ use muji_jingle::{CallId, IncomingCall, OutgoingMessage, RingingReply, Session, 
 use muji_xep::jingle::{Jingle, Reason};
 use muji_xep::jmi::{JingleMessage, MessageKind, MessageReason};
 use muji_xep::rtp::Media;
+use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::call::{DirectCall, Visibility};
@@ -315,12 +316,18 @@ impl DirectCalls {
         cx: &mut Context<'_>,
         peer: &FullJid,
         id: &str,
-        outcome: Result<(), &StanzaError>,
+        answer: Result<Option<&Element>, &StanzaError>,
     ) -> bool {
+        let outcome = answer.map(|_| ());
         let with = self.calls.iter().filter(|(_, direct)| direct.peer == peer.to_bare()).map(|(call, _)| *call);
         with.collect::<Vec<_>>()
             .into_iter()
-            .any(|call| self.with(cx, call, |direct, cx| direct.session_answered(cx, peer, id, outcome)) == Some(true))
+            .any(|call| {
+                let taken = self.with(cx, call, |direct, cx| {
+                    direct.guests_answered(cx, peer, id, answer) || direct.session_answered(cx, peer, id, outcome)
+                });
+                taken == Some(true)
+            })
     }
 
     pub(crate) fn media(&mut self, cx: &mut Context<'_>, report: &MediaReport) {

@@ -161,6 +161,7 @@ impl DirectCall {
             cx.ended.remember(session.parties().peer.clone(), session.sid().to_owned(), Whose::Ours);
         }
         self.media.clone().iter().for_each(|media| self.uncapture(cx, media));
+        self.guest_list.moved();
         theirs.accept(cx.now);
         let peer = self.named(theirs.caller());
         self.origin = Origin::Rung(theirs);
@@ -204,7 +205,10 @@ impl DirectCall {
             SessionEvent::ContentRemoved { content, .. } => {
                 cx.event(self.call, Event::PeerContentRemoved(peer, id, content));
             }
-            SessionEvent::Connected => self.set_state(cx, PairState::Connected, Event::PeerConnected(peer, id)),
+            SessionEvent::Connected => {
+                self.set_state(cx, PairState::Connected, Event::PeerConnected(peer, id));
+                self.tell_guests(cx);
+            }
             // Once for all contents, and again for one that was silent.
             SessionEvent::Flowing { after_silence, .. } if after_silence || self.state != PairState::Flowing => {
                 self.set_state(cx, PairState::Flowing, Event::PeerFlowing(peer, id));

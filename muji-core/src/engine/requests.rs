@@ -236,7 +236,7 @@ impl Engine {
             taken == Some(true)
         });
         let Some(peer) = peer.filter(|_| !in_room) else { return in_room };
-        let taken = self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.answered(cx, &peer, id, outcome));
+        let taken = self.with_direct_calls(now, |direct_calls, cx, _| direct_calls.answered(cx, &peer, id, answer));
         taken == Some(true)
     }
 
